@@ -1,0 +1,53 @@
+"""The Chalice app: the API, and the handlers of queues and schedules. No logic.
+
+Queues and schedules are wired to the functions in `infra/template`, which can say what Chalice's
+decorators cannot (partial batch failures, redrive, concurrency).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chalicelib import batch, logs
+from chalicelib.api import create_app
+from chalicelib.conductor import dead_letters as dead_letter_reports
+from chalicelib.conductor import heartbeats as heartbeat_reports
+from chalicelib.conductor import reports
+from chalicelib.taskmanager import dispatcher as hints
+from chalicelib.taskmanager import sweeper as sweeps
+
+logs.set_up()
+
+app = create_app()
+
+Event = dict[str, Any]
+
+
+@app.lambda_function(name="dispatcher")  # type: ignore[untyped-decorator]
+def dispatcher(event: Event, _: object) -> batch.Answer:
+    """Queue `taskmanager`: start accepted operations."""
+    return batch.each(event, lambda record: hints.receive(record["body"]))
+
+
+@app.lambda_function(name="conductor")  # type: ignore[untyped-decorator]
+def conductor(event: Event, _: object) -> batch.Answer:
+    """Queue `conductor`: results, progress and reports of the guests."""
+    return batch.each(event, lambda record: reports.receive(record["body"]))
+
+
+@app.lambda_function(name="heartbeats")  # type: ignore[untyped-decorator]
+def heartbeats(event: Event, _: object) -> None:
+    """Queue `heartbeats`: a failed batch is delivered again; the next heartbeat replaces it."""
+    heartbeat_reports.receive([record["body"] for record in event["Records"]])
+
+
+@app.lambda_function(name="dead_letters")  # type: ignore[untyped-decorator]
+def dead_letters(event: Event, _: object) -> batch.Answer:
+    """Queue `dead-letters`: record what is poisoned, send back what is healthy."""
+    return batch.each(event, dead_letter_reports.receive)
+
+
+@app.lambda_function(name="sweeper")  # type: ignore[untyped-decorator]
+def sweeper(event: Event, _: object) -> dict[str, int]:
+    """Every minute: repeat what was lost."""
+    return sweeps.run()

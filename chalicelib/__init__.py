@@ -1,0 +1,1 @@
+"""What runs inside Lambda: API, conductor, and what the task manager shares with them."""

@@ -1,0 +1,186 @@
+"""Commands to guests and their answers: a row in DynamoDB, a sealed message on the guest's queue.
+
+    row ──▶ send ──▶ guest ──▶ conductor stores the answer in the row ──▶ whoever waits reads it
+
+A synchronous call polls its row until the deadline, which is the command's expiry too. A step of
+the task manager stores its task token in the row instead; `settle` completes it, whichever of the
+token and the answer came first.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from botocore.exceptions import ClientError
+from pynamodb.exceptions import UpdateError
+from pynamodb.expressions.update import Action
+
+from chalicelib import aws, errors
+from chalicelib.bus import keys, queues
+from chalicelib.bus.envelope import Direction, Envelope, Fault, seal
+from chalicelib.settings import settings
+from chalicelib.store.base import ConditionFailed, condition_failed
+from chalicelib.store.models import Command, Instance
+
+KEEP_SECONDS: Final = 7 * 86400
+FIRST_POLL_SECONDS: Final = 0.1
+LAST_POLL_SECONDS: Final = 1.0
+
+log = logging.getLogger(__name__)
+
+_ERRORS: Final[dict[str, type[errors.CofferError]]] = {
+    "BadRequest": errors.BadRequest,
+    "UserNotFound": errors.NotFound,
+    "DatabaseNotFound": errors.NotFound,
+    "UserAlreadyExists": errors.BadRequest,
+    "DatabaseAlreadyExists": errors.BadRequest,
+    "NotSupported": errors.NotSupported,
+    "Expired": errors.GuestTimeout,
+}
+_TOKEN_CLOSED: Final = ("TaskDoesNotExist", "TaskTimedOut", "InvalidToken")
+
+
+def call(instance: Instance, method: str, args: dict[str, Any]) -> dict[str, Any]:
+    """Call the guest and wait for its answer.
+
+    Raises `GuestTimeout` (503) when none came within `guest_call_seconds`, `GuestFailed` or the
+    narrower error that the guest named.
+    """
+    deadline = aws.clock() + settings().guest_call_seconds
+    row = new_command(aws.new_id(), instance, method, deadline=deadline)
+    row.save()
+    send(instance, row, args)
+    return _answer(row)
+
+
+def new_command(
+    command_id: str,
+    instance: Instance,
+    method: str,
+    *,
+    deadline: float,
+    operation_id: str | None = None,
+) -> Command:
+    """A command row for the instance's present generation."""
+    now = aws.clock()
+    return Command(
+        id=command_id,
+        instance_id=instance.id,
+        generation=instance.generation,
+        method=method,
+        operation_id=operation_id,
+        created=now,
+        deadline=deadline,
+        expires=datetime.fromtimestamp(int(max(now, deadline) + KEEP_SECONDS), UTC),
+    )
+
+
+def send(instance: Instance, row: Command, args: dict[str, Any]) -> None:
+    """Seal a command and put it on the guest's queue."""
+    version = keys.current_version()
+    envelope = Envelope(
+        id=row.id,
+        instance_id=row.instance_id,
+        generation=int(row.generation),
+        kind="command",
+        method=row.method,
+        args=args,
+        issued_at=aws.clock(),
+        expires_at=row.deadline,
+        key_version=version,
+    )
+    key = keys.guest_key(row.instance_id, int(row.generation), Direction.TO_GUEST, version)
+    url = queues.guest_queue_url(instance.id, int(row.generation))
+    queues.send_to_guest(url, seal(envelope, Direction.TO_GUEST, key))
+
+
+def await_with_token(row: Command, token: str) -> Command:
+    """Make the row wait with a task token, whether it exists or not; returns it as it is then."""
+    fixed: list[tuple[Any, Any]] = [
+        (Command.instance_id, row.instance_id),
+        (Command.generation, row.generation),
+        (Command.method, row.method),
+        (Command.operation_id, row.operation_id),
+        (Command.created, row.created),
+        (Command.deadline, row.deadline),
+        (Command.expires, row.expires),
+    ]
+    actions: list[Action] = [Command.token.set(token)]
+    actions += [attribute.set(attribute | value) for attribute, value in fixed]
+    row.update(actions=actions)
+    return row
+
+
+def store_answer(
+    command_id: str,
+    generation: int,
+    result: dict[str, Any] | None,
+    error: Fault | None,
+) -> Command:
+    """Store the answer of a command, once; returns the row as it is then.
+
+    Clauses: the command exists and was for that generation (a zombie's answer); it has no answer
+    yet (a second delivery). Raises `ConditionFailed`.
+    """
+    row = Command(command_id)
+    actions: list[Action] = [Command.answered.set(aws.clock())]
+    if error is None:
+        actions.append(Command.result.set(result or {}))
+    else:
+        actions.append(Command.error.set({"code": error.code, "message": error.message[:1024]}))
+    clause = (
+        Command.id.exists() & (Command.generation == generation) & Command.answered.does_not_exist()
+    )
+    try:
+        row.update(actions=actions, condition=clause)
+    except UpdateError as error_:
+        if condition_failed(error_):
+            raise ConditionFailed((0,)) from None
+        raise
+    return row
+
+
+def settle(row: Command) -> None:
+    """Complete the task token of a row that has both token and answer."""
+    if row.token is None or row.answered is None:
+        return
+    complete(row.token, "failed" if row.error else "done")
+
+
+def complete(token: str, outcome: str) -> None:
+    """Answer a task token with an outcome; one that is closed already is fine."""
+    try:
+        aws.client("stepfunctions").send_task_success(
+            taskToken=token, output=f'{{"outcome": "{outcome}"}}'
+        )
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in _TOKEN_CLOSED:
+            raise
+        log.info("a task token was closed before its answer came")
+
+
+def get_command(command_id: str) -> Command | None:
+    """The row, read consistently, or None."""
+    try:
+        return Command.get(command_id, consistent_read=True)
+    except Command.DoesNotExist:
+        return None
+
+
+def _answer(row: Command) -> dict[str, Any]:
+    pause = FIRST_POLL_SECONDS
+    while aws.clock() < row.deadline:
+        aws.sleep(pause)
+        pause = min(pause * 1.3, LAST_POLL_SECONDS)
+        row.refresh(consistent_read=True)
+        if row.error is not None:
+            kind = _ERRORS.get(row.error["code"], errors.GuestFailed)
+            raise kind(row.error["message"])
+        if row.answered is not None:
+            return dict(row.result or {})
+    raise errors.GuestTimeout(
+        f"The guest agent of instance {row.instance_id} did not answer within "
+        f"{settings().guest_call_seconds} s; the call may still take effect."
+    )

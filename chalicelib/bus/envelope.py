@@ -1,0 +1,159 @@
+"""The one message format of the bus, both ways: JSON, versioned, sealed with AES-256-GCM.
+
+A sealed message is a small JSON object: a header in clear that says which key opens it, and the
+ciphertext of the envelope. The header is authenticated with it (as additional data), so a message
+of one guest, generation or direction cannot pass for another's. There is no plaintext fallback.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Any, Final
+
+import msgspec
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from chalicelib import aws
+
+VERSION: Final = 1
+NONCE_BYTES: Final = 12
+KEY_BYTES: Final = 32
+MAX_BODY_BYTES: Final = 256 * 1024  # what consumers accept; SQS itself takes more since 2025
+
+
+class Direction(StrEnum):
+    """Which way a message travels; each has a key of its own."""
+
+    TO_GUEST = "to_guest"
+    TO_CONTROL = "to_control"
+
+
+class EnvelopeError(Exception):
+    """A message that cannot be accepted; the text names the reason and no content."""
+
+
+class Malformed(EnvelopeError):
+    """Not a sealed envelope at all."""
+
+
+class UnknownVersion(EnvelopeError):
+    """A version this release does not read."""
+
+
+class TooLarge(EnvelopeError):
+    """Over the size limit."""
+
+
+class BadSeal(EnvelopeError):
+    """Tampered with, sealed with another key, or header and content disagree."""
+
+
+class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What stands in clear, and what the seal protects beside the content."""
+
+    v: int
+    direction: Direction
+    instance_id: str
+    generation: int
+    key_version: int
+
+
+class _Sealed(msgspec.Struct, forbid_unknown_fields=True):
+    header: Header
+    nonce: str
+    content: str
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """Why a command failed: one of the contract's codes and a sentence for the user."""
+
+    code: str
+    message: str
+
+
+class Envelope(msgspec.Struct, kw_only=True):
+    """One message. `id` of a result or a progress report is the id of its command.
+
+    `issued_at` and `expires_at` are seconds since the epoch. `seq` grows within (generation,
+    epoch); the pair (epoch, seq) is 0 on messages of the control plane.
+    """
+
+    v: int = VERSION
+    id: str
+    instance_id: str
+    generation: int
+    epoch: int = 0
+    seq: int = 0
+    kind: str
+    method: str = ""
+    args: dict[str, Any] = msgspec.field(default_factory=dict)
+    result: dict[str, Any] | None = None
+    error: Fault | None = None
+    issued_at: float
+    expires_at: float
+    key_version: int = 1
+    traceparent: str = ""
+
+
+_HEADER: Final = msgspec.json.Encoder(order="deterministic")
+_decode_envelope: Final = msgspec.json.Decoder(Envelope)
+_decode_sealed: Final = msgspec.json.Decoder(_Sealed)
+
+
+def seal(envelope: Envelope, direction: Direction, key: bytes) -> str:
+    """The message body for an envelope; `TooLarge` over the limit."""
+    header = Header(
+        v=envelope.v,
+        direction=direction,
+        instance_id=envelope.instance_id,
+        generation=envelope.generation,
+        key_version=envelope.key_version,
+    )
+    nonce = aws.token_bytes(NONCE_BYTES)
+    content = AESGCM(key).encrypt(nonce, msgspec.json.encode(envelope), _HEADER.encode(header))
+    sealed = _Sealed(
+        header=header,
+        nonce=base64.b64encode(nonce).decode(),
+        content=base64.b64encode(content).decode(),
+    )
+    body = msgspec.json.encode(sealed)
+    if len(body) > MAX_BODY_BYTES:
+        raise TooLarge(f"the message has {len(body)} bytes, {MAX_BODY_BYTES} are allowed")
+    return body.decode()
+
+
+def open_sealed(body: str, direction: Direction, key_of: Callable[[Header], bytes]) -> Envelope:
+    """The envelope in a message body; an `EnvelopeError` when it cannot be trusted.
+
+    `key_of` gets the header, not yet verified, and returns the 32-byte key it names; it raises an
+    `EnvelopeError` for a key that it does not have.
+    """
+    if len(body) > MAX_BODY_BYTES:
+        raise TooLarge(f"the message has {len(body)} bytes, {MAX_BODY_BYTES} are allowed")
+    try:
+        sealed = _decode_sealed.decode(body)
+        nonce = base64.b64decode(sealed.nonce, validate=True)
+        content = base64.b64decode(sealed.content, validate=True)
+    except (msgspec.DecodeError, binascii.Error, ValueError) as error:
+        raise Malformed(f"not a sealed envelope ({type(error).__name__})") from None
+    header = sealed.header
+    if header.v != VERSION:
+        raise UnknownVersion(f"version {header.v} is not read by this release")
+    if header.direction is not direction:
+        raise BadSeal(f"a message {header.direction} was sent the other way")
+    if len(nonce) != NONCE_BYTES:
+        raise Malformed("the nonce has the wrong length")
+    try:
+        plain = AESGCM(key_of(header)).decrypt(nonce, content, _HEADER.encode(header))
+        envelope = _decode_envelope.decode(plain)
+    except InvalidTag:
+        raise BadSeal("the seal does not fit the message") from None
+    except msgspec.DecodeError:
+        raise Malformed("the sealed content is not an envelope") from None
+    if (envelope.instance_id, envelope.generation) != (header.instance_id, header.generation):
+        raise BadSeal("header and content name different guests")
+    return envelope

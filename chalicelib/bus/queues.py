@@ -1,0 +1,87 @@
+"""The queues: their names and URLs, the hint to the task manager, and the dead letters."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Final
+
+import msgspec
+from botocore.exceptions import BotoCoreError, ClientError
+
+from chalicelib import aws
+from chalicelib.settings import settings
+
+RETENTION_SECONDS: Final = 4 * 86400
+VISIBILITY_SECONDS: Final = 20
+REASON: Final = "reason"
+REDRIVES: Final = "redrives"
+
+log = logging.getLogger(__name__)
+
+
+class Hint(msgspec.Struct, frozen=True):
+    """What the task manager's queue carries: a pointer to a row, never a fact by itself."""
+
+    operation_id: str
+
+
+def guest_queue_name(instance_id: str, generation: int) -> str:
+    """The name of a guest's queue; at most 80 characters (an SQS limit)."""
+    return f"{settings().prefix}-guest-{instance_id}-{generation}"
+
+
+def notify_task_manager(operation_id: str) -> None:
+    """Ask the dispatcher to start an operation now. A lost hint is the sweeper's to repeat."""
+    body = msgspec.json.encode(Hint(operation_id)).decode()
+    try:
+        aws.client("sqs").send_message(QueueUrl=settings().taskmanager_queue_url, MessageBody=body)
+    except (ClientError, BotoCoreError) as error:
+        log.warning("hint for %s not sent: %s", operation_id, type(error).__name__)
+
+
+def make_guest_queue(instance_id: str, generation: int) -> str:
+    """Make the queue of a guest, or find it as it is; returns its URL."""
+    answer = aws.client("sqs").create_queue(
+        QueueName=guest_queue_name(instance_id, generation),
+        Attributes={
+            "MessageRetentionPeriod": str(RETENTION_SECONDS),
+            "VisibilityTimeout": str(VISIBILITY_SECONDS),
+            "ReceiveMessageWaitTimeSeconds": "20",
+        },
+    )
+    return str(answer["QueueUrl"])
+
+
+def guest_queue_url(instance_id: str, generation: int) -> str:
+    """The URL of a guest's queue, which lies beside the control plane's queues. No call."""
+    base = settings().conductor_queue_url.rsplit("/", 1)[0]
+    return f"{base}/{guest_queue_name(instance_id, generation)}"
+
+
+def remove_guest_queue(queue_url: str) -> None:
+    """Delete a guest's queue; one that is gone already is fine."""
+    sqs = aws.client("sqs")
+    try:
+        sqs.delete_queue(QueueUrl=queue_url)
+    except sqs.exceptions.QueueDoesNotExist:
+        return
+
+
+def send_to_guest(queue_url: str, body: str) -> None:
+    """Put a sealed command on a guest's queue."""
+    aws.client("sqs").send_message(QueueUrl=queue_url, MessageBody=body)
+
+
+def bury(body: str, reason: str) -> None:
+    """Put a message that can never be accepted where its owner records it."""
+    aws.client("sqs").send_message(
+        QueueUrl=settings().dead_letters_queue_url,
+        MessageBody=body,
+        MessageAttributes={REASON: {"DataType": "String", "StringValue": reason}},
+    )
+
+
+def attribute(record: dict[str, Any], name: str) -> str | None:
+    """A string attribute of a record of a Lambda event."""
+    found = record.get("messageAttributes", {}).get(name)
+    return found["stringValue"] if found else None

@@ -1,0 +1,1 @@
+"""OpenStack behind our functions: each makes one API call, and its errors are ours."""

@@ -1,0 +1,47 @@
+"""The names by which a step finds what belongs to an instance.
+
+Nova and Cinder have no client token, so the name is what makes a create repeatable.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from chalicelib.settings import settings
+
+INSTANCE_KEY: Final = "coffer_instance_id"
+GENERATION_KEY: Final = "coffer_generation"
+
+
+def server(instance_id: str, generation: int) -> str:
+    """The name of the server of one generation."""
+    return f"{settings().prefix}-{instance_id}-{generation}"
+
+
+def server_pattern(instance_id: str) -> str:
+    """A regular expression (Nova's `name` filter) for the servers of all generations."""
+    return f"^{settings().prefix}-{instance_id}-[0-9]+$"
+
+
+def volume(instance_id: str) -> str:
+    """The name of the data volume; it outlives generations."""
+    return f"{settings().prefix}-{instance_id}"
+
+
+def network(instance_id: str) -> str:
+    """The name of the port and of the security group."""
+    return f"{settings().prefix}-{instance_id}"
+
+
+def metadata(instance_id: str, generation: int) -> dict[str, str]:
+    """What marks a server or volume as an instance's, for people and for the orphan finder."""
+    return {INSTANCE_KEY: instance_id, GENERATION_KEY: str(generation)}
+
+
+def instance_of(name: str) -> str | None:
+    """The instance id in a name of ours, or None."""
+    prefix = f"{settings().prefix}-"
+    rest = name.removeprefix(prefix)
+    if rest == name or len(rest) < 36 or rest[36:37] not in ("", "-"):
+        return None
+    return rest[:36]

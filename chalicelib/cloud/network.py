@@ -1,0 +1,136 @@
+"""Neutron ports and security groups."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from chalicelib.cloud.session import cloud_call, connection
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """An ingress rule: one TCP port, one source."""
+
+    port: int
+    cidr: str
+
+
+class SecurityGroup(msgspec.Struct, frozen=True):
+    """A security group with its ingress rules."""
+
+    id: str
+    name: str
+    rules: frozenset[Rule]
+
+
+class Port(msgspec.Struct, frozen=True):
+    """A port with its fixed addresses."""
+
+    id: str
+    name: str
+    network_id: str
+    addresses: tuple[str, ...]
+
+
+@cloud_call
+def find_security_groups(name: str) -> list[SecurityGroup]:
+    """The security groups of that name, oldest first."""
+    found = connection().network.security_groups(name=name)
+    ordered = sorted(found, key=lambda group: (group.created_at or "", group.id))
+    return [_group(each) for each in ordered]
+
+
+@cloud_call
+def create_security_group(name: str, description: str) -> SecurityGroup:
+    """Make a security group."""
+    return _group(connection().network.create_security_group(name=name, description=description))
+
+
+@cloud_call
+def create_rule(group_id: str, rule: Rule) -> None:
+    """Open one port to one source; a rule that exists is fine."""
+    from openstack.exceptions import ConflictException
+
+    try:
+        connection().network.create_security_group_rule(
+            security_group_id=group_id,
+            direction="ingress",
+            ether_type="IPv6" if ":" in rule.cidr else "IPv4",
+            protocol="tcp",
+            port_range_min=rule.port,
+            port_range_max=rule.port,
+            remote_ip_prefix=rule.cidr,
+        )
+    except ConflictException:
+        return
+
+
+@cloud_call
+def delete_security_group(group_id: str) -> None:
+    """Delete a security group; one that is gone is fine."""
+    connection().network.delete_security_group(group_id, ignore_missing=True)
+
+
+@cloud_call
+def find_ports(name: str) -> list[Port]:
+    """The ports of that name, oldest first."""
+    found = connection().network.ports(name=name)
+    ordered = sorted(found, key=lambda port: (port.created_at or "", port.id))
+    return [_port(each) for each in ordered]
+
+
+@cloud_call
+def create_port(
+    name: str,
+    *,
+    network_id: str,
+    security_group_id: str,
+    subnet_id: str | None,
+    ip_address: str | None,
+) -> Port:
+    """Make a port in the user's network, at a fixed address when one is given."""
+    fixed = {"subnet_id": subnet_id, "ip_address": ip_address}
+    chosen = {key: value for key, value in fixed.items() if value}
+    return _port(
+        connection().network.create_port(
+            name=name,
+            network_id=network_id,
+            security_group_ids=[security_group_id],
+            **({"fixed_ips": [chosen]} if chosen else {}),
+        )
+    )
+
+
+@cloud_call
+def list_ports(prefix: str) -> list[Port]:
+    """All ports of the service's project whose names begin with the prefix."""
+    found = connection().network.ports(project_id=connection().current_project_id)
+    return [_port(each) for each in found if (each.name or "").startswith(prefix)]
+
+
+@cloud_call
+def list_security_groups(prefix: str) -> list[SecurityGroup]:
+    """All security groups of the service's project whose names begin with the prefix."""
+    found = connection().network.security_groups(project_id=connection().current_project_id)
+    return [_group(each) for each in found if (each.name or "").startswith(prefix)]
+
+
+@cloud_call
+def delete_port(port_id: str) -> None:
+    """Delete a port; one that is gone is fine."""
+    connection().network.delete_port(port_id, ignore_missing=True)
+
+
+def _group(raw: Any) -> SecurityGroup:
+    rules = frozenset(
+        Rule(port=rule["port_range_min"], cidr=rule["remote_ip_prefix"])
+        for rule in raw.security_group_rules or []
+        if rule["direction"] == "ingress" and rule["port_range_min"] and rule["remote_ip_prefix"]
+    )
+    return SecurityGroup(id=raw.id, name=raw.name, rules=rules)
+
+
+def _port(raw: Any) -> Port:
+    addresses = tuple(fixed["ip_address"] for fixed in raw.fixed_ips or [])
+    return Port(id=raw.id, name=raw.name, network_id=raw.network_id, addresses=addresses)

@@ -1,0 +1,71 @@
+"""The connection to the cloud, made at the first call, and the frame of every call."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
+
+from chalicelib import crash
+from chalicelib.bus.keys import secrets
+from chalicelib.cloud.errors import CloudAway, CloudError, Refused
+from chalicelib.settings import settings
+
+if TYPE_CHECKING:
+    from openstack.connection import Connection
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+TIMEOUT_SECONDS: Final = 15
+_LATER: Final = frozenset({401, 408, 409, 425, 429})
+
+
+@functools.cache
+def connection() -> Connection:
+    """The service's own connection; one per process, its token renewed by keystoneauth."""
+    import openstack
+
+    chosen = settings()
+    return openstack.connect(
+        load_yaml_config=False,
+        load_envvars=False,
+        auth_url=chosen.os_auth_url,
+        username=chosen.os_username,
+        password=secrets().service_password,
+        project_name=chosen.os_project_name,
+        user_domain_name=chosen.os_user_domain_name,
+        project_domain_name=chosen.os_project_domain_name,
+        region_name=chosen.os_region_name,
+        api_timeout=TIMEOUT_SECONDS,
+        app_name="coffer",
+    )
+
+
+def cloud_call(function: Callable[P, T]) -> Callable[P, T]:
+    """Turn the SDK's errors into ours, and count the call as one effect."""
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        from keystoneauth1.exceptions import ClientException
+        from openstack.exceptions import HttpException, SDKException
+
+        what = function.__name__.replace("_", " ")
+        try:
+            result = function(*args, **kwargs)
+        except HttpException as error:
+            raise _from_http(error, what) from None
+        except (SDKException, ClientException) as error:
+            raise CloudAway(f"{what}: the cloud gave no answer ({type(error).__name__})") from None
+        crash.effect()
+        return result
+
+    return call
+
+
+def _from_http(error: Exception, what: str) -> CloudError:
+    status = getattr(error, "status_code", None) or 0
+    said = str(getattr(error, "details", None) or getattr(error, "message", "") or status)[:300]
+    if 400 <= status < 500 and status not in _LATER:
+        return Refused(f"The cloud refused to {what}: {said}")
+    return CloudAway(f"The cloud could not {what}: {said}")

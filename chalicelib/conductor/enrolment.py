@@ -1,0 +1,245 @@
+"""How a guest is let in: a token for one (instance, generation), a key pair, a signed renewal.
+
+The token came with the server's user data. The first key and server that enrol are bound to the
+generation for good; the same pair may repeat it, so a guest that lost the answer asks again.
+What a guest gets: the keys of its own messages, and AWS credentials of at most an hour that can
+receive on its own queue and send to the conductor's two. A stolen guest speaks for itself alone.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from pynamodb.exceptions import UpdateError
+from pynamodb.expressions.update import Action
+
+from chalicelib import aws, crash
+from chalicelib.bus import keys, queues
+from chalicelib.bus.envelope import BadSeal, Direction
+from chalicelib.errors import BadRequest, Conflict, Gone, Unauthorized
+from chalicelib.lifecycle import Status
+from chalicelib.settings import settings
+from chalicelib.store import events, instances
+from chalicelib.store.base import condition_failed
+from chalicelib.store.models import Guest, Instance
+
+PURPOSE: Final = "enrolment token"
+PUBLIC_KEY_BYTES: Final = 32
+CLOCK_SKEW_MS: Final = 300_000
+
+
+class Token(msgspec.Struct, frozen=True):
+    """What an enrolment token vouches for; `expires_at` is the deadline of the operation."""
+
+    instance_id: str
+    generation: int
+    expires_at: float
+
+
+class Enrol(msgspec.Struct, frozen=True):
+    """Body of POST /guest/v1/enrol; `public_key` is base64 of a raw Ed25519 key."""
+
+    token: str
+    public_key: str
+    server_id: str
+
+
+class Renew(msgspec.Struct, frozen=True):
+    """Body of POST /guest/v1/renew, signed with the enrolled key. `start` asks for a new epoch."""
+
+    instance_id: str
+    generation: int
+    issued_at_ms: int
+    start: bool
+    signature: str
+
+    def signed_text(self) -> bytes:
+        """The bytes under the signature."""
+        parts = (self.instance_id, self.generation, self.issued_at_ms, int(self.start))
+        return "\n".join(("coffer-renew/1", *map(str, parts))).encode()
+
+
+def new_token(instance_id: str, generation: int, expires_at: float) -> str:
+    """A token for a server's user data."""
+    vouched = msgspec.json.encode(Token(instance_id, generation, expires_at))
+    return keys.protect(PURPOSE, "", vouched)
+
+
+def enrol(body: Enrol) -> dict[str, Any]:
+    """Bind key and server to the generation and answer with keys and credentials.
+
+    Raises `Unauthorized` (token), `Conflict` (another key or server holds the generation), `Gone`.
+    """
+    with crash.scope("enrol"):
+        token = _open_token(body.token)
+        _check_public_key(body.public_key)
+        _check_server_id(body.server_id)
+        instance = _present(token.instance_id, token.generation)
+        guest = Guest(token.instance_id, token.generation)
+        unbound = Guest.public_key.does_not_exist()
+        same = (Guest.public_key == body.public_key) & (Guest.server_id == body.server_id)
+        try:
+            guest.update(
+                actions=[
+                    Guest.public_key.set(body.public_key),
+                    Guest.server_id.set(body.server_id),
+                    Guest.enrolled.set(Guest.enrolled | aws.clock()),
+                    Guest.epoch.add(1),
+                ],
+                condition=unbound | same,
+            )
+        except UpdateError as error:
+            if not condition_failed(error):
+                raise
+            events.record(
+                instance.id,
+                "enrolment.refused",
+                f"Server {body.server_id} tried to enrol as generation {token.generation}, "
+                "which another key or server holds.",
+                instance.tenant_id,
+            )
+            raise Conflict("This generation is enrolled with another key or server.") from None
+        return _admission(guest)
+
+
+def renew(body: Renew) -> dict[str, Any]:
+    """Check the signature and answer with fresh credentials, and a new epoch when it starts.
+
+    Raises `Unauthorized` (unknown guest, signature), `Conflict` (replayed), `Gone`.
+    """
+    with crash.scope("renew"):
+        try:
+            guest = Guest.get(body.instance_id, body.generation, consistent_read=True)
+        except Guest.DoesNotExist:
+            raise Unauthorized("This guest is not enrolled.") from None
+        _check_signature(guest, body)
+        _present(body.instance_id, body.generation)
+        if abs(aws.clock() * 1000 - body.issued_at_ms) > CLOCK_SKEW_MS:
+            raise Conflict("The request was issued at another time; correct the clock offset.")
+        actions: list[Action] = [Guest.issued_at_ms.set(body.issued_at_ms)]
+        if body.start:
+            actions.append(Guest.epoch.add(1))
+        try:
+            guest.update(actions=actions, condition=_not_replayed(body))
+        except UpdateError as error:
+            if condition_failed(error):
+                raise Conflict("The request was seen before.") from None
+            raise
+        return _admission(guest)
+
+
+def _not_replayed(body: Renew) -> Any:
+    return Guest.issued_at_ms.does_not_exist() | (Guest.issued_at_ms < body.issued_at_ms)
+
+
+def _open_token(text: str) -> Token:
+    try:
+        token = msgspec.json.decode(keys.reveal(PURPOSE, "", text), type=Token)
+    except BadSeal:
+        raise Unauthorized("The enrolment token is not valid.") from None
+    if token.expires_at < aws.clock():
+        raise Unauthorized("The enrolment token has expired.")
+    return token
+
+
+def _check_public_key(encoded: str) -> None:
+    try:
+        raw = base64.b64decode(encoded, validate=True)
+    except binascii.Error:
+        raise BadRequest("public_key is not base64.") from None
+    if len(raw) != PUBLIC_KEY_BYTES:
+        raise BadRequest("public_key is not a raw Ed25519 key of 32 bytes.")
+
+
+def _check_server_id(server_id: str) -> None:
+    if not 0 < len(server_id) <= 64 or not server_id.isascii():
+        raise BadRequest("server_id is not a server's id.")
+
+
+def _check_signature(guest: Guest, body: Renew) -> None:
+    public_key = Ed25519PublicKey.from_public_bytes(base64.b64decode(guest.public_key))
+    try:
+        public_key.verify(base64.b64decode(body.signature, validate=True), body.signed_text())
+    except (binascii.Error, InvalidSignature):
+        raise Unauthorized("The signature does not fit the enrolled key.") from None
+
+
+def _present(instance_id: str, generation: int) -> Instance:
+    instance = instances.find_instance(instance_id)
+    if instance is None or instance.status in (Status.DELETED, Status.SHUTDOWN):
+        raise Gone("The instance is gone.")
+    if instance.generation != generation:
+        raise Gone("This generation of the guest has been superseded.")
+    return instance
+
+
+def _admission(guest: Guest) -> dict[str, Any]:
+    instance_id, generation = guest.instance_id, int(guest.generation)
+    version = keys.current_version()
+    chosen = settings()
+    return {
+        "instance_id": instance_id,
+        "generation": generation,
+        "epoch": int(guest.epoch),
+        "key_version": version,
+        "keys": {
+            str(direction): base64.b64encode(
+                keys.guest_key(instance_id, generation, direction, version)
+            ).decode()
+            for direction in Direction
+        },
+        "credentials": _credentials(instance_id, generation),
+        "queues": {
+            "guest": queues.guest_queue_url(instance_id, generation),
+            "conductor": chosen.conductor_queue_url,
+            "heartbeats": chosen.heartbeats_queue_url,
+        },
+        "heartbeat_seconds": chosen.heartbeat_seconds,
+    }
+
+
+def session_policy(instance_id: str, generation: int) -> dict[str, Any]:
+    """What a guest's credentials allow: its own queue, and sending to the conductor's two."""
+    prefix = settings().guest_queue_arn_prefix
+    own = f"{prefix}{queues.guest_queue_name(instance_id, generation)}"
+    others = [
+        f"{prefix}{url.rsplit('/', 1)[1]}"
+        for url in (settings().conductor_queue_url, settings().heartbeats_queue_url)
+    ]
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Action": [
+                    "sqs:ReceiveMessage",
+                    "sqs:DeleteMessage",
+                    "sqs:ChangeMessageVisibility",
+                ],
+                "Resource": own,
+            },
+            {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": others},
+        ],
+    }
+
+
+def _credentials(instance_id: str, generation: int) -> dict[str, str]:
+    answer = aws.client("sts").assume_role(
+        RoleArn=settings().guest_role_arn,
+        RoleSessionName=f"guest-{instance_id}-{generation}"[:64],
+        Policy=msgspec.json.encode(session_policy(instance_id, generation)).decode(),
+        DurationSeconds=settings().guest_credentials_seconds,
+    )["Credentials"]
+    expires: datetime = answer["Expiration"]
+    return {
+        "access_key_id": answer["AccessKeyId"],
+        "secret_access_key": answer["SecretAccessKey"],
+        "session_token": answer["SessionToken"],
+        "expires_at": expires.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }

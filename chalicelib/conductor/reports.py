@@ -1,0 +1,162 @@
+"""What each kind of report on the conductor's queue does: result, progress, root.
+
+Results apply once per command, progress once per (command, epoch, seq). Whatever cannot be trusted
+goes to the dead letters with its reason; a guest of an older generation is refused and counted.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Container
+from typing import Final
+
+from pynamodb.exceptions import UpdateError
+
+from chalicelib import aws, crash
+from chalicelib.bus import commands, keys, queues
+from chalicelib.bus.envelope import Direction, Envelope, EnvelopeError, Header, open_sealed
+from chalicelib.store import operations
+from chalicelib.store.base import ConditionFailed, condition_failed
+from chalicelib.store.models import Command, Instance, ServiceStatusRow
+
+log = logging.getLogger(__name__)
+
+
+class Expired(EnvelopeError):
+    """A message that outlived its expiry."""
+
+
+class Superseded(EnvelopeError):
+    """A message of a guest that is no longer the instance's."""
+
+
+class UnknownKind(EnvelopeError):
+    """A kind of report that this queue does not carry."""
+
+
+def receive(body: str) -> None:
+    """Apply one message of the conductor's queue; a poisoned one is buried with its reason."""
+    with crash.scope("conductor"):
+        try:
+            envelope = open_report(body, kinds=_KINDS)
+            _KINDS[envelope.kind](envelope)
+        except EnvelopeError as error:
+            log.warning("a report was refused: %s", error)
+            queues.bury(body, f"{type(error).__name__}: {error}")
+
+
+def open_report(body: str, kinds: Container[str]) -> Envelope:
+    """The verified envelope of a guest's message; an `EnvelopeError` when it is not acceptable."""
+
+    def key_of(header: Header) -> bytes:
+        return keys.guest_key(
+            header.instance_id, header.generation, Direction.TO_CONTROL, header.key_version
+        )
+
+    envelope = open_sealed(body, Direction.TO_CONTROL, key_of)
+    if envelope.expires_at < aws.clock():
+        raise Expired(f"a {envelope.kind[:40]} expired before it arrived")
+    if envelope.kind not in kinds:
+        raise UnknownKind(f"{envelope.kind[:40]!r} has no place on this queue")
+    return envelope
+
+
+def count_stale(instance_id: str) -> None:
+    """Count a report of an older generation on the row of the present one."""
+    try:
+        ServiceStatusRow(instance_id).update(
+            actions=[ServiceStatusRow.stale_reports.add(1)],
+            condition=ServiceStatusRow.instance_id.exists(),
+        )
+    except UpdateError as error:
+        if not condition_failed(error):
+            raise
+
+
+def _result(envelope: Envelope) -> None:
+    try:
+        row = commands.store_answer(
+            envelope.id, envelope.generation, envelope.result, envelope.error
+        )
+    except ConditionFailed:
+        found = commands.get_command(envelope.id)
+        if found is None:
+            raise EnvelopeError("an answer to a command that is not known") from None
+        if (found.instance_id, int(found.generation)) != (
+            envelope.instance_id,
+            envelope.generation,
+        ):
+            count_stale(found.instance_id)
+            raise Superseded("an answer of a guest that the command was not for") from None
+        row = found  # a second delivery: what followed the first may have been lost
+    if row.operation_id and not row.error:
+        _step_done(row.operation_id, _step_of(row))
+    commands.settle(row)
+
+
+def _step_done(operation_id: str, step: str) -> None:
+    try:
+        operations.end_step(operation_id, step)
+    except ConditionFailed:
+        log.info("an answer to a step that is done or undone")
+
+
+def _step_of(row: Command) -> str:
+    return str(row.id).removeprefix(f"{row.operation_id}.")
+
+
+def _progress(envelope: Envelope) -> None:
+    """Clause: (epoch, seq) is later than the one applied last."""
+    stage = str((envelope.result or {}).get("stage", ""))
+    row = Command(envelope.id)
+    later = (
+        Command.progress_epoch.does_not_exist()
+        | (Command.progress_epoch < envelope.epoch)
+        | ((Command.progress_epoch == envelope.epoch) & (Command.progress_seq < envelope.seq))
+    )
+    try:
+        row.update(
+            actions=[
+                Command.progress_epoch.set(envelope.epoch),
+                Command.progress_seq.set(envelope.seq),
+            ],
+            condition=(Command.instance_id == envelope.instance_id)
+            & (Command.generation == envelope.generation)
+            & Command.answered.does_not_exist()
+            & later,
+        )
+    except UpdateError as error:
+        if condition_failed(error):
+            return
+        raise
+    if row.operation_id:
+        try:
+            operations.note_progress(row.operation_id, _step_of(row), stage)
+        except ConditionFailed:
+            log.info("progress of a step that is done")
+
+
+def _root(envelope: Envelope) -> None:
+    """Clauses: the instance is of that generation; root was not reported before."""
+    try:
+        Instance(envelope.instance_id).update(
+            actions=[
+                Instance.root_enabled_at.set(aws.clock()),
+                Instance.root_enabled_by.set("guest"),
+            ],
+            condition=(Instance.generation == envelope.generation)
+            & Instance.root_enabled_at.does_not_exist(),
+        )
+    except UpdateError as error:
+        if not condition_failed(error):
+            raise
+
+
+_KINDS: Final[dict[str, Callable[[Envelope], None]]] = {
+    "result": _result,
+    "progress": _progress,
+    "root": _root,
+}
+
+KINDS: Final = frozenset(_KINDS)
+"""The kinds of report that the conductor's queue carries."""

@@ -1,0 +1,41 @@
+"""What an operation is: its actions, its statuses, its steps and its bounds."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+
+class OperationAction(StrEnum):
+    """The flows; each has a state machine of the same name."""
+
+    CREATE = "create_instance"
+    DELETE = "delete_instance"
+
+
+class OperationStatus(StrEnum):
+    """QUEUED waits for the live operation to end; the last three are terminal."""
+
+    QUEUED = "QUEUED"
+    ACCEPTED = "ACCEPTED"
+    RUNNING = "RUNNING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+
+STARTABLE: Final = (OperationStatus.ACCEPTED, OperationStatus.RUNNING)
+TERMINAL: Final = (OperationStatus.SUCCEEDED, OperationStatus.FAILED, OperationStatus.CANCELLED)
+
+REMOVALS: Final = ("remove_server", "remove_volume", "remove_network", "remove_message_queue")
+"""The steps that take away what a create made: its compensations, and the body of a delete."""
+
+
+def command_id(operation_id: str, step: str) -> str:
+    """The id of the command that a step sends: the same for each run of the step."""
+    return f"{operation_id}.{step}"
+
+
+def execution_name(operation_id: str, attempt: int) -> str:
+    """The name of an execution; StartExecution refuses a second one of the same name."""
+    return operation_id if attempt == 0 else f"{operation_id}.{attempt}"

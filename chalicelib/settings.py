@@ -1,0 +1,72 @@
+"""Everything the environment decides, read once per process and typed."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from typing import Final
+
+import msgspec
+
+API_VERSION: Final = "v1.0"
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """Names, bounds and endpoints. Times are seconds, sizes GiB unless the name says otherwise."""
+
+    prefix: str = "coffer"
+    region: str = "us-east-1"
+    secrets_parameter: str = "/coffer/secrets"
+    taskmanager_queue_url: str = ""
+    conductor_queue_url: str = ""
+    heartbeats_queue_url: str = ""
+    dead_letters_queue_url: str = ""
+    guest_role_arn: str = ""
+    guest_queue_arn_prefix: str = ""
+    state_machine_arn_prefix: str = ""
+    control_url: str = ""
+    guest_endpoint_url: str = ""
+    public_endpoint: str = ""
+    network_id: str = ""
+    os_auth_url: str = ""
+    os_username: str = "coffer"
+    os_project_name: str = "service"
+    os_user_domain_name: str = "Default"
+    os_project_domain_name: str = "Default"
+    os_region_name: str = "RegionOne"
+    default_datastore: str = ""
+    log_level: str = "INFO"
+
+    page_size: int = 20
+    max_volume_size: int = 10
+    quota_instances: int = 10
+    quota_ram_mb: int = -1
+    quota_volumes: int = 40
+    quota_backups: int = 50
+    token_cache_seconds: int = 20
+    heartbeat_seconds: int = 30
+    heartbeat_expiry_seconds: int = 90
+    guest_call_seconds: int = 20
+    guest_credentials_seconds: int = 3600
+    lease_seconds: int = 25
+    create_timeout_seconds: int = 1800
+    delete_timeout_seconds: int = 600
+    operation_attempts: int = 5
+    deleted_row_days: int = 30
+
+    def table(self, name: str) -> str:
+        """The DynamoDB table of that name, e.g. `coffer-instances`."""
+        return f"{self.prefix}-{name}"
+
+
+@cache
+def settings() -> Settings:
+    """The settings of this process: `COFFER_*` and the `OS_*` variables of an OpenStack client."""
+    fields = {field.name: field for field in msgspec.structs.fields(Settings)}
+    values: dict[str, str] = {}
+    for name in fields:
+        variable = name.upper() if name.startswith("os_") else f"COFFER_{name.upper()}"
+        if value := os.environ.get(variable):
+            values[name] = value
+    values.setdefault("region", os.environ.get("AWS_DEFAULT_REGION", "us-east-1"))
+    return msgspec.convert(values, Settings, strict=False)

@@ -1,0 +1,1 @@
+"""The state: PynamoDB models and the named transactions on them."""

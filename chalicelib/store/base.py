@@ -1,0 +1,123 @@
+"""What every table shares: the client from `chalicelib.aws`, table names, and how writes fail.
+
+StoreError
+├── ConditionFailed      a named clause of a conditional write did not hold
+└── Contended            the same items were written at the same time, again and again
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple, TypeVar, cast
+
+from pynamodb.attributes import Attribute, MapAttribute
+from pynamodb.connection import Connection
+from pynamodb.connection.table import TableConnection
+from pynamodb.exceptions import PynamoDBException, TransactWriteError
+from pynamodb.models import Model
+from pynamodb.transactions import TransactWrite
+
+from chalicelib import aws
+from chalicelib.errors import Unavailable
+from chalicelib.settings import settings
+
+T = TypeVar("T")
+
+TRANSACTION_ATTEMPTS: Final = 6
+BACKOFF_SECONDS: Final = 0.05
+
+
+class ConditionFailed(Exception):
+    """A condition of a write did not hold; `failed` are the places of the failed items."""
+
+    def __init__(self, failed: tuple[int, ...] = ()) -> None:
+        super().__init__(f"conditions of items {failed} did not hold")
+        self.failed = failed
+
+
+class Contended(Unavailable):
+    """The transaction met others on the same items in all its attempts."""
+
+
+class Table(Model):
+    """A PynamoDB model whose calls go through the shared client."""
+
+    @classmethod
+    def _get_connection(cls) -> TableConnection:
+        table = super()._get_connection()
+        table.connection._client = aws.client("dynamodb")
+        return table
+
+
+class IndexNames(NamedTuple):
+    """The names of the indexes, as the template declares them."""
+
+    TENANT: str = "tenant-index"
+    LIVE: str = "live-index"
+    INSTANCE: str = "instance-index"
+
+
+INDEXES: Final = IndexNames()
+
+
+def optional(attribute: Attribute[T]) -> Attribute[T | None]:
+    """The same attribute, with the type that a nullable one really has."""
+    return cast("Attribute[T | None]", attribute)
+
+
+def entries() -> MapAttribute[str, Any]:
+    """A map whose keys are data, written key by key so that two writers do not overwrite."""
+    return MapAttribute(default=dict)  # type: ignore[no-untyped-call]
+
+
+def as_dict(stored: MapAttribute[str, Any]) -> dict[str, Any]:
+    """The plain content of an `entries` attribute."""
+    return dict(stored.as_dict())  # type: ignore[no-untyped-call]
+
+
+def table_meta(name: str) -> tuple[str, str]:
+    """Table name and region for a model's `Meta`."""
+    return settings().table(name), settings().region
+
+
+def _connection() -> Connection:
+    made = Connection(region=settings().region)
+    made._client = aws.client("dynamodb")
+    return made
+
+
+def transact(build: Callable[[TransactWrite], None]) -> None:
+    """Commit one `TransactWriteItems`; `build` must add the same items each time it is called.
+
+    A conflict with another transaction is retried with jitter under the same client token, since
+    botocore does not do it; after that `Contended` (503). A clause that did not hold raises
+    `ConditionFailed`.
+    """
+    token = aws.new_id()
+    for attempt in range(TRANSACTION_ATTEMPTS):
+        try:
+            with TransactWrite(connection=_connection(), client_request_token=token) as write:
+                build(write)
+            return
+        except TransactWriteError as error:
+            codes = [reason.code if reason else "" for reason in error.cancellation_reasons]
+            failed = tuple(i for i, code in enumerate(codes) if code == "ConditionalCheckFailed")
+            if failed:
+                raise ConditionFailed(failed) from None
+            retryable = any(code in _CONFLICTS for code in codes) or (
+                error.cause_response_code in _CONFLICTS
+            )
+            if not retryable:
+                raise
+        aws.sleep(BACKOFF_SECONDS * (2**attempt) * (0.5 + aws.random()))
+    raise Contended("The instance is being changed by others at the moment; try again.")
+
+
+_CONFLICTS: Final = frozenset(
+    {"TransactionConflict", "TransactionInProgressException", "ThrottlingError"}
+)
+
+
+def condition_failed(error: PynamoDBException) -> bool:
+    """Whether a single write failed on its condition."""
+    return error.cause_response_code == "ConditionalCheckFailedException"

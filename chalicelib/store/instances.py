@@ -1,0 +1,310 @@
+"""Instance rows and the transactions that accept and end their operations.
+
+    accept_create   instance + operation + quota + event           one transaction
+    accept_delete   instance + operation + event                   one transaction
+    end_operation   operation + instance + quota + event (+ next)  one transaction
+
+Whoever reads a row between two of them sees a whole state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
+from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.update import Action
+from pynamodb.transactions import TransactWrite
+
+from chalicelib import aws, lifecycle
+from chalicelib.domain.operations import STARTABLE, OperationStatus
+from chalicelib.domain.quotas import require_fit
+from chalicelib.errors import NotFound
+from chalicelib.lifecycle import Event, ServiceStatus, Status
+from chalicelib.settings import settings
+from chalicelib.store import quotas
+from chalicelib.store.base import ConditionFailed, Contended, as_dict, transact
+from chalicelib.store.events import new_event
+from chalicelib.store.models import LIVE, EventRow, Instance, Operation, Quota, ServiceStatusRow
+from chalicelib.store.operations import CHECK_AFTER_SECONDS, get_operation
+
+RACE_ATTEMPTS: Final = 5
+DAY_SECONDS: Final = 86400
+
+
+class Ending(msgspec.Struct, frozen=True):
+    """How an operation ends, and what that does to its instance."""
+
+    status: OperationStatus
+    event: Event
+    reason: str = ""
+    changes: tuple[Action, ...] = ()
+    release_quota: bool = False
+
+
+def get_instance(instance_id: str, tenant_id: str | None = None) -> Instance:
+    """The live instance, read consistently; `NotFound` for another tenant's or a deleted one.
+
+    `tenant_id` None is an administrator's or the control plane's own look.
+    """
+    row = find_instance(instance_id)
+    if row is None or row.status == Status.DELETED or tenant_id not in (None, row.tenant_id):
+        raise NotFound(f"Instance {instance_id} cannot be found.")
+    return row
+
+
+def find_instance(instance_id: str) -> Instance | None:
+    """The row, deleted or not, read consistently, or None."""
+    try:
+        return Instance.get(instance_id, consistent_read=True)
+    except Instance.DoesNotExist:
+        return None
+
+
+def list_instances(tenant_id: str, limit: int, marker: str | None) -> tuple[list[Instance], bool]:
+    """A page of a tenant's instances ordered by id, and whether there are more."""
+    condition: Condition | None = Instance.id > marker if marker else None
+    rows = list(Instance.tenant_index.query(tenant_id, condition, limit=limit + 1))
+    return rows[:limit], len(rows) > limit
+
+
+def service_statuses(instance_ids: Iterable[str]) -> dict[str, ServiceStatusRow]:
+    """What the guests reported last, by instance id."""
+    rows = ServiceStatusRow.batch_get(list(instance_ids))
+    return {row.instance_id: row for row in rows}
+
+
+def service_status(instance_id: str) -> ServiceStatusRow | None:
+    """What the guest reported last, read consistently."""
+    try:
+        return ServiceStatusRow.get(instance_id, consistent_read=True)
+    except ServiceStatusRow.DoesNotExist:
+        return None
+
+
+def accept_create(instance: Instance, operation: Operation, held: dict[str, int]) -> None:
+    """Make the instance, its operation and its hold on the quota durable at once.
+
+    Clauses: the quota still fits (racing creates); neither id is taken. Raises `OverLimit`.
+    """
+    instance.operation_id = operation.id
+    instance.held = held
+    event = new_event(instance.id, "create.accepted", "", instance.tenant_id)
+    for _ in range(RACE_ATTEMPTS):
+        quota = quotas.get_quota(instance.tenant_id)
+        require_fit(quotas.used_of(quota), held, quotas.limits_of(quota))
+        try:
+            transact(_creation(instance, operation, event, quota))
+            return
+        except ConditionFailed:
+            continue
+    raise Contended("The quota is being changed by other requests at the moment; try again.")
+
+
+def _creation(
+    instance: Instance, operation: Operation, event: EventRow, quota: Quota
+) -> Callable[[TransactWrite], None]:
+    service = ServiceStatusRow(
+        instance_id=instance.id,
+        generation=instance.generation,
+        status=ServiceStatus.NEW,
+        updated=instance.created,
+    )
+
+    def build(write: TransactWrite) -> None:
+        write.save(instance, condition=Instance.id.does_not_exist())
+        write.save(operation, condition=Operation.id.does_not_exist())
+        write.save(event)
+        write.save(service)
+        quotas.reserve(write, quota, instance.held)
+
+    return build
+
+
+def accept_delete(instance: Instance, operation: Operation) -> bool:
+    """Take the instance to SHUTDOWN with its delete operation; False when another was faster.
+
+    With an operation still live (after a reset) the delete is queued behind it. Clauses: status
+    and operations are as they were read (two deletes at once, a flow that ends meanwhile).
+    """
+    target = lifecycle.next_status(instance.status, Event.DELETE_ACCEPTED)
+    queued = instance.operation_id is not None
+    operation.status = OperationStatus.QUEUED if queued else OperationStatus.ACCEPTED
+    owner = Instance.next_operation_id if queued else Instance.operation_id
+    actions: list[Action] = [
+        Instance.status.set(target),
+        Instance.updated.set(aws.clock()),
+        owner.set(operation.id),
+    ]
+    event = new_event(instance.id, "delete.accepted", "", instance.tenant_id)
+
+    def build(write: TransactWrite) -> None:
+        write.save(operation, condition=Operation.id.does_not_exist())
+        write.save(event)
+        write.update(instance, actions=actions, condition=_unchanged(instance))
+
+    try:
+        transact(build)
+    except ConditionFailed:
+        return False
+    return True
+
+
+def reset_status(instance: Instance, reason: str) -> bool:
+    """An administrator's reset; the live operation is told to go back. False on a lost race."""
+    target = lifecycle.next_status(instance.status, Event.RESET)
+    actions: list[Action] = [Instance.status.set(target), Instance.updated.set(aws.clock())]
+    if target is Status.ERROR:
+        actions += _fault(reason)
+    record = new_event(instance.id, "status.reset", reason, instance.tenant_id)
+    cancel: list[Action] = [Operation.cancelled.set(reason), Operation.check_at.set(aws.clock())]
+
+    def build(write: TransactWrite) -> None:
+        write.save(record)
+        write.update(instance, actions=actions, condition=_unchanged(instance))
+        service = ServiceStatusRow(instance.id)
+        write.update(service, actions=[ServiceStatusRow.status.set(ServiceStatus.UNKNOWN)])
+        if instance.operation_id:
+            live = Operation(instance.operation_id)
+            write.update(live, actions=cancel, condition=Operation.live.exists())
+
+    try:
+        transact(build)
+    except ConditionFailed:
+        return False
+    return True
+
+
+def end_operation(operation: Operation, ending: Ending) -> str | None:
+    """Make an operation terminal together with everything that follows from it.
+
+    Returns the id of the operation that is live next, if one was queued. Clauses: the operation is
+    not terminal yet and is the instance's live one (a second run of the last step); the queue
+    behind it is as it was read (a delete that is accepted meanwhile). Already ended is success.
+    """
+    for _ in range(RACE_ATTEMPTS):
+        instance = find_instance(operation.instance_id)
+        if instance is None or instance.operation_id != operation.id:
+            return instance.operation_id if instance else None
+        following = instance.next_operation_id
+        if following is not None and ending.event is Event.DELETE_SUCCEEDED:
+            moot, following = following, None
+        else:
+            moot = None
+        try:
+            transact(_end(operation, ending, instance, following, moot))
+            return following
+        except ConditionFailed:
+            continue
+    stored = get_operation(operation.id)
+    if stored is not None and stored.live is None:
+        return None
+    raise Contended("The instance is being changed by others at the moment.")
+
+
+def _end(
+    operation: Operation,
+    ending: Ending,
+    instance: Instance,
+    following: str | None,
+    moot: str | None,
+) -> Callable[[TransactWrite], None]:
+    """The items of the last transaction; `moot` is a queued delete with nothing left to do."""
+    target = Status.SHUTDOWN if following else lifecycle.next_status(instance.status, ending.event)
+    actions = [
+        *ending.changes,
+        Instance.status.set(target),
+        Instance.updated.set(aws.clock()),
+        *_hand_over(following),
+    ]
+    if target is Status.ERROR:
+        actions += _fault(ending.reason)
+    if ending.release_quota:
+        actions.append(Instance.held.set({}))
+    if target is Status.DELETED:
+        actions += _bury()
+    kind = f"{operation.action}.{ending.status.lower()}"
+    event = new_event(instance.id, kind, ending.reason, instance.tenant_id)
+    close, accept = _close(ending.status, ending.reason), _accept()
+
+    def build(write: TransactWrite) -> None:
+        write.save(event)
+        write.update(operation, actions=close, condition=Operation.status.is_in(*STARTABLE))
+        write.update(instance, actions=actions, condition=_unchanged(instance))
+        if ending.release_quota and instance.held:
+            quotas.release(write, instance.tenant_id, instance.held)
+        if queued := following or moot:
+            then = accept if following else close
+            clause = Operation.status == OperationStatus.QUEUED
+            write.update(Operation(queued), actions=then, condition=clause)
+
+    return build
+
+
+def recorded_resources(operation: Operation) -> tuple[Action, ...]:
+    """What an operation made, moved to the row of its instance."""
+    resources = as_dict(operation.resources)
+    addresses = resources.pop("addresses", [])
+    return (Instance.resources.set(resources), Instance.addresses.set(addresses))
+
+
+def _unchanged(instance: Instance) -> Condition:
+    """Clauses that nothing this module decides by has changed since the row was read."""
+    condition = Instance.status == instance.status
+    for attribute, value in (
+        (Instance.operation_id, instance.operation_id),
+        (Instance.next_operation_id, instance.next_operation_id),
+    ):
+        condition &= attribute.does_not_exist() if value is None else attribute == value
+    return condition
+
+
+def _hand_over(following: str | None) -> list[Action]:
+    if following is None:
+        return [Instance.operation_id.remove(), Instance.next_operation_id.remove()]
+    return [Instance.operation_id.set(following), Instance.next_operation_id.remove()]
+
+
+def _fault(reason: str) -> list[Action]:
+    return [Instance.fault_message.set(reason[:1024]), Instance.fault_created.set(aws.clock())]
+
+
+def _bury() -> list[Action]:
+    now = aws.clock()
+    return [
+        Instance.index_tenant.remove(),
+        Instance.deleted_at.set(now),
+        Instance.expires.set(_ttl(now)),
+    ]
+
+
+def _ttl(now: float) -> datetime:
+    return datetime.fromtimestamp(int(now + settings().deleted_row_days * DAY_SECONDS), UTC)
+
+
+def _close(status: OperationStatus, reason: str) -> list[Action]:
+    now = aws.clock()
+    actions: list[Action] = [
+        Operation.status.set(status),
+        Operation.updated.set(now),
+        Operation.expires.set(_ttl(now)),
+        Operation.live.remove(),
+        Operation.check_at.remove(),
+        Operation.lease_id.remove(),
+        Operation.lease_until.remove(),
+        Operation.sealed_args.remove(),
+    ]
+    if reason:
+        actions.append(Operation.reason.set(Operation.reason | reason[:1024]))
+    return actions
+
+
+def _accept() -> list[Action]:
+    return [
+        Operation.status.set(OperationStatus.ACCEPTED),
+        Operation.check_at.set(aws.clock() + CHECK_AFTER_SECONDS),
+        Operation.updated.set(aws.clock()),
+        Operation.live.set(LIVE),
+    ]

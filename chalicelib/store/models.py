@@ -1,0 +1,282 @@
+"""The tables. Times are seconds since the epoch, sizes GiB, memory MiB.
+
+The template in `infra/` declares the same keys and indexes; a test compares the two.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pynamodb.attributes import (
+    BooleanAttribute,
+    JSONAttribute,
+    NumberAttribute,
+    TTLAttribute,
+    UnicodeAttribute,
+)
+from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, KeysOnlyProjection
+
+from chalicelib.store.base import INDEXES, Table, entries, optional, table_meta
+
+LIVE = "live"
+
+
+class TenantIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
+    """The instances of a tenant by id; sparse: deleted rows have no `index_tenant`."""
+
+    class Meta:
+        index_name = INDEXES.TENANT
+        projection = AllProjection()
+
+    index_tenant = UnicodeAttribute(hash_key=True)
+    id = UnicodeAttribute(range_key=True)
+
+
+class Instance(Table):
+    """A database instance. `operation_id` is the one live operation, if any."""
+
+    class Meta:
+        table_name, region = table_meta("instances")
+
+    id = UnicodeAttribute(hash_key=True)
+    tenant_id = UnicodeAttribute()
+    index_tenant = optional(UnicodeAttribute(null=True))
+    tenant_index = TenantIndex()
+    name = UnicodeAttribute()
+    status = UnicodeAttribute()
+    created = NumberAttribute()
+    updated = NumberAttribute()
+    deleted_at = optional(NumberAttribute(null=True))
+    expires = optional(TTLAttribute(null=True))
+
+    generation = NumberAttribute(default=1)
+    operation_id = optional(UnicodeAttribute(null=True))
+    next_operation_id = optional(UnicodeAttribute(null=True))
+
+    datastore_version_id = UnicodeAttribute()
+    datastore_name = UnicodeAttribute()
+    datastore_version = UnicodeAttribute()
+    datastore_version_number = UnicodeAttribute()
+    manager = UnicodeAttribute()
+    flavor_id = UnicodeAttribute()
+    flavor_ram = NumberAttribute()
+    flavor_vcpus = NumberAttribute()
+    volume_size = NumberAttribute()
+    volume_type = optional(UnicodeAttribute(null=True))
+    region = UnicodeAttribute()
+    availability_zone = optional(UnicodeAttribute(null=True))
+    access = optional(JSONAttribute(null=True))
+    nics = optional(JSONAttribute(null=True))
+
+    # What the instance owns in the cloud, and what it holds of the tenant's quota.
+    resources = JSONAttribute(default=dict)
+    addresses = JSONAttribute(default=list)
+    held = JSONAttribute(default=dict)
+
+    fault_message = optional(UnicodeAttribute(null=True))
+    fault_details = optional(UnicodeAttribute(null=True))
+    fault_created = optional(NumberAttribute(null=True))
+    root_enabled_at = optional(NumberAttribute(null=True))
+    root_enabled_by = optional(UnicodeAttribute(null=True))
+
+
+class LiveIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
+    """The operations that are not terminal, by the time at which the sweeper looks at them."""
+
+    class Meta:
+        index_name = INDEXES.LIVE
+        projection = KeysOnlyProjection()
+
+    live = UnicodeAttribute(hash_key=True)
+    check_at = NumberAttribute(range_key=True)
+
+
+class InstanceIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
+    """The operations of an instance, by time."""
+
+    class Meta:
+        index_name = INDEXES.INSTANCE
+        projection = AllProjection()
+
+    instance_id = UnicodeAttribute(hash_key=True)
+    created = NumberAttribute(range_key=True)
+
+
+class Operation(Table):
+    """One accepted change of an instance and how far it has come."""
+
+    class Meta:
+        table_name, region = table_meta("operations")
+
+    id = UnicodeAttribute(hash_key=True)
+    instance_id = UnicodeAttribute()
+    tenant_id = UnicodeAttribute()
+    instance_index = InstanceIndex()
+    action = UnicodeAttribute()
+    status = UnicodeAttribute()
+    created = NumberAttribute()
+    updated = NumberAttribute()
+    deadline = NumberAttribute()
+    expires = optional(TTLAttribute(null=True))
+    live = optional(UnicodeAttribute(null=True))
+    check_at = optional(NumberAttribute(null=True))
+    live_index = LiveIndex()
+
+    generation = NumberAttribute(default=1)
+    attempt = NumberAttribute(default=0)
+    request_id = optional(UnicodeAttribute(null=True))
+    sealed_args = optional(UnicodeAttribute(null=True))
+
+    cancelled = optional(UnicodeAttribute(null=True))  # why; the next step compensates
+    compensating = BooleanAttribute(default=False)
+    reason = optional(UnicodeAttribute(null=True))  # why it failed, for the user
+
+    step = optional(UnicodeAttribute(null=True))
+    lease_id = optional(UnicodeAttribute(null=True))
+    lease_until = optional(NumberAttribute(null=True))
+    # By step; written key by key, so that two writers do not overwrite each other.
+    started = entries()
+    ended = entries()
+    notes = entries()
+    resources = entries()
+
+
+class Command(Table):
+    """A command to a guest and its answer. `token` is the task token that waits for it."""
+
+    class Meta:
+        table_name, region = table_meta("commands")
+
+    id = UnicodeAttribute(hash_key=True)
+    instance_id = UnicodeAttribute()
+    generation = NumberAttribute()
+    method = UnicodeAttribute()
+    operation_id = optional(UnicodeAttribute(null=True))
+    created = NumberAttribute()
+    deadline = NumberAttribute()
+    expires = TTLAttribute()
+    token = optional(UnicodeAttribute(null=True))
+    answered = optional(NumberAttribute(null=True))
+    result = optional(JSONAttribute(null=True))
+    error = optional(JSONAttribute(null=True))
+    progress_epoch = optional(NumberAttribute(null=True))
+    progress_seq = optional(NumberAttribute(null=True))
+
+
+class Guest(Table):
+    """The enrolled agent of one generation of an instance."""
+
+    class Meta:
+        table_name, region = table_meta("guests")
+
+    instance_id = UnicodeAttribute(hash_key=True)
+    generation = NumberAttribute(range_key=True)
+    public_key = UnicodeAttribute()
+    server_id = UnicodeAttribute()
+    epoch = NumberAttribute(default=0)
+    enrolled = NumberAttribute()
+    issued_at_ms = NumberAttribute(default=0)  # of the last renewal: strictly increasing
+
+
+class ServiceStatusRow(Table):
+    """What the guest reported last, ordered by (generation, epoch, seq), never by a clock."""
+
+    class Meta:
+        table_name, region = table_meta("service-statuses")
+
+    instance_id = UnicodeAttribute(hash_key=True)
+    generation = NumberAttribute()
+    epoch = NumberAttribute(default=0)
+    seq = NumberAttribute(default=0)
+    status = UnicodeAttribute()
+    updated = NumberAttribute()
+    volume_used = optional(NumberAttribute(null=True))
+    volume_total = optional(NumberAttribute(null=True))
+    rejected = NumberAttribute(default=0)
+    stale_reports = NumberAttribute(default=0)
+
+
+class Quota(Table):
+    """What a tenant uses and, where it differs from the default, what it may use."""
+
+    class Meta:
+        table_name, region = table_meta("quotas")
+
+    tenant_id = UnicodeAttribute(hash_key=True)
+    instances = NumberAttribute(default=0)
+    ram = NumberAttribute(default=0)
+    volumes = NumberAttribute(default=0)
+    backups = NumberAttribute(default=0)
+    limits = optional(JSONAttribute(null=True))
+
+
+class Datastore(Table):
+    """A kind of database on offer."""
+
+    class Meta:
+        table_name, region = table_meta("datastores")
+
+    id = UnicodeAttribute(hash_key=True)
+    name = UnicodeAttribute()
+    default_version_id = optional(UnicodeAttribute(null=True))
+
+
+class DatastoreVersion(Table):
+    """A version of a datastore: which manager runs it and from which image."""
+
+    class Meta:
+        table_name, region = table_meta("datastore-versions")
+
+    id = UnicodeAttribute(hash_key=True)
+    datastore_id = UnicodeAttribute()
+    datastore_name = UnicodeAttribute()
+    name = UnicodeAttribute()
+    version = UnicodeAttribute()
+    manager = UnicodeAttribute()
+    image_id = optional(UnicodeAttribute(null=True))
+    image_tags = JSONAttribute(default=list)
+    packages = UnicodeAttribute(default="")
+    active = BooleanAttribute(default=True)
+
+
+class Flavor(Table):
+    """A mirror of a Nova flavor."""
+
+    class Meta:
+        table_name, region = table_meta("flavors")
+
+    id = UnicodeAttribute(hash_key=True)
+    name = UnicodeAttribute()
+    ram = NumberAttribute()
+    vcpus = NumberAttribute()
+    disk = NumberAttribute()
+    ephemeral = NumberAttribute(default=0)
+
+
+class EventRow(Table):
+    """Something an operator or a tenant may want to know later."""
+
+    class Meta:
+        table_name, region = table_meta("events")
+
+    scope = UnicodeAttribute(hash_key=True)
+    id = UnicodeAttribute(range_key=True)
+    tenant_id = optional(UnicodeAttribute(null=True))
+    kind = UnicodeAttribute()
+    message = UnicodeAttribute()
+    created = NumberAttribute()
+    expires = TTLAttribute()
+
+
+TABLES: tuple[type[Table], ...] = (
+    Instance,
+    Operation,
+    Command,
+    Guest,
+    ServiceStatusRow,
+    Quota,
+    Datastore,
+    DatastoreVersion,
+    Flavor,
+    EventRow,
+)

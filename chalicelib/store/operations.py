@@ -1,0 +1,182 @@
+"""Operation rows: leases of steps, their records, and what the sweeper looks for."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from pynamodb.exceptions import UpdateError
+from pynamodb.expressions.update import Action
+
+from chalicelib import aws
+from chalicelib.domain.operations import STARTABLE, OperationStatus
+from chalicelib.settings import settings
+from chalicelib.store.base import ConditionFailed, condition_failed
+from chalicelib.store.models import LIVE, Operation
+
+CHECK_AFTER_SECONDS: Final = 30
+
+
+def new_operation(
+    operation_id: str,
+    instance_id: str,
+    tenant_id: str,
+    action: str,
+    *,
+    timeout: float,
+    status: str = OperationStatus.ACCEPTED,
+    sealed_args: str | None = None,
+    request_id: str | None = None,
+) -> Operation:
+    """An operation row that the sweeper will look at if nobody starts it."""
+    now = aws.clock()
+    return Operation(
+        id=operation_id,
+        instance_id=instance_id,
+        tenant_id=tenant_id,
+        action=action,
+        status=status,
+        created=now,
+        updated=now,
+        deadline=now + timeout,
+        live=LIVE,
+        check_at=now + CHECK_AFTER_SECONDS,
+        sealed_args=sealed_args,
+        request_id=request_id,
+    )
+
+
+def get_operation(operation_id: str) -> Operation | None:
+    """The row, read consistently, or None."""
+    try:
+        return Operation.get(operation_id, consistent_read=True)
+    except Operation.DoesNotExist:
+        return None
+
+
+def operations_of(instance_id: str, limit: int = 50) -> list[Operation]:
+    """The operations of an instance, newest first."""
+    return list(Operation.instance_index.query(instance_id, scan_index_forward=False, limit=limit))
+
+
+def due_operations(now: float, limit: int) -> list[str]:
+    """Ids of live operations whose check time has come, longest overdue first."""
+    rows = Operation.live_index.query(LIVE, Operation.check_at <= now, limit=limit)
+    return [row.id for row in rows]
+
+
+def take_lease(operation_id: str, step: str) -> Operation:
+    """Claim a step for one worker and return the row as it is then.
+
+    Clauses: the operation is not terminal (an execution that outlived it); no other worker holds a
+    lease (two deliveries of one step); the step is not done (a retry after its record).
+    """
+    row = Operation(operation_id)
+    now = aws.clock()
+    lease_until = now + settings().lease_seconds
+    actions: list[Action] = [
+        Operation.lease_id.set(aws.new_id()),
+        Operation.lease_until.set(lease_until),
+        Operation.step.set(step),
+        Operation.status.set(OperationStatus.RUNNING),
+        Operation.updated.set(now),
+        Operation.check_at.set(lease_until + CHECK_AFTER_SECONDS),
+        Operation.started[step].set(Operation.started[step] | now),
+    ]
+    condition = (
+        Operation.status.is_in(*STARTABLE)
+        & (Operation.lease_until.does_not_exist() | (Operation.lease_until < now))
+        & Operation.ended[step].does_not_exist()
+    )
+    _update(row, actions, condition)
+    return row
+
+
+def release_lease(
+    row: Operation,
+    step: str,
+    *,
+    ended: bool,
+    resources: dict[str, Any] | None = None,
+    note: str | None = None,
+    reason: str | None = None,
+) -> None:
+    """Give the lease back with what the step found or made.
+
+    Clause: the lease is still ours; a worker that overran its lease records nothing.
+    """
+    now = aws.clock()
+    actions: list[Action] = [
+        Operation.lease_id.remove(),
+        Operation.lease_until.remove(),
+        Operation.updated.set(now),
+    ]
+    if ended:
+        actions.append(Operation.ended[step].set(now))
+    if note:
+        actions.append(Operation.notes[step].set(note))
+    if reason is not None:
+        actions += [
+            Operation.compensating.set(True),
+            Operation.reason.set(Operation.reason | reason[:1024]),
+        ]
+    actions += [Operation.resources[key].set(value) for key, value in (resources or {}).items()]
+    _update(row, actions, Operation.lease_id == row.lease_id)
+
+
+def begin_compensation(row: Operation, reason: str) -> None:
+    """Remember for good that this operation goes backwards, and why; the first reason stays."""
+    _update(
+        row,
+        [
+            Operation.compensating.set(True),
+            Operation.reason.set(Operation.reason | reason[:1024]),
+        ],
+        Operation.status.is_in(*STARTABLE),
+    )
+
+
+def start_attempt(row: Operation) -> None:
+    """Count one more execution. Clause: nobody else counted it."""
+    _update(
+        row,
+        [
+            Operation.attempt.set(Operation.attempt + 1),
+            Operation.check_at.set(aws.clock() + CHECK_AFTER_SECONDS),
+        ],
+        Operation.status.is_in(*STARTABLE) & (Operation.attempt == row.attempt),
+    )
+
+
+def look_again(row: Operation, seconds: float = CHECK_AFTER_SECONDS) -> None:
+    """Postpone the sweeper's next look. Clause: the operation is still live."""
+    _update(row, [Operation.check_at.set(aws.clock() + seconds)], Operation.live.exists())
+
+
+def end_step(operation_id: str, step: str) -> None:
+    """Mark a step as done by its guest's answer. Clauses: the operation goes on, and forward."""
+    _update(
+        Operation(operation_id),
+        [Operation.ended[step].set(aws.clock())],
+        Operation.status.is_in(*STARTABLE)
+        & Operation.ended[step].does_not_exist()
+        & (Operation.compensating == False),  # noqa: E712 - an expression, not a comparison
+    )
+
+
+def note_progress(operation_id: str, step: str, stage: str) -> None:
+    """Show what a step's guest is doing. Clause: the step is not done."""
+    row = Operation(operation_id)
+    _update(
+        row,
+        [Operation.notes[step].set(stage[:255])],
+        Operation.status.is_in(*STARTABLE) & Operation.ended[step].does_not_exist(),
+    )
+
+
+def _update(row: Operation, actions: list[Action], condition: Any) -> None:
+    try:
+        row.update(actions=actions, condition=condition)
+    except UpdateError as error:
+        if condition_failed(error):
+            raise ConditionFailed((0,)) from None
+        raise

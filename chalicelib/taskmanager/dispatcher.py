@@ -1,0 +1,46 @@
+"""The dispatcher: a hint on the task manager's queue becomes an execution.
+
+The hint is not believed: the row says what is to be done. A throttled start is left to the
+sweeper, so that a burst of accepted operations cannot fill the dead letters.
+"""
+
+from __future__ import annotations
+
+import logging
+
+import msgspec
+
+from chalicelib import crash
+from chalicelib.bus import commands
+from chalicelib.bus.queues import Hint
+from chalicelib.domain.operations import STARTABLE, OperationStatus, command_id
+from chalicelib.store import operations
+from chalicelib.store.models import Operation
+from chalicelib.taskmanager import executions
+
+log = logging.getLogger(__name__)
+
+
+def receive(body: str) -> None:
+    """Act on one hint; raises on a body that is none (it goes to the dead letters)."""
+    with crash.scope("dispatcher"):
+        operation = operations.get_operation(msgspec.json.decode(body, type=Hint).operation_id)
+        if operation is None or operation.status not in STARTABLE:
+            log.info("a hint with nothing to do")
+            return
+        if operation.status == OperationStatus.RUNNING:
+            wake_if_cancelled(operation)
+            return
+        try:
+            executions.start(operation)
+        except executions.Throttled as error:
+            log.warning("%s is left to the sweeper: %s", operation.id, error)
+
+
+def wake_if_cancelled(operation: Operation) -> None:
+    """Let a cancelled operation that waits for its guest go on, to its compensation."""
+    if not operation.cancelled:
+        return
+    waiting = commands.get_command(command_id(operation.id, "prepare"))
+    if waiting is not None and waiting.token is not None and waiting.answered is None:
+        commands.complete(waiting.token, "failed")

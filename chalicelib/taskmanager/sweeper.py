@@ -1,0 +1,86 @@
+"""The sweeper: repeats what was accepted and got lost, and ends what cannot be ended otherwise.
+
+Each live operation has a time at which somebody should have moved it. Past that time:
+
+    no execution of it        the hint was lost             start it
+    an execution that runs    slow, or waiting for a guest  look again later
+    a closed execution        it died without its end       start the next attempt, or give up
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+from chalicelib import aws, crash
+from chalicelib.bus import queues
+from chalicelib.domain.operations import TERMINAL, OperationAction, OperationStatus
+from chalicelib.lifecycle import Event
+from chalicelib.settings import settings
+from chalicelib.store import instances, operations
+from chalicelib.store.base import ConditionFailed
+from chalicelib.store.instances import Ending
+from chalicelib.store.models import Operation
+from chalicelib.taskmanager import dispatcher, executions
+from chalicelib.taskmanager.executions import Execution
+
+MOST_PER_RUN: Final = 200
+LOOK_AGAIN_SECONDS: Final = 60
+
+log = logging.getLogger(__name__)
+
+
+def run() -> dict[str, int]:
+    """One sweep; answers how many operations were seen and how many were started again."""
+    seen = started = 0
+    with crash.scope("sweeper"):
+        for operation_id in operations.due_operations(aws.clock(), MOST_PER_RUN):
+            operation = operations.get_operation(operation_id)
+            if operation is None or operation.status in TERMINAL:
+                continue
+            seen += 1
+            try:
+                started += _sweep(operation)
+            except ConditionFailed:
+                log.info("%s was moved by somebody else", operation_id)
+            except executions.Throttled:
+                log.warning("Step Functions is busy; the next sweep goes on")
+                break
+    return {"seen": seen, "started": started}
+
+
+def _sweep(operation: Operation) -> int:
+    if operation.status == OperationStatus.QUEUED:
+        operations.look_again(operation, LOOK_AGAIN_SECONDS)
+        return 0
+    state = executions.state(operation)
+    if state is Execution.RUNNING:
+        dispatcher.wake_if_cancelled(operation)
+        operations.look_again(operation, LOOK_AGAIN_SECONDS)
+        return 0
+    if state is Execution.CLOSED:
+        if operation.attempt + 1 >= settings().operation_attempts:
+            _give_up(operation)
+            return 0
+        operations.start_attempt(operation)
+    executions.start(operation)
+    operations.look_again(operation, LOOK_AGAIN_SECONDS)
+    log.warning("%s was started by the sweeper (attempt %s)", operation.id, operation.attempt)
+    return 1
+
+
+def _give_up(operation: Operation) -> None:
+    """End an operation whose executions all died; what it made stays on the instance's row."""
+    create = operation.action == OperationAction.CREATE
+    following = instances.end_operation(
+        operation,
+        Ending(
+            OperationStatus.FAILED,
+            Event.CREATE_FAILED if create else Event.DELETE_FAILED,
+            reason=f"Given up after {settings().operation_attempts} attempts, the last one in "
+            f"{operation.step or 'no step'}; delete the instance to remove what is left.",
+            changes=instances.recorded_resources(operation) if create else (),
+        ),
+    )
+    if following is not None:
+        queues.notify_task_manager(following)

@@ -1,0 +1,1 @@
+"""The task manager: the steps of the flows, one module per flow."""

@@ -1,0 +1,259 @@
+"""The flow `create_instance`: volume, network, queue, server, prepare, and its end either way.
+
+Every forward step looks for what it is about to make, by the instance's name for it, before it
+makes it: a worker that died after the call and before the record left exactly that.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Final
+
+import msgspec
+
+from chalicelib.bus import commands, keys, queues
+from chalicelib.cloud import images, names, network, servers, volumes
+from chalicelib.conductor import enrolment
+from chalicelib.domain import datastores, user_data
+from chalicelib.domain.operations import REMOVALS, OperationStatus, command_id
+from chalicelib.lifecycle import Event
+from chalicelib.settings import settings
+from chalicelib.store import datastores as datastore_rows
+from chalicelib.store import instances
+from chalicelib.store.base import as_dict
+from chalicelib.store.instances import Ending
+from chalicelib.store.models import Instance, Operation
+from functions.outcomes import Done, Failed, Outcome, Pending, Wait
+
+POLL_SECONDS: Final = 1
+DEVICE_PATH: Final = "/dev/vdb"
+
+log = logging.getLogger(__name__)
+
+
+def volume(operation: Operation, _: str | None) -> Outcome:
+    """Make the data volume; a later step waits for it to be available."""
+    instance = instances.get_instance(operation.instance_id)
+    name = names.volume(instance.id)
+    found = volumes.find(name)
+    for extra in found[1:]:
+        volumes.delete(extra.id)
+    made = (
+        found[0]
+        if found
+        else volumes.create(
+            name,
+            size_gib=int(instance.volume_size),
+            volume_type=instance.volume_type,
+            availability_zone=instance.availability_zone,
+            metadata=names.metadata(instance.id, int(instance.generation)),
+        )
+    )
+    return Done({"volume_id": made.id})
+
+
+def ports_and_groups(operation: Operation, _: str | None) -> Outcome:
+    """Make the security group with its rules, then the port in the user's network."""
+    instance = instances.get_instance(operation.instance_id)
+    name = names.network(instance.id)
+    group = _security_group(name, instance)
+    found = network.find_ports(name)
+    for extra in found[1:]:
+        network.delete_port(extra.id)
+    nic = (instance.nics or [{}])[0]
+    port = (
+        found[0]
+        if found
+        else network.create_port(
+            name,
+            network_id=nic.get("network_id") or settings().network_id,
+            security_group_id=group.id,
+            subnet_id=nic.get("subnet_id"),
+            ip_address=nic.get("ip_address"),
+        )
+    )
+    addresses = [
+        {"address": address, "type": "private", "network": port.network_id}
+        for address in port.addresses
+    ]
+    return Done({"security_group_id": group.id, "port_id": port.id, "addresses": addresses})
+
+
+def _security_group(name: str, instance: Instance) -> network.SecurityGroup:
+    found = network.find_security_groups(name)
+    for extra in found[1:]:
+        network.delete_security_group(extra.id)
+    group = (
+        found[0]
+        if found
+        else network.create_security_group(name, f"Database instance {instance.id}")
+    )
+    cidrs = (instance.access or {}).get("allowed_cidrs") or ["0.0.0.0/0"]
+    wanted = {
+        network.Rule(port=port, cidr=cidr)
+        for port in datastores.tcp_ports(instance.manager)
+        for cidr in cidrs
+    }
+    for rule in sorted(wanted - group.rules, key=lambda rule: (rule.port, rule.cidr)):
+        network.create_rule(group.id, rule)
+    return group
+
+
+def message_queue(operation: Operation, _: str | None) -> Outcome:
+    """Make the guest's queue; making it again finds it."""
+    url = queues.make_guest_queue(operation.instance_id, int(operation.generation))
+    return Done({"queue_url": url})
+
+
+def server(operation: Operation, _: str | None) -> Outcome:
+    """Boot the server with its volume and port, and see it ACTIVE."""
+    recorded = as_dict(operation.resources)
+    found = servers.find(names.server_pattern(operation.instance_id))
+    for extra in found[1:]:
+        servers.delete(extra.id)
+    if not found:
+        return _boot(operation, recorded)
+    made = found[0]
+    if made.status == "ACTIVE":
+        return Done({"server_id": made.id})
+    if made.status == "ERROR":
+        return Failed(f"The server went to ERROR: {made.fault or 'Nova gave no reason'}")
+    return Wait(POLL_SECONDS, {"server_id": made.id}, note=f"the server is in {made.status}")
+
+
+def _boot(operation: Operation, recorded: dict[str, Any]) -> Outcome:
+    disk = volumes.get(recorded["volume_id"])
+    if disk is None:
+        return Failed("The volume has vanished.")
+    if disk.status.startswith("error"):
+        return Failed(f"The volume went to {disk.status}.")
+    if disk.status != "available":
+        return Wait(POLL_SECONDS, note=f"the volume is {disk.status}")
+    instance = instances.get_instance(operation.instance_id)
+    image_id = _image(instance)
+    if image_id is None:
+        return Failed("The datastore version has no usable image.")
+    made = servers.create(
+        names.server(instance.id, int(instance.generation)),
+        image_id=image_id,
+        flavor_id=instance.flavor_id,
+        port_id=recorded["port_id"],
+        volume_id=disk.id,
+        user_data=_user_data(operation, instance),
+        availability_zone=instance.availability_zone,
+        metadata=names.metadata(instance.id, int(instance.generation)),
+    )
+    return Wait(POLL_SECONDS, {"server_id": made.id}, note="the server is being built")
+
+
+def _image(instance: Instance) -> str | None:
+    version = datastore_rows.get_version(instance.datastore_version_id)
+    if version is None:
+        return None
+    return version.image_id or images.newest_with_tags(list(version.image_tags))
+
+
+def _user_data(operation: Operation, instance: Instance) -> str:
+    generation = int(instance.generation)
+    return user_data.for_guest(
+        user_data.GuestConfiguration(
+            instance_id=instance.id,
+            generation=generation,
+            control_url=settings().control_url,
+            enrolment_token=enrolment.new_token(instance.id, generation, operation.deadline),
+            datastore_manager=instance.manager,
+            datastore_version=instance.datastore_version,
+            region=settings().region,
+            aws_endpoint_url=settings().guest_endpoint_url or None,
+        )
+    )
+
+
+class Arguments(msgspec.Struct, frozen=True):
+    """What the user asked for inside the database; sealed in the operation row."""
+
+    databases: list[dict[str, Any]] = []
+    users: list[dict[str, Any]] = []
+    root_password: str | None = None
+
+
+def prepare(operation: Operation, token: str | None) -> Outcome:
+    """Send `prepare` to the guest and leave the task token with the command's row."""
+    if token is None:
+        return Failed("prepare needs a task token")
+    instance = instances.get_instance(operation.instance_id)
+    row = commands.await_with_token(
+        commands.new_command(
+            command_id(operation.id, "prepare"),
+            instance,
+            "prepare",
+            deadline=operation.deadline,
+            operation_id=operation.id,
+        ),
+        token,
+    )
+    if row.answered is not None:
+        commands.settle(row)
+        return Pending()
+    commands.send(instance, row, _prepare_arguments(operation, instance))
+    return Pending()
+
+
+def _prepare_arguments(operation: Operation, instance: Instance) -> dict[str, Any]:
+    asked = Arguments()
+    if operation.sealed_args:
+        asked = msgspec.json.decode(
+            keys.reveal("operation", operation.id, operation.sealed_args), type=Arguments
+        )
+    return {
+        "datastore": {"manager": instance.manager, "version": instance.datastore_version},
+        "flavor": {"ram": int(instance.flavor_ram), "vcpus": int(instance.flavor_vcpus)},
+        "device_path": DEVICE_PATH,
+        "mount_point": datastores.mount_point(instance.manager),
+        "databases": asked.databases,
+        "users": asked.users,
+        "root_password": asked.root_password,
+    }
+
+
+def complete(operation: Operation, _: str | None) -> Outcome:
+    """The instance is ACTIVE, with all that it owns on its row."""
+    following = instances.end_operation(
+        operation,
+        Ending(
+            OperationStatus.SUCCEEDED,
+            Event.CREATE_SUCCEEDED,
+            changes=instances.recorded_resources(operation),
+        ),
+    )
+    _start(following)
+    return Done()
+
+
+def fail(operation: Operation, _: str | None) -> Outcome:
+    """The instance is in ERROR with the reason; what could not be removed stays on its row."""
+    answer = commands.get_command(command_id(operation.id, "prepare"))
+    reason = operation.cancelled or operation.reason
+    if answer is not None and answer.error:
+        reason = f"The guest agent failed to prepare the database: {answer.error['message']}"
+    left = [step for step in REMOVALS if step not in as_dict(operation.ended)]
+    reason = reason or "The create did not finish."
+    if left:
+        reason += f" Not undone: {', '.join(left)}; delete the instance to try again."
+    following = instances.end_operation(
+        operation,
+        Ending(
+            OperationStatus.CANCELLED if operation.cancelled else OperationStatus.FAILED,
+            Event.CREATE_FAILED,
+            reason=reason,
+            changes=instances.recorded_resources(operation) if left else (),
+            release_quota=not left,
+        ),
+    )
+    _start(following)
+    return Done()
+
+
+def _start(following: str | None) -> None:
+    if following is not None:
+        queues.notify_task_manager(following)

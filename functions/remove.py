@@ -1,0 +1,54 @@
+"""The steps that take an instance's things away: the body of a delete, and every compensation.
+
+Each looks by the name that belongs to the instance, not only by the ids that were recorded, so
+that what a crash left unrecorded goes too.
+"""
+
+from __future__ import annotations
+
+from chalicelib.bus import queues
+from chalicelib.cloud import names, network, servers, volumes
+from chalicelib.store.models import Operation
+from functions.outcomes import Done, Outcome, Wait
+
+POLL_SECONDS = 1
+
+
+def server(operation: Operation, _: str | None) -> Outcome:
+    """Delete every server of the instance, of any generation, and see them gone."""
+    found = servers.find(names.server_pattern(operation.instance_id))
+    for each in found:
+        if not each.deleting:
+            servers.delete(each.id)
+    if not found:
+        return Done()
+    return Wait(POLL_SECONDS, note="waiting for the server to be gone")
+
+
+def volume(operation: Operation, _: str | None) -> Outcome:
+    """Delete every volume of the instance and see them gone."""
+    found = volumes.find(names.volume(operation.instance_id))
+    for each in found:
+        if each.status in volumes.DELETABLE:
+            volumes.delete(each.id)
+    if not found:
+        return Done()
+    return Wait(POLL_SECONDS, note="waiting for the volume to be gone")
+
+
+def ports_and_groups(operation: Operation, _: str | None) -> Outcome:
+    """Delete the ports, then the security groups they used."""
+    name = names.network(operation.instance_id)
+    for port in network.find_ports(name):
+        network.delete_port(port.id)
+    for group in network.find_security_groups(name):
+        network.delete_security_group(group.id)
+    return Done()
+
+
+def message_queue(operation: Operation, _: str | None) -> Outcome:
+    """Delete the guest's queue."""
+    queues.remove_guest_queue(
+        queues.guest_queue_url(operation.instance_id, int(operation.generation))
+    )
+    return Done()

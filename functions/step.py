@@ -1,0 +1,160 @@
+"""The frame around every step: lease, bounds, the step itself, its record.
+
+    take lease ──▶ cancelled? past its deadline? ──▶ step ──▶ record and give the lease back
+
+A worker may die between any two of these. What it did not record is found again by the step's own
+look before it makes anything; a step that has its record is not run again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from chalicelib import aws, crash
+from chalicelib.bus import commands
+from chalicelib.cloud.errors import CloudError
+from chalicelib.domain.operations import REMOVALS, TERMINAL, OperationAction
+from chalicelib.settings import settings
+from chalicelib.store import operations
+from chalicelib.store.base import ConditionFailed, as_dict
+from chalicelib.store.models import Operation
+from functions.outcomes import Busy, Done, Failed, Outcome, Pending, Wait, as_result, from_error
+
+log = logging.getLogger(__name__)
+
+
+class Invocation(msgspec.Struct, frozen=True):
+    """The payload of a step: ids only."""
+
+    step: str
+    operation_id: str
+    token: str | None = None
+
+
+class Step(msgspec.Struct, frozen=True):
+    """A step of a flow.
+
+    `backwards` steps run while the operation compensates; `ends` steps close the operation and
+    with it the lease.
+    """
+
+    run: Callable[[Operation, str | None], Outcome]
+    backwards: bool = False
+    ends: bool = False
+
+
+def run(steps: dict[str, Step], event: dict[str, Any]) -> dict[str, Any]:
+    """Run one step of the operation named in the event; see `outcomes.as_result` for the value."""
+    invocation = msgspec.convert(event, Invocation)
+    step = steps[invocation.step]
+    with crash.scope(invocation.step, _instance_of(invocation)):
+        outcome = _run(invocation, step)
+        if invocation.token is not None and not isinstance(outcome, Pending):
+            commands.complete(invocation.token, as_result(outcome)["outcome"])
+    log.info("%s of %s: %s", invocation.step, invocation.operation_id, type(outcome).__name__)
+    return as_result(outcome)
+
+
+def _run(invocation: Invocation, step: Step) -> Outcome:
+    name = invocation.step.rsplit(".", 1)[-1]
+    try:
+        operation = operations.take_lease(invocation.operation_id, name)
+    except ConditionFailed:
+        return _without_lease(invocation, name, step)
+    if name in REMOVALS and operation.action == OperationAction.CREATE:
+        _turn_back(operation)
+    outcome: Outcome | None = _refusal(operation, name, step)
+    if outcome is None:
+        try:
+            outcome = step.run(operation, invocation.token)
+        except CloudError as error:
+            log.warning("%s of %s: %s", name, operation.id, error)
+            try:
+                outcome = from_error(error)
+            except CloudError as raised:
+                operations.release_lease(operation, name, ended=False, note=str(raised)[:255])
+                raise
+    if not step.ends or isinstance(outcome, Failed):
+        _record(operation, name, outcome)
+    return outcome
+
+
+def _without_lease(invocation: Invocation, name: str, step: Step) -> Outcome:
+    """Why there was no lease: done before, ended before, or somebody is at it."""
+    operation = operations.get_operation(invocation.operation_id)
+    if operation is None:
+        return Failed("the operation is not known")
+    if operation.status in TERMINAL:
+        return Done() if step.backwards or step.ends else Failed("the operation has ended")
+    if name in as_dict(operation.ended):
+        return Done()
+    raise Busy(f"{name} of {operation.id} is being run by another worker")
+
+
+def _refusal(operation: Operation, name: str, step: Step) -> Failed | None:
+    """A forward step is not run once the operation was cancelled, goes back, or is late."""
+    if step.backwards:
+        return _late(operation, name)
+    if operation.compensating:
+        return Failed("the operation is being undone")
+    if operation.cancelled:
+        return Failed(operation.cancelled)
+    if step.ends:
+        return None
+    return _late(operation, name)
+
+
+def _turn_back(operation: Operation) -> None:
+    """A create that reaches its removals never goes forward again, whoever takes it up next."""
+    if operation.compensating:
+        return
+    ended = as_dict(operation.ended)
+    stuck = [name for name in as_dict(operation.started) if name not in {*ended, *REMOVALS}]
+    said = [str(as_dict(operation.notes).get(name, "")) for name in stuck]
+    what = " and ".join(stuck).replace("_", " ") or "create"
+    detail = f": {'; '.join(filter(None, said))}" if any(said) else ""
+    reason = operation.cancelled or f"The step {what} did not finish{detail}."
+    operations.begin_compensation(operation, reason)
+
+
+def _late(operation: Operation, name: str) -> Failed | None:
+    bound = operation.deadline
+    if name in REMOVALS and operation.action == OperationAction.CREATE:
+        bound += settings().delete_timeout_seconds
+    if aws.clock() <= bound:
+        return None
+    last = as_dict(operation.notes).get(name)
+    return Failed(f"{name.replace('_', ' ')} was not done in time" + (f": {last}" if last else ""))
+
+
+def _record(operation: Operation, name: str, outcome: Outcome) -> None:
+    resources: dict[str, Any] = {}
+    note = reason = None
+    match outcome:
+        case Done(resources=found):
+            resources = dict(found)
+        case Wait(resources=found, note=said):
+            resources, note = dict(found), said or None
+        case Failed(reason=said):
+            reason, note = said, said[:255]
+        case Pending():
+            pass
+    ended = isinstance(outcome, Done)
+    try:
+        operations.release_lease(
+            operation, name, ended=ended, resources=resources, note=note, reason=reason
+        )
+    except ConditionFailed:
+        raise Busy(f"{name} of {operation.id} overran its lease") from None
+
+
+def _instance_of(invocation: Invocation) -> str:
+    """The instance, for a crash plan; costs a read, so only when a plan is set."""
+    if not crash.enabled():
+        return ""
+    operation = operations.get_operation(invocation.operation_id)
+    return operation.instance_id if operation else ""
