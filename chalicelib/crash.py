@@ -1,9 +1,10 @@
-"""Dies at a named effect, for crash tests on a running stack; inert without `COFFER_CRASH_PLAN`.
+"""Dies at a chosen effect, for crash tests on a running stack; inert without `COFFER_CRASH_PLAN`.
 
-A plan is a directory. A file in it named `<scope>@<k>` makes the process that runs that scope exit
-without clean-up right after its k-th effect (a call that left the process and was answered), once:
-the file is removed first. Scopes are "<function>.<step>" or the name of a handler, optionally with
-":<instance id>" behind it.
+A plan is a directory. A file in it named `<scope>@<effect>` makes the process that runs that scope
+exit without clean-up right after that effect (a call that left the process and was answered), once:
+the file is removed first. A scope is a step ("create_instance.volume") or a handler ("conductor"),
+optionally with ":<instance id>" behind it; an effect is the name of the call ("UpdateItem",
+"volumes.create") or its number in the scope, from 1.
 """
 
 from __future__ import annotations
@@ -44,20 +45,20 @@ def scope(name: str, instance_id: str = "") -> Iterator[None]:
         _scope.reset(token)
 
 
-def effect() -> None:
-    """One effect has happened; die here when the plan says so."""
+def effect(name: str) -> None:
+    """An effect has happened; die here when the plan says so."""
     current = _scope.get()
     if current is None:
         return
     current.effects += 1
-    for name in current.names:
-        planned = current.plan / f"{name}@{current.effects}"
-        with contextlib.suppress(FileNotFoundError):
-            planned.unlink()
-            os._exit(137)
+    for scoped in current.names:
+        for which in (name, current.effects):
+            with contextlib.suppress(FileNotFoundError):
+                (current.plan / f"{scoped}@{which}").unlink()
+                os._exit(137)
 
 
 def watch(events: Any) -> None:
-    """Count every answered call of a botocore client as an effect."""
+    """Take every answered call of a botocore client for an effect."""
     if enabled():
-        events.register("after-call", lambda **_: effect())
+        events.register("after-call", lambda model, **_: effect(model.name))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from chalicelib.bus import queues
 from chalicelib.cloud import names, network, servers, volumes
+from chalicelib.store import guests
 from chalicelib.store.models import Operation
 from functions.outcomes import Done, Outcome, Wait
 
@@ -47,7 +48,8 @@ def ports_and_groups(operation: Operation, _: str | None) -> Outcome:
 
 
 def message_queue(operation: Operation, _: str | None) -> Outcome:
-    """Delete the guest's queue."""
+    """Delete the guest's queue and its key: it cannot come back under this generation."""
+    guests.forget(operation.instance_id, int(operation.generation))
     queues.remove_guest_queue(
         queues.guest_queue_url(operation.instance_id, int(operation.generation))
     )

@@ -45,6 +45,8 @@ def connection() -> Connection:
 def cloud_call(function: Callable[P, T]) -> Callable[P, T]:
     """Turn the SDK's errors into ours, and count the call as one effect."""
 
+    effect = f"{function.__module__.rsplit('.', 1)[-1]}.{function.__name__}"
+
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
         from keystoneauth1.exceptions import ClientException
@@ -57,7 +59,7 @@ def cloud_call(function: Callable[P, T]) -> Callable[P, T]:
             raise _from_http(error, what) from None
         except (SDKException, ClientException) as error:
             raise CloudAway(f"{what}: the cloud gave no answer ({type(error).__name__})") from None
-        crash.effect()
+        crash.effect(effect)
         return result
 
     return call

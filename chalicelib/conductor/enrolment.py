@@ -81,6 +81,8 @@ def enrol(body: Enrol) -> dict[str, Any]:
         _check_public_key(body.public_key)
         _check_server_id(body.server_id)
         instance = _present(token.instance_id, token.generation)
+        if instance.status != Status.BUILD:
+            raise Gone("The instance is not being built any more.")
         guest = Guest(token.instance_id, token.generation)
         unbound = Guest.public_key.does_not_exist()
         same = (Guest.public_key == body.public_key) & (Guest.server_id == body.server_id)
@@ -207,11 +209,13 @@ def _admission(guest: Guest) -> dict[str, Any]:
 def session_policy(instance_id: str, generation: int) -> dict[str, Any]:
     """What a guest's credentials allow: its own queue, and sending to the conductor's two."""
     prefix = settings().guest_queue_arn_prefix
-    own = f"{prefix}{queues.guest_queue_name(instance_id, generation)}"
+    account = prefix.rpartition(":")[0]
+    own = f"{prefix}{instance_id}-{generation}"
     others = [
-        f"{prefix}{url.rsplit('/', 1)[1]}"
+        f"{account}:{url.rsplit('/', 1)[1]}"
         for url in (settings().conductor_queue_url, settings().heartbeats_queue_url)
     ]
+    calls = ("ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility")
     return {
         "Version": "2012-10-17",
         "Statement": [

@@ -233,6 +233,8 @@ def _end(
         write.save(event)
         write.update(operation, actions=close, condition=Operation.status.is_in(*STARTABLE))
         write.update(instance, actions=actions, condition=_unchanged(instance))
+        if target is Status.DELETED:
+            write.delete(ServiceStatusRow(instance.id))
         if ending.release_quota and instance.held:
             quotas.release(write, instance.tenant_id, instance.held)
         if queued := following or moot:

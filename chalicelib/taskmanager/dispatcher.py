@@ -10,7 +10,7 @@ import logging
 
 import msgspec
 
-from chalicelib import crash
+from chalicelib import aws, crash
 from chalicelib.bus import commands
 from chalicelib.bus.queues import Hint
 from chalicelib.domain.operations import STARTABLE, OperationStatus, command_id
@@ -29,7 +29,7 @@ def receive(body: str) -> None:
             log.info("a hint with nothing to do")
             return
         if operation.status == OperationStatus.RUNNING:
-            wake_if_cancelled(operation)
+            wake_if_over(operation)
             return
         try:
             executions.start(operation)
@@ -37,9 +37,9 @@ def receive(body: str) -> None:
             log.warning("%s is left to the sweeper: %s", operation.id, error)
 
 
-def wake_if_cancelled(operation: Operation) -> None:
-    """Let a cancelled operation that waits for its guest go on, to its compensation."""
-    if not operation.cancelled:
+def wake_if_over(operation: Operation) -> None:
+    """Let an operation that waits for its guest, but is cancelled or late, go on to its undoing."""
+    if not operation.cancelled and aws.clock() <= operation.deadline:
         return
     waiting = commands.get_command(command_id(operation.id, "prepare"))
     if waiting is not None and waiting.token is not None and waiting.answered is None:

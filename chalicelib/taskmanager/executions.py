@@ -63,4 +63,4 @@ def state(operation: Operation) -> Execution:
 def _machine_arn(operation: Operation) -> str:
     """ARN of the flow's state machine: `<prefix>-create-instance` for `create_instance`."""
     flow = operation.action.replace("_", "-")
-    return f"{settings().state_machine_arn_prefix}{settings().prefix}-{flow}"
+    return f"{settings().state_machine_arn_prefix}{flow}"

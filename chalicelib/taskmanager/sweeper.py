@@ -3,7 +3,7 @@
 Each live operation has a time at which somebody should have moved it. Past that time:
 
     no execution of it        the hint was lost             start it
-    an execution that runs    slow, or waiting for a guest  look again later
+    an execution that runs    slow, or waiting for a guest  look again later; wake it past its bound
     a closed execution        it died without its end       start the next attempt, or give up
 """
 
@@ -55,7 +55,7 @@ def _sweep(operation: Operation) -> int:
         return 0
     state = executions.state(operation)
     if state is Execution.RUNNING:
-        dispatcher.wake_if_cancelled(operation)
+        dispatcher.wake_if_over(operation)
         operations.look_again(operation, LOOK_AGAIN_SECONDS)
         return 0
     if state is Execution.CLOSED:

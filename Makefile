@@ -1,0 +1,64 @@
+# Everything a machine needs to run, test and measure Coffer. Each target installs what it lacks first.
+# `make demo` is the way in; `make help` lists the rest.
+
+PYTHON ?= python3.11
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/ready
+PYTEST := $(BIN)/python -m pytest
+
+.DEFAULT_GOAL := help
+.PHONY: help system demo up down test test-crash bench lint format lock clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+system:
+	@PYTHON=$(PYTHON) sh infra/local/install-system.sh
+
+$(READY): requirements-dev.txt pyproject.toml | system
+	@echo "Installing the Python packages into $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+	    --config-settings editable_mode=compat --editable .
+	@touch $@
+
+demo: system $(READY) ## Bring the stack up, make a MariaDB instance, use it, delete it, tear down
+	@$(BIN)/coffer demo
+
+up: system $(READY) ## Bring the local stack up
+	@$(BIN)/coffer up
+
+down: ## Stop the local stack
+	@if [ -x $(BIN)/coffer ]; then $(BIN)/coffer down; else echo "Nothing is installed here."; fi
+
+test: system $(READY) ## The quick tiers of the tests (at most 12 minutes)
+	@$(PYTEST) -n 2 --dist loadgroup -m "not crash and not bench" tests
+
+test-crash: system $(READY) ## Kill the control plane at every effect of create and delete (slow)
+	@$(PYTEST) -m crash tests
+
+bench: system $(READY) ## Measure: bring-up, latency, calls and their price, cold starts
+	@$(PYTEST) -m bench -s tests
+
+lint: $(READY) ## Style, types, the arrows between packages, the CloudFormation template
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m infra.package.lint
+
+format: $(READY) ## Format the sources
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+lock: ## Choose the newest versions that requirements-dev.in allows
+	@rm -rf .cache/lock && $(PYTHON) -m venv .cache/lock
+	@.cache/lock/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.in
+	@sed -n '/^#/p' requirements-dev.txt > .cache/requirements-dev.txt
+	@.cache/lock/bin/python -m pip list --format=freeze --exclude pip >> .cache/requirements-dev.txt
+	@mv .cache/requirements-dev.txt requirements-dev.txt && rm -rf .cache/lock
+
+clean: down ## Remove what the targets have made
+	@rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache *.egg-info

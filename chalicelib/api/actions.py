@@ -1,0 +1,79 @@
+"""POST instances/{id}/action: restart, reset of the status, forced deletion."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from chalicelib import lifecycle
+from chalicelib.api.frame import Request, Response, Route
+from chalicelib.api.guest_calls import instance_of
+from chalicelib.api.instances import PATH, RACE_ATTEMPTS, accept_delete
+from chalicelib.auth import policy
+from chalicelib.bus import commands
+from chalicelib.errors import BadRequest, NotSupported
+from chalicelib.lifecycle import Action
+from chalicelib.store import instances as store
+from chalicelib.store.base import Contended
+
+RESET_REASON: Final = "The status was reset by an administrator."
+FORCE_REASON: Final = "The deletion was forced."
+FORCE_DELETE: Final = "force_delete"
+
+
+def act(request: Request) -> Response:
+    """Run the one action that the body names."""
+    body = request.json(dict[str, Any])
+    if len(body) != 1:
+        raise BadRequest("The body must hold exactly one action.")
+    name, arguments = next(iter(body.items()))
+    if not (arguments is None or isinstance(arguments, dict)):
+        raise BadRequest("Validation error: the action's value must be an object")
+    if name in LATER:
+        instance_of(request)
+        raise NotSupported(f"The action '{name}' is not supported yet.")
+    if name not in ACTIONS:
+        raise BadRequest("The body holds no action that is known.")
+    ACTIONS[name](request, arguments or {})
+    return Response(202)
+
+
+def _restart(request: Request, _: dict[str, Any]) -> None:
+    row = instance_of(request)
+    policy.authorize(request.context, "instance:restart", row.tenant_id)
+    lifecycle.require(Action.RESTART, row.id, row.status)
+    commands.call(row, "restart", {})
+
+
+def _reset_status(request: Request, arguments: dict[str, Any]) -> None:
+    """Trove's policy for it depends on a flag in the body, which its clients once sent."""
+    forced = FORCE_DELETE in arguments
+    name = "instance:force_delete" if forced else "instance:reset_status"
+    policy.authorize(request.context, name, instance_of(request).tenant_id)
+    _reset(request, FORCE_REASON if forced else RESET_REASON)
+
+
+def _force_delete(request: Request, _: dict[str, Any]) -> None:
+    tenant_id = instance_of(request).tenant_id
+    policy.authorize(request.context, "instance:force_delete", tenant_id)
+    _reset(request, FORCE_REASON)
+    accept_delete(request)
+
+
+def _reset(request: Request, reason: str) -> None:
+    for _ in range(RACE_ATTEMPTS):
+        row = instance_of(request)
+        lifecycle.require(Action.RESET_STATUS, row.id, row.status)
+        if store.reset_status(row, reason):
+            return
+    raise Contended("The instance is being changed by others at the moment; try again.")
+
+
+ACTIONS: Final[dict[str, Callable[[Request, dict[str, Any]], None]]] = {
+    "restart": _restart,
+    "reset_status": _reset_status,
+    FORCE_DELETE: _force_delete,
+}
+LATER: Final = frozenset({"resize", "promote_to_replica_source", "eject_replica_source"})
+
+ROUTES: Final = (Route("POST", f"{PATH}/{{instance}}/action", act),)

@@ -1,0 +1,94 @@
+"""Makes the Chalice app: every route, and an answer in Trove's form for what has none.
+
+A factory, since each simulated container needs an app of its own: Chalice keeps the current
+request on the app.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from chalice.app import Chalice
+from chalice.app import Response as GatewayResponse
+
+from chalicelib.api import (
+    actions,
+    databases,
+    datastores,
+    flavors,
+    guests,
+    instances,
+    limits,
+    operations,
+    quotas,
+    root,
+    user_access,
+    users,
+    versions,
+)
+from chalicelib.api.catalog import Catalog
+from chalicelib.api.frame import Route, Services, answer, refuse
+from chalicelib.auth.keystone import Authenticate, Keystone
+from chalicelib.errors import MethodNotAllowed, NotFound
+
+NAME: Final = "coffer"
+
+ROUTES: Final[tuple[Route, ...]] = (
+    *versions.ROUTES,
+    *datastores.ROUTES,
+    *flavors.ROUTES,
+    *limits.ROUTES,
+    *quotas.ROUTES,
+    *instances.ROUTES,
+    *actions.ROUTES,
+    *operations.ROUTES,
+    *databases.ROUTES,
+    *users.ROUTES,
+    *user_access.ROUTES,
+    *root.ROUTES,
+    *guests.ROUTES,
+)
+
+
+class Application(Chalice):
+    """Chalice with our own answers to unknown paths and methods."""
+
+    def __call__(self, event: Any, context: Any) -> dict[str, Any]:
+        gateway = event.get("requestContext") or {}
+        methods = self.routes.get(str(gateway.get("resourcePath")))
+        if methods is None:
+            return _plain(refuse(NotFound("The resource could not be found.")))
+        if gateway.get("httpMethod") not in methods:
+            return _plain(refuse(MethodNotAllowed("The method is not allowed for this resource.")))
+        answered: dict[str, Any] = super().__call__(event, context)
+        return answered
+
+
+def create_app(authenticate: Authenticate | None = None) -> Application:
+    """The app with all routes; tokens are validated at Keystone unless told otherwise."""
+    app = Application(NAME, configure_logs=False)
+    services = Services(authenticate or Keystone(), Catalog())
+    for route in ROUTES:
+        # No content types: a body of another type gets our 415, not Chalice's.
+        app.route(route.path, methods=[route.method], content_types=[], name=_name(route))(
+            _view(app, route, services)
+        )
+    return app
+
+
+def _view(app: Application, route: Route, services: Services) -> Callable[..., GatewayResponse]:
+    def view(**_params: str) -> GatewayResponse:
+        assert app.current_request is not None, "Chalice sets it before it calls a view"
+        return answer(route, app.current_request, services)
+
+    return view
+
+
+def _name(route: Route) -> str:
+    return f"{route.handler.__module__.rpartition('.')[2]}_{route.handler.__name__}"
+
+
+def _plain(response: GatewayResponse) -> dict[str, Any]:
+    answered: dict[str, Any] = response.to_dict()
+    return answered

@@ -1,0 +1,85 @@
+"""Databases and users in request bodies, and in what guests answer: the same in three resources."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from chalicelib.domain import contents
+
+DUPLICATE_DATABASE = (
+    "Two or more databases share the same name in the initial databases list. Please correct the "
+    "names or remove the duplicate entries."
+)
+DUPLICATE_USER = (
+    "Two or more users share the same name and host in the initial users list. Please correct the "
+    "names or remove the duplicate entries."
+)
+
+
+class Named(msgspec.Struct, frozen=True):
+    """A database that a user may use."""
+
+    name: str
+
+
+class DatabaseBody(msgspec.Struct, frozen=True):
+    """A database to make."""
+
+    name: str
+    character_set: str | None = None
+    collate: str | None = None
+
+    def checked(self) -> dict[str, Any]:
+        """What the guest gets; `BadRequest` when a rule is broken."""
+        name = contents.database_name(self.name)
+        return {"name": name, **contents.character_set(self.character_set, self.collate)}
+
+
+class UserBody(msgspec.Struct, frozen=True):
+    """A user to make."""
+
+    name: str
+    password: str
+    host: str | None = None
+    databases: list[Named] | None = None
+
+    def checked(self) -> dict[str, Any]:
+        """What the guest gets; `BadRequest` when a rule is broken."""
+        wanted = [contents.database_name(database.name) for database in self.databases or []]
+        return {
+            "name": contents.user_name(self.name),
+            "password": contents.password(self.password),
+            "host": contents.host(self.host),
+            "databases": [{"name": name} for name in dict.fromkeys(wanted)],
+        }
+
+
+def checked_databases(bodies: list[DatabaseBody]) -> list[dict[str, Any]]:
+    """All databases of a request, each by itself and all together."""
+    databases = [body.checked() for body in bodies]
+    contents.require_distinct(((item["name"],) for item in databases), DUPLICATE_DATABASE)
+    return databases
+
+
+def checked_users(bodies: list[UserBody]) -> list[dict[str, Any]]:
+    """All users of a request, each by itself and all together."""
+    users = [body.checked() for body in bodies]
+    contents.require_distinct(((item["name"], item["host"]) for item in users), DUPLICATE_USER)
+    return users
+
+
+def user_view(user: dict[str, Any]) -> dict[str, Any]:
+    """A user as a guest describes it, without anything else it may have sent along."""
+    return {
+        "name": user["name"],
+        "host": user.get("host") or contents.ANY_HOST,
+        "databases": [{"name": database["name"]} for database in user.get("databases") or []],
+    }
+
+
+def database_view(database: dict[str, Any]) -> dict[str, Any]:
+    """A database as a guest describes it."""
+    names = ("name", "character_set", "collate")
+    return {name: database[name] for name in names if database.get(name)}

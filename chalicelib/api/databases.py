@@ -1,0 +1,62 @@
+"""The databases of an instance: each answer comes from its guest."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from chalicelib.api.contents import DatabaseBody, checked_databases, database_view
+from chalicelib.api.frame import Request, Response, Route
+from chalicelib.api.guest_calls import call, instance_of
+from chalicelib.api.paging import limit_of, marker_of
+from chalicelib.domain import contents
+from chalicelib.errors import NotSupported
+from chalicelib.settings import API_VERSION
+
+PATH: Final = f"/{API_VERSION}/{{project}}/instances/{{instance}}/databases"
+POLICY: Final = "instance:extension:database"
+
+
+class CreateBody(msgspec.Struct, frozen=True):
+    """Body of POST databases."""
+
+    databases: list[DatabaseBody]
+
+
+def index(request: Request) -> Response:
+    """GET databases, a page of them."""
+    page = {"limit": limit_of(request.query), "marker": marker_of(request.query)}
+    found = call(request, "list_databases", {**page, "include_marker": False})
+    body: dict[str, Any] = {"databases": [database_view(item) for item in found["databases"]]}
+    if marker := found.get("next_marker"):
+        body["links"] = request.place.next_page(marker)
+    return Response(200, body)
+
+
+def create(request: Request) -> Response:
+    """POST databases."""
+    databases = checked_databases(request.json(CreateBody).databases)
+    call(request, "create_database", {"databases": databases})
+    return Response(202)
+
+
+def show(request: Request) -> Response:
+    """GET databases/{name}: Trove has it not, and clients know that."""
+    instance_of(request)
+    raise NotSupported("Showing a single database is not supported; list them.")
+
+
+def delete(request: Request) -> Response:
+    """DELETE databases/{name}."""
+    name = contents.database_name(request.params["database"])
+    call(request, "delete_database", {"database": {"name": name}})
+    return Response(202)
+
+
+ROUTES: Final = (
+    Route("GET", PATH, index, f"{POLICY}:index"),
+    Route("POST", PATH, create, f"{POLICY}:create"),
+    Route("GET", f"{PATH}/{{database}}", show, f"{POLICY}:show"),
+    Route("DELETE", f"{PATH}/{{database}}", delete, f"{POLICY}:delete"),
+)

@@ -1,0 +1,170 @@
+"""What surrounds every handler: request id, token, project, policy, errors as Trove's faults.
+
+API Gateway ─▶ Chalice ─▶ answer() ─▶ token ─▶ project in the path ─▶ policy ─▶ handler
+                             └── any error ─▶ fault body, status, one line in the log
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeVar
+
+import msgspec
+from chalice.app import Request as GatewayRequest
+from chalice.app import Response as GatewayResponse
+
+from chalicelib import aws, crash
+from chalicelib.api.catalog import Catalog
+from chalicelib.api.links import Place, base_url
+from chalicelib.api.schema import parse
+from chalicelib.auth import policy
+from chalicelib.auth.context import Context
+from chalicelib.auth.keystone import Authenticate
+from chalicelib.errors import BadRequest, CofferError, Forbidden, InternalError, Unauthorized
+
+REQUEST_ID_HEADER: Final = "X-OpenStack-Request-Id"
+SERVER_FAILURES: Final = 500
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+
+class Response(msgspec.Struct, frozen=True):
+    """What a handler answers; a `body` of None is an empty one."""
+
+    status: int
+    body: Any = None
+
+
+class Request(msgspec.Struct, frozen=True):
+    """What a handler gets. `params` are the decoded path parameters, `query` the last values."""
+
+    method: str
+    params: Mapping[str, str]
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: bytes
+    place: Place
+    request_id: str
+    catalog: Catalog
+    caller: Context | None = None
+
+    @property
+    def context(self) -> Context:
+        """The caller; every route that is not public has one."""
+        assert self.caller is not None, "a public route asked who calls"
+        return self.caller
+
+    def json(self, kind: type[T]) -> T:
+        """The body as that type."""
+        return parse(self.body, self.headers.get("content-type", ""), kind)
+
+    def id_of(self, name: str) -> str:
+        """An id in the path; Trove allows it to end in `.json`."""
+        return self.params[name].removesuffix(".json")
+
+
+Handler = Callable[[Request], Response]
+
+
+class Route(msgspec.Struct, frozen=True):
+    """One method of one path. Without a policy the handler asks for what it needs itself."""
+
+    method: str
+    path: str
+    handler: Handler
+    policy: str | None = None
+    public: bool = False
+
+
+class Services(msgspec.Struct, frozen=True):
+    """What the handlers of one app share: no module holds such state."""
+
+    authenticate: Authenticate
+    catalog: Catalog
+
+
+def answer(route: Route, raw: GatewayRequest, services: Services) -> GatewayResponse:
+    """Run a route for a request of API Gateway; never raises."""
+    request_id = f"req-{aws.new_id()}"
+    started = aws.monotonic()
+    try:
+        with crash.scope("api"):
+            response = _handle(route, raw, services, request_id)
+    except CofferError as error:
+        if error.status >= SERVER_FAILURES:
+            log.warning("%s: %s", request_id, error.message)
+        response = Response(error.status, error.body())
+    except Exception:
+        log.exception("%s: %s %s failed", request_id, route.method, route.path)
+        response = _unexpected(request_id)
+    took_ms = round((aws.monotonic() - started) * 1000)
+    log.info(
+        "%s %s %s -> %d in %d ms", request_id, route.method, route.path, response.status, took_ms
+    )
+    return _to_gateway(response, request_id)
+
+
+def refuse(error: CofferError) -> GatewayResponse:
+    """An answer to a request that belongs to no route."""
+    return _to_gateway(Response(error.status, error.body()), f"req-{aws.new_id()}")
+
+
+def _handle(route: Route, raw: GatewayRequest, services: Services, request_id: str) -> Response:
+    request = _read(route, raw, services, request_id)
+    if route.public:
+        return route.handler(request)
+    context = services.authenticate(_token(request.headers))
+    if request.params.get("project", context.project_id) != context.project_id:
+        raise Forbidden("The token is not for the project in the path.")
+    if route.policy is not None:
+        policy.authorize(context, route.policy, context.project_id)
+    return route.handler(msgspec.structs.replace(request, caller=context))
+
+
+def _read(route: Route, raw: GatewayRequest, services: Services, request_id: str) -> Request:
+    headers = {name.lower(): str(value) for name, value in raw.headers.items()}
+    params = dict(raw.uri_params or {})
+    query = dict(raw.query_params.items()) if raw.query_params else {}
+    try:
+        body = raw.raw_body
+        for text in (*params.values(), *query.values()):
+            text.encode()
+    except ValueError:  # broken base64, or text that is no Unicode
+        raise BadRequest("The request cannot be decoded.") from None
+    return Request(
+        method=route.method,
+        params=params,
+        query=query,
+        headers=headers,
+        body=body if isinstance(body, bytes) else body.encode(),
+        place=Place(base_url(headers, raw.context), route.path, params, query),
+        request_id=request_id,
+        catalog=services.catalog,
+    )
+
+
+def _token(headers: Mapping[str, str]) -> str:
+    token = headers.get("x-auth-token", "")
+    if not token:
+        raise Unauthorized("The request you have made requires authentication.")
+    return token
+
+
+def _unexpected(request_id: str) -> Response:
+    error = InternalError(
+        "Internal Server Error. Please keep this ID to help us figure out what went wrong: "
+        f"({request_id})."
+    )
+    return Response(error.status, error.body())
+
+
+def _to_gateway(response: Response, request_id: str) -> GatewayResponse:
+    headers: dict[str, str | list[str]] = {
+        REQUEST_ID_HEADER: request_id,
+        "Content-Type": "application/json",
+    }
+    body = "" if response.body is None else msgspec.json.encode(response.body).decode()
+    return GatewayResponse(body=body, headers=headers, status_code=response.status)

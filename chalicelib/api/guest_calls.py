@@ -1,0 +1,39 @@
+"""Calling the guest of an instance from a handler: first whose it is, then whether it is ready."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chalicelib import lifecycle
+from chalicelib.api.frame import Request
+from chalicelib.bus import commands
+from chalicelib.errors import Unprocessable
+from chalicelib.lifecycle import Action, ServiceStatus
+from chalicelib.store.instances import get_instance, service_status
+from chalicelib.store.models import Instance
+
+
+def instance_of(request: Request) -> Instance:
+    """The instance in the path, if the caller may see it; `NotFound` otherwise."""
+    return get_instance(request.id_of("instance"), request.context.visible_tenant)
+
+
+def ready_instance(request: Request) -> Instance:
+    """The instance in the path when its database answers; `Unprocessable` (422) otherwise."""
+    instance = instance_of(request)
+    if instance.status not in lifecycle.ALLOWED[Action.MANAGE_CONTENTS]:
+        raise _not_ready(instance, instance.status)
+    reported = service_status(instance.id)
+    status = reported.status if reported else ServiceStatus.NEW
+    if status not in lifecycle.READY:
+        raise _not_ready(instance, lifecycle.OPERATING_STATUS.get(status, "ERROR"))
+    return instance
+
+
+def call(request: Request, method: str, args: dict[str, Any]) -> dict[str, Any]:
+    """The guest's answer, once the instance is known to be the caller's and ready."""
+    return commands.call(ready_instance(request), method, args)
+
+
+def _not_ready(instance: Instance, status: str) -> Unprocessable:
+    return Unprocessable(f"Instance {instance.id} is not ready, status: {status}.")

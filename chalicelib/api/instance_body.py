@@ -1,0 +1,115 @@
+"""The body of a create: what it may hold, and what of it this release does not do yet."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+import msgspec
+
+from chalicelib.api.contents import DatabaseBody, UserBody, checked_databases, checked_users
+from chalicelib.api.schema import Name, Text
+from chalicelib.domain import contents, instances
+from chalicelib.errors import BadRequest, NotSupported
+from chalicelib.settings import settings
+
+
+class DatastoreBody(msgspec.Struct, frozen=True):
+    """Which datastore and version, by name or id; the defaults fill what is missing."""
+
+    type: Text | None = None
+    version: Text | None = None
+    version_number: Text | None = None
+
+
+class VolumeBody(msgspec.Struct, frozen=True):
+    """The data volume; `size` in GiB, digits in a string are fine."""
+
+    size: int | str
+    type: Text | None = None
+
+
+class NicBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The user's network; `net-id` is the older name of `network_id`."""
+
+    network_id: Text | None = None
+    net_id: Text | None = msgspec.field(default=None, name="net-id")
+    subnet_id: Text | None = None
+    ip_address: Text | None = None
+
+    def checked(self) -> dict[str, str]:
+        """The nic as the task manager reads it."""
+        return instances.nic(self.network_id or self.net_id, self.subnet_id, self.ip_address)
+
+
+class AccessBody(msgspec.Struct, frozen=True):
+    """Who may reach the database."""
+
+    is_public: bool | None = None
+    allowed_cidrs: list[Text] | None = None
+
+    def checked(self) -> dict[str, Any]:
+        """The access as the task manager reads it."""
+        if self.is_public:
+            raise NotSupported("Public addresses (access.is_public) are not supported yet.")
+        cidrs = instances.allowed_cidrs(self.allowed_cidrs)
+        return {"is_public": False, "allowed_cidrs": cidrs}
+
+
+class InstanceBody(msgspec.Struct, frozen=True):
+    """A new instance; what stands below `later` is known to Trove and refused with 501 here."""
+
+    name: Name
+    flavor_ref: int | str | None = msgspec.field(default=None, name="flavorRef")
+    volume: VolumeBody | None = None
+    datastore: DatastoreBody | None = None
+    nics: Annotated[list[NicBody], msgspec.Meta(max_length=1)] | None = None
+    access: AccessBody | None = None
+    databases: list[DatabaseBody] | None = None
+    users: list[UserBody] | None = None
+    availability_zone: Text | None = None
+    region_name: Text | None = None
+
+    restore_point: Any = msgspec.field(default=None, name="restorePoint")
+    replica_of: Any = None
+    replica_count: Any = None
+    configuration: Any = None
+    modules: Any = None
+    locality: Any = None
+
+
+class CreateBody(msgspec.Struct, frozen=True):
+    """Body of POST instances."""
+
+    instance: InstanceBody
+
+
+LATER: Final = (
+    ("restorePoint", "restore_point"),
+    ("replica_of", "replica_of"),
+    ("configuration", "configuration"),
+    ("modules", "modules"),
+    ("locality", "locality"),
+)
+
+
+def require_supported(wanted: InstanceBody) -> None:
+    """Refuse what a later release does (501), and another region than this one (400)."""
+    for name, attribute in LATER:
+        if getattr(wanted, attribute):
+            raise NotSupported(f"Creating an instance with '{name}' is not supported yet.")
+    if wanted.replica_count not in (None, 1):
+        raise BadRequest("'replica_count' needs 'replica_of'.")
+    if wanted.region_name and wanted.region_name != settings().os_region_name:
+        raise BadRequest("The region is not served by this endpoint.")
+
+
+def initial_contents(wanted: InstanceBody) -> dict[str, Any]:
+    """The databases and users to make when the database runs first. Holds passwords."""
+    databases = checked_databases(wanted.databases or [])
+    users = checked_users(wanted.users or [])
+    listed = {database["name"] for database in databases}
+    for user in users:
+        contents.require_listed(
+            user["name"], (database["name"] for database in user["databases"]), listed
+        )
+    return {"databases": databases, "users": users, "root_password": None}

@@ -1,0 +1,250 @@
+"""Instances: list, show, create, rename, delete. Reads come from the tables alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+from chalicelib import aws, lifecycle
+from chalicelib.api import instance_view
+from chalicelib.api.frame import Request, Response, Route
+from chalicelib.api.guest_calls import instance_of
+from chalicelib.api.instance_body import (
+    CreateBody,
+    DatastoreBody,
+    InstanceBody,
+    initial_contents,
+    require_supported,
+)
+from chalicelib.api.paging import limit_of, marker_of
+from chalicelib.api.schema import Name
+from chalicelib.auth import policy
+from chalicelib.bus import keys, queues
+from chalicelib.domain import instances as rules
+from chalicelib.domain import quotas
+from chalicelib.domain.operations import OperationAction, OperationStatus
+from chalicelib.errors import (
+    BadRequest,
+    DatastoreVersionNotFound,
+    FlavorNotFound,
+    NotFound,
+    NotSupported,
+)
+from chalicelib.lifecycle import Action, Status
+from chalicelib.settings import API_VERSION, settings
+from chalicelib.store import instances as store
+from chalicelib.store.base import Contended
+from chalicelib.store.changes import rename
+from chalicelib.store.models import DatastoreVersion, Flavor, Instance, Operation, ServiceStatusRow
+from chalicelib.store.operations import new_operation
+
+PATH: Final = f"/{API_VERSION}/{{project}}/instances"
+RACE_ATTEMPTS: Final = 4
+
+View = Callable[[Request, Instance, ServiceStatusRow | None], dict[str, Any]]
+
+
+class Update(msgspec.Struct, frozen=True):
+    """What a PUT or PATCH of an instance may hold; only the name can be changed yet."""
+
+    name: Name | None = None
+    configuration: Any = None
+    replica_of: Any = msgspec.UNSET
+    slave_of: Any = msgspec.UNSET
+    datastore_version: Any = None
+    access: Any = None
+
+
+class UpdateBody(msgspec.Struct, frozen=True):
+    """Body of PUT and PATCH."""
+
+    instance: Update
+
+
+def index(request: Request) -> Response:
+    """GET instances: one query, one batch read."""
+    return _page(request, instance_view.summary)
+
+
+def detail(request: Request) -> Response:
+    """GET instances/detail: the same calls as the list."""
+    return _page(request, instance_view.detail)
+
+
+def _page(request: Request, view: View) -> Response:
+    limit, marker = limit_of(request.query), marker_of(request.query)
+    rows, more = store.list_instances(request.context.project_id, limit, marker)
+    reported = store.service_statuses(row.id for row in rows) if rows else {}
+    body: dict[str, Any] = {"instances": [view(request, row, reported.get(row.id)) for row in rows]}
+    if more:
+        body["links"] = request.place.next_page(rows[-1].id)
+    return Response(200, body)
+
+
+def show(request: Request) -> Response:
+    """GET instances/{id}."""
+    row = instance_of(request)
+    reported = store.service_status(row.id)
+    return Response(200, {"instance": instance_view.detail(request, row, reported)})
+
+
+def create(request: Request) -> Response:
+    """POST instances: accepted means durable; the task manager goes on from the row."""
+    wanted = request.json(CreateBody).instance
+    require_supported(wanted)
+    authorize_contents(request, wanted)
+    contents = initial_contents(wanted)
+    version = _version(request, wanted.datastore or DatastoreBody())
+    flavor = _flavor(request, rules.flavor_id(wanted.flavor_ref))
+    instance = _new_instance(request, wanted, version, flavor)
+    operation_id = aws.new_id()
+    operation = new_operation(
+        operation_id,
+        instance.id,
+        instance.tenant_id,
+        OperationAction.CREATE,
+        timeout=settings().create_timeout_seconds,
+        sealed_args=keys.protect("operation", operation_id, msgspec.json.encode(contents)),
+        request_id=request.request_id,
+    )
+    held = quotas.held_by_instance(int(flavor.ram), int(instance.volume_size))
+    store.accept_create(instance, operation, held)
+    queues.notify_task_manager(operation_id)
+    return Response(200, {"instance": instance_view.detail(request, instance, None)})
+
+
+def authorize_contents(request: Request, wanted: InstanceBody) -> None:
+    """Initial databases and users need their own policies too."""
+    context = request.context
+    if wanted.databases:
+        policy.authorize(context, "instance:extension:database:create", context.project_id)
+    if wanted.users:
+        policy.authorize(context, "instance:extension:user:create", context.project_id)
+
+
+def _new_instance(
+    request: Request, wanted: InstanceBody, version: DatastoreVersion, flavor: Flavor
+) -> Instance:
+    now = aws.clock()
+    tenant_id = request.context.project_id
+    volume = wanted.volume
+    size = rules.volume_size(volume.size if volume else None, settings().max_volume_size)
+    return Instance(
+        id=aws.new_id(),
+        tenant_id=tenant_id,
+        index_tenant=tenant_id,
+        name=wanted.name,
+        status=Status.BUILD,
+        created=now,
+        updated=now,
+        datastore_version_id=version.id,
+        datastore_name=version.datastore_name,
+        datastore_version=version.name,
+        datastore_version_number=version.version,
+        manager=version.manager,
+        flavor_id=flavor.id,
+        flavor_ram=int(flavor.ram),
+        flavor_vcpus=int(flavor.vcpus),
+        volume_size=size,
+        volume_type=(volume.type if volume else None) or None,
+        region=settings().os_region_name,
+        availability_zone=wanted.availability_zone or None,
+        access=wanted.access.checked() if wanted.access else None,
+        nics=[nic.checked() for nic in wanted.nics or []],
+    )
+
+
+def _flavor(request: Request, flavor_id: str) -> Flavor:
+    row = request.catalog.find(lambda copy: copy.flavor(flavor_id))
+    if row is None:
+        raise FlavorNotFound(f"Flavor {flavor_id[:64]} cannot be found.")
+    return row
+
+
+def _version(request: Request, wanted: DatastoreBody) -> DatastoreVersion:
+    """The version to build, by Trove's rules for defaults; 404 or 400 when there is none."""
+    name = wanted.type or settings().default_datastore
+    if not name:
+        raise BadRequest("Please specify a datastore: there is no default one.")
+    datastore = request.catalog.find(lambda copy: copy.datastore(name))
+    if datastore is None:
+        raise NotFound(f"Datastore '{name}' cannot be found.")
+    versions = request.catalog.now().versions_of(datastore)
+    chosen = wanted.version or datastore.default_version_id
+    if not chosen:
+        raise DatastoreVersionNotFound(f"Default version for datastore '{name}' not found.")
+    found = [
+        row
+        for row in versions
+        if chosen in (row.id, row.name) and wanted.version_number in (None, "", row.version)
+    ]
+    if not found:
+        raise DatastoreVersionNotFound(f"Datastore '{name}' has no version '{chosen}'.")
+    if len(found) > 1:
+        raise BadRequest(f"Multiple datastore versions found for '{chosen}'; use the id of one.")
+    if not found[0].active:
+        raise DatastoreVersionNotFound(f"Datastore version '{chosen}' is not active.")
+    return found[0]
+
+
+def update(request: Request) -> Response:
+    """PUT and PATCH instances/{id}: the name; the rest comes in later releases."""
+    changes = request.json(UpdateBody).instance
+    row = instance_of(request)
+    if changes.replica_of is not msgspec.UNSET or changes.slave_of is not msgspec.UNSET:
+        raise BadRequest(f"Instance {row.id} is not a replica.")
+    for name in ("configuration", "datastore_version", "access"):
+        if getattr(changes, name) is not None:
+            raise NotSupported(f"Changing an instance's '{name}' is not supported yet.")
+    if changes.name is not None:
+        rename(row, changes.name)
+    return Response(202)
+
+
+def delete(request: Request) -> Response:
+    """DELETE instances/{id}."""
+    accept_delete(request)
+    return Response(202)
+
+
+def accept_delete(request: Request) -> None:
+    """Accept one delete operation for the instance in the path, however many ask at once.
+
+    Whoever loses a race looks again and gets the answer of what is there now: 404, 422, or
+    acceptance of the delete that is under way.
+    """
+    for _ in range(RACE_ATTEMPTS):
+        row = instance_of(request)
+        lifecycle.require(Action.DELETE, row.id, row.status)
+        if row.status == Status.SHUTDOWN or row.next_operation_id is not None:
+            return
+        operation = _delete_operation(request, row)
+        if store.accept_delete(row, operation):
+            if operation.status == OperationStatus.ACCEPTED:
+                queues.notify_task_manager(operation.id)
+            return
+    raise Contended("The instance is being changed by others at the moment; try again.")
+
+
+def _delete_operation(request: Request, row: Instance) -> Operation:
+    return new_operation(
+        aws.new_id(),
+        row.id,
+        row.tenant_id,
+        OperationAction.DELETE,
+        timeout=settings().delete_timeout_seconds,
+        request_id=request.request_id,
+    )
+
+
+ROUTES: Final = (
+    Route("GET", PATH, index, "instance:index"),
+    Route("POST", PATH, create, "instance:create"),
+    Route("GET", f"{PATH}/detail", detail, "instance:detail"),
+    Route("GET", f"{PATH}/{{instance}}", show, "instance:show"),
+    Route("PUT", f"{PATH}/{{instance}}", update, "instance:update"),
+    Route("PATCH", f"{PATH}/{{instance}}", update, "instance:edit"),
+    Route("DELETE", f"{PATH}/{{instance}}", delete, "instance:delete"),
+)

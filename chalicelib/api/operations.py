@@ -1,0 +1,48 @@
+"""GET instances/{id}/operations: what was asked of an instance and how far it has come.
+
+Trove has nothing like it; the names here are this project's own.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from chalicelib.api.frame import Request, Response, Route
+from chalicelib.api.guest_calls import instance_of
+from chalicelib.api.instances import PATH
+from chalicelib.api.times import exact
+from chalicelib.store.models import Operation
+from chalicelib.store.operations import operations_of
+
+
+def index(request: Request) -> Response:
+    """The operations of an instance, newest first."""
+    rows = operations_of(instance_of(request).id)
+    return Response(200, {"operations": [view(row) for row in rows]})
+
+
+def view(row: Operation) -> dict[str, Any]:
+    """An operation with the steps that began, in the order in which they did."""
+    started, ended, notes = (
+        dict(column.attribute_values) for column in (row.started, row.ended, row.notes)
+    )
+    return {
+        "id": row.id,
+        "action": row.action,
+        "status": row.status,
+        "created": exact(row.created),
+        "updated": exact(row.updated),
+        "reason": row.cancelled or row.reason,
+        "steps": [
+            {
+                "name": step,
+                "started": exact(started[step]),
+                "ended": exact(ended.get(step)),
+                "detail": notes.get(step),
+            }
+            for step in sorted(started, key=lambda step: float(started[step]))
+        ],
+    }
+
+
+ROUTES: Final = (Route("GET", f"{PATH}/{{instance}}/operations", index, "instance:show"),)

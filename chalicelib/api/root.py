@@ -1,0 +1,63 @@
+"""The database's superuser: off by default; who turned it on is remembered."""
+
+from __future__ import annotations
+
+import base64
+from typing import Final
+
+import msgspec
+
+from chalicelib import aws
+from chalicelib.api.frame import Request, Response, Route
+from chalicelib.api.guest_calls import call, instance_of, ready_instance
+from chalicelib.bus import commands
+from chalicelib.domain import contents
+from chalicelib.errors import NotFound
+from chalicelib.settings import API_VERSION
+from chalicelib.store.changes import record_root_enabled
+
+PATH: Final = f"/{API_VERSION}/{{project}}/instances/{{instance}}/root"
+POLICY: Final = "instance:extension:root"
+PASSWORD_BYTES: Final = 24
+
+
+class EnableBody(msgspec.Struct, frozen=True):
+    """Body of POST root, which may be empty."""
+
+    password: str | None = None
+
+
+def show(request: Request) -> Response:
+    """GET root: whether it is enabled."""
+    found = call(request, "is_root_enabled", {})
+    return Response(200, {"rootEnabled": bool(found["enabled"])})
+
+
+def enable(request: Request) -> Response:
+    """POST root: the only answer that holds its password."""
+    wished = request.json(EnableBody).password if request.body else None
+    password = _new_password() if wished is None else contents.password(wished)
+    instance = ready_instance(request)
+    # Recorded first: a call that times out may still take effect, and must not go unnoticed.
+    record_root_enabled(instance, request.context.user_id)
+    commands.call(instance, "enable_root", {"root_password": password})
+    return Response(200, {"user": {"name": "root", "password": password}})
+
+
+def disable(request: Request) -> Response:
+    """DELETE root; 404 when it was never enabled."""
+    if instance_of(request).root_enabled_at is None:
+        raise NotFound("The root user was never enabled on this instance.")
+    call(request, "disable_root", {})
+    return Response(204)
+
+
+def _new_password() -> str:
+    return base64.urlsafe_b64encode(aws.token_bytes(PASSWORD_BYTES)).decode()
+
+
+ROUTES: Final = (
+    Route("GET", PATH, show, f"{POLICY}:index"),
+    Route("POST", PATH, enable, f"{POLICY}:create"),
+    Route("DELETE", PATH, disable, f"{POLICY}:delete"),
+)

@@ -1,0 +1,70 @@
+"""Request bodies: JSON into typed structures, with Trove's words when they do not fit."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable
+from functools import cache
+from typing import Annotated, Any, Final, TypeVar, cast
+
+import msgspec
+
+from chalicelib.errors import BadRequest, OverLimit, UnsupportedMediaType
+
+MAX_BODY_BYTES: Final = 64 * 1024
+CONTENT_TYPES: Final = ("application/json", "application/vnd.openstack.trove+json")
+
+Text = Annotated[str, msgspec.Meta(max_length=255)]
+"""A string that fits where Trove has VARCHAR(255)."""
+
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=255, pattern="[0-9A-Za-z]")]
+"""Trove's `non_empty_string`: 1 to 255 characters, at least one letter or digit."""
+
+T = TypeVar("T")
+
+_AT: Final = re.compile(r"(?P<problem>.*?)(?: - at `(?:key in )?\$(?P<path>.*)`)?", re.DOTALL)
+_MISSING: Final = re.compile(r"Object missing required field `(.*)`")
+_STEP: Final = re.compile(r"\.([^.\[]+)")
+
+
+@cache
+def _decoder(kind: Hashable) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(kind)
+
+
+def parse(body: bytes, content_type: str, kind: type[T]) -> T:
+    """The body as `kind`; `BadRequest`, `UnsupportedMediaType` or `OverLimit` when it is not one.
+
+    Messages name the field and what is expected, and never repeat a value: it may be a password.
+    """
+    if not body:
+        raise BadRequest("The request body is missing.")
+    media_type = content_type.split(";")[0].strip().lower()
+    if media_type and media_type not in CONTENT_TYPES:
+        raise UnsupportedMediaType(f"Unsupported Content-Type; use {CONTENT_TYPES[0]}.")
+    if len(body) > MAX_BODY_BYTES:
+        raise OverLimit(f"The request body is larger than {MAX_BODY_BYTES} bytes.")
+    decoder = _decoder(cast(Hashable, kind))
+    try:
+        decoded: T = decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise BadRequest(f"Validation error: {explain(str(error))}") from None
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        raise BadRequest("Malformed request body: it is not valid JSON.") from None
+    return decoded
+
+
+def explain(problem: str) -> str:
+    """A complaint of the decoder in the form of Trove's: `instance 'name' is a required property`.
+
+    Paths look like `instance['volume']['size']`.
+    """
+    found = _AT.fullmatch(problem)
+    if found is None:
+        return problem
+    steps = _STEP.findall(found["path"] or "")
+    path = steps[0] + "".join(f"[{step!r}]" for step in steps[1:]) if steps else ""
+    text = found["problem"].replace("`", "")
+    if missing := _MISSING.fullmatch(found["problem"]):
+        text = f"{missing[1]!r} is a required property"
+    return f"{path} {text}" if path else text

@@ -1,0 +1,53 @@
+"""Which databases a user may use."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from chalicelib.api import users
+from chalicelib.api.contents import Named
+from chalicelib.api.frame import Request, Response, Route
+from chalicelib.api.guest_calls import call
+from chalicelib.domain import contents
+from chalicelib.errors import BadRequest
+
+PATH: Final = f"{users.PATH}/{{user}}/databases"
+POLICY: Final = "instance:extension:user_access"
+
+
+class GrantBody(msgspec.Struct, frozen=True):
+    """Body of PUT databases: what the user may use from now on, beside what it may already."""
+
+    databases: list[Named]
+
+
+def index(request: Request) -> Response:
+    """GET users/{id}/databases."""
+    found = call(request, "list_access", users.addressed(request))
+    return Response(200, {"databases": [{"name": item["name"]} for item in found["databases"]]})
+
+
+def grant(request: Request) -> Response:
+    """PUT users/{id}/databases."""
+    wanted = [contents.database_name(item.name) for item in request.json(GrantBody).databases]
+    if not wanted:
+        raise BadRequest("Validation error: databases must have at least 1 item")
+    databases = list(dict.fromkeys(wanted))
+    call(request, "grant_access", {**users.changeable(request), "databases": databases})
+    return Response(202)
+
+
+def revoke(request: Request) -> Response:
+    """DELETE users/{id}/databases/{name}."""
+    name = contents.database_name(request.params["database"])
+    call(request, "revoke_access", {**users.changeable(request), "database": name})
+    return Response(202)
+
+
+ROUTES: Final = (
+    Route("GET", PATH, index, f"{POLICY}:index"),
+    Route("PUT", PATH, grant, f"{POLICY}:update"),
+    Route("DELETE", f"{PATH}/{{database}}", revoke, f"{POLICY}:delete"),
+)

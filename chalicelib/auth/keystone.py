@@ -1,0 +1,153 @@
+"""Validates tokens at Keystone with the service's own credentials, and remembers them briefly.
+
+A revoked token is good for at most `token_cache_seconds` longer; one that expires, not at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+from collections import OrderedDict
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from chalicelib import aws
+from chalicelib.auth.context import Context
+from chalicelib.bus import keys
+from chalicelib.errors import Unauthorized, Unavailable
+from chalicelib.settings import settings
+
+if TYPE_CHECKING:
+    from keystoneauth1.session import Session
+
+Authenticate = Callable[[str], Context]
+"""What makes a context of a token; raises `Unauthorized` or `Unavailable`."""
+
+CACHE_ENTRIES: Final = 512
+TIMEOUT_SECONDS: Final = 5
+_TOKEN: Final = re.compile(r"[\x21-\x7e]{1,8192}")
+
+log = logging.getLogger(__name__)
+
+
+class _Named(msgspec.Struct, frozen=True):
+    id: str
+    name: str = ""
+
+
+class _Token(msgspec.Struct, frozen=True):
+    expires_at: datetime
+    user: _Named
+    project: _Named | None = None
+    roles: list[_Named] = []
+
+
+class _Answer(msgspec.Struct, frozen=True):
+    token: _Token
+
+
+_decode_answer: Final = msgspec.json.Decoder(_Answer)
+
+
+class _Remembered(msgspec.Struct, frozen=True):
+    context: Context
+    until: float
+
+
+class Keystone:
+    """Token validation with a small cache; one object per process (or simulated container)."""
+
+    def __init__(self) -> None:
+        self._session: Session | None = None
+        self._cache: OrderedDict[bytes, _Remembered] = OrderedDict()
+
+    def __call__(self, token: str) -> Context:
+        """The context of a token that Keystone accepts now, or accepted a few seconds ago."""
+        if not _TOKEN.fullmatch(token):
+            raise Unauthorized("The request you have made requires authentication.")
+        key = hashlib.sha256(token.encode()).digest()
+        now = aws.clock()
+        known = self._cache.get(key)
+        if known is not None and now < known.until:
+            return known.context
+        self._cache.pop(key, None)
+        found = self._validate(token)
+        expires_at = found.expires_at.timestamp()
+        if expires_at <= now:
+            raise Unauthorized("The token has expired.")
+        context = _context(found)
+        until = min(now + settings().token_cache_seconds, expires_at)
+        self._cache[key] = _Remembered(context, until)
+        if len(self._cache) > CACHE_ENTRIES:
+            self._cache.popitem(last=False)
+        return context
+
+    def _validate(self, token: str) -> _Token:
+        answer = self._ask(token)
+        if answer.status_code in (400, 404):
+            raise Unauthorized("The token is not valid: unknown, expired or revoked.")
+        if answer.status_code != 200:
+            # 401 and 403 are about our own credentials here; keystoneauth has renewed them once.
+            log.error("Keystone answered %d to a token validation", answer.status_code)
+            raise Unavailable("The identity service cannot validate tokens at the moment.")
+        try:
+            return _decode_answer.decode(answer.content).token
+        except msgspec.DecodeError:
+            log.exception("Keystone's answer to a token validation cannot be read")
+            raise Unavailable("The identity service cannot validate tokens now.") from None
+
+    def _ask(self, token: str) -> Any:
+        from keystoneauth1 import exceptions
+
+        try:
+            return self._connected().get(
+                f"{_auth_url()}/auth/tokens?nocatalog",
+                headers={"X-Subject-Token": token, "Accept": "application/json"},
+                authenticated=True,
+                connect_retries=1,
+                raise_exc=False,
+                log=False,
+            )
+        except exceptions.ClientException as error:
+            log.error("Keystone cannot be asked: %s", type(error).__name__)  # noqa: TRY400
+            raise Unavailable("The identity service is not available at the moment.") from None
+
+    def _connected(self) -> Session:
+        """The session of the service's user; imported here, since warm tokens do not need it."""
+        if self._session is None:
+            from keystoneauth1.identity import v3
+            from keystoneauth1.session import Session
+
+            chosen = settings()
+            self._session = Session(
+                auth=v3.Password(
+                    auth_url=_auth_url(),
+                    username=chosen.os_username,
+                    password=keys.secrets().service_password,
+                    user_domain_name=chosen.os_user_domain_name,
+                    project_name=chosen.os_project_name,
+                    project_domain_name=chosen.os_project_domain_name,
+                ),
+                timeout=TIMEOUT_SECONDS,
+            )
+        return self._session
+
+
+def _auth_url() -> str:
+    url = settings().os_auth_url.rstrip("/")
+    return url if url.endswith("/v3") else f"{url}/v3"
+
+
+def _context(token: _Token) -> Context:
+    if token.project is None:
+        raise Unauthorized("The token is not scoped to a project.")
+    return Context(
+        user_id=token.user.id,
+        user_name=token.user.name,
+        project_id=token.project.id,
+        roles=frozenset(role.name for role in token.roles),
+    )

@@ -1,0 +1,126 @@
+"""The agent in two small verbs: `tick` takes commands, `pulse` keeps everything else alive.
+
+Both are free of the wire and of real time: what they use is handed in, so that the simulator runs
+the same agent in virtual time.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from chalicelib import aws
+from guest_agent.clock import ServiceClock
+from guest_agent.config import AgentFile
+from guest_agent.dispatch import Dispatcher
+from guest_agent.enrolment import Enrolment, Session, delay_before
+from guest_agent.errors import Denied, JournalUnusable, Retired, Unauthorized, Unreachable
+from guest_agent.heartbeat import Heartbeat
+from guest_agent.journal import Journal, JournalStore
+from guest_agent.manager import Manager
+from guest_agent.outbox import Outbox
+from guest_agent.transport import LONG_POLL_SECONDS, Queues
+
+EXTEND_SECONDS: Final = 8.0  # visibility is 20 s: two extensions may be lost
+RENEW_RETRY_SECONDS: Final = 30.0
+
+
+class Agent:
+    """One guest. `retired` holds the reason once this guest has no place any more."""
+
+    def __init__(
+        self,
+        agent: AgentFile,
+        *,
+        enrolment: Enrolment,
+        queues: Queues,
+        store: JournalStore,
+        manager: Manager,
+        clock: ServiceClock,
+    ) -> None:
+        self._enrolment = enrolment
+        self._queues = queues
+        self._clock = clock
+        self._outbox = Outbox(queues, clock)
+        self.woken = aws.event()
+        self._dispatcher = Dispatcher(
+            agent.instance_id,
+            agent.generation,
+            manager=manager,
+            journal=Journal(store),
+            outbox=self._outbox,
+            queues=queues,
+            clock=clock,
+            on_finished=self.woken.set,
+        )
+        self._heartbeat = Heartbeat(manager, self._outbox, self._dispatcher)
+        self._session: Session | None = None
+        self._renew_at = 0.0
+        self._extend_at = 0.0
+        self._failures = 0
+        self.retired: str | None = None
+
+    def begin(self) -> str:
+        """Enrol, or renew with a new epoch; everything else needs it."""
+        try:
+            session = self._enrolment.begin()
+        except Retired as reason:
+            self.retired = str(reason)
+            return self.retired
+        self._adopt(session)
+        return f"Enrolled as generation {session.generation}, epoch {session.epoch}."
+
+    def tick(self) -> str:
+        """Wait for commands and handle what came."""
+        try:
+            messages = self._queues.receive(LONG_POLL_SECONDS)
+            if self.retired is not None:
+                return "Retired while it waited; what came is left to others."
+            sentences = [self._dispatcher.accept(message) for message in messages]
+        except (Unreachable, JournalUnusable) as error:
+            if isinstance(error, Denied):
+                self._renew_at = min(self._renew_at, self._clock.now())
+                self.woken.set()
+            delay = delay_before(self._failures)
+            self._failures += 1
+            aws.sleep(delay)
+            return f"{error} The queue is asked again after {delay:.1f} s."
+        self._failures = 0
+        return " ".join(sentences) if sentences else "Nothing to do."
+
+    def pulse(self) -> list[str]:
+        """Renew what expires, keep running commands hidden, report the state; sentences to log."""
+        said = [self._renew_when_due(), self._extend_when_due()]
+        if self.retired is None and self._session is not None:
+            said.append(self._heartbeat.beat(self._session.heartbeat_seconds))
+        return [sentence for sentence in said if sentence]
+
+    def _renew_when_due(self) -> str | None:
+        if self._clock.now() < self._renew_at:
+            return None
+        self._renew_at = self._clock.now() + RENEW_RETRY_SECONDS * (0.5 + aws.random() / 2)
+        try:
+            self._adopt(self._enrolment.renew(start=False))
+        except (Unreachable, Unauthorized) as error:
+            return f"Credentials were not renewed: {error}"
+        except Retired as reason:
+            self.retired = str(reason)
+            return None
+        return "Credentials were renewed."
+
+    def _extend_when_due(self) -> str | None:
+        now = aws.monotonic()
+        if now < self._extend_at:
+            return None
+        self._extend_at = now + EXTEND_SECONDS
+        try:
+            self._dispatcher.keep_hidden()
+        except Unreachable as error:
+            return f"A running command's message may come again: {error}"
+        return None
+
+    def _adopt(self, session: Session) -> None:
+        """Use a session; renew it when half of its credentials' life is over."""
+        self._session = session
+        self._outbox.adopt(session)
+        now = self._clock.now()
+        self._renew_at = now + max((session.credentials.expires_at.timestamp() - now) / 2, 5.0)

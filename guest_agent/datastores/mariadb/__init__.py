@@ -1,0 +1,1 @@
+"""MariaDB behind the guest contract; the same code serves the datastore names mysql and mariadb."""

@@ -1,0 +1,82 @@
+"""Databases (schemas) of the customer; those of the system are neither shown nor touched."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from guest_agent.contract import Database, Page
+from guest_agent.datastores.mariadb.sql import Session, identifier
+from guest_agent.errors import BadRequest, DatabaseNotFound
+
+RESERVED: Final = frozenset(
+    {
+        "mysql",
+        "information_schema",
+        "performance_schema",
+        "sys",
+        "lost+found",
+        "#mysql50#lost+found",
+    }
+)
+_NAME: Final = "CONVERT(SCHEMA_NAME USING utf8mb4) COLLATE utf8mb4_bin"
+
+
+def listed(session: Session, page: Page) -> dict[str, Any]:
+    """`{"databases": [...], "next_marker": str | None}`, ordered by the bytes of the name."""
+    hidden = ", ".join(["%s"] * len(RESERVED))
+    comparison = ">=" if page.include_marker else ">"
+    rows = session.rows(  # constants are put in here, values are passed
+        "SELECT SCHEMA_NAME, DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME"  # noqa: S608
+        " FROM information_schema.SCHEMATA"
+        f" WHERE SCHEMA_NAME NOT IN ({hidden}) AND (%s IS NULL OR {_NAME} {comparison} %s)"
+        f" ORDER BY {_NAME} LIMIT %s",
+        *sorted(RESERVED),
+        page.marker,
+        page.marker,
+        page.size() + 1,
+    )
+    shown = [
+        {"name": name, "character_set": character_set, "collate": collate}
+        for name, character_set, collate in rows[: page.size()]
+    ]
+    more = len(rows) > page.size()
+    return {"databases": shown, "next_marker": shown[-1]["name"] if more else None}
+
+
+def create(session: Session, databases: list[Database], *, repeat: bool = False) -> None:
+    """Create databases; `DatabaseAlreadyExists` unless they may be there (`repeat`)."""
+    for database in databases:
+        check_name(database.name)
+    for database in databases:
+        session.run(_create_statement(session, database, repeat=repeat))
+
+
+def _create_statement(session: Session, database: Database, *, repeat: bool) -> str:
+    statement = "CREATE DATABASE " + ("IF NOT EXISTS " if repeat else "")
+    statement += identifier(database.name)
+    if database.character_set:
+        statement += f" CHARACTER SET {session.literal(database.character_set)}"
+    if database.collate:
+        statement += f" COLLATE {session.literal(database.collate)}"
+    return statement
+
+
+def delete(session: Session, name: str) -> None:
+    """Drop a database with everything in it; `DatabaseNotFound`."""
+    check_name(name)
+    session.run(f"DROP DATABASE {identifier(name)}")
+
+
+def check_name(name: str) -> None:
+    """`BadRequest` for the names that belong to the system."""
+    if name.lower() in RESERVED:
+        raise BadRequest(f"the database name {name!r} is reserved")
+    identifier(name)
+
+
+def check_exist(session: Session, names: list[str]) -> None:
+    """`DatabaseNotFound` for the first name that is not a database of the customer."""
+    query = f"SELECT 1 FROM information_schema.SCHEMATA WHERE {_NAME} = %s"  # noqa: S608
+    for name in names:
+        if name.lower() in RESERVED or not session.rows(query, name):
+            raise DatabaseNotFound(f"there is no database {name!r}")

@@ -1,0 +1,100 @@
+"""The server process: started apart from the agent, found again after the agent's own restart."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+from collections.abc import Callable
+from typing import Final
+
+from guest_agent.datastores import processes
+from guest_agent.datastores.mariadb.layout import Layout
+from guest_agent.datastores.os_user import OsUser
+from guest_agent.errors import GuestError
+
+READY_SECONDS: Final = 600.0  # crash recovery of a large volume takes its time
+STOP_SECONDS: Final = 150.0
+_LOG_TAIL_BYTES: Final = 4096
+
+
+class Service:
+    """One mariadbd, known by the configuration file in its command line."""
+
+    def __init__(self, layout: Layout, user: OsUser) -> None:
+        self._layout = layout
+        self._user = user
+        self._argument = f"--defaults-file={layout.config}"
+        self._pid: int | None = None
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def alive(self) -> bool:
+        """Whether the process that is known to this object lives."""
+        if self._child is not None:
+            return self._child.poll() is None
+        return self._pid is not None and processes.has_argument(self._pid, self._argument)
+
+    def adopt(self) -> int | None:
+        """Find a process started by an earlier run of the agent; its id."""
+        if self.alive():
+            return self._pid
+        found = processes.with_argument(self._argument)
+        self._child, self._pid = None, found[0] if found else None
+        return self._pid
+
+    def start(self) -> bool:
+        """Start the server unless it runs; true when it was started."""
+        if self.adopt() is not None:
+            return False
+        log = self._layout.error_log
+        self._user.make_folder(log.parent)
+        self._user.make_folder(self._layout.scratch)
+        self._user.check_can_reach(self._layout.data / "mysql")
+        with log.open("ab") as stream:
+            self._user.own(log, 0o640)
+            self._child = subprocess.Popen(
+                [processes.program("mariadbd"), self._argument],
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=stream,
+                env=processes.environment(),
+                cwd="/",
+                start_new_session=True,
+                **self._user.child_options(),
+            )
+        self._pid = self._child.pid
+        return True
+
+    def wait_until_ready(self, answers: Callable[[], bool]) -> None:
+        """Wait until the server answers; `GuestError` when it ends or takes too long."""
+
+        def settled() -> bool:
+            return answers() or not self.alive()
+
+        if not processes.wait_until(settled, READY_SECONDS):
+            raise GuestError(f"the database did not answer within {READY_SECONDS:.0f} s")
+        if not self.alive():
+            raise GuestError(f"the database ended while it started: {self._last_error()}")
+
+    def stop(self) -> bool:
+        """Shut the server down cleanly; true when it ran. Never kills: data comes first."""
+        pid = self.adopt()
+        if pid is None:
+            return False
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+        if not processes.wait_until(lambda: not self.alive(), STOP_SECONDS):
+            raise GuestError(f"the database did not stop within {STOP_SECONDS:.0f} s")
+        self._child, self._pid = None, None
+        return True
+
+    def _last_error(self) -> str:
+        try:
+            with self._layout.error_log.open("rb") as stream:
+                stream.seek(max(self._layout.error_log.stat().st_size - _LOG_TAIL_BYTES, 0))
+                lines = stream.read().decode(errors="replace").splitlines()
+        except OSError:
+            return "it left no error log"
+        errors = [line for line in lines if "[ERROR]" in line] or lines[-1:]
+        return errors[-1][-500:] if errors else "its error log is empty"

@@ -1,0 +1,72 @@
+"""Processes of a database server, found by what stands in their command line."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from guest_agent.errors import GuestError
+
+POLL_SECONDS: Final = 0.05
+KILL_SECONDS: Final = 10.0
+_PROC: Final = Path("/proc")
+_PASSED_ON: Final = ("PATH", "HOME", "LANG", "TZ", "COFFER_SERVER_ID")
+
+
+def program(name: str) -> str:
+    """The path of an installed program, also where an unprivileged PATH does not look."""
+    path = os.environ.get("PATH", os.defpath) + ":/usr/local/sbin:/usr/sbin:/sbin"
+    found = shutil.which(name, path=path)
+    if found is None:
+        raise GuestError(f"{name} is not installed on this server")
+    return found
+
+
+def environment() -> dict[str, str]:
+    """What a child may know: no credentials, but whose server it belongs to."""
+    return {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+
+
+def has_argument(pid: int, argument: str) -> bool:
+    """Whether a living process has exactly this argument; a zombie has none."""
+    try:
+        command_line = (_PROC / str(pid) / "cmdline").read_bytes()
+    except OSError:
+        return False
+    return os.fsencode(argument) in command_line.split(b"\0")
+
+
+def with_argument(argument: str) -> list[int]:
+    """The ids of all living processes that have exactly this argument."""
+    pids = (int(entry.name) for entry in _PROC.iterdir() if entry.name.isdecimal())
+    return [pid for pid in pids if has_argument(pid, argument)]
+
+
+def kill_all_with(argument: str) -> None:
+    """Kill what a former run of the agent left behind, and wait until it is gone."""
+
+    def killed() -> bool:
+        left = with_argument(argument)
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return not left
+
+    if not wait_until(killed, KILL_SECONDS):
+        raise GuestError("processes of an interrupted run could not be ended")
+
+
+def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
+    """Poll until the condition holds; false when it did not in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(POLL_SECONDS)
+    return True

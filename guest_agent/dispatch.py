@@ -1,0 +1,202 @@
+"""From a received message to its answer: the checks, the journal, the run, in that order."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from chalicelib import aws
+from chalicelib.bus.envelope import Envelope, EnvelopeError, Fault
+from guest_agent import contract
+from guest_agent.clock import ServiceClock
+from guest_agent.contract import Method
+from guest_agent.errors import (
+    CommandFailed,
+    Expired,
+    GuestAgentError,
+    GuestError,
+    Interrupted,
+    Unreachable,
+    WrongGeneration,
+)
+from guest_agent.journal import Journal, Outcome
+from guest_agent.manager import Manager
+from guest_agent.outbox import Outbox
+from guest_agent.transport import VISIBILITY_SECONDS, Message, Queues
+
+POSTPONE_SECONDS: Final = 3
+RECEIPTS_KEPT: Final = 10  # of one message that came again while its command runs
+_ROOT_METHODS: Final = frozenset({"enable_root", "prepare"})
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class Run:
+    """A command that is being executed, and the receipts of its message."""
+
+    command: Envelope
+    method: Method | None
+    receipts: list[str] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        return f"{self.command.method} ({self.command.id})"
+
+
+class Dispatcher:
+    """Executes commands once each. Every message ends in one sentence.
+
+    A message is deleted only after its answer was sent; whatever fails before that is repeated when
+    the message becomes visible again.
+    """
+
+    def __init__(
+        self,
+        instance_id: str,
+        generation: int,
+        *,
+        manager: Manager,
+        journal: Journal,
+        outbox: Outbox,
+        queues: Queues,
+        clock: ServiceClock,
+        on_finished: Callable[[], None],
+    ) -> None:
+        self._instance_id = instance_id
+        self._generation = generation
+        self._manager = manager
+        self._journal = journal
+        self._outbox = outbox
+        self._queues = queues
+        self._clock = clock
+        self._on_finished = on_finished
+        self._running: dict[str, Run] = {}
+        self.rejected = 0
+
+    def accept(self, message: Message) -> str:
+        """Handle one message."""
+        try:
+            command = self._outbox.open(message.body)
+        except EnvelopeError as error:
+            return self._reject(message, str(error))
+        if command.kind != "command" or command.instance_id != self._instance_id:
+            return self._reject(message, f"a {command.kind} for {command.instance_id}")
+        run = Run(command, contract.METHODS.get(command.method), [message.receipt])
+        if self._joins_running(run):
+            return f"{run.name} came again while it runs."
+        if (entry := self._journal.recorded(command)) and entry.outcome:
+            return self._answer(run, entry.outcome, "was answered before; the answer is sent again")
+        if refusal := self._refusal(run):
+            return self._finish(run, Outcome(fault=Fault(refusal.code, str(refusal))))
+        if run.method and run.method.alone and self._busy_alone():
+            self._queues.hide(message.receipt, POSTPONE_SECONDS)
+            return f"{run.name} waits {POSTPONE_SECONDS} s for another one to end."
+        self._running[command.id] = run
+        if run.method and run.method.long:
+            aws.spawn(lambda: self._beside(run), name=command.method)
+            return f"{run.name} started beside the loop."
+        return self._execute(run)
+
+    def keep_hidden(self) -> None:
+        """Keep the messages of running commands invisible for another while."""
+        for run in list(self._running.values()):
+            self._queues.hide(run.receipts[-1], VISIBILITY_SECONDS)
+
+    def _reject(self, message: Message, reason: str) -> str:
+        """It can never become valid: count it, say so, and let it go."""
+        self.rejected += 1
+        self._queues.delete(message.receipt)
+        return f"Rejected a message: {reason}."
+
+    def _joins_running(self, run: Run) -> bool:
+        known = self._running.get(run.command.id)
+        if known is None:
+            return False
+        known.receipts.extend(run.receipts)
+        del known.receipts[:-RECEIPTS_KEPT]
+        return True
+
+    def _busy_alone(self) -> bool:
+        return any(run.method and run.method.alone for run in list(self._running.values()))
+
+    def _refusal(self, run: Run) -> CommandFailed | None:
+        """Why the command must not be executed, if it must not."""
+        command, name = run.command, run.command.method
+        if command.generation != self._generation:
+            return WrongGeneration(
+                f"{name} was sent to generation {command.generation}, this is {self._generation}"
+            )
+        repeatable = run.method is None or run.method.repeatable
+        if not repeatable and self._journal.may_have_begun(command):
+            return Interrupted(f"{name} was interrupted; look at what it has done, then try again")
+        late = self._clock.now() - command.expires_at
+        if late > 0:
+            return Expired(f"{name} reached the guest {late:.1f} s after its deadline")
+        return None
+
+    def _beside(self, run: Run) -> None:
+        """The top of a worker: its sentence, or its failure, goes to the log."""
+        try:
+            _log.info(self._execute(run))
+        except GuestAgentError as error:
+            _log.error("%s: %s", run.name, error)
+
+    def _execute(self, run: Run) -> str:
+        try:
+            self._journal.begin(run.command, self._clock.now())
+            return self._finish(run, self._run(run.command))
+        finally:
+            self._running.pop(run.command.id, None)
+            self._on_finished()
+
+    def _run(self, command: Envelope) -> Outcome:
+        def progress(stage: str) -> None:
+            _log.info("%s (%s): %s.", command.method, command.id, stage)
+            try:
+                self._outbox.progress(command, stage)
+            except Unreachable as error:
+                _log.warning("Progress was not reported: %s", error)
+
+        try:
+            result = self._manager.call(command.method, command.args, progress)
+        except CommandFailed as error:
+            return Outcome(fault=Fault(error.code, str(error)))
+        except Exception as error:  # noqa: BLE001 - a bug in a manager is an answer, not a crash
+            # Only the place: the text of a foreign exception may quote a password.
+            _log.error("%s failed:\n%s", command.method, _where(error))
+            fault = Fault(GuestError.code, f"internal error in the guest ({type(error).__name__})")
+            return Outcome(fault=fault)
+        return Outcome(result=result)
+
+    def _finish(self, run: Run, outcome: Outcome) -> str:
+        self._journal.finish(run.command, self._clock.now(), outcome)
+        fault = outcome.fault
+        ended = f"failed with {fault.code}: {fault.message}" if fault else "is done"
+        return self._answer(run, outcome, ended)
+
+    def _answer(self, run: Run, outcome: Outcome, ended: str) -> str:
+        try:
+            if run.command.method in _ROOT_METHODS and _enables_root(run.command, outcome):
+                self._outbox.root_enabled(run.command)
+            self._outbox.result(run.command, outcome.result, outcome.fault)
+            for receipt in list(run.receipts):
+                self._queues.delete(receipt)
+        except Unreachable as error:
+            return f"{run.name} {ended}; it will be answered again: {error}"
+        return f"{run.name} {ended}."
+
+
+def _enables_root(command: Envelope, outcome: Outcome) -> bool:
+    return outcome.fault is None and bool(command.args.get("root_password"))
+
+
+def _where(error: BaseException) -> str:
+    lines = [type(error).__name__]
+    trace = error.__traceback__
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        lines.append(f"  {code.co_filename}:{trace.tb_lineno} in {code.co_qualname}")
+        trace = trace.tb_next
+    return "\n".join(lines)

@@ -1,0 +1,191 @@
+"""Enrolment and renewal over HTTPS: from a token and a key pair to message keys and credentials."""
+
+from __future__ import annotations
+
+import base64
+import logging
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from chalicelib import aws
+from guest_agent.clock import ServiceClock
+from guest_agent.config import GuestConfig
+from guest_agent.errors import Retired, Unauthorized, Unreachable
+from guest_agent.identity import Identity
+
+FIRST_DELAY_SECONDS: Final = 0.25
+LONGEST_DELAY_SECONDS: Final = 30.0
+ATTEMPTS: Final = 120  # about an hour; then the supervisor starts the agent afresh
+
+_log = logging.getLogger(__name__)
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """An HTTP answer: status, body, and the Date header."""
+
+    status: int
+    body: bytes
+    date: str | None = None
+
+
+class Post(Protocol):
+    """Sends a JSON document by POST; `Unreachable` when no answer came."""
+
+    def __call__(self, url: str, document: dict[str, Any]) -> Reply: ...
+
+
+class Keys(msgspec.Struct, frozen=True):
+    """The message keys of both directions, base64."""
+
+    to_guest: str
+    to_control: str
+
+
+class Credentials(msgspec.Struct, frozen=True):
+    """Short-lived AWS credentials."""
+
+    access_key_id: str
+    secret_access_key: str
+    session_token: str
+    expires_at: datetime
+
+
+class Queues(msgspec.Struct, frozen=True):
+    """Queue URLs."""
+
+    guest: str
+    conductor: str
+    heartbeats: str
+
+
+class Session(msgspec.Struct, frozen=True):
+    """What the control plane answers to an enrolment or a renewal."""
+
+    instance_id: str
+    generation: int
+    epoch: int
+    key_version: int
+    keys: Keys
+    credentials: Credentials
+    queues: Queues
+    heartbeat_seconds: float = 30.0
+
+    def __repr__(self) -> str:
+        return f"Session(instance_id={self.instance_id!r}, epoch={self.epoch})"
+
+
+def delay_before(attempt: int) -> float:
+    """Seconds to wait before the next attempt: doubling, bounded, with jitter."""
+    longest = min(FIRST_DELAY_SECONDS * 2.0 ** min(attempt, 16), LONGEST_DELAY_SECONDS)
+    return longest * (0.5 + aws.random() / 2)
+
+
+class Enrolment:
+    """Talks to `{control_url}/guest/v1`."""
+
+    def __init__(
+        self, config: GuestConfig, identity: Identity, post: Post, clock: ServiceClock
+    ) -> None:
+        self._config = config
+        self._identity = identity
+        self._post = post
+        self._clock = clock
+
+    def begin(self) -> Session:
+        """A session with a new epoch, however long the control plane takes to answer (bounded).
+
+        Raises `Retired` when this guest has no place any more, `Unreachable` past the bound.
+        """
+        for attempt in range(ATTEMPTS):
+            try:
+                return self._begin()
+            except Unreachable as error:
+                delay = delay_before(attempt)
+                _log.warning("Not enrolled: %s Trying again in %.1f s.", error, delay)
+                aws.sleep(delay)
+        raise Unreachable(f"The control plane did not answer in {ATTEMPTS} attempts.")
+
+    def _begin(self) -> Session:
+        """Enrol once and renew ever after; each falls back to the other when it is not accepted.
+
+        A crash between the control plane's record and ours leaves "enrolled there, not here", which
+        the same token and key repair, or, when it is too late for the token, a renewal.
+        """
+        ways: list[Callable[[], Session]] = [self._enrol, lambda: self.renew(start=True)]
+        if self._identity.enrolled_generation() == self._config.agent.generation:
+            ways.reverse()
+        verdict = "The control plane accepts neither the enrolment token nor this guest's key."
+        for way in ways:
+            try:
+                session = way()
+            except Unauthorized:
+                continue
+            except Retired as reason:
+                verdict = str(reason)
+                continue
+            self._identity.remember_enrolled(session.generation)
+            return session
+        raise Retired(verdict)
+
+    def _enrol(self) -> Session:
+        public_key = base64.b64encode(self._identity.public_key).decode()
+        return self._ask(
+            "enrol",
+            {
+                "token": self._config.agent.enrolment_token,
+                "public_key": public_key,
+                "server_id": self._config.server_id,
+            },
+        )
+
+    def renew(self, *, start: bool) -> Session:
+        """Fresh keys and credentials for the enrolled key; `start` asks for a new epoch.
+
+        Signed with a time that strictly grows, so that a recorded request cannot be repeated.
+        """
+        agent = self._config.agent
+        issued = self._identity.next_issue(int(self._clock.now() * 1000))
+        signed = (
+            f"coffer-renew/1\n{agent.instance_id}\n{agent.generation}\n{issued}\n{int(start)}"
+        ).encode()
+        return self._ask(
+            "renew",
+            {
+                "instance_id": agent.instance_id,
+                "generation": agent.generation,
+                "issued_at_ms": issued,
+                "start": start,
+                "signature": base64.b64encode(self._identity.sign(signed)).decode(),
+            },
+        )
+
+    def _ask(self, call: str, document: dict[str, Any]) -> Session:
+        asked = aws.clock()
+        reply = self._post(f"{self._config.agent.control_url}/guest/v1/{call}", document)
+        self._clock.observe(reply.date, asked, aws.clock())
+        match reply.status:
+            case 200:
+                return self._session(reply.body)
+            case 401:
+                raise Unauthorized(f"The control plane did not accept the {call} request.")
+            case 409 if call == "enrol":
+                raise Retired("Another server or key has enrolled in this guest's place.")
+            case 409:  # the clock was wrong, or the request seen before: the next one is newer
+                raise Unreachable("The control plane did not take the time of the request.")
+            case 410:
+                raise Retired("This generation is superseded or the instance is gone.")
+            case status:
+                raise Unreachable(f"The control plane answered {status} to {call}.")
+
+    def _session(self, body: bytes) -> Session:
+        try:
+            session = msgspec.json.decode(body, type=Session)
+        except msgspec.DecodeError as error:
+            raise Unreachable(f"The control plane's answer cannot be read: {error}.") from None
+        agent = self._config.agent
+        if (session.instance_id, session.generation) != (agent.instance_id, agent.generation):
+            raise Unreachable("The control plane's answer is for another guest.")
+        return session

@@ -1,0 +1,110 @@
+"""Everything that can go wrong in a guest, apart by who has to know.
+
+GuestAgentError
+├── ConfigurationMissing    the agent cannot start: a sentence for the operator
+├── Unreachable             the control plane or a queue did not answer: tried again
+│   └── Denied              it answered, and the credentials are no longer good: renewed first
+├── Unauthorized            the control plane does not accept this proof of identity
+├── Retired                 this guest has been superseded: stop for good
+├── JournalUnusable         the journal cannot be written: nothing may be executed
+└── CommandFailed           a command's answer is an error, with a code of the guest contract
+    ├── BadRequest  UserNotFound  DatabaseNotFound  UserAlreadyExists  DatabaseAlreadyExists
+    ├── NotSupported  Interrupted  Expired  WrongGeneration
+    └── GuestError          anything else
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class GuestAgentError(Exception):
+    """Any error of the agent; its text is one sentence."""
+
+
+class ConfigurationMissing(GuestAgentError):
+    """What the server's user data should have written is missing or not readable."""
+
+
+class Unreachable(GuestAgentError):
+    """No usable answer came; the same call may succeed later."""
+
+
+class Denied(Unreachable):
+    """The credentials are expired or not accepted; renewing them may help."""
+
+
+class Unauthorized(GuestAgentError):
+    """The enrolment token or the signature was not accepted."""
+
+
+class Retired(GuestAgentError):
+    """Another generation, key or server stands in this guest's place, or its instance is gone."""
+
+
+class JournalUnusable(GuestAgentError):
+    """The journal could not be read or written."""
+
+
+class CommandFailed(GuestAgentError):
+    """A command that ends in an error; the text is for the user and holds no secret."""
+
+    code: ClassVar[str] = "GuestError"
+
+
+class GuestError(CommandFailed):
+    """The guest could not do what was asked."""
+
+
+class BadRequest(CommandFailed):
+    """The arguments break a rule of the contract or of the datastore."""
+
+    code = "BadRequest"
+
+
+class UserNotFound(CommandFailed):
+    """No such user, or one that belongs to the system."""
+
+    code = "UserNotFound"
+
+
+class DatabaseNotFound(CommandFailed):
+    """No such database, or one that belongs to the system."""
+
+    code = "DatabaseNotFound"
+
+
+class UserAlreadyExists(CommandFailed):
+    """A user with that name and host is there already."""
+
+    code = "UserAlreadyExists"
+
+
+class DatabaseAlreadyExists(CommandFailed):
+    """A database with that name is there already."""
+
+    code = "DatabaseAlreadyExists"
+
+
+class NotSupported(CommandFailed):
+    """The datastore cannot do that."""
+
+    code = "NotSupported"
+
+
+class Interrupted(CommandFailed):
+    """The command was begun, the agent died, and it is not safe to begin it again."""
+
+    code = "Interrupted"
+
+
+class Expired(CommandFailed):
+    """The command reached the guest after its deadline and was not executed."""
+
+    code = "Expired"
+
+
+class WrongGeneration(CommandFailed):
+    """The command was meant for another generation of this guest and was not executed."""
+
+    code = "WrongGeneration"

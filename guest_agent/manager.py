@@ -1,0 +1,126 @@
+"""The one interface between the agent's core and a datastore; each datastore implements it once."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, ClassVar, TypeAlias
+
+from guest_agent import contract
+from guest_agent.contract import Status
+from guest_agent.errors import NotSupported
+
+Answer: TypeAlias = dict[str, Any]
+Progress: TypeAlias = Callable[[str], None]
+
+
+class Manager(ABC):
+    """Executes the guest contract on one datastore.
+
+    Methods return the JSON object that is the command's result, or raise a `CommandFailed`. They
+    are called from several threads: long methods run beside the loop, `status` beside everything.
+    """
+
+    unsupported: ClassVar[frozenset[str]] = frozenset()
+    """Methods that this datastore cannot do; the API refuses them with 501 by this declaration."""
+
+    def call(self, name: str, args: dict[str, Any], progress: Progress) -> Answer:
+        """Execute one command by the name it has in the contract."""
+        method = contract.method_named(name)
+        if name in self.unsupported:
+            raise NotSupported(f"this datastore does not support {name!r}")
+        request = contract.parse(method, args)
+        handler = getattr(self, name)
+        answer: Answer = handler(request, progress) if method.reports else handler(request)
+        return answer
+
+    @abstractmethod
+    def start_up(self) -> str:
+        """Called once when the agent starts: adopt a running server or start one that should run.
+
+        Returns a sentence about what was found and done.
+        """
+
+    @abstractmethod
+    def status(self) -> Status:
+        """The service status now; never raises and answers within a few seconds."""
+
+    @abstractmethod
+    def filesystem(self) -> dict[str, float]:
+        """`used` and `total` of the volume in GiB; zeros before there is one."""
+
+    @abstractmethod
+    def prepare(self, request: contract.Prepare, progress: Progress) -> Answer:
+        """Bring up the datastore from an empty server, or continue where a former run ended."""
+
+    @abstractmethod
+    def restart(self, request: contract.Nothing) -> Answer:
+        """Stop and start the server."""
+
+    @abstractmethod
+    def stop_db(self, request: contract.StopDatabase) -> Answer:
+        """Stop the server and leave it stopped."""
+
+    @abstractmethod
+    def list_databases(self, request: contract.Page) -> Answer:
+        """Databases by name, without those of the system."""
+
+    @abstractmethod
+    def create_database(self, request: contract.CreateDatabases) -> Answer:
+        """Create databases."""
+
+    @abstractmethod
+    def delete_database(self, request: contract.DeleteDatabase) -> Answer:
+        """Drop a database."""
+
+    @abstractmethod
+    def list_users(self, request: contract.Page) -> Answer:
+        """Users by name@host with their databases, without those of the system."""
+
+    @abstractmethod
+    def get_user(self, request: contract.Account) -> Answer:
+        """One user with its databases."""
+
+    @abstractmethod
+    def create_user(self, request: contract.CreateUsers) -> Answer:
+        """Create users with their grants."""
+
+    @abstractmethod
+    def delete_user(self, request: contract.DeleteUser) -> Answer:
+        """Drop a user."""
+
+    @abstractmethod
+    def change_passwords(self, request: contract.ChangePasswords) -> Answer:
+        """Set passwords."""
+
+    @abstractmethod
+    def update_attributes(self, request: contract.UpdateAttributes) -> Answer:
+        """Change a user's name, host or password."""
+
+    @abstractmethod
+    def list_access(self, request: contract.Account) -> Answer:
+        """The databases a user may use."""
+
+    @abstractmethod
+    def grant_access(self, request: contract.GrantAccess) -> Answer:
+        """Let a user use databases."""
+
+    @abstractmethod
+    def revoke_access(self, request: contract.RevokeAccess) -> Answer:
+        """Take a database away from a user."""
+
+    @abstractmethod
+    def is_root_enabled(self, request: contract.Nothing) -> Answer:
+        """Whether the superuser may log in from outside."""
+
+    @abstractmethod
+    def enable_root(self, request: contract.EnableRoot) -> Answer:
+        """Let the superuser log in from outside with this password."""
+
+    @abstractmethod
+    def disable_root(self, request: contract.Nothing) -> Answer:
+        """Take the superuser's login from outside away."""
+
+    def get_filesystem_stats(self, request: contract.Nothing) -> Answer:
+        """`used` and `total` of the volume in GiB."""
+        return dict(self.filesystem())

@@ -1,0 +1,107 @@
+"""Sealed messages, both ways: opens commands; numbers, seals and sends what the guest reports."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+from typing import Any, Final
+
+from chalicelib import aws
+from chalicelib.bus import envelope as bus
+from chalicelib.bus.envelope import Direction, Envelope, Fault, Header
+from guest_agent.clock import ServiceClock
+from guest_agent.enrolment import Session
+from guest_agent.transport import Queues
+
+REPORT_LIFE_SECONDS: Final = 14 * 86400.0  # SQS keeps a message no longer
+HEARTBEAT_LIFE_SECONDS: Final = 300.0
+
+
+class Outbox:
+    """Knows the session's keys and the (epoch, seq) of everything that leaves.
+
+    Keys of former versions are kept, because a command may have been sealed before a rotation.
+    """
+
+    def __init__(self, queues: Queues, clock: ServiceClock) -> None:
+        self._queues = queues
+        self._clock = clock
+        self._to_guest: dict[int, bytes] = {}
+        self._session: Session | None = None
+        self._sequence = itertools.count(1)
+
+    def adopt(self, session: Session) -> None:
+        """Use the keys and the epoch of this session from now on."""
+        if self._session is None or self._session.epoch != session.epoch:
+            self._sequence = itertools.count(1)
+        self._to_guest[session.key_version] = base64.b64decode(session.keys.to_guest)
+        self._session = session
+        self._queues.adopt(session)
+
+    def open(self, body: str) -> Envelope:
+        """The command in a message; an `EnvelopeError` when it cannot be trusted."""
+        return bus.open_sealed(body, Direction.TO_GUEST, self._key_of)
+
+    def result(self, command: Envelope, result: dict[str, Any] | None, fault: Fault | None) -> None:
+        """Send the answer of a command. One over the size limit becomes an error that says so."""
+        try:
+            body = self._sealed("result", command, result, fault)
+        except bus.TooLarge as error:
+            refusal = Fault("GuestError", f"The answer is too large: {error}. Ask for less.")
+            body = self._sealed("result", command, None, refusal)
+        self._queues.report(body)
+
+    def progress(self, command: Envelope, stage: str) -> None:
+        """Tell how far a command is."""
+        self._queues.report(self._sealed("progress", command, {"stage": stage}, None))
+
+    def root_enabled(self, command: Envelope) -> None:
+        """Report that the superuser's login was enabled by a command."""
+        self._queues.report(self._sealed("root", command, {"enabled": True}, None))
+
+    def heartbeat(self, state: dict[str, Any]) -> None:
+        """Send the guest's state."""
+        session = self._current
+        beat = self._new("heartbeat", aws.new_id(), session, HEARTBEAT_LIFE_SECONDS)
+        beat.result = state
+        self._queues.beat(self._seal(beat, session))
+
+    def _sealed(
+        self, kind: str, command: Envelope, result: dict[str, Any] | None, fault: Fault | None
+    ) -> str:
+        session = self._current
+        report = self._new(kind, command.id, session, REPORT_LIFE_SECONDS)
+        report.method = command.method
+        report.traceparent = command.traceparent
+        report.result = result
+        report.error = fault
+        return self._seal(report, session)
+
+    def _new(self, kind: str, message_id: str, session: Session, life: float) -> Envelope:
+        now = self._clock.now()
+        return Envelope(
+            id=message_id,
+            instance_id=session.instance_id,
+            generation=session.generation,
+            epoch=session.epoch,
+            seq=next(self._sequence),
+            kind=kind,
+            issued_at=now,
+            expires_at=now + life,
+            key_version=session.key_version,
+        )
+
+    @staticmethod
+    def _seal(report: Envelope, session: Session) -> str:
+        return bus.seal(report, Direction.TO_CONTROL, base64.b64decode(session.keys.to_control))
+
+    def _key_of(self, header: Header) -> bytes:
+        try:
+            return self._to_guest[header.key_version]
+        except KeyError:
+            raise bus.BadSeal(f"key version {header.key_version} is not known") from None
+
+    @property
+    def _current(self) -> Session:
+        assert self._session is not None, "the outbox is used before the guest has enrolled"
+        return self._session

@@ -1,0 +1,87 @@
+"""A volume that is a block device: formatted once, when it is blank, and mounted by its UUID."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Final
+
+from guest_agent.errors import GuestError
+from guest_agent.files import write_whole
+
+FORMAT_SECONDS: Final = 120.0
+MOUNT_SECONDS: Final = 60.0
+_BLANK: Final = 2  # blkid's exit code when it finds nothing
+_FSTAB: Final = Path("/etc/fstab")
+_MOUNTS: Final = Path("/proc/self/mounts")
+
+
+def attach(device: Path, mount_point: Path) -> None:
+    """Format a blank device, mount it, and have it mounted at every boot."""
+    mounted = _mounted_at(mount_point)
+    if mounted is not None:
+        if mounted.resolve() != device.resolve():
+            raise GuestError(f"{mount_point} holds another volume ({mounted})")
+        return
+    if _is_blank(device):
+        _run(["mkfs.ext4", "-q", "-m", "1", str(device)], FORMAT_SECONDS)
+    mount_point.mkdir(parents=True, exist_ok=True)
+    _run(["mount", "-o", "noatime", str(device), str(mount_point)], MOUNT_SECONDS)
+    _remember(device, mount_point)
+
+
+def _mounted_at(mount_point: Path) -> Path | None:
+    for line in _MOUNTS.read_text().splitlines():
+        device, place = line.split()[:2]
+        if place.encode().decode("unicode_escape") == str(mount_point):
+            return Path(device)
+    return None
+
+
+def _is_blank(device: Path) -> bool:
+    """Whether low-level probing finds no file system, no partition table and no other signature.
+
+    Anything but a clear "nothing found" (ambivalent signatures, a read error) is not blank.
+    """
+    probe = _command(["blkid", "-p", "-o", "export", str(device)], MOUNT_SECONDS)
+    if probe.returncode == _BLANK:
+        return True
+    if probe.returncode != 0:
+        raise GuestError(f"{device} cannot be probed and is left alone: {_said(probe)}")
+    return False
+
+
+def _remember(device: Path, mount_point: Path) -> None:
+    uuid = _run(["blkid", "-s", "UUID", "-o", "value", str(device)], MOUNT_SECONDS).stdout.strip()
+    content = _FSTAB.read_text() if _FSTAB.exists() else ""
+    kept = [line for line in content.splitlines() if str(mount_point) not in line.split()[1:2]]
+    entry = f"UUID={uuid} {mount_point} ext4 noatime,nofail 0 2"
+    write_whole(_FSTAB, "\n".join([*kept, entry, ""]).encode(), mode=0o644)
+
+
+def _run(command: list[str], seconds: float) -> subprocess.CompletedProcess[str]:
+    done = _command(command, seconds)
+    if done.returncode != 0:
+        raise GuestError(f"{command[0]} failed on the volume: {_said(done)}")
+    return done
+
+
+def _command(command: list[str], seconds: float) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+    except FileNotFoundError:
+        raise GuestError(f"{command[0]} is not installed on this server") from None
+    except subprocess.TimeoutExpired:
+        raise GuestError(f"{command[0]} took longer than {seconds:.0f} s") from None
+
+
+def _said(done: subprocess.CompletedProcess[str]) -> str:
+    lines = (done.stderr or done.stdout).strip().splitlines()
+    return lines[-1] if lines else f"exit code {done.returncode}"

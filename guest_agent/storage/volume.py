@@ -1,0 +1,53 @@
+"""Makes a volume usable at its mount point, whichever kind it is, and tells how full it is."""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from pathlib import Path
+from typing import Final
+
+from guest_agent.errors import GuestError
+from guest_agent.storage import block_device, directory
+
+APPEAR_SECONDS: Final = 60.0  # after Nova says attached, the kernel may need a moment
+_POLL_SECONDS: Final = 0.2
+_GIB: Final = 1024**3
+
+
+def attach(device: Path, mount_point: Path) -> None:
+    """Make the volume appear at its mount point; repeating it changes nothing.
+
+    A device with a file system is mounted as it is: nothing with content is ever formatted.
+    """
+    if stat.S_ISBLK(_wait_for(device)):
+        block_device.attach(device, mount_point)
+    else:
+        directory.attach(device, mount_point)
+
+
+def usage(mount_point: Path) -> dict[str, float]:
+    """`used` and `total` in GiB. A directory shares its file system: its own files are counted."""
+    if not mount_point.exists():
+        return {"used": 0.0, "total": 0.0}
+    figures = os.statvfs(mount_point)
+    total = figures.f_blocks * figures.f_frsize
+    if directory.is_attached(mount_point):
+        used = directory.size(mount_point)
+    else:
+        used = total - figures.f_bfree * figures.f_frsize
+    return {"used": round(used / _GIB, 3), "total": round(total / _GIB, 3)}
+
+
+def _wait_for(device: Path) -> int:
+    """The mode of the device; `GuestError` when it does not appear or is something else."""
+    deadline = time.monotonic() + APPEAR_SECONDS
+    while not device.exists():
+        if time.monotonic() >= deadline:
+            raise GuestError(f"the volume {device} did not appear within {APPEAR_SECONDS:.0f} s")
+        time.sleep(_POLL_SECONDS)
+    mode = device.stat().st_mode
+    if not (stat.S_ISBLK(mode) or stat.S_ISDIR(mode)):
+        raise GuestError(f"the volume {device} is neither a block device nor a directory")
+    return mode

@@ -1,0 +1,1 @@
+"""Everything around the running system: state machines, template, policies, local stack and CLI."""

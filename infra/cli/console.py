@@ -1,0 +1,57 @@
+"""How the commands speak: steps with their times, remarks, errors that say what to do next."""
+
+import contextlib
+import sys
+import time
+from collections.abc import Iterator
+from typing import Final
+
+import requests
+from botocore.exceptions import BotoCoreError, ClientError
+from rich.console import Console
+from rich.markup import escape
+
+from infra.errors import StackError
+
+out: Final = Console(highlight=False)
+err: Final = Console(stderr=True, highlight=False)
+
+
+class ConsoleProgress:
+    """Draws steps: a spinner on a terminal, one line with the time when a step is done."""
+
+    def __init__(self, console: Console = out) -> None:
+        self._console = console
+
+    @contextlib.contextmanager
+    def step(self, title: str) -> Iterator[None]:
+        started = time.monotonic()
+        with self._console.status(escape(title)):
+            try:
+                yield
+            except BaseException:
+                self._console.print(f"[red]✗[/] {escape(title)}")
+                raise
+        self._console.print(f"[green]✓[/] {escape(title):<48} {time.monotonic() - started:6.1f} s")
+
+    def say(self, text: str) -> None:
+        self._console.print(f"  [dim]{escape(text)}[/]")
+
+
+@contextlib.contextmanager
+def failing_clearly() -> Iterator[None]:
+    """Turn an error of the stack into its message, its advice and exit code 1."""
+    try:
+        yield
+    except StackError as error:
+        err.print(f"[red bold]Error:[/] {escape(error.message)}", soft_wrap=True)
+        if error.advice:
+            err.print(f"[bold]Next:[/]  {escape(error.advice)}", soft_wrap=True)
+        sys.exit(1)
+    except (requests.RequestException, BotoCoreError, ClientError) as error:
+        err.print(f"[red bold]Error:[/] {escape(str(error))}", soft_wrap=True)
+        err.print("[bold]Next:[/]  `coffer status` says what answers; `coffer up` mends the rest.")
+        sys.exit(1)
+    except KeyboardInterrupt:
+        err.print("[red]Interrupted.[/] `coffer status` says what is up; `coffer down` stops it.")
+        sys.exit(130)

@@ -1,0 +1,41 @@
+"""`coffer openrc`: the variables that lead OpenStack and AWS clients to the local stack."""
+
+import shlex
+import sys
+from typing import Annotated
+
+import typer
+
+from infra.local import stack
+from infra.local.settings import load_secrets, resolve
+
+
+def command(
+    admin: Annotated[
+        bool, typer.Option("--admin", help="Of an administrator instead of a member.")
+    ] = False,
+) -> None:
+    """Print the variables of a ready-made user for any OpenStack client, and the emulator's keys.
+
+    Use it as:  eval "$(coffer openrc)"
+    """
+    settings = resolve()
+    stack.require_running(settings)
+    secrets = load_secrets(settings)
+    user, password = ("admin", secrets.admin_password) if admin else ("demo", secrets.demo_password)
+    variables = {
+        "OS_AUTH_TYPE": "password",
+        "OS_AUTH_URL": settings.auth_url,
+        "OS_IDENTITY_API_VERSION": "3",
+        "OS_USERNAME": user,
+        "OS_PASSWORD": password,
+        "OS_PROJECT_NAME": user,
+        "OS_USER_DOMAIN_NAME": "Default",
+        "OS_PROJECT_DOMAIN_NAME": "Default",
+        "OS_REGION_NAME": "RegionOne",
+        "OS_INTERFACE": "public",
+        **settings.aws_environment(),
+    }
+    sys.stdout.writelines(
+        f"export {name}={shlex.quote(value)}\n" for name, value in variables.items()
+    )

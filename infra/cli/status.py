@@ -1,0 +1,100 @@
+"""`coffer status`: which parts of the local stack are up."""
+
+import json
+from typing import Annotated, Final
+
+import psutil
+import typer
+from rich.table import Table
+
+from infra import deploy
+from infra.cli.console import out
+from infra.local import cloud, ministack
+from infra.local.processes import PartProcess, leftovers
+from infra.local.settings import STACK_NAME, StackSettings, resolve
+
+COLUMNS: Final = ("part", "state", "address", "pid", "memory")
+
+
+def command(
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Show each part of the stack: its process, its address, and whether it answers.
+
+    The exit code is 0 when every part is up, 1 otherwise.
+    """
+    settings = resolve()
+    rows = _rows(settings)
+    if as_json:
+        out.print_json(json.dumps({"state": str(settings.state), "parts": rows}))
+    else:
+        table = Table(box=None, pad_edge=False)
+        for column in COLUMNS:
+            table.add_column(column)
+        for row in rows:
+            table.add_row(*(row[column] for column in COLUMNS))
+        out.print(f"State folder  {settings.state}")
+        out.print(table)
+        if lost := leftovers_unowned(settings):
+            out.print(f"{lost} processes have lost their owner; `coffer down` stops them.")
+    if any(row["state"] != "up" for row in rows):
+        raise typer.Exit(1)
+
+
+def _rows(settings: StackSettings) -> list[dict[str, str]]:
+    aws, os_cloud = ministack.process(settings), cloud.process(settings)
+    rows = [
+        _process_row(aws, settings.aws_url, ministack.answers(settings)),
+        _process_row(os_cloud, settings.auth_url, cloud.answers(settings)),
+    ]
+    endpoint = settings.recorded().get("endpoint") or ""
+    deployed = rows[0]["state"] == "up" and deploy.deployed_digest(settings.target, STACK_NAME)
+    rows.append(
+        {
+            "part": "Coffer",
+            "state": "up" if deployed and endpoint else "not deployed",
+            "address": str(endpoint),
+            "pid": "",
+            "memory": "",
+        }
+    )
+    return rows
+
+
+def _process_row(part: PartProcess, address: str, answers: bool) -> dict[str, str]:
+    process = part.running()
+    state = "down" if process is None else "up" if answers else "not answering"
+    return {
+        "part": part.name,
+        "state": state,
+        "address": address,
+        "pid": str(process.pid) if process else "",
+        "memory": f"{_memory(process) / 2**20:.0f} MiB" if process else "",
+    }
+
+
+def _memory(process: psutil.Process) -> int:
+    """Resident bytes of the process and all that it started."""
+    total = 0
+    for one in (process, *process.children(recursive=True)):
+        try:
+            total += one.memory_info().rss
+        except psutil.NoSuchProcess:
+            continue
+    return total
+
+
+def leftovers_unowned(settings: StackSettings) -> int:
+    """How many processes of this stack belong to no running part."""
+    owned = set()
+    for part in (ministack.process(settings), cloud.process(settings)):
+        if process := part.running():
+            owned |= {process.pid, *(child.pid for child in process.children(recursive=True))}
+    # A database server is detached from its agent on purpose: its cloud still knows it.
+    if cloud.process(settings).running():
+        return sum(
+            1
+            for process in leftovers(settings.state)
+            if process.pid not in owned and "COFFER_SERVER_ID" not in process.environ()
+        )
+    return sum(1 for process in leftovers(settings.state) if process.pid not in owned)

@@ -1,0 +1,327 @@
+"""Deploys a build to AWS or to an emulator: upload, change set, outputs.
+
+The same calls everywhere. What an emulator leaves out is made up for by looking first: on AWS those
+looks find nothing to do.
+"""
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError, WaiterError
+
+from infra.errors import DeployError
+from infra.package.build import CHALICE_STAGE, Build
+from infra.package.template import Document
+
+CAPABILITIES: Final = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
+CHANGE_SET_TIMEOUT_SECONDS: Final = 120
+STACK_TIMEOUT_SECONDS: Final = 900
+POLL_SECONDS: Final = 0.2
+DIGEST_TAG: Final = "coffer-digest"
+
+# A stack in one of these never gets better by itself: it holds nothing and has to go first.
+FAILED_BEFORE_ANYTHING: Final = frozenset(
+    {"CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED", "REVIEW_IN_PROGRESS"}
+)
+DEPLOYED: Final = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE"})
+
+Say = Callable[[str], None]
+
+
+class Target(NamedTuple):
+    """Where to deploy to: the region and, for an emulator, its endpoint and keys."""
+
+    region: str
+    endpoint_url: str | None = None
+    access_key_id: str | None = None
+    secret_access_key: str | None = None
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of this target; S3 with path addressing when it has an endpoint."""
+        style = {"addressing_style": "path"} if self.endpoint_url else {}
+        return boto3.client(
+            service,
+            region_name=self.region,
+            endpoint_url=self.endpoint_url,
+            aws_access_key_id=self.access_key_id,
+            aws_secret_access_key=self.secret_access_key,
+            config=Config(s3=style, retries={"mode": "standard", "total_max_attempts": 4}),
+        )
+
+
+def deployed_digest(target: Target, stack: str) -> str | None:
+    """The digest of what the stack runs, or None when there is no usable stack."""
+    description = _describe(target.client("cloudformation"), stack)
+    if description is None or description["StackStatus"] not in DEPLOYED:
+        return None
+    tags = {tag["Key"]: tag["Value"] for tag in description.get("Tags", [])}
+    return tags.get(DIGEST_TAG)
+
+
+def outputs(target: Target, stack: str) -> dict[str, str]:
+    """The outputs of a deployed stack; raises DeployError when there is none."""
+    description = _describe(target.client("cloudformation"), stack)
+    if description is None:
+        raise DeployError(f"There is no stack {stack}.", "Run: coffer up")
+    return {item["OutputKey"]: item["OutputValue"] for item in description.get("Outputs", [])}
+
+
+def deploy(
+    target: Target,
+    stack: str,
+    build: Build,
+    parameters: dict[str, str],
+    digest: str,
+    say: Say = lambda _: None,
+) -> dict[str, str]:
+    """Create or update the stack from a build and return its outputs.
+
+    `digest` is stored as a tag, for the next time. Raises DeployError with the first reason.
+    """
+    cloudformation = target.client("cloudformation")
+    bucket, template = upload(target, stack, build, say)
+    kind = _clear_the_way(cloudformation, stack, say)
+    parameters = {
+        **parameters,
+        "PackageBucket": bucket,
+        "PackageKey": f"{build.digest}/functions.zip",
+    }
+    changed = _execute_change_set(
+        cloudformation, stack, kind, _template_url(target, bucket, build), parameters, digest
+    )
+    if changed:
+        say(f"stack {stack}: {kind.lower()}")
+        _wait_for_stack(cloudformation, stack)
+    result = outputs(target, stack)
+    _ensure_gateway_responses(target, result["ApiId"], template)
+    return result
+
+
+def upload(target: Target, stack: str, build: Build, say: Say) -> tuple[str, Document]:
+    """Put zips and template into the stack's own bucket; returns its name and the template."""
+    account = target.client("sts").get_caller_identity()["Account"]
+    bucket = f"{stack}-packages-{account}-{target.region}"
+    s3 = target.client("s3")
+    _ensure_bucket(s3, bucket, target.region)
+    template: Document = json.loads(build.template.read_text())
+    code_uri = {"Bucket": bucket, "Key": f"{build.digest}/deployment.zip"}
+    for resource in template["Resources"].values():
+        if resource.get("Properties", {}).get("CodeUri") == "./deployment.zip":
+            resource["Properties"]["CodeUri"] = code_uri
+    for file in (build.chalice_zip, build.functions_zip):
+        key = f"{build.digest}/{file.name}"
+        if not _exists(s3, bucket, key, file.stat().st_size):
+            say(f"{file.name}: {file.stat().st_size / 1e6:.1f} MB")
+            s3.upload_file(str(file), bucket, key)
+    s3.put_object(Bucket=bucket, Key=f"{build.digest}/sam.json", Body=json.dumps(template).encode())
+    return bucket, template
+
+
+def _ensure_bucket(s3: Any, bucket: str, region: str) -> None:
+    try:
+        s3.head_bucket(Bucket=bucket)
+        return
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in {"404", "NoSuchBucket"}:
+            raise DeployError(
+                f"The bucket {bucket} can't be used: {error}",
+                "Check that the keys belong to the account that owns it.",
+            ) from error
+    # us-east-1 is the one region that must not be named as a constraint.
+    place = {} if region == "us-east-1" else {"LocationConstraint": region}
+    s3.create_bucket(Bucket=bucket, **({"CreateBucketConfiguration": place} if place else {}))
+    s3.put_public_access_block(
+        Bucket=bucket,
+        PublicAccessBlockConfiguration={
+            "BlockPublicAcls": True,
+            "IgnorePublicAcls": True,
+            "BlockPublicPolicy": True,
+            "RestrictPublicBuckets": True,
+        },
+    )
+
+
+def _exists(s3: Any, bucket: str, key: str, size: int) -> bool:
+    try:
+        return bool(s3.head_object(Bucket=bucket, Key=key)["ContentLength"] == size)
+    except ClientError as error:
+        if error.response["Error"]["Code"] in {"404", "NoSuchKey"}:
+            return False
+        raise
+
+
+def _template_url(target: Target, bucket: str, build: Build) -> str:
+    key = f"{build.digest}/sam.json"
+    if target.endpoint_url:
+        return f"{target.endpoint_url}/{bucket}/{key}"
+    return f"https://{bucket}.s3.{target.region}.amazonaws.com/{key}"
+
+
+def _describe(cloudformation: Any, stack: str) -> Document | None:
+    try:
+        found: Document = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ValidationError":
+            return None
+        raise
+    return None if found["StackStatus"] == "DELETE_COMPLETE" else found
+
+
+def _clear_the_way(cloudformation: Any, stack: str, say: Say) -> str:
+    """Return CREATE or UPDATE; a half-finished stack is waited for or removed first."""
+    description = _describe(cloudformation, stack)
+    if description is not None and _moves(description["StackStatus"]):
+        say(f"stack {stack} is {description['StackStatus']}: waiting for it")
+        description = _wait_until_still(cloudformation, stack)
+    if description is None:
+        return "CREATE"
+    status = description["StackStatus"]
+    if status in FAILED_BEFORE_ANYTHING:
+        say(f"stack {stack} was left in {status}: removing it")
+        cloudformation.delete_stack(StackName=stack)
+        _wait_until_still(cloudformation, stack)
+        return "CREATE"
+    if status == "UPDATE_ROLLBACK_FAILED":
+        say(f"stack {stack} was left in {status}: finishing its rollback")
+        cloudformation.continue_update_rollback(StackName=stack)
+        _wait_until_still(cloudformation, stack)
+    return "UPDATE"
+
+
+def _execute_change_set(
+    cloudformation: Any,
+    stack: str,
+    kind: str,
+    template_url: str,
+    parameters: dict[str, str],
+    digest: str,
+) -> bool:
+    """Create and execute a change set; False when it holds no change."""
+    name = f"coffer-{digest}-{int(time.time())}"
+    known = {item["ParameterKey"] for item in _parameters_of(cloudformation, template_url)}
+    try:
+        cloudformation.create_change_set(
+            StackName=stack,
+            ChangeSetName=name,
+            ChangeSetType=kind,
+            TemplateURL=template_url,
+            Capabilities=CAPABILITIES,
+            Parameters=[
+                {"ParameterKey": key, "ParameterValue": value}
+                for key, value in parameters.items()
+                if key in known
+            ],
+            Tags=[{"Key": DIGEST_TAG, "Value": digest}],
+        )
+        cloudformation.get_waiter("change_set_create_complete").wait(
+            StackName=stack,
+            ChangeSetName=name,
+            WaiterConfig={"Delay": 1, "MaxAttempts": CHANGE_SET_TIMEOUT_SECONDS},
+        )
+    except WaiterError as error:
+        reason = error.last_response.get("StatusReason", "")
+        if "didn't contain changes" in reason or "No updates" in reason:
+            cloudformation.delete_change_set(StackName=stack, ChangeSetName=name)
+            return False
+        raise DeployError(
+            f"CloudFormation refused the change set: {reason or error}",
+            "The template is built from infra/; its last build is in the cache folder.",
+        ) from error
+    except ClientError as error:
+        raise DeployError(
+            f"CloudFormation refused the template: {error.response['Error']['Message']}",
+            "The template is built from infra/; its last build is in the cache folder.",
+        ) from error
+    cloudformation.execute_change_set(StackName=stack, ChangeSetName=name)
+    return True
+
+
+def _parameters_of(cloudformation: Any, template_url: str) -> list[Document]:
+    found: list[Document] = cloudformation.validate_template(TemplateURL=template_url)["Parameters"]
+    return found
+
+
+def _moves(status: str) -> bool:
+    """Whether the status changes by itself; a stack in review waits for a change set."""
+    return status.endswith("_IN_PROGRESS") and status != "REVIEW_IN_PROGRESS"
+
+
+def _wait_until_still(cloudformation: Any, stack: str) -> Document | None:
+    deadline = time.monotonic() + STACK_TIMEOUT_SECONDS
+    while time.monotonic() < deadline:
+        description = _describe(cloudformation, stack)
+        if description is None or not _moves(description["StackStatus"]):
+            return description
+        time.sleep(POLL_SECONDS if cloudformation.meta.endpoint_url.startswith("http:") else 5)
+    raise DeployError(
+        f"The stack {stack} was still changing after {STACK_TIMEOUT_SECONDS} s.",
+        "Look at its events in CloudFormation, then run the command again.",
+    )
+
+
+def _wait_for_stack(cloudformation: Any, stack: str) -> None:
+    description = _wait_until_still(cloudformation, stack)
+    status = description["StackStatus"] if description else "gone"
+    if status in DEPLOYED:
+        return
+    reason = _first_failure(cloudformation, stack)
+    raise DeployError(
+        f"The stack {stack} ended in {status}: {reason}",
+        "Mend the cause and run the command again: it removes or updates the half-finished stack.",
+    )
+
+
+def _first_failure(cloudformation: Any, stack: str) -> str:
+    """The oldest event of the last attempt that failed by itself."""
+    events = cloudformation.describe_stack_events(StackName=stack)["StackEvents"]
+    failures = [
+        f"{event['LogicalResourceId']} ({event.get('ResourceStatusReason', 'no reason given')})"
+        for event in events
+        if event["ResourceStatus"].endswith("FAILED")
+        and "cancelled" not in event.get("ResourceStatusReason", "")
+    ]
+    return failures[-1] if failures else "no event says why"
+
+
+def _ensure_gateway_responses(target: Target, api_id: str, template: Document) -> None:
+    """Put the gateway responses that the API lacks, and deploy it again if any was lacking.
+
+    AWS has taken them from the API's definition; MiniStack 1.5.33 leaves them out there.
+    """
+    wanted = template["Resources"]["RestAPI"]["Properties"].get("GatewayResponses", {})
+    gateway = target.client("apigateway")
+    present = {
+        item["responseType"]: item.get("responseTemplates", {})
+        for item in gateway.get_gateway_responses(restApiId=api_id, limit=500)["items"]
+    }
+    lacking = {
+        kind: response
+        for kind, response in wanted.items()
+        if present.get(kind, {}) != response["ResponseTemplates"]
+    }
+    for kind, response in lacking.items():
+        headers = response.get("ResponseParameters", {}).get("Headers", {})
+        gateway.put_gateway_response(
+            restApiId=api_id,
+            responseType=kind,
+            statusCode=str(response["StatusCode"]),
+            responseTemplates=response["ResponseTemplates"],
+            responseParameters={f"gatewayresponse.header.{k}": v for k, v in headers.items()},
+        )
+    if lacking:
+        gateway.create_deployment(restApiId=api_id, stageName=CHALICE_STAGE)
+
+
+def put_secret(target: Target, name: str, value: str) -> None:
+    """Store the secrets as a SecureString unless the same value is there."""
+    ssm = target.client("ssm")
+    try:
+        if ssm.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"] == value:
+            return
+    except ssm.exceptions.ParameterNotFound:
+        pass
+    ssm.put_parameter(Name=name, Value=value, Type="SecureString", Overwrite=True)

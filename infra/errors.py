@@ -1,0 +1,48 @@
+"""What can go wrong while the stack is brought up or down; each error says what to do next.
+
+StackError
+├── BusyError         another `coffer` command works on the same state folder
+├── PortInUseError    a port is taken by a process that is not ours
+├── ProcessDiedError  a part of the stack ended while it was being waited for
+├── NotAnsweringError a part of the stack runs and does not answer within its bound
+├── PackageError      pip or chalice refused to build
+├── DeployError       CloudFormation refused the template or a resource
+└── NotRunningError   the command needs a stack that is up
+"""
+
+
+class StackError(Exception):
+    """What happened, and what the user can do about it."""
+
+    def __init__(self, message: str, advice: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.advice = advice
+
+
+class BusyError(StackError):
+    """Another command holds the lock of the state folder."""
+
+
+class PortInUseError(StackError):
+    """A port that the stack needs is taken by something else."""
+
+
+class ProcessDiedError(StackError):
+    """A process of the stack ended before it answered."""
+
+
+class NotAnsweringError(StackError):
+    """A process of the stack is alive and stays silent."""
+
+
+class PackageError(StackError):
+    """A package could not be built."""
+
+
+class DeployError(StackError):
+    """CloudFormation ended in a state that is not complete."""
+
+
+class NotRunningError(StackError):
+    """The stack, or the part that is asked for, is not up."""

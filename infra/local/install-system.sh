@@ -1,0 +1,38 @@
+#!/bin/sh
+# Installs what the database servers on this machine need, and only what is missing: MariaDB's server
+# and client, Python's venv module, and the unprivileged user that the servers run as.
+set -eu
+
+packages=""
+[ -x /usr/sbin/mariadbd ] || packages="$packages mariadb-server-core"
+[ -x /usr/bin/mariadb ] || packages="$packages mariadb-client-core"
+if ! "${PYTHON:-python3.11}" -c 'import ensurepip' 2>/dev/null; then
+    packages="$packages python3.11-venv"
+fi
+
+as_root=""
+if [ "$(id -u)" -ne 0 ]; then
+    as_root="sudo"
+fi
+
+if [ -n "$packages" ]; then
+    if [ -n "$as_root" ] && ! command -v sudo >/dev/null; then
+        echo "Missing:$packages. Install them as root, e.g.: apt-get install$packages" >&2
+        exit 1
+    fi
+    export DEBIAN_FRONTEND=noninteractive
+    echo "Installing:$packages"
+    # The lists of a fresh machine are empty; those of an old one may name versions that are gone.
+    # shellcheck disable=SC2086
+    $as_root apt-get install -qq -y --no-install-recommends $packages >/dev/null 2>&1 || {
+        $as_root apt-get update -qq
+        $as_root apt-get install -qq -y --no-install-recommends $packages >/dev/null
+    }
+fi
+
+# Only root can start the servers as another user; anybody else runs them as himself.
+if [ -z "$as_root" ] && ! getent passwd mysql >/dev/null; then
+    echo "Adding the system user mysql"
+    useradd --system --user-group --no-create-home --home-dir /nonexistent \
+        --shell /usr/sbin/nologin mysql
+fi

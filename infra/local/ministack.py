@@ -1,0 +1,92 @@
+"""The embedded AWS: MiniStack in an environment of its own, bound to loopback."""
+
+import fcntl
+import hashlib
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+import requests
+
+from infra.errors import PackageError
+from infra.local.processes import PartProcess, require_free
+from infra.local.settings import HOST, REGION, StackSettings
+
+REQUIREMENTS: Final = Path(__file__).with_name("ministack-requirements.txt")
+START_TIMEOUT_SECONDS: Final = 60.0
+INSTALL_TIMEOUT_SECONDS: Final = 300
+
+
+def process(settings: StackSettings) -> PartProcess:
+    """MiniStack as a part of the stack."""
+    return PartProcess("MiniStack", settings.ministack, settings.state)
+
+
+def ensure_installed(cache: Path) -> Path:
+    """The folder of MiniStack's virtual environment, made once for each requirements file."""
+    digest = hashlib.sha256(REQUIREMENTS.read_bytes() + sys.version.encode()).hexdigest()[:12]
+    folder = cache / f"ministack-{digest}"
+    complete = folder / "complete"
+    if complete.exists():
+        return folder
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / "ministack.lock").open("w") as lock:
+        # A virtual environment can't be moved into place: a second stack waits here for the first.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not complete.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            _install(folder)
+            complete.touch()
+    return folder
+
+
+def _install(folder: Path) -> None:
+    steps = (
+        [sys.executable, "-m", "venv", str(folder)],
+        [
+            *(str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet"),
+            *("--disable-pip-version-check", "--requirement", str(REQUIREMENTS)),
+        ],
+    )
+    for command in steps:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=INSTALL_TIMEOUT_SECONDS, check=False
+        )
+        if done.returncode != 0:
+            words = "\n".join((done.stderr or done.stdout).strip().splitlines()[-5:])
+            raise PackageError(
+                f"MiniStack could not be installed:\n{words}",
+                "Check that pip reaches its package index, then run the command again.",
+            )
+
+
+def start(settings: StackSettings, cache: Path) -> None:
+    """Start MiniStack and wait until it answers. Its state lives as long as the process."""
+    require_free(settings.aws_port, "--aws-port")
+    folder = ensure_installed(cache)
+    temporary = settings.ministack / "tmp"
+    # Code of Lambda workers that were killed: nobody else removes it.
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    environment = {
+        "BIND_HOST": HOST,
+        "MINISTACK_HOST": HOST,
+        "GATEWAY_PORT": str(settings.aws_port),
+        "MINISTACK_REGION": REGION,
+        "TMPDIR": str(temporary),
+        "STATE_DIR": str(settings.ministack / "state"),
+        "S3_DATA_DIR": str(settings.ministack / "s3"),
+    }
+    part = process(settings)
+    part.start([str(folder / "bin" / "ministack")], environment, settings.ministack)
+    part.wait_until(lambda: answers(settings), START_TIMEOUT_SECONDS)
+
+
+def answers(settings: StackSettings) -> bool:
+    """Whether MiniStack's health page answers."""
+    try:
+        return requests.get(f"{settings.aws_url}/_ministack/health", timeout=2).ok
+    except requests.RequestException:
+        return False

@@ -1,0 +1,24 @@
+"""What a long operation tells while it runs; the CLI draws it, a test may listen."""
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Protocol
+
+
+class Progress(Protocol):
+    """Receives the steps of an operation."""
+
+    def step(self, title: str) -> AbstractContextManager[None]:
+        """Encloses one step; its duration is shown when it ends."""
+
+    def say(self, text: str) -> None:
+        """A remark within or between steps."""
+
+
+class Silent:
+    """Progress that nobody watches."""
+
+    def step(self, title: str) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def say(self, text: str) -> None:
+        pass

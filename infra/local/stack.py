@@ -1,0 +1,281 @@
+"""Brings the whole local stack up and down; each step looks first: a second run changes nothing."""
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+import time
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import Final
+
+import requests
+
+from infra import deploy
+from infra.errors import NotAnsweringError, NotRunningError, StackError
+from infra.local import cloud, ministack
+from infra.local.lock import exclusive
+from infra.local.processes import leftovers, stop_all
+from infra.local.progress import Progress
+from infra.local.settings import (
+    SECRETS_PARAMETER,
+    STACK_NAME,
+    Secrets,
+    StackSettings,
+    cache_folder,
+    load_secrets,
+)
+from infra.package.build import Build, build
+from infra.package.sources import PROJECT_ROOT
+
+API_TIMEOUT_SECONDS: Final = 30.0
+SEED_TIMEOUT_SECONDS: Final = 60
+CACHED_BUILD_SECONDS: Final = 0.3
+CLOUD_REGION: Final = "RegionOne"
+# On the emulator a crashed handler's messages come back after this long; on AWS it is longer.
+QUEUE_VISIBILITY_SECONDS: Final = 30
+# The functions a first request goes through: started once, so that it meets them warm.
+WARMED: Final = {
+    "dispatcher": {"Records": []},
+    "conductor": {"Records": []},
+    "heartbeats": {"Records": []},
+    # An operation that does not exist: the step answers so and does nothing.
+    "taskmanager": {"step": "create_instance.complete", "operation_id": "none"},
+}
+
+
+@dataclass(frozen=True)
+class Running:
+    """A stack that is up."""
+
+    endpoint: str
+    changed: bool
+
+
+def up(settings: StackSettings, progress: Progress) -> Running:
+    """Bring the stack up, or mend what is missing of it; raises StackError with advice."""
+    with exclusive(settings.state):
+        return _up(settings, progress)
+
+
+def _up(settings: StackSettings, progress: Progress) -> Running:
+    secrets = load_secrets(settings)
+    aws_was_up, cloud_was_up = _clear_stale(settings, progress)
+    if aws_was_up or cloud_was_up:
+        _require_same_place(settings)
+    settings.record()
+    package = _start_parts(settings, secrets, progress)
+
+    admin = cloud.Admin(settings.auth_url, secrets.admin_password)
+    parameters = _parameters(settings, admin)
+    digest = _digest(package, parameters, secrets)
+    deployed = aws_was_up and deploy.deployed_digest(settings.target, STACK_NAME) == digest
+    if not deployed:
+        with progress.step("Coffer: CloudFormation change set"):
+            deploy.put_secret(settings.target, SECRETS_PARAMETER, secrets.parameter())
+            outputs = deploy.deploy(
+                settings.target, STACK_NAME, package, parameters, digest, progress.say
+            )
+    else:
+        outputs = deploy.outputs(settings.target, STACK_NAME)
+    endpoint = outputs["Endpoint"]
+    if not (deployed and cloud_was_up and settings.recorded().get("seeded") == digest):
+        _introduce(settings, admin, outputs, digest, progress)
+        return Running(endpoint, changed=True)
+    wait_for_api(endpoint)
+    return Running(endpoint, changed=False)
+
+
+def _clear_stale(settings: StackSettings, progress: Progress) -> tuple[bool, bool]:
+    """Remove what dead processes have left; returns whether MiniStack and the cloud are up."""
+    aws, os_cloud = ministack.process(settings), cloud.process(settings)
+    for part in (aws, os_cloud):
+        if remark := part.stale():
+            progress.say(f"{remark}: starting it again")
+            part.pid_file.unlink()
+    if aws.running() is None:
+        if os_cloud.running() is not None:
+            progress.say("the instances went with MiniStack's state: the local cloud starts empty")
+            os_cloud.stop()
+        stop_all(leftovers(settings.state))
+    return aws.running() is not None, os_cloud.running() is not None
+
+
+def _require_same_place(settings: StackSettings) -> None:
+    """A running process can't move to another port: say so instead of looking for it there."""
+    recorded = settings.recorded()
+    for name in ("aws_port", "cloud_port", "guest_network"):
+        wanted, present = getattr(settings, name), recorded.get(name)
+        if present is not None and present != wanted:
+            raise StackError(
+                f"The stack is up with {name.replace('_', ' ')} {present}, not {wanted}.",
+                "coffer down, then coffer up with the new value; or another COFFER_STATE.",
+            )
+
+
+def _start_parts(settings: StackSettings, secrets: Secrets, progress: Progress) -> Build:
+    """Build, and start what is not running: three things that don't wait for each other."""
+    cache = cache_folder()
+    with ThreadPoolExecutor(max_workers=3) as pool:
+        package = pool.submit(build, PROJECT_ROOT, cache)
+        starting: list[tuple[str, Future[None]]] = []
+        if ministack.process(settings).running() is None:
+            starting.append(("MiniStack", pool.submit(ministack.start, settings, cache)))
+        if cloud.process(settings).running() is None:
+            starting.append(("Local cloud", pool.submit(cloud.start, settings, secrets)))
+        wait([package], timeout=CACHED_BUILD_SECONDS)
+        if not package.done():
+            with progress.step("Packages for Lambda"):
+                package.result()
+        for name, started in starting:
+            with progress.step(name):
+                started.result()
+        return package.result()
+
+
+def _parameters(settings: StackSettings, admin: cloud.Admin) -> dict[str, str]:
+    """The template's parameters on this machine."""
+    api = f"{settings.aws_url}/_aws/execute-api/"
+    return {
+        "QueueVisibilitySeconds": str(QUEUE_VISIBILITY_SECONDS),
+        "SecretsParameter": SECRETS_PARAMETER,
+        "ApiUrlPrefix": api,
+        "ApiUrlSuffix": "/api",
+        "GuestEndpointUrl": settings.aws_url,
+        "OpenStackAuthUrl": settings.auth_url,
+        "OpenStackRegionName": CLOUD_REGION,
+        "NetworkId": admin.network_id(),
+        **settings.parameters,
+    }
+
+
+def _digest(package: Build, parameters: dict[str, str], secrets: Secrets) -> str:
+    """What the deployed stack is made of; secrets go in as a hash of their hash with the rest."""
+    content = json.dumps([package.digest, parameters, secrets.parameter()], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+def _introduce(
+    settings: StackSettings,
+    admin: cloud.Admin,
+    outputs: dict[str, str],
+    digest: str,
+    progress: Progress,
+) -> None:
+    """Make the parts known to each other (catalog, datastores, flavors) and warm the functions."""
+    endpoint = outputs["Endpoint"]
+    with ThreadPoolExecutor(max_workers=6) as pool:
+        seeded = pool.submit(_seed, settings)
+        warmed = [
+            pool.submit(_invoke, settings, f"{STACK_NAME}-{name}", payload)
+            for name, payload in WARMED.items()
+        ]
+        with progress.step("API answers"):
+            wait_for_api(endpoint)
+        with progress.step("Catalog entry, datastores, flavors, warm functions"):
+            admin.ensure_database_endpoint(f"{endpoint}/v1.0/%(project_id)s", CLOUD_REGION)
+            seeded.result()
+            mirrored = _invoke(settings, outputs["TaskManagerCloudName"], {"step": "maintenance"})
+            if mirrored is not None:
+                raise StackError(
+                    f"The task manager could not mirror the flavors: {mirrored[:500]}",
+                    "Its log: coffer logs taskmanager-cloud",
+                )
+            for function in warmed:
+                function.result()
+    settings.record(seeded=digest, endpoint=endpoint)
+
+
+def _seed(settings: StackSettings) -> None:
+    """Put the datastores on offer into the tables, in a process with the functions' environment."""
+    environment = {**settings.aws_environment(), "COFFER_PREFIX": STACK_NAME}
+    done = subprocess.run(
+        [sys.executable, "-m", "infra.seed"],
+        cwd=PROJECT_ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=SEED_TIMEOUT_SECONDS,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise StackError(
+            f"The datastores could not be stored:\n{done.stderr.strip()[-800:]}",
+            "The list is infra/datastores.yaml.",
+        )
+
+
+def _invoke(settings: StackSettings, function: str, payload: object) -> str | None:
+    """Invoke a function and wait; returns its error's text, or None."""
+    answer = settings.target.client("lambda").invoke(
+        FunctionName=function, Payload=json.dumps(payload).encode()
+    )
+    text = str(answer["Payload"].read().decode())
+    return text if answer.get("FunctionError") else None
+
+
+def wait_for_api(endpoint: str) -> None:
+    """Wait until the version document answers through the gateway."""
+    deadline = time.monotonic() + API_TIMEOUT_SECONDS
+    last = ""
+    while time.monotonic() < deadline:
+        try:
+            response = requests.get(f"{endpoint}/", timeout=API_TIMEOUT_SECONDS)
+        except requests.RequestException as error:
+            last = str(error)
+        else:
+            if response.ok:
+                return
+            last = f"{response.status_code} {response.text[:300]}"
+        time.sleep(0.2)
+    raise NotAnsweringError(
+        f"The API did not answer within {API_TIMEOUT_SECONDS:.0f} s; its last answer: {last}",
+        "Its log: coffer logs api",
+    )
+
+
+def down(settings: StackSettings, progress: Progress, *, purge: bool = False) -> bool:
+    """Stop everything: the cloud with its guests first, so that none of them calls into the void.
+
+    Returns False when there was nothing to stop. With `purge`, the state folder goes too.
+    """
+    if not settings.state.exists():
+        return False
+    with exclusive(settings.state):
+        found = False
+        for part in (cloud.process(settings), ministack.process(settings)):
+            if part.running() is not None:
+                with progress.step(f"Stop {part.name}"):
+                    part.stop()
+                found = True
+            part.pid_file.unlink(missing_ok=True)
+        if lost := leftovers(settings.state):
+            with progress.step(f"Stop {len(lost)} processes that lost their owner"):
+                stop_all(lost)
+            found = True
+        _forget_volatile(settings)
+    if purge:
+        shutil.rmtree(settings.state)
+    return found
+
+
+def _forget_volatile(settings: StackSettings) -> None:
+    """Remove what has no meaning without its process; logs and secrets stay."""
+    for folder in (
+        *(settings.ministack / name for name in ("tmp", "state", "s3")),
+        *(settings.cloud / name for name in ("servers", "volumes")),
+    ):
+        shutil.rmtree(folder, ignore_errors=True)
+    (settings.cloud / "bootstrap.json").unlink(missing_ok=True)
+    if settings.config_file.exists():
+        settings.record(seeded=None, endpoint=None)
+
+
+def require_running(settings: StackSettings) -> str:
+    """The endpoint of the stack; raises NotRunningError when it is not up."""
+    endpoint = settings.recorded().get("endpoint")
+    parts = (ministack.process(settings), cloud.process(settings))
+    if not endpoint or any(part.running() is None for part in parts):
+        raise NotRunningError(f"No stack is up in {settings.state}.", "Run: coffer up")
+    return str(endpoint)

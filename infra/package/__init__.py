@@ -1,0 +1,1 @@
+"""From sources to what CloudFormation takes: dependencies, two zips and one template."""

@@ -1,0 +1,135 @@
+"""Builds what is deployed: Chalice's package and template, and the task manager's zip.
+
+A build is kept under the digest of its sources in the cache folder, so that the same sources are
+built once. The third-party part goes in as Chalice's `vendor/` folder: `chalice package` would
+otherwise fetch it anew each time.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+from infra.errors import PackageError
+from infra.package import dependencies
+from infra.package.sources import DEPLOYED, digest_of, source_files
+from infra.package.template import compose
+
+CHALICE_STAGE = "api"
+CHALICE_TIMEOUT_SECONDS = 120
+KEPT_BUILDS = 4
+
+
+class Build(NamedTuple):
+    """A finished build: its digest, the SAM template and the two zips."""
+
+    digest: str
+    template: Path
+    chalice_zip: Path
+    functions_zip: Path
+
+
+def build(root: Path, cache: Path) -> Build:
+    """Build the sources below `root`, or return the build of the same sources from the cache."""
+    architecture = dependencies.lambda_architecture()
+    digest = digest_of(root, DEPLOYED, architecture, sys.version)
+    folder = cache / "builds" / digest
+    finished = Build(
+        digest, folder / "sam.json", folder / "deployment.zip", folder / "functions.zip"
+    )
+    if finished.template.exists():
+        os.utime(folder)
+        return finished
+    building = folder.with_name(f"{digest}.{os.getpid()}.part")
+    shutil.rmtree(building, ignore_errors=True)
+    building.mkdir(parents=True)
+    try:
+        _build_into(building, root, cache, architecture)
+        shutil.rmtree(folder, ignore_errors=True)
+        building.rename(folder)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+    _forget_old(folder.parent)
+    return finished
+
+
+def _build_into(building: Path, root: Path, cache: Path, architecture: str) -> None:
+    constraints = root / "requirements-dev.txt"
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        functions = pool.submit(
+            dependencies.install, root / "requirements-functions.txt", constraints, cache
+        )
+        api = dependencies.install(root / "requirements.txt", constraints, cache)
+        packed = pool.submit(_pack_functions, root, functions.result(), building / "functions.zip")
+        _chalice_package(building, root, api, architecture)
+        packed.result()
+
+
+def _chalice_package(building: Path, root: Path, vendor: Path, architecture: str) -> None:
+    """Run `chalice package` on a copy of the project; leaves sam.json and deployment.zip."""
+    stage = building / "project"
+    _copy(root, stage, ("app.py", "chalicelib", ".chalice/config.json"))
+    dependencies.compile_all(stage / "chalicelib")
+    (stage / "requirements.txt").touch()
+    (stage / "vendor").symlink_to(vendor.resolve())
+    config_file = stage / ".chalice" / "config.json"
+    config = json.loads(config_file.read_text())
+    config["architecture"] = architecture
+    config_file.write_text(json.dumps(config))
+    merge_template = building / "merge.json"
+    merge_template.write_text(json.dumps(compose(root, architecture)))
+    chalice = Path(sys.executable).with_name("chalice")
+    command = [
+        *(str(chalice), "--project-dir", str(stage), "package", "--stage", CHALICE_STAGE),
+        *("--merge-template", str(merge_template), str(building)),
+    ]
+    environment = {"AWS_DEFAULT_REGION": "us-east-1", **os.environ}
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        timeout=CHALICE_TIMEOUT_SECONDS,
+        env=environment,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise PackageError(
+            f"chalice package failed:\n{(done.stderr or done.stdout).strip()[-2000:]}",
+            "The lines above name the file to look at (app.py is imported by this step).",
+        )
+    shutil.rmtree(stage)
+
+
+def _pack_functions(root: Path, vendor: Path, target: Path) -> None:
+    """Zip functions/ and chalicelib/ (with byte code) beside their dependencies."""
+    stage = target.with_suffix("")
+    _copy(root, stage, ("functions", "chalicelib"))
+    dependencies.compile_all(stage)
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as package:
+        for folder in (vendor, stage):
+            for file in sorted(folder.rglob("*")):
+                if file.is_file():
+                    package.write(file, file.relative_to(folder))
+    shutil.rmtree(stage)
+
+
+def _copy(root: Path, target: Path, names: tuple[str, ...]) -> None:
+    for file in source_files(root, names):
+        copy = target / file.relative_to(root)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, copy)
+
+
+def _forget_old(builds: Path) -> None:
+    finished = sorted(
+        (path for path in builds.iterdir() if path.suffix != ".part"),
+        key=lambda path: path.stat().st_mtime,
+        reverse=True,
+    )
+    for old in finished[KEPT_BUILDS:]:
+        shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,39 @@
+"""Stores the datastores on offer (`python -m infra.seed`, with the functions' environment)."""
+
+import uuid
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from chalicelib.store.models import Datastore, DatastoreVersion
+
+NAMESPACE: Final = uuid.UUID("5f0c3f0e-6c57-4b43-9d2e-2f6d1f1d7a10")
+DATASTORES: Final = Path(__file__).with_name("datastores.yaml")
+
+
+def seed(datastores: dict[str, Any]) -> None:
+    """Write each datastore and its versions; a row that exists is written again as it is."""
+    for name, datastore in datastores.items():
+        datastore_id = str(uuid.uuid5(NAMESPACE, name))
+        version_ids = {
+            version: str(uuid.uuid5(NAMESPACE, f"{name}/{version}"))
+            for version in datastore["versions"]
+        }
+        for version, about in datastore["versions"].items():
+            DatastoreVersion(
+                id=version_ids[version],
+                datastore_id=datastore_id,
+                datastore_name=name,
+                name=version,
+                version=about["version"],
+                manager=about["manager"],
+                image_tags=about["image_tags"],
+            ).save()
+        Datastore(
+            id=datastore_id, name=name, default_version_id=version_ids[datastore["default"]]
+        ).save()
+
+
+if __name__ == "__main__":
+    seed(yaml.safe_load(DATASTORES.read_text()))

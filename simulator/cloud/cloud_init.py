@@ -1,0 +1,138 @@
+"""What a guest image's first boot does here: the config drive, and `write_files` of the user data.
+
+Only `write_files` of `#cloud-config` is applied; the supervision that the guest image would leave
+to systemd is the hypervisor's.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import os
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import yaml
+
+from simulator.cloud.model.seams import GuestSpec
+
+CONFIG_DRIVE = "config-drive/openstack/latest"
+HEADER = b"#cloud-config"
+DEFAULT_MODE = 0o644
+SECRET_MODE = 0o600
+
+
+class UserDataError(ValueError):
+    """The user data is not what cloud-init would take."""
+
+
+def write_config_drive(root: Path, spec: GuestSpec) -> None:
+    """Write `user_data`, `meta_data.json`, `network_data.json` as on Nova's config drive."""
+    folder = root / CONFIG_DRIVE
+    folder.mkdir(parents=True, exist_ok=True)
+    _write(folder / "user_data", spec.user_data, SECRET_MODE)
+    meta_data = {
+        "uuid": spec.server_id,
+        "name": spec.name,
+        "hostname": spec.hostname,
+        "meta": dict(spec.metadata),
+        "project_id": spec.project_id,
+        "launch_index": 0,
+        "availability_zone": "nova",
+    }
+    _write(folder / "meta_data.json", json.dumps(meta_data).encode(), SECRET_MODE)
+    _write(folder / "network_data.json", json.dumps(_network_data(spec)).encode(), SECRET_MODE)
+
+
+def write_files(root: Path, user_data: bytes) -> None:
+    """Apply the `write_files` of a `#cloud-config` below `root`; other user data has no effect."""
+    for entry in _entries(user_data):
+        target = _below(root, str(entry["path"]))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        mode = int(str(entry.get("permissions", oct(DEFAULT_MODE))).removeprefix("0o"), 8)
+        _write(target, _content(entry), mode, append=bool(entry.get("append", False)))
+
+
+def _entries(user_data: bytes) -> list[dict[str, Any]]:
+    first, _, rest = user_data.partition(b"\n")
+    if first.strip() != HEADER:
+        return []
+    document = _parse(rest)
+    entries = document.get("write_files") or []
+    for entry in entries:
+        if not isinstance(entry, dict) or "path" not in entry:
+            raise UserDataError("an entry of write_files has no path")
+    return list(entries)
+
+
+def _parse(text: bytes) -> dict[str, Any]:
+    """JSON when it is JSON, which is the common case and quicker; YAML otherwise."""
+    try:
+        document = json.loads(text)
+    except ValueError:
+        try:
+            document = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            # The error's own text quotes the document, which may hold secrets.
+            raise UserDataError("the user data is not valid YAML") from error
+    if document is None:
+        return {}
+    if not isinstance(document, dict):
+        raise UserDataError("the user data is not a mapping")
+    return document
+
+
+def _content(entry: dict[str, Any]) -> bytes:
+    content = entry.get("content", "")
+    raw = content if isinstance(content, bytes) else str(content).encode()
+    encoding = str(entry.get("encoding", "")).lower()
+    if encoding in ("b64", "base64", "gz+base64", "gzip+base64", "gz+b64", "gzip+b64"):
+        raw = base64.b64decode(raw)
+    if encoding.startswith(("gz", "gzip")):
+        raw = gzip.decompress(raw)
+    return raw
+
+
+def _below(root: Path, path: str) -> Path:
+    """The path inside the guest's root; `..` cannot lead out of it."""
+    inside = os.path.normpath("/" + path.lstrip("/"))
+    return root / PurePosixPath(inside).relative_to("/")
+
+
+def _write(path: Path, content: bytes, mode: int, *, append: bool = False) -> None:
+    """Write with the mode from the first byte on, so that a secret is never readable to others."""
+    how = os.O_APPEND if append else os.O_TRUNC
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | how, mode)
+    with os.fdopen(descriptor, "wb") as file:
+        os.fchmod(descriptor, mode)
+        file.write(content)
+
+
+def _network_data(spec: GuestSpec) -> dict[str, Any]:
+    return {
+        "links": [
+            {
+                "id": f"tap{card.port_id[:11]}",
+                "vif_id": card.port_id,
+                "type": "ovs",
+                "mtu": 1500,
+                "ethernet_mac_address": card.mac_address,
+            }
+            for card in spec.interfaces
+        ],
+        "networks": [
+            {
+                "id": f"network{index}",
+                "type": "ipv4",
+                "link": f"tap{card.port_id[:11]}",
+                "ip_address": card.address,
+                "netmask": card.netmask,
+                "routes": [],
+                "network_id": card.network_id,
+                "services": [],
+            }
+            for index, card in enumerate(spec.interfaces)
+        ],
+        "services": [],
+    }

@@ -1,0 +1,182 @@
+"""The whole cloud: its services wired to each other, and what is in it from the start."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass, field
+
+from simulator.cloud.model.caller import Caller
+from simulator.cloud.model.compute import ComputeService
+from simulator.cloud.model.faults import Faults
+from simulator.cloud.model.flavors import Flavor
+from simulator.cloud.model.identity import Identity, stable_id
+from simulator.cloud.model.image import ImageService
+from simulator.cloud.model.lifecycle import ServerLifecycle
+from simulator.cloud.model.network import NetworkService
+from simulator.cloud.model.quota import Quotas
+from simulator.cloud.model.seams import Clock, Hypervisor, Ids, Scheduler
+from simulator.cloud.model.server import Server
+from simulator.cloud.model.settings import CloudSettings
+from simulator.cloud.model.volume import VolumeService, VolumeType
+
+GUEST_IMAGE = "coffer-guest"
+PRIVATE_NETWORK = "private"
+PUBLIC_NETWORK = "public"
+PUBLIC_CIDR = "203.0.113.0/24"
+FLAVORS = (
+    Flavor("1", "db.tiny", ram=512, vcpus=1, disk=5),
+    Flavor("2", "db.small", ram=1024, vcpus=1, disk=10),
+    Flavor("3", "db.medium", ram=2048, vcpus=2, disk=20),
+)
+SERVICES = (
+    ("identity", "keystone", "/identity"),
+    ("compute", "nova", "/compute/v2.1"),
+    ("network", "neutron", "/network"),
+    ("volumev3", "cinderv3", "/volume/v3/$(project_id)s"),
+    ("block-storage", "cinder", "/volume/v3/$(project_id)s"),
+    ("image", "glance", "/image"),
+    ("database", "trove", None),
+)
+
+
+@dataclass(frozen=True)
+class Passwords:
+    """The passwords of the users that exist from the start."""
+
+    admin: str = field(repr=False)
+    service: str = field(repr=False)
+    demo: str = field(repr=False)
+
+
+class Cloud:
+    """A running cloud: `identity`, `compute`, `network`, `volume`, `image`, `faults`."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        ids: Ids,
+        later: Scheduler,
+        hypervisor: Hypervisor,
+        settings: CloudSettings | None = None,
+    ) -> None:
+        self.settings = settings or CloudSettings()
+        self.clock = clock
+        self.ids = ids
+        self.faults = Faults()
+        self.identity = Identity(clock, ids, self.settings.token_seconds)
+        self.image = ImageService(clock, ids, self.faults)
+        self.network = NetworkService(clock, ids, self.faults, Quotas(self.settings.network_quota))
+        self.volume = VolumeService(
+            clock,
+            ids,
+            later,
+            hypervisor,
+            self.faults,
+            Quotas(self.settings.volume_quota),
+            self.settings.delays,
+        )
+        servers: dict[str, Server] = {}
+        lifecycle = ServerLifecycle(
+            servers, clock, later, hypervisor, self.network, self.volume, self.settings.delays
+        )
+        self.compute = ComputeService(
+            clock,
+            ids,
+            self.faults,
+            Quotas(self.settings.compute_quota),
+            servers,
+            lifecycle,
+            self.network,
+            self.volume,
+            self.image,
+        )
+
+    def bootstrap(self, passwords: Passwords, public_url: str) -> None:
+        """Make the users, projects, flavors, image, networks and catalog of a fresh cloud.
+
+        Ids come from names, so that every run of a cloud has the same ones.
+        """
+        self._make_people(passwords)
+        self._make_catalog(public_url)
+        admin = self.admin()
+        for flavor in FLAVORS:
+            self.compute.flavors.add(
+                Flavor(flavor.id, flavor.name, flavor.ram, flavor.vcpus, flavor.disk)
+            )
+        self.image.create(
+            admin,
+            GUEST_IMAGE,
+            visibility="public",
+            tags=["coffer"],
+            image_id=stable_id("image", GUEST_IMAGE),
+        )
+        standard = VolumeType(
+            stable_id("volume type", "standard"), "standard", "Directories", is_default=True
+        )
+        self.volume.types[standard.id] = standard
+        self._make_networks(admin)
+
+    def admin(self) -> Caller:
+        """The caller for what the cloud does by itself."""
+        roles = frozenset({"admin", "member", "reader"})
+        return Caller(_key("user", "admin"), _key("project", "admin"), roles)
+
+    def _make_people(self, passwords: Passwords) -> None:
+        identity = self.identity
+        roles = {name: identity.add_role(name) for name in ("admin", "member", "reader")}
+        for name in ("admin", "service", "demo", "demo2"):
+            identity.add_project(name, _key("project", name))
+        people = (
+            ("admin", passwords.admin, "admin", "admin"),
+            ("coffer", passwords.service, "service", "admin"),
+            ("demo", passwords.demo, "demo", "member"),
+            ("demo2", passwords.demo, "demo2", "member"),
+        )
+        for name, password, project, role in people:
+            user = identity.add_user(name, password, _key("user", name))
+            identity.grant(user.id, _key("project", project), roles[role].id)
+
+    def _make_catalog(self, public_url: str) -> None:
+        catalog = self.identity.catalog
+        for service_type, name, path in SERVICES:
+            service = catalog.add_service(
+                service_type, name, service_id=_key("service", service_type)
+            )
+            for interface in ("public", "internal", "admin") if path else ():
+                catalog.add_endpoint(
+                    service.id,
+                    interface,
+                    f"{public_url}{path}",
+                    self.settings.region,
+                    _key("endpoint", f"{service_type}/{interface}"),
+                )
+
+    def _make_networks(self, admin: Caller) -> None:
+        private = self.network.create_network(
+            admin, PRIVATE_NETWORK, network_id=stable_id("network", PRIVATE_NETWORK), shared=True
+        )
+        block = ipaddress.IPv4Network(self.settings.guest_network)
+        # The first 256 addresses of a larger range stay free for the host and its gateway.
+        skipped = 257 if block.num_addresses > 1024 else 2
+        self.network.create_subnet(
+            admin,
+            private.id,
+            str(block),
+            f"{PRIVATE_NETWORK}-subnet",
+            pool=(str(block.network_address + skipped), str(block.broadcast_address - 1)),
+            subnet_id=stable_id("subnet", PRIVATE_NETWORK),
+        )
+        public = self.network.create_network(
+            admin, PUBLIC_NETWORK, network_id=stable_id("network", PUBLIC_NETWORK), external=True
+        )
+        self.network.create_subnet(
+            admin,
+            public.id,
+            PUBLIC_CIDR,
+            f"{PUBLIC_NETWORK}-subnet",
+            subnet_id=stable_id("subnet", PUBLIC_NETWORK),
+        )
+
+
+def _key(kind: str, name: str) -> str:
+    return stable_id(kind, name).replace("-", "")

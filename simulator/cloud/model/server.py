@@ -1,0 +1,122 @@
+"""A Nova server as data, and how its status follows from what it is and what is done to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from simulator.cloud.model.flavors import Flavor
+
+BUILDING, ACTIVE, STOPPED, ERROR = "building", "active", "stopped", "error"
+
+_STATUS_OF_TASK = {
+    "rebooting": "REBOOT",
+    "reboot_started": "REBOOT",
+    "rebooting_hard": "HARD_REBOOT",
+    "reboot_started_hard": "HARD_REBOOT",
+    "rebuilding": "REBUILD",
+    "rebuild_spawning": "REBUILD",
+}
+_STATUS_OF_VM = {BUILDING: "BUILD", ACTIVE: "ACTIVE", STOPPED: "SHUTOFF", ERROR: "ERROR"}
+_POWER_OF_VM = {BUILDING: 0, ACTIVE: 1, STOPPED: 4, ERROR: 0}
+
+
+@dataclass(frozen=True)
+class ServerFault:
+    """Why a server is in ERROR."""
+
+    code: int
+    message: str
+    created: float
+
+
+@dataclass
+class ServerVolume:
+    """A volume in a server and its device name (`/dev/vdb`)."""
+
+    volume_id: str
+    device: str
+    delete_on_termination: bool = False
+
+
+@dataclass
+class Server:
+    """A server. `user_data` is base64 as it came; `run` changes whenever a new task takes over."""
+
+    id: str
+    name: str
+    project_id: str
+    user_id: str
+    flavor: Flavor
+    image_id: str
+    created_at: float
+    updated_at: float
+    metadata: dict[str, str] = field(default_factory=dict)
+    user_data: str | None = field(default=None, repr=False)
+    port_ids: list[str] = field(default_factory=list)
+    own_port_ids: set[str] = field(default_factory=set)
+    volumes: list[ServerVolume] = field(default_factory=list)
+    tags: list[str] = field(default_factory=list)
+    description: str | None = None
+    key_name: str | None = None
+    availability_zone: str = "nova"
+    config_drive: bool = True
+    vm_state: str = BUILDING
+    task_state: str | None = "scheduling"
+    fault: ServerFault | None = None
+    launched_at: float | None = None
+    run: int = 0
+
+    @property
+    def status(self) -> str:
+        """The status that clients see, from vm_state and task_state as Nova derives it."""
+        if self.vm_state in (ACTIVE, STOPPED, ERROR) and self.task_state in _STATUS_OF_TASK:
+            return _STATUS_OF_TASK[self.task_state]
+        return _STATUS_OF_VM[self.vm_state]
+
+    @property
+    def power_state(self) -> int:
+        """Nova's number: 0 no state, 1 running, 4 shut down."""
+        return _POWER_OF_VM[self.vm_state]
+
+    @property
+    def hostname(self) -> str:
+        """The name as a host name: letters, digits and dashes."""
+        kept = "".join(c if c.isascii() and c.isalnum() else "-" for c in self.name.lower())
+        return kept.strip("-")[:63] or f"server-{self.id}"
+
+
+@dataclass(frozen=True)
+class VolumeWish:
+    """A volume named in `block_device_mapping_v2`."""
+
+    volume_id: str
+    device: str | None = None
+    delete_on_termination: bool = False
+
+
+@dataclass(frozen=True)
+class NetworkWish:
+    """A card named in `networks`: a port that exists, or a network to make a port on."""
+
+    port_id: str | None = None
+    network_id: str | None = None
+    address: str | None = None
+
+
+@dataclass(frozen=True)
+class ServerWish:
+    """What a client asks for when it creates a server; networks None means Nova's choice."""
+
+    name: str
+    flavor_id: str
+    image_id: str
+    networks: tuple[NetworkWish, ...] | None
+    volumes: tuple[VolumeWish, ...] = ()
+    metadata: dict[str, str] = field(default_factory=dict)
+    user_data: str | None = field(default=None, repr=False)
+    security_groups: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    description: str | None = None
+    key_name: str | None = None
+    availability_zone: str | None = None
+    config_drive: bool = True

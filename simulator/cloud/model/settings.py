@@ -1,0 +1,60 @@
+"""Delays (seconds) and default quotas of the cloud; short by default, so that a build is quick."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Delays:
+    """How long each asynchronous transition takes, in seconds, beside the hypervisor's own work."""
+
+    server_build: float = 0.15
+    server_delete: float = 0.1
+    server_power: float = 0.1
+    volume_create: float = 0.1
+    volume_delete: float = 0.1
+    slow_delete: float = 5.0
+
+    def scaled(self, factor: float) -> Delays:
+        """The same delays, each multiplied by `factor`."""
+        return Delays(
+            server_build=self.server_build * factor,
+            server_delete=self.server_delete * factor,
+            server_power=self.server_power * factor,
+            volume_create=self.volume_create * factor,
+            volume_delete=self.volume_delete * factor,
+            slow_delete=self.slow_delete,
+        )
+
+
+def _compute_quota() -> dict[str, int]:
+    return {"instances": 100, "cores": 200, "ram": 512000, "metadata_items": 128, "key_pairs": 100}
+
+
+def _volume_quota() -> dict[str, int]:
+    return {"volumes": 100, "gigabytes": 10000, "snapshots": 10, "per_volume_gigabytes": -1}
+
+
+def _network_quota() -> dict[str, int]:
+    return {
+        "network": 100,
+        "subnet": 100,
+        "port": 500,
+        "security_group": 200,
+        "security_group_rule": 1000,
+        "floatingip": 50,
+    }
+
+
+@dataclass(frozen=True)
+class CloudSettings:
+    """What an operator of the simulated cloud may choose. A quota of -1 means without limit."""
+
+    region: str = "RegionOne"
+    guest_network: str = "127.77.0.0/16"
+    token_seconds: float = 3600.0
+    delays: Delays = field(default_factory=Delays)
+    compute_quota: dict[str, int] = field(default_factory=_compute_quota)
+    volume_quota: dict[str, int] = field(default_factory=_volume_quota)
+    network_quota: dict[str, int] = field(default_factory=_network_quota)

@@ -1,0 +1,315 @@
+"""Cinder's volumes: creating → available → reserved → in-use → available → deleting → gone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from simulator.cloud.model.caller import Caller
+from simulator.cloud.model.errors import BadRequest, NotFound, QuotaExceeded
+from simulator.cloud.model.faults import Fault, Faults
+from simulator.cloud.model.quota import Quotas
+from simulator.cloud.model.seams import Clock, Hypervisor, Ids, Scheduler
+from simulator.cloud.model.settings import Delays
+
+DELETABLE = (
+    "available",
+    "error",
+    "error_restoring",
+    "error_extending",
+    "error_managing",
+    "error_deleting",
+)
+
+
+@dataclass(frozen=True)
+class VolumeType:
+    """A kind of storage."""
+
+    id: str
+    name: str
+    description: str = ""
+    is_default: bool = False
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """A volume's place in a server."""
+
+    id: str
+    server_id: str
+    device: str
+    attached_at: float
+
+
+@dataclass
+class Volume:
+    """A volume; `size` is in GiB."""
+
+    id: str
+    name: str
+    project_id: str
+    user_id: str
+    size: int
+    volume_type: str
+    created_at: float
+    updated_at: float
+    description: str | None = None
+    availability_zone: str = "nova"
+    status: str = "creating"
+    bootable: bool = False
+    metadata: dict[str, str] = field(default_factory=dict)
+    attachments: list[Attachment] = field(default_factory=list)
+
+
+class VolumeService:
+    """Volumes by id."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        ids: Ids,
+        later: Scheduler,
+        hypervisor: Hypervisor,
+        faults: Faults,
+        quotas: Quotas,
+        delays: Delays,
+    ) -> None:
+        self._clock = clock
+        self._ids = ids
+        self._later = later
+        self._hypervisor = hypervisor
+        self._faults = faults
+        self._delays = delays
+        self.quotas = quotas
+        self.volumes: dict[str, Volume] = {}
+        self.types: dict[str, VolumeType] = {}
+
+    def create(
+        self,
+        caller: Caller,
+        size: int,
+        *,
+        name: str = "",
+        description: str | None = None,
+        volume_type: str | None = None,
+        metadata: dict[str, str] | None = None,
+        availability_zone: str | None = None,
+    ) -> Volume:
+        """Accept a volume of `size` GiB; it is `creating` and becomes `available` by itself."""
+        caller.require_write("volume:create")
+        with self._faults.around("volume", "create_volume", name) as fault:
+            if size < 1:
+                raise BadRequest(f"Invalid input for field/attribute size. Value: {size}.")
+            chosen = self._type(volume_type)
+            self._check_quota(caller.project_id, size)
+            now = self._clock()
+            volume = Volume(
+                id=self._ids.uuid(),
+                name=name,
+                project_id=caller.project_id,
+                user_id=caller.user_id,
+                size=size,
+                volume_type=chosen.name,
+                created_at=now,
+                updated_at=now,
+                description=description,
+                availability_zone=availability_zone or "nova",
+                metadata=dict(metadata or {}),
+            )
+            self.volumes[volume.id] = volume
+            self._later(self._delays.volume_create, lambda: self._make(volume, fault))
+            return volume
+
+    def get(self, caller: Caller, volume_id: str) -> Volume:
+        """A volume that the caller may see, or NotFound."""
+        volume = self.volumes.get(volume_id)
+        if volume is None or not caller.may_see(volume.project_id):
+            raise NotFound(f"Volume {volume_id} could not be found.", kind="VolumeNotFound")
+        return volume
+
+    def show(self, caller: Caller, volume_id: str) -> Volume:
+        """As `get`, as a call of its own (a fault may hit it)."""
+        volume = self.get(caller, volume_id)
+        with self._faults.around("volume", "get_volume", volume.name) as fault:
+            if fault and fault.mode == "vanish":
+                self._remove(volume)
+                return self.get(caller, volume_id)
+            return volume
+
+    def list(self, caller: Caller, *, all_tenants: bool = False) -> list[Volume]:
+        """The project's volumes, newest first; an admin may ask for every project's."""
+        with self._faults.around("volume", "list_volumes", ""):
+            everything = all_tenants and caller.is_admin
+            newest_first = reversed(self.volumes.values())
+            return [v for v in newest_first if everything or v.project_id == caller.project_id]
+
+    def update(self, caller: Caller, volume_id: str, changes: dict[str, object]) -> Volume:
+        """Change name, description or metadata."""
+        volume = self.get(caller, volume_id)
+        with self._faults.around("volume", "update_volume", volume.name):
+            if "name" in changes:
+                volume.name = str(changes["name"] or "")
+            if "description" in changes:
+                volume.description = str(changes["description"] or "")
+            metadata = changes.get("metadata")
+            if isinstance(metadata, dict):
+                volume.metadata = {str(key): str(value) for key, value in metadata.items()}
+            volume.updated_at = self._clock()
+            return volume
+
+    def delete(self, caller: Caller, volume_id: str, *, force: bool = False) -> None:
+        """Accept the deletion of a volume that is in no server; BadRequest in any other state."""
+        volume = self.get(caller, volume_id)
+        caller.require_write("volume:delete")
+        with self._faults.around("volume", "delete_volume", volume.name) as fault:
+            if volume.attachments or (volume.status not in DELETABLE and not force):
+                raise BadRequest(
+                    "Invalid volume: Volume status must be available or error or error_restoring "
+                    "or error_extending or error_managing and must not be migrating, attached, "
+                    "belong to a group, have snapshots, awaiting a transfer, or be disassociated "
+                    "from snapshots after volume transfer.",
+                    kind="InvalidVolume",
+                )
+            self._set(volume, "deleting")
+            if fault and fault.mode == "stuck":
+                return
+            delay = self._delays.volume_delete
+            if fault and fault.mode == "slow_delete":
+                delay += self._delays.slow_delete if fault.seconds is None else fault.seconds
+            self._later(delay, lambda: self._unmake(volume, fault))
+
+    def extend(self, caller: Caller, volume_id: str, new_size: int) -> None:
+        """Grow a volume, attached or not; only ever upwards."""
+        volume = self.get(caller, volume_id)
+        with self._faults.around("volume", "extend_volume", volume.name) as fault:
+            if volume.status not in ("available", "in-use"):
+                raise BadRequest(
+                    f"Invalid volume: Volume {volume_id} status must be 'available' or 'in-use' to "
+                    f"extend, currently {volume.status}."
+                )
+            if new_size <= volume.size:
+                raise BadRequest(
+                    "Invalid input received: New size for extend must be greater than current "
+                    f"size. (current: {volume.size}, extended: {new_size})."
+                )
+            self._check_quota(volume.project_id, new_size - volume.size, count=0)
+            before = volume.status
+            self._set(volume, "extending")
+            if fault and fault.mode == "stuck":
+                return
+            self._later(self._delays.volume_create, lambda: self._grow(volume, new_size, before))
+
+    def reset_status(self, caller: Caller, volume_id: str, status: str) -> None:
+        """Set the state by hand, as an admin does it."""
+        caller.require_admin("volume_extension:volume_admin_actions:reset_status")
+        self._set(self.get(caller, volume_id), status)
+
+    def reserve(self, caller: Caller, volume_id: str) -> Volume:
+        """Take an available volume for a server that is about to attach it."""
+        volume = self.get(caller, volume_id)
+        if volume.status != "available":
+            raise BadRequest(
+                f"Invalid volume: volume '{volume_id}' status must be 'available'. Currently in "
+                f"'{volume.status}' status."
+            )
+        self._set(volume, "reserved")
+        return volume
+
+    def attach(self, volume_id: str, server_id: str, device: str) -> None:
+        """Record that a reserved volume is in a server now."""
+        volume = self.volumes[volume_id]
+        volume.attachments = [Attachment(self._ids.uuid(), server_id, device, self._clock())]
+        self._set(volume, "in-use")
+
+    def release(self, volume_id: str) -> None:
+        """Give a volume back: detached, or no longer reserved."""
+        volume = self.volumes.get(volume_id)
+        if volume is not None and volume.status in ("reserved", "attaching", "in-use", "detaching"):
+            volume.attachments = []
+            self._set(volume, "available")
+
+    def remove_detached(self, volume_id: str) -> None:
+        """Delete a volume that went with its server (`delete_on_termination`)."""
+        volume = self.volumes.get(volume_id)
+        if volume is not None and not volume.attachments:
+            self._set(volume, "deleting")
+            self._later(self._delays.volume_delete, lambda: self._unmake(volume, None))
+
+    def type_of(self, name_or_id: str) -> VolumeType:
+        """A volume type by name or id, or NotFound."""
+        for volume_type in self.types.values():
+            if name_or_id in (volume_type.id, volume_type.name):
+                return volume_type
+        raise NotFound(f"Volume type {name_or_id} could not be found.", kind="VolumeTypeNotFound")
+
+    def used(self, project_id: str) -> dict[str, int]:
+        """Volumes and gigabytes that count against the project's quota."""
+        sizes = [v.size for v in self.volumes.values() if v.project_id == project_id]
+        return {"volumes": len(sizes), "gigabytes": sum(sizes)}
+
+    def _type(self, name_or_id: str | None) -> VolumeType:
+        if name_or_id is not None:
+            return self.type_of(name_or_id)
+        return next(kind for kind in self.types.values() if kind.is_default)
+
+    def _check_quota(self, project_id: str, gigabytes: int, count: int = 1) -> None:
+        used = self.used(project_id)
+        wanted = {"volumes": count, "gigabytes": gigabytes}
+        resource = self.quotas.exceeded(project_id, used, wanted)
+        limit = self.quotas.limits(project_id)
+        if resource == "volumes":
+            raise QuotaExceeded(
+                f"VolumeLimitExceeded: Maximum number of volumes allowed ({limit['volumes']}) "
+                "exceeded for quota 'volumes'.",
+                status=413,
+            )
+        if resource == "gigabytes":
+            raise QuotaExceeded(
+                "VolumeSizeExceedsAvailableQuota: Requested volume or snapshot exceeds allowed "
+                f"gigabytes quota. Requested {gigabytes}G, quota is {limit['gigabytes']}G and "
+                f"{used['gigabytes']}G has been consumed.",
+                status=413,
+            )
+
+    def _make(self, volume: Volume, fault: Fault | None) -> None:
+        if volume.status != "creating" or (fault and fault.mode == "stuck"):
+            return
+        if fault and fault.mode == "error":
+            self._set(volume, "error")
+            return
+
+        def made(error: str | None) -> None:
+            if volume.id not in self.volumes or volume.status != "creating":
+                return
+            self._set(volume, "error" if error else "available")
+            if fault and fault.mode == "vanish":
+                self._remove(volume)
+
+        self._hypervisor.create_volume(volume.id, volume.size, made)
+
+    def _unmake(self, volume: Volume, fault: Fault | None) -> None:
+        if volume.status != "deleting" or volume.id not in self.volumes:
+            return
+        if fault and fault.mode == "error":
+            self._set(volume, "error_deleting")
+            return
+
+        def gone(error: str | None) -> None:
+            if error:
+                self._set(volume, "error_deleting")
+            else:
+                self.volumes.pop(volume.id, None)
+
+        self._hypervisor.delete_volume(volume.id, gone)
+
+    def _grow(self, volume: Volume, new_size: int, before: str) -> None:
+        volume.size = new_size
+        self._set(volume, before)
+
+    def _remove(self, volume: Volume) -> None:
+        self.volumes.pop(volume.id, None)
+        self._hypervisor.delete_volume(volume.id, lambda error: None)
+
+    def _set(self, volume: Volume, status: str) -> None:
+        volume.status = status
+        volume.updated_at = self._clock()

@@ -1,0 +1,64 @@
+"""Finds and kills the processes of guests by the variable that each of them inherits.
+
+A database that its agent started detached belongs to no process group of ours, so the environment
+is the only mark that all processes of a server share.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Collection
+from pathlib import Path
+
+SERVER_VARIABLE = "COFFER_SERVER_ID"
+KILL_ROUNDS = 100
+ROUND_SECONDS = 0.01
+
+_MARK = f"{SERVER_VARIABLE}=".encode()
+
+
+def of_servers(server_ids: Collection[str]) -> list[int]:
+    """The ids of the live processes whose environment names one of these servers."""
+    wanted = {_MARK + server_id.encode() for server_id in server_ids}
+    found = []
+    for entry in os.scandir("/proc"):
+        if not entry.name.isdigit():
+            continue
+        try:
+            environment = Path(entry.path, "environ").read_bytes()
+        except OSError:
+            continue  # it has ended, or is another user's and so none of ours
+        if _MARK in environment and not wanted.isdisjoint(environment.split(b"\0")):
+            found.append(int(entry.name))
+    return found
+
+
+def kill_servers(server_ids: Collection[str]) -> int:
+    """Kill every process of these servers until none is left; how many were killed.
+
+    It goes round because a process may fork between being found and being killed. Raises
+    TimeoutError when some are still there after the last round.
+    """
+    if not server_ids:
+        return 0
+    killed: set[int] = set()
+    for _ in range(KILL_ROUNDS):
+        alive = of_servers(server_ids)
+        if not alive:
+            return len(killed)
+        for pid in alive:
+            signal_process(pid, signal.SIGKILL)
+        killed.update(alive)
+        time.sleep(ROUND_SECONDS)
+    raise TimeoutError(f"{len(of_servers(server_ids))} processes of a server could not be killed")
+
+
+def signal_process(pid: int, number: signal.Signals) -> bool:
+    """Send a signal; False when the process has ended already."""
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return False
+    return True

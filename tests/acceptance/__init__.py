@@ -1,0 +1,1 @@
+"""Acceptance tests: a real stack, real databases, real clients, real kills."""

@@ -1,0 +1,116 @@
+"""Unmodified OpenStack clients: `openstack database …` and openstacksdk."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import openstack
+
+from tests.acceptance.stack import Stack
+
+
+def run(stack: Stack, *arguments: str, user: str = "demo") -> Any:
+    """Run `openstack …` as a user of the stack; its JSON output, or None."""
+    password = stack.secrets.admin_password if user == "admin" else stack.secrets.demo_password
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": "/nonexistent",
+        "OS_AUTH_URL": stack.settings.auth_url,
+        "OS_IDENTITY_API_VERSION": "3",
+        "OS_USERNAME": user,
+        "OS_PASSWORD": password,
+        "OS_PROJECT_NAME": user,
+        "OS_USER_DOMAIN_NAME": "Default",
+        "OS_PROJECT_DOMAIN_NAME": "Default",
+        "OS_REGION_NAME": "RegionOne",
+    }
+    reads = arguments[-1] in ("list", "show") or {"list", "show"} & set(arguments)
+    command = [str(Path(sys.executable).with_name("openstack")), *arguments]
+    done = subprocess.run(
+        [*command, *(["-f", "json"] if reads else [])],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, f"{arguments}: {done.stdout}\n{done.stderr}"
+    return json.loads(done.stdout) if reads and done.stdout.strip() else None
+
+
+def test_openstack_database_commands_work_unmodified(stack: Stack) -> None:
+    database = ("database",)
+    run(
+        stack, *database, "instance", "create", "cli", "--flavor", "1", "--size", "1",
+        "--datastore", "mariadb", "--datastore-version", "10.11",
+        "--databases", "first", "--users", "amy:secret-of-amy",
+    )  # fmt: skip
+    (listed,) = [each for each in run(stack, *database, "instance", "list") if each["Name"] == "cli"]
+    instance_id = listed["ID"]
+    try:
+        stack.demo.healthy(instance_id)
+        shown = run(stack, *database, "instance", "show", "cli")
+        assert shown["status"] == "ACTIVE"
+        run(stack, *database, "db", "create", instance_id, "second")
+        names = {each["Name"] for each in run(stack, *database, "db", "list", instance_id)}
+        assert {"first", "second"} <= names
+        run(stack, *database, "user", "create", instance_id, "bob", "secret-of-bob",
+            "--databases", "second")  # fmt: skip
+        users = run(stack, *database, "user", "list", instance_id)
+        assert {"amy", "bob"} <= {each["Name"] for each in users}
+        run(stack, *database, "user", "delete", instance_id, "bob")
+        run(stack, *database, "db", "delete", instance_id, "second")
+        run(stack, *database, "root", "enable", instance_id)
+        root = run(stack, *database, "root", "show", instance_id)
+        assert str(root["is_root_enabled"]) == "True"
+        run(stack, *database, "root", "disable", instance_id)
+        assert run(stack, *database, "flavor", "list")
+        assert run(stack, "datastore", "list")
+        assert run(stack, "datastore", "version", "list", "mariadb")
+        assert run(stack, *database, "limit", "list")
+    finally:
+        run(stack, *database, "instance", "delete", instance_id)
+    stack.demo.wait(instance_id, "GONE")
+    stack.assert_owns_nothing(stack.demo, instance_id)
+
+
+def test_a_forced_delete_by_an_administrator_of_the_project(stack: Stack) -> None:
+    made = stack.admin.created("force-me")
+    run(stack, "database", "instance", "force", "delete", made, user="admin")
+    stack.admin.wait(made, "GONE", within=120)
+    stack.assert_owns_nothing(stack.admin, made)
+
+
+def test_openstacksdk_creates_waits_and_deletes(stack: Stack) -> None:
+    with openstack.connect(
+        load_yaml_config=False,
+        load_envvars=False,
+        auth_url=stack.settings.auth_url,
+        username="demo",
+        password=stack.secrets.demo_password,
+        project_name="demo",
+        user_domain_name="Default",
+        project_domain_name="Default",
+        region_name="RegionOne",
+    ) as connection:
+        made = connection.database.create_instance(
+            name="sdk",
+            flavorRef="1",
+            volume={"size": 1},
+            datastore={"type": "mysql", "version": "10.11"},
+        )
+        active = connection.database.wait_for_status(made, "ACTIVE", interval=1, wait=90)
+        assert active.name == "sdk"
+        stack.demo.healthy(made.id)
+        connection.database.create_database(made, name="d")
+        assert "d" in {each.name for each in connection.database.databases(made)}
+        connection.database.create_user(made, name="u", password="secret-of-u", databases=[])
+        assert "u" in {each.name for each in connection.database.users(made)}
+        connection.database.delete_instance(made)
+        stack.demo.wait(made.id, "GONE")
+        stack.assert_owns_nothing(stack.demo, made.id)

@@ -1,0 +1,166 @@
+"""Real kills on the running stack: after each, the operation ends and nothing is left over.
+
+All creates run side by side, since most of their time is waiting for leases and redeliveries.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+
+from tests.acceptance.stack import Stack, eventually
+
+CREATE_CRASHES = (
+    "dispatcher@StartExecution",
+    "create_instance.volume@volumes.create",
+    "create_instance.network@network.create_port",
+    "create_instance.message_queue@CreateQueue",
+    "create_instance.server@servers.create",
+    "create_instance.prepare@SendMessage",
+    "enrol@AssumeRole",
+    "conductor@SendTaskSuccess",
+    "create_instance.complete@TransactWriteItems",
+)
+DELETE_CRASHES = (
+    "remove_server@servers.delete",
+    "remove_volume@volumes.delete",
+    "remove_network@network.delete_port",
+    "remove_message_queue@DeleteQueue",
+    "delete_instance.complete@TransactWriteItems",
+)
+CONVERGES_WITHIN = 240
+
+
+def plan(stack: Stack, crashes: tuple[str, ...]) -> None:
+    """Plan one death at each of the effects, whichever instance comes by first."""
+    for crash in crashes:
+        (stack.crash_plan / crash).touch()
+
+
+def still_planned(stack: Stack, crashes: tuple[str, ...]) -> list[str]:
+    """The deaths that have not happened."""
+    return [crash for crash in crashes if (stack.crash_plan / crash).exists()]
+
+
+def test_a_handler_that_dies_in_each_step_of_create_and_of_delete(stack: Stack) -> None:
+    api = stack.demo
+    plan(stack, CREATE_CRASHES)
+    ids = [api.created(f"crash-{number}") for number in range(4)]
+    for instance_id in ids:
+        api.wait(instance_id, "ACTIVE", within=CONVERGES_WITHIN)
+    assert still_planned(stack, CREATE_CRASHES) == []
+    assert stack.quota_in_use(api) == stack.quota_expected(api)
+
+    plan(stack, DELETE_CRASHES)
+    for instance_id in ids:
+        assert api.delete(instance_id).status_code == 202
+    for instance_id in ids:
+        api.wait(instance_id, "GONE", within=CONVERGES_WITHIN)
+        stack.assert_owns_nothing(api, instance_id)
+    assert still_planned(stack, DELETE_CRASHES) == []
+
+
+def test_a_guest_agent_killed_in_the_middle_of_prepare_finishes_or_tells_why(stack: Stack) -> None:
+    api = stack.demo
+    instance_id = api.created("killed")
+
+    def preparing() -> str | None:
+        (operation,) = api.operations(instance_id)
+        detail = {step["name"]: step.get("detail") for step in operation["steps"]}.get("prepare")
+        return detail if detail and "data directory" in detail else None
+
+    eventually(preparing, 60, "the guest initialises its data directory")
+    (server,) = [
+        server
+        for server in stack.cloud("GET", "/inventory")["servers"]
+        if instance_id in server["name"]
+    ]
+    stack.cloud("POST", f"/servers/{server['id']}/kill_agent")
+    ended = api.wait(instance_id, "ACTIVE", "ERROR", within=CONVERGES_WITHIN)
+    if ended["status"] == "ERROR":
+        assert ended["fault"]["message"]
+    assert api.delete(instance_id).status_code == 202
+    api.wait(instance_id, "GONE")
+    stack.assert_owns_nothing(api, instance_id)
+
+
+def test_a_lost_message_to_the_task_manager_is_made_up_for_by_the_sweeper(stack: Stack) -> None:
+    api = stack.demo
+    (stack.crash_plan / "instance:create@TransactWriteItems").touch()
+    answer = api.create("lost")
+    assert answer.status_code >= 500
+    (lost,) = [
+        each for each in api.request("GET", "/instances").json()["instances"]
+        if each["name"] == "lost"
+    ]
+
+    def swept() -> bool:
+        stack.aws("lambda").invoke(FunctionName="coffer-sweeper", Payload=b"{}")
+        shown = api.show(lost["id"])
+        return shown is not None and shown["status"] == "ACTIVE"
+
+    eventually(swept, 120, "the sweeper starts the accepted create")
+    assert api.delete(lost["id"]).status_code == 202
+    api.wait(lost["id"], "GONE")
+    stack.assert_owns_nothing(api, lost["id"])
+
+
+def test_the_same_message_three_times_makes_one_instance(stack: Stack) -> None:
+    api = stack.demo
+    instance_id = api.created("thrice")
+    sqs = stack.aws("sqs")
+    queue = sqs.get_queue_url(QueueName="coffer-taskmanager")["QueueUrl"]
+    (operation,) = api.operations(instance_id)
+    for _ in range(3):
+        sqs.send_message(QueueUrl=queue, MessageBody=json.dumps({"operation_id": operation["id"]}))
+    api.wait(instance_id, "ACTIVE")
+    servers = [
+        server["name"]
+        for server in stack.cloud("GET", "/inventory")["servers"]
+        if instance_id in server["name"]
+    ]
+    assert len(servers) == 1
+    api.delete(instance_id)
+    api.wait(instance_id, "GONE")
+    stack.assert_owns_nothing(api, instance_id)
+
+
+@pytest.mark.parametrize(
+    ("service", "call", "mode"),
+    [
+        ("compute", "create_server", "refuse"),
+        ("compute", "create_server", "quota"),
+        ("compute", "create_server", "error"),
+        ("volume", "create_volume", "quota"),
+        ("network", "create_port", "quota"),
+    ],
+)
+def test_a_create_that_the_cloud_refuses_ends_in_error_with_the_reason(
+    stack: Stack, service: str, call: str, mode: str
+) -> None:
+    api = stack.demo
+    fault = {"service": service, "call": call, "mode": mode, "match": "", "count": 1}
+    stack.cloud("POST", "/faults", fault)
+    instance_id = api.created("refused")
+    shown = api.wait(instance_id, "ERROR")
+    assert len(shown["fault"]["message"]) > 20
+    stack.assert_owns_nothing(api, instance_id)
+    assert api.delete(instance_id).status_code == 202
+    api.wait(instance_id, "GONE")
+    stack.assert_owns_nothing(api, instance_id)
+
+
+def test_a_server_stuck_in_build_is_given_up_at_the_deadline(stack: Stack) -> None:
+    api = stack.demo
+    fault = {"service": "compute", "call": "create_server", "mode": "stuck", "count": 1}
+    stack.cloud("POST", "/faults", {**fault, "match": ""})
+    began = time.monotonic()
+    instance_id = api.created("stuck")
+    shown = api.wait(instance_id, "ERROR", within=CONVERGES_WITHIN)
+    assert "BUILD" in shown["fault"]["message"]
+    assert time.monotonic() - began >= 30
+    stack.assert_owns_nothing(api, instance_id)
+    api.delete(instance_id)
+    api.wait(instance_id, "GONE")

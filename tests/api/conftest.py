@@ -1,0 +1,237 @@
+"""The API in one process: a mocked DynamoDB and SSM, tokens that name their owner, a fake guest."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from moto import mock_aws
+
+from chalicelib import aws
+from chalicelib.api import create_app
+from chalicelib.api.application import Application
+from chalicelib.auth.context import Context
+from chalicelib.bus import commands, keys, queues
+from chalicelib.errors import CofferError, Unauthorized
+from chalicelib.lifecycle import Status
+from chalicelib.settings import settings
+from chalicelib.store.models import (
+    TABLES,
+    Datastore,
+    DatastoreVersion,
+    Flavor,
+    Instance,
+    Operation,
+    ServiceStatusRow,
+)
+from tests.api.client import Api
+
+_projects = itertools.count(1)
+
+
+class World(aws.Provider):
+    """The real provider with a clock that tests can move, and no waiting."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.offset_seconds = 0.0
+        self.calls: list[str] = []
+
+    def clock(self) -> float:
+        return super().clock() + self.offset_seconds
+
+    def sleep(self, seconds: float) -> None:
+        self.offset_seconds += seconds
+
+    def make_client(self, service: str, **options: Any) -> Any:
+        made = super().make_client(service, **options)
+        made.meta.events.register("before-call", self._count)
+        return made
+
+    def _count(self, model: Any, **_: Any) -> None:
+        self.calls.append(model.name)
+
+
+class Guest:
+    """Stands for every guest: answers calls from a table and remembers them."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+        self.answers: dict[str, dict[str, Any] | CofferError] = {}
+
+    def call(self, _instance: Instance, method: str, args: dict[str, Any]) -> dict[str, Any]:
+        self.calls.append((method, args))
+        answer = self.answers.get(method, {})
+        if isinstance(answer, CofferError):
+            raise answer
+        return answer
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[World]:
+    """Tables, secrets and the catalog's rows, for one module of tests."""
+    with pytest.MonkeyPatch.context() as patch, mock_aws():
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            patch.setenv(name, "testing")
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        patch.delenv("AWS_ENDPOINT_URL", raising=False)
+        made = World()
+        previous = aws.install(made)
+        _forget_keys()
+        for table in TABLES:
+            table.create_table(billing_mode="PAY_PER_REQUEST")
+        _put_secrets()
+        _fill_catalog()
+        yield made
+        aws.install(previous)
+        _forget_keys()
+
+
+def _forget_keys() -> None:
+    keys.secrets.cache_clear()
+    keys.guest_key.cache_clear()
+    keys._own_key.cache_clear()
+
+
+def _put_secrets() -> None:
+    master = base64.b64encode(b"m" * 32).decode()
+    secrets = {"master_keys": {"1": master}, "current": "1", "service_password": "service-pw"}
+    aws.client("ssm").put_parameter(
+        Name=settings().secrets_parameter, Value=json.dumps(secrets), Type="SecureString"
+    )
+
+
+def _fill_catalog() -> None:
+    Datastore("ds-mariadb", name="mariadb", default_version_id="v-1011").save()
+    Datastore("ds-old", name="old").save()
+    version(id="v-1011", name="10.11", version="10.11.6")
+    version(id="v-off", name="10.6", version="10.6.1", active=False)
+    version(id="v-twin-a", name="twin", version="1")
+    version(id="v-twin-b", name="twin", version="2")
+    version(id="v-old", name="1", version="1", datastore=("ds-old", "old"), active=False)
+    Flavor("1", name="db.tiny", ram=512, vcpus=1, disk=5).save()
+    Flavor("big-one", name="db.big", ram=4096, vcpus=4, disk=40).save()
+
+
+def version(
+    *,
+    id: str,  # noqa: A002 - the column's name
+    name: str,
+    version: str,
+    active: bool = True,
+    datastore: tuple[str, str] = ("ds-mariadb", "mariadb"),
+) -> None:
+    DatastoreVersion(
+        id,
+        datastore_id=datastore[0],
+        datastore_name=datastore[1],
+        name=name,
+        version=version,
+        manager="mariadb",
+        image_tags=["coffer"],
+        active=active,
+    ).save()
+
+
+def authenticate(token: str) -> Context:
+    """Tokens here read `token-<project>-<role>`."""
+    kind, _, rest = token.partition("-")
+    project, _, role = rest.rpartition("-")
+    if kind != "token" or not project:
+        raise Unauthorized("The token is not valid.")
+    return Context(
+        user_id=f"user-of-{project}",
+        user_name="somebody",
+        project_id=project,
+        roles=frozenset({role}),
+    )
+
+
+@pytest.fixture
+def guest(monkeypatch: pytest.MonkeyPatch) -> Guest:
+    made = Guest()
+    monkeypatch.setattr(commands, "call", made.call)
+    return made
+
+
+@pytest.fixture
+def hints(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The ids of the operations that the task manager was told of."""
+    sent: list[str] = []
+    monkeypatch.setattr(queues, "notify_task_manager", sent.append)
+    return sent
+
+
+@pytest.fixture
+def app(world: World, guest: Guest, hints: list[str]) -> Application:
+    return create_app(authenticate)
+
+
+@pytest.fixture
+def api(app: Application) -> Api:
+    """A member of a project that no other test knows."""
+    return Api(app, f"project{next(_projects)}")
+
+
+@pytest.fixture
+def other(app: Application) -> Api:
+    """A member of yet another project."""
+    return Api(app, f"project{next(_projects)}")
+
+
+@pytest.fixture
+def admin(app: Application, api: Api) -> Api:
+    """An administrator whose token is for the same project as `api`'s."""
+    return Api(app, api.project, "admin")
+
+
+Make = Callable[..., Instance]
+
+
+@pytest.fixture
+def make(world: World, api: Api) -> Make:
+    """Makes an instance row of `api`'s project, ACTIVE and HEALTHY unless told otherwise."""
+
+    def made(status: str = Status.ACTIVE, service: str | None = "healthy", **more: Any) -> Instance:
+        now = aws.clock()
+        fields: dict[str, Any] = {
+            "id": aws.new_id(),
+            "tenant_id": api.project,
+            "index_tenant": api.project,
+            "name": "shop",
+            "status": status,
+            "created": now,
+            "updated": now,
+            "datastore_version_id": "v-1011",
+            "datastore_name": "mariadb",
+            "datastore_version": "10.11",
+            "datastore_version_number": "10.11.6",
+            "manager": "mariadb",
+            "flavor_id": "1",
+            "flavor_ram": 512,
+            "flavor_vcpus": 1,
+            "volume_size": 1,
+            "region": "RegionOne",
+            **more,
+        }
+        row = Instance(**fields)
+        row.save()
+        if service is not None:
+            report(row, service)
+        return row
+
+    return made
+
+
+def report(row: Instance, service: str, **more: Any) -> None:
+    """What the guest of an instance reported last."""
+    ServiceStatusRow(row.id, generation=1, status=service, updated=aws.clock(), **more).save()
+
+
+def operations(row_id: str) -> list[Operation]:
+    """The operations of an instance, oldest first."""
+    return list(Operation.instance_index.query(row_id))

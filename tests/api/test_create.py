@@ -1,0 +1,193 @@
+"""POST instances: what is accepted, what is made durable, what is refused."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from chalicelib import aws
+from chalicelib.bus import keys
+from chalicelib.store.models import EventRow, Instance, Operation, Quota
+from tests.api.client import Answer, Api
+from tests.api.conftest import World
+
+
+def create(api: Api, **more: Any) -> Answer:
+    wanted = {
+        "name": "shop",
+        "flavorRef": "1",
+        "volume": {"size": 2},
+        "datastore": {"type": "mariadb"},
+        **more,
+    }
+    return api.post(
+        "/instances",
+        {"instance": {key: value for key, value in wanted.items() if value is not None}},
+    )
+
+
+def test_an_accepted_create_is_durable_and_hinted(api: Api, hints: list[str]) -> None:
+    answer = create(api)
+    assert answer.status == 200
+    shown = answer.body["instance"]
+    assert shown["status"] == "BUILD"
+    assert shown["operating_status"] == ""
+    assert shown["volume"] == {"size": 2}
+    assert shown["datastore"] == {
+        "type": "mariadb",
+        "version": "10.11",
+        "version_number": "10.11.6",
+    }
+    row = Instance.get(shown["id"])
+    operation = Operation.get(row.operation_id)
+    assert (operation.action, operation.status) == ("create_instance", "ACCEPTED")
+    assert operation.request_id == answer.headers["X-OpenStack-Request-Id"]
+    assert hints == [operation.id]
+    assert (Quota.get(api.project).instances, Quota.get(api.project).volumes) == (1, 2)
+    assert [event.kind for event in EventRow.query(row.id)] == ["create.accepted"]
+
+
+def test_passwords_travel_only_in_the_sealed_arguments(api: Api) -> None:
+    users = [{"name": "ann", "password": "pw-of-ann", "databases": [{"name": "web"}]}]
+    answer = create(api, databases=[{"name": "web", "character_set": "utf8mb4"}], users=users)
+    row = Instance.get(answer.body["instance"]["id"])
+    operation = Operation.get(row.operation_id)
+    assert "pw-of-ann" not in json.dumps([row.to_simple_dict(), operation.to_simple_dict()])
+    assert "pw-of-ann" not in json.dumps(answer.body)
+    sealed = json.loads(keys.reveal("operation", operation.id, operation.sealed_args))
+    assert sealed == {
+        "databases": [{"name": "web", "character_set": "utf8mb4"}],
+        "users": [
+            {
+                "name": "ann",
+                "password": "pw-of-ann",
+                "host": "%",
+                "databases": [{"name": "web"}],
+            }
+        ],
+        "root_password": None,
+    }
+
+
+@pytest.mark.parametrize("reference", ["1", 1, "https://host/v1.0/x/flavors/1"])
+def test_a_flavor_is_an_id_a_number_or_an_href(api: Api, reference: str | int) -> None:
+    assert create(api, flavorRef=reference).body["instance"]["flavor"]["id"] == "1"
+
+
+def test_a_volume_size_may_be_digits(api: Api) -> None:
+    assert create(api, volume={"size": "3", "type": None}).body["instance"]["volume"]["size"] == 3
+
+
+@pytest.mark.parametrize("chosen", ["10.11", "v-1011"])
+def test_a_version_is_found_by_name_or_id(api: Api, chosen: str) -> None:
+    answer = create(api, datastore={"type": "ds-mariadb", "version": chosen})
+    assert answer.body["instance"]["datastore"]["version"] == "10.11"
+
+
+def test_a_version_number_tells_twins_apart(api: Api) -> None:
+    twin = {"type": "mariadb", "version": "twin"}
+    assert "Multiple" in create(api, datastore=twin).fault()
+    answer = create(api, datastore={**twin, "version_number": "2"})
+    assert answer.body["instance"]["datastore"]["version_number"] == "2"
+
+
+def test_a_version_registered_a_moment_ago_is_found(api: Api, world: World) -> None:
+    from tests.api.conftest import version
+
+    assert create(api, datastore={"type": "mariadb", "version": "fresh"}).status == 400
+    version(id=aws.new_id(), name="fresh", version="9")
+    world.offset_seconds += 31
+    assert create(api, datastore={"type": "mariadb", "version": "fresh"}).status == 200
+
+
+def test_the_nic_and_the_access_reach_the_row(api: Api) -> None:
+    answer = create(
+        api,
+        nics=[{"net-id": "n", "subnet_id": "s", "ip_address": "10.0.0.9"}],
+        access={"is_public": False, "allowed_cidrs": ["10.0.0.0/8", "10.0.0.0/8"]},
+    )
+    row = Instance.get(answer.body["instance"]["id"])
+    assert row.nics == [{"network_id": "n", "subnet_id": "s", "ip_address": "10.0.0.9"}]
+    assert answer.body["instance"]["access"] == {
+        "is_public": False,
+        "allowed_cidrs": ["10.0.0.0/8"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "words"),
+    [
+        ({"name": None}, 400, "Validation error: instance 'name' is a required property"),
+        ({"name": ""}, 400, "instance['name']"),
+        ({"name": "---"}, 400, "instance['name']"),
+        ({"name": "x" * 256}, 400, "instance['name']"),
+        ({"name": 5}, 400, "instance['name'] Expected str, got int"),
+        ({"flavorRef": None}, 400, "instance 'flavorRef' is a required property"),
+        ({"flavorRef": "99"}, 400, "Flavor 99"),
+        ({"flavorRef": ["1"]}, 400, "flavorRef"),
+        ({"volume": None}, 400, "Volume size"),
+        ({"volume": {}}, 400, "instance['volume'] 'size' is a required property"),
+        ({"volume": {"size": 0}}, 400, "size"),
+        ({"volume": {"size": -1}}, 400, "size"),
+        ({"volume": {"size": "big"}}, 400, "size"),
+        ({"volume": {"size": 11}}, 413, "10 GB"),
+        ({"volume": {"size": "9" * 5000}}, 413, "10 GB"),
+        ({"datastore": None}, 400, "no default"),
+        ({"datastore": {"type": "oracle"}}, 404, "oracle"),
+        ({"datastore": {"type": "mariadb", "version": "1"}}, 400, "no version"),
+        ({"datastore": {"type": "mariadb", "version": "10.6"}}, 400, "not active"),
+        ({"datastore": {"type": "old"}}, 400, "Default version"),
+        ({"nics": [{}]}, 400, "network_id"),
+        ({"nics": [{"network_id": "a"}, {"network_id": "b"}]}, 400, "nics"),
+        ({"nics": [{"network_id": "a", "ip_address": "10.0.0.1"}]}, 400, "subnet_id"),
+        ({"nics": [{"network_id": "a", "v4-fixed-ip": "10.0.0.1"}]}, 400, "v4-fixed-ip"),
+        ({"access": {"allowed_cidrs": ["10.0.0.1"]}}, 400, "CIDR"),
+        ({"access": {"allowed_cidrs": ["::/0"]}}, 400, "CIDR"),
+        ({"access": {"is_public": True}}, 501, "Public"),
+        ({"databases": [{"name": "sys"}]}, 400, "reserved"),
+        ({"databases": [{"name": "a"}, {"name": "a"}]}, 400, "share the same name"),
+        ({"databases": [{"name": "a", "collate": "x y"}]}, 400, "collate"),
+        ({"users": [{"name": "root", "password": "p"}]}, 400, "reserved"),
+        ({"users": [{"name": "ann"}]}, 400, "'password' is a required property"),
+        ({"users": [{"name": "ann", "password": "p"}] * 2}, 400, "share the same name"),
+        (
+            {"users": [{"name": "ann", "password": "p", "databases": [{"name": "web"}]}]},
+            400,
+            "not included in the initial databases",
+        ),
+        ({"replica_of": "x"}, 501, "replica_of"),
+        ({"replica_count": 2}, 400, "replica_of"),
+        ({"restorePoint": {"backupRef": "b"}}, 501, "restorePoint"),
+        ({"configuration": "c"}, 501, "configuration"),
+        ({"modules": [{"id": "m"}]}, 501, "modules"),
+        ({"locality": "affinity"}, 501, "locality"),
+        ({"region_name": "elsewhere"}, 400, "region"),
+    ],
+)
+def test_a_create_is_refused_with_the_reason_and_leaves_nothing(
+    api: Api, hints: list[str], change: dict[str, Any], status: int, words: str
+) -> None:
+    answer = create(api, **change)
+    assert (answer.status, words in answer.fault()) == (status, True), answer.body
+    assert api.get("/instances").body == {"instances": []}
+    assert hints == []
+
+
+def test_a_quota_is_exact(api: Api, admin: Api) -> None:
+    admin.put(f"/mgmt/quotas/{api.project}", {"quotas": {"instances": 2}})
+    assert [create(api).status for _ in range(3)] == [200, 200, 413]
+    answer = create(api)
+    assert answer.body["overLimit"]["message"] == "Quota exceeded for resources: ['instances']."
+
+
+def test_a_password_is_in_no_message(api: Api) -> None:
+    for user in (
+        {"name": "a;b", "password": "secret-one"},
+        {"name": "ann", "password": "secret-one" * 30},
+        {"name": "ann", "password": {"secret-one": 1}},
+        {"name": ["secret-one"], "password": "secret-one"},
+        {"name": "ann", "password": "secret-one", "host": "a b"},
+    ):
+        assert "secret-one" not in create(api, users=[user]).fault()

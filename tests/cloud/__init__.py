@@ -1,0 +1,1 @@
+"""Tests of the local cloud: its model in virtual time, and a served one through openstacksdk."""

@@ -1,0 +1,34 @@
+"""Fixtures for tests of the control plane in one process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from chalicelib import aws
+from chalicelib.bus import keys
+from chalicelib.settings import settings
+from chalicelib.store.models import TABLES
+from tests.support.world import ENVIRONMENT, World
+
+
+def forget_caches() -> None:
+    """What a process remembers: settings and keys."""
+    settings.cache_clear()
+    keys.secrets.cache_clear()
+    keys.guest_key.cache_clear()
+    keys._own_key.cache_clear()
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """Empty tables, empty queues, and a clock that stands still until it is moved."""
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    forget_caches()
+    made = World(TABLES)
+    previous = aws.install(made)
+    yield made
+    aws.install(previous)
+    forget_caches()

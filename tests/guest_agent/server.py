@@ -1,0 +1,132 @@
+"""A server of the local hypervisor in miniature: a root directory, a volume, the real agent."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+from tests.guest_agent.control_plane import INSTANCE, TOKEN, ControlPlane
+
+REPOSITORY = Path(__file__).parents[2]
+FLAVOR = {"ram": 512, "vcpus": 1}
+
+
+class Server:
+    """Everything it starts carries its id in the environment, and `close` ends exactly that."""
+
+    def __init__(self, address: str, control_url: str, **agent_file: Any) -> None:
+        self.address = address
+        self.id = str(uuid.uuid4())
+        self.root = Path(tempfile.mkdtemp(prefix="coffer-guest-"))
+        self.root.chmod(0o755)
+        self.volume = self.root / "volume"
+        self.volume.mkdir(mode=0o755)
+        (self.root / "dev").mkdir()
+        (self.root / "dev/vdb").symlink_to(self.volume)
+        self.log = self.root / "agent.log"
+        self.agent: subprocess.Popen[bytes] | None = None
+        drive = "config-drive/openstack/latest"
+        self.write(f"{drive}/meta_data.json", {"uuid": self.id, "name": "guest", "meta": {}})
+        networks = [{"id": "network0", "type": "ipv4", "ip_address": address, "link": "tap0"}]
+        self.write(f"{drive}/network_data.json", {"networks": networks, "links": []})
+        self.write(
+            "etc/coffer/guest-agent.json",
+            {
+                "instance_id": INSTANCE,
+                "generation": 1,
+                "control_url": control_url,
+                "enrolment_token": TOKEN,
+                "datastore_manager": "mariadb",
+                "datastore_version": "10.11",
+                "region": "us-east-1",
+                "aws_endpoint_url": control_url,
+                **agent_file,
+            },
+        )
+
+    def write(self, path: str, document: Any) -> None:
+        target = self.root / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(json.dumps(document))
+        target.chmod(0o600)
+
+    def start_agent(self) -> subprocess.Popen[bytes]:
+        environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+        environment |= {"COFFER_SERVER_ID": self.id, "LANG": "C.UTF-8"}
+        with self.log.open("ab") as stream:
+            self.agent = subprocess.Popen(
+                [sys.executable, "-m", "guest_agent", "--root", str(self.root)],
+                cwd=REPOSITORY,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=stream,
+                start_new_session=True,
+            )
+        return self.agent
+
+    def kill_agent(self) -> None:
+        """As a crash: nothing is cleaned up, and what the agent started lives on."""
+        assert self.agent is not None
+        self.agent.kill()
+        self.agent.wait()
+        self.agent = None
+
+    def processes(self) -> dict[int, str]:
+        """Ids and command lines of what belongs to this server, zombies left out."""
+        mark = f"COFFER_SERVER_ID={self.id}".encode()
+        found = {}
+        for entry in Path("/proc").iterdir():
+            with contextlib.suppress(OSError):
+                if entry.name.isdecimal() and mark in (entry / "environ").read_bytes().split(b"\0"):
+                    line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                    found[int(entry.name)] = line
+        return found
+
+    def database(self) -> int | None:
+        """The id of the running server process."""
+        named = (pid for pid, line in self.processes().items() if "--defaults-file=" in line)
+        return next(named, None)
+
+    def kill_everything(self) -> None:
+        """As the power cut of a server."""
+        while found := self.processes():
+            for pid in found:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            if self.agent is not None:
+                self.agent.wait()
+                self.agent = None
+            time.sleep(0.02)
+
+    def close(self) -> None:
+        self.kill_everything()
+        shutil.rmtree(self.root)
+
+
+def prepare_args(**changes: Any) -> dict[str, Any]:
+    """The arguments of `prepare` as the create flow sends them."""
+    return {
+        "datastore": {"manager": "mariadb", "version": "10.11"},
+        "flavor": FLAVOR,
+        "device_path": "/dev/vdb",
+        "mount_point": "/var/lib/mysql",
+        "databases": [{"name": "shop"}],
+        "users": [{"name": "alice", "password": "first-secret", "databases": [{"name": "shop"}]}],
+        "root_password": None,
+        **changes,
+    }
+
+
+def ask_prepare(control: ControlPlane) -> str:
+    return control.send(control.command("prepare", prepare_args()))

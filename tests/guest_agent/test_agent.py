@@ -1,0 +1,191 @@
+"""The agent in virtual time: when it reports, renews, extends, backs off and retires."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from guest_agent.agent import Agent
+from guest_agent.clock import ServiceClock
+from guest_agent.config import AgentFile, GuestConfig
+from guest_agent.contract import Status
+from guest_agent.enrolment import Enrolment, Reply, Session
+from tests.guest_agent.fakes import (
+    INSTANCE,
+    FakeManager,
+    MemoryQueues,
+    MemoryStore,
+    World,
+    command,
+    opened,
+    sealed,
+    session,
+)
+from tests.guest_agent.test_dispatch import PREPARE
+
+
+class MemoryIdentity:
+    """An identity that signs with nothing."""
+
+    public_key = bytes(32)
+
+    def __init__(self) -> None:
+        self.generation = 0
+
+    def sign(self, message: bytes) -> bytes:
+        return b"signature"
+
+    def enrolled_generation(self) -> int:
+        return self.generation
+
+    def remember_enrolled(self, generation: int) -> None:
+        self.generation = generation
+
+    def next_issue(self, now_ms: int) -> int:
+        return now_ms
+
+
+class Guest:
+    """An agent whose control plane answers `status`."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.queues = MemoryQueues()
+        self.manager = FakeManager()
+        self.asked: list[str] = []
+        self.status = 200
+        self.life = 3600.0
+        file = AgentFile(INSTANCE, 1, "https://control", "token", "mariadb", "10.11", "r")
+        config = GuestConfig(None, file, "server", "127.0.0.1")  # type: ignore[arg-type]
+        clock = ServiceClock()
+        self.agent = Agent(
+            file,
+            enrolment=Enrolment(config, MemoryIdentity(), self._post, clock),
+            queues=self.queues,
+            store=MemoryStore(),
+            manager=self.manager,
+            clock=clock,
+        )
+
+    def _post(self, url: str, document: dict[str, Any]) -> Reply:
+        self.asked.append(url.rsplit("/", 1)[1])
+        made: Session = session(life=self.life)
+        return Reply(self.status, msgspec.json.encode(made))
+
+    def pulses(self, seconds: int) -> list[str]:
+        said = []
+        for _ in range(seconds):
+            said += self.agent.pulse()
+            self.world.now += 1.0
+        return said
+
+    def statuses(self) -> list[str]:
+        return [(opened(beat).result or {})["status"] for beat in self.queues.beats]
+
+
+@pytest.fixture
+def guest(world: World) -> Guest:
+    made = Guest(world)
+    assert made.agent.begin() == "Enrolled as generation 1, epoch 1."
+    return made
+
+
+def test_it_reports_once_in_a_period(guest: Guest) -> None:
+    guest.pulses(90)
+    assert guest.statuses() == ["healthy"] * 3
+    beats = [opened(beat) for beat in guest.queues.beats]
+    assert [beat.seq for beat in beats] == sorted({beat.seq for beat in beats})
+    assert beats[0].result == {
+        "status": "healthy",
+        "volume": {"used": 0.5, "total": 1.0},
+        "rejected": 0,
+    }
+
+
+def test_it_reports_a_change_at_once(guest: Guest) -> None:
+    guest.pulses(2)
+    guest.manager.now_is = Status.CRASHED
+    assert guest.pulses(1) == ["The datastore is crashed."]
+    assert guest.statuses() == ["healthy", "crashed"]
+
+
+def test_the_end_of_a_command_wakes_the_pulse(guest: Guest) -> None:
+    assert not guest.agent.woken.is_set()
+    guest.queues.put(sealed(command("prepare", PREPARE)))
+    guest.agent.tick()
+    assert not guest.agent.woken.is_set()
+    guest.world.run_spawned()
+    assert guest.agent.woken.is_set()
+
+
+def test_rejected_messages_are_counted_in_the_heartbeat(guest: Guest) -> None:
+    guest.queues.put("noise")
+    guest.agent.tick()
+    guest.pulses(1)
+    assert (opened(guest.queues.beats[0]).result or {})["rejected"] == 1
+
+
+def test_a_heartbeat_that_fails_is_tried_again_without_hurry(guest: Guest) -> None:
+    guest.queues.broken = True
+    said = guest.pulses(10)
+    assert said == ["The heartbeat was not sent: The queue is out of reach."] * 2
+    guest.queues.broken = False
+    guest.pulses(5)
+    assert guest.statuses() == ["healthy"]
+
+
+def test_it_renews_at_half_of_the_credentials_life(guest: Guest) -> None:
+    guest.pulses(1799)
+    assert guest.asked == ["enrol"]
+    said = guest.pulses(3)
+    assert "Credentials were renewed." in said
+    assert guest.asked == ["enrol", "renew"]
+
+
+def test_a_failed_renewal_is_repeated_and_stops_nothing(guest: Guest) -> None:
+    guest.pulses(1799)
+    guest.status = 503
+    guest.pulses(90)
+    assert 3 <= guest.asked.count("renew") <= 7
+    assert guest.statuses()[-1] == "healthy"
+    guest.status = 200
+    assert "Credentials were renewed." in guest.pulses(31)
+
+
+def test_a_superseded_guest_takes_no_more_commands(guest: Guest) -> None:
+    guest.status = 410
+    guest.pulses(1900)
+    assert guest.agent.retired == "This generation is superseded or the instance is gone."
+    beats = len(guest.queues.beats)
+    guest.queues.put(sealed(command("list_users")))
+    guest.agent.tick()
+    guest.pulses(100)
+    assert not guest.manager.effects
+    assert len(guest.queues.beats) == beats
+
+
+def test_a_running_command_is_kept_hidden_every_eight_seconds(guest: Guest) -> None:
+    guest.queues.put(sealed(command("prepare", PREPARE)))
+    guest.agent.tick()
+    guest.pulses(60)
+    assert len(guest.queues.hidden) == 8
+    assert {seconds for _, seconds in guest.queues.hidden} == {20}
+
+
+def test_an_unreachable_queue_is_asked_less_and_less_often(guest: Guest) -> None:
+    guest.queues.broken = True
+    for _ in range(12):
+        said = guest.agent.tick()
+        assert said.startswith("The queue is out of reach. The queue is asked again after")
+    assert guest.world.slept == sorted(guest.world.slept)
+    assert guest.world.slept[-1] <= 30.0
+    guest.queues.broken = False
+    assert guest.agent.tick() == "Nothing to do."
+
+
+def test_every_tick_ends_in_a_sentence(guest: Guest) -> None:
+    guest.queues.put(sealed(command("list_users")))
+    assert guest.agent.tick() == "list_users (command-1) is done."
+    assert guest.agent.tick() == "Nothing to do."

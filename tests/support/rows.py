@@ -1,0 +1,74 @@
+"""Rows as the API writes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chalicelib import aws
+from chalicelib.bus import keys
+from chalicelib.domain.operations import OperationAction
+from chalicelib.domain.quotas import held_by_instance
+from chalicelib.lifecycle import Status
+from chalicelib.settings import settings
+from chalicelib.store import instances
+from chalicelib.store.models import Instance, Operation
+from chalicelib.store.operations import new_operation
+
+TENANT = "tenant-1"
+
+
+def new_instance(tenant_id: str = TENANT, **changes: Any) -> Instance:
+    """An instance in BUILD that is not stored yet."""
+    fields: dict[str, Any] = {
+        "id": aws.new_id(),
+        "tenant_id": tenant_id,
+        "index_tenant": tenant_id,
+        "name": "database",
+        "status": Status.BUILD,
+        "created": aws.clock(),
+        "updated": aws.clock(),
+        "datastore_version_id": "version-1",
+        "datastore_name": "mariadb",
+        "datastore_version": "10.11",
+        "datastore_version_number": "10.11.6",
+        "manager": "mariadb",
+        "flavor_id": "1",
+        "flavor_ram": 512,
+        "flavor_vcpus": 1,
+        "volume_size": 2,
+        "region": "RegionOne",
+    }
+    return Instance(**(fields | changes))
+
+
+def create_operation(instance: Instance, sealed: bytes | None = None) -> Operation:
+    """Its create operation."""
+    operation_id = aws.new_id()
+    return new_operation(
+        operation_id,
+        instance.id,
+        instance.tenant_id,
+        OperationAction.CREATE,
+        timeout=settings().create_timeout_seconds,
+        sealed_args=keys.protect("operation", operation_id, sealed) if sealed else None,
+    )
+
+
+def delete_operation(instance: Instance) -> Operation:
+    """A delete operation for it."""
+    return new_operation(
+        aws.new_id(),
+        instance.id,
+        instance.tenant_id,
+        OperationAction.DELETE,
+        timeout=settings().delete_timeout_seconds,
+    )
+
+
+def accepted(tenant_id: str = TENANT, **changes: Any) -> tuple[Instance, Operation]:
+    """An instance whose create was accepted, and the operation."""
+    instance = new_instance(tenant_id, **changes)
+    operation = create_operation(instance)
+    held = held_by_instance(int(instance.flavor_ram), int(instance.volume_size))
+    instances.accept_create(instance, operation, held)
+    return instance, operation
