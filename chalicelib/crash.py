@@ -1,10 +1,11 @@
-"""Dies at a chosen effect, for crash tests on a running stack; inert without `COFFER_CRASH_PLAN`.
+"""Watches the effects of each scope, for tests on a running stack; off without a crash plan.
 
-A plan is a directory. A file in it named `<scope>@<effect>` makes the process that runs that scope
-exit without clean-up right after that effect (a call that left the process and was answered), once:
-the file is removed first. A scope is a step ("create_instance.volume") or a handler ("conductor"),
-optionally with ":<instance id>" behind it; an effect is the name of the call ("UpdateItem",
-"volumes.create") or its number in the scope, from 1.
+A plan (`COFFER_CRASH_PLAN`) is a directory. A file `<scope>@<effect>` in it makes the process that
+runs that scope exit without clean-up right after that effect (a call that left the process and was
+answered), once: the file is removed first. A scope is a step ("create_instance.volume") or a
+handler ("conductor"), optionally with ":<instance id>" behind it; an effect is the name of the call
+("UpdateItem", "volumes.create") or its number in the scope, from 1. If the plan holds a file
+`effects.log`, each effect is written down there as "<scope> <name>": what the benchmark counts.
 """
 
 from __future__ import annotations
@@ -14,21 +15,28 @@ import os
 from collections.abc import Iterator
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+LOG_NAME: Final = "effects.log"
 
 _scope: ContextVar[_Scope | None] = ContextVar("coffer_crash_scope", default=None)
 
 
 class _Scope:
-    def __init__(self, names: tuple[str, ...], plan: Path) -> None:
-        self.names = names
-        self.plan = plan
+    def __init__(self, name: str, instance_id: str) -> None:
+        self.name = name
+        self.names = (name, f"{name}:{instance_id}")
         self.effects = 0
+
+
+def _plan() -> Path | None:
+    plan = os.environ.get("COFFER_CRASH_PLAN")
+    return Path(plan) if plan else None
 
 
 def enabled() -> bool:
     """Whether a crash plan is set for this process."""
-    return bool(os.environ.get("COFFER_CRASH_PLAN"))
+    return _plan() is not None
 
 
 @contextlib.contextmanager
@@ -37,8 +45,7 @@ def scope(name: str, instance_id: str = "") -> Iterator[None]:
     if not enabled():
         yield
         return
-    plan = Path(os.environ["COFFER_CRASH_PLAN"])
-    token = _scope.set(_Scope((name, f"{name}:{instance_id}"), plan))
+    token = _scope.set(_Scope(name, instance_id))
     try:
         yield
     finally:
@@ -47,14 +54,19 @@ def scope(name: str, instance_id: str = "") -> Iterator[None]:
 
 def effect(name: str) -> None:
     """An effect has happened; die here when the plan says so."""
-    current = _scope.get()
+    plan, current = _plan(), _scope.get()
+    if plan is None:
+        return
+    if (plan / LOG_NAME).exists():
+        with (plan / LOG_NAME).open("a") as log:
+            log.write(f"{current.name if current else '-'} {name}\n")
     if current is None:
         return
     current.effects += 1
     for scoped in current.names:
         for which in (name, current.effects):
             with contextlib.suppress(FileNotFoundError):
-                (current.plan / f"{scoped}@{which}").unlink()
+                (plan / f"{scoped}@{which}").unlink()
                 os._exit(137)
 
 

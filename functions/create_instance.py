@@ -56,11 +56,13 @@ def ports_and_groups(operation: Operation, _: str | None) -> Outcome:
     """Make the security group with its rules, then the port in the user's network."""
     instance = instances.get_instance(operation.instance_id)
     name = names.network(instance.id)
+    nic = (instance.nics or [{}])[0]
+    if not _may_use(nic.get("network_id"), instance.tenant_id):
+        return Failed(f"Network {nic['network_id']} cannot be found.")
     group = _security_group(name, instance)
     found = network.find_ports(name)
     for extra in found[1:]:
         network.delete_port(extra.id)
-    nic = (instance.nics or [{}])[0]
     port = (
         found[0]
         if found
@@ -77,6 +79,14 @@ def ports_and_groups(operation: Operation, _: str | None) -> Outcome:
         for address in port.addresses
     ]
     return Done({"security_group_id": group.id, "port_id": port.id, "addresses": addresses})
+
+
+def _may_use(network_id: str | None, tenant_id: str) -> bool:
+    """Whether a tenant may have a port there: the service itself could make one anywhere."""
+    if network_id is None or network_id == settings().network_id:
+        return True
+    found = network.get_network(network_id)
+    return found is not None and (found.shared or found.project_id == tenant_id)
 
 
 def _security_group(name: str, instance: Instance) -> network.SecurityGroup:

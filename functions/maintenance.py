@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from chalicelib import aws, crash
 from chalicelib.cloud import flavors, names, network, servers, volumes
+from chalicelib.cloud.errors import CloudError
 from chalicelib.lifecycle import Status
 from chalicelib.settings import settings
 from chalicelib.store import events, instances
@@ -73,7 +74,11 @@ def _remove(kind: str, name: str, delete: Any) -> int:
         return 0
     log.warning("removing an orphan: %s %s", kind, name)
     events.record(instance_id, "orphan.removed", f"{kind} {name} belonged to no live instance.")
-    delete()
+    try:
+        delete()
+    except CloudError as error:
+        log.warning("the orphan %s %s stays for now: %s", kind, name, error)
+        return 0
     return 1
 
 

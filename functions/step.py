@@ -96,9 +96,12 @@ def _without_lease(invocation: Invocation, name: str, step: Step) -> Outcome:
 
 
 def _refusal(operation: Operation, name: str, step: Step) -> Failed | None:
-    """A forward step is not run once the operation was cancelled, goes back, or is late."""
+    """A forward step is not run once the operation was cancelled, goes back, or is late.
+
+    What ends an operation is never too late: else nothing would.
+    """
     if step.backwards:
-        return _late(operation, name)
+        return None if step.ends else _late(operation, name)
     if operation.compensating:
         return Failed("the operation is being undone")
     if operation.cancelled:

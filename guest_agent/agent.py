@@ -18,7 +18,7 @@ from guest_agent.heartbeat import Heartbeat
 from guest_agent.journal import Journal, JournalStore
 from guest_agent.manager import Manager
 from guest_agent.outbox import Outbox
-from guest_agent.transport import LONG_POLL_SECONDS, Queues
+from guest_agent.queues import LONG_POLL_SECONDS, Queues
 
 EXTEND_SECONDS: Final = 8.0  # visibility is 20 s: two extensions may be lost
 RENEW_RETRY_SECONDS: Final = 30.0

@@ -20,11 +20,12 @@ from guest_agent.errors import (
     Interrupted,
     Unreachable,
     WrongGeneration,
+    where,
 )
 from guest_agent.journal import Journal, Outcome
 from guest_agent.manager import Manager
 from guest_agent.outbox import Outbox
-from guest_agent.transport import VISIBILITY_SECONDS, Message, Queues
+from guest_agent.queues import VISIBILITY_SECONDS, Message, Queues
 
 POSTPONE_SECONDS: Final = 3
 RECEIPTS_KEPT: Final = 10  # of one message that came again while its command runs
@@ -163,9 +164,13 @@ class Dispatcher:
             result = self._manager.call(command.method, command.args, progress)
         except CommandFailed as error:
             return Outcome(fault=Fault(error.code, str(error)))
+        except OSError as error:  # a full disk, a missing file: no secret stands in these
+            _log.error("%s failed:\n%s", command.method, where(error))
+            said = f"the guest's operating system refused: {error.strerror} ({error.filename})"
+            return Outcome(fault=Fault(GuestError.code, said))
         except Exception as error:  # noqa: BLE001 - a bug in a manager is an answer, not a crash
             # Only the place: the text of a foreign exception may quote a password.
-            _log.error("%s failed:\n%s", command.method, _where(error))
+            _log.error("%s failed:\n%s", command.method, where(error))
             fault = Fault(GuestError.code, f"internal error in the guest ({type(error).__name__})")
             return Outcome(fault=fault)
         return Outcome(result=result)
@@ -190,13 +195,3 @@ class Dispatcher:
 
 def _enables_root(command: Envelope, outcome: Outcome) -> bool:
     return outcome.fault is None and bool(command.args.get("root_password"))
-
-
-def _where(error: BaseException) -> str:
-    lines = [type(error).__name__]
-    trace = error.__traceback__
-    while trace is not None:
-        code = trace.tb_frame.f_code
-        lines.append(f"  {code.co_filename}:{trace.tb_lineno} in {code.co_qualname}")
-        trace = trace.tb_next
-    return "\n".join(lines)

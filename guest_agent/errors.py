@@ -108,3 +108,14 @@ class WrongGeneration(CommandFailed):
     """The command was meant for another generation of this guest and was not executed."""
 
     code = "WrongGeneration"
+
+
+def where(error: BaseException) -> str:
+    """The class and the places of an error, without its text: that may quote a password."""
+    lines = [type(error).__name__]
+    trace = error.__traceback__
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        lines.append(f"  {code.co_filename}:{trace.tb_lineno} in {code.co_qualname}")
+        trace = trace.tb_next
+    return "\n".join(lines)

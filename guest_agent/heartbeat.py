@@ -23,6 +23,7 @@ class Heartbeat:
         self._dispatcher = dispatcher
         self._sent: Status | None = None
         self._due = 0.0
+        self._failed_lately = False
 
     def beat(self, every_seconds: float) -> str | None:
         """Report if it is time to; a sentence when something was said or could not be."""
@@ -46,5 +47,3 @@ class Heartbeat:
         self._sent = status
         self._due = now + every_seconds
         return f"The datastore is {status.value}." if changed else None
-
-    _failed_lately = False

@@ -7,7 +7,7 @@ from typing import Final
 
 from chalicelib import aws
 from guest_agent.agent import Agent
-from guest_agent.errors import GuestAgentError
+from guest_agent.errors import where
 
 PULSE_SECONDS: Final = 1.0
 RETIRED_SECONDS: Final = 60.0  # before a supervisor may start the agent again for the same answer
@@ -32,7 +32,7 @@ def _pulse(agent: Agent) -> None:
         try:
             for sentence in agent.pulse():
                 _log.info(sentence)
-        except GuestAgentError as error:
-            _log.error("The pulse failed: %s", error)
+        except Exception as error:  # noqa: BLE001 - without a pulse the guest would look dead
+            _log.error("The pulse failed: %s", where(error))
         aws.wait(agent.woken, PULSE_SECONDS)
         agent.woken.clear()

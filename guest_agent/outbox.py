@@ -11,7 +11,7 @@ from chalicelib.bus import envelope as bus
 from chalicelib.bus.envelope import Direction, Envelope, Fault, Header
 from guest_agent.clock import ServiceClock
 from guest_agent.enrolment import Session
-from guest_agent.transport import Queues
+from guest_agent.queues import Queues
 
 REPORT_LIFE_SECONDS: Final = 14 * 86400.0  # SQS keeps a message no longer
 HEARTBEAT_LIFE_SECONDS: Final = 300.0

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final
 
 import msgspec
 import urllib3
@@ -18,9 +18,8 @@ from chalicelib import aws
 from guest_agent.clock import ServiceClock
 from guest_agent.enrolment import Reply, Session
 from guest_agent.errors import Denied, Unreachable
+from guest_agent.queues import LONG_POLL_SECONDS, VISIBILITY_SECONDS, Message
 
-LONG_POLL_SECONDS: Final = 20
-VISIBILITY_SECONDS: Final = 20
 MESSAGES_AT_ONCE: Final = 10  # SQS's limit for one receive
 HTTP_TIMEOUT_SECONDS: Final = 30.0  # API Gateway gives up after 29
 _DENIALS: Final = frozenset(
@@ -39,41 +38,8 @@ _DENIALS: Final = frozenset(
 )
 
 
-class Message(NamedTuple):
-    """A received message: its body and the handle that deletes or extends it."""
-
-    body: str
-    receipt: str
-
-
-class Queues(Protocol):
-    """The guest's three queues as the core uses them."""
-
-    def adopt(self, session: Session) -> None:
-        """Use the credentials and queues of this session from now on."""
-        ...
-
-    def receive(self, seconds: int) -> list[Message]:
-        """Wait at most that long for commands."""
-        ...
-
-    def delete(self, receipt: str) -> None: ...
-
-    def hide(self, receipt: str, seconds: int) -> None:
-        """Set for how long from now the message stays invisible."""
-        ...
-
-    def report(self, body: str) -> None:
-        """Send to the conductor."""
-        ...
-
-    def beat(self, body: str) -> None:
-        """Send to the heartbeat queue."""
-        ...
-
-
 class SqsQueues:
-    """`Queues` on SQS."""
+    """`guest_agent.queues.Queues` on SQS."""
 
     def __init__(self, region: str, endpoint_url: str | None, clock: ServiceClock) -> None:
         self._region = region

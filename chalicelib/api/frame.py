@@ -21,10 +21,18 @@ from chalicelib.api.schema import parse
 from chalicelib.auth import policy
 from chalicelib.auth.context import Context
 from chalicelib.auth.keystone import Authenticate
-from chalicelib.errors import BadRequest, CofferError, Forbidden, InternalError, Unauthorized
+from chalicelib.errors import (
+    BadRequest,
+    CofferError,
+    Forbidden,
+    InternalError,
+    NotFound,
+    Unauthorized,
+)
 
 REQUEST_ID_HEADER: Final = "X-OpenStack-Request-Id"
 SERVER_FAILURES: Final = 500
+MAX_ID_LENGTH: Final = 255
 
 T = TypeVar("T")
 
@@ -62,8 +70,14 @@ class Request(msgspec.Struct, frozen=True):
         return parse(self.body, self.headers.get("content-type", ""), kind)
 
     def id_of(self, name: str) -> str:
-        """An id in the path; Trove allows it to end in `.json`."""
-        return self.params[name].removesuffix(".json")
+        """An id in the path; Trove allows it to end in `.json`. `NotFound` for what can be none.
+
+        DynamoDB refuses keys that are empty or longer than 2 KiB.
+        """
+        text = self.params[name].removesuffix(".json")
+        if not 0 < len(text) <= MAX_ID_LENGTH:
+            raise NotFound("The resource could not be found.")
+        return text
 
 
 Handler = Callable[[Request], Response]

@@ -9,6 +9,7 @@ import msgspec
 
 from chalicelib import aws, lifecycle
 from chalicelib.api import instance_view
+from chalicelib.api.choices import choose_flavor, choose_version
 from chalicelib.api.frame import Request, Response, Route
 from chalicelib.api.guest_calls import instance_of
 from chalicelib.api.instance_body import (
@@ -25,13 +26,7 @@ from chalicelib.bus import keys, queues
 from chalicelib.domain import instances as rules
 from chalicelib.domain import quotas
 from chalicelib.domain.operations import OperationAction, OperationStatus
-from chalicelib.errors import (
-    BadRequest,
-    DatastoreVersionNotFound,
-    FlavorNotFound,
-    NotFound,
-    NotSupported,
-)
+from chalicelib.errors import BadRequest, NotSupported
 from chalicelib.lifecycle import Action, Status
 from chalicelib.settings import API_VERSION, settings
 from chalicelib.store import instances as store
@@ -94,10 +89,10 @@ def create(request: Request) -> Response:
     """POST instances: accepted means durable; the task manager goes on from the row."""
     wanted = request.json(CreateBody).instance
     require_supported(wanted)
-    authorize_contents(request, wanted)
+    _authorize_contents(request, wanted)
     contents = initial_contents(wanted)
-    version = _version(request, wanted.datastore or DatastoreBody())
-    flavor = _flavor(request, rules.flavor_id(wanted.flavor_ref))
+    version = choose_version(request.catalog, wanted.datastore or DatastoreBody())
+    flavor = choose_flavor(request.catalog, rules.flavor_id(wanted.flavor_ref))
     instance = _new_instance(request, wanted, version, flavor)
     operation_id = aws.new_id()
     operation = new_operation(
@@ -115,7 +110,7 @@ def create(request: Request) -> Response:
     return Response(200, {"instance": instance_view.detail(request, instance, None)})
 
 
-def authorize_contents(request: Request, wanted: InstanceBody) -> None:
+def _authorize_contents(request: Request, wanted: InstanceBody) -> None:
     """Initial databases and users need their own policies too."""
     context = request.context
     if wanted.databases:
@@ -154,39 +149,6 @@ def _new_instance(
         access=wanted.access.checked() if wanted.access else None,
         nics=[nic.checked() for nic in wanted.nics or []],
     )
-
-
-def _flavor(request: Request, flavor_id: str) -> Flavor:
-    row = request.catalog.find(lambda copy: copy.flavor(flavor_id))
-    if row is None:
-        raise FlavorNotFound(f"Flavor {flavor_id[:64]} cannot be found.")
-    return row
-
-
-def _version(request: Request, wanted: DatastoreBody) -> DatastoreVersion:
-    """The version to build, by Trove's rules for defaults; 404 or 400 when there is none."""
-    name = wanted.type or settings().default_datastore
-    if not name:
-        raise BadRequest("Please specify a datastore: there is no default one.")
-    datastore = request.catalog.find(lambda copy: copy.datastore(name))
-    if datastore is None:
-        raise NotFound(f"Datastore '{name}' cannot be found.")
-    versions = request.catalog.now().versions_of(datastore)
-    chosen = wanted.version or datastore.default_version_id
-    if not chosen:
-        raise DatastoreVersionNotFound(f"Default version for datastore '{name}' not found.")
-    found = [
-        row
-        for row in versions
-        if chosen in (row.id, row.name) and wanted.version_number in (None, "", row.version)
-    ]
-    if not found:
-        raise DatastoreVersionNotFound(f"Datastore '{name}' has no version '{chosen}'.")
-    if len(found) > 1:
-        raise BadRequest(f"Multiple datastore versions found for '{chosen}'; use the id of one.")
-    if not found[0].active:
-        raise DatastoreVersionNotFound(f"Datastore version '{chosen}' is not active.")
-    return found[0]
 
 
 def update(request: Request) -> Response:

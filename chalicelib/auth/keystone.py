@@ -86,6 +86,11 @@ class Keystone:
             self._cache.popitem(last=False)
         return context
 
+    def close(self) -> None:
+        """Close the connections to Keystone."""
+        if self._session is not None:
+            self._session.session.close()
+
     def _validate(self, token: str) -> _Token:
         answer = self._ask(token)
         if answer.status_code in (400, 404):

@@ -115,14 +115,15 @@ def await_with_token(row: Command, token: str) -> Command:
 
 def store_answer(
     command_id: str,
+    instance_id: str,
     generation: int,
     result: dict[str, Any] | None,
     error: Fault | None,
 ) -> Command:
     """Store the answer of a command, once; returns the row as it is then.
 
-    Clauses: the command exists and was for that generation (a zombie's answer); it has no answer
-    yet (a second delivery). Raises `ConditionFailed`.
+    Clauses: the command exists and was for that guest (another guest's answer) and generation (a
+    zombie's); it has no answer yet (a second delivery). Raises `ConditionFailed`.
     """
     row = Command(command_id)
     actions: list[Action] = [Command.answered.set(aws.clock())]
@@ -131,7 +132,9 @@ def store_answer(
     else:
         actions.append(Command.error.set({"code": error.code, "message": error.message[:1024]}))
     clause = (
-        Command.id.exists() & (Command.generation == generation) & Command.answered.does_not_exist()
+        (Command.instance_id == instance_id)
+        & (Command.generation == generation)
+        & Command.answered.does_not_exist()
     )
     try:
         row.update(actions=actions, condition=clause)

@@ -8,10 +8,9 @@ of one guest, generation or direction cannot pass for another's. There is no pla
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 from cryptography.exceptions import InvalidTag
@@ -23,6 +22,12 @@ VERSION: Final = 1
 NONCE_BYTES: Final = 12
 KEY_BYTES: Final = 32
 MAX_BODY_BYTES: Final = 256 * 1024  # what consumers accept; SQS itself takes more since 2025
+
+
+Number = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+"""What every store and every language of a guest can hold."""
+
+InstanceId = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 
 
 class Direction(StrEnum):
@@ -55,11 +60,11 @@ class BadSeal(EnvelopeError):
 class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What stands in clear, and what the seal protects beside the content."""
 
-    v: int
+    v: Number
     direction: Direction
-    instance_id: str
-    generation: int
-    key_version: int
+    instance_id: InstanceId
+    generation: Number
+    key_version: Number
 
 
 class _Sealed(msgspec.Struct, forbid_unknown_fields=True):
@@ -84,10 +89,10 @@ class Envelope(msgspec.Struct, kw_only=True):
 
     v: int = VERSION
     id: str
-    instance_id: str
-    generation: int
-    epoch: int = 0
-    seq: int = 0
+    instance_id: InstanceId
+    generation: Number
+    epoch: Number = 0
+    seq: Number = 0
     kind: str
     method: str = ""
     args: dict[str, Any] = msgspec.field(default_factory=dict)
@@ -95,7 +100,7 @@ class Envelope(msgspec.Struct, kw_only=True):
     error: Fault | None = None
     issued_at: float
     expires_at: float
-    key_version: int = 1
+    key_version: Number = 1
     traceparent: str = ""
 
 
@@ -138,7 +143,7 @@ def open_sealed(body: str, direction: Direction, key_of: Callable[[Header], byte
         sealed = _decode_sealed.decode(body)
         nonce = base64.b64decode(sealed.nonce, validate=True)
         content = base64.b64decode(sealed.content, validate=True)
-    except (msgspec.DecodeError, binascii.Error, ValueError) as error:
+    except (RecursionError, ValueError) as error:  # bad JSON, base64 or text are ValueErrors
         raise Malformed(f"not a sealed envelope ({type(error).__name__})") from None
     header = sealed.header
     if header.v != VERSION:
@@ -152,7 +157,7 @@ def open_sealed(body: str, direction: Direction, key_of: Callable[[Header], byte
         envelope = _decode_envelope.decode(plain)
     except InvalidTag:
         raise BadSeal("the seal does not fit the message") from None
-    except msgspec.DecodeError:
+    except (RecursionError, ValueError):
         raise Malformed("the sealed content is not an envelope") from None
     if (envelope.instance_id, envelope.generation) != (header.instance_id, header.generation):
         raise BadSeal("header and content name different guests")

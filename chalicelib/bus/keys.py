@@ -7,7 +7,7 @@ else is HKDF-SHA256 over (purpose, instance, generation), so that a rotation is 
 from __future__ import annotations
 
 import base64
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final
 
 import msgspec
@@ -51,7 +51,7 @@ def _derive(purpose: str, version: int) -> bytes:
     return HKDF(SHA256(), KEY_BYTES, salt=None, info=f"coffer/1/{purpose}".encode()).derive(master)
 
 
-@cache
+@lru_cache(maxsize=4096)  # a header names the guest before its seal is checked
 def guest_key(instance_id: str, generation: int, direction: Direction, version: int) -> bytes:
     """The 32-byte key of one guest and direction."""
     return _derive(f"guest/{instance_id}/{generation}/{direction}", version)

@@ -84,4 +84,4 @@ def bury(body: str, reason: str) -> None:
 def attribute(record: dict[str, Any], name: str) -> str | None:
     """A string attribute of a record of a Lambda event."""
     found = record.get("messageAttributes", {}).get(name)
-    return found["stringValue"] if found else None
+    return found.get("stringValue") if found else None

@@ -5,12 +5,15 @@ Nova and Cinder have no client token, so the name is what makes a create repeata
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from chalicelib.settings import settings
 
 INSTANCE_KEY: Final = "coffer_instance_id"
 GENERATION_KEY: Final = "coffer_generation"
+
+_OWNED: Final = re.compile(r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:-[0-9]+)?")
 
 
 def server(instance_id: str, generation: int) -> str:
@@ -41,7 +44,5 @@ def metadata(instance_id: str, generation: int) -> dict[str, str]:
 def instance_of(name: str) -> str | None:
     """The instance id in a name of ours, or None."""
     prefix = f"{settings().prefix}-"
-    rest = name.removeprefix(prefix)
-    if rest == name or len(rest) < 36 or rest[36:37] not in ("", "-"):
-        return None
-    return rest[:36]
+    found = _OWNED.fullmatch(name.removeprefix(prefix)) if name.startswith(prefix) else None
+    return found[1] if found else None

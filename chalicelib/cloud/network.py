@@ -33,6 +33,26 @@ class Port(msgspec.Struct, frozen=True):
     addresses: tuple[str, ...]
 
 
+class Network(msgspec.Struct, frozen=True):
+    """A network: whose it is, and whether others may use it."""
+
+    id: str
+    project_id: str
+    shared: bool
+
+
+@cloud_call
+def get_network(network_id: str) -> Network | None:
+    """The network, or None."""
+    from openstack.exceptions import NotFoundException
+
+    try:
+        raw = connection().network.get_network(network_id)
+    except NotFoundException:
+        return None
+    return Network(id=raw.id, project_id=raw.project_id or "", shared=bool(raw.is_shared))
+
+
 @cloud_call
 def find_security_groups(name: str) -> list[SecurityGroup]:
     """The security groups of that name, oldest first."""

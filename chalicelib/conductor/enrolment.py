@@ -9,7 +9,6 @@ receive on its own queue and send to the conductor's two. A stolen guest speaks 
 from __future__ import annotations
 
 import base64
-import binascii
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -21,7 +20,7 @@ from pynamodb.expressions.update import Action
 
 from chalicelib import aws, crash
 from chalicelib.bus import keys, queues
-from chalicelib.bus.envelope import BadSeal, Direction
+from chalicelib.bus.envelope import BadSeal, Direction, InstanceId, Number
 from chalicelib.errors import BadRequest, Conflict, Gone, Unauthorized
 from chalicelib.lifecycle import Status
 from chalicelib.settings import settings
@@ -53,9 +52,9 @@ class Enrol(msgspec.Struct, frozen=True):
 class Renew(msgspec.Struct, frozen=True):
     """Body of POST /guest/v1/renew, signed with the enrolled key. `start` asks for a new epoch."""
 
-    instance_id: str
-    generation: int
-    issued_at_ms: int
+    instance_id: InstanceId
+    generation: Number
+    issued_at_ms: Number
     start: bool
     signature: str
 
@@ -119,6 +118,7 @@ def renew(body: Renew) -> dict[str, Any]:
         try:
             guest = Guest.get(body.instance_id, body.generation, consistent_read=True)
         except Guest.DoesNotExist:
+            _present(body.instance_id, body.generation)
             raise Unauthorized("This guest is not enrolled.") from None
         _check_signature(guest, body)
         _present(body.instance_id, body.generation)
@@ -153,7 +153,7 @@ def _open_token(text: str) -> Token:
 def _check_public_key(encoded: str) -> None:
     try:
         raw = base64.b64decode(encoded, validate=True)
-    except binascii.Error:
+    except ValueError:
         raise BadRequest("public_key is not base64.") from None
     if len(raw) != PUBLIC_KEY_BYTES:
         raise BadRequest("public_key is not a raw Ed25519 key of 32 bytes.")
@@ -168,7 +168,7 @@ def _check_signature(guest: Guest, body: Renew) -> None:
     public_key = Ed25519PublicKey.from_public_bytes(base64.b64decode(guest.public_key))
     try:
         public_key.verify(base64.b64decode(body.signature, validate=True), body.signed_text())
-    except (binascii.Error, InvalidSignature):
+    except (ValueError, InvalidSignature):
         raise Unauthorized("The signature does not fit the enrolled key.") from None
 
 

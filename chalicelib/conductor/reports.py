@@ -15,7 +15,7 @@ from pynamodb.exceptions import UpdateError
 from chalicelib import aws, crash
 from chalicelib.bus import commands, keys, queues
 from chalicelib.bus.envelope import Direction, Envelope, EnvelopeError, Header, open_sealed
-from chalicelib.store import operations
+from chalicelib.store import instances, operations
 from chalicelib.store.base import ConditionFailed, condition_failed
 from chalicelib.store.models import Command, Instance, ServiceStatusRow
 
@@ -76,22 +76,33 @@ def count_stale(instance_id: str) -> None:
 def _result(envelope: Envelope) -> None:
     try:
         row = commands.store_answer(
-            envelope.id, envelope.generation, envelope.result, envelope.error
-        )
-    except ConditionFailed:
-        found = commands.get_command(envelope.id)
-        if found is None:
-            raise EnvelopeError("an answer to a command that is not known") from None
-        if (found.instance_id, int(found.generation)) != (
+            envelope.id,
             envelope.instance_id,
             envelope.generation,
-        ):
-            count_stale(found.instance_id)
-            raise Superseded("an answer of a guest that the command was not for") from None
-        row = found  # a second delivery: what followed the first may have been lost
+            envelope.result,
+            envelope.error,
+        )
+    except ConditionFailed:
+        row = _known_command(envelope)  # a second delivery: what followed may have been lost
     if row.operation_id and not row.error:
         _step_done(row.operation_id, _step_of(row))
     commands.settle(row)
+
+
+def _known_command(envelope: Envelope) -> Command:
+    """The command that a report names, when it was for the guest that reports."""
+    found = commands.get_command(envelope.id)
+    if found is None:
+        raise EnvelopeError("a report on a command that is not known")
+    _require_sender(envelope, found.instance_id, int(found.generation))
+    return found
+
+
+def _require_sender(envelope: Envelope, instance_id: str, generation: int) -> None:
+    """Refuse, and count, a report of another guest or of another generation."""
+    if (envelope.instance_id, envelope.generation) != (instance_id, generation):
+        count_stale(envelope.instance_id)
+        raise Superseded("a report of a guest that it is not for")
 
 
 def _step_done(operation_id: str, step: str) -> None:
@@ -126,9 +137,10 @@ def _progress(envelope: Envelope) -> None:
             & later,
         )
     except UpdateError as error:
-        if condition_failed(error):
-            return
-        raise
+        if not condition_failed(error):
+            raise
+        _known_command(envelope)
+        return
     if row.operation_id:
         try:
             operations.note_progress(row.operation_id, _step_of(row), stage)
@@ -150,6 +162,8 @@ def _root(envelope: Envelope) -> None:
     except UpdateError as error:
         if not condition_failed(error):
             raise
+        found = instances.find_instance(envelope.instance_id)
+        _require_sender(envelope, envelope.instance_id, int(found.generation) if found else 0)
 
 
 _KINDS: Final[dict[str, Callable[[Envelope], None]]] = {

@@ -118,11 +118,6 @@ def user_and_host(identifier: str) -> tuple[str, str]:
     return name, host_name
 
 
-def identifier_of(name: str, host_name: str | None) -> str:
-    """`name@host`, the id of a database user."""
-    return f"{name}@{host_name or ANY_HOST}"
-
-
 def require_distinct(keys: Iterable[tuple[str, ...]], message: str) -> None:
     """Refuse a list in which two items share their key."""
     known: set[tuple[str, ...]] = set()
@@ -138,5 +133,5 @@ def require_listed(user: str, wanted: Iterable[str], databases: Collection[str])
         if name not in databases:
             raise BadRequest(
                 f"The request indicates that user {user} should have access to database {name}, "
-                "but database " + f"{name} is not included in the initial databases list."
+                f"but database {name} is not included in the initial databases list."
             )

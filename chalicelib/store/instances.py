@@ -129,6 +129,8 @@ def accept_delete(instance: Instance, operation: Operation) -> bool:
     With an operation still live (after a reset) the delete is queued behind it. Clauses: status
     and operations are as they were read (two deletes at once, a flow that ends meanwhile).
     """
+    if instance.next_operation_id is not None:
+        return False
     target = lifecycle.next_status(instance.status, Event.DELETE_ACCEPTED)
     queued = instance.operation_id is not None
     operation.status = OperationStatus.QUEUED if queued else OperationStatus.ACCEPTED

@@ -23,7 +23,7 @@ def set_limits(tenant_id: str, wanted: Mapping[str, int]) -> dict[str, int]:
     for _ in range(RACE_ATTEMPTS):
         row = get_quota(tenant_id)
         before = row.limits
-        unchanged = Quota.limits == before if before else Quota.limits.does_not_exist()
+        unchanged = Quota.limits == before if before is not None else Quota.limits.does_not_exist()
         try:
             row.update([Quota.limits.set({**(before or {}), **wanted})], condition=unchanged)
         except UpdateError as error:

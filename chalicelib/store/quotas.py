@@ -45,7 +45,8 @@ def used_of(quota: Quota) -> dict[str, int]:
 def reserve(write: TransactWrite, quota: Quota, delta: Mapping[str, int]) -> None:
     """Add to the counters. Clauses: each still fits (two creates at once), limits unchanged."""
     limits = limits_of(quota)
-    clause = Quota.limits == quota.limits if quota.limits else Quota.limits.does_not_exist()
+    own = quota.limits
+    clause = Quota.limits.does_not_exist() if own is None else Quota.limits == own
     actions: list[Action] = []
     for resource, amount in delta.items():
         counter = getattr(Quota, resource)

@@ -46,6 +46,8 @@ def run() -> dict[str, int]:
             except executions.Throttled:
                 log.warning("Step Functions is busy; the next sweep goes on")
                 break
+            except Exception:
+                log.exception("%s could not be swept; the others still are", operation_id)
     return {"seen": seen, "started": started}
 
 

@@ -13,8 +13,13 @@ from rich.markup import escape
 
 from infra.errors import StackError
 
-out: Final = Console(highlight=False)
-err: Final = Console(stderr=True, highlight=False)
+# A file or a pipe has no width of its own; an address must not be cut there.
+PIPE_WIDTH: Final = 110
+
+out: Final = Console(
+    highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else PIPE_WIDTH
+)
+err: Final = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 class ConsoleProgress:
@@ -44,12 +49,12 @@ def failing_clearly() -> Iterator[None]:
     try:
         yield
     except StackError as error:
-        err.print(f"[red bold]Error:[/] {escape(error.message)}", soft_wrap=True)
+        err.print(f"[red bold]Error:[/] {escape(error.message)}")
         if error.advice:
-            err.print(f"[bold]Next:[/]  {escape(error.advice)}", soft_wrap=True)
+            err.print(f"[bold]Next:[/]  {escape(error.advice)}")
         sys.exit(1)
     except (requests.RequestException, BotoCoreError, ClientError) as error:
-        err.print(f"[red bold]Error:[/] {escape(str(error))}", soft_wrap=True)
+        err.print(f"[red bold]Error:[/] {escape(str(error))}")
         err.print("[bold]Next:[/]  `coffer status` says what answers; `coffer up` mends the rest.")
         sys.exit(1)
     except KeyboardInterrupt:

@@ -76,9 +76,7 @@ def _show(settings: StackSettings, *, keep: bool) -> None:
     if USER not in [user["name"] for user in users]:
         raise StackError(f"The API does not list the user {USER}.")
     if keep:
-        out.print(
-            f"mariadb --host {address} --user {USER} --password={escape(password)} {DATABASE}"
-        )
+        out.print(f"MYSQL_PWD={escape(password)} mariadb -h {address} -u {USER} {DATABASE}")
         return
     out.rule("Delete it", align="left")
     api.call("DELETE", f"/instances/{instance['id']}")

@@ -50,15 +50,19 @@ def _watch(
 ) -> Instance:
     started = time.monotonic()
     steps: list[dict[str, Any]] = []
-    with Live(console=out, auto_refresh=False) as live:
+    with Live(console=out, auto_refresh=False, transient=True) as live:
         while time.monotonic() - started < timeout_seconds:
             instance = _find(api, instance_id)
             steps = _steps(api, instance_id) or steps
             elapsed = time.monotonic() - started
             status = "gone" if instance is None else str(instance["status"])
-            live.update(_drawn(steps, status, elapsed), refresh=True)
-            if ended(instance):
+            over = ended(instance)
+            drawn = _drawn(steps, status, elapsed, over=over)
+            if over:
+                live.stop()
+                out.print(drawn)
                 return instance
+            live.update(drawn, refresh=True)
             time.sleep(POLL_SECONDS)
     raise NotAnsweringError(
         f"The instance was still in progress after {timeout_seconds:.0f} s.",
@@ -87,13 +91,16 @@ def _steps(api: Api, instance_id: str) -> list[dict[str, Any]]:
     return steps
 
 
-def _drawn(steps: list[dict[str, Any]], status: str, elapsed: float) -> Table:
+def _drawn(
+    steps: list[dict[str, Any]], status: str, elapsed: float, *, over: bool = False
+) -> Table:
+    """The steps so far; when it is `over`, the last step that was seen open has ended with it."""
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(width=1)
     table.add_column(width=44)
     table.add_column(justify="right", width=9)
     for step in steps:
-        ended = step.get("ended")
+        ended = step.get("ended") or over
         mark = "[green]✓[/]" if ended else "[yellow]…[/]"
         label = escape(str(step["name"]).replace("_", " "))
         if not ended and step.get("detail"):

@@ -28,10 +28,15 @@ PASSED_ON: Final = ("PATH", "HOME", "LANG", "TZ", "SSL_CERT_FILE")
 class PartProcess:
     """One part of the stack as a process: `<folder>/pid` and `<folder>/log`."""
 
-    def __init__(self, name: str, folder: Path, stack: Path) -> None:
+    def __init__(
+        self, name: str, folder: Path, stack: Path, *, grace_seconds: float = TERM_SECONDS
+    ) -> None:
         self.name = name
         self.folder = folder
         self.stack = stack
+        self.grace_seconds = grace_seconds
+        # Set by the one that started it: the kernel wants a parent to collect its child.
+        self._child: subprocess.Popen[bytes] | None = None
 
     @property
     def log(self) -> Path:
@@ -43,6 +48,8 @@ class PartProcess:
 
     def running(self) -> psutil.Process | None:
         """The process behind the pid file, if it still is the one that was started."""
+        if self._child is not None:
+            self._child.poll()
         try:
             pid, started = self.pid_file.read_text().split()
             process = psutil.Process(int(pid))
@@ -65,7 +72,7 @@ class PartProcess:
         self.folder.mkdir(parents=True, exist_ok=True)
         passed_on = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
         with self.log.open("ab") as log:
-            started = subprocess.Popen(
+            self._child = subprocess.Popen(
                 command,
                 cwd=cwd,
                 env=passed_on | {STACK_VARIABLE: str(self.stack)} | environment,
@@ -74,7 +81,7 @@ class PartProcess:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        process = psutil.Process(started.pid)
+        process = psutil.Process(self._child.pid)
         self.pid_file.write_text(f"{process.pid} {process.create_time()}\n")
         return process
 
@@ -105,12 +112,19 @@ class PartProcess:
         """End the process, in the end by force, with what it started; False if it was not there."""
         process = self.running()
         if process is not None:
-            stop_all([process], with_children=True)
+            stop_all([process], with_children=True, grace_seconds=self.grace_seconds)
+        if self._child is not None:
+            self._child.poll()
         self.pid_file.unlink(missing_ok=True)
         return process is not None
 
 
-def stop_all(processes: Iterable[psutil.Process], *, with_children: bool = False) -> None:
+def stop_all(
+    processes: Iterable[psutil.Process],
+    *,
+    with_children: bool = False,
+    grace_seconds: float = TERM_SECONDS,
+) -> None:
     """TERM, wait, KILL. Children are noted before, since a dead parent has none."""
     asked = list(processes)
     everyone = list(asked)
@@ -121,12 +135,26 @@ def stop_all(processes: Iterable[psutil.Process], *, with_children: bool = False
     for process in asked:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.terminate()
-    psutil.wait_procs(asked, timeout=TERM_SECONDS)
-    alive = [process for process in everyone if process.is_running()]
+    _wait_until_ended(asked, grace_seconds)
+    alive = [process for process in everyone if not _ended(process)]
     for process in alive:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
-    psutil.wait_procs(alive, timeout=KILL_SECONDS)
+    _wait_until_ended(alive, KILL_SECONDS)
+
+
+def _wait_until_ended(processes: list[psutil.Process], timeout_seconds: float) -> None:
+    deadline = time.monotonic() + timeout_seconds
+    while time.monotonic() < deadline and not all(map(_ended, processes)):
+        time.sleep(POLL_SECONDS)
+
+
+def _ended(process: psutil.Process) -> bool:
+    """Gone, or dead and not collected: a container's first process may never collect it."""
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def leftovers(stack: Path) -> list[psutil.Process]:

@@ -60,10 +60,12 @@ def _entries(user_data: bytes) -> list[dict[str, Any]]:
         return []
     document = _parse(rest)
     entries = document.get("write_files") or []
+    if not isinstance(entries, list):
+        raise UserDataError("write_files is not a list")
     for entry in entries:
         if not isinstance(entry, dict) or "path" not in entry:
             raise UserDataError("an entry of write_files has no path")
-    return list(entries)
+    return entries
 
 
 def _parse(text: bytes) -> dict[str, Any]:

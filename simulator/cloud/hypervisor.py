@@ -157,7 +157,12 @@ class ProcessHypervisor:
         cloud_init.write_config_drive(guest.root, spec)
         for volume in spec.volumes:
             self._link(guest, volume)
-        cloud_init.write_files(guest.root, spec.user_data)
+        try:
+            cloud_init.write_files(guest.root, spec.user_data)
+        except (OSError, ValueError) as error:
+            # As with Nova, the server runs whatever cloud-init makes of it. The error's text may
+            # quote the user data, so only its kind is logged.
+            log.warning("server %s: bad user data: %s", spec.server_id, type(error).__name__)
         self._start(spec.server_id, guest)
 
     def _link(self, guest: Guest, volume: GuestVolume) -> None:
@@ -247,7 +252,8 @@ async def _stop_supervisor(guest: Guest) -> None:
 
 def _environment(server_id: str) -> dict[str, str]:
     """The little that a guest inherits: nothing of the cloud's own secrets or settings."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    passed = ("PATH", "HOME", "LANG", "COFFER_CRASH_PLAN")
+    kept = {name: os.environ[name] for name in passed if name in os.environ}
     return {
         "PATH": os.defpath,
         "HOME": "/",

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from infra.local import stack as local
-from infra.local.progress import Silent
 from infra.local.settings import StackSettings
 from tests.acceptance.stack import Stack
+
+CREATE_TIMEOUT_SECONDS = 150
+"""Short enough for the test of a stuck server, long enough for a dozen creates side by side."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -34,21 +38,44 @@ def free_port() -> int:
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
     """A stack of its own, quick to report, that may be told where its handlers die."""
-    state = Path(tempfile.mkdtemp(prefix="coffer-test-", dir="/var/tmp"))  # noqa: S108
+    state = Path(tempfile.mkdtemp(prefix="coffer-test-", dir="/var/tmp"))
     state.chmod(0o755)
     plan = state / "crash-plan"
     plan.mkdir()
-    settings = StackSettings(
-        state=state,
-        aws_port=free_port(),
-        cloud_port=free_port(),
-        guest_network=f"127.{100 + os.getpid() % 100}.0.0/16",
-        parameters={"CrashPlan": str(plan), "HeartbeatSeconds": "3", "LogLevel": "DEBUG"},
-    )
-    running = local.up(settings, Silent())
+    environment = {
+        **os.environ,
+        "COFFER_STATE": str(state),
+        "COFFER_AWS_PORT": str(free_port()),
+        "COFFER_CLOUD_PORT": str(free_port()),
+        "COFFER_GUEST_NETWORK": f"127.{100 + os.getpid() % 100}.0.0/16",
+    }
+    parameters = {
+        "CrashPlan": str(plan),
+        "HeartbeatSeconds": "3",
+        "LogLevel": "DEBUG",
+        "CreateTimeoutSeconds": str(CREATE_TIMEOUT_SECONDS),
+    }
+    given = [f"--parameter={name}={value}" for name, value in parameters.items()]
     try:
-        yield Stack(settings, running.endpoint, plan)
+        coffer(environment, "up", *given)
+        recorded = json.loads((state / "config.json").read_text())
+        settings = StackSettings(
+            state=state,
+            aws_port=recorded["aws_port"],
+            cloud_port=recorded["cloud_port"],
+            guest_network=recorded["guest_network"],
+        )
+        yield Stack(settings, recorded["endpoint"], plan)
     finally:
-        local.down(settings, Silent())
+        coffer(environment, "down")
         if not os.environ.get("COFFER_KEEP_STATE"):
             shutil.rmtree(state, ignore_errors=True)
+
+
+def coffer(environment: dict[str, str], *arguments: str) -> None:
+    """Run the command line as a person would."""
+    command = [str(Path(sys.executable).with_name("coffer")), *arguments]
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, f"{arguments}: {done.stdout}\n{done.stderr}"

@@ -70,7 +70,9 @@ class Api:
     endpoint: str
     user: User
 
-    def request(self, method: str, path: str, body: Any = None, **options: Any) -> requests.Response:
+    def request(
+        self, method: str, path: str, body: Any = None, **options: Any
+    ) -> requests.Response:
         """Call a path below the user's project."""
         headers = {"X-Auth-Token": self.user.token, **options.pop("headers", {})}
         url = f"{self.endpoint}/v1.0/{self.user.project_id}{path}"
@@ -201,11 +203,15 @@ class Stack:
 
     def quota_in_use(self, api: Api) -> dict[str, int]:
         """What a project uses, as the quota row says."""
-        item = self.aws("dynamodb").get_item(
-            TableName=f"{STACK_NAME}-quotas",
-            Key={"tenant_id": {"S": api.user.project_id}},
-            ConsistentRead=True,
-        ).get("Item", {})
+        item = (
+            self.aws("dynamodb")
+            .get_item(
+                TableName=f"{STACK_NAME}-quotas",
+                Key={"tenant_id": {"S": api.user.project_id}},
+                ConsistentRead=True,
+            )
+            .get("Item", {})
+        )
         return {
             name: int(item.get(name, {}).get("N", "0")) for name in ("instances", "ram", "volumes")
         }
@@ -213,11 +219,15 @@ class Stack:
     def quota_expected(self, api: Api) -> dict[str, int]:
         """The sum of what the project's live rows hold."""
         held = {"instances": 0, "ram": 0, "volumes": 0}
-        pages = self.aws("dynamodb").get_paginator("query").paginate(
-            TableName=f"{STACK_NAME}-instances",
-            IndexName="tenant-index",
-            KeyConditionExpression="index_tenant = :t",
-            ExpressionAttributeValues={":t": {"S": api.user.project_id}},
+        pages = (
+            self.aws("dynamodb")
+            .get_paginator("query")
+            .paginate(
+                TableName=f"{STACK_NAME}-instances",
+                IndexName="tenant-index",
+                KeyConditionExpression="index_tenant = :t",
+                ExpressionAttributeValues={":t": {"S": api.user.project_id}},
+            )
         )
         for page in pages:
             for item in page["Items"]:

@@ -121,9 +121,7 @@ def test_what_cannot_be_trusted_changes_nothing_and_is_recorded(
     before = len(bus_events(stack))
     for body in bad:
         put(stack, queue, body)
-    eventually(
-        lambda: len(bus_events(stack)) >= before + len(bad), 60, "each refusal is recorded"
-    )
+    eventually(lambda: len(bus_events(stack)) >= before + len(bad), 60, "each refusal is recorded")
     assert status_row(stack, instance_id)["status"]["S"] == "healthy"
     shown = stack.demo.show(instance_id)
     assert shown is not None

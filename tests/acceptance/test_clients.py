@@ -50,7 +50,9 @@ def test_openstack_database_commands_work_unmodified(stack: Stack) -> None:
         "--datastore", "mariadb", "--datastore-version", "10.11",
         "--databases", "first", "--users", "amy:secret-of-amy",
     )  # fmt: skip
-    (listed,) = [each for each in run(stack, *database, "instance", "list") if each["Name"] == "cli"]
+    (listed,) = [
+        each for each in run(stack, *database, "instance", "list") if each["Name"] == "cli"
+    ]
     instance_id = listed["ID"]
     try:
         stack.demo.healthy(instance_id)

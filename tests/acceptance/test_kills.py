@@ -88,11 +88,12 @@ def test_a_guest_agent_killed_in_the_middle_of_prepare_finishes_or_tells_why(sta
 
 def test_a_lost_message_to_the_task_manager_is_made_up_for_by_the_sweeper(stack: Stack) -> None:
     api = stack.demo
-    (stack.crash_plan / "instance:create@TransactWriteItems").touch()
+    (stack.crash_plan / "api@TransactWriteItems").touch()
     answer = api.create("lost")
     assert answer.status_code >= 500
     (lost,) = [
-        each for each in api.request("GET", "/instances").json()["instances"]
+        each
+        for each in api.request("GET", "/instances").json()["instances"]
         if each["name"] == "lost"
     ]
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from tests.acceptance.stack import Stack
 
-PASSWORD = "Zx9-very-secret-of-the-user-Qw3"  # noqa: S105
-ROOT_PASSWORD = "Zx9-very-secret-of-root-Qw3"  # noqa: S105
+PASSWORD = "Zx9-very-secret-of-the-user-Qw3"
+ROOT_PASSWORD = "Zx9-very-secret-of-root-Qw3"
 
 
 def test_no_secret_leaves_its_place(stack: Stack) -> None:
@@ -15,9 +15,7 @@ def test_no_secret_leaves_its_place(stack: Stack) -> None:
     user = {"name": "u", "password": PASSWORD, "databases": [{"name": "d"}]}
     instance_id = api.created("secrets", databases=[{"name": "d"}], users=[user])
     api.healthy(instance_id)
-    enabled = api.request(
-        "POST", f"/instances/{instance_id}/root", {"password": ROOT_PASSWORD}
-    )
+    enabled = api.request("POST", f"/instances/{instance_id}/root", {"password": ROOT_PASSWORD})
     assert enabled.status_code == 200, enabled.text
     refused = api.request("POST", f"/instances/{instance_id}/users", {"users": [user]})
     assert refused.status_code == 400
@@ -34,9 +32,7 @@ def test_no_secret_leaves_its_place(stack: Stack) -> None:
     }
     places = {**_executions(stack), **_logs(stack), **_files(stack), **_arguments()}
     assert len(places) > 10
-    leaks = [
-        place for place, text in places.items() for secret in secrets if secret in text
-    ]
+    leaks = [place for place, text in places.items() for secret in secrets if secret in text]
     assert leaks == []
 
     api.delete(instance_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import itertools
 import json
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -75,23 +76,25 @@ class Guest:
 def world() -> Iterator[World]:
     """Tables, secrets and the catalog's rows, for one module of tests."""
     with pytest.MonkeyPatch.context() as patch, mock_aws():
+        for name in [name for name in os.environ if name.startswith(("COFFER_", "OS_", "AWS_"))]:
+            patch.delenv(name)
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             patch.setenv(name, "testing")
         patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        patch.delenv("AWS_ENDPOINT_URL", raising=False)
         made = World()
         previous = aws.install(made)
-        _forget_keys()
+        _forget()
         for table in TABLES:
             table.create_table(billing_mode="PAY_PER_REQUEST")
         _put_secrets()
         _fill_catalog()
         yield made
         aws.install(previous)
-        _forget_keys()
+        _forget()
 
 
-def _forget_keys() -> None:
+def _forget() -> None:
+    settings.cache_clear()
     keys.secrets.cache_clear()
     keys.guest_key.cache_clear()
     keys._own_key.cache_clear()

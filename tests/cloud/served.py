@@ -135,21 +135,13 @@ class Tenant:
         **options: Any,
     ) -> Any:
         """A server of the smallest flavor; waits until it is ACTIVE."""
-        mapping = [
-            {
-                "uuid": volume.id,
-                "source_type": "volume",
-                "destination_type": "volume",
-                "boot_index": -1,
-            }
-        ]
         server = self.api.compute.create_server(
             name=name,
             image_id=self.image.id,
             flavor_id="1",
             networks=[{"port": port.id}] if port else "auto",
             user_data=encoded(user_data),
-            **({"block_device_mapping_v2": mapping} if volume else {}),
+            **({"block_device_mapping_v2": [mapping(volume)]} if volume else {}),
             **options,
         )
         return self.wait(server) if wait else server
@@ -157,7 +149,11 @@ class Tenant:
     def wait(self, server: Any, status: str = "ACTIVE") -> Any:
         """Wait for a status of a server."""
         return self.api.compute.wait_for_server(
-            server, status=status, failures=[], interval=0.02, wait=WAIT_SECONDS
+            self.api.compute.get_server(server.id),
+            status=status,
+            failures=[],
+            interval=0.02,
+            wait=WAIT_SECONDS,
         )
 
     def delete_everything(self) -> None:
@@ -177,6 +173,16 @@ class Tenant:
             if group.name != "default":
                 network.delete_security_group(group)
         wait_until(lambda: not list(storage.volumes()), "the volumes are gone")
+
+
+def mapping(volume: Any) -> dict[str, Any]:
+    """A volume that is to be in a server, beside the disk that it boots from."""
+    return {
+        "uuid": volume.id,
+        "source_type": "volume",
+        "destination_type": "volume",
+        "boot_index": -1,
+    }
 
 
 def encoded(user_data: str) -> str:

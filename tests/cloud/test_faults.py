@@ -111,9 +111,24 @@ def test_an_unknown_mode_is_refused_and_faults_can_be_seen_and_cleared(
     cloud: ServedCloud, service: Tenant
 ) -> None:
     path, token = "/_simulator/faults", service.token
-    fault = {"service": "compute", "call": "create_server", "mode": "explode"}
-    assert cloud.call("POST", path, token, json=fault).status_code == 400
+    for call, mode in (
+        ("create_server", "explode"),
+        ("make_server", "error"),
+        ("list_servers", "stuck"),
+    ):
+        fault = {"service": "compute", "call": call, "mode": mode}
+        assert cloud.call("POST", path, token, json=fault).status_code == 400
     arm(cloud, service, "create_server", "refuse")
     assert len(cloud.call("GET", path, token).json()["faults"]) == 1
     assert cloud.call("DELETE", path, token).status_code == 204
     assert cloud.call("GET", path, token).json()["faults"] == []
+
+
+def test_an_error_of_a_call_that_is_done_at_once_is_a_500(
+    cloud: ServedCloud, service: Tenant
+) -> None:
+    arm(cloud, service, "create_port", "error", service="network")
+    with pytest.raises(exceptions.HttpException) as refused:
+        service.port("x")
+    assert refused.value.status_code == 500
+    assert inventory(cloud, service)["ports"] == []

@@ -114,7 +114,7 @@ def test_validation_is_quick(cloud: ServedCloud, service: Tenant, demo_token: st
         start = time.perf_counter()
         validate(cloud, service.token, demo_token)
         times.append(time.perf_counter() - start)
-    assert sorted(times)[10] < 0.02  # 2 ms on an idle machine; a delayed ACK alone would be 40 ms
+    assert sorted(times)[10] < 0.03  # 2 ms on an idle machine; a delayed ACK alone would be 40 ms
 
 
 def test_an_admin_sets_the_database_endpoint_and_every_catalog_has_it(

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
+import select
+import socket
 import threading
 import time
 import uuid
@@ -11,7 +14,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, TypeVar
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -41,12 +44,14 @@ class Queue:
             self.condition.notify_all()
         return message_id
 
-    def receive(self, wait: float, visibility: float, limit: int) -> list[dict[str, str]]:
+    def receive(
+        self, wait: float, visibility: float, limit: int, gone: Callable[[], bool]
+    ) -> list[dict[str, str]]:
         deadline = time.monotonic() + wait
         with self.condition:
-            while not (ready := self._ready()[:limit]):
+            while not (ready := self._ready()[:limit]) or gone():
                 left = deadline - time.monotonic()
-                if left <= 0:
+                if left <= 0 or gone():
                     return []
                 self.condition.wait(min(left, 0.05))
             received = []
@@ -188,7 +193,9 @@ class ControlPlane:
     def reports(self, queue: str = "conductor") -> list[Envelope]:
         """Everything that was sent on a queue, opened."""
         bodies = list(self.queues[queue].history)
-        return [bus.open_sealed(body, Direction.TO_CONTROL, lambda _: TO_CONTROL) for body in bodies]
+        return [
+            bus.open_sealed(body, Direction.TO_CONTROL, lambda _: TO_CONTROL) for body in bodies
+        ]
 
     def results(self, command_id: str) -> list[Envelope]:
         return [r for r in self.reports() if r.kind == "result" and r.id == command_id]
@@ -201,12 +208,15 @@ class ControlPlane:
         return self.answer(self.send(self.command(method, args)), seconds)
 
 
-def wait_for(found: Callable[[], Any], seconds: float = 10.0) -> Any:
+T = TypeVar("T")
+
+
+def wait_for(found: Callable[[], T], seconds: float = 10.0) -> T:
     """The first true value of a condition; fails at the deadline."""
     deadline = time.monotonic() + seconds
     while not (value := found()):
         assert time.monotonic() < deadline, f"did not come true within {seconds} s"
-        time.sleep(0.02)
+        time.sleep(0.005)
     return value
 
 
@@ -232,7 +242,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "application/x-amz-json-1.0")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        with contextlib.suppress(ConnectionError):
+            self.wfile.write(body)
+
+    def _client_is_gone(self) -> bool:
+        """Whether the agent that polls was killed; its poll must not take a message along."""
+        readable, _, _ = select.select([self.connection], [], [], 0)
+        return bool(readable) and not self.connection.recv(1, socket.MSG_PEEK)
 
     def _sqs(self, call: str, asked: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         queue = self.control.queues[asked["QueueUrl"].rsplit("/", 1)[1]]
@@ -242,6 +258,7 @@ class _Handler(BaseHTTPRequestHandler):
                     asked["WaitTimeSeconds"],
                     asked["VisibilityTimeout"],
                     asked["MaxNumberOfMessages"],
+                    self._client_is_gone,
                 )
                 return 200, {"Messages": messages} if messages else {}
             case "SendMessage":

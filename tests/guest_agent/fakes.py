@@ -17,7 +17,7 @@ from guest_agent.enrolment import Queues as QueueUrls
 from guest_agent.errors import CommandFailed, Unreachable
 from guest_agent.journal import Entry
 from guest_agent.manager import Answer, Manager, Progress
-from guest_agent.transport import Message
+from guest_agent.queues import Message
 
 INSTANCE = "instance"
 TO_GUEST = bytes(range(32))

@@ -1,4 +1,4 @@
-"""Each command once, whatever is delivered twice, late, to the wrong guest, or dies in the middle."""
+"""Each command once, whatever comes twice, late, to the wrong guest, or dies in the middle."""
 
 from __future__ import annotations
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -16,8 +15,8 @@ from tests.guest_agent.fakes import START, World
 
 
 @pytest.fixture
-def path(tmp_path: Path, world: World) -> Iterator[Path]:
-    yield tmp_path / "journal.sqlite"
+def path(tmp_path: Path, world: World) -> Path:
+    return tmp_path / "journal.sqlite"
 
 
 def entry(number: int, outcome: Outcome | None = None) -> Entry:

@@ -5,7 +5,6 @@ Only what the stores use. `tests/store` runs the same tests against moto, so tha
 
 from __future__ import annotations
 
-import copy
 import re
 from collections.abc import Callable, Iterable
 from decimal import Decimal
@@ -50,10 +49,10 @@ class MemoryDynamoDB:
     def _make_api_call(self, operation: str, kwargs: dict[str, Any]) -> dict[str, Any]:
         handler = getattr(self, f"_{_snake(operation)}")
         try:
-            answer: dict[str, Any] = handler(copy.deepcopy(kwargs))
+            answer: dict[str, Any] = handler(_copied(kwargs))
         except Invalid as error:
             raise refused("ValidationException", operation, str(error)) from None
-        return copy.deepcopy(answer)
+        return _copied(answer)
 
     def _key(self, table: str, item: Item) -> tuple[str, ...]:
         return tuple(next(iter(item[name].values())) for name in self.keys[table])
@@ -94,13 +93,13 @@ class MemoryDynamoDB:
         key = self._key(table, asked.get("Item") or asked["Key"])
         old = self.tables[table].get(key)
         expression = Expression(asked, old or {})
-        if clause := asked.get("ConditionExpression"):
-            if not expression.condition(clause):
-                return table, key, False
+        clause = asked.get("ConditionExpression")
+        if clause and not expression.condition(clause):
+            return table, key, False
         if "Item" in asked:
             return table, key, asked["Item"]
         if "UpdateExpression" in asked:
-            base = copy.deepcopy(old) if old is not None else dict(asked["Key"])
+            base = _copied(old) if old is not None else dict(asked["Key"])
             return table, key, expression.update(asked["UpdateExpression"], base)
         return table, key, None
 
@@ -151,7 +150,8 @@ class MemoryDynamoDB:
 
     def _query(self, asked: dict[str, Any]) -> dict[str, Any]:
         table = asked["TableName"]
-        names = self.indexes[table, asked["IndexName"]] if "IndexName" in asked else self.keys[table]
+        index = asked.get("IndexName")
+        names = self.indexes[table, index] if index else self.keys[table]
         found = [
             row
             for row in self.tables[table].values()
@@ -270,7 +270,7 @@ class Expression:
         token = self._peek()
         if token.startswith(":"):
             return self.values[self._take()]
-        if token == "if_not_exists":  # noqa: S105
+        if token == "if_not_exists":
             self._take()
             self._take("(")
             found = self._operand()
@@ -336,6 +336,12 @@ class Expression:
         return {"N": str(Decimal(left["N"]) + sign * Decimal(right["N"]))}
 
 
+def _copied(value: Any) -> Any:
+    if type(value) is dict:
+        return {name: _copied(each) for name, each in value.items()}
+    return [_copied(each) for each in value] if type(value) is list else value
+
+
 def _plain(value: Any) -> Any:
     kind, content = next(iter(value.items()))
     return Decimal(content) if kind == "N" else content
@@ -357,4 +363,5 @@ def _snake(operation: str) -> str:
 
 
 def _key_names(schema: list[dict[str, str]]) -> tuple[str, ...]:
-    return tuple(each["AttributeName"] for each in schema)
+    ordered = sorted(schema, key=lambda each: each["KeyType"])  # HASH before RANGE
+    return tuple(each["AttributeName"] for each in ordered)

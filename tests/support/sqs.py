@@ -1,4 +1,4 @@
-"""SQS in memory on the world's clock: at least once, visibility timeouts, redrive to dead letters."""
+"""SQS in memory on the world's clock: at least once, visibility timeouts, dead letters."""
 
 from __future__ import annotations
 

@@ -109,10 +109,10 @@ class World(Provider):
                 apply()
                 raise Killed(name)
             case Fault.REPLY_LOST:
-                first = apply()
+                apply()
                 if lost is not None:
                     raise lost
-                return apply() if first is not NotImplemented else None
+                return apply()
             case Fault.REFUSED:
                 raise lost or refused("ThrottlingException", name, "slow down")
 
@@ -170,4 +170,3 @@ class MemorySts:
                 "Expiration": ends,
             }
         }
-

@@ -67,7 +67,7 @@ class MariaDBManager(Manager):
             self._failed = False
             try:
                 self._prepare(request, progress)
-            except CommandFailed:
+            except (CommandFailed, OSError):
                 self._failed = True
                 raise
         return {"status": Status.HEALTHY.value}

@@ -16,7 +16,8 @@ from guest_agent.errors import GuestError
 
 READY_SECONDS: Final = 600.0  # crash recovery of a large volume takes its time
 STOP_SECONDS: Final = 150.0
-_LOG_TAIL_BYTES: Final = 4096
+_LOG_TAIL_BYTES: Final = 16_384
+_FIRST_LINE: Final = "Starting MariaDB"
 
 
 class Service:
@@ -90,11 +91,13 @@ class Service:
         return True
 
     def _last_error(self) -> str:
+        """The first error of the last start: the ones behind it are consequences."""
         try:
             with self._layout.error_log.open("rb") as stream:
                 stream.seek(max(self._layout.error_log.stat().st_size - _LOG_TAIL_BYTES, 0))
-                lines = stream.read().decode(errors="replace").splitlines()
+                text = stream.read().decode(errors="replace")
         except OSError:
             return "it left no error log"
+        lines = text.rsplit(_FIRST_LINE, 1)[-1].splitlines()
         errors = [line for line in lines if "[ERROR]" in line] or lines[-1:]
-        return errors[-1][-500:] if errors else "its error log is empty"
+        return errors[0][-500:] if errors else "its error log is empty"

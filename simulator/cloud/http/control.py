@@ -22,7 +22,7 @@ from simulator.cloud.http.plumbing import (
 from simulator.cloud.model.caller import Caller
 from simulator.cloud.model.cloud import Cloud
 from simulator.cloud.model.errors import Conflict, NotFound
-from simulator.cloud.model.faults import MODES, Fault
+from simulator.cloud.model.faults import CALLS, MODES, Fault
 
 AGENT_SIGNALS = {
     "kill_agent": signal.SIGKILL,
@@ -64,10 +64,10 @@ class ControlApi(Service):
         return caller
 
     def list_faults(self, call: Call) -> Response:
-        """GET /faults: what is armed, and the modes that there are."""
-        return json_response(
-            {"faults": [asdict(f) for f in self.cloud.faults.all()], "modes": MODES}
-        )
+        """GET /faults: what is armed, and the modes and calls that there are."""
+        armed = [asdict(fault) for fault in self.cloud.faults.all()]
+        calls = {service: sorted(names) for service, names in CALLS.items()}
+        return json_response({"faults": armed, "modes": MODES, "calls": calls})
 
     def arm_fault(self, call: Call) -> Response:
         """POST /faults."""

@@ -20,7 +20,7 @@ from simulator.cloud.model.errors import (
 MODES = {
     "refuse": "403 before any effect",
     "quota": "the service's own quota refusal, before any effect",
-    "error": "a create, delete, reboot or rebuild of a server or volume ends in ERROR; else 500",
+    "error": "create, delete, reboot, rebuild of a server or volume end in ERROR; others are 500",
     "unavailable": "503 before any effect",
     "stuck": "accepted, and never gets out of its transitional state",
     "timeout_after": "504 after the effect",
@@ -28,9 +28,79 @@ MODES = {
     "slow_delete": "the delete takes `seconds` longer (default: the cloud's slow_delete delay)",
     "vanish": "the resource goes without a trace: at create once it is ready, else at the call",
 }
-SERVICES = ("identity", "compute", "network", "volume", "image")
-ASYNCHRONOUS = {"error", "stuck", "slow_delete", "vanish"}
+CALLS = {
+    "identity": frozenset({"create_token", "validate_token"}),
+    "compute": frozenset(
+        {
+            "attach_volume",
+            "create_server",
+            "delete_server",
+            "detach_volume",
+            "get_flavor",
+            "get_server",
+            "list_flavors",
+            "list_servers",
+            "reboot_server",
+            "rebuild_server",
+            "set_server_metadata",
+            "start_server",
+            "stop_server",
+            "update_server",
+        }
+    ),
+    "network": frozenset(
+        {
+            "create_network",
+            "create_port",
+            "create_security_group",
+            "create_security_group_rule",
+            "create_subnet",
+            "delete_network",
+            "delete_port",
+            "delete_security_group",
+            "delete_security_group_rule",
+            "delete_subnet",
+            "get_network",
+            "get_port",
+            "get_security_group",
+            "list_networks",
+            "list_ports",
+            "list_security_group_rules",
+            "list_security_groups",
+            "list_subnets",
+            "update_port",
+            "update_security_group",
+        }
+    ),
+    "volume": frozenset(
+        {
+            "create_volume",
+            "delete_volume",
+            "extend_volume",
+            "get_volume",
+            "list_volumes",
+            "update_volume",
+        }
+    ),
+    "image": frozenset({"create_image", "delete_image", "get_image", "list_images"}),
+}
 
+# Modes that only some calls can show; every other mode works on every call.
+_CALLS_OF_MODE = {
+    "stuck": {
+        *("create_server", "delete_server", "reboot_server", "rebuild_server"),
+        *("create_volume", "delete_volume", "extend_volume", "delete_port"),
+    },
+    "slow_delete": {"delete_server", "delete_volume"},
+    "vanish": {
+        *("create_server", "get_server", "delete_server"),
+        *("create_volume", "get_volume", "get_port"),
+    },
+}
+_ENDS_IN_ERROR = {
+    *("create_server", "delete_server", "reboot_server", "rebuild_server"),
+    *("create_volume", "delete_volume"),
+}
 _QUOTA_STATUS = {"compute": 403, "volume": 413, "network": 409}
 
 
@@ -55,13 +125,19 @@ class Faults:
         self._armed: list[Fault] = []
 
     def arm(self, fault: Fault) -> Fault:
-        """Add a fault; BadRequest when its service or mode is unknown or its count not positive."""
+        """Add a fault; BadRequest for a mode, service or call that does not exist or fit."""
         if fault.mode not in MODES:
             raise BadRequest(f"Unknown mode {fault.mode!r}; one of {', '.join(sorted(MODES))}.")
-        if fault.service not in SERVICES:
-            raise BadRequest(f"Unknown service {fault.service!r}; one of {', '.join(SERVICES)}.")
-        if not fault.call or fault.count < 1:
-            raise BadRequest("A fault needs the name of a call and a count of at least 1.")
+        calls = CALLS.get(fault.service)
+        if calls is None:
+            raise BadRequest(f"Unknown service {fault.service!r}; one of {', '.join(CALLS)}.")
+        if fault.call not in calls:
+            raise BadRequest(f"Unknown call {fault.call!r}; one of {', '.join(sorted(calls))}.")
+        fitting = _CALLS_OF_MODE.get(fault.mode, calls)
+        if fault.call not in fitting:
+            raise BadRequest(f"Mode {fault.mode!r} is for {', '.join(sorted(fitting))}.")
+        if fault.count < 1:
+            raise BadRequest("A fault needs a count of at least 1.")
         self._armed.append(fault)
         return fault
 
@@ -79,6 +155,7 @@ class Faults:
 
         A call that fails by itself inside the block keeps its own error.
         """
+        assert call in CALLS[service], f"{call} is missing in the table of calls"
         fault = self._take(service, call, name)
         if fault is None:
             yield None
@@ -113,8 +190,7 @@ def _refusal(fault: Fault) -> CloudError | None:
         return Unavailable("The service is unavailable.")
     if fault.mode == "not_found":
         return NotFound("The resource could not be found.")
-    synchronous = not fault.call.endswith(("_server", "_volume")) or fault.call.startswith("get_")
-    if fault.mode == "error" and synchronous:
+    if fault.mode == "error" and fault.call not in _ENDS_IN_ERROR:
         return InternalError(
             "An unexpected error prevented the server from fulfilling the request."
         )

@@ -1,0 +1,204 @@
+"""DELETE and the actions: statuses, races, force, operations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from chalicelib import aws
+from chalicelib.errors import GuestTimeout
+from chalicelib.lifecycle import Status
+from chalicelib.store import instances as store
+from chalicelib.store.models import Instance, Operation
+from chalicelib.store.operations import new_operation
+from tests.api.client import Api
+from tests.api.conftest import Guest, Make, operations
+
+
+def live_create(row: Instance) -> Operation:
+    """Give the row the create operation that a BUILD has."""
+    made = new_operation(aws.new_id(), row.id, row.tenant_id, "create_instance", timeout=600)
+    made.save()
+    row.update([Instance.operation_id.set(made.id)])
+    return made
+
+
+@pytest.mark.parametrize("status", [Status.ACTIVE, Status.ERROR])
+def test_a_delete_is_one_operation_however_often_it_is_asked(
+    api: Api, make: Make, hints: list[str], status: Status
+) -> None:
+    row = make(status)
+    assert [api.delete(f"/instances/{row.id}").status for _ in range(3)] == [202] * 3
+    (operation,) = operations(row.id)
+    assert (operation.action, operation.status) == ("delete_instance", "ACCEPTED")
+    assert hints == [operation.id]
+    assert api.get(f"/instances/{row.id}").body["instance"]["status"] == "SHUTDOWN"
+
+
+def test_a_delete_in_build_is_422(api: Api, make: Make, hints: list[str]) -> None:
+    row = make(Status.BUILD, "new")
+    answer = api.delete(f"/instances/{row.id}")
+    assert answer.status == 422
+    assert "(instance status was BUILD)" in answer.fault()
+    assert (operations(row.id), hints) == ([], [])
+
+
+def racing(monkeypatch: pytest.MonkeyPatch, winner: Callable[[Instance], Any]) -> None:
+    """Let somebody else be faster, once, between our read and our write."""
+    real = store.accept_delete
+    won: list[bool] = []
+
+    def accept(row: Instance, operation: Operation) -> bool:
+        if not won:
+            won.append(True)
+            winner(Instance.get(row.id))
+        return real(row, operation)
+
+    monkeypatch.setattr(store, "accept_delete", accept)
+
+
+def test_the_loser_of_two_deletes_accepts_the_winners(
+    api: Api, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = make()
+    real = store.accept_delete
+
+    def other_delete(fresh: Instance) -> None:
+        made = new_operation(aws.new_id(), row.id, row.tenant_id, "delete_instance", timeout=60)
+        assert real(fresh, made)
+
+    racing(monkeypatch, other_delete)
+    assert api.delete(f"/instances/{row.id}").status == 202
+    assert len(operations(row.id)) == 1
+
+
+def test_the_loser_to_a_finished_delete_gets_404(
+    api: Api, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = make()
+    racing(monkeypatch, lambda fresh: fresh.update([Instance.status.set(Status.DELETED)]))
+    assert api.delete(f"/instances/{row.id}").status == 404
+
+
+def test_whoever_loses_to_a_status_change_looks_again(
+    api: Api, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = make()
+    racing(monkeypatch, lambda fresh: fresh.update([Instance.status.set(Status.ERROR)]))
+    assert api.delete(f"/instances/{row.id}").status == 202
+    assert len(operations(row.id)) == 1
+
+
+def test_endless_races_are_503(api: Api, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = make()
+    monkeypatch.setattr(store, "accept_delete", lambda *_: False)
+    assert api.delete(f"/instances/{row.id}").status == 503
+
+
+def act(api: Api, row: Instance, body: Any) -> int:
+    return api.post(f"/instances/{row.id}/action", body).status
+
+
+def test_reset_then_delete_in_build_queues_the_delete(
+    api: Api, admin: Api, make: Make, hints: list[str]
+) -> None:
+    row = make(Status.BUILD, "new")
+    create = live_create(row)
+    assert act(admin, row, {"reset_status": {}}) == 202
+    assert api.get(f"/instances/{row.id}").body["instance"]["status"] == "ERROR"
+    create.refresh()
+    assert create.cancelled
+    assert [api.delete(f"/instances/{row.id}").status for _ in range(2)] == [202, 202]
+    row.refresh()
+    queued = Operation.get(row.next_operation_id)
+    assert (row.operation_id, queued.status) == (create.id, "QUEUED")
+    assert hints == []
+    # A second reset and delete find the queued one.
+    assert act(admin, row, {"reset_status": {}}) == 202
+    assert api.delete(f"/instances/{row.id}").status == 202
+    assert len(operations(row.id)) == 2
+
+
+def test_reset_is_for_administrators(api: Api, admin: Api, make: Make) -> None:
+    row = make()
+    assert act(api, row, {"reset_status": {}}) == 403
+    assert act(admin, row, {"reset_status": {}}) == 202
+
+
+@pytest.mark.parametrize("body", [{"force_delete": {}}, {"reset_status": {"force_delete": True}}])
+def test_owners_may_force_a_delete(api: Api, make: Make, body: Any) -> None:
+    row = make(Status.BUILD, "new")
+    create = live_create(row)
+    assert act(api, row, body) == 202
+    create.refresh()
+    assert create.cancelled == "The deletion was forced."
+    assert api.delete(f"/instances/{row.id}").status == 202
+    assert len(operations(row.id)) == 2
+
+
+def test_restart_calls_the_guest(api: Api, make: Make, guest: Guest) -> None:
+    row = make()
+    assert act(api, row, {"restart": {}}) == 202
+    assert act(api, row, {"restart": None}) == 202
+    assert guest.calls == [("restart", {})] * 2
+    guest.answers["restart"] = GuestTimeout("too slow")
+    assert act(api, row, {"restart": {}}) == 503
+    assert act(api, make(Status.ERROR), {"restart": {}}) == 422
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({}, 400),
+        ({"dance": {}}, 400),
+        ({"restart": {}, "resize": {}}, 400),
+        ({"restart": 5}, 400),
+        ([], 400),
+        ({"resize": {"flavorRef": "2"}}, 501),
+        ({"resize": {"volume": {"size": 3}}}, 501),
+        ({"promote_to_replica_source": {}}, 501),
+        ({"eject_replica_source": {}}, 501),
+    ],
+)
+def test_other_actions_are_refused(api: Api, make: Make, body: Any, status: int) -> None:
+    assert act(api, make(), body) == status
+
+
+def test_operations_are_shown_newest_first_with_their_steps(api: Api, make: Make) -> None:
+    row = make()
+    create = live_create(row)
+    create.update(
+        [
+            Operation.created.set(1_000.0),
+            Operation.started["server"].set(1_002.5),
+            Operation.started["volume"].set(1_001.0),
+            Operation.ended["volume"].set(1_001.25),
+            Operation.notes["server"].set("waiting for ACTIVE"),
+            Operation.sealed_args.set("1.sealed"),
+        ]
+    )
+    newer = new_operation(aws.new_id(), row.id, row.tenant_id, "delete_instance", timeout=60)
+    newer.save()
+    answer = api.get(f"/instances/{row.id}/operations")
+    first, second = answer.body["operations"]
+    assert first["id"] == newer.id
+    assert first["steps"] == []
+    assert second["created"] == "1970-01-01T00:16:40.000Z"
+    assert second["steps"] == [
+        {
+            "name": "volume",
+            "started": "1970-01-01T00:16:41.000Z",
+            "ended": "1970-01-01T00:16:41.250Z",
+            "detail": None,
+        },
+        {
+            "name": "server",
+            "started": "1970-01-01T00:16:42.500Z",
+            "ended": None,
+            "detail": "waiting for ACTIVE",
+        },
+    ]
+    assert set(second) == {"id", "action", "status", "created", "updated", "reason", "steps"}
+    assert "sealed" not in str(answer.body)

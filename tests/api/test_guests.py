@@ -1,0 +1,50 @@
+"""The guests' two routes only parse and hand over."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from chalicelib.api import guests
+from chalicelib.conductor.enrolment import Enrol, Renew
+from chalicelib.errors import Gone
+from tests.api.client import Api
+
+RENEWAL: dict[str, Any] = {
+    "instance_id": "i",
+    "generation": 1,
+    "issued_at_ms": 5,
+    "start": True,
+    "signature": "c2ln",
+}
+
+
+def test_bodies_reach_the_conductor_without_a_token(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Any] = []
+
+    def remember(body: Any) -> dict[str, Any]:
+        seen.append(body)
+        return {"ok": True}
+
+    monkeypatch.setattr(guests, "enrol", remember)
+    monkeypatch.setattr(guests, "renew", remember)
+    no_token = {"X-Auth-Token": ""}
+    enrolment = {"token": "t", "public_key": "a2V5", "server_id": "s"}
+    first = api.raw("POST", "/guest/v1/enrol", enrolment, headers=no_token)
+    second = api.raw("POST", "/guest/v1/renew", RENEWAL, headers=no_token)
+    assert (first.status, first.body, second.status) == (200, {"ok": True}, 200)
+    assert seen == [Enrol(**enrolment), Renew(**RENEWAL)]
+
+
+def test_refusals_keep_their_status(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(_: Renew) -> dict[str, Any]:
+        raise Gone("The instance is gone.")
+
+    monkeypatch.setattr(guests, "renew", gone)
+    answer = api.raw("POST", "/guest/v1/renew", RENEWAL)
+    assert answer.body == {"gone": {"code": 410, "message": "The instance is gone."}}
+    bad = api.raw("POST", "/guest/v1/renew", {**RENEWAL, "generation": "1"})
+    assert bad.status == 400

@@ -1,0 +1,1 @@
+"""The measurements of `make bench`: what is measured, and how it is printed."""

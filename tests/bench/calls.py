@@ -1,0 +1,102 @@
+"""AWS calls by operation, from the effects that the functions and guests write down, and prices."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from chalicelib.crash import LOG_NAME
+
+SERVICES = {
+    "DynamoDB": {
+        "GetItem", "BatchGetItem", "Query", "Scan", "PutItem", "UpdateItem", "DeleteItem",
+        "BatchWriteItem", "TransactWriteItems",
+    },
+    "SQS": {
+        "SendMessage", "ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility", "CreateQueue",
+        "DeleteQueue",
+    },
+    "Step Functions": {"StartExecution", "SendTaskSuccess", "DescribeExecution"},
+    "STS": {"AssumeRole"},
+    "SSM": {"GetParameter"},
+}  # fmt: skip
+
+# List prices of us-east-1 in dollars for one; DynamoDB on demand, Lambda on x86 with 512 MiB.
+PRICES = {
+    "read": 0.125e-6,
+    "write": 0.625e-6,
+    "sqs": 0.40e-6,
+    "transition": 25e-6,
+    "invocation": 0.20e-6,
+    "gb_second": 16.6667e-6,
+    "api": 3.50e-6,
+}
+READS = {"GetItem", "BatchGetItem", "Query", "Scan"}
+TRANSACTION_WRITES = 12  # six items at most, each billed as two
+BILLED_SECONDS = 0.1
+
+
+@dataclass
+class Calls:
+    """The calls of one operation, by name; names with a dot are OpenStack's."""
+
+    by_name: Counter[str] = field(default_factory=Counter)
+    invocations: int = 0
+    transitions: int = 0
+    api_requests: int = 0
+
+    @property
+    def by_service(self) -> dict[str, int]:
+        """Calls to each AWS service."""
+        return {
+            service: found
+            for service, names in SERVICES.items()
+            if (found := sum(self.by_name[name] for name in names))
+        }
+
+    @property
+    def aws(self) -> int:
+        """All AWS calls."""
+        return sum(self.by_service.values())
+
+    @property
+    def openstack(self) -> int:
+        """All OpenStack calls."""
+        return sum(count for name, count in self.by_name.items() if "." in name)
+
+    @property
+    def dollars(self) -> float:
+        """What it costs at list price, pollers of the event source mappings apart."""
+        reads = sum(self.by_name[name] for name in READS)
+        writes = self.by_name["PutItem"] + self.by_name["UpdateItem"] + self.by_name["DeleteItem"]
+        writes += self.by_name["TransactWriteItems"] * TRANSACTION_WRITES
+        return (
+            reads * PRICES["read"]
+            + writes * PRICES["write"]
+            + self.by_service.get("SQS", 0) * PRICES["sqs"]
+            + self.transitions * PRICES["transition"]
+            + self.invocations * (PRICES["invocation"] + BILLED_SECONDS / 2 * PRICES["gb_second"])
+            + self.api_requests * PRICES["api"]
+        )
+
+
+class Counting:
+    """Counts between two looks at the effects log of a stack."""
+
+    def __init__(self, plan: Path) -> None:
+        self.log = plan / LOG_NAME
+        self.log.touch()
+        self.log.chmod(0o666)
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget what was counted so far."""
+        self._from = self.log.stat().st_size
+
+    def counted(self) -> Counter[tuple[str, str]]:
+        """Effects since `begin`, by (scope, name)."""
+        with self.log.open() as log:
+            log.seek(self._from)
+            lines = [line.split() for line in log if line.endswith("\n")]
+        return Counter((scope, name) for scope, name in lines)

@@ -1,0 +1,189 @@
+"""Commands: a synchronous call, its deadline, and the meeting of a token and an answer."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from typing import Any
+
+import pytest
+
+from chalicelib import errors
+from chalicelib.bus import commands, keys, queues
+from chalicelib.bus.envelope import Direction, Fault, open_sealed
+from chalicelib.store.base import ConditionFailed
+from chalicelib.store.models import Command, Instance
+from tests.support.dynamodb import refused
+from tests.support.rows import accepted
+from tests.support.world import World
+
+
+class Tokens:
+    """Step Functions as far as tokens go."""
+
+    def __init__(self) -> None:
+        self.completed: list[tuple[str, str]] = []
+        self.closed: str | None = None
+
+    def send_task_success(self, taskToken: str, output: str) -> None:  # noqa: N803
+        """Complete a token, once."""
+        if self.closed:
+            raise refused(self.closed, "SendTaskSuccess")
+        self.completed.append((taskToken, json.loads(output)["outcome"]))
+
+
+@pytest.fixture
+def tokens(world: World) -> Tokens:
+    world.stepfunctions = Tokens()
+    return world.stepfunctions
+
+
+@pytest.fixture
+def instance(world: World) -> Instance:
+    row, _ = accepted()
+    queues.make_guest_queue(row.id, 1)
+    return row
+
+
+def answer_with(world: World, instance: Instance, **answer: Any) -> list[Any]:
+    """Answer the next command while the caller sleeps; returns what the guest read."""
+    url, read = queues.guest_queue_url(instance.id, 1), []
+
+    def guest() -> None:
+        while (message := world.sqs.take(url)) is not None:
+            key = keys.guest_key(instance.id, 1, Direction.TO_GUEST, 1)
+            command = open_sealed(message.body, Direction.TO_GUEST, lambda _: key)
+            world.sqs.settle(url, message)
+            read.append(command)
+            result, error = answer.get("result"), answer.get("error")
+            commands.store_answer(command.id, instance.id, 1, result, error)
+
+    world.on_sleep = guest
+    return read
+
+
+def test_a_call_returns_what_the_guest_answered(world: World, instance: Instance) -> None:
+    read = answer_with(world, instance, result={"users": []})
+    assert commands.call(instance, "list_users", {"limit": 20}) == {"users": []}
+    (command,) = read
+    assert (command.kind, command.method, command.args) == ("command", "list_users", {"limit": 20})
+    assert command.expires_at - command.issued_at == 20
+
+
+def test_arguments_are_not_in_clear_on_the_queue(world: World, instance: Instance) -> None:
+    answer_with(world, instance, result={})
+    commands.call(instance, "create_user", {"users": [{"password": "pass-word"}]})
+    assert not any("pass-word" in body for body in world.sqs.bodies)
+
+
+def test_a_guest_that_stays_silent_is_a_timeout_within_the_deadline(
+    world: World, instance: Instance
+) -> None:
+    started = world.now
+    with pytest.raises(errors.GuestTimeout, match="may still take effect"):
+        commands.call(instance, "list_users", {})
+    assert 20 <= world.now - started < 21.5
+    assert len(world.sleeps) < 40
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        ("UserNotFound", errors.NotFound),
+        ("DatabaseNotFound", errors.NotFound),
+        ("UserAlreadyExists", errors.BadRequest),
+        ("NotSupported", errors.NotSupported),
+        ("Expired", errors.GuestTimeout),
+        ("GuestError", errors.GuestFailed),
+        ("a code of a later release", errors.GuestFailed),
+    ],
+)
+def test_the_guests_errors_are_answered_as_ours(
+    world: World, instance: Instance, code: str, kind: type[errors.CofferError]
+) -> None:
+    answer_with(world, instance, error=Fault(code, "the reason"))
+    with pytest.raises(kind, match="the reason") as caught:
+        commands.call(instance, "get_user", {})
+    assert type(caught.value) is kind
+
+
+def command_of(instance: Instance) -> Command:
+    return commands.new_command("operation.prepare", instance, "prepare", deadline=1.9e9)
+
+
+ORDERS = list(itertools.permutations(["token", "answer"]))
+
+
+@pytest.mark.parametrize("order", ORDERS, ids=" then ".join)
+def test_whichever_comes_second_completes_the_token(
+    instance: Instance, tokens: Tokens, order: tuple[str, ...]
+) -> None:
+    command_of(instance).save()
+    for what in order:
+        assert tokens.completed == []
+        if what == "token":
+            commands.settle(commands.await_with_token(command_of(instance), "token-1"))
+        else:
+            row = commands.store_answer("operation.prepare", instance.id, 1, {}, None)
+            commands.settle(row)
+    assert tokens.completed == [("token-1", "done")]
+
+
+def test_an_error_completes_the_token_as_failed(instance: Instance, tokens: Tokens) -> None:
+    commands.await_with_token(command_of(instance), "token-1")
+    fault = Fault("GuestError", "no space left")
+    commands.settle(commands.store_answer("operation.prepare", instance.id, 1, None, fault))
+    assert tokens.completed == [("token-1", "failed")]
+
+
+def test_a_retried_step_waits_with_its_new_token_and_keeps_the_rest(
+    world: World, instance: Instance, tokens: Tokens
+) -> None:
+    first = commands.await_with_token(command_of(instance), "token-1")
+    world.now += 60
+    second = commands.await_with_token(command_of(instance), "token-2")
+    assert (second.created, second.deadline) == (first.created, first.deadline)
+    commands.settle(commands.store_answer("operation.prepare", instance.id, 1, {}, None))
+    assert tokens.completed == [("token-2", "done")]
+
+
+@pytest.mark.parametrize("code", ["TaskTimedOut", "TaskDoesNotExist", "InvalidToken"])
+def test_a_token_that_is_closed_already_is_fine(tokens: Tokens, code: str) -> None:
+    tokens.closed = code
+    commands.complete("token-1", "done")
+
+
+def test_any_other_failure_to_complete_a_token_is_raised(tokens: Tokens) -> None:
+    tokens.closed = "ThrottlingException"
+    with pytest.raises(Exception, match="ThrottlingException"):
+        commands.complete("token-1", "done")
+
+
+@pytest.mark.parametrize("sender", [("instance-of-another-tenant", 1), (None, 0), (None, 2)])
+def test_only_the_guest_that_was_asked_can_answer(
+    instance: Instance, sender: tuple[str | None, int]
+) -> None:
+    command_of(instance).save()
+    with pytest.raises(ConditionFailed):
+        commands.store_answer(
+            "operation.prepare", sender[0] or instance.id, sender[1], {"forged": True}, None
+        )
+    row = commands.get_command("operation.prepare")
+    assert row is not None
+    assert row.answered is None
+
+
+def test_the_first_answer_stays(instance: Instance) -> None:
+    command_of(instance).save()
+    commands.store_answer("operation.prepare", instance.id, 1, {"first": True}, None)
+    with pytest.raises(ConditionFailed):
+        commands.store_answer("operation.prepare", instance.id, 1, {"second": True}, None)
+    row = commands.get_command("operation.prepare")
+    assert row is not None
+    assert row.result == {"first": True}
+
+
+def test_no_answer_creates_a_command_that_was_never_sent(instance: Instance) -> None:
+    with pytest.raises(ConditionFailed):
+        commands.store_answer("never-sent", instance.id, 1, {}, None)
+    assert commands.get_command("never-sent") is None

@@ -1,0 +1,46 @@
+"""Queues: names within the limits of SQS, and hints that may be lost."""
+
+from __future__ import annotations
+
+import pytest
+
+from chalicelib.bus import queues
+from chalicelib.settings import settings
+from tests.support.world import Fault, World
+
+INSTANCE = "0b0e3a6c-6a3d-4a77-8f0e-1d2f3a4b5c6d"
+
+
+def test_the_name_of_a_guests_queue_fits_into_80_characters(world: World) -> None:
+    assert len(queues.guest_queue_name(INSTANCE, 2**31)) <= 80
+
+
+def test_the_url_of_a_guests_queue_is_the_one_it_was_made_with(world: World) -> None:
+    made = queues.make_guest_queue(INSTANCE, 7)
+    assert queues.guest_queue_url(INSTANCE, 7) == made
+    assert queues.make_guest_queue(INSTANCE, 7) == made
+
+
+def test_a_queue_that_is_gone_is_removed_without_complaint(world: World) -> None:
+    url = queues.make_guest_queue(INSTANCE, 7)
+    queues.remove_guest_queue(url)
+    queues.remove_guest_queue(url)
+    assert url not in world.sqs.queues
+
+
+def test_a_hint_that_cannot_be_sent_does_not_fail_what_was_accepted(world: World) -> None:
+    world.faults = {1: Fault.REFUSED}
+    queues.notify_task_manager("operation-1")
+    assert world.sqs.records(settings().taskmanager_queue_url) == []
+
+
+def test_a_buried_message_carries_its_reason(world: World) -> None:
+    queues.bury("the body", "the reason")
+    (record,) = world.sqs.records(settings().dead_letters_queue_url)
+    assert record["body"] == "the body"
+    assert queues.attribute(record, queues.REASON) == "the reason"
+
+
+@pytest.mark.parametrize("found", [{}, {"redrives": {"dataType": "Binary", "binaryValue": "AA=="}}])
+def test_an_attribute_that_is_no_text_counts_as_none(found: dict[str, object]) -> None:
+    assert queues.attribute({"messageAttributes": found}, queues.REDRIVES) is None

@@ -1,0 +1,145 @@
+"""The rules for a new instance and for what stands inside its server."""
+
+from __future__ import annotations
+
+import string
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.domain import contents, instances
+from chalicelib.errors import BadRequest, CofferError, OverLimit
+
+PLAIN = st.text(string.ascii_letters + string.digits + "_-", min_size=1, max_size=32)
+
+
+@given(st.integers(min_value=1, max_value=50))
+def test_every_size_up_to_the_maximum_is_taken_as_number_and_as_digits(size: int) -> None:
+    assert instances.volume_size(size, 50) == instances.volume_size(str(size), 50) == size
+
+
+@given(st.integers(min_value=51))
+def test_every_larger_size_is_over_the_limit(size: int) -> None:
+    with pytest.raises(OverLimit):
+        instances.volume_size(size, 50)
+
+
+@given(st.integers(max_value=0) | st.text().filter(lambda text: not text.isdigit()))
+def test_what_is_no_size_is_refused(size: int | str) -> None:
+    with pytest.raises(BadRequest):
+        instances.volume_size(size, 50)
+
+
+@given(PLAIN)
+def test_plain_names_are_good_for_databases_and_users(name: str) -> None:
+    if name.lower() not in contents.RESERVED_DATABASES:
+        assert contents.database_name(name) == name
+    if name.lower() not in contents.RESERVED_USERS:
+        assert contents.user_name(name) == name
+
+
+@pytest.mark.parametrize("name", ["a b", "a#b", "a?b", "a@b", "1", "a  @ b"])
+def test_some_signs_may_stand_inside_a_database_name(name: str) -> None:
+    assert contents.database_name(name) == name
+
+
+@pytest.mark.parametrize(
+    "name", ["", " a", "a ", "a/b", "a.b", "a\nb", "a`b", "a\x00b", "é", "a" * 65, "Mysql"]
+)
+def test_other_database_names_are_refused(name: str) -> None:
+    with pytest.raises(BadRequest):
+        contents.database_name(name)
+
+
+@pytest.mark.parametrize("name", ["a.b", "a@b", "é", "a b", "%", "a#b"])
+def test_a_user_name_is_freer(name: str) -> None:
+    assert contents.user_name(name) == name
+
+
+@pytest.mark.parametrize(
+    "name", ["", " a", "a ", "a/b", "a'b", 'a"b', "a;b", "a,b", "a`b", "a\\b", "a\tb", "Root"]
+)
+def test_other_user_names_are_refused(name: str) -> None:
+    with pytest.raises(BadRequest):
+        contents.user_name(name)
+
+
+@given(st.text())
+def test_a_host_is_taken_whole_or_refused(text: str) -> None:
+    try:
+        assert contents.host(text) == text
+    except BadRequest:
+        return
+    assert not set(text) & set(" '\"`;\\\n\0")
+
+
+@pytest.mark.parametrize("host", ["%", "10.0.0.%", "%.example.org", "localhost", "10.0.0.0/8"])
+def test_patterns_are_hosts(host: str) -> None:
+    assert contents.host(host) == host
+
+
+@given(PLAIN, st.sampled_from(["%", "10.0.0.%", "localhost"]))
+def test_an_identifier_is_taken_apart_again(name: str, host: str) -> None:
+    assert contents.user_and_host(f"{name}@{host}") == (name, host)
+    assert contents.user_and_host(name) == (name, "%")
+    assert contents.user_and_host(f"{name}@") == (name, "%")
+
+
+@pytest.mark.parametrize(
+    ("charset", "collation"),
+    [
+        ("utf8", "utf8mb3_bin"),
+        ("UTF8MB4", "utf8mb4_general_ci"),
+        ("utf8mb4", "uca1400_ai_ci"),
+        ("binary", "binary"),
+        ("latin1", None),
+        (None, "latin1_swedish_ci"),
+    ],
+)
+def test_a_collation_of_its_character_set_is_taken(
+    charset: str | None, collation: str | None
+) -> None:
+    chosen = contents.character_set(charset, collation)
+    assert set(chosen.values()) == {text.lower() for text in (charset, collation) if text}
+
+
+@pytest.mark.parametrize(
+    ("charset", "collation"),
+    [("utf9", None), ("latin1", "utf8mb4_bin"), ("latin1", "uca1400_ai_ci"), (None, "a; b")],
+)
+def test_other_collations_are_refused(charset: str | None, collation: str | None) -> None:
+    with pytest.raises(BadRequest):
+        contents.character_set(charset, collation)
+
+
+@given(st.text(min_size=1, max_size=255).filter(lambda text: text.strip() and "\0" not in text))
+def test_a_password_is_taken_whole(text: str) -> None:
+    assert contents.password(text) == text
+
+
+@pytest.mark.parametrize("text", ["", "  ", "secret" * 50, "secret\0"])
+def test_other_passwords_are_refused_without_repeating_them(text: str) -> None:
+    with pytest.raises(BadRequest) as caught:
+        contents.password(text)
+    assert "secret" not in caught.value.message
+
+
+@given(st.lists(st.ip_addresses(v=4), max_size=3))
+def test_networks_that_may_reach_the_database(addresses: list[object]) -> None:
+    cidrs = [f"{address}/32" for address in addresses]
+    assert instances.allowed_cidrs(cidrs) == list(dict.fromkeys(cidrs))
+
+
+@given(st.text())
+def test_other_texts_are_no_networks(text: str) -> None:
+    try:
+        (network,) = instances.allowed_cidrs([text])
+    except CofferError:
+        return
+    assert set(network) <= set("0123456789./")
+
+
+@pytest.mark.parametrize("reference", [7, "7", "http://h/v1.0/p/flavors/7", "/flavors/7/"])
+def test_a_flavor_reference_ends_in_its_id(reference: int | str) -> None:
+    assert instances.flavor_id(reference) == "7"

@@ -1,0 +1,124 @@
+"""Every flow with a fault at its k-th effect, for every k: it still ends whole.
+
+An effect is a call that leaves the process: of an AWS client, or of the cloud. At each the process
+may be killed right after it (which is before the next one), the reply may be lost (botocore sends
+it again; a call of the cloud comes back as an error after its effect), or it may be refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+
+from chalicelib.bus.envelope import Fault as GuestFault
+from chalicelib.lifecycle import Status
+from chalicelib.store import instances
+from chalicelib.store.models import TABLES
+from tests.support.stack import Stack
+from tests.support.world import Fault, World
+
+Scenario = Callable[[Stack], tuple[str, set[str]]]
+"""Prepares a stack up to the hint, and names the instance and the statuses it may end in."""
+
+
+def create(stack: Stack) -> tuple[str, set[str]]:
+    return stack.create()[0].id, {Status.ACTIVE, Status.ERROR}
+
+
+def create_on_a_cloud_without_hosts(stack: Stack) -> tuple[str, set[str]]:
+    stack.cloud.servers_become = "ERROR"
+    return stack.create()[0].id, {Status.ERROR}
+
+
+def create_with_a_guest_that_fails(stack: Stack) -> tuple[str, set[str]]:
+    def fail(guest: object) -> None:
+        guest.failure = GuestFault("GuestError", "no space left")  # type: ignore[attr-defined]
+
+    stack.on_guest = fail
+    return stack.create()[0].id, {Status.ERROR}
+
+
+def delete(stack: Stack) -> tuple[str, set[str]]:
+    instance, _ = stack.create()
+    stack.settle()
+    stack.delete(instance.id)
+    return instance.id, {Status.DELETED}
+
+
+def delete_by_force_during_create(stack: Stack) -> tuple[str, set[str]]:
+    instance, _ = stack.create()
+    stack.settle(until=stack.world.now + 2)
+    stack.force_delete(instance.id)
+    return instance.id, {Status.DELETED}
+
+
+def delete_by_force_while_the_guest_prepares(stack: Stack) -> tuple[str, set[str]]:
+    stack.on_guest = lambda guest: setattr(guest, "silent", True)
+    instance, _operation = stack.create()
+    stack.settle(until=stack.world.now + 8)
+    stack.force_delete(instance.id)
+    return instance.id, {Status.DELETED}
+
+
+SCENARIOS: tuple[Scenario, ...] = (
+    create,
+    create_on_a_cloud_without_hosts,
+    create_with_a_guest_that_fails,
+    delete,
+    delete_by_force_during_create,
+    delete_by_force_while_the_guest_prepares,
+)
+
+
+READS = re.compile(
+    r"(dynamodb\.(GetItem|BatchGetItem|Query)|ssm|sts|stepfunctions\.describe)"
+    r"|(servers|volumes|network|images)\.(find|get|newest)"
+)
+
+
+def run(
+    world: World, patch: pytest.MonkeyPatch, scenario: Scenario, faults: dict[int, Fault]
+) -> list[str]:
+    """Run a scenario from the start, check how it ended, and answer its effects."""
+    world.__init__(TABLES)  # type: ignore[misc]
+    stack = Stack(world, patch)
+    instance_id, allowed = scenario(stack)
+    before = len(world.log)
+    stack.run_with(faults)
+    stack.check()
+    row = instances.find_instance(instance_id)
+    assert row is not None
+    assert row.status in allowed
+    return world.log[before:]
+
+
+def worth_hitting(effect: str, fault: Fault) -> bool:
+    """After a read all is as it was after the effect before it; a refusal by the cloud differs."""
+    read = READS.match(effect)
+    return read is None or (fault is Fault.REFUSED and read[1] is None)
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
+def test_a_flow_ends_whole(
+    world: World, monkeypatch: pytest.MonkeyPatch, scenario: Scenario
+) -> None:
+    run(world, monkeypatch, scenario, {})
+
+
+@pytest.mark.parametrize("fault", Fault, ids=lambda fault: fault.name.lower())
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
+def test_a_flow_ends_whole_wherever_it_was_hit(
+    world: World, monkeypatch: pytest.MonkeyPatch, scenario: Scenario, fault: Fault
+) -> None:
+    effects = run(world, monkeypatch, scenario, {})
+    places = [at for at, effect in enumerate(effects, 1) if worth_hitting(effect, fault)]
+    assert len(places) > 12
+    for place in places:
+        where = f"{fault.name} at effect {place}, {effects[place - 1]}"
+        try:
+            hit = run(world, monkeypatch, scenario, {place: fault})
+        except AssertionError as error:
+            raise AssertionError(f"{where}: {error}") from error
+        assert hit[:place] == effects[:place], "the runs must be the same up to the fault"

@@ -1,0 +1,108 @@
+"""Real servers: one for each test that breaks it, one shared by those that only ask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import pymysql
+import pytest
+from pymysql.connections import Connection
+
+from chalicelib.bus.envelope import Envelope
+from tests.guest_agent.control_plane import ControlPlane
+from tests.guest_agent.server import Server, ask_prepare, free_address
+
+PASSWORD = "first-secret"  # of alice, whom prepare makes
+
+
+class Guest(NamedTuple):
+    """A server with its agent, and the control plane it talks to."""
+
+    server: Server
+    control: ControlPlane
+
+    def login(
+        self, user: str = "alice", password: str = PASSWORD, database: str | None = None
+    ) -> Connection[Any]:
+        """A customer's connection."""
+        return pymysql.connect(
+            host=self.server.address,
+            user=user,
+            password=password,
+            database=database,
+            charset="utf8mb4",
+            autocommit=True,
+            connect_timeout=5,
+        )
+
+    def rows(self, statement: str, **login: Any) -> list[tuple[Any, ...]]:
+        """What a customer reads."""
+        with self.login(**login) as connection, connection.cursor() as cursor:
+            cursor.execute(statement)
+            return list(cursor.fetchall())
+
+    def ask(self, method: str, args: dict[str, Any] | None = None) -> dict[str, Any]:
+        """The result of a command that must succeed."""
+        answer = self.control.ask(method, args)
+        assert answer.error is None, answer.error
+        assert answer.result is not None
+        return answer.result
+
+    def refusal(self, method: str, args: dict[str, Any] | None = None) -> tuple[str, str]:
+        """Code and message of a command that must fail."""
+        answer = self.control.ask(method, args)
+        assert answer.error is not None, answer.result
+        return answer.error.code, answer.error.message
+
+    def prepare(self) -> Envelope:
+        """Bring the database up."""
+        command_id = ask_prepare(self.control)
+        self.server.start_agent()
+        answer = self.control.answer(command_id)
+        assert answer.error is None, answer.error
+        return answer
+
+    def statuses(self) -> list[str]:
+        """What the heartbeats said, oldest first."""
+        return [(beat.result or {})["status"] for beat in self.control.reports("heartbeats")]
+
+    def close(self) -> None:
+        self.server.close()
+        self.control.close()
+
+
+def _make(**agent_file: Any) -> Guest:
+    control = ControlPlane()
+    return Guest(Server(free_address(), control.url, **agent_file), control)
+
+
+@pytest.fixture
+def make_guest() -> Iterator[Callable[..., Guest]]:
+    """Servers of the test's own; keyword arguments go into the agent's file."""
+    made: list[Guest] = []
+
+    def make(**agent_file: Any) -> Guest:
+        made.append(_make(**agent_file))
+        return made[-1]
+
+    yield make
+    for guest in made:
+        guest.close()
+
+
+@pytest.fixture
+def guest(make_guest: Callable[..., Guest]) -> Guest:
+    """A server of the test's own, its agent not started."""
+    return make_guest()
+
+
+@pytest.fixture(scope="session")
+def shared() -> Iterator[Guest]:
+    """A prepared server for tests that clean up after themselves."""
+    made = _make()
+    try:
+        made.prepare()
+        yield made
+    finally:
+        made.close()

@@ -1,0 +1,162 @@
+"""prepare on a real MariaDB: what it leaves behind, and that dying in it changes nothing."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pymysql
+import pytest
+
+from tests.guest_agent.control_plane import wait_for
+from tests.guest_agent.datastores.conftest import Guest
+from tests.guest_agent.server import ask_prepare, prepare_args
+
+STAGES = [
+    "preparing the volume",
+    "initialising the data directory",
+    "starting the database",
+    "securing root",
+    "creating databases and users",
+]
+
+pytestmark = pytest.mark.database
+
+
+def test_an_empty_server_becomes_a_usable_database(guest: Guest) -> None:
+    answer = guest.prepare()
+    assert answer.result == {"status": "healthy"}
+    progress = [r.result for r in guest.control.reports() if r.kind == "progress"]
+    assert progress == [{"stage": stage} for stage in STAGES]
+    wait_for(lambda: guest.statuses()[-1] == "healthy", 3)
+    assert guest.statuses()[0] == "building"
+
+    with guest.login(database="shop") as connection, connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE orders (id INT PRIMARY KEY, note TEXT)")
+        cursor.execute("INSERT INTO orders VALUES (1, 'grüße 🐘')")
+        cursor.execute("SELECT note FROM orders")
+        assert cursor.fetchall() == (("grüße 🐘",),)
+        cursor.execute("SELECT @@innodb_buffer_pool_size >> 20, @@max_connections")
+        assert cursor.fetchall() == ((204, 100),)
+        cursor.execute("SELECT @@bind_address, @@port, @@character_set_server")
+        assert cursor.fetchall() == ((guest.server.address, 3306, "utf8mb4"),)
+
+
+def test_nobody_gets_in_who_should_not(guest: Guest) -> None:
+    guest.prepare()
+    for user in ("root", "", "mysql", "nobody", "os_admin"):
+        with pytest.raises(pymysql.MySQLError):
+            guest.login(user, "")
+    stranger = guest.rows("SHOW DATABASES")
+    assert {name for (name,) in stranger} == {"information_schema", "shop"}
+    with pytest.raises(pymysql.MySQLError):
+        guest.rows("SELECT * FROM mysql.user")
+
+
+def test_the_database_runs_without_privileges_and_away_from_the_agent(guest: Guest) -> None:
+    guest.prepare()
+    pid = guest.server.database()
+    assert pid is not None
+    owner = Path(f"/proc/{pid}").stat().st_uid
+    data = guest.server.root / "var/lib/mysql/data"
+    assert data.stat().st_uid == owner
+    assert data.stat().st_mode & 0o777 == 0o700
+    if os.geteuid() == 0:
+        assert owner != 0
+    assert os.getsid(pid) == pid
+    assert data.resolve().is_relative_to(guest.server.volume)
+    state = guest.server.root / "var/lib/coffer"
+    assert state.stat().st_mode & 0o777 == 0o700
+    assert {f.stat().st_mode & 0o777 for f in state.glob("*.p*")} == {0o600}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_an_agent_killed_in_any_stage_finishes_when_it_is_back(guest: Guest, stage: str) -> None:
+    command_id = ask_prepare(guest.control)
+    guest.server.start_agent()
+    wait_for(lambda: any(r.result == {"stage": stage} for r in guest.control.reports()))
+    if stage == "initialising the data directory":
+        wait_for(lambda: any("--bootstrap" in x for x in guest.server.processes().values()))
+    guest.server.kill_agent()
+    assert not guest.control.results(command_id)
+    guest.control.queues["guest"].show_all()
+    guest.server.start_agent()
+    assert guest.control.answer(command_id).result == {"status": "healthy"}
+    assert guest.rows("SELECT 1", database="shop") == [(1,)]
+    running = [line for line in guest.server.processes().values() if "mariadbd " in line]
+    assert len(running) == 1
+    assert sorted(p.name for p in guest.server.volume.iterdir()) == ["data", "tmp"]
+
+
+def test_a_server_that_loses_power_while_it_initialises_starts_over(guest: Guest) -> None:
+    command_id = ask_prepare(guest.control)
+    guest.server.start_agent()
+    unfinished = guest.server.volume / "data.unfinished"
+    wait_for(lambda: (unfinished / "ibdata1").exists())
+    guest.server.kill_everything()
+    assert unfinished.exists()
+    guest.control.queues["guest"].show_all()
+    guest.server.start_agent()
+    assert guest.control.answer(command_id).result == {"status": "healthy"}
+    assert guest.rows("SELECT 1", database="shop") == [(1,)]
+    assert not unfinished.exists()
+
+
+def test_a_prepared_server_may_be_prepared_again(guest: Guest) -> None:
+    guest.prepare()
+    guest.rows("CREATE TABLE kept (id INT)", database="shop")
+    before = guest.server.database()
+    again = prepare_args(users=[{"name": "alice", "password": "second-secret"}])
+    assert guest.ask("prepare", again) == {"status": "healthy"}
+    assert guest.server.database() == before
+    assert guest.rows("SHOW TABLES", database="shop", password="second-secret") == [("kept",)]
+
+
+def test_a_rebuilt_server_takes_its_volume_over(guest: Guest) -> None:
+    """The root disk is new, and with it every secret of the agent; the data is not."""
+    guest.prepare()
+    guest.rows("CREATE TABLE kept (id INT)", database="shop")
+    guest.ask("enable_root", {"root_password": "root-secret"})
+    guest.server.kill_everything()
+    for old in ("var/lib/coffer/journal.sqlite", "var/lib/coffer/os_admin.password"):
+        (guest.server.root / old).unlink()
+    (guest.server.root / "var/lib/coffer/datastore.json").unlink()
+    (guest.server.root / "var/lib/mysql").unlink()
+    guest.prepare()
+    assert guest.rows("SHOW TABLES", database="shop") == [("kept",)]
+    assert guest.ask("is_root_enabled") == {"enabled": True}
+
+
+def test_a_root_password_in_the_order_enables_root(guest: Guest) -> None:
+    command_id = guest.control.send(
+        guest.control.command("prepare", prepare_args(root_password="root-secret"))
+    )
+    guest.server.start_agent()
+    guest.control.answer(command_id)
+    assert guest.rows("SELECT CURRENT_USER()", user="root", password="root-secret") == [("root@%",)]
+    assert [r.id for r in guest.control.reports() if r.kind == "root"] == [command_id]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root switches to another user")
+def test_a_missing_database_user_is_told_and_reported(make_guest: Callable[..., Guest]) -> None:
+    guest = make_guest(database_user="nobody-of-that-name")
+    command_id = ask_prepare(guest.control)
+    guest.server.start_agent()
+    error = guest.control.answer(command_id).error
+    assert error is not None
+    assert "useradd --system" in error.message
+    wait_for(lambda: guest.statuses()[-1] == "failed", 3)
+
+
+def test_a_database_that_cannot_start_says_why(guest: Guest) -> None:
+    """Somebody else has the address."""
+    with socket.socket() as other:
+        other.bind((guest.server.address, 3306))
+        other.listen()
+        command_id = ask_prepare(guest.control)
+        guest.server.start_agent()
+        error = guest.control.answer(command_id).error
+    assert error is not None
+    assert "Address already in use" in error.message

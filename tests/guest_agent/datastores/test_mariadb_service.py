@@ -1,0 +1,113 @@
+"""A real MariaDB over its life: agents and servers restart, processes crash, messages repeat."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from tests.guest_agent.control_plane import wait_for
+from tests.guest_agent.datastores.conftest import Guest
+
+pytestmark = pytest.mark.database
+
+
+def last_status(guest: Guest, wanted: str) -> bool:
+    return guest.statuses()[-1:] == [wanted]
+
+
+def test_a_new_agent_adopts_the_running_database(guest: Guest) -> None:
+    guest.prepare()
+    before = guest.server.database()
+    guest.server.kill_agent()
+    beats = len(guest.statuses())
+    guest.server.start_agent()
+    wait_for(lambda: "healthy" in guest.statuses()[beats:])
+    assert guest.server.database() == before
+    assert guest.control.calls == ["enrol", "renew+start"]
+    assert guest.control.reports("heartbeats")[-1].epoch == 2
+    assert guest.ask("restart") == {}
+    assert guest.server.database() != before
+    assert guest.rows("SELECT 1") == [(1,)]
+
+
+def test_a_crash_is_reported_within_seconds_and_restart_repairs_it(guest: Guest) -> None:
+    guest.prepare()
+    wait_for(lambda: last_status(guest, "healthy"))
+    pid = guest.server.database()
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: last_status(guest, "crashed"), 3)
+    code, message = guest.refusal("list_users")
+    assert (code, "does not answer" in message) == ("GuestError", True)
+    guest.ask("restart")
+    wait_for(lambda: last_status(guest, "healthy"), 3)
+    assert guest.rows("SELECT 1") == [(1,)]
+
+
+def test_after_a_power_cut_the_database_comes_back_with_the_server(guest: Guest) -> None:
+    guest.prepare()
+    guest.rows("CREATE TABLE kept (id INT)", database="shop")
+    guest.server.kill_everything()
+    beats = len(guest.statuses())
+    guest.server.start_agent()
+    wait_for(lambda: "healthy" in guest.statuses()[beats:])
+    assert "crashed" not in guest.statuses()[beats:], "starting is not crashed"
+    assert guest.rows("SHOW TABLES", database="shop") == [("kept",)]
+
+
+def test_a_stopped_database_stays_stopped_until_it_is_restarted(guest: Guest) -> None:
+    guest.prepare()
+    guest.ask("stop_db", {"do_not_start_on_reboot": True})
+    wait_for(lambda: last_status(guest, "shutdown"), 3)
+    assert guest.server.database() is None
+    guest.server.kill_agent()
+    beats = len(guest.statuses())
+    guest.server.start_agent()
+    wait_for(lambda: "shutdown" in guest.statuses()[beats:])
+    assert guest.server.database() is None
+    guest.ask("restart")
+    assert guest.rows("SELECT 1") == [(1,)]
+
+
+def test_the_same_message_three_times_is_one_effect(guest: Guest) -> None:
+    guest.prepare()
+    command = guest.control.command("create_database", {"databases": [{"name": "once"}]})
+    for _ in range(3):
+        guest.control.send(command)
+    wait_for(lambda: len(guest.control.results(command.id)) == 3)
+    assert {str(r.error) for r in guest.control.results(command.id)} == {"None"}
+    wait_for(lambda: not guest.control.queues["guest"].messages)
+
+
+def test_reads_are_answered_while_the_database_restarts(guest: Guest) -> None:
+    guest.prepare()
+    pid = guest.server.database()
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)  # it cannot stop now
+    restart = guest.control.send(guest.control.command("restart"))
+    wait_for(lambda: "restart" in guest.server.log.read_text())
+    used = guest.ask("get_filesystem_stats")
+    assert 0 < used["used"] < used["total"]
+    assert not guest.control.results(restart)
+    os.kill(pid, signal.SIGCONT)
+    assert guest.control.answer(restart).error is None
+
+
+def test_messages_nobody_can_trust_are_counted_and_gone(guest: Guest) -> None:
+    guest.prepare()
+    guest.control.send(guest.control.command("stop_db"), key=bytes(32))
+    guest.control.queues["guest"].send("noise")
+    wait_for(lambda: not guest.control.queues["guest"].messages)
+    assert guest.ask("is_root_enabled") == {"enabled": False}
+    assert "Rejected a message" in guest.server.log.read_text()
+
+
+def test_a_retired_guest_leaves_the_database_alone(guest: Guest) -> None:
+    guest.prepare()
+    guest.server.kill_agent()
+    guest.control.refusals = [410, 410]
+    guest.server.start_agent()
+    wait_for(lambda: "No more commands are taken" in guest.server.log.read_text())
+    assert guest.rows("SELECT 1") == [(1,)]

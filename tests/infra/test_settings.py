@@ -1,0 +1,96 @@
+"""Settings of a local stack: where they come from, and who may read the secrets."""
+
+import json
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from infra.errors import BusyError, StackError
+from infra.local import settings as module
+from infra.local.lock import exclusive
+from infra.local.settings import (
+    StackSettings,
+    load_secrets,
+    others_can_enter,
+    resolve,
+    state_folder,
+)
+
+
+@pytest.fixture
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "state"
+    monkeypatch.setenv("COFFER_STATE", str(folder))
+    return folder
+
+
+def test_a_given_port_wins_over_the_recorded_one(state: Path) -> None:
+    StackSettings(state, aws_port=5000, cloud_port=5001).record()
+    assert (resolve().aws_port, resolve().cloud_port) == (5000, 5001)
+    assert (resolve(aws_port=6000).aws_port, resolve(aws_port=6000).cloud_port) == (6000, 5001)
+
+
+def test_recording_keeps_what_others_recorded(state: Path) -> None:
+    settings = StackSettings(state)
+    settings.record(endpoint="http://127.0.0.1/api")
+    settings.record(seeded="a digest")
+    assert settings.recorded()["endpoint"] == "http://127.0.0.1/api"
+
+
+@pytest.mark.usefixtures("state")
+@pytest.mark.parametrize("network", ["10.0.0.0/16", "127.1", "nonsense"])
+def test_guests_live_on_loopback_only(network: str) -> None:
+    with pytest.raises(StackError, match=r"127\.0\.0\.0/8"):
+        resolve(guest_network=network)
+
+
+def test_secrets_are_made_once_and_for_their_owner_only(state: Path) -> None:
+    settings = StackSettings(state)
+    secrets = load_secrets(settings)
+    assert load_secrets(settings) == secrets
+    assert stat.S_IMODE((state / "secrets.json").stat().st_mode) == 0o600
+    assert set(json.loads(secrets.parameter())) == {"master_keys", "current", "service_password"}
+    assert secrets.admin_password not in secrets.parameter()
+
+
+def test_a_broken_record_is_told_with_what_to_do(state: Path) -> None:
+    state.mkdir()
+    (state / "config.json").write_text("{")
+    with pytest.raises(StackError) as raised:
+        resolve()
+    assert "Remove it" in raised.value.advice
+
+
+def test_the_state_is_here_when_others_can_enter(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("COFFER_STATE", raising=False)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(module, "others_can_enter", lambda _: True)
+    assert state_folder() == tmp_path / ".coffer"
+
+
+def test_the_state_of_root_is_elsewhere_when_the_database_user_cannot_enter(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("COFFER_STATE", raising=False)
+    closed = tmp_path / "closed" / "project"
+    closed.mkdir(parents=True)
+    (tmp_path / "closed").chmod(0o700)
+    monkeypatch.chdir(closed)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert not others_can_enter(closed)
+    assert state_folder().parent == Path("/var/tmp")
+    assert state_folder() == state_folder()
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert state_folder() == closed / ".coffer"
+
+
+def test_two_commands_do_not_work_on_one_state_folder(state: Path) -> None:
+    with exclusive(state), pytest.raises(BusyError, match=str(os.getpid())), exclusive(state):
+        pytest.fail("the lock was given twice")
+    with exclusive(state):
+        pass

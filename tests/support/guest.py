@@ -1,0 +1,119 @@
+"""A guest in memory: enrols with the token of its user data, runs commands once, reports."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from chalicelib.bus.envelope import Direction, Envelope, Fault, open_sealed, seal
+from chalicelib.conductor import enrolment
+from chalicelib.errors import CofferError
+from tests.support.world import Killed, World
+
+
+class FakeGuest:
+    """One agent: what it learnt at enrolment, its journal, and how it answers."""
+
+    def __init__(self, world: World, server_id: str, user_data: str) -> None:
+        self.world = world
+        self.server_id = server_id
+        document = json.loads(user_data.removeprefix("#cloud-config\n"))
+        self.configuration = json.loads(document["write_files"][0]["content"])
+        self.key = Ed25519PrivateKey.from_private_bytes(world.token_bytes(32))
+        self.admission: dict[str, Any] | None = None
+        self.refusal: CofferError | None = None
+        self.next_try = world.now
+        self.seq = 0
+        self.answers: dict[str, tuple[dict[str, Any] | None, Fault | None]] = {}
+        self.runs: list[str] = []
+        self.silent = False
+        self.failure: Fault | None = None
+
+    @property
+    def public_key(self) -> str:
+        raw = self.key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+        return base64.b64encode(raw).decode()
+
+    def tick(self) -> bool:
+        """Do what there is to do; whether there was anything."""
+        if self.admission is None:
+            return self._enrol()
+        message = self.world.sqs.take(self.admission["queues"]["guest"])
+        if message is None or self.silent:
+            return False
+        self._handle(message.body)
+        self.world.sqs.settle(self.admission["queues"]["guest"], message)
+        return True
+
+    def _enrol(self) -> bool:
+        if self.world.now < self.next_try or self.refusal is not None:
+            return False
+        self.next_try = self.world.now + 5
+        token = self.configuration["enrolment_token"]
+        try:
+            self.admission = enrolment.enrol(
+                enrolment.Enrol(token, self.public_key, self.server_id)
+            )
+        except CofferError as error:
+            self.refusal = error if error.status in (401, 409, 410) else None
+        except (Exception, Killed):  # noqa: BLE001 - the answer was lost: ask again
+            return True
+        return True
+
+    def _key(self, direction: Direction) -> bytes:
+        assert self.admission is not None
+        return base64.b64decode(self.admission["keys"][direction])
+
+    def _handle(self, body: str) -> None:
+        command = open_sealed(body, Direction.TO_GUEST, lambda _: self._key(Direction.TO_GUEST))
+        if command.id not in self.answers:
+            self.runs.append(command.method)
+            self.send("progress", command.id, {"stage": "starting the database"})
+            self.answers[command.id] = (
+                (None, self.failure) if self.failure else ({"status": "healthy"}, None)
+            )
+        result, error = self.answers[command.id]
+        self.send("result", command.id, result, error)
+        self.send("heartbeat", "heartbeat", {"status": "healthy"})
+
+    def envelope(
+        self,
+        kind: str,
+        command_id: str,
+        result: dict[str, Any] | None,
+        error: Fault | None = None,
+        **changes: Any,
+    ) -> Envelope:
+        """A report as this guest would send it."""
+        assert self.admission is not None
+        self.seq += 1
+        fields: dict[str, Any] = {
+            "id": command_id,
+            "instance_id": self.admission["instance_id"],
+            "generation": self.admission["generation"],
+            "epoch": self.admission["epoch"],
+            "seq": self.seq,
+            "kind": kind,
+            "result": result,
+            "error": error,
+            "issued_at": self.world.now,
+            "expires_at": self.world.now + 3600,
+            "key_version": self.admission["key_version"],
+        }
+        return Envelope(**(fields | changes))
+
+    def sealed(self, *args: Any, **kwargs: Any) -> str:
+        """The message body of such a report."""
+        report = self.envelope(*args, **kwargs)
+        return seal(report, Direction.TO_CONTROL, self._key(Direction.TO_CONTROL))
+
+    def send(self, kind: str, *args: Any, **kwargs: Any) -> None:
+        """Put a report on the queue it belongs to."""
+        assert self.admission is not None
+        queue = "heartbeats" if kind == "heartbeat" else "conductor"
+        url = self.admission["queues"][queue]
+        self.world.sqs.send_message(QueueUrl=url, MessageBody=self.sealed(kind, *args, **kwargs))

@@ -1,0 +1,216 @@
+"""The whole control plane in one process, run on the world's clock until nothing is left to do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final
+
+import pytest
+
+from chalicelib import lifecycle
+from chalicelib.bus import queues
+from chalicelib.conductor import dead_letters, heartbeats, reports
+from chalicelib.domain.quotas import RESOURCES, held_by_instance
+from chalicelib.lifecycle import Status
+from chalicelib.settings import settings
+from chalicelib.store import datastores, instances, operations, quotas
+from chalicelib.store.models import DatastoreVersion, Guest, Instance, Operation
+from chalicelib.taskmanager import dispatcher, sweeper
+from functions import handler
+from tests.support.cloud import FakeCloud
+from tests.support.guest import FakeGuest
+from tests.support.rows import TENANT, create_operation, delete_operation, new_instance
+from tests.support.states import RUNNING, StepFunctions
+from tests.support.world import Fault, Killed, World
+
+CONVERGES_WITHIN_SECONDS: Final = 2 * 3600
+SWEEP_SECONDS: Final = 60
+PASSWORD: Final = "pass-word-of-the-user"
+
+
+class Stack:
+    """World, cloud, state machines, guests, and the handlers between them."""
+
+    def __init__(self, world: World, patch: pytest.MonkeyPatch) -> None:
+        self.world = world
+        self.cloud = FakeCloud(world)
+        self.cloud.install(patch)
+        self.machines = world.stepfunctions = StepFunctions(world, self._invoke)
+        self.guests: dict[str, FakeGuest] = {}
+        self.on_guest: Callable[[FakeGuest], None] = lambda guest: None
+        self.illegal: list[tuple[str, str]] = []
+        self.next_sweep = world.now + SWEEP_SECONDS
+        world.dynamodb.watch = self._watch
+        version = DatastoreVersion(
+            id="version-1",
+            datastore_id="datastore-1",
+            datastore_name="mariadb",
+            name="10.11",
+            version="10.11.6",
+            manager="mariadb",
+            image_tags=["coffer"],
+        )
+        patch.setattr(datastores, "get_version", lambda version_id: version, raising=False)
+
+    def create(self) -> tuple[Instance, Operation]:
+        """Accept a create as the API does, and hint the task manager."""
+        instance = new_instance()
+        asked = {"users": [{"name": "alice", "password": PASSWORD}]}
+        operation = create_operation(instance, json.dumps(asked).encode())
+        held = held_by_instance(int(instance.flavor_ram), int(instance.volume_size))
+        instances.accept_create(instance, operation, held)
+        queues.notify_task_manager(operation.id)
+        return instance, operation
+
+    def delete(self, instance_id: str) -> Operation:
+        """Accept a delete as the API does."""
+        instance = instances.get_instance(instance_id)
+        operation = delete_operation(instance)
+        assert instances.accept_delete(instance, operation)
+        if operation.status == "ACCEPTED":
+            queues.notify_task_manager(operation.id)
+        return operation
+
+    def force_delete(self, instance_id: str) -> Operation:
+        """Reset the status, then delete, as the clients do it."""
+        assert instances.reset_status(instances.get_instance(instance_id), "forced by an operator")
+        return self.delete(instance_id)
+
+    def settle(self, until: float | None = None) -> None:
+        """Run until nothing moves any more; with `until`, at most to that time."""
+        end = self.world.now + CONVERGES_WITHIN_SECONDS
+        while True:
+            while self._deliver() or self._guests() or self.machines.advance():
+                pass
+            upcoming = self._next()
+            if upcoming is None or (until is not None and upcoming > until):
+                self.world.now = max(self.world.now, until or 0)
+                return
+            assert upcoming < end, f"not converged: {self._live()}"
+            self.world.now = max(self.world.now, upcoming)
+            if self.world.now >= self.next_sweep:
+                self.next_sweep = self.world.now + SWEEP_SECONDS
+                _survive(sweeper.run)
+
+    def run_with(self, faults: dict[int, Fault]) -> None:
+        """Settle with faults at numbered effects, counted from here."""
+        base = len(self.world.log)
+        self.world.faults = {base + number: fault for number, fault in faults.items()}
+        self.settle()
+        self.world.faults = {}
+
+    def _deliver(self) -> bool:
+        chosen = settings()
+        routes: dict[str, Callable[[dict[str, Any]], None]] = {
+            chosen.taskmanager_queue_url: lambda record: dispatcher.receive(record["body"]),
+            chosen.conductor_queue_url: lambda record: reports.receive(record["body"]),
+            chosen.heartbeats_queue_url: lambda record: heartbeats.receive([record["body"]]),
+            chosen.dead_letters_queue_url: dead_letters.receive,
+        }
+        moved = False
+        for url, handle in routes.items():
+            while (message := self.world.sqs.take(url)) is not None:
+                moved = True
+                if _survive(partial(handle, message.record())):
+                    self.world.sqs.settle(url, message)
+        return moved
+
+    def _guests(self) -> bool:
+        running = {server.id: server for server in self.cloud.running()}
+        self.guests = {key: guest for key, guest in self.guests.items() if key in running}
+        for server_id, server in running.items():
+            if server_id not in self.guests:
+                guest = FakeGuest(self.world, server_id, server.facts["user_data"])
+                self.guests[server_id] = guest
+                self.on_guest(guest)
+        return any(guest.tick() for guest in self.guests.values())
+
+    def _next(self) -> float | None:
+        """When something can happen next; None when nothing is under way."""
+        times = [self.machines.next_wake()]
+        times += [self.world.sqs.next_visible(url) for url in self._control_queues()]
+        times += [
+            guest.next_try
+            for guest in self.guests.values()
+            if guest.admission is None and guest.refusal is None
+        ]
+        if self._live():
+            times.append(self.next_sweep)
+        return min((each for each in times if each is not None), default=None)
+
+    def _control_queues(self) -> list[str]:
+        return [url for url in self.world.sqs.queues if "-guest-" not in url]
+
+    def _live(self) -> list[str]:
+        rows = self.world.dynamodb.tables[Operation.Meta.table_name].values()
+        return [row["id"]["S"] for row in rows if "live" in row]
+
+    def _invoke(self, arn: str, payload: dict[str, Any]) -> dict[str, Any]:
+        entry = handler.cloud if arn == "${TaskManagerCloudArn}" else handler.local
+        return entry(payload, None)
+
+    def _watch(self, table: str, old: Any, new: Any) -> None:
+        if table != Instance.Meta.table_name or old is None or new is None:
+            return
+        before, after = old["status"]["S"], new["status"]["S"]
+        allowed = {(source, target) for (source, _), target in lifecycle.TRANSITIONS.items()}
+        if before != after and (before, after) not in allowed:
+            self.illegal.append((before, after))
+
+    def check(self) -> None:
+        """What must hold when everything has come to rest (simulation.md: I1, I5, I11, L1-L5)."""
+        assert self.illegal == []
+        rows = [instances.find_instance(key[0]) for key in self._keys(Instance)]
+        present = [row for row in rows if row is not None]
+        self._check_operations()
+        self._check_inventory(present)
+        held = {name: sum(row.held.get(name, 0) for row in present) for name in RESOURCES}
+        assert quotas.used_of(quotas.get_quota(TENANT)) == held
+        for row in present:
+            assert row.operation_id is None
+            assert row.next_operation_id is None
+            assert row.status in (Status.ACTIVE, Status.ERROR, Status.DELETED)
+            assert row.status != Status.ERROR or row.fault_message
+            assert row.status == Status.ACTIVE or row.held == {}
+        for url in self._control_queues():
+            assert self.world.sqs.queues[url] == []
+        for secret in (PASSWORD, "enrolment_token"):
+            assert not any(secret in text for text in self.machines.documents)
+            assert not any(secret in body for body in self.world.sqs.bodies)
+
+    def _check_operations(self) -> None:
+        for (operation_id,) in self._keys(Operation):
+            row = operations.get_operation(operation_id)
+            assert row is not None
+            assert row.status in ("SUCCEEDED", "FAILED", "CANCELLED")
+            assert row.live is None
+            assert row.check_at is None
+            assert row.sealed_args is None
+            assert row.status == "SUCCEEDED" or row.reason
+        assert all(each.status != RUNNING for each in self.machines.executions.values())
+
+    def _check_inventory(self, rows: list[Instance]) -> None:
+        owners = sorted(row.id for row in rows if row.status == Status.ACTIVE)
+        assert self.cloud.inventory() == {
+            "server": [f"coffer-{owner}-1" for owner in owners],
+            "volume": [f"coffer-{owner}" for owner in owners],
+            "port": [f"coffer-{owner}" for owner in owners],
+            "group": [f"coffer-{owner}" for owner in owners],
+        }
+        urls = [queues.guest_queue_url(owner, 1) for owner in owners]
+        assert [url for url in self.world.sqs.queues if "-guest-" in url] == urls
+        assert sorted(key[0] for key in self._keys(Guest)) == owners
+
+    def _keys(self, model: Any) -> list[tuple[str, ...]]:
+        return list(self.world.dynamodb.tables[model.Meta.table_name])
+
+
+def _survive(function: Callable[[], object]) -> bool:
+    """Run a handler that may die; whether it came through."""
+    try:
+        function()
+    except (Exception, Killed):  # noqa: BLE001 - Lambda reports the failure, SQS delivers again
+        return False
+    return True
