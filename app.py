@@ -23,31 +23,31 @@ app = create_app()
 Event = dict[str, Any]
 
 
-@app.lambda_function(name="dispatcher")  # type: ignore[untyped-decorator]
+@app.lambda_function(name="dispatcher")
 def dispatcher(event: Event, _: object) -> batch.Answer:
     """Queue `taskmanager`: start accepted operations."""
     return batch.each(event, lambda record: hints.receive(record["body"]))
 
 
-@app.lambda_function(name="conductor")  # type: ignore[untyped-decorator]
+@app.lambda_function(name="conductor")
 def conductor(event: Event, _: object) -> batch.Answer:
     """Queue `conductor`: results, progress and reports of the guests."""
     return batch.each(event, lambda record: reports.receive(record["body"]))
 
 
-@app.lambda_function(name="heartbeats")  # type: ignore[untyped-decorator]
+@app.lambda_function(name="heartbeats")
 def heartbeats(event: Event, _: object) -> None:
     """Queue `heartbeats`: a failed batch is delivered again; the next heartbeat replaces it."""
     heartbeat_reports.receive([record["body"] for record in event["Records"]])
 
 
-@app.lambda_function(name="dead_letters")  # type: ignore[untyped-decorator]
+@app.lambda_function(name="dead_letters")
 def dead_letters(event: Event, _: object) -> batch.Answer:
     """Queue `dead-letters`: record what is poisoned, send back what is healthy."""
     return batch.each(event, dead_letter_reports.receive)
 
 
-@app.lambda_function(name="sweeper")  # type: ignore[untyped-decorator]
+@app.lambda_function(name="sweeper")
 def sweeper(event: Event, _: object) -> dict[str, int]:
     """Every minute: repeat what was lost."""
     return sweeps.run()

@@ -22,7 +22,7 @@ def forget_caches() -> None:
 
 
 @pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+def plain_world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """Empty tables, empty queues, and a clock that stands still until it is moved."""
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
@@ -32,3 +32,9 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     yield made
     aws.install(previous)
     forget_caches()
+
+
+@pytest.fixture
+def world(plain_world: World) -> World:
+    """The same; `tests/store` puts moto in its place."""
+    return plain_world

@@ -215,7 +215,6 @@ def session_policy(instance_id: str, generation: int) -> dict[str, Any]:
         f"{account}:{url.rsplit('/', 1)[1]}"
         for url in (settings().conductor_queue_url, settings().heartbeats_queue_url)
     ]
-    calls = ("ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility")
     return {
         "Version": "2012-10-17",
         "Statement": [

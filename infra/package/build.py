@@ -5,11 +5,13 @@ built once. The third-party part goes in as Chalice's `vendor/` folder: `chalice
 otherwise fetch it anew each time.
 """
 
+import contextlib
 import json
 import os
 import shutil
 import subprocess
 import sys
+import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,6 +25,7 @@ from infra.package.template import compose
 CHALICE_STAGE = "api"
 CHALICE_TIMEOUT_SECONDS = 120
 KEPT_BUILDS = 4
+ABANDONED_SECONDS = 3600
 
 
 class Build(NamedTuple):
@@ -50,8 +53,9 @@ def build(root: Path, cache: Path) -> Build:
     building.mkdir(parents=True)
     try:
         _build_into(building, root, cache, architecture)
-        shutil.rmtree(folder, ignore_errors=True)
-        building.rename(folder)
+        # Another command may have finished the same build, and use it: then ours is thrown away.
+        with contextlib.suppress(OSError):
+            building.rename(folder)
     finally:
         shutil.rmtree(building, ignore_errors=True)
     _forget_old(folder.parent)
@@ -126,10 +130,9 @@ def _copy(root: Path, target: Path, names: tuple[str, ...]) -> None:
 
 
 def _forget_old(builds: Path) -> None:
-    finished = sorted(
-        (path for path in builds.iterdir() if path.suffix != ".part"),
-        key=lambda path: path.stat().st_mtime,
-        reverse=True,
-    )
-    for old in finished[KEPT_BUILDS:]:
+    """Keep the builds that were used last; an old part was left by a command that was killed."""
+    ages = {path: time.time() - path.stat().st_mtime for path in builds.iterdir()}
+    finished = sorted((path for path in ages if path.suffix != ".part"), key=ages.__getitem__)
+    abandoned = [path for path in ages if path.suffix == ".part" and ages[path] > ABANDONED_SECONDS]
+    for old in (*finished[KEPT_BUILDS:], *abandoned):
         shutil.rmtree(old, ignore_errors=True)

@@ -51,7 +51,7 @@ def stack() -> Iterator[Stack]:
     }
     parameters = {
         "CrashPlan": str(plan),
-        "HeartbeatSeconds": "3",
+        "HeartbeatSeconds": os.environ.get("COFFER_TEST_HEARTBEAT_SECONDS", "3"),
         "LogLevel": "DEBUG",
         "CreateTimeoutSeconds": str(CREATE_TIMEOUT_SECONDS),
     }

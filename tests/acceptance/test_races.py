@@ -44,7 +44,7 @@ def test_a_delete_in_build_is_refused_and_a_forced_one_wins(stack: Stack) -> Non
     refused = api.delete(instance_id)
     assert refused.status_code == 422
     assert refused.json()["unprocessableEntity"]["code"] == 422
-    reset = {"reset_status": {}}
+    reset: dict[str, dict[str, str]] = {"reset_status": {}}
     not_admin = api.request("POST", f"/instances/{instance_id}/action", reset)
     assert not_admin.status_code == 403
     forced = stack.admin.request("POST", f"/instances/{instance_id}/action", reset)

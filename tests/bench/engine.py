@@ -17,7 +17,7 @@ USER = "mysql"
 
 def bring_up_seconds() -> float:
     """Seconds from an empty folder to the first `SELECT 1`: install, start, query."""
-    folder = Path(tempfile.mkdtemp(prefix="coffer-bench-", dir="/var/tmp"))  # noqa: S108
+    folder = Path(tempfile.mkdtemp(prefix="coffer-bench-", dir="/var/tmp"))
     folder.chmod(0o755)
     data = folder / "data"
     data.mkdir()

@@ -11,20 +11,12 @@ import pytest
 
 from tests.cloud.served import ServedCloud, Tenant
 
-# openstacksdk warns about what it will remove itself, whatever its caller does.
-SDK_WARNINGS = (
-    "ignore::openstack.warnings.OpenStackDeprecationWarning",
-    "ignore::openstack.warnings.RemovedInSDK50Warning",
-    "ignore::openstack.warnings.RemovedInSDK60Warning",
-)
-
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The tests of this folder share one cloud, so one worker runs them all."""
     for item in items:
         if "/tests/cloud/" in str(item.path):
             item.add_marker(pytest.mark.xdist_group("cloud"))
-            item.add_marker(pytest.mark.filterwarnings(*SDK_WARNINGS))
 
 
 @pytest.fixture(scope="session")

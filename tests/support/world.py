@@ -66,6 +66,7 @@ class World(Provider):
         self.sleeps: list[float] = []
         self.log: list[str] = []
         self.faults: dict[int, Fault] = {}
+        self.interruptions: dict[str, Callable[[], object]] = {}
         self.on_sleep: Callable[[], None] = lambda: None
         for name in ("taskmanager", "conductor", "heartbeats", "dead-letters"):
             self.sqs.create_queue(QueueName=f"coffer-{name}")
@@ -101,6 +102,8 @@ class World(Provider):
 
         A lost reply makes botocore send the call again; the cloud's caller gets the error `lost`.
         """
+        if interruption := self.interruptions.pop(name, None):
+            interruption()  # somebody else's whole turn, right before this effect
         self.log.append(name)
         match self.faults.get(len(self.log)):
             case None:

@@ -1,0 +1,261 @@
+"""`make bench`: the figures that the README and the notes quote, all from one run."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from rich.table import Table
+
+from chalicelib import aws
+from chalicelib.settings import settings
+from infra.local.settings import cache_folder
+from infra.package.build import build
+from infra.package.sources import PROJECT_ROOT
+from tests.acceptance.stack import Stack
+from tests.bench import engine, handlers, imports
+from tests.bench.calls import Calls, Counting
+
+pytestmark = [pytest.mark.bench, pytest.mark.filterwarnings("default")]
+
+PAIRS = 5
+READ_RUNS = 200
+IDLE_SECONDS = 95
+console = Console(width=110)
+
+
+def table(title: str, *columns: str) -> Table:
+    """A table with its first column as text and the others as figures."""
+    made = Table(title=title, title_justify="left")
+    for number, column in enumerate(columns):
+        made.add_column(column, justify="right" if number else "left")
+    return made
+
+
+def one_create(stack: Stack, name: str) -> tuple[str, float]:
+    """The id of a new instance and the seconds from the request to ACTIVE."""
+    began = time.perf_counter()
+    instance_id = stack.demo.created(name)
+    while True:
+        shown = stack.demo.show(instance_id)
+        assert shown is not None
+        assert shown["status"] in ("BUILD", "ACTIVE"), shown
+        if shown["status"] == "ACTIVE":
+            return instance_id, time.perf_counter() - began
+        time.sleep(0.1)
+
+
+def gone(stack: Stack, instance_id: str) -> None:
+    """Delete an instance and wait until it is gone."""
+    assert stack.demo.delete(instance_id).status_code == 202
+    stack.demo.wait(instance_id, "GONE")
+
+
+def test_bring_up_beside_the_engine(stack: Stack) -> None:
+    gone(stack, one_create(stack, "warm-up")[0])
+    engine.bring_up_seconds()
+    bare, whole = [], []
+    for pair in range(PAIRS):
+        bare.append(engine.bring_up_seconds())
+        instance_id, seconds = one_create(stack, f"pair-{pair}")
+        whole.append(seconds)
+        gone(stack, instance_id)
+    shown = table(f"Bring-up, warm, {PAIRS} pairs in turn (seconds)", "", "min", "median", "max")
+    for label, values in (
+        ("engine by hand: install, start, first query", bare),
+        ("through Coffer: POST to ACTIVE", whole),
+        ("difference, pair by pair", [b - a for a, b in zip(bare, whole, strict=True)]),
+        ("ratio, pair by pair", [b / a for a, b in zip(bare, whole, strict=True)]),
+    ):
+        figures = (min(values), statistics.median(values), max(values))
+        shown.add_row(label, *(f"{figure:.2f}" for figure in figures))
+    console.print(shown)
+
+
+def settled(counting: Counting, quiet: float = 3.0) -> Counter[tuple[str, str]]:
+    """The effects once none has been added for a while."""
+    before, since = counting.counted(), time.monotonic()
+    while time.monotonic() - since < quiet:
+        time.sleep(0.3)
+        now = counting.counted()
+        if now != before:
+            before, since = now, time.monotonic()
+    return before
+
+
+def transitions(stack: Stack, flow: str) -> int:
+    """State transitions of the flow's newest execution."""
+    states = stack.aws("stepfunctions")
+    machine = next(
+        each["stateMachineArn"]
+        for each in states.list_state_machines()["stateMachines"]
+        if each["name"].endswith(flow)
+    )
+    newest = max(
+        states.list_executions(stateMachineArn=machine)["executions"],
+        key=lambda execution: execution["startDate"],
+    )
+    history = states.get_execution_history(executionArn=newest["executionArn"], maxResults=1000)
+    return sum(event["type"].endswith("StateEntered") for event in history["events"])
+
+
+def without(counted: Counter[tuple[str, str]], *scopes: str) -> Counter[str]:
+    """Calls by name, without some scopes (what the measuring itself caused, or heartbeats)."""
+    found: Counter[str] = Counter()
+    for (scope, name), count in counted.items():
+        if scope not in scopes:
+            found[name] += count
+    return found
+
+
+def test_calls_and_their_price(stack: Stack) -> None:
+    counting = Counting(stack.crash_plan)
+    gone(stack, one_create(stack, "warm-up")[0])
+    measured: dict[str, Calls] = {}
+
+    # A create that nobody polls: only what it costs by itself.
+    settled(counting)
+    counting.begin()
+    instance_id = stack.demo.created("counted")
+    create = Calls(without(settled(counting, quiet=8.0)), invocations=12, api_requests=1)
+    stack.demo.healthy(instance_id)
+    create.transitions = transitions(stack, "create-instance")
+    measured["create → ACTIVE"] = create
+
+    stack.demo.request("GET", "/instances")  # fills the token cache
+    for name, path in (("list", "/instances/detail"), ("show", f"/instances/{instance_id}")):
+        time.sleep(1)
+        counting.begin()
+        stack.demo.request("GET", path)
+        api = {key: n for key, n in counting.counted().items() if key[0] == "api"}
+        measured[name] = Calls(without(Counter(api)), invocations=1, api_requests=1)
+
+    settled(counting)
+    counting.begin()
+    time.sleep(IDLE_SECONDS)
+    idle = counting.counted()
+    beats = idle["-", "SendMessage"]
+    label = f"idle guest, {IDLE_SECONDS} s ({beats} heartbeats)"
+    measured[label] = Calls(without(idle), invocations=beats)
+
+    counting.begin()
+    gone(stack, instance_id)
+    deleted = {key: n for key, n in settled(counting).items() if key[0] != "api"}
+    accepted = {("api", "GetItem"): 1, ("api", "TransactWriteItems"): 1, ("api", "SendMessage"): 1}
+    delete = Calls(without(Counter(deleted | accepted)), invocations=8, api_requests=1)
+    delete.transitions = transitions(stack, "delete-instance")
+    measured["delete → gone"] = delete
+
+    shown = table(
+        "Calls of one operation, warm, counted in the functions and in the guest",
+        "", "DynamoDB", "SQS", "States", "STS", "AWS in all", "OpenStack", "transitions", "$ / 1000",
+    )  # fmt: skip
+    for label, calls in measured.items():
+        services = calls.by_service
+        shown.add_row(
+            label,
+            *(str(services.get(name, 0)) for name in ("DynamoDB", "SQS", "Step Functions", "STS")),
+            str(calls.aws),
+            str(calls.openstack),
+            str(calls.transitions),
+            f"{calls.dollars * 1000:.4f}",
+        )
+    console.print(shown)
+    console.print(f"create in detail: {dict(sorted(create.by_name.items()))}")
+
+
+@pytest.fixture
+def in_process(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
+    """This process runs the API's handlers on the stack's tables."""
+    environment = stack.settings.aws_environment() | {
+        "OS_AUTH_URL": stack.settings.auth_url,
+        "COFFER_SECRETS_PARAMETER": "/coffer/secrets",
+        "COFFER_TOKEN_CACHE_SECONDS": "300",
+    }
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    settings.cache_clear()
+    previous = aws.install(aws.Provider())
+    yield stack
+    aws.install(previous)
+    settings.cache_clear()
+
+
+def rows_of(tenant: str, count: int) -> None:
+    """Rows of ACTIVE instances, as many as asked for, with their reports."""
+    from chalicelib.store.models import Instance, ServiceStatusRow
+
+    now = aws.clock()
+    with Instance.batch_write() as batch:
+        for number in range(count):
+            batch.save(
+                Instance(
+                    id=f"{number:08d}-0000-4000-8000-000000000000",
+                    tenant_id=tenant,
+                    index_tenant=tenant,
+                    name=f"bench-{number}",
+                    status="ACTIVE",
+                    created=now,
+                    updated=now,
+                    datastore_version_id="v",
+                    datastore_name="mariadb",
+                    datastore_version="10.11",
+                    datastore_version_number="10.11",
+                    manager="mariadb",
+                    flavor_id="1",
+                    flavor_ram=512,
+                    flavor_vcpus=1,
+                    volume_size=1,
+                    region="RegionOne",
+                    addresses=[{"address": "127.0.0.1", "type": "private", "network": "n"}],
+                )
+            )
+    with ServiceStatusRow.batch_write() as batch:
+        for number in range(count):
+            batch.save(
+                ServiceStatusRow(
+                    instance_id=f"{number:08d}-0000-4000-8000-000000000000",
+                    generation=1,
+                    status="healthy",
+                    updated=now,
+                )
+            )
+
+
+def test_reads(in_process: Stack) -> None:
+    from app import app
+
+    user = in_process.demo2.user
+    project = {"project": user.project_id}
+    listing = handlers.event("GET", "/v1.0/{project}/instances", project, user.token)
+    shown = table(
+        f"Reads by the handler in this process, warm, {READ_RUNS} calls each (ms)",
+        "", "rows", "p50", "p99", "CPU p50", "CPU p99",
+    )  # fmt: skip
+    for rows in (1, 20, 500):
+        rows_of(user.project_id, rows)
+        app(listing, None)
+        times = handlers.Times(lambda: app(listing, None), READ_RUNS)
+        shown.add_row(f"list, a page of {times.rows}", str(rows), *times.row())
+    one = {**project, "instance": f"{1:08d}-0000-4000-8000-000000000000"}
+    showing = handlers.event("GET", "/v1.0/{project}/instances/{instance}", one, user.token)
+    shown.add_row("show", "500", *handlers.Times(lambda: app(showing, None), READ_RUNS).row())
+    console.print(shown)
+
+
+def test_cold_starts_and_sizes(tmp_path: Path) -> None:
+    made = build(PROJECT_ROOT, cache_folder())
+    python = next(cache_folder().glob("ministack-*/bin/python"))
+    shown = table("Cold import (median of 7 fresh processes, page cache warm)", "", "ms", "zip MB")
+    for label, (name, modules) in imports.ENTRIES.items():
+        folder = imports.unpack(made.template.parent, name, tmp_path / label.split()[0])
+        size = (made.template.parent / name).stat().st_size / 1e6
+        shown.add_row(
+            label, f"{imports.import_ms(python, folder, modules, runs=7):.0f}", f"{size:.1f}"
+        )
+    console.print(shown)

@@ -1,0 +1,135 @@
+"""Operation rows: whose turn it is, what is done, and what the sweeper sees."""
+
+from __future__ import annotations
+
+import pytest
+
+from chalicelib.domain.operations import OperationStatus
+from chalicelib.lifecycle import Event
+from chalicelib.settings import settings
+from chalicelib.store import instances, operations
+from chalicelib.store.base import ConditionFailed, as_dict
+from chalicelib.store.instances import Ending
+from chalicelib.store.models import Operation
+from tests.support.rows import accepted
+from tests.support.world import World
+
+
+@pytest.fixture
+def operation(world: World) -> Operation:
+    return accepted()[1]
+
+
+def stored(operation: Operation) -> Operation:
+    row = operations.get_operation(operation.id)
+    assert row is not None
+    return row
+
+
+def test_a_lease_is_one_workers_until_it_is_given_back(operation: Operation) -> None:
+    row = operations.take_lease(operation.id, "volume")
+    assert row.status == OperationStatus.RUNNING
+    with pytest.raises(ConditionFailed):
+        operations.take_lease(operation.id, "volume")
+    with pytest.raises(ConditionFailed):
+        operations.take_lease(operation.id, "network")
+    operations.release_lease(row, "volume", ended=False)
+    operations.take_lease(operation.id, "volume")
+
+
+def test_a_lease_runs_out(world: World, operation: Operation) -> None:
+    first = operations.take_lease(operation.id, "volume")
+    world.now += settings().lease_seconds + 1
+    second = operations.take_lease(operation.id, "volume")
+    assert second.lease_id != first.lease_id
+    with pytest.raises(ConditionFailed):
+        operations.release_lease(first, "volume", ended=True, resources={"volume_id": "late"})
+    assert as_dict(stored(operation).resources) == {}
+    assert stored(operation).lease_id == second.lease_id
+
+
+def test_a_step_that_is_done_is_not_leased_again(operation: Operation) -> None:
+    row = operations.take_lease(operation.id, "volume")
+    operations.release_lease(row, "volume", ended=True, resources={"volume_id": "1"})
+    with pytest.raises(ConditionFailed):
+        operations.take_lease(operation.id, "volume")
+    operations.take_lease(operation.id, "network")
+
+
+def test_a_step_remembers_its_first_start(world: World, operation: Operation) -> None:
+    row = operations.take_lease(operation.id, "server")
+    operations.release_lease(row, "server", ended=False)
+    started = world.now
+    world.now += 5
+    row = operations.take_lease(operation.id, "server")
+    assert as_dict(row.started) == {"server": started}
+
+
+def test_nothing_is_leased_of_an_operation_that_ended(operation: Operation) -> None:
+    ending = Ending(OperationStatus.SUCCEEDED, Event.CREATE_SUCCEEDED)
+    instances.end_operation(operation, ending)
+    with pytest.raises(ConditionFailed):
+        operations.take_lease(operation.id, "volume")
+    with pytest.raises(ConditionFailed):
+        operations.take_lease("no-such-operation", "volume")
+    assert operations.get_operation("no-such-operation") is None
+
+
+def test_the_first_reason_stays(operation: Operation) -> None:
+    row = operations.take_lease(operation.id, "volume")
+    operations.release_lease(row, "volume", ended=False, reason="quota exceeded")
+    operations.begin_compensation(stored(operation), "something else")
+    after = stored(operation)
+    assert after.compensating
+    assert after.reason == "quota exceeded"
+
+
+def test_an_answer_ends_its_step_once_and_only_forwards(operation: Operation) -> None:
+    operations.end_step(operation.id, "prepare")
+    with pytest.raises(ConditionFailed):
+        operations.end_step(operation.id, "prepare")
+    operations.begin_compensation(stored(operation), "cancelled")
+    with pytest.raises(ConditionFailed):
+        operations.end_step(operation.id, "complete")
+
+
+def test_progress_is_shown_until_the_step_is_done(operation: Operation) -> None:
+    operations.note_progress(operation.id, "prepare", "starting the database")
+    assert as_dict(stored(operation).notes) == {"prepare": "starting the database"}
+    operations.end_step(operation.id, "prepare")
+    with pytest.raises(ConditionFailed):
+        operations.note_progress(operation.id, "prepare", "too late")
+
+
+def test_an_attempt_is_counted_by_one_sweeper(operation: Operation) -> None:
+    one, two = stored(operation), stored(operation)
+    operations.start_attempt(one)
+    with pytest.raises(ConditionFailed):
+        operations.start_attempt(two)
+    assert stored(operation).attempt == 1
+
+
+def test_the_sweeper_sees_what_is_due_longest_overdue_first(world: World) -> None:
+    first = accepted()[1]
+    world.now += 10
+    second = accepted()[1]
+    assert operations.due_operations(world.now, 10) == []
+    world.now += 31
+    assert operations.due_operations(world.now, 10) == [first.id, second.id]
+    assert operations.due_operations(world.now, 1) == [first.id]
+    operations.look_again(first, 60)
+    assert operations.due_operations(world.now, 10) == [second.id]
+
+
+def test_a_leased_operation_is_not_due_before_its_lease_is_over(
+    world: World, operation: Operation
+) -> None:
+    row = operations.take_lease(operation.id, "volume")
+    assert row.lease_until is not None
+    assert operations.due_operations(row.lease_until, 10) == []
+
+
+def test_the_operations_of_an_instance_are_told_newest_first(world: World) -> None:
+    instance, operation = accepted()
+    assert [row.id for row in operations.operations_of(instance.id)] == [operation.id]
+    assert operations.operations_of("another") == []
