@@ -95,8 +95,9 @@ class Agent:
         return [sentence for sentence in said if sentence]
 
     def _renew_when_due(self) -> str | None:
-        if self._clock.now() < self._renew_at:
+        if self._clock.now() < self._renew_at and not self._dispatcher.wants_renewal:
             return None
+        self._dispatcher.wants_renewal = False
         self._renew_at = self._clock.now() + RENEW_RETRY_SECONDS * (0.5 + aws.random() / 2)
         try:
             self._adopt(self._enrolment.renew(start=False))

@@ -24,7 +24,7 @@ from guest_agent.errors import (
 )
 from guest_agent.journal import Journal, Outcome
 from guest_agent.manager import Manager
-from guest_agent.outbox import Outbox
+from guest_agent.outbox import NewerKey, Outbox
 from guest_agent.queues import VISIBILITY_SECONDS, Message, Queues
 
 POSTPONE_SECONDS: Final = 3
@@ -74,12 +74,16 @@ class Dispatcher:
         self._clock = clock
         self._on_finished = on_finished
         self._running: dict[str, Run] = {}
+        self._asked_versions: set[int] = set()
         self.rejected = 0
+        self.wants_renewal = False
 
     def accept(self, message: Message) -> str:
         """Handle one message."""
         try:
             command = self._outbox.open(message.body)
+        except NewerKey as error:
+            return self._ask_for_key(message, error)
         except EnvelopeError as error:
             return self._reject(message, str(error))
         if command.kind != "command" or command.instance_id != self._instance_id:
@@ -104,6 +108,15 @@ class Dispatcher:
         """Keep the messages of running commands invisible for another while."""
         for run in list(self._running.values()):
             self._queues.hide(run.receipts[-1], VISIBILITY_SECONDS)
+
+    def _ask_for_key(self, message: Message, error: NewerKey) -> str:
+        """A key is rotated: fetch it once by a renewal and see the message again; else reject."""
+        if error.version in self._asked_versions:
+            return self._reject(message, str(error))
+        self._asked_versions.add(error.version)
+        self.wants_renewal = True
+        self._queues.hide(message.receipt, POSTPONE_SECONDS)
+        return f"A message is sealed with the newer key {error.version}; the keys are renewed."
 
     def _reject(self, message: Message, reason: str) -> str:
         """It can never become valid: count it, say so, and let it go."""

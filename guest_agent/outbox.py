@@ -8,13 +8,21 @@ from typing import Any, Final
 
 from chalicelib import aws
 from chalicelib.bus import envelope as bus
-from chalicelib.bus.envelope import Direction, Envelope, Fault, Header
+from chalicelib.bus.envelope import Direction, Envelope, EnvelopeError, Fault, Header
 from guest_agent.clock import ServiceClock
 from guest_agent.enrolment import Session
 from guest_agent.queues import Queues
 
 REPORT_LIFE_SECONDS: Final = 14 * 86400.0  # SQS keeps a message no longer
 HEARTBEAT_LIFE_SECONDS: Final = 300.0
+
+
+class NewerKey(EnvelopeError):
+    """Sealed with a key version that this guest has not been given yet: a rotation, or a forgery."""
+
+    def __init__(self, version: int) -> None:
+        super().__init__(f"key version {version} is not known")
+        self.version = version
 
 
 class Outbox:
@@ -99,6 +107,8 @@ class Outbox:
         try:
             return self._to_guest[header.key_version]
         except KeyError:
+            if header.key_version > max(self._to_guest):
+                raise NewerKey(header.key_version) from None
             raise bus.BadSeal(f"key version {header.key_version} is not known") from None
 
     @property

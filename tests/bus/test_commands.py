@@ -48,10 +48,10 @@ def instance(world: World) -> Instance:
 def answer_with(world: World, instance: Instance, **answer: Any) -> list[Any]:
     """Answer the next command while the caller sleeps; returns what the guest read."""
     url, read = queues.guest_queue_url(instance.id, 1), []
+    key = keys.guest_key(instance.id, 1, Direction.TO_GUEST, 1)
 
     def guest() -> None:
         while (message := world.sqs.take(url)) is not None:
-            key = keys.guest_key(instance.id, 1, Direction.TO_GUEST, 1)
             command = open_sealed(message.body, Direction.TO_GUEST, lambda _: key)
             world.sqs.settle(url, message)
             read.append(command)

@@ -186,13 +186,19 @@ class FakeManager(Manager):
     is_root_enabled = enable_root = disable_root = _effect
 
 
-def session(epoch: int = 1, *, heartbeat_seconds: float = 30.0, life: float = 3600.0) -> Session:
+def session(
+    epoch: int = 1,
+    *,
+    heartbeat_seconds: float = 30.0,
+    life: float = 3600.0,
+    key_version: int = 1,
+) -> Session:
     """What an enrolment answers."""
     return Session(
         instance_id=INSTANCE,
         generation=1,
         epoch=epoch,
-        key_version=1,
+        key_version=key_version,
         keys=Keys(base64.b64encode(TO_GUEST).decode(), base64.b64encode(TO_CONTROL).decode()),
         credentials=Credentials(
             "id", "secret", "token", datetime.fromtimestamp(aws.clock(), UTC) + timedelta(0, life)

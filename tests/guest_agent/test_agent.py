@@ -57,6 +57,7 @@ class Guest:
         self.asked: list[str] = []
         self.status = 200
         self.life = 3600.0
+        self.key_version = 1
         file = AgentFile(INSTANCE, 1, "https://control", "token", "mariadb", "10.11", "r")
         config = GuestConfig(None, file, "server", "127.0.0.1")  # type: ignore[arg-type]
         clock = ServiceClock()
@@ -71,7 +72,7 @@ class Guest:
 
     def _post(self, url: str, document: dict[str, Any]) -> Reply:
         self.asked.append(url.rsplit("/", 1)[1])
-        made: Session = session(life=self.life)
+        made: Session = session(life=self.life, key_version=self.key_version)
         return Reply(self.status, msgspec.json.encode(made))
 
     def pulses(self, seconds: int) -> list[str]:
@@ -127,6 +128,30 @@ def test_rejected_messages_are_counted_in_the_heartbeat(guest: Guest) -> None:
     assert (opened(guest.queues.beats[0]).result or {})["rejected"] == 1
 
 
+def test_a_message_under_a_newer_key_is_read_once_the_keys_are_renewed(guest: Guest) -> None:
+    rotated = sealed(command("list_databases", key_version=2))
+    guest.queues.put(rotated)
+    guest.agent.tick()
+    assert guest.queues.hidden
+    assert not guest.queues.reports()
+    guest.key_version = 2
+    assert "Credentials were renewed." in guest.pulses(1)
+    guest.queues.put(rotated)
+    guest.agent.tick()
+    assert len(guest.queues.reports()) == 1
+
+
+def test_a_key_version_that_a_renewal_does_not_bring_is_a_forgery(guest: Guest) -> None:
+    forged = sealed(command("list_databases", key_version=9), key=bytes(32))
+    for _ in range(3):
+        guest.queues.put(forged)
+        guest.agent.tick()
+        guest.pulses(1)
+    guest.pulses(30)
+    assert guest.asked == ["enrol", "renew"]
+    assert (opened(guest.queues.beats[-1]).result or {})["rejected"] == 2
+
+
 def test_a_heartbeat_that_fails_is_tried_again_without_hurry(guest: Guest) -> None:
     guest.queues.broken = True
     said = guest.pulses(10)
@@ -141,6 +166,7 @@ def test_it_renews_at_half_of_the_credentials_life(guest: Guest) -> None:
     assert guest.asked == ["enrol"]
     said = guest.pulses(3)
     assert "Credentials were renewed." in said
+    guest.pulses(30)
     assert guest.asked == ["enrol", "renew"]
 
 

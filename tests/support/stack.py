@@ -193,14 +193,15 @@ class Stack:
 
     def _check_inventory(self, rows: list[Instance]) -> None:
         owners = sorted(row.id for row in rows if row.status == Status.ACTIVE)
-        assert self.cloud.inventory() == {
+        present = {kind: sorted(found) for kind, found in self.cloud.inventory().items()}
+        assert present == {
             "server": [f"coffer-{owner}-1" for owner in owners],
             "volume": [f"coffer-{owner}" for owner in owners],
             "port": [f"coffer-{owner}" for owner in owners],
             "group": [f"coffer-{owner}" for owner in owners],
         }
         urls = [queues.guest_queue_url(owner, 1) for owner in owners]
-        assert [url for url in self.world.sqs.queues if "-guest-" in url] == urls
+        assert sorted(url for url in self.world.sqs.queues if "-guest-" in url) == urls
         assert sorted(key[0] for key in self._keys(Guest)) == owners
 
     def _keys(self, model: Any) -> list[tuple[str, ...]]:

@@ -33,7 +33,7 @@ ENVIRONMENT: Final = {
     "COFFER_DEAD_LETTERS_QUEUE_URL": f"{BASE}coffer-dead-letters",
     "COFFER_GUEST_ROLE_ARN": "arn:aws:iam::123456789012:role/coffer-guest",
     "COFFER_GUEST_QUEUE_ARN_PREFIX": "arn:aws:sqs:us-east-1:123456789012:coffer-guest-",
-    "COFFER_STATE_MACHINE_ARN_PREFIX": "arn:aws:states:us-east-1:123456789012:stateMachine:",
+    "COFFER_STATE_MACHINE_ARN_PREFIX": "arn:aws:states:us-east-1:123456789012:stateMachine:coffer-",
     "COFFER_CONTROL_URL": "http://127.0.0.1/api",
     "COFFER_NETWORK_ID": "network-1",
 }

@@ -1,0 +1,51 @@
+"""An instance in BUILD whose guest has enrolled, and the queues around it."""
+
+from __future__ import annotations
+
+import pytest
+
+from chalicelib.bus import queues
+from chalicelib.conductor import enrolment
+from chalicelib.domain import user_data
+from chalicelib.store.models import Instance, Operation
+from tests.support.guest import FakeGuest
+from tests.support.rows import accepted
+from tests.support.world import World
+
+
+class Built:
+    """An instance, its create operation and its guest."""
+
+    def __init__(self, world: World) -> None:
+        self.instance, self.operation = accepted()
+        queues.make_guest_queue(self.instance.id, 1)
+        self.guest = new_guest(world, self.instance, self.operation)
+        self.guest.tick()
+
+
+def new_guest(world: World, instance: Instance, operation: Operation) -> FakeGuest:
+    """A guest that has not enrolled yet."""
+    token = enrolment.new_token(instance.id, int(instance.generation), operation.deadline)
+    configuration = user_data.GuestConfiguration(
+        instance_id=instance.id,
+        generation=int(instance.generation),
+        control_url="http://127.0.0.1/api",
+        enrolment_token=token,
+        datastore_manager="mariadb",
+        datastore_version="10.11",
+        region="us-east-1",
+        aws_endpoint_url=None,
+    )
+    return FakeGuest(world, "server-1", user_data.for_guest(configuration))
+
+
+@pytest.fixture
+def built(world: World) -> Built:
+    """The instance of most tests."""
+    return Built(world)
+
+
+@pytest.fixture
+def other(world: World) -> Built:
+    """An instance of somebody else."""
+    return Built(world)

@@ -1,0 +1,267 @@
+"""Enrolment and renewal: who is let in, who is not, and what it is given."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from chalicelib import errors
+from chalicelib.bus import keys
+from chalicelib.bus.envelope import Direction
+from chalicelib.conductor import enrolment
+from chalicelib.conductor.enrolment import Enrol, Renew
+from chalicelib.domain.operations import OperationStatus
+from chalicelib.lifecycle import Event
+from chalicelib.store import events, guests, instances
+from chalicelib.store.instances import Ending
+from chalicelib.store.models import Guest
+from tests.conductor.conftest import Built, new_guest
+from tests.support.guest import FakeGuest
+from tests.support.world import World
+
+shared = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+
+
+def body(guest: FakeGuest, **changes: Any) -> Enrol:
+    fields: dict[str, Any] = {
+        "token": guest.configuration["enrolment_token"],
+        "public_key": guest.public_key,
+        "server_id": guest.server_id,
+    }
+    return Enrol(**(fields | changes))
+
+
+def renewal(built: Built, *, issued_at_ms: int, start: bool = False, **changes: Any) -> Renew:
+    fields: dict[str, Any] = {
+        "instance_id": built.instance.id,
+        "generation": 1,
+        "issued_at_ms": issued_at_ms,
+        "start": start,
+    }
+    text = "\n".join(
+        (
+            "coffer-renew/1",
+            str(fields["instance_id"]),
+            str(fields["generation"]),
+            str(issued_at_ms),
+            "1" if start else "0",
+        )
+    )
+    signature = base64.b64encode(built.guest.key.sign(text.encode())).decode()
+    return Renew(**({**fields, "signature": signature} | changes))
+
+
+def activate(built: Built) -> None:
+    ending = Ending(OperationStatus.SUCCEEDED, Event.CREATE_SUCCEEDED)
+    instances.end_operation(built.operation, ending)
+
+
+def test_a_guest_receives_its_keys_its_queues_and_short_credentials(
+    world: World, built: Built
+) -> None:
+    given = built.guest.admission
+    assert given is not None
+    assert (given["instance_id"], given["generation"]) == (built.instance.id, 1)
+    assert (given["epoch"], given["key_version"], given["heartbeat_seconds"]) == (1, 1, 30)
+    for direction in Direction:
+        key = keys.guest_key(built.instance.id, 1, direction, 1)
+        assert base64.b64decode(given["keys"][direction]) == key
+    assert given["queues"]["guest"].endswith(f"/coffer-guest-{built.instance.id}-1")
+    assert given["queues"]["conductor"].endswith("/coffer-conductor")
+    assert given["queues"]["heartbeats"].endswith("/coffer-heartbeats")
+    assert set(given["credentials"]) == {
+        "access_key_id",
+        "secret_access_key",
+        "session_token",
+        "expires_at",
+    }
+    assert given["credentials"]["expires_at"] == "2027-01-15T09:00:00Z"
+
+
+def test_the_credentials_reach_its_own_queue_and_the_conductors_two(
+    world: World, built: Built
+) -> None:
+    (asked,) = world.sts.asked
+    arn = "arn:aws:sqs:us-east-1:123456789012"
+    assert json.loads(asked["Policy"])["Statement"] == [
+        {
+            "Effect": "Allow",
+            "Action": [
+                "sqs:ReceiveMessage",
+                "sqs:DeleteMessage",
+                "sqs:ChangeMessageVisibility",
+            ],
+            "Resource": f"{arn}:coffer-guest-{built.instance.id}-1",
+        },
+        {
+            "Effect": "Allow",
+            "Action": "sqs:SendMessage",
+            "Resource": [f"{arn}:coffer-conductor", f"{arn}:coffer-heartbeats"],
+        },
+    ]
+    assert len(asked["Policy"]) < 2048
+    assert len(asked["RoleSessionName"]) <= 64
+    assert asked["DurationSeconds"] <= 3600
+
+
+def test_the_same_pair_may_ask_again_and_starts_a_new_epoch(world: World, built: Built) -> None:
+    again = enrolment.enrol(body(built.guest))
+    assert again["epoch"] == 2
+    assert again["keys"] == (built.guest.admission or {})["keys"]
+    assert events.events_of(built.instance.id)[0].kind == "create.accepted"
+
+
+@pytest.mark.parametrize("field", ["public_key", "server_id"])
+def test_another_key_or_another_server_is_refused_and_recorded(
+    world: World, built: Built, field: str
+) -> None:
+    thief = new_guest(world, built.instance, built.operation)
+    world.now += 1
+    changed = {"public_key": thief.public_key} if field == "public_key" else {"server_id": "other"}
+    with pytest.raises(errors.Conflict):
+        enrolment.enrol(body(built.guest, **changed))
+    assert events.events_of(built.instance.id)[0].kind == "enrolment.refused"
+    assert Guest.get(built.instance.id, 1).public_key == built.guest.public_key
+    assert len(world.sts.asked) == 1
+
+
+def test_a_token_expires_with_the_operation(world: World, built: Built) -> None:
+    world.now = built.operation.deadline + 1
+    with pytest.raises(errors.Unauthorized, match="expired"):
+        enrolment.enrol(body(built.guest))
+
+
+@shared
+@given(st.text() | st.binary().map(lambda raw: "1." + base64.urlsafe_b64encode(raw).decode()))
+def test_any_other_token_is_refused(world: World, built: Built, token: str) -> None:
+    with pytest.raises(errors.Unauthorized):
+        enrolment.enrol(body(built.guest, token=token))
+
+
+def test_what_was_protected_for_something_else_is_no_token(world: World, built: Built) -> None:
+    vouched = msgspec.json.encode(enrolment.Token(built.instance.id, 1, world.now + 60))
+    with pytest.raises(errors.Unauthorized):
+        enrolment.enrol(body(built.guest, token=keys.protect("operation", "", vouched)))
+
+
+@shared
+@given(st.text())
+def test_any_other_public_key_is_a_bad_request(world: World, built: Built, key: str) -> None:
+    with pytest.raises(errors.BadRequest):
+        enrolment.enrol(body(built.guest, public_key=key))
+
+
+@pytest.mark.parametrize("server_id", ["", "x" * 65, "sérver"])
+def test_a_server_id_that_is_none_is_a_bad_request(built: Built, server_id: str) -> None:
+    with pytest.raises(errors.BadRequest):
+        enrolment.enrol(body(built.guest, server_id=server_id))
+
+
+def test_a_guest_of_an_older_generation_is_gone(world: World, built: Built) -> None:
+    row = instances.get_instance(built.instance.id)
+    row.generation = 2
+    row.save()
+    with pytest.raises(errors.Gone, match="superseded"):
+        enrolment.enrol(body(built.guest))
+    with pytest.raises(errors.Gone, match="superseded"):
+        enrolment.renew(renewal(built, issued_at_ms=int(world.now * 1000)))
+
+
+def test_a_guest_of_a_deleted_instance_is_gone_even_when_its_key_is_forgotten(
+    world: World, built: Built
+) -> None:
+    instances.end_operation(
+        built.operation,
+        Ending(OperationStatus.FAILED, Event.CREATE_FAILED, reason="x", release_quota=True),
+    )
+    row = instances.get_instance(built.instance.id)
+    row.status = "SHUTDOWN"
+    row.save()
+    guests.forget(built.instance.id, 1)
+    for call in (
+        lambda: enrolment.enrol(body(built.guest)),
+        lambda: enrolment.renew(renewal(built, issued_at_ms=int(world.now * 1000))),
+    ):
+        with pytest.raises(errors.Gone):
+            call()
+
+
+def test_nobody_enrols_once_the_instance_is_built(built: Built) -> None:
+    activate(built)
+    with pytest.raises(errors.Gone):
+        enrolment.enrol(body(built.guest))
+
+
+def test_a_renewal_gives_new_credentials_and_keeps_the_epoch(world: World, built: Built) -> None:
+    activate(built)
+    given = enrolment.renew(renewal(built, issued_at_ms=int(world.now * 1000)))
+    assert given["epoch"] == 1
+    assert given["credentials"] != (built.guest.admission or {})["credentials"]
+
+
+def test_a_start_gets_a_new_epoch(world: World, built: Built) -> None:
+    now_ms = int(world.now * 1000)
+    assert enrolment.renew(renewal(built, issued_at_ms=now_ms, start=True))["epoch"] == 2
+    assert enrolment.renew(renewal(built, issued_at_ms=now_ms + 1, start=True))["epoch"] == 3
+
+
+@pytest.mark.parametrize("difference", [0, -1])
+def test_a_replayed_renewal_is_refused(world: World, built: Built, difference: int) -> None:
+    now_ms = int(world.now * 1000)
+    enrolment.renew(renewal(built, issued_at_ms=now_ms, start=True))
+    with pytest.raises(errors.Conflict, match="seen before"):
+        enrolment.renew(renewal(built, issued_at_ms=now_ms + difference, start=True))
+    assert int(Guest.get(built.instance.id, 1).epoch) == 2
+
+
+@pytest.mark.parametrize("skew_ms", [-300_001, 300_001, 2**53 - 1_800_000_000_000])
+def test_a_renewal_of_another_time_is_refused(world: World, built: Built, skew_ms: int) -> None:
+    with pytest.raises(errors.Conflict, match="another time"):
+        enrolment.renew(renewal(built, issued_at_ms=int(world.now * 1000) + skew_ms))
+
+
+@shared
+@given(st.data())
+def test_a_renewal_that_was_changed_under_its_signature_is_refused(
+    world: World, built: Built, data: st.DataObject
+) -> None:
+    signed = renewal(built, issued_at_ms=int(world.now * 1000))
+    field = data.draw(st.sampled_from(["issued_at_ms", "start", "signature"]))
+    value: Any = {
+        "issued_at_ms": st.integers(0, 2**53).filter(lambda each: each != signed.issued_at_ms),
+        "start": st.just(True),
+        "signature": st.text()
+        | st.binary(min_size=64, max_size=64).map(lambda raw: base64.b64encode(raw).decode()),
+    }[field]
+    with pytest.raises(errors.Unauthorized):
+        enrolment.renew(msgspec.structs.replace(signed, **{field: data.draw(value)}))
+
+
+def test_a_guest_that_never_enrolled_cannot_renew(world: World, built: Built) -> None:
+    guests.forget(built.instance.id, 1)
+    with pytest.raises(errors.Unauthorized):
+        enrolment.renew(renewal(built, issued_at_ms=int(world.now * 1000)))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"instance_id": ""},
+        {"instance_id": "x" * 65},
+        {"generation": 10**40},
+        {"generation": -1},
+        {"issued_at_ms": 10**400},
+    ],
+)
+def test_a_renewal_with_values_that_no_table_holds_does_not_decode(
+    built: Built, changes: dict[str, Any]
+) -> None:
+    document = msgspec.to_builtins(renewal(built, issued_at_ms=1)) | changes
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.json.decode(json.dumps(document), type=Renew)

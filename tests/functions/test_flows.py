@@ -1,0 +1,291 @@
+"""The flows from end to end on the deployed definitions: what is made and taken away."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from chalicelib.bus import commands, queues
+from chalicelib.domain.operations import OperationStatus
+from chalicelib.lifecycle import ServiceStatus, Status
+from chalicelib.store import events, instances, operations, quotas
+from chalicelib.store.base import as_dict
+from functions import handler
+from tests.support.rows import TENANT
+from tests.support.stack import PASSWORD, Stack
+from tests.support.states import definition
+from tests.support.world import Fault
+
+FLOWS = ("create_instance", "delete_instance")
+
+
+def test_a_created_instance_owns_what_was_made_for_it(stack: Stack) -> None:
+    instance, operation = stack.create()
+    stack.settle()
+    stack.check()
+    row = instances.get_instance(instance.id)
+    assert row.status == Status.ACTIVE
+    assert set(row.resources) == {
+        "volume_id",
+        "security_group_id",
+        "port_id",
+        "queue_url",
+        "server_id",
+    }
+    assert row.addresses == [{"address": "127.77.1.2", "type": "private", "network": "network-1"}]
+    ended = operations.get_operation(operation.id)
+    assert ended is not None
+    assert ended.status == OperationStatus.SUCCEEDED
+    steps = as_dict(ended.ended)
+    assert set(steps) == {"volume", "network", "message_queue", "server", "prepare"}
+    reported = instances.service_status(instance.id)
+    assert reported is not None
+    assert reported.status == ServiceStatus.HEALTHY
+
+
+def test_the_guest_is_told_to_prepare_once(stack: Stack) -> None:
+    stack.create()
+    stack.settle()
+    (guest,) = stack.guests.values()
+    assert guest.runs == ["prepare"]
+
+
+def test_the_security_group_opens_the_datastores_port_to_the_allowed_sources(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tests.support import stack as module
+    from tests.support.rows import new_instance
+
+    access = {"allowed_cidrs": ["10.0.0.0/8", "2001:db8::/32"]}
+    monkeypatch.setattr(module, "new_instance", lambda: new_instance(access=access))
+    stack.create()
+    stack.settle()
+    (group,) = stack.cloud.things["group"].values()
+    assert {(rule.port, rule.cidr) for rule in group.facts["rules"]} == {
+        (3306, "10.0.0.0/8"),
+        (3306, "2001:db8::/32"),
+    }
+
+
+def test_the_server_gets_its_agents_configuration_and_no_password(stack: Stack) -> None:
+    instance, _ = stack.create()
+    stack.settle()
+    (server,) = stack.cloud.things["server"].values()
+    assert server.facts["metadata"] == {
+        "coffer_instance_id": instance.id,
+        "coffer_generation": "1",
+    }
+    assert server.facts["image_id"] == "image-1"
+    assert PASSWORD not in server.facts["user_data"]
+    (guest,) = stack.guests.values()
+    configuration = guest.configuration
+    assert configuration.pop("enrolment_token")
+    assert configuration == {
+        "instance_id": instance.id,
+        "generation": 1,
+        "control_url": "http://127.0.0.1/api",
+        "datastore_manager": "mariadb",
+        "datastore_version": "10.11",
+        "region": "us-east-1",
+        "aws_endpoint_url": None,
+    }
+
+
+def test_prepare_carries_what_the_user_asked_for(stack: Stack) -> None:
+    seen: list[dict[str, object]] = []
+
+    def look(guest: object) -> None:
+        original = guest._handle  # type: ignore[attr-defined]
+
+        def handle(body: str) -> None:
+            from chalicelib.bus.envelope import Direction, open_sealed
+
+            key = guest._key(Direction.TO_GUEST)  # type: ignore[attr-defined]
+            seen.append(open_sealed(body, Direction.TO_GUEST, lambda _: key).args)
+            original(body)
+
+        guest._handle = handle  # type: ignore[attr-defined]
+
+    stack.on_guest = look
+    stack.create()
+    stack.settle()
+    assert seen == [
+        {
+            "datastore": {"manager": "mariadb", "version": "10.11"},
+            "flavor": {"ram": 512, "vcpus": 1},
+            "device_path": "/dev/vdb",
+            "mount_point": "/var/lib/mysql",
+            "databases": [],
+            "users": [{"name": "alice", "password": PASSWORD}],
+            "root_password": None,
+        }
+    ]
+
+
+def test_three_creates_at_once_become_three_instances(stack: Stack) -> None:
+    created = [stack.create()[0].id for _ in range(3)]
+    stack.settle()
+    stack.check()
+    assert {instances.get_instance(each).status for each in created} == {Status.ACTIVE}
+    assert quotas.used_of(quotas.get_quota(TENANT))["instances"] == 3
+
+
+def test_a_failed_create_leaves_nothing_in_the_cloud_and_can_be_deleted(stack: Stack) -> None:
+    stack.cloud.servers_become = "ERROR"
+    instance, _ = stack.create()
+    stack.settle()
+    stack.check()
+    row = instances.get_instance(instance.id)
+    assert row.status == Status.ERROR
+    assert row.fault_message == "The server went to ERROR: No valid host was found"
+    stack.delete(instance.id)
+    stack.settle()
+    stack.check()
+    deleted = instances.find_instance(instance.id)
+    assert deleted is not None
+    assert deleted.status == Status.DELETED
+
+
+def test_a_forced_delete_during_create_starts_when_the_create_has_gone_back(
+    stack: Stack,
+) -> None:
+    instance, creation = stack.create()
+    stack.settle(until=stack.world.now + 2)
+    deletion = stack.force_delete(instance.id)
+    assert deletion.status == OperationStatus.QUEUED
+    stack.settle()
+    stack.check()
+    ended = [operations.get_operation(each.id) for each in (creation, deletion)]
+    assert [row.status for row in ended if row] == ["CANCELLED", "SUCCEEDED"]
+    kinds = sorted(row.kind for row in events.events_of(instance.id))
+    assert kinds == [
+        "create.accepted",
+        "create_instance.cancelled",
+        "delete.accepted",
+        "delete_instance.succeeded",
+        "status.reset",
+    ]
+
+
+def test_a_reset_at_the_very_end_of_a_create_still_ends_whole(stack: Stack) -> None:
+    instance, _ = stack.create()
+    state = {"done": False}
+    original = stack.machines.invoke
+
+    def invoke(arn: str, payload: dict[str, object]) -> dict[str, object]:
+        if payload["step"] == "create_instance.complete" and not state["done"]:
+            state["done"] = True
+            row = instances.get_instance(instance.id)
+            stack.world.interruptions["dynamodb.TransactWriteItems"] = lambda: (
+                instances.reset_status(row, "reset by an operator")
+            )
+        return original(arn, payload)
+
+    stack.machines.invoke = invoke
+    stack.settle()
+    stack.check()
+    row = instances.get_instance(instance.id)
+    assert (row.status, row.fault_message) == (Status.ERROR, "reset by an operator")
+
+
+def test_a_delete_of_an_instance_whose_things_are_gone_already_succeeds(stack: Stack) -> None:
+    instance, _ = stack.create()
+    stack.settle()
+    for things in stack.cloud.things.values():
+        things.clear()
+    stack.world.sqs.delete_queue(QueueUrl=queues.guest_queue_url(instance.id, 1))
+    stack.delete(instance.id)
+    stack.settle()
+    stack.check()
+
+
+def test_a_delete_takes_what_a_crash_had_left_unrecorded(stack: Stack) -> None:
+    instance, _ = stack.create()
+    stack.settle()
+    for _ in range(2):
+        stack.cloud.create_volume(f"coffer-{instance.id}")
+        stack.cloud.create_port(
+            f"coffer-{instance.id}",
+            network_id="network-1",
+            security_group_id=next(iter(stack.cloud.things["group"])),
+        )
+    stack.delete(instance.id)
+    stack.settle()
+    stack.check()
+
+
+def test_a_throttled_hint_is_made_good_by_the_sweeper(stack: Stack) -> None:
+    stack.world.faults = {4: Fault.REFUSED}
+    instance, _ = stack.create()
+    assert stack.world.log[3] == "sqs.send_message"
+    stack.world.faults = {}
+    stack.settle()
+    stack.check()
+    assert instances.get_instance(instance.id).status == Status.ACTIVE
+
+
+def test_the_answer_of_the_guest_is_kept_with_the_command_and_not_the_execution(
+    stack: Stack,
+) -> None:
+    _, operation = stack.create()
+    stack.settle()
+    command = commands.get_command(f"{operation.id}.prepare")
+    assert command is not None
+    assert command.result == {"status": "healthy"}
+    assert not any("healthy" in document for document in stack.machines.documents)
+
+
+def steps_of(flow: str) -> dict[str, tuple[str, bool]]:
+    """The steps that a definition names: the function each is sent to, and whether by token."""
+    found = {}
+    for state in definition(flow)["States"].values():
+        if state["Type"] == "Task":
+            by_token = state["Resource"].endswith(".waitForTaskToken")
+            parameters = state["Parameters"]
+            payload = parameters["Payload"] if by_token else parameters
+            target = parameters["FunctionName"] if by_token else state["Resource"]
+            found[payload["step"]] = (target, by_token)
+    return found
+
+
+@pytest.mark.parametrize("flow", FLOWS)
+def test_every_step_of_a_definition_is_a_step_of_the_function_it_is_sent_to(flow: str) -> None:
+    for name, (target, by_token) in steps_of(flow).items():
+        steps = {
+            "${TaskManagerCloudArn}": handler.CLOUD_STEPS,
+            "${TaskManagerArn}": handler.LOCAL_STEPS,
+        }[target]
+        assert name in steps
+        assert by_token == name.endswith(".prepare")
+
+
+def test_every_step_is_used_by_a_definition() -> None:
+    used = {name for flow in FLOWS for name in steps_of(flow)}
+    assert used == {*handler.CLOUD_STEPS, *handler.LOCAL_STEPS}
+
+
+@pytest.mark.parametrize("flow", FLOWS)
+def test_a_definition_catches_by_no_class_name_and_bounds_every_task(flow: str) -> None:
+    states = definition(flow)["States"]
+    for state in states.values():
+        names = {
+            name
+            for rule in [*state.get("Retry", []), *state.get("Catch", [])]
+            for name in rule["ErrorEquals"]
+        }
+        assert names <= {"States.TaskFailed", "States.Timeout", "States.ALL"}
+        assert state["Type"] != "Task" or state["TimeoutSeconds"] > 0
+    targets = {
+        target
+        for state in states.values()
+        for target in (
+            state.get("Next"),
+            state.get("Default"),
+            *(choice["Next"] for choice in state.get("Choices", [])),
+            *(catch["Next"] for catch in state.get("Catch", [])),
+        )
+        if target
+    }
+    assert targets | {definition(flow)["StartAt"]} == set(states)
+    assert json.dumps(states).count('"Type": "Succeed"') == 1

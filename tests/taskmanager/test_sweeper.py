@@ -1,0 +1,151 @@
+"""The sweeper: what was accepted is started, goes on or is given up; nothing stays behind."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from chalicelib.domain.operations import OperationStatus
+from chalicelib.lifecycle import Status
+from chalicelib.settings import settings
+from chalicelib.store import instances, operations
+from chalicelib.store.models import Operation
+from chalicelib.taskmanager import sweeper
+from tests.support.dynamodb import refused
+from tests.support.rows import accepted
+from tests.support.stack import Stack
+
+
+def stored(operation: Operation) -> Operation:
+    row = operations.get_operation(operation.id)
+    assert row is not None
+    return row
+
+
+def test_a_lost_hint_is_repeated(stack: Stack) -> None:
+    _, operation = accepted()
+    assert sweeper.run() == {"seen": 0, "started": 0}
+    stack.world.now += 31
+    assert sweeper.run() == {"seen": 1, "started": 1}
+    assert len(stack.machines.executions) == 1
+    stack.settle()
+    stack.check()
+    assert stored(operation).status == OperationStatus.SUCCEEDED
+
+
+def test_an_operation_that_runs_is_left_alone(stack: Stack) -> None:
+    stack.on_guest = lambda guest: setattr(guest, "silent", True)
+    _, operation = stack.create()
+    stack.settle(until=stack.world.now + 200)
+    assert stored(operation).attempt == 0
+    assert len(stack.machines.executions) == 1
+
+
+def test_an_execution_that_died_is_followed_by_the_next_attempt(stack: Stack) -> None:
+    instance, operation = stack.create()
+    stack.settle(until=stack.world.now + 2)
+    (arn,) = stack.machines.executions
+    stack.machines.stop(arn)
+    stack.settle()
+    stack.check()
+    assert [name.rsplit(":", 1)[1] for name in stack.machines.executions] == [
+        operation.id,
+        f"{operation.id}.1",
+    ]
+    assert instances.get_instance(instance.id).status == Status.ACTIVE
+
+
+def test_an_attempt_that_died_while_it_went_back_does_not_go_forward_again(stack: Stack) -> None:
+    stack.cloud.servers_become = "ERROR"
+    instance, operation = stack.create()
+    stack.settle(until=stack.world.now + 5)
+    assert stored(operation).compensating
+    stack.machines.stop(next(iter(stack.machines.executions)))
+    stack.cloud.servers_become = "ACTIVE"
+    stack.settle()
+    stack.check()
+    assert instances.get_instance(instance.id).status == Status.ERROR
+    assert "No valid host" in str(stored(operation).reason)
+
+
+def test_executions_that_keep_dying_are_given_up_within_a_bound(stack: Stack) -> None:
+    instance, operation = accepted()
+    for _ in range(20):
+        stack.world.now += 61
+        sweeper.run()
+        for arn in stack.machines.executions:
+            stack.machines.stop(arn)
+    assert len(stack.machines.executions) == settings().operation_attempts
+    row = instances.get_instance(instance.id)
+    assert row.status == Status.ERROR
+    assert "Given up after 5 attempts" in str(row.fault_message)
+    assert stored(operation).status == OperationStatus.FAILED
+    assert row.held["instances"] == 1
+
+
+def test_a_delete_queued_behind_one_that_is_given_up_starts(stack: Stack) -> None:
+    instance, operation = accepted()
+    instances.reset_status(instances.get_instance(instance.id), "forced")
+    queued = stack.delete(instance.id)
+    for _ in range(settings().operation_attempts + 1):
+        stack.world.now += 61
+        sweeper.run()
+        for arn in stack.machines.executions:
+            stack.machines.stop(arn)
+    assert stored(operation).status == OperationStatus.FAILED
+    stack.settle()
+    assert stored(queued).status == OperationStatus.SUCCEEDED
+    stack.check()
+
+
+def test_a_queued_operation_is_looked_at_and_not_started(stack: Stack) -> None:
+    instance, _ = accepted()
+    instances.reset_status(instances.get_instance(instance.id), "forced")
+    queued = stack.delete(instance.id)
+    stack.world.now += 31
+    sweeper.run()
+    assert stored(queued).status == OperationStatus.QUEUED
+    assert not any(queued.id in arn for arn in stack.machines.executions)
+
+
+def test_a_busy_step_functions_ends_the_sweep_and_the_next_goes_on(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(3):
+        accepted()
+    stack.world.now += 31
+    busy = {"left": 1}
+    start = stack.machines.start_execution
+
+    def throttled(**kwargs: Any) -> Any:
+        if busy["left"]:
+            busy["left"] -= 1
+            raise refused("ThrottlingException", "StartExecution")
+        return start(**kwargs)
+
+    monkeypatch.setattr(stack.machines, "start_execution", throttled)
+    assert sweeper.run() == {"seen": 1, "started": 0}
+    assert sweeper.run() == {"seen": 3, "started": 3}
+
+
+def test_an_operation_that_cannot_be_swept_does_not_hold_up_the_others(stack: Stack) -> None:
+    _, broken = accepted()
+    broken.action = "no_such_flow"
+    broken.save()
+    _, healthy = accepted()
+    stack.world.now += 31
+    sweeper.run()
+    assert [arn.rsplit(":", 1)[1] for arn in stack.machines.executions] == [healthy.id]
+
+
+def test_two_sweepers_at_once_start_one_attempt(stack: Stack) -> None:
+    _, operation = accepted()
+    stack.world.now += 31
+    sweeper.run()
+    stack.machines.stop(next(iter(stack.machines.executions)))
+    stack.world.now += 61
+    stack.world.interruptions["dynamodb.UpdateItem"] = sweeper.run
+    sweeper.run()
+    assert stored(operation).attempt == 1
+    assert len(stack.machines.executions) == 2
