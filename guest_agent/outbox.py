@@ -18,7 +18,7 @@ HEARTBEAT_LIFE_SECONDS: Final = 300.0
 
 
 class NewerKey(EnvelopeError):
-    """Sealed with a key version that this guest has not been given yet: a rotation, or a forgery."""
+    """Sealed with a key version that this guest was not given yet: a rotation, or a forgery."""
 
     def __init__(self, version: int) -> None:
         super().__init__(f"key version {version} is not known")

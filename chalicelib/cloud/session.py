@@ -68,6 +68,7 @@ def cloud_call(function: Callable[P, T]) -> Callable[P, T]:
 def _from_http(error: Exception, what: str) -> CloudError:
     status = getattr(error, "status_code", None) or 0
     said = str(getattr(error, "details", None) or getattr(error, "message", "") or status)[:300]
-    if 400 <= status < 500 and status not in _LATER:
+    over_quota = "quota" in said.lower()  # a 409 of Neutron, like what may pass
+    if over_quota or (400 <= status < 500 and status not in _LATER):
         return Refused(f"The cloud refused to {what}: {said}")
     return CloudAway(f"The cloud could not {what}: {said}")

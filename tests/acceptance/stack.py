@@ -182,14 +182,17 @@ class Stack:
         assert answer.ok, answer.text
         return answer.json() if answer.content else None
 
-    def things_of(self, instance_id: str) -> list[str]:
+    def things_of(self, instance_id: str, kind: str) -> list[dict[str, Any]]:
+        """The cloud's servers, volumes, ports or security_groups in the name of an instance."""
+        things: list[dict[str, Any]] = self.cloud("GET", "/inventory")[kind]
+        return [thing for thing in things if instance_id in str(thing.get("name"))]
+
+    def left_of(self, instance_id: str) -> list[str]:
         """What the cloud and the bus hold in the name of an instance."""
-        inventory = self.cloud("GET", "/inventory")
         found = [
             f"{kind} {thing['name']}"
-            for kind, things in inventory.items()
-            for thing in things
-            if instance_id in str(thing.get("name"))
+            for kind in ("servers", "volumes", "ports", "security_groups")
+            for thing in self.things_of(instance_id, kind)
         ]
         queues = self.aws("sqs").list_queues(QueueNamePrefix=f"{STACK_NAME}-guest-{instance_id}")
         found += queues.get("QueueUrls", [])
@@ -237,7 +240,7 @@ class Stack:
 
     def assert_owns_nothing(self, api: Api, instance_id: str) -> None:
         """Nothing of the instance is left anywhere, and the quota is exact."""
-        assert self.things_of(instance_id) == []
+        assert self.left_of(instance_id) == []
         assert self.quota_in_use(api) == self.quota_expected(api)
 
     def crash(self, scope: str, effect: int, instance_id: str) -> Path:

@@ -153,7 +153,7 @@ def test_calls_and_their_price(stack: Stack) -> None:
 
     shown = table(
         "Calls of one operation, warm, counted in the functions and in the guest",
-        "", "DynamoDB", "SQS", "States", "STS", "AWS in all", "OpenStack", "transitions", "$ / 1000",
+        "", "DynamoDB", "SQS", "States", "STS", "AWS", "OpenStack", "transitions", "$ per 1000",
     )  # fmt: skip
     for label, calls in measured.items():
         services = calls.by_service

@@ -105,12 +105,15 @@ def test_openstacksdk_creates_waits_and_deletes(stack: Stack) -> None:
         project_domain_name="Default",
         region_name="RegionOne",
     ) as connection:
-        made = connection.database.create_instance(
-            name="sdk",
-            flavorRef="1",
-            volume={"size": 1},
-            datastore={"type": "mysql", "version": "10.11"},
-        )
+        # The SDK's Instance has no flavorRef, so its own create cannot make one on Trove either.
+        wanted = {
+            "name": "sdk",
+            "flavorRef": "1",
+            "volume": {"size": 1},
+            "datastore": {"type": "mysql", "version": "10.11"},
+        }
+        answer = connection.database.post("/instances", json={"instance": wanted})
+        made = connection.database.get_instance(answer.json()["instance"]["id"])
         active = connection.database.wait_for_status(made, "ACTIVE", interval=1, wait=90)
         assert active.name == "sdk"
         stack.demo.healthy(made.id)

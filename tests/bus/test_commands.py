@@ -34,8 +34,8 @@ class Tokens:
 
 @pytest.fixture
 def tokens(world: World) -> Tokens:
-    world.stepfunctions = Tokens()
-    return world.stepfunctions
+    made = world.stepfunctions = Tokens()
+    return made
 
 
 @pytest.fixture

@@ -39,8 +39,8 @@ class Tokens:
 
 @pytest.fixture
 def tokens(world: World) -> Tokens:
-    world.stepfunctions = Tokens()
-    return world.stepfunctions
+    made = world.stepfunctions = Tokens()
+    return made
 
 
 @pytest.fixture
@@ -279,8 +279,11 @@ def test_progress_in_any_order_ends_with_the_latest(
     assert notes(fresh) == {"prepare": "2.2"}
 
 
-def test_progress_after_the_answer_is_not_shown(built: Built, waiting: Command) -> None:
-    reports.receive(built.guest.sealed("result", waiting.id, {}))
+@pytest.mark.parametrize("error", [None, Fault("GuestError", "no space left")])
+def test_progress_after_the_answer_is_not_shown(
+    built: Built, waiting: Command, error: Fault | None
+) -> None:
+    reports.receive(built.guest.sealed("result", waiting.id, {}, error))
     reports.receive(built.guest.sealed("progress", waiting.id, {"stage": "late"}))
     assert notes(built) == {}
 

@@ -7,15 +7,17 @@ import json
 import pytest
 
 from chalicelib.bus import commands, queues
+from chalicelib.bus.envelope import Fault
 from chalicelib.domain.operations import OperationStatus
 from chalicelib.lifecycle import ServiceStatus, Status
+from chalicelib.settings import settings
 from chalicelib.store import events, instances, operations, quotas
 from chalicelib.store.base import as_dict
 from functions import handler
 from tests.support.rows import TENANT
 from tests.support.stack import PASSWORD, Stack
-from tests.support.states import definition
-from tests.support.world import Fault
+from tests.support.states import Execution, definition
+from tests.support.world import Fault as WorldFault
 
 FLOWS = ("create_instance", "delete_instance")
 
@@ -216,7 +218,7 @@ def test_a_delete_takes_what_a_crash_had_left_unrecorded(stack: Stack) -> None:
 
 
 def test_a_throttled_hint_is_made_good_by_the_sweeper(stack: Stack) -> None:
-    stack.world.faults = {4: Fault.REFUSED}
+    stack.world.faults = {4: WorldFault.REFUSED}
     instance, _ = stack.create()
     assert stack.world.log[3] == "sqs.send_message"
     stack.world.faults = {}
@@ -289,3 +291,21 @@ def test_a_definition_catches_by_no_class_name_and_bounds_every_task(flow: str) 
     }
     assert targets | {definition(flow)["StartAt"]} == set(states)
     assert json.dumps(states).count('"Type": "Succeed"') == 1
+
+
+def test_a_prepare_that_was_answered_meanwhile_is_not_sent_again(stack: Stack) -> None:
+    """The worker died after the command left; the guest failed it before the next one came."""
+    instance, operation = stack.create()
+    stack.world.sqs.queues[settings().taskmanager_queue_url].clear()
+    queues.make_guest_queue(instance.id, 1)
+    name = "create_instance.prepare"
+    handler.local({"step": name, "operation_id": operation.id, "token": "token-1"}, None)
+    fault = Fault("GuestError", "no space left")
+    commands.store_answer(f"{operation.id}.prepare", instance.id, 1, None, fault)
+    sent = len(stack.world.sqs.bodies)
+    execution = Execution(definition("create_instance"), {}, stack.world.now)
+    execution.token = "token-2"
+    stack.machines.tokens["token-2"] = execution
+    handler.local({"step": name, "operation_id": operation.id, "token": "token-2"}, None)
+    assert len(stack.world.sqs.bodies) == sent
+    assert execution.answer == {"outcome": "failed"}

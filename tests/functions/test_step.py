@@ -124,7 +124,7 @@ def test_the_retries_of_the_state_machine_outlast_a_lease() -> None:
     ids=["forward", "backwards", "ends"],
 )
 def test_a_step_of_an_operation_that_ended_is_not_run(
-    operation: Operation, kind: dict[str, bool], expected: str
+    operation: Operation, kind: dict[str, Any], expected: str
 ) -> None:
     ending = Ending(OperationStatus.SUCCEEDED, Event.CREATE_SUCCEEDED)
     instances.end_operation(operation, ending)

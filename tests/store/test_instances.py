@@ -284,3 +284,25 @@ def test_the_secrets_of_an_operation_do_not_outlive_it(world: World) -> None:
     assert stored(operation).sealed_args
     instances.end_operation(stored(operation), CREATED)
     assert stored(operation).sealed_args is None
+
+
+def test_a_delete_does_not_push_aside_one_that_was_queued_and_reset_meanwhile(
+    world: World,
+) -> None:
+    """Status and live operation look as they did; only the queue behind it differs."""
+    instance, operation = accepted()
+    instances.reset_status(instances.get_instance(instance.id), "forced")
+    row, first, second = (
+        instances.get_instance(instance.id),
+        delete_operation(instance),
+        delete_operation(instance),
+    )
+
+    def meanwhile() -> None:
+        assert instances.accept_delete(instances.get_instance(instance.id), first)
+        assert instances.reset_status(instances.get_instance(instance.id), "forced again")
+
+    world.interruptions["dynamodb.TransactWriteItems"] = meanwhile
+    assert not instances.accept_delete(row, second)
+    assert instances.get_instance(instance.id).next_operation_id == first.id
+    assert instances.end_operation(stored(operation), CREATE_FAILED) == first.id

@@ -12,6 +12,7 @@ from chalicelib.domain.operations import OperationStatus
 from chalicelib.errors import OverLimit
 from chalicelib.lifecycle import Event, Status
 from chalicelib.store import instances, operations, quotas
+from chalicelib.store.base import ConditionFailed, transact
 from chalicelib.store.instances import Ending
 from chalicelib.store.limits import set_limits
 from chalicelib.store.models import TABLES, Instance, Quota
@@ -142,3 +143,13 @@ def test_a_row_that_was_never_written_uses_nothing(world: World) -> None:
         "backups": 0,
     }
     assert list(Quota.scan()) == []
+
+
+def test_units_are_not_released_twice(world: World) -> None:
+    instance, _ = accepted()
+    transact(lambda write: quotas.release(write, TENANT, instance.held))
+    with pytest.raises(ConditionFailed):
+        transact(lambda write: quotas.release(write, TENANT, instance.held))
+    with pytest.raises(ConditionFailed):
+        transact(lambda write: quotas.release(write, "tenant-2", instance.held))
+    assert used() == {"instances": 0, "ram": 0, "volumes": 0}

@@ -33,7 +33,7 @@ class Contentious:
         if len(self.tokens) > self.times:
             return self.client._make_api_call(operation, kwargs)
         reasons = [{"Code": "None"}, {"Code": self.reason, "Message": ""}]
-        more = {"CancellationReasons": reasons} if self.reason else {}
+        more: dict[str, Any] = {"CancellationReasons": reasons} if self.reason else {}
         raise refused(self.code, operation, **more)
 
 
@@ -48,7 +48,7 @@ class Contentious:
 def test_a_conflict_is_retried_under_the_same_token(world: World, code: str, reason: str) -> None:
     client = world.dynamodb = Contentious(world.dynamodb, 3, code, reason)
     instance, _ = accepted()
-    assert instances.get_instance(instance.id, TENANT)
+    assert instances.get_instance(instance.id, TENANT).status == "BUILD"
     assert len(client.tokens) == 4
     assert len(set(client.tokens)) == 1
     assert world.sleeps == sorted(world.sleeps)

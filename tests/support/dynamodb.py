@@ -52,7 +52,8 @@ class MemoryDynamoDB:
             answer: dict[str, Any] = handler(_copied(kwargs))
         except Invalid as error:
             raise refused("ValidationException", operation, str(error)) from None
-        return _copied(answer)
+        copied: dict[str, Any] = _copied(answer)
+        return copied
 
     def _key(self, table: str, item: Item) -> tuple[str, ...]:
         return tuple(next(iter(item[name].values())) for name in self.keys[table])

@@ -67,6 +67,7 @@ def test_an_attempt_that_died_while_it_went_back_does_not_go_forward_again(stack
     stack.check()
     assert instances.get_instance(instance.id).status == Status.ERROR
     assert "No valid host" in str(stored(operation).reason)
+    assert stack.world.log.count("servers.create") == 1
 
 
 def test_executions_that_keep_dying_are_given_up_within_a_bound(stack: Stack) -> None:

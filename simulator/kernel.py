@@ -1,0 +1,168 @@
+"""The kernel: one heap of events, a virtual clock, coroutines that can die, and a trace.
+
+A handler runs in a coroutine (a greenlet) and gives up control at every effect, so that any two
+interleave and any can die there. Everything random comes from one seed, by named streams, so that
+drawing in one subsystem does not move another. The trace is a running hash of what happened.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+import random
+from collections.abc import Callable
+from typing import Any, Final
+
+import greenlet
+
+START: Final = 1_800_000_000.0
+"""Virtual time zero, in seconds since the epoch."""
+
+
+class Coroutine:
+    """One run of a handler or an agent. `owner` groups those that die together (a server)."""
+
+    __slots__ = ("ended", "error", "killed", "name", "on_end", "owner", "result", "thread")
+
+    def __init__(self, name: str, owner: object, thread: greenlet.greenlet) -> None:
+        self.name = name
+        self.owner = owner
+        self.thread = thread
+        self.killed = False
+        self.ended = False
+        self.result: Any = None
+        self.error: BaseException | None = None
+        self.on_end: Callable[[Coroutine], None] | None = None
+
+
+class Deadlock(Exception):
+    """The bound on events was reached: something goes round without end."""
+
+
+class Kernel:
+    """Virtual time and what runs in it."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self.now = START
+        self.events = 0
+        self.current: Coroutine | None = None
+        self._heap: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
+        self._order = 0
+        self._streams: dict[str, random.Random] = {}
+        self._hub = greenlet.getcurrent()
+        self._dead: list[Coroutine] = []
+        self._trace = hashlib.sha256()
+
+    # ------------------------------------------------------------------ time and chance
+
+    def stream(self, name: str) -> random.Random:
+        """The random stream of a subsystem: the same for the same seed and name."""
+        found = self._streams.get(name)
+        if found is None:
+            digest = hashlib.sha256(f"{self.seed}/{name}".encode()).digest()
+            found = self._streams[name] = random.Random(digest)
+        return found
+
+    def call_at(self, when: float, function: Callable[..., None], *args: Any) -> None:
+        """Call a function at a virtual time (now, when that has passed)."""
+        self._order += 1
+        heapq.heappush(self._heap, (max(when, self.now), self._order, function, args))
+
+    def call_later(self, seconds: float, function: Callable[..., None], *args: Any) -> None:
+        """Call a function after that many virtual seconds."""
+        self.call_at(self.now + seconds, function, *args)
+
+    def run(self, until: float, most_events: int | None = None) -> None:
+        """Run events in their order up to a virtual time, which is then the time it is."""
+        heap = self._heap
+        bound = None if most_events is None else self.events + most_events
+        while heap and heap[0][0] <= until:
+            when, _, function, args = heapq.heappop(heap)
+            self.now = when
+            self.events += 1
+            if bound is not None and self.events > bound:
+                raise Deadlock(f"more than {most_events} events before {until - START:.0f} s")
+            function(*args)
+        self.now = max(self.now, until)
+
+    def pending(self) -> int:
+        """How many events wait."""
+        return len(self._heap)
+
+    # ---------------------------------------------------------------------- coroutines
+
+    def spawn(
+        self,
+        function: Callable[[], Any],
+        name: str,
+        owner: object = None,
+        on_end: Callable[[Coroutine], None] | None = None,
+    ) -> Coroutine:
+        """Begin a coroutine now; `on_end` is called in the hub when it returns or raises."""
+        coroutine = Coroutine(name, owner, greenlet.greenlet(lambda: None))
+
+        def body() -> None:
+            try:
+                coroutine.result = function()
+            except Exception as error:
+                coroutine.error = error
+            coroutine.ended = True
+
+        coroutine.thread = greenlet.greenlet(body, parent=self._hub)
+        coroutine.on_end = on_end
+        self.call_at(self.now, self._resume, coroutine)
+        return coroutine
+
+    def sleep(self, seconds: float) -> None:
+        """Give up control for that long; only inside a coroutine."""
+        self.call_later(seconds, self._resume, self._running())
+        self._hub.switch()
+
+    def suspend(self) -> Coroutine:
+        """Give up control until somebody calls `wake` with the returned coroutine."""
+        coroutine = self._running()
+        self._hub.switch()
+        return coroutine
+
+    def wake(self, coroutine: Coroutine, after: float = 0.0) -> None:
+        """Let a suspended coroutine go on; a dead or ended one stays as it is."""
+        self.call_later(after, self._resume, coroutine)
+
+    def kill(self, coroutine: Coroutine) -> None:
+        """Let a coroutine die where it is: it is held, never resumed, and cleans nothing up.
+
+        Dropping a greenlet would run its `finally` blocks, and a crash must not.
+        """
+        if coroutine.ended or coroutine.killed:
+            return
+        coroutine.killed = True
+        self._dead.append(coroutine)
+        if coroutine is self.current:
+            self._hub.switch()
+
+    def _running(self) -> Coroutine:
+        assert self.current is not None, "only a coroutine can give up control"
+        return self.current
+
+    def _resume(self, coroutine: Coroutine) -> None:
+        if coroutine.killed or coroutine.ended:
+            return
+        before, self.current = self.current, coroutine
+        try:
+            coroutine.thread.switch()
+        finally:
+            self.current = before
+        if coroutine.ended and coroutine.on_end is not None:
+            coroutine.on_end(coroutine)
+
+    # --------------------------------------------------------------------------- trace
+
+    def trace(self, *what: object) -> None:
+        """Add an event to the trace."""
+        self._trace.update(f"{self.now:.6f} {' '.join(map(str, what))}\n".encode())
+
+    @property
+    def trace_hash(self) -> str:
+        """The hash of everything traced so far."""
+        return self._trace.hexdigest()
