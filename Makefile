@@ -40,7 +40,7 @@ test-crash: system $(READY) ## Kill the control plane at every effect of create 
 	@$(PYTEST) -m crash tests
 
 bench: system $(READY) ## Measure: bring-up, latency, calls and their price, cold starts
-	@$(PYTEST) -m bench -s tests
+	@COFFER_TEST_HEARTBEAT_SECONDS=30 $(PYTEST) -m bench -s --timeout 0 tests
 
 lint: $(READY) ## Style, types, the arrows between packages, the CloudFormation template
 	@$(BIN)/ruff check .

@@ -3,9 +3,9 @@
 A plan (`COFFER_CRASH_PLAN`) is a directory. A file `<scope>@<effect>` in it makes the process that
 runs that scope exit without clean-up right after that effect (a call that left the process and was
 answered), once: the file is removed first. A scope is a step ("create_instance.volume") or a
-handler ("conductor"), optionally with ":<instance id>" behind it; an effect is the name of the call
-("UpdateItem", "volumes.create") or its number in the scope, from 1. If the plan holds a file
-`effects.log`, each effect is written down there as "<scope> <name>": what the benchmark counts.
+handler ("conductor"); an effect is the name of the call ("UpdateItem", "volumes.create") or its
+number in the scope, from 1. If the plan holds a file `effects.log`, each effect is written down
+there as "<scope> <name>": what the benchmark counts.
 """
 
 from __future__ import annotations
@@ -23,9 +23,8 @@ _scope: ContextVar[_Scope | None] = ContextVar("coffer_crash_scope", default=Non
 
 
 class _Scope:
-    def __init__(self, name: str, instance_id: str) -> None:
+    def __init__(self, name: str) -> None:
         self.name = name
-        self.names = (name, f"{name}:{instance_id}")
         self.effects = 0
 
 
@@ -34,18 +33,10 @@ def _plan() -> Path | None:
     return Path(plan) if plan else None
 
 
-def enabled() -> bool:
-    """Whether a crash plan is set for this process."""
-    return _plan() is not None
-
-
 @contextlib.contextmanager
-def scope(name: str, instance_id: str = "") -> Iterator[None]:
+def scope(name: str) -> Iterator[None]:
     """Count the effects of the enclosed code under this name."""
-    if not enabled():
-        yield
-        return
-    token = _scope.set(_Scope(name, instance_id))
+    token = _scope.set(_Scope(name))
     try:
         yield
     finally:
@@ -63,14 +54,13 @@ def effect(name: str) -> None:
     if current is None:
         return
     current.effects += 1
-    for scoped in current.names:
-        for which in (name, current.effects):
-            with contextlib.suppress(FileNotFoundError):
-                (plan / f"{scoped}@{which}").unlink()
-                os._exit(137)
+    for which in (name, current.effects):
+        with contextlib.suppress(FileNotFoundError):
+            (plan / f"{current.name}@{which}").unlink()
+            os._exit(137)
 
 
 def watch(events: Any) -> None:
     """Take every answered call of a botocore client for an effect."""
-    if enabled():
+    if _plan() is not None:
         events.register("after-call", lambda model, **_: effect(model.name))

@@ -23,9 +23,8 @@ from chalicelib.store import instances
 from chalicelib.store.base import as_dict
 from chalicelib.store.instances import Ending
 from chalicelib.store.models import Instance, Operation
-from functions.outcomes import Done, Failed, Outcome, Pending, Wait
+from functions.outcomes import Done, Failed, Outcome, Pending, not_yet
 
-POLL_SECONDS: Final = 1
 DEVICE_PATH: Final = "/dev/vdb"
 
 log = logging.getLogger(__name__)
@@ -128,7 +127,7 @@ def server(operation: Operation, _: str | None) -> Outcome:
         return Done({"server_id": made.id})
     if made.status == "ERROR":
         return Failed(f"The server went to ERROR: {made.fault or 'Nova gave no reason'}")
-    return Wait(POLL_SECONDS, {"server_id": made.id}, note=f"the server is in {made.status}")
+    return not_yet(operation, f"the server is in {made.status}", {"server_id": made.id})
 
 
 def _boot(operation: Operation, recorded: dict[str, Any]) -> Outcome:
@@ -138,7 +137,7 @@ def _boot(operation: Operation, recorded: dict[str, Any]) -> Outcome:
     if disk.status.startswith("error"):
         return Failed(f"The volume went to {disk.status}.")
     if disk.status != "available":
-        return Wait(POLL_SECONDS, note=f"the volume is {disk.status}")
+        return not_yet(operation, f"the volume is {disk.status}")
     instance = instances.get_instance(operation.instance_id)
     image_id = _image(instance)
     if image_id is None:
@@ -153,7 +152,7 @@ def _boot(operation: Operation, recorded: dict[str, Any]) -> Outcome:
         availability_zone=instance.availability_zone,
         metadata=names.metadata(instance.id, int(instance.generation)),
     )
-    return Wait(POLL_SECONDS, {"server_id": made.id}, note="the server is being built")
+    return not_yet(operation, "the server is being built", {"server_id": made.id})
 
 
 def _image(instance: Instance) -> str | None:

@@ -7,11 +7,14 @@ cure is raised: the state machine retries it with a bounded backoff.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
+from chalicelib import aws
 from chalicelib.cloud.errors import CloudError, Refused
+from chalicelib.store.base import as_dict
+from chalicelib.store.models import Operation
 
 
 class Done(msgspec.Struct, frozen=True):
@@ -36,6 +39,15 @@ class Failed(msgspec.Struct, frozen=True):
 
 class Pending(msgspec.Struct, frozen=True):
     """A task token waits for a guest; the conductor will answer it."""
+
+
+LONGEST_POLL_SECONDS: Final = 10
+
+
+def not_yet(operation: Operation, note: str, resources: Mapping[str, Any] | None = None) -> Wait:
+    """Look again soon at first, then less often: after a quarter of the time it has taken."""
+    waited = aws.clock() - as_dict(operation.started)[operation.step or ""]
+    return Wait(int(min(max(waited / 4, 1), LONGEST_POLL_SECONDS)), resources or {}, note)
 
 
 Outcome = Done | Wait | Failed | Pending

@@ -10,9 +10,7 @@ from chalicelib.bus import queues
 from chalicelib.cloud import names, network, servers, volumes
 from chalicelib.store import guests
 from chalicelib.store.models import Operation
-from functions.outcomes import Done, Outcome, Wait
-
-POLL_SECONDS = 1
+from functions.outcomes import Done, Outcome, not_yet
 
 
 def server(operation: Operation, _: str | None) -> Outcome:
@@ -23,7 +21,7 @@ def server(operation: Operation, _: str | None) -> Outcome:
             servers.delete(each.id)
     if not found:
         return Done()
-    return Wait(POLL_SECONDS, note="waiting for the server to be gone")
+    return not_yet(operation, "waiting for the server to be gone")
 
 
 def volume(operation: Operation, _: str | None) -> Outcome:
@@ -34,7 +32,7 @@ def volume(operation: Operation, _: str | None) -> Outcome:
             volumes.delete(each.id)
     if not found:
         return Done()
-    return Wait(POLL_SECONDS, note="waiting for the volume to be gone")
+    return not_yet(operation, "waiting for the volume to be gone")
 
 
 def ports_and_groups(operation: Operation, _: str | None) -> Outcome:

@@ -51,7 +51,7 @@ def run(steps: dict[str, Step], event: dict[str, Any]) -> dict[str, Any]:
     """Run one step of the operation named in the event; see `outcomes.as_result` for the value."""
     invocation = msgspec.convert(event, Invocation)
     step = steps[invocation.step]
-    with crash.scope(invocation.step, _instance_of(invocation)):
+    with crash.scope(invocation.step):
         outcome = _run(invocation, step)
         if invocation.token is not None and not isinstance(outcome, Pending):
             commands.complete(invocation.token, as_result(outcome)["outcome"])
@@ -115,19 +115,22 @@ def _turn_back(operation: Operation) -> None:
     """A create that reaches its removals never goes forward again, whoever takes it up next."""
     if operation.compensating:
         return
-    ended = as_dict(operation.ended)
-    stuck = [name for name in as_dict(operation.started) if name not in {*ended, *REMOVALS}]
-    said = [str(as_dict(operation.notes).get(name, "")) for name in stuck]
-    what = " and ".join(stuck).replace("_", " ") or "create"
-    detail = f": {'; '.join(filter(None, said))}" if any(said) else ""
-    reason = operation.cancelled or f"The step {what} did not finish{detail}."
+    started = as_dict(operation.started)
+    forwards = [name for name in started if name not in {*as_dict(operation.ended), *REMOVALS}]
+    stuck = max(forwards, key=lambda name: float(started[name]), default="create")
+    said = as_dict(operation.notes).get(stuck)
+    if stuck == "prepare":
+        what = "The guest agent did not finish preparing the database in time"
+    else:
+        what = f"The step {stuck.replace('_', ' ')} did not finish"
+    reason = operation.cancelled or f"{what}{f': {said}' if said else ''}."
     operations.begin_compensation(operation, reason)
 
 
 def _late(operation: Operation, name: str) -> Failed | None:
     bound = operation.deadline
-    if name in REMOVALS and operation.action == OperationAction.CREATE:
-        bound += settings().delete_timeout_seconds
+    if name in REMOVALS:
+        bound = as_dict(operation.started)[name] + settings().delete_timeout_seconds
     if aws.clock() <= bound:
         return None
     last = as_dict(operation.notes).get(name)
@@ -153,11 +156,3 @@ def _record(operation: Operation, name: str, outcome: Outcome) -> None:
         )
     except ConditionFailed:
         raise Busy(f"{name} of {operation.id} overran its lease") from None
-
-
-def _instance_of(invocation: Invocation) -> str:
-    """The instance, for a crash plan; costs a read, so only when a plan is set."""
-    if not crash.enabled():
-        return ""
-    operation = operations.get_operation(invocation.operation_id)
-    return operation.instance_id if operation else ""

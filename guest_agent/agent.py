@@ -89,7 +89,7 @@ class Agent:
 
     def pulse(self) -> list[str]:
         """Renew what expires, keep running commands hidden, report the state; sentences to log."""
-        said = [self._renew_when_due(), self._extend_when_due()]
+        said = [self._renew_when_due(), self._extend_when_due(), self._report_progress()]
         if self.retired is None and self._session is not None:
             said.append(self._heartbeat.beat(self._session.heartbeat_seconds))
         return [sentence for sentence in said if sentence]
@@ -117,6 +117,13 @@ class Agent:
             self._dispatcher.keep_hidden()
         except Unreachable as error:
             return f"A running command's message may come again: {error}"
+        return None
+
+    def _report_progress(self) -> str | None:
+        try:
+            self._dispatcher.report_progress()
+        except Unreachable as error:
+            return f"Progress was not reported: {error}"
         return None
 
     def _adopt(self, session: Session) -> None:

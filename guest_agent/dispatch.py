@@ -35,11 +35,13 @@ _log = logging.getLogger(__name__)
 
 @dataclass
 class Run:
-    """A command that is being executed, and the receipts of its message."""
+    """A command that is being executed, the receipts of its message, and how far it is."""
 
     command: Envelope
     method: Method | None
     receipts: list[str] = field(default_factory=list)
+    stage: str | None = None
+    reported: str | None = None
 
     @property
     def name(self) -> str:
@@ -118,6 +120,14 @@ class Dispatcher:
         self._queues.hide(message.receipt, POSTPONE_SECONDS)
         return f"A message is sealed with the newer key {error.version}; the keys are renewed."
 
+    def report_progress(self) -> None:
+        """Report the stages that running commands have reached since they were reported last."""
+        for run in list(self._running.values()):
+            stage = run.stage
+            if stage and stage != run.reported:
+                self._outbox.progress(run.command, stage)
+                run.reported = stage
+
     def _reject(self, message: Message, reason: str) -> str:
         """It can never become valid: count it, say so, and let it go."""
         self.rejected += 1
@@ -160,18 +170,17 @@ class Dispatcher:
     def _execute(self, run: Run) -> str:
         try:
             self._journal.begin(run.command, self._clock.now())
-            return self._finish(run, self._run(run.command))
+            return self._finish(run, self._run(run))
         finally:
             self._running.pop(run.command.id, None)
             self._on_finished()
 
-    def _run(self, command: Envelope) -> Outcome:
+    def _run(self, run: Run) -> Outcome:
+        command = run.command
+
         def progress(stage: str) -> None:
             _log.info("%s (%s): %s.", command.method, command.id, stage)
-            try:
-                self._outbox.progress(command, stage)
-            except Unreachable as error:
-                _log.warning("Progress was not reported: %s", error)
+            run.stage = stage
 
         try:
             result = self._manager.call(command.method, command.args, progress)

@@ -29,6 +29,9 @@ class Heartbeat:
         """Report if it is time to; a sentence when something was said or could not be."""
         now = aws.monotonic()
         status = self._manager.status()
+        if self._sent is None and status is Status.BUILDING:
+            # Whoever sent `prepare` knows that much; only a long one has to show it is alive.
+            self._sent, self._due = status, now + every_seconds
         changed = status is not self._sent
         if now < self._due and (not changed or self._failed_lately):
             return None

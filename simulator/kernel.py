@@ -34,6 +34,10 @@ class Coroutine:
         self.error: BaseException | None = None
         self.on_end: Callable[[Coroutine], None] | None = None
 
+    def is_over(self) -> bool:
+        """Whether it will never run again."""
+        return self.ended or self.killed
+
 
 class Deadlock(Exception):
     """The bound on events was reached: something goes round without end."""
@@ -105,7 +109,7 @@ class Kernel:
         def body() -> None:
             try:
                 coroutine.result = function()
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - whoever spawned it looks at the error
                 coroutine.error = error
             coroutine.ended = True
 
@@ -134,7 +138,7 @@ class Kernel:
 
         Dropping a greenlet would run its `finally` blocks, and a crash must not.
         """
-        if coroutine.ended or coroutine.killed:
+        if coroutine.is_over():
             return
         coroutine.killed = True
         self._dead.append(coroutine)
@@ -146,14 +150,14 @@ class Kernel:
         return self.current
 
     def _resume(self, coroutine: Coroutine) -> None:
-        if coroutine.killed or coroutine.ended:
+        if coroutine.is_over():
             return
         before, self.current = self.current, coroutine
         try:
             coroutine.thread.switch()
         finally:
             self.current = before
-        if coroutine.ended and coroutine.on_end is not None:
+        if coroutine.is_over() and not coroutine.killed and coroutine.on_end is not None:
             coroutine.on_end(coroutine)
 
     # --------------------------------------------------------------------------- trace

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 
 from chalicelib import aws
@@ -11,6 +12,10 @@ from chalicelib.bus import keys
 from chalicelib.settings import settings
 from chalicelib.store.models import TABLES
 from tests.support.world import ENVIRONMENT, World
+
+# A slow machine is not a failure.
+hypothesis.settings.register_profile("coffer", deadline=None)
+hypothesis.settings.load_profile("coffer")
 
 
 def forget_caches() -> None:

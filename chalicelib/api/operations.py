@@ -5,6 +5,7 @@ Trove has nothing like it; the names here are this project's own.
 
 from __future__ import annotations
 
+import itertools
 from typing import Any, Final
 
 from chalicelib.api.frame import Request, Response, Route
@@ -26,6 +27,10 @@ def view(row: Operation) -> dict[str, Any]:
     started, ended, notes = (
         dict(column.attribute_values) for column in (row.started, row.ended, row.notes)
     )
+    steps = sorted(started, key=lambda step: float(started[step]))
+    # A step that waits for a guest has no end of its own: the next one began when it was over.
+    for step, following in itertools.pairwise(steps):
+        ended.setdefault(step, started[following])
     return {
         "id": row.id,
         "action": row.action,
@@ -40,7 +45,7 @@ def view(row: Operation) -> dict[str, Any]:
                 "ended": exact(ended.get(step)),
                 "detail": notes.get(step),
             }
-            for step in sorted(started, key=lambda step: float(started[step]))
+            for step in steps
         ],
     }
 

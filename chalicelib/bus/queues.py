@@ -9,6 +9,7 @@ import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib import aws
+from chalicelib.errors import Unavailable
 from chalicelib.settings import settings
 
 RETENTION_SECONDS: Final = 4 * 86400
@@ -68,8 +69,12 @@ def remove_guest_queue(queue_url: str) -> None:
 
 
 def send_to_guest(queue_url: str, body: str) -> None:
-    """Put a sealed command on a guest's queue."""
-    aws.client("sqs").send_message(QueueUrl=queue_url, MessageBody=body)
+    """Put a sealed command on a guest's queue; `Unavailable` when there is none any more."""
+    sqs = aws.client("sqs")
+    try:
+        sqs.send_message(QueueUrl=queue_url, MessageBody=body)
+    except sqs.exceptions.QueueDoesNotExist:
+        raise Unavailable("The guest's queue is gone; its instance is being deleted.") from None
 
 
 def bury(body: str, reason: str) -> None:

@@ -99,11 +99,15 @@ def _apply(envelope: Envelope, report: Report, row: ServiceStatusRow | None) -> 
 def _worth_writing(envelope: Envelope, row: ServiceStatusRow, report: Report) -> bool:
     if _order(envelope) <= (int(row.generation), int(row.epoch), int(row.seq)):
         return False
+    # One after a gap is written: what is missing may say something else and still arrive, and
+    # would pass for news if the number of this one were not stored.
+    gap = envelope.seq != row.seq + 1
     used = report.volume.used if report.volume else None
     moved = used is not None and abs(used - (row.volume_used or 0)) >= GIB_RESOLUTION
     recent = aws.clock() - row.updated < settings().heartbeat_seconds * RECENT_FRACTION
     return (
         not recent
+        or gap
         or moved
         or report.known_status != row.status
         or envelope.epoch != row.epoch

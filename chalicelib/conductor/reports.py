@@ -84,8 +84,6 @@ def _result(envelope: Envelope) -> None:
         )
     except ConditionFailed:
         row = _known_command(envelope)  # a second delivery: what followed may have been lost
-    if row.operation_id and not row.error:
-        _step_done(row.operation_id, _step_of(row))
     commands.settle(row)
 
 
@@ -103,13 +101,6 @@ def _require_sender(envelope: Envelope, instance_id: str, generation: int) -> No
     if (envelope.instance_id, envelope.generation) != (instance_id, generation):
         count_stale(envelope.instance_id)
         raise Superseded("a report of a guest that it is not for")
-
-
-def _step_done(operation_id: str, step: str) -> None:
-    try:
-        operations.end_step(operation_id, step)
-    except ConditionFailed:
-        log.info("an answer to a step that is done or undone")
 
 
 def _step_of(row: Command) -> str:

@@ -152,17 +152,6 @@ def look_again(row: Operation, seconds: float = CHECK_AFTER_SECONDS) -> None:
     _update(row, [Operation.check_at.set(aws.clock() + seconds)], Operation.live.exists())
 
 
-def end_step(operation_id: str, step: str) -> None:
-    """Mark a step as done by its guest's answer. Clauses: the operation goes on, and forward."""
-    _update(
-        Operation(operation_id),
-        [Operation.ended[step].set(aws.clock())],
-        Operation.status.is_in(*STARTABLE)
-        & Operation.ended[step].does_not_exist()
-        & (Operation.compensating == False),  # noqa: E712 - an expression, not a comparison
-    )
-
-
 def note_progress(operation_id: str, step: str, stage: str) -> None:
     """Show what a step's guest is doing. Clause: the step is not done."""
     row = Operation(operation_id)

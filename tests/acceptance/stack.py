@@ -242,9 +242,3 @@ class Stack:
         """Nothing of the instance is left anywhere, and the quota is exact."""
         assert self.left_of(instance_id) == []
         assert self.quota_in_use(api) == self.quota_expected(api)
-
-    def crash(self, scope: str, effect: int, instance_id: str) -> Path:
-        """Plan one death; the file is gone once it has happened."""
-        planned = self.crash_plan / f"{scope}:{instance_id}@{effect}"
-        planned.touch()
-        return planned

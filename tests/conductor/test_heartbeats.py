@@ -68,6 +68,16 @@ def test_in_any_order_and_in_any_batches_the_latest_status_stays(
     assert int(row_of(built).epoch) == latest[0]
 
 
+def test_a_late_heartbeat_does_not_pass_for_news_after_one_that_said_nothing_new(
+    built: Built,
+) -> None:
+    """Healthy, down, healthy again within seconds; the one in the middle arrives last."""
+    first, down, again = beat(built), beat(built, "shutdown"), beat(built)
+    for body in (first, again, down):
+        heartbeats.receive([body])
+    assert row_of(built).status == "healthy"
+
+
 def test_a_batch_costs_one_read_and_a_write_for_each_guest(
     world: World, built: Built, other: Built
 ) -> None:

@@ -90,11 +90,8 @@ def notes(built: Built) -> dict[str, str]:
     return as_dict(row.notes)
 
 
-def test_a_result_ends_its_step_and_completes_its_token(
-    built: Built, waiting: Command, tokens: Tokens
-) -> None:
+def test_a_result_completes_its_token(built: Built, waiting: Command, tokens: Tokens) -> None:
     reports.receive(built.guest.sealed("result", waiting.id, {"status": "healthy"}))
-    assert ended_steps(built) == {"prepare"}
     assert tokens.completed == ["done"]
 
 

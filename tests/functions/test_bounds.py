@@ -19,7 +19,9 @@ def test_a_guest_that_never_answers_fails_the_create(stack: Stack) -> None:
     instance, operation = stack.create()
     stack.settle()
     stack.check()
-    assert fault_of(instance.id) == "The step prepare did not finish."
+    assert fault_of(instance.id) == (
+        "The guest agent did not finish preparing the database in time."
+    )
     assert stack.world.now - operation.created < 1800 + 300
 
 

@@ -169,6 +169,8 @@ def test_the_removals_of_a_late_create_have_time_of_their_own(
     stack.world.now = operation.deadline + 1
     assert run(operation, recorder, "remove_server", backwards=True)["outcome"] == "wait"
     stack.world.now += settings().delete_timeout_seconds
+    assert run(operation, recorder, "remove_server", backwards=True)["outcome"] == "wait"
+    stack.world.now += 1
     assert run(operation, recorder, "remove_server", backwards=True)["outcome"] == "failed"
 
 

@@ -152,6 +152,7 @@ class FakeManager(Manager):
     """Counts effects; `effect` may be replaced by a test."""
 
     def __init__(self) -> None:
+        self.on_stage: Callable[[], None] = lambda: None
         self.effects: list[Any] = []
         self.now_is = Status.HEALTHY
         self.fails: Exception | None = None
@@ -168,6 +169,7 @@ class FakeManager(Manager):
 
     def prepare(self, request: contract.Prepare, progress: Progress) -> Answer:
         progress("preparing the volume")
+        self.on_stage()
         return self.effect(request)
 
     def start_up(self) -> str:

@@ -233,8 +233,10 @@ def test_messages_of_running_commands_are_kept_hidden(guest: Guest, world: World
 
 
 def test_progress_and_answer_are_numbered_in_their_order(guest: Guest, world: World) -> None:
+    guest.manager.on_stage = guest.dispatcher.report_progress
     guest.deliver(command("prepare", PREPARE | {"root_password": "secret"}))
     world.run_spawned()
+    guest.dispatcher.report_progress()
     (progress,) = guest.queues.reports("progress")
     (root,) = guest.queues.reports("root")
     (answer,) = guest.queues.reports("result")

@@ -84,19 +84,11 @@ def test_the_first_reason_stays(operation: Operation) -> None:
     assert after.reason == "quota exceeded"
 
 
-def test_an_answer_ends_its_step_once_and_only_forwards(operation: Operation) -> None:
-    operations.end_step(operation.id, "prepare")
-    with pytest.raises(ConditionFailed):
-        operations.end_step(operation.id, "prepare")
-    operations.begin_compensation(stored(operation), "cancelled")
-    with pytest.raises(ConditionFailed):
-        operations.end_step(operation.id, "complete")
-
-
 def test_progress_is_shown_until_the_step_is_done(operation: Operation) -> None:
     operations.note_progress(operation.id, "prepare", "starting the database")
     assert as_dict(stored(operation).notes) == {"prepare": "starting the database"}
-    operations.end_step(operation.id, "prepare")
+    row = operations.take_lease(operation.id, "prepare")
+    operations.release_lease(row, "prepare", ended=True)
     with pytest.raises(ConditionFailed):
         operations.note_progress(operation.id, "prepare", "too late")
 

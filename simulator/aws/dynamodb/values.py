@@ -1,0 +1,244 @@
+"""Attribute values: the wire's `{"S": …}` and the plain values that the tables keep.
+
+    S str   N int, or Decimal when it has a fraction   B bytes   BOOL bool   NULL None
+    L tuple   M dict (never changed in place)   SS NS BS ValueSet
+
+A plain item takes a third of the memory of its wire form and is compared without unpacking.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Context, Decimal, InvalidOperation
+from sys import intern
+from typing import Any, Final, NamedTuple
+
+Item = dict[str, Any]
+Wire = Mapping[str, Any]
+
+MOST_ITEM_BYTES: Final = 400 * 1024
+MOST_NESTING: Final = 32
+MOST_DIGITS: Final = 38
+SHORT: Final = 24
+"""Texts up to this length are kept once (statuses, names of things)."""
+
+_NUMBERS: Final = Context(prec=MOST_DIGITS)
+_LARGEST_EXPONENT, _SMALLEST_EXPONENT = 125, -130
+
+
+class Invalid(Exception):
+    """A ValidationException."""
+
+
+class Missing:
+    """The value of a path that leads nowhere."""
+
+    def __repr__(self) -> str:
+        return "missing"
+
+
+MISSING: Final = Missing()
+
+
+class ValueSet(NamedTuple):
+    """A set of texts, numbers or bytes; `kind` is SS, NS or BS."""
+
+    kind: str
+    members: frozenset[Any]
+
+
+def plain(wire: Wire, depth: int = 0) -> Any:
+    """The value behind its wire form; `Invalid` when it is not one."""
+    if len(wire) != 1:
+        raise Invalid(
+            "Supplied AttributeValue is empty or has more than one datatype set, "
+            "must contain exactly one of the supported datatypes"
+        )
+    for kind, content in wire.items():
+        if kind == "S":
+            return intern(content) if len(content) <= SHORT else content
+        if kind == "N":
+            return number(content)
+        return _other(kind, content, depth)
+
+
+def _other(kind: str, content: Any, depth: int) -> Any:
+    if kind == "BOOL":
+        return bool(content)
+    if kind == "NULL":
+        return None
+    if kind == "B":
+        return bytes(content)
+    if depth > MOST_NESTING:
+        raise Invalid("Nesting Levels have exceeded supported limits")
+    if kind == "M":
+        return {intern(name): plain(each, depth + 1) for name, each in content.items()}
+    if kind == "L":
+        return tuple(plain(each, depth + 1) for each in content)
+    if kind in _MEMBERS:
+        return _set_of(kind, content)
+    raise Invalid(f"Supplied AttributeValue has an unknown datatype {kind}")
+
+
+def _set_of(kind: str, content: Any) -> ValueSet:
+    members = frozenset(number(each) if kind == "NS" else each for each in content)
+    if not members:
+        raise Invalid(
+            f"One or more parameter values were invalid: An {_MEMBERS[kind]} set  may not be empty"
+        )
+    if len(members) != len(content):
+        raise Invalid(
+            "One or more parameter values were invalid: Input collection contains duplicates."
+        )
+    return ValueSet(kind, members)
+
+
+_MEMBERS: Final = {"SS": "string", "NS": "number", "BS": "binary"}
+
+
+def number(text: str) -> int | Decimal:
+    """A number as DynamoDB keeps it: 38 digits, no zeros that say nothing."""
+    if text.isdecimal() and len(text) <= MOST_DIGITS:
+        return int(text)
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        value = Decimal("NaN")
+    if not value.is_finite():
+        raise Invalid(f"The parameter cannot be converted to a numeric value: {text}")
+    return kept(value)
+
+
+def kept(value: Decimal | int) -> int | Decimal:
+    """A number within DynamoDB's range, an int when it is whole."""
+    exact = Decimal(value).normalize(Context(prec=1000))
+    if exact:
+        if exact.adjusted() > _LARGEST_EXPONENT:
+            raise Invalid(
+                "Number overflow. Attempting to store a number with magnitude larger than "
+                "supported range"
+            )
+        if exact.adjusted() < _SMALLEST_EXPONENT:
+            raise Invalid(
+                "Number underflow. Attempting to store a number with magnitude smaller than "
+                "supported range"
+            )
+        if len(exact.as_tuple().digits) > MOST_DIGITS:
+            raise Invalid("Attempting to store more than 38 significant digits in a Number")
+    return int(exact) if exact == exact.to_integral_value() else exact
+
+
+def added(left: Any, right: Any, sign: int = 1) -> int | Decimal:
+    """A sum or a difference of two numbers; `Invalid` for other values."""
+    if type(left) not in _NUMERIC or type(right) not in _NUMERIC:
+        raise Invalid("An operand in the update expression has an incorrect data type")
+    if type(left) is int and type(right) is int:
+        total = left + sign * right
+        return total if -(10**MOST_DIGITS) < total < 10**MOST_DIGITS else kept(total)
+    return kept(_NUMBERS.add(Decimal(left), sign * Decimal(right)))
+
+
+_NUMERIC: Final = (int, Decimal)
+
+
+def wire_of(value: Any) -> dict[str, Any]:
+    """The wire form of a plain value."""
+    kind = type(value)
+    if kind is str:
+        return {"S": value}
+    if kind is int:
+        return {"N": str(value)}
+    if kind is Decimal:
+        return {"N": format(value, "f")}
+    if kind is bool:
+        return {"BOOL": value}
+    if kind is dict:
+        return {"M": {name: wire_of(each) for name, each in value.items()}}
+    if kind is tuple:
+        return {"L": [wire_of(each) for each in value]}
+    if value is None:
+        return {"NULL": True}
+    if kind is bytes:
+        return {"B": value}
+    members = sorted(value.members)  # never in the order of hashes
+    return {value.kind: [format(each, "f") for each in members] if value.kind == "NS" else members}
+
+
+def plain_item(wire: Wire) -> Item:
+    """An item from its wire form."""
+    return {intern(name): plain(value) for name, value in wire.items()}
+
+
+def wire_item(item: Item) -> dict[str, Any]:
+    """The wire form of an item."""
+    return {name: wire_of(value) for name, value in item.items()}
+
+
+def kind_of(value: Any) -> str:
+    """The datatype of a value: S, N, …"""
+    return value.kind if type(value) is ValueSet else _KINDS[type(value)]
+
+
+_KINDS: Final[dict[type, str]] = {
+    str: "S",
+    int: "N",
+    Decimal: "N",
+    bytes: "B",
+    bool: "BOOL",
+    type(None): "NULL",
+    tuple: "L",
+    dict: "M",
+}
+
+
+def same(left: Any, right: Any) -> bool:
+    """Equality of two values: of one datatype and equal throughout."""
+    kind = type(left)
+    if kind is not type(right):
+        return kind in _NUMERIC and type(right) in _NUMERIC and bool(left == right)
+    if kind is dict:
+        return left.keys() == right.keys() and all(same(left[name], right[name]) for name in left)
+    if kind is tuple:
+        return len(left) == len(right) and all(map(same, left, right))
+    return left is not MISSING and bool(left == right)
+
+
+_ORDERED: Final[dict[type, str]] = {str: "S", int: "N", Decimal: "N", bytes: "B"}
+
+
+def comparable(left: Any, right: Any) -> bool:
+    """Whether two values have an order: both texts, both numbers, or both bytes."""
+    kind = _ORDERED.get(type(left))
+    return kind is not None and kind == _ORDERED.get(type(right))
+
+
+def size_of(value: Any) -> int:
+    """The bytes that DynamoDB counts for a value."""
+    kind = type(value)
+    if kind is str:
+        return len(value) if value.isascii() else len(value.encode())
+    if kind is int:
+        return 2 if -100 < value < 100 else (len(str(abs(value))) + 1) // 2 + 1 + (value < 0)
+    if kind is Decimal:
+        return (len(value.as_tuple().digits) + 1) // 2 + 1 + (value < 0)
+    if kind is bytes:
+        return len(value)
+    if kind is dict:
+        return 3 + sum(1 + len(name.encode()) + size_of(each) for name, each in value.items())
+    if kind is tuple:
+        return 3 + sum(1 + size_of(each) for each in value)
+    if kind is ValueSet:
+        return sum(map(size_of, value.members))
+    return 1
+
+
+def item_size(item: Item) -> int:
+    """The bytes that DynamoDB counts for an item, its names among them."""
+    total = 0
+    for name, value in item.items():
+        total += len(name)
+        if type(value) is str and value.isascii():
+            total += len(value)
+        else:
+            total += size_of(value)
+    return total
