@@ -47,10 +47,10 @@ def compiled(tree: Any) -> Condition:
             return lambda item, values: not inner(item, values)
         case Logic("AND", parts):
             clauses = [compiled(part) for part in parts]
-            return lambda item, values: all([clause(item, values) for clause in clauses])
+            return _all(clauses)
         case Logic(_, parts):
             clauses = [compiled(part) for part in parts]
-            return lambda item, values: any([clause(item, values) for clause in clauses])
+            return lambda item, values: any(clause(item, values) for clause in clauses)
         case Comparison(operator, left, right):
             return _comparison(operator, operand(left), operand(right))
         case Between(inner, low, high):
@@ -60,6 +60,16 @@ def compiled(tree: Any) -> Condition:
         case Function(name, arguments):
             return _function(name, arguments)
     raise AssertionError(f"not a condition: {tree}")
+
+
+def _all(clauses: list[Condition]) -> Condition:
+    def every(item: Item, values: Values) -> bool:
+        for clause in clauses:  # noqa: SIM110 - half the time of a generator
+            if not clause(item, values):
+                return False
+        return True
+
+    return every
 
 
 def operand(node: Any) -> Operand:
