@@ -21,11 +21,10 @@ CREATE_TIMEOUT_SECONDS = 150
 """Short enough for the test of a stuck server, long enough for a dozen creates side by side."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_itemcollected(item: pytest.Item) -> None:
     """All tests of this folder go to one worker, which owns the stack."""
-    for item in items:
-        if "/acceptance/" in str(item.path):
-            item.add_marker(pytest.mark.xdist_group("acceptance"))
+    if "/acceptance/" in str(item.path):
+        item.add_marker(pytest.mark.xdist_group("acceptance"))
 
 
 def free_port() -> int:

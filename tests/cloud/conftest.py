@@ -12,11 +12,10 @@ import pytest
 from tests.cloud.served import ServedCloud, Tenant
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_itemcollected(item: pytest.Item) -> None:
     """The tests of this folder share one cloud, so one worker runs them all."""
-    for item in items:
-        if "/tests/cloud/" in str(item.path):
-            item.add_marker(pytest.mark.xdist_group("cloud"))
+    if "/tests/cloud/" in str(item.path):
+        item.add_marker(pytest.mark.xdist_group("cloud"))
 
 
 @pytest.fixture(scope="session")

@@ -76,6 +76,10 @@ class Server:
             )
         return self.agent
 
+    def said(self) -> str:
+        """What the agent has logged so far."""
+        return self.log.read_text() if self.log.exists() else ""
+
     def kill_agent(self) -> None:
         """As a crash: nothing is cleaned up, and what the agent started lives on."""
         assert self.agent is not None
