@@ -29,14 +29,14 @@ def unavailable(service: str, operation: str) -> ClientError:
 class Exceptions:
     """`client.exceptions`: the modeled errors of a service, by name."""
 
-    ClientError = ClientError
-
     def __init__(self, **codes: str) -> None:
         self._codes = codes
         self._classes = {name: type(name, (ClientError,), {}) for name in codes}
 
     def __getattr__(self, name: str) -> type[ClientError]:
         found: dict[str, type[ClientError]] = self.__dict__.get("_classes", {})
+        if name == "ClientError":
+            return ClientError
         if name not in found:
             raise AttributeError(f"no modeled exception is called {name}")
         return found[name]

@@ -183,7 +183,7 @@ class Mapping:
             handled = [
                 record["receiptHandle"]
                 for record in batch.records
-                if record["messageId"] not in failed
+                if not failed or record["messageId"] not in failed
             ]
             self.handled += len(handled)
             self.failed += len(batch.records) - len(handled)
@@ -196,9 +196,9 @@ class Mapping:
         """The ids of the messages that failed; None when all did."""
         if answer.error is not None:
             return None
-        if not self.partial or not answer.result:
-            return set() if answer.result is None or not self.partial else _whole(answer.result)
-        return _reported(answer.result, {record["messageId"] for record in batch.records})
+        if not self.partial:
+            return set()
+        return reported(answer.result, batch.records)
 
     def give_up(self, batch: _Batch) -> None:
         """A batch that stayed throttled until its messages were visible again."""
@@ -224,18 +224,20 @@ class Mapping:
         return self._kernel.now
 
 
-def _whole(result: Any) -> set[str] | None:
-    """An empty answer means that all went well, if it is an empty object."""
-    return set() if result == {} and isinstance(result, dict) else None
+def reported(result: Any, records: Sequence[dict[str, Any]]) -> set[str] | None:
+    """The messages that an answer reports as failed; None when it fails the whole batch.
 
-
-def _reported(result: Any, known: set[str]) -> set[str] | None:
-    """What `batchItemFailures` names; anything malformed in it fails the whole batch."""
-    items = result.get("batchItemFailures") if isinstance(result, dict) else ()
-    if items is None:
+    AWS: nothing at all, an empty object, and a null or empty list mean success; anything
+    malformed, a null or empty identifier, and one that is not in the batch mean failure.
+    """
+    if result is None:
         return set()
+    if not isinstance(result, dict) or (result and "batchItemFailures" not in result):
+        return None
+    items = result.get("batchItemFailures") or []
     if not isinstance(items, list):
         return None
+    known = {record["messageId"] for record in records} if items else set()
     failed: set[str] = set()
     for item in items:
         identifier = item.get("itemIdentifier") if isinstance(item, dict) else None

@@ -45,6 +45,11 @@ def write_config_drive(root: Path, spec: GuestSpec) -> None:
     _write(folder / "network_data.json", json.dumps(_network_data(spec)).encode(), SECRET_MODE)
 
 
+def files_of(user_data: bytes) -> dict[str, bytes]:
+    """The files that the `write_files` of a `#cloud-config` would write, by path."""
+    return {str(entry["path"]): _content(entry) for entry in _entries(user_data)}
+
+
 def write_files(root: Path, user_data: bytes) -> None:
     """Apply the `write_files` of a `#cloud-config` below `root`; other user data has no effect."""
     for entry in _entries(user_data):

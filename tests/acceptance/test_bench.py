@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import statistics
 import time
 from collections import Counter
@@ -181,6 +182,7 @@ def in_process(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]
         monkeypatch.setenv(name, value)
     settings.cache_clear()
     previous = aws.install(aws.Provider())
+    logging.getLogger("chalicelib").setLevel(logging.ERROR)
     yield stack
     aws.install(previous)
     settings.cache_clear()

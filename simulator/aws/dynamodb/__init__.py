@@ -1,1 +1,1 @@
-"""DynamoDB in memory: tables, expressions, transactions and the lag of what is read from an index."""
+"""DynamoDB in memory: tables, expressions, transactions and the lag of an index."""

@@ -125,9 +125,7 @@ def _comparison(operator: str, left: Operand, right: Operand) -> Condition:
 def _between(inner: Operand, low: Operand, high: Operand) -> Condition:
     def between(item: Item, values: Values) -> bool:
         value, least, most = inner(item, values), low(item, values), high(item, values)
-        return (
-            comparable(value, least) and comparable(value, most) and bool(least <= value <= most)
-        )
+        return comparable(value, least) and comparable(value, most) and bool(least <= value <= most)
 
     return between
 
@@ -145,8 +143,7 @@ def _function(name: str, arguments: tuple[Any, ...]) -> Condition:
     if name in ("attribute_exists", "attribute_not_exists"):
         if type(arguments[0]) is not Path:
             raise Invalid(
-                "Operator or function requires a document path; "
-                f"operator or function: {name}"
+                f"Operator or function requires a document path; operator or function: {name}"
             )
         wanted = name == "attribute_exists"
         return lambda item, values: (first(item, values) is not MISSING) is wanted
@@ -163,15 +160,19 @@ def _contains(value: Any, part: Any) -> bool:
     if type(value) in (str, bytes):
         return type(part) is type(value) and part in value
     if type(value) is ValueSet:
-        return type(part) is not ValueSet and value.kind[0] == kind_of(part) and (
-            part in value.members
+        return (
+            type(part) is not ValueSet
+            and value.kind[0] == kind_of(part)
+            and (part in value.members)
         )
     return type(value) is tuple and any(same(each, part) for each in value)
 
 
 def _has_type(value: Any, kind: Any) -> bool:
     if kind not in _KINDS:
-        raise Invalid("Invalid attribute type name found; valid types: {B,NULL,SS,BOOL,L,BS,N,NS,S,M}")
+        raise Invalid(
+            f"Invalid attribute type name found; valid types: {{{','.join(sorted(_KINDS))}}}"
+        )
     return value is not MISSING and kind_of(value) == kind
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from typing import Any, Final, NamedTuple, TypeVar
 
 from simulator.aws.dynamodb.values import Invalid
@@ -18,6 +19,7 @@ T = TypeVar("T")
 _TOKEN: Final = re.compile(r"\s*(#\w+|:\w+|[A-Za-z_][\w-]*|<=|>=|<>|\d+|[=<>(),.\[\]+-])")
 COMPARISONS: Final = frozenset({"=", "<>", "<", "<=", ">", ">="})
 MOST_CHOICES: Final = 100
+END: Final = "<EOF>"
 
 
 class Path(NamedTuple):
@@ -120,14 +122,14 @@ class Parser:
         return Invalid(f"Invalid {self._kind}: {what}")
 
     def _peek(self) -> str:
-        return self._tokens[self._place] if self._place < len(self._tokens) else "<EOF>"
+        return self._tokens[self._place] if self._place < len(self._tokens) else END
 
     def _word(self) -> str:
         return self._peek().upper()
 
     def _take(self, expected: str | None = None) -> str:
         token = self._peek()
-        if token == "<EOF>" or (expected is not None and token.upper() != expected):
+        if token == END or (expected is not None and token.upper() != expected):
             raise self._wrong(f'Syntax error; token: "{token}"')
         self._place += 1
         return token
@@ -189,7 +191,7 @@ class Parser:
 
     def _following(self) -> str:
         place = self._place + 1
-        return self._tokens[place] if place < len(self._tokens) else "<EOF>"
+        return self._tokens[place] if place < len(self._tokens) else END
 
     def _call(self, functions: Mapping[str, int]) -> Function:
         name = self._take()
@@ -327,7 +329,7 @@ class Parser:
 
     def _no_overlap(self, paths: list[Path]) -> None:
         ordered = sorted(paths, key=lambda path: [(type(step) is int, step) for step in path.steps])
-        for one, two in zip(ordered, ordered[1:], strict=False):
+        for one, two in pairwise(ordered):
             if two.steps[: len(one.steps)] == one.steps:
                 raise self._wrong(
                     "Two document paths overlap with each other; must remove or rewrite one of "

@@ -1,4 +1,4 @@
-"""What the expressions of one request compile to, kept by their text: handlers repeat themselves."""
+"""What the expressions of a request compile to, kept by text: handlers repeat themselves."""
 
 from __future__ import annotations
 

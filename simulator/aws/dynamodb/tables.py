@@ -138,8 +138,7 @@ class Table:
             value = item.get(name, MISSING)
             if value is MISSING:
                 raise Invalid(
-                    "One or more parameter values were invalid: "
-                    f"Missing the key {name} in the item"
+                    f"One or more parameter values were invalid: Missing the key {name} in the item"
                 )
             if kind_of(value) != kind:
                 raise Invalid(
@@ -310,9 +309,7 @@ def _schema(keys: list[dict[str, str]], definitions: list[dict[str, str]]) -> Sc
     return Schema(roles["HASH"], roles.get("RANGE"), {name: kinds[name] for name in names})
 
 
-def _index(
-    described: Mapping[str, Any], table: Schema, definitions: list[dict[str, str]]
-) -> Index:
+def _index(described: Mapping[str, Any], table: Schema, definitions: list[dict[str, str]]) -> Index:
     schema = _schema(described["KeySchema"], definitions)
     projection = described.get("Projection") or {}
     attributes: tuple[str, ...] | None = None

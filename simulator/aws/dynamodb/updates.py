@@ -13,9 +13,7 @@ from simulator.aws.dynamodb.values import MISSING, Invalid, Item, ValueSet, adde
 Change = Callable[[Item, Item, Values], None]
 """Old item, new item (a shallow copy), placeholders."""
 
-_BAD_PATH: Final = (
-    "The document path provided in the update expression is invalid for update"
-)
+_BAD_PATH: Final = "The document path provided in the update expression is invalid for update"
 _NO_ATTRIBUTE: Final = (
     "The provided expression refers to an attribute that does not exist in the item"
 )

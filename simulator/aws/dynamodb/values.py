@@ -54,12 +54,13 @@ def plain(wire: Wire, depth: int = 0) -> Any:
             "Supplied AttributeValue is empty or has more than one datatype set, "
             "must contain exactly one of the supported datatypes"
         )
-    for kind, content in wire.items():
-        if kind == "S":
-            return intern(content) if len(content) <= SHORT else content
-        if kind == "N":
-            return number(content)
-        return _other(kind, content, depth)
+    ((kind, content),) = wire.items()
+    if kind == "S":
+        text = content if type(content) is str else str.__str__(content)  # an enum's member
+        return intern(text) if len(text) <= SHORT else text
+    if kind == "N":
+        return number(content)
+    return _other(kind, content, depth)
 
 
 def _other(kind: str, content: Any, depth: int) -> Any:
@@ -213,16 +214,17 @@ def comparable(left: Any, right: Any) -> bool:
 
 
 def size_of(value: Any) -> int:
-    """The bytes that DynamoDB counts for a value."""
+    """The bytes that DynamoDB counts for a value; of a number it tells them only about."""
     kind = type(value)
-    if kind is str:
-        return len(value) if value.isascii() else len(value.encode())
     if kind is int:
-        return 2 if -100 < value < 100 else (len(str(abs(value))) + 1) // 2 + 1 + (value < 0)
+        return 2 + int(value).bit_length() * 10 // 66
     if kind is Decimal:
-        return (len(value.as_tuple().digits) + 1) // 2 + 1 + (value < 0)
+        return 1 + len(str(value)) // 2
+    if kind is str:
+        text = str(value)
+        return len(text) if text.isascii() else len(text.encode())
     if kind is bytes:
-        return len(value)
+        return len(bytes(value))
     if kind is dict:
         return 3 + sum(1 + len(name.encode()) + size_of(each) for name, each in value.items())
     if kind is tuple:

@@ -38,15 +38,14 @@ class Path:
 
     def get(self, document: Any, context: Context) -> Any:
         """What is there; MissingPath when there is nothing."""
-        node = context() if self.of_context else document
+        node: Any = context() if self.of_context else document
         for step in self.steps:
-            try:
-                fits = isinstance(node, dict if isinstance(step, str) else list)
-                node = node[step] if fits else None
-            except (KeyError, IndexError):
-                fits = False
-            if not fits:
+            if not isinstance(node, dict if isinstance(step, str) else list):
                 raise MissingPath(self.text)
+            try:
+                node = node[step]  # type: ignore[index]
+            except (KeyError, IndexError):
+                raise MissingPath(self.text) from None
         return node
 
     def put(self, document: Any, value: Any) -> Any:

@@ -1,0 +1,162 @@
+"""TransactWriteItems and TransactGetItems: all or nothing, with a reason for each item."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from botocore.exceptions import ClientError
+
+from simulator.aws.dynamodb.updates import projected
+from simulator.aws.dynamodb.values import Invalid, item_size, wire_item
+from simulator.aws.errors import client_error
+
+if TYPE_CHECKING:
+    from simulator.aws.dynamodb.service import DynamoDB, Write
+
+MOST_ITEMS: Final = 100
+MOST_BYTES: Final = 4 * 1024 * 1024
+TOKEN_SECONDS: Final = 600
+"""How long a client request token makes a repetition harmless."""
+
+Reason = dict[str, Any]
+_NONE: Final[Reason] = {"Code": "None"}
+
+
+class Tokens:
+    """The client request tokens of the transactions that succeeded lately."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, bytes] = {}
+        self._order: deque[tuple[float, str]] = deque()
+
+    def find(self, token: str, now: float) -> bytes | None:
+        """The fingerprint of what was written under a token."""
+        while self._order and self._order[0][0] <= now - TOKEN_SECONDS:
+            del self._seen[self._order.popleft()[1]]
+        return self._seen.get(token)
+
+    def add(self, token: str, fingerprint: bytes, now: float) -> None:
+        """Remember a transaction that succeeded."""
+        self._seen[token] = fingerprint
+        self._order.append((now, token))
+
+
+def write(service: DynamoDB, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Apply all writes of a transaction, or none."""
+    operation = "TransactWriteItems"
+    items = asked["TransactItems"]
+    _check_count(items)
+    token = asked.get("ClientRequestToken")
+    fingerprint = hashlib.blake2b(repr(items).encode(), digest_size=16).digest() if token else b""
+    if token:
+        seen = service.tokens.find(token, service.now())
+        if seen is not None and seen != fingerprint:
+            raise client_error(
+                "IdempotentParameterMismatchException",
+                operation,
+                "The request was made with a token that was used for another request.",
+            )
+        if seen is not None:
+            return {}
+    _check_distinct(service, items)
+    writes, reasons = _prepared(service, items)
+    if any(reason is not _NONE for reason in reasons):
+        raise cancelled(operation, reasons)
+    if sum(item_size(each.new or {}) for each in writes) > MOST_BYTES:
+        raise Invalid("Collection size of items in transaction exceeded the limit of 4 MB")
+    for each, item in zip(writes, items, strict=True):
+        if "ConditionCheck" not in item:
+            service.commit(each)
+        service.count_write(each, factor=2)
+    if token:
+        service.tokens.add(token, fingerprint, service.now())
+    return {}
+
+
+def _check_count(items: Any) -> None:
+    if not 0 < len(items) <= MOST_ITEMS:
+        raise Invalid(
+            "1 validation error detected: Value at 'transactItems' failed to satisfy constraint: "
+            f"Member must have length less than or equal to {MOST_ITEMS}"
+        )
+
+
+def _check_distinct(service: DynamoDB, items: Any) -> None:
+    """Refuse two operations on one item, and compile all: a bad expression is no cancellation."""
+    places = set()
+    for item in items:
+        ((kind, request),) = item.items()
+        table = service.table(request["TableName"], "TransactWriteItems")
+        plan, _ = service.plans.of(request)
+        if kind == "ConditionCheck" and plan.condition is None:
+            raise Invalid("The ConditionCheck request must have a ConditionExpression")
+        keys = request["Item"] if kind == "Put" else request["Key"]
+        places.add((table.name, *(str(keys.get(name)) for name in table.schema.names)))
+    if len(places) != len(items):
+        raise Invalid("Transaction request cannot include multiple operations on one item")
+
+
+def _prepared(service: DynamoDB, items: Any) -> tuple[list[Write], list[Reason]]:
+    from simulator.aws.dynamodb.service import ConditionFailed
+
+    writes: list[Write] = []
+    reasons: list[Reason] = []
+    for item in items:
+        ((kind, request),) = item.items()
+        try:
+            prepared = service.prepare(kind, request, "TransactWriteItems")
+        except ConditionFailed as error:
+            reason: Reason = {"Code": "ConditionalCheckFailed", "Message": str(error)}
+            if error.item is not None:
+                reason["Item"] = wire_item(error.item)
+        except Invalid as error:
+            reason = {"Code": "ValidationError", "Message": str(error)}
+        else:
+            writes.append(prepared)
+            conflict = service.chances.conflict(prepared.table.name, prepared.key)
+            reason = _CONFLICT if conflict else _NONE
+        reasons.append(reason)
+    return writes, reasons
+
+
+_CONFLICT: Final[Reason] = {
+    "Code": "TransactionConflict",
+    "Message": "Transaction is ongoing for the item",
+}
+
+
+def cancelled(operation: str, reasons: list[Reason]) -> ClientError:
+    """The error of a transaction of which at least one item failed."""
+    codes = ", ".join(reason["Code"] for reason in reasons)
+    return client_error(
+        "TransactionCanceledException",
+        operation,
+        f"Transaction cancelled, please refer cancellation reasons for specific reasons [{codes}]",
+        CancellationReasons=[dict(reason) for reason in reasons],
+    )
+
+
+def get(service: DynamoDB, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Read several items as they are at one moment."""
+    operation = "TransactGetItems"
+    items = asked["TransactItems"]
+    _check_count(items)
+    answers: list[dict[str, Any]] = []
+    reasons: list[Reason] = []
+    for each in items:
+        request = each["Get"]
+        table = service.table(request["TableName"], operation)
+        key = table.key_of(request["Key"])
+        plan, _ = service.plans.of(request)
+        reasons.append(_CONFLICT if service.chances.conflict(table.name, key) else _NONE)
+        item = table.get(key, service.now())
+        service.count_read(table.name, 2 * item_size(item or {}), consistent=True)
+        if item is not None and plan.projection:
+            item = projected(item, plan.projection)
+        answers.append({"Item": wire_item(item)} if item is not None else {})
+    if any(reason is not _NONE for reason in reasons):
+        raise cancelled(operation, reasons)
+    return {"Responses": answers}

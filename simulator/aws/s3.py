@@ -1,0 +1,184 @@
+"""S3: objects in buckets; conditional writes, ranges and listings."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
+
+from simulator.aws.errors import Exceptions, client_error
+
+MOST_KEYS: Final = 1000
+MOST_PUT_BYTES: Final = 5 * 1024**3
+
+_RANGE: Final = re.compile(r"bytes=(\d*)-(\d*)")
+Answer = dict[str, Any]
+
+
+class Object(NamedTuple):
+    """An object as it was written."""
+
+    body: bytes
+    etag: str
+    written_at: float
+    metadata: dict[str, str]
+
+
+class S3:
+    """One account's buckets."""
+
+    calls: Mapping[str, str] = {
+        "create_bucket": "CreateBucket",
+        "delete_object": "DeleteObject",
+        "get_object": "GetObject",
+        "head_object": "HeadObject",
+        "list_objects_v2": "ListObjectsV2",
+        "put_object": "PutObject",
+    }
+    exceptions = Exceptions(NoSuchBucket="NoSuchBucket", NoSuchKey="NoSuchKey")
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self.now = now
+        self.buckets: dict[str, dict[str, Object]] = {}
+
+    def create_bucket(self, *, Bucket: str, **_: Any) -> Answer:  # noqa: N803
+        """Make a bucket, or find it: in us-east-1 that is no error for its owner."""
+        self.buckets.setdefault(Bucket, {})
+        return _answer(Location=f"/{Bucket}")
+
+    def put_object(
+        self,
+        *,
+        Bucket: str,  # noqa: N803
+        Key: str,  # noqa: N803
+        Body: Any = b"",  # noqa: N803
+        Metadata: Mapping[str, str] | None = None,  # noqa: N803
+        IfNoneMatch: str | None = None,  # noqa: N803
+        IfMatch: str | None = None,  # noqa: N803
+    ) -> Answer:
+        """Write an object; with IfNoneMatch="*" only a new one, with IfMatch only over that one."""
+        operation = "PutObject"
+        objects = self._bucket(Bucket, operation)
+        before = objects.get(Key)
+        if IfMatch is not None and before is None:
+            raise self.exceptions.make("NoSuchKey", operation, _NO_KEY, status=404)
+        taken = IfNoneMatch is not None and before is not None
+        if taken or (IfMatch is not None and before is not None and before.etag != IfMatch):
+            message = "At least one of the pre-conditions you specified did not hold"
+            raise client_error("PreconditionFailed", operation, message, status=412)
+        body = _bytes(Body)
+        if len(body) > MOST_PUT_BYTES:
+            message = "Your proposed upload exceeds the maximum allowed size"
+            raise client_error("EntityTooLarge", operation, message)
+        etag = f'"{hashlib.md5(body, usedforsecurity=False).hexdigest()}"'
+        objects[Key] = Object(body, etag, self.now(), dict(Metadata or {}))
+        return _answer(ETag=etag)
+
+    def get_object(self, *, Bucket: str, Key: str, Range: str | None = None) -> Answer:  # noqa: N803
+        """Read an object, or `bytes=first-last` of it."""
+        found = self._bucket(Bucket, "GetObject").get(Key)
+        if found is None:
+            raise self.exceptions.make("NoSuchKey", "GetObject", _NO_KEY, status=404)
+        body = found.body if Range is None else _part(found.body, Range)
+        return _answer(**_facts(found), Body=io.BytesIO(body), ContentLength=len(body))
+
+    def head_object(self, *, Bucket: str, Key: str) -> Answer:  # noqa: N803
+        """What is known of an object without its body."""
+        found = self._bucket(Bucket, "HeadObject").get(Key)
+        if found is None:
+            raise client_error("404", "HeadObject", "Not Found", status=404)
+        return _answer(**_facts(found), ContentLength=len(found.body))
+
+    def delete_object(self, *, Bucket: str, Key: str) -> Answer:  # noqa: N803
+        """Delete an object; one that is not there is fine."""
+        self._bucket(Bucket, "DeleteObject").pop(Key, None)
+        return _answer(status=204)
+
+    def list_objects_v2(
+        self,
+        *,
+        Bucket: str,  # noqa: N803
+        Prefix: str = "",  # noqa: N803
+        Delimiter: str = "",  # noqa: N803
+        MaxKeys: int = MOST_KEYS,  # noqa: N803
+        ContinuationToken: str = "",  # noqa: N803
+        StartAfter: str = "",  # noqa: N803
+    ) -> Answer:
+        """A page of keys in their order; keys with a delimiter behind the prefix are one entry."""
+        objects = self._bucket(Bucket, "ListObjectsV2")
+        most = min(MaxKeys, MOST_KEYS)
+        after = ContinuationToken or StartAfter
+        contents: list[Answer] = []
+        prefixes: dict[str, None] = {}
+        last, truncated = "", False
+        for key in sorted(each for each in objects if each.startswith(Prefix) and each > after):
+            end = key.find(Delimiter, len(Prefix)) if Delimiter else -1
+            group = key[: end + len(Delimiter)] if end >= 0 else ""
+            if group and (group in prefixes or after.startswith(group)):
+                last = key
+                continue
+            if len(contents) + len(prefixes) == most:
+                truncated = True
+                break
+            last = key
+            if group:
+                prefixes[group] = None
+            else:
+                contents.append({"Key": key, **_listed(objects[key])})
+        answer = _answer(
+            IsTruncated=truncated, KeyCount=len(contents) + len(prefixes), MaxKeys=most, Name=Bucket
+        )
+        if contents:
+            answer["Contents"] = contents
+        if prefixes:
+            answer["CommonPrefixes"] = [{"Prefix": each} for each in prefixes]
+        return {**answer, "NextContinuationToken": last} if truncated else answer
+
+    def _bucket(self, name: str, operation: str) -> dict[str, Object]:
+        found = self.buckets.get(name)
+        if found is None:
+            message = "The specified bucket does not exist"
+            raise self.exceptions.make("NoSuchBucket", operation, message, status=404)
+        return found
+
+
+_NO_KEY: Final = "The specified key does not exist."
+
+
+def _bytes(body: Any) -> bytes:
+    if isinstance(body, str):
+        return body.encode()
+    return bytes(body) if isinstance(body, bytes | bytearray) else bytes(body.read())
+
+
+def _facts(found: Object) -> Answer:
+    return {
+        "ETag": found.etag,
+        "LastModified": datetime.fromtimestamp(int(found.written_at), UTC),
+        "Metadata": dict(found.metadata),
+    }
+
+
+def _listed(found: Object) -> Answer:
+    facts = _facts(found)
+    del facts["Metadata"]
+    return {**facts, "Size": len(found.body), "StorageClass": "STANDARD"}
+
+
+def _part(body: bytes, asked: str) -> bytes:
+    match = _RANGE.fullmatch(asked)
+    if match is None or not (match[1] or match[2]):
+        return body
+    first = int(match[1]) if match[1] else max(0, len(body) - int(match[2]))
+    last = int(match[2]) if match[1] and match[2] else len(body) - 1
+    if first >= len(body):
+        message = "The requested range is not satisfiable"
+        raise client_error("InvalidRange", "GetObject", message, status=416)
+    return body[first : last + 1]
+
+
+def _answer(*, status: int = 200, **content: Any) -> Answer:
+    return {**content, "ResponseMetadata": {"HTTPStatusCode": status}}

@@ -1,0 +1,1 @@
+"""SQS in memory and virtual time: standard queues. FIFO queues are refused: Coffer has none."""

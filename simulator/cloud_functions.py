@@ -1,0 +1,367 @@
+"""The functions of `chalicelib.cloud` over the model that `simulator/cloud` serves, without HTTP.
+
+Each stands in the place of the original of the same name and signature, makes the same one call on
+the model, passes the effects of the run, and raises what the original would for the same refusal.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import inspect
+import re
+from collections.abc import Callable, Iterable, Mapping
+from types import ModuleType
+from typing import Any, Final, TypeVar
+
+from chalicelib.cloud import flavors, images, network, servers, session, volumes
+from simulator.cloud.model.caller import Caller
+from simulator.cloud.model.cloud import Cloud
+from simulator.cloud.model.errors import CloudError as Refusal
+from simulator.cloud.model.errors import Conflict, NotFound
+from simulator.cloud.model.network import Port
+from simulator.cloud.model.seams import Hypervisor
+from simulator.cloud.model.security_groups import SecurityGroup, Traffic
+from simulator.cloud.model.server import NetworkWish, Server, ServerWish, VolumeWish
+from simulator.cloud.model.settings import CloudSettings
+from simulator.cloud.model.volume import Volume
+from simulator.effects import Effects
+from simulator.kernel import Kernel
+
+T = TypeVar("T")
+
+SERVICE_USER: Final = "coffer"
+SERVICE_PROJECT: Final = "service"
+
+
+class StreamIds:
+    """Ids of the cloud from a random stream of its own."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._stream = kernel.stream("cloud ids")
+
+    def uuid(self) -> str:
+        """A UUID with dashes."""
+        text = f"{self._stream.getrandbits(128):032x}"
+        return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-b{text[17:20]}-{text[20:]}"
+
+    def token(self) -> str:
+        """As unguessable as the run's seed."""
+        return self._stream.randbytes(32).hex()
+
+
+def make_cloud(
+    kernel: Kernel, hypervisor: Hypervisor, settings: CloudSettings | None = None
+) -> Cloud:
+    """A cloud on the kernel's time; the caller bootstraps it."""
+
+    def later(seconds: float, action: Callable[[], None]) -> None:
+        kernel.call_later(seconds, action)
+
+    return Cloud(lambda: kernel.now, StreamIds(kernel), later, hypervisor, settings)
+
+
+def service_caller(cloud: Cloud) -> Caller:
+    """Coffer's own user in a cloud that was bootstrapped."""
+    users, projects = cloud.identity.users.values(), cloud.identity.projects.values()
+    user = next(user for user in users if user.name == SERVICE_USER)
+    project = next(project for project in projects if project.name == SERVICE_PROJECT)
+    return Caller(user.id, project.id, frozenset({"admin"}))
+
+
+class _HttpError(Exception):
+    """A refusal of the model, as the SDK's HTTP error would tell it."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.message)
+        self.status_code = refusal.status
+        self.details = refusal.message
+
+
+class CloudFunctions:
+    """The functions, bound to one cloud and one caller. `install` puts them in their places."""
+
+    def __init__(
+        self, kernel: Kernel, effects: Effects, cloud: Cloud, caller: Caller | None = None
+    ) -> None:
+        self.kernel = kernel
+        self.cloud = cloud
+        self.caller = caller or service_caller(cloud)
+        self._effects = effects
+        self._originals: list[tuple[ModuleType, str, Any]] = []
+
+    def install(self) -> None:
+        """Replace the originals by these, in this process."""
+        assert not self._originals, "the simulated functions are in their places already"
+        for module, functions in self._functions().items():
+            for name, function in functions.items():
+                self._originals.append((module, name, getattr(module, name)))
+                setattr(module, name, self._cloud_call(module, name, function))
+
+    def uninstall(self) -> None:
+        """Put the originals back."""
+        while self._originals:
+            module, name, original = self._originals.pop()
+            setattr(module, name, original)
+
+    def _functions(self) -> dict[ModuleType, dict[str, Callable[..., Any]]]:
+        return {
+            servers: {
+                "find": self._find_servers,
+                "create": self._create_server,
+                "delete": self._delete_server,
+            },
+            volumes: {
+                "find": self._find_volumes,
+                "get": self._get_volume,
+                "create": self._create_volume,
+                "delete": self._delete_volume,
+                "list_all": self._list_all_volumes,
+            },
+            network: {
+                "get_network": self._get_network,
+                "find_security_groups": self._find_security_groups,
+                "create_security_group": self._create_security_group,
+                "create_rule": self._create_rule,
+                "delete_security_group": self._delete_security_group,
+                "list_security_groups": self._list_security_groups,
+                "find_ports": self._find_ports,
+                "create_port": self._create_port,
+                "delete_port": self._delete_port,
+                "list_ports": self._list_ports,
+            },
+            images: {"newest_with_tags": self._newest_with_tags},
+            flavors: {"list_all": self._list_all_flavors},
+        }
+
+    def _cloud_call(
+        self, module: ModuleType, name: str, function: Callable[..., Any]
+    ) -> Callable[..., Any]:
+        """What the decorator of the originals does: one effect, and errors that are ours."""
+        call = f"{module.__name__.rsplit('.', 1)[-1]}.{name}"
+        signature = inspect.signature(function)
+
+        @functools.wraps(getattr(module, name))
+        def stand_in(*args: Any, **kwargs: Any) -> Any:
+            what = signature.bind(*args, **kwargs).arguments
+            try:
+                return self._effects.perform("openstack", call, lambda: function(**what), **what)
+            except Refusal as refusal:
+                error = session._from_http(_HttpError(refusal), name.replace("_", " "))
+                raise error from None
+
+        return stand_in
+
+    # -------------------------------------------------------------------------- compute
+
+    def _find_servers(self, pattern: str) -> list[servers.Server]:
+        wanted = re.compile(pattern)
+        found = [s for s in self.cloud.compute.list(self.caller) if wanted.search(s.name)]
+        return [_server(each) for each in _oldest_first(found)]
+
+    def _create_server(
+        self,
+        name: str,
+        *,
+        image_id: str,
+        flavor_id: str,
+        port_id: str,
+        volume_id: str,
+        user_data: str,
+        availability_zone: str | None,
+        metadata: Mapping[str, str],
+    ) -> servers.Server:
+        wish = ServerWish(
+            name=name,
+            flavor_id=flavor_id,
+            image_id=image_id,
+            networks=(NetworkWish(port_id=port_id),),
+            volumes=(VolumeWish(volume_id),),
+            metadata=dict(metadata),
+            user_data=base64.b64encode(user_data.encode()).decode(),
+            availability_zone=availability_zone,
+        )
+        return _server(self.cloud.compute.create(self.caller, wish))
+
+    def _delete_server(self, server_id: str) -> None:
+        _unless_gone(lambda: self.cloud.compute.delete(self.caller, server_id))
+
+    def _list_all_flavors(self) -> list[flavors.CloudFlavor]:
+        with self.cloud.faults.around("compute", "list_flavors", ""):
+            return [
+                flavors.CloudFlavor(
+                    id=each.id,
+                    name=each.name,
+                    ram=each.ram,
+                    vcpus=each.vcpus,
+                    disk=each.disk,
+                    ephemeral=0,
+                )
+                for each in self.cloud.compute.flavors.flavors.values()
+            ]
+
+    # --------------------------------------------------------------------------- volume
+
+    def _find_volumes(self, name: str) -> list[volumes.Volume]:
+        found = [v for v in self.cloud.volume.list(self.caller) if v.name == name]
+        ordered = sorted(found, key=lambda volume: (volume.created_at, volume.id))
+        return [_volume(each) for each in ordered]
+
+    def _get_volume(self, volume_id: str) -> volumes.Volume | None:
+        found = _unless_gone(lambda: self.cloud.volume.show(self.caller, volume_id))
+        return _volume(found) if found else None
+
+    def _create_volume(
+        self,
+        name: str,
+        *,
+        size_gib: int,
+        volume_type: str | None,
+        availability_zone: str | None,
+        metadata: Mapping[str, str],
+    ) -> volumes.Volume:
+        made = self.cloud.volume.create(
+            self.caller,
+            size_gib,
+            name=name,
+            volume_type=volume_type,
+            metadata=dict(metadata),
+            availability_zone=availability_zone,
+        )
+        return _volume(made)
+
+    def _delete_volume(self, volume_id: str) -> None:
+        _unless_gone(lambda: self.cloud.volume.delete(self.caller, volume_id))
+
+    def _list_all_volumes(self, prefix: str) -> list[volumes.Volume]:
+        found = self.cloud.volume.list(self.caller)
+        return [volumes.Volume(v.id, v.name, "") for v in found if v.name.startswith(prefix)]
+
+    # -------------------------------------------------------------------------- network
+
+    def _get_network(self, network_id: str) -> network.Network | None:
+        def show() -> network.Network:
+            found = self.cloud.network.network(self.caller, network_id)
+            with self.cloud.faults.around("network", "get_network", found.name):
+                return network.Network(found.id, found.project_id, found.shared)
+
+        return _unless_gone(show)
+
+    def _find_security_groups(self, name: str) -> list[network.SecurityGroup]:
+        groups = self.cloud.network.security_groups.list(self.caller)
+        return [_group(each) for each in _oldest_first(g for g in groups if g.name == name)]
+
+    def _list_security_groups(self, prefix: str) -> list[network.SecurityGroup]:
+        groups = self.cloud.network.security_groups.list(self.caller)
+        own = (g for g in groups if g.project_id == self.caller.project_id)
+        return [_group(each) for each in own if each.name.startswith(prefix)]
+
+    def _create_security_group(self, name: str, description: str) -> network.SecurityGroup:
+        groups = self.cloud.network.security_groups
+        return _group(groups.create(self.caller, self.caller.project_id, name, description))
+
+    def _create_rule(self, group_id: str, rule: network.Rule) -> None:
+        traffic = Traffic(
+            direction="ingress",
+            ethertype="IPv6" if ":" in rule.cidr else "IPv4",
+            protocol="tcp",
+            port_range_min=rule.port,
+            port_range_max=rule.port,
+            remote_ip_prefix=rule.cidr,
+        )
+        try:
+            self.cloud.network.security_groups.create_rule(self.caller, group_id, traffic)
+        except Refusal as refusal:
+            if refusal.status != Conflict.status:
+                raise
+
+    def _delete_security_group(self, group_id: str) -> None:
+        groups = self.cloud.network.security_groups
+        _unless_gone(lambda: groups.delete(self.caller, group_id))
+
+    def _find_ports(self, name: str) -> list[network.Port]:
+        ports = self.cloud.network.list_ports(self.caller)
+        return [_port(each) for each in _oldest_first(p for p in ports if p.name == name)]
+
+    def _list_ports(self, prefix: str) -> list[network.Port]:
+        ports = self.cloud.network.list_ports(self.caller)
+        own = (port for port in ports if port.project_id == self.caller.project_id)
+        return [_port(each) for each in own if each.name.startswith(prefix)]
+
+    def _create_port(
+        self,
+        name: str,
+        *,
+        network_id: str,
+        security_group_id: str,
+        subnet_id: str | None,
+        ip_address: str | None,
+    ) -> network.Port:
+        fixed = (subnet_id or None, ip_address or None)
+        made = self.cloud.network.create_port(
+            self.caller,
+            network_id,
+            name=name,
+            wanted=[fixed] if any(fixed) else None,
+            security_group_ids=[security_group_id],
+        )
+        return _port(made)
+
+    def _delete_port(self, port_id: str) -> None:
+        _unless_gone(lambda: self.cloud.network.delete_port(self.caller, port_id))
+
+    # ---------------------------------------------------------------------------- image
+
+    def _newest_with_tags(self, tags: list[str]) -> str | None:
+        if not tags:
+            return None
+        found = [
+            image
+            for image in self.cloud.image.list(self.caller)
+            if image.status == "active" and set(tags) <= set(image.tags)
+        ]
+        newest = max(found, key=lambda image: (int(image.created_at), image.id), default=None)
+        return newest.id if newest else None
+
+
+def _unless_gone(call: Callable[[], T]) -> T | None:
+    """What the call returns, or None for what is not there."""
+    try:
+        return call()
+    except NotFound:
+        return None
+
+
+def _oldest_first(things: Iterable[Any]) -> list[Any]:
+    """As the originals order them: Nova and Neutron tell whole seconds."""
+    return sorted(things, key=lambda thing: (int(thing.created_at), thing.id))
+
+
+def _server(one: Server) -> servers.Server:
+    return servers.Server(
+        id=one.id,
+        name=one.name,
+        status=one.status,
+        deleting=one.task_state in servers.DELETING,
+        fault=one.fault.message if one.fault else None,
+    )
+
+
+def _volume(one: Volume) -> volumes.Volume:
+    return volumes.Volume(one.id, one.name, one.status)
+
+
+def _group(one: SecurityGroup) -> network.SecurityGroup:
+    rules = frozenset(
+        network.Rule(port=rule.traffic.port_range_min, cidr=rule.traffic.remote_ip_prefix)
+        for rule in one.rules.values()
+        if rule.traffic.direction == "ingress"
+        and rule.traffic.port_range_min
+        and rule.traffic.remote_ip_prefix
+    )
+    return network.SecurityGroup(id=one.id, name=one.name, rules=rules)
+
+
+def _port(one: Port) -> network.Port:
+    addresses = tuple(address for _, address in one.fixed_ips)
+    return network.Port(id=one.id, name=one.name, network_id=one.network_id, addresses=addresses)

@@ -1,0 +1,125 @@
+"""What is on a guest's volume: a small database server whose contents one can check.
+
+Contents are a value: a write makes the next one. So a snapshot costs nothing, an empty datastore
+shares its contents with every other empty one, and "holds exactly what it held" is an equality.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+
+BASE_GIB: Final = 0.2
+"""What an empty data directory takes."""
+ROWS_A_GIB: Final = 100_000
+_EMPTY: Final[Mapping[Any, Any]] = MappingProxyType({})
+
+
+class Database(msgspec.Struct, frozen=True):
+    """A database: its defaults and its rows."""
+
+    character_set: str = "utf8mb4"
+    collate: str = "utf8mb4_general_ci"
+    rows: Mapping[str, str] = msgspec.field(default_factory=lambda: _EMPTY)
+
+
+class User(msgspec.Struct, frozen=True):
+    """A user: its password and the databases it may use."""
+
+    password: str
+    grants: frozenset[str] = frozenset()
+
+    def __repr__(self) -> str:
+        return f"User(grants={sorted(self.grants)})"
+
+
+Account = tuple[str, str]
+"""A user's name and host."""
+
+
+class Contents(msgspec.Struct, frozen=True):
+    """Everything in a datastore at one position of its log, which grows with every write."""
+
+    databases: Mapping[str, Database] = msgspec.field(default_factory=lambda: _EMPTY)
+    users: Mapping[Account, User] = msgspec.field(default_factory=lambda: _EMPTY)
+    root_password: str | None = None
+    log_position: int = 0
+
+    def rows(self) -> int:
+        """How many rows there are."""
+        return sum(len(database.rows) for database in self.databases.values())
+
+    def with_database(self, name: str, database: Database) -> Contents:
+        """With one database made or put in the place of its former self."""
+        return self._written(databases={**self.databases, name: database})
+
+    def without_database(self, name: str) -> Contents:
+        """Without one database. Grants on it stay, as on a real server."""
+        return self._written(databases=_without(self.databases, name))
+
+    def with_row(self, database: str, key: str, value: str) -> Contents:
+        """With one row written."""
+        before = self.databases[database]
+        after = msgspec.structs.replace(before, rows={**before.rows, key: value})
+        return self.with_database(database, after)
+
+    def with_user(self, account: Account, user: User) -> Contents:
+        """With one user made or changed."""
+        return self._written(users={**self.users, account: user})
+
+    def without_user(self, account: Account) -> Contents:
+        """Without one user."""
+        return self._written(users=_without(self.users, account))
+
+    def with_root(self, password: str | None) -> Contents:
+        """With the superuser's login opened, or closed (None)."""
+        return self._written(root_password=password)
+
+    def same_as(self, other: Contents) -> bool:
+        """Whether a user of either could tell no difference, the log's position aside."""
+        return (
+            dict(self.databases) == dict(other.databases)
+            and dict(self.users) == dict(other.users)
+            and self.root_password == other.root_password
+        )
+
+    def _written(self, **changes: Any) -> Contents:
+        return msgspec.structs.replace(self, log_position=self.log_position + 1, **changes)
+
+
+NOTHING: Final = Contents()
+
+
+class Volume:
+    """A volume: empty until `prepare` initialises a data directory on it. Size in GiB."""
+
+    __slots__ = ("contents", "formatted", "size_gib")
+
+    def __init__(self, size_gib: int) -> None:
+        self.size_gib = size_gib
+        self.formatted = False
+        self.contents = NOTHING
+
+    def used_gib(self) -> float:
+        """How much of it is taken."""
+        if not self.formatted:
+            return 0.0
+        return round(BASE_GIB + self.contents.rows() / ROWS_A_GIB, 3)
+
+    def snapshot(self) -> Contents:
+        """What it holds now; later writes do not change it."""
+        return self.contents
+
+    def restore(self, contents: Contents) -> None:
+        """Hold what a snapshot held."""
+        self.formatted = True
+        self.contents = contents
+
+
+def _without(things: Mapping[T, Any], key: T) -> dict[T, Any]:
+    return {each: value for each, value in things.items() if each != key}

@@ -1,0 +1,117 @@
+"""A guest's queues and its way to the control plane: the shipped transport on simulated services.
+
+Only two things differ. A receive does not wait, because an idle guest is woken by an arrival and
+must cost no event; and the network in between may be cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from typing import Any, Final, Protocol
+
+import msgspec
+from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
+
+from chalicelib import aws
+from guest_agent.clock import ServiceClock
+from guest_agent.enrolment import Reply
+from guest_agent.errors import Unreachable
+from guest_agent.queues import Message
+from guest_agent.transport import HTTP_TIMEOUT_SECONDS, SqsQueues, as_ours
+
+CONNECT_SECONDS: Final = 12.0
+"""How long boto3 tries to connect before it gives up: four attempts of 3 s."""
+READ_SECONDS: Final = 30.0
+_HEADERS: Final[Mapping[str, str]] = {"Content-Type": "application/json"}
+
+
+class Region(Protocol):
+    """What a guest reaches of a deployment. SQS is reached through `chalicelib.aws`."""
+
+    def http(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        """Call the control plane's API from inside a coroutine: status, headers and body."""
+
+    def on_arrival(self, queue_name: str, callback: Callable[[], None]) -> None:
+        """Have a callback whenever a message of the queue becomes visible."""
+
+
+class Wire(Protocol):
+    """What the transport has to know of its guest."""
+
+    clock: ServiceClock
+
+    def here(self, life: int) -> None:
+        """End, or hold up, a coroutine of a process that died or hangs."""
+
+    def cut(self) -> tuple[bool, bool]:
+        """Whether what it sends, and what is sent to it, is lost."""
+
+    def told(self) -> str | None:
+        """The Date header that answers carry, when it tells this guest anything."""
+
+
+class SimQueues(SqsQueues):
+    """`guest_agent.queues.Queues` of one process (`life`) of a guest."""
+
+    def __init__(self, guest: Wire, life: int, region: str, endpoint_url: str | None) -> None:
+        super().__init__(region, endpoint_url, guest.clock)
+        self._guest = guest
+        self._life = life
+
+    def receive(self, seconds: int) -> list[Message]:
+        return super().receive(0)
+
+    def _call(self, operation: str, **arguments: Any) -> dict[str, Any]:
+        guest = self._guest
+        guest.here(self._life)
+        lost, deaf = guest.cut()
+        asked = aws.clock()
+        if lost:
+            aws.sleep(CONNECT_SECONDS)
+            with as_ours(operation):
+                raise ConnectTimeoutError(endpoint_url="sqs")
+        with as_ours(operation):
+            answer: dict[str, Any] = getattr(self._client, operation)(**arguments)
+            if deaf:
+                aws.sleep(READ_SECONDS)
+                raise ReadTimeoutError(endpoint_url="sqs")
+        if (date := guest.told()) is not None:
+            guest.clock.observe(date, asked, aws.clock())
+        return answer
+
+
+class SimPost:
+    """`guest_agent.enrolment.Post` of one process of a guest."""
+
+    __slots__ = ("_control_url", "_guest", "_life", "_region")
+
+    def __init__(self, guest: Wire, life: int, region: Region, control_url: str) -> None:
+        self._guest = guest
+        self._life = life
+        self._region = region
+        self._control_url = control_url
+
+    def __call__(self, url: str, document: dict[str, Any]) -> Reply:
+        self._guest.here(self._life)
+        lost, deaf = self._guest.cut()
+        if lost:
+            aws.sleep(CONNECT_SECONDS)
+            raise Unreachable("The control plane did not answer (ConnectTimeoutError).")
+        path = url.removeprefix(self._control_url)
+        status, headers, body = self._region.http(
+            "POST", path, _HEADERS, msgspec.json.encode(document)
+        )
+        if deaf:
+            aws.sleep(HTTP_TIMEOUT_SECONDS)
+            raise Unreachable("The control plane did not answer (ReadTimeoutError).")
+        self._guest.here(self._life)
+        return Reply(status, body, headers.get("Date") or self._guest.told())
+
+
+def date_header(now: float) -> str:
+    """The Date header of an answer that is sent at that time."""
+    return format_datetime(datetime.fromtimestamp(int(now), UTC), usegmt=True)

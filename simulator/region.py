@@ -1,0 +1,341 @@
+"""One deployment of Coffer in virtual time: the shipped handlers on simulated services.
+
+    workload ──http()──▶ api ─▶ DynamoDB, SQS ─▶ mappings ─▶ dispatcher ─▶ Step Functions ─▶ steps
+       guests ──http(), SQS──▶ conductor, heartbeats ─▶ DynamoDB, task tokens
+
+What is deployed comes from the files that are deployed: the template, the policies, the state
+machines. No handler is forked or patched; each gets other clients.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import os
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+import app
+from chalicelib import aws
+from chalicelib.api import create_app
+from chalicelib.auth.context import Context
+from chalicelib.bus import keys
+from chalicelib.errors import Unauthorized
+from chalicelib.settings import settings
+from chalicelib.store.models import TABLES, Datastore, DatastoreVersion, Flavor
+from functions import handler
+from simulator import template
+from simulator.aws.client import Client
+from simulator.aws.dynamodb.client import DynamoDBClient
+from simulator.aws.dynamodb.service import Chances as DataChances
+from simulator.aws.dynamodb.service import DynamoDB
+from simulator.aws.lambda_ import ARN_PREFIX, Function, Lambda
+from simulator.aws.mappings import Mapping as SourceMapping
+from simulator.aws.schedules import Schedule
+from simulator.aws.sqs.delivery import Chances as QueueChances
+from simulator.aws.sqs.service import Sqs
+from simulator.aws.ssm import Ssm
+from simulator.aws.stepfunctions import StepFunctions, StepFunctionsClient
+from simulator.aws.sts import Sts
+from simulator.effects import Effects
+from simulator.kernel import Kernel
+from simulator.provider import SimProvider
+
+GUEST_ROLE: Final = f"arn:aws:iam::000000000000:role/{template.PREFIX}-guest"
+QUEUES: Final = "https://sqs.us-east-1.amazonaws.com/123456789012"
+SECRETS_PARAMETER: Final = "/coffer/secrets"
+SERVICE_PASSWORD: Final = "service-password-of-the-simulation"  # noqa: S105 - guards nothing
+API_TIMEOUT_SECONDS: Final = 29.0
+STEP_TIMEOUT_SECONDS: Final = 20.0
+MEMORY_MIB: Final = 512
+WARM_UP_SECONDS: Final = 0.4
+
+
+class Reply(NamedTuple):
+    """An answer of the API as API Gateway passes it on."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def document(self) -> Any:
+        """The body as JSON; None when it is empty."""
+        return json.loads(self.body) if self.body else None
+
+
+class Region:
+    """The services, the functions on them, and the ways in."""
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        *,
+        network_id: str,
+        options: Mapping[str, str] | None = None,
+        data_chances: DataChances | None = None,
+        queue_chances: QueueChances | None = None,
+    ) -> None:
+        self.kernel = kernel
+        self.effects = Effects(kernel)
+        self.dynamodb = DynamoDB(lambda: kernel.now, data_chances)
+        self.sqs = Sqs(kernel, queue_chances)
+        self.sts = Sts(lambda: kernel.now, {GUEST_ROLE: _guest_policy()})
+        self.ssm = Ssm({SECRETS_PARAMETER: _secrets(kernel)})
+        self.lambda_ = Lambda(kernel)
+        self.states = StepFunctions(kernel, self.lambda_)
+        self.provider = SimProvider(kernel, self._clients())
+        self.tokens: dict[str, Context] = {}
+        self._environment = _environment(network_id) | dict(options or {})
+        self._restore: dict[str, str | None] = {}
+        self._previous: aws.Provider | None = None
+        self.mappings: dict[str, SourceMapping] = {}
+        self.schedules: dict[str, Schedule] = {}
+
+    def _clients(self) -> dict[str, Any]:
+        return {
+            "dynamodb": DynamoDBClient(self.dynamodb, self.effects),
+            "sqs": Client("sqs", self.sqs, self.effects),
+            "sts": Client("sts", self.sts, self.effects),
+            "ssm": Client("ssm", self.ssm, self.effects),
+            "stepfunctions": StepFunctionsClient(self.states, self.effects),
+        }
+
+    # ---------------------------------------------------------------- begin and end
+
+    def deploy(self) -> None:
+        """Take the place of the real world and deploy everything."""
+        for name, value in self._environment.items():
+            self._restore[name] = os.environ.get(name)
+            os.environ[name] = value
+        _forget_caches()
+        self._previous = aws.install(self.provider)
+        logging.getLogger("chalicelib").setLevel(logging.CRITICAL)
+        logging.getLogger("functions").setLevel(logging.CRITICAL)
+        self.dynamodb.create_tables(TABLES)
+        for name, attributes in template.queues().items():
+            self.sqs.create_queue(QueueName=name, Attributes=attributes)
+        self._deploy_functions()
+        for source in template.mapped_queues():
+            self.mappings[source.queue] = SourceMapping(
+                self.kernel,
+                self.lambda_,
+                self.sqs,
+                source.queue,
+                source.function,
+                batch_size=source.batch_size,
+                partial=source.partial,
+            )
+        for rule in template.rules():
+            event = json.loads(rule.event) if rule.event else None
+            self.schedules[rule.name] = Schedule(
+                self.kernel, self.lambda_, rule.name, rule.expression, rule.function, event
+            )
+        arns = {
+            "TaskManagerArn": ARN_PREFIX + _name("taskmanager"),
+            "TaskManagerCloudArn": ARN_PREFIX + _name("taskmanager-cloud"),
+        }
+        self.states.create_all(template.INFRA / "state_machines", template.PREFIX, arns)
+
+    def close(self) -> None:
+        """Give the real world its place back."""
+        if self._previous is not None:
+            aws.install(self._previous)
+            self._previous = None
+        for name, value in self._restore.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+        _forget_caches()
+
+    def _deploy_functions(self) -> None:
+        def step_of(event: Any) -> str:
+            return str(event.get("step", "maintenance"))
+
+        plain: dict[str, Callable[[Any, Any], Any]] = {
+            "dispatcher": app.dispatcher,
+            "conductor": app.conductor,
+            "heartbeats": app.heartbeats,
+            "dead-letters": app.dead_letters,
+            "sweeper": app.sweeper,
+        }
+        for name, function in plain.items():
+            self._add(name, _always(function), STEP_TIMEOUT_SECONDS)
+        self._add("api", lambda: create_app(self.authenticate), API_TIMEOUT_SECONDS)
+        self._add("taskmanager", lambda: handler.local, STEP_TIMEOUT_SECONDS, step_of)
+        self._add("taskmanager-cloud", lambda: handler.cloud, STEP_TIMEOUT_SECONDS, step_of)
+
+    def _add(
+        self,
+        name: str,
+        make_handler: Callable[[], Callable[[Any, Any], Any]],
+        timeout_seconds: float,
+        scope: Callable[[Any], str] | None = None,
+    ) -> None:
+        self.lambda_.add(
+            Function(
+                _name(name),
+                make_handler,
+                timeout_seconds=timeout_seconds,
+                memory_mib=MEMORY_MIB,
+                scope=scope,
+                initialisation_seconds=WARM_UP_SECONDS,
+            )
+        )
+
+    def seed(self, flavors: list[Flavor], image_id: str) -> None:
+        """Put a datastore on offer, and flavors, as a deployer would."""
+        Datastore(id="mariadb", name="mariadb", default_version_id="mariadb-10.11").save()
+        DatastoreVersion(
+            id="mariadb-10.11",
+            datastore_id="mariadb",
+            datastore_name="mariadb",
+            name="10.11",
+            version="10.11",
+            manager="mariadb",
+            image_id=image_id,
+        ).save()
+        for flavor in flavors:
+            flavor.save()
+
+    # ---------------------------------------------------------------------- ways in
+
+    def log_in(self, project_id: str, *roles: str) -> str:
+        """A token for a user of a project."""
+        token = f"token-{project_id}-{'-'.join(roles)}"
+        self.tokens[token] = Context(f"user-{project_id}", "user", project_id, frozenset(roles))
+        return token
+
+    def authenticate(self, token: str) -> Context:
+        """Keystone's part: who a token stands for."""
+        found = self.effects.perform("keystone", "validate", lambda: self.tokens.get(token))
+        if found is None:
+            raise Unauthorized("The request you have made requires authentication.")
+        return found
+
+    def http(self, method: str, path: str, headers: Mapping[str, str], body: bytes = b"") -> Reply:
+        """Call the API from inside a coroutine, as through API Gateway."""
+        event = _proxy_event(method, path, headers, body)
+        if event is None:
+            return Reply(404, {}, _fault("itemNotFound", 404, "The resource could not be found."))
+        answer = self.lambda_.call(_name("api"), event, "http")
+        if answer.error is not None:
+            busy = answer.service or "Timedout" in answer.error
+            code, name = (503, "serviceUnavailable") if busy else (500, "instanceFault")
+            return Reply(code, {}, _fault(name, code, "The API did not answer."))
+        result = answer.result
+        return Reply(result["statusCode"], result["headers"], result["body"].encode())
+
+
+def _always(function: Callable[[Any, Any], Any]) -> Callable[[], Callable[[Any, Any], Any]]:
+    """A maker of handlers for a function that keeps nothing between invocations."""
+    return lambda: function
+
+
+def _name(function: str) -> str:
+    return f"{template.PREFIX}-{function}"
+
+
+def _fault(name: str, code: int, message: str) -> bytes:
+    return msgspec.json.encode({name: {"code": code, "message": message}})
+
+
+def _environment(network_id: str) -> dict[str, str]:
+    states = "arn:aws:states:us-east-1:000000000000:stateMachine"
+    return {
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "COFFER_PREFIX": template.PREFIX,
+        "COFFER_SECRETS_PARAMETER": SECRETS_PARAMETER,
+        "COFFER_TASKMANAGER_QUEUE_URL": f"{QUEUES}/{_name('taskmanager')}",
+        "COFFER_CONDUCTOR_QUEUE_URL": f"{QUEUES}/{_name('conductor')}",
+        "COFFER_HEARTBEATS_QUEUE_URL": f"{QUEUES}/{_name('heartbeats')}",
+        "COFFER_DEAD_LETTERS_QUEUE_URL": f"{QUEUES}/{_name('dead-letters')}",
+        "COFFER_GUEST_ROLE_ARN": GUEST_ROLE,
+        "COFFER_GUEST_QUEUE_ARN_PREFIX": f"arn:aws:sqs:us-east-1:123456789012:{_name('guest')}-",
+        "COFFER_STATE_MACHINE_ARN_PREFIX": f"{states}:{template.PREFIX}-",
+        "COFFER_CONTROL_URL": "https://api",
+        "COFFER_NETWORK_ID": network_id,
+        "COFFER_HEARTBEAT_SECONDS": "60",
+        "COFFER_HEARTBEAT_EXPIRY_SECONDS": "180",
+    }
+
+
+def _secrets(kernel: Kernel) -> str:
+    master = base64.b64encode(kernel.stream("secrets").randbytes(32)).decode()
+    document = keys.Secrets({"1": master}, "1", SERVICE_PASSWORD)
+    return msgspec.json.encode(document).decode()
+
+
+def _guest_policy() -> dict[str, Any]:
+    text = (template.INFRA / "policies" / "guest.json").read_text()
+    for name, value in (
+        ("${AWS::Partition}", "aws"),
+        ("${AWS::Region}", "us-east-1"),
+        ("${AWS::AccountId}", "123456789012"),
+        ("${Prefix}", template.PREFIX),
+    ):
+        text = text.replace(name, value)
+    document: dict[str, Any] = json.loads(text)
+    return document
+
+
+def _forget_caches() -> None:
+    """What a process reads once: each run is a new process to the handlers."""
+    for cached in (settings, keys.secrets, keys.guest_key, keys._own_key):
+        cached.cache_clear()
+
+
+_ROUTES: Final = tuple(
+    (method, route, route.strip("/").split("/"))
+    for route, methods in create_app().routes.items()
+    for method in methods
+)
+
+
+def _fits(route: tuple[str, str, list[str]], method: str, parts: list[str]) -> bool:
+    known, _, pattern = route
+    return (
+        known == method
+        and len(pattern) == len(parts)
+        and all(each == part or each[:1] == "{" for each, part in zip(pattern, parts, strict=True))
+    )
+
+
+def _proxy_event(
+    method: str, target: str, headers: Mapping[str, str], body: bytes
+) -> dict[str, Any] | None:
+    """API Gateway's event for a request, or None where it has no such route."""
+    path, _, query = target.partition("?")
+    parts = path.strip("/").split("/")
+    found = next((route for route in _ROUTES if _fits(route, method, parts)), None)
+    if found is None:
+        return None
+    _, resource, pattern = found
+    parameters = {
+        each[1:-1]: part for each, part in zip(pattern, parts, strict=True) if each[:1] == "{"
+    }
+    queries = [pair.partition("=") for pair in query.split("&") if pair]
+    return {
+        "resource": resource,
+        "path": path,
+        "httpMethod": method,
+        "headers": dict(headers),
+        "multiValueHeaders": {name: [value] for name, value in headers.items()},
+        "queryStringParameters": {name: value for name, _, value in queries} or None,
+        "multiValueQueryStringParameters": {name: [value] for name, _, value in queries} or None,
+        "pathParameters": parameters or None,
+        "stageVariables": None,
+        "requestContext": {
+            "httpMethod": method,
+            "resourcePath": resource,
+            "path": f"/api{path}",
+            "stage": "api",
+            "identity": {"sourceIp": "127.0.0.1"},
+        },
+        "body": body.decode() if body else None,
+        "isBase64Encoded": False,
+    }
