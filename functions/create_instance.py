@@ -18,7 +18,6 @@ from chalicelib.domain import datastores, user_data
 from chalicelib.domain.operations import REMOVALS, OperationStatus, command_id
 from chalicelib.lifecycle import Event
 from chalicelib.settings import settings
-from chalicelib.store import datastores as datastore_rows
 from chalicelib.store import instances
 from chalicelib.store.base import as_dict
 from chalicelib.store.instances import Ending
@@ -156,10 +155,8 @@ def _boot(operation: Operation, recorded: dict[str, Any]) -> Outcome:
 
 
 def _image(instance: Instance) -> str | None:
-    version = datastore_rows.get_version(instance.datastore_version_id)
-    if version is None:
-        return None
-    return version.image_id or images.newest_with_tags(list(version.image_tags))
+    """The image that the datastore version named when the create was accepted, or the newest."""
+    return instance.image.get("id") or images.newest_with_tags(instance.image.get("tags", []))
 
 
 def _user_data(operation: Operation, instance: Instance) -> str:

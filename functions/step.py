@@ -17,7 +17,7 @@ import msgspec
 from chalicelib import aws, crash
 from chalicelib.bus import commands
 from chalicelib.cloud.errors import CloudError
-from chalicelib.domain.operations import REMOVALS, TERMINAL, OperationAction
+from chalicelib.domain.operations import REMOVALS, TERMINAL, OperationAction, command_id
 from chalicelib.settings import settings
 from chalicelib.store import operations
 from chalicelib.store.base import ConditionFailed, as_dict
@@ -120,6 +120,8 @@ def _turn_back(operation: Operation) -> None:
     stuck = max(forwards, key=lambda name: float(started[name]), default="create")
     said = as_dict(operation.notes).get(stuck)
     if stuck == "prepare":
+        asked = commands.get_command(command_id(operation.id, stuck))
+        said = asked.stage if asked else said
         what = "The guest agent did not finish preparing the database in time"
     else:
         what = f"The step {stuck.replace('_', ' ')} did not finish"

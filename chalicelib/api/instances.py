@@ -139,6 +139,7 @@ def _new_instance(
         datastore_version=version.name,
         datastore_version_number=version.version,
         manager=version.manager,
+        image={"id": version.image_id, "tags": list(version.image_tags)},
         flavor_id=flavor.id,
         flavor_ram=int(flavor.ram),
         flavor_vcpus=int(flavor.vcpus),

@@ -12,6 +12,8 @@ from chalicelib.api.frame import Request, Response, Route
 from chalicelib.api.guest_calls import instance_of
 from chalicelib.api.instances import PATH
 from chalicelib.api.times import exact
+from chalicelib.bus.commands import get_command
+from chalicelib.domain.operations import OperationStatus, command_id
 from chalicelib.store.models import Operation
 from chalicelib.store.operations import operations_of
 
@@ -19,10 +21,18 @@ from chalicelib.store.operations import operations_of
 def index(request: Request) -> Response:
     """The operations of an instance, newest first."""
     rows = operations_of(instance_of(request).id)
-    return Response(200, {"operations": [view(row) for row in rows]})
+    return Response(200, {"operations": [view(row, _stage(row)) for row in rows]})
 
 
-def view(row: Operation) -> dict[str, Any]:
+def _stage(row: Operation) -> str | None:
+    """What the guest does for the step that waits for it; a read while an operation runs only."""
+    if row.status != OperationStatus.RUNNING or row.step is None:
+        return None
+    command = get_command(command_id(row.id, row.step))
+    return command.stage if command else None
+
+
+def view(row: Operation, stage: str | None) -> dict[str, Any]:
     """An operation with the steps that began, in the order in which they did."""
     started, ended, notes = (
         dict(column.attribute_values) for column in (row.started, row.ended, row.notes)
@@ -43,7 +53,7 @@ def view(row: Operation) -> dict[str, Any]:
                 "name": step,
                 "started": exact(started[step]),
                 "ended": exact(ended.get(step)),
-                "detail": notes.get(step),
+                "detail": stage if stage and step == row.step else notes.get(step),
             }
             for step in steps
         ],

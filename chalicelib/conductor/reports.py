@@ -15,7 +15,7 @@ from pynamodb.exceptions import UpdateError
 from chalicelib import aws, crash
 from chalicelib.bus import commands, keys, queues
 from chalicelib.bus.envelope import Direction, Envelope, EnvelopeError, Header, open_sealed
-from chalicelib.store import instances, operations
+from chalicelib.store import instances
 from chalicelib.store.base import ConditionFailed, condition_failed
 from chalicelib.store.models import Command, Instance, ServiceStatusRow
 
@@ -103,10 +103,6 @@ def _require_sender(envelope: Envelope, instance_id: str, generation: int) -> No
         raise Superseded("a report of a guest that it is not for")
 
 
-def _step_of(row: Command) -> str:
-    return str(row.id).removeprefix(f"{row.operation_id}.")
-
-
 def _progress(envelope: Envelope) -> None:
     """Clause: (epoch, seq) is later than the one applied last."""
     stage = str((envelope.result or {}).get("stage", ""))
@@ -119,6 +115,7 @@ def _progress(envelope: Envelope) -> None:
     try:
         row.update(
             actions=[
+                Command.stage.set(stage[:255]),
                 Command.progress_epoch.set(envelope.epoch),
                 Command.progress_seq.set(envelope.seq),
             ],
@@ -131,12 +128,6 @@ def _progress(envelope: Envelope) -> None:
         if not condition_failed(error):
             raise
         _known_command(envelope)
-        return
-    if row.operation_id:
-        try:
-            operations.note_progress(row.operation_id, _step_of(row), stage)
-        except ConditionFailed:
-            log.info("progress of a step that is done")
 
 
 def _root(envelope: Envelope) -> None:

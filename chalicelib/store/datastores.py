@@ -13,11 +13,3 @@ def all_datastores() -> list[Datastore]:
 def all_versions() -> list[DatastoreVersion]:
     """Every version of every datastore, active or not, by name and number."""
     return sorted(DatastoreVersion.scan(), key=lambda row: (row.name, row.version, row.id))
-
-
-def get_version(version_id: str) -> DatastoreVersion | None:
-    """The version of that id, active or not, or None."""
-    try:
-        return DatastoreVersion.get(version_id)
-    except DatastoreVersion.DoesNotExist:
-        return None

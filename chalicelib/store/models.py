@@ -58,6 +58,7 @@ class Instance(Table):
     datastore_version = UnicodeAttribute()
     datastore_version_number = UnicodeAttribute()
     manager = UnicodeAttribute()
+    image = JSONAttribute(default=dict)  # what the version says to boot: {"id", "tags"}
     flavor_id = UnicodeAttribute()
     flavor_ram = NumberAttribute()
     flavor_vcpus = NumberAttribute()
@@ -159,6 +160,7 @@ class Command(Table):
     answered = optional(NumberAttribute(null=True))
     result = optional(JSONAttribute(null=True))
     error = optional(JSONAttribute(null=True))
+    stage = optional(UnicodeAttribute(null=True))  # how far the guest is, while it runs
     progress_epoch = optional(NumberAttribute(null=True))
     progress_seq = optional(NumberAttribute(null=True))
 

@@ -152,16 +152,6 @@ def look_again(row: Operation, seconds: float = CHECK_AFTER_SECONDS) -> None:
     _update(row, [Operation.check_at.set(aws.clock() + seconds)], Operation.live.exists())
 
 
-def note_progress(operation_id: str, step: str, stage: str) -> None:
-    """Show what a step's guest is doing. Clause: the step is not done."""
-    row = Operation(operation_id)
-    _update(
-        row,
-        [Operation.notes[step].set(stage[:255])],
-        Operation.status.is_in(*STARTABLE) & Operation.ended[step].does_not_exist(),
-    )
-
-
 def _update(row: Operation, actions: list[Action], condition: Any) -> None:
     try:
         row.update(actions=actions, condition=condition)

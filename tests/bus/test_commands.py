@@ -13,7 +13,7 @@ from chalicelib.bus import commands, keys, queues
 from chalicelib.bus.envelope import Direction, Fault, open_sealed
 from chalicelib.store.base import ConditionFailed
 from chalicelib.store.models import Command, Instance
-from tests.support.dynamodb import refused
+from simulator.aws.errors import client_error
 from tests.support.rows import accepted
 from tests.support.world import World
 
@@ -28,7 +28,7 @@ class Tokens:
     def send_task_success(self, taskToken: str, output: str) -> None:  # noqa: N803
         """Complete a token, once."""
         if self.closed:
-            raise refused(self.closed, "SendTaskSuccess")
+            raise client_error(self.closed, "SendTaskSuccess")
         self.completed.append((taskToken, json.loads(output)["outcome"]))
 
 
@@ -51,9 +51,9 @@ def answer_with(world: World, instance: Instance, **answer: Any) -> list[Any]:
     key = keys.guest_key(instance.id, 1, Direction.TO_GUEST, 1)
 
     def guest() -> None:
-        while (message := world.sqs.take(url)) is not None:
-            command = open_sealed(message.body, Direction.TO_GUEST, lambda _: key)
-            world.sqs.settle(url, message)
+        while records := world.sqs.take(url, 1):
+            command = open_sealed(records[0]["body"], Direction.TO_GUEST, lambda _: key)
+            world.sqs.settle(url, [records[0]["receiptHandle"]])
             read.append(command)
             result, error = answer.get("result"), answer.get("error")
             commands.store_answer(command.id, instance.id, 1, result, error)

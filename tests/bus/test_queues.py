@@ -25,7 +25,7 @@ def test_a_queue_that_is_gone_is_removed_without_complaint(world: World) -> None
     url = queues.make_guest_queue(INSTANCE, 7)
     queues.remove_guest_queue(url)
     queues.remove_guest_queue(url)
-    assert url not in world.sqs.queues
+    assert queues.guest_queue_name(INSTANCE, 7) not in world.sqs.queues
 
 
 def test_a_hint_that_cannot_be_sent_does_not_fail_what_was_accepted(world: World) -> None:

@@ -17,8 +17,8 @@ from chalicelib.settings import settings as chosen
 from chalicelib.store import instances, operations
 from chalicelib.store.base import as_dict
 from chalicelib.store.models import TABLES, Command
+from simulator.aws.errors import client_error
 from tests.conductor.conftest import Built
-from tests.support.dynamodb import refused
 from tests.support.world import World
 
 
@@ -33,7 +33,7 @@ class Tokens:
         """Complete a token."""
         if self.fail_once:
             self.fail_once = False
-            raise refused("ThrottlingException", "SendTaskSuccess")
+            raise client_error("ThrottlingException", "SendTaskSuccess")
         self.completed.append(json.loads(output)["outcome"])
 
 
@@ -61,9 +61,9 @@ def tables(world: World) -> dict[str, Any]:
     return {
         name: {
             key: {field: value for field, value in row.items() if field != "stale_reports"}
-            for key, row in rows.items()
+            for key, row in table.items.items()
         }
-        for name, rows in world.dynamodb.tables.items()
+        for name, table in world.dynamodb.tables.items()
     }
 
 
@@ -84,10 +84,10 @@ def ended_steps(built: Built) -> set[str]:
     return set(as_dict(row.ended))
 
 
-def notes(built: Built) -> dict[str, str]:
-    row = operations.get_operation(built.operation.id)
+def stage(built: Built) -> str | None:
+    row = commands.get_command(f"{built.operation.id}.prepare")
     assert row is not None
-    return as_dict(row.notes)
+    return row.stage
 
 
 def test_a_result_completes_its_token(built: Built, waiting: Command, tokens: Tokens) -> None:
@@ -240,18 +240,18 @@ def test_a_tampered_report_changes_nothing_and_is_recorded(
 def test_progress_applies_in_the_order_of_epoch_and_number(
     world: World, built: Built, waiting: Command
 ) -> None:
-    def progress(epoch: int, seq: int, stage: str) -> None:
+    def progress(epoch: int, seq: int, said: str) -> None:
         reports.receive(
-            built.guest.sealed("progress", waiting.id, {"stage": stage}, epoch=epoch, seq=seq)
+            built.guest.sealed("progress", waiting.id, {"stage": said}, epoch=epoch, seq=seq)
         )
 
     progress(1, 5, "five")
     progress(1, 4, "four, late")
     progress(1, 5, "five, again")
-    assert notes(built) == {"prepare": "five"}
+    assert stage(built) == "five"
     progress(2, 1, "after a restart")
     progress(1, 9, "before the restart, late")
-    assert notes(built) == {"prepare": "after a restart"}
+    assert stage(built) == "after a restart"
     assert reasons(world) == []
 
 
@@ -271,9 +271,9 @@ def test_progress_in_any_order_ends_with_the_latest(
     )
     row.save()
     for epoch, seq in [*order, order[again]]:
-        stage = {"stage": f"{epoch}.{seq}"}
-        reports.receive(fresh.guest.sealed("progress", row.id, stage, epoch=epoch, seq=seq))
-    assert notes(fresh) == {"prepare": "2.2"}
+        said = {"stage": f"{epoch}.{seq}"}
+        reports.receive(fresh.guest.sealed("progress", row.id, said, epoch=epoch, seq=seq))
+    assert stage(fresh) == "2.2"
 
 
 @pytest.mark.parametrize("error", [None, Fault("GuestError", "no space left")])
@@ -282,7 +282,7 @@ def test_progress_after_the_answer_is_not_shown(
 ) -> None:
     reports.receive(built.guest.sealed("result", waiting.id, {}, error))
     reports.receive(built.guest.sealed("progress", waiting.id, {"stage": "late"}))
-    assert notes(built) == {}
+    assert stage(built) is None
 
 
 def test_root_is_recorded_with_its_first_report(world: World, built: Built) -> None:

@@ -296,7 +296,7 @@ def test_a_definition_catches_by_no_class_name_and_bounds_every_task(flow: str) 
 def test_a_prepare_that_was_answered_meanwhile_is_not_sent_again(stack: Stack) -> None:
     """The worker died after the command left; the guest failed it before the next one came."""
     instance, operation = stack.create()
-    stack.world.sqs.queues[settings().taskmanager_queue_url].clear()
+    stack.world.sqs.purge_queue(QueueUrl=settings().taskmanager_queue_url)
     queues.make_guest_queue(instance.id, 1)
     name = "create_instance.prepare"
     handler.local({"step": name, "operation_id": operation.id, "token": "token-1"}, None)

@@ -84,15 +84,6 @@ def test_the_first_reason_stays(operation: Operation) -> None:
     assert after.reason == "quota exceeded"
 
 
-def test_progress_is_shown_until_the_step_is_done(operation: Operation) -> None:
-    operations.note_progress(operation.id, "prepare", "starting the database")
-    assert as_dict(stored(operation).notes) == {"prepare": "starting the database"}
-    row = operations.take_lease(operation.id, "prepare")
-    operations.release_lease(row, "prepare", ended=True)
-    with pytest.raises(ConditionFailed):
-        operations.note_progress(operation.id, "prepare", "too late")
-
-
 def test_an_attempt_is_counted_by_one_sweeper(operation: Operation) -> None:
     one, two = stored(operation), stored(operation)
     operations.start_attempt(one)

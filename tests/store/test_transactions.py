@@ -10,7 +10,7 @@ from pynamodb.exceptions import TransactWriteError
 from chalicelib.store import instances
 from chalicelib.store.base import TRANSACTION_ATTEMPTS, ConditionFailed, Contended, transact
 from chalicelib.store.models import Instance
-from tests.support.dynamodb import refused
+from simulator.aws.errors import client_error
 from tests.support.rows import TENANT, accepted, new_instance
 from tests.support.world import World
 
@@ -34,7 +34,7 @@ class Contentious:
             return self.client._make_api_call(operation, kwargs)
         reasons = [{"Code": "None"}, {"Code": self.reason, "Message": ""}]
         more: dict[str, Any] = {"CancellationReasons": reasons} if self.reason else {}
-        raise refused(self.code, operation, **more)
+        raise client_error(self.code, operation, **more)
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,7 @@ def new_instance(tenant_id: str = TENANT, **changes: Any) -> Instance:
         "datastore_version": "10.11",
         "datastore_version_number": "10.11.6",
         "manager": "mariadb",
+        "image": {"id": None, "tags": ["coffer"]},
         "flavor_id": "1",
         "flavor_ram": 512,
         "flavor_vcpus": 1,

@@ -15,8 +15,8 @@ from chalicelib.conductor import dead_letters, heartbeats, reports
 from chalicelib.domain.quotas import RESOURCES, held_by_instance
 from chalicelib.lifecycle import Status
 from chalicelib.settings import settings
-from chalicelib.store import datastores, instances, operations, quotas
-from chalicelib.store.models import DatastoreVersion, Guest, Instance, Operation
+from chalicelib.store import instances, operations, quotas
+from chalicelib.store.models import Guest, Instance, Operation
 from chalicelib.taskmanager import dispatcher, sweeper
 from functions import handler
 from tests.support.cloud import FakeCloud
@@ -42,17 +42,7 @@ class Stack:
         self.on_guest: Callable[[FakeGuest], None] = lambda guest: None
         self.illegal: list[tuple[str, str]] = []
         self.next_sweep = world.now + SWEEP_SECONDS
-        world.dynamodb.watch = self._watch
-        version = DatastoreVersion(
-            id="version-1",
-            datastore_id="datastore-1",
-            datastore_name="mariadb",
-            name="10.11",
-            version="10.11.6",
-            manager="mariadb",
-            image_tags=["coffer"],
-        )
-        patch.setattr(datastores, "get_version", lambda version_id: version, raising=False)
+        world.dynamodb.watchers.append(self._watch)
 
     def create(self) -> tuple[Instance, Operation]:
         """Accept a create as the API does, and hint the task manager."""
@@ -111,10 +101,10 @@ class Stack:
         }
         moved = False
         for url, handle in routes.items():
-            while (message := self.world.sqs.take(url)) is not None:
+            while records := self.world.sqs.take(url, 1):
                 moved = True
-                if _survive(partial(handle, message.record())):
-                    self.world.sqs.settle(url, message)
+                if _survive(partial(handle, records[0])):
+                    self.world.sqs.settle(url, [records[0]["receiptHandle"]])
         return moved
 
     def _guests(self) -> bool:
@@ -141,11 +131,11 @@ class Stack:
         return min((each for each in times if each is not None), default=None)
 
     def _control_queues(self) -> list[str]:
-        return [url for url in self.world.sqs.queues if "-guest-" not in url]
+        return [name for name in self.world.sqs.queues if "-guest-" not in name]
 
     def _live(self) -> list[str]:
-        rows = self.world.dynamodb.tables[Operation.Meta.table_name].values()
-        return [row["id"]["S"] for row in rows if "live" in row]
+        rows = self.world.dynamodb.rows(Operation.Meta.table_name)
+        return [row["id"] for row in rows if "live" in row]
 
     def _invoke(self, arn: str, payload: dict[str, Any]) -> dict[str, Any]:
         entry = handler.cloud if arn == "${TaskManagerCloudArn}" else handler.local
@@ -154,7 +144,7 @@ class Stack:
     def _watch(self, table: str, old: Any, new: Any) -> None:
         if table != Instance.Meta.table_name or old is None or new is None:
             return
-        before, after = old["status"]["S"], new["status"]["S"]
+        before, after = old["status"], new["status"]
         allowed = {(source, target) for (source, _), target in lifecycle.TRANSITIONS.items()}
         if before != after and (before, after) not in allowed:
             self.illegal.append((before, after))
@@ -162,7 +152,7 @@ class Stack:
     def check(self) -> None:
         """What must hold when everything has come to rest (simulation.md: I1, I5, I11, L1-L5)."""
         assert self.illegal == []
-        rows = [instances.find_instance(key[0]) for key in self._keys(Instance)]
+        rows = [instances.find_instance(row["id"]) for row in self._rows(Instance)]
         present = [row for row in rows if row is not None]
         self._check_operations()
         self._check_inventory(present)
@@ -175,14 +165,14 @@ class Stack:
             assert row.status != Status.ERROR or row.fault_message
             assert row.status == Status.ACTIVE or row.held == {}
         for url in self._control_queues():
-            assert self.world.sqs.queues[url] == []
+            assert self.world.sqs.records(url) == []
         for secret in (PASSWORD, "enrolment_token"):
             assert not any(secret in text for text in self.machines.documents)
             assert not any(secret in body for body in self.world.sqs.bodies)
 
     def _check_operations(self) -> None:
-        for (operation_id,) in self._keys(Operation):
-            row = operations.get_operation(operation_id)
+        for stored in self._rows(Operation):
+            row = operations.get_operation(stored["id"])
             assert row is not None
             assert row.status in ("SUCCEEDED", "FAILED", "CANCELLED")
             assert row.live is None
@@ -200,12 +190,13 @@ class Stack:
             "port": [f"coffer-{owner}" for owner in owners],
             "group": [f"coffer-{owner}" for owner in owners],
         }
-        urls = [queues.guest_queue_url(owner, 1) for owner in owners]
-        assert sorted(url for url in self.world.sqs.queues if "-guest-" in url) == urls
-        assert sorted(key[0] for key in self._keys(Guest)) == owners
+        names = [queues.guest_queue_name(owner, 1) for owner in owners]
+        assert sorted(name for name in self.world.sqs.queues if "-guest-" in name) == names
+        assert sorted(row["instance_id"] for row in self._rows(Guest)) == owners
 
-    def _keys(self, model: Any) -> list[tuple[str, ...]]:
-        return list(self.world.dynamodb.tables[model.Meta.table_name])
+    def _rows(self, model: Any) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.world.dynamodb.rows(model.Meta.table_name)
+        return found
 
 
 def _survive(function: Callable[[], object]) -> bool:

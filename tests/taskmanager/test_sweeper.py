@@ -12,7 +12,7 @@ from chalicelib.settings import settings
 from chalicelib.store import instances, operations
 from chalicelib.store.models import Operation
 from chalicelib.taskmanager import sweeper
-from tests.support.dynamodb import refused
+from simulator.aws.errors import client_error
 from tests.support.rows import accepted
 from tests.support.stack import Stack
 
@@ -122,7 +122,7 @@ def test_a_busy_step_functions_ends_the_sweep_and_the_next_goes_on(
     def throttled(**kwargs: Any) -> Any:
         if busy["left"]:
             busy["left"] -= 1
-            raise refused("ThrottlingException", "StartExecution")
+            raise client_error("ThrottlingException", "StartExecution")
         return start(**kwargs)
 
     monkeypatch.setattr(stack.machines, "start_execution", throttled)
