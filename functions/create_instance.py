@@ -16,7 +16,7 @@ from chalicelib.cloud import images, names, network, servers, volumes
 from chalicelib.conductor import enrolment
 from chalicelib.domain import datastores, user_data
 from chalicelib.domain.operations import REMOVALS, OperationStatus, command_id
-from chalicelib.lifecycle import Event
+from chalicelib.lifecycle import Event, ServiceStatus
 from chalicelib.settings import settings
 from chalicelib.store import instances
 from chalicelib.store.base import as_dict
@@ -230,6 +230,7 @@ def complete(operation: Operation, _: str | None) -> Outcome:
             OperationStatus.SUCCEEDED,
             Event.CREATE_SUCCEEDED,
             changes=instances.recorded_resources(operation),
+            reported=ServiceStatus.HEALTHY,
         ),
     )
     _start(following)

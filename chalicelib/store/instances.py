@@ -35,13 +35,17 @@ DAY_SECONDS: Final = 86400
 
 
 class Ending(msgspec.Struct, frozen=True):
-    """How an operation ends, and what that does to its instance."""
+    """How an operation ends, and what that does to its instance.
+
+    `reported` is what the guest said in its answer; its heartbeat, if that was faster, stands.
+    """
 
     status: OperationStatus
     event: Event
     reason: str = ""
     changes: tuple[Action, ...] = ()
     release_quota: bool = False
+    reported: ServiceStatus | None = None
 
 
 def get_instance(instance_id: str, tenant_id: str | None = None) -> Instance:
@@ -199,7 +203,7 @@ def end_operation(operation: Operation, ending: Ending) -> str | None:
             transact(_end(operation, ending, instance, following, moot))
             return following
         except ConditionFailed:
-            continue
+            ending = msgspec.structs.replace(ending, reported=None)
     stored = get_operation(operation.id)
     if stored is not None and stored.live is None:
         return None
@@ -215,10 +219,11 @@ def _end(
 ) -> Callable[[TransactWrite], None]:
     """The items of the last transaction; `moot` is a queued delete with nothing left to do."""
     target = Status.SHUTDOWN if following else lifecycle.next_status(instance.status, ending.event)
+    now = aws.clock()
     actions = [
         *ending.changes,
         Instance.status.set(target),
-        Instance.updated.set(aws.clock()),
+        Instance.updated.set(now),
         *_hand_over(following),
     ]
     if target is Status.ERROR:
@@ -243,6 +248,13 @@ def _end(
             then = accept if following else close
             clause = Operation.status == OperationStatus.QUEUED
             write.update(Operation(queued), actions=then, condition=clause)
+        if ending.reported is not None:
+            report: list[Action] = [
+                ServiceStatusRow.status.set(ending.reported),
+                ServiceStatusRow.updated.set(now),
+            ]
+            clause = ServiceStatusRow.status == ServiceStatus.NEW  # no heartbeat was faster
+            write.update(ServiceStatusRow(instance.id), actions=report, condition=clause)
 
     return build
 
