@@ -17,15 +17,21 @@ from guest_agent.errors import Denied, JournalUnusable, Retired, Unauthorized, U
 from guest_agent.heartbeat import Heartbeat
 from guest_agent.journal import Journal, JournalStore
 from guest_agent.manager import Manager
+from guest_agent.memory import Memory
 from guest_agent.outbox import Outbox
 from guest_agent.queues import LONG_POLL_SECONDS, Queues
 
 EXTEND_SECONDS: Final = 8.0  # visibility is 20 s: two extensions may be lost
 RENEW_RETRY_SECONDS: Final = 30.0
+NOTHING_TO_DO: Final = "Nothing to do."
 
 
 class Agent:
-    """One guest. `retired` holds the reason once this guest has no place any more."""
+    """One guest. `retired` holds the reason once this guest has no place any more.
+
+    What it has to remember from one call to the next is in its memory: an agent without a running
+    command may be dropped and made again with the same one.
+    """
 
     def __init__(
         self,
@@ -36,28 +42,33 @@ class Agent:
         store: JournalStore,
         manager: Manager,
         clock: ServiceClock,
+        memory: Memory | None = None,
     ) -> None:
         self._enrolment = enrolment
         self._queues = queues
         self._clock = clock
-        self._outbox = Outbox(queues, clock)
+        self._memory = memory or Memory()
+        self._outbox = Outbox(queues, clock, self._memory)
         self.woken = aws.event()
         self._dispatcher = Dispatcher(
             agent.instance_id,
             agent.generation,
             manager=manager,
-            journal=Journal(store),
+            journal=Journal(store, self._memory),
             outbox=self._outbox,
             queues=queues,
             clock=clock,
             on_finished=self.woken.set,
+            memory=self._memory,
         )
-        self._heartbeat = Heartbeat(manager, self._outbox, self._dispatcher)
-        self._session: Session | None = None
-        self._renew_at = 0.0
+        self._heartbeat = Heartbeat(manager, self._outbox, self._memory)
         self._extend_at = 0.0
-        self._failures = 0
         self.retired: str | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether a command is being executed."""
+        return self._dispatcher.busy
 
     def begin(self) -> str:
         """Enrol, or renew with a new epoch; everything else needs it."""
@@ -78,27 +89,29 @@ class Agent:
             sentences = [self._dispatcher.accept(message) for message in messages]
         except (Unreachable, JournalUnusable) as error:
             if isinstance(error, Denied):
-                self._renew_at = min(self._renew_at, self._clock.now())
+                self._memory.renew_at = min(self._memory.renew_at, self._clock.now())
                 self.woken.set()
-            delay = delay_before(self._failures)
-            self._failures += 1
+            delay = delay_before(self._memory.failures)
+            self._memory.failures += 1
             aws.sleep(delay)
             return f"{error} The queue is asked again after {delay:.1f} s."
-        self._failures = 0
-        return " ".join(sentences) if sentences else "Nothing to do."
+        self._memory.failures = 0
+        return " ".join(sentences) if sentences else NOTHING_TO_DO
 
     def pulse(self) -> list[str]:
         """Renew what expires, keep running commands hidden, report the state; sentences to log."""
         said = [self._renew_when_due(), self._extend_when_due(), self._report_progress()]
-        if self.retired is None and self._session is not None:
-            said.append(self._heartbeat.beat(self._session.heartbeat_seconds))
+        session = self._memory.session
+        if self.retired is None and session is not None:
+            said.append(self._heartbeat.beat(session.heartbeat_seconds))
         return [sentence for sentence in said if sentence]
 
     def _renew_when_due(self) -> str | None:
-        if self._clock.now() < self._renew_at and not self._dispatcher.wants_renewal:
+        now, memory = self._clock.now(), self._memory
+        if now < memory.renew_at and not memory.wants_renewal:
             return None
-        self._dispatcher.wants_renewal = False
-        self._renew_at = self._clock.now() + RENEW_RETRY_SECONDS * (0.5 + aws.random() / 2)
+        memory.wants_renewal = False
+        memory.renew_at = now + RENEW_RETRY_SECONDS * (0.5 + aws.random() / 2)
         try:
             self._adopt(self._enrolment.renew(start=False))
         except (Unreachable, Unauthorized) as error:
@@ -128,7 +141,7 @@ class Agent:
 
     def _adopt(self, session: Session) -> None:
         """Use a session; renew it when half of its credentials' life is over."""
-        self._session = session
         self._outbox.adopt(session)
         now = self._clock.now()
-        self._renew_at = now + max((session.credentials.expires_at.timestamp() - now) / 2, 5.0)
+        life = session.credentials.expires_at.timestamp() - now
+        self._memory.renew_at = now + max(life / 2, 5.0)

@@ -19,6 +19,8 @@ class ServiceClock:
     taken, so that the offset does not wander with every header.
     """
 
+    __slots__ = ("_measured", "offset")
+
     def __init__(self) -> None:
         self.offset = 0.0
         self._measured = False

@@ -24,6 +24,7 @@ from guest_agent.errors import (
 )
 from guest_agent.journal import Journal, Outcome
 from guest_agent.manager import Manager
+from guest_agent.memory import Memory
 from guest_agent.outbox import NewerKey, Outbox
 from guest_agent.queues import VISIBILITY_SECONDS, Message, Queues
 
@@ -66,6 +67,7 @@ class Dispatcher:
         queues: Queues,
         clock: ServiceClock,
         on_finished: Callable[[], None],
+        memory: Memory | None = None,
     ) -> None:
         self._instance_id = instance_id
         self._generation = generation
@@ -76,9 +78,17 @@ class Dispatcher:
         self._clock = clock
         self._on_finished = on_finished
         self._running: dict[str, Run] = {}
-        self._asked_versions: set[int] = set()
-        self.rejected = 0
-        self.wants_renewal = False
+        self._memory = memory or Memory()
+
+    @property
+    def rejected(self) -> int:
+        """How many messages could not be trusted."""
+        return self._memory.rejected
+
+    @property
+    def busy(self) -> bool:
+        """Whether a command is being executed."""
+        return bool(self._running)
 
     def accept(self, message: Message) -> str:
         """Handle one message."""
@@ -113,10 +123,10 @@ class Dispatcher:
 
     def _ask_for_key(self, message: Message, error: NewerKey) -> str:
         """A key is rotated: fetch it once by a renewal and see the message again; else reject."""
-        if error.version in self._asked_versions:
+        if error.version in self._memory.asked_versions:
             return self._reject(message, str(error))
-        self._asked_versions.add(error.version)
-        self.wants_renewal = True
+        self._memory.asked_versions |= {error.version}
+        self._memory.wants_renewal = True
         self._queues.hide(message.receipt, POSTPONE_SECONDS)
         return f"A message is sealed with the newer key {error.version}; the keys are renewed."
 
@@ -130,7 +140,7 @@ class Dispatcher:
 
     def _reject(self, message: Message, reason: str) -> str:
         """It can never become valid: count it, say so, and let it go."""
-        self.rejected += 1
+        self._memory.rejected += 1
         self._queues.delete(message.receipt)
         return f"Rejected a message: {reason}."
 

@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from chalicelib.bus.envelope import Envelope, Fault
+from guest_agent.memory import Memory
 
 KEPT_AFTER_EXPIRY_SECONDS: Final = 86400.0  # clocks differ, and a reader may want to look
 PRUNE_EVERY: Final = 100  # commands
@@ -58,9 +59,9 @@ class Journal:
     journal is bounded by the commands of their longest life plus a day.
     """
 
-    def __init__(self, store: JournalStore) -> None:
+    def __init__(self, store: JournalStore, memory: Memory | None = None) -> None:
         self._store = store
-        self._since_pruned = 0
+        self._memory = memory or Memory()
 
     def recorded(self, command: Envelope) -> Entry | None:
         """What is known of a command."""
@@ -76,9 +77,9 @@ class Journal:
     def begin(self, command: Envelope, now: float) -> None:
         """Record the start, before the first effect."""
         self._store.put(Entry(command.id, command.method, now, command.expires_at))
-        self._since_pruned += 1
-        if self._since_pruned >= PRUNE_EVERY:
-            self._since_pruned = 0
+        self._memory.begun_since_pruned += 1
+        if self._memory.begun_since_pruned >= PRUNE_EVERY:
+            self._memory.begun_since_pruned = 0
             self._store.prune(now - KEPT_AFTER_EXPIRY_SECONDS)
 
     def finish(self, command: Envelope, now: float, outcome: Outcome) -> None:

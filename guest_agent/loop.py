@@ -6,12 +6,11 @@ import logging
 from typing import Final
 
 from chalicelib import aws
-from guest_agent.agent import Agent
+from guest_agent.agent import NOTHING_TO_DO, Agent
 from guest_agent.errors import where
 
 PULSE_SECONDS: Final = 1.0
 RETIRED_SECONDS: Final = 60.0  # before a supervisor may start the agent again for the same answer
-_IDLE: Final = "Nothing to do."
 _log = logging.getLogger(__name__)
 
 
@@ -22,7 +21,7 @@ def run(agent: Agent) -> None:
         aws.spawn(lambda: _pulse(agent), name="pulse")
     while agent.retired is None:
         sentence = agent.tick()
-        _log.log(logging.DEBUG if sentence == _IDLE else logging.INFO, sentence)
+        _log.log(logging.DEBUG if sentence == NOTHING_TO_DO else logging.INFO, sentence)
     _log.warning("No more commands are taken: %s", agent.retired)
     aws.sleep(RETIRED_SECONDS)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import itertools
 from typing import Any, Final
 
 from chalicelib import aws
@@ -11,6 +10,7 @@ from chalicelib.bus import envelope as bus
 from chalicelib.bus.envelope import Direction, Envelope, EnvelopeError, Fault, Header
 from guest_agent.clock import ServiceClock
 from guest_agent.enrolment import Session
+from guest_agent.memory import Memory
 from guest_agent.queues import Queues
 
 REPORT_LIFE_SECONDS: Final = 14 * 86400.0  # SQS keeps a message no longer
@@ -31,19 +31,14 @@ class Outbox:
     Keys of former versions are kept, because a command may have been sealed before a rotation.
     """
 
-    def __init__(self, queues: Queues, clock: ServiceClock) -> None:
+    def __init__(self, queues: Queues, clock: ServiceClock, memory: Memory | None = None) -> None:
         self._queues = queues
         self._clock = clock
-        self._to_guest: dict[int, bytes] = {}
-        self._session: Session | None = None
-        self._sequence = itertools.count(1)
+        self._memory = memory or Memory()
 
     def adopt(self, session: Session) -> None:
         """Use the keys and the epoch of this session from now on."""
-        if self._session is None or self._session.epoch != session.epoch:
-            self._sequence = itertools.count(1)
-        self._to_guest[session.key_version] = base64.b64decode(session.keys.to_guest)
-        self._session = session
+        self._memory.adopt(session)
         self._queues.adopt(session)
 
     def open(self, body: str) -> Envelope:
@@ -92,7 +87,7 @@ class Outbox:
             instance_id=session.instance_id,
             generation=session.generation,
             epoch=session.epoch,
-            seq=next(self._sequence),
+            seq=next(self._memory.sequence),
             kind=kind,
             issued_at=now,
             expires_at=now + life,
@@ -104,14 +99,15 @@ class Outbox:
         return bus.seal(report, Direction.TO_CONTROL, base64.b64decode(session.keys.to_control))
 
     def _key_of(self, header: Header) -> bytes:
-        try:
-            return self._to_guest[header.key_version]
-        except KeyError:
-            if header.key_version > max(self._to_guest):
-                raise NewerKey(header.key_version) from None
-            raise bus.BadSeal(f"key version {header.key_version} is not known") from None
+        key = self._memory.key_to_guest(header.key_version)
+        if key is not None:
+            return base64.b64decode(key)
+        if header.key_version > max(self._current.key_version, *self._memory.former_keys, 0):
+            raise NewerKey(header.key_version)
+        raise bus.BadSeal(f"key version {header.key_version} is not known")
 
     @property
     def _current(self) -> Session:
-        assert self._session is not None, "the outbox is used before the guest has enrolled"
-        return self._session
+        session = self._memory.session
+        assert session is not None, "the outbox is used before the guest has enrolled"
+        return session

@@ -106,12 +106,17 @@ class SqsQueues:
 def _as_ours(operation: str) -> Iterator[None]:
     try:
         yield
-    except ClientError as error:
-        code = error.response.get("Error", {}).get("Code", "unknown")
-        kind = Denied if code in _DENIALS else Unreachable
-        raise kind(f"SQS answered {code} to {operation}.") from None
-    except BotoCoreError as error:
-        raise Unreachable(f"SQS did not answer {operation} ({type(error).__name__}).") from None
+    except (ClientError, BotoCoreError) as error:
+        raise our_error(error, operation) from None
+
+
+def our_error(error: ClientError | BotoCoreError, operation: str) -> Unreachable:
+    """What an error of boto3 means for the agent."""
+    if isinstance(error, BotoCoreError):
+        return Unreachable(f"SQS did not answer {operation} ({type(error).__name__}).")
+    code = error.response.get("Error", {}).get("Code", "unknown")
+    kind = Denied if code in _DENIALS else Unreachable
+    return kind(f"SQS answered {code} to {operation}.")
 
 
 class HttpPost:

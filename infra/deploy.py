@@ -55,7 +55,7 @@ class Target(NamedTuple):
 
 def deployed_digest(target: Target, stack: str) -> str | None:
     """The digest of what the stack runs, or None when there is no usable stack."""
-    description = _describe(target.client("cloudformation"), stack)
+    description = describe(target.client("cloudformation"), stack)
     if description is None or description["StackStatus"] not in DEPLOYED:
         return None
     tags = {tag["Key"]: tag["Value"] for tag in description.get("Tags", [])}
@@ -64,7 +64,7 @@ def deployed_digest(target: Target, stack: str) -> str | None:
 
 def outputs(target: Target, stack: str) -> dict[str, str]:
     """The outputs of a deployed stack; raises DeployError when there is none."""
-    description = _describe(target.client("cloudformation"), stack)
+    description = describe(target.client("cloudformation"), stack)
     if description is None:
         raise DeployError(f"There is no stack {stack}.", "Run: coffer up")
     return {item["OutputKey"]: item["OutputValue"] for item in description.get("Outputs", [])}
@@ -101,10 +101,15 @@ def deploy(
     return result
 
 
+def packages_bucket(target: Target, stack: str) -> str:
+    """The bucket that a stack's packages are uploaded to."""
+    account = target.client("sts").get_caller_identity()["Account"]
+    return f"{stack}-packages-{account}-{target.region}"
+
+
 def upload(target: Target, stack: str, build: Build, say: Say) -> tuple[str, Document]:
     """Put zips and template into the stack's own bucket; returns its name and the template."""
-    account = target.client("sts").get_caller_identity()["Account"]
-    bucket = f"{stack}-packages-{account}-{target.region}"
+    bucket = packages_bucket(target, stack)
     s3 = target.client("s3")
     _ensure_bucket(s3, bucket, target.region)
     template: Document = json.loads(build.template.read_text())
@@ -161,7 +166,8 @@ def _template_url(target: Target, bucket: str, build: Build) -> str:
     return f"https://{bucket}.s3.{target.region}.amazonaws.com/{key}"
 
 
-def _describe(cloudformation: Any, stack: str) -> Document | None:
+def describe(cloudformation: Any, stack: str) -> Document | None:
+    """What CloudFormation says about the stack; None when there is none (any more)."""
     try:
         found: Document = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
     except ClientError as error:
@@ -173,22 +179,22 @@ def _describe(cloudformation: Any, stack: str) -> Document | None:
 
 def _clear_the_way(cloudformation: Any, stack: str, say: Say) -> str:
     """Return CREATE or UPDATE; a half-finished stack is waited for or removed first."""
-    description = _describe(cloudformation, stack)
+    description = describe(cloudformation, stack)
     if description is not None and _moves(description["StackStatus"]):
         say(f"stack {stack} is {description['StackStatus']}: waiting for it")
-        description = _wait_until_still(cloudformation, stack)
+        description = wait_until_still(cloudformation, stack)
     if description is None:
         return "CREATE"
     status = description["StackStatus"]
     if status in FAILED_BEFORE_ANYTHING:
         say(f"stack {stack} was left in {status}: removing it")
         cloudformation.delete_stack(StackName=stack)
-        _wait_until_still(cloudformation, stack)
+        wait_until_still(cloudformation, stack)
         return "CREATE"
     if status == "UPDATE_ROLLBACK_FAILED":
         say(f"stack {stack} was left in {status}: finishing its rollback")
         cloudformation.continue_update_rollback(StackName=stack)
-        _wait_until_still(cloudformation, stack)
+        wait_until_still(cloudformation, stack)
     return "UPDATE"
 
 
@@ -250,10 +256,11 @@ def _moves(status: str) -> bool:
     return status.endswith("_IN_PROGRESS") and status != "REVIEW_IN_PROGRESS"
 
 
-def _wait_until_still(cloudformation: Any, stack: str) -> Document | None:
+def wait_until_still(cloudformation: Any, stack: str) -> Document | None:
+    """The stack once nothing moves in it; raises DeployError past the bound."""
     deadline = time.monotonic() + STACK_TIMEOUT_SECONDS
     while time.monotonic() < deadline:
-        description = _describe(cloudformation, stack)
+        description = describe(cloudformation, stack)
         if description is None or not _moves(description["StackStatus"]):
             return description
         time.sleep(POLL_SECONDS if cloudformation.meta.endpoint_url.startswith("http:") else 5)
@@ -264,7 +271,7 @@ def _wait_until_still(cloudformation: Any, stack: str) -> Document | None:
 
 
 def _wait_for_stack(cloudformation: Any, stack: str) -> None:
-    description = _wait_until_still(cloudformation, stack)
+    description = wait_until_still(cloudformation, stack)
     status = description["StackStatus"] if description else "gone"
     if status in DEPLOYED:
         return

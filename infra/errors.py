@@ -1,4 +1,4 @@
-"""What can go wrong while the stack is brought up or down; each error says what to do next.
+"""What can go wrong while a command runs; each error says what to do next.
 
 StackError
 ├── BusyError         another `coffer` command works on the same state folder
@@ -7,12 +7,17 @@ StackError
 ├── NotAnsweringError a part of the stack runs and does not answer within its bound
 ├── PackageError      pip or chalice refused to build
 ├── DeployError       CloudFormation refused the template or a resource
-└── NotRunningError   the command needs a stack that is up
+├── NotRunningError   the command needs a stack that is up
+└── UnusableInputError  what the command was given cannot be used (exit code 2)
 """
+
+from typing import ClassVar
 
 
 class StackError(Exception):
     """What happened, and what the user can do about it."""
+
+    exit_code: ClassVar[int] = 1
 
     def __init__(self, message: str, advice: str = "") -> None:
         super().__init__(message)
@@ -46,3 +51,9 @@ class DeployError(StackError):
 
 class NotRunningError(StackError):
     """The stack, or the part that is asked for, is not up."""
+
+
+class UnusableInputError(StackError):
+    """A file or an option that no run can be made of; nothing was begun."""
+
+    exit_code = 2

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import base64
 import functools
+import html
 import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
+from http import HTTPStatus
 from types import ModuleType
 from typing import Any, Final, TypeVar
 
@@ -18,7 +20,7 @@ from chalicelib.cloud import flavors, images, network, servers, session, volumes
 from simulator.cloud.model.caller import Caller
 from simulator.cloud.model.cloud import Cloud
 from simulator.cloud.model.errors import CloudError as Refusal
-from simulator.cloud.model.errors import Conflict, NotFound
+from simulator.cloud.model.errors import Conflict, NotFound, Unavailable
 from simulator.cloud.model.network import Port
 from simulator.cloud.model.seams import Hypervisor
 from simulator.cloud.model.security_groups import SecurityGroup, Traffic
@@ -32,6 +34,7 @@ T = TypeVar("T")
 
 SERVICE_USER: Final = "coffer"
 SERVICE_PROJECT: Final = "service"
+IMAGE_RETRY_SECONDS: Final = (0.5, 1.0, 2.0, 4.0, 8.0)
 
 
 class StreamIds:
@@ -72,10 +75,13 @@ def service_caller(cloud: Cloud) -> Caller:
 class _HttpError(Exception):
     """A refusal of the model, as the SDK's HTTP error would tell it."""
 
-    def __init__(self, refusal: Refusal) -> None:
+    def __init__(self, refusal: Refusal, *, as_page: bool) -> None:
         super().__init__(refusal.message)
         self.status_code = refusal.status
         self.details = refusal.message
+        if as_page:  # Glance's errors are web pages, which the SDK strips of their tags
+            title = f"{refusal.status} {HTTPStatus(refusal.status).phrase}"
+            self.details = f"{title}: {html.escape(refusal.message)}"
 
 
 class CloudFunctions:
@@ -140,17 +146,32 @@ class CloudFunctions:
         """What the decorator of the originals does: one effect, and errors that are ours."""
         call = f"{module.__name__.rsplit('.', 1)[-1]}.{name}"
         signature = inspect.signature(function)
+        is_image = module is images
 
         @functools.wraps(getattr(module, name))
         def stand_in(*args: Any, **kwargs: Any) -> Any:
             what = signature.bind(*args, **kwargs).arguments
-            try:
+
+            def once() -> Any:
                 return self._effects.perform("openstack", call, lambda: function(**what), **what)
+
+            try:
+                return self._patiently(once) if is_image else once()
             except Refusal as refusal:
-                error = session._from_http(_HttpError(refusal), name.replace("_", " "))
-                raise error from None
+                http = _HttpError(refusal, as_page=is_image)
+                raise session._from_http(http, name.replace("_", " ")) from None
 
         return stand_in
+
+    def _patiently(self, call: Callable[[], T]) -> T:
+        """As the SDK calls Glance: a 503 is tried again, with growing pauses."""
+        for pause in IMAGE_RETRY_SECONDS:
+            try:
+                return call()
+            except Unavailable:
+                if self.kernel.current is not None:
+                    self.kernel.sleep(pause)
+        return call()
 
     # -------------------------------------------------------------------------- compute
 

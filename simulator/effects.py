@@ -10,11 +10,25 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, Final, Protocol, TypeVar
 
+from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
+
 from simulator.kernel import Kernel
 
 T = TypeVar("T")
 
 LATENCY_SECONDS: Final = 0.004
+ATTEMPTS: Final = 4
+"""How often botocore makes a call, as `chalicelib.aws` configures it (mode "standard")."""
+LONGEST_BACKOFF_SECONDS: Final = 20.0
+_BY_BOTOCORE: Final = frozenset({"dynamodb", "s3", "sqs", "ssm", "stepfunctions", "sts"})
+_TRANSIENT: Final = frozenset(
+    {
+        *("Throttling", "ThrottlingException", "ThrottledException", "RequestThrottled"),
+        *("TooManyRequestsException", "ProvisionedThroughputExceededException", "SlowDown"),
+        *("TransactionInProgressException", "RequestThrottledException", "InternalFailure"),
+        *("RequestTimeout", "RequestTimeoutException", "PriorRequestNotComplete"),
+    }
+)
 
 
 class Effect:
@@ -49,19 +63,48 @@ class Effects:
         self.kernel = kernel
         self.hooks: list[Hook] = []
         self.calls: Counter[tuple[str, str, str]] = Counter()
+        self.retries: Counter[str] = Counter()
+        """Calls that botocore made again, by service."""
         self._latency = kernel.stream("latency")
 
     def perform(self, service: str, call: str, function: Callable[[], T], **what: Any) -> T:
-        """Make one call. Outside a coroutine (setting up, checking) it is made directly."""
+        """Make one call, again when botocore would; outside a coroutine (setting up, checking) it
+        is made directly.
+
+        A retry repeats the same request: the same client token, and a condition that the first
+        attempt may have made false.
+        """
         running = self.kernel.current
         if running is None:
             return function()
-        self.calls[running.name, service, call] += 1
         effect = Effect(service, call, running.name, running.owner, what)
-        for hook in self.hooks:
+        for attempt in range(1, ATTEMPTS):
+            try:
+                return self._once(effect, function)
+            except (ClientError, ConnectionError, HTTPClientError) as error:
+                if service not in _BY_BOTOCORE or not _is_transient(error):
+                    raise
+            self.retries[service] += 1
+            pause = min(2.0 ** (attempt - 1), LONGEST_BACKOFF_SECONDS)
+            self.kernel.sleep(pause * self._latency.random())
+        return self._once(effect, function)
+
+    def _once(self, effect: Effect, function: Callable[[], T]) -> T:
+        self.calls[effect.scope, effect.service, effect.call] += 1
+        hooks = self.hooks
+        for hook in hooks:
             hook.before(effect)
         self.kernel.sleep(LATENCY_SECONDS * (0.5 + self._latency.random()))
         result = function()
-        for hook in self.hooks:
+        for hook in hooks:
             hook.after(effect)
         return result
+
+
+def _is_transient(error: Exception) -> bool:
+    """Whether botocore's standard mode tries again."""
+    if not isinstance(error, ClientError):
+        return True
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    code = error.response["Error"]["Code"]
+    return code in _TRANSIENT or status in (500, 502, 503, 504)

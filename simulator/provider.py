@@ -73,8 +73,15 @@ class SimTask:
 class SimProvider(Provider):
     """Hands out what the run simulates. `skew` is a guest's clock error in seconds, by owner."""
 
-    def __init__(self, kernel: Kernel, clients: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        kernel: Kernel,
+        clients: dict[str, Any],
+        guest_client: Callable[[str, str], Any] | None = None,
+    ) -> None:
+        """`guest_client` makes the client of SQS for credentials: a key's id and its token."""
         super().__init__()
+        self._guest_client = guest_client
         self._kernel = kernel
         self._simulated = clients
         self._ids = kernel.stream("ids")
@@ -118,4 +125,7 @@ class SimProvider(Provider):
         return self._simulated[service]
 
     def make_client(self, service: str, **options: Any) -> Any:
+        if self._guest_client is not None and "aws_access_key_id" in options:
+            assert service == "sqs", "a guest talks to SQS alone"
+            return self._guest_client(options["aws_access_key_id"], options["aws_session_token"])
         return self._simulated[service]

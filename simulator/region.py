@@ -67,6 +67,9 @@ class Reply(NamedTuple):
         return json.loads(self.body) if self.body else None
 
 
+OnReply = Callable[[str, str, Mapping[str, str], bytes, Reply], None]
+
+
 class Region:
     """The services, the functions on them, and the ways in."""
 
@@ -87,8 +90,10 @@ class Region:
         self.ssm = Ssm({SECRETS_PARAMETER: _secrets(kernel)})
         self.lambda_ = Lambda(kernel)
         self.states = StepFunctions(kernel, self.lambda_)
-        self.provider = SimProvider(kernel, self._clients())
+        self.provider = SimProvider(kernel, self._clients(), self._guest_client)
         self.tokens: dict[str, Context] = {}
+        self.replied: list[OnReply] = []
+        """Called with each request and its reply: method, path, headers, body, reply."""
         self._environment = _environment(network_id) | dict(options or {})
         self._restore: dict[str, str | None] = {}
         self._previous: aws.Provider | None = None
@@ -103,6 +108,10 @@ class Region:
             "ssm": Client("ssm", self.ssm, self.effects),
             "stepfunctions": StepFunctionsClient(self.states, self.effects),
         }
+
+    def _guest_client(self, key: str, token: str) -> Client:
+        """SQS with the credentials of a guest."""
+        return Client("sqs", self.sqs, self.effects, self.sts.guard("sqs", key, token, _queue_arn))
 
     # ---------------------------------------------------------------- begin and end
 
@@ -217,8 +226,19 @@ class Region:
             raise Unauthorized("The request you have made requires authentication.")
         return found
 
+    def on_arrival(self, queue_name: str, callback: Callable[[], None]) -> None:
+        """Have a callback whenever a message of the queue becomes visible; none if it is gone."""
+        if queue_name in self.sqs.queues:
+            self.sqs.on_arrival(queue_name, callback)
+
     def http(self, method: str, path: str, headers: Mapping[str, str], body: bytes = b"") -> Reply:
         """Call the API from inside a coroutine, as through API Gateway."""
+        reply = self._reply(method, path, headers, body)
+        for watch in self.replied:
+            watch(method, path, headers, body, reply)
+        return reply
+
+    def _reply(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Reply:
         event = _proxy_event(method, path, headers, body)
         if event is None:
             return Reply(404, {}, _fault("itemNotFound", 404, "The resource could not be found."))
@@ -229,6 +249,10 @@ class Region:
             return Reply(code, {}, _fault(name, code, "The API did not answer."))
         result = answer.result
         return Reply(result["statusCode"], result["headers"], result["body"].encode())
+
+
+def _queue_arn(arguments: Mapping[str, Any]) -> str:
+    return f"arn:aws:sqs:us-east-1:123456789012:{arguments['QueueUrl'].rpartition('/')[2]}"
 
 
 def _always(function: Callable[[Any, Any], Any]) -> Callable[[], Callable[[Any, Any], Any]]:

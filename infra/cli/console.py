@@ -45,14 +45,14 @@ class ConsoleProgress:
 
 @contextlib.contextmanager
 def failing_clearly() -> Iterator[None]:
-    """Turn an error of the stack into its message, its advice and exit code 1."""
+    """Turn an error of the stack into its message, its advice and its exit code."""
     try:
         yield
     except StackError as error:
         err.print(f"[red bold]Error:[/] {escape(error.message)}")
         if error.advice:
             err.print(f"[bold]Next:[/]  {escape(error.advice)}")
-        sys.exit(1)
+        sys.exit(error.exit_code)
     except (requests.RequestException, BotoCoreError, ClientError) as error:
         err.print(f"[red bold]Error:[/] {escape(str(error))}")
         err.print("[bold]Next:[/]  `coffer status` says what answers; `coffer up` mends the rest.")

@@ -16,6 +16,8 @@ def command(
 ) -> None:
     """Stop the local cloud with its database servers, then MiniStack.
 
+    A stack on an endpoint of somebody else (`coffer up --endpoint`) is removed from there instead.
+
     The instances of the stack end with it. Logs, settings and passwords stay in the state folder
     unless --purge is given.
     """

@@ -48,6 +48,11 @@ def command(
 def _files(settings: StackSettings, part: str) -> list[Path] | None:
     """The log files of a part that writes files; None for a function."""
     if part == "aws":
+        if settings.aws_endpoint:
+            raise StackError(
+                f"The AWS at {settings.aws_endpoint} was not started by Coffer.",
+                "Its own log is where it was started.",
+            )
         return [ministack.process(settings).log]
     if part == "cloud":
         return [cloud.process(settings).log]

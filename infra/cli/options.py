@@ -29,6 +29,25 @@ GuestNetwork = Annotated[
         help="Loopback network whose addresses the database servers take (default 127.77.0.0/16).",
     ),
 ]
+Endpoint = Annotated[
+    str | None,
+    typer.Option(
+        envvar="COFFER_ENDPOINT",
+        metavar="URL",
+        help=(
+            "An AWS that runs already (LocalStack, a MiniStack of yours), in the place of the "
+            "embedded one. Until `coffer down`."
+        ),
+    ),
+]
+AgentCommand = Annotated[
+    str | None,
+    typer.Option(
+        envvar="COFFER_AGENT_COMMAND",
+        metavar="COMMAND",
+        help="What the local cloud starts as a server's agent, for tests. Until `coffer down`.",
+    ),
+]
 Parameters = Annotated[
     list[str] | None,
     typer.Option(

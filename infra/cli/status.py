@@ -9,7 +9,7 @@ from rich.table import Table
 
 from infra import deploy
 from infra.cli.console import out
-from infra.local import cloud, ministack
+from infra.local import cloud, endpoint, ministack
 from infra.local.processes import PartProcess, leftovers
 from infra.local.settings import STACK_NAME, StackSettings, resolve
 
@@ -42,23 +42,36 @@ def command(
 
 
 def _rows(settings: StackSettings) -> list[dict[str, str]]:
-    aws, os_cloud = ministack.process(settings), cloud.process(settings)
     rows = [
-        _process_row(aws, settings.aws_url, ministack.answers(settings)),
-        _process_row(os_cloud, settings.auth_url, cloud.answers(settings)),
+        _aws_row(settings),
+        _process_row(cloud.process(settings), settings.auth_url, cloud.answers(settings)),
     ]
-    endpoint = settings.recorded().get("endpoint") or ""
+    address = settings.recorded().get("endpoint") or ""
     deployed = rows[0]["state"] == "up" and deploy.deployed_digest(settings.target, STACK_NAME)
     rows.append(
         {
             "part": "Coffer",
-            "state": "up" if deployed and endpoint else "not deployed",
-            "address": str(endpoint),
+            "state": "up" if deployed and address else "not deployed",
+            "address": str(address),
             "pid": "",
             "memory": "",
         }
     )
     return rows
+
+
+def _aws_row(settings: StackSettings) -> dict[str, str]:
+    if settings.aws_endpoint is None:
+        part = ministack.process(settings)
+        return _process_row(part, settings.aws_url, ministack.answers(settings))
+    state = "up" if endpoint.answers(settings) else "not answering"
+    return {
+        "part": "AWS endpoint",
+        "state": state,
+        "address": settings.aws_url,
+        "pid": "",
+        "memory": "",
+    }
 
 
 def _process_row(part: PartProcess, address: str, answers: bool) -> dict[str, str]:

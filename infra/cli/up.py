@@ -14,9 +14,14 @@ def command(
     aws_port: options.AwsPort = None,
     cloud_port: options.CloudPort = None,
     guest_network: options.GuestNetwork = None,
+    endpoint: options.Endpoint = None,
+    agent_command: options.AgentCommand = None,
     parameter: options.Parameters = None,
 ) -> None:
     """Start MiniStack and the local cloud, deploy Coffer on them, and print its endpoint.
+
+    With --endpoint nothing is started in MiniStack's place: Coffer is deployed to the AWS that
+    answers there, and `coffer down` takes it away again.
 
     A second run changes nothing. It mends what is missing: a part that died, a deployment that was
     interrupted, sources that changed. Ports and parameters are remembered in the state folder. For
@@ -27,6 +32,8 @@ def command(
         cloud_port=cloud_port,
         guest_network=guest_network,
         parameters=options.parsed(parameter or None),
+        aws_endpoint=endpoint,
+        agent_command=agent_command,
     )
     if "COFFER_STATE" not in os.environ and settings.state.parent.name == "tmp":
         out.print(

@@ -37,6 +37,8 @@ def start(settings: StackSettings, secrets: Secrets) -> None:
         *("--host", HOST, "--port", str(settings.cloud_port)),
         *("--guest-network", settings.guest_network, "--bootstrap", str(bootstrap)),
     ]
+    if settings.agent_command:
+        command += ["--agent-command", settings.agent_command]
     # Guests inherit it, so that their calls can be counted and cut short like a handler's.
     watched = {"COFFER_CRASH_PLAN": settings.parameters.get("CrashPlan", "")}
     part.start(command, {"PYTHONUNBUFFERED": "1", **watched}, PROJECT_ROOT)

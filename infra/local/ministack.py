@@ -64,7 +64,7 @@ def _install(folder: Path) -> None:
             )
 
 
-def start(settings: StackSettings, cache: Path) -> None:
+def start(settings: StackSettings, cache: Path) -> PartProcess:
     """Start MiniStack and wait until it answers. Its state lives as long as the process."""
     require_free(settings.aws_port, "--aws-port")
     folder = ensure_installed(cache)
@@ -86,6 +86,7 @@ def start(settings: StackSettings, cache: Path) -> None:
     part = process(settings)
     part.start([str(folder / "bin" / "ministack")], environment, settings.ministack)
     part.wait_until(lambda: answers(settings), START_TIMEOUT_SECONDS)
+    return part
 
 
 def answers(settings: StackSettings) -> bool:

@@ -14,6 +14,7 @@ import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from infra.deploy import Target
 from infra.errors import StackError
@@ -41,10 +42,14 @@ class StackSettings:
     cloud_port: int = DEFAULT_CLOUD_PORT
     guest_network: str = DEFAULT_GUEST_NETWORK
     parameters: dict[str, str] = field(default_factory=dict)
+    # An AWS that somebody else runs; None for the embedded one.
+    aws_endpoint: str | None = None
+    # What starts a guest's agent; None for the agent itself.
+    agent_command: str | None = None
 
     @property
     def aws_url(self) -> str:
-        return f"http://{HOST}:{self.aws_port}"
+        return self.aws_endpoint or f"http://{HOST}:{self.aws_port}"
 
     @property
     def cloud_url(self) -> str:
@@ -94,6 +99,8 @@ class StackSettings:
                 "cloud_port": self.cloud_port,
                 "guest_network": self.guest_network,
                 "parameters": self.parameters,
+                "aws_endpoint": self.aws_endpoint,
+                "agent_command": self.agent_command,
             }
             | values,
         )
@@ -135,10 +142,14 @@ def resolve(
     cloud_port: int | None = None,
     guest_network: str | None = None,
     parameters: dict[str, str] | None = None,
+    aws_endpoint: str | None = None,
+    agent_command: str | None = None,
 ) -> StackSettings:
     """The settings of the stack that this command means."""
     state = state_folder()
     recorded = _read_json(state / "config.json")
+    if aws_endpoint is not None:
+        aws_endpoint = _checked_endpoint(aws_endpoint)
     network = str(guest_network or recorded.get("guest_network", DEFAULT_GUEST_NETWORK))
     try:
         loopback = ipaddress.ip_network(network).is_loopback
@@ -155,7 +166,24 @@ def resolve(
         cloud_port=int(cloud_port or recorded.get("cloud_port", DEFAULT_CLOUD_PORT)),
         guest_network=network,
         parameters=parameters if parameters is not None else recorded.get("parameters", {}),
+        aws_endpoint=aws_endpoint or recorded.get("aws_endpoint"),
+        agent_command=agent_command or recorded.get("agent_command"),
     )
+
+
+def _checked_endpoint(url: str) -> str:
+    """The endpoint without a slash at its end; raises StackError for what is no base URL."""
+    parts = urlsplit(url)
+    try:
+        sound = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        sound = False
+    if not sound or parts.path.strip("/") or parts.query or parts.fragment:
+        raise StackError(
+            f"The endpoint {url!r} is not the base URL of an AWS.",
+            "Write it with its scheme and port: coffer up --endpoint http://127.0.0.1:4566",
+        )
+    return url.rstrip("/")
 
 
 def state_folder() -> Path:

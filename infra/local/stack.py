@@ -8,13 +8,13 @@ import sys
 import time
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import requests
 
 from infra import deploy
 from infra.errors import NotAnsweringError, NotRunningError, StackError
-from infra.local import cloud, ministack
+from infra.local import cloud, endpoint, ministack
 from infra.local.lock import exclusive
 from infra.local.processes import leftovers, stop_all
 from infra.local.progress import Progress
@@ -60,6 +60,9 @@ def up(settings: StackSettings, progress: Progress) -> Running:
 
 
 def _up(settings: StackSettings, progress: Progress) -> Running:
+    _require_same_endpoint(settings)
+    if settings.aws_endpoint:
+        endpoint.require_answer(settings)
     secrets = load_secrets(settings)
     aws_was_up, cloud_was_up = _clear_stale(settings, progress)
     if aws_was_up or cloud_was_up:
@@ -79,27 +82,44 @@ def _up(settings: StackSettings, progress: Progress) -> Running:
             )
     else:
         outputs = deploy.outputs(settings.target, STACK_NAME)
-    endpoint = outputs["Endpoint"]
+    url = outputs["Endpoint"]
     if not (deployed and cloud_was_up and settings.recorded().get("seeded") == digest):
         _introduce(settings, admin, outputs, digest, progress)
-        return Running(endpoint, changed=True)
-    wait_for_api(endpoint)
-    return Running(endpoint, changed=False)
+        return Running(url, changed=True)
+    wait_for_api(url)
+    return Running(url, changed=False)
 
 
 def _clear_stale(settings: StackSettings, progress: Progress) -> tuple[bool, bool]:
-    """Remove what dead processes have left; returns whether MiniStack and the cloud are up."""
+    """Remove what dead processes have left; returns whether AWS has a state and the cloud is up."""
     aws, os_cloud = ministack.process(settings), cloud.process(settings)
     for part in (aws, os_cloud):
         if remark := part.stale():
             progress.say(f"{remark}: starting it again")
             part.pid_file.unlink()
-    if aws.running() is None:
+    if settings.aws_endpoint:
+        has_state = deploy.deployed_digest(settings.target, STACK_NAME) is not None
+    else:
+        has_state = aws.running() is not None
+    if not has_state:
         if os_cloud.running() is not None:
-            progress.say("the instances went with MiniStack's state: the local cloud starts empty")
+            progress.say("the instances went with the state of AWS: the local cloud starts empty")
             os_cloud.stop()
         stop_all(leftovers(settings.state))
-    return aws.running() is not None, os_cloud.running() is not None
+    return has_state, os_cloud.running() is not None
+
+
+def _require_same_endpoint(settings: StackSettings) -> None:
+    """A stack that is up can't move to another AWS."""
+    recorded = settings.recorded()
+    parts = (ministack.process(settings), cloud.process(settings))
+    if "aws_endpoint" not in recorded or recorded["aws_endpoint"] == settings.aws_endpoint:
+        return
+    if any(part.running() is not None for part in parts):
+        raise StackError(
+            f"The stack is up on {recorded['aws_endpoint'] or 'its own MiniStack'}.",
+            "coffer down, then coffer up with the new endpoint; or another COFFER_STATE.",
+        )
 
 
 def _require_same_place(settings: StackSettings) -> None:
@@ -119,8 +139,8 @@ def _start_parts(settings: StackSettings, secrets: Secrets, progress: Progress) 
     cache = cache_folder()
     with ThreadPoolExecutor(max_workers=3) as pool:
         package = pool.submit(build, PROJECT_ROOT, cache)
-        starting: list[tuple[str, Future[None]]] = []
-        if ministack.process(settings).running() is None:
+        starting: list[tuple[str, Future[Any]]] = []
+        if not settings.aws_endpoint and ministack.process(settings).running() is None:
             starting.append(("MiniStack", pool.submit(ministack.start, settings, cache)))
         if cloud.process(settings).running() is None:
             starting.append(("Local cloud", pool.submit(cloud.start, settings, secrets)))
@@ -164,7 +184,7 @@ def _introduce(
     progress: Progress,
 ) -> None:
     """Make the parts known to each other (catalog, datastores, flavors) and warm the functions."""
-    endpoint = outputs["Endpoint"]
+    url = outputs["Endpoint"]
     with ThreadPoolExecutor(max_workers=6) as pool:
         seeded = pool.submit(_seed, settings)
         warmed = [
@@ -172,9 +192,9 @@ def _introduce(
             for name, payload in WARMED.items()
         ]
         with progress.step("API answers"):
-            wait_for_api(endpoint)
+            wait_for_api(url)
         with progress.step("Catalog entry, datastores, flavors, warm functions"):
-            admin.ensure_database_endpoint(f"{endpoint}/v1.0/%(project_id)s", CLOUD_REGION)
+            admin.ensure_database_endpoint(f"{url}/v1.0/%(project_id)s", CLOUD_REGION)
             seeded.result()
             mirrored = _invoke(settings, outputs["TaskManagerCloudName"], {"step": "maintenance"})
             if mirrored is not None:
@@ -184,7 +204,7 @@ def _introduce(
                 )
             for function in warmed:
                 function.result()
-    settings.record(seeded=digest, endpoint=endpoint)
+    settings.record(seeded=digest, endpoint=url)
 
 
 def _seed(settings: StackSettings) -> None:
@@ -215,13 +235,13 @@ def _invoke(settings: StackSettings, function: str, payload: object) -> str | No
     return text if answer.get("FunctionError") else None
 
 
-def wait_for_api(endpoint: str) -> None:
+def wait_for_api(url: str) -> None:
     """Wait until the version document answers through the gateway."""
     deadline = time.monotonic() + API_TIMEOUT_SECONDS
     last = ""
     while time.monotonic() < deadline:
         try:
-            response = requests.get(f"{endpoint}/", timeout=API_TIMEOUT_SECONDS)
+            response = requests.get(f"{url}/", timeout=API_TIMEOUT_SECONDS)
         except requests.RequestException as error:
             last = str(error)
         else:
@@ -254,7 +274,11 @@ def down(settings: StackSettings, progress: Progress, *, purge: bool = False) ->
             with progress.step(f"Stop {len(lost)} processes that lost their owner"):
                 stop_all(lost)
             found = True
-        _forget_volatile(settings)
+        try:
+            if settings.aws_endpoint:
+                found = endpoint.leave(settings, progress) or found
+        finally:
+            _forget_volatile(settings)
     if purge:
         shutil.rmtree(settings.state)
     return found
@@ -269,13 +293,15 @@ def _forget_volatile(settings: StackSettings) -> None:
         shutil.rmtree(folder, ignore_errors=True)
     (settings.cloud / "bootstrap.json").unlink(missing_ok=True)
     if settings.config_file.exists():
-        settings.record(seeded=None, endpoint=None)
+        settings.record(seeded=None, endpoint=None, aws_endpoint=None, agent_command=None)
 
 
 def require_running(settings: StackSettings) -> str:
     """The endpoint of the stack; raises NotRunningError when it is not up."""
-    endpoint = settings.recorded().get("endpoint")
-    parts = (ministack.process(settings), cloud.process(settings))
-    if not endpoint or any(part.running() is None for part in parts):
+    url = settings.recorded().get("endpoint")
+    parts = [cloud.process(settings)]
+    if not settings.aws_endpoint:
+        parts.append(ministack.process(settings))
+    if not url or any(part.running() is None for part in parts):
         raise NotRunningError(f"No stack is up in {settings.state}.", "Run: coffer up")
-    return str(endpoint)
+    return str(url)

@@ -36,7 +36,8 @@ class Exceptions:
     def __getattr__(self, name: str) -> type[ClientError]:
         found: dict[str, type[ClientError]] = self.__dict__.get("_classes", {})
         if name == "ClientError":
-            return ClientError
+            base: type[ClientError] = ClientError
+            return base
         if name not in found:
             raise AttributeError(f"no modeled exception is called {name}")
         return found[name]
@@ -53,7 +54,7 @@ def _error(
     kind: type[ClientError], error: dict[str, str], operation: str, status: int, more: Any
 ) -> ClientError:
     body = {"Error": error, "ResponseMetadata": {"HTTPStatusCode": status}, **more}
-    return kind(body, operation)  # type: ignore[arg-type]
+    return kind(body, operation)
 
 
 _THROTTLES: Final = {

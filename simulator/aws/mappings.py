@@ -59,6 +59,7 @@ class Mapping:
         "_scaling",
         "batch_size",
         "batches",
+        "doubt",
         "enabled",
         "failed",
         "function_name",
@@ -107,6 +108,8 @@ class Mapping:
         self._scaling = False
         self._last_work = kernel.now
         self._collected: list[dict[str, Any]] = []
+        self.doubt: Callable[[str, list[str]], set[str]] | None = None
+        """The hook of the faults: which of a batch's messages fail beside those reported."""
         queues.on_arrival(queue_name, self.wake)
 
     def wake(self) -> None:
@@ -198,7 +201,10 @@ class Mapping:
             return None
         if not self.partial:
             return set()
-        return reported(answer.result, batch.records)
+        failed = reported(answer.result, batch.records)
+        if failed is not None and self.doubt is not None:
+            failed |= self.doubt(self.queue_name, [record["messageId"] for record in batch.records])
+        return failed
 
     def give_up(self, batch: _Batch) -> None:
         """A batch that stayed throttled until its messages were visible again."""
@@ -241,7 +247,7 @@ def reported(result: Any, records: Sequence[dict[str, Any]]) -> set[str] | None:
     failed: set[str] = set()
     for item in items:
         identifier = item.get("itemIdentifier") if isinstance(item, dict) else None
-        if identifier not in known:
+        if not isinstance(identifier, str) or identifier not in known:
             return None
         failed.add(identifier)
     return failed

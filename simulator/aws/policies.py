@@ -17,9 +17,17 @@ class Statement(NamedTuple):
 
     def covers(self, action: str, resource: str) -> bool:
         """Whether it speaks of this action on this resource."""
-        return any(fnmatchcase(action.lower(), each.lower()) for each in self.actions) and any(
-            fnmatchcase(resource, each) for each in self.resources
+        action = action.lower()
+        return any(_fits(action, each.lower()) for each in self.actions) and any(
+            _fits(resource, each) for each in self.resources
         )
+
+
+def _fits(name: str, pattern: str) -> bool:
+    """Whether a name is of a pattern; most patterns are names."""
+    if "*" in pattern or "?" in pattern:
+        return fnmatchcase(name, pattern)
+    return name == pattern
 
 
 Policy = tuple[Statement, ...]

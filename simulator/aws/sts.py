@@ -92,6 +92,11 @@ class Sts:
             "ResponseMetadata": {"HTTPStatusCode": 200},
         }
 
+    def remember(self, role_arn: str, name: str, seconds: float) -> str:
+        """Credentials that were handed out before the run began; returns their key's id."""
+        expires_at = self.now() + seconds
+        return self._remember(Session(role_arn, name, expires_at, self._roles[role_arn], None))
+
     def _policy(self, text: str | None) -> Policy | None:
         if text is None:
             return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -15,14 +15,14 @@ from guest_agent.errors import JournalUnusable
 from guest_agent.identity import AHEAD_MS
 from guest_agent.journal import Entry
 
-Check = Callable[[], None]
-"""Called at each touch: a process that died may touch nothing any more."""
-
 _entries: Final = msgspec.json.Decoder(Entry)
 
 
 class Disk:
-    """The agent's files. `key` are the bytes of its private key; entries are lines of `journal`."""
+    """The agent's files; the journal's entries are lines.
+
+    `number` counts the disks that the server has had: each has another key on it.
+    """
 
     __slots__ = (
         "at_boot",
@@ -31,15 +31,14 @@ class Disk:
         "full",
         "issued_at_ms",
         "journal",
-        "key",
         "lost_before",
+        "number",
         "prepared",
         "stopped",
     )
 
-    def __init__(self, seed: int, server_id: str, number: int) -> None:
-        """`number` counts the disks that the server has had: each makes another key."""
-        self.key = hashlib.sha256(f"{seed}/guest key/{server_id}/{number}".encode()).digest()
+    def __init__(self, number: int = 1) -> None:
+        self.number = number
         self.enrolled_generation = 0
         self.issued_at_ms = 0
         self.journal = b""
@@ -60,14 +59,34 @@ class Disk:
         self.damaged = True
 
 
+Perform = Callable[[str, Callable[[], None]], None]
+"""Makes a change by name, as an effect at which a process may die."""
+
+
+def directly(name: str, change: Callable[[], None]) -> None:
+    """Make a change, where nobody watches."""
+    change()
+
+
+class Machine(Protocol):
+    """What the files of an agent have to know of its server."""
+
+    disk: Disk
+
+    def here(self, life: int) -> None:
+        """End, or hold up, a coroutine of a process that died or hangs."""
+
+
 class SimJournal:
     """`guest_agent.journal.JournalStore` on a simulated disk."""
 
-    __slots__ = ("_check", "_disk", "lost_before")
+    __slots__ = ("_disk", "_life", "_machine", "_perform", "lost_before")
 
-    def __init__(self, disk: Disk, check: Check) -> None:
-        self._disk = disk
-        self._check = check
+    def __init__(self, machine: Machine, life: int, perform: Perform = directly) -> None:
+        self._machine = machine
+        self._perform = perform
+        self._life = life
+        disk = self._disk = machine.disk
         if disk.damaged:  # set aside, as the real store does it
             disk.damaged = False
             disk.journal = b""
@@ -75,14 +94,19 @@ class SimJournal:
         self.lost_before = disk.lost_before
 
     def get(self, command_id: str) -> Entry | None:
-        self._check()
+        self._machine.here(self._life)
         line = next((line for line in self._lines() if _is_of(line, command_id)), None)
         return _entries.decode(line) if line is not None else None
 
     def put(self, entry: Entry) -> None:
         self._writable()
-        kept = [line for line in self._lines() if not _is_of(line, entry.id)]
-        self._disk.journal = b"\n".join([*kept, msgspec.json.encode(entry), b""])
+        record = msgspec.json.encode(entry)
+
+        def write() -> None:
+            kept = [line for line in self._lines() if not _is_of(line, entry.id)]
+            self._disk.journal = b"\n".join([*kept, record, b""])
+
+        self._perform("journal", write)
 
     def prune(self, expired_before: float) -> None:
         self._writable()
@@ -91,7 +115,7 @@ class SimJournal:
         self._disk.journal = b"\n".join([*kept, b""]) if kept else b""
 
     def _writable(self) -> None:
-        self._check()
+        self._machine.here(self._life)
         if self._disk.full:
             raise JournalUnusable("The journal failed: database or disk is full.")
 
@@ -102,28 +126,30 @@ class SimJournal:
 class SimIdentity:
     """`guest_agent.identity.Identity` with a real key, which is built when it is used."""
 
-    __slots__ = ("_check", "_disk")
+    __slots__ = ("_disk", "_key", "_life", "_machine")
 
-    def __init__(self, disk: Disk, check: Check) -> None:
-        self._disk = disk
-        self._check = check
+    def __init__(self, machine: Machine, life: int, key: bytes) -> None:
+        self._machine = machine
+        self._life = life
+        self._disk = machine.disk
+        self._key = key
 
     @property
     def public_key(self) -> bytes:
-        return public_key(self._disk)
+        return public_key(self._key)
 
     def sign(self, message: bytes) -> bytes:
-        return Ed25519PrivateKey.from_private_bytes(self._disk.key).sign(message)
+        return Ed25519PrivateKey.from_private_bytes(self._key).sign(message)
 
     def enrolled_generation(self) -> int:
         return self._disk.enrolled_generation
 
     def remember_enrolled(self, generation: int) -> None:
-        self._check()
+        self._machine.here(self._life)
         self._disk.enrolled_generation = generation
 
     def next_issue(self, now_ms: int) -> int:
-        self._check()
+        self._machine.here(self._life)
         used = self._disk.issued_at_ms
         if used > now_ms + AHEAD_MS:
             used = 0
@@ -131,10 +157,18 @@ class SimIdentity:
         return self._disk.issued_at_ms
 
 
-def public_key(disk: Disk) -> bytes:
-    """The raw public key of a disk's key."""
-    key = Ed25519PrivateKey.from_private_bytes(disk.key)
-    return key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+def key_of(seed: int, server_id: str, disk: Disk) -> bytes:
+    """The private key on a disk: as random as the run's seed, and kept nowhere."""
+    return hashlib.sha256(f"{seed}/guest key/{server_id}/{disk.number}".encode()).digest()
+
+
+def public_key(key: bytes) -> bytes:
+    """The raw public key of a private one."""
+    return (
+        Ed25519PrivateKey.from_private_bytes(key)
+        .public_key()
+        .public_bytes(Encoding.Raw, PublicFormat.Raw)
+    )
 
 
 def _is_of(line: bytes, command_id: str) -> bool:

@@ -12,14 +12,19 @@ from email.utils import format_datetime
 from typing import Any, Final, Protocol
 
 import msgspec
-from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    ReadTimeoutError,
+)
 
 from chalicelib import aws
 from guest_agent.clock import ServiceClock
-from guest_agent.enrolment import Reply
-from guest_agent.errors import Unreachable
+from guest_agent.enrolment import Reply, Session
+from guest_agent.errors import Denied, Unreachable
 from guest_agent.queues import Message
-from guest_agent.transport import HTTP_TIMEOUT_SECONDS, SqsQueues, as_ours
+from guest_agent.transport import HTTP_TIMEOUT_SECONDS, SqsQueues, our_error
 
 CONNECT_SECONDS: Final = 12.0
 """How long boto3 tries to connect before it gives up: four attempts of 3 s."""
@@ -27,16 +32,24 @@ READ_SECONDS: Final = 30.0
 _HEADERS: Final[Mapping[str, str]] = {"Content-Type": "application/json"}
 
 
+class Arrivals(Protocol):
+    """Tells of messages, as the simulated SQS does."""
+
+    def on_arrival(self, queue_name: str, callback: Callable[[], None]) -> None:
+        """Have a callback whenever a message of the queue becomes visible."""
+
+
 class Region(Protocol):
-    """What a guest reaches of a deployment. SQS is reached through `chalicelib.aws`."""
+    """What a guest reaches of a deployment; the client of SQS it has from `chalicelib.aws`."""
+
+    @property
+    def sqs(self) -> Arrivals:
+        """The queues."""
 
     def http(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes
     ) -> tuple[int, Mapping[str, str], bytes]:
         """Call the control plane's API from inside a coroutine: status, headers and body."""
-
-    def on_arrival(self, queue_name: str, callback: Callable[[], None]) -> None:
-        """Have a callback whenever a message of the queue becomes visible."""
 
 
 class Wire(Protocol):
@@ -50,8 +63,17 @@ class Wire(Protocol):
     def cut(self) -> tuple[bool, bool]:
         """Whether what it sends, and what is sent to it, is lost."""
 
-    def told(self) -> str | None:
-        """The Date header that answers carry, when it tells this guest anything."""
+    def listens(self) -> bool:
+        """Whether the Date of an answer can tell it more than its own clock does."""
+
+    def date(self) -> str:
+        """The Date header of an answer that is sent now."""
+
+    def share(self, session: Session) -> None:
+        """Hold what all sessions have in common once."""
+
+    def start_pulse(self) -> None:
+        """See what is due."""
 
 
 class SimQueues(SqsQueues):
@@ -62,25 +84,38 @@ class SimQueues(SqsQueues):
         self._guest = guest
         self._life = life
 
+    def adopt(self, session: Session) -> None:
+        self._guest.share(session)
+        super().adopt(session)
+
+    def resume(self, session: Session) -> None:
+        """Go on with a session that was adopted before."""
+        super().adopt(session)
+
     def receive(self, seconds: int) -> list[Message]:
-        return super().receive(0)
+        try:
+            return super().receive(0)
+        except Denied:
+            self._guest.start_pulse()  # it renews while the loop holds back
+            raise
 
     def _call(self, operation: str, **arguments: Any) -> dict[str, Any]:
         guest = self._guest
         guest.here(self._life)
         lost, deaf = guest.cut()
-        asked = aws.clock()
-        if lost:
-            aws.sleep(CONNECT_SECONDS)
-            with as_ours(operation):
+        asked = aws.clock() if guest.listens() else None
+        try:
+            if lost:
+                aws.sleep(CONNECT_SECONDS)
                 raise ConnectTimeoutError(endpoint_url="sqs")
-        with as_ours(operation):
             answer: dict[str, Any] = getattr(self._client, operation)(**arguments)
             if deaf:
                 aws.sleep(READ_SECONDS)
                 raise ReadTimeoutError(endpoint_url="sqs")
-        if (date := guest.told()) is not None:
-            guest.clock.observe(date, asked, aws.clock())
+        except (ClientError, BotoCoreError) as error:
+            raise our_error(error, operation) from None
+        if asked is not None:
+            guest.clock.observe(guest.date(), asked, aws.clock())
         return answer
 
 
@@ -109,7 +144,8 @@ class SimPost:
             aws.sleep(HTTP_TIMEOUT_SECONDS)
             raise Unreachable("The control plane did not answer (ReadTimeoutError).")
         self._guest.here(self._life)
-        return Reply(status, body, headers.get("Date") or self._guest.told())
+        date = headers.get("Date") or (self._guest.date() if self._guest.listens() else None)
+        return Reply(status, body, date)
 
 
 def date_header(now: float) -> str:

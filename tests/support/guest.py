@@ -42,11 +42,11 @@ class FakeGuest:
         """Do what there is to do; whether there was anything."""
         if self.admission is None:
             return self._enrol()
-        message = self.world.sqs.take(self.admission["queues"]["guest"])
-        if message is None or self.silent:
+        records = self.world.sqs.take(self.admission["queues"]["guest"], 1)
+        if not records or self.silent:
             return False
-        self._handle(message.body)
-        self.world.sqs.settle(self.admission["queues"]["guest"], message)
+        self._handle(records[0]["body"])
+        self.world.sqs.settle(self.admission["queues"]["guest"], [records[0]["receiptHandle"]])
         return True
 
     def _enrol(self) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from tests.support.dynamodb import refused
+from simulator.aws.errors import client_error
 from tests.support.world import Killed, World
 
 DEFINITIONS: Final = Path(__file__).parents[2] / "infra" / "state_machines"
@@ -69,7 +69,7 @@ class StepFunctions:
         arn = f"{stateMachineArn.replace(':stateMachine:', ':execution:')}:{name}"
         known = self.executions.get(arn)
         if known is not None and known.status != RUNNING:
-            raise refused("ExecutionAlreadyExists", "StartExecution")
+            raise client_error("ExecutionAlreadyExists", "StartExecution")
         if known is None:
             flow = stateMachineArn.rsplit(":", 1)[1].removeprefix("coffer-").replace("-", "_")
             self.documents.append(input)
@@ -79,16 +79,16 @@ class StepFunctions:
     def describe_execution(self, *, executionArn: str) -> dict[str, Any]:  # noqa: N803
         """How an execution stands."""
         if executionArn not in self.executions:
-            raise refused("ExecutionDoesNotExist", "DescribeExecution")
+            raise client_error("ExecutionDoesNotExist", "DescribeExecution")
         return {"status": self.executions[executionArn].status}
 
     def send_task_success(self, *, taskToken: str, output: str) -> None:  # noqa: N803
         """Complete a token that is still waited for."""
         execution = self.tokens.get(taskToken)
         if execution is None:
-            raise refused("InvalidToken", "SendTaskSuccess")
+            raise client_error("InvalidToken", "SendTaskSuccess")
         if execution.token != taskToken or execution.answer is not None:
-            raise refused("TaskTimedOut", "SendTaskSuccess")
+            raise client_error("TaskTimedOut", "SendTaskSuccess")
         self.documents.append(output)
         execution.answer = json.loads(output)
         execution.wake = self.world.now

@@ -16,7 +16,8 @@ from enum import Enum, auto
 from typing import Any, Final
 
 from chalicelib.aws import Provider
-from tests.support.dynamodb import MemoryDynamoDB, refused
+from simulator.aws.dynamodb.service import DynamoDB
+from simulator.aws.errors import client_error
 from tests.support.sqs import BASE, MemorySqs
 
 SERVICE_PASSWORD: Final = "service-password-of-the-tests"
@@ -58,7 +59,8 @@ class World(Provider):
         super().__init__()
         self.now = START
         self.randomness = random.Random(1)
-        self.dynamodb: Any = MemoryDynamoDB(models)
+        self.dynamodb: Any = DynamoDB(lambda: self.now)
+        self.dynamodb.create_tables(models)
         self.sqs: Any = MemorySqs(lambda: self.now)
         self.ssm: Any = MemorySsm()
         self.sts: Any = MemorySts(self)
@@ -68,10 +70,8 @@ class World(Provider):
         self.faults: dict[int, Fault] = {}
         self.interruptions: dict[str, Callable[[], object]] = {}
         self.on_sleep: Callable[[], None] = lambda: None
-        for name in ("taskmanager", "conductor", "heartbeats", "dead-letters"):
-            self.sqs.create_queue(QueueName=f"coffer-{name}")
-        for name in ("taskmanager", "conductor"):
-            self.sqs.dead_letters[f"{BASE}coffer-{name}"] = f"{BASE}coffer-dead-letters"
+        for name in ("dead-letters", "heartbeats", "taskmanager", "conductor"):
+            self.sqs.make(f"coffer-{name}", redrive=name in ("taskmanager", "conductor"))
 
     def clock(self) -> float:
         return self.now
@@ -117,7 +117,7 @@ class World(Provider):
                     raise lost
                 return apply()
             case Fault.REFUSED:
-                raise lost or refused("ThrottlingException", name, "slow down")
+                raise lost or client_error("ThrottlingException", name, "slow down")
 
 
 class Counted:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import operator as operators
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, NamedTuple
 
 from simulator.aws.dynamodb.parser import (
     Between,
@@ -184,37 +184,58 @@ def _size(value: Any) -> Any:
     return len(value.members) if type(value) is ValueSet else MISSING
 
 
-def check_kinds(tree: Any, values: Values) -> None:
-    """Refuse placeholders whose datatype an operator can never take, before any item is read."""
-    match tree:
-        case Logic(_, parts):
-            for part in parts:
-                check_kinds(part, values)
-        case Comparison(operator, left, right) if operator in _ORDERS:
-            _check(operator, (left, right), values, ("S", "N", "B"))
-        case Between(inner, low, high):
-            _check("BETWEEN", (inner, low, high), values, ("S", "N", "B"))
-            _check_bounds(low, high, values)
-        case Function("begins_with", arguments):
-            _check("begins_with", arguments, values, ("S", "B"))
+class Demand(NamedTuple):
+    """The datatypes that an operator takes; checked before any item is read."""
 
+    operator: str
+    place: str
+    kinds: tuple[str, ...]
 
-def _check(name: str, nodes: tuple[Any, ...], values: Values, allowed: tuple[str, ...]) -> None:
-    for node in nodes:
-        if type(node) is Value and kind_of(values[node.name]) not in allowed:
+    def check(self, values: Values) -> None:
+        """Refuse a placeholder of another datatype."""
+        kind = kind_of(values[self.place])
+        if kind not in self.kinds:
             raise Invalid(
                 "Incorrect operand type for operator or function; operator or function: "
-                f"{name}, operand type: {kind_of(values[node.name])}"
+                f"{self.operator}, operand type: {kind}"
             )
 
 
-def _check_bounds(low: Any, high: Any, values: Values) -> None:
-    if type(low) is Value and type(high) is Value:
-        least, most = values[low.name], values[high.name]
-        if not comparable(least, most):
+class Bounds(NamedTuple):
+    """The placeholders of a BETWEEN."""
+
+    low: str
+    high: str
+
+    def check(self, values: Values) -> None:
+        """Refuse bounds that nothing can be between."""
+        low, high = values[self.low], values[self.high]
+        if not comparable(low, high):
             raise Invalid("The BETWEEN operator requires same data type for lower and upper bounds")
-        if least > most:
+        if low > high:
             raise Invalid(
                 "The BETWEEN operator requires upper bound to be greater than or equal to lower "
                 "bound"
             )
+
+
+def demands(tree: Any) -> Iterator[Demand | Bounds]:
+    """What a condition demands of its placeholders."""
+    match tree:
+        case Logic(_, parts):
+            for part in parts:
+                yield from demands(part)
+        case Comparison(operator, left, right) if operator in _ORDERS:
+            yield from _of_values(operator, (left, right), ("S", "N", "B"))
+        case Between(inner, low, high):
+            yield from _of_values("BETWEEN", (inner, low, high), ("S", "N", "B"))
+            if type(low) is Value and type(high) is Value:
+                yield Bounds(low.name, high.name)
+        case Function("begins_with", arguments):
+            yield from _of_values("begins_with", arguments, ("S", "B"))
+
+
+def _of_values(operator: str, nodes: tuple[Any, ...], kinds: tuple[str, ...]) -> Iterator[Demand]:
+    for node in nodes:
+        if type(node) is Value:
+            yield Demand(operator, node.name, kinds)

@@ -29,24 +29,24 @@ class Plan:
         "changed",
         "changes",
         "condition",
+        "demands",
         "filter",
         "key",
         "projection",
         "roots",
-        "trees",
         "values",
     )
 
     def __init__(self, texts: tuple[str | None, ...], names: Mapping[str, str]) -> None:
         condition, update, filter_, key, projection = texts
         used: dict[str, None] = {}
-        self.trees: list[Any] = []
+        self.demands: list[conditions.Demand | conditions.Bounds] = []
         self.condition = self._condition("ConditionExpression", condition, names, used)
         self.filter = self._condition("FilterExpression", filter_, names, used)
         self.key: tuple[KeyClause, ...] | None = None
         if key is not None:
             tree = Parser("KeyConditionExpression", key, names, used).condition()
-            self.trees.append(tree)
+            self.demands += conditions.demands(tree)
             self.key = _key_clauses(tree)
         self.projection: list[Path] | None = None
         if projection is not None:
@@ -72,7 +72,7 @@ class Plan:
         if text is None:
             return None
         tree = Parser(kind, text, names, used).condition()
-        self.trees.append(tree)
+        self.demands += conditions.demands(tree)
         return conditions.compiled(tree)
 
 
@@ -103,8 +103,8 @@ class Plans:
         if given.keys() != plan.values:
             _refuse(given, plan.values)
         values = {name: plain(wire) for name, wire in given.items()}
-        for tree in plan.trees:
-            conditions.check_kinds(tree, values)
+        for demand in plan.demands:
+            demand.check(values)
         return plan, values
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
+from botocore.exceptions import ClientError
+
 from simulator.aws.errors import Exceptions
 from simulator.aws.sqs.queues import MOST_IN_FLIGHT, Message, Pick, Queue, md5
 from simulator.kernel import Coroutine
@@ -20,8 +22,10 @@ REGION: Final = "us-east-1"
 class Time(Protocol):
     """What a queue needs of the kernel."""
 
-    now: float
     current: Coroutine | None
+
+    @property
+    def now(self) -> float: ...
 
     def call_at(self, when: float, function: Callable[..., None], *args: Any) -> None: ...
     def suspend(self) -> Coroutine: ...
@@ -300,10 +304,10 @@ class Delivery:
             queue.alarm_at = None
             self._serve(queue)
 
-    def error(self, name: str, operation: str, message: str) -> Exception:
+    def error(self, name: str, operation: str, message: str) -> ClientError:
         return self.exceptions.make(name, operation, message)
 
-    def bad(self, operation: str, message: str) -> Exception:
+    def bad(self, operation: str, message: str) -> ClientError:
         return self.error("InvalidParameterValue", operation, message)
 
 

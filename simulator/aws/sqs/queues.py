@@ -223,10 +223,10 @@ class Queue:
         while heap:
             when, number = heap[0]
             message = self.messages.get(number)
-            if message is None or message.visible_at != when or self._expired(message, now):
+            if message is None or message.visible_at != when:
                 heappop(heap)
-                continue
-            return when
+            elif not self._expired(message, now):
+                return when
         return None
 
     def _expired(self, message: Message, now: float) -> bool:

@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
-from simulator.aws.stepfunctions.execution import RUNNING, Execution, Happened
+from simulator.aws.stepfunctions.execution import RUNNING, Execution
 from simulator.aws.stepfunctions.history import event
 from simulator.aws.stepfunctions.service import EXCEPTIONS, StepFunctions
 from simulator.effects import Effects
@@ -100,16 +100,19 @@ class StepFunctionsClient:
         reverseOrder: bool = False,
         includeExecutionData: bool = True,
     ) -> dict[str, Any]:
-        """The events of an execution."""
+        """The events of an execution; LookupError for one that the simulation has dropped."""
 
         def call() -> dict[str, Any]:
             execution = self._find(executionArn, "GetExecutionHistory")
-            events = list(enumerate(execution.history, start=1))
+            history = execution.history
+            if len(history) < execution.events:
+                raise LookupError(f"{execution.name}: its history was dropped (kept_histories)")
 
-            def show(row: tuple[int, Happened]) -> dict[str, Any]:
-                return event(*row, with_data=includeExecutionData)
+            def show(index: int) -> dict[str, Any]:
+                return event(index + 1, history[index], with_data=includeExecutionData)
 
-            ordered = events[::-1] if reverseOrder else events
+            indexes = range(len(history))
+            ordered = indexes[::-1] if reverseOrder else indexes
             return _page("events", ordered, show, maxResults, nextToken)
 
         return self._perform("GetExecutionHistory", call, executionArn=executionArn)
@@ -191,7 +194,7 @@ def _description(execution: Execution, seen_at: float) -> dict[str, Any]:
 
 
 def _page(
-    key: str, rows: list[T], show: Callable[[T], dict[str, Any]], most: int, token: str | None
+    key: str, rows: Sequence[T], show: Callable[[T], dict[str, Any]], most: int, token: str | None
 ) -> dict[str, Any]:
     start = int(token or 0)
     end = start + (most or PAGE)

@@ -118,3 +118,19 @@ class Execution:
         """Add the last event, for which there is always room."""
         self.events += 1
         self.history.append((now, kind, name, detail))
+
+
+class Waiting:
+    """What a frame waits for: a pause, a function's answer, or an answer to a token.
+
+    `beaten` is when the task's last heartbeat came, where `heartbeat_seconds` asks for them.
+    """
+
+    __slots__ = ("beaten", "frame", "heartbeat_seconds", "number", "token")
+
+    def __init__(self, number: int, frame: Frame) -> None:
+        self.number = number
+        self.frame = frame
+        self.token = ""
+        self.heartbeat_seconds = 0.0
+        self.beaten = 0.0

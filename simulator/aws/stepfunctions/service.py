@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -11,8 +12,9 @@ from typing import Any, Final
 from simulator.aws.errors import Exceptions
 from simulator.aws.lambda_ import Lambda
 from simulator.aws.stepfunctions import definition
-from simulator.aws.stepfunctions.execution import ABORTED, RUNNING, Execution
-from simulator.aws.stepfunctions.interpreter import PAYLOAD_BYTES, Interpreter, Waiting
+from simulator.aws.stepfunctions.execution import ABORTED, RUNNING, Execution, Waiting
+from simulator.aws.stepfunctions.interpreter import Interpreter
+from simulator.aws.stepfunctions.payloads import PAYLOAD_BYTES
 from simulator.aws.stepfunctions.states import Machine
 from simulator.kernel import Kernel
 
@@ -21,6 +23,8 @@ MOST_OPEN: Final = 1_000_000
 """Quota of open executions in an account and region."""
 NAME_KEPT_SECONDS: Final = 90 * 86400.0
 """So long the name of a closed execution stays taken, and the execution can be described."""
+KEPT_HISTORIES: Final = 1000
+"""Histories of closed executions that are kept, for memory's sake; the service keeps all."""
 
 _CODES: Final = (
     "ExecutionAlreadyExists",
@@ -54,6 +58,7 @@ class StepFunctions:
         lambda_: Lambda,
         *,
         most_open: int = MOST_OPEN,
+        kept_histories: int = KEPT_HISTORIES,
         closed: Callable[[Execution], None] | None = None,
     ) -> None:
         self.kernel = kernel
@@ -66,6 +71,8 @@ class StepFunctions:
         self.transitions = 0
         """State transitions of the closed executions: what is paid for."""
         self._interpreter = Interpreter(kernel, lambda_, self._ended)
+        self._kept_histories = kept_histories
+        self._told: deque[Execution] = deque()
 
     # ------------------------------------------------------------------------- machines
 
@@ -132,6 +139,9 @@ class StepFunctions:
     def _ended(self, execution: Execution) -> None:
         self.open -= 1
         self.transitions += execution.transitions
+        self._told.append(execution)
+        if len(self._told) > self._kept_histories:
+            self._told.popleft().history.clear()
         if self.closed is not None:
             self.closed(execution)
 
@@ -141,25 +151,25 @@ class StepFunctions:
         """Answer a token."""
         operation = "SendTaskSuccess"
         result = _document(output, "InvalidOutput", operation)
-        self._interpreter.succeed(self._task(token, operation), result)
+        self._interpreter.tasks.succeed(self._task(token, operation), result)
 
     def fail(self, token: str, error: str, cause: str) -> None:
         """Let a token's task fail."""
-        self._interpreter.fail(self._task(token, "SendTaskFailure"), error, cause)
+        self._interpreter.tasks.fail(self._task(token, "SendTaskFailure"), error, cause)
 
     def beat(self, token: str) -> None:
         """Tell that a token's task is still worked on."""
-        self._interpreter.beat(self._task(token, "SendTaskHeartbeat"))
+        self._interpreter.tasks.beat(self._task(token, "SendTaskHeartbeat"))
 
     def expire(self, token: str) -> None:
         """Let a token's task time out before its time."""
-        self._interpreter.expire(self._task(token, "SendTaskHeartbeat"))
+        self._interpreter.tasks.time_out(self._task(token, "SendTaskHeartbeat").number)
 
     def _task(self, token: str, operation: str) -> Waiting:
-        waiting = self._interpreter.token(token)
+        waiting = self._interpreter.tasks.find(token)
         if waiting is not None:
             return waiting
-        if self._interpreter.number(token):
+        if self._interpreter.tasks.number(token):
             message = "Task Timed Out: 'Provided task does not exist anymore'"
             raise EXCEPTIONS.make("TaskTimedOut", operation, message)
         raise EXCEPTIONS.make("InvalidToken", operation, "Invalid Token: 'Invalid token'")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -123,6 +123,13 @@ class Faults:
 
     def __init__(self) -> None:
         self._armed: list[Fault] = []
+        self.draw: Callable[[str, str, str], Fault | None] | None = None
+        """Asked for each call that no armed fault takes: its service, its name, its resource."""
+
+    @staticmethod
+    def fits(mode: str, call: str) -> bool:
+        """Whether a call can show a mode."""
+        return mode not in _CALLS_OF_MODE or call in _CALLS_OF_MODE[mode]
 
     def arm(self, fault: Fault) -> Fault:
         """Add a fault; BadRequest for a mode, service or call that does not exist or fit."""
@@ -175,7 +182,7 @@ class Faults:
                 if fault.count == 0:
                     self._armed.remove(fault)
                 return fault
-        return None
+        return self.draw(service, call, name) if self.draw is not None else None
 
 
 def _refusal(fault: Fault) -> CloudError | None:

@@ -1,0 +1,56 @@
+"""What an agent remembers from one moment to the next, and what it loses when its process dies.
+
+It stands apart from the objects that use it, so that they can be made for a moment of work and
+dropped: the simulator keeps a hundred thousand idle agents as their memory alone.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final
+
+from guest_agent.contract import Status
+from guest_agent.enrolment import Session
+
+_NO_KEYS: Final[Mapping[int, str]] = MappingProxyType({})
+_NO_VERSIONS: Final[frozenset[int]] = frozenset()
+
+
+@dataclass(slots=True)
+class Memory:
+    """All of it. Times are of the service clock, except `beat_at`, which is monotonic.
+
+    `former_keys` opens commands that were sealed before a rotation (base64, by version);
+    `asked_versions` are newer key versions for which a renewal was made already.
+    """
+
+    session: Session | None = None
+    former_keys: Mapping[int, str] = field(default_factory=lambda: _NO_KEYS)
+    # A counter, not a number: the loop, the pulse and the workers all draw from it.
+    sequence: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
+    renew_at: float = 0.0
+    wants_renewal: bool = False
+    asked_versions: frozenset[int] = _NO_VERSIONS
+    failures: int = 0
+    rejected: int = 0
+    begun_since_pruned: int = 0
+    reported: Status | None = None
+    beat_at: float = 0.0
+    beat_failed: bool = False
+
+    def adopt(self, session: Session) -> None:
+        """Use the keys and the epoch of this session from now on."""
+        before, self.session = self.session, session
+        if before is None or before.epoch != session.epoch:
+            self.sequence = itertools.count(1)
+        if before is not None and before.key_version != session.key_version:
+            self.former_keys = {**self.former_keys, before.key_version: before.keys.to_guest}
+
+    def key_to_guest(self, version: int) -> str | None:
+        """The key of that version (base64), or None for one that was never given."""
+        if self.session is not None and version == self.session.key_version:
+            return self.session.keys.to_guest
+        return self.former_keys.get(version)

@@ -1,0 +1,59 @@
+"""What a run would cost on AWS: list prices of us-east-1, without a free tier."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from simulator.result import Cost
+
+if TYPE_CHECKING:
+    from simulator.run import Run
+
+PRICES: Final = {
+    "read unit": 0.125e-6,
+    "write unit": 0.625e-6,
+    "sqs request": 0.40e-6,
+    "state transition": 25e-6,
+    "invocation": 0.20e-6,
+    "gb second": 16.6667e-6,
+    "api request": 3.50e-6,
+}
+"""Dollars for one; DynamoDB on demand, Lambda on x86, standard workflows."""
+
+HOURS_A_MONTH: Final = 730.0
+ASSUMPTIONS: Final = (
+    "List prices of us-east-1, without a free tier; CloudWatch and transfer are not counted.",
+    "Lambda is billed for its virtual seconds, in which a call of AWS takes 2 to 6 ms.",
+    "Idle long polls of the guests and of the event source mappings are counted by arithmetic.",
+)
+
+
+def by_service(run: Run) -> dict[str, float]:
+    """Dollars since the begin, by service."""
+    region = run.region
+    calls = run.calls_by_service()
+    receives = sum(each.receives for each in region.mappings.values())
+    receives += sum(each.idle_receives(run.elapsed) for each in region.mappings.values())
+    functions = region.lambda_.functions.values()
+    seconds = sum(each.seconds * each.memory_mib / 1024 for each in functions)
+    invocations = sum(each.invocations for each in functions)
+    transitions = region.states.transitions
+    return {
+        "DynamoDB": region.dynamodb.read_units.total() * PRICES["read unit"]
+        + region.dynamodb.write_units.total() * PRICES["write unit"],
+        "SQS": (sum(calls.get("sqs", {}).values()) + receives + run.fleet.receives)
+        * PRICES["sqs request"],
+        "Step Functions": transitions * PRICES["state transition"],
+        "Lambda": invocations * PRICES["invocation"] + seconds * PRICES["gb second"],
+        "API Gateway": region.lambda_.functions["coffer-api"].invocations * PRICES["api request"],
+    }
+
+
+def of(run: Run) -> Cost:
+    """The cost of a guest and month, from what the run has used."""
+    spent = by_service(run)
+    hours = max(run.meters.guest_hours, 1e-9)
+    scaled = {name: dollars / hours * HOURS_A_MONTH for name, dollars in spent.items()}
+    return Cost(
+        per_guest_month=sum(scaled.values()), by_service=scaled, assumptions=list(ASSUMPTIONS)
+    )

@@ -1,0 +1,52 @@
+"""What a fault class is: an id, the range of its strength, and how a run switches it on and off."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from simulator.run import Run
+
+
+class Fault:
+    """One class of `simulation.md` in one run. `strength` is within `range`.
+
+    `chance` is how likely a swarm switches it on. A class that nothing can exercise yet has
+    `reached` False and says why.
+    """
+
+    id: ClassVar[str]
+    title: ClassVar[str]
+    range: ClassVar[tuple[float, float]]
+    unit: ClassVar[str] = "share"
+    """What a strength is: "share", "per hour" of each guest, or "hours"."""
+    chance: ClassVar[float] = 0.5
+    reached: ClassVar[bool] = True
+    reason: ClassVar[str] = ""
+
+    def __init__(self, run: Run, strength: float) -> None:
+        self.run = run
+        self.strength = strength
+        self.stream = run.kernel.stream(f"fault {self.id}")
+        self.on = False
+
+    def prepare(self) -> None:
+        """Set what must be set before anything is deployed."""
+
+    def install(self) -> None:
+        """Begin; `on` is true from now to `heal`."""
+
+    def heal(self) -> None:
+        """End, and repair what an operator would have to repair."""
+
+    def hits(self, share: float | None = None) -> bool:
+        """Whether chance strikes now."""
+        return self.on and self.stream.random() < (self.strength if share is None else share)
+
+    def inject(self, text: str, instance_id: str | None = None) -> None:
+        """Count and note one injection."""
+        self.run.inject(self.id, text, instance_id)
+
+    def later(self, mean_seconds: float) -> float:
+        """A time drawn from an exponential distribution."""
+        return self.stream.expovariate(1.0 / mean_seconds)

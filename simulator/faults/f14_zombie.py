@@ -1,0 +1,47 @@
+"""F14: a machine that was deleted comes back with its old keys and goes on reporting.
+
+Rebuild, restore and failover do not exist yet; what can come back today is the server of a deleted
+instance, and the duplicate of a server that a lost reply left behind.
+"""
+
+from __future__ import annotations
+
+from simulator.faults.base import Fault
+
+LOOK_SECONDS = 30.0
+AWAKE_SECONDS = 1200.0
+
+
+class Zombie(Fault):
+    id = "F14"
+    title = "zombie guest"
+    range = (0.0, 1.0)
+    unit = "share of the dead servers"
+
+    def install(self) -> None:
+        self.on = True
+        self._seen: set[int] = set()
+        self._look()
+
+    def heal(self) -> None:
+        self.on = False
+
+    def _look(self) -> None:
+        if not self.on:
+            return
+        for guest in list(self.run.fleet.graves):
+            if id(guest) in self._seen:
+                continue
+            self._seen.add(id(guest))
+            if guest.memory.session is not None and self.hits():
+                self.run.kernel.call_later(self.later(120.0), self._rise, guest.server_id)
+        self.run.kernel.call_later(LOOK_SECONDS, self._look)
+
+    def _rise(self, server_id: str) -> None:
+        if not self.on:
+            return
+        guest = self.run.fleet.zombie(server_id)
+        if guest is not None:
+            instance = guest.agent_file.instance_id if guest.agent_file else None
+            self.inject(f"server {server_id} is back", instance)
+            self.run.kernel.call_later(self.later(AWAKE_SECONDS), guest.freeze)

@@ -1,0 +1,80 @@
+"""F15: the cloud's API errs, times out after the effect, gets stuck, refuses, loses servers."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from simulator.cloud.model.cloud import Cloud
+from simulator.cloud.model.faults import MODES, Faults
+from simulator.cloud.model.faults import Fault as CloudFault
+from simulator.faults.base import Fault
+
+SLOW_SECONDS: Final = (5.0, 900.0)
+PATIENCE_SECONDS: Final = 300.0
+REPAIRS: Final = 3
+_WEIGHTS: Final = {
+    "unavailable": 8,
+    "timeout_after": 8,
+    "error": 2,
+    "slow_delete": 3,
+    "not_found": 1,
+    "refuse": 0.5,
+    "quota": 0.5,
+    "stuck": 1,
+    "vanish": 0.5,
+}
+
+
+class CloudApi(Fault):
+    id = "F15"
+    title = "cloud API"
+    range = (0.0, 0.2)
+
+    def install(self) -> None:
+        self.on = True
+        self.run.cloud.faults.draw = self._draw
+
+    def heal(self) -> None:
+        self.on = False
+        self.run.cloud.faults.draw = None
+        self.run.cloud.faults.clear()
+        self._repair()
+
+    def _repair(self, left: int = REPAIRS) -> None:
+        repair(self.run.cloud)
+        if left:
+            self.run.kernel.call_later(PATIENCE_SECONDS * 2, self._repair, left - 1)
+
+    def _draw(self, service: str, call: str, name: str) -> CloudFault | None:
+        """What goes wrong with a call, if chance strikes."""
+        if self.run.kernel.current is None or not self.hits():
+            return None
+        modes = [mode for mode in MODES if Faults.fits(mode, call)]
+        weights = [_WEIGHTS[mode] for mode in modes]
+        mode = self.stream.choices(modes, weights)[0]
+        seconds = self.stream.uniform(*SLOW_SECONDS) if mode == "slow_delete" else None
+        self.inject(f"{service} {call} of {name or 'all'}: {mode}", self.run.instance_in(name))
+        return CloudFault("drawn", service, call, mode, seconds=seconds)
+
+
+def repair(cloud: Cloud) -> None:
+    """What an operator does after an incident: whatever hangs is ended, one way or the other."""
+    patience = cloud.clock() - PATIENCE_SECONDS
+    lifecycle = cloud.compute._lifecycle
+    for server in list(cloud.compute.servers.values()):
+        if server.task_state is None or server.updated_at > patience:
+            continue
+        if server.task_state == "deleting":
+            lifecycle.delete(server, None)
+        else:
+            lifecycle._break(server, 500, "The build was stuck; an operator gave it up.")
+    for volume in list(cloud.volume.volumes.values()):
+        if volume.updated_at > patience:
+            continue
+        if volume.status == "deleting":
+            cloud.volume._unmake(volume, None)
+        elif volume.status in ("creating", "reserved", "attaching", "detaching", "in-use"):
+            gone = all(each.server_id not in cloud.compute.servers for each in volume.attachments)
+            if volume.status != "in-use" or gone:
+                volume.attachments.clear()
+                cloud.volume.reset_status(cloud.admin(), volume.id, "error")

@@ -1,0 +1,169 @@
+"""F16: messages that nobody should accept: broken, forged, replayed, too large."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+from chalicelib.bus import keys
+from chalicelib.bus.envelope import MAX_BODY_BYTES, Direction, Envelope, seal
+from simulator.aws.sqs.queues import Message
+from simulator.faults.base import Fault
+from simulator.invariants.marks import FORGED_MARK, FORGED_NUMBER
+
+KEPT: Final = 200
+LATE_SECONDS: Final = 900.0
+FORGED: Final = f"{FORGED_MARK}by-the-simulation"
+
+
+class Poison(Fault):
+    """Follows a share of the messages that are sent with one of its own on the same queue."""
+
+    id = "F16"
+    title = "poison"
+    range = (0.0, 0.01)
+    unit = "share of the messages"
+
+    def install(self) -> None:
+        self.on = True
+        self._old: dict[str, deque[str]] = {}
+        self.sent: dict[str, str] = {}
+        """Bodies that were sent, and of which form."""
+        self.run.region.sqs.watchers.append(self._watch)
+
+    def heal(self) -> None:
+        self.on = False
+        self.run.region.sqs.watchers.remove(self._watch)
+
+    def _watch(self, queue: str, message: Message) -> None:
+        if queue.endswith("-dead-letters") or message.body in self.sent:
+            return
+        kept = self._old.setdefault("guest" if "-guest-" in queue else queue, deque(maxlen=KEPT))
+        kept.append(message.body)
+        if self.hits():
+            form = self.stream.choice(list(FORMS))
+            self.run.kernel.call_later(self.later(20.0), self._send, queue, message.body, form)
+
+    def _send(self, queue: str, body: str, form: str) -> None:
+        if not self.on or queue not in self.run.region.sqs.queues:
+            return
+        if form == "replay":
+            body = self.stream.choice(self._old["guest" if "-guest-" in queue else queue])
+        poison = FORMS[form](self, body)
+        if poison is None:
+            return
+        self.sent[poison] = form
+        self.inject(f"{form} on {queue}")
+        self.run.region.sqs.send_message(QueueUrl=queue, MessageBody=poison)
+
+    # ---------------------------------------------------------------------------- forms
+
+    def bad_json(self, body: str) -> str:
+        return body[: max(1, len(body) // 2)]
+
+    def not_json(self, body: str) -> str:
+        return "\u20ac poison, which is no JSON"
+
+    def unknown_version(self, body: str) -> str | None:
+        return self._changed(body, "v", 99)
+
+    def wrong_signature(self, body: str) -> str | None:
+        document = _sealed(body)
+        if document is None:
+            return None
+        content = bytearray(base64.b64decode(document["content"]))
+        content[self.stream.randrange(len(content))] ^= 1 << self.stream.randrange(8)
+        document["content"] = base64.b64encode(bytes(content)).decode()
+        return json.dumps(document, separators=(",", ":"))
+
+    def wrong_direction(self, body: str) -> str | None:
+        document = _sealed(body)
+        if document is None:
+            return None
+        other = {"to_guest": "to_control", "to_control": "to_guest"}
+        return self._changed(body, "direction", other[document["header"]["direction"]])
+
+    def other_guest(self, body: str) -> str | None:
+        """A message of one guest under the name of another."""
+        return self._changed(body, "instance_id", self._other(body))
+
+    def other_key(self, body: str) -> str | None:
+        """A report on one guest, sealed with the key of another."""
+        document = _sealed(body)
+        other = self._other(body)
+        if document is None or other is None:
+            return None
+        header = document["header"]
+        now = self.run.kernel.now
+        direction = Direction(header["direction"])
+        envelope = Envelope(
+            id=FORGED,
+            instance_id=header["instance_id"],
+            generation=header["generation"],
+            epoch=FORGED_NUMBER,
+            seq=FORGED_NUMBER,
+            kind="heartbeat" if direction is Direction.TO_CONTROL else "command",
+            method="enable_root",
+            args={"root_password": FORGED},
+            result={"status": "failed", "stage": FORGED},
+            issued_at=now,
+            expires_at=now + 3600,
+        )
+        return seal(envelope, direction, keys.guest_key(other, 1, direction, 1))
+
+    def replay(self, body: str) -> str:
+        return body
+
+    def over_size(self, body: str) -> str:
+        return json.dumps({"operation_id": "x" * (MAX_BODY_BYTES + 1)})
+
+    def wrong_shape(self, body: str) -> str:
+        return self.stream.choice(('{"operation_id": 7}', "[]", "null", '{"header": {"v": 1}}'))
+
+    def _changed(self, body: str, name: str, value: Any) -> str | None:
+        document = _sealed(body)
+        if document is None or value is None:
+            return None
+        document["header"][name] = value
+        return json.dumps(document, separators=(",", ":"))
+
+    def _other(self, body: str) -> str | None:
+        """The id of another guest that has been heard of."""
+        own = (_sealed(body) or {"header": {}})["header"].get("instance_id")
+        heard = (_sealed(each) for bodies in self._old.values() for each in bodies)
+        others = dict.fromkeys(
+            each["header"]["instance_id"]
+            for each in heard
+            if each is not None and each["header"].get("instance_id") != own
+        )
+        return self.stream.choice(list(others)) if others else None
+
+
+FORMS: Final[dict[str, Callable[[Poison, str], str | None]]] = {
+    "bad JSON": Poison.bad_json,
+    "no JSON": Poison.not_json,
+    "unknown version": Poison.unknown_version,
+    "wrong signature": Poison.wrong_signature,
+    "wrong direction": Poison.wrong_direction,
+    "another guest's name": Poison.other_guest,
+    "another guest's key": Poison.other_key,
+    "replay": Poison.replay,
+    "over the size limit": Poison.over_size,
+    "wrong shape": Poison.wrong_shape,
+}
+
+
+def _sealed(body: str) -> dict[str, Any] | None:
+    """A sealed message, or None for a hint and what is none."""
+    try:
+        document = msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        return None
+    if isinstance(document, dict) and isinstance(document.get("header"), dict):
+        return document
+    return None

@@ -1,0 +1,22 @@
+"""F21: what tenants and operators do to each other's work: the workload does it, this says how much."""
+
+from __future__ import annotations
+
+from simulator.faults.base import Fault
+
+
+class Tenants(Fault):
+    """Deletes while creating, the same request twice, forced deletes, quotas below their use."""
+
+    id = "F21"
+    title = "tenants and operators"
+    range = (0.0, 1.0)
+    unit = "share of the requests"
+
+    def install(self) -> None:
+        self.on = True
+        self.run.workload.racing = self.strength
+
+    def heal(self) -> None:
+        self.on = False
+        self.run.workload.racing = 0.0

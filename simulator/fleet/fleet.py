@@ -1,0 +1,206 @@
+"""A fleet: the guests of a run by server, what goes wrong with them, and what their polls come to.
+
+Every method that breaks something is an event of its own: a fault class says when, this says how.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import msgspec
+
+from guest_agent.enrolment import Session
+from guest_agent.queues import LONG_POLL_SECONDS
+from simulator.cloud.model.seams import GuestSpec
+from simulator.effects import Effects
+from simulator.fleet.datastore import Contents, Volume
+from simulator.fleet.guest import FINE, Guest, Surroundings
+from simulator.fleet.hypervisor import SimHypervisor
+from simulator.fleet.queues import Region
+from simulator.kernel import Kernel
+
+DRIFT_STEP_SECONDS: Final = 60.0
+
+
+class Fleet(SimHypervisor):
+    """All guests. `skew` is the provider's table of clock errors, by owner.
+
+    With `effects`, writes inside a guest are effects too, so that it can die at each of them.
+    """
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        region: Region,
+        skew: dict[object, float],
+        effects: Effects | None = None,
+    ) -> None:
+        self.chance: random.Random = kernel.stream("fleet")
+        super().__init__(Surroundings(kernel, region, skew, self.chance, effects))
+        self.kernel = kernel
+        self._drifts: dict[str, float] = {}
+
+    def watch(self, said: Callable[[str, str], None]) -> None:
+        """Have each sentence of a guest: the server's id and what it says."""
+        self.around.said = said
+
+    @property
+    def broken(self) -> list[tuple[str, BaseException]]:
+        """Errors that no agent should end with, with the server's id: defects."""
+        return self.around.broken
+
+    @property
+    def receives(self) -> int:
+        """How many idle long polls real agents would have made up to now."""
+        self.around.count_polling(0)
+        return int(self.around.poll_seconds / LONG_POLL_SECONDS)
+
+    def __iter__(self) -> Iterator[Guest]:
+        return iter(self.guests.values())
+
+    def __len__(self) -> int:
+        return len(self.guests)
+
+    def of_instance(self, instance_id: str) -> list[Guest]:
+        """The servers whose agents serve that instance."""
+        return [
+            guest
+            for guest in self
+            if guest.agent_file is not None and guest.agent_file.instance_id == instance_id
+        ]
+
+    def settle(self, spec: GuestSpec, session: Session, *, period: float) -> Guest:
+        """A guest that has enrolled and prepared long ago, to begin a run with many of them.
+
+        Its volume is made when it has none; its next heartbeat is drawn within the period.
+        """
+        for plugged in spec.volumes:
+            self.volumes.setdefault(plugged.volume_id, Volume(1))
+        guest = self.make(spec)
+        guest.install(session, beat_in=self.chance.uniform(0.0, period))
+        return guest
+
+    # -------------------------------------------------------------------------- F10, F11
+
+    def crash(self, server_id: str) -> None:
+        """The agent is killed where it is and started again by its supervisor."""
+        self.guests[server_id].crash()
+
+    def crash_database(self, server_id: str) -> None:
+        """The database dies; the agent reports it within a second."""
+        guest = self.guests[server_id]
+        guest.up = False
+        self.kernel.call_later(self.chance.random(), guest.start_pulse)
+
+    def reboot(self, server_id: str) -> None:
+        """The server is reset: disk and volume stay, memory and processes do not."""
+        guest = self.guests[server_id]
+        guest.power_off()
+        guest.power_on()
+
+    def hang(self, server_id: str, seconds: float) -> None:
+        """The agent stands still for that long, in the middle of whatever it does."""
+        guest = self.guests[server_id]
+        guest.hang()
+        self.kernel.call_later(seconds, guest.wake)
+
+    def tear_journal(self, server_id: str) -> None:
+        """The agent crashes and the entry written last never reached the disk."""
+        guest = self.guests[server_id]
+        guest.disk.tear_journal()
+        guest.crash()
+
+    def damage_journal(self, server_id: str) -> None:
+        """The agent crashes and finds a journal that cannot be read."""
+        guest = self.guests[server_id]
+        guest.disk.damage_journal()
+        guest.crash()
+
+    def skew(self, server_id: str, seconds: float) -> None:
+        """Set how far a server's clock is off; a second call is a step of its clock."""
+        self.around.skew[server_id] = seconds
+
+    def drift(self, server_id: str, seconds_a_day: float) -> None:
+        """Let a server's clock run fast or slow from now on; 0 ends it."""
+        running = server_id in self._drifts
+        if seconds_a_day:
+            self._drifts[server_id] = seconds_a_day
+            if not running:
+                self.kernel.call_later(DRIFT_STEP_SECONDS, self._drift, server_id)
+        else:
+            self._drifts.pop(server_id, None)
+
+    def _drift(self, server_id: str) -> None:
+        if server_id in self._drifts and server_id in self.guests:
+            step = self._drifts[server_id] * DRIFT_STEP_SECONDS / 86400.0
+            self.skew(server_id, self.around.skew.get(server_id, 0.0) + step)
+            self.kernel.call_later(DRIFT_STEP_SECONDS, self._drift, server_id)
+        else:
+            self._drifts.pop(server_id, None)
+
+    # -------------------------------------------------------------------------- F12, F13
+
+    def partition(self, server_id: str, *, lost: bool = True, deaf: bool = True) -> None:
+        """Cut a guest off: `lost`, nothing it sends arrives; only `deaf`, no answer reaches it."""
+        guest = self.guests[server_id]
+        guest.condition = msgspec.structs.replace(guest.condition, lost=lost, deaf=deaf)
+
+    def slow_disk(self, server_id: str, slowness: float) -> None:
+        """What takes time on the disk takes that much longer."""
+        guest = self.guests[server_id]
+        guest.condition = msgspec.structs.replace(guest.condition, slowness=slowness)
+
+    def fill_disk(self, server_id: str) -> None:
+        """Nothing more can be written, neither to the journal nor to the database."""
+        self.guests[server_id].disk.full = True
+
+    # ------------------------------------------------------------------------------- F14
+
+    def zombie(self, server_id: str) -> Guest | None:
+        """Bring back the last machine that was rebuilt or deleted under that id, as it was.
+
+        It goes on with its old keys, credentials and epoch, until it learns that it is superseded.
+        """
+        for guest in reversed(self.graves):
+            if guest.server_id == server_id:
+                guest.thaw()
+                return guest
+        return None
+
+    # ------------------------------------------------------------------------------ heal
+
+    def heal(self) -> None:
+        """End every lasting trouble. Zombies are switched off; clocks are set right."""
+        self._drifts.clear()
+        self.around.skew.clear()
+        for guest in self.graves:
+            if guest.power:
+                guest.freeze()
+        for guest in self:
+            hung = guest.condition.hung
+            guest.condition = msgspec.structs.replace(FINE, hung=hung)
+            guest.disk.full = False
+            if hung:
+                guest.wake()
+            if guest.power and not guest.up and guest.disk.prepared and not guest.disk.stopped:
+                guest.crash()  # the agent's start brings a database back that should run
+
+    # --------------------------------------------------------------------------- contents
+
+    def contents(self, server_id: str) -> Contents:
+        """What a server's datastore holds now."""
+        volume = self.guests[server_id].volume
+        assert volume is not None, "the server has no volume"
+        return volume.snapshot()
+
+    def write(self, server_id: str, database: str, key: str, value: str) -> bool:
+        """Write a row as an application would; False when the database does not take it."""
+        guest = self.guests[server_id]
+        volume = guest.volume
+        takes = guest.power and guest.up and not guest.disk.full
+        if not takes or volume is None or database not in volume.contents.databases:
+            return False
+        volume.contents = volume.contents.with_row(database, key, value)
+        return True

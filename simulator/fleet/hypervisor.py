@@ -1,0 +1,94 @@
+"""The hypervisor of the simulated cloud: servers are fake guests, volumes are datastores."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Final
+
+from simulator.cloud.model.seams import Done, GuestSpec, GuestVolume
+from simulator.fleet.datastore import Volume
+from simulator.fleet.disk import Disk
+from simulator.fleet.guest import Guest, Surroundings
+
+GRAVES: Final = 256
+"""How many dead guests are kept, for those that come back."""
+
+
+class SimHypervisor:
+    """`simulator.cloud.model.seams.Hypervisor` in virtual time. What it is asked is done at once;
+    a guest's boot takes its time after that, as Nova calls a server ACTIVE before it has booted."""
+
+    def __init__(self, around: Surroundings) -> None:
+        self.around = around
+        self.guests: dict[str, Guest] = {}
+        self.graves: deque[Guest] = deque(maxlen=GRAVES)
+        self._disks: dict[str, int] = {}
+
+    @property
+    def volumes(self) -> dict[str, Volume]:
+        """Every volume by id."""
+        return self.around.volumes
+
+    def boot(self, spec: GuestSpec, done: Done) -> None:
+        """Make the disk and switch the server on."""
+        self.make(spec).power_on()
+        done(None)
+
+    def make(self, spec: GuestSpec) -> Guest:
+        """A server with a new disk, switched off."""
+        number = self._disks[spec.server_id] = self._disks.get(spec.server_id, 0) + 1
+        guest = self.guests[spec.server_id] = Guest(self.around, spec, Disk(number))
+        return guest
+
+    def rebuild(self, spec: GuestSpec, done: Done) -> None:
+        """A new disk, with the same volumes; the old machine is remembered."""
+        self._bury(spec.server_id)
+        self.boot(spec, done)
+
+    def stop(self, server_id: str, done: Done) -> None:
+        """Power off."""
+        if server_id in self.guests:
+            self.guests[server_id].power_off()
+        done(None)
+
+    def start(self, server_id: str, done: Done) -> None:
+        """Power on from the disk that is there."""
+        guest = self.guests.get(server_id)
+        if guest is not None:
+            guest.power_on()
+        done(None if guest is not None else "the server has no disk")
+
+    def destroy(self, server_id: str, done: Done) -> None:
+        """Power off and remove the disk; the old machine is remembered."""
+        self._bury(server_id)
+        self._disks.pop(server_id, None)
+        done(None)
+
+    def attach_volume(self, server_id: str, volume: GuestVolume, done: Done) -> None:
+        """Plug a volume in."""
+        if server_id in self.guests:
+            self.guests[server_id].volume_id = volume.volume_id
+        done(None)
+
+    def detach_volume(self, server_id: str, volume: GuestVolume, done: Done) -> None:
+        """Unplug a volume."""
+        guest = self.guests.get(server_id)
+        if guest is not None and guest.volume_id == volume.volume_id:
+            guest.volume_id = None
+        done(None)
+
+    def create_volume(self, volume_id: str, size_gib: int, done: Done) -> None:
+        """Make an empty volume."""
+        self.around.volumes[volume_id] = Volume(size_gib)
+        done(None)
+
+    def delete_volume(self, volume_id: str, done: Done) -> None:
+        """Remove a volume and what is on it."""
+        self.around.volumes.pop(volume_id, None)
+        done(None)
+
+    def _bury(self, server_id: str) -> None:
+        guest = self.guests.pop(server_id, None)
+        if guest is not None:
+            guest.freeze()
+            self.graves.append(guest)

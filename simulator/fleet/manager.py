@@ -1,0 +1,400 @@
+"""The guest contract on a simulated volume: what a MariaDB manager does, as steps that take time.
+
+Between two steps a guest can die; what was written stays written, as on a real server.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final, Protocol, TypeVar
+
+from guest_agent import contract
+from guest_agent.contract import ANY_HOST, Status
+from guest_agent.errors import (
+    BadRequest,
+    CommandFailed,
+    DatabaseAlreadyExists,
+    DatabaseNotFound,
+    GuestError,
+    UserAlreadyExists,
+    UserNotFound,
+)
+from guest_agent.manager import Answer, Manager, Progress
+from simulator.fleet.datastore import Account, Contents, Database, User, Volume
+from simulator.fleet.disk import Disk, Perform, directly
+
+T = TypeVar("T")
+
+RESERVED_DATABASES: Final = frozenset(
+    {
+        *("mysql", "information_schema", "performance_schema", "sys"),
+        *("lost+found", "#mysql50#lost+found"),
+    }
+)
+RESERVED_USERS: Final = frozenset({"os_admin", "root", "mysql", "mariadb.sys", ""})
+STATEMENT_SECONDS: Final = (0.002, 0.02)
+STAGES: Final = (
+    ("preparing the volume", 1.0, 4.0),
+    ("initialising the data directory", 3.0, 12.0),
+    ("starting the database", 1.0, 5.0),
+    ("securing root", 0.1, 0.5),
+)
+START_SECONDS: Final = (1.0, 5.0)
+STOP_SECONDS: Final = (0.5, 3.0)
+DROP_SECONDS: Final = (0.1, 2.0)
+
+
+class Machine(Protocol):
+    """What a manager has to know of the server that it runs on."""
+
+    disk: Disk
+    up: bool
+    """Whether the database's process runs; it outlives the agent's."""
+    failed: bool
+    passing: Status | None
+    """The status while the process is being started or stopped."""
+
+    @property
+    def volume(self) -> Volume | None:
+        """The volume under the mount point."""
+
+    def here(self, life: int) -> None:
+        """End, or hold up, a coroutine of a process that died or hangs."""
+
+    def spend(self, seconds: tuple[float, float]) -> None:
+        """Let a drawn time pass; longer on a slow disk."""
+
+
+class SimManager(Manager):
+    """The manager in one process (`life`) of a guest's agent."""
+
+    def __init__(self, machine: Machine, life: int, perform: Perform = directly) -> None:
+        self._machine = machine
+        self._perform = perform
+        self._life = life
+
+    def start_up(self) -> str:
+        machine = self._machine
+        if not machine.disk.prepared:
+            return "There is no database yet; waiting for prepare."
+        if machine.up:
+            return "The database runs already."
+        if machine.disk.stopped and not machine.disk.at_boot:
+            return "The database was stopped and is to stay so."
+        with self._while_it_is(Status.RUNNING):
+            self._start()
+        return "The database was started."
+
+    def status(self) -> Status:
+        machine = self._machine
+        if not machine.disk.prepared:
+            return Status.FAILED if machine.failed else Status.BUILDING
+        if machine.passing is not None:
+            return machine.passing
+        if not machine.up:
+            return Status.SHUTDOWN if machine.disk.stopped else Status.CRASHED
+        return Status.HEALTHY
+
+    def filesystem(self) -> dict[str, float]:
+        volume = self._machine.volume
+        if volume is None or not volume.formatted:
+            return {"used": 0.0, "total": 0.0}
+        return {"used": volume.used_gib(), "total": float(volume.size_gib)}
+
+    def prepare(self, request: contract.Prepare, progress: Progress) -> Answer:
+        self._machine.failed = False
+        try:
+            self._prepare(request, progress)
+        except (CommandFailed, OSError):
+            self._machine.failed = True
+            raise
+        return {"status": Status.HEALTHY.value}
+
+    def _prepare(self, request: contract.Prepare, progress: Progress) -> None:
+        for stage, shortest, longest in STAGES:
+            progress(stage)
+            self._step((shortest, longest))
+        self._formatted().formatted = True
+        self._machine.up = True
+        progress("creating databases and users")
+        for database in request.databases:
+            _check_database_name(database.name)
+            if database.name not in self._contents().databases:
+                self._write(self._contents().with_database(database.name, _database(database)))
+        for user in request.users:
+            _check_user_name(user.name)
+            self._write(self._contents().with_user(_account(user.name, user.host), _user(user)))
+        if request.root_password is not None:
+            self._write(self._contents().with_root(request.root_password))
+        self._machine.disk.prepared = True
+        self._step(STATEMENT_SECONDS)
+
+    def restart(self, request: contract.Nothing) -> Answer:
+        with self._while_it_is(Status.RUNNING):
+            self._require_prepared()
+            self._stop()
+            self._start()
+            self._machine.disk.stopped, self._machine.disk.at_boot = False, True
+        return {}
+
+    def stop_db(self, request: contract.StopDatabase) -> Answer:
+        with self._while_it_is(Status.SHUTDOWN):
+            self._require_prepared()
+            disk = self._machine.disk
+            disk.stopped, disk.at_boot = True, not request.do_not_start_on_reboot
+            self._stop()
+        return {}
+
+    def list_databases(self, request: contract.Page) -> Answer:
+        shown, more = _page(self._read().databases, request, lambda name: name)
+        rows = [
+            {"name": name, "character_set": each.character_set, "collate": each.collate}
+            for name, each in shown
+        ]
+        return {"databases": rows, "next_marker": more}
+
+    def create_database(self, request: contract.CreateDatabases) -> Answer:
+        for database in request.databases:
+            _check_database_name(database.name)
+        for database in request.databases:
+            contents = self._read()
+            if database.name in contents.databases:
+                raise DatabaseAlreadyExists(f"there is a database {database.name!r}")
+            self._write(contents.with_database(database.name, _database(database)))
+        return {}
+
+    def delete_database(self, request: contract.DeleteDatabase) -> Answer:
+        _check_database_name(request.database.name)
+        self._step(DROP_SECONDS)
+        self._find_database(self._read(), request.database.name)
+        self._write(self._contents().without_database(request.database.name))
+        return {}
+
+    def list_users(self, request: contract.Page) -> Answer:
+        shown, more = _page(self._read().users, request, "@".join)
+        return {"users": [_view(account, user) for account, user in shown], "next_marker": more}
+
+    def get_user(self, request: contract.Account) -> Answer:
+        account = _account(request.username, request.hostname)
+        return {"user": _view(account, _find_user(self._read(), account))}
+
+    def create_user(self, request: contract.CreateUsers) -> Answer:
+        contents = self._read()
+        for user in request.users:
+            _check_user_name(user.name)
+            for database in user.databases:
+                self._find_database(contents, database.name)
+            _check_user_is_new(contents, _account(user.name, user.host))
+        for user in request.users:
+            account = _account(user.name, user.host)
+            contents = self._read()
+            _check_user_is_new(contents, account)
+            self._write(contents.with_user(account, _user(user)))
+        return {}
+
+    def delete_user(self, request: contract.DeleteUser) -> Answer:
+        _check_user_name(request.user.name)
+        account = _account(request.user.name, request.user.host)
+        contents = self._read()
+        _find_user(contents, account)
+        self._write(contents.without_user(account))
+        return {}
+
+    def change_passwords(self, request: contract.ChangePasswords) -> Answer:
+        contents = self._read()
+        for wanted in request.users:
+            _find_user(contents, _account(wanted.name, wanted.host))
+        for wanted in request.users:
+            account = _account(wanted.name, wanted.host)
+            contents = self._read()
+            before = _find_user(contents, account)
+            self._write(contents.with_user(account, User(wanted.password, before.grants)))
+        return {}
+
+    def update_attributes(self, request: contract.UpdateAttributes) -> Answer:
+        wanted, before = request.user_attrs, _account(request.username, request.hostname)
+        contents = self._read()
+        user = _find_user(contents, before)
+        after = (wanted.name or before[0], _host(wanted.host) if wanted.host else before[1])
+        if after != before:
+            _check_user_name(after[0])
+            _check_user_is_new(contents, after)
+            contents = contents.without_user(before).with_user(after, user)
+            self._write(contents)
+        if wanted.password is not None:
+            self._write(self._contents().with_user(after, User(wanted.password, user.grants)))
+        return {}
+
+    def list_access(self, request: contract.Account) -> Answer:
+        user = _find_user(self._read(), _account(request.username, request.hostname))
+        return {"databases": [{"name": name} for name in sorted(user.grants)]}
+
+    def grant_access(self, request: contract.GrantAccess) -> Answer:
+        account = _account(request.username, request.hostname)
+        contents = self._read()
+        _find_user(contents, account)
+        for name in request.databases:
+            self._find_database(contents, name)
+        for name in request.databases:
+            contents = self._read()
+            before = _find_user(contents, account)
+            self._write(contents.with_user(account, User(before.password, before.grants | {name})))
+        return {}
+
+    def revoke_access(self, request: contract.RevokeAccess) -> Answer:
+        account = _account(request.username, request.hostname)
+        contents = self._read()
+        before = contents.users.get(account)
+        if before is None or request.database not in before.grants:
+            raise DatabaseNotFound(
+                f"{request.username!r} has no access to a database {request.database!r}"
+            )
+        after = User(before.password, before.grants - {request.database})
+        self._write(contents.with_user(account, after))
+        return {}
+
+    def is_root_enabled(self, request: contract.Nothing) -> Answer:
+        return {"enabled": self._read().root_password is not None}
+
+    def enable_root(self, request: contract.EnableRoot) -> Answer:
+        self._write(self._read().with_root(request.root_password))
+        return {}
+
+    def disable_root(self, request: contract.Nothing) -> Answer:
+        self._write(self._read().with_root(None))
+        return {}
+
+    # ----------------------------------------------------------------------- the server
+
+    def _start(self) -> None:
+        self._step(START_SECONDS)
+        self._check_space()
+        self._machine.up = True
+
+    def _stop(self) -> None:
+        self._step(STOP_SECONDS)
+        self._machine.up = False
+
+    def _require_prepared(self) -> None:
+        if not self._machine.disk.prepared:
+            raise GuestError("the database is not prepared yet")
+
+    @contextmanager
+    def _while_it_is(self, passing: Status) -> Iterator[None]:
+        self._machine.passing = passing
+        try:
+            yield
+        finally:
+            self._machine.passing = None
+
+    # --------------------------------------------------------------------- its contents
+
+    def _step(self, seconds: tuple[float, float]) -> None:
+        self._machine.here(self._life)
+        self._machine.spend(seconds)
+        self._machine.here(self._life)
+
+    def _read(self) -> Contents:
+        """The contents, after the time of a statement."""
+        self._step(STATEMENT_SECONDS)
+        return self._contents()
+
+    def _contents(self) -> Contents:
+        if not self._machine.up:
+            raise GuestError("the database does not answer")
+        return self._formatted().contents
+
+    def _write(self, contents: Contents) -> None:
+        """Commit; a guest may still die before it can say so."""
+        self._check_space()
+        volume = self._formatted()
+
+        def commit() -> None:
+            volume.contents = contents
+
+        self._perform("commit", commit)
+        self._step(STATEMENT_SECONDS)
+
+    def _formatted(self) -> Volume:
+        volume = self._machine.volume
+        if volume is None:
+            raise GuestError("there is no volume at the device of the data directory")
+        return volume
+
+    def _check_space(self) -> None:
+        if self._machine.disk.full:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/var/lib/mysql/data")
+
+    @staticmethod
+    def _find_database(contents: Contents, name: str) -> Database:
+        found = contents.databases.get(name)
+        if found is None or name.lower() in RESERVED_DATABASES:
+            raise DatabaseNotFound(f"there is no database {name!r}")
+        return found
+
+
+def _page(
+    things: Mapping[T, Any], page: contract.Page, name_of: Any
+) -> tuple[list[tuple[T, Any]], str | None]:
+    """The things of a page in the order of their names, and the marker of the next page."""
+    named = sorted((str(name_of(key)), key) for key in things)
+    marker = page.marker
+    if marker is not None:
+        named = [
+            (name, key)
+            for name, key in named
+            if name > marker or (page.include_marker and name == marker)
+        ]
+    shown = named[: page.size()]
+    more = shown[-1][0] if len(named) > len(shown) else None
+    return [(key, things[key]) for _, key in shown], more
+
+
+def _find_user(contents: Contents, account: Account) -> User:
+    found = contents.users.get(account)
+    if found is None or account[0] in RESERVED_USERS:
+        raise UserNotFound(f"there is no user {account[0]!r} at {account[1]!r}")
+    return found
+
+
+def _check_user_is_new(contents: Contents, account: Account) -> None:
+    if account in contents.users:
+        raise UserAlreadyExists(f"there is a user {account[0]!r} at {account[1]!r}")
+
+
+def _check_database_name(name: str) -> None:
+    if name.lower() in RESERVED_DATABASES:
+        raise BadRequest(f"the database name {name!r} is reserved")
+
+
+def _check_user_name(name: str) -> None:
+    if name in RESERVED_USERS:
+        raise BadRequest(f"the user name {name!r} is reserved")
+
+
+def _database(wanted: contract.Database) -> Database:
+    default = Database()
+    return Database(
+        wanted.character_set or default.character_set, wanted.collate or default.collate
+    )
+
+
+def _user(wanted: contract.User) -> User:
+    return User(wanted.password, frozenset(database.name for database in wanted.databases))
+
+
+def _account(name: str, host: str | None) -> Account:
+    return name, _host(host)
+
+
+def _host(host: str | None) -> str:
+    return (host or ANY_HOST).lower()
+
+
+def _view(account: Account, user: User) -> dict[str, Any]:
+    name, host = account
+    grants = [{"name": database} for database in sorted(user.grants)]
+    return {"name": name, "host": host, "databases": grants}

@@ -1,0 +1,128 @@
+"""The invariants of the contract, one file each; this is their registry.
+
+watching = Invariants(run)    after the run's set-up
+watching.install()            before anything runs
+watching.check()              at intervals: safety
+watching.check_healed()       after the faults healed: safety and liveness
+watching.close()              always
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from simulator.invariants.base import Hub, Invariant, Violation, Watched
+from simulator.invariants.i01_transitions import Transitions
+from simulator.invariants.i02_order import Order
+from simulator.invariants.i03_one_operation import OneOperation
+from simulator.invariants.i04_one_of_each import OneOfEach
+from simulator.invariants.i05_quota import QuotaSums
+from simulator.invariants.i06_tenants import Tenants
+from simulator.invariants.i07_one_writer import OneWriter
+from simulator.invariants.i08_generations import Generations
+from simulator.invariants.i09_forgeries import Forgeries
+from simulator.invariants.i10_idempotency import Idempotency
+from simulator.invariants.i11_secrets import Secrets
+from simulator.invariants.i12_backup_chains import BackupChains
+from simulator.invariants.i13_replies import Replies
+from simulator.invariants.l01_operations_end import OperationsEnd
+from simulator.invariants.l02_no_orphans import NoOrphans
+from simulator.invariants.l03_no_lost_instance import NoLostInstance
+from simulator.invariants.l04_drained import Drained
+from simulator.invariants.l05_baseline import Baseline
+from simulator.invariants.l06_restores import Restores
+from simulator.invariants.l07_healthy_status import HealthyStatus
+from simulator.invariants.l08_budget import Budget
+from simulator.invariants.l09_determinism import Determinism
+from simulator.result import InvariantResult, ViolationResult
+from simulator.timeline import Timeline
+
+REGISTRY: Final[dict[str, type[Invariant]]] = {
+    each.id: each
+    for each in (
+        *(Transitions, Order, OneOperation, OneOfEach, QuotaSums, Tenants, OneWriter),
+        *(Generations, Forgeries, Idempotency, Secrets, BackupChains, Replies),
+        *(OperationsEnd, NoOrphans, NoLostInstance, Drained, Baseline, Restores),
+        *(HealthyStatus, Budget, Determinism),
+    )
+}
+"""All invariants by their id, in the order of the contract."""
+
+SAFETY: Final = tuple(name for name in REGISTRY if name[0] == "I")
+LIVENESS: Final = tuple(name for name in REGISTRY if name[0] == "L")
+
+
+class Invariants:
+    """All invariants of one run, and the timeline that explains a violation."""
+
+    def __init__(self, run: Watched) -> None:
+        self.hub = Hub(run)
+        self.timeline = Timeline(self.hub)
+        self.each: dict[str, Invariant] = {name: kind(self.hub) for name, kind in REGISTRY.items()}
+
+    def install(self) -> None:
+        """Watch, from the state that the run's set-up has left."""
+        self.hub.install()
+        self.timeline.watch()
+        for each in self._reachable():
+            each.watch()
+
+    def check(self) -> None:
+        """Look at everything that must hold at any time."""
+        for each in self._reachable():
+            each.check()
+
+    def check_healed(self) -> None:
+        """Look at everything, now that the faults have healed and their bound has passed."""
+        self.check()
+        for each in self._reachable():
+            each.check_healed()
+
+    def close(self) -> None:
+        """Give back what was taken: the loggers."""
+        for each in self.each.values():
+            each.close()
+
+    @property
+    def violations(self) -> list[Violation]:
+        """Everything that is broken, in the order of its time."""
+        found = [violation for each in self.each.values() for violation in each.violations]
+        return sorted(found, key=lambda violation: violation.time)
+
+    def results(self) -> dict[str, InvariantResult]:
+        """The verdicts, each violation with the timeline of its instance."""
+        return {name: self._result(each) for name, each in self.each.items()}
+
+    def explain(self, violation: Violation) -> str:
+        """A violation for people: what, when, and the life of the instance around it."""
+        title = REGISTRY[violation.invariant].title
+        lines = [f"{violation.invariant} is broken ({title}) at {violation.time:.3f} s:"]
+        lines.append(f"  {violation.text}")
+        if violation.instance_id:
+            lines.append(f"  instance {violation.instance_id}:")
+            lines += [f"    {line}" for line in self.timeline.of(violation.instance_id)]
+        return "\n".join(lines)
+
+    def _reachable(self) -> list[Invariant]:
+        return [each for each in self.each.values() if not each.unreachable]
+
+    def _result(self, each: Invariant) -> InvariantResult:
+        return InvariantResult(
+            title=each.title,
+            verdict=each.verdict,
+            reason=each.reason,
+            violations=[
+                ViolationResult(
+                    time=violation.time,
+                    instance_id=violation.instance_id,
+                    text=violation.text,
+                    timeline=(
+                        self.timeline.of(violation.instance_id) if violation.instance_id else []
+                    ),
+                )
+                for violation in each.violations
+            ],
+        )
+
+
+__all__ = ["LIVENESS", "REGISTRY", "SAFETY", "Invariants", "Violation", "Watched"]

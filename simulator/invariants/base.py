@@ -1,0 +1,308 @@
+"""What every invariant shares: what it watches, how it tells a violation, and its verdict."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, ClassVar, Final, Literal, NamedTuple, Protocol
+
+from simulator.aws.dynamodb.values import Item
+from simulator.aws.lambda_ import Container
+from simulator.aws.sqs.queues import Message
+from simulator.aws.stepfunctions.execution import Execution
+from simulator.cloud.model.cloud import Cloud
+from simulator.effects import Effect
+from simulator.fleet.fleet import Fleet
+from simulator.kernel import START, Kernel
+from simulator.region import Region, Reply
+from simulator.template import PREFIX
+
+MOST_VIOLATIONS: Final = 20
+"""So many of one invariant are told; a broken one repeats itself."""
+
+
+class Watched(Protocol):
+    """The part of a run that the invariants look at."""
+
+    @property
+    def kernel(self) -> Kernel: ...
+    @property
+    def region(self) -> Region: ...
+    @property
+    def cloud(self) -> Cloud: ...
+    @property
+    def fleet(self) -> Fleet: ...
+
+
+class Violation(NamedTuple):
+    """A broken promise: at which virtual second of the run, of which instance, and how."""
+
+    invariant: str
+    time: float
+    text: str
+    instance_id: str | None = None
+
+
+class Exchange(NamedTuple):
+    """A request and its reply. `tenant` is whose token it carried, None without a valid one."""
+
+    tenant: str | None
+    admin: bool
+    method: str
+    path: str
+    body: bytes
+    reply: Reply
+
+
+OnWrite = Callable[[Item | None, Item | None], None]
+OnReply = Callable[[Exchange], None]
+OnEffect = Callable[[Effect], None]
+OnClosed = Callable[[Execution], None]
+OnMessage = Callable[[str, Message], None]
+
+
+class Hub:
+    """One subscription to each source for all invariants, and what several of them ask."""
+
+    def __init__(self, run: Watched) -> None:
+        self.run = run
+        self.forged: dict[str, None] = {}
+        """Texts that only a forged message carries."""
+        self.secrets: dict[str, None] = {}
+        """Texts that must stay secret."""
+        self.tenants: dict[str, str] = {}
+        """The tenant of each instance that ever was."""
+        self._writes: dict[str, list[OnWrite]] = {}
+        self._replies: list[OnReply] = []
+        self._closed: list[OnClosed] = []
+        self._effects: dict[str, list[OnEffect]] = {}
+        self._messages: list[OnMessage] = []
+        self._later: dict[tuple[Callable[[str], None], str], None] = {}
+        self._chained: OnClosed | None = None
+
+    # ------------------------------------------------------------------- subscriptions
+
+    def on_write(self, table: str, function: OnWrite) -> None:
+        """Be told of each write of a table (its name without the prefix): old and new item."""
+        self._writes.setdefault(f"{PREFIX}-{table}", []).append(function)
+
+    def on_reply(self, function: OnReply) -> None:
+        """Be told of each reply of the API."""
+        self._replies.append(function)
+
+    def on_effect(self, service: str, function: OnEffect) -> None:
+        """Be told of each call that took effect, before any fault hides that."""
+        self._effects.setdefault(service, []).append(function)
+
+    def on_closed(self, function: OnClosed) -> None:
+        """Be told of each execution that ended."""
+        self._closed.append(function)
+
+    def on_message(self, function: OnMessage) -> None:
+        """Be told of each message that a queue accepted: its queue's name, and the message."""
+        self._messages.append(function)
+
+    def soon(self, function: Callable[[str], None], key: str) -> None:
+        """Call a function once with a key when the transaction that is being applied is whole."""
+        if not self._later:
+            self.run.kernel.call_at(self.run.kernel.now, self._flush)
+        self._later[function, key] = None
+
+    def _flush(self) -> None:
+        due, self._later = self._later, {}
+        for function, key in due:
+            function(key)
+
+    # ------------------------------------------------------------------------- sources
+
+    def install(self) -> None:
+        """Subscribe to the services of the run; after its set-up, before anything runs."""
+        region = self.run.region
+        region.dynamodb.watchers.append(self._written)
+        region.sqs.watchers.append(self._sent)
+        region.effects.hooks.insert(0, self)
+        region.replied.append(self._replied)
+        self._chained = region.states.closed
+        region.states.closed = self._ended
+        self.on_write("instances", self._learn)
+        for row in self.rows("instances"):
+            self._learn(None, row)
+
+    def _learn(self, _: Item | None, new: Item | None) -> None:
+        if new is not None:
+            self.tenants[new["id"]] = new["tenant_id"]
+
+    def _written(self, table: str, old: Item | None, new: Item | None) -> None:
+        for function in self._writes.get(table, ()):
+            function(old, new)
+
+    def _sent(self, queue: str, message: Message) -> None:
+        for function in self._messages:
+            function(queue, message)
+
+    def _replied(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes, reply: Reply
+    ) -> None:
+        tenant, admin = self.caller(headers)
+        exchange = Exchange(tenant, admin, method, path, body, reply)
+        for function in self._replies:
+            function(exchange)
+
+    def _ended(self, execution: Execution) -> None:
+        if self._chained is not None:
+            self._chained(execution)
+        for function in self._closed:
+            function(execution)
+
+    def before(self, effect: Effect) -> None:
+        """A call that has not reached its service says nothing yet."""
+
+    def after(self, effect: Effect) -> None:
+        """A call took effect."""
+        for function in self._effects.get(effect.service, ()):
+            function(effect)
+
+    # --------------------------------------------------------------------------- looks
+
+    @property
+    def now(self) -> float:
+        """Virtual seconds since the begin of the run."""
+        return self.run.kernel.now - START
+
+    def rows(self, table: str) -> list[Item]:
+        """The items of a table (its name without the prefix)."""
+        return self.run.region.dynamodb.rows(f"{PREFIX}-{table}")
+
+    def row(self, table: str, key: Any) -> Item | None:
+        """One item of a table."""
+        return self.run.region.dynamodb.row(f"{PREFIX}-{table}", key)
+
+    def caller(self, headers: Mapping[str, str]) -> tuple[str | None, bool]:
+        """Whose token a request carries, and whether it is an administrator's."""
+        given = {name.lower(): value for name, value in headers.items()}
+        context = self.run.region.tokens.get(given.get("x-auth-token", ""))
+        if context is None:
+            return None, False
+        return context.project_id, "admin" in context.roles
+
+    def is_guest(self) -> bool:
+        """Whether the code that runs at this moment is an agent's."""
+        running = self.run.kernel.current
+        return running is not None and isinstance(running.owner, str)
+
+    def api_caller(self) -> tuple[str | None, bool] | None:
+        """Whose request the code that runs at this moment serves; None when it serves none."""
+        running = self.run.kernel.current
+        owner = running.owner if running is not None else None
+        if not isinstance(owner, Container) or owner.function.name != f"{PREFIX}-api":
+            return None
+        if owner.invocation is None:
+            return None
+        return self.caller(owner.invocation.event.get("headers") or {})
+
+
+class Invariant:
+    """One promise. `exercised` counts what could have broken it: without any, no verdict."""
+
+    id: ClassVar[str]
+    title: ClassVar[str]
+    unreachable: ClassVar[str] = ""
+    """Why no code can exercise it yet; such an invariant is never watched."""
+
+    def __init__(self, hub: Hub) -> None:
+        self.hub = hub
+        self.exercised = 0
+        self.violations: list[Violation] = []
+        self.more = 0
+
+    def watch(self) -> None:
+        """Subscribe to what could break it."""
+
+    def check(self) -> None:
+        """Look at everything: at intervals, and after the faults healed."""
+
+    def check_healed(self) -> None:
+        """Look at what must hold once the faults have healed."""
+
+    def close(self) -> None:
+        """Give back what was taken."""
+
+    def broken(self, text: str, instance_id: str | None = None) -> None:
+        """Record a violation, once for each text and instance."""
+        if any(each.text == text and each.instance_id == instance_id for each in self.violations):
+            return
+        if len(self.violations) >= MOST_VIOLATIONS:
+            self.more += 1
+            return
+        self.hub.run.kernel.trace("violation", self.id, instance_id, text)
+        self.violations.append(Violation(self.id, self.hub.now, text, instance_id))
+
+    @property
+    def verdict(self) -> Literal["holds", "broken", "not reached"]:
+        """What the run has shown of it."""
+        if self.violations:
+            return "broken"
+        return "holds" if self.exercised else "not reached"
+
+    @property
+    def reason(self) -> str:
+        """Why it was not reached, or how much stands behind the verdict."""
+        if self.violations and self.more:
+            return f"and {self.more} more"
+        if self.exercised or self.violations:
+            return f"looked at {self.exercised} times"
+        return self.unreachable or "nothing in this run could have broken it"
+
+
+def changed(old: Item | None, new: Item | None, *names: str) -> bool:
+    """Whether one of these attributes differs between two images of an item."""
+    before, after = old or {}, new or {}
+    return any(before.get(name) != after.get(name) for name in names)
+
+
+def held_of(row: Item | None) -> dict[str, int]:
+    """The quota that an instance's row holds."""
+    text = (row or {}).get("held")
+    return json.loads(text) if text else {}
+
+
+def things_of(cloud: Cloud, instance_id: str) -> dict[str, list[Any]]:
+    """What an instance has in the cloud by kind, without what is being deleted."""
+    found: dict[str, list[Any]] = {"server": [], "volume": [], "port": [], "security group": []}
+    for kind, owner, thing in owned_things(cloud):
+        if owner == instance_id:
+            found[kind].append(thing)
+    return found
+
+
+def owned_things(cloud: Cloud) -> Iterator[tuple[str, str, Any]]:
+    """Everything in the cloud that carries an instance's name: kind, instance id, thing."""
+    for server in cloud.compute.servers.values():
+        if server.task_state not in ("deleting", "force-deleting"):
+            yield from _owned("server", server)
+    for volume in cloud.volume.volumes.values():
+        if volume.status != "deleting":
+            yield from _owned("volume", volume)
+    for port in cloud.network.ports.values():
+        yield from _owned("port", port)
+    for group in cloud.network.security_groups.groups.values():
+        yield from _owned("security group", group)
+
+
+def _owned(kind: str, thing: Any) -> Iterator[tuple[str, str, Any]]:
+    instance_id = owner_of(thing.name)
+    if instance_id is not None:
+        yield kind, instance_id, thing
+
+
+def owner_of(name: str) -> str | None:
+    """The instance id in a thing's name: `coffer-<36 characters>`, perhaps with a generation."""
+    prefix, _, rest = name.partition("-")
+    if prefix != PREFIX or len(rest) < ID_LENGTH or rest.count("-") < DASHES:
+        return None
+    ending = rest[ID_LENGTH:]
+    return rest[:ID_LENGTH] if not ending or ending[1:].isdecimal() else None
+
+
+ID_LENGTH: Final = 36
+DASHES: Final = 4

@@ -1,0 +1,65 @@
+"""I1: only transitions that the lifecycle table allows."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from chalicelib.domain.operations import TERMINAL, OperationStatus
+from chalicelib.lifecycle import TRANSITIONS, Status
+from simulator.aws.dynamodb.values import Item
+from simulator.invariants.base import Invariant
+
+ALLOWED: Final = frozenset((str(before), str(after)) for (before, _), after in TRANSITIONS.items())
+_OPERATIONS: Final = frozenset(
+    {
+        (OperationStatus.QUEUED, OperationStatus.ACCEPTED),
+        (OperationStatus.ACCEPTED, OperationStatus.RUNNING),
+        *((OperationStatus.QUEUED, end) for end in TERMINAL),
+        *((OperationStatus.ACCEPTED, end) for end in TERMINAL),
+        *((OperationStatus.RUNNING, end) for end in TERMINAL),
+    }
+)
+_FIRST: Final = (OperationStatus.QUEUED, OperationStatus.ACCEPTED)
+
+
+class Transitions(Invariant):
+    """Looks at the status of each instance and operation before and after each write."""
+
+    id = "I1"
+    title = "Only transitions that the lifecycle table allows"
+
+    def watch(self) -> None:
+        self.hub.on_write("instances", self._instance)
+        self.hub.on_write("operations", self._operation)
+
+    def _instance(self, old: Item | None, new: Item | None) -> None:
+        before = None if old is None else str(old["status"])
+        after = None if new is None else str(new["status"])
+        if before == after:
+            return
+        item = new or old or {}
+        if before is None:
+            if self.hub.run.kernel.current is None:
+                return  # a fleet that is set up as rows
+            self._judge(after == Status.BUILD, item, f"a new row in {after}")
+        elif after is None:
+            self._judge(before == Status.DELETED, item, f"the row in {before} was removed")
+        else:
+            self._judge((before, after) in ALLOWED, item, f"from {before} to {after}")
+
+    def _operation(self, old: Item | None, new: Item | None) -> None:
+        if new is None or (old or {}).get("status") == new["status"]:
+            return
+        after = str(new["status"])
+        name = f"{new['action']} {new['id']}"
+        if old is None:
+            fits, text = after in _FIRST, f"{name} began in {after}"
+        else:
+            before = str(old["status"])
+            fits, text = (before, after) in _OPERATIONS, f"{name} went from {before} to {after}"
+        self._judge(fits, {"id": new.get("instance_id", "")}, text)
+
+    def _judge(self, fits: bool, item: Item, text: str) -> None:
+        self.exercised += 1
+        if not fits:
+            self.broken(text, str(item["id"]))

@@ -1,0 +1,77 @@
+"""I2: a status never goes backwards in (generation, epoch, seq); answers apply once each."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from simulator.aws.dynamodb.values import Item
+from simulator.invariants.base import Invariant, changed
+from simulator.template import PREFIX
+
+HEARTBEATS: Final = f"{PREFIX}-heartbeats"
+"""The handler of what guests report; a flow's end and a reset set a status of their own."""
+
+_REPORTED: Final = ("status", "volume_used", "volume_total", "rejected")
+
+
+class Order(Invariant):
+    """Looks at each write of a guest's status, of a command's answer, and of a guest's epoch."""
+
+    id = "I2"
+    title = "A status never goes backwards; results and progress apply once each"
+
+    def watch(self) -> None:
+        self.hub.on_write("service-statuses", self._status)
+        self.hub.on_write("commands", self._command)
+        self.hub.on_write("guests", self._guest)
+
+    def _status(self, old: Item | None, new: Item | None) -> None:
+        if old is None or new is None:
+            return
+        self.exercised += 1
+        before = old["generation"], old["epoch"], old["seq"]
+        after = new["generation"], new["epoch"], new["seq"]
+        instance_id = str(new["instance_id"])
+        if after < before:
+            self.broken(
+                f"the status went from {_shown(before)} back to {_shown(after)}", instance_id
+            )
+        elif after == before:
+            running = self.hub.run.kernel.current
+            by_guest = running is not None and running.name == HEARTBEATS
+            if by_guest and changed(old, new, *_REPORTED):
+                text = f"a report of {_shown(after)} was applied twice: now {new['status']}"
+                self.broken(text, instance_id)
+
+    def _command(self, old: Item | None, new: Item | None) -> None:
+        if old is None or new is None:
+            return
+        instance_id = str(new.get("instance_id"))
+        if "answered" in old:
+            self.exercised += 1
+            if changed(old, new, "answered", "result", "error"):
+                self.broken(f"the answer of {new['id']} was stored twice", instance_id)
+        before, after = _progress(old), _progress(new)
+        if before != after:
+            self.exercised += 1
+            if before is not None and (after is None or after < before):
+                self.broken(f"the progress of {new['id']} went back", instance_id)
+            if "answered" in old:
+                self.broken(f"progress of {new['id']} after its answer", instance_id)
+
+    def _guest(self, old: Item | None, new: Item | None) -> None:
+        if old is None or new is None:
+            return
+        self.exercised += 1
+        for name in ("epoch", "issued_at_ms"):
+            if new.get(name, 0) < old.get(name, 0):
+                self.broken(f"a guest's {name} went back", str(new["instance_id"]))
+
+
+def _progress(row: Item) -> tuple[Any, Any] | None:
+    epoch, seq = row.get("progress_epoch"), row.get("progress_seq")
+    return None if epoch is None else (epoch, seq)
+
+
+def _shown(order: tuple[Any, ...]) -> str:
+    return "/".join(map(str, order))

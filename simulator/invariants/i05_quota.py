@@ -1,0 +1,89 @@
+"""I5: quota used equals what exists or is being made, is never negative, keeps its limit."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from chalicelib.domain.quotas import RESOURCES, UNLIMITED
+from chalicelib.lifecycle import Status
+from chalicelib.store.quotas import default_limits
+from simulator.aws.dynamodb.values import Item
+from simulator.invariants.base import Invariant, changed, held_of
+
+_HOLDING: Final = (Status.BUILD, Status.ACTIVE)
+
+
+class QuotaSums(Invariant):
+    """Keeps the sum of what the rows of each tenant hold and compares it with the counters."""
+
+    id = "I5"
+    title = "Quota used equals the sum over what exists, is never negative and keeps its limit"
+
+    def watch(self) -> None:
+        self._sums: dict[str, dict[str, int]] = {}
+        for row in self.hub.rows("instances"):
+            self._add(row["tenant_id"], held_of(row), 1)
+        self.hub.on_write("instances", self._instance)
+        self.hub.on_write("quotas", self._quota)
+
+    def _add(self, tenant: str, held: dict[str, int], sign: int) -> None:
+        sums = self._sums.setdefault(tenant, dict.fromkeys(RESOURCES, 0))
+        for name, amount in held.items():
+            sums[name] += sign * amount
+
+    def _instance(self, old: Item | None, new: Item | None) -> None:
+        if not changed(old, new, "held"):
+            return
+        row: Item = new or old or {}
+        self._add(row["tenant_id"], held_of(old), -1)
+        self._add(row["tenant_id"], held_of(new), 1)
+        self.hub.soon(self._compare, row["tenant_id"])
+
+    def _quota(self, old: Item | None, new: Item | None) -> None:
+        if new is None:
+            return
+        tenant = str(new["tenant_id"])
+        limits = default_limits() | json.loads((old or new).get("limits") or "{}")
+        for name in RESOURCES:
+            before, after = _used(old, name), _used(new, name)
+            if after < 0:
+                self.broken(f"{tenant} uses {after} of {name}")
+            if after > before and limits[name] != UNLIMITED and after > limits[name]:
+                self.broken(f"{tenant} went to {after} of {name}; the limit is {limits[name]}")
+        self.hub.soon(self._compare, tenant)
+
+    def _compare(self, tenant: str) -> None:
+        self.exercised += 1
+        row = self.hub.row("quotas", tenant)
+        sums = self._sums.get(tenant, {})
+        for name in RESOURCES:
+            counted, summed = _used(row, name), sums.get(name, 0)
+            if counted != summed:
+                self.broken(f"{tenant}: {counted} of {name} are counted, {summed} are held")
+
+    def check(self) -> None:
+        """Add up everything anew."""
+        self._sums = {}
+        for row in self.hub.rows("instances"):
+            held = held_of(row)
+            self._add(row["tenant_id"], held, 1)
+            if row["status"] in _HOLDING and held != _expected(row):
+                self.broken(f"in {row['status']} it holds {held}", row["id"])
+        for tenant in dict.fromkeys((*self._sums, *(q["tenant_id"] for q in self._rows()))):
+            self._compare(tenant)
+
+    def _rows(self) -> list[Item]:
+        return self.hub.rows("quotas")
+
+
+def _used(row: Item | None, name: str) -> int:
+    return int((row or {}).get(name) or 0)
+
+
+def _expected(row: Item) -> dict[str, Any]:
+    return {
+        "instances": 1,
+        "ram": int(row["flavor_ram"]),
+        "volumes": int(row["volume_size"]),
+    }

@@ -1,0 +1,59 @@
+"""I6: nothing of one tenant is ever read or changed for another."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from simulator.aws.dynamodb.values import Item
+from simulator.invariants.base import Exchange, Invariant
+
+_ID: Final = re.compile(rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_TABLES: Final = ("instances", "operations", "commands")
+
+
+class Tenants(Invariant):
+    """Looks for ids of other tenants in each reply, and for writes to their rows by the API."""
+
+    id = "I6"
+    title = "Nothing of one tenant is ever read or changed for another"
+
+    def watch(self) -> None:
+        self._operations: dict[str, str] = {}
+        self.hub.on_reply(self._replied)
+        for table in _TABLES:
+            self.hub.on_write(table, self._written)
+
+    def _replied(self, exchange: Exchange) -> None:
+        if exchange.tenant is None or exchange.admin or not exchange.reply.body:
+            return
+        self.exercised += 1
+        asked = exchange.path.encode() + exchange.body
+        for found in dict.fromkeys(_ID.findall(exchange.reply.body)):
+            name = found.decode()
+            owner = self.hub.tenants.get(name) or self._operations.get(name)
+            if owner not in (None, exchange.tenant) and found not in asked:
+                self.broken(f"{exchange.tenant} was told of {name} of {owner}", name)
+        if exchange.reply.status < 300:
+            self._reached(exchange)
+
+    def _reached(self, exchange: Exchange) -> None:
+        """A request that names another tenant's instance must not succeed."""
+        for found in _ID.findall(exchange.path.encode()):
+            owner = self.hub.tenants.get(found.decode())
+            if owner not in (None, exchange.tenant):
+                text = f"{exchange.method} of {exchange.tenant} on an instance of {owner} succeeded"
+                self.broken(text, found.decode())
+
+    def _written(self, old: Item | None, new: Item | None) -> None:
+        row = new or old or {}
+        if "action" in row:
+            self._operations[row["id"]] = row["tenant_id"]
+        caller = self.hub.api_caller()
+        if caller is None or caller[0] is None or caller[1]:
+            return
+        self.exercised += 1
+        instance_id = str(row.get("instance_id") or row["id"])
+        owner = row.get("tenant_id") or self.hub.tenants.get(instance_id)
+        if owner not in (None, caller[0]):
+            self.broken(f"a request of {caller[0]} changed a row of {owner}", instance_id)

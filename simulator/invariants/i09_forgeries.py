@@ -1,0 +1,106 @@
+"""I9: nothing unsigned, wrongly signed, expired or replayed changes any state.
+
+Two looks. What a forger makes carries marks that no honest message has: no row may ever hold one.
+And every answer that is stored must be one that its guest really sent, and not yet expired.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from chalicelib.bus.envelope import Direction
+from simulator.aws.dynamodb.values import Item
+from simulator.aws.sqs.queues import Message
+from simulator.invariants.base import Hub, Invariant, changed
+from simulator.invariants.mail import Mail
+from simulator.invariants.marks import FORGED_MARK, FORGED_NUMBER
+from simulator.template import PREFIX
+
+TABLES: Final = ("instances", "operations", "commands", "guests", "service-statuses", "quotas")
+HANDLING_SECONDS: Final = 30.0
+"""A message may expire while it is being handled."""
+
+Sent = tuple[str, int, str, float]
+"""Instance, generation, the answer as JSON, when it expires."""
+
+
+class Forgeries(Invariant):
+    """Watches all rows for marks, and all answers for where they come from."""
+
+    id = "I9"
+    title = "Nothing unsigned, wrongly signed, expired or replayed changes any state"
+
+    def __init__(self, hub: Hub) -> None:
+        super().__init__(hub)
+        self._mail = Mail(hub.run.region)
+        self._sent: dict[str, list[Sent]] = {}
+
+    def watch(self) -> None:
+        for table in TABLES:
+            self.hub.on_write(table, self._written)
+        self.hub.on_write("commands", self._answered)
+        self.hub.on_write("guests", self._enrolled)
+        self.hub.on_message(self._reported)
+
+    def _written(self, old: Item | None, new: Item | None) -> None:
+        if new is None:
+            return
+        before = old or {}
+        for name, value in new.items():
+            if value is not before.get(name) and _is_forged(value):
+                self.exercised += 1
+                owner = str(new.get("instance_id") or new.get("id"))
+                self.broken(f"{name} holds what only a forged message carried: {value}", owner)
+
+    def _reported(self, queue: str, message: Message) -> None:
+        if queue != f"{PREFIX}-conductor" or not self.hub.is_guest():
+            return
+        report = self._mail.opened(message.body, Direction.TO_CONTROL)
+        if report is not None and report.kind == "result":
+            answer = _as_json(report.result or {}, report.error.code if report.error else None)
+            sent = report.instance_id, report.generation, answer, report.expires_at
+            self._sent.setdefault(report.id, []).append(sent)
+
+    def _answered(self, old: Item | None, new: Item | None) -> None:
+        if new is None or "answered" not in new or not changed(old, new, "answered"):
+            return
+        self.exercised += 1
+        error = json.loads(new["error"])["code"] if "error" in new else None
+        stored = _as_json(json.loads(new.get("result") or "{}"), error)
+        own = new["instance_id"], new["generation"]
+        fitting = [
+            expires
+            for instance_id, generation, answer, expires in self._sent.get(new["id"], ())
+            if (instance_id, generation) == own and answer == stored
+        ]
+        if not fitting:
+            self.broken(f"the answer of {new['id']} was sent by no guest of it", own[0])
+        elif max(fitting) + HANDLING_SECONDS < self.hub.run.kernel.now:
+            self.broken(f"the answer of {new['id']} was expired", own[0])
+
+    def _enrolled(self, old: Item | None, new: Item | None) -> None:
+        """Who enrols must be a server that the instance has, or had."""
+        running = self.hub.run.kernel.current
+        if new is None or old is not None or running is None:
+            return
+        self.exercised += 1
+        cloud, fleet = self.hub.run.cloud, self.hub.run.fleet
+        server_id = new["server_id"]
+        known = server_id in cloud.compute.servers or server_id in fleet.guests
+        if not known and all(dead.server_id != server_id for dead in fleet.graves):
+            self.broken(f"{server_id}, which is no server, has enrolled", new["instance_id"])
+
+
+def _is_forged(value: Any) -> bool:
+    if type(value) is str:
+        return FORGED_MARK in value
+    if type(value) is int:
+        return value >= FORGED_NUMBER
+    if type(value) is dict:
+        return any(map(_is_forged, value.values()))
+    return False
+
+
+def _as_json(result: Any, error: str | None) -> str:
+    return json.dumps([None if error else result, error], sort_keys=True)

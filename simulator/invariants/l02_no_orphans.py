@@ -1,0 +1,80 @@
+"""L2: no orphan: cloud things, guest queues and guest keys are exactly those of live rows."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from chalicelib.lifecycle import Status
+from simulator.aws.dynamodb.values import Item
+from simulator.invariants.base import Invariant, held_of, owned_things
+from simulator.template import PREFIX
+
+_RECORDED: Final = {
+    "server": "server_id",
+    "volume": "volume_id",
+    "port": "port_id",
+    "security group": "security_group_id",
+}
+
+
+class NoOrphans(Invariant):
+    """Compares what is in the cloud, in SQS and among the guests' keys with the rows."""
+
+    id = "L2"
+    title = "No orphan: what exists is exactly what live rows own"
+
+    def check_healed(self) -> None:
+        owned = self._by_instance()
+        queues = self._guest_queues()
+        keys: dict[str, int] = {}
+        for guest in self.hub.rows("guests"):
+            keys[guest["instance_id"]] = keys.get(guest["instance_id"], 0) + 1
+        rows = {row["id"]: row for row in self.hub.rows("instances")}
+        for instance_id in dict.fromkeys((*owned, *queues, *keys, *rows)):
+            self.exercised += 1
+            row = rows.get(instance_id)
+            found: dict[str, list[Any]] = dict(owned.get(instance_id, {}))
+            found["queue"] = queues.get(instance_id, [])
+            found["key"] = [None] * keys.get(instance_id, 0)
+            self._compare(instance_id, row, found)
+
+    def _compare(self, instance_id: str, row: Item | None, found: dict[str, list[Any]]) -> None:
+        status = row["status"] if row is not None else Status.DELETED
+        if row is not None and status == Status.ACTIVE:
+            self._active(row, found)
+            return
+        if row is not None and status != Status.DELETED and held_of(row):
+            return  # a failed operation says what it could not remove, and keeps its quota
+        for kind, things in found.items():
+            if things:
+                self.broken(f"{len(things)} of {kind} left behind in {status}", instance_id)
+
+    def _active(self, row: Item, found: dict[str, list[Any]]) -> None:
+        recorded = json.loads(row.get("resources") or "{}")
+        for kind, name in _RECORDED.items():
+            ids = [thing.id for thing in found.get(kind, [])]
+            if kind == "server" and not ids and not self._exists(recorded.get(name)):
+                continue  # it vanished: L3 asks whether that is seen
+            if ids != [recorded.get(name)]:
+                self.broken(f"the row owns {kind} {recorded.get(name)}, there is {ids}", row["id"])
+        for kind in ("queue", "key"):
+            if len(found[kind]) != 1:
+                self.broken(f"{len(found[kind])} of {kind} of an active instance", row["id"])
+
+    def _exists(self, server_id: str | None) -> bool:
+        return server_id in self.hub.run.cloud.compute.servers
+
+    def _by_instance(self) -> dict[str, dict[str, list[Any]]]:
+        found: dict[str, dict[str, list[Any]]] = {}
+        for kind, instance_id, thing in owned_things(self.hub.run.cloud):
+            found.setdefault(instance_id, {}).setdefault(kind, []).append(thing)
+        return found
+
+    def _guest_queues(self) -> dict[str, list[Any]]:
+        found: dict[str, list[Any]] = {}
+        beginning = f"{PREFIX}-guest-"
+        for name in self.hub.run.region.sqs.queues:
+            if name.startswith(beginning):
+                found.setdefault(name[len(beginning) :].rpartition("-")[0], []).append(name)
+        return found

@@ -1,0 +1,61 @@
+"""L4: queues are drained; the dead-letter queue held only what F16 made, each with a record."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from simulator.aws.dynamodb.values import Item
+from simulator.aws.sqs.queues import Message
+from simulator.invariants.base import Hub, Invariant
+from simulator.template import PREFIX
+
+OWN: Final = ("taskmanager", "conductor", "dead-letters")
+UNTRUSTED: Final = ("BadSeal", "Malformed", "UnknownVersion", "TooLarge")
+"""Reasons that an honest message never has."""
+
+
+class Drained(Invariant):
+    """Counts messages after heal, and the records of what was poisoned."""
+
+    id = "L4"
+    title = "Queues are drained; dead letters were poison, each with a record"
+
+    def __init__(self, hub: Hub) -> None:
+        super().__init__(hub)
+        self.poisoned = 0
+        """Messages that a fault has made; F16 counts them."""
+        self.recorded = 0
+
+    def watch(self) -> None:
+        self.hub.on_write("events", self._recorded)
+        self.hub.on_message(self._sent)
+
+    def _sent(self, queue: str, message: Message) -> None:
+        running = self.hub.run.kernel.current
+        honest = running is not None and running.name != "poison"
+        if not honest and queue.startswith(f"{PREFIX}-"):
+            self.poisoned += 1
+
+    def _recorded(self, old: Item | None, new: Item | None) -> None:
+        if old is not None or new is None or new["kind"] != "message.poisoned":
+            return
+        self.recorded += 1
+        if any(reason in new["message"] for reason in UNTRUSTED) and not self.poisoned:
+            self.broken(f"an honest message was buried: {new['message']}")
+
+    def check_healed(self) -> None:
+        region = self.hub.run.region
+        now = self.hub.run.kernel.now
+        for name in OWN:
+            self.exercised += 1
+            left = sum(region.sqs.queues[f"{PREFIX}-{name}"].counts(now))
+            if left:
+                self.broken(f"{left} messages are left on {name}")
+        for row in self.hub.rows("instances"):
+            queue = region.sqs.queues.get(f"{PREFIX}-guest-{row['id']}-{row['generation']}")
+            if row["status"] != "ACTIVE" or queue is None or not queue.messages:
+                continue
+            left = sum(queue.counts(now))
+            reachable = any(guest.power for guest in self.hub.run.fleet.of_instance(row["id"]))
+            if left and reachable:
+                self.broken(f"{left} commands are left on its guest's queue", row["id"])

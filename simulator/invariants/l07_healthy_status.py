@@ -1,0 +1,43 @@
+"""L7: a healthy guest's status is right within two heartbeat periods."""
+
+from __future__ import annotations
+
+import json
+
+from chalicelib.lifecycle import Status
+from chalicelib.settings import settings
+from simulator.aws.dynamodb.values import Item
+from simulator.fleet.guest import Guest
+from simulator.fleet.manager import SimManager
+from simulator.invariants.base import Invariant
+
+PERIODS = 2.0
+
+
+class HealthyStatus(Invariant):
+    """Compares what each reachable guest would report now with what its row says, after heal."""
+
+    id = "L7"
+    title = "A healthy guest's status is right within two heartbeat periods"
+
+    def check_healed(self) -> None:
+        for row in self.hub.rows("instances"):
+            if row["status"] != Status.ACTIVE or "operation_id" in row:
+                continue
+            server_id = json.loads(row.get("resources") or "{}").get("server_id")
+            guest = self.hub.run.fleet.guests.get(server_id)
+            if guest is not None and guest.power and guest.retired is None:
+                self._compare(row, guest)
+
+    def _compare(self, row: Item, guest: Guest) -> None:
+        self.exercised += 1
+        reported = self.hub.row("service-statuses", row["id"])
+        actual = str(SimManager(guest, guest.life).status())
+        if reported is None:
+            self.broken(f"the guest is {actual} and there is no status of it", row["id"])
+            return
+        age = self.hub.run.kernel.now - float(reported["updated"])
+        if age > PERIODS * settings().heartbeat_seconds:
+            self.broken(f"the guest is {actual} and was last heard {age:.0f} s ago", row["id"])
+        elif reported["status"] != actual:
+            self.broken(f"the guest is {actual}, its row says {reported['status']}", row["id"])

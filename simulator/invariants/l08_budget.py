@@ -1,0 +1,83 @@
+"""L8: calls stay within the published budget per operation, request and guest-hour.
+
+The budgets are what each costs without faults (about 45 calls of AWS for a create, 30 for a delete,
+60 heartbeats an hour), with room; faults may double them. A retry storm does not fit.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from chalicelib.domain.operations import OperationAction
+from simulator.aws.dynamodb.values import Item
+from simulator.invariants.base import Exchange, Invariant
+from simulator.kernel import START
+
+CREATE_CALLS: Final = 70
+DELETE_CALLS: Final = 50
+REQUEST_CALLS: Final = 30
+"""A synchronous guest call polls its row up to 25 times."""
+GUEST_HOUR_CALLS: Final = 300
+"""60 heartbeats: a send, a batch read and a write each; renewals; a receive per command."""
+CONTROL_HOUR_CALLS: Final = 2500
+"""60 sweeps of each operation that is due, 6 runs of the maintenance."""
+CLOUD_CALLS: Final = 120
+"""Calls of OpenStack per operation, polls of a slow server included."""
+STORM: Final = 2.0
+"""What faults may multiply the budget by."""
+_AWS: Final = frozenset({"dynamodb", "sqs", "stepfunctions", "sts", "ssm"})
+
+
+class Budget(Invariant):
+    """Adds up all calls and what they were made for."""
+
+    id = "L8"
+    title = "Calls stay within the published budget per guest-hour and per operation"
+
+    def watch(self) -> None:
+        self._creates = self._deletes = self._requests = 0
+        self._guest_hours = 0.0
+        self._counted_at = self.hub.run.kernel.now
+        self.hub.on_write("operations", self._accepted)
+        self.hub.on_reply(self._replied)
+
+    def _accepted(self, old: Item | None, new: Item | None) -> None:
+        if old is not None or new is None:
+            return
+        if new["action"] == OperationAction.CREATE:
+            self._creates += 1
+        else:
+            self._deletes += 1
+
+    def _replied(self, _: Exchange) -> None:
+        self._requests += 1
+
+    def check(self) -> None:
+        now = self.hub.run.kernel.now
+        self._guest_hours += len(self.hub.run.fleet) * (now - self._counted_at) / 3600.0
+        self._counted_at = now
+
+    def check_healed(self) -> None:
+        self.check()
+        hours = (self.hub.run.kernel.now - START) / 3600.0
+        calls = self.hub.run.region.effects.calls
+        aws = sum(count for (_, service, _), count in calls.items() if service in _AWS)
+        cloud = sum(count for (_, service, _), count in calls.items() if service == "openstack")
+        budget = STORM * (
+            self._creates * CREATE_CALLS
+            + self._deletes * DELETE_CALLS
+            + self._requests * REQUEST_CALLS
+            + self._guest_hours * GUEST_HOUR_CALLS
+            + (hours + 1) * CONTROL_HOUR_CALLS
+        )
+        self.exercised += 1
+        if aws > budget:
+            self.broken(f"{aws} calls of AWS, {budget:.0f} are allowed: {self._most()}")
+        operations = self._creates + self._deletes
+        allowed = STORM * (operations * CLOUD_CALLS + hours * 6 * 10 + 100)
+        if cloud > allowed:
+            self.broken(f"{cloud} calls of OpenStack, {allowed:.0f} are allowed: {self._most()}")
+
+    def _most(self) -> str:
+        most = self.hub.run.region.effects.calls.most_common(5)
+        return ", ".join(f"{scope} {call} {count}" for (scope, _, call), count in most)

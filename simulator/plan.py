@@ -1,0 +1,210 @@
+"""A plan: everything that a run is made of. The same plan gives the same run, event by event.
+
+A scenario is a plan in TOML with a name; options of the command line change it; a swarm draws its
+faults from the plan's seed. A plan goes to JSON and back, so that a failure can be replayed.
+"""
+
+from __future__ import annotations
+
+import random
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from simulator.faults import REGISTRY
+
+SCENARIOS: Final = Path(__file__).resolve().parent / "scenarios"
+MOST_GUESTS: Final = 1_000_000
+MOST_HOURS: Final = 24.0 * 31
+SETTLE_SECONDS: Final = 3 * 3600.0
+"""The published bound: so long after the last fault everything must have come to its end.
+
+A create may take 30 minutes, its undoing 10 for each of 4 removals, a delete the same, and a dead
+execution is found by the sweeper and begun again up to 5 times.
+"""
+
+
+class PlanError(Exception):
+    """A plan that cannot be run; the text says what to correct."""
+
+
+class Workload(msgspec.Struct, forbid_unknown_fields=True):
+    """What tenants and operators do. `mix` are weights of the actions in `workload.ACTIONS`."""
+
+    operations_per_guest_hour: float = 1.0
+    guests_per_tenant: int = 5
+    mix: dict[str, float] = {}
+
+
+class Outage(msgspec.Struct, forbid_unknown_fields=True):
+    """A service that is gone for a while (F20), from so many minutes after the begin."""
+
+    service: str
+    at_minutes: float
+    minutes: float
+
+
+class Plan(msgspec.Struct, forbid_unknown_fields=True):
+    """All inputs of a run. Strengths of faults are in the ranges of `simulation.md`."""
+
+    scenario: str = "unnamed"
+    title: str = ""
+    guests: int = 10
+    hours: float = 1.0
+    seed: int = 1
+    prepared: bool = True
+    """Whether the guests are there from the begin, or the workload has to create them."""
+    heartbeat_seconds: int = 60
+    workload: Workload = msgspec.field(default_factory=Workload)
+    faults: dict[str, float] = {}
+    swarm: bool = False
+    """Draw the faults that are not named from the seed."""
+    outages: list[Outage] = []
+    settle_seconds: float = SETTLE_SECONDS
+    """At most so long after the chaos; a run that is quiet before ends before."""
+    empty_at_end: bool = True
+    """Delete everything after the checks, and check that nothing stays behind."""
+
+
+def scenarios() -> dict[str, str]:
+    """Names and titles of the scenarios that come with the simulator."""
+    found = {}
+    for file in sorted(SCENARIOS.glob("*.toml")):
+        found[file.stem] = load_scenario(file.stem).title
+    return found
+
+
+def load_scenario(name: str) -> Plan:
+    """A scenario by its name, or by the path of a TOML file."""
+    path = Path(name) if name.endswith(".toml") else SCENARIOS / f"{name}.toml"
+    try:
+        document = tomllib.loads(path.read_text())
+    except FileNotFoundError:
+        known = ", ".join(sorted(file.stem for file in SCENARIOS.glob("*.toml")))
+        raise PlanError(f"There is no scenario {name!r}; there are {known}.") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise PlanError(f"The scenario {path} cannot be read: {error}") from None
+    return _plan({"scenario": path.stem, **document}, str(path))
+
+
+def read(path: str | Path) -> Plan:
+    """A plan that was written before, or the plan in a result's JSON."""
+    try:
+        document = msgspec.json.decode(Path(path).read_bytes())
+    except (OSError, msgspec.DecodeError) as error:
+        raise PlanError(f"The plan {path} cannot be read: {error}") from None
+    if isinstance(document, dict) and isinstance(document.get("plan"), dict):
+        document = document["plan"]
+    return _plan(document, str(path))
+
+
+def write(plan: Plan, path: str | Path) -> None:
+    """Write a plan as JSON, to be replayed."""
+    Path(path).write_bytes(msgspec.json.format(msgspec.json.encode(plan), indent=2) + b"\n")
+
+
+def with_options(
+    plan: Plan,
+    *,
+    guests: int | None = None,
+    hours: float | None = None,
+    seed: int | None = None,
+    faults: str | None = None,
+) -> Plan:
+    """The plan with what a command line chose."""
+    chosen = {"guests": guests, "hours": hours, "seed": seed}
+    changed = {name: value for name, value in chosen.items() if value is not None}
+    plan = msgspec.structs.replace(plan, **changed)
+    if faults is not None:
+        plan = with_faults(plan, faults)
+    return checked(plan, "the options")
+
+
+def with_faults(plan: Plan, text: str) -> Plan:
+    """The plan with other faults: "none", "swarm", or `F1=0.2,F5` (no number: half the range)."""
+    if text == "none":
+        return msgspec.structs.replace(plan, faults={}, outages=[], swarm=False)
+    if text == "swarm":
+        return msgspec.structs.replace(plan, faults={}, swarm=True)
+    faults: dict[str, float] = {}
+    for part in text.split(","):
+        name, given, number = part.strip().partition("=")
+        fault = REGISTRY.get(name)
+        if fault is None:
+            raise PlanError(_unknown_fault(name))
+        try:
+            faults[name] = float(number) if given else sum(fault.range) / 2
+        except ValueError:
+            raise PlanError(f"{number!r} is not a strength for {name}; try {name}=0.1.") from None
+    return checked(msgspec.structs.replace(plan, faults=faults, swarm=False), "the faults")
+
+
+def drawn(plan: Plan) -> Plan:
+    """The plan with its swarm drawn: each class on or off first, then its strength."""
+    if not plan.swarm:
+        return plan
+    faults = dict(plan.faults)
+    for name, fault in REGISTRY.items():
+        stream = random.Random(f"{plan.seed}/swarm/{name}")
+        on, share = stream.random() < fault.chance, stream.random()
+        if name in faults or not fault.reached or not on:
+            continue
+        low, high = fault.range
+        if fault.unit == "per hour":  # over several magnitudes
+            faults[name] = low * (high / low) ** share
+        else:
+            faults[name] = low + (high - low) * share
+    return msgspec.structs.replace(plan, faults=faults, swarm=False)
+
+
+def checked(plan: Plan, where: str) -> Plan:
+    """The plan; PlanError for values that make no run."""
+    if not 1 <= plan.guests <= MOST_GUESTS:
+        raise PlanError(f"{where}: guests must be within 1 and {MOST_GUESTS}, not {plan.guests}.")
+    if not 0 < plan.hours <= MOST_HOURS:
+        raise PlanError(f"{where}: hours must be within 0 and {MOST_HOURS:.0f}, not {plan.hours}.")
+    if plan.heartbeat_seconds < 1 or plan.settle_seconds < 0:
+        raise PlanError(f"{where}: heartbeat_seconds and settle_seconds must be positive.")
+    if plan.workload.operations_per_guest_hour < 0 or plan.workload.guests_per_tenant < 1:
+        raise PlanError(f"{where}: the workload's numbers must be positive.")
+    for name, strength in plan.faults.items():
+        fault = REGISTRY.get(name)
+        if fault is None:
+            raise PlanError(f"{where}: {_unknown_fault(name)}")
+        if not fault.reached:
+            raise PlanError(f"{where}: {name} ({fault.title}) is not reached: {fault.reason}")
+        if not 0 <= strength <= fault.range[1]:
+            low, high = fault.range
+            raise PlanError(f"{where}: {name} must be within {low:g} and {high:g} ({fault.unit}).")
+    _check_names(plan, where)
+    return plan
+
+
+def _check_names(plan: Plan, where: str) -> None:
+    from simulator.faults.f20_outage import SERVICES
+    from simulator.workload import ACTIONS
+
+    for action, weight in plan.workload.mix.items():
+        if action not in ACTIONS or weight < 0:
+            raise PlanError(f"{where}: {action!r} is no action; one of {', '.join(ACTIONS)}.")
+    if plan.workload.mix and not any(plan.workload.mix.values()):
+        raise PlanError(f"{where}: the workload's mix has no action with a weight.")
+    for outage in plan.outages:
+        if outage.service not in SERVICES:
+            names = ", ".join(SERVICES)
+            raise PlanError(f"{where}: {outage.service!r} is no service; one of {names}.")
+
+
+def _plan(document: Mapping[str, Any], where: str) -> Plan:
+    try:
+        plan = msgspec.convert(document, Plan)
+    except msgspec.ValidationError as error:
+        raise PlanError(f"{where}: {error}") from None
+    return checked(plan, where)
+
+
+def _unknown_fault(name: str) -> str:
+    return f"There is no fault {name!r}; one of {', '.join(REGISTRY)}."

@@ -1,0 +1,303 @@
+"""A fleet that is there from the begin: rows, cloud and guests of instances made long ago.
+
+The first instance is written by the store's own models; the others are its items with other ids,
+so that a hundred thousand of them take seconds.
+"""
+
+from __future__ import annotations
+
+import base64
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import msgspec
+
+from chalicelib.bus import keys, queues
+from chalicelib.bus.envelope import Direction
+from chalicelib.cloud import names
+from chalicelib.conductor import enrolment
+from chalicelib.domain import user_data
+from chalicelib.domain.quotas import held_by_instance
+from chalicelib.lifecycle import ServiceStatus, Status
+from chalicelib.settings import settings
+from chalicelib.store import models
+from guest_agent import enrolment as guest_enrolment
+from simulator.cloud.model.network import Port
+from simulator.cloud.model.security_groups import SecurityGroup
+from simulator.cloud.model.seams import GuestSpec, GuestVolume, Interface
+from simulator.cloud.model.server import ACTIVE, Server, ServerVolume
+from simulator.cloud.model.volume import Attachment, Volume
+from simulator.template import PREFIX
+
+if TYPE_CHECKING:
+    from simulator.run import Run
+
+CREATED_SECONDS_AGO: Final = 86400.0
+CREDENTIALS_SECONDS: Final = 3600.0
+FLAVOR: Final = "1"
+DEVICE: Final = "/dev/vdb"
+_NAMES: Final = ("instances", "service-statuses", "guests")
+
+
+class Settled(NamedTuple):
+    """An instance that is there from the begin."""
+
+    instance_id: str
+    tenant_id: str
+
+
+class Population:
+    """Makes the instances of a run's begin."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self._ids = run.kernel.stream("population")
+        self._now = run.kernel.now
+        self._templates: dict[str, dict[str, Any]] = {}
+        self._made: list[Settled] = []
+        cloud = run.cloud
+        self._subnet = next(
+            each for each in cloud.network.subnets.values() if each.network_id == run.network_id
+        )
+        self._network = cloud.network.networks[run.network_id]
+        self._caller = run.cloud_functions.caller
+        self._flavor = cloud.compute.flavors.flavors[FLAVOR]
+        self._image_id = run.image_id
+        self._token = enrolment.new_token("", 1, self._now)
+
+    def make(self, count: int, per_tenant: int) -> list[Settled]:
+        """Make so many; a tenant has so many of them."""
+        for number in range(count):
+            self._made.append(self._one(f"tenant-{number // per_tenant}"))
+        self._write_quotas()
+        return self._made
+
+    def _one(self, tenant_id: str) -> Settled:
+        instance_id, server_id, volume_id = self._uuid(), self._uuid(), self._uuid()
+        group_id = self._make_group(instance_id)
+        port = self._make_port(instance_id, group_id, server_id)
+        self._make_volume(instance_id, volume_id, server_id)
+        self._make_server(instance_id, server_id, volume_id, port.id)
+        queue_url = queues.make_guest_queue(instance_id, 1)
+        key = self._settle(instance_id, server_id, volume_id, port, queue_url)
+        if not self._templates:
+            self._write_first(tenant_id)
+        resources = {
+            "volume_id": volume_id,
+            "security_group_id": group_id,
+            "port_id": port.id,
+            "queue_url": queue_url,
+            "server_id": server_id,
+        }
+        address = port.fixed_ips[0][1]
+        addresses = [{"address": address, "type": "private", "network": port.network_id}]
+        self._write(
+            "instances",
+            instance_id,
+            id=instance_id,
+            tenant_id=tenant_id,
+            index_tenant=tenant_id,
+            name=f"db-{len(self._made)}",
+            resources=msgspec.json.encode(resources).decode(),
+            addresses=msgspec.json.encode(addresses).decode(),
+        )
+        self._write("service-statuses", instance_id, instance_id=instance_id)
+        self._write(
+            "guests", (instance_id, 1), instance_id=instance_id, public_key=key, server_id=server_id
+        )
+        return Settled(instance_id, tenant_id)
+
+    def _uuid(self) -> str:
+        text = f"{self._ids.getrandbits(128):032x}"
+        return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-a{text[17:20]}-{text[20:]}"
+
+    # ---------------------------------------------------------------------------- rows
+
+    def _write_first(self, tenant_id: str) -> None:
+        """One row of each table by the models; what the tables hold of it is the template."""
+        before = self._now - CREATED_SECONDS_AGO
+        flavor = self._flavor
+        held = held_by_instance(flavor.ram, 1)
+        models.Instance(
+            id="template",
+            tenant_id=tenant_id,
+            name="template",
+            status=Status.ACTIVE,
+            created=before,
+            updated=before,
+            datastore_version_id="mariadb-10.11",
+            datastore_name="mariadb",
+            datastore_version="10.11",
+            datastore_version_number="10.11",
+            manager="mariadb",
+            flavor_id=flavor.id,
+            flavor_ram=flavor.ram,
+            flavor_vcpus=flavor.vcpus,
+            volume_size=1,
+            region=settings().os_region_name,
+            access={"is_public": False, "allowed_cidrs": []},
+            held=held,
+        ).save()
+        models.ServiceStatusRow(
+            instance_id="template",
+            generation=1,
+            epoch=1,
+            seq=0,
+            status=ServiceStatus.HEALTHY,
+            updated=self._now,
+            volume_used=0.2,
+            volume_total=1.0,
+        ).save()
+        models.Guest("template", 1, public_key="", server_id="x", epoch=1, enrolled=before).save()
+        for name, key in zip(_NAMES, ("template", "template", ("template", 1)), strict=True):
+            table = self.run.region.dynamodb.tables[f"{PREFIX}-{name}"]
+            item = table.items[key]
+            self._templates[name] = dict(item)
+            table.write(key, None, self._now)
+
+    def _write(self, table: str, key: Any, **changes: Any) -> None:
+        item = {**self._templates[table], **changes}
+        self.run.region.dynamodb.tables[f"{PREFIX}-{table}"].write(key, item, self._now)
+
+    def _write_quotas(self) -> None:
+        counts: dict[str, int] = {}
+        for each in self._made:
+            counts[each.tenant_id] = counts.get(each.tenant_id, 0) + 1
+        held = held_by_instance(self._flavor.ram, 1)
+        for tenant_id, count in counts.items():
+            used = {name: amount * count for name, amount in held.items()}
+            models.Quota(tenant_id, **used).save()
+
+    # --------------------------------------------------------------------------- cloud
+
+    def _make_group(self, instance_id: str) -> str:
+        group = SecurityGroup(
+            self._uuid(),
+            names.network(instance_id),
+            self._caller.project_id,
+            self._now,
+            self._now,
+        )
+        self.run.cloud.network.security_groups.groups[group.id] = group
+        return group.id
+
+    def _make_port(self, instance_id: str, group_id: str, server_id: str) -> Port:
+        network = self.run.cloud.network
+        port_id = self._uuid()
+        port = Port(
+            id=port_id,
+            name=names.network(instance_id),
+            network_id=self._network.id,
+            project_id=self._caller.project_id,
+            mac_address=f"fa:16:3e:{port_id[:2]}:{port_id[2:4]}:{port_id[4:6]}",
+            fixed_ips=network._allocate(self._network, port_id, None),
+            security_group_ids=[group_id],
+            created_at=self._now,
+            updated_at=self._now,
+            device_id=server_id,
+            device_owner="compute:nova",
+            status="ACTIVE",
+        )
+        network.ports[port_id] = port
+        return port
+
+    def _make_volume(self, instance_id: str, volume_id: str, server_id: str) -> None:
+        volume = Volume(
+            id=volume_id,
+            name=names.volume(instance_id),
+            project_id=self._caller.project_id,
+            user_id=self._caller.user_id,
+            size=1,
+            volume_type="standard",
+            created_at=self._now,
+            updated_at=self._now,
+            status="in-use",
+            attachments=[Attachment(volume_id, server_id, DEVICE, self._now)],
+        )
+        self.run.cloud.volume.volumes[volume_id] = volume
+
+    def _make_server(
+        self, instance_id: str, server_id: str, volume_id: str, port_id: str
+    ) -> None:
+        server = Server(
+            id=server_id,
+            name=names.server(instance_id, 1),
+            project_id=self._caller.project_id,
+            user_id=self._caller.user_id,
+            flavor=self._flavor,
+            image_id=self._image_id,
+            created_at=self._now,
+            updated_at=self._now,
+            port_ids=[port_id],
+            volumes=[ServerVolume(volume_id, DEVICE)],
+            vm_state=ACTIVE,
+            task_state=None,
+            launched_at=self._now,
+        )
+        self.run.cloud.compute.servers[server_id] = server
+
+    # -------------------------------------------------------------------------- guests
+
+    def _settle(
+        self, instance_id: str, server_id: str, volume_id: str, port: Port, queue_url: str
+    ) -> str:
+        """Put the guest into the fleet; returns its public key as the row has it."""
+        chosen = settings()
+        configuration = user_data.GuestConfiguration(
+            instance_id=instance_id,
+            generation=1,
+            control_url=chosen.control_url,
+            enrolment_token=self._token,
+            datastore_manager="mariadb",
+            datastore_version="10.11",
+            region=chosen.region,
+            aws_endpoint_url=None,
+        )
+        subnet_id, address = port.fixed_ips[0]
+        spec = GuestSpec(
+            server_id=server_id,
+            name=f"{PREFIX}-{instance_id}-1",
+            hostname="db",
+            project_id=self._caller.project_id,
+            metadata={},
+            user_data=user_data.for_guest(configuration).encode(),
+            interfaces=[
+                Interface(
+                    port.id,
+                    port.mac_address,
+                    port.network_id,
+                    address,
+                    self.run.cloud.network.netmask(subnet_id),
+                    self._subnet.gateway,
+                )
+            ],
+            volumes=[GuestVolume(volume_id, DEVICE)],
+        )
+        session = self._session(instance_id, queue_url)
+        guest = self.run.fleet.settle(spec, session, period=float(chosen.heartbeat_seconds))
+        return base64.b64encode(guest.public_key).decode()
+
+    def _session(self, instance_id: str, queue_url: str) -> guest_enrolment.Session:
+        chosen = settings()
+        version = keys.current_version()
+        life = CREDENTIALS_SECONDS * (0.1 + 0.9 * self._ids.random())
+        until = datetime.fromtimestamp(self._now, UTC) + timedelta(seconds=life)
+        access_key = self.run.region.sts.remember(chosen.guest_role_arn, "settled", life)
+
+        def key(direction: Direction) -> str:
+            return base64.b64encode(keys.guest_key(instance_id, 1, direction, version)).decode()
+
+        return guest_enrolment.Session(
+            instance_id=instance_id,
+            generation=1,
+            epoch=1,
+            key_version=version,
+            keys=guest_enrolment.Keys(key(Direction.TO_GUEST), key(Direction.TO_CONTROL)),
+            credentials=guest_enrolment.Credentials(
+                access_key, "settled", f"token-of-{access_key}", until
+            ),
+            queues=guest_enrolment.Queues(
+                queue_url, chosen.conductor_queue_url, chosen.heartbeats_queue_url
+            ),
+            heartbeat_seconds=float(chosen.heartbeat_seconds),
+        )

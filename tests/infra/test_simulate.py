@@ -1,0 +1,229 @@
+"""`coffer simulate`: what it refuses, what it says, what it writes, and its exit codes."""
+
+from __future__ import annotations
+
+import io
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import pytest
+from rich.console import Console
+
+from infra.cli import main, running, simulate
+from simulator import plan as plans
+from simulator.faults import REGISTRY
+from simulator.plan import Plan
+from simulator.result import Counters, Result
+from tests.simulator.report import samples
+
+SCENARIO = """
+title = "A small fleet"
+guests = 3
+hours = 0.5
+
+[faults]
+F1 = 0.1
+"""
+
+
+class Said(NamedTuple):
+    """What a command left on the terminal."""
+
+    code: int
+    out: str
+    err: str
+
+
+Coffer = Callable[..., Said]
+
+
+@pytest.fixture
+def coffer(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Coffer:
+    """Run `coffer simulate` in this process."""
+
+    def run(*arguments: str) -> Said:
+        monkeypatch.setattr(sys, "argv", ["coffer", "simulate", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capsys.readouterr()
+        return Said(int(ended.value.code or 0), said.out, said.err)
+
+    return run
+
+
+@pytest.fixture
+def scenario(tmp_path: Path) -> str:
+    path = tmp_path / "small.toml"
+    path.write_text(SCENARIO)
+    return str(path)
+
+
+class Runs:
+    """Stands for the simulator: keeps the plans it was asked to run, and hands back a result."""
+
+    def __init__(self, result: Result) -> None:
+        self.result = result
+        self.plans: list[Plan] = []
+
+    def __call__(self, plan: Plan) -> Result:
+        self.plans.append(plan)
+        return self.result
+
+
+@pytest.fixture
+def holding(monkeypatch: pytest.MonkeyPatch) -> Runs:
+    runs = Runs(samples.result())
+    monkeypatch.setattr(simulate, "_run", runs)
+    return runs
+
+
+@pytest.fixture
+def breaking(monkeypatch: pytest.MonkeyPatch) -> Runs:
+    runs = Runs(samples.result(broken=True))
+    monkeypatch.setattr(simulate, "_run", runs)
+    return runs
+
+
+def test_a_run_that_holds_ends_with_0_and_its_summary(
+    coffer: Coffer, holding: Runs, scenario: str
+) -> None:
+    said = coffer(scenario, "--guests", "7", "--hours", "2", "--seed", "11")
+    assert said.code == 0
+    assert said.err == ""
+    for part in ("Operations", "12,410", "duplicate delivery", "✓ I1", "· I12", "$0.0934"):
+        assert part in said.out
+    assert "All 5 reached invariants hold, 1 not reached" in said.out
+    plan = holding.plans[0]
+    assert (plan.guests, plan.hours, plan.seed, plan.faults) == (7, 2.0, 11, {"F1": 0.1})
+
+
+@pytest.mark.usefixtures("breaking")
+def test_a_broken_invariant_ends_with_1_and_what_reproduces_it(
+    coffer: Coffer, scenario: str
+) -> None:
+    said = coffer(scenario)
+    assert said.code == 1
+    assert "1 of 5 reached invariants broken" in said.out
+    for part in ("seed   7", "F5=", "two live operations", "killed after its effect 2"):
+        assert part in said.out
+    assert "5a0c3e1e-94b5-4f7e-8d6f-4a4f5d0b7c11" in said.out
+
+
+def test_the_command_it_prints_makes_the_same_plan(
+    coffer: Coffer, breaking: Runs, scenario: str
+) -> None:
+    said = coffer(scenario, "--seed", "3", "--hours", "0.1", "--faults", "swarm")
+    line = next(line for line in said.out.splitlines() if line.startswith("replay "))
+    coffer(*shlex.split(line.removeprefix("replay "))[2:])
+    first, second = breaking.plans
+    assert first == second
+
+
+@pytest.mark.usefixtures("breaking")
+def test_json_on_stdout_is_all_of_stdout(coffer: Coffer, scenario: str) -> None:
+    said = coffer(scenario, "--json", "-")
+    assert said.code == 1
+    assert msgspec.json.decode(said.out, type=Result) == samples.result(broken=True)
+    assert "two live operations" in said.err
+
+
+def test_it_leaves_the_files_it_was_asked_for(
+    coffer: Coffer, holding: Runs, scenario: str, tmp_path: Path
+) -> None:
+    names = ("result.json", "report.html", "plan.json")
+    result, report, plan = (tmp_path / name for name in names)
+    said = coffer(
+        *(scenario, "--seed", "5", "--faults", "swarm", "--json", str(result)),
+        *("--html", str(report), "--save-plan", str(plan)),
+    )
+    assert said.code == 0
+    assert all(name in said.out for name in names)
+    assert msgspec.json.decode(result.read_bytes(), type=Result) == samples.result()
+    assert report.read_text().startswith("<!doctype html>")
+    assert plans.read(plan) == holding.plans[0]
+
+
+def test_a_saved_plan_runs_again(
+    coffer: Coffer, holding: Runs, scenario: str, tmp_path: Path
+) -> None:
+    saved = str(tmp_path / "plan.json")
+    coffer(scenario, "--seed", "5", "--faults", "swarm", "--save-plan", saved)
+    assert coffer("--replay", saved).code == 0
+    first, again = holding.plans
+    assert first == again
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        ((), "Give a scenario"),
+        (("{scenario}", "--replay", "plan.json"), "not both"),
+        (("nowhere",), "There is no scenario 'nowhere'"),
+        (("{folder}/broken.toml",), "cannot be read"),
+        (("{folder}/odd.toml",), "colour"),
+        (("{scenario}", "--faults", "F99=0.1"), "There is no fault 'F99'"),
+        (("{scenario}", "--faults", "F1=0.9"), "F1 must be within 0 and 0.5"),
+        (("{scenario}", "--faults", "F1=nan"), "F1 must be within 0 and 0.5"),
+        (("{scenario}", "--faults", "F1=much"), "'much' is not a strength"),
+        (("{scenario}", "--guests", "0"), "guests must be within"),
+        (("{scenario}", "--hours", "-1"), "hours must be within"),
+        (("{scenario}", "--guests", "many"), "--guests"),
+        (("--replay", "{folder}/none.json"), "cannot be read"),
+        (("--replay", "{folder}/broken.toml"), "cannot be read"),
+        (("--replay", "{folder}/list.json"), "list.json"),
+        (("{scenario}", "--json", "{folder}/no/where.json"), "There is no folder"),
+        (("{scenario}", "--html", "{folder}"), "is a folder"),
+    ],
+)
+def test_unusable_input_ends_with_2_before_anything_runs(
+    coffer: Coffer,
+    holding: Runs,
+    scenario: str,
+    tmp_path: Path,
+    arguments: tuple[str, ...],
+    part: str,
+) -> None:
+    (tmp_path / "broken.toml").write_text("guests = = 3\n")
+    (tmp_path / "odd.toml").write_text('colour = "blue"\n')
+    (tmp_path / "list.json").write_text("[1, 2]\n")
+    said = coffer(*(each.format(scenario=scenario, folder=tmp_path) for each in arguments))
+    assert said.code == 2
+    assert part in said.err.replace("\n", " ")
+    assert said.out == ""
+    assert holding.plans == []
+
+
+def test_the_list_shows_every_scenario_and_every_fault(coffer: Coffer) -> None:
+    said = coffer("--list")
+    assert said.code == 0
+    for id_, fault in REGISTRY.items():
+        assert id_ in said.out
+        assert fault.title in said.out
+    for name, title in plans.scenarios().items():
+        assert name in said.out
+        assert title in said.out
+
+
+def counters(phase: str = "chaos", violations: int = 0) -> Counters:
+    """A run on its way."""
+    return Counters(1800.0, 7200.0, 4.0, 250_000, phase, 90, 3, 41, 612, violations)
+
+
+def test_a_terminal_gets_a_bar_and_counters() -> None:
+    text = io.StringIO()
+    Console(file=text, width=140, force_terminal=True).print(running.drawn(counters()))
+    for part in ("chaos", "30 min of 2 h", "━", "250 k events", "41 operations (3 live)"):
+        assert part in text.getvalue()
+    assert "450 virtual seconds a second" in text.getvalue()
+
+
+def test_a_pipe_gets_a_line_for_each_phase() -> None:
+    text = io.StringIO()
+    lines = running.Lines(Console(file=text, width=140))
+    for phase in ("chaos", "chaos", "heal"):
+        lines.tell(counters(phase))
+    assert [line.split()[0] for line in text.getvalue().splitlines()] == ["chaos", "heal"]

@@ -1,0 +1,145 @@
+"""Deaths for the exhaustive crash test: who dies at which effect, and who runs beside it.
+
+A first run without a death tells all effects of all invocations and agents. In each run after that
+one of them dies before or after one of its effects: everything up to there is the same again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+
+from simulator.aws.lambda_ import Container, Fate, Function
+from simulator.effects import Effect
+from simulator.kernel import Coroutine
+from tests.simulator.deployment import Deployment
+
+Scenario = Callable[[Deployment], None]
+MAINTENANCE_SECONDS: Final = 1800.0
+"""So long an orphan may live: 15 minutes of age, 10 to the next look, and a look that fails."""
+
+
+class Place(NamedTuple):
+    """The k-th effect of an invocation, or of one of an agent's coroutines; all count from 1."""
+
+    runner: str
+    number: int
+    scope: str
+    call: str
+
+
+class Death(NamedTuple):
+    """A place, whether the effect happens before the death, and whether a second delivery runs."""
+
+    place: Place
+    after: bool
+    twice: bool = False
+
+    def __str__(self) -> str:
+        when = "after" if self.after else "before"
+        beside = ", with a second delivery beside it" if self.twice else ""
+        runner, number, scope, call = self.place
+        return f"{scope} ({runner}) dies {when} its effect {number}, {call}{beside}"
+
+
+class Recorder:
+    """An effect hook that numbers runners and effects, and lets one of them die."""
+
+    def __init__(self, deployment: Deployment, death: Death | None = None) -> None:
+        self.deployment = deployment
+        self.death = death
+        self.died = False
+        self.places: list[Place] = []
+        self._agents: dict[Coroutine, str] = {}
+        self._effects: dict[str, int] = {}
+        self._begun = 0
+        deployment.region.effects.hooks.append(self)
+        deployment.region.lambda_.decide = self._decide
+
+    def before(self, effect: Effect) -> None:
+        runner = self._runner(effect)
+        if runner is not None:
+            number = self._effects[runner] = self._effects.get(runner, 0) + 1
+            place = Place(runner, number, effect.scope, f"{effect.service}.{effect.call}")
+            self.places.append(place)
+            self._strike(place, after=False)
+
+    def after(self, effect: Effect) -> None:
+        runner = self._runner(effect)
+        if runner is not None:
+            call = f"{effect.service}.{effect.call}"
+            self._strike(Place(runner, self._effects[runner], effect.scope, call), after=True)
+
+    def _runner(self, effect: Effect) -> str | None:
+        """Who makes the effect: an invocation, an agent, or (None) a client."""
+        if isinstance(effect.owner, Container):
+            invocation = effect.owner.invocation
+            return f"invocation {invocation.number}" if invocation is not None else None
+        running = self.deployment.kernel.current
+        if running is None or not isinstance(effect.owner, str):
+            return None
+        return self._agents.setdefault(running, f"agent {len(self._agents) + 1}")
+
+    def _strike(self, place: Place, *, after: bool) -> None:
+        death = self.death
+        if death is None or self.died or death.after != after or death.place != place:
+            return
+        self.died = True
+        deployment = self.deployment
+        deployment.invariants.timeline.note(None, "death", str(death))
+        running = deployment.kernel.current
+        assert running is not None
+        if isinstance(running.owner, str):
+            deployment.fleet.crash(running.owner)
+        else:
+            deployment.region.lambda_.crash(running)
+
+    def _decide(self, function: Function, event: Any, source: str) -> Fate:
+        """A second delivery beside the invocation that will die."""
+        self._begun += 1
+        death = self.death
+        if death is not None and death.twice and death.place.runner == f"invocation {self._begun}":
+            return Fate.TWICE
+        return Fate.RUN
+
+
+def places_of(scenario: Scenario) -> list[Place]:
+    """Every effect of a scenario without a death."""
+    deployment = Deployment()
+    try:
+        recorder = Recorder(deployment)
+        scenario(deployment)
+        settle_and_check(deployment)
+        return recorder.places
+    finally:
+        deployment.close()
+
+
+def hit(scenario: Scenario, death: Death) -> None:
+    """A run of the scenario with a death in it: everything must converge."""
+    deployment = Deployment()
+    try:
+        recorder = Recorder(deployment, death)
+        scenario(deployment)
+        settle_and_check(deployment)
+        assert recorder.died, "the runs must be the same up to the death"
+    except Exception as error:
+        raise AssertionError(f"{death}: {error}") from error
+    finally:
+        deployment.close()
+
+
+def settle_and_check(deployment: Deployment) -> None:
+    """Wait for the end of everything, and look at everything."""
+    deployment.settle()
+    if _left(deployment):
+        deployment.run(MAINTENANCE_SECONDS)
+    deployment.invariants.check_healed()
+    assert not deployment.invariants.violations, deployment.explain()
+    assert deployment.fleet.broken == []
+
+
+def _left(deployment: Deployment) -> bool:
+    """Whether anything is there that the maintenance may have to remove."""
+    cloud = deployment.cloud
+    return bool(cloud.compute.servers or cloud.volume.volumes or cloud.network.ports)

@@ -1,0 +1,127 @@
+"""Every handler, every step and every agent killed before and after each of its effects.
+
+The deaths of one scenario are spread over a few tests, so that each ends in time; those that
+`make test` runs are every n-th, the rest is marked `crash`.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from simulator.cloud.model.faults import Fault
+from tests.simulator.crashes import Death, Place, Scenario, hit, places_of
+from tests.simulator.deployment import PASSWORD, Deployment
+
+QUICK_DEATHS = 24
+"""So many deaths of each scenario are in the quick tier."""
+
+
+def create_and_delete(deployment: Deployment) -> None:
+    def create() -> None:
+        deployment.create(deployment.tenant)
+        deployment.wait()
+
+    deployment.do(create)
+    deployment.settle()
+    deployment.invariants.check_healed()
+    deployment.do(lambda: deployment.delete_all(deployment.tenant))
+    assert deployment.instances() == []
+
+
+def create_without_hosts(deployment: Deployment) -> None:
+    deployment.cloud.faults.arm(Fault("1", "compute", "create_server", "error", count=99))
+
+    def create() -> None:
+        deployment.create(deployment.tenant)
+        deployment.wait()
+
+    deployment.do(create)
+    deployment.settle()
+    deployment.invariants.check_healed()
+    assert all(row["status"] == "ERROR" for row in deployment.instances())
+    deployment.do(lambda: deployment.delete_all(deployment.tenant))
+
+
+def delete_by_force_while_the_server_boots(deployment: Deployment) -> None:
+    _force_delete_after(deployment, 1.2)
+
+
+def delete_by_force_while_the_guest_prepares(deployment: Deployment) -> None:
+    _force_delete_after(deployment, 20.0)
+
+
+def _force_delete_after(deployment: Deployment, seconds: float) -> None:
+    def create() -> None:
+        deployment.create(deployment.tenant)
+        deployment.kernel.sleep(seconds)
+        deployment.force_delete_all(deployment.admin)
+
+    deployment.do(create)
+    assert deployment.instances() == []
+
+
+def contents(deployment: Deployment) -> None:
+    """Calls that wait for a guest; a reply that says nothing is asked again."""
+
+    def work() -> None:
+        deployment.create(deployment.tenant)
+        deployment.wait()
+        rows = [row for row in deployment.instances() if row["status"] == "ACTIVE"]
+        for row in rows:
+            path = f"/instances/{row['id']}"
+            user = {"name": "bob", "password": PASSWORD, "databases": [{"name": "shop"}]}
+            deployment.tenant("POST", f"{path}/users", {"users": [user]})
+            deployment.tenant("POST", f"{path}/root")
+            deployment.tenant("GET", f"{path}/databases")
+            deployment.tenant("POST", f"{path}/action", {"restart": {}})
+
+    deployment.do(work)
+
+
+SCENARIOS: tuple[Scenario, ...] = (
+    create_and_delete,
+    create_without_hosts,
+    delete_by_force_while_the_server_boots,
+    delete_by_force_while_the_guest_prepares,
+    contents,
+)
+
+
+def deaths(places: list[Place]) -> list[Death]:
+    """All deaths: before and after each effect, alone and beside a second delivery."""
+    return [
+        Death(place, after, twice)
+        for twice in (False, True)
+        for place in places
+        for after in (False, True)
+        if not twice or place.runner.startswith("invocation")
+    ]
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
+def test_a_scenario_without_a_death_holds(scenario: Scenario) -> None:
+    places = places_of(scenario)
+    assert len(places) > 40
+    assert places_of(scenario) == places, "the runs must be the same"
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
+def test_some_deaths_converge(scenario: Scenario) -> None:
+    everything = deaths(places_of(scenario))
+    step = max(1, len(everything) // QUICK_DEATHS)
+    for death in everything[::step]:
+        hit(scenario, death)
+
+
+@pytest.mark.crash
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
+def test_every_death_converges(scenario: Scenario) -> None:
+    everything = deaths(places_of(scenario))
+    failed = []
+    for death in everything:
+        try:
+            hit(scenario, death)
+        except AssertionError as error:
+            failed.append(str(error))
+    assert not failed, f"{len(failed)} of {len(everything)} deaths:\n" + "\n\n".join(failed[:5])

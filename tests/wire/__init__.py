@@ -1,0 +1,1 @@
+"""The workload on real queues, in real time: fake guests poll SQS at an endpoint."""

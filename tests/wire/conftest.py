@@ -1,0 +1,86 @@
+"""Coffer on an AWS that was there before it: MiniStack, or whatever COFFER_WIRE_ENDPOINT names."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from infra.local import ministack
+from infra.local.settings import StackSettings, cache_folder
+from tests.acceptance.conftest import coffer, free_port
+from tests.wire.stack import WireStack, left_at
+
+ENDPOINT_VARIABLE = "COFFER_WIRE_ENDPOINT"
+AGENT = f"{shlex.quote(sys.executable)} -m simulator.fleet.wire_agent"
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """All tests of this folder go to one worker, which owns the endpoint."""
+    if "/wire/" in str(item.path):
+        item.add_marker(pytest.mark.xdist_group("wire"))
+
+
+@pytest.fixture(scope="session")
+def endpoint() -> Iterator[str]:
+    """The base URL of an AWS that answers already."""
+    if given := os.environ.get(ENDPOINT_VARIABLE):
+        yield given
+        return
+    with scratch_folder() as state:
+        settings = StackSettings(state, aws_port=free_port())
+        part = ministack.start(settings, cache_folder())
+        try:
+            yield settings.aws_url
+        finally:
+            part.stop()
+
+
+@pytest.fixture(scope="session")
+def wire(endpoint: str) -> Iterator[WireStack]:
+    """Coffer at the endpoint, with fake guests; at the end it has to be gone without a trace."""
+    with scratch_folder() as state:
+        environment = {
+            **os.environ,
+            "COFFER_STATE": str(state),
+            "COFFER_CLOUD_PORT": str(free_port()),
+            "COFFER_GUEST_NETWORK": f"127.{20 + os.getpid() % 80}.0.0/16",
+        }
+        before = left_at(endpoint)
+        try:
+            coffer(
+                environment,
+                *("up", "--endpoint", endpoint, "--agent-command", AGENT),
+                *("--parameter=HeartbeatSeconds=2", "--parameter=CreateTimeoutSeconds=120"),
+            )
+            recorded = json.loads((state / "config.json").read_text())
+            settings = StackSettings(
+                state=state,
+                cloud_port=recorded["cloud_port"],
+                guest_network=recorded["guest_network"],
+                aws_endpoint=endpoint,
+            )
+            yield WireStack(settings, recorded["endpoint"], state)
+        finally:
+            coffer(environment, "down")
+        assert left_at(endpoint) == before
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """A state folder that any user may enter."""
+    state = Path(tempfile.mkdtemp(prefix="coffer-wire-", dir="/var/tmp"))
+    state.chmod(0o755)
+    try:
+        yield state
+    finally:
+        if not os.environ.get("COFFER_KEEP_STATE"):
+            shutil.rmtree(state, ignore_errors=True)
