@@ -159,7 +159,7 @@ class CloudFunctions:
                 return self._patiently(once) if is_image else once()
             except Refusal as refusal:
                 http = _HttpError(refusal, as_page=is_image)
-                raise session._from_http(http, name.replace("_", " ")) from None
+                raise session.from_http(http, name.replace("_", " ")) from None
 
         return stand_in
 
@@ -293,7 +293,7 @@ class CloudFunctions:
         try:
             self.cloud.network.security_groups.create_rule(self.caller, group_id, traffic)
         except Refusal as refusal:
-            if refusal.status != Conflict.status:
+            if refusal.status != Conflict.status or "quota" in refusal.message.lower():
                 raise
 
     def _delete_security_group(self, group_id: str) -> None:

@@ -24,10 +24,11 @@ class Coroutine:
 
     __slots__ = ("ended", "error", "killed", "name", "on_end", "owner", "result", "thread")
 
-    def __init__(self, name: str, owner: object, thread: greenlet.greenlet) -> None:
+    thread: greenlet.greenlet
+
+    def __init__(self, name: str, owner: object) -> None:
         self.name = name
         self.owner = owner
-        self.thread = thread
         self.killed = False
         self.ended = False
         self.result: Any = None
@@ -104,7 +105,7 @@ class Kernel:
         on_end: Callable[[Coroutine], None] | None = None,
     ) -> Coroutine:
         """Begin a coroutine now; `on_end` is called in the hub when it returns or raises."""
-        coroutine = Coroutine(name, owner, greenlet.greenlet(lambda: None))
+        coroutine = Coroutine(name, owner)
 
         def body() -> None:
             try:

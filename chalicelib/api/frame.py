@@ -28,7 +28,9 @@ from chalicelib.errors import (
     InternalError,
     NotFound,
     Unauthorized,
+    Unavailable,
 )
+from chalicelib.outages import is_outage
 
 REQUEST_ID_HEADER: Final = "X-OpenStack-Request-Id"
 SERVER_FAILURES: Final = 500
@@ -111,9 +113,9 @@ def answer(route: Route, raw: GatewayRequest, services: Services) -> GatewayResp
         if error.status >= SERVER_FAILURES:
             log.warning("%s: %s", request_id, error.message)
         response = Response(error.status, error.body())
-    except Exception:
+    except Exception as error:
         log.exception("%s: %s %s failed", request_id, route.method, route.path)
-        response = _unexpected(request_id)
+        response = _unexpected(request_id, error)
     took_ms = round((aws.monotonic() - started) * 1000)
     log.info(
         "%s %s %s -> %d in %d ms", request_id, route.method, route.path, response.status, took_ms
@@ -167,12 +169,18 @@ def _token(headers: Mapping[str, str]) -> str:
     return token
 
 
-def _unexpected(request_id: str) -> Response:
-    error = InternalError(
-        "Internal Server Error. Please keep this ID to help us figure out what went wrong: "
-        f"({request_id})."
-    )
-    return Response(error.status, error.body())
+def _unexpected(request_id: str, error: Exception) -> Response:
+    """503 when a service that we use is away; 500 for a mistake of ours."""
+    if is_outage(error):
+        told: CofferError = Unavailable(
+            "A service that this request needs does not answer at the moment; try again."
+        )
+    else:
+        told = InternalError(
+            "Internal Server Error. Please keep this ID to help us figure out what went wrong: "
+            f"({request_id})."
+        )
+    return Response(told.status, told.body())
 
 
 def _to_gateway(response: Response, request_id: str) -> GatewayResponse:

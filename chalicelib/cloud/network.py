@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from chalicelib.cloud.session import cloud_call, connection
+from chalicelib.cloud.session import cloud_call, connection, over_quota
 
 
 class Rule(msgspec.Struct, frozen=True):
@@ -69,7 +69,7 @@ def create_security_group(name: str, description: str) -> SecurityGroup:
 
 @cloud_call
 def create_rule(group_id: str, rule: Rule) -> None:
-    """Open one port to one source; a rule that exists is fine."""
+    """Open one port to one source; a rule that exists is fine (Neutron's 409 is a quota's too)."""
     from openstack.exceptions import ConflictException
 
     try:
@@ -82,8 +82,9 @@ def create_rule(group_id: str, rule: Rule) -> None:
             port_range_max=rule.port,
             remote_ip_prefix=rule.cidr,
         )
-    except ConflictException:
-        return
+    except ConflictException as error:
+        if over_quota(error):
+            raise
 
 
 @cloud_call

@@ -56,7 +56,7 @@ def cloud_call(function: Callable[P, T]) -> Callable[P, T]:
         try:
             result = function(*args, **kwargs)
         except HttpException as error:
-            raise _from_http(error, what) from None
+            raise from_http(error, what) from None
         except (SDKException, ClientException) as error:
             raise CloudAway(f"{what}: the cloud gave no answer ({type(error).__name__})") from None
         crash.effect(effect)
@@ -65,10 +65,16 @@ def cloud_call(function: Callable[P, T]) -> Callable[P, T]:
     return call
 
 
-def _from_http(error: Exception, what: str) -> CloudError:
+def over_quota(error: Exception) -> bool:
+    """Whether a refusal is a quota's: a 409 of Neutron, as for what may pass by itself."""
+    said = str(getattr(error, "details", None) or getattr(error, "message", ""))
+    return "quota" in said.lower()
+
+
+def from_http(error: Exception, what: str) -> CloudError:
+    """Our error for an HTTP error of the SDK (`status_code`, `details`, `message`)."""
     status = getattr(error, "status_code", None) or 0
     said = str(getattr(error, "details", None) or getattr(error, "message", "") or status)[:300]
-    over_quota = "quota" in said.lower()  # a 409 of Neutron, like what may pass
-    if over_quota or (400 <= status < 500 and status not in _LATER):
+    if over_quota(error) or (400 <= status < 500 and status not in _LATER):
         return Refused(f"The cloud refused to {what}: {said}")
     return CloudAway(f"The cloud could not {what}: {said}")

@@ -82,4 +82,7 @@ def spoken(counters: "Counters") -> str:
 
 
 def _where(counters: "Counters") -> str:
+    """How far it is; after the chaos nobody knows how long the healing takes."""
+    if counters.virtual_seconds > counters.of_virtual_seconds:
+        return duration(counters.virtual_seconds)
     return f"{duration(counters.virtual_seconds)} of {duration(counters.of_virtual_seconds)}"

@@ -10,6 +10,7 @@ from simulator.report.words import (
     compact,
     count,
     duration,
+    moment,
     money,
     ordered,
     service,
@@ -51,7 +52,7 @@ def show_broken(result: Result, again: str, console: Console) -> None:
 def _violations(invariant: InvariantResult, console: Console) -> None:
     for each in invariant.violations[:MOST_VIOLATIONS]:
         where = f", instance {each.instance_id}" if each.instance_id else ""
-        console.print(f"  at {duration(each.time)}{escape(where)}: {escape(each.text)}")
+        console.print(f"  at {moment(each.time)}{escape(where)}: {escape(each.text)}")
         if len(each.timeline) > MOST_LINES:
             console.print(f"    [dim]… {len(each.timeline) - MOST_LINES} lines before[/]")
         for line in each.timeline[-MOST_LINES:]:
@@ -101,17 +102,24 @@ def _faults(result: Result, console: Console) -> None:
         fault = result.faults[id_]
         table.add_row(f"{id_:<4} {escape(fault.title)}", f"{strength:.3g}", count(fault.injected))
     _print(table, console)
+    reasons: dict[str, list[str]] = {}
     for id_ in ordered([id_ for id_, each in result.faults.items() if not each.reached]):
-        fault = result.faults[id_]
-        console.print(f"[dim]{id_:<4} not reached: {escape(fault.reason or fault.title)}[/]")
+        reasons.setdefault(result.faults[id_].reason or "no reason given", []).append(id_)
+    for reason, ids in reasons.items():
+        console.print(f"[dim]not reached: {', '.join(ids)} ({escape(reason)})[/]")
 
 
 def _invariants(result: Result, console: Console) -> None:
     _rule("Invariants", console)
+    table = Table.grid(padding=(0, 2, 0, 0))
     for id_ in ordered(list(result.invariants)):
         each = result.invariants[id_]
-        reason = f"  [dim]{each.verdict}: {escape(each.reason)}[/]" if each.reason else ""
-        console.print(f"{VERDICTS[each.verdict]} {escape(id_):<4}{escape(each.title)}{reason}")
+        title, verdict = escape(each.title), f"[dim]{each.verdict}[/]"
+        if each.verdict != "holds":
+            verdict = each.verdict
+            title += f"\n[dim]{escape(each.reason)}[/]" if each.reason else ""
+        table.add_row(VERDICTS[each.verdict], escape(id_), title, verdict)
+    console.print(table)
 
 
 def _calls(result: Result, console: Console) -> None:

@@ -114,7 +114,9 @@ class PartProcess:
         if process is not None:
             stop_all([process], with_children=True, grace_seconds=self.grace_seconds)
         if self._child is not None:
-            self._child.poll()
+            # Its first thread may be dead and another not yet: it can be collected after the last.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._child.wait(KILL_SECONDS)
         self.pid_file.unlink(missing_ok=True)
         return process is not None
 

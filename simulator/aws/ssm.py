@@ -43,7 +43,7 @@ class Ssm:
         versions = self._parameters.get(Name)
         if not versions:
             raise self.exceptions.make("ParameterNotFound", "GetParameter")
-        value = versions[-1] if WithDecryption else f"AQICAH{hash_free(versions[-1])}"
+        value = versions[-1] if WithDecryption else f"AQICAH{_ciphertext(versions[-1])}"
         return {
             "Parameter": {
                 "Name": Name,
@@ -55,6 +55,6 @@ class Ssm:
         }
 
 
-def hash_free(value: str) -> str:
+def _ciphertext(value: str) -> str:
     """A stand-in for a ciphertext, as long as the value and without it."""
     return "x" * len(value)

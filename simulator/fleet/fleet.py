@@ -16,9 +16,10 @@ from guest_agent.queues import LONG_POLL_SECONDS
 from simulator.cloud.model.seams import GuestSpec
 from simulator.effects import Effects
 from simulator.fleet.datastore import Contents, Volume
-from simulator.fleet.guest import FINE, Guest, Surroundings
+from simulator.fleet.guest import Guest
 from simulator.fleet.hypervisor import SimHypervisor
 from simulator.fleet.queues import Region
+from simulator.fleet.surroundings import FINE, Surroundings
 from simulator.kernel import Kernel
 
 DRIFT_STEP_SECONDS: Final = 60.0

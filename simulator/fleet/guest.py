@@ -7,9 +7,7 @@ in two coroutines, `tick` and `pulse`, which end when there is nothing left to d
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -18,20 +16,19 @@ import msgspec
 from chalicelib import aws
 from guest_agent.agent import NOTHING_TO_DO, Agent
 from guest_agent.clock import ServiceClock
-from guest_agent.config import AGENT_FILE, AgentFile, GuestConfig
+from guest_agent.config import GuestConfig
 from guest_agent.contract import Status
 from guest_agent.enrolment import Enrolment, Session
 from guest_agent.errors import GuestAgentError
 from guest_agent.loop import PULSE_SECONDS, RETIRED_SECONDS
 from guest_agent.memory import Memory
-from simulator.cloud.cloud_init import files_of
 from simulator.cloud.model.seams import GuestSpec
-from simulator.effects import Effects
 from simulator.fleet.datastore import Volume
 from simulator.fleet.disk import Disk, SimIdentity, SimJournal, key_of, public_key
 from simulator.fleet.manager import SimManager
-from simulator.fleet.queues import Region, SimPost, SimQueues, date_header
-from simulator.kernel import Coroutine, Kernel
+from simulator.fleet.queues import SimPost, SimQueues, date_header
+from simulator.fleet.surroundings import FINE, Surroundings, agent_file_of
+from simulator.kernel import Coroutine
 
 BOOT_SECONDS: Final = (8.0, 25.0)
 """From the hypervisor's start of a server to the start of its agent."""
@@ -40,62 +37,6 @@ LONGEST_RESTART_SECONDS: Final = 8.0
 HEALTHY_SECONDS: Final = 30.0
 RENEWAL_SLACK_SECONDS: Final = 0.001
 _ROOT: Final = Path("/")
-_AGENT_PATH: Final = f"/{AGENT_FILE}"
-
-
-class Condition(msgspec.Struct, frozen=True):
-    """What is wrong with a guest from outside. `lost`: nothing it sends arrives; `deaf`: no answer
-    reaches it; `slowness`: by how much its disk is slower."""
-
-    hung: bool = False
-    lost: bool = False
-    deaf: bool = False
-    slowness: float = 1.0
-
-
-FINE: Final = Condition()
-
-
-@dataclass(slots=True)
-class Surroundings:
-    """What all guests of a fleet share.
-
-    `skew` is the error of a server's clock, by server id. With `effects`, what a guest writes to
-    its journal and its database are effects as well (service "guest").
-    """
-
-    kernel: Kernel
-    region: Region
-    skew: dict[object, float]
-    chance: random.Random
-    effects: Effects | None = None
-    volumes: dict[str, Volume] = field(default_factory=dict)
-    shared: dict[str, str] = field(default_factory=dict)
-    said: Callable[[str, str], None] | None = None
-    """Told each sentence of a guest: the server's id and what it says."""
-    broken: list[tuple[str, BaseException]] = field(default_factory=list)
-    """Errors that no agent should end with: defects."""
-    polling: int = 0
-    poll_seconds: float = 0.0
-    polls_counted_at: float = 0.0
-
-    def perform(self, name: str, change: Callable[[], None]) -> None:
-        """Make a change on a guest's disk or volume."""
-        if self.effects is None:
-            change()
-        else:
-            self.effects.perform("guest", name, change)
-
-    def share(self, text: str) -> str:
-        """The one string of this text, for texts that many guests hold."""
-        return self.shared.setdefault(text, text)
-
-    def count_polling(self, change: int) -> None:
-        """Keep the time that guests have spent polling; `change` of them begin or end it."""
-        now = self.kernel.now
-        self.poll_seconds += self.polling * (now - self.polls_counted_at)
-        self.polls_counted_at = now
-        self.polling += change
 
 
 class Guest:
@@ -134,7 +75,7 @@ class Guest:
         self._around = around
         self.server_id = spec.server_id
         self.address = spec.interfaces[0].address if spec.interfaces else ""
-        self.agent_file = _agent_file(spec.user_data, around.share)
+        self.agent_file = agent_file_of(spec.user_data, around.share)
         self.volume_id = spec.volumes[0].volume_id if spec.volumes else None
         self.disk = disk
         self.memory = Memory()
@@ -496,17 +437,3 @@ class _LateEnrolment(Enrolment):
 
 def _ring(guest: Guest, life: int, when: float) -> None:
     guest.ring(life, when)
-
-
-def _agent_file(user_data: bytes, share: Callable[[str], str]) -> AgentFile | None:
-    """The agent's configuration as cloud-init would write it; None when it does not."""
-    try:
-        files: Mapping[str, bytes] = files_of(user_data)
-        found = msgspec.json.decode(files[_AGENT_PATH], type=AgentFile)
-    except (KeyError, ValueError):
-        return None
-    common = ("control_url", "datastore_manager", "datastore_version", "region", "database_user")
-    changes = {name: share(getattr(found, name)) for name in common}
-    if found.aws_endpoint_url is not None:
-        changes["aws_endpoint_url"] = share(found.aws_endpoint_url)
-    return msgspec.structs.replace(found, **changes)

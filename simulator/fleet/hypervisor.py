@@ -8,7 +8,8 @@ from typing import Final
 from simulator.cloud.model.seams import Done, GuestSpec, GuestVolume
 from simulator.fleet.datastore import Volume
 from simulator.fleet.disk import Disk
-from simulator.fleet.guest import Guest, Surroundings
+from simulator.fleet.guest import Guest
+from simulator.fleet.surroundings import Surroundings
 
 GRAVES: Final = 256
 """How many dead guests are kept, for those that come back."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, Final, Literal, NamedTuple, Protocol
 
@@ -17,6 +18,7 @@ from simulator.kernel import START, Kernel
 from simulator.region import Region, Reply
 from simulator.template import PREFIX
 
+MOST_RAISED: Final = 16
 MOST_VIOLATIONS: Final = 20
 """So many of one invariant are told; a broken one repeats itself."""
 
@@ -72,6 +74,8 @@ class Hub:
         """Texts that must stay secret."""
         self.tenants: dict[str, str] = {}
         """The tenant of each instance that ever was."""
+        self.raised: deque[tuple[str, str]] = deque(maxlen=MOST_RAISED)
+        """Log lines with an exception, and where it was raised."""
         self._writes: dict[str, list[OnWrite]] = {}
         self._replies: list[OnReply] = []
         self._closed: list[OnClosed] = []

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from chalicelib.domain.operations import TERMINAL, OperationStatus
 from simulator.aws.dynamodb.values import Item
 from simulator.effects import Effect
-from simulator.invariants.base import Invariant, changed, owner_of, things_of
+from simulator.invariants.base import Invariant, changed, owned_things, owner_of, things_of
 
 _MAKES = ("servers.create", "volumes.create", "network.create_port",
           "network.create_security_group")  # fmt: skip
@@ -44,8 +46,11 @@ class OneOfEach(Invariant):
                 self.hub.soon(self._compare, new["instance_id"])
 
     def _compare(self, instance_id: str) -> None:
+        self._judge(instance_id, things_of(self.hub.run.cloud, instance_id))
+
+    def _judge(self, instance_id: str, found: dict[str, list[Any]]) -> None:
         self.exercised += 1
-        for kind, things in things_of(self.hub.run.cloud, instance_id).items():
+        for kind, things in found.items():
             if len(things) > 1:
                 ids = ", ".join(thing.id for thing in things)
                 self.broken(f"{len(things)} of {kind} after the operation: {ids}", instance_id)
@@ -60,6 +65,9 @@ class OneOfEach(Invariant):
             self.broken(text, new["instance_id"])
 
     def check(self) -> None:
+        owned: dict[str, dict[str, list[Any]]] = {}
+        for kind, instance_id, thing in owned_things(self.hub.run.cloud):
+            owned.setdefault(instance_id, {}).setdefault(kind, []).append(thing)
         for row in self.hub.rows("instances"):
             if "operation_id" not in row and row["status"] == "ACTIVE":
-                self._compare(row["id"])
+                self._judge(row["id"], owned.get(row["id"], {}))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import traceback
 from collections import deque
 from collections.abc import Iterator
 from typing import Any, Final
@@ -142,6 +143,17 @@ class _Handler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self._invariant.look(f"a log line of {record.name}", self.format(record))
+        if record.exc_info and record.exc_info[1] is not None:
+            raised = (record.getMessage(), _place_of(record.exc_info[1]))
+            self._invariant.hub.raised.append(raised)
+
+
+def _place_of(error: BaseException) -> str:
+    """What was raised, and the last place in our own code that it passed."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [each for each in frames if "/chalicelib/" in each.filename] or list(frames)
+    place = f" at {own[-1].filename.rpartition('/')[2]}:{own[-1].lineno}" if own else ""
+    return f"{type(error).__name__}: {error}{place}"
 
 
 def _decoded(body: bytes) -> Any:

@@ -74,7 +74,12 @@ class Replies(Invariant):
         elif not isinstance(fault.get("message"), str) or not fault["message"]:
             self.broken(f"{where} without a message")
         elif status == 500 and fault["message"] != "The API did not answer.":
-            self.broken(f"{where}: {fault['message'][:120]}")
+            self.broken(f"{where}: {self._why(fault['message'])}")
+
+    def _why(self, message: str) -> str:
+        """What the log says about the request that the message names."""
+        request = message.rpartition("(")[2].rstrip(").")
+        return next((said for line, said in self.hub.raised if request in line), message)
 
     def _accepted(self, where: str, exchange: Exchange, document: Any) -> None:
         path = exchange.path.partition("?")[0]

@@ -16,6 +16,7 @@ from simulator.report.scale import (
     Box,
     Number,
     Scale,
+    count_scale,
     time_scale,
     time_ticks,
     value_scale,
@@ -51,10 +52,11 @@ class Stretch(NamedTuple):
 
 
 class Lane(NamedTuple):
-    """When one thing was on: what it is called on the axis and in full, its colour."""
+    """When one thing was on: what it is called on the axis and in full, more about it."""
 
     short: str
     name: str
+    remark: str
     colour: str
     stretches: Sequence[Stretch]
 
@@ -87,7 +89,7 @@ def areas(title: str, frame: Frame, times: Sequence[float], layers: Sequence[Lin
         values = (value or 0.0 for value in layer.values)
         tops.append([below + value for below, value in zip(tops[-1], values, strict=True)])
     across = time_scale(frame.seconds, box)
-    up = value_scale(tops[-1], box)
+    up = count_scale(tops[-1], box)
     drawn = (
         tag("path", d=_band(across, up, times, low, high), class_=f"area {layer.colour}")
         for layer, (low, high) in zip(layers, pairwise(tops), strict=True)
@@ -130,7 +132,8 @@ def lanes(title: str, frame: Frame, rows: Sequence[Lane]) -> Html:
         middle = top + BAR_TOP + BAR_HEIGHT / 2
         drawn.append(tag("line", class_="grid", x1=box.left, x2=box.right, y1=middle, y2=middle))
         drawn.append(tag("text", lane.short, x=box.left - 8, y=middle + 4, class_="tick end"))
-        drawn.append(tag("text", lane.name, x=box.left, y=top + BAR_TOP - 5, class_="lane"))
+        label = joined(lane.name, tag("tspan", f"  {lane.remark}", class_="tick"))
+        drawn.append(tag("text", label, x=box.left, y=top + BAR_TOP - 5, class_="lane"))
         drawn += [_bar(across, stretch, top + BAR_TOP, lane.colour) for stretch in lane.stretches]
     body = joined(_calm(frame), _time_axis(frame), *drawn)
     return _chart(title, frame, body, _lane_readout(frame, rows))

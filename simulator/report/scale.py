@@ -76,6 +76,13 @@ def value_scale(values: Sequence[float], box: Box) -> Scale:
     return Scale(0.0, ticks[-1], box.bottom, box.top, ticks)
 
 
+def count_scale(values: Sequence[float], box: Box) -> Scale:
+    """The same for things that are counted: no tick between two whole numbers."""
+    wanted = 4 if box.height > 120 else 3
+    ticks = value_ticks(max(values, default=0.0), wanted, steps=(1, 2, 5, 10), least=1.0)
+    return Scale(0.0, ticks[-1], box.bottom, box.top, ticks)
+
+
 def duration_scale(values: Sequence[float], box: Box) -> Scale:
     """Seconds on a logarithmic axis: a run has operations of a second and of an hour."""
     known = [value for value in values if value > 0] or [1.0]
@@ -87,13 +94,15 @@ def duration_scale(values: Sequence[float], box: Box) -> Scale:
     return Scale(ticks[0], ticks[-1], box.bottom, box.top, ticks, logarithmic=True)
 
 
-def value_ticks(most: float, wanted: int = 4) -> list[float]:
+def value_ticks(
+    most: float, wanted: int = 4, steps: Sequence[float] = (1, 2, 2.5, 5, 10), least: float = 0.0
+) -> list[float]:
     """Round numbers from zero to at least the most, about as many as wanted."""
     if most <= 0:
         return [0.0, 1.0]
     rough = most / wanted
     unit = 10.0 ** math.floor(math.log10(rough))
-    step = next(unit * times for times in (1, 2, 2.5, 5, 10) if unit * times >= rough * 0.999)
+    step = max(least, next(unit * times for times in steps if unit * times >= rough * 0.999))
     return [step * index for index in range(math.ceil(most / step * 0.9999) + 1)]
 
 
@@ -106,16 +115,18 @@ def time_ticks(seconds: float, wanted: int) -> list[float]:
     return [float(step * index) for index in range(int(seconds / step) + 1)]
 
 
-def buckets(length: int) -> list[range]:
-    """Stretches of a series that become one point each: at most MOST_SAMPLES of them."""
-    size = max(1, math.ceil(length / MOST_SAMPLES))
+def buckets(length: int, most: int = MOST_SAMPLES) -> list[range]:
+    """Stretches of a series that become one point each."""
+    size = max(1, math.ceil(length / most))
     return [range(start, min(start + size, length)) for start in range(0, length, size)]
 
 
-def thinned(values: Sequence[Number], length: int, by: Thinning) -> list[Number]:
+def thinned(
+    values: Sequence[Number], length: int, by: Thinning, most: int = MOST_SAMPLES
+) -> list[Number]:
     """One number for each bucket of `length` samples; None where a bucket has none."""
     numbers: list[Number] = []
-    for bucket in buckets(length):
+    for bucket in buckets(length, most):
         found = [_get(values, index) for index in bucket]
         known = [value for value in found if value is not None]
         numbers.append(by(known) if known else None)

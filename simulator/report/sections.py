@@ -11,6 +11,7 @@ from simulator.report.words import (
     compact,
     count,
     duration,
+    moment,
     money,
     ordered,
     service,
@@ -87,7 +88,7 @@ def _broken(result: Result, id_: str) -> Html:
     items = []
     for index, each in enumerate(shown):
         where = f", instance {each.instance_id}" if each.instance_id else ""
-        items.append(tag("p", tag("b", f"at {duration(each.time)}{where}: "), each.text))
+        items.append(tag("p", tag("b", f"at {moment(each.time)}{where}: "), each.text))
         if each.timeline:
             items.append(
                 tag(
@@ -120,14 +121,15 @@ def over_time(result: Result) -> Html:
     queues = timelines.queues(result)
     return _section(
         "Over virtual time",
-        *(_figure(*each) for each in wide),
+        *(_figure(*each, class_="wide") for each in wide),
         tag("div", *(_figure(*each) for each in half), class_="pair"),
         _figure(*queues),
     )
 
 
-def _figure(title: str, remark: str, drawing: Html) -> Html:
-    return tag("figure", tag("figcaption", tag("b", title), tag("span", remark)), drawing)
+def _figure(title: str, remark: str, drawing: Html, class_: str | None = None) -> Html:
+    caption = tag("figcaption", tag("b", title), tag("span", remark))
+    return tag("figure", caption, drawing, class_=class_)
 
 
 def tables(result: Result) -> Html:

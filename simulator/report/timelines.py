@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from statistics import median
 from typing import Final
 
 import msgspec
@@ -15,6 +16,7 @@ from simulator.report.scale import (
     Number,
     Scale,
     buckets,
+    count_scale,
     duration_scale,
     last,
     thinned,
@@ -25,6 +27,7 @@ from simulator.result import Result, Series
 
 WIDE: Final = 1120.0
 HALF: Final = 540.0
+MOST_LATENCIES: Final = 60
 MOST_QUEUES: Final = 12
 MOST_MARKS: Final = 50
 COLOURS: Final = 8
@@ -51,11 +54,9 @@ def fleet(result: Result) -> Drawn:
         for name in names
     ]
     drawing = charts.areas("Instances by status", _frame(result, WIDE, 260), _times(series), layers)
-    return (
-        "Fleet",
-        "instances by status, without deleted ones",
-        joined(charts.legend(layers), drawing),
-    )
+    if series.time:
+        drawing = joined(charts.legend(layers), drawing)
+    return "Fleet", "instances by status, without deleted ones", drawing
 
 
 def faults(result: Result) -> Drawn:
@@ -63,34 +64,37 @@ def faults(result: Result) -> Drawn:
     found: dict[str, list[Stretch]] = {}
     for lane in result.series.faults:
         found.setdefault(lane.fault, []).append(Stretch(lane.start, lane.end))
-    rows = [
-        Lane(id_, _fault_title(result, id_), f"c{index % COLOURS + 1}", found[id_])
-        for index, id_ in enumerate(ordered(list(found)))
-    ]
+    rows = [_lane(result, index, id_, found[id_]) for index, id_ in enumerate(ordered(list(found)))]
     drawing = charts.lanes("Fault lanes", _frame(result, WIDE, 0), rows)
     return "Faults", "when each class was on; injected counts are below", drawing
 
 
 def latency(result: Result) -> Drawn:
-    """How long operations took."""
-    series = result.series
-    given = (("p50", "c1", series.latency_p50), ("p95", "c8", series.latency_p95))
-    lines = [Line(name, colour, _peaks(series, values)) for name, colour, values in given]
-    drawing = _half(result, "Operation latency", lines, duration, duration_scale)
-    return "Operation latency", "of the operations that ended in each sample, log scale", drawing
+    """How long operations took; in longer stretches than a sample, since many end none."""
+    title, series, length = "Operation latency", result.series, len(result.series.time)
+    most = MOST_LATENCIES
+    lines = [
+        Line("p50", "c1", thinned(series.latency_p50, length, median, most)),
+        Line("p95", "c8", thinned(series.latency_p95, length, max, most)),
+    ]
+    times = [series.time[bucket[-1]] for bucket in buckets(length, most)]
+    frame = _frame(result, HALF, 200)
+    drawing = charts.lines(title, frame, times, lines, duration, duration_scale)
+    remark = "of the operations that ended in each stretch, log scale"
+    return title, remark, joined(charts.legend(lines) if times else None, drawing)
 
 
 def live_operations(result: Result) -> Drawn:
     """Operations that are under way."""
     line = Line("live operations", "c3", _peaks(result.series, result.series.live_operations))
-    drawing = _half(result, "Live operations", [line], charts.compact_none)
+    drawing = _half(result, line, charts.compact_none, count_scale)
     return "Live operations", "accepted and not over", drawing
 
 
 def cost(result: Result) -> Drawn:
     """Dollars since the begin."""
     line = Line("cost", "c2", _states(result.series, result.series.cost))
-    drawing = _half(result, "Cost", [line], money)
+    drawing = _half(result, line, money, value_scale)
     return "Cost", "dollars at list prices since the begin", drawing
 
 
@@ -98,7 +102,7 @@ def calls(result: Result) -> Drawn:
     """AWS calls in each sample."""
     series = result.series
     line = Line("AWS calls", "c5", thinned(series.calls, len(series.time), sum))
-    drawing = _half(result, "AWS calls", [line], charts.compact_none)
+    drawing = _half(result, line, charts.compact_none, count_scale)
     return "AWS calls", "since the sample before", drawing
 
 
@@ -109,15 +113,14 @@ def queues(result: Result) -> Drawn:
     shown = [name for name in busiest if any(series.queues[name])][:MOST_QUEUES]
     quiet = len(busiest) - len(shown)
     if not series.time or not shown:
-        text = "All queues were empty at every sample." if busiest else None
-        return "Queue depths", "", tag("p", text, class_="empty") if text else charts.empty()
+        nothing = tag("p", "All queues were empty at every sample.", class_="empty")
+        return "Queue depths", "", nothing if series.time and busiest else charts.empty()
     frame = _frame(result, WIDE / 3, 120)
     drawn = []
     for index, name in enumerate(shown):
         line = Line(name, f"c{index % COLOURS + 1}", _peaks(series, series.queues[name]))
-        drawing = charts.lines(
-            f"Depth of {name}", frame, _times(series), [line], charts.compact_none
-        )
+        title, words = f"Depth of {name}", charts.compact_none
+        drawing = charts.lines(title, frame, _times(series), [line], words, count_scale)
         most = f"at most {compact(max(series.queues[name]))}"
         drawn.append(tag("div", tag("h4", name, tag("span", most)), drawing))
     rest = f", {quiet} more" if quiet else ""
@@ -130,12 +133,9 @@ def plan_text(result: Result) -> str:
     return msgspec.json.format(msgspec.json.encode(result.plan), indent=2).decode()
 
 
-def _half(
-    result: Result, title: str, lines: list[Line], words: charts.Words, scale: Scaling = value_scale
-) -> Html:
+def _half(result: Result, line: Line, words: charts.Words, scale: Scaling) -> Html:
     frame = _frame(result, HALF, 200)
-    drawing = charts.lines(title, frame, _times(result.series), lines, words, scale)
-    return joined(charts.legend(lines) if len(lines) > 1 else None, drawing)
+    return charts.lines(line.name, frame, _times(result.series), [line], words, scale)
 
 
 def _frame(result: Result, width: float, height: float) -> Frame:
@@ -167,9 +167,11 @@ def _peaks(series: Series, values: list[int] | list[float | None]) -> list[Numbe
     return thinned(values, len(series.time), max)
 
 
-def _fault_title(result: Result, id_: str) -> str:
+def _lane(result: Result, index: int, id_: str, stretches: list[Stretch]) -> Lane:
     fault = result.faults.get(id_)
+    colour = f"c{index % COLOURS + 1}"
     if fault is None:
-        return id_
+        return Lane(id_, id_, "", colour, stretches)
     strength = NONE if fault.strength is None else f"{fault.strength:.3g}"
-    return f"{fault.title} · strength {strength} · {count(fault.injected)} injected"
+    remark = f"strength {strength}, {count(fault.injected)} injected"
+    return Lane(id_, fault.title, remark, colour, stretches)

@@ -60,6 +60,11 @@ def duration(seconds: float | None) -> str:
     return f"{_short(seconds)} s"
 
 
+def moment(seconds: float) -> str:
+    """A time of the run as timelines write it, and in words: `3307.760 s (55 min 8 s)`."""
+    return f"{seconds:.3f} s ({duration(seconds)})"
+
+
 def count(number: float | None) -> str:
     """`12,345`; a number that is not whole keeps three digits."""
     if number is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import shlex
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -18,8 +19,10 @@ from simulator import plan as plans
 from simulator.faults import REGISTRY
 from simulator.plan import Plan
 from simulator.result import Counters, Result
+from simulator.run import Run
 from tests.simulator.report import samples
 
+BOUND_SECONDS = 120
 SCENARIO = """
 title = "A small fleet"
 guests = 3
@@ -94,7 +97,7 @@ def test_a_run_that_holds_ends_with_0_and_its_summary(
     said = coffer(scenario, "--guests", "7", "--hours", "2", "--seed", "11")
     assert said.code == 0
     assert said.err == ""
-    for part in ("Operations", "12,410", "duplicate delivery", "✓ I1", "· I12", "$0.0934"):
+    for part in ("Operations", "12,410", "duplicate delivery", "✓  I1", "·  I12", "$0.0934"):
         assert part in said.out
     assert "All 5 reached invariants hold, 1 not reached" in said.out
     plan = holding.plans[0]
@@ -206,6 +209,44 @@ def test_the_list_shows_every_scenario_and_every_fault(coffer: Coffer) -> None:
     for name, title in plans.scenarios().items():
         assert name in said.out
         assert title in said.out
+
+
+def test_an_interrupted_run_says_so(
+    coffer: Coffer, scenario: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> Result:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Run, "execute", interrupted)
+    said = coffer(scenario)
+    assert said.code == 130
+    assert "Interrupted" in said.err
+
+
+def test_a_real_run_and_its_replay_have_one_trace(scenario: str, tmp_path: Path) -> None:
+    first, html = tmp_path / "first.json", tmp_path / "report.html"
+    options = ("--seed", "4", "--hours", "0.1", "--faults", "F1=0.3,F5,F7")
+    done = in_a_process(scenario, *options, "--json", str(first), "--html", str(html))
+    assert done.returncode == 0, done.stderr
+    assert "reached invariants hold" in done.stdout
+    again = in_a_process("--replay", str(first), "--json", "-")
+    assert again.returncode == 0, again.stderr
+    before = msgspec.json.decode(first.read_bytes(), type=Result)
+    after = msgspec.json.decode(again.stdout, type=Result)
+    assert after.trace_hash == before.trace_hash
+    assert before.series.time
+    assert before.faults["F1"].strength == 0.3
+
+
+def in_a_process(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run `coffer simulate` as a user does."""
+    return subprocess.run(
+        [sys.executable, "-c", "from infra.cli import main; main()", "simulate", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=BOUND_SECONDS,
+        check=False,
+    )
 
 
 def counters(phase: str = "chaos", violations: int = 0) -> Counters:

@@ -50,6 +50,8 @@ class Recorder:
         self.death = death
         self.died = False
         self.places: list[Place] = []
+        self.answered: dict[Place, None] = {}
+        """The places whose calls were answered with no error: there one can die after it."""
         self._agents: dict[Coroutine, str] = {}
         self._effects: dict[str, int] = {}
         self._begun = 0
@@ -68,7 +70,9 @@ class Recorder:
         runner = self._runner(effect)
         if runner is not None:
             call = f"{effect.service}.{effect.call}"
-            self._strike(Place(runner, self._effects[runner], effect.scope, call), after=True)
+            place = Place(runner, self._effects[runner], effect.scope, call)
+            self.answered[place] = None
+            self._strike(place, after=True)
 
     def _runner(self, effect: Effect) -> str | None:
         """Who makes the effect: an invocation, an agent, or (None) a client."""
@@ -103,16 +107,23 @@ class Recorder:
         return Fate.RUN
 
 
-def places_of(scenario: Scenario) -> list[Place]:
-    """Every effect of a scenario without a death."""
+def deaths_of(scenario: Scenario) -> list[Death]:
+    """All deaths: before and after each effect, alone and beside a second delivery."""
     deployment = Deployment()
     try:
         recorder = Recorder(deployment)
         scenario(deployment)
         settle_and_check(deployment)
-        return recorder.places
     finally:
         deployment.close()
+    return [
+        Death(place, after, twice)
+        for twice in (False, True)
+        for place in recorder.places
+        for after in (False, True)
+        if (not twice or place.runner.startswith("invocation"))
+        and (not after or place in recorder.answered)
+    ]
 
 
 def hit(scenario: Scenario, death: Death) -> None:
@@ -122,7 +133,7 @@ def hit(scenario: Scenario, death: Death) -> None:
         recorder = Recorder(deployment, death)
         scenario(deployment)
         settle_and_check(deployment)
-        assert recorder.died, "the runs must be the same up to the death"
+        assert recorder.died or death.twice, "the runs must be the same up to the death"
     except Exception as error:
         raise AssertionError(f"{death}: {error}") from error
     finally:

@@ -154,6 +154,7 @@ class Deployment:
         for _ in range(10):
             for row in self.instances():
                 client("DELETE", f"/instances/{row['id']}")
+            self.kernel.sleep(LOOK_SECONDS)
             self.wait()
             if not self.instances():
                 return
@@ -164,6 +165,7 @@ class Deployment:
         for _ in range(10):
             for row in self.instances():
                 client("POST", f"/instances/{row['id']}/action", {"force_delete": {}})
+            self.kernel.sleep(LOOK_SECONDS)
             self.wait()
             if not self.instances():
                 return

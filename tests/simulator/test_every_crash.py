@@ -9,10 +9,10 @@ from __future__ import annotations
 import pytest
 
 from simulator.cloud.model.faults import Fault
-from tests.simulator.crashes import Death, Place, Scenario, hit, places_of
+from tests.simulator.crashes import Scenario, deaths_of, hit
 from tests.simulator.deployment import PASSWORD, Deployment
 
-QUICK_DEATHS = 24
+QUICK_DEATHS = 20
 """So many deaths of each scenario are in the quick tier."""
 
 
@@ -87,27 +87,16 @@ SCENARIOS: tuple[Scenario, ...] = (
 )
 
 
-def deaths(places: list[Place]) -> list[Death]:
-    """All deaths: before and after each effect, alone and beside a second delivery."""
-    return [
-        Death(place, after, twice)
-        for twice in (False, True)
-        for place in places
-        for after in (False, True)
-        if not twice or place.runner.startswith("invocation")
-    ]
-
-
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
 def test_a_scenario_without_a_death_holds(scenario: Scenario) -> None:
-    places = places_of(scenario)
-    assert len(places) > 40
-    assert places_of(scenario) == places, "the runs must be the same"
+    deaths = deaths_of(scenario)
+    assert len(deaths) > 200
+    assert deaths_of(scenario) == deaths, "the runs must be the same"
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
 def test_some_deaths_converge(scenario: Scenario) -> None:
-    everything = deaths(places_of(scenario))
+    everything = deaths_of(scenario)
     step = max(1, len(everything) // QUICK_DEATHS)
     for death in everything[::step]:
         hit(scenario, death)
@@ -117,7 +106,7 @@ def test_some_deaths_converge(scenario: Scenario) -> None:
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
 def test_every_death_converges(scenario: Scenario) -> None:
-    everything = deaths(places_of(scenario))
+    everything = deaths_of(scenario)
     failed = []
     for death in everything:
         try:

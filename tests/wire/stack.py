@@ -76,6 +76,12 @@ class WireStack(Stack):
             timeout=TIMEOUT_SECONDS,
         ).status_code
 
+    def send(self, queue: str, body: str) -> None:
+        """Put anything on one of Coffer's queues."""
+        sqs = self.aws("sqs")
+        url = sqs.get_queue_url(QueueName=f"{STACK_NAME}-{queue}")["QueueUrl"]
+        sqs.send_message(QueueUrl=url, MessageBody=body)
+
     def rows(self, table: str) -> list[dict[str, Any]]:
         """Every item of a table, as DynamoDB has it."""
         pages = (

@@ -238,7 +238,6 @@ class Parser:
         return self._comparison()
 
     def _parentheses(self) -> Any:
-        opening = self._place
         self._take("(")
         inner = self._place
         found = self._or()
@@ -246,7 +245,6 @@ class Parser:
         self._take(")")
         if self._tokens[inner] == "(" and self._closing(inner) == last - 1:
             raise self._wrong("The expression has redundant parentheses;")
-        assert self._tokens[opening] == "("
         return found
 
     def _closing(self, opening: int) -> int:

@@ -11,8 +11,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from botocore.exceptions import ClientError
-
 from simulator.aws.dynamodb import queries, transactions
 from simulator.aws.dynamodb.plans import Plan, Plans
 from simulator.aws.dynamodb.tables import Key, Table
@@ -402,8 +400,3 @@ def _capitals(entries: list[dict[str, str]]) -> list[dict[str, str]]:
         "key_type": "KeyType",
     }
     return [{names.get(name, name): value for name, value in each.items()} for each in entries]
-
-
-def reason_of(error: ClientError) -> str:
-    """The code of an error."""
-    return str(error.response["Error"]["Code"])

@@ -189,7 +189,7 @@ class Sqs(Delivery):
                 "One or more parameters are invalid. Reason: Message must be shorter than "
                 f"{queue.settings.largest} bytes.",
             )
-        if (not body.isascii() and _FORBIDDEN.search(body)) or _control(body):
+        if not body.isprintable() and _FORBIDDEN.search(body):
             raise self.error(
                 "InvalidMessageContents", operation, "Invalid characters found in the message."
             )
@@ -372,11 +372,6 @@ class Sqs(Delivery):
 @lru_cache(maxsize=64)
 def _date(second: int) -> str:
     return formatdate(second, usegmt=True)
-
-
-def _control(body: str) -> bool:
-    """Whether a text has control characters that SQS refuses."""
-    return not body.isprintable() and _FORBIDDEN.search(body) is not None
 
 
 def _size(body: str, attributes: Any) -> int:

@@ -36,6 +36,8 @@ def outcome(client: Any, operation: str, asked: dict[str, Any]) -> Any:
         return response["Error"]["Code"], reasons, normal(response.get("Item"))
     for name in ("ResponseMetadata", "ConsumedCapacity", "ItemCollectionMetrics"):
         answer.pop(name, None)
+    if not answer.get("Attributes", True):
+        del answer["Attributes"]  # MiniStack shows that there are none
     if operation == "Scan":
         answer["Items"].sort(key=str)
     for rows in answer.get("Responses", {}).values() if operation == "BatchGetItem" else ():
@@ -66,7 +68,8 @@ def ministack_is_wrong(operation: str, asked: Any, theirs: Any, ours: Any) -> bo
     text = str(asked)
     if "REMOVE" in text and "ValidationE" in str(ours):
         return True  # a path whose parent is not there
-    return bool(theirs == REFUSED) and "begins_with" in text  # of an attribute that is no text
+    # Of an attribute that is no text.
+    return bool(theirs == REFUSED and "begins_with" in text)
 
 
 def moto_is_wrong(operation: str, asked: Any, theirs: Any, ours: Any) -> bool:
@@ -75,15 +78,15 @@ def moto_is_wrong(operation: str, asked: Any, theirs: Any, ours: Any) -> bool:
     if operation == "UpdateItem" and asked["ReturnValues"].startswith("UPDATED"):
         return True  # the key is shown too; what was set to the same value is not
     if operation == "TransactWriteItems":
-        return theirs == REFUSED and ("ValidationError", None) in ours[1]
+        return bool(theirs == REFUSED) and ("ValidationError", None) in ours[1]
     if operation == "TransactGetItems" and theirs != REFUSED:
         return "ProjectionExpression" in str(asked)  # it shows the whole item
     if "[0], " in str(asked.get("ProjectionExpression", asked.get("TransactItems"))):
-        return theirs == REFUSED  # of a list's place with something behind it
-    return operation == "BatchWriteItem" and ours == REFUSED  # two writes of one item
+        return bool(theirs == REFUSED)  # of a list's place with something behind it
+    return operation == "BatchWriteItem" and bool(ours == REFUSED)  # two writes of one item
 
 
-REFUSED: Final[Any] = ("ValidationException", [], None)
+REFUSED: Final[tuple[str, list[str], None]] = ("ValidationException", [], None)
 
 
 def compare(client: Any, sequence: list[tuple[str, dict[str, Any]]], wrong: Known) -> None:

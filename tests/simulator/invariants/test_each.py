@@ -1,0 +1,295 @@
+"""Each invariant says "broken" when its promise is broken, with the instance it is about."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from chalicelib import aws
+from chalicelib.bus.envelope import Direction, Envelope, seal
+from chalicelib.store.models import Command, Guest, Instance, Operation, Quota, ServiceStatusRow
+from simulator.invariants import REGISTRY
+from simulator.invariants.marks import FORGED_MARK, FORGED_NUMBER, SECRET_MARK
+from simulator.kernel import Coroutine
+from simulator.region import Reply
+from tests.simulator.deployment import Deployment
+
+OTHER = "0badc0de-0000-4000-a000-000000000000"
+
+
+def instance(deployment: Deployment) -> Instance:
+    return Instance.get(deployment.instances()[0]["id"])
+
+
+def operation(deployment: Deployment) -> Operation:
+    return next(iter(Operation.scan()))
+
+
+def command(deployment: Deployment) -> Command:
+    return next(iter(Command.scan()))
+
+
+def as_handler(deployment: Deployment, name: str, work: Callable[[], Any]) -> None:
+    """Do something in a coroutine that has the name of a handler."""
+    ended: list[Coroutine] = []
+    deployment.kernel.spawn(work, name, None, ended.append)
+    deployment.run(5)
+    assert ended[0].error is None, ended[0].error
+
+
+def i1_revived(deployment: Deployment) -> None:
+    instance(deployment).update(actions=[Instance.status.set("BUILD")])
+
+
+def i1_operation_reopened(deployment: Deployment) -> None:
+    operation(deployment).update(actions=[Operation.status.set("RUNNING")])
+
+
+def i2_status_went_back(deployment: Deployment) -> None:
+    row = next(iter(ServiceStatusRow.scan()))
+    row.update(actions=[ServiceStatusRow.seq.set(0)])
+
+
+def i2_report_applied_twice(deployment: Deployment) -> None:
+    row = next(iter(ServiceStatusRow.scan()))
+
+    def report() -> None:
+        row.update(actions=[ServiceStatusRow.status.set("crashed")])
+
+    as_handler(deployment, "coffer-heartbeats", report)
+
+
+def i2_answered_twice(deployment: Deployment) -> None:
+    command(deployment).update(actions=[Command.answered.set(aws.clock())])
+
+
+def i3_two_live_operations(deployment: Deployment) -> None:
+    for number in ("1", "2"):
+        row = operation(deployment)
+        row.id, row.status, row.live, row.check_at = number, "RUNNING", "live", 1
+        row.save()
+
+
+def i3_lease_taken(deployment: Deployment) -> None:
+    row = operation(deployment)
+    until = aws.clock() + 20
+    for number in ("1", "2"):
+        row.update(actions=[Operation.lease_id.set(number), Operation.lease_until.set(until)])
+
+
+def i4_two_volumes(deployment: Deployment) -> None:
+    name = f"coffer-{deployment.instances()[0]['id']}"
+    deployment.cloud.volume.create(deployment.cloud_functions.caller, 1, name=name)
+
+
+def i4_enrolled_again(deployment: Deployment) -> None:
+    next(iter(Guest.scan())).update(actions=[Guest.server_id.set("another")])
+
+
+def i5_counted_twice(deployment: Deployment) -> None:
+    next(iter(Quota.scan())).update(actions=[Quota.instances.add(1)])
+
+
+def i5_negative(deployment: Deployment) -> None:
+    next(iter(Quota.scan())).update(actions=[Quota.ram.add(-10_000)])
+
+
+def i6_told_to_another(deployment: Deployment) -> None:
+    body = f'{{"instances": [{{"id": "{deployment.instances()[0]["id"]}"}}]}}'.encode()
+    replied(deployment, "GET", "/v1.0/tenant-2/instances", Reply(200, {}, body))
+
+
+def i8_ran_what_was_for_another(deployment: Deployment) -> None:
+    row = command(deployment)
+    row.generation = 2
+    row.save()
+    as_guest(deployment, "result", str(row.id))
+
+
+def i9_forged_text(deployment: Deployment) -> None:
+    instance(deployment).update(actions=[Instance.name.set(f"{FORGED_MARK}name")])
+
+
+def i9_forged_number(deployment: Deployment) -> None:
+    row = next(iter(ServiceStatusRow.scan()))
+    row.update(actions=[ServiceStatusRow.seq.set(FORGED_NUMBER)])
+
+
+def i9_answer_that_nobody_sent(deployment: Deployment) -> None:
+    row = command(deployment)
+    row.update(actions=[Command.answered.set(aws.clock()), Command.result.set({"status": "x"})])
+
+
+def i11_logged(deployment: Deployment) -> None:
+    logging.getLogger("chalicelib.bus").debug("the password is %s", f"{SECRET_MARK}1")
+
+
+def i11_master_key_in_a_reason(deployment: Deployment) -> None:
+    answer = deployment.region.ssm.get_parameter(Name="/coffer/secrets", WithDecryption=True)
+    key = answer["Parameter"]["Value"].partition('"1":"')[2][:44]
+    operation(deployment).update(actions=[Operation.reason.set(f"key {key}")])
+
+
+def i13_answered_500(deployment: Deployment) -> None:
+    body = b'{"instanceFault": {"code": 500, "message": "Internal Server Error."}}'
+    replied(deployment, "GET", "/v1.0/tenant-1/instances", Reply(500, {}, body))
+
+
+def i13_misshapen(deployment: Deployment) -> None:
+    replied(deployment, "GET", "/v1.0/tenant-1/instances", Reply(200, {}, b'{"instance": []}'))
+
+
+def l1_never_ends(deployment: Deployment) -> None:
+    row = operation(deployment)
+    row.id, row.status, row.live, row.check_at = "1", "RUNNING", "live", 1e12
+    row.save()
+
+
+def l1_accepted_without_a_row(deployment: Deployment) -> None:
+    body = f'{{"instance": {{"id": "{OTHER}"}}}}'.encode()
+    replied(deployment, "POST", "/v1.0/tenant-1/instances", Reply(200, {}, body))
+
+
+def l2_orphan(deployment: Deployment) -> None:
+    caller = deployment.cloud_functions.caller
+    deployment.cloud.volume.create(caller, 1, name=f"coffer-{OTHER}")
+
+
+def l2_queue_left(deployment: Deployment) -> None:
+    deployment.region.sqs.create_queue(QueueName=f"coffer-guest-{OTHER}-1")
+
+
+def l3_silent(deployment: Deployment) -> None:
+    for guest in deployment.fleet:
+        guest.power_off()
+    deployment.run(400)
+
+
+def l3_error_without_a_reason(deployment: Deployment) -> None:
+    instance(deployment).update(actions=[Instance.status.set("ERROR")])
+
+
+def l4_left_on_a_queue(deployment: Deployment) -> None:
+    deployment.region.mappings["coffer-conductor"].enable(False)
+    deployment.region.sqs.send_message(
+        QueueUrl=deployment.region.sqs.url("coffer-conductor"), MessageBody="{}"
+    )
+
+
+def l5_not_released(deployment: Deployment) -> None:
+    deployment.do(lambda: deployment.delete_all(deployment.tenant))
+    next(iter(Quota.scan())).update(actions=[Quota.volumes.set(3)])
+
+
+def l7_wrong_status(deployment: Deployment) -> None:
+    for guest in deployment.fleet:
+        guest.up = False
+
+
+def l8_storm(deployment: Deployment) -> None:
+    deployment.region.effects.calls["storm", "dynamodb", "GetItem"] += 100_000
+
+
+BREAKS = (
+    *(i1_revived, i1_operation_reopened, i2_status_went_back, i2_report_applied_twice),
+    *(i2_answered_twice, i3_two_live_operations, i3_lease_taken, i4_two_volumes),
+    *(i4_enrolled_again, i5_counted_twice, i5_negative, i6_told_to_another),
+    *(i8_ran_what_was_for_another, i9_forged_text, i9_forged_number, i9_answer_that_nobody_sent),
+    *(i11_logged, i11_master_key_in_a_reason, i13_answered_500, i13_misshapen, l1_never_ends),
+    *(l1_accepted_without_a_row, l2_orphan, l2_queue_left, l3_silent, l3_error_without_a_reason),
+    *(l4_left_on_a_queue, l5_not_released, l7_wrong_status, l8_storm),
+)
+
+
+def replied(deployment: Deployment, method: str, path: str, reply: Reply) -> None:
+    """Let the invariants see a reply that no handler gave."""
+    tenant = path.split("/")[2]
+    headers = {"X-Auth-Token": deployment.region.log_in(tenant, "member")}
+    for watch in deployment.region.replied:
+        watch(method, path, headers, b"", reply)
+
+
+def as_guest(deployment: Deployment, kind: str, command_id: str) -> None:
+    """Let the instance's own agent send a report of generation 1."""
+    guest = next(iter(deployment.fleet))
+    session = guest.memory.session
+    assert session is not None
+    report = Envelope(
+        id=command_id,
+        instance_id=session.instance_id,
+        generation=1,
+        epoch=session.epoch,
+        seq=1000,
+        kind=kind,
+        result={},
+        issued_at=aws.clock(),
+        expires_at=aws.clock() + 600,
+        key_version=session.key_version,
+    )
+    key = deployment.invariants.each["I8"]._mail._derive  # type: ignore[attr-defined]
+    body = seal(
+        report,
+        Direction.TO_CONTROL,
+        key(session.instance_id, 1, Direction.TO_CONTROL, session.key_version),
+    )
+
+    def send() -> None:
+        deployment.region.sqs.send_message(
+            QueueUrl=deployment.region.sqs.url("coffer-conductor"), MessageBody=body
+        )
+
+    deployment.kernel.spawn(send, "guest.tick", guest.server_id)
+    deployment.run(5)
+
+
+@pytest.mark.parametrize("break_it", BREAKS, ids=lambda each: each.__name__)
+def test_a_broken_promise_is_told(
+    deployment: Deployment, break_it: Callable[[Deployment], None]
+) -> None:
+    break_it(deployment)
+    deployment.run(0)
+    deployment.invariants.check_healed()
+    name = break_it.__name__.partition("_")[0].upper()
+    broken = {each.invariant for each in deployment.invariants.violations}
+    assert name in broken, deployment.explain()
+    assert deployment.invariants.results()[name].verdict == "broken"
+
+
+def test_each_that_can_be_reached_has_a_test_that_breaks_it() -> None:
+    tested = {each.__name__.partition("_")[0].upper() for each in BREAKS}
+    reachable = {name for name, kind in REGISTRY.items() if not kind.unreachable}
+    assert tested == reachable
+
+
+def test_what_nothing_exercised_is_not_passed(deployment: Deployment) -> None:
+    results = deployment.invariants.results()
+    assert results["I1"].verdict == "holds"
+    for name, kind in REGISTRY.items():
+        if kind.unreachable:
+            assert results[name].verdict == "not reached"
+            assert results[name].reason == kind.unreachable
+
+
+def test_two_traces_that_differ_break_l9(deployment: Deployment) -> None:
+    invariant: Any = deployment.invariants.each["L9"]
+    invariant.compare("a", "a")
+    assert invariant.verdict == "holds"
+    invariant.compare("a", "b")
+    assert invariant.verdict == "broken"
+
+
+def test_a_violation_is_explained_by_the_life_of_its_instance(deployment: Deployment) -> None:
+    i1_revived(deployment)
+    text = deployment.explain()
+    assert "I1 is broken" in text
+    for told in ("made: BUILD", "volumes.create", "status BUILD → ACTIVE", "ACTIVE → BUILD"):
+        assert told in text
+
+
+def test_the_loggers_are_given_back() -> None:
+    before = [logging.getLogger(name).handlers for name in ("chalicelib", "functions")]
+    Deployment().close()
+    assert [logging.getLogger(name).handlers for name in ("chalicelib", "functions")] == before
