@@ -1,7 +1,7 @@
 """What a step can come to, and the one place that turns errors into outcomes.
 
-A permanent outcome is a value that the state machine's Choice reads. Only what a repetition may
-cure is raised: the state machine retries it with a bounded backoff.
+An outcome is a value that the state machine's Choice reads; an error of the cloud becomes one too.
+Only the unexpected is raised: the state machine retries it with a bounded backoff.
 """
 
 from __future__ import annotations
@@ -57,11 +57,15 @@ class Busy(Exception):
     """Another worker holds the step's lease; the state machine asks again."""
 
 
-def from_error(error: CloudError) -> Failed:
-    """The outcome of an error of the cloud: refused for good ends the flow, the rest is retried."""
-    if isinstance(error, Refused):
+def from_error(operation: Operation, error: CloudError, *, backwards: bool) -> Outcome:
+    """The outcome of an error of the cloud.
+
+    What was refused for good fails a step that makes something. Everything else is tried again
+    until the step's bound: the cloud may be back by then, and what is to be removed must go.
+    """
+    if isinstance(error, Refused) and not backwards:
         return Failed(str(error))
-    raise error
+    return not_yet(operation, str(error)[:255])
 
 
 def as_result(outcome: Outcome) -> dict[str, Any]:

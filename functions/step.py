@@ -73,11 +73,7 @@ def _run(invocation: Invocation, step: Step) -> Outcome:
             outcome = step.run(operation, invocation.token)
         except CloudError as error:
             log.warning("%s of %s: %s", name, operation.id, error)
-            try:
-                outcome = from_error(error)
-            except CloudError as raised:
-                operations.release_lease(operation, name, ended=False, note=str(raised)[:255])
-                raise
+            outcome = from_error(operation, error, backwards=step.backwards)
     if not step.ends or isinstance(outcome, Failed):
         _record(operation, name, outcome)
     return outcome

@@ -11,7 +11,8 @@ from guest_agent.manager import Manager
 from guest_agent.memory import Memory
 from guest_agent.outbox import Outbox
 
-RETRY_SECONDS: Final = 5.0
+FIRST_RETRY_SECONDS: Final = 5.0
+MOST_DOUBLINGS: Final = 10
 
 
 class Heartbeat:
@@ -30,7 +31,7 @@ class Heartbeat:
             # Whoever sent `prepare` knows that much; only a long one has to show it is alive.
             memory.reported, memory.beat_at = status, now + every_seconds
         changed = status is not memory.reported
-        if now < memory.beat_at and (not changed or memory.beat_failed):
+        if now < memory.beat_at and (not changed or memory.beats_failed):
             return None
         state = {
             "status": status.value,
@@ -40,10 +41,13 @@ class Heartbeat:
         try:
             self._outbox.heartbeat(state)
         except Unreachable as error:
-            memory.beat_failed = True
-            memory.beat_at = now + RETRY_SECONDS
+            # Ever later, up to the period: a fleet must not make an outage worse than it is.
+            memory.beat_at = now + min(
+                FIRST_RETRY_SECONDS * 2.0**memory.beats_failed, every_seconds
+            )
+            memory.beats_failed = min(memory.beats_failed + 1, MOST_DOUBLINGS)
             return f"The heartbeat was not sent: {error}"
-        memory.beat_failed = False
+        memory.beats_failed = 0
         memory.reported = status
         memory.beat_at = now + every_seconds
         return f"The datastore is {status.value}." if changed else None

@@ -39,7 +39,7 @@ class Memory:
     begun_since_pruned: int = 0
     reported: Status | None = None
     beat_at: float = 0.0
-    beat_failed: bool = False
+    beats_failed: int = 0
 
     def adopt(self, session: Session) -> None:
         """Use the keys and the epoch of this session from now on."""

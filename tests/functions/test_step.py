@@ -212,16 +212,24 @@ def test_what_the_cloud_refuses_for_good_is_an_outcome(operation: Operation) -> 
     assert stored(operation).lease_id is None
 
 
-def test_what_the_cloud_may_do_later_is_raised_with_the_lease_given_back(
-    operation: Operation,
-) -> None:
+def test_what_the_cloud_may_do_later_is_waited_for(operation: Operation) -> None:
     recorder = Recorder(CloudAway("The cloud could not create: gateway timeout"))
-    with pytest.raises(CloudAway):
-        run(operation, recorder)
+    assert run(operation, recorder) == {"outcome": "wait", "seconds": 1}
     row = stored(operation)
     assert row.lease_id is None
     assert not row.compensating
     assert as_dict(row.notes) == {"volume": "The cloud could not create: gateway timeout"}
+
+
+def test_a_removal_that_is_refused_is_tried_until_its_bound(
+    stack: Stack, operation: Operation
+) -> None:
+    recorder = Recorder(Refused("The cloud refused to delete"))
+    for _ in range(3):
+        assert run(operation, recorder, "remove_volume", backwards=True)["outcome"] == "wait"
+    stack.world.now += settings().delete_timeout_seconds + 1
+    assert run(operation, recorder, "remove_volume", backwards=True)["outcome"] == "failed"
+    assert "refused to delete" in as_dict(stored(operation).notes)["remove_volume"]
 
 
 def test_the_first_failure_stays_the_reason(operation: Operation) -> None:
