@@ -244,9 +244,8 @@ class Region:
             return Reply(404, {}, _fault("itemNotFound", 404, "The resource could not be found."))
         answer = self.lambda_.call(_name("api"), event, "http")
         if answer.error is not None:
-            busy = answer.service or "Timedout" in answer.error
-            code, name = (503, "serviceUnavailable") if busy else (500, "instanceFault")
-            return Reply(code, {}, _fault(name, code, "The API did not answer."))
+            # What the template's gateway responses say for a function that died or timed out.
+            return Reply(503, {}, _fault("serviceUnavailable", 503, "The API did not answer."))
         result = answer.result
         return Reply(result["statusCode"], result["headers"], result["body"].encode())
 
