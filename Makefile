@@ -8,7 +8,7 @@ READY  := $(VENV)/ready
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help system demo up down test test-crash bench lint format lock clean
+.PHONY: help system demo up down test test-crash test-localstack swarm bench lint format lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -38,6 +38,12 @@ test: system $(READY) ## The quick tiers of the tests (at most 12 minutes)
 
 test-crash: system $(READY) ## Kill the control plane at every effect of create and delete (slow)
 	@$(PYTEST) -m crash tests
+
+test-localstack: $(READY) ## The workload with fake guests against LocalStack (AWS_ENDPOINT_URL names yours)
+	@COFFER_WIRE_EXAMPLES=5 sh infra/local/localstack.sh $(PYTEST) --timeout 900 tests/wire
+
+swarm: $(READY) ## Run the simulator's chaos under 500 seeds
+	@$(BIN)/coffer swarm chaos --seeds 500 --guests 8 --hours 0.25
 
 bench: system $(READY) ## Measure: bring-up, latency, calls and their price, cold starts
 	@COFFER_TEST_HEARTBEAT_SECONDS=30 $(PYTEST) -m bench -s --timeout 0 tests

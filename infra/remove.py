@@ -7,18 +7,19 @@ instance left by the time this is called.
 import contextlib
 from typing import Any, Final
 
+import yaml
 from botocore.exceptions import ClientError
 
 from infra.deploy import Target, describe, packages_bucket, wait_until_still
 from infra.errors import DeployError
+from infra.package.sources import PROJECT_ROOT
 
-TABLE: Final = "AWS::DynamoDB::Table"
+TEMPLATE: Final = PROJECT_ROOT / "infra" / "template" / "tables.yaml"
 
 
 def remove(target: Target, stack: str, secrets_parameter: str) -> bool:
     """Remove the stack, its tables, guests' queues, packages and secrets; False without a stack."""
     cloudformation = target.client("cloudformation")
-    tables = _tables(cloudformation, stack)
     found = describe(cloudformation, stack) is not None
     if found:
         cloudformation.delete_stack(StackName=stack)
@@ -28,7 +29,7 @@ def remove(target: Target, stack: str, secrets_parameter: str) -> bool:
                 f"The stack {stack} ended in {left['StackStatus']}.",
                 "Look at its events in CloudFormation, then run the command again.",
             )
-    _remove_tables(target.client("dynamodb"), tables)
+    _remove_tables(target.client("dynamodb"), _tables(stack))
     _remove_guest_queues(target.client("sqs"), stack)
     _remove_packages(target.client("s3"), packages_bucket(target, stack))
     ssm = target.client("ssm")
@@ -37,14 +38,12 @@ def remove(target: Target, stack: str, secrets_parameter: str) -> bool:
     return found
 
 
-def _tables(cloudformation: Any, stack: str) -> list[str]:
-    if describe(cloudformation, stack) is None:
-        return []
-    resources = cloudformation.describe_stack_resources(StackName=stack)["StackResources"]
+def _tables(stack: str) -> list[str]:
+    """The tables by their names in the template: those that are left when the stack has gone."""
+    resources = yaml.safe_load(TEMPLATE.read_text())["Resources"].values()
     return [
-        str(resource["PhysicalResourceId"])
+        resource["Properties"]["TableName"]["Fn::Sub"].replace("${Prefix}", stack)
         for resource in resources
-        if resource["ResourceType"] == TABLE and resource.get("PhysicalResourceId")
     ]
 
 

@@ -32,8 +32,8 @@ def by_service(run: Run) -> dict[str, float]:
     """Dollars since the begin, by service."""
     region = run.region
     calls = run.calls_by_service()
-    receives = sum(each.receives for each in region.mappings.values())
-    receives += sum(each.idle_receives(run.elapsed) for each in region.mappings.values())
+    mappings = region.mappings.values()
+    receives = sum(each.receives + each.idle_receives(run.elapsed) for each in mappings)
     functions = region.lambda_.functions.values()
     seconds = sum(each.seconds * each.memory_mib / 1024 for each in functions)
     invocations = sum(each.invocations for each in functions)

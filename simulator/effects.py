@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, Final, Protocol, TypeVar
 
-from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
+from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as NoConnection
 
 from simulator.kernel import Kernel
 
@@ -81,7 +82,7 @@ class Effects:
         for attempt in range(1, ATTEMPTS):
             try:
                 return self._once(effect, function)
-            except (ClientError, ConnectionError, HTTPClientError) as error:
+            except (ClientError, NoConnection, HTTPClientError) as error:
                 if service not in _BY_BOTOCORE or not _is_transient(error):
                     raise
             self.retries[service] += 1

@@ -23,8 +23,8 @@ from chalicelib.settings import settings
 from chalicelib.store import models
 from guest_agent import enrolment as guest_enrolment
 from simulator.cloud.model.network import Port
-from simulator.cloud.model.security_groups import SecurityGroup
 from simulator.cloud.model.seams import GuestSpec, GuestVolume, Interface
+from simulator.cloud.model.security_groups import SecurityGroup
 from simulator.cloud.model.server import ACTIVE, Server, ServerVolume
 from simulator.cloud.model.volume import Attachment, Volume
 from simulator.template import PREFIX
@@ -166,7 +166,10 @@ class Population:
         held = held_by_instance(self._flavor.ram, 1)
         for tenant_id, count in counts.items():
             used = {name: amount * count for name, amount in held.items()}
-            models.Quota(tenant_id, **used).save()
+            quota = models.Quota(tenant_id)
+            for name, amount in used.items():
+                setattr(quota, name, amount)
+            quota.save()
 
     # --------------------------------------------------------------------------- cloud
 
@@ -216,9 +219,7 @@ class Population:
         )
         self.run.cloud.volume.volumes[volume_id] = volume
 
-    def _make_server(
-        self, instance_id: str, server_id: str, volume_id: str, port_id: str
-    ) -> None:
+    def _make_server(self, instance_id: str, server_id: str, volume_id: str, port_id: str) -> None:
         server = Server(
             id=server_id,
             name=names.server(instance_id, 1),

@@ -29,7 +29,7 @@ from simulator.faults.chances import Decisions, SharedDataChances, SharedQueueCh
 from simulator.fleet.fleet import Fleet
 from simulator.invariants import Invariants
 from simulator.kernel import START, Kernel
-from simulator.meters import CONTROL_QUEUES, Meters
+from simulator.meters import Meters
 from simulator.plan import Plan, drawn
 from simulator.population import Population
 from simulator.region import Region
@@ -209,11 +209,11 @@ class Run:
         """Whether no operation is live, no queue has work and the cloud has no orphan."""
         if self.meters.live or self.region.states.open:
             return False
-        queues = self.region.sqs.queues
-        if any(queues[f"{PREFIX}-{name}"].messages for name in CONTROL_QUEUES if name != "heartbeats"):
-            return False
+        for name, queue in self.region.sqs.queues.items():
+            if queue.messages and not name.endswith("-heartbeats"):
+                return False
         rows = self.region.dynamodb.tables[f"{PREFIX}-instances"].items
-        things = (
+        things: tuple[Any, ...] = (
             *self.cloud.compute.servers.values(),
             *self.cloud.volume.volumes.values(),
             *self.cloud.network.ports.values(),
@@ -323,7 +323,9 @@ class Run:
         if self._progress is not None:
             self._progress(self.counters())
         self.meters.series.faults = self.lanes
-        replies = {str(status): self.workload.replies[status] for status in sorted(self.workload.replies)}
+        replies = {
+            str(status): self.workload.replies[status] for status in sorted(self.workload.replies)
+        }
         plan: dict[str, Any] = msgspec.to_builtins(self.plan)
         return Result(
             scenario=self.plan.scenario,

@@ -1,4 +1,4 @@
-"""What tenants and operators do: requests to the API, each a coroutine, drawn from their own stream.
+"""What tenants and operators do: requests to the API, each a coroutine, drawn from one stream.
 
 A tenant knows what it made from the replies alone, as a real client does. How often, and what, the
 plan says; what races (F21) and what floods (F22), the faults say.
@@ -10,6 +10,7 @@ import json
 import random
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
@@ -115,12 +116,12 @@ class Workload:
         self.on = False
         for name in self._lowered:
             tenant = self.tenants[name]
-            self._begin(lambda tenant=tenant: self._set_quota(tenant, 10), "quota")
+            self._begin(partial(self._set_quota, tenant, 10), "quota")
 
     def empty(self) -> None:
         """Delete everything, again and again until nothing is left; a coroutine a tenant."""
         for tenant in self.tenants.values():
-            self._begin(lambda tenant=tenant: self._empty(tenant), "empty")
+            self._begin(partial(self._empty, tenant), "empty")
 
     def _next(self) -> None:
         plan = self.run.plan
@@ -299,9 +300,9 @@ class Workload:
     def _set_quota(self, tenant: Tenant, instances: int) -> None:
         body = {"quotas": {"instances": instances, "volumes": instances * 4}}
         path = f"/mgmt/quotas/{tenant.name}"
-        if self.request(tenant, "PUT", path, body, admin=True).status == 200:
-            if instances < 10:
-                self._lowered[tenant.name] = None
+        reply = self.request(tenant, "PUT", path, body, admin=True)
+        if reply.status == 200 and instances < 10:
+            self._lowered[tenant.name] = None
 
     def _force_delete(self, tenant: Tenant, instance_id: str | None) -> None:
         """As Trove's client does it: an operator's reset of the status, then the delete."""

@@ -22,9 +22,7 @@ BACKOFF_SECONDS: Final = 0.05
 _FIELDS: Final = "instance_id, generation, epoch, seq, #status, updated, volume_used, rejected"
 _NAMES: Final = {"#status": "status"}
 # Clauses: same generation (a zombie); later than what is stored (reorder, duplicates).
-_LATER: Final = (
-    "generation = :generation AND (epoch < :epoch OR (epoch = :epoch AND seq < :seq))"
-)
+_LATER: Final = "generation = :generation AND (epoch < :epoch OR (epoch = :epoch AND seq < :seq))"
 
 
 class LastReport(msgspec.Struct, frozen=True):

@@ -32,7 +32,7 @@ class Loss(Fault):
         SQS keeps what it accepted; a message is gone when it outlived its retention, which for the
         reports of guests is 14 days: none of a run lives as long.
         """
-        if queue.endswith("-conductor") or queue.endswith("-dead-letters") or not self.hits():
+        if queue.endswith(("-conductor", "-dead-letters")) or not self.hits():
             return arrivals
         self.inject(f"message {message.number} on {queue} outlived its retention")
         return ()

@@ -38,9 +38,7 @@ class Throttling(Fault):
         self.service = ""
         if self.on and self.strength:
             burst = sum(BURST_SECONDS) / 2
-            self.run.kernel.call_later(
-                self.later(burst / self.strength - burst + 1.0), self._begin
-            )
+            self.run.kernel.call_later(self.later(burst / self.strength - burst + 1.0), self._begin)
 
     def _begin(self) -> None:
         if not self.on:

@@ -7,6 +7,7 @@ instance, and the duplicate of a server that a lost reply left behind.
 from __future__ import annotations
 
 from simulator.faults.base import Fault
+from simulator.fleet.guest import Guest
 
 LOOK_SECONDS = 30.0
 AWAKE_SECONDS = 1200.0
@@ -20,7 +21,7 @@ class Zombie(Fault):
 
     def install(self) -> None:
         self.on = True
-        self._seen: set[int] = set()
+        self._seen: set[Guest] = set()
         self._look()
 
     def heal(self) -> None:
@@ -30,9 +31,9 @@ class Zombie(Fault):
         if not self.on:
             return
         for guest in list(self.run.fleet.graves):
-            if id(guest) in self._seen:
+            if guest in self._seen:
                 continue
-            self._seen.add(id(guest))
+            self._seen.add(guest)
             if guest.memory.session is not None and self.hits():
                 self.run.kernel.call_later(self.later(120.0), self._rise, guest.server_id)
         self.run.kernel.call_later(LOOK_SECONDS, self._look)

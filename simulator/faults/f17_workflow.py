@@ -1,4 +1,4 @@
-"""F17: executions are aborted, tasks time out while their answer is on its way, starts come twice."""
+"""F17: executions are aborted, tasks time out before their answer, starts come twice."""
 
 from __future__ import annotations
 

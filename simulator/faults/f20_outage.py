@@ -45,7 +45,9 @@ class Outage(Fault):
             service = self.stream.choice(list(SERVICES))
             whole = plan.hours * 3600.0
             seconds = min(self.strength * 3600.0, whole * 0.5)
-            kernel.call_later(self.stream.random() * (whole - seconds), self._begin, service, seconds)
+            kernel.call_later(
+                self.stream.random() * (whole - seconds), self._begin, service, seconds
+            )
 
     def heal(self) -> None:
         self.on = False

@@ -1,4 +1,4 @@
-"""F21: what tenants and operators do to each other's work: the workload does it, this says how much."""
+"""F21: tenants and operators in each other's way: the workload does it, this says how much."""
 
 from __future__ import annotations
 

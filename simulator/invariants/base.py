@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, Final, Literal, NamedTuple, Protocol
 
 from simulator.aws.dynamodb.values import Item
-from simulator.aws.lambda_ import Container
+from simulator.aws.functions import Container, Invocation
 from simulator.aws.sqs.queues import Message
 from simulator.aws.stepfunctions.execution import Execution
 from simulator.cloud.model.cloud import Cloud
@@ -196,13 +196,18 @@ class Hub:
 
     def api_caller(self) -> tuple[str | None, bool] | None:
         """Whose request the code that runs at this moment serves; None when it serves none."""
+        invocation = self.invocation(f"{PREFIX}-api")
+        if invocation is None:
+            return None
+        return self.caller(invocation.event.get("headers") or {})
+
+    def invocation(self, function: str) -> Invocation | None:
+        """The invocation that runs at this moment, if it is one of that function."""
         running = self.run.kernel.current
         owner = running.owner if running is not None else None
-        if not isinstance(owner, Container) or owner.function.name != f"{PREFIX}-api":
+        if not isinstance(owner, Container) or owner.function.name != function:
             return None
-        if owner.invocation is None:
-            return None
-        return self.caller(owner.invocation.event.get("headers") or {})
+        return owner.invocation
 
 
 class Invariant:

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from chalicelib.bus.envelope import Direction
+from guest_agent.contract import METHODS
+from guest_agent.errors import Expired, Interrupted, WrongGeneration
 from simulator.aws.dynamodb.values import Item
-from simulator.invariants.base import Invariant, changed
+from simulator.aws.sqs.queues import Message
+from simulator.invariants.base import Hub, Invariant, changed
+from simulator.invariants.mail import Mail
 from simulator.template import PREFIX
 
 HEARTBEATS: Final = f"{PREFIX}-heartbeats"
 """The handler of what guests report; a flow's end and a reset set a status of their own."""
+
+NOT_RUN: Final = frozenset({Expired.code, Interrupted.code, WrongGeneration.code})
+"""What an agent answers when it has not run a command, or does not know."""
 
 _REPORTED: Final = ("status", "volume_used", "volume_total", "rejected")
 
@@ -20,10 +28,31 @@ class Order(Invariant):
     id = "I2"
     title = "A status never goes backwards; results and progress apply once each"
 
+    def __init__(self, hub: Hub) -> None:
+        super().__init__(hub)
+        self._mail = Mail(hub.run.region)
+        self._answers: dict[str, str] = {}
+
     def watch(self) -> None:
         self.hub.on_write("service-statuses", self._status)
         self.hub.on_write("commands", self._command)
         self.hub.on_write("guests", self._guest)
+        self.hub.on_message(self._sent)
+
+    def _sent(self, queue: str, message: Message) -> None:
+        """A command that must not be repeated has one answer, however often it is sent."""
+        if queue != f"{PREFIX}-conductor" or not self.hub.is_guest():
+            return
+        report = self._mail.opened(message.body, Direction.TO_CONTROL)
+        if report is None or report.kind != "result":
+            return
+        method = METHODS.get(report.method)
+        code = report.error.code if report.error is not None else ""
+        if method is None or method.repeatable or code in NOT_RUN:
+            return
+        self.exercised += 1
+        if self._answers.setdefault(report.id, code) != code:
+            self.broken(f"{report.method} {report.id} was run twice", report.instance_id)
 
     def _status(self, old: Item | None, new: Item | None) -> None:
         if old is None or new is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from chalicelib.domain.operations import TERMINAL, OperationStatus
+from chalicelib.domain.operations import TERMINAL, OperationAction, OperationStatus
 from simulator.aws.dynamodb.values import Item
 from simulator.effects import Effect
 from simulator.invariants.base import Invariant, changed, owned_things, owner_of, things_of
@@ -42,8 +42,18 @@ class OneOfEach(Invariant):
     def _operation(self, old: Item | None, new: Item | None) -> None:
         if new is not None and changed(old, new, "status") and new["status"] in TERMINAL:
             gone_through = new["status"] == OperationStatus.SUCCEEDED
-            if gone_through or "Not undone" not in str(new.get("reason", "")):
+            if gone_through and new["action"] == OperationAction.DELETE:
+                self.hub.soon(self._nothing, new["instance_id"])
+            elif gone_through or "Not undone" not in str(new.get("reason", "")):
                 self.hub.soon(self._compare, new["instance_id"])
+
+    def _nothing(self, instance_id: str) -> None:
+        """A delete that has succeeded has left nothing, and nothing for the maintenance to find."""
+        self.exercised += 1
+        for kind, things in things_of(self.hub.run.cloud, instance_id).items():
+            if things:
+                ids = ", ".join(thing.id for thing in things)
+                self.broken(f"{len(things)} of {kind} after the delete: {ids}", instance_id)
 
     def _compare(self, instance_id: str) -> None:
         self._judge(instance_id, things_of(self.hub.run.cloud, instance_id))

@@ -9,7 +9,11 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from chalicelib.bus.envelope import Direction
+import msgspec
+
+from chalicelib.bus.envelope import Direction, Envelope
+from guest_agent.journal import Entry
+from guest_agent.outbox import HEARTBEAT_LIFE_SECONDS
 from simulator.aws.dynamodb.values import Item
 from simulator.aws.sqs.queues import Message
 from simulator.invariants.base import Hub, Invariant, changed
@@ -41,6 +45,7 @@ class Forgeries(Invariant):
             self.hub.on_write(table, self._written)
         self.hub.on_write("commands", self._answered)
         self.hub.on_write("guests", self._enrolled)
+        self.hub.on_write("service-statuses", self._reported_late)
         self.hub.on_message(self._reported)
 
     def _written(self, old: Item | None, new: Item | None) -> None:
@@ -60,7 +65,35 @@ class Forgeries(Invariant):
         if report is not None and report.kind == "result":
             answer = _as_json(report.result or {}, report.error.code if report.error else None)
             sent = report.instance_id, report.generation, answer, report.expires_at
+            if report.id not in self._sent and report.error is None:
+                self._run_late(report)
             self._sent.setdefault(report.id, []).append(sent)
+
+    def _run_late(self, report: Envelope) -> None:
+        """A command that its guest saw only after its deadline must not have been run.
+
+        What the guest had run before, and answers again, is in its journal with an earlier time.
+        """
+        row = self.hub.row("commands", report.id)
+        running = self.hub.run.kernel.current
+        guest = self.hub.run.fleet.guests.get(str(running.owner)) if running is not None else None
+        name = f"{PREFIX}-guest-{report.instance_id}-{report.generation}"
+        queue = self.hub.run.region.sqs.queues.get(name)
+        if row is None or guest is None or queue is None:
+            return
+        late = float(row["deadline"]) + HANDLING_SECONDS
+        seen = []
+        for message in queue.messages.values():
+            command = self._mail.opened(message.body, Direction.TO_GUEST)
+            if command is not None and command.id == report.id and message.receives:
+                seen.append(message.first_received_at)
+        written = (
+            msgspec.json.decode(line, type=Entry) for line in guest.disk.journal.splitlines()
+        )
+        entry = next((each for each in written if each.id == report.id), None)
+        if seen and min(seen) > late and entry is not None and entry.started_at > late:
+            text = f"{report.method} {report.id} was run {min(seen) - late:.0f} s after its expiry"
+            self.broken(text, report.instance_id)
 
     def _answered(self, old: Item | None, new: Item | None) -> None:
         if new is None or "answered" not in new or not changed(old, new, "answered"):
@@ -78,6 +111,20 @@ class Forgeries(Invariant):
             self.broken(f"the answer of {new['id']} was sent by no guest of it", own[0])
         elif max(fitting) + HANDLING_SECONDS < self.hub.run.kernel.now:
             self.broken(f"the answer of {new['id']} was expired", own[0])
+
+    def _reported_late(self, _: Item | None, new: Item | None) -> None:
+        """A heartbeat outlives its expiry on the way; its sender stands in its clear header."""
+        invocation = self.hub.invocation(f"{PREFIX}-heartbeats")
+        if new is None or invocation is None:
+            return
+        now, instance_id = self.hub.run.kernel.now, str(new["instance_id"])
+        ages = [
+            now - int(record["attributes"]["SentTimestamp"]) / 1000
+            for record in invocation.event["Records"]
+            if instance_id in record["body"]
+        ]
+        if ages and min(ages) > HEARTBEAT_LIFE_SECONDS + HANDLING_SECONDS:
+            self.broken(f"a heartbeat was applied {min(ages):.0f} s after it was sent", instance_id)
 
     def _enrolled(self, old: Item | None, new: Item | None) -> None:
         """Who enrols must be a server that the instance has, or had."""

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from typing import Final
 
+from chalicelib.bus.queues import REASON
 from simulator.aws.dynamodb.values import Item
 from simulator.aws.sqs.queues import Message
 from simulator.invariants.base import Hub, Invariant
 from simulator.template import PREFIX
 
 OWN: Final = ("taskmanager", "conductor", "dead-letters")
+TAKE_SECONDS: Final = 60.0
+"""A message that is to be seen is taken within so long."""
+RUN_SECONDS: Final = 900.0
+"""What was taken is answered within so long."""
 UNTRUSTED: Final = ("BadSeal", "Malformed", "UnknownVersion", "TooLarge")
 """Reasons that an honest message never has."""
 
@@ -24,6 +29,7 @@ class Drained(Invariant):
         super().__init__(hub)
         self.poisoned = 0
         """Messages that a fault has made; F16 counts them."""
+        self.buried = 0
         self.recorded = 0
 
     def watch(self) -> None:
@@ -32,7 +38,9 @@ class Drained(Invariant):
 
     def _sent(self, queue: str, message: Message) -> None:
         running = self.hub.run.kernel.current
-        honest = running is not None and running.name != "poison"
+        honest = running is not None
+        if queue == f"{PREFIX}-dead-letters" and REASON in message.attributes:
+            self.buried += 1
         if not honest and queue.startswith(f"{PREFIX}-"):
             self.poisoned += 1
 
@@ -44,6 +52,8 @@ class Drained(Invariant):
             self.broken(f"an honest message was buried: {new['message']}")
 
     def check_healed(self) -> None:
+        if self.buried and not self.recorded:
+            self.broken(f"{self.buried} messages were buried and none has a record")
         region = self.hub.run.region
         now = self.hub.run.kernel.now
         for name in OWN:
@@ -55,7 +65,13 @@ class Drained(Invariant):
             queue = region.sqs.queues.get(f"{PREFIX}-guest-{row['id']}-{row['generation']}")
             if row["status"] != "ACTIVE" or queue is None or not queue.messages:
                 continue
-            left = sum(queue.counts(now))
+            left = sum(_is_left(message, now) for message in queue.messages.values())
             reachable = any(guest.power for guest in self.hub.run.fleet.of_instance(row["id"]))
             if left and reachable:
                 self.broken(f"{left} commands are left on its guest's queue", row["id"])
+
+
+def _is_left(message: Message, now: float) -> bool:
+    """Whether a guest had the time to take a message, and to be done with it."""
+    taken = message.first_received_at or now
+    return message.visible_at < now - TAKE_SECONDS or taken < now - RUN_SECONDS

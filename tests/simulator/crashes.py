@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
-from simulator.aws.lambda_ import Container, Fate, Function
+from simulator.aws.functions import Container, Fate, Function
 from simulator.effects import Effect
 from simulator.kernel import Coroutine
 from tests.simulator.deployment import Deployment

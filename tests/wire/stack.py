@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from functools import cache, partial
 from typing import Any
 
 import pytest
@@ -12,32 +14,36 @@ from infra.local.settings import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY, STACK
 from tests.acceptance.stack import TIMEOUT_SECONDS, Api, Stack
 
 TERMINAL = frozenset({"SUCCEEDED", "FAILED", "CANCELLED"})
+MAKING = threading.Lock()
 CLOUD_KINDS = ("servers", "volumes", "ports", "security_groups")
 
 
-def session(endpoint: str) -> Session:
-    """A session of localstack-client for any endpoint."""
+@cache
+def client(endpoint: str, service: str) -> Any:
+    """A client of an endpoint, by localstack-client; making one is slow, so each is made once."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_ENDPOINT_URL", endpoint)
-        return Session(
+        session = Session(
             aws_access_key_id=ACCESS_KEY_ID,
             aws_secret_access_key=SECRET_ACCESS_KEY,
             region_name=REGION,
         )
+    with MAKING:
+        return session.client(service)
 
 
 def left_at(endpoint: str) -> dict[str, list[str]]:
     """What of Coffer an endpoint holds, by service."""
-    aws = session(endpoint)
-    cloudformation, dynamodb, sqs = (aws.client(n) for n in ("cloudformation", "dynamodb", "sqs"))
+    aws = partial(client, endpoint)
+    cloudformation, dynamodb, sqs = aws("cloudformation"), aws("dynamodb"), aws("sqs")
     # LocalStack tells of stacks that are gone, too.
     stacks = [
         stack
         for stack in cloudformation.describe_stacks()["Stacks"]
         if stack["StackStatus"] != "DELETE_COMPLETE"
     ]
-    functions = aws.client("lambda").list_functions()["Functions"]
-    machines = aws.client("stepfunctions").list_state_machines()["stateMachines"]
+    functions = aws("lambda").list_functions()["Functions"]
+    machines = aws("stepfunctions").list_state_machines()["stateMachines"]
     return {
         "stacks": _ours(stack["StackName"] for stack in stacks),
         "tables": _ours(dynamodb.list_tables()["TableNames"]),
@@ -45,7 +51,7 @@ def left_at(endpoint: str) -> dict[str, list[str]]:
             url.rsplit("/", 1)[1]
             for url in sqs.list_queues(QueueNamePrefix=STACK_NAME).get("QueueUrls", [])
         ),
-        "buckets": _ours(bucket["Name"] for bucket in aws.client("s3").list_buckets()["Buckets"]),
+        "buckets": _ours(bucket["Name"] for bucket in aws("s3").list_buckets()["Buckets"]),
         "functions": _ours(function["FunctionName"] for function in functions),
         "machines": _ours(machine["name"] for machine in machines),
     }
@@ -56,11 +62,11 @@ def _ours(names: Any) -> list[str]:
 
 
 class WireStack(Stack):
-    """The stack under test, seen through sessions of localstack-client."""
+    """The stack under test, seen through clients of localstack-client."""
 
     def aws(self, service: str) -> Any:
         """A client of the endpoint."""
-        return session(self.settings.aws_url).client(service)
+        return client(self.settings.aws_url, service)
 
     def tenant(self, name: str) -> Api:
         """The API as a tenant, with the token of this stack's session."""

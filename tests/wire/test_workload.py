@@ -25,17 +25,11 @@ WHOLE = dict.fromkeys((*CLOUD_KINDS, "queues", "keys"), 1)
 )
 @given(workload=workloads)
 def test_what_was_made_is_there_and_nothing_else(wire: WireStack, workload: Workload) -> None:
-    import time, sys
-
-    t = time.time()
     made = run(wire, workload)
-    print("run", time.time() - t, workload, file=sys.stderr)
     settle(wire)
     check(wire, made)
-    print("check", time.time() - t, file=sys.stderr)
     remove(wire, made)
     settle(wire)
-    print("remove", time.time() - t, file=sys.stderr)
     check(wire, made)
 
 

@@ -1,0 +1,143 @@
+"""Many seeds of one plan, in several processes: what each of them said, and the sums."""
+
+from __future__ import annotations
+
+import multiprocessing
+import traceback
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from typing import Final
+
+import msgspec
+
+from simulator.faults import REGISTRY
+from simulator.invariants import REGISTRY as INVARIANTS
+from simulator.plan import Plan, drawn
+from simulator.result import Result
+from simulator.run import Run
+
+SEEDS_PER_PROCESS: Final = 50
+"""A killed coroutine keeps its stack: the processes are replaced before they are many."""
+MOST_TIMELINE_LINES: Final = 120
+
+
+class Broken(msgspec.Struct):
+    """One broken promise of one seed, with the life of its instance."""
+
+    invariant: str
+    time: float
+    text: str
+    instance_id: str | None = None
+    timeline: list[str] = []
+
+
+class Outcome(msgspec.Struct):
+    """What one seed said. A run that raised an error says so in `error`, and no more."""
+
+    seed: int
+    faults: dict[str, float]
+    virtual_seconds: float = 0.0
+    wall_seconds: float = 0.0
+    guest_hours: float = 0.0
+    events: int = 0
+    trace_hash: str = ""
+    operations: int = 0
+    injected: dict[str, int] = {}
+    verdicts: dict[str, str] = {}
+    broken: list[Broken] = []
+    error: str = ""
+
+    @property
+    def failed(self) -> bool:
+        """Whether a promise is broken, or the run did not come to its end."""
+        return bool(self.broken or self.error)
+
+
+def run_seed(plan: Plan) -> Outcome:
+    """Run one plan to its end, whatever happens in it."""
+    plan = drawn(plan)
+    try:
+        result = Run(plan).execute()
+    except Exception:  # noqa: BLE001 - it is one seed's outcome, and the others go on
+        return Outcome(plan.seed, plan.faults, error=traceback.format_exc())
+    return Outcome(
+        seed=plan.seed,
+        faults=plan.faults,
+        virtual_seconds=result.virtual_seconds,
+        wall_seconds=result.wall_seconds,
+        guest_hours=result.guest_hours,
+        events=result.events,
+        trace_hash=result.trace_hash,
+        operations=sum(each.accepted for each in result.operations.values()),
+        injected={name: each.injected for name, each in result.faults.items() if each.injected},
+        verdicts={name: each.verdict for name, each in result.invariants.items()},
+        broken=_broken(result),
+    )
+
+
+def _broken(result: Result) -> list[Broken]:
+    return [
+        Broken(
+            name,
+            violation.time,
+            violation.text,
+            violation.instance_id,
+            violation.timeline[-MOST_TIMELINE_LINES:],
+        )
+        for name, each in result.invariants.items()
+        for violation in each.violations
+    ]
+
+
+def outcomes(plan: Plan, seeds: Sequence[int], jobs: int) -> Iterator[Outcome]:
+    """Run the plan with each seed; what is ready first comes first."""
+    at_once = jobs * SEEDS_PER_PROCESS
+    for begin in range(0, len(seeds), at_once):
+        plans = [
+            msgspec.structs.replace(plan, seed=seed) for seed in seeds[begin : begin + at_once]
+        ]
+        pool = ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn"))
+        try:
+            for future in as_completed([pool.submit(run_seed, each) for each in plans]):
+                yield future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+class Totals:
+    """The sums over all seeds that are ready."""
+
+    def __init__(self) -> None:
+        self.seeds = 0
+        self.failing: list[Outcome] = []
+        self.guest_hours = 0.0
+        self.virtual_seconds = 0.0
+        self.events = 0
+        self.operations = 0
+        self.injected: Counter[str] = Counter()
+        self.seeds_with: Counter[str] = Counter()
+        """In how many seeds a fault class struck."""
+        self.verdicts: dict[str, Counter[str]] = {name: Counter() for name in INVARIANTS}
+
+    def add(self, outcome: Outcome) -> None:
+        """Count one seed."""
+        self.seeds += 1
+        if outcome.failed:
+            self.failing.append(outcome)
+        self.guest_hours += outcome.guest_hours
+        self.virtual_seconds += outcome.virtual_seconds
+        self.events += outcome.events
+        self.operations += outcome.operations
+        self.injected.update(outcome.injected)
+        self.seeds_with.update(outcome.injected.keys())
+        for name, verdict in outcome.verdicts.items():
+            self.verdicts[name][verdict] += 1
+
+    def faults(self) -> list[tuple[str, str, int, int]]:
+        """Each class that can strike: id, title, injections, seeds in which it struck."""
+        return [
+            (name, fault.title, self.injected[name], self.seeds_with[name])
+            for name, fault in REGISTRY.items()
+            if fault.reached
+        ]

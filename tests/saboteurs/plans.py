@@ -1,0 +1,46 @@
+"""The scenarios that saboteurs are hunted with: small fleets, busy tenants, a few faults each.
+
+Strengths may lie above the ranges of a swarm, so that a small run meets what a fleet meets.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from simulator.plan import Plan, Workload
+
+CHURN: Final = {"create": 10.0, "delete": 10.0, "show": 2.0, "list": 2.0, "force_delete": 2.0}
+CONTENTS: Final = {
+    **dict.fromkeys(("create_user", "delete_user", "list_users", "create_database"), 10.0),
+    **dict.fromkeys(("enable_root", "change_password", "delete_database", "restart"), 4.0),
+}
+RESETS: Final = {"create": 10.0, "delete": 6.0, "force_delete": 6.0, "reset_status": 6.0}
+
+
+def _plan(name: str, mix: dict[str, float], faults: dict[str, float], **more: float) -> Plan:
+    workload = Workload(
+        operations_per_guest_hour=more.get("rate", 40.0), guests_per_tenant=2, mix=mix
+    )
+    return Plan(
+        scenario=f"saboteurs: {name}",
+        guests=int(more.get("guests", 4)),
+        hours=more.get("hours", 0.4),
+        workload=workload,
+        faults=faults,
+        heartbeat_seconds=int(more.get("heartbeat", 60)),
+    )
+
+
+PLANS: Final = {
+    "calm": _plan("calm", CHURN, {}),
+    "crashes": _plan("crashes", CHURN, {"F5": 0.2}),
+    "twins": _plan("twins", CHURN, {"F1": 0.5, "F5": 0.6}),
+    "races": _plan("races", RESETS, {"F21": 1.0}),
+    "lost hints": _plan("lost hints", CHURN, {"F4": 0.3}),
+    "unknown results": _plan("unknown results", CHURN, {"F5": 0.2, "F8": 0.1, "F15": 0.2}),
+    "reordered": _plan("reordered", {"list": 1.0}, {"F1": 0.5, "F3": 0.1}, rate=1.0, heartbeat=10),
+    "late": _plan("late", CONTENTS, {"F3": 1.0}),
+    "strangers": _plan("strangers", {"show": 1.0}, {"F21": 1.0}, guests=10, rate=20.0),
+    "contents": _plan("contents", CONTENTS, {"F1": 0.5}),
+    "poison": _plan("poison", CHURN, {"F16": 0.2}, heartbeat=10),
+}

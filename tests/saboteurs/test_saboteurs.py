@@ -1,0 +1,67 @@
+"""Each deliberate bug is noticed by a named invariant within its bound of seeds.
+
+The plans alone break nothing: what is noticed is the bug. Those that need many seeds are marked
+`crash`, beside the exhaustive tests.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.saboteurs.hunt import broken, hunt
+from tests.saboteurs.plans import PLANS
+from tests.saboteurs.saboteurs import SABOTEURS, Saboteur
+
+LEAST = 20
+QUICK: tuple[str, ...] = (
+    "no lease",
+    "a compensation forgotten",
+    "quota released twice",
+    "a list of everything",
+    "answers stored twice",
+    "an agent without memory",
+    "clocks instead of sequences",
+    "any guests seal",
+)
+"""In `make test`; the others are in the slow tier."""
+
+
+def test_there_are_enough_of_them() -> None:
+    assert len(SABOTEURS) >= LEAST
+    assert {each.name for each in SABOTEURS} >= set(QUICK)
+    assert {each.plan for each in SABOTEURS} <= set(PLANS)
+    assert all(each.sentence.endswith(".") for each in SABOTEURS)
+
+
+@pytest.mark.parametrize("plan", ["calm", "contents"])
+def test_a_plan_without_a_saboteur_breaks_nothing(plan: str) -> None:
+    assert broken(plan, 1) == {}
+
+
+@pytest.mark.crash
+@pytest.mark.parametrize("plan", list(PLANS))
+def test_no_plan_breaks_anything_by_itself(plan: str) -> None:
+    for seed in range(1, 6):
+        assert broken(plan, seed) == {}, f"seed {seed}"
+
+
+def _noticed(saboteur: Saboteur) -> None:
+    catch = hunt(saboteur)
+    assert catch is not None, f"{saboteur.name} has survived {saboteur.seeds} seeds"
+    assert saboteur.noticed_by & set(catch.invariants), catch
+
+
+@pytest.mark.parametrize(
+    "saboteur", [each for each in SABOTEURS if each.name in QUICK], ids=lambda each: each.name
+)
+def test_a_saboteur_is_noticed(saboteur: Saboteur) -> None:
+    _noticed(saboteur)
+
+
+@pytest.mark.crash
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    "saboteur", [each for each in SABOTEURS if each.name not in QUICK], ids=lambda each: each.name
+)
+def test_every_other_saboteur_is_noticed(saboteur: Saboteur) -> None:
+    _noticed(saboteur)

@@ -1,0 +1,98 @@
+"""Plans: scenarios, options, swarms, files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from simulator.faults import REGISTRY
+from simulator.plan import (
+    Plan,
+    PlanError,
+    drawn,
+    load_scenario,
+    read,
+    scenarios,
+    with_faults,
+    with_options,
+    write,
+)
+
+
+def test_every_scenario_that_comes_along_can_be_read_and_has_a_title() -> None:
+    found = scenarios()
+    assert {"smoke", "chaos", "storm", "idle", "crash", "poison", "cloud"} <= set(found)
+    assert all(found.values())
+
+
+def test_a_plan_survives_its_file(tmp_path: Path) -> None:
+    plan = drawn(with_options(load_scenario("chaos"), guests=7, hours=0.5, seed=9))
+    write(plan, tmp_path / "plan.json")
+    assert read(tmp_path / "plan.json") == plan
+
+
+def test_a_swarm_depends_on_the_seed_alone() -> None:
+    chaos = load_scenario("chaos")
+    first, again = drawn(chaos), drawn(chaos)
+    other = drawn(with_options(chaos, seed=2))
+    assert first == again
+    assert first.faults != other.faults
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_a_swarm_draws_reached_classes_within_their_ranges(seed: int) -> None:
+    for name, strength in drawn(with_options(load_scenario("chaos"), seed=seed)).faults.items():
+        low, high = REGISTRY[name].range
+        assert REGISTRY[name].reached
+        assert low <= strength <= high
+
+
+def test_all_classes_of_the_contract_are_listed() -> None:
+    assert list(REGISTRY) == [f"F{number}" for number in range(1, 23)]
+    assert all(kind.reached or kind.reason for kind in REGISTRY.values())
+
+
+def test_faults_of_a_command_line() -> None:
+    assert with_faults(Plan(), "F1=0.2,F2").faults == {"F1": 0.2, "F2": 0.5}
+    assert with_faults(Plan(faults={"F1": 0.1}), "none").faults == {}
+    assert with_faults(Plan(), "swarm").swarm
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("F99", "There is no fault 'F99'"),
+        ("F1=much", "is not a strength"),
+        ("F1=0.9", "F1 must be within 0 and 0.5"),
+        ("F18=0.1", "not reached"),
+    ],
+)
+def test_faults_that_make_no_sense_are_refused(text: str, says: str) -> None:
+    with pytest.raises(PlanError, match=says):
+        with_faults(Plan(), text)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("guests = 'many'", "Expected `int`"),
+        ("guests = 0", "guests must be within"),
+        ("gusets = 3", "unknown field `gusets`"),
+        ("= 3", "cannot be read"),
+        ("[workload.mix]\nfly = 1", "'fly' is no action"),
+        ("[[outages]]\nservice='x'\nat_minutes=1.0\nminutes=1.0", "'x' is no service"),
+    ],
+)
+def test_a_bad_scenario_is_refused_with_what_to_correct(
+    tmp_path: Path, text: str, says: str
+) -> None:
+    path = tmp_path / "bad.toml"
+    path.write_text(text)
+    with pytest.raises(PlanError, match=says):
+        load_scenario(str(path))
+
+
+def test_an_unknown_scenario_is_refused_with_those_that_exist() -> None:
+    with pytest.raises(PlanError, match=r"no scenario 'none-such'; there are .*smoke"):
+        load_scenario("none-such")
