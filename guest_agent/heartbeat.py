@@ -6,7 +6,7 @@ from typing import Final
 
 from chalicelib import aws
 from guest_agent.contract import Status
-from guest_agent.errors import Unreachable
+from guest_agent.errors import Denied, Unreachable
 from guest_agent.manager import Manager
 from guest_agent.memory import Memory
 from guest_agent.outbox import Outbox
@@ -41,6 +41,8 @@ class Heartbeat:
         try:
             self._outbox.heartbeat(state)
         except Unreachable as error:
+            if isinstance(error, Denied):
+                memory.wants_renewal = True
             # Ever later, up to the period: a fleet must not make an outage worse than it is.
             memory.beat_at = now + min(
                 FIRST_RETRY_SECONDS * 2.0**memory.beats_failed, every_seconds

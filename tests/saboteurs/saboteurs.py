@@ -124,13 +124,13 @@ def recorded_before_it_was_done(patch: Patch) -> None:
     patch.setattr(step, "_refusal", refusal)
 
 
-@saboteur("crashes", "I4", "L2")
+@saboteur("crashes", "I4", "L2", seeds=20)
 def volumes_made_without_a_look(patch: Patch) -> None:
     """The step makes a volume without looking for one that a dead worker has left."""
     patch.setattr(create_instance, "volumes", _Instead(cloud_volumes, find=_nothing))
 
 
-@saboteur("unknown results", "I4", "L2")
+@saboteur("unknown results", "I4", "L2", seeds=20)
 def servers_made_without_a_look(patch: Patch) -> None:
     """The step boots a server without looking for the one before, until it is ACTIVE."""
     original = cloud_servers
@@ -141,7 +141,7 @@ def servers_made_without_a_look(patch: Patch) -> None:
     patch.setattr(create_instance, "servers", _Instead(original, find=find))
 
 
-@saboteur("crashes", "I4", "L2")
+@saboteur("crashes", "I4", "L2", seeds=20)
 def ports_made_without_a_look(patch: Patch) -> None:
     """The step makes a port without looking for one that a dead worker has left."""
     patch.setattr(create_instance, "network", _Instead(cloud_network, find_ports=_nothing))
@@ -252,7 +252,7 @@ def a_queued_delete_forgotten(patch: Patch) -> None:
     )
 
 
-@saboteur("races", "I1", "I3", "I5", seeds=10)
+@saboteur("races", "I1", "I3", "I5", seeds=20)
 def rows_written_as_they_were_read(patch: Patch) -> None:
     """Transactions on an instance do not ask whether it has changed since it was read."""
     patch.setattr(instances, "_unchanged", lambda _: Instance.id.exists())

@@ -15,7 +15,8 @@ HEAD: Final = """# Saboteurs
 Deliberate bugs, each a small patch of shipped code that a test applies (`tests/saboteurs`), and who
 noticed them. *Seed* is the first one of the plan, counted from 1, whose run broke an invariant; the
 test's bound on them is in brackets. Without a saboteur the same plans break nothing. This page is
-written by `python -m tests.saboteurs.table`.
+written by `python -m tests.saboteurs.table`. Strengths may lie above a swarm's ranges, so that a
+small run meets what a fleet meets. Fencing by generation has no saboteur yet: there is only one.
 
 | bug | what it does | plan | noticed by | seed |
 |---|---|---|---|---|

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 from simulator.faults import REGISTRY
 from simulator.plan import Plan
 from simulator.run import Run
@@ -150,8 +148,3 @@ class Machine:
 
     def _go(self, seconds: float) -> None:
         self.run._go(seconds)
-
-
-def replies(machine: Machine) -> str:
-    """How the requests were answered, for a look at how deep the examples go."""
-    return json.dumps({str(status): count for status, count in machine.workload.replies.items()})

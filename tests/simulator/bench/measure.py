@@ -46,7 +46,7 @@ def measured(run: Run, *, whole: bool) -> dict[str, float]:
     run._set_up()
     setup_wall, setup_cpu = watch.read()
     guests_kib = resident_kib() - before
-    run._progress = _say
+    run._progress = _say if sys.stderr.isatty() else None
     watch, events, began = Watch(), run.kernel.events, run.elapsed
     run._chaos()
     wall, cpu = watch.read()

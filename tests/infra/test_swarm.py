@@ -1,0 +1,118 @@
+"""`coffer swarm`: its sums, what it says of a failing seed, its exit codes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from infra.cli import main
+from simulator import swarm
+from simulator.plan import Plan, load_scenario, with_options
+from simulator.swarm import Broken, Outcome
+
+Coffer = Callable[..., int]
+
+
+@pytest.fixture
+def coffer(monkeypatch: pytest.MonkeyPatch) -> Coffer:
+    """Run `coffer swarm` in this process; its exit code."""
+
+    def run(*arguments: str) -> int:
+        monkeypatch.setattr(sys, "argv", ["coffer", "swarm", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return int(ended.value.code or 0)
+
+    return run
+
+
+def outcome(seed: int, *broken: Broken, error: str = "") -> Outcome:
+    return Outcome(
+        seed,
+        {"F1": 0.1},
+        guest_hours=2.5,
+        injected={"F1": 3},
+        verdicts={"I1": "broken" if broken else "holds"},
+        broken=list(broken),
+        error=error,
+    )
+
+
+def stand_in(monkeypatch: pytest.MonkeyPatch, *found: Outcome) -> None:
+    def outcomes(plan: Plan, seeds: Sequence[int], jobs: int) -> Iterator[Outcome]:
+        yield from found
+
+    monkeypatch.setattr(swarm, "outcomes", outcomes)
+
+
+def test_seeds_that_hold(
+    coffer: Coffer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    stand_in(monkeypatch, outcome(1), outcome(2))
+    lines = tmp_path / "seeds.jsonl"
+    assert coffer("chaos", "--seeds", "2", "--json", str(lines)) == 0
+    said = capsys.readouterr().out
+    assert "2 seeds · 5 virtual guest-hours" in said
+    assert "hold under every seed" in said
+    read = [msgspec.json.decode(line, type=Outcome) for line in lines.read_bytes().splitlines()]
+    assert [each.seed for each in read] == [1, 2]
+
+
+def test_a_failing_seed_comes_with_its_command(
+    coffer: Coffer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stand_in(
+        monkeypatch,
+        outcome(7, Broken("I1", 3.0, "from ACTIVE to [BUILD]")),
+        outcome(8, error="Traceback\nKeyError: 'x'"),
+    )
+    assert coffer("chaos", "--seeds", "2", "--first", "7", "--guests", "4", "--hours", "0.5") == 1
+    said = capsys.readouterr()
+    assert "seed 7: I1 from ACTIVE to [BUILD]" in said.err
+    assert "coffer simulate chaos --guests 4 --hours 0.5 --seed 7" in said.err
+    assert "seed 8: the run broke off: KeyError: 'x'" in said.err
+    assert "2 seeds break a promise: 7, 8" in said.out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["nowhere"],
+        ["chaos", "--seeds", "0"],
+        ["chaos", "--jobs", "0"],
+        ["chaos", "--faults", "F99"],
+        ["chaos", "--guests", "0"],
+        ["chaos", "--json", "/no/such/folder/file"],
+    ],
+)
+def test_what_cannot_be_used_is_refused(
+    coffer: Coffer, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    assert coffer(*arguments) == 2
+    assert "Error:" in capsys.readouterr().err
+
+
+def test_processes_run_each_seed_as_it_runs_alone() -> None:
+    plan = with_options(load_scenario("chaos"), guests=2, hours=0.1)
+    found = {each.seed: each for each in swarm.outcomes(plan, range(3, 6), 2)}
+    assert sorted(found) == [3, 4, 5]
+    alone = swarm.run_seed(msgspec.structs.replace(plan, seed=4))
+    assert not alone.error
+    assert found[4].trace_hash == alone.trace_hash
+
+
+def test_a_run_that_breaks_off_is_a_failing_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(plan: Plan) -> None:
+        raise RuntimeError("no")
+
+    monkeypatch.setattr(swarm, "Run", broken)
+    found = swarm.run_seed(with_options(load_scenario("smoke"), seed=4))
+    assert found.failed
+    assert "RuntimeError: no" in found.error
