@@ -50,6 +50,10 @@ class CloudApi(Fault):
         if self.run.kernel.current is None or not self.hits():
             return None
         modes = [mode for mode in MODES if Faults.fits(mode, call)]
+        if call.startswith("delete"):
+            # Only a retry is told 404, after a delete whose reply was lost: no cloud answers so
+            # while the thing is there.
+            modes.remove("not_found")
         weights = [_WEIGHTS[mode] for mode in modes]
         mode = self.stream.choices(modes, weights)[0]
         seconds = self.stream.uniform(*SLOW_SECONDS) if mode == "slow_delete" else None
