@@ -36,12 +36,17 @@ def volume(operation: Operation, _: str | None) -> Outcome:
 
 
 def ports_and_groups(operation: Operation, _: str | None) -> Outcome:
-    """Delete the ports, then the security groups they used."""
+    """Delete the ports, then the security groups they used, and see them gone.
+
+    A delete that was answered with 404 is not believed: the second look tells.
+    """
     name = names.network(operation.instance_id)
     for port in network.find_ports(name):
         network.delete_port(port.id)
     for group in network.find_security_groups(name):
         network.delete_security_group(group.id)
+    if network.find_ports(name) or network.find_security_groups(name):
+        return not_yet(operation, "waiting for the port and its security group to be gone")
     return Done()
 
 

@@ -104,9 +104,7 @@ def transact(build: Callable[[TransactWrite], None]) -> None:
             failed = tuple(i for i, code in enumerate(codes) if code == "ConditionalCheckFailed")
             if failed:
                 raise ConditionFailed(failed) from None
-            retryable = any(code in _CONFLICTS for code in codes) or (
-                error.cause_response_code in _CONFLICTS
-            )
+            retryable = any(code in _CONFLICTS for code in codes) or (_code(error) in _CONFLICTS)
             if not retryable:
                 raise
         aws.sleep(BACKOFF_SECONDS * (2**attempt) * (0.5 + aws.random()))
@@ -120,4 +118,14 @@ _CONFLICTS: Final = frozenset(
 
 def condition_failed(error: PynamoDBException) -> bool:
     """Whether a single write failed on its condition."""
-    return error.cause_response_code == "ConditionalCheckFailedException"
+    return _code(error) == "ConditionalCheckFailedException"
+
+
+def _code(error: PynamoDBException) -> str | None:
+    """The service's error code; None for an error of the connection, which has no response.
+
+    PynamoDB's own property fails on those: botocore gives them a response that is None.
+    """
+    response = getattr(error.cause, "response", None) or {}
+    code: str | None = response.get("Error", {}).get("Code")
+    return code
