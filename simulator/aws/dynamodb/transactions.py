@@ -156,7 +156,7 @@ def get(service: DynamoDB, asked: Mapping[str, Any]) -> dict[str, Any]:
         service.count_read(table.name, 2 * item_size(item or {}), consistent=True)
         if item is not None and plan.projection:
             item = projected(item, plan.projection)
-        answers.append({"Item": wire_item(item)} if item is not None else {})
+        answers.append({"Item": wire_item(item)} if item else {})
     if any(reason is not _NONE for reason in reasons):
         raise cancelled(operation, reasons)
     return {"Responses": answers}

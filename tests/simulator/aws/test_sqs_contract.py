@@ -129,8 +129,8 @@ class Side:
 
     def _shown(self, method: str, answer: Any) -> Any:
         if method == "receive_message":
-            messages = sorted(answer.get("Messages", ()), key=lambda each: each["MessageId"])
-            messages.sort(key=lambda each: (each["Body"], each["Attributes"]["SentTimestamp"]))
+            # By content: what is equal in all of it may stand in any order on either side.
+            messages = sorted(answer.get("Messages", ()), key=_content)
             self.receipts += [each["ReceiptHandle"] for each in messages]
             return [
                 (
@@ -146,6 +146,11 @@ class Side:
         if method == "send_message_batch":
             return [each["Id"] for each in answer["Successful"]]
         return answer.get("MD5OfMessageBody")
+
+
+def _content(message: Any) -> tuple[str, str, str]:
+    attributes = message.get("MessageAttributes", {})
+    return message["Body"], repr(attributes), message["Attributes"]["ApproximateReceiveCount"]
 
 
 Known = Callable[[str, Any, Any], bool]
