@@ -78,10 +78,15 @@ def test_an_idle_fleet_stays_healthy_and_tells_its_cost() -> None:
 def test_each_fault_class_strikes_and_nothing_breaks(name: str) -> None:
     kind = REGISTRY[name]
     strength = kind.range[1] if name != "F20" else 0.2
-    plan = Plan(guests=8, hours=0.4, seed=5, workload=BUSY, faults={name: strength})
-    result = Run(plan).execute()
-    assert result.faults[name].injected, f"{name} did not strike"
-    assert _violations(result) == []
+    struck = 0
+    for seed in range(5, 15):  # rare ones strike in some seeds only, which other code may shift
+        plan = Plan(guests=8, hours=0.4, seed=seed, workload=BUSY, faults={name: strength})
+        result = Run(plan).execute()
+        assert _violations(result) == []
+        struck += result.faults[name].injected
+        if struck:
+            break
+    assert struck, f"{name} did not strike"
 
 
 def test_the_world_is_given_back_when_a_run_fails(monkeypatch: pytest.MonkeyPatch) -> None:
