@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from botocore.exceptions import BotoCoreError, ClientError
-from pynamodb.exceptions import PynamoDBException
+from pynamodb.exceptions import PynamoDBException, VerboseClientError
 
 OUTAGES: Final = (BotoCoreError, ClientError, PynamoDBException)
 """What the calls of AWS raise, for an `except` in front of `is_outage`."""
@@ -36,6 +36,8 @@ def is_outage(error: Exception) -> bool:
         if error.cause is None:
             return False
         error = error.cause
+    if isinstance(error, VerboseClientError) and isinstance(error.__cause__, ClientError):
+        error = error.__cause__  # PynamoDB's copy leaves the HTTP status out
     if isinstance(error, ClientError):
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         return error.response["Error"]["Code"] in _CODES or status >= 500

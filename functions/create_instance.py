@@ -13,7 +13,7 @@ import msgspec
 
 from chalicelib.bus import commands, keys, queues
 from chalicelib.cloud import images, names, network, servers, volumes
-from chalicelib.conductor import enrolment
+from chalicelib.conductor import enrolment, refusals
 from chalicelib.domain import datastores, user_data
 from chalicelib.domain.operations import REMOVALS, OperationStatus, command_id
 from chalicelib.lifecycle import Event, ServiceStatus
@@ -187,6 +187,8 @@ def prepare(operation: Operation, token: str | None) -> Outcome:
     """Send `prepare` to the guest and leave the task token with the command's row."""
     if token is None:
         return Failed("prepare needs a task token")
+    if lost := refusals.verdict(operation):
+        return Failed(lost)
     instance = instances.get_instance(operation.instance_id)
     row = commands.await_with_token(
         commands.new_command(

@@ -117,7 +117,7 @@ def _turn_back(operation: Operation) -> None:
     said = as_dict(operation.notes).get(stuck)
     if stuck == "prepare":
         asked = commands.get_command(command_id(operation.id, stuck))
-        said = asked.stage if asked else said
+        said = "; ".join(filter(None, (asked.stage if asked else None, said)))
         what = "The guest agent did not finish preparing the database in time"
     else:
         what = f"The step {stuck.replace('_', ' ')} did not finish"

@@ -54,9 +54,10 @@ def _reset_status(request: Request, arguments: dict[str, Any]) -> None:
 
 
 def _force_delete(request: Request, _: dict[str, Any]) -> None:
-    tenant_id = instance_of(request).tenant_id
-    policy.authorize(request.context, "instance:force_delete", tenant_id)
-    _reset(request, FORCE_REASON)
+    row = instance_of(request)
+    policy.authorize(request.context, "instance:force_delete", row.tenant_id)
+    if row.next_operation_id is None:  # else what is live goes back for the delete that waits
+        _reset(request, FORCE_REASON)
     accept_delete(request)
 
 

@@ -181,8 +181,12 @@ def accept_delete(request: Request) -> None:
     for _ in range(RACE_ATTEMPTS):
         row = instance_of(request)
         lifecycle.require(Action.DELETE, row.id, row.status)
-        if row.status == Status.SHUTDOWN or row.next_operation_id is not None:
+        if row.status == Status.SHUTDOWN:
             return
+        if row.next_operation_id is not None:
+            if store.accept_queued_delete(row):
+                return
+            continue
         operation = _delete_operation(request, row)
         if store.accept_delete(row, operation):
             if operation.status == OperationStatus.ACCEPTED:

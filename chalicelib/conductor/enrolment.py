@@ -21,10 +21,11 @@ from pynamodb.expressions.update import Action
 from chalicelib import aws, crash
 from chalicelib.bus import keys, queues
 from chalicelib.bus.envelope import BadSeal, Direction, InstanceId, Number
+from chalicelib.conductor import refusals
 from chalicelib.errors import BadRequest, Conflict, Gone, Unauthorized
 from chalicelib.lifecycle import Status
 from chalicelib.settings import settings
-from chalicelib.store import events, instances
+from chalicelib.store import instances
 from chalicelib.store.base import condition_failed
 from chalicelib.store.models import Guest, Instance
 
@@ -98,13 +99,7 @@ def enrol(body: Enrol) -> dict[str, Any]:
         except UpdateError as error:
             if not condition_failed(error):
                 raise
-            events.record(
-                instance.id,
-                "enrolment.refused",
-                f"Server {body.server_id} tried to enrol as generation {token.generation}, "
-                "which another key or server holds.",
-                instance.tenant_id,
-            )
+            refusals.record(instance, token.generation, body.server_id)
             raise Conflict("This generation is enrolled with another key or server.") from None
         return _admission(guest)
 
@@ -160,7 +155,8 @@ def _check_public_key(encoded: str) -> None:
 
 
 def _check_server_id(server_id: str) -> None:
-    if not 0 < len(server_id) <= 64 or not server_id.isascii():
+    """It is quoted to users, so it holds nothing that a terminal would act on."""
+    if not 0 < len(server_id) <= 64 or not server_id.isascii() or not server_id.isprintable():
         raise BadRequest("server_id is not a server's id.")
 
 

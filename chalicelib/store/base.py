@@ -112,7 +112,12 @@ def transact(build: Callable[[TransactWrite], None]) -> None:
 
 
 _CONFLICTS: Final = frozenset(
-    {"TransactionConflict", "TransactionInProgressException", "ThrottlingError"}
+    {
+        "ProvisionedThroughputExceeded",
+        "ThrottlingError",
+        "TransactionConflict",
+        "TransactionInProgressException",
+    }
 )
 
 

@@ -158,6 +158,26 @@ def accept_delete(instance: Instance, operation: Operation) -> bool:
     return True
 
 
+def accept_queued_delete(instance: Instance) -> bool:
+    """Take an instance back to SHUTDOWN that was reset while a delete waits; False on a lost race.
+
+    The delete that is queued is the one that was asked for: no second one is made.
+    """
+    target = lifecycle.next_status(instance.status, Event.DELETE_ACCEPTED)
+    actions: list[Action] = [Instance.status.set(target), Instance.updated.set(aws.clock())]
+    event = new_event(instance.id, "delete.accepted", "It is queued already.", instance.tenant_id)
+
+    def build(write: TransactWrite) -> None:
+        write.save(event)
+        write.update(instance, actions=actions, condition=_unchanged(instance))
+
+    try:
+        transact(build)
+    except ConditionFailed:
+        return False
+    return True
+
+
 def reset_status(instance: Instance, reason: str) -> bool:
     """An administrator's reset; the live operation is told to go back. False on a lost race."""
     target = lifecycle.next_status(instance.status, Event.RESET)

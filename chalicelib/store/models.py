@@ -131,6 +131,7 @@ class Operation(Table):
     cancelled = optional(UnicodeAttribute(null=True))  # why; the next step compensates
     compensating = BooleanAttribute(default=False)
     reason = optional(UnicodeAttribute(null=True))  # why it failed, for the user
+    enrolled_server = optional(UnicodeAttribute(null=True))  # noted when another was refused
 
     step = optional(UnicodeAttribute(null=True))
     lease_id = optional(UnicodeAttribute(null=True))

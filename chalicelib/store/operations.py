@@ -8,7 +8,7 @@ from pynamodb.exceptions import UpdateError
 from pynamodb.expressions.update import Action
 
 from chalicelib import aws
-from chalicelib.domain.operations import STARTABLE, OperationStatus
+from chalicelib.domain.operations import STARTABLE, OperationAction, OperationStatus
 from chalicelib.settings import settings
 from chalicelib.store.base import ConditionFailed, condition_failed
 from chalicelib.store.models import LIVE, Operation
@@ -123,6 +123,21 @@ def release_lease(
     _update(row, actions, Operation.lease_id == row.lease_id)
 
 
+def note_refusal(operation_id: str, generation: int, holder: str, note: str) -> Operation:
+    """Note with a create that a guest was refused, and who holds its place; the row as it is then.
+
+    Clauses: the operation is not terminal, and a create of that generation (a late refusal).
+    """
+    row = Operation(operation_id)
+    actions: list[Action] = [
+        Operation.enrolled_server.set(holder),
+        Operation.notes["prepare"].set(note[:255]),
+    ]
+    clause = Operation.status.is_in(*STARTABLE) & (Operation.generation == generation)
+    _update(row, actions, clause & (Operation.action == OperationAction.CREATE))
+    return row
+
+
 def begin_compensation(row: Operation, reason: str) -> None:
     """Remember for good that this operation goes backwards, and why; the first reason stays."""
     _update(
@@ -136,14 +151,17 @@ def begin_compensation(row: Operation, reason: str) -> None:
 
 
 def start_attempt(row: Operation) -> None:
-    """Count one more execution. Clause: nobody else counted it."""
+    """Count one more execution. Clause: nobody else counted it (a row may lack its first count)."""
+    uncounted = Operation.attempt == row.attempt
+    if not row.attempt:
+        uncounted |= Operation.attempt.does_not_exist()
     _update(
         row,
         [
-            Operation.attempt.set(Operation.attempt + 1),
+            Operation.attempt.add(1),
             Operation.check_at.set(aws.clock() + CHECK_AFTER_SECONDS),
         ],
-        Operation.status.is_in(*STARTABLE) & (Operation.attempt == row.attempt),
+        Operation.status.is_in(*STARTABLE) & uncounted,
     )
 
 

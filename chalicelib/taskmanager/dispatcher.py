@@ -38,8 +38,12 @@ def receive(body: str) -> None:
 
 
 def wake_if_over(operation: Operation) -> None:
-    """Let an operation that waits for its guest, but is cancelled or late, go on to its undoing."""
-    if not operation.cancelled and aws.clock() <= operation.deadline:
+    """Let an operation that waits for its guest in vain go on to its undoing.
+
+    In vain: it is cancelled, late, or told to go back already (its guest cannot enrol).
+    """
+    over = operation.cancelled or operation.compensating or aws.clock() > operation.deadline
+    if not over:
         return
     waiting = commands.get_command(command_id(operation.id, "prepare"))
     if waiting is not None and waiting.token is not None and waiting.answered is None:

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from chalicelib import aws
+from chalicelib.domain.operations import OperationStatus
 from chalicelib.errors import GuestTimeout
-from chalicelib.lifecycle import Status
+from chalicelib.lifecycle import Event, Status
 from chalicelib.store import instances as store
 from chalicelib.store.models import Instance, Operation
 from chalicelib.store.operations import new_operation
@@ -115,9 +116,69 @@ def test_reset_then_delete_in_build_queues_the_delete(
     queued = Operation.get(row.next_operation_id)
     assert (row.operation_id, queued.status) == (create.id, "QUEUED")
     assert hints == []
-    # A second reset and delete find the queued one.
+
+
+def status_of(api: Api, row: Instance) -> str:
+    return str(api.get(f"/instances/{row.id}").body["instance"]["status"])
+
+
+def queued_behind_a_create(api: Api, admin: Api, make: Make) -> Instance:
+    row = make(Status.BUILD, "new")
+    live_create(row)
     assert act(admin, row, {"reset_status": {}}) == 202
     assert api.delete(f"/instances/{row.id}").status == 202
+    return row
+
+
+def test_a_second_reset_and_delete_find_the_queued_one_and_show_it(
+    api: Api, admin: Api, make: Make, hints: list[str]
+) -> None:
+    row = queued_behind_a_create(api, admin, make)
+    assert act(admin, row, {"reset_status": {}}) == 202
+    assert status_of(api, row) == "ERROR"
+    assert [api.delete(f"/instances/{row.id}").status for _ in range(2)] == [202, 202]
+    assert status_of(api, row) == "SHUTDOWN"
+    assert len(operations(row.id)) == 2
+    assert hints == []
+
+
+def test_a_second_forced_delete_changes_nothing(api: Api, admin: Api, make: Make) -> None:
+    row = queued_behind_a_create(api, admin, make)
+    before = Instance.get(row.id).attribute_values
+    assert [act(api, row, {"force_delete": {}}) for _ in range(2)] == [202, 202]
+    assert Instance.get(row.id).attribute_values == before
+    assert len(operations(row.id)) == 2
+
+
+def test_a_forced_delete_after_a_reset_shows_the_queued_delete(
+    api: Api, admin: Api, make: Make
+) -> None:
+    row = queued_behind_a_create(api, admin, make)
+    assert act(admin, row, {"reset_status": {}}) == 202
+    assert act(api, row, {"force_delete": {}}) == 202
+    assert status_of(api, row) == "SHUTDOWN"
+    assert len(operations(row.id)) == 2
+
+
+def test_a_delete_that_finds_a_queued_one_looks_again_when_it_starts_meanwhile(
+    api: Api, admin: Api, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = queued_behind_a_create(api, admin, make)
+    assert act(admin, row, {"reset_status": {}}) == 202
+    real = store.accept_queued_delete
+
+    def accept(seen: Instance) -> bool:
+        monkeypatch.setattr(store, "accept_queued_delete", real)
+        create = Operation.get(seen.operation_id)
+        failed = store.Ending(OperationStatus.CANCELLED, Event.CREATE_FAILED, reason="cancelled")
+        assert store.end_operation(create, failed) == seen.next_operation_id
+        return real(seen)
+
+    monkeypatch.setattr(store, "accept_queued_delete", accept)
+    assert api.delete(f"/instances/{row.id}").status == 202
+    assert status_of(api, row) == "SHUTDOWN"
+    row.refresh()
+    assert row.next_operation_id is None
     assert len(operations(row.id)) == 2
 
 

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from chalicelib.bus import queues
 from chalicelib.cloud.errors import CloudAway, Refused
+from chalicelib.conductor import enrolment
 from chalicelib.lifecycle import Status
 from chalicelib.store import instances, operations
+from chalicelib.store.models import Operation
+from tests.support.guest import FakeGuest
 from tests.support.stack import Stack
 
 
@@ -23,6 +33,69 @@ def test_a_guest_that_never_answers_fails_the_create(stack: Stack) -> None:
         "The guest agent did not finish preparing the database in time."
     )
     assert stack.world.now - operation.created < 1800 + 300
+
+
+def test_the_deadline_tells_that_a_guest_was_refused(stack: Stack) -> None:
+    """Its disk was lost after it had enrolled: the new key is not the first one."""
+
+    def lose_the_disk(guest: FakeGuest) -> None:
+        guest.tick()
+        guest.admission, guest.key = None, Ed25519PrivateKey.from_private_bytes(b"k" * 32)
+        guest.next_try = stack.world.now
+
+    stack.on_guest = lose_the_disk
+    instance, operation = stack.create()
+    stack.settle()
+    stack.check()
+    (server,) = re.findall(r"server-\d+", fault_of(instance.id))
+    assert fault_of(instance.id) == (
+        "The guest agent did not finish preparing the database in time: "
+        f"server {server} was refused with a key other than its first."
+    )
+    assert stack.world.now - operation.created > 1800
+
+
+def coming_second(stack: Stack, seconds: float) -> Callable[[FakeGuest], None]:
+    """Another server takes a guest's place; the guest itself asks that much later."""
+
+    def come_second(guest: FakeGuest) -> None:
+        token = guest.configuration["enrolment_token"]
+        enrolment.enrol(enrolment.Enrol(token, guest.public_key, "extra"))
+        guest.key = Ed25519PrivateKey.from_private_bytes(b"k" * 32)
+        guest.next_try = stack.world.now + seconds
+
+    return come_second
+
+
+def took(operation: Operation) -> float:
+    ended = operations.get_operation(operation.id)
+    assert ended is not None
+    return ended.updated - ended.created
+
+
+@pytest.mark.parametrize("seconds", [0, 10], ids=["before prepare", "while prepare waits"])
+def test_a_create_ends_at_once_when_another_server_has_taken_its_servers_place(
+    stack: Stack, seconds: int
+) -> None:
+    stack.on_guest = coming_second(stack, seconds)
+    instance, operation = stack.create()
+    stack.settle()
+    stack.check()
+    assert "cannot enrol: another server, extra, came first." in fault_of(instance.id)
+    assert took(operation) < 30
+
+
+def test_such_a_create_ends_soon_when_its_hint_is_lost(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack.on_guest = coming_second(stack, 10)
+    instance, operation = stack.create()
+    stack.settle(until=stack.world.now + 5)
+    monkeypatch.setattr(queues, "notify_task_manager", lambda operation_id: None)
+    stack.settle()
+    stack.check()
+    assert "cannot enrol" in fault_of(instance.id)
+    assert 60 < took(operation) < 200
 
 
 def test_a_server_that_stays_in_build_fails_the_create(stack: Stack) -> None:

@@ -7,6 +7,7 @@ it again; a call of the cloud comes back as an error after its effect), or it ma
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Callable
 
@@ -16,6 +17,7 @@ from chalicelib.bus.envelope import Fault as GuestFault
 from chalicelib.lifecycle import Status
 from chalicelib.store import instances
 from chalicelib.store.models import TABLES
+from tests.support.guest import FakeGuest
 from tests.support.stack import Stack
 from tests.support.world import Fault, World
 
@@ -62,6 +64,21 @@ def delete_by_force_while_the_guest_prepares(stack: Stack) -> tuple[str, set[str
     return instance.id, {Status.DELETED}
 
 
+def create_whose_place_is_taken(stack: Stack) -> tuple[str, set[str]]:
+    """Another server enrols with the create's token; its own is refused while `prepare` waits."""
+
+    def come_second(guest: FakeGuest) -> None:
+        extra = copy.copy(guest)
+        extra.server_id = "extra"
+        while extra.admission is None:
+            extra.next_try = stack.world.now
+            extra.tick()
+        guest.next_try = stack.world.now + 10
+
+    stack.on_guest = come_second
+    return stack.create()[0].id, {Status.ERROR}
+
+
 SCENARIOS: tuple[Scenario, ...] = (
     create,
     create_on_a_cloud_without_hosts,
@@ -69,6 +86,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     delete,
     delete_by_force_during_create,
     delete_by_force_while_the_guest_prepares,
+    create_whose_place_is_taken,
 )
 
 

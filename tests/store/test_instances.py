@@ -170,6 +170,29 @@ def test_a_queued_delete_is_live_as_soon_as_the_one_before_it_ends(
     assert used() == {"instances": 0, "ram": 0, "volumes": 0, "backups": 0}
 
 
+def test_a_queued_delete_that_is_asked_for_again_after_a_reset_shows_again(world: World) -> None:
+    instance, _, queued = queued_behind_a_create()
+    assert instances.reset_status(instances.get_instance(instance.id), "forced again")
+    assert instances.get_instance(instance.id).status == Status.ERROR
+    assert instances.accept_queued_delete(instances.get_instance(instance.id))
+    row = instances.get_instance(instance.id)
+    assert (row.status, row.next_operation_id) == (Status.SHUTDOWN, queued.id)
+    assert len(operations.operations_of(instance.id)) == 2
+
+
+def test_a_queued_delete_that_starts_while_it_is_asked_for_again_is_looked_at_again(
+    world: World,
+) -> None:
+    instance, operation, _ = queued_behind_a_create()
+    assert instances.reset_status(instances.get_instance(instance.id), "forced again")
+    row = instances.get_instance(instance.id)
+    world.interruptions["dynamodb.TransactWriteItems"] = lambda: instances.end_operation(
+        stored(operation), CREATE_FAILED
+    )
+    assert not instances.accept_queued_delete(row)
+    assert instances.get_instance(instance.id).status == Status.SHUTDOWN
+
+
 def test_a_delete_that_is_accepted_while_the_operation_ends_is_not_lost(world: World) -> None:
     instance, operation = accepted()
     instances.reset_status(instances.get_instance(instance.id), "forced")

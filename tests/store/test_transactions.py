@@ -42,6 +42,7 @@ class Contentious:
     [
         (CANCELLED, "TransactionConflict"),
         (CANCELLED, "ThrottlingError"),
+        (CANCELLED, "ProvisionedThroughputExceeded"),
         ("TransactionInProgressException", ""),
     ],
 )

@@ -195,8 +195,7 @@ class Stack:
         assert sorted(row["instance_id"] for row in self._rows(Guest)) == owners
 
     def _rows(self, model: Any) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self.world.dynamodb.rows(model.Meta.table_name)
-        return found
+        return list(self.world.dynamodb.rows(model.Meta.table_name))
 
 
 def _survive(function: Callable[[], object]) -> bool:

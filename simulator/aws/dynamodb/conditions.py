@@ -21,6 +21,7 @@ from simulator.aws.dynamodb.values import (
     Item,
     ValueSet,
     comparable,
+    compared,
     kind_of,
     same,
     size_of,
@@ -117,7 +118,7 @@ def _comparison(operator: str, left: Operand, right: Operand) -> Condition:
 
     def ordered(item: Item, values: Values) -> bool:
         one, two = left(item, values), right(item, values)
-        return comparable(one, two) and order(one, two)
+        return comparable(one, two) and compared(order, one, two)
 
     return ordered
 
@@ -125,7 +126,12 @@ def _comparison(operator: str, left: Operand, right: Operand) -> Condition:
 def _between(inner: Operand, low: Operand, high: Operand) -> Condition:
     def between(item: Item, values: Values) -> bool:
         value, least, most = inner(item, values), low(item, values), high(item, values)
-        return comparable(value, least) and comparable(value, most) and bool(least <= value <= most)
+        return (
+            comparable(value, least)
+            and comparable(value, most)
+            and compared(operators.le, least, value)
+            and compared(operators.le, value, most)
+        )
 
     return between
 
@@ -212,7 +218,7 @@ class Bounds(NamedTuple):
         low, high = values[self.low], values[self.high]
         if not comparable(low, high):
             raise Invalid("The BETWEEN operator requires same data type for lower and upper bounds")
-        if low > high:
+        if compared(operators.gt, low, high):
             raise Invalid(
                 "The BETWEEN operator requires upper bound to be greater than or equal to lower "
                 "bound"

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 from simulator.aws.dynamodb import conditions, updates
 from simulator.aws.dynamodb.conditions import Condition
 from simulator.aws.dynamodb.parser import Between, Comparison, Function, Logic, Parser, Path, Value
-from simulator.aws.dynamodb.updates import Change
+from simulator.aws.dynamodb.updates import Change, Projection
 from simulator.aws.dynamodb.values import Invalid, plain
 
 MOST_PLANS: Final = 4096
@@ -48,16 +48,18 @@ class Plan:
             tree = Parser("KeyConditionExpression", key, names, used).condition()
             self.demands += conditions.demands(tree)
             self.key = _key_clauses(tree)
-        self.projection: list[Path] | None = None
+        self.projection: Projection | None = None
         if projection is not None:
-            self.projection = Parser("ProjectionExpression", projection, names, used).projection()
+            paths = Parser("ProjectionExpression", projection, names, used).projection()
+            self.projection = updates.projection(paths)
         self.changes: list[Change] = []
-        self.changed: list[Path] = []
+        changed: list[Path] = []
         if update is not None:
             actions = Parser("UpdateExpression", update, names, used).update()
             self.changes = updates.compiled(actions)
-            self.changed = [action.path for action in actions]
-        self.roots = frozenset(path.steps[0] for path in self.changed)
+            changed = [action.path for action in actions]
+        self.changed = updates.projection(changed)
+        self.roots = frozenset(path.steps[0] for path in changed)
         self.values = frozenset(name for name in used if name[0] == ":")
         unused = [name for name in names if name not in used]
         if unused:

@@ -8,7 +8,6 @@ from zlib import crc32
 
 from simulator.aws.dynamodb.plans import KeyClause, Plan
 from simulator.aws.dynamodb.tables import Entry, Index, Key, Table, bounds
-from simulator.aws.dynamodb.updates import projected
 from simulator.aws.dynamodb.values import (
     Invalid,
     Item,
@@ -118,8 +117,8 @@ def _page(
     service.count_read(table.name, size, bool(asked.get("ConsistentRead")))
     answer: dict[str, Any] = {"Count": len(found), "ScannedCount": scanned}
     if asked.get("Select") != "COUNT":
-        paths = plan.projection
-        answer["Items"] = [wire_item(projected(each, paths) if paths else each) for each in found]
+        project = plan.projection
+        answer["Items"] = [wire_item(project(each) if project else each) for each in found]
     if last is not None:
         names = dict.fromkeys((*(index.schema.names if index else ()), *table.schema.names))
         answer["LastEvaluatedKey"] = wire_item({name: last[1][name] for name in names})

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from simulator.aws.dynamodb import queries, transactions
 from simulator.aws.dynamodb.plans import Plan, Plans
 from simulator.aws.dynamodb.tables import Key, Table
-from simulator.aws.dynamodb.updates import projected
 from simulator.aws.dynamodb.values import (
     Invalid,
     Item,
@@ -63,18 +62,19 @@ class ConditionFailed(Exception):
 
 
 class Write:
-    """A write that is ready to be applied: what was, and what will be."""
+    """A write that is ready to be applied: what was, and what will be of `size` bytes."""
 
-    __slots__ = ("key", "new", "old", "plan", "table")
+    __slots__ = ("key", "new", "old", "plan", "size", "table")
 
     def __init__(
-        self, table: Table, key: Key, old: Item | None, new: Item | None, plan: Plan
+        self, table: Table, key: Key, old: Item | None, new: Item | None, plan: Plan, size: int
     ) -> None:
         self.table = table
         self.key = key
         self.old = old
         self.new = new
         self.plan = plan
+        self.size = size
 
 
 class DynamoDB:
@@ -132,13 +132,14 @@ class DynamoDB:
             code = "ConditionalCheckFailedException"
             raise client_error(code, operation, str(error), **more) from None
 
-    def rows(self, table: str) -> list[Item]:
-        """The plain items of a table, for checks; not a call."""
-        return list(self.tables[table].items.values())
+    def rows(self, table: str) -> Iterator[Item]:
+        """The plain items of a table, one after the other, for checks; not a call."""
+        return iter(self.tables[table].items.values())
 
     def row(self, table: str, key: Key) -> Item | None:
         """The plain item of a key, for checks; not a call."""
-        return self.tables[table].items.get(key)
+        item: Item | None = self.tables[table].items.get(key)
+        return item
 
     # ------------------------------------------------------------------- for its modules
 
@@ -160,7 +161,7 @@ class DynamoDB:
     def commit(self, write: Write) -> None:
         """Apply a write that was prepared in this same moment."""
         table = write.table
-        table.write(write.key, write.new, self.now())
+        table.write(write.key, write.old, write.new, self.now())
         for watch in self.watchers:
             watch(table.name, write.old, write.new)
 
@@ -171,7 +172,7 @@ class DynamoDB:
 
     def count_write(self, write: Write, factor: int = 1) -> None:
         """Add to the write units of a table: the larger of both images counts."""
-        size = max(item_size(write.old or {}), item_size(write.new or {}))
+        size = max(item_size(write.old or {}), write.size)
         self.write_units[write.table.name] += factor * max(1, -(-size // WRITE_UNIT_BYTES))
 
     # ---------------------------------------------------------------------- single reads
@@ -187,7 +188,8 @@ class DynamoDB:
             return {}
         self.count_read(name, item_size(item), consistent)
         if "ProjectionExpression" in asked:
-            item = projected(item, self.plans.of(asked)[0].projection or ())
+            project = self.plans.of(asked)[0].projection
+            item = project(item) if project else item
         return {"Item": wire_item(item)}
 
     def _batch_get_item(self, asked: Mapping[str, Any]) -> Answer:
@@ -215,7 +217,7 @@ class DynamoDB:
                 room -= size
                 self.count_read(name, size, consistent)
                 if item is not None:
-                    shown = projected(item, plan.projection) if plan.projection else item
+                    shown = plan.projection(item) if plan.projection else item
                     found.append(wire_item(shown))
         return {"Responses": answer, "UnprocessedKeys": left}
 
@@ -248,9 +250,11 @@ class DynamoDB:
                 change(before, new, values)
         elif kind == "ConditionCheck":
             new = old
-        if new is not None and kind != "ConditionCheck":
-            table.check(new)
-        return Write(table, key, old, new, plan)
+        if new is None or kind == "ConditionCheck":
+            size = item_size(new or {})
+        else:
+            size = table.checked_size(new)
+        return Write(table, key, old, new, plan, size)
 
     def _single(self, kind: str, asked: Mapping[str, Any]) -> Write:
         operation = f"{kind}Item"
@@ -283,7 +287,7 @@ class DynamoDB:
         if wanted == "NONE" or image is None:
             return {}
         if wanted.startswith("UPDATED"):
-            image = projected(image, write.plan.changed)
+            image = write.plan.changed(image)
             return {"Attributes": wire_item(image)} if image else {}
         return {"Attributes": wire_item(image)}
 

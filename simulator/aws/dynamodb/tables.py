@@ -13,6 +13,7 @@ from operator import itemgetter
 from typing import Any, Final, NamedTuple
 from zlib import crc32
 
+from simulator.aws.dynamodb.shelf import Shelf
 from simulator.aws.dynamodb.values import (
     MISSING,
     MOST_ITEM_BYTES,
@@ -30,6 +31,8 @@ Entry = tuple[Any, Key]
 """A place in an index: the sort key's value and the key of the item."""
 
 MOST_KEY_BYTES: Final = {"HASH": 2048, "RANGE": 1024}
+SHORT_KEY: Final = 256
+"""A text of so many characters is below both bounds in any encoding."""
 _SORT: Final = itemgetter(0)
 
 
@@ -96,7 +99,7 @@ class Table:
         self.name = name
         self.description = dict(description)
         self.schema = _schema(description["KeySchema"], description["AttributeDefinitions"])
-        self.items: dict[Key, Item] = {}
+        self.items = Shelf()
         self.own = Index(None, self.schema, None) if self.schema.sort is not None else None
         self.indexes: dict[str, Index] = {
             each["IndexName"]: _index(each, self.schema, description["AttributeDefinitions"])
@@ -110,6 +113,7 @@ class Table:
             if name not in self.schema.kinds
         }
         self.key_names = frozenset(self.schema.names)
+        self._parts = [(name, self.schema.kinds[name]) for name in self.schema.names]
         self.ttl: str | None = None
         self.ttl_delay: Callable[[str, Key], float] = lambda table, key: 0.0
         self.most_lag_seconds = 0.0
@@ -122,14 +126,17 @@ class Table:
         """The key in a request's `Key`."""
         if wire.keys() != self.key_names:
             raise Invalid("The provided key element does not match the schema")
-        kinds = self.schema.kinds
-        values = []
-        for name in self.schema.names:
-            value = plain(wire[name])
-            if kind_of(value) != kinds[name]:
-                raise Invalid("The provided key element does not match the schema")
-            values.append(self._checked(name, value))
+        values = [self._key_value(name, kind, wire[name]) for name, kind in self._parts]
         return values[0] if len(values) == 1 else tuple(values)
+
+    def _key_value(self, name: str, kind: str, wire: Mapping[str, Any]) -> Any:
+        text = wire.get("S")
+        if kind == "S" and len(wire) == 1 and type(text) is str and 0 < len(text) <= SHORT_KEY:
+            return text
+        value = plain(wire)
+        if kind_of(value) != kind:
+            raise Invalid("The provided key element does not match the schema")
+        return self._checked(name, value)
 
     def key_in(self, item: Item) -> Key:
         """The key of an item that is put."""
@@ -171,8 +178,8 @@ class Table:
         names = self.schema.names
         return {names[0]: key} if len(names) == 1 else dict(zip(names, key, strict=True))
 
-    def check(self, item: Item) -> None:
-        """Refuse an item that is too large or has a wrong value under an index's key."""
+    def checked_size(self, item: Item) -> int:
+        """An item's bytes; refuses one too large, or with a wrong value under an index's key."""
         for name, (kind, index) in self.index_kinds.items():
             value = item.get(name, MISSING)
             if value is MISSING:
@@ -188,14 +195,16 @@ class Table:
                     "secondary index key is not supported. The AttributeValue for a key attribute "
                     f"cannot contain an empty string value. IndexName: {index}, IndexKey: {name}"
                 )
-        if item_size(item) > MOST_ITEM_BYTES:
+        size = item_size(item)
+        if size > MOST_ITEM_BYTES:
             raise Invalid("Item size has exceeded the maximum allowed size")
+        return size
 
     # --------------------------------------------------------------------- reads, writes
 
     def get(self, key: Key, now: float) -> Item | None:
         """The item of a key as it is."""
-        item = self.items.get(key)
+        item: Item | None = self.items.get(key)
         if item is not None and self.ttl is not None:
             expires = item.get(self.ttl)
             if expires is not None and kind_of(expires) == "N" and expires <= now:
@@ -205,12 +214,11 @@ class Table:
     def _expired(self, key: Key, item: Item, expires: float, now: float) -> Item | None:
         if expires + self.ttl_delay(self.name, key) > now:
             return item
-        self.write(key, None, now)
+        self.write(key, item, None, now)
         return None
 
-    def write(self, key: Key, new: Item | None, now: float) -> Item | None:
-        """Replace an item; returns the one before."""
-        old = self.items.get(key)
+    def write(self, key: Key, old: Item | None, new: Item | None, now: float) -> None:
+        """Replace the item that is there (`old`) by another, or by none."""
         if self.most_lag_seconds:
             self._remember(key, old, now)
         for index in self._moving:
@@ -219,7 +227,6 @@ class Table:
             self.items.pop(key, None)
         else:
             self.items[key] = new
-        return old
 
     def _remember(self, key: Key, old: Item | None, now: float) -> None:
         self._changes.append((now, key))

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
-from simulator.aws.dynamodb.updates import projected
 from simulator.aws.dynamodb.values import Invalid, item_size, wire_item
 from simulator.aws.errors import client_error
 
@@ -65,7 +64,7 @@ def write(service: DynamoDB, asked: Mapping[str, Any]) -> dict[str, Any]:
     writes, reasons = _prepared(service, items)
     if any(reason is not _NONE for reason in reasons):
         raise cancelled(operation, reasons)
-    if sum(item_size(each.new or {}) for each in writes) > MOST_BYTES:
+    if sum(each.size for each in writes) > MOST_BYTES:
         raise Invalid("Collection size of items in transaction exceeded the limit of 4 MB")
     for each, item in zip(writes, items, strict=True):
         if "ConditionCheck" not in item:
@@ -155,7 +154,7 @@ def get(service: DynamoDB, asked: Mapping[str, Any]) -> dict[str, Any]:
         item = table.get(key, service.now())
         service.count_read(table.name, 2 * item_size(item or {}), consistent=True)
         if item is not None and plan.projection:
-            item = projected(item, plan.projection)
+            item = plan.projection(item)
         answers.append({"Item": wire_item(item)} if item else {})
     if any(reason is not _NONE for reason in reasons):
         raise cancelled(operation, reasons)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from decimal import Decimal
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from simulator.aws.dynamodb.conditions import Operand, Values, child, reader
 from simulator.aws.dynamodb.parser import Action, Function, Path, Sum, Value
-from simulator.aws.dynamodb.values import MISSING, Invalid, Item, ValueSet, added
+from simulator.aws.dynamodb.values import MISSING, Invalid, Item, ValueSet, added, kind_of
 
 Change = Callable[[Item, Item, Values], None]
 """Old item, new item (a shallow copy), placeholders."""
+
+Projection = Callable[[Item], Item]
 
 _BAD_PATH: Final = "The document path provided in the update expression is invalid for update"
 _NO_ATTRIBUTE: Final = (
@@ -167,7 +168,7 @@ def _collect(clause: str, path: Path, operand: Value) -> Operand:
 
     def collected(old: Item, values: Values) -> Any:
         before, change = read(old, values), values[name]
-        if clause == "ADD" and type(change) in (int, Decimal):
+        if clause == "ADD" and kind_of(change) == "N":
             return change if before is MISSING else added(before, change)
         if type(change) is not ValueSet:
             raise Invalid(
@@ -186,8 +187,15 @@ def _collect(clause: str, path: Path, operand: Value) -> Operand:
     return collected
 
 
-def projected(item: Item, paths: Iterable[Path]) -> Item:
-    """The parts of an item that paths lead to, in their containers."""
+def projection(paths: Sequence[Path]) -> Projection:
+    """The function that takes from an item what paths lead to, in their containers."""
+    if all(len(path.steps) == 1 for path in paths):
+        names = [path.steps[0] for path in paths]
+        return lambda item: {name: item[name] for name in names if name in item}
+    return lambda item: _projected(item, paths)
+
+
+def _projected(item: Item, paths: Sequence[Path]) -> Item:
     found: dict[Any, Any] = {}
     for path in paths:
         value: Any = item

@@ -1,20 +1,22 @@
 """Attribute values: the wire's `{"S": …}` and the plain values that the tables keep.
 
-    S str   N int, or Decimal when it has a fraction   B bytes   BOOL bool   NULL None
-    L tuple   M dict (never changed in place)   SS NS BS ValueSet
+    S str   B bytes   BOOL bool   NULL None   SS NS BS ValueSet
+    N int; with a fraction float, or Decimal where a float would not give the same text
+    L tuple   M dict (never changed in place)
 
 A plain item takes a third of the memory of its wire form and is compared without unpacking.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Context, Decimal, InvalidOperation
 from sys import intern
 from typing import Any, Final, NamedTuple
 
 Item = dict[str, Any]
 Wire = Mapping[str, Any]
+Number = int | float | Decimal
 
 MOST_ITEM_BYTES: Final = 400 * 1024
 MOST_NESTING: Final = 32
@@ -97,20 +99,23 @@ def _set_of(kind: str, content: Any) -> ValueSet:
 _MEMBERS: Final = {"SS": "string", "NS": "number", "BS": "binary"}
 
 
-def number(text: str) -> int | Decimal:
+def number(text: str) -> Number:
     """A number as DynamoDB keeps it: 38 digits, no zeros that say nothing."""
     if text.isdecimal() and len(text) <= MOST_DIGITS:
         return int(text)
     try:
+        short = float(text)
+        if repr(short) == text and "e" not in text and "n" not in text:
+            return int(short) if short.is_integer() else short
         value = Decimal(text)
-    except InvalidOperation:
+    except (InvalidOperation, ValueError):
         value = Decimal("NaN")
     if not value.is_finite():
         raise Invalid(f"The parameter cannot be converted to a numeric value: {text}")
     return kept(value)
 
 
-def kept(value: Decimal | int) -> int | Decimal:
+def kept(value: Decimal | int) -> Number:
     """A number within DynamoDB's range, an int when it is whole."""
     exact = Decimal(value).normalize(Context(prec=1000))
     if exact:
@@ -126,20 +131,28 @@ def kept(value: Decimal | int) -> int | Decimal:
             )
         if len(exact.as_tuple().digits) > MOST_DIGITS:
             raise Invalid("Attempting to store more than 38 significant digits in a Number")
-    return int(exact) if exact == exact.to_integral_value() else exact
+    if exact == exact.to_integral_value():
+        return int(exact)
+    short = float(exact)
+    return short if repr(short) == str(exact) else exact
 
 
-def added(left: Any, right: Any, sign: int = 1) -> int | Decimal:
+def decimal_of(value: Number) -> Decimal:
+    """The exact decimal that a number stands for."""
+    return Decimal(repr(value)) if type(value) is float else Decimal(value)
+
+
+def added(left: Any, right: Any, sign: int = 1) -> Number:
     """A sum or a difference of two numbers; `Invalid` for other values."""
     if type(left) not in _NUMERIC or type(right) not in _NUMERIC:
         raise Invalid("An operand in the update expression has an incorrect data type")
     if type(left) is int and type(right) is int:
         total = left + sign * right
         return total if -(10**MOST_DIGITS) < total < 10**MOST_DIGITS else kept(total)
-    return kept(_NUMBERS.add(Decimal(left), sign * Decimal(right)))
+    return kept(_NUMBERS.add(decimal_of(left), sign * decimal_of(right)))
 
 
-_NUMERIC: Final = (int, Decimal)
+_NUMERIC: Final = (int, float, Decimal)
 
 
 def wire_of(value: Any) -> dict[str, Any]:
@@ -149,6 +162,8 @@ def wire_of(value: Any) -> dict[str, Any]:
         return {"S": value}
     if kind is int:
         return {"N": str(value)}
+    if kind is float:
+        return {"N": repr(value)}
     if kind is Decimal:
         return {"N": format(value, "f")}
     if kind is bool:
@@ -162,7 +177,9 @@ def wire_of(value: Any) -> dict[str, Any]:
     if kind is bytes:
         return {"B": value}
     members = sorted(value.members)  # never in the order of hashes
-    return {value.kind: [format(each, "f") for each in members] if value.kind == "NS" else members}
+    if value.kind == "NS":
+        members = [format(decimal_of(each), "f") for each in members]
+    return {value.kind: members}
 
 
 def plain_item(wire: Wire) -> Item:
@@ -172,7 +189,9 @@ def plain_item(wire: Wire) -> Item:
 
 def wire_item(item: Item) -> dict[str, Any]:
     """The wire form of an item."""
-    return {name: wire_of(value) for name, value in item.items()}
+    return {
+        name: {"S": value} if type(value) is str else wire_of(value) for name, value in item.items()
+    }
 
 
 def kind_of(value: Any) -> str:
@@ -183,6 +202,7 @@ def kind_of(value: Any) -> str:
 _KINDS: Final[dict[type, str]] = {
     str: "S",
     int: "N",
+    float: "N",
     Decimal: "N",
     bytes: "B",
     bool: "BOOL",
@@ -196,7 +216,8 @@ def same(left: Any, right: Any) -> bool:
     """Equality of two values: of one datatype and equal throughout."""
     kind = type(left)
     if kind is not type(right):
-        return kind in _NUMERIC and type(right) in _NUMERIC and bool(left == right)
+        # A number has one form here: two forms are two numbers.
+        return False
     if kind is dict:
         return left.keys() == right.keys() and all(same(left[name], right[name]) for name in left)
     if kind is tuple:
@@ -204,7 +225,7 @@ def same(left: Any, right: Any) -> bool:
     return left is not MISSING and bool(left == right)
 
 
-_ORDERED: Final[dict[type, str]] = {str: "S", int: "N", Decimal: "N", bytes: "B"}
+_ORDERED: Final[dict[type, str]] = {str: "S", int: "N", float: "N", Decimal: "N", bytes: "B"}
 
 
 def comparable(left: Any, right: Any) -> bool:
@@ -213,12 +234,19 @@ def comparable(left: Any, right: Any) -> bool:
     return kind is not None and kind == _ORDERED.get(type(right))
 
 
+def compared(order: Callable[[Any, Any], bool], left: Any, right: Any) -> bool:
+    """Whether an order holds between two comparable values."""
+    if type(left) is not type(right) and Decimal in (type(left), type(right)):
+        left, right = decimal_of(left), decimal_of(right)
+    return order(left, right)
+
+
 def size_of(value: Any) -> int:
     """The bytes that DynamoDB counts for a value; of a number it tells them only about."""
     kind = type(value)
     if kind is int:
         return 2 + int(value).bit_length() * 10 // 66
-    if kind is Decimal:
+    if kind is float or kind is Decimal:
         return 1 + len(str(value)) // 2
     if kind is str:
         text = str(value)
@@ -238,9 +266,11 @@ def item_size(item: Item) -> int:
     """The bytes that DynamoDB counts for an item, its names among them."""
     total = 0
     for name, value in item.items():
-        total += len(name)
-        if type(value) is str and value.isascii():
-            total += len(value)
+        kind = type(value)
+        if kind is str and value.isascii():
+            total += len(name) + len(value)
+        elif kind is int:
+            total += len(name) + 2 + value.bit_length() * 10 // 66
         else:
-            total += size_of(value)
+            total += len(name) + size_of(value)
     return total

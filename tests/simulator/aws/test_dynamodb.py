@@ -146,7 +146,7 @@ def test_a_row_past_its_time_lives_until_it_is_deleted(world: World) -> None:
     world.now += 10
     assert world.of_kind("a") == []
     assert world.get("one") is None
-    assert world.service.rows(PLAIN) == []
+    assert list(world.service.rows(PLAIN)) == []
 
 
 def transaction(world: World, *items: Any, token: str | None = None) -> None:
