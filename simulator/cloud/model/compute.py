@@ -26,6 +26,8 @@ from simulator.cloud.model.server import (
 )
 from simulator.cloud.model.volume import VolumeService
 
+SEEN_AGAIN_SECONDS = 60.0
+
 USER_DATA_LIMIT_BYTES = 65535
 FIRST_DATA_DEVICE = ord("b")
 
@@ -107,8 +109,12 @@ class ComputeService:
         """The project's servers, newest first; every project's for an admin who asks for it."""
         if all_tenants:
             caller.require_admin("os_compute_api:servers:detail:get_all_tenants")
-        with self._faults.around("compute", "list_servers", ""):
-            newest_first = reversed(self.servers.values())
+        with self._faults.around("compute", "list_servers", "") as fault:
+            shown = [*self.servers.values()]
+            if fault and fault.mode == "seen_again":
+                seconds = SEEN_AGAIN_SECONDS if fault.seconds is None else fault.seconds
+                shown += self._lifecycle.gone_since(self._clock() - seconds)
+            newest_first = reversed(shown)
             return [s for s in newest_first if all_tenants or s.project_id == caller.project_id]
 
     def update(self, caller: Caller, server_id: str, changes: dict[str, object]) -> Server:

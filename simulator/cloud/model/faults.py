@@ -26,6 +26,7 @@ MODES = {
     "timeout_after": "504 after the effect",
     "not_found": "404, whatever exists",
     "slow_delete": "the delete takes `seconds` longer (default: the cloud's slow_delete delay)",
+    "seen_again": "servers deleted within `seconds` (default 60) are listed as they were before",
     "vanish": "the resource goes without a trace: at create once it is ready, else at the call",
 }
 CALLS = {
@@ -92,6 +93,7 @@ _CALLS_OF_MODE = {
         *("create_volume", "delete_volume", "extend_volume", "delete_port"),
     },
     "slow_delete": {"delete_server", "delete_volume"},
+    "seen_again": {"list_servers"},
     "vanish": {
         *("create_server", "get_server", "delete_server"),
         *("create_volume", "get_volume", "get_port"),

@@ -7,7 +7,9 @@ it, and the steps of the older one stop at their next turn.
 from __future__ import annotations
 
 import base64
+from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 
 from simulator.cloud.model.faults import Fault
 from simulator.cloud.model.network import NetworkService
@@ -25,6 +27,8 @@ from simulator.cloud.model.settings import Delays
 from simulator.cloud.model.volume import VolumeService
 
 DEVICE_OWNER = "compute:nova"
+MOST_GONE = 64
+"""So many deleted servers are remembered."""
 
 
 class ServerLifecycle:
@@ -47,6 +51,7 @@ class ServerLifecycle:
         self._network = network
         self._volume = volume
         self._delays = delays
+        self._gone: deque[tuple[float, Server]] = deque(maxlen=MOST_GONE)
 
     def build(self, server: Server, fault: Fault | None) -> None:
         """From BUILD to ACTIVE: networking, block devices, spawning."""
@@ -265,8 +270,13 @@ class ServerLifecycle:
         server.fault = ServerFault(code, message, self._clock())
         self._touch(server)
 
+    def gone_since(self, when: float) -> list[Server]:
+        """The servers that have gone since then, as they were before their deletion."""
+        return [server for at, server in self._gone if at >= when]
+
     def _forget(self, server: Server) -> None:
         self._servers.pop(server.id, None)
+        self._gone.append((self._clock(), replace(server, task_state=None)))
         for volume in server.volumes:
             self._volume.release(volume.volume_id)
             if volume.delete_on_termination:
