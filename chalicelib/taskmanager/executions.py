@@ -1,4 +1,4 @@
-"""Executions of the state machines: starting one for an operation, and how it stands."""
+"""Executions of the state machines: starting one for an operation, how it stands, its abort."""
 
 from __future__ import annotations
 
@@ -47,17 +47,29 @@ def start(operation: Operation) -> None:
 
 def state(operation: Operation) -> Execution:
     """How the execution of the present attempt stands."""
-    machine = _machine_arn(operation)
-    name = execution_name(operation.id, int(operation.attempt))
     try:
         answer = aws.client("stepfunctions").describe_execution(
-            executionArn=f"{machine.replace(':stateMachine:', ':execution:')}:{name}"
+            executionArn=_execution_arn(operation)
         )
     except ClientError as error:
         if error.response["Error"]["Code"] == "ExecutionDoesNotExist":
             return Execution.MISSING
         raise
     return Execution.RUNNING if answer["status"] == "RUNNING" else Execution.CLOSED
+
+
+def stop(operation: Operation) -> None:
+    """Abort the execution of the present attempt; one that has ended stays as it is."""
+    aws.client("stepfunctions").stop_execution(
+        executionArn=_execution_arn(operation),
+        error="Stuck",
+        cause="The operation is past its deadline and nothing moves it; the next attempt ends it.",
+    )
+
+
+def _execution_arn(operation: Operation) -> str:
+    name = execution_name(operation.id, int(operation.attempt))
+    return f"{_machine_arn(operation).replace(':stateMachine:', ':execution:')}:{name}"
 
 
 def _machine_arn(operation: Operation) -> str:

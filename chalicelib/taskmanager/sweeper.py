@@ -4,6 +4,7 @@ Each live operation has a time at which somebody should have moved it. Past that
 
     no execution of it        the hint was lost             start it
     an execution that runs    slow, or waiting for a guest  look again later; wake it past its bound
+      and does not wake up    its token is lost             stop it
     a closed execution        it died without its end       start the next attempt, or give up
 """
 
@@ -26,6 +27,8 @@ from chalicelib.taskmanager.executions import Execution
 
 MOST_PER_RUN: Final = 200
 LOOK_AGAIN_SECONDS: Final = 60
+STUCK_SECONDS: Final = 90.0
+"""Past a deadline: a sweep that wakes what waits, and the way from there to the first removal."""
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +60,11 @@ def _sweep(operation: Operation) -> int:
         return 0
     state = executions.state(operation)
     if state is Execution.RUNNING:
-        dispatcher.wake_if_over(operation)
+        if _is_stuck(operation):
+            log.warning("%s waits for what cannot come; its execution is stopped", operation.id)
+            executions.stop(operation)
+        else:
+            dispatcher.wake_if_over(operation)
         operations.look_again(operation, LOOK_AGAIN_SECONDS)
         return 0
     if state is Execution.CLOSED:
@@ -69,6 +76,21 @@ def _sweep(operation: Operation) -> int:
     operations.look_again(operation, LOOK_AGAIN_SECONDS)
     log.warning("%s was started by the sweeper (attempt %s)", operation.id, operation.attempt)
     return 1
+
+
+def _is_stuck(operation: Operation) -> bool:
+    """Whether a create neither ended nor went back although its deadline is long over.
+
+    Its execution waits for a token that nobody has: the worker that was given it died before it
+    was stored, and not every Step Functions ends the task then (MiniStack waits for its timeout).
+    """
+    now = aws.clock()
+    return (
+        operation.action == OperationAction.CREATE
+        and not operation.compensating
+        and now > operation.deadline + STUCK_SECONDS
+        and (operation.lease_until is None or now > operation.lease_until)
+    )
 
 
 def _give_up(operation: Operation) -> None:

@@ -70,6 +70,32 @@ def test_an_attempt_that_died_while_it_went_back_does_not_go_forward_again(stack
     assert stack.world.log.count("servers.create") == 1
 
 
+def test_a_create_whose_token_was_lost_is_stopped_and_undone(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where Step Functions does not notice that the worker with the token has died."""
+    stack.machines.notices_deaths = False
+    invoke = stack.machines.invoke
+    deaths: list[str] = []
+
+    def dies_in_prepare(function: str, payload: dict[str, Any]) -> Any:
+        if payload["step"] == "create_instance.prepare" and not deaths:
+            deaths.append(payload["operation_id"])
+            raise RuntimeError("killed before the token was stored")
+        return invoke(function, payload)
+
+    monkeypatch.setattr(stack.machines, "invoke", dies_in_prepare)
+    instance, operation = stack.create()
+    stack.settle()
+    stack.check()
+    ended = stored(operation)
+    assert ended.status == OperationStatus.FAILED
+    assert ended.attempt == 1
+    assert ended.updated < operation.deadline + 300
+    assert "in time" in str(ended.reason)
+    assert instances.get_instance(instance.id).status == Status.ERROR
+
+
 def test_executions_that_keep_dying_are_given_up_within_a_bound(stack: Stack) -> None:
     instance, operation = accepted()
     for _ in range(20):
