@@ -8,9 +8,9 @@ drawing in one subsystem does not move another. The trace is a running hash of w
 from __future__ import annotations
 
 import hashlib
-import heapq
 import random
 from collections.abc import Callable
+from heapq import heappop, heappush
 from typing import Any, Final
 
 import greenlet
@@ -72,18 +72,19 @@ class Kernel:
     def call_at(self, when: float, function: Callable[..., None], *args: Any) -> None:
         """Call a function at a virtual time (now, when that has passed)."""
         self._order += 1
-        heapq.heappush(self._heap, (max(when, self.now), self._order, function, args))
+        heappush(self._heap, (max(when, self.now), self._order, function, args))
 
     def call_later(self, seconds: float, function: Callable[..., None], *args: Any) -> None:
         """Call a function after that many virtual seconds."""
-        self.call_at(self.now + seconds, function, *args)
+        self._order += 1
+        heappush(self._heap, (self.now + max(seconds, 0.0), self._order, function, args))
 
     def run(self, until: float, most_events: int | None = None) -> None:
         """Run events in their order up to a virtual time, which is then the time it is."""
         heap = self._heap
         bound = None if most_events is None else self.events + most_events
         while heap and heap[0][0] <= until:
-            when, _, function, args = heapq.heappop(heap)
+            when, _, function, args = heappop(heap)
             self.now = when
             self.events += 1
             if bound is not None and self.events > bound:
@@ -158,7 +159,7 @@ class Kernel:
             coroutine.thread.switch()
         finally:
             self.current = before
-        if coroutine.is_over() and not coroutine.killed and coroutine.on_end is not None:
+        if coroutine.ended and not coroutine.killed and coroutine.on_end is not None:
             coroutine.on_end(coroutine)
 
     # --------------------------------------------------------------------------- trace

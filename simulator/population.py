@@ -74,8 +74,9 @@ class Population:
 
     def _one(self, tenant_id: str) -> Settled:
         instance_id, server_id, volume_id = self._uuid(), self._uuid(), self._uuid()
-        group_id = self._make_group(instance_id)
-        port = self._make_port(instance_id, group_id, server_id)
+        name = names.network(instance_id)
+        group_id = self._make_group(name)
+        port = self._make_port(name, group_id, server_id)
         self._make_volume(instance_id, volume_id, server_id)
         self._make_server(instance_id, server_id, volume_id, port.id)
         queue_url = queues.make_guest_queue(instance_id, 1)
@@ -153,11 +154,11 @@ class Population:
             table = self.run.region.dynamodb.tables[f"{PREFIX}-{name}"]
             item = table.items[key]
             self._templates[name] = dict(item)
-            table.write(key, None, self._now)
+            table.write(key, item, None, self._now)
 
     def _write(self, table: str, key: Any, **changes: Any) -> None:
         item = {**self._templates[table], **changes}
-        self.run.region.dynamodb.tables[f"{PREFIX}-{table}"].write(key, item, self._now)
+        self.run.region.dynamodb.tables[f"{PREFIX}-{table}"].write(key, None, item, self._now)
 
     def _write_quotas(self) -> None:
         counts: dict[str, int] = {}
@@ -173,10 +174,10 @@ class Population:
 
     # --------------------------------------------------------------------------- cloud
 
-    def _make_group(self, instance_id: str) -> str:
+    def _make_group(self, name: str) -> str:
         group = SecurityGroup(
             self._uuid(),
-            names.network(instance_id),
+            name,
             self._caller.project_id,
             self._now,
             self._now,
@@ -184,12 +185,12 @@ class Population:
         self.run.cloud.network.security_groups.groups[group.id] = group
         return group.id
 
-    def _make_port(self, instance_id: str, group_id: str, server_id: str) -> Port:
+    def _make_port(self, name: str, group_id: str, server_id: str) -> Port:
         network = self.run.cloud.network
         port_id = self._uuid()
         port = Port(
             id=port_id,
-            name=names.network(instance_id),
+            name=name,
             network_id=self._network.id,
             project_id=self._caller.project_id,
             mac_address=f"fa:16:3e:{port_id[:2]}:{port_id[2:4]}:{port_id[4:6]}",
@@ -276,6 +277,11 @@ class Population:
         )
         session = self._session(instance_id, queue_url)
         guest = self.run.fleet.settle(spec, session, period=float(chosen.heartbeat_seconds))
+        # What it read from its disk are texts that others hold already.
+        assert guest.agent_file is not None
+        guest.agent_file = msgspec.structs.replace(
+            guest.agent_file, instance_id=instance_id, enrolment_token=self._token
+        )
         return base64.b64encode(guest.public_key).decode()
 
     def _session(self, instance_id: str, queue_url: str) -> guest_enrolment.Session:

@@ -29,6 +29,7 @@ class MappedQueue(NamedTuple):
     queue: str
     function: str
     batch_size: int
+    window_seconds: float
     partial: bool
 
 
@@ -81,6 +82,7 @@ def mapped_queues() -> list[MappedQueue]:
             queue=resolved(properties["EventSourceArn"]).rpartition(":")[2],
             function=_function(properties["FunctionName"]),
             batch_size=properties["BatchSize"],
+            window_seconds=float(properties.get("MaximumBatchingWindowInSeconds", 0)),
             partial="ReportBatchItemFailures" in properties.get("FunctionResponseTypes", ()),
         )
         for properties in _of_type("AWS::Lambda::EventSourceMapping").values()

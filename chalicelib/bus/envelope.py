@@ -7,7 +7,6 @@ of one guest, generation or direction cannot pass for another's. There is no pla
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable
 from enum import StrEnum
 from typing import Annotated, Any, Final
@@ -69,8 +68,8 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class _Sealed(msgspec.Struct, forbid_unknown_fields=True):
     header: Header
-    nonce: str
-    content: str
+    nonce: bytes
+    content: bytes
 
 
 class Fault(msgspec.Struct, frozen=True):
@@ -120,12 +119,7 @@ def seal(envelope: Envelope, direction: Direction, key: bytes) -> str:
     )
     nonce = aws.token_bytes(NONCE_BYTES)
     content = AESGCM(key).encrypt(nonce, msgspec.json.encode(envelope), _HEADER.encode(header))
-    sealed = _Sealed(
-        header=header,
-        nonce=base64.b64encode(nonce).decode(),
-        content=base64.b64encode(content).decode(),
-    )
-    body = msgspec.json.encode(sealed)
+    body = msgspec.json.encode(_Sealed(header=header, nonce=nonce, content=content))
     if len(body) > MAX_BODY_BYTES:
         raise TooLarge(f"the message has {len(body)} bytes, {MAX_BODY_BYTES} are allowed")
     return body.decode()
@@ -141,19 +135,18 @@ def open_sealed(body: str, direction: Direction, key_of: Callable[[Header], byte
         raise TooLarge(f"the message has {len(body)} bytes, {MAX_BODY_BYTES} are allowed")
     try:
         sealed = _decode_sealed.decode(body)
-        nonce = base64.b64decode(sealed.nonce, validate=True)
-        content = base64.b64decode(sealed.content, validate=True)
-    except (RecursionError, ValueError) as error:  # bad JSON, base64 or text are ValueErrors
+    except (RecursionError, ValueError) as error:  # bad JSON, base64 and text are ValueErrors
         raise Malformed(f"not a sealed envelope ({type(error).__name__})") from None
     header = sealed.header
     if header.v != VERSION:
         raise UnknownVersion(f"version {header.v} is not read by this release")
     if header.direction is not direction:
         raise BadSeal(f"a message {header.direction} was sent the other way")
-    if len(nonce) != NONCE_BYTES:
+    if len(sealed.nonce) != NONCE_BYTES:
         raise Malformed("the nonce has the wrong length")
     try:
-        plain = AESGCM(key_of(header)).decrypt(nonce, content, _HEADER.encode(header))
+        cipher = AESGCM(key_of(header))
+        plain = cipher.decrypt(sealed.nonce, sealed.content, _HEADER.encode(header))
         envelope = _decode_envelope.decode(plain)
     except InvalidTag:
         raise BadSeal("the seal does not fit the message") from None

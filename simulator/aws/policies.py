@@ -9,25 +9,25 @@ from typing import Any, NamedTuple
 
 
 class Statement(NamedTuple):
-    """One statement; a condition is not read, and a statement that has one is refused."""
+    """One statement; a condition is not read, and a statement that has one is refused.
+
+    Its actions are in small letters: IAM does not tell them apart.
+    """
 
     allow: bool
     actions: tuple[str, ...]
     resources: tuple[str, ...]
 
     def covers(self, action: str, resource: str) -> bool:
-        """Whether it speaks of this action on this resource."""
-        action = action.lower()
-        return any(_fits(action, each.lower()) for each in self.actions) and any(
-            _fits(resource, each) for each in self.resources
-        )
+        """Whether it speaks of this action (in small letters) on this resource."""
+        return _fits(action, self.actions) and _fits(resource, self.resources)
 
 
-def _fits(name: str, pattern: str) -> bool:
-    """Whether a name is of a pattern; most patterns are names."""
-    if "*" in pattern or "?" in pattern:
-        return fnmatchcase(name, pattern)
-    return name == pattern
+def _fits(name: str, patterns: tuple[str, ...]) -> bool:
+    """Whether a name is of one of these patterns; most patterns are names."""
+    return name in patterns or any(
+        fnmatchcase(name, each) for each in patterns if "*" in each or "?" in each
+    )
 
 
 Policy = tuple[Statement, ...]
@@ -45,11 +45,12 @@ def _statement(each: Mapping[str, Any]) -> Statement:
     unknown = set(each) - {"Sid", "Effect", "Action", "Resource"}
     if unknown or each.get("Effect") not in ("Allow", "Deny"):
         raise ValueError(f"a policy statement is not understood: {sorted(unknown)}")
-    return Statement(each["Effect"] == "Allow", _texts(each["Action"]), _texts(each["Resource"]))
+    actions = tuple(name.lower() for name in _texts(each["Action"]))
+    return Statement(each["Effect"] == "Allow", _shared(actions), _shared(_texts(each["Resource"])))
 
 
 def _texts(value: Any) -> tuple[str, ...]:
-    return _shared((value,) if isinstance(value, str) else tuple(value))
+    return (value,) if isinstance(value, str) else tuple(value)
 
 
 @lru_cache(maxsize=1024)
@@ -60,5 +61,10 @@ def _shared(texts: tuple[str, ...]) -> tuple[str, ...]:
 
 def allows(policy: Policy, action: str, resource: str) -> bool:
     """Whether a policy allows an action: some statement does and none denies it."""
-    covering = [each.allow for each in policy if each.covers(action, resource)]
-    return bool(covering) and all(covering)
+    action, allowed = action.lower(), False
+    for each in policy:
+        if each.covers(action, resource):
+            if not each.allow:
+                return False
+            allowed = True
+    return allowed

@@ -61,6 +61,7 @@ OnReply = Callable[[Exchange], None]
 OnEffect = Callable[[Effect], None]
 OnClosed = Callable[[Execution], None]
 OnMessage = Callable[[str, Message], None]
+OnBroken = Callable[[Violation], None]
 
 
 class Hub:
@@ -83,6 +84,7 @@ class Hub:
         self._messages: list[OnMessage] = []
         self._later: dict[tuple[Callable[[str], None], str], None] = {}
         self._chained: OnClosed | None = None
+        self._broken: list[OnBroken] = []
 
     # ------------------------------------------------------------------- subscriptions
 
@@ -105,6 +107,15 @@ class Hub:
     def on_message(self, function: OnMessage) -> None:
         """Be told of each message that a queue accepted: its queue's name, and the message."""
         self._messages.append(function)
+
+    def on_broken(self, function: OnBroken) -> None:
+        """Be told of each violation when it is found."""
+        self._broken.append(function)
+
+    def tell(self, violation: Violation) -> None:
+        """A promise is broken."""
+        for function in self._broken:
+            function(violation)
 
     def soon(self, function: Callable[[str], None], key: str) -> None:
         """Call a function once with a key when the transaction that is being applied is whole."""
@@ -173,8 +184,8 @@ class Hub:
         """Virtual seconds since the begin of the run."""
         return self.run.kernel.now - START
 
-    def rows(self, table: str) -> list[Item]:
-        """The items of a table (its name without the prefix)."""
+    def rows(self, table: str) -> Iterator[Item]:
+        """The items of a table (its name without the prefix), one after the other."""
         return self.run.region.dynamodb.rows(f"{PREFIX}-{table}")
 
     def row(self, table: str, key: Any) -> Item | None:
@@ -245,6 +256,7 @@ class Invariant:
             return
         self.hub.run.kernel.trace("violation", self.id, instance_id, text)
         self.violations.append(Violation(self.id, self.hub.now, text, instance_id))
+        self.hub.tell(self.violations[-1])
 
     @property
     def verdict(self) -> Literal["holds", "broken", "not reached"]:

@@ -74,7 +74,7 @@ class QuotaSums(Invariant):
             self._compare(tenant)
 
     def _rows(self) -> list[Item]:
-        return self.hub.rows("quotas")
+        return list(self.hub.rows("quotas"))
 
 
 def _used(row: Item | None, name: str) -> int:

@@ -104,8 +104,9 @@ class Secrets(Invariant):
 
     def _sent(self, queue: str, message: Message) -> None:
         body = message.body
-        if any(mark in body for mark in self._always):
-            self.look(f"a message on {queue}", body)
+        for mark in self._always:
+            if mark in body:
+                self.look(f"a message on {queue}", body)
         self.exercised += 1
 
     def _called(self, effect: Effect) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 from botocore.exceptions import ClientError
 
 from simulator.aws.errors import Exceptions
-from simulator.aws.sqs.queues import MOST_IN_FLIGHT, Message, Pick, Queue, md5
+from simulator.aws.sqs.queues import MOST_IN_FLIGHT, Message, Pick, Queue
 from simulator.kernel import Coroutine
 
 ACCOUNT: Final = "123456789012"
@@ -231,7 +231,7 @@ class Delivery:
             "body": message.body,
             "attributes": message.system_attributes(),
             "messageAttributes": {name: _lower(each) for name, each in message.attributes.items()},
-            "md5OfBody": md5(message.body),
+            "md5OfBody": message.digest,
             "eventSource": "aws:sqs",
             "eventSourceARN": self.arn(queue_name),
             "awsRegion": REGION,
@@ -251,6 +251,18 @@ class Delivery:
         if queue is not None and not message.gone:
             queue.show(message, self.time.now + seconds)
             self._set_alarm(queue)
+
+    def give_up(self, queue_name: str, message: Message, seconds: float) -> None:
+        """Let a copy of a message arrive on the dead letters of its queue, received in vain as
+        often as the queue allows."""
+        queue = self.queues.get(name_of(queue_name))
+        if queue is None or queue.settings.dead_letters is None:
+            return
+        target = self.queues.get(name_of(queue.settings.dead_letters))
+        if target is not None:
+            moved = self.copy(message)
+            moved.receives = queue.settings.most_receives
+            self.arrive(target, moved, seconds)
 
     def drop(self, queue_name: str, message: Message) -> None:
         """Lose a message."""

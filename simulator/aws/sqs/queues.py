@@ -128,6 +128,7 @@ class Message:
     __slots__ = (
         "attributes",
         "body",
+        "digest",
         "first_received_at",
         "gone",
         "id",
@@ -143,6 +144,8 @@ class Message:
         self.number = number
         self.id = message_id
         self.body = body
+        self.digest = hashlib.md5(body.encode(), usedforsecurity=False).hexdigest()
+        """What SQS shows as the MD5 of the body."""
         self.attributes: Mapping[str, Mapping[str, Any]] = attributes
         self.sent_at = sent_at
         self.visible_at = sent_at
@@ -163,11 +166,6 @@ class Message:
             "SenderId": "AIDACKCEVSQ6C2EXAMPLE",
             "ApproximateFirstReceiveTimestamp": str(int(self.first_received_at * 1000)),
         }
-
-
-def md5(text: str) -> str:
-    """The digest that SQS shows of a body."""
-    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
 Pick = Callable[[str, int], int]

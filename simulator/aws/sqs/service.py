@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from simulator.aws.sqs.delivery import Chances, Delivery, Time
-from simulator.aws.sqs.queues import MIB, BadAttribute, Message, Queue, Settings, md5, settings_of
+from simulator.aws.sqs.queues import MIB, BadAttribute, Message, Queue, Settings, settings_of
 
 MOST_RECEIVED: Final = 10
 MOST_WAIT_SECONDS: Final = 20
@@ -215,7 +215,7 @@ class Sqs(Delivery):
             if copy:
                 message = self.copy(message)
             self.arrive(queue, message, seconds + late)
-        return {"MessageId": message.id, "MD5OfMessageBody": md5(body)}
+        return {"MessageId": message.id, "MD5OfMessageBody": message.digest}
 
     def send_message_batch(self, *, QueueUrl: str, Entries: Any) -> Answer:  # noqa: N803
         """Send up to ten messages; each succeeds or fails by itself."""
@@ -387,7 +387,7 @@ def _received(message: Message, system: Sequence[str], wanted: Sequence[str]) ->
     answer: Answer = {
         "MessageId": message.id,
         "ReceiptHandle": message.receipt,
-        "MD5OfBody": md5(message.body),
+        "MD5OfBody": message.digest,
         "Body": message.body,
     }
     if system:
