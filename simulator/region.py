@@ -136,6 +136,7 @@ class Region:
                 source.queue,
                 source.function,
                 batch_size=source.batch_size,
+                window_seconds=source.window_seconds,
                 partial=source.partial,
             )
         for rule in template.rules():
