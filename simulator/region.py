@@ -27,7 +27,7 @@ from chalicelib.errors import Unauthorized
 from chalicelib.settings import settings
 from chalicelib.store.models import TABLES, Datastore, DatastoreVersion, Flavor
 from functions import handler
-from simulator import template
+from simulator import releases, template
 from simulator.aws.client import Client
 from simulator.aws.dynamodb.client import DynamoDBClient
 from simulator.aws.dynamodb.service import Chances as DataChances
@@ -39,6 +39,7 @@ from simulator.aws.sqs.delivery import Chances as QueueChances
 from simulator.aws.sqs.service import Sqs
 from simulator.aws.ssm import Ssm
 from simulator.aws.stepfunctions import StepFunctions, StepFunctionsClient
+from simulator.aws.stepfunctions.service import written_in
 from simulator.aws.sts import Sts
 from simulator.effects import Effects
 from simulator.kernel import Kernel
@@ -144,11 +145,27 @@ class Region:
             self.schedules[rule.name] = Schedule(
                 self.kernel, self.lambda_, rule.name, rule.expression, rule.function, event
             )
-        arns = {
-            "TaskManagerArn": ARN_PREFIX + _name("taskmanager"),
-            "TaskManagerCloudArn": ARN_PREFIX + _name("taskmanager-cloud"),
-        }
-        self.states.create_all(template.INFRA / "state_machines", template.PREFIX, arns)
+        self.states.create_all(_FLOWS, template.PREFIX, _TASK_MANAGERS)
+
+    def deploy_again(self, revision: int, within_seconds: float) -> None:
+        """Update the stack while everything runs: each function and each flow at a moment of its
+        own within so many seconds. Tables, queues, mappings and schedules stay as they are.
+
+        `revision` is that of the flows (`releases.revised`); the code of the functions is the
+        same, in new containers beside those that are still at work. What a process reads once is
+        read again: by the old containers too, for all share one process here.
+        """
+        chance = self.kernel.stream("deploy")
+        for function in self.lambda_.functions.values():
+            after = chance.random() * within_seconds
+            self.kernel.call_later(after, self._update_function, function)
+        for name, text in written_in(_FLOWS, template.PREFIX).items():
+            after, text = chance.random() * within_seconds, releases.revised(text, revision)
+            self.kernel.call_later(after, self.states.update, name, text, _TASK_MANAGERS)
+
+    def _update_function(self, function: Function) -> None:
+        self.lambda_.update(function)
+        _forget_caches()
 
     def close(self) -> None:
         """Give the real world its place back."""
@@ -251,6 +268,17 @@ class Region:
         return Reply(result["statusCode"], result["headers"], result["body"].encode())
 
 
+def _name(function: str) -> str:
+    return f"{template.PREFIX}-{function}"
+
+
+_FLOWS: Final = template.INFRA / "state_machines"
+_TASK_MANAGERS: Final = {
+    "TaskManagerArn": ARN_PREFIX + _name("taskmanager"),
+    "TaskManagerCloudArn": ARN_PREFIX + _name("taskmanager-cloud"),
+}
+
+
 def _queue_arn(arguments: Mapping[str, Any]) -> str:
     return f"arn:aws:sqs:us-east-1:123456789012:{arguments['QueueUrl'].rpartition('/')[2]}"
 
@@ -258,10 +286,6 @@ def _queue_arn(arguments: Mapping[str, Any]) -> str:
 def _always(function: Callable[[Any, Any], Any]) -> Callable[[], Callable[[Any, Any], Any]]:
     """A maker of handlers for a function that keeps nothing between invocations."""
     return lambda: function
-
-
-def _name(function: str) -> str:
-    return f"{template.PREFIX}-{function}"
 
 
 def _fault(name: str, code: int, message: str) -> bytes:

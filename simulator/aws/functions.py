@@ -89,6 +89,7 @@ class Function:
         "memory_mib",
         "most_busy",
         "name",
+        "release",
         "running",
         "scope",
         "seconds",
@@ -115,6 +116,8 @@ class Function:
         self.concurrency = concurrency
         self.scope = scope
         self.initialisation_seconds = initialisation_seconds
+        self.release = 0
+        """How often its code was updated."""
         self.idle: deque[Container] = deque()
         self.running: dict[Invocation, None] = {}
         self.watched = False
@@ -131,14 +134,16 @@ class Function:
 class Container:
     """One copy of a function's process: it runs one invocation at a time and then waits.
 
-    It owns its coroutines: they die together.
+    It owns its coroutines: they die together. `release` is the one of the function whose code it
+    has loaded.
     """
 
-    __slots__ = ("function", "handler", "idle_since", "invocation", "service")
+    __slots__ = ("function", "handler", "idle_since", "invocation", "release", "service")
 
     def __init__(self, service: Service, function: Function) -> None:
         self.service = service
         self.function = function
+        self.release = function.release
         self.handler = function.make_handler()
         self.idle_since = 0.0
         self.invocation: Invocation | None = None

@@ -75,6 +75,14 @@ class Lambda:
         self.functions[function.name] = function
         return function
 
+    def update(self, function: Function) -> None:
+        """UpdateFunctionCode: from now on every invocation begins in a container with the new code.
+
+        What runs ends where it is, beside the new ones; its container takes nothing after that.
+        """
+        function.release += 1
+        function.idle.clear()
+
     def find(self, name: str) -> Function | None:
         """A function by its name or ARN."""
         if name.startswith("arn:"):
@@ -209,6 +217,8 @@ class Lambda:
             self._finish(invocation, None if problem else coroutine.result, *problem)
 
     def _keep(self, container: Container) -> None:
+        if container.release != container.function.release:
+            return
         container.idle_since = self.kernel.now
         container.function.idle.append(container)
 

@@ -23,6 +23,8 @@ class Fault:
     chance: ClassVar[float] = 0.5
     reached: ClassVar[bool] = True
     reason: ClassVar[str] = ""
+    missing: ClassVar[str] = ""
+    """Which forms of a class that is reached no run exercises yet, and why."""
 
     def __init__(self, run: Run, strength: float) -> None:
         self.run = run

@@ -9,12 +9,11 @@ MOST_SECONDS = 1800.0
 
 
 class Partition(GuestFault):
-    """Guest from guest has no path yet: replication will have one."""
-
     id = "F12"
     title = "partition"
     range = (0.0, 0.03)
     unit = "share of the time"
+    missing = "guest from guest: they talk to each other when there is replication"
 
     def install(self) -> None:
         self.on = True

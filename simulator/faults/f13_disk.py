@@ -1,11 +1,14 @@
-"""F13: a guest's disk is slow, or full. Backups and read errors come with the flows that read."""
+"""F13: a guest's disk is slow, full, or cannot be read."""
 
 from __future__ import annotations
 
+from typing import Final
+
 from simulator.faults.guests import GuestFault
 
-MEAN_SECONDS = 600.0
-SLOWNESS = (2.0, 60.0)
+MEAN_SECONDS: Final = 600.0
+SLOWNESS: Final = (2.0, 60.0)
+FORMS: Final = ("slow", "slow", "slow", "full", "unreadable")
 
 
 class BadDisk(GuestFault):
@@ -13,24 +16,27 @@ class BadDisk(GuestFault):
     title = "bad disk"
     range = (0.0, 0.1)
     unit = "share of the time"
+    missing = "full during a backup: no flow makes backups yet"
 
     def install(self) -> None:
         self.on = True
         self.at_rate(self._spoil, self.strength * 3600.0 / MEAN_SECONDS)
 
     def _spoil(self, server_id: str) -> None:
-        instance_id = self.instance_of(server_id)
-        if self.stream.random() < 0.7:
+        fleet, instance_id = self.run.fleet, self.instance_of(server_id)
+        form = self.stream.choice(FORMS)
+        if form == "slow":
             slowness = self.stream.uniform(*SLOWNESS)
             self.inject(f"the disk of {server_id} is {slowness:.0f} times slower", instance_id)
-            self.run.fleet.slow_disk(server_id, slowness)
-        else:
+            fleet.slow_disk(server_id, slowness)
+        elif form == "full":
             self.inject(f"the disk of {server_id} is full", instance_id)
-            self.run.fleet.fill_disk(server_id)
+            fleet.fill_disk(server_id)
+        else:
+            self.inject(f"the disk of {server_id} cannot be read", instance_id)
+            fleet.spoil_disk(server_id)
         self.run.kernel.call_later(self.later(MEAN_SECONDS), self._mend, server_id)
 
     def _mend(self, server_id: str) -> None:
-        guest = self.run.fleet.guests.get(server_id)
-        if guest is not None:
-            guest.disk.full = False
-            self.run.fleet.slow_disk(server_id, 1.0)
+        if server_id in self.run.fleet.guests:
+            self.run.fleet.mend_disk(server_id)

@@ -1,7 +1,7 @@
 """F14: a machine that was deleted comes back with its old keys and goes on reporting.
 
-Rebuild, restore and failover do not exist yet; what can come back today is the server of a deleted
-instance, and the duplicate of a server that a lost reply left behind.
+What can come back is the server of a deleted instance, and the duplicate of a server that a lost
+reply left behind.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ class Zombie(Fault):
     title = "zombie guest"
     range = (0.0, 1.0)
     unit = "share of the dead servers"
+    missing = "after a rebuild, restore or failover: no flow makes a second generation yet"
 
     def install(self) -> None:
         self.on = True

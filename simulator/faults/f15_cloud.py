@@ -10,6 +10,7 @@ from simulator.cloud.model.faults import Fault as CloudFault
 from simulator.faults.base import Fault
 
 SLOW_SECONDS: Final = (5.0, 900.0)
+SEEN_AGAIN_SECONDS: Final = (5.0, 300.0)
 PATIENCE_SECONDS: Final = 300.0
 REPAIRS: Final = 3
 _WEIGHTS: Final = {
@@ -21,11 +22,17 @@ _WEIGHTS: Final = {
     "refuse": 0.5,
     "quota": 0.5,
     "stuck": 1,
+    "seen_again": 2,
     "vanish": 0.5,
 }
+_SPANS: Final = {"slow_delete": SLOW_SECONDS, "seen_again": SEEN_AGAIN_SECONDS}
 
 
 class CloudApi(Fault):
+    """A 404 may be a lie: the thing is there and stays. A 409 is never one: the cloud answers it
+    where a retry really meets its own first attempt, or a group that a port still uses.
+    """
+
     id = "F15"
     title = "cloud API"
     range = (0.0, 0.2)
@@ -50,13 +57,10 @@ class CloudApi(Fault):
         if self.run.kernel.current is None or not self.hits():
             return None
         modes = [mode for mode in MODES if Faults.fits(mode, call)]
-        if call.startswith("delete"):
-            # Only a retry is told 404, after a delete whose reply was lost: no cloud answers so
-            # while the thing is there.
-            modes.remove("not_found")
         weights = [_WEIGHTS[mode] for mode in modes]
         mode = self.stream.choices(modes, weights)[0]
-        seconds = self.stream.uniform(*SLOW_SECONDS) if mode == "slow_delete" else None
+        span = _SPANS.get(mode)
+        seconds = self.stream.uniform(*span) if span else None
         self.inject(f"{service} {call} of {name or 'all'}: {mode}", self.run.instance_in(name))
         return CloudFault("drawn", service, call, mode, seconds=seconds)
 

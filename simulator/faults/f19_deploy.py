@@ -1,14 +1,88 @@
-"""F19: two versions of the code live at the same time. There is one version so far."""
+"""F19: the control plane is deployed again in the middle of a run, once or several times."""
 
 from __future__ import annotations
 
+from typing import Final
+
+from simulator import releases
+from simulator.aws.dynamodb.values import Item
 from simulator.faults.base import Fault
+from simulator.template import PREFIX
+
+UPDATE_SECONDS: Final = 90.0
+"""So long an update of the stack takes: meanwhile some functions are new and others are not."""
+FIRST_WITHIN: Final = 0.6
+"""The first deployment comes in this share of the run, so that there is one in every run."""
+OF_ANOTHER_RELEASE: Final = 0.3
+"""Share of the items that are older than this release, and as many are younger."""
+MOST_ITEMS: Final = 300
+"""So many items of a table are looked at in each deployment."""
+MOST_REVISION: Final = 3
 
 
 class Deploy(Fault):
+    """One release plays all: its functions in new containers, its flows with other bounds and one
+    more state (or rolled back to what is shipped), its items with less or more in them.
+
+    Code that really differs needs a second release; until there is one, nothing here shows that
+    two of them understand each other's statuses, operations and messages.
+    """
+
     id = "F19"
     title = "deploy"
-    range = (0.0, 1.0)
+    range = (1.0, 12.0)
+    unit = "deployments an hour, at least one"
     chance = 0.1
-    reached = False
-    reason = "there is no former release whose items or definitions could still be in the tables"
+    missing = "two really different releases: there is one"
+
+    def install(self) -> None:
+        self.on = True
+        self.revision = 0
+        self.lost: list[str] = []
+        """Items that lost it in a write of this release."""
+        self.run.region.dynamodb.watchers.append(self._watch)
+        first = self.stream.random() * FIRST_WITHIN * self.run.plan.hours * 3600.0
+        self.run.kernel.call_later(first, self._deploy)
+
+    def heal(self) -> None:
+        self.on = False
+        assert not self.lost, f"attributes of a later release are lost: {self.lost[:5]}"
+
+    def _deploy(self) -> None:
+        if not self.on:
+            return
+        revisions = [each for each in range(MOST_REVISION + 1) if each != self.revision]
+        self.revision = self.stream.choice(revisions)
+        region = self.run.region
+        self.inject(f"revision {self.revision} is deployed; {region.states.open} executions go on")
+        self.run.lane(self.id, UPDATE_SECONDS)
+        region.deploy_again(self.revision, UPDATE_SECONDS)
+        for name in sorted(region.dynamodb.tables):
+            self.run.kernel.call_later(self.stream.random() * UPDATE_SECONDS, self._rewrite, name)
+        self.run.kernel.call_later(self.later(3600.0 / self.strength), self._deploy)
+
+    def _rewrite(self, name: str) -> None:
+        """Let items of a table look as another release would have written them."""
+        if not self.on:
+            return
+        table, short, now = self.run.region.dynamodb.tables[name], _short(name), self.run.kernel.now
+        for key in list(table.items)[-MOST_ITEMS:]:
+            item, drawn = table.items[key], self.stream.random()
+            if drawn < OF_ANOTHER_RELEASE:
+                table.write(key, item, releases.as_older(short, item), now)
+            elif drawn < 2 * OF_ANOTHER_RELEASE and short in releases.KEEPERS:
+                mark = f"{self.revision}/{now:.3f}"
+                table.write(key, item, releases.as_later(item, mark), now)
+
+    def _watch(self, name: str, old: Item | None, new: Item | None) -> None:
+        """Whoever writes an item keeps what it does not know."""
+        if old is None or new is None:
+            return
+        if old.get(releases.LATER) != new.get(releases.LATER):
+            key = self.run.region.dynamodb.tables[name].key_in(new)
+            self.lost.append(f"{_short(name)} {key}")
+
+
+def _short(table: str) -> str:
+    """A table's name without the prefix of the deployment."""
+    return table.removeprefix(f"{PREFIX}-")

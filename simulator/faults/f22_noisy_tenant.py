@@ -1,4 +1,4 @@
-"""F22: one tenant floods the API, and one guest its queues."""
+"""F22: one tenant floods the API."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ class NoisyTenant(Fault):
     title = "noisy tenant"
     range = (0.5, 20.0)
     unit = "requests a second"
+    missing = "a guest that floods a queue: tenants alone flood here"
 
     def install(self) -> None:
         self.on = True

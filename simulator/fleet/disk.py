@@ -35,6 +35,7 @@ class Disk:
         "number",
         "prepared",
         "stopped",
+        "unreadable",
     )
 
     def __init__(self, number: int = 1) -> None:
@@ -45,6 +46,7 @@ class Disk:
         self.lost_before = 0.0
         self.damaged = False
         self.full = False
+        self.unreadable = False
         self.prepared = False
         self.stopped = False
         self.at_boot = True
@@ -95,6 +97,8 @@ class SimJournal:
 
     def get(self, command_id: str) -> Entry | None:
         self._machine.here(self._life)
+        if self._disk.unreadable:
+            raise JournalUnusable("The journal failed: disk I/O error.")
         line = next((line for line in self._lines() if _is_of(line, command_id)), None)
         return _entries.decode(line) if line is not None else None
 

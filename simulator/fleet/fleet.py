@@ -157,6 +157,16 @@ class Fleet(SimHypervisor):
         """Nothing more can be written, neither to the journal nor to the database."""
         self.guests[server_id].disk.full = True
 
+    def spoil_disk(self, server_id: str) -> None:
+        """What is read ends in an error, of the journal and of the database."""
+        self.guests[server_id].disk.unreadable = True
+
+    def mend_disk(self, server_id: str) -> None:
+        """The disk is quick and sound again, and has room."""
+        self.slow_disk(server_id, 1.0)
+        disk = self.guests[server_id].disk
+        disk.full = disk.unreadable = False
+
     # ------------------------------------------------------------------------------- F14
 
     def zombie(self, server_id: str) -> Guest | None:
@@ -182,7 +192,7 @@ class Fleet(SimHypervisor):
         for guest in self:
             hung = guest.condition.hung
             guest.condition = msgspec.structs.replace(FINE, hung=hung)
-            guest.disk.full = False
+            guest.disk.full = guest.disk.unreadable = False
             if hung:
                 guest.wake()
             if guest.power and not guest.up and guest.disk.prepared and not guest.disk.stopped:

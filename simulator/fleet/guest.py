@@ -218,7 +218,10 @@ class Guest:
         return self.power and self.retired is None and not self.condition.hung
 
     def _start_up(self) -> None:
-        self._say(SimManager(self, self.life).start_up())
+        try:
+            self._say(SimManager(self, self.life).start_up())
+        except (GuestAgentError, OSError) as error:  # as the agent: it goes on without a database
+            self._say(f"The database was not started: {error}")
 
     def _begin(self) -> None:
         agent = self._agent()

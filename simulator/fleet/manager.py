@@ -45,6 +45,7 @@ STAGES: Final = (
 START_SECONDS: Final = (1.0, 5.0)
 STOP_SECONDS: Final = (0.5, 3.0)
 DROP_SECONDS: Final = (0.1, 2.0)
+DATA_FOLDER: Final = "/var/lib/mysql/data"
 
 
 class Machine(Protocol):
@@ -305,6 +306,8 @@ class SimManager(Manager):
     def _contents(self) -> Contents:
         if not self._machine.up:
             raise GuestError("the database does not answer")
+        if self._machine.disk.unreadable:
+            raise OSError(errno.EIO, os.strerror(errno.EIO), DATA_FOLDER)
         return self._formatted().contents
 
     def _write(self, contents: Contents) -> None:
@@ -326,7 +329,7 @@ class SimManager(Manager):
 
     def _check_space(self) -> None:
         if self._machine.disk.full:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/var/lib/mysql/data")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), DATA_FOLDER)
 
     @staticmethod
     def _find_database(contents: Contents, name: str) -> Database:

@@ -123,14 +123,16 @@ class Execution:
 class Waiting:
     """What a frame waits for: a pause, a function's answer, or an answer to a token.
 
-    `beaten` is when the task's last heartbeat came, where `heartbeat_seconds` asks for them.
+    `beaten` is when the task's last heartbeat came, where `heartbeat_seconds` asks for them;
+    `is_task` tells a task that is scheduled from a pause.
     """
 
-    __slots__ = ("beaten", "frame", "heartbeat_seconds", "number", "token")
+    __slots__ = ("beaten", "frame", "heartbeat_seconds", "is_task", "number", "token")
 
     def __init__(self, number: int, frame: Frame) -> None:
         self.number = number
         self.frame = frame
         self.token = ""
+        self.is_task = False
         self.heartbeat_seconds = 0.0
         self.beaten = 0.0

@@ -14,6 +14,8 @@ PARAMETER_PATH: Final = "States.ParameterPathFailure"
 RESULT_PATH: Final = "States.ResultPathMatchFailure"
 NO_CHOICE: Final = "States.NoChoiceMatched"
 
+TIMEOUTS: Final = (TIMEOUT, HEARTBEAT_TIMEOUT)
+
 _TERMINAL: Final = (RUNTIME, DATA_LIMIT)
 """What no wildcard matches."""
 

@@ -11,8 +11,9 @@ from typing import Any, Final
 
 from simulator.aws.errors import Exceptions
 from simulator.aws.lambda_ import Lambda
-from simulator.aws.stepfunctions import definition
+from simulator.aws.stepfunctions import definition, faults
 from simulator.aws.stepfunctions.execution import ABORTED, RUNNING, Execution, Waiting
+from simulator.aws.stepfunctions.faults import StateError
 from simulator.aws.stepfunctions.interpreter import Interpreter
 from simulator.aws.stepfunctions.payloads import PAYLOAD_BYTES
 from simulator.aws.stepfunctions.states import Machine
@@ -25,6 +26,8 @@ NAME_KEPT_SECONDS: Final = 90 * 86400.0
 """So long the name of a closed execution stays taken, and the execution can be described."""
 KEPT_HISTORIES: Final = 1000
 """Histories of closed executions that are kept, for memory's sake; the service keeps all."""
+UPDATE_SECONDS: Final = 5.0
+"""So long a start may still take the definition from before an update ("a few seconds")."""
 
 _CODES: Final = (
     "ExecutionAlreadyExists",
@@ -48,7 +51,8 @@ class StepFunctions:
 
     Hooks of the faults: `most_open` is the quota of open executions (lower it to throttle starts);
     `lag` draws by how many seconds a description is behind (the service promises no more than
-    eventual consistency); `expire` lets the task of a token time out now. `closed` is told of each
+    eventual consistency); `expire` lets the task of a token time out now, `disturb` lets a task
+    end with an error while its function goes on. `closed` is told of each
     execution that ended.
     """
 
@@ -72,6 +76,8 @@ class StepFunctions:
         """State transitions of the closed executions: what is paid for."""
         self._interpreter = Interpreter(kernel, lambda_, self._ended)
         self._kept_histories = kept_histories
+        self._former: dict[str, tuple[Machine, float]] = {}
+        self._chance = kernel.stream("stepfunctions updates")
         self._told: deque[Execution] = deque()
 
     # ------------------------------------------------------------------------- machines
@@ -82,23 +88,33 @@ class StepFunctions:
         self.machines[arn] = definition.from_text(text, substitutions or {}, where=name)
         return arn
 
+    def update(self, name: str, text: str, substitutions: Mapping[str, str]) -> None:
+        """UpdateStateMachine: open executions go on with the definition that they began with.
+
+        AWS: an execution that is started within a few seconds of it may use the former one too.
+        """
+        arn = f"{ARN_PREFIX}:stateMachine:{name}"
+        self._former[arn] = self.machines[arn], self.kernel.now + UPDATE_SECONDS
+        self.create(name, text, substitutions)
+
+    def _present(self, arn: str) -> Machine | None:
+        """The definition that an execution is to begin with; None when there is no such machine."""
+        machine, until = self._former.get(arn, (None, 0.0))
+        if machine is not None and self.kernel.now < until and self._chance.random() < 0.5:
+            return machine
+        return self.machines.get(arn)
+
     def create_all(self, folder: Path, prefix: str, substitutions: Mapping[str, str]) -> list[str]:
         """Create the machines of a folder's `*.asl.json`, named as the template names them."""
-        return [
-            self.create(
-                f"{prefix}-{file.name.removesuffix('.asl.json').replace('_', '-')}",
-                file.read_text(),
-                substitutions,
-            )
-            for file in sorted(folder.glob("*.asl.json"))
-        ]
+        found = written_in(folder, prefix)
+        return [self.create(name, text, substitutions) for name, text in found.items()]
 
     # ----------------------------------------------------------------------- executions
 
     def start(self, machine_arn: str, name: str, text: str) -> Execution:
         """Start an execution, or find the open one of that name and input."""
         operation = "StartExecution"
-        machine = self.machines.get(machine_arn)
+        machine = self._present(machine_arn)
         if machine is None:
             message = f"State Machine Does Not Exist: '{machine_arn}'"
             raise EXCEPTIONS.make("StateMachineDoesNotExist", operation, message)
@@ -161,9 +177,18 @@ class StepFunctions:
         """Tell that a token's task is still worked on."""
         self._interpreter.tasks.beat(self._task(token, "SendTaskHeartbeat"))
 
-    def expire(self, token: str) -> None:
+    def expire(self, token: str, error: str = faults.TIMEOUT) -> None:
         """Let a token's task time out before its time."""
-        self._interpreter.tasks.time_out(self._task(token, "SendTaskHeartbeat").number)
+        self._interpreter.tasks.time_out(self._task(token, "SendTaskHeartbeat").number, error)
+
+    def disturb(self, execution: Execution, error: StateError) -> int:
+        """Let the tasks at which an execution is end with an error of the service, while their
+        functions go on; answers how many there were."""
+        tasks = self._interpreter.tasks
+        found = tasks.of(execution)
+        for waiting in found:
+            tasks.disturb(waiting.number, error)
+        return len(found)
 
     def _task(self, token: str, operation: str) -> Waiting:
         waiting = self._interpreter.tasks.find(token)
@@ -173,6 +198,14 @@ class StepFunctions:
             message = "Task Timed Out: 'Provided task does not exist anymore'"
             raise EXCEPTIONS.make("TaskTimedOut", operation, message)
         raise EXCEPTIONS.make("InvalidToken", operation, "Invalid Token: 'Invalid token'")
+
+
+def written_in(folder: Path, prefix: str) -> dict[str, str]:
+    """The definitions of a folder's `*.asl.json`, by the names that the template gives them."""
+    return {
+        f"{prefix}-{file.name.removesuffix('.asl.json').replace('_', '-')}": file.read_text()
+        for file in sorted(folder.glob("*.asl.json"))
+    }
 
 
 def _document(text: str, code: str, operation: str) -> Any:

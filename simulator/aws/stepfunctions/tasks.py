@@ -10,7 +10,7 @@ from typing import Any, Final
 from simulator.aws.lambda_ import Answer, Lambda
 from simulator.aws.stepfunctions import faults
 from simulator.aws.stepfunctions.definition import INVOKE, INVOKE_AND_WAIT
-from simulator.aws.stepfunctions.execution import Frame, Waiting
+from simulator.aws.stepfunctions.execution import Execution, Frame, Waiting
 from simulator.aws.stepfunctions.faults import StateError
 from simulator.aws.stepfunctions.payloads import as_text, select, whole_seconds
 from simulator.aws.stepfunctions.states import MOST_SECONDS, Task
@@ -61,17 +61,34 @@ class Tasks:
 
     def time_out(self, number: int, name: str = faults.TIMEOUT) -> None:
         """A task's time is over, if it still waits."""
+        self.disturb(number, StateError(name, ""))
+
+    def disturb(self, number: int, error: StateError) -> None:
+        """A task ends with an error of the service, if it still waits."""
         waiting = self._steps.waiting.get(number)
         if waiting is not None:
-            kind = f"{_family(waiting.frame)}TimedOut"
-            move = partial(self._failed, kind, StateError(name, ""))
+            ended = "TimedOut" if error.name in faults.TIMEOUTS else "Failed"
+            move = partial(self._failed, f"{_family(waiting.frame)}{ended}", error)
             self._steps.step(waiting.frame, move)
+
+    def of(self, execution: Execution) -> list[Waiting]:
+        """The tasks that an execution waits for at this moment, whatever their functions do."""
+        found: list[Waiting] = []
+        frames = [execution.root] if execution.root is not None else []
+        while frames:
+            frame = frames.pop()
+            waiting = self._steps.waiting.get(frame.wait)
+            if waiting is not None and waiting.is_task:
+                found.append(waiting)
+            frames += frame.open.values()
+        return found
 
     # ----------------------------------------------------------------------- performing
 
     def perform(self, frame: Frame, state: Task) -> bool:
         """Schedule the function, and the times that bound the wait for it."""
         waiting = self._steps.wait(frame)
+        waiting.is_task = True
         number = waiting.number
         if state.resource == INVOKE_AND_WAIT:
             waiting.token = self._token(number)

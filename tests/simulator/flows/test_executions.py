@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from simulator.aws.stepfunctions import StepFunctions, StepFunctionsClient
+from simulator.aws.stepfunctions import StepFunctions, StepFunctionsClient, faults
 from tests.simulator.flows.flows import Flows, machine, only, task
 
 DAY = 86400.0
@@ -116,6 +117,63 @@ def test_an_open_execution_goes_on_with_its_own_definition(flows: Flows) -> None
     flows.run(20)
     assert flows.told(first) is None
     assert flows.told(second) == ("FAILED", "New")
+
+
+def test_an_update_changes_the_next_executions_and_a_start_soon_after_it_may_miss_it(
+    flows: Flows,
+) -> None:
+    arn = flows.create(only(task([["sleep", 30]])))
+    new = json.dumps(only({"Type": "Fail", "Error": "New"}))
+
+    def start(name: str) -> str:
+        started = flows.client.start_execution(stateMachineArn=arn, name=name, input="{}")
+        return str(started["executionArn"])
+
+    before = start("before")
+    flows.run(1)
+    flows.service.update("machine", new, {})
+    soon = [start(f"soon-{number}") for number in range(20)]
+    flows.run(10)
+    after = start("after")
+    flows.run(100)
+    assert flows.told(before) is None
+    told = [flows.told(each) for each in soon]
+    assert {each is None for each in told} == {True, False}
+    assert flows.told(after) == ("FAILED", "New")
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (faults.TIMEOUT, "caught"),
+        (faults.HEARTBEAT_TIMEOUT, "caught"),
+        (faults.DATA_LIMIT, ("FAILED", faults.DATA_LIMIT)),
+    ],
+)
+def test_a_task_that_is_disturbed_ends_while_its_function_goes_on(
+    flows: Flows, error: str, told: Any
+) -> None:
+    catch = [{"ErrorEquals": ["States.ALL"], "ResultPath": None, "Next": "Caught"}]
+    work = task([["sleep", 20], ["return", 1]], Catch=catch)
+    caught = {"Type": "Pass", "Result": "caught", "End": True}
+    arn = flows.start(machine(Work=work, Caught=caught))
+    flows.run(5)
+    (execution,) = flows.service.executions.values()
+    assert flows.service.disturb(execution, faults.StateError(error, "")) == 1
+    flows.run(1)
+    assert flows.told(arn) == told
+    assert flows.function.busy == 1
+    flows.run(30)
+    assert flows.told(arn) == told
+    assert flows.service.disturb(execution, faults.StateError(error, "")) == 0
+
+
+def test_a_pause_before_a_retry_is_no_task_that_could_be_disturbed(flows: Flows) -> None:
+    retry = [{"ErrorEquals": ["States.ALL"], "IntervalSeconds": 60}]
+    flows.start(only(task([["raise", "Odd"], ["return", 1]], Retry=retry)))
+    flows.run(10)
+    (execution,) = flows.service.executions.values()
+    assert flows.service.disturb(execution, faults.StateError(faults.TIMEOUT, "")) == 0
 
 
 def test_the_history_ends_an_endless_execution_at_its_limit(flows: Flows) -> None:

@@ -63,6 +63,23 @@ def test_a_container_runs_one_invocation_at_a_time_and_the_last_used_is_used_fir
     assert (region.function.cold_starts, region.function.most_busy) == (2, 2)
 
 
+def test_an_update_lets_what_runs_end_beside_the_new_containers() -> None:
+    region = Region()
+    region.invoke()
+    region.run(1)
+    region.invoke(sleep=5)
+    region.run(1)
+    region.lambda_.update(region.function)
+    region.invoke()
+    region.run(1)
+    assert region.results == [1, 2]
+    region.run(10)
+    assert region.results == [1, 2, 1]
+    region.invoke()
+    region.run(1)
+    assert region.results[-1] == 2
+
+
 def test_an_idle_container_is_gone_after_ten_minutes_and_costs_no_event() -> None:
     region = Region()
     region.invoke()
