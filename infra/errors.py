@@ -9,9 +9,14 @@ StackError
 ├── DeployError       CloudFormation refused the template or a resource
 ├── NotRunningError   the command needs a stack that is up
 └── UnusableInputError  what the command was given cannot be used (exit code 2)
+
+A simulated run that raises an error nobody expected ends with UNEXPECTED, whatever the error is.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Final
+
+UNEXPECTED: Final = 70
+"""EX_SOFTWARE: the exit code when Coffer itself, and no promise, is what went wrong."""
 
 
 class StackError(Exception):

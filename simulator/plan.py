@@ -93,12 +93,28 @@ def load_scenario(name: str) -> Plan:
 def read(path: str | Path) -> Plan:
     """A plan that was written before, or the plan in a result's JSON."""
     try:
-        document = msgspec.json.decode(Path(path).read_bytes())
-    except (OSError, msgspec.DecodeError) as error:
+        return parsed(Path(path).read_bytes(), str(path))
+    except OSError as error:
         raise PlanError(f"The plan {path} cannot be read: {error}") from None
+
+
+def parsed(text: bytes, where: str) -> Plan:
+    """A plan as JSON, or the plan in a result's JSON; `where` it comes from, for an error."""
+    try:
+        document = msgspec.json.decode(text)
+    except msgspec.DecodeError as error:
+        raise PlanError(f"The plan {where} cannot be read: {error}") from None
     if isinstance(document, dict) and isinstance(document.get("plan"), dict):
         document = document["plan"]
-    return _plan(document, str(path))
+    return _plan(document, where)
+
+
+def compact(plan: Plan) -> str:
+    """A plan as one line of JSON: what differs from the defaults, without the title."""
+    usual, chosen = msgspec.to_builtins(Plan()), msgspec.to_builtins(plan)
+    chosen["workload"] = _differing(chosen["workload"], usual["workload"])
+    del chosen["title"]
+    return msgspec.json.encode(_differing(chosen, usual | {"workload": {}})).decode()
 
 
 def write(plan: Plan, path: str | Path) -> None:
@@ -196,6 +212,10 @@ def _check_names(plan: Plan, where: str) -> None:
         if outage.service not in SERVICES:
             names = ", ".join(SERVICES)
             raise PlanError(f"{where}: {outage.service!r} is no service; one of {names}.")
+
+
+def _differing(chosen: dict[str, Any], usual: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in chosen.items() if value != usual[name]}
 
 
 def _plan(document: Mapping[str, Any], where: str) -> Plan:

@@ -60,6 +60,14 @@ class ViolationResult(msgspec.Struct):
     timeline: list[str] = []
 
 
+class ErrorResult(msgspec.Struct):
+    """An error that nobody expected: who raised it, its type, and where it was raised."""
+
+    who: str
+    kind: str
+    text: str
+
+
 class InvariantResult(msgspec.Struct):
     """The verdict on one invariant."""
 
@@ -67,6 +75,21 @@ class InvariantResult(msgspec.Struct):
     verdict: Verdict
     reason: str = ""
     violations: list[ViolationResult] = []
+
+
+class Shortest(msgspec.Struct):
+    """The smallest plan that was found to break the same promise as the run did first."""
+
+    what: str
+    """The invariant's id; the type of the error when the run broke off."""
+    plan: dict[str, Any]
+    violation: ViolationResult
+    """The first one of that plan's run."""
+    runs: int
+    """So many smaller plans were tried."""
+    wall_seconds: float
+    complete: bool
+    """Whether every smaller plan was tried: nothing of it can be left out."""
 
 
 class Cost(msgspec.Struct):
@@ -130,6 +153,10 @@ class Result(msgspec.Struct):
     cost: Cost
     series: Series
     plan: dict[str, Any]
+    errors: list[ErrorResult] = []
+    """What a tenant's request or an agent raised and nobody expected."""
+    shortest: Shortest | None = None
+    """None when nothing broke, or nothing smaller was looked for."""
 
     def broken(self) -> list[str]:
         """The ids of the broken invariants."""

@@ -15,10 +15,8 @@ from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
-import msgspec
-
 from chalicelib.store.models import Flavor
-from simulator import cost
+from simulator import outcome
 from simulator.cloud.model.cloud import GUEST_IMAGE, PRIVATE_NETWORK, Passwords
 from simulator.cloud.model.identity import stable_id
 from simulator.cloud.model.seams import Hypervisor
@@ -33,7 +31,7 @@ from simulator.meters import Meters
 from simulator.plan import Plan, drawn
 from simulator.population import Population
 from simulator.region import Region
-from simulator.result import Counters, FaultLane, FaultResult, Result
+from simulator.result import Counters, FaultLane, Result
 from simulator.template import PREFIX
 from simulator.workload import Workload
 
@@ -58,6 +56,10 @@ ADDRESSES: Final = "10.0.0.0/8"
 _INSTANCE: Final = re.compile(rf"{PREFIX}-([0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}})")
 
 Progress = Callable[[Counters], None]
+
+
+class Stopped(Exception):
+    """A run that was given up before its end: whoever watches it knows enough."""
 
 
 class Injection(NamedTuple):
@@ -107,9 +109,10 @@ class Run:
         self.meters = Meters(self)
         self.invariants: Invariants | None = None
         self._wall = time.perf_counter()
-        self._setup_wall = 0.0
+        self.setup_wall_seconds = 0.0
         self._told = 0.0
         self._progress: Progress | None = None
+        self._stop: Callable[[], bool] | None = None
         self._checked_at = START
         self._gc = gc.get_threshold()
 
@@ -126,9 +129,14 @@ class Run:
 
     # ---------------------------------------------------------------------- the phases
 
-    def execute(self, progress: Progress | None = None) -> Result:
-        """Run the plan to its end; the world is given back whatever happens."""
-        self._progress = progress
+    def execute(
+        self, progress: Progress | None = None, stop: Callable[[], bool] | None = None
+    ) -> Result:
+        """Run the plan to its end; the world is given back whatever happens.
+
+        `stop` is asked after each stretch of virtual time; Stopped when it says so.
+        """
+        self._progress, self._stop = progress, stop
         try:
             self._set_up()
             self._chaos()
@@ -136,7 +144,9 @@ class Run:
             self._check()
             if self.plan.empty_at_end:
                 self._empty()
-            return self._result()
+            if progress is not None:
+                progress(outcome.counters(self))
+            return outcome.result(self)
         finally:
             self.close()
 
@@ -173,7 +183,7 @@ class Run:
         self.meters.watch()
         self.invariants = Invariants(self)
         self.invariants.install()
-        self._setup_wall = time.perf_counter() - self._wall
+        self.setup_wall_seconds = self.wall_seconds
 
     def _chaos(self) -> None:
         self.phase = "chaos"
@@ -256,6 +266,8 @@ class Run:
                 assert self.invariants is not None
                 self.invariants.check()
             self._tell()
+            if self._stop is not None and self._stop():
+                raise Stopped
             if at >= until:
                 return
 
@@ -292,7 +304,16 @@ class Run:
             calls[call] = calls.get(call, 0) + count
         return {service: dict(sorted(calls.items())) for service, calls in sorted(found.items())}
 
-    # --------------------------------------------------------------------------- outcome
+    def errors(self) -> list[tuple[str, BaseException]]:
+        """What a tenant's request or an agent raised and nobody expected: who, and the error."""
+        found = [("a tenant's request", error) for error in self.workload.errors]
+        found += [(f"the agent of {server}", error) for server, error in self.fleet.broken]
+        return found
+
+    @property
+    def wall_seconds(self) -> float:
+        """How long it has taken so far."""
+        return time.perf_counter() - self._wall
 
     def _tell(self) -> None:
         if self._progress is None:
@@ -300,74 +321,7 @@ class Run:
         now = time.perf_counter()
         if now - self._told >= PROGRESS_SECONDS:
             self._told = now
-            self._progress(self.counters())
-
-    def counters(self) -> Counters:
-        """Where the run is."""
-        violations = self.invariants.violations if self.invariants is not None else []
-        return Counters(
-            virtual_seconds=self.elapsed,
-            of_virtual_seconds=self.plan.hours * 3600.0,
-            wall_seconds=time.perf_counter() - self._wall,
-            events=self.kernel.events,
-            phase=self.phase,
-            guests=self.meters.guests,
-            live_operations=self.meters.live,
-            operations=self.meters.accepted.total(),
-            injected=self.injected.total(),
-            violations=len(violations),
-        )
-
-    def _result(self) -> Result:
-        assert self.invariants is not None
-        if self._progress is not None:
-            self._progress(self.counters())
-        self.meters.series.faults = self.lanes
-        replies = {
-            str(status): self.workload.replies[status] for status in sorted(self.workload.replies)
-        }
-        plan: dict[str, Any] = msgspec.to_builtins(self.plan)
-        return Result(
-            scenario=self.plan.scenario,
-            seed=self.plan.seed,
-            guests=self.plan.guests,
-            virtual_seconds=self.elapsed,
-            wall_seconds=time.perf_counter() - self._wall,
-            setup_wall_seconds=self._setup_wall,
-            events=self.kernel.events,
-            trace_hash=self.kernel.trace_hash,
-            guest_hours=self.meters.guest_hours,
-            operations=self.meters.operations(),
-            faults=self._fault_results(),
-            invariants=self.invariants.results(),
-            calls=self.calls_by_service(),
-            retries=self.region.effects.retries.total(),
-            replies=replies,
-            cost=cost.of(self),
-            series=self.meters.series,
-            plan=plan,
-        )
-
-    def _fault_results(self) -> dict[str, FaultResult]:
-        """Every class: reached when it was on and struck at least once."""
-        strengths = {fault.id: fault.strength for fault in self.faults}
-        found = {}
-        for name, kind in REGISTRY.items():
-            injected = self.injected[name]
-            if not kind.reached:
-                reason = kind.reason
-            elif name not in strengths:
-                reason = "off in this run"
-            else:
-                reason = "" if injected else "chance did not strike in this run"
-            found[name] = FaultResult(
-                title=kind.title,
-                strength=strengths.get(name),
-                injected=injected,
-                reached=bool(injected),
-                reason=reason,
-            )
-        return found
+            self._progress(outcome.counters(self))
 
 
 def _as_hypervisor(fleet: Fleet) -> Hypervisor:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import traceback
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -13,13 +12,14 @@ import msgspec
 
 from simulator.faults import REGISTRY
 from simulator.invariants import REGISTRY as INVARIANTS
+from simulator.outcome import told
 from simulator.plan import Plan, drawn
-from simulator.result import Result
+from simulator.result import Result, ViolationResult
 from simulator.run import Run
+from simulator.shrink import Failure
 
 SEEDS_PER_PROCESS: Final = 50
 """A killed coroutine keeps its stack: the processes are replaced before they are many."""
-MOST_TIMELINE_LINES: Final = 120
 
 
 class Broken(msgspec.Struct):
@@ -33,7 +33,7 @@ class Broken(msgspec.Struct):
 
 
 class Outcome(msgspec.Struct):
-    """What one seed said. A run that raised an error says so in `error`, and no more."""
+    """What one seed said. A run that broke off with an error says so in `error`, and no more."""
 
     seed: int
     faults: dict[str, float]
@@ -47,11 +47,21 @@ class Outcome(msgspec.Struct):
     verdicts: dict[str, str] = {}
     broken: list[Broken] = []
     error: str = ""
+    error_kind: str = ""
+    """The type of the error."""
 
     @property
     def failed(self) -> bool:
-        """Whether a promise is broken, or the run did not come to its end."""
+        """Whether a promise is broken, or an error was raised that nobody expected."""
         return bool(self.broken or self.error)
+
+    def failure(self) -> Failure:
+        """What broke first in a failing seed, or the error."""
+        first = min(self.broken, key=lambda each: each.time, default=None)
+        if first is None:
+            return Failure(self.error_kind, ViolationResult(0.0, None, self.error))
+        where = (first.time, first.instance_id, first.text, first.timeline)
+        return Failure(first.invariant, ViolationResult(*where))
 
 
 def run_seed(plan: Plan) -> Outcome:
@@ -59,8 +69,10 @@ def run_seed(plan: Plan) -> Outcome:
     plan = drawn(plan)
     try:
         result = Run(plan).execute()
-    except Exception:  # noqa: BLE001 - it is one seed's outcome, and the others go on
-        return Outcome(plan.seed, plan.faults, error=traceback.format_exc())
+    except Exception as error:  # noqa: BLE001 - it is one seed's outcome, and the others go on
+        kind = type(error).__name__
+        return Outcome(plan.seed, plan.faults, error=told(error), error_kind=kind)
+    unexpected = result.errors[0] if result.errors else None
     return Outcome(
         seed=plan.seed,
         faults=plan.faults,
@@ -73,6 +85,8 @@ def run_seed(plan: Plan) -> Outcome:
         injected={name: each.injected for name, each in result.faults.items() if each.injected},
         verdicts={name: each.verdict for name, each in result.invariants.items()},
         broken=_broken(result),
+        error=unexpected.text if unexpected is not None else "",
+        error_kind=unexpected.kind if unexpected is not None else "",
     )
 
 
@@ -83,7 +97,7 @@ def _broken(result: Result) -> list[Broken]:
             violation.time,
             violation.text,
             violation.instance_id,
-            violation.timeline[-MOST_TIMELINE_LINES:],
+            violation.timeline,
         )
         for name, each in result.invariants.items()
         for violation in each.violations

@@ -1,7 +1,6 @@
 """`coffer simulate`: a fleet in virtual time, broken on purpose, and whether its promises hold."""
 
 import contextlib
-import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,10 +11,10 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from infra.cli import summary
+from infra.cli import attempt, shrinking, summary
+from infra.cli.attempt import BROKEN, INTERRUPTED, Given
 from infra.cli.console import err, out
-from infra.cli.running import watched
-from infra.errors import UnusableInputError
+from infra.errors import UNEXPECTED, UnusableInputError
 
 if TYPE_CHECKING:
     # The simulator brings all handlers with it: only a run pays for them, not the help.
@@ -23,8 +22,7 @@ if TYPE_CHECKING:
     from simulator.result import Result
 
 STDOUT: Final = "-"
-BROKEN: Final = 1
-INTERRUPTED: Final = 130
+STDIN: Final = "-"
 RUN: Final = "The run"
 INSTEAD: Final = "Instead of a scenario"
 OUTPUT: Final = "What it leaves"
@@ -63,8 +61,8 @@ Faults = Annotated[
 Replay = Annotated[
     Path | None,
     typer.Option(
-        metavar="FILE",
-        help="Run the plan in a file of --save-plan or --json again.",
+        metavar="FILE|-",
+        help="Run the plan in a file of --save-plan or --json again; - is stdin.",
         rich_help_panel=INSTEAD,
     ),
 ]
@@ -96,6 +94,24 @@ PlanFile = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="The plan, for --replay.", rich_help_panel=OUTPUT),
 ]
+ShortestFile = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="When a promise breaks: the shortest plan that still breaks it, for --replay.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+Verify = Annotated[
+    bool,
+    typer.Option(
+        "--verify",
+        help="Run the plan in a second process too, under another hash seed, and compare the "
+        "traces (L9).",
+        rich_help_panel=RUN,
+    ),
+]
+Shrink = Annotated[float, typer.Option(metavar="SECONDS", help=shrinking.HELP, rich_help_panel=RUN)]
 
 
 def command(
@@ -109,6 +125,9 @@ def command(
     json_file: JsonFile = None,
     html_file: HtmlFile = None,
     save_plan: PlanFile = None,
+    save_shortest: ShortestFile = None,
+    verify: Verify = False,
+    shrink: Shrink = shrinking.SECONDS,
 ) -> None:
     """Run a fleet in virtual time, break it on purpose, and check what must still hold.
 
@@ -117,8 +136,10 @@ def command(
     the same run, event by event.
 
     The exit code is **0** when every reached invariant holds, **1** when one is broken, **2** when
-    the input cannot be used. The verdicts, the scenario files and the JSON document are explained
-    in docs/simulator/README.md.
+    the input cannot be used, **70** when an error that nobody expected was raised, **130** after
+    Ctrl-C. A failure comes with its seed, its faults, the command that repeats it, the shortest
+    plan that still fails, and the timeline of the instance. The verdicts, the scenario files and
+    the JSON document are explained in docs/simulator/README.md.
 
     Examples:
 
@@ -130,22 +151,32 @@ def command(
     if listed:
         _list()
         return
-    for path in (html_file, save_plan, _file(json_file)):
+    for path in (html_file, save_plan, save_shortest, _file(json_file)):
         _require_writable(path)
+    shrinking.require(shrink)
     # A handler that writes to stdout must not end up in a program's JSON.
     with contextlib.redirect_stdout(sys.stderr):
         plan = _chosen(scenario, replay, guests, hours, seed, faults)
+        source = [scenario] if scenario is not None else ["--replay", str(replay)]
+        given = Given(source, verify, shrink)
         if save_plan is not None:
             _save(plan, save_plan)
-        result = _run(plan)
-    _write(result, json_file, html_file)
+        result = attempt.run(plan, given)
+    console = err if json_file == STDOUT else out
     if json_file != STDOUT:
         summary.show(result, out)
-        _say_where(_file(json_file), html_file, save_plan)
+    interrupted = attempt.shorten(result, plan, given)
+    _write(result, json_file, html_file)
+    saved = _save_shortest(result, save_shortest)
+    if json_file != STDOUT:
+        _say_where(_file(json_file), html_file, save_plan, saved)
+    attempt.tell(result, plan, given, console)
+    if interrupted:
+        raise typer.Exit(INTERRUPTED)
     if result.broken():
-        console = err if json_file == STDOUT else out
-        summary.show_broken(result, _again(plan, scenario, replay, faults), console)
         raise typer.Exit(BROKEN)
+    if result.errors:
+        raise typer.Exit(UNEXPECTED)
 
 
 # --------------------------------------------------------------------------------- the plan
@@ -169,11 +200,19 @@ def _chosen(
             neither if scenario is None else both, "coffer simulate --list shows the scenarios."
         )
     try:
-        plan = plans.read(replay) if replay is not None else plans.load_scenario(scenario or "")
+        plan = _read(replay) if replay is not None else plans.load_scenario(scenario or "")
         plan = plans.with_options(plan, guests=guests, hours=hours, seed=seed, faults=faults)
         return plans.drawn(plan)
     except plans.PlanError as error:
         raise UnusableInputError(str(error), _advice(replay)) from error
+
+
+def _read(replay: Path) -> "Plan":
+    from simulator import plan as plans
+
+    if str(replay) == STDIN:
+        return plans.parsed(sys.stdin.buffer.read(), "stdin")
+    return plans.read(replay)
 
 
 def _advice(replay: Path | None) -> str:
@@ -202,6 +241,10 @@ def _list() -> None:
     out.print(scenarios)
     out.print()
     out.print(faults)
+    out.print("\nForms that no run exercises yet:")
+    for id_, fault in REGISTRY.items():
+        if lacking := fault.missing or fault.reason:
+            out.print(f"[bold]{id_}[/]  [dim]{escape(lacking)}[/]", highlight=False)
 
 
 def _table(*columns: str) -> Table:
@@ -209,17 +252,6 @@ def _table(*columns: str) -> Table:
     for column in columns:
         table.add_column(column)
     return table
-
-
-def _run(plan: "Plan") -> "Result":
-    from simulator.run import Run
-
-    try:
-        with watched(err) as progress:
-            return Run(plan).execute(progress)
-    except KeyboardInterrupt:
-        err.print("[red]Interrupted.[/] The run was given up; no result was written.")
-        raise typer.Exit(INTERRUPTED) from None
 
 
 # ------------------------------------------------------------------------------- the output
@@ -246,6 +278,15 @@ def _save(plan: "Plan", path: Path) -> None:
         plans.write(plan, path)
 
 
+def _save_shortest(result: "Result", path: Path | None) -> Path | None:
+    from simulator import plan as plans
+
+    if path is None or result.shortest is None:
+        return None
+    _save(msgspec.convert(result.shortest.plan, plans.Plan), path)
+    return path
+
+
 def _write(result: "Result", json_file: str | None, html_file: Path | None) -> None:
     document = msgspec.json.encode(result)
     if json_file == STDOUT:
@@ -268,17 +309,10 @@ def _writing(path: Path) -> Iterator[None]:
         raise UnusableInputError(f"{path} cannot be written: {error.strerror}") from error
 
 
-def _say_where(json_file: Path | None, html_file: Path | None, plan_file: Path | None) -> None:
-    for name, path in (("Report", html_file), ("Result", json_file), ("Plan", plan_file)):
+def _say_where(
+    json_file: Path | None, html_file: Path | None, plan_file: Path | None, shortest: Path | None
+) -> None:
+    names = ("Report", "Result", "Plan", "Shortest plan")
+    for name, path in zip(names, (html_file, json_file, plan_file, shortest), strict=True):
         if path is not None:
             out.print(f"{name}  {escape(str(path))}")
-
-
-def _again(plan: "Plan", scenario: str | None, replay: Path | None, faults: str | None) -> str:
-    """The command that gives the same run."""
-    words = ["coffer", "simulate"]
-    words += [scenario] if scenario is not None else ["--replay", str(replay)]
-    words += ["--guests", str(plan.guests), "--hours", f"{plan.hours!r}", "--seed", str(plan.seed)]
-    if faults is not None:
-        words += ["--faults", faults]
-    return shlex.join(words)

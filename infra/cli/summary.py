@@ -6,23 +6,20 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from infra.cli.failures import rule
+from infra.cli.shrinking import many
 from simulator.report.words import (
     compact,
     count,
     duration,
-    moment,
     money,
     ordered,
     service,
     share,
 )
-from simulator.result import InvariantResult, Result
+from simulator.result import Result
 
 VERDICTS: Final = {"holds": "[green]✓[/]", "broken": "[red]✗[/]", "not reached": "[dim]·[/]"}
-MOST_VIOLATIONS: Final = 3
-"""Of one invariant; the JSON document and the report have more."""
-MOST_LINES: Final = 80
-"""The end of a timeline tells most."""
 
 
 def show(result: Result, console: Console) -> None:
@@ -34,31 +31,8 @@ def show(result: Result, console: Console) -> None:
     _calls(result, console)
     console.print()
     console.print(_verdict(result))
-
-
-def show_broken(result: Result, again: str, console: Console) -> None:
-    """What reproduces the run, each broken promise, and the timeline of its instance."""
-    _rule("Broken", console)
-    console.print(f"seed   {result.seed}")
-    mix = ", ".join(f"{id_}={strength:g}" for id_, strength in _mix(result).items())
-    console.print(f"faults {mix or 'none'}")
-    console.print(f"replay {escape(again)}")
-    for id_ in ordered(result.broken()):
-        invariant = result.invariants[id_]
-        console.print(f"\n[red bold]{escape(id_)}[/]  {escape(invariant.title)}")
-        _violations(invariant, console)
-
-
-def _violations(invariant: InvariantResult, console: Console) -> None:
-    for each in invariant.violations[:MOST_VIOLATIONS]:
-        where = f", instance {each.instance_id}" if each.instance_id else ""
-        console.print(f"  at {moment(each.time)}{escape(where)}: {escape(each.text)}")
-        if len(each.timeline) > MOST_LINES:
-            console.print(f"    [dim]… {len(each.timeline) - MOST_LINES} lines before[/]")
-        for line in each.timeline[-MOST_LINES:]:
-            console.print(f"    [dim]{escape(line)}[/]")
-    if (more := len(invariant.violations) - MOST_VIOLATIONS) > 0:
-        console.print(f"  and {more} more; --json and --html have them")
+    if result.errors:
+        console.print(f"[red bold]{many(len(result.errors), 'unexpected error')}[/]")
 
 
 def _mix(result: Result) -> dict[str, float]:
@@ -71,7 +45,7 @@ def _mix(result: Result) -> dict[str, float]:
 
 def _head(result: Result, console: Console) -> None:
     speed = result.virtual_seconds / result.wall_seconds if result.wall_seconds > 0 else 0.0
-    _rule(f"{result.scenario}, seed {result.seed}", console)
+    rule(f"{result.scenario}, seed {result.seed}", console)
     console.print(
         f"{count(result.guests)} guests, {duration(result.virtual_seconds)} in "
         f"{duration(result.wall_seconds)}: {compact(round(speed))} virtual seconds a second, "
@@ -81,7 +55,7 @@ def _head(result: Result, console: Console) -> None:
 
 
 def _operations(result: Result, console: Console) -> None:
-    _rule("Operations", console)
+    rule("Operations", console)
     table = _table("action", *("accepted", "succeeded", "failed", "cancelled"))
     for column in ("p50", "p95", "p99", "longest"):
         table.add_column(column, justify="right")
@@ -96,7 +70,7 @@ def _operations(result: Result, console: Console) -> None:
 
 
 def _faults(result: Result, console: Console) -> None:
-    _rule("Faults", console)
+    rule("Faults", console)
     table = _table("fault", "strength", "injected")
     for id_, strength in _mix(result).items():
         fault = result.faults[id_]
@@ -110,7 +84,7 @@ def _faults(result: Result, console: Console) -> None:
 
 
 def _invariants(result: Result, console: Console) -> None:
-    _rule("Invariants", console)
+    rule("Invariants", console)
     table = Table.grid(padding=(0, 2, 0, 0))
     for id_ in ordered(list(result.invariants)):
         each = result.invariants[id_]
@@ -123,7 +97,7 @@ def _invariants(result: Result, console: Console) -> None:
 
 
 def _calls(result: Result, console: Console) -> None:
-    _rule("Calls, and their cost at list prices", console)
+    rule("Calls, and their cost at list prices", console)
     table = _table("service", "calls", "a guest-hour", "dollars a guest-month")
     calls = {service(name): sum(each.values()) for name, each in result.calls.items()}
     for name in sorted({*calls, *result.cost.by_service}):
@@ -149,11 +123,6 @@ def _verdict(result: Result) -> str:
     succeeded = sum(each.succeeded for each in result.operations.values())
     done = f"; {share(succeeded, accepted)} of the operations succeeded" if accepted else ""
     return f"[green bold]All {reached} reached invariants hold[/]{rest}{done}"
-
-
-def _rule(title: str, console: Console) -> None:
-    console.print()
-    console.rule(escape(title), align="left")
 
 
 def _table(first: str, *columns: str) -> Table:

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shlex
 import time
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Final
@@ -14,8 +13,9 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from infra.cli import again, failures, shrinking
 from infra.cli.console import err, out
-from infra.errors import UnusableInputError
+from infra.errors import UNEXPECTED, UnusableInputError
 
 if TYPE_CHECKING:
     # The simulator brings all handlers with it: only a run pays for them, not the help.
@@ -46,6 +46,7 @@ JsonFile = Annotated[
     Path | None,
     typer.Option("--json", metavar="FILE", help="What each seed said, one JSON document a line."),
 ]
+Shrink = Annotated[float, typer.Option(metavar="SECONDS", help=shrinking.HELP)]
 
 
 def command(
@@ -57,12 +58,15 @@ def command(
     hours: Hours = None,
     faults: Faults = None,
     json_file: JsonFile = None,
+    shrink: Shrink = shrinking.SECONDS,
 ) -> None:
     """Run a scenario under many seeds and list each seed that breaks a promise.
 
-    With each failing seed comes the command that runs it again. The exit code is **0** when every
-    reached invariant holds under all seeds, **1** when one is broken, **2** when the input cannot
-    be used.
+    With each failing seed come its faults and the command that runs it again; at the end, with the
+    lowest of them, the shortest plan that still fails and the timeline of the instance. The exit
+    code is **0** when every reached invariant holds under all seeds, **1** when one is broken,
+    **2** when the input cannot be used, **70** when no promise broke and a run raised an error
+    that nobody expected, **130** after Ctrl-C.
 
     Example: `coffer swarm chaos --seeds 500 --guests 10 --hours 1`
     """
@@ -71,18 +75,42 @@ def command(
         raise UnusableInputError(f"--seeds must be within 1 and {MOST_SEEDS}, not {seeds}.")
     if jobs is not None and jobs < 1:
         raise UnusableInputError(f"--jobs must be at least 1, not {jobs}.")
+    shrinking.require(shrink)
     began = time.perf_counter()
     with contextlib.ExitStack() as stack:
         lines = None if json_file is None else stack.enter_context(_writing(json_file))
         try:
             chosen = range(first, first + seeds)
-            totals = _run(plan, chosen, jobs or os.cpu_count() or 1, faults, lines)
+            totals = _run(plan, chosen, jobs or os.cpu_count() or 1, scenario, lines)
         except KeyboardInterrupt:
             err.print("[red]Interrupted.[/] The seeds that were ready are in the file of --json.")
             raise typer.Exit(INTERRUPTED) from None
     show(totals, time.perf_counter() - began, out)
     if totals.failing:
-        raise typer.Exit(BROKEN)
+        interrupted = shrink > 0 and _shorten(plan, totals, scenario, shrink)
+        raise typer.Exit(INTERRUPTED if interrupted else _code(totals))
+
+
+def _shorten(plan: "Plan", totals: "Totals", scenario: str, seconds: float) -> bool:
+    """Tell the shortest plan for the lowest failing seed; whether the user has had enough."""
+    first = min(totals.failing, key=lambda each: each.seed)
+    before = _of_seed(plan, first.seed)
+    search = shrinking.shortest(before, first.failure(), seconds, err)
+    if search.shortest is not None:
+        failures.show_shortest(
+            search.shortest, before, lambda found: again.command(found, [scenario]), out
+        )
+    return search.interrupted
+
+
+def _of_seed(plan: "Plan", seed: int) -> "Plan":
+    from simulator import plan as plans
+
+    return plans.drawn(plans.with_options(plan, seed=seed))
+
+
+def _code(totals: "Totals") -> int:
+    return BROKEN if any(each.broken for each in totals.failing) else UNEXPECTED
 
 
 def _chosen(
@@ -105,9 +133,7 @@ def _writing(path: Path) -> IO[bytes]:
         raise UnusableInputError(f"{path} cannot be written: {error.strerror}") from error
 
 
-def _run(
-    plan: "Plan", seeds: range, jobs: int, faults: str | None, lines: IO[bytes] | None
-) -> "Totals":
+def _run(plan: "Plan", seeds: range, jobs: int, scenario: str, lines: IO[bytes] | None) -> "Totals":
     """All seeds; a failing one is told at once."""
     from simulator.swarm import Totals, outcomes
 
@@ -130,7 +156,7 @@ def _run(
             totals.add(outcome)
             bar.update(task, advance=1, description=_spoken(totals))
             if outcome.failed:
-                tell(outcome, again(plan, outcome.seed, faults), err)
+                tell(outcome, again.command(_of_seed(plan, outcome.seed), [scenario]), err)
             if not err.is_terminal and totals.seeds % LINE_SEEDS == 0:
                 err.print(f"{totals.seeds} of {len(seeds)} seeds  {_spoken(totals)}")
     return totals
@@ -143,24 +169,16 @@ def _spoken(totals: "Totals") -> str:
     )
 
 
-def again(plan: "Plan", seed: int, faults: str | None) -> str:
-    """The command that runs one seed alone."""
-    words = ["coffer", "simulate", plan.scenario, "--guests", str(plan.guests)]
-    words += ["--hours", f"{plan.hours!r}", "--seed", str(seed)]
-    if faults is not None:
-        words += ["--faults", faults]
-    return shlex.join(words)
-
-
 def tell(outcome: "Outcome", command_line: str, console: Console) -> None:
     """A failing seed: what is broken, and how to see it again."""
     if outcome.error:
         last = outcome.error.strip().splitlines()[-1]
-        console.print(f"[red]✗[/] seed {outcome.seed}: the run broke off: {escape(last)}")
+        console.print(f"[red]✗[/] seed {outcome.seed}: nobody expected {escape(last)}")
     for name in dict.fromkeys(each.invariant for each in outcome.broken):
         texts = [each for each in outcome.broken if each.invariant == name]
         more = f" (and {len(texts) - 1} more)" if len(texts) > 1 else ""
         console.print(f"[red]✗[/] seed {outcome.seed}: {name} {escape(texts[0].text)}{more}")
+    console.print(f"  faults {failures.mix(outcome.faults)}")
     console.print(f"  {escape(command_line)}")
 
 
@@ -188,6 +206,6 @@ def show(totals: "Totals", wall_seconds: float, console: Console) -> None:
     )
     if totals.failing:
         seeds = ", ".join(str(seed) for seed in sorted(each.seed for each in totals.failing))
-        console.print(f"[red]{len(totals.failing)} seeds break a promise:[/] {seeds}")
+        console.print(f"[red]{len(totals.failing)} seeds fail:[/] {seeds}")
     else:
         console.print("[green]All reached invariants hold under every seed.[/]")

@@ -9,6 +9,7 @@ watching.close()              always
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from simulator.invariants.base import Hub, Invariant, Violation, Watched
@@ -91,22 +92,24 @@ class Invariants:
 
     def results(self) -> dict[str, InvariantResult]:
         """The verdicts, each violation with the timeline of its instance."""
-        return {name: self._result(each) for name, each in self.each.items()}
+        return {name: self.result(name) for name in self.each}
 
-    def explain(self, violation: Violation) -> str:
-        """A violation for people: what, when, and the life of the instance around it."""
-        title = REGISTRY[violation.invariant].title
-        lines = [f"{violation.invariant} is broken ({title}) at {violation.time:.3f} s:"]
-        lines.append(f"  {violation.text}")
-        if violation.instance_id:
-            lines.append(f"  instance {violation.instance_id}:")
-            lines += [f"    {line}" for line in self.timeline.of(violation.instance_id)]
+    def explain(self, violations: Sequence[Violation]) -> str:
+        """Violations for people: what, when, and once the life of the instance around each."""
+        lines, told = [], set[str]()
+        for violation in violations:
+            title = REGISTRY[violation.invariant].title
+            lines.append(f"{violation.invariant} is broken ({title}) at {violation.time:.3f} s:")
+            lines.append(f"  {violation.text}")
+            life = self._life(violation)
+            if life and life[0] not in told:
+                told.add(life[0])
+                lines += [f"  {life[0]}", *(f"    {line}" for line in life[1:])]
         return "\n".join(lines)
 
-    def _reachable(self) -> list[Invariant]:
-        return [each for each in self.each.values() if not each.unreachable]
-
-    def _result(self, each: Invariant) -> InvariantResult:
+    def result(self, name: str) -> InvariantResult:
+        """The verdict on one invariant, each violation with its timeline."""
+        each = self.each[name]
         return InvariantResult(
             title=each.title,
             verdict=each.verdict,
@@ -116,13 +119,24 @@ class Invariants:
                     time=violation.time,
                     instance_id=violation.instance_id,
                     text=violation.text,
-                    timeline=(
-                        self.timeline.of(violation.instance_id) if violation.instance_id else []
-                    ),
+                    timeline=self._life(violation),
                 )
                 for violation in each.violations
             ],
         )
+
+    def _life(self, violation: Violation) -> list[str]:
+        """Whose life it is, and its events; nothing when no instance is concerned."""
+        instance_id, remark = violation.instance_id, ""
+        if not instance_id:
+            instance_id = self.timeline.latest(violation.time)
+            remark = " (something happened to it just before)"
+        if not instance_id:
+            return []
+        return [f"instance {instance_id}{remark}:", *self.timeline.of(instance_id, violation.time)]
+
+    def _reachable(self) -> list[Invariant]:
+        return [each for each in self.each.values() if not each.unreachable]
 
 
 __all__ = ["LIVENESS", "REGISTRY", "SAFETY", "Invariants", "Violation", "Watched"]

@@ -10,10 +10,21 @@ class Determinism(Invariant):
 
     id = "L9"
     title = "The same seed gives the same trace, in another process and under another hash seed"
-    unreachable = "this run was not repeated in a second process"
+    unreachable = "nothing ran this plan a second time; run with --verify"
+    unanswered = ""
+    """Why the second run has no trace; no verdict then."""
 
     def compare(self, first: str, second: str) -> None:
         """The trace hashes of two runs of one plan."""
         self.exercised += 1
         if first != second:
             self.broken(f"one trace is {first[:16]}…, the other {second[:16]}…")
+
+    def broke_off(self, text: str) -> None:
+        """The first run came to its end, and the second raised an error: so they differ."""
+        self.exercised += 1
+        self.broken(f"the second run broke off: {text}")
+
+    @property
+    def reason(self) -> str:
+        return self.unanswered or super().reason

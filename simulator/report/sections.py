@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
+
 from simulator.report import timelines
 from simulator.report.html import Child, Html, joined, table, tag
 from simulator.report.words import (
@@ -78,7 +80,24 @@ def violations(result: Result) -> Html:
     broken = ordered(result.broken())
     if not broken:
         return joined()
-    return _section("Broken", *(_broken(result, id_) for id_ in broken))
+    return _section("Broken", *(_broken(result, id_) for id_ in broken), _shortest(result))
+
+
+def _shortest(result: Result) -> Html | None:
+    found = result.shortest
+    if found is None:
+        return None
+    each = found.violation
+    tried = f"{count(found.runs)} smaller plans were tried"
+    rest = "" if found.complete else "; there was no time for all"
+    return tag(
+        "div",
+        tag("h3", f"The shortest plan with the same failure, {found.what}"),
+        tag("p", f"{tried}{rest}. It fails at {moment(each.time)}: {each.text}"),
+        tag("pre", msgspec.json.format(msgspec.json.encode(found.plan), indent=2).decode()),
+        tag("details", tag("summary", "Timeline"), tag("pre", "\n".join(each.timeline))),
+        class_="card broken",
+    )
 
 
 def _broken(result: Result, id_: str) -> Html:

@@ -14,12 +14,15 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from infra.cli import main, running, simulate
+from infra.cli import attempt, main, running, shrinking
+from infra.cli.attempt import Given
+from infra.cli.shrinking import Search
 from simulator import plan as plans
 from simulator.faults import REGISTRY
 from simulator.plan import Plan
-from simulator.result import Counters, Result
+from simulator.result import Counters, ErrorResult, Result, Shortest
 from simulator.run import Run
+from simulator.shrink import Failure
 from tests.simulator.report import samples
 
 BOUND_SECONDS = 120
@@ -71,24 +74,57 @@ class Runs:
     def __init__(self, result: Result) -> None:
         self.result = result
         self.plans: list[Plan] = []
+        self.given: list[Given] = []
 
-    def __call__(self, plan: Plan) -> Result:
+    def __call__(self, plan: Plan, given: Given) -> Result:
         self.plans.append(plan)
+        self.given.append(given)
         return self.result
+
+
+class Searches:
+    """Stands for the shrinker: finds a plan with one guest, or what a test has put here."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+        self.interrupted = False
+        self.complete = True
+        self.changes: dict[str, object] = {"guests": 1, "faults": {"F1": 0.1}}
+
+    def __call__(self, plan: Plan, failure: Failure, seconds: float, _: Console) -> Search:
+        self.seconds.append(seconds)
+        smaller = msgspec.structs.replace(plan, **self.changes)
+        found = Shortest(
+            what=failure.what,
+            plan=msgspec.to_builtins(smaller),
+            violation=failure.violation,
+            runs=12,
+            wall_seconds=4.5,
+            complete=self.complete,
+        )
+        return Search(found, self.interrupted)
 
 
 @pytest.fixture
 def holding(monkeypatch: pytest.MonkeyPatch) -> Runs:
     runs = Runs(samples.result())
-    monkeypatch.setattr(simulate, "_run", runs)
+    monkeypatch.setattr(attempt, "run", runs)
     return runs
 
 
 @pytest.fixture
-def breaking(monkeypatch: pytest.MonkeyPatch) -> Runs:
+def breaking(monkeypatch: pytest.MonkeyPatch, searches: Searches) -> Runs:
+    assert not searches.seconds
     runs = Runs(samples.result(broken=True))
-    monkeypatch.setattr(simulate, "_run", runs)
+    monkeypatch.setattr(attempt, "run", runs)
     return runs
+
+
+@pytest.fixture
+def searches(monkeypatch: pytest.MonkeyPatch) -> Searches:
+    found = Searches()
+    monkeypatch.setattr(shrinking, "shortest", found)
+    return found
 
 
 def test_a_run_that_holds_ends_with_0_and_its_summary(
@@ -111,7 +147,7 @@ def test_a_broken_invariant_ends_with_1_and_what_reproduces_it(
     said = coffer(scenario)
     assert said.code == 1
     assert "1 of 5 reached invariants broken" in said.out
-    for part in ("seed   7", "F5=", "two live operations", "killed after its effect 2"):
+    for part in ("seed   1", "faults F1=0.1", "two live operations", "killed after its effect 2"):
         assert part in said.out
     assert "5a0c3e1e-94b5-4f7e-8d6f-4a4f5d0b7c11" in said.out
 
@@ -130,7 +166,11 @@ def test_the_command_it_prints_makes_the_same_plan(
 def test_json_on_stdout_is_all_of_stdout(coffer: Coffer, scenario: str) -> None:
     said = coffer(scenario, "--json", "-")
     assert said.code == 1
-    assert msgspec.json.decode(said.out, type=Result) == samples.result(broken=True)
+    found = msgspec.json.decode(said.out, type=Result)
+    assert found.shortest is not None
+    assert (found.shortest.what, found.shortest.plan["guests"]) == ("I3", 1)
+    found.shortest = None
+    assert found == samples.result(broken=True)
     assert "two live operations" in said.err
 
 
@@ -180,6 +220,8 @@ def test_a_saved_plan_runs_again(
         (("--replay", "{folder}/list.json"), "list.json"),
         (("{scenario}", "--json", "{folder}/no/where.json"), "There is no folder"),
         (("{scenario}", "--html", "{folder}"), "is a folder"),
+        (("{scenario}", "--shrink", "-1"), "--shrink must be"),
+        (("{scenario}", "--save-shortest", "{folder}"), "is a folder"),
     ],
 )
 def test_unusable_input_ends_with_2_before_anything_runs(
@@ -206,21 +248,169 @@ def test_the_list_shows_every_scenario_and_every_fault(coffer: Coffer) -> None:
     for id_, fault in REGISTRY.items():
         assert id_ in said.out
         assert fault.title in said.out
+        assert " ".join((fault.missing or fault.reason).split()) in " ".join(said.out.split())
     for name, title in plans.scenarios().items():
         assert name in said.out
         assert title in said.out
 
 
-def test_an_interrupted_run_says_so(
+def test_an_interrupted_run_says_what_is_known(
     coffer: Coffer, scenario: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(*_: object) -> Result:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Run, "execute", interrupted)
-    said = coffer(scenario)
+    monkeypatch.setattr(Run, "_heal", interrupted)
+    said = coffer(scenario, "--hours", "0.05")
     assert said.code == 130
     assert "Interrupted" in said.err
+    for part in ("3 guests", "seed   1", "faults F1=0.1", "--guests 3 --hours 0.05 --seed 1"):
+        assert part in said.err
+
+
+# ------------------------------------------------------------------------ the shortest plan
+
+
+def shortest_command(said: Said) -> list[str]:
+    """The words behind `coffer simulate` that repeat the shortest plan."""
+    line = next(line for line in said.out.splitlines() if line.startswith("run "))
+    return shlex.split(line.removeprefix("run "))[2:]
+
+
+def test_the_shortest_plan_comes_with_its_command_and_the_timeline(
+    coffer: Coffer, breaking: Runs, searches: Searches, scenario: str
+) -> None:
+    said = coffer(scenario, "--seed", "3", "--faults", "swarm")
+    assert said.code == 1
+    assert searches.seconds == [shrinking.SECONDS]
+    assert "1 fault, 1 guest, 0.5 h (12 runs in 4.5 s)" in said.out
+    assert said.out.count("killed after its effect 2") == 1
+    coffer(*shortest_command(said))
+    assert (breaking.plans[1].guests, breaking.plans[1].faults) == (1, {"F1": 0.1})
+
+
+def test_what_options_do_not_say_is_given_on_stdin(
+    coffer: Coffer,
+    breaking: Runs,
+    searches: Searches,
+    scenario: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    mix = plans.Workload(mix={"delete": 9.0})
+    searches.changes = {"guests": 2, "workload": mix, "empty_at_end": False}
+    line = next(
+        line for line in coffer(scenario).out.splitlines() if line.startswith("run ")
+    ).removeprefix("run ")
+    assert "only delete, not emptied" in coffer(scenario).out
+    before, _, after = line.partition(" | ")
+    document = shlex.split(before)[1]
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(document.encode())))
+    coffer(*shlex.split(after)[2:])
+    plan = breaking.plans[-1]
+    assert (plan.guests, plan.workload, plan.empty_at_end) == (2, mix, False)
+    assert plan == msgspec.structs.replace(breaking.plans[0], title="", **searches.changes)
+
+
+def test_the_shortest_plan_is_saved(
+    coffer: Coffer, breaking: Runs, scenario: str, tmp_path: Path
+) -> None:
+    saved = tmp_path / "short.json"
+    said = coffer(scenario, "--save-shortest", str(saved))
+    assert said.code == 1
+    assert str(saved) in said.out
+    assert plans.read(saved) == msgspec.structs.replace(breaking.plans[0], guests=1)
+
+
+@pytest.mark.usefixtures("breaking")
+def test_a_search_that_finds_nothing_or_has_no_time_says_so(
+    coffer: Coffer, searches: Searches, scenario: str
+) -> None:
+    searches.changes, searches.complete = {}, False
+    said = coffer(scenario, "--shrink", "5")
+    assert said.code == 1
+    assert searches.seconds == [5.0]
+    assert "none is shorter" in said.out
+    assert "not every smaller plan was tried" in said.out
+
+
+@pytest.mark.usefixtures("breaking")
+def test_nothing_is_looked_for_when_nobody_wants_it(
+    coffer: Coffer, searches: Searches, scenario: str
+) -> None:
+    said = coffer(scenario, "--shrink", "0")
+    assert said.code == 1
+    assert searches.seconds == []
+    assert "killed after its effect 2" in said.out
+    assert "shortest" not in said.out
+
+
+@pytest.mark.usefixtures("breaking")
+def test_an_interrupted_search_tells_and_writes_what_it_has_found(
+    coffer: Coffer, searches: Searches, scenario: str, tmp_path: Path
+) -> None:
+    searches.interrupted = True
+    file = tmp_path / "result.json"
+    said = coffer(scenario, "--json", str(file))
+    assert said.code == 130
+    assert "run " in said.out
+    assert msgspec.json.decode(file.read_bytes(), type=Result).shortest is not None
+
+
+def test_a_run_that_holds_is_not_made_shorter(
+    coffer: Coffer, holding: Runs, searches: Searches, scenario: str
+) -> None:
+    assert coffer(scenario, "--verify").code == 0
+    assert searches.seconds == []
+    assert holding.given[0].verify
+
+
+# --------------------------------------------------------------------------------- errors
+
+
+def test_an_error_in_the_run_has_its_own_exit_code(
+    coffer: Coffer, scenario: str, searches: Searches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def raising(_: Run) -> None:
+        raise KeyError("nobody [expected] this")
+
+    monkeypatch.setattr(Run, "_chaos", raising)
+    said = coffer(scenario, "--seed", "9")
+    assert said.code == 70
+    for part in ("broke off", "KeyError: 'nobody [expected] this'", "seed   9", "replay coffer"):
+        assert part in said.err
+    assert len(searches.seconds) == 1
+    assert "with the same failure, KeyError" in said.err
+    assert said.out == ""
+
+
+@pytest.mark.usefixtures("searches")
+def test_an_error_of_an_agent_has_the_same_exit_code(
+    coffer: Coffer, holding: Runs, scenario: str
+) -> None:
+    text = "Traceback\nKeyError: 'x'"
+    holding.result.errors = [ErrorResult("the agent of server-1", "KeyError", text)]
+    said = coffer(scenario)
+    assert said.code == 70
+    for part in ("1 unexpected error", "KeyError in the agent of server-1", "seed   1"):
+        assert part in said.out
+
+
+def test_a_broken_promise_weighs_more_than_an_error(
+    coffer: Coffer, breaking: Runs, scenario: str
+) -> None:
+    breaking.result.errors = [ErrorResult("a tenant's request", "KeyError", "KeyError: 'x'")]
+    said = coffer(scenario)
+    assert said.code == 1
+    assert "KeyError in a tenant's request" in said.out
+
+
+# ------------------------------------------------------------------------------- real runs
+
+
+def test_a_second_process_gives_a_verdict_on_l9(scenario: str) -> None:
+    done = in_a_process(scenario, "--hours", "0.02", "--verify", "--json", "-")
+    assert done.returncode == 0, done.stderr
+    assert msgspec.json.decode(done.stdout, type=Result).invariants["L9"].verdict == "holds"
 
 
 def test_a_real_run_and_its_replay_have_one_trace(scenario: str, tmp_path: Path) -> None:

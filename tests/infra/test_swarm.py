@@ -8,10 +8,14 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from rich.console import Console
 
-from infra.cli import main
+from infra.cli import main, shrinking
+from infra.cli.shrinking import Search
 from simulator import swarm
 from simulator.plan import Plan, load_scenario, with_options
+from simulator.result import Shortest
+from simulator.shrink import Failure
 from simulator.swarm import Broken, Outcome
 
 Coffer = Callable[..., int]
@@ -39,6 +43,7 @@ def outcome(seed: int, *broken: Broken, error: str = "") -> Outcome:
         verdicts={"I1": "broken" if broken else "holds"},
         broken=list(broken),
         error=error,
+        error_kind="KeyError" if error else "",
     )
 
 
@@ -65,7 +70,10 @@ def test_seeds_that_hold(
     assert [each.seed for each in read] == [1, 2]
 
 
-def test_a_failing_seed_comes_with_its_command(
+CHAOS = ("chaos", "--seeds", "2", "--first", "7", "--guests", "4", "--hours", "0.5")
+
+
+def test_a_failing_seed_comes_with_its_faults_and_its_command(
     coffer: Coffer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stand_in(
@@ -73,12 +81,43 @@ def test_a_failing_seed_comes_with_its_command(
         outcome(7, Broken("I1", 3.0, "from ACTIVE to [BUILD]")),
         outcome(8, error="Traceback\nKeyError: 'x'"),
     )
-    assert coffer("chaos", "--seeds", "2", "--first", "7", "--guests", "4", "--hours", "0.5") == 1
+    assert coffer(*CHAOS, "--shrink", "0") == 1
     said = capsys.readouterr()
     assert "seed 7: I1 from ACTIVE to [BUILD]" in said.err
+    assert "faults F1=0.1" in said.err
     assert "coffer simulate chaos --guests 4 --hours 0.5 --seed 7" in said.err
-    assert "seed 8: the run broke off: KeyError: 'x'" in said.err
-    assert "2 seeds break a promise: 7, 8" in said.out
+    assert "seed 8: nobody expected KeyError: 'x'" in said.err
+    assert "2 seeds fail: 7, 8" in said.out
+
+
+def test_errors_alone_have_their_own_exit_code(
+    coffer: Coffer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand_in(monkeypatch, outcome(7), outcome(8, error="Traceback\nKeyError: 'x'"))
+    assert coffer(*CHAOS, "--shrink", "0") == 70
+
+
+@pytest.mark.parametrize(("interrupted", "code"), [(False, 1), (True, 130)])
+def test_the_lowest_failing_seed_comes_with_its_shortest_plan(
+    coffer: Coffer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    interrupted: bool,
+    code: int,
+) -> None:
+    def shortest(plan: Plan, failure: Failure, seconds: float, _: Console) -> Search:
+        assert seconds == shrinking.SECONDS
+        smaller = msgspec.to_builtins(with_options(plan, guests=1, faults="none"))
+        return Search(Shortest("I3", smaller, failure.violation, 9, 2.0, True), interrupted)
+
+    monkeypatch.setattr(shrinking, "shortest", shortest)
+    later, first = Broken("I1", 9.0, "later"), Broken("I3", 3.0, "two live", timeline=["its life"])
+    stand_in(monkeypatch, outcome(8, later), outcome(7, later, first))
+    assert coffer(*CHAOS) == code
+    said = capsys.readouterr().out
+    assert "The shortest plan with the same failure, I3" in said
+    assert "coffer simulate chaos --guests 1 --hours 0.5 --seed 7 --faults none" in said
+    assert "its life" in said
 
 
 @pytest.mark.parametrize(
@@ -87,6 +126,7 @@ def test_a_failing_seed_comes_with_its_command(
         ["nowhere"],
         ["chaos", "--seeds", "0"],
         ["chaos", "--jobs", "0"],
+        ["chaos", "--shrink", "-1"],
         ["chaos", "--faults", "F99"],
         ["chaos", "--guests", "0"],
         ["chaos", "--json", "/no/such/folder/file"],
@@ -116,3 +156,4 @@ def test_a_run_that_breaks_off_is_a_failing_seed(monkeypatch: pytest.MonkeyPatch
     found = swarm.run_seed(with_options(load_scenario("smoke"), seed=4))
     assert found.failed
     assert "RuntimeError: no" in found.error
+    assert found.failure().what == "RuntimeError"

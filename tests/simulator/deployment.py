@@ -118,7 +118,7 @@ class Deployment:
 
     def explain(self) -> str:
         """All violations with their timelines; empty when there are none."""
-        return "\n\n".join(map(self.invariants.explain, self.invariants.violations))
+        return self.invariants.explain(self.invariants.violations)
 
     # ----------------------------------------------------------------- what clients do
 

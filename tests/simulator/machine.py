@@ -129,13 +129,10 @@ class Machine:
             invariants.check_healed()
         else:
             invariants.check()
-        told = [invariants.explain(violation) for violation in invariants.violations]
-        told += [f"a request raised {error!r}" for error in self.workload.errors]
-        told += [f"the agent of {server} raised {error!r}" for server, error in self._broken()]
+        told = [f"{who} raised {error!r}" for who, error in self.run.errors()]
+        if violations := invariants.violations:
+            told.append(invariants.explain(violations))
         assert not told, "\n".join((*told, self.story()))
-
-    def _broken(self) -> list[tuple[str, BaseException]]:
-        return self.run.fleet.broken
 
     def story(self) -> str:
         """What reproduces this: the steps (the seed is in the first), and the trace's hash."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import Any
+from unittest import mock
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
+from hypothesis.internal.conjecture import engine
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
@@ -17,14 +20,19 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from tests.saboteurs.saboteurs import SABOTEURS
 from tests.simulator.machine import FAULTS, WORK, Machine
 
 tenants = st.integers(0, 1)
 instances = st.integers(0, 3)
 pauses = st.sampled_from([0.0, 0.02, 0.2, 2.0, 20.0])
 requests = st.tuples(st.sampled_from(WORK), tenants, instances)
+SHRINKING_SECONDS = 60
+"""At most so long: what comes later is hardly smaller."""
 LIKE = settings(
     deadline=None,
+    # Without the one that explains: it runs many more examples, to name lines of this file.
+    phases=[Phase.generate, Phase.shrink],
     derandomize=True,
     database=None,
     print_blob=False,
@@ -119,13 +127,37 @@ class Promises(RuleBasedStateMachine):
 
 
 def check(examples: int, steps: int) -> None:
+    """Some examples of so many steps; a failure is shrunk until it is small, or time is over."""
     profile: dict[str, Any] = {"max_examples": examples, "stateful_step_count": steps}
-    run_state_machine_as_test(Promises, settings=settings(LIKE, **profile))
+    with mock.patch.object(engine, "MAX_SHRINKING_SECONDS", SHRINKING_SECONDS):
+        run_state_machine_as_test(Promises, settings=settings(LIKE, **profile))
 
 
-@pytest.mark.timeout(900)  # a failure is shrunk for minutes
+@pytest.mark.timeout(900)  # an example takes seconds, and a failure is shrunk
 def test_promises_hold_in_any_order_of_events() -> None:
     check(examples=25, steps=20)
+
+
+def test_a_broken_promise_is_told_with_its_seed_its_steps_and_a_timeline(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    saboteur = next(each for each in SABOTEURS if each.name == "a compensation forgotten")
+    saboteur.apply(monkeypatch)
+    with pytest.raises(AssertionError) as failed:
+        check(examples=3, steps=3)
+    told = str(failed.value)
+    assert "I4 is broken" in told
+    instance = re.search(r"  instance ([0-9a-f-]{36}):\n", told)
+    assert instance is not None
+    for part in ("DELETE / → 202", "its lease was taken or given back", "I4    "):
+        assert part in told[instance.end() :]
+    steps = told[told.index("The steps were:") :].splitlines()
+    # The shortest way there: the guests that are there from the begin are deleted at the end.
+    assert [step.strip() for step in steps[1:4]] == [
+        "Machine(seed=0, guests=1)",
+        "heal()",
+        "empty()",
+    ]
 
 
 @pytest.mark.crash

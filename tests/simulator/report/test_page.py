@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from simulator.report import POLICY, page
-from simulator.result import Cost, InvariantResult, Result, Series, ViolationResult
+from simulator.result import Cost, InvariantResult, Result, Series, Shortest, ViolationResult
 from tests.simulator.report import samples
 
 VOID = {"meta", "br"}
@@ -147,6 +147,21 @@ def test_it_says_the_verdict_first_and_shows_what_broke() -> None:
     bad = " ".join(read(page(samples.result(broken=True))).texts)
     for part in ("1 of 5 reached invariants broken", "two live operations", "made twice"):
         assert part in bad
+
+
+def test_it_shows_the_shortest_plan_that_still_fails() -> None:
+    result = samples.result(broken=True)
+    assert "The shortest plan" not in page(result)
+    first = result.invariants["I3"].violations[0]
+    result.shortest = Shortest("I3", {"guests": 2}, first, 12, 4.5, complete=False)
+    text = page(result)
+    for part in (
+        "same failure, I3",
+        "&quot;guests&quot;: 2",
+        "12 smaller plans",
+        "no time for all",
+    ):
+        assert part in text.replace('"guests"', "&quot;guests&quot;")
 
 
 def test_a_result_survives_its_json() -> None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from simulator.faults import REGISTRY
 from simulator.plan import (
     Plan,
     PlanError,
+    compact,
     drawn,
     load_scenario,
+    parsed,
     read,
     scenarios,
     with_faults,
@@ -30,6 +33,18 @@ def test_a_plan_survives_its_file(tmp_path: Path) -> None:
     plan = drawn(with_options(load_scenario("chaos"), guests=7, hours=0.5, seed=9))
     write(plan, tmp_path / "plan.json")
     assert read(tmp_path / "plan.json") == plan
+
+
+def test_a_plan_survives_being_one_line() -> None:
+    plan = drawn(with_options(load_scenario("chaos"), guests=7, hours=0.5, seed=9))
+    line = compact(plan)
+    assert "\n" not in line
+    assert parsed(line.encode(), "a line") == msgspec.structs.replace(plan, title="")
+
+
+def test_a_line_that_is_no_plan_is_refused() -> None:
+    with pytest.raises(PlanError, match="a line cannot be read"):
+        parsed(b"guests", "a line")
 
 
 def test_a_swarm_depends_on_the_seed_alone() -> None:
