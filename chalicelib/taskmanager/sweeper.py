@@ -26,7 +26,8 @@ from chalicelib.taskmanager import dispatcher, executions
 from chalicelib.taskmanager.executions import Execution
 
 MOST_PER_RUN: Final = 200
-LOOK_AGAIN_SECONDS: Final = 60
+LOOK_AGAIN_SECONDS: Final = 45
+"""Less than the minute between two sweeps: else every second one would pass it by."""
 STUCK_SECONDS: Final = 90.0
 """Past a deadline: a sweep that wakes what waits, and the way from there to the first removal."""
 
