@@ -74,10 +74,11 @@ class Population:
 
     def _one(self, tenant_id: str) -> Settled:
         instance_id, server_id, volume_id = self._uuid(), self._uuid(), self._uuid()
-        name = names.network(instance_id)
+        name = names.network(instance_id)  # as names.volume has it: kept once
+        assert name == names.volume(instance_id)
         group_id = self._make_group(name)
         port = self._make_port(name, group_id, server_id)
-        self._make_volume(instance_id, volume_id, server_id)
+        self._make_volume(name, volume_id, server_id)
         self._make_server(instance_id, server_id, volume_id, port.id)
         queue_url = queues.make_guest_queue(instance_id, 1)
         key = self._settle(instance_id, server_id, volume_id, port, queue_url)
@@ -205,10 +206,10 @@ class Population:
         network.ports[port_id] = port
         return port
 
-    def _make_volume(self, instance_id: str, volume_id: str, server_id: str) -> None:
+    def _make_volume(self, name: str, volume_id: str, server_id: str) -> None:
         volume = Volume(
             id=volume_id,
-            name=names.volume(instance_id),
+            name=name,
             project_id=self._caller.project_id,
             user_id=self._caller.user_id,
             size=1,

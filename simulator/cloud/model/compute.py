@@ -269,7 +269,7 @@ class ComputeService:
         for port in (*ports, *made):
             self._network.bind_port(port, server.id, DEVICE_OWNER, "DOWN")
             server.port_ids.append(port.id)
-        server.own_port_ids.update(port.id for port in made)
+        server.own_port_ids |= {port.id for port in made}
 
     def _free_port(self, caller: Caller, port_id: str) -> Port:
         port = self._network.ports.get(port_id)

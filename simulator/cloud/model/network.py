@@ -48,7 +48,7 @@ class Subnet:
     tags: list[str] = field(default_factory=list)
 
 
-@dataclass
+@dataclass(slots=True)
 class Port:
     """A port with its fixed addresses: (subnet id, address) pairs."""
 

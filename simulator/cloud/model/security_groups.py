@@ -37,7 +37,7 @@ class Rule:
     description: str = ""
 
 
-@dataclass
+@dataclass(slots=True)
 class SecurityGroup:
     """A security group; its rules are kept by id."""
 

@@ -29,7 +29,7 @@ class ServerFault:
     created: float
 
 
-@dataclass
+@dataclass(slots=True)
 class ServerVolume:
     """A volume in a server and its device name (`/dev/vdb`)."""
 
@@ -38,7 +38,7 @@ class ServerVolume:
     delete_on_termination: bool = False
 
 
-@dataclass
+@dataclass(slots=True)
 class Server:
     """A server. `user_data` is base64 as it came; `run` changes whenever a new task takes over."""
 
@@ -53,7 +53,7 @@ class Server:
     metadata: dict[str, str] = field(default_factory=dict)
     user_data: str | None = field(default=None, repr=False)
     port_ids: list[str] = field(default_factory=list)
-    own_port_ids: set[str] = field(default_factory=set)
+    own_port_ids: frozenset[str] = frozenset()
     volumes: list[ServerVolume] = field(default_factory=list)
     tags: list[str] = field(default_factory=list)
     description: str | None = None

@@ -31,7 +31,7 @@ class VolumeType:
     is_default: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Attachment:
     """A volume's place in a server."""
 
@@ -41,7 +41,7 @@ class Attachment:
     attached_at: float
 
 
-@dataclass
+@dataclass(slots=True)
 class Volume:
     """A volume; `size` is in GiB."""
 
