@@ -45,8 +45,15 @@ def measured(plan: Plan, tmp_path: Path, how: str = "chaos") -> dict[str, float]
     """The figures of one plan, run in a process of its own."""
     path = tmp_path / f"{plan.scenario}-{plan.guests}.json"
     write(plan, path)
+    figures = in_its_own_process("measure", str(path), how)
+    assert figures["broken"] == 0, figures
+    return figures
+
+
+def in_its_own_process(module: str, *arguments: str) -> dict[str, float]:
+    """What a module of this folder writes: figures by name."""
     done = subprocess.run(
-        [sys.executable, "-m", "tests.simulator.bench.measure", str(path), how],
+        [sys.executable, "-m", f"tests.simulator.bench.{module}", *arguments],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
@@ -54,7 +61,6 @@ def measured(plan: Plan, tmp_path: Path, how: str = "chaos") -> dict[str, float]
         text=True,
     )
     figures: dict[str, float] = json.loads(done.stdout)
-    assert figures["broken"] == 0, figures
     return figures
 
 
@@ -99,6 +105,17 @@ def test_speed(tmp_path: Path) -> None:
             f"{figures['injected']:,.0f}",
         )
         assert figures["virtual"] / figures["cpu"] > LEAST_IDLE_RATIO
+    console.print(shown)
+
+
+def test_heartbeats_beside_the_shipped_code_alone(tmp_path: Path) -> None:
+    bare = in_its_own_process("bare", "10000")
+    simulated = measured(scenario("idle", guests=10_000, hours=0.05), tmp_path)
+    alone = bare["heartbeats"] / bare["cpu"]
+    shown = table(f"Heartbeats ({load()})", "", "a CPU second", "of the shipped code alone")
+    shown.add_row("sealed, handled, written to a dict", f"{alone:,.0f}", "1.00")
+    rate = simulated["heartbeats"] / simulated["cpu"]
+    shown.add_row("by 10,000 simulated guests", f"{rate:,.0f}", f"{rate / alone:.2f}")
     console.print(shown)
 
 
