@@ -117,11 +117,13 @@ def server(operation: Operation, _: str | None) -> Outcome:
     """Boot the server with its volume and port, and see it ACTIVE."""
     recorded = as_dict(operation.resources)
     found = servers.find(names.server_pattern(operation.instance_id))
-    for extra in found[1:]:
-        servers.delete(extra.id)
     if not found:
         return _boot(operation, recorded)
-    made = found[0]
+    # An unknown result may have left two, and the port and the volume are with one of them.
+    made = next((each for each in found if each.status != "ERROR"), found[0])
+    for extra in found:
+        if extra is not made:
+            servers.delete(extra.id)
     if made.status == "ACTIVE":
         return Done({"server_id": made.id})
     if made.status == "ERROR":

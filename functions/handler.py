@@ -25,7 +25,8 @@ LOCAL_STEPS: Final[dict[str, Step]] = {
     "create_instance.complete": Step(create_instance.complete, ends=True),
     "create_instance.fail": Step(create_instance.fail, backwards=True, ends=True),
     "remove_message_queue": Step(remove.message_queue, backwards=True),
-    "delete_instance.complete": Step(delete_instance.complete, ends=True),
+    # A delete cannot be undone: one that was cancelled on its way still ends as what it is.
+    "delete_instance.complete": Step(delete_instance.complete, backwards=True, ends=True),
     "delete_instance.fail": Step(delete_instance.fail, backwards=True, ends=True),
 }
 

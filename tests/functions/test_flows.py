@@ -8,12 +8,14 @@ import pytest
 
 from chalicelib.bus import commands, queues
 from chalicelib.bus.envelope import Fault
+from chalicelib.cloud import servers
 from chalicelib.domain.operations import OperationStatus
 from chalicelib.lifecycle import ServiceStatus, Status
 from chalicelib.settings import settings
 from chalicelib.store import events, instances, operations, quotas
 from chalicelib.store.base import as_dict
-from functions import handler
+from functions import create_instance, handler
+from functions.outcomes import Done
 from tests.support.rows import TENANT
 from tests.support.stack import PASSWORD, Stack
 from tests.support.states import Execution, definition
@@ -125,6 +127,22 @@ def test_prepare_carries_what_the_user_asked_for(stack: Stack) -> None:
     ]
 
 
+def test_of_two_servers_the_one_that_did_not_fail_is_kept(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, operation = stack.create()
+    stack.settle(until=stack.world.now + 2)
+    failed = servers.Server("1", "coffer-1", "ERROR", deleting=False, fault="No valid host")
+    healthy = servers.Server("2", "coffer-1", "ACTIVE", deleting=False, fault=None)
+    deleted: list[str] = []
+    monkeypatch.setattr(servers, "find", lambda pattern: [failed, healthy])
+    monkeypatch.setattr(servers, "delete", deleted.append)
+    row = operations.get_operation(operation.id)
+    assert row is not None
+    assert create_instance.server(row, None) == Done({"server_id": "2"})
+    assert deleted == ["1"]
+
+
 def test_three_creates_at_once_become_three_instances(stack: Stack) -> None:
     created = [stack.create()[0].id for _ in range(3)]
     stack.settle()
@@ -168,6 +186,19 @@ def test_a_forced_delete_during_create_starts_when_the_create_has_gone_back(
         "delete_instance.succeeded",
         "status.reset",
     ]
+
+
+def test_a_delete_that_is_forced_on_its_way_ends_at_its_first_attempt(stack: Stack) -> None:
+    instance, _ = stack.create()
+    stack.settle()
+    first = stack.delete(instance.id)
+    stack.settle(until=stack.world.now + 1)
+    second = stack.force_delete(instance.id)
+    assert second.status == OperationStatus.QUEUED
+    stack.settle()
+    stack.check()
+    ended = [operations.get_operation(each.id) for each in (first, second)]
+    assert [(row.status, row.attempt) for row in ended if row] == [("SUCCEEDED", 0)] * 2
 
 
 def test_a_reset_at_the_very_end_of_a_create_still_ends_whole(stack: Stack) -> None:
