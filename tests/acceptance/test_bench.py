@@ -10,8 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from rich.console import Console
-from rich.table import Table
 
 from chalicelib import aws
 from chalicelib.settings import settings
@@ -21,21 +19,13 @@ from infra.package.sources import PROJECT_ROOT
 from tests.acceptance.stack import Stack
 from tests.bench import engine, handlers, imports
 from tests.bench.calls import Calls, Counting
+from tests.bench.tables import console, table
 
 pytestmark = [pytest.mark.bench, pytest.mark.filterwarnings("default")]
 
 PAIRS = 5
 READ_RUNS = 200
 IDLE_SECONDS = 95
-console = Console(width=110)
-
-
-def table(title: str, *columns: str) -> Table:
-    """A table with its first column as text and the others as figures."""
-    made = Table(title=title, title_justify="left")
-    for number, column in enumerate(columns):
-        made.add_column(column, justify="right" if number else "left")
-    return made
 
 
 def one_create(stack: Stack, name: str) -> tuple[str, float]:

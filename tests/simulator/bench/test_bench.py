@@ -17,11 +17,10 @@ from typing import Any
 
 import msgspec
 import pytest
-from rich.console import Console
-from rich.table import Table
 
 from simulator.kernel import Kernel
 from simulator.plan import Plan, load_scenario, with_options, write
+from tests.bench.tables import console, table
 
 pytestmark = [pytest.mark.bench, pytest.mark.filterwarnings("default")]
 
@@ -30,15 +29,6 @@ EVENTS = 300_000
 TIMERS = 1_000
 STORM_HEARTBEAT_SECONDS = 300
 LEAST_IDLE_RATIO = 1.0
-console = Console(width=110)
-
-
-def table(title: str, *columns: str) -> Table:
-    """A table with its first column as text and the others as figures."""
-    made = Table(title=title, title_justify="left")
-    for number, column in enumerate(columns):
-        made.add_column(column, justify="right" if number else "left")
-    return made
 
 
 def measured(plan: Plan, tmp_path: Path, how: str = "chaos") -> dict[str, float]:
