@@ -34,6 +34,8 @@ from simulator.aws.dynamodb.service import Chances as DataChances
 from simulator.aws.dynamodb.service import DynamoDB
 from simulator.aws.lambda_ import ARN_PREFIX, Function, Lambda
 from simulator.aws.mappings import Mapping as SourceMapping
+from simulator.aws.policies import parsed
+from simulator.aws.rights import Rights
 from simulator.aws.schedules import Schedule
 from simulator.aws.sqs.delivery import Chances as QueueChances
 from simulator.aws.sqs.service import Sqs
@@ -45,7 +47,7 @@ from simulator.effects import Effects
 from simulator.kernel import Kernel
 from simulator.provider import SimProvider
 
-GUEST_ROLE: Final = f"arn:aws:iam::000000000000:role/{template.PREFIX}-guest"
+GUEST_ROLE: Final = f"arn:aws:iam::123456789012:role/{template.PREFIX}-guest"
 QUEUES: Final = "https://sqs.us-east-1.amazonaws.com/123456789012"
 SECRETS_PARAMETER: Final = "/coffer/secrets"
 SERVICE_PASSWORD: Final = "service-password-of-the-simulation"  # noqa: S105 - guards nothing
@@ -85,9 +87,12 @@ class Region:
     ) -> None:
         self.kernel = kernel
         self.effects = Effects(kernel)
+        roles = template.roles(SecretsParameter=SECRETS_PARAMETER)
+        self.rights = Rights({name: parsed(document) for name, document in roles.items()})
+        self.effects.hooks.append(self.rights)
         self.dynamodb = DynamoDB(lambda: kernel.now, data_chances)
         self.sqs = Sqs(kernel, queue_chances)
-        self.sts = Sts(lambda: kernel.now, {GUEST_ROLE: _guest_policy()})
+        self.sts = Sts(lambda: kernel.now, {GUEST_ROLE: template.policy("guest")})
         self.ssm = Ssm({SECRETS_PARAMETER: _secrets(kernel)})
         self.lambda_ = Lambda(kernel)
         self.states = StepFunctions(kernel, self.lambda_)
@@ -316,19 +321,6 @@ def _secrets(kernel: Kernel) -> str:
     master = base64.b64encode(kernel.stream("secrets").randbytes(32)).decode()
     document = keys.Secrets({"1": master}, "1", SERVICE_PASSWORD)
     return msgspec.json.encode(document).decode()
-
-
-def _guest_policy() -> dict[str, Any]:
-    text = (template.INFRA / "policies" / "guest.json").read_text()
-    for name, value in (
-        ("${AWS::Partition}", "aws"),
-        ("${AWS::Region}", "us-east-1"),
-        ("${AWS::AccountId}", "123456789012"),
-        ("${Prefix}", template.PREFIX),
-    ):
-        text = text.replace(name, value)
-    document: dict[str, Any] = json.loads(text)
-    return document
 
 
 def _forget_caches() -> None:

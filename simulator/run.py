@@ -305,9 +305,11 @@ class Run:
         return {service: dict(sorted(calls.items())) for service, calls in sorted(found.items())}
 
     def errors(self) -> list[tuple[str, BaseException]]:
-        """What a tenant's request or an agent raised and nobody expected: who, and the error."""
+        """What nobody expected, by who met it: a tenant's request, an agent, a function."""
         found = [("a tenant's request", error) for error in self.workload.errors]
         found += [(f"the agent of {server}", error) for server, error in self.fleet.broken]
+        refused = self.region.rights.refused
+        found += [("a function", PermissionError(text)) for text in refused]
         return found
 
     @property

@@ -42,6 +42,28 @@ class Rule(NamedTuple):
     event: str | None
 
 
+def policy(name: str, **more: str) -> dict[str, Any]:
+    """A policy of `infra/policies` with its placeholders resolved; `more` are further ones."""
+    text = (INFRA / "policies" / f"{name}.json").read_text()
+    known = {
+        "AWS::Partition": "aws",
+        "AWS::Region": "us-east-1",
+        "AWS::AccountId": "123456789012",
+        "Prefix": PREFIX,
+        **more,
+    }
+    for placeholder, value in known.items():
+        text = text.replace(f"${{{placeholder}}}", value)
+    document: dict[str, Any] = json.loads(text)
+    return document
+
+
+def roles(**more: str) -> dict[str, dict[str, Any]]:
+    """The policy of each function's role, by the function's name."""
+    names = ("api", *FUNCTION_NAMES.values())
+    return {f"{PREFIX}-{name}": policy(name, **more) for name in names}
+
+
 @cache
 def resources() -> dict[str, dict[str, Any]]:
     """All resources of `infra/template`, by logical id."""

@@ -117,8 +117,9 @@ class Deployment:
         return [row for row in rows if row["status"] != "DELETED"]
 
     def explain(self) -> str:
-        """All violations with their timelines; empty when there are none."""
-        return self.invariants.explain(self.invariants.violations)
+        """All violations with their timelines, and what no policy allowed; empty without any."""
+        told = (self.invariants.explain(self.invariants.violations), *self.region.rights.refused)
+        return "\n".join(filter(None, told))
 
     # ----------------------------------------------------------------- what clients do
 
