@@ -6,6 +6,7 @@ faults from the plan's seed. A plan goes to JSON and back, so that a failure can
 
 from __future__ import annotations
 
+import math
 import random
 import tomllib
 from collections.abc import Mapping
@@ -19,6 +20,8 @@ from simulator.faults import REGISTRY
 SCENARIOS: Final = Path(__file__).resolve().parent / "scenarios"
 MOST_GUESTS: Final = 1_000_000
 MOST_HOURS: Final = 24.0 * 31
+MOST_REQUESTS: Final = 3600.0
+"""For each guest and hour: one a second."""
 SETTLE_SECONDS: Final = 3 * 3600.0
 """The published bound: so long after the last fault everything must have come to its end.
 
@@ -150,7 +153,9 @@ def with_faults(plan: Plan, text: str) -> Plan:
         name, given, number = part.strip().partition("=")
         fault = REGISTRY.get(name)
         if fault is None:
-            raise PlanError(_unknown_fault(name))
+            raise PlanError(f'{_unknown_fault(name)} Or "none", or "swarm", alone.')
+        if name in faults:
+            raise PlanError(f"{name} is given twice.")
         try:
             faults[name] = float(number) if given else sum(fault.range) / 2
         except ValueError:
@@ -182,10 +187,17 @@ def checked(plan: Plan, where: str) -> Plan:
         raise PlanError(f"{where}: guests must be within 1 and {MOST_GUESTS}, not {plan.guests}.")
     if not 0 < plan.hours <= MOST_HOURS:
         raise PlanError(f"{where}: hours must be within 0 and {MOST_HOURS:.0f}, not {plan.hours}.")
-    if plan.heartbeat_seconds < 1 or plan.settle_seconds < 0:
-        raise PlanError(f"{where}: heartbeat_seconds and settle_seconds must be positive.")
-    if plan.workload.operations_per_guest_hour < 0 or plan.workload.guests_per_tenant < 1:
-        raise PlanError(f"{where}: the workload's numbers must be positive.")
+    most_seconds = MOST_HOURS * 3600.0
+    if not 1 <= plan.heartbeat_seconds <= most_seconds:
+        raise PlanError(
+            f"{where}: heartbeat_seconds must be at least 1, not {plan.heartbeat_seconds}."
+        )
+    if not 0 <= plan.settle_seconds <= most_seconds:
+        raise PlanError(
+            f"{where}: settle_seconds must be within 0 and {most_seconds:.0f}, "
+            f"not {plan.settle_seconds}."
+        )
+    _check_workload(plan, where)
     for name, strength in plan.faults.items():
         fault = REGISTRY.get(name)
         if fault is None:
@@ -195,23 +207,44 @@ def checked(plan: Plan, where: str) -> Plan:
         if not 0 <= strength <= fault.range[1]:
             low, high = fault.range
             raise PlanError(f"{where}: {name} must be within {low:g} and {high:g} ({fault.unit}).")
-    _check_names(plan, where)
+    _check_outages(plan, where)
     return plan
 
 
-def _check_names(plan: Plan, where: str) -> None:
-    from simulator.faults.f20_outage import SERVICES
+def _check_workload(plan: Plan, where: str) -> None:
     from simulator.workload import ACTIONS
 
+    rate = plan.workload.operations_per_guest_hour
+    if not 0 <= rate <= MOST_REQUESTS:
+        raise PlanError(
+            f"{where}: operations_per_guest_hour must be within 0 and {MOST_REQUESTS:.0f}, "
+            f"not {rate}."
+        )
+    if plan.workload.guests_per_tenant < 1:
+        raise PlanError(
+            f"{where}: guests_per_tenant must be at least 1, not {plan.workload.guests_per_tenant}."
+        )
     for action, weight in plan.workload.mix.items():
-        if action not in ACTIONS or weight < 0:
+        if action not in ACTIONS:
             raise PlanError(f"{where}: {action!r} is no action; one of {', '.join(ACTIONS)}.")
+        if not 0 <= weight < math.inf:
+            raise PlanError(f"{where}: the weight of {action} must be positive, not {weight}.")
     if plan.workload.mix and not any(plan.workload.mix.values()):
         raise PlanError(f"{where}: the workload's mix has no action with a weight.")
+
+
+def _check_outages(plan: Plan, where: str) -> None:
+    from simulator.faults.f20_outage import SERVICES
+
     for outage in plan.outages:
         if outage.service not in SERVICES:
             names = ", ".join(SERVICES)
             raise PlanError(f"{where}: {outage.service!r} is no service; one of {names}.")
+        if not (0 <= outage.at_minutes < math.inf and 0 < outage.minutes < math.inf):
+            raise PlanError(
+                f"{where}: an outage needs at_minutes of at least 0 and minutes above 0, "
+                f"not {outage.at_minutes} and {outage.minutes}."
+            )
 
 
 def _differing(chosen: dict[str, Any], usual: dict[str, Any]) -> dict[str, Any]:

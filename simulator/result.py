@@ -17,7 +17,7 @@ class Counters(msgspec.Struct):
     wall_seconds: float
     events: int
     phase: str
-    """"set-up", "chaos", "heal" or "check"."""
+    """"set-up", "chaos", "heal", "check" or "emptied"."""
     guests: int
     """Instances that exist and are not deleted."""
     live_operations: int

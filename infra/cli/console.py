@@ -16,10 +16,28 @@ from infra.errors import StackError
 # A file or a pipe has no width of its own; an address must not be cut there.
 PIPE_WIDTH: Final = 110
 
-out: Final = Console(
+# What a shell says of a program whose reader has gone away (`| head`).
+READER_GONE: Final = 141
+
+
+class PipedConsole(Console):
+    """A console whose exit code is not the one of a failure when nobody reads on."""
+
+    def on_broken_pipe(self) -> None:
+        with contextlib.suppress(SystemExit):
+            super().on_broken_pipe()
+        raise SystemExit(READER_GONE)
+
+
+out: Final = PipedConsole(
     highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else PIPE_WIDTH
 )
-err: Final = Console(stderr=True, highlight=False, soft_wrap=True)
+err: Final = PipedConsole(stderr=True, highlight=False, soft_wrap=True)
+
+
+def prose(text: str, console: Console) -> None:
+    """Print markup that is read, not copied: on a terminal it breaks between words."""
+    console.print(text, soft_wrap=not console.is_terminal)
 
 
 class ConsoleProgress:

@@ -9,8 +9,8 @@ import msgspec
 from rich.console import Console
 from rich.markup import escape
 
-from infra.cli.shrinking import many, size
-from simulator.report.words import duration, moment, ordered
+from infra.cli.console import prose
+from simulator.report.words import duration, many, ordered, size, violation
 from simulator.result import InvariantResult, Result, Shortest, ViolationResult
 
 if TYPE_CHECKING:
@@ -25,11 +25,10 @@ MOST_LINES: Final = 80
 def show_head(plan: Plan, again: str, console: Console) -> None:
     """What reproduces a run."""
     console.print(f"seed   {plan.seed}")
-    console.print(f"faults {mix(plan.faults)}")
+    prose(f"faults {mix(plan.faults)}", console)
     for outage in plan.outages:
         console.print(
-            f"outage {escape(outage.service)}, {outage.minutes:g} min "
-            f"from minute {outage.at_minutes:g}"
+            f"outage {outage.service}, {outage.minutes:g} min from minute {outage.at_minutes:g}"
         )
     console.print(f"replay {escape(again)}")
 
@@ -61,7 +60,7 @@ def show(result: Result, plan: Plan, again: str, console: Console) -> None:
 def _violations(invariant: InvariantResult, console: Console, *, timelines: bool) -> None:
     told: set[str] = set()
     for each in invariant.violations[:MOST_VIOLATIONS]:
-        console.print(f"  {escape(in_words(each))}")
+        console.print(f"  {escape(violation(each))}")
         # Of several violations in the life of one instance, the first shows it.
         if timelines and each.timeline and each.timeline[0] not in told:
             told.add(each.timeline[0])
@@ -70,17 +69,11 @@ def _violations(invariant: InvariantResult, console: Console, *, timelines: bool
         console.print(f"  and {more} more; --json and --html have them")
 
 
-def in_words(violation: ViolationResult) -> str:
-    """When, whom and how, in a line."""
-    where = f", instance {violation.instance_id}" if violation.instance_id else ""
-    return f"at {moment(violation.time)}{where}: {violation.text}"
-
-
-def show_timeline(violation: ViolationResult, console: Console) -> None:
+def show_timeline(each: ViolationResult, console: Console) -> None:
     """The life of the instance around it."""
-    if len(violation.timeline) > MOST_LINES:
-        console.print(f"    [dim]… {len(violation.timeline) - MOST_LINES} lines before[/]")
-    for line in violation.timeline[-MOST_LINES:]:
+    if len(each.timeline) > MOST_LINES:
+        console.print(f"    [dim]… {len(each.timeline) - MOST_LINES} lines before[/]")
+    for line in each.timeline[-MOST_LINES:]:
         console.print(f"    [dim]{escape(line)}[/]")
 
 
@@ -94,13 +87,13 @@ def show_shortest(
     if plan == before:
         console.print(f"none is shorter than this one ({tried})")
     else:
-        console.print(f"of     {size(before)}")
-        console.print(f"left   {size(plan)}{_rest(plan, before)} ({tried})")
+        console.print(f"of     {size(msgspec.to_builtins(before))}")
+        console.print(f"left   {size(found.plan)}{_rest(plan, before)} ({tried})")
         console.print(f"faults {mix(plan.faults)}")
         console.print(f"[bold]run    {escape(command(plan))}[/]")
     if not found.complete:
         console.print("[dim]not every smaller plan was tried; --shrink gives it more time[/]")
-    console.print(f"\n  {escape(in_words(found.violation))}")
+    console.print(f"\n  {escape(violation(found.violation))}")
     show_timeline(found.violation, console)
 
 

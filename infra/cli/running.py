@@ -11,7 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from simulator.report.words import compact, count, duration
+from simulator.report.words import compact, count, duration, many
 
 if TYPE_CHECKING:
     from simulator.result import Counters
@@ -62,7 +62,8 @@ def drawn(counters: "Counters") -> Group:
         _where(counters),
     )
     style = "red" if counters.violations else "dim"
-    return Group(line, Text(spoken(counters), style=style))
+    # The console wraps nothing by itself; in a narrow window the counters take two lines.
+    return Group(line, Text(spoken(counters), style=style, no_wrap=False, overflow="fold"))
 
 
 def spoken(counters: "Counters") -> str:
@@ -72,10 +73,10 @@ def spoken(counters: "Counters") -> str:
     return " · ".join(
         (
             f"{compact(counters.events)} events",
-            f"{count(counters.guests)} guests",
-            f"{count(counters.operations)} operations ({count(counters.live_operations)} live)",
-            f"{count(counters.injected)} faults",
-            f"{count(counters.violations)} violations",
+            many(counters.guests, "guest"),
+            f"{many(counters.operations, 'operation')} ({count(counters.live_operations)} live)",
+            many(counters.injected, "fault"),
+            many(counters.violations, "violation"),
             f"{compact(round(speed))} virtual seconds a second",
         )
     )

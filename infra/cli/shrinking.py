@@ -12,7 +12,7 @@ import msgspec
 from rich.console import Console
 
 from infra.errors import UnusableInputError
-from simulator.report.words import count, duration
+from simulator.report.words import duration, many, size
 
 if TYPE_CHECKING:
     from simulator.plan import Plan
@@ -88,15 +88,5 @@ def _shown(console: Console, seconds: float) -> Iterator[Callable[[Progress, flo
 
 def spoken(progress: Progress) -> str:
     """How far it is, in words."""
-    return f"{many(progress.runs, 'run')}, {size(progress.plan)}"
-
-
-def size(plan: Plan) -> str:
-    """The size of a plan in words: `3 faults, 2 guests, 0.25 h`."""
-    faults = len(plan.faults) + len(plan.outages)
-    return f"{many(faults, 'fault')}, {many(plan.guests, 'guest')}, {plan.hours:g} h"
-
-
-def many(number: int, name: str) -> str:
-    """A number of things: `1 run`, `2 runs`."""
-    return f"{count(number)} {name}{'' if number == 1 else 's'}"
+    plan = msgspec.to_builtins(progress.plan)
+    return f"{many(progress.runs, 'run')}, {size(plan)}"

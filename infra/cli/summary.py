@@ -1,25 +1,34 @@
 """A run's result on a terminal: what was done and broken, what held, what it cost."""
 
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from infra.cli.console import prose
 from infra.cli.failures import rule
-from infra.cli.shrinking import many
-from simulator.report.words import (
-    compact,
-    count,
-    duration,
-    money,
-    ordered,
-    service,
-    share,
-)
-from simulator.result import Result
+from simulator.report.headline import headline, speed
+from simulator.report.words import compact, count, duration, many, money, ordered, service
+from simulator.result import ActionResult, Result
 
 VERDICTS: Final = {"holds": "[green]✓[/]", "broken": "[red]✗[/]", "not reached": "[dim]·[/]"}
+COLOURS: Final = {"good": "green", "bad": "red", "idle": "yellow"}
+WIDEST: Final = 1000
+"""Wider than any table: how wide one would be if it could."""
+
+Columns = Mapping[str, Callable[[ActionResult], str]]
+ACTIONS: Final[Columns] = {
+    "accepted": lambda each: count(each.accepted),
+    "succeeded": lambda each: count(each.succeeded),
+    "failed": lambda each: count(each.failed),
+    "cancelled": lambda each: count(each.cancelled),
+    "p50": lambda each: duration(each.latency_p50),
+    "p95": lambda each: duration(each.latency_p95),
+    "p99": lambda each: duration(each.latency_p99),
+    "longest": lambda each: duration(each.latency_max),
+}
 
 
 def show(result: Result, console: Console) -> None:
@@ -30,9 +39,7 @@ def show(result: Result, console: Console) -> None:
     _invariants(result, console)
     _calls(result, console)
     console.print()
-    console.print(_verdict(result))
-    if result.errors:
-        console.print(f"[red bold]{many(len(result.errors), 'unexpected error')}[/]")
+    prose(_verdict(result), console)
 
 
 def _mix(result: Result) -> dict[str, float]:
@@ -44,29 +51,44 @@ def _mix(result: Result) -> dict[str, float]:
 
 
 def _head(result: Result, console: Console) -> None:
-    speed = result.virtual_seconds / result.wall_seconds if result.wall_seconds > 0 else 0.0
     rule(f"{result.scenario}, seed {result.seed}", console)
-    console.print(
-        f"{count(result.guests)} guests, {duration(result.virtual_seconds)} in "
-        f"{duration(result.wall_seconds)}: {compact(round(speed))} virtual seconds a second, "
-        f"{compact(result.events)} events"
+    prose(
+        f"{many(result.guests, 'guest')}, {duration(result.virtual_seconds)} in "
+        f"{duration(result.wall_seconds)}: {compact(round(speed(result)))} virtual seconds a "
+        f"second, {compact(result.events)} events",
+        console,
     )
     console.print(f"[dim]trace {result.trace_hash}[/]")
 
 
 def _operations(result: Result, console: Console) -> None:
     rule("Operations", console)
-    table = _table("action", *("accepted", "succeeded", "failed", "cancelled"))
-    for column in ("p50", "p95", "p99", "longest"):
-        table.add_column(column, justify="right")
-    for name, each in sorted(result.operations.items()):
-        numbers = (each.accepted, each.succeeded, each.failed, each.cancelled)
-        latencies = (each.latency_p50, each.latency_p95, each.latency_p99, each.latency_max)
-        table.add_row(escape(name), *map(count, numbers), *map(duration, latencies))
-    _print(table, console)
+    for table in _fitting(result, console):
+        _print(table, console)
     replies = ", ".join(f"{code}: {count(n)}" for code, n in sorted(result.replies.items()))
-    console.print(f"[dim]replies of the API  {escape(replies) or 'none'}[/]")
+    prose(f"[dim]replies of the API  {escape(replies) or 'none'}[/]", console)
     console.print(f"[dim]retries             {count(result.retries)}[/]")
+
+
+def _fitting(result: Result, console: Console) -> Iterator[Table]:
+    """One table; more where the terminal has no room for all of its columns."""
+    room = console.options.update_width(WIDEST)
+    columns: Columns = {}
+    for title, column in ACTIONS.items():
+        more = {**columns, title: column}
+        too_wide = console.measure(_actions(result, more), options=room).maximum > console.width
+        if columns and too_wide:
+            yield _actions(result, columns)
+            more = {title: column}
+        columns = more
+    yield _actions(result, columns)
+
+
+def _actions(result: Result, columns: Columns) -> Table:
+    table = _table("action", *columns)
+    for name, each in sorted(result.operations.items()):
+        table.add_row(escape(name), *(column(each) for column in columns.values()))
+    return table
 
 
 def _faults(result: Result, console: Console) -> None:
@@ -80,7 +102,7 @@ def _faults(result: Result, console: Console) -> None:
     for id_ in ordered([id_ for id_, each in result.faults.items() if not each.reached]):
         reasons.setdefault(result.faults[id_].reason or "no reason given", []).append(id_)
     for reason, ids in reasons.items():
-        console.print(f"[dim]not reached: {', '.join(ids)} ({escape(reason)})[/]")
+        prose(f"[dim]not reached: {', '.join(ids)} ({escape(reason)})[/]", console)
 
 
 def _invariants(result: Result, console: Console) -> None:
@@ -108,21 +130,12 @@ def _calls(result: Result, console: Console) -> None:
     table.add_row("", "", "", f"[bold]{money(result.cost.per_guest_month)}[/]")
     _print(table, console)
     for assumption in result.cost.assumptions:
-        console.print(f"[dim]- {escape(assumption)}[/]")
+        prose(f"[dim]- {escape(assumption)}[/]", console)
 
 
 def _verdict(result: Result) -> str:
-    verdicts = [each.verdict for each in result.invariants.values()]
-    reached = len(verdicts) - verdicts.count("not reached")
-    rest = f", {verdicts.count('not reached')} not reached"
-    if broken := result.broken():
-        return f"[red bold]{len(broken)} of {reached} reached invariants broken[/]{rest}"
-    if not reached:
-        return f"[yellow bold]No invariant was reached[/]{rest}"
-    accepted = sum(each.accepted for each in result.operations.values())
-    succeeded = sum(each.succeeded for each in result.operations.values())
-    done = f"; {share(succeeded, accepted)} of the operations succeeded" if accepted else ""
-    return f"[green bold]All {reached} reached invariants hold[/]{rest}{done}"
+    verdict = headline(result)
+    return ", ".join((f"[{COLOURS[verdict.kind]} bold]{verdict.title}[/]", *verdict.remarks))
 
 
 def _table(first: str, *columns: str) -> Table:

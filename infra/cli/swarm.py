@@ -3,8 +3,9 @@
 import contextlib
 import os
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 
 import msgspec
 import typer
@@ -13,20 +14,20 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from infra.cli import again, failures, shrinking
-from infra.cli.console import err, out
+from infra.cli import again, chosen, failures, shrinking
+from infra.cli.attempt import BROKEN, INTERRUPTED
+from infra.cli.console import err, out, prose
+from infra.cli.files import require_writable, writing
+from infra.cli.running import LINE_SECONDS
 from infra.errors import UNEXPECTED, UnusableInputError
+from simulator.report.words import count, duration, many
 
 if TYPE_CHECKING:
     # The simulator brings all handlers with it: only a run pays for them, not the help.
     from simulator.plan import Plan
     from simulator.swarm import Outcome, Totals
 
-BROKEN: Final = 1
-INTERRUPTED: Final = 130
 MOST_SEEDS: Final = 1_000_000
-LINE_SEEDS: Final = 50
-"""Where nothing can be redrawn, a line after so many seeds."""
 
 Scenario = Annotated[
     str, typer.Argument(help="A scenario's name, or the path of a TOML file.", metavar="SCENARIO")
@@ -49,6 +50,23 @@ JsonFile = Annotated[
 Shrink = Annotated[float, typer.Option(metavar="SECONDS", help=shrinking.HELP)]
 
 
+class Given(NamedTuple):
+    """A scenario as it was named, and its plan, which each seed draws for itself."""
+
+    scenario: str
+    plan: "Plan"
+
+    def of_seed(self, seed: int) -> "Plan":
+        """What one seed runs."""
+        from simulator import plan as plans
+
+        return plans.drawn(plans.with_options(self.plan, seed=seed))
+
+    def command(self, plan: "Plan") -> str:
+        """The command that gives such a plan's run."""
+        return again.command(plan, [self.scenario])
+
+
 def command(
     scenario: Scenario,
     seeds: Seeds = 100,
@@ -65,79 +83,78 @@ def command(
     With each failing seed come its faults and the command that runs it again; at the end, with the
     lowest of them, the shortest plan that still fails and the timeline of the instance. The exit
     code is **0** when every reached invariant holds under all seeds, **1** when one is broken,
-    **2** when the input cannot be used, **70** when no promise broke and a run raised an error
-    that nobody expected, **130** after Ctrl-C.
+    **2** when the input cannot be used or a file cannot be written, **70** when no promise broke
+    and a run raised an error that nobody expected, **130** after Ctrl-C.
 
     Example: `coffer swarm chaos --seeds 500 --guests 10 --hours 1`
     """
-    plan = _chosen(scenario, first, guests, hours, faults)
+    plan = chosen.plan(scenario, guests=guests, hours=hours, seed=first, faults=faults)
+    given = Given(scenario, plan)
     if not 1 <= seeds <= MOST_SEEDS:
         raise UnusableInputError(f"--seeds must be within 1 and {MOST_SEEDS}, not {seeds}.")
     if jobs is not None and jobs < 1:
         raise UnusableInputError(f"--jobs must be at least 1, not {jobs}.")
     shrinking.require(shrink)
-    began = time.perf_counter()
-    with contextlib.ExitStack() as stack:
-        lines = None if json_file is None else stack.enter_context(_writing(json_file))
+    interrupted, began = False, time.monotonic()
+    totals = _none_yet()
+    with _lines_of(json_file) as keep:
         try:
-            chosen = range(first, first + seeds)
-            totals = _run(plan, chosen, jobs or os.cpu_count() or 1, scenario, lines)
+            _run(given, range(first, first + seeds), jobs or os.cpu_count() or 1, totals, keep)
         except KeyboardInterrupt:
-            err.print("[red]Interrupted.[/] The seeds that were ready are in the file of --json.")
-            raise typer.Exit(INTERRUPTED) from None
-    show(totals, time.perf_counter() - began, out)
-    if totals.failing:
-        interrupted = shrink > 0 and _shorten(plan, totals, scenario, shrink)
-        raise typer.Exit(INTERRUPTED if interrupted else _code(totals))
+            interrupted = True
+            err.print(f"[red]Interrupted[/] after {totals.seeds} of {many(seeds, 'seed')}.")
+    show(totals, time.monotonic() - began, out)
+    if totals.failing and not interrupted and shrink > 0:
+        interrupted = _shorten(given, totals, shrink)
+    if code := INTERRUPTED if interrupted else _code(totals):
+        raise typer.Exit(code)
 
 
-def _shorten(plan: "Plan", totals: "Totals", scenario: str, seconds: float) -> bool:
+def _shorten(given: Given, totals: "Totals", seconds: float) -> bool:
     """Tell the shortest plan for the lowest failing seed; whether the user has had enough."""
     first = min(totals.failing, key=lambda each: each.seed)
-    before = _of_seed(plan, first.seed)
+    before = given.of_seed(first.seed)
     search = shrinking.shortest(before, first.failure(), seconds, err)
     if search.shortest is not None:
-        failures.show_shortest(
-            search.shortest, before, lambda found: again.command(found, [scenario]), out
-        )
+        failures.show_shortest(search.shortest, before, given.command, out)
     return search.interrupted
 
 
-def _of_seed(plan: "Plan", seed: int) -> "Plan":
-    from simulator import plan as plans
-
-    return plans.drawn(plans.with_options(plan, seed=seed))
-
-
 def _code(totals: "Totals") -> int:
-    return BROKEN if any(each.broken for each in totals.failing) else UNEXPECTED
+    if any(each.broken for each in totals.failing):
+        return BROKEN
+    return UNEXPECTED if totals.failing else 0
 
 
-def _chosen(
-    scenario: str, first: int, guests: int | None, hours: float | None, faults: str | None
-) -> "Plan":
-    from simulator import plan as plans
+def _none_yet() -> "Totals":
+    from simulator.swarm import Totals
 
-    try:
-        plan = plans.load_scenario(scenario)
-        return plans.with_options(plan, guests=guests, hours=hours, seed=first, faults=faults)
-    except plans.PlanError as error:
-        advice = "coffer simulate --list shows the scenarios and the fault classes."
-        raise UnusableInputError(str(error), advice) from error
+    return Totals()
 
 
-def _writing(path: Path) -> IO[bytes]:
-    try:
-        return path.open("wb")
-    except OSError as error:
-        raise UnusableInputError(f"{path} cannot be written: {error.strerror}") from error
+@contextlib.contextmanager
+def _lines_of(path: Path | None) -> Iterator[Callable[["Outcome"], None]]:
+    """A function that writes a seed's outcome where --json says, at once."""
+    if path is None:
+        yield lambda outcome: None
+        return
+    require_writable(path)
+    with path.open("wb") as file:
+
+        def keep(outcome: "Outcome") -> None:
+            with writing(path):
+                file.write(msgspec.json.encode(outcome) + b"\n")
+                file.flush()
+
+        yield keep
 
 
-def _run(plan: "Plan", seeds: range, jobs: int, scenario: str, lines: IO[bytes] | None) -> "Totals":
+def _run(
+    given: Given, seeds: range, jobs: int, totals: "Totals", keep: Callable[["Outcome"], None]
+) -> None:
     """All seeds; a failing one is told at once."""
-    from simulator.swarm import Totals, outcomes
+    from simulator.swarm import outcomes
 
-    totals = Totals()
     bar = Progress(
         TextColumn("seeds"),
         BarColumn(),
@@ -147,24 +164,23 @@ def _run(plan: "Plan", seeds: range, jobs: int, scenario: str, lines: IO[bytes] 
         console=err,
         disable=not err.is_terminal,
     )
+    told = time.monotonic()
     with bar:
         task = bar.add_task("", total=len(seeds))
-        for outcome in outcomes(plan, seeds, jobs):
-            if lines is not None:
-                lines.write(msgspec.json.encode(outcome) + b"\n")
-                lines.flush()
+        for outcome in outcomes(given.plan, seeds, jobs):
+            keep(outcome)
             totals.add(outcome)
             bar.update(task, advance=1, description=_spoken(totals))
             if outcome.failed:
-                tell(outcome, again.command(_of_seed(plan, outcome.seed), [scenario]), err)
-            if not err.is_terminal and totals.seeds % LINE_SEEDS == 0:
+                tell(outcome, given.command(given.of_seed(outcome.seed)), err)
+            if not err.is_terminal and time.monotonic() - told >= LINE_SECONDS:
+                told = time.monotonic()
                 err.print(f"{totals.seeds} of {len(seeds)} seeds  {_spoken(totals)}")
-    return totals
 
 
 def _spoken(totals: "Totals") -> str:
     return (
-        f"{totals.guest_hours:,.0f} guest-hours · {totals.injected.total():,} faults · "
+        f"{count(totals.guest_hours)} guest-hours · {many(totals.injected.total(), 'fault')} · "
         f"{len(totals.failing)} failing"
     )
 
@@ -199,13 +215,14 @@ def show(totals: "Totals", wall_seconds: float, console: Console) -> None:
     for table in (faults, verdicts):
         console.print(table)
         console.print()
-    console.print(
-        f"{totals.seeds:,} seeds · {totals.guest_hours:,.0f} virtual guest-hours · "
-        f"{totals.operations:,} operations · {totals.injected.total():,} faults · "
-        f"{totals.events:,} events · {wall_seconds:,.0f} s"
+    prose(
+        f"{many(totals.seeds, 'seed')} · {count(totals.guest_hours)} virtual guest-hours · "
+        f"{many(totals.operations, 'operation')} · {many(totals.injected.total(), 'fault')} · "
+        f"{many(totals.events, 'event')} · {duration(wall_seconds)}",
+        console,
     )
     if totals.failing:
         seeds = ", ".join(str(seed) for seed in sorted(each.seed for each in totals.failing))
-        console.print(f"[red]{len(totals.failing)} seeds fail:[/] {seeds}")
-    else:
-        console.print("[green]All reached invariants hold under every seed.[/]")
+        prose(f"[red]{many(len(totals.failing), 'failing seed')}:[/] {seeds}", console)
+    elif totals.seeds:
+        console.print("[green]All reached invariants hold under every seed that was run.[/]")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from simulator.report import sections
+from simulator.report import failed, sections
 from simulator.report.html import Html, joined, tag
 from simulator.result import Result
 
@@ -28,11 +28,11 @@ def page(result: Result) -> str:
     main = tag(
         "main",
         sections.header(result),
-        sections.violations(result),
+        failed.failures(result),
         sections.over_time(result),
         sections.tables(result),
     )
-    tip = tag("div", id="tip", hidden=True)
+    tip = tag("div", id="tip", role="status", hidden=True)
     body = tag("body", main, tip, tag("script", _asset("script.js")))
     return "<!doctype html>\n" + joined(tag("html", head, body, lang="en")) + "\n"
 

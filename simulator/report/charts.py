@@ -24,7 +24,7 @@ from simulator.report.scale import (
 from simulator.report.words import NONE, compact, duration
 
 MARGIN_LEFT: Final = 58.0
-MARGIN_RIGHT: Final = 14.0
+MARGIN_RIGHT: Final = 20.0
 MARGIN_TOP: Final = 10.0
 MARGIN_BOTTOM: Final = 24.0
 LANE_HEIGHT: Final = 34.0
@@ -94,7 +94,7 @@ def areas(title: str, frame: Frame, times: Sequence[float], layers: Sequence[Lin
         tag("path", d=_band(across, up, times, low, high), class_=f"area {layer.colour}")
         for layer, (low, high) in zip(layers, pairwise(tops), strict=True)
     )
-    body = joined(_axes(frame, up, compact_none), *drawn)
+    body = joined(_axes(frame, up, compact_none), *drawn, _marks(frame))
     return _chart(title, frame, body, _readout(frame, times, list(reversed(layers)), compact_none))
 
 
@@ -114,7 +114,7 @@ def lines(
     across = time_scale(frame.seconds, box)
     up = scale(found, box)
     drawn = (_line(across, up, times, line) for line in series)
-    body = joined(_axes(frame, up, words), *drawn)
+    body = joined(_axes(frame, up, words), *drawn, _marks(frame))
     return _chart(title, frame, body, _readout(frame, times, series, words))
 
 
@@ -135,7 +135,8 @@ def lanes(title: str, frame: Frame, rows: Sequence[Lane]) -> Html:
         label = joined(lane.name, tag("tspan", f"  {lane.remark}", class_="tick"))
         drawn.append(tag("text", label, x=box.left, y=top + BAR_TOP - 5, class_="lane"))
         drawn += [_bar(across, stretch, top + BAR_TOP, lane.colour) for stretch in lane.stretches]
-    body = joined(_calm(frame), _time_axis(frame), *drawn)
+    # A dotted line through a lane's words would make them hard to read.
+    body = joined(_calm(frame), _time_axis(frame), _marks(frame), *drawn)
     return _chart(title, frame, body, _lane_readout(frame, rows))
 
 
@@ -234,10 +235,17 @@ def _time_axis(frame: Frame) -> Html:
         x = across.at(time)
         drawn.append(tag("line", class_="notch", x1=x, x2=x, y1=box.bottom, y2=box.bottom + 4))
         drawn.append(tag("text", duration(time), x=x, y=box.bottom + 17, class_="tick middle"))
-    for mark in frame.marks:
-        x = across.at(mark)
-        drawn.append(tag("line", class_="mark", x1=x, x2=x, y1=box.top - 4, y2=box.bottom))
     return joined(*drawn)
+
+
+def _marks(frame: Frame) -> Html:
+    """The moments at which something broke."""
+    box = frame.box()
+    across = time_scale(frame.seconds, box)
+    places = (across.at(mark) for mark in frame.marks)
+    return joined(
+        *(tag("line", class_="mark", x1=x, x2=x, y1=box.top - 4, y2=box.bottom) for x in places)
+    )
 
 
 # --------------------------------------------------------------------------------- read-outs

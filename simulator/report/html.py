@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from html import escape
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -64,6 +65,21 @@ def table(
         for row in rows
     )
     return tag("div", tag("table", tag("thead", head), tag("tbody", *body)), class_="scroll")
+
+
+def section(title: str, *children: Child) -> Html:
+    """A part of the page below its heading."""
+    return tag("section", tag("h2", title), *children)
+
+
+def folded(title: str, text: str) -> Html:
+    """Text that is shown when somebody wants it."""
+    return tag("details", tag("summary", title), tag("pre", text))
+
+
+def plan_text(plan: Mapping[str, Any]) -> str:
+    """A plan as a file for --replay."""
+    return msgspec.json.format(msgspec.json.encode(plan), indent=2).decode()
 
 
 def _markup(child: str | int | float) -> str:

@@ -77,6 +77,14 @@
     show(chart, sample(chart.data, inside), clientX, clientY);
   }
 
+  // A timeline is scrolled to the line at which the promise broke.
+  for (const line of document.querySelectorAll("pre mark")) {
+    const box = line.parentElement;
+    const look = () => { box.scrollTop = line.offsetTop - box.clientHeight + 60; };
+    box.closest("details").addEventListener("toggle", look);
+    look();
+  }
+
   for (const chart of charts) {
     const { svg } = chart;
     const width = svg.viewBox.baseVal.width;
@@ -87,11 +95,13 @@
     svg.addEventListener("pointerleave", hide);
     svg.addEventListener("blur", hide);
     svg.addEventListener("keydown", (event) => {
-      const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+      const end = chart.data.at.length;
+      const step = { ArrowLeft: -1, ArrowRight: 1, Home: -end, End: end }[event.key];
+      if (event.key === "Escape") hide();
       if (!step) return;
       event.preventDefault();
       const here = chart.x === undefined ? -1 : sample(chart.data, chart.x);
-      const index = Math.min(Math.max(here + step, 0), chart.data.at.length - 1);
+      const index = Math.min(Math.max(here + step, 0), end - 1);
       const box = svg.getBoundingClientRect();
       const x = chart.data.at[index];
       at(chart, x, box.left + (x / width) * box.width, box.top + box.height / 2);

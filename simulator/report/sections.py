@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import msgspec
-
 from simulator.report import timelines
-from simulator.report.html import Child, Html, joined, table, tag
+from simulator.report.headline import accepted, headline, speed, succeeded
+from simulator.report.html import Child, Html, folded, joined, plan_text, section, table, tag
 from simulator.report.words import (
     aws_calls,
     compact,
     count,
     duration,
-    moment,
+    many,
     money,
     ordered,
     service,
@@ -22,110 +21,40 @@ from simulator.report.words import (
 from simulator.result import Result
 
 BADGES = {"holds": "good", "broken": "bad", "not reached": "idle"}
-MOST_VIOLATIONS = 20
-"""Of one invariant on the page; the JSON document has them all."""
 
 
 def header(result: Result) -> Html:
     """The scenario, whether it held, and the run in numbers."""
-    reached = [each for each in result.invariants.values() if each.verdict != "not reached"]
-    broken = result.broken()
-    accepted = sum(action.accepted for action in result.operations.values())
-    succeeded = sum(action.succeeded for action in result.operations.values())
     injected = sum(fault.injected for fault in result.faults.values())
     calls = aws_calls(result.calls)
-    speed = result.virtual_seconds / result.wall_seconds if result.wall_seconds > 0 else 0.0
+    done = f"{share(succeeded(result), accepted(result))} succeeded" if accepted(result) else ""
     tiles = (
         ("Guests", count(result.guests), f"{compact(result.guest_hours)} guest-hours"),
         ("Virtual time", duration(result.virtual_seconds), f"in {duration(result.wall_seconds)}"),
-        ("Speed", f"{compact(speed)} ×", "virtual seconds a second"),  # noqa: RUF001
+        ("Speed", f"{compact(round(speed(result)))} ×", "virtual seconds a second"),  # noqa: RUF001
         ("Events", compact(result.events), _rate(result.events, result.wall_seconds)),
-        ("Operations", compact(accepted), f"{share(succeeded, accepted)} succeeded"),
+        ("Operations", compact(accepted(result)), done),
         ("Faults injected", compact(injected), f"{compact(result.retries)} retries"),
         ("AWS calls", compact(calls), _each(calls, result.guest_hours)),
         ("Cost", money(result.cost.per_guest_month), "a guest and month"),
     )
+    verdict = headline(result)
     return tag(
         "header",
         tag("p", "Coffer simulation", class_="over"),
         tag("h1", result.scenario, tag("span", f"seed {result.seed}", class_="seed")),
-        _verdict(len(reached), broken, len(result.invariants) - len(reached)),
+        tag(
+            "p",
+            tag("strong", verdict.title),
+            tag("span", " · ".join(verdict.remarks)),
+            class_=f"verdict {verdict.kind}",
+        ),
         tag("dl", *(_tile(*tile) for tile in tiles), class_="tiles"),
-    )
-
-
-def _verdict(reached: int, broken: list[str], not_reached: int) -> Html:
-    if broken:
-        kind, title = "bad", f"{len(broken)} of {reached} reached invariants broken"
-        detail = ", ".join(ordered(broken))
-    elif reached:
-        kind, title, detail = "good", f"All {reached} reached invariants hold", ""
-    else:
-        kind, title, detail = "idle", "No invariant was reached", ""
-    rest = f"{not_reached} not reached" if not_reached else ""
-    return tag(
-        "p",
-        tag("strong", title),
-        tag("span", " · ".join(filter(None, (detail, rest)))),
-        class_=f"verdict {kind}",
     )
 
 
 def _tile(name: str, number: str, remark: str) -> Html:
     return tag("div", tag("dt", name), tag("dd", number), tag("dd", remark, class_="remark"))
-
-
-def violations(result: Result) -> Html:
-    """Each broken invariant with what broke it, and the timeline of the instance."""
-    broken = ordered(result.broken())
-    if not broken:
-        return joined()
-    return _section("Broken", *(_broken(result, id_) for id_ in broken), _shortest(result))
-
-
-def _shortest(result: Result) -> Html | None:
-    found = result.shortest
-    if found is None:
-        return None
-    each = found.violation
-    tried = f"{count(found.runs)} smaller plans were tried"
-    rest = "" if found.complete else "; there was no time for all"
-    return tag(
-        "div",
-        tag("h3", f"The shortest plan with the same failure, {found.what}"),
-        tag("p", f"{tried}{rest}. It fails at {moment(each.time)}: {each.text}"),
-        tag("pre", msgspec.json.format(msgspec.json.encode(found.plan), indent=2).decode()),
-        tag("details", tag("summary", "Timeline"), tag("pre", "\n".join(each.timeline))),
-        class_="card broken",
-    )
-
-
-def _broken(result: Result, id_: str) -> Html:
-    invariant = result.invariants[id_]
-    shown = invariant.violations[:MOST_VIOLATIONS]
-    more = len(invariant.violations) - len(shown)
-    items = []
-    for index, each in enumerate(shown):
-        where = f", instance {each.instance_id}" if each.instance_id else ""
-        items.append(tag("p", tag("b", f"at {moment(each.time)}{where}: "), each.text))
-        if each.timeline:
-            items.append(
-                tag(
-                    "details",
-                    tag("summary", "Timeline"),
-                    tag("pre", "\n".join(each.timeline)),
-                    open=index == 0,
-                )
-            )
-    rest = tag("p", f"and {count(more)} more, in the JSON document", class_="note")
-    return tag(
-        "div",
-        tag("h3", _badge("broken"), f" {id_}  {invariant.title}"),
-        tag("p", invariant.reason) if invariant.reason else None,
-        *items,
-        rest if more else None,
-        class_="card broken",
-    )
 
 
 def over_time(result: Result) -> Html:
@@ -138,12 +67,23 @@ def over_time(result: Result) -> Html:
         timelines.calls(result),
     ]
     queues = timelines.queues(result)
-    return _section(
+    return section(
         "Over virtual time",
+        _signs(result),
         *(_figure(*each, class_="wide") for each in wide),
         tag("div", *(_figure(*each) for each in half), class_="pair"),
         _figure(*queues),
     )
+
+
+def _signs(result: Result) -> Html:
+    """What every chart marks: the part without faults, and the moments at which something broke."""
+    signs = [tag("li", tag("i", class_="swatch calm"), "the faults are over")]
+    if found := sum(len(each.violations) for each in result.invariants.values()):
+        most = timelines.MOST_MARKS
+        text = f"the first {most} of {count(found)} violations" if found > most else "a violation"
+        signs.append(tag("li", tag("i", class_="swatch mark"), text))
+    return tag("ul", *signs, class_="legend")
 
 
 def _figure(title: str, remark: str, drawing: Html, class_: str | None = None) -> Html:
@@ -154,17 +94,17 @@ def _figure(title: str, remark: str, drawing: Html, class_: str | None = None) -
 def tables(result: Result) -> Html:
     """What happened, in numbers."""
     return joined(
-        _section("Invariants", _invariants(result)),
-        _section("Operations", _operations(result)),
-        _section("Faults", _faults(result)),
+        section("Invariants", _invariants(result)),
+        section("Operations", _operations(result)),
+        section("Faults", _faults(result)),
         tag(
             "div",
-            _section("Cost at list prices", _cost(result)),
-            _section("Replies of the API", _replies(result)),
+            section("Cost at list prices", _cost(result)),
+            section("Replies of the API", _replies(result)),
             class_="pair",
         ),
-        _section("Calls", _calls(result)),
-        _section("Replay", *_replay(result)),
+        section("Calls", _calls(result)),
+        section("Replay", *_replay(result)),
     )
 
 
@@ -173,25 +113,14 @@ def _invariants(result: Result) -> Html:
     for id_ in ordered(list(result.invariants)):
         each = result.invariants[id_]
         found = len(each.violations)
-        remark = each.reason or (f"{count(found)} violations" if found else "")
+        remark = each.reason or (many(found, "violation") if found else "")
         rows.append([id_, each.title, _badge(each.verdict), remark])
     return table([("", "id"), ("Invariant", ""), ("Verdict", ""), ("Remark", "remark")], rows)
 
 
 def _operations(result: Result) -> Html:
-    columns = [("Action", "")] + [
-        (title, "number")
-        for title in (
-            "Accepted",
-            "Succeeded",
-            "Failed",
-            "Cancelled",
-            "p50",
-            "p95",
-            "p99",
-            "Longest",
-        )
-    ]
+    titles = ("Accepted", "Succeeded", "Failed", "Cancelled", "p50", "p95", "p99", "Longest")
+    columns = [("Action", ""), *((title, "number") for title in titles)]
     rows: list[list[Child]] = []
     for name, each in sorted(result.operations.items()):
         numbers = (each.accepted, each.succeeded, each.failed, each.cancelled)
@@ -257,13 +186,9 @@ def _replay(result: Result) -> Sequence[Html]:
     return (
         tag("p", "The same plan gives the same run, event by event. Save it as plan.json, then:"),
         tag("pre", "coffer simulate --replay plan.json"),
-        tag("p", "Its trace ends in ", tag("code", result.trace_hash), class_="empty"),
-        tag("details", tag("summary", "plan.json"), tag("pre", timelines.plan_text(result))),
+        tag("p", "The hash of its trace is ", tag("code", result.trace_hash), class_="empty"),
+        folded("plan.json", plan_text(result.plan)),
     )
-
-
-def _section(title: str, *children: Child) -> Html:
-    return tag("section", tag("h2", title), *children)
 
 
 def _badge(verdict: str) -> Html:

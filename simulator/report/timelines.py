@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from statistics import median
 from typing import Final
-
-import msgspec
 
 from simulator.report import charts
 from simulator.report.charts import Frame, Lane, Line, Stretch
@@ -99,11 +98,11 @@ def cost(result: Result) -> Drawn:
 
 
 def calls(result: Result) -> Drawn:
-    """AWS calls in each sample."""
+    """AWS calls in the time from point to point."""
     series = result.series
     line = Line("AWS calls", "c5", thinned(series.calls, len(series.time), sum))
     drawing = _half(result, line, charts.compact_none, count_scale)
-    return "AWS calls", "since the sample before", drawing
+    return "AWS calls", f"in each {duration(_point_seconds(series))}", drawing
 
 
 def queues(result: Result) -> Drawn:
@@ -111,7 +110,6 @@ def queues(result: Result) -> Drawn:
     series = result.series
     busiest = sorted(series.queues, key=lambda name: (-max(series.queues[name], default=0), name))
     shown = [name for name in busiest if any(series.queues[name])][:MOST_QUEUES]
-    quiet = len(busiest) - len(shown)
     if not series.time or not shown:
         nothing = tag("p", "All queues were empty at every sample.", class_="empty")
         return "Queue depths", "", nothing if series.time and busiest else charts.empty()
@@ -123,14 +121,17 @@ def queues(result: Result) -> Drawn:
         drawing = charts.lines(title, frame, _times(series), [line], words, count_scale)
         most = f"at most {compact(max(series.queues[name]))}"
         drawn.append(tag("div", tag("h4", name, tag("span", most)), drawing))
-    rest = f", {quiet} more" if quiet else ""
-    remark = f"messages, the busiest first, each on its own scale{rest}"
+    remark = _queues_remark(busiest, shown, series)
     return "Queue depths", remark, tag("div", *drawn, class_="third")
 
 
-def plan_text(result: Result) -> str:
-    """The plan as a file for --replay."""
-    return msgspec.json.format(msgspec.json.encode(result.plan), indent=2).decode()
+def _queues_remark(names: list[str], shown: list[str], series: Series) -> str:
+    """The unit, and what has become of the queues that are not drawn."""
+    remark = "messages, the busiest first, each on its own scale"
+    empty = [name for name in names if not any(series.queues[name])]
+    if less := len(names) - len(shown) - len(empty):
+        remark += f"; {count(less)} less busy not shown"
+    return f"{remark}; always empty: {', '.join(empty)}" if empty else remark
 
 
 def _half(result: Result, line: Line, words: charts.Words, scale: Scaling) -> Html:
@@ -156,6 +157,12 @@ def _chaos_seconds(result: Result) -> float:
 
 def _times(series: Series) -> list[float]:
     return [series.time[bucket[-1]] for bucket in buckets(len(series.time))]
+
+
+def _point_seconds(series: Series) -> float:
+    """From point to point of a thinned series; nearly all samples are at even distances."""
+    between = [after - before for before, after in pairwise(series.time)]
+    return median(between) * len(buckets(len(series.time))[0]) if between else 0.0
 
 
 def _states(series: Series, values: list[int] | list[float]) -> list[Number]:

@@ -1,10 +1,16 @@
-"""Numbers as people read them: durations, counts, money; for the terminal and the report."""
+"""Numbers as people read them: durations, counts, money; for the terminal and the report.
+
+Also what both say in the same words: how large a plan is, and how a promise broke.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from simulator.result import ViolationResult
 
 MINUTE: Final = 60.0
 HOUR: Final = 3600.0
@@ -74,6 +80,11 @@ def count(number: float | None) -> str:
     return f"{number:,.0f}" if abs(number) >= 1000 else _short(number)
 
 
+def many(number: int, name: str) -> str:
+    """A number of things: `1 run`, `2,000 runs`."""
+    return f"{count(number)} {name}{'' if number == 1 else 's'}"
+
+
 def compact(number: float) -> str:
     """`950`, `12.3 k`, `4.56 M`: for places where a number has little room."""
     for bound, name in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
@@ -111,6 +122,19 @@ def ordered(ids: list[str]) -> list[str]:
         return (found[1], int(found[2]), found[3]) if found else (text, -1, "")
 
     return sorted(ids, key=key)
+
+
+def size(plan: Mapping[str, Any]) -> str:
+    """How large a plan is, as it stands in a result: `3 faults, 2 guests, 0.25 h`."""
+    faults = len(plan.get("faults", ())) + len(plan.get("outages", ()))
+    guests, hours = plan.get("guests", 0), plan.get("hours", 0.0)
+    return f"{many(faults, 'fault')}, {many(guests, 'guest')}, {hours:g} h"
+
+
+def violation(each: ViolationResult) -> str:
+    """When, whom and how, in a line."""
+    where = f", instance {each.instance_id}" if each.instance_id else ""
+    return f"at {moment(each.time)}{where}: {each.text}"
 
 
 def _short(number: float) -> str:

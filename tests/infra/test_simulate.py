@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import shlex
 import subprocess
 import sys
@@ -14,11 +15,12 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from infra.cli import attempt, main, running, shrinking
+from infra.cli import attempt, main, running, shrinking, summary
 from infra.cli.attempt import Given
 from infra.cli.shrinking import Search
 from simulator import plan as plans
 from simulator.faults import REGISTRY
+from simulator.invariants import REGISTRY as INVARIANTS
 from simulator.plan import Plan
 from simulator.result import Counters, ErrorResult, Result, Shortest
 from simulator.run import Run
@@ -26,6 +28,7 @@ from simulator.shrink import Failure
 from tests.simulator.report import samples
 
 BOUND_SECONDS = 120
+COMMAND = (sys.executable, "-c", "from infra.cli import main; main()", "simulate")
 SCENARIO = """
 title = "A small fleet"
 guests = 3
@@ -222,6 +225,12 @@ def test_a_saved_plan_runs_again(
         (("{scenario}", "--html", "{folder}"), "is a folder"),
         (("{scenario}", "--shrink", "-1"), "--shrink must be"),
         (("{scenario}", "--save-shortest", "{folder}"), "is a folder"),
+        (("{scenario}", "--html", "{folder}/" + 300 * "x"), "cannot be written"),
+        (("{scenario}", "--json", "{folder}/one", "--html", "{folder}/one"), "Two outputs"),
+        ((300 * "x",), "--list shows the scenarios"),
+        (("{folder}/odd.toml",), "README.md explains scenario files"),
+        (("{folder}/odd",), "ends in .toml"),
+        (("{folder}/list.json",), "ends in .toml"),
     ],
 )
 def test_unusable_input_ends_with_2_before_anything_runs(
@@ -240,6 +249,38 @@ def test_unusable_input_ends_with_2_before_anything_runs(
     assert part in said.err.replace("\n", " ")
     assert said.out == ""
     assert holding.plans == []
+    assert not (tmp_path / "one").exists()
+
+
+FULL = "/dev/full"
+
+
+def test_a_full_disk_keeps_nothing_else_back(
+    coffer: Coffer, breaking: Runs, scenario: str, tmp_path: Path
+) -> None:
+    result = tmp_path / "result.json"
+    said = coffer(scenario, "--html", FULL, "--json", str(result))
+    assert said.code == 1
+    assert f"{FULL} cannot be written: No space left" in said.err
+    assert "two live operations" in said.out
+    assert msgspec.json.decode(result.read_bytes(), type=Result) == breaking.result
+
+
+@pytest.mark.usefixtures("holding")
+def test_a_file_that_could_not_be_written_is_no_success(coffer: Coffer, scenario: str) -> None:
+    assert coffer(scenario, "--html", FULL).code == 2
+
+
+@pytest.mark.usefixtures("holding")
+def test_a_file_that_is_there_is_only_replaced_by_a_result(
+    coffer: Coffer, scenario: str, tmp_path: Path
+) -> None:
+    kept = tmp_path / "kept"
+    kept.write_text("before")
+    assert coffer(scenario, "--json", str(kept), "--faults", "F99").code == 2
+    assert kept.read_text() == "before"
+    assert coffer(scenario, "--json", str(kept)).code == 0
+    assert kept.read_text().startswith("{")
 
 
 def test_the_list_shows_every_scenario_and_every_fault(coffer: Coffer) -> None:
@@ -252,6 +293,8 @@ def test_the_list_shows_every_scenario_and_every_fault(coffer: Coffer) -> None:
     for name, title in plans.scenarios().items():
         assert name in said.out
         assert title in said.out
+    for id_, invariant in INVARIANTS.items():
+        assert f"{id_:<9}  {invariant.title}" in said.out
 
 
 def test_an_interrupted_run_says_what_is_known(
@@ -431,12 +474,29 @@ def test_a_real_run_and_its_replay_have_one_trace(scenario: str, tmp_path: Path)
 def in_a_process(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run `coffer simulate` as a user does."""
     return subprocess.run(
-        [sys.executable, "-c", "from infra.cli import main; main()", "simulate", *arguments],
+        [*COMMAND, *arguments],
         capture_output=True,
         text=True,
         timeout=BOUND_SECONDS,
         check=False,
     )
+
+
+@pytest.mark.parametrize("arguments", [["--list"], ["{scenario}", "--json", "-"]])
+def test_a_reader_that_goes_away_is_no_broken_promise(scenario: str, arguments: list[str]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [*COMMAND, *(each.format(scenario=scenario) for each in arguments)],
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=BOUND_SECONDS,
+        check=False,
+    )
+    os.close(writing)
+    assert done.returncode == 141
+    assert "Traceback" not in done.stderr
 
 
 def counters(phase: str = "chaos", violations: int = 0) -> Counters:
@@ -458,3 +518,27 @@ def test_a_pipe_gets_a_line_for_each_phase() -> None:
     for phase in ("chaos", "chaos", "heal"):
         lines.tell(counters(phase))
     assert [line.split()[0] for line in text.getvalue().splitlines()] == ["chaos", "heal"]
+
+
+def narrow(text: io.StringIO) -> Console:
+    """A small terminal, as the commands see one."""
+    return Console(file=text, width=60, force_terminal=True, color_system=None, soft_wrap=True)
+
+
+def test_a_narrow_terminal_gets_all_counters() -> None:
+    text = io.StringIO()
+    narrow(text).print(running.drawn(counters()), soft_wrap=False)
+    assert "450 virtual seconds a second" in " ".join(text.getvalue().split())
+    assert max(map(len, text.getvalue().splitlines())) <= 60
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_a_narrow_terminal_gets_whole_words(broken: bool) -> None:
+    text = io.StringIO()
+    result = samples.result(broken=broken)
+    result.operations["delete_everything"] = result.operations["create"]
+    summary.show(result, narrow(text))
+    assert "…" not in text.getvalue()
+    lines = text.getvalue().splitlines()
+    assert max(len(line.rstrip()) for line in lines if "trace" not in line) <= 60
+    assert sum(line.startswith("delete_everything") for line in lines) > 1

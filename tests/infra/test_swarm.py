@@ -11,6 +11,7 @@ import pytest
 from rich.console import Console
 
 from infra.cli import main, shrinking
+from infra.cli import swarm as swarm_command
 from infra.cli.shrinking import Search
 from simulator import swarm
 from simulator.plan import Plan, load_scenario, with_options
@@ -65,7 +66,7 @@ def test_seeds_that_hold(
     assert coffer("chaos", "--seeds", "2", "--json", str(lines)) == 0
     said = capsys.readouterr().out
     assert "2 seeds · 5 virtual guest-hours" in said
-    assert "hold under every seed" in said
+    assert "hold under every seed that was run" in said
     read = [msgspec.json.decode(line, type=Outcome) for line in lines.read_bytes().splitlines()]
     assert [each.seed for each in read] == [1, 2]
 
@@ -87,7 +88,44 @@ def test_a_failing_seed_comes_with_its_faults_and_its_command(
     assert "faults F1=0.1" in said.err
     assert "coffer simulate chaos --guests 4 --hours 0.5 --seed 7" in said.err
     assert "seed 8: nobody expected KeyError: 'x'" in said.err
-    assert "2 seeds fail: 7, 8" in said.out
+    assert "2 failing seeds: 7, 8" in said.out
+
+
+def test_the_command_names_the_scenario_as_it_was_given(
+    coffer: Coffer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    scenario = tmp_path / "small.toml"
+    scenario.write_text("guests = 3\n")
+    stand_in(monkeypatch, outcome(1, Broken("I1", 3.0, "it broke")))
+    assert coffer(str(scenario), "--seeds", "1", "--shrink", "0") == 1
+    assert f"coffer simulate {scenario} --guests 3" in capsys.readouterr().err
+
+
+def test_an_interrupted_swarm_tells_the_sums_so_far(
+    coffer: Coffer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def outcomes(plan: Plan, seeds: Sequence[int], jobs: int) -> Iterator[Outcome]:
+        yield outcome(7, Broken("I1", 3.0, "it broke"))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(swarm, "outcomes", outcomes)
+    assert coffer(*CHAOS) == 130
+    said = capsys.readouterr()
+    assert "after 1 of 2 seeds" in said.err
+    assert "1 seed · 2.5 virtual guest-hours" in said.out
+    assert "1 failing seed: 7" in said.out
+
+
+def test_a_pipe_gets_a_line_now_and_then(
+    coffer: Coffer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(swarm_command, "LINE_SECONDS", 0.0)
+    stand_in(monkeypatch, outcome(7), outcome(8))
+    assert coffer(*CHAOS) == 0
+    assert "1 of 2 seeds  2.5 guest-hours · 3 faults · 0 failing" in capsys.readouterr().err
 
 
 def test_errors_alone_have_their_own_exit_code(

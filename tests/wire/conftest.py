@@ -14,7 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from infra.errors import NotAnsweringError
 from infra.local import ministack
+from infra.local.endpoint import require_answer
 from infra.local.settings import StackSettings, cache_folder
 from tests.acceptance.conftest import coffer, free_port
 from tests.wire.stack import WireStack, left_at
@@ -33,6 +35,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 def endpoint() -> Iterator[str]:
     """The base URL of an AWS that answers already."""
     if given := os.environ.get(ENDPOINT_VARIABLE):
+        require_one(given)
         yield given
         return
     with scratch_folder() as state:
@@ -72,6 +75,14 @@ def wire(endpoint: str) -> Iterator[WireStack]:
         finally:
             coffer(environment, "down")
         assert left_at(endpoint) == before
+
+
+def require_one(url: str) -> None:
+    """End the tests, with what to do, when nothing answers there."""
+    try:
+        require_answer(StackSettings(state=Path(), aws_endpoint=url))
+    except NotAnsweringError as error:
+        pytest.exit(f"{error.message} Start it first ({ENDPOINT_VARIABLE}).", returncode=2)
 
 
 @contextmanager

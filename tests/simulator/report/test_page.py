@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
+from itertools import product
+from pathlib import Path
 
 import msgspec
 import pytest
 
+from simulator import report
 from simulator.report import POLICY, page
-from simulator.result import Cost, InvariantResult, Result, Series, Shortest, ViolationResult
+from simulator.result import (
+    Cost,
+    ErrorResult,
+    InvariantResult,
+    Result,
+    Series,
+    Shortest,
+    ViolationResult,
+)
 from tests.simulator.report import samples
 
 VOID = {"meta", "br"}
@@ -154,14 +165,55 @@ def test_it_shows_the_shortest_plan_that_still_fails() -> None:
     assert "The shortest plan" not in page(result)
     first = result.invariants["I3"].violations[0]
     result.shortest = Shortest("I3", {"guests": 2}, first, 12, 4.5, complete=False)
+    result.shortest.violation.timeline.append("+  1.500  I3   two live operations")
     text = page(result)
-    for part in (
-        "same failure, I3",
-        "&quot;guests&quot;: 2",
-        "12 smaller plans",
-        "no time for all",
-    ):
-        assert part in text.replace('"guests"', "&quot;guests&quot;")
+    for part in ("same failure, I3", "&quot;guests&quot;: 2", "12 smaller plans", "no time for"):
+        assert part in text
+    assert text.index("The shortest plan") < text.index("At most one live operation")
+    assert "<mark>+  1.500  I3   two live operations</mark>" in text
+
+
+def test_an_unexpected_error_is_no_success() -> None:
+    result = samples.result()
+    result.errors = [ErrorResult("the agent of server-1", "KeyError", "KeyError: 'x'")] * 7
+    text = " ".join(read(page(result)).texts)
+    assert text.index("7 unexpected errors") < text.index("All 5 reached invariants hold")
+    assert "KeyError in the agent of server-1" in text
+    assert "and 2 more" in text
+    assert 'class="verdict bad"' in page(result)
+
+
+def test_it_says_what_the_charts_mark() -> None:
+    text = " ".join(read(page(samples.result(broken=True))).texts)
+    for part in ("the faults are over", "a violation", "in each 5 min", "empty: dead-letters"):
+        assert part in text
+    assert "a violation" not in " ".join(read(page(samples.result())).texts)
+
+
+STYLE = Path(report.__file__).with_name("style.css").read_text()
+INKS = ("ink", "soft", "faint")
+GROUNDS = ("page", "card", "code", "calm")
+
+
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize(
+    ("ink", "ground"),
+    [*product(INKS, GROUNDS), ("good-ink", "good"), ("bad-ink", "bad"), ("idle-ink", "idle")],
+)
+def test_text_stands_out_from_its_ground(dark: bool, ink: str, ground: str) -> None:
+    colours = dict(re.findall(r"--([a-z-]+): (#[0-9a-f]+)", STYLE.split("@media")[int(dark)]))
+    lights = sorted(luminance(colours[name]) + 0.05 for name in (ink, ground))
+    assert lights[1] / lights[0] >= 4.5  # WCAG 2.2, 1.4.3
+
+
+def luminance(colour: str) -> float:
+    """How light a colour is (WCAG 2.2, relative luminance)."""
+    digits = colour[1:] if len(colour) == 7 else "".join(2 * digit for digit in colour[1:])
+    shares = (int(digits[at : at + 2], 16) / 255 for at in (0, 2, 4))
+    red, green, blue = (
+        share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4 for share in shares
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
 def test_a_result_survives_its_json() -> None:

@@ -81,6 +81,8 @@ def test_faults_of_a_command_line() -> None:
         ("F1=much", "is not a strength"),
         ("F1=0.9", "F1 must be within 0 and 0.5"),
         ("F18=0.1", "not reached"),
+        ("F1=0.1,F1=0.2", "given twice"),
+        ("none,F1", '"none", or "swarm", alone'),
     ],
 )
 def test_faults_that_make_no_sense_are_refused(text: str, says: str) -> None:
@@ -95,7 +97,18 @@ def test_faults_that_make_no_sense_are_refused(text: str, says: str) -> None:
         ("guests = 0", "guests must be within"),
         ("gusets = 3", "unknown field `gusets`"),
         ("= 3", "cannot be read"),
+        ("settle_seconds = inf", "settle_seconds must be within"),
+        ("heartbeat_seconds = 0", "heartbeat_seconds must be at least 1"),
+        ("[workload]\noperations_per_guest_hour = nan", "within 0 and 3600, not nan"),
+        ("[workload]\noperations_per_guest_hour = 1e12", "within 0 and 3600"),
+        ("[workload]\nguests_per_tenant = 0", "guests_per_tenant must be at least 1"),
         ("[workload.mix]\nfly = 1", "'fly' is no action"),
+        ("[workload.mix]\ncreate = -1", "weight of create must be positive"),
+        ("[workload.mix]\ncreate = inf", "weight of create must be positive"),
+        ("[workload.mix]\ncreate = 0", "no action with a weight"),
+        ("[[outages]]\nservice='sqs'\nat_minutes=-1.0\nminutes=1.0", "an outage needs"),
+        ("[[outages]]\nservice='sqs'\nat_minutes=nan\nminutes=1.0", "an outage needs"),
+        ("[[outages]]\nservice='sqs'\nat_minutes=1.0\nminutes=0.0", "an outage needs"),
         ("[[outages]]\nservice='x'\nat_minutes=1.0\nminutes=1.0", "'x' is no service"),
     ],
 )
