@@ -161,6 +161,6 @@ def test_a_broken_promise_is_told_with_its_seed_its_steps_and_a_timeline(
 
 
 @pytest.mark.crash
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(7200)
 def test_promises_hold_in_many_orders_of_events() -> None:
     check(examples=400, steps=40)
