@@ -42,6 +42,8 @@ CHECK_SECONDS: Final = 1800.0
 """Between two full checks of what must hold at any time."""
 AFTER_QUIET_SECONDS: Final = 300.0
 """Longer than a status may lag behind: two heartbeats, a restart, a lagging index."""
+AFTER_QUIET_PERIODS: Final = 2.5
+"""The same where a guest reports more seldom than usual."""
 MOST_EVENTS: Final = 2_000_000_000
 JOURNAL: Final = 20_000
 DELAYS: Final = Delays(
@@ -183,6 +185,8 @@ class Run:
         self.meters.watch()
         self.invariants = Invariants(self)
         self.invariants.install()
+        if all(fault.fair for fault in self.faults):
+            self.invariants.hub.fair_since = self.kernel.now
         self.setup_wall_seconds = self.wall_seconds
 
     def _chaos(self) -> None:
@@ -202,13 +206,17 @@ class Run:
         for lane in self.lanes:
             lane.end = min(lane.end, self.elapsed)
         self.fleet.heal()
+        assert self.invariants is not None
+        if self.invariants.hub.fair_since is None:
+            self.invariants.hub.fair_since = self.kernel.now
         self.workload.stop()
         self._settle()
 
     def _settle(self) -> None:
         """Until nothing is under way, at most to the bound; then as long as a status may lag."""
         until = self.kernel.now + self.plan.settle_seconds
-        after = min(AFTER_QUIET_SECONDS, self.plan.settle_seconds)
+        after = max(AFTER_QUIET_SECONDS, AFTER_QUIET_PERIODS * self.plan.heartbeat_seconds)
+        after = min(after, self.plan.settle_seconds)
         while self.kernel.now < until and not self.is_quiet():
             self._go(min(LOOK_SECONDS, until - self.kernel.now))
         self._go(after)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 class Hint(msgspec.Struct, frozen=True):
     """What the task manager's queue carries: a pointer to a row, never a fact by itself."""
 
-    operation_id: str
+    operation_id: Annotated[str, msgspec.Meta(max_length=64)]
 
 
 def guest_queue_name(instance_id: str, generation: int) -> str:

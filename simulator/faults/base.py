@@ -23,6 +23,8 @@ class Fault:
     chance: ClassVar[float] = 0.5
     reached: ClassVar[bool] = True
     reason: ClassVar[str] = ""
+    fair: ClassVar[bool] = False
+    """Whether it may make nothing fail: what is accepted beside it succeeds, and in time."""
     missing: ClassVar[str] = ""
     """Which forms of a class that is reached no run exercises yet, and why."""
 

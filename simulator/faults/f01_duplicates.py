@@ -14,6 +14,7 @@ class Duplicates(Fault):
     id = "F1"
     title = "duplicate delivery"
     range = (0.0, 0.5)
+    fair = True
 
     def install(self) -> None:
         self.on = True

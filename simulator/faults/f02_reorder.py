@@ -9,6 +9,7 @@ class Reorder(Fault):
     id = "F2"
     title = "reorder"
     range = (0.0, 1.0)
+    fair = True
 
     def install(self) -> None:
         self.on = True

@@ -9,6 +9,7 @@ class PartialBatch(Fault):
     id = "F6"
     title = "partial batch"
     range = (0.0, 0.3)
+    fair = True
 
     def install(self) -> None:
         self.on = True

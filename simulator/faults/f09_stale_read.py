@@ -11,6 +11,7 @@ class StaleRead(Fault):
     id = "F9"
     title = "stale read"
     range = (0.0, 1.0)
+    fair = True
 
     def prepare(self) -> None:
         self.run.most_lag_seconds = MOST_SECONDS

@@ -13,6 +13,7 @@ class ClockSkew(GuestFault):
     title = "clock skew"
     range = (0.0, 1.0)
     unit = "share of the guests"
+    fair = True
 
     def install(self) -> None:
         self.on = True

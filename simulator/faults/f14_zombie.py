@@ -18,6 +18,7 @@ class Zombie(Fault):
     title = "zombie guest"
     range = (0.0, 1.0)
     unit = "share of the dead servers"
+    fair = True
     missing = "after a rebuild, restore or failover: no flow makes a second generation yet"
 
     def install(self) -> None:

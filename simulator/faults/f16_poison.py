@@ -1,11 +1,12 @@
-"""F16: messages that nobody should accept: broken, forged, replayed, too large."""
+"""F16: what nobody should accept: broken, forged, replayed, too large messages; forged requests."""
 
 from __future__ import annotations
 
 import base64
 import json
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -14,37 +15,48 @@ from chalicelib.bus import keys
 from chalicelib.bus.envelope import MAX_BODY_BYTES, Direction, Envelope, seal
 from simulator.aws.sqs.queues import Message
 from simulator.faults.base import Fault
-from simulator.invariants.marks import FORGED_MARK, FORGED_NUMBER
+from simulator.invariants.marks import FORGED_HEADER, FORGED_MARK, FORGED_NUMBER
+from simulator.region import Reply
 
 KEPT: Final = 200
-LATE_SECONDS: Final = 900.0
+STOLEN_SECONDS: Final = 10.0
+"""After its guest; while that one is being prepared, a create still waits."""
 FORGED: Final = f"{FORGED_MARK}by-the-simulation"
 
 
 class Poison(Fault):
-    """Follows a share of the messages that are sent with one of its own on the same queue."""
+    """Follows a share of the messages that are sent with one of its own on the same queue, and a
+    share of the guests' enrolments and renewals with a request of its own.
+    """
 
     id = "F16"
     title = "poison"
     range = (0.0, 0.01)
     unit = "share of the messages"
+    fair = True
 
     def install(self) -> None:
         self.on = True
         self._old: dict[str, deque[str]] = {}
         self.sent: dict[str, str] = {}
         """Bodies that were sent, and of which form."""
+        self._sent_at: dict[str, float] = {}
         self.run.region.sqs.watchers.append(self._watch)
+        self.run.region.replied.append(self._overhear)
 
     def heal(self) -> None:
         self.on = False
         self.run.region.sqs.watchers.remove(self._watch)
+        self.run.region.replied.remove(self._overhear)
 
     def _watch(self, queue: str, message: Message) -> None:
         if queue.endswith("-dead-letters") or message.body in self.sent:
             return
         kept = self._old.setdefault("guest" if "-guest-" in queue else queue, deque(maxlen=KEPT))
+        if len(kept) == KEPT:
+            self._sent_at.pop(kept[0], None)
         kept.append(message.body)
+        self._sent_at[message.body] = self.run.kernel.now
         if self.hits():
             form = self.stream.choice(list(FORMS))
             self.run.kernel.call_later(self.later(20.0), self._send, queue, message.body, form)
@@ -54,12 +66,42 @@ class Poison(Fault):
             return
         if form == "replay":
             body = self.stream.choice(self._old["guest" if "-guest-" in queue else queue])
+            if self.run.invariants is not None:
+                self.run.invariants.hub.first_sent[body] = self._sent_at.get(body, 0.0)
         poison = FORMS[form](self, body)
         if poison is None:
             return
         self.sent[poison] = form
         self.inject(f"{form} on {queue}")
         self.run.region.sqs.send_message(QueueUrl=queue, MessageBody=poison)
+
+    # --------------------------------------------------------------- requests of its own
+
+    def _overhear(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes, reply: Reply
+    ) -> None:
+        """A guest has enrolled, or renewed: a token that is used up, a signature that is seen."""
+        if reply.status != 200 or FORGED_HEADER in headers or not path.startswith("/guest/"):
+            return
+        if not self.hits():
+            return
+        form = "replayed renewal"
+        if path.endswith("/enrol"):
+            form = self.stream.choice(("stolen token, same server", "stolen token"))
+            document = json.loads(body)
+            document["public_key"] = base64.b64encode(self.stream.randbytes(32)).decode()
+            if form == "stolen token":
+                document["server_id"] = f"thief-{self.stream.getrandbits(32):08x}"
+            body = json.dumps(document).encode()
+        self.run.kernel.call_later(self.later(STOLEN_SECONDS), self._ask, path, body, form)
+
+    def _ask(self, path: str, body: bytes, form: str) -> None:
+        if not self.on:
+            return
+        self.inject(f"{form} at {path}")
+        headers = {"Content-Type": "application/json", FORGED_HEADER: "1"}
+        request = partial(self.run.region.http, "POST", path, headers, body)
+        self.run.kernel.spawn(request, "forger", None, None)
 
     # ---------------------------------------------------------------------------- forms
 

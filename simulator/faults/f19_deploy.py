@@ -33,6 +33,7 @@ class Deploy(Fault):
     range = (1.0, 12.0)
     unit = "deployments an hour, at least one"
     chance = 0.1
+    fair = True
     missing = "two really different releases: there is one"
 
     def install(self) -> None:

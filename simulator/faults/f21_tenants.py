@@ -12,6 +12,7 @@ class Tenants(Fault):
     title = "tenants and operators"
     range = (0.0, 1.0)
     unit = "share of the requests"
+    fair = True
     missing = "resize during backup: there is neither yet"
 
     def install(self) -> None:

@@ -13,6 +13,7 @@ class NoisyTenant(Fault):
     title = "noisy tenant"
     range = (0.5, 20.0)
     unit = "requests a second"
+    fair = True
     missing = "a guest that floods a queue: tenants alone flood here"
 
     def install(self) -> None:

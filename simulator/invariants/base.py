@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, Final, Literal, NamedTuple, Protocol
@@ -14,6 +15,7 @@ from simulator.aws.stepfunctions.execution import Execution
 from simulator.cloud.model.cloud import Cloud
 from simulator.effects import Effect
 from simulator.fleet.fleet import Fleet
+from simulator.invariants.marks import FORGED_HEADER
 from simulator.kernel import START, Kernel
 from simulator.region import Region, Reply
 from simulator.template import PREFIX
@@ -21,6 +23,9 @@ from simulator.template import PREFIX
 MOST_RAISED: Final = 16
 MOST_VIOLATIONS: Final = 20
 """So many of one invariant are told; a broken one repeats itself."""
+
+Record = Mapping[str, Any]
+"""A message as a function is given it."""
 
 
 class Watched(Protocol):
@@ -69,10 +74,12 @@ class Hub:
 
     def __init__(self, run: Watched) -> None:
         self.run = run
-        self.forged: dict[str, None] = {}
-        """Texts that only a forged message carries."""
-        self.secrets: dict[str, None] = {}
-        """Texts that must stay secret."""
+        self.fair_since: float | None = None
+        """From when on nothing is broken on purpose any more; None while something is, or if
+        nobody says so."""
+        self.first_sent: dict[str, float] = {}
+        """Bodies that a forger sends again, and when they were sent first."""
+        self._batch: tuple[Invocation | None, dict[str, list[Record]]] = None, {}
         self.tenants: dict[str, str] = {}
         """The tenant of each instance that ever was."""
         self.raised: deque[tuple[str, str]] = deque(maxlen=MOST_RAISED)
@@ -212,6 +219,21 @@ class Hub:
             return None
         return self.caller(invocation.event.get("headers") or {})
 
+    def is_forger(self) -> bool:
+        """Whether the code that runs at this moment serves a forger's request."""
+        invocation = self.invocation(f"{PREFIX}-api")
+        return invocation is not None and FORGED_HEADER in (invocation.event.get("headers") or {})
+
+    def heartbeats(self) -> dict[str, list[Record]]:
+        """What the handler of heartbeats has at hand at this moment, by the instance in the clear
+        header; nothing while other code runs."""
+        invocation = self.invocation(f"{PREFIX}-heartbeats")
+        if invocation is None:
+            return {}
+        if invocation is not self._batch[0]:
+            self._batch = invocation, _by_sender(invocation.event["Records"])
+        return self._batch[1]
+
     def invocation(self, function: str) -> Invocation | None:
         """The invocation that runs at this moment, if it is one of that function."""
         running = self.run.kernel.current
@@ -275,6 +297,15 @@ class Invariant:
         return self.unreachable or "nothing in this run could have broken it"
 
 
+def _by_sender(records: list[Record]) -> dict[str, list[Record]]:
+    found: dict[str, list[Record]] = {}
+    for record in records:
+        sender = _SENDER.search(record["body"])
+        if sender is not None:
+            found.setdefault(sender[1], []).append(record)
+    return found
+
+
 def changed(old: Item | None, new: Item | None, *names: str) -> bool:
     """Whether one of these attributes differs between two images of an item."""
     before, after = old or {}, new or {}
@@ -325,5 +356,6 @@ def owner_of(name: str) -> str | None:
     return rest[:ID_LENGTH] if not ending or ending[1:].isdecimal() else None
 
 
+_SENDER: Final = re.compile(r'"instance_id":"([^"]+)"')
 ID_LENGTH: Final = 36
 DASHES: Final = 4

@@ -32,12 +32,21 @@ class Order(Invariant):
         super().__init__(hub)
         self._mail = Mail(hub.run.region)
         self._answers: dict[str, str] = {}
+        self._reported: dict[str, tuple[str, int]] = {}
+        """Commands with an answer on its way, and the guest (instance, generation) that sent it."""
+        self._given_up = False
+        """Whether a message was given up that could not be handled, time and again."""
 
     def watch(self) -> None:
         self.hub.on_write("service-statuses", self._status)
         self.hub.on_write("commands", self._command)
         self.hub.on_write("guests", self._guest)
+        self.hub.on_write("events", self._event)
         self.hub.on_message(self._sent)
+
+    def _event(self, _: Item | None, new: Item | None) -> None:
+        if new is not None and new["kind"] == "message.poisoned":
+            self._given_up |= new["message"].startswith("not accepted after")
 
     def _sent(self, queue: str, message: Message) -> None:
         """A command that must not be repeated has one answer, however often it is sent."""
@@ -46,6 +55,7 @@ class Order(Invariant):
         report = self._mail.opened(message.body, Direction.TO_CONTROL)
         if report is None or report.kind != "result":
             return
+        self._reported[report.id] = report.instance_id, report.generation
         method = METHODS.get(report.method)
         code = report.error.code if report.error is not None else ""
         if method is None or method.repeatable or code in NOT_RUN:
@@ -71,6 +81,20 @@ class Order(Invariant):
             if by_guest and changed(old, new, *_REPORTED):
                 text = f"a report of {_shown(after)} was applied twice: now {new['status']}"
                 self.broken(text, instance_id)
+        self._latest_of_batch(instance_id, after)
+
+    def _latest_of_batch(self, instance_id: str, applied: tuple[Any, ...]) -> None:
+        """Of several heartbeats of a guest in one batch the latest counts."""
+        records = self.hub.heartbeats().get(instance_id, ())
+        bodies = dict.fromkeys(record["body"] for record in records)
+        for body in bodies if len(bodies) > 1 else ():
+            report = self._mail.opened(body, Direction.TO_CONTROL)
+            if report is None or report.expires_at < self.hub.run.kernel.now:
+                continue
+            order = report.generation, report.epoch, report.seq
+            if report.kind == "heartbeat" and order > applied:
+                text = f"{_shown(applied)} was applied although {_shown(order)} came with it"
+                self.broken(text, instance_id)
 
     def _command(self, old: Item | None, new: Item | None) -> None:
         if old is None or new is None:
@@ -95,6 +119,16 @@ class Order(Invariant):
         for name in ("epoch", "issued_at_ms"):
             if new.get(name, 0) < old.get(name, 0):
                 self.broken(f"a guest's {name} went back", str(new["instance_id"]))
+
+    def check_healed(self) -> None:
+        """What a guest answered is stored: its queue keeps it longer than any trouble lasts."""
+        for command_id, sender in self._reported.items():
+            row = self.hub.row("commands", command_id)
+            if row is None or (row["instance_id"], row["generation"]) != sender or self._given_up:
+                continue
+            self.exercised += 1
+            if "answered" not in row:
+                self.broken(f"the answer of {row['method']} {command_id} is lost", sender[0])
 
 
 def _progress(row: Item) -> tuple[Any, Any] | None:

@@ -7,7 +7,7 @@ And every answer that is stored must be one that its guest really sent, and not 
 from __future__ import annotations
 
 import json
-import re
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -16,15 +16,13 @@ from chalicelib.bus.envelope import Direction, Envelope
 from guest_agent.journal import Entry
 from guest_agent.outbox import HEARTBEAT_LIFE_SECONDS
 from simulator.aws.dynamodb.values import Item
-from simulator.aws.functions import Invocation
 from simulator.aws.sqs.queues import Message
-from simulator.invariants.base import Hub, Invariant, changed
+from simulator.invariants.base import Hub, Invariant, Record, changed
 from simulator.invariants.mail import Mail
 from simulator.invariants.marks import FORGED_MARK, FORGED_NUMBER
 from simulator.template import PREFIX
 
 TABLES: Final = ("instances", "operations", "commands", "guests", "service-statuses", "quotas")
-_SENDER: Final = re.compile(r'"instance_id":"([^"]+)"')
 HANDLING_SECONDS: Final = 30.0
 """A message may expire while it is being handled."""
 
@@ -42,12 +40,11 @@ class Forgeries(Invariant):
         super().__init__(hub)
         self._mail = Mail(hub.run.region)
         self._sent: dict[str, list[Sent]] = {}
-        self._batch: tuple[Invocation | None, dict[str, float]] = None, {}
-        """The batch of heartbeats that is being handled, and `_last_sent` of it."""
 
     def watch(self) -> None:
         for table in TABLES:
             self.hub.on_write(table, self._written)
+            self.hub.on_write(table, partial(self._asked_by_forger, table))
         self.hub.on_write("commands", self._answered)
         self.hub.on_write("guests", self._enrolled)
         self.hub.on_write("service-statuses", self._reported_late)
@@ -62,6 +59,22 @@ class Forgeries(Invariant):
                 self.exercised += 1
                 owner = str(new.get("instance_id") or new.get("id"))
                 self.broken(f"{name} holds what only a forged message carried: {value}", owner)
+
+    def _asked_by_forger(self, table: str, old: Item | None, new: Item | None) -> None:
+        """A forger's request is refused. It is noted with the create that its token is of, and
+        ends that one only when its server cannot enrol any more, with or without the forger."""
+        if not self.hub.is_forger():
+            return
+        self.exercised += 1
+        row = new or old or {}
+        instance_id = str(row.get("instance_id") or row["id"])
+        if old is None or new is None or table != "operations":
+            self.broken(f"a forger's request changed {table}", instance_id)
+        elif changed(old, new, "compensating", "reason", "status"):
+            holder = self.hub.row("guests", (instance_id, new["generation"])) or {}
+            if holder.get("server_id") == new["resources"].get("server_id"):
+                text = f"a forger's request ended a create that has its guest: {new.get('reason')}"
+                self.broken(text, instance_id)
 
     def _reported(self, queue: str, message: Message) -> None:
         if queue != f"{PREFIX}-conductor" or not self.hub.is_guest():
@@ -119,16 +132,18 @@ class Forgeries(Invariant):
 
     def _reported_late(self, _: Item | None, new: Item | None) -> None:
         """A heartbeat outlives its expiry on the way; its sender stands in its clear header."""
-        invocation = self.hub.invocation(f"{PREFIX}-heartbeats")
-        if new is None or invocation is None:
+        if new is None:
             return
-        if invocation is not self._batch[0]:
-            self._batch = invocation, _last_sent(invocation.event["Records"])
         instance_id = str(new["instance_id"])
-        sent = self._batch[1].get(instance_id)
-        age = 0.0 if sent is None else self.hub.run.kernel.now - sent
+        times = [self._sent_at(record) for record in self.hub.heartbeats().get(instance_id, ())]
+        age = self.hub.run.kernel.now - max(times) if times else 0.0
         if age > HEARTBEAT_LIFE_SECONDS + HANDLING_SECONDS:
             self.broken(f"a heartbeat was applied {age:.0f} s after it was sent", instance_id)
+
+    def _sent_at(self, record: Record) -> float:
+        """When a message was sent; a replayed one counts as of its first time."""
+        sent = int(record["attributes"]["SentTimestamp"]) / 1000
+        return self.hub.first_sent.get(record["body"], sent)
 
     def _enrolled(self, old: Item | None, new: Item | None) -> None:
         """Who enrols must be a server that the instance has, or had."""
@@ -141,17 +156,6 @@ class Forgeries(Invariant):
         known = server_id in cloud.compute.servers or server_id in fleet.guests
         if not known and all(dead.server_id != server_id for dead in fleet.graves):
             self.broken(f"{server_id}, which is no server, has enrolled", new["instance_id"])
-
-
-def _last_sent(records: list[dict[str, Any]]) -> dict[str, float]:
-    """When the last message of each sender was sent, by the instance in its clear header."""
-    found: dict[str, float] = {}
-    for record in records:
-        sender = _SENDER.search(record["body"])
-        if sender is not None:
-            sent = int(record["attributes"]["SentTimestamp"]) / 1000
-            found[sender[1]] = max(sent, found.get(sender[1], 0.0))
-    return found
 
 
 def _is_forged(value: Any) -> bool:

@@ -1,4 +1,4 @@
-"""L1: every accepted operation reached a terminal state, and its reason is told."""
+"""L1: every accepted operation reached a terminal state, in time, and its reason is told."""
 
 from __future__ import annotations
 
@@ -8,13 +8,22 @@ from typing import Final
 
 from chalicelib.domain.operations import TERMINAL, OperationAction, OperationStatus
 from simulator.aws.dynamodb.values import Item
+from simulator.effects import Effect
 from simulator.invariants.base import Exchange, Invariant
+from simulator.kernel import START
 
+TURN_SECONDS: Final = 300.0
+"""A create that is cancelled or past its deadline goes back within so long: a sweep or two wake it,
+or stop it, and its next step turns."""
 _INSTANCE: Final = re.compile(r"/v1\.0/[^/]+/instances/([^/?]+)")
 
 
 class OperationsEnd(Invariant):
-    """Remembers what was accepted, by rows and by replies, and asks for its end after heal."""
+    """Remembers what was accepted, by rows and by replies, and asks for its end after heal.
+
+    While nothing is broken on purpose it asks for more: nothing fails, and creates turn back in
+    time. At any time an execution is stopped only when its operation is late.
+    """
 
     id = "L1"
     title = "Every accepted operation reached a terminal state, and its reason is told"
@@ -24,14 +33,54 @@ class OperationsEnd(Invariant):
         self._created: dict[str, None] = {}
         self._deleted: dict[str, None] = {}
         self._with_delete: dict[str, None] = {}
+        self._due: dict[str, float] = {}
+        """When creates that go forward have to turn back."""
         self.hub.on_write("operations", self._written)
         self.hub.on_reply(self._replied)
+        self.hub.on_effect("stepfunctions", self._called)
 
     def _written(self, old: Item | None, new: Item | None) -> None:
-        if old is None and new is not None:
+        if new is None:
+            return
+        if old is None:
             self._accepted[new["id"]] = new["instance_id"]
             if new["action"] == OperationAction.DELETE:
                 self._with_delete[new["instance_id"]] = None
+        elif old["status"] != new["status"] == OperationStatus.FAILED:
+            self._failed(new)
+        if new["action"] == OperationAction.CREATE:
+            self._turned(new)
+
+    def _failed(self, new: Item) -> None:
+        """In fair weather from the begin there is no reason to fail."""
+        if self.hub.fair_since == START:
+            text = f"{new['action']} {new['id']} failed in fair weather: {new.get('reason')}"
+            self.broken(text, new["instance_id"])
+
+    def _turned(self, new: Item) -> None:
+        """Measure how long a create took to turn back once it had to."""
+        if not (new.get("compensating") or new["status"] in TERMINAL):
+            cancelled = self.hub.run.kernel.now if "cancelled" in new else float(new["deadline"])
+            self._due[new["id"]] = min(cancelled, self._due.get(new["id"], cancelled))
+            return
+        due, fair_since = self._due.pop(new["id"], None), self.hub.fair_since
+        if due is None or fair_since is None:
+            return
+        late = self.hub.run.kernel.now - max(due, fair_since)
+        if late > TURN_SECONDS:
+            text = f"{new['action']} {new['id']} turned back {late:.0f} s after it had to"
+            self.broken(text, new["instance_id"])
+
+    def _called(self, effect: Effect) -> None:
+        """An execution that is in time, or waits for a guest that may still come, goes on."""
+        if effect.call != "StopExecution":
+            return
+        self.exercised += 1
+        name = str(effect.what["executionArn"]).rpartition(":")[2]
+        row = self.hub.row("operations", name.partition(".")[0])
+        if row is not None and float(row["deadline"]) > self.hub.run.kernel.now:
+            text = f"the execution of {row['action']} {row['id']} was stopped before its deadline"
+            self.broken(text, row["instance_id"])
 
     def _replied(self, exchange: Exchange) -> None:
         path = exchange.path.partition("?")[0]

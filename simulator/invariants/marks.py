@@ -12,3 +12,6 @@ FORGED_MARK: Final = "forged-"
 
 FORGED_NUMBER: Final = 2**50
 """An epoch, a sequence or a time to renew from here on is only in forged messages."""
+
+FORGED_HEADER: Final = "X-Forged"
+"""Stands on each request that a forger makes of the API: what it changes is told from the rest."""

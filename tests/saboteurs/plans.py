@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from simulator.plan import Plan, Workload
+from simulator.plan import SETTLE_SECONDS, Outage, Plan, Workload
 
 CHURN: Final = {"create": 10.0, "delete": 10.0, "show": 2.0, "list": 2.0, "force_delete": 2.0}
 CONTENTS: Final = {
@@ -17,7 +17,17 @@ CONTENTS: Final = {
 RESETS: Final = {"create": 10.0, "delete": 6.0, "force_delete": 6.0, "reset_status": 6.0}
 
 
-def _plan(name: str, mix: dict[str, float], faults: dict[str, float], **more: float) -> Plan:
+RENAMES: Final = {**CHURN, "rename": 10.0}
+DARK: Final = Outage(service="sqs", at_minutes=3.0, minutes=24.0)
+
+
+def _plan(
+    name: str,
+    mix: dict[str, float],
+    faults: dict[str, float],
+    outages: tuple[Outage, ...] = (),
+    **more: float,
+) -> Plan:
     workload = Workload(
         operations_per_guest_hour=more.get("rate", 40.0), guests_per_tenant=2, mix=mix
     )
@@ -27,6 +37,8 @@ def _plan(name: str, mix: dict[str, float], faults: dict[str, float], **more: fl
         hours=more.get("hours", 0.4),
         workload=workload,
         faults=faults,
+        outages=list(outages),
+        settle_seconds=more.get("settle", SETTLE_SECONDS),
         heartbeat_seconds=int(more.get("heartbeat", 60)),
     )
 
@@ -43,4 +55,23 @@ PLANS: Final = {
     "strangers": _plan("strangers", {"show": 1.0}, {"F21": 1.0}, guests=10, rate=20.0),
     "contents": _plan("contents", CONTENTS, {"F1": 0.5}),
     "poison": _plan("poison", CHURN, {"F16": 0.2}, heartbeat=10),
+    "a little poison": _plan("a little poison", CONTENTS, {"F16": 0.02}, settle=300.0),
+    "thieves": _plan("thieves", CHURN, {"F16": 1.0}, rate=20.0),
+    "old news": _plan(
+        "old news",
+        {"list": 1.0},
+        {"F4": 0.5, "F16": 1.0},
+        guests=20,
+        hours=2,
+        heartbeat=900,
+        rate=0.1,
+    ),
+    "deployments": _plan("deployments", RENAMES, {"F19": 12.0}),
+    "deaths and deployments": _plan("deaths and deployments", CHURN, {"F17": 0.2, "F19": 12.0}),
+    "slow disks": _plan("slow disks", CHURN, {"F13": 1.0}),
+    "throttled": _plan("throttled", CONTENTS, {"F7": 0.2}),
+    "liars": _plan("liars", CHURN, {"F15": 0.4}, rate=80.0),
+    "dark": _plan(
+        "dark", {"list": 1.0}, {}, (DARK,), guests=20, hours=0.5, rate=0.5, settle=1200.0
+    ),
 }

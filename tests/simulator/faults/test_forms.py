@@ -35,6 +35,10 @@ FORMS: dict[str, tuple[dict[str, float], tuple[str, ...]]] = {
             *(": not_found", ": slow_delete", ": seen_again", ": vanish"),
         ),
     ),
+    "F16": (
+        {"F16": 0.5},
+        ("stolen token at", "stolen token, same server at", "replayed renewal at", "replay on"),
+    ),
     "F17": (
         {"F17": 0.6},
         (
@@ -64,7 +68,7 @@ def test_every_form_strikes_and_nothing_breaks(fault: str) -> None:
     strengths, forms = FORMS[fault]
     seen: Counter[str] = Counter()
     for seed in SEEDS:
-        workload = CHANGING if fault in ("F15", "F17") else BUSY
+        workload = CHANGING if fault in ("F15", "F16", "F17") else BUSY
         plan = Plan(guests=8, hours=0.4, seed=seed, workload=workload, faults=strengths)
         for text in execute(Run(plan)):
             seen.update(form for form in forms if form in text)

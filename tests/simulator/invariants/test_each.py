@@ -11,9 +11,10 @@ import pytest
 from chalicelib import aws
 from chalicelib.bus.envelope import Direction, Envelope, seal
 from chalicelib.store.models import Command, Guest, Instance, Operation, Quota, ServiceStatusRow
+from chalicelib.taskmanager import executions
 from simulator.invariants import REGISTRY
-from simulator.invariants.marks import FORGED_MARK, FORGED_NUMBER, SECRET_MARK
-from simulator.kernel import Coroutine
+from simulator.invariants.marks import FORGED_HEADER, FORGED_MARK, FORGED_NUMBER, SECRET_MARK
+from simulator.kernel import START, Coroutine
 from simulator.region import Reply
 from tests.simulator.deployment import Deployment
 
@@ -64,6 +65,14 @@ def i2_report_applied_twice(deployment: Deployment) -> None:
 
 def i2_answered_twice(deployment: Deployment) -> None:
     command(deployment).update(actions=[Command.answered.set(aws.clock())])
+
+
+def i2_answer_lost(deployment: Deployment) -> None:
+    row = command(deployment)
+    row.id, row.answered = "lost", None
+    row.save()
+    deployment.region.mappings["coffer-conductor"].enable(False)
+    as_guest(deployment, "result", "lost")
 
 
 def i3_two_live_operations(deployment: Deployment) -> None:
@@ -123,6 +132,17 @@ def i9_answer_that_nobody_sent(deployment: Deployment) -> None:
     row.update(actions=[Command.answered.set(aws.clock()), Command.result.set({"status": "x"})])
 
 
+def i9_forger_heard(deployment: Deployment) -> None:
+    path = f"/v1.0/tenant-1/instances/{deployment.instances()[0]['id']}"
+    headers = {"X-Auth-Token": deployment.tenant.token, "Content-Type": "application/json"}
+    body = b'{"instance": {"name": "mine"}}'
+
+    def rename() -> None:
+        deployment.region.http("PUT", path, {**headers, FORGED_HEADER: "1"}, body)
+
+    deployment.do(rename)
+
+
 def i11_logged(deployment: Deployment) -> None:
     logging.getLogger("chalicelib.bus").debug("the password is %s", f"{SECRET_MARK}1")
 
@@ -146,6 +166,25 @@ def l1_never_ends(deployment: Deployment) -> None:
     row = operation(deployment)
     row.id, row.status, row.live, row.check_at = "1", "RUNNING", "live", 1e12
     row.save()
+
+
+def l1_failed_in_fair_weather(deployment: Deployment) -> None:
+    deployment.invariants.hub.fair_since = START
+    operation(deployment).update(actions=[Operation.status.set("FAILED")])
+
+
+def l1_turned_back_late(deployment: Deployment) -> None:
+    deployment.invariants.hub.fair_since = START
+    row = operation(deployment)
+    row.id, row.status, row.deadline = "1", "RUNNING", START
+    row.save()
+    deployment.run(600)
+    row.update(actions=[Operation.compensating.set(True)])
+
+
+def l1_stopped_early(deployment: Deployment) -> None:
+    row = operation(deployment)
+    as_handler(deployment, "coffer-sweeper", lambda: executions.stop(row))
 
 
 def l1_accepted_without_a_row(deployment: Deployment) -> None:
@@ -195,9 +234,10 @@ def l8_storm(deployment: Deployment) -> None:
 
 BREAKS = (
     *(i1_revived, i1_operation_reopened, i2_status_went_back, i2_report_applied_twice),
-    *(i2_answered_twice, i3_two_live_operations, i3_lease_taken, i4_two_volumes),
+    *(i2_answered_twice, i2_answer_lost, i3_two_live_operations, i3_lease_taken, i4_two_volumes),
     *(i4_enrolled_again, i5_counted_twice, i5_negative, i6_told_to_another),
     *(i8_ran_what_was_for_another, i9_forged_text, i9_forged_number, i9_answer_that_nobody_sent),
+    *(i9_forger_heard, l1_failed_in_fair_weather, l1_turned_back_late, l1_stopped_early),
     *(i11_logged, i11_master_key_in_a_reason, i13_answered_500, i13_misshapen, l1_never_ends),
     *(l1_accepted_without_a_row, l2_orphan, l2_queue_left, l3_silent, l3_error_without_a_reason),
     *(l4_left_on_a_queue, l5_not_released, l7_wrong_status, l8_storm),

@@ -1,0 +1,94 @@
+"""Bugs of what moves the flows: the sweeper, the refusals of enrolments, reasons."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from chalicelib import aws
+from chalicelib.conductor import refusals
+from chalicelib.domain.operations import STARTABLE, OperationAction
+from chalicelib.store import instances, operations
+from chalicelib.store.models import Operation
+from chalicelib.taskmanager import dispatcher, sweeper
+from functions import create_instance, delete_instance, handler
+from functions.step import Step
+from tests.saboteurs.registry import Instead, Patch, saboteur
+
+
+@saboteur("lost hints", "L1")
+def no_sweeper(patch: Patch) -> None:
+    """Nobody repeats what was accepted and got lost."""
+    patch.setattr(sweeper, "run", lambda: {"seen": 0, "started": 0})
+
+
+@saboteur("unknown results", "L1", "L3")
+def no_reason_told(patch: Patch) -> None:
+    """A failed operation does not say why."""
+    original = instances.end_operation
+
+    def end_operation(operation: Operation, ending: Any) -> str | None:
+        operation.reason = None
+        operation.update(actions=[Operation.reason.remove()])
+        return original(operation, msgspec.structs.replace(ending, reason=""))
+
+    patch.setattr(instances, "end_operation", end_operation)
+
+
+@saboteur("races", "L1")
+def a_sweeper_that_trusts_executions(patch: Patch) -> None:
+    """The sweeper neither wakes nor stops what runs: it will end some day."""
+    patch.setattr(sweeper, "_is_stuck", lambda _: False)
+    patch.setattr(sweeper, "dispatcher", Instead(dispatcher, wake_if_over=lambda _: None))
+
+
+@saboteur("slow disks", "L1")
+def a_sweeper_without_patience(patch: Patch) -> None:
+    """The sweeper stops a create that nobody moves at the moment, whether it is late or not."""
+
+    def is_stuck(operation: Operation) -> bool:
+        held = operation.lease_until is not None and aws.clock() <= operation.lease_until
+        forward = operation.action == OperationAction.CREATE and not operation.compensating
+        return forward and not held
+
+    patch.setattr(sweeper, "_is_stuck", is_stuck)
+
+
+@saboteur("thieves", "I9")
+def any_refusal_ends_the_create(patch: Patch) -> None:
+    """A create goes back when anybody was refused as its guest, a thief of its token too."""
+    original = refusals.verdict
+    patch.setattr(refusals, "verdict", lambda _: "Another guest asked to enrol.")
+    patch.setattr(create_instance, "refusals", Instead(refusals, verdict=original))
+
+
+@saboteur("thieves", "I9")
+def the_refused_server_taken_for_the_enrolled(patch: Patch) -> None:
+    """What is compared with a create's own server is the server that was refused."""
+    original = operations.note_refusal
+
+    def note_refusal(operation_id: str, generation: int, _: str, note: str) -> Operation:
+        return original(operation_id, generation, note.split()[1], note)
+
+    patch.setattr(refusals, "operations", Instead(operations, note_refusal=note_refusal))
+
+
+@saboteur("deaths and deployments", "L1")
+def attempts_counted_from_a_count(patch: Patch) -> None:
+    """The next attempt begins only where the row has a count of attempts already."""
+
+    def start_attempt(row: Operation) -> None:
+        uncounted = Operation.attempt == row.attempt
+        actions: list[Any] = [Operation.attempt.add(1)]
+        actions.append(Operation.check_at.set(aws.clock() + 30))
+        operations._update(row, actions, Operation.status.is_in(*STARTABLE) & uncounted)
+
+    patch.setattr(operations, "start_attempt", start_attempt)
+
+
+@saboteur("strangers", "L1")
+def a_delete_that_could_be_undone(patch: Patch) -> None:
+    """A delete that was forced on its way is refused its last step, as a create is."""
+    complete = Step(delete_instance.complete, ends=True)
+    patch.setitem(handler.LOCAL_STEPS, "delete_instance.complete", complete)

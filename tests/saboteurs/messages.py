@@ -1,0 +1,242 @@
+"""Bugs of the bus: its messages, what the conductor believes, what the agent runs; secrets."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import math
+import re
+from typing import Any
+
+import msgspec
+
+from chalicelib import aws, batch
+from chalicelib.bus import commands, envelope, keys, queues
+from chalicelib.conductor import dead_letters, enrolment, heartbeats, reports
+from chalicelib.settings import settings
+from chalicelib.store import events, last_reports
+from chalicelib.store.models import Command, Guest, Instance, Operation
+from functions import create_instance
+from guest_agent import heartbeat, outbox
+from guest_agent.dispatch import Dispatcher
+from guest_agent.errors import Expired
+from guest_agent.journal import Journal
+from tests.saboteurs.registry import Instead, Patch, saboteur
+
+
+def _same(key: bytes, _: Any) -> bytes:
+    return key
+
+
+def _opened_with_any_key(patch: Patch) -> Any:
+    """A way to open messages that tries every key that was ever derived."""
+    known: dict[bytes, None] = {}
+    guest_key, original = keys.guest_key, envelope.open_sealed
+
+    def noting(*names: Any) -> bytes:
+        key = guest_key(*names)
+        known[key] = None
+        return key
+
+    def open_sealed(body: str, direction: Any, key_of: Any) -> Any:
+        for candidate in (key_of, *(functools.partial(_same, key) for key in known)):
+            try:
+                return original(body, direction, candidate)
+            except envelope.BadSeal:
+                continue
+        raise envelope.BadSeal("the seal fits no key at all")
+
+    noting.cache_clear = guest_key.cache_clear  # type: ignore[attr-defined]
+    patch.setattr(keys, "guest_key", noting)
+    return open_sealed
+
+
+@saboteur("calm", "I11")
+def passwords_in_the_log(patch: Patch) -> None:
+    """The step logs the arguments of `prepare`, initial users with their passwords among them."""
+    original = create_instance._prepare_arguments
+
+    def arguments(operation: Operation, instance: Instance) -> dict[str, Any]:
+        found = original(operation, instance)
+        logging.getLogger("functions.create_instance").debug("prepare %s", found)
+        return found
+
+    patch.setattr(create_instance, "_prepare_arguments", arguments)
+
+
+@saboteur("contents", "I11")
+def arguments_in_a_hint(patch: Patch) -> None:
+    """A command travels beside its sealed copy, in clear, on the task manager's queue."""
+    original = commands.send
+
+    def send(instance: Instance, row: Command, args: dict[str, Any]) -> None:
+        original(instance, row, args)
+        body = msgspec.json.encode({"operation_id": "none", "args": args}).decode()
+        aws.client("sqs").send_message(QueueUrl=settings().taskmanager_queue_url, MessageBody=body)
+
+    patch.setattr(commands, "send", send)
+
+
+@saboteur("reordered", "I2")
+def clocks_instead_of_sequences(patch: Patch) -> None:
+    """A heartbeat counts when it arrives later, not when it was sent later."""
+    patch.setattr(heartbeats, "_worth_writing", lambda *_: True)
+    patch.setattr(last_reports, "_LATER", "generation = :generation AND updated <= :now")
+
+
+@saboteur("late", "I9", seeds=10)
+def expired_commands_run(patch: Patch) -> None:
+    """The agent runs a command whose deadline has passed."""
+    original = Dispatcher._refusal
+
+    def refusal(dispatcher: Dispatcher, run: Any) -> Any:
+        found = original(dispatcher, run)
+        return None if isinstance(found, Expired) else found
+
+    patch.setattr(Dispatcher, "_refusal", refusal)
+
+
+@saboteur("poison", "I9", seeds=10)
+def any_guests_seal(patch: Patch) -> None:
+    """A report is believed when the key of any guest fits it."""
+    patch.setattr(reports, "open_sealed", _opened_with_any_key(patch))
+
+
+@saboteur("poison", "L4")
+def poison_dropped_without_a_word(patch: Patch) -> None:
+    """A dead letter leaves no record."""
+    patch.setattr(dead_letters, "events", Instead(events, record=lambda *_: None))
+
+
+@saboteur("contents", "I2")
+def answers_stored_twice(patch: Patch) -> None:
+    """A second delivery of an answer overwrites the first."""
+    original = Command.update
+
+    def update(row: Command, actions: Any, condition: Any = None, **more: Any) -> Any:
+        if condition is not None and "answered" in str(condition):
+            condition = Command.instance_id == row.instance_id if row.instance_id else None
+        return original(row, actions=actions, condition=condition, **more)
+
+    patch.setattr(Command, "update", update)
+
+
+@saboteur("contents", "I2")
+def a_command_id_used_again(patch: Patch) -> None:
+    """Every call of a method on an instance has the same command id."""
+    original = commands.new_command
+
+    def new_command(command_id: str, instance: Instance, method: str, **more: Any) -> Command:
+        if more.get("operation_id") is None:
+            command_id = f"{instance.id}.{method}"
+        return original(command_id, instance, method, **more)
+
+    patch.setattr(commands, "new_command", new_command)
+
+
+@saboteur("contents", "I2")
+def an_agent_without_memory(patch: Patch) -> None:
+    """The agent keeps no journal: what comes twice is run twice."""
+    patch.setattr(Journal, "recorded", lambda *_: None)
+    patch.setattr(Journal, "may_have_begun", lambda *_: False)
+
+
+@saboteur("reordered", "I2")
+def the_first_of_a_batch(patch: Patch) -> None:
+    """Of the heartbeats of one guest in a batch the first counts, not the latest."""
+    original = heartbeats.receive
+
+    def receive(bodies: list[str]) -> None:
+        first: dict[str, str] = {}
+        for body in bodies:
+            sender = re.search(r'"instance_id":"([^"]+)"', body)
+            first.setdefault(sender[1] if sender else body, body)
+        original(list(first.values()))
+
+    patch.setattr(heartbeats, "receive", receive)
+
+
+@saboteur("calm", "L7")
+def unchanged_reports_not_written(patch: Patch) -> None:
+    """A heartbeat that says nothing new is not written, however old the last one is."""
+
+    def worth_writing(envelope: Any, last: Any, report: Any) -> bool:
+        news: bool = report.known_status != last.status
+        return news and heartbeats._order(envelope) > last.order
+
+    patch.setattr(heartbeats, "_worth_writing", worth_writing)
+
+
+@saboteur("calm", "L7")
+def statuses_rounded(patch: Patch) -> None:
+    """What a healthy guest reports is stored as no more than that its database runs."""
+
+    def known_status(report: heartbeats.Report) -> str:
+        return "running" if report.status == "healthy" else report.status
+
+    patch.setattr(heartbeats.Report, "known_status", property(known_status))
+
+
+@saboteur("throttled", "I2", seeds=10)
+def failures_of_a_batch_not_told(patch: Patch) -> None:
+    """SQS is not told which records of a batch have failed: it takes all of them for handled."""
+    original = batch.each
+
+    def each(event: Any, handle: Any) -> batch.Answer:
+        original(event, handle)
+        return {"batchItemFailures": []}
+
+    patch.setattr(batch, "each", each)
+
+
+@saboteur("a little poison", "L4")
+def poison_sent_back(patch: Patch) -> None:
+    """Every dead letter is sent back to where it came from, as if it were healthy."""
+
+    def judge(_: str) -> tuple[str, None]:
+        return settings().conductor_queue_url, None
+
+    patch.setattr(dead_letters, "_judge", judge)
+    patch.setattr(dead_letters, "queues", Instead(queues, attribute=lambda *_: None))
+
+
+@saboteur("old news", "I9", seeds=10)
+def reports_without_an_expiry(patch: Patch) -> None:
+    """The conductor does not ask whether a message has expired."""
+    original = envelope.open_sealed
+
+    def open_sealed(body: str, direction: Any, key_of: Any) -> Any:
+        return msgspec.structs.replace(original(body, direction, key_of), expires_at=math.inf)
+
+    patch.setattr(reports, "open_sealed", open_sealed)
+
+
+@saboteur("poison", "I8", seeds=10)
+def an_agent_that_believes_any_seal(patch: Patch) -> None:
+    """The agent runs a command that is sealed with the key of whatever guest."""
+    patch.setattr(outbox, "bus", Instead(envelope, open_sealed=_opened_with_any_key(patch)))
+
+
+@saboteur("thieves", "I9", "I2")
+def renewals_that_are_replayed(patch: Patch) -> None:
+    """A renewal is granted whose signed time was seen before."""
+    patch.setattr(enrolment, "_not_replayed", lambda _: Guest.public_key.exists())
+
+
+@saboteur("thieves", "I4", "I9")
+def enrolled_by_whoever_has_the_token(patch: Patch) -> None:
+    """The key and the server that enrol last hold the generation, not the first ones."""
+    original = Guest.update
+
+    def update(row: Guest, actions: Any, condition: Any = None, **more: Any) -> Any:
+        if "public_key" in str(condition):
+            condition = None
+        return original(row, actions=actions, condition=condition, **more)
+
+    patch.setattr(Guest, "update", update)
+
+
+@saboteur("dark", "L8")
+def an_agent_without_patience(patch: Patch) -> None:
+    """A heartbeat that was not sent is sent again at once, for as long as it takes."""
+    patch.setattr(heartbeat, "FIRST_RETRY_SECONDS", 0.0)

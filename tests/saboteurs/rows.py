@@ -1,0 +1,221 @@
+"""Bugs of rows and transactions: operations, statuses, quotas, tenants."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from chalicelib import aws, lifecycle
+from chalicelib.api import guest_calls
+from chalicelib.api import instances as api_instances
+from chalicelib.domain.operations import OperationAction, OperationStatus
+from chalicelib.lifecycle import Event, Status
+from chalicelib.store import instances, operations, quotas
+from chalicelib.store.base import transact
+from chalicelib.store.models import Instance, Operation
+from tests.saboteurs.registry import Patch, nothing, saboteur
+
+
+@saboteur("races", "I3", "I1")
+def a_delete_that_does_not_queue(patch: Patch) -> None:
+    """A delete takes the place of the live operation instead of waiting behind it."""
+    original = instances.accept_delete
+
+    def accept_delete(instance: Instance, operation: Operation) -> bool:
+        instance.operation_id = None
+        return original(instance, operation)
+
+    def unchanged(instance: Instance) -> Any:
+        return Instance.status == instance.status
+
+    patch.setattr(instances, "accept_delete", accept_delete)
+    patch.setattr(instances, "_unchanged", unchanged)
+
+
+@saboteur("races", "I3", "L1")
+def a_queued_delete_forgotten(patch: Patch) -> None:
+    """The end of an operation does not hand over to the delete that waits behind it."""
+    patch.setattr(
+        instances,
+        "_hand_over",
+        lambda _: [Instance.operation_id.remove(), Instance.next_operation_id.remove()],
+    )
+
+
+@saboteur("races", "I1", "I3", "I5", seeds=20)
+def rows_written_as_they_were_read(patch: Patch) -> None:
+    """Transactions on an instance do not ask whether it has changed since it was read."""
+    patch.setattr(instances, "_unchanged", lambda _: Instance.id.exists())
+
+
+@saboteur("races", "I1")
+def a_reset_that_revives(patch: Patch) -> None:
+    """A reset takes an instance back to BUILD."""
+    original = lifecycle.next_status
+
+    def next_status(status: str, event: Event) -> Status:
+        return Status.BUILD if event is Event.RESET else original(status, event)
+
+    patch.setattr(lifecycle, "next_status", next_status)
+
+
+@saboteur("calm", "I5")
+def quota_released_twice(patch: Patch) -> None:
+    """The end of an instance gives back twice what it held."""
+    original = quotas.release
+
+    def release(write: Any, tenant_id: str, held: dict[str, int]) -> None:
+        original(write, tenant_id, {name: 2 * amount for name, amount in held.items()})
+
+    patch.setattr(quotas, "release", release)
+
+
+@saboteur("calm", "I5", "L5")
+def quota_never_released(patch: Patch) -> None:
+    """The end of an instance gives nothing back."""
+    patch.setattr(quotas, "release", lambda *_: None)
+
+
+@saboteur("races", "I5", seeds=10)
+def quota_not_checked_again(patch: Patch) -> None:
+    """Two creates at once may both fit: the write does not repeat what the read has checked."""
+
+    def reserve(write: Any, quota: Any, delta: dict[str, int]) -> None:
+        actions = [getattr(type(quota), name).add(amount) for name, amount in delta.items()]
+        write.update(type(quota)(quota.tenant_id), actions=actions)
+
+    patch.setattr(quotas, "reserve", reserve)
+    patch.setattr(instances, "require_fit", lambda *_: None)
+
+
+@saboteur("strangers", "I6")
+def tenants_not_compared(patch: Patch) -> None:
+    """An instance is found by its id for whoever asks."""
+
+    def get_instance(instance_id: str, _: str | None = None) -> Instance:
+        return instances.get_instance(instance_id)
+
+    patch.setattr(guest_calls, "get_instance", get_instance)
+
+
+@saboteur("calm", "I6")
+def a_list_of_everything(patch: Patch) -> None:
+    """A list shows the instances of all tenants that have asked for theirs."""
+
+    original = instances.list_instances
+    asked: dict[str, None] = {}
+
+    def list_instances(tenant_id: str, limit: int, marker: str | None) -> tuple[list[Any], bool]:
+        asked[tenant_id] = None
+        pages = [original(each, limit, marker) for each in asked]
+        return [row for rows, _ in pages for row in rows][:limit], False
+
+    patch.setattr(instances, "list_instances", list_instances)
+
+
+@saboteur("races", "I13")
+def a_refusal_that_crashes(patch: Patch) -> None:
+    """A request over the quota ends in an error that nobody expects."""
+
+    def require_fit(*arguments: Any) -> None:
+        used, held, limits = arguments
+        assert all(limits[name] in (-1, *range(10**6)) for name in held)
+        if used.get("instances", 0) + held["instances"] > limits["instances"]:
+            raise KeyError("instances")
+
+    patch.setattr(instances, "require_fit", require_fit)
+
+
+@saboteur("races", "I3")
+def a_queued_delete_accepted_again(patch: Patch) -> None:
+    """A delete after a reset makes a second operation although one waits already."""
+
+    def accept_queued_delete(instance: Instance) -> bool:
+        second = operations.new_operation(
+            aws.new_id(),
+            instance.id,
+            instance.tenant_id,
+            OperationAction.DELETE,
+            timeout=600,
+            status=OperationStatus.QUEUED,
+        )
+        actions = [
+            Instance.status.set(Status.SHUTDOWN),
+            Instance.next_operation_id.set(second.id),
+        ]
+
+        def build(write: Any) -> None:
+            write.save(second)
+            write.update(instance, actions=actions, condition=instances._unchanged(instance))
+
+        transact(build)
+        return True
+
+    patch.setattr(instances, "accept_queued_delete", accept_queued_delete)
+
+
+@saboteur("calm", "I5")
+def quota_released_before_the_end(patch: Patch) -> None:
+    """The quota is given back in a transaction of its own, before the row says so."""
+    original, release = instances.end_operation, quotas.release
+
+    def end_operation(operation: Operation, ending: Any) -> str | None:
+        row = instances.find_instance(operation.instance_id)
+        if ending.release_quota and row is not None and row.held:
+            transact(lambda write: release(write, row.tenant_id, row.held))
+        return original(operation, ending)
+
+    patch.setattr(quotas, "release", nothing)
+    patch.setattr(instances, "end_operation", end_operation)
+
+
+@saboteur("deployments", "F19")
+def a_row_written_as_a_whole(patch: Patch) -> None:
+    """A rename writes the instance as this release knows it, and drops what a later one stored."""
+
+    def rename(instance: Instance, name: str) -> None:
+        instance.name = name
+        instance.save(Instance.status == instance.status)
+
+    patch.setattr(api_instances, "rename", rename)
+
+
+@saboteur("calm", "L5")
+def a_hold_that_outlives_its_instance(patch: Patch) -> None:
+    """The end of a delete leaves the hold on the quota with the row, where nobody looks again."""
+    original = instances.end_operation
+
+    def end_operation(operation: Operation, ending: Any) -> str | None:
+        return original(operation, msgspec.structs.replace(ending, release_quota=False))
+
+    patch.setattr(instances, "end_operation", end_operation)
+
+
+@saboteur("calm", "I3")
+def an_ended_operation_still_swept(patch: Patch) -> None:
+    """An operation that has ended stays in the index that the sweeper reads."""
+    original = instances._close
+    kept = [str(each) for each in (Operation.live.remove(), Operation.check_at.remove())]
+
+    def close(status: Any, reason: str) -> list[Any]:
+        return [each for each in original(status, reason) if str(each) not in kept]
+
+    patch.setattr(instances, "_close", close)
+
+
+@saboteur("races", "I1")
+def a_reset_that_breaks(patch: Patch) -> None:
+    """A reset takes an instance to ERROR that is ACTIVE."""
+    original = lifecycle.next_status
+
+    def next_status(status: str, event: Event) -> Status:
+        return Status.ERROR if event is Event.RESET else original(status, event)
+
+    patch.setattr(lifecycle, "next_status", next_status)
+
+
+@saboteur("unknown results", "L3")
+def an_error_without_a_reason(patch: Patch) -> None:
+    """An instance goes to ERROR and its row does not say why; its operation does."""
+    patch.setattr(instances, "_fault", nothing)

@@ -1,0 +1,129 @@
+"""Bugs of the steps: leases, records, what is made and what is taken away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from chalicelib import aws
+from chalicelib.cloud import names as cloud_names
+from chalicelib.cloud import network as cloud_network
+from chalicelib.cloud import servers as cloud_servers
+from chalicelib.cloud import volumes as cloud_volumes
+from chalicelib.domain.operations import REMOVALS, STARTABLE
+from chalicelib.store import guests, operations
+from chalicelib.store.models import Operation
+from functions import create_instance, handler, maintenance, remove, step
+from functions.outcomes import Done
+from functions.step import Step
+from tests.saboteurs.registry import Instead, Patch, nothing, saboteur
+
+
+@saboteur("twins", "I3")
+def no_lease(patch: Patch) -> None:
+    """A step does not ask whether another worker holds its lease."""
+    original = operations._update
+
+    def update(row: Operation, actions: list[Any], condition: Any) -> None:
+        if "lease_until" in str(condition):
+            condition = Operation.status.is_in(*STARTABLE)
+        original(row, actions, condition)
+
+    patch.setattr(operations, "_update", update)
+
+
+@saboteur("twins", "I1", "I3")
+def steps_of_ended_operations(patch: Patch) -> None:
+    """A step runs although its operation has ended."""
+    original = operations._update
+
+    def update(row: Operation, actions: list[Any], condition: Any) -> None:
+        if "lease_until" in str(condition):
+            now = aws.clock()
+            condition = Operation.lease_until.does_not_exist() | (Operation.lease_until < now)
+        original(row, actions, condition)
+
+    patch.setattr(operations, "_update", update)
+
+
+@saboteur("crashes", "L2")
+def recorded_before_it_was_done(patch: Patch) -> None:
+    """A removal is recorded before its effect: whoever dies between leaves the thing behind."""
+    original = step._refusal
+
+    def refusal(operation: Operation, name: str, run: Any) -> Any:
+        if name in REMOVALS:
+            now = aws.clock()
+            operation.update(actions=[Operation.ended[name].set(now)])
+        return original(operation, name, run)
+
+    patch.setattr(step, "_refusal", refusal)
+
+
+@saboteur("crashes", "I4", "L2", seeds=20)
+def volumes_made_without_a_look(patch: Patch) -> None:
+    """The step makes a volume without looking for one that a dead worker has left."""
+    patch.setattr(create_instance, "volumes", Instead(cloud_volumes, find=nothing))
+
+
+@saboteur("unknown results", "I4", "L2", seeds=20)
+def servers_made_without_a_look(patch: Patch) -> None:
+    """The step boots a server without looking for the one before, until it is ACTIVE."""
+    original = cloud_servers
+
+    def find(pattern: str) -> list[Any]:
+        return [each for each in original.find(pattern) if each.status == "ACTIVE"][:1]
+
+    patch.setattr(create_instance, "servers", Instead(original, find=find))
+
+
+@saboteur("crashes", "I4", "L2", seeds=20)
+def ports_made_without_a_look(patch: Patch) -> None:
+    """The step makes a port without looking for one that a dead worker has left."""
+    patch.setattr(create_instance, "network", Instead(cloud_network, find_ports=nothing))
+
+
+@saboteur("calm", "L2")
+def a_compensation_forgotten(patch: Patch) -> None:
+    """The removals leave the security group behind."""
+    original = cloud_network
+    patch.setattr(remove, "network", Instead(original, find_security_groups=nothing))
+
+
+@saboteur("calm", "I4")
+def a_volume_not_waited_for(patch: Patch) -> None:
+    """The removal of volumes deletes only those that are available, and calls the rest done."""
+
+    def find(name: str) -> list[Any]:
+        found: Iterable[Any] = original.find(name)
+        return [each for each in found if each.status == "error"]
+
+    original = cloud_volumes
+    patch.setattr(remove, "volumes", Instead(original, find=find))
+
+
+@saboteur("calm", "L2")
+def a_guests_key_kept(patch: Patch) -> None:
+    """The guest's key outlives its instance, so that it could come back."""
+    patch.setattr(guests, "forget", lambda *_: None)
+
+
+@saboteur("calm", "L2", "L3", "I4")
+def orphans_of_the_living(patch: Patch) -> None:
+    """The maintenance takes everything older than its age for an orphan."""
+    patch.setattr(maintenance, "_orphaned", lambda instance_id: True)
+
+
+@saboteur("liars", "I4", "L2", seeds=10)
+def a_404_believed(patch: Patch) -> None:
+    """The removal of ports and groups does not look again whether they are gone."""
+
+    def ports_and_groups(operation: Operation, _: str | None) -> Done:
+        name = cloud_names.network(operation.instance_id)
+        for port in cloud_network.find_ports(name):
+            cloud_network.delete_port(port.id)
+        for group in cloud_network.find_security_groups(name):
+            cloud_network.delete_security_group(group.id)
+        return Done()
+
+    patch.setitem(handler.CLOUD_STEPS, "remove_network", Step(ports_and_groups, backwards=True))
