@@ -34,13 +34,17 @@ def initialise(layout: Layout, user: OsUser, flavor: Flavor) -> bool:
     data_argument = f"--datadir={layout.unfinished}"
     processes.kill_all_with(data_argument)
     shutil.rmtree(layout.unfinished, ignore_errors=True)
-    user.make_folder(layout.unfinished)
+    for folder in (layout.unfinished, layout.scratch):
+        user.make_folder(folder)
     user.check_can_reach(layout.unfinished)
     _run(
         [
             processes.program("mariadb-install-db"),
             "--no-defaults",
             data_argument,
+            # A starting server removes whatever temporary tables it finds in its tmpdir, those of
+            # another one that is at work there too.
+            f"--tmpdir={layout.scratch}",
             "--skip-test-db",
             "--skip-name-resolve",
             "--auth-root-authentication-method=socket",
@@ -87,12 +91,14 @@ def _run(command: list[str], user: OsUser) -> None:
                 f"the data directory was not initialised within {INITIALISE_SECONDS:.0f} s"
             ) from None
     if child.returncode != 0:
-        raise GuestError(f"the data directory was not initialised: {_tail(output)}")
+        raise GuestError(f"the data directory was not initialised: {_cause(output)}")
 
 
-def _tail(output: str) -> str:
-    lines = [line.strip() for line in output.splitlines() if "ERROR" in line] or [output.strip()]
-    return lines[-1][-500:]
+def _cause(output: str) -> str:
+    """What the installer complained of first; that it aborts is only the end of it."""
+    lines = [line.strip() for line in output.splitlines()]
+    errors = [line for line in lines if "ERROR" in line and not line.endswith("Aborting")]
+    return "; ".join(errors[:2])[:500] or output.strip()[-500:]
 
 
 def _sync_file_system(folder: Path) -> None:
