@@ -127,6 +127,15 @@ def _creation(
     return build
 
 
+def _applied(build: Callable[[TransactWrite], None]) -> bool:
+    """Write a transaction; False when a condition of it fails, which is a lost race."""
+    try:
+        transact(build)
+    except ConditionFailed:
+        return False
+    return True
+
+
 def accept_delete(instance: Instance, operation: Operation) -> bool:
     """Take the instance to SHUTDOWN with its delete operation; False when another was faster.
 
@@ -151,11 +160,7 @@ def accept_delete(instance: Instance, operation: Operation) -> bool:
         write.save(event)
         write.update(instance, actions=actions, condition=_unchanged(instance))
 
-    try:
-        transact(build)
-    except ConditionFailed:
-        return False
-    return True
+    return _applied(build)
 
 
 def accept_queued_delete(instance: Instance) -> bool:
@@ -171,11 +176,7 @@ def accept_queued_delete(instance: Instance) -> bool:
         write.save(event)
         write.update(instance, actions=actions, condition=_unchanged(instance))
 
-    try:
-        transact(build)
-    except ConditionFailed:
-        return False
-    return True
+    return _applied(build)
 
 
 def reset_status(instance: Instance, reason: str) -> bool:
@@ -196,11 +197,7 @@ def reset_status(instance: Instance, reason: str) -> bool:
             live = Operation(instance.operation_id)
             write.update(live, actions=cancel, condition=Operation.live.exists())
 
-    try:
-        transact(build)
-    except ConditionFailed:
-        return False
-    return True
+    return _applied(build)
 
 
 def end_operation(operation: Operation, ending: Ending) -> str | None:
