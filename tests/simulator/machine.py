@@ -75,6 +75,8 @@ class Machine:
             fault = REGISTRY[name](self.run, low + SHARE * (high - low))
             self.run.faults.append(fault)
             fault.install()
+            if not fault.fair:
+                self._no_longer_fair()
 
     def switch_off(self, name: str) -> None:
         """Let a fault class end, if it is on."""
@@ -86,6 +88,7 @@ class Machine:
     def strike(self, what: str, guest: int) -> None:
         """Crash an agent or its database, or reboot its server, now."""
         self.script.append(f"strike({what!r}, {guest})")
+        self._no_longer_fair()
         servers = list(self.run.fleet.guests)
         if servers:
             server_id = servers[guest % len(servers)]
@@ -98,6 +101,11 @@ class Machine:
             }[what]
             blow(server_id)
         self._go(0.0)
+
+    def _no_longer_fair(self) -> None:
+        """From here to the next heal something is broken on purpose: what is accepted may fail."""
+        assert self.run.invariants is not None
+        self.run.invariants.hub.fair_since = None
 
     def heal(self) -> None:
         """End all faults, wait until everything is at rest, check all that must then hold."""
