@@ -15,7 +15,8 @@ from chalicelib.bus import commands, keys, queues
 from chalicelib.cloud import images, names, network, servers, volumes
 from chalicelib.conductor import enrolment, refusals
 from chalicelib.domain import datastores, user_data
-from chalicelib.domain.operations import REMOVALS, OperationStatus, command_id
+from chalicelib.domain.flows import REMOVALS
+from chalicelib.domain.operations import OperationStatus, command_id
 from chalicelib.lifecycle import Event, ServiceStatus
 from chalicelib.settings import settings
 from chalicelib.store import instances

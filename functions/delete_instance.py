@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from chalicelib.bus import queues
-from chalicelib.domain.operations import REMOVALS, OperationStatus
+from chalicelib.domain.flows import REMOVALS
+from chalicelib.domain.operations import OperationStatus
 from chalicelib.lifecycle import Event
 from chalicelib.store import instances
 from chalicelib.store.base import as_dict

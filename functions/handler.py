@@ -2,33 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from chalicelib import logs
+from chalicelib.domain.flows import KINDS
+from chalicelib.store.models import Operation
 from functions import create_instance, delete_instance, maintenance, remove, step
+from functions.outcomes import Outcome
 from functions.step import Step
 
 logs.set_up()
 
-CLOUD_STEPS: Final[dict[str, Step]] = {
-    "create_instance.volume": Step(create_instance.volume),
-    "create_instance.network": Step(create_instance.ports_and_groups),
-    "create_instance.server": Step(create_instance.server),
-    "remove_server": Step(remove.server, backwards=True),
-    "remove_volume": Step(remove.volume, backwards=True),
-    "remove_network": Step(remove.ports_and_groups, backwards=True),
-}
 
-LOCAL_STEPS: Final[dict[str, Step]] = {
-    "create_instance.message_queue": Step(create_instance.message_queue),
-    "create_instance.prepare": Step(create_instance.prepare),
-    "create_instance.complete": Step(create_instance.complete, ends=True),
-    "create_instance.fail": Step(create_instance.fail, backwards=True, ends=True),
-    "remove_message_queue": Step(remove.message_queue, backwards=True),
-    # A delete cannot be undone: one that was cancelled on its way still ends as what it is.
-    "delete_instance.complete": Step(delete_instance.complete, backwards=True, ends=True),
-    "delete_instance.fail": Step(delete_instance.fail, backwards=True, ends=True),
-}
+def _steps(runs: Mapping[str, Callable[[Operation, str | None], Outcome]]) -> dict[str, Step]:
+    """Steps by their names in a payload, of the kinds that the flows declare them."""
+    return {
+        name: Step(run, backwards=KINDS[name].backwards, ends=KINDS[name].ends)
+        for name, run in runs.items()
+    }
+
+
+CLOUD_STEPS: Final = _steps(
+    {
+        "create_instance.volume": create_instance.volume,
+        "create_instance.network": create_instance.ports_and_groups,
+        "create_instance.server": create_instance.server,
+        "remove_server": remove.server,
+        "remove_volume": remove.volume,
+        "remove_network": remove.ports_and_groups,
+    }
+)
+
+LOCAL_STEPS: Final = _steps(
+    {
+        "create_instance.message_queue": create_instance.message_queue,
+        "create_instance.prepare": create_instance.prepare,
+        "create_instance.complete": create_instance.complete,
+        "create_instance.fail": create_instance.fail,
+        "remove_message_queue": remove.message_queue,
+        "delete_instance.complete": delete_instance.complete,
+        "delete_instance.fail": delete_instance.fail,
+    }
+)
 
 
 def cloud(event: dict[str, Any], _: object) -> dict[str, Any]:

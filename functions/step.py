@@ -17,7 +17,8 @@ import msgspec
 from chalicelib import aws, crash
 from chalicelib.bus import commands
 from chalicelib.cloud.errors import CloudError
-from chalicelib.domain.operations import REMOVALS, TERMINAL, OperationAction, command_id
+from chalicelib.domain.flows import FLOWS, REMOVALS
+from chalicelib.domain.operations import TERMINAL, command_id
 from chalicelib.settings import settings
 from chalicelib.store import operations
 from chalicelib.store.base import ConditionFailed, as_dict
@@ -65,7 +66,7 @@ def _run(invocation: Invocation, step: Step) -> Outcome:
         operation = operations.take_lease(invocation.operation_id, name)
     except ConditionFailed:
         return _without_lease(invocation, name, step)
-    if name in REMOVALS and operation.action == OperationAction.CREATE:
+    if any(name == undo.name for undo in FLOWS[operation.action].undo):
         _turn_back(operation)
     outcome: Outcome | None = _refusal(operation, name, step)
     if outcome is None:
@@ -127,8 +128,9 @@ def _turn_back(operation: Operation) -> None:
 
 def _late(operation: Operation, name: str) -> Failed | None:
     bound = operation.deadline
-    if name in REMOVALS:
-        bound = as_dict(operation.started)[name] + settings().delete_timeout_seconds
+    step = FLOWS[operation.action].named(name)
+    if step is not None and step.timeout:
+        bound = as_dict(operation.started)[name] + getattr(settings(), step.timeout)
     if aws.clock() <= bound:
         return None
     last = as_dict(operation.notes).get(name)

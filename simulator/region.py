@@ -41,7 +41,6 @@ from simulator.aws.sqs.delivery import Chances as QueueChances
 from simulator.aws.sqs.service import Sqs
 from simulator.aws.ssm import Ssm
 from simulator.aws.stepfunctions import StepFunctions, StepFunctionsClient
-from simulator.aws.stepfunctions.service import written_in
 from simulator.aws.sts import Sts
 from simulator.effects import Effects
 from simulator.kernel import Kernel
@@ -150,7 +149,7 @@ class Region:
             self.schedules[rule.name] = Schedule(
                 self.kernel, self.lambda_, rule.name, rule.expression, rule.function, event
             )
-        self.states.create_all(_FLOWS, template.PREFIX, _TASK_MANAGERS)
+        self.states.create_all(template.flows(), _TASK_MANAGERS)
 
     def deploy_again(self, revision: int, within_seconds: float) -> None:
         """Update the stack while everything runs: each function and each flow at a moment of its
@@ -164,7 +163,7 @@ class Region:
         for function in self.lambda_.functions.values():
             after = chance.random() * within_seconds
             self.kernel.call_later(after, self._update_function, function)
-        for name, text in written_in(_FLOWS, template.PREFIX).items():
+        for name, text in template.flows().items():
             after, text = chance.random() * within_seconds, releases.revised(text, revision)
             self.kernel.call_later(after, self.states.update, name, text, _TASK_MANAGERS)
 
@@ -277,7 +276,6 @@ def _name(function: str) -> str:
     return f"{template.PREFIX}-{function}"
 
 
-_FLOWS: Final = template.INFRA / "state_machines"
 _TASK_MANAGERS: Final = {
     "TaskManagerArn": ARN_PREFIX + _name("taskmanager"),
     "TaskManagerCloudArn": ARN_PREFIX + _name("taskmanager-cloud"),

@@ -1,4 +1,4 @@
-"""What is deployed, read from the template's own files: queues, mappings, schedules, timeouts."""
+"""What is deployed, read from the template's own sources: queues, mappings, schedules, flows."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import yaml
+
+from infra.package import state_machines
 
 INFRA: Final = Path(__file__).resolve().parent.parent / "infra"
 PREFIX: Final = "coffer"
@@ -62,6 +64,14 @@ def roles(**more: str) -> dict[str, dict[str, Any]]:
     """The policy of each function's role, by the function's name."""
     names = ("api", *FUNCTION_NAMES.values())
     return {f"{PREFIX}-{name}": policy(name, **more) for name in names}
+
+
+def flows() -> dict[str, str]:
+    """The definitions of the flows, by the names of their state machines."""
+    return {
+        f"{PREFIX}-{flow.replace('_', '-')}": text
+        for flow, text in state_machines.rendered().items()
+    }
 
 
 @cache

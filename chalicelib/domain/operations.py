@@ -27,9 +27,6 @@ class OperationStatus(StrEnum):
 STARTABLE: Final = (OperationStatus.ACCEPTED, OperationStatus.RUNNING)
 TERMINAL: Final = (OperationStatus.SUCCEEDED, OperationStatus.FAILED, OperationStatus.CANCELLED)
 
-REMOVALS: Final = ("remove_server", "remove_volume", "remove_network", "remove_message_queue")
-"""The steps that take away what a create made: its compensations, and the body of a delete."""
-
 
 def command_id(operation_id: str, step: str) -> str:
     """The id of the command that a step sends: the same for each run of the step."""

@@ -12,7 +12,6 @@ DEPLOYED = (
     "functions",
     "infra/package",
     "infra/policies",
-    "infra/state_machines",
     "infra/template",
     ".chalice/config.json",
     "requirements.txt",

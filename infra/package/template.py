@@ -1,4 +1,4 @@
-"""The merge template for `chalice package`: YAML parts, policies and state machines as one.
+"""The merge template for `chalice package`: YAML parts, policies and the flows as one.
 
 What is the same for every function (name, role, log group, concurrency) is written here once.
 """
@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import yaml
+
+from infra.package import state_machines
 
 Document = dict[str, Any]
 
@@ -126,14 +128,11 @@ def _guest_role(policies: Path) -> Document:
 
 
 def _state_machines(infra: Path) -> Document:
-    """A state machine for each file; that of `create_instance` is `<Prefix>-create-instance`."""
+    """A state machine for each flow; that of `create_instance` is `<Prefix>-create-instance`."""
     resources: Document = {
         "FlowsRole": _role("flows", policy(infra / "policies", "flows"), "states.amazonaws.com")
     }
-    for file in sorted((infra / "state_machines").glob("*.asl.json")):
-        flow = file.name.removesuffix(".asl.json")
-        # Parsed and written again: small, and a broken file is told here and not by the service.
-        definition = json.dumps(json.loads(file.read_text()), separators=(",", ":"))
+    for flow, definition in state_machines.rendered().items():
         resources["".join(word.title() for word in flow.split("_"))] = {
             "Type": "AWS::StepFunctions::StateMachine",
             "Properties": {

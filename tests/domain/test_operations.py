@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
+from chalicelib.domain.flows import REMOVALS
 from chalicelib.domain.operations import (
-    REMOVALS,
     STARTABLE,
     TERMINAL,
     OperationStatus,

@@ -9,6 +9,7 @@ import pytest
 from chalicelib.bus import commands, queues
 from chalicelib.bus.envelope import Fault
 from chalicelib.cloud import servers
+from chalicelib.domain.flows import FLOWS
 from chalicelib.domain.operations import OperationStatus
 from chalicelib.lifecycle import ServiceStatus, Status
 from chalicelib.settings import settings
@@ -20,8 +21,6 @@ from tests.support.rows import TENANT
 from tests.support.stack import PASSWORD, Stack
 from tests.support.states import Execution, definition
 from tests.support.world import Fault as WorldFault
-
-FLOWS = ("create_instance", "delete_instance")
 
 
 def test_a_created_instance_owns_what_was_made_for_it(stack: Stack) -> None:

@@ -10,7 +10,8 @@ from chalicelib.cloud import names as cloud_names
 from chalicelib.cloud import network as cloud_network
 from chalicelib.cloud import servers as cloud_servers
 from chalicelib.cloud import volumes as cloud_volumes
-from chalicelib.domain.operations import REMOVALS, STARTABLE
+from chalicelib.domain.flows import REMOVALS
+from chalicelib.domain.operations import STARTABLE
 from chalicelib.store import guests, operations
 from chalicelib.store.models import Operation
 from functions import create_instance, handler, maintenance, remove, step

@@ -1,6 +1,6 @@
 """Step Functions in memory: runs the deployed definitions on the world's clock.
 
-The subset of the language that `infra/state_machines` uses: Task (a function, or one that waits
+The subset of the language that the rendered flows use: Task (a function, or one that waits
 for a task token), Choice on StringEquals, Wait, Succeed, Fail, Retry and Catch.
 """
 
@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Final
 
+from infra.package.state_machines import rendered
 from simulator.aws.errors import client_error
 from tests.support.world import Killed, World
 
-DEFINITIONS: Final = Path(__file__).parents[2] / "infra" / "state_machines"
 RUNNING: Final = "RUNNING"
 MOST_TRANSITIONS: Final = 25_000  # the history of a standard execution ends here
 
@@ -22,9 +21,8 @@ Invoke = Callable[[str, dict[str, Any]], dict[str, Any]]
 
 
 def definition(name: str) -> dict[str, Any]:
-    """A deployed definition by its file's name."""
-    text = (DEFINITIONS / f"{name}.asl.json").read_text()
-    made: dict[str, Any] = json.loads(text)
+    """The deployed definition of a flow."""
+    made: dict[str, Any] = json.loads(rendered()[name])
     return made
 
 

@@ -6,7 +6,6 @@ import json
 import re
 from collections import deque
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, Final
 
 from simulator.aws.errors import Exceptions
@@ -104,10 +103,11 @@ class StepFunctions:
             return machine
         return self.machines.get(arn)
 
-    def create_all(self, folder: Path, prefix: str, substitutions: Mapping[str, str]) -> list[str]:
-        """Create the machines of a folder's `*.asl.json`, named as the template names them."""
-        found = written_in(folder, prefix)
-        return [self.create(name, text, substitutions) for name, text in found.items()]
+    def create_all(
+        self, definitions: Mapping[str, str], substitutions: Mapping[str, str]
+    ) -> list[str]:
+        """Create machines from their definitions by name."""
+        return [self.create(name, text, substitutions) for name, text in definitions.items()]
 
     # ----------------------------------------------------------------------- executions
 
@@ -198,14 +198,6 @@ class StepFunctions:
             message = "Task Timed Out: 'Provided task does not exist anymore'"
             raise EXCEPTIONS.make("TaskTimedOut", operation, message)
         raise EXCEPTIONS.make("InvalidToken", operation, "Invalid Token: 'Invalid token'")
-
-
-def written_in(folder: Path, prefix: str) -> dict[str, str]:
-    """The definitions of a folder's `*.asl.json`, by the names that the template gives them."""
-    return {
-        f"{prefix}-{file.name.removesuffix('.asl.json').replace('_', '-')}": file.read_text()
-        for file in sorted(folder.glob("*.asl.json"))
-    }
 
 
 def _document(text: str, code: str, operation: str) -> Any:

@@ -6,22 +6,19 @@ import json
 
 import pytest
 
-from simulator import releases
+from simulator import releases, template
 from simulator.aws.lambda_ import Container
 from simulator.aws.stepfunctions import definition
 from simulator.effects import Effect
 from simulator.faults.f19_deploy import Deploy
 from simulator.plan import Plan, Workload
 from simulator.run import Run
-from simulator.template import INFRA
 
 ARNS = {
     name: f"arn:aws:lambda:us-east-1:000000000000:function:{name}"
     for name in ("TaskManagerArn", "TaskManagerCloudArn")
 }
-DEFINITIONS = {
-    file.name: file.read_text() for file in sorted((INFRA / "state_machines").glob("*.json"))
-}
+DEFINITIONS = template.flows()
 CHANGING = Workload(operations_per_guest_hour=60.0, mix={"create": 5.0, "delete": 4.0})
 
 

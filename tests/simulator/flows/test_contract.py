@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from infra.package.state_machines import rendered
 from tests.simulator.flows.cases import CASES, Outcome
 from tests.simulator.flows.emulator import Emulator, outcome
 from tests.simulator.flows.flows import FUNCTION, Flows
-from tests.simulator.flows.test_definition import SHIPPED
 
 
 def definition(name: str) -> str:
@@ -18,7 +18,7 @@ def definition(name: str) -> str:
     written = CASES[name].definition
     if not isinstance(written, str):
         return json.dumps(written)
-    text = (SHIPPED / f"{written}.asl.json").read_text()
+    text = rendered()[written]
     for placeholder in ("TaskManagerArn", "TaskManagerCloudArn"):
         text = text.replace(f"${{{placeholder}}}", FUNCTION)
     return text

@@ -3,30 +3,31 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from chalicelib.domain.flows import FLOWS
+from infra.package.state_machines import rendered
+from simulator import template
 from simulator.aws.stepfunctions import DefinitionError
 from simulator.aws.stepfunctions.definition import from_text
 from tests.simulator.flows.flows import AND_WAIT, FUNCTION, Flows, machine, only, task
 
-SHIPPED = Path(__file__).parents[3] / "infra" / "state_machines"
 ARNS = {"TaskManagerArn": FUNCTION, "TaskManagerCloudArn": FUNCTION}
 PASS = {"Type": "Pass", "End": True}
 
 
 def test_the_shipped_definitions_load_under_the_names_of_the_template(flows: Flows) -> None:
-    arns = flows.service.create_all(SHIPPED, "coffer", ARNS)
+    arns = flows.service.create_all(template.flows(), ARNS)
     names = [arn.rsplit(":", 1)[1] for arn in arns]
     assert {"coffer-create-instance", "coffer-delete-instance"} <= set(names)
-    assert len(names) == len(list(SHIPPED.glob("*.asl.json")))
+    assert len(names) == len(FLOWS)
 
 
 def test_a_substitution_that_is_missing_is_named() -> None:
     with pytest.raises(DefinitionError, match="TaskManagerCloudArn"):
-        from_text((SHIPPED / "create_instance.asl.json").read_text(), {"TaskManagerArn": FUNCTION})
+        from_text(rendered()["create_instance"], {"TaskManagerArn": FUNCTION})
 
 
 def retry(**more: Any) -> dict[str, Any]:
