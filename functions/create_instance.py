@@ -15,6 +15,7 @@ from chalicelib.bus import commands, keys, queues
 from chalicelib.cloud import images, names, network, servers, volumes
 from chalicelib.conductor import enrolment, refusals
 from chalicelib.domain import datastores, user_data
+from chalicelib.domain import instances as rules
 from chalicelib.domain.flows import REMOVALS
 from chalicelib.domain.operations import OperationStatus, command_id
 from chalicelib.lifecycle import Event, ServiceStatus
@@ -97,11 +98,10 @@ def _security_group(name: str, instance: Instance) -> network.SecurityGroup:
         if found
         else network.create_security_group(name, f"Database instance {instance.id}")
     )
-    cidrs = (instance.access or {}).get("allowed_cidrs") or ["0.0.0.0/0"]
     wanted = {
         network.Rule(port=port, cidr=cidr)
         for port in datastores.tcp_ports(instance.manager)
-        for cidr in cidrs
+        for cidr in rules.sources((instance.access or {}).get("allowed_cidrs") or [])
     }
     for rule in sorted(wanted - group.rules, key=lambda rule: (rule.port, rule.cidr)):
         network.create_rule(group.id, rule)

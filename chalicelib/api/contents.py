@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
-from chalicelib.domain import contents
+from chalicelib.domain import bounds, contents
 
 DUPLICATE_DATABASE = (
     "Two or more databases share the same name in the initial databases list. Please correct the "
@@ -22,6 +22,10 @@ class Named(msgspec.Struct, frozen=True):
     """A database that a user may use."""
 
     name: str
+
+
+Grants = Annotated[list[Named], msgspec.Meta(max_length=bounds.MAX_USER_DATABASES)]
+"""The databases that one user may use."""
 
 
 class DatabaseBody(msgspec.Struct, frozen=True):
@@ -43,7 +47,7 @@ class UserBody(msgspec.Struct, frozen=True):
     name: str
     password: str
     host: str | None = None
-    databases: list[Named] | None = None
+    databases: Grants | None = None
 
     def checked(self) -> dict[str, Any]:
         """What the guest gets; `BadRequest` when a rule is broken."""
@@ -54,6 +58,10 @@ class UserBody(msgspec.Struct, frozen=True):
             "host": contents.host(self.host),
             "databases": [{"name": name} for name in dict.fromkeys(wanted)],
         }
+
+
+Databases = Annotated[list[DatabaseBody], msgspec.Meta(max_length=bounds.MAX_DATABASES)]
+Users = Annotated[list[UserBody], msgspec.Meta(max_length=bounds.MAX_USERS)]
 
 
 def checked_databases(bodies: list[DatabaseBody]) -> list[dict[str, Any]]:

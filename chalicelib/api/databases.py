@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from chalicelib.api.contents import DatabaseBody, checked_databases, database_view
+from chalicelib.api.contents import Databases, checked_databases, database_view
 from chalicelib.api.frame import Request, Response, Route
 from chalicelib.api.guest_calls import call, instance_of
 from chalicelib.api.paging import limit_of, marker_of
@@ -21,7 +21,7 @@ POLICY: Final = "instance:extension:database"
 class CreateBody(msgspec.Struct, frozen=True):
     """Body of POST databases."""
 
-    databases: list[DatabaseBody]
+    databases: Databases
 
 
 def index(request: Request) -> Response:

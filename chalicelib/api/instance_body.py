@@ -6,9 +6,9 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from chalicelib.api.contents import DatabaseBody, UserBody, checked_databases, checked_users
+from chalicelib.api.contents import Databases, Users, checked_databases, checked_users
 from chalicelib.api.schema import Name, Text
-from chalicelib.domain import contents, instances
+from chalicelib.domain import bounds, contents, instances
 from chalicelib.errors import BadRequest, NotSupported
 from chalicelib.settings import settings
 
@@ -41,11 +41,14 @@ class NicBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return instances.nic(self.network_id or self.net_id, self.subnet_id, self.ip_address)
 
 
+Cidrs = Annotated[list[Text], msgspec.Meta(max_length=bounds.MAX_ALLOWED_CIDRS)]
+
+
 class AccessBody(msgspec.Struct, frozen=True):
     """Who may reach the database."""
 
     is_public: bool | None = None
-    allowed_cidrs: list[Text] | None = None
+    allowed_cidrs: Cidrs | None = None
 
     def checked(self) -> dict[str, Any]:
         """The access as the task manager reads it."""
@@ -62,10 +65,10 @@ class InstanceBody(msgspec.Struct, frozen=True):
     flavor_ref: int | str | None = msgspec.field(default=None, name="flavorRef")
     volume: VolumeBody | None = None
     datastore: DatastoreBody | None = None
-    nics: Annotated[list[NicBody], msgspec.Meta(max_length=1)] | None = None
+    nics: Annotated[list[NicBody], msgspec.Meta(max_length=bounds.MAX_NICS)] | None = None
     access: AccessBody | None = None
-    databases: list[DatabaseBody] | None = None
-    users: list[UserBody] | None = None
+    databases: Databases | None = None
+    users: Users | None = None
     availability_zone: Text | None = None
     region_name: Text | None = None
 

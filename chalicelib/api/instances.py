@@ -146,7 +146,7 @@ def _new_instance(
         volume_size=size,
         volume_type=(volume.type if volume else None) or None,
         region=settings().os_region_name,
-        availability_zone=wanted.availability_zone or None,
+        availability_zone=rules.availability_zone(wanted.availability_zone),
         access=wanted.access.checked() if wanted.access else None,
         nics=[nic.checked() for nic in wanted.nics or []],
     )

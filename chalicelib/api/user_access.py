@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from chalicelib.api import users
-from chalicelib.api.contents import Named
+from chalicelib.api.contents import Grants
 from chalicelib.api.frame import Request, Response, Route
 from chalicelib.api.guest_calls import call
 from chalicelib.domain import contents
@@ -20,7 +20,7 @@ POLICY: Final = "instance:extension:user_access"
 class GrantBody(msgspec.Struct, frozen=True):
     """Body of PUT databases: what the user may use from now on, beside what it may already."""
 
-    databases: list[Named]
+    databases: Grants
 
 
 def index(request: Request) -> Response:

@@ -7,7 +7,7 @@ from urllib.parse import quote, unquote
 
 import msgspec
 
-from chalicelib.api.contents import UserBody, checked_users, user_view
+from chalicelib.api.contents import Users, checked_users, user_view
 from chalicelib.api.frame import Request, Response, Route
 from chalicelib.api.guest_calls import call
 from chalicelib.api.paging import limit_of, marker_of
@@ -22,13 +22,13 @@ POLICY: Final = "instance:extension:user"
 class CreateBody(msgspec.Struct, frozen=True):
     """Body of POST users."""
 
-    users: list[UserBody]
+    users: Users
 
 
 class PasswordsBody(msgspec.Struct, frozen=True):
     """Body of PUT users: new passwords."""
 
-    users: list[UserBody]
+    users: Users
 
 
 class Attributes(msgspec.Struct, frozen=True, omit_defaults=True):

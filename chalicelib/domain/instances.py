@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
-from ipaddress import AddressValueError, IPv4Address, IPv4Network
+from collections.abc import Iterable
+from ipaddress import AddressValueError, IPv4Address, IPv4Network, collapse_addresses
 from typing import Final
 
 from chalicelib.errors import BadRequest, OverLimit
+
+EVERYWHERE: Final = "0.0.0.0/0"
 
 _CIDR: Final = re.compile(r"[0-9.]+/[0-9]{1,2}", re.ASCII)
 
@@ -34,9 +37,12 @@ def flavor_id(reference: int | str | None) -> str:
 
 
 def nic(network_id: str | None, subnet_id: str | None, ip_address: str | None) -> dict[str, str]:
-    """The network card of an instance: a network, a subnet of it, a fixed IPv4 address."""
-    if not network_id:
-        raise BadRequest("A nic needs a 'network_id'.")
+    """The network card of an instance: a network, a subnet of it, a fixed IPv4 address.
+
+    A subnet alone says its network too. Whether the tenant may use them is the flow's look.
+    """
+    if not network_id and not subnet_id:
+        raise BadRequest("A nic needs a 'network_id' or a 'subnet_id'.")
     if ip_address and not subnet_id:
         raise BadRequest("A nic with an 'ip_address' needs its 'subnet_id'.")
     if ip_address:
@@ -52,8 +58,27 @@ def allowed_cidrs(wished: list[str] | None) -> list[str]:
     """The networks that may reach the database, each an IPv4 CIDR; none means every network."""
     for cidr in wished or []:
         if not _is_cidr(cidr):
-            raise BadRequest("Each of 'allowed_cidrs' must be an IPv4 CIDR.")
+            raise BadRequest(
+                "Each of 'allowed_cidrs' must be an IPv4 CIDR; an instance has an IPv4 address."
+            )
     return list(dict.fromkeys(wished or []))
+
+
+def sources(cidrs: Iterable[str]) -> list[str]:
+    """The fewest networks that are the same as all of `cidrs`: one rule is made for each."""
+    networks = [IPv4Network(cidr, strict=False) for cidr in cidrs]
+    return [str(each) for each in collapse_addresses(networks)] or [EVERYWHERE]
+
+
+def availability_zone(wished: str | None) -> str | None:
+    """The zone of the server, or None for the cloud's choice.
+
+    Nova reads `zone:host:node` as an order to use that host. It is an administrator's to give, and
+    the service that asks may have that right where the tenant has not.
+    """
+    if wished and ":" in wished:
+        raise BadRequest("The 'availability_zone' is the name of a zone, without a host or node.")
+    return wished or None
 
 
 def _is_cidr(text: str) -> bool:

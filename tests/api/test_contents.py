@@ -154,6 +154,28 @@ def test_what_breaks_a_rule_never_reaches_the_guest(
     assert guest.calls == []
 
 
+NAMED = [{"name": f"n{number}"} for number in range(65)]
+LONE = {"name": "ann", "password": "p"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/databases", {"databases": NAMED}),
+        ("POST", "/users", {"users": [{**each, "password": "p"} for each in NAMED]}),
+        ("POST", "/users", {"users": [{**LONE, "databases": NAMED}]}),
+        ("PUT", "/users", {"users": [{**each, "password": "p"} for each in NAMED]}),
+        ("PUT", "/users/ann/databases", {"databases": NAMED}),
+    ],
+)
+def test_every_list_has_a_bound(
+    inside: Inside, guest: Guest, method: str, path: str, body: Any
+) -> None:
+    answer = inside.ask(method, path, body)
+    assert (answer.status, "length <= 64" in answer.fault()) == (400, True)
+    assert guest.calls == []
+
+
 def test_access_is_listed_granted_and_revoked(inside: Inside, guest: Guest) -> None:
     guest.answers["list_access"] = {"databases": [{"name": "web"}]}
     path = f"/users/{quote('ann@%', safe='')}/databases"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import string
+from ipaddress import IPv4Network
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -129,6 +131,22 @@ def test_other_passwords_are_refused_without_repeating_them(text: str) -> None:
 def test_networks_that_may_reach_the_database(addresses: list[object]) -> None:
     cidrs = [f"{address}/32" for address in addresses]
     assert instances.allowed_cidrs(cidrs) == list(dict.fromkeys(cidrs))
+
+
+@given(st.lists(st.tuples(st.ip_addresses(v=4), st.integers(0, 32)), max_size=32))
+def test_rules_let_in_the_allowed_addresses_and_no_others(pairs: list[Any]) -> None:
+    cidrs = [f"{address}/{length}" for address, length in pairs]
+    rules = [IPv4Network(rule) for rule in instances.sources(cidrs)]
+    asked = [IPv4Network(cidr, strict=False) for cidr in cidrs or ["0.0.0.0/0"]]
+    assert len(rules) <= len(asked)
+    for network in asked:
+        assert any(network.subnet_of(rule) for rule in rules)
+    assert sum(rule.num_addresses for rule in rules) <= sum(n.num_addresses for n in asked)
+
+
+def test_neighbours_and_parts_of_allowed_networks_are_one_rule() -> None:
+    halves = ["10.0.0.0/9", "10.128.0.0/9", "10.3.0.0/16", "10.9.9.9/32"]
+    assert instances.sources(halves) == ["10.0.0.0/8"]
 
 
 @given(st.text())

@@ -60,14 +60,14 @@ def test_the_security_group_opens_the_datastores_port_to_the_allowed_sources(
     from tests.support import stack as module
     from tests.support.rows import new_instance
 
-    access = {"allowed_cidrs": ["10.0.0.0/8", "2001:db8::/32"]}
+    access = {"allowed_cidrs": ["10.0.0.7/9", "192.0.2.0/24", "10.1.0.0/16", "10.128.0.0/9"]}
     monkeypatch.setattr(module, "new_instance", lambda: new_instance(access=access))
     stack.create()
     stack.settle()
     (group,) = stack.cloud.things["group"].values()
     assert {(rule.port, rule.cidr) for rule in group.facts["rules"]} == {
         (3306, "10.0.0.0/8"),
-        (3306, "2001:db8::/32"),
+        (3306, "192.0.2.0/24"),
     }
 
 
