@@ -36,15 +36,15 @@ def conductor(event: Event, _: object) -> batch.Answer:
 
 
 @app.lambda_function(name="heartbeats")
-def heartbeats(event: Event, _: object) -> None:
-    """Queue `heartbeats`: a failed batch is delivered again; the next heartbeat replaces it."""
-    heartbeat_reports.receive([record["body"] for record in event["Records"]])
+def heartbeats(event: Event, _: object) -> batch.Answer:
+    """Queue `heartbeats`: what the guests report of themselves, a hundred at once."""
+    return heartbeat_reports.receive(event)
 
 
 @app.lambda_function(name="dead_letters")
 def dead_letters(event: Event, _: object) -> batch.Answer:
-    """Queue `dead-letters`: record what is poisoned, send back what is healthy."""
-    return batch.each(event, dead_letter_reports.receive)
+    """Queue `dead-letters`: count what is poisoned, send back what is healthy."""
+    return dead_letter_reports.receive(event)
 
 
 @app.lambda_function(name="sweeper")

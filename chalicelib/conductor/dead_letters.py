@@ -1,8 +1,8 @@
-"""The owner of the dead letters: records each poisoned message, sends healthy ones back.
+"""The owner of the dead letters: counts the poisoned messages, sends healthy ones back.
 
 A message that the conductor buried carries its reason. One that SQS moved there after too many
 receives has none: it is judged again, and a healthy one (it landed there in an outage) is redriven
-a bounded number of times.
+a bounded number of times. A poisoned one leaves the queue only when it has been counted.
 """
 
 from __future__ import annotations
@@ -12,37 +12,61 @@ from typing import Any, Final
 
 import msgspec
 
-from chalicelib import aws, crash
+from chalicelib import aws, batch, crash
 from chalicelib.bus import queues
 from chalicelib.bus.envelope import EnvelopeError
 from chalicelib.conductor.reports import KINDS, open_report
+from chalicelib.conductor.tally import Tally
+from chalicelib.outages import OUTAGES
 from chalicelib.settings import settings
-from chalicelib.store import events
 
 MOST_REDRIVES: Final = 3
+KIND: Final = "message.poisoned"
 
 log = logging.getLogger(__name__)
 
 
-def receive(record: dict[str, Any]) -> None:
-    """Judge one dead letter."""
+class NotAccepted(EnvelopeError):
+    """A message that looks healthy and fails each time that it is handled."""
+
+
+def receive(event: dict[str, Any]) -> batch.Answer:
+    """Judge a batch; what could not be sent back, or counted, is delivered again."""
+    tally, poisoned = Tally(KIND), list[str]()
+
+    def judge(record: dict[str, Any]) -> None:
+        why = _poisoned(record)
+        if why is not None:
+            tally.add(why)
+            poisoned.append(record["messageId"])
+
     with crash.scope("dead_letters"):
-        body = record["body"]
-        reason = queues.attribute(record, queues.REASON)
-        destination, why = (None, reason) if reason else _judge(body)
-        redrives = _count(queues.attribute(record, queues.REDRIVES))
-        if destination is None or redrives >= MOST_REDRIVES:
-            why = why or f"not accepted after {redrives} redrives"
-            events.record(events.BUS, "message.poisoned", f"{why} ({len(body)} bytes)")
-            log.error("a poisoned message: %s", why)
-            return
-        aws.client("sqs").send_message(
-            QueueUrl=destination,
-            MessageBody=body,
-            MessageAttributes={
-                queues.REDRIVES: {"DataType": "Number", "StringValue": str(redrives + 1)}
-            },
-        )
+        answer = batch.each(event, judge)
+        try:
+            tally.store()
+        except OUTAGES:
+            log.exception("poisoned messages were not counted")
+            answer["batchItemFailures"] += batch.failures(poisoned)
+    return answer
+
+
+def _poisoned(record: dict[str, Any]) -> str | None:
+    """Send a healthy message back to its queue; else why it is poisoned."""
+    body = record["body"]
+    reason = queues.attribute(record, queues.REASON)
+    destination, why = (None, reason) if reason else _judge(body)
+    redrives = _count(queues.attribute(record, queues.REDRIVES))
+    if destination is None or redrives >= MOST_REDRIVES:
+        why = why or f"{NotAccepted.__name__}: not accepted after {redrives} redrives"
+        return f"{why} ({len(body)} bytes)"
+    aws.client("sqs").send_message(
+        QueueUrl=destination,
+        MessageBody=body,
+        MessageAttributes={
+            queues.REDRIVES: {"DataType": "Number", "StringValue": str(redrives + 1)}
+        },
+    )
+    return None
 
 
 def _count(text: str | None) -> int:

@@ -7,20 +7,27 @@ last write is no longer recent, or when a new epoch began.
 from __future__ import annotations
 
 import logging
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
-from chalicelib import aws, crash
+from chalicelib import aws, batch, crash
 from chalicelib.bus.envelope import Envelope, EnvelopeError, Malformed, Number
 from chalicelib.conductor.reports import count_stale, open_report
+from chalicelib.conductor.tally import Tally
+from chalicelib.errors import CofferError
 from chalicelib.lifecycle import ServiceStatus
+from chalicelib.outages import OUTAGES, is_outage
 from chalicelib.settings import settings
-from chalicelib.store import events, last_reports
+from chalicelib.store import last_reports
 from chalicelib.store.last_reports import LastReport, Reported
 
 RECENT_FRACTION: Final = 0.8
 GIB_RESOLUTION: Final = 0.1
+GIB_DIGITS: Final = 3  # a MiB
+REFUSED: Final = "heartbeat.refused"
+MOST_OUTAGES: Final = 3
+"""Writes that the table may refuse, after all tries, before the rest of a batch is left."""
 
 _KNOWN: Final = frozenset(map(str, ServiceStatus))
 
@@ -49,24 +56,73 @@ class Report(msgspec.Struct, frozen=True):
         return self.status if self.status in _KNOWN else str(ServiceStatus.UNKNOWN)
 
 
-def receive(bodies: list[str]) -> None:
-    """Apply a batch of heartbeats; the latest of each guest counts, what is refused is recorded."""
+class Beat(msgspec.Struct, frozen=True):
+    """A heartbeat that can be trusted, and the id of the message that brought it."""
+
+    envelope: Envelope
+    report: Report
+    message_id: str
+
+    @property
+    def order(self) -> tuple[int, int, int]:
+        """What decides which of two is the later one."""
+        return self.envelope.generation, self.envelope.epoch, self.envelope.seq
+
+
+def receive(event: dict[str, Any]) -> batch.Answer:
+    """Apply a batch: of each guest the latest, each by itself.
+
+    What cannot be trusted is counted, after the others are served. What the store does not take now
+    comes again; by then a later one may have replaced it.
+    """
     with crash.scope("heartbeats"):
-        latest: dict[tuple[str, int], tuple[Envelope, Report]] = {}
-        for body in bodies:
-            try:
-                envelope, report = _open(body)
-            except EnvelopeError as error:
-                log.warning("a heartbeat was refused: %s", error)
-                events.record(events.BUS, "heartbeat.refused", f"{type(error).__name__}: {error}")
-                continue
-            guest = envelope.instance_id, envelope.generation
-            if guest not in latest or _order(latest[guest][0]) < _order(envelope):
-                latest[guest] = envelope, report
-        ids = sorted({instance_id for instance_id, _ in latest})
-        rows = last_reports.read(ids) if ids else {}
-        for (instance_id, _), (envelope, report) in latest.items():
-            _apply(envelope, report, rows.get(instance_id))
+        refused = Tally(REFUSED)
+        latest = _latest(event["Records"], refused)
+        failed = _apply_each(latest)
+        try:
+            refused.store()
+        except OUTAGES:
+            log.exception("refused heartbeats were not counted")
+    return {"batchItemFailures": batch.failures(failed)}
+
+
+def _latest(records: list[dict[str, Any]], refused: Tally) -> list[Beat]:
+    latest: dict[tuple[str, int], Beat] = {}
+    for record in records:
+        try:
+            envelope, report = _open(record["body"])
+        except EnvelopeError as error:
+            refused.add(f"{type(error).__name__}: {error}")
+            continue
+        beat = Beat(envelope, report, record["messageId"])
+        guest = envelope.instance_id, envelope.generation
+        if guest not in latest or latest[guest].order < beat.order:
+            latest[guest] = beat
+    return list(latest.values())
+
+
+def _apply_each(beats: list[Beat]) -> list[str]:
+    """The ids of the messages that failed. In an outage only the first few are tried."""
+    if not beats:
+        return []
+    try:
+        rows = last_reports.read(sorted({beat.envelope.instance_id for beat in beats}))
+    except (CofferError, *OUTAGES) as error:
+        log.warning("the last reports cannot be read: %s", type(error).__name__)
+        return [beat.message_id for beat in beats]
+    failed: list[str] = []
+    outages = 0
+    for beat in beats:
+        if outages >= MOST_OUTAGES:
+            failed.append(beat.message_id)
+            continue
+        try:
+            _apply(beat, rows.get(beat.envelope.instance_id))
+        except Exception as error:
+            log.exception("the heartbeat of %s failed", beat.envelope.instance_id)
+            failed.append(beat.message_id)
+            outages += is_outage(error)
+    return failed
 
 
 def _open(body: str) -> tuple[Envelope, Report]:
@@ -74,10 +130,11 @@ def _open(body: str) -> tuple[Envelope, Report]:
     try:
         return envelope, msgspec.convert(envelope.result or {}, Report)
     except msgspec.ValidationError:
-        raise Malformed("a heartbeat that reports something else") from None
+        raise Malformed(f"a heartbeat of {envelope.instance_id} that reports no state") from None
 
 
-def _apply(envelope: Envelope, report: Report, last: LastReport | None) -> None:
+def _apply(beat: Beat, last: LastReport | None) -> None:
+    envelope, report = beat.envelope, beat.report
     if last is None or last.order[0] < envelope.generation:
         # No such guest, or the write that made its row is not visible yet: the next one will tell.
         log.info("a heartbeat of a guest without a row")
@@ -85,26 +142,32 @@ def _apply(envelope: Envelope, report: Report, last: LastReport | None) -> None:
     if last.order[0] > envelope.generation:
         count_stale(envelope.instance_id)
         return
-    if not _worth_writing(envelope, last, report):
+    if not _worth_writing(beat, last):
         return
     volume = report.volume or VolumeUse()
     reported = Reported(
-        order=_order(envelope),
+        order=beat.order,
         status=report.known_status,
         rejected=report.rejected,
-        volume_used=volume.used,
-        volume_total=volume.total,
+        volume_used=_stored(volume.used),
+        volume_total=_stored(volume.total),
     )
     if not last_reports.write(envelope.instance_id, reported):
         log.info("a heartbeat that was overtaken")
 
 
-def _worth_writing(envelope: Envelope, last: LastReport, report: Report) -> bool:
-    if _order(envelope) <= last.order:
+def _stored(size: float | None) -> float | None:
+    """A size as DynamoDB takes it: it refuses what lies nearer to zero than 1e-130."""
+    return None if size is None else round(size, GIB_DIGITS)
+
+
+def _worth_writing(beat: Beat, last: LastReport) -> bool:
+    if beat.order <= last.order:
         return False
     # One after a gap is written: what is missing may say something else and still arrive, and
     # would pass for news if the number of this one were not stored.
     _, epoch, seq = last.order
+    envelope, report = beat.envelope, beat.report
     gap = envelope.seq != seq + 1
     used = report.volume.used if report.volume else None
     moved = used is not None and abs(used - (last.volume_used or 0)) >= GIB_RESOLUTION
@@ -117,7 +180,3 @@ def _worth_writing(envelope: Envelope, last: LastReport, report: Report) -> bool
         or envelope.epoch != epoch
         or report.rejected != last.rejected
     )
-
-
-def _order(envelope: Envelope) -> tuple[int, int, int]:
-    return envelope.generation, envelope.epoch, envelope.seq

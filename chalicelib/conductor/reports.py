@@ -15,6 +15,7 @@ from pynamodb.exceptions import UpdateError
 from chalicelib import aws, crash
 from chalicelib.bus import commands, keys, queues
 from chalicelib.bus.envelope import Direction, Envelope, EnvelopeError, Header, open_sealed
+from chalicelib.outages import is_outage
 from chalicelib.store import instances
 from chalicelib.store.base import ConditionFailed, condition_failed
 from chalicelib.store.models import Command, Instance, ServiceStatusRow
@@ -62,14 +63,19 @@ def open_report(body: str, kinds: Container[str]) -> Envelope:
 
 
 def count_stale(instance_id: str) -> None:
-    """Count a report of an older generation on the row of the present one."""
+    """Count a report of an older generation on the row of the present one, best effort.
+
+    Whoever is superseded may send as much as it likes; what it sends is refused all the same.
+    """
     try:
         ServiceStatusRow(instance_id).update(
             actions=[ServiceStatusRow.stale_reports.add(1)],
             condition=ServiceStatusRow.instance_id.exists(),
         )
     except UpdateError as error:
-        if not condition_failed(error):
+        if is_outage(error):
+            log.warning("a stale report of %s was not counted", instance_id)
+        elif not condition_failed(error):
             raise
 
 

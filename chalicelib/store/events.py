@@ -9,9 +9,13 @@ from chalicelib import aws
 from chalicelib.store.models import EventRow
 
 BUS: Final = "bus"
-"""The scope of messages that could not be trusted: their headers name an instance unproven."""
+"""The scopes of messages that could not be trusted: their headers name an instance unproven."""
+
+SHARDS: Final = 16
+"""Scopes of one day: a partition takes 1,000 writes a second, and a sender of junk makes more."""
 
 KEEP_SECONDS: Final = 90 * 86400
+MOST_MESSAGE: Final = 1024
 
 
 def new_event(scope: str, kind: str, message: str, tenant_id: str | None = None) -> EventRow:
@@ -22,15 +26,35 @@ def new_event(scope: str, kind: str, message: str, tenant_id: str | None = None)
         id=f"{int(now * 1000):013d}-{aws.new_id()[:8]}",
         tenant_id=tenant_id,
         kind=kind,
-        message=message[:1024],
+        message=message[:MOST_MESSAGE],
         created=now,
-        expires=datetime.fromtimestamp(int(now + KEEP_SECONDS), UTC),
+        expires=_expires(now),
     )
 
 
 def record(scope: str, kind: str, message: str, tenant_id: str | None = None) -> None:
     """Write an event by itself."""
     new_event(scope, kind, message, tenant_id).save()
+
+
+def count(kind: str, reason: str, times: int, message: str) -> None:
+    """Add to the day's count of what was refused for a reason; `message` tells the last of them."""
+    now = aws.clock()
+    shard = int(aws.random() * SHARDS)
+    scope = f"{BUS}/{datetime.fromtimestamp(now, UTC):%Y-%m-%d}/{shard}"
+    EventRow(scope, f"{kind}/{reason}").update(
+        actions=[
+            EventRow.times.add(times),
+            EventRow.kind.set(kind),
+            EventRow.message.set(message[:MOST_MESSAGE]),
+            EventRow.created.set(now),
+            EventRow.expires.set(_expires(now)),
+        ]
+    )
+
+
+def _expires(now: float) -> datetime:
+    return datetime.fromtimestamp(int(now + KEEP_SECONDS), UTC)
 
 
 def events_of(scope: str, limit: int = 100) -> list[EventRow]:

@@ -269,6 +269,7 @@ class EventRow(Table):
     message = UnicodeAttribute()
     created = NumberAttribute()
     expires = TTLAttribute()
+    times = optional(NumberAttribute(null=True))  # of a row that counts
 
 
 TABLES: tuple[type[Table], ...] = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from chalicelib.bus.envelope import Direction
+from chalicelib.conductor.dead_letters import NotAccepted
 from guest_agent.contract import METHODS
 from guest_agent.errors import Expired, Interrupted, WrongGeneration
 from simulator.aws.dynamodb.values import Item
@@ -46,7 +47,7 @@ class Order(Invariant):
 
     def _event(self, _: Item | None, new: Item | None) -> None:
         if new is not None and new["kind"] == "message.poisoned":
-            self._given_up |= new["message"].startswith("not accepted after")
+            self._given_up |= new["id"].endswith(f"/{NotAccepted.__name__}")
 
     def _sent(self, queue: str, message: Message) -> None:
         """A command that must not be repeated has one answer, however often it is sent."""

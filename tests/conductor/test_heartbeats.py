@@ -12,8 +12,10 @@ from chalicelib.conductor import heartbeats
 from chalicelib.lifecycle import ServiceStatus
 from chalicelib.store import events, instances
 from chalicelib.store.models import TABLES, ServiceStatusRow
+from simulator.aws.errors import client_error
 from tests.conductor.conftest import Built
-from tests.support.world import World
+from tests.support.records import counted, event_of, failed_of
+from tests.support.world import Fault, World
 
 WRITES = ("dynamodb.UpdateItem", "dynamodb.PutItem")
 
@@ -33,12 +35,13 @@ def writes(world: World) -> int:
     return sum(call in WRITES for call in world.log)
 
 
-def poisoned() -> list[str]:
-    return [row.message for row in events.events_of(events.BUS)]
+def receive(*bodies: str) -> list[int]:
+    """Handle a batch; the places of the messages that are to come again."""
+    return failed_of(heartbeats.receive(event_of(*bodies)))
 
 
 def test_a_heartbeat_is_stored_with_its_order(world: World, built: Built) -> None:
-    heartbeats.receive([beat(built, epoch=1, seq=7)])
+    receive(beat(built, epoch=1, seq=7))
     row = row_of(built)
     assert (row.status, row.epoch, row.seq) == ("healthy", 1, 7)
     assert (row.volume_used, row.volume_total, row.updated) == (0.2, 2, world.now)
@@ -61,7 +64,7 @@ def test_in_any_order_and_in_any_batches_the_latest_status_stays(
     bodies = [beat(built, reported[order], epoch=order[0], seq=order[1]) for order in sent]
     while bodies:
         size = data.draw(st.integers(1, 4))
-        heartbeats.receive(bodies[:size])
+        receive(*bodies[:size])
         bodies = bodies[size:]
     latest = max(reported)
     assert row_of(built).status == reported[latest]
@@ -74,7 +77,7 @@ def test_a_late_heartbeat_does_not_pass_for_news_after_one_that_said_nothing_new
     """Healthy, down, healthy again within seconds; the one in the middle arrives last."""
     first, down, again = beat(built), beat(built, "shutdown"), beat(built)
     for body in (first, again, down):
-        heartbeats.receive([body])
+        receive(body)
     assert row_of(built).status == "healthy"
 
 
@@ -83,7 +86,7 @@ def test_a_batch_costs_one_read_and_a_write_for_each_guest(
 ) -> None:
     batch = [beat(built, "building"), beat(other), beat(built), beat(built)]
     world.log.clear()
-    heartbeats.receive(batch)
+    receive(*batch)
     assert world.log == ["dynamodb.BatchGetItem", "dynamodb.UpdateItem", "dynamodb.UpdateItem"]
     assert row_of(built).status == "healthy"
 
@@ -104,24 +107,24 @@ def test_a_heartbeat_is_written_when_it_says_something_new_or_the_last_is_old(
     world: World, built: Built, change: dict[str, Any], after_seconds: float, written: bool
 ) -> None:
     said: dict[str, Any] = {"status": "healthy", "volume": {"used": 0.2, "total": 2.0}}
-    heartbeats.receive([beat(built, report=said)])
+    receive(beat(built, report=said))
     world.now += after_seconds
     before = writes(world)
-    heartbeats.receive([beat(built, report=said | change)])
+    receive(beat(built, report=said | change))
     assert (writes(world) > before) is written
 
 
 def test_a_new_epoch_is_written_at_once(world: World, built: Built) -> None:
-    heartbeats.receive([beat(built, epoch=1, seq=90)])
-    heartbeats.receive([beat(built, epoch=2, seq=1)])
+    receive(beat(built, epoch=1, seq=90))
+    receive(beat(built, epoch=2, seq=1))
     assert (row_of(built).epoch, row_of(built).seq) == (2, 1)
 
 
 def test_a_heartbeat_replayed_after_a_day_changes_nothing(world: World, built: Built) -> None:
     old = beat(built, "crashed", expires_at=world.now + 10 * 86400)
-    heartbeats.receive([beat(built, "healthy")])
+    receive(beat(built, "healthy"))
     world.now += 86400
-    heartbeats.receive([old])
+    receive(old)
     assert row_of(built).status == "healthy"
 
 
@@ -129,8 +132,8 @@ def test_a_heartbeat_that_is_overtaken_by_another_worker_is_dropped(
     world: World, built: Built
 ) -> None:
     early, late = beat(built, "building", seq=1), beat(built, "healthy", seq=2)
-    world.interruptions["dynamodb.UpdateItem"] = lambda: heartbeats.receive([late])
-    heartbeats.receive([early])
+    world.interruptions["dynamodb.UpdateItem"] = lambda: receive(late)
+    receive(early)
     assert (row_of(built).status, row_of(built).seq) == ("healthy", 2)
 
 
@@ -142,7 +145,7 @@ def rebuild(built: Built) -> None:
 
 def test_an_older_generation_is_refused_and_counted(world: World, built: Built) -> None:
     rebuild(built)
-    heartbeats.receive([beat(built, "crashed", epoch=99, seq=99)])
+    receive(beat(built, "crashed", epoch=99, seq=99))
     row = row_of(built)
     assert (row.status, row.generation, row.stale_reports) == (ServiceStatus.NEW, 2, 1)
 
@@ -158,19 +161,19 @@ def test_an_older_generation_in_the_batch_of_the_present_one_is_counted_too(
 
     report = built.guest.envelope("heartbeat", "heartbeat", {"status": "healthy"})
     key = keys.guest_key(built.instance.id, 2, Direction.TO_CONTROL, 1)
-    heartbeats.receive([zombie, seal(report, Direction.TO_CONTROL, key)])
+    receive(zombie, seal(report, Direction.TO_CONTROL, key))
     row = row_of(built)
     assert (row.status, row.stale_reports) == ("healthy", 1)
 
 
 def test_a_guest_without_a_row_creates_none(world: World, built: Built) -> None:
     row_of(built).delete()
-    heartbeats.receive([beat(built)])
+    receive(beat(built))
     assert instances.service_status(built.instance.id) is None
 
 
 def test_a_status_of_a_later_release_is_unknown(built: Built) -> None:
-    heartbeats.receive([beat(built, "dancing")])
+    receive(beat(built, "dancing"))
     assert row_of(built).status == ServiceStatus.UNKNOWN
 
 
@@ -189,18 +192,82 @@ def test_a_status_of_a_later_release_is_unknown(built: Built) -> None:
 def test_a_guest_that_reports_nonsense_does_not_hold_up_the_others(
     world: World, built: Built, other: Built, report: dict[str, Any]
 ) -> None:
-    heartbeats.receive([beat(other, report=report), beat(built)])
+    receive(beat(other, report=report), beat(built))
     assert row_of(built).status == "healthy"
     assert row_of(other).status == ServiceStatus.NEW
-    assert poisoned() == ["Malformed: a heartbeat that reports something else"]
+    reason = f"Malformed: a heartbeat of {other.instance.id} that reports no state"
+    assert counted(world) == {reason: 1}
 
 
 def test_what_is_no_heartbeat_is_recorded_and_the_rest_applied(world: World, built: Built) -> None:
-    heartbeats.receive(["poison", built.guest.sealed("result", "1", {}), beat(built)])
+    receive("poison", built.guest.sealed("result", "1", {}), beat(built))
     assert row_of(built).status == "healthy"
-    assert len(poisoned()) == 2
+    assert sorted(counted(world).values()) == [1, 1]
 
 
 def test_an_empty_batch_calls_nobody(world: World) -> None:
-    heartbeats.receive([])
+    receive()
     assert world.log == []
+
+
+@pytest.mark.parametrize("used", [1e-300, 5e-324, 0.0, -0.0, 1e9, 0.1234567890123456789])
+def test_a_size_is_stored_as_the_table_takes_it(built: Built, used: float) -> None:
+    report = {"status": "healthy", "volume": {"used": used, "total": used}}
+    assert receive(beat(built, report=report)) == []
+    assert row_of(built).volume_used == round(used, 3)
+
+
+def refused_for(world: World, instance_id: str, code: str) -> None:
+    """The table refuses every write of one row."""
+    call = world.dynamodb._make_api_call
+
+    def refusing(operation: str, kwargs: dict[str, Any]) -> Any:
+        if operation == "UpdateItem" and kwargs["Key"].get("instance_id") == {"S": instance_id}:
+            raise client_error(code, operation, "not this one")
+        return call(operation, kwargs)
+
+    world.dynamodb._make_api_call = refusing
+
+
+@pytest.mark.parametrize("code", ["ValidationException", "ThrottlingException"])
+def test_a_row_that_cannot_be_written_fails_alone(
+    world: World, built: Built, other: Built, code: str
+) -> None:
+    refused_for(world, other.instance.id, code)
+    assert receive("poison", beat(other), beat(built)) == [1]
+    assert row_of(built).status == "healthy"
+    assert list(counted(world).values()) == [1]
+
+
+def test_what_cannot_be_read_comes_again_and_poison_does_not(world: World, built: Built) -> None:
+    world.faults[len(world.log) + 1] = Fault.REFUSED
+    assert receive(beat(built), "poison") == [0]
+    assert list(counted(world).values()) == [1]
+
+
+def test_an_outage_is_not_tried_for_each_guest(world: World) -> None:
+    many = [Built(world) for _ in range(heartbeats.MOST_OUTAGES + 4)]
+    bodies = [beat(each) for each in many]
+    for each in many:
+        refused_for(world, each.instance.id, "ThrottlingException")
+    before = writes(world)
+    assert receive(*bodies) == list(range(len(many)))
+    assert writes(world) - before == heartbeats.MOST_OUTAGES
+
+
+def test_refusals_that_cannot_be_counted_do_not_hurt_the_healthy(
+    world: World, built: Built
+) -> None:
+    junk = ["poison"] * 50
+    world.faults[len(world.log) + 3] = Fault.REFUSED
+    assert receive(*junk, beat(built)) == []
+    assert (row_of(built).status, counted(world)) == ("healthy", {})
+
+
+def test_junk_costs_a_write_for_each_reason_and_rows_for_each_shard(world: World) -> None:
+    before = writes(world)
+    for _ in range(200):
+        receive(*["poison"] * 10)
+    assert writes(world) - before == 200
+    assert sum(counted(world).values()) == 2000
+    assert len(list(world.dynamodb.rows("coffer-events"))) == events.SHARDS

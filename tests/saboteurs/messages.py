@@ -13,8 +13,9 @@ import msgspec
 from chalicelib import aws, batch
 from chalicelib.bus import commands, envelope, keys, queues
 from chalicelib.conductor import dead_letters, enrolment, heartbeats, reports
+from chalicelib.conductor.tally import Tally
 from chalicelib.settings import settings
-from chalicelib.store import events, last_reports
+from chalicelib.store import last_reports
 from chalicelib.store.models import Command, Guest, Instance, Operation
 from functions import create_instance
 from guest_agent import heartbeat, outbox
@@ -104,8 +105,8 @@ def any_guests_seal(patch: Patch) -> None:
 
 @saboteur("poison", "L4")
 def poison_dropped_without_a_word(patch: Patch) -> None:
-    """A dead letter leaves no record."""
-    patch.setattr(dead_letters, "events", Instead(events, record=lambda *_: None))
+    """A dead letter is not counted."""
+    patch.setattr(Tally, "store", lambda _: None)
 
 
 @saboteur("contents", "I2")
@@ -146,12 +147,12 @@ def the_first_of_a_batch(patch: Patch) -> None:
     """Of the heartbeats of one guest in a batch the first counts, not the latest."""
     original = heartbeats.receive
 
-    def receive(bodies: list[str]) -> None:
-        first: dict[str, str] = {}
-        for body in bodies:
-            sender = re.search(r'"instance_id":"([^"]+)"', body)
-            first.setdefault(sender[1] if sender else body, body)
-        original(list(first.values()))
+    def receive(event: dict[str, Any]) -> batch.Answer:
+        first: dict[str, Any] = {}
+        for record in event["Records"]:
+            sender = re.search(r'"instance_id":"([^"]+)"', record["body"])
+            first.setdefault(sender[1] if sender else record["body"], record)
+        return original({"Records": list(first.values())})
 
     patch.setattr(heartbeats, "receive", receive)
 
@@ -160,9 +161,9 @@ def the_first_of_a_batch(patch: Patch) -> None:
 def unchanged_reports_not_written(patch: Patch) -> None:
     """A heartbeat that says nothing new is not written, however old the last one is."""
 
-    def worth_writing(envelope: Any, last: Any, report: Any) -> bool:
-        news: bool = report.known_status != last.status
-        return news and heartbeats._order(envelope) > last.order
+    def worth_writing(beat: heartbeats.Beat, last: Any) -> bool:
+        news: bool = beat.report.known_status != last.status
+        return news and beat.order > last.order
 
     patch.setattr(heartbeats, "_worth_writing", worth_writing)
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import pytest
 
-from chalicelib import lifecycle
+from chalicelib import batch, lifecycle
 from chalicelib.bus import queues
 from chalicelib.conductor import dead_letters, heartbeats, reports
 from chalicelib.domain.quotas import RESOURCES, held_by_instance
@@ -96,8 +96,8 @@ class Stack:
         routes: dict[str, Callable[[dict[str, Any]], None]] = {
             chosen.taskmanager_queue_url: lambda record: dispatcher.receive(record["body"]),
             chosen.conductor_queue_url: lambda record: reports.receive(record["body"]),
-            chosen.heartbeats_queue_url: lambda record: heartbeats.receive([record["body"]]),
-            chosen.dead_letters_queue_url: dead_letters.receive,
+            chosen.heartbeats_queue_url: lambda record: _one(heartbeats.receive, record),
+            chosen.dead_letters_queue_url: lambda record: _one(dead_letters.receive, record),
         }
         moved = False
         for url, handle in routes.items():
@@ -196,6 +196,13 @@ class Stack:
 
     def _rows(self, model: Any) -> list[dict[str, Any]]:
         return list(self.world.dynamodb.rows(model.Meta.table_name))
+
+
+def _one(receive: Callable[[dict[str, Any]], batch.Answer], record: dict[str, Any]) -> None:
+    """Hand over a batch of one, as often as it fails."""
+    answer = receive({"Records": [record]})
+    if answer["batchItemFailures"]:
+        raise RuntimeError("the message comes again")
 
 
 def _survive(function: Callable[[], object]) -> bool:
