@@ -19,6 +19,7 @@ from chalicelib.api import (
     flavors,
     guests,
     instances,
+    later,
     limits,
     operations,
     quotas,
@@ -48,6 +49,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *user_access.ROUTES,
     *root.ROUTES,
     *guests.ROUTES,
+    *later.ROUTES,
 )
 
 

@@ -27,6 +27,7 @@ from chalicelib.errors import (
     Forbidden,
     InternalError,
     NotFound,
+    NotSupported,
     Unauthorized,
     Unavailable,
 )
@@ -110,7 +111,7 @@ def answer(route: Route, raw: GatewayRequest, services: Services) -> GatewayResp
         with crash.scope("api"):
             response = _handle(route, raw, services, request_id)
     except CofferError as error:
-        if error.status >= SERVER_FAILURES:
+        if error.status >= SERVER_FAILURES and not isinstance(error, NotSupported):
             log.warning("%s: %s", request_id, error.message)
         response = Response(error.status, error.body())
     except Exception as error:

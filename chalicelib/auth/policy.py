@@ -45,6 +45,7 @@ RULES: Final[dict[str, Rule]] = {
     **_named(_anyone, "datastore", "index", "show", "version_index", "version_show"),
     **_named(_anyone, "datastore", "version_show_by_uuid", "list_associated_flavors"),
     **_named(_anyone, "datastore", "list_associated_volume_types"),
+    **_named(_admin, "datastore", "delete"),
     **_named(_anyone, "flavor", "index", "show"),
     **_named(_admin_or_owner, "limits", "index"),
 }

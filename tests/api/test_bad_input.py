@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from chalicelib.api import later
 from chalicelib.api.application import ROUTES
 from chalicelib.store.models import Instance
 from tests.api.client import Api
@@ -64,7 +65,8 @@ NEAR: Final = (
     | st.dictionaries(st.sampled_from(["restart", "reset_status", "resize", "dance"]), JSON)
     | st.fixed_dictionaries({"quotas": st.dictionaries(st.sampled_from(["ram", "cpu"]), SCALAR)})
 )
-WRITES: Final = [route for route in ROUTES if route.method in ("POST", "PUT", "PATCH")]
+SERVED: Final = [route for route in ROUTES if route not in later.ROUTES]
+WRITES: Final = [route for route in SERVED if route.method in ("POST", "PUT", "PATCH")]
 ANSWERED_WELL: Final = (200, 202, 204)
 SAY_NO: Final = (400, 401, 403, 404, 409, 410, 413, 415, 422, 501)
 QUICK: Final = settings(
@@ -99,7 +101,7 @@ def test_any_body(admin: Api, row: Instance, guest: Guest, route: Any) -> None:
     any_body()
 
 
-READS: Final = [route for route in ROUTES if route.method in ("GET", "DELETE")]
+READS: Final = [route for route in SERVED if route.method in ("GET", "DELETE")]
 
 
 @pytest.mark.parametrize("route", READS, ids=[f"{route.method} {route.path}" for route in READS])

@@ -1,0 +1,181 @@
+"""Trove's routes that this release does not serve: each says so with 501 and a sentence.
+
+A bare 404 would be read as an answer: clients make of it "No backup with a name or ID of …".
+A list of what cannot exist is refused too, since an empty one would say that nothing was found.
+The token, the project and the instance in the path are checked first, as on every other route.
+
+Sources: Trove 26's API, and every URL that python-troveclient 8.11 can ask for.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from chalicelib.api.frame import Request, Response, Route
+from chalicelib.api.guest_calls import instance_of
+from chalicelib.auth import policy
+from chalicelib.errors import NotSupported
+from chalicelib.settings import API_VERSION
+
+PROJECT: Final = f"/{API_VERSION}/{{project}}"
+
+
+class Subject(msgspec.Struct, frozen=True):
+    """Routes that one sentence is true of; each is its methods, a space, and its path.
+
+    With `admin`, others get Trove's 401; with a `policy`, whoever it does not allow gets 403.
+    """
+
+    sentence: str
+    routes: tuple[str, ...]
+    admin: bool = False
+    policy: str | None = None
+
+
+SUBJECTS: Final = (
+    Subject(
+        "Backups are not supported yet.",
+        (
+            "GET,POST /backups",
+            "GET,DELETE /backups/{backup}",
+            "GET /instances/{instance}/backups",
+            "GET,POST,DELETE /backup_strategies",
+        ),
+    ),
+    Subject(
+        "Configuration groups are not supported yet.",
+        (
+            "GET,POST /configurations",
+            "GET,PUT,PATCH,DELETE /configurations/{configuration}",
+            "GET /configurations/{configuration}/instances",
+            "GET /instances/{instance}/configuration",
+        ),
+    ),
+    Subject(
+        "Configuration parameters of datastores are not supported yet.",
+        (
+            "GET /datastores/{datastore}/versions/{version}/parameters",
+            "GET /datastores/{datastore}/versions/{version}/parameters/{parameter}",
+            "GET /datastores/versions/{version}/parameters",
+            "GET /datastores/versions/{version}/parameters/{parameter}",
+        ),
+    ),
+    Subject(
+        "Logs of databases are not supported yet.",
+        ("GET,POST /instances/{instance}/log",),
+    ),
+    Subject(
+        "Certificates of databases are not supported yet.",
+        ("GET,POST /instances/{instance}/ssl",),
+    ),
+    Subject(
+        "Modules are not supported.",
+        (
+            "GET,POST /modules",
+            "GET,PUT,DELETE /modules/{module}",
+            "GET,PUT /modules/{module}/instances",
+            "GET,POST /instances/{instance}/modules",
+            "DELETE /instances/{instance}/modules/{module}",
+        ),
+    ),
+    Subject(
+        "Clusters are not supported.",
+        (
+            "GET,POST /clusters",
+            "GET,POST,DELETE /clusters/{cluster}",
+            "GET /clusters/{cluster}/instances/{member}",
+            "GET,POST,DELETE /clusters/{cluster}/root",
+        ),
+    ),
+    Subject(
+        "Clusters are not supported.",
+        (
+            "GET /mgmt/clusters",
+            "GET /mgmt/clusters/{cluster}",
+            "POST /mgmt/clusters/{cluster}/action",
+        ),
+        admin=True,
+    ),
+    Subject(
+        "The administrators' view of all projects' instances is not supported yet.",
+        (
+            "GET /mgmt/instances",
+            "GET /mgmt/instances/{instance}",
+            "GET /mgmt/instances/{instance}/root",
+            "GET /mgmt/instances/{instance}/hwinfo",
+            "GET /mgmt/instances/{instance}/diagnostics",
+            "GET /mgmt/instances/{instance}/rpc_ping",
+            "POST /mgmt/instances/{instance}/action",
+            "POST /mgmt/instances/{instance}/upgrade",
+        ),
+        admin=True,
+    ),
+    Subject(
+        "Datastores are not changed over the API yet: the operator's tools register them.",
+        ("DELETE /datastores/{datastore}",),
+        policy="datastore:delete",
+    ),
+    Subject(
+        "Datastores are not changed over the API yet: the operator's tools register them.",
+        (
+            "GET,POST /mgmt/datastore-versions",
+            "GET,PATCH,DELETE /mgmt/datastore-versions/{version}",
+            "GET,POST /mgmt/datastores/versions/{version}/parameters",
+            "GET,PUT,DELETE /mgmt/datastores/versions/{version}/parameters/{parameter}",
+            "PUT /mgmt/datastores/{datastore}/versions/{version}",
+            "GET,POST /mgmt/datastores/{datastore}/versions/{version}/members",
+            "GET,DELETE /mgmt/datastores/{datastore}/versions/{version}/members/{member}",
+            "GET /mgmt/datastores/{datastore}/versions/members/{member}",
+        ),
+        admin=True,
+    ),
+    Subject(
+        "Trove no longer has this, although its client still asks for it.",
+        (
+            "GET /volume-types",
+            "GET /volume-types/{volume_type}",
+            "GET /security-groups",
+            "GET /security-groups/{group}",
+            "POST /security-group-rules",
+            "DELETE /security-group-rules/{rule}",
+            "GET /instances/{instance}/metadata",
+            "GET,POST,PUT,PATCH,DELETE /instances/{instance}/metadata/{key}",
+        ),
+    ),
+    Subject(
+        "Trove no longer has this, although its client still asks for it.",
+        (
+            "GET /mgmt/accounts",
+            "GET /mgmt/accounts/{account}",
+            "GET /mgmt/hosts",
+            "GET /mgmt/hosts/{host}",
+            "POST /mgmt/hosts/{host}/instances/action",
+            "GET /mgmt/storage",
+            "POST /mgmt/flavors",
+        ),
+        admin=True,
+    ),
+)
+_SUBJECT_OF: Final = {
+    (method, PROJECT + path): subject
+    for subject in SUBJECTS
+    for methods, _, path in (route.partition(" ") for route in subject.routes)
+    for method in methods.split(",")
+}
+
+
+def refuse(request: Request) -> Response:
+    """Any of these routes: always `NotSupported`, unless the caller may not even ask."""
+    subject = _SUBJECT_OF[request.method, request.place.template]
+    if subject.admin:
+        policy.require_admin(request.context)
+    elif "instance" in request.params:
+        instance_of(request)
+    raise NotSupported(subject.sentence)
+
+
+ROUTES: Final = tuple(
+    Route(method, path, refuse, subject.policy) for (method, path), subject in _SUBJECT_OF.items()
+)
