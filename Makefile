@@ -43,7 +43,7 @@ test-localstack: $(READY) ## The workload with fake guests against LocalStack (A
 	@COFFER_WIRE_EXAMPLES=5 sh infra/local/localstack.sh $(PYTEST) --timeout 900 tests/wire
 
 swarm: $(READY) ## Run the simulator's chaos under 500 seeds
-	@$(BIN)/coffer swarm chaos --seeds 500 --guests 8 --hours 0.25
+	@$(BIN)/coffer swarm chaos --seeds 500
 
 bench: system $(READY) ## Measure: bring-up, latency, calls and their price, cold starts
 	@COFFER_TEST_HEARTBEAT_SECONDS=30 $(PYTEST) -m bench -s --timeout 0 tests

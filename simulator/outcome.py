@@ -51,6 +51,7 @@ def result(run: Run) -> Result:
         invariants=run.invariants.results(),
         calls=run.calls_by_service(),
         retries=run.region.effects.retries.total(),
+        asked=run.workload.asked,
         replies={
             str(status): run.workload.replies[status] for status in sorted(run.workload.replies)
         },

@@ -15,7 +15,10 @@ from typing import Any, Final
 
 import msgspec
 
+from chalicelib.domain.quotas import RESOURCES, UNLIMITED
+from simulator import extremes
 from simulator.faults import REGISTRY
+from simulator.mix import USUAL_MIX
 
 SCENARIOS: Final = Path(__file__).resolve().parent / "scenarios"
 MOST_GUESTS: Final = 1_000_000
@@ -35,11 +38,17 @@ class PlanError(Exception):
 
 
 class Workload(msgspec.Struct, forbid_unknown_fields=True):
-    """What tenants and operators do. `mix` are weights of the actions in `workload.ACTIONS`."""
+    """What tenants and operators do. `mix` are weights of the actions in `mix.USUAL_MIX`."""
 
     operations_per_guest_hour: float = 1.0
     guests_per_tenant: int = 5
     mix: dict[str, float] = {}
+    at_once: int = 1
+    """Requests come so many at the same moment; as many in an hour as without."""
+    most_in_a_list: int = 3
+    """Lists of users and databases in bodies have at most so many members."""
+    limits: dict[str, int] = {}
+    """Limits of each tenant's quota from the begin, where they are not the usual ones."""
 
 
 class Outage(msgspec.Struct, forbid_unknown_fields=True):
@@ -65,6 +74,10 @@ class Plan(msgspec.Struct, forbid_unknown_fields=True):
     faults: dict[str, float] = {}
     swarm: bool = False
     """Draw the faults that are not named from the seed."""
+    extremes: bool = False
+    """Draw from the seed what is carried to an extreme (`extremes.py`)."""
+    batch: int = 0
+    """Functions are handed at most so many messages at a time; 0: as the template says."""
     outages: list[Outage] = []
     settle_seconds: float = SETTLE_SECONDS
     """At most so long after the chaos; a run that is quiet before ends before."""
@@ -164,9 +177,12 @@ def with_faults(plan: Plan, text: str) -> Plan:
 
 
 def drawn(plan: Plan) -> Plan:
-    """The plan with its swarm drawn: each class on or off first, then its strength."""
-    if not plan.swarm:
-        return plan
+    """The plan with its swarm drawn, then its extremes, which may replace the swarm."""
+    return extremes.draw(_with_swarm(plan) if plan.swarm else plan)
+
+
+def _with_swarm(plan: Plan) -> Plan:
+    """Each class on or off first, then its strength."""
     faults = dict(plan.faults)
     for name, fault in REGISTRY.items():
         stream = random.Random(f"{plan.seed}/swarm/{name}")
@@ -192,6 +208,8 @@ def checked(plan: Plan, where: str) -> Plan:
         raise PlanError(
             f"{where}: heartbeat_seconds must be at least 1, not {plan.heartbeat_seconds}."
         )
+    if plan.batch < 0:
+        raise PlanError(f"{where}: batch must be at least 0, not {plan.batch}.")
     if not 0 <= plan.settle_seconds <= most_seconds:
         raise PlanError(
             f"{where}: settle_seconds must be within 0 and {most_seconds:.0f}, "
@@ -212,8 +230,6 @@ def checked(plan: Plan, where: str) -> Plan:
 
 
 def _check_workload(plan: Plan, where: str) -> None:
-    from simulator.workload import ACTIONS
-
     rate = plan.workload.operations_per_guest_hour
     if not 0 <= rate <= MOST_REQUESTS:
         raise PlanError(
@@ -224,9 +240,15 @@ def _check_workload(plan: Plan, where: str) -> None:
         raise PlanError(
             f"{where}: guests_per_tenant must be at least 1, not {plan.workload.guests_per_tenant}."
         )
+    for name, least in (("at_once", 1), ("most_in_a_list", 1)):
+        if getattr(plan.workload, name) < least:
+            raise PlanError(f"{where}: {name} must be at least {least}.")
+    for resource, limit in plan.workload.limits.items():
+        if resource not in RESOURCES or limit < UNLIMITED:
+            raise PlanError(f"{where}: {resource!r} = {limit} is no limit; of {RESOURCES}.")
     for action, weight in plan.workload.mix.items():
-        if action not in ACTIONS:
-            raise PlanError(f"{where}: {action!r} is no action; one of {', '.join(ACTIONS)}.")
+        if action not in USUAL_MIX:
+            raise PlanError(f"{where}: {action!r} is no action; one of {', '.join(USUAL_MIX)}.")
         if not 0 <= weight < math.inf:
             raise PlanError(f"{where}: the weight of {action} must be positive, not {weight}.")
     if plan.workload.mix and not any(plan.workload.mix.values()):

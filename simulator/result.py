@@ -148,6 +148,8 @@ class Result(msgspec.Struct):
     """By service and call."""
     retries: int
     """Calls that were answered with an error that a caller tries again."""
+    asked: int
+    """What tenants and operators asked for under the faults, floods (F22) aside."""
     replies: dict[str, int]
     """Replies of the API by status code."""
     cost: Cost

@@ -168,6 +168,8 @@ class Run:
         self.region.deploy()
         self.cloud_functions.install()
         self.region.lambda_.decide = self.decisions
+        for mapping in self.region.mappings.values():
+            mapping.batch_size = min(mapping.batch_size, self.plan.batch or mapping.batch_size)
         flavors = self.cloud.compute.flavors.flavors.values()
         self.region.seed(
             [Flavor(id=f.id, name=f.name, ram=f.ram, vcpus=f.vcpus, disk=f.disk) for f in flavors],
@@ -179,6 +181,7 @@ class Run:
             gc.enable()
             for each in made:
                 self.workload.adopt(each.tenant_id, each.instance_id)
+        self.workload.admit()
         gc.collect()
         gc.freeze()
         gc.set_threshold(100_000, 20, 50)

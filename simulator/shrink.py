@@ -17,11 +17,11 @@ from typing import Final, NamedTuple, TypeVar
 import msgspec
 
 from simulator import outcome
+from simulator.mix import USUAL_MIX
 from simulator.plan import Plan
 from simulator.result import Result, ViolationResult
 from simulator.run import Run, Stopped
 from simulator.verify import compared, second_run
-from simulator.workload import DEFAULT_MIX
 
 MOST_RUNS: Final = 200
 """The dead coroutines of a run keep their stacks: one process does not run any number of them."""
@@ -187,7 +187,7 @@ class _Search:
             before = self.plan
             for step in (
                 *(self._hours, self._guests, self._faults),
-                *(self._actions, self._requests, self._emptying),
+                *(self._actions, self._requests, self._usual, self._emptying),
             ):
                 step()
             if self.plan == before:
@@ -255,9 +255,7 @@ class _Search:
     def _actions(self) -> None:
         """Actions of the workload."""
         mix = {
-            name: weight
-            for name, weight in (self.plan.workload.mix or DEFAULT_MIX).items()
-            if weight
+            name: weight for name, weight in (self.plan.workload.mix or USUAL_MIX).items() if weight
         }
 
         def made(names: Sequence[str]) -> Plan:
@@ -273,14 +271,26 @@ class _Search:
         rate = self.plan.workload.operations_per_guest_hour
         if rate and self._with_rate(0.0):
             return
-        while rate / 2 >= LEAST_RATE and self._with_rate(rate / 2):
-            rate /= 2
+        while rate > LEAST_RATE and self._with_rate(max(LEAST_RATE, rate / 2)):
+            rate = max(LEAST_RATE, rate / 2)
 
     def _with_rate(self, rate: float) -> bool:
         workload = msgspec.structs.replace(self.plan.workload, operations_per_guest_hour=rate)
         if not rate:  # which actions nobody asks for is no part of a plan
             workload.mix = {}
         return self._smaller(msgspec.structs.replace(self.plan, workload=workload))
+
+    def _usual(self) -> None:
+        """What an extreme has changed, back to what is usual."""
+        usual = Plan()
+        for name in ("prepared", "batch", "heartbeat_seconds"):
+            if getattr(self.plan, name) != getattr(usual, name):
+                self._smaller(msgspec.structs.replace(self.plan, **{name: getattr(usual, name)}))
+        for name in ("at_once", "most_in_a_list", "limits"):
+            value = getattr(usual.workload, name)
+            workload = msgspec.structs.replace(self.plan.workload, **{name: value})
+            if workload != self.plan.workload:
+                self._smaller(msgspec.structs.replace(self.plan, workload=workload))
 
     def _emptying(self) -> None:
         """The end of the run, when it fails before."""

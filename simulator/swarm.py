@@ -42,6 +42,7 @@ class Outcome(msgspec.Struct):
     guest_hours: float = 0.0
     events: int = 0
     trace_hash: str = ""
+    asked: int = 0
     operations: int = 0
     injected: dict[str, int] = {}
     verdicts: dict[str, str] = {}
@@ -81,6 +82,7 @@ def run_seed(plan: Plan) -> Outcome:
         guest_hours=result.guest_hours,
         events=result.events,
         trace_hash=result.trace_hash,
+        asked=result.asked,
         operations=sum(each.accepted for each in result.operations.values()),
         injected={name: each.injected for name, each in result.faults.items() if each.injected},
         verdicts={name: each.verdict for name, each in result.invariants.items()},
@@ -128,6 +130,7 @@ class Totals:
         self.guest_hours = 0.0
         self.virtual_seconds = 0.0
         self.events = 0
+        self.asked = 0
         self.operations = 0
         self.injected: Counter[str] = Counter()
         self.seeds_with: Counter[str] = Counter()
@@ -142,6 +145,7 @@ class Totals:
         self.guest_hours += outcome.guest_hours
         self.virtual_seconds += outcome.virtual_seconds
         self.events += outcome.events
+        self.asked += outcome.asked
         self.operations += outcome.operations
         self.injected.update(outcome.injected)
         self.seeds_with.update(outcome.injected.keys())

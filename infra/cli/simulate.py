@@ -141,7 +141,7 @@ def command(
     Examples:
 
     * `coffer simulate --list`
-    * `coffer simulate chaos --guests 100 --hours 6 --seed 7 --html report.html`
+    * `coffer simulate chaos --guests 20 --hours 1 --seed 7 --html report.html`
     * `coffer simulate chaos --faults F1=0.2,F5=0.05 --save-plan plan.json`
     * `coffer simulate smoke --verify --json result.json`
     * `coffer simulate --replay result.json`

@@ -86,7 +86,7 @@ def command(
     **2** when the input cannot be used or a file cannot be written, **70** when no promise broke
     and a run raised an error that nobody expected, **130** after Ctrl-C.
 
-    Example: `coffer swarm chaos --seeds 500 --guests 10 --hours 1`
+    Example: `coffer swarm chaos --seeds 2000 --guests 20 --hours 0.5`
     """
     plan = chosen.plan(scenario, guests=guests, hours=hours, seed=first, faults=faults)
     given = Given(scenario, plan)
@@ -217,7 +217,8 @@ def show(totals: "Totals", wall_seconds: float, console: Console) -> None:
         console.print()
     prose(
         f"{many(totals.seeds, 'seed')} · {count(totals.guest_hours)} virtual guest-hours · "
-        f"{many(totals.operations, 'operation')} · {many(totals.injected.total(), 'fault')} · "
+        f"{many(totals.asked, 'request')} · {many(totals.operations, 'operation')} · "
+        f"{many(totals.injected.total(), 'fault')} · "
         f"{many(totals.events, 'event')} · {duration(wall_seconds)}",
         console,
     )

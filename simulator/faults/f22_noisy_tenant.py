@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from simulator.faults.base import Fault
 
-FLOOD_SECONDS = (20.0, 180.0)
-PAUSE_SECONDS = 1800.0
+FLOOD_REQUESTS: Final = (20, 200)
+"""One flood: a short one of a fast tenant says as much as a long one, and costs less."""
+PAUSE_SECONDS: Final = 600.0
 
 
 class NoisyTenant(Fault):
@@ -18,7 +21,7 @@ class NoisyTenant(Fault):
 
     def install(self) -> None:
         self.on = True
-        self.until = 0.0
+        self.left = 0
         self._pause()
 
     def heal(self) -> None:
@@ -30,18 +33,18 @@ class NoisyTenant(Fault):
     def _begin(self) -> None:
         if not self.on:
             return
-        seconds = self.stream.uniform(*FLOOD_SECONDS)
-        self.until = self.run.kernel.now + seconds
-        self.run.lane(self.id, seconds)
-        self.run.note(self.id, f"a tenant floods the API for {seconds:.0f} s")
+        self.left = self.stream.randint(*FLOOD_REQUESTS)
+        self.run.lane(self.id, self.left / self.strength)
+        self.run.note(self.id, f"a tenant floods the API with {self.left} requests")
         self._flood()
 
     def _flood(self) -> None:
         if not self.on:
             return
-        if self.run.kernel.now >= self.until:
+        if not self.left:
             self._pause()
             return
+        self.left -= 1
         self.run.inject(self.id)
         self.run.workload.noise(self.stream)
         self.run.kernel.call_later(self.later(1.0 / self.strength), self._flood)

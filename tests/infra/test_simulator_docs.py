@@ -14,11 +14,13 @@ import pytest
 
 from infra.cli import simulate, swarm
 from simulator import result
+from simulator.actions import ACTIONS
+from simulator.extremes import EXTREMES
 from simulator.faults import REGISTRY as FAULTS
 from simulator.invariants import REGISTRY as INVARIANTS
+from simulator.mix import USUAL_MIX
 from simulator.plan import Outage, Plan
 from simulator.swarm import Outcome
-from simulator.workload import ACTIONS, DEFAULT_MIX
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGE = (REPOSITORY / "docs/simulator/README.md").read_text()
@@ -112,7 +114,7 @@ def test_every_action_is_described_with_its_usual_weight() -> None:
         found = [name for name in QUOTED.findall(names) if name in ACTIONS]
         given = [float(number) for number in numbers.split(",")]
         weights |= dict(zip(found, given * len(found) if len(given) == 1 else given, strict=True))
-    assert weights == DEFAULT_MIX
+    assert weights == USUAL_MIX
 
 
 def test_every_option_is_described() -> None:
@@ -140,3 +142,9 @@ def test_each_command_names_a_scenario_that_is_there() -> None:
         name = shlex.split(line.removeprefix("$ ").partition(" |")[0])[2]
         there = (REPOSITORY / "simulator/scenarios" / f"{name}.toml").exists()
         assert there or name == "my.toml" or name.startswith("--"), line
+
+
+def test_every_extreme_is_described_in_its_own_words() -> None:
+    told = {cells[0].strip("`"): cells[1] for cells in rows(section("Extremes"))}
+    words = {name: (each.__doc__ or "").rstrip(".") for name, each in EXTREMES.items()}
+    assert told == {name: said[0].lower() + said[1:] for name, said in words.items()}

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from simulator.actions import ACTIONS
 from simulator.faults import REGISTRY
 from simulator.plan import Plan
 from simulator.run import Run
-from simulator.workload import ACTIONS, Tenant, Workload
+from simulator.workload import Tenant, Workload
 
 TENANTS = ("tenant-0", "tenant-1")
 FAULTS = tuple(

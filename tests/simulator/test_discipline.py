@@ -34,6 +34,7 @@ EDGES = (
 ALLOWED = {
     # Seeded generators are made of `random.Random`; nothing else of it may be used (see below).
     "simulator/kernel.py": {"random"},
+    "simulator/extremes.py": {"random"},
     "simulator/plan.py": {"random"},
     "simulator/workload.py": {"random"},
     "simulator/fleet/fleet.py": {"random"},

@@ -56,6 +56,7 @@ def result(
         events=4_812_337,
         trace_hash="9f3c" * 16,
         guest_hours=guests * seconds / 3600,
+        asked=64_000,
         operations={
             "create": ActionResult(12_410, 12_201, 150, 59, 41.2, 93.5, 312.0, 2710.5),
             "delete": ActionResult(11_903, 11_903, 0, 0, 12.4, 38.8, 120.2, 601.3),

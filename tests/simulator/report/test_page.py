@@ -68,7 +68,7 @@ def bare() -> Result:
     """A run of which nothing is known."""
     return Result(
         *("bare", 1, 0, 0.0, 0.0, 0.0, 0, "", 0.0),
-        *({}, {}, {}, {}, 0, {}),
+        *({}, {}, {}, {}, 0, 0, {}),
         cost=Cost(0.0, {}, []),
         series=Series(),
         plan={},

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from simulator.extremes import EXTREMES
 from simulator.faults import REGISTRY
 from simulator.plan import (
     Plan,
     PlanError,
+    Workload,
+    checked,
     compact,
     drawn,
     load_scenario,
@@ -124,3 +128,28 @@ def test_a_bad_scenario_is_refused_with_what_to_correct(
 def test_an_unknown_scenario_is_refused_with_those_that_exist() -> None:
     with pytest.raises(PlanError, match=r"no scenario 'none-such'; there are .*smoke"):
         load_scenario("none-such")
+
+
+def test_extremes_depend_on_the_seed_alone_and_leave_plans_that_run() -> None:
+    seen = set()
+    for seed in range(1, 60):
+        plan = with_options(load_scenario("chaos"), seed=seed)
+        found = drawn(plan)
+        assert found == drawn(plan) == drawn(found)
+        assert checked(found, "the drawn plan") == found
+        seen.add((found.guests, found.workload.guests_per_tenant, found.prepared))
+    assert len(seen) > 4
+
+
+@pytest.mark.parametrize("name", list(EXTREMES))
+def test_each_extreme_changes_the_plan(name: str) -> None:
+    plan = with_faults(load_scenario("chaos"), "F1=0.1")
+    changed = EXTREMES[name](plan, random.Random(1))
+    assert changed != plan
+    assert checked(changed, name) == changed
+
+
+def test_a_limit_of_nothing_that_there_is_is_refused() -> None:
+    plan = Plan(workload=Workload(limits={"elephants": 1}))
+    with pytest.raises(PlanError, match="elephants"):
+        checked(plan, "here")

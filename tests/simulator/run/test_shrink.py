@@ -10,7 +10,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from simulator.actions import ACTIONS
 from simulator.faults import REGISTRY
+from simulator.mix import USUAL_MIX
 from simulator.plan import Outage, Plan, Workload
 from simulator.result import ViolationResult
 from simulator.run import Run
@@ -26,7 +28,6 @@ from simulator.shrink import (
     failure_of_error,
     shrink,
 )
-from simulator.workload import ACTIONS, DEFAULT_MIX
 from tests.saboteurs.plans import PLANS
 from tests.saboteurs.saboteurs import SABOTEURS
 
@@ -58,7 +59,7 @@ def test_only_what_the_failure_needs_is_left() -> None:
         return (
             {"F3", "F15"} <= set(plan.faults)
             and plan.guests >= 3
-            and "restart" in (plan.workload.mix or DEFAULT_MIX)
+            and "restart" in (plan.workload.mix or USUAL_MIX)
             and plan.workload.operations_per_guest_hour > 0
         )
 
@@ -68,7 +69,7 @@ def test_only_what_the_failure_needs_is_left() -> None:
         scenario="big",
         guests=3,
         hours=LEAST_HOURS,
-        workload=Workload(operations_per_guest_hour=1.0, mix={"restart": 1.0}),
+        workload=Workload(operations_per_guest_hour=1.0, mix={"restart": USUAL_MIX["restart"]}),
         faults={"F3": 0.1, "F15": 0.1},
         empty_at_end=False,
     )
@@ -163,7 +164,7 @@ def test_whatever_it_finds_fails_and_is_no_larger(
     assert found.plan.hours <= plan.hours
     before, after = plan.workload, found.plan.workload
     assert after.operations_per_guest_hour <= before.operations_per_guest_hour
-    assert set(after.mix) <= set(before.mix or DEFAULT_MIX)
+    assert set(after.mix) <= set(before.mix or USUAL_MIX)
     assert found.plan.empty_at_end <= plan.empty_at_end
     for name in found.plan.faults:
         rest = {each: 0.1 for each in found.plan.faults if each != name}
@@ -225,3 +226,14 @@ def test_a_run_is_given_up_when_the_time_is_over() -> None:
 def test_a_plan_that_gives_one_trace_does_not_fail_like_l9() -> None:
     alike = Failure(DETERMINISM, ViolationResult(0.0, None, "two traces"))
     assert failing_like(alike, lambda: False)(Plan(guests=1, hours=0.01)) is None
+
+
+def test_what_an_extreme_has_changed_goes_back_to_what_is_usual() -> None:
+    workload = Workload(
+        operations_per_guest_hour=1.0, at_once=8, most_in_a_list=40, limits={"ram": 512}
+    )
+    plan = msgspec.structs.replace(BIG, workload=workload, batch=1, prepared=False)
+    found = shrink(plan, failure(), when(lambda plan: plan.workload.at_once == 8)).plan
+    assert (found.batch, found.prepared, found.workload.most_in_a_list) == (0, True, 3)
+    assert found.workload.at_once == 8
+    assert found.workload.limits == {}

@@ -1,0 +1,241 @@
+"""What tenants, their applications and operators ask for: each action is one coroutine's work.
+
+Names are drawn from a few, so that requests meet each other's things; lists in bodies are as long
+as the plan allows. A tenant forgets an instance that is said to be gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
+
+from chalicelib.domain.quotas import RESOURCES
+from simulator.invariants.marks import SECRET_MARK
+
+if TYPE_CHECKING:
+    from simulator.workload import Tenant, Workload
+
+NAMES: Final = 6
+"""So many users, databases and names there are to ask for, for each instance."""
+USUAL_LIMITS: Final = {"instances": 10, "volumes": 40, "ram": -1}
+LOWERED: Final = {"instances": (0, 1, 3), "volumes": (0, 1, 3), "ram": (0, 512, 1024, 2048)}
+
+Action = Callable[["Workload", "Tenant", str | None], None]
+
+
+class Ask:
+    """The way of one action to the API: whose it is, and which instance it is about."""
+
+    def __init__(self, work: Workload, tenant: Tenant, instance_id: str | None) -> None:
+        self.work = work
+        self.tenant = tenant
+        self.instance_id = instance_id
+
+    def __call__(self, method: str, path: str, body: Any = None) -> None:
+        """A request on the instance; one that is gone is forgotten."""
+        if self.instance_id is None:
+            return
+        whole = f"/instances/{self.instance_id}{path}"
+        reply = self.work.request(self.tenant, method, whole, body)
+        if reply.status == 404 and not path:
+            self.tenant.instances.pop(self.instance_id, None)
+
+
+def create(work: Workload, tenant: Tenant, _: str | None) -> None:
+    """A new instance, half of the time with databases and users in it from the begin."""
+    body = creation(work.name("db"), work.stream.randrange(1, 4))
+    if work.stream.random() < 0.5:
+        body["instance"]["databases"] = [{"name": "first"}]
+        body["instance"]["users"] = [_user(work, "owner", ["first"])]
+    reply = work.request(tenant, "POST", "/instances", body)
+    if reply.status == 200:
+        tenant.instances[reply.document["instance"]["id"]] = None
+
+
+def creation(name: str, size_gib: int) -> dict[str, Any]:
+    """The body of a create."""
+    return {
+        "instance": {
+            "name": name,
+            "flavorRef": "1",
+            "volume": {"size": size_gib},
+            "datastore": {"type": "mariadb", "version": "10.11"},
+        }
+    }
+
+
+def delete(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
+    Ask(work, tenant, instance_id)("DELETE", "")
+
+
+def show(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
+    Ask(work, tenant, instance_id)("GET", "")
+
+
+def list_instances(work: Workload, tenant: Tenant, _: str | None) -> None:
+    work.request(tenant, "GET", work.stream.choice(("/instances", "/instances/detail")))
+
+
+def list_operations(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
+    Ask(work, tenant, instance_id)("GET", "/operations")
+
+
+# ------------------------------------------------------------------------------------- users
+
+
+def create_user(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
+    grants = [work.name("schema")] if work.stream.random() < 0.3 else []
+    users = [_user(work, name, grants) for name in work.several("user")]
+    Ask(work, tenant, instance_id)("POST", "/users", {"users": users})
+
+
+def list_users(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
+    limit = f"?limit={work.stream.randrange(1, NAMES)}" if work.stream.random() < 0.3 else ""
+    Ask(work, tenant, instance_id)("GET", f"/users{limit}")
+
+
+def show_user(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
+    Ask(work, tenant, instance_id)("GET", f"/users/{quote(work.name('user'))}")
+
+
+def change_password(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
+    users = [
+        {"name": name, "password": _user(work, name, [])["password"]}
+        for name in work.several("user")
+    ]
+    Ask(work, tenant, instance_id)("PUT", "/users", {"users": users})
+
+
+def change_user(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
+    """Another name, or another password, for one user."""
+    changed = _user(work, work.name("user"), [])
+    chosen = work.stream.choice(("name", "password"))
+    path = f"/users/{quote(work.name('user'))}"
+    Ask(work, tenant, instance_id)("PUT", path, {"user": {chosen: changed[chosen]}})
+
+
+def delete_user(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
+    Ask(work, tenant, instance_id)("DELETE", f"/users/{quote(work.name('user'))}")
+
+
+def grant(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
+    body = {"databases": [{"name": name} for name in work.several("schema")]}
+    Ask(work, tenant, instance_id)("PUT", f"/users/{quote(work.name('user'))}/databases", body)
+
+
+def list_access(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
+    Ask(work, tenant, instance_id)("GET", f"/users/{quote(work.name('user'))}/databases")
+
+
+def revoke(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
+    path = f"/users/{quote(work.name('user'))}/databases/{work.name('schema')}"
+    Ask(work, tenant, instance_id)("DELETE", path)
+
+
+def _user(work: Workload, name: str, databases: list[str]) -> dict[str, Any]:
+    password = f"{SECRET_MARK}{work.names.getrandbits(64):016x}"
+    return {"name": name, "password": password, "databases": [{"name": d} for d in databases]}
+
+
+# --------------------------------------------------------------------------------- databases
+
+
+def create_database(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
+    body = {"databases": [{"name": name} for name in work.several("schema")]}
+    Ask(work, tenant, instance_id)("POST", "/databases", body)
+
+
+def list_databases(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
+    limit = f"?limit={work.stream.randrange(1, NAMES)}" if work.stream.random() < 0.3 else ""
+    Ask(work, tenant, instance_id)("GET", f"/databases{limit}")
+
+
+def delete_database(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
+    Ask(work, tenant, instance_id)("DELETE", f"/databases/{work.name('schema')}")
+
+
+def write(work: Workload, _: Tenant, instance_id: str | None) -> None:
+    """An application writes a row; no call of the API."""
+    fleet = work.run.fleet
+    for guest in fleet.of_instance(instance_id or ""):
+        fleet.write(guest.server_id, work.name("schema"), work.name("key"), work.name("value"))
+
+
+# ------------------------------------------------------------------------------ the instance
+
+
+def enable_root(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
+    Ask(work, tenant, instance_id)("POST", "/root")
+
+
+def show_root(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
+    Ask(work, tenant, instance_id)("GET", "/root")
+
+
+def disable_root(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
+    Ask(work, tenant, instance_id)("DELETE", "/root")
+
+
+def restart(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
+    Ask(work, tenant, instance_id)("POST", "/action", {"restart": {}})
+
+
+def rename(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
+    Ask(work, tenant, instance_id)("PUT", "", {"instance": {"name": work.name("renamed")}})
+
+
+def limits(work: Workload, tenant: Tenant, _: str | None) -> None:
+    work.request(tenant, "GET", "/limits")
+
+
+# --------------------------------------------------------------------------------- operators
+
+
+def quota(work: Workload, tenant: Tenant, _: str | None) -> None:
+    """An operator lowers a limit, perhaps below what is used, or sets all right again."""
+    resource = work.stream.choice(list(LOWERED))
+    chosen = work.stream.choice((*LOWERED[resource], None, None))
+    set_quota(work, tenant, USUAL_LIMITS if chosen is None else {resource: chosen})
+
+
+def set_quota(work: Workload, tenant: Tenant, wanted: dict[str, int]) -> None:
+    """An operator sets limits of a tenant; the workload remembers whose are not the usual ones."""
+    assert set(wanted) <= set(RESOURCES)
+    body = {"quotas": wanted}
+    reply = work.request(tenant, "PUT", f"/mgmt/quotas/{tenant.name}", body, admin=True)
+    if reply.status == 200 and wanted != USUAL_LIMITS:
+        work.lowered[tenant.name] = None
+
+
+def force_delete(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
+    """As Trove's client does it: an operator's reset of the status, then the delete."""
+    if instance_id is None:
+        return
+    path = f"/instances/{instance_id}"
+    if work.stream.random() < 0.5:
+        work.request(tenant, "POST", f"{path}/action", {"force_delete": {}}, admin=True)
+    else:
+        work.request(tenant, "POST", f"{path}/action", {"reset_status": {}}, admin=True)
+        work.request(tenant, "DELETE", path)
+
+
+def reset_status(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
+    if instance_id is not None:
+        path = f"/instances/{instance_id}/action"
+        work.request(tenant, "POST", path, {"reset_status": {}}, admin=True)
+
+
+ACTIONS: Final[dict[str, Action]] = {
+    "list": list_instances,
+    **{
+        action.__name__: action
+        for action in (
+            *(create, delete, show, list_operations, rename, restart),
+            *(create_user, list_users, show_user, change_password, change_user, delete_user),
+            *(grant, list_access, revoke, create_database, list_databases, delete_database, write),
+            *(enable_root, show_root, disable_root, limits, quota, force_delete, reset_status),
+        )
+    },
+}
+"""All actions by the name that a plan's mix uses."""
