@@ -1,7 +1,8 @@
 """The one place that touches the outside world: clients, clock, ids, randomness, waiting, threads.
 
 Everything else in `chalicelib/`, `functions/` and the guest agent's core asks here, so that the
-simulator can hand out other clients and a virtual clock to the same handlers.
+simulator can hand out other clients and a virtual clock to the same handlers. What a process keeps
+from one invocation to the next is kept here too: it belongs to one container and dies with it.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ import time
 import uuid
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from chalicelib import crash
+
+T = TypeVar("T")
 
 
 class Event(Protocol):
@@ -53,6 +56,7 @@ class Provider:
     def __init__(self) -> None:
         self._clients: dict[str, Any] = {}
         self._lock = threading.Lock()
+        self._memory: dict[str, Any] = {}
 
     def clock(self) -> float:
         return time.time()
@@ -82,6 +86,10 @@ class Provider:
         thread = threading.Thread(target=function, name=name, daemon=True)
         thread.start()
         return thread
+
+    def memory(self) -> dict[str, Any]:
+        """What this process remembers, by name; the simulator has one for each container."""
+        return self._memory
 
     def client(self, service: str) -> Any:
         """A cached boto3 client with bounded retries, from the environment's credentials."""
@@ -164,6 +172,23 @@ def wait(waited_for: Event, seconds: float) -> bool:
 def spawn(function: Callable[[], None], name: str) -> Task:
     """Run a function beside the caller."""
     return _provider.spawn(function, name)
+
+
+def remembered(name: str, make: Callable[[], T]) -> T:
+    """What this container keeps under a name, made at the first call; `forget` ends it.
+
+    The only state that outlives an invocation: whoever keeps something says here how it ages.
+    """
+    memory = _provider.memory()
+    if name not in memory:
+        memory[name] = make()
+    kept: T = memory[name]
+    return kept
+
+
+def forget(name: str) -> None:
+    """Let this container make that anew at the next call."""
+    _provider.memory().pop(name, None)
 
 
 def client(service: str) -> Any:

@@ -1,12 +1,13 @@
-"""Everything the environment decides, read once per process and typed."""
+"""Everything the environment decides, read once per container and typed."""
 
 from __future__ import annotations
 
 import os
-from functools import cache
 from typing import Final
 
 import msgspec
+
+from chalicelib import aws
 
 API_VERSION: Final = "v1.0"
 
@@ -59,9 +60,15 @@ class Settings(msgspec.Struct, frozen=True):
         return f"{self.prefix}-{name}"
 
 
-@cache
 def settings() -> Settings:
-    """The settings of this process: `COFFER_*` and the `OS_*` variables of an OpenStack client."""
+    """The settings of this process: `COFFER_*` and the `OS_*` variables of an OpenStack client.
+
+    They do not age: a changed environment is a new container.
+    """
+    return aws.remembered("settings", _from_environment)
+
+
+def _from_environment() -> Settings:
     fields = {field.name: field for field in msgspec.structs.fields(Settings)}
     values: dict[str, str] = {}
     for name in fields:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from chalicelib.aws import Event, Lock, Provider, Task
+from simulator.aws.functions import Container
 from simulator.kernel import Coroutine, Kernel
 
 
@@ -120,6 +121,13 @@ class SimProvider(Provider):
         current = self._kernel.current
         owner = current.owner if current else None
         return SimTask(self._kernel.spawn(function, name, owner))
+
+    def memory(self) -> dict[str, Any]:
+        """Each container has its own; what is set up or checked from outside shares one."""
+        running = self._kernel.current
+        if running is not None and isinstance(running.owner, Container):
+            return running.owner.memory
+        return super().memory()
 
     def client(self, service: str) -> Any:
         return self._simulated[service]

@@ -24,7 +24,6 @@ from chalicelib.api import create_app
 from chalicelib.auth.context import Context
 from chalicelib.bus import keys
 from chalicelib.errors import Unauthorized
-from chalicelib.settings import settings
 from chalicelib.store.models import TABLES, Datastore, DatastoreVersion, Flavor
 from functions import handler
 from simulator import releases, template
@@ -125,7 +124,6 @@ class Region:
         for name, value in self._environment.items():
             self._restore[name] = os.environ.get(name)
             os.environ[name] = value
-        _forget_caches()
         self._previous = aws.install(self.provider)
         logging.getLogger("chalicelib").setLevel(logging.CRITICAL)
         logging.getLogger("functions").setLevel(logging.CRITICAL)
@@ -156,20 +154,15 @@ class Region:
         own within so many seconds. Tables, queues, mappings and schedules stay as they are.
 
         `revision` is that of the flows (`releases.revised`); the code of the functions is the
-        same, in new containers beside those that are still at work. What a process reads once is
-        read again: by the old containers too, for all share one process here.
+        same, in new containers beside those that are still at work.
         """
         chance = self.kernel.stream("deploy")
         for function in self.lambda_.functions.values():
             after = chance.random() * within_seconds
-            self.kernel.call_later(after, self._update_function, function)
+            self.kernel.call_later(after, self.lambda_.update, function)
         for name, text in template.flows().items():
             after, text = chance.random() * within_seconds, releases.revised(text, revision)
             self.kernel.call_later(after, self.states.update, name, text, _TASK_MANAGERS)
-
-    def _update_function(self, function: Function) -> None:
-        self.lambda_.update(function)
-        _forget_caches()
 
     def close(self) -> None:
         """Give the real world its place back."""
@@ -181,7 +174,6 @@ class Region:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
-        _forget_caches()
 
     def _deploy_functions(self) -> None:
         def step_of(event: Any) -> str:
@@ -319,12 +311,6 @@ def _secrets(kernel: Kernel) -> str:
     master = base64.b64encode(kernel.stream("secrets").randbytes(32)).decode()
     document = keys.Secrets({"1": master}, "1", SERVICE_PASSWORD)
     return msgspec.json.encode(document).decode()
-
-
-def _forget_caches() -> None:
-    """What a process reads once: each run is a new process to the handlers."""
-    for cached in (settings, keys.secrets, keys.guest_key, keys._own_key):
-        cached.cache_clear()
 
 
 _ROUTES: Final = tuple(

@@ -8,8 +8,6 @@ import hypothesis
 import pytest
 
 from chalicelib import aws
-from chalicelib.bus import keys
-from chalicelib.settings import settings
 from chalicelib.store.models import TABLES
 from tests.support.world import ENVIRONMENT, World
 
@@ -19,25 +17,15 @@ hypothesis.settings.register_profile("coffer", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("coffer")
 
 
-def forget_caches() -> None:
-    """What a process remembers: settings and keys."""
-    settings.cache_clear()
-    keys.secrets.cache_clear()
-    keys.guest_key.cache_clear()
-    keys._own_key.cache_clear()
-
-
 @pytest.fixture
 def plain_world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """Empty tables, empty queues, and a clock that stands still until it is moved."""
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
-    forget_caches()
     made = World(TABLES)
     previous = aws.install(made)
     yield made
     aws.install(previous)
-    forget_caches()
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
-from chalicelib import crash
+from chalicelib import aws, crash
 from chalicelib.bus.keys import secrets
 from chalicelib.cloud.errors import CloudAway, CloudError, Refused
 from chalicelib.settings import settings
@@ -21,9 +21,12 @@ TIMEOUT_SECONDS: Final = 15
 _LATER: Final = frozenset({401, 408, 409, 425, 429})
 
 
-@functools.cache
 def connection() -> Connection:
-    """The service's own connection; one per process, its token renewed by keystoneauth."""
+    """The service's own connection; one per container, its token renewed by keystoneauth."""
+    return aws.remembered("cloud connection", _connect)
+
+
+def _connect() -> Connection:
     import openstack
 
     chosen = settings()

@@ -134,17 +134,19 @@ class Function:
 class Container:
     """One copy of a function's process: it runs one invocation at a time and then waits.
 
-    It owns its coroutines: they die together. `release` is the one of the function whose code it
-    has loaded.
+    It owns its coroutines: they die together, and with them its `memory`, which it keeps from one
+    invocation to the next (`chalicelib.aws.remembered`). `release` is the one of the function whose
+    code it has loaded.
     """
 
-    __slots__ = ("function", "handler", "idle_since", "invocation", "release", "service")
+    __slots__ = ("function", "handler", "idle_since", "invocation", "memory", "release", "service")
 
     def __init__(self, service: Service, function: Function) -> None:
         self.service = service
         self.function = function
         self.release = function.release
         self.handler = function.make_handler()
+        self.memory: dict[str, Any] = {}
         self.idle_since = 0.0
         self.invocation: Invocation | None = None
 

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from chalicelib import aws
-from chalicelib.settings import settings
 from infra.local.settings import cache_folder
 from infra.package.build import build
 from infra.package.sources import PROJECT_ROOT
@@ -170,12 +169,10 @@ def in_process(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]
     }
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    settings.cache_clear()
     previous = aws.install(aws.Provider())
     logging.getLogger("chalicelib").setLevel(logging.ERROR)
     yield stack
     aws.install(previous)
-    settings.cache_clear()
 
 
 def rows_of(tenant: str, count: int) -> None:

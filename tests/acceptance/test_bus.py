@@ -13,7 +13,6 @@ import pytest
 from chalicelib import aws
 from chalicelib.bus import keys
 from chalicelib.bus.envelope import Direction, Envelope, seal
-from chalicelib.settings import settings
 from infra.local.settings import SECRETS_PARAMETER
 from tests.acceptance.stack import Stack, eventually
 
@@ -36,14 +35,9 @@ def as_control_plane(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     for name, value in stack.settings.aws_environment().items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("COFFER_SECRETS_PARAMETER", SECRETS_PARAMETER)
-    caches = (settings, keys.secrets, keys.guest_key, keys._own_key)
-    for cached in caches:
-        cached.cache_clear()
     previous = aws.install(aws.Provider())
     yield
     aws.install(previous)
-    for cached in caches:
-        cached.cache_clear()
 
 
 def heartbeat(instance_id: str, *, generation: int = 1, **changes: Any) -> Envelope:

@@ -16,7 +16,7 @@ from chalicelib import aws
 from chalicelib.api import create_app
 from chalicelib.api.application import Application
 from chalicelib.auth.context import Context
-from chalicelib.bus import commands, keys, queues
+from chalicelib.bus import commands, queues
 from chalicelib.errors import CofferError, Unauthorized
 from chalicelib.lifecycle import Status
 from chalicelib.settings import settings
@@ -83,21 +83,12 @@ def world() -> Iterator[World]:
         patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
         made = World()
         previous = aws.install(made)
-        _forget()
         for table in TABLES:
             table.create_table(billing_mode="PAY_PER_REQUEST")
         _put_secrets()
         _fill_catalog()
         yield made
         aws.install(previous)
-        _forget()
-
-
-def _forget() -> None:
-    settings.cache_clear()
-    keys.secrets.cache_clear()
-    keys.guest_key.cache_clear()
-    keys._own_key.cache_clear()
 
 
 def _put_secrets() -> None:

@@ -1,4 +1,6 @@
-"""Nothing under simulation reads the real clock, real chance, or the order of a hash."""
+"""Nothing under simulation reads the real clock, real chance, or the order of a hash; and nothing
+that runs in Lambda keeps anything in a module: it would belong to all containers at once.
+"""
 
 from __future__ import annotations
 
@@ -61,6 +63,25 @@ HARMLESS = {
     # Both only for a log line.
     "pynamodb.connection.base",
     "logging",
+}
+SHIPPED = ("app.py", "chalicelib/", "functions/")
+REMEMBER = {
+    # The door itself: which world it leads to, and which effects are watched.
+    "chalicelib/aws.py": {"_provider"},
+    "chalicelib/crash.py": {"_scope"},
+    # A decoder is a function of its type and of nothing else.
+    "chalicelib/api/schema.py": {"_decoder"},
+}
+CACHES = {"cache", "lru_cache", "cached_property"}
+FILLED_LATER = {
+    "dict",
+    "list",
+    "set",
+    "OrderedDict",
+    "defaultdict",
+    "deque",
+    "Counter",
+    "ContextVar",
 }
 METHODS_OF_SETS = {"union", "intersection", "difference", "symmetric_difference"}
 
@@ -179,6 +200,60 @@ class Scan(ast.NodeVisitor):
         return False
 
 
+def kept(path: str, text: str) -> list[str]:
+    """What a module keeps for as long as its process lives, by name."""
+    found: list[str] = []
+    for node in ast.walk(ast.parse(text)):
+        match node:
+            case ast.FunctionDef(decorator_list=decorators):
+                marks = {
+                    name.id
+                    for each in decorators
+                    for name in ast.walk(each)
+                    if isinstance(name, ast.Name)
+                }
+                marks |= {
+                    name.attr
+                    for each in decorators
+                    for name in ast.walk(each)
+                    if isinstance(name, ast.Attribute)
+                }
+                found += [node.name] if marks & CACHES else []
+            case ast.Global(names=names):
+                found += names
+            case ast.Module(body=body):
+                found += [name for each in body for name in _filled_later(each)]
+            case ast.ClassDef(body=body):
+                of_class = [each for each in body if not _of_instances(each)]
+                found += [name for each in of_class for name in _filled_later(each)]
+    return sorted(set(found) - REMEMBER.get(path, set()))
+
+
+def _of_instances(node: ast.stmt) -> bool:
+    """A field with a default, which a struct copies for each instance."""
+    return isinstance(node, ast.AnnAssign) and "ClassVar" not in ast.unparse(node.annotation)
+
+
+def _filled_later(node: ast.stmt) -> Iterator[str]:
+    """Names of a module or a class that begin as something empty, for nothing else fills them."""
+    match node:
+        case ast.Assign(targets=[ast.Name(id=name)], value=value):
+            pass
+        case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
+            pass
+        case _:
+            return
+    match value:
+        case ast.Dict(keys=[]) | ast.List(elts=[]):
+            empty = True
+        case ast.Call(func=ast.Name(id=made)) | ast.Call(func=ast.Attribute(attr=made)):
+            empty = made in FILLED_LATER and not (made in ("dict", "list", "set") and value.args)
+        case _:
+            empty = False
+    if empty:
+        yield name
+
+
 def modules() -> Iterator[str]:
     """All modules that run under simulation."""
     yield "app.py"
@@ -233,6 +308,32 @@ def test_the_scan_sees(text: str) -> None:
 )
 def test_the_scan_lets_pass(text: str) -> None:
     assert scanned("chalicelib/made_up.py", text) == []
+
+
+def test_what_a_container_keeps_it_keeps_in_one_place() -> None:
+    shipped = [name for name in [*modules(), "chalicelib/aws.py"] if name.startswith(SHIPPED)]
+    found = {name: kept(name, (ROOT / name).read_text()) for name in shipped}
+    assert {name: each for name, each in found.items() if each} == {}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "@cache\ndef secrets(): ...",
+        "@functools.lru_cache(maxsize=9)\ndef key(name): ...",
+        "seen = {}",
+        "_seen: Final[set[str]] = set()",
+        "_last = collections.OrderedDict()",
+        "class Held:\n    rows: ClassVar[list[str]] = []",
+        "def f():\n    global token\n    token = 1",
+    ],
+)
+def test_what_a_module_keeps_is_seen(text: str) -> None:
+    assert kept("chalicelib/made_up.py", text)
+
+
+def test_constants_are_no_memory() -> None:
+    assert kept("chalicelib/made_up.py", "A: Final = {'a': 1}\nB = frozenset()\nC = set(A)") == []
 
 
 def test_a_run_needs_nothing_of_the_real_world(monkeypatch: pytest.MonkeyPatch) -> None:
