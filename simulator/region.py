@@ -53,6 +53,8 @@ API_TIMEOUT_SECONDS: Final = 29.0
 STEP_TIMEOUT_SECONDS: Final = 20.0
 MEMORY_MIB: Final = 512
 WARM_UP_SECONDS: Final = 0.4
+_SILENCED: Final = ("chalicelib", "functions")
+"""Loggers: what handlers say of faults that were put in is of no use."""
 
 
 class Reply(NamedTuple):
@@ -101,6 +103,7 @@ class Region:
         self._environment = _environment(network_id) | dict(options or {})
         self._restore: dict[str, str | None] = {}
         self._previous: aws.Provider | None = None
+        self._levels: dict[str, int] = {}
         self.mappings: dict[str, SourceMapping] = {}
         self.schedules: dict[str, Schedule] = {}
 
@@ -125,8 +128,9 @@ class Region:
             self._restore[name] = os.environ.get(name)
             os.environ[name] = value
         self._previous = aws.install(self.provider)
-        logging.getLogger("chalicelib").setLevel(logging.CRITICAL)
-        logging.getLogger("functions").setLevel(logging.CRITICAL)
+        for name in _SILENCED:
+            self._levels[name] = logging.getLogger(name).level
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         self.dynamodb.create_tables(TABLES)
         for name, attributes in template.queues().items():
             self.sqs.create_queue(QueueName=name, Attributes=attributes)
@@ -169,6 +173,8 @@ class Region:
         if self._previous is not None:
             aws.install(self._previous)
             self._previous = None
+        for name, level in self._levels.items():
+            logging.getLogger(name).setLevel(level)
         for name, value in self._restore.items():
             if value is None:
                 os.environ.pop(name, None)
