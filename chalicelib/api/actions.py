@@ -8,13 +8,13 @@ from typing import Any, Final
 from chalicelib import lifecycle
 from chalicelib.api.frame import Request, Response, Route
 from chalicelib.api.guest_calls import instance_of
-from chalicelib.api.instances import PATH, RACE_ATTEMPTS, accept_delete
+from chalicelib.api.instances import PATH, accept_delete
 from chalicelib.auth import policy
 from chalicelib.bus import commands
 from chalicelib.errors import BadRequest, NotSupported
 from chalicelib.lifecycle import Action
 from chalicelib.store import instances as store
-from chalicelib.store.base import Contended
+from chalicelib.store.base import Contended, races
 
 RESET_REASON: Final = "The status was reset by an administrator."
 FORCE_REASON: Final = "The deletion was forced."
@@ -62,7 +62,7 @@ def _force_delete(request: Request, _: dict[str, Any]) -> None:
 
 
 def _reset(request: Request, reason: str) -> None:
-    for _ in range(RACE_ATTEMPTS):
+    for _ in races():
         row = instance_of(request)
         lifecycle.require(Action.RESET_STATUS, row.id, row.status)
         if store.reset_status(row, reason):

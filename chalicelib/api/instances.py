@@ -30,13 +30,12 @@ from chalicelib.errors import BadRequest, NotSupported
 from chalicelib.lifecycle import Action, Status
 from chalicelib.settings import API_VERSION, settings
 from chalicelib.store import instances as store
-from chalicelib.store.base import Contended
+from chalicelib.store.base import Contended, races
 from chalicelib.store.changes import rename
 from chalicelib.store.models import DatastoreVersion, Flavor, Instance, Operation, ServiceStatusRow
 from chalicelib.store.operations import new_operation
 
 PATH: Final = f"/{API_VERSION}/{{project}}/instances"
-RACE_ATTEMPTS: Final = 4
 
 View = Callable[[Request, Instance, ServiceStatusRow | None], dict[str, Any]]
 
@@ -178,7 +177,7 @@ def accept_delete(request: Request) -> None:
     Whoever loses a race looks again and gets the answer of what is there now: 404, 422, or
     acceptance of the delete that is under way.
     """
-    for _ in range(RACE_ATTEMPTS):
+    for _ in races():
         row = instance_of(request)
         lifecycle.require(Action.DELETE, row.id, row.status)
         if row.status == Status.SHUTDOWN:

@@ -7,13 +7,16 @@ StoreError
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple, TypeVar, cast
 
 from pynamodb.attributes import Attribute, MapAttribute
 from pynamodb.connection import Connection
 from pynamodb.connection.table import TableConnection
-from pynamodb.exceptions import PynamoDBException, TransactWriteError
+from pynamodb.exceptions import PynamoDBException, TransactWriteError, UpdateError
+from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.update import Action
 from pynamodb.models import Model
 from pynamodb.transactions import TransactWrite
 
@@ -23,8 +26,10 @@ from chalicelib.settings import settings
 
 T = TypeVar("T")
 
-TRANSACTION_ATTEMPTS: Final = 6
+CONTENDED_SECONDS: Final = 15.0
+"""So long a race is tried again: less than any function's timeout (20 s a step, 29 s a request)."""
 BACKOFF_SECONDS: Final = 0.05
+MOST_BACKOFF_SECONDS: Final = 0.8
 
 
 class ConditionFailed(Exception):
@@ -36,7 +41,7 @@ class ConditionFailed(Exception):
 
 
 class Contended(Unavailable):
-    """The transaction met others on the same items in all its attempts."""
+    """The same items were written by others until the time for it was over."""
 
 
 class Table(Model):
@@ -86,15 +91,44 @@ def _connection() -> Connection:
     return made
 
 
-def transact(build: Callable[[TransactWrite], None]) -> None:
+def races(until: float | None = None) -> Iterator[float]:
+    """The attempts at something that others may do at the same time, with jittered pauses.
+
+    Each is the time at which they end, `CONTENDED_SECONDS` from now unless it is given, for the
+    transaction within. Whoever comes to the end raises `Contended`.
+    """
+    until = aws.clock() + CONTENDED_SECONDS if until is None else until
+    for attempt in itertools.count():
+        yield until
+        pause = min(BACKOFF_SECONDS * 2 ** min(attempt, 10), MOST_BACKOFF_SECONDS)
+        pause *= 0.5 + aws.random()
+        if aws.clock() + pause > until:
+            return
+        aws.sleep(pause)
+
+
+def update_if(row: Table, actions: list[Action], condition: Condition) -> None:
+    """Write attributes of one row under a condition; the row is as it is then.
+
+    Raises `ConditionFailed` when a clause does not hold.
+    """
+    try:
+        row.update(actions=actions, condition=condition)
+    except UpdateError as error:
+        if condition_failed(error):
+            raise ConditionFailed((0,)) from None
+        raise
+
+
+def transact(build: Callable[[TransactWrite], None], until: float | None = None) -> None:
     """Commit one `TransactWriteItems`; `build` must add the same items each time it is called.
 
     A conflict with another transaction is retried with jitter under the same client token, since
-    botocore does not do it; after that `Contended` (503). A clause that did not hold raises
-    `ConditionFailed`.
+    botocore does not do it; past `until` (see `races`) it is `Contended` (503). A clause that did
+    not hold raises `ConditionFailed`.
     """
     token = aws.new_id()
-    for attempt in range(TRANSACTION_ATTEMPTS):
+    for _ in races(until):
         try:
             with TransactWrite(connection=_connection(), client_request_token=token) as write:
                 build(write)
@@ -107,7 +141,6 @@ def transact(build: Callable[[TransactWrite], None]) -> None:
             retryable = any(code in _CONFLICTS for code in codes) or (_code(error) in _CONFLICTS)
             if not retryable:
                 raise
-        aws.sleep(BACKOFF_SECONDS * (2**attempt) * (0.5 + aws.random()))
     raise Contended("The instance is being changed by others at the moment; try again.")
 
 

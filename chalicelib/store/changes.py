@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pynamodb.exceptions import UpdateError
 from pynamodb.expressions.update import Action
 
 from chalicelib import aws
 from chalicelib.errors import NotFound
 from chalicelib.lifecycle import Status
-from chalicelib.store.base import condition_failed
+from chalicelib.store.base import ConditionFailed, update_if
 from chalicelib.store.models import Instance
 
 
@@ -28,8 +27,6 @@ def record_root_enabled(instance: Instance, user_id: str) -> None:
 def _update(instance: Instance, actions: list[Action]) -> None:
     """Clause: the instance is not deleted (a delete that ends meanwhile)."""
     try:
-        instance.update(actions=actions, condition=Instance.status != Status.DELETED)
-    except UpdateError as error:
-        if condition_failed(error):
-            raise NotFound(f"Instance {instance.id} cannot be found.") from None
-        raise
+        update_if(instance, actions, Instance.status != Status.DELETED)
+    except ConditionFailed:
+        raise NotFound(f"Instance {instance.id} cannot be found.") from None

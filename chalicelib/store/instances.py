@@ -25,12 +25,11 @@ from chalicelib.errors import NotFound
 from chalicelib.lifecycle import Event, ServiceStatus, Status
 from chalicelib.settings import settings
 from chalicelib.store import quotas
-from chalicelib.store.base import ConditionFailed, Contended, as_dict, transact
+from chalicelib.store.base import ConditionFailed, Contended, as_dict, races, transact
 from chalicelib.store.events import new_event
 from chalicelib.store.models import LIVE, EventRow, Instance, Operation, Quota, ServiceStatusRow
 from chalicelib.store.operations import CHECK_AFTER_SECONDS, get_operation
 
-RACE_ATTEMPTS: Final = 5
 DAY_SECONDS: Final = 86400
 
 
@@ -96,11 +95,11 @@ def accept_create(instance: Instance, operation: Operation, held: dict[str, int]
     instance.operation_id = operation.id
     instance.held = held
     event = new_event(instance.id, "create.accepted", "", instance.tenant_id)
-    for _ in range(RACE_ATTEMPTS):
+    for until in races():
         quota = quotas.get_quota(instance.tenant_id)
         require_fit(quotas.used_of(quota), held, quotas.limits_of(quota))
         try:
-            transact(_creation(instance, operation, event, quota))
+            transact(_creation(instance, operation, event, quota), until)
             return
         except ConditionFailed:
             continue
@@ -207,7 +206,7 @@ def end_operation(operation: Operation, ending: Ending) -> str | None:
     not terminal yet and is the instance's live one (a second run of the last step); the queue
     behind it is as it was read (a delete that is accepted meanwhile). Already ended is success.
     """
-    for _ in range(RACE_ATTEMPTS):
+    for until in races():
         instance = find_instance(operation.instance_id)
         if instance is None or instance.operation_id != operation.id:
             return instance.operation_id if instance else None
@@ -217,7 +216,7 @@ def end_operation(operation: Operation, ending: Ending) -> str | None:
         else:
             moot = None
         try:
-            transact(_end(operation, ending, instance, following, moot))
+            transact(_end(operation, ending, instance, following, moot), until)
             return following
         except ConditionFailed:
             ending = msgspec.structs.replace(ending, reported=None)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from pynamodb.exceptions import UpdateError
 from pynamodb.expressions.update import Action
 
 from chalicelib import aws
 from chalicelib.domain.operations import STARTABLE, OperationAction, OperationStatus
 from chalicelib.settings import settings
-from chalicelib.store.base import ConditionFailed, condition_failed
+from chalicelib.store.base import update_if
 from chalicelib.store.models import LIVE, Operation
 
 CHECK_AFTER_SECONDS: Final = 30
@@ -87,7 +86,7 @@ def take_lease(operation_id: str, step: str) -> Operation:
         & (Operation.lease_until.does_not_exist() | (Operation.lease_until < now))
         & Operation.ended[step].does_not_exist()
     )
-    _update(row, actions, condition)
+    update_if(row, actions, condition)
     return row
 
 
@@ -120,7 +119,7 @@ def release_lease(
             Operation.reason.set(Operation.reason | reason[:1024]),
         ]
     actions += [Operation.resources[key].set(value) for key, value in (resources or {}).items()]
-    _update(row, actions, Operation.lease_id == row.lease_id)
+    update_if(row, actions, Operation.lease_id == row.lease_id)
 
 
 def note_refusal(operation_id: str, generation: int, holder: str, note: str) -> Operation:
@@ -134,13 +133,13 @@ def note_refusal(operation_id: str, generation: int, holder: str, note: str) -> 
         Operation.notes["prepare"].set(note[:255]),
     ]
     clause = Operation.status.is_in(*STARTABLE) & (Operation.generation == generation)
-    _update(row, actions, clause & (Operation.action == OperationAction.CREATE))
+    update_if(row, actions, clause & (Operation.action == OperationAction.CREATE))
     return row
 
 
 def begin_compensation(row: Operation, reason: str) -> None:
     """Remember for good that this operation goes backwards, and why; the first reason stays."""
-    _update(
+    update_if(
         row,
         [
             Operation.compensating.set(True),
@@ -155,7 +154,7 @@ def start_attempt(row: Operation) -> None:
     uncounted = Operation.attempt == row.attempt
     if not row.attempt:
         uncounted |= Operation.attempt.does_not_exist()
-    _update(
+    update_if(
         row,
         [
             Operation.attempt.add(1),
@@ -167,13 +166,4 @@ def start_attempt(row: Operation) -> None:
 
 def look_again(row: Operation, seconds: float = CHECK_AFTER_SECONDS) -> None:
     """Postpone the sweeper's next look. Clause: the operation is still live."""
-    _update(row, [Operation.check_at.set(aws.clock() + seconds)], Operation.live.exists())
-
-
-def _update(row: Operation, actions: list[Action], condition: Any) -> None:
-    try:
-        row.update(actions=actions, condition=condition)
-    except UpdateError as error:
-        if condition_failed(error):
-            raise ConditionFailed((0,)) from None
-        raise
+    update_if(row, [Operation.check_at.set(aws.clock() + seconds)], Operation.live.exists())

@@ -9,7 +9,7 @@ import msgspec
 from chalicelib import aws
 from chalicelib.conductor import refusals
 from chalicelib.domain.operations import STARTABLE, OperationAction
-from chalicelib.store import instances, operations
+from chalicelib.store import base, instances, operations
 from chalicelib.store.models import Operation
 from chalicelib.taskmanager import dispatcher, sweeper
 from functions import create_instance, delete_instance, handler
@@ -82,7 +82,7 @@ def attempts_counted_from_a_count(patch: Patch) -> None:
         uncounted = Operation.attempt == row.attempt
         actions: list[Any] = [Operation.attempt.add(1)]
         actions.append(Operation.check_at.set(aws.clock() + 30))
-        operations._update(row, actions, Operation.status.is_in(*STARTABLE) & uncounted)
+        base.update_if(row, actions, Operation.status.is_in(*STARTABLE) & uncounted)
 
     patch.setattr(operations, "start_attempt", start_attempt)
 

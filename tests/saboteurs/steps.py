@@ -12,7 +12,7 @@ from chalicelib.cloud import servers as cloud_servers
 from chalicelib.cloud import volumes as cloud_volumes
 from chalicelib.domain.flows import REMOVALS
 from chalicelib.domain.operations import STARTABLE
-from chalicelib.store import guests, operations
+from chalicelib.store import base, guests, operations
 from chalicelib.store.models import Operation
 from functions import create_instance, handler, maintenance, remove, step
 from functions.outcomes import Done
@@ -23,20 +23,20 @@ from tests.saboteurs.registry import Instead, Patch, nothing, saboteur
 @saboteur("twins", "I3")
 def no_lease(patch: Patch) -> None:
     """A step does not ask whether another worker holds its lease."""
-    original = operations._update
+    original = base.update_if
 
     def update(row: Operation, actions: list[Any], condition: Any) -> None:
         if "lease_until" in str(condition):
             condition = Operation.status.is_in(*STARTABLE)
         original(row, actions, condition)
 
-    patch.setattr(operations, "_update", update)
+    patch.setattr(operations, "update_if", update)
 
 
 @saboteur("twins", "I1", "I3")
 def steps_of_ended_operations(patch: Patch) -> None:
     """A step runs although its operation has ended."""
-    original = operations._update
+    original = base.update_if
 
     def update(row: Operation, actions: list[Any], condition: Any) -> None:
         if "lease_until" in str(condition):
@@ -44,7 +44,7 @@ def steps_of_ended_operations(patch: Patch) -> None:
             condition = Operation.lease_until.does_not_exist() | (Operation.lease_until < now)
         original(row, actions, condition)
 
-    patch.setattr(operations, "_update", update)
+    patch.setattr(operations, "update_if", update)
 
 
 @saboteur("crashes", "L2")
