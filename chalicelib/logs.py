@@ -10,7 +10,7 @@ from chalicelib.settings import settings
 
 
 class JsonFormatter(logging.Formatter):
-    """Level, logger, message and, for an exception, its traceback."""
+    """Level, logger, message, the kind of an alarm and, for an exception, its traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
@@ -20,6 +20,8 @@ class JsonFormatter(logging.Formatter):
         }
         if request_id := getattr(record, "request_id", None):
             line["request_id"] = request_id
+        if alarm := getattr(record, "alarm", None):
+            line["alarm"] = alarm
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return msgspec.json.encode(line).decode()

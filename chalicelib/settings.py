@@ -16,6 +16,7 @@ class Settings(msgspec.Struct, frozen=True):
     """Names, bounds and endpoints. Times are seconds, sizes GiB unless the name says otherwise."""
 
     prefix: str = "coffer"
+    deployment_id: str = ""
     region: str = "us-east-1"
     secrets_parameter: str = "/coffer/secrets"
     taskmanager_queue_url: str = ""
@@ -29,6 +30,7 @@ class Settings(msgspec.Struct, frozen=True):
     guest_endpoint_url: str = ""
     public_endpoint: str = ""
     network_id: str = ""
+    image_project_id: str = ""
     os_auth_url: str = ""
     os_username: str = "coffer"
     os_project_name: str = "service"

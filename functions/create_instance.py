@@ -34,15 +34,14 @@ log = logging.getLogger(__name__)
 def volume(operation: Operation, _: str | None) -> Outcome:
     """Make the data volume; a later step waits for it to be available."""
     instance = instances.get_instance(operation.instance_id)
-    name = names.volume(instance.id)
-    found = volumes.find(name)
+    found = volumes.find(instance.id)
     for extra in found[1:]:
         volumes.delete(extra.id)
     made = (
         found[0]
         if found
         else volumes.create(
-            name,
+            names.volume(instance.id),
             size_gib=int(instance.volume_size),
             volume_type=instance.volume_type,
             availability_zone=instance.availability_zone,
@@ -55,19 +54,19 @@ def volume(operation: Operation, _: str | None) -> Outcome:
 def ports_and_groups(operation: Operation, _: str | None) -> Outcome:
     """Make the security group with its rules, then the port in the user's network."""
     instance = instances.get_instance(operation.instance_id)
-    name = names.network(instance.id)
     nic = (instance.nics or [{}])[0]
     if not _may_use(nic.get("network_id"), instance.tenant_id):
         return Failed(f"Network {nic['network_id']} cannot be found.")
-    group = _security_group(name, instance)
-    found = network.find_ports(name)
+    group = _security_group(instance)
+    found = network.find_ports(instance.id)
     for extra in found[1:]:
         network.delete_port(extra.id)
     port = (
         found[0]
         if found
         else network.create_port(
-            name,
+            names.network(instance.id),
+            names.description(instance.id),
             network_id=nic.get("network_id") or settings().network_id,
             security_group_id=group.id,
             subnet_id=nic.get("subnet_id"),
@@ -89,14 +88,16 @@ def _may_use(network_id: str | None, tenant_id: str) -> bool:
     return found is not None and (found.shared or found.project_id == tenant_id)
 
 
-def _security_group(name: str, instance: Instance) -> network.SecurityGroup:
-    found = network.find_security_groups(name)
+def _security_group(instance: Instance) -> network.SecurityGroup:
+    found = network.find_security_groups(instance.id)
     for extra in found[1:]:
         network.delete_security_group(extra.id)
     group = (
         found[0]
         if found
-        else network.create_security_group(name, f"Database instance {instance.id}")
+        else network.create_security_group(
+            names.network(instance.id), names.description(instance.id)
+        )
     )
     wanted = {
         network.Rule(port=port, cidr=cidr)
@@ -117,7 +118,7 @@ def message_queue(operation: Operation, _: str | None) -> Outcome:
 def server(operation: Operation, _: str | None) -> Outcome:
     """Boot the server with its volume and port, and see it ACTIVE."""
     recorded = as_dict(operation.resources)
-    found = servers.find(names.server_pattern(operation.instance_id))
+    found = servers.find(operation.instance_id)
     if not found:
         return _boot(operation, recorded)
     # An unknown result may have left two, and the port and the volume are with one of them.
@@ -144,7 +145,7 @@ def _boot(operation: Operation, recorded: dict[str, Any]) -> Outcome:
     image_id = _image(instance)
     if image_id is None:
         return Failed("The datastore version has no usable image.")
-    made = servers.create(
+    server_id = servers.create(
         names.server(instance.id, int(instance.generation)),
         image_id=image_id,
         flavor_id=instance.flavor_id,
@@ -154,7 +155,7 @@ def _boot(operation: Operation, recorded: dict[str, Any]) -> Outcome:
         availability_zone=instance.availability_zone,
         metadata=names.metadata(instance.id, int(instance.generation)),
     )
-    return not_yet(operation, "the server is being built", {"server_id": made.id})
+    return not_yet(operation, "the server is being built", {"server_id": server_id})
 
 
 def _image(instance: Instance) -> str | None:

@@ -48,9 +48,9 @@ LOCAL_STEPS: Final = _steps(
 
 
 def cloud(event: dict[str, Any], _: object) -> dict[str, Any]:
-    """A step that calls OpenStack, or the maintenance on its schedule."""
-    if event.get("step") == "maintenance":
-        return maintenance.run()
+    """A step that calls OpenStack, or a job of the maintenance on its schedule."""
+    if event.get("step") in maintenance.JOBS:
+        return maintenance.run(event)
     return step.run(CLOUD_STEPS, event)
 
 

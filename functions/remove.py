@@ -1,13 +1,13 @@
 """The steps that take an instance's things away: the body of a delete, and every compensation.
 
-Each looks by the name that belongs to the instance, not only by the ids that were recorded, so
-that what a crash left unrecorded goes too.
+Each looks for what carries the instance's name and mark, not only for the ids that were recorded,
+so that what a crash left unrecorded goes too, and what only looks like it stays.
 """
 
 from __future__ import annotations
 
 from chalicelib.bus import queues
-from chalicelib.cloud import names, network, servers, volumes
+from chalicelib.cloud import network, servers, volumes
 from chalicelib.store import guests
 from chalicelib.store.models import Operation
 from functions.outcomes import Done, Outcome, not_yet
@@ -15,7 +15,7 @@ from functions.outcomes import Done, Outcome, not_yet
 
 def server(operation: Operation, _: str | None) -> Outcome:
     """Delete every server of the instance, of any generation, and see them gone."""
-    found = servers.find(names.server_pattern(operation.instance_id))
+    found = servers.find(operation.instance_id)
     for each in found:
         if not each.deleting:
             servers.delete(each.id)
@@ -26,7 +26,7 @@ def server(operation: Operation, _: str | None) -> Outcome:
 
 def volume(operation: Operation, _: str | None) -> Outcome:
     """Delete every volume of the instance and see them gone."""
-    found = volumes.find(names.volume(operation.instance_id))
+    found = volumes.find(operation.instance_id)
     for each in found:
         if each.status in volumes.DELETABLE:
             volumes.delete(each.id)
@@ -40,12 +40,12 @@ def ports_and_groups(operation: Operation, _: str | None) -> Outcome:
 
     A delete that was answered with 404 is not believed: the second look tells.
     """
-    name = names.network(operation.instance_id)
-    for port in network.find_ports(name):
+    owner = operation.instance_id
+    for port in network.find_ports(owner):
         network.delete_port(port.id)
-    for group in network.find_security_groups(name):
+    for group in network.find_security_groups(owner):
         network.delete_security_group(group.id)
-    if network.find_ports(name) or network.find_security_groups(name):
+    if network.find_ports(owner) or network.find_security_groups(owner):
         return not_yet(operation, "waiting for the port and its security group to be gone")
     return Done()
 

@@ -11,16 +11,17 @@ import functools
 import html
 import inspect
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from http import HTTPStatus
 from types import ModuleType
 from typing import Any, Final, TypeVar
 
-from chalicelib.cloud import flavors, images, network, servers, session, volumes
+from chalicelib.cloud import flavors, images, names, network, servers, session, volumes
+from chalicelib.settings import settings
 from simulator.cloud.model.caller import Caller
 from simulator.cloud.model.cloud import Cloud
+from simulator.cloud.model.errors import BadRequest, Conflict, NotFound, Unavailable
 from simulator.cloud.model.errors import CloudError as Refusal
-from simulator.cloud.model.errors import Conflict, NotFound, Unavailable
 from simulator.cloud.model.network import Port
 from simulator.cloud.model.seams import Hypervisor
 from simulator.cloud.model.security_groups import SecurityGroup, Traffic
@@ -31,6 +32,7 @@ from simulator.effects import Effects
 from simulator.kernel import Kernel
 
 T = TypeVar("T")
+Thing = TypeVar("Thing", Server, Volume, Port, SecurityGroup)
 
 SERVICE_USER: Final = "coffer"
 SERVICE_PROJECT: Final = "service"
@@ -114,15 +116,16 @@ class CloudFunctions:
         return {
             servers: {
                 "find": self._find_servers,
+                "page": self._page_of_servers,
                 "create": self._create_server,
                 "delete": self._delete_server,
             },
             volumes: {
                 "find": self._find_volumes,
+                "page": self._page_of_volumes,
                 "get": self._get_volume,
                 "create": self._create_volume,
                 "delete": self._delete_volume,
-                "list_all": self._list_all_volumes,
             },
             network: {
                 "get_network": self._get_network,
@@ -130,11 +133,11 @@ class CloudFunctions:
                 "create_security_group": self._create_security_group,
                 "create_rule": self._create_rule,
                 "delete_security_group": self._delete_security_group,
-                "list_security_groups": self._list_security_groups,
+                "page_of_security_groups": self._page_of_security_groups,
                 "find_ports": self._find_ports,
                 "create_port": self._create_port,
                 "delete_port": self._delete_port,
-                "list_ports": self._list_ports,
+                "page_of_ports": self._page_of_ports,
             },
             images: {"newest_with_tags": self._newest_with_tags},
             flavors: {"list_all": self._list_all_flavors},
@@ -175,10 +178,15 @@ class CloudFunctions:
 
     # -------------------------------------------------------------------------- compute
 
-    def _find_servers(self, pattern: str) -> list[servers.Server]:
-        wanted = re.compile(pattern)
+    def _find_servers(self, instance_id: str) -> list[servers.Server]:
+        wanted = re.compile(names.server_pattern(instance_id))
         found = [s for s in self.cloud.compute.list(self.caller) if wanted.search(s.name)]
-        return [_server(each) for each in _oldest_first(found)]
+        owned = [self._server(each) for each in _oldest_first(found)]
+        return [each for each in owned if each.owner == instance_id]
+
+    def _page_of_servers(self, after: str | None, limit: int) -> list[servers.Server]:
+        found = self.cloud.compute.list(self.caller)
+        return [self._server(each) for each in _slice(found, after, limit)]
 
     def _create_server(
         self,
@@ -191,7 +199,7 @@ class CloudFunctions:
         user_data: str,
         availability_zone: str | None,
         metadata: Mapping[str, str],
-    ) -> servers.Server:
+    ) -> str:
         wish = ServerWish(
             name=name,
             flavor_id=flavor_id,
@@ -202,7 +210,7 @@ class CloudFunctions:
             user_data=base64.b64encode(user_data.encode()).decode(),
             availability_zone=availability_zone,
         )
-        return _server(self.cloud.compute.create(self.caller, wish))
+        return self.cloud.compute.create(self.caller, wish).id
 
     def _delete_server(self, server_id: str) -> None:
         _unless_gone(lambda: self.cloud.compute.delete(self.caller, server_id))
@@ -223,14 +231,19 @@ class CloudFunctions:
 
     # --------------------------------------------------------------------------- volume
 
-    def _find_volumes(self, name: str) -> list[volumes.Volume]:
+    def _find_volumes(self, instance_id: str) -> list[volumes.Volume]:
+        name = names.volume(instance_id)
         found = [v for v in self.cloud.volume.list(self.caller) if v.name == name]
         ordered = sorted(found, key=lambda volume: (volume.created_at, volume.id))
-        return [_volume(each) for each in ordered]
+        return [each for each in map(self._volume, ordered) if each.owner == instance_id]
+
+    def _page_of_volumes(self, after: str | None, limit: int) -> list[volumes.Volume]:
+        found = self.cloud.volume.list(self.caller)
+        return [self._volume(each) for each in _slice(found, after, limit)]
 
     def _get_volume(self, volume_id: str) -> volumes.Volume | None:
         found = _unless_gone(lambda: self.cloud.volume.show(self.caller, volume_id))
-        return _volume(found) if found else None
+        return self._volume(found) if found else None
 
     def _create_volume(
         self,
@@ -249,14 +262,10 @@ class CloudFunctions:
             metadata=dict(metadata),
             availability_zone=availability_zone,
         )
-        return _volume(made)
+        return self._volume(made)
 
     def _delete_volume(self, volume_id: str) -> None:
         _unless_gone(lambda: self.cloud.volume.delete(self.caller, volume_id))
-
-    def _list_all_volumes(self, prefix: str) -> list[volumes.Volume]:
-        found = self.cloud.volume.list(self.caller)
-        return [volumes.Volume(v.id, v.name, "") for v in found if v.name.startswith(prefix)]
 
     # -------------------------------------------------------------------------- network
 
@@ -268,18 +277,24 @@ class CloudFunctions:
 
         return _unless_gone(show)
 
-    def _find_security_groups(self, name: str) -> list[network.SecurityGroup]:
-        groups = self.cloud.network.security_groups.list(self.caller)
-        return [_group(each) for each in _oldest_first(g for g in groups if g.name == name)]
+    def _find_security_groups(self, instance_id: str) -> list[network.SecurityGroup]:
+        name = names.network(instance_id)
+        found = [group for group in self._own_groups() if group.name == name]
+        owned = [self._group(each) for each in _oldest_first(found)]
+        return [each for each in owned if each.owner == instance_id]
 
-    def _list_security_groups(self, prefix: str) -> list[network.SecurityGroup]:
+    def _page_of_security_groups(
+        self, after: str | None, limit: int
+    ) -> list[network.SecurityGroup]:
+        return [self._group(each) for each in _slice(self._own_groups(), after, limit)]
+
+    def _own_groups(self) -> list[SecurityGroup]:
         groups = self.cloud.network.security_groups.list(self.caller)
-        own = (g for g in groups if g.project_id == self.caller.project_id)
-        return [_group(each) for each in own if each.name.startswith(prefix)]
+        return [group for group in groups if group.project_id == self.caller.project_id]
 
     def _create_security_group(self, name: str, description: str) -> network.SecurityGroup:
         groups = self.cloud.network.security_groups
-        return _group(groups.create(self.caller, self.caller.project_id, name, description))
+        return self._group(groups.create(self.caller, self.caller.project_id, name, description))
 
     def _create_rule(self, group_id: str, rule: network.Rule) -> None:
         traffic = Traffic(
@@ -300,18 +315,23 @@ class CloudFunctions:
         groups = self.cloud.network.security_groups
         _unless_gone(lambda: groups.delete(self.caller, group_id))
 
-    def _find_ports(self, name: str) -> list[network.Port]:
-        ports = self.cloud.network.list_ports(self.caller)
-        return [_port(each) for each in _oldest_first(p for p in ports if p.name == name)]
+    def _find_ports(self, instance_id: str) -> list[network.Port]:
+        name = names.network(instance_id)
+        found = [port for port in self._own_ports() if port.name == name]
+        owned = [self._port(each) for each in _oldest_first(found)]
+        return [each for each in owned if each.owner == instance_id]
 
-    def _list_ports(self, prefix: str) -> list[network.Port]:
+    def _page_of_ports(self, after: str | None, limit: int) -> list[network.Port]:
+        return [self._port(each) for each in _slice(self._own_ports(), after, limit)]
+
+    def _own_ports(self) -> list[Port]:
         ports = self.cloud.network.list_ports(self.caller)
-        own = (port for port in ports if port.project_id == self.caller.project_id)
-        return [_port(each) for each in own if each.name.startswith(prefix)]
+        return [port for port in ports if port.project_id == self.caller.project_id]
 
     def _create_port(
         self,
         name: str,
+        description: str,
         *,
         network_id: str,
         security_group_id: str,
@@ -323,10 +343,11 @@ class CloudFunctions:
             self.caller,
             network_id,
             name=name,
+            description=description,
             wanted=[fixed] if any(fixed) else None,
             security_group_ids=[security_group_id],
         )
-        return _port(made)
+        return self._port(made)
 
     def _delete_port(self, port_id: str) -> None:
         _unless_gone(lambda: self.cloud.network.delete_port(self.caller, port_id))
@@ -336,13 +357,58 @@ class CloudFunctions:
     def _newest_with_tags(self, tags: list[str]) -> str | None:
         if not tags:
             return None
-        found = [
-            image
-            for image in self.cloud.image.list(self.caller)
-            if image.status == "active" and set(tags) <= set(image.tags)
-        ]
-        newest = max(found, key=lambda image: (int(image.created_at), image.id), default=None)
+        listed = self.cloud.image.list(self.caller)
+        found = [i for i in listed if i.status == "active" and set(tags) <= set(i.tags)]
+        trusted = settings().image_project_id
+        owned = [image for image in found if image.owner == (trusted or self.caller.project_id)]
+        if not owned and not trusted:
+            owned = [image for image in found if image.visibility == "public"]
+        newest = max(owned, key=lambda image: (int(image.created_at), image.id), default=None)
         return newest.id if newest else None
+
+    # ---------------------------------------------------------------------------- views
+
+    def _marked(self, project_id: str, metadata: Mapping[str, str]) -> str | None:
+        own = project_id == self.caller.project_id
+        return names.marked_in_metadata(metadata) if own else None
+
+    def _described(self, project_id: str, description: str) -> str | None:
+        own = project_id == self.caller.project_id
+        return names.marked_in_description(description) if own else None
+
+    def _server(self, one: Server) -> servers.Server:
+        return servers.Server(
+            id=one.id,
+            name=one.name,
+            status=one.status,
+            deleting=one.task_state in servers.DELETING,
+            fault=one.fault.message if one.fault else None,
+            owner=self._marked(one.project_id, one.metadata),
+        )
+
+    def _volume(self, one: Volume) -> volumes.Volume:
+        owner = self._marked(one.project_id, one.metadata)
+        return volumes.Volume(one.id, one.name, one.status, owner)
+
+    def _group(self, one: SecurityGroup) -> network.SecurityGroup:
+        rules = frozenset(
+            network.Rule(port=rule.traffic.port_range_min, cidr=rule.traffic.remote_ip_prefix)
+            for rule in one.rules.values()
+            if rule.traffic.direction == "ingress"
+            and rule.traffic.port_range_min
+            and rule.traffic.remote_ip_prefix
+        )
+        owner = self._described(one.project_id, one.description)
+        return network.SecurityGroup(id=one.id, name=one.name, rules=rules, owner=owner)
+
+    def _port(self, one: Port) -> network.Port:
+        return network.Port(
+            id=one.id,
+            name=one.name,
+            network_id=one.network_id,
+            addresses=tuple(address for _, address in one.fixed_ips),
+            owner=self._described(one.project_id, one.description),
+        )
 
 
 def _unless_gone(call: Callable[[], T]) -> T | None:
@@ -358,31 +424,10 @@ def _oldest_first(things: Iterable[Any]) -> list[Any]:
     return sorted(things, key=lambda thing: (int(thing.created_at), thing.id))
 
 
-def _server(one: Server) -> servers.Server:
-    return servers.Server(
-        id=one.id,
-        name=one.name,
-        status=one.status,
-        deleting=one.task_state in servers.DELETING,
-        fault=one.fault.message if one.fault else None,
-    )
-
-
-def _volume(one: Volume) -> volumes.Volume:
-    return volumes.Volume(one.id, one.name, one.status)
-
-
-def _group(one: SecurityGroup) -> network.SecurityGroup:
-    rules = frozenset(
-        network.Rule(port=rule.traffic.port_range_min, cidr=rule.traffic.remote_ip_prefix)
-        for rule in one.rules.values()
-        if rule.traffic.direction == "ingress"
-        and rule.traffic.port_range_min
-        and rule.traffic.remote_ip_prefix
-    )
-    return network.SecurityGroup(id=one.id, name=one.name, rules=rules)
-
-
-def _port(one: Port) -> network.Port:
-    addresses = tuple(address for _, address in one.fixed_ips)
-    return network.Port(id=one.id, name=one.name, network_id=one.network_id, addresses=addresses)
+def _slice(things: Sequence[Thing], after: str | None, limit: int) -> Sequence[Thing]:
+    """The page that follows a thing, as every service cuts it."""
+    ids = [thing.id for thing in things]
+    if after is not None and after not in ids:
+        raise BadRequest(f"marker [{after}] not found")
+    begin = ids.index(after) + 1 if after is not None else 0
+    return things[begin : begin + limit]

@@ -76,10 +76,12 @@ class Population:
         instance_id, server_id, volume_id = self._uuid(), self._uuid(), self._uuid()
         name = names.network(instance_id)  # as names.volume has it: kept once
         assert name == names.volume(instance_id)
-        group_id = self._make_group(name)
-        port = self._make_port(name, group_id, server_id)
-        self._make_volume(name, volume_id, server_id)
-        self._make_server(instance_id, server_id, volume_id, port.id)
+        description = names.description(instance_id)
+        metadata = names.metadata(instance_id, 1)
+        group_id = self._make_group(name, description)
+        port = self._make_port(name, description, group_id, server_id)
+        self._make_volume(name, metadata, volume_id, server_id)
+        self._make_server(instance_id, metadata, server_id, volume_id, port.id)
         queue_url = queues.make_guest_queue(instance_id, 1)
         key = self._settle(instance_id, server_id, volume_id, port, queue_url)
         if not self._templates:
@@ -175,18 +177,19 @@ class Population:
 
     # --------------------------------------------------------------------------- cloud
 
-    def _make_group(self, name: str) -> str:
+    def _make_group(self, name: str, description: str) -> str:
         group = SecurityGroup(
             self._uuid(),
             name,
             self._caller.project_id,
             self._now,
             self._now,
+            description,
         )
         self.run.cloud.network.security_groups.groups[group.id] = group
         return group.id
 
-    def _make_port(self, name: str, group_id: str, server_id: str) -> Port:
+    def _make_port(self, name: str, description: str, group_id: str, server_id: str) -> Port:
         network = self.run.cloud.network
         port_id = self._uuid()
         port = Port(
@@ -199,6 +202,7 @@ class Population:
             security_group_ids=[group_id],
             created_at=self._now,
             updated_at=self._now,
+            description=description,
             device_id=server_id,
             device_owner="compute:nova",
             status="ACTIVE",
@@ -206,7 +210,9 @@ class Population:
         network.ports[port_id] = port
         return port
 
-    def _make_volume(self, name: str, volume_id: str, server_id: str) -> None:
+    def _make_volume(
+        self, name: str, metadata: dict[str, str], volume_id: str, server_id: str
+    ) -> None:
         volume = Volume(
             id=volume_id,
             name=name,
@@ -217,11 +223,19 @@ class Population:
             created_at=self._now,
             updated_at=self._now,
             status="in-use",
+            metadata=metadata,
             attachments=[Attachment(volume_id, server_id, DEVICE, self._now)],
         )
         self.run.cloud.volume.volumes[volume_id] = volume
 
-    def _make_server(self, instance_id: str, server_id: str, volume_id: str, port_id: str) -> None:
+    def _make_server(
+        self,
+        instance_id: str,
+        metadata: dict[str, str],
+        server_id: str,
+        volume_id: str,
+        port_id: str,
+    ) -> None:
         server = Server(
             id=server_id,
             name=names.server(instance_id, 1),
@@ -229,6 +243,7 @@ class Population:
             user_id=self._caller.user_id,
             flavor=self._flavor,
             image_id=self._image_id,
+            metadata=metadata,
             created_at=self._now,
             updated_at=self._now,
             port_ids=[port_id],

@@ -183,7 +183,7 @@ class Region:
 
     def _deploy_functions(self) -> None:
         def step_of(event: Any) -> str:
-            return str(event.get("step", "maintenance"))
+            return str(event["step"])
 
         plain: dict[str, Callable[[Any, Any], Any]] = {
             "dispatcher": app.dispatcher,
@@ -298,6 +298,7 @@ def _environment(network_id: str) -> dict[str, str]:
     return {
         "AWS_DEFAULT_REGION": "us-east-1",
         "COFFER_PREFIX": template.PREFIX,
+        "COFFER_DEPLOYMENT_ID": template.DEPLOYMENT_ID,
         "COFFER_SECRETS_PARAMETER": SECRETS_PARAMETER,
         "COFFER_TASKMANAGER_QUEUE_URL": f"{QUEUES}/{_name('taskmanager')}",
         "COFFER_CONDUCTOR_QUEUE_URL": f"{QUEUES}/{_name('conductor')}",

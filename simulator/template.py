@@ -13,6 +13,7 @@ from infra.package import state_machines
 
 INFRA: Final = Path(__file__).resolve().parent.parent / "infra"
 PREFIX: Final = "coffer"
+DEPLOYMENT_ID: Final = "deployment-of-the-simulation"
 
 FUNCTION_NAMES: Final = {
     "Dispatcher": "dispatcher",

@@ -1,19 +1,38 @@
-"""Glance images, looked up by the tags of a datastore version."""
+"""Glance images, looked up by the tags of a datastore version.
+
+Anybody may put any tag on an image of his own, so a tag says nothing about who made the image. One
+that boots servers belongs to the project that `COFFER_IMAGE_PROJECT_ID` names; without that setting
+to the service's own project or, where that has none, it is public: Glance lets only the cloud's
+administrators publish. What is shared with the service, or a `community` image, never counts.
+"""
 
 from __future__ import annotations
 
-from chalicelib.cloud.session import cloud_call, connection
+from typing import Any
+
+from chalicelib.cloud.session import cloud_call, connection, own_project
+from chalicelib.settings import settings
 
 
 @cloud_call
 def newest_with_tags(tags: list[str]) -> str | None:
-    """The id of the newest active image that has all the tags, or None."""
+    """The id of the newest active image that has all the tags and may be trusted, or None."""
     if not tags:
         return None
+    trusted = settings().image_project_id
+    found = _newest(tags, owner=trusted or own_project())
+    if found is None and not trusted:
+        found = _newest(tags, visibility="public")
+    return found
+
+
+def _newest(tags: list[str], **narrowed: str) -> str | None:
+    listed: Any = connection().image.images(tag=tags[0], status="active", **narrowed)
     found = [
         image
-        for image in connection().image.images(tag=tags[0], status="active")
+        for image in listed
         if set(tags) <= set(image.tags or [])
+        and all(getattr(image, name) == value for name, value in narrowed.items())
     ]
     newest = max(found, key=lambda image: (image.created_at or "", image.id), default=None)
     return newest.id if newest else None

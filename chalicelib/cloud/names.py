@@ -1,19 +1,26 @@
-"""The names by which a step finds what belongs to an instance.
+"""The names and marks by which the control plane finds what belongs to an instance.
 
-Nova and Cinder have no client token, so the name is what makes a create repeatable.
+Nova and Cinder have no client token, so the name is what makes a create repeatable. A name proves
+nothing: a tenant, or a second deployment in the same project, may use the same one. What is ours is
+in the service's own project (`session.own_project`) and carries a mark with this deployment's id:
+servers and volumes in their metadata, ports and security groups in their descriptions, which can be
+given with the create.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Final
 
 from chalicelib.settings import settings
 
+DEPLOYMENT_KEY: Final = "coffer_deployment_id"
 INSTANCE_KEY: Final = "coffer_instance_id"
 GENERATION_KEY: Final = "coffer_generation"
 
-_OWNED: Final = re.compile(r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:-[0-9]+)?")
+_UUID: Final = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_DESCRIPTION: Final = re.compile(f"Database instance ({_UUID}) of deployment (.+)")
 
 
 def server(instance_id: str, generation: int) -> str:
@@ -37,12 +44,31 @@ def network(instance_id: str) -> str:
 
 
 def metadata(instance_id: str, generation: int) -> dict[str, str]:
-    """What marks a server or volume as an instance's, for people and for the orphan finder."""
-    return {INSTANCE_KEY: instance_id, GENERATION_KEY: str(generation)}
+    """What marks a server or volume as an instance's."""
+    return {
+        DEPLOYMENT_KEY: _deployment(),
+        INSTANCE_KEY: instance_id,
+        GENERATION_KEY: str(generation),
+    }
 
 
-def instance_of(name: str) -> str | None:
-    """The instance id in a name of ours, or None."""
-    prefix = f"{settings().prefix}-"
-    found = _OWNED.fullmatch(name.removeprefix(prefix)) if name.startswith(prefix) else None
-    return found[1] if found else None
+def description(instance_id: str) -> str:
+    """What marks a port or security group as an instance's."""
+    return f"Database instance {instance_id} of deployment {_deployment()}"
+
+
+def marked_in_metadata(found: Mapping[str, str]) -> str | None:
+    """The instance of this deployment that the metadata names, or None."""
+    return found.get(INSTANCE_KEY) if found.get(DEPLOYMENT_KEY) == _deployment() else None
+
+
+def marked_in_description(text: str) -> str | None:
+    """The instance of this deployment that the description names, or None."""
+    found = _DESCRIPTION.fullmatch(text)
+    return found[1] if found and found[2] == _deployment() else None
+
+
+def _deployment() -> str:
+    """This deployment's id; without one, nothing in the cloud could be told from another's."""
+    assert settings().deployment_id, "COFFER_DEPLOYMENT_ID is not set"
+    return settings().deployment_id

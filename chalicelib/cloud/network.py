@@ -6,7 +6,8 @@ from typing import Any
 
 import msgspec
 
-from chalicelib.cloud.session import cloud_call, connection, over_quota
+from chalicelib.cloud import names
+from chalicelib.cloud.session import cloud_call, connection, over_quota, own_project
 
 
 class Rule(msgspec.Struct, frozen=True):
@@ -17,20 +18,22 @@ class Rule(msgspec.Struct, frozen=True):
 
 
 class SecurityGroup(msgspec.Struct, frozen=True):
-    """A security group with its ingress rules."""
+    """A security group with its ingress rules, and the instance of ours that owns it."""
 
     id: str
     name: str
     rules: frozenset[Rule]
+    owner: str | None
 
 
 class Port(msgspec.Struct, frozen=True):
-    """A port with its fixed addresses."""
+    """A port with its fixed addresses, and the instance of ours that owns it."""
 
     id: str
     name: str
     network_id: str
     addresses: tuple[str, ...]
+    owner: str | None
 
 
 class Network(msgspec.Struct, frozen=True):
@@ -54,11 +57,11 @@ def get_network(network_id: str) -> Network | None:
 
 
 @cloud_call
-def find_security_groups(name: str) -> list[SecurityGroup]:
-    """The security groups of that name, oldest first."""
-    found = connection().network.security_groups(name=name)
+def find_security_groups(instance_id: str) -> list[SecurityGroup]:
+    """The security groups of an instance, oldest first."""
+    found = connection().network.security_groups(**_named(instance_id))
     ordered = sorted(found, key=lambda group: (group.created_at or "", group.id))
-    return [_group(each) for each in ordered]
+    return [each for each in map(_group, ordered) if each.owner == instance_id]
 
 
 @cloud_call
@@ -94,16 +97,17 @@ def delete_security_group(group_id: str) -> None:
 
 
 @cloud_call
-def find_ports(name: str) -> list[Port]:
-    """The ports of that name, oldest first."""
-    found = connection().network.ports(name=name)
+def find_ports(instance_id: str) -> list[Port]:
+    """The ports of an instance, oldest first."""
+    found = connection().network.ports(**_named(instance_id))
     ordered = sorted(found, key=lambda port: (port.created_at or "", port.id))
-    return [_port(each) for each in ordered]
+    return [each for each in map(_port, ordered) if each.owner == instance_id]
 
 
 @cloud_call
 def create_port(
     name: str,
+    description: str,
     *,
     network_id: str,
     security_group_id: str,
@@ -116,6 +120,7 @@ def create_port(
     return _port(
         connection().network.create_port(
             name=name,
+            description=description,
             network_id=network_id,
             security_group_ids=[security_group_id],
             **({"fixed_ips": [chosen]} if chosen else {}),
@@ -124,17 +129,21 @@ def create_port(
 
 
 @cloud_call
-def list_ports(prefix: str) -> list[Port]:
-    """All ports of the service's project whose names begin with the prefix."""
-    found = connection().network.ports(project_id=connection().current_project_id)
-    return [_port(each) for each in found if (each.name or "").startswith(prefix)]
+def page_of_ports(after: str | None, limit: int) -> list[Port]:
+    """A page of the ports that the service's project has, whoever made them."""
+    raw = connection().network.ports(
+        project_id=own_project(), marker=after, limit=limit, paginated=False
+    )
+    return [_port(each) for each in raw]
 
 
 @cloud_call
-def list_security_groups(prefix: str) -> list[SecurityGroup]:
-    """All security groups of the service's project whose names begin with the prefix."""
-    found = connection().network.security_groups(project_id=connection().current_project_id)
-    return [_group(each) for each in found if (each.name or "").startswith(prefix)]
+def page_of_security_groups(after: str | None, limit: int) -> list[SecurityGroup]:
+    """A page of the security groups that the service's project has, whoever made them."""
+    raw = connection().network.security_groups(
+        project_id=own_project(), marker=after, limit=limit, paginated=False
+    )
+    return [_group(each) for each in raw]
 
 
 @cloud_call
@@ -143,15 +152,30 @@ def delete_port(port_id: str) -> None:
     connection().network.delete_port(port_id, ignore_missing=True)
 
 
+def _named(instance_id: str) -> dict[str, str]:
+    return {"name": names.network(instance_id), "project_id": own_project()}
+
+
+def _owner(raw: Any) -> str | None:
+    own = raw.project_id == own_project()
+    return names.marked_in_description(raw.description or "") if own else None
+
+
 def _group(raw: Any) -> SecurityGroup:
     rules = frozenset(
         Rule(port=rule["port_range_min"], cidr=rule["remote_ip_prefix"])
         for rule in raw.security_group_rules or []
         if rule["direction"] == "ingress" and rule["port_range_min"] and rule["remote_ip_prefix"]
     )
-    return SecurityGroup(id=raw.id, name=raw.name, rules=rules)
+    return SecurityGroup(id=raw.id, name=raw.name, rules=rules, owner=_owner(raw))
 
 
 def _port(raw: Any) -> Port:
     addresses = tuple(fixed["ip_address"] for fixed in raw.fixed_ips or [])
-    return Port(id=raw.id, name=raw.name, network_id=raw.network_id, addresses=addresses)
+    return Port(
+        id=raw.id,
+        name=raw.name,
+        network_id=raw.network_id,
+        addresses=addresses,
+        owner=_owner(raw),
+    )

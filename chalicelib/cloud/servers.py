@@ -8,27 +8,41 @@ from typing import Any, Final
 
 import msgspec
 
-from chalicelib.cloud.session import cloud_call, connection
+from chalicelib.cloud import names
+from chalicelib.cloud.session import cloud_call, connection, own_project
 
 DELETING: Final = ("deleting", "soft-deleting")
+GONE: Final = ("DELETED", "SOFT_DELETED")
 
 
 class Server(msgspec.Struct, frozen=True):
-    """A server: id, name, Nova's status, whether its deletion is under way, and its fault."""
+    """A server: id, name, Nova's status, whether its deletion is under way, and its fault.
+
+    `owner` is the instance of this deployment that it belongs to, or None.
+    """
 
     id: str
     name: str
     status: str
     deleting: bool
     fault: str | None
+    owner: str | None
 
 
 @cloud_call
-def find(pattern: str) -> list[Server]:
-    """The servers whose name matches a regular expression, oldest first."""
-    found = connection().compute.servers(details=True, name=pattern)
-    ordered = sorted(found, key=lambda server: (server.created_at or "", server.id))
-    return [_server(each) for each in ordered if each.status not in ("DELETED", "SOFT_DELETED")]
+def find(instance_id: str) -> list[Server]:
+    """The servers of an instance, of all generations, oldest first."""
+    raw = connection().compute.servers(details=True, name=names.server_pattern(instance_id))
+    ordered = sorted(raw, key=lambda server: (server.created_at or "", server.id))
+    present = [_server(each) for each in ordered if each.status not in GONE]
+    return [each for each in present if each.owner == instance_id]
+
+
+@cloud_call
+def page(after: str | None, limit: int) -> list[Server]:
+    """A page of the servers that the service's project has, whoever made them."""
+    raw = connection().compute.servers(details=True, marker=after, limit=limit, paginated=False)
+    return [_server(each) for each in raw]
 
 
 @cloud_call
@@ -42,8 +56,8 @@ def create(
     user_data: str,
     availability_zone: str | None,
     metadata: Mapping[str, str],
-) -> Server:
-    """Ask for a server with its port and its data volume; it is in BUILD at first."""
+) -> str:
+    """Ask for a server with its port and its data volume; answers the id, as Nova tells no more."""
     disks: list[dict[str, Any]] = [
         {
             "boot_index": 0,
@@ -61,19 +75,18 @@ def create(
         },
     ]
     placed = {"availability_zone": availability_zone} if availability_zone else {}
-    return _server(
-        connection().compute.create_server(
-            name=name,
-            image_id=image_id,
-            flavor_id=flavor_id,
-            networks=[{"port": port_id}],
-            block_device_mapping=disks,
-            user_data=base64.b64encode(user_data.encode()).decode(),
-            config_drive=True,
-            metadata=dict(metadata),
-            **placed,
-        )
+    made = connection().compute.create_server(
+        name=name,
+        image_id=image_id,
+        flavor_id=flavor_id,
+        networks=[{"port": port_id}],
+        block_device_mapping=disks,
+        user_data=base64.b64encode(user_data.encode()).decode(),
+        config_drive=True,
+        metadata=dict(metadata),
+        **placed,
     )
+    return str(made.id)
 
 
 @cloud_call
@@ -83,11 +96,13 @@ def delete(server_id: str) -> None:
 
 
 def _server(raw: Any) -> Server:
+    own = raw.project_id == own_project()
     fault = (getattr(raw, "fault", None) or {}).get("message")
     return Server(
         id=raw.id,
         name=raw.name or "",
         status=raw.status or "BUILD",
-        deleting=raw.task_state in DELETING,
+        deleting=raw.task_state in DELETING or raw.status in GONE,
         fault=fault,
+        owner=names.marked_in_metadata(raw.metadata or {}) if own else None,
     )

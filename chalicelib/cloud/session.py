@@ -45,6 +45,11 @@ def _connect() -> Connection:
     )
 
 
+def own_project() -> str:
+    """The service's project: what is elsewhere is nobody's but a tenant's."""
+    return str(connection().current_project_id)
+
+
 def cloud_call(function: Callable[P, T]) -> Callable[P, T]:
     """Turn the SDK's errors into ours, and count the call as one effect."""
 

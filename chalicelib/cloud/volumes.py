@@ -3,29 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
-from chalicelib.cloud.session import cloud_call, connection
+from chalicelib.cloud import names
+from chalicelib.cloud.session import cloud_call, connection, own_project
 
 DELETABLE: Final = ("available", "error", "error_deleting", "error_restoring", "error_extending")
 
 
 class Volume(msgspec.Struct, frozen=True):
-    """A volume: its id, its name and Cinder's status."""
+    """A volume: its id, its name, Cinder's status, and the instance of ours that owns it."""
 
     id: str
     name: str
     status: str
+    owner: str | None
 
 
 @cloud_call
-def find(name: str) -> list[Volume]:
-    """The volumes of that name, oldest first."""
-    found = connection().block_storage.volumes(details=True, name=name)
-    ordered = sorted(found, key=lambda volume: (volume.created_at or "", volume.id))
-    return [_volume(each) for each in ordered if each.name == name]
+def find(instance_id: str) -> list[Volume]:
+    """The volumes of an instance, oldest first."""
+    name = names.volume(instance_id)
+    raw = connection().block_storage.volumes(details=True, name=name)
+    ordered = sorted(raw, key=lambda volume: (volume.created_at or "", volume.id))
+    found = [_volume(each) for each in ordered if each.name == name]
+    return [each for each in found if each.owner == instance_id]
+
+
+@cloud_call
+def page(after: str | None, limit: int) -> list[Volume]:
+    """A page of the volumes that the service's project has, whoever made them."""
+    raw = connection().block_storage.volumes(
+        details=True, marker=after, limit=limit, paginated=False
+    )
+    return [_volume(each) for each in raw]
 
 
 @cloud_call
@@ -66,14 +79,7 @@ def delete(volume_id: str) -> None:
     connection().block_storage.delete_volume(volume_id, ignore_missing=True)
 
 
-@cloud_call
-def list_all(prefix: str) -> list[Volume]:
-    """All volumes of the service's project whose names begin with the prefix."""
-    found = connection().block_storage.volumes(details=False)
-    return [
-        Volume(each.id, each.name, "") for each in found if (each.name or "").startswith(prefix)
-    ]
-
-
-def _volume(raw: object) -> Volume:
-    return msgspec.convert(raw, Volume, from_attributes=True)
+def _volume(raw: Any) -> Volume:
+    own = raw.project_id == own_project()
+    owner = names.marked_in_metadata(raw.metadata or {}) if own else None
+    return Volume(id=raw.id, name=raw.name or "", status=raw.status, owner=owner)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, datetime
 from typing import Final
 
@@ -13,6 +14,11 @@ BUS: Final = "bus"
 
 SHARDS: Final = 16
 """Scopes of one day: a partition takes 1,000 writes a second, and a sender of junk makes more."""
+
+OPERATORS: Final = "operators"
+"""The scope of what somebody has to look at."""
+
+log = logging.getLogger(__name__)
 
 KEEP_SECONDS: Final = 90 * 86400
 MOST_MESSAGE: Final = 1024
@@ -55,6 +61,13 @@ def count(kind: str, reason: str, times: int, message: str) -> None:
 
 def _expires(now: float) -> datetime:
     return datetime.fromtimestamp(int(now + KEEP_SECONDS), UTC)
+
+
+def alarm(kind: str, message: str) -> None:
+    """Tell the operators: a line of level ERROR with the field `alarm`, for a metric filter to
+    count, and an event."""
+    log.error(message, extra={"alarm": kind})
+    record(OPERATORS, kind, message)
 
 
 def events_of(scope: str, limit: int = 100) -> list[EventRow]:

@@ -66,6 +66,12 @@ def find_instance(instance_id: str) -> Instance | None:
         return None
 
 
+def find_instances(instance_ids: Iterable[str]) -> dict[str, Instance]:
+    """The rows that are there, deleted or not, by id, read consistently a hundred at a time."""
+    rows = Instance.batch_get(list(instance_ids), consistent_read=True)
+    return {row.id: row for row in rows}
+
+
 def list_instances(tenant_id: str, limit: int, marker: str | None) -> tuple[list[Instance], bool]:
     """A page of a tenant's instances ordered by id, and whether there are more."""
     condition: Condition | None = Instance.id > marker if marker else None

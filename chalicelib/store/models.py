@@ -272,6 +272,17 @@ class EventRow(Table):
     times = optional(NumberAttribute(null=True))  # of a row that counts
 
 
+class Job(Table):
+    """How far a job has come that goes over the whole fleet, a slice at a time."""
+
+    class Meta:
+        table_name, region = table_meta("jobs")
+
+    id = UnicodeAttribute(hash_key=True)
+    state = JSONAttribute()
+    updated = NumberAttribute()
+
+
 TABLES: tuple[type[Table], ...] = (
     Instance,
     Operation,
@@ -283,4 +294,5 @@ TABLES: tuple[type[Table], ...] = (
     DatastoreVersion,
     Flavor,
     EventRow,
+    Job,
 )

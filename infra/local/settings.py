@@ -11,6 +11,7 @@ import json
 import os
 import secrets
 import stat
+import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -108,8 +109,13 @@ class StackSettings:
 
 @dataclass(frozen=True)
 class Secrets:
-    """What only the stack and its owner know; kept in a file of mode 0600."""
+    """What only the stack and its owner know; kept in a file of mode 0600.
 
+    `deployment_id` is no secret, but is made once and kept like one: it marks what is this
+    deployment's in the cloud.
+    """
+
+    deployment_id: str
     admin_password: str
     service_password: str
     demo_password: str
@@ -213,13 +219,15 @@ def load_secrets(settings: StackSettings) -> Secrets:
     """The secrets of the stack, made at the first call."""
     file = settings.state / "secrets.json"
     known = _read_json(file)
-    if not known:
-        known = {
-            "admin_password": secrets.token_urlsafe(18),
-            "service_password": secrets.token_urlsafe(18),
-            "demo_password": secrets.token_urlsafe(18),
-            "master_key": base64.b64encode(secrets.token_bytes(32)).decode(),
-        }
+    made = {
+        "deployment_id": str(uuid.uuid4()),
+        "admin_password": secrets.token_urlsafe(18),
+        "service_password": secrets.token_urlsafe(18),
+        "demo_password": secrets.token_urlsafe(18),
+        "master_key": base64.b64encode(secrets.token_bytes(32)).decode(),
+    }
+    if made.keys() - known.keys():
+        known = made | known
         write_private(file, known)
     return Secrets(**known)
 

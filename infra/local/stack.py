@@ -71,7 +71,7 @@ def _up(settings: StackSettings, progress: Progress) -> Running:
     package = _start_parts(settings, secrets, progress)
 
     admin = cloud.Admin(settings.auth_url, secrets.admin_password)
-    parameters = _parameters(settings, admin)
+    parameters = _parameters(settings, admin, secrets)
     digest = _digest(package, parameters, secrets)
     deployed = aws_was_up and deploy.deployed_digest(settings.target, STACK_NAME) == digest
     if not deployed:
@@ -154,12 +154,13 @@ def _start_parts(settings: StackSettings, secrets: Secrets, progress: Progress) 
         return package.result()
 
 
-def _parameters(settings: StackSettings, admin: cloud.Admin) -> dict[str, str]:
+def _parameters(settings: StackSettings, admin: cloud.Admin, secrets: Secrets) -> dict[str, str]:
     """The template's parameters on this machine."""
     api = f"{settings.aws_url}/_aws/execute-api/"
     return {
         "QueueVisibilitySeconds": str(QUEUE_VISIBILITY_SECONDS),
         "SecretsParameter": SECRETS_PARAMETER,
+        "DeploymentId": secrets.deployment_id,
         "ApiUrlPrefix": api,
         "ApiUrlSuffix": "/api",
         "GuestEndpointUrl": settings.aws_url,
@@ -196,8 +197,8 @@ def _introduce(
         with progress.step("Catalog entry, datastores, flavors, warm functions"):
             admin.ensure_database_endpoint(f"{url}/v1.0/%(project_id)s", CLOUD_REGION)
             seeded.result()
-            mirrored = _invoke(settings, outputs["TaskManagerCloudName"], {"step": "maintenance"})
-            if mirrored is not None:
+            job = {"step": "mirror_flavors"}
+            if mirrored := _invoke(settings, outputs["TaskManagerCloudName"], job):
                 raise StackError(
                     f"The task manager could not mirror the flavors: {mirrored[:500]}",
                     "Its log: coffer logs taskmanager-cloud",
@@ -227,12 +228,13 @@ def _seed(settings: StackSettings) -> None:
 
 
 def _invoke(settings: StackSettings, function: str, payload: object) -> str | None:
-    """Invoke a function and wait; returns its error's text, or None."""
+    """Invoke a function and wait; returns the text of its error or failure, or None."""
     answer = settings.target.client("lambda").invoke(
         FunctionName=function, Payload=json.dumps(payload).encode()
     )
     text = str(answer["Payload"].read().decode())
-    return text if answer.get("FunctionError") else None
+    failed = answer.get("FunctionError") or '"failed"' in text
+    return text if failed else None
 
 
 def wait_for_api(url: str) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from chalicelib.bus import commands, queues
 from chalicelib.bus.envelope import Fault
-from chalicelib.cloud import servers
+from chalicelib.cloud import names, servers
 from chalicelib.domain.flows import FLOWS
 from chalicelib.domain.operations import OperationStatus
 from chalicelib.lifecycle import ServiceStatus, Status
@@ -76,6 +76,7 @@ def test_the_server_gets_its_agents_configuration_and_no_password(stack: Stack) 
     stack.settle()
     (server,) = stack.cloud.things["server"].values()
     assert server.facts["metadata"] == {
+        "coffer_deployment_id": "deployment-of-the-tests",
         "coffer_instance_id": instance.id,
         "coffer_generation": "1",
     }
@@ -131,10 +132,12 @@ def test_of_two_servers_the_one_that_did_not_fail_is_kept(
 ) -> None:
     _, operation = stack.create()
     stack.settle(until=stack.world.now + 2)
-    failed = servers.Server("1", "coffer-1", "ERROR", deleting=False, fault="No valid host")
-    healthy = servers.Server("2", "coffer-1", "ACTIVE", deleting=False, fault=None)
+    failed = servers.Server(
+        "1", "coffer-1", "ERROR", deleting=False, fault="No valid host", owner="i"
+    )
+    healthy = servers.Server("2", "coffer-1", "ACTIVE", deleting=False, fault=None, owner="i")
     deleted: list[str] = []
-    monkeypatch.setattr(servers, "find", lambda pattern: [failed, healthy])
+    monkeypatch.setattr(servers, "find", lambda instance_id: [failed, healthy])
     monkeypatch.setattr(servers, "delete", deleted.append)
     row = operations.get_operation(operation.id)
     assert row is not None
@@ -236,15 +239,38 @@ def test_a_delete_takes_what_a_crash_had_left_unrecorded(stack: Stack) -> None:
     instance, _ = stack.create()
     stack.settle()
     for _ in range(2):
-        stack.cloud.create_volume(f"coffer-{instance.id}")
+        stack.cloud.create_volume(f"coffer-{instance.id}", metadata=names.metadata(instance.id, 1))
         stack.cloud.create_port(
             f"coffer-{instance.id}",
+            names.description(instance.id),
             network_id="network-1",
             security_group_id=next(iter(stack.cloud.things["group"])),
         )
     stack.delete(instance.id)
     stack.settle()
     stack.check()
+
+
+def test_what_another_deployment_named_alike_is_neither_adopted_nor_removed(
+    stack: Stack,
+) -> None:
+    instance, _ = stack.create()
+    name = f"coffer-{instance.id}"
+    marks = {"coffer_deployment_id": "another", "coffer_instance_id": instance.id}
+    stack.cloud.create_volume(name, metadata=marks)
+    group = stack.cloud.create_security_group(name, f"Database instance {instance.id}")
+    stack.cloud.create_port(name, "mine", network_id="network-1", security_group_id=group.id)
+    before = stack.cloud.inventory()
+    stack.settle()
+    assert {kind: len(found) for kind, found in stack.cloud.inventory().items()} == {
+        "server": 1,
+        "volume": 2,
+        "port": 2,
+        "group": 2,
+    }
+    stack.delete(instance.id)
+    stack.settle()
+    assert stack.cloud.inventory() == before
 
 
 def test_a_throttled_hint_is_made_good_by_the_sweeper(stack: Stack) -> None:

@@ -1,25 +1,49 @@
-"""Maintenance: the mirror of the flavors, and the orphans of instances that are gone."""
+"""Maintenance: the mirror of the flavors, and what deleted instances left in the cloud."""
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+
 import pytest
 
+from chalicelib import aws
 from chalicelib.cloud import flavors, names
 from chalicelib.cloud.errors import CloudAway, Refused
-from chalicelib.store import events, instances
-from chalicelib.store.models import Flavor
-from functions import handler, maintenance
+from chalicelib.store import events, instances, jobs
+from chalicelib.store.models import Flavor, Instance
+from functions import handler, orphans
 from tests.support.stack import Stack
 
 GONE = "0b0e3a6c-6a3d-4a77-8f0e-1d2f3a4b5c6d"
+KINDS = {"server", "volume", "port", "security group"}
 
 
-def run() -> dict[str, object]:
-    return handler.cloud({"step": "maintenance"}, None)
+@pytest.fixture(autouse=True)
+def told(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    """The log lines, which Lambda's own handler keeps from pytest."""
+    loggers = [logging.getLogger(name) for name in ("chalicelib", "functions")]
+    for each in loggers:
+        each.addHandler(caplog.handler)
+    yield caplog
+    for each in loggers:
+        each.removeHandler(caplog.handler)
+
+
+def look(**more: object) -> dict[str, object]:
+    return handler.cloud({"step": "look_for_orphans", **more}, None)
+
+
+def mirror() -> dict[str, object]:
+    return handler.cloud({"step": "mirror_flavors"}, None)
 
 
 def mirrored() -> dict[str, int]:
     return {row.id: int(row.ram) for row in Flavor.scan()}
+
+
+def alarms(told: pytest.LogCaptureFixture) -> list[str]:
+    return [record.alarm for record in told.records if hasattr(record, "alarm")]
 
 
 def test_the_mirror_equals_the_clouds_list(stack: Stack) -> None:
@@ -27,29 +51,50 @@ def test_the_mirror_equals_the_clouds_list(stack: Stack) -> None:
         flavors.CloudFlavor("1", "db.tiny", 512, 1, 5, 0),
         flavors.CloudFlavor("2", "db.small", 1024, 1, 10, 0),
     ]
-    assert run() == {"flavors": 2, "removed": 0}
+    assert mirror() == {"flavors": 2}
     assert mirrored() == {"1": 512, "2": 1024}
     stack.cloud.flavors = [flavors.CloudFlavor("2", "db.small", 2048, 1, 10, 0)]
-    run()
+    mirror()
     assert mirrored() == {"2": 2048}
 
 
-def test_a_cloud_that_is_away_leaves_the_mirror_as_it_is(stack: Stack) -> None:
-    run()
+def test_a_cloud_that_is_away_is_an_alarm_of_each_job_and_changes_nothing(
+    stack: Stack, told: pytest.LogCaptureFixture
+) -> None:
+    mirror()
     stack.cloud.refusals["flavors.list_all"] = CloudAway("The cloud could not list")
-    with pytest.raises(CloudAway):
-        run()
+    assert mirror() == {"failed": "The cloud could not list"}
     assert mirrored() == {"1": 512}
+    stack.cloud.refusals["servers.page"] = CloudAway("The cloud could not page")
+    assert look() == {"failed": "The cloud could not page"}
+    assert alarms(told) == ["job.failed", "job.failed"]
+    assert {row.message for row in events.events_of(events.OPERATORS)} == {
+        "mirror flavors: The cloud could not list",
+        "look for orphans: The cloud could not page",
+    }
 
 
-def orphans_of(stack: Stack, instance_id: str) -> None:
-    volume = stack.cloud.create_volume(f"coffer-{instance_id}")
-    group = stack.cloud.create_security_group(f"coffer-{instance_id}", "")
-    port = stack.cloud.create_port(
-        f"coffer-{instance_id}", network_id="n", security_group_id=group.id
-    )
+def things_of(stack: Stack, instance_id: str, *, server: bool = True) -> None:
+    """Everything that an instance has in the cloud."""
+    metadata, description = names.metadata(instance_id, 1), names.description(instance_id)
+    name = f"coffer-{instance_id}"
+    volume = stack.cloud.create_volume(name, metadata=metadata)
+    group = stack.cloud.create_security_group(name, description)
+    port = stack.cloud.create_port(name, description, network_id="n", security_group_id=group.id)
     stack.world.now += 2
-    stack.cloud.create_server(f"coffer-{instance_id}-1", volume_id=volume.id, port_id=port.id)
+    if server:
+        stack.cloud.create_server(
+            f"{name}-1", metadata=metadata, volume_id=volume.id, port_id=port.id
+        )
+
+
+def deleted(stack: Stack) -> str:
+    """The id of an instance that was made and deleted."""
+    instance, _ = stack.create()
+    stack.settle()
+    stack.delete(instance.id)
+    stack.settle()
+    return instance.id
 
 
 def empty(stack: Stack) -> bool:
@@ -57,14 +102,37 @@ def empty(stack: Stack) -> bool:
     return not any(stack.cloud.inventory().values())
 
 
-def test_what_no_instance_owns_is_removed_and_told(stack: Stack) -> None:
-    orphans_of(stack, GONE)
-    run()
-    stack.world.now += 3
-    run()
-    assert empty(stack)
-    kinds = {row.message.split(" coffer")[0] for row in events.events_of(GONE)}
-    assert kinds == {"server", "volume", "port", "security group"}
+def test_what_has_no_row_is_told_and_never_removed(
+    stack: Stack, told: pytest.LogCaptureFixture
+) -> None:
+    """What a restore of the table to an earlier moment makes of everything that is younger."""
+    instance, _ = stack.create()
+    stack.settle()
+    before = stack.cloud.inventory()
+    Instance(instance.id).delete()
+    for _ in range(3):
+        stack.world.now += 30 * 86400
+        assert look() == {"seen": 4, "unknown": 4, "removed": 0}
+    assert stack.cloud.inventory() == before
+    assert set(alarms(told)) == {"orphans.unknown"}
+    said = {row.message for row in events.events_of(events.OPERATORS)}
+    assert len(said) == 4
+    assert all(instance.id in text for text in said)
+
+
+def test_what_another_deployment_owns_is_not_even_seen(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second deployment with the same prefix in the same project: its tables know no row."""
+    stack.create()
+    stack.settle()
+    before = stack.cloud.inventory()
+    monkeypatch.setenv("COFFER_DEPLOYMENT_ID", "another-deployment")
+    aws.forget("settings")
+    stack.world.now += 30 * 86400
+    assert look() == {"seen": 0, "unknown": 0, "removed": 0}
+    assert stack.cloud.inventory() == before
+    aws.forget("settings")
 
 
 def test_what_an_instance_owns_in_any_status_stays(stack: Stack) -> None:
@@ -72,52 +140,130 @@ def test_what_an_instance_owns_in_any_status_stays(stack: Stack) -> None:
     instance, _ = stack.create()
     stack.settle(until=stack.world.now + 3)
     before = stack.cloud.inventory()
-    assert run()["removed"] == 0
+    assert look()["removed"] == 0
     assert stack.cloud.inventory() == before
     assert events.events_of(instance.id)[-1].kind == "create.accepted"
 
 
-def test_what_a_deleted_instance_left_is_removed_after_a_while(stack: Stack) -> None:
-    instance, _ = stack.create()
-    stack.settle()
-    stack.delete(instance.id)
-    stack.settle()
-    stack.cloud.create_volume(f"coffer-{instance.id}")
+def test_what_a_deleted_instance_left_goes_after_a_while_and_its_data_last(stack: Stack) -> None:
+    instance_id = deleted(stack)
+    things_of(stack, instance_id)
     stack.world.now += 60
-    assert run()["removed"] == 0
-    stack.world.now += maintenance.ORPHAN_AGE_SECONDS
-    assert run()["removed"] == 1
+    assert look()["removed"] == 0
+    stack.world.now += orphans.AGE_SECONDS
+    assert look()["removed"] == 3
+    stack.world.now += 3
+    assert {kind: len(found) for kind, found in stack.cloud.inventory().items()} == {
+        "server": 0,
+        "port": 0,
+        "group": 0,
+        "volume": 1,
+    }
+    stack.world.now += orphans.VOLUME_AGE_SECONDS
+    assert look()["removed"] == 1
+    assert empty(stack)
+    left = [row for row in events.events_of(instance_id) if row.kind == "orphan.removed"]
+    assert {row.message.split(" coffer")[0] for row in left} == KINDS
+
+
+def test_data_stays_while_a_server_or_a_port_could_come_back_to_it(stack: Stack) -> None:
+    instance_id = deleted(stack)
+    things_of(stack, instance_id, server=False)
+    stack.cloud.refusals["network.delete_port"] = CloudAway("The cloud could not delete port")
+    stack.world.now += orphans.VOLUME_AGE_SECONDS + 60
+    look()
+    assert stack.cloud.names("volume") == [f"coffer-{instance_id}"]
+    del stack.cloud.refusals["network.delete_port"]
+    assert look()["removed"] == 3
     assert empty(stack)
 
 
+def test_a_run_that_would_remove_an_implausible_share_removes_nothing(
+    stack: Stack, told: pytest.LogCaptureFixture
+) -> None:
+    gone = [deleted(stack) for _ in range(orphans.PLAUSIBLE_REMOVALS + 1)]
+    for instance_id in gone:
+        things_of(stack, instance_id, server=False)
+    before = stack.cloud.inventory()
+    stack.world.now += 30 * 60
+    for _ in range(2):
+        assert look()["removed"] == 0
+    assert stack.cloud.inventory() == before
+    assert alarms(told) == ["orphans.implausible"] * 2
+    (newest, _) = events.events_of(events.OPERATORS)
+    assert newest.message.startswith("11 of 11 things of this deployment belong to deleted")
+    assert look(sure=True)["removed"] == 20
+
+
+def test_a_run_removes_so_many_and_no_more(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(orphans, "MOST_REMOVED", 3)
+    for _ in range(5):
+        things_of(stack, deleted(stack), server=False)
+    stack.world.now += 1000
+    assert [look()["removed"] for _ in range(4)] == [3, 3, 3, 1]
+    assert stack.cloud.names("port") == stack.cloud.names("group") == []
+
+
+def test_a_look_goes_on_where_the_last_run_stopped(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(orphans, "PAGE_THINGS", 2)
+    for _ in range(3):
+        stack.create()
+    stack.settle()
+    seen = []
+    page_seconds = orphans.SLICE_SECONDS
+    stack.world.interruptions.clear()
+
+    def slow() -> None:
+        stack.world.now += page_seconds
+
+    for _ in range(12):
+        for call in ("servers.page", "network.page_of_ports", "volumes.page"):
+            stack.world.interruptions[call] = slow
+        stack.world.interruptions["network.page_of_security_groups"] = slow
+        seen.append(look()["seen"])
+    assert seen == [2, 3, 3, 5, 6, 6, 8, 9, 9, 11, 12, 12]
+    assert jobs.orphan_look() == jobs.OrphanLook()
+
+
+def test_a_kind_is_looked_at_again_when_the_last_thing_of_a_page_is_gone(stack: Stack) -> None:
+    stack.create()
+    stack.settle()
+    jobs.store_orphan_look(jobs.OrphanLook(kind=1, after="port-that-went", seen=1))
+    assert look() == {"seen": 4, "unknown": 0, "removed": 0}
+
+
+def test_a_cloud_that_refuses_the_first_page_is_told(stack: Stack) -> None:
+    stack.cloud.refusals["servers.page"] = Refused("The cloud refused to page: forbidden")
+    jobs.store_orphan_look(jobs.OrphanLook(after="server-that-went"))
+    assert look() == {"failed": "The cloud refused to page: forbidden"}
+
+
 @pytest.mark.parametrize(
-    "name",
+    ("name", "metadata"),
     [
-        "coffer-a-volume-with-a-name-as-long-as-an-id",
-        "coffer-" + "x" * 36,
-        f"coffer-{GONE}-backup",
-        f"coffer-{GONE}0",
-        f"other-{GONE}",
-        "coffer-",
+        (f"coffer-{GONE}", {}),
+        (f"coffer-{GONE}", {"coffer_instance_id": GONE}),
+        (f"coffer-{GONE}", {"coffer_instance_id": GONE, "coffer_deployment_id": "another"}),
+        ("a-volume", {"coffer_deployment_id": "deployment-of-the-tests"}),
     ],
 )
-def test_a_thing_with_a_name_of_somebody_else_is_left_alone(stack: Stack, name: str) -> None:
-    stack.cloud.create_volume(name)
+def test_a_name_alone_marks_nothing(stack: Stack, name: str, metadata: dict[str, str]) -> None:
+    stack.cloud.create_volume(name, metadata=metadata)
     stack.world.now += 60
-    assert names.instance_of(name) is None
-    assert run()["removed"] == 0
-    assert stack.cloud.names("volume") == [name]
+    assert look() == {"seen": 0, "unknown": 0, "removed": 0}
 
 
-def test_the_names_that_steps_give_lead_back_to_the_instance(stack: Stack) -> None:
-    for name in (names.server(GONE, 3), names.volume(GONE), names.network(GONE)):
-        assert names.instance_of(name) == GONE
-
-
-def test_an_orphan_that_cannot_be_removed_does_not_hold_up_the_others(stack: Stack) -> None:
-    orphans_of(stack, GONE)
+def test_a_leftover_that_cannot_be_removed_does_not_hold_up_the_others(stack: Stack) -> None:
+    instance_id = deleted(stack)
+    things_of(stack, instance_id)
+    stack.world.now += 1000
     stack.cloud.refusals["servers.delete"] = Refused("The cloud refused to delete: locked")
-    run()
+    look()
+    look()
     assert stack.cloud.names("port") == []
     assert stack.cloud.names("group") == []
-    assert instances.find_instance(GONE) is None
+    row = instances.find_instance(instance_id)
+    assert row is not None
+    assert row.status == "DELETED"

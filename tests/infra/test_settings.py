@@ -55,6 +55,21 @@ def test_secrets_are_made_once_and_for_their_owner_only(state: Path) -> None:
     assert secrets.admin_password not in secrets.parameter()
 
 
+def test_a_deployments_id_is_made_once_also_for_secrets_that_are_older(
+    state: Path, tmp_path: Path
+) -> None:
+    settings = StackSettings(state)
+    made = load_secrets(settings)
+    assert load_secrets(StackSettings(tmp_path / "other")).deployment_id != made.deployment_id
+    file = state / "secrets.json"
+    older = json.loads(file.read_text())
+    del older["deployment_id"]
+    file.write_text(json.dumps(older))
+    mended = load_secrets(settings)
+    assert mended.admin_password == made.admin_password
+    assert load_secrets(settings).deployment_id == mended.deployment_id
+
+
 def test_a_broken_record_is_told_with_what_to_do(state: Path) -> None:
     state.mkdir()
     (state / "config.json").write_text("{")

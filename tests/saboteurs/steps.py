@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from chalicelib import aws
-from chalicelib.cloud import names as cloud_names
 from chalicelib.cloud import network as cloud_network
 from chalicelib.cloud import servers as cloud_servers
 from chalicelib.cloud import volumes as cloud_volumes
@@ -14,7 +13,7 @@ from chalicelib.domain.flows import REMOVALS
 from chalicelib.domain.operations import STARTABLE
 from chalicelib.store import base, guests, operations
 from chalicelib.store.models import Operation
-from functions import create_instance, handler, maintenance, remove, step
+from functions import create_instance, handler, orphans, remove, step
 from functions.outcomes import Done
 from functions.step import Step
 from tests.saboteurs.registry import Instead, Patch, nothing, saboteur
@@ -111,8 +110,9 @@ def a_guests_key_kept(patch: Patch) -> None:
 
 @saboteur("calm", "L2", "L3", "I4")
 def orphans_of_the_living(patch: Patch) -> None:
-    """The maintenance takes everything older than its age for an orphan."""
-    patch.setattr(maintenance, "_orphaned", lambda instance_id: True)
+    """The look for leftovers takes what a live instance owns for one."""
+    patch.setattr(orphans, "_gone_for", lambda row: 30 * 86400.0)
+    patch.setattr(orphans, "PLAUSIBLE_SHARE", 1.0)
 
 
 @saboteur("liars", "I4", "L2", seeds=10)
@@ -120,10 +120,10 @@ def a_404_believed(patch: Patch) -> None:
     """The removal of ports and groups does not look again whether they are gone."""
 
     def ports_and_groups(operation: Operation, _: str | None) -> Done:
-        name = cloud_names.network(operation.instance_id)
-        for port in cloud_network.find_ports(name):
+        owner = operation.instance_id
+        for port in cloud_network.find_ports(owner):
             cloud_network.delete_port(port.id)
-        for group in cloud_network.find_security_groups(name):
+        for group in cloud_network.find_security_groups(owner):
             cloud_network.delete_security_group(group.id)
         return Done()
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import pytest
 
-from chalicelib.cloud import flavors, images, network, servers, volumes
+from chalicelib.cloud import flavors, images, names, network, servers, volumes
 from chalicelib.cloud.errors import CloudAway, CloudError, Refused
 from tests.support.world import World
 
@@ -44,24 +44,29 @@ class FakeCloud:
     def install(self, patch: pytest.MonkeyPatch) -> None:
         """Stand in for the functions of `chalicelib.cloud`."""
         calls: dict[Any, tuple[Callable[..., Any], ...]] = {
-            (servers, "servers"): (self.find_servers, self.create_server, self.delete_server),
+            (servers, "servers"): (
+                self.find_servers,
+                self.create_server,
+                self.delete_server,
+                self.page_servers,
+            ),
             (volumes, "volumes"): (
                 self.find_volumes,
                 self.get_volume,
                 self.create_volume,
                 self.delete_volume,
-                self.list_all_volumes,
+                self.page_volumes,
             ),
             (network, "network"): (
                 self.find_security_groups,
                 self.create_security_group,
                 self.create_rule,
                 self.delete_security_group,
-                self.list_security_groups,
+                self.page_of_security_groups,
                 self.find_ports,
                 self.create_port,
                 self.delete_port,
-                self.list_ports,
+                self.page_of_ports,
             ),
             (images, "images"): (self.newest_with_tags,),
             (flavors, "flavors"): (self.list_all,),
@@ -115,18 +120,22 @@ class FakeCloud:
         built = self.world.now >= thing.born + BUILD_SECONDS
         status = self.servers_become if built else "BUILD"
         fault = "No valid host was found" if status == "ERROR" else None
-        return servers.Server(thing.id, thing.name, status, thing.delete_asked is not None, fault)
+        deleting = thing.delete_asked is not None
+        return servers.Server(thing.id, thing.name, status, deleting, fault, _marked(thing))
 
-    def find_servers(self, pattern: str) -> list[servers.Server]:
-        self._sweep()
-        found = self.things["server"].values()
-        return [self._server(each) for each in found if re.search(pattern, each.name)]
+    def find_servers(self, instance_id: str) -> list[servers.Server]:
+        wanted = re.compile(names.server_pattern(instance_id))
+        found = self.page_servers(None, len(self.things["server"]))
+        return [one for one in found if wanted.search(one.name) and one.owner == instance_id]
 
-    def create_server(self, name: str, **facts: Any) -> servers.Server:
+    def page_servers(self, after: str | None, limit: int) -> list[servers.Server]:
+        return [self._server(each) for each in self._page("server", after, limit)]
+
+    def create_server(self, name: str, **facts: Any) -> str:
         if self._volume(self.things["volume"][facts["volume_id"]]).status != "available":
             raise Refused("Block Device Mapping is Invalid")
         assert facts["port_id"] in self.things["port"]
-        return self._server(self._add("server", name, **facts))
+        return self._add("server", name, **facts).id
 
     def delete_server(self, server_id: str) -> None:
         self._delete("server", server_id)
@@ -138,12 +147,14 @@ class FakeCloud:
             status = "in-use"
         if thing.delete_asked is not None:
             status = "deleting"
-        return volumes.Volume(thing.id, thing.name, status)
+        return volumes.Volume(thing.id, thing.name, status, _marked(thing))
 
-    def find_volumes(self, name: str) -> list[volumes.Volume]:
-        self._sweep()
-        found = self.things["volume"].values()
-        return [self._volume(each) for each in found if each.name == name]
+    def find_volumes(self, instance_id: str) -> list[volumes.Volume]:
+        found = self.page_volumes(None, len(self.things["volume"]))
+        return [each for each in found if each.owner == instance_id]
+
+    def page_volumes(self, after: str | None, limit: int) -> list[volumes.Volume]:
+        return [self._volume(each) for each in self._page("volume", after, limit)]
 
     def get_volume(self, volume_id: str) -> volumes.Volume | None:
         self._sweep()
@@ -159,19 +170,19 @@ class FakeCloud:
             raise Refused(f"Volume status must be available, not {found.status}")
         self._delete("volume", volume_id)
 
-    def list_all_volumes(self, prefix: str) -> list[volumes.Volume]:
-        self._sweep()
-        found = self.things["volume"].values()
-        return [self._volume(each) for each in found if each.name.startswith(prefix)]
-
     def _group(self, thing: _Thing) -> network.SecurityGroup:
-        return network.SecurityGroup(thing.id, thing.name, frozenset(thing.facts["rules"]))
+        rules = frozenset(thing.facts["rules"])
+        return network.SecurityGroup(thing.id, thing.name, rules, _described(thing))
 
-    def find_security_groups(self, name: str) -> list[network.SecurityGroup]:
-        return [self._group(each) for each in self.things["group"].values() if each.name == name]
+    def find_security_groups(self, instance_id: str) -> list[network.SecurityGroup]:
+        found = self.page_of_security_groups(None, len(self.things["group"]))
+        return [each for each in found if each.owner == instance_id]
 
-    def create_security_group(self, name: str, _: str) -> network.SecurityGroup:
-        return self._group(self._add("group", name, rules=set()))
+    def page_of_security_groups(self, after: str | None, limit: int) -> list[network.SecurityGroup]:
+        return [self._group(each) for each in self._page("group", after, limit)]
+
+    def create_security_group(self, name: str, description: str) -> network.SecurityGroup:
+        return self._group(self._add("group", name, description=description, rules=set()))
 
     def create_rule(self, group_id: str, rule: network.Rule) -> None:
         self.things["group"][group_id].facts["rules"].add(rule)
@@ -181,26 +192,23 @@ class FakeCloud:
             raise CloudAway("Security group in use")
         self.things["group"].pop(group_id, None)
 
-    def list_security_groups(self, prefix: str) -> list[network.SecurityGroup]:
-        found = self.things["group"].values()
-        return [self._group(each) for each in found if each.name.startswith(prefix)]
-
     def _port(self, thing: _Thing) -> network.Port:
-        return network.Port(thing.id, thing.name, thing.facts["network_id"], ("127.77.1.2",))
+        where = thing.facts["network_id"]
+        return network.Port(thing.id, thing.name, where, ("127.77.1.2",), _described(thing))
 
-    def find_ports(self, name: str) -> list[network.Port]:
-        return [self._port(each) for each in self.things["port"].values() if each.name == name]
+    def find_ports(self, instance_id: str) -> list[network.Port]:
+        found = self.page_of_ports(None, len(self.things["port"]))
+        return [each for each in found if each.owner == instance_id]
 
-    def create_port(self, name: str, **facts: Any) -> network.Port:
+    def page_of_ports(self, after: str | None, limit: int) -> list[network.Port]:
+        return [self._port(each) for each in self._page("port", after, limit)]
+
+    def create_port(self, name: str, description: str, **facts: Any) -> network.Port:
         assert facts["security_group_id"] in self.things["group"]
-        return self._port(self._add("port", name, **facts))
+        return self._port(self._add("port", name, description=description, **facts))
 
     def delete_port(self, port_id: str) -> None:
         self.things["port"].pop(port_id, None)
-
-    def list_ports(self, prefix: str) -> list[network.Port]:
-        found = self.things["port"].values()
-        return [self._port(each) for each in found if each.name.startswith(prefix)]
 
     def newest_with_tags(self, tags: list[str]) -> str | None:
         return self.image if tags else None
@@ -208,8 +216,25 @@ class FakeCloud:
     def list_all(self) -> list[flavors.CloudFlavor]:
         return self.flavors
 
+    def _page(self, kind: str, after: str | None, limit: int) -> list[_Thing]:
+        self._sweep()
+        found = list(self.things[kind].values())
+        ids = [each.id for each in found]
+        if after is not None and after not in ids:
+            raise Refused(f"The cloud refused to page: marker [{after}] not found")
+        begin = ids.index(after) + 1 if after is not None else 0
+        return found[begin : begin + limit]
+
     def _delete(self, kind: str, thing_id: str) -> None:
         self._sweep()
         thing = self.things[kind].get(thing_id)
         if thing is not None and thing.delete_asked is None:
             thing.delete_asked = self.world.now
+
+
+def _marked(thing: _Thing) -> str | None:
+    return names.marked_in_metadata(thing.facts.get("metadata", {}))
+
+
+def _described(thing: _Thing) -> str | None:
+    return names.marked_in_description(thing.facts.get("description", ""))

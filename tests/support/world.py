@@ -37,6 +37,7 @@ ENVIRONMENT: Final = {
     "COFFER_STATE_MACHINE_ARN_PREFIX": "arn:aws:states:us-east-1:123456789012:stateMachine:coffer-",
     "COFFER_CONTROL_URL": "http://127.0.0.1/api",
     "COFFER_NETWORK_ID": "network-1",
+    "COFFER_DEPLOYMENT_ID": "deployment-of-the-tests",
 }
 
 

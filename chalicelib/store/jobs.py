@@ -1,0 +1,34 @@
+"""How far a job has come that takes more than one run of its function."""
+
+from __future__ import annotations
+
+import msgspec
+
+from chalicelib import aws
+from chalicelib.store.models import Job
+
+ORPHAN_LOOK = "orphan-look"
+
+
+class OrphanLook(msgspec.Struct):
+    """A round of the look for leftovers: which kind it is at, after which thing, and its counts."""
+
+    kind: int = 0
+    after: str | None = None
+    seen: int = 0
+    unknown: int = 0
+    condemned: int = 0
+
+
+def orphan_look() -> OrphanLook:
+    """The round that is under way, or a new one."""
+    try:
+        row = Job.get(ORPHAN_LOOK, consistent_read=True)
+    except Job.DoesNotExist:
+        return OrphanLook()
+    return msgspec.convert(row.state, OrphanLook)
+
+
+def store_orphan_look(found: OrphanLook) -> None:
+    """Remember how far the round is. Two runs at once see the same things twice, no more."""
+    Job(id=ORPHAN_LOOK, state=msgspec.to_builtins(found), updated=aws.clock()).save()
