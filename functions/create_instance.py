@@ -16,7 +16,7 @@ from chalicelib.cloud import images, names, network, servers, volumes
 from chalicelib.conductor import enrolment, refusals
 from chalicelib.domain import datastores, user_data
 from chalicelib.domain import instances as rules
-from chalicelib.domain.flows import REMOVALS
+from chalicelib.domain.flows import PREPARE, REMOVALS
 from chalicelib.domain.operations import OperationStatus, command_id
 from chalicelib.lifecycle import Event, ServiceStatus
 from chalicelib.settings import settings
@@ -204,9 +204,10 @@ def prepare(operation: Operation, token: str | None) -> Outcome:
         ),
         token,
     )
+    if row.error is not None:
+        return Failed(f"{PREPARE.failed}: {row.error['message']}")
     if row.answered is not None:
-        commands.settle(row)
-        return Pending()
+        return Done()
     commands.send(instance, row, _prepare_arguments(operation, instance))
     return Pending()
 
@@ -245,12 +246,8 @@ def complete(operation: Operation, _: str | None) -> Outcome:
 
 def fail(operation: Operation, _: str | None) -> Outcome:
     """The instance is in ERROR with the reason; what could not be removed stays on its row."""
-    answer = commands.get_command(command_id(operation.id, "prepare"))
-    reason = operation.cancelled or operation.reason
-    if answer is not None and answer.error:
-        reason = f"The guest agent failed to prepare the database: {answer.error['message']}"
+    reason = operation.cancelled or operation.reason or "The create did not finish."
     left = [step for step in REMOVALS if step not in as_dict(operation.ended)]
-    reason = reason or "The create did not finish."
     if left:
         reason += f" Not undone: {', '.join(left)}; delete the instance to try again."
     following = instances.end_operation(

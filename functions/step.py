@@ -17,7 +17,8 @@ import msgspec
 from chalicelib import aws, crash
 from chalicelib.bus import commands
 from chalicelib.cloud.errors import CloudError
-from chalicelib.domain.flows import FLOWS, REMOVALS
+from chalicelib.domain import flows
+from chalicelib.domain.flows import FLOWS
 from chalicelib.domain.operations import TERMINAL, command_id
 from chalicelib.settings import settings
 from chalicelib.store import operations
@@ -48,6 +49,13 @@ class Step(msgspec.Struct, frozen=True):
     ends: bool = False
 
 
+class Finished(Exception):
+    """A definition of an older release sent an operation back that has all it needs.
+
+    The execution dies of it, and the sweeper's next attempt completes the operation.
+    """
+
+
 def run(steps: dict[str, Step], event: dict[str, Any]) -> dict[str, Any]:
     """Run one step of the operation named in the event; see `outcomes.as_result` for the value."""
     invocation = msgspec.convert(event, Invocation)
@@ -66,7 +74,7 @@ def _run(invocation: Invocation, step: Step) -> Outcome:
         operation = operations.take_lease(invocation.operation_id, name)
     except ConditionFailed:
         return _without_lease(invocation, name, step)
-    if any(name == undo.name for undo in FLOWS[operation.action].undo):
+    if FLOWS[operation.action].turns_back(name):
         _turn_back(operation)
     outcome: Outcome | None = _refusal(operation, name, step)
     if outcome is None:
@@ -109,21 +117,32 @@ def _refusal(operation: Operation, name: str, step: Step) -> Failed | None:
 
 
 def _turn_back(operation: Operation) -> None:
-    """A create that reaches its removals never goes forward again, whoever takes it up next."""
+    """What comes to its undoing never goes forward again, whoever takes it up next.
+
+    Raises `Finished` when there is nothing to undo it for.
+    """
     if operation.compensating:
         return
-    started = as_dict(operation.started)
-    forwards = [name for name in started if name not in {*as_dict(operation.ended), *REMOVALS}]
-    stuck = max(forwards, key=lambda name: float(started[name]), default="create")
-    said = as_dict(operation.notes).get(stuck)
-    if stuck == "prepare":
-        asked = commands.get_command(command_id(operation.id, stuck))
+    flow, started, ended = FLOWS[operation.action], operation.started, as_dict(operation.ended)
+    left = [each for each in flow.steps if each.name not in ended]
+    if not left and not operation.cancelled:
+        raise Finished(f"every step of {operation.id} is done")
+    stuck = max(left, key=lambda each: as_dict(started).get(each.name, 0.0), default=None)
+    operations.begin_compensation(operation, operation.cancelled or _why(operation, stuck))
+
+
+def _why(operation: Operation, stuck: flows.Step | None) -> str:
+    """The reason of an undoing that no step gave: a guest failed, or did not answer in time."""
+    if stuck is None:
+        return "The operation was cancelled."
+    said = as_dict(operation.notes).get(stuck.name)
+    what = stuck.late or f"The step {stuck.name.replace('_', ' ')} did not finish"
+    if stuck.waits is flows.Waits.GUEST:
+        asked = commands.get_command(command_id(operation.id, stuck.name))
+        if asked is not None and asked.error:
+            return f"{stuck.failed}: {asked.error['message']}"
         said = "; ".join(filter(None, (asked.stage if asked else None, said)))
-        what = "The guest agent did not finish preparing the database in time"
-    else:
-        what = f"The step {stuck.replace('_', ' ')} did not finish"
-    reason = operation.cancelled or f"{what}{f': {said}' if said else ''}."
-    operations.begin_compensation(operation, reason)
+    return f"{what}{f': {said}' if said else ''}."
 
 
 def _late(operation: Operation, name: str) -> Failed | None:

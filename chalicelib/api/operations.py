@@ -13,7 +13,7 @@ from chalicelib.api.guest_calls import instance_of
 from chalicelib.api.instances import PATH
 from chalicelib.api.times import exact
 from chalicelib.bus.commands import get_command
-from chalicelib.domain.operations import OperationStatus, command_id
+from chalicelib.domain.operations import TERMINAL, OperationStatus, command_id
 from chalicelib.store.models import Operation
 from chalicelib.store.operations import operations_of
 
@@ -38,9 +38,11 @@ def view(row: Operation, stage: str | None) -> dict[str, Any]:
         dict(column.attribute_values) for column in (row.started, row.ended, row.notes)
     )
     steps = sorted(started, key=lambda step: float(started[step]))
-    # A step that waits for a guest has no end of its own: the next one began when it was over.
+    # A step that failed has no end of its own: the next one began when it was over.
     for step, following in itertools.pairwise(steps):
         ended.setdefault(step, started[following])
+    if steps and row.status in TERMINAL:
+        ended.setdefault(steps[-1], row.updated)
     return {
         "id": row.id,
         "action": row.action,

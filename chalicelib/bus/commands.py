@@ -9,6 +9,7 @@ token and the answer came first.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -20,7 +21,9 @@ from pynamodb.expressions.update import Action
 from chalicelib import aws, errors
 from chalicelib.bus import keys, queues
 from chalicelib.bus.envelope import Direction, Envelope, Fault, seal
+from chalicelib.domain.operations import step_of
 from chalicelib.settings import settings
+from chalicelib.store import operations
 from chalicelib.store.base import ConditionFailed, condition_failed
 from chalicelib.store.models import Command, Instance
 
@@ -146,9 +149,16 @@ def store_answer(
 
 
 def settle(row: Command) -> None:
-    """Complete the task token of a row that has both token and answer."""
+    """Complete the task token of a row that has both token and answer.
+
+    The step is recorded first: an operation whose guest is done goes on from there, however the
+    execution that waited for it has ended.
+    """
     if row.token is None or row.answered is None:
         return
+    if row.error is None and row.operation_id is not None:
+        with contextlib.suppress(ConditionFailed):
+            operations.end_step(row.operation_id, step_of(row.id))
     complete(row.token, "failed" if row.error else "done")
 
 

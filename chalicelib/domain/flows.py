@@ -47,6 +47,9 @@ class Waits(StrEnum):
 class Step(msgspec.Struct, frozen=True):
     """One step. `timeout` is a field of `Settings`, counted from the step's first start; without
     one the operation's deadline bounds it. A `shared` step is the same for every flow.
+
+    `late` and `failed` are what the user is told of a step that waits for a guest, when no answer
+    came in time and before the guest's own words.
     """
 
     name: str
@@ -54,6 +57,8 @@ class Step(msgspec.Struct, frozen=True):
     waits: Waits = Waits.POLL
     timeout: str = ""
     shared: bool = False
+    late: str = ""
+    failed: str = ""
 
 
 class Flow(msgspec.Struct, frozen=True):
@@ -78,6 +83,14 @@ class Flow(msgspec.Struct, frozen=True):
     def path(self, step: Step) -> str:
         """The step's name in a payload: `create_instance.volume`; a shared one's own."""
         return step.name if step.shared else f"{self.action}.{step.name}"
+
+    def turns_back(self, name: str) -> bool:
+        """Whether an operation that comes to the step of that name never goes forward again."""
+        return self.revocable and name in {FAIL.name, *(each.name for each in self.undo)}
+
+    def waits_for_guest(self, name: str | None) -> bool:
+        """Whether the step of that name ends when a guest has answered."""
+        return any(each.name == name and each.waits is Waits.GUEST for each in self.steps)
 
     def named(self, name: str) -> Step | None:
         """The step of that name, forward or of the undoing."""
@@ -109,6 +122,14 @@ _REMOVALS: Final = (
 REMOVALS: Final = tuple(each.name for each in _REMOVALS)
 """The steps that take away what a create made: its compensations, and the body of a delete."""
 
+PREPARE: Final = Step(
+    "prepare",
+    Runs.LOCAL,
+    Waits.GUEST,
+    late="The guest agent did not finish preparing the database in time",
+    failed="The guest agent failed to prepare the database",
+)
+
 CREATE: Final = Flow(
     OperationAction.CREATE,
     "Makes an instance. A step that cannot be done leads to the removals, then to ERROR with its "
@@ -118,7 +139,7 @@ CREATE: Final = Flow(
         Step("network"),
         Step("message_queue", Runs.LOCAL),
         Step("server"),
-        Step("prepare", Runs.LOCAL, Waits.GUEST),
+        PREPARE,
     ),
     undo=_REMOVALS,
     succeeded=Event.CREATE_SUCCEEDED,

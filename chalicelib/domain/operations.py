@@ -33,6 +33,11 @@ def command_id(operation_id: str, step: str) -> str:
     return f"{operation_id}.{step}"
 
 
+def step_of(command: str) -> str:
+    """The step that sent the command of that id."""
+    return command.rpartition(".")[2]
+
+
 def execution_name(operation_id: str, attempt: int) -> str:
     """The name of an execution; StartExecution refuses a second one of the same name."""
     return operation_id if attempt == 0 else f"{operation_id}.{attempt}"

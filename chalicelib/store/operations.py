@@ -122,6 +122,23 @@ def release_lease(
     update_if(row, actions, Operation.lease_id == row.lease_id)
 
 
+def end_step(operation_id: str, step: str) -> None:
+    """Record that a step is over whose guest has answered.
+
+    Clauses: the operation is not terminal and not told to go back (an answer that comes late), the
+    step is not recorded (a second delivery of the answer).
+    """
+    now = aws.clock()
+    actions: list[Action] = [
+        Operation.ended[step].set(now),
+        Operation.updated.set(now),
+        Operation.check_at.set(now + CHECK_AFTER_SECONDS),
+    ]
+    clause = Operation.status.is_in(*STARTABLE) & Operation.reason.does_not_exist()
+    clause &= Operation.ended[step].does_not_exist()
+    update_if(Operation(operation_id), actions, clause)
+
+
 def note_refusal(operation_id: str, generation: int, holder: str, note: str) -> Operation:
     """Note with a create that a guest was refused, and who holds its place; the row as it is then.
 

@@ -13,6 +13,7 @@ import msgspec
 from chalicelib import aws, crash
 from chalicelib.bus import commands
 from chalicelib.bus.queues import Hint
+from chalicelib.domain.flows import FLOWS
 from chalicelib.domain.operations import STARTABLE, OperationStatus, command_id
 from chalicelib.store import operations
 from chalicelib.store.models import Operation
@@ -38,13 +39,18 @@ def receive(body: str) -> None:
 
 
 def wake_if_over(operation: Operation) -> None:
-    """Let an operation that waits for its guest in vain go on to its undoing.
+    """Let an operation go on whose guest has answered, or that waits for its guest in vain.
 
-    In vain: it is cancelled, late, or told to go back already (its guest cannot enrol).
+    In vain: it is cancelled, late, or told to go back already (its guest cannot enrol). An answer
+    whose token was not completed is one that the conductor died over.
     """
-    over = operation.cancelled or operation.compensating or aws.clock() > operation.deadline
-    if not over:
+    step = operation.step
+    if step is None or not FLOWS[operation.action].waits_for_guest(step):
         return
-    waiting = commands.get_command(command_id(operation.id, "prepare"))
-    if waiting is not None and waiting.token is not None and waiting.answered is None:
+    waiting = commands.get_command(command_id(operation.id, step))
+    if waiting is None or waiting.token is None:
+        return
+    if waiting.answered is not None:
+        commands.settle(waiting)
+    elif operation.cancelled or operation.compensating or aws.clock() > operation.deadline:
         commands.complete(waiting.token, "failed")

@@ -5,7 +5,9 @@ Each live operation has a time at which somebody should have moved it. Past that
     no execution of it        the hint was lost             start it
     an execution that runs    slow, or waiting for a guest  look again later; wake it past its bound
       and does not wake up    its token is lost             stop it
-    a closed execution        it died without its end       start the next attempt, or give up
+    a closed execution        it died without its end       start the next attempt
+      out of attempts, and    nothing else ends it          give up
+      late or going back
 """
 
 from __future__ import annotations
@@ -15,8 +17,8 @@ from typing import Final
 
 from chalicelib import aws, crash
 from chalicelib.bus import queues
-from chalicelib.domain.operations import TERMINAL, OperationAction, OperationStatus
-from chalicelib.lifecycle import Event
+from chalicelib.domain.flows import FLOWS
+from chalicelib.domain.operations import TERMINAL, OperationStatus
 from chalicelib.settings import settings
 from chalicelib.store import instances, operations
 from chalicelib.store.base import ConditionFailed
@@ -69,7 +71,7 @@ def _sweep(operation: Operation) -> int:
         operations.look_again(operation, LOOK_AGAIN_SECONDS)
         return 0
     if state is Execution.CLOSED:
-        if operation.attempt + 1 >= settings().operation_attempts:
+        if _is_hopeless(operation):
             _give_up(operation)
             return 0
         operations.start_attempt(operation)
@@ -80,31 +82,41 @@ def _sweep(operation: Operation) -> int:
 
 
 def _is_stuck(operation: Operation) -> bool:
-    """Whether a create neither ended nor went back although its deadline is long over.
+    """Whether an operation neither ended nor went back although its deadline is long over.
 
     Its execution waits for a token that nobody has: the worker that was given it died before it
     was stored, and not every Step Functions ends the task then (MiniStack waits for its timeout).
     """
     now = aws.clock()
     return (
-        operation.action == OperationAction.CREATE
+        FLOWS[operation.action].revocable
         and not operation.compensating
         and now > operation.deadline + STUCK_SECONDS
         and (operation.lease_until is None or now > operation.lease_until)
     )
 
 
+def _is_hopeless(operation: Operation) -> bool:
+    """Whether an operation has to end, and its executions all die.
+
+    One that goes forward and is in time has as many as it needs: what kills them may pass.
+    """
+    out_of_attempts = operation.attempt + 1 >= settings().operation_attempts
+    late = aws.clock() > operation.deadline + STUCK_SECONDS
+    return bool(out_of_attempts and (late or operation.cancelled or operation.compensating))
+
+
 def _give_up(operation: Operation) -> None:
     """End an operation whose executions all died; what it made stays on the instance's row."""
-    create = operation.action == OperationAction.CREATE
+    flow = FLOWS[operation.action]
     following = instances.end_operation(
         operation,
         Ending(
             OperationStatus.FAILED,
-            Event.CREATE_FAILED if create else Event.DELETE_FAILED,
-            reason=f"Given up after {settings().operation_attempts} attempts, the last one in "
+            flow.failed,
+            reason=f"Given up after {int(operation.attempt) + 1} attempts, the last one in "
             f"{operation.step or 'no step'}; delete the instance to remove what is left.",
-            changes=instances.recorded_resources(operation) if create else (),
+            changes=instances.recorded_resources(operation) if flow.revocable else (),
         ),
     )
     if following is not None:

@@ -2,6 +2,10 @@
 
 A step is a Task and the Choice on its outcome (`functions.outcomes.as_result`), with a Wait beside
 it when it polls. Decision 14 says why each flow has a machine of its own.
+
+Only an outcome leads anywhere. An error is tried again for minutes; after that the execution fails
+and the sweeper's next attempt goes on from the operation's row (decision 15): no error, however
+long it lasts, takes back what was made.
 """
 
 import json
@@ -19,9 +23,11 @@ GUEST_SECONDS: Final = 86400
 RETRY: Final[State] = {
     "IntervalSeconds": 1,
     "BackoffRate": 2,
-    "MaxDelaySeconds": 8,
-    "MaxAttempts": 8,
+    "MaxDelaySeconds": 30,
+    "MaxAttempts": 60,
+    "JitterStrategy": "FULL",
 }
+"""A quarter of an hour on average. Jitter spreads what an outage has piled up."""
 
 
 def rendered() -> dict[str, str]:
@@ -51,11 +57,10 @@ def render(flow: Flow) -> State:
 
 
 def _step(flow: Flow, step: Step, following: str, *, instead: str) -> dict[str, State]:
-    """The states of a step; `instead` is where a failure leads."""
+    """The states of a step; `instead` is where its failure leads."""
     name = _state_name(step.name)
-    catch = {"ErrorEquals": ["States.ALL"], "ResultPath": None, "Next": instead}
     states = {
-        name: _task(flow, step) | {"Catch": [catch], "Next": f"{name}Outcome"},
+        name: _task(flow, step) | {"Next": f"{name}Outcome"},
         f"{name}Outcome": {"Type": "Choice", "Choices": [_when("done", following)]},
     }
     if step.waits is Waits.POLL:

@@ -41,7 +41,7 @@ def test_a_created_instance_owns_what_was_made_for_it(stack: Stack) -> None:
     assert ended is not None
     assert ended.status == OperationStatus.SUCCEEDED
     steps = as_dict(ended.ended)
-    assert set(steps) == {"volume", "network", "message_queue", "server"}
+    assert set(steps) == {"volume", "network", "message_queue", "server", "prepare"}
     reported = instances.service_status(instance.id)
     assert reported is not None
     assert reported.status == ServiceStatus.HEALTHY

@@ -97,16 +97,19 @@ def test_a_create_whose_token_was_lost_is_stopped_and_undone(
 
 
 def test_executions_that_keep_dying_are_given_up_within_a_bound(stack: Stack) -> None:
+    """Not before their operation's deadline: what kills them may pass."""
     instance, operation = accepted()
-    for _ in range(20):
+    while stack.world.now < operation.deadline + sweeper.STUCK_SECONDS + 120:
         stack.world.now += 61
         sweeper.run()
         for arn in stack.machines.executions:
             stack.machines.stop(arn)
-    assert len(stack.machines.executions) == settings().operation_attempts
+        late = stack.world.now > operation.deadline
+        assert late or stored(operation).status == OperationStatus.ACCEPTED
+    assert len(stack.machines.executions) > settings().operation_attempts
     row = instances.get_instance(instance.id)
     assert row.status == Status.ERROR
-    assert "Given up after 5 attempts" in str(row.fault_message)
+    assert "Given up after" in str(row.fault_message)
     assert stored(operation).status == OperationStatus.FAILED
     assert row.held["instances"] == 1
 
