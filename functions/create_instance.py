@@ -24,6 +24,7 @@ from chalicelib.store import instances
 from chalicelib.store.base import as_dict
 from chalicelib.store.instances import Ending
 from chalicelib.store.models import Instance, Operation
+from functions import placement
 from functions.outcomes import Done, Failed, Outcome, Pending, not_yet
 
 DEVICE_PATH: Final = "/dev/vdb"
@@ -35,6 +36,8 @@ def volume(operation: Operation, _: str | None) -> Outcome:
     """Make the data volume; a later step waits for it to be available."""
     instance = instances.get_instance(operation.instance_id)
     found = volumes.find(instance.id)
+    if not found:
+        placement.require_volume_type(instance)
     for extra in found[1:]:
         volumes.delete(extra.id)
     made = (
@@ -54,9 +57,7 @@ def volume(operation: Operation, _: str | None) -> Outcome:
 def ports_and_groups(operation: Operation, _: str | None) -> Outcome:
     """Make the security group with its rules, then the port in the user's network."""
     instance = instances.get_instance(operation.instance_id)
-    nic = (instance.nics or [{}])[0]
-    if not _may_use(nic.get("network_id"), instance.tenant_id):
-        return Failed(f"Network {nic['network_id']} cannot be found.")
+    place = placement.of_port(instance)
     group = _security_group(instance)
     found = network.find_ports(instance.id)
     for extra in found[1:]:
@@ -67,25 +68,19 @@ def ports_and_groups(operation: Operation, _: str | None) -> Outcome:
         else network.create_port(
             names.network(instance.id),
             names.description(instance.id),
-            network_id=nic.get("network_id") or settings().network_id,
+            network_id=place.network_id,
             security_group_id=group.id,
-            subnet_id=nic.get("subnet_id"),
-            ip_address=nic.get("ip_address"),
+            subnet_id=place.subnet_id,
+            ip_address=place.ip_address,
         )
     )
+    if not any("." in address for address in port.addresses):
+        return Failed(f"Network {port.network_id} has no IPv4 address for the instance's port.")
     addresses = [
         {"address": address, "type": "private", "network": port.network_id}
         for address in port.addresses
     ]
     return Done({"security_group_id": group.id, "port_id": port.id, "addresses": addresses})
-
-
-def _may_use(network_id: str | None, tenant_id: str) -> bool:
-    """Whether a tenant may have a port there: the service itself could make one anywhere."""
-    if network_id is None or network_id == settings().network_id:
-        return True
-    found = network.get_network(network_id)
-    return found is not None and (found.shared or found.project_id == tenant_id)
 
 
 def _security_group(instance: Instance) -> network.SecurityGroup:

@@ -20,7 +20,7 @@ from chalicelib.cloud import flavors, images, names, network, servers, session, 
 from chalicelib.settings import settings
 from simulator.cloud.model.caller import Caller
 from simulator.cloud.model.cloud import Cloud
-from simulator.cloud.model.errors import BadRequest, Conflict, NotFound, Unavailable
+from simulator.cloud.model.errors import BadRequest, Conflict, Forbidden, NotFound, Unavailable
 from simulator.cloud.model.errors import CloudError as Refusal
 from simulator.cloud.model.network import Port
 from simulator.cloud.model.seams import Hypervisor
@@ -74,6 +74,17 @@ def service_caller(cloud: Cloud) -> Caller:
     return Caller(user.id, project.id, frozenset({"admin"}))
 
 
+class _Body:
+    """The body of a refusal, as far as the errors' translation reads it."""
+
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+
+    def json(self) -> dict[str, dict[str, str]]:
+        """Neutron's form."""
+        return {"NeutronError": {"type": self._kind}}
+
+
 class _HttpError(Exception):
     """A refusal of the model, as the SDK's HTTP error would tell it."""
 
@@ -81,6 +92,7 @@ class _HttpError(Exception):
         super().__init__(refusal.message)
         self.status_code = refusal.status
         self.details = refusal.message
+        self.response = _Body(refusal.kind)
         if as_page:  # Glance's errors are web pages, which the SDK strips of their tags
             title = f"{refusal.status} {HTTPStatus(refusal.status).phrase}"
             self.details = f"{title}: {html.escape(refusal.message)}"
@@ -126,9 +138,12 @@ class CloudFunctions:
                 "get": self._get_volume,
                 "create": self._create_volume,
                 "delete": self._delete_volume,
+                "find_type": self._find_volume_type,
+                "get_type_projects": self._volume_type_projects,
             },
             network: {
                 "get_network": self._get_network,
+                "get_subnet": self._get_subnet,
                 "find_security_groups": self._find_security_groups,
                 "create_security_group": self._create_security_group,
                 "create_rule": self._create_rule,
@@ -162,7 +177,7 @@ class CloudFunctions:
                 return self._patiently(once) if is_image else once()
             except Refusal as refusal:
                 http = _HttpError(refusal, as_page=is_image)
-                raise session.from_http(http, name.replace("_", " ")) from None
+                raise session.from_http(http, session.spoken(module.__name__, name)) from None
 
         return stand_in
 
@@ -267,6 +282,18 @@ class CloudFunctions:
     def _delete_volume(self, volume_id: str) -> None:
         _unless_gone(lambda: self.cloud.volume.delete(self.caller, volume_id))
 
+    def _find_volume_type(self, name_or_id: str) -> volumes.VolumeType | None:
+        for each in self.cloud.volume.list_types(self.caller):
+            if name_or_id in (each.id, each.name):
+                return volumes.VolumeType(each.id, each.name, each.projects is None)
+        return None
+
+    def _volume_type_projects(self, type_id: str) -> frozenset[str]:
+        try:
+            return self.cloud.volume.type_access(self.caller, type_id)
+        except Forbidden:
+            return frozenset()
+
     # -------------------------------------------------------------------------- network
 
     def _get_network(self, network_id: str) -> network.Network | None:
@@ -274,6 +301,14 @@ class CloudFunctions:
             found = self.cloud.network.network(self.caller, network_id)
             with self.cloud.faults.around("network", "get_network", found.name):
                 return network.Network(found.id, found.project_id, found.shared)
+
+        return _unless_gone(show)
+
+    def _get_subnet(self, subnet_id: str) -> network.Subnet | None:
+        def show() -> network.Subnet:
+            found = self.cloud.network.subnet(self.caller, subnet_id)
+            with self.cloud.faults.around("network", "get_subnet", found.name):
+                return network.Subnet(found.id, found.network_id, str(found.cidr))
 
         return _unless_gone(show)
 

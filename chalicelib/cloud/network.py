@@ -44,6 +44,14 @@ class Network(msgspec.Struct, frozen=True):
     shared: bool
 
 
+class Subnet(msgspec.Struct, frozen=True):
+    """A subnet of a network, with its range of addresses."""
+
+    id: str
+    network_id: str
+    cidr: str
+
+
 @cloud_call
 def get_network(network_id: str) -> Network | None:
     """The network, or None."""
@@ -54,6 +62,18 @@ def get_network(network_id: str) -> Network | None:
     except NotFoundException:
         return None
     return Network(id=raw.id, project_id=raw.project_id or "", shared=bool(raw.is_shared))
+
+
+@cloud_call
+def get_subnet(subnet_id: str) -> Subnet | None:
+    """The subnet, or None."""
+    from openstack.exceptions import NotFoundException
+
+    try:
+        raw = connection().network.get_subnet(subnet_id)
+    except NotFoundException:
+        return None
+    return Subnet(id=raw.id, network_id=raw.network_id, cidr=raw.cidr)
 
 
 @cloud_call

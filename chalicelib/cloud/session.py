@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import logging
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
@@ -19,6 +21,23 @@ T = TypeVar("T")
 
 TIMEOUT_SECONDS: Final = 15
 _LATER: Final = frozenset({401, 408, 409, 425, 429})
+_NEVER: Final = frozenset(
+    {
+        "IpAddressAlreadyAllocated",
+        "IpAddressInUse",
+        "IpAddressGenerationFailure",
+        "MacAddressInUse",
+        "ExternalIpAddressExhausted",
+    }
+)
+"""Neutron's 409s for which somebody else has to make room; its other ones pass by themselves."""
+
+_VERBS: Final = frozenset({"create", "delete", "find", "get", "list", "update"})
+_COUNTED: Final = re.compile(
+    "security_group_rule|security_group|floatingip|port|instances|cores|ram|gigabytes|volumes"
+)
+
+log = logging.getLogger(__name__)
 
 
 def connection() -> Connection:
@@ -60,7 +79,7 @@ def cloud_call(function: Callable[P, T]) -> Callable[P, T]:
         from keystoneauth1.exceptions import ClientException
         from openstack.exceptions import HttpException, SDKException
 
-        what = function.__name__.replace("_", " ")
+        what = spoken(function.__module__, function.__name__)
         try:
             result = function(*args, **kwargs)
         except HttpException as error:
@@ -73,6 +92,17 @@ def cloud_call(function: Callable[P, T]) -> Callable[P, T]:
     return call
 
 
+def spoken(module: str, function: str) -> str:
+    """What a function does, in words for a tenant: `create the volume`."""
+    service = module.rsplit(".", 1)[-1].removesuffix("s")
+    verb, _, thing = function.partition("_")
+    if verb not in _VERBS:
+        return f"find the {service}"
+    if thing == "all":
+        return f"{verb} the {service}s"
+    return f"{verb} the {thing.replace('_', ' ') or service}"
+
+
 def over_quota(error: Exception) -> bool:
     """Whether a refusal is a quota's: a 409 of Neutron, as for what may pass by itself."""
     said = str(getattr(error, "details", None) or getattr(error, "message", ""))
@@ -83,6 +113,24 @@ def from_http(error: Exception, what: str) -> CloudError:
     """Our error for an HTTP error of the SDK (`status_code`, `details`, `message`)."""
     status = getattr(error, "status_code", None) or 0
     said = str(getattr(error, "details", None) or getattr(error, "message", "") or status)[:300]
-    if over_quota(error) or (400 <= status < 500 and status not in _LATER):
+    if over_quota(error):
+        # The figures are those of the service's project, which is every tenant's.
+        log.warning("over a quota of the cloud: %s: %s", what, said)
+        counted = _COUNTED.search(said)
+        name = f" for {counted[0].replace('_', ' ')}" if counted else ""
+        return Refused(
+            f"The cloud refused to {what}: its quota{name} is exhausted; ask the operator."
+        )
+    if _kind(error) in _NEVER or (400 <= status < 500 and status not in _LATER):
         return Refused(f"The cloud refused to {what}: {said}")
     return CloudAway(f"The cloud could not {what}: {said}")
+
+
+def _kind(error: Exception) -> str:
+    """Neutron's name for an error, from the body: the SDK keeps the message only."""
+    response = getattr(error, "response", None)
+    try:
+        body = response.json() if response is not None else {}
+        return str(body["NeutronError"]["type"])
+    except (KeyError, TypeError, ValueError):  # another service's, or no JSON
+        return ""

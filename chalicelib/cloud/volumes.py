@@ -22,6 +22,35 @@ class Volume(msgspec.Struct, frozen=True):
     owner: str | None
 
 
+class VolumeType(msgspec.Struct, frozen=True):
+    """A kind of volume; one that is not public is for the projects it was given to."""
+
+    id: str
+    name: str
+    public: bool
+
+
+@cloud_call
+def find_type(name_or_id: str) -> VolumeType | None:
+    """The volume type of that id or name that the service sees, or None."""
+    for raw in connection().block_storage.types(is_public="None"):  # private ones too
+        if name_or_id in (raw.id, raw.name):
+            return VolumeType(id=raw.id, name=raw.name, public=bool(raw.is_public))
+    return None
+
+
+@cloud_call
+def get_type_projects(type_id: str) -> frozenset[str]:
+    """The projects that a private type was given to; none when the service may not know."""
+    from openstack.exceptions import ForbiddenException
+
+    try:
+        found = connection().block_storage.get_type_access(type_id)
+    except ForbiddenException:
+        return frozenset()
+    return frozenset(each["project_id"] for each in found)
+
+
 @cloud_call
 def find(instance_id: str) -> list[Volume]:
     """The volumes of an instance, oldest first."""

@@ -335,7 +335,7 @@ def _close(status: OperationStatus, reason: str) -> list[Action]:
         Operation.sealed_args.remove(),
     ]
     if reason:
-        actions.append(Operation.reason.set(Operation.reason | reason[:1024]))
+        actions.append(Operation.reason.set(reason[:1024]))  # as the instance's fault tells it
     return actions
 
 

@@ -71,6 +71,22 @@ def test_the_security_group_opens_the_datastores_port_to_the_allowed_sources(
     }
 
 
+@pytest.mark.parametrize("addresses", [(), ("2001:db8::9",)])
+def test_a_network_without_ipv4_fails_at_its_own_step(
+    stack: Stack, addresses: tuple[str, ...]
+) -> None:
+    stack.cloud.addresses = addresses
+    instance, operation = stack.create()
+    stack.settle(until=stack.world.now + 60)
+    stack.check()
+    row = instances.get_instance(instance.id)
+    assert row.fault_message == "Network network-1 has no IPv4 address for the instance's port."
+    ended = operations.get_operation(operation.id)
+    assert ended is not None
+    assert ended.reason == row.fault_message
+    assert "server" not in as_dict(ended.started)
+
+
 def test_the_server_gets_its_agents_configuration_and_no_password(stack: Stack) -> None:
     instance, _ = stack.create()
     stack.settle()
@@ -347,6 +363,17 @@ def test_a_definition_catches_by_no_class_name_and_bounds_every_task(flow: str) 
     }
     assert targets | {definition(flow)["StartAt"]} == set(states)
     assert json.dumps(states).count('"Type": "Succeed"') == 1
+
+
+def test_an_operation_tells_the_same_cause_as_its_instance(stack: Stack) -> None:
+    fault = Fault("GuestError", "no space left")
+    stack.on_guest = lambda guest: setattr(guest, "failure", fault)
+    instance, operation = stack.create()
+    stack.settle()
+    row, ended = instances.get_instance(instance.id), operations.get_operation(operation.id)
+    assert ended is not None
+    assert ended.reason == row.fault_message
+    assert "no space left" in str(ended.reason)
 
 
 def test_a_prepare_that_was_answered_meanwhile_is_not_sent_again(stack: Stack) -> None:

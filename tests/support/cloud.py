@@ -38,6 +38,7 @@ class FakeCloud:
         self.image: str | None = "image-1"
         self.servers_become = "ACTIVE"
         self.volumes_become = "available"
+        self.addresses: tuple[str, ...] = ("127.77.1.2",)
         self.refusals: dict[str, CloudError] = {}
         self._numbers = itertools.count(1)
 
@@ -194,7 +195,7 @@ class FakeCloud:
 
     def _port(self, thing: _Thing) -> network.Port:
         where = thing.facts["network_id"]
-        return network.Port(thing.id, thing.name, where, ("127.77.1.2",), _described(thing))
+        return network.Port(thing.id, thing.name, where, self.addresses, _described(thing))
 
     def find_ports(self, instance_id: str) -> list[network.Port]:
         found = self.page_of_ports(None, len(self.things["port"]))

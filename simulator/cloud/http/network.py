@@ -168,7 +168,8 @@ class NetworkApi(Service):
     def show_subnet(self, call: Call) -> Response:
         """GET /subnets/{id}."""
         subnet = self._neutron.subnet(call.caller, call.path["id"])
-        return json_response({"subnet": views.subnet(subnet)})
+        with self.cloud.faults.around("network", "get_subnet", subnet.name):
+            return json_response({"subnet": views.subnet(subnet)})
 
     def update_subnet(self, call: Call) -> Response:
         """PUT /subnets/{id}: name and description."""

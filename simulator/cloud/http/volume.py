@@ -56,6 +56,7 @@ class VolumeApi(Service):
             ),
             self._own("/types", get=self.list_types),
             self._own("/types/{id}", get=self.show_type),
+            self._own("/types/{id}/os-volume-type-access", get=self.list_type_access),
             self._own("/attachments", get=self.list_attachments),
             self._own("/attachments/detail", get=self.list_attachments),
             self._own("/snapshots", get=lambda call: json_response({"snapshots": []})),
@@ -174,17 +175,24 @@ class VolumeApi(Service):
 
     def list_types(self, call: Call) -> Response:
         """GET /types."""
-        rows = [_type_view(one) for one in self._cinder.types.values()]
+        rows = [_type_view(one) for one in self._cinder.list_types(call.caller)]
         rows, _ = page(rows, call.query, f"{self.url}/types")
         return json_response({"volume_types": rows})
 
     def show_type(self, call: Call) -> Response:
         """GET /types/{id}, also `default`."""
         wanted = call.path["id"]
-        for one in self._cinder.types.values():
+        for one in self._cinder.list_types(call.caller):
             if one.id == wanted or (wanted == "default" and one.is_default):
                 return json_response({"volume_type": _type_view(one)})
         raise NotFound(f"Volume type {wanted} could not be found.")
+
+    def list_type_access(self, call: Call) -> Response:
+        """GET /types/{id}/os-volume-type-access."""
+        type_id = call.path["id"]
+        projects = self._cinder.type_access(call.caller, type_id)
+        rows = [{"volume_type_id": type_id, "project_id": each} for each in sorted(projects)]
+        return json_response({"volume_type_access": rows})
 
     def list_attachments(self, call: Call) -> Response:
         """GET /attachments."""
@@ -332,8 +340,8 @@ def _type_view(one: VolumeType) -> Json:
         "id": one.id,
         "name": one.name,
         "description": one.description,
-        "is_public": True,
-        "os-volume-type-access:is_public": True,
+        "is_public": one.projects is None,
+        "os-volume-type-access:is_public": one.projects is None,
         "qos_specs_id": None,
         "extra_specs": {},
     }

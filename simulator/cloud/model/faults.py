@@ -64,6 +64,7 @@ CALLS = {
             "get_network",
             "get_port",
             "get_security_group",
+            "get_subnet",
             "list_networks",
             "list_ports",
             "list_security_group_rules",
@@ -78,7 +79,9 @@ CALLS = {
             "create_volume",
             "delete_volume",
             "extend_volume",
+            "get_type_access",
             "get_volume",
+            "list_types",
             "list_volumes",
             "update_volume",
         }

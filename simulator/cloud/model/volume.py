@@ -23,12 +23,13 @@ DELETABLE = (
 
 @dataclass(frozen=True)
 class VolumeType:
-    """A kind of storage."""
+    """A kind of storage; `projects` are those that a private one was given to, None: public."""
 
     id: str
     name: str
     description: str = ""
     is_default: bool = False
+    projects: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ class VolumeService:
         with self._faults.around("volume", "create_volume", name) as fault:
             if size < 1:
                 raise BadRequest(f"Invalid input for field/attribute size. Value: {size}.")
-            chosen = self._type(volume_type)
+            chosen = self._type(caller, volume_type)
             self._check_quota(caller.project_id, size)
             now = self._clock()
             volume = Volume(
@@ -235,10 +236,24 @@ class VolumeService:
             self._set(volume, "deleting")
             self._later(self._delays.volume_delete, lambda: self._unmake(volume, None))
 
-    def type_of(self, name_or_id: str) -> VolumeType:
-        """A volume type by name or id, or NotFound."""
+    def list_types(self, caller: Caller) -> tuple[VolumeType, ...]:
+        """The public types and those given to the caller's project; an admin sees all."""
+        with self._faults.around("volume", "list_types", ""):
+            return tuple(each for each in self.types.values() if _may_use(caller, each))
+
+    def type_access(self, caller: Caller, type_id: str) -> frozenset[str]:
+        """The projects of a private type, for an admin; a public one has none (NotFound)."""
+        caller.require_admin("volume_extension:volume_type_access:get_all_for_type")
+        with self._faults.around("volume", "get_type_access", ""):
+            projects = self.type_of(caller, type_id).projects
+            if projects is None:
+                raise NotFound("Access list not available for public volume types.")
+            return projects
+
+    def type_of(self, caller: Caller, name_or_id: str) -> VolumeType:
+        """A volume type by name or id that the caller may use, or NotFound."""
         for volume_type in self.types.values():
-            if name_or_id in (volume_type.id, volume_type.name):
+            if name_or_id in (volume_type.id, volume_type.name) and _may_use(caller, volume_type):
                 return volume_type
         raise NotFound(f"Volume type {name_or_id} could not be found.", kind="VolumeTypeNotFound")
 
@@ -247,9 +262,9 @@ class VolumeService:
         sizes = [v.size for v in self.volumes.values() if v.project_id == project_id]
         return {"volumes": len(sizes), "gigabytes": sum(sizes)}
 
-    def _type(self, name_or_id: str | None) -> VolumeType:
+    def _type(self, caller: Caller, name_or_id: str | None) -> VolumeType:
         if name_or_id is not None:
-            return self.type_of(name_or_id)
+            return self.type_of(caller, name_or_id)
         return next(kind for kind in self.types.values() if kind.is_default)
 
     def _check_quota(self, project_id: str, gigabytes: int, count: int = 1) -> None:
@@ -313,3 +328,7 @@ class VolumeService:
     def _set(self, volume: Volume, status: str) -> None:
         volume.status = status
         volume.updated_at = self._clock()
+
+
+def _may_use(caller: Caller, one: VolumeType) -> bool:
+    return caller.is_admin or one.projects is None or caller.project_id in one.projects

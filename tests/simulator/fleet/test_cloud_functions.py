@@ -48,6 +48,10 @@ class Side:
         """Let the next such call go wrong."""
         raise NotImplementedError
 
+    def subnet_id(self) -> str:
+        """The subnet of the private network."""
+        raise NotImplementedError
+
     def until(self, condition: Callable[[], bool]) -> None:
         """Let time pass until something is so."""
         raise NotImplementedError
@@ -119,6 +123,10 @@ class Simulated(Side):
     def arm(self, service: str, call: str, mode: str) -> None:
         self.cloud.faults.arm(Fault("f", service, call, mode))
 
+    def subnet_id(self) -> str:
+        (subnet,) = self.cloud.network.subnets
+        return subnet
+
     def until(self, condition: Callable[[], bool]) -> None:
         for _ in range(100):
             if condition():
@@ -147,6 +155,9 @@ class Served(Side):
     def arm(self, service: str, call: str, mode: str) -> None:
         fault = {"service": service, "call": call, "mode": mode, "count": 1}
         assert self.cloud.call("POST", "/_simulator/faults", self._token, json=fault).ok
+
+    def subnet_id(self) -> str:
+        return stable_id("subnet", "private")
 
     def until(self, condition: Callable[[], bool]) -> None:
         deadline = time.monotonic() + 10
@@ -184,6 +195,11 @@ def everything(side: Side) -> None:
     side.see(images.newest_with_tags, [])
     side.see(network.get_network, NETWORK)
     side.see(network.get_network, UNKNOWN)
+    side.see(network.get_subnet, side.subnet_id())
+    side.see(network.get_subnet, UNKNOWN)
+    standard = side.see(volumes.find_type, "standard")
+    side.see(volumes.find_type, standard.id)
+    side.see(volumes.find_type, "golden")
     side.see(network.find_security_groups, ONE)
     group = side.see(network.create_security_group, *_marked(ONE))
     for rule in (network.Rule(3306, "0.0.0.0/0"), network.Rule(3306, "::/0")):
@@ -424,7 +440,7 @@ def test_a_call_is_one_effect_that_hooks_see_and_can_lose() -> None:
     finally:
         side.functions.uninstall()
     assert step.error is None
-    assert side.seen == ["create: CloudAway The cloud could not create: " + _TIMEOUT]
+    assert side.seen == ["create: CloudAway The cloud could not create the volume: " + _TIMEOUT]
     assert [(each.service, each.call) for each in seen] == [("openstack", "volumes.create")]
     assert seen[0].what["size_gib"] == 1
     assert len(side.cloud.volume.volumes) == 1

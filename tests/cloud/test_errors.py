@@ -1,0 +1,87 @@
+"""What an error of the cloud means for a flow, and what of it a tenant reads."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+
+from chalicelib.cloud import images, network, servers, session, volumes
+from chalicelib.cloud.errors import CloudAway, Refused
+
+
+class HttpError(Exception):
+    """An HTTP error of the SDK."""
+
+    def __init__(self, status: int, details: str, body: Any = None) -> None:
+        super().__init__(details)
+        self.status_code = status
+        self.details = details
+        self.response = self
+        self.json = lambda: body
+
+
+def neutron(kind: str) -> HttpError:
+    return HttpError(409, f"{kind} in Neutron's words", {"NeutronError": {"type": kind}})
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        (volumes.create, "create the volume"),
+        (servers.delete, "delete the server"),
+        (network.create_security_group, "create the security group"),
+        (network.create_rule, "create the rule"),
+        (volumes.list_all, "list the volumes"),
+        (images.newest_with_tags, "find the image"),
+    ],
+)
+def test_an_error_names_what_was_refused(function: Any, words: str) -> None:
+    assert session.spoken(function.__module__, function.__name__) == words
+
+
+@pytest.mark.parametrize(
+    "kind", ["IpAddressAlreadyAllocated", "IpAddressInUse", "IpAddressGenerationFailure"]
+)
+def test_an_address_in_use_is_refused_at_once(kind: str) -> None:
+    error = session.from_http(neutron(kind), "create the port")
+    assert type(error) is Refused
+    assert str(error) == f"The cloud refused to create the port: {kind} in Neutron's words"
+
+
+@pytest.mark.parametrize("kind", ["SecurityGroupInUse", "PortInUse", "RetryRequest", ""])
+def test_another_conflict_may_pass(kind: str) -> None:
+    assert type(session.from_http(neutron(kind), "delete the port")) is CloudAway
+
+
+@pytest.mark.parametrize("body", [None, [], "no JSON", {"NeutronError": "text"}])
+def test_a_conflict_without_a_kind_may_pass(body: Any) -> None:
+    assert type(session.from_http(HttpError(409, "busy", body), "create the port")) is CloudAway
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "resource"),
+    [
+        (403, "Quota exceeded for instances: Requested 1, but already used 7", "instances"),
+        (403, "Quota exceeded for ram: Requested 512, but already used 977 of 977 ram", "ram"),
+        (
+            413,
+            "VolumeSizeExceedsAvailableQuota: gigabytes quota is 97G and 97G is used",
+            "gigabytes",
+        ),
+        (409, "Quota exceeded for resources: ['security_group_rule'].", "security group rule"),
+        (409, "Quota exceeded for resources: ['floatingip'].", "floatingip"),
+    ],
+)
+def test_the_figures_of_the_services_quota_are_for_the_log(
+    status: int, said: str, resource: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        error = session.from_http(HttpError(status, said), "create the server")
+    assert type(error) is Refused
+    assert str(error) == (
+        f"The cloud refused to create the server: its quota for {resource} is exhausted; "
+        "ask the operator."
+    )
+    assert said in caplog.text
