@@ -93,14 +93,15 @@ def cloud_call(function: Callable[P, T]) -> Callable[P, T]:
 
 
 def spoken(module: str, function: str) -> str:
-    """What a function does, in words for a tenant: `create the volume`."""
-    service = module.rsplit(".", 1)[-1].removesuffix("s")
+    """What a function does, in words for a tenant: `create the volume`, `list the ports`."""
+    service = module.rsplit(".", 1)[-1]
     verb, _, thing = function.partition("_")
+    named = thing.replace("_", " ")
+    if verb == "page" or named == "all":
+        return f"list the {named.removeprefix('of ') if verb == 'page' and named else service}"
     if verb not in _VERBS:
-        return f"find the {service}"
-    if thing == "all":
-        return f"{verb} the {service}s"
-    return f"{verb} the {thing.replace('_', ' ') or service}"
+        return f"find the {service.removesuffix('s')}"
+    return f"{verb} the {named or service.removesuffix('s')}"
 
 
 def over_quota(error: Exception) -> bool:

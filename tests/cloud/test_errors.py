@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.cloud import images, network, servers, session, volumes
+from chalicelib.cloud import flavors, images, network, servers, session, volumes
 from chalicelib.cloud.errors import CloudAway, Refused
 
 
@@ -33,7 +33,9 @@ def neutron(kind: str) -> HttpError:
         (servers.delete, "delete the server"),
         (network.create_security_group, "create the security group"),
         (network.create_rule, "create the rule"),
-        (volumes.list_all, "list the volumes"),
+        (volumes.page, "list the volumes"),
+        (network.page_of_security_groups, "list the security groups"),
+        (flavors.list_all, "list the flavors"),
         (images.newest_with_tags, "find the image"),
     ],
 )

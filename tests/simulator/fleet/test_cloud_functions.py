@@ -67,7 +67,11 @@ class Side:
         except errors.CloudError as error:
             self._write(f"{function.__name__}: {type(error).__name__} {error}")
             return None
-        shown = sorted(map(repr, result)) if isinstance(result, list) else repr(result)
+        shown = (
+            sorted(map(repr, result), key=_without_ids)
+            if isinstance(result, list)
+            else repr(result)
+        )
         self._write(f"{function.__name__}: {shown}")
         return result
 
@@ -80,6 +84,11 @@ class Side:
         if value in (NETWORK, IMAGE, UNKNOWN):
             return value
         return self._names.setdefault(value, f"<{len(self._names)}>")
+
+
+def _without_ids(text: str) -> str:
+    """What two clouds can be ordered by alike: their ids are not the same."""
+    return _UUID.sub("", text)
 
 
 def _sorted_rules(found: re.Match[str]) -> str:
