@@ -10,7 +10,7 @@ import typer
 
 from infra.cli.console import out
 from infra.errors import StackError
-from infra.local import cloud, ministack, stack
+from infra.local import cloud, front, ministack, stack
 from infra.local.settings import STACK_NAME, StackSettings, resolve
 from infra.package.template import FUNCTIONS
 
@@ -24,7 +24,7 @@ def command(
         str,
         typer.Argument(
             help=(
-                "aws, cloud, guest (all agents) or a function: "
+                "aws, cloud, front, guest (all agents) or a function: "
                 + ", ".join(function.name for function in FUNCTIONS)
             )
         ),
@@ -41,7 +41,9 @@ def command(
         stack.require_running(settings)
         _function_log(settings, part, lines, follow=follow)
     else:
-        names = ", ".join(["aws", "cloud", "guest", *(function.name for function in FUNCTIONS)])
+        names = ", ".join(
+            ["aws", "cloud", "front", "guest", *(function.name for function in FUNCTIONS)]
+        )
         raise StackError(f"There is no part named {part}.", f"One of: {names}")
 
 
@@ -56,6 +58,8 @@ def _files(settings: StackSettings, part: str) -> list[Path] | None:
         return [ministack.process(settings).log]
     if part == "cloud":
         return [cloud.process(settings).log]
+    if part == "front":
+        return [front.process(settings).log]
     if part == "guest":
         return sorted(settings.cloud.glob("servers/*/var/log/guest-agent.log"))
     return None

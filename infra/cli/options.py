@@ -21,6 +21,15 @@ CloudPort = Annotated[
         help="Port of the local cloud (default 15000).",
     ),
 ]
+ApiPort = Annotated[
+    int | None,
+    typer.Option(
+        envvar="COFFER_API_PORT",
+        min=1,
+        max=65535,
+        help="Port where Trove's API answers (default: the one behind that of AWS).",
+    ),
+]
 GuestNetwork = Annotated[
     str | None,
     typer.Option(

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from infra import deploy
 from infra.cli.console import out
-from infra.local import cloud, endpoint, ministack
+from infra.local import cloud, endpoint, front, ministack
 from infra.local.processes import PartProcess, leftovers
 from infra.local.settings import STACK_NAME, StackSettings, resolve
 
@@ -45,6 +45,7 @@ def _rows(settings: StackSettings) -> list[dict[str, str]]:
     rows = [
         _aws_row(settings),
         _process_row(cloud.process(settings), settings.auth_url, cloud.answers(settings)),
+        _process_row(front.process(settings), settings.api_url, front.answers(settings)),
     ]
     address = settings.recorded().get("endpoint") or ""
     deployed = rows[0]["state"] == "up" and deploy.deployed_digest(settings.target, STACK_NAME)
@@ -100,7 +101,7 @@ def _memory(process: psutil.Process) -> int:
 def leftovers_unowned(settings: StackSettings) -> int:
     """How many processes of this stack belong to no running part."""
     owned = set()
-    for part in (ministack.process(settings), cloud.process(settings)):
+    for part in (module.process(settings) for module in (ministack, cloud, front)):
         if process := part.running():
             owned |= {process.pid, *(child.pid for child in process.children(recursive=True))}
     # A database server is detached from its agent on purpose: its cloud still knows it.

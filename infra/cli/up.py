@@ -13,6 +13,7 @@ from infra.local.settings import resolve, state_folder
 def command(
     aws_port: options.AwsPort = None,
     cloud_port: options.CloudPort = None,
+    api_port: options.ApiPort = None,
     guest_network: options.GuestNetwork = None,
     endpoint: options.Endpoint = None,
     agent_command: options.AgentCommand = None,
@@ -25,11 +26,13 @@ def command(
 
     A second run changes nothing. It mends what is missing: a part that died, a deployment that was
     interrupted, sources that changed. Ports and parameters are remembered in the state folder. For
-    a second stack beside this one, set COFFER_STATE, both ports and the guest network.
+    a second stack beside this one, set COFFER_STATE, the ports of AWS and of the cloud, and the
+    guest network; the API answers at the port behind that of AWS.
     """
     settings = resolve(
         aws_port=aws_port,
         cloud_port=cloud_port,
+        api_port=api_port,
         guest_network=guest_network,
         parameters=options.parsed(parameter or None),
         aws_endpoint=endpoint,

@@ -43,6 +43,8 @@ class StackSettings:
     cloud_port: int = DEFAULT_CLOUD_PORT
     guest_network: str = DEFAULT_GUEST_NETWORK
     parameters: dict[str, str] = field(default_factory=dict)
+    # Where the API answers; None for the port behind that of AWS.
+    chosen_api_port: int | None = None
     # An AWS that somebody else runs; None for the embedded one.
     aws_endpoint: str | None = None
     # What starts a guest's agent; None for the agent itself.
@@ -51,6 +53,15 @@ class StackSettings:
     @property
     def aws_url(self) -> str:
         return self.aws_endpoint or f"http://{HOST}:{self.aws_port}"
+
+    @property
+    def api_port(self) -> int:
+        return self.chosen_api_port or self.aws_port + 1
+
+    @property
+    def api_url(self) -> str:
+        """The root of the API: its version and the project stand behind it."""
+        return f"http://{HOST}:{self.api_port}"
 
     @property
     def cloud_url(self) -> str:
@@ -67,6 +78,10 @@ class StackSettings:
     @property
     def ministack(self) -> Path:
         return self.state / "ministack"
+
+    @property
+    def front(self) -> Path:
+        return self.state / "front"
 
     @property
     def cloud(self) -> Path:
@@ -98,6 +113,8 @@ class StackSettings:
             | {
                 "aws_port": self.aws_port,
                 "cloud_port": self.cloud_port,
+                "api_port": self.api_port,
+                "chosen_api_port": self.chosen_api_port,
                 "guest_network": self.guest_network,
                 "parameters": self.parameters,
                 "aws_endpoint": self.aws_endpoint,
@@ -146,6 +163,7 @@ def resolve(
     *,
     aws_port: int | None = None,
     cloud_port: int | None = None,
+    api_port: int | None = None,
     guest_network: str | None = None,
     parameters: dict[str, str] | None = None,
     aws_endpoint: str | None = None,
@@ -170,6 +188,7 @@ def resolve(
         state=state,
         aws_port=int(aws_port or recorded.get("aws_port", DEFAULT_AWS_PORT)),
         cloud_port=int(cloud_port or recorded.get("cloud_port", DEFAULT_CLOUD_PORT)),
+        chosen_api_port=api_port or recorded.get("chosen_api_port"),
         guest_network=network,
         parameters=parameters if parameters is not None else recorded.get("parameters", {}),
         aws_endpoint=aws_endpoint or recorded.get("aws_endpoint"),

@@ -14,7 +14,7 @@ import requests
 
 from infra import deploy
 from infra.errors import NotAnsweringError, NotRunningError, StackError
-from infra.local import cloud, endpoint, ministack
+from infra.local import cloud, endpoint, front, ministack
 from infra.local.lock import exclusive
 from infra.local.processes import leftovers, stop_all
 from infra.local.progress import Progress
@@ -82,18 +82,19 @@ def _up(settings: StackSettings, progress: Progress) -> Running:
             )
     else:
         outputs = deploy.outputs(settings.target, STACK_NAME)
-    url = outputs["Endpoint"]
+    front_moved = front.ensure(settings, outputs["Endpoint"])
+    url = settings.api_url
     if not (deployed and cloud_was_up and settings.recorded().get("seeded") == digest):
         _introduce(settings, admin, outputs, digest, progress)
         return Running(url, changed=True)
     wait_for_api(url)
-    return Running(url, changed=False)
+    return Running(url, changed=front_moved)
 
 
 def _clear_stale(settings: StackSettings, progress: Progress) -> tuple[bool, bool]:
     """Remove what dead processes have left; returns whether AWS has a state and the cloud is up."""
     aws, os_cloud = ministack.process(settings), cloud.process(settings)
-    for part in (aws, os_cloud):
+    for part in (aws, os_cloud, front.process(settings)):
         if remark := part.stale():
             progress.say(f"{remark}: starting it again")
             part.pid_file.unlink()
@@ -125,7 +126,7 @@ def _require_same_endpoint(settings: StackSettings) -> None:
 def _require_same_place(settings: StackSettings) -> None:
     """A running process can't move to another port: say so instead of looking for it there."""
     recorded = settings.recorded()
-    for name in ("aws_port", "cloud_port", "guest_network"):
+    for name in ("aws_port", "cloud_port", "api_port", "guest_network"):
         wanted, present = getattr(settings, name), recorded.get(name)
         if present is not None and present != wanted:
             raise StackError(
@@ -163,6 +164,7 @@ def _parameters(settings: StackSettings, admin: cloud.Admin, secrets: Secrets) -
         "DeploymentId": secrets.deployment_id,
         "ApiUrlPrefix": api,
         "ApiUrlSuffix": "/api",
+        "PublicEndpoint": settings.api_url,
         "GuestEndpointUrl": settings.aws_url,
         "OpenStackAuthUrl": settings.auth_url,
         "OpenStackRegionName": CLOUD_REGION,
@@ -185,7 +187,7 @@ def _introduce(
     progress: Progress,
 ) -> None:
     """Make the parts known to each other (catalog, datastores, flavors) and warm the functions."""
-    url = outputs["Endpoint"]
+    url = settings.api_url
     with ThreadPoolExecutor(max_workers=6) as pool:
         seeded = pool.submit(_seed, settings)
         warmed = [
@@ -195,7 +197,7 @@ def _introduce(
         with progress.step("API answers"):
             wait_for_api(url)
         with progress.step("Catalog entry, datastores, flavors, warm functions"):
-            admin.ensure_database_endpoint(f"{url}/v1.0/%(project_id)s", CLOUD_REGION)
+            admin.ensure_database_endpoint(f"{url}/v1.0/%(tenant_id)s", CLOUD_REGION)
             seeded.result()
             job = {"step": "mirror_flavors"}
             if mirrored := _invoke(settings, outputs["TaskManagerCloudName"], job):
@@ -266,7 +268,7 @@ def down(settings: StackSettings, progress: Progress, *, purge: bool = False) ->
         return False
     with exclusive(settings.state):
         found = False
-        for part in (cloud.process(settings), ministack.process(settings)):
+        for part in (module.process(settings) for module in (front, cloud, ministack)):
             if part.running() is not None:
                 with progress.step(f"Stop {part.name}"):
                     part.stop()
@@ -295,13 +297,14 @@ def _forget_volatile(settings: StackSettings) -> None:
         shutil.rmtree(folder, ignore_errors=True)
     (settings.cloud / "bootstrap.json").unlink(missing_ok=True)
     if settings.config_file.exists():
-        settings.record(seeded=None, endpoint=None, aws_endpoint=None, agent_command=None)
+        forgotten = ("seeded", "endpoint", "front_target", "aws_endpoint", "agent_command")
+        settings.record(**dict.fromkeys(forgotten))
 
 
 def require_running(settings: StackSettings) -> str:
     """The endpoint of the stack; raises NotRunningError when it is not up."""
     url = settings.recorded().get("endpoint")
-    parts = [cloud.process(settings)]
+    parts = [cloud.process(settings), front.process(settings)]
     if not settings.aws_endpoint:
         parts.append(ministack.process(settings))
     if not url or any(part.running() is None for part in parts):

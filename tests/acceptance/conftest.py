@@ -46,6 +46,7 @@ def stack() -> Iterator[Stack]:
         "COFFER_STATE": str(state),
         "COFFER_AWS_PORT": str(free_port()),
         "COFFER_CLOUD_PORT": str(free_port()),
+        "COFFER_API_PORT": str(free_port()),
         "COFFER_GUEST_NETWORK": f"127.{100 + os.getpid() % 100}.0.0/16",
     }
     parameters = {
@@ -62,6 +63,7 @@ def stack() -> Iterator[Stack]:
             state=state,
             aws_port=recorded["aws_port"],
             cloud_port=recorded["cloud_port"],
+            chosen_api_port=recorded["api_port"],
             guest_network=recorded["guest_network"],
         )
         yield Stack(settings, recorded["endpoint"], plan)
