@@ -2,12 +2,14 @@
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
 import time
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import requests
@@ -25,6 +27,7 @@ from infra.local.settings import (
     StackSettings,
     cache_folder,
     load_secrets,
+    others_can_enter,
 )
 from infra.package.build import Build, build
 from infra.package.sources import PROJECT_ROOT
@@ -63,6 +66,7 @@ def _up(settings: StackSettings, progress: Progress) -> Running:
     _require_same_endpoint(settings)
     if settings.aws_endpoint:
         endpoint.require_answer(settings)
+    _require_open(settings.state)
     secrets = load_secrets(settings)
     aws_was_up, cloud_was_up = _clear_stale(settings, progress)
     if aws_was_up or cloud_was_up:
@@ -102,12 +106,38 @@ def _clear_stale(settings: StackSettings, progress: Progress) -> tuple[bool, boo
         has_state = deploy.deployed_digest(settings.target, STACK_NAME) is not None
     else:
         has_state = aws.running() is not None
+    if has_state and os_cloud.running() is None and (lost := _instances(settings)):
+        progress.say(
+            f"the local cloud was gone, and with it the servers of {lost} instances: "
+            "they show ERROR, and can be deleted"
+        )
     if not has_state:
         if os_cloud.running() is not None:
             progress.say("the instances went with the state of AWS: the local cloud starts empty")
             os_cloud.stop()
         stop_all(leftovers(settings.state))
     return has_state, os_cloud.running() is not None
+
+
+def _instances(settings: StackSettings) -> int:
+    """How many instances the tables know, those that are deleted left out."""
+    pages = settings.target.client("dynamodb").get_paginator("scan")
+    found = pages.paginate(
+        TableName=f"{STACK_NAME}-instances",
+        FilterExpression="attribute_exists(index_tenant)",
+        Select="COUNT",
+    )
+    return sum(page["Count"] for page in found)
+
+
+def _require_open(state: Path) -> None:
+    """The databases run as a user of their own: told here, not by the first create that fails."""
+    if os.geteuid() != 0 or others_can_enter(state):
+        return
+    raise StackError(
+        f"The database's user cannot enter {state}: a folder of that path is closed to others.",
+        "Open it (chmod o+x), or name another: COFFER_STATE=/var/tmp/coffer coffer up",
+    )
 
 
 def _require_same_endpoint(settings: StackSettings) -> None:

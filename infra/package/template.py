@@ -15,11 +15,15 @@ Document = dict[str, Any]
 
 
 class Function(NamedTuple):
-    """A Lambda function: its logical id in the template and its name behind the prefix."""
+    """A Lambda function: its logical id in the template and its name behind the prefix.
+
+    `reserved` executions are its own, whatever the API's callers do with the rest of the account's.
+    """
 
     logical_id: str
     name: str
     from_chalice: bool = True
+    reserved: int = 0
 
     @property
     def role(self) -> str:
@@ -28,13 +32,13 @@ class Function(NamedTuple):
 
 FUNCTIONS: Final = (
     Function("APIHandler", "api"),
-    Function("Dispatcher", "dispatcher"),
-    Function("Conductor", "conductor"),
-    Function("Heartbeats", "heartbeats"),
+    Function("Dispatcher", "dispatcher", reserved=10),
+    Function("Conductor", "conductor", reserved=50),
+    Function("Heartbeats", "heartbeats", reserved=20),
     Function("DeadLetters", "dead-letters"),
     Function("Sweeper", "sweeper"),
-    Function("TaskManager", "taskmanager", from_chalice=False),
-    Function("TaskManagerCloud", "taskmanager-cloud", from_chalice=False),
+    Function("TaskManager", "taskmanager", from_chalice=False, reserved=50),
+    Function("TaskManagerCloud", "taskmanager-cloud", from_chalice=False, reserved=50),
 )
 
 
@@ -77,7 +81,7 @@ def _around(function: Function, architecture: str, policies: Path) -> Document:
         "Parameters": {
             concurrency: {
                 "Type": "Number",
-                "Default": 0,
+                "Default": function.reserved,
                 "MinValue": 0,
                 "Description": f"Reserved concurrency of {function.name}; 0 reserves none",
             }

@@ -106,7 +106,7 @@ class Api:
         shown: dict[str, Any] = answer.json()["instance"]
         return shown
 
-    def wait(self, instance_id: str, *statuses: str, within: float = 90) -> dict[str, Any]:
+    def wait(self, instance_id: str, *statuses: str, within: float = 240) -> dict[str, Any]:
         """The instance once it has one of the statuses; "GONE" is a 404."""
 
         def look() -> dict[str, Any] | None:
@@ -117,7 +117,7 @@ class Api:
 
         return eventually(look, within, f"{instance_id} in {statuses}: {self.show(instance_id)}")
 
-    def healthy(self, instance_id: str, within: float = 90) -> dict[str, Any]:
+    def healthy(self, instance_id: str, within: float = 240) -> dict[str, Any]:
         """The instance once it is ACTIVE and its database HEALTHY."""
         self.wait(instance_id, "ACTIVE", within=within)
 
@@ -125,7 +125,7 @@ class Api:
             shown = self.show(instance_id)
             return shown if shown and shown["operating_status"] == "HEALTHY" else None
 
-        return eventually(look, 30, f"{instance_id} HEALTHY")
+        return eventually(look, within, f"{instance_id} HEALTHY")
 
     def delete(self, instance_id: str) -> requests.Response:
         """Ask for an instance to be deleted."""

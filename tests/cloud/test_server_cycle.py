@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from openstack import exceptions
 
-from tests.cloud.served import ServedCloud, Tenant, alive, encoded, wait_until
+from tests.cloud.served import WAIT_SECONDS, ServedCloud, Tenant, alive, encoded, wait_until
 
 USER_DATA = "#cloud-config\n" + json.dumps(
     {
@@ -48,7 +48,7 @@ def test_a_server_is_built_of_its_parts_boots_and_goes(cloud: ServedCloud, servi
     wait_until(lambda: len(alive(server.id)) == 2, "the agent and its detached child run")
     pids = alive(server.id)
     api.compute.delete_server(server)
-    api.compute.wait_for_delete(server, interval=0.02, wait=5)
+    api.compute.wait_for_delete(server, interval=0.02, wait=WAIT_SECONDS)
 
     with pytest.raises(exceptions.NotFoundException):
         api.compute.get_server(server.id)
@@ -59,7 +59,7 @@ def test_a_server_is_built_of_its_parts_boots_and_goes(cloud: ServedCloud, servi
     api.network.delete_port(port.id)
     api.network.delete_security_group(group.id)
     api.block_storage.delete_volume(volume.id)
-    api.block_storage.wait_for_delete(volume, interval=0.02, wait=5)
+    api.block_storage.wait_for_delete(volume, interval=0.02, wait=WAIT_SECONDS)
     assert not (cloud.state / "volumes" / volume.id).exists()
 
 
@@ -157,7 +157,7 @@ def test_a_server_can_be_deleted_while_it_is_built(cloud: ServedCloud, service: 
     volume = service.volume("data")
     server = service.server("brief", volume=volume, wait=False)
     service.api.compute.delete_server(server)
-    service.api.compute.wait_for_delete(server, interval=0.02, wait=5)
+    service.api.compute.wait_for_delete(server, interval=0.02, wait=WAIT_SECONDS)
     assert service.api.block_storage.get_volume(volume.id).status == "available"
     assert alive(server.id) == []
 
@@ -166,12 +166,12 @@ def test_a_volume_can_be_plugged_and_grown_later(cloud: ServedCloud, service: Te
     server, volume = service.server("db-6"), service.volume("more")
     storage = service.api.block_storage
     service.api.compute.create_volume_attachment(server, volume_id=volume.id)
-    storage.wait_for_status(volume, "in-use", interval=0.02, wait=5)
+    storage.wait_for_status(volume, "in-use", interval=0.02, wait=WAIT_SECONDS)
     assert (cloud.root_of(server.id) / "dev" / "vdb").exists()
     storage.extend_volume(volume, 3)
     wait_until(lambda: storage.get_volume(volume.id).size == 3, "it has grown")
     service.api.compute.delete_volume_attachment(server, volume)
-    storage.wait_for_status(volume, "available", interval=0.02, wait=5)
+    storage.wait_for_status(volume, "available", interval=0.02, wait=WAIT_SECONDS)
     assert not (cloud.root_of(server.id) / "dev" / "vdb").exists()
 
 

@@ -26,6 +26,8 @@ INSTANCE = "9a0f3c1e-1111-4222-8333-444455556666"
 TOKEN = "enrolment-token"
 TO_GUEST = bytes(range(32))
 TO_CONTROL = bytes(range(32, 64))
+WAIT_SECONDS = 60.0
+"""A bound for what must come; a loaded machine is no failure."""
 
 
 class Queue:
@@ -200,18 +202,20 @@ class ControlPlane:
     def results(self, command_id: str) -> list[Envelope]:
         return [r for r in self.reports() if r.kind == "result" and r.id == command_id]
 
-    def answer(self, command_id: str, seconds: float = 20.0) -> Envelope:
+    def answer(self, command_id: str, seconds: float = WAIT_SECONDS) -> Envelope:
         """The result of a command, within a deadline."""
         return wait_for(lambda: self.results(command_id), seconds)[0]
 
-    def ask(self, method: str, args: dict[str, Any] | None = None, seconds: float = 20) -> Envelope:
+    def ask(
+        self, method: str, args: dict[str, Any] | None = None, seconds: float = WAIT_SECONDS
+    ) -> Envelope:
         return self.answer(self.send(self.command(method, args)), seconds)
 
 
 T = TypeVar("T")
 
 
-def wait_for(found: Callable[[], T], seconds: float = 10.0) -> T:
+def wait_for(found: Callable[[], T], seconds: float = WAIT_SECONDS) -> T:
     """The first true value of a condition; fails at the deadline."""
     deadline = time.monotonic() + seconds
     while not (value := found()):

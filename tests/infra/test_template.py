@@ -142,6 +142,24 @@ def test_each_function_has_a_role_and_a_log_group_of_its_own(
     }
 
 
+def test_what_ends_operations_has_executions_of_its_own(template: dict[str, Any]) -> None:
+    """However many requests the API is busy with."""
+    reserved = {function.name: function.reserved for function in FUNCTIONS}
+    for name in ("dispatcher", "conductor", "heartbeats", "taskmanager", "taskmanager-cloud"):
+        assert reserved[name] > 0
+    assert reserved["api"] == 0
+    for function in FUNCTIONS:
+        declared = template["Parameters"][f"{function.logical_id}Concurrency"]
+        assert declared["Default"] == function.reserved
+
+
+def test_the_stage_throttles_all_of_its_methods(template: dict[str, Any]) -> None:
+    (settings,) = template["Resources"]["RestAPI"]["Properties"]["MethodSettings"]
+    assert (settings["ResourcePath"], settings["HttpMethod"]) == ("/*", "*")
+    for limit in ("ThrottlingRateLimit", "ThrottlingBurstLimit"):
+        assert template["Parameters"][settings[limit]["Ref"]]["MinValue"] == 1
+
+
 @pytest.mark.parametrize("name", sorted(file.stem for file in POLICIES.glob("*.json")))
 def test_a_policy_names_its_actions_and_resources(name: str) -> None:
     for statement in policy(POLICIES, name)["Statement"]:

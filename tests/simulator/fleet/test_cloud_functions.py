@@ -26,7 +26,7 @@ from simulator.cloud.model.seams import Done
 from simulator.cloud_functions import CloudFunctions, make_cloud
 from simulator.effects import Effect, Effects
 from simulator.kernel import Kernel
-from tests.cloud.served import ServedCloud
+from tests.cloud.served import WAIT_SECONDS, ServedCloud
 
 NETWORK = stable_id("network", "private")
 IMAGE = stable_id("image", "coffer-guest")
@@ -169,7 +169,7 @@ class Served(Side):
         return stable_id("subnet", "private")
 
     def until(self, condition: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + WAIT_SECONDS
         while not condition():
             assert time.monotonic() < deadline, "it did not come true"
             time.sleep(0.05)
