@@ -100,6 +100,7 @@ class ServiceStatus(StrEnum):
     BUILDING = "building"
     RUNNING = "running"
     HEALTHY = "healthy"
+    BLOCKED = "blocked"
     SHUTDOWN = "shutdown"
     CRASHED = "crashed"
     FAILED = "failed"
@@ -112,6 +113,7 @@ OPERATING_STATUS: Final[dict[str, str]] = {
     ServiceStatus.BUILDING: "BUILD",
     ServiceStatus.RUNNING: "ACTIVE",
     ServiceStatus.HEALTHY: "HEALTHY",
+    ServiceStatus.BLOCKED: "BLOCKED",
     ServiceStatus.SHUTDOWN: "SHUTDOWN",
     ServiceStatus.CRASHED: "SHUTDOWN",
     ServiceStatus.FAILED: "FAILED",
@@ -119,7 +121,10 @@ OPERATING_STATUS: Final[dict[str, str]] = {
     ServiceStatus.RESTARTING: "RESTARTING",
 }
 
-READY: Final = frozenset({ServiceStatus.RUNNING, ServiceStatus.HEALTHY})
+READY: Final = frozenset({ServiceStatus.HEALTHY, ServiceStatus.BLOCKED})
+"""Where a call is worth sending: a blocked one may still let a full volume be emptied, and says
+itself when it does not answer. One that is starting (`running` of older agents) is not ready.
+"""
 
 
 def operating_status(status: str, service_status: str, age_seconds: float, expiry: float) -> str:

@@ -81,7 +81,7 @@ def _agent(guest: GuestConfig, manager: Manager) -> Agent:
 def _start_up(manager: Manager) -> None:
     try:
         _log.info(manager.start_up())
-    except GuestAgentError as error:
+    except (GuestAgentError, OSError) as error:  # the keeper tries again
         _log.error("The database was not started: %s", error)
 
 

@@ -16,6 +16,7 @@ from guest_agent.enrolment import Enrolment, Session, delay_before
 from guest_agent.errors import Denied, JournalUnusable, Retired, Unauthorized, Unreachable
 from guest_agent.heartbeat import Heartbeat
 from guest_agent.journal import Journal, JournalStore
+from guest_agent.keeper import Keeper
 from guest_agent.manager import Manager
 from guest_agent.memory import Memory
 from guest_agent.outbox import Outbox
@@ -61,14 +62,16 @@ class Agent:
             on_finished=self.woken.set,
             memory=self._memory,
         )
+        self._manager = manager
         self._heartbeat = Heartbeat(manager, self._outbox, self._memory)
+        self._keeper = Keeper(manager, self._outbox, self._memory, self.woken.set)
         self._extend_at = 0.0
         self.retired: str | None = None
 
     @property
     def busy(self) -> bool:
-        """Whether a command is being executed."""
-        return self._dispatcher.busy
+        """Whether a command is being executed, or a dead database started."""
+        return self._dispatcher.busy or self._keeper.working
 
     def begin(self) -> str:
         """Enrol, or renew with a new epoch; everything else needs it."""
@@ -99,11 +102,17 @@ class Agent:
         return " ".join(sentences) if sentences else NOTHING_TO_DO
 
     def pulse(self) -> list[str]:
-        """Renew what expires, keep running commands hidden, report the state; sentences to log."""
+        """Renew what expires, hide running commands, keep the database alive and report its state.
+
+        Returns sentences to log.
+        """
         said = [self._renew_when_due(), self._extend_when_due(), self._report_progress()]
         session = self._memory.session
         if self.retired is None and session is not None:
-            said.append(self._heartbeat.beat(session.heartbeat_seconds))
+            condition = self._manager.condition()
+            said.append(self._keeper.look(condition))
+            said.append(self._heartbeat.beat(condition, session.heartbeat_seconds))
+            said.append(self._tell())
         return [sentence for sentence in said if sentence]
 
     def _renew_when_due(self) -> str | None:
@@ -137,6 +146,13 @@ class Agent:
             self._dispatcher.report_progress()
         except Unreachable as error:
             return f"Progress was not reported: {error}"
+        return None
+
+    def _tell(self) -> str | None:
+        try:
+            self._keeper.tell()
+        except Unreachable as error:
+            return f"Events wait to be told: {error}"
         return None
 
     def _adopt(self, session: Session) -> None:

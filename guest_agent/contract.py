@@ -22,9 +22,10 @@ class Status(StrEnum):
     """The service status that a guest reports."""
 
     BUILDING = "building"
-    RUNNING = "running"
+    RESTARTING = "restarting"
     HEALTHY = "healthy"
     SHUTDOWN = "shutdown"
+    BLOCKED = "blocked"
     CRASHED = "crashed"
     FAILED = "failed"
     UNKNOWN = "unknown"

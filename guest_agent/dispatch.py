@@ -198,7 +198,7 @@ class Dispatcher:
             return Outcome(fault=Fault(error.code, str(error)))
         except OSError as error:  # a full disk, a missing file: no secret stands in these
             _log.error("%s failed:\n%s", command.method, where(error))
-            said = f"the guest's operating system refused: {error.strerror} ({error.filename})"
+            said = f"the guest's operating system refused: {error.strerror}"
             return Outcome(fault=Fault(GuestError.code, said))
         except Exception as error:  # noqa: BLE001 - a bug in a manager is an answer, not a crash
             # Only the place: the text of a foreign exception may quote a password.

@@ -10,6 +10,7 @@ GuestAgentError
 └── CommandFailed           a command's answer is an error, with a code of the guest contract
     ├── BadRequest  UserNotFound  DatabaseNotFound  UserAlreadyExists  DatabaseAlreadyExists
     ├── NotSupported  Interrupted  Expired  WrongGeneration
+    ├── Unavailable         the datastore cannot answer now: nobody's fault who asks
     └── GuestError          anything else
 """
 
@@ -90,6 +91,12 @@ class NotSupported(CommandFailed):
     """The datastore cannot do that."""
 
     code = "NotSupported"
+
+
+class Unavailable(CommandFailed):
+    """The datastore does not answer, or not in time; the same call may succeed later."""
+
+    code = "Unavailable"
 
 
 class Interrupted(CommandFailed):

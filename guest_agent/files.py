@@ -1,16 +1,31 @@
-"""Files of the agent that must be whole or absent, whatever dies while they are written."""
+"""Files of the agent: whole or absent whatever dies, and never reached through another's link.
+
+The agent is root and shares folders with the unprivileged user of a database, who may put a link in
+the place of anything it owns. So what is given away is a descriptor, never a path.
+"""
 
 from __future__ import annotations
 
 import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
+
+from guest_agent.errors import GuestError
+
+_PRIVATE: Final = 0o600
+_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def write_whole(path: Path, content: bytes, mode: int = 0o600) -> None:
+def write_whole(path: Path, content: bytes, mode: int = _PRIVATE) -> None:
     """Write durably beside the file and rename over it: a reader sees the old or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(path.name + ".new")
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    # One that a former run left is removed, not opened: it might be a link by now.
+    beside.unlink(missing_ok=True)
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
     with os.fdopen(descriptor, "wb") as stream:
         os.fchmod(stream.fileno(), mode)
         stream.write(content)
@@ -27,3 +42,34 @@ def sync_directory(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def open_folder(path: Path) -> Iterator[int]:
+    """The descriptor of a folder; `GuestError` when a link or a file stands in its place."""
+    try:
+        descriptor = os.open(path, _FOLDER)
+    except OSError as error:
+        raise GuestError(
+            f"{path.name!r} is not the folder it should be ({error.strerror})"
+        ) from None
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def open_plain(folder: int, name: str, flags: int, mode: int = _PRIVATE) -> int:
+    """The descriptor of a file in a folder: never a link, a device, or a file with other names.
+
+    A second name (a hard link) would let a user have a file of somebody else given to it. Raises
+    `OSError`.
+    """
+    descriptor = os.open(
+        name, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, mode, dir_fd=folder
+    )
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
+        os.close(descriptor)
+        raise FileExistsError(f"{name} is not a plain file")
+    return descriptor

@@ -7,7 +7,7 @@ from typing import Final
 from chalicelib import aws
 from guest_agent.contract import Status
 from guest_agent.errors import Denied, Unreachable
-from guest_agent.manager import Manager
+from guest_agent.manager import Condition, Manager
 from guest_agent.memory import Memory
 from guest_agent.outbox import Outbox
 
@@ -23,10 +23,10 @@ class Heartbeat:
         self._outbox = outbox
         self._memory = memory
 
-    def beat(self, every_seconds: float) -> str | None:
+    def beat(self, condition: Condition, every_seconds: float) -> str | None:
         """Report if it is time to; a sentence when something was said or could not be."""
         now, memory = aws.monotonic(), self._memory
-        status = self._manager.status()
+        status = condition.status
         if memory.reported is None and status is Status.BUILDING:
             # Whoever sent `prepare` knows that much; only a long one has to show it is alive.
             memory.reported, memory.beat_at = status, now + every_seconds
@@ -35,6 +35,7 @@ class Heartbeat:
             return None
         state = {
             "status": status.value,
+            "reason": condition.reason,
             "volume": self._manager.filesystem(),
             "rejected": memory.rejected,
         }

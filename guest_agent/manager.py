@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar, TypeAlias
 
+import msgspec
+
 from guest_agent import contract
 from guest_agent.contract import Status
 from guest_agent.errors import NotSupported
@@ -14,11 +16,24 @@ Answer: TypeAlias = dict[str, Any]
 Progress: TypeAlias = Callable[[str], None]
 
 
+class Condition(msgspec.Struct, frozen=True):
+    """How a server is: its status, why (a sentence's inside, for the customer), and what it needs.
+
+    `start_wanted`: it should run and does not, so that `start_again` is due. `notices` are
+    sentences about what was found and put right since the last look.
+    """
+
+    status: Status
+    reason: str = ""
+    start_wanted: bool = False
+    notices: tuple[str, ...] = ()
+
+
 class Manager(ABC):
     """Executes the guest contract on one datastore.
 
     Methods return the JSON object that is the command's result, or raise a `CommandFailed`. They
-    are called from several threads: long methods run beside the loop, `status` beside everything.
+    are called from several threads: long methods run beside the loop, `condition` beside all.
     """
 
     unsupported: ClassVar[frozenset[str]] = frozenset()
@@ -42,8 +57,16 @@ class Manager(ABC):
         """
 
     @abstractmethod
-    def status(self) -> Status:
-        """The service status now; never raises and answers within a few seconds."""
+    def start_again(self) -> str:
+        """Start the server that has died by itself; a sentence. Never against a stop by command."""
+
+    @abstractmethod
+    def give_up(self) -> None:
+        """It has died again and again: report so, until a command starts it."""
+
+    @abstractmethod
+    def condition(self) -> Condition:
+        """How the server is now; never raises and answers within a few seconds."""
 
     @abstractmethod
     def filesystem(self) -> dict[str, float]:

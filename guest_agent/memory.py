@@ -21,10 +21,12 @@ _NO_VERSIONS: Final[frozenset[int]] = frozenset()
 
 @dataclass(slots=True)
 class Memory:
-    """All of it. Times are of the service clock, except `beat_at`, which is monotonic.
+    """All of it. Times are of the service clock; `beat_at`, `start_at`, `steady_at` are monotonic.
 
     `former_keys` opens commands that were sealed before a rotation (base64, by version);
-    `asked_versions` are newer key versions for which a renewal was made already.
+    `asked_versions` are newer key versions for which a renewal was made already. `starts` counts
+    those of a dead database in a row, the next at `start_at`, forgotten when it is sound at
+    `steady_at`; `trouble` is what was told of it last, `events` what is still to be told.
     """
 
     session: Session | None = None
@@ -40,6 +42,12 @@ class Memory:
     reported: Status | None = None
     beat_at: float = 0.0
     beats_failed: int = 0
+    starts: int = 0
+    start_at: float | None = None
+    steady_at: float = 0.0
+    trouble: Status | None = None
+    troubled: bool = False
+    events: tuple[tuple[str, str], ...] = ()
 
     def adopt(self, session: Session) -> None:
         """Use the keys and the epoch of this session from now on."""

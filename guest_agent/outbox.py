@@ -62,6 +62,13 @@ class Outbox:
         """Report that the superuser's login was enabled by a command."""
         self._queues.report(self._sealed("root", command, {"enabled": True}, None))
 
+    def event(self, kind: str, text: str) -> None:
+        """Report what happened to the datastore by itself: a status, or "repaired", and why."""
+        session = self._current
+        report = self._new("event", aws.new_id(), session, REPORT_LIFE_SECONDS)
+        report.result = {"kind": kind, "text": text}
+        self._queues.report(self._seal(report, session))
+
     def heartbeat(self, state: dict[str, Any]) -> None:
         """Send the guest's state."""
         session = self._current

@@ -40,6 +40,8 @@ _ERRORS: Final[dict[str, type[errors.CofferError]]] = {
     "UserAlreadyExists": errors.BadRequest,
     "DatabaseAlreadyExists": errors.BadRequest,
     "NotSupported": errors.NotSupported,
+    "Unavailable": errors.Unavailable,
+    "Interrupted": errors.Unavailable,
     "Expired": errors.GuestTimeout,
 }
 _TOKEN_CLOSED: Final = ("TaskDoesNotExist", "TaskTimedOut", "InvalidToken")

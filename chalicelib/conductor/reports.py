@@ -1,4 +1,4 @@
-"""What each kind of report on the conductor's queue does: result, progress, root.
+"""What each kind of report on the conductor's queue does: result, progress, root, event.
 
 Results apply once per command, progress once per (command, epoch, seq). Whatever cannot be trusted
 goes to the dead letters with its reason; a guest of an older generation is refused and counted.
@@ -15,10 +15,14 @@ from pynamodb.exceptions import UpdateError
 from chalicelib import aws, crash
 from chalicelib.bus import commands, keys, queues
 from chalicelib.bus.envelope import Direction, Envelope, EnvelopeError, Header, open_sealed
+from chalicelib.lifecycle import ServiceStatus
 from chalicelib.outages import is_outage
-from chalicelib.store import instances
+from chalicelib.store import events, instances
 from chalicelib.store.base import ConditionFailed, condition_failed
 from chalicelib.store.models import Command, Instance, ServiceStatusRow
+
+LONGEST_EVENT: Final = 300
+_EVENTS: Final = frozenset({*map(str, ServiceStatus), "repaired"})
 
 log = logging.getLogger(__name__)
 
@@ -154,10 +158,30 @@ def _root(envelope: Envelope) -> None:
         _require_sender(envelope, envelope.instance_id, int(found.generation) if found else 0)
 
 
+def _event(envelope: Envelope) -> None:
+    """What a guest tells of its datastore goes into the instance's feed, in bounded plain text."""
+    found = instances.find_instance(envelope.instance_id)
+    _require_sender(envelope, envelope.instance_id, int(found.generation) if found else 0)
+    told = envelope.result or {}
+    kind = str(told.get("kind", ""))
+    text = "".join(each for each in str(told.get("text", "")) if each.isprintable())
+    row = events.new_event(
+        envelope.instance_id,
+        f"guest.{kind if kind in _EVENTS else 'said'}",
+        text[:LONGEST_EVENT],
+        tenant_id=found.tenant_id if found else None,
+    )
+    # One row, however often the report arrives.
+    issued = min(envelope.issued_at, aws.clock())
+    row.id = f"{int(max(issued, 0) * 1000):013d}-{envelope.id[:8]}"
+    row.save()
+
+
 _KINDS: Final[dict[str, Callable[[Envelope], None]]] = {
     "result": _result,
     "progress": _progress,
     "root": _root,
+    "event": _event,
 }
 
 KINDS: Final = frozenset(_KINDS)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import stat
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from guest_agent.errors import GuestError
+from guest_agent.files import open_folder
+
+_PASSWD_FIELDS: Final = 7
 
 
 class OsUser(NamedTuple):
@@ -25,16 +29,29 @@ class OsUser(NamedTuple):
             return {}
         return {"user": self.uid, "group": self.gid, "extra_groups": []}
 
-    def own(self, path: Path, mode: int) -> None:
-        """Give a file or directory to this user."""
-        path.chmod(mode)
+    def own(self, descriptor: int, mode: int) -> None:
+        """Give an open file or directory to this user; a path could lead elsewhere by now."""
+        os.fchmod(descriptor, mode)
         if self.switch:
-            os.chown(path, self.uid, self.gid)
+            os.fchown(descriptor, self.uid, self.gid)
+
+    def take_over(self, path: Path) -> None:
+        """Give a whole tree to this user, when it was another's: a server that was rebuilt."""
+        with open_folder(path) as top:
+            if not self.switch or os.fstat(top).st_uid == self.uid:
+                return
+            for _, folders, names, folder in os.fwalk(".", dir_fd=top, follow_symlinks=False):
+                for name in (*folders, *names):
+                    os.chown(name, self.uid, self.gid, dir_fd=folder, follow_symlinks=False)
+            os.fchown(top, self.uid, self.gid)  # last: it says that all below is done
 
     def make_folder(self, path: Path) -> Path:
-        """A private directory of this user."""
-        path.mkdir(parents=True, exist_ok=True)
-        self.own(path, 0o700)
+        """A private directory of this user; `GuestError` when something else stands there."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            path.mkdir(mode=0o700)
+        with open_folder(path) as folder:
+            self.own(folder, 0o700)
         return path
 
     def check_can_reach(self, path: Path) -> None:
@@ -57,18 +74,39 @@ class OsUser(NamedTuple):
                 )
 
 
-def database_user(name: str) -> OsUser:
-    """The user to run the database as: `name` when the agent is root, else the agent's own user."""
+def database_user(name: str, root: Path) -> OsUser:
+    """The user to run the database as: `name` when the agent is root, else the agent's own user.
+
+    A server knows its users by the `etc/passwd` below its root directory. On a host where several
+    servers share one kernel each has its own, and so a number of its own; where there is none the
+    system's own is asked.
+    """
     if os.geteuid() != 0:
         own = pwd.getpwuid(os.geteuid())
         return OsUser(own.pw_name, own.pw_uid, own.pw_gid, switch=False)
-    try:
-        entry = pwd.getpwnam(name)
-    except KeyError:
-        raise GuestError(
-            f"the operating system has no user {name!r} to run the database as; create it with "
-            f"'useradd --system --no-create-home {name}'"
-        ) from None
-    if entry.pw_uid == 0:
+    found = _ids_in(root / "etc/passwd", name)
+    if found is None:
+        try:
+            entry = pwd.getpwnam(name)
+        except KeyError:
+            raise GuestError(
+                f"the operating system has no user {name!r} to run the database as; create it with "
+                f"'useradd --system --no-create-home {name}'"
+            ) from None
+        found = entry.pw_uid, entry.pw_gid
+    if found[0] == 0:
         raise GuestError(f"the database does not run as {name!r}: it is the superuser")
-    return OsUser(entry.pw_name, entry.pw_uid, entry.pw_gid, switch=True)
+    return OsUser(name, *found, switch=True)
+
+
+def _ids_in(passwd: Path, name: str) -> tuple[int, int] | None:
+    """The numbers of a user and its group in a passwd(5) file; None when it is not there."""
+    try:
+        lines = passwd.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return None
+    for line in lines:
+        fields = line.split(":")
+        if fields[0] == name and len(fields) == _PASSWD_FIELDS:
+            return int(fields[2]), int(fields[3])
+    return None

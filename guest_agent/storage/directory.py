@@ -32,10 +32,10 @@ def is_attached(mount_point: Path) -> bool:
 def size(mount_point: Path) -> int:
     """Bytes that the files below take on disk."""
     total = 0
-    for folder, _, names in os.walk(mount_point):
+    for _, _, names, folder in os.fwalk(mount_point.resolve(), follow_symlinks=False):
         for name in names:
             try:
-                total += (Path(folder) / name).lstat().st_blocks * 512
+                total += os.stat(name, dir_fd=folder, follow_symlinks=False).st_blocks * 512
             except FileNotFoundError:
                 continue  # a temporary file of the database
     return total

@@ -13,6 +13,8 @@ from guest_agent.storage import block_device, directory
 
 APPEAR_SECONDS: Final = 60.0  # after Nova says attached, the kernel may need a moment
 _POLL_SECONDS: Final = 0.2
+FULL_BYTES: Final = 8 * 1024**2
+"""With less than this InnoDB, which grows by some MiB at a time, is about to stop."""
 _GIB: Final = 1024**3
 
 
@@ -27,16 +29,28 @@ def attach(device: Path, mount_point: Path) -> None:
         directory.attach(device, mount_point)
 
 
+def is_full(mount_point: Path) -> bool:
+    """Whether a database finds no room to grow in."""
+    try:
+        figures = os.statvfs(mount_point)
+    except OSError:
+        return False
+    return figures.f_bavail * figures.f_frsize < FULL_BYTES
+
+
 def usage(mount_point: Path) -> dict[str, float]:
-    """`used` and `total` in GiB. A directory shares its file system: its own files are counted."""
+    """`used` and `total` in GiB, of what the database may have (as df tells it).
+
+    The blocks that a file system keeps for root are in neither figure, so that a volume on which
+    nothing more can be written is 100 % used. A directory shares its file system: its own files are
+    counted.
+    """
     if not mount_point.exists():
         return {"used": 0.0, "total": 0.0}
     figures = os.statvfs(mount_point)
-    total = figures.f_blocks * figures.f_frsize
-    if directory.is_attached(mount_point):
-        used = directory.size(mount_point)
-    else:
-        used = total - figures.f_bfree * figures.f_frsize
+    taken = (figures.f_blocks - figures.f_bfree) * figures.f_frsize
+    total = taken + figures.f_bavail * figures.f_frsize
+    used = directory.size(mount_point) if directory.is_attached(mount_point) else taken
     return {"used": round(used / _GIB, 3), "total": round(total / _GIB, 3)}
 
 

@@ -61,12 +61,14 @@ class Guest:
         "condition",
         "disk",
         "failed",
+        "given_up",
         "life",
         "memory",
         "passing",
         "power",
         "retired",
         "server_id",
+        "stuck",
         "up",
         "volume_id",
     )
@@ -84,7 +86,7 @@ class Guest:
         self.life = 0
         self.power = False
         self.up = False
-        self.failed = False
+        self.stuck = self.failed = self.given_up = False
         self.passing: Status | None = None
         self.retired: str | None = None
         self._core: Agent | None = None
@@ -117,7 +119,7 @@ class Guest:
 
     def power_off(self) -> None:
         """Every process is gone, with what it held in memory."""
-        self.power = self.up = False
+        self.power = self.up = self.stuck = False
         self._pause = RESTART_SECONDS
         self._end()
 
@@ -189,7 +191,7 @@ class Guest:
         coroutines = self._coroutines
         self.life += 1
         self._coroutines, self._held, self._core = (), (), None
-        self._ticking = self._pulsing = self._again = self.failed = False
+        self._ticking = self._pulsing = self._again = self.failed = self.given_up = False
         self._timer_at = 0.0
         self.passing = self.retired = None
         if self.condition.hung:
@@ -269,7 +271,8 @@ class Guest:
                 break
         memory, now = self.memory, self._around.kernel.now
         renewal = now + memory.renew_at - self.clock.now() + RENEWAL_SLACK_SECONDS
-        self._set_timer(min(memory.beat_at, renewal))
+        start = memory.start_at if memory.start_at is not None else memory.beat_at
+        self._set_timer(min(memory.beat_at, renewal, start))
 
     def _pulsed(self, coroutine: Coroutine) -> None:
         self._pulsing = False

@@ -19,10 +19,11 @@ from guest_agent.errors import (
     DatabaseAlreadyExists,
     DatabaseNotFound,
     GuestError,
+    Unavailable,
     UserAlreadyExists,
     UserNotFound,
 )
-from guest_agent.manager import Answer, Manager, Progress
+from guest_agent.manager import Answer, Condition, Manager, Progress
 from simulator.fleet.datastore import Account, Contents, Database, User, Volume
 from simulator.fleet.disk import Disk, Perform, directly
 
@@ -54,7 +55,10 @@ class Machine(Protocol):
     disk: Disk
     up: bool
     """Whether the database's process runs; it outlives the agent's."""
+    stuck: bool
+    """Whether the database's process runs and does not answer."""
     failed: bool
+    given_up: bool
     passing: Status | None
     """The status while the process is being started or stopped."""
 
@@ -85,19 +89,44 @@ class SimManager(Manager):
             return "The database runs already."
         if machine.disk.stopped and not machine.disk.at_boot:
             return "The database was stopped and is to stay so."
-        with self._while_it_is(Status.RUNNING):
+        with self._while_it_is(Status.RESTARTING):
             self._start()
         return "The database was started."
 
-    def status(self) -> Status:
+    def start_again(self) -> str:
+        machine = self._machine
+        if not machine.disk.prepared or machine.disk.stopped:
+            return "The database was stopped and is to stay so."
+        if machine.up:
+            return "The database runs again already."
+        with self._while_it_is(Status.RESTARTING):
+            self._start()
+        return "The database was started again."
+
+    def give_up(self) -> None:
+        self._machine.given_up = True
+
+    def condition(self) -> Condition:
         machine = self._machine
         if not machine.disk.prepared:
-            return Status.FAILED if machine.failed else Status.BUILDING
+            return Condition(Status.FAILED if machine.failed else Status.BUILDING)
         if machine.passing is not None:
-            return machine.passing
+            return Condition(machine.passing)
         if not machine.up:
-            return Status.SHUTDOWN if machine.disk.stopped else Status.CRASHED
-        return Status.HEALTHY
+            return self._dead()
+        if machine.stuck:
+            return Condition(Status.BLOCKED, "the database runs and does not answer")
+        if machine.disk.full:
+            return Condition(Status.BLOCKED, "the volume is full")
+        return Condition(Status.HEALTHY)
+
+    def _dead(self) -> Condition:
+        if self._machine.disk.stopped:
+            return Condition(Status.SHUTDOWN)
+        cause = "the volume is full" if self._machine.disk.full else "the database has ended"
+        if self._machine.given_up:
+            return Condition(Status.FAILED, f"{cause}; it is not started again until it is told to")
+        return Condition(Status.CRASHED, cause, start_wanted=True)
 
     def filesystem(self) -> dict[str, float]:
         volume = self._machine.volume
@@ -134,11 +163,12 @@ class SimManager(Manager):
         self._step(STATEMENT_SECONDS)
 
     def restart(self, request: contract.Nothing) -> Answer:
-        with self._while_it_is(Status.RUNNING):
+        with self._while_it_is(Status.RESTARTING):
             self._require_prepared()
+            self._machine.given_up = False
+            self._machine.disk.stopped, self._machine.disk.at_boot = False, True
             self._stop()
             self._start()
-            self._machine.disk.stopped, self._machine.disk.at_boot = False, True
         return {}
 
     def stop_db(self, request: contract.StopDatabase) -> Answer:
@@ -158,13 +188,15 @@ class SimManager(Manager):
         return {"databases": rows, "next_marker": more}
 
     def create_database(self, request: contract.CreateDatabases) -> Answer:
-        for database in request.databases:
+        contents = self._read()
+        for place, database in enumerate(request.databases):
             _check_database_name(database.name)
-        for database in request.databases:
-            contents = self._read()
+            if any(database.name == other.name for other in request.databases[:place]):
+                raise BadRequest(f"the database {database.name!r} is named twice")
             if database.name in contents.databases:
                 raise DatabaseAlreadyExists(f"there is a database {database.name!r}")
-            self._write(contents.with_database(database.name, _database(database)))
+        for database in request.databases:
+            self._write(self._read().with_database(database.name, _database(database)))
         return {}
 
     def delete_database(self, request: contract.DeleteDatabase) -> Answer:
@@ -277,7 +309,7 @@ class SimManager(Manager):
 
     def _stop(self) -> None:
         self._step(STOP_SECONDS)
-        self._machine.up = False
+        self._machine.up = self._machine.stuck = False
 
     def _require_prepared(self) -> None:
         if not self._machine.disk.prepared:
@@ -304,8 +336,8 @@ class SimManager(Manager):
         return self._contents()
 
     def _contents(self) -> Contents:
-        if not self._machine.up:
-            raise GuestError("the database does not answer")
+        if not self._machine.up or self._machine.stuck:
+            raise Unavailable("the database does not answer")
         if self._machine.disk.unreadable:
             raise OSError(errno.EIO, os.strerror(errno.EIO), DATA_FOLDER)
         return self._formatted().contents

@@ -68,7 +68,7 @@ class WireMachine:
         self.disk = Disk()
         self.volume: Volume | None = Volume(SIZE_GIB)
         self.up = False
-        self.failed = False
+        self.stuck = self.failed = self.given_up = False
         self.passing: Status | None = None
         if self._file.exists():
             self._load(msgspec.json.decode(self._file.read_bytes(), type=_Kept))

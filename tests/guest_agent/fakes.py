@@ -16,7 +16,7 @@ from guest_agent.enrolment import Credentials, Keys, Session
 from guest_agent.enrolment import Queues as QueueUrls
 from guest_agent.errors import CommandFailed, Unreachable
 from guest_agent.journal import Entry
-from guest_agent.manager import Answer, Manager, Progress
+from guest_agent.manager import Answer, Condition, Manager, Progress
 from guest_agent.queues import Message
 
 INSTANCE = "instance"
@@ -155,6 +155,9 @@ class FakeManager(Manager):
         self.on_stage: Callable[[], None] = lambda: None
         self.effects: list[Any] = []
         self.now_is = Status.HEALTHY
+        self.reason = ""
+        self.starts = 0
+        self.given_up = False
         self.fails: Exception | None = None
         self.dies = False
         self.answer: Answer = {}
@@ -175,8 +178,16 @@ class FakeManager(Manager):
     def start_up(self) -> str:
         return "Started."
 
-    def status(self) -> Status:
-        return self.now_is
+    def start_again(self) -> str:
+        self.starts += 1
+        return "Started again."
+
+    def give_up(self) -> None:
+        self.given_up = True
+        self.now_is = Status.FAILED
+
+    def condition(self) -> Condition:
+        return Condition(self.now_is, self.reason, start_wanted=self.now_is is Status.CRASHED)
 
     def filesystem(self) -> dict[str, float]:
         return {"used": 0.5, "total": 1.0}

@@ -100,6 +100,7 @@ def test_it_reports_once_in_a_period(guest: Guest) -> None:
     assert [beat.seq for beat in beats] == sorted({beat.seq for beat in beats})
     assert beats[0].result == {
         "status": "healthy",
+        "reason": "",
         "volume": {"used": 0.5, "total": 1.0},
         "rejected": 0,
     }

@@ -1,4 +1,8 @@
-"""Users of the customer and their grants; accounts of the system are neither shown nor touched."""
+"""Users of the customer and their grants; accounts of the system are neither shown nor touched.
+
+Whatever account a customer's root has made by SQL can be shown, and taken away: what is hidden is
+the accounts of the system, not everybody of that name. A list is done as a whole or not at all.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +11,26 @@ from typing import Any, Final
 from guest_agent.contract import ANY_HOST, Page, User, UserAttributes, UserPassword
 from guest_agent.datastores.mariadb import databases
 from guest_agent.datastores.mariadb.initialise import agent_account
-from guest_agent.datastores.mariadb.sql import ADMIN, Session, from_pattern, identifier, pattern
+from guest_agent.datastores.mariadb.sql import (
+    LONGEST_NAME,
+    LONGEST_USER_NAME,
+    Session,
+    check_text,
+    from_pattern,
+    identifier,
+    pattern,
+)
+from guest_agent.datastores.mariadb.superuser import FORMER_ADMIN, LOCAL, SUPERUSER
 from guest_agent.errors import BadRequest, DatabaseNotFound, UserAlreadyExists, UserNotFound
 
-SUPERUSER: Final = "root"
-LONGEST_PATTERN: Final = 64  # characters in mysql.db.Db
+LONGEST_HOST: Final = 255
 _FULL_NAME: Final = "CONVERT(CONCAT(User, '@', Host) USING utf8mb4) COLLATE utf8mb4_bin"
+_SHOWN: Final = "is_role = 'N' AND User NOT IN ('', %s) AND NOT (User IN (%s, %s) AND Host = %s)"
 
 
 def reserved() -> frozenset[str]:
-    """Names of accounts that belong to the system."""
-    return frozenset({ADMIN, SUPERUSER, "mysql", "mariadb.sys", "", agent_account()})
+    """Names that no account may be given."""
+    return frozenset({FORMER_ADMIN, SUPERUSER, "mysql", "mariadb.sys", "", agent_account()})
 
 
 def host_of(host: str | None) -> str:
@@ -27,14 +40,12 @@ def host_of(host: str | None) -> str:
 
 def listed(session: Session, page: Page) -> dict[str, Any]:
     """`{"users": [...], "next_marker": str | None}`, ordered by the bytes of name@host."""
-    hidden = sorted(reserved())
     comparison = ">=" if page.include_marker else ">"
     rows = session.rows(  # constants are put in here, values are passed
         "SELECT User, Host FROM mysql.user"  # noqa: S608
-        f" WHERE is_role = 'N' AND User NOT IN ({', '.join(['%s'] * len(hidden))})"
-        f" AND (%s IS NULL OR {_FULL_NAME} {comparison} %s)"
+        f" WHERE {_SHOWN} AND (%s IS NULL OR {_FULL_NAME} {comparison} %s)"
         f" ORDER BY {_FULL_NAME} LIMIT %s",
-        *hidden,
+        *_system(),
         page.marker,
         page.marker,
         page.size() + 1,
@@ -61,67 +72,77 @@ def access(session: Session, name: str, host: str | None) -> list[str]:
 
 def create(session: Session, users: list[User], *, repeat: bool = False) -> None:
     """Create users with their grants; `UserAlreadyExists` unless they may be there (`repeat`)."""
-    for user in users:
-        check_name(user.name)
-        databases.check_exist(session, [database.name for database in user.databases])
-        if not repeat and _exists(session, user.name, host_of(user.host)):
-            raise UserAlreadyExists(f"there is a user {user.name!r} at {host_of(user.host)!r}")
-    for user in users:
-        account = session.account(user.name, host_of(user.host))
-        create_user = "CREATE USER IF NOT EXISTS" if repeat else "CREATE USER"
-        session.run(f"{create_user} {account} {session.password(user.password)}")
-        if repeat:
-            session.run(f"ALTER USER {account} {session.password(user.password)}")
-        for database in user.databases:
-            _grant(session, account, database.name)
+    _check_new(session, users, repeat=repeat)
+    with session.all_or_nothing() as undo:
+        for user in users:
+            account = session.account(user.name, host_of(user.host))
+            password = session.password(user.password)
+            if repeat:
+                session.run(f"CREATE USER IF NOT EXISTS {account} {password}")
+                session.run(f"ALTER USER {account} {password}")
+            else:
+                session.run(f"CREATE USER {account} {password}")
+                undo.append(f"DROP USER IF EXISTS {account}")
+            for database in user.databases:
+                session.run(_grant_statement(account, database.name))
 
 
 def delete(session: Session, name: str, host: str | None) -> None:
     """Drop a user; `UserNotFound`."""
-    check_name(name)
-    _check_exists(session, name, host_of(host))
+    _check_may_change(session, name, host_of(host))
     session.run(f"DROP USER {session.account(name, host_of(host))}")
 
 
 def change_passwords(session: Session, users: list[UserPassword]) -> None:
     """Set passwords, after looking whether all users are there."""
+    statements = []
     for user in users:
-        check_name(user.name)
-        _check_exists(session, user.name, host_of(user.host))
-    for user in users:
+        _check_may_change(session, user.name, host_of(user.host))
         account = session.account(user.name, host_of(user.host))
-        session.run(f"ALTER USER {account} {session.password(user.password)}")
+        statements.append(f"ALTER USER {account} {session.password(user.password)}")
+    for statement in statements:
+        session.run(statement)
 
 
 def update(session: Session, name: str, host: str | None, wanted: UserAttributes) -> None:
     """Rename a user, move it to another host, or set its password; grants stay with it."""
     before = (name, host_of(host))
-    check_name(name)
-    _check_exists(session, *before)
+    _check_may_change(session, *before)
     after = (wanted.name or name, host_of(wanted.host) if wanted.host else before[1])
-    if after != before:
-        check_name(after[0])
-        if _exists(session, *after):
-            raise UserAlreadyExists(f"there is a user {after[0]!r} at {after[1]!r}")
-        session.run(f"RENAME USER {session.account(*before)} TO {session.account(*after)}")
-    if wanted.password is not None:
-        session.run(f"ALTER USER {session.account(*after)} {session.password(wanted.password)}")
+    password = None if wanted.password is None else session.password(wanted.password)
+    with session.all_or_nothing() as undo:
+        if after != before:
+            check_name(after[0])
+            check_text(after[1], LONGEST_HOST)
+            if _exists(session, *after):
+                raise UserAlreadyExists(f"there is a user {after[0]!r} at {after[1]!r}")
+            session.run(f"RENAME USER {session.account(*before)} TO {session.account(*after)}")
+            undo.append(f"RENAME USER {session.account(*after)} TO {session.account(*before)}")
+        if password is not None:
+            session.run(f"ALTER USER {session.account(*after)} {password}")
 
 
 def grant(session: Session, name: str, host: str | None, names: list[str]) -> None:
     """Let a user do everything in databases; `UserNotFound`, `DatabaseNotFound`."""
-    check_name(name)
-    _check_exists(session, name, host_of(host))
+    target = (name, host_of(host))
+    _check_may_change(session, *target)
     databases.check_exist(session, names)
-    for database in names:
-        _grant(session, session.account(name, host_of(host)), database)
+    account = session.account(*target)
+    statements = {database: _grant_statement(account, database) for database in names}
+    had = _granted(session, [target]).get(target, [])
+    with session.all_or_nothing() as undo:
+        for database, statement in statements.items():
+            session.run(statement)
+            if database not in had:
+                undo.append(
+                    f"REVOKE ALL PRIVILEGES ON {identifier(pattern(database))}.* FROM {account}"
+                )
 
 
 def revoke(session: Session, name: str, host: str | None, database: str) -> None:
     """Take a database away from a user; `DatabaseNotFound` when it has no access to it."""
-    check_name(name)
     account = (name, host_of(host))
-    _check_exists(session, *account)
+    _check_may_change(session, *account)
     stored = [
         row[0]
         for row in session.rows(
@@ -137,20 +158,37 @@ def revoke(session: Session, name: str, host: str | None, database: str) -> None
 
 
 def check_name(name: str) -> None:
-    """`BadRequest` for accounts of the system and for what cannot be a name."""
+    """`BadRequest` for what no new account may be called."""
     if name in reserved():
         raise BadRequest(f"the user name {name!r} is reserved")
-    identifier(name)
+    check_text(name, LONGEST_USER_NAME)
 
 
-def _grant(session: Session, account: str, database: str) -> None:
+def _check_new(session: Session, users: list[User], *, repeat: bool) -> None:
+    """Everything about a list of users that can be known before the first is made."""
+    for place, user in enumerate(users):
+        target = (user.name, host_of(user.host))
+        check_name(user.name)
+        check_text(target[1], LONGEST_HOST)
+        session.password(user.password)
+        names = [database.name for database in user.databases]
+        databases.check_exist(session, names)
+        for name in names:
+            _grant_statement("", name)
+        if any(target == (other.name, host_of(other.host)) for other in users[:place]):
+            raise BadRequest(f"the user {target[0]!r} at {target[1]!r} is named twice")
+        if not repeat and _exists(session, *target):
+            raise UserAlreadyExists(f"there is a user {target[0]!r} at {target[1]!r}")
+
+
+def _grant_statement(account: str, database: str) -> str:
     exact = pattern(database)
-    if len(exact) > LONGEST_PATTERN:
+    if len(exact) > LONGEST_NAME:
         raise BadRequest(
             f"access to the database {database!r} cannot be granted: with each '_', '%' and '\\' "
-            f"counted twice its name is longer than {LONGEST_PATTERN} characters"
+            f"counted twice its name is longer than {LONGEST_NAME} characters"
         )
-    session.run(f"GRANT ALL PRIVILEGES ON {identifier(exact)}.* TO {account}")
+    return f"GRANT ALL PRIVILEGES ON {identifier(exact)}.* TO {account}"
 
 
 def _exists(session: Session, name: str, host: str) -> bool:
@@ -158,9 +196,24 @@ def _exists(session: Session, name: str, host: str) -> bool:
     return bool(session.rows(query, name, host))
 
 
+def _system() -> tuple[str, ...]:
+    """The values of `_SHOWN`: root is another call's, the rest are the server's own."""
+    return SUPERUSER, "mariadb.sys", agent_account(), LOCAL
+
+
 def _check_exists(session: Session, name: str, host: str) -> None:
-    if name in reserved() or not _exists(session, name, host):
+    query = f"SELECT 1 FROM mysql.user WHERE {_SHOWN} AND User = %s AND Host = %s"  # noqa: S608
+    if not session.rows(query, *_system(), name, host):
         raise UserNotFound(f"there is no user {name!r} at {host!r}")
+
+
+def _check_may_change(session: Session, name: str, host: str) -> None:
+    try:
+        _check_exists(session, name, host)
+    except UserNotFound:
+        if name in reserved():
+            raise BadRequest(f"the user name {name!r} is reserved") from None
+        raise
 
 
 def _granted(session: Session, accounts: list[tuple[str, str]]) -> dict[tuple[str, str], list[str]]:

@@ -43,6 +43,8 @@ def render(layout: Layout, address: str, flavor: Flavor) -> str:
         socket=SOCKET,
         pid_file=PID_FILE,
         error_log=layout.error_log,
+        exchange=layout.exchange,
+        init_file=layout.init_file,
         address=address,
         port=PORT,
         buffer_pool_mib=buffer_pool_mib(flavor),
@@ -55,6 +57,7 @@ def render(layout: Layout, address: str, flavor: Flavor) -> str:
 
 def write(layout: Layout, address: str, flavor: Flavor) -> bool:
     """Write the file if it says something new; true when it did."""
+    layout.exchange.mkdir(mode=0o700, parents=True, exist_ok=True)
     content = render(layout, address, flavor).encode()
     if layout.config.exists() and layout.config.read_bytes() == content:
         return False

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 from guest_agent.contract import Database, Page
-from guest_agent.datastores.mariadb.sql import Session, identifier
-from guest_agent.errors import BadRequest, DatabaseNotFound
+from guest_agent.datastores.mariadb.sql import LONGEST_NAME, Session, check_text, identifier
+from guest_agent.errors import BadRequest, DatabaseAlreadyExists, DatabaseNotFound
 
 RESERVED: Final = frozenset(
     {
@@ -45,10 +45,42 @@ def listed(session: Session, page: Page) -> dict[str, Any]:
 
 def create(session: Session, databases: list[Database], *, repeat: bool = False) -> None:
     """Create databases; `DatabaseAlreadyExists` unless they may be there (`repeat`)."""
-    for database in databases:
+    for place, database in enumerate(databases):
         check_name(database.name)
-    for database in databases:
-        session.run(_create_statement(session, database, repeat=repeat))
+        _check_character_set(session, database)
+        if any(database.name == other.name for other in databases[:place]):
+            raise BadRequest(f"the database {database.name!r} is named twice")
+        if not repeat and _exists(session, database.name):
+            raise DatabaseAlreadyExists(f"there is a database {database.name!r}")
+    with session.all_or_nothing() as undo:
+        for database in databases:
+            session.run(_create_statement(session, database, repeat=repeat))
+            if not repeat:
+                undo.append(f"DROP DATABASE IF EXISTS {identifier(database.name)}")
+
+
+def _check_character_set(session: Session, database: Database) -> None:
+    """`BadRequest` for a character set or a collation that the server does not have."""
+    charset, collate = database.character_set, database.collate
+    if charset and not session.rows(
+        "SELECT 1 FROM information_schema.CHARACTER_SETS WHERE CHARACTER_SET_NAME = %s", charset
+    ):
+        raise BadRequest(f"there is no character set {charset[:LONGEST_NAME]!r}")
+    if not collate:
+        return
+    applies = {
+        str(name).lower()
+        for (name,) in session.rows(
+            "SELECT CHARACTER_SET_NAME"
+            " FROM information_schema.COLLATION_CHARACTER_SET_APPLICABILITY"
+            " WHERE %s IN (COLLATION_NAME, FULL_COLLATION_NAME)",
+            collate,
+        )
+    }
+    if not applies:
+        raise BadRequest(f"there is no collation {collate[:LONGEST_NAME]!r}")
+    if charset and charset.lower() not in applies:
+        raise BadRequest(f"the collation {collate!r} is not one of the character set {charset!r}")
 
 
 def _create_statement(session: Session, database: Database, *, repeat: bool) -> str:
@@ -64,19 +96,26 @@ def _create_statement(session: Session, database: Database, *, repeat: bool) -> 
 def delete(session: Session, name: str) -> None:
     """Drop a database with everything in it; `DatabaseNotFound`."""
     check_name(name)
+    check_exist(session, [name])
     session.run(f"DROP DATABASE {identifier(name)}")
 
 
 def check_name(name: str) -> None:
-    """`BadRequest` for the names that belong to the system."""
+    """`BadRequest` for the names that belong to the system, and for what cannot be a name."""
     if name.lower() in RESERVED:
         raise BadRequest(f"the database name {name!r} is reserved")
-    identifier(name)
+    check_text(name, LONGEST_NAME)
+    if name.endswith(" "):
+        raise BadRequest(f"the database name {name!r} ends with a space")
 
 
 def check_exist(session: Session, names: list[str]) -> None:
     """`DatabaseNotFound` for the first name that is not a database of the customer."""
-    query = f"SELECT 1 FROM information_schema.SCHEMATA WHERE {_NAME} = %s"  # noqa: S608
     for name in names:
-        if name.lower() in RESERVED or not session.rows(query, name):
+        if name.lower() in RESERVED or not _exists(session, name):
             raise DatabaseNotFound(f"there is no database {name!r}")
+
+
+def _exists(session: Session, name: str) -> bool:
+    query = f"SELECT 1 FROM information_schema.SCHEMATA WHERE {_NAME} = %s"  # noqa: S608
+    return bool(session.rows(query, name))

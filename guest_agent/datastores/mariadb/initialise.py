@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 import shutil
 import signal
@@ -12,13 +13,19 @@ from typing import Final
 
 from guest_agent.contract import Flavor
 from guest_agent.datastores import processes
-from guest_agent.datastores.mariadb import configuration
+from guest_agent.datastores.mariadb import configuration, error_log
 from guest_agent.datastores.mariadb.layout import Layout
 from guest_agent.datastores.os_user import OsUser
 from guest_agent.errors import GuestError
 from guest_agent.files import sync_directory
 
 INITIALISE_SECONDS: Final = 300.0
+_LOGGED: Final = 4000  # characters of what the installer said, for the operator
+_log = logging.getLogger(__name__)
+
+
+class Interrupted(GuestError):
+    """The program that makes the data directory did not end by itself, or not well."""
 
 
 def initialise(layout: Layout, user: OsUser, flavor: Flavor) -> bool:
@@ -29,7 +36,8 @@ def initialise(layout: Layout, user: OsUser, flavor: Flavor) -> bool:
     """
     if layout.data.exists():
         if not (layout.data / "mysql").is_dir():
-            raise GuestError(f"{layout.data} exists and is not a MariaDB data directory")
+            raise GuestError("the volume holds something that is not a MariaDB data directory")
+        user.take_over(layout.data)
         return False
     data_argument = f"--datadir={layout.unfinished}"
     processes.kill_all_with(data_argument)
@@ -91,14 +99,15 @@ def _run(command: list[str], user: OsUser) -> None:
                 f"the data directory was not initialised within {INITIALISE_SECONDS:.0f} s"
             ) from None
     if child.returncode != 0:
-        raise GuestError(f"the data directory was not initialised: {_cause(output)}")
+        _log.error("The data directory was not initialised:\n%s", output.strip()[-_LOGGED:])
+        raise Interrupted(f"the data directory was not initialised: {_cause(output)}")
 
 
 def _cause(output: str) -> str:
-    """What the installer complained of first; that it aborts is only the end of it."""
+    """What the server complained of first; that it aborts is only the end of it."""
     lines = [line.strip() for line in output.splitlines()]
-    errors = [line for line in lines if "ERROR" in line and not line.endswith("Aborting")]
-    return "; ".join(errors[:2])[:500] or output.strip()[-500:]
+    errors = [line for line in lines if "[ERROR]" in line and not line.endswith("Aborting")]
+    return error_log.cleaned(errors[0]) if errors else "the database server ended before its time"
 
 
 def _sync_file_system(folder: Path) -> None:

@@ -41,9 +41,14 @@ class Layout:
         return self.root / "etc/mysql/coffer.cnf"
 
     @property
-    def error_log(self) -> Path:
-        return self.root / "var/log/mysql/error.log"
+    def exchange(self) -> Path:
+        """The only folder that SQL may read or write files in; nobody's but the agent's."""
+        return self.root / "var/lib/mysql-files"
 
     @property
-    def pid_file(self) -> Path:
-        return self.data / PID_FILE
+    def init_file(self) -> Path:
+        return self.root / "etc/mysql/coffer-init.sql"
+
+    @property
+    def error_log(self) -> Path:
+        return self.root / "var/log/mysql/error.log"

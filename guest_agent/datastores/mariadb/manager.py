@@ -2,135 +2,75 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
 from typing import Final
-
-from msgspec.structs import replace
 
 from guest_agent import contract
 from guest_agent.config import GuestConfig
 from guest_agent.contract import Status
-from guest_agent.datastores import state
-from guest_agent.datastores.mariadb import (
-    accounts,
-    configuration,
-    databases,
-    initialise,
-    sql,
-    superuser,
-)
-from guest_agent.datastores.mariadb.layout import SOCKET, Layout, below
-from guest_agent.datastores.mariadb.service import Service
-from guest_agent.datastores.mariadb.sql import Session
-from guest_agent.datastores.os_user import OsUser, database_user
+from guest_agent.datastores.mariadb import accounts, databases, superuser
+from guest_agent.datastores.mariadb.life import Life
 from guest_agent.datastores.state import DatastoreState
-from guest_agent.errors import BadRequest, CommandFailed, GuestError
-from guest_agent.manager import Answer, Manager, Progress
-from guest_agent.storage import volume
+from guest_agent.errors import BadRequest
+from guest_agent.manager import Answer, Condition, Manager, Progress
 
 NAMES: Final = frozenset({"mariadb", "mysql"})
 
 
 class MariaDBManager(Manager):
-    """Long methods hold `_lock`, so that two never move the process; reads never wait for it."""
+    """Long methods move the process, one at a time; reads never wait for them."""
 
     def __init__(self, guest: GuestConfig) -> None:
-        self._guest = guest
-        self._folder = guest.state_folder
-        self._state = state.load(self._folder)
-        self._lock = threading.Lock()
-        self._service: Service | None = None
-        self._probe = sql.Probe(guest.address, self._password)
-        self._failed = False
-        self._passing: Status | None = Status.RUNNING if self._state.prepared else None
+        self._life = Life(guest)
+        self._session = self._life.session
 
     def start_up(self) -> str:
-        if not self._state.prepared:
-            return "There is no database yet; waiting for prepare."
-        with self._lock, self._while_it_is(Status.RUNNING):
-            service = self._make_service()
-            if (pid := service.adopt()) is not None:
-                return f"The database runs already (process {pid})."
-            if self._state.stopped and not self._state.at_boot:
-                return "The database was stopped and is to stay so."
-            volume.attach(*self._volume_paths())
-            self._start(service)
-            return "The database was started."
+        return self._life.start_up()
+
+    def start_again(self) -> str:
+        return self._life.start_again()
+
+    def give_up(self) -> None:
+        self._life.give_up()
+
+    def condition(self) -> Condition:
+        return self._life.condition()
+
+    def filesystem(self) -> dict[str, float]:
+        return self._life.filesystem()
 
     def prepare(self, request: contract.Prepare, progress: Progress) -> Answer:
         if request.datastore.manager not in NAMES:
             raise BadRequest(f"this guest does not run {request.datastore.manager!r}")
-        with self._lock:
-            self._failed = False
-            try:
-                self._prepare(request, progress)
-            except (CommandFailed, OSError):
-                self._failed = True
-                raise
+        wanted = DatastoreState(
+            device_path=request.device_path,
+            mount_point=request.mount_point,
+            flavor=request.flavor,
+        )
+        life = self._life
+        with life.preparing(wanted):
+            progress("preparing the volume")
+            life.attach_volume()
+            progress("initialising the data directory")
+            life.initialise(request.flavor)
+            progress("starting the database")
+            life.first_start(request.flavor)
+            progress("securing root")
+            life.secure()
+            progress("creating databases and users")
+            with self._session() as session:
+                databases.create(session, request.databases, repeat=True)
+                accounts.create(session, request.users, repeat=True)
+                if request.root_password is not None:
+                    superuser.enable_root(session, request.root_password)
         return {"status": Status.HEALTHY.value}
 
-    def _prepare(self, request: contract.Prepare, progress: Progress) -> None:
-        user = self._user()
-        self._save(
-            DatastoreState(
-                device_path=request.device_path,
-                mount_point=request.mount_point,
-                flavor=request.flavor,
-            )
-        )
-        progress("preparing the volume")
-        volume.attach(*self._volume_paths())
-        progress("initialising the data directory")
-        layout = self._layout()
-        initialise.initialise(layout, user, request.flavor)
-        progress("starting the database")
-        service = self._make_service()
-        if configuration.write(layout, self._guest.address, request.flavor):
-            service.stop()  # one that was started with another configuration
-        service.start()
-        service.wait_until_ready(self._answers_by_socket)
-        progress("securing root")
-        self._secure()
-        progress("creating databases and users")
-        with self._session() as session:
-            databases.create(session, request.databases, repeat=True)
-            accounts.create(session, request.users, repeat=True)
-            if request.root_password is not None:
-                superuser.enable_root(session, request.root_password)
-        self._save(replace(self._state, prepared=True))
-
     def restart(self, request: contract.Nothing) -> Answer:
-        with self._lock, self._while_it_is(Status.RUNNING):
-            service = self._prepared_service()
-            service.stop()
-            self._start(service)
-            self._save(replace(self._state, stopped=False, at_boot=True))
+        self._life.restart()
         return {}
 
     def stop_db(self, request: contract.StopDatabase) -> Answer:
-        with self._lock, self._while_it_is(Status.SHUTDOWN):
-            at_boot = not request.do_not_start_on_reboot
-            service = self._prepared_service()
-            self._save(replace(self._state, stopped=True, at_boot=at_boot))
-            service.stop()
+        self._life.stop(at_boot=not request.do_not_start_on_reboot)
         return {}
-
-    def status(self) -> Status:
-        if not self._state.prepared:
-            return Status.FAILED if self._failed else Status.BUILDING
-        if self._passing is not None:
-            return self._passing
-        if self._service is None or not self._service.alive():
-            return Status.SHUTDOWN if self._state.stopped else Status.CRASHED
-        return Status.HEALTHY if self._probe.answers() else Status.RUNNING
-
-    def filesystem(self) -> dict[str, float]:
-        if not self._state.mount_point:
-            return {"used": 0.0, "total": 0.0}
-        return volume.usage(self._layout().volume)
 
     def list_databases(self, request: contract.Page) -> Answer:
         with self._session() as session:
@@ -202,60 +142,3 @@ class MariaDBManager(Manager):
         with self._session() as session:
             superuser.disable_root(session)
         return {}
-
-    def _start(self, service: Service) -> None:
-        """Start and wait; repairs os_admin, whom an enabled root may have changed."""
-        service.start()
-        service.wait_until_ready(self._answers_by_socket)
-        self._secure()
-
-    def _secure(self) -> None:
-        with sql.by_socket(self._layout().data, initialise.agent_account()) as session:
-            superuser.secure(session, self._guest.address, self._password())
-
-    def _session(self) -> AbstractContextManager[Session]:
-        return sql.over_tcp(self._guest.address, self._password())
-
-    def _password(self) -> str:
-        return superuser.admin_password(self._folder)
-
-    def _answers_by_socket(self) -> bool:
-        if not (self._layout().data / SOCKET).exists():
-            return False
-        try:
-            with sql.by_socket(self._layout().data, initialise.agent_account()) as session:
-                return bool(session.rows("SELECT 1"))
-        except CommandFailed:
-            return False
-
-    def _prepared_service(self) -> Service:
-        if not self._state.prepared:
-            raise GuestError("the database is not prepared yet")
-        return self._make_service()
-
-    def _make_service(self) -> Service:
-        if self._service is None:
-            self._service = Service(self._layout(), self._user())
-        return self._service
-
-    def _user(self) -> OsUser:
-        return database_user(self._guest.agent.database_user)
-
-    def _layout(self) -> Layout:
-        return Layout(self._guest.root, self._volume_paths()[1])
-
-    def _volume_paths(self) -> tuple[Path, Path]:
-        root = self._guest.root
-        return below(root, self._state.device_path), below(root, self._state.mount_point)
-
-    def _save(self, new: DatastoreState) -> None:
-        state.save(self._folder, new)
-        self._state = new
-
-    @contextmanager
-    def _while_it_is(self, passing: Status) -> Iterator[None]:
-        self._passing = passing
-        try:
-            yield
-        finally:
-            self._passing = None

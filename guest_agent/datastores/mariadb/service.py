@@ -10,14 +10,13 @@ from collections.abc import Callable
 from typing import Final
 
 from guest_agent.datastores import processes
+from guest_agent.datastores.mariadb import error_log
 from guest_agent.datastores.mariadb.layout import Layout
 from guest_agent.datastores.os_user import OsUser
 from guest_agent.errors import GuestError
 
 READY_SECONDS: Final = 600.0  # crash recovery of a large volume takes its time
 STOP_SECONDS: Final = 150.0
-_LOG_TAIL_BYTES: Final = 16_384
-_FIRST_LINE: Final = "Starting MariaDB"
 
 
 class Service:
@@ -48,12 +47,9 @@ class Service:
         """Start the server unless it runs; true when it was started."""
         if self.adopt() is not None:
             return False
-        log = self._layout.error_log
-        self._user.make_folder(log.parent)
         self._user.make_folder(self._layout.scratch)
-        self._user.check_can_reach(self._layout.data / "mysql")
-        with log.open("ab") as stream:
-            self._user.own(log, 0o640)
+        self._user.check_can_reach(self._layout.data)
+        with os.fdopen(error_log.open_for(self._layout.error_log, self._user), "ab") as stream:
             self._child = subprocess.Popen(
                 [processes.program("mariadbd"), self._argument],
                 stdin=subprocess.DEVNULL,
@@ -67,6 +63,18 @@ class Service:
         self._pid = self._child.pid
         return True
 
+    def death(self) -> str:
+        """How a process that is gone has ended, as far as this agent could see."""
+        code = self._child.poll() if self._child is not None else None
+        if code is None:
+            how = "the database has ended"
+        elif code < 0:
+            how = f"the database was ended by {signal.Signals(-code).name}"
+        else:
+            how = f"the database ended with exit code {code}"
+        cause = error_log.first_error(self._layout.error_log)
+        return f"{how} ({cause})" if cause else how
+
     def wait_until_ready(self, answers: Callable[[], bool]) -> None:
         """Wait until the server answers; `GuestError` when it ends or takes too long."""
 
@@ -76,7 +84,7 @@ class Service:
         if not processes.wait_until(settled, READY_SECONDS):
             raise GuestError(f"the database did not answer within {READY_SECONDS:.0f} s")
         if not self.alive():
-            raise GuestError(f"the database ended while it started: {self._last_error()}")
+            raise GuestError(f"{self.death()}, while it started")
 
     def stop(self) -> bool:
         """Shut the server down cleanly; true when it ran. Never kills: data comes first."""
@@ -89,15 +97,3 @@ class Service:
             raise GuestError(f"the database did not stop within {STOP_SECONDS:.0f} s")
         self._child, self._pid = None, None
         return True
-
-    def _last_error(self) -> str:
-        """The first error of the last start: the ones behind it are consequences."""
-        try:
-            with self._layout.error_log.open("rb") as stream:
-                stream.seek(max(self._layout.error_log.stat().st_size - _LOG_TAIL_BYTES, 0))
-                text = stream.read().decode(errors="replace")
-        except OSError:
-            return "it left no error log"
-        lines = text.rsplit(_FIRST_LINE, 1)[-1].splitlines()
-        errors = [line for line in lines if "[ERROR]" in line] or lines[-1:]
-        return errors[0][-500:] if errors else "its error log is empty"

@@ -1,5 +1,6 @@
-"""Sessions with the server: by the local socket to secure it, over TCP as os_admin for all else.
+"""Sessions with the server, by its local socket as the agent's own operating system user.
 
+No password, no address and no setting of the network stands between the agent and its database.
 Every name is data: identifiers and literals are quoted here, and nowhere else. Passwords are hashed
 before they become part of a statement, so that no log of the server ever shows one.
 """
@@ -7,10 +8,12 @@ before they become part of a statement, so that no log of the server ever shows 
 from __future__ import annotations
 
 import hashlib
-import os
+import logging
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import socket
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,7 +21,6 @@ import pymysql
 from pymysql.connections import Connection
 from pymysql.constants import CR, ER
 
-from guest_agent.datastores.mariadb.configuration import PORT
 from guest_agent.datastores.mariadb.layout import SOCKET
 from guest_agent.errors import (
     BadRequest,
@@ -26,29 +28,48 @@ from guest_agent.errors import (
     DatabaseAlreadyExists,
     DatabaseNotFound,
     GuestError,
+    Unavailable,
 )
+from guest_agent.files import open_folder
 
-ADMIN: Final = "os_admin"
-CONNECT_SECONDS: Final = 5
-PROBE_SECONDS: Final = 3
-ANSWER_SECONDS: Final = 15  # below the 20 s that a synchronous call may take
-_ILLEGAL_STRING: Final = 1300
+GREETING_SECONDS: Final = 5.0  # a stopped server takes connections, and says nothing
+ANSWER_SECONDS: Final = 12.0  # with the greeting, below the 20 s that a synchronous call may take
+LOCK_SECONDS: Final = 10  # below the answer's, so that the server tells of a lock itself
+LONGEST_NAME: Final = 64  # characters of a database
+LONGEST_USER_NAME: Final = 128
+_LAST_OF_PLANE: Final = "\uffff"
 _TOO_LONG_STRING: Final = 1470
-_OURS: Final[dict[int, type[CommandFailed]]] = {
-    ER.DB_CREATE_EXISTS: DatabaseAlreadyExists,
-    ER.DB_DROP_EXISTS: DatabaseNotFound,
-    ER.BAD_DB_ERROR: DatabaseNotFound,
-    ER.WRONG_DB_NAME: BadRequest,
-    ER.TOO_LONG_IDENT: BadRequest,
-    ER.UNKNOWN_CHARACTER_SET: BadRequest,
-    ER.UNKNOWN_COLLATION: BadRequest,
-    ER.COLLATION_CHARSET_MISMATCH: BadRequest,
-    ER.DATA_TOO_LONG: BadRequest,
-    ER.TRUNCATED_WRONG_VALUE_FOR_FIELD: BadRequest,
-    _ILLEGAL_STRING: BadRequest,
-    _TOO_LONG_STRING: BadRequest,
+_LONE_ACCESS_DENIED: Final = 1698
+_ACCOUNT_LOCKED: Final = 4151
+_PEER: Final = struct.Struct("3i")  # SO_PEERCRED: pid, uid, gid
+
+_OURS: Final[dict[int, tuple[type[CommandFailed], str]]] = {
+    ER.DB_CREATE_EXISTS: (DatabaseAlreadyExists, "there is a database of that name"),
+    ER.DB_DROP_EXISTS: (DatabaseNotFound, "there is no database of that name"),
+    ER.BAD_DB_ERROR: (DatabaseNotFound, "there is no database of that name"),
+    ER.WRONG_DB_NAME: (BadRequest, "the database cannot have that name"),
+    ER.TOO_LONG_IDENT: (BadRequest, "the name is too long"),
+    ER.DATA_TOO_LONG: (BadRequest, "the name is too long"),
+    _TOO_LONG_STRING: (BadRequest, "the name is too long"),
+    ER.UNKNOWN_CHARACTER_SET: (BadRequest, "there is no such character set"),
+    ER.UNKNOWN_COLLATION: (BadRequest, "there is no such collation"),
+    ER.COLLATION_CHARSET_MISMATCH: (BadRequest, "the collation is of another character set"),
+    ER.LOCK_WAIT_TIMEOUT: (Unavailable, "other sessions hold locks on what the call would change"),
+    ER.CON_COUNT_ERROR: (Unavailable, "all connections of the database are in use"),
+    ER.DISK_FULL: (Unavailable, "the volume is full"),
+    ER.RECORD_FILE_FULL: (Unavailable, "the volume is full"),
 }
-_SILENT: Final = frozenset({CR.CR_CONNECTION_ERROR, CR.CR_CONN_HOST_ERROR, CR.CR_SERVER_LOST})
+_SILENT: Final = frozenset({CR.CR_CONNECTION_ERROR, CR.CR_CONN_HOST_ERROR, CR.CR_SERVER_GONE_ERROR})
+_LOCKED_OUT: Final = frozenset({ER.ACCESS_DENIED_ERROR, _LONE_ACCESS_DENIED, _ACCOUNT_LOCKED})
+_log = logging.getLogger(__name__)
+
+
+class LockedOut(Unavailable):
+    """The server does not take the agent for its administrator any more."""
+
+
+class NotListening(Unavailable):
+    """No server is at the socket: it is starting, or dead."""
 
 
 def identifier(name: str) -> str:
@@ -56,6 +77,15 @@ def identifier(name: str) -> str:
     if not name or "\0" in name:
         raise BadRequest("a name must not be empty or hold a zero character")
     return "`" + name.replace("`", "``") + "`"
+
+
+def check_text(name: str, longest: int) -> None:
+    """`BadRequest` for a name that the server's own tables cannot hold."""
+    identifier(name)
+    if len(name) > longest:
+        raise BadRequest(f"a name of {len(name)} characters is too long; {longest} are allowed")
+    if max(name) > _LAST_OF_PLANE:
+        raise BadRequest(f"the name {name!r} holds a character that the server cannot store")
 
 
 def pattern(name: str) -> str:
@@ -92,97 +122,117 @@ class Session:
 
     def run(self, statement: str) -> None:
         """Execute a statement whose names are quoted already."""
-        with errors_as_ours(), self._connection.cursor() as cursor:
+        with _errors_as_ours(), self._connection.cursor() as cursor:
             cursor.execute(statement)
 
     def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         """The rows of a query with `%s` for each value."""
-        with errors_as_ours(), self._connection.cursor() as cursor:
+        with _errors_as_ours(), self._connection.cursor() as cursor:
             cursor.execute(query, values or None)
             return list(cursor.fetchall())
 
+    @contextmanager
+    def all_or_nothing(self) -> Iterator[list[str]]:
+        """Statements put on the list are run, the last first, when what follows fails.
 
-@contextmanager
-def over_tcp(address: str, password: str) -> Iterator[Session]:
-    """A session of os_admin at the server's own address, from that address."""
-    with errors_as_ours():
-        connection = _connect(address, password, ANSWER_SECONDS)
-    with connection:
-        yield Session(connection)
-
-
-class Probe:
-    """Asks a server whether it answers, over one connection for as long as it lasts."""
-
-    def __init__(self, address: str, password: Callable[[], str]) -> None:
-        self._address = address
-        self._password = password
-        self._connection: Connection[Any] | None = None
-
-    def answers(self) -> bool:
-        """One round trip, or a new connection when the old one is gone."""
+        A statement that changes accounts or databases is no part of a transaction.
+        """
+        undo: list[str] = []
         try:
-            if self._connection is None:
-                self._connection = _connect(self._address, self._password(), PROBE_SECONDS)
-            with self._connection.cursor() as cursor:
-                return bool(cursor.execute("SELECT 1"))
-        except pymysql.MySQLError:
-            if self._connection is not None and self._connection.open:
-                self._connection.close()
-            self._connection = None
-            return False
+            yield undo
+        except CommandFailed:
+            for statement in reversed(undo):
+                try:
+                    self.run(statement)
+                except CommandFailed as error:
+                    _log.error("A part of a failed call could not be undone: %s", error)
+            raise
+
+    def close(self) -> None:
+        """Close it; harmless when it is closed or broken."""
+        with suppress(pymysql.MySQLError, OSError):
+            self._connection.close()
 
 
-@contextmanager
-def by_socket(data: Path, user: str) -> Iterator[Session]:
-    """A session of the agent's own operating system user by the socket in the data directory.
+def connect(data: Path, user: str, owner: int, seconds: float = ANSWER_SECONDS) -> Session:
+    """A session by the socket in the data directory, with a server that runs as `owner` (uid).
 
-    The way through /proc keeps the path below the 107 bytes that a socket address holds.
+    The folder is the database user's, who may put there a link to the socket of another server:
+    the kernel tells whose process listens. Raises `Unavailable`, or `LockedOut`.
     """
-    folder = os.open(data, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        with errors_as_ours():
-            connection = pymysql.connect(
-                unix_socket=f"/proc/self/fd/{folder}/{SOCKET}", user=user, **_options()
-            )
-    finally:
-        os.close(folder)
-    with connection:
-        yield Session(connection)
-
-
-def _connect(address: str, password: str, seconds: int) -> Connection[Any]:
-    return pymysql.connect(
-        host=address,
-        port=PORT,
-        user=ADMIN,
-        password=password,
-        bind_address=address,
-        **_options(seconds),
-    )
-
-
-def _options(seconds: int = ANSWER_SECONDS) -> dict[str, Any]:
-    return {
+    options: dict[str, Any] = {
+        "user": user,
         "charset": "utf8mb4",
         "autocommit": True,
-        "connect_timeout": min(CONNECT_SECONDS, seconds),
         "read_timeout": seconds,
         "write_timeout": seconds,
         # A too long name is an error, whatever mode the user has chosen for the server.
         "sql_mode": "STRICT_ALL_TABLES",
-        "init_command": "SET SESSION lock_wait_timeout = 10",
+        "init_command": f"SET SESSION lock_wait_timeout = {LOCK_SECONDS}",
+        "defer_connect": True,
     }
+    connection: Connection[Any] = pymysql.connect(**options)
+    plug = _plug(data, owner, min(GREETING_SECONDS, seconds))
+    try:
+        with _errors_as_ours():
+            connection.connect(plug)
+    except BaseException:
+        plug.close()
+        raise
+    return Session(connection)
+
+
+def _plug(data: Path, owner: int, seconds: float) -> socket.socket:
+    """A connected socket whose server has begun to speak.
+
+    The way through /proc keeps the path below the 107 bytes that a socket address holds.
+    """
+    plug = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        plug.settimeout(seconds)
+        with open_folder(data) as folder:
+            plug.connect(f"/proc/self/fd/{folder}/{SOCKET}")
+        _check_server(plug, owner)
+    except (FileNotFoundError, ConnectionRefusedError):
+        plug.close()
+        raise NotListening("the database does not answer") from None
+    except OSError:
+        plug.close()
+        raise Unavailable("the database does not answer") from None
+    except BaseException:
+        plug.close()
+        raise
+    return plug
+
+
+def _check_server(plug: socket.socket, owner: int) -> None:
+    """`Unavailable` unless it is a process of `owner`, and greets."""
+    _, uid, _ = _PEER.unpack(plug.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
+    if uid != owner:
+        raise Unavailable("the database's socket belongs to somebody else")
+    if not plug.recv(1, socket.MSG_PEEK):
+        raise Unavailable("the database closes its connections")
 
 
 @contextmanager
-def errors_as_ours() -> Iterator[None]:
-    """Name the server's refusals; statements themselves are never quoted."""
+def _errors_as_ours() -> Iterator[None]:
+    """The server's refusals in the contract's words; what it said itself is for the log."""
     try:
         yield
-    except pymysql.MySQLError as error:
+    except (pymysql.MySQLError, OSError) as error:
         code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
-        if code in _SILENT:
-            raise GuestError(f"the database does not answer (error {code})") from None
-        text = str(error.args[1]) if len(error.args) > 1 and code != ER.PARSE_ERROR else "refused"
-        raise _OURS.get(code, GuestError)(f"{text} (error {code})") from None
+        _log.warning("The database refused with error %s: %s", code, error.args[1:] or "no text")
+        raise _ours(code) from None
+
+
+def _ours(code: int) -> CommandFailed:
+    if code == CR.CR_SERVER_LOST:
+        return Unavailable(
+            f"the database has not answered within {ANSWER_SECONDS:.0f} s; what was asked may go on"
+        )
+    if code in _SILENT:
+        return Unavailable("the database does not answer")
+    if code in _LOCKED_OUT:
+        return LockedOut("the agent's way into the database is being repaired")
+    kind, sentence = _OURS.get(code, (GuestError, "the database refused the statement"))
+    return kind(f"{sentence} (error {code})")

@@ -1,69 +1,169 @@
-"""Accounts above all others: os_admin for the agent, and root, closed until it is enabled."""
+"""Accounts above all others: the agent's own, by the socket only, and root, closed until enabled.
+
+A customer's root may do everything inside the server and nothing outside of it: it has neither
+files, nor the settings of the server, nor the name of another. It can make and change accounts,
+also the agent's, so what it should not have been able to do is looked for, and put right.
+"""
 
 from __future__ import annotations
 
-import base64
-from pathlib import Path
 from typing import Final
 
-from chalicelib import aws
 from guest_agent.contract import ANY_HOST
-from guest_agent.datastores.mariadb.accounts import SUPERUSER
-from guest_agent.datastores.mariadb.sql import ADMIN, Session
+from guest_agent.datastores.mariadb.initialise import agent_account
+from guest_agent.datastores.mariadb.layout import Layout
+from guest_agent.datastores.mariadb.sql import Session
+from guest_agent.errors import CommandFailed
 from guest_agent.files import write_whole
 
-PASSWORD_FILE: Final = "os_admin.password"  # noqa: S105 - a file name
-_PASSWORD_BYTES: Final = 24
+SUPERUSER: Final = "root"
+LOCAL: Final = "localhost"
+FORMER_ADMIN: Final = "os_admin"
+"""The agent's account of former releases, over the network."""
+
+ROOT_PRIVILEGES: Final = (
+    "SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, RELOAD, PROCESS, REFERENCES, INDEX, ALTER,"
+    " SHOW DATABASES, CREATE TEMPORARY TABLES, LOCK TABLES, EXECUTE, CREATE VIEW, SHOW VIEW,"
+    " CREATE ROUTINE, ALTER ROUTINE, CREATE USER, EVENT, TRIGGER, DELETE HISTORY, BINLOG MONITOR"
+)
+WITHHELD: Final = (
+    "FILE, SUPER, SHUTDOWN, CREATE TABLESPACE, SET USER, FEDERATED ADMIN, CONNECTION ADMIN,"
+    " READ_ONLY ADMIN, REPLICATION SLAVE, REPLICATION SLAVE ADMIN, REPLICATION MASTER ADMIN,"
+    " BINLOG ADMIN, BINLOG REPLAY, SLAVE MONITOR"
+)
+# SHUTDOWN, FILE, SUPER and SET USER as bits of mysql.global_priv (MariaDB's sql/privilege.h).
+_DANGEROUS: Final = 1 << 7 | 1 << 9 | 1 << 15 | 1 << 30
+_ALL: Final = (1 << 39) - 1
+_NO_SUCH_THREAD: Final = 1094
 
 
-def admin_password(state_folder: Path) -> str:
-    """os_admin's password, made on first use and kept where only the agent reads."""
-    path = state_folder / PASSWORD_FILE
-    if not path.exists():
-        made = base64.urlsafe_b64encode(aws.token_bytes(_PASSWORD_BYTES))
-        write_whole(path, made)
-    return path.read_text(encoding="ascii")
+def write_init_file(layout: Layout) -> None:
+    """What the server runs before it takes connections: the agent is its administrator.
 
-
-def secure(session: Session, address: str, password: str) -> None:
-    """Make os_admin at the server's own address the agent's way in, and close the others.
-
-    Run by the socket; also right for a volume that another server has used before: os_admin of the
-    former address goes, a root that the customer enabled stays.
+    A customer's root may have changed that, and then nobody could put it right from outside.
     """
-    admin = session.account(ADMIN, address)
-    session.run(f"CREATE USER IF NOT EXISTS {admin} {session.password(password)}")
-    session.run(f"ALTER USER {admin} {session.password(password)}")
-    session.run(f"GRANT ALL PRIVILEGES ON *.* TO {admin} WITH GRANT OPTION")
-    unwanted = session.rows(
-        "SELECT User, Host FROM mysql.user WHERE is_role = 'N'"
-        " AND (User = '' OR (User = %s AND Host <> %s)"
-        " OR (User = %s AND Host NOT IN ('localhost', %s)))",
-        ADMIN,
-        address,
-        SUPERUSER,
-        ANY_HOST,
-    )
-    for name, host in unwanted:
+    statements = "".join(f"{each};\n" for each in _own_account(f"'{agent_account()}'@'{LOCAL}'"))
+    write_whole(layout.init_file, statements.encode(), mode=0o644)
+
+
+def secure(session: Session) -> list[str]:
+    """Put the accounts right; sentences about what was not. Repeating it changes nothing.
+
+    Also right for a volume that another server has used before: the agent's accounts of that one
+    go, a root that the customer enabled stays.
+    """
+    said = []
+    if not _own_account_is_whole(session):
+        for statement in _own_account(session.account(agent_account(), LOCAL)):
+            session.run(statement)
+        said.append("the agent's account in the database had been changed, and was put right")
+    for name, host in _unwanted(session):
         session.run(f"DROP USER {session.account(name, host)}")
-    local = session.account(SUPERUSER, "localhost")
-    session.run(f"ALTER USER {local} IDENTIFIED VIA unix_socket")
+    for name, host, is_role in _too_mighty(session):
+        account = session.literal(name) if is_role else session.account(name, host)
+        session.run(f"REVOKE {WITHHELD} ON *.* FROM {account}")
+        said.append(f"the account {name!r} had rights outside the database, and has lost them")
+    return said
 
 
 def root_enabled(session: Session) -> bool:
     """Whether root may log in from outside."""
-    query = "SELECT 1 FROM mysql.user WHERE User = %s AND Host <> 'localhost'"
-    return bool(session.rows(query, SUPERUSER))
+    return bool(_roots(session))
 
 
 def enable_root(session: Session, password: str) -> None:
-    """root from any host, with every privilege; sets the password when it is enabled already."""
-    root = session.account(SUPERUSER, ANY_HOST)
-    session.run(f"CREATE USER IF NOT EXISTS {root} {session.password(password)}")
-    session.run(f"ALTER USER {root} {session.password(password)}")
-    session.run(f"GRANT ALL PRIVILEGES ON *.* TO {root} WITH GRANT OPTION")
+    """root from any host; sets the password when it is enabled already."""
+    root, identified = session.account(SUPERUSER, ANY_HOST), session.password(password)
+    with session.all_or_nothing() as undo:
+        if not _roots(session):
+            undo.append(f"DROP USER IF EXISTS {root}")
+        session.run(f"CREATE USER IF NOT EXISTS {root} {identified}")
+        session.run(f"ALTER USER {root} {identified}")
+        session.run(f"GRANT {ROOT_PRIVILEGES} ON *.* TO {root} WITH GRANT OPTION")
 
 
 def disable_root(session: Session) -> None:
-    """No root from outside; nothing happens when there is none."""
-    session.run(f"DROP USER IF EXISTS {session.account(SUPERUSER, ANY_HOST)}")
+    """No root but the local one, and no session of one; nothing happens when there is none.
+
+    Accounts first, so that nobody comes back while the sessions end.
+    """
+    for host in _roots(session):
+        session.run(f"DROP USER {session.account(SUPERUSER, host)}")
+    for (thread,) in session.rows(
+        "SELECT ID FROM information_schema.PROCESSLIST WHERE USER = %s AND HOST <> %s",
+        SUPERUSER,
+        LOCAL,
+    ):
+        try:
+            session.run(f"KILL CONNECTION {int(thread)}")
+        except CommandFailed as error:
+            if f"error {_NO_SUCH_THREAD}" not in str(error):  # it has ended by itself
+                raise
+
+
+def _own_account(account: str) -> list[str]:
+    return [
+        f"CREATE USER IF NOT EXISTS {account} IDENTIFIED VIA unix_socket",
+        f"ALTER USER {account} IDENTIFIED VIA unix_socket REQUIRE NONE"
+        " WITH MAX_USER_CONNECTIONS 0 MAX_CONNECTIONS_PER_HOUR 0 MAX_QUERIES_PER_HOUR 0"
+        " MAX_UPDATES_PER_HOUR 0 ACCOUNT UNLOCK",
+        f"GRANT ALL PRIVILEGES ON *.* TO {account} WITH GRANT OPTION",
+    ]
+
+
+def _own_account_is_whole(session: Session) -> bool:
+    """Whether this account, and no other way into it, is as `_own_account` makes it."""
+    return bool(
+        session.rows(
+            "SELECT 1 FROM mysql.global_priv WHERE User = %s AND Host = %s"
+            " AND JSON_VALUE(Priv, '$.plugin') = 'unix_socket'"
+            " AND COALESCE(JSON_VALUE(Priv, '$.authentication_string'), '') = ''"
+            " AND COALESCE(JSON_COMPACT(JSON_EXTRACT(Priv, '$.auth_or')), '[{}]') = '[{}]'"
+            " AND COALESCE(JSON_VALUE(Priv, '$.account_locked'), '0') IN ('0', 'false')"
+            " AND COALESCE(JSON_VALUE(Priv, '$.ssl_type'), 0) = 0"
+            " AND COALESCE(JSON_VALUE(Priv, '$.max_user_connections'), 0) = 0"
+            " AND COALESCE(JSON_VALUE(Priv, '$.max_connections'), 0) = 0"
+            " AND COALESCE(JSON_VALUE(Priv, '$.max_questions'), 0) = 0"
+            " AND COALESCE(JSON_VALUE(Priv, '$.max_updates'), 0) = 0"
+            " AND CAST(JSON_VALUE(Priv, '$.access') AS UNSIGNED) & %s = %s",
+            agent_account(),
+            LOCAL,
+            _ALL,
+            _ALL,
+        )
+    )
+
+
+def _unwanted(session: Session) -> list[tuple[str, str]]:
+    """Nobody's account, those of former agents, and those that only a local program would use."""
+    rows = session.rows(
+        "SELECT User, Host FROM mysql.user WHERE is_role = 'N' AND (User IN ('', %s)"
+        " OR (User IN ('mysql', %s) AND Host = %s AND User <> %s))",
+        FORMER_ADMIN,
+        SUPERUSER,
+        LOCAL,
+        agent_account(),
+    )
+    return [(str(name), str(host)) for name, host in rows]
+
+
+def _too_mighty(session: Session) -> list[tuple[str, str, bool]]:
+    rows = session.rows(
+        "SELECT User, Host, COALESCE(JSON_VALUE(Priv, '$.is_role'), 'false') IN ('1', 'true')"
+        " FROM mysql.global_priv WHERE NOT (User = %s AND Host = %s)"
+        " AND CAST(COALESCE(JSON_VALUE(Priv, '$.access'), '0') AS UNSIGNED) & %s <> 0",
+        agent_account(),
+        LOCAL,
+        _DANGEROUS,
+    )
+    return [(str(name), str(host), bool(is_role)) for name, host, is_role in rows]
+
+
+def _roots(session: Session) -> list[str]:
+    """The hosts from which root may log in, the local one left out."""
+    rows = session.rows(
+        "SELECT Host FROM mysql.user WHERE User = %s AND Host <> %s AND is_role = 'N'",
+        SUPERUSER,
+        LOCAL,
+    )
+    return [str(host) for (host,) in rows]

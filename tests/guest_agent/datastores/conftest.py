@@ -10,6 +10,8 @@ import pytest
 from pymysql.connections import Connection
 
 from chalicelib.bus.envelope import Envelope
+from guest_agent.datastores.mariadb.initialise import agent_account
+from guest_agent.datastores.mariadb.layout import SOCKET
 from tests.guest_agent.control_plane import ControlPlane
 from tests.guest_agent.server import Server, ask_prepare, free_address
 
@@ -41,6 +43,19 @@ class Guest(NamedTuple):
         with self.login(**login) as connection, connection.cursor() as cursor:
             cursor.execute(statement)
             return list(cursor.fetchall())
+
+    def as_agent(self, statement: str) -> list[tuple[Any, ...]]:
+        """What the operating system's superuser reads by the socket."""
+        data = self.server.volume / "data"
+        connection = pymysql.connect(unix_socket=str(data / SOCKET), user=agent_account())
+        with connection, connection.cursor() as cursor:
+            cursor.execute(statement)
+            return list(cursor.fetchall())
+
+    def events(self) -> list[tuple[str, str]]:
+        """What was told of the database's own life: kind and text."""
+        told = [beat.result or {} for beat in self.control.reports() if beat.kind == "event"]
+        return [(each["kind"], each["text"]) for each in told]
 
     def ask(self, method: str, args: dict[str, Any] | None = None) -> dict[str, Any]:
         """The result of a command that must succeed."""

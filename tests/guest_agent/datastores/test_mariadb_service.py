@@ -7,6 +7,7 @@ import signal
 
 import pytest
 
+from guest_agent.datastores.mariadb import sql
 from tests.guest_agent.control_plane import wait_for
 from tests.guest_agent.datastores.conftest import Guest
 
@@ -32,18 +33,80 @@ def test_a_new_agent_adopts_the_running_database(guest: Guest) -> None:
     assert guest.rows("SELECT 1") == [(1,)]
 
 
-def test_a_crash_is_reported_within_seconds_and_restart_repairs_it(guest: Guest) -> None:
+def test_a_crash_is_told_within_seconds_and_the_agent_starts_it_again(guest: Guest) -> None:
     guest.prepare()
     wait_for(lambda: last_status(guest, "healthy"))
     pid = guest.server.database()
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
-    wait_for(lambda: last_status(guest, "crashed"), 3)
-    code, message = guest.refusal("list_users")
-    assert (code, "does not answer" in message) == ("GuestError", True)
-    guest.ask("restart")
-    wait_for(lambda: last_status(guest, "healthy"), 3)
+    wait_for(lambda: "crashed" in guest.statuses(), 3)
+    wait_for(lambda: last_status(guest, "healthy"))
     assert guest.rows("SELECT 1") == [(1,)]
+    assert guest.server.database() != pid
+    wait_for(lambda: len(guest.events()) == 2)
+    assert guest.events() == [
+        ("crashed", "the database was ended by SIGKILL"),
+        ("healthy", "the database answers again"),
+    ]
+
+
+def test_a_dead_database_is_nobodys_fault_who_asks(guest: Guest) -> None:
+    guest.prepare()
+    guest.ask("stop_db")
+    code, message = guest.refusal("list_users")
+    assert (code, message) == ("Unavailable", "the database does not answer")
+    assert guest.events() == []
+
+
+def test_a_hanging_database_is_told_and_calls_end_in_time(guest: Guest) -> None:
+    guest.prepare()
+    wait_for(lambda: last_status(guest, "healthy"))
+    pid = guest.server.database()
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        answer = guest.control.ask("list_users", seconds=sql.GREETING_SECONDS + 3)
+        assert answer.error is not None
+        assert (answer.error.code, answer.error.message) == (
+            "Unavailable",
+            "the database does not answer",
+        )
+        wait_for(lambda: last_status(guest, "blocked"))
+        assert (guest.control.reports("heartbeats")[-1].result or {})["reason"] == (
+            "the database runs and does not answer"
+        )
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    wait_for(lambda: last_status(guest, "healthy"))
+    assert guest.server.database() == pid, "what hangs is not restarted by itself"
+
+
+def test_a_starting_database_is_not_ready(guest: Guest) -> None:
+    guest.prepare()
+    wait_for(lambda: last_status(guest, "healthy"))
+    pid = guest.server.database()
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)  # it cannot stop now
+    restart = guest.control.send(guest.control.command("restart"))
+    wait_for(lambda: last_status(guest, "restarting"))
+    os.kill(pid, signal.SIGCONT)
+    assert guest.control.answer(restart).error is None
+    wait_for(lambda: last_status(guest, "healthy"))
+
+
+def test_a_damaged_database_is_given_up_and_says_why(guest: Guest) -> None:
+    guest.prepare()
+    wait_for(lambda: last_status(guest, "healthy"))
+    pid = guest.server.database()
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    (guest.server.volume / "data/ibdata1").write_bytes(b"damaged")
+    wait_for(lambda: len([kind for kind, _ in guest.events() if kind == "crashed"]) >= 2)
+    kind, text = guest.events()[-1]
+    assert kind == "crashed"
+    assert "exit code 1" in text
+    assert "ibdata1" in text or "size" in text
+    assert str(guest.server.root) not in text
 
 
 def test_after_a_power_cut_the_database_comes_back_with_the_server(guest: Guest) -> None:

@@ -34,7 +34,7 @@ class Machine:
         self.disk = Disk()
         self.volume: Volume | None = Volume(2)
         self.up = False
-        self.failed = False
+        self.stuck = self.failed = self.given_up = False
         self.passing: Status | None = None
         self.stages: list[str] = []
 
@@ -112,7 +112,7 @@ def test_contents_differ_by_a_single_row() -> None:
 def test_prepare_is_repeatable_and_brings_up_what_was_ordered(
     machine: Machine, manager: SimManager
 ) -> None:
-    assert manager.status() is Status.HEALTHY
+    assert manager.condition().status is Status.HEALTHY
     assert manager.filesystem() == {"used": 0.2, "total": 2.0}
     listed = call(manager, "list_databases")
     assert [each["name"] for each in listed["databases"]] == ["blog", "shop"]
@@ -199,14 +199,14 @@ def test_a_stopped_database_stays_stopped_until_it_is_restarted(
     machine: Machine, manager: SimManager
 ) -> None:
     call(manager, "stop_db", do_not_start_on_reboot=True)
-    assert manager.status() is Status.SHUTDOWN
+    assert manager.condition().status is Status.SHUTDOWN
     assert "stay so" in manager.start_up()
-    with pytest.raises(errors.GuestError, match="does not answer"):
+    with pytest.raises(errors.Unavailable, match="does not answer"):
         call(manager, "list_databases")
     call(manager, "restart")
-    assert manager.status() is Status.HEALTHY
+    assert manager.condition().status is Status.HEALTHY
     machine.up = False
-    assert manager.status() is Status.CRASHED
+    assert manager.condition().status is Status.CRASHED
     assert manager.start_up() == "The database was started."
 
 

@@ -1,0 +1,246 @@
+"""The life of the server process: who may move it, what it is doing, and what became of it.
+
+starting ──▶ answering ──▶ stopped, as asked
+    ▲            │
+    │            ├──▶ blocked: it hangs, or its volume is full
+    └── dead ◀───┘         (the keeper of the agent's core starts a dead one again)
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from msgspec.structs import replace
+
+from guest_agent.config import GuestConfig
+from guest_agent.contract import Flavor, Status
+from guest_agent.datastores import state
+from guest_agent.datastores.mariadb import configuration, initialise, sql, superuser
+from guest_agent.datastores.mariadb.layout import Layout, below
+from guest_agent.datastores.mariadb.probe import Answer, Probe
+from guest_agent.datastores.mariadb.service import Service
+from guest_agent.datastores.mariadb.sql import LockedOut, Session
+from guest_agent.datastores.os_user import OsUser, database_user
+from guest_agent.datastores.state import DatastoreState
+from guest_agent.errors import CommandFailed, GuestError
+from guest_agent.manager import Condition
+from guest_agent.storage import volume
+
+ATTEMPTS: Final = 3
+"""How often a stage of the first start is begun, when the server in it dies."""
+_FULL: Final = "the volume is full"
+_STARTING: Final = "the database is starting"
+
+
+class Life:
+    """Whoever moves the process holds `_lock`; looking at it, and asking it, needs no lock."""
+
+    def __init__(self, guest: GuestConfig) -> None:
+        self._guest = guest
+        self._folder = guest.state_folder
+        self._state = state.load(self._folder)
+        self._lock = threading.Lock()
+        self._service: Service | None = None
+        self._probe = Probe(self._connect)
+        self._failed = False
+        self._given_up = False
+        self._passing: Status | None = Status.RESTARTING if self._state.prepared else None
+
+    # ------------------------------------------------------------------------- looking
+
+    def condition(self) -> Condition:
+        """What it is doing now; answers within the seconds of a probe."""
+        if not self._state.prepared:
+            return Condition(Status.FAILED if self._failed else Status.BUILDING)
+        if self._passing is not None:
+            return Condition(self._passing)
+        if self._service is None or not self._service.alive():
+            return self._dead()
+        match self._probe.ask():
+            case Answer.NOT_YET:
+                return Condition(Status.RESTARTING, _STARTING)
+            case Answer.SILENT:
+                return Condition(Status.BLOCKED, "the database runs and does not answer")
+            case Answer.LOCKED_OUT:
+                reason = "the agent's account in the database has been changed"
+                return Condition(Status.BLOCKED, reason, start_wanted=not self._given_up)
+            case Answer.YES if volume.is_full(self._layout.volume):
+                return Condition(Status.BLOCKED, _FULL)
+        return Condition(Status.HEALTHY, notices=tuple(self._probe.said()))
+
+    def filesystem(self) -> dict[str, float]:
+        """`used` and `total` of the volume in GiB."""
+        if not self._state.mount_point:
+            return {"used": 0.0, "total": 0.0}
+        return volume.usage(self._layout.volume)
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """A session for one call; an account that a customer's root has changed is put right."""
+        try:
+            made = self._connect()
+        except LockedOut:
+            self._probe.repair()
+            made = self._connect()
+        try:
+            yield made
+        finally:
+            made.close()
+
+    def _dead(self) -> Condition:
+        if self._state.stopped:
+            return Condition(Status.SHUTDOWN)
+        cause = self._service.death() if self._service else "the database does not run"
+        if volume.is_full(self._layout.volume):
+            cause = f"{_FULL}: {cause}"
+        if self._given_up:
+            return Condition(Status.FAILED, f"{cause}; it is not started again until it is told to")
+        return Condition(Status.CRASHED, cause, start_wanted=True)
+
+    # -------------------------------------------------------------------------- moving
+
+    def start_up(self) -> str:
+        """Adopt the server, or start it if it should run; a sentence."""
+        if not self._state.prepared:
+            return "There is no database yet; waiting for prepare."
+        with self._moving(Status.RESTARTING):
+            service = self._make_service()
+            if (pid := service.adopt()) is not None:
+                return f"The database runs already (process {pid})."
+            if self._state.stopped and not self._state.at_boot:
+                return "The database was stopped and is to stay so."
+            self._start(service)
+            return "The database was started."
+
+    def start_again(self) -> str:
+        """Start what has died or locks the agent out, unless it was told to stop; a sentence."""
+        with self._moving(Status.RESTARTING):
+            if not self._state.prepared or self._state.stopped:
+                return "The database was stopped and is to stay so."
+            service = self._make_service()
+            if service.alive():
+                if self._probe.ask() is not Answer.LOCKED_OUT:
+                    return "The database runs again already."
+                service.stop()
+            self._start(service)
+            return "The database was started again."
+
+    def give_up(self) -> None:
+        """Leave it as it is until it is restarted by command."""
+        self._given_up = True
+
+    def restart(self) -> None:
+        """Stop it and start it."""
+        with self._moving(Status.RESTARTING):
+            service = self._prepared_service()
+            self._given_up = False
+            self._save(replace(self._state, stopped=False, at_boot=True))
+            service.stop()
+            self._start(service)
+
+    def stop(self, *, at_boot: bool) -> None:
+        """Stop it and leave it so; `at_boot` lets it come back with the server."""
+        with self._moving(Status.SHUTDOWN):
+            service = self._prepared_service()
+            self._save(replace(self._state, stopped=True, at_boot=at_boot))
+            service.stop()
+
+    @contextmanager
+    def preparing(self, wanted: DatastoreState) -> Iterator[None]:
+        """A first start: nobody else moves the process; saved as prepared at its end."""
+        with self._lock:
+            self._failed = False
+            try:
+                self._save(wanted)
+                yield
+                self._save(replace(self._state, prepared=True))
+            except (CommandFailed, OSError):
+                self._failed = True
+                raise
+
+    def attach_volume(self) -> None:
+        """Make the volume appear at its mount point."""
+        root = self._guest.root
+        volume.attach(below(root, self._state.device_path), self._layout.volume)
+
+    def initialise(self, flavor: Flavor) -> None:
+        """Make the data directory, again when the server that makes it dies in it."""
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                initialise.initialise(self._layout, self._user, flavor)
+                return
+            except initialise.Interrupted:
+                if attempt == ATTEMPTS:
+                    raise
+
+    def first_start(self, flavor: Flavor) -> None:
+        """Start it with a configuration for the flavor, again when it dies before it answers."""
+        service = self._make_service()
+        superuser.write_init_file(self._layout)
+        if configuration.write(self._layout, self._guest.address, flavor):
+            service.stop()  # one that was started with another configuration
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                service.start()
+                service.wait_until_ready(self._is_ready)
+                return
+            except GuestError:
+                if attempt == ATTEMPTS or service.alive():
+                    raise
+
+    def secure(self) -> None:
+        """Put the accounts of the system right."""
+        with self.session() as session:
+            superuser.secure(session)
+
+    def _start(self, service: Service) -> None:
+        """Start and wait; repairs the agent's account, whom an enabled root may have changed."""
+        self.attach_volume()
+        superuser.write_init_file(self._layout)
+        configuration.write(self._layout, self._guest.address, self._state.flavor)
+        service.start()
+        service.wait_until_ready(self._is_ready)
+        self.secure()
+
+    def _is_ready(self) -> bool:
+        return self._probe.ask() is Answer.YES
+
+    def _connect(self, seconds: float = sql.ANSWER_SECONDS) -> Session:
+        return sql.connect(
+            self._layout.data, initialise.agent_account(), self._user.uid, seconds=seconds
+        )
+
+    def _prepared_service(self) -> Service:
+        if not self._state.prepared:
+            raise GuestError("the database is not prepared yet")
+        return self._make_service()
+
+    def _make_service(self) -> Service:
+        if self._service is None:
+            self._service = Service(self._layout, self._user)
+        return self._service
+
+    @property
+    def _user(self) -> OsUser:
+        return database_user(self._guest.agent.database_user, self._guest.root)
+
+    @property
+    def _layout(self) -> Layout:
+        return Layout(self._guest.root, below(self._guest.root, self._state.mount_point))
+
+    def _save(self, new: DatastoreState) -> None:
+        state.save(self._folder, new)
+        self._state = new
+
+    @contextmanager
+    def _moving(self, passing: Status) -> Iterator[None]:
+        """Hold the process while it is moved; meanwhile that is its status."""
+        with self._lock:
+            self._passing = passing
+            try:
+                yield
+            finally:
+                self._passing = None
