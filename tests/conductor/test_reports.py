@@ -14,7 +14,7 @@ from chalicelib.bus import commands, queues
 from chalicelib.bus.envelope import Direction, Fault, seal
 from chalicelib.conductor import reports
 from chalicelib.settings import settings as chosen
-from chalicelib.store import instances, operations
+from chalicelib.store import events, instances, operations
 from chalicelib.store.base import as_dict
 from chalicelib.store.models import TABLES, Command
 from simulator.aws.errors import client_error
@@ -301,3 +301,22 @@ def test_a_deeply_nested_report_is_recorded_like_any_poison(world: World, built:
         nested = {"a": nested}
     reports.receive(built.guest.sealed("result", "no-such-command", nested))
     assert len(reasons(world)) == 1
+
+
+def test_what_a_guest_tells_of_its_database_is_in_the_instances_feed_once(built: Built) -> None:
+    told = built.guest.sealed(
+        "event", "e-1", {"kind": "crashed", "text": "ended by SIGKILL\n" + "x" * 999}
+    )
+    reports.receive(told)
+    reports.receive(told)
+    feed = [row for row in events.events_of(built.instance.id) if row.kind == "guest.crashed"]
+    assert len(feed) == 1
+    assert feed[0].message.startswith("ended by SIGKILLxxx")
+    assert len(feed[0].message) == reports.LONGEST_EVENT
+    assert feed[0].tenant_id == built.instance.tenant_id
+
+
+@pytest.mark.parametrize("said", [{}, {"kind": {"a": 1}, "text": [None]}, {"kind": "x" * 999}])
+def test_an_event_of_any_shape_is_bounded_text(built: Built, said: dict[str, Any]) -> None:
+    reports.receive(built.guest.sealed("event", "e-1", said))
+    assert next(row.kind for row in events.events_of(built.instance.id)) == "guest.said"
