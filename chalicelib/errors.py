@@ -3,8 +3,7 @@
     CofferError
     ├── BadRequest                      400 badRequest
     │   ├── FlavorNotFound              400 (Trove maps it so)
-    │   ├── DatastoreVersionNotFound    400 (Trove maps it so)
-    │   └── GuestFailed                 400
+    │   └── DatastoreVersionNotFound    400 (Trove maps it so)
     ├── Unauthorized                    401 unauthorized
     │   └── AdminRequired               401 (Trove answers 401 on admin routes)
     ├── Forbidden                       403 forbidden
@@ -18,6 +17,7 @@
     ├── Unprocessable                   422 unprocessableEntity
     ├── InternalError                   500 instanceFault
     ├── NotSupported                    501 notImplemented
+    ├── GuestFailed                     502 badGateway (Trove: 400)
     └── Unavailable                     503 serviceUnavailable
         └── GuestTimeout                503
 
@@ -58,10 +58,6 @@ class FlavorNotFound(BadRequest):
 
 class DatastoreVersionNotFound(BadRequest):
     """The datastore or version named in a body does not exist or is not active."""
-
-
-class GuestFailed(BadRequest):
-    """The guest agent refused or failed the call."""
 
 
 class Unauthorized(CofferError):
@@ -147,6 +143,13 @@ class NotSupported(CofferError):
 
     status = 501
     fault = "notImplemented"
+
+
+class GuestFailed(CofferError):
+    """The guest agent failed the call, or answered what is no answer to it."""
+
+    status = 502
+    fault = "badGateway"
 
 
 class Unavailable(CofferError):

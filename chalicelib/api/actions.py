@@ -10,7 +10,7 @@ from chalicelib.api.frame import Request, Response, Route
 from chalicelib.api.guest_calls import instance_of
 from chalicelib.api.instances import PATH, accept_delete
 from chalicelib.auth import policy
-from chalicelib.bus import commands
+from chalicelib.bus import commands, contract
 from chalicelib.errors import BadRequest, NotSupported
 from chalicelib.lifecycle import Action
 from chalicelib.store import instances as store
@@ -42,7 +42,7 @@ def _restart(request: Request, _: dict[str, Any]) -> None:
     row = instance_of(request)
     policy.authorize(request.context, "instance:restart", row.tenant_id)
     lifecycle.require(Action.RESTART, row.id, row.status)
-    commands.call(row, "restart", {})
+    commands.call(row, contract.RESTART, {})
 
 
 def _reset_status(request: Request, arguments: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from chalicelib.bus.contract import UserShown
 from chalicelib.domain import bounds, contents
 
 DUPLICATE_DATABASE = (
@@ -78,16 +79,10 @@ def checked_users(bodies: list[UserBody]) -> list[dict[str, Any]]:
     return users
 
 
-def user_view(user: dict[str, Any]) -> dict[str, Any]:
-    """A user as a guest describes it, without anything else it may have sent along."""
+def user_view(user: UserShown) -> dict[str, Any]:
+    """A user as the API shows it."""
     return {
-        "name": user["name"],
-        "host": user.get("host") or contents.ANY_HOST,
-        "databases": [{"name": database["name"]} for database in user.get("databases") or []],
+        "name": user.name,
+        "host": user.host or contents.ANY_HOST,
+        "databases": user.databases,
     }
-
-
-def database_view(database: dict[str, Any]) -> dict[str, Any]:
-    """A database as a guest describes it."""
-    names = ("name", "character_set", "collate")
-    return {name: database[name] for name in names if database.get(name)}

@@ -6,10 +6,11 @@ from typing import Any, Final
 
 import msgspec
 
-from chalicelib.api.contents import Databases, checked_databases, database_view
+from chalicelib.api.contents import Databases, checked_databases
 from chalicelib.api.frame import Request, Response, Route
 from chalicelib.api.guest_calls import call, instance_of
 from chalicelib.api.paging import limit_of, marker_of
+from chalicelib.bus import contract
 from chalicelib.domain import contents
 from chalicelib.errors import NotSupported
 from chalicelib.settings import API_VERSION
@@ -27,9 +28,9 @@ class CreateBody(msgspec.Struct, frozen=True):
 def index(request: Request) -> Response:
     """GET databases, a page of them."""
     page = {"limit": limit_of(request.query), "marker": marker_of(request.query)}
-    found = call(request, "list_databases", {**page, "include_marker": False})
-    body: dict[str, Any] = {"databases": [database_view(item) for item in found["databases"]]}
-    if marker := found.get("next_marker"):
+    found = call(request, contract.LIST_DATABASES, {**page, "include_marker": False})
+    body: dict[str, Any] = {"databases": found.databases}
+    if marker := found.next_marker:
         body["links"] = request.place.next_page(marker)
     return Response(200, body)
 
@@ -37,7 +38,7 @@ def index(request: Request) -> Response:
 def create(request: Request) -> Response:
     """POST databases."""
     databases = checked_databases(request.json(CreateBody).databases)
-    call(request, "create_database", {"databases": databases})
+    call(request, contract.CREATE_DATABASE, {"databases": databases})
     return Response(202)
 
 
@@ -50,7 +51,7 @@ def show(request: Request) -> Response:
 def delete(request: Request) -> Response:
     """DELETE databases/{name}."""
     name = contents.database_name(request.params["database"])
-    call(request, "delete_database", {"database": {"name": name}})
+    call(request, contract.DELETE_DATABASE, {"database": {"name": name}})
     return Response(202)
 
 

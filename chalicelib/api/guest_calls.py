@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 from chalicelib import lifecycle
 from chalicelib.api.frame import Request
 from chalicelib.bus import commands
+from chalicelib.bus.contract import Call
 from chalicelib.errors import Unprocessable
 from chalicelib.lifecycle import Action, ServiceStatus
 from chalicelib.store.instances import get_instance, service_status
 from chalicelib.store.models import Instance
+
+T = TypeVar("T")
 
 
 def instance_of(request: Request) -> Instance:
@@ -30,7 +33,7 @@ def ready_instance(request: Request) -> Instance:
     return instance
 
 
-def call(request: Request, method: str, args: dict[str, Any]) -> dict[str, Any]:
+def call(request: Request, method: Call[T], args: dict[str, Any]) -> T:
     """The guest's answer, once the instance is known to be the caller's and ready."""
     return commands.call(ready_instance(request), method, args)
 

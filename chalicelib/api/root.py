@@ -10,7 +10,7 @@ import msgspec
 from chalicelib import aws
 from chalicelib.api.frame import Request, Response, Route
 from chalicelib.api.guest_calls import call, instance_of, ready_instance
-from chalicelib.bus import commands
+from chalicelib.bus import commands, contract
 from chalicelib.domain import contents
 from chalicelib.errors import NotFound
 from chalicelib.settings import API_VERSION
@@ -29,8 +29,8 @@ class EnableBody(msgspec.Struct, frozen=True):
 
 def show(request: Request) -> Response:
     """GET root: whether it is enabled."""
-    found = call(request, "is_root_enabled", {})
-    return Response(200, {"rootEnabled": bool(found["enabled"])})
+    found = call(request, contract.IS_ROOT_ENABLED, {})
+    return Response(200, {"rootEnabled": found.enabled})
 
 
 def enable(request: Request) -> Response:
@@ -40,7 +40,7 @@ def enable(request: Request) -> Response:
     instance = ready_instance(request)
     # Recorded first: a call that times out may still take effect, and must not go unnoticed.
     record_root_enabled(instance, request.context.user_id)
-    commands.call(instance, "enable_root", {"root_password": password})
+    commands.call(instance, contract.ENABLE_ROOT, {"root_password": password})
     return Response(200, {"user": {"name": "root", "password": password}})
 
 
@@ -48,7 +48,7 @@ def disable(request: Request) -> Response:
     """DELETE root; 404 when it was never enabled."""
     if instance_of(request).root_enabled_at is None:
         raise NotFound("The root user was never enabled on this instance.")
-    call(request, "disable_root", {})
+    call(request, contract.DISABLE_ROOT, {})
     return Response(204)
 
 

@@ -10,6 +10,7 @@ from chalicelib.api import users
 from chalicelib.api.contents import Grants
 from chalicelib.api.frame import Request, Response, Route
 from chalicelib.api.guest_calls import call
+from chalicelib.bus import contract
 from chalicelib.domain import contents
 from chalicelib.errors import BadRequest
 
@@ -25,8 +26,8 @@ class GrantBody(msgspec.Struct, frozen=True):
 
 def index(request: Request) -> Response:
     """GET users/{id}/databases."""
-    found = call(request, "list_access", users.addressed(request))
-    return Response(200, {"databases": [{"name": item["name"]} for item in found["databases"]]})
+    found = call(request, contract.LIST_ACCESS, users.addressed(request))
+    return Response(200, {"databases": found.databases})
 
 
 def grant(request: Request) -> Response:
@@ -35,14 +36,14 @@ def grant(request: Request) -> Response:
     if not wanted:
         raise BadRequest("Validation error: databases must have at least 1 item")
     databases = list(dict.fromkeys(wanted))
-    call(request, "grant_access", {**users.changeable(request), "databases": databases})
+    call(request, contract.GRANT_ACCESS, {**users.changeable(request), "databases": databases})
     return Response(202)
 
 
 def revoke(request: Request) -> Response:
     """DELETE users/{id}/databases/{name}."""
     name = contents.database_name(request.params["database"])
-    call(request, "revoke_access", {**users.changeable(request), "database": name})
+    call(request, contract.REVOKE_ACCESS, {**users.changeable(request), "database": name})
     return Response(202)
 
 

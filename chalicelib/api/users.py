@@ -11,6 +11,7 @@ from chalicelib.api.contents import Users, checked_users, user_view
 from chalicelib.api.frame import Request, Response, Route
 from chalicelib.api.guest_calls import call
 from chalicelib.api.paging import limit_of, marker_of
+from chalicelib.bus import contract
 from chalicelib.domain import contents
 from chalicelib.errors import BadRequest
 from chalicelib.settings import API_VERSION
@@ -61,9 +62,9 @@ class UpdateBody(msgspec.Struct, frozen=True):
 def index(request: Request) -> Response:
     """GET users, a page of them."""
     page = {"limit": limit_of(request.query), "marker": _marker(request)}
-    found = call(request, "list_users", {**page, "include_marker": False})
-    body: dict[str, Any] = {"users": [user_view(user) for user in found["users"]]}
-    if marker := found.get("next_marker"):
+    found = call(request, contract.LIST_USERS, {**page, "include_marker": False})
+    body: dict[str, Any] = {"users": [user_view(user) for user in found.users]}
+    if marker := found.next_marker:
         # Quoted once more than the URL needs it, as Trove does: its client sends it on unquoted.
         body["links"] = request.place.next_page(quote(marker, safe=""))
     return Response(200, body)
@@ -72,7 +73,7 @@ def index(request: Request) -> Response:
 def create(request: Request) -> Response:
     """POST users."""
     users = checked_users(request.json(CreateBody).users)
-    call(request, "create_user", {"users": users})
+    call(request, contract.CREATE_USER, {"users": users})
     return Response(202)
 
 
@@ -80,27 +81,28 @@ def change_passwords(request: Request) -> Response:
     """PUT users: new passwords for some."""
     users = checked_users(request.json(PasswordsBody).users)
     changes = [{key: user[key] for key in ("name", "host", "password")} for user in users]
-    call(request, "change_passwords", {"users": changes})
+    call(request, contract.CHANGE_PASSWORDS, {"users": changes})
     return Response(202)
 
 
 def show(request: Request) -> Response:
     """GET users/{id}."""
-    found = call(request, "get_user", addressed(request))
-    return Response(200, {"user": user_view(found["user"])})
+    found = call(request, contract.GET_USER, addressed(request))
+    return Response(200, {"user": user_view(found.user)})
 
 
 def update(request: Request) -> Response:
     """PUT users/{id}: another name, host or password."""
     attributes = request.json(UpdateBody).user.checked()
-    call(request, "update_attributes", {**changeable(request), "user_attrs": attributes})
+    call(request, contract.UPDATE_ATTRIBUTES, {**changeable(request), "user_attrs": attributes})
     return Response(202)
 
 
 def delete(request: Request) -> Response:
     """DELETE users/{id}."""
     user = changeable(request)
-    call(request, "delete_user", {"user": {"name": user["username"], "host": user["hostname"]}})
+    named = {"name": user["username"], "host": user["hostname"]}
+    call(request, contract.DELETE_USER, {"user": named})
     return Response(202)
 
 

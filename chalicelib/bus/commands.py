@@ -10,16 +10,19 @@ token and the answer came first.
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
+import msgspec
 from botocore.exceptions import ClientError
 from pynamodb.exceptions import UpdateError
 from pynamodb.expressions.update import Action
 
 from chalicelib import aws, errors
 from chalicelib.bus import keys, queues
+from chalicelib.bus.contract import MOST_RESULT_BYTES, Call
 from chalicelib.bus.envelope import Direction, Envelope, Fault, seal
 from chalicelib.domain.operations import step_of
 from chalicelib.settings import settings
@@ -30,10 +33,14 @@ from chalicelib.store.models import Command, Instance
 KEEP_SECONDS: Final = 7 * 86400
 FIRST_POLL_SECONDS: Final = 0.1
 LAST_POLL_SECONDS: Final = 1.0
+MOST_CODE: Final = 64
+MOST_MESSAGE: Final = 1024
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
-_ERRORS: Final[dict[str, type[errors.CofferError]]] = {
+CODES: Final[dict[str, type[errors.CofferError]]] = {
     "BadRequest": errors.BadRequest,
     "UserNotFound": errors.NotFound,
     "DatabaseNotFound": errors.NotFound,
@@ -43,21 +50,36 @@ _ERRORS: Final[dict[str, type[errors.CofferError]]] = {
     "Unavailable": errors.Unavailable,
     "Interrupted": errors.Unavailable,
     "Expired": errors.GuestTimeout,
+    "Interrupted": errors.Conflict,
+    "Unavailable": errors.Unavailable,
+    "WrongGeneration": errors.Unavailable,
 }
+"""What the codes of the contract mean to the client; any other one is the guest's own failure."""
+
 _TOKEN_CLOSED: Final = ("TaskDoesNotExist", "TaskTimedOut", "InvalidToken")
 
 
-def call(instance: Instance, method: str, args: dict[str, Any]) -> dict[str, Any]:
+def call(instance: Instance, method: Call[T], args: dict[str, Any]) -> T:
     """Call the guest and wait for its answer.
 
-    Raises `GuestTimeout` (503) when none came within `guest_call_seconds`, `GuestFailed` or the
-    narrower error that the guest named.
+    Raises `GuestTimeout` (503) when none came within `guest_call_seconds`, `GuestFailed` (502) when
+    it failed or its answer does not fit the method, or the narrower error that the guest named.
     """
     deadline = aws.clock() + settings().guest_call_seconds
-    row = new_command(aws.new_id(), instance, method, deadline=deadline)
+    row = new_command(aws.new_id(), instance, method.name, deadline=deadline)
     row.save()
     send(instance, row, args)
-    return _answer(row)
+    return decoded(instance.id, method, _answer(row))
+
+
+def decoded(instance_id: str, method: Call[T], result: dict[str, Any]) -> T:
+    """The typed answer in a result; `GuestFailed` when it is none."""
+    try:
+        return method.decode(result)
+    except msgspec.ValidationError:
+        raise errors.GuestFailed(
+            f"The guest agent of instance {instance_id} gave no valid answer to {method.name}."
+        ) from None
 
 
 def new_command(
@@ -132,10 +154,16 @@ def store_answer(
     """
     row = Command(command_id)
     actions: list[Action] = [Command.answered.set(aws.clock())]
+    if error is None and len(json.dumps(result)) > MOST_RESULT_BYTES:
+        error = Fault("GuestError", "The guest's answer is too large to be stored; ask for less.")
     if error is None:
         actions.append(Command.result.set(result or {}))
     else:
-        actions.append(Command.error.set({"code": error.code, "message": error.message[:1024]}))
+        told = {
+            "code": printable(error.code, MOST_CODE),
+            "message": printable(error.message, MOST_MESSAGE),
+        }
+        actions.append(Command.error.set(told))
     clause = (
         (Command.instance_id == instance_id)
         & (Command.generation == generation)
@@ -148,6 +176,11 @@ def store_answer(
             raise ConditionFailed((0,)) from None
         raise
     return row
+
+
+def printable(text: str, most: int) -> str:
+    """What a guest said, as it may be shown: bounded, and nothing that a terminal would act on."""
+    return "".join(each if each.isprintable() else " " for each in text[:most])
 
 
 def settle(row: Command) -> None:
@@ -191,7 +224,7 @@ def _answer(row: Command) -> dict[str, Any]:
         pause = min(pause * 1.3, LAST_POLL_SECONDS)
         row.refresh(consistent_read=True)
         if row.error is not None:
-            kind = _ERRORS.get(row.error["code"], errors.GuestFailed)
+            kind = CODES.get(row.error["code"], errors.GuestFailed)
             raise kind(row.error["message"])
         if row.answered is not None:
             return dict(row.result or {})

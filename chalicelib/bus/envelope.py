@@ -29,6 +29,10 @@ Number = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 InstanceId = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 
 
+MessageId = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
+"""A command's id is the key of a row."""
+
+
 class Direction(StrEnum):
     """Which way a message travels; each has a key of its own."""
 
@@ -87,7 +91,7 @@ class Envelope(msgspec.Struct, kw_only=True):
     """
 
     v: int = VERSION
-    id: str
+    id: MessageId
     instance_id: InstanceId
     generation: Number
     epoch: Number = 0

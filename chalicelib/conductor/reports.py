@@ -10,17 +10,26 @@ import logging
 from collections.abc import Callable, Container
 from typing import Final
 
+import msgspec
 from pynamodb.exceptions import UpdateError
 
 from chalicelib import aws, crash
 from chalicelib.bus import commands, keys, queues
-from chalicelib.bus.envelope import Direction, Envelope, EnvelopeError, Header, open_sealed
+from chalicelib.bus.envelope import (
+    Direction,
+    Envelope,
+    EnvelopeError,
+    Header,
+    Malformed,
+    open_sealed,
+)
 from chalicelib.lifecycle import ServiceStatus
 from chalicelib.outages import is_outage
 from chalicelib.store import events, instances
 from chalicelib.store.base import ConditionFailed, condition_failed
 from chalicelib.store.models import Command, Instance, ServiceStatusRow
 
+MOST_STAGE: Final = 255
 LONGEST_EVENT: Final = 300
 _EVENTS: Final = frozenset({*map(str, ServiceStatus), "repaired"})
 
@@ -37,6 +46,12 @@ class Superseded(EnvelopeError):
 
 class UnknownKind(EnvelopeError):
     """A kind of report that this queue does not carry."""
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """What a report on a running command tells."""
+
+    stage: str = ""
 
 
 def receive(body: str) -> None:
@@ -115,7 +130,10 @@ def _require_sender(envelope: Envelope, instance_id: str, generation: int) -> No
 
 def _progress(envelope: Envelope) -> None:
     """Clause: (epoch, seq) is later than the one applied last."""
-    stage = str((envelope.result or {}).get("stage", ""))
+    try:
+        stage = msgspec.convert(envelope.result, Progress).stage
+    except msgspec.ValidationError:
+        raise Malformed(f"a progress of {envelope.instance_id} that names no stage") from None
     row = Command(envelope.id)
     later = (
         Command.progress_epoch.does_not_exist()
@@ -125,7 +143,7 @@ def _progress(envelope: Envelope) -> None:
     try:
         row.update(
             actions=[
-                Command.stage.set(stage[:255]),
+                Command.stage.set(commands.printable(stage, MOST_STAGE)),
                 Command.progress_epoch.set(envelope.epoch),
                 Command.progress_seq.set(envelope.seq),
             ],

@@ -7,7 +7,7 @@ import itertools
 import json
 import os
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from moto import mock_aws
@@ -17,6 +17,7 @@ from chalicelib.api import create_app
 from chalicelib.api.application import Application
 from chalicelib.auth.context import Context
 from chalicelib.bus import commands, queues
+from chalicelib.bus.contract import Call
 from chalicelib.errors import CofferError, Unauthorized
 from chalicelib.lifecycle import Status
 from chalicelib.settings import settings
@@ -30,6 +31,8 @@ from chalicelib.store.models import (
     ServiceStatusRow,
 )
 from tests.api.client import Api
+
+T = TypeVar("T")
 
 _projects = itertools.count(1)
 
@@ -64,12 +67,12 @@ class Guest:
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.answers: dict[str, dict[str, Any] | CofferError] = {}
 
-    def call(self, _instance: Instance, method: str, args: dict[str, Any]) -> dict[str, Any]:
-        self.calls.append((method, args))
-        answer = self.answers.get(method, {})
+    def call(self, instance: Instance, method: Call[T], args: dict[str, Any]) -> T:
+        self.calls.append((method.name, args))
+        answer = self.answers.get(method.name, {})
         if isinstance(answer, CofferError):
             raise answer
-        return answer
+        return commands.decoded(instance.id, method, answer)
 
 
 @pytest.fixture(scope="module")

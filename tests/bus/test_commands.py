@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from chalicelib import errors
-from chalicelib.bus import commands, keys, queues
+from chalicelib.bus import commands, contract, keys, queues
 from chalicelib.bus.envelope import Direction, Fault, open_sealed
 from chalicelib.store.base import ConditionFailed
 from chalicelib.store.models import Command, Instance
@@ -64,7 +64,8 @@ def answer_with(world: World, instance: Instance, **answer: Any) -> list[Any]:
 
 def test_a_call_returns_what_the_guest_answered(world: World, instance: Instance) -> None:
     read = answer_with(world, instance, result={"users": []})
-    assert commands.call(instance, "list_users", {"limit": 20}) == {"users": []}
+    found = commands.call(instance, contract.LIST_USERS, {"limit": 20})
+    assert found == contract.UserPage(users=[])
     (command,) = read
     assert (command.kind, command.method, command.args) == ("command", "list_users", {"limit": 20})
     assert command.expires_at - command.issued_at == 20
@@ -72,7 +73,7 @@ def test_a_call_returns_what_the_guest_answered(world: World, instance: Instance
 
 def test_arguments_are_not_in_clear_on_the_queue(world: World, instance: Instance) -> None:
     answer_with(world, instance, result={})
-    commands.call(instance, "create_user", {"users": [{"password": "pass-word"}]})
+    commands.call(instance, contract.CREATE_USER, {"users": [{"password": "pass-word"}]})
     assert not any("pass-word" in body for body in world.sqs.bodies)
 
 
@@ -81,7 +82,7 @@ def test_a_guest_that_stays_silent_is_a_timeout_within_the_deadline(
 ) -> None:
     started = world.now
     with pytest.raises(errors.GuestTimeout, match="may still take effect"):
-        commands.call(instance, "list_users", {})
+        commands.call(instance, contract.LIST_USERS, {})
     assert 20 <= world.now - started < 21.5
     assert len(world.sleeps) < 40
 
@@ -94,6 +95,9 @@ def test_a_guest_that_stays_silent_is_a_timeout_within_the_deadline(
         ("UserAlreadyExists", errors.BadRequest),
         ("NotSupported", errors.NotSupported),
         ("Expired", errors.GuestTimeout),
+        ("Interrupted", errors.Conflict),
+        ("Unavailable", errors.Unavailable),
+        ("WrongGeneration", errors.Unavailable),
         ("GuestError", errors.GuestFailed),
         ("a code of a later release", errors.GuestFailed),
     ],
@@ -103,7 +107,7 @@ def test_the_guests_errors_are_answered_as_ours(
 ) -> None:
     answer_with(world, instance, error=Fault(code, "the reason"))
     with pytest.raises(kind, match="the reason") as caught:
-        commands.call(instance, "get_user", {})
+        commands.call(instance, contract.GET_USER, {})
     assert type(caught.value) is kind
 
 

@@ -40,7 +40,7 @@ documents: st.SearchStrategy[Any] = st.recursive(
 maps = st.dictionaries(text, documents, max_size=4)
 envelopes = st.builds(
     Envelope,
-    id=text,
+    id=text.filter(bool),
     instance_id=text.filter(bool),
     generation=numbers,
     epoch=numbers,
