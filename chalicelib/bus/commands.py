@@ -48,10 +48,8 @@ CODES: Final[dict[str, type[errors.CofferError]]] = {
     "DatabaseAlreadyExists": errors.BadRequest,
     "NotSupported": errors.NotSupported,
     "Unavailable": errors.Unavailable,
-    "Interrupted": errors.Unavailable,
     "Expired": errors.GuestTimeout,
-    "Interrupted": errors.Conflict,
-    "Unavailable": errors.Unavailable,
+    "Interrupted": errors.Conflict,  # not 503: it may have taken effect, and must be looked at
     "WrongGeneration": errors.Unavailable,
 }
 """What the codes of the contract mean to the client; any other one is the guest's own failure."""

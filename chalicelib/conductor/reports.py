@@ -182,11 +182,11 @@ def _event(envelope: Envelope) -> None:
     _require_sender(envelope, envelope.instance_id, int(found.generation) if found else 0)
     told = envelope.result or {}
     kind = str(told.get("kind", ""))
-    text = "".join(each for each in str(told.get("text", "")) if each.isprintable())
+    text = commands.printable(str(told.get("text", "")), LONGEST_EVENT)
     row = events.new_event(
         envelope.instance_id,
         f"guest.{kind if kind in _EVENTS else 'said'}",
-        text[:LONGEST_EVENT],
+        text,
         tenant_id=found.tenant_id if found else None,
     )
     # One row, however often the report arrives.
