@@ -178,7 +178,7 @@ def store_answer(
 
 def printable(text: str, most: int) -> str:
     """What a guest said, as it may be shown: bounded, and nothing that a terminal would act on."""
-    return "".join(each if each.isprintable() else " " for each in text[:most])
+    return "".join(each for each in text if each.isprintable())[:most]
 
 
 def settle(row: Command) -> None:
