@@ -20,7 +20,7 @@ from chalicelib.domain.flows import PREPARE, REMOVALS
 from chalicelib.domain.operations import OperationStatus, command_id
 from chalicelib.lifecycle import Event, ServiceStatus
 from chalicelib.settings import settings
-from chalicelib.store import instances
+from chalicelib.store import instances, restoring
 from chalicelib.store.base import as_dict
 from chalicelib.store.instances import Ending
 from chalicelib.store.models import Instance, Operation
@@ -48,10 +48,15 @@ def volume(operation: Operation, _: str | None) -> Outcome:
             size_gib=int(instance.volume_size),
             volume_type=instance.volume_type,
             availability_zone=instance.availability_zone,
-            metadata=names.metadata(instance.id, int(instance.generation)),
+            metadata=_metadata(instance),
         )
     )
     return Done({"volume_id": made.id})
+
+
+def _metadata(instance: Instance) -> dict[str, str]:
+    generation = int(instance.generation)
+    return names.metadata(instance.id, generation, restoring.record_of(instance))
 
 
 def ports_and_groups(operation: Operation, _: str | None) -> Outcome:
@@ -148,7 +153,7 @@ def _boot(operation: Operation, recorded: dict[str, Any]) -> Outcome:
         volume_id=disk.id,
         user_data=_user_data(operation, instance),
         availability_zone=instance.availability_zone,
-        metadata=names.metadata(instance.id, int(instance.generation)),
+        metadata=_metadata(instance),
     )
     return not_yet(operation, "the server is being built", {"server_id": server_id})
 

@@ -1,4 +1,5 @@
-"""The jobs on a schedule: the mirror of the flavors, and the look for leftovers in the cloud.
+"""The jobs beside the flows: the mirror of the flavors and the look for leftovers on a schedule,
+and what an operator runs after a restore of tables.
 
 Each is an invocation of its own, so that neither waits for the other nor fails with it. A cloud
 that is away is told to the operators; the next run is the retry.
@@ -14,7 +15,7 @@ from chalicelib.cloud import flavors
 from chalicelib.cloud.errors import CloudError
 from chalicelib.store import events
 from chalicelib.store.models import Flavor
-from functions import orphans
+from functions import orphans, restoration
 
 
 def mirror_flavors(_: dict[str, Any]) -> dict[str, Any]:
@@ -46,6 +47,9 @@ def look_for_orphans(event: dict[str, Any]) -> dict[str, Any]:
 JOBS: Final[dict[str, Callable[[dict[str, Any]], dict[str, Any]]]] = {
     "mirror_flavors": mirror_flavors,
     "look_for_orphans": look_for_orphans,
+    "restore_rows": restoration.restore_rows,
+    "adopt": restoration.adopt,
+    "recount_quotas": restoration.recount_quotas,
 }
 
 

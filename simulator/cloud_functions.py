@@ -419,11 +419,12 @@ class CloudFunctions:
             deleting=one.task_state in servers.DELETING,
             fault=one.fault.message if one.fault else None,
             owner=self._marked(one.project_id, one.metadata),
+            metadata=dict(one.metadata),
         )
 
     def _volume(self, one: Volume) -> volumes.Volume:
         owner = self._marked(one.project_id, one.metadata)
-        return volumes.Volume(one.id, one.name, one.status, owner)
+        return volumes.Volume(one.id, one.name, one.status, owner, dict(one.metadata))
 
     def _group(self, one: SecurityGroup) -> network.SecurityGroup:
         rules = frozenset(

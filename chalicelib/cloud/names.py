@@ -9,9 +9,10 @@ given with the create.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from chalicelib.settings import settings
 
@@ -19,7 +20,11 @@ DEPLOYMENT_KEY: Final = "coffer_deployment_id"
 INSTANCE_KEY: Final = "coffer_instance_id"
 GENERATION_KEY: Final = "coffer_generation"
 
+VALUE_CHARACTERS: Final = 255
+"""The most that Nova and Cinder take as a value of the metadata; Nova takes 128 of them."""
+_RECORD: Final = "coffer_row_"
 _UUID: Final = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_NUMBERED: Final = re.compile(f"{_RECORD}[0-9]+")
 _DESCRIPTION: Final = re.compile(f"Database instance ({_UUID}) of deployment (.+)")
 
 
@@ -43,13 +48,31 @@ def network(instance_id: str) -> str:
     return f"{settings().prefix}-{instance_id}"
 
 
-def metadata(instance_id: str, generation: int) -> dict[str, str]:
-    """What marks a server or volume as an instance's."""
+def metadata(
+    instance_id: str, generation: int, record: Mapping[str, Any] | None = None
+) -> dict[str, str]:
+    """What marks a server or volume as an instance's, with a record to make its row again from.
+
+    The record is JSON in ASCII and without spaces, in as many values as it needs.
+    """
+    text = json.dumps(record, separators=(",", ":")).replace(" ", "\\u0020") if record else ""
+    pieces = range(0, len(text), VALUE_CHARACTERS)
     return {
         DEPLOYMENT_KEY: _deployment(),
         INSTANCE_KEY: instance_id,
         GENERATION_KEY: str(generation),
+        **{f"{_RECORD}{n}": text[at : at + VALUE_CHARACTERS] for n, at in enumerate(pieces)},
     }
+
+
+def record_in(found: Mapping[str, str]) -> dict[str, Any] | None:
+    """The record that the metadata holds, or None when it holds none that is whole."""
+    numbers = sorted(int(key.removeprefix(_RECORD)) for key in found if _NUMBERED.fullmatch(key))
+    try:
+        record = json.loads("".join(found[f"{_RECORD}{number}"] for number in numbers))
+    except ValueError:
+        return None
+    return record if isinstance(record, dict) else None
 
 
 def description(instance_id: str) -> str:

@@ -27,6 +27,7 @@ class Server(msgspec.Struct, frozen=True):
     deleting: bool
     fault: str | None
     owner: str | None
+    metadata: Mapping[str, str] = {}
 
 
 @cloud_call
@@ -105,4 +106,5 @@ def _server(raw: Any) -> Server:
         deleting=raw.task_state in DELETING or raw.status in GONE,
         fault=fault,
         owner=names.marked_in_metadata(raw.metadata or {}) if own else None,
+        metadata=dict(raw.metadata or {}),
     )

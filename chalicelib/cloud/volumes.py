@@ -20,6 +20,7 @@ class Volume(msgspec.Struct, frozen=True):
     name: str
     status: str
     owner: str | None
+    metadata: Mapping[str, str] = {}
 
 
 class VolumeType(msgspec.Struct, frozen=True):
@@ -110,5 +111,11 @@ def delete(volume_id: str) -> None:
 
 def _volume(raw: Any) -> Volume:
     own = raw.project_id == own_project()
-    owner = names.marked_in_metadata(raw.metadata or {}) if own else None
-    return Volume(id=raw.id, name=raw.name or "", status=raw.status, owner=owner)
+    metadata = dict(raw.metadata or {})
+    return Volume(
+        id=raw.id,
+        name=raw.name or "",
+        status=raw.status,
+        owner=names.marked_in_metadata(metadata) if own else None,
+        metadata=metadata,
+    )

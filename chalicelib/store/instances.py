@@ -163,7 +163,7 @@ def accept_delete(instance: Instance, operation: Operation) -> bool:
     def build(write: TransactWrite) -> None:
         write.save(operation, condition=Operation.id.does_not_exist())
         write.save(event)
-        write.update(instance, actions=actions, condition=_unchanged(instance))
+        write.update(instance, actions=actions, condition=unchanged(instance))
 
     return _applied(build)
 
@@ -179,7 +179,7 @@ def accept_queued_delete(instance: Instance) -> bool:
 
     def build(write: TransactWrite) -> None:
         write.save(event)
-        write.update(instance, actions=actions, condition=_unchanged(instance))
+        write.update(instance, actions=actions, condition=unchanged(instance))
 
     return _applied(build)
 
@@ -189,13 +189,13 @@ def reset_status(instance: Instance, reason: str) -> bool:
     target = lifecycle.next_status(instance.status, Event.RESET)
     actions: list[Action] = [Instance.status.set(target), Instance.updated.set(aws.clock())]
     if target is Status.ERROR:
-        actions += _fault(reason)
+        actions += faulty(reason)
     record = new_event(instance.id, "status.reset", reason, instance.tenant_id)
     cancel: list[Action] = [Operation.cancelled.set(reason), Operation.check_at.set(aws.clock())]
 
     def build(write: TransactWrite) -> None:
         write.save(record)
-        write.update(instance, actions=actions, condition=_unchanged(instance))
+        write.update(instance, actions=actions, condition=unchanged(instance))
         service = ServiceStatusRow(instance.id)
         write.update(service, actions=[ServiceStatusRow.status.set(ServiceStatus.UNKNOWN)])
         if instance.operation_id:
@@ -249,11 +249,11 @@ def _end(
         *_hand_over(following),
     ]
     if target is Status.ERROR:
-        actions += _fault(ending.reason)
+        actions += faulty(ending.reason)
     if ending.release_quota:
         actions.append(Instance.held.set({}))
     if target is Status.DELETED:
-        actions += _bury()
+        actions += buried()
     kind = f"{operation.action}.{ending.status.lower()}"
     event = new_event(instance.id, kind, ending.reason, instance.tenant_id)
     close, accept = _close(ending.status, ending.reason), _accept()
@@ -261,7 +261,7 @@ def _end(
     def build(write: TransactWrite) -> None:
         write.save(event)
         write.update(operation, actions=close, condition=Operation.status.is_in(*STARTABLE))
-        write.update(instance, actions=actions, condition=_unchanged(instance))
+        write.update(instance, actions=actions, condition=unchanged(instance))
         if target is Status.DELETED:
             write.delete(ServiceStatusRow(instance.id))
         if ending.release_quota and instance.held:
@@ -288,7 +288,7 @@ def recorded_resources(operation: Operation) -> tuple[Action, ...]:
     return (Instance.resources.set(resources), Instance.addresses.set(addresses))
 
 
-def _unchanged(instance: Instance) -> Condition:
+def unchanged(instance: Instance) -> Condition:
     """Clauses that nothing this module decides by has changed since the row was read."""
     condition = Instance.status == instance.status
     for attribute, value in (
@@ -305,11 +305,13 @@ def _hand_over(following: str | None) -> list[Action]:
     return [Instance.operation_id.set(following), Instance.next_operation_id.remove()]
 
 
-def _fault(reason: str) -> list[Action]:
+def faulty(reason: str) -> list[Action]:
+    """The fault that clients are shown with the status ERROR."""
     return [Instance.fault_message.set(reason[:1024]), Instance.fault_created.set(aws.clock())]
 
 
-def _bury() -> list[Action]:
+def buried() -> list[Action]:
+    """What makes a row history: out of the tenant's index, gone after some days."""
     now = aws.clock()
     return [
         Instance.index_tenant.remove(),

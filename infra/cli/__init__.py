@@ -7,7 +7,7 @@ from typing import Final
 import typer
 
 # Where each command is; a module is imported only when its command is run or its help is shown.
-COMMANDS: Final = ("up", "down", "status", "logs", "openrc", "demo", "simulate", "swarm")
+COMMANDS: Final = ("up", "down", "status", "logs", "openrc", "demo", "adopt", "simulate", "swarm")
 
 app = typer.Typer(
     name="coffer",

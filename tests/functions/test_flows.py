@@ -13,7 +13,7 @@ from chalicelib.domain.flows import FLOWS
 from chalicelib.domain.operations import OperationStatus
 from chalicelib.lifecycle import ServiceStatus, Status
 from chalicelib.settings import settings
-from chalicelib.store import events, instances, operations, quotas
+from chalicelib.store import events, instances, operations, quotas, restoring
 from chalicelib.store.base import as_dict
 from functions import create_instance, handler
 from functions.outcomes import Done
@@ -91,11 +91,9 @@ def test_the_server_gets_its_agents_configuration_and_no_password(stack: Stack) 
     instance, _ = stack.create()
     stack.settle()
     (server,) = stack.cloud.things["server"].values()
-    assert server.facts["metadata"] == {
-        "coffer_deployment_id": "deployment-of-the-tests",
-        "coffer_instance_id": instance.id,
-        "coffer_generation": "1",
-    }
+    marks = server.facts["metadata"]
+    assert marks == names.metadata(instance.id, 1, restoring.record_of(instance))
+    assert marks["coffer_deployment_id"] == "deployment-of-the-tests"
     assert server.facts["image_id"] == "image-1"
     assert PASSWORD not in server.facts["user_data"]
     (guest,) = stack.guests.values()

@@ -30,7 +30,7 @@ def a_delete_that_does_not_queue(patch: Patch) -> None:
         return Instance.status == instance.status
 
     patch.setattr(instances, "accept_delete", accept_delete)
-    patch.setattr(instances, "_unchanged", unchanged)
+    patch.setattr(instances, "unchanged", unchanged)
 
 
 @saboteur("races", "I3", "L1")
@@ -46,7 +46,7 @@ def a_queued_delete_forgotten(patch: Patch) -> None:
 @saboteur("races", "I1", "I3", "I5", seeds=20)
 def rows_written_as_they_were_read(patch: Patch) -> None:
     """Transactions on an instance do not ask whether it has changed since it was read."""
-    patch.setattr(instances, "_unchanged", lambda _: Instance.id.exists())
+    patch.setattr(instances, "unchanged", lambda _: Instance.id.exists())
 
 
 @saboteur("races", "I1")
@@ -147,7 +147,7 @@ def a_queued_delete_accepted_again(patch: Patch) -> None:
 
         def build(write: Any) -> None:
             write.save(second)
-            write.update(instance, actions=actions, condition=instances._unchanged(instance))
+            write.update(instance, actions=actions, condition=instances.unchanged(instance))
 
         transact(build)
         return True

@@ -122,7 +122,10 @@ class FakeCloud:
         status = self.servers_become if built else "BUILD"
         fault = "No valid host was found" if status == "ERROR" else None
         deleting = thing.delete_asked is not None
-        return servers.Server(thing.id, thing.name, status, deleting, fault, _marked(thing))
+        metadata = thing.facts.get("metadata", {})
+        return servers.Server(
+            thing.id, thing.name, status, deleting, fault, _marked(thing), metadata
+        )
 
     def find_servers(self, instance_id: str) -> list[servers.Server]:
         wanted = re.compile(names.server_pattern(instance_id))
@@ -148,7 +151,8 @@ class FakeCloud:
             status = "in-use"
         if thing.delete_asked is not None:
             status = "deleting"
-        return volumes.Volume(thing.id, thing.name, status, _marked(thing))
+        metadata = thing.facts.get("metadata", {})
+        return volumes.Volume(thing.id, thing.name, status, _marked(thing), metadata)
 
     def find_volumes(self, instance_id: str) -> list[volumes.Volume]:
         found = self.page_volumes(None, len(self.things["volume"]))

@@ -120,6 +120,19 @@ class Table:
         self._past: dict[Key, list[tuple[float, Item | None]]] = {}
         self._changes: deque[tuple[float, Key]] = deque()
 
+    # --------------------------------------------------------------------------- restore
+
+    def snapshot(self) -> dict[Key, Item]:
+        """All items as they are, to restore the table to this moment."""
+        return dict(self.items.items())
+
+    def restore(self, snapshot: Mapping[Key, Item], now: float) -> None:
+        """Put the table back to an earlier moment, under its own name. No write: nobody is told."""
+        for key in list(dict.fromkeys((*self.items, *snapshot))):
+            old, new = self.items.get(key), snapshot.get(key)
+            if old != new:
+                self.write(key, old, new, now)
+
     # ------------------------------------------------------------------------------ keys
 
     def key_of(self, wire: Mapping[str, Any]) -> Key:

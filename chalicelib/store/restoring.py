@@ -1,0 +1,227 @@
+"""After a restore of tables to an earlier moment: rows made again, put right, and counted again.
+
+    restored table     the cloud and the tables that were not restored
+    ──────────────     ───────────────────────────────────────────────
+    no row             things with a record of the row              adopt
+    an older row       the operations since then                    mend
+    older holds        the quota's counters                         recount
+
+Nothing else may write these rows meanwhile: `docs/operations.md` says how the entrances are closed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+from pynamodb.expressions.update import Action
+from pynamodb.transactions import TransactWrite
+
+from chalicelib import aws
+from chalicelib.domain.flows import REMOVALS
+from chalicelib.domain.operations import STARTABLE, OperationAction, OperationStatus
+from chalicelib.domain.quotas import RESOURCES, held_by_instance
+from chalicelib.lifecycle import ServiceStatus, Status
+from chalicelib.store import quotas
+from chalicelib.store.base import ConditionFailed, Contended, as_dict, races, transact, update_if
+from chalicelib.store.events import new_event
+from chalicelib.store.instances import buried, faulty, recorded_resources, unchanged
+from chalicelib.store.models import Instance, Operation, Quota, ServiceStatusRow
+from chalicelib.store.operations import operations_of
+
+NEWEST_OPERATIONS: Final = 5
+
+
+class Record(msgspec.Struct, forbid_unknown_fields=True):
+    """What the cloud keeps of a row: all that was asked for with the create, in the row's units."""
+
+    tenant_id: str
+    name: str
+    created: float
+    datastore_version_id: str
+    datastore_name: str
+    datastore_version: str
+    datastore_version_number: str
+    manager: str
+    image: dict[str, Any]
+    flavor_id: str
+    flavor_ram: int
+    flavor_vcpus: int
+    volume_size: int
+    region: str
+    volume_type: str | None = None
+    availability_zone: str | None = None
+    access: dict[str, Any] | None = None
+    nics: list[dict[str, Any]] | None = None
+
+
+def record_of(instance: Instance) -> dict[str, Any]:
+    """What a row can be made again from."""
+    found = {name: getattr(instance, name) for name in Record.__struct_fields__}
+    record: dict[str, Any] = msgspec.to_builtins(msgspec.convert(found, Record, strict=False))
+    return {name: value for name, value in record.items() if value is not None}
+
+
+def row_from(instance_id: str, generation: int, record: Mapping[str, Any]) -> Instance | None:
+    """The row as it is without an operation and without its resources, or None: no such record."""
+    try:
+        known = msgspec.convert(record, Record)
+    except msgspec.ValidationError:
+        return None
+    return Instance(
+        id=instance_id,
+        generation=generation,
+        index_tenant=known.tenant_id,
+        status=Status.ACTIVE,
+        updated=aws.clock(),
+        held=held_by_instance(known.flavor_ram, known.volume_size),
+        **{name: getattr(known, name) for name in Record.__struct_fields__},
+    )
+
+
+def adopt(instance: Instance, fault: str | None) -> bool:
+    """Store a row that was made again; False when there is one meanwhile.
+
+    The quota's counters are for `recount`: the row of the tenant's quota is only made sure of. What
+    the guest reported stands when its table was not restored.
+    """
+    if running := _newest(instance.id)[0]:
+        instance.operation_id = running.id
+        instance.status = _status_in(running, instance)
+    elif fault is not None:
+        instance.status = Status.ERROR
+        instance.fault_message, instance.fault_created = fault, aws.clock()
+    event = new_event(instance.id, "instance.adopted", fault or "", instance.tenant_id)
+    report: list[Action] = [
+        column.set(column | value)
+        for column, value in (
+            (ServiceStatusRow.status, ServiceStatus.UNKNOWN),
+            (ServiceStatusRow.generation, instance.generation),
+            (ServiceStatusRow.updated, aws.clock()),
+        )
+    ]
+    nothing: list[Action] = [getattr(Quota, resource).add(0) for resource in RESOURCES]
+
+    def build(write: TransactWrite) -> None:
+        write.save(instance, condition=Instance.id.does_not_exist())
+        write.update(ServiceStatusRow(instance.id), actions=report)
+        write.update(Quota(instance.tenant_id), actions=nothing)
+        write.save(event)
+
+    try:
+        transact(build)
+    except ConditionFailed:
+        return False
+    return True
+
+
+def wrong(instance: Instance) -> tuple[str, list[Action]] | None:
+    """What a row does not know of its operations, and the actions that put it right; or None."""
+    if instance.status == Status.DELETED:
+        return None
+    running, ended = _newest(instance.id)
+    if running is not None:
+        if instance.operation_id == running.id:
+            return None
+        status = _status_in(running, instance)
+        pointing: list[Action] = [
+            Instance.operation_id.set(running.id),
+            Instance.next_operation_id.remove(),
+            Instance.status.set(status),
+        ]
+        return f"{running.action} is under way", pointing
+    if ended is not None and (ended.action, ended.status) == (
+        OperationAction.DELETE,
+        OperationStatus.SUCCEEDED,
+    ):
+        return "it was deleted", [
+            *_idle(Status.DELETED),
+            *buried(),
+            Instance.held.set({}),
+        ]
+    if instance.operation_id is None:
+        return None
+    if ended is None or ended.id != instance.operation_id:
+        reason = "The operation that was under way is not known any more: the tables were restored."
+        return "its operation is lost", [*_idle(Status.ERROR), *faulty(reason)]
+    return f"{ended.action} has {ended.status}", _outcome(ended)
+
+
+def _outcome(ended: Operation) -> list[Action]:
+    """What the end of an operation made of its instance, other than a delete that succeeded."""
+    if ended.status == OperationStatus.SUCCEEDED:
+        return [*_idle(Status.ACTIVE), *recorded_resources(ended)]
+    actions = [*_idle(Status.ERROR), *faulty(ended.reason or "The operation did not finish.")]
+    if ended.action == OperationAction.CREATE:
+        undone = set(REMOVALS) <= as_dict(ended.ended).keys()
+        actions += [Instance.held.set({})] if undone else list(recorded_resources(ended))
+    return actions
+
+
+def mend(instance: Instance, what: str, actions: list[Action]) -> None:
+    """Put a row right. Clauses: it is as it was read (somebody who did not wait)."""
+    event = new_event(instance.id, "instance.mended", what, instance.tenant_id)
+
+    def build(write: TransactWrite) -> None:
+        write.update(instance, actions=actions, condition=unchanged(instance))
+        write.save(event)
+
+    transact(build)
+
+
+def recount(tenant_id: str, *, check: bool) -> str | None:
+    """Make a tenant's counters what its rows hold; answers the difference, if there was any.
+
+    Clause: the counters are as they were read.
+    """
+    for _ in races():
+        quota = quotas.get_quota(tenant_id)
+        used = quotas.used_of(quota)
+        rows = Instance.tenant_index.query(tenant_id)
+        held = dict.fromkeys(RESOURCES, 0)
+        for row in rows:
+            for resource, amount in row.held.items():
+                held[resource] += int(amount)
+        if held == used:
+            return None
+        said = ", ".join(
+            f"{name} {used[name]} → {held[name]}" for name in RESOURCES if held[name] != used[name]
+        )
+        if check:
+            return said
+        as_read = Quota.tenant_id.exists()
+        for resource in RESOURCES:
+            counter = getattr(Quota, resource)
+            same = counter == used[resource]
+            as_read &= same if used[resource] else (same | counter.does_not_exist())
+        actions: list[Action] = [getattr(Quota, name).set(held[name]) for name in RESOURCES]
+        try:
+            update_if(Quota(tenant_id), actions, as_read)
+        except ConditionFailed:
+            continue
+        return said
+    raise Contended(f"The quota of {tenant_id} is being changed by others at the moment.")
+
+
+def _idle(status: Status) -> list[Action]:
+    return [
+        Instance.status.set(status),
+        Instance.operation_id.remove(),
+        Instance.next_operation_id.remove(),
+        Instance.updated.set(aws.clock()),
+    ]
+
+
+def _status_in(running: Operation, instance: Instance) -> str:
+    if running.action == OperationAction.DELETE:
+        return Status.SHUTDOWN
+    return Status.BUILD if running.action == OperationAction.CREATE else instance.status
+
+
+def _newest(instance_id: str) -> tuple[Operation | None, Operation | None]:
+    """The operation that is under way, and the one that ended last."""
+    found = operations_of(instance_id, NEWEST_OPERATIONS)
+    running = next((each for each in found if each.status in STARTABLE), None)
+    ended = [each for each in found if each.live is None]
+    return running, max(ended, key=lambda each: each.updated, default=None)

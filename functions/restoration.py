@@ -1,0 +1,144 @@
+"""What an operator runs after a restore of tables, a page at a time: see `store.restoring`.
+
+    restore_rows     each row against the operations since then
+    adopt            what is in the cloud and has no row, made a row again or told
+    recount_quotas   each tenant's counters against its rows
+
+Every page answers where the next one begins (`next`), so that a run is as long as its caller wants;
+`check` changes nothing. Running a page again changes nothing more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import msgspec
+
+from chalicelib.bus import queues
+from chalicelib.cloud import names, network, servers, volumes
+from chalicelib.domain import datastores
+from chalicelib.domain import instances as rules
+from chalicelib.store import guests, instances, restoring
+from chalicelib.store.models import Instance, Quota
+
+PAGE_ROWS: Final = 100
+PAGE_THINGS: Final = 100
+_PARTS: Final = ("servers", "volumes")
+
+
+class Page(msgspec.Struct, frozen=True):
+    """What an operator asks for: a page, and whether only to tell."""
+
+    check: bool = False
+    after: str | None = None
+    part: str = _PARTS[0]
+
+
+def restore_rows(event: dict[str, Any]) -> dict[str, Any]:
+    """Put a page of rows right by their operations."""
+    asked = msgspec.convert(event, Page)
+    told = []
+    rows = Instance.scan(limit=PAGE_ROWS, last_evaluated_key=_key("id", asked.after))
+    for row in rows:
+        if found := restoring.wrong(row):
+            what, actions = found
+            told.append(f"{row.id}: {what}")
+            if not asked.check:
+                restoring.mend(row, what, actions)
+    return {"told": told, "next": _after("id", rows.last_evaluated_key)}
+
+
+def recount_quotas(event: dict[str, Any]) -> dict[str, Any]:
+    """Count again what a page of tenants holds."""
+    asked = msgspec.convert(event, Page)
+    rows = Quota.scan(limit=PAGE_ROWS, last_evaluated_key=_key("tenant_id", asked.after))
+    told = [
+        f"{row.tenant_id}: {difference}"
+        for row in rows
+        if (difference := restoring.recount(row.tenant_id, check=asked.check))
+    ]
+    return {"told": told, "next": _after("tenant_id", rows.last_evaluated_key)}
+
+
+def adopt(event: dict[str, Any]) -> dict[str, Any]:
+    """Adopt what a page of the cloud's servers, then of its volumes, shows to have no row."""
+    asked = msgspec.convert(event, Page)
+    look = servers.page if asked.part == "servers" else volumes.page
+    page: list[servers.Server] | list[volumes.Volume] = look(asked.after, PAGE_THINGS)
+    owned = {thing.owner: thing.metadata for thing in page if thing.owner is not None}
+    rows = instances.find_instances(owned)
+    told = [
+        f"{owner}: {_adopted(owner, metadata, check=asked.check)}"
+        for owner, metadata in owned.items()
+        if owner not in rows
+    ]
+    following: dict[str, Any] | None = None
+    if page:
+        following = {"part": asked.part, "after": page[-1].id}
+    elif asked.part == "servers":
+        following = {"part": "volumes"}
+    return {"told": told, "next": following}
+
+
+def _adopted(instance_id: str, metadata: Any, *, check: bool) -> str:
+    """What became of an instance without a row."""
+    generation = metadata.get(names.GENERATION_KEY, "")
+    record = names.record_in(metadata)
+    row = None
+    if record is not None and generation.isdecimal():
+        row = restoring.row_from(instance_id, int(generation), record)
+    if row is None:
+        return "cannot be adopted: its metadata holds no record of its row"
+    missing = list(_gather(row))
+    if guests.find(row.id, int(row.generation)) is None:
+        missing.append("the key of its guest")
+    fault = None
+    if missing:
+        fault = f"Found again after a restore without {', '.join(missing)}; delete the instance."
+    if not check and not restoring.adopt(row, fault):
+        return "has a row meanwhile"
+    return f"{row.name} of {row.tenant_id}" + (f": {fault}" if fault else "")
+
+
+def _gather(row: Instance) -> Iterator[str]:
+    """Write on the row what it owns in the cloud; yields the kinds of which there is not one."""
+    ports, groups = network.find_ports(row.id), network.find_security_groups(row.id)
+    ids: dict[str, list[str]] = {
+        "server": [each.id for each in servers.find(row.id)],
+        "volume": [each.id for each in volumes.find(row.id)],
+        "port": [each.id for each in ports],
+        "security_group": [each.id for each in groups],
+    }
+    resources: dict[str, Any] = {"queue_url": queues.guest_queue_url(row.id, int(row.generation))}
+    for kind, found in ids.items():
+        if len(found) == 1:
+            resources[f"{kind}_id"] = found[0]
+        else:
+            what = kind.replace("_", " ")
+            yield f"its {what}" if not found else f"a single {what} ({len(found)} are there)"
+    row.resources = resources
+    row.addresses = [
+        {"address": address, "type": "private", "network": port.network_id}
+        for port in ports
+        for address in port.addresses
+    ]
+    for group in groups:
+        _open_as(row, group)
+
+
+def _open_as(row: Instance, group: network.SecurityGroup) -> None:
+    """Who may reach the database may have changed since the record: the rules are what holds."""
+    ports = set(datastores.tcp_ports(row.manager))
+    now = sorted({rule.cidr for rule in group.rules if rule.port in ports})
+    access = row.access or {}
+    if now != sorted(rules.sources(access.get("allowed_cidrs") or [])):
+        row.access = {**access, "allowed_cidrs": now}
+
+
+def _key(name: str, after: str | None) -> dict[str, Any] | None:
+    return {name: {"S": after}} if after is not None else None
+
+
+def _after(name: str, key: dict[str, Any] | None) -> dict[str, Any] | None:
+    return {"after": key[name]["S"]} if key else None

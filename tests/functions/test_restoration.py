@@ -1,0 +1,268 @@
+"""After a restore of tables to an earlier moment: what is younger is found again, or told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from chalicelib.cloud import names
+from chalicelib.lifecycle import ServiceStatus, Status
+from chalicelib.store import events, instances, quotas, restoring
+from chalicelib.store.models import Guest, Instance, Operation, Quota, ServiceStatusRow
+from functions import handler, restoration
+from tests.support.rows import TENANT, new_instance
+from tests.support.stack import Stack
+
+ALL = ("restore_rows", "adopt", "recount_quotas")
+
+
+def run(*steps: str, check: bool = False) -> list[str]:
+    """Run jobs to their last pages; answers what they told."""
+    told: list[str] = []
+    for step in steps or ALL:
+        following: dict[str, Any] | None = {}
+        while following is not None:
+            answer = handler.cloud({"step": step, "check": check, **following}, None)
+            told += answer["told"]
+            following = answer["next"]
+    return list(dict.fromkeys(told))
+
+
+class Backup:
+    """Tables as they were at a moment."""
+
+    def __init__(self, stack: Stack, *models: Any) -> None:
+        self._stack = stack
+        self._tables = [stack.world.dynamodb.tables[model.Meta.table_name] for model in models]
+        self._snapshots = [table.snapshot() for table in self._tables]
+
+    def restore(self) -> None:
+        for table, snapshot in zip(self._tables, self._snapshots, strict=True):
+            table.restore(snapshot, self._stack.world.now)
+
+
+def created(stack: Stack) -> str:
+    instance, _ = stack.create()
+    stack.settle()
+    return instance.id
+
+
+def plain(instance_id: str) -> dict[str, Any]:
+    row = instances.find_instance(instance_id)
+    assert row is not None
+    return {name: value for name, value in row.attribute_values.items() if name != "updated"}
+
+
+def test_what_is_younger_than_the_restore_is_adopted_as_it_was(stack: Stack) -> None:
+    old = created(stack)
+    backup = Backup(stack, Instance)
+    young = created(stack)
+    before, used = plain(young), quotas.used_of(quotas.get_quota(TENANT))
+    backup.restore()
+    assert run(check=True) == [f"{young}: database of {TENANT}", f"{TENANT}: {_one_less()}"]
+    assert instances.find_instance(young) is None
+    assert run() == [f"{young}: database of {TENANT}"]
+    assert plain(young) == before
+    assert quotas.used_of(quotas.get_quota(TENANT)) == used
+    assert events.events_of(young)[0].kind == "instance.adopted"
+    assert run() == []
+    stack.check()
+    for instance_id in (old, young):
+        stack.delete(instance_id)
+    stack.settle()
+    stack.check()
+
+
+def _one_less() -> str:
+    return "instances 2 → 1, ram 1024 → 512, volumes 4 → 2"
+
+
+@pytest.mark.parametrize("kinds", [(Quota,), (Quota, Instance), (Quota, Instance, Operation)])
+def test_quotas_are_right_whichever_tables_were_restored(stack: Stack, kinds: Any) -> None:
+    created(stack)
+    backup = Backup(stack, *kinds)
+    created(stack)
+    used = quotas.used_of(quotas.get_quota(TENANT))
+    backup.restore()
+    run()
+    assert quotas.used_of(quotas.get_quota(TENANT)) == used
+    stack.check_quotas()
+
+
+def test_a_tenant_whose_quota_row_is_lost_gets_one(stack: Stack) -> None:
+    backup = Backup(stack, Instance, Quota)
+    created(stack)
+    backup.restore()
+    run()
+    assert quotas.used_of(quotas.get_quota(TENANT))["instances"] == 1
+
+
+def test_a_create_that_was_under_way_goes_on(stack: Stack) -> None:
+    backup = Backup(stack, Instance)
+    stack.on_guest = lambda guest: setattr(guest, "silent", True)
+    instance, operation = stack.create()
+    stack.settle(until=stack.world.now + 30)
+    backup.restore()
+    run()
+    row = instances.get_instance(instance.id)
+    assert (row.status, row.operation_id) == (Status.BUILD, operation.id)
+    for guest in stack.guests.values():
+        guest.silent = False
+    stack.settle()
+    stack.check()
+
+
+def test_a_row_learns_how_its_operation_has_ended_since(stack: Stack) -> None:
+    instance, _ = stack.create()
+    backup = Backup(stack, Instance)
+    stack.settle()
+    before = plain(instance.id)
+    backup.restore()
+    assert run("restore_rows") == [f"{instance.id}: create_instance has SUCCEEDED"]
+    assert plain(instance.id) == before
+    stack.check()
+
+
+def test_a_row_learns_that_its_create_failed_and_holds_nothing(stack: Stack) -> None:
+    stack.on_guest = lambda guest: setattr(guest, "silent", True)
+    instance, _ = stack.create()
+    backup = Backup(stack, Instance)
+    stack.settle()
+    backup.restore()
+    run()
+    row = instances.get_instance(instance.id)
+    assert row.status == Status.ERROR
+    assert row.fault_message is not None
+    assert row.fault_message.startswith("The guest agent did not finish")
+    stack.check()
+
+
+def test_a_row_learns_that_its_instance_was_deleted(stack: Stack) -> None:
+    instance_id = created(stack)
+    backup = Backup(stack, Instance)
+    stack.delete(instance_id)
+    stack.settle()
+    backup.restore()
+    assert f"{instance_id}: it was deleted" in run()
+    row = instances.find_instance(instance_id)
+    assert row is not None
+    assert (row.status, row.held, row.index_tenant) == (Status.DELETED, {}, None)
+    assert instances.list_instances(TENANT, 10, None) == ([], False)
+    assert stack.illegal == [(Status.ACTIVE, Status.DELETED)]  # no life, but a restore's mending
+    stack.illegal.clear()
+    stack.check()
+
+
+def test_a_row_learns_that_its_delete_is_under_way(stack: Stack) -> None:
+    instance_id = created(stack)
+    backup = Backup(stack, Instance)
+    operation = stack.delete(instance_id)
+    backup.restore()
+    run("restore_rows")
+    row = instances.get_instance(instance_id)
+    assert (row.status, row.operation_id) == (Status.SHUTDOWN, operation.id)
+    stack.settle()
+    stack.check()
+
+
+def test_an_operation_that_is_lost_leaves_an_instance_that_can_be_deleted(stack: Stack) -> None:
+    before = Backup(stack, Operation)
+    instance, _ = stack.create()
+    before.restore()
+    assert run("restore_rows") == [f"{instance.id}: its operation is lost"]
+    assert instances.get_instance(instance.id).status == Status.ERROR
+    stack.delete(instance.id)
+    stack.settle()
+    stack.check()
+
+
+def test_what_is_not_whole_is_adopted_in_error_and_can_be_deleted(stack: Stack) -> None:
+    instance_id = created(stack)
+    Instance(instance_id).delete()
+    stack.cloud.things["server"].clear()
+    (told,) = run("adopt")
+    assert told == (
+        f"{instance_id}: database of {TENANT}: "
+        "Found again after a restore without its server; delete the instance."
+    )
+    row = instances.get_instance(instance_id)
+    assert (row.status, row.fault_message) == (Status.ERROR, told.split(": ", 2)[2])
+    stack.delete(instance_id)
+    stack.settle()
+    stack.check()
+
+
+def test_a_guest_whose_key_is_lost_is_told(stack: Stack) -> None:
+    backup = Backup(stack, Instance, Guest)
+    instance_id = created(stack)
+    backup.restore()
+    assert run("adopt")[0].endswith("without the key of its guest; delete the instance.")
+    assert instances.get_instance(instance_id).status == Status.ERROR
+
+
+def test_what_holds_no_record_is_told_and_stays(stack: Stack) -> None:
+    stranger = "0b0e3a6c-6a3d-4a77-8f0e-1d2f3a4b5c6d"
+    stack.cloud.create_volume(f"coffer-{stranger}", metadata=names.metadata(stranger, 1))
+    (told,) = run("adopt")
+    assert told == f"{stranger}: cannot be adopted: its metadata holds no record of its row"
+    assert instances.find_instance(stranger) is None
+    stack.world.now += 5
+    assert stack.cloud.names("volume") == [f"coffer-{stranger}"]
+
+
+def test_the_report_of_a_guest_stands_and_its_absence_is_unknown(stack: Stack) -> None:
+    backup = Backup(stack, Instance, ServiceStatusRow)
+    instance_id = created(stack)
+    Backup(stack, ServiceStatusRow)
+    Instance(instance_id).delete()
+    run("adopt")
+    reported = instances.service_status(instance_id)
+    assert reported is not None
+    assert reported.status == ServiceStatus.HEALTHY
+    backup.restore()
+    run("adopt")
+    reported = instances.service_status(instance_id)
+    assert reported is not None
+    assert reported.status == ServiceStatus.UNKNOWN
+
+
+def test_who_may_reach_an_adopted_instance_is_what_the_rules_say(stack: Stack) -> None:
+    instance_id = created(stack)
+    (group,) = stack.cloud.things["group"].values()
+    group.facts["rules"] = {type(rule)(rule.port, "10.0.0.0/8") for rule in group.facts["rules"]}
+    Instance(instance_id).delete()
+    run("adopt")
+    assert instances.get_instance(instance_id).access == {"allowed_cidrs": ["10.0.0.0/8"]}
+
+
+def test_pages_follow_each_other(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(restoration, "PAGE_THINGS", 1)
+    monkeypatch.setattr(restoration, "PAGE_ROWS", 1)
+    backup = Backup(stack, Instance)
+    young = [created(stack) for _ in range(3)]
+    backup.restore()
+    assert len(run()) == len(young)
+    assert run() == []
+    stack.check()
+
+
+@pytest.mark.usefixtures("stack")
+@pytest.mark.parametrize(
+    "name",
+    ["database", "d" * 255, "😀 \"'" * 50, " leading and trailing "],
+    ids=["plain", "long", "emoji", "spaces"],
+)
+def test_a_record_survives_the_limits_of_metadata(name: str) -> None:
+    nics = [{"network_id": "n" * 36, "subnet_id": "s" * 36, "ip_address": "10.0.0.4"}]
+    row = new_instance(name=name, nics=nics, access={"is_public": False}, volume_type="fast ")
+    metadata = names.metadata(row.id, 1, restoring.record_of(row))
+    assert len(metadata) <= 128
+    assert all(len(value) <= 255 and value.isascii() for value in metadata.values())
+    assert not any(" " in value for value in metadata.values())
+    record = names.record_in(metadata)
+    assert record is not None
+    again = restoring.row_from(row.id, 1, record)
+    assert again is not None
+    assert restoring.record_of(again) == restoring.record_of(row)
+    assert names.record_in({**metadata, "coffer_row_0": "{"}) is None
