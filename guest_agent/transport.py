@@ -1,20 +1,19 @@
 """The wire: SQS with the guest's short-lived credentials, and HTTPS to the control plane.
 
-Nothing here decides anything; errors of the libraries become `Unreachable` or `Denied`.
+Nothing here decides anything; what goes wrong becomes `Unreachable` or `Denied`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import msgspec
 import urllib3
-from botocore.exceptions import BotoCoreError, ClientError
 from urllib3.exceptions import HTTPError
 
-from chalicelib import aws
+from chalicelib import aws, crash
+from guest_agent import sigv4
 from guest_agent.clock import ServiceClock
 from guest_agent.enrolment import Reply, Session
 from guest_agent.errors import Denied, Unreachable
@@ -22,6 +21,16 @@ from guest_agent.queues import LONG_POLL_SECONDS, VISIBILITY_SECONDS, Message
 
 MESSAGES_AT_ONCE: Final = 10  # SQS's limit for one receive
 HTTP_TIMEOUT_SECONDS: Final = 30.0  # API Gateway gives up after 29
+CONNECT_SECONDS: Final = 5.0
+SQS_TIMEOUT_SECONDS: Final = LONG_POLL_SECONDS + 10.0
+ATTEMPTS: Final = 4
+FIRST_PAUSE_SECONDS: Final = 0.2
+SKEW_SECONDS: Final = 60.0
+"""A reply that moves the measured time by more tells that the request was signed with a wrong one.
+"""
+_TOO_OFTEN: Final = 429
+_BROKEN: Final = 500
+_REFUSED: Final = 400
 _DENIALS: Final = frozenset(
     {
         "AWS.SimpleQueueService.NonExistentQueue",  # deleted with the instance: renewal tells
@@ -31,62 +40,66 @@ _DENIALS: Final = frozenset(
         "ExpiredTokenException",
         "InvalidClientTokenId",
         "InvalidSecurity",
+        "InvalidSignatureException",
         "QueueDoesNotExist",
+        "RequestExpired",
+        "RequestTimeTooSkewed",
         "SignatureDoesNotMatch",
         "UnrecognizedClientException",
     }
 )
+_SERVICE: Final = "sqs"
+_TYPE: Final = "application/x-amz-json-1.0"
+
+
+class _Refusal(msgspec.Struct):
+    type: str = msgspec.field(name="__type", default="unknown")
 
 
 class SqsQueues:
-    """`guest_agent.queues.Queues` on SQS."""
+    """`guest_agent.queues.Queues` on SQS's JSON protocol, signed with the services' time."""
 
     def __init__(self, region: str, endpoint_url: str | None, clock: ServiceClock) -> None:
         self._region = region
         self._endpoint_url = endpoint_url
         self._clock = clock
-        self._client: Any = None
         self._session: Session | None = None
+        self._pool = urllib3.PoolManager(
+            maxsize=4,  # the loop's long poll, the pulse, and workers with their answers
+            timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=SQS_TIMEOUT_SECONDS),
+            retries=False,
+        )
 
     def adopt(self, session: Session) -> None:
-        if self._session is None or self._session.credentials != session.credentials:
-            self._client = aws.make_client(
-                "sqs",
-                region_name=self._region,
-                endpoint_url=self._endpoint_url,
-                aws_access_key_id=session.credentials.access_key_id,
-                aws_secret_access_key=session.credentials.secret_access_key,
-                aws_session_token=session.credentials.session_token,
-                read_timeout=LONG_POLL_SECONDS + 10,
-            )
         self._session = session
 
     def receive(self, seconds: int) -> list[Message]:
         answer = self._call(
-            "receive_message",
+            "ReceiveMessage",
             QueueUrl=self._current.queues.guest,
             MaxNumberOfMessages=MESSAGES_AT_ONCE,
             WaitTimeSeconds=min(seconds, LONG_POLL_SECONDS),
             VisibilityTimeout=VISIBILITY_SECONDS,
         )
-        return [Message(raw["Body"], raw["ReceiptHandle"]) for raw in answer.get("Messages", [])]
+        found = answer.get("Messages") or []
+        return [Message(raw["Body"], raw["ReceiptHandle"]) for raw in found]
 
     def delete(self, receipt: str) -> None:
-        self._call("delete_message", QueueUrl=self._current.queues.guest, ReceiptHandle=receipt)
+        self._call("DeleteMessage", QueueUrl=self._current.queues.guest, ReceiptHandle=receipt)
 
     def hide(self, receipt: str, seconds: int) -> None:
         self._call(
-            "change_message_visibility",
+            "ChangeMessageVisibility",
             QueueUrl=self._current.queues.guest,
             ReceiptHandle=receipt,
             VisibilityTimeout=seconds,
         )
 
     def report(self, body: str) -> None:
-        self._call("send_message", QueueUrl=self._current.queues.conductor, MessageBody=body)
+        self._call("SendMessage", QueueUrl=self._current.queues.conductor, MessageBody=body)
 
     def beat(self, body: str) -> None:
-        self._call("send_message", QueueUrl=self._current.queues.heartbeats, MessageBody=body)
+        self._call("SendMessage", QueueUrl=self._current.queues.heartbeats, MessageBody=body)
 
     @property
     def _current(self) -> Session:
@@ -94,27 +107,77 @@ class SqsQueues:
         return self._session
 
     def _call(self, operation: str, **arguments: Any) -> dict[str, Any]:
+        """The answer to one call; tried again when none came, when SQS is busy, and once when the
+        reply has shown that the request was signed with a wrong time."""
+        body = msgspec.json.encode(arguments)
+        may_correct = True
+        for attempt in range(ATTEMPTS):
+            before = self._clock.offset
+            reply = self._post(operation, body)
+            if reply is None or reply.status == _TOO_OFTEN or reply.status >= _BROKEN:
+                if attempt + 1 < ATTEMPTS:
+                    aws.sleep(FIRST_PAUSE_SECONDS * 2.0**attempt * (0.5 + aws.random() / 2))
+                continue
+            if reply.status < _REFUSED:
+                crash.effect(operation)
+                return _decoded(reply.body, operation)
+            if may_correct and abs(self._clock.offset - before) > SKEW_SECONDS:
+                may_correct = False
+                continue
+            raise _refusal(reply.body, operation)
+        raise Unreachable(f"SQS did not answer {operation} in {ATTEMPTS} attempts.")
+
+    def _post(self, operation: str, body: bytes) -> Reply | None:
+        session = self._current
+        endpoint = urlsplit(self._endpoint_url or session.queues.guest)
+        headers = {
+            "Content-Type": _TYPE,
+            "Host": endpoint.netloc,
+            "X-Amz-Target": f"AmazonSQS.{operation}",
+        }
         asked = aws.clock()
-        with _as_ours(operation):
-            answer: dict[str, Any] = getattr(self._client, operation)(**arguments)
-        headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
-        self._clock.observe(headers.get("date"), asked, aws.clock())
-        return answer
+        try:
+            answer = self._pool.request(
+                "POST",
+                f"{endpoint.scheme}://{endpoint.netloc}/",
+                body=body,
+                headers=sigv4.signed(
+                    headers,
+                    body,
+                    credentials=session.credentials,
+                    region=self._region,
+                    service=_SERVICE,
+                    now=self._clock.now(),
+                ),
+                redirect=False,
+            )
+        except HTTPError:
+            return None
+        date = answer.headers.get("Date")
+        self._clock.observe(date, asked, aws.clock())
+        return Reply(answer.status, answer.data, date)
 
 
-@contextmanager
-def _as_ours(operation: str) -> Iterator[None]:
+def _decoded(body: bytes, operation: str) -> dict[str, Any]:
+    if not body:
+        return {}
     try:
-        yield
-    except (ClientError, BotoCoreError) as error:
-        raise our_error(error, operation) from None
+        return msgspec.json.decode(body, type=dict[str, Any])
+    except msgspec.DecodeError:
+        raise Unreachable(f"SQS's answer to {operation} cannot be read.") from None
 
 
-def our_error(error: ClientError | BotoCoreError, operation: str) -> Unreachable:
-    """What an error of boto3 means for the agent."""
-    if isinstance(error, BotoCoreError):
-        return Unreachable(f"SQS did not answer {operation} ({type(error).__name__}).")
-    code = error.response.get("Error", {}).get("Code", "unknown")
+def _refusal(body: bytes, operation: str) -> Unreachable:
+    """The error in the body of an answer."""
+    try:
+        code = msgspec.json.decode(body, type=_Refusal).type.rsplit("#", 1)[-1]
+    except msgspec.DecodeError:
+        code = "unknown"
+    return refused(code, operation)
+
+
+def refused(code: str, operation: str) -> Unreachable:
+    """What an error code of SQS means for the agent."""
     kind = Denied if code in _DENIALS else Unreachable
     return kind(f"SQS answered {code} to {operation}.")
 
@@ -124,7 +187,8 @@ class HttpPost:
 
     def __init__(self) -> None:
         self._pool = urllib3.PoolManager(
-            timeout=urllib3.Timeout(connect=5.0, read=HTTP_TIMEOUT_SECONDS), retries=False
+            timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=HTTP_TIMEOUT_SECONDS),
+            retries=False,
         )
 
     def __call__(self, url: str, document: dict[str, Any]) -> Reply:

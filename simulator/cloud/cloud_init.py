@@ -21,6 +21,7 @@ CONFIG_DRIVE = "config-drive/openstack/latest"
 HEADER = b"#cloud-config"
 DEFAULT_MODE = 0o644
 SECRET_MODE = 0o600
+USERS = ("mysql",)
 
 
 class UserDataError(ValueError):
@@ -43,6 +44,13 @@ def write_config_drive(root: Path, spec: GuestSpec) -> None:
     }
     _write(folder / "meta_data.json", json.dumps(meta_data).encode(), SECRET_MODE)
     _write(folder / "network_data.json", json.dumps(_network_data(spec)).encode(), SECRET_MODE)
+
+
+def write_users(root: Path, number: int) -> None:
+    """What an image's packages would have made: the users that databases run as."""
+    lines = [f"{name}:x:{number}:{number}::/nonexistent:/usr/sbin/nologin" for name in USERS]
+    (root / "etc").mkdir(exist_ok=True)
+    _write(root / "etc/passwd", "\n".join([*lines, ""]).encode(), DEFAULT_MODE)
 
 
 def files_of(user_data: bytes) -> dict[str, bytes]:

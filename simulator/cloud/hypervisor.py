@@ -2,7 +2,8 @@
 
 Layout below the state folder: `servers/<server id>/` and `volumes/<volume id>/`. The folders are
 0755, because a database runs as a user of its own and has to reach its data; the secrets in them
-are 0600.
+are 0600. The servers share one kernel, so each has a number of its own for that user, in the
+`etc/passwd` of its disk: no database can read another's files.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import pwd
+import random
 import shutil
 import signal
 import subprocess
@@ -26,6 +29,9 @@ LOG_MODE = 0o600
 RESTART_SECONDS = 1.0
 RESTART_SECONDS_MOST = 8.0
 HEALTHY_SECONDS = 30.0
+USERS = range(20_000, 60_000)
+"""Below what containers map, above the users that people and packages have."""
+USER_ATTEMPTS = 100
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 log = logging.getLogger(__name__)
@@ -36,6 +42,8 @@ class Guest:
     """A server that this process has booted; `agent` is the running agent, if any."""
 
     root: Path
+    user: int
+    """The number of its database's operating system user: no other server's."""
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     supervisor: asyncio.Task[None] | None = None
     agent: asyncio.subprocess.Process | None = None
@@ -155,6 +163,7 @@ class ProcessHypervisor:
             raise RuntimeError("the hypervisor is shutting down")
         _make_folder(guest.root)
         cloud_init.write_config_drive(guest.root, spec)
+        cloud_init.write_users(guest.root, guest.user)
         for volume in spec.volumes:
             self._link(guest, volume)
         try:
@@ -219,13 +228,26 @@ class ProcessHypervisor:
         self, server_id: str, work: Callable[[Guest], Coroutine[Any, Any, None]], done: Done
     ) -> None:
         """Run work on a server, one at a time for each server."""
-        guest = self._guests.setdefault(server_id, Guest(self._servers / server_id))
+        guest = self._guests.get(server_id)
+        if guest is None:
+            guest = self._guests[server_id] = Guest(self._servers / server_id, self._free_user())
 
         async def locked() -> None:
             async with guest.lock:
                 await work(guest)
 
         self._run(locked(), done)
+
+    def _free_user(self) -> int:
+        """A number that neither a server of this cloud nor anybody on this machine has.
+
+        Drawn by chance, because other clouds on the machine draw from the same range.
+        """
+        taken = {guest.user for guest in self._guests.values()}
+        for number in random.sample(USERS, min(len(taken) + USER_ATTEMPTS, len(USERS))):
+            if number not in taken and not _is_somebody(number):
+                return number
+        raise RuntimeError("no number is free for another server's database user")
 
     def _run(self, work: Coroutine[Any, Any, None], done: Done) -> None:
         async def report() -> None:
@@ -267,6 +289,14 @@ def _environment(server_id: str) -> dict[str, str]:
 
 def _device(root: Path, volume: GuestVolume) -> Path:
     return root / "dev" / Path(volume.device).name
+
+
+def _is_somebody(number: int) -> bool:
+    try:
+        pwd.getpwuid(number)
+    except KeyError:
+        return False
+    return True
 
 
 def _make_folder(folder: Path) -> None:

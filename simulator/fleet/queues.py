@@ -12,23 +12,27 @@ from email.utils import format_datetime
 from typing import Any, Final, Protocol
 
 import msgspec
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    ConnectTimeoutError,
-    ReadTimeoutError,
-)
+from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib import aws
 from guest_agent.clock import ServiceClock
 from guest_agent.enrolment import Reply, Session
 from guest_agent.errors import Denied, Unreachable
 from guest_agent.queues import Message
-from guest_agent.transport import HTTP_TIMEOUT_SECONDS, SqsQueues, our_error
+from guest_agent.transport import (
+    CONNECT_SECONDS,
+    HTTP_TIMEOUT_SECONDS,
+    SQS_TIMEOUT_SECONDS,
+    SqsQueues,
+    refused,
+)
 
-CONNECT_SECONDS: Final = 12.0
-"""How long boto3 tries to connect before it gives up: four attempts of 3 s."""
-READ_SECONDS: Final = 30.0
+_METHODS: Final[Mapping[str, str]] = {
+    "ReceiveMessage": "receive_message",
+    "DeleteMessage": "delete_message",
+    "ChangeMessageVisibility": "change_message_visibility",
+    "SendMessage": "send_message",
+}
 _HEADERS: Final[Mapping[str, str]] = {"Content-Type": "application/json"}
 
 
@@ -83,13 +87,23 @@ class SimQueues(SqsQueues):
         super().__init__(region, endpoint_url, guest.clock)
         self._guest = guest
         self._life = life
+        self._client: Any = None
 
     def adopt(self, session: Session) -> None:
         self._guest.share(session)
-        super().adopt(session)
+        self.resume(session)
 
     def resume(self, session: Session) -> None:
         """Go on with a session that was adopted before."""
+        if self._session is None or self._session.credentials != session.credentials:
+            self._client = aws.make_client(
+                "sqs",
+                region_name=self._region,
+                endpoint_url=self._endpoint_url,
+                aws_access_key_id=session.credentials.access_key_id,
+                aws_secret_access_key=session.credentials.secret_access_key,
+                aws_session_token=session.credentials.session_token,
+            )
         super().adopt(session)
 
     def receive(self, seconds: int) -> list[Message]:
@@ -107,13 +121,15 @@ class SimQueues(SqsQueues):
         try:
             if lost:
                 aws.sleep(CONNECT_SECONDS)
-                raise ConnectTimeoutError(endpoint_url="sqs")
-            answer: dict[str, Any] = getattr(self._client, operation)(**arguments)
+                raise Unreachable(f"SQS was not reached for {operation}.")
+            answer: dict[str, Any] = getattr(self._client, _METHODS[operation])(**arguments)
             if deaf:
-                aws.sleep(READ_SECONDS)
-                raise ReadTimeoutError(endpoint_url="sqs")
-        except (ClientError, BotoCoreError) as error:
-            raise our_error(error, operation) from None
+                aws.sleep(SQS_TIMEOUT_SECONDS)
+                raise Unreachable(f"SQS's answer to {operation} did not arrive.")
+        except ClientError as error:
+            raise refused(error.response["Error"]["Code"], operation) from None
+        except BotoCoreError as error:
+            raise Unreachable(f"SQS did not answer {operation} ({type(error).__name__}).") from None
         if asked is not None:
             guest.clock.observe(guest.date(), asked, aws.clock())
         return answer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import shutil
 import subprocess
 import tempfile
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from guest_agent.datastores.os_user import database_user
 from simulator.cloud import processes
 from tests.cloud.served import PASSWORDS, WAIT_SECONDS, ServedCloud, Tenant, alive, wait_until
 
@@ -89,3 +91,13 @@ def test_no_secret_is_in_the_log_or_in_an_argument(own_cloud: ServedCloud) -> No
     for secret in (SECRET, tenant.token, *PASSWORDS.values()):
         assert secret not in log
         assert secret not in arguments
+
+
+def test_no_two_servers_share_the_user_of_their_database(own_cloud: ServedCloud) -> None:
+    """They share one kernel: what one user may read, no other server's may."""
+    tenant = Tenant(own_cloud.connect("coffer"))
+    servers = [tenant.server(name) for name in ("x", "y")]
+    wait_until(lambda: all(len(alive(each.id)) == 2 for each in servers), "the guests run")
+    users = [database_user("mysql", own_cloud.root_of(each.id)) for each in servers]
+    assert len({user.uid for user in users}) == 2
+    assert pwd.getpwnam("root").pw_uid not in {user.uid for user in users}

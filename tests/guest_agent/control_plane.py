@@ -105,6 +105,8 @@ class ControlPlane:
         self.calls: list[str] = []
         self.refusals: list[int] = []
         self.clock_offset = 0.0
+        self.oldest_signature_seconds: float | None = None
+        self.signed_at: list[float] = []
         self.credentials_seconds = 3600.0
         self.generation = 1
         handler = type("Handler", (_Handler,), {"control": self})
@@ -123,6 +125,13 @@ class ControlPlane:
 
     def now(self) -> float:
         return time.time() + self.clock_offset
+
+    def accepts(self, stamp: str) -> bool:
+        """Whether a signature is young enough, where somebody looks."""
+        signed = datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp()
+        self.signed_at.append(signed)
+        oldest = self.oldest_signature_seconds
+        return oldest is None or abs(self.now() - signed) <= oldest
 
     def session(self) -> dict[str, Any]:
         expires = datetime.now(UTC) + timedelta(seconds=self.credentials_seconds)
@@ -232,7 +241,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         document = json.loads(self.rfile.read(int(self.headers["Content-Length"])) or b"{}")
         target = self.headers.get("X-Amz-Target")
-        if target:
+        if target and not self.control.accepts(self.headers["X-Amz-Date"]):
+            status, answer = 403, {"__type": "com.amazon.coral.service#SignatureDoesNotMatch"}
+        elif target:
             status, answer = self._sqs(target.split(".")[1], document)
         elif self.control.refusals:
             status, answer = self.control.refusals.pop(0), {}
