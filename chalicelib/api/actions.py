@@ -34,6 +34,12 @@ def act(request: Request) -> Response:
         raise NotSupported(f"The action '{name}' is not supported yet.")
     if name not in ACTIONS:
         raise BadRequest("The body holds no action that is known.")
+    for argument in arguments or {}:
+        if (name, argument) != ("reset_status", FORCE_DELETE):
+            raise BadRequest(
+                f"Validation error: {name} Additional properties are not allowed "
+                f"({argument[:64]!r} was unexpected)"
+            )
     ACTIONS[name](request, arguments or {})
     return Response(202)
 

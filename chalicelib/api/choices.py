@@ -23,7 +23,7 @@ def choose_version(catalog: Catalog, wanted: DatastoreBody) -> DatastoreVersion:
     Raises `NotFound` for the datastore, `DatastoreVersionNotFound` (400) for the version and
     `BadRequest` when more than one fits.
     """
-    name = wanted.type or settings().default_datastore
+    name = wanted.type or settings().default_datastore or _only_datastore(catalog)
     if not name:
         raise BadRequest("Please specify a datastore: there is no default one.")
     datastore = catalog.find(lambda copy: copy.datastore(name))
@@ -48,3 +48,10 @@ def choose_version(catalog: Catalog, wanted: DatastoreBody) -> DatastoreVersion:
     if not found[0].active:
         raise DatastoreVersionNotFound(f"Datastore version '{chosen}' is not active.")
     return found[0]
+
+
+def _only_datastore(catalog: Catalog) -> str | None:
+    """The one datastore on offer, when there is but one that has an active version."""
+    copy = catalog.now()
+    offered = {row.datastore_id for row in copy.versions if row.active}
+    return next(iter(offered)) if len(offered) == 1 else None

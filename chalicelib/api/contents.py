@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from chalicelib.api.schema import Body
 from chalicelib.bus.contract import UserShown
 from chalicelib.domain import bounds, contents
 
@@ -19,7 +20,7 @@ DUPLICATE_USER = (
 )
 
 
-class Named(msgspec.Struct, frozen=True):
+class Named(Body, frozen=True):
     """A database that a user may use."""
 
     name: str
@@ -29,7 +30,7 @@ Grants = Annotated[list[Named], msgspec.Meta(max_length=bounds.MAX_USER_DATABASE
 """The databases that one user may use."""
 
 
-class DatabaseBody(msgspec.Struct, frozen=True):
+class DatabaseBody(Body, frozen=True):
     """A database to make."""
 
     name: str
@@ -42,7 +43,7 @@ class DatabaseBody(msgspec.Struct, frozen=True):
         return {"name": name, **contents.character_set(self.character_set, self.collate)}
 
 
-class UserBody(msgspec.Struct, frozen=True):
+class UserBody(Body, frozen=True):
     """A user to make."""
 
     name: str

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-import msgspec
-
 from chalicelib.api.contents import Databases, checked_databases
 from chalicelib.api.frame import Request, Response, Route
 from chalicelib.api.guest_calls import call, instance_of
-from chalicelib.api.paging import limit_of, marker_of
+from chalicelib.api.paging import limit_of, name_marker_of, quoted
+from chalicelib.api.schema import Body
 from chalicelib.bus import contract
 from chalicelib.domain import contents
 from chalicelib.errors import NotSupported
@@ -19,7 +18,7 @@ PATH: Final = f"/{API_VERSION}/{{project}}/instances/{{instance}}/databases"
 POLICY: Final = "instance:extension:database"
 
 
-class CreateBody(msgspec.Struct, frozen=True):
+class CreateBody(Body, frozen=True):
     """Body of POST databases."""
 
     databases: Databases
@@ -27,11 +26,11 @@ class CreateBody(msgspec.Struct, frozen=True):
 
 def index(request: Request) -> Response:
     """GET databases, a page of them."""
-    page = {"limit": limit_of(request.query), "marker": marker_of(request.query)}
+    page = {"limit": limit_of(request.query), "marker": name_marker_of(request.query)}
     found = call(request, contract.LIST_DATABASES, {**page, "include_marker": False})
     body: dict[str, Any] = {"databases": found.databases}
     if marker := found.next_marker:
-        body["links"] = request.place.next_page(marker)
+        body["links"] = request.place.next_page(quoted(marker))
     return Response(200, body)
 
 

@@ -7,34 +7,34 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from chalicelib.api.contents import Databases, Users, checked_databases, checked_users
-from chalicelib.api.schema import Name, Text
+from chalicelib.api.schema import Body, Given, Name, Text
 from chalicelib.domain import bounds, contents, instances
 from chalicelib.errors import BadRequest, NotSupported
 from chalicelib.settings import settings
 
 
-class DatastoreBody(msgspec.Struct, frozen=True):
+class DatastoreBody(Body, frozen=True):
     """Which datastore and version, by name or id; the defaults fill what is missing."""
 
-    type: Text | None = None
-    version: Text | None = None
-    version_number: Text | None = None
+    type: Given | None = None
+    version: Given | None = None
+    version_number: Given | None = None
 
 
-class VolumeBody(msgspec.Struct, frozen=True):
+class VolumeBody(Body, frozen=True):
     """The data volume; `size` in GiB, digits in a string are fine."""
 
     size: int | str
-    type: Text | None = None
+    type: Given | None = None
 
 
-class NicBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class NicBody(Body, frozen=True):
     """The user's network; `net-id` is the older name of `network_id`."""
 
-    network_id: Text | None = None
-    net_id: Text | None = msgspec.field(default=None, name="net-id")
-    subnet_id: Text | None = None
-    ip_address: Text | None = None
+    network_id: Given | None = None
+    net_id: Given | None = msgspec.field(default=None, name="net-id")
+    subnet_id: Given | None = None
+    ip_address: Given | None = None
 
     def checked(self) -> dict[str, str]:
         """The nic as the task manager reads it."""
@@ -44,7 +44,7 @@ class NicBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 Cidrs = Annotated[list[Text], msgspec.Meta(max_length=bounds.MAX_ALLOWED_CIDRS)]
 
 
-class AccessBody(msgspec.Struct, frozen=True):
+class AccessBody(Body, frozen=True):
     """Who may reach the database."""
 
     is_public: bool | None = None
@@ -58,8 +58,8 @@ class AccessBody(msgspec.Struct, frozen=True):
         return {"is_public": False, "allowed_cidrs": cidrs}
 
 
-class InstanceBody(msgspec.Struct, frozen=True):
-    """A new instance; what stands below `later` is known to Trove and refused with 501 here."""
+class InstanceBody(Body, frozen=True):
+    """A new instance; what stands in the last block is known to Trove and refused with 501 here."""
 
     name: Name
     flavor_ref: int | str | None = msgspec.field(default=None, name="flavorRef")
@@ -69,18 +69,19 @@ class InstanceBody(msgspec.Struct, frozen=True):
     access: AccessBody | None = None
     databases: Databases | None = None
     users: Users | None = None
-    availability_zone: Text | None = None
+    availability_zone: Given | None = None
     region_name: Text | None = None
+
+    replica_count: Annotated[int, msgspec.Meta(ge=1, le=3)] | None = None
 
     restore_point: Any = msgspec.field(default=None, name="restorePoint")
     replica_of: Any = None
-    replica_count: Any = None
     configuration: Any = None
     modules: Any = None
     locality: Any = None
 
 
-class CreateBody(msgspec.Struct, frozen=True):
+class CreateBody(Body, frozen=True):
     """Body of POST instances."""
 
     instance: InstanceBody
@@ -98,11 +99,15 @@ LATER: Final = (
 def require_supported(wanted: InstanceBody) -> None:
     """Refuse what a later release does (501), and another region than this one (400)."""
     for name, attribute in LATER:
-        if getattr(wanted, attribute):
-            raise NotSupported(f"Creating an instance with '{name}' is not supported yet.")
+        value = getattr(wanted, attribute)
+        if value is None:
+            continue
+        if not value:  # never ignored: an empty instance is not what was meant
+            raise BadRequest(f"Validation error: instance[{name!r}] is empty")
+        raise NotSupported(f"Creating an instance with '{name}' is not supported yet.")
     if wanted.replica_count not in (None, 1):
         raise BadRequest("'replica_count' needs 'replica_of'.")
-    if wanted.region_name and wanted.region_name != settings().os_region_name:
+    if wanted.region_name is not None and wanted.region_name != settings().os_region_name:
         raise BadRequest("The region is not served by this endpoint.")
 
 

@@ -20,7 +20,7 @@ from chalicelib.api.instance_body import (
     require_supported,
 )
 from chalicelib.api.paging import limit_of, marker_of
-from chalicelib.api.schema import Name
+from chalicelib.api.schema import Body, Name
 from chalicelib.auth import policy
 from chalicelib.bus import keys, queues
 from chalicelib.domain import instances as rules
@@ -40,7 +40,7 @@ PATH: Final = f"/{API_VERSION}/{{project}}/instances"
 View = Callable[[Request, Instance, ServiceStatusRow | None], dict[str, Any]]
 
 
-class Update(msgspec.Struct, frozen=True):
+class Update(Body, frozen=True):
     """What a PUT or PATCH of an instance may hold; only the name can be changed yet."""
 
     name: Name | None = None
@@ -51,7 +51,7 @@ class Update(msgspec.Struct, frozen=True):
     access: Any = None
 
 
-class UpdateBody(msgspec.Struct, frozen=True):
+class UpdateBody(Body, frozen=True):
     """Body of PUT and PATCH."""
 
     instance: Update

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final
+from urllib.parse import quote, unquote
 
 from chalicelib.errors import BadRequest
 from chalicelib.settings import settings
 
-MAX_MARKER_LENGTH: Final = 255
+MAX_ID_LENGTH: Final = 255
+MAX_NAME_LENGTH: Final = 2048
+"""Enough for the longest `name@host`, each of its bytes quoted."""
+
+_QUOTED: Final = re.compile(r"%[0-9A-F]{2}[A-Za-z0-9_.~%-]*")
 
 
 def limit_of(query: Mapping[str, str]) -> int:
@@ -22,9 +28,28 @@ def limit_of(query: Mapping[str, str]) -> int:
     return min(int(wish[:10]), page_size)
 
 
-def marker_of(query: Mapping[str, str]) -> str | None:
+def marker_of(query: Mapping[str, str], longest: int = MAX_ID_LENGTH) -> str | None:
     """The last item of the page before, or None for the first page."""
     marker = query.get("marker") or None
-    if marker is not None and len(marker) > MAX_MARKER_LENGTH:
+    if marker is not None and len(marker) > longest:
         raise BadRequest("The marker is too long.")
     return marker
+
+
+def quoted(marker: str) -> str:
+    """A name as the marker of a `next` link: quoted once more than the URL needs it, as in Trove.
+
+    Its client takes the marker out of the link and sends it on as it is, where `#` and `&` would
+    cut it off; others follow the link. The first character is always quoted, so that what arrives
+    can be told from a plain name however often it was decoded on the way.
+    """
+    first = "".join(f"%{byte:02X}" for byte in marker[:1].encode())
+    return first + quote(marker[1:], safe="")
+
+
+def name_marker_of(query: Mapping[str, str]) -> str | None:
+    """The marker of a list of names: quoted as in a link, or plain as a person writes it."""
+    marker = marker_of(query, MAX_NAME_LENGTH)
+    if marker is None or not _QUOTED.fullmatch(marker):
+        return marker
+    return unquote(marker)

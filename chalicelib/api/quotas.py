@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
-
-import msgspec
+from typing import Any, Final
 
 from chalicelib.api.frame import Request, Response, Route
+from chalicelib.api.schema import Body
 from chalicelib.auth import policy
 from chalicelib.domain.quotas import RESOURCES, UNLIMITED
-from chalicelib.errors import Forbidden, NotFound
+from chalicelib.errors import BadRequest, Forbidden, NotFound
 from chalicelib.settings import API_VERSION
 from chalicelib.store import quotas
 from chalicelib.store.limits import set_limits
 
 PATH: Final = f"/{API_VERSION}/{{project}}/mgmt/quotas/{{tenant}}"
 
-Limit = Annotated[int, msgspec.Meta(ge=UNLIMITED, le=2**31 - 1)]
+MAX_LIMIT: Final = 2**31 - 1
 
 
-class UpdateBody(msgspec.Struct, frozen=True):
+class UpdateBody(Body, frozen=True):
     """Body of PUT: new limits of some resources, -1 for none."""
 
-    quotas: dict[str, Limit]
+    quotas: dict[str, Any]  # checked one by one: the decoder does not name the one that is wrong
 
 
 def show(request: Request) -> Response:
@@ -53,9 +52,14 @@ def update(request: Request) -> Response:
     """PUT mgmt/quotas/{tenant}."""
     policy.require_admin(request.context)
     wanted = request.json(UpdateBody).quotas
-    for resource in wanted:
+    for resource, limit in wanted.items():
         if resource not in RESOURCES:
             raise NotFound(f"Unknown quota resource {resource[:64]}.")
+        if type(limit) is not int or not UNLIMITED <= limit <= MAX_LIMIT:
+            raise BadRequest(
+                f"Validation error: quotas[{resource!r}] "
+                f"Expected int from {UNLIMITED} to {MAX_LIMIT}"
+            )
     return Response(200, {"quotas": set_limits(request.id_of("tenant"), wanted)})
 
 

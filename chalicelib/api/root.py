@@ -5,11 +5,10 @@ from __future__ import annotations
 import base64
 from typing import Final
 
-import msgspec
-
 from chalicelib import aws
 from chalicelib.api.frame import Request, Response, Route
 from chalicelib.api.guest_calls import call, instance_of, ready_instance
+from chalicelib.api.schema import Body
 from chalicelib.bus import commands, contract
 from chalicelib.domain import contents
 from chalicelib.errors import NotFound
@@ -21,7 +20,7 @@ POLICY: Final = "instance:extension:root"
 PASSWORD_BYTES: Final = 24
 
 
-class EnableBody(msgspec.Struct, frozen=True):
+class EnableBody(Body, frozen=True):
     """Body of POST root, which may be empty."""
 
     password: str | None = None

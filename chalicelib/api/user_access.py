@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-import msgspec
-
 from chalicelib.api import users
 from chalicelib.api.contents import Grants
 from chalicelib.api.frame import Request, Response, Route
 from chalicelib.api.guest_calls import call
+from chalicelib.api.schema import Body
 from chalicelib.bus import contract
 from chalicelib.domain import contents
 from chalicelib.errors import BadRequest
@@ -18,7 +17,7 @@ PATH: Final = f"{users.PATH}/{{user}}/databases"
 POLICY: Final = "instance:extension:user_access"
 
 
-class GrantBody(msgspec.Struct, frozen=True):
+class GrantBody(Body, frozen=True):
     """Body of PUT databases: what the user may use from now on, beside what it may already."""
 
     databases: Grants

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
-from urllib.parse import quote, unquote
+from typing import Annotated, Any, Final
 
 import msgspec
 
-from chalicelib.api.contents import Users, checked_users, user_view
+from chalicelib.api.contents import UserBody, Users, checked_users, user_view
 from chalicelib.api.frame import Request, Response, Route
 from chalicelib.api.guest_calls import call
-from chalicelib.api.paging import limit_of, marker_of
+from chalicelib.api.paging import limit_of, name_marker_of, quoted
+from chalicelib.api.schema import Body
 from chalicelib.bus import contract
-from chalicelib.domain import contents
+from chalicelib.domain import bounds, contents
 from chalicelib.errors import BadRequest
 from chalicelib.settings import API_VERSION
 
@@ -20,19 +20,27 @@ PATH: Final = f"/{API_VERSION}/{{project}}/instances/{{instance}}/users"
 POLICY: Final = "instance:extension:user"
 
 
-class CreateBody(msgspec.Struct, frozen=True):
+class CreateBody(Body, frozen=True):
     """Body of POST users."""
 
     users: Users
 
 
-class PasswordsBody(msgspec.Struct, frozen=True):
+class PasswordBody(Body, frozen=True):
+    """A user and a new password."""
+
+    name: str
+    password: str
+    host: str | None = None
+
+
+class PasswordsBody(Body, frozen=True):
     """Body of PUT users: new passwords."""
 
-    users: Users
+    users: Annotated[list[PasswordBody], msgspec.Meta(max_length=bounds.MAX_USERS)]
 
 
-class Attributes(msgspec.Struct, frozen=True, omit_defaults=True):
+class Attributes(Body, frozen=True):
     """What can be changed of one user."""
 
     name: str | None = None
@@ -53,7 +61,7 @@ class Attributes(msgspec.Struct, frozen=True, omit_defaults=True):
         return chosen
 
 
-class UpdateBody(msgspec.Struct, frozen=True):
+class UpdateBody(Body, frozen=True):
     """Body of PUT users/{id}."""
 
     user: Attributes
@@ -61,12 +69,11 @@ class UpdateBody(msgspec.Struct, frozen=True):
 
 def index(request: Request) -> Response:
     """GET users, a page of them."""
-    page = {"limit": limit_of(request.query), "marker": _marker(request)}
+    page = {"limit": limit_of(request.query), "marker": name_marker_of(request.query)}
     found = call(request, contract.LIST_USERS, {**page, "include_marker": False})
     body: dict[str, Any] = {"users": [user_view(user) for user in found.users]}
     if marker := found.next_marker:
-        # Quoted once more than the URL needs it, as Trove does: its client sends it on unquoted.
-        body["links"] = request.place.next_page(quote(marker, safe=""))
+        body["links"] = request.place.next_page(quoted(marker))
     return Response(200, body)
 
 
@@ -79,7 +86,8 @@ def create(request: Request) -> Response:
 
 def change_passwords(request: Request) -> Response:
     """PUT users: new passwords for some."""
-    users = checked_users(request.json(PasswordsBody).users)
+    wanted = request.json(PasswordsBody).users
+    users = checked_users([UserBody(user.name, user.password, user.host) for user in wanted])
     changes = [{key: user[key] for key in ("name", "host", "password")} for user in users]
     call(request, contract.CHANGE_PASSWORDS, {"users": changes})
     return Response(202)
@@ -117,12 +125,6 @@ def changeable(request: Request) -> dict[str, str]:
     user = addressed(request)
     contents.user_name(user["username"])
     return user
-
-
-def _marker(request: Request) -> str | None:
-    """The marker, unquoted when it still is quoted: a plain one always has its `@`."""
-    marker = marker_of(request.query)
-    return unquote(marker) if marker and "@" not in marker else marker
 
 
 ROUTES: Final = (

@@ -90,11 +90,11 @@ def password(text: str) -> str:
 def character_set(name: str | None, collation: str | None) -> dict[str, str]:
     """The given ones of `character_set` and `collate`, when they exist and fit each other."""
     chosen: dict[str, str] = {}
-    if name:
+    if name is not None:
         if not CHARACTER_SETS.fullmatch(name.lower()):
             raise BadRequest("The database's 'character_set' is not known.")
         chosen["character_set"] = name.lower()
-    if collation:
+    if collation is not None:
         if not _COLLATION.fullmatch(collation.lower()):
             raise BadRequest("The database's 'collate' is not known.")
         chosen["collate"] = collation.lower()

@@ -36,6 +36,7 @@ API_TIMEOUT_SECONDS: Final = 30.0
 SEED_TIMEOUT_SECONDS: Final = 60
 CACHED_BUILD_SECONDS: Final = 0.3
 CLOUD_REGION: Final = "RegionOne"
+DEFAULT_DATASTORE: Final = "mariadb"
 # On the emulator a crashed handler's messages come back after this long; on AWS it is longer.
 QUEUE_VISIBILITY_SECONDS: Final = 30
 # The functions a first request goes through: started once, so that it meets them warm.
@@ -199,6 +200,7 @@ def _parameters(settings: StackSettings, admin: cloud.Admin, secrets: Secrets) -
         "OpenStackAuthUrl": settings.auth_url,
         "OpenStackRegionName": CLOUD_REGION,
         "NetworkId": admin.network_id(),
+        "DefaultDatastore": DEFAULT_DATASTORE,
         **settings.parameters,
     }
 

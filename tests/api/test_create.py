@@ -5,13 +5,23 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from chalicelib import aws
+from chalicelib.api import create_app
 from chalicelib.bus import keys
-from chalicelib.store.models import EventRow, Instance, Operation, Quota
+from chalicelib.settings import settings
+from chalicelib.store.models import (
+    Datastore,
+    DatastoreVersion,
+    EventRow,
+    Instance,
+    Operation,
+    Quota,
+)
 from tests.api.client import Answer, Api
-from tests.api.conftest import World, version
+from tests.api.conftest import World, authenticate, version
 
 
 def create(api: Api, **more: Any) -> Answer:
@@ -133,7 +143,6 @@ def test_the_nic_and_the_access_reach_the_row(api: Api) -> None:
         ({"volume": {"size": "big"}}, 400, "size"),
         ({"volume": {"size": 11}}, 413, "10 GB"),
         ({"volume": {"size": "9" * 5000}}, 413, "10 GB"),
-        ({"datastore": None}, 400, "no default"),
         ({"datastore": {"type": "oracle"}}, 404, "oracle"),
         ({"datastore": {"type": "mariadb", "version": "1"}}, 400, "no version"),
         ({"datastore": {"type": "mariadb", "version": "10.6"}}, 400, "not active"),
@@ -164,6 +173,30 @@ def test_the_nic_and_the_access_reach_the_row(api: Api) -> None:
         ),
         ({"replica_of": "x"}, 501, "replica_of"),
         ({"replica_count": 2}, 400, "replica_of"),
+        ({"replica_count": 0}, 400, "replica_count"),
+        ({"replica_count": True}, 400, "replica_count"),
+        ({"replica_of": ""}, 400, "instance['replica_of'] is empty"),
+        ({"restorePoint": {}}, 400, "instance['restorePoint'] is empty"),
+        ({"configuration": ""}, 400, "instance['configuration'] is empty"),
+        ({"modules": []}, 400, "instance['modules'] is empty"),
+        ({"locality": ""}, 400, "instance['locality'] is empty"),
+        ({"locality": False}, 400, "instance['locality'] is empty"),
+        ({"region_name": ""}, 400, "region"),
+        ({"availability_zone": ""}, 400, "availability_zone"),
+        ({"datastore": {"type": ""}}, 400, "instance['datastore']['type']"),
+        ({"datastore": {"type": "mariadb", "version": ""}}, 400, "['version']"),
+        ({"volume": {"size": 1, "type": ""}}, 400, "instance['volume']['type']"),
+        ({"nics": [{"network_id": ""}]}, 400, "instance['nics'][0]['network_id']"),
+        ({"flavorRef": ""}, 400, "Flavor"),
+        ({"restore_point": {"backupRef": "b"}}, 400, "('restore_point' was unexpected)"),
+        ({"slave_of": "x"}, 400, "('slave_of' was unexpected)"),
+        ({"volume": {"size": 1, "sizze": 2}}, 400, "instance['volume'] Additional"),
+        ({"databases": [{"name": "a"}, {"name": "b", "charset": "x"}]}, 400, "['databases'][1]"),
+        (
+            {"users": [{"name": "a", "password": "p"}, {"name": "b"}]},
+            400,
+            "instance['users'][1] 'password' is a required property",
+        ),
         ({"restorePoint": {"backupRef": "b"}}, 501, "restorePoint"),
         ({"configuration": "c"}, 501, "configuration"),
         ({"modules": [{"id": "m"}]}, 501, "modules"),
@@ -196,3 +229,24 @@ def test_a_password_is_in_no_message(api: Api) -> None:
         {"name": "ann", "password": "secret-one", "host": "a b"},
     ):
         assert "secret-one" not in create(api, users=[user]).fault()
+
+
+def test_a_create_without_a_datastore_takes_the_only_one_on_offer(api: Api) -> None:
+    assert create(api, datastore=None).body["instance"]["datastore"]["type"] == "mariadb"
+
+
+def test_with_two_on_offer_it_takes_the_default_one_or_is_told_to_choose(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Datastore("ds-second", name="second", default_version_id="v-second").save()
+    version(id="v-second", name="2", version="2", datastore=("ds-second", "second"))
+    try:
+        fresh = Api(create_app(authenticate), api.project)
+        assert create(fresh, datastore=None).status == 400
+        assert "no default" in create(fresh, datastore=None).fault()
+        chosen = msgspec.structs.replace(settings(), default_datastore="second")
+        monkeypatch.setattr("chalicelib.api.choices.settings", lambda: chosen)
+        assert create(fresh, datastore=None).body["instance"]["datastore"]["type"] == "second"
+    finally:
+        DatastoreVersion("v-second").delete()
+        Datastore("ds-second").delete()

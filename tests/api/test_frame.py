@@ -76,15 +76,14 @@ def test_another_project_in_the_path_is_403_even_for_administrators(
 def test_an_instance_of_another_tenant_is_404(
     other: Api, make: Make, guest: Guest, route: Route
 ) -> None:
-    body = {
-        "restart": {},
-        "databases": [{"name": "web"}],
-        "users": [{"name": "ann", "password": "p"}],
-        "user": {"password": "p"},
-        "instance": {"name": "new"},
+    wanted = {
+        "action": {"restart": {}},
+        "databases": {"databases": [{"name": "web"}]},
+        "users": {"users": [{"name": "ann", "password": "p"}]},
+        "{user}": {"user": {"password": "p"}},
+        "{instance}": {"instance": {"name": "new"}},
     }
-    if route.path.endswith("/action"):
-        body = {"restart": {}}
+    body = wanted.get(route.path.rpartition("/")[2], {})
     answer = ask(other, route, body, values={"instance": make().id})
     assert answer.status == 404
     assert "itemNotFound" in answer.body
