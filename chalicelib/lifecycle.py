@@ -121,6 +121,9 @@ OPERATING_STATUS: Final[dict[str, str]] = {
     ServiceStatus.RESTARTING: "RESTARTING",
 }
 
+UNHEARD: Final = "ERROR"
+"""The operating status of a guest that has not reported for too long, or says what is not known."""
+
 READY: Final = frozenset({ServiceStatus.HEALTHY, ServiceStatus.BLOCKED})
 """Where a call is worth sending: a blocked one may still let a full volume be emptied, and says
 itself when it does not answer. One that is starting (`running` of older agents) is not ready.
@@ -132,5 +135,5 @@ def operating_status(status: str, service_status: str, age_seconds: float, expir
     if status != Status.ACTIVE:
         return ""
     if age_seconds >= expiry:
-        return "ERROR"
-    return OPERATING_STATUS.get(service_status, "ERROR")
+        return UNHEARD
+    return OPERATING_STATUS.get(service_status, UNHEARD)

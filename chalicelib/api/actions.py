@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from chalicelib import lifecycle
 from chalicelib.api.frame import Request, Response, Route
-from chalicelib.api.guest_calls import instance_of
+from chalicelib.api.guest_calls import instance_of, require_heard
 from chalicelib.api.instances import PATH, accept_delete
 from chalicelib.auth import policy
 from chalicelib.bus import commands, contract
@@ -48,6 +48,7 @@ def _restart(request: Request, _: dict[str, Any]) -> None:
     row = instance_of(request)
     policy.authorize(request.context, "instance:restart", row.tenant_id)
     lifecycle.require(Action.RESTART, row.id, row.status)
+    require_heard(row)
     commands.call(row, contract.RESTART, {})
 
 

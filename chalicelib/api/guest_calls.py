@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from chalicelib import lifecycle
+from chalicelib import aws, lifecycle
 from chalicelib.api.frame import Request
 from chalicelib.bus import commands
 from chalicelib.bus.contract import Call
 from chalicelib.errors import Unprocessable
 from chalicelib.lifecycle import Action, ServiceStatus
+from chalicelib.settings import settings
 from chalicelib.store.instances import get_instance, service_status
 from chalicelib.store.models import Instance
 
@@ -26,11 +27,23 @@ def ready_instance(request: Request) -> Instance:
     instance = instance_of(request)
     if instance.status not in lifecycle.ALLOWED[Action.MANAGE_CONTENTS]:
         raise _not_ready(instance, instance.status)
-    reported = service_status(instance.id)
-    status = reported.status if reported else ServiceStatus.NEW
+    status = require_heard(instance)
     if status not in lifecycle.READY:
         raise _not_ready(instance, lifecycle.OPERATING_STATUS.get(status, "ERROR"))
     return instance
+
+
+def require_heard(instance: Instance) -> str:
+    """What the guest reported last; `Unprocessable` (422) when that is too long ago to call it.
+
+    Who calls a guest that does not live waits for all of the call's deadline.
+    """
+    reported = service_status(instance.id)
+    if reported is None:
+        return ServiceStatus.NEW
+    if aws.clock() - reported.updated >= settings().heartbeat_expiry_seconds:
+        raise _not_ready(instance, lifecycle.UNHEARD)
+    return reported.status
 
 
 def call(request: Request, method: Call[T], args: dict[str, Any]) -> T:

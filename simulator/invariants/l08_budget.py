@@ -15,8 +15,8 @@ from simulator.kernel import START
 
 CREATE_CALLS: Final = 70
 DELETE_CALLS: Final = 50
-REQUEST_CALLS: Final = 30
-"""A synchronous guest call polls its row up to 25 times."""
+REQUEST_CALLS: Final = 65
+"""A synchronous guest call polls its row up to 55 times."""
 GUEST_HOUR_CALLS: Final = 300
 """60 heartbeats: a send, a batch read and a write each; renewals; a receive per command."""
 CONTROL_HOUR_CALLS: Final = 2500

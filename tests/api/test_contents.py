@@ -10,9 +10,10 @@ import pytest
 
 from chalicelib.errors import BadRequest, GuestTimeout, NotFound
 from chalicelib.lifecycle import Status
+from chalicelib.settings import settings
 from chalicelib.store.models import Instance
 from tests.api.client import Answer, Api
-from tests.api.conftest import Guest, Make
+from tests.api.conftest import Guest, Make, World
 
 ANN = {"name": "ann", "host": "%", "databases": [{"name": "web"}]}
 HERE = {"username": "ann", "hostname": "%"}
@@ -284,3 +285,21 @@ def test_the_guests_refusal_is_the_answer(
     answer = inside.ask(method, path, body)
     assert answer.status == status
     assert answer.fault() == str(error)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", "/users", None),
+        ("POST", "/root", None),
+        ("DELETE", "/databases/web", None),
+        ("POST", "/action", {"restart": {}}),
+    ],
+)
+def test_a_guest_that_was_not_heard_of_for_too_long_is_not_called(
+    inside: Inside, guest: Guest, world: World, method: str, path: str, body: Any
+) -> None:
+    world.offset_seconds += settings().heartbeat_expiry_seconds
+    answer = inside.ask(method, path, body)
+    assert (answer.status, guest.calls) == (422, [])
+    assert "ERROR" in answer.fault()

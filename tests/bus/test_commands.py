@@ -84,7 +84,19 @@ def test_a_guest_that_stays_silent_is_a_timeout_within_the_deadline(
     with pytest.raises(errors.GuestTimeout, match="may still take effect"):
         commands.call(instance, contract.LIST_USERS, {})
     assert 20 <= world.now - started < 21.5
-    assert len(world.sleeps) < 40
+    assert len(world.sleeps) < 60
+
+
+@pytest.mark.parametrize("answered_after", [0.001, 0.05, 0.11, 0.15, 0.5, 3.0])
+def test_an_answer_is_found_soon_after_it_came(
+    world: World, instance: Instance, answered_after: float
+) -> None:
+    answer_with(world, instance, result={"users": []})
+    answer, began = world.on_sleep, world.now
+    world.on_sleep = lambda: answer() if world.now - began >= answered_after else None
+    commands.call(instance, contract.LIST_USERS, {})
+    late = world.now - began - answered_after
+    assert late <= max(commands.LEAST_POLL_SECONDS, answered_after * commands.POLL_SHARE) + 1e-6
 
 
 @pytest.mark.parametrize(
