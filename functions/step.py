@@ -83,6 +83,9 @@ def _run(invocation: Invocation, step: Step) -> Outcome:
         except CloudError as error:
             log.warning("%s of %s: %s", name, operation.id, error)
             outcome = from_error(operation, error, backwards=step.backwards)
+        if step.backwards and isinstance(outcome, Wait) and name in as_dict(operation.notes):
+            # Late only after a second look: an outage may have come before the first, or between.
+            outcome = _late(operation, name) or outcome
     if not step.ends or isinstance(outcome, Failed):
         _record(operation, name, outcome)
     return outcome
@@ -106,7 +109,7 @@ def _refusal(operation: Operation, name: str, step: Step) -> Failed | None:
     What ends an operation is never too late: else nothing would.
     """
     if step.backwards:
-        return None if step.ends else _late(operation, name)
+        return None
     if operation.compensating:
         return Failed("the operation is being undone")
     if operation.cancelled:
@@ -124,7 +127,7 @@ def _turn_back(operation: Operation) -> None:
     if operation.compensating:
         return
     flow, started, ended = FLOWS[operation.action], operation.started, as_dict(operation.ended)
-    left = [each for each in flow.steps if each.name not in ended]
+    left = flow.left(ended)
     if not left and not operation.cancelled:
         raise Finished(f"every step of {operation.id} is done")
     stuck = max(left, key=lambda each: as_dict(started).get(each.name, 0.0), default=None)

@@ -190,6 +190,7 @@ class Run:
         self.invariants.install()
         if all(fault.fair for fault in self.faults):
             self.invariants.hub.fair_since = self.kernel.now
+        self.invariants.hub.lossless = all(fault.passes for fault in self.faults)
         self.setup_wall_seconds = self.wall_seconds
 
     def _chaos(self) -> None:

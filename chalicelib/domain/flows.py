@@ -19,7 +19,7 @@ lives one release longer, in `handler` at least: executions in flight keep their
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from enum import StrEnum
 from typing import Final
 
@@ -87,6 +87,10 @@ class Flow(msgspec.Struct, frozen=True):
     def turns_back(self, name: str) -> bool:
         """Whether an operation that comes to the step of that name never goes forward again."""
         return self.revocable and name in {FAIL.name, *(each.name for each in self.undo)}
+
+    def left(self, ended: Container[str]) -> list[Step]:
+        """The steps that are not recorded as ended."""
+        return [each for each in self.steps if each.name not in ended]
 
     def waits_for_guest(self, name: str | None) -> bool:
         """Whether the step of that name ends when a guest has answered."""

@@ -21,7 +21,7 @@ from chalicelib.domain.flows import FLOWS
 from chalicelib.domain.operations import TERMINAL, OperationStatus
 from chalicelib.settings import settings
 from chalicelib.store import instances, operations
-from chalicelib.store.base import ConditionFailed
+from chalicelib.store.base import ConditionFailed, as_dict
 from chalicelib.store.instances import Ending
 from chalicelib.store.models import Operation
 from chalicelib.taskmanager import dispatcher, executions
@@ -87,9 +87,10 @@ def _is_stuck(operation: Operation) -> bool:
     Its execution waits for a token that nobody has: the worker that was given it died before it
     was stored, and not every Step Functions ends the task then (MiniStack waits for its timeout).
     """
-    now = aws.clock()
+    now, flow = aws.clock(), FLOWS[operation.action]
     return (
-        FLOWS[operation.action].revocable
+        flow.revocable
+        and bool(flow.left(as_dict(operation.ended)))
         and not operation.compensating
         and now > operation.deadline + STUCK_SECONDS
         and (operation.lease_until is None or now > operation.lease_until)

@@ -34,6 +34,11 @@ class Fault:
         self.stream = run.kernel.stream(f"fault {self.id}")
         self.on = False
 
+    @property
+    def passes(self) -> bool:
+        """Whether it is over so soon that nothing which is accepted beside it may fail of it."""
+        return self.fair
+
     def prepare(self) -> None:
         """Set what must be set before anything is deployed."""
 

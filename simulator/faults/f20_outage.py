@@ -23,6 +23,11 @@ SERVICES: Final = {
 """What an outage takes with it."""
 
 
+BEARABLE: Final = frozenset({"lambda", "stepfunctions", "dynamodb", "sqs"})
+BEARABLE_MINUTES: Final = 10.0
+"""An outage of one of these, so long, is shorter than what is left to any create or delete."""
+
+
 class Outage(Fault):
     """Those of the plan when it names some; else one of a drawn service, so many hours long."""
 
@@ -31,6 +36,13 @@ class Outage(Fault):
     range = (0.05, 3.0)
     unit = "hours"
     chance = 0.05
+
+    @property
+    def passes(self) -> bool:
+        return bool(self.run.plan.outages) and all(
+            each.service in BEARABLE and each.minutes <= BEARABLE_MINUTES
+            for each in self.run.plan.outages
+        )
 
     def install(self) -> None:
         self.on = True

@@ -77,6 +77,8 @@ class Hub:
         self.fair_since: float | None = None
         """From when on nothing is broken on purpose any more; None while something is, or if
         nobody says so."""
+        self.lossless = False
+        """Whether all that is broken on purpose passes before any operation has to fail of it."""
         self.first_sent: dict[str, float] = {}
         """Bodies that a forger sends again, and when they were sent first."""
         self._batch: tuple[Invocation | None, dict[str, list[Record]]] = None, {}

@@ -22,7 +22,8 @@ class OperationsEnd(Invariant):
     """Remembers what was accepted, by rows and by replies, and asks for its end after heal.
 
     While nothing is broken on purpose it asks for more: nothing fails, and creates turn back in
-    time. At any time an execution is stopped only when its operation is late.
+    time. Nothing fails either where all that is broken passes soon (`Fault.passes`). At any time an
+    execution is stopped only when its operation is late.
     """
 
     id = "L1"
@@ -52,9 +53,11 @@ class OperationsEnd(Invariant):
             self._turned(new)
 
     def _failed(self, new: Item) -> None:
-        """In fair weather from the begin there is no reason to fail."""
-        if self.hub.fair_since == START:
-            text = f"{new['action']} {new['id']} failed in fair weather: {new.get('reason')}"
+        """In fair weather from the begin there is no reason to fail, nor in a short outage."""
+        fair = self.hub.fair_since == START
+        if fair or self.hub.lossless:
+            weather = "fair weather" if fair else "an outage that it could outlast"
+            text = f"{new['action']} {new['id']} failed in {weather}: {new.get('reason')}"
             self.broken(text, new["instance_id"])
 
     def _turned(self, new: Item) -> None:

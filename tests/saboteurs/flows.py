@@ -8,13 +8,45 @@ import msgspec
 
 from chalicelib import aws
 from chalicelib.conductor import refusals
+from chalicelib.domain.flows import Flow, Step
 from chalicelib.domain.operations import STARTABLE, OperationAction
 from chalicelib.store import base, instances, operations
 from chalicelib.store.models import Operation
 from chalicelib.taskmanager import dispatcher, sweeper
 from functions import create_instance, delete_instance, handler
-from functions.step import Step
+from functions.step import Step as Run
+from infra.package import state_machines
 from tests.saboteurs.registry import Instead, Patch, saboteur
+
+
+def _with_catch(patch: Patch) -> None:
+    """Definitions in which an error that outlasts its retries leads where a failure does."""
+    original = state_machines._step
+
+    def step(flow: Flow, step: Step, following: str, *, instead: str) -> dict[str, Any]:
+        states = original(flow, step, following, instead=instead)
+        caught = {"ErrorEquals": ["States.ALL"], "ResultPath": None, "Next": instead}
+        for state in states.values():
+            if state["Type"] == "Task":
+                state["Catch"] = [caught]
+        return states
+
+    patch.setattr(state_machines, "_step", step)
+
+
+@saboteur("without Lambda", "L1")
+def eight_retries_then_the_removals(patch: Patch) -> None:
+    """A step that Lambda refuses for a minute sends its operation back."""
+    few = {"MaxAttempts": 8, "MaxDelaySeconds": 8}
+    patch.setattr(state_machines, "RETRY", state_machines.RETRY | few)
+    _with_catch(patch)
+
+
+@saboteur("without Lambda", "L1")
+def given_up_with_its_first_execution(patch: Patch) -> None:
+    """One retry, and an operation whose execution died is given up, in time or not."""
+    patch.setattr(state_machines, "RETRY", state_machines.RETRY | {"MaxAttempts": 1})
+    patch.setattr(sweeper, "_is_hopeless", lambda _: True)
 
 
 @saboteur("lost hints", "L1")
@@ -90,5 +122,5 @@ def attempts_counted_from_a_count(patch: Patch) -> None:
 @saboteur("strangers", "L1")
 def a_delete_that_could_be_undone(patch: Patch) -> None:
     """A delete that was forced on its way is refused its last step, as a create is."""
-    complete = Step(delete_instance.complete, ends=True)
+    complete = Run(delete_instance.complete, ends=True)
     patch.setitem(handler.LOCAL_STEPS, "delete_instance.complete", complete)

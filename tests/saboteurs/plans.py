@@ -14,10 +14,16 @@ CONTENTS: Final = {
     **dict.fromkeys(("create_user", "delete_user", "list_users", "create_database"), 10.0),
     **dict.fromkeys(("enable_root", "change_password", "delete_database", "restart"), 4.0),
 }
+CREATES: Final = {"create": 10.0, "delete": 8.0, "list": 2.0}
 RESETS: Final = {"create": 10.0, "delete": 6.0, "force_delete": 6.0, "reset_status": 6.0}
 
 
 RENAMES: Final = {**CHURN, "rename": 10.0}
+NO_LAMBDA: Final = tuple(
+    Outage(service="lambda", at_minutes=at, minutes=minutes)
+    for at, minutes in ((1.0, 0.8), (3.0, 0.8), (5.0, 0.8), (7.0, 0.8), (9.0, 5.0))
+)
+"""Some just longer than a few retries, and one of minutes."""
 DARK: Final = Outage(service="sqs", at_minutes=3.0, minutes=24.0)
 
 
@@ -65,6 +71,9 @@ PLANS: Final = {
         hours=2,
         heartbeat=900,
         rate=0.1,
+    ),
+    "without Lambda": _plan(
+        "without Lambda", CREATES, {}, NO_LAMBDA, rate=120.0, hours=0.25, settle=4800.0
     ),
     "deployments": _plan("deployments", RENAMES, {"F19": 12.0}),
     "deaths and deployments": _plan("deaths and deployments", CHURN, {"F17": 0.2, "F19": 12.0}),
