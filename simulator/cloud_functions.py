@@ -71,7 +71,8 @@ def service_caller(cloud: Cloud) -> Caller:
     users, projects = cloud.identity.users.values(), cloud.identity.projects.values()
     user = next(user for user in users if user.name == SERVICE_USER)
     project = next(project for project in projects if project.name == SERVICE_PROJECT)
-    return Caller(user.id, project.id, frozenset({"admin"}))
+    roles = cloud.identity.roles_of(user.id, project.id)
+    return Caller(user.id, project.id, frozenset(role.name for role in roles))
 
 
 class _Body:

@@ -362,4 +362,5 @@ def _cloud_settings() -> CloudSettings:
             ),
             -1,
         ),
+        service_quota={},
     )

@@ -58,14 +58,14 @@ def demo_tenant(cloud: ServedCloud) -> Tenant:
 def admin(admin_tenant: Tenant, cloud: ServedCloud) -> Iterator[Tenant]:
     """The user admin; heals the cloud after the test."""
     yield admin_tenant
-    cloud.call("DELETE", "/_simulator/faults", admin_tenant.token)
+    cloud.control("DELETE", "/faults")
 
 
 @pytest.fixture
 def service(service_tenant: Tenant, cloud: ServedCloud) -> Iterator[Tenant]:
     """Coffer's own user; heals the cloud and removes what the test made."""
     yield service_tenant
-    cloud.call("DELETE", "/_simulator/faults", service_tenant.token)
+    cloud.control("DELETE", "/faults")
     service_tenant.delete_everything()
 
 

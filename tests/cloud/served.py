@@ -46,9 +46,11 @@ class ServedCloud:
             *("--agent-command", command, *options),
         ]
         self.process: subprocess.Popen[bytes] | None = None
+        self._control_token: str | None = None
 
     def start(self) -> None:
         """Start the process and wait until it answers."""
+        self._control_token = None  # tokens end with the process
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 self.command, cwd=REPOSITORY, stdout=log, stderr=log, stdin=subprocess.DEVNULL
@@ -91,6 +93,12 @@ class ServedCloud:
         return requests.request(
             method, f"{self.url}{path}", headers=headers, timeout=WAIT_SECONDS, **options
         )
+
+    def control(self, method: str, path: str, **options: Any) -> requests.Response:
+        """A request to the simulator's own routes, which are an administrator's."""
+        if self._control_token is None:
+            self._control_token = str(self.connect("admin").auth_token)
+        return self.call(method, f"/_simulator{path}", self._control_token, **options)
 
     def root_of(self, server_id: str) -> Path:
         """The folder that is a server's disk."""

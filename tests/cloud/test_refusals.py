@@ -105,7 +105,7 @@ def test_quotas_refuse_with_the_code_of_each_service(
 
 
 def test_a_member_sees_its_own_project_and_an_admin_all(
-    cloud: ServedCloud, demo: Tenant, service: Tenant
+    cloud: ServedCloud, demo: Tenant, service: Tenant, admin: Tenant
 ) -> None:
     port, volume = service.port("theirs"), service.volume("theirs")
     server = service.server("theirs", port=port, volume=volume)
@@ -133,9 +133,82 @@ def test_a_member_sees_its_own_project_and_an_admin_all(
     assert cloud.call("GET", path, demo.token).status_code == 400
 
     mine = demo.server("mine")
-    seen = {one.name for one in service.api.compute.servers(all_projects=True)}
+    seen = {one.name for one in admin.api.compute.servers(all_projects=True)}
     assert {"mine", "theirs"} <= seen
-    assert service.api.compute.get_server(mine.id).project_id == demo.api.current_project_id
+    assert admin.api.compute.get_server(mine.id).project_id == demo.api.current_project_id
+
+
+def test_a_service_connects_tenants_networks_and_sees_nothing_else_of_them(
+    cloud: ServedCloud, demo: Tenant, service: Tenant
+) -> None:
+    """The roles member and service: tokens, networks and ports; no group, server or volume."""
+    server, volume = demo.server("theirs"), demo.volume("theirs")
+    group = demo.api.network.create_security_group(name="theirs")
+    network = demo.api.network.create_network(name="theirs")
+    demo.api.network.create_subnet(network_id=network.id, cidr="10.9.0.0/24", ip_version=4)
+    api = service.api
+    port = api.network.create_port(network_id=network.id, name="ours")
+    assert port.project_id == api.current_project_id
+    assert {each.id for each in demo.api.network.ports(network_id=network.id)} == set()
+    assert [each.name for each in api.network.security_groups()] == ["default"]
+    for get, thing in (
+        (api.compute.get_server, server),
+        (api.block_storage.get_volume, volume),
+        (api.network.get_security_group, group),
+    ):
+        with pytest.raises(exceptions.NotFoundException):
+            get(thing.id)
+    for change in (
+        lambda: api.network.create_port(network_id=network.id, project_id=network.project_id),
+        lambda: list(api.compute.servers(all_projects=True)),
+        lambda: api.compute.create_flavor(name="big", ram=1, vcpus=1, disk=1),
+    ):
+        with pytest.raises(exceptions.ForbiddenException):
+            change()
+    told = cloud.call(
+        "GET", "/identity/v3/auth/tokens", service.token, headers={"X-Subject-Token": demo.token}
+    )
+    assert told.status_code == 200
+    refused = cloud.call(
+        "GET", "/identity/v3/auth/tokens", demo.token, headers={"X-Subject-Token": service.token}
+    )
+    assert refused.status_code == 403
+    api.network.delete_port(port)
+    demo.api.network.delete_network(network)
+
+
+def test_a_host_is_an_administrators_to_choose(service: Tenant) -> None:
+    with pytest.raises(exceptions.ForbiddenException, match="servers:create:forced_host"):
+        service.server("db", availability_zone="nova:compute-17:node", wait=False)
+    assert list(service.api.compute.servers()) == []
+
+
+def test_a_community_image_is_listed_for_those_who_ask(demo: Tenant, service: Tenant) -> None:
+    made = [
+        demo.api.image.post("/images", json={"name": name, "visibility": name, "tags": ["mine"]})
+        for name in ("private", "community")
+    ]
+    images = service.api.image.images
+    assert [image.id for image in images(tag="mine")] == []
+    assert [one.name for one in images(tag="mine", visibility="community")] == ["community"]
+    for each in made:
+        demo.api.image.delete_image(each.json()["id"])
+
+
+def test_quotas_are_openstacks_and_the_services_are_raised(admin: Tenant, demo: Tenant) -> None:
+    compute, network = admin.api.compute, admin.api.network
+    of_demo, of_service = (
+        next(one.id for one in admin.api.identity.projects() if one.name == name)
+        for name in ("demo", "service")
+    )
+    own = compute.get_quota_set(of_demo)
+    assert (own.instances, own.cores, own.ram) == (10, 20, 51200)
+    groups = network.get_quota(of_demo)
+    assert (groups.security_groups, groups.security_group_rules) == (10, 100)
+    volumes = admin.api.block_storage.get_quota_set(of_demo)
+    assert (volumes.volumes, volumes.gigabytes) == (10, 1000)
+    assert compute.get_quota_set(of_service).instances == 200
+    assert network.get_quota(of_service).security_group_rules == 3000
 
 
 def test_lists_filter_and_page(service: Tenant) -> None:

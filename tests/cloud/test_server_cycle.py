@@ -134,7 +134,7 @@ def test_a_dead_agent_is_started_again_while_its_child_lives_on(
     wait_until(lambda: pids.exists() and pids.read_text().count("\n") == 1, "the agent ran")
     agent, child = map(int, pids.read_text().split())
 
-    assert cloud.call("POST", f"/_simulator/servers/{server.id}/kill_agent", service.token).ok
+    assert cloud.control("POST", f"/servers/{server.id}/kill_agent").ok
     wait_until(lambda: pids.read_text().count("\n") == 2, "it ran again")
     assert agent not in alive(server.id)
     assert child in alive(server.id)
@@ -144,8 +144,7 @@ def test_a_killed_machine_is_found_shut_off_and_can_be_started(
     cloud: ServedCloud, service: Tenant
 ) -> None:
     server = service.server("db-5")
-    path = f"/_simulator/servers/{server.id}/kill_server"
-    assert cloud.call("POST", path, service.token).ok
+    assert cloud.control("POST", f"/servers/{server.id}/kill_server").ok
     service.wait(server, "SHUTOFF")
     assert alive(server.id) == []
     service.api.compute.start_server(server)

@@ -71,7 +71,7 @@ class Tokens(IdentityRoutes):
         token = self.cloud.identity.token(secret)
         if token is None:
             raise NotFound("Could not find token.")
-        if not caller.is_admin and token.user_id != caller.user_id:
+        if not caller.is_service and token.user_id != caller.user_id:
             raise Forbidden(
                 "You are not authorized to perform the requested action: identity:validate_token."
             )

@@ -62,7 +62,8 @@ class ImageApi(Service):
 
     def list_images(self, call: Call) -> Response:
         """GET /v2/images, by name, tag and other attributes."""
-        images = self._glance.list(call.caller)
+        community = call.query.get("visibility") in ("community", "all")
+        images = self._glance.list(call.caller, community=community)
         kept = [_view(image) for image in images if _passes(image, call.query)]
         rows, following = page(sort(kept, call.query), call.query, "/v2/images")
         extra = {"next": following[0]["href"]} if following else {}

@@ -1,4 +1,8 @@
-"""Who makes a call, and the one policy of this cloud: a member sees one project, an admin all."""
+"""Who makes a call, and the policy of this cloud: a member sees one project, an admin all.
+
+The role `service` adds what OpenStack's defaults give it: to validate tokens (Keystone), and to see
+and use the networks and ports of all projects (Neutron).
+"""
 
 from __future__ import annotations
 
@@ -20,9 +24,18 @@ class Caller:
         """Whether the token carries the admin role, which this cloud takes as cloud-wide."""
         return "admin" in self.roles
 
+    @property
+    def is_service(self) -> bool:
+        """Whether the token is another service's, or an admin's."""
+        return bool(self.roles & {"admin", "service"})
+
     def may_see(self, project_id: str) -> bool:
         """Whether a resource of that project exists for this caller."""
         return self.is_admin or self.project_id == project_id
+
+    def may_connect(self, project_id: str) -> bool:
+        """Whether a network or a port of that project exists for this caller."""
+        return self.is_service or self.project_id == project_id
 
     def require_admin(self, rule: str) -> None:
         """Raise Forbidden in the words of oslo.policy unless the caller is an admin."""

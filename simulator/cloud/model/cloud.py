@@ -92,7 +92,7 @@ class Cloud:
         )
 
     def bootstrap(self, passwords: Passwords, public_url: str) -> None:
-        """Make the users, projects, flavors, image, networks and catalog of a fresh cloud.
+        """Make the users, projects, quotas, flavors, image, networks and catalog of a fresh cloud.
 
         Ids come from names, so that every run of a cloud has the same ones.
         """
@@ -123,18 +123,23 @@ class Cloud:
 
     def _make_people(self, passwords: Passwords) -> None:
         identity = self.identity
-        roles = {name: identity.add_role(name) for name in ("admin", "member", "reader")}
+        roles = {name: identity.add_role(name) for name in ("admin", "member", "reader", "service")}
         for name in ("admin", "service", "demo", "demo2"):
             identity.add_project(name, _key("project", name))
         people = (
             ("admin", passwords.admin, "admin", "admin"),
-            ("coffer", passwords.service, "service", "admin"),
+            ("coffer", passwords.service, "service", "member"),
+            ("coffer", passwords.service, "service", "service"),
             ("demo", passwords.demo, "demo", "member"),
             ("demo2", passwords.demo, "demo2", "member"),
         )
         for name, password, project, role in people:
-            user = identity.add_user(name, password, _key("user", name))
-            identity.grant(user.id, _key("project", project), roles[role].id)
+            if _key("user", name) not in identity.users:
+                identity.add_user(name, password, _key("user", name))
+            identity.grant(_key("user", name), _key("project", project), roles[role].id)
+        raised: dict[str, object] = {**self.settings.service_quota}
+        for service in (self.compute, self.volume, self.network):
+            service.quotas.update(_key("project", "service"), raised)
 
     def _make_catalog(self, public_url: str) -> None:
         catalog = self.identity.catalog

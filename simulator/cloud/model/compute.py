@@ -62,6 +62,8 @@ class ComputeService:
         """Accept a server: checked, its ports and volumes reserved, in BUILD."""
         caller.require_write("os_compute_api:servers:create")
         with self._faults.around("compute", "create_server", wish.name) as fault:
+            if ":" in (wish.availability_zone or ""):  # zone:host:node
+                caller.require_admin("os_compute_api:servers:create:forced_host")
             flavor = self._flavor(wish.flavor_id)
             image_id = self._image_id(caller, wish.image_id)
             check_user_data(wish.user_data)

@@ -46,7 +46,7 @@ class User:
 
 @dataclass(frozen=True)
 class Role:
-    """A named role; this cloud knows admin, member and reader."""
+    """A named role; this cloud knows admin, member, reader and service."""
 
     id: str
     name: str

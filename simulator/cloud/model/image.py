@@ -76,10 +76,15 @@ class ImageService:
         with self._faults.around("image", "get_image", image.name):
             return image
 
-    def list(self, caller: Caller) -> list[Image]:
-        """The images that the caller may use, newest first."""
+    def list(self, caller: Caller, *, community: bool = False) -> list[Image]:
+        """The images that the caller may use, newest first; `community` ones when asked for."""
         with self._faults.around("image", "list_images", ""):
-            return [i for i in reversed(self.images.values()) if self._visible(caller, i)]
+            return [
+                image
+                for image in reversed(self.images.values())
+                if self._visible(caller, image)
+                and (community or image.visibility != "community" or caller.may_see(image.owner))
+            ]
 
     def tag(self, caller: Caller, image_id: str, tag: str, *, present: bool) -> None:
         """Put a tag on an image of the caller's, or take it off."""

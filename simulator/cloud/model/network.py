@@ -122,7 +122,7 @@ class NetworkService:
     @staticmethod
     def may_use(caller: Caller, network: Network) -> bool:
         """Whether the caller sees the network: its own, a shared or an external one."""
-        return caller.may_see(network.project_id) or network.shared or network.external
+        return caller.may_connect(network.project_id) or network.shared or network.external
 
     def delete_network(self, caller: Caller, network_id: str) -> None:
         """Remove a network and its subnets; Conflict while it has ports."""
@@ -254,7 +254,7 @@ class NetworkService:
     def port(self, caller: Caller, port_id: str) -> Port:
         """A port that the caller may see, or NotFound."""
         port = self.ports.get(port_id)
-        if port is None or not caller.may_see(port.project_id):
+        if port is None or not caller.may_connect(port.project_id):
             raise NotFound(f"Port {port_id} could not be found.", kind="PortNotFound")
         return port
 
@@ -270,7 +270,7 @@ class NetworkService:
     def list_ports(self, caller: Caller) -> list[Port]:
         """The ports that the caller may see, in the order of their making."""
         with self._faults.around("network", "list_ports", ""):
-            return [port for port in self.ports.values() if caller.may_see(port.project_id)]
+            return [port for port in self.ports.values() if caller.may_connect(port.project_id)]
 
     def update_port(self, caller: Caller, port_id: str, changes: dict[str, object]) -> Port:
         """Change name, description, device, state or security groups of a port."""

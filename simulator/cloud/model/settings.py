@@ -29,11 +29,11 @@ class Delays:
 
 
 def _compute_quota() -> dict[str, int]:
-    return {"instances": 100, "cores": 200, "ram": 512000, "metadata_items": 128, "key_pairs": 100}
+    return {"instances": 10, "cores": 20, "ram": 51200, "metadata_items": 128, "key_pairs": 100}
 
 
 def _volume_quota() -> dict[str, int]:
-    return {"volumes": 100, "gigabytes": 10000, "snapshots": 10, "per_volume_gigabytes": -1}
+    return {"volumes": 10, "gigabytes": 1000, "snapshots": 10, "per_volume_gigabytes": -1}
 
 
 def _network_quota() -> dict[str, int]:
@@ -41,15 +41,33 @@ def _network_quota() -> dict[str, int]:
         "network": 100,
         "subnet": 100,
         "port": 500,
-        "security_group": 200,
-        "security_group_rule": 1000,
+        "security_group": 10,
+        "security_group_rule": 100,
         "floatingip": 50,
+    }
+
+
+def _service_quota() -> dict[str, int]:
+    return {
+        "instances": 200,
+        "cores": 400,
+        "ram": 1024000,
+        "volumes": 200,
+        "gigabytes": 20000,
+        "port": 500,
+        "security_group": 300,
+        "security_group_rule": 3000,
+        "floatingip": 200,
     }
 
 
 @dataclass(frozen=True)
 class CloudSettings:
-    """What an operator of the simulated cloud may choose. A quota of -1 means without limit."""
+    """What an operator of the simulated cloud may choose. A quota of -1 means without limit.
+
+    The defaults are OpenStack's. All instances of all tenants are the service project's, so that it
+    gets `service_quota` at the bootstrap, as an operator would give it.
+    """
 
     region: str = "RegionOne"
     guest_network: str = "127.77.0.0/16"
@@ -58,3 +76,4 @@ class CloudSettings:
     compute_quota: dict[str, int] = field(default_factory=_compute_quota)
     volume_quota: dict[str, int] = field(default_factory=_volume_quota)
     network_quota: dict[str, int] = field(default_factory=_network_quota)
+    service_quota: dict[str, int] = field(default_factory=_service_quota)
