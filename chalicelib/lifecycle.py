@@ -29,6 +29,8 @@ class Event(StrEnum):
     DELETE_ACCEPTED = "delete accepted"
     DELETE_SUCCEEDED = "delete succeeded"
     DELETE_FAILED = "delete failed"
+    ACCESS_UPDATED = "access updated"
+    ACCESS_UPDATE_FAILED = "access update failed"
     RESET = "status reset by an administrator"
 
 
@@ -38,6 +40,7 @@ class Action(StrEnum):
     DELETE = "delete"
     RESET_STATUS = "reset_status"
     RESTART = "restart"
+    UPDATE_ACCESS = "update_access"
     MANAGE_CONTENTS = "manage databases and users"
 
 
@@ -47,6 +50,8 @@ TRANSITIONS: Final[dict[tuple[Status, Event], Status]] = {
     (Status.BUILD, Event.RESET): Status.ERROR,
     (Status.ACTIVE, Event.DELETE_ACCEPTED): Status.SHUTDOWN,
     (Status.ACTIVE, Event.RESET): Status.ACTIVE,
+    (Status.ACTIVE, Event.ACCESS_UPDATED): Status.ACTIVE,
+    (Status.ACTIVE, Event.ACCESS_UPDATE_FAILED): Status.ACTIVE,
     (Status.ERROR, Event.CREATE_FAILED): Status.ERROR,
     (Status.ERROR, Event.DELETE_ACCEPTED): Status.SHUTDOWN,
     (Status.ERROR, Event.DELETE_SUCCEEDED): Status.DELETED,
@@ -63,6 +68,7 @@ ALLOWED: Final[dict[Action, frozenset[Status]]] = {
     Action.DELETE: frozenset({Status.ACTIVE, Status.ERROR, Status.SHUTDOWN}),
     Action.RESET_STATUS: frozenset({Status.BUILD, Status.ACTIVE, Status.ERROR, Status.SHUTDOWN}),
     Action.RESTART: frozenset({Status.ACTIVE}),
+    Action.UPDATE_ACCESS: frozenset({Status.ACTIVE}),
     Action.MANAGE_CONTENTS: frozenset({Status.ACTIVE}),
 }
 

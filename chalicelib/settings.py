@@ -30,6 +30,7 @@ class Settings(msgspec.Struct, frozen=True):
     guest_endpoint_url: str = ""
     public_endpoint: str = ""
     network_id: str = ""
+    public_network_id: str = ""
     image_project_id: str = ""
     os_auth_url: str = ""
     os_username: str = "coffer"
@@ -54,6 +55,7 @@ class Settings(msgspec.Struct, frozen=True):
     lease_seconds: int = 25
     create_timeout_seconds: int = 1800
     delete_timeout_seconds: int = 600
+    update_timeout_seconds: int = 600
     operation_attempts: int = 5
     deleted_row_days: int = 30
 

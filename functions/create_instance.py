@@ -15,7 +15,6 @@ from chalicelib.bus import commands, keys, queues
 from chalicelib.cloud import images, names, network, servers, volumes
 from chalicelib.conductor import enrolment, refusals
 from chalicelib.domain import datastores, user_data
-from chalicelib.domain import instances as rules
 from chalicelib.domain.flows import PREPARE, REMOVALS
 from chalicelib.domain.operations import OperationStatus, command_id
 from chalicelib.lifecycle import Event, ServiceStatus
@@ -24,7 +23,7 @@ from chalicelib.store import instances, restoring
 from chalicelib.store.base import as_dict
 from chalicelib.store.instances import Ending
 from chalicelib.store.models import Instance, Operation
-from functions import placement
+from functions import access, placement
 from functions.outcomes import Done, Failed, Outcome, Pending, not_yet
 
 DEVICE_PATH: Final = "/dev/vdb"
@@ -81,10 +80,7 @@ def ports_and_groups(operation: Operation, _: str | None) -> Outcome:
     )
     if not any("." in address for address in port.addresses):
         return Failed(f"Network {port.network_id} has no IPv4 address for the instance's port.")
-    addresses = [
-        {"address": address, "type": "private", "network": port.network_id}
-        for address in port.addresses
-    ]
+    addresses = access.publish(instance.id, port, instance.access or {})
     return Done({"security_group_id": group.id, "port_id": port.id, "addresses": addresses})
 
 
@@ -99,13 +95,7 @@ def _security_group(instance: Instance) -> network.SecurityGroup:
             names.network(instance.id), names.description(instance.id)
         )
     )
-    wanted = {
-        network.Rule(port=port, cidr=cidr)
-        for port in datastores.tcp_ports(instance.manager)
-        for cidr in rules.sources((instance.access or {}).get("allowed_cidrs") or [])
-    }
-    for rule in sorted(wanted - group.rules, key=lambda rule: (rule.port, rule.cidr)):
-        network.create_rule(group.id, rule)
+    access.allow(group, instance, instance.access or {})
     return group
 
 

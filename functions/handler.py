@@ -8,7 +8,7 @@ from typing import Any, Final
 from chalicelib import logs
 from chalicelib.domain.flows import KINDS
 from chalicelib.store.models import Operation
-from functions import create_instance, delete_instance, maintenance, remove, step
+from functions import create_instance, delete_instance, maintenance, remove, step, update_access
 from functions.outcomes import Outcome
 from functions.step import Step
 
@@ -28,6 +28,8 @@ CLOUD_STEPS: Final = _steps(
         "create_instance.volume": create_instance.volume,
         "create_instance.network": create_instance.ports_and_groups,
         "create_instance.server": create_instance.server,
+        "update_access.apply": update_access.apply,
+        "update_access.restore": update_access.restore,
         "remove_server": remove.server,
         "remove_volume": remove.volume,
         "remove_network": remove.ports_and_groups,
@@ -43,6 +45,8 @@ LOCAL_STEPS: Final = _steps(
         "remove_message_queue": remove.message_queue,
         "delete_instance.complete": delete_instance.complete,
         "delete_instance.fail": delete_instance.fail,
+        "update_access.complete": update_access.complete,
+        "update_access.fail": update_access.fail,
     }
 )
 

@@ -167,6 +167,11 @@ def _delete_port(port: network.Port) -> bool:
     return True
 
 
+def _delete_floating_address(address: network.FloatingAddress) -> bool:
+    network.delete_floating_address(address.id)
+    return True
+
+
 def _delete_security_group(group: network.SecurityGroup) -> bool:
     network.delete_security_group(group.id)
     return True
@@ -184,6 +189,11 @@ def _delete_volume(volume: volumes.Volume) -> bool:
 
 _KINDS: Final = (
     Kind("server", lambda *slice_: servers.page(*slice_), _delete_server),
+    Kind(
+        "floating IP",
+        lambda *slice_: network.page_of_floating_addresses(*slice_),
+        _delete_floating_address,
+    ),
     Kind("port", lambda *slice_: network.page_of_ports(*slice_), _delete_port),
     Kind(
         "security group",

@@ -36,16 +36,19 @@ def volume(operation: Operation, _: str | None) -> Outcome:
 
 
 def ports_and_groups(operation: Operation, _: str | None) -> Outcome:
-    """Delete the ports, then the security groups they used, and see them gone.
+    """Delete the public address, the ports, then the groups they used, and see them gone.
 
     A delete that was answered with 404 is not believed: the second look tells.
     """
     owner = operation.instance_id
+    for address in network.find_floating_addresses(owner):
+        network.delete_floating_address(address.id)
     for port in network.find_ports(owner):
         network.delete_port(port.id)
     for group in network.find_security_groups(owner):
         network.delete_security_group(group.id)
-    if network.find_ports(owner) or network.find_security_groups(owner):
+    looks = (network.find_floating_addresses, network.find_ports, network.find_security_groups)
+    if any(look(owner) for look in looks):
         return not_yet(operation, "waiting for the port and its security group to be gone")
     return Done()
 

@@ -48,9 +48,20 @@ def create(work: Workload, tenant: Tenant, _: str | None) -> None:
     if work.stream.random() < 0.5:
         body["instance"]["databases"] = [{"name": "first"}]
         body["instance"]["users"] = [_user(work, "owner", ["first"])]
+    if work.stream.random() < 0.5:
+        body["instance"]["access"] = _access(work)
     reply = work.request(tenant, "POST", "/instances", body)
     if reply.status == 200:
         tenant.instances[reply.document["instance"]["id"]] = None
+
+
+def _access(work: Workload) -> dict[str, Any]:
+    """Who may reach an instance: any two requests of a run often say the same."""
+    chosen: dict[str, Any] = {"is_public": work.stream.random() < 0.5}
+    if work.stream.random() < 0.5:
+        networks = (f"10.{number}.0.0/16" for number in range(4))
+        chosen["allowed_cidrs"] = [each for each in networks if work.stream.random() < 0.5]
+    return chosen
 
 
 def creation(name: str, size_gib: int) -> dict[str, Any]:
@@ -185,6 +196,10 @@ def rename(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
     Ask(work, tenant, instance_id)("PUT", "", {"instance": {"name": work.name("renamed")}})
 
 
+def update_access(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
+    Ask(work, tenant, instance_id)("PUT", "", {"instance": {"access": _access(work)}})
+
+
 def limits(work: Workload, tenant: Tenant, _: str | None) -> None:
     work.request(tenant, "GET", "/limits")
 
@@ -231,7 +246,7 @@ ACTIONS: Final[dict[str, Action]] = {
     **{
         action.__name__: action
         for action in (
-            *(create, delete, show, list_operations, rename, restart),
+            *(create, delete, show, list_operations, rename, update_access, restart),
             *(create_user, list_users, show_user, change_password, change_user, delete_user),
             *(grant, list_access, revoke, create_database, list_databases, delete_database, write),
             *(enable_root, show_root, disable_root, limits, quota, force_delete, reset_status),

@@ -22,7 +22,7 @@ from simulator.cloud.model.caller import Caller
 from simulator.cloud.model.cloud import Cloud
 from simulator.cloud.model.errors import BadRequest, Conflict, Forbidden, NotFound, Unavailable
 from simulator.cloud.model.errors import CloudError as Refusal
-from simulator.cloud.model.network import Port
+from simulator.cloud.model.network import FloatingAddress, Port
 from simulator.cloud.model.seams import Hypervisor
 from simulator.cloud.model.security_groups import SecurityGroup, Traffic
 from simulator.cloud.model.server import NetworkWish, Server, ServerWish, VolumeWish
@@ -32,7 +32,7 @@ from simulator.effects import Effects
 from simulator.kernel import Kernel
 
 T = TypeVar("T")
-Thing = TypeVar("Thing", Server, Volume, Port, SecurityGroup)
+Thing = TypeVar("Thing", Server, Volume, Port, SecurityGroup, FloatingAddress)
 
 SERVICE_USER: Final = "coffer"
 SERVICE_PROJECT: Final = "service"
@@ -148,12 +148,18 @@ class CloudFunctions:
                 "find_security_groups": self._find_security_groups,
                 "create_security_group": self._create_security_group,
                 "create_rule": self._create_rule,
+                "delete_rule": self._delete_rule,
                 "delete_security_group": self._delete_security_group,
                 "page_of_security_groups": self._page_of_security_groups,
                 "find_ports": self._find_ports,
                 "create_port": self._create_port,
                 "delete_port": self._delete_port,
                 "page_of_ports": self._page_of_ports,
+                "find_external_network": self._find_external_network,
+                "find_floating_addresses": self._find_floating_addresses,
+                "create_floating_address": self._create_floating_address,
+                "page_of_floating_addresses": self._page_of_floating_addresses,
+                "delete_floating_address": self._delete_floating_address,
             },
             images: {"newest_with_tags": self._newest_with_tags},
             flavors: {"list_all": self._list_all_flavors},
@@ -347,6 +353,10 @@ class CloudFunctions:
             if refusal.status != Conflict.status or "quota" in refusal.message.lower():
                 raise
 
+    def _delete_rule(self, rule_id: str) -> None:
+        groups = self.cloud.network.security_groups
+        _unless_gone(lambda: groups.delete_rule(self.caller, rule_id))
+
     def _delete_security_group(self, group_id: str) -> None:
         groups = self.cloud.network.security_groups
         _unless_gone(lambda: groups.delete(self.caller, group_id))
@@ -388,6 +398,34 @@ class CloudFunctions:
     def _delete_port(self, port_id: str) -> None:
         _unless_gone(lambda: self.cloud.network.delete_port(self.caller, port_id))
 
+    def _find_external_network(self) -> str | None:
+        with self.cloud.faults.around("network", "list_networks", ""):
+            networks = self.cloud.network.networks.values()
+            return min((each.id for each in networks if each.external), default=None)
+
+    def _find_floating_addresses(self, instance_id: str) -> list[network.FloatingAddress]:
+        owned = [self._floating(each) for each in _oldest_first(self._own_floating())]
+        return [each for each in owned if each.owner == instance_id]
+
+    def _page_of_floating_addresses(
+        self, after: str | None, limit: int
+    ) -> list[network.FloatingAddress]:
+        return [self._floating(each) for each in _slice(self._own_floating(), after, limit)]
+
+    def _own_floating(self) -> list[FloatingAddress]:
+        found = self.cloud.network.list_floating(self.caller)
+        return [each for each in found if each.project_id == self.caller.project_id]
+
+    def _create_floating_address(
+        self, description: str, *, network_id: str, port_id: str
+    ) -> network.FloatingAddress:
+        neutron = self.cloud.network
+        made = neutron.create_floating(self.caller, network_id, port_id, description)
+        return self._floating(made)
+
+    def _delete_floating_address(self, address_id: str) -> None:
+        _unless_gone(lambda: self.cloud.network.delete_floating(self.caller, address_id))
+
     # ---------------------------------------------------------------------------- image
 
     def _newest_with_tags(self, tags: list[str]) -> str | None:
@@ -428,13 +466,13 @@ class CloudFunctions:
         return volumes.Volume(one.id, one.name, one.status, owner, dict(one.metadata))
 
     def _group(self, one: SecurityGroup) -> network.SecurityGroup:
-        rules = frozenset(
-            network.Rule(port=rule.traffic.port_range_min, cidr=rule.traffic.remote_ip_prefix)
+        rules = {
+            network.Rule(rule.traffic.port_range_min, rule.traffic.remote_ip_prefix): rule.id
             for rule in one.rules.values()
             if rule.traffic.direction == "ingress"
             and rule.traffic.port_range_min
             and rule.traffic.remote_ip_prefix
-        )
+        }
         owner = self._described(one.project_id, one.description)
         return network.SecurityGroup(id=one.id, name=one.name, rules=rules, owner=owner)
 
@@ -444,6 +482,15 @@ class CloudFunctions:
             name=one.name,
             network_id=one.network_id,
             addresses=tuple(address for _, address in one.fixed_ips),
+            owner=self._described(one.project_id, one.description),
+        )
+
+    def _floating(self, one: FloatingAddress) -> network.FloatingAddress:
+        return network.FloatingAddress(
+            id=one.id,
+            address=one.address,
+            network_id=one.network_id,
+            port_id=one.port_id,
             owner=self._described(one.project_id, one.description),
         )
 

@@ -30,6 +30,7 @@ USUAL_MIX: Final[dict[str, float]] = {
     "disable_root": 1,
     "restart": 2,
     "rename": 3,
+    "update_access": 4,
     "write": 6,
     "limits": 1,
     "quota": 3,

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
+from chalicelib.api.access import AccessBody
 from chalicelib.api.contents import Databases, Users, checked_databases, checked_users
 from chalicelib.api.schema import Body, Given, Name, Text
 from chalicelib.domain import bounds, contents, instances
@@ -39,23 +40,6 @@ class NicBody(Body, frozen=True):
     def checked(self) -> dict[str, str]:
         """The nic as the task manager reads it."""
         return instances.nic(self.network_id or self.net_id, self.subnet_id, self.ip_address)
-
-
-Cidrs = Annotated[list[Text], msgspec.Meta(max_length=bounds.MAX_ALLOWED_CIDRS)]
-
-
-class AccessBody(Body, frozen=True):
-    """Who may reach the database."""
-
-    is_public: bool | None = None
-    allowed_cidrs: Cidrs | None = None
-
-    def checked(self) -> dict[str, Any]:
-        """The access as the task manager reads it."""
-        if self.is_public:
-            raise NotSupported("Public addresses (access.is_public) are not supported yet.")
-        cidrs = instances.allowed_cidrs(self.allowed_cidrs)
-        return {"is_public": False, "allowed_cidrs": cidrs}
 
 
 class InstanceBody(Body, frozen=True):

@@ -8,7 +8,8 @@ from typing import Any, Final
 import msgspec
 
 from chalicelib import aws, lifecycle
-from chalicelib.api import instance_view
+from chalicelib.api import access, instance_view
+from chalicelib.api.access import AccessBody
 from chalicelib.api.choices import choose_flavor, choose_version
 from chalicelib.api.frame import Request, Response, Route
 from chalicelib.api.guest_calls import instance_of
@@ -41,14 +42,14 @@ View = Callable[[Request, Instance, ServiceStatusRow | None], dict[str, Any]]
 
 
 class Update(Body, frozen=True):
-    """What a PUT or PATCH of an instance may hold; only the name can be changed yet."""
+    """What a PUT or PATCH of an instance may hold; its name and access can be changed yet."""
 
     name: Name | None = None
     configuration: Any = None
     replica_of: Any = msgspec.UNSET
     slave_of: Any = msgspec.UNSET
     datastore_version: Any = None
-    access: Any = None
+    access: AccessBody | None = None
 
 
 class UpdateBody(Body, frozen=True):
@@ -146,20 +147,22 @@ def _new_instance(
         volume_type=(volume.type if volume else None) or None,
         region=settings().os_region_name,
         availability_zone=rules.availability_zone(wanted.availability_zone),
-        access=wanted.access.checked() if wanted.access else None,
+        access=wanted.access.changing(None) if wanted.access else None,
         nics=[nic.checked() for nic in wanted.nics or []],
     )
 
 
 def update(request: Request) -> Response:
-    """PUT and PATCH instances/{id}: the name; the rest comes in later releases."""
+    """PUT and PATCH instances/{id}: name and access; the rest comes in later releases."""
     changes = request.json(UpdateBody).instance
     row = instance_of(request)
     if changes.replica_of is not msgspec.UNSET or changes.slave_of is not msgspec.UNSET:
         raise BadRequest(f"Instance {row.id} is not a replica.")
-    for name in ("configuration", "datastore_version", "access"):
+    for name in ("configuration", "datastore_version"):
         if getattr(changes, name) is not None:
             raise NotSupported(f"Changing an instance's '{name}' is not supported yet.")
+    if changes.access is not None:
+        access.accept(request, changes.access)
     if changes.name is not None:
         rename(row, changes.name)
     return Response(202)

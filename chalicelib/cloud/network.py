@@ -1,4 +1,4 @@
-"""Neutron ports and security groups."""
+"""Neutron ports, security groups and floating addresses."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class Rule(msgspec.Struct, frozen=True):
 
 
 class SecurityGroup(msgspec.Struct, frozen=True):
-    """A security group with its ingress rules, and the instance of ours that owns it."""
+    """A security group with the ids of its ingress rules, and the instance of ours that owns it."""
 
     id: str
     name: str
-    rules: frozenset[Rule]
+    rules: dict[Rule, str]
     owner: str | None
 
 
@@ -34,6 +34,21 @@ class Port(msgspec.Struct, frozen=True):
     network_id: str
     addresses: tuple[str, ...]
     owner: str | None
+
+
+class FloatingAddress(msgspec.Struct, frozen=True):
+    """A public address of an external network, and the instance of ours that owns it."""
+
+    id: str
+    address: str
+    network_id: str
+    port_id: str | None
+    owner: str | None
+
+    @property
+    def name(self) -> str:
+        """What to call it: Neutron gives it none."""
+        return f"{self.address} of {self.owner}"
 
 
 class Network(msgspec.Struct, frozen=True):
@@ -111,6 +126,12 @@ def create_rule(group_id: str, rule: Rule) -> None:
 
 
 @cloud_call
+def delete_rule(rule_id: str) -> None:
+    """Delete a rule; one that is gone is fine."""
+    connection().network.delete_security_group_rule(rule_id, ignore_missing=True)
+
+
+@cloud_call
 def delete_security_group(group_id: str) -> None:
     """Delete a security group; one that is gone is fine."""
     connection().network.delete_security_group(group_id, ignore_missing=True)
@@ -172,6 +193,48 @@ def delete_port(port_id: str) -> None:
     connection().network.delete_port(port_id, ignore_missing=True)
 
 
+@cloud_call
+def find_external_network() -> str | None:
+    """The id of a network outside the cloud that gives floating addresses, or None."""
+    found = connection().network.networks(is_router_external=True)
+    return min((each.id for each in found), default=None)
+
+
+@cloud_call
+def find_floating_addresses(instance_id: str) -> list[FloatingAddress]:
+    """The floating addresses of an instance; they have no name, so their mark is looked for."""
+    found = connection().network.ips(
+        description=names.description(instance_id), project_id=own_project()
+    )
+    ordered = sorted(found, key=lambda each: (each.created_at or "", each.id))
+    return [each for each in map(_floating, ordered) if each.owner == instance_id]
+
+
+@cloud_call
+def create_floating_address(description: str, *, network_id: str, port_id: str) -> FloatingAddress:
+    """Make a floating address of an external network that leads to a port."""
+    return _floating(
+        connection().network.create_ip(
+            description=description, floating_network_id=network_id, port_id=port_id
+        )
+    )
+
+
+@cloud_call
+def page_of_floating_addresses(after: str | None, limit: int) -> list[FloatingAddress]:
+    """A page of the floating addresses that the service's project has, whoever made them."""
+    raw = connection().network.ips(
+        project_id=own_project(), marker=after, limit=limit, paginated=False
+    )
+    return [_floating(each) for each in raw]
+
+
+@cloud_call
+def delete_floating_address(address_id: str) -> None:
+    """Delete a floating address; one that is gone is fine."""
+    connection().network.delete_ip(address_id, ignore_missing=True)
+
+
 def _named(instance_id: str) -> dict[str, str]:
     return {"name": names.network(instance_id), "project_id": own_project()}
 
@@ -182,11 +245,11 @@ def _owner(raw: Any) -> str | None:
 
 
 def _group(raw: Any) -> SecurityGroup:
-    rules = frozenset(
-        Rule(port=rule["port_range_min"], cidr=rule["remote_ip_prefix"])
+    rules = {
+        Rule(port=rule["port_range_min"], cidr=rule["remote_ip_prefix"]): rule["id"]
         for rule in raw.security_group_rules or []
         if rule["direction"] == "ingress" and rule["port_range_min"] and rule["remote_ip_prefix"]
-    )
+    }
     return SecurityGroup(id=raw.id, name=raw.name, rules=rules, owner=_owner(raw))
 
 
@@ -197,5 +260,15 @@ def _port(raw: Any) -> Port:
         name=raw.name,
         network_id=raw.network_id,
         addresses=addresses,
+        owner=_owner(raw),
+    )
+
+
+def _floating(raw: Any) -> FloatingAddress:
+    return FloatingAddress(
+        id=raw.id,
+        address=raw.floating_ip_address,
+        network_id=raw.floating_network_id,
+        port_id=raw.port_id,
         owner=_owner(raw),
     )

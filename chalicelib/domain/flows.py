@@ -160,7 +160,17 @@ DELETE: Final = Flow(
     revocable=False,
 )
 
-FLOWS: Final[dict[str, Flow]] = {flow.action: flow for flow in (CREATE, DELETE)}
+UPDATE_ACCESS: Final = Flow(
+    OperationAction.UPDATE_ACCESS,
+    "Changes who may reach an instance. What cannot be done is taken back; the instance stays "
+    "ACTIVE either way.",
+    steps=(Step("apply"),),
+    undo=(Step("restore", timeout="delete_timeout_seconds"),),
+    succeeded=Event.ACCESS_UPDATED,
+    failed=Event.ACCESS_UPDATE_FAILED,
+)
+
+FLOWS: Final[dict[str, Flow]] = {flow.action: flow for flow in (CREATE, DELETE, UPDATE_ACCESS)}
 
 
 def _kinds(flow: Flow) -> Iterator[tuple[str, Kind]]:

@@ -11,6 +11,7 @@ class OperationAction(StrEnum):
 
     CREATE = "create_instance"
     DELETE = "delete_instance"
+    UPDATE_ACCESS = "update_access"
 
 
 class OperationStatus(StrEnum):

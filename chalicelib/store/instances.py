@@ -2,6 +2,7 @@
 
     accept_create   instance + operation + quota + event           one transaction
     accept_delete   instance + operation + event                   one transaction
+    accept_access   instance + operation + event                   one transaction
     end_operation   operation + instance + quota + event (+ next)  one transaction
 
 Whoever reads a row between two of them sees a whole state.
@@ -168,6 +169,23 @@ def accept_delete(instance: Instance, operation: Operation) -> bool:
     return _applied(build)
 
 
+def accept_access(instance: Instance, operation: Operation) -> bool:
+    """Take up a change of the access of an instance that stays as it is; False on a lost race.
+
+    Clauses: status and operations are as they were read (two changes at once, a delete meanwhile).
+    """
+    assert instance.operation_id is None, "one live operation per instance"
+    actions: list[Action] = [Instance.operation_id.set(operation.id)]
+    event = new_event(instance.id, "access.accepted", "", instance.tenant_id)
+
+    def build(write: TransactWrite) -> None:
+        write.save(operation, condition=Operation.id.does_not_exist())
+        write.save(event)
+        write.update(instance, actions=actions, condition=_unchanged(instance))
+
+    return _applied(build)
+
+
 def accept_queued_delete(instance: Instance) -> bool:
     """Take an instance back to SHUTDOWN that was reset while a delete waits; False on a lost race.
 
@@ -248,7 +266,7 @@ def _end(
         Instance.updated.set(now),
         *_hand_over(following),
     ]
-    if target is Status.ERROR:
+    if ending.status is not OperationStatus.SUCCEEDED:
         actions += faulty(ending.reason)
     if ending.release_quota:
         actions.append(Instance.held.set({}))

@@ -127,6 +127,7 @@ class Operation(Table):
     attempt = NumberAttribute(default=0)
     request_id = optional(UnicodeAttribute(null=True))
     sealed_args = optional(UnicodeAttribute(null=True))
+    arguments = optional(JSONAttribute(null=True))  # what was asked for, when none of it is secret
 
     cancelled = optional(UnicodeAttribute(null=True))  # why; the next step compensates
     compensating = BooleanAttribute(default=False)

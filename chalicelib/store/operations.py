@@ -24,6 +24,7 @@ def new_operation(
     timeout: float,
     status: str = OperationStatus.ACCEPTED,
     sealed_args: str | None = None,
+    arguments: dict[str, Any] | None = None,
     request_id: str | None = None,
 ) -> Operation:
     """An operation row that the sweeper will look at if nobody starts it."""
@@ -40,6 +41,7 @@ def new_operation(
         live=LIVE,
         check_at=now + CHECK_AFTER_SECONDS,
         sealed_args=sealed_args,
+        arguments=arguments,
         request_id=request_id,
     )
 

@@ -17,7 +17,7 @@ from typing import Final
 
 from chalicelib import aws, crash
 from chalicelib.bus import queues
-from chalicelib.domain.flows import FLOWS
+from chalicelib.domain.flows import CREATE, FLOWS
 from chalicelib.domain.operations import TERMINAL, OperationStatus
 from chalicelib.settings import settings
 from chalicelib.store import instances, operations
@@ -117,7 +117,7 @@ def _give_up(operation: Operation) -> None:
             flow.failed,
             reason=f"Given up after {int(operation.attempt) + 1} attempts, the last one in "
             f"{operation.step or 'no step'}; delete the instance to remove what is left.",
-            changes=instances.recorded_resources(operation) if flow.revocable else (),
+            changes=instances.recorded_resources(operation) if flow is CREATE else (),
         ),
     )
     if following is not None:

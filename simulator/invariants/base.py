@@ -322,7 +322,9 @@ def held_of(row: Item | None) -> dict[str, int]:
 
 def things_of(cloud: Cloud, instance_id: str) -> dict[str, list[Any]]:
     """What an instance has in the cloud by kind, without what is being deleted."""
-    found: dict[str, list[Any]] = {"server": [], "volume": [], "port": [], "security group": []}
+    found: dict[str, list[Any]] = {
+        kind: [] for kind in ("server", "volume", "port", "security group", "floating address")
+    }
     for kind, owner, thing in owned_things(cloud):
         if owner == instance_id:
             found[kind].append(thing)
@@ -341,6 +343,9 @@ def owned_things(cloud: Cloud) -> Iterator[tuple[str, str, Any]]:
         yield from _owned("port", port)
     for group in cloud.network.security_groups.groups.values():
         yield from _owned("security group", group)
+    for address in cloud.network.floating.values():
+        if marked := _MARK.match(address.description):
+            yield "floating address", marked[1], address
 
 
 def _owned(kind: str, thing: Any) -> Iterator[tuple[str, str, Any]]:
@@ -358,6 +363,7 @@ def owner_of(name: str) -> str | None:
     return rest[:ID_LENGTH] if not ending or ending[1:].isdecimal() else None
 
 
+_MARK: Final = re.compile(r"Database instance (\S+) of ")
 _SENDER: Final = re.compile(r'"instance_id":"([^"]+)"')
 ID_LENGTH: Final = 36
 DASHES: Final = 4

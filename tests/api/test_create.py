@@ -125,6 +125,13 @@ def test_the_nic_and_the_access_reach_the_row(api: Api) -> None:
     }
 
 
+def test_a_public_instance_is_taken(api: Api) -> None:
+    answer = create(api, access={"is_public": True})
+    expected = {"is_public": True, "allowed_cidrs": []}
+    assert answer.body["instance"]["access"] == expected
+    assert Instance.get(answer.body["instance"]["id"]).access == expected
+
+
 @pytest.mark.parametrize(
     ("change", "status", "words"),
     [
@@ -159,7 +166,6 @@ def test_the_nic_and_the_access_reach_the_row(api: Api) -> None:
         ({"users": [{"name": f"u{n}", "password": "p"} for n in range(65)]}, 400, "['users']"),
         ({"availability_zone": "nova:compute-17"}, 400, "availability_zone"),
         ({"availability_zone": "nova::node"}, 400, "availability_zone"),
-        ({"access": {"is_public": True}}, 501, "Public"),
         ({"databases": [{"name": "sys"}]}, 400, "reserved"),
         ({"databases": [{"name": "a"}, {"name": "a"}]}, 400, "share the same name"),
         ({"databases": [{"name": "a", "collate": "x y"}]}, 400, "collate"),

@@ -55,14 +55,10 @@ def test_the_guest_is_told_to_prepare_once(stack: Stack) -> None:
 
 
 def test_the_security_group_opens_the_datastores_port_to_the_allowed_sources(
-    stack: Stack, monkeypatch: pytest.MonkeyPatch
+    stack: Stack,
 ) -> None:
-    from tests.support import stack as module
-    from tests.support.rows import new_instance
-
     access = {"allowed_cidrs": ["10.0.0.7/9", "192.0.2.0/24", "10.1.0.0/16", "10.128.0.0/9"]}
-    monkeypatch.setattr(module, "new_instance", lambda: new_instance(access=access))
-    stack.create()
+    stack.create(access=access)
     stack.settle()
     (group,) = stack.cloud.things["group"].values()
     assert {(rule.port, rule.cidr) for rule in group.facts["rules"]} == {
@@ -281,6 +277,7 @@ def test_what_another_deployment_named_alike_is_neither_adopted_nor_removed(
         "volume": 2,
         "port": 2,
         "group": 2,
+        "floating": 0,
     }
     stack.delete(instance.id)
     stack.settle()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -106,17 +107,17 @@ def test_what_has_no_row_is_told_and_never_removed(
     stack: Stack, told: pytest.LogCaptureFixture
 ) -> None:
     """What a restore of the table to an earlier moment makes of everything that is younger."""
-    instance, _ = stack.create()
+    instance, _ = stack.create(access={"is_public": True})
     stack.settle()
     before = stack.cloud.inventory()
     Instance(instance.id).delete()
     for _ in range(3):
         stack.world.now += 30 * 86400
-        assert look() == {"seen": 4, "unknown": 4, "removed": 0}
+        assert look() == {"seen": 5, "unknown": 5, "removed": 0}
     assert stack.cloud.inventory() == before
     assert set(alarms(told)) == {"orphans.unknown"}
     said = {row.message for row in events.events_of(events.OPERATORS)}
-    assert len(said) == 4
+    assert len(said) == 5
     assert all(instance.id in text for text in said)
 
 
@@ -148,22 +149,26 @@ def test_what_an_instance_owns_in_any_status_stays(stack: Stack) -> None:
 def test_what_a_deleted_instance_left_goes_after_a_while_and_its_data_last(stack: Stack) -> None:
     instance_id = deleted(stack)
     things_of(stack, instance_id)
+    (port,) = stack.cloud.find_ports(instance_id)
+    marked = names.description(instance_id)
+    stack.cloud.create_floating_address(marked, network_id="outside", port_id=port.id)
     stack.world.now += 60
     assert look()["removed"] == 0
     stack.world.now += orphans.AGE_SECONDS
-    assert look()["removed"] == 3
+    assert look()["removed"] == 4
     stack.world.now += 3
     assert {kind: len(found) for kind, found in stack.cloud.inventory().items()} == {
         "server": 0,
         "port": 0,
         "group": 0,
+        "floating": 0,
         "volume": 1,
     }
     stack.world.now += orphans.VOLUME_AGE_SECONDS
     assert look()["removed"] == 1
     assert empty(stack)
     left = [row for row in events.events_of(instance_id) if row.kind == "orphan.removed"]
-    assert {row.message.split(" coffer")[0] for row in left} == KINDS
+    assert {re.split(r" coffer| 203", row.message)[0] for row in left} == {*KINDS, "floating IP"}
 
 
 def test_data_stays_while_a_server_or_a_port_could_come_back_to_it(stack: Stack) -> None:

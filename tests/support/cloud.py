@@ -32,12 +32,13 @@ class FakeCloud:
     def __init__(self, world: World) -> None:
         self.world = world
         self.things: dict[str, dict[str, _Thing]] = {
-            kind: {} for kind in ("server", "volume", "port", "group")
+            kind: {} for kind in ("server", "volume", "port", "group", "floating")
         }
         self.flavors = [flavors.CloudFlavor("1", "db.tiny", 512, 1, 5, 0)]
         self.image: str | None = "image-1"
         self.servers_become = "ACTIVE"
         self.volumes_become = "available"
+        self.external: str | None = "outside"
         self.addresses: tuple[str, ...] = ("127.77.1.2",)
         self.refusals: dict[str, CloudError] = {}
         self._numbers = itertools.count(1)
@@ -62,6 +63,12 @@ class FakeCloud:
                 self.find_security_groups,
                 self.create_security_group,
                 self.create_rule,
+                self.delete_rule,
+                self.find_external_network,
+                self.find_floating_addresses,
+                self.create_floating_address,
+                self.page_of_floating_addresses,
+                self.delete_floating_address,
                 self.delete_security_group,
                 self.page_of_security_groups,
                 self.find_ports,
@@ -176,7 +183,7 @@ class FakeCloud:
         self._delete("volume", volume_id)
 
     def _group(self, thing: _Thing) -> network.SecurityGroup:
-        rules = frozenset(thing.facts["rules"])
+        rules = {rule: f"{thing.id}/{rule.port} {rule.cidr}" for rule in thing.facts["rules"]}
         return network.SecurityGroup(thing.id, thing.name, rules, _described(thing))
 
     def find_security_groups(self, instance_id: str) -> list[network.SecurityGroup]:
@@ -191,6 +198,40 @@ class FakeCloud:
 
     def create_rule(self, group_id: str, rule: network.Rule) -> None:
         self.things["group"][group_id].facts["rules"].add(rule)
+
+    def delete_rule(self, rule_id: str) -> None:
+        for thing in self.things["group"].values():
+            found = {known: rule for rule, known in self._group(thing).rules.items()}
+            thing.facts["rules"].discard(found.get(rule_id))
+
+    def find_external_network(self) -> str | None:
+        return self.external
+
+    def _floating(self, thing: _Thing) -> network.FloatingAddress:
+        port_id = thing.facts["port_id"]
+        return network.FloatingAddress(
+            thing.id,
+            f"203.0.113.{thing.id.rpartition('-')[2]}",
+            thing.facts["network_id"],
+            port_id if port_id in self.things["port"] else None,
+            _described(thing),
+        )
+
+    def find_floating_addresses(self, instance_id: str) -> list[network.FloatingAddress]:
+        found = self.page_of_floating_addresses(None, len(self.things["floating"]))
+        return [each for each in found if each.owner == instance_id]
+
+    def page_of_floating_addresses(
+        self, after: str | None, limit: int
+    ) -> list[network.FloatingAddress]:
+        return [self._floating(each) for each in self._page("floating", after, limit)]
+
+    def create_floating_address(self, description: str, **facts: Any) -> network.FloatingAddress:
+        assert facts["port_id"] in self.things["port"]
+        return self._floating(self._add("floating", description, description=description, **facts))
+
+    def delete_floating_address(self, address_id: str) -> None:
+        self.things["floating"].pop(address_id, None)
 
     def delete_security_group(self, group_id: str) -> None:
         if any(p.facts["security_group_id"] == group_id for p in self.things["port"].values()):

@@ -55,6 +55,18 @@ def create_operation(instance: Instance, sealed: bytes | None = None) -> Operati
     )
 
 
+def access_operation(instance: Instance, wanted: dict[str, Any]) -> Operation:
+    """A change of its access."""
+    return new_operation(
+        aws.new_id(),
+        instance.id,
+        instance.tenant_id,
+        OperationAction.UPDATE_ACCESS,
+        timeout=settings().update_timeout_seconds,
+        arguments=wanted,
+    )
+
+
 def delete_operation(instance: Instance) -> Operation:
     """A delete operation for it."""
     return new_operation(

@@ -11,7 +11,9 @@ import pytest
 
 from chalicelib import batch, lifecycle
 from chalicelib.bus import queues
+from chalicelib.cloud import names, network
 from chalicelib.conductor import dead_letters, heartbeats, reports
+from chalicelib.domain import instances as rules
 from chalicelib.domain.quotas import RESOURCES, held_by_instance
 from chalicelib.lifecycle import Status
 from chalicelib.settings import settings
@@ -21,7 +23,13 @@ from chalicelib.taskmanager import dispatcher, sweeper
 from functions import handler
 from tests.support.cloud import FakeCloud
 from tests.support.guest import FakeGuest
-from tests.support.rows import TENANT, create_operation, delete_operation, new_instance
+from tests.support.rows import (
+    TENANT,
+    access_operation,
+    create_operation,
+    delete_operation,
+    new_instance,
+)
 from tests.support.states import RUNNING, StepFunctions
 from tests.support.world import Fault, Killed, World
 
@@ -44,9 +52,9 @@ class Stack:
         self.next_sweep = world.now + SWEEP_SECONDS
         world.dynamodb.watchers.append(self._watch)
 
-    def create(self) -> tuple[Instance, Operation]:
+    def create(self, **changes: Any) -> tuple[Instance, Operation]:
         """Accept a create as the API does, and hint the task manager."""
-        instance = new_instance()
+        instance = new_instance(**changes)
         asked = {"users": [{"name": "alice", "password": PASSWORD}]}
         operation = create_operation(instance, json.dumps(asked).encode())
         held = held_by_instance(int(instance.flavor_ram), int(instance.volume_size))
@@ -61,6 +69,14 @@ class Stack:
         assert instances.accept_delete(instance, operation)
         if operation.status == "ACCEPTED":
             queues.notify_task_manager(operation.id)
+        return operation
+
+    def update_access(self, instance_id: str, **changes: Any) -> Operation:
+        """Accept a change of the access as the API does."""
+        instance = instances.get_instance(instance_id)
+        operation = access_operation(instance, {"is_public": False, "allowed_cidrs": []} | changes)
+        assert instances.accept_access(instance, operation)
+        queues.notify_task_manager(operation.id)
         return operation
 
     def force_delete(self, instance_id: str) -> Operation:
@@ -194,10 +210,28 @@ class Stack:
             "volume": [f"coffer-{owner}" for owner in owners],
             "port": [f"coffer-{owner}" for owner in owners],
             "group": [f"coffer-{owner}" for owner in owners],
+            "floating": sorted(
+                names.description(row.id)
+                for row in rows
+                if row.status == Status.ACTIVE and (row.access or {}).get("is_public")
+            ),
         }
-        names = [queues.guest_queue_name(owner, 1) for owner in owners]
-        assert sorted(name for name in self.world.sqs.queues if "-guest-" in name) == names
+        for row in rows:
+            if row.status == Status.ACTIVE:
+                self._check_access(row)
+        queued = [queues.guest_queue_name(owner, 1) for owner in owners]
+        assert sorted(name for name in self.world.sqs.queues if "-guest-" in name) == queued
         assert sorted(row["instance_id"] for row in self._rows(Guest)) == owners
+
+    def _check_access(self, row: Instance) -> None:
+        """What the row tells of the access is what holds in the cloud."""
+        access = row.access or {}
+        (group,) = network.find_security_groups(row.id)
+        wanted = rules.sources(access.get("allowed_cidrs") or [])
+        assert {rule.cidr for rule in group.rules} == set(wanted)
+        public = [each.address for each in network.find_floating_addresses(row.id)]
+        told = [each["address"] for each in row.addresses if each["type"] == "public"]
+        assert told == public
 
     def _rows(self, model: Any) -> list[dict[str, Any]]:
         return list(self.world.dynamodb.rows(model.Meta.table_name))

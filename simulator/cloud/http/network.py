@@ -75,7 +75,10 @@ class NetworkApi(Service):
             ),
             self.route("/v2.0/extensions", get=self.list_extensions),
             self.route("/v2.0/extensions/{alias}", get=self.show_extension),
-            self.route("/v2.0/floatingips", get=lambda call: json_response({"floatingips": []})),
+            self._resource("floatingips", self.list_floating, self.create_floating),
+            self.route(
+                "/v2.0/floatingips/{id}", get=self.show_floating, delete=self.delete_floating
+            ),
             self.route("/v2.0/routers", get=lambda call: json_response({"routers": []})),
             self.route(
                 "/v2.0/quotas/{project_id}",
@@ -223,6 +226,32 @@ class NetworkApi(Service):
     def delete_port(self, call: Call) -> Response:
         """DELETE /ports/{id}."""
         self._neutron.delete_port(call.caller, call.path["id"])
+        return empty()
+
+    def list_floating(self, call: Call) -> Response:
+        """GET /floatingips."""
+        rows = (views.floating(each) for each in self._neutron.list_floating(call.caller))
+        return self._list(call, "floatingips", rows)
+
+    def create_floating(self, call: Call) -> Response:
+        """POST /floatingips."""
+        wanted = call.item("floatingip")
+        made = self._neutron.create_floating(
+            call.caller,
+            text_of(wanted, "floating_network_id"),
+            text_of(wanted, "port_id") or None,
+            text_of(wanted, "description"),
+        )
+        return json_response({"floatingip": views.floating(made)}, 201)
+
+    def show_floating(self, call: Call) -> Response:
+        """GET /floatingips/{id}."""
+        found = self._neutron.floating_address(call.caller, call.path["id"])
+        return json_response({"floatingip": views.floating(found)})
+
+    def delete_floating(self, call: Call) -> Response:
+        """DELETE /floatingips/{id}."""
+        self._neutron.delete_floating(call.caller, call.path["id"])
         return empty()
 
     def list_groups(self, call: Call) -> Response:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 
 from simulator.cloud.http.plumbing import Json, timestamp
-from simulator.cloud.model.network import Network, NetworkService, Port, Subnet
+from simulator.cloud.model.network import FloatingAddress, Network, NetworkService, Port, Subnet
 from simulator.cloud.model.security_groups import Rule, SecurityGroup
 
 COLLECTIONS = ("networks", "subnets", "ports", "security-groups", "security-group-rules")
@@ -120,6 +120,26 @@ def port(one: Port) -> Json:
         "allowed_address_pairs": [],
         "extra_dhcp_opts": [],
         "binding:vnic_type": "normal",
+        "tags": one.tags,
+        "revision_number": 1,
+        "created_at": timestamp(one.created_at),
+        "updated_at": timestamp(one.updated_at),
+    }
+
+
+def floating(one: FloatingAddress) -> Json:
+    """A floating address."""
+    return {
+        "id": one.id,
+        "floating_ip_address": one.address,
+        "floating_network_id": one.network_id,
+        "fixed_ip_address": one.address if one.port_id else None,
+        "port_id": one.port_id,
+        "router_id": None,
+        "project_id": one.project_id,
+        "tenant_id": one.project_id,
+        "description": one.description,
+        "status": "ACTIVE" if one.port_id else "DOWN",
         "tags": one.tags,
         "revision_number": 1,
         "created_at": timestamp(one.created_at),

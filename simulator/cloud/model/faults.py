@@ -51,11 +51,13 @@ CALLS = {
     ),
     "network": frozenset(
         {
+            "create_floatingip",
             "create_network",
             "create_port",
             "create_security_group",
             "create_security_group_rule",
             "create_subnet",
+            "delete_floatingip",
             "delete_network",
             "delete_port",
             "delete_security_group",
@@ -65,6 +67,7 @@ CALLS = {
             "get_port",
             "get_security_group",
             "get_subnet",
+            "list_floatingips",
             "list_networks",
             "list_ports",
             "list_security_group_rules",

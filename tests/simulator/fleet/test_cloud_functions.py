@@ -76,7 +76,7 @@ class Side:
         return result
 
     def _write(self, text: str) -> None:
-        text = re.sub(r"rules=frozenset\(\{(.*?)\}\)", _sorted_rules, text)
+        text = re.sub(r"rules=\{(.*?)\}", _sorted_rules, text)
         self.seen.append(_ADDRESS.sub(self._name, _UUID.sub(self._name, text)))
 
     def _name(self, found: re.Match[str]) -> str:
@@ -217,6 +217,22 @@ def everything(side: Side) -> None:
     side.see(network.page_of_security_groups, None, 9)
     port = _port(side, group.id)
     side.see(network.find_ports, ONE)
+    outside = side.see(network.find_external_network)
+    marked = names.description(ONE)
+    wish = {"network_id": outside, "port_id": port.id}
+    address = side.see(network.create_floating_address, marked, **wish)
+    side.see(network.create_floating_address, marked, **wish)
+    side.see(network.create_floating_address, marked, **wish | {"network_id": NETWORK})
+    side.see(network.find_floating_addresses, ONE)
+    side.see(network.page_of_floating_addresses, None, 5)
+    side.see(network.delete_floating_address, address.id)
+    side.see(network.delete_floating_address, address.id)
+    side.see(network.find_floating_addresses, ONE)
+    (group,) = network.find_security_groups(ONE)
+    for rule_id in sorted(group.rules.values()):
+        side.see(network.delete_rule, rule_id)
+        side.see(network.delete_rule, rule_id)
+    side.see(network.find_security_groups, ONE)
     side.see(network.page_of_ports, None, 9)
     side.see(network.page_of_ports, port.id, 9)
     side.see(network.page_of_ports, UNKNOWN, 9)

@@ -1,0 +1,65 @@
+"""Who may reach an instance: the rules of its security group, and its public address.
+
+A create uses these, and each change of the access later. Every call looks at what is there first,
+so the same call finishes what a worker began that died.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from chalicelib.cloud import names, network
+from chalicelib.cloud.errors import Refused
+from chalicelib.domain import datastores, instances
+from chalicelib.settings import settings
+from chalicelib.store.models import Instance
+
+
+def allow(group: network.SecurityGroup, instance: Instance, access: Mapping[str, Any]) -> None:
+    """Open the datastore's ports to the allowed networks, then close them to all others."""
+    wanted = {
+        network.Rule(port=port, cidr=cidr)
+        for port in datastores.tcp_ports(instance.manager)
+        for cidr in instances.sources(access.get("allowed_cidrs") or [])
+    }
+    for rule in _ordered(wanted - group.rules.keys()):
+        network.create_rule(group.id, rule)
+    for rule in _ordered(group.rules.keys() - wanted):
+        network.delete_rule(group.rules[rule])
+
+
+def publish(
+    instance_id: str, port: network.Port, access: Mapping[str, Any]
+) -> list[dict[str, str]]:
+    """Give the port its public address, or take it away; answers all its addresses.
+
+    Raises `Refused` when the cloud has no network to take one from.
+    """
+    addresses = [
+        {"address": address, "type": "private", "network": port.network_id}
+        for address in port.addresses
+    ]
+    found = network.find_floating_addresses(instance_id)
+    public = bool(access.get("is_public"))
+    kept = next((each for each in found if public and each.port_id == port.id), None)
+    for extra in found:
+        if extra is not kept:
+            network.delete_floating_address(extra.id)
+    if public:
+        kept = kept or _new_address(instance_id, port)
+        addresses.append({"address": kept.address, "type": "public", "network": kept.network_id})
+    return addresses
+
+
+def _new_address(instance_id: str, port: network.Port) -> network.FloatingAddress:
+    network_id = settings().public_network_id or network.find_external_network()
+    if network_id is None:
+        raise Refused("This cloud has no external network for a public address; ask the operator.")
+    return network.create_floating_address(
+        names.description(instance_id), network_id=network_id, port_id=port.id
+    )
+
+
+def _ordered(rules: Iterable[network.Rule]) -> list[network.Rule]:
+    return sorted(rules, key=lambda rule: (rule.port, rule.cidr))

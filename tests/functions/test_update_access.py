@@ -1,0 +1,126 @@
+"""A change of who may reach an instance: made, taken back, and told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from chalicelib.cloud import network
+from chalicelib.cloud.errors import CloudAway, Refused
+from chalicelib.lifecycle import Status
+from chalicelib.store import instances, operations
+from chalicelib.store.models import Instance, Operation
+from tests.support.stack import Stack
+
+PUBLIC = {"is_public": True, "allowed_cidrs": ["192.0.2.0/24"]}
+PRIVATE: dict[str, Any] = {"is_public": False, "allowed_cidrs": []}
+
+
+def active(stack: Stack, access: dict[str, Any]) -> Instance:
+    instance, _ = stack.create(access=access)
+    stack.settle()
+    stack.check()
+    return instances.get_instance(instance.id)
+
+
+def ended(operation: Operation) -> Operation:
+    found = operations.get_operation(operation.id)
+    assert found is not None
+    return found
+
+
+def test_a_public_instance_shows_its_floating_address(stack: Stack) -> None:
+    row = active(stack, PUBLIC)
+    (floating,) = network.find_floating_addresses(row.id)
+    assert row.addresses[1:] == [
+        {"address": floating.address, "type": "public", "network": "outside"}
+    ]
+
+
+def test_a_cloud_without_an_external_network_says_so(stack: Stack) -> None:
+    stack.cloud.external = None
+    instance, _ = stack.create(access=PUBLIC)
+    stack.settle()
+    stack.check()
+    row = instances.get_instance(instance.id)
+    assert row.status == Status.ERROR
+    assert row.fault_message == (
+        "This cloud has no external network for a public address; ask the operator."
+    )
+
+
+@pytest.mark.parametrize(("before", "after"), [(PRIVATE, PUBLIC), (PUBLIC, PRIVATE)])
+def test_the_access_of_an_active_instance_is_changed(
+    stack: Stack, before: dict[str, Any], after: dict[str, Any]
+) -> None:
+    row = active(stack, before)
+    operation = stack.update_access(row.id, **after)
+    assert instances.get_instance(row.id).access == before
+    stack.settle()
+    stack.check()
+    changed = instances.get_instance(row.id)
+    assert (changed.status, changed.access) == (Status.ACTIVE, after)
+    assert (changed.operation_id, changed.resources) == (None, row.resources)
+    assert ended(operation).status == "SUCCEEDED"
+
+
+@pytest.mark.parametrize(("before", "after"), [(PRIVATE, PUBLIC), (PUBLIC, PRIVATE)])
+def test_a_change_that_is_refused_is_taken_back_and_told(
+    stack: Stack, before: dict[str, Any], after: dict[str, Any]
+) -> None:
+    row = active(stack, before)
+    refused = Refused("The cloud refused to create the floating address.")
+    call = "create_floating_address" if after["is_public"] else "delete_floating_address"
+    stack.cloud.refusals[f"network.{call}"] = refused
+    operation = stack.update_access(row.id, **after)
+    stack.settle()
+    stack.check()
+    kept = instances.get_instance(row.id)
+    assert (kept.status, kept.access) == (Status.ACTIVE, before)
+    assert kept.fault_message == f"The access was not changed: {refused}"
+    assert ended(operation).reason == kept.fault_message
+    stack.cloud.refusals.clear()
+    stack.update_access(row.id, **after)
+    stack.settle()
+    stack.check()
+    changed = instances.get_instance(row.id)
+    assert (changed.access, changed.fault_message) == (after, None)
+
+
+def test_what_could_not_be_taken_back_is_told(stack: Stack) -> None:
+    row = active(stack, PRIVATE)
+    for call in ("create_floating_address", "delete_rule"):
+        stack.cloud.refusals[f"network.{call}"] = CloudAway("The cloud gave no answer.")
+    stack.update_access(row.id, **PUBLIC)
+    stack.settle()
+    kept = instances.get_instance(row.id)
+    assert (kept.status, kept.operation_id) == (Status.ACTIVE, None)
+    assert "may be changed in part" in str(kept.fault_message)
+    stack.cloud.refusals.clear()
+    stack.update_access(row.id, **PRIVATE)
+    stack.settle()
+    stack.check()
+
+
+def test_a_delete_waits_for_a_change_that_is_under_way(stack: Stack) -> None:
+    row = active(stack, PRIVATE)
+    change = stack.update_access(row.id, **PUBLIC)
+    deletion = stack.delete(row.id)
+    assert deletion.status == "QUEUED"
+    stack.settle()
+    stack.check()
+    assert (ended(change).status, ended(deletion).status) == ("SUCCEEDED", "SUCCEEDED")
+    gone = instances.find_instance(row.id)
+    assert gone is not None
+    assert gone.status == Status.DELETED
+
+
+def test_a_reset_takes_a_change_back(stack: Stack) -> None:
+    row = active(stack, PRIVATE)
+    change = stack.update_access(row.id, **PUBLIC)
+    assert instances.reset_status(instances.get_instance(row.id), "reset by an operator")
+    stack.settle()
+    stack.check()
+    assert ended(change).status == "CANCELLED"
+    assert instances.get_instance(row.id).access == PRIVATE
