@@ -181,7 +181,7 @@ def accept_access(instance: Instance, operation: Operation) -> bool:
     def build(write: TransactWrite) -> None:
         write.save(operation, condition=Operation.id.does_not_exist())
         write.save(event)
-        write.update(instance, actions=actions, condition=_unchanged(instance))
+        write.update(instance, actions=actions, condition=unchanged(instance))
 
     return _applied(build)
 
