@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Final
 
 from chalicelib.errors import Unprocessable
+from chalicelib.service_status import ServiceStatus as ServiceStatus
 
 
 class Status(StrEnum):
@@ -97,21 +98,6 @@ def require(action: Action, instance_id: str, status: str) -> None:
             f"Instance {instance_id} is not currently available for an action to be performed "
             f"(instance status was {status})."
         )
-
-
-class ServiceStatus(StrEnum):
-    """What a guest reports about its database, with Trove's descriptions."""
-
-    NEW = "new"
-    BUILDING = "building"
-    RUNNING = "running"
-    HEALTHY = "healthy"
-    BLOCKED = "blocked"
-    SHUTDOWN = "shutdown"
-    CRASHED = "crashed"
-    FAILED = "failed"
-    UNKNOWN = "unknown"
-    RESTARTING = "restarting"
 
 
 OPERATING_STATUS: Final[dict[str, str]] = {

@@ -7,28 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any, Final
 
 import msgspec
 
+from chalicelib.service_status import ServiceStatus
 from guest_agent.errors import BadRequest, NotSupported
 
 ANY_HOST: Final = "%"
 PAGE_LIMIT: Final = 1000  # rows in one answer, so that it stays below the message size
 
 
-class Status(StrEnum):
-    """The service status that a guest reports."""
-
-    BUILDING = "building"
-    RESTARTING = "restarting"
-    HEALTHY = "healthy"
-    SHUTDOWN = "shutdown"
-    BLOCKED = "blocked"
-    CRASHED = "crashed"
-    FAILED = "failed"
-    UNKNOWN = "unknown"
+Status = ServiceStatus
 
 
 class DatabaseName(msgspec.Struct, frozen=True):

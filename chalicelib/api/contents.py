@@ -18,6 +18,7 @@ DUPLICATE_USER = (
     "Two or more users share the same name and host in the initial users list. Please correct the "
     "names or remove the duplicate entries."
 )
+DUPLICATE_GRANT = "A user is given the same database twice; please remove the duplicate entries."
 
 
 class Named(Body, frozen=True):
@@ -53,17 +54,23 @@ class UserBody(Body, frozen=True):
 
     def checked(self) -> dict[str, Any]:
         """What the guest gets; `BadRequest` when a rule is broken."""
-        wanted = [contents.database_name(database.name) for database in self.databases or []]
         return {
             "name": contents.user_name(self.name),
             "password": contents.password(self.password),
             "host": contents.host(self.host),
-            "databases": [{"name": name} for name in dict.fromkeys(wanted)],
+            "databases": [{"name": name} for name in granted(self.databases or [])],
         }
 
 
 Databases = Annotated[list[DatabaseBody], msgspec.Meta(max_length=bounds.MAX_DATABASES)]
 Users = Annotated[list[UserBody], msgspec.Meta(max_length=bounds.MAX_USERS)]
+
+
+def granted(wanted: list[Named]) -> list[str]:
+    """The names of the databases that a user may use; `BadRequest` when one cannot be granted."""
+    names = [contents.grantable(database.name) for database in wanted]
+    contents.require_distinct(((name,) for name in names), DUPLICATE_GRANT)
+    return names
 
 
 def checked_databases(bodies: list[DatabaseBody]) -> list[dict[str, Any]]:

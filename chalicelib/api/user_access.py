@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from chalicelib.api import users
-from chalicelib.api.contents import Grants
+from chalicelib.api.contents import Grants, granted
 from chalicelib.api.frame import Request, Response, Route
 from chalicelib.api.guest_calls import call
 from chalicelib.api.schema import Body
@@ -31,10 +31,9 @@ def index(request: Request) -> Response:
 
 def grant(request: Request) -> Response:
     """PUT users/{id}/databases."""
-    wanted = [contents.database_name(item.name) for item in request.json(GrantBody).databases]
-    if not wanted:
+    databases = granted(request.json(GrantBody).databases)
+    if not databases:
         raise BadRequest("Validation error: databases must have at least 1 item")
-    databases = list(dict.fromkeys(wanted))
     call(request, contract.GRANT_ACCESS, {**users.changeable(request), "databases": databases})
     return Response(202)
 

@@ -9,47 +9,33 @@ import re
 from collections.abc import Collection, Iterable
 from typing import Final
 
+from chalicelib import mariadb
 from chalicelib.errors import BadRequest
 
-MAX_DATABASE_NAME: Final = 64
 MAX_USER_NAME: Final = 32
-MAX_HOST: Final = 255
 MAX_PASSWORD: Final = 255
 ANY_HOST: Final = "%"
+LAST_OF_BMP: Final = "\uffff"
 
-RESERVED_USERS: Final = frozenset({"os_admin", "root", "mysql", "mariadb.sys"})
-RESERVED_DATABASES: Final = frozenset(
-    {
-        "mysql",
-        "information_schema",
-        "performance_schema",
-        "sys",
-        "lost+found",
-        "#mysql50#lost+found",
-    }
+_OCTET: Final = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
+_HOST: Final = re.compile(
+    rf"{_OCTET}(?:\.{_OCTET}){{3}}"  # an address
+    rf"|(?:{_OCTET}\.){{0,3}}{_OCTET}?%"  # how it begins; '%' alone is any
+    rf"|%(?:\d{{0,2}}|{_OCTET})(?:\.{_OCTET}){{0,3}}"  # how it ends
+    rf"|%(?:\d{{0,2}}|{_OCTET})(?:\.{_OCTET}){{0,3}}\.?%",  # what is in it
+    re.ASCII,
 )
-CHARACTER_SETS: Final = re.compile(
-    "armscii8|ascii|big5|binary|cp1250|cp1251|cp1256|cp1257|cp850|cp852|"
-    "cp866|cp932|dec8|eucjpms|euckr|gb18030|gb2312|gbk|geostd8|greek|"
-    "hebrew|hp8|keybcs2|koi8r|koi8u|latin1|latin2|latin5|latin7|macce|"
-    "macroman|sjis|swe7|tis620|ucs2|ujis|utf16|utf16le|utf32|utf8|utf8mb3"
-    "|utf8mb4"
-)
-_ALIASES: Final = {"utf8": "utf8mb3"}
-_FREE_COLLATION: Final = "uca1400_"  # MariaDB: fits any Unicode character set
-
+_DOTS: Final = 3
 _DATABASE: Final = re.compile(r"[A-Za-z0-9_-]+([ ?#@]*[A-Za-z0-9_-]+)?")
 _NOT_IN_USER: Final = re.compile(r"""^\s|\s$|['";`,/\\]|[\x00-\x1f\x7f]""")
-_HOST: Final = re.compile(r"%?[\w().:/-]*%?", re.ASCII)
-_COLLATION: Final = re.compile(r"[a-z0-9_]{1,64}")
 
 
 def database_name(name: str) -> str:
     """A name that a user may give a database; `BadRequest` otherwise."""
-    if name.lower() in RESERVED_DATABASES:
+    if name.lower() in mariadb.RESERVED_DATABASES:
         raise BadRequest(f"'{name}' is a reserved database name.")
-    if len(name) > MAX_DATABASE_NAME:
-        raise BadRequest(f"A database name has at most {MAX_DATABASE_NAME} characters.")
+    if len(name) > mariadb.LONGEST_NAME:
+        raise BadRequest(f"A database name has at most {mariadb.LONGEST_NAME} characters.")
     if not _DATABASE.fullmatch(name):
         raise BadRequest(
             "A database name is made of letters, digits, '_' and '-', with spaces, '?', '#' or "
@@ -60,21 +46,44 @@ def database_name(name: str) -> str:
 
 def user_name(name: str) -> str:
     """A name that a user may give a database user; `BadRequest` otherwise."""
-    if name.lower() in RESERVED_USERS:
+    if name.lower() in mariadb.RESERVED_USERS:
         raise BadRequest(f"'{name}' is a reserved user name.")
     if not 0 < len(name) <= MAX_USER_NAME:
         raise BadRequest(f"A user name has 1 to {MAX_USER_NAME} characters.")
+    if max(name) > LAST_OF_BMP:
+        raise BadRequest("A user name has no characters beyond U+FFFF: MariaDB keeps none there.")
     if _NOT_IN_USER.search(name):
         raise BadRequest("A user name has no space at its ends and none of ' \" ; ` , / \\ in it.")
     return name
 
 
+def grantable(name: str) -> str:
+    """The name of a database that a user may be let into; `BadRequest` otherwise.
+
+    A grant names a pattern, in which `_` is written `\\_`; it has the length of a name too.
+    """
+    database_name(name)
+    if len(name) + name.count("_") > mariadb.LONGEST_NAME:
+        raise BadRequest(
+            f"Access to the database '{name}' cannot be granted: with each '_' counted twice, its "
+            f"name has more than {mariadb.LONGEST_NAME} characters."
+        )
+    return name
+
+
 def host(name: str | None) -> str:
-    """The host a database user may come from: an address or a pattern with `%` at its ends."""
+    """Where a database user may come from; `BadRequest` for what no client can ever match.
+
+    The server compares the client's address as text and looks no names up (`skip_name_resolve`).
+    A netmask would match, but its slash cannot stand in the path that shows or deletes the user.
+    """
     if name is None:
         return ANY_HOST
-    if not 0 < len(name) <= MAX_HOST or not _HOST.fullmatch(name):
-        raise BadRequest("A user's host is a name or an address, with '%' at its ends at most.")
+    if not _HOST.fullmatch(name) or name.count(".") > _DOTS:
+        raise BadRequest(
+            "A user's host is an IPv4 address, or a part of one with '%' at its ends for the rest: "
+            "'10.1.%' for the network 10.1.0.0/16, '%' for every address. Names are not looked up."
+        )
     return name
 
 
@@ -88,26 +97,22 @@ def password(text: str) -> str:
 
 
 def character_set(name: str | None, collation: str | None) -> dict[str, str]:
-    """The given ones of `character_set` and `collate`, when they exist and fit each other."""
+    """The given ones of `character_set` and `collate`, when the server has them and they fit."""
     chosen: dict[str, str] = {}
     if name is not None:
-        if not CHARACTER_SETS.fullmatch(name.lower()):
-            raise BadRequest("The database's 'character_set' is not known.")
-        chosen["character_set"] = name.lower()
+        if not (known := mariadb.character_set(name)):
+            raise BadRequest(f"MariaDB has no character set '{name[:64]}' ('character_set').")
+        chosen["character_set"] = known
     if collation is not None:
-        if not _COLLATION.fullmatch(collation.lower()):
-            raise BadRequest("The database's 'collate' is not known.")
-        chosen["collate"] = collation.lower()
-    if len(chosen) > 1 and not _fit(chosen["character_set"], chosen["collate"]):
+        if not (known := mariadb.collation(collation)):
+            raise BadRequest(
+                f"MariaDB has no collation '{collation[:64]}' ('collate'); for MySQL's "
+                "'utf8mb4_0900_ai_ci' it has 'utf8mb4_uca1400_ai_ci'."
+            )
+        chosen["collate"] = known
+    if len(chosen) > 1 and not mariadb.fit(chosen["character_set"], chosen["collate"]):
         raise BadRequest("The database's 'collate' does not belong to its 'character_set'.")
     return chosen
-
-
-def _fit(charset: str, collation: str) -> bool:
-    if collation.startswith(_FREE_COLLATION):
-        return charset.startswith(("utf", "ucs"))
-    of_collation = collation.partition("_")[0]
-    return _ALIASES.get(of_collation, of_collation) == _ALIASES.get(charset, charset)
 
 
 def user_and_host(identifier: str) -> tuple[str, str]:

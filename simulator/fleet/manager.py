@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final, Protocol, TypeVar
 
+from chalicelib import mariadb
 from guest_agent import contract
 from guest_agent.contract import ANY_HOST, Status
 from guest_agent.errors import (
@@ -29,13 +30,7 @@ from simulator.fleet.disk import Disk, Perform, directly
 
 T = TypeVar("T")
 
-RESERVED_DATABASES: Final = frozenset(
-    {
-        *("mysql", "information_schema", "performance_schema", "sys"),
-        *("lost+found", "#mysql50#lost+found"),
-    }
-)
-RESERVED_USERS: Final = frozenset({"os_admin", "root", "mysql", "mariadb.sys", ""})
+RESERVED_USERS: Final = mariadb.RESERVED_USERS | {""}
 STATEMENT_SECONDS: Final = (0.002, 0.02)
 STAGES: Final = (
     ("preparing the volume", 1.0, 4.0),
@@ -366,7 +361,7 @@ class SimManager(Manager):
     @staticmethod
     def _find_database(contents: Contents, name: str) -> Database:
         found = contents.databases.get(name)
-        if found is None or name.lower() in RESERVED_DATABASES:
+        if found is None or name.lower() in mariadb.RESERVED_DATABASES:
             raise DatabaseNotFound(f"there is no database {name!r}")
         return found
 
@@ -401,7 +396,7 @@ def _check_user_is_new(contents: Contents, account: Account) -> None:
 
 
 def _check_database_name(name: str) -> None:
-    if name.lower() in RESERVED_DATABASES:
+    if name.lower() in mariadb.RESERVED_DATABASES:
         raise BadRequest(f"the database name {name!r} is reserved")
 
 

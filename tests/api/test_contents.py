@@ -7,9 +7,14 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+from troveclient.common import quote_user_host
 
 from chalicelib.errors import BadRequest, GuestTimeout, NotFound
 from chalicelib.lifecycle import Status
+from chalicelib.mariadb import RESERVED_USERS
 from chalicelib.settings import settings
 from chalicelib.store.models import Instance
 from tests.api.client import Answer, Api
@@ -121,6 +126,10 @@ def test_a_user_is_created_changed_and_deleted(inside: Inside, guest: Guest) -> 
     ]
 
 
+LONE = {"name": "ann", "password": "p"}
+TWICE = [{"name": "web"}, {"name": "web"}]
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body"),
     [
@@ -130,6 +139,16 @@ def test_a_user_is_created_changed_and_deleted(inside: Inside, guest: Guest) -> 
         ("POST", "/users", {"users": [{"name": "x" * 33, "password": "p"}]}),
         ("POST", "/users", {"users": [{"name": "ann", "password": ""}]}),
         ("POST", "/users", {"users": [{"name": "ann", "password": "p", "host": "a b"}]}),
+        ("POST", "/users", {"users": [{"name": "ann", "password": "p", "host": "localhost"}]}),
+        ("POST", "/users", {"users": [{**LONE, "databases": TWICE}]}),
+        ("POST", "/users", {"users": [LONE, LONE]}),
+        ("POST", "/users", {"users": [{**LONE, "databases": [{"name": "_" * 33}]}]}),
+        ("POST", "/databases", {"databases": TWICE}),
+        ("POST", "/databases", {"databases": [{"name": "a", "collate": "utf8mb4_0900_ai_ci"}]}),
+        ("PUT", "/users", {"users": [LONE, LONE]}),
+        ("PUT", "/users/ann", {"user": {"host": "10.0.0.0/8"}}),
+        ("PUT", "/users/ann/databases", {"databases": TWICE}),
+        ("PUT", "/users/ann/databases", {"databases": [{"name": "_" * 33}]}),
         ("POST", "/users", {"users": {"name": "ann", "password": "p"}}),
         ("PUT", "/users", {"users": [{"name": "ann"}]}),
         ("PUT", "/users/ann", {"user": {}}),
@@ -156,7 +175,6 @@ def test_what_breaks_a_rule_never_reaches_the_guest(
 
 
 NAMED = [{"name": f"n{number}"} for number in range(65)]
-LONE = {"name": "ann", "password": "p"}
 
 
 @pytest.mark.parametrize(
@@ -177,11 +195,42 @@ def test_every_list_has_a_bound(
     assert guest.calls == []
 
 
+NAMES = st.text(
+    st.characters(codec="utf-8", max_codepoint=0xFFFF, exclude_categories=["Cc", "Cs", "Z"]),
+    min_size=1,
+    max_size=32,
+).filter(lambda name: not set(name) & set("'\";`,/\\") and name.lower() not in RESERVED_USERS)
+HOSTS = st.sampled_from(["%", "10.0.%", "127.0.0.1", "%.5", "%0.0%"])
+
+
+@examples(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(NAMES, HOSTS)
+def test_who_can_be_made_can_be_shown_changed_and_deleted(
+    inside: Inside, guest: Guest, name: str, host: str
+) -> None:
+    """Each route finds the account by the path that Trove's client makes for it."""
+    account = {"username": name, "hostname": host}
+    guest.answers = {"get_user": {"user": ANN}, "list_access": {"databases": []}}
+    guest.calls.clear()
+    made = {"users": [{"name": name, "password": "p", "host": host}]}
+    assert inside.ask("POST", "/users", made).status == 202
+    path = f"/users/{quote_user_host(name, host)}"
+    assert inside.ask("GET", path).status == 200
+    assert inside.ask("GET", f"{path}/databases").status == 200
+    assert inside.ask("PUT", path, {"user": {"password": "q"}}).status == 202
+    assert inside.ask("PUT", f"{path}/databases", {"databases": [{"name": "a"}]}).status == 202
+    assert inside.ask("DELETE", f"{path}/databases/a").status == 202
+    assert inside.ask("DELETE", path).status == 202
+    addressed = [args for _, args in guest.calls[1:-1]]
+    assert [account | args for args in addressed] == addressed
+    assert guest.calls[-1] == ("delete_user", {"user": {"name": name, "host": host}})
+
+
 def test_access_is_listed_granted_and_revoked(inside: Inside, guest: Guest) -> None:
     guest.answers["list_access"] = {"databases": [{"name": "web"}]}
     path = f"/users/{quote('ann@%', safe='')}/databases"
     assert inside.ask("GET", path).body == {"databases": [{"name": "web"}]}
-    body = {"databases": [{"name": "web"}, {"name": "web"}, {"name": "b"}]}
+    body = {"databases": [{"name": "web"}, {"name": "b"}]}
     assert inside.ask("PUT", path, body).status == 202
     assert inside.ask("DELETE", f"{path}/b").status == 202
     assert guest.calls == [

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chalicelib import mariadb
 from chalicelib.domain import contents, instances
 from chalicelib.errors import BadRequest, CofferError, OverLimit
 
@@ -35,9 +36,9 @@ def test_what_is_no_size_is_refused(size: int | str) -> None:
 
 @given(PLAIN)
 def test_plain_names_are_good_for_databases_and_users(name: str) -> None:
-    if name.lower() not in contents.RESERVED_DATABASES:
+    if name.lower() not in mariadb.RESERVED_DATABASES:
         assert contents.database_name(name) == name
-    if name.lower() not in contents.RESERVED_USERS:
+    if name.lower() not in mariadb.RESERVED_USERS:
         assert contents.user_name(name) == name
 
 
@@ -76,9 +77,57 @@ def test_a_host_is_taken_whole_or_refused(text: str) -> None:
     assert not set(text) & set(" '\"`;\\\n\0")
 
 
-@pytest.mark.parametrize("host", ["%", "10.0.0.%", "%.example.org", "localhost", "10.0.0.0/8"])
-def test_patterns_are_hosts(host: str) -> None:
-    assert contents.host(host) == host
+@given(st.ip_addresses(v=4).map(str), st.data())
+def test_an_address_and_each_part_of_one_is_a_host(address: str, data: st.DataObject) -> None:
+    assert contents.host(address) == address
+    start = data.draw(st.integers(0, len(address)))
+    end = data.draw(st.integers(start, len(address)))
+    for pattern in (f"{address[:start]}%", f"%{address[start:]}", f"%{address[start:end]}%"):
+        assert contents.host(pattern) == pattern
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("localhost", "db-client", "%.example.org", "db%", "::1", "%:%", ""),
+        *("10.0.0.0/8", "127.0.0.0/255.0.0.0", "10.0.0.256", "10.0.0", "10.0.0.01", "010.%"),
+        *("256%", "%.256", "%300%", "1.2.3.4.%", "%.1.2.3.4", "10.%.1.%", "10_0.0.1", "10.0.0._"),
+        *("1..%", "% ", "²%", "\u0661%"),
+    ],
+)
+def test_what_no_client_can_match_is_refused_with_what_is_right(host: str) -> None:
+    with pytest.raises(BadRequest) as caught:
+        contents.host(host)
+    assert "'10.1.%'" in caught.value.message
+
+
+@pytest.mark.parametrize("name", ["e😀1", "\U00010000"])
+def test_a_user_name_beyond_the_basic_plane_is_refused(name: str) -> None:
+    with pytest.raises(BadRequest) as caught:
+        contents.user_name(name)
+    assert "U+FFFF" in caught.value.message
+
+
+def test_lengths_are_counted_in_characters() -> None:
+    assert contents.user_name("é" * 32) == "é" * 32
+    assert contents.password("日" * 255) == "日" * 255
+
+
+@given(st.integers(0, 64))
+def test_a_name_is_granted_on_while_its_pattern_is_no_longer_than_a_name(underscores: int) -> None:
+    name = "_" * underscores + "a" * (64 - underscores)
+    assert contents.database_name(name) == name
+    if underscores:
+        with pytest.raises(BadRequest, match="counted twice"):
+            contents.grantable(name)
+    else:
+        assert contents.grantable(name) == name
+
+
+def test_a_grant_on_32_underscores_fits() -> None:
+    assert contents.grantable("_" * 32) == "_" * 32
+    with pytest.raises(BadRequest):
+        contents.grantable("_" * 33)
 
 
 @given(PLAIN, st.sampled_from(["%", "10.0.0.%", "localhost"]))
@@ -91,7 +140,7 @@ def test_an_identifier_is_taken_apart_again(name: str, host: str) -> None:
 @pytest.mark.parametrize(
     ("charset", "collation"),
     [
-        ("utf8", "utf8mb3_bin"),
+        ("utf8mb3", "utf8mb3_bin"),
         ("UTF8MB4", "utf8mb4_general_ci"),
         ("utf8mb4", "uca1400_ai_ci"),
         ("binary", "binary"),
@@ -108,7 +157,12 @@ def test_a_collation_of_its_character_set_is_taken(
 
 @pytest.mark.parametrize(
     ("charset", "collation"),
-    [("utf9", None), ("latin1", "utf8mb4_bin"), ("latin1", "uca1400_ai_ci"), (None, "a; b")],
+    [
+        *(("utf9", None), ("gb18030", None), ("utf8mb4", "utf8mb4_0900_ai_ci"), (None, "")),
+        ("latin1", "utf8mb4_bin"),
+        ("latin1", "uca1400_ai_ci"),
+        (None, "a; b"),
+    ],
 )
 def test_other_collations_are_refused(charset: str | None, collation: str | None) -> None:
     with pytest.raises(BadRequest):

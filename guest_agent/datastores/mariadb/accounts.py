@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from chalicelib.mariadb import RESERVED_USERS
 from guest_agent.contract import ANY_HOST, Page, User, UserAttributes, UserPassword
 from guest_agent.datastores.mariadb import databases
 from guest_agent.datastores.mariadb.initialise import agent_account
@@ -20,7 +21,7 @@ from guest_agent.datastores.mariadb.sql import (
     identifier,
     pattern,
 )
-from guest_agent.datastores.mariadb.superuser import FORMER_ADMIN, LOCAL, SUPERUSER
+from guest_agent.datastores.mariadb.superuser import LOCAL, SUPERUSER
 from guest_agent.errors import BadRequest, DatabaseNotFound, UserAlreadyExists, UserNotFound
 
 LONGEST_HOST: Final = 255
@@ -30,7 +31,7 @@ _SHOWN: Final = "is_role = 'N' AND User NOT IN ('', %s) AND NOT (User IN (%s, %s
 
 def reserved() -> frozenset[str]:
     """Names that no account may be given."""
-    return frozenset({FORMER_ADMIN, SUPERUSER, "mysql", "mariadb.sys", "", agent_account()})
+    return RESERVED_USERS | {"", agent_account()}
 
 
 def host_of(host: str | None) -> str:

@@ -4,33 +4,24 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from chalicelib.mariadb import RESERVED_DATABASES
 from guest_agent.contract import Database, Page
 from guest_agent.datastores.mariadb.sql import LONGEST_NAME, Session, check_text, identifier
 from guest_agent.errors import BadRequest, DatabaseAlreadyExists, DatabaseNotFound
 
-RESERVED: Final = frozenset(
-    {
-        "mysql",
-        "information_schema",
-        "performance_schema",
-        "sys",
-        "lost+found",
-        "#mysql50#lost+found",
-    }
-)
 _NAME: Final = "CONVERT(SCHEMA_NAME USING utf8mb4) COLLATE utf8mb4_bin"
 
 
 def listed(session: Session, page: Page) -> dict[str, Any]:
     """`{"databases": [...], "next_marker": str | None}`, ordered by the bytes of the name."""
-    hidden = ", ".join(["%s"] * len(RESERVED))
+    hidden = ", ".join(["%s"] * len(RESERVED_DATABASES))
     comparison = ">=" if page.include_marker else ">"
     rows = session.rows(  # constants are put in here, values are passed
         "SELECT SCHEMA_NAME, DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME"  # noqa: S608
         " FROM information_schema.SCHEMATA"
         f" WHERE SCHEMA_NAME NOT IN ({hidden}) AND (%s IS NULL OR {_NAME} {comparison} %s)"
         f" ORDER BY {_NAME} LIMIT %s",
-        *sorted(RESERVED),
+        *sorted(RESERVED_DATABASES),
         page.marker,
         page.marker,
         page.size() + 1,
@@ -102,7 +93,7 @@ def delete(session: Session, name: str) -> None:
 
 def check_name(name: str) -> None:
     """`BadRequest` for the names that belong to the system, and for what cannot be a name."""
-    if name.lower() in RESERVED:
+    if name.lower() in RESERVED_DATABASES:
         raise BadRequest(f"the database name {name!r} is reserved")
     check_text(name, LONGEST_NAME)
     if name.endswith(" "):
@@ -112,7 +103,7 @@ def check_name(name: str) -> None:
 def check_exist(session: Session, names: list[str]) -> None:
     """`DatabaseNotFound` for the first name that is not a database of the customer."""
     for name in names:
-        if name.lower() in RESERVED or not _exists(session, name):
+        if name.lower() in RESERVED_DATABASES or not _exists(session, name):
             raise DatabaseNotFound(f"there is no database {name!r}")
 
 
