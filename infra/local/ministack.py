@@ -19,6 +19,7 @@ START_TIMEOUT_SECONDS: Final = 60.0
 INSTALL_TIMEOUT_SECONDS: Final = 300
 # It keeps nothing that outlives it here, so there is nothing to wait for.
 GRACE_SECONDS: Final = 0.5
+WARM_SECONDS: Final = 60
 
 
 def process(settings: StackSettings) -> PartProcess:
@@ -80,6 +81,8 @@ def start(settings: StackSettings, cache: Path) -> PartProcess:
         # Handlers and guests get their roles' sessions, and the policies in infra/policies decide.
         "AUTH": "true",
         "TMPDIR": str(temporary),
+        # A burst's workers are given back soon: each holds some 70 MiB.
+        "LAMBDA_WARM_TTL_SECONDS": str(WARM_SECONDS),
         "STATE_DIR": str(settings.ministack / "state"),
         "S3_DATA_DIR": str(settings.ministack / "s3"),
     }

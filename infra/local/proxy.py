@@ -7,6 +7,7 @@ the emulator's API, answers as the API did, and says in Trove's form when it can
 import argparse
 import http.client
 import json
+import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final
 from urllib.parse import urlsplit
@@ -16,6 +17,9 @@ API_SECONDS: Final = 35
 IDLE_SECONDS: Final = 60
 MAX_BODY_BYTES: Final = 10 * 2**20  # API Gateway's own limit
 BACKLOG: Final = 128
+# Each request under way is a process of the emulator: a burst waits here for its turn rather than
+# start a hundred of them. A guest that is slow to answer holds its caller's place for 20 s.
+MOST_AT_ONCE: Final = 16
 # They belong to one connection, or are written anew here.
 NOT_PASSED_ON: Final = frozenset(
     {
@@ -35,6 +39,7 @@ class Front(ThreadingHTTPServer):
         parts = urlsplit(target)
         self.upstream = (parts.hostname or "", parts.port or 80)
         self.path = parts.path.rstrip("/")
+        self.turns = threading.BoundedSemaphore(MOST_AT_ONCE)
         super().__init__((host, port), Handler)
 
 
@@ -50,6 +55,15 @@ class Handler(BaseHTTPRequestHandler):
         body = self._body()
         if body is None:
             return
+        if not self.server.turns.acquire(timeout=API_SECONDS):
+            self._refuse(503, "serviceUnavailable", "The API is busy. Please try again.")
+            return
+        try:
+            self._exchange(body)
+        finally:
+            self.server.turns.release()
+
+    def _exchange(self, body: bytes) -> None:
         upstream = http.client.HTTPConnection(*self.server.upstream, timeout=API_SECONDS)
         try:
             upstream.request(

@@ -39,6 +39,10 @@ CLOUD_REGION: Final = "RegionOne"
 DEFAULT_DATASTORE: Final = "mariadb"
 # On the emulator a crashed handler's messages come back after this long; on AWS it is longer.
 QUEUE_VISIBILITY_SECONDS: Final = 30
+# Executions at once on this machine, where each is a process: a step that finds none free is tried
+# again by its flow. (The emulator leaves a template's reservations out, and lets a task that waits
+# for a token hang when its function is throttled: so not the task manager's other function.)
+CONCURRENCY: Final = {"taskmanager-cloud": 6}
 # The functions a first request goes through: started once, so that it meets them warm.
 WARMED: Final = {
     "dispatcher": {"Records": []},
@@ -220,6 +224,8 @@ def _introduce(
 ) -> None:
     """Make the parts known to each other (catalog, datastores, flavors) and warm the functions."""
     url = settings.api_url
+    if not settings.aws_endpoint:
+        _bound_concurrency(settings)
     with ThreadPoolExecutor(max_workers=6) as pool:
         seeded = pool.submit(_seed, settings)
         warmed = [
@@ -240,6 +246,15 @@ def _introduce(
             for function in warmed:
                 function.result()
     settings.record(seeded=digest, endpoint=url)
+
+
+def _bound_concurrency(settings: StackSettings) -> None:
+    """Keep a burst of creates from starting a process for each step of each of them."""
+    client = settings.target.client("lambda")
+    for name, executions in CONCURRENCY.items():
+        client.put_function_concurrency(
+            FunctionName=f"{STACK_NAME}-{name}", ReservedConcurrentExecutions=executions
+        )
 
 
 def _seed(settings: StackSettings) -> None:
