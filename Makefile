@@ -8,7 +8,7 @@ READY  := $(VENV)/ready
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help system demo up down test test-crash test-localstack swarm bench lint format lock clean
+.PHONY: help system demo up down test test-crash test-localstack swarm bench load lint format lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -46,7 +46,10 @@ swarm: $(READY) ## Run the simulator's chaos under 500 seeds
 	@$(BIN)/coffer swarm chaos --seeds 500
 
 bench: system $(READY) ## Measure: bring-up, latency, calls and their price, cold starts
-	@COFFER_TEST_HEARTBEAT_SECONDS=30 $(PYTEST) -m bench -s --timeout 0 tests
+	@COFFER_TEST_HEARTBEAT_SECONDS=30 $(PYTEST) -m bench -s --timeout 0 tests --ignore tests/wire
+
+load: system $(READY) ## Misbehaving neighbours on a running stack, and what another tenant notices
+	@$(PYTEST) -m bench -s --timeout 0 tests/wire/test_load.py
 
 lint: $(READY) ## Style, types, the arrows between packages, the CloudFormation template
 	@$(BIN)/ruff check .
