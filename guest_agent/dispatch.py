@@ -29,6 +29,7 @@ from guest_agent.outbox import NewerKey, Outbox
 from guest_agent.queues import VISIBILITY_SECONDS, Message, Queues
 
 POSTPONE_SECONDS: Final = 3
+ASK_AGAIN_SECONDS: Final = 30.0  # for a key that this guest was not given yet
 RECEIPTS_KEPT: Final = 10  # of one message that came again while its command runs
 _ROOT_METHODS: Final = frozenset({"enable_root", "prepare"})
 _log = logging.getLogger(__name__)
@@ -122,11 +123,18 @@ class Dispatcher:
             self._queues.hide(run.receipts[-1], VISIBILITY_SECONDS)
 
     def _ask_for_key(self, message: Message, error: NewerKey) -> str:
-        """A key is rotated: fetch it once by a renewal and see the message again; else reject."""
-        if error.version in self._memory.asked_versions:
+        """A key is rotated: renew the session and see the message again; else reject.
+
+        A session has every key that is in use when it is given. While none can be had the message
+        waits, and the control plane is asked now and then only, whoever sends such messages.
+        """
+        now, memory = self._clock.now(), self._memory
+        if now - memory.adopted_at < ASK_AGAIN_SECONDS:
             return self._reject(message, str(error))
-        self._memory.asked_versions |= {error.version}
-        self._memory.wants_renewal = True
+        if now - memory.asked_at >= ASK_AGAIN_SECONDS:
+            memory.asked_at = now
+            memory.wants_renewal = True
+            self._on_finished()
         self._queues.hide(message.receipt, POSTPONE_SECONDS)
         return f"A message is sealed with the newer key {error.version}; the keys are renewed."
 

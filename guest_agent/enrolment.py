@@ -62,7 +62,10 @@ class Queues(msgspec.Struct, frozen=True):
 
 
 class Session(msgspec.Struct, frozen=True):
-    """What the control plane answers to an enrolment or a renewal."""
+    """What the control plane answers to an enrolment or a renewal.
+
+    `other_keys` open commands of other key versions than the present one (base64, by version).
+    """
 
     instance_id: str
     generation: int
@@ -72,6 +75,7 @@ class Session(msgspec.Struct, frozen=True):
     credentials: Credentials
     queues: Queues
     heartbeat_seconds: float = 30.0
+    other_keys: dict[int, str] = {}
 
     def __repr__(self) -> str:
         return f"Session(instance_id={self.instance_id!r}, epoch={self.epoch})"

@@ -7,35 +7,28 @@ dropped: the simulator keeps a hundred thousand idle agents as their memory alon
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
-from typing import Final
 
 from guest_agent.contract import Status
 from guest_agent.enrolment import Session
-
-_NO_KEYS: Final[Mapping[int, str]] = MappingProxyType({})
-_NO_VERSIONS: Final[frozenset[int]] = frozenset()
 
 
 @dataclass(slots=True)
 class Memory:
     """All of it. Times are of the service clock; `beat_at`, `start_at`, `steady_at` are monotonic.
 
-    `former_keys` opens commands that were sealed before a rotation (base64, by version);
-    `asked_versions` are newer key versions for which a renewal was made already. `starts` counts
-    those of a dead database in a row, the next at `start_at`, forgotten when it is sound at
-    `steady_at`; `trouble` is what was told of it last, `events` what is still to be told.
+    `adopted_at` is when the session was given, `asked_at` when one was wanted for a newer key.
+    `starts` counts those of a dead database in a row, the next at `start_at`, forgotten when it is
+    sound at `steady_at`; `trouble` is what was told of it last, `events` what is still to be told.
     """
 
     session: Session | None = None
-    former_keys: Mapping[int, str] = field(default_factory=lambda: _NO_KEYS)
     # A counter, not a number: the loop, the pulse and the workers all draw from it.
     sequence: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
     renew_at: float = 0.0
     wants_renewal: bool = False
-    asked_versions: frozenset[int] = _NO_VERSIONS
+    adopted_at: float = 0.0
+    asked_at: float = 0.0
     failures: int = 0
     rejected: int = 0
     begun_since_pruned: int = 0
@@ -54,11 +47,11 @@ class Memory:
         before, self.session = self.session, session
         if before is None or before.epoch != session.epoch:
             self.sequence = itertools.count(1)
-        if before is not None and before.key_version != session.key_version:
-            self.former_keys = {**self.former_keys, before.key_version: before.keys.to_guest}
 
     def key_to_guest(self, version: int) -> str | None:
         """The key of that version (base64), or None for one that was never given."""
-        if self.session is not None and version == self.session.key_version:
+        if self.session is None:
+            return None
+        if version == self.session.key_version:
             return self.session.keys.to_guest
-        return self.former_keys.get(version)
+        return self.session.other_keys.get(version)

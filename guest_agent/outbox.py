@@ -26,10 +26,7 @@ class NewerKey(EnvelopeError):
 
 
 class Outbox:
-    """Knows the session's keys and the (epoch, seq) of everything that leaves.
-
-    Keys of former versions are kept, because a command may have been sealed before a rotation.
-    """
+    """Knows the session's keys and the (epoch, seq) of everything that leaves."""
 
     def __init__(self, queues: Queues, clock: ServiceClock, memory: Memory | None = None) -> None:
         self._queues = queues
@@ -109,7 +106,8 @@ class Outbox:
         key = self._memory.key_to_guest(header.key_version)
         if key is not None:
             return base64.b64decode(key)
-        if header.key_version > max(self._current.key_version, *self._memory.former_keys, 0):
+        newest = max(self._current.key_version, *self._current.other_keys, 0)
+        if newest < header.key_version <= newest + bus.MOST_AHEAD:
             raise NewerKey(header.key_version)
         raise bus.BadSeal(f"key version {header.key_version} is not known")
 

@@ -323,11 +323,12 @@ def _ensure_gateway_responses(target: Target, api_id: str, template: Document) -
         gateway.create_deployment(restApiId=api_id, stageName=CHALICE_STAGE)
 
 
-def put_secret(target: Target, name: str, value: str) -> None:
-    """Store the secrets as a SecureString unless the same value is there."""
+def put_secret(target: Target, name: str, value: str, *, keep: bool) -> None:
+    """Store a SecureString unless the same value is there, or any, when that is to be kept."""
     ssm = target.client("ssm")
     try:
-        if ssm.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"] == value:
+        found = ssm.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"]
+        if keep or found == value:
             return
     except ssm.exceptions.ParameterNotFound:
         pass

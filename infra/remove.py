@@ -10,6 +10,7 @@ from typing import Any, Final
 import yaml
 from botocore.exceptions import ClientError
 
+from chalicelib import parameters
 from infra.deploy import Target, describe, packages_bucket, wait_until_still
 from infra.errors import DeployError
 from infra.package.sources import PROJECT_ROOT
@@ -17,7 +18,7 @@ from infra.package.sources import PROJECT_ROOT
 TEMPLATE: Final = PROJECT_ROOT / "infra" / "template" / "tables.yaml"
 
 
-def remove(target: Target, stack: str, secrets_parameter: str) -> bool:
+def remove(target: Target, stack: str, secrets_path: str) -> bool:
     """Remove the stack, its tables, guests' queues, packages and secrets; False without a stack."""
     cloudformation = target.client("cloudformation")
     found = describe(cloudformation, stack) is not None
@@ -33,8 +34,9 @@ def remove(target: Target, stack: str, secrets_parameter: str) -> bool:
     _remove_guest_queues(target.client("sqs"), stack)
     _remove_packages(target.client("s3"), packages_bucket(target, stack))
     ssm = target.client("ssm")
-    with contextlib.suppress(ssm.exceptions.ParameterNotFound):
-        ssm.delete_parameter(Name=secrets_parameter)
+    for name in parameters.NAMES:
+        with contextlib.suppress(ssm.exceptions.ParameterNotFound):
+            ssm.delete_parameter(Name=f"{secrets_path}/{name}")
     return found
 
 

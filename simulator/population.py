@@ -302,20 +302,21 @@ class Population:
 
     def _session(self, instance_id: str, queue_url: str) -> guest_enrolment.Session:
         chosen = settings()
-        version = keys.current_version()
+        version = keys.guest_ring().current
         life = CREDENTIALS_SECONDS * (0.1 + 0.9 * self._ids.random())
         until = datetime.fromtimestamp(self._now, UTC) + timedelta(seconds=life)
         access_key = self.run.region.sts.remember(chosen.guest_role_arn, "settled", life)
 
-        def key(direction: Direction) -> str:
-            return base64.b64encode(keys.guest_key(instance_id, 1, direction, version)).decode()
+        def key(direction: Direction, epoch: int = 0) -> str:
+            found = keys.guest_key(instance_id, 1, direction, version, epoch)
+            return base64.b64encode(found).decode()
 
         return guest_enrolment.Session(
             instance_id=instance_id,
             generation=1,
             epoch=1,
             key_version=version,
-            keys=guest_enrolment.Keys(key(Direction.TO_GUEST), key(Direction.TO_CONTROL)),
+            keys=guest_enrolment.Keys(key(Direction.TO_GUEST), key(Direction.TO_CONTROL, 1)),
             credentials=guest_enrolment.Credentials(
                 access_key, "settled", f"token-of-{access_key}", until
             ),

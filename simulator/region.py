@@ -9,7 +9,6 @@ machines. No handler is forked or patched; each gets other clients.
 
 from __future__ import annotations
 
-import base64
 import json
 import logging
 import os
@@ -19,10 +18,11 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 import app
-from chalicelib import aws
+from chalicelib import aws, parameters
 from chalicelib.api import create_app
 from chalicelib.auth.context import Context
-from chalicelib.bus import keys
+from chalicelib.bus import keyring
+from chalicelib.bus.envelope import KEY_BYTES
 from chalicelib.errors import Unauthorized
 from chalicelib.store.models import TABLES, Datastore, DatastoreVersion, Flavor
 from functions import handler
@@ -47,7 +47,7 @@ from simulator.provider import SimProvider
 
 GUEST_ROLE: Final = f"arn:aws:iam::123456789012:role/{template.PREFIX}-guest"
 QUEUES: Final = "https://sqs.us-east-1.amazonaws.com/123456789012"
-SECRETS_PARAMETER: Final = "/coffer/secrets"
+SECRETS_PATH: Final = "/coffer"
 SERVICE_PASSWORD: Final = "service-password-of-the-simulation"  # noqa: S105 - guards nothing
 API_TIMEOUT_SECONDS: Final = 29.0
 STEP_TIMEOUT_SECONDS: Final = 20.0
@@ -87,13 +87,13 @@ class Region:
     ) -> None:
         self.kernel = kernel
         self.effects = Effects(kernel)
-        roles = template.roles(SecretsParameter=SECRETS_PARAMETER)
+        roles = template.roles(SecretsPath=SECRETS_PATH)
         self.rights = Rights({name: parsed(document) for name, document in roles.items()})
         self.effects.hooks.append(self.rights)
         self.dynamodb = DynamoDB(lambda: kernel.now, data_chances)
         self.sqs = Sqs(kernel, queue_chances)
         self.sts = Sts(lambda: kernel.now, {GUEST_ROLE: template.policy("guest")})
-        self.ssm = Ssm({SECRETS_PARAMETER: _secrets(kernel)})
+        self.ssm = Ssm(_secrets(kernel))
         self.lambda_ = Lambda(kernel)
         self.states = StepFunctions(kernel, self.lambda_)
         self.provider = SimProvider(kernel, self._clients(), self._guest_client)
@@ -299,7 +299,7 @@ def _environment(network_id: str) -> dict[str, str]:
         "AWS_DEFAULT_REGION": "us-east-1",
         "COFFER_PREFIX": template.PREFIX,
         "COFFER_DEPLOYMENT_ID": template.DEPLOYMENT_ID,
-        "COFFER_SECRETS_PARAMETER": SECRETS_PARAMETER,
+        "COFFER_SECRETS_PATH": SECRETS_PATH,
         "COFFER_TASKMANAGER_QUEUE_URL": f"{QUEUES}/{_name('taskmanager')}",
         "COFFER_CONDUCTOR_QUEUE_URL": f"{QUEUES}/{_name('conductor')}",
         "COFFER_HEARTBEATS_QUEUE_URL": f"{QUEUES}/{_name('heartbeats')}",
@@ -314,10 +314,19 @@ def _environment(network_id: str) -> dict[str, str]:
     }
 
 
-def _secrets(kernel: Kernel) -> str:
-    master = base64.b64encode(kernel.stream("secrets").randbytes(32)).decode()
-    document = keys.Secrets({"1": master}, "1", SERVICE_PASSWORD)
-    return msgspec.json.encode(document).decode()
+def _secrets(kernel: Kernel) -> dict[str, str]:
+    chance = kernel.stream("secrets")
+    user = parameters.Credential("coffer", SERVICE_PASSWORD)
+    contents = {
+        parameters.GUEST_KEYS: keyring.first(chance.randbytes(KEY_BYTES), kernel.now),
+        parameters.CONTROL_KEYS: keyring.first(chance.randbytes(KEY_BYTES), kernel.now),
+        parameters.CLOUD: user,
+        parameters.IDENTITY: user,
+    }
+    return {
+        f"{SECRETS_PATH}/{name}": msgspec.json.encode(each).decode()
+        for name, each in contents.items()
+    }
 
 
 _ROUTES: Final = tuple(

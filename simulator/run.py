@@ -105,7 +105,7 @@ class Run:
         )
         self.fleet = Fleet(self.kernel, self.region, self.region.provider.skew)
         self.cloud = make_cloud(self.kernel, _as_hypervisor(self.fleet), _cloud_settings())
-        self.cloud.bootstrap(Passwords("admin", "service", "demo"), "http://cloud")
+        self.cloud.bootstrap(Passwords("admin", "service", "demo", "validation"), "http://cloud")
         self.cloud_functions = CloudFunctions(self.kernel, self.region.effects, self.cloud)
         self.workload = Workload(self)
         self.meters = Meters(self)

@@ -11,14 +11,15 @@ import re
 from collections import OrderedDict
 from collections.abc import Callable
 from datetime import datetime
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from chalicelib import aws
+from chalicelib import aws, parameters
 from chalicelib.auth.context import Context
-from chalicelib.bus import keys
 from chalicelib.errors import Unauthorized, Unavailable
+from chalicelib.parameters import Credential
 from chalicelib.settings import settings
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class Keystone:
 
     def __init__(self) -> None:
         self._session: Session | None = None
+        self._credential: Credential | None = None
         self._cache: OrderedDict[bytes, _Remembered] = OrderedDict()
 
     def __call__(self, token: str) -> Context:
@@ -90,13 +92,19 @@ class Keystone:
         """Close the connections to Keystone."""
         if self._session is not None:
             self._session.session.close()
+            self._session = None
 
     def _validate(self, token: str) -> _Token:
         answer = self._ask(token)
+        if answer is None:
+            parameters.looked_up(parameters.IDENTITY, Credential)
+            answer = self._ask(token)  # with the new password, if there is one
+        if answer is None:
+            log.error("Keystone refuses the service's own credentials")
+            raise Unavailable("The identity service cannot validate tokens at the moment.")
         if answer.status_code in (400, 404):
             raise Unauthorized("The token is not valid: unknown, expired or revoked.")
         if answer.status_code != 200:
-            # 401 and 403 are about our own credentials here; keystoneauth has renewed them once.
             log.error("Keystone answered %d to a token validation", answer.status_code)
             raise Unavailable("The identity service cannot validate tokens at the moment.")
         try:
@@ -106,10 +114,11 @@ class Keystone:
             raise Unavailable("The identity service cannot validate tokens now.") from None
 
     def _ask(self, token: str) -> Any:
+        """Keystone's answer; None when it does not accept our own credentials."""
         from keystoneauth1 import exceptions
 
         try:
-            return self._connected().get(
+            answer = self._connected().get(
                 f"{_auth_url()}/auth/tokens?nocatalog",
                 headers={"X-Subject-Token": token, "Accept": "application/json"},
                 authenticated=True,
@@ -117,12 +126,19 @@ class Keystone:
                 raise_exc=False,
                 log=False,
             )
+        except exceptions.Unauthorized:
+            return None
         except exceptions.ClientException as error:
             log.error("Keystone cannot be asked: %s", type(error).__name__)  # noqa: TRY400
             raise Unavailable("The identity service is not available at the moment.") from None
+        return None if answer.status_code == HTTPStatus.UNAUTHORIZED else answer
 
     def _connected(self) -> Session:
         """The session of the service's user; imported here, since warm tokens do not need it."""
+        credential = parameters.held(parameters.IDENTITY, Credential)
+        if self._credential != credential:
+            self.close()
+            self._credential = credential
         if self._session is None:
             from keystoneauth1.identity import v3
             from keystoneauth1.session import Session
@@ -131,8 +147,8 @@ class Keystone:
             self._session = Session(
                 auth=v3.Password(
                     auth_url=_auth_url(),
-                    username=chosen.os_username,
-                    password=keys.secrets().service_password,
+                    username=credential.username,
+                    password=credential.password,
                     user_domain_name=chosen.os_user_domain_name,
                     project_name=chosen.os_project_name,
                     project_domain_name=chosen.os_project_domain_name,

@@ -107,7 +107,7 @@ def new_command(
 
 def send(instance: Instance, row: Command, args: dict[str, Any]) -> None:
     """Seal a command and put it on the guest's queue."""
-    version = keys.current_version()
+    version = keys.guest_ring().current
     envelope = Envelope(
         id=row.id,
         instance_id=row.instance_id,

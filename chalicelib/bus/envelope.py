@@ -20,6 +20,9 @@ from chalicelib import aws
 VERSION: Final = 1
 NONCE_BYTES: Final = 12
 KEY_BYTES: Final = 32
+MOST_AHEAD: Final = 2
+"""Key versions beyond the newest known one that may exist: a rotation takes longer than a look at
+the keys, so one, and one more in an outage. A higher one is a forgery."""
 MAX_BODY_BYTES: Final = 256 * 1024  # what consumers accept; SQS itself takes more since 2025
 
 
@@ -61,12 +64,13 @@ class BadSeal(EnvelopeError):
 
 
 class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What stands in clear, and what the seal protects beside the content."""
+    """What stands in clear and says which key opens the rest; the seal protects it too."""
 
     v: Number
     direction: Direction
     instance_id: InstanceId
     generation: Number
+    epoch: Number
     key_version: Number
 
 
@@ -119,6 +123,7 @@ def seal(envelope: Envelope, direction: Direction, key: bytes) -> str:
         direction=direction,
         instance_id=envelope.instance_id,
         generation=envelope.generation,
+        epoch=envelope.epoch,
         key_version=envelope.key_version,
     )
     nonce = aws.token_bytes(NONCE_BYTES)
@@ -156,6 +161,10 @@ def open_sealed(body: str, direction: Direction, key_of: Callable[[Header], byte
         raise BadSeal("the seal does not fit the message") from None
     except (RecursionError, ValueError):
         raise Malformed("the sealed content is not an envelope") from None
-    if (envelope.instance_id, envelope.generation) != (header.instance_id, header.generation):
+    if _sender(envelope) != _sender(header):
         raise BadSeal("header and content name different guests")
     return envelope
+
+
+def _sender(said: Header | Envelope) -> tuple[str, int, int]:
+    return said.instance_id, said.generation, said.epoch

@@ -6,11 +6,12 @@ import functools
 import logging
 import re
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
-from chalicelib import aws, crash
-from chalicelib.bus.keys import secrets
+from chalicelib import aws, crash, parameters
 from chalicelib.cloud.errors import CloudAway, CloudError, Refused
+from chalicelib.parameters import Credential
 from chalicelib.settings import settings
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 TIMEOUT_SECONDS: Final = 15
+CONNECTION: Final = "cloud connection"
 _LATER: Final = frozenset({401, 408, 409, 425, 429})
 _NEVER: Final = frozenset(
     {
@@ -41,11 +43,20 @@ log = logging.getLogger(__name__)
 
 
 def connection() -> Connection:
-    """The service's own connection; one per container, its token renewed by keystoneauth."""
-    return aws.remembered("cloud connection", _connect)
+    """The service's own connection, its token renewed by keystoneauth.
+
+    One per container and credential: a changed password is a new connection.
+    """
+    credential = parameters.held(parameters.CLOUD, Credential)
+    used, made = aws.remembered(CONNECTION, lambda: (credential, _connect(credential)))
+    if used != credential:
+        made.close()
+        aws.forget(CONNECTION)
+        return connection()
+    return made
 
 
-def _connect() -> Connection:
+def _connect(credential: Credential) -> Connection:
     import openstack
 
     chosen = settings()
@@ -53,8 +64,8 @@ def _connect() -> Connection:
         load_yaml_config=False,
         load_envvars=False,
         auth_url=chosen.os_auth_url,
-        username=chosen.os_username,
-        password=secrets().service_password,
+        username=credential.username,
+        password=credential.password,
         project_name=chosen.os_project_name,
         user_domain_name=chosen.os_user_domain_name,
         project_domain_name=chosen.os_project_domain_name,
@@ -83,8 +94,10 @@ def cloud_call(function: Callable[P, T]) -> Callable[P, T]:
         try:
             result = function(*args, **kwargs)
         except HttpException as error:
+            _look_for_new_password(getattr(error, "status_code", None))
             raise from_http(error, what) from None
         except (SDKException, ClientException) as error:
+            _look_for_new_password(getattr(error, "http_status", None))
             raise CloudAway(f"{what}: the cloud gave no answer ({type(error).__name__})") from None
         crash.effect(effect)
         return result
@@ -102,6 +115,15 @@ def spoken(module: str, function: str) -> str:
     if verb not in _VERBS:
         return f"find the {service.removesuffix('s')}"
     return f"{verb} the {named or service.removesuffix('s')}"
+
+
+def _look_for_new_password(status: int | None) -> None:
+    """After a 401 the password may have changed: the next call uses what the parameter says then.
+
+    keystoneauth has asked for a new token by now, so that it is the credential that is refused.
+    """
+    if status == HTTPStatus.UNAUTHORIZED:
+        parameters.looked_up(parameters.CLOUD, Credential)
 
 
 def over_quota(error: Exception) -> bool:

@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from chalicelib import aws, batch, crash
-from chalicelib.bus import queues
+from chalicelib.bus import keys, queues
 from chalicelib.bus.envelope import EnvelopeError
 from chalicelib.conductor.reports import KINDS, open_report
 from chalicelib.conductor.tally import Tally
@@ -83,6 +83,8 @@ def _judge(body: str) -> tuple[str | None, str | None]:
         pass
     try:
         open_report(body, kinds=KINDS)
+        return settings().conductor_queue_url, None
+    except keys.NotYetKnown:
         return settings().conductor_queue_url, None
     except EnvelopeError as error:
         return None, f"{type(error).__name__}: {error}"

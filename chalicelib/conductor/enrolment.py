@@ -178,19 +178,27 @@ def _present(instance_id: str, generation: int) -> Instance:
 
 
 def _admission(guest: Guest) -> dict[str, Any]:
-    instance_id, generation = guest.instance_id, int(guest.generation)
-    version = keys.current_version()
-    chosen = settings()
+    instance_id, generation, epoch = guest.instance_id, int(guest.generation), int(guest.epoch)
+    ring, chosen = keys.guest_ring(), settings()
+
+    def key(direction: Direction, version: int, epoch: int = 0) -> str:
+        found = keys.guest_key(instance_id, generation, direction, version, epoch)
+        return base64.b64encode(found).decode()
+
     return {
         "instance_id": instance_id,
         "generation": generation,
-        "epoch": int(guest.epoch),
-        "key_version": version,
+        "epoch": epoch,
+        "key_version": ring.current,
         "keys": {
-            str(direction): base64.b64encode(
-                keys.guest_key(instance_id, generation, direction, version)
-            ).decode()
-            for direction in Direction
+            str(Direction.TO_GUEST): key(Direction.TO_GUEST, ring.current),
+            str(Direction.TO_CONTROL): key(Direction.TO_CONTROL, ring.current, epoch),
+        },
+        # Commands that were sealed before a rotation, and those of the next one.
+        "other_keys": {
+            str(version): key(Direction.TO_GUEST, version)
+            for version in ring.keys
+            if version != ring.current
         },
         "credentials": _credentials(instance_id, generation),
         "queues": {

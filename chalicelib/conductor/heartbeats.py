@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from chalicelib import aws, batch, crash
+from chalicelib.bus import keys
 from chalicelib.bus.envelope import Envelope, EnvelopeError, Malformed, Number
 from chalicelib.conductor.reports import count_stale, open_report
 from chalicelib.conductor.tally import Tally
@@ -77,8 +78,8 @@ def receive(event: dict[str, Any]) -> batch.Answer:
     """
     with crash.scope("heartbeats"):
         refused = Tally(REFUSED)
-        latest = _latest(event["Records"], refused)
-        failed = _apply_each(latest)
+        latest, unopened = _latest(event["Records"], refused)
+        failed = unopened + _apply_each(latest)
         try:
             refused.store()
         except OUTAGES:
@@ -86,7 +87,9 @@ def receive(event: dict[str, Any]) -> batch.Answer:
     return {"batchItemFailures": batch.failures(failed)}
 
 
-def _latest(records: list[dict[str, Any]], refused: Tally) -> list[Beat]:
+def _latest(records: list[dict[str, Any]], refused: Tally) -> tuple[list[Beat], list[str]]:
+    """The latest of each guest, and the ids of the messages that cannot be opened yet."""
+    unopened: list[str] = []
     latest: dict[tuple[str, int], Beat] = {}
     for record in records:
         try:
@@ -94,11 +97,14 @@ def _latest(records: list[dict[str, Any]], refused: Tally) -> list[Beat]:
         except EnvelopeError as error:
             refused.add(f"{type(error).__name__}: {error}")
             continue
+        except keys.NotYetKnown:
+            unopened.append(record["messageId"])
+            continue
         beat = Beat(envelope, report, record["messageId"])
         guest = envelope.instance_id, envelope.generation
         if guest not in latest or latest[guest].order < beat.order:
             latest[guest] = beat
-    return list(latest.values())
+    return list(latest.values()), unopened
 
 
 def _apply_each(beats: list[Beat]) -> list[str]:

@@ -19,7 +19,6 @@ from chalicelib.bus.envelope import (
     Direction,
     Envelope,
     EnvelopeError,
-    Header,
     Malformed,
     open_sealed,
 )
@@ -66,14 +65,11 @@ def receive(body: str) -> None:
 
 
 def open_report(body: str, kinds: Container[str]) -> Envelope:
-    """The verified envelope of a guest's message; an `EnvelopeError` when it is not acceptable."""
+    """The verified envelope of a guest's message; an `EnvelopeError` when it is not acceptable.
 
-    def key_of(header: Header) -> bytes:
-        return keys.guest_key(
-            header.instance_id, header.generation, Direction.TO_CONTROL, header.key_version
-        )
-
-    envelope = open_sealed(body, Direction.TO_CONTROL, key_of)
+    Raises `keys.NotYetKnown` for one that has to come again.
+    """
+    envelope = open_sealed(body, Direction.TO_CONTROL, keys.key_of)
     if envelope.expires_at < aws.clock():
         raise Expired(f"a {envelope.kind[:40]} expired before it arrived")
     if envelope.kind not in kinds:

@@ -7,7 +7,10 @@ from typing import Final
 import typer
 
 # Where each command is; a module is imported only when its command is run or its help is shown.
-COMMANDS: Final = ("up", "down", "status", "logs", "openrc", "demo", "adopt", "simulate", "swarm")
+COMMANDS: Final = (
+    *("up", "down", "status", "logs", "openrc", "demo", "adopt", "rotate-key"),
+    *("simulate", "swarm"),
+)
 
 app = typer.Typer(
     name="coffer",
@@ -28,7 +31,7 @@ def main() -> None:
 
     named = [name for name in sys.argv[1:2] if name in COMMANDS]
     for name in named or COMMANDS:
-        app.command(name)(import_module(f"infra.cli.{name}").command)
+        app.command(name)(import_module(f"infra.cli.{name.replace('-', '_')}").command)
     if named:
         # A single command would otherwise become the whole program.
         app.callback()(lambda: None)

@@ -9,7 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from infra import remove
 from infra.errors import NotAnsweringError
 from infra.local.progress import Progress
-from infra.local.settings import SECRETS_PARAMETER, STACK_NAME, StackSettings
+from infra.local.settings import SECRETS_PATH, STACK_NAME, StackSettings
 
 ANSWER_SECONDS: Final = 5
 
@@ -40,7 +40,7 @@ def leave(settings: StackSettings, progress: Progress) -> bool:
             "If that AWS is gone, so is Coffer there. Else: coffer up --endpoint …; coffer down",
         )
     with progress.step("Remove Coffer from the endpoint"):
-        return remove.remove(settings.target, STACK_NAME, SECRETS_PARAMETER)
+        return remove.remove(settings.target, STACK_NAME, SECRETS_PATH)
 
 
 def _refusal(settings: StackSettings) -> str | None:

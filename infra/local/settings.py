@@ -17,6 +17,12 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+import msgspec
+
+from chalicelib import parameters
+from chalicelib.bus import keyring
+from chalicelib.bus.envelope import KEY_BYTES
+from chalicelib.parameters import Credential
 from infra.deploy import Target
 from infra.errors import StackError
 from infra.package.sources import PROJECT_ROOT
@@ -27,7 +33,7 @@ STACK_NAME: Final = "coffer"
 # The emulator takes any key; this pair stands for its one account.
 ACCESS_KEY_ID: Final = "test"
 SECRET_ACCESS_KEY: Final = "test"  # noqa: S105 - not a secret, see above
-SECRETS_PARAMETER: Final = "/coffer/secrets"
+SECRETS_PATH: Final = "/coffer"
 
 DEFAULT_AWS_PORT: Final = 4566
 DEFAULT_CLOUD_PORT: Final = 15000
@@ -135,8 +141,10 @@ class Secrets:
     deployment_id: str
     admin_password: str
     service_password: str
+    validation_password: str
     demo_password: str
-    master_key: str
+    guest_key: str
+    control_key: str
 
     def bootstrap(self) -> dict[str, str]:
         """What the local cloud is told at its start."""
@@ -144,19 +152,19 @@ class Secrets:
             "region": "RegionOne",
             "admin_password": self.admin_password,
             "service_password": self.service_password,
+            "validation_password": self.validation_password,
             "demo_password": self.demo_password,
         }
 
-    def parameter(self) -> str:
-        """The value of the secrets parameter that the functions read."""
-        return json.dumps(
-            {
-                "master_keys": {"1": self.master_key},
-                "current": "1",
-                "service_password": self.service_password,
-            },
-            sort_keys=True,
-        )
+    def parameters(self) -> dict[str, str]:
+        """What the functions read, by the name of the parameter; rings of a new deployment."""
+        contents: dict[str, Any] = {
+            parameters.GUEST_KEYS: keyring.first(base64.b64decode(self.guest_key), 0.0),
+            parameters.CONTROL_KEYS: keyring.first(base64.b64decode(self.control_key), 0.0),
+            parameters.CLOUD: Credential("coffer", self.service_password),
+            parameters.IDENTITY: Credential("coffer-api", self.validation_password),
+        }
+        return {name: msgspec.json.encode(each).decode() for name, each in contents.items()}
 
 
 def resolve(
@@ -242,11 +250,13 @@ def load_secrets(settings: StackSettings) -> Secrets:
         "deployment_id": str(uuid.uuid4()),
         "admin_password": secrets.token_urlsafe(18),
         "service_password": secrets.token_urlsafe(18),
+        "validation_password": secrets.token_urlsafe(18),
         "demo_password": secrets.token_urlsafe(18),
-        "master_key": base64.b64encode(secrets.token_bytes(32)).decode(),
+        "guest_key": base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode(),
+        "control_key": base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode(),
     }
-    if made.keys() - known.keys():
-        known = made | known
+    if made.keys() != known.keys():
+        known = {name: known.get(name, value) for name, value in made.items()}
         write_private(file, known)
     return Secrets(**known)
 

@@ -16,12 +16,13 @@ import requests
 
 from infra import deploy
 from infra.errors import NotAnsweringError, NotRunningError, StackError
+from infra.keyrings import RINGS
 from infra.local import cloud, endpoint, front, ministack
 from infra.local.lock import exclusive
 from infra.local.processes import leftovers, stop_all
 from infra.local.progress import Progress
 from infra.local.settings import (
-    SECRETS_PARAMETER,
+    SECRETS_PATH,
     STACK_NAME,
     Secrets,
     StackSettings,
@@ -85,7 +86,7 @@ def _up(settings: StackSettings, progress: Progress) -> Running:
     deployed = aws_was_up and deploy.deployed_digest(settings.target, STACK_NAME) == digest
     if not deployed:
         with progress.step("Coffer: CloudFormation change set"):
-            deploy.put_secret(settings.target, SECRETS_PARAMETER, secrets.parameter())
+            _put_secrets(settings, secrets)
             outputs = deploy.deploy(
                 settings.target, STACK_NAME, package, parameters, digest, progress.say
             )
@@ -98,6 +99,13 @@ def _up(settings: StackSettings, progress: Progress) -> Running:
         return Running(url, changed=True)
     wait_for_api(url)
     return Running(url, changed=front_moved)
+
+
+def _put_secrets(settings: StackSettings, secrets: Secrets) -> None:
+    """Users as the local cloud has them; keys only where there are none: they may be rotated."""
+    for name, value in secrets.parameters().items():
+        path = f"{SECRETS_PATH}/{name}"
+        deploy.put_secret(settings.target, path, value, keep=name in RINGS)
 
 
 def _clear_stale(settings: StackSettings, progress: Progress) -> tuple[bool, bool]:
@@ -195,7 +203,7 @@ def _parameters(settings: StackSettings, admin: cloud.Admin, secrets: Secrets) -
     api = f"{settings.aws_url}/_aws/execute-api/"
     return {
         "QueueVisibilitySeconds": str(QUEUE_VISIBILITY_SECONDS),
-        "SecretsParameter": SECRETS_PARAMETER,
+        "SecretsPath": SECRETS_PATH,
         "DeploymentId": secrets.deployment_id,
         "ApiUrlPrefix": api,
         "ApiUrlSuffix": "/api",
@@ -211,7 +219,7 @@ def _parameters(settings: StackSettings, admin: cloud.Admin, secrets: Secrets) -
 
 def _digest(package: Build, parameters: dict[str, str], secrets: Secrets) -> str:
     """What the deployed stack is made of; secrets go in as a hash of their hash with the rest."""
-    content = json.dumps([package.digest, parameters, secrets.parameter()], sort_keys=True)
+    content = json.dumps([package.digest, parameters, secrets.parameters()], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 

@@ -25,7 +25,8 @@ def main(
     bootstrap: Annotated[
         Path,
         typer.Option(
-            help="JSON file (mode 0600): region, admin_password, service_password, demo_password."
+            help="JSON file (mode 0600): region, admin_password, service_password, demo_password, "
+            "validation_password."
         ),
     ],
     host: Annotated[str, typer.Option(help="Address to listen on; a loopback one.")] = "127.0.0.1",

@@ -49,13 +49,15 @@ class Bootstrap:
                 admin=document["admin_password"],
                 service=document["service_password"],
                 demo=document["demo_password"],
+                validation=document["validation_password"],
             )
             return cls(document.get("region", "RegionOne"), passwords)
         except OSError as error:
             raise StartError(f"cannot read the bootstrap file: {error}") from error
         except (ValueError, KeyError, TypeError) as error:
             raise StartError(
-                f"{path} has to be JSON with admin_password, service_password, demo_password"
+                f"{path} has to be JSON with admin_password, service_password, demo_password "
+                "and validation_password"
             ) from error
 
 

@@ -156,7 +156,7 @@ class Poison(Fault):
             issued_at=now,
             expires_at=now + 3600,
         )
-        return seal(envelope, direction, keys.guest_key(other, 1, direction, 1))
+        return seal(envelope, direction, keys.guest_key(other, 1, direction, 1, FORGED_NUMBER))
 
     def replay(self, body: str) -> str:
         return body

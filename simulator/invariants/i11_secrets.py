@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from chalicelib.domain.user_data import CONFIGURATION_PATH
+from chalicelib.parameters import CONTROL_KEYS, GUEST_KEYS
 from simulator.aws.dynamodb.values import Item
 from simulator.aws.sqs.queues import Message
 from simulator.aws.stepfunctions.execution import Execution
@@ -45,8 +46,12 @@ class Secrets(Invariant):
         self._recent: deque[str] = deque(maxlen=MOST_RECENT)
         self._handler = _Handler(self)
         self._before: list[tuple[logging.Logger, list[logging.Handler], int, bool]] = []
-        secrets = Mail(hub.run.region).secrets()
-        self._always = (*MARKS, SERVICE_PASSWORD, *secrets["master_keys"].values())
+        self._mail = Mail(hub.run.region)
+        self._always = (*MARKS, SERVICE_PASSWORD, *self._master_keys())
+
+    def _master_keys(self) -> Iterator[str]:
+        for ring in (GUEST_KEYS, CONTROL_KEYS):
+            yield from self._mail.master_keys(ring).values()
 
     def watch(self) -> None:
         hub = self.hub

@@ -18,7 +18,8 @@ from chalicelib.bus.envelope import (
     Header,
     open_sealed,
 )
-from simulator.region import SECRETS_PARAMETER, Region
+from chalicelib.parameters import GUEST_KEYS
+from simulator.region import SECRETS_PATH, Region
 
 
 class Mail:
@@ -28,24 +29,29 @@ class Mail:
         self._region = region
         self._key = lru_cache(maxsize=4096)(self._derive)
 
-    def secrets(self) -> dict[str, Any]:
-        """The deployment's secrets as they are now."""
-        answer = self._region.ssm.get_parameter(Name=SECRETS_PARAMETER, WithDecryption=True)
+    def master_keys(self, ring: str) -> dict[str, str]:
+        """The master keys of a ring as they are now: base64, by version."""
+        name = f"{SECRETS_PATH}/{ring}"
+        answer = self._region.ssm.get_parameter(Name=name, WithDecryption=True)
         document: dict[str, Any] = msgspec.json.decode(answer["Parameter"]["Value"])
-        return document
+        found: dict[str, str] = document["keys"]
+        return found
 
     def opened(self, body: str, direction: Direction) -> Envelope | None:
         """The envelope in a body, None for what was not sealed with its guest's key."""
 
         def key_of(header: Header) -> bytes:
-            return self._key(header.instance_id, header.generation, direction, header.key_version)
+            guest = header.instance_id, header.generation
+            return self._key(*guest, direction, header.key_version, header.epoch)
 
         try:
             return open_sealed(body, direction, key_of)
         except (EnvelopeError, KeyError):
             return None
 
-    def _derive(self, instance_id: str, generation: int, way: Direction, version: int) -> bytes:
-        master = base64.b64decode(self.secrets()["master_keys"][str(version)])
-        info = f"coffer/1/guest/{instance_id}/{generation}/{way}".encode()
+    def _derive(
+        self, instance_id: str, generation: int, way: Direction, version: int, epoch: int
+    ) -> bytes:
+        master = base64.b64decode(self.master_keys(GUEST_KEYS)[str(version)])
+        info = f"coffer/1/guest/{instance_id}/{generation}/{way}/{epoch}".encode()
         return HKDF(SHA256(), KEY_BYTES, salt=None, info=info).derive(master)

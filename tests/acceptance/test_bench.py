@@ -164,7 +164,7 @@ def in_process(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]
     """This process runs the API's handlers on the stack's tables."""
     environment = stack.settings.aws_environment() | {
         "OS_AUTH_URL": stack.settings.auth_url,
-        "COFFER_SECRETS_PARAMETER": "/coffer/secrets",
+        "COFFER_SECRETS_PATH": "/coffer",
         "COFFER_TOKEN_CACHE_SECONDS": "300",
     }
     for name, value in environment.items():

@@ -13,7 +13,7 @@ import pytest
 from chalicelib import aws
 from chalicelib.bus import keys
 from chalicelib.bus.envelope import Direction, Envelope, seal
-from infra.local.settings import SECRETS_PARAMETER
+from infra.local.settings import SECRETS_PATH
 from tests.acceptance.stack import Stack, eventually
 
 
@@ -34,7 +34,7 @@ def as_control_plane(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     """This process derives keys as the control plane does."""
     for name, value in stack.settings.aws_environment().items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setenv("COFFER_SECRETS_PARAMETER", SECRETS_PARAMETER)
+    monkeypatch.setenv("COFFER_SECRETS_PATH", SECRETS_PATH)
     previous = aws.install(aws.Provider())
     yield
     aws.install(previous)
@@ -61,7 +61,7 @@ def heartbeat(instance_id: str, *, generation: int = 1, **changes: Any) -> Envel
 def sealed(envelope: Envelope, key_of: str | None = None) -> str:
     """The message body, sealed with the envelope's own guest key or another guest's."""
     key = keys.guest_key(
-        key_of or envelope.instance_id, envelope.generation, Direction.TO_CONTROL, 1
+        key_of or envelope.instance_id, envelope.generation, Direction.TO_CONTROL, 1, envelope.epoch
     )
     return seal(envelope, Direction.TO_CONTROL, key)
 

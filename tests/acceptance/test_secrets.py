@@ -27,7 +27,9 @@ def test_no_secret_leaves_its_place(stack: Stack) -> None:
         stack.secrets.service_password,
         stack.secrets.admin_password,
         stack.secrets.demo_password,
-        stack.secrets.master_key,
+        stack.secrets.validation_password,
+        stack.secrets.guest_key,
+        stack.secrets.control_key,
         stack.demo.user.token,
     }
     places = {**_executions(stack), **_logs(stack), **_files(stack), **_arguments()}

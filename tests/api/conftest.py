@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import base64
 import itertools
-import json
 import os
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
+import msgspec
 import pytest
 from moto import mock_aws
 
-from chalicelib import aws
+from chalicelib import aws, parameters
 from chalicelib.api import create_app
 from chalicelib.api.application import Application
 from chalicelib.auth.context import Context
-from chalicelib.bus import commands, queues
+from chalicelib.bus import commands, keyring, queues
 from chalicelib.bus.contract import Call
 from chalicelib.errors import CofferError, Unauthorized
 from chalicelib.lifecycle import Status
@@ -95,11 +94,15 @@ def world() -> Iterator[World]:
 
 
 def _put_secrets() -> None:
-    master = base64.b64encode(b"m" * 32).decode()
-    secrets = {"master_keys": {"1": master}, "current": "1", "service_password": "service-pw"}
-    aws.client("ssm").put_parameter(
-        Name=settings().secrets_parameter, Value=json.dumps(secrets), Type="SecureString"
-    )
+    ring = keyring.first(b"m" * 32, 0.0)
+    user = parameters.Credential("coffer", "service-pw")
+    for name in parameters.NAMES:
+        content = ring if name.endswith("-keys") else user
+        aws.client("ssm").put_parameter(
+            Name=f"{settings().secrets_path}/{name}",
+            Value=msgspec.json.encode(content).decode(),
+            Type="SecureString",
+        )
 
 
 def _fill_catalog() -> None:

@@ -10,13 +10,14 @@ from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
+import msgspec
 import pytest
 
 from chalicelib import aws
 from chalicelib.auth import keystone
 from chalicelib.auth.keystone import Keystone
-from chalicelib.bus import keys
 from chalicelib.errors import Unauthorized, Unavailable
+from chalicelib.parameters import LOOK_SECONDS, Credential
 from chalicelib.settings import Settings
 
 LATER = "2999-01-01T00:00:00.000000Z"
@@ -28,13 +29,21 @@ class FakeKeystone:
     def __init__(self) -> None:
         self.users: dict[str, dict[str, Any]] = {}
         self.issued = 0
+        self.looks = 0
+        self.password = self.parameter = "the-service-password"
         self.refuse_password = False
         self.revoke_service_tokens = False
         self.validations: list[str] = []
         self.broken: bytes | None = None
 
-    def issue(self, _: dict[str, str]) -> tuple[int, dict[str, str], Any]:
-        if self.refuse_password:
+    def get_parameter(self, **_: Any) -> dict[str, Any]:
+        """The parameter with the password, as SSM answers."""
+        self.looks += 1
+        user = Credential("coffer-api", self.parameter)
+        return {"Parameter": {"Value": msgspec.json.encode(user).decode()}}
+
+    def issue(self, body: bytes) -> tuple[int, dict[str, str], Any]:
+        if self.refuse_password or self.password.encode() not in body:
             return 401, {}, {"error": {"code": 401, "title": "Unauthorized", "message": "no"}}
         self.issued += 1
         token = {"expires_at": LATER, "issued_at": LATER, "methods": ["password"], "catalog": []}
@@ -78,8 +87,8 @@ def server() -> Iterator[tuple[FakeKeystone, str]]:
             self.wfile.write(data)
 
         def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
-            self._answer(*fake.issue({}))
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            self._answer(*fake.issue(body))
 
         def do_GET(self) -> None:
             headers = {name.lower(): value for name, value in self.headers.items()}
@@ -118,7 +127,7 @@ def validate(
 ) -> Iterator[Keystone]:
     chosen = Settings(os_auth_url=server[1], token_cache_seconds=20)
     monkeypatch.setattr(keystone, "settings", lambda: chosen)
-    monkeypatch.setattr(keys, "secrets", lambda: keys.Secrets({}, "1", "the-service-password"))
+    monkeypatch.setattr(clock, "client", lambda _: server[0])
     made = Keystone()
     yield made
     made.close()
@@ -199,6 +208,34 @@ def test_refused_service_credentials_are_503_not_401(
     fake.refuse_password = True
     with pytest.raises(Unavailable):
         validate("good")
+
+
+def test_a_changed_password_is_picked_up_by_a_warm_container(
+    fake: FakeKeystone, validate: Keystone, clock: Clock
+) -> None:
+    fake.users |= {"first": of_user(), "second": of_user()}
+    validate("first")
+    clock.offset_seconds += LOOK_SECONDS
+    fake.password = fake.parameter = "the-next-password"
+    fake.revoke_service_tokens = True  # as Keystone does when a password changes
+    fake.issued = 1
+    assert validate("second").project_id == "p1"
+    assert fake.looks == 2
+
+
+def test_a_refused_password_is_looked_up_now_and_then_only(
+    fake: FakeKeystone, validate: Keystone, clock: Clock
+) -> None:
+    fake.refuse_password = True
+    clock.offset_seconds += LOOK_SECONDS
+    for number in range(5):
+        with pytest.raises(Unavailable):
+            validate(f"token-{number}")
+    assert fake.looks == 1
+    clock.offset_seconds += LOOK_SECONDS
+    with pytest.raises(Unavailable):
+        validate("token-9")
+    assert fake.looks == 2
 
 
 def test_a_keystone_away_is_503(validate: Keystone, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -91,6 +91,7 @@ def test_the_header_names_the_key_and_nothing_else_is_in_clear(
         "direction": direction,
         "instance_id": envelope.instance_id,
         "generation": envelope.generation,
+        "epoch": envelope.epoch,
         "key_version": envelope.key_version,
     }
 
@@ -123,7 +124,7 @@ def test_a_flipped_bit_of_nonce_or_content_breaks_the_seal(data: st.DataObject) 
 def test_a_changed_header_breaks_the_seal(data: st.DataObject) -> None:
     """The tampered body is opened with the right key: the header itself is authenticated."""
     document = json.loads(seal(a_command(), Direction.TO_GUEST, KEY))
-    field = data.draw(st.sampled_from(["instance_id", "generation", "key_version"]))
+    field = data.draw(st.sampled_from(["instance_id", "generation", "epoch", "key_version"]))
     strategy = text.filter(bool) if field == "instance_id" else numbers
     document["header"][field] = data.draw(
         strategy.filter(lambda value: value != document["header"][field])

@@ -23,6 +23,7 @@ PASSWORDS = {
     "admin_password": "the-admin-password",
     "service_password": "the-service-password",
     "demo_password": "the-demo-password",
+    "validation_password": "the-validation-password",
 }
 WAIT_SECONDS = 60.0
 """A bound for what must come, not a time in which it has to: a loaded machine is no failure."""

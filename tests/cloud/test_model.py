@@ -127,7 +127,7 @@ def states(server: Server) -> tuple[str, str | None]:
 def world() -> World:
     time, hypervisor = VirtualTime(), InstantHypervisor()
     cloud = Cloud(time.clock, CountingIds(), time.later, hypervisor)
-    cloud.bootstrap(Passwords("a", "s", "d"), "http://cloud")
+    cloud.bootstrap(Passwords("a", "s", "d", "v"), "http://cloud")
     return World(time, hypervisor, cloud, cloud.admin())
 
 

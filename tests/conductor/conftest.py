@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from chalicelib.bus import queues
 from chalicelib.conductor import enrolment
 from chalicelib.domain import user_data
+from chalicelib.parameters import LOOK_SECONDS
 from chalicelib.store.models import Instance, Operation
 from tests.support.guest import FakeGuest
 from tests.support.rows import accepted
@@ -49,3 +52,22 @@ def built(world: World) -> Built:
 def other(world: World) -> Built:
     """An instance of somebody else."""
     return Built(world)
+
+
+def rotate(world: World) -> None:
+    """Version 3 of the keys is used, and this container has not looked for a while."""
+    ring = world.ssm.ring.with_new(bytes([3]) * 32, world.now)
+    world.ssm.ring = ring.with_newest_in_use(ring.usable_at)
+    world.now += LOOK_SECONDS
+
+
+def under_newer_key(world: World, built: Built, *report: Any, **changes: Any) -> str:
+    """A report of a guest that was given version 3 of the keys by another container than this."""
+    ring, memory, now = world.ssm.ring, dict(world.memory()), world.now
+    world.memory().clear()
+    rotate(world)
+    body = built.guest.sealed(*report, key_version=3, **changes)
+    world.ssm.ring, world.now = ring, now
+    world.memory().clear()
+    world.memory().update(memory)
+    return body

@@ -9,7 +9,7 @@ import pytest
 from chalicelib.bus import queues
 from chalicelib.conductor import dead_letters, reports
 from chalicelib.settings import settings
-from tests.conductor.conftest import Built
+from tests.conductor.conftest import Built, under_newer_key
 from tests.support.records import counted, failed_of
 from tests.support.world import Fault, World
 
@@ -112,3 +112,14 @@ def test_what_could_not_be_counted_stays_on_the_queue(world: World) -> None:
 def test_a_reason_that_a_guest_made_up_makes_no_row_of_its_own(world: World) -> None:
     receive(*(record("poison", reason=f"reason {number}") for number in range(100)))
     assert list(counted(world).values()) == [100]
+
+
+def test_a_report_under_a_key_that_is_not_known_yet_goes_back_so_often_and_no_more(
+    world: World, built: Built
+) -> None:
+    newer = under_newer_key(world, built, "result", "any", {})
+    receive(record(newer))
+    (sent,) = world.sqs.records(settings().conductor_queue_url)
+    assert sent["body"] == newer
+    receive(record(newer, redrives=dead_letters.MOST_REDRIVES))
+    assert list(counted(world).values()) == [1]

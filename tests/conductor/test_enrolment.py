@@ -18,6 +18,7 @@ from chalicelib.conductor import enrolment
 from chalicelib.conductor.enrolment import Enrol, Renew
 from chalicelib.domain.operations import OperationStatus
 from chalicelib.lifecycle import Event
+from chalicelib.parameters import REFRESH_SECONDS
 from chalicelib.store import events, guests, instances
 from chalicelib.store.instances import Ending
 from chalicelib.store.models import Guest
@@ -70,7 +71,8 @@ def test_a_guest_receives_its_keys_its_queues_and_short_credentials(
     assert (given["instance_id"], given["generation"]) == (built.instance.id, 1)
     assert (given["epoch"], given["key_version"], given["heartbeat_seconds"]) == (1, 1, 30)
     for direction in Direction:
-        key = keys.guest_key(built.instance.id, 1, direction, 1)
+        epoch = given["epoch"] if direction is Direction.TO_CONTROL else 0
+        key = keys.guest_key(built.instance.id, 1, direction, 1, epoch)
         assert base64.b64decode(given["keys"][direction]) == key
     assert given["queues"]["guest"].endswith(f"/coffer-guest-{built.instance.id}-1")
     assert given["queues"]["conductor"].endswith("/coffer-conductor")
@@ -113,7 +115,9 @@ def test_the_credentials_reach_its_own_queue_and_the_conductors_two(
 def test_the_same_pair_may_ask_again_and_starts_a_new_epoch(world: World, built: Built) -> None:
     again = enrolment.enrol(body(built.guest))
     assert again["epoch"] == 2
-    assert again["keys"] == (built.guest.admission or {})["keys"]
+    first = built.guest.admission or {}
+    assert again["keys"]["to_guest"] == first["keys"]["to_guest"]
+    assert again["keys"]["to_control"] != first["keys"]["to_control"]
     assert events.events_of(built.instance.id)[0].kind == "create.accepted"
 
 
@@ -263,3 +267,15 @@ def test_a_renewal_with_values_that_no_table_holds_does_not_decode(
     document = msgspec.to_builtins(renewal(built, issued_at_ms=1)) | changes
     with pytest.raises(msgspec.ValidationError):
         msgspec.json.decode(json.dumps(document), type=Renew)
+
+
+def test_a_guest_is_given_the_keys_of_every_version_that_may_seal_its_commands(
+    world: World, built: Built
+) -> None:
+    world.ssm.ring = world.ssm.ring.with_new(bytes([3]) * 32, world.now)
+    world.now += REFRESH_SECONDS
+    given = enrolment.enrol(body(built.guest))
+    assert given["key_version"] == 1
+    assert set(given["other_keys"]) == {"2", "3"}
+    wanted = keys.guest_key(built.instance.id, 1, Direction.TO_GUEST, 3)
+    assert base64.b64decode(given["other_keys"]["3"]) == wanted

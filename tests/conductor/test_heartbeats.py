@@ -8,12 +8,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from chalicelib.bus.envelope import Direction, seal
 from chalicelib.conductor import heartbeats
 from chalicelib.lifecycle import ServiceStatus
 from chalicelib.store import events, instances
 from chalicelib.store.models import TABLES, ServiceStatusRow
 from simulator.aws.errors import client_error
-from tests.conductor.conftest import Built
+from tests.conductor.conftest import Built, rotate, under_newer_key
 from tests.support.records import counted, event_of, failed_of
 from tests.support.world import Fault, World
 
@@ -160,7 +161,7 @@ def test_an_older_generation_in_the_batch_of_the_present_one_is_counted_too(
     from chalicelib.bus.envelope import Direction, seal
 
     report = built.guest.envelope("heartbeat", "heartbeat", {"status": "healthy"})
-    key = keys.guest_key(built.instance.id, 2, Direction.TO_CONTROL, 1)
+    key = keys.guest_key(built.instance.id, 2, Direction.TO_CONTROL, 1, report.epoch)
     receive(zombie, seal(report, Direction.TO_CONTROL, key))
     row = row_of(built)
     assert (row.status, row.stale_reports) == ("healthy", 1)
@@ -271,3 +272,22 @@ def test_junk_costs_a_write_for_each_reason_and_rows_for_each_shard(world: World
     assert writes(world) - before == 200
     assert sum(counted(world).values()) == 2000
     assert len(list(world.dynamodb.rows("coffer-events"))) == events.SHARDS
+
+
+def test_an_epoch_that_the_guest_chose_itself_is_refused(world: World, built: Built) -> None:
+    report = built.guest.envelope("heartbeat", "heartbeat", {"status": "crashed"}, epoch=2)
+    body = seal(report, Direction.TO_CONTROL, built.guest._key(Direction.TO_CONTROL))
+    assert receive(body, beat(built, seq=50)) == []
+    assert (row_of(built).status, row_of(built).epoch) == ("healthy", 1)
+    assert "BadSeal" in "".join(counted(world))
+
+
+def test_a_heartbeat_under_a_key_that_is_not_known_yet_comes_again_alone(
+    world: World, built: Built
+) -> None:
+    newer = under_newer_key(world, built, "heartbeat", "heartbeat", {"status": "healthy"})
+    assert receive(newer, beat(built, seq=50)) == [0]
+    assert row_of(built).seq == 50
+    assert not counted(world)
+    rotate(world)
+    assert receive(newer) == []

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chalicelib.bus import commands, queues
+from chalicelib.bus import commands, keys, queues
 from chalicelib.bus.envelope import Direction, Fault, seal
 from chalicelib.conductor import reports
 from chalicelib.settings import settings as chosen
@@ -18,7 +18,7 @@ from chalicelib.store import events, instances, operations
 from chalicelib.store.base import as_dict
 from chalicelib.store.models import TABLES, Command
 from simulator.aws.errors import client_error
-from tests.conductor.conftest import Built
+from tests.conductor.conftest import Built, rotate, under_newer_key
 from tests.support.world import World
 
 
@@ -320,3 +320,37 @@ def test_what_a_guest_tells_of_its_database_is_in_the_instances_feed_once(built:
 def test_an_event_of_any_shape_is_bounded_text(built: Built, said: dict[str, Any]) -> None:
     reports.receive(built.guest.sealed("event", "e-1", said))
     assert next(row.kind for row in events.events_of(built.instance.id)) == "guest.said"
+
+
+def test_an_epoch_that_the_guest_chose_itself_is_buried(world: World, built: Built) -> None:
+    report = built.guest.envelope("progress", "any", {"stage": "late"}, epoch=7)
+    reports.receive(seal(report, Direction.TO_CONTROL, built.guest._key(Direction.TO_CONTROL)))
+    (letter,) = world.sqs.records(chosen().dead_letters_queue_url)
+    assert "the seal does not fit" in str(letter["messageAttributes"])
+
+
+def test_an_answer_under_a_key_that_is_not_known_yet_comes_again(
+    world: World, built: Built, waiting: Command, tokens: Tokens
+) -> None:
+    answer = under_newer_key(world, built, "result", waiting.id, {"status": "healthy"})
+    with pytest.raises(keys.NotYetKnown):
+        reports.receive(answer)
+    assert not world.sqs.records(chosen().dead_letters_queue_url)
+    rotate(world)
+    reports.receive(answer)
+    assert answered(waiting)
+
+
+@pytest.mark.parametrize("version", [0, 5, 2**53])
+def test_an_answer_under_a_key_that_cannot_exist_is_buried(
+    world: World, built: Built, version: int
+) -> None:
+    report = built.guest.envelope("result", "any", {}, key_version=version)
+    reports.receive(seal(report, Direction.TO_CONTROL, bytes(32)))
+    (letter,) = world.sqs.records(chosen().dead_letters_queue_url)
+    assert f"key version {version} is not known" in str(letter["messageAttributes"])
+
+
+def answered(row: Command) -> bool:
+    found = commands.get_command(row.id)
+    return found is not None and found.answered is not None

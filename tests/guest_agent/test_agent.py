@@ -58,6 +58,7 @@ class Guest:
         self.status = 200
         self.life = 3600.0
         self.key_version = 1
+        self.other_keys: dict[int, str] = {}
         file = AgentFile(INSTANCE, 1, "https://control", "token", "mariadb", "10.11", "r")
         config = GuestConfig(None, file, "server", "127.0.0.1")  # type: ignore[arg-type]
         clock = ServiceClock()
@@ -73,6 +74,7 @@ class Guest:
     def _post(self, url: str, document: dict[str, Any]) -> Reply:
         self.asked.append(url.rsplit("/", 1)[1])
         made: Session = session(life=self.life, key_version=self.key_version)
+        made = msgspec.structs.replace(made, other_keys=self.other_keys)
         return Reply(self.status, msgspec.json.encode(made))
 
     def pulses(self, seconds: int) -> list[str]:
@@ -131,6 +133,7 @@ def test_rejected_messages_are_counted_in_the_heartbeat(guest: Guest) -> None:
 
 def test_a_message_under_a_newer_key_is_read_once_the_keys_are_renewed(guest: Guest) -> None:
     rotated = sealed(command("list_databases", key_version=2))
+    guest.pulses(60)
     guest.queues.put(rotated)
     guest.agent.tick()
     assert guest.queues.hidden
@@ -143,7 +146,8 @@ def test_a_message_under_a_newer_key_is_read_once_the_keys_are_renewed(guest: Gu
 
 
 def test_a_key_version_that_a_renewal_does_not_bring_is_a_forgery(guest: Guest) -> None:
-    forged = sealed(command("list_databases", key_version=9), key=bytes(32))
+    forged = sealed(command("list_databases", key_version=3), key=bytes(32))
+    guest.pulses(60)
     for _ in range(3):
         guest.queues.put(forged)
         guest.agent.tick()
@@ -151,6 +155,46 @@ def test_a_key_version_that_a_renewal_does_not_bring_is_a_forgery(guest: Guest) 
     guest.pulses(30)
     assert guest.asked == ["enrol", "renew"]
     assert (opened(guest.queues.beats[-1]).result or {})["rejected"] == 2
+
+
+@pytest.mark.parametrize("version", [0, 4, 2**40])
+def test_a_key_version_that_cannot_exist_is_rejected_at_once(guest: Guest, version: int) -> None:
+    guest.pulses(60)
+    guest.queues.put(sealed(command("list_databases", key_version=version), key=bytes(32)))
+    guest.agent.tick()
+    guest.pulses(60)
+    assert guest.asked == ["enrol"]
+    assert (opened(guest.queues.beats[-1]).result or {})["rejected"] == 1
+
+
+def test_a_command_under_a_newer_key_waits_while_no_key_can_be_had(guest: Guest) -> None:
+    life = guest.world.now + 900
+    rotated = sealed(command("list_databases", key_version=2, expires_at=life))
+    guest.pulses(60)
+    guest.status = 503
+    for _ in range(60):
+        guest.queues.put(rotated)
+        guest.agent.tick()
+        guest.pulses(3)
+    assert len(guest.queues.hidden) == 60
+    assert 4 <= len(guest.asked) <= 14
+    guest.status, guest.key_version = 200, 2
+    guest.pulses(60)
+    guest.queues.put(rotated)
+    guest.agent.tick()
+    assert len(guest.queues.reports()) == 1
+
+
+def test_commands_of_other_versions_are_opened_with_the_keys_it_was_given(guest: Guest) -> None:
+    guest.other_keys = {1: session().keys.to_guest, 3: session().keys.to_guest}
+    guest.key_version = 2
+    guest.pulses(1801)
+    for version in (1, 2, 3):
+        life = guest.world.now + 60
+        changes: dict[str, Any] = {"key_version": version, "expires_at": life, "id": f"c{version}"}
+        guest.queues.put(sealed(command("list_databases", **changes)))
+        guest.agent.tick()
+    assert len(guest.queues.reports()) == 3
 
 
 def test_a_heartbeat_that_fails_is_tried_again_without_hurry(guest: Guest) -> None:

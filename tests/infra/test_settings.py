@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from chalicelib import parameters
 from infra.errors import BusyError, StackError
 from infra.local import settings as module
 from infra.local.lock import exclusive
@@ -52,8 +53,8 @@ def test_secrets_are_made_once_and_for_their_owner_only(state: Path) -> None:
     secrets = load_secrets(settings)
     assert load_secrets(settings) == secrets
     assert stat.S_IMODE((state / "secrets.json").stat().st_mode) == 0o600
-    assert set(json.loads(secrets.parameter())) == {"master_keys", "current", "service_password"}
-    assert secrets.admin_password not in secrets.parameter()
+    assert set(secrets.parameters()) == set(parameters.NAMES)
+    assert secrets.admin_password not in str(secrets.parameters())
 
 
 def test_a_deployments_id_is_made_once_also_for_secrets_that_are_older(

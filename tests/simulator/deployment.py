@@ -53,7 +53,7 @@ class Deployment:
         self.region = Region(self.kernel, network_id=network_id, options=options)
         self.fleet = Fleet(self.kernel, self.region, self.region.provider.skew)
         self.cloud: Cloud = make_cloud(self.kernel, self.fleet)
-        self.cloud.bootstrap(Passwords("a", "s", "d"), "https://cloud")
+        self.cloud.bootstrap(Passwords("a", "s", "d", "v"), "https://cloud")
         self.cloud_functions = CloudFunctions(self.kernel, self.region.effects, self.cloud)
         self.cloud_functions.install()
         self.region.deploy()

@@ -9,6 +9,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from chalicelib.bus import keys
 from chalicelib.bus.envelope import Direction, Envelope, Fault, open_sealed, seal
 from chalicelib.conductor import enrolment
 from chalicelib.errors import CofferError
@@ -108,8 +109,17 @@ class FakeGuest:
 
     def sealed(self, *args: Any, **kwargs: Any) -> str:
         """The message body of such a report."""
-        report = self.envelope(*args, **kwargs)
-        return seal(report, Direction.TO_CONTROL, self._key(Direction.TO_CONTROL))
+        return self.seal(self.envelope(*args, **kwargs))
+
+    def seal(self, report: Envelope) -> str:
+        """Seal with the key that the report names, as if this guest had been given that one."""
+        assert self.admission is not None
+        guest = self.admission["instance_id"], self.admission["generation"]
+        key = self._key(Direction.TO_CONTROL)
+        given = self.admission["epoch"], self.admission["key_version"]
+        if (report.epoch, report.key_version) != given:
+            key = keys.guest_key(*guest, Direction.TO_CONTROL, report.key_version, report.epoch)
+        return seal(report, Direction.TO_CONTROL, key)
 
     def send(self, kind: str, *args: Any, **kwargs: Any) -> None:
         """Put a report on the queue it belongs to."""

@@ -6,16 +6,18 @@ after it, or ask for it to be applied twice.
 
 from __future__ import annotations
 
-import base64
 import itertools
-import json
 import random
 from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import Enum, auto
 from typing import Any, Final
 
+import msgspec
+
 from chalicelib.aws import Provider
+from chalicelib.bus.keyring import KeyRing
+from chalicelib.parameters import Credential
 from simulator.aws.dynamodb.service import DynamoDB
 from simulator.aws.errors import client_error
 from tests.support.sqs import BASE, MemorySqs
@@ -27,7 +29,7 @@ ENVIRONMENT: Final = {
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",
     "AWS_DEFAULT_REGION": "us-east-1",
-    "COFFER_SECRETS_PARAMETER": "/coffer/secrets",
+    "COFFER_SECRETS_PATH": "/coffer",
     "COFFER_TASKMANAGER_QUEUE_URL": f"{BASE}coffer-taskmanager",
     "COFFER_CONDUCTOR_QUEUE_URL": f"{BASE}coffer-conductor",
     "COFFER_HEARTBEATS_QUEUE_URL": f"{BASE}coffer-heartbeats",
@@ -143,15 +145,16 @@ class Counted:
 
 
 class MemorySsm:
-    """The secrets parameter, with two versions of the master key."""
+    """The parameters; both rings have the keys of two versions, of which the first is current."""
 
     def __init__(self) -> None:
-        keys = {str(n): base64.b64encode(bytes([n]) * 32).decode() for n in (1, 2)}
-        self.value = {"master_keys": keys, "current": "1", "service_password": SERVICE_PASSWORD}
+        self.ring = KeyRing({n: bytes([n]) * 32 for n in (1, 2)}, 1, START, START)
+        self.credential = Credential("coffer", SERVICE_PASSWORD)
 
-    def get_parameter(self, **_: Any) -> dict[str, Any]:
-        """The parameter, decrypted."""
-        return {"Parameter": {"Value": json.dumps(self.value)}}
+    def get_parameter(self, **asked: Any) -> dict[str, Any]:
+        """A parameter, decrypted."""
+        content = self.ring if asked["Name"].endswith("-keys") else self.credential
+        return {"Parameter": {"Value": msgspec.json.encode(content).decode()}}
 
 
 class MemorySts:

@@ -46,6 +46,7 @@ class Passwords:
     admin: str = field(repr=False)
     service: str = field(repr=False)
     demo: str = field(repr=False)
+    validation: str = field(repr=False)
 
 
 class Cloud:
@@ -130,6 +131,7 @@ class Cloud:
             ("admin", passwords.admin, "admin", "admin"),
             ("coffer", passwords.service, "service", "member"),
             ("coffer", passwords.service, "service", "service"),
+            ("coffer-api", passwords.validation, "service", "service"),
             ("demo", passwords.demo, "demo", "member"),
             ("demo2", passwords.demo, "demo2", "member"),
         )

@@ -71,8 +71,8 @@ CALLS: tuple[tuple[str, str, dict[str, Any], list[tuple[str, str]]], ...] = (
     (
         "ssm",
         "GetParameter",
-        {"Name": "/coffer/secrets"},
-        [("ssm:GetParameter", "arn:aws:ssm:us-east-1:123456789012:parameter/coffer/secrets")],
+        {"Name": "/coffer/cloud"},
+        [("ssm:GetParameter", "arn:aws:ssm:us-east-1:123456789012:parameter/coffer/cloud")],
     ),
     ("openstack", "servers.create", {}, []),
 )
@@ -87,9 +87,9 @@ def test_a_call_needs_the_rights_of_its_parts(
     assert list(needed(service, call, what)) == rights
 
 
-@pytest.mark.parametrize("name", sorted(template.roles(SecretsParameter="/coffer/secrets")))
+@pytest.mark.parametrize("name", sorted(template.roles(SecretsPath="/coffer")))
 def test_no_placeholder_of_a_policy_is_left(name: str) -> None:
-    document = template.roles(SecretsParameter="/coffer/secrets")[name]
+    document = template.roles(SecretsPath="/coffer")[name]
     assert "${" not in str(document)
     assert parsed(document)
 
@@ -98,8 +98,7 @@ def test_a_policy_that_lacks_a_statement_is_an_error_of_the_run() -> None:
     busy = Workload(operations_per_guest_hour=60.0, mix={"delete": 1.0})
     run = Run(Plan(guests=2, hours=0.05, workload=busy, settle_seconds=60.0, empty_at_end=False))
     policies = {
-        name: parsed(document)
-        for name, document in template.roles(SecretsParameter="/coffer/secrets").items()
+        name: parsed(document) for name, document in template.roles(SecretsPath="/coffer").items()
     }
     del policies["coffer-dispatcher"]
     run.region.effects.hooks.remove(run.region.rights)

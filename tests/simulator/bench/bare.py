@@ -69,7 +69,7 @@ class Sent:
 def guest(session: Session, number: int, sent: Any, clock: ServiceClock) -> Outbox:
     """The outbox of one guest, with keys of its own."""
     instance_id = f"{number:036d}"
-    key = keys.guest_key(instance_id, 1, Direction.TO_CONTROL, session.key_version)
+    key = keys.guest_key(instance_id, 1, Direction.TO_CONTROL, session.key_version, session.epoch)
     own = type(session.keys)(session.keys.to_guest, base64.b64encode(key).decode())
     outbox = Outbox(sent, clock, Memory())
     fields = {name: getattr(session, name) for name in session.__struct_fields__}

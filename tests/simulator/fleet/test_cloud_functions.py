@@ -114,7 +114,7 @@ class Simulated(Side):
         self.kernel = Kernel(1)
         self.effects = Effects(self.kernel)
         self.cloud: Cloud = make_cloud(self.kernel, Instant())
-        self.cloud.bootstrap(Passwords("a", "s", "d"), "http://cloud")
+        self.cloud.bootstrap(Passwords("a", "s", "d", "v"), "http://cloud")
         self.cloud.network.subnets.clear()
         self.cloud.network.create_subnet(self.cloud.admin(), NETWORK, GUEST_NETWORK)
         self.functions = CloudFunctions(self.kernel, self.effects, self.cloud)

@@ -148,7 +148,7 @@ def i11_logged(deployment: Deployment) -> None:
 
 
 def i11_master_key_in_a_reason(deployment: Deployment) -> None:
-    answer = deployment.region.ssm.get_parameter(Name="/coffer/secrets", WithDecryption=True)
+    answer = deployment.region.ssm.get_parameter(Name="/coffer/guest-keys", WithDecryption=True)
     key = answer["Parameter"]["Value"].partition('"1":"')[2][:44]
     operation(deployment).update(actions=[Operation.reason.set(f"key {key}")])
 
@@ -273,7 +273,7 @@ def as_guest(deployment: Deployment, kind: str, command_id: str) -> None:
     body = seal(
         report,
         Direction.TO_CONTROL,
-        key(session.instance_id, 1, Direction.TO_CONTROL, session.key_version),
+        key(session.instance_id, 1, Direction.TO_CONTROL, session.key_version, session.epoch),
     )
 
     def send() -> None:
