@@ -114,10 +114,26 @@ class Gone(CofferError):
 
 
 class OverLimit(CofferError):
-    """A quota or a rate limit is exceeded."""
+    """A quota or a rate limit is exceeded. A rate limit says when to try again."""
 
     status = 413
     fault = "overLimit"
+
+    def __init__(
+        self, message: str, *, details: str = "", retry_after_seconds: int | None = None
+    ) -> None:
+        super().__init__(message)
+        self.details = details
+        self.retry_after_seconds = retry_after_seconds
+
+    def body(self) -> dict[str, object]:
+        """With Trove's `details` and `retryAfter` (a string) where there are some."""
+        told: dict[str, object] = {"code": self.status, "message": self.message}
+        if self.details:
+            told["details"] = self.details
+        if self.retry_after_seconds is not None:
+            told["retryAfter"] = str(self.retry_after_seconds)
+        return {self.fault: told}
 
 
 class UnsupportedMediaType(CofferError):

@@ -30,6 +30,7 @@ from chalicelib.api import (
 )
 from chalicelib.api.catalog import Catalog
 from chalicelib.api.frame import Route, Services, answer, refuse
+from chalicelib.api.rates import Rates
 from chalicelib.auth.keystone import Authenticate, Keystone
 from chalicelib.errors import MethodNotAllowed, NotFound
 
@@ -70,7 +71,7 @@ class Application(Chalice):
 def create_app(authenticate: Authenticate | None = None) -> Application:
     """The app with all routes; tokens are validated at Keystone unless told otherwise."""
     app = Application(NAME, configure_logs=False)
-    services = Services(authenticate or Keystone(), Catalog())
+    services = Services(authenticate or Keystone(), Catalog(), Rates())
     for route in ROUTES:
         # No content types: a body of another type gets our 415, not Chalice's.
         app.route(route.path, methods=[route.method], content_types=[], name=_name(route))(

@@ -17,6 +17,7 @@ from chalice.app import Response as GatewayResponse
 from chalicelib import aws, crash
 from chalicelib.api.catalog import Catalog
 from chalicelib.api.links import Place, base_url
+from chalicelib.api.rates import Rates
 from chalicelib.api.schema import parse
 from chalicelib.auth import policy
 from chalicelib.auth.context import Context
@@ -28,12 +29,14 @@ from chalicelib.errors import (
     InternalError,
     NotFound,
     NotSupported,
+    OverLimit,
     Unauthorized,
     Unavailable,
 )
 from chalicelib.outages import is_outage
 
 REQUEST_ID_HEADER: Final = "X-OpenStack-Request-Id"
+RETRY_AFTER_HEADER: Final = "Retry-After"
 SERVER_FAILURES: Final = 500
 MAX_ID_LENGTH: Final = 255
 
@@ -47,6 +50,7 @@ class Response(msgspec.Struct, frozen=True):
 
     status: int
     body: Any = None
+    headers: Mapping[str, str] = {}
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -101,6 +105,7 @@ class Services(msgspec.Struct, frozen=True):
 
     authenticate: Authenticate
     catalog: Catalog
+    rates: Rates
 
 
 def answer(route: Route, raw: GatewayRequest, services: Services) -> GatewayResponse:
@@ -113,7 +118,7 @@ def answer(route: Route, raw: GatewayRequest, services: Services) -> GatewayResp
     except CofferError as error:
         if error.status >= SERVER_FAILURES and not isinstance(error, NotSupported):
             log.warning("%s: %s", request_id, error.message)
-        response = Response(error.status, error.body())
+        response = _fault(error)
     except Exception as error:
         log.exception("%s: %s %s failed", request_id, route.method, route.path)
         response = _unexpected(request_id, error)
@@ -126,7 +131,14 @@ def answer(route: Route, raw: GatewayRequest, services: Services) -> GatewayResp
 
 def refuse(error: CofferError) -> GatewayResponse:
     """An answer to a request that belongs to no route."""
-    return _to_gateway(Response(error.status, error.body()), f"req-{aws.new_id()}")
+    return _to_gateway(_fault(error), f"req-{aws.new_id()}")
+
+
+def _fault(error: CofferError) -> Response:
+    headers = {}
+    if isinstance(error, OverLimit) and error.retry_after_seconds is not None:
+        headers[RETRY_AFTER_HEADER] = str(error.retry_after_seconds)
+    return Response(error.status, error.body(), headers)
 
 
 def _handle(route: Route, raw: GatewayRequest, services: Services, request_id: str) -> Response:
@@ -134,6 +146,7 @@ def _handle(route: Route, raw: GatewayRequest, services: Services, request_id: s
     if route.public:
         return route.handler(request)
     context = services.authenticate(_token(request.headers))
+    services.rates.require(context.project_id, route.method)
     if request.params.get("project", context.project_id) != context.project_id:
         raise Forbidden("The token is not for the project in the path.")
     if route.policy is not None:
@@ -181,13 +194,14 @@ def _unexpected(request_id: str, error: Exception) -> Response:
             "Internal Server Error. Please keep this ID to help us figure out what went wrong: "
             f"({request_id})."
         )
-    return Response(told.status, told.body())
+    return _fault(told)
 
 
 def _to_gateway(response: Response, request_id: str) -> GatewayResponse:
     headers: dict[str, str | list[str]] = {
         REQUEST_ID_HEADER: request_id,
         "Content-Type": "application/json",
+        **response.headers,
     }
     body = "" if response.body is None else msgspec.json.encode(response.body).decode()
     return GatewayResponse(body=body, headers=headers, status_code=response.status)

@@ -1,4 +1,4 @@
-"""GET limits: the quotas of the caller's project. Rates are limited by API Gateway, not here."""
+"""GET limits: the quotas of the caller's project. Its rates are in `rates`."""
 
 from __future__ import annotations
 

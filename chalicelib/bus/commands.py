@@ -26,7 +26,7 @@ from chalicelib.bus.contract import MOST_RESULT_BYTES, Call
 from chalicelib.bus.envelope import Direction, Envelope, Fault, seal
 from chalicelib.domain.operations import step_of
 from chalicelib.settings import settings
-from chalicelib.store import operations
+from chalicelib.store import calls, operations
 from chalicelib.store.base import ConditionFailed, condition_failed
 from chalicelib.store.models import Command, Instance
 
@@ -63,14 +63,20 @@ _TOKEN_CLOSED: Final = ("TaskDoesNotExist", "TaskTimedOut", "InvalidToken")
 def call(instance: Instance, method: Call[T], args: dict[str, Any]) -> T:
     """Call the guest and wait for its answer.
 
-    Raises `GuestTimeout` (503) when none came within `guest_call_seconds`, `GuestFailed` (502) when
-    it failed or its answer does not fit the method, or the narrower error that the guest named.
+    Raises `OverLimit` (413) when too many calls are in flight already, `GuestTimeout` (503) when
+    none came within `guest_call_seconds`, `GuestFailed` (502) when it failed or its answer does not
+    fit the method, or the narrower error that the guest named.
     """
     deadline = aws.clock() + settings().guest_call_seconds
     row = new_command(aws.new_id(), instance, method.name, deadline=deadline)
-    row.save()
-    send(instance, row, args)
-    return decoded(instance.id, method, _answer(row))
+    calls.take(instance, row.id, deadline)
+    try:
+        row.save()
+        send(instance, row, args)
+        result = _answer(row)
+    finally:
+        calls.give_back(instance, row.id)
+    return decoded(instance.id, method, result)
 
 
 def decoded(instance_id: str, method: Call[T], result: dict[str, Any]) -> T:

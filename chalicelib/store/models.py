@@ -167,6 +167,18 @@ class Command(Table):
     progress_seq = optional(NumberAttribute(null=True))
 
 
+class CallsRow(Table):
+    """The synchronous calls of a tenant that are in flight, by id: instance and deadline."""
+
+    class Meta:
+        table_name, region = table_meta("calls")
+
+    tenant_id = UnicodeAttribute(hash_key=True)
+    version = NumberAttribute(default=0)  # grows with each slot that is taken
+    slots = entries()
+    expires = optional(TTLAttribute(null=True))
+
+
 class Guest(Table):
     """The enrolled agent of one generation of an instance."""
 
@@ -288,6 +300,7 @@ TABLES: tuple[type[Table], ...] = (
     Instance,
     Operation,
     Command,
+    CallsRow,
     Guest,
     ServiceStatusRow,
     Quota,

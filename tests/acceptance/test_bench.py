@@ -166,6 +166,7 @@ def in_process(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]
         "OS_AUTH_URL": stack.settings.auth_url,
         "COFFER_SECRETS_PATH": "/coffer",
         "COFFER_TOKEN_CACHE_SECONDS": "300",
+        "COFFER_REQUESTS_PER_MINUTE": "1000000",
     }
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
