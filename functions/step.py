@@ -162,19 +162,21 @@ def _late(operation: Operation, name: str) -> Failed | None:
 def _record(operation: Operation, name: str, outcome: Outcome) -> None:
     resources: dict[str, Any] = {}
     note = reason = None
+    until = aws.clock()
     match outcome:
         case Done(resources=found):
             resources = dict(found)
-        case Wait(resources=found, note=said):
+        case Wait(seconds=seconds, resources=found, note=said):
             resources, note = dict(found), said or None
+            until += seconds
         case Failed(reason=said):
             reason, note = said, said[:255]
         case Pending():
-            pass
+            until = operation.deadline
     ended = isinstance(outcome, Done)
     try:
         operations.release_lease(
-            operation, name, ended=ended, resources=resources, note=note, reason=reason
+            operation, name, ended=ended, until=until, resources=resources, note=note, reason=reason
         )
     except ConditionFailed:
         raise Busy(f"{name} of {operation.id} overran its lease") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from enum import StrEnum
 from typing import Final
 
@@ -29,6 +30,11 @@ STARTABLE: Final = (OperationStatus.ACCEPTED, OperationStatus.RUNNING)
 TERMINAL: Final = (OperationStatus.SUCCEEDED, OperationStatus.FAILED, OperationStatus.CANCELLED)
 
 
+LIVE_SHARDS: Final = 8
+"""Partitions of the sweeper's index. One takes 1,000 write units a second and a create needs eight;
+a sweep asks each of them once at least. More may be added at any time, fewer never."""
+
+
 def command_id(operation_id: str, step: str) -> str:
     """The id of the command that a step sends: the same for each run of the step."""
     return f"{operation_id}.{step}"
@@ -37,6 +43,11 @@ def command_id(operation_id: str, step: str) -> str:
 def step_of(command: str) -> str:
     """The step that sent the command of that id."""
     return command.rpartition(".")[2]
+
+
+def live_shard(operation_id: str) -> str:
+    """The partition of the sweeper's index that an operation is in while it is live."""
+    return f"live-{zlib.crc32(operation_id.encode()) % LIVE_SHARDS}"
 
 
 def execution_name(operation_id: str, attempt: int) -> str:

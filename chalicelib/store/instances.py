@@ -20,7 +20,7 @@ from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
 from chalicelib import aws, lifecycle
-from chalicelib.domain.operations import STARTABLE, OperationStatus
+from chalicelib.domain.operations import STARTABLE, OperationStatus, live_shard
 from chalicelib.domain.quotas import require_fit
 from chalicelib.errors import NotFound
 from chalicelib.lifecycle import Event, ServiceStatus, Status
@@ -28,7 +28,7 @@ from chalicelib.settings import settings
 from chalicelib.store import quotas
 from chalicelib.store.base import ConditionFailed, Contended, as_dict, races, transact
 from chalicelib.store.events import new_event
-from chalicelib.store.models import LIVE, EventRow, Instance, Operation, Quota, ServiceStatusRow
+from chalicelib.store.models import EventRow, Instance, Operation, Quota, ServiceStatusRow
 from chalicelib.store.operations import CHECK_AFTER_SECONDS, get_operation
 
 DAY_SECONDS: Final = 86400
@@ -274,7 +274,7 @@ def _end(
         actions += buried()
     kind = f"{operation.action}.{ending.status.lower()}"
     event = new_event(instance.id, kind, ending.reason, instance.tenant_id)
-    close, accept = _close(ending.status, ending.reason), _accept()
+    close = _close(ending.status, ending.reason)
 
     def build(write: TransactWrite) -> None:
         write.save(event)
@@ -285,7 +285,7 @@ def _end(
         if ending.release_quota and instance.held:
             quotas.release(write, instance.tenant_id, instance.held)
         if queued := following or moot:
-            then = accept if following else close
+            then = _accept(queued) if following else close
             clause = Operation.status == OperationStatus.QUEUED
             write.update(Operation(queued), actions=then, condition=clause)
         if ending.reported is not None:
@@ -359,10 +359,10 @@ def _close(status: OperationStatus, reason: str) -> list[Action]:
     return actions
 
 
-def _accept() -> list[Action]:
+def _accept(operation_id: str) -> list[Action]:
     return [
         Operation.status.set(OperationStatus.ACCEPTED),
         Operation.check_at.set(aws.clock() + CHECK_AFTER_SECONDS),
         Operation.updated.set(aws.clock()),
-        Operation.live.set(LIVE),
+        Operation.live.set(live_shard(operation_id)),
     ]

@@ -18,8 +18,6 @@ from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, KeysOnlyProjec
 
 from chalicelib.store.base import INDEXES, Table, entries, optional, table_meta
 
-LIVE = "live"
-
 
 class TenantIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
     """The instances of a tenant by id; sparse: deleted rows have no `index_tenant`."""

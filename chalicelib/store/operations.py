@@ -7,12 +7,24 @@ from typing import Any, Final
 from pynamodb.expressions.update import Action
 
 from chalicelib import aws
-from chalicelib.domain.operations import STARTABLE, OperationAction, OperationStatus
+from chalicelib.domain.operations import (
+    LIVE_SHARDS,
+    STARTABLE,
+    OperationAction,
+    OperationStatus,
+    live_shard,
+)
 from chalicelib.settings import settings
 from chalicelib.store.base import update_if
-from chalicelib.store.models import LIVE, Operation
+from chalicelib.store.models import Operation
 
 CHECK_AFTER_SECONDS: Final = 30
+"""So long after somebody should have moved an operation the sweeper looks at it."""
+LOOK_AHEAD_SECONDS: Final = 120
+"""So far ahead a look is set when it comes near: steps that follow at once move it seldom, and each
+move is a delete and a put in the index."""
+PARTITIONS: Final = ("live", *(f"live-{shard}" for shard in range(LIVE_SHARDS)))
+"""Of the live index; all of it was the first one in the release before."""
 
 
 def new_operation(
@@ -38,7 +50,7 @@ def new_operation(
         created=now,
         updated=now,
         deadline=now + timeout,
-        live=LIVE,
+        live=live_shard(operation_id),
         check_at=now + CHECK_AFTER_SECONDS,
         sealed_args=sealed_args,
         arguments=arguments,
@@ -59,10 +71,17 @@ def operations_of(instance_id: str, limit: int = 50) -> list[Operation]:
     return list(Operation.instance_index.query(instance_id, scan_index_forward=False, limit=limit))
 
 
-def due_operations(now: float, limit: int) -> list[str]:
-    """Ids of live operations whose check time has come, longest overdue first."""
-    rows = Operation.live_index.query(LIVE, Operation.check_at <= now, limit=limit)
-    return [row.id for row in rows]
+def due_operations(now: float, limit: int, *, latest: bool = False) -> list[str]:
+    """Ids of live operations whose check time has come, longest overdue first, or latest first."""
+    due = [
+        row
+        for partition in PARTITIONS
+        for row in Operation.live_index.query(
+            partition, Operation.check_at <= now, limit=limit, scan_index_forward=not latest
+        )
+    ]
+    due.sort(key=lambda row: float(row.check_at), reverse=latest)
+    return [row.id for row in due[:limit]]
 
 
 def take_lease(operation_id: str, step: str) -> Operation:
@@ -80,7 +99,6 @@ def take_lease(operation_id: str, step: str) -> Operation:
         Operation.step.set(step),
         Operation.status.set(OperationStatus.RUNNING),
         Operation.updated.set(now),
-        Operation.check_at.set(lease_until + CHECK_AFTER_SECONDS),
         Operation.started[step].set(Operation.started[step] | now),
     ]
     condition = (
@@ -97,11 +115,12 @@ def release_lease(
     step: str,
     *,
     ended: bool,
+    until: float | None = None,
     resources: dict[str, Any] | None = None,
     note: str | None = None,
     reason: str | None = None,
 ) -> None:
-    """Give the lease back with what the step found or made.
+    """Give the lease back with what the step found or made; what comes next comes by `until`.
 
     Clause: the lease is still ours; a worker that overran its lease records nothing.
     """
@@ -111,6 +130,9 @@ def release_lease(
         Operation.lease_until.remove(),
         Operation.updated.set(now),
     ]
+    due = (until or now) + CHECK_AFTER_SECONDS
+    if row.check_at is None or row.check_at < due:
+        actions.append(Operation.check_at.set(max(due, now + LOOK_AHEAD_SECONDS)))
     if ended:
         actions.append(Operation.ended[step].set(now))
     if note:
@@ -163,6 +185,7 @@ def begin_compensation(row: Operation, reason: str) -> None:
         [
             Operation.compensating.set(True),
             Operation.reason.set(Operation.reason | reason[:1024]),
+            Operation.check_at.set(aws.clock() + CHECK_AFTER_SECONDS),
         ],
         Operation.status.is_in(*STARTABLE),
     )

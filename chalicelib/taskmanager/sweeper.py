@@ -1,6 +1,7 @@
 """The sweeper: repeats what was accepted and got lost, and ends what cannot be ended otherwise.
 
-Each live operation has a time at which somebody should have moved it. Past that time:
+Each live operation has a time at which somebody should have moved it, set by what it waits for.
+Past that time:
 
     no execution of it        the hint was lost             start it
     an execution that runs    slow, or waiting for a guest  look again later; wake it past its bound
@@ -12,7 +13,10 @@ Each live operation has a time at which somebody should have moved it. Past that
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import logging
+from collections.abc import Iterator
 from typing import Final
 
 from chalicelib import aws, crash
@@ -27,7 +31,11 @@ from chalicelib.store.models import Operation
 from chalicelib.taskmanager import dispatcher, executions
 from chalicelib.taskmanager.executions import Execution
 
-MOST_PER_RUN: Final = 200
+SWEEP_SECONDS: Final = 12.0
+"""Less than the function's 20 s; what is left then is due in the next sweep too."""
+PAGE: Final = 100
+QUEUED_SECONDS: Final = 3600.0
+"""A queued operation waits for the one before it, whose last transaction makes it due."""
 LOOK_AGAIN_SECONDS: Final = 45
 """Less than the minute between two sweeps: else every second one would pass it by."""
 STUCK_SECONDS: Final = 90.0
@@ -36,11 +44,15 @@ STUCK_SECONDS: Final = 90.0
 log = logging.getLogger(__name__)
 
 
+class SweepFailed(Exception):
+    """Some operations could not be swept: raised at the end, so that the function's errors tell."""
+
+
 def run() -> dict[str, int]:
     """One sweep; answers how many operations were seen and how many were started again."""
-    seen = started = 0
+    seen = started = failed = 0
     with crash.scope("sweeper"):
-        for operation_id in operations.due_operations(aws.clock(), MOST_PER_RUN):
+        for operation_id in _due(aws.clock() + SWEEP_SECONDS):
             operation = operations.get_operation(operation_id)
             if operation is None or operation.status in TERMINAL:
                 continue
@@ -54,12 +66,38 @@ def run() -> dict[str, int]:
                 break
             except Exception:
                 log.exception("%s could not be swept; the others still are", operation_id)
+                failed += 1
+                with contextlib.suppress(ConditionFailed):  # else it stands before them again
+                    operations.look_again(operation, LOOK_AGAIN_SECONDS)
+    if failed:
+        raise SweepFailed(f"{failed} of {seen} operations could not be swept")
     return {"seen": seen, "started": started}
+
+
+def _due(until: float) -> Iterator[str]:
+    """Each operation that is due, once, page by page until the time is over.
+
+    Pages are taken from both ends in turn: what was lost a minute ago does not wait behind a
+    backlog, and the backlog does not wait for ever behind what is lost.
+    """
+    met = set[str]()
+    for page in itertools.count():
+        latest = page % 2 == 0
+        found = operations.due_operations(aws.clock(), PAGE, latest=latest)
+        new = [each for each in found if each not in met]
+        if not new and not latest:
+            return
+        for operation_id in new:
+            if aws.clock() > until:
+                log.warning("the sweep's time is over; the next one goes on")
+                return
+            met.add(operation_id)
+            yield operation_id
 
 
 def _sweep(operation: Operation) -> int:
     if operation.status == OperationStatus.QUEUED:
-        operations.look_again(operation, LOOK_AGAIN_SECONDS)
+        operations.look_again(operation, QUEUED_SECONDS)
         return 0
     state = executions.state(operation)
     if state is Execution.RUNNING:
@@ -68,7 +106,7 @@ def _sweep(operation: Operation) -> int:
             executions.stop(operation)
         else:
             dispatcher.wake_if_over(operation)
-        operations.look_again(operation, LOOK_AGAIN_SECONDS)
+        operations.look_again(operation, _patience(operation))
         return 0
     if state is Execution.CLOSED:
         if _is_hopeless(operation):
@@ -79,6 +117,15 @@ def _sweep(operation: Operation) -> int:
     operations.look_again(operation, LOOK_AGAIN_SECONDS)
     log.warning("%s was started by the sweeper (attempt %s)", operation.id, operation.attempt)
     return 1
+
+
+def _patience(operation: Operation) -> float:
+    """In how many seconds to look again at an operation whose execution runs."""
+    waits = FLOWS[operation.action].waits_for_guest(operation.step)
+    over = operation.cancelled or operation.compensating
+    if not waits or over or operation.step in as_dict(operation.ended):
+        return LOOK_AGAIN_SECONDS
+    return max(operation.deadline - aws.clock(), LOOK_AGAIN_SECONDS)
 
 
 def _is_stuck(operation: Operation) -> bool:

@@ -104,12 +104,39 @@ def test_the_sweeper_sees_what_is_due_longest_overdue_first(world: World) -> Non
     assert operations.due_operations(world.now, 10) == [second.id]
 
 
-def test_a_leased_operation_is_not_due_before_its_lease_is_over(
+def test_steps_that_follow_at_once_move_the_sweepers_look_once(
     world: World, operation: Operation
 ) -> None:
-    row = operations.take_lease(operation.id, "volume")
-    assert row.lease_until is not None
-    assert operations.due_operations(row.lease_until, 10) == []
+    """Each move is two writes of the index."""
+    looks = set()
+    for step in ("volume", "network", "message_queue", "server"):
+        row = operations.take_lease(operation.id, step)
+        operations.release_lease(row, step, ended=True)
+        looks.add(int(stored(operation).check_at or 0))
+        world.now += 3
+    assert len(looks - {int(operation.check_at or 0)}) == 1
+    assert operations.due_operations(world.now + 90, 10) == []
+
+
+@pytest.mark.parametrize("seconds", [240, 80_000], ids=["a poll", "a guest"])
+def test_an_operation_is_due_when_what_it_waits_for_should_be_over(
+    world: World, operation: Operation, seconds: int
+) -> None:
+    row = operations.take_lease(operation.id, "prepare")
+    operations.release_lease(row, "prepare", ended=False, until=world.now + seconds)
+    assert operations.due_operations(world.now + seconds, 10) == []
+    assert operations.due_operations(world.now + seconds + 30, 10) == [operation.id]
+
+
+def test_the_live_index_is_spread_and_rows_of_the_release_before_are_swept(world: World) -> None:
+    rows = [accepted(str(number))[1] for number in range(60)]
+    assert {row.live for row in rows} == {f"live-{shard}" for shard in range(8)}
+    older = rows[0]
+    older.update(actions=[Operation.live.set("live")])
+    assert set(operations.due_operations(world.now + 31, 100)) == {row.id for row in rows}
+    assert operations.due_operations(world.now + 31, 100, latest=True)[-1] in {
+        row.id for row in rows
+    }
 
 
 def test_the_operations_of_an_instance_are_told_newest_first(world: World) -> None:

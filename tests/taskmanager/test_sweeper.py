@@ -165,7 +165,8 @@ def test_an_operation_that_cannot_be_swept_does_not_hold_up_the_others(stack: St
     broken.save()
     _, healthy = accepted()
     stack.world.now += 31
-    sweeper.run()
+    with pytest.raises(sweeper.SweepFailed, match="1 of 2 operations"):
+        sweeper.run()
     assert [arn.rsplit(":", 1)[1] for arn in stack.machines.executions] == [healthy.id]
 
 
