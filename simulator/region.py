@@ -70,6 +70,7 @@ class Reply(NamedTuple):
         return json.loads(self.body) if self.body else None
 
 
+OnAsk = Callable[[str, str, bytes], None]
 OnReply = Callable[[str, str, Mapping[str, str], bytes, Reply], None]
 
 
@@ -98,6 +99,8 @@ class Region:
         self.states = StepFunctions(kernel, self.lambda_)
         self.provider = SimProvider(kernel, self._clients(), self._guest_client)
         self.tokens: dict[str, Context] = {}
+        self.asked: list[OnAsk] = []
+        """Called with each request before it is served: method, path, body."""
         self.replied: list[OnReply] = []
         """Called with each request and its reply: method, path, headers, body, reply."""
         self._environment = _environment(network_id) | dict(options or {})
@@ -253,6 +256,8 @@ class Region:
 
     def http(self, method: str, path: str, headers: Mapping[str, str], body: bytes = b"") -> Reply:
         """Call the API from inside a coroutine, as through API Gateway."""
+        for ask in self.asked:
+            ask(method, path, body)
         reply = self._reply(method, path, headers, body)
         for watch in self.replied:
             watch(method, path, headers, body, reply)

@@ -188,6 +188,7 @@ class Run:
         self.meters.watch()
         self.invariants = Invariants(self)
         self.invariants.install()
+        self.invariants.hub.calm = not self.faults
         if all(fault.fair for fault in self.faults):
             self.invariants.hub.fair_since = self.kernel.now
         self.invariants.hub.lossless = all(fault.passes for fault in self.faults)

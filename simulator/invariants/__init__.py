@@ -26,6 +26,7 @@ from simulator.invariants.i10_idempotency import Idempotency
 from simulator.invariants.i11_secrets import Secrets
 from simulator.invariants.i12_backup_chains import BackupChains
 from simulator.invariants.i13_replies import Replies
+from simulator.invariants.i14_contents import Acknowledged
 from simulator.invariants.l01_operations_end import OperationsEnd
 from simulator.invariants.l02_no_orphans import NoOrphans
 from simulator.invariants.l03_no_lost_instance import NoLostInstance
@@ -35,6 +36,7 @@ from simulator.invariants.l06_restores import Restores
 from simulator.invariants.l07_healthy_status import HealthyStatus
 from simulator.invariants.l08_budget import Budget
 from simulator.invariants.l09_determinism import Determinism
+from simulator.invariants.l10_fair_weather import FairWeather
 from simulator.result import InvariantResult, ViolationResult
 from simulator.timeline import Timeline
 
@@ -42,9 +44,9 @@ REGISTRY: Final[dict[str, type[Invariant]]] = {
     each.id: each
     for each in (
         *(Transitions, Order, OneOperation, OneOfEach, QuotaSums, Tenants, OneWriter),
-        *(Generations, Forgeries, Idempotency, Secrets, BackupChains, Replies),
+        *(Generations, Forgeries, Idempotency, Secrets, BackupChains, Replies, Acknowledged),
         *(OperationsEnd, NoOrphans, NoLostInstance, Drained, Baseline, Restores),
-        *(HealthyStatus, Budget, Determinism),
+        *(HealthyStatus, Budget, Determinism, FairWeather),
     )
 }
 """All invariants by their id, in the order of the contract."""

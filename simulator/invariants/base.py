@@ -16,7 +16,7 @@ from simulator.cloud.model.cloud import Cloud
 from simulator.effects import Effect
 from simulator.fleet.fleet import Fleet
 from simulator.invariants.marks import FORGED_HEADER
-from simulator.kernel import START, Kernel
+from simulator.kernel import START, Coroutine, Kernel
 from simulator.region import Region, Reply
 from simulator.template import PREFIX
 
@@ -50,6 +50,14 @@ class Violation(NamedTuple):
     instance_id: str | None = None
 
 
+class Asked(NamedTuple):
+    """A request that has not been answered."""
+
+    method: str
+    path: str
+    body: bytes
+
+
 class Exchange(NamedTuple):
     """A request and its reply. `tenant` is whose token it carried, None without a valid one."""
 
@@ -59,9 +67,12 @@ class Exchange(NamedTuple):
     path: str
     body: bytes
     reply: Reply
+    begun: float
+    """When it was asked, in the kernel's time."""
 
 
 OnWrite = Callable[[Item | None, Item | None], None]
+OnAsk = Callable[[Asked], None]
 OnReply = Callable[[Exchange], None]
 OnEffect = Callable[[Effect], None]
 OnClosed = Callable[[Execution], None]
@@ -79,6 +90,8 @@ class Hub:
         nobody says so."""
         self.lossless = False
         """Whether all that is broken on purpose passes before any operation has to fail of it."""
+        self.calm = False
+        """Whether no fault class is on in the whole run."""
         self.first_sent: dict[str, float] = {}
         """Bodies that a forger sends again, and when they were sent first."""
         self._batch: tuple[Invocation | None, dict[str, list[Record]]] = None, {}
@@ -87,6 +100,9 @@ class Hub:
         self.raised: deque[tuple[str, str]] = deque(maxlen=MOST_RAISED)
         """Log lines with an exception, and where it was raised."""
         self._writes: dict[str, list[OnWrite]] = {}
+        self._asks: list[OnAsk] = []
+        self._begun: dict[Coroutine | None, float] = {}
+        """When each coroutine that waits for a reply has asked."""
         self._replies: list[OnReply] = []
         self._closed: list[OnClosed] = []
         self._effects: dict[str, list[OnEffect]] = {}
@@ -100,6 +116,10 @@ class Hub:
     def on_write(self, table: str, function: OnWrite) -> None:
         """Be told of each write of a table (its name without the prefix): old and new item."""
         self._writes.setdefault(f"{PREFIX}-{table}", []).append(function)
+
+    def on_ask(self, function: OnAsk) -> None:
+        """Be told of each request of the API before it is served."""
+        self._asks.append(function)
 
     def on_reply(self, function: OnReply) -> None:
         """Be told of each reply of the API."""
@@ -145,6 +165,7 @@ class Hub:
         region.dynamodb.watchers.append(self._written)
         region.sqs.watchers.append(self._sent)
         region.effects.hooks.insert(0, self)
+        region.asked.append(self._asked)
         region.replied.append(self._replied)
         self._chained = region.states.closed
         region.states.closed = self._ended
@@ -164,11 +185,17 @@ class Hub:
         for function in self._messages:
             function(queue, message)
 
+    def _asked(self, method: str, path: str, body: bytes) -> None:
+        self._begun[self.run.kernel.current] = self.run.kernel.now
+        for function in self._asks:
+            function(Asked(method, path, body))
+
     def _replied(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes, reply: Reply
     ) -> None:
         tenant, admin = self.caller(headers)
-        exchange = Exchange(tenant, admin, method, path, body, reply)
+        begun = self._begun.pop(self.run.kernel.current, self.run.kernel.now)
+        exchange = Exchange(tenant, admin, method, path, body, reply, begun)
         for function in self._replies:
             function(exchange)
 

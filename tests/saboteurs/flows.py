@@ -55,6 +55,17 @@ def no_sweeper(patch: Patch) -> None:
     patch.setattr(sweeper, "run", lambda: {"seen": 0, "started": 0})
 
 
+@saboteur("calm", "L10")
+def a_sweep_that_errs(patch: Patch) -> None:
+    """A sweep ends in an error when all its work is done."""
+    original = sweeper.run
+
+    def run() -> dict[str, int]:
+        raise KeyError(original()["seen"])
+
+    patch.setattr(sweeper, "run", run)
+
+
 @saboteur("unknown results", "L1", "L3")
 def no_reason_told(patch: Patch) -> None:
     """A failed operation does not say why."""

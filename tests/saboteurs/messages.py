@@ -96,6 +96,18 @@ def expired_commands_run(patch: Patch) -> None:
     patch.setattr(Dispatcher, "_refusal", refusal)
 
 
+@saboteur("contents", "I14")
+def accepted_before_it_was_done(patch: Patch) -> None:
+    """A change of a database's contents is accepted as soon as its command is on the queue."""
+    original = commands._answer
+
+    def answer(row: Command) -> dict[str, Any]:
+        changes = row.method.startswith(("create_", "delete_", "change_"))
+        return {} if changes else original(row)
+
+    patch.setattr(commands, "_answer", answer)
+
+
 @saboteur("poison", "I9", seeds=10)
 def any_guests_seal(patch: Patch) -> None:
     """A report is believed when the key of any guest fits it."""

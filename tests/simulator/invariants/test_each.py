@@ -6,12 +6,14 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 from chalicelib import aws
 from chalicelib.bus.envelope import Direction, Envelope, seal
 from chalicelib.store.models import Command, Guest, Instance, Operation, Quota, ServiceStatusRow
 from chalicelib.taskmanager import executions
+from simulator.fleet.datastore import Database
 from simulator.invariants import REGISTRY
 from simulator.invariants.marks import FORGED_HEADER, FORGED_MARK, FORGED_NUMBER, SECRET_MARK
 from simulator.kernel import START, Coroutine
@@ -232,6 +234,37 @@ def l8_storm(deployment: Deployment) -> None:
     deployment.region.effects.calls["storm", "dynamodb", "GetItem"] += 100_000
 
 
+def i14_user_lost(deployment: Deployment) -> None:
+    volume = next(iter(deployment.fleet)).volume
+    assert volume is not None
+    volume.contents = volume.contents.without_user(("alice", "%"))
+
+
+def i14_database_from_nowhere(deployment: Deployment) -> None:
+    volume = next(iter(deployment.fleet)).volume
+    assert volume is not None
+    volume.contents = volume.contents.with_database("nobody_asked", Database())
+
+
+def i14_other_password(deployment: Deployment) -> None:
+    volume = next(iter(deployment.fleet)).volume
+    assert volume is not None
+    alice = volume.contents.users["alice", "%"]
+    other = msgspec.structs.replace(alice, password=f"{SECRET_MARK}other")
+    volume.contents = volume.contents.with_user(("alice", "%"), other)
+
+
+def l10_function_erred(deployment: Deployment) -> None:
+    deployment.invariants.hub.calm = True
+    deployment.region.lambda_.functions["coffer-sweeper"].errors["KeyError"] += 1
+
+
+def l10_answered_503(deployment: Deployment) -> None:
+    deployment.invariants.hub.calm = True
+    content = b'{"serviceUnavailable": {"code": 503, "message": "try again"}}'
+    replied(deployment, "GET", f"/v1.0/{OTHER}/instances", Reply(503, {}, content))
+
+
 BREAKS = (
     *(i1_revived, i1_operation_reopened, i2_status_went_back, i2_report_applied_twice),
     *(i2_answered_twice, i2_answer_lost, i3_two_live_operations, i3_lease_taken, i4_two_volumes),
@@ -240,6 +273,8 @@ BREAKS = (
     *(i9_forger_heard, l1_failed_in_fair_weather, l1_turned_back_late, l1_stopped_early),
     *(i11_logged, i11_master_key_in_a_reason, i13_answered_500, i13_misshapen, l1_never_ends),
     *(l1_accepted_without_a_row, l2_orphan, l2_queue_left, l3_silent, l3_error_without_a_reason),
+    *(i14_user_lost, i14_database_from_nowhere, i14_other_password),
+    *(l10_function_erred, l10_answered_503),
     *(l4_left_on_a_queue, l5_not_released, l7_wrong_status, l8_storm),
 )
 

@@ -1,0 +1,34 @@
+"""L10: while nothing is broken on purpose, no function errs, times out, is refused or gives up."""
+
+from __future__ import annotations
+
+from simulator.invariants.base import Exchange, Invariant
+from simulator.template import PREFIX
+
+
+class FairWeather(Invariant):
+    """Counts what functions, the dead letters and the API say when no fault class is on."""
+
+    id = "L10"
+    title = "In fair weather no function errs or times out, and nothing is given up"
+
+    def watch(self) -> None:
+        self.hub.on_reply(self._replied)
+
+    def _replied(self, exchange: Exchange) -> None:
+        if self.hub.calm and exchange.reply.status >= 500:
+            message = exchange.reply.body[:200].decode(errors="replace")
+            self.broken(f"{exchange.method} was answered {exchange.reply.status}: {message}")
+
+    def check(self) -> None:
+        if not self.hub.calm:
+            return
+        region = self.hub.run.region
+        for name, function in region.lambda_.functions.items():
+            self.exercised += function.invocations
+            if function.throttles:
+                self.broken(f"{name} was throttled")
+            for error in function.errors:
+                self.broken(f"{name} ended with {error}")
+        if sum(region.sqs.queues[f"{PREFIX}-dead-letters"].counts(self.hub.run.kernel.now)):
+            self.broken("there are dead letters")
