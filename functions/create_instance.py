@@ -7,7 +7,7 @@ makes it: a worker that died after the call and before the record left exactly t
 from __future__ import annotations
 
 import logging
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
@@ -25,8 +25,6 @@ from chalicelib.store.instances import Ending
 from chalicelib.store.models import Instance, Operation
 from functions import access, placement
 from functions.outcomes import Done, Failed, Outcome, Pending, not_yet
-
-DEVICE_PATH: Final = "/dev/vdb"
 
 log = logging.getLogger(__name__)
 
@@ -211,7 +209,7 @@ def _prepare_arguments(operation: Operation, instance: Instance) -> dict[str, An
     return {
         "datastore": {"manager": instance.manager, "version": instance.datastore_version},
         "flavor": {"ram": int(instance.flavor_ram), "vcpus": int(instance.flavor_vcpus)},
-        "device_path": DEVICE_PATH,
+        "volume_id": as_dict(operation.resources).get("volume_id", ""),
         "mount_point": datastores.mount_point(instance.manager),
         "databases": asked.databases,
         "users": asked.users,

@@ -86,12 +86,16 @@ class Nothing(msgspec.Struct, frozen=True):
 
 
 class Prepare(msgspec.Struct, frozen=True):
-    """Everything for a first start; `device_path` and `mount_point` as the guest sees them."""
+    """Everything for a first start; `mount_point` as the guest sees it.
+
+    The volume is the one with that id; `device_path` is of older control planes.
+    """
 
     datastore: Datastore
     flavor: Flavor
-    device_path: str
     mount_point: str
+    volume_id: str = ""
+    device_path: str = ""
     databases: list[Database] = []
     users: list[User] = []
     root_password: str | None = None

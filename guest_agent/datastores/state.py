@@ -19,6 +19,7 @@ class DatastoreState(msgspec.Struct, frozen=True):
     prepared: bool = False
     stopped: bool = False
     at_boot: bool = True
+    volume_id: str = ""
     device_path: str = ""
     mount_point: str = ""
     flavor: Flavor = Flavor(ram=512, vcpus=1)

@@ -13,6 +13,7 @@ FORMAT_SECONDS: Final = 120.0
 MOUNT_SECONDS: Final = 60.0
 _BLANK: Final = 2  # blkid's exit code when it finds nothing
 _FSTAB: Final = Path("/etc/fstab")
+_SWAPS: Final = Path("/proc/swaps")
 _MOUNTS: Final = Path("/proc/self/mounts")
 
 
@@ -23,11 +24,23 @@ def attach(device: Path, mount_point: Path) -> None:
         if mounted.resolve() != device.resolve():
             raise GuestError(f"{mount_point} holds another volume ({mounted})")
         return
+    _refuse_used(device)
     if _is_blank(device):
         _run(["mkfs.ext4", "-q", "-m", "1", str(device)], FORMAT_SECONDS)
     mount_point.mkdir(parents=True, exist_ok=True)
     _run(["mount", "-o", "noatime", str(device), str(mount_point)], MOUNT_SECONDS)
     _remember(device, mount_point)
+
+
+def _refuse_used(device: Path) -> None:
+    """`GuestError` for a device that the system uses for something else."""
+    real = str(device.resolve())
+    for table, use in ((_MOUNTS, "is mounted elsewhere"), (_SWAPS, "is used as swap")):
+        lines = table.read_text().splitlines() if table.exists() else []
+        if any(
+            str(Path(line.split()[0]).resolve()) == real for line in lines if line.startswith("/")
+        ):
+            raise GuestError(f"the volume {device.name} {use}")
 
 
 def _mounted_at(mount_point: Path) -> Path | None:
@@ -46,6 +59,8 @@ def _is_blank(device: Path) -> bool:
     probe = _command(["blkid", "-p", "-o", "export", str(device)], MOUNT_SECONDS)
     if probe.returncode == _BLANK:
         return True
+    if "TYPE=swap" in probe.stdout.splitlines():
+        raise GuestError(f"the volume {device.name} is formatted as swap")
     if probe.returncode != 0:
         raise GuestError(f"{device} cannot be probed and is left alone: {_said(probe)}")
     return False

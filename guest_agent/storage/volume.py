@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import os
 import stat
-import time
 from pathlib import Path
 from typing import Final
 
 from guest_agent.errors import GuestError
 from guest_agent.storage import block_device, directory
 
-APPEAR_SECONDS: Final = 60.0  # after Nova says attached, the kernel may need a moment
-_POLL_SECONDS: Final = 0.2
 FULL_BYTES: Final = 8 * 1024**2
 """With less than this InnoDB, which grows by some MiB at a time, is about to stop."""
 _GIB: Final = 1024**3
@@ -23,10 +20,10 @@ def attach(device: Path, mount_point: Path) -> None:
 
     A device with a file system is mounted as it is: nothing with content is ever formatted.
     """
-    if stat.S_ISBLK(_wait_for(device)):
+    if stat.S_ISBLK(_kind_of(device)):
         block_device.attach(device, mount_point)
     else:
-        directory.attach(device, mount_point)
+        directory.attach(device.resolve(), mount_point)
 
 
 def is_full(mount_point: Path) -> bool:
@@ -54,14 +51,12 @@ def usage(mount_point: Path) -> dict[str, float]:
     return {"used": round(used / _GIB, 3), "total": round(total / _GIB, 3)}
 
 
-def _wait_for(device: Path) -> int:
-    """The mode of the device; `GuestError` when it does not appear or is something else."""
-    deadline = time.monotonic() + APPEAR_SECONDS
-    while not device.exists():
-        if time.monotonic() >= deadline:
-            raise GuestError(f"the volume {device} did not appear within {APPEAR_SECONDS:.0f} s")
-        time.sleep(_POLL_SECONDS)
-    mode = device.stat().st_mode
+def _kind_of(device: Path) -> int:
+    """The mode of the device; `GuestError` when it is something else, or not there."""
+    try:
+        mode = device.stat().st_mode
+    except OSError:
+        raise GuestError(f"there is no volume at {device.name}") from None
     if not (stat.S_ISBLK(mode) or stat.S_ISDIR(mode)):
-        raise GuestError(f"the volume {device} is neither a block device nor a directory")
+        raise GuestError(f"the volume {device.name} is neither a block device nor a directory")
     return mode

@@ -32,6 +32,7 @@ HEALTHY_SECONDS = 30.0
 USERS = range(20_000, 60_000)
 """Below what containers map, above the users that people and packages have."""
 USER_ATTEMPTS = 100
+SERIAL_CHARACTERS = 20
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 log = logging.getLogger(__name__)
@@ -120,7 +121,7 @@ class ProcessHypervisor:
         self._on_guest(server_id, work, done)
 
     def attach_volume(self, server_id: str, volume: GuestVolume, done: Done) -> None:
-        """Link the volume's folder into the root folder, as `dev/vdb`."""
+        """Link the volume's folder into the root folder, by letter and by id."""
 
         async def work(guest: Guest) -> None:
             self._link(guest, volume)
@@ -131,7 +132,8 @@ class ProcessHypervisor:
         """Remove the link."""
 
         async def work(guest: Guest) -> None:
-            _device(guest.root, volume).unlink(missing_ok=True)
+            for link in _links(guest.root, volume):
+                link.unlink(missing_ok=True)
 
         self._on_guest(server_id, work, done)
 
@@ -175,10 +177,10 @@ class ProcessHypervisor:
         self._start(spec.server_id, guest)
 
     def _link(self, guest: Guest, volume: GuestVolume) -> None:
-        device = _device(guest.root, volume)
-        device.parent.mkdir(parents=True, exist_ok=True)
-        device.unlink(missing_ok=True)
-        device.symlink_to(self._volumes / volume.volume_id, target_is_directory=True)
+        for link in _links(guest.root, volume):
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.unlink(missing_ok=True)
+            link.symlink_to(self._volumes / volume.volume_id, target_is_directory=True)
 
     def _start(self, server_id: str, guest: Guest) -> None:
         guest.supervisor = asyncio.create_task(self._supervise(server_id, guest))
@@ -287,8 +289,10 @@ def _environment(server_id: str) -> dict[str, str]:
     }
 
 
-def _device(root: Path, volume: GuestVolume) -> Path:
-    return root / "dev" / Path(volume.device).name
+def _links(root: Path, volume: GuestVolume) -> tuple[Path, Path]:
+    """A disk's letter, and the name that udev makes of its serial: the first part of its id."""
+    serial = volume.volume_id[:SERIAL_CHARACTERS]
+    return root / "dev" / Path(volume.device).name, root / "dev/disk/by-id" / f"virtio-{serial}"
 
 
 def _is_somebody(number: int) -> bool:

@@ -122,13 +122,14 @@ def test_prepare_carries_what_the_user_asked_for(stack: Stack) -> None:
         guest._handle = handle  # type: ignore[attr-defined]
 
     stack.on_guest = look
-    stack.create()
+    instance, _ = stack.create()
     stack.settle()
+    resources = instances.get_instance(instance.id).resources
     assert seen == [
         {
             "datastore": {"manager": "mariadb", "version": "10.11"},
             "flavor": {"ram": 512, "vcpus": 1},
-            "device_path": "/dev/vdb",
+            "volume_id": resources["volume_id"],
             "mount_point": "/var/lib/mysql",
             "databases": [],
             "users": [{"name": "alice", "password": PASSWORD}],

@@ -19,6 +19,7 @@ from typing import Any
 from tests.guest_agent.control_plane import INSTANCE, TOKEN, ControlPlane
 
 REPOSITORY = Path(__file__).parents[2]
+VOLUME = "5d3c1f5e-0c7b-4f4e-9d5c-3f2a7d7e8a90"
 FLAVOR = {"ram": 512, "vcpus": 1}
 
 
@@ -32,8 +33,9 @@ class Server:
         self.root.chmod(0o755)
         self.volume = self.root / "volume"
         self.volume.mkdir(mode=0o755)
-        (self.root / "dev").mkdir()
-        (self.root / "dev/vdb").symlink_to(self.volume)
+        disk = self.root / f"dev/disk/by-id/virtio-{VOLUME[:20]}"
+        disk.parent.mkdir(parents=True)
+        disk.symlink_to(self.volume)
         self.log = self.root / "agent.log"
         self.agent: subprocess.Popen[bytes] | None = None
         drive = "config-drive/openstack/latest"
@@ -124,7 +126,7 @@ def prepare_args(**changes: Any) -> dict[str, Any]:
     return {
         "datastore": {"manager": "mariadb", "version": "10.11"},
         "flavor": FLAVOR,
-        "device_path": "/dev/vdb",
+        "volume_id": VOLUME,
         "mount_point": "/var/lib/mysql",
         "databases": [{"name": "shop"}],
         "users": [{"name": "alice", "password": "first-secret", "databases": [{"name": "shop"}]}],

@@ -27,7 +27,7 @@ from guest_agent.datastores.os_user import OsUser, database_user
 from guest_agent.datastores.state import DatastoreState
 from guest_agent.errors import CommandFailed, GuestError
 from guest_agent.manager import Condition
-from guest_agent.storage import volume
+from guest_agent.storage import device, volume
 
 ATTEMPTS: Final = 3
 """How often a stage of the first start is begun, when the server in it dies."""
@@ -163,8 +163,15 @@ class Life:
 
     def attach_volume(self) -> None:
         """Make the volume appear at its mount point."""
-        root = self._guest.root
-        volume.attach(below(root, self._state.device_path), self._layout.volume)
+        root, wanted = self._guest.root, self._state
+        if not wanted.volume_id and not wanted.device_path:
+            raise GuestError("nobody has told which volume the data is on")
+        found = (
+            device.wait_for(root, wanted.volume_id)
+            if wanted.volume_id
+            else below(root, wanted.device_path)
+        )
+        volume.attach(found, self._layout.volume)
 
     def initialise(self, flavor: Flavor) -> None:
         """Make the data directory, again when the server that makes it dies in it."""

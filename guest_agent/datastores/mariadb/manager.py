@@ -42,6 +42,7 @@ class MariaDBManager(Manager):
         if request.datastore.manager not in NAMES:
             raise BadRequest(f"this guest does not run {request.datastore.manager!r}")
         wanted = DatastoreState(
+            volume_id=request.volume_id,
             device_path=request.device_path,
             mount_point=request.mount_point,
             flavor=request.flavor,

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from guest_agent.errors import GuestError
 from guest_agent.storage import block_device, directory, volume
+from guest_agent.storage import device as device_of
+
+VOLUME = "5d3c1f5e-0c7b-4f4e-9d5c-3f2a7d7e8a90"
 
 
 @pytest.fixture
@@ -47,8 +52,10 @@ def test_files_in_the_way_are_not_hidden(device: Path, tmp_path: Path) -> None:
 def test_a_volume_that_does_not_come_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(volume, "APPEAR_SECONDS", 0.1)
+    monkeypatch.setattr(device_of, "APPEAR_SECONDS", 0.1)
     with pytest.raises(GuestError, match="did not appear"):
+        device_of.wait_for(tmp_path, VOLUME)
+    with pytest.raises(GuestError, match="there is no volume at vdb"):
         volume.attach(tmp_path / "vdb", tmp_path / "mysql")
 
 
@@ -72,6 +79,7 @@ class Disk:
         self.ran: list[str] = []
         self.device = folder / "vdb"
         self.mounts = folder / "mounts"
+        self.swaps = folder / "swaps"
         self.mounts.write_text("proc /proc proc rw 0 0\n")
 
     def run(self, command: list[str], seconds: float) -> subprocess.CompletedProcess[str]:
@@ -80,6 +88,7 @@ class Disk:
         match command[0]:
             case "blkid" if "-p" in command:
                 code = 8 if self.probe_fails else 0 if self.content else 2
+                output = f"DEVNAME={self.device}\nTYPE={self.content}\n"
             case "blkid":
                 output = "1234-UUID\n"
             case "mkfs.ext4":
@@ -95,6 +104,7 @@ def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Disk:
     made.device.touch()
     monkeypatch.setattr(block_device, "_command", made.run)
     monkeypatch.setattr(block_device, "_MOUNTS", made.mounts)
+    monkeypatch.setattr(block_device, "_SWAPS", made.swaps)
     monkeypatch.setattr(block_device, "_FSTAB", tmp_path / "fstab")
     return made
 
@@ -133,3 +143,64 @@ def test_another_disk_at_the_mount_point_is_not_covered(disk: Disk, tmp_path: Pa
 def test_a_tool_that_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(GuestError, match="no-such-tool is not installed"):
         block_device._run(["no-such-tool"], 1.0)
+
+
+@pytest.mark.parametrize(
+    ("content", "table", "line", "said"),
+    [
+        ("swap", "swaps", "", "formatted as swap"),
+        ("", "swaps", "{device} partition 1048572 0 -2", "used as swap"),
+        ("ext4", "mounts", "{device} /mnt ext4 rw 0 0", "mounted elsewhere"),
+    ],
+)
+def test_a_disk_that_serves_something_else_is_refused(
+    disk: Disk, tmp_path: Path, content: str, table: str, line: str, said: str
+) -> None:
+    disk.content = content
+    getattr(disk, table).write_text(line.format(device=disk.device) + "\n")
+    with pytest.raises(GuestError, match=said):
+        block_device.attach(disk.device, tmp_path / "mysql")
+    assert "mkfs.ext4" not in disk.ran
+    assert "mount" not in disk.ran
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        f"virtio-{VOLUME[:20]}",
+        f"scsi-0QEMU_QEMU_HARDDISK_{VOLUME}",
+        f"wwn-{VOLUME}",
+    ],
+)
+def test_a_volume_is_found_by_its_id_whatever_its_letter(tmp_path: Path, name: str) -> None:
+    links = tmp_path / "dev/disk/by-id"
+    links.mkdir(parents=True)
+    for letter, link in (("vdb", "virtio-ephemeral"), ("vdd", name), ("vdd1", f"{name}-part1")):
+        (tmp_path / "dev" / letter).touch()
+        (links / link).symlink_to(f"../../{letter}")
+    assert device_of.wait_for(tmp_path, VOLUME).resolve() == tmp_path / "dev/vdd"
+
+
+def test_a_volume_without_a_link_is_found_by_the_kernels_serial(tmp_path: Path) -> None:
+    for letter, serial in (("vda", None), ("vdb", "ephemeral"), ("vdc", VOLUME[:20])):
+        (tmp_path / "sys/block" / letter).mkdir(parents=True)
+        if serial is not None:
+            (tmp_path / "sys/block" / letter / "serial").write_text(serial)
+    assert device_of.wait_for(tmp_path, VOLUME) == tmp_path / "dev/vdc"
+
+
+@pytest.mark.parametrize("odd", ["", "short", "../../../../etc/passwd/x"])
+def test_an_id_that_no_device_carries_is_refused_at_once(tmp_path: Path, odd: str) -> None:
+    with pytest.raises(GuestError, match="none that a device could carry"):
+        device_of.wait_for(tmp_path, odd)
+
+
+def test_what_root_keeps_for_itself_is_not_offered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As df has it: 98.25 % of the blocks taken and nothing left is a full volume."""
+    figures = {"f_blocks": 10_000, "f_bfree": 175, "f_bavail": 0, "f_frsize": 1024**2}
+    monkeypatch.setattr(os, "statvfs", lambda path: SimpleNamespace(**figures))
+    usage = volume.usage(tmp_path)
+    assert usage["used"] == usage["total"] > 0
+    assert volume.is_full(tmp_path)
