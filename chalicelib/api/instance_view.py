@@ -53,6 +53,10 @@ def detail(request: Request, row: Instance, reported: ServiceStatusRow | None) -
         view["volume"] |= _usage(reported)
     if row.fault_message:
         view["fault"] = _fault(request, row)
+    elif row.status == lifecycle.Status.ACTIVE and reported is not None and reported.status_reason:
+        # What the database itself is in trouble with; it goes when the guest reports it well.
+        said = f"{reported.status_reason[:1].upper()}{reported.status_reason[1:]}."
+        view["fault"] = {"message": said, "created": naive(reported.updated)}
     if request.context.is_admin:
         view["server_id"] = row.resources.get("server_id")
         view["volume_id"] = row.resources.get("volume_id")

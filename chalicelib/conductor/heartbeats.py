@@ -25,6 +25,7 @@ from chalicelib.store.last_reports import LastReport, Reported
 
 RECENT_FRACTION: Final = 0.8
 GIB_RESOLUTION: Final = 0.1
+MOST_REASON: Final = 300
 GIB_DIGITS: Final = 3  # a MiB
 REFUSED: Final = "heartbeat.refused"
 MOST_OUTAGES: Final = 3
@@ -50,6 +51,12 @@ class Report(msgspec.Struct, frozen=True):
     status: str = ""
     volume: VolumeUse | None = None
     rejected: Number = 0
+    reason: str = ""
+
+    @property
+    def told_reason(self) -> str:
+        """Why the status is what it is: a bounded piece of plain text."""
+        return "".join(each for each in self.reason if each.isprintable())[:MOST_REASON]
 
     @property
     def known_status(self) -> str:
@@ -155,6 +162,7 @@ def _apply(beat: Beat, last: LastReport | None) -> None:
         order=beat.order,
         status=report.known_status,
         rejected=report.rejected,
+        reason=report.told_reason,
         volume_used=_stored(volume.used),
         volume_total=_stored(volume.total),
     )

@@ -41,6 +41,7 @@ class Reported(msgspec.Struct, frozen=True):
     order: tuple[int, int, int]
     status: str
     rejected: int
+    reason: str = ""
     volume_used: float | None = None
     volume_total: float | None = None
 
@@ -74,11 +75,13 @@ def write(instance_id: str, reported: Reported) -> bool:
     """Store a report; False when a later one, or another generation, was stored meanwhile."""
     generation, epoch, seq = reported.order
     sets = "#status = :status, epoch = :epoch, seq = :seq, updated = :now, rejected = :rejected"
+    sets += ", status_reason = :reason"
     values = {
         ":generation": {"N": str(generation)},
         ":epoch": {"N": str(epoch)},
         ":seq": {"N": str(seq)},
         ":status": {"S": reported.status},
+        ":reason": {"S": reported.reason},
         ":now": {"N": repr(aws.clock())},
         ":rejected": {"N": str(reported.rejected)},
     }

@@ -203,6 +203,7 @@ class ServiceStatusRow(Table):
     epoch = NumberAttribute(default=0)
     seq = NumberAttribute(default=0)
     status = UnicodeAttribute()
+    status_reason = optional(UnicodeAttribute(null=True))
     updated = NumberAttribute()
     volume_used = optional(NumberAttribute(null=True))
     volume_total = optional(NumberAttribute(null=True))

@@ -57,6 +57,16 @@ def test_show_adds_times_usage_and_the_fault(api: Api, make: Make) -> None:
     assert "tenant_id" not in shown
 
 
+def test_what_ails_a_database_is_the_fault_while_it_does(api: Api, make: Make) -> None:
+    row = make(service=None)
+    report(row, "blocked", status_reason="the volume is full")
+    shown = api.get(f"/instances/{row.id}").body["instance"]
+    assert shown["fault"]["message"] == "The volume is full."
+    assert shown["fault"]["created"] == shown["service_status_updated"]
+    report(row, "healthy", status_reason="")
+    assert "fault" not in api.get(f"/instances/{row.id}").body["instance"]
+
+
 def test_administrators_see_more(admin: Api, make: Make) -> None:
     row = make(resources={"server_id": "s", "volume_id": "v"}, fault_message="x", fault_details="d")
     shown = admin.get(f"/instances/{row.id}").body["instance"]
@@ -80,6 +90,9 @@ def test_detail_is_a_list_of_shows(api: Api, make: Make) -> None:
         (Status.BUILD, "building", ""),
         (Status.ACTIVE, "running", "ACTIVE"),
         (Status.ACTIVE, "crashed", "SHUTDOWN"),
+        (Status.ACTIVE, "restarting", "RESTARTING"),
+        (Status.ACTIVE, "blocked", "BLOCKED"),
+        (Status.ACTIVE, "failed", "FAILED"),
         (Status.ACTIVE, None, "NEW"),
         (Status.ERROR, "healthy", ""),
     ],

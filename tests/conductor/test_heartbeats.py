@@ -291,3 +291,14 @@ def test_a_heartbeat_under_a_key_that_is_not_known_yet_comes_again_alone(
     assert not counted(world)
     rotate(world)
     assert receive(newer) == []
+
+
+def test_the_reason_of_a_status_is_kept_as_bounded_text_while_it_lasts(built: Built) -> None:
+    reason = "the volume is full\n" + "x" * 999
+    receive(beat(built, seq=1, report={"status": "blocked", "reason": reason}))
+    row = row_of(built)
+    assert row.status == "blocked"
+    assert row.status_reason.startswith("the volume is fullxxx")
+    assert len(row.status_reason) == heartbeats.MOST_REASON
+    receive(beat(built, seq=2, report={"status": "healthy", "reason": ""}))
+    assert not row_of(built).status_reason
