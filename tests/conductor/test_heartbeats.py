@@ -298,6 +298,7 @@ def test_the_reason_of_a_status_is_kept_as_bounded_text_while_it_lasts(built: Bu
     receive(beat(built, seq=1, report={"status": "blocked", "reason": reason}))
     row = row_of(built)
     assert row.status == "blocked"
+    assert row.status_reason is not None
     assert row.status_reason.startswith("the volume is fullxxx")
     assert len(row.status_reason) == heartbeats.MOST_REASON
     receive(beat(built, seq=2, report={"status": "healthy", "reason": ""}))
