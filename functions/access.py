@@ -36,20 +36,31 @@ def publish(
 
     Raises `Refused` when the cloud has no network to take one from.
     """
-    addresses = [
-        {"address": address, "type": "private", "network": port.network_id}
-        for address in port.addresses
-    ]
     found = network.find_floating_addresses(instance_id)
     public = bool(access.get("is_public"))
     kept = next((each for each in found if public and each.port_id == port.id), None)
     for extra in found:
         if extra is not kept:
             network.delete_floating_address(extra.id)
-    if public:
-        kept = kept or _new_address(instance_id, port)
-        addresses.append({"address": kept.address, "type": "public", "network": kept.network_id})
-    return addresses
+    if public and kept is None:
+        kept = _new_address(instance_id, port)
+    return addresses(port, [kept] if kept else [])
+
+
+def addresses(
+    port: network.Port, floating: Iterable[network.FloatingAddress]
+) -> list[dict[str, str]]:
+    """The addresses of an instance as Trove tells them: the port's own, then the public ones."""
+    return [
+        *(
+            {"address": each, "type": "private", "network": port.network_id}
+            for each in port.addresses
+        ),
+        *(
+            {"address": each.address, "type": "public", "network": each.network_id}
+            for each in floating
+        ),
+    ]
 
 
 def _new_address(instance_id: str, port: network.Port) -> network.FloatingAddress:

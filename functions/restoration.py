@@ -21,6 +21,7 @@ from chalicelib.domain import datastores
 from chalicelib.domain import instances as rules
 from chalicelib.store import guests, instances, restoring
 from chalicelib.store.models import Instance, Quota
+from functions import access
 
 PAGE_ROWS: Final = 100
 PAGE_THINGS: Final = 100
@@ -118,11 +119,10 @@ def _gather(row: Instance) -> Iterator[str]:
             what = kind.replace("_", " ")
             yield f"its {what}" if not found else f"a single {what} ({len(found)} are there)"
     row.resources = resources
-    row.addresses = [
-        {"address": address, "type": "private", "network": port.network_id}
-        for port in ports
-        for address in port.addresses
-    ]
+    floating = network.find_floating_addresses(row.id)
+    if bool(floating) != bool((row.access or {}).get("is_public")):
+        row.access = {**(row.access or {}), "is_public": bool(floating)}
+    row.addresses = [address for port in ports for address in access.addresses(port, floating)]
     for group in groups:
         _open_as(row, group)
 
@@ -131,9 +131,9 @@ def _open_as(row: Instance, group: network.SecurityGroup) -> None:
     """Who may reach the database may have changed since the record: the rules are what holds."""
     ports = set(datastores.tcp_ports(row.manager))
     now = sorted({rule.cidr for rule in group.rules if rule.port in ports})
-    access = row.access or {}
-    if now != sorted(rules.sources(access.get("allowed_cidrs") or [])):
-        row.access = {**access, "allowed_cidrs": now}
+    told = row.access or {}
+    if now != sorted(rules.sources(told.get("allowed_cidrs") or [])):
+        row.access = {**told, "allowed_cidrs": now}
 
 
 def _key(name: str, after: str | None) -> dict[str, Any] | None:

@@ -54,6 +54,21 @@ def plain(instance_id: str) -> dict[str, Any]:
     return {name: value for name, value in row.attribute_values.items() if name != "updated"}
 
 
+def test_who_may_reach_an_adopted_instance_is_what_holds_in_the_cloud(stack: Stack) -> None:
+    created(stack)
+    backup = Backup(stack, Instance)
+    young = created(stack)
+    stack.update_access(young, is_public=True, allowed_cidrs=["192.0.2.0/24"])
+    stack.settle()
+    before = plain(young)
+    backup.restore()
+    run()
+    assert plain(young)["access"] == before["access"]
+    assert plain(young)["addresses"] == before["addresses"]
+    assert len(before["addresses"]) == 2
+    stack.check()
+
+
 def test_what_is_younger_than_the_restore_is_adopted_as_it_was(stack: Stack) -> None:
     old = created(stack)
     backup = Backup(stack, Instance)

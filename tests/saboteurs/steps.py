@@ -13,7 +13,7 @@ from chalicelib.domain.flows import REMOVALS
 from chalicelib.domain.operations import STARTABLE
 from chalicelib.store import base, guests, operations
 from chalicelib.store.models import Operation
-from functions import create_instance, handler, orphans, remove, step
+from functions import access, create_instance, handler, orphans, remove, step
 from functions.outcomes import Done
 from functions.step import Step
 from tests.saboteurs.registry import Instead, Patch, nothing, saboteur
@@ -128,3 +128,29 @@ def a_404_believed(patch: Patch) -> None:
         return Done()
 
     patch.setitem(handler.CLOUD_STEPS, "remove_network", Step(ports_and_groups, backwards=True))
+
+
+@saboteur("access", "I15")
+def rules_that_stay(patch: Patch) -> None:
+    """A change of the access opens what is new and leaves open what it was told to close."""
+    patch.setattr(access, "network", Instead(cloud_network, delete_rule=nothing))
+
+
+@saboteur("access", "I15")
+def a_change_that_is_not_taken_back(patch: Patch) -> None:
+    """The undoing of a change believes that there is nothing to undo."""
+    patch.setitem(
+        handler.CLOUD_STEPS, "update_access.restore", Step(lambda *_: Done(), backwards=True)
+    )
+
+
+@saboteur("access", "L2")
+def public_addresses_left(patch: Patch) -> None:
+    """A removal forgets the public address: nobody gives it back to the cloud."""
+    patch.setattr(remove, "network", Instead(cloud_network, find_floating_addresses=nothing))
+
+
+@saboteur("access", "I4", "I15", "L2", seeds=20)
+def public_addresses_made_without_a_look(patch: Patch) -> None:
+    """The step makes a public address without looking for one that a dead worker has left."""
+    patch.setattr(access, "network", Instead(cloud_network, find_floating_addresses=nothing))

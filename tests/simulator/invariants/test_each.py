@@ -13,6 +13,7 @@ from chalicelib import aws
 from chalicelib.bus.envelope import Direction, Envelope, seal
 from chalicelib.store.models import Command, Guest, Instance, Operation, Quota, ServiceStatusRow
 from chalicelib.taskmanager import executions
+from simulator.cloud.model.security_groups import Traffic
 from simulator.fleet.datastore import Database
 from simulator.invariants import REGISTRY
 from simulator.invariants.marks import FORGED_HEADER, FORGED_MARK, FORGED_NUMBER, SECRET_MARK
@@ -164,6 +165,23 @@ def i13_misshapen(deployment: Deployment) -> None:
     replied(deployment, "GET", "/v1.0/tenant-1/instances", Reply(200, {}, b'{"instance": []}'))
 
 
+def i15_rule_nobody_asked_for(deployment: Deployment) -> None:
+    cloud = deployment.cloud
+    groups = cloud.network.security_groups.groups.values()
+    group = next(each for each in groups if each.name.startswith("coffer-"))
+    traffic = Traffic("ingress", protocol="tcp", remote_ip_prefix="203.0.113.0/24")
+    cloud.network.security_groups.create_rule(cloud.admin(), group.id, traffic)
+    deployment.invariants.check()
+
+
+def i15_public_address_untold(deployment: Deployment) -> None:
+    cloud = deployment.cloud
+    port = next(p for p in cloud.network.ports.values() if p.name.startswith("coffer-"))
+    outside = next(n.id for n in cloud.network.networks.values() if n.external)
+    cloud.network.create_floating(cloud.admin(), outside, port.id, port.description)
+    deployment.invariants.check()
+
+
 def l1_never_ends(deployment: Deployment) -> None:
     row = operation(deployment)
     row.id, row.status, row.live, row.check_at = "1", "RUNNING", "live", 1e12
@@ -272,6 +290,7 @@ BREAKS = (
     *(i8_ran_what_was_for_another, i9_forged_text, i9_forged_number, i9_answer_that_nobody_sent),
     *(i9_forger_heard, l1_failed_in_fair_weather, l1_turned_back_late, l1_stopped_early),
     *(i11_logged, i11_master_key_in_a_reason, i13_answered_500, i13_misshapen, l1_never_ends),
+    *(i15_rule_nobody_asked_for, i15_public_address_untold),
     *(l1_accepted_without_a_row, l2_orphan, l2_queue_left, l3_silent, l3_error_without_a_reason),
     *(i14_user_lost, i14_database_from_nowhere, i14_other_password),
     *(l10_function_erred, l10_answered_503),
