@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import logging
+from typing import Any, Final
 
 import msgspec
 
 from chalicelib.settings import settings
 
+FIELDS: Final = (
+    *("request_id", "user_id", "tenant_id", "instance_id", "action", "status", "took_ms"),
+    "alarm",
+)
+"""What a record may carry as `extra`: who asked for what, and the kind of an alarm."""
+
 
 class JsonFormatter(logging.Formatter):
-    """Level, logger, message, the kind of an alarm and, for an exception, its traceback."""
+    """Level, logger, message, the known ones of `FIELDS` and, for an exception, its traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
-        line = {
+        line: dict[str, Any] = {
             "level": record.levelname,
             "logger": record.name,
             "message": record.getMessage(),
         }
-        if request_id := getattr(record, "request_id", None):
-            line["request_id"] = request_id
-        if alarm := getattr(record, "alarm", None):
-            line["alarm"] = alarm
+        for name in FIELDS:
+            if (value := getattr(record, name, None)) is not None:
+                line[name] = value
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return msgspec.json.encode(line).decode()

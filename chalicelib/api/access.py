@@ -64,7 +64,7 @@ def accept(request: Request, changes: AccessBody) -> None:
             OperationAction.UPDATE_ACCESS,
             timeout=settings().update_timeout_seconds,
             arguments=wanted,
-            request_id=request.request_id,
+            asked=request.asked,
         )
         if store.accept_access(row, operation):
             queues.notify_task_manager(operation.id)

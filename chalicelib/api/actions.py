@@ -27,6 +27,8 @@ def act(request: Request) -> Response:
     if len(body) != 1:
         raise BadRequest("The body must hold exactly one action.")
     name, arguments = next(iter(body.items()))
+    if name in ACTIONS or name in LATER:
+        request.audit.action = name
     if not (arguments is None or isinstance(arguments, dict)):
         raise BadRequest("Validation error: the action's value must be an object")
     if name in LATER:
@@ -72,7 +74,7 @@ def _reset(request: Request, reason: str) -> None:
     for _ in races():
         row = instance_of(request)
         lifecycle.require(Action.RESET_STATUS, row.id, row.status)
-        if store.reset_status(row, reason):
+        if store.reset_status(row, reason, request.asked):
             return
     raise Contended("The instance is being changed by others at the moment; try again.")
 

@@ -34,6 +34,7 @@ from chalicelib.errors import (
     Unavailable,
 )
 from chalicelib.outages import is_outage
+from chalicelib.store.events import Asked
 
 REQUEST_ID_HEADER: Final = "X-OpenStack-Request-Id"
 RETRY_AFTER_HEADER: Final = "Retry-After"
@@ -53,6 +54,22 @@ class Response(msgspec.Struct, frozen=True):
     headers: Mapping[str, str] = {}
 
 
+class Audit(msgspec.Struct):
+    """Who asks for what: known piece by piece, and told in the one line that each request logs."""
+
+    request_id: str
+    action: str
+    user_id: str | None = None
+    tenant_id: str | None = None
+    instance_id: str | None = None
+    status: int | None = None
+    took_ms: int | None = None
+
+    def fields(self) -> dict[str, Any]:
+        """The fields of a log line; the formatter writes those that are known."""
+        return msgspec.structs.asdict(self)
+
+
 class Request(msgspec.Struct, frozen=True):
     """What a handler gets. `params` are the decoded path parameters, `query` the last values."""
 
@@ -62,7 +79,7 @@ class Request(msgspec.Struct, frozen=True):
     headers: Mapping[str, str]
     body: bytes
     place: Place
-    request_id: str
+    audit: Audit
     catalog: Catalog
     caller: Context | None = None
 
@@ -71,6 +88,11 @@ class Request(msgspec.Struct, frozen=True):
         """The caller; every route that is not public has one."""
         assert self.caller is not None, "a public route asked who calls"
         return self.caller
+
+    @property
+    def asked(self) -> Asked:
+        """The caller and this request, for the rows of what they change."""
+        return Asked(self.context.user_id, self.audit.request_id)
 
     def json(self, kind: type[T]) -> T:
         """The body as that type."""
@@ -110,23 +132,22 @@ class Services(msgspec.Struct, frozen=True):
 
 def answer(route: Route, raw: GatewayRequest, services: Services) -> GatewayResponse:
     """Run a route for a request of API Gateway; never raises."""
-    request_id = f"req-{aws.new_id()}"
+    audit = Audit(f"req-{aws.new_id()}", f"{route.method} {route.path}")
     started = aws.monotonic()
     try:
         with crash.scope("api"):
-            response = _handle(route, raw, services, request_id)
+            response = _handle(route, raw, services, audit)
     except CofferError as error:
         if error.status >= SERVER_FAILURES and not isinstance(error, NotSupported):
-            log.warning("%s: %s", request_id, error.message)
+            log.warning("%s", error.message, extra=audit.fields())
         response = _fault(error)
     except Exception as error:
-        log.exception("%s: %s %s failed", request_id, route.method, route.path)
-        response = _unexpected(request_id, error)
-    took_ms = round((aws.monotonic() - started) * 1000)
-    log.info(
-        "%s %s %s -> %d in %d ms", request_id, route.method, route.path, response.status, took_ms
-    )
-    return _to_gateway(response, request_id)
+        log.exception("%s %s failed", route.method, route.path, extra=audit.fields())
+        response = _unexpected(audit.request_id, error)
+    audit.status = response.status
+    audit.took_ms = round((aws.monotonic() - started) * 1000)
+    log.info("%s -> %d", audit.action, response.status, extra=audit.fields())
+    return _to_gateway(response, audit.request_id)
 
 
 def refuse(error: CofferError) -> GatewayResponse:
@@ -141,11 +162,13 @@ def _fault(error: CofferError) -> Response:
     return Response(error.status, error.body(), headers)
 
 
-def _handle(route: Route, raw: GatewayRequest, services: Services, request_id: str) -> Response:
-    request = _read(route, raw, services, request_id)
+def _handle(route: Route, raw: GatewayRequest, services: Services, audit: Audit) -> Response:
+    request = _read(route, raw, services, audit)
     if route.public:
         return route.handler(request)
     context = services.authenticate(_token(request.headers))
+    audit.user_id, audit.tenant_id = context.user_id, context.project_id
+    audit.instance_id = request.params.get("instance", "")[:MAX_ID_LENGTH] or None
     services.rates.require(context.project_id, route.method)
     if request.params.get("project", context.project_id) != context.project_id:
         raise Forbidden("The token is not for the project in the path.")
@@ -154,7 +177,7 @@ def _handle(route: Route, raw: GatewayRequest, services: Services, request_id: s
     return route.handler(msgspec.structs.replace(request, caller=context))
 
 
-def _read(route: Route, raw: GatewayRequest, services: Services, request_id: str) -> Request:
+def _read(route: Route, raw: GatewayRequest, services: Services, audit: Audit) -> Request:
     headers = {name.lower(): str(value) for name, value in raw.headers.items()}
     params = dict(raw.uri_params or {})
     query = dict(raw.query_params.items()) if raw.query_params else {}
@@ -171,7 +194,7 @@ def _read(route: Route, raw: GatewayRequest, services: Services, request_id: str
         headers=headers,
         body=body if isinstance(body, bytes) else body.encode(),
         place=Place(base_url(headers, raw.context), route.path, params, query),
-        request_id=request_id,
+        audit=audit,
         catalog=services.catalog,
     )
 

@@ -94,6 +94,7 @@ def create(request: Request) -> Response:
     version = choose_version(request.catalog, wanted.datastore or DatastoreBody())
     flavor = choose_flavor(request.catalog, rules.flavor_id(wanted.flavor_ref))
     instance = _new_instance(request, wanted, version, flavor)
+    request.audit.instance_id = instance.id
     operation_id = aws.new_id()
     operation = new_operation(
         operation_id,
@@ -102,7 +103,7 @@ def create(request: Request) -> Response:
         OperationAction.CREATE,
         timeout=settings().create_timeout_seconds,
         sealed_args=keys.protect("operation", operation_id, msgspec.json.encode(contents)),
-        request_id=request.request_id,
+        asked=request.asked,
     )
     held = quotas.held_by_instance(int(flavor.ram), int(instance.volume_size))
     store.accept_create(instance, operation, held)
@@ -186,7 +187,7 @@ def accept_delete(request: Request) -> None:
         if row.status == Status.SHUTDOWN:
             return
         if row.next_operation_id is not None:
-            if store.accept_queued_delete(row):
+            if store.accept_queued_delete(row, request.asked):
                 return
             continue
         operation = _delete_operation(request, row)
@@ -204,7 +205,7 @@ def _delete_operation(request: Request, row: Instance) -> Operation:
         row.tenant_id,
         OperationAction.DELETE,
         timeout=settings().delete_timeout_seconds,
-        request_id=request.request_id,
+        asked=request.asked,
     )
 
 

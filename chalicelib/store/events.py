@@ -6,6 +6,8 @@ import logging
 from datetime import UTC, datetime
 from typing import Final
 
+import msgspec
+
 from chalicelib import aws
 from chalicelib.store.models import EventRow
 
@@ -24,8 +26,17 @@ KEEP_SECONDS: Final = 90 * 86400
 MOST_MESSAGE: Final = 1024
 
 
-def new_event(scope: str, kind: str, message: str, tenant_id: str | None = None) -> EventRow:
-    """An event row of now; its id sorts by time."""
+class Asked(msgspec.Struct, frozen=True):
+    """Who asked for a change, and with which request: what an event of it remembers."""
+
+    user_id: str | None = None
+    request_id: str | None = None
+
+
+def new_event(
+    scope: str, kind: str, message: str, tenant_id: str | None = None, asked: Asked | None = None
+) -> EventRow:
+    """An event row of now; its id sorts by time. With a `tenant_id`, its tenant may read it."""
     now = aws.clock()
     return EventRow(
         scope=scope,
@@ -35,6 +46,8 @@ def new_event(scope: str, kind: str, message: str, tenant_id: str | None = None)
         message=message[:MOST_MESSAGE],
         created=now,
         expires=_expires(now),
+        user_id=asked.user_id if asked else None,
+        request_id=asked.request_id if asked else None,
     )
 
 
@@ -70,6 +83,7 @@ def alarm(kind: str, message: str) -> None:
     record(OPERATORS, kind, message)
 
 
-def events_of(scope: str, limit: int = 100) -> list[EventRow]:
-    """The newest events of a scope, newest first."""
-    return list(EventRow.query(scope, scan_index_forward=False, limit=limit))
+def events_of(scope: str, limit: int = 100, before: str | None = None) -> list[EventRow]:
+    """The newest events of a scope, newest first; with `before`, those older than that id."""
+    older = EventRow.id < before if before else None
+    return list(EventRow.query(scope, older, scan_index_forward=False, limit=limit))

@@ -27,7 +27,7 @@ from chalicelib.lifecycle import Event, ServiceStatus, Status
 from chalicelib.settings import settings
 from chalicelib.store import quotas
 from chalicelib.store.base import ConditionFailed, Contended, as_dict, races, transact
-from chalicelib.store.events import new_event
+from chalicelib.store.events import Asked, new_event
 from chalicelib.store.models import EventRow, Instance, Operation, Quota, ServiceStatusRow
 from chalicelib.store.operations import CHECK_AFTER_SECONDS, get_operation
 
@@ -101,7 +101,7 @@ def accept_create(instance: Instance, operation: Operation, held: dict[str, int]
     """
     instance.operation_id = operation.id
     instance.held = held
-    event = new_event(instance.id, "create.accepted", "", instance.tenant_id)
+    event = new_event(instance.id, "create.accepted", "", instance.tenant_id, _asked(operation))
     for until in races():
         quota = quotas.get_quota(instance.tenant_id)
         require_fit(quotas.used_of(quota), held, quotas.limits_of(quota))
@@ -133,6 +133,10 @@ def _creation(
     return build
 
 
+def _asked(operation: Operation) -> Asked:
+    return Asked(operation.user_id, operation.request_id)
+
+
 def _applied(build: Callable[[TransactWrite], None]) -> bool:
     """Write a transaction; False when a condition of it fails, which is a lost race."""
     try:
@@ -159,7 +163,7 @@ def accept_delete(instance: Instance, operation: Operation) -> bool:
         Instance.updated.set(aws.clock()),
         owner.set(operation.id),
     ]
-    event = new_event(instance.id, "delete.accepted", "", instance.tenant_id)
+    event = new_event(instance.id, "delete.accepted", "", instance.tenant_id, _asked(operation))
 
     def build(write: TransactWrite) -> None:
         write.save(operation, condition=Operation.id.does_not_exist())
@@ -176,7 +180,7 @@ def accept_access(instance: Instance, operation: Operation) -> bool:
     """
     assert instance.operation_id is None, "one live operation per instance"
     actions: list[Action] = [Instance.operation_id.set(operation.id)]
-    event = new_event(instance.id, "access.accepted", "", instance.tenant_id)
+    event = new_event(instance.id, "access.accepted", "", instance.tenant_id, _asked(operation))
 
     def build(write: TransactWrite) -> None:
         write.save(operation, condition=Operation.id.does_not_exist())
@@ -186,14 +190,15 @@ def accept_access(instance: Instance, operation: Operation) -> bool:
     return _applied(build)
 
 
-def accept_queued_delete(instance: Instance) -> bool:
+def accept_queued_delete(instance: Instance, asked: Asked | None = None) -> bool:
     """Take an instance back to SHUTDOWN that was reset while a delete waits; False on a lost race.
 
     The delete that is queued is the one that was asked for: no second one is made.
     """
     target = lifecycle.next_status(instance.status, Event.DELETE_ACCEPTED)
     actions: list[Action] = [Instance.status.set(target), Instance.updated.set(aws.clock())]
-    event = new_event(instance.id, "delete.accepted", "It is queued already.", instance.tenant_id)
+    said = "It is queued already."
+    event = new_event(instance.id, "delete.accepted", said, instance.tenant_id, asked)
 
     def build(write: TransactWrite) -> None:
         write.save(event)
@@ -202,13 +207,13 @@ def accept_queued_delete(instance: Instance) -> bool:
     return _applied(build)
 
 
-def reset_status(instance: Instance, reason: str) -> bool:
+def reset_status(instance: Instance, reason: str, asked: Asked | None = None) -> bool:
     """An administrator's reset; the live operation is told to go back. False on a lost race."""
     target = lifecycle.next_status(instance.status, Event.RESET)
     actions: list[Action] = [Instance.status.set(target), Instance.updated.set(aws.clock())]
     if target is Status.ERROR:
         actions += faulty(reason)
-    record = new_event(instance.id, "status.reset", reason, instance.tenant_id)
+    record = new_event(instance.id, "status.reset", reason, instance.tenant_id, asked)
     cancel: list[Action] = [Operation.cancelled.set(reason), Operation.check_at.set(aws.clock())]
 
     def build(write: TransactWrite) -> None:
@@ -273,7 +278,7 @@ def _end(
     if target is Status.DELETED:
         actions += buried()
     kind = f"{operation.action}.{ending.status.lower()}"
-    event = new_event(instance.id, kind, ending.reason, instance.tenant_id)
+    event = new_event(instance.id, kind, ending.reason, instance.tenant_id, _asked(operation))
     close = _close(ending.status, ending.reason)
 
     def build(write: TransactWrite) -> None:

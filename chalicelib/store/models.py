@@ -124,6 +124,7 @@ class Operation(Table):
     generation = NumberAttribute(default=1)
     attempt = NumberAttribute(default=0)
     request_id = optional(UnicodeAttribute(null=True))
+    user_id = optional(UnicodeAttribute(null=True))
     sealed_args = optional(UnicodeAttribute(null=True))
     arguments = optional(JSONAttribute(null=True))  # what was asked for, when none of it is secret
 
@@ -282,6 +283,8 @@ class EventRow(Table):
     created = NumberAttribute()
     expires = TTLAttribute()
     times = optional(NumberAttribute(null=True))  # of a row that counts
+    user_id = optional(UnicodeAttribute(null=True))  # who asked for it, and with which request
+    request_id = optional(UnicodeAttribute(null=True))
 
 
 class Job(Table):

@@ -16,6 +16,7 @@ from chalicelib.domain.operations import (
 )
 from chalicelib.settings import settings
 from chalicelib.store.base import update_if
+from chalicelib.store.events import Asked
 from chalicelib.store.models import Operation
 
 CHECK_AFTER_SECONDS: Final = 30
@@ -37,7 +38,7 @@ def new_operation(
     status: str = OperationStatus.ACCEPTED,
     sealed_args: str | None = None,
     arguments: dict[str, Any] | None = None,
-    request_id: str | None = None,
+    asked: Asked | None = None,
 ) -> Operation:
     """An operation row that the sweeper will look at if nobody starts it."""
     now = aws.clock()
@@ -54,7 +55,8 @@ def new_operation(
         check_at=now + CHECK_AFTER_SECONDS,
         sealed_args=sealed_args,
         arguments=arguments,
-        request_id=request_id,
+        request_id=asked.request_id if asked else None,
+        user_id=asked.user_id if asked else None,
     )
 
 

@@ -1,0 +1,135 @@
+"""Who asked for what: in one log line of each request, and in the events of what was accepted."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any
+
+import pytest
+
+from chalicelib.lifecycle import Status
+from chalicelib.logs import FIELDS, JsonFormatter
+from chalicelib.store import events
+from chalicelib.store.models import Instance
+from tests.api.client import Api
+from tests.api.conftest import Guest, Make, operations
+
+HEADER = "X-OpenStack-Request-Id"
+
+
+@pytest.fixture
+def lines(caplog: pytest.LogCaptureFixture) -> Any:
+    """The lines that the API has logged, as they leave the process."""
+    caplog.set_level(logging.INFO, logger="chalicelib.api.frame")
+
+    def read() -> list[dict[str, Any]]:
+        form = JsonFormatter()
+        return [json.loads(form.format(record)) for record in caplog.records]
+
+    return read
+
+
+def asked_by(row: Instance) -> list[tuple[str, str | None, str | None]]:
+    return [(each.kind, each.user_id, each.request_id) for each in events.events_of(row.id)]
+
+
+def test_each_request_logs_who_asked_for_what_of_which_instance(
+    api: Api, admin: Api, make: Make, guest: Guest, lines: Any
+) -> None:
+    row = make()
+    answers = [
+        api.post(f"/instances/{row.id}/action", {"restart": {}}),
+        api.delete(f"/instances/{row.id}/users/ann"),
+        admin.put("/mgmt/quotas/somebody", {"quotas": {"ram": 1}}),
+        api.post(f"/instances/{row.id}/action", {"dance": {}}),
+    ]
+    told = lines()
+    assert len(told) == len(answers)
+    user = f"user-of-{api.project}"
+    users = "DELETE /v1.0/{project}/instances/{instance}/users/{user}"
+    unknown = "POST /v1.0/{project}/instances/{instance}/action"
+    expected = [
+        ("restart", row.id, 202),
+        (users, row.id, 202),
+        ("PUT /v1.0/{project}/mgmt/quotas/{tenant}", None, 200),
+        (unknown, row.id, 400),
+    ]
+    for line, answer, (action, instance_id, status) in zip(told, answers, expected, strict=True):
+        assert line["request_id"] == answer.headers[HEADER]
+        assert (line["user_id"], line["tenant_id"]) == (user, api.project)
+        assert (line["action"], line.get("instance_id")) == (action, instance_id)
+        assert line["status"] == status
+        assert line["took_ms"] >= 0
+        assert set(line) <= {"level", "logger", "message", *FIELDS}
+
+
+def test_a_create_logs_the_instance_that_it_made(api: Api, hints: list[str], lines: Any) -> None:
+    wanted = {"name": "shop", "flavorRef": "1", "volume": {"size": 1}}
+    made = api.post("/instances", {"instance": wanted}).body["instance"]["id"]
+    assert lines()[-1]["instance_id"] == made
+
+
+def test_a_request_without_a_token_is_nobodys(api: Api, lines: Any) -> None:
+    api.get("/instances", headers={"X-Auth-Token": "unknown"})
+    (line,) = lines()
+    assert line["status"] == 401
+    assert not {"user_id", "tenant_id", "instance_id"} & set(line)
+
+
+def test_a_failure_is_logged_under_the_id_that_the_client_was_given(
+    api: Api, make: Make, guest: Guest, lines: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr("chalicelib.api.instances.store.list_instances", broken)
+    answer = api.get("/instances")
+    assert {line["request_id"] for line in lines()} == {answer.headers[HEADER]}
+    assert "RuntimeError" in lines()[0]["exception"]
+
+
+def test_accepted_changes_remember_who_asked(
+    api: Api, admin: Api, make: Make, hints: list[str]
+) -> None:
+    user = f"user-of-{api.project}"
+    row = make()
+    reset = admin.post(f"/instances/{row.id}/action", {"reset_status": {}})
+    deleted = api.delete(f"/instances/{row.id}")
+    assert asked_by(row) == [
+        ("delete.accepted", user, deleted.headers[HEADER]),
+        ("status.reset", user, reset.headers[HEADER]),
+    ]
+    (operation,) = operations(row.id)
+    assert (operation.user_id, operation.request_id) == (user, deleted.headers[HEADER])
+
+
+def test_the_feed_is_read_in_pages_newest_first(api: Api, make: Make) -> None:
+    row = make(Status.ACTIVE)
+    for number in range(5):
+        event = events.new_event(row.id, f"kind.{number}", "said", api.project)
+        event.id = f"{number:013d}-x"
+        event.save()
+    found: list[str] = []
+    path = f"/instances/{row.id}/events?limit=2"
+    for _ in range(3):
+        answer = api.get(path)
+        found += [each["kind"] for each in answer.body["events"]]
+        if "links" in answer.body:
+            marker = answer.body["links"][0]["href"].rpartition("marker=")[2]
+            path = f"/instances/{row.id}/events?limit=2&marker={marker}"
+    assert found == [f"kind.{number}" for number in (4, 3, 2, 1, 0)]
+    assert "links" not in answer.body
+
+
+def test_what_is_for_operators_is_shown_to_administrators_only(
+    api: Api, admin: Api, other: Api, make: Make
+) -> None:
+    row = make()
+    events.record(row.id, "orphan.removed", "volume v")
+    events.record(row.id, "guest.said", "hello", api.project)
+    path = f"/instances/{row.id}/events"
+    assert [each["kind"] for each in api.get(path).body["events"]] == ["guest.said"]
+    kinds = {each["kind"] for each in admin.get(path).body["events"]}
+    assert kinds == {"guest.said", "orphan.removed"}
+    assert other.get(path).status == 404
