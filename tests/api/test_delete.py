@@ -12,6 +12,7 @@ from chalicelib.domain.operations import OperationStatus
 from chalicelib.errors import GuestTimeout
 from chalicelib.lifecycle import Event, Status
 from chalicelib.store import instances as store
+from chalicelib.store.events import Asked
 from chalicelib.store.models import Instance, Operation
 from chalicelib.store.operations import new_operation
 from tests.api.client import Api
@@ -167,12 +168,12 @@ def test_a_delete_that_finds_a_queued_one_looks_again_when_it_starts_meanwhile(
     assert act(admin, row, {"reset_status": {}}) == 202
     real = store.accept_queued_delete
 
-    def accept(seen: Instance) -> bool:
+    def accept(seen: Instance, asked: Asked) -> bool:
         monkeypatch.setattr(store, "accept_queued_delete", real)
         create = Operation.get(seen.operation_id)
         failed = store.Ending(OperationStatus.CANCELLED, Event.CREATE_FAILED, reason="cancelled")
         assert store.end_operation(create, failed) == seen.next_operation_id
-        return real(seen)
+        return real(seen, asked)
 
     monkeypatch.setattr(store, "accept_queued_delete", accept)
     assert api.delete(f"/instances/{row.id}").status == 202
