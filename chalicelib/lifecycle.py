@@ -1,6 +1,6 @@
 """The one table of an instance's life: status, event, next status, and what is allowed when.
 
-API refusals, flows, the diagram in the docs and the simulator all read this module.
+API refusals, flows and the simulator read this module; a test compares the docs' table with it.
 """
 
 from __future__ import annotations
@@ -84,11 +84,6 @@ def next_status(status: str, event: Event) -> Status:
         return TRANSITIONS[Status(status), event]
     except KeyError:
         raise IllegalTransition(f"{status} has no transition for {event.value!r}") from None
-
-
-def sources(event: Event) -> tuple[Status, ...]:
-    """The statuses in which an event may happen: the clause of its conditional write."""
-    return tuple(status for status, known in TRANSITIONS if known is event)
 
 
 def require(action: Action, instance_id: str, status: str) -> None:

@@ -37,7 +37,7 @@ class Manager(ABC):
     """
 
     unsupported: ClassVar[frozenset[str]] = frozenset()
-    """Methods that this datastore cannot do; the API refuses them with 501 by this declaration."""
+    """Methods that this datastore cannot do; the agent refuses them, which is 501 at the API."""
 
     def call(self, name: str, args: dict[str, Any], progress: Progress) -> Answer:
         """Execute one command by the name it has in the contract."""

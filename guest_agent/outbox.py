@@ -79,7 +79,6 @@ class Outbox:
         session = self._current
         report = self._new(kind, command.id, session, REPORT_LIFE_SECONDS)
         report.method = command.method
-        report.traceparent = command.traceparent
         report.result = result
         report.error = fault
         return self._seal(report, session)

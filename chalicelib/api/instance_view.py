@@ -52,7 +52,7 @@ def detail(request: Request, row: Instance, reported: ServiceStatusRow | None) -
         view["service_status_updated"] = naive(reported.updated)
         view["volume"] |= _usage(reported)
     if row.fault_message:
-        view["fault"] = _fault(request, row)
+        view["fault"] = _fault(row)
     elif row.status == lifecycle.Status.ACTIVE and reported is not None and reported.status_reason:
         # What the database itself is in trouble with; it goes when the guest reports it well.
         said = f"{reported.status_reason[:1].upper()}{reported.status_reason[1:]}."
@@ -82,10 +82,8 @@ def _usage(reported: ServiceStatusRow) -> dict[str, float]:
     return {"used": used, "used_percent": round(100 * share, 2)}
 
 
-def _fault(request: Request, row: Instance) -> dict[str, Any]:
+def _fault(row: Instance) -> dict[str, Any]:
     fault = {"message": row.fault_message}
     if row.fault_created is not None:
         fault["created"] = naive(row.fault_created)
-    if request.context.is_admin:
-        fault["details"] = row.fault_details or ""
     return fault

@@ -108,7 +108,6 @@ class Envelope(msgspec.Struct, kw_only=True):
     issued_at: float
     expires_at: float
     key_version: Number = 1
-    traceparent: str = ""
 
 
 _HEADER: Final = msgspec.json.Encoder(order="deterministic")

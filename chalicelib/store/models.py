@@ -73,7 +73,6 @@ class Instance(Table):
     held = JSONAttribute(default=dict)
 
     fault_message = optional(UnicodeAttribute(null=True))
-    fault_details = optional(UnicodeAttribute(null=True))
     fault_created = optional(NumberAttribute(null=True))
     root_enabled_at = optional(NumberAttribute(null=True))
     root_enabled_by = optional(UnicodeAttribute(null=True))

@@ -1,6 +1,6 @@
 """What a long operation tells while it runs; the CLI draws it, a test may listen."""
 
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 
@@ -12,13 +12,3 @@ class Progress(Protocol):
 
     def say(self, text: str) -> None:
         """A remark within or between steps."""
-
-
-class Silent:
-    """Progress that nobody watches."""
-
-    def step(self, title: str) -> AbstractContextManager[None]:
-        return nullcontext()
-
-    def say(self, text: str) -> None:
-        pass

@@ -25,7 +25,7 @@ MARKS: Final = (SECRET_MARK, "secret-of-ASIA", "token-of-ASIA")
 MOST_RECENT: Final = 256
 SHORTEST: Final = 6
 _TEXTS: Final = {
-    "instances": ("fault_message", "fault_details"),
+    "instances": ("fault_message",),
     "operations": ("reason", "cancelled", "notes"),
     "commands": ("error",),
     "events": ("message",),
