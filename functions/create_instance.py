@@ -106,6 +106,10 @@ def message_queue(operation: Operation, _: str | None) -> Outcome:
 def server(operation: Operation, _: str | None) -> Outcome:
     """Boot the server with its volume and port, and see it ACTIVE."""
     recorded = as_dict(operation.resources)
+    if "server_id" in recorded:
+        known = servers.get(recorded["server_id"])
+        if known is not None and known.status == "BUILD":
+            return not_yet(operation, "the server is in BUILD")
     found = servers.find(operation.instance_id)
     if not found:
         return _boot(operation, recorded)

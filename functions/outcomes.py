@@ -6,6 +6,7 @@ Only the unexpected is raised: the state machine retries it with a bounded backo
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -13,6 +14,8 @@ import msgspec
 
 from chalicelib import aws
 from chalicelib.cloud.errors import CloudError, Refused
+from chalicelib.domain.flows import FLOWS
+from chalicelib.settings import settings
 from chalicelib.store.base import as_dict
 from chalicelib.store.models import Operation
 
@@ -41,13 +44,36 @@ class Pending(msgspec.Struct, frozen=True):
     """A task token waits for a guest; the conductor will answer it."""
 
 
-LONGEST_POLL_SECONDS: Final = 10
+LONGEST_POLL_SECONDS: Final = 60
+"""An operation that is cancelled meanwhile goes back within so long."""
+POLL_SHARE: Final = 1 / 8
+"""A look comes so late at most, as a share of what was waited for. With the bound above, a day of
+polls is less than the 25,000 events of an execution (`tests/functions/test_history.py`)."""
+SOON_SECONDS: Final = 4.0
+"""So long after its begin a step looks again within its function: a whole second of Step Functions
+is a third of a create on a fast cloud. Less than any lease and timeout beside one slow call."""
+LOOK_SECONDS: Final = 0.25
+
+
+def poll_seconds(waited: float) -> int:
+    """In how many seconds to look again at what has taken `waited` seconds so far."""
+    return int(min(max(waited * POLL_SHARE, 1), LONGEST_POLL_SECONDS))
+
+
+def bound_of(operation: Operation, name: str) -> float:
+    """Until when a step of an operation may wait."""
+    step = FLOWS[operation.action].named(name)
+    if step is None or not step.timeout:
+        return float(operation.deadline)
+    return float(as_dict(operation.started)[name]) + float(getattr(settings(), step.timeout))
 
 
 def not_yet(operation: Operation, note: str, resources: Mapping[str, Any] | None = None) -> Wait:
-    """Look again soon at first, then less often: after a quarter of the time it has taken."""
-    waited = aws.clock() - as_dict(operation.started)[operation.step or ""]
-    return Wait(int(min(max(waited / 4, 1), LONGEST_POLL_SECONDS)), resources or {}, note)
+    """Look again soon at first, then less often, and right after the step's bound at the latest."""
+    name, now = operation.step or "", aws.clock()
+    seconds = poll_seconds(now - as_dict(operation.started)[name])
+    left = math.ceil(bound_of(operation, name) - now) + 1
+    return Wait(min(seconds, left) if left > 0 else seconds, resources or {}, note)
 
 
 Outcome = Done | Wait | Failed | Pending

@@ -20,11 +20,22 @@ from chalicelib.cloud.errors import CloudError
 from chalicelib.domain import flows
 from chalicelib.domain.flows import FLOWS
 from chalicelib.domain.operations import TERMINAL, command_id
-from chalicelib.settings import settings
 from chalicelib.store import operations
 from chalicelib.store.base import ConditionFailed, as_dict
 from chalicelib.store.models import Operation
-from functions.outcomes import Busy, Done, Failed, Outcome, Pending, Wait, as_result, from_error
+from functions.outcomes import (
+    LOOK_SECONDS,
+    SOON_SECONDS,
+    Busy,
+    Done,
+    Failed,
+    Outcome,
+    Pending,
+    Wait,
+    as_result,
+    bound_of,
+    from_error,
+)
 
 log = logging.getLogger(__name__)
 
@@ -78,17 +89,29 @@ def _run(invocation: Invocation, step: Step) -> Outcome:
         _turn_back(operation)
     outcome: Outcome | None = _refusal(operation, name, step)
     if outcome is None:
-        try:
-            outcome = step.run(operation, invocation.token)
-        except CloudError as error:
-            log.warning("%s of %s: %s", name, operation.id, error)
-            outcome = from_error(operation, error, backwards=step.backwards)
+        outcome = _look(operation, name, step, invocation.token)
         if step.backwards and isinstance(outcome, Wait) and name in as_dict(operation.notes):
             # Late only after a second look: an outage may have come before the first, or between.
             outcome = _late(operation, name) or outcome
     if not step.ends or isinstance(outcome, Failed):
         _record(operation, name, outcome)
     return outcome
+
+
+def _look(operation: Operation, name: str, step: Step, token: str | None) -> Outcome:
+    """What the step comes to; in its first seconds it waits here and looks again itself."""
+    soon = as_dict(operation.started)[name] + SOON_SECONDS
+    try:
+        while True:
+            outcome = step.run(operation, token)
+            if not isinstance(outcome, Wait) or aws.clock() + LOOK_SECONDS > soon:
+                return outcome
+            if outcome.resources:
+                operation.resources = {**as_dict(operation.resources), **outcome.resources}
+            aws.sleep(LOOK_SECONDS)
+    except CloudError as error:
+        log.warning("%s of %s: %s", name, operation.id, error)
+        return from_error(operation, error, backwards=step.backwards)
 
 
 def _without_lease(invocation: Invocation, name: str, step: Step) -> Outcome:
@@ -149,11 +172,7 @@ def _why(operation: Operation, stuck: flows.Step | None) -> str:
 
 
 def _late(operation: Operation, name: str) -> Failed | None:
-    bound = operation.deadline
-    step = FLOWS[operation.action].named(name)
-    if step is not None and step.timeout:
-        bound = as_dict(operation.started)[name] + getattr(settings(), step.timeout)
-    if aws.clock() <= bound:
+    if aws.clock() <= bound_of(operation, name):
         return None
     last = as_dict(operation.notes).get(name)
     return Failed(f"{name.replace('_', ' ')} was not done in time" + (f": {last}" if last else ""))

@@ -129,6 +129,7 @@ class CloudFunctions:
         return {
             servers: {
                 "find": self._find_servers,
+                "get": self._get_server,
                 "page": self._page_of_servers,
                 "create": self._create_server,
                 "delete": self._delete_server,
@@ -205,6 +206,10 @@ class CloudFunctions:
         found = [s for s in self.cloud.compute.list(self.caller) if wanted.search(s.name)]
         owned = [self._server(each) for each in _oldest_first(found)]
         return [each for each in owned if each.owner == instance_id]
+
+    def _get_server(self, server_id: str) -> servers.Server | None:
+        found = _unless_gone(lambda: self.cloud.compute.show(self.caller, server_id))
+        return self._server(found) if found else None
 
     def _page_of_servers(self, after: str | None, limit: int) -> list[servers.Server]:
         found = self.cloud.compute.list(self.caller)

@@ -87,8 +87,15 @@ def resources() -> dict[str, dict[str, Any]]:
 @cache
 def parameters() -> dict[str, Any]:
     """The template's parameters with their defaults."""
+    return {name: each.get("Default") for name, each in declared_parameters().items()}
+
+
+@cache
+def declared_parameters() -> dict[str, dict[str, Any]]:
+    """The template's parameters as they are declared, with their bounds."""
     document = yaml.safe_load((INFRA / "template" / "parameters.yaml").read_text())
-    return {name: each.get("Default") for name, each in document["Parameters"].items()}
+    found: dict[str, dict[str, Any]] = document["Parameters"]
+    return found
 
 
 def queues() -> dict[str, dict[str, str]]:

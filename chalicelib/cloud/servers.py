@@ -40,6 +40,18 @@ def find(instance_id: str) -> list[Server]:
 
 
 @cloud_call
+def get(server_id: str) -> Server | None:
+    """The server, or None."""
+    from openstack.exceptions import NotFoundException
+
+    try:
+        found = _server(connection().compute.get_server(server_id))
+    except NotFoundException:
+        return None
+    return None if found.status in GONE else found
+
+
+@cloud_call
 def page(after: str | None, limit: int) -> list[Server]:
     """A page of the servers that the service's project has, whoever made them."""
     raw = connection().compute.servers(details=True, marker=after, limit=limit, paginated=False)

@@ -204,6 +204,7 @@ def test_a_forced_delete_during_create_starts_when_the_create_has_gone_back(
 def test_a_delete_that_is_forced_on_its_way_ends_at_its_first_attempt(stack: Stack) -> None:
     instance, _ = stack.create()
     stack.settle()
+    stack.cloud.delete_seconds = 10
     first = stack.delete(instance.id)
     stack.settle(until=stack.world.now + 1)
     second = stack.force_delete(instance.id)

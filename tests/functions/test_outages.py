@@ -67,6 +67,7 @@ def test_a_removal_is_late_only_when_something_is_left(stack: Stack) -> None:
     instance, _ = stack.create()
     stack.settle()
     operation = stack.delete(instance.id)
+    stack.cloud.delete_seconds = 10
     throttled(stack, "remove_volume", 0)
     stack.settle(until=stack.world.now + 1)
     operations.take_lease(operation.id, "remove_volume")

@@ -80,7 +80,7 @@ def test_what_is_younger_than_the_restore_is_adopted_as_it_was(stack: Stack) -> 
     assert run() == [f"{young}: database of {TENANT}"]
     assert plain(young) == before
     assert quotas.used_of(quotas.get_quota(TENANT)) == used
-    assert events.events_of(young)[0].kind == "instance.adopted"
+    assert "instance.adopted" in {each.kind for each in events.events_of(young)}
     assert run() == []
     stack.check()
     for instance_id in (old, young):

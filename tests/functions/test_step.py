@@ -15,7 +15,7 @@ from chalicelib.store.base import as_dict
 from chalicelib.store.instances import Ending
 from chalicelib.store.models import Operation
 from functions import step
-from functions.outcomes import Busy, Done, Failed, Outcome, Wait
+from functions.outcomes import SOON_SECONDS, Busy, Done, Failed, Outcome, Wait
 from functions.step import Step
 from tests.support.rows import TENANT, accepted, delete_operation
 from tests.support.stack import Stack
@@ -72,8 +72,37 @@ def test_a_step_that_waits_is_run_again_and_says_why(operation: Operation) -> No
     recorder = Recorder(Wait(3, {"server_id": "1"}, note="the server is in BUILD"))
     assert run(operation, recorder) == {"outcome": "wait", "seconds": 3}
     assert as_dict(stored(operation).notes) == {"volume": "the server is in BUILD"}
+    runs = recorder.runs
     run(operation, recorder)
-    assert recorder.runs == 2
+    assert recorder.runs == runs + 1
+
+
+def test_a_step_looks_again_itself_in_its_first_seconds_and_no_longer(
+    stack: Stack, operation: Operation
+) -> None:
+    recorder, begin = Recorder(Wait(1, {"server_id": "1"})), stack.world.now
+    assert run(operation, recorder)["outcome"] == "wait"
+    assert recorder.runs > 10
+    assert begin + SOON_SECONDS - 1 < stack.world.now <= begin + SOON_SECONDS
+    assert as_dict(stored(operation).resources) == {"server_id": "1"}
+
+
+def test_what_is_there_after_a_moment_needs_no_poll(stack: Stack, operation: Operation) -> None:
+    recorder, begin = Recorder(Wait(1)), stack.world.now
+
+    def there() -> None:
+        if stack.world.now >= begin + 1:
+            recorder.outcome = Done()
+
+    stack.world.on_sleep = there
+    assert run(operation, recorder) == {"outcome": "done"}
+    assert stack.world.now < begin + 1.5
+
+
+def test_an_error_of_the_cloud_is_not_asked_for_again_at_once(operation: Operation) -> None:
+    recorder = Recorder(CloudAway("The cloud is away."))
+    assert run(operation, recorder)["outcome"] == "wait"
+    assert recorder.runs == 1
 
 
 def test_a_step_that_somebody_else_runs_is_busy(stack: Stack, operation: Operation) -> None:
@@ -168,7 +197,7 @@ def test_the_removals_of_a_late_create_have_time_of_their_own(
     recorder = Recorder(Wait(1, note="waiting for the server to be gone"))
     stack.world.now = operation.deadline + 1
     assert run(operation, recorder, "remove_server", backwards=True)["outcome"] == "wait"
-    stack.world.now += settings().delete_timeout_seconds
+    stack.world.now = operation.deadline + 1 + settings().delete_timeout_seconds
     assert run(operation, recorder, "remove_server", backwards=True)["outcome"] == "wait"
     stack.world.now += 1
     assert run(operation, recorder, "remove_server", backwards=True)["outcome"] == "failed"

@@ -13,7 +13,7 @@ from chalicelib.cloud import flavors, images, names, network, servers, volumes
 from chalicelib.cloud.errors import CloudAway, CloudError, Refused
 from tests.support.world import World
 
-BUILD_SECONDS: Final = 3
+BUILD_SECONDS: Final = 6
 DELETE_SECONDS: Final = 2
 
 
@@ -42,12 +42,14 @@ class FakeCloud:
         self.addresses: tuple[str, ...] = ("127.77.1.2",)
         self.refusals: dict[str, CloudError] = {}
         self._numbers = itertools.count(1)
+        self.delete_seconds: float = DELETE_SECONDS
 
     def install(self, patch: pytest.MonkeyPatch) -> None:
         """Stand in for the functions of `chalicelib.cloud`."""
         calls: dict[Any, tuple[Callable[..., Any], ...]] = {
             (servers, "servers"): (
                 self.find_servers,
+                self.get_server,
                 self.create_server,
                 self.delete_server,
                 self.page_servers,
@@ -115,7 +117,7 @@ class FakeCloud:
         for things in self.things.values():
             for thing in list(things.values()):
                 asked = thing.delete_asked
-                if asked is not None and self.world.now >= asked + DELETE_SECONDS:
+                if asked is not None and self.world.now >= asked + self.delete_seconds:
                     del things[thing.id]
 
     def _add(self, kind: str, name: str, **facts: Any) -> _Thing:
@@ -138,6 +140,11 @@ class FakeCloud:
         wanted = re.compile(names.server_pattern(instance_id))
         found = self.page_servers(None, len(self.things["server"]))
         return [one for one in found if wanted.search(one.name) and one.owner == instance_id]
+
+    def get_server(self, server_id: str) -> servers.Server | None:
+        self._sweep()
+        found = self.things["server"].get(server_id)
+        return self._server(found) if found else None
 
     def page_servers(self, after: str | None, limit: int) -> list[servers.Server]:
         return [self._server(each) for each in self._page("server", after, limit)]

@@ -57,9 +57,9 @@ def test_an_execution_that_died_is_followed_by_the_next_attempt(stack: Stack) ->
 
 
 def test_an_attempt_that_died_while_it_went_back_does_not_go_forward_again(stack: Stack) -> None:
-    stack.cloud.servers_become = "ERROR"
+    stack.cloud.servers_become, stack.cloud.delete_seconds = "ERROR", 20
     instance, operation = stack.create()
-    stack.settle(until=stack.world.now + 5)
+    stack.settle(until=stack.world.now + 15)
     assert stored(operation).compensating
     stack.machines.stop(next(iter(stack.machines.executions)))
     stack.cloud.servers_become = "ACTIVE"

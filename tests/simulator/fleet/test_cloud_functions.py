@@ -248,6 +248,8 @@ def everything(side: Side) -> None:
     side.until(lambda: servers.find(ONE)[0].status == "ACTIVE")
     side.see(servers.find, ONE)
     side.see(servers.find, UNKNOWN)
+    side.see(servers.get, servers.find(ONE)[0].id)
+    side.see(servers.get, UNKNOWN)
     side.see(servers.page, None, 9)
     side.see(servers.page, server, 9)
     side.see(servers.page, UNKNOWN, 9)
