@@ -19,7 +19,7 @@ from chalicelib.domain.flows import PREPARE, REMOVALS
 from chalicelib.domain.operations import OperationStatus, command_id
 from chalicelib.lifecycle import Event, ServiceStatus
 from chalicelib.settings import settings
-from chalicelib.store import instances, restoring
+from chalicelib.store import instances, operations, restoring
 from chalicelib.store.base import as_dict
 from chalicelib.store.instances import Ending
 from chalicelib.store.models import Instance, Operation
@@ -172,7 +172,7 @@ def _user_data(operation: Operation, instance: Instance) -> str:
 
 
 class Arguments(msgspec.Struct, frozen=True):
-    """What the user asked for inside the database; sealed in the operation row."""
+    """What the user asked for inside the database; sealed beside the operation's row."""
 
     databases: list[dict[str, Any]] = []
     users: list[dict[str, Any]] = []
@@ -206,10 +206,8 @@ def prepare(operation: Operation, token: str | None) -> Outcome:
 
 def _prepare_arguments(operation: Operation, instance: Instance) -> dict[str, Any]:
     asked = Arguments()
-    if operation.sealed_args:
-        asked = msgspec.json.decode(
-            keys.reveal("operation", operation.id, operation.sealed_args), type=Arguments
-        )
+    if sealed := operations.sealed_arguments(operation):
+        asked = msgspec.json.decode(keys.reveal("operation", operation.id, sealed), type=Arguments)
     return {
         "datastore": {"manager": instance.manager, "version": instance.datastore_version},
         "flavor": {"ram": int(instance.flavor_ram), "vcpus": int(instance.flavor_vcpus)},

@@ -28,7 +28,14 @@ from chalicelib.settings import settings
 from chalicelib.store import quotas
 from chalicelib.store.base import ConditionFailed, Contended, as_dict, races, transact
 from chalicelib.store.events import Asked, new_event
-from chalicelib.store.models import EventRow, Instance, Operation, Quota, ServiceStatusRow
+from chalicelib.store.models import (
+    Arguments,
+    EventRow,
+    Instance,
+    Operation,
+    Quota,
+    ServiceStatusRow,
+)
 from chalicelib.store.operations import CHECK_AFTER_SECONDS, get_operation
 
 DAY_SECONDS: Final = 86400
@@ -101,12 +108,14 @@ def accept_create(instance: Instance, operation: Operation, held: dict[str, int]
     """
     instance.operation_id = operation.id
     instance.held = held
+    sealed, operation.sealed_args = operation.sealed_args, None
+    operation.secret = sealed is not None
     event = new_event(instance.id, "create.accepted", "", instance.tenant_id, _asked(operation))
     for until in races():
         quota = quotas.get_quota(instance.tenant_id)
         require_fit(quotas.used_of(quota), held, quotas.limits_of(quota))
         try:
-            transact(_creation(instance, operation, event, quota), until)
+            transact(_creation(instance, operation, sealed, event, quota), until)
             return
         except ConditionFailed:
             continue
@@ -114,7 +123,7 @@ def accept_create(instance: Instance, operation: Operation, held: dict[str, int]
 
 
 def _creation(
-    instance: Instance, operation: Operation, event: EventRow, quota: Quota
+    instance: Instance, operation: Operation, sealed: str | None, event: EventRow, quota: Quota
 ) -> Callable[[TransactWrite], None]:
     service = ServiceStatusRow(
         instance_id=instance.id,
@@ -126,6 +135,9 @@ def _creation(
     def build(write: TransactWrite) -> None:
         write.save(instance, condition=Instance.id.does_not_exist())
         write.save(operation, condition=Operation.id.does_not_exist())
+        if sealed is not None:
+            expires = datetime.fromtimestamp(int(operation.deadline + DAY_SECONDS), UTC)
+            write.save(Arguments(operation.id, sealed=sealed, expires=expires))
         write.save(event)
         write.save(service)
         quotas.reserve(write, quota, instance.held)
@@ -285,6 +297,8 @@ def _end(
         write.save(event)
         write.update(operation, actions=close, condition=Operation.status.is_in(*STARTABLE))
         write.update(instance, actions=actions, condition=unchanged(instance))
+        if operation.secret:
+            write.delete(Arguments(operation.id))
         if target is Status.DELETED:
             write.delete(ServiceStatusRow(instance.id))
         if ending.release_quota and instance.held:

@@ -124,7 +124,8 @@ class Operation(Table):
     attempt = NumberAttribute(default=0)
     request_id = optional(UnicodeAttribute(null=True))
     user_id = optional(UnicodeAttribute(null=True))
-    sealed_args = optional(UnicodeAttribute(null=True))
+    sealed_args = optional(UnicodeAttribute(null=True))  # in rows of the release before
+    secret = BooleanAttribute(default=False)  # what was asked for stands sealed in `arguments`
     arguments = optional(JSONAttribute(null=True))  # what was asked for, when none of it is secret
 
     cancelled = optional(UnicodeAttribute(null=True))  # why; the next step compensates
@@ -140,6 +141,18 @@ class Operation(Table):
     ended = entries()
     notes = entries()
     resources = entries()
+
+
+class Arguments(Table):
+    """What an operation was asked for, sealed, while it lives: apart, since each lease of a step
+    is paid by the size of the operation's row, and it is read once."""
+
+    class Meta:
+        table_name, region = table_meta("arguments")
+
+    id = UnicodeAttribute(hash_key=True)
+    sealed = UnicodeAttribute()
+    expires = TTLAttribute()
 
 
 class Command(Table):
@@ -300,6 +313,7 @@ class Job(Table):
 TABLES: tuple[type[Table], ...] = (
     Instance,
     Operation,
+    Arguments,
     Command,
     CallsRow,
     Guest,

@@ -17,7 +17,7 @@ from chalicelib.domain.operations import (
 from chalicelib.settings import settings
 from chalicelib.store.base import update_if
 from chalicelib.store.events import Asked
-from chalicelib.store.models import Operation
+from chalicelib.store.models import Arguments, Operation
 
 CHECK_AFTER_SECONDS: Final = 30
 """So long after somebody should have moved an operation the sweeper looks at it."""
@@ -66,6 +66,13 @@ def get_operation(operation_id: str) -> Operation | None:
         return Operation.get(operation_id, consistent_read=True)
     except Operation.DoesNotExist:
         return None
+
+
+def sealed_arguments(operation: Operation) -> str | None:
+    """What the operation was asked for, as it was sealed; None when nothing of it is secret."""
+    if not operation.secret:
+        return operation.sealed_args
+    return Arguments.get(operation.id, consistent_read=True).sealed
 
 
 def operations_of(instance_id: str, limit: int = 50) -> list[Operation]:

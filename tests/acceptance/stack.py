@@ -191,7 +191,7 @@ class Stack:
         """What the cloud and the bus hold in the name of an instance."""
         found = [
             f"{kind} {thing['name']}"
-            for kind in ("servers", "volumes", "ports", "security_groups")
+            for kind in ("servers", "volumes", "ports", "security_groups", "floating_ips")
             for thing in self.things_of(instance_id, kind)
         ]
         queues = self.aws("sqs").list_queues(QueueNamePrefix=f"{STACK_NAME}-guest-{instance_id}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 import openstack
 
-from tests.acceptance.stack import Stack
+from tests.acceptance.stack import Stack, eventually
 
 
 def variables(stack: Stack, user: str, password: str) -> dict[str, str]:
@@ -101,6 +102,55 @@ def test_openstack_database_commands_work_unmodified(stack: Stack) -> None:
         run(stack, *database, "limit", "list")
     finally:
         run(stack, *database, "instance", "delete", instance_id)
+    stack.demo.wait(instance_id, "GONE")
+    stack.assert_owns_nothing(stack.demo, instance_id)
+
+
+def reached(address: str) -> bool:
+    """Whether a database answers there."""
+    with socket.create_connection((address, 3306), timeout=10) as connection:
+        return b"MariaDB" in connection.recv(256)
+
+
+def test_a_public_instance_is_reached_and_its_access_is_changed(stack: Stack) -> None:
+    run(
+        stack, "database", "instance", "create", "open", "--flavor", "1", "--size", "1",
+        "--datastore", "mariadb", "--datastore-version", "10.11",
+        "--is-public", "--allowed-cidr", "192.0.2.0/25", "--allowed-cidr", "192.0.2.128/25",
+    )  # fmt: skip
+    listed = run(stack, "database", "instance", "list")
+    (instance_id,) = (each["ID"] for each in listed if each["Name"] == "open")
+    update = ("database", "instance", "update", instance_id)
+
+    def changed(**access: Any) -> dict[str, Any]:
+        def look() -> dict[str, Any] | None:
+            shown = stack.demo.show(instance_id)
+            return shown if shown is not None and shown["access"] == access else None
+
+        return eventually(look, 60, f"the access is {access}")
+
+    def rules() -> set[str]:
+        (group,) = stack.things_of(instance_id, "security_groups")
+        return set(group["sources"])
+
+    try:
+        shown = stack.demo.healthy(instance_id)
+        assert shown["access"]["is_public"]
+        assert [each["type"] for each in shown["addresses"]] == ["private", "public"]
+        assert reached(shown["addresses"][1]["address"])
+        assert rules() == {"192.0.2.0/24"}
+        run(stack, *update, "--allowed-cidr", "10.0.0.0/8")
+        changed(is_public=True, allowed_cidrs=["10.0.0.0/8"])
+        assert rules() == {"10.0.0.0/8"}
+        run(stack, *update, "--is-private")
+        shown = changed(is_public=False, allowed_cidrs=["10.0.0.0/8"])
+        assert [each["type"] for each in shown["addresses"]] == ["private"]
+        assert stack.things_of(instance_id, "floating_ips") == []
+        run(stack, *update, "--is-public")
+        shown = changed(is_public=True, allowed_cidrs=["10.0.0.0/8"])
+        assert (shown["status"], "fault" in shown) == ("ACTIVE", False)
+    finally:
+        stack.demo.delete(instance_id)
     stack.demo.wait(instance_id, "GONE")
     stack.assert_owns_nothing(stack.demo, instance_id)
 

@@ -13,6 +13,7 @@ from chalicelib.api import create_app
 from chalicelib.bus import keys
 from chalicelib.settings import settings
 from chalicelib.store.models import (
+    Arguments,
     Datastore,
     DatastoreVersion,
     EventRow,
@@ -66,8 +67,9 @@ def test_passwords_travel_only_in_the_sealed_arguments(api: Api) -> None:
     operation = Operation.get(row.operation_id)
     assert "pw-of-ann" not in json.dumps([row.to_simple_dict(), operation.to_simple_dict()])
     assert "pw-of-ann" not in json.dumps(answer.body)
-    assert operation.sealed_args is not None
-    sealed = json.loads(keys.reveal("operation", operation.id, operation.sealed_args))
+    assert operation.sealed_args is None
+    stored = Arguments.get(operation.id).sealed
+    sealed = json.loads(keys.reveal("operation", operation.id, stored))
     assert sealed == {
         "databases": [{"name": "web", "character_set": "utf8mb4"}],
         "users": [
@@ -80,6 +82,16 @@ def test_passwords_travel_only_in_the_sealed_arguments(api: Api) -> None:
         ],
         "root_password": None,
     }
+
+
+def test_each_lease_costs_the_same_whatever_was_asked_for(api: Api) -> None:
+    """The row of the operation is written twice by each step, and copied into its indexes."""
+    users = [{"name": f"user-{number}", "password": "p" * 255} for number in range(64)]
+    answer = create(api, users=users, access={"allowed_cidrs": ["10.0.0.0/8"] * 32})
+    assert answer.status == 200
+    operation = Operation.get(Instance.get(answer.body["instance"]["id"]).operation_id)
+    assert len(json.dumps(operation.to_simple_dict(), default=str)) < 1024
+    assert len(Arguments.get(operation.id).sealed) > 20_000
 
 
 @pytest.mark.parametrize("reference", ["1", 1, "https://host/v1.0/x/flavors/1"])

@@ -9,7 +9,7 @@ from chalicelib.errors import NotFound, OverLimit
 from chalicelib.lifecycle import Event, IllegalTransition, ServiceStatus, Status
 from chalicelib.store import events, instances, operations, quotas
 from chalicelib.store.instances import Ending
-from chalicelib.store.models import Instance, Operation
+from chalicelib.store.models import Arguments, Instance, Operation
 from tests.support.rows import TENANT, accepted, create_operation, delete_operation, new_instance
 from tests.support.world import World
 
@@ -304,9 +304,17 @@ def test_the_secrets_of_an_operation_do_not_outlive_it(world: World) -> None:
     instance = new_instance()
     operation = create_operation(instance, b"the password")
     instances.accept_create(instance, operation, {"instances": 1, "ram": 1, "volumes": 1})
-    assert stored(operation).sealed_args
+    assert operations.sealed_arguments(stored(operation))
+    assert stored(operation).sealed_args is None, "each lease would pay for it"
     instances.end_operation(stored(operation), CREATED)
-    assert stored(operation).sealed_args is None
+    assert list(Arguments.scan()) == []
+
+
+def test_an_operation_that_the_release_before_stored_has_its_arguments_in_its_row(
+    world: World,
+) -> None:
+    operation = create_operation(new_instance(), b"the password")
+    assert operations.sealed_arguments(operation) == operation.sealed_args
 
 
 def test_a_delete_does_not_push_aside_one_that_was_queued_and_reset_meanwhile(

@@ -18,7 +18,7 @@ from chalicelib.domain.quotas import RESOURCES, held_by_instance
 from chalicelib.lifecycle import Status
 from chalicelib.settings import settings
 from chalicelib.store import instances, operations, quotas
-from chalicelib.store.models import Guest, Instance, Operation
+from chalicelib.store.models import Arguments, Guest, Instance, Operation
 from chalicelib.taskmanager import dispatcher, sweeper
 from functions import handler
 from tests.support.cloud import FakeCloud
@@ -200,6 +200,8 @@ class Stack:
             assert row.check_at is None
             assert row.sealed_args is None
             assert row.status == "SUCCEEDED" or row.reason
+        ended = {stored["id"] for stored in self._rows(Operation)}
+        assert not any(stored["id"] in ended for stored in self._rows(Arguments))
         assert all(each.status != RUNNING for each in self.machines.executions.values())
 
     def _check_inventory(self, rows: list[Instance]) -> None:

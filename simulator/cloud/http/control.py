@@ -23,6 +23,7 @@ from simulator.cloud.model.caller import Caller
 from simulator.cloud.model.cloud import Cloud
 from simulator.cloud.model.errors import Conflict, NotFound
 from simulator.cloud.model.faults import CALLS, MODES, Fault
+from simulator.cloud.model.security_groups import SecurityGroup
 
 AGENT_SIGNALS = {
     "kill_agent": signal.SIGKILL,
@@ -110,7 +111,7 @@ class ControlApi(Service):
         return empty()
 
     def inventory(self, call: Call) -> Response:
-        """GET /inventory: every server, volume, port and security group of every project."""
+        """GET /inventory: every server, volume, port, group and floating address there is."""
         network = self.cloud.network
         return json_response(
             {
@@ -146,9 +147,13 @@ class ControlApi(Service):
                     for p in network.ports.values()
                 ],
                 "security_groups": [
-                    {**_common(g.id, g.name, g.project_id), "tags": g.tags}
+                    _group(g)
                     for g in network.security_groups.groups.values()
                     if g.name != "default"
+                ],
+                "floating_ips": [
+                    {**_common(f.id, f.description, f.project_id), "address": f.address}
+                    for f in network.floating.values()
                 ],
             }
         )
@@ -156,3 +161,12 @@ class ControlApi(Service):
 
 def _common(identifier: str, name: str, project_id: str) -> Json:
     return {"id": identifier, "name": name, "project_id": project_id}
+
+
+def _group(group: SecurityGroup) -> Json:
+    ingress = [rule.traffic for rule in group.rules.values() if rule.traffic.direction == "ingress"]
+    return {
+        **_common(group.id, group.name, group.project_id),
+        "sources": [traffic.remote_ip_prefix for traffic in ingress],
+        "tags": group.tags,
+    }
