@@ -165,7 +165,7 @@ def update(request: Request) -> Response:
     if changes.access is not None:
         access.accept(request, changes.access)
     if changes.name is not None:
-        rename(row, changes.name)
+        rename(row, changes.name, request.asked)
     return Response(202)
 
 

@@ -38,7 +38,7 @@ def enable(request: Request) -> Response:
     password = _new_password() if wished is None else contents.password(wished)
     instance = ready_instance(request)
     # Recorded first: a call that times out may still take effect, and must not go unnoticed.
-    record_root_enabled(instance, request.context.user_id)
+    record_root_enabled(instance, request.asked)
     commands.call(instance, contract.ENABLE_ROOT, {"root_password": password})
     return Response(200, {"user": {"name": "root", "password": password}})
 

@@ -1,32 +1,44 @@
-"""Small changes of an instance row that need no operation."""
+"""Small changes of an instance row that need no operation; each with its event."""
 
 from __future__ import annotations
 
 from pynamodb.expressions.update import Action
+from pynamodb.transactions import TransactWrite
 
 from chalicelib import aws
 from chalicelib.errors import NotFound
 from chalicelib.lifecycle import Status
-from chalicelib.store.base import ConditionFailed, update_if
-from chalicelib.store.models import Instance
+from chalicelib.store.base import ConditionFailed, transact
+from chalicelib.store.events import Asked, new_event
+from chalicelib.store.models import EventRow, Instance
 
 
-def rename(instance: Instance, name: str) -> None:
+def rename(instance: Instance, name: str, asked: Asked) -> None:
     """Give the instance another name. `NotFound` when it was deleted meanwhile."""
-    _update(instance, [Instance.name.set(name), Instance.updated.set(aws.clock())])
+    said = f"The name was {instance.name!r} and is {name!r}."
+    event = new_event(instance.id, "renamed", said, instance.tenant_id, asked)
+    _update(instance, [Instance.name.set(name), Instance.updated.set(aws.clock())], event)
 
 
-def record_root_enabled(instance: Instance, user_id: str) -> None:
+def record_root_enabled(instance: Instance, asked: Asked) -> None:
     """Remember who enabled root last, and when. `NotFound` when the instance is gone."""
-    _update(
-        instance,
-        [Instance.root_enabled_at.set(aws.clock()), Instance.root_enabled_by.set(user_id)],
-    )
+    event = new_event(instance.id, "root.enabled", "", instance.tenant_id, asked)
+    now, user_id = aws.clock(), asked.user_id
+    actions: list[Action] = [
+        Instance.root_enabled_at.set(now),
+        Instance.root_enabled_by.set(user_id),
+    ]
+    _update(instance, actions, event)
 
 
-def _update(instance: Instance, actions: list[Action]) -> None:
+def _update(instance: Instance, actions: list[Action], event: EventRow) -> None:
     """Clause: the instance is not deleted (a delete that ends meanwhile)."""
+
+    def build(write: TransactWrite) -> None:
+        write.update(instance, actions=actions, condition=Instance.status != Status.DELETED)
+        write.save(event)
+
     try:
-        update_if(instance, actions, Instance.status != Status.DELETED)
+        transact(build)
     except ConditionFailed:
         raise NotFound(f"Instance {instance.id} cannot be found.") from None

@@ -104,6 +104,18 @@ def test_accepted_changes_remember_who_asked(
     assert (operation.user_id, operation.request_id) == (user, deleted.headers[HEADER])
 
 
+def test_small_changes_remember_it_too(api: Api, make: Make, guest: Guest) -> None:
+    row = make()
+    renamed = api.put(f"/instances/{row.id}", {"instance": {"name": "other"}})
+    enabled = api.post(f"/instances/{row.id}/root")
+    user = f"user-of-{api.project}"
+    assert sorted(asked_by(row)) == [
+        ("renamed", user, renamed.headers[HEADER]),
+        ("root.enabled", user, enabled.headers[HEADER]),
+    ]
+    assert Instance.get(row.id).root_enabled_by == user
+
+
 def test_the_feed_is_read_in_pages_newest_first(api: Api, make: Make) -> None:
     row = make(Status.ACTIVE)
     for number in range(5):
