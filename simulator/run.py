@@ -13,7 +13,7 @@ import re
 import time
 from collections import Counter, deque
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from chalicelib.store.models import Flavor
 from simulator import outcome
@@ -26,6 +26,7 @@ from simulator.faults import REGISTRY, Fault
 from simulator.faults.chances import Decisions, SharedDataChances, SharedQueueChances
 from simulator.fleet.fleet import Fleet
 from simulator.invariants import Invariants
+from simulator.invariants.base import owned_things
 from simulator.kernel import START, Kernel
 from simulator.meters import Meters
 from simulator.plan import Plan, drawn
@@ -236,17 +237,10 @@ class Run:
             if queue.messages and not name.endswith("-heartbeats"):
                 return False
         rows = self.region.dynamodb.tables[f"{PREFIX}-instances"].items
-        things: tuple[Any, ...] = (
-            *self.cloud.compute.servers.values(),
-            *self.cloud.volume.volumes.values(),
-            *self.cloud.network.ports.values(),
-        )
-        for thing in things:
-            instance_id = self.instance_in(thing.name)
-            if instance_id is not None:
-                row = rows.get(instance_id)
-                if row is None or row["status"] == "DELETED":
-                    return False
+        for _, instance_id, _ in owned_things(self.cloud):
+            row = rows.get(instance_id)
+            if row is None or row["status"] == "DELETED":
+                return False
         return True
 
     def _check(self) -> None:

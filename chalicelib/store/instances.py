@@ -11,6 +11,7 @@ Whoever reads a row between two of them sees a whole state.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
 
@@ -26,7 +27,7 @@ from chalicelib.errors import NotFound
 from chalicelib.lifecycle import Event, ServiceStatus, Status
 from chalicelib.settings import settings
 from chalicelib.store import quotas
-from chalicelib.store.base import ConditionFailed, Contended, as_dict, races, transact
+from chalicelib.store.base import ConditionFailed, Contended, as_dict, races, transact, update_if
 from chalicelib.store.events import Asked, new_event
 from chalicelib.store.models import (
     Arguments,
@@ -249,8 +250,11 @@ def end_operation(operation: Operation, ending: Ending) -> str | None:
     """
     for until in races():
         instance = find_instance(operation.instance_id)
-        if instance is None or instance.operation_id != operation.id:
-            return instance.operation_id if instance else None
+        if instance is None:
+            _end_alone(operation, ending)
+            return None
+        if instance.operation_id != operation.id:
+            return instance.operation_id
         following = instance.next_operation_id
         if following is not None and ending.event is Event.DELETE_SUCCEEDED:
             moot, following = following, None
@@ -265,6 +269,16 @@ def end_operation(operation: Operation, ending: Ending) -> str | None:
     if stored is not None and stored.live is None:
         return None
     raise Contended("The instance is being changed by others at the moment.")
+
+
+def _end_alone(operation: Operation, ending: Ending) -> None:
+    """End an operation whose instance has no row: its table was restored to an earlier moment.
+
+    Clause: the operation is not terminal yet (a second run of the last step).
+    """
+    close = _close(ending.status, ending.reason)
+    with suppress(ConditionFailed):
+        update_if(Operation(operation.id), close, Operation.status.is_in(*STARTABLE))
 
 
 def _end(

@@ -54,8 +54,9 @@ def main(
     Every guest is killed at the end.
 
     Services are at /identity/v3, /compute/v2.1, /network, /volume/v3/<project> and /image. Users:
-    admin (project admin), coffer (project service, role admin), demo (project demo) and demo2
-    (project demo2), all in domain Default; demo2 has demo's password. /healthz tells that it is up.
+    admin (project admin), coffer (project service, roles member and service), demo (project demo)
+    and demo2 (project demo2), all in domain Default; demo2 has demo's password. /healthz tells that
+    it is up.
 
     Nothing survives a restart but the ids of users, projects, the image and the networks: at its
     start the cloud kills the guests and removes the folders that a previous run left in its state.

@@ -27,6 +27,8 @@ from simulator.faults.f19_deploy import Deploy
 from simulator.faults.f20_outage import Outage
 from simulator.faults.f21_tenants import Tenants
 from simulator.faults.f22_noisy_tenant import NoisyTenant
+from simulator.faults.f23_restored_table import RestoredTable
+from simulator.faults.f24_second_deployment import SecondDeployment
 
 REGISTRY: Final[dict[str, type[Fault]]] = {
     fault.id: fault
@@ -53,6 +55,8 @@ REGISTRY: Final[dict[str, type[Fault]]] = {
         Outage,
         Tenants,
         NoisyTenant,
+        RestoredTable,
+        SecondDeployment,
     )
 }
 """All classes by id, in their order."""

@@ -13,12 +13,13 @@ from simulator.aws.functions import Container, Invocation
 from simulator.aws.sqs.queues import Message
 from simulator.aws.stepfunctions.execution import Execution
 from simulator.cloud.model.cloud import Cloud
+from simulator.cloud_functions import CloudFunctions
 from simulator.effects import Effect
 from simulator.fleet.fleet import Fleet
 from simulator.invariants.marks import FORGED_HEADER
 from simulator.kernel import START, Coroutine, Kernel
 from simulator.region import Region, Reply
-from simulator.template import PREFIX
+from simulator.template import DEPLOYMENT_ID, PREFIX
 
 MOST_RAISED: Final = 16
 MOST_VIOLATIONS: Final = 20
@@ -37,6 +38,8 @@ class Watched(Protocol):
     def region(self) -> Region: ...
     @property
     def cloud(self) -> Cloud: ...
+    @property
+    def cloud_functions(self) -> CloudFunctions: ...
     @property
     def fleet(self) -> Fleet: ...
 
@@ -92,6 +95,9 @@ class Hub:
         """Whether all that is broken on purpose passes before any operation has to fail of it."""
         self.calm = False
         """Whether no fault class is on in the whole run."""
+        self.restoring = False
+        """While a table is being restored, and its rows put right: they jump, and sums do not
+        fit."""
         self.first_sent: dict[str, float] = {}
         """Bodies that a forger sends again, and when they were sent first."""
         self._batch: tuple[Invocation | None, dict[str, list[Record]]] = None, {}
@@ -359,7 +365,7 @@ def things_of(cloud: Cloud, instance_id: str) -> dict[str, list[Any]]:
 
 
 def owned_things(cloud: Cloud) -> Iterator[tuple[str, str, Any]]:
-    """Everything in the cloud that carries an instance's name: kind, instance id, thing."""
+    """Everything in the cloud that carries the deployment's mark: kind, instance id, thing."""
     for server in cloud.compute.servers.values():
         if server.task_state not in ("deleting", "force-deleting"):
             yield from _owned("server", server)
@@ -376,9 +382,21 @@ def owned_things(cloud: Cloud) -> Iterator[tuple[str, str, Any]]:
 
 
 def _owned(kind: str, thing: Any) -> Iterator[tuple[str, str, Any]]:
-    instance_id = owner_of(thing.name)
+    instance_id = marked_for(thing)
     if instance_id is not None:
         yield kind, instance_id, thing
+
+
+def marked_for(thing: Any) -> str | None:
+    """The instance of this deployment whose thing in the cloud it is, or None."""
+    metadata = getattr(thing, "metadata", None)
+    if metadata is not None:
+        ours = metadata.get("coffer_deployment_id") == DEPLOYMENT_ID
+        return str(metadata["coffer_instance_id"]) if ours else None
+    described = str(thing.description).removesuffix(f" of deployment {DEPLOYMENT_ID}")
+    if described == thing.description:
+        return None
+    return described.removeprefix("Database instance ")
 
 
 def owner_of(name: str) -> str | None:

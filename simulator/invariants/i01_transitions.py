@@ -33,6 +33,8 @@ class Transitions(Invariant):
         self.hub.on_write("operations", self._operation)
 
     def _instance(self, old: Item | None, new: Item | None) -> None:
+        if self.hub.restoring:
+            return
         before = None if old is None else str(old["status"])
         after = None if new is None else str(new["status"])
         if before == after:

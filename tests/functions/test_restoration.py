@@ -8,7 +8,7 @@ import pytest
 
 from chalicelib.cloud import names
 from chalicelib.lifecycle import ServiceStatus, Status
-from chalicelib.store import events, instances, quotas, restoring
+from chalicelib.store import events, instances, operations, quotas, restoring
 from chalicelib.store.models import Guest, Instance, Operation, Quota, ServiceStatusRow
 from functions import handler, restoration
 from tests.support.rows import TENANT, new_instance
@@ -178,6 +178,20 @@ def test_a_row_learns_that_its_delete_is_under_way(stack: Stack) -> None:
     row = instances.get_instance(instance_id)
     assert (row.status, row.operation_id) == (Status.SHUTDOWN, operation.id)
     stack.settle()
+    stack.check()
+
+
+def test_an_operation_whose_instance_has_no_row_ends_all_the_same(stack: Stack) -> None:
+    """Its delete had removed everything when the row was lost: there is nothing to adopt."""
+    backup = Backup(stack, Instance, Quota)
+    instance_id = created(stack)
+    operation = stack.delete(instance_id)
+    backup.restore()
+    stack.settle()
+    assert run() == []
+    ended = operations.get_operation(operation.id)
+    assert ended is not None
+    assert (ended.status, ended.live) == ("SUCCEEDED", None)
     stack.check()
 
 

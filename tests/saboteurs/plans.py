@@ -77,6 +77,8 @@ PLANS: Final = {
     "without Lambda": _plan(
         "without Lambda", CREATES, {}, NO_LAMBDA, rate=120.0, hours=0.25, settle=4800.0
     ),
+    "restored": _plan("restored", CHURN, {"F23": 4.0}),
+    "namesakes": _plan("namesakes", CHURN, {"F24": 30.0}),
     "deployments": _plan("deployments", RENAMES, {"F19": 12.0}),
     "deaths and deployments": _plan("deaths and deployments", CHURN, {"F17": 0.2, "F19": 12.0}),
     "slow disks": _plan("slow disks", CHURN, {"F13": 1.0}),

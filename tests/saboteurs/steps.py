@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from chalicelib import aws
+from chalicelib.cloud import names as cloud_names
 from chalicelib.cloud import network as cloud_network
 from chalicelib.cloud import servers as cloud_servers
 from chalicelib.cloud import volumes as cloud_volumes
 from chalicelib.domain.flows import REMOVALS
 from chalicelib.domain.operations import STARTABLE
-from chalicelib.store import base, guests, operations
-from chalicelib.store.models import Operation
-from functions import access, create_instance, handler, orphans, remove, step
+from chalicelib.lifecycle import Status
+from chalicelib.store import base, guests, instances, operations
+from chalicelib.store.models import Instance, Operation
+from functions import access, create_instance, handler, maintenance, orphans, remove, step
 from functions.outcomes import Done
 from functions.step import Step
+from simulator.cloud_functions import CloudFunctions
 from tests.saboteurs.registry import Instead, Patch, nothing, saboteur
 
 
@@ -108,11 +111,55 @@ def a_guests_key_kept(patch: Patch) -> None:
     patch.setattr(guests, "forget", lambda *_: None)
 
 
-@saboteur("calm", "L2", "L3", "I4")
+@saboteur("calm", "I16", "L2", "L3", "I4")
 def orphans_of_the_living(patch: Patch) -> None:
     """The look for leftovers takes what a live instance owns for one."""
     patch.setattr(orphans, "_gone_for", lambda row: 30 * 86400.0)
     patch.setattr(orphans, "PLAUSIBLE_SHARE", 1.0)
+
+
+@saboteur("restored", "I16", "L2", "L3")
+def an_unknown_instance_is_an_orphan(patch: Patch) -> None:
+    """What carries the mark and has no row is removed, as if a row were all there is to know."""
+
+    def find_instances(instance_ids: Iterable[str]) -> dict[str, Instance]:
+        gone = Instance(status=Status.DELETED, deleted_at=0.0)
+        return dict.fromkeys(instance_ids, gone) | instances.find_instances(instance_ids)
+
+    patch.setattr(orphans, "instances", Instead(instances, find_instances=find_instances))
+    patch.setattr(orphans, "PLAUSIBLE_SHARE", 1.0)
+
+
+@saboteur("restored", "L2", "L3", "I5", "I13")
+def nothing_adopted(patch: Patch) -> None:
+    """After a restore the operator only puts the rows right that are there."""
+    patch.setitem(maintenance.JOBS, "adopt", lambda event: {"told": [], "next": None})
+
+
+@saboteur("restored", "I5")
+def quotas_not_counted_again(patch: Patch) -> None:
+    """After a restore the counters stay as they are."""
+    patch.setitem(maintenance.JOBS, "recount_quotas", lambda event: {"told": [], "next": None})
+
+
+@saboteur("restored", "I3", "L1", "L3", "I5")
+def rows_left_as_restored(patch: Patch) -> None:
+    """After a restore no row learns what has become of its operation since."""
+    patch.setitem(maintenance.JOBS, "restore_rows", lambda event: {"told": [], "next": None})
+
+
+@saboteur("namesakes", "I16", "L2", "I4")
+def a_name_is_proof(patch: Patch) -> None:
+    """What bears an instance's name is the instance's, whichever deployment its mark names."""
+
+    def described(_: object, project_id: str, text: str) -> str | None:
+        return text.removeprefix("Database instance ").partition(" of ")[0] or None
+
+    def marked(_: object, project_id: str, metadata: Mapping[str, str]) -> str | None:
+        return metadata.get(cloud_names.INSTANCE_KEY)
+
+    patch.setattr(CloudFunctions, "_described", described)
+    patch.setattr(CloudFunctions, "_marked", marked)
 
 
 @saboteur("liars", "I4", "L2", seeds=10)

@@ -11,6 +11,7 @@ import pytest
 
 from chalicelib import aws
 from chalicelib.bus.envelope import Direction, Envelope, seal
+from chalicelib.cloud import names, network, servers, volumes
 from chalicelib.store.models import Command, Guest, Instance, Operation, Quota, ServiceStatusRow
 from chalicelib.taskmanager import executions
 from simulator.cloud.model.security_groups import Traffic
@@ -93,8 +94,13 @@ def i3_lease_taken(deployment: Deployment) -> None:
 
 
 def i4_two_volumes(deployment: Deployment) -> None:
-    name = f"coffer-{deployment.instances()[0]['id']}"
-    deployment.cloud.volume.create(deployment.cloud_functions.caller, 1, name=name)
+    instance_id = deployment.instances()[0]["id"]
+    deployment.cloud.volume.create(
+        deployment.cloud_functions.caller,
+        1,
+        name=names.volume(instance_id),
+        metadata=names.metadata(instance_id, 1),
+    )
 
 
 def i4_enrolled_again(deployment: Deployment) -> None:
@@ -182,6 +188,24 @@ def i15_public_address_untold(deployment: Deployment) -> None:
     deployment.invariants.check()
 
 
+def i16_alive(deployment: Deployment) -> None:
+    server_id = next(iter(deployment.cloud.compute.servers))
+    as_handler(deployment, "look_for_orphans", lambda: servers.delete(server_id))
+
+
+def i16_unknown(deployment: Deployment) -> None:
+    instance(deployment).delete()
+    port_id = next(iter(deployment.cloud.network.ports))
+    as_handler(deployment, "look_for_orphans", lambda: network.delete_port(port_id))
+
+
+def i16_somebody_elses(deployment: Deployment) -> None:
+    name = f"coffer-{deployment.instances()[0]['id']}"
+    made = deployment.cloud.volume.create(deployment.cloud_functions.caller, 1, name=name)
+    deployment.run(60)
+    as_handler(deployment, "remove_volume", lambda: volumes.delete(made.id))
+
+
 def l1_never_ends(deployment: Deployment) -> None:
     row = operation(deployment)
     row.id, row.status, row.live, row.check_at = "1", "RUNNING", "live", 1e12
@@ -214,7 +238,8 @@ def l1_accepted_without_a_row(deployment: Deployment) -> None:
 
 def l2_orphan(deployment: Deployment) -> None:
     caller = deployment.cloud_functions.caller
-    deployment.cloud.volume.create(caller, 1, name=f"coffer-{OTHER}")
+    marks = names.metadata(OTHER, 1)
+    deployment.cloud.volume.create(caller, 1, name=names.volume(OTHER), metadata=marks)
 
 
 def l2_queue_left(deployment: Deployment) -> None:
@@ -295,6 +320,7 @@ BREAKS = (
     *(i14_user_lost, i14_database_from_nowhere, i14_other_password),
     *(l10_function_erred, l10_answered_503),
     *(l4_left_on_a_queue, l5_not_released, l7_wrong_status, l8_storm),
+    *(i16_alive, i16_unknown, i16_somebody_elses),
 )
 
 

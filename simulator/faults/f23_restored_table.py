@@ -1,0 +1,113 @@
+"""F23: tables are restored to an earlier moment, as `docs/operations.md` says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from simulator.aws.lambda_ import Event, Fate, Function
+from simulator.faults.base import Fault
+from simulator.template import PREFIX
+
+INSTANCES: Final = f"{PREFIX}-instances"
+QUOTAS: Final = f"{PREFIX}-quotas"
+WITH_QUOTAS: Final = 0.5
+"""Share of the restores that put the quotas back as well."""
+CLOSED: Final = tuple(
+    f"{PREFIX}-{name}" for name in ("api", "dispatcher", "sweeper", "taskmanager")
+)
+"""The entrances that an operator closes."""
+DRAIN_SECONDS: Final = 35.0
+"""What is in a function when its entrance is closed has ended by then."""
+LATE_SECONDS: Final = 900.0
+"""So long, at most, nobody puts the rows right: the look for leftovers goes on meanwhile."""
+BACK_SECONDS: Final = (60.0, 900.0)
+JOBS: Final = ("restore_rows", "adopt", "recount_quotas")
+MOST_TRIES: Final = 200
+RETRY_SECONDS: Final = 10.0
+
+
+Snapshots = Mapping[str, Mapping[Any, Any]]
+"""Tables by their names, as they were."""
+
+
+class RestoredTable(Fault):
+    """A snapshot, and some minutes later its restore; then an operator runs the jobs."""
+
+    id = "F23"
+    title = "tables restored to an earlier moment"
+    range = (0.5, 4.0)
+    unit = "restores an hour, at least one"
+    chance = 0.05
+    missing = "other tables than instances and quotas"
+
+    def install(self) -> None:
+        self.on = True
+        self.closed = False
+        self.run.decisions.all.append(self._decide)
+        first = self.stream.random() * 0.5 * self.run.plan.hours * 3600.0
+        self.run.kernel.call_later(first, self._snapshot)
+
+    def heal(self) -> None:
+        """No further restore; one that is under way comes to its end."""
+        self.on = False
+
+    def _decide(self, function: Function, event: Event, source: str) -> Fate | None:
+        return Fate.FAIL if self.closed and function.name in CLOSED else None
+
+    def _snapshot(self) -> None:
+        if not self.on:
+            return
+        also = [QUOTAS] if self.stream.random() < WITH_QUOTAS else []
+        tables = self.run.region.dynamodb.tables
+        snapshots = {name: tables[name].snapshot() for name in (INSTANCES, *also)}
+        self.run.kernel.call_later(self.stream.uniform(*BACK_SECONDS), self._close, snapshots)
+
+    def _close(self, snapshots: Snapshots) -> None:
+        if not self.on:
+            return
+        self.closed = True
+        self.run.kernel.call_later(DRAIN_SECONDS, self._restore, snapshots)
+
+    def _restore(self, snapshots: Snapshots) -> None:
+        tables = self.run.region.dynamodb.tables
+        lost = len([key for key in tables[INSTANCES].items if key not in snapshots[INSTANCES]])
+        assert self.run.invariants is not None
+        self.run.invariants.hub.restoring = True
+        for name, snapshot in snapshots.items():
+            tables[name].restore(snapshot, self.run.kernel.now)
+        what = " and ".join(snapshots)
+        self.inject(f"{what} are back at an earlier moment; {lost} instances are missing")
+        late = self.stream.random() * LATE_SECONDS
+        self.run.lane(self.id, late)
+        self.run.kernel.call_later(late, self._put_right)
+
+    def _put_right(self) -> None:
+        self.run.kernel.spawn(self._operator, "operator")
+
+    def _operator(self) -> None:
+        """Run the jobs page by page; a page that fails is asked for again."""
+        for job in JOBS:
+            page: dict[str, Any] | None = {}
+            for _ in range(MOST_TRIES):
+                if page is None:
+                    break
+                page = self._page(job, page)
+            assert page is None, f"{job} did not come to its end"
+        assert self.run.invariants is not None
+        self.run.invariants.hub.restoring = False
+        self.run.invariants.check()
+        self.closed = False
+        self.run.kernel.call_later(self.later(3600.0 / self.strength), self._snapshot)
+
+    def _page(self, job: str, page: dict[str, Any]) -> dict[str, Any] | None:
+        """Run one page; answers the one to run next: the same, if it failed."""
+        function = f"{PREFIX}-taskmanager-cloud"
+        answer = self.run.region.lambda_.call(function, {"step": job, **page}, "operator")
+        if answer.error is not None or "failed" in answer.result:
+            self.run.kernel.sleep(RETRY_SECONDS)
+            return page
+        for told in answer.result["told"]:
+            self.run.note(self.id, f"{job}: {told}")
+        following: dict[str, Any] | None = answer.result["next"]
+        return following
