@@ -16,7 +16,8 @@ from chalicelib.bus import keys, queues
 from chalicelib.bus.envelope import Direction
 from chalicelib.cloud import names
 from chalicelib.conductor import enrolment
-from chalicelib.domain import user_data
+from chalicelib.domain import datastores, user_data
+from chalicelib.domain.instances import EVERYWHERE
 from chalicelib.domain.quotas import held_by_instance
 from chalicelib.lifecycle import ServiceStatus, Status
 from chalicelib.settings import settings
@@ -24,7 +25,7 @@ from chalicelib.store import models
 from guest_agent import enrolment as guest_enrolment
 from simulator.cloud.model.network import Port
 from simulator.cloud.model.seams import GuestSpec, GuestVolume, Interface
-from simulator.cloud.model.security_groups import SecurityGroup
+from simulator.cloud.model.security_groups import SecurityGroup, Traffic
 from simulator.cloud.model.server import ACTIVE, Server, ServerVolume
 from simulator.cloud.model.volume import Attachment, Volume
 from simulator.template import PREFIX
@@ -36,6 +37,11 @@ CREATED_SECONDS_AGO: Final = 86400.0
 CREDENTIALS_SECONDS: Final = 3600.0
 FLAVOR: Final = "1"
 DEVICE: Final = "/dev/vdb"
+OPEN: Final = tuple(
+    Traffic("ingress", "IPv4", "tcp", port, port, EVERYWHERE)
+    for port in datastores.tcp_ports("mariadb")
+)
+"""What an instance without a wish of its own has for rules; all share them."""
 _NAMES: Final = ("instances", "service-statuses", "guests")
 
 
@@ -186,7 +192,10 @@ class Population:
             self._now,
             description,
         )
-        self.run.cloud.network.security_groups.groups[group.id] = group
+        groups = self.run.cloud.network.security_groups
+        groups.groups[group.id] = group
+        for traffic in OPEN:
+            groups._add_rule(group, traffic)
         return group.id
 
     def _make_port(self, name: str, description: str, group_id: str, server_id: str) -> Port:
