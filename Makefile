@@ -8,7 +8,7 @@ READY  := $(VENV)/ready
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help system demo up down test test-crash test-localstack swarm bench load lint format lock clean
+.PHONY: help system demo up down test test-crash test-localstack swarm mutate bench load lint format lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -44,6 +44,9 @@ test-localstack: $(READY) ## The workload with fake guests against LocalStack (A
 
 swarm: $(READY) ## Run the simulator's chaos under 500 seeds
 	@$(BIN)/coffer swarm chaos --seeds 500
+
+mutate: system $(READY) ## Change the shipped code in 200 small ways: do the tests and the swarm notice?
+	@$(BIN)/python -m tests.mutation --sample 200
 
 bench: system $(READY) ## Measure: bring-up, latency, calls and their price, cold starts
 	@COFFER_TEST_HEARTBEAT_SECONDS=30 $(PYTEST) -m bench -s --timeout 0 tests --ignore tests/wire

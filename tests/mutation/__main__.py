@@ -1,0 +1,66 @@
+"""`make mutate`: a random sample of mutants, judged; what is judged already is not judged again.
+
+    python -m tests.mutation --sample 200 --seed 1 --jobs 2 --seconds 230
+
+Mutants run in copies of the tree. Verdicts are lines of `.cache/mutation/verdicts.jsonl`; one
+counts as long as its module is the same. The report names each that nobody
+noticed, with its change.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import time
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from pathlib import Path
+from typing import Final
+
+from tests.mutation.report import report
+from tests.mutation.trees import Trees
+from tests.mutation.verdicts import Mutant, Verdict, Verdicts, mutants
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+CACHE: Final = ROOT / ".cache" / "mutation"
+
+
+def main() -> int:
+    """0 when enough mutants were noticed, 1 when not, 75 when time was up before the last one."""
+    options = _options()
+    chosen = sample(mutants(ROOT), options.sample, options.seed)
+    verdicts = Verdicts(CACHE / "verdicts.jsonl")
+    until = time.monotonic() + options.seconds
+    with Trees(ROOT, CACHE, options.jobs) as trees, ThreadPoolExecutor(options.jobs) as pool:
+        waiting = [each for each in chosen if each not in verdicts]
+        running: dict[Future[Verdict], Mutant] = {}
+        while waiting or running:
+            while waiting and len(running) < options.jobs and time.monotonic() < until:
+                mutant = waiting.pop(0)
+                running[pool.submit(trees.judged, mutant)] = mutant
+            if not running:
+                break
+            for done in wait(running, return_when=FIRST_COMPLETED).done:
+                verdicts.add(running.pop(done), done.result())
+    judged = [(each, verdicts.of(each)) for each in chosen if each in verdicts]
+    enough = report(judged, len(chosen))
+    return 75 if len(judged) < len(chosen) else int(not enough)
+
+
+def sample(everything: list[Mutant], count: int, seed: int) -> list[Mutant]:
+    """So many of them, each as likely as any; the first of a larger sample are the smaller one."""
+    shuffled = sorted(everything, key=lambda each: each.key)
+    random.Random(seed).shuffle(shuffled)
+    return shuffled[:count]
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
+    parser.add_argument("--sample", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="begin none later")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,68 @@
+"""Mutants, and what was said of each: kept in a file, so that a sample can be judged in parts."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import msgspec
+
+from tests.mutation.judges import targets
+from tests.mutation.operators import Mutation, mutations
+
+
+class Mutant(msgspec.Struct, frozen=True):
+    """One change of one module. `key` names it as long as the module is the same."""
+
+    module: str
+    mutation: Mutation
+    key: str
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """Who noticed a mutant. `ran`: whether its line runs in the swarm at all."""
+
+    key: str
+    tests: bool
+    swarm: bool
+    ran: bool
+
+    @property
+    def noticed(self) -> bool:
+        """Whether anybody did."""
+        return self.tests or self.swarm
+
+
+def mutants(tree: Path) -> list[Mutant]:
+    """Every mutant of the tree."""
+    found = []
+    for module in targets(tree):
+        source = (tree / module).read_text()
+        digest = hashlib.sha256(source.encode()).hexdigest()[:16]
+        for number, mutation in enumerate(mutations(source)):
+            found.append(Mutant(module, mutation, f"{module}/{digest}/{number}"))
+    return found
+
+
+class Verdicts:
+    """All verdicts by the key of their mutant."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        file.parent.mkdir(parents=True, exist_ok=True)
+        lines = file.read_bytes().splitlines() if file.exists() else []
+        read = [msgspec.json.decode(line, type=Verdict) for line in lines]
+        self._known = {verdict.key: verdict for verdict in read}
+
+    def __contains__(self, mutant: Mutant) -> bool:
+        return mutant.key in self._known
+
+    def of(self, mutant: Mutant) -> Verdict:
+        """What was said of a mutant; KeyError when nobody has judged it."""
+        return self._known[mutant.key]
+
+    def add(self, mutant: Mutant, verdict: Verdict) -> None:
+        """Keep one verdict, at once."""
+        self._known[mutant.key] = verdict
+        with self._file.open("ab") as file:
+            file.write(msgspec.json.encode(verdict) + b"\n")
