@@ -190,6 +190,7 @@ class Run:
         self.invariants = Invariants(self)
         self.invariants.install()
         self.invariants.hub.calm = not self.faults
+        self.invariants.hub.only_hostile = {fault.id for fault in self.faults} == {"F25"}
         if all(fault.fair for fault in self.faults):
             self.invariants.hub.fair_since = self.kernel.now
         self.invariants.hub.lossless = all(fault.passes for fault in self.faults)

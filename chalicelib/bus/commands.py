@@ -41,6 +41,8 @@ MOST_MESSAGE: Final = 1024
 
 T = TypeVar("T")
 
+UNSAID: Final = "The guest agent failed the call and did not say why."
+
 log = logging.getLogger(__name__)
 
 CODES: Final[dict[str, type[errors.CofferError]]] = {
@@ -231,7 +233,7 @@ def _answer(row: Command) -> dict[str, Any]:
         row.refresh(consistent_read=True)
         if row.error is not None:
             kind = CODES.get(row.error["code"], errors.GuestFailed)
-            raise kind(row.error["message"])
+            raise kind(row.error["message"] or UNSAID)
         if row.answered is not None:
             return dict(row.result or {})
     raise errors.GuestTimeout(

@@ -29,6 +29,7 @@ from simulator.faults.f21_tenants import Tenants
 from simulator.faults.f22_noisy_tenant import NoisyTenant
 from simulator.faults.f23_restored_table import RestoredTable
 from simulator.faults.f24_second_deployment import SecondDeployment
+from simulator.faults.f25_hostile_guests import HostileGuests
 
 REGISTRY: Final[dict[str, type[Fault]]] = {
     fault.id: fault
@@ -57,6 +58,7 @@ REGISTRY: Final[dict[str, type[Fault]]] = {
         NoisyTenant,
         RestoredTable,
         SecondDeployment,
+        HostileGuests,
     )
 }
 """All classes by id, in their order."""

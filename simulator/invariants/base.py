@@ -22,6 +22,9 @@ from simulator.region import Region, Reply
 from simulator.template import DEPLOYMENT_ID, PREFIX
 
 MOST_RAISED: Final = 16
+OF_ITS_OWN: Final = frozenset({"I2", "I8", "I9", "I14", "L1", "L3", "L4", "L7"})
+"""Promises that an instance loses whose guest is in somebody else's hands: its contents, its status
+and what becomes of its creates are whatever that guest says."""
 MOST_VIOLATIONS: Final = 20
 """So many of one invariant are told; a broken one repeats itself."""
 
@@ -93,6 +96,10 @@ class Hub:
         nobody says so."""
         self.lossless = False
         """Whether all that is broken on purpose passes before any operation has to fail of it."""
+        self.hostile: set[str] = set()
+        """Tenants whose guests say anything (F25): what that breaks of them is theirs alone."""
+        self.only_hostile = False
+        """Whether no fault class but F25 is on in the whole run."""
         self.calm = False
         """Whether no fault class is on in the whole run."""
         self.restoring = False
@@ -305,7 +312,9 @@ class Invariant:
         """Give back what was taken."""
 
     def broken(self, text: str, instance_id: str | None = None) -> None:
-        """Record a violation, once for each text and instance."""
+        """Record a violation, once for each text and instance; none that a guest does itself."""
+        if self.id in OF_ITS_OWN and self.hub.tenants.get(instance_id or "") in self.hub.hostile:
+            return
         if any(each.text == text and each.instance_id == instance_id for each in self.violations):
             return
         if len(self.violations) >= MOST_VIOLATIONS:

@@ -49,7 +49,8 @@ class Drained(Invariant):
         if new is None or new["kind"] != KIND:
             return
         self.recorded += int(new["times"]) - int((old or {}).get("times", 0))
-        if any(reason in new["message"] for reason in UNTRUSTED) and not self.poisoned:
+        honest = not (self.poisoned or self.hub.hostile)
+        if honest and any(reason in new["message"] for reason in UNTRUSTED):
             self.broken(f"an honest message was buried: {new['message']}")
 
     def check_healed(self) -> None:

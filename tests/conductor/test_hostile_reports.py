@@ -81,11 +81,12 @@ def test_whatever_a_guest_answers_is_an_answer_or_its_own_failure(
     @example({"databases": [{"name": "é" * 255}] * 300}, None)
     @example({"databases": [], "next_marker": ""}, None)
     @example({"user": {"name": "a", "host": 10**40}}, None)
+    @example({}, Fault("UserNotFound", "\x00"))
     def answered(result: dict[str, Any], fault: Fault | None) -> None:
         found = asked.call(method, result, fault)
         if isinstance(found, errors.CofferError):
             assert found.status in (400, 404, 409, 501, 502, 503)
-            assert len(found.message) <= commands.MOST_MESSAGE
+            assert 0 < len(found.message) <= commands.MOST_MESSAGE
             assert found.message.isprintable()
         else:
             assert isinstance(found, method.answer)

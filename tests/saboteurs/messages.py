@@ -108,6 +108,17 @@ def accepted_before_it_was_done(patch: Patch) -> None:
     patch.setattr(commands, "_answer", answer)
 
 
+@saboteur("hostile", "I17")
+def junk_that_ends_the_batch(patch: Patch) -> None:
+    """A heartbeat that reports no state ends the handler, with all others of its batch."""
+
+    def opened(body: str) -> tuple[envelope.Envelope, heartbeats.Report]:
+        beat = reports.open_report(body, kinds=("heartbeat",))
+        return beat, msgspec.convert(beat.result or {}, heartbeats.Report)
+
+    patch.setattr(heartbeats, "_open", opened)
+
+
 @saboteur("poison", "I9", seeds=10)
 def any_guests_seal(patch: Patch) -> None:
     """A report is believed when the key of any guest fits it."""

@@ -50,6 +50,10 @@ FORMS: dict[str, tuple[dict[str, float], tuple[str, ...]]] = {
             "States.HeartbeatTimeout of a task although its guest",
         ),
     ),
+    "F25": (
+        {"F25": 6.0},
+        ("answer of", "progress of", "heartbeat of", "event of", "out of order of"),
+    ),
 }
 """By class: what is on (stronger than a swarm would draw it), and the words of each form."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -308,6 +309,32 @@ def l10_answered_503(deployment: Deployment) -> None:
     replied(deployment, "GET", f"/v1.0/{OTHER}/instances", Reply(503, {}, content))
 
 
+def i17_neighbour_answered_500(deployment: Deployment) -> None:
+    hub = deployment.invariants.hub
+    hub.only_hostile = True
+    hub.hostile.add("somebody-else")
+    content = b'{"instanceFault": {"code": 500, "message": "broken"}}'
+    replied(deployment, "GET", f"/v1.0/{OTHER}/instances", Reply(500, {}, content))
+
+
+def i17_function_erred(deployment: Deployment) -> None:
+    hub = deployment.invariants.hub
+    hub.only_hostile = True
+    hub.hostile.add("somebody-else")
+    deployment.region.lambda_.functions["coffer-heartbeats"].errors["KeyError"] += 1
+
+
+def i17_neighbour_shown_as_error(deployment: Deployment) -> None:
+    hub = deployment.invariants.hub
+    hub.only_hostile = True
+    hub.hostile.add("somebody-else")
+    deployment.run(600)
+    row = deployment.instances()[0]
+    shown = {"id": row["id"], "name": "db", "status": "ACTIVE", "operating_status": "ERROR"}
+    content = json.dumps({"instances": [shown]}).encode()
+    replied(deployment, "GET", f"/v1.0/{row['tenant_id']}/instances", Reply(200, {}, content))
+
+
 BREAKS = (
     *(i1_revived, i1_operation_reopened, i2_status_went_back, i2_report_applied_twice),
     *(i2_answered_twice, i2_answer_lost, i3_two_live_operations, i3_lease_taken, i4_two_volumes),
@@ -318,6 +345,7 @@ BREAKS = (
     *(i15_rule_nobody_asked_for, i15_public_address_untold),
     *(l1_accepted_without_a_row, l2_orphan, l2_queue_left, l3_silent, l3_error_without_a_reason),
     *(i14_user_lost, i14_database_from_nowhere, i14_other_password),
+    *(i17_neighbour_answered_500, i17_function_erred, i17_neighbour_shown_as_error),
     *(l10_function_erred, l10_answered_503),
     *(l4_left_on_a_queue, l5_not_released, l7_wrong_status, l8_storm),
     *(i16_alive, i16_unknown, i16_somebody_elses),
@@ -413,3 +441,10 @@ def test_the_loggers_are_given_back() -> None:
     before = [logging.getLogger(name).handlers for name in ("chalicelib", "functions")]
     Deployment().close()
     assert [logging.getLogger(name).handlers for name in ("chalicelib", "functions")] == before
+
+
+def test_what_a_hostile_guest_does_to_itself_is_no_violation(deployment: Deployment) -> None:
+    deployment.invariants.hub.hostile.add(deployment.instances()[0]["tenant_id"])
+    i14_user_lost(deployment)
+    deployment.invariants.check_healed()
+    assert not deployment.invariants.each["I14"].violations
