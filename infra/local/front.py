@@ -24,6 +24,12 @@ def process(settings: StackSettings) -> PartProcess:
     return PartProcess("API front", settings.front, settings.state, grace_seconds=GRACE_SECONDS)
 
 
+def require_place(settings: StackSettings) -> None:
+    """Raise PortInUseError, before anything is started, when somebody else has the front's port."""
+    if process(settings).running() is None:
+        require_free(settings.api_port, "--api-port")
+
+
 def ensure(settings: StackSettings, target: str) -> bool:
     """Have the front lead to the API at `target`; False when it did already."""
     part = process(settings)
@@ -31,7 +37,7 @@ def ensure(settings: StackSettings, target: str) -> bool:
         if settings.recorded().get("front_target") == target:
             return False
         part.stop()
-    require_free(settings.api_port, "--api-port")
+    require_place(settings)
     command = [
         *(sys.executable, "-m", "infra.local.proxy"),
         *("--host", HOST, "--port", str(settings.api_port), "--target", target),

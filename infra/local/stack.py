@@ -79,6 +79,7 @@ def _up(settings: StackSettings, progress: Progress) -> Running:
     aws_was_up, cloud_was_up = _clear_stale(settings, progress)
     if aws_was_up or cloud_was_up:
         _require_same_place(settings)
+    front.require_place(settings)
     settings.record()
     package = _start_parts(settings, secrets, progress)
 
