@@ -1,9 +1,13 @@
-"""F11: a guest reboots, its agent is killed or hangs; the journal survives, is torn, or is lost."""
+"""F11: a guest reboots, its agent or its database is killed or hangs.
+
+The journal survives, is torn, or is lost.
+"""
 
 from __future__ import annotations
 
 from simulator.faults.guests import GuestFault
 
+DATABASE = ("database", "hanging database")
 HANG_SECONDS = (5.0, 300.0)
 
 
@@ -20,7 +24,7 @@ class GuestCrash(GuestFault):
     def _strike_one(self, server_id: str) -> None:
         fleet = self.run.fleet
         form = self.stream.choice(
-            ("reboot", "kill", "kill", "hang", "torn journal", "damaged journal", "database")
+            ("reboot", "kill", "kill", "hang", "torn journal", "damaged journal", *DATABASE)
         )
         self.inject(f"{form} of server {server_id}", self.instance_of(server_id))
         if form == "reboot":
@@ -33,5 +37,7 @@ class GuestCrash(GuestFault):
             fleet.tear_journal(server_id)
         elif form == "damaged journal":
             fleet.damage_journal(server_id)
+        elif form == "hanging database":
+            fleet.hang_database(server_id, self.stream.uniform(*HANG_SECONDS))
         else:
             fleet.crash_database(server_id)

@@ -92,8 +92,20 @@ class Fleet(SimHypervisor):
     def crash_database(self, server_id: str) -> None:
         """The database dies; the agent reports it within a second."""
         guest = self.guests[server_id]
-        guest.up = False
+        guest.up = guest.stuck = False
         self.kernel.call_later(self.chance.random(), guest.start_pulse)
+
+    def hang_database(self, server_id: str, seconds: float) -> None:
+        """The database takes connections for that long and does not answer."""
+        guest = self.guests[server_id]
+        if guest.up:
+            guest.stuck = True
+            guest.start_pulse()
+            self.kernel.call_later(seconds, self._answer_again, guest)
+
+    def _answer_again(self, guest: Guest) -> None:
+        guest.stuck = False
+        guest.start_pulse()
 
     def reboot(self, server_id: str) -> None:
         """The server is reset: disk and volume stay, memory and processes do not."""
@@ -154,8 +166,9 @@ class Fleet(SimHypervisor):
         guest.condition = msgspec.structs.replace(guest.condition, slowness=slowness)
 
     def fill_disk(self, server_id: str) -> None:
-        """Nothing more can be written, neither to the journal nor to the database."""
+        """Nothing more can be written, neither to the journal nor to the database, which ends."""
         self.guests[server_id].disk.full = True
+        self.crash_database(server_id)
 
     def spoil_disk(self, server_id: str) -> None:
         """What is read ends in an error, of the journal and of the database."""
@@ -164,8 +177,9 @@ class Fleet(SimHypervisor):
     def mend_disk(self, server_id: str) -> None:
         """The disk is quick and sound again, and has room."""
         self.slow_disk(server_id, 1.0)
-        disk = self.guests[server_id].disk
-        disk.full = disk.unreadable = False
+        guest = self.guests[server_id]
+        guest.disk.full = guest.disk.unreadable = False
+        guest.start_pulse()
 
     # ------------------------------------------------------------------------------- F14
 
@@ -195,8 +209,10 @@ class Fleet(SimHypervisor):
             guest.disk.full = guest.disk.unreadable = False
             if hung:
                 guest.wake()
-            if guest.power and not guest.up and guest.disk.prepared and not guest.disk.stopped:
-                guest.crash()  # the agent's start brings a database back that should run
+            guest.stuck = False
+            if guest.given_up:
+                guest.crash()  # an operator starts what its agent has given up
+            guest.start_pulse()
 
     # --------------------------------------------------------------------------- contents
 

@@ -211,11 +211,14 @@ class SimManager(Manager):
 
     def create_user(self, request: contract.CreateUsers) -> Answer:
         contents = self._read()
-        for user in request.users:
+        accounts = [_account(user.name, user.host) for user in request.users]
+        for place, user in enumerate(request.users):
             _check_user_name(user.name)
             for database in user.databases:
                 self._find_database(contents, database.name)
-            _check_user_is_new(contents, _account(user.name, user.host))
+            if accounts[place] in accounts[:place]:
+                raise BadRequest(f"the user {user.name!r} is named twice")
+            _check_user_is_new(contents, accounts[place])
         for user in request.users:
             account = _account(user.name, user.host)
             contents = self._read()

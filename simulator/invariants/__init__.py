@@ -40,6 +40,7 @@ from simulator.invariants.l07_healthy_status import HealthyStatus
 from simulator.invariants.l08_budget import Budget
 from simulator.invariants.l09_determinism import Determinism
 from simulator.invariants.l10_fair_weather import FairWeather
+from simulator.invariants.l11_databases_live import DatabasesLive
 from simulator.result import InvariantResult, ViolationResult
 from simulator.timeline import Timeline
 
@@ -50,7 +51,7 @@ REGISTRY: Final[dict[str, type[Invariant]]] = {
         *(Generations, Forgeries, Idempotency, Secrets, BackupChains, Replies),
         *(Acknowledged, Access, NothingAliveRemoved, Neighbours),
         *(OperationsEnd, NoOrphans, NoLostInstance, Drained, Baseline, Restores),
-        *(HealthyStatus, Budget, Determinism, FairWeather),
+        *(HealthyStatus, Budget, Determinism, FairWeather, DatabasesLive),
     )
 }
 """All invariants by their id, in the order of the contract."""

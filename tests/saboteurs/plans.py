@@ -83,6 +83,7 @@ PLANS: Final = {
     "deployments": _plan("deployments", RENAMES, {"F19": 12.0}),
     "deaths and deployments": _plan("deaths and deployments", CHURN, {"F17": 0.2, "F19": 12.0}),
     "slow disks": _plan("slow disks", CHURN, {"F13": 1.0}),
+    "dying databases": _plan("dying databases", CONTENTS, {"F11": 20.0}),
     "throttled": _plan("throttled", CONTENTS, {"F7": 0.2}),
     "liars": _plan("liars", CHURN, {"F15": 0.4}, rate=80.0),
     "dark": _plan(

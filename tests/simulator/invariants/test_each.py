@@ -335,6 +335,11 @@ def i17_neighbour_shown_as_error(deployment: Deployment) -> None:
     replied(deployment, "GET", f"/v1.0/{row['tenant_id']}/instances", Reply(200, {}, content))
 
 
+def l11_left_dead(deployment: Deployment) -> None:
+    for guest in deployment.fleet:
+        guest.up = False
+
+
 BREAKS = (
     *(i1_revived, i1_operation_reopened, i2_status_went_back, i2_report_applied_twice),
     *(i2_answered_twice, i2_answer_lost, i3_two_live_operations, i3_lease_taken, i4_two_volumes),
@@ -349,6 +354,7 @@ BREAKS = (
     *(l10_function_erred, l10_answered_503),
     *(l4_left_on_a_queue, l5_not_released, l7_wrong_status, l8_storm),
     *(i16_alive, i16_unknown, i16_somebody_elses),
+    l11_left_dead,
 )
 
 

@@ -1,0 +1,257 @@
+"""One list of behaviours for every manager of MariaDB: the real one, and the simulator's.
+
+What the simulator's manager does is what the flows are tested with; where it differs from the real
+one they are tested with a database that does not exist.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import pytest
+
+from guest_agent import config
+from guest_agent.contract import Status
+from guest_agent.datastores.mariadb.manager import MariaDBManager
+from guest_agent.errors import CommandFailed
+from guest_agent.manager import Answer, Condition, Manager
+from simulator.fleet.datastore import Volume
+from simulator.fleet.disk import Disk
+from simulator.fleet.manager import SimManager
+from tests.guest_agent.control_plane import wait_for
+from tests.guest_agent.server import Server, free_address, prepare_args
+
+
+class Subject(Protocol):
+    """A manager and what a test may do to its server."""
+
+    manager: Manager
+
+    def kill(self) -> None:
+        """End the database, as an error in it would."""
+
+    def hang(self) -> None:
+        """Let the database run and not answer."""
+
+    def close(self) -> None: ...
+
+
+class Simulated:
+    """A server on which nothing takes time."""
+
+    def __init__(self) -> None:
+        self.disk = Disk()
+        self.volume: Volume | None = Volume(2)
+        self.up = self.stuck = self.failed = self.given_up = False
+        self.passing: Status | None = None
+        self.manager: Manager = SimManager(self, 1)
+
+    def here(self, life: int) -> None:
+        return None
+
+    def spend(self, seconds: tuple[float, float]) -> None:
+        return None
+
+    def kill(self) -> None:
+        self.up = False
+
+    def hang(self) -> None:
+        self.stuck = True
+
+    def close(self) -> None:
+        return None
+
+
+class Real:
+    """A MariaDB of the test's own, moved by its manager in this process."""
+
+    def __init__(self) -> None:
+        self._server = Server(free_address(), "http://127.0.0.1:9")
+        self.server_id = self._server.id
+        self.manager: Manager = MariaDBManager(config.load(self._server.root))
+
+    def kill(self) -> None:
+        self._signal(signal.SIGKILL)
+        wait_for(lambda: self.manager.condition().status is not Status.HEALTHY)
+
+    def hang(self) -> None:
+        self._signal(signal.SIGSTOP)
+
+    def close(self) -> None:
+        self._server.kill_everything()
+        self.manager.condition()  # it is the parent, and takes note of the end
+        self._server.close()
+
+    def _signal(self, number: signal.Signals) -> None:
+        pid = self._server.database()
+        assert pid is not None
+        os.kill(pid, number)
+
+
+@pytest.fixture(params=["simulated", pytest.param("real", marks=pytest.mark.database)])
+def subject(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Subject]:
+    """A prepared server of either kind."""
+    made: Subject
+    if request.param == "real":
+        real = Real()
+        monkeypatch.setenv("COFFER_SERVER_ID", real.server_id)
+        made = real
+    else:
+        made = Simulated()
+    try:
+        call(made, "prepare", **prepare_args())
+        yield made
+    finally:
+        made.close()
+
+
+def call(subject: Subject, method: str, **args: Any) -> Answer:
+    return subject.manager.call(method, args, lambda stage: None)
+
+
+def code_of(subject: Subject, method: str, **args: Any) -> str:
+    with pytest.raises(CommandFailed) as refused:
+        call(subject, method, **args)
+    return refused.value.code
+
+
+def condition(subject: Subject) -> Condition:
+    return subject.manager.condition()
+
+
+def databases(subject: Subject) -> list[str]:
+    return [each["name"] for each in call(subject, "list_databases")["databases"]]
+
+
+def users(subject: Subject) -> list[tuple[str, str, list[str]]]:
+    return [
+        (each["name"], each["host"], [grant["name"] for grant in each["databases"]])
+        for each in call(subject, "list_users")["users"]
+    ]
+
+
+ALICE = ("alice", "%", ["shop"])
+REFUSALS: list[tuple[str, dict[str, Any], str]] = [
+    ("create_database", {"databases": [{"name": "n"}, {"name": "shop"}]}, "DatabaseAlreadyExists"),
+    ("create_database", {"databases": [{"name": "n"}, {"name": "n"}]}, "BadRequest"),
+    ("create_database", {"databases": [{"name": "n"}, {"name": "mysql"}]}, "BadRequest"),
+    ("delete_database", {"database": {"name": "missing"}}, "DatabaseNotFound"),
+    ("delete_database", {"database": {"name": "mysql"}}, "BadRequest"),
+    (
+        "create_user",
+        {"users": [{"name": "n", "password": "p"}, {"name": "alice", "password": "p"}]},
+        "UserAlreadyExists",
+    ),
+    (
+        "create_user",
+        {"users": [{"name": "n", "password": "p"}, {"name": "n", "password": "p"}]},
+        "BadRequest",
+    ),
+    ("create_user", {"users": [{"name": "root", "password": "p"}]}, "BadRequest"),
+    (
+        "create_user",
+        {"users": [{"name": "n", "password": "p", "databases": [{"name": "missing"}]}]},
+        "DatabaseNotFound",
+    ),
+    ("get_user", {"username": "bob"}, "UserNotFound"),
+    ("delete_user", {"user": {"name": "bob"}}, "UserNotFound"),
+    ("delete_user", {"user": {"name": "root"}}, "BadRequest"),
+    ("change_passwords", {"users": [{"name": "bob", "password": "p"}]}, "UserNotFound"),
+    ("update_attributes", {"username": "alice", "user_attrs": {"name": "root"}}, "BadRequest"),
+    ("list_access", {"username": "bob"}, "UserNotFound"),
+    ("grant_access", {"username": "bob", "databases": ["shop"]}, "UserNotFound"),
+    ("grant_access", {"username": "alice", "databases": ["ok", "missing"]}, "DatabaseNotFound"),
+    ("revoke_access", {"username": "alice", "database": "missing"}, "DatabaseNotFound"),
+    ("no_such_method", {}, "NotSupported"),
+    ("create_database", {"databases": 1}, "BadRequest"),
+]
+
+
+def test_what_is_refused_is_refused_alike_and_changes_nothing(subject: Subject) -> None:
+    call(subject, "create_database", databases=[{"name": "ok"}])
+    for method, args, code in REFUSALS:
+        assert code_of(subject, method, **args) == code, (method, args)
+        assert databases(subject) == ["ok", "shop"], (method, args)
+        assert users(subject) == [ALICE], (method, args)
+
+
+def test_databases_users_grants_and_root(subject: Subject) -> None:
+    wanted = [{"name": "b"}, {"name": "a", "collate": "utf8mb4_bin"}]
+    call(subject, "create_database", databases=wanted)
+    assert databases(subject) == ["a", "b", "shop"]
+    made = call(subject, "list_databases", limit=1)
+    assert made == {
+        "databases": [{"name": "a", "character_set": "utf8mb4", "collate": "utf8mb4_bin"}],
+        "next_marker": "a",
+    }
+    bob = {"name": "bob", "password": "p", "host": "10.0.0.%", "databases": [{"name": "a"}]}
+    call(subject, "create_user", users=[bob])
+    bob_at = {"username": "bob", "hostname": "10.0.0.%"}
+    call(subject, "grant_access", **bob_at, databases=["b", "a"])
+    assert users(subject) == [ALICE, ("bob", "10.0.0.%", ["a", "b"])]
+    call(subject, "revoke_access", **bob_at, database="a")
+    assert call(subject, "list_access", **bob_at) == {"databases": [{"name": "b"}]}
+    call(subject, "update_attributes", **bob_at, user_attrs={"name": "rob", "host": "%"})
+    call(subject, "change_passwords", users=[{"name": "rob", "password": "q"}])
+    call(subject, "delete_database", database={"name": "b"})
+    assert users(subject) == [ALICE, ("rob", "%", ["b"])], "grants outlive their database"
+    call(subject, "delete_user", user={"name": "rob"})
+    assert code_of(subject, "get_user", username="rob") == "UserNotFound"
+    for enabled in (True, False):
+        if enabled:
+            call(subject, "enable_root", root_password="r")
+        else:
+            call(subject, "disable_root")
+        assert call(subject, "is_root_enabled") == {"enabled": enabled}
+    assert users(subject) == [ALICE]
+
+
+def test_a_dead_database_is_told_and_started_again(subject: Subject) -> None:
+    assert condition(subject) == Condition(Status.HEALTHY)
+    subject.kill()
+    told = condition(subject)
+    assert (told.status, told.start_wanted, bool(told.reason)) == (Status.CRASHED, True, True)
+    assert code_of(subject, "list_users") == "Unavailable"
+    assert subject.manager.start_again() == "The database was started again."
+    assert condition(subject).status is Status.HEALTHY
+    assert users(subject) == [ALICE]
+    assert subject.manager.start_again() == "The database runs again already."
+
+
+def test_a_stop_that_was_asked_for_is_kept(subject: Subject) -> None:
+    call(subject, "stop_db", do_not_start_on_reboot=True)
+    told = condition(subject)
+    assert (told.status, told.start_wanted) == (Status.SHUTDOWN, False)
+    for again in (subject.manager.start_again, subject.manager.start_up):
+        assert again() == "The database was stopped and is to stay so."
+    assert condition(subject).status is Status.SHUTDOWN
+    call(subject, "restart")
+    assert condition(subject).status is Status.HEALTHY
+
+
+def test_what_was_given_up_is_told_until_it_is_restarted(subject: Subject) -> None:
+    subject.kill()
+    subject.manager.give_up()
+    told = condition(subject)
+    assert (told.status, told.start_wanted) == (Status.FAILED, False)
+    assert "not started again" in told.reason
+    call(subject, "restart")
+    assert condition(subject).status is Status.HEALTHY
+
+
+def test_a_hanging_database_is_blocked_and_calls_say_so(subject: Subject) -> None:
+    subject.hang()
+    told = condition(subject)
+    assert (told.status, told.start_wanted) == (Status.BLOCKED, False)
+    assert told.reason == "the database runs and does not answer"
+    assert code_of(subject, "list_users") == "Unavailable"
+
+
+def test_a_second_prepare_keeps_what_is_there(subject: Subject) -> None:
+    call(subject, "create_database", databases=[{"name": "kept"}])
+    assert call(subject, "prepare", **prepare_args()) == {"status": "healthy"}
+    assert databases(subject) == ["kept", "shop"]
+    assert users(subject) == [ALICE]
