@@ -78,12 +78,34 @@ def contents(deployment: Deployment) -> None:
     deployment.do(work)
 
 
+def open_and_close(deployment: Deployment) -> None:
+    """The access is changed twice; whoever asks again after a lost answer changes nothing more."""
+
+    def change() -> None:
+        deployment.create(deployment.tenant)
+        deployment.wait()
+        opened = {"is_public": True, "allowed_cidrs": ["10.1.0.0/16"]}
+        for access in (opened, {"is_public": False}):
+            for row in deployment.instances():
+                body = {"instance": {"access": access}}
+                deployment.tenant("PUT", f"/instances/{row['id']}", body)
+            while deployment.busy():
+                deployment.kernel.sleep(1.0)
+
+    deployment.do(change)
+    deployment.settle()
+    deployment.invariants.check_healed()
+    deployment.do(lambda: deployment.delete_all(deployment.tenant))
+    assert deployment.instances() == []
+
+
 SCENARIOS: tuple[Scenario, ...] = (
     create_and_delete,
     create_without_hosts,
     delete_by_force_while_the_server_boots,
     delete_by_force_while_the_guest_prepares,
     contents,
+    open_and_close,
 )
 
 
