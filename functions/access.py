@@ -18,11 +18,7 @@ from chalicelib.store.models import Instance
 
 def allow(group: network.SecurityGroup, instance: Instance, access: Mapping[str, Any]) -> None:
     """Open the datastore's ports to the allowed networks, then close them to all others."""
-    wanted = {
-        network.Rule(port=port, cidr=cidr)
-        for port in datastores.tcp_ports(instance.manager)
-        for cidr in instances.sources(access.get("allowed_cidrs") or [])
-    }
+    wanted = _rules(instance, access)
     for rule in _ordered(wanted - group.rules.keys()):
         network.create_rule(group.id, rule)
     for rule in _ordered(group.rules.keys() - wanted):
@@ -61,6 +57,22 @@ def addresses(
             for each in floating
         ),
     ]
+
+
+def holds(instance: Instance, access: Mapping[str, Any]) -> bool:
+    """Whether the cloud shows the access: a delete that was answered with 404 is not believed."""
+    groups = network.find_security_groups(instance.id)
+    public = network.find_floating_addresses(instance.id)
+    closed = [set(group.rules) for group in groups] == [_rules(instance, access)]
+    return closed and len(public) == int(bool(access.get("is_public")))
+
+
+def _rules(instance: Instance, access: Mapping[str, Any]) -> set[network.Rule]:
+    return {
+        network.Rule(port=port, cidr=cidr)
+        for port in datastores.tcp_ports(instance.manager)
+        for cidr in instances.sources(access.get("allowed_cidrs") or [])
+    }
 
 
 def _new_address(instance_id: str, port: network.Port) -> network.FloatingAddress:

@@ -18,7 +18,7 @@ from chalicelib.store.base import as_dict
 from chalicelib.store.instances import Ending
 from chalicelib.store.models import Instance, Operation
 from functions import access
-from functions.outcomes import Done, Failed, Outcome
+from functions.outcomes import Done, Failed, Outcome, not_yet
 
 
 def apply(operation: Operation, _: str | None) -> Outcome:
@@ -37,7 +37,10 @@ def _make(operation: Operation, wanted: Mapping[str, Any]) -> Outcome:
     if not groups or not ports:
         return Failed("The instance's port or security group has vanished.")
     access.allow(groups[0], instance, wanted)
-    return Done({"addresses": access.publish(instance.id, ports[0], wanted)})
+    addresses = access.publish(instance.id, ports[0], wanted)
+    if not access.holds(instance, wanted):
+        return not_yet(operation, "waiting for the cloud to show the access")
+    return Done({"addresses": addresses})
 
 
 def complete(operation: Operation, _: str | None) -> Outcome:

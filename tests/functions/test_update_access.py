@@ -124,3 +124,25 @@ def test_a_reset_takes_a_change_back(stack: Stack) -> None:
     stack.check()
     assert ended(change).status == "CANCELLED"
     assert instances.get_instance(row.id).access == PRIVATE
+
+
+@pytest.mark.parametrize("call", ["delete_rule", "delete_floating_address"])
+def test_a_delete_that_was_answered_with_404_is_not_believed(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    """The SDK takes a 404 for done, and a cloud may say it of what is still there."""
+    row = active(stack, PUBLIC)
+    original = getattr(network, call)
+    asked: list[str] = []
+
+    def delete(thing_id: str) -> None:
+        asked.append(thing_id)
+        if len(asked) > 1:
+            original(thing_id)
+
+    monkeypatch.setattr(network, call, delete)
+    stack.update_access(row.id, **PRIVATE)
+    stack.settle()
+    stack.check()
+    assert len(asked) == 2
+    assert instances.get_instance(row.id).access == PRIVATE
