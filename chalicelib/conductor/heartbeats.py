@@ -1,7 +1,7 @@
 """Heartbeats: ordered by (generation, epoch, seq), never by a clock, and written only for a reason.
 
-A batch reads the rows it is about in one call. A row is written when the status changed, when the
-last write is no longer recent, or when a new epoch began.
+A batch reads the rows it is about in one call. A row is written when the status changed, when it
+would be older than half the expiry before the next heartbeat, or when a new epoch began.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from chalicelib.settings import settings
 from chalicelib.store import last_reports
 from chalicelib.store.last_reports import LastReport, Reported
 
-RECENT_FRACTION: Final = 0.8
 GIB_RESOLUTION: Final = 0.1
 MOST_REASON: Final = 300
 GIB_DIGITS: Final = 3  # a MiB
@@ -185,7 +184,9 @@ def _worth_writing(beat: Beat, last: LastReport) -> bool:
     gap = envelope.seq != seq + 1
     used = report.volume.used if report.volume else None
     moved = used is not None and abs(used - (last.volume_used or 0)) >= GIB_RESOLUTION
-    recent = aws.clock() - last.updated < settings().heartbeat_seconds * RECENT_FRACTION
+    chosen = settings()
+    next_age = aws.clock() - last.updated + chosen.heartbeat_seconds
+    recent = next_age <= chosen.heartbeat_expiry_seconds / 2
     return (
         not recent
         or gap

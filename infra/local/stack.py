@@ -39,6 +39,8 @@ CACHED_BUILD_SECONDS: Final = 0.3
 CLOUD_REGION: Final = "RegionOne"
 DEFAULT_DATASTORE: Final = "mariadb"
 # On the emulator a crashed handler's messages come back after this long; on AWS it is longer.
+HEARTBEAT_SECONDS: Final = 30
+"""Messages cost nothing here, and whoever kills a guest wants to see it."""
 REQUESTS_PER_MINUTE: Final = 6000
 """Whoever waits for something here asks ten times a second."""
 QUEUE_VISIBILITY_SECONDS: Final = 30
@@ -216,6 +218,8 @@ def _parameters(settings: StackSettings, admin: cloud.Admin, secrets: Secrets) -
         "OpenStackRegionName": CLOUD_REGION,
         "NetworkId": admin.network_id(),
         "DefaultDatastore": DEFAULT_DATASTORE,
+        "HeartbeatSeconds": str(HEARTBEAT_SECONDS),
+        "HeartbeatExpirySeconds": str(3 * HEARTBEAT_SECONDS),
         "RequestsPerMinute": str(REQUESTS_PER_MINUTE),
         **settings.parameters,
     }

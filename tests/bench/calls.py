@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from chalicelib.crash import LOG_NAME
+from simulator.cost import PRICES
 
 SERVICES = {
     "DynamoDB": {
@@ -22,16 +23,6 @@ SERVICES = {
     "SSM": {"GetParameter"},
 }  # fmt: skip
 
-# List prices of us-east-1 in dollars for one; DynamoDB on demand, Lambda on x86 with 512 MiB.
-PRICES = {
-    "read": 0.125e-6,
-    "write": 0.625e-6,
-    "sqs": 0.40e-6,
-    "transition": 25e-6,
-    "invocation": 0.20e-6,
-    "gb_second": 16.6667e-6,
-    "api": 3.50e-6,
-}
 READS = {"GetItem", "BatchGetItem", "Query", "Scan"}
 TRANSACTION_WRITES = 12  # six items at most, each billed as two
 BILLED_SECONDS = 0.1
@@ -72,12 +63,12 @@ class Calls:
         writes = self.by_name["PutItem"] + self.by_name["UpdateItem"] + self.by_name["DeleteItem"]
         writes += self.by_name["TransactWriteItems"] * TRANSACTION_WRITES
         return (
-            reads * PRICES["read"]
-            + writes * PRICES["write"]
-            + self.by_service.get("SQS", 0) * PRICES["sqs"]
-            + self.transitions * PRICES["transition"]
-            + self.invocations * (PRICES["invocation"] + BILLED_SECONDS / 2 * PRICES["gb_second"])
-            + self.api_requests * PRICES["api"]
+            reads * PRICES["read unit"]
+            + writes * PRICES["write unit"]
+            + self.by_service.get("SQS", 0) * PRICES["sqs request"]
+            + self.transitions * PRICES["state transition"]
+            + self.invocations * (PRICES["invocation"] + BILLED_SECONDS / 2 * PRICES["gb second"])
+            + self.api_requests * PRICES["api request"]
         )
 
 

@@ -69,7 +69,7 @@ def test_a_guest_receives_its_keys_its_queues_and_short_credentials(
     given = built.guest.admission
     assert given is not None
     assert (given["instance_id"], given["generation"]) == (built.instance.id, 1)
-    assert (given["epoch"], given["key_version"], given["heartbeat_seconds"]) == (1, 1, 30)
+    assert (given["epoch"], given["key_version"], given["heartbeat_seconds"]) == (1, 1, 150)
     for direction in Direction:
         epoch = given["epoch"] if direction is Direction.TO_CONTROL else 0
         key = keys.guest_key(built.instance.id, 1, direction, 1, epoch)

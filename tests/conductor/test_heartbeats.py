@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from chalicelib.bus.envelope import Direction, seal
 from chalicelib.conductor import heartbeats
 from chalicelib.lifecycle import ServiceStatus
+from chalicelib.settings import settings as configuration
 from chalicelib.store import events, instances
 from chalicelib.store.models import TABLES, ServiceStatusRow
 from simulator.aws.errors import client_error
@@ -95,8 +97,8 @@ def test_a_batch_costs_one_read_and_a_write_for_each_guest(
 @pytest.mark.parametrize(
     ("change", "after_seconds", "written"),
     [
-        ({}, 10, False),
-        ({}, 24, True),
+        ({}, 30, False),
+        ({}, 31, True),
         ({"status": "shutdown"}, 1, True),
         ({"volume": {"used": 0.25, "total": 2.0}}, 1, False),
         ({"volume": {"used": 0.31, "total": 2.0}}, 1, True),
@@ -303,3 +305,21 @@ def test_the_reason_of_a_status_is_kept_as_bounded_text_while_it_lasts(built: Bu
     assert len(row.status_reason) == heartbeats.MOST_REASON
     receive(beat(built, seq=2, report={"status": "healthy", "reason": ""}))
     assert not row_of(built).status_reason
+
+
+@pytest.mark.parametrize(("period", "expiry"), [(3, 90), (10, 90), (30, 90), (60, 180), (150, 360)])
+def test_a_row_is_written_as_seldom_as_half_the_expiry_allows(
+    world: World, built: Built, monkeypatch: pytest.MonkeyPatch, period: int, expiry: int
+) -> None:
+    chosen = structs.replace(
+        configuration(), heartbeat_seconds=period, heartbeat_expiry_seconds=expiry
+    )
+    monkeypatch.setattr(heartbeats, "settings", lambda: chosen)
+    oldest, before = 0.0, writes(world)
+    for _ in range(60):
+        oldest = max(oldest, world.now - row_of(built).updated)
+        receive(beat(built))
+        world.now += period
+    assert oldest <= max(period, expiry / 2)
+    every_second = 2 * period <= expiry / 2  # one after a gap is written
+    assert writes(world) - before <= (31 if every_second else 60)

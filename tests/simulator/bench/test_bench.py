@@ -21,6 +21,7 @@ import pytest
 from simulator.kernel import Kernel
 from simulator.plan import Plan, load_scenario, with_options, write
 from tests.bench.tables import console, table
+from tests.simulator.bench import idle
 
 pytestmark = [pytest.mark.bench, pytest.mark.filterwarnings("default")]
 
@@ -216,3 +217,7 @@ def test_a_region_comes_back_to_a_hundred_thousand_guests(tmp_path: Path) -> Non
         f"{figures['holding']:.0f} hold",
     )
     console.print(shown)
+
+
+def test_an_idle_guests_month() -> None:
+    idle.main()
