@@ -174,11 +174,17 @@ def quota_released_before_the_end(patch: Patch) -> None:
 def a_row_written_as_a_whole(patch: Patch) -> None:
     """A rename writes the instance as this release knows it, and drops what a later one stored."""
 
-    def rename(instance: Instance, name: str) -> None:
+    def rename(instance: Instance, name: str, _: object) -> None:
         instance.name = name
         instance.save(Instance.status == instance.status)
 
     patch.setattr(api_instances, "rename", rename)
+
+
+@saboteur("calm", "I18")
+def a_change_that_nobody_asked_for(patch: Patch) -> None:
+    """The event of an accepted change does not take over who asked for it."""
+    patch.setattr(instances, "_asked", lambda _: None)
 
 
 @saboteur("calm", "L5")

@@ -13,6 +13,7 @@ import pytest
 from chalicelib import aws
 from chalicelib.bus.envelope import Direction, Envelope, seal
 from chalicelib.cloud import names, network, servers, volumes
+from chalicelib.store import events
 from chalicelib.store.models import Command, Guest, Instance, Operation, Quota, ServiceStatusRow
 from chalicelib.taskmanager import executions
 from simulator.cloud.model.security_groups import Traffic
@@ -309,6 +310,11 @@ def l10_answered_503(deployment: Deployment) -> None:
     replied(deployment, "GET", f"/v1.0/{OTHER}/instances", Reply(503, {}, content))
 
 
+def i18_nobody_asked(deployment: Deployment) -> None:
+    row = instance(deployment)
+    events.record(row.id, "delete.accepted", "", row.tenant_id)
+
+
 def i17_neighbour_answered_500(deployment: Deployment) -> None:
     hub = deployment.invariants.hub
     hub.only_hostile = True
@@ -351,6 +357,7 @@ BREAKS = (
     *(l1_accepted_without_a_row, l2_orphan, l2_queue_left, l3_silent, l3_error_without_a_reason),
     *(i14_user_lost, i14_database_from_nowhere, i14_other_password),
     *(i17_neighbour_answered_500, i17_function_erred, i17_neighbour_shown_as_error),
+    i18_nobody_asked,
     *(l10_function_erred, l10_answered_503),
     *(l4_left_on_a_queue, l5_not_released, l7_wrong_status, l8_storm),
     *(i16_alive, i16_unknown, i16_somebody_elses),

@@ -1,0 +1,23 @@
+"""I18: whatever was accepted of a tenant says who asked for it, and with which request."""
+
+from __future__ import annotations
+
+from simulator.aws.dynamodb.values import Item
+from simulator.invariants.base import Invariant
+
+
+class WhoAsked(Invariant):
+    """Looks at each event that is written."""
+
+    id = "I18"
+    title = "Every change that was accepted says who asked for it, and with which request"
+
+    def watch(self) -> None:
+        self.hub.on_write("events", self._written)
+
+    def _written(self, old: Item | None, new: Item | None) -> None:
+        if old is not None or new is None or not str(new["kind"]).endswith(".accepted"):
+            return
+        self.exercised += 1
+        if missing := [name for name in ("user_id", "request_id") if not new.get(name)]:
+            self.broken(f"{new['kind']} without {' and '.join(missing)}", str(new["scope"]))
