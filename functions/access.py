@@ -17,11 +17,14 @@ from chalicelib.store.models import Instance
 
 
 def allow(group: network.SecurityGroup, instance: Instance, access: Mapping[str, Any]) -> None:
-    """Open the datastore's ports to the allowed networks, then close them to all others."""
-    wanted = _rules(instance, access)
-    for rule in _ordered(wanted - group.rules.keys()):
+    """Open the datastore's ports to the allowed networks, then close them to all others.
+
+    Rules on other ports are somebody else's: an operator's defaults for every group.
+    """
+    wanted, present = _rules(instance, access), _present(instance, group)
+    for rule in _ordered(wanted - present):
         network.create_rule(group.id, rule)
-    for rule in _ordered(group.rules.keys() - wanted):
+    for rule in _ordered(present - wanted):
         network.delete_rule(group.rules[rule])
 
 
@@ -63,7 +66,7 @@ def holds(instance: Instance, access: Mapping[str, Any]) -> bool:
     """Whether the cloud shows the access: a delete that was answered with 404 is not believed."""
     groups = network.find_security_groups(instance.id)
     public = network.find_floating_addresses(instance.id)
-    closed = [set(group.rules) for group in groups] == [_rules(instance, access)]
+    closed = [_present(instance, group) for group in groups] == [_rules(instance, access)]
     return closed and len(public) == int(bool(access.get("is_public")))
 
 
@@ -73,6 +76,11 @@ def _rules(instance: Instance, access: Mapping[str, Any]) -> set[network.Rule]:
         for port in datastores.tcp_ports(instance.manager)
         for cidr in instances.sources(access.get("allowed_cidrs") or [])
     }
+
+
+def _present(instance: Instance, group: network.SecurityGroup) -> set[network.Rule]:
+    ports = datastores.tcp_ports(instance.manager)
+    return {rule for rule in group.rules if rule.port in ports}
 
 
 def _new_address(instance_id: str, port: network.Port) -> network.FloatingAddress:

@@ -78,7 +78,12 @@ def ports_and_groups(operation: Operation, _: str | None) -> Outcome:
     )
     if not any("." in address for address in port.addresses):
         return Failed(f"Network {port.network_id} has no IPv4 address for the instance's port.")
-    addresses = access.publish(instance.id, port, instance.access or {})
+    wanted = instance.access or {}
+    addresses = (  # no look for a public address that nobody can have made
+        access.publish(instance.id, port, wanted)
+        if wanted.get("is_public")
+        else access.addresses(port, [])
+    )
     return Done({"security_group_id": group.id, "port_id": port.id, "addresses": addresses})
 
 

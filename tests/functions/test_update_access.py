@@ -146,3 +146,16 @@ def test_a_delete_that_was_answered_with_404_is_not_believed(
     stack.check()
     assert len(asked) == 2
     assert instances.get_instance(row.id).access == PRIVATE
+
+
+def test_rules_on_other_ports_are_not_ours_to_close(stack: Stack) -> None:
+    row = active(stack, PUBLIC)
+    (group,) = network.find_security_groups(row.id)
+    network.create_rule(group.id, network.Rule(port=22, cidr="198.51.100.0/24"))
+    stack.update_access(row.id, **PRIVATE)
+    stack.settle()
+    (group,) = network.find_security_groups(row.id)
+    assert {(rule.port, rule.cidr) for rule in group.rules} == {
+        (22, "198.51.100.0/24"),
+        (3306, "0.0.0.0/0"),
+    }

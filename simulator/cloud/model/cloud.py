@@ -114,7 +114,13 @@ class Cloud:
         standard = VolumeType(
             stable_id("volume type", "standard"), "standard", "Directories", is_default=True
         )
-        self.volume.types[standard.id] = standard
+        reserved = VolumeType(
+            stable_id("volume type", "reserved"),
+            "reserved",
+            "Directories of some projects",
+            projects=frozenset({_key("project", "demo2"), _key("project", "service")}),
+        )
+        self.volume.types |= {standard.id: standard, reserved.id: reserved}
         self._make_networks(admin)
 
     def admin(self) -> Caller:

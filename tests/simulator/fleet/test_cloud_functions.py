@@ -208,6 +208,8 @@ def everything(side: Side) -> None:
     standard = side.see(volumes.find_type, "standard")
     side.see(volumes.find_type, standard.id)
     side.see(volumes.find_type, "golden")
+    private = side.see(volumes.find_type, "reserved")
+    side.see(volumes.get_type_projects, private.id)
     side.see(network.find_security_groups, ONE)
     group = side.see(network.create_security_group, *_marked(ONE))
     for rule in (network.Rule(3306, "0.0.0.0/0"), network.Rule(3306, "::/0")):
