@@ -18,6 +18,7 @@ from guest_agent.contract import Status
 from guest_agent.datastores.mariadb.manager import MariaDBManager
 from guest_agent.errors import CommandFailed
 from guest_agent.manager import Answer, Condition, Manager
+from guest_agent.storage import volume
 from simulator.fleet.datastore import Volume
 from simulator.fleet.disk import Disk
 from simulator.fleet.manager import SimManager
@@ -35,6 +36,9 @@ class Subject(Protocol):
 
     def hang(self) -> None:
         """Let the database run and not answer."""
+
+    def fill(self, patch: pytest.MonkeyPatch) -> None:
+        """Leave no room on the volume."""
 
     def close(self) -> None: ...
 
@@ -61,6 +65,9 @@ class Simulated:
     def hang(self) -> None:
         self.stuck = True
 
+    def fill(self, patch: pytest.MonkeyPatch) -> None:
+        self.disk.full = True
+
     def close(self) -> None:
         return None
 
@@ -79,6 +86,9 @@ class Real:
 
     def hang(self) -> None:
         self._signal(signal.SIGSTOP)
+
+    def fill(self, patch: pytest.MonkeyPatch) -> None:
+        patch.setattr(volume, "FULL_BYTES", 2**62)  # whatever is free is not enough
 
     def close(self) -> None:
         self._server.kill_everything()
@@ -248,6 +258,19 @@ def test_a_hanging_database_is_blocked_and_calls_say_so(subject: Subject) -> Non
     assert (told.status, told.start_wanted) == (Status.BLOCKED, False)
     assert told.reason == "the database runs and does not answer"
     assert code_of(subject, "list_users") == "Unavailable"
+
+
+def test_a_full_volume_is_told_whether_the_database_lives_or_not(
+    subject: Subject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subject.fill(monkeypatch)
+    told = condition(subject)
+    assert (told.status, told.reason) == (Status.BLOCKED, "the volume is full")
+    assert databases(subject) == ["shop"], "what is there can be looked at"
+    subject.kill()
+    told = condition(subject)
+    assert told.status is Status.CRASHED
+    assert told.reason.startswith("the volume is full")
 
 
 def test_a_second_prepare_keeps_what_is_there(subject: Subject) -> None:
