@@ -22,6 +22,7 @@ from troveclient.v1 import (
 )
 
 from chalicelib.api import later
+from chalicelib.api.application import ROUTES
 from chalicelib.api.frame import Route
 from tests.api.client import Api, gateway_event
 from tests.api.conftest import Guest, Make
@@ -170,3 +171,19 @@ def test_an_administrators_route_is_401_for_others_first(api: Api, route: Route)
 
 def test_who_may_not_remove_a_datastore_is_told_so_first(api: Api) -> None:
     assert api.delete("/datastores/mariadb").status == 403
+
+
+MOST_RESOURCES = 300  # of one REST API: the quota of an account
+
+
+def test_the_gateway_can_have_all_paths() -> None:
+    """Below one path it takes one parameter, whatever its name; each segment is a resource."""
+    children: dict[str, set[str]] = {}
+    for route in ROUTES:
+        parent = ""
+        for segment in route.path.strip("/").split("/"):
+            children.setdefault(parent, set()).add(segment)
+            parent = f"{parent}/{segment}"
+    assert sum(len(each) for each in children.values()) < MOST_RESOURCES
+    for parent, each in children.items():
+        assert len([segment for segment in each if segment.startswith("{")]) <= 1, parent
