@@ -37,6 +37,10 @@ PLAUSIBLE_REMOVALS: Final = 10
 PLAUSIBLE_SHARE: Final = 0.05
 """More leftovers than the larger of these, of what a round has seen, are somebody's mistake."""
 TOLD: Final = 5
+PAUSE_SECONDS: Final = 5
+MOST_PAUSE_SECONDS: Final = 86400
+"""A round reads a row for each thing, so the next one waits so long for each, a day at most: the
+look costs about the same for ten guests and for four thousand."""
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +73,8 @@ def look(*, sure: bool = False) -> dict[str, Any]:
     started = aws.clock()
     found = jobs.orphan_look()
     removed = 0
+    if started < found.begins and not sure:
+        return {"seen": 0, "unknown": 0, "removed": 0}
     while aws.clock() - started < SLICE_SECONDS:
         kind = _KINDS[found.kind]
         page = _page(kind, found)
@@ -77,8 +83,8 @@ def look(*, sure: bool = False) -> dict[str, Any]:
             events.alarm(
                 "orphans.implausible",
                 f"{found.condemned} of {found.seen} things of this deployment belong to deleted "
-                f"instances, as {kind.name} {condemned[-1].name}: nothing is removed before "
-                "somebody has looked (docs/operations.md).",
+                f"instances (the last were {kind.name}s): nothing is removed before somebody has "
+                "looked (docs/operations.md).",
             )
             jobs.store_orphan_look(jobs.OrphanLook())
             break
@@ -88,7 +94,8 @@ def look(*, sure: bool = False) -> dict[str, Any]:
         if not page:
             found.kind = (found.kind + 1) % len(_KINDS)
         if not page and found.kind == 0:
-            jobs.store_orphan_look(jobs.OrphanLook())
+            pause = min(found.seen * PAUSE_SECONDS, MOST_PAUSE_SECONDS)
+            jobs.store_orphan_look(jobs.OrphanLook(begins=aws.clock() + pause))
             break
         jobs.store_orphan_look(found)
     return {"seen": found.seen, "unknown": found.unknown, "removed": removed}

@@ -11,8 +11,9 @@ ORPHAN_LOOK = "orphan-look"
 
 
 class OrphanLook(msgspec.Struct):
-    """A round of the look for leftovers: which kind it is at, after which thing, and its counts."""
+    """A round of the look for leftovers: when it begins, which kind and thing it is at, counts."""
 
+    begins: float = 0.0
     kind: int = 0
     after: str | None = None
     seen: int = 0

@@ -31,6 +31,12 @@ def told(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]
         each.removeHandler(caplog.handler)
 
 
+@pytest.fixture(autouse=True)
+def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A round may begin as soon as the last one has ended."""
+    monkeypatch.setattr(orphans, "PAUSE_SECONDS", 0)
+
+
 def look(**more: object) -> dict[str, object]:
     return handler.cloud({"step": "look_for_orphans", **more}, None)
 
@@ -229,7 +235,21 @@ def test_a_look_goes_on_where_the_last_run_stopped(
         stack.world.interruptions["network.page_of_security_groups"] = slow
         seen.append(look()["seen"])
     assert seen == [2, 3, 3, 5, 6, 6, 8, 9, 9, 11, 12, 12]
-    assert jobs.orphan_look() == jobs.OrphanLook()
+    assert jobs.orphan_look() == jobs.OrphanLook(begins=stack.world.now)
+
+
+def test_a_round_waits_for_as_long_as_the_last_one_was_large(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(orphans, "PAUSE_SECONDS", 100)
+    stack.create()
+    stack.settle()
+    seen = []
+    for _ in range(3):
+        seen.append(look()["seen"])
+        stack.world.now += 250
+    assert seen == [4, 0, 4]
+    assert look(sure=True)["seen"] == 4
 
 
 def test_a_kind_is_looked_at_again_when_the_last_thing_of_a_page_is_gone(stack: Stack) -> None:
