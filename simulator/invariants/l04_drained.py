@@ -48,7 +48,7 @@ class Drained(Invariant):
     def _recorded(self, old: Item | None, new: Item | None) -> None:
         if new is None or new["kind"] != KIND:
             return
-        self.recorded += int(new["times"]) - int((old or {}).get("times", 0))
+        self.recorded += int(new.get("times", 1)) - int(old.get("times", 1) if old else 0)
         honest = not (self.poisoned or self.hub.hostile)
         if honest and any(reason in new["message"] for reason in UNTRUSTED):
             self.broken(f"an honest message was buried: {new['message']}")

@@ -24,6 +24,7 @@ pytestmark = [pytest.mark.bench, pytest.mark.filterwarnings("default")]
 
 PAIRS = 5
 READ_RUNS = 200
+CALLS = 60
 IDLE_SECONDS = 95
 
 
@@ -157,6 +158,37 @@ def test_calls_and_their_price(stack: Stack) -> None:
         )
     console.print(shown)
     console.print(f"create in detail: {dict(sorted(create.by_name.items()))}")
+
+
+def call_times(stack: Stack, path: str) -> tuple[float, float, float]:
+    """Milliseconds of one call: in all, to the answer in its row, and from there to the reply."""
+    began = time.time()
+    assert stack.demo.request("GET", path).status_code == 200
+    ended = time.time()
+    rows = stack.aws("dynamodb").scan(TableName="coffer-commands", ConsistentRead=True)["Items"]
+    newest = max(rows, key=lambda row: float(row["created"]["N"]))
+    created, answered = (float(newest[name]["N"]) for name in ("created", "answered"))
+    assert began < created < answered < ended
+    return (ended - began) * 1e3, (answered - created) * 1e3, (ended - answered) * 1e3
+
+
+def test_a_call_beside_its_guests_answer(stack: Stack) -> None:
+    instance_id, _ = one_create(stack, "called")
+    stack.demo.healthy(instance_id)
+    path = f"/instances/{instance_id}/users"
+    call_times(stack, path)
+    calls = [call_times(stack, path) for _ in range(CALLS)]
+    shown = table(f"A synchronous call, warm, {CALLS} calls (ms)", "", "p50", "p90")
+    for label, times in zip(
+        ("GET users, in all", "command → answer in its row", "answer in its row → reply"),
+        zip(*calls, strict=True),
+        strict=True,
+    ):
+        shown.add_row(
+            label, *(f"{handlers.Times.quantile(list(times), each):.0f}" for each in (50, 90))
+        )
+    console.print(shown)
+    gone(stack, instance_id)
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ from chalicelib.bus import commands, envelope, keys, queues
 from chalicelib.conductor import dead_letters, enrolment, heartbeats, reports
 from chalicelib.conductor.tally import Tally
 from chalicelib.settings import settings
-from chalicelib.store import last_reports
-from chalicelib.store.models import Command, Guest, Instance, Operation
+from chalicelib.store import calls, events, last_reports
+from chalicelib.store.models import Command, EventRow, Guest, Instance, Operation
 from functions import create_instance
 from guest_agent import heartbeat, outbox
 from guest_agent.dispatch import Dispatcher
@@ -117,6 +117,50 @@ def junk_that_ends_the_batch(patch: Patch) -> None:
         return beat, msgspec.convert(beat.result or {}, heartbeats.Report)
 
     patch.setattr(heartbeats, "_open", opened)
+
+
+@saboteur("hostile", "I17", seeds=20)
+def a_size_as_it_was_said(patch: Patch) -> None:
+    """A size is stored as its guest says it, and one that the table refuses ends the batch."""
+
+    def apply_each(beats: list[heartbeats.Beat]) -> list[str]:
+        rows = last_reports.read([beat.envelope.instance_id for beat in beats]) if beats else {}
+        for beat in beats:
+            heartbeats._apply(beat, rows.get(beat.envelope.instance_id))
+        return []
+
+    patch.setattr(heartbeats, "_stored", lambda size: size)
+    patch.setattr(heartbeats, "_apply_each", apply_each)
+
+
+@saboteur("poison", "I19")
+def a_row_for_each_refusal(patch: Patch) -> None:
+    """Each message that is refused has an event of its own, in one partition."""
+
+    def count(kind: str, reason: str, times: int, message: str) -> None:
+        for _ in range(times):
+            row = events.new_event(events.BUS, kind, f"{reason}: {message}")
+            row.update(
+                actions=[
+                    EventRow.kind.set(row.kind),
+                    EventRow.message.set(row.message),
+                    EventRow.created.set(row.created),
+                ]
+            )
+
+    patch.setattr(events, "count", count)
+
+
+@saboteur("crowd", "I19")
+def calls_without_a_bound(patch: Patch) -> None:
+    """However many calls a tenant has in flight, there is a slot for another one."""
+    patch.setattr(calls, "_require_room", lambda *_: None)
+
+
+@saboteur("contents", "I19")
+def calls_without_a_slot(patch: Patch) -> None:
+    """A call is sent without asking for a slot."""
+    patch.setattr(commands, "calls", Instead(calls, take=lambda *_: None))
 
 
 @saboteur("poison", "I9", seeds=10)

@@ -65,6 +65,7 @@ PLANS: Final = {
     "poison": _plan("poison", CHURN, {"F16": 0.2}, heartbeat=10),
     "a little poison": _plan("a little poison", CONTENTS, {"F16": 0.02}, settle=300.0),
     "thieves": _plan("thieves", CHURN, {"F16": 1.0}, rate=20.0),
+    "crowd": _plan("crowd", CONTENTS, {"F13": 1.0}, rate=2000.0, hours=0.1),
     "hostile": _plan("hostile", CONTENTS, {"F25": 6.0}, heartbeat=10),
     "old news": _plan(
         "old news",

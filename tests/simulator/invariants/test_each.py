@@ -11,10 +11,19 @@ import msgspec
 import pytest
 
 from chalicelib import aws
+from chalicelib.bus import commands
 from chalicelib.bus.envelope import Direction, Envelope, seal
 from chalicelib.cloud import names, network, servers, volumes
 from chalicelib.store import events
-from chalicelib.store.models import Command, Guest, Instance, Operation, Quota, ServiceStatusRow
+from chalicelib.store.models import (
+    CallsRow,
+    Command,
+    Guest,
+    Instance,
+    Operation,
+    Quota,
+    ServiceStatusRow,
+)
 from chalicelib.taskmanager import executions
 from simulator.cloud.model.security_groups import Traffic
 from simulator.fleet.datastore import Database
@@ -346,7 +355,24 @@ def l11_left_dead(deployment: Deployment) -> None:
         guest.up = False
 
 
+def i19_crowd(deployment: Deployment) -> None:
+    row = instance(deployment)
+    slots = {str(n): {"instance_id": row.id, "until": aws.clock() + 20} for n in range(5)}
+    CallsRow(row.tenant_id).update(actions=[CallsRow.slots.set(slots)])
+
+
+def i19_without_a_slot(deployment: Deployment) -> None:
+    row = instance(deployment)
+    commands.new_command("call", row, "list_users", deadline=aws.clock() + 20).save()
+
+
+def i19_a_row_for_a_refusal(deployment: Deployment) -> None:
+    del deployment
+    events.record("bus", "heartbeat.refused", "BadSeal: the seal does not fit the message")
+
+
 BREAKS = (
+    *(i19_crowd, i19_without_a_slot, i19_a_row_for_a_refusal),
     *(i1_revived, i1_operation_reopened, i2_status_went_back, i2_report_applied_twice),
     *(i2_answered_twice, i2_answer_lost, i3_two_live_operations, i3_lease_taken, i4_two_volumes),
     *(i4_enrolled_again, i5_counted_twice, i5_negative, i6_told_to_another),

@@ -1,0 +1,57 @@
+"""I19: what one tenant, or a sender of junk, can occupy is bounded."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Final
+
+from chalicelib.conductor.dead_letters import KIND as POISONED
+from chalicelib.conductor.heartbeats import REFUSED
+from chalicelib.settings import settings
+from chalicelib.store.events import BUS
+from simulator.aws.dynamodb.values import Item
+from simulator.invariants.base import Invariant
+
+COUNTED: Final = frozenset({POISONED, REFUSED})
+"""Kinds of events of which anybody who can send may make as many as it likes."""
+
+
+class Bounds(Invariant):
+    """Looks at the slots of calls in flight, who calls without one, and rows about junk."""
+
+    id = "I19"
+    title = "Calls in flight and rows about what is refused are bounded"
+
+    def watch(self) -> None:
+        self._taken: set[str] = set()
+        self.hub.on_write("calls", self._slots)
+        self.hub.on_write("commands", self._asked)
+        self.hub.on_write("events", self._recorded)
+
+    def _slots(self, _: Item | None, new: Item | None) -> None:
+        if new is None:
+            return
+        self.exercised += 1
+        slots = new.get("slots", {})
+        self._taken.update(slots)
+        chosen = settings()
+        if len(slots) > chosen.calls_per_tenant:
+            self.broken(f"{len(slots)} calls of {new['tenant_id']} are in flight")
+        for instance_id, count in Counter(each["instance_id"] for each in slots.values()).items():
+            if count > chosen.calls_per_instance:
+                self.broken(f"{count} calls of its guest are in flight", instance_id)
+
+    def _asked(self, old: Item | None, new: Item | None) -> None:
+        """A command that belongs to no operation is a call."""
+        if old is not None or new is None or "operation_id" in new:
+            return
+        self.exercised += 1
+        if new["id"] not in self._taken:
+            self.broken(f"{new['method']} was called without a slot", new["instance_id"])
+
+    def _recorded(self, _: Item | None, new: Item | None) -> None:
+        if new is None or new["kind"] not in COUNTED:
+            return
+        self.exercised += 1
+        if "times" not in new or not new["scope"].startswith(f"{BUS}/"):
+            self.broken(f"a {new['kind']} has a row of its own")
