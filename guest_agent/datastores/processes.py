@@ -33,26 +33,31 @@ def environment() -> dict[str, str]:
     return {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
 
 
-def has_argument(pid: int, argument: str) -> bool:
-    """Whether a living process has exactly this argument; a zombie has none."""
+def has_argument(pid: int, argument: str, owner: int) -> bool:
+    """Whether a living process of `owner` (uid) has exactly this argument; a zombie has none.
+
+    Anybody may give a process of their own any argument: whose it is decides.
+    """
     try:
+        if (_PROC / str(pid)).stat().st_uid != owner:
+            return False
         command_line = (_PROC / str(pid) / "cmdline").read_bytes()
     except OSError:
         return False
     return os.fsencode(argument) in command_line.split(b"\0")
 
 
-def with_argument(argument: str) -> list[int]:
-    """The ids of all living processes that have exactly this argument."""
+def with_argument(argument: str, owner: int) -> list[int]:
+    """The ids of all living processes of `owner` that have exactly this argument."""
     pids = (int(entry.name) for entry in _PROC.iterdir() if entry.name.isdecimal())
-    return [pid for pid in pids if has_argument(pid, argument)]
+    return [pid for pid in pids if has_argument(pid, argument, owner)]
 
 
-def kill_all_with(argument: str) -> None:
+def kill_all_with(argument: str, owner: int) -> None:
     """Kill what a former run of the agent left behind, and wait until it is gone."""
 
     def killed() -> bool:
-        left = with_argument(argument)
+        left = with_argument(argument, owner)
         for pid in left:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)

@@ -40,7 +40,7 @@ def initialise(layout: Layout, user: OsUser, flavor: Flavor) -> bool:
         user.take_over(layout.data)
         return False
     data_argument = f"--datadir={layout.unfinished}"
-    processes.kill_all_with(data_argument)
+    processes.kill_all_with(data_argument, user.uid)
     shutil.rmtree(layout.unfinished, ignore_errors=True)
     for folder in (layout.unfinished, layout.scratch):
         user.make_folder(folder)

@@ -33,13 +33,15 @@ class Service:
         """Whether the process that is known to this object lives."""
         if self._child is not None:
             return self._child.poll() is None
-        return self._pid is not None and processes.has_argument(self._pid, self._argument)
+        return self._pid is not None and processes.has_argument(
+            self._pid, self._argument, self._user.uid
+        )
 
     def adopt(self) -> int | None:
         """Find a process started by an earlier run of the agent; its id."""
         if self.alive():
             return self._pid
-        found = processes.with_argument(self._argument)
+        found = processes.with_argument(self._argument, self._user.uid)
         self._child, self._pid = None, found[0] if found else None
         return self._pid
 

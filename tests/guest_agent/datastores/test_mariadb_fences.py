@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import pymysql
 import pytest
 
+from guest_agent.datastores import processes
 from guest_agent.datastores.mariadb import error_log
 from guest_agent.datastores.os_user import OsUser, database_user
 from tests.guest_agent.control_plane import wait_for
@@ -294,3 +296,21 @@ def test_a_first_start_that_is_killed_begins_again(guest: Guest) -> None:
     os.kill(started, signal.SIGKILL)
     assert guest.control.answer(command_id).result == {"status": "healthy"}
     assert guest.rows("SELECT 1", database="shop") == [(1,)]
+
+
+@only_root
+def test_a_process_of_somebody_else_is_not_taken_for_the_database(guest: Guest) -> None:
+    """Whoever is on the server may start a program with the same argument."""
+    guest.prepare()
+    argument = f"--defaults-file={guest.server.root / 'etc/mysql/coffer.cnf'}"
+    real = guest.server.database()
+    owner = database_user("mysql", guest.server.root).uid
+    stranger = subprocess.Popen(
+        ["sh", "-c", "sleep 60", argument], user=owner + 1, stdin=subprocess.DEVNULL
+    )
+    try:
+        wait_for(lambda: argument.encode() in Path(f"/proc/{stranger.pid}/cmdline").read_bytes())
+        assert processes.with_argument(argument, owner) == [real]
+    finally:
+        stranger.kill()
+        stranger.wait()
