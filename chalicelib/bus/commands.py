@@ -17,7 +17,6 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 from botocore.exceptions import ClientError
-from pynamodb.exceptions import UpdateError
 from pynamodb.expressions.update import Action
 
 from chalicelib import aws, errors
@@ -27,7 +26,7 @@ from chalicelib.bus.envelope import Direction, Envelope, Fault, seal
 from chalicelib.domain.operations import step_of
 from chalicelib.settings import settings
 from chalicelib.store import calls, operations
-from chalicelib.store.base import ConditionFailed, condition_failed
+from chalicelib.store.base import ConditionFailed, update_if
 from chalicelib.store.models import Command, Instance
 
 KEEP_SECONDS: Final = 7 * 86400
@@ -178,12 +177,7 @@ def store_answer(
         & (Command.generation == generation)
         & Command.answered.does_not_exist()
     )
-    try:
-        row.update(actions=actions, condition=clause)
-    except UpdateError as error_:
-        if condition_failed(error_):
-            raise ConditionFailed((0,)) from None
-        raise
+    update_if(row, actions, clause)
     return row
 
 

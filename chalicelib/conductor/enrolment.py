@@ -15,7 +15,6 @@ from typing import Any, Final
 import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from pynamodb.exceptions import UpdateError
 from pynamodb.expressions.update import Action
 
 from chalicelib import aws, crash
@@ -26,7 +25,7 @@ from chalicelib.errors import BadRequest, Conflict, Gone, Unauthorized
 from chalicelib.lifecycle import Status
 from chalicelib.settings import settings
 from chalicelib.store import instances
-from chalicelib.store.base import condition_failed
+from chalicelib.store.base import ConditionFailed, update_if
 from chalicelib.store.models import Guest, Instance
 
 PURPOSE: Final = "enrolment token"
@@ -87,18 +86,17 @@ def enrol(body: Enrol) -> dict[str, Any]:
         unbound = Guest.public_key.does_not_exist()
         same = (Guest.public_key == body.public_key) & (Guest.server_id == body.server_id)
         try:
-            guest.update(
-                actions=[
+            update_if(
+                guest,
+                [
                     Guest.public_key.set(body.public_key),
                     Guest.server_id.set(body.server_id),
                     Guest.enrolled.set(Guest.enrolled | aws.clock()),
                     Guest.epoch.add(1),
                 ],
-                condition=unbound | same,
+                unbound | same,
             )
-        except UpdateError as error:
-            if not condition_failed(error):
-                raise
+        except ConditionFailed:
             refusals.record(instance, token.generation, body.server_id)
             raise Conflict("This generation is enrolled with another key or server.") from None
         return _admission(guest)
@@ -123,11 +121,9 @@ def renew(body: Renew) -> dict[str, Any]:
         if body.start:
             actions.append(Guest.epoch.add(1))
         try:
-            guest.update(actions=actions, condition=_not_replayed(body))
-        except UpdateError as error:
-            if condition_failed(error):
-                raise Conflict("The request was seen before.") from None
-            raise
+            update_if(guest, actions, _not_replayed(body))
+        except ConditionFailed:
+            raise Conflict("The request was seen before.") from None
         return _admission(guest)
 
 
