@@ -53,5 +53,5 @@ def choose_version(catalog: Catalog, wanted: DatastoreBody) -> DatastoreVersion:
 def _only_datastore(catalog: Catalog) -> str | None:
     """The one datastore on offer, when there is but one that has an active version."""
     copy = catalog.now()
-    offered = {row.datastore_id for row in copy.versions if row.active}
+    offered = dict.fromkeys(row.datastore_id for row in copy.versions if row.active)
     return next(iter(offered)) if len(offered) == 1 else None
