@@ -30,6 +30,8 @@ from chalicelib.store.models import Command, Instance, ServiceStatusRow
 
 MOST_STAGE: Final = 255
 LONGEST_EVENT: Final = 300
+OLDEST_EVENT_SECONDS: Final = 86400.0
+"""An event that says it is older is told as of then."""
 _EVENTS: Final = frozenset({*map(str, ServiceStatus), "repaired"})
 
 log = logging.getLogger(__name__)
@@ -185,9 +187,11 @@ def _event(envelope: Envelope) -> None:
         text,
         tenant_id=found.tenant_id if found else None,
     )
-    # One row, however often the report arrives.
-    issued = min(envelope.issued_at, aws.clock())
-    row.id = f"{int(max(issued, 0) * 1000):013d}-{envelope.id[:8]}"
+    # One row, however often the report arrives; and one a second of each kind, for a guest may
+    # tell without end.
+    now = aws.clock()
+    issued = min(max(envelope.issued_at, now - OLDEST_EVENT_SECONDS), now)
+    row.id = f"{int(issued) * 1000:013d}-{row.kind}"
     row.save()
 
 

@@ -316,6 +316,15 @@ def test_what_a_guest_tells_of_its_database_is_in_the_instances_feed_once(built:
     assert feed[0].tenant_id == built.instance.tenant_id
 
 
+def test_a_guest_that_tells_without_end_fills_no_feed(world: World, built: Built) -> None:
+    before = len(events.events_of(built.instance.id))
+    for number in range(50):
+        at = world.now - number % 3
+        told = {"kind": "crashed", "text": f"the {number}th"}
+        reports.receive(built.guest.sealed("event", f"e-{number}", told, issued_at=at))
+    assert len(events.events_of(built.instance.id)) - before == 3
+
+
 @pytest.mark.parametrize("said", [{}, {"kind": {"a": 1}, "text": [None]}, {"kind": "x" * 999}])
 def test_an_event_of_any_shape_is_bounded_text(built: Built, said: dict[str, Any]) -> None:
     reports.receive(built.guest.sealed("event", "e-1", said))
