@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import pwd
 import stat
@@ -13,6 +14,7 @@ from guest_agent.errors import GuestError
 from guest_agent.files import open_folder
 
 _PASSWD_FIELDS: Final = 7
+_log = logging.getLogger(__name__)
 
 
 class OsUser(NamedTuple):
@@ -55,7 +57,7 @@ class OsUser(NamedTuple):
         return path
 
     def check_can_reach(self, path: Path) -> None:
-        """`GuestError` naming the directory that keeps this user from getting to a path."""
+        """`GuestError` when a directory keeps this user from a path; the log names it."""
         if not self.switch:
             return
         for parent in reversed(path.resolve().parents):
@@ -68,9 +70,10 @@ class OsUser(NamedTuple):
                 else stat.S_IXOTH
             )
             if not found.st_mode & needed:
+                _log.error("%s gives %r no search permission for %s.", parent, self.name, path)
                 raise GuestError(
-                    f"the operating system user {self.name!r} cannot reach {path}: {parent} gives "
-                    "it no search permission (chmod o+x)"
+                    f"the operating system user {self.name!r} cannot reach its data: a folder on "
+                    "the way gives it no search permission (chmod o+x; the agent's log names it)"
                 )
 
 

@@ -16,6 +16,7 @@ import pytest
 from guest_agent.datastores import processes
 from guest_agent.datastores.mariadb import error_log
 from guest_agent.datastores.os_user import OsUser, database_user
+from guest_agent.errors import GuestError
 from tests.guest_agent.control_plane import wait_for
 from tests.guest_agent.datastores.conftest import Guest
 from tests.guest_agent.server import ask_prepare
@@ -314,3 +315,17 @@ def test_a_process_of_somebody_else_is_not_taken_for_the_database(guest: Guest) 
     finally:
         stranger.kill()
         stranger.wait()
+
+
+def test_a_folder_that_shuts_the_way_is_named_to_the_operator_alone(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shut = tmp_path / "shut"
+    (shut / "data").mkdir(parents=True)
+    shut.chmod(0o700)
+    user = OsUser("mysql", os.getuid() + 1, os.getgid() + 1, switch=True)
+    with pytest.raises(GuestError) as refused:
+        user.check_can_reach(shut / "data")
+    assert str(tmp_path) not in str(refused.value)
+    assert "/" not in str(refused.value)
+    assert str(tmp_path.parents[-2]) in caplog.text
