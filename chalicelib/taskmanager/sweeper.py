@@ -24,7 +24,7 @@ from chalicelib.bus import queues
 from chalicelib.domain.flows import CREATE, FLOWS
 from chalicelib.domain.operations import TERMINAL, OperationStatus
 from chalicelib.settings import settings
-from chalicelib.store import instances, operations
+from chalicelib.store import events, instances, operations
 from chalicelib.store.base import ConditionFailed, as_dict
 from chalicelib.store.instances import Ending
 from chalicelib.store.models import Operation
@@ -70,6 +70,7 @@ def run() -> dict[str, int]:
                 with contextlib.suppress(ConditionFailed):  # else it stands before them again
                     operations.look_again(operation, LOOK_AGAIN_SECONDS)
     if failed:
+        events.alarm("job.failed", f"sweeper: {failed} of {seen} operations could not be swept")
         raise SweepFailed(f"{failed} of {seen} operations could not be swept")
     return {"seen": seen, "started": started}
 

@@ -159,7 +159,9 @@ def test_a_busy_step_functions_ends_the_sweep_and_the_next_goes_on(
     assert sweeper.run() == {"seen": 3, "started": 3}
 
 
-def test_an_operation_that_cannot_be_swept_does_not_hold_up_the_others(stack: Stack) -> None:
+def test_an_operation_that_cannot_be_swept_does_not_hold_up_the_others(
+    stack: Stack, caplog: pytest.LogCaptureFixture
+) -> None:
     _, broken = accepted()
     broken.action = "no_such_flow"
     broken.save()
@@ -167,6 +169,9 @@ def test_an_operation_that_cannot_be_swept_does_not_hold_up_the_others(stack: St
     stack.world.now += 31
     with pytest.raises(sweeper.SweepFailed, match="1 of 2 operations"):
         sweeper.run()
+    assert [record.message for record in caplog.records if hasattr(record, "alarm")] == [
+        "sweeper: 1 of 2 operations could not be swept"
+    ]
     assert [arn.rsplit(":", 1)[1] for arn in stack.machines.executions] == [healthy.id]
 
 
