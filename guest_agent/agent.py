@@ -159,6 +159,5 @@ class Agent:
         """Use a session; renew it when half of its credentials' life is over."""
         self._outbox.adopt(session)
         now = self._clock.now()
-        self._memory.adopted_at = now
         life = session.credentials.expires_at.timestamp() - now
         self._memory.renew_at = now + max(life / 2, 5.0)

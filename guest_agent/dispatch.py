@@ -30,6 +30,7 @@ from guest_agent.queues import VISIBILITY_SECONDS, Message, Queues
 
 POSTPONE_SECONDS: Final = 3
 ASK_AGAIN_SECONDS: Final = 30.0  # for a key that this guest was not given yet
+LONGEST_WAIT_SECONDS: Final = 1800.0  # for that key; as long as a create may take
 RECEIPTS_KEPT: Final = 10  # of one message that came again while its command runs
 _ROOT_METHODS: Final = frozenset({"enable_root", "prepare"})
 _log = logging.getLogger(__name__)
@@ -123,19 +124,23 @@ class Dispatcher:
             self._queues.hide(run.receipts[-1], VISIBILITY_SECONDS)
 
     def _ask_for_key(self, message: Message, error: NewerKey) -> str:
-        """A key is rotated: renew the session and see the message again; else reject.
+        """A key is rotated: renew the session and see the message again, for so long; else reject.
 
-        A session has every key that is in use when it is given. While none can be had the message
-        waits, and the control plane is asked now and then only, whoever sends such messages.
+        One renewal may not bring the key: not every function has read it when SSM is away for some.
+        Who sends such messages without end makes this guest ask now and then, and no more.
         """
         now, memory = self._clock.now(), self._memory
-        if now - memory.adopted_at < ASK_AGAIN_SECONDS:
+        pause = VISIBILITY_SECONDS
+        if now - memory.asked_at >= 2 * ASK_AGAIN_SECONDS:
+            memory.asked_since = now
+        if now - memory.asked_since >= LONGEST_WAIT_SECONDS:
             return self._reject(message, str(error))
         if now - memory.asked_at >= ASK_AGAIN_SECONDS:
             memory.asked_at = now
             memory.wants_renewal = True
             self._on_finished()
-        self._queues.hide(message.receipt, POSTPONE_SECONDS)
+            pause = POSTPONE_SECONDS
+        self._queues.hide(message.receipt, pause)
         return f"A message is sealed with the newer key {error.version}; the keys are renewed."
 
     def report_progress(self) -> None:

@@ -17,7 +17,7 @@ from guest_agent.enrolment import Session
 class Memory:
     """All of it. Times are of the service clock; `beat_at`, `start_at`, `steady_at` are monotonic.
 
-    `adopted_at` is when the session was given, `asked_at` when one was wanted for a newer key.
+    `asked_at` is when a session was wanted for a newer key last, `asked_since` when that began.
     `starts` counts those of a dead database in a row, the next at `start_at`, forgotten when it is
     sound at `steady_at`; `trouble` is what was told of it last, `events` what is still to be told.
     """
@@ -27,8 +27,8 @@ class Memory:
     sequence: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
     renew_at: float = 0.0
     wants_renewal: bool = False
-    adopted_at: float = 0.0
     asked_at: float = 0.0
+    asked_since: float = 0.0
     failures: int = 0
     rejected: int = 0
     begun_since_pruned: int = 0

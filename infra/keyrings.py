@@ -26,10 +26,18 @@ Say = Callable[[str], None]
 class KeyRings:
     """Both rings of one deployment, below a path of the Parameter Store."""
 
-    def __init__(self, ssm: Any, path: str, say: Say) -> None:
+    def __init__(
+        self,
+        ssm: Any,
+        path: str,
+        say: Say,
+        new_key: Callable[[int], bytes] = secrets.token_bytes,
+    ) -> None:
+        """`ssm` is a client of the Parameter Store; `new_key` makes so many random bytes."""
         self._ssm = ssm
         self._path = path
         self._say = say
+        self._new_key = new_key
 
     def distribute(self, now: float, *, again: bool = False) -> float | None:
         """Give each ring a new version that nothing is sealed with yet, unless one waits already.
@@ -80,7 +88,7 @@ class KeyRings:
 
     def _with_new(self, ring: KeyRing, now: float) -> KeyRing:
         try:
-            return ring.with_new(secrets.token_bytes(KEY_BYTES), now)
+            return ring.with_new(self._new_key(KEY_BYTES), now)
         except ValueError as full:
             raise StackError(f"{full}.", "Run: coffer rotate-key --retire") from None
 

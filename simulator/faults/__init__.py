@@ -30,6 +30,7 @@ from simulator.faults.f22_noisy_tenant import NoisyTenant
 from simulator.faults.f23_restored_table import RestoredTable
 from simulator.faults.f24_second_deployment import SecondDeployment
 from simulator.faults.f25_hostile_guests import HostileGuests
+from simulator.faults.f26_rotation import Rotation
 
 REGISTRY: Final[dict[str, type[Fault]]] = {
     fault.id: fault
@@ -59,6 +60,7 @@ REGISTRY: Final[dict[str, type[Fault]]] = {
         RestoredTable,
         SecondDeployment,
         HostileGuests,
+        Rotation,
     )
 }
 """All classes by id, in their order."""

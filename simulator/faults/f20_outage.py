@@ -18,7 +18,8 @@ SERVICES: Final = {
     "lambda": ("lambda",),
     "sts": ("sts",),
     "openstack": ("openstack", "keystone"),
-    "region": ("dynamodb", "sqs", "stepfunctions", "lambda", "sts"),
+    "region": ("dynamodb", "sqs", "stepfunctions", "lambda", "sts", "ssm"),
+    "ssm": ("ssm",),
 }
 """What an outage takes with it."""
 

@@ -133,7 +133,6 @@ def test_rejected_messages_are_counted_in_the_heartbeat(guest: Guest) -> None:
 
 def test_a_message_under_a_newer_key_is_read_once_the_keys_are_renewed(guest: Guest) -> None:
     rotated = sealed(command("list_databases", key_version=2))
-    guest.pulses(60)
     guest.queues.put(rotated)
     guest.agent.tick()
     assert guest.queues.hidden
@@ -148,13 +147,12 @@ def test_a_message_under_a_newer_key_is_read_once_the_keys_are_renewed(guest: Gu
 def test_a_key_version_that_a_renewal_does_not_bring_is_a_forgery(guest: Guest) -> None:
     forged = sealed(command("list_databases", key_version=3), key=bytes(32))
     guest.pulses(60)
-    for _ in range(3):
+    for _ in range(100):
         guest.queues.put(forged)
         guest.agent.tick()
-        guest.pulses(1)
-    guest.pulses(30)
-    assert guest.asked == ["enrol", "renew"]
-    assert (opened(guest.queues.beats[-1]).result or {})["rejected"] == 2
+        guest.pulses(20)
+    assert 1800 / 60 <= len(guest.asked) <= 1 + 2000 / 30
+    assert (opened(guest.queues.beats[-1]).result or {})["rejected"] >= 1
 
 
 @pytest.mark.parametrize("version", [0, 4, 2**40])

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from chalicelib import aws, batch
+from chalicelib import aws, batch, parameters
 from chalicelib.bus import commands, envelope, keys, queues
 from chalicelib.conductor import dead_letters, enrolment, heartbeats, reports
 from chalicelib.conductor.tally import Tally
@@ -18,7 +18,7 @@ from chalicelib.settings import settings
 from chalicelib.store import calls, events, last_reports
 from chalicelib.store.models import Command, EventRow, Guest, Instance, Operation
 from functions import create_instance
-from guest_agent import heartbeat, outbox
+from guest_agent import dispatch, heartbeat, outbox
 from guest_agent.dispatch import Dispatcher
 from guest_agent.errors import Expired
 from guest_agent.journal import Journal
@@ -307,3 +307,21 @@ def enrolled_by_whoever_has_the_token(patch: Patch) -> None:
 def an_agent_without_patience(patch: Patch) -> None:
     """A heartbeat that was not sent is sent again at once, for as long as it takes."""
     patch.setattr(heartbeat, "FIRST_RETRY_SECONDS", 0.0)
+
+
+@saboteur("rotations", "L1")
+def an_agent_that_drops_what_it_cannot_open(patch: Patch) -> None:
+    """The agent rejects a command under a key that it was not given yet, without asking for it."""
+    patch.setattr(dispatch, "LONGEST_WAIT_SECONDS", 0.0)
+
+
+@saboteur("rotations", "L1", seeds=10)
+def an_unknown_version_is_buried(patch: Patch) -> None:
+    """A message under a version that this container does not know is poison."""
+    patch.setattr(keys, "NotYetKnown", envelope.BadSeal)
+
+
+@saboteur("rotations", "L1")
+def secrets_read_once(patch: Patch) -> None:
+    """A container never looks at a parameter again."""
+    patch.setattr(parameters, "_look", lambda *_: None)

@@ -83,6 +83,9 @@ PLANS: Final = {
     "namesakes": _plan("namesakes", CHURN, {"F24": 30.0}),
     "deployments": _plan("deployments", RENAMES, {"F19": 12.0}),
     "deaths and deployments": _plan("deaths and deployments", CHURN, {"F17": 0.2, "F19": 12.0}),
+    "rotations": _plan(
+        "rotations", {**CHURN, **CONTENTS}, {"F26": 4.0}, rate=120.0, hours=0.6, heartbeat=30
+    ),
     "slow disks": _plan("slow disks", CHURN, {"F13": 1.0}),
     "dying databases": _plan("dying databases", CONTENTS, {"F11": 20.0}),
     "throttled": _plan("throttled", CONTENTS, {"F7": 0.2}),
