@@ -21,6 +21,16 @@ GUEST_HOUR_CALLS: Final = 300
 """60 heartbeats: a send, a batch read and a write each; renewals; a receive per command."""
 CONTROL_HOUR_CALLS: Final = 2500
 """60 sweeps of each operation that is due, 6 runs of the maintenance."""
+LOOKS_AN_HOUR: Final = 6
+"""Runs of each job that looks at the whole cloud."""
+LOOK_CALLS: Final = 10
+"""Of one such run of either side, whatever the fleet's size."""
+PAGE: Final = 500
+"""Things that a job reads at a time: it makes one call for so many of a kind, and no other."""
+KINDS: Final = 5
+"""Servers, volumes, ports, groups, floating addresses: one of each for a guest."""
+PAGE_CALLS: Final = 8
+"""Of AWS for a page: the rows of its instances, a hundred at a time; the place where it stopped."""
 CLOUD_CALLS: Final = 120
 """Calls of OpenStack per operation, polls of a slow server included."""
 STORM: Final = 2.0
@@ -63,18 +73,21 @@ class Budget(Invariant):
         calls = self.hub.run.region.effects.calls
         aws = sum(count for (_, service, _), count in calls.items() if service in _AWS)
         cloud = sum(count for (_, service, _), count in calls.items() if service == "openstack")
+        pages = KINDS * (self._guest_hours + len(self.hub.run.fleet)) * LOOKS_AN_HOUR / PAGE
         budget = STORM * (
             self._creates * CREATE_CALLS
             + self._deletes * DELETE_CALLS
             + self._requests * REQUEST_CALLS
             + self._guest_hours * GUEST_HOUR_CALLS
             + (hours + 1) * CONTROL_HOUR_CALLS
+            + pages * PAGE_CALLS
         )
         self.exercised += 1
         if aws > budget:
             self.broken(f"{aws} calls of AWS, {budget:.0f} are allowed: {self._most()}")
         operations = self._creates + self._deletes
-        allowed = STORM * (operations * CLOUD_CALLS + hours * 6 * 10 + 100)
+        looks = (hours + 1) * LOOKS_AN_HOUR * LOOK_CALLS
+        allowed = STORM * (operations * CLOUD_CALLS + looks + pages)
         if cloud > allowed:
             self.broken(f"{cloud} calls of OpenStack, {allowed:.0f} are allowed: {self._most()}")
 
