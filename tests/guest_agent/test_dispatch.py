@@ -10,6 +10,7 @@ import pytest
 
 from chalicelib.bus.envelope import Envelope
 from guest_agent.clock import ServiceClock
+from guest_agent.contract import METHODS
 from guest_agent.dispatch import POSTPONE_SECONDS, Dispatcher
 from guest_agent.journal import Journal
 from guest_agent.outbox import Outbox
@@ -305,3 +306,12 @@ def test_the_journal_is_bounded_by_the_life_of_commands(guest: Guest, world: Wor
         guest.deliver(command("list_users", id=f"command-{number}"))
         world.now += 600
     assert len(guest.store.entries) < 300
+
+
+def test_what_runs_at_most_once_is_what_a_second_run_would_refuse() -> None:
+    """The first run made, took or renamed what the second one would not find as it was."""
+    once = {name for name, method in METHODS.items() if not method.repeatable}
+    assert once == {
+        *("create_database", "delete_database", "create_user", "delete_user"),
+        *("update_attributes", "revoke_access"),
+    }
