@@ -4,6 +4,7 @@ The same calls everywhere. What an emulator leaves out is made up for by looking
 looks find nothing to do.
 """
 
+import hashlib
 import json
 import time
 from collections.abc import Callable
@@ -22,6 +23,8 @@ CHANGE_SET_TIMEOUT_SECONDS: Final = 120
 STACK_TIMEOUT_SECONDS: Final = 900
 POLL_SECONDS: Final = 0.2
 DIGEST_TAG: Final = "coffer-digest"
+SHA256: Final = "sha256"
+"""Name of the metadata that holds an object's digest."""
 
 # A stack in one of these never gets better by itself: it holds nothing and has to go first.
 FAILED_BEFORE_ANYTHING: Final = frozenset(
@@ -101,17 +104,27 @@ def deploy(
     return result
 
 
+def account_of(target: Target) -> str:
+    """The account that the target's credentials belong to."""
+    account: str = target.client("sts").get_caller_identity()["Account"]
+    return account
+
+
 def packages_bucket(target: Target, stack: str) -> str:
     """The bucket that a stack's packages are uploaded to."""
-    account = target.client("sts").get_caller_identity()["Account"]
-    return f"{stack}-packages-{account}-{target.region}"
+    return f"{stack}-packages-{account_of(target)}-{target.region}"
 
 
 def upload(target: Target, stack: str, build: Build, say: Say) -> tuple[str, Document]:
-    """Put zips and template into the stack's own bucket; returns its name and the template."""
+    """Put zips and template into the stack's own bucket; returns its name and the template.
+
+    Anybody can make a bucket of that name first: each call names the owner that it expects, and
+    what lies there counts by its digest.
+    """
     bucket = packages_bucket(target, stack)
     s3 = target.client("s3")
-    _ensure_bucket(s3, bucket, target.region)
+    owner = {"ExpectedBucketOwner": account_of(target)}
+    _ensure_bucket(s3, bucket, target.region, owner)
     template: Document = json.loads(build.template.read_text())
     code_uri = {"Bucket": bucket, "Key": f"{build.digest}/deployment.zip"}
     for resource in template["Resources"].values():
@@ -119,22 +132,25 @@ def upload(target: Target, stack: str, build: Build, say: Say) -> tuple[str, Doc
             resource["Properties"]["CodeUri"] = code_uri
     for file in (build.chalice_zip, build.functions_zip):
         key = f"{build.digest}/{file.name}"
-        if not _exists(s3, bucket, key, file.stat().st_size):
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        if not _holds(s3, bucket, key, digest, owner):
             say(f"{file.name}: {file.stat().st_size / 1e6:.1f} MB")
-            s3.upload_file(str(file), bucket, key)
-    s3.put_object(Bucket=bucket, Key=f"{build.digest}/sam.json", Body=json.dumps(template).encode())
+            extra = {**owner, "Metadata": {SHA256: digest}}
+            s3.upload_file(str(file), bucket, key, ExtraArgs=extra)
+    body = json.dumps(template).encode()
+    s3.put_object(Bucket=bucket, Key=f"{build.digest}/sam.json", Body=body, **owner)
     return bucket, template
 
 
-def _ensure_bucket(s3: Any, bucket: str, region: str) -> None:
+def _ensure_bucket(s3: Any, bucket: str, region: str, owner: dict[str, str]) -> None:
     try:
-        s3.head_bucket(Bucket=bucket)
+        s3.head_bucket(Bucket=bucket, **owner)
         return
     except ClientError as error:
         if error.response["Error"]["Code"] not in {"404", "NoSuchBucket"}:
             raise DeployError(
                 f"The bucket {bucket} can't be used: {error}",
-                "Check that the keys belong to the account that owns it.",
+                "It must belong to the account of the keys; somebody else may have made it first.",
             ) from error
     # us-east-1 is the one region that must not be named as a constraint.
     place = {} if region == "us-east-1" else {"LocationConstraint": region}
@@ -147,12 +163,15 @@ def _ensure_bucket(s3: Any, bucket: str, region: str) -> None:
             "BlockPublicPolicy": True,
             "RestrictPublicBuckets": True,
         },
+        **owner,
     )
 
 
-def _exists(s3: Any, bucket: str, key: str, size: int) -> bool:
+def _holds(s3: Any, bucket: str, key: str, digest: str, owner: dict[str, str]) -> bool:
+    """Whether this very content was uploaded before, by us: nobody else may write there."""
     try:
-        return bool(s3.head_object(Bucket=bucket, Key=key)["ContentLength"] == size)
+        found = s3.head_object(Bucket=bucket, Key=key, **owner)
+        return bool(found["Metadata"].get(SHA256) == digest)
     except ClientError as error:
         if error.response["Error"]["Code"] in {"404", "NoSuchKey"}:
             return False

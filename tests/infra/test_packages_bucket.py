@@ -1,0 +1,89 @@
+"""The bucket of the packages: its owner is named in every call, its content counts by digest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from moto import mock_aws
+
+from infra import deploy
+from infra.deploy import Target
+from infra.errors import DeployError
+
+ACCOUNT = "123456789012"
+CALLS = ("HeadBucket", "PutPublicAccessBlock", "HeadObject", "PutObject")
+
+
+class Uploads:
+    """A build, where it goes, and the owner that each call of S3 has named."""
+
+    def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
+        self.named: list[tuple[str, str | None]] = []
+        self.target = Target("us-east-1")
+        files = {"chalice_zip": "deployment.zip", "functions_zip": "functions.zip"}
+        for name in files.values():
+            (folder / name).write_bytes(b"the right content")
+        (folder / "sam.json").write_text('{"Resources": {}}')
+        paths = {field: folder / name for field, name in files.items()}
+        self.build: Any = SimpleNamespace(digest="d1", template=folder / "sam.json", **paths)
+        make = Target.client
+
+        def client(target: Target, service: str) -> Any:
+            made = make(target, service)
+            if service == "s3":
+                made.meta.events.register("before-call.s3", self._note)
+            return made
+
+        patch.setattr(Target, "client", client)
+
+    def _note(self, model: Any, params: dict[str, Any], **_: Any) -> None:
+        self.named.append((model.name, params["headers"].get("x-amz-expected-bucket-owner")))
+
+    def upload(self) -> list[str]:
+        said: list[str] = []
+        self.bucket, _ = deploy.upload(self.target, "coffer", self.build, said.append)
+        return said
+
+
+@pytest.fixture
+def uploads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Uploads]:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    with mock_aws():
+        yield Uploads(tmp_path, monkeypatch)
+
+
+def test_every_call_names_the_owner_it_expects(uploads: Uploads) -> None:
+    uploads.upload()
+    calls = [(name, owner) for name, owner in uploads.named if name != "CreateBucket"]
+    assert {name for name, _ in calls} == set(CALLS)
+    assert {owner for _, owner in calls} == {ACCOUNT}
+
+
+def test_what_lies_there_already_is_not_sent_again(uploads: Uploads) -> None:
+    assert len(uploads.upload()) == 2
+    assert uploads.upload() == []
+
+
+def test_content_of_the_same_size_is_replaced(uploads: Uploads) -> None:
+    uploads.upload()
+    s3 = boto3.client("s3", region_name="us-east-1")
+    s3.put_object(Bucket=uploads.bucket, Key="d1/functions.zip", Body=b"the wrong content")
+    assert len(uploads.upload()) == 1
+    found = s3.get_object(Bucket=uploads.bucket, Key="d1/functions.zip")
+    assert found["Body"].read() == b"the right content"
+
+
+def test_a_bucket_of_somebody_else_is_refused() -> None:
+    def refused(**_: Any) -> None:
+        raise ClientError({"Error": {"Code": "403", "Message": "Forbidden"}}, "HeadBucket")
+
+    s3 = SimpleNamespace(head_bucket=refused)
+    with pytest.raises(DeployError, match="can't be used"):
+        deploy._ensure_bucket(s3, "coffer-packages", "us-east-1", {"ExpectedBucketOwner": ACCOUNT})
