@@ -277,6 +277,11 @@ def strangers(side: Side) -> None:
     side.see(network.page_of_ports, None, 9)
     side.see(network.page_of_security_groups, None, 9)
     assert side.see(images.newest_with_tags, ["coffer"]) == IMAGE
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COFFER_IMAGE_PROJECT_ID", UNKNOWN)
+        aws.forget("settings")
+        assert side.see(images.newest_with_tags, ["coffer"]) is None
+    aws.forget("settings")
 
 
 def refusals(side: Side) -> None:
