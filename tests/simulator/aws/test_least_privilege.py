@@ -1,0 +1,36 @@
+"""What each role may read of the secrets, and that the API deletes no row of state."""
+
+from __future__ import annotations
+
+import pytest
+
+from chalicelib import parameters
+from chalicelib.parameters import CLOUD, CONTROL_KEYS, GUEST_KEYS, IDENTITY
+from simulator import template
+from simulator.aws.policies import allows, parsed
+
+SECRETS = {
+    "api": {GUEST_KEYS, CONTROL_KEYS, IDENTITY},
+    "conductor": {GUEST_KEYS},
+    "heartbeats": {GUEST_KEYS},
+    "dead-letters": {GUEST_KEYS},
+    "taskmanager": {GUEST_KEYS, CONTROL_KEYS},
+    "taskmanager-cloud": {CLOUD, CONTROL_KEYS},
+}
+ROLES = template.roles(SecretsPath="/coffer")
+
+
+@pytest.mark.parametrize("name", sorted(ROLES))
+def test_a_role_reads_only_the_secrets_that_it_needs(name: str) -> None:
+    policy = parsed(ROLES[name])
+    arn = "arn:aws:ssm:us-east-1:123456789012:parameter/coffer"
+    allowed = {
+        each for each in parameters.NAMES if allows(policy, "ssm:GetParameter", f"{arn}/{each}")
+    }
+    assert allowed == SECRETS.get(name.removeprefix("coffer-"), set())
+
+
+@pytest.mark.parametrize("table", ["instances", "operations", "quotas", "events", "guests"])
+def test_the_api_deletes_no_row_of_state(table: str) -> None:
+    arn = f"arn:aws:dynamodb:us-east-1:123456789012:table/coffer-{table}"
+    assert not allows(parsed(ROLES["coffer-api"]), "dynamodb:DeleteItem", arn)
