@@ -1,6 +1,6 @@
 """The operators: every small change of a module, each one replacement of a stretch of its source.
 
-Left alone is what nobody promises: texts, logging, annotations, assertions.
+Left alone is what nobody promises: texts, logging, annotations, assertions, frozen values.
 """
 
 from __future__ import annotations
@@ -194,7 +194,9 @@ def _left_alone(node: ast.AST) -> bool:
         return True
     if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
         node.decorator_list = []
-        if not isinstance(node, ast.ClassDef):
+        if isinstance(node, ast.ClassDef):
+            node.keywords = [each for each in node.keywords if each.arg != "frozen"]
+        else:
             node.returns = None
         return isinstance(node, ast.FunctionDef) and node.name == "__repr__"
     if isinstance(node, ast.AnnAssign):

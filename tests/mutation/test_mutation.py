@@ -50,6 +50,11 @@ def test_what_is_changed_and_what_is_left_alone() -> None:
     assert not {line for line, _, _ in changed} & {1, 7, 8, 9}
 
 
+def test_whether_a_value_is_frozen_is_left_alone() -> None:
+    source = "class Told(Struct, frozen=True, omit_defaults=True):\n    pass\n"
+    assert [each.before for each in mutations(source)] == ["True"]
+
+
 def test_the_lines_that_run_are_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = "def half(x):\n    if x % 2:\n        return 0\n    return x // 2\n\n\nhalf(4)\n"
     (tmp_path / "module.py").write_text(source)

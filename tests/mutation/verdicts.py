@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from tests.mutation import operators
 from tests.mutation.judges import targets
 from tests.mutation.operators import Mutation, mutations
 
@@ -36,9 +37,10 @@ class Verdict(msgspec.Struct, frozen=True):
 def mutants(tree: Path) -> list[Mutant]:
     """Every mutant of the tree."""
     found = []
+    with_operators = Path(operators.__file__).read_text()
     for module in targets(tree):
         source = (tree / module).read_text()
-        digest = hashlib.sha256(source.encode()).hexdigest()[:16]
+        digest = hashlib.sha256((with_operators + source).encode()).hexdigest()[:16]
         for number, mutation in enumerate(mutations(source)):
             found.append(Mutant(module, mutation, f"{module}/{digest}/{number}"))
     return found
