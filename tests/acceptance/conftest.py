@@ -6,8 +6,6 @@ import json
 import os
 import shutil
 import socket
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from infra.local.settings import StackSettings
-from tests.acceptance.stack import Stack
+from tests.acceptance.stack import Stack, coffer
 
 CREATE_TIMEOUT_SECONDS = 150
 """Short enough for the test of a stuck server, long enough for a dozen creates side by side."""
@@ -71,12 +69,3 @@ def stack() -> Iterator[Stack]:
         coffer(environment, "down")
         if not os.environ.get("COFFER_KEEP_STATE"):
             shutil.rmtree(state, ignore_errors=True)
-
-
-def coffer(environment: dict[str, str], *arguments: str) -> None:
-    """Run the command line as a person would."""
-    command = [str(Path(sys.executable).with_name("coffer")), *arguments]
-    done = subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=300, check=False
-    )
-    assert done.returncode == 0, f"{arguments}: {done.stdout}\n{done.stderr}"

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -28,6 +31,16 @@ def eventually(look: Callable[[], T | None], within: float, what: str) -> T:
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {within} s: {what}")
         time.sleep(0.25)
+
+
+def coffer(environment: dict[str, str], *arguments: str) -> str:
+    """Run the command line as a person would; what it printed."""
+    command = [str(Path(sys.executable).with_name("coffer")), *arguments]
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, f"{arguments}: {done.stdout}\n{done.stderr}"
+    return done.stdout
 
 
 @dataclass
@@ -165,6 +178,10 @@ class Stack:
     def admin(self) -> Api:
         """An administrator; the project in the path is the admin's own."""
         return Api(self.endpoint, self.user("admin"))
+
+    def coffer(self, *arguments: str) -> str:
+        """Run a command of the command line on this stack; what it printed."""
+        return coffer({**os.environ, "COFFER_STATE": str(self.settings.state)}, *arguments)
 
     def aws(self, service: str) -> Any:
         """A boto3 client of the stack's AWS."""
