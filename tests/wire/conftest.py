@@ -18,7 +18,8 @@ from infra.errors import NotAnsweringError
 from infra.local import ministack
 from infra.local.endpoint import require_answer
 from infra.local.settings import StackSettings, cache_folder
-from tests.acceptance.conftest import coffer, free_port
+from tests.acceptance.conftest import free_port
+from tests.acceptance.stack import coffer
 from tests.wire.stack import WireStack, left_at
 
 ENDPOINT_VARIABLE = "COFFER_WIRE_ENDPOINT"

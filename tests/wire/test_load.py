@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from infra.local.settings import resolve
-from tests.acceptance.conftest import coffer, free_port
-from tests.acceptance.stack import Stack
+from tests.acceptance.conftest import free_port
+from tests.acceptance.stack import Stack, coffer
 from tests.bench import load
 from tests.bench.tables import console, table
 from tests.wire.conftest import AGENT, scratch_folder
