@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from chalicelib.lifecycle import Status
+from chalicelib.settings import settings
 from tests.api.client import HOST, Api
 from tests.api.conftest import Make, World, report
 
@@ -106,7 +107,7 @@ def test_the_operating_status(
 
 def test_a_silent_guest_is_shown_as_error(api: Api, make: Make, world: World) -> None:
     row = make()
-    world.offset_seconds += 91
+    world.offset_seconds += settings().heartbeat_expiry_seconds + 1
     assert api.get(f"/instances/{row.id}").body["instance"]["operating_status"] == "ERROR"
 
 

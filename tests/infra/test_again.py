@@ -21,7 +21,8 @@ from simulator.plan import (
     write,
 )
 
-CHAOS = drawn(with_options(load_scenario("chaos"), guests=3, hours=0.1, seed=5))
+CHAOS = drawn(with_options(load_scenario("chaos"), guests=3, hours=0.1, seed=7))
+"""A seed that carries nothing to an extreme: what an extreme changes, options do not say."""
 
 
 def changed(**changes: object) -> Plan:
@@ -31,9 +32,9 @@ def changed(**changes: object) -> Plan:
 @pytest.mark.parametrize(
     ("plan", "ends"),
     [
-        (CHAOS, "coffer simulate chaos --guests 3 --hours 0.1 --seed 5"),
-        (changed(faults={"F1": 0.25}), "--seed 5 --faults F1=0.25"),
-        (changed(faults={}), "--seed 5 --faults none"),
+        (CHAOS, "coffer simulate chaos --guests 3 --hours 0.1 --seed 7"),
+        (changed(faults={"F1": 0.25}), "--seed 7 --faults F1=0.25"),
+        (changed(faults={}), "--seed 7 --faults none"),
     ],
 )
 def test_options_where_they_say_it_all(plan: Plan, ends: str) -> None:

@@ -139,7 +139,7 @@ def test_rights_that_were_taken_back_by_force_are_lost_again(rooted: Guest) -> N
         **ROOT,
     )
     rooted.rows("FLUSH PRIVILEGES", **ROOT)
-    wait_for(lambda: rooted.events(), 20)
+    wait_for(lambda: rooted.events())
     assert rooted.events() == [
         ("repaired", "the account 'root' had rights outside the database, and has lost them")
     ]
@@ -292,7 +292,7 @@ def test_a_first_start_that_is_killed_begins_again(guest: Guest) -> None:
     pid = wait_for(maker)
     assert pid
     os.kill(pid, signal.SIGKILL)
-    started = wait_for(guest.server.database, 20)
+    started = wait_for(guest.server.database)
     assert started
     os.kill(started, signal.SIGKILL)
     assert guest.control.answer(command_id).result == {"status": "healthy"}

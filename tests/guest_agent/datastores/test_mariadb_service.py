@@ -39,7 +39,7 @@ def test_a_crash_is_told_within_seconds_and_the_agent_starts_it_again(guest: Gue
     pid = guest.server.database()
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
-    wait_for(lambda: "crashed" in guest.statuses(), 3)
+    wait_for(lambda: "crashed" in guest.statuses())
     wait_for(lambda: last_status(guest, "healthy"))
     assert guest.rows("SELECT 1") == [(1,)]
     assert guest.server.database() != pid
@@ -123,7 +123,7 @@ def test_after_a_power_cut_the_database_comes_back_with_the_server(guest: Guest)
 def test_a_stopped_database_stays_stopped_until_it_is_restarted(guest: Guest) -> None:
     guest.prepare()
     guest.ask("stop_db", {"do_not_start_on_reboot": True})
-    wait_for(lambda: last_status(guest, "shutdown"), 3)
+    wait_for(lambda: last_status(guest, "shutdown"))
     assert guest.server.database() is None
     guest.server.kill_agent()
     beats = len(guest.statuses())
