@@ -60,6 +60,7 @@ class Agent:
             queues=queues,
             clock=clock,
             on_finished=self.woken.set,
+            renew=self._renew,
             memory=self._memory,
         )
         self._manager = manager
@@ -116,11 +117,19 @@ class Agent:
         return [sentence for sentence in said if sentence]
 
     def _renew_when_due(self) -> str | None:
-        now, memory = self._clock.now(), self._memory
-        if now < memory.renew_at and not memory.wants_renewal:
+        memory = self._memory
+        if self._clock.now() < memory.renew_at and not memory.wants_renewal:
             return None
+        return self._renew()
+
+    def _renew(self) -> str | None:
+        """Ask for a new session, and use it; the next try is set before, whatever comes of it.
+
+        The loop may ask at the same time as the pulse does: each answer is good for itself.
+        """
+        memory = self._memory
         memory.wants_renewal = False
-        memory.renew_at = now + RENEW_RETRY_SECONDS * (0.5 + aws.random() / 2)
+        memory.renew_at = self._clock.now() + RENEW_RETRY_SECONDS * (0.5 + aws.random() / 2)
         try:
             self._adopt(self._enrolment.renew(start=False))
         except (Unreachable, Unauthorized) as error:

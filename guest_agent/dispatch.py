@@ -69,8 +69,10 @@ class Dispatcher:
         queues: Queues,
         clock: ServiceClock,
         on_finished: Callable[[], None],
+        renew: Callable[[], object],
         memory: Memory | None = None,
     ) -> None:
+        """`renew` asks for a new session on this thread, and adopts it if there is one."""
         self._instance_id = instance_id
         self._generation = generation
         self._manager = manager
@@ -79,6 +81,7 @@ class Dispatcher:
         self._queues = queues
         self._clock = clock
         self._on_finished = on_finished
+        self._renew = renew
         self._running: dict[str, Run] = {}
         self._memory = memory or Memory()
 
@@ -95,9 +98,9 @@ class Dispatcher:
     def accept(self, message: Message) -> str:
         """Handle one message."""
         try:
-            command = self._outbox.open(message.body)
+            command = self._open(message.body)
         except NewerKey as error:
-            return self._ask_for_key(message, error)
+            return self._wait_for_key(message, error)
         except EnvelopeError as error:
             return self._reject(message, str(error))
         if command.kind != "command" or command.instance_id != self._instance_id:
@@ -123,25 +126,32 @@ class Dispatcher:
         for run in list(self._running.values()):
             self._queues.hide(run.receipts[-1], VISIBILITY_SECONDS)
 
-    def _ask_for_key(self, message: Message, error: NewerKey) -> str:
-        """A key is rotated: renew the session and see the message again, for so long; else reject.
+    def _open(self, body: str) -> Envelope:
+        """The command in a message. After a rotation a renewal brings its key, and it goes on.
 
-        One renewal may not bring the key: not every function has read it when SSM is away for some.
-        Who sends such messages without end makes this guest ask now and then, and no more.
+        Who sends messages with newer keys without end makes this guest ask now and then, no more.
         """
-        now, memory = self._clock.now(), self._memory
-        pause = VISIBILITY_SECONDS
-        if now - memory.asked_at >= 2 * ASK_AGAIN_SECONDS:
-            memory.asked_since = now
-        if now - memory.asked_since >= LONGEST_WAIT_SECONDS:
-            return self._reject(message, str(error))
-        if now - memory.asked_at >= ASK_AGAIN_SECONDS:
+        try:
+            return self._outbox.open(body)
+        except NewerKey:
+            now, memory = self._clock.now(), self._memory
+            if now - memory.asked_at < ASK_AGAIN_SECONDS:
+                raise
+            if now - memory.asked_at >= 2 * ASK_AGAIN_SECONDS:
+                memory.asked_since = now
             memory.asked_at = now
-            memory.wants_renewal = True
-            self._on_finished()
-            pause = POSTPONE_SECONDS
-        self._queues.hide(message.receipt, pause)
-        return f"A message is sealed with the newer key {error.version}; the keys are renewed."
+        self._renew()
+        return self._outbox.open(body)
+
+    def _wait_for_key(self, message: Message, error: NewerKey) -> str:
+        """A renewal did not bring the key: see the message again, for so long; else reject it.
+
+        Not every function has read the key when the parameters are away for some.
+        """
+        if self._clock.now() - self._memory.asked_since >= LONGEST_WAIT_SECONDS:
+            return self._reject(message, str(error))
+        self._queues.hide(message.receipt, VISIBILITY_SECONDS)
+        return f"A message is sealed with the newer key {error.version}, and waits for it."
 
     def report_progress(self) -> None:
         """Report the stages that running commands have reached since they were reported last."""

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from chalicelib import aws
 from guest_agent.errors import ConfigurationMissing
 from guest_agent.files import write_whole
 
@@ -54,6 +55,7 @@ class DiskIdentity:
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)
         self._folder = folder
+        self._lock = aws.lock()  # the loop and the pulse may both renew
         self._key = self._load_or_make_key()
         self._state = self._load_state()
 
@@ -72,12 +74,13 @@ class DiskIdentity:
             self._save(msgspec.structs.replace(self._state, generation=generation))
 
     def next_issue(self, now_ms: int) -> int:
-        used = self._state.issued_at_ms
-        if used > now_ms + AHEAD_MS:
-            used = 0  # a clock was wrong then; the control plane accepted none so far ahead
-        issued = max(now_ms, used + 1)
-        self._save(msgspec.structs.replace(self._state, issued_at_ms=issued))
-        return issued
+        with self._lock:
+            used = self._state.issued_at_ms
+            if used > now_ms + AHEAD_MS:
+                used = 0  # a clock was wrong then; the control plane accepted none so far ahead
+            issued = max(now_ms, used + 1)
+            self._save(msgspec.structs.replace(self._state, issued_at_ms=issued))
+            return issued
 
     def _load_or_make_key(self) -> Ed25519PrivateKey:
         path = self._folder / KEY_FILE

@@ -12,6 +12,7 @@ from guest_agent.clock import ServiceClock
 from guest_agent.config import AgentFile, GuestConfig
 from guest_agent.contract import Status
 from guest_agent.enrolment import Enrolment, Reply, Session
+from guest_agent.queues import VISIBILITY_SECONDS
 from tests.guest_agent.fakes import (
     INSTANCE,
     FakeManager,
@@ -131,17 +132,36 @@ def test_rejected_messages_are_counted_in_the_heartbeat(guest: Guest) -> None:
     assert (opened(guest.queues.beats[0]).result or {})["rejected"] == 1
 
 
-def test_a_message_under_a_newer_key_is_read_once_the_keys_are_renewed(guest: Guest) -> None:
-    rotated = sealed(command("list_databases", key_version=2))
+def test_a_message_under_a_newer_key_is_answered_at_once(guest: Guest) -> None:
+    """The first command after a rotation: its key is asked for while it is in the hand."""
+    guest.pulses(60)
+    guest.key_version = 2
+    guest.queues.put(sealed(command("list_databases", key_version=2)))
+    guest.agent.tick()
+    assert guest.asked == ["enrol", "renew"]
+    assert len(guest.queues.reports()) == 1
+    assert not guest.queues.hidden
+
+
+def test_a_message_whose_key_did_not_come_is_read_once_it_has(guest: Guest) -> None:
+    rotated = sealed(command("list_databases", key_version=2, expires_at=guest.world.now + 90))
     guest.queues.put(rotated)
     guest.agent.tick()
-    assert guest.queues.hidden
+    assert guest.queues.hidden == [("receipt-1", VISIBILITY_SECONDS)]
     assert not guest.queues.reports()
     guest.key_version = 2
-    assert "Credentials were renewed." in guest.pulses(1)
+    guest.pulses(31)
     guest.queues.put(rotated)
     guest.agent.tick()
     assert len(guest.queues.reports()) == 1
+
+
+def test_a_guest_that_is_superseded_learns_it_when_it_asks_for_a_key(guest: Guest) -> None:
+    guest.status = 410
+    guest.queues.put(sealed(command("list_databases", key_version=2)))
+    guest.agent.tick()
+    assert guest.agent.retired == "This generation is superseded or the instance is gone."
+    assert not guest.manager.effects
 
 
 def test_a_key_version_that_a_renewal_does_not_bring_is_a_forgery(guest: Guest) -> None:

@@ -64,6 +64,7 @@ class Guest:
             queues=self.queues,
             clock=self.clock,
             on_finished=lambda: None,
+            renew=lambda: None,
         )
 
     def deliver(self, message: Envelope) -> str:
