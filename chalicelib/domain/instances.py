@@ -11,7 +11,7 @@ from chalicelib.errors import BadRequest, OverLimit
 
 EVERYWHERE: Final = "0.0.0.0/0"
 
-_CIDR: Final = re.compile(r"[0-9.]+/[0-9]{1,2}", re.ASCII)
+_CIDR: Final = re.compile(r"[0-9.]+(/[0-9]{1,2})?", re.ASCII)
 
 
 def volume_size(wished: int | str | None, maximum: int) -> int:
@@ -55,11 +55,14 @@ def nic(network_id: str | None, subnet_id: str | None, ip_address: str | None) -
 
 
 def allowed_cidrs(wished: list[str] | None) -> list[str]:
-    """The networks that may reach the database, each an IPv4 CIDR; none means every network."""
+    """The networks that may reach the database; none means every network.
+
+    Each is an IPv4 CIDR or, as in Trove, a single address.
+    """
     for cidr in wished or []:
         if not _is_cidr(cidr):
             raise BadRequest(
-                "Each of 'allowed_cidrs' must be an IPv4 CIDR; an instance has an IPv4 address."
+                "Each of 'allowed_cidrs' must be an IPv4 CIDR or address: an instance has no other."
             )
     return list(dict.fromkeys(wished or []))
 

@@ -34,23 +34,27 @@ log = logging.getLogger(__name__)
 def take(instance: Instance, call_id: str, until: float) -> None:
     """Take a slot for a call until its deadline; `OverLimit` (413) when there is none.
 
-    Clause: no other call of the tenant took one since the row was read.
+    Clause: no other call of the tenant took one since the row was read. Only this slot is written,
+    and those removed that ran out: one that is given back meanwhile does not come back.
     """
     for attempt in range(ATTEMPTS):
         row = _row(instance.tenant_id)
         now = aws.clock()
-        alive = {
-            key: slot for key, slot in as_dict(row.slots).items() if float(slot["until"]) > now
-        }
+        slots = as_dict(row.slots)
+        alive = {key: slot for key, slot in slots.items() if float(slot["until"]) > now}
         _require_room(instance, alive, now)
-        alive[call_id] = {"instance_id": instance.id, "until": until}
+        slot = {"instance_id": instance.id, "until": until}
         version = int(row.version)
+        taken = (
+            CallsRow.slots[call_id].set(slot) if version else CallsRow.slots.set({call_id: slot})
+        )
         unchanged = CallsRow.version == version if version else CallsRow.version.does_not_exist()
         expires = datetime.fromtimestamp(int(until + KEEP_SECONDS), UTC)
         try:
             row.update(
                 actions=[
-                    CallsRow.slots.set(alive),
+                    taken,
+                    *(CallsRow.slots[key].remove() for key in slots.keys() - alive.keys()),
                     CallsRow.version.set(version + 1),
                     CallsRow.expires.set(expires),
                 ],

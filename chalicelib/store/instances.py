@@ -189,16 +189,20 @@ def accept_delete(instance: Instance, operation: Operation) -> bool:
 def accept_access(instance: Instance, operation: Operation) -> bool:
     """Take up a change of the access of an instance that stays as it is; False on a lost race.
 
-    Clauses: status and operations are as they were read (two changes at once, a delete meanwhile).
+    Clauses: status and operations are as they were read (two changes at once, a delete meanwhile);
+    so is the access, of which the operation keeps what it does not change (another change that has
+    begun and ended meanwhile).
     """
     assert instance.operation_id is None, "one live operation per instance"
     actions: list[Action] = [Instance.operation_id.set(operation.id)]
+    known = instance.access
+    same = Instance.access.does_not_exist() if known is None else Instance.access == known
     event = new_event(instance.id, "access.accepted", "", instance.tenant_id, _asked(operation))
 
     def build(write: TransactWrite) -> None:
         write.save(operation, condition=Operation.id.does_not_exist())
         write.save(event)
-        write.update(instance, actions=actions, condition=unchanged(instance))
+        write.update(instance, actions=actions, condition=unchanged(instance) & same)
 
     return _applied(build)
 

@@ -28,9 +28,10 @@ from chalicelib.store.base import ConditionFailed, Contended, as_dict, races, tr
 from chalicelib.store.events import new_event
 from chalicelib.store.instances import buried, faulty, recorded_resources, unchanged
 from chalicelib.store.models import Instance, Operation, Quota, ServiceStatusRow
-from chalicelib.store.operations import operations_of
+from chalicelib.store.operations import get_operation, operations_of
 
-NEWEST_OPERATIONS: Final = 5
+NEWEST_OPERATIONS: Final = 50
+"""So far back a row is put right: more changes of one instance than a restore should span."""
 
 
 class Record(msgspec.Struct, forbid_unknown_fields=True):
@@ -88,7 +89,7 @@ def adopt(instance: Instance, fault: str | None) -> bool:
     """
     if running := _newest(instance.id)[0]:
         instance.operation_id = running.id
-        instance.status = _status_in(running, instance)
+        instance.status = _status_in(running)
     elif fault is not None:
         instance.status = Status.ERROR
         instance.fault_message, instance.fault_created = fault, aws.clock()
@@ -121,42 +122,75 @@ def wrong(instance: Instance) -> tuple[str, list[Action]] | None:
     if instance.status == Status.DELETED:
         return None
     running, ended = _newest(instance.id)
-    if running is not None:
-        if instance.operation_id == running.id:
-            return None
-        status = _status_in(running, instance)
-        pointing: list[Action] = [
-            Instance.operation_id.set(running.id),
-            Instance.next_operation_id.remove(),
-            Instance.status.set(status),
-        ]
-        return f"{running.action} is under way", pointing
-    if ended is not None and (ended.action, ended.status) == (
-        OperationAction.DELETE,
-        OperationStatus.SUCCEEDED,
-    ):
-        return "it was deleted", [
-            *_idle(Status.DELETED),
-            *buried(),
-            Instance.held.set({}),
-        ]
-    if instance.operation_id is None:
+    if running is not None and instance.operation_id == running.id:
         return None
-    if ended is None or ended.id != instance.operation_id:
+    if running is None and any(
+        (each.action, each.status) == (OperationAction.DELETE, OperationStatus.SUCCEEDED)
+        for each in ended
+    ):
+        gone = [*_idle(Status.DELETED).values(), *buried(), Instance.held.set({})]
+        return "it was deleted", gone
+    since = _since(instance, ended)
+    if since is None and running is None:
         reason = "The operation that was under way is not known any more: the tables were restored."
-        return "its operation is lost", [*_idle(Status.ERROR), *faulty(reason)]
-    return f"{ended.action} has {ended.status}", _outcome(ended)
+        return "its operation is lost", [*(_idle(Status.ERROR) | _faulty(reason)).values()]
+    changes: dict[str, Action] = {}
+    for operation in since or []:
+        changes |= _outcome(operation)
+    if running is not None:
+        changes |= _idle(_status_in(running))
+        changes["operation_id"] = Instance.operation_id.set(running.id)
+        return f"{running.action} is under way", [*changes.values()]
+    if not since:
+        return None
+    return f"{since[-1].action} has {since[-1].status}", [*changes.values()]
 
 
-def _outcome(ended: Operation) -> list[Action]:
-    """What the end of an operation made of its instance, other than a delete that succeeded."""
-    if ended.status == OperationStatus.SUCCEEDED:
-        return [*_idle(Status.ACTIVE), *recorded_resources(ended)]
-    actions = [*_idle(Status.ERROR), *faulty(ended.reason or "The operation did not finish.")]
+def _since(instance: Instance, ended: list[Operation]) -> list[Operation] | None:
+    """The operations whose ends a row does not know, oldest first; None when its own is lost.
+
+    They are its own and all that were accepted later: one ends before the next one begins, and each
+    end is written with a row that is younger than the operation.
+    """
+    own = None
+    if instance.operation_id is not None:
+        own = get_operation(instance.operation_id)
+        if own is None:
+            return None
+    known = instance.updated if own is None else own.created
+    later = [each for each in ended if each.created > known and each.id != instance.operation_id]
+    return ([own] if own else []) + sorted(later, key=lambda each: each.created)
+
+
+def _outcome(ended: Operation) -> dict[str, Action]:
+    """What the end of an operation made of its instance, by attribute."""
+    succeeded = ended.status == OperationStatus.SUCCEEDED
+    if ended.action == OperationAction.UPDATE_ACCESS:
+        changes = _idle(Status.ACTIVE)
+        if (addresses := as_dict(ended.resources).get("addresses")) is not None:
+            changes["addresses"] = Instance.addresses.set(addresses)
+        if not succeeded:
+            return changes | _faulty(ended.reason)
+        changes["access"] = Instance.access.set(ended.arguments)
+        changes["fault_message"] = Instance.fault_message.remove()
+        changes["fault_created"] = Instance.fault_created.remove()
+        return changes
+    if succeeded:
+        return _idle(Status.ACTIVE) | _owned(ended)
+    changes = _idle(Status.ERROR) | _faulty(ended.reason)
     if ended.action == OperationAction.CREATE:
         undone = set(REMOVALS) <= as_dict(ended.ended).keys()
-        actions += [Instance.held.set({})] if undone else list(recorded_resources(ended))
-    return actions
+        changes |= {"held": Instance.held.set({})} if undone else _owned(ended)
+    return changes
+
+
+def _owned(ended: Operation) -> dict[str, Action]:
+    return dict(zip(("resources", "addresses"), recorded_resources(ended), strict=True))
+
+
+def _faulty(reason: str | None) -> dict[str, Action]:
+    told = faulty(reason or "The operation did not finish.")
+    return dict(zip(("fault_message", "fault_created"), told, strict=True))
 
 
 def mend(instance: Instance, what: str, actions: list[Action]) -> None:
@@ -204,24 +238,24 @@ def recount(tenant_id: str, *, check: bool) -> str | None:
     raise Contended(f"The quota of {tenant_id} is being changed by others at the moment.")
 
 
-def _idle(status: Status) -> list[Action]:
-    return [
-        Instance.status.set(status),
-        Instance.operation_id.remove(),
-        Instance.next_operation_id.remove(),
-        Instance.updated.set(aws.clock()),
-    ]
+def _idle(status: Status) -> dict[str, Action]:
+    return {
+        "status": Instance.status.set(status),
+        "operation_id": Instance.operation_id.remove(),
+        "next_operation_id": Instance.next_operation_id.remove(),
+        "updated": Instance.updated.set(aws.clock()),
+    }
 
 
-def _status_in(running: Operation, instance: Instance) -> str:
+def _status_in(running: Operation) -> Status:
+    """The status of an instance while an operation is under way."""
     if running.action == OperationAction.DELETE:
         return Status.SHUTDOWN
-    return Status.BUILD if running.action == OperationAction.CREATE else instance.status
+    return Status.BUILD if running.action == OperationAction.CREATE else Status.ACTIVE
 
 
-def _newest(instance_id: str) -> tuple[Operation | None, Operation | None]:
-    """The operation that is under way, and the one that ended last."""
+def _newest(instance_id: str) -> tuple[Operation | None, list[Operation]]:
+    """The operation that is under way, and the newest that have ended."""
     found = operations_of(instance_id, NEWEST_OPERATIONS)
     running = next((each for each in found if each.status in STARTABLE), None)
-    ended = [each for each in found if each.live is None]
-    return running, max(ended, key=lambda each: each.updated, default=None)
+    return running, [each for each in found if each.live is None]

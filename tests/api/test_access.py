@@ -30,6 +30,7 @@ def live(row: Instance) -> Operation:
         ({"is_public": True}, {**BEFORE, "is_public": True}),
         ({"allowed_cidrs": ["192.0.2.0/24"]}, {**BEFORE, "allowed_cidrs": ["192.0.2.0/24"]}),
         ({"allowed_cidrs": []}, {**BEFORE, "allowed_cidrs": []}),
+        ({"allowed_cidrs": ["192.0.2.7"]}, {**BEFORE, "allowed_cidrs": ["192.0.2.7"]}),
         ({"is_public": None, "allowed_cidrs": None}, BEFORE),
         ({}, BEFORE),
     ],
@@ -77,7 +78,8 @@ def test_only_an_active_instance_changes_its_access(api: Api, make: Make, status
     [
         {"is_public": "yes"},
         {"allowed_cidrs": "10.0.0.0/8"},
-        {"allowed_cidrs": ["10.0.0.0"]},
+        {"allowed_cidrs": ["10.0.0"]},
+        {"allowed_cidrs": ["10.0.0.0/255.0.0.0"]},
         {"allowed_cidrs": ["2001:db8::/32"]},
         {"allowed_cidrs": ["10.0.0.0/8"] * 33},
         {"public": True},
@@ -113,3 +115,19 @@ def test_a_change_that_meets_a_faster_delete_is_refused(
     monkeypatch.setattr(store, "accept_access", slow)
     assert change(api, row, {"is_public": True}).status == 422
     assert live(row).action == "delete_instance"
+
+
+def test_a_change_keeps_what_another_one_has_changed_since_the_row_was_read(
+    api: Api, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = make(access=BEFORE)
+    accept = store.accept_access
+
+    def late(instance: Instance, operation: Operation) -> bool:
+        monkeypatch.setattr(store, "accept_access", accept)
+        Instance(row.id).update(actions=[Instance.access.set({**BEFORE, "is_public": True})])
+        return accept(instance, operation)
+
+    monkeypatch.setattr(store, "accept_access", late)
+    assert change(api, row, {"allowed_cidrs": ["192.0.2.0/24"]}).status == 202
+    assert live(row).arguments == {"is_public": True, "allowed_cidrs": ["192.0.2.0/24"]}

@@ -153,6 +153,62 @@ def test_a_row_learns_that_its_create_failed_and_holds_nothing(stack: Stack) -> 
     stack.check()
 
 
+@pytest.mark.parametrize("moment", ["being made", "idle", "being changed"])
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_row_learns_what_has_become_of_its_access_since(
+    stack: Stack, moment: str, fails: bool
+) -> None:
+    instance, _ = stack.create()
+    backups = {"being made": Backup(stack, Instance)}
+    stack.settle()
+    backups["idle"] = Backup(stack, Instance)
+    stack.world.now += 1
+    if fails:
+        stack.cloud.things["group"].clear()
+    stack.update_access(instance.id, is_public=True, allowed_cidrs=["192.0.2.0/24"])
+    backups["being changed"] = Backup(stack, Instance)
+    stack.settle()
+    before = plain(instance.id)
+    assert before["status"] == Status.ACTIVE
+    assert ("fault_message" in before) == fails
+    backups[moment].restore()
+    ended = "FAILED" if fails else "SUCCEEDED"
+    assert run("restore_rows") == [f"{instance.id}: update_access has {ended}"]
+    after = plain(instance.id)
+    assert {**after, "fault_created": 0} == {**before, "fault_created": 0}
+    assert run("restore_rows") == []
+
+
+def test_a_row_that_was_being_made_learns_that_its_access_is_being_changed(stack: Stack) -> None:
+    instance, _ = stack.create()
+    backup = Backup(stack, Instance)
+    stack.settle()
+    made = plain(instance.id)
+    stack.update_access(instance.id, is_public=True)
+    backup.restore()
+    assert run("restore_rows") == [f"{instance.id}: update_access is under way"]
+    stack.settle()
+    row = instances.get_instance(instance.id)
+    assert (row.status, row.operation_id) == (Status.ACTIVE, None)
+    assert (row.resources, row.access) == (
+        made["resources"],
+        {"is_public": True, "allowed_cidrs": []},
+    )
+
+
+def test_a_row_is_newer_than_operations_that_were_restored(stack: Stack) -> None:
+    instance_id = created(stack)
+    stack.update_access(instance_id, is_public=True)
+    stack.settle()
+    backup = Backup(stack, Operation)
+    stack.update_access(instance_id, is_public=False)
+    stack.settle()
+    before = plain(instance_id)
+    backup.restore()
+    assert run("restore_rows") == []
+    assert plain(instance_id) == before
+
+
 def test_a_row_learns_that_its_instance_was_deleted(stack: Stack) -> None:
     instance_id = created(stack)
     backup = Backup(stack, Instance)

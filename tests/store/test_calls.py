@@ -84,6 +84,16 @@ def test_two_first_calls_of_a_tenant_both_have_a_slot(world: World) -> None:
     assert held() == 2
 
 
+def test_a_slot_that_is_given_back_while_another_is_taken_stays_free(world: World) -> None:
+    (instance,) = instances_of(1)
+    fill(world, instance, 1)
+    world.interruptions["dynamodb.UpdateItem"] = lambda: calls.give_back(
+        instance, f"{instance.id}.0"
+    )
+    calls.take(instance, "next", world.now + 20)
+    assert held() == 1
+
+
 def test_a_slot_that_cannot_be_given_back_does_not_fail_the_call(world: World) -> None:
     (instance,) = instances_of(1)
     calls.take(instance, "call", world.now + 20)
