@@ -56,6 +56,15 @@ class _Refusal(msgspec.Struct):
     type: str = msgspec.field(name="__type", default="unknown")
 
 
+class _Message(msgspec.Struct):
+    body: str = msgspec.field(name="Body")
+    receipt: str = msgspec.field(name="ReceiptHandle")
+
+
+class _Received(msgspec.Struct):
+    messages: list[_Message] | None = msgspec.field(name="Messages", default=None)
+
+
 class SqsQueues:
     """`guest_agent.queues.Queues` on SQS's JSON protocol, signed with the services' time."""
 
@@ -81,8 +90,11 @@ class SqsQueues:
             WaitTimeSeconds=min(seconds, LONG_POLL_SECONDS),
             VisibilityTimeout=VISIBILITY_SECONDS,
         )
-        found = answer.get("Messages") or []
-        return [Message(raw["Body"], raw["ReceiptHandle"]) for raw in found]
+        try:
+            found = msgspec.convert(answer, _Received).messages or []
+        except msgspec.ValidationError:
+            raise Unreachable("SQS's answer to ReceiveMessage cannot be read.") from None
+        return [Message(raw.body, raw.receipt) for raw in found]
 
     def delete(self, receipt: str) -> None:
         self._call("DeleteMessage", QueueUrl=self._current.queues.guest, ReceiptHandle=receipt)

@@ -47,7 +47,16 @@ def test_a_clock_that_was_set_is_followed() -> None:
     assert clock.offset == pytest.approx(-7200, abs=1.1)
 
 
-@pytest.mark.parametrize("date", [None, "", "yesterday", "Thu, 99 Nov 2026 00:00:00 GMT"])
+@pytest.mark.parametrize(
+    "date",
+    [
+        None,
+        "",
+        "yesterday",
+        "Thu, 99 Nov 2026 00:00:00 GMT",
+        "Thu, 01 Jan 99999999999999999999 00:00:00 GMT",
+    ],
+)
 def test_what_is_no_date_is_ignored(date: str | None) -> None:
     clock = ServiceClock()
     clock.observe(date, START, START)

@@ -142,6 +142,15 @@ def test_a_refusal_is_told_by_its_code(
     assert type(refused.value) is kind
 
 
+@pytest.mark.parametrize("found", ['"x"', "[1]", '[{"Body": "x"}]', '{"Body": 1}'])
+def test_messages_that_cannot_be_read_are_no_bug_of_the_agent(
+    queues: SqsQueues, answers: Callable[[list[Any]], None], found: str
+) -> None:
+    answers([Reply(200, b'{"Messages": ' + found.encode() + b"}")])
+    with pytest.raises(Unreachable, match="ReceiveMessage cannot be read"):
+        queues.receive(0)
+
+
 def test_nobody_at_the_address_is_unreachable() -> None:
     with pytest.raises(Unreachable, match="did not answer"):
         HttpPost()("http://127.0.0.1:9/enrol", {})

@@ -71,7 +71,7 @@ class Service:
         if code is None:
             how = "the database has ended"
         elif code < 0:
-            how = f"the database was ended by {signal.Signals(-code).name}"
+            how = f"the database was ended by {_signal_name(-code)}"
         else:
             how = f"the database ended with exit code {code}"
         cause = error_log.first_error(self._layout.error_log)
@@ -99,3 +99,11 @@ class Service:
             raise GuestError(f"the database did not stop within {STOP_SECONDS:.0f} s")
         self._child, self._pid = None, None
         return True
+
+
+def _signal_name(number: int) -> str:
+    """Its name; most of the real-time signals, which end a process as well, have none."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

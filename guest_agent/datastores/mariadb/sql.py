@@ -29,6 +29,7 @@ from guest_agent.errors import (
     DatabaseNotFound,
     GuestError,
     Unavailable,
+    where,
 )
 from guest_agent.files import open_folder
 
@@ -223,6 +224,9 @@ def _errors_as_ours() -> Iterator[None]:
         code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
         _log.warning("The database refused with error %s: %s", code, error.args[1:] or "no text")
         raise _ours(code) from None
+    except Exception as error:  # noqa: BLE001 - the client's, on bytes that are no answer
+        _log.error("The database's answer could not be read:\n%s", where(error))
+        raise Unavailable("the database answers with something else than its protocol") from None
 
 
 def _ours(code: int) -> CommandFailed:
