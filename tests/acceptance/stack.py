@@ -19,6 +19,8 @@ from infra.local.settings import STACK_NAME, StackSettings, load_secrets
 
 T = TypeVar("T")
 TIMEOUT_SECONDS = 40
+COMMAND_SECONDS = 600
+"""The longest: a rotation of the keys waits for six minutes by itself."""
 FLAVOR = "1"
 
 
@@ -37,7 +39,12 @@ def coffer(environment: dict[str, str], *arguments: str) -> str:
     """Run the command line as a person would; what it printed."""
     command = [str(Path(sys.executable).with_name("coffer")), *arguments]
     done = subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=300, check=False
+        command,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=COMMAND_SECONDS,
+        check=False,
     )
     assert done.returncode == 0, f"{arguments}: {done.stdout}\n{done.stderr}"
     return done.stdout
