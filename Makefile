@@ -33,7 +33,7 @@ up: system $(READY) ## Bring the local stack up
 down: ## Stop the local stack
 	@if [ -x $(BIN)/coffer ]; then $(BIN)/coffer down; else echo "Nothing is installed here."; fi
 
-test: system $(READY) ## The quick tiers of the tests (at most 12 minutes)
+test: system $(READY) ## The quick tiers of the tests (at most 15 minutes)
 	@$(PYTEST) -n 2 --dist loadgroup -m "not crash and not bench" tests
 
 test-crash: system $(READY) ## Kill the control plane at every effect of create and delete (slow)
