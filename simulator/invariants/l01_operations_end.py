@@ -6,10 +6,11 @@ import json
 import re
 from typing import Final
 
+from chalicelib.domain.flows import FLOWS
 from chalicelib.domain.operations import TERMINAL, OperationAction, OperationStatus
 from simulator.aws.dynamodb.values import Item
 from simulator.effects import Effect
-from simulator.invariants.base import Exchange, Invariant
+from simulator.invariants.base import Exchange, Invariant, changed
 from simulator.kernel import START
 
 TURN_SECONDS: Final = 300.0
@@ -49,8 +50,17 @@ class OperationsEnd(Invariant):
                 self._with_delete[new["instance_id"]] = None
         elif old["status"] != new["status"] == OperationStatus.FAILED:
             self._failed(new)
+        if changed(old, new, "status") and new["action"] == OperationAction.DELETE:
+            self._delete_ended(new)
         if new["action"] == OperationAction.CREATE:
             self._turned(new)
+
+    def _delete_ended(self, new: Item) -> None:
+        """One that has removed everything has succeeded, also if it was forced on its way."""
+        undone = FLOWS[OperationAction.DELETE].left(new.get("ended") or {})
+        if new["status"] in (OperationStatus.FAILED, OperationStatus.CANCELLED) and not undone:
+            text = f"delete {new['id']} has removed everything and is {new['status']}"
+            self.broken(text, new["instance_id"])
 
     def _failed(self, new: Item) -> None:
         """In fair weather from the begin there is no reason to fail, nor in a short outage."""

@@ -130,7 +130,7 @@ def attempts_counted_from_a_count(patch: Patch) -> None:
     patch.setattr(operations, "start_attempt", start_attempt)
 
 
-@saboteur("strangers", "L1")
+@saboteur("races", "L1")
 def a_delete_that_could_be_undone(patch: Patch) -> None:
     """A delete that was forced on its way is refused its last step, as a create is."""
     complete = Run(delete_instance.complete, ends=True)

@@ -49,7 +49,7 @@ def steps_of_ended_operations(patch: Patch) -> None:
     patch.setattr(operations, "update_if", update)
 
 
-@saboteur("crashes", "L2")
+@saboteur("crashes", "I4", "L2")
 def recorded_before_it_was_done(patch: Patch) -> None:
     """A removal is recorded before its effect: whoever dies between leaves the thing behind."""
     original = step._refusal
@@ -86,7 +86,7 @@ def ports_made_without_a_look(patch: Patch) -> None:
     patch.setattr(create_instance, "network", Instead(cloud_network, find_ports=nothing))
 
 
-@saboteur("calm", "L2")
+@saboteur("calm", "I4")
 def a_compensation_forgotten(patch: Patch) -> None:
     """The removals leave the security group behind."""
     original = cloud_network
