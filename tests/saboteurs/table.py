@@ -52,7 +52,7 @@ REASONS: Final = {
     "a delete after a reset, while one waits, changes nothing": "the one that waits takes the "
     "instance to SHUTDOWN when its turn comes; until then the status says ERROR",
     "poison is sent back, as often as what is healthy": "three times, then it is recorded",
-    "a key is used in the moment in which it is added (8 seeds of rotations)": "whoever meets it "
+    "a key is used in the moment in which it is added (5 seeds of rotations)": "whoever meets it "
     "looks it up, or the message comes again; to distribute first saves those waits",
     "a lease is given back by a worker that overran it": "a step's function is killed after 20 s, "
     "its lease lasts 25 s",
