@@ -21,7 +21,8 @@ pytestmark = [pytest.mark.bench, pytest.mark.timeout(0)]
 
 SECONDS = 30.0
 SLOW_CALLS = 50
-BURST = int(os.environ.get("COFFER_LOAD_CREATES", "200"))
+BURST = int(os.environ.get("COFFER_LOAD_CREATES", "190"))
+"""With the eight that are there before, within the 200 that the local cloud has room for."""
 WITHOUT_LAMBDA_SECONDS = 60.0
 
 
