@@ -40,7 +40,7 @@ test-crash: system $(READY) ## Kill the control plane at every effect of create 
 	@$(PYTEST) -m crash tests
 
 test-localstack: $(READY) ## The workload with fake guests against LocalStack (AWS_ENDPOINT_URL names yours)
-	@COFFER_WIRE_EXAMPLES=5 sh infra/local/localstack.sh $(PYTEST) --timeout 900 tests/wire
+	@COFFER_WIRE_EXAMPLES=5 sh infra/local/localstack.sh $(PYTEST) -m "not bench" --timeout 900 tests/wire
 
 swarm: $(READY) ## Run the simulator's chaos under 500 seeds
 	@$(BIN)/coffer swarm chaos --seeds 500
