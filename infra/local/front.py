@@ -36,8 +36,9 @@ def ensure(settings: StackSettings, target: str) -> bool:
     if part.running() is not None:
         if settings.recorded().get("front_target") == target:
             return False
-        part.stop()
-    require_place(settings)
+        part.stop()  # its socket may outlive it for a moment
+    else:
+        require_place(settings)
     command = [
         *(sys.executable, "-m", "infra.local.proxy"),
         *("--host", HOST, "--port", str(settings.api_port), "--target", target),
