@@ -1,7 +1,8 @@
 """The flow `update_access`: an instance's rules and public address, as asked or as they were.
 
 The instance stays ACTIVE and goes on serving. Its row shows the old access until the new one holds;
-after a failure the old one is restored, and the reason stands in the instance's fault.
+after a failure the old one is restored, and the reason stands in the instance's fault. A delete
+calls the change back, and then there is nothing to restore: it takes all of it away.
 """
 
 from __future__ import annotations
@@ -27,8 +28,16 @@ def apply(operation: Operation, _: str | None) -> Outcome:
 
 
 def restore(operation: Operation, _: str | None) -> Outcome:
-    """Make the cloud as the instance's row still says."""
+    """Make the cloud as the instance's row still says, unless a delete waits for its turn."""
+    if _is_leaving(operation):
+        return Done()
     return _make(operation, instances.get_instance(operation.instance_id).access or {})
+
+
+def _is_leaving(operation: Operation) -> bool:
+    """Whether a delete waits behind the change."""
+    instance = instances.find_instance(operation.instance_id)
+    return instance is not None and instance.next_operation_id is not None
 
 
 def _make(operation: Operation, wanted: Mapping[str, Any]) -> Outcome:
@@ -61,7 +70,9 @@ def complete(operation: Operation, _: str | None) -> Outcome:
 def fail(operation: Operation, _: str | None) -> Outcome:
     """The old access holds, or what is left of it; the fault tells why, and whether."""
     reason = operation.cancelled or operation.reason or "The change of the access did not finish."
-    if "restore" in as_dict(operation.ended):
+    if _is_leaving(operation):
+        reason = f"The change of the access was given up: {reason}"
+    elif "restore" in as_dict(operation.ended):
         reason = f"The access was not changed: {reason}"
     else:
         reason = f"The access may be changed in part: {reason} Ask for the access again."

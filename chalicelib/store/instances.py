@@ -162,8 +162,9 @@ def _applied(build: Callable[[TransactWrite], None]) -> bool:
 def accept_delete(instance: Instance, operation: Operation) -> bool:
     """Take the instance to SHUTDOWN with its delete operation; False when another was faster.
 
-    With an operation still live (after a reset) the delete is queued behind it. Clauses: status
-    and operations are as they were read (two deletes at once, a flow that ends meanwhile).
+    With an operation still live (a change of the access, or after a reset) the delete is queued
+    behind it, and it is called back: nobody waits for a change of what is going away. Clauses:
+    status and operations are as they were read (two deletes at once, a flow that ends meanwhile).
     """
     if instance.next_operation_id is not None:
         return False
@@ -182,6 +183,7 @@ def accept_delete(instance: Instance, operation: Operation) -> bool:
         write.save(operation, condition=Operation.id.does_not_exist())
         write.save(event)
         write.update(instance, actions=actions, condition=unchanged(instance))
+        _call_back(write, instance, "The instance is being deleted.")
 
     return _applied(build)
 
@@ -231,18 +233,31 @@ def reset_status(instance: Instance, reason: str, asked: Asked | None = None) ->
     if target is Status.ERROR:
         actions += faulty(reason)
     record = new_event(instance.id, "status.reset", reason, instance.tenant_id, asked)
-    cancel: list[Action] = [Operation.cancelled.set(reason), Operation.check_at.set(aws.clock())]
 
     def build(write: TransactWrite) -> None:
         write.save(record)
         write.update(instance, actions=actions, condition=unchanged(instance))
         service = ServiceStatusRow(instance.id)
         write.update(service, actions=[ServiceStatusRow.status.set(ServiceStatus.UNKNOWN)])
-        if instance.operation_id:
-            live = Operation(instance.operation_id)
-            write.update(live, actions=cancel, condition=Operation.live.exists())
+        _call_back(write, instance, reason)
 
     return _applied(build)
+
+
+def _call_back(write: TransactWrite, instance: Instance, reason: str) -> None:
+    """Tell the live operation, if there is one, to go back; the first reason stays.
+
+    Clause: it has not ended (a flow that ends meanwhile).
+    """
+    if instance.operation_id is None:
+        return
+    actions: list[Action] = [
+        Operation.cancelled.set(Operation.cancelled | reason),
+        Operation.check_at.set(aws.clock()),
+    ]
+    write.update(
+        Operation(instance.operation_id), actions=actions, condition=Operation.live.exists()
+    )
 
 
 def end_operation(operation: Operation, ending: Ending) -> str | None:
@@ -301,7 +316,7 @@ def _end(
         Instance.updated.set(now),
         *_hand_over(following),
     ]
-    if ending.status is not OperationStatus.SUCCEEDED:
+    if ending.status is not OperationStatus.SUCCEEDED and following is None:
         actions += faulty(ending.reason)
     if ending.release_quota:
         actions.append(Instance.held.set({}))

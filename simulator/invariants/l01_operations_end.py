@@ -14,17 +14,18 @@ from simulator.invariants.base import Exchange, Invariant, changed
 from simulator.kernel import START
 
 TURN_SECONDS: Final = 300.0
-"""A create that is cancelled or past its deadline goes back within so long: a sweep or two wake it,
-or stop it, and its next step turns."""
+"""An operation that is cancelled or past its deadline goes back within so long: a sweep or two wake
+it, or stop it, and its next step turns."""
 _INSTANCE: Final = re.compile(r"/v1\.0/[^/]+/instances/([^/?]+)")
 
 
 class OperationsEnd(Invariant):
     """Remembers what was accepted, by rows and by replies, and asks for its end after heal.
 
-    While nothing is broken on purpose it asks for more: nothing fails, and creates turn back in
-    time. Nothing fails either where all that is broken passes soon (`Fault.passes`). At any time an
-    execution is stopped only when its operation is late.
+    While nothing is broken on purpose it asks for more: nothing fails, and what can turn back does
+    so in time. Nothing fails either where all that is broken passes soon (`Fault.passes`). At any
+    time an execution is stopped only when its operation is late, and a delete waits for nothing but
+    an operation that was told to go back.
     """
 
     id = "L1"
@@ -36,8 +37,9 @@ class OperationsEnd(Invariant):
         self._deleted: dict[str, None] = {}
         self._with_delete: dict[str, None] = {}
         self._due: dict[str, float] = {}
-        """When creates that go forward have to turn back."""
+        """When operations that go forward have to turn back."""
         self.hub.on_write("operations", self._written)
+        self.hub.on_write("instances", self._queued)
         self.hub.on_reply(self._replied)
         self.hub.on_effect("stepfunctions", self._called)
 
@@ -52,8 +54,24 @@ class OperationsEnd(Invariant):
             self._failed(new)
         if changed(old, new, "status") and new["action"] == OperationAction.DELETE:
             self._delete_ended(new)
-        if new["action"] == OperationAction.CREATE:
+        if FLOWS[new["action"]].revocable:
             self._turned(new)
+
+    def _queued(self, old: Item | None, new: Item | None) -> None:
+        if new is not None and changed(old, new, "next_operation_id"):
+            self.hub.soon(self._waits, new["id"])
+
+    def _waits(self, instance_id: str) -> None:
+        """Nobody waits for a change of what is going away."""
+        row = self.hub.row("instances", instance_id) or {}
+        live = self.hub.row("operations", row.get("operation_id", ""))
+        if "next_operation_id" not in row or live is None:
+            return
+        self.exercised += 1
+        back = live.get("cancelled") or live.get("compensating")
+        if FLOWS[live["action"]].revocable and not back:
+            text = f"a delete waits for {live['action']} {live['id']}, which nobody called back"
+            self.broken(text, instance_id)
 
     def _delete_ended(self, new: Item) -> None:
         """One that has removed everything has succeeded, also if it was forced on its way."""
@@ -71,7 +89,7 @@ class OperationsEnd(Invariant):
             self.broken(text, new["instance_id"])
 
     def _turned(self, new: Item) -> None:
-        """Measure how long a create took to turn back once it had to."""
+        """Measure how long an operation took to turn back once it had to."""
         if not (new.get("compensating") or new["status"] in TERMINAL):
             cancelled = self.hub.run.kernel.now if "cancelled" in new else float(new["deadline"])
             self._due[new["id"]] = min(cancelled, self._due.get(new["id"], cancelled))

@@ -104,6 +104,12 @@ def open_without_an_external_network(stack: Stack) -> tuple[str, set[str]]:
     return ends
 
 
+def delete_during_a_change(stack: Stack) -> tuple[str, set[str]]:
+    instance_id, _ = _change(stack, public=True)
+    stack.delete(instance_id)
+    return instance_id, {Status.DELETED}
+
+
 SCENARIOS: tuple[Scenario, ...] = (
     create,
     create_on_a_cloud_without_hosts,
@@ -115,6 +121,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     open_to_the_public,
     close_to_the_public,
     open_without_an_external_network,
+    delete_during_a_change,
 )
 
 

@@ -11,6 +11,7 @@ from chalicelib.cloud.errors import CloudAway, Refused
 from chalicelib.lifecycle import Status
 from chalicelib.store import instances, operations
 from chalicelib.store.models import Instance, Operation
+from functions.outcomes import LONGEST_POLL_SECONDS
 from tests.support.stack import Stack
 
 PUBLIC = {"is_public": True, "allowed_cidrs": ["192.0.2.0/24"]}
@@ -103,17 +104,42 @@ def test_what_could_not_be_taken_back_is_told(stack: Stack) -> None:
     stack.check()
 
 
-def test_a_delete_waits_for_a_change_that_is_under_way(stack: Stack) -> None:
+def test_a_delete_calls_a_change_back_that_is_under_way(stack: Stack) -> None:
     row = active(stack, PRIVATE)
     change = stack.update_access(row.id, **PUBLIC)
     deletion = stack.delete(row.id)
     assert deletion.status == "QUEUED"
     stack.settle()
     stack.check()
-    assert (ended(change).status, ended(deletion).status) == ("SUCCEEDED", "SUCCEEDED")
+    assert (ended(change).status, ended(deletion).status) == ("CANCELLED", "SUCCEEDED")
+    assert ended(change).reason == (
+        "The change of the access was given up: The instance is being deleted."
+    )
     gone = instances.find_instance(row.id)
     assert gone is not None
-    assert gone.status == Status.DELETED
+    assert (gone.status, gone.fault_message) == (Status.DELETED, None)
+
+
+@pytest.mark.parametrize("waited", [5, 300, 800])
+def test_a_delete_does_not_wait_for_a_cloud_that_makes_no_change(
+    stack: Stack, waited: float
+) -> None:
+    """Neither while the change is made, nor while it is taken back (past its 600 seconds)."""
+    row = active(stack, PRIVATE)
+    for call in ("create_floating_address", "delete_rule"):
+        stack.cloud.refusals[f"network.{call}"] = CloudAway("The cloud gave no answer.")
+    change = stack.update_access(row.id, **PUBLIC)
+    stack.settle(until=stack.world.now + waited)
+    asked = stack.world.now
+    deletion = stack.delete(row.id)
+    assert deletion.status == "QUEUED"
+    stack.settle(until=asked + LONGEST_POLL_SECONDS + 2)
+    assert ended(change).status == "CANCELLED"
+    assert ended(deletion).status != "QUEUED"
+    stack.cloud.refusals.clear()
+    stack.settle()
+    stack.check()
+    assert ended(deletion).status == "SUCCEEDED"
 
 
 def test_a_reset_takes_a_change_back(stack: Stack) -> None:

@@ -49,6 +49,12 @@ def rows_written_as_they_were_read(patch: Patch) -> None:
     patch.setattr(instances, "unchanged", lambda _: Instance.id.exists())
 
 
+@saboteur("access", "L1")
+def a_delete_that_waits_for_the_change(patch: Patch) -> None:
+    """A delete does not call back the change of the access that it waits for."""
+    patch.setattr(instances, "_call_back", nothing)
+
+
 @saboteur("races", "I1")
 def a_reset_that_revives(patch: Patch) -> None:
     """A reset takes an instance back to BUILD."""

@@ -99,6 +99,21 @@ def open_and_close(deployment: Deployment) -> None:
     assert deployment.instances() == []
 
 
+def delete_while_the_access_changes(deployment: Deployment) -> None:
+    """The delete calls the change back, and nobody restores what it takes away."""
+
+    def change() -> None:
+        deployment.create(deployment.tenant)
+        deployment.wait()
+        for row in deployment.instances():
+            body = {"instance": {"access": {"is_public": True}}}
+            deployment.tenant("PUT", f"/instances/{row['id']}", body)
+        deployment.delete_all(deployment.tenant)
+
+    deployment.do(change)
+    assert deployment.instances() == []
+
+
 SCENARIOS: tuple[Scenario, ...] = (
     create_and_delete,
     create_without_hosts,
@@ -106,6 +121,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     delete_by_force_while_the_guest_prepares,
     contents,
     open_and_close,
+    delete_while_the_access_changes,
 )
 
 

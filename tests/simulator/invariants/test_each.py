@@ -14,6 +14,7 @@ from chalicelib import aws
 from chalicelib.bus import commands
 from chalicelib.bus.envelope import Direction, Envelope, seal
 from chalicelib.cloud import names, network, servers, volumes
+from chalicelib.domain.flows import REMOVALS
 from chalicelib.store import events
 from chalicelib.store.models import (
     CallsRow,
@@ -237,6 +238,30 @@ def l1_turned_back_late(deployment: Deployment) -> None:
     row.update(actions=[Operation.compensating.set(True)])
 
 
+def changed(row: Operation, number: str, action: str, status: str) -> Operation:
+    """Another operation like one that is there."""
+    row.id, row.action, row.status, row.ended = number, action, status, {}
+    row.save()
+    return row
+
+
+def l1_delete_cancelled_that_removed_everything(deployment: Deployment) -> None:
+    delete = changed(operation(deployment), "1", "delete_instance", "RUNNING")
+    ended = Operation.ended.set(dict.fromkeys(REMOVALS, aws.clock()))
+    reason = Operation.reason.set("The deletion was forced.")
+    delete.update(actions=[ended, reason, Operation.status.set("CANCELLED")])
+
+
+def l1_delete_waits_for_a_change(deployment: Deployment) -> None:
+    change = changed(operation(deployment), "1", "update_access", "RUNNING")
+    delete = changed(operation(deployment), "2", "delete_instance", "QUEUED")
+    owner, waiting = Instance.operation_id, Instance.next_operation_id
+    instance(deployment).update(actions=[owner.set(change.id), waiting.set(delete.id)])
+    deployment.run(0)
+    for row in (change, delete):
+        row.update(actions=[Operation.status.set("SUCCEEDED")])
+
+
 def l1_stopped_early(deployment: Deployment) -> None:
     row = operation(deployment)
     as_handler(deployment, "coffer-sweeper", lambda: executions.stop(row))
@@ -380,6 +405,7 @@ BREAKS = (
     *(i9_forger_heard, l1_failed_in_fair_weather, l1_turned_back_late, l1_stopped_early),
     *(i11_logged, i11_master_key_in_a_reason, i13_answered_500, i13_misshapen, l1_never_ends),
     *(i15_rule_nobody_asked_for, i15_public_address_untold),
+    *(l1_delete_cancelled_that_removed_everything, l1_delete_waits_for_a_change),
     *(l1_accepted_without_a_row, l2_orphan, l2_queue_left, l3_silent, l3_error_without_a_reason),
     *(i14_user_lost, i14_database_from_nowhere, i14_other_password),
     *(i17_neighbour_answered_500, i17_function_erred, i17_neighbour_shown_as_error),
