@@ -103,17 +103,23 @@ class Agent:
         return " ".join(sentences) if sentences else NOTHING_TO_DO
 
     def pulse(self) -> list[str]:
-        """Renew what expires, hide running commands, keep the database alive and report its state.
+        """Keep the database alive, renew what expires, hide running commands and report the state.
 
-        Returns sentences to log.
+        The database comes first: it needs no network, and the rest may wait for one that hangs, for
+        the bound of each call. Returns sentences to log.
         """
-        said = [self._renew_when_due(), self._extend_when_due(), self._report_progress()]
-        session = self._memory.session
-        if self.retired is None and session is not None:
-            condition = self._manager.condition()
-            said.append(self._keeper.look(condition))
-            said.append(self._heartbeat.beat(condition, session.heartbeat_seconds))
-            said.append(self._tell())
+        if self._memory.session is None:
+            return []
+        condition = self._manager.condition()
+        said = [
+            self._keeper.look(condition),
+            self._renew_when_due(),
+            self._extend_when_due(),
+            self._report_progress(),
+        ]
+        if self.retired is None:
+            every_seconds = self._memory.session.heartbeat_seconds
+            said += [self._heartbeat.beat(condition, every_seconds), self._tell()]
         return [sentence for sentence in said if sentence]
 
     def _renew_when_due(self) -> str | None:

@@ -9,7 +9,6 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import msgspec
-import urllib3
 from urllib3.exceptions import HTTPError
 
 from chalicelib import aws, crash
@@ -17,12 +16,17 @@ from guest_agent import sigv4
 from guest_agent.clock import ServiceClock
 from guest_agent.enrolment import Reply, Session
 from guest_agent.errors import Denied, Unreachable
+from guest_agent.http import Http
 from guest_agent.queues import LONG_POLL_SECONDS, VISIBILITY_SECONDS, Message
 
 MESSAGES_AT_ONCE: Final = 10  # SQS's limit for one receive
 HTTP_TIMEOUT_SECONDS: Final = 30.0  # API Gateway gives up after 29
-CONNECT_SECONDS: Final = 5.0
-SQS_TIMEOUT_SECONDS: Final = LONG_POLL_SECONDS + 10.0
+CALL_SECONDS: Final = 12.0
+"""All attempts of a call, beside the wait of a long poll: so long may one hold the pulse."""
+ATTEMPT_SECONDS: Final = 5.0
+"""One attempt, on a connection that may have died unnoticed; the next one makes another."""
+LEAST_SECONDS: Final = 0.5
+"""An attempt is not begun with less."""
 ATTEMPTS: Final = 4
 FIRST_PAUSE_SECONDS: Final = 0.2
 SKEW_SECONDS: Final = 60.0
@@ -30,7 +34,7 @@ SKEW_SECONDS: Final = 60.0
 """
 _TOO_OFTEN: Final = 429
 _BROKEN: Final = 500
-_REFUSED: Final = 400
+_DONE: Final = 200
 _DENIALS: Final = frozenset(
     {
         "AWS.SimpleQueueService.NonExistentQueue",  # deleted with the instance: renewal tells
@@ -73,11 +77,7 @@ class SqsQueues:
         self._endpoint_url = endpoint_url
         self._clock = clock
         self._session: Session | None = None
-        self._pool = urllib3.PoolManager(
-            maxsize=4,  # the loop's long poll, the pulse, and workers with their answers
-            timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=SQS_TIMEOUT_SECONDS),
-            retries=False,
-        )
+        self._http = Http()
 
     def adopt(self, session: Session) -> None:
         self._session = session
@@ -120,26 +120,35 @@ class SqsQueues:
 
     def _call(self, operation: str, **arguments: Any) -> dict[str, Any]:
         """The answer to one call; tried again when none came, when SQS is busy, and once when the
-        reply has shown that the request was signed with a wrong time."""
+        reply has shown that the request was signed with a wrong time.
+
+        All within `CALL_SECONDS`, beside the wait that it asks for: a service that hangs, or sends
+        a byte now and then, holds nobody for longer.
+        """
         body = msgspec.json.encode(arguments)
+        wait = float(arguments.get("WaitTimeSeconds", 0))
+        until = aws.monotonic() + wait + CALL_SECONDS
         may_correct = True
         for attempt in range(ATTEMPTS):
+            pause = pause_before(attempt)
+            left = until - aws.monotonic() - pause
+            if left < wait + LEAST_SECONDS:
+                break
+            aws.sleep(pause)
             before = self._clock.offset
-            reply = self._post(operation, body)
+            reply = self._post(operation, body, min(left, wait + ATTEMPT_SECONDS))
             if reply is None or reply.status == _TOO_OFTEN or reply.status >= _BROKEN:
-                if attempt + 1 < ATTEMPTS:
-                    aws.sleep(FIRST_PAUSE_SECONDS * 2.0**attempt * (0.5 + aws.random() / 2))
                 continue
-            if reply.status < _REFUSED:
+            if reply.status == _DONE:
                 crash.effect(operation)
                 return _decoded(reply.body, operation)
             if may_correct and abs(self._clock.offset - before) > SKEW_SECONDS:
                 may_correct = False
                 continue
             raise _refusal(reply.body, operation)
-        raise Unreachable(f"SQS did not answer {operation} in {ATTEMPTS} attempts.")
+        raise Unreachable(f"SQS did not answer {operation} in time or in {ATTEMPTS} attempts.")
 
-    def _post(self, operation: str, body: bytes) -> Reply | None:
+    def _post(self, operation: str, body: bytes, seconds: float) -> Reply | None:
         session = self._current
         endpoint = urlsplit(self._endpoint_url or session.queues.guest)
         headers = {
@@ -147,27 +156,29 @@ class SqsQueues:
             "Host": endpoint.netloc,
             "X-Amz-Target": f"AmazonSQS.{operation}",
         }
+        signed = sigv4.signed(
+            headers,
+            body,
+            credentials=session.credentials,
+            region=self._region,
+            service=_SERVICE,
+            now=self._clock.now(),
+        )
         asked = aws.clock()
         try:
-            answer = self._pool.request(
-                "POST",
-                f"{endpoint.scheme}://{endpoint.netloc}/",
-                body=body,
-                headers=sigv4.signed(
-                    headers,
-                    body,
-                    credentials=session.credentials,
-                    region=self._region,
-                    service=_SERVICE,
-                    now=self._clock.now(),
-                ),
-                redirect=False,
+            reply = self._http.post(
+                f"{endpoint.scheme}://{endpoint.netloc}/", body, signed, seconds
             )
         except HTTPError:
             return None
-        date = answer.headers.get("Date")
-        self._clock.observe(date, asked, aws.clock())
-        return Reply(answer.status, answer.data, date)
+        self._clock.observe(reply.date, asked, aws.clock())
+        return reply
+
+
+def pause_before(attempt: int) -> float:
+    """Seconds to wait before an attempt, the first of which is 0: doubling, with jitter."""
+    longest = FIRST_PAUSE_SECONDS * 2.0 ** (attempt - 1) if attempt else 0.0
+    return longest * (0.5 + aws.random() / 2)
 
 
 def _decoded(body: bytes, operation: str) -> dict[str, Any]:
@@ -195,25 +206,17 @@ def refused(code: str, operation: str) -> Unreachable:
 
 
 class HttpPost:
-    """`Post` on urllib3; certificates are verified against the system's authorities."""
+    """`Post` on HTTPS; it bounds the whole of a request."""
 
     def __init__(self) -> None:
-        self._pool = urllib3.PoolManager(
-            timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=HTTP_TIMEOUT_SECONDS),
-            retries=False,
-        )
+        self._http = Http()
 
     def __call__(self, url: str, document: dict[str, Any]) -> Reply:
+        body = msgspec.json.encode(document)
+        headers = {"Content-Type": "application/json"}
         try:
-            answer = self._pool.request(
-                "POST",
-                url,
-                body=msgspec.json.encode(document),
-                headers={"Content-Type": "application/json"},
-                redirect=False,
-            )
+            return self._http.post(url, body, headers, HTTP_TIMEOUT_SECONDS)
         except HTTPError as error:
             raise Unreachable(
                 f"The control plane did not answer ({type(error).__name__})."
             ) from None
-        return Reply(answer.status, answer.data, answer.headers.get("Date"))

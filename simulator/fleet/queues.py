@@ -18,14 +18,9 @@ from chalicelib import aws
 from guest_agent.clock import ServiceClock
 from guest_agent.enrolment import Reply, Session
 from guest_agent.errors import Denied, Unreachable
+from guest_agent.http import CONNECT_SECONDS
 from guest_agent.queues import Message
-from guest_agent.transport import (
-    CONNECT_SECONDS,
-    HTTP_TIMEOUT_SECONDS,
-    SQS_TIMEOUT_SECONDS,
-    SqsQueues,
-    refused,
-)
+from guest_agent.transport import CALL_SECONDS, HTTP_TIMEOUT_SECONDS, SqsQueues, refused
 
 _METHODS: Final[Mapping[str, str]] = {
     "ReceiveMessage": "receive_message",
@@ -124,7 +119,7 @@ class SimQueues(SqsQueues):
                 raise Unreachable(f"SQS was not reached for {operation}.")
             answer: dict[str, Any] = getattr(self._client, _METHODS[operation])(**arguments)
             if deaf:
-                aws.sleep(SQS_TIMEOUT_SECONDS)
+                aws.sleep(CALL_SECONDS)
                 raise Unreachable(f"SQS's answer to {operation} did not arrive.")
         except ClientError as error:
             raise refused(error.response["Error"]["Code"], operation) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -56,6 +57,7 @@ class Guest:
         self.queues = MemoryQueues()
         self.manager = FakeManager()
         self.asked: list[str] = []
+        self.on_ask: Callable[[], None] = lambda: None
         self.status = 200
         self.life = 3600.0
         self.key_version = 1
@@ -74,6 +76,7 @@ class Guest:
 
     def _post(self, url: str, document: dict[str, Any]) -> Reply:
         self.asked.append(url.rsplit("/", 1)[1])
+        self.on_ask()
         made: Session = session(life=self.life, key_version=self.key_version)
         made = msgspec.structs.replace(made, other_keys=self.other_keys)
         return Reply(self.status, msgspec.json.encode(made))

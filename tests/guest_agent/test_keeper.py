@@ -47,6 +47,24 @@ def test_a_dead_database_is_started_again_after_a_pause(guest: Guest) -> None:
     ]
 
 
+def test_a_control_plane_that_hangs_holds_no_start_back(guest: Guest) -> None:
+    """A pulse may wait for it until the bound of a call; the database does not wait with it."""
+    guest.world.now += guest.life / 2 - FIRST_PAUSE_SECONDS
+    guest.manager.now_is = Status.CRASHED
+    guest.agent.pulse()
+    guest.world.now += FIRST_PAUSE_SECONDS
+    started_before: list[int] = []
+
+    def hang() -> None:
+        guest.world.run_spawned()
+        started_before.append(guest.manager.starts)
+
+    guest.on_ask = hang
+    guest.agent.pulse()
+    assert guest.asked == ["enrol", "renew"]
+    assert started_before == [1]
+
+
 def test_a_stopped_database_is_left_alone(guest: Guest) -> None:
     guest.manager.now_is = Status.SHUTDOWN
     live(guest, 600)

@@ -102,7 +102,7 @@ def answers(
     left: list[Reply | None] = []
     monkeypatch.setattr(aws, "sleep", lambda seconds: None)
 
-    def post(operation: str, body: bytes) -> Reply | None:
+    def post(operation: str, body: bytes, seconds: float) -> Reply | None:
         return left.pop(0)
 
     monkeypatch.setattr(queues, "_post", post)
@@ -119,7 +119,7 @@ def test_a_busy_or_silent_service_is_asked_again(
 
 def test_asking_again_has_a_bound(queues: SqsQueues, answers: Callable[[list[Any]], None]) -> None:
     answers([None] * transport.ATTEMPTS)
-    with pytest.raises(Unreachable, match="did not answer SendMessage in 4 attempts"):
+    with pytest.raises(Unreachable, match="did not answer SendMessage in time or in 4 attempts"):
         queues.report("body")
 
 

@@ -1,0 +1,80 @@
+"""HTTP as the agent speaks it: a POST and its answer, with a bound on the whole and on its size.
+
+Whoever answers may be slow on purpose, or somebody else: an answer is read neither longer nor
+further than the caller allows, is not unpacked, and a redirect is not followed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import urllib3
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from guest_agent.bounded_socket import BoundedSocket
+from guest_agent.enrolment import Reply
+
+CONNECT_SECONDS: Final = 5.0
+"""For each address of the host, and for TLS; how long names take is the resolver's setting."""
+ANSWER_BYTES: Final = 4 * 1024**2
+"""Ten commands of the bus's greatest size, and what JSON adds to them; headers count."""
+CONNECTIONS_KEPT: Final = 4
+"""The loop's long poll, the pulse, and workers with their answers."""
+_PIECE_BYTES: Final = 64 * 1024  # room is made for a piece, whatever length the answer declares
+
+
+class _Socket(BoundedSocket):
+    """urllib3 says at the start of each phase how long it may take: that bounds all of it."""
+
+    def settimeout(self, seconds: float | None) -> None:
+        assert seconds is not None, "every request has a bound"
+        self.allow(seconds, ANSWER_BYTES)
+
+
+class _Connection(HTTPConnection):
+    def connect(self) -> None:
+        super().connect()
+        _bound(self)
+
+
+class _TlsConnection(HTTPSConnection):
+    def connect(self) -> None:
+        super().connect()
+        _bound(self)
+
+
+def _bound(connection: HTTPConnection) -> None:
+    assert connection.sock is not None, "it has just been connected"
+    connection.sock = _Socket(connection.sock, CONNECT_SECONDS, ANSWER_BYTES).as_socket()
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _TlsPool(HTTPSConnectionPool):
+    ConnectionCls = _TlsConnection
+
+
+class Http:
+    """Connections that are kept; certificates are verified against the system's authorities."""
+
+    def __init__(self) -> None:
+        self._pool = urllib3.PoolManager(maxsize=CONNECTIONS_KEPT, retries=False)
+        self._pool.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
+
+    def post(self, url: str, body: bytes, headers: Mapping[str, str], seconds: float) -> Reply:
+        """The answer; raises urllib3's `HTTPError` when there is none within so many seconds."""
+        answer = self._pool.request(
+            "POST",
+            url,
+            body=body,
+            headers=headers,
+            timeout=urllib3.Timeout(connect=min(CONNECT_SECONDS, seconds), total=seconds),
+            redirect=False,
+            preload_content=False,
+        )
+        read = b"".join(answer.stream(_PIECE_BYTES, decode_content=False))
+        return Reply(answer.status, read, answer.headers.get("Date"))
