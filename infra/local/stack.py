@@ -78,7 +78,7 @@ def _up(settings: StackSettings, progress: Progress) -> Running:
         endpoint.require_answer(settings)
     _require_open(settings.state)
     secrets = load_secrets(settings)
-    aws_was_up, cloud_was_up = _clear_stale(settings, progress)
+    aws_was_up, cloud_was_up = clear_stale(settings, progress)
     if aws_was_up or cloud_was_up:
         _require_same_place(settings)
     front.require_place(settings)
@@ -113,7 +113,7 @@ def _put_secrets(settings: StackSettings, secrets: Secrets) -> None:
         deploy.put_secret(settings.target, path, value, keep=name in RINGS)
 
 
-def _clear_stale(settings: StackSettings, progress: Progress) -> tuple[bool, bool]:
+def clear_stale(settings: StackSettings, progress: Progress) -> tuple[bool, bool]:
     """Remove what dead processes have left; returns whether AWS has a state and the cloud is up."""
     aws, os_cloud = ministack.process(settings), cloud.process(settings)
     for part in (aws, os_cloud, front.process(settings)):
