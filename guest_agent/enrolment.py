@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from chalicelib import aws
+from chalicelib.bus import proofs
 from guest_agent.clock import ServiceClock
 from guest_agent.config import GuestConfig
 from guest_agent.errors import Retired, Unauthorized, Unreachable
@@ -135,26 +136,26 @@ class Enrolment:
         raise Retired(verdict)
 
     def _enrol(self) -> Session:
+        token, server_id = self._config.agent.enrolment_token, self._config.server_id
         public_key = base64.b64encode(self._identity.public_key).decode()
+        issued = self._next_issue()
+        text = proofs.of_enrolment(token, public_key, server_id, issued)
         return self._ask(
             "enrol",
             {
-                "token": self._config.agent.enrolment_token,
+                "token": token,
                 "public_key": public_key,
-                "server_id": self._config.server_id,
+                "server_id": server_id,
+                "issued_at_ms": issued,
+                "signature": self._signature(text),
             },
         )
 
     def renew(self, *, start: bool) -> Session:
-        """Fresh keys and credentials for the enrolled key; `start` asks for a new epoch.
-
-        Signed with a time that strictly grows, so that a recorded request cannot be repeated.
-        """
+        """Fresh keys and credentials for the enrolled key; `start` asks for a new epoch."""
         agent = self._config.agent
-        issued = self._identity.next_issue(int(self._clock.now() * 1000))
-        signed = (
-            f"coffer-renew/1\n{agent.instance_id}\n{agent.generation}\n{issued}\n{int(start)}"
-        ).encode()
+        issued = self._next_issue()
+        text = proofs.of_renewal(agent.instance_id, agent.generation, issued, start)
         return self._ask(
             "renew",
             {
@@ -162,9 +163,16 @@ class Enrolment:
                 "generation": agent.generation,
                 "issued_at_ms": issued,
                 "start": start,
-                "signature": base64.b64encode(self._identity.sign(signed)).decode(),
+                "signature": self._signature(text),
             },
         )
+
+    def _next_issue(self) -> int:
+        """A time that strictly grows, so that a recorded request cannot be repeated."""
+        return self._identity.next_issue(int(self._clock.now() * 1000))
+
+    def _signature(self, text: bytes) -> str:
+        return base64.b64encode(self._identity.sign(text)).decode()
 
     def _ask(self, call: str, document: dict[str, Any]) -> Session:
         asked = aws.clock()
@@ -177,7 +185,7 @@ class Enrolment:
                 raise Unauthorized(f"The control plane did not accept the {call} request.")
             case 409 if call == "enrol":
                 raise Retired("Another server or key has enrolled in this guest's place.")
-            case 409:  # the clock was wrong, or the request seen before: the next one is newer
+            case 400 | 409:  # its clock was off, or it was seen before: the next one is newer
                 raise Unreachable("The control plane did not take the time of the request.")
             case 410:
                 raise Retired("This generation is superseded or the instance is gone.")

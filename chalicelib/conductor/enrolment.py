@@ -1,7 +1,8 @@
 """How a guest is let in: a token for one (instance, generation), a key pair, a signed renewal.
 
-The token came with the server's user data. The first key and server that enrol are bound to the
-generation for good; the same pair may repeat it, so a guest that lost the answer asks again.
+The token came with the server's user data. Both requests are signed with the guest's private key,
+at a time that has to grow. The first key and server that enrol are bound to the generation for
+good; the same pair may repeat it, so a guest that lost the answer asks again.
 What a guest gets: the keys of its own messages, and AWS credentials of at most an hour that can
 receive on its own queue and send to the conductor's two. A stolen guest speaks for itself alone.
 """
@@ -15,17 +16,16 @@ from typing import Any, Final
 import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from pynamodb.expressions.update import Action
 
 from chalicelib import aws, crash
-from chalicelib.bus import keys, queues
+from chalicelib.bus import keys, proofs, queues
 from chalicelib.bus.envelope import BadSeal, Direction, InstanceId, Number
 from chalicelib.conductor import refusals
 from chalicelib.errors import BadRequest, Conflict, Gone, Unauthorized
 from chalicelib.lifecycle import Status
 from chalicelib.settings import settings
-from chalicelib.store import instances
-from chalicelib.store.base import ConditionFailed, update_if
+from chalicelib.store import guests, instances
+from chalicelib.store.base import ConditionFailed
 from chalicelib.store.models import Guest, Instance
 
 PURPOSE: Final = "enrolment token"
@@ -42,11 +42,16 @@ class Token(msgspec.Struct, frozen=True):
 
 
 class Enrol(msgspec.Struct, frozen=True):
-    """Body of POST /guest/v1/enrol; `public_key` is base64 of a raw Ed25519 key."""
+    """Body of POST /guest/v1/enrol, signed with the key that enrols.
+
+    `public_key` is base64 of a raw Ed25519 key, `signature` of one over `proofs.of_enrolment`.
+    """
 
     token: str
     public_key: str
     server_id: str
+    issued_at_ms: Number
+    signature: str
 
 
 class Renew(msgspec.Struct, frozen=True):
@@ -58,11 +63,6 @@ class Renew(msgspec.Struct, frozen=True):
     start: bool
     signature: str
 
-    def signed_text(self) -> bytes:
-        """The bytes under the signature."""
-        parts = (self.instance_id, self.generation, self.issued_at_ms, int(self.start))
-        return "\n".join(("coffer-renew/1", *map(str, parts))).encode()
-
 
 def new_token(instance_id: str, generation: int, expires_at: float) -> str:
     """A token for a server's user data."""
@@ -73,62 +73,56 @@ def new_token(instance_id: str, generation: int, expires_at: float) -> str:
 def enrol(body: Enrol) -> dict[str, Any]:
     """Bind key and server to the generation and answer with keys and credentials.
 
-    Raises `Unauthorized` (token), `Conflict` (another key or server holds the generation), `Gone`.
+    Raises `BadRequest` (form, time), `Unauthorized` (token, signature), `Gone`, and `Conflict`:
+    another key or server holds the generation, or the request was seen before.
     """
     with crash.scope("enrol"):
-        token = _open_token(body.token)
         _check_public_key(body.public_key)
         _check_server_id(body.server_id)
+        token = _open_token(body.token)
+        _check_proof(body)
+        _check_time(body.issued_at_ms)
         instance = _present(token.instance_id, token.generation)
         if instance.status != Status.BUILD:
             raise Gone("The instance is not being built any more.")
-        guest = Guest(token.instance_id, token.generation)
-        unbound = Guest.public_key.does_not_exist()
-        same = (Guest.public_key == body.public_key) & (Guest.server_id == body.server_id)
         try:
-            update_if(
-                guest,
-                [
-                    Guest.public_key.set(body.public_key),
-                    Guest.server_id.set(body.server_id),
-                    Guest.enrolled.set(Guest.enrolled | aws.clock()),
-                    Guest.epoch.add(1),
-                ],
-                unbound | same,
+            guest = guests.bind(
+                instance.id, token.generation, body.public_key, body.server_id, body.issued_at_ms
             )
         except ConditionFailed:
-            refusals.record(instance, token.generation, body.server_id)
-            raise Conflict("This generation is enrolled with another key or server.") from None
+            raise _refused(instance, token.generation, body) from None
         return _admission(guest)
 
 
 def renew(body: Renew) -> dict[str, Any]:
     """Check the signature and answer with fresh credentials, and a new epoch when it starts.
 
-    Raises `Unauthorized` (unknown guest, signature), `Conflict` (replayed), `Gone`.
+    Raises `Unauthorized` (unknown guest, signature), `BadRequest` (time), `Conflict` (replayed),
+    `Gone`.
     """
     with crash.scope("renew"):
-        try:
-            guest = Guest.get(body.instance_id, body.generation, consistent_read=True)
-        except Guest.DoesNotExist:
+        guest = guests.find(body.instance_id, body.generation)
+        if guest is None:
             _present(body.instance_id, body.generation)
-            raise Unauthorized("This guest is not enrolled.") from None
-        _check_signature(guest, body)
+            raise Unauthorized("This guest is not enrolled.")
+        text = proofs.of_renewal(body.instance_id, body.generation, body.issued_at_ms, body.start)
+        _check_signature(guest.public_key, body.signature, text)
         _present(body.instance_id, body.generation)
-        if abs(aws.clock() * 1000 - body.issued_at_ms) > CLOCK_SKEW_MS:
-            raise Conflict("The request was issued at another time; correct the clock offset.")
-        actions: list[Action] = [Guest.issued_at_ms.set(body.issued_at_ms)]
-        if body.start:
-            actions.append(Guest.epoch.add(1))
+        _check_time(body.issued_at_ms)
         try:
-            update_if(guest, actions, _not_replayed(body))
+            guests.renew(guest, body.issued_at_ms, start=body.start)
         except ConditionFailed:
             raise Conflict("The request was seen before.") from None
         return _admission(guest)
 
 
-def _not_replayed(body: Renew) -> Any:
-    return Guest.issued_at_ms.does_not_exist() | (Guest.issued_at_ms < body.issued_at_ms)
+def _refused(instance: Instance, generation: int, body: Enrol) -> Conflict:
+    """Why a generation was not bound; its own holder's old request is nobody else's attempt."""
+    holder = guests.find(instance.id, generation)
+    if holder and (holder.public_key, holder.server_id) == (body.public_key, body.server_id):
+        return Conflict("The request was seen before.")
+    refusals.record(instance, generation, body.server_id)
+    return Conflict("This generation is enrolled with another key or server.")
 
 
 def _open_token(text: str) -> Token:
@@ -156,12 +150,24 @@ def _check_server_id(server_id: str) -> None:
         raise BadRequest("server_id is not a server's id.")
 
 
-def _check_signature(guest: Guest, body: Renew) -> None:
-    public_key = Ed25519PublicKey.from_public_bytes(base64.b64decode(guest.public_key))
+def _check_proof(body: Enrol) -> None:
+    """A public key is no secret: only its owner may bind it."""
+    text = proofs.of_enrolment(body.token, body.public_key, body.server_id, body.issued_at_ms)
+    _check_signature(body.public_key, body.signature, text)
+
+
+def _check_signature(public_key: str, signature: str, text: bytes) -> None:
+    key = Ed25519PublicKey.from_public_bytes(base64.b64decode(public_key))
     try:
-        public_key.verify(base64.b64decode(body.signature, validate=True), body.signed_text())
+        key.verify(base64.b64decode(signature, validate=True), text)
     except (ValueError, InvalidSignature):
-        raise Unauthorized("The signature does not fit the enrolled key.") from None
+        raise Unauthorized("The signature does not fit the guest's key.") from None
+
+
+def _check_time(issued_at_ms: int) -> None:
+    """The guest corrects its clock by the Date of this refusal, and asks again."""
+    if abs(aws.clock() * 1000 - issued_at_ms) > CLOCK_SKEW_MS:
+        raise BadRequest("The request was issued at another time; correct the clock offset.")
 
 
 def _present(instance_id: str, generation: int) -> Instance:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.update import Action
+
+from chalicelib import aws
+from chalicelib.store.base import update_if
 from chalicelib.store.models import Guest
 
 
@@ -13,6 +18,44 @@ def find(instance_id: str, generation: int) -> Guest | None:
         return None
 
 
+def bind(
+    instance_id: str, generation: int, public_key: str, server_id: str, issued_at_ms: int
+) -> Guest:
+    """Bind a key and a server to a generation, or begin a new epoch of the same two.
+
+    Clauses: nobody is bound, which closes the race of two servers with one token; or the same two
+    ask by a later request. Raises `ConditionFailed`.
+    """
+    guest = Guest(instance_id, generation)
+    unbound = Guest.public_key.does_not_exist()
+    same = (Guest.public_key == public_key) & (Guest.server_id == server_id)
+    actions: list[Action] = [
+        Guest.public_key.set(public_key),
+        Guest.server_id.set(server_id),
+        Guest.enrolled.set(Guest.enrolled | aws.clock()),
+        Guest.issued_at_ms.set(issued_at_ms),
+        Guest.epoch.add(1),
+    ]
+    update_if(guest, actions, unbound | (same & _not_replayed(issued_at_ms)))
+    return guest
+
+
+def renew(guest: Guest, issued_at_ms: int, *, start: bool) -> None:
+    """Note a renewal, and begin a new epoch when the guest starts; the row is as it is then.
+
+    Clause: the request is later than any before. Raises `ConditionFailed`.
+    """
+    actions: list[Action] = [Guest.issued_at_ms.set(issued_at_ms)]
+    if start:
+        actions.append(Guest.epoch.add(1))
+    update_if(guest, actions, _not_replayed(issued_at_ms))
+
+
 def forget(instance_id: str, generation: int) -> None:
     """Remove a guest's key; one that never enrolled is fine. It can renew nothing afterwards."""
     Guest(instance_id, generation).delete()
+
+
+def _not_replayed(issued_at_ms: int) -> Condition:
+    clause: Condition = Guest.issued_at_ms.does_not_exist() | (Guest.issued_at_ms < issued_at_ms)
+    return clause

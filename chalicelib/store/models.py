@@ -202,7 +202,7 @@ class Guest(Table):
     server_id = UnicodeAttribute()
     epoch = NumberAttribute(default=0)
     enrolled = NumberAttribute()
-    issued_at_ms = NumberAttribute(default=0)  # of the last renewal: strictly increasing
+    issued_at_ms = NumberAttribute(default=0)  # of its last request: strictly increasing
 
 
 class ServiceStatusRow(Table):

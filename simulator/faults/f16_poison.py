@@ -10,14 +10,21 @@ from functools import partial
 from typing import Any, Final
 
 import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from chalicelib.bus import keys
+from chalicelib.bus import keys, proofs
 from chalicelib.bus.envelope import MAX_BODY_BYTES, Direction, Envelope, seal
 from simulator.aws.sqs.queues import Message
 from simulator.faults.base import Fault
 from simulator.invariants.marks import FORGED_HEADER, FORGED_MARK, FORGED_NUMBER
 from simulator.region import Reply
 
+ENROLMENTS: Final = (
+    "stolen token",
+    "stolen token, same server",
+    "stolen token, the guest's public key",
+    "replayed enrolment",
+)
 KEPT: Final = 200
 STOLEN_SECONDS: Final = 10.0
 """After its guest; while that one is being prepared, a create still waits."""
@@ -87,13 +94,28 @@ class Poison(Fault):
             return
         form = "replayed renewal"
         if path.endswith("/enrol"):
-            form = self.stream.choice(("stolen token, same server", "stolen token"))
-            document = json.loads(body)
-            document["public_key"] = base64.b64encode(self.stream.randbytes(32)).decode()
-            if form == "stolen token":
-                document["server_id"] = f"thief-{self.stream.getrandbits(32):08x}"
-            body = json.dumps(document).encode()
+            form = self.stream.choice(ENROLMENTS)
+            if form != "replayed enrolment":
+                body = self._forged(body, form)
         self.run.kernel.call_later(self.later(STOLEN_SECONDS), self._ask, path, body, form)
+
+    def _forged(self, body: bytes, form: str) -> bytes:
+        """An enrolment by the token of another, later than that and signed with a key of its own.
+
+        It also fits the public key that it names, unless that is the guest's.
+        """
+        document = json.loads(body)
+        key = Ed25519PrivateKey.from_private_bytes(self.stream.randbytes(32))
+        if form != "stolen token, the guest's public key":
+            own = key.public_key().public_bytes_raw()
+            document["public_key"] = base64.b64encode(own).decode()
+        if form == "stolen token":
+            document["server_id"] = f"thief-{self.stream.getrandbits(32):08x}"
+        document["issued_at_ms"] += 1
+        signed = {name: value for name, value in document.items() if name != "signature"}
+        signature = key.sign(proofs.of_enrolment(**signed))
+        document["signature"] = base64.b64encode(signature).decode()
+        return json.dumps(document).encode()
 
     def _ask(self, path: str, body: bytes, form: str) -> None:
         if not self.on:

@@ -32,7 +32,13 @@ def test_bodies_reach_the_conductor_without_a_token(
     monkeypatch.setattr(guests, "enrol", remember)
     monkeypatch.setattr(guests, "renew", remember)
     no_token = {"X-Auth-Token": ""}
-    enrolment = {"token": "t", "public_key": "a2V5", "server_id": "s"}
+    enrolment: dict[str, Any] = {
+        "token": "t",
+        "public_key": "a2V5",
+        "server_id": "s",
+        "issued_at_ms": 5,
+        "signature": "c2ln",
+    }
     first = api.raw("POST", "/guest/v1/enrol", enrolment, headers=no_token)
     second = api.raw("POST", "/guest/v1/renew", RENEWAL, headers=no_token)
     assert (first.status, first.body, second.status) == (200, {"ok": True}, 200)

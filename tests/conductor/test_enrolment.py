@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chalicelib import errors
-from chalicelib.bus import keys
+from chalicelib.bus import keys, proofs
 from chalicelib.bus.envelope import Direction
 from chalicelib.conductor import enrolment
 from chalicelib.conductor.enrolment import Enrol, Renew
@@ -23,19 +23,9 @@ from chalicelib.store import events, guests, instances
 from chalicelib.store.instances import Ending
 from chalicelib.store.models import Guest
 from tests.conductor.conftest import Built, new_guest
-from tests.support.guest import FakeGuest
 from tests.support.world import World
 
 shared = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
-
-
-def body(guest: FakeGuest, **changes: Any) -> Enrol:
-    fields: dict[str, Any] = {
-        "token": guest.configuration["enrolment_token"],
-        "public_key": guest.public_key,
-        "server_id": guest.server_id,
-    }
-    return Enrol(**(fields | changes))
 
 
 def renewal(built: Built, *, issued_at_ms: int, start: bool = False, **changes: Any) -> Renew:
@@ -45,17 +35,13 @@ def renewal(built: Built, *, issued_at_ms: int, start: bool = False, **changes: 
         "issued_at_ms": issued_at_ms,
         "start": start,
     }
-    text = "\n".join(
-        (
-            "coffer-renew/1",
-            str(fields["instance_id"]),
-            str(fields["generation"]),
-            str(issued_at_ms),
-            "1" if start else "0",
-        )
-    )
-    signature = base64.b64encode(built.guest.key.sign(text.encode())).decode()
+    signature = built.guest.sign(proofs.of_renewal(**fields))
     return Renew(**({**fields, "signature": signature} | changes))
+
+
+def next_ms(world: World) -> int:
+    """A time that is later than that of the enrolment, which was just now."""
+    return int(world.now * 1000) + 1
 
 
 def activate(built: Built) -> None:
@@ -113,7 +99,7 @@ def test_the_credentials_reach_its_own_queue_and_the_conductors_two(
 
 
 def test_the_same_pair_may_ask_again_and_starts_a_new_epoch(world: World, built: Built) -> None:
-    again = enrolment.enrol(body(built.guest))
+    again = enrolment.enrol(built.guest.enrolment())
     assert again["epoch"] == 2
     first = built.guest.admission or {}
     assert again["keys"]["to_guest"] == first["keys"]["to_guest"]
@@ -127,44 +113,117 @@ def test_another_key_or_another_server_is_refused_and_recorded(
 ) -> None:
     thief = new_guest(world, built.instance, built.operation)
     world.now += 1
-    changed = {"public_key": thief.public_key} if field == "public_key" else {"server_id": "other"}
-    with pytest.raises(errors.Conflict):
-        enrolment.enrol(body(built.guest, **changed))
+    asking = thief if field == "public_key" else built.guest
+    changed = {"server_id": "other"} if field == "server_id" else {}
+    with pytest.raises(errors.Conflict, match="another key or server"):
+        enrolment.enrol(asking.enrolment(**changed))
     assert events.events_of(built.instance.id)[0].kind == "enrolment.refused"
     assert Guest.get(built.instance.id, 1).public_key == built.guest.public_key
     assert len(world.sts.asked) == 1
 
 
+def without_its_private_key(world: World, built: Built) -> dict[str, Any]:
+    """What somebody sends who has the token and the public key: signed with another key."""
+    wanted = built.guest.enrolment()
+    stranger = new_guest(world, built.instance, built.operation)
+    forged = stranger.enrolment(public_key=wanted.public_key, issued_at_ms=wanted.issued_at_ms)
+    return msgspec.structs.asdict(forged)
+
+
+def test_a_public_key_without_its_private_key_binds_nothing(world: World, built: Built) -> None:
+    guests.forget(built.instance.id, 1)
+    given = len(world.sts.asked)
+    with pytest.raises(errors.Unauthorized, match="signature"):
+        enrolment.enrol(Enrol(**without_its_private_key(world, built)))
+    assert guests.find(built.instance.id, 1) is None
+    assert len(world.sts.asked) == given
+
+
+def test_a_guests_public_key_gives_nobody_its_keys(world: World, built: Built) -> None:
+    """The same pair may ask again, but only with the private key: no epoch, no event, no keys."""
+    with pytest.raises(errors.Unauthorized, match="signature"):
+        enrolment.enrol(Enrol(**without_its_private_key(world, built)))
+    assert int(Guest.get(built.instance.id, 1).epoch) == 1
+    assert len(world.sts.asked) == 1
+    assert events.events_of(built.instance.id)[0].kind == "create.accepted"
+
+
+@pytest.mark.parametrize("field", ["token", "server_id", "issued_at_ms", "signature"])
+def test_an_enrolment_that_was_changed_under_its_signature_is_refused(
+    world: World, built: Built, field: str
+) -> None:
+    guests.forget(built.instance.id, 1)
+    world.now += 1
+    other_token = enrolment.new_token(built.instance.id, 1, built.operation.deadline)
+    signed = built.guest.enrolment()
+    changed: dict[str, Any] = {
+        "token": other_token,
+        "server_id": "server-2",
+        "issued_at_ms": signed.issued_at_ms + 1,
+        "signature": "not base64",
+    }
+    with pytest.raises(errors.Unauthorized):
+        enrolment.enrol(msgspec.structs.replace(signed, **{field: changed[field]}))
+    assert guests.find(built.instance.id, 1) is None
+
+
+def test_a_signature_of_a_renewal_is_none_of_an_enrolment(world: World, built: Built) -> None:
+    renewed = renewal(built, issued_at_ms=next_ms(world), start=True)
+    asked = built.guest.enrolment(issued_at_ms=renewed.issued_at_ms)
+    with pytest.raises(errors.Unauthorized):
+        enrolment.enrol(msgspec.structs.replace(asked, signature=renewed.signature))
+
+
+def test_a_replayed_enrolment_is_refused_and_is_nobodys_attempt(world: World, built: Built) -> None:
+    again = built.guest.enrolment()
+    assert enrolment.enrol(again)["epoch"] == 2
+    with pytest.raises(errors.Conflict, match="seen before"):
+        enrolment.enrol(again)
+    assert int(Guest.get(built.instance.id, 1).epoch) == 2
+    assert events.events_of(built.instance.id)[0].kind == "create.accepted"
+
+
+@pytest.mark.parametrize("skew_ms", [-300_001, 300_001])
+def test_an_enrolment_of_another_time_binds_nothing(
+    world: World, built: Built, skew_ms: int
+) -> None:
+    guests.forget(built.instance.id, 1)
+    asked = built.guest.enrolment(issued_at_ms=int(world.now * 1000) + skew_ms)
+    with pytest.raises(errors.BadRequest, match="another time"):
+        enrolment.enrol(asked)
+    assert guests.find(built.instance.id, 1) is None
+
+
 def test_a_token_expires_with_the_operation(world: World, built: Built) -> None:
     world.now = built.operation.deadline + 1
     with pytest.raises(errors.Unauthorized, match="expired"):
-        enrolment.enrol(body(built.guest))
+        enrolment.enrol(built.guest.enrolment())
 
 
 @shared
 @given(st.text() | st.binary().map(lambda raw: "1." + base64.urlsafe_b64encode(raw).decode()))
 def test_any_other_token_is_refused(world: World, built: Built, token: str) -> None:
     with pytest.raises(errors.Unauthorized):
-        enrolment.enrol(body(built.guest, token=token))
+        enrolment.enrol(built.guest.enrolment(token=token))
 
 
 def test_what_was_protected_for_something_else_is_no_token(world: World, built: Built) -> None:
     vouched = msgspec.json.encode(enrolment.Token(built.instance.id, 1, world.now + 60))
     with pytest.raises(errors.Unauthorized):
-        enrolment.enrol(body(built.guest, token=keys.protect("operation", "", vouched)))
+        enrolment.enrol(built.guest.enrolment(token=keys.protect("operation", "", vouched)))
 
 
 @shared
 @given(st.text())
 def test_any_other_public_key_is_a_bad_request(world: World, built: Built, key: str) -> None:
     with pytest.raises(errors.BadRequest):
-        enrolment.enrol(body(built.guest, public_key=key))
+        enrolment.enrol(built.guest.enrolment(public_key=key))
 
 
 @pytest.mark.parametrize("server_id", ["", "x" * 65, "sérver"])
 def test_a_server_id_that_is_none_is_a_bad_request(built: Built, server_id: str) -> None:
     with pytest.raises(errors.BadRequest):
-        enrolment.enrol(body(built.guest, server_id=server_id))
+        enrolment.enrol(built.guest.enrolment(server_id=server_id))
 
 
 def test_a_guest_of_an_older_generation_is_gone(world: World, built: Built) -> None:
@@ -172,9 +231,9 @@ def test_a_guest_of_an_older_generation_is_gone(world: World, built: Built) -> N
     row.generation = 2
     row.save()
     with pytest.raises(errors.Gone, match="superseded"):
-        enrolment.enrol(body(built.guest))
+        enrolment.enrol(built.guest.enrolment())
     with pytest.raises(errors.Gone, match="superseded"):
-        enrolment.renew(renewal(built, issued_at_ms=int(world.now * 1000)))
+        enrolment.renew(renewal(built, issued_at_ms=next_ms(world)))
 
 
 def test_a_guest_of_a_deleted_instance_is_gone_even_when_its_key_is_forgotten(
@@ -189,33 +248,33 @@ def test_a_guest_of_a_deleted_instance_is_gone_even_when_its_key_is_forgotten(
     row.save()
     guests.forget(built.instance.id, 1)
     with pytest.raises(errors.Gone):
-        enrolment.enrol(body(built.guest))
+        enrolment.enrol(built.guest.enrolment())
     with pytest.raises(errors.Gone):
-        enrolment.renew(renewal(built, issued_at_ms=int(world.now * 1000)))
+        enrolment.renew(renewal(built, issued_at_ms=next_ms(world)))
 
 
 def test_nobody_enrols_once_the_instance_is_built(built: Built) -> None:
     activate(built)
     with pytest.raises(errors.Gone):
-        enrolment.enrol(body(built.guest))
+        enrolment.enrol(built.guest.enrolment())
 
 
 def test_a_renewal_gives_new_credentials_and_keeps_the_epoch(world: World, built: Built) -> None:
     activate(built)
-    given = enrolment.renew(renewal(built, issued_at_ms=int(world.now * 1000)))
+    given = enrolment.renew(renewal(built, issued_at_ms=next_ms(world)))
     assert given["epoch"] == 1
     assert given["credentials"] != (built.guest.admission or {})["credentials"]
 
 
 def test_a_start_gets_a_new_epoch(world: World, built: Built) -> None:
-    now_ms = int(world.now * 1000)
+    now_ms = next_ms(world)
     assert enrolment.renew(renewal(built, issued_at_ms=now_ms, start=True))["epoch"] == 2
     assert enrolment.renew(renewal(built, issued_at_ms=now_ms + 1, start=True))["epoch"] == 3
 
 
 @pytest.mark.parametrize("difference", [0, -1])
 def test_a_replayed_renewal_is_refused(world: World, built: Built, difference: int) -> None:
-    now_ms = int(world.now * 1000)
+    now_ms = next_ms(world)
     enrolment.renew(renewal(built, issued_at_ms=now_ms, start=True))
     with pytest.raises(errors.Conflict, match="seen before"):
         enrolment.renew(renewal(built, issued_at_ms=now_ms + difference, start=True))
@@ -224,7 +283,7 @@ def test_a_replayed_renewal_is_refused(world: World, built: Built, difference: i
 
 @pytest.mark.parametrize("skew_ms", [-300_001, 300_001, 2**53 - 1_800_000_000_000])
 def test_a_renewal_of_another_time_is_refused(world: World, built: Built, skew_ms: int) -> None:
-    with pytest.raises(errors.Conflict, match="another time"):
+    with pytest.raises(errors.BadRequest, match="another time"):
         enrolment.renew(renewal(built, issued_at_ms=int(world.now * 1000) + skew_ms))
 
 
@@ -233,7 +292,7 @@ def test_a_renewal_of_another_time_is_refused(world: World, built: Built, skew_m
 def test_a_renewal_that_was_changed_under_its_signature_is_refused(
     world: World, built: Built, data: st.DataObject
 ) -> None:
-    signed = renewal(built, issued_at_ms=int(world.now * 1000))
+    signed = renewal(built, issued_at_ms=next_ms(world))
     field = data.draw(st.sampled_from(["issued_at_ms", "start", "signature"]))
     value: Any = {
         "issued_at_ms": st.integers(0, 2**53).filter(lambda each: each != signed.issued_at_ms),
@@ -248,7 +307,7 @@ def test_a_renewal_that_was_changed_under_its_signature_is_refused(
 def test_a_guest_that_never_enrolled_cannot_renew(world: World, built: Built) -> None:
     guests.forget(built.instance.id, 1)
     with pytest.raises(errors.Unauthorized):
-        enrolment.renew(renewal(built, issued_at_ms=int(world.now * 1000)))
+        enrolment.renew(renewal(built, issued_at_ms=next_ms(world)))
 
 
 @pytest.mark.parametrize(
@@ -274,7 +333,7 @@ def test_a_guest_is_given_the_keys_of_every_version_that_may_seal_its_commands(
 ) -> None:
     world.ssm.ring = world.ssm.ring.with_new(bytes([3]) * 32, world.now)
     world.now += REFRESH_SECONDS
-    given = enrolment.enrol(body(built.guest))
+    given = enrolment.enrol(built.guest.enrolment())
     assert given["key_version"] == 1
     assert set(given["other_keys"]) == {"2", "3"}
     wanted = keys.guest_key(built.instance.id, 1, Direction.TO_GUEST, 3)

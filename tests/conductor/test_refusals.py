@@ -9,7 +9,6 @@ import pytest
 from chalicelib import errors
 from chalicelib.bus import keys
 from chalicelib.conductor import enrolment
-from chalicelib.conductor.enrolment import Enrol
 from chalicelib.domain.operations import OperationStatus
 from chalicelib.lifecycle import Event
 from chalicelib.store import guests, instances, operations
@@ -35,9 +34,8 @@ def server_made(operation: Operation, server_id: str) -> None:
 def ask(world: World, built: Built, server_id: str) -> None:
     """Another guest of the same generation, with a key of its own, is refused."""
     asking = new_guest(world, built.instance, built.operation)
-    body = Enrol(asking.configuration["enrolment_token"], asking.public_key, server_id)
     with pytest.raises(errors.Conflict):
-        enrolment.enrol(body)
+        enrolment.enrol(asking.enrolment(server_id=server_id))
 
 
 def hints(world: World) -> int:
@@ -95,7 +93,7 @@ def test_a_token_that_the_control_plane_did_not_make_changes_nothing(
     other = keys.protect("operation", "", b"{}")
     for token in (forged, other):
         with pytest.raises(errors.Unauthorized):
-            enrolment.enrol(Enrol(token, built.guest.public_key, "server-2"))
+            enrolment.enrol(built.guest.enrolment(token=token, server_id="server-2"))
     assert list(world.dynamodb.rows(Operation.Meta.table_name)) == before
 
 
@@ -106,9 +104,7 @@ def test_a_zombie_of_an_older_generation_ends_nothing(world: World, built: Built
     row.save()
     zombie = built.guest
     with pytest.raises(errors.Gone):
-        enrolment.enrol(
-            Enrol(zombie.configuration["enrolment_token"], zombie.public_key, "server-2")
-        )
+        enrolment.enrol(zombie.enrolment(server_id="server-2"))
     assert not stored(built.operation).compensating
 
 
@@ -135,6 +131,5 @@ def test_a_place_that_is_given_up_meanwhile_is_still_a_conflict(world: World, bu
 def test_a_server_id_that_would_move_a_terminals_cursor_is_refused(
     built: Built, server_id: str
 ) -> None:
-    token = built.guest.configuration["enrolment_token"]
     with pytest.raises(errors.BadRequest):
-        enrolment.enrol(Enrol(token, built.guest.public_key, server_id))
+        enrolment.enrol(built.guest.enrolment(server_id=server_id))

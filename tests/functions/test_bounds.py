@@ -59,8 +59,7 @@ def coming_second(stack: Stack, seconds: float) -> Callable[[FakeGuest], None]:
     """Another server takes a guest's place; the guest itself asks that much later."""
 
     def come_second(guest: FakeGuest) -> None:
-        token = guest.configuration["enrolment_token"]
-        enrolment.enrol(enrolment.Enrol(token, guest.public_key, "extra"))
+        enrolment.enrol(guest.enrolment(server_id="extra"))
         guest.key = Ed25519PrivateKey.from_private_bytes(b"k" * 32)
         guest.next_try = stack.world.now + seconds
 

@@ -20,12 +20,14 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from chalicelib.bus import envelope as bus
+from chalicelib.bus import proofs
 from chalicelib.bus.envelope import Direction, Envelope
 
 INSTANCE = "9a0f3c1e-1111-4222-8333-444455556666"
 TOKEN = "enrolment-token"
 TO_GUEST = bytes(range(32))
 TO_CONTROL = bytes(range(32, 64))
+CLOCK_SKEW_SECONDS = 300.0
 WAIT_SECONDS = 60.0
 """A bound for what must come; a loaded machine is no failure."""
 
@@ -159,24 +161,25 @@ class ControlPlane:
         if document["token"] != TOKEN or not self.token_valid:
             return 401, {}
         key = base64.b64decode(document["public_key"])
-        if self.public_key not in (None, key):
+        fields = ("token", "public_key", "server_id", "issued_at_ms")
+        text = proofs.of_enrolment(*(document[name] for name in fields))
+        if not _fits(key, document["signature"], text):
+            return 401, {}
+        if abs(document["issued_at_ms"] / 1000 - self.now()) > CLOCK_SKEW_SECONDS:
+            return 400, {}
+        if self.public_key not in (None, key) or document["issued_at_ms"] <= self.issued_at_ms:
             return 409, {}
-        self.public_key = key
+        self.public_key, self.issued_at_ms = key, document["issued_at_ms"]
         self.epoch += 1
         return 200, self.session()
 
     def renew(self, document: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         self.calls.append("renew+start" if document["start"] else "renew")
-        signed = (
-            f"coffer-renew/1\n{document['instance_id']}\n{document['generation']}\n"
-            f"{document['issued_at_ms']}\n{int(document['start'])}"
-        )
+        fields = ("instance_id", "generation", "issued_at_ms", "start")
+        text = proofs.of_renewal(*(document[name] for name in fields))
         if self.public_key is None or document["issued_at_ms"] <= self.issued_at_ms:
             return 401, {}
-        try:
-            key = Ed25519PublicKey.from_public_bytes(self.public_key)
-            key.verify(base64.b64decode(document["signature"]), signed.encode())
-        except InvalidSignature:
+        if not _fits(self.public_key, document["signature"], text):
             return 401, {}
         self.issued_at_ms = document["issued_at_ms"]
         self.epoch += int(document["start"])
@@ -219,6 +222,14 @@ class ControlPlane:
         self, method: str, args: dict[str, Any] | None = None, seconds: float = WAIT_SECONDS
     ) -> Envelope:
         return self.answer(self.send(self.command(method, args)), seconds)
+
+
+def _fits(public_key: bytes, signature: str, text: bytes) -> bool:
+    try:
+        Ed25519PublicKey.from_public_bytes(public_key).verify(base64.b64decode(signature), text)
+    except InvalidSignature:
+        return False
+    return True
 
 
 T = TypeVar("T")

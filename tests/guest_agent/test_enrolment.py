@@ -153,6 +153,16 @@ def test_a_wrong_clock_is_corrected_from_the_first_answer(
     assert abs(control.issued_at_ms / 1000 - time.time()) < 3600.0  # the clock is a day ahead
 
 
+@pytest.mark.parametrize("ahead", [86_400.0, -86_400.0])
+def test_a_guest_enrols_with_a_wrong_clock(
+    guest: Guest, control: ControlPlane, quick: Quick, ahead: float
+) -> None:
+    """The refusal of the first request tells the time; the next one is signed with it."""
+    quick.ahead = ahead
+    assert guest.enrolment.begin().epoch == 1
+    assert control.calls == ["enrol", "enrol"]
+
+
 def test_a_time_from_a_wrong_clock_does_not_lock_the_guest_out(
     guest: Guest, control: ControlPlane, quick: Quick
 ) -> None:

@@ -15,7 +15,7 @@ from chalicelib.bus import commands, envelope, keys, queues
 from chalicelib.conductor import dead_letters, enrolment, heartbeats, reports
 from chalicelib.conductor.tally import Tally
 from chalicelib.settings import settings
-from chalicelib.store import calls, events, last_reports
+from chalicelib.store import calls, events, guests, last_reports
 from chalicelib.store.models import Command, EventRow, Guest, Instance, Operation
 from functions import create_instance
 from guest_agent import dispatch, heartbeat, outbox
@@ -287,7 +287,13 @@ def an_agent_that_believes_any_seal(patch: Patch) -> None:
 @saboteur("thieves", "I9", "I2")
 def renewals_that_are_replayed(patch: Patch) -> None:
     """A renewal is granted whose signed time was seen before."""
-    patch.setattr(enrolment, "_not_replayed", lambda _: Guest.public_key.exists())
+    patch.setattr(guests, "_not_replayed", lambda _: Guest.public_key.exists())
+
+
+@saboteur("thieves", "I9")
+def enrolments_without_proof(patch: Patch) -> None:
+    """A public key is bound, or given keys, without a signature that fits it."""
+    patch.setattr(enrolment, "_check_proof", lambda _: None)
 
 
 @saboteur("thieves", "I4", "I9")

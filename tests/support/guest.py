@@ -9,7 +9,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from chalicelib.bus import keys
+from chalicelib.bus import keys, proofs
 from chalicelib.bus.envelope import Direction, Envelope, Fault, open_sealed, seal
 from chalicelib.conductor import enrolment
 from chalicelib.errors import CofferError
@@ -28,6 +28,7 @@ class FakeGuest:
         self.admission: dict[str, Any] | None = None
         self.refusal: CofferError | None = None
         self.next_try = world.now
+        self.issued_at_ms = 0
         self.seq = 0
         self.answers: dict[str, tuple[dict[str, Any] | None, Fault | None]] = {}
         self.runs: list[str] = []
@@ -54,16 +55,27 @@ class FakeGuest:
         if self.world.now < self.next_try or self.refusal is not None:
             return False
         self.next_try = self.world.now + 5
-        token = self.configuration["enrolment_token"]
         try:
-            self.admission = enrolment.enrol(
-                enrolment.Enrol(token, self.public_key, self.server_id)
-            )
+            self.admission = enrolment.enrol(self.enrolment())
         except CofferError as error:
             self.refusal = error if error.status in (401, 409, 410) else None
         except (Exception, Killed):  # noqa: BLE001 - the answer was lost: ask again
             return True
         return True
+
+    def enrolment(self, **changes: Any) -> enrolment.Enrol:
+        """The request with which it enrols; `changes` are signed as well, with its own key."""
+        self.issued_at_ms = max(self.issued_at_ms + 1, int(self.world.now * 1000))
+        fields: dict[str, Any] = {
+            "token": self.configuration["enrolment_token"],
+            "public_key": self.public_key,
+            "server_id": self.server_id,
+            "issued_at_ms": self.issued_at_ms,
+        } | changes
+        return enrolment.Enrol(**fields, signature=self.sign(proofs.of_enrolment(**fields)))
+
+    def sign(self, text: bytes) -> str:
+        return base64.b64encode(self.key.sign(text)).decode()
 
     def _key(self, direction: Direction) -> bytes:
         assert self.admission is not None

@@ -13,6 +13,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from chalicelib import aws
+from chalicelib.bus import proofs
 from chalicelib.bus.envelope import Direction, Envelope, open_sealed, seal
 from chalicelib.domain.user_data import GuestConfiguration, for_guest
 from simulator.aws.client import Client
@@ -139,9 +140,15 @@ class World:
             key = base64.b64decode(document["public_key"])
             if self.keys.setdefault(f"{instance}-{generation}", key) != key:
                 return 409, {}, b"{}"
+            fields = ("token", "public_key", "server_id", "issued_at_ms")
+            text = proofs.of_enrolment(*(document[name] for name in fields))
+            if not self._proven(f"{instance}-{generation}", document, text):
+                return 401, {}, b"{}"
         else:
             instance, generation = document["instance_id"], str(document["generation"])
-            if not self._proven(f"{instance}-{generation}", document):
+            fields = ("instance_id", "generation", "issued_at_ms", "start")
+            text = proofs.of_renewal(*(document[name] for name in fields))
+            if not self._proven(f"{instance}-{generation}", document, text):
                 return 401, {}, b"{}"
         if int(generation) != self.generations.get(instance):
             return 410, {}, b"{}"
@@ -149,18 +156,14 @@ class World:
             self.epochs[instance] = self.epochs.get(instance, 0) + 1
         return 200, {}, msgspec.json.encode(self.admission(instance, int(generation)))
 
-    def _proven(self, guest: str, document: Any) -> bool:
+    def _proven(self, guest: str, document: Any, text: bytes) -> bool:
         issued = document["issued_at_ms"]
         if guest not in self.keys or issued <= self.issued.get(guest, 0):
             return False
         self.issued[guest] = issued
-        text = (
-            f"coffer-renew/1\n{document['instance_id']}\n{document['generation']}\n{issued}\n"
-            f"{int(document['start'])}"
-        )
         try:
             Ed25519PublicKey.from_public_bytes(self.keys[guest]).verify(
-                base64.b64decode(document["signature"]), text.encode()
+                base64.b64decode(document["signature"]), text
             )
         except InvalidSignature:
             return False
