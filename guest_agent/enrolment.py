@@ -131,7 +131,6 @@ class Enrolment:
             except Retired as reason:
                 verdict = str(reason)
                 continue
-            self._identity.remember_enrolled(session.generation)
             return session
         raise Retired(verdict)
 
@@ -180,12 +179,14 @@ class Enrolment:
         self._clock.observe(reply.date, asked, aws.clock())
         match reply.status:
             case 200:
-                return self._session(reply.body)
+                session = self._session(reply.body)
+                self._identity.remember_accepted(session.generation, document["issued_at_ms"])
+                return session
             case 401:
                 raise Unauthorized(f"The control plane did not accept the {call} request.")
             case 409 if call == "enrol":
                 raise Retired("Another server or key has enrolled in this guest's place.")
-            case 400 | 409:  # its clock was off, or it was seen before: the next one is newer
+            case 400:  # its clock was off, or it was seen before: the next one is newer
                 raise Unreachable("The control plane did not take the time of the request.")
             case 410:
                 raise Retired("This generation is superseded or the instance is gone.")

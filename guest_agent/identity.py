@@ -36,16 +36,30 @@ class Identity(Protocol):
         """The generation that has enrolled with this key; 0 when none has."""
         ...
 
-    def remember_enrolled(self, generation: int) -> None: ...
+    def remember_accepted(self, generation: int, issued_at_ms: int) -> None:
+        """The control plane accepted a request of that time: the generation is enrolled."""
+        ...
 
     def next_issue(self, now_ms: int) -> int:
         """A time in milliseconds, later than any that was accepted before."""
         ...
 
 
+def next_time(now_ms: int, used_ms: int, accepted_ms: int) -> int:
+    """The time of the next request: later than any that may have been accepted.
+
+    One that was used far ahead of now was signed by a wrong clock and refused; what was accepted
+    counts in its place, since the corrected clock may be half a second behind it.
+    """
+    if used_ms > now_ms + AHEAD_MS:
+        used_ms = accepted_ms
+    return max(now_ms, used_ms + 1)
+
+
 class _State(msgspec.Struct):
     generation: int = 0
     issued_at_ms: int = 0
+    accepted_at_ms: int = 0
 
 
 class DiskIdentity:
@@ -69,16 +83,16 @@ class DiskIdentity:
     def enrolled_generation(self) -> int:
         return self._state.generation
 
-    def remember_enrolled(self, generation: int) -> None:
-        if self._state.generation != generation:
-            self._save(msgspec.structs.replace(self._state, generation=generation))
+    def remember_accepted(self, generation: int, issued_at_ms: int) -> None:
+        with self._lock:
+            accepted = max(issued_at_ms, self._state.accepted_at_ms)
+            self._save(
+                msgspec.structs.replace(self._state, generation=generation, accepted_at_ms=accepted)
+            )
 
     def next_issue(self, now_ms: int) -> int:
         with self._lock:
-            used = self._state.issued_at_ms
-            if used > now_ms + AHEAD_MS:
-                used = 0  # a clock was wrong then; the control plane accepted none so far ahead
-            issued = max(now_ms, used + 1)
+            issued = next_time(now_ms, self._state.issued_at_ms, self._state.accepted_at_ms)
             self._save(msgspec.structs.replace(self._state, issued_at_ms=issued))
             return issued
 

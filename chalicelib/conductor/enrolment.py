@@ -21,7 +21,7 @@ from chalicelib import aws, crash
 from chalicelib.bus import keys, proofs, queues
 from chalicelib.bus.envelope import BadSeal, Direction, InstanceId, Number
 from chalicelib.conductor import refusals
-from chalicelib.errors import BadRequest, Conflict, Gone, Unauthorized
+from chalicelib.errors import BadRequest, CofferError, Conflict, Gone, Unauthorized
 from chalicelib.lifecycle import Status
 from chalicelib.settings import settings
 from chalicelib.store import guests, instances
@@ -73,8 +73,8 @@ def new_token(instance_id: str, generation: int, expires_at: float) -> str:
 def enrol(body: Enrol) -> dict[str, Any]:
     """Bind key and server to the generation and answer with keys and credentials.
 
-    Raises `BadRequest` (form, time), `Unauthorized` (token, signature), `Gone`, and `Conflict`:
-    another key or server holds the generation, or the request was seen before.
+    Raises `BadRequest` (form; time, seen before), `Unauthorized` (token, signature), `Gone`, and
+    `Conflict`: another key or server holds the generation.
     """
     with crash.scope("enrol"):
         _check_public_key(body.public_key)
@@ -97,8 +97,7 @@ def enrol(body: Enrol) -> dict[str, Any]:
 def renew(body: Renew) -> dict[str, Any]:
     """Check the signature and answer with fresh credentials, and a new epoch when it starts.
 
-    Raises `Unauthorized` (unknown guest, signature), `BadRequest` (time), `Conflict` (replayed),
-    `Gone`.
+    Raises `Unauthorized` (unknown guest, signature), `BadRequest` (time, seen before), `Gone`.
     """
     with crash.scope("renew"):
         guest = guests.find(body.instance_id, body.generation)
@@ -112,17 +111,22 @@ def renew(body: Renew) -> dict[str, Any]:
         try:
             guests.renew(guest, body.issued_at_ms, start=body.start)
         except ConditionFailed:
-            raise Conflict("The request was seen before.") from None
+            raise _seen_before() from None
         return _admission(guest)
 
 
-def _refused(instance: Instance, generation: int, body: Enrol) -> Conflict:
+def _refused(instance: Instance, generation: int, body: Enrol) -> CofferError:
     """Why a generation was not bound; its own holder's old request is nobody else's attempt."""
     holder = guests.find(instance.id, generation)
     if holder and (holder.public_key, holder.server_id) == (body.public_key, body.server_id):
-        return Conflict("The request was seen before.")
+        return _seen_before()
     refusals.record(instance, generation, body.server_id)
     return Conflict("This generation is enrolled with another key or server.")
+
+
+def _seen_before() -> BadRequest:
+    """No 409, which tells a guest that its place is taken: the holder asks again, and is let in."""
+    return BadRequest("The request was seen before; sign it with a later time.")
 
 
 def _open_token(text: str) -> Token:

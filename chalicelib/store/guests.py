@@ -36,7 +36,7 @@ def bind(
         Guest.issued_at_ms.set(issued_at_ms),
         Guest.epoch.add(1),
     ]
-    update_if(guest, actions, unbound | (same & _not_replayed(issued_at_ms)))
+    _write(guest, actions, unbound | (same & _not_replayed(issued_at_ms)))
     return guest
 
 
@@ -48,12 +48,22 @@ def renew(guest: Guest, issued_at_ms: int, *, start: bool) -> None:
     actions: list[Action] = [Guest.issued_at_ms.set(issued_at_ms)]
     if start:
         actions.append(Guest.epoch.add(1))
-    update_if(guest, actions, _not_replayed(issued_at_ms))
+    _write(guest, actions, _not_replayed(issued_at_ms))
 
 
 def forget(instance_id: str, generation: int) -> None:
     """Remove a guest's key; one that never enrolled is fine. It can renew nothing afterwards."""
     Guest(instance_id, generation).delete()
+
+
+def _write(guest: Guest, actions: list[Action], clause: Condition) -> None:
+    """Write under the clause, or over what this very call has written.
+
+    botocore sends an update again whose reply was lost; the second one meets the first one's row,
+    and is no replay. It begins one epoch more, which harms nothing: epochs only have to grow.
+    """
+    call = aws.new_id()
+    update_if(guest, [*actions, Guest.writer.set(call)], clause | (Guest.writer == call))
 
 
 def _not_replayed(issued_at_ms: int) -> Condition:

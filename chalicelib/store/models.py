@@ -203,6 +203,7 @@ class Guest(Table):
     epoch = NumberAttribute(default=0)
     enrolled = NumberAttribute()
     issued_at_ms = NumberAttribute(default=0)  # of its last request: strictly increasing
+    writer = optional(UnicodeAttribute(null=True))  # the call that wrote the row last
 
 
 class ServiceStatusRow(Table):

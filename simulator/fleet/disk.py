@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from chalicelib import aws
 from guest_agent.errors import JournalUnusable
-from guest_agent.identity import AHEAD_MS
+from guest_agent.identity import next_time
 from guest_agent.journal import Entry
 
 _entries: Final = msgspec.json.Decoder(Entry)
@@ -25,6 +25,7 @@ class Disk:
     """
 
     __slots__ = (
+        "accepted_at_ms",
         "at_boot",
         "damaged",
         "enrolled_generation",
@@ -42,6 +43,7 @@ class Disk:
         self.number = number
         self.enrolled_generation = 0
         self.issued_at_ms = 0
+        self.accepted_at_ms = 0
         self.journal = b""
         self.lost_before = 0.0
         self.damaged = False
@@ -148,17 +150,16 @@ class SimIdentity:
     def enrolled_generation(self) -> int:
         return self._disk.enrolled_generation
 
-    def remember_enrolled(self, generation: int) -> None:
+    def remember_accepted(self, generation: int, issued_at_ms: int) -> None:
         self._machine.here(self._life)
         self._disk.enrolled_generation = generation
+        self._disk.accepted_at_ms = max(issued_at_ms, self._disk.accepted_at_ms)
 
     def next_issue(self, now_ms: int) -> int:
         self._machine.here(self._life)
-        used = self._disk.issued_at_ms
-        if used > now_ms + AHEAD_MS:
-            used = 0
-        self._disk.issued_at_ms = max(now_ms, used + 1)
-        return self._disk.issued_at_ms
+        disk = self._disk
+        disk.issued_at_ms = next_time(now_ms, disk.issued_at_ms, disk.accepted_at_ms)
+        return disk.issued_at_ms
 
 
 def key_of(seed: int, server_id: str, disk: Disk) -> bytes:

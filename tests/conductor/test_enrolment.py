@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import copy
 import json
 from typing import Any
 
@@ -21,9 +22,11 @@ from chalicelib.lifecycle import Event
 from chalicelib.parameters import REFRESH_SECONDS
 from chalicelib.store import events, guests, instances
 from chalicelib.store.instances import Ending
-from chalicelib.store.models import Guest
+from chalicelib.store.models import TABLES, Guest
 from tests.conductor.conftest import Built, new_guest
-from tests.support.world import World
+from tests.support.world import Fault, World
+
+TABLE_NAMES = [model.Meta.table_name for model in TABLES]
 
 shared = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
 
@@ -148,23 +151,28 @@ def test_a_guests_public_key_gives_nobody_its_keys(world: World, built: Built) -
     assert events.events_of(built.instance.id)[0].kind == "create.accepted"
 
 
-@pytest.mark.parametrize("field", ["token", "server_id", "issued_at_ms", "signature"])
-def test_an_enrolment_that_was_changed_under_its_signature_is_refused(
-    world: World, built: Built, field: str
+@pytest.mark.parametrize("enrolled", [True, False])
+@pytest.mark.parametrize("field", ["token", "public_key", "server_id", "issued_at_ms", "signature"])
+def test_an_enrolment_that_was_changed_under_its_signature_changes_nothing(
+    world: World, built: Built, field: str, enrolled: bool
 ) -> None:
-    guests.forget(built.instance.id, 1)
+    if not enrolled:
+        guests.forget(built.instance.id, 1)
+    before = copy.deepcopy({model: list(world.dynamodb.rows(model)) for model in TABLE_NAMES})
     world.now += 1
     other_token = enrolment.new_token(built.instance.id, 1, built.operation.deadline)
     signed = built.guest.enrolment()
     changed: dict[str, Any] = {
         "token": other_token,
+        "public_key": new_guest(world, built.instance, built.operation).public_key,
         "server_id": "server-2",
         "issued_at_ms": signed.issued_at_ms + 1,
         "signature": "not base64",
     }
     with pytest.raises(errors.Unauthorized):
         enrolment.enrol(msgspec.structs.replace(signed, **{field: changed[field]}))
-    assert guests.find(built.instance.id, 1) is None
+    assert {model: list(world.dynamodb.rows(model)) for model in TABLE_NAMES} == before
+    assert len(world.sts.asked) == 1
 
 
 def test_a_signature_of_a_renewal_is_none_of_an_enrolment(world: World, built: Built) -> None:
@@ -177,10 +185,34 @@ def test_a_signature_of_a_renewal_is_none_of_an_enrolment(world: World, built: B
 def test_a_replayed_enrolment_is_refused_and_is_nobodys_attempt(world: World, built: Built) -> None:
     again = built.guest.enrolment()
     assert enrolment.enrol(again)["epoch"] == 2
-    with pytest.raises(errors.Conflict, match="seen before"):
+    with pytest.raises(errors.BadRequest, match="seen before"):
         enrolment.enrol(again)
     assert int(Guest.get(built.instance.id, 1).epoch) == 2
     assert events.events_of(built.instance.id)[0].kind == "create.accepted"
+
+
+def test_an_older_enrolment_is_refused_though_its_writer_was_the_first(
+    world: World, built: Built
+) -> None:
+    older = built.guest.enrolment()
+    assert enrolment.enrol(built.guest.enrolment())["epoch"] == 2
+    with pytest.raises(errors.BadRequest, match="seen before"):
+        enrolment.enrol(older)
+
+
+@pytest.mark.parametrize("call", ["enrol", "renew"])
+def test_a_lost_reply_of_the_table_is_no_replay(world: World, built: Built, call: str) -> None:
+    """The client sends the update again, and it meets the row that it has written itself."""
+    renewed = renewal(built, issued_at_ms=next_ms(world), start=True)
+    if call == "enrol":
+        guests.forget(built.instance.id, 1)
+    now = len(world.log)
+    world.faults = dict.fromkeys(range(now, now + 20), Fault.REPLY_LOST)
+    if call == "enrol":
+        given = enrolment.enrol(built.guest.enrolment())
+    else:
+        given = enrolment.renew(renewed)
+    assert given["epoch"] == int(Guest.get(built.instance.id, 1).epoch)
 
 
 @pytest.mark.parametrize("skew_ms", [-300_001, 300_001])
@@ -276,7 +308,7 @@ def test_a_start_gets_a_new_epoch(world: World, built: Built) -> None:
 def test_a_replayed_renewal_is_refused(world: World, built: Built, difference: int) -> None:
     now_ms = next_ms(world)
     enrolment.renew(renewal(built, issued_at_ms=now_ms, start=True))
-    with pytest.raises(errors.Conflict, match="seen before"):
+    with pytest.raises(errors.BadRequest, match="seen before"):
         enrolment.renew(renewal(built, issued_at_ms=now_ms + difference, start=True))
     assert int(Guest.get(built.instance.id, 1).epoch) == 2
 

@@ -71,6 +71,7 @@ def create_whose_place_is_taken(stack: Stack) -> tuple[str, set[str]]:
         extra = copy.copy(guest)
         extra.server_id = "extra"
         while extra.admission is None:
+            assert extra.refusal is None, "one fault is no verdict on its place"
             extra.next_try = stack.world.now
             extra.tick()
         guest.next_try = stack.world.now + 10

@@ -167,8 +167,10 @@ class ControlPlane:
             return 401, {}
         if abs(document["issued_at_ms"] / 1000 - self.now()) > CLOCK_SKEW_SECONDS:
             return 400, {}
-        if self.public_key not in (None, key) or document["issued_at_ms"] <= self.issued_at_ms:
+        if self.public_key not in (None, key):
             return 409, {}
+        if document["issued_at_ms"] <= self.issued_at_ms:
+            return 400, {}
         self.public_key, self.issued_at_ms = key, document["issued_at_ms"]
         self.epoch += 1
         return 200, self.session()
@@ -177,10 +179,10 @@ class ControlPlane:
         self.calls.append("renew+start" if document["start"] else "renew")
         fields = ("instance_id", "generation", "issued_at_ms", "start")
         text = proofs.of_renewal(*(document[name] for name in fields))
-        if self.public_key is None or document["issued_at_ms"] <= self.issued_at_ms:
+        if self.public_key is None or not _fits(self.public_key, document["signature"], text):
             return 401, {}
-        if not _fits(self.public_key, document["signature"], text):
-            return 401, {}
+        if document["issued_at_ms"] <= self.issued_at_ms:
+            return 400, {}
         self.issued_at_ms = document["issued_at_ms"]
         self.epoch += int(document["start"])
         return 200, self.session()

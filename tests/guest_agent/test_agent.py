@@ -42,7 +42,7 @@ class MemoryIdentity:
     def enrolled_generation(self) -> int:
         return self.generation
 
-    def remember_enrolled(self, generation: int) -> None:
+    def remember_accepted(self, generation: int, issued_at_ms: int) -> None:
         self.generation = generation
 
     def next_issue(self, now_ms: int) -> int:

@@ -170,9 +170,34 @@ def test_a_time_from_a_wrong_clock_does_not_lock_the_guest_out(
     guest.enrolment.begin()
     guest.start()
     quick.ahead = 86_400.0
-    control.refusals = [409]
+    control.refusals = [400]
     guest.enrolment.begin()
     assert abs(control.issued_at_ms / 1000 - time.time()) < 3600.0  # the clock is a day ahead
+
+
+def test_a_corrected_clock_signs_no_time_that_was_accepted_already(
+    guest: Guest, control: ControlPlane, quick: Quick
+) -> None:
+    """A Date has whole seconds: the corrected clock may lie before the last accepted request."""
+    guest.enrolment.begin()
+    accepted = control.issued_at_ms
+    quick.ahead = 86_400.0
+    control.refusals = [400]
+    with pytest.raises(Unreachable):
+        guest.enrolment.renew(start=False)
+    guest.clock.offset -= 1.0  # the worst that the header's resolution allows
+    guest.enrolment.renew(start=False)
+    assert control.issued_at_ms > accepted
+
+
+def test_a_request_that_was_seen_before_is_asked_again(
+    guest: Guest, control: ControlPlane, quick: Quick
+) -> None:
+    """It is no verdict on the guest's place, and the next time is later."""
+    guest.enrolment.begin()
+    control.issued_at_ms += 2
+    guest.start()
+    assert guest.enrolment.begin().epoch == 2
 
 
 def test_a_damaged_key_says_what_to_do(guest: Guest) -> None:

@@ -142,14 +142,16 @@ class World:
                 return 409, {}, b"{}"
             fields = ("token", "public_key", "server_id", "issued_at_ms")
             text = proofs.of_enrolment(*(document[name] for name in fields))
-            if not self._proven(f"{instance}-{generation}", document, text):
-                return 401, {}, b"{}"
         else:
             instance, generation = document["instance_id"], str(document["generation"])
             fields = ("instance_id", "generation", "issued_at_ms", "start")
             text = proofs.of_renewal(*(document[name] for name in fields))
-            if not self._proven(f"{instance}-{generation}", document, text):
-                return 401, {}, b"{}"
+        guest, issued = f"{instance}-{generation}", document["issued_at_ms"]
+        if not self._proven(guest, document, text):
+            return 401, {}, b"{}"
+        if issued <= self.issued.get(guest, 0):
+            return 400, {}, b"{}"
+        self.issued[guest] = issued
         if int(generation) != self.generations.get(instance):
             return 410, {}, b"{}"
         if path == "/guest/v1/enrol" or document["start"]:
@@ -157,10 +159,8 @@ class World:
         return 200, {}, msgspec.json.encode(self.admission(instance, int(generation)))
 
     def _proven(self, guest: str, document: Any, text: bytes) -> bool:
-        issued = document["issued_at_ms"]
-        if guest not in self.keys or issued <= self.issued.get(guest, 0):
+        if guest not in self.keys:
             return False
-        self.issued[guest] = issued
         try:
             Ed25519PublicKey.from_public_bytes(self.keys[guest]).verify(
                 base64.b64decode(document["signature"]), text
