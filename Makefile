@@ -8,7 +8,7 @@ READY  := $(VENV)/ready
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help system demo up down test test-crash test-localstack swarm mutate bench load lint format lock clean
+.PHONY: help system demo up down test test-loaded test-crash test-localstack swarm mutate bench load lint format lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -36,6 +36,9 @@ down: ## Stop the local stack
 test: system $(READY) ## The quick tiers of the tests (at most 15 minutes)
 	@$(PYTEST) -n 2 --dist loadgroup -m "not crash and not bench" tests
 
+test-loaded: system $(READY) ## The tests that start processes, twenty times beside two busy loops
+	@$(BIN)/python -m tests.loaded
+
 test-crash: system $(READY) ## Kill the control plane at every effect of create and delete (slow)
 	@$(PYTEST) -m crash tests
 
@@ -51,7 +54,7 @@ mutate: system $(READY) ## Change the shipped code in 200 small ways: do the tes
 bench: system $(READY) ## Measure: bring-up, latency, calls and their price, cold starts
 	@COFFER_TEST_HEARTBEAT_SECONDS=30 $(PYTEST) -m bench -s --timeout 0 tests --ignore tests/wire
 
-load: system $(READY) ## Misbehaving neighbours on a running stack, and what another tenant notices
+load: system $(READY) ## Bursts and misbehaving neighbours on running stacks: time, memory, what others notice
 	@$(PYTEST) -m bench -s --timeout 0 tests/wire/test_load.py
 
 lint: $(READY) ## Style, types, the arrows between packages, the CloudFormation template

@@ -17,7 +17,7 @@ from infra.local.settings import cache_folder
 from infra.package.build import build
 from infra.package.sources import PROJECT_ROOT
 from tests.acceptance.stack import Stack
-from tests.bench import engine, handlers, imports
+from tests.bench import engine, handlers, heartbeats, imports
 from tests.bench.calls import Calls, Counting
 from tests.bench.tables import console, table
 
@@ -289,6 +289,23 @@ def test_reads(in_process: Stack) -> None:
     one = {**project, "instance": f"{1:08d}-0000-4000-8000-000000000000"}
     showing = handlers.event("GET", "/v1.0/{project}/instances/{instance}", one, user.token)
     shown.add_row("show", "500", *handlers.Times(lambda: app(showing, None), READ_RUNS).row())
+    console.print(shown)
+
+
+def test_heartbeats_by_part(in_process: Stack) -> None:
+    heartbeats.make_rows()
+    shown = table(
+        f"CPU of {heartbeats.GUESTS:,} heartbeats that are written (seconds)", "", "CPU s"
+    )
+    heartbeats.in_process(1, 100)
+    for number, at_once in enumerate((100, 10, 1), start=2):
+        seconds = heartbeats.in_process(number, at_once)
+        shown.add_row(f"in this process, {at_once} at once", f"{seconds:.2f}")
+    heartbeats.in_worker(in_process, 5)
+    counting = Counting(in_process.crash_plan)
+    seconds, workers = heartbeats.in_worker(in_process, 6)
+    batches = counting.counted()["heartbeats", "BatchGetItem"]
+    shown.add_row(f"in {workers} warm workers, in {batches} batches", f"{seconds:.2f}")
     console.print(shown)
 
 

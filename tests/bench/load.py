@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -23,6 +23,7 @@ from guest_agent.identity import DiskIdentity
 from guest_agent.memory import Memory
 from guest_agent.outbox import Outbox
 from guest_agent.transport import HttpPost, SqsQueues
+from infra.local.processes import leftovers
 from infra.local.settings import STACK_NAME
 from tests.acceptance.stack import Api, Stack, eventually
 
@@ -171,6 +172,20 @@ def without_lambda(stack: Stack) -> Iterator[None]:
                 )
 
 
+def held_by(stack: Stack) -> tuple[int, float]:
+    """How many processes the stack has without its guests, and their memory in GiB.
+
+    Pages that several of them map are counted once, in shares.
+    """
+    count, pss = 0, 0
+    for process in leftovers(stack.settings.state):
+        with suppress(psutil.Error):
+            if "COFFER_SERVER_ID" not in process.environ():
+                pss += process.memory_full_info().pss
+                count += 1
+    return count, pss / 2**30
+
+
 def creates(api: Api, count: int) -> list[str]:
     """So many creates at once; the ids of those that were accepted. Nothing else is an answer."""
     with ThreadPoolExecutor(count) as pool:
@@ -181,16 +196,18 @@ def creates(api: Api, count: int) -> list[str]:
 
 
 def ended(api: Api, instance_ids: list[str]) -> dict[str, int]:
-    """How many of the creates ended in which status, once all have."""
+    """How many of the creates ended in which way, once all have: a status, or a fault."""
     pending, found = set(instance_ids), dict[str, int]()
 
     def all_over() -> bool:
         for each in list(pending):
             shown = api.show(each)
-            status = shown["status"] if shown else "GONE"
-            if status != "BUILD":
+            way = str(shown["status"]) if shown else "GONE"
+            if shown and "fault" in shown:
+                way = str(shown["fault"]["message"])
+            if way != "BUILD":
                 pending.discard(each)
-                found[status] = found.get(status, 0) + 1
+                found[way] = found.get(way, 0) + 1
         return not pending
 
     eventually(all_over, ENDS_WITHIN, "every create has ended")

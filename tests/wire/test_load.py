@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from contextlib import contextmanager
 
 import pytest
 
@@ -23,14 +23,20 @@ SECONDS = 30.0
 SLOW_CALLS = 50
 BURST = int(os.environ.get("COFFER_LOAD_CREATES", "190"))
 """With the eight that are there before, within the 200 that the local cloud has room for."""
+SMALL_BURST = 30
 WITHOUT_LAMBDA_SECONDS = 60.0
+REST_SECONDS = 120.0
+"""Twice as long as the emulator keeps a worker that has nothing to do."""
 
 
-@pytest.fixture(scope="module")
-def environment() -> Iterator[dict[str, str]]:
-    """A stack of its own with fake guests and the shipped parameters."""
+@contextmanager
+def running_stack() -> Iterator[Stack]:
+    """A stack of its own with fake guests and the shipped parameters.
+
+    Its first tenant's quota has room for the bursts.
+    """
     with scratch_folder() as state:
-        chosen = {
+        environment = {
             **os.environ,
             "COFFER_STATE": str(state),
             "COFFER_AWS_PORT": str(free_port()),
@@ -39,25 +45,48 @@ def environment() -> Iterator[dict[str, str]]:
             "COFFER_GUEST_NETWORK": f"127.{20 + os.getpid() % 80}.0.0/16",
         }
         try:
-            coffer(chosen, "up", "--agent-command", AGENT)
-            yield chosen
+            coffer(environment, "up", "--agent-command", AGENT)
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setenv("COFFER_STATE", str(state))
+                settings = resolve()
+            made = Stack(settings, settings.api_url, state)
+            quotas = {"quotas": {"instances": 2 * BURST, "volumes": 4 * BURST}}
+            path = f"/mgmt/quotas/{made.demo.user.project_id}"
+            answer = made.admin.request("PUT", path, quotas)
+            assert answer.ok, answer.text
+            yield made
         finally:
-            coffer(chosen, "down")
+            coffer(environment, "down")
 
 
-@pytest.fixture(scope="module")
-def stack(environment: dict[str, str]) -> Stack:
-    """The stack, with room for the burst in its first tenant's quota."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("COFFER_STATE", environment["COFFER_STATE"])
-        settings = resolve()
-    made = Stack(
-        settings, settings.api_url.removesuffix("/v1.0"), Path(environment["COFFER_STATE"])
+@pytest.fixture
+def stack() -> Iterator[Stack]:
+    with running_stack() as made:
+        yield made
+
+
+def test_the_first_burst_is_like_the_next(stack: Stack) -> None:
+    """On a fresh stack; what its processes hold is shown after each, and once it has rested."""
+    shown = table(
+        f"{SMALL_BURST} creates at once on a fresh stack",
+        *("", "accepted, s", "ended, s", "processes", "GiB"),
     )
-    quotas = {"quotas": {"instances": 2 * BURST, "volumes": 4 * BURST}}
-    answer = made.admin.request("PUT", f"/mgmt/quotas/{made.demo.user.project_id}", quotas)
-    assert answer.ok, answer.text
-    return made
+
+    def note(label: str, *seconds: float) -> None:
+        processes, gib = load.held_by(stack)
+        cells = [f"{each:.1f}" for each in seconds] or ["", ""]
+        shown.add_row(label, *cells, str(processes), f"{gib:.1f}")
+
+    note("before")
+    for label in ("first", "second"):
+        began = time.perf_counter()
+        ids = load.creates(stack.demo, SMALL_BURST)
+        accepted = time.perf_counter() - began
+        assert load.ended(stack.demo, ids) == {"ACTIVE": SMALL_BURST}
+        note(label, accepted, time.perf_counter() - began)
+    time.sleep(REST_SECONDS)
+    note(f"{REST_SECONDS:.0f} s later")
+    console.print(shown)
 
 
 def test_what_others_notice(stack: Stack) -> None:
