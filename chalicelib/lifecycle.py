@@ -1,94 +1,76 @@
 """The one table of an instance's life: status, event, next status, and what is allowed when.
 
-API refusals, flows and the simulator read this module; a test compares the docs' table with it.
+Derived from what the flows declare (`chalicelib.domain.flows`), and the reset. API refusals, flows
+and the simulator read this module; a test compares the docs' table with it.
 """
 
 from __future__ import annotations
 
-from enum import StrEnum
+from collections.abc import Collection, Iterator
 from typing import Final
 
+from chalicelib.domain.flows import FLOWS, Flow, What
 from chalicelib.errors import Unprocessable
 from chalicelib.service_status import ServiceStatus as ServiceStatus
+from chalicelib.status import Status as Status
 
+RESET: Final = "status reset by an administrator"
 
-class Status(StrEnum):
-    """Trove's statuses that this release reaches, and `DELETED` for rows kept as history."""
-
-    BUILD = "BUILD"
-    ACTIVE = "ACTIVE"
-    ERROR = "ERROR"
-    SHUTDOWN = "SHUTDOWN"
-    DELETED = "DELETED"
-
-
-class Event(StrEnum):
-    """What can happen to an instance."""
-
-    CREATE_SUCCEEDED = "create succeeded"
-    CREATE_FAILED = "create failed"
-    DELETE_ACCEPTED = "delete accepted"
-    DELETE_SUCCEEDED = "delete succeeded"
-    DELETE_FAILED = "delete failed"
-    ACCESS_UPDATED = "access updated"
-    ACCESS_UPDATE_FAILED = "access update failed"
-    RESET = "status reset by an administrator"
-
-
-class Action(StrEnum):
-    """What a user can ask of an instance."""
-
-    DELETE = "delete"
-    RESET_STATUS = "reset_status"
-    RESTART = "restart"
-    UPDATE_ACCESS = "update_access"
-    MANAGE_CONTENTS = "manage databases and users"
-
-
-TRANSITIONS: Final[dict[tuple[Status, Event], Status]] = {
-    (Status.BUILD, Event.CREATE_SUCCEEDED): Status.ACTIVE,
-    (Status.BUILD, Event.CREATE_FAILED): Status.ERROR,
-    (Status.BUILD, Event.RESET): Status.ERROR,
-    (Status.ACTIVE, Event.DELETE_ACCEPTED): Status.SHUTDOWN,
-    (Status.ACTIVE, Event.RESET): Status.ACTIVE,
-    (Status.ACTIVE, Event.ACCESS_UPDATED): Status.ACTIVE,
-    (Status.ACTIVE, Event.ACCESS_UPDATE_FAILED): Status.ACTIVE,
-    (Status.ERROR, Event.CREATE_FAILED): Status.ERROR,
-    (Status.ERROR, Event.DELETE_ACCEPTED): Status.SHUTDOWN,
-    (Status.ERROR, Event.DELETE_SUCCEEDED): Status.DELETED,
-    (Status.ERROR, Event.DELETE_FAILED): Status.ERROR,
-    (Status.ERROR, Event.RESET): Status.ERROR,
-    (Status.SHUTDOWN, Event.CREATE_FAILED): Status.SHUTDOWN,
-    (Status.SHUTDOWN, Event.DELETE_ACCEPTED): Status.SHUTDOWN,
-    (Status.SHUTDOWN, Event.DELETE_SUCCEEDED): Status.DELETED,
-    (Status.SHUTDOWN, Event.DELETE_FAILED): Status.ERROR,
-    (Status.SHUTDOWN, Event.RESET): Status.ERROR,
+_AFTER_RESET: Final[dict[Status, Status]] = {
+    status: Status.ACTIVE if status is Status.ACTIVE else Status.ERROR
+    for status in Status
+    if status is not Status.DELETED
 }
 
-ALLOWED: Final[dict[Action, frozenset[Status]]] = {
-    Action.DELETE: frozenset({Status.ACTIVE, Status.ERROR, Status.SHUTDOWN}),
-    Action.RESET_STATUS: frozenset({Status.BUILD, Status.ACTIVE, Status.ERROR, Status.SHUTDOWN}),
-    Action.RESTART: frozenset({Status.ACTIVE}),
-    Action.UPDATE_ACCESS: frozenset({Status.ACTIVE}),
-    Action.MANAGE_CONTENTS: frozenset({Status.ACTIVE}),
+
+def _rows(flow: Flow) -> Iterator[tuple[tuple[Status, str], Status]]:
+    """A flow's part of the table.
+
+    A reset takes the instance away from under its operation. That operation goes back then, unless
+    it is one that cannot, and still ends.
+    """
+    for source in sorted(flow.sources):
+        yield (source, flow.event(What.ACCEPTED)), flow.during
+    ends = {What.SUCCEEDED: flow.done, What.FAILED: flow.failed}
+    if flow.undo:
+        ends[What.UNDONE] = flow.undone
+    for what, target in ends.items():
+        yield (flow.during, flow.event(what)), target
+        if what is not What.SUCCEEDED or not flow.revocable:
+            yield (_AFTER_RESET[flow.during], flow.event(what)), target
+
+
+TRANSITIONS: Final[dict[tuple[Status, str], Status]] = {
+    **dict(row for flow in FLOWS.values() for row in _rows(flow)),
+    **{(status, RESET): target for status, target in _AFTER_RESET.items()},
 }
+
+EVENTS: Final = (
+    *(flow.event(what) for flow in FLOWS.values() for what in What if flow.knows(what)),
+    RESET,
+)
+"""What can happen to an instance, in the order of the docs."""
+
+RESETTABLE: Final = frozenset(_AFTER_RESET)
+SERVING: Final = frozenset({Status.ACTIVE})
+"""Where databases and users are managed."""
 
 
 class IllegalTransition(Exception):
     """A caller asked for a transition that the table does not hold: a bug, never a user's error."""
 
 
-def next_status(status: str, event: Event) -> Status:
+def next_status(status: str, event: str) -> Status:
     """The status after an event; `IllegalTransition` when the table has none."""
     try:
         return TRANSITIONS[Status(status), event]
     except KeyError:
-        raise IllegalTransition(f"{status} has no transition for {event.value!r}") from None
+        raise IllegalTransition(f"{status} has no transition for {event!r}") from None
 
 
-def require(action: Action, instance_id: str, status: str) -> None:
-    """Refuse an action that the status does not allow, with Trove's 422."""
-    if status not in ALLOWED[action]:
+def require(allowed: Collection[Status], instance_id: str, status: str) -> None:
+    """Refuse what the status does not allow, with Trove's 422."""
+    if status not in allowed:
         raise Unprocessable(
             f"Instance {instance_id} is not currently available for an action to be performed "
             f"(instance status was {status})."

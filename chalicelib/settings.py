@@ -58,6 +58,7 @@ class Settings(msgspec.Struct, frozen=True):
     create_timeout_seconds: int = 1800
     delete_timeout_seconds: int = 600
     update_timeout_seconds: int = 600
+    restart_timeout_seconds: int = 600
     operation_attempts: int = 5
     deleted_row_days: int = 30
 

@@ -1,4 +1,4 @@
-"""The flow `create_instance`: volume, network, queue, server, prepare, and its end either way.
+"""The flow `create_instance`: volume, network, queue, server, prepare.
 
 Every forward step looks for what it is about to make, by the instance's name for it, before it
 makes it: a worker that died after the call and before the record left exactly that.
@@ -6,27 +6,21 @@ makes it: a worker that died after the call and before the record left exactly t
 
 from __future__ import annotations
 
-import logging
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
-from chalicelib.bus import commands, keys, queues
+from chalicelib.bus import keys, queues
 from chalicelib.cloud import images, names, network, servers, volumes
 from chalicelib.conductor import enrolment, refusals
 from chalicelib.domain import datastores, user_data
-from chalicelib.domain.flows import PREPARE, REMOVALS
-from chalicelib.domain.operations import OperationStatus, command_id
-from chalicelib.lifecycle import Event, ServiceStatus
 from chalicelib.settings import settings
 from chalicelib.store import instances, operations, restoring
 from chalicelib.store.base import as_dict
-from chalicelib.store.instances import Ending
 from chalicelib.store.models import Instance, Operation
 from functions import access, placement
-from functions.outcomes import Done, Failed, Outcome, Pending, not_yet
-
-log = logging.getLogger(__name__)
+from functions.asking import ask
+from functions.outcomes import Done, Failed, Outcome, not_yet
 
 
 def volume(operation: Operation, _: str | None) -> Outcome:
@@ -185,28 +179,12 @@ class Arguments(msgspec.Struct, frozen=True):
 
 
 def prepare(operation: Operation, token: str | None) -> Outcome:
-    """Send `prepare` to the guest and leave the task token with the command's row."""
-    if token is None:
-        return Failed("prepare needs a task token")
+    """Ask the guest for its database, unless none can come."""
     if lost := refusals.verdict(operation):
         return Failed(lost)
-    instance = instances.get_instance(operation.instance_id)
-    row = commands.await_with_token(
-        commands.new_command(
-            command_id(operation.id, "prepare"),
-            instance,
-            "prepare",
-            deadline=operation.deadline,
-            operation_id=operation.id,
-        ),
-        token,
+    return ask(
+        operation, token, "prepare", "prepare", lambda each: _prepare_arguments(operation, each)
     )
-    if row.error is not None:
-        return Failed(f"{PREPARE.failed}: {row.error['message']}")
-    if row.answered is not None:
-        return Done()
-    commands.send(instance, row, _prepare_arguments(operation, instance))
-    return Pending()
 
 
 def _prepare_arguments(operation: Operation, instance: Instance) -> dict[str, Any]:
@@ -224,41 +202,10 @@ def _prepare_arguments(operation: Operation, instance: Instance) -> dict[str, An
     }
 
 
-def complete(operation: Operation, _: str | None) -> Outcome:
-    """The instance is ACTIVE, with all that it owns on its row."""
-    following = instances.end_operation(
-        operation,
-        Ending(
-            OperationStatus.SUCCEEDED,
-            Event.CREATE_SUCCEEDED,
-            changes=instances.recorded_resources(operation),
-            reported=ServiceStatus.HEALTHY,
-        ),
-    )
-    _start(following)
-    return Done()
-
-
-def fail(operation: Operation, _: str | None) -> Outcome:
-    """The instance is in ERROR with the reason; what could not be removed stays on its row."""
-    reason = operation.cancelled or operation.reason or "The create did not finish."
-    left = [step for step in REMOVALS if step not in as_dict(operation.ended)]
-    if left:
-        reason += f" Not undone: {', '.join(left)}; delete the instance to try again."
-    following = instances.end_operation(
-        operation,
-        Ending(
-            OperationStatus.CANCELLED if operation.cancelled else OperationStatus.FAILED,
-            Event.CREATE_FAILED,
-            reason=reason,
-            changes=instances.recorded_resources(operation) if left else (),
-            release_quota=not left,
-        ),
-    )
-    _start(following)
-    return Done()
-
-
-def _start(following: str | None) -> None:
-    if following is not None:
-        queues.notify_task_manager(following)
+STEPS: Final = {
+    "volume": volume,
+    "network": ports_and_groups,
+    "message_queue": message_queue,
+    "server": server,
+    "prepare": prepare,
+}

@@ -2,53 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from chalicelib import logs
-from chalicelib.domain.flows import KINDS
+from chalicelib.domain.flows import COMPLETE, FAIL, FLOWS, KINDS, Runs
+from chalicelib.domain.operations import OperationAction
 from chalicelib.store.models import Operation
-from functions import create_instance, delete_instance, maintenance, remove, step, update_access
+from functions import (
+    create_instance,
+    ending,
+    maintenance,
+    remove,
+    restart_instance,
+    step,
+    update_access,
+)
 from functions.outcomes import Outcome
 from functions.step import Step
 
 logs.set_up()
 
+Run = Callable[[Operation, str | None], Outcome]
 
-def _steps(runs: Mapping[str, Callable[[Operation, str | None], Outcome]]) -> dict[str, Step]:
-    """Steps by their names in a payload, of the kinds that the flows declare them."""
-    return {
-        name: Step(run, backwards=KINDS[name].backwards, ends=KINDS[name].ends)
-        for name, run in runs.items()
-    }
+_STEPS: Final[Mapping[OperationAction, Mapping[str, Run]]] = {
+    OperationAction.CREATE: create_instance.STEPS,
+    OperationAction.DELETE: {},
+    OperationAction.UPDATE_ACCESS: update_access.STEPS,
+    OperationAction.RESTART: restart_instance.STEPS,
+}
+"""The steps of each flow by name, but for those that flows share."""
+
+_SHARED: Final[Mapping[str, Run]] = {
+    **remove.STEPS,
+    COMPLETE.name: ending.complete,
+    FAIL.name: ending.fail,
+}
 
 
-CLOUD_STEPS: Final = _steps(
-    {
-        "create_instance.volume": create_instance.volume,
-        "create_instance.network": create_instance.ports_and_groups,
-        "create_instance.server": create_instance.server,
-        "update_access.apply": update_access.apply,
-        "update_access.restore": update_access.restore,
-        "remove_server": remove.server,
-        "remove_volume": remove.volume,
-        "remove_network": remove.ports_and_groups,
-    }
-)
+def _declared() -> Iterator[tuple[str, Step]]:
+    """Every step that a flow declares, by its name in a payload."""
+    for flow in FLOWS.values():
+        steps = {**_STEPS[flow.action], **_SHARED}
+        for each in (*flow.steps, COMPLETE, *flow.undo, FAIL):
+            path = flow.path(each)
+            kind = KINDS[path]
+            yield path, Step(steps[each.name], backwards=kind.backwards, ends=kind.ends)
 
-LOCAL_STEPS: Final = _steps(
-    {
-        "create_instance.message_queue": create_instance.message_queue,
-        "create_instance.prepare": create_instance.prepare,
-        "create_instance.complete": create_instance.complete,
-        "create_instance.fail": create_instance.fail,
-        "remove_message_queue": remove.message_queue,
-        "delete_instance.complete": delete_instance.complete,
-        "delete_instance.fail": delete_instance.fail,
-        "update_access.complete": update_access.complete,
-        "update_access.fail": update_access.fail,
-    }
-)
+
+STEPS: Final[Mapping[str, Step]] = dict(_declared())
+CLOUD_STEPS: Final = {name: each for name, each in STEPS.items() if KINDS[name].runs is Runs.CLOUD}
+LOCAL_STEPS: Final = {name: each for name, each in STEPS.items() if KINDS[name].runs is Runs.LOCAL}
 
 
 def cloud(event: dict[str, Any], _: object) -> dict[str, Any]:

@@ -6,6 +6,8 @@ so that what a crash left unrecorded goes too, and what only looks like it stays
 
 from __future__ import annotations
 
+from typing import Final
+
 from chalicelib.bus import queues
 from chalicelib.cloud import network, servers, volumes
 from chalicelib.store import guests
@@ -60,3 +62,11 @@ def message_queue(operation: Operation, _: str | None) -> Outcome:
         queues.guest_queue_url(operation.instance_id, int(operation.generation))
     )
     return Done()
+
+
+STEPS: Final = {
+    "remove_server": server,
+    "remove_volume": volume,
+    "remove_network": ports_and_groups,
+    "remove_message_queue": message_queue,
+}

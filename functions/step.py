@@ -1,6 +1,7 @@
 """The frame around every step: lease, bounds, the step itself, its record.
 
     take lease ──▶ cancelled? past its deadline? ──▶ step ──▶ record and give the lease back
+                                                      └ the last one: end the operation
 
 A worker may die between any two of these. What it did not record is found again by the step's own
 look before it makes anything; a step that has its record is not run again.

@@ -6,19 +6,13 @@ from typing import Annotated, Any
 
 import msgspec
 
-from chalicelib import aws, lifecycle
+from chalicelib.api import accepting
+from chalicelib.api.accepting import Wanted
 from chalicelib.api.frame import Request
-from chalicelib.api.guest_calls import instance_of
 from chalicelib.api.schema import Body, Text
-from chalicelib.bus import queues
 from chalicelib.domain import bounds, instances
-from chalicelib.domain.operations import OperationAction
-from chalicelib.errors import Unprocessable
-from chalicelib.lifecycle import Action
-from chalicelib.settings import settings
-from chalicelib.store import instances as store
-from chalicelib.store.base import Contended, races
-from chalicelib.store.operations import get_operation, new_operation
+from chalicelib.domain.flows import UPDATE_ACCESS
+from chalicelib.store.models import Instance
 
 Cidrs = Annotated[list[Text], msgspec.Meta(max_length=bounds.MAX_ALLOWED_CIDRS)]
 
@@ -38,35 +32,13 @@ class AccessBody(Body, frozen=True):
 
 
 def accept(request: Request, changes: AccessBody) -> None:
-    """Accept one operation that changes the access of the instance in the path.
+    """Accept one operation that changes the access of the instance in the path."""
+    accepting.accept(request, UPDATE_ACCESS, lambda row: _wanted(row, changes))
 
-    Whoever loses a race looks again. The same change that is under way already is accepted, so that
-    a client whose answer was lost may ask again; any other waits for its end (422).
-    """
-    for _ in races():
-        row = instance_of(request)
-        lifecycle.require(Action.UPDATE_ACCESS, row.id, row.status)
-        wanted = changes.changing(row.access)
-        if row.operation_id is not None:
-            live = get_operation(row.operation_id)
-            if live is None or live.live is None:
-                continue  # it ended between the two reads
-            if live.action == OperationAction.UPDATE_ACCESS and live.arguments == wanted:
-                return
-            raise Unprocessable(
-                f"Instance {row.id} is not currently available for an action to be performed "
-                f"(operation {live.action} is under way)."
-            )
-        operation = new_operation(
-            aws.new_id(),
-            row.id,
-            row.tenant_id,
-            OperationAction.UPDATE_ACCESS,
-            timeout=settings().update_timeout_seconds,
-            arguments=wanted,
-            asked=request.asked,
-        )
-        if store.accept_access(row, operation):
-            queues.notify_task_manager(operation.id)
-            return
-    raise Contended("The instance is being changed by others at the moment; try again.")
+
+def _wanted(row: Instance, changes: AccessBody) -> Wanted:
+    """Clause: the access that the operation keeps in part is as it was read, since another change
+    may have begun and ended meanwhile."""
+    known = row.access
+    same = Instance.access.does_not_exist() if known is None else Instance.access == known
+    return Wanted(changes.changing(known), clause=same)

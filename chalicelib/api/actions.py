@@ -6,13 +6,13 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from chalicelib import lifecycle
+from chalicelib.api import accepting
 from chalicelib.api.frame import Request, Response, Route
 from chalicelib.api.guest_calls import instance_of, require_heard
 from chalicelib.api.instances import PATH, accept_delete
 from chalicelib.auth import policy
-from chalicelib.bus import commands, contract
+from chalicelib.domain.flows import RESTART
 from chalicelib.errors import BadRequest, NotSupported
-from chalicelib.lifecycle import Action
 from chalicelib.store import instances as store
 from chalicelib.store.base import Contended, races
 
@@ -49,9 +49,8 @@ def act(request: Request) -> Response:
 def _restart(request: Request, _: dict[str, Any]) -> None:
     row = instance_of(request)
     policy.authorize(request.context, "instance:restart", row.tenant_id)
-    lifecycle.require(Action.RESTART, row.id, row.status)
     require_heard(row)
-    commands.call(row, contract.RESTART, {})
+    accepting.accept(request, RESTART)
 
 
 def _reset_status(request: Request, arguments: dict[str, Any]) -> None:
@@ -73,7 +72,7 @@ def _force_delete(request: Request, _: dict[str, Any]) -> None:
 def _reset(request: Request, reason: str) -> None:
     for _ in races():
         row = instance_of(request)
-        lifecycle.require(Action.RESET_STATUS, row.id, row.status)
+        lifecycle.require(lifecycle.RESETTABLE, row.id, row.status)
         if store.reset_status(row, reason, request.asked):
             return
     raise Contended("The instance is being changed by others at the moment; try again.")

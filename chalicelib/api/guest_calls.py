@@ -9,7 +9,7 @@ from chalicelib.api.frame import Request
 from chalicelib.bus import commands
 from chalicelib.bus.contract import Call
 from chalicelib.errors import Unprocessable
-from chalicelib.lifecycle import Action, ServiceStatus
+from chalicelib.lifecycle import ServiceStatus
 from chalicelib.settings import settings
 from chalicelib.store.instances import get_instance, service_status
 from chalicelib.store.models import Instance
@@ -25,7 +25,7 @@ def instance_of(request: Request) -> Instance:
 def ready_instance(request: Request) -> Instance:
     """The instance in the path when its database answers; `Unprocessable` (422) otherwise."""
     instance = instance_of(request)
-    if instance.status not in lifecycle.ALLOWED[Action.MANAGE_CONTENTS]:
+    if instance.status not in lifecycle.SERVING:
         raise _not_ready(instance, instance.status)
     status = require_heard(instance)
     if status not in lifecycle.READY:

@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from chalicelib import aws, lifecycle
-from chalicelib.api import access, instance_view
+from chalicelib.api import accepting, access, instance_view
 from chalicelib.api.access import AccessBody
 from chalicelib.api.choices import choose_flavor, choose_version
 from chalicelib.api.frame import Request, Response, Route
@@ -26,14 +26,16 @@ from chalicelib.auth import policy
 from chalicelib.bus import keys, queues
 from chalicelib.domain import instances as rules
 from chalicelib.domain import quotas
-from chalicelib.domain.operations import OperationAction, OperationStatus
+from chalicelib.domain.flows import CREATE, DELETE
+from chalicelib.domain.operations import OperationStatus
 from chalicelib.errors import BadRequest, NotSupported
-from chalicelib.lifecycle import Action, Status
+from chalicelib.lifecycle import Status
 from chalicelib.settings import API_VERSION, settings
+from chalicelib.store import accepting as transactions
 from chalicelib.store import instances as store
 from chalicelib.store.base import Contended, races
 from chalicelib.store.changes import rename
-from chalicelib.store.models import DatastoreVersion, Flavor, Instance, Operation, ServiceStatusRow
+from chalicelib.store.models import DatastoreVersion, Flavor, Instance, ServiceStatusRow
 from chalicelib.store.operations import new_operation
 
 PATH: Final = f"/{API_VERSION}/{{project}}/instances"
@@ -100,13 +102,13 @@ def create(request: Request) -> Response:
         operation_id,
         instance.id,
         instance.tenant_id,
-        OperationAction.CREATE,
+        CREATE.action,
         timeout=settings().create_timeout_seconds,
         sealed_args=keys.protect("operation", operation_id, msgspec.json.encode(contents)),
         asked=request.asked,
     )
     held = quotas.held_by_instance(int(flavor.ram), int(instance.volume_size))
-    store.accept_create(instance, operation, held)
+    transactions.accept_create(instance, operation, held)
     queues.notify_task_manager(operation_id)
     return Response(200, {"instance": instance_view.detail(request, instance, None)})
 
@@ -183,30 +185,19 @@ def accept_delete(request: Request) -> None:
     """
     for _ in races():
         row = instance_of(request)
-        lifecycle.require(Action.DELETE, row.id, row.status)
+        lifecycle.require(DELETE.sources, row.id, row.status)
         if row.status == Status.SHUTDOWN:
             return
         if row.next_operation_id is not None:
-            if store.accept_queued_delete(row, request.asked):
+            if transactions.accept_queued_delete(row, request.asked):
                 return
             continue
-        operation = _delete_operation(request, row)
-        if store.accept_delete(row, operation):
+        operation = accepting.new(request, row, DELETE)
+        if transactions.accept(row, operation):
             if operation.status == OperationStatus.ACCEPTED:
                 queues.notify_task_manager(operation.id)
             return
     raise Contended("The instance is being changed by others at the moment; try again.")
-
-
-def _delete_operation(request: Request, row: Instance) -> Operation:
-    return new_operation(
-        aws.new_id(),
-        row.id,
-        row.tenant_id,
-        OperationAction.DELETE,
-        timeout=settings().delete_timeout_seconds,
-        asked=request.asked,
-    )
 
 
 ROUTES: Final = (

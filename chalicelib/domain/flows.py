@@ -9,11 +9,8 @@ step is (`functions/step.py`, `functions/handler.py`), and the sweeper what a fa
        ▼
     undo in its order ────────────────────────────▶ fail ─────▶ Failed
 
-To add a step: name it in a flow's `steps`, with the function that runs it and what it waits for;
-write a function `(operation, token) -> Outcome` in the flow's module of `functions`; name that
-function in `functions/handler.py` under `<flow>.<step>`. To add a flow: an `OperationAction`, a
-`Flow` here in `FLOWS`, and a module with its steps, `complete` and `fail`. A name that was deployed
-lives one release longer, in `handler` at least: executions in flight keep their definition
+`docs/adding-a-flow.md` says what one more takes. A name that was deployed lives one release longer,
+in `functions.handler` at least: executions in flight keep their definition
 (`tests/functions/last_release`).
 """
 
@@ -26,7 +23,8 @@ from typing import Final
 import msgspec
 
 from chalicelib.domain.operations import OperationAction
-from chalicelib.lifecycle import Event
+from chalicelib.service_status import ServiceStatus
+from chalicelib.status import Status
 
 
 class Runs(StrEnum):
@@ -61,19 +59,70 @@ class Step(msgspec.Struct, frozen=True):
     failed: str = ""
 
 
-class Flow(msgspec.Struct, frozen=True):
-    """One flow. `revocable`: a cancelled operation goes back; one that cannot goes on to its end.
+class What(StrEnum):
+    """What happens to an operation: its begin, and the three ways in which it ends.
 
-    `undo` runs whole after a failure, whatever had begun: each step looks for what it takes away.
+    UNDONE: it failed, and all that it did was taken back; FAILED: something of it may be left.
+    """
+
+    ACCEPTED = "accepted"
+    SUCCEEDED = "succeeded"
+    UNDONE = "undone"
+    FAILED = "failed"
+
+
+class Flow(msgspec.Struct, frozen=True, kw_only=True):
+    """One flow, and what it means for the status of its instance.
+
+    It may be asked for in `sources`; the instance is in `during` while it runs, then in `done`,
+    `undone` or `failed` (see `What`). `timeout` is a field of `Settings`. `revocable`: a cancelled
+    operation goes back; one that cannot goes on to its end. One that `queues` is accepted behind
+    whatever is under way. `undo` runs whole after a failure, whatever had begun: each step looks
+    for what it takes away.
+
+    `told_undone` and `told_failed` are the words of an end with its `{reason}`; the second may name
+    the steps that are `{left}`. `reported` is what the guest is taken to have said by a success, if
+    it was not heard before.
     """
 
     action: OperationAction
+    title: str
     comment: str
     steps: tuple[Step, ...]
-    undo: tuple[Step, ...]
-    succeeded: Event
-    failed: Event
+    undo: tuple[Step, ...] = ()
+    sources: frozenset[Status] = frozenset()
+    during: Status
+    done: Status
+    undone: Status = Status.ACTIVE
+    failed: Status = Status.ERROR
+    timeout: str
     revocable: bool = True
+    queues: bool = False
+    told_undone: str = "{reason}"
+    told_failed: str = "{reason}"
+    reported: ServiceStatus | None = None
+
+    def event(self, what: What) -> str:
+        """What happens, as the lifecycle's table and the docs name it."""
+        return f"{self.title} {what}"
+
+    def knows(self, what: What) -> bool:
+        """Whether that can happen to an operation of this flow, as far as its instance sees."""
+        return {What.ACCEPTED: bool(self.sources), What.UNDONE: bool(self.undo)}.get(what, True)
+
+    def ended(self, recorded: Container[str]) -> What:
+        """How an operation that did not succeed has ended, by the steps recorded as ended."""
+        back = bool(self.undo) and all(each.name in recorded for each in self.undo)
+        return What.UNDONE if back else What.FAILED
+
+    def unfinished(self, recorded: Container[str]) -> list[str]:
+        """What a failed operation leaves: its removals that are not recorded, or its steps."""
+        return [each.name for each in self.undo or self.steps if each.name not in recorded]
+
+    def told(self, reason: str, left: list[str]) -> str:
+        """What the user is told of an operation that did not succeed."""
+        words = self.told_failed if left else self.told_undone
+        return words.format(reason=reason, left=", ".join(left))
 
     @property
     def error(self) -> str:
@@ -135,9 +184,10 @@ PREPARE: Final = Step(
 )
 
 CREATE: Final = Flow(
-    OperationAction.CREATE,
-    "Makes an instance. A step that cannot be done leads to the removals, then to ERROR with its "
-    "reason.",
+    action=OperationAction.CREATE,
+    title="create",
+    comment="Makes an instance. A step that cannot be done leads to the removals, then to ERROR "
+    "with its reason.",
     steps=(
         Step("volume"),
         Step("network"),
@@ -146,31 +196,68 @@ CREATE: Final = Flow(
         PREPARE,
     ),
     undo=_REMOVALS,
-    succeeded=Event.CREATE_SUCCEEDED,
-    failed=Event.CREATE_FAILED,
+    during=Status.BUILD,
+    done=Status.ACTIVE,
+    undone=Status.ERROR,
+    timeout="create_timeout_seconds",
+    told_failed="{reason} Not undone: {left}; delete the instance to try again.",
+    reported=ServiceStatus.HEALTHY,
 )
 
 DELETE: Final = Flow(
-    OperationAction.DELETE,
-    "Takes an instance away. What cannot be removed leads to ERROR with its reason.",
+    action=OperationAction.DELETE,
+    title="delete",
+    comment="Takes an instance away. What cannot be removed leads to ERROR with its reason.",
     steps=_REMOVALS,
-    undo=(),
-    succeeded=Event.DELETE_SUCCEEDED,
-    failed=Event.DELETE_FAILED,
+    sources=frozenset({Status.ACTIVE, Status.REBOOT, Status.ERROR, Status.SHUTDOWN}),
+    during=Status.SHUTDOWN,
+    done=Status.DELETED,
+    timeout="delete_timeout_seconds",
     revocable=False,
+    queues=True,
+    told_failed="{reason} Still to do: {left}; delete the instance again.",
 )
 
 UPDATE_ACCESS: Final = Flow(
-    OperationAction.UPDATE_ACCESS,
-    "Changes who may reach an instance. What cannot be done is taken back; the instance stays "
-    "ACTIVE either way.",
+    action=OperationAction.UPDATE_ACCESS,
+    title="access update",
+    comment="Changes who may reach an instance. What cannot be done is taken back; the instance "
+    "stays ACTIVE either way.",
     steps=(Step("apply"),),
     undo=(Step("restore", timeout="delete_timeout_seconds"),),
-    succeeded=Event.ACCESS_UPDATED,
-    failed=Event.ACCESS_UPDATE_FAILED,
+    sources=frozenset({Status.ACTIVE}),
+    during=Status.ACTIVE,
+    done=Status.ACTIVE,
+    failed=Status.ACTIVE,
+    timeout="update_timeout_seconds",
+    told_undone="The change of the access was given up: {reason}",
+    told_failed="The access may be changed in part: {reason} Ask for the access again.",
 )
 
-FLOWS: Final[dict[str, Flow]] = {flow.action: flow for flow in (CREATE, DELETE, UPDATE_ACCESS)}
+RESTART: Final = Flow(
+    action=OperationAction.RESTART,
+    title="restart",
+    comment="Stops the database and starts it again. One that does not come back is told by the "
+    "guest's reports.",
+    steps=(
+        Step(
+            "restart",
+            Runs.LOCAL,
+            Waits.GUEST,
+            late="The database was not started again in time",
+            failed="The database was not restarted",
+        ),
+    ),
+    sources=frozenset({Status.ACTIVE}),
+    during=Status.REBOOT,
+    done=Status.ACTIVE,
+    failed=Status.ACTIVE,
+    timeout="restart_timeout_seconds",
+)
+
+FLOWS: Final[dict[str, Flow]] = {
+    flow.action: flow for flow in (CREATE, DELETE, UPDATE_ACCESS, RESTART)
+}
 
 
 def _kinds(flow: Flow) -> Iterator[tuple[str, Kind]]:

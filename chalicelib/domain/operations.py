@@ -13,6 +13,7 @@ class OperationAction(StrEnum):
     CREATE = "create_instance"
     DELETE = "delete_instance"
     UPDATE_ACCESS = "update_access"
+    RESTART = "restart_instance"
 
 
 class OperationStatus(StrEnum):

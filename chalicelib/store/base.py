@@ -144,6 +144,15 @@ def transact(build: Callable[[TransactWrite], None], until: float | None = None)
     raise Contended("The instance is being changed by others at the moment; try again.")
 
 
+def transacted(build: Callable[[TransactWrite], None]) -> bool:
+    """`transact`; False when a clause does not hold, which is a lost race."""
+    try:
+        transact(build)
+    except ConditionFailed:
+        return False
+    return True
+
+
 _CONFLICTS: Final = frozenset(
     {
         "ProvisionedThroughputExceeded",

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from chalicelib import aws
-from chalicelib.store.models import EventRow
+from chalicelib.store.models import EventRow, Operation
 
 BUS: Final = "bus"
 """The scopes of messages that could not be trusted: their headers name an instance unproven."""
@@ -31,6 +31,11 @@ class Asked(msgspec.Struct, frozen=True):
 
     user_id: str | None = None
     request_id: str | None = None
+
+
+def asked_by(operation: Operation) -> Asked:
+    """Who asked for an operation."""
+    return Asked(operation.user_id, operation.request_id)
 
 
 def new_event(

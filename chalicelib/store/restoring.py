@@ -19,16 +19,17 @@ from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
 from chalicelib import aws
-from chalicelib.domain.flows import REMOVALS
+from chalicelib.domain.flows import FLOWS, What
 from chalicelib.domain.operations import STARTABLE, OperationAction, OperationStatus
 from chalicelib.domain.quotas import RESOURCES, held_by_instance
-from chalicelib.lifecycle import ServiceStatus, Status
+from chalicelib.lifecycle import ServiceStatus, Status, next_status
 from chalicelib.store import quotas
 from chalicelib.store.base import ConditionFailed, Contended, as_dict, races, transact, update_if
 from chalicelib.store.events import new_event
-from chalicelib.store.instances import buried, faulty, recorded_resources, unchanged
+from chalicelib.store.instances import buried, faulty, unchanged
 from chalicelib.store.models import Instance, Operation, Quota, ServiceStatusRow
 from chalicelib.store.operations import get_operation, operations_of
+from chalicelib.store.outcomes import outcome
 
 NEWEST_OPERATIONS: Final = 50
 """So far back a row is put right: more changes of one instance than a restore should span."""
@@ -89,7 +90,7 @@ def adopt(instance: Instance, fault: str | None) -> bool:
     """
     if running := _newest(instance.id)[0]:
         instance.operation_id = running.id
-        instance.status = _status_in(running)
+        instance.status = FLOWS[running.action].during
     elif fault is not None:
         instance.status = Status.ERROR
         instance.fault_message, instance.fault_created = fault, aws.clock()
@@ -138,7 +139,7 @@ def wrong(instance: Instance) -> tuple[str, list[Action]] | None:
     for operation in since or []:
         changes |= _outcome(operation)
     if running is not None:
-        changes |= _idle(_status_in(running))
+        changes |= _idle(FLOWS[running.action].during)
         changes["operation_id"] = Instance.operation_id.set(running.id)
         return f"{running.action} is under way", [*changes.values()]
     if not since:
@@ -164,28 +165,15 @@ def _since(instance: Instance, ended: list[Operation]) -> list[Operation] | None
 
 def _outcome(ended: Operation) -> dict[str, Action]:
     """What the end of an operation made of its instance, by attribute."""
+    flow = FLOWS[ended.action]
     succeeded = ended.status == OperationStatus.SUCCEEDED
-    if ended.action == OperationAction.UPDATE_ACCESS:
-        changes = _idle(Status.ACTIVE)
-        if (addresses := as_dict(ended.resources).get("addresses")) is not None:
-            changes["addresses"] = Instance.addresses.set(addresses)
-        if not succeeded:
-            return changes | _faulty(ended.reason)
-        changes["access"] = Instance.access.set(ended.arguments)
-        changes["fault_message"] = Instance.fault_message.remove()
-        changes["fault_created"] = Instance.fault_created.remove()
-        return changes
-    if succeeded:
-        return _idle(Status.ACTIVE) | _owned(ended)
-    changes = _idle(Status.ERROR) | _faulty(ended.reason)
-    if ended.action == OperationAction.CREATE:
-        undone = set(REMOVALS) <= as_dict(ended.ended).keys()
-        changes |= {"held": Instance.held.set({})} if undone else _owned(ended)
-    return changes
-
-
-def _owned(ended: Operation) -> dict[str, Action]:
-    return dict(zip(("resources", "addresses"), recorded_resources(ended), strict=True))
+    what = What.SUCCEEDED if succeeded else flow.ended(as_dict(ended.ended))
+    status = next_status(flow.during, flow.event(what))
+    made = outcome(ended, what)
+    changes = _idle(status) | dict(zip(made.values, made.actions(), strict=True))
+    if made.holds is not None:
+        changes["held"] = Instance.held.set(dict(made.holds))
+    return changes if succeeded else changes | _faulty(ended.reason)
 
 
 def _faulty(reason: str | None) -> dict[str, Action]:
@@ -245,13 +233,6 @@ def _idle(status: Status) -> dict[str, Action]:
         "next_operation_id": Instance.next_operation_id.remove(),
         "updated": Instance.updated.set(aws.clock()),
     }
-
-
-def _status_in(running: Operation) -> Status:
-    """The status of an instance while an operation is under way."""
-    if running.action == OperationAction.DELETE:
-        return Status.SHUTDOWN
-    return Status.BUILD if running.action == OperationAction.CREATE else Status.ACTIVE
 
 
 def _newest(instance_id: str) -> tuple[Operation | None, list[Operation]]:

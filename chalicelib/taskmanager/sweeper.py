@@ -21,12 +21,11 @@ from typing import Final
 
 from chalicelib import aws, crash
 from chalicelib.bus import queues
-from chalicelib.domain.flows import CREATE, FLOWS
+from chalicelib.domain.flows import FLOWS
 from chalicelib.domain.operations import TERMINAL, OperationStatus
 from chalicelib.settings import settings
-from chalicelib.store import events, instances, operations
+from chalicelib.store import ending, events, operations
 from chalicelib.store.base import ConditionFailed, as_dict
-from chalicelib.store.instances import Ending
 from chalicelib.store.models import Operation
 from chalicelib.taskmanager import dispatcher, executions
 from chalicelib.taskmanager.executions import Execution
@@ -157,16 +156,11 @@ def _is_hopeless(operation: Operation) -> bool:
 
 def _give_up(operation: Operation) -> None:
     """End an operation whose executions all died; what it made stays on the instance's row."""
-    flow = FLOWS[operation.action]
-    following = instances.end_operation(
-        operation,
-        Ending(
-            OperationStatus.FAILED,
-            flow.failed,
-            reason=f"Given up after {int(operation.attempt) + 1} attempts, the last one in "
-            f"{operation.step or 'no step'}; delete the instance to remove what is left.",
-            changes=instances.recorded_resources(operation) if flow is CREATE else (),
-        ),
+    reason = (
+        f"Given up after {int(operation.attempt) + 1} attempts, the last one in "
+        f"{operation.step or 'no step'}."
     )
+    given_up = ending.failure(operation, OperationStatus.FAILED, reason)
+    following = ending.end_operation(operation, given_up)
     if following is not None:
         queues.notify_task_manager(following)

@@ -11,7 +11,7 @@ from chalicelib.store.quotas import default_limits
 from simulator.aws.dynamodb.values import Item
 from simulator.invariants.base import Invariant, changed, held_of
 
-_HOLDING: Final = (Status.BUILD, Status.ACTIVE)
+_HOLDING: Final = frozenset({Status.BUILD, Status.ACTIVE, Status.REBOOT})
 
 
 class QuotaSums(Invariant):

@@ -6,6 +6,7 @@ import json
 import re
 from typing import Any, Final
 
+from chalicelib.status import Status
 from simulator.invariants.base import Exchange, Invariant
 from simulator.template import PREFIX
 
@@ -38,7 +39,7 @@ _SHAPES: Final[tuple[tuple[re.Pattern[str], str, dict[str, Any]], ...]] = (
     (re.compile(r"/v1\.0/[^/]+/flavors"), "flavors", {"id": object, "name": str, "ram": int}),
     (re.compile(r"/v1\.0/[^/]+/datastores"), "datastores", {"id": str, "name": str}),
 )
-STATUSES: Final = frozenset({"BUILD", "ACTIVE", "ERROR", "SHUTDOWN"})
+STATUSES: Final = frozenset(status for status in Status if status is not Status.DELETED)
 
 
 class Replies(Invariant):

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from chalicelib.domain.operations import OperationAction
+from chalicelib.domain.flows import FLOWS
 from simulator.aws.dynamodb.values import Item
 from simulator.invariants.base import Exchange, Invariant
 from simulator.kernel import START
 
-CREATE_CALLS: Final = 70
-DELETE_CALLS: Final = 50
+FLOW_CALLS: Final = 10
+STEP_CALLS: Final = 12
+"""Of AWS, for an operation by itself and for each step that it goes forward."""
 REQUEST_CALLS: Final = 65
 """A synchronous guest call polls its row up to 55 times."""
 GUEST_HOUR_CALLS: Final = 300
@@ -45,7 +46,7 @@ class Budget(Invariant):
     title = "Calls stay within the published budget per guest-hour and per operation"
 
     def watch(self) -> None:
-        self._creates = self._deletes = self._requests = 0
+        self._operations = self._steps = self._requests = 0
         self._guest_hours = 0.0
         self._counted_at = self.hub.run.kernel.now
         self.hub.on_write("operations", self._accepted)
@@ -54,10 +55,8 @@ class Budget(Invariant):
     def _accepted(self, old: Item | None, new: Item | None) -> None:
         if old is not None or new is None:
             return
-        if new["action"] == OperationAction.CREATE:
-            self._creates += 1
-        else:
-            self._deletes += 1
+        self._operations += 1
+        self._steps += len(FLOWS[str(new["action"])].steps)
 
     def _replied(self, _: Exchange) -> None:
         self._requests += 1
@@ -75,8 +74,8 @@ class Budget(Invariant):
         cloud = sum(count for (_, service, _), count in calls.items() if service == "openstack")
         pages = KINDS * (self._guest_hours + len(self.hub.run.fleet)) * LOOKS_AN_HOUR / PAGE
         budget = STORM * (
-            self._creates * CREATE_CALLS
-            + self._deletes * DELETE_CALLS
+            self._operations * FLOW_CALLS
+            + self._steps * STEP_CALLS
             + self._requests * REQUEST_CALLS
             + self._guest_hours * GUEST_HOUR_CALLS
             + (hours + 1) * CONTROL_HOUR_CALLS
@@ -85,9 +84,8 @@ class Budget(Invariant):
         self.exercised += 1
         if aws > budget:
             self.broken(f"{aws} calls of AWS, {budget:.0f} are allowed: {self._most()}")
-        operations = self._creates + self._deletes
         looks = (hours + 1) * LOOKS_AN_HOUR * LOOK_CALLS
-        allowed = STORM * (operations * CLOUD_CALLS + looks + pages)
+        allowed = STORM * (self._operations * CLOUD_CALLS + looks + pages)
         if cloud > allowed:
             self.broken(f"{cloud} calls of OpenStack, {allowed:.0f} are allowed: {self._most()}")
 

@@ -9,9 +9,8 @@ from simulator.invariants.base import Exchange, Invariant
 from simulator.template import PREFIX
 
 BUSY: Final = 503
-_OF_A_GUEST: Final = re.compile(r"/v1\.0/[^/]+/instances/[^/]+/(action|users|databases|root)")
-"""A guest may be at work when such a request comes: several restarts at once take longer than one
-request may wait."""
+_OF_A_GUEST: Final = re.compile(r"/v1\.0/[^/]+/instances/[^/]+/(users|databases|root)")
+"""A guest may be at work when such a request comes, and take longer than one request may wait."""
 
 
 class FairWeather(Invariant):

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from chalicelib.lifecycle import Status
-from chalicelib.store import instances as store
+from chalicelib.store import accepting
 from chalicelib.store.models import EventRow, Instance, Operation
 from tests.api.client import Answer, Api
 from tests.api.conftest import Make
@@ -45,7 +45,7 @@ def test_what_is_not_named_stays_as_it_is(
     assert (operation.action, operation.status) == ("update_access", "ACCEPTED")
     assert operation.arguments == wanted
     assert hints == [operation.id]
-    assert [event.kind for event in EventRow.query(row.id)] == ["access.accepted"]
+    assert [event.kind for event in EventRow.query(row.id)] == ["update_access.accepted"]
     shown = api.get(f"/instances/{row.id}").body["instance"]
     assert (shown["status"], shown["access"]) == ("ACTIVE", BEFORE)
 
@@ -106,13 +106,13 @@ def test_a_change_that_meets_a_faster_delete_is_refused(
     api: Api, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     row = make(access=BEFORE)
-    accept = store.accept_access
+    accept = accepting.accept
 
-    def slow(instance: Instance, operation: Operation) -> bool:
+    def slow(instance: Instance, operation: Operation, **more: Any) -> bool:
         api.ask("DELETE", f"/instances/{row.id}")
-        return accept(instance, operation)
+        return accept(instance, operation, **more)
 
-    monkeypatch.setattr(store, "accept_access", slow)
+    monkeypatch.setattr(accepting, "accept", slow)
     assert change(api, row, {"is_public": True}).status == 422
     assert live(row).action == "delete_instance"
 
@@ -121,13 +121,13 @@ def test_a_change_keeps_what_another_one_has_changed_since_the_row_was_read(
     api: Api, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     row = make(access=BEFORE)
-    accept = store.accept_access
+    accept = accepting.accept
 
-    def late(instance: Instance, operation: Operation) -> bool:
-        monkeypatch.setattr(store, "accept_access", accept)
+    def late(instance: Instance, operation: Operation, **more: Any) -> bool:
+        monkeypatch.setattr(accepting, "accept", accept)
         Instance(row.id).update(actions=[Instance.access.set({**BEFORE, "is_public": True})])
-        return accept(instance, operation)
+        return accept(instance, operation, **more)
 
-    monkeypatch.setattr(store, "accept_access", late)
+    monkeypatch.setattr(accepting, "accept", late)
     assert change(api, row, {"allowed_cidrs": ["192.0.2.0/24"]}).status == 202
     assert live(row).arguments == {"is_public": True, "allowed_cidrs": ["192.0.2.0/24"]}

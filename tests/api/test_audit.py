@@ -35,12 +35,12 @@ def asked_by(row: Instance) -> list[tuple[str, str | None, str | None]]:
 
 
 def test_each_request_logs_who_asked_for_what_of_which_instance(
-    api: Api, admin: Api, make: Make, guest: Guest, lines: Any
+    api: Api, admin: Api, make: Make, guest: Guest, hints: list[str], lines: Any
 ) -> None:
     row = make()
     answers = [
-        api.post(f"/instances/{row.id}/action", {"restart": {}}),
         api.delete(f"/instances/{row.id}/users/ann"),
+        api.post(f"/instances/{row.id}/action", {"restart": {}}),
         admin.put("/mgmt/quotas/somebody", {"quotas": {"ram": 1}}),
         api.post(f"/instances/{row.id}/action", {"dance": {}}),
     ]
@@ -50,8 +50,8 @@ def test_each_request_logs_who_asked_for_what_of_which_instance(
     users = "DELETE /v1.0/{project}/instances/{instance}/users/{user}"
     unknown = "POST /v1.0/{project}/instances/{instance}/action"
     expected = [
-        ("restart", row.id, 202),
         (users, row.id, 202),
+        ("restart", row.id, 202),
         ("PUT /v1.0/{project}/mgmt/quotas/{tenant}", None, 200),
         (unknown, row.id, 400),
     ]
@@ -97,7 +97,7 @@ def test_accepted_changes_remember_who_asked(
     reset = admin.post(f"/instances/{row.id}/action", {"reset_status": {}})
     deleted = api.delete(f"/instances/{row.id}")
     assert asked_by(row) == [
-        ("delete.accepted", user, deleted.headers[HEADER]),
+        ("delete_instance.accepted", user, deleted.headers[HEADER]),
         ("status.reset", user, reset.headers[HEADER]),
     ]
     (operation,) = operations(row.id)

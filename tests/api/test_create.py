@@ -57,7 +57,7 @@ def test_an_accepted_create_is_durable_and_hinted(api: Api, hints: list[str]) ->
     assert operation.request_id == answer.headers["X-OpenStack-Request-Id"]
     assert hints == [operation.id]
     assert (Quota.get(api.project).instances, Quota.get(api.project).volumes) == (1, 2)
-    assert [event.kind for event in EventRow.query(row.id)] == ["create.accepted"]
+    assert [event.kind for event in EventRow.query(row.id)] == ["create_instance.accepted"]
 
 
 def test_passwords_travel_only_in_the_sealed_arguments(api: Api) -> None:

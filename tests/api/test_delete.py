@@ -9,14 +9,15 @@ import pytest
 
 from chalicelib import aws
 from chalicelib.domain.operations import OperationStatus
-from chalicelib.errors import GuestTimeout
-from chalicelib.lifecycle import Event, Status
-from chalicelib.store import instances as store
+from chalicelib.lifecycle import Status
+from chalicelib.settings import settings
+from chalicelib.store import accepting
+from chalicelib.store.ending import Ending, end_operation
 from chalicelib.store.events import Asked
-from chalicelib.store.models import Instance, Operation
+from chalicelib.store.models import Instance, Operation, ServiceStatusRow
 from chalicelib.store.operations import new_operation
 from tests.api.client import Api
-from tests.api.conftest import Guest, Make, operations
+from tests.api.conftest import Make, operations
 
 
 def live_create(row: Instance) -> Operation:
@@ -49,7 +50,7 @@ def test_a_delete_in_build_is_422(api: Api, make: Make, hints: list[str]) -> Non
 
 def racing(monkeypatch: pytest.MonkeyPatch, winner: Callable[[Instance], Any]) -> None:
     """Let somebody else be faster, once, between our read and our write."""
-    real = store.accept_delete
+    real = accepting.accept
     won: list[bool] = []
 
     def accept(row: Instance, operation: Operation) -> bool:
@@ -58,14 +59,14 @@ def racing(monkeypatch: pytest.MonkeyPatch, winner: Callable[[Instance], Any]) -
             winner(Instance.get(row.id))
         return real(row, operation)
 
-    monkeypatch.setattr(store, "accept_delete", accept)
+    monkeypatch.setattr(accepting, "accept", accept)
 
 
 def test_the_loser_of_two_deletes_accepts_the_winners(
     api: Api, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     row = make()
-    real = store.accept_delete
+    real = accepting.accept
 
     def other_delete(fresh: Instance) -> None:
         made = new_operation(aws.new_id(), row.id, row.tenant_id, "delete_instance", timeout=60)
@@ -95,7 +96,7 @@ def test_whoever_loses_to_a_status_change_looks_again(
 
 def test_endless_races_are_503(api: Api, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     row = make()
-    monkeypatch.setattr(store, "accept_delete", lambda *_: False)
+    monkeypatch.setattr(accepting, "accept", lambda *_, **__: False)
     assert api.delete(f"/instances/{row.id}").status == 503
 
 
@@ -166,16 +167,16 @@ def test_a_delete_that_finds_a_queued_one_looks_again_when_it_starts_meanwhile(
 ) -> None:
     row = queued_behind_a_create(api, admin, make)
     assert act(admin, row, {"reset_status": {}}) == 202
-    real = store.accept_queued_delete
+    real = accepting.accept_queued_delete
 
     def accept(seen: Instance, asked: Asked) -> bool:
-        monkeypatch.setattr(store, "accept_queued_delete", real)
+        monkeypatch.setattr(accepting, "accept_queued_delete", real)
         create = Operation.get(seen.operation_id)
-        failed = store.Ending(OperationStatus.CANCELLED, Event.CREATE_FAILED, reason="cancelled")
-        assert store.end_operation(create, failed) == seen.next_operation_id
+        failed = Ending(OperationStatus.CANCELLED, reason="cancelled")
+        assert end_operation(create, failed) == seen.next_operation_id
         return real(seen, asked)
 
-    monkeypatch.setattr(store, "accept_queued_delete", accept)
+    monkeypatch.setattr(accepting, "accept_queued_delete", accept)
     assert api.delete(f"/instances/{row.id}").status == 202
     assert status_of(api, row) == "SHUTDOWN"
     row.refresh()
@@ -200,14 +201,24 @@ def test_owners_may_force_a_delete(api: Api, make: Make, body: Any) -> None:
     assert len(operations(row.id)) == 2
 
 
-def test_restart_calls_the_guest(api: Api, make: Make, guest: Guest) -> None:
+def test_a_restart_is_an_operation(api: Api, make: Make, hints: list[str]) -> None:
     row = make()
     assert act(api, row, {"restart": {}}) == 202
-    assert act(api, row, {"restart": None}) == 202
-    assert guest.calls == [("restart", {})] * 2
-    guest.answers["restart"] = GuestTimeout("too slow")
-    assert act(api, row, {"restart": {}}) == 503
+    (operation,) = operations(row.id)
+    assert (operation.action, operation.status) == ("restart_instance", "ACCEPTED")
+    assert hints == [operation.id]
+    stored = Instance.get(row.id)
+    assert (stored.status, stored.operation_id) == (Status.REBOOT, operation.id)
+    assert act(api, row, {"restart": None}) == 422, "as Trove: the status is REBOOT"
     assert act(api, make(Status.ERROR), {"restart": {}}) == 422
+
+
+def test_a_restart_of_a_guest_that_is_not_heard_is_refused(api: Api, make: Make) -> None:
+    row = make()
+    last = ServiceStatusRow.updated.set(aws.clock() - settings().heartbeat_expiry_seconds)
+    ServiceStatusRow(row.id).update(actions=[last])
+    assert act(api, row, {"restart": {}}) == 422
+    assert operations(row.id) == []
 
 
 @pytest.mark.parametrize(

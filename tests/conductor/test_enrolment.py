@@ -18,10 +18,9 @@ from chalicelib.bus.envelope import Direction
 from chalicelib.conductor import enrolment
 from chalicelib.conductor.enrolment import Enrol, Renew
 from chalicelib.domain.operations import OperationStatus
-from chalicelib.lifecycle import Event
 from chalicelib.parameters import REFRESH_SECONDS
 from chalicelib.store import events, guests, instances
-from chalicelib.store.instances import Ending
+from chalicelib.store.ending import Ending, end_operation
 from chalicelib.store.models import TABLES, Guest
 from tests.conductor.conftest import Built, new_guest
 from tests.support.world import Fault, World
@@ -48,8 +47,8 @@ def next_ms(world: World) -> int:
 
 
 def activate(built: Built) -> None:
-    ending = Ending(OperationStatus.SUCCEEDED, Event.CREATE_SUCCEEDED)
-    instances.end_operation(built.operation, ending)
+    ending = Ending(OperationStatus.SUCCEEDED)
+    end_operation(built.operation, ending)
 
 
 def test_a_guest_receives_its_keys_its_queues_and_short_credentials(
@@ -107,7 +106,7 @@ def test_the_same_pair_may_ask_again_and_starts_a_new_epoch(world: World, built:
     first = built.guest.admission or {}
     assert again["keys"]["to_guest"] == first["keys"]["to_guest"]
     assert again["keys"]["to_control"] != first["keys"]["to_control"]
-    assert events.events_of(built.instance.id)[0].kind == "create.accepted"
+    assert events.events_of(built.instance.id)[0].kind == "create_instance.accepted"
 
 
 @pytest.mark.parametrize("field", ["public_key", "server_id"])
@@ -148,7 +147,7 @@ def test_a_guests_public_key_gives_nobody_its_keys(world: World, built: Built) -
         enrolment.enrol(Enrol(**without_its_private_key(world, built)))
     assert int(Guest.get(built.instance.id, 1).epoch) == 1
     assert len(world.sts.asked) == 1
-    assert events.events_of(built.instance.id)[0].kind == "create.accepted"
+    assert events.events_of(built.instance.id)[0].kind == "create_instance.accepted"
 
 
 @pytest.mark.parametrize("enrolled", [True, False])
@@ -188,7 +187,7 @@ def test_a_replayed_enrolment_is_refused_and_is_nobodys_attempt(world: World, bu
     with pytest.raises(errors.BadRequest, match="seen before"):
         enrolment.enrol(again)
     assert int(Guest.get(built.instance.id, 1).epoch) == 2
-    assert events.events_of(built.instance.id)[0].kind == "create.accepted"
+    assert events.events_of(built.instance.id)[0].kind == "create_instance.accepted"
 
 
 def test_an_older_enrolment_is_refused_though_its_writer_was_the_first(
@@ -271,9 +270,9 @@ def test_a_guest_of_an_older_generation_is_gone(world: World, built: Built) -> N
 def test_a_guest_of_a_deleted_instance_is_gone_even_when_its_key_is_forgotten(
     world: World, built: Built
 ) -> None:
-    instances.end_operation(
+    end_operation(
         built.operation,
-        Ending(OperationStatus.FAILED, Event.CREATE_FAILED, reason="x", release_quota=True),
+        Ending(OperationStatus.FAILED, reason="x", undone=True),
     )
     row = instances.get_instance(built.instance.id)
     row.status = "SHUTDOWN"

@@ -10,10 +10,9 @@ from chalicelib import errors
 from chalicelib.bus import keys
 from chalicelib.conductor import enrolment
 from chalicelib.domain.operations import OperationStatus
-from chalicelib.lifecycle import Event
 from chalicelib.store import guests, instances, operations
 from chalicelib.store.base import as_dict
-from chalicelib.store.instances import Ending
+from chalicelib.store.ending import Ending, end_operation
 from chalicelib.store.models import Operation
 from tests.conductor.conftest import Built, new_guest
 from tests.support.world import World
@@ -112,8 +111,8 @@ def test_a_refusal_that_meets_the_end_of_the_create_ends_nothing(
     world: World, built: Built
 ) -> None:
     server_made(built.operation, "server-2")
-    world.interruptions["dynamodb.PutItem"] = lambda: instances.end_operation(
-        stored(built.operation), Ending(OperationStatus.SUCCEEDED, Event.CREATE_SUCCEEDED)
+    world.interruptions["dynamodb.PutItem"] = lambda: end_operation(
+        stored(built.operation), Ending(OperationStatus.SUCCEEDED)
     )
     ask(world, built, "server-2")
     row = stored(built.operation)

@@ -7,14 +7,15 @@ import itertools
 import pytest
 
 from chalicelib import lifecycle
+from chalicelib.domain.flows import DELETE, FLOWS, Flow, What
 from chalicelib.errors import Unprocessable
-from chalicelib.lifecycle import Action, Event, IllegalTransition, ServiceStatus, Status
+from chalicelib.lifecycle import IllegalTransition, ServiceStatus, Status
 from infra.package.sources import PROJECT_ROOT
 
 
 def test_every_target_is_a_status_and_every_event_happens_somewhere() -> None:
     assert all(isinstance(target, Status) for target in lifecycle.TRANSITIONS.values())
-    assert {event for _, event in lifecycle.TRANSITIONS} == set(Event)
+    assert {event for _, event in lifecycle.TRANSITIONS} == set(lifecycle.EVENTS)
 
 
 def test_nothing_leaves_deleted_and_every_status_can_get_there() -> None:
@@ -34,7 +35,7 @@ def test_every_status_is_reached_from_build() -> None:
 
 
 def test_what_is_not_in_the_table_is_a_bug_that_is_told() -> None:
-    for status, event in itertools.product(Status, Event):
+    for status, event in itertools.product(Status, lifecycle.EVENTS):
         if (status, event) in lifecycle.TRANSITIONS:
             expected = lifecycle.TRANSITIONS[status, event]
             assert lifecycle.next_status(status, event) is expected
@@ -42,39 +43,37 @@ def test_what_is_not_in_the_table_is_a_bug_that_is_told() -> None:
             with pytest.raises(IllegalTransition):
                 lifecycle.next_status(status, event)
     with pytest.raises(ValueError, match="DANCING"):
-        lifecycle.next_status("DANCING", Event.RESET)
+        lifecycle.next_status("DANCING", lifecycle.RESET)
 
 
-@pytest.mark.parametrize(
-    ("action", "event"),
-    [(Action.DELETE, Event.DELETE_ACCEPTED), (Action.RESET_STATUS, Event.RESET)],
-)
-def test_an_action_is_allowed_exactly_where_its_event_may_happen(
-    action: Action, event: Event
-) -> None:
-    happens_in = {status for status, known in lifecycle.TRANSITIONS if known is event}
-    assert lifecycle.ALLOWED[action] == happens_in
+@pytest.mark.parametrize("flow", FLOWS.values(), ids=FLOWS)
+def test_a_flow_is_asked_for_exactly_where_its_begin_is_in_the_table(flow: Flow) -> None:
+    begins = flow.event(What.ACCEPTED)
+    assert flow.sources == {status for status, known in lifecycle.TRANSITIONS if known == begins}
+
+
+@pytest.mark.parametrize("flow", FLOWS.values(), ids=FLOWS)
+def test_a_flow_ends_wherever_a_reset_may_have_taken_its_instance(flow: Flow) -> None:
+    for status in (flow.during, lifecycle.next_status(flow.during, lifecycle.RESET)):
+        for what in (What.FAILED, *((What.UNDONE,) if flow.undo else ())):
+            assert (status, flow.event(what)) in lifecycle.TRANSITIONS
 
 
 def test_the_docs_have_the_table_as_it_is() -> None:
     statuses = [status for status in Status if status is not Status.DELETED]
     lines = ["| | " + " | ".join(statuses) + " |", "|---" * (len(statuses) + 1) + "|"]
-    for event in Event:
+    for event in lifecycle.EVENTS:
         targets = [lifecycle.TRANSITIONS.get((status, event), "") for status in statuses]
-        lines.append(f"| {event.value} | " + " | ".join(targets) + " |")
+        lines.append(f"| {event} | " + " | ".join(targets) + " |")
     assert "\n".join(lines) in (PROJECT_ROOT / "docs" / "architecture.md").read_text()
-
-
-def test_every_action_says_where_it_is_allowed() -> None:
-    assert set(lifecycle.ALLOWED) == set(Action)
 
 
 def test_a_delete_in_build_is_refused_in_troves_words() -> None:
     with pytest.raises(Unprocessable) as caught:
-        lifecycle.require(Action.DELETE, "instance-1", Status.BUILD)
+        lifecycle.require(DELETE.sources, "instance-1", Status.BUILD)
     assert caught.value.status == 422
     assert "instance status was BUILD" in caught.value.message
-    lifecycle.require(Action.DELETE, "instance-1", Status.ERROR)
+    lifecycle.require(DELETE.sources, "instance-1", Status.ERROR)
 
 
 @pytest.mark.parametrize("status", Status)

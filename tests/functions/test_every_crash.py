@@ -14,6 +14,7 @@ from collections.abc import Callable
 import pytest
 
 from chalicelib.bus.envelope import Fault as GuestFault
+from chalicelib.domain.flows import RESTART
 from chalicelib.lifecycle import Status
 from chalicelib.store import instances
 from chalicelib.store.models import TABLES
@@ -111,6 +112,22 @@ def delete_during_a_change(stack: Stack) -> tuple[str, set[str]]:
     return instance_id, {Status.DELETED}
 
 
+def restart(stack: Stack) -> tuple[str, set[str]]:
+    instance, _ = stack.create()
+    stack.settle()
+    stack.accept(instance.id, RESTART)
+    return instance.id, {Status.ACTIVE}
+
+
+def delete_during_a_restart_that_hangs(stack: Stack) -> tuple[str, set[str]]:
+    instance_id, _ = restart(stack)
+    (guest,) = stack.guests.values()
+    guest.silent = True
+    stack.settle(until=stack.world.now + 5)
+    stack.delete(instance_id)
+    return instance_id, {Status.DELETED}
+
+
 SCENARIOS: tuple[Scenario, ...] = (
     create,
     create_on_a_cloud_without_hosts,
@@ -123,6 +140,8 @@ SCENARIOS: tuple[Scenario, ...] = (
     close_to_the_public,
     open_without_an_external_network,
     delete_during_a_change,
+    restart,
+    delete_during_a_restart_that_hangs,
 )
 
 

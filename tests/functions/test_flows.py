@@ -193,9 +193,9 @@ def test_a_forced_delete_during_create_starts_when_the_create_has_gone_back(
     assert [row.status for row in ended if row] == ["CANCELLED", "SUCCEEDED"]
     kinds = sorted(row.kind for row in events.events_of(instance.id))
     assert kinds == [
-        "create.accepted",
+        "create_instance.accepted",
         "create_instance.cancelled",
-        "delete.accepted",
+        "delete_instance.accepted",
         "delete_instance.succeeded",
         "status.reset",
     ]
@@ -328,7 +328,8 @@ def test_every_step_of_a_definition_is_a_step_of_the_function_it_is_sent_to(flow
             "${TaskManagerArn}": handler.LOCAL_STEPS,
         }[target]
         assert name in steps
-        assert by_token == name.endswith(".prepare")
+        flow_, _, step = name.rpartition(".")
+        assert by_token == FLOWS[flow_ or flow].waits_for_guest(step)
 
 
 def test_every_step_is_used_by_a_definition() -> None:

@@ -149,7 +149,7 @@ def test_what_an_instance_owns_in_any_status_stays(stack: Stack) -> None:
     before = stack.cloud.inventory()
     assert look()["removed"] == 0
     assert stack.cloud.inventory() == before
-    assert events.events_of(instance.id)[-1].kind == "create.accepted"
+    assert events.events_of(instance.id)[-1].kind == "create_instance.accepted"
 
 
 def test_what_a_deleted_instance_left_goes_after_a_while_and_its_data_last(stack: Stack) -> None:

@@ -8,11 +8,10 @@ import pytest
 
 from chalicelib.cloud.errors import CloudAway, Refused
 from chalicelib.domain.operations import OperationStatus
-from chalicelib.lifecycle import Event
 from chalicelib.settings import settings
-from chalicelib.store import instances, operations
+from chalicelib.store import accepting, instances, operations
 from chalicelib.store.base import as_dict
-from chalicelib.store.instances import Ending
+from chalicelib.store.ending import Ending, end_operation
 from chalicelib.store.models import Operation
 from functions import step
 from functions.outcomes import SOON_SECONDS, Busy, Done, Failed, Outcome, Wait
@@ -155,8 +154,8 @@ def test_the_retries_of_the_state_machine_outlast_a_lease() -> None:
 def test_a_step_of_an_operation_that_ended_is_not_run(
     operation: Operation, kind: dict[str, Any], expected: str
 ) -> None:
-    ending = Ending(OperationStatus.SUCCEEDED, Event.CREATE_SUCCEEDED)
-    instances.end_operation(operation, ending)
+    ending = Ending(OperationStatus.SUCCEEDED)
+    end_operation(operation, ending)
     recorder = Recorder()
     assert run(operation, recorder, **kind) == {"outcome": expected}
     assert recorder.runs == 0
@@ -225,11 +224,11 @@ def test_a_create_that_reaches_its_removals_tells_which_step_it_stuck_in(
 
 
 def test_a_delete_is_not_turned_back_by_its_own_steps(stack: Stack, operation: Operation) -> None:
-    ending = Ending(OperationStatus.SUCCEEDED, Event.CREATE_SUCCEEDED)
-    instances.end_operation(operation, ending)
+    ending = Ending(OperationStatus.SUCCEEDED)
+    end_operation(operation, ending)
     instance = instances.get_instance(operation.instance_id, TENANT)
     deletion = delete_operation(instance)
-    instances.accept_delete(instance, deletion)
+    accepting.accept(instance, deletion)
     run(deletion, Recorder(), "remove_server", backwards=True)
     assert not stored(deletion).compensating
 

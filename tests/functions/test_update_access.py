@@ -79,7 +79,7 @@ def test_a_change_that_is_refused_is_taken_back_and_told(
     stack.check()
     kept = instances.get_instance(row.id)
     assert (kept.status, kept.access) == (Status.ACTIVE, before)
-    assert kept.fault_message == f"The access was not changed: {refused}"
+    assert kept.fault_message == f"The change of the access was given up: {refused}"
     assert ended(operation).reason == kept.fault_message
     stack.cloud.refusals.clear()
     stack.update_access(row.id, **after)

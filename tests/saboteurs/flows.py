@@ -10,10 +10,11 @@ from chalicelib import aws
 from chalicelib.conductor import refusals
 from chalicelib.domain.flows import Flow, Step
 from chalicelib.domain.operations import STARTABLE, OperationAction
-from chalicelib.store import base, instances, operations
+from chalicelib.store import base, ending, operations
 from chalicelib.store.models import Operation
 from chalicelib.taskmanager import dispatcher, sweeper
-from functions import create_instance, delete_instance, handler
+from functions import create_instance, handler
+from functions import ending as last_steps
 from functions.step import Step as Run
 from infra.package import state_machines
 from tests.saboteurs.registry import Instead, Patch, saboteur
@@ -69,14 +70,14 @@ def a_sweep_that_errs(patch: Patch) -> None:
 @saboteur("unknown results", "L1", "L3")
 def no_reason_told(patch: Patch) -> None:
     """A failed operation does not say why."""
-    original = instances.end_operation
+    original = ending.end_operation
 
-    def end_operation(operation: Operation, ending: Any) -> str | None:
+    def end_operation(operation: Operation, how: ending.Ending) -> str | None:
         operation.reason = None
         operation.update(actions=[Operation.reason.remove()])
-        return original(operation, msgspec.structs.replace(ending, reason=""))
+        return original(operation, msgspec.structs.replace(how, reason=""))
 
-    patch.setattr(instances, "end_operation", end_operation)
+    patch.setattr(ending, "end_operation", end_operation)
 
 
 @saboteur("races", "L1")
@@ -133,5 +134,5 @@ def attempts_counted_from_a_count(patch: Patch) -> None:
 @saboteur("races", "L1")
 def a_delete_that_could_be_undone(patch: Patch) -> None:
     """A delete that was forced on its way is refused its last step, as a create is."""
-    complete = Run(delete_instance.complete, ends=True)
+    complete = Run(last_steps.complete, ends=True)
     patch.setitem(handler.LOCAL_STEPS, "delete_instance.complete", complete)

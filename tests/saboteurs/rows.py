@@ -9,35 +9,37 @@ import msgspec
 from chalicelib import aws, lifecycle
 from chalicelib.api import guest_calls
 from chalicelib.api import instances as api_instances
+from chalicelib.domain.flows import What
 from chalicelib.domain.operations import OperationAction, OperationStatus
-from chalicelib.lifecycle import Event, Status
-from chalicelib.store import instances, operations, quotas
+from chalicelib.lifecycle import Status
+from chalicelib.store import accepting, ending, instances, operations, outcomes, quotas
 from chalicelib.store.base import transact
 from chalicelib.store.models import Instance, Operation
+from chalicelib.store.outcomes import Outcome
 from tests.saboteurs.registry import Patch, nothing, saboteur
 
 
 @saboteur("races", "I3", "I1")
 def a_delete_that_does_not_queue(patch: Patch) -> None:
     """A delete takes the place of the live operation instead of waiting behind it."""
-    original = instances.accept_delete
+    original = accepting.accept
 
-    def accept_delete(instance: Instance, operation: Operation) -> bool:
+    def accept(instance: Instance, operation: Operation, **chosen: Any) -> bool:
         instance.operation_id = None
-        return original(instance, operation)
+        return original(instance, operation, **chosen)
 
     def unchanged(instance: Instance) -> Any:
         return Instance.status == instance.status
 
-    patch.setattr(instances, "accept_delete", accept_delete)
-    patch.setattr(instances, "unchanged", unchanged)
+    patch.setattr(accepting, "accept", accept)
+    patch.setattr(accepting, "unchanged", unchanged)
 
 
 @saboteur("races", "I3", "L1")
 def a_queued_delete_forgotten(patch: Patch) -> None:
     """The end of an operation does not hand over to the delete that waits behind it."""
     patch.setattr(
-        instances,
+        ending,
         "_hand_over",
         lambda _: [Instance.operation_id.remove(), Instance.next_operation_id.remove()],
     )
@@ -46,13 +48,14 @@ def a_queued_delete_forgotten(patch: Patch) -> None:
 @saboteur("races", "I1", "I3", "I5", seeds=20)
 def rows_written_as_they_were_read(patch: Patch) -> None:
     """Transactions on an instance do not ask whether it has changed since it was read."""
-    patch.setattr(instances, "unchanged", lambda _: Instance.id.exists())
+    for module in (instances, accepting, ending):
+        patch.setattr(module, "unchanged", lambda _: Instance.id.exists())
 
 
 @saboteur("access", "L1")
 def a_delete_that_waits_for_the_change(patch: Patch) -> None:
     """A delete does not call back the change of the access that it waits for."""
-    patch.setattr(instances, "_call_back", nothing)
+    patch.setattr(accepting, "calling_back", lambda *_: nothing)
 
 
 @saboteur("races", "I1")
@@ -60,8 +63,8 @@ def a_reset_that_revives(patch: Patch) -> None:
     """A reset takes an instance back to BUILD."""
     original = lifecycle.next_status
 
-    def next_status(status: str, event: Event) -> Status:
-        return Status.BUILD if event is Event.RESET else original(status, event)
+    def next_status(status: str, event: str) -> Status:
+        return Status.BUILD if event == lifecycle.RESET else original(status, event)
 
     patch.setattr(lifecycle, "next_status", next_status)
 
@@ -92,7 +95,7 @@ def quota_not_checked_again(patch: Patch) -> None:
         write.update(type(quota)(quota.tenant_id), actions=actions)
 
     patch.setattr(quotas, "reserve", reserve)
-    patch.setattr(instances, "require_fit", lambda *_: None)
+    patch.setattr(accepting, "require_fit", lambda *_: None)
 
 
 @saboteur("strangers", "I6")
@@ -130,7 +133,7 @@ def a_refusal_that_crashes(patch: Patch) -> None:
         if used.get("instances", 0) + held["instances"] > limits["instances"]:
             raise KeyError("instances")
 
-    patch.setattr(instances, "require_fit", require_fit)
+    patch.setattr(accepting, "require_fit", require_fit)
 
 
 @saboteur("races", "I3")
@@ -158,22 +161,23 @@ def a_queued_delete_accepted_again(patch: Patch) -> None:
         transact(build)
         return True
 
-    patch.setattr(instances, "accept_queued_delete", accept_queued_delete)
+    patch.setattr(accepting, "accept_queued_delete", accept_queued_delete)
 
 
 @saboteur("calm", "I5")
 def quota_released_before_the_end(patch: Patch) -> None:
     """The quota is given back in a transaction of its own, before the row says so."""
-    original, release = instances.end_operation, quotas.release
+    original, release = ending.end_operation, quotas.release
 
-    def end_operation(operation: Operation, ending: Any) -> str | None:
+    def end_operation(operation: Operation, how: ending.Ending) -> str | None:
         row = instances.find_instance(operation.instance_id)
-        if ending.release_quota and row is not None and row.held:
+        gone = outcomes.outcome(operation, how.what).holds == {}
+        if gone and row is not None and row.held:
             transact(lambda write: release(write, row.tenant_id, row.held))
-        return original(operation, ending)
+        return original(operation, how)
 
     patch.setattr(quotas, "release", nothing)
-    patch.setattr(instances, "end_operation", end_operation)
+    patch.setattr(ending, "end_operation", end_operation)
 
 
 @saboteur("deployments", "F19")
@@ -190,30 +194,30 @@ def a_row_written_as_a_whole(patch: Patch) -> None:
 @saboteur("calm", "I18")
 def a_change_that_nobody_asked_for(patch: Patch) -> None:
     """The event of an accepted change does not take over who asked for it."""
-    patch.setattr(instances, "_asked", lambda _: None)
+    patch.setattr(accepting, "asked_by", lambda _: None)
 
 
 @saboteur("calm", "L5")
 def a_hold_that_outlives_its_instance(patch: Patch) -> None:
     """The end of a delete leaves the hold on the quota with the row, where nobody looks again."""
-    original = instances.end_operation
+    original = outcomes.outcome
 
-    def end_operation(operation: Operation, ending: Any) -> str | None:
-        return original(operation, msgspec.structs.replace(ending, release_quota=False))
+    def holding(operation: Operation, what: What) -> Outcome:
+        return msgspec.structs.replace(original(operation, what), holds=None)
 
-    patch.setattr(instances, "end_operation", end_operation)
+    patch.setattr(outcomes, "outcome", holding)
 
 
 @saboteur("calm", "I3")
 def an_ended_operation_still_swept(patch: Patch) -> None:
     """An operation that has ended stays in the index that the sweeper reads."""
-    original = instances._close
+    original = ending._close
     kept = [str(each) for each in (Operation.live.remove(), Operation.check_at.remove())]
 
     def close(status: Any, reason: str) -> list[Any]:
         return [each for each in original(status, reason) if str(each) not in kept]
 
-    patch.setattr(instances, "_close", close)
+    patch.setattr(ending, "_close", close)
 
 
 @saboteur("races", "I1")
@@ -221,8 +225,8 @@ def a_reset_that_breaks(patch: Patch) -> None:
     """A reset takes an instance to ERROR that is ACTIVE."""
     original = lifecycle.next_status
 
-    def next_status(status: str, event: Event) -> Status:
-        return Status.ERROR if event is Event.RESET else original(status, event)
+    def next_status(status: str, event: str) -> Status:
+        return Status.ERROR if event == lifecycle.RESET else original(status, event)
 
     patch.setattr(lifecycle, "next_status", next_status)
 

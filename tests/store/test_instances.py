@@ -6,18 +6,16 @@ import pytest
 
 from chalicelib.domain.operations import OperationStatus
 from chalicelib.errors import NotFound, OverLimit
-from chalicelib.lifecycle import Event, IllegalTransition, ServiceStatus, Status
-from chalicelib.store import events, instances, operations, quotas
-from chalicelib.store.instances import Ending
+from chalicelib.lifecycle import IllegalTransition, ServiceStatus, Status
+from chalicelib.store import accepting, events, instances, operations, quotas
+from chalicelib.store.ending import Ending, end_operation
 from chalicelib.store.models import Arguments, Instance, Operation
 from tests.support.rows import TENANT, accepted, create_operation, delete_operation, new_instance
 from tests.support.world import World
 
-CREATED = Ending(OperationStatus.SUCCEEDED, Event.CREATE_SUCCEEDED)
-CREATE_FAILED = Ending(
-    OperationStatus.CANCELLED, Event.CREATE_FAILED, reason="cancelled", release_quota=True
-)
-DELETED = Ending(OperationStatus.SUCCEEDED, Event.DELETE_SUCCEEDED, release_quota=True)
+CREATED = Ending(OperationStatus.SUCCEEDED)
+CREATE_FAILED = Ending(OperationStatus.CANCELLED, reason="cancelled", undone=True)
+DELETED = Ending(OperationStatus.SUCCEEDED, undone=True)
 
 
 def stored(operation: Operation) -> Operation:
@@ -32,7 +30,7 @@ def used() -> dict[str, int]:
 
 def active() -> Instance:
     instance, operation = accepted()
-    instances.end_operation(operation, CREATED)
+    end_operation(operation, CREATED)
     return instances.get_instance(instance.id)
 
 
@@ -46,14 +44,14 @@ def test_an_accepted_create_is_durable_as_a_whole(world: World) -> None:
     reported = instances.service_status(instance.id)
     assert reported is not None
     assert reported.status == ServiceStatus.NEW
-    assert [row.kind for row in events.events_of(instance.id)] == ["create.accepted"]
+    assert [row.kind for row in events.events_of(instance.id)] == ["create_instance.accepted"]
     assert operations.due_operations(world.now + 31, 10) == [operation.id]
 
 
 def test_a_create_beyond_the_quota_leaves_nothing_behind(world: World) -> None:
     instance = new_instance()
     with pytest.raises(OverLimit, match=r"\['volumes'\]"):
-        instances.accept_create(
+        accepting.accept_create(
             instance, create_operation(instance), {"instances": 1, "ram": 1, "volumes": 41}
         )
     assert instances.find_instance(instance.id) is None
@@ -96,7 +94,7 @@ def test_a_page_ends_at_its_limit_and_the_next_begins_behind_the_marker(world: W
 def test_an_accepted_delete_owns_the_instance(world: World) -> None:
     instance = active()
     operation = delete_operation(instance)
-    assert instances.accept_delete(instance, operation)
+    assert accepting.accept(instance, operation)
     row = instances.get_instance(instance.id)
     assert (row.status, row.operation_id) == (Status.SHUTDOWN, operation.id)
     assert stored(operation).status == OperationStatus.ACCEPTED
@@ -106,10 +104,8 @@ def test_of_two_deletes_at_once_one_becomes_the_operation(world: World) -> None:
     instance = active()
     first, second = delete_operation(instance), delete_operation(instance)
     other = instances.get_instance(instance.id)
-    world.interruptions["dynamodb.TransactWriteItems"] = lambda: instances.accept_delete(
-        other, second
-    )
-    assert not instances.accept_delete(instance, first)
+    world.interruptions["dynamodb.TransactWriteItems"] = lambda: accepting.accept(other, second)
+    assert not accepting.accept(instance, first)
     assert instances.get_instance(instance.id).operation_id == second.id
     assert operations.get_operation(first.id) is None
 
@@ -117,7 +113,7 @@ def test_of_two_deletes_at_once_one_becomes_the_operation(world: World) -> None:
 def test_a_delete_in_build_is_no_transition(world: World) -> None:
     instance, _ = accepted()
     with pytest.raises(IllegalTransition):
-        instances.accept_delete(instance, delete_operation(instance))
+        accepting.accept(instance, delete_operation(instance))
 
 
 def test_a_reset_cancels_the_live_operation_and_makes_a_delete_possible(world: World) -> None:
@@ -129,7 +125,7 @@ def test_a_reset_cancels_the_live_operation_and_makes_a_delete_possible(world: W
     assert operations.due_operations(world.now, 10) == [operation.id]
 
     queued = delete_operation(row)
-    assert instances.accept_delete(row, queued)
+    assert accepting.accept(row, queued)
     row = instances.get_instance(instance.id)
     assert (row.operation_id, row.next_operation_id) == (operation.id, queued.id)
     assert stored(queued).status == OperationStatus.QUEUED
@@ -138,9 +134,7 @@ def test_a_reset_cancels_the_live_operation_and_makes_a_delete_possible(world: W
 def test_a_reset_that_meets_the_end_of_the_operation_is_repeated(world: World) -> None:
     instance, operation = accepted()
     row = instances.get_instance(instance.id)
-    world.interruptions["dynamodb.TransactWriteItems"] = lambda: instances.end_operation(
-        operation, CREATED
-    )
+    world.interruptions["dynamodb.TransactWriteItems"] = lambda: end_operation(operation, CREATED)
     assert not instances.reset_status(row, "reset by an operator")
     assert instances.get_instance(instance.id).status == Status.ACTIVE
     assert instances.reset_status(instances.get_instance(instance.id), "reset by an operator")
@@ -150,7 +144,7 @@ def queued_behind_a_create() -> tuple[Instance, Operation, Operation]:
     instance, operation = accepted()
     instances.reset_status(instances.get_instance(instance.id), "forced")
     queued = delete_operation(instance)
-    assert instances.accept_delete(instances.get_instance(instance.id), queued)
+    assert accepting.accept(instances.get_instance(instance.id), queued)
     return instance, operation, queued
 
 
@@ -159,14 +153,14 @@ def test_a_queued_delete_is_live_as_soon_as_the_one_before_it_ends(
     world: World, ending: Ending
 ) -> None:
     instance, operation, queued = queued_behind_a_create()
-    assert instances.end_operation(stored(operation), ending) == queued.id
+    assert end_operation(stored(operation), ending) == queued.id
     row = instances.get_instance(instance.id)
     assert (row.status, row.operation_id) == (Status.SHUTDOWN, queued.id)
     assert row.next_operation_id is None
     assert stored(queued).status == OperationStatus.ACCEPTED
     assert stored(operation).live is None
     assert operations.due_operations(world.now + 31, 10) == [queued.id]
-    instances.end_operation(stored(queued), DELETED)
+    end_operation(stored(queued), DELETED)
     assert used() == {"instances": 0, "ram": 0, "volumes": 0, "backups": 0}
 
 
@@ -174,7 +168,7 @@ def test_a_queued_delete_that_is_asked_for_again_after_a_reset_shows_again(world
     instance, _, queued = queued_behind_a_create()
     assert instances.reset_status(instances.get_instance(instance.id), "forced again")
     assert instances.get_instance(instance.id).status == Status.ERROR
-    assert instances.accept_queued_delete(instances.get_instance(instance.id))
+    assert accepting.accept_queued_delete(instances.get_instance(instance.id))
     row = instances.get_instance(instance.id)
     assert (row.status, row.next_operation_id) == (Status.SHUTDOWN, queued.id)
     assert len(operations.operations_of(instance.id)) == 2
@@ -186,10 +180,10 @@ def test_a_queued_delete_that_starts_while_it_is_asked_for_again_is_looked_at_ag
     instance, operation, _ = queued_behind_a_create()
     assert instances.reset_status(instances.get_instance(instance.id), "forced again")
     row = instances.get_instance(instance.id)
-    world.interruptions["dynamodb.TransactWriteItems"] = lambda: instances.end_operation(
+    world.interruptions["dynamodb.TransactWriteItems"] = lambda: end_operation(
         stored(operation), CREATE_FAILED
     )
-    assert not instances.accept_queued_delete(row)
+    assert not accepting.accept_queued_delete(row)
     assert instances.get_instance(instance.id).status == Status.SHUTDOWN
 
 
@@ -197,10 +191,10 @@ def test_a_delete_that_is_accepted_while_the_operation_ends_is_not_lost(world: W
     instance, operation = accepted()
     instances.reset_status(instances.get_instance(instance.id), "forced")
     queued = delete_operation(instance)
-    world.interruptions["dynamodb.TransactWriteItems"] = lambda: instances.accept_delete(
+    world.interruptions["dynamodb.TransactWriteItems"] = lambda: accepting.accept(
         instances.get_instance(instance.id), queued
     )
-    assert instances.end_operation(stored(operation), CREATE_FAILED) == queued.id
+    assert end_operation(stored(operation), CREATE_FAILED) == queued.id
     assert instances.get_instance(instance.id).operation_id == queued.id
 
 
@@ -210,34 +204,32 @@ def test_an_operation_that_ends_while_a_delete_is_accepted_makes_it_look_again(
     instance, operation = accepted()
     instances.reset_status(instances.get_instance(instance.id), "forced")
     row, queued = instances.get_instance(instance.id), delete_operation(instance)
-    world.interruptions["dynamodb.TransactWriteItems"] = lambda: instances.end_operation(
+    world.interruptions["dynamodb.TransactWriteItems"] = lambda: end_operation(
         stored(operation), CREATE_FAILED
     )
-    assert not instances.accept_delete(row, queued)
-    assert instances.accept_delete(instances.get_instance(instance.id), queued)
+    assert not accepting.accept(row, queued)
+    assert accepting.accept(instances.get_instance(instance.id), queued)
     assert stored(queued).status == OperationStatus.ACCEPTED
 
 
 def test_an_operation_ends_once(world: World) -> None:
     instance, operation = accepted()
     for _ in range(3):
-        assert instances.end_operation(operation, CREATED) is None
-    assert instances.end_operation(operation, CREATE_FAILED) is None
+        assert end_operation(operation, CREATED) is None
+    assert end_operation(operation, CREATE_FAILED) is None
     row = instances.get_instance(instance.id)
     assert (row.status, row.operation_id) == (Status.ACTIVE, None)
     assert stored(operation).status == OperationStatus.SUCCEEDED
     assert used()["instances"] == 1
     kinds = [row.kind for row in events.events_of(instance.id)]
-    assert sorted(kinds) == ["create.accepted", "create_instance.succeeded"]
+    assert sorted(kinds) == ["create_instance.accepted", "create_instance.succeeded"]
 
 
 def test_two_runs_of_the_last_step_at_once_release_the_quota_once(world: World) -> None:
     instance, operation = accepted()
     other = stored(operation)
-    world.interruptions["dynamodb.TransactWriteItems"] = lambda: instances.end_operation(
-        other, CREATE_FAILED
-    )
-    assert instances.end_operation(stored(operation), CREATE_FAILED) is None
+    world.interruptions["dynamodb.TransactWriteItems"] = lambda: end_operation(other, CREATE_FAILED)
+    assert end_operation(stored(operation), CREATE_FAILED) is None
     assert used() == {"instances": 0, "ram": 0, "volumes": 0, "backups": 0}
     assert instances.get_instance(instance.id).held == {}
 
@@ -246,15 +238,15 @@ def test_a_second_run_tells_the_operation_that_is_live_now(world: World) -> None
     """The first run may have died before it could hint the task manager."""
     _, operation, queued = queued_behind_a_create()
     before = stored(operation)
-    instances.end_operation(stored(operation), CREATE_FAILED)
-    assert instances.end_operation(before, CREATE_FAILED) == queued.id
+    end_operation(stored(operation), CREATE_FAILED)
+    assert end_operation(before, CREATE_FAILED) == queued.id
 
 
 def test_a_deleted_instance_is_history_only(world: World) -> None:
     instance = active()
     operation = delete_operation(instance)
-    instances.accept_delete(instance, operation)
-    instances.end_operation(stored(operation), DELETED)
+    accepting.accept(instance, operation)
+    end_operation(stored(operation), DELETED)
     with pytest.raises(NotFound):
         instances.get_instance(instance.id)
     row = instances.find_instance(instance.id)
@@ -273,12 +265,12 @@ def test_a_deleted_instance_is_history_only(world: World) -> None:
 def test_a_delete_queued_behind_a_delete_ends_with_it(world: World) -> None:
     instance = active()
     first = delete_operation(instance)
-    instances.accept_delete(instance, first)
+    accepting.accept(instance, first)
     instances.reset_status(instances.get_instance(instance.id), "stuck")
     row, second = instances.get_instance(instance.id), delete_operation(instance)
     assert row.status == Status.ERROR
-    assert instances.accept_delete(row, second)
-    assert instances.end_operation(stored(first), DELETED) is None
+    assert accepting.accept(row, second)
+    assert end_operation(stored(first), DELETED) is None
     assert stored(second).status == OperationStatus.SUCCEEDED
     assert stored(second).live is None
     assert operations.due_operations(world.now + 10_000, 10) == []
@@ -289,12 +281,7 @@ def test_what_an_operation_made_is_moved_to_its_instance(world: World) -> None:
     row = operations.take_lease(operation.id, "network")
     made = {"port_id": "port-1", "addresses": [{"address": "127.77.1.2", "type": "private"}]}
     operations.release_lease(row, "network", ended=True, resources=made)
-    ending = Ending(
-        OperationStatus.SUCCEEDED,
-        Event.CREATE_SUCCEEDED,
-        changes=instances.recorded_resources(stored(operation)),
-    )
-    instances.end_operation(stored(operation), ending)
+    end_operation(stored(operation), CREATED)
     after = instances.get_instance(instance.id)
     assert after.resources == {"port_id": "port-1"}
     assert after.addresses == made["addresses"]
@@ -303,10 +290,10 @@ def test_what_an_operation_made_is_moved_to_its_instance(world: World) -> None:
 def test_the_secrets_of_an_operation_do_not_outlive_it(world: World) -> None:
     instance = new_instance()
     operation = create_operation(instance, b"the password")
-    instances.accept_create(instance, operation, {"instances": 1, "ram": 1, "volumes": 1})
+    accepting.accept_create(instance, operation, {"instances": 1, "ram": 1, "volumes": 1})
     assert operations.sealed_arguments(stored(operation))
     assert stored(operation).sealed_args is None, "each lease would pay for it"
-    instances.end_operation(stored(operation), CREATED)
+    end_operation(stored(operation), CREATED)
     assert list(Arguments.scan()) == []
 
 
@@ -330,10 +317,10 @@ def test_a_delete_does_not_push_aside_one_that_was_queued_and_reset_meanwhile(
     )
 
     def meanwhile() -> None:
-        assert instances.accept_delete(instances.get_instance(instance.id), first)
+        assert accepting.accept(instances.get_instance(instance.id), first)
         assert instances.reset_status(instances.get_instance(instance.id), "forced again")
 
     world.interruptions["dynamodb.TransactWriteItems"] = meanwhile
-    assert not instances.accept_delete(row, second)
+    assert not accepting.accept(row, second)
     assert instances.get_instance(instance.id).next_operation_id == first.id
-    assert instances.end_operation(stored(operation), CREATE_FAILED) == first.id
+    assert end_operation(stored(operation), CREATE_FAILED) == first.id

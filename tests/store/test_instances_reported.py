@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from chalicelib.domain.operations import OperationStatus
-from chalicelib.lifecycle import Event, ServiceStatus, Status
-from chalicelib.store import instances
-from chalicelib.store.instances import Ending
+from chalicelib.lifecycle import ServiceStatus, Status
+from chalicelib.store import accepting, instances
+from chalicelib.store.ending import Ending, end_operation
 from chalicelib.store.models import ServiceStatusRow
 from tests.support.rows import create_operation, new_instance
 from tests.support.world import World
 
-ENDING = Ending(OperationStatus.SUCCEEDED, Event.CREATE_SUCCEEDED, reported=ServiceStatus.HEALTHY)
+ENDING = Ending(OperationStatus.SUCCEEDED, reported=ServiceStatus.HEALTHY)
 
 
 @pytest.mark.parametrize(
@@ -23,10 +23,10 @@ def test_an_active_instance_has_a_status_at_once(
 ) -> None:
     instance = new_instance()
     operation = create_operation(instance)
-    instances.accept_create(instance, operation, {"instances": 1, "ram": 512, "volumes": 2})
+    accepting.accept_create(instance, operation, {"instances": 1, "ram": 512, "volumes": 2})
     if heard:
         ServiceStatusRow(instance.id).update(actions=[ServiceStatusRow.status.set(heard)])
-    instances.end_operation(operation, ENDING)
+    end_operation(operation, ENDING)
     row = instances.service_status(instance.id)
     assert row is not None
     assert row.status == shown

@@ -21,11 +21,11 @@ from botocore.exceptions import (
 from pynamodb.exceptions import PutError, TransactWriteError
 
 from chalicelib.domain.operations import OperationStatus
-from chalicelib.lifecycle import Event, Status
+from chalicelib.lifecycle import Status
 from chalicelib.outages import is_outage
-from chalicelib.store import events, instances, operations, quotas
+from chalicelib.store import accepting, events, instances, operations, quotas
 from chalicelib.store.base import condition_failed
-from chalicelib.store.instances import Ending
+from chalicelib.store.ending import Ending, end_operation
 from chalicelib.store.models import Instance, Operation
 from simulator.aws.errors import client_error
 from tests.support.rows import TENANT, accepted, create_operation, delete_operation, new_instance
@@ -34,8 +34,8 @@ from tests.support.world import World
 Reply = Callable[[Callable[[], Any]], Any]
 """What becomes of a transaction: gets the call that applies it, and answers or raises."""
 
-CREATED = Ending(OperationStatus.SUCCEEDED, Event.CREATE_SUCCEEDED)
-FAILED = Ending(OperationStatus.FAILED, Event.CREATE_FAILED, reason="x", release_quota=True)
+CREATED = Ending(OperationStatus.SUCCEEDED)
+FAILED = Ending(OperationStatus.FAILED, reason="x", undone=True)
 HELD = {"instances": 1, "ram": 512, "volumes": 2}
 NOTHING = {"instances": 0, "ram": 0, "volumes": 0, "backups": 0}
 
@@ -119,7 +119,7 @@ def stored(operation: Operation) -> Operation:
 
 def active() -> Instance:
     instance, operation = accepted()
-    instances.end_operation(operation, CREATED)
+    end_operation(operation, CREATED)
     return instances.get_instance(instance.id)
 
 
@@ -150,16 +150,16 @@ def test_a_transaction_that_is_sent_again_meets_its_own_write(
     assert all(each == client.sent[0] for each in client.sent)
 
     client.replies.append(reply)
-    assert instances.end_operation(stored(operation), CREATED) is None
+    assert end_operation(stored(operation), CREATED) is None
     deletion = delete_operation(instance)
     client.replies.append(reply)
-    assert instances.accept_delete(instances.get_instance(instance.id), deletion)
+    assert accepting.accept(instances.get_instance(instance.id), deletion)
     client.replies.append(reply)
     assert instances.reset_status(instances.get_instance(instance.id), "stuck")
     assert kinds(instance) == [
-        "create.accepted",
+        "create_instance.accepted",
         "create_instance.succeeded",
-        "delete.accepted",
+        "delete_instance.accepted",
         "status.reset",
     ]
 
@@ -168,7 +168,7 @@ def test_what_is_sent_again_after_a_conflict_is_the_same_request(plain_world: Wo
     """Else the token is refused: IdempotentParameterMismatchException."""
     instance, operation = accepted()
     client = Lossy(plain_world, *[still_in_progress] * 3)
-    instances.end_operation(stored(operation), FAILED)
+    end_operation(stored(operation), FAILED)
     assert len(client.sent) == 4
     assert all(each == client.sent[0] for each in client.sent)
     assert used() == NOTHING
@@ -180,7 +180,7 @@ def test_a_create_that_nobody_answered_is_accepted_once(world: World, reply: Rep
     instance = new_instance()
     operation = create_operation(instance)
     client = Lossy(world, reply)
-    is_lost(lambda: instances.accept_create(instance, operation, HELD))
+    is_lost(lambda: accepting.accept_create(instance, operation, HELD))
     assert len(client.sent) == 1
     assert used() == {**HELD, "backups": 0}
     assert instances.get_instance(instance.id).operation_id == operation.id
@@ -190,7 +190,7 @@ def test_a_create_that_nobody_answered_is_accepted_once(world: World, reply: Rep
 def test_a_create_that_did_not_arrive_leaves_nothing(world: World) -> None:
     instance = new_instance()
     Lossy(world, unheard)
-    is_lost(lambda: instances.accept_create(instance, create_operation(instance), HELD))
+    is_lost(lambda: accepting.accept_create(instance, create_operation(instance), HELD))
     assert instances.find_instance(instance.id) is None
     assert used() == NOTHING
 
@@ -201,12 +201,12 @@ def test_an_end_that_nobody_answered_is_found_by_the_step_that_runs_again(
 ) -> None:
     instance, operation = accepted()
     Lossy(world, reply)
-    is_lost(lambda: instances.end_operation(stored(operation), FAILED))
-    assert instances.end_operation(stored(operation), FAILED) is None
+    is_lost(lambda: end_operation(stored(operation), FAILED))
+    assert end_operation(stored(operation), FAILED) is None
     row = instances.get_instance(instance.id)
     assert (row.status, row.operation_id, row.held) == (Status.ERROR, None, {})
     assert used() == NOTHING
-    assert kinds(instance) == ["create.accepted", "create_instance.failed"]
+    assert kinds(instance) == ["create_instance.accepted", "create_instance.failed"]
 
 
 @pytest.mark.parametrize("reply", LOST)
@@ -214,10 +214,10 @@ def test_a_delete_that_nobody_answered_is_one_operation(world: World, reply: Rep
     instance = active()
     first, second = delete_operation(instance), delete_operation(instance)
     Lossy(world, reply)
-    is_lost(lambda: instances.accept_delete(instances.get_instance(instance.id), first))
+    is_lost(lambda: accepting.accept(instances.get_instance(instance.id), first))
     row = instances.get_instance(instance.id)
     assert (row.status, row.operation_id) == (Status.SHUTDOWN, first.id)
-    assert not instances.accept_delete(instance, second)
+    assert not accepting.accept(instance, second)
     assert operations.get_operation(second.id) is None
 
 
@@ -228,5 +228,5 @@ def test_a_reset_that_nobody_answered_may_be_repeated(world: World, reply: Reply
     is_lost(lambda: instances.reset_status(instances.get_instance(instance.id), "first"))
     assert instances.reset_status(instances.get_instance(instance.id), "second")
     assert instances.get_instance(instance.id).status == Status.ERROR
-    assert stored(operation).cancelled == "second"
+    assert stored(operation).cancelled == "first", "the first reason stays"
     assert used() == {**HELD, "backups": 0}

@@ -5,11 +5,10 @@ from __future__ import annotations
 import pytest
 
 from chalicelib.domain.operations import OperationStatus
-from chalicelib.lifecycle import Event
 from chalicelib.settings import settings
-from chalicelib.store import instances, operations
+from chalicelib.store import operations
 from chalicelib.store.base import ConditionFailed, as_dict
-from chalicelib.store.instances import Ending
+from chalicelib.store.ending import Ending, end_operation
 from chalicelib.store.models import Operation
 from tests.support.rows import accepted
 from tests.support.world import World
@@ -66,8 +65,8 @@ def test_a_step_remembers_its_first_start(world: World, operation: Operation) ->
 
 
 def test_nothing_is_leased_of_an_operation_that_ended(operation: Operation) -> None:
-    ending = Ending(OperationStatus.SUCCEEDED, Event.CREATE_SUCCEEDED)
-    instances.end_operation(operation, ending)
+    ending = Ending(OperationStatus.SUCCEEDED)
+    end_operation(operation, ending)
     with pytest.raises(ConditionFailed):
         operations.take_lease(operation.id, "volume")
     with pytest.raises(ConditionFailed):

@@ -8,11 +8,10 @@ import pytest
 
 from chalicelib import aws
 from chalicelib.domain.operations import OperationStatus
-from chalicelib.lifecycle import Event
 from chalicelib.store import changes, instances, last_reports, limits, operations
 from chalicelib.store.base import ConditionFailed, Table
+from chalicelib.store.ending import Ending, end_operation
 from chalicelib.store.events import Asked
-from chalicelib.store.instances import Ending
 from chalicelib.store.last_reports import Reported
 from chalicelib.store.models import TABLES, Instance, Operation, Quota, ServiceStatusRow
 from simulator.releases import ABSENT, LATER
@@ -68,7 +67,7 @@ def test_whoever_changes_a_row_keeps_what_it_does_not_know(world: World) -> None
     changes.rename(instances.get_instance(instance.id), "other", Asked())
     limits.set_limits(TENANT, {"instances": 3})
     assert last_reports.write(instance.id, Reported((1, 1, 1), "healthy", 0))
-    instances.end_operation(row, Ending(OperationStatus.SUCCEEDED, Event.CREATE_SUCCEEDED))
+    end_operation(row, Ending(OperationStatus.SUCCEEDED))
     for table, key in {**keys, Quota: TENANT}.items():
         assert is_kept(table, key), table
 

@@ -10,17 +10,17 @@ from hypothesis import strategies as st
 
 from chalicelib.domain.operations import OperationStatus
 from chalicelib.errors import OverLimit
-from chalicelib.lifecycle import Event, Status
-from chalicelib.store import instances, operations, quotas
+from chalicelib.lifecycle import Status
+from chalicelib.store import accepting, instances, operations, quotas
 from chalicelib.store.base import ConditionFailed, transact
-from chalicelib.store.instances import Ending
+from chalicelib.store.ending import Ending, end_operation
 from chalicelib.store.limits import set_limits
 from chalicelib.store.models import TABLES, Instance, Quota
 from tests.support.rows import TENANT, accepted, delete_operation
 from tests.support.world import World
 
-GONE = Ending(OperationStatus.SUCCEEDED, Event.DELETE_SUCCEEDED, release_quota=True)
-BUILT = Ending(OperationStatus.SUCCEEDED, Event.CREATE_SUCCEEDED)
+GONE = Ending(OperationStatus.SUCCEEDED, undone=True)
+BUILT = Ending(OperationStatus.SUCCEEDED)
 RESOURCES = ("instances", "ram", "volumes")
 
 sizes = st.fixed_dictionaries({"flavor_ram": st.integers(1, 8), "volume_size": st.integers(1, 8)})
@@ -51,7 +51,7 @@ def create(**size: Any) -> None:
         instance, operation = accepted(**size)
     except OverLimit:
         return
-    instances.end_operation(operation, BUILT)
+    end_operation(operation, BUILT)
     for name in RESOURCES:
         grew = used()[name] > before[name]
         assert not grew or allowed[name] == -1 or instance.held[name] <= allowed[name]
@@ -63,11 +63,11 @@ def delete(number: int) -> None:
         return
     row = rows[number % len(rows)]
     operation = delete_operation(row)
-    if instances.accept_delete(row, operation):
+    if accepting.accept(row, operation):
         stored = operations.get_operation(operation.id)
         assert stored is not None
-        instances.end_operation(stored, GONE)
-        instances.end_operation(stored, GONE)
+        end_operation(stored, GONE)
+        end_operation(stored, GONE)
 
 
 def play(world: World, move: str, argument: Any) -> None:

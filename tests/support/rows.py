@@ -6,11 +6,11 @@ from typing import Any
 
 from chalicelib import aws
 from chalicelib.bus import keys
-from chalicelib.domain.operations import OperationAction
+from chalicelib.domain.flows import CREATE, DELETE, UPDATE_ACCESS, Flow
 from chalicelib.domain.quotas import held_by_instance
 from chalicelib.lifecycle import Status
 from chalicelib.settings import settings
-from chalicelib.store import instances
+from chalicelib.store import accepting
 from chalicelib.store.models import Instance, Operation
 from chalicelib.store.operations import new_operation
 
@@ -49,33 +49,34 @@ def create_operation(instance: Instance, sealed: bytes | None = None) -> Operati
         operation_id,
         instance.id,
         instance.tenant_id,
-        OperationAction.CREATE,
+        CREATE.action,
         timeout=settings().create_timeout_seconds,
         sealed_args=keys.protect("operation", operation_id, sealed) if sealed else None,
     )
 
 
-def access_operation(instance: Instance, wanted: dict[str, Any]) -> Operation:
-    """A change of its access."""
+def new_operation_of(
+    instance: Instance, flow: Flow, arguments: dict[str, Any] | None = None
+) -> Operation:
+    """An operation of a flow on it."""
     return new_operation(
         aws.new_id(),
         instance.id,
         instance.tenant_id,
-        OperationAction.UPDATE_ACCESS,
-        timeout=settings().update_timeout_seconds,
-        arguments=wanted,
+        flow.action,
+        timeout=float(getattr(settings(), flow.timeout)),
+        arguments=arguments,
     )
+
+
+def access_operation(instance: Instance, wanted: dict[str, Any]) -> Operation:
+    """A change of its access."""
+    return new_operation_of(instance, UPDATE_ACCESS, wanted)
 
 
 def delete_operation(instance: Instance) -> Operation:
     """A delete operation for it."""
-    return new_operation(
-        aws.new_id(),
-        instance.id,
-        instance.tenant_id,
-        OperationAction.DELETE,
-        timeout=settings().delete_timeout_seconds,
-    )
+    return new_operation_of(instance, DELETE)
 
 
 def accepted(tenant_id: str = TENANT, **changes: Any) -> tuple[Instance, Operation]:
@@ -83,5 +84,5 @@ def accepted(tenant_id: str = TENANT, **changes: Any) -> tuple[Instance, Operati
     instance = new_instance(tenant_id, **changes)
     operation = create_operation(instance)
     held = held_by_instance(int(instance.flavor_ram), int(instance.volume_size))
-    instances.accept_create(instance, operation, held)
+    accepting.accept_create(instance, operation, held)
     return instance, operation

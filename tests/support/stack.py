@@ -14,10 +14,11 @@ from chalicelib.bus import queues
 from chalicelib.cloud import names, network
 from chalicelib.conductor import dead_letters, heartbeats, reports
 from chalicelib.domain import instances as rules
+from chalicelib.domain.flows import DELETE, UPDATE_ACCESS, Flow
 from chalicelib.domain.quotas import RESOURCES, held_by_instance
 from chalicelib.lifecycle import Status
 from chalicelib.settings import settings
-from chalicelib.store import instances, operations, quotas
+from chalicelib.store import accepting, instances, operations, quotas
 from chalicelib.store.models import Arguments, Guest, Instance, Operation
 from chalicelib.taskmanager import dispatcher, sweeper
 from functions import handler
@@ -25,10 +26,9 @@ from tests.support.cloud import FakeCloud
 from tests.support.guest import FakeGuest
 from tests.support.rows import (
     TENANT,
-    access_operation,
     create_operation,
-    delete_operation,
     new_instance,
+    new_operation_of,
 )
 from tests.support.states import RUNNING, StepFunctions
 from tests.support.world import Fault, Killed, World
@@ -58,26 +58,29 @@ class Stack:
         asked = {"users": [{"name": "alice", "password": PASSWORD}]}
         operation = create_operation(instance, json.dumps(asked).encode())
         held = held_by_instance(int(instance.flavor_ram), int(instance.volume_size))
-        instances.accept_create(instance, operation, held)
+        accepting.accept_create(instance, operation, held)
         queues.notify_task_manager(operation.id)
         return instance, operation
 
-    def delete(self, instance_id: str) -> Operation:
-        """Accept a delete as the API does."""
+    def accept(
+        self, instance_id: str, flow: Flow, arguments: dict[str, Any] | None = None
+    ) -> Operation:
+        """Accept an operation as the API does."""
         instance = instances.get_instance(instance_id)
-        operation = delete_operation(instance)
-        assert instances.accept_delete(instance, operation)
+        operation = new_operation_of(instance, flow, arguments)
+        assert accepting.accept(instance, operation)
         if operation.status == "ACCEPTED":
             queues.notify_task_manager(operation.id)
         return operation
 
+    def delete(self, instance_id: str) -> Operation:
+        """Accept a delete as the API does."""
+        return self.accept(instance_id, DELETE)
+
     def update_access(self, instance_id: str, **changes: Any) -> Operation:
         """Accept a change of the access as the API does."""
-        instance = instances.get_instance(instance_id)
-        operation = access_operation(instance, {"is_public": False, "allowed_cidrs": []} | changes)
-        assert instances.accept_access(instance, operation)
-        queues.notify_task_manager(operation.id)
-        return operation
+        wanted = {"is_public": False, "allowed_cidrs": []} | changes
+        return self.accept(instance_id, UPDATE_ACCESS, wanted)
 
     def force_delete(self, instance_id: str) -> Operation:
         """Reset the status, then delete, as the clients do it."""

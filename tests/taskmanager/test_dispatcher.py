@@ -7,9 +7,9 @@ import pytest
 from chalicelib import batch
 from chalicelib.bus import commands
 from chalicelib.domain.operations import OperationStatus
-from chalicelib.lifecycle import Event, Status
+from chalicelib.lifecycle import Status
 from chalicelib.store import instances, operations
-from chalicelib.store.instances import Ending
+from chalicelib.store.ending import Ending, end_operation
 from chalicelib.taskmanager import dispatcher
 from tests.support.rows import accepted
 from tests.support.stack import Stack
@@ -40,7 +40,7 @@ def test_a_hint_after_the_execution_closed_starts_no_other(stack: Stack) -> None
 def test_a_hint_for_nothing_does_nothing(stack: Stack) -> None:
     dispatcher.receive(hint("no-such-operation"))
     _, operation = accepted()
-    instances.end_operation(operation, Ending(OperationStatus.SUCCEEDED, Event.CREATE_SUCCEEDED))
+    end_operation(operation, Ending(OperationStatus.SUCCEEDED))
     dispatcher.receive(hint(operation.id))
     assert stack.machines.executions == {}
 

@@ -189,6 +189,7 @@ class Living:
 
     def _restart(self, _: str) -> None:
         self._ask("POST", "/action", {"restart": {}}, allowed=True)
+        self.api.healthy(self.expected.instance_id, WITHIN_SECONDS)
 
     def _kill_agent(self, _: str) -> None:
         """The agent dies, once in a life, and is started again.

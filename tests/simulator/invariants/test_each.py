@@ -346,7 +346,7 @@ def l10_answered_503(deployment: Deployment) -> None:
 
 def i18_nobody_asked(deployment: Deployment) -> None:
     row = instance(deployment)
-    events.record(row.id, "delete.accepted", "", row.tenant_id)
+    events.record(row.id, "delete_instance.accepted", "", row.tenant_id)
 
 
 def i17_neighbour_answered_500(deployment: Deployment) -> None:

@@ -1,0 +1,78 @@
+"""Accepting an operation on an instance: who may ask for it, where, and what of two at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+from pynamodb.expressions.condition import Condition
+
+from chalicelib import aws, lifecycle
+from chalicelib.api.frame import Request
+from chalicelib.api.guest_calls import instance_of
+from chalicelib.bus import queues
+from chalicelib.domain.flows import Flow
+from chalicelib.errors import Unprocessable
+from chalicelib.settings import settings
+from chalicelib.store import accepting
+from chalicelib.store.base import Contended, races
+from chalicelib.store.models import Instance, Operation
+from chalicelib.store.operations import get_operation, new_operation
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """What an operation is to do, decided by the instance's row as it is.
+
+    `arguments` stand in the operation's row, so nothing of them is secret. `holds` and `clause` are
+    those of `chalicelib.store.accepting.accept`.
+    """
+
+    arguments: dict[str, Any] | None = None
+    holds: Mapping[str, int] | None = None
+    clause: Condition | None = None
+
+
+def accept(
+    request: Request, flow: Flow, wanted: Callable[[Instance], Wanted] = lambda _: Wanted()
+) -> None:
+    """Accept one operation of a flow on the instance in the path.
+
+    Whoever loses a race looks again. The same that is under way already, in a status that allows
+    it, is accepted, so that a client whose answer was lost may ask again; any other waits for its
+    end (422). `wanted` raises what speaks against it.
+    """
+    for _ in races():
+        row = instance_of(request)
+        lifecycle.require(flow.sources, row.id, row.status)
+        asked = wanted(row)
+        if row.operation_id is not None:
+            live = get_operation(row.operation_id)
+            if live is None or live.live is None:
+                continue  # it ended between the two reads
+            if live.action == flow.action and live.arguments == asked.arguments:
+                return
+            raise Unprocessable(
+                f"Instance {row.id} is not currently available for an action to be performed "
+                f"(operation {live.action} is under way)."
+            )
+        operation = new(request, row, flow, asked.arguments)
+        if accepting.accept(row, operation, holds=asked.holds, clause=asked.clause):
+            queues.notify_task_manager(operation.id)
+            return
+    raise Contended("The instance is being changed by others at the moment; try again.")
+
+
+def new(
+    request: Request, row: Instance, flow: Flow, arguments: dict[str, Any] | None = None
+) -> Operation:
+    """The row of an operation that this request asks for."""
+    return new_operation(
+        aws.new_id(),
+        row.id,
+        row.tenant_id,
+        flow.action,
+        timeout=float(getattr(settings(), flow.timeout)),
+        arguments=arguments,
+        asked=request.asked,
+    )

@@ -1,0 +1,159 @@
+"""The transactions that accept operations.
+
+    accept_create   instance + operation + quota + event            one transaction
+    accept          operation + instance + event (+ quota)          one transaction
+
+Whoever reads a row between two of them sees a whole state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.update import Action
+from pynamodb.transactions import TransactWrite
+
+from chalicelib import aws, lifecycle
+from chalicelib.domain.flows import DELETE, FLOWS, What
+from chalicelib.domain.operations import OperationStatus
+from chalicelib.domain.quotas import require_fit
+from chalicelib.lifecycle import ServiceStatus
+from chalicelib.store import quotas
+from chalicelib.store.base import ConditionFailed, Contended, races, transact, transacted
+from chalicelib.store.events import Asked, asked_by, new_event
+from chalicelib.store.instances import DAY_SECONDS, calling_back, unchanged
+from chalicelib.store.models import (
+    Arguments,
+    EventRow,
+    Instance,
+    Operation,
+    Quota,
+    ServiceStatusRow,
+)
+
+
+def accept_create(instance: Instance, operation: Operation, held: dict[str, int]) -> None:
+    """Make the instance, its operation and its hold on the quota durable at once.
+
+    Clauses: the quota still fits (racing creates); neither id is taken. Raises `OverLimit`.
+    """
+    instance.operation_id = operation.id
+    instance.held = held
+    sealed, operation.sealed_args = operation.sealed_args, None
+    operation.secret = sealed is not None
+    kind = f"{operation.action}.accepted"
+    event = new_event(instance.id, kind, "", instance.tenant_id, asked_by(operation))
+    for until in races():
+        quota = quotas.get_quota(instance.tenant_id)
+        require_fit(quotas.used_of(quota), held, quotas.limits_of(quota))
+        try:
+            transact(_creation(instance, operation, sealed, event, quota), until)
+            return
+        except ConditionFailed:
+            continue
+    raise Contended("The quota is being changed by other requests at the moment; try again.")
+
+
+def _creation(
+    instance: Instance, operation: Operation, sealed: str | None, event: EventRow, quota: Quota
+) -> Callable[[TransactWrite], None]:
+    service = ServiceStatusRow(
+        instance_id=instance.id,
+        generation=instance.generation,
+        status=ServiceStatus.NEW,
+        updated=instance.created,
+    )
+
+    def build(write: TransactWrite) -> None:
+        write.save(instance, condition=Instance.id.does_not_exist())
+        write.save(operation, condition=Operation.id.does_not_exist())
+        if sealed is not None:
+            expires = datetime.fromtimestamp(int(operation.deadline + DAY_SECONDS), UTC)
+            write.save(Arguments(operation.id, sealed=sealed, expires=expires))
+        write.save(event)
+        write.save(service)
+        quotas.reserve(write, quota, instance.held)
+
+    return build
+
+
+def accept(
+    instance: Instance,
+    operation: Operation,
+    *,
+    holds: Mapping[str, int] | None = None,
+    clause: Condition | None = None,
+) -> bool:
+    """Take an operation up for an instance that is there; False when another was faster.
+
+    A flow that queues is put behind what is live, and calls it back: nobody waits for a change of
+    what is going away. `holds` is what the instance holds of the quota from now on, None what it
+    holds already; `OverLimit` when more does not fit. Clauses: status and operations are as they
+    were read (two requests at once, a flow that ends meanwhile), the quota still fits, and what the
+    caller adds of what it has decided by.
+    """
+    flow = FLOWS[operation.action]
+    if instance.next_operation_id is not None:
+        return False
+    queued = instance.operation_id is not None
+    assert flow.queues or not queued, "one live operation per instance"
+    operation.status = OperationStatus.QUEUED if queued else OperationStatus.ACCEPTED
+    owner = Instance.next_operation_id if queued else Instance.operation_id
+    target = lifecycle.next_status(instance.status, flow.event(What.ACCEPTED))
+    actions: list[Action] = [owner.set(operation.id)]
+    if target != instance.status:
+        actions += [Instance.status.set(target), Instance.updated.set(aws.clock())]
+    if holds is not None:
+        actions.append(Instance.held.set(dict(holds)))
+    kind = f"{operation.action}.accepted"
+    event = new_event(instance.id, kind, "", instance.tenant_id, asked_by(operation))
+    call_back = calling_back(instance, "The instance is being deleted.")
+    same = unchanged(instance) if clause is None else unchanged(instance) & clause
+    reserve = _reservation(instance, holds) if holds is not None else None
+
+    def build(write: TransactWrite) -> None:
+        write.save(operation, condition=Operation.id.does_not_exist())
+        write.save(event)
+        write.update(instance, actions=actions, condition=same)
+        call_back(write)
+        if reserve is not None:
+            reserve(write)
+
+    return transacted(build)
+
+
+def _reservation(
+    instance: Instance, holds: Mapping[str, int]
+) -> Callable[[TransactWrite], None] | None:
+    """The part of a transaction that moves the quota's counters, by the difference; None if none.
+
+    Raises `OverLimit`.
+    """
+    held: Mapping[str, Any] = instance.held
+    delta = {name: amount - int(held.get(name, 0)) for name, amount in holds.items()}
+    more = {name: amount for name, amount in delta.items() if amount}
+    if not more:
+        return None
+    quota = quotas.get_quota(instance.tenant_id)
+    require_fit(quotas.used_of(quota), more, quotas.limits_of(quota))
+    return lambda write: quotas.reserve(write, quota, more)
+
+
+def accept_queued_delete(instance: Instance, asked: Asked | None = None) -> bool:
+    """Take an instance back to SHUTDOWN that was reset while a delete waits; False on a lost race.
+
+    The delete that is queued is the one that was asked for: no second one is made.
+    """
+    target = lifecycle.next_status(instance.status, DELETE.event(What.ACCEPTED))
+    actions: list[Action] = [Instance.status.set(target), Instance.updated.set(aws.clock())]
+    said = "It is queued already."
+    event = new_event(instance.id, f"{DELETE.action}.accepted", said, instance.tenant_id, asked)
+
+    def build(write: TransactWrite) -> None:
+        write.save(event)
+        write.update(instance, actions=actions, condition=unchanged(instance))
+
+    return transacted(build)

@@ -1,0 +1,79 @@
+"""What the end of an operation makes of its instance's row, told by the operation's row alone.
+
+The last transaction of an operation writes it, and a restored table is mended by it
+(`chalicelib.store.restoring`): both read the same here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import msgspec
+from pynamodb.expressions.update import Action
+
+from chalicelib.domain.flows import What
+from chalicelib.domain.operations import OperationAction
+from chalicelib.store.base import as_dict
+from chalicelib.store.models import Instance, Operation
+
+NOTHING: Final[Mapping[str, int]] = {}
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """New values of an instance's attributes; None removes one.
+
+    `holds` is what the instance holds of the quota afterwards; None is what it held before.
+    """
+
+    values: Mapping[str, Any] = {}
+    holds: Mapping[str, int] | None = None
+
+    def actions(self) -> list[Action]:
+        """The update of the row, but for its status and its quota."""
+        return [
+            attribute.remove() if value is None else attribute.set(value)
+            for attribute, value in (
+                (getattr(Instance, name), value) for name, value in self.values.items()
+            )
+        ]
+
+
+def outcome(operation: Operation, ended: What) -> Outcome:
+    """What that end of an operation makes of its instance."""
+    return _OUTCOMES[OperationAction(operation.action)](operation, ended)
+
+
+def _created(operation: Operation, ended: What) -> Outcome:
+    if ended is What.UNDONE:
+        return Outcome(holds=NOTHING)
+    resources = as_dict(operation.resources)
+    addresses = resources.pop("addresses", [])
+    return Outcome({"resources": resources, "addresses": addresses})
+
+
+def _deleted(_: Operation, ended: What) -> Outcome:
+    return Outcome(holds=NOTHING if ended is What.SUCCEEDED else None)
+
+
+def _access_updated(operation: Operation, ended: What) -> Outcome:
+    values: dict[str, Any] = {}
+    if (addresses := as_dict(operation.resources).get("addresses")) is not None:
+        values["addresses"] = addresses
+    if ended is What.SUCCEEDED:
+        values |= {"access": operation.arguments, **_NO_FAULT}
+    return Outcome(values)
+
+
+def _restarted(_: Operation, ended: What) -> Outcome:
+    return Outcome(_NO_FAULT if ended is What.SUCCEEDED else {})
+
+
+_NO_FAULT: Final[Mapping[str, Any]] = {"fault_message": None, "fault_created": None}
+
+_OUTCOMES: Final[Mapping[OperationAction, Callable[[Operation, What], Outcome]]] = {
+    OperationAction.CREATE: _created,
+    OperationAction.DELETE: _deleted,
+    OperationAction.UPDATE_ACCESS: _access_updated,
+    OperationAction.RESTART: _restarted,
+}

@@ -1,0 +1,48 @@
+"""A step that asks the guest: the command goes out once, and its answer ends the step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from chalicelib.bus import commands
+from chalicelib.domain.flows import FLOWS
+from chalicelib.domain.operations import command_id
+from chalicelib.store import instances
+from chalicelib.store.models import Instance, Operation
+from functions.outcomes import Done, Failed, Outcome, Pending
+
+
+def ask(
+    operation: Operation,
+    token: str | None,
+    step: str,
+    method: str,
+    arguments: Callable[[Instance], dict[str, Any]] = lambda _: {},
+) -> Outcome:
+    """Send a command and leave the task token with its row, where the conductor finds it.
+
+    The command's id is the step's, so a second run of the step asks for the same thing: the guest
+    answers it from its journal.
+    """
+    if token is None:
+        return Failed(f"{step} needs a task token")
+    declared = FLOWS[operation.action].named(step)
+    instance = instances.get_instance(operation.instance_id)
+    row = commands.await_with_token(
+        commands.new_command(
+            command_id(operation.id, step),
+            instance,
+            method,
+            deadline=operation.deadline,
+            operation_id=operation.id,
+        ),
+        token,
+    )
+    if row.error is not None:
+        said = declared.failed if declared else step
+        return Failed(f"{said}: {row.error['message']}")
+    if row.answered is not None:
+        return Done()
+    commands.send(instance, row, arguments(instance))
+    return Pending()

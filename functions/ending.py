@@ -1,0 +1,33 @@
+"""The last step of every flow: the operation ends, and with it whatever follows from that."""
+
+from __future__ import annotations
+
+from chalicelib.bus import queues
+from chalicelib.domain.flows import FLOWS
+from chalicelib.domain.operations import OperationStatus
+from chalicelib.store import ending
+from chalicelib.store.ending import Ending
+from chalicelib.store.models import Operation
+from functions.outcomes import Done, Outcome
+
+
+def complete(operation: Operation, _: str | None) -> Outcome:
+    """Every step is done."""
+    reported = FLOWS[operation.action].reported
+    return end(operation, Ending(OperationStatus.SUCCEEDED, reported=reported))
+
+
+def fail(operation: Operation, _: str | None) -> Outcome:
+    """It was undone, or something of it may be left; the reason says which, and what to do."""
+    title = FLOWS[operation.action].title
+    reason = operation.cancelled or operation.reason or f"The {title} did not finish."
+    status = OperationStatus.CANCELLED if operation.cancelled else OperationStatus.FAILED
+    return end(operation, ending.failure(operation, status, reason))
+
+
+def end(operation: Operation, how: Ending) -> Outcome:
+    """End an operation; one that was queued behind it begins."""
+    following = ending.end_operation(operation, how)
+    if following is not None:
+        queues.notify_task_manager(following)
+    return Done()
