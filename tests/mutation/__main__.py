@@ -3,14 +3,14 @@
     python -m tests.mutation --sample 200 --seed 1 --jobs 2 --seconds 230
 
 Mutants run in copies of the tree. Verdicts are lines of `.cache/mutation/verdicts.jsonl`; one
-counts as long as its module is the same. The report names each that nobody
-noticed, with its change.
+counts as long as its module is the same. `--again` asks the judges once more who missed a mutant,
+when tests or invariants are new. The report names each that nobody noticed, with its change.
 """
 
 from __future__ import annotations
 
 import argparse
-import random
+import hashlib
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
@@ -31,26 +31,31 @@ def main() -> int:
     verdicts = Verdicts(CACHE / "verdicts.jsonl")
     until = time.monotonic() + options.seconds
     with Trees(ROOT, CACHE, options.jobs) as trees, ThreadPoolExecutor(options.jobs) as pool:
-        waiting = [each for each in chosen if each not in verdicts]
+        waiting = [each for each in chosen if verdicts.wanted(each, options.again)]
         running: dict[Future[Verdict], Mutant] = {}
         while waiting or running:
             while waiting and len(running) < options.jobs and time.monotonic() < until:
                 mutant = waiting.pop(0)
-                running[pool.submit(trees.judged, mutant)] = mutant
+                running[pool.submit(trees.judged, mutant, verdicts.of(mutant))] = mutant
             if not running:
                 break
             for done in wait(running, return_when=FIRST_COMPLETED).done:
                 verdicts.add(running.pop(done), done.result())
-    judged = [(each, verdicts.of(each)) for each in chosen if each in verdicts]
+    judged = [(each, known) for each in chosen if (known := verdicts.of(each))]
     enough = report(judged, len(chosen))
     return 75 if len(judged) < len(chosen) else int(not enough)
 
 
 def sample(everything: list[Mutant], count: int, seed: int) -> list[Mutant]:
-    """So many of them, each as likely as any; the first of a larger sample are the smaller one."""
-    shuffled = sorted(everything, key=lambda each: each.key)
-    random.Random(seed).shuffle(shuffled)
-    return shuffled[:count]
+    """So many of them, each as likely as any; the first of a larger sample are the smaller one.
+
+    Each has its place by its own name: code that comes or goes elsewhere does not change the rest.
+    """
+
+    def place(mutant: Mutant) -> bytes:
+        return hashlib.sha256(f"{seed}/{mutant.name}".encode()).digest()
+
+    return sorted(everything, key=place)[:count]
 
 
 def _options() -> argparse.Namespace:
@@ -58,6 +63,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--sample", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--again", action="store_true", help="also those that a judge has missed")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="begin none later")
     return parser.parse_args()
 

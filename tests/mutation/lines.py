@@ -1,30 +1,50 @@
-"""Which lines of the mutated modules a swarm runs: a copy of the tree is marked, and notes them."""
+"""Which lines each plan of the swarm and each test runs: a marked copy of the tree notes them."""
 
 from __future__ import annotations
 
 import ast
-import json
 from pathlib import Path
 from typing import Final
 
-RAN: Final = "ran.json"
-Lines = dict[str, set[int]]
-"""By module: the first lines of the statements that ran."""
+import msgspec
 
-NOTES: Final = '''"""Notes which marked statements ran, and writes them down at the end."""
+RAN: Final = "ran.jsonl"
+NOTES_MODULE: Final = "notes_of_lines"
+NOTES: Final = '''"""Notes which marked statements ran; as a plugin of pytest, by test."""
 
-import atexit
 import json
-from pathlib import Path
 
 ran = set()
-atexit.register(lambda: Path("ran.json").write_text(json.dumps(sorted(ran))))
+seconds = {}
+
+
+def close(what, took=0.0):
+    """Write down what ran since the last time, as the lines of `what`."""
+    with open("ran.jsonl", "a") as file:
+        file.write(json.dumps({"what": what, "seconds": took, "lines": sorted(ran)}) + "\\n")
+    ran.clear()
+
+
+def pytest_runtest_logreport(report):
+    seconds[report.nodeid] = seconds.get(report.nodeid, 0.0) + report.duration
+
+
+def pytest_runtest_logfinish(nodeid):
+    close(nodeid, seconds[nodeid])
 '''
+
+
+class Noted(msgspec.Struct, frozen=True):
+    """The statements that a seed or a test ran, by module and first line, and how long it took."""
+
+    what: str
+    seconds: float
+    lines: set[tuple[str, int]]
 
 
 def mark(tree: Path, modules: list[str]) -> None:
     """Change the modules of a copy so that each statement inside a function notes when it runs."""
-    (tree / "notes_of_lines.py").write_text(NOTES)
+    (tree / f"{NOTES_MODULE}.py").write_text(NOTES)
     for module in modules:
         file = tree / module
         parsed = ast.parse(file.read_text())
@@ -32,16 +52,20 @@ def mark(tree: Path, modules: list[str]) -> None:
         file.write_text(ast.unparse(ast.fix_missing_locations(parsed)))
 
 
-def noted(file: Path) -> Lines:
-    """What a process in a marked copy has noted."""
-    found: Lines = {}
-    for module, line in json.loads(file.read_text()):
-        found.setdefault(module, set()).add(line)
-    return found
+def noted(file: Path) -> list[Noted]:
+    """What a process in a marked copy has noted, the shortest first."""
+    read = [msgspec.json.decode(line, type=Noted) for line in file.read_bytes().splitlines()]
+    return sorted(read, key=lambda each: each.seconds)
 
 
-def runs(source: str, line: int, ran: set[int]) -> bool:
-    """Whether the statement with a line ran; what stands outside of functions always does."""
+def who_runs(everybody: list[Noted], module: str, source: str, line: int) -> list[str]:
+    """Who of them runs the statement with a line; what stands outside of functions runs always."""
+    statement = _innermost(source, line)
+    return [each.what for each in everybody if not statement or (module, statement) in each.lines]
+
+
+def _innermost(source: str, line: int) -> int:
+    """The first line of the innermost statement of a function with a line; 0 when there is none."""
     innermost = 0
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.FunctionDef):
@@ -50,7 +74,7 @@ def runs(source: str, line: int, ran: set[int]) -> bool:
                     assert each.end_lineno is not None
                     if each.lineno <= line <= each.end_lineno:
                         innermost = max(innermost, each.lineno)
-    return not innermost or innermost in ran
+    return innermost
 
 
 class _Marker(ast.NodeTransformer):
@@ -73,5 +97,5 @@ class _Marker(ast.NodeTransformer):
         return node
 
     def _told(self, statement: ast.stmt) -> list[ast.stmt]:
-        note = f"__import__('notes_of_lines').ran.add(({self._module!r}, {statement.lineno}))"
+        note = f"__import__({NOTES_MODULE!r}).ran.add(({self._module!r}, {statement.lineno}))"
         return [*ast.parse(note).body, statement]

@@ -22,11 +22,11 @@ def report(judged: Judged, of: int) -> bool:
     verdicts = [verdict for _, verdict in judged]
     ran = [verdict for verdict in verdicts if verdict.ran]
     noticed = sum(verdict.noticed for verdict in verdicts)
-    by_swarm = sum(verdict.swarm for verdict in ran)
+    by_swarm = sum(bool(verdict.swarm) for verdict in ran)
     lines = [
         f"{len(judged)} of {of} mutants are judged",
         _line("noticed by anybody", noticed, len(verdicts)),
-        _line("by the tests of their folder", sum(v.tests for v in verdicts), len(verdicts)),
+        _line("by the tests of their folder", sum(bool(v.tests) for v in verdicts), len(verdicts)),
         _line("by the swarm, of those that run in it", by_swarm, len(ran)),
     ]
     for folder in sorted({str(Path(mutant.module).parent) for mutant, _ in judged}):

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import ast
+import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.mutation import judges, lines
+from tests.mutation import first, judges, lines
 from tests.mutation.__main__ import sample
 from tests.mutation.operators import mutations
 from tests.mutation.report import report
@@ -55,19 +59,46 @@ def test_whether_a_value_is_frozen_is_left_alone() -> None:
     assert [each.before for each in mutations(source)] == ["True"]
 
 
-def test_the_lines_that_run_are_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source = "def half(x):\n    if x % 2:\n        return 0\n    return x // 2\n\n\nhalf(4)\n"
-    (tmp_path / "module.py").write_text(source)
+SMALL = "def half(x):\n    if x % 2:\n        return 0\n    return x // 2\n"
+
+
+def test_who_runs_a_line_is_noted(tmp_path: Path) -> None:
+    (tmp_path / "module.py").write_text(SMALL)
     lines.mark(tmp_path, ["module.py"])
-    assert not judges.fails(tmp_path, ["module.py"], 20.0)
-    ran = lines.noted(tmp_path / lines.RAN)["module.py"]
-    assert [lines.runs(source, line, ran) for line in (2, 3, 4, 7)] == [True, False, True, True]
+    used = "import module, notes_of_lines as notes\n"
+    (tmp_path / "used.py").write_text(
+        used + "for x in (3, 4): module.half(x); notes.close(str(x), 10 - x)\n"
+    )
+    assert not judges.noticed(tmp_path, ["used.py"])
+    noted = lines.noted(tmp_path / lines.RAN)
+    assert [lines.who_runs(noted, "module.py", SMALL, line) for line in (1, 2, 3, 4)] == [
+        ["4", "3"],
+        ["4", "3"],
+        ["3"],
+        ["4"],
+    ]
 
 
-def test_a_process_that_hangs_or_fails_has_noticed_something(tmp_path: Path) -> None:
-    assert judges.fails(tmp_path, ["-c", "while True: pass"], 0.5)
-    assert judges.fails(tmp_path, ["-c", "raise SystemExit(1)"], 20.0)
-    assert not judges.fails(tmp_path, ["-c", "pass"], 20.0)
+def test_tests_that_run_a_line_come_first_and_the_others_after_them(tmp_path: Path) -> None:
+    (tmp_path / "test_small.py").write_text("".join(f"def test_{x}(): pass\n" for x in "abc"))
+    shutil.copy(first.__file__, tmp_path / "first.py")
+    (tmp_path / first.FIRST).write_text('["test_small.py::test_c"]')
+    command = [sys.executable, "-m", "pytest", "-v", "-p", "first", "-p", "no:cacheprovider"]
+    said = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert re.findall(r"::test_(.) PASSED", said) == ["c", "a", "b"]
+
+
+def test_a_process_that_hangs_or_fails_has_noticed_something(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert judges.noticed(tmp_path, ["-c", "raise SystemExit(1)"]) == "exit code 1"
+    told = "print('ERROR test_small'); raise SystemExit(1)"
+    assert judges.noticed(tmp_path, ["-c", told]) == "test_small"
+    assert not judges.noticed(tmp_path, ["-c", "print('ERROR test_small')"])
+    monkeypatch.setattr(judges, "CPU_SECONDS", 1)
+    assert judges.noticed(tmp_path, ["-c", "while True: pass"]) == "a bound of time"
+    monkeypatch.setattr(judges, "SECONDS", 0.5)
+    assert judges.noticed(tmp_path, ["-c", "import signal; signal.pause()"]) == "a bound of time"
 
 
 def test_every_module_has_mutants_and_a_folder_of_tests() -> None:
@@ -83,22 +114,40 @@ def test_a_smaller_sample_is_the_begin_of_a_larger_one() -> None:
     assert sample(found, 40, 1) != sample(found, 40, 2)
 
 
+def test_a_sample_stays_when_other_mutants_come_or_go() -> None:
+    found = mutants(ROOT)
+    chosen = sample(found, 200, 1)
+    others = [each for each in found if each not in chosen]
+    assert sample(chosen + others[::2], 100, 1) == chosen[:100]
+
+
 def test_verdicts_are_kept(tmp_path: Path) -> None:
-    first, other = mutants(ROOT)[:2]
-    verdict = Verdict(first.key, tests=True, swarm=False, ran=True)
-    Verdicts(tmp_path / "v.jsonl").add(first, verdict)
+    known, other = mutants(ROOT)[:2]
+    verdict = Verdict(known.key, tests="test_small.py", swarm="", ran=True)
+    Verdicts(tmp_path / "v.jsonl").add(known, verdict)
     again = Verdicts(tmp_path / "v.jsonl")
-    assert first in again
-    assert again.of(first) == verdict
-    assert other not in again
+    assert again.of(known) == verdict
+    assert again.of(other) is None
+
+
+def test_who_missed_a_mutant_may_be_asked_again(tmp_path: Path) -> None:
+    verdicts = Verdicts(tmp_path / "v.jsonl")
+    mutant = mutants(ROOT)[0]
+    said = [("", "", True), ("t", "", True), ("", "s", True), ("t", "", False), ("t", "s", True)]
+    wanted = []
+    for tests, swarm, ran in said:
+        verdicts.add(mutant, Verdict(mutant.key, tests, swarm, ran))
+        assert not verdicts.wanted(mutant, again=False)
+        wanted.append(verdicts.wanted(mutant, again=True))
+    assert wanted == [True, True, True, False, False]
 
 
 def test_a_report_names_who_survived(capsys: pytest.CaptureFixture[str]) -> None:
-    first, other = mutants(ROOT)[:2]
-    noticed = Verdict(first.key, tests=True, swarm=True, ran=True)
-    survived = Verdict(other.key, tests=False, swarm=False, ran=False)
-    assert report([(first, noticed)], 1)
-    assert not report([(first, noticed), (other, survived)], 2)
+    known, other = mutants(ROOT)[:2]
+    noticed = Verdict(known.key, tests="test_small.py", swarm="3 quota", ran=True)
+    survived = Verdict(other.key, tests="", swarm="", ran=False)
+    assert report([(known, noticed)], 1)
+    assert not report([(known, noticed), (other, survived)], 2)
     said = capsys.readouterr().out
     assert f"{other.module}:{other.mutation.line} {other.mutation.what}" in said
     assert "1 of    2  50 %" in said

@@ -9,20 +9,16 @@ import subprocess
 import tempfile
 from pathlib import Path
 from types import TracebackType
-from typing import Final
 
 from tests.mutation import judges, lines
 from tests.mutation.verdicts import Mutant, Verdict
-
-LINES_SECONDS: Final = 900.0
-"""A marked swarm is slower than one that judges."""
 
 
 class Trees:
     """So many copies; as a context they are removed at its end.
 
-    Raises RuntimeError when the swarm notices something in a copy without a mutant: no verdict
-    would mean anything.
+    Raises RuntimeError when a judge notices something in a copy without a mutant: no verdict would
+    mean anything.
     """
 
     def __init__(self, root: Path, cache: Path, count: int) -> None:
@@ -32,9 +28,14 @@ class Trees:
         self._free: queue.SimpleQueue[Path] = queue.SimpleQueue()
         for number in range(count):
             self._free.put(self._copied(self._folder / str(number)))
-        self._ran = self._lines()
 
     def __enter__(self) -> Trees:
+        try:
+            self._swarm = self._lines("swarm", [["-m", judges.SWARM]])
+            self._tests = self._lines("tests", judges.all_tests())
+        except BaseException:
+            shutil.rmtree(self._folder)
+            raise
         return self
 
     def __exit__(
@@ -45,33 +46,48 @@ class Trees:
     ) -> None:
         shutil.rmtree(self._folder)
 
-    def judged(self, mutant: Mutant) -> Verdict:
-        """Change a copy, ask both judges, and set the copy right again."""
+    def judged(self, mutant: Mutant, known: Verdict | None = None) -> Verdict:
+        """Change a copy, ask both judges, and set the copy right again.
+
+        A judge that has noticed the mutant before is not asked again.
+        """
         tree = self._free.get()
         file = tree / mutant.module
         before = file.read_text()
+        place = (mutant.module, before, mutant.mutation.line)
         try:
-            file.write_text(mutant.mutation.source)
-            ran = self._ran.get(mutant.module, set())
-            runs = lines.runs(before, mutant.mutation.line, ran)
-            swarm = runs and judges.noticed_by_swarm(tree)
-            tests = judges.noticed_by_tests(tree, mutant.module)
-            return Verdict(mutant.key, tests, swarm, runs)
+            _write(file, mutant.mutation.source)
+            numbers = lines.who_runs(self._swarm, *place)
+            swarm = known.swarm if known else ""
+            if numbers and not swarm:
+                swarm = judges.noticed_by_swarm(tree, numbers)
+            tests = known.tests if known else ""
+            if not tests:
+                first = lines.who_runs(self._tests, *place)
+                tests = judges.noticed_by_tests(tree, mutant.module, first)
+            return Verdict(mutant.key, tests, swarm, bool(numbers))
         finally:
-            file.write_text(before)
+            _write(file, before)
             self._free.put(tree)
 
-    def _lines(self) -> lines.Lines:
-        """Which lines the swarm runs without a mutant; looked at once for the same modules."""
-        tree = self._copied(self._folder / "marked")
-        modules = judges.targets(tree)
-        digest = hashlib.sha256(b"".join((tree / each).read_bytes() for each in modules))
-        known = self._cache / f"ran-{digest.hexdigest()[:16]}.json"
+    def _lines(self, name: str, judge: list[list[str]]) -> list[lines.Noted]:
+        """Who runs which lines without a mutant; looked at once for the same code.
+
+        What the tests ran before they changed is good enough: it is no more than their order.
+        """
+        tree = self._copied(self._folder / name)
+        digest = hashlib.sha256()
+        for file in sorted(tree.rglob("*.py")) + sorted(tree.rglob("*.toml")):
+            place = str(file.relative_to(tree))
+            if not place.startswith("tests/"):
+                digest.update(place.encode() + file.read_bytes())
+        known = self._cache / f"{name}-{digest.hexdigest()[:16]}.jsonl"
         if not known.exists():
-            lines.mark(tree, modules)
-            if judges.fails(tree, ["-m", judges.SWARM], LINES_SECONDS):
-                shutil.rmtree(self._folder)
-                raise RuntimeError("The swarm fails without a mutant; mend that first.")
+            lines.mark(tree, judges.targets(tree))
+            for command in judge:
+                failed = judges.noticed(tree, command)
+                if failed:
+                    raise RuntimeError(f"Mend first what fails without a mutant: {failed}")
             self._cache.mkdir(parents=True, exist_ok=True)
             shutil.copy(tree / lines.RAN, known)
         return lines.noted(known)
@@ -89,3 +105,10 @@ class Trees:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(source, target)
         return to
+
+
+def _write(file: Path, source: str) -> None:
+    """Change a module; what was compiled of it may be as old and as long as the new one."""
+    file.write_text(source)
+    for compiled in (file.parent / "__pycache__").glob(f"{file.stem}.*.pyc"):
+        compiled.unlink()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from pathlib import Path
 
 import msgspec
@@ -13,25 +14,32 @@ from tests.mutation.operators import Mutation, mutations
 
 
 class Mutant(msgspec.Struct, frozen=True):
-    """One change of one module. `key` names it as long as the module is the same."""
+    """One change of one module. `key` names it as long as the module is the same.
+
+    `name` stays the same when something else in the module changes.
+    """
 
     module: str
     mutation: Mutation
     key: str
+    name: str
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """Who noticed a mutant. `ran`: whether its line runs in the swarm at all."""
+    """Who noticed a mutant: the test that failed, the plan with the promise that broke, or none.
+
+    `ran`: whether its line runs in the swarm at all.
+    """
 
     key: str
-    tests: bool
-    swarm: bool
+    tests: str
+    swarm: str
     ran: bool
 
     @property
     def noticed(self) -> bool:
         """Whether anybody did."""
-        return self.tests or self.swarm
+        return bool(self.tests or self.swarm)
 
 
 def mutants(tree: Path) -> list[Mutant]:
@@ -41,8 +49,12 @@ def mutants(tree: Path) -> list[Mutant]:
     for module in targets(tree):
         source = (tree / module).read_text()
         digest = hashlib.sha256((with_operators + source).encode()).hexdigest()[:16]
+        seen: Counter[str] = Counter()
         for number, mutation in enumerate(mutations(source)):
-            found.append(Mutant(module, mutation, f"{module}/{digest}/{number}"))
+            change = f"{module}: {mutation.what}: {mutation.before} -> {mutation.after}"
+            name = f"{change} ({seen[change]})"
+            seen[change] += 1
+            found.append(Mutant(module, mutation, f"{module}/{digest}/{number}", name))
     return found
 
 
@@ -56,12 +68,14 @@ class Verdicts:
         read = [msgspec.json.decode(line, type=Verdict) for line in lines]
         self._known = {verdict.key: verdict for verdict in read}
 
-    def __contains__(self, mutant: Mutant) -> bool:
-        return mutant.key in self._known
+    def of(self, mutant: Mutant) -> Verdict | None:
+        """What was said of a mutant; None when nobody has judged it."""
+        return self._known.get(mutant.key)
 
-    def of(self, mutant: Mutant) -> Verdict:
-        """What was said of a mutant; KeyError when nobody has judged it."""
-        return self._known[mutant.key]
+    def wanted(self, mutant: Mutant, again: bool) -> bool:
+        """Whether it has to be judged; `again`: also when one of the judges has missed it."""
+        known = self.of(mutant)
+        return known is None or (again and not (known.tests and (known.swarm or not known.ran)))
 
     def add(self, mutant: Mutant, verdict: Verdict) -> None:
         """Keep one verdict, at once."""
