@@ -5,7 +5,7 @@ runs that scope exit without clean-up right after that effect (a call that left 
 answered), once: the file is removed first. A scope is a step ("create_instance.volume") or a
 handler ("conductor"); an effect is the name of the call ("UpdateItem", "volumes.create") or its
 number in the scope, from 1. If the plan holds a file `effects.log`, each effect is written down
-there as "<scope> <name>": what the benchmark counts.
+there as "<seconds since the epoch> <scope> <name>": what the benchmark counts, and puts in order.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 from contextvars import ContextVar
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -50,7 +51,8 @@ def effect(name: str) -> None:
         return
     if (plan / LOG_NAME).exists():
         with (plan / LOG_NAME).open("a") as log:
-            log.write(f"{current.name if current else '-'} {name}\n")
+            now = datetime.now(UTC).timestamp()
+            log.write(f"{now:.6f} {current.name if current else '-'} {name}\n")
     if current is None:
         return
     current.effects += 1

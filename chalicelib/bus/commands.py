@@ -30,11 +30,11 @@ from chalicelib.store.base import ConditionFailed, update_if
 from chalicelib.store.models import Command, Instance
 
 KEEP_SECONDS: Final = 7 * 86400
-LEAST_POLL_SECONDS: Final = 0.02
+LEAST_POLL_SECONDS: Final = 0.01
 MOST_POLL_SECONDS: Final = 1.0
-POLL_SHARE: Final = 0.125
+POLL_SHARE: Final = 0.1
 """The pause before each look, as a share of the time that was waited already: an answer is found
-at most that much later than it came, with some 55 looks for a guest that says nothing."""
+at most that much later than it came, with some 65 looks for a guest that says nothing."""
 MOST_CODE: Final = 64
 MOST_MESSAGE: Final = 1024
 

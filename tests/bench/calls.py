@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from chalicelib.crash import LOG_NAME
 from simulator.cost import PRICES
@@ -26,6 +27,14 @@ SERVICES = {
 READS = {"GetItem", "BatchGetItem", "Query", "Scan"}
 TRANSACTION_WRITES = 12  # six items at most, each billed as two
 BILLED_SECONDS = 0.1
+
+
+class Effect(NamedTuple):
+    """A call that was answered: when (seconds since the epoch), in which scope, its name."""
+
+    at: float
+    scope: str
+    name: str
 
 
 @dataclass
@@ -85,9 +94,13 @@ class Counting:
         """Forget what was counted so far."""
         self._from = self.log.stat().st_size
 
-    def counted(self) -> Counter[tuple[str, str]]:
-        """Effects since `begin`, by (scope, name)."""
+    def seen(self) -> list[Effect]:
+        """Effects since `begin`, in the order of their times."""
         with self.log.open() as log:
             log.seek(self._from)
             lines = [line.split() for line in log if line.endswith("\n")]
-        return Counter((scope, name) for scope, name in lines)
+        return sorted(Effect(float(at), scope, name) for at, scope, name in lines)
+
+    def counted(self) -> Counter[tuple[str, str]]:
+        """Effects since `begin`, by (scope, name)."""
+        return Counter((each.scope, each.name) for each in self.seen())

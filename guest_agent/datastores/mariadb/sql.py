@@ -171,6 +171,9 @@ def connect(data: Path, user: str, owner: int, seconds: float = ANSWER_SECONDS) 
         "sql_mode": "STRICT_ALL_TABLES",
         "init_command": f"SET SESSION lock_wait_timeout = {LOCK_SECONDS}",
         "defer_connect": True,
+        # A local socket has no use for TLS, and making its context (every certificate authority of
+        # the system) took 30 ms of each call.
+        "ssl_disabled": True,
     }
     connection: Connection[Any] = pymysql.connect(**options)
     plug = _plug(data, owner, min(GREETING_SECONDS, seconds))
