@@ -34,7 +34,7 @@ LEAST_POLL_SECONDS: Final = 0.01
 MOST_POLL_SECONDS: Final = 1.0
 POLL_SHARE: Final = 0.1
 """The pause before each look, as a share of the time that was waited already: an answer is found
-at most that much later than it came, with some 65 looks for a guest that says nothing."""
+at most that much later than it came, with some 70 looks for a guest that says nothing."""
 MOST_CODE: Final = 64
 MOST_MESSAGE: Final = 1024
 

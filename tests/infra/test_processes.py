@@ -20,16 +20,16 @@ from infra.local.processes import (
     stop_all,
 )
 
-SLEEPER = [sys.executable, "-c", "import time; time.sleep(60)"]
+SLEEPER = [sys.executable, "-c", "import time; time.sleep(600)"]
 PARENT = [
     sys.executable,
     "-c",
     "import subprocess, sys, time\n"
-    "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+    "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
     "print('ready', flush=True)\n"
-    "time.sleep(60)",
+    "time.sleep(600)",
 ]
-BOUND_SECONDS = 10
+BOUND_SECONDS = 60
 
 
 @pytest.fixture
