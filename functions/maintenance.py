@@ -14,28 +14,25 @@ from chalicelib import crash
 from chalicelib.cloud import flavors
 from chalicelib.cloud.errors import CloudError
 from chalicelib.store import events
+from chalicelib.store import flavors as rows
 from chalicelib.store.models import Flavor
 from functions import orphans, restoration
 
 
 def mirror_flavors(_: dict[str, Any]) -> dict[str, Any]:
     """Make the flavors table equal to Nova's list; answers how many there are."""
-    present = {each.id: each for each in flavors.list_all()}
-    with Flavor.batch_write() as batch:
-        for each in present.values():
-            batch.save(
-                Flavor(
-                    id=each.id,
-                    name=each.name,
-                    ram=each.ram,
-                    vcpus=each.vcpus,
-                    disk=each.disk,
-                    ephemeral=each.ephemeral,
-                )
-            )
-        for row in Flavor.scan():
-            if row.id not in present:
-                batch.delete(row)
+    present = [
+        Flavor(
+            id=each.id,
+            name=each.name,
+            ram=each.ram,
+            vcpus=each.vcpus,
+            disk=each.disk,
+            ephemeral=each.ephemeral,
+        )
+        for each in flavors.list_all()
+    ]
+    rows.replace_all(present)
     return {"flavors": len(present)}
 
 

@@ -21,6 +21,7 @@ from chalicelib.cloud.errors import CloudError
 from chalicelib.domain import flows
 from chalicelib.domain.flows import FLOWS
 from chalicelib.domain.operations import TERMINAL, command_id
+from chalicelib.store import commands as rows
 from chalicelib.store import operations
 from chalicelib.store.base import ConditionFailed, as_dict
 from chalicelib.store.models import Operation
@@ -165,7 +166,7 @@ def _why(operation: Operation, stuck: flows.Step | None) -> str:
     said = as_dict(operation.notes).get(stuck.name)
     what = stuck.late or f"The step {stuck.name.replace('_', ' ')} did not finish"
     if stuck.waits is flows.Waits.GUEST:
-        asked = commands.get_command(command_id(operation.id, stuck.name))
+        asked = rows.find(command_id(operation.id, stuck.name))
         if asked is not None and asked.error:
             return f"{stuck.failed}: {asked.error['message']}"
         said = "; ".join(filter(None, (asked.stage if asked else None, said)))

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import yaml
 
+from chalicelib.store.datastores import offer
 from chalicelib.store.models import Datastore, DatastoreVersion
 
 NAMESPACE: Final = uuid.UUID("5f0c3f0e-6c57-4b43-9d2e-2f6d1f1d7a10")
@@ -20,7 +21,7 @@ def seed(datastores: dict[str, Any]) -> None:
             version: str(uuid.uuid5(NAMESPACE, f"{name}/{version}"))
             for version in datastore["versions"]
         }
-        for version, about in datastore["versions"].items():
+        versions = [
             DatastoreVersion(
                 id=version_ids[version],
                 datastore_id=datastore_id,
@@ -29,10 +30,11 @@ def seed(datastores: dict[str, Any]) -> None:
                 version=about["version"],
                 manager=about["manager"],
                 image_tags=about["image_tags"],
-            ).save()
-        Datastore(
-            id=datastore_id, name=name, default_version_id=version_ids[datastore["default"]]
-        ).save()
+            )
+            for version, about in datastore["versions"].items()
+        ]
+        default = version_ids[datastore["default"]]
+        offer(Datastore(id=datastore_id, name=name, default_version_id=default), versions)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
-from pynamodb.expressions.condition import Condition
 
 from chalicelib import aws, lifecycle
 from chalicelib.api.frame import Request
@@ -24,13 +23,13 @@ from chalicelib.store.operations import get_operation, new_operation
 class Wanted(msgspec.Struct, frozen=True):
     """What an operation is to do, decided by the instance's row as it is.
 
-    `arguments` stand in the operation's row, so nothing of them is secret. `holds` and `clause` are
-    those of `chalicelib.store.accepting.accept`.
+    `arguments` stand in the operation's row, so nothing of them is secret. `holds` and `decided_by`
+    are those of `chalicelib.store.accepting.accept`.
     """
 
     arguments: dict[str, Any] | None = None
     holds: Mapping[str, int] | None = None
-    clause: Condition | None = None
+    decided_by: tuple[str, ...] = ()
 
 
 def accept(
@@ -57,7 +56,7 @@ def accept(
                 f"(operation {live.action} is under way)."
             )
         operation = new(request, row, flow, asked.arguments)
-        if accepting.accept(row, operation, holds=asked.holds, clause=asked.clause):
+        if accepting.accept(row, operation, holds=asked.holds, decided_by=asked.decided_by):
             queues.notify_task_manager(operation.id)
             return
     raise Contended("The instance is being changed by others at the moment; try again.")

@@ -37,8 +37,5 @@ def accept(request: Request, changes: AccessBody) -> None:
 
 
 def _wanted(row: Instance, changes: AccessBody) -> Wanted:
-    """Clause: the access that the operation keeps in part is as it was read, since another change
-    may have begun and ended meanwhile."""
-    known = row.access
-    same = Instance.access.does_not_exist() if known is None else Instance.access == known
-    return Wanted(changes.changing(known), clause=same)
+    """What of the access is not changed is kept, unless another change has ended meanwhile."""
+    return Wanted(changes.changing(row.access), decided_by=("access",))

@@ -12,8 +12,8 @@ from chalicelib.api.frame import Request, Response, Route
 from chalicelib.api.guest_calls import instance_of
 from chalicelib.api.instances import PATH
 from chalicelib.api.times import exact
-from chalicelib.bus.commands import get_command
 from chalicelib.domain.operations import TERMINAL, OperationStatus, command_id
+from chalicelib.store import commands
 from chalicelib.store.models import Operation
 from chalicelib.store.operations import operations_of
 
@@ -28,7 +28,7 @@ def _stage(row: Operation) -> str | None:
     """What the guest does for the step that waits for it; a read while an operation runs only."""
     if row.status != OperationStatus.RUNNING or row.step is None:
         return None
-    command = get_command(command_id(row.id, row.step))
+    command = commands.find(command_id(row.id, row.step))
     return command.stage if command else None
 
 

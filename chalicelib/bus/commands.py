@@ -17,7 +17,6 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 from botocore.exceptions import ClientError
-from pynamodb.expressions.update import Action
 
 from chalicelib import aws, errors
 from chalicelib.bus import keys, queues
@@ -26,7 +25,8 @@ from chalicelib.bus.envelope import Direction, Envelope, Fault, seal
 from chalicelib.domain.operations import step_of
 from chalicelib.settings import settings
 from chalicelib.store import calls, operations
-from chalicelib.store.base import ConditionFailed, update_if
+from chalicelib.store import commands as rows
+from chalicelib.store.base import ConditionFailed
 from chalicelib.store.models import Command, Instance
 
 KEEP_SECONDS: Final = 7 * 86400
@@ -72,7 +72,7 @@ def call(instance: Instance, method: Call[T], args: dict[str, Any]) -> T:
     row = new_command(aws.new_id(), instance, method.name, deadline=deadline)
     calls.take(instance, row.id, deadline)
     try:
-        row.save()
+        rows.add(row)
         send(instance, row, args)
         result = _answer(row)
     finally:
@@ -133,18 +133,7 @@ def send(instance: Instance, row: Command, args: dict[str, Any]) -> None:
 
 def await_with_token(row: Command, token: str) -> Command:
     """Make the row wait with a task token, whether it exists or not; returns it as it is then."""
-    fixed: list[tuple[Any, Any]] = [
-        (Command.instance_id, row.instance_id),
-        (Command.generation, row.generation),
-        (Command.method, row.method),
-        (Command.operation_id, row.operation_id),
-        (Command.created, row.created),
-        (Command.deadline, row.deadline),
-        (Command.expires, row.expires),
-    ]
-    actions: list[Action] = [Command.token.set(token)]
-    actions += [attribute.set(attribute | value) for attribute, value in fixed]
-    row.update(actions=actions)
+    rows.wait_with_token(row, token)
     return row
 
 
@@ -155,30 +144,16 @@ def store_answer(
     result: dict[str, Any] | None,
     error: Fault | None,
 ) -> Command:
-    """Store the answer of a command, once; returns the row as it is then.
-
-    Clauses: the command exists and was for that guest (another guest's answer) and generation (a
-    zombie's); it has no answer yet (a second delivery). Raises `ConditionFailed`.
-    """
-    row = Command(command_id)
-    actions: list[Action] = [Command.answered.set(aws.clock())]
+    """Store what a guest answered, bounded and printable, as `rows.answer` does."""
     if error is None and len(json.dumps(result)) > MOST_RESULT_BYTES:
         error = Fault("GuestError", "The guest's answer is too large to be stored; ask for less.")
-    if error is None:
-        actions.append(Command.result.set(result or {}))
-    else:
+    told = None
+    if error is not None:
         told = {
             "code": printable(error.code, MOST_CODE),
             "message": printable(error.message, MOST_MESSAGE),
         }
-        actions.append(Command.error.set(told))
-    clause = (
-        (Command.instance_id == instance_id)
-        & (Command.generation == generation)
-        & Command.answered.does_not_exist()
-    )
-    update_if(row, actions, clause)
-    return row
+    return rows.answer(command_id, instance_id, generation, result or {}, told)
 
 
 def printable(text: str, most: int) -> str:
@@ -210,14 +185,6 @@ def complete(token: str, outcome: str) -> None:
         if error.response["Error"]["Code"] not in _TOKEN_CLOSED:
             raise
         log.info("a task token was closed before its answer came")
-
-
-def get_command(command_id: str) -> Command | None:
-    """The row, read consistently, or None."""
-    try:
-        return Command.get(command_id, consistent_read=True)
-    except Command.DoesNotExist:
-        return None
 
 
 def _answer(row: Command) -> dict[str, Any]:

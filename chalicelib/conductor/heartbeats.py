@@ -14,7 +14,7 @@ import msgspec
 from chalicelib import aws, batch, crash
 from chalicelib.bus import keys
 from chalicelib.bus.envelope import Envelope, EnvelopeError, Malformed, Number
-from chalicelib.conductor.reports import count_stale, open_report
+from chalicelib.conductor.reports import open_report
 from chalicelib.conductor.tally import Tally
 from chalicelib.errors import CofferError
 from chalicelib.lifecycle import ServiceStatus
@@ -152,7 +152,7 @@ def _apply(beat: Beat, last: LastReport | None) -> None:
         log.info("a heartbeat of a guest without a row")
         return
     if last.order[0] > envelope.generation:
-        count_stale(envelope.instance_id)
+        last_reports.count_stale(envelope.instance_id)
         return
     if not _worth_writing(beat, last):
         return

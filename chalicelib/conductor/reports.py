@@ -11,7 +11,6 @@ from collections.abc import Callable, Container
 from typing import Final
 
 import msgspec
-from pynamodb.exceptions import UpdateError
 
 from chalicelib import aws, crash
 from chalicelib.bus import commands, keys, queues
@@ -23,10 +22,10 @@ from chalicelib.bus.envelope import (
     open_sealed,
 )
 from chalicelib.lifecycle import ServiceStatus
-from chalicelib.outages import is_outage
-from chalicelib.store import events, instances
-from chalicelib.store.base import ConditionFailed, condition_failed
-from chalicelib.store.models import Command, Instance, ServiceStatusRow
+from chalicelib.store import changes, events, instances, last_reports
+from chalicelib.store import commands as rows
+from chalicelib.store.base import ConditionFailed
+from chalicelib.store.models import Command
 
 MOST_STAGE: Final = 255
 LONGEST_EVENT: Final = 300
@@ -79,23 +78,6 @@ def open_report(body: str, kinds: Container[str]) -> Envelope:
     return envelope
 
 
-def count_stale(instance_id: str) -> None:
-    """Count a report of an older generation on the row of the present one, best effort.
-
-    Whoever is superseded may send as much as it likes; what it sends is refused all the same.
-    """
-    try:
-        ServiceStatusRow(instance_id).update(
-            actions=[ServiceStatusRow.stale_reports.add(1)],
-            condition=ServiceStatusRow.instance_id.exists(),
-        )
-    except UpdateError as error:
-        if is_outage(error):
-            log.warning("a stale report of %s was not counted", instance_id)
-        elif not condition_failed(error):
-            raise
-
-
 def _result(envelope: Envelope) -> None:
     try:
         row = commands.store_answer(
@@ -112,7 +94,7 @@ def _result(envelope: Envelope) -> None:
 
 def _known_command(envelope: Envelope) -> Command:
     """The command that a report names, when it was for the guest that reports."""
-    found = commands.get_command(envelope.id)
+    found = rows.find(envelope.id)
     if found is None:
         raise EnvelopeError("a report on a command that is not known")
     _require_sender(envelope, found.instance_id, int(found.generation))
@@ -122,54 +104,26 @@ def _known_command(envelope: Envelope) -> Command:
 def _require_sender(envelope: Envelope, instance_id: str, generation: int) -> None:
     """Refuse, and count, a report of another guest or of another generation."""
     if (envelope.instance_id, envelope.generation) != (instance_id, generation):
-        count_stale(envelope.instance_id)
+        last_reports.count_stale(envelope.instance_id)
         raise Superseded("a report of a guest that it is not for")
 
 
 def _progress(envelope: Envelope) -> None:
-    """Clause: (epoch, seq) is later than the one applied last."""
     try:
         stage = msgspec.convert(envelope.result, Progress).stage
     except msgspec.ValidationError:
         raise Malformed(f"a progress of {envelope.instance_id} that names no stage") from None
-    row = Command(envelope.id)
-    later = (
-        Command.progress_epoch.does_not_exist()
-        | (Command.progress_epoch < envelope.epoch)
-        | ((Command.progress_epoch == envelope.epoch) & (Command.progress_seq < envelope.seq))
-    )
+    guest, order = (envelope.instance_id, envelope.generation), (envelope.epoch, envelope.seq)
     try:
-        row.update(
-            actions=[
-                Command.stage.set(commands.printable(stage, MOST_STAGE)),
-                Command.progress_epoch.set(envelope.epoch),
-                Command.progress_seq.set(envelope.seq),
-            ],
-            condition=(Command.instance_id == envelope.instance_id)
-            & (Command.generation == envelope.generation)
-            & Command.answered.does_not_exist()
-            & later,
-        )
-    except UpdateError as error:
-        if not condition_failed(error):
-            raise
+        rows.progress(envelope.id, *guest, order, commands.printable(stage, MOST_STAGE))
+    except ConditionFailed:
         _known_command(envelope)
 
 
 def _root(envelope: Envelope) -> None:
-    """Clauses: the instance is of that generation; root was not reported before."""
     try:
-        Instance(envelope.instance_id).update(
-            actions=[
-                Instance.root_enabled_at.set(aws.clock()),
-                Instance.root_enabled_by.set("guest"),
-            ],
-            condition=(Instance.generation == envelope.generation)
-            & Instance.root_enabled_at.does_not_exist(),
-        )
-    except UpdateError as error:
-        if not condition_failed(error):
-            raise
+        changes.record_root_told(envelope.instance_id, envelope.generation)
+    except ConditionFailed:
         found = instances.find_instance(envelope.instance_id)
         _require_sender(envelope, envelope.instance_id, int(found.generation) if found else 0)
 
@@ -181,18 +135,15 @@ def _event(envelope: Envelope) -> None:
     told = envelope.result or {}
     kind = str(told.get("kind", ""))
     text = commands.printable(str(told.get("text", "")), LONGEST_EVENT)
-    row = events.new_event(
+    now = aws.clock()
+    issued = min(max(envelope.issued_at, now - OLDEST_EVENT_SECONDS), now)
+    events.record_once_a_second(
         envelope.instance_id,
         f"guest.{kind if kind in _EVENTS else 'said'}",
         text,
+        issued,
         tenant_id=found.tenant_id if found else None,
     )
-    # One row, however often the report arrives; and one a second of each kind, for a guest may
-    # tell without end.
-    now = aws.clock()
-    issued = min(max(envelope.issued_at, now - OLDEST_EVENT_SECONDS), now)
-    row.id = f"{int(issued) * 1000:013d}-{row.kind}"
-    row.save()
 
 
 _KINDS: Final[dict[str, Callable[[Envelope], None]]] = {

@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
@@ -85,15 +84,15 @@ def accept(
     operation: Operation,
     *,
     holds: Mapping[str, int] | None = None,
-    clause: Condition | None = None,
+    decided_by: tuple[str, ...] = (),
 ) -> bool:
     """Take an operation up for an instance that is there; False when another was faster.
 
     A flow that queues is put behind what is live, and calls it back: nobody waits for a change of
     what is going away. `holds` is what the instance holds of the quota from now on, None what it
     holds already; `OverLimit` when more does not fit. Clauses: status and operations are as they
-    were read (two requests at once, a flow that ends meanwhile), the quota still fits, and what the
-    caller adds of what it has decided by.
+    were read (two requests at once, a flow that ends meanwhile), and so are the attributes that the
+    caller has `decided_by`; the quota still fits.
     """
     flow = FLOWS[operation.action]
     if instance.next_operation_id is not None:
@@ -111,7 +110,7 @@ def accept(
     kind = f"{operation.action}.accepted"
     event = new_event(instance.id, kind, "", instance.tenant_id, asked_by(operation))
     call_back = calling_back(instance, "The instance is being deleted.")
-    same = unchanged(instance) if clause is None else unchanged(instance) & clause
+    same = unchanged(instance, *decided_by)
     reserve = _reservation(instance, holds) if holds is not None else None
 
     def build(write: TransactWrite) -> None:

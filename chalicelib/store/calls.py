@@ -15,13 +15,13 @@ import math
 from datetime import UTC, datetime
 from typing import Final
 
-from pynamodb.exceptions import UpdateError
+from pynamodb.expressions.update import Action
 
 from chalicelib import aws
 from chalicelib.errors import OverLimit
 from chalicelib.outages import OUTAGES
 from chalicelib.settings import settings
-from chalicelib.store.base import as_dict, condition_failed
+from chalicelib.store.base import ConditionFailed, as_dict, update_if
 from chalicelib.store.models import CallsRow, Instance
 
 ATTEMPTS: Final = 8
@@ -35,13 +35,16 @@ def take(instance: Instance, call_id: str, until: float) -> None:
     """Take a slot for a call until its deadline; `OverLimit` (413) when there is none.
 
     Clause: no other call of the tenant took one since the row was read. Only this slot is written,
-    and those removed that ran out: one that is given back meanwhile does not come back.
+    and those removed that ran out: one that is given back meanwhile does not come back. A slot that
+    the call has already is its own: the reply to the write of it was lost.
     """
     for attempt in range(ATTEMPTS):
         row = _row(instance.tenant_id)
         now = aws.clock()
         slots = as_dict(row.slots)
         alive = {key: slot for key, slot in slots.items() if float(slot["until"]) > now}
+        if call_id in alive:
+            return
         _require_room(instance, alive, now)
         slot = {"instance_id": instance.id, "until": until}
         version = int(row.version)
@@ -50,21 +53,17 @@ def take(instance: Instance, call_id: str, until: float) -> None:
         )
         unchanged = CallsRow.version == version if version else CallsRow.version.does_not_exist()
         expires = datetime.fromtimestamp(int(until + KEEP_SECONDS), UTC)
+        actions: list[Action] = [
+            taken,
+            *(CallsRow.slots[key].remove() for key in slots.keys() - alive.keys()),
+            CallsRow.version.set(version + 1),
+            CallsRow.expires.set(expires),
+        ]
         try:
-            row.update(
-                actions=[
-                    taken,
-                    *(CallsRow.slots[key].remove() for key in slots.keys() - alive.keys()),
-                    CallsRow.version.set(version + 1),
-                    CallsRow.expires.set(expires),
-                ],
-                condition=unchanged,
-            )
+            update_if(row, actions, unchanged)
             return
-        except UpdateError as error:
-            if not condition_failed(error):
-                raise
-        aws.sleep(BACKOFF_SECONDS * 2**attempt * aws.random())
+        except ConditionFailed:
+            aws.sleep(BACKOFF_SECONDS * 2**attempt * aws.random())
     raise _over_limit("Too many calls were begun at this moment.", 1)
 
 

@@ -1,4 +1,4 @@
-"""Small changes of an instance row that need no operation; each with its event."""
+"""Small changes of an instance row that need no operation; what a user asks for has its event."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pynamodb.transactions import TransactWrite
 from chalicelib import aws
 from chalicelib.errors import NotFound
 from chalicelib.lifecycle import Status
-from chalicelib.store.base import ConditionFailed, transact
+from chalicelib.store.base import ConditionFailed, transact, update_if
 from chalicelib.store.events import Asked, new_event
 from chalicelib.store.models import EventRow, Instance
 
@@ -29,6 +29,20 @@ def record_root_enabled(instance: Instance, asked: Asked) -> None:
         Instance.root_enabled_by.set(user_id),
     ]
     _update(instance, actions, event)
+
+
+def record_root_told(instance_id: str, generation: int) -> None:
+    """Remember that a guest says its root was enabled, which nobody here had asked for.
+
+    Clauses: the instance is of that generation (a zombie's report); root was not enabled before.
+    Raises `ConditionFailed`.
+    """
+    actions: list[Action] = [
+        Instance.root_enabled_at.set(aws.clock()),
+        Instance.root_enabled_by.set("guest"),
+    ]
+    clause = (Instance.generation == generation) & Instance.root_enabled_at.does_not_exist()
+    update_if(Instance(instance_id), actions, clause)
 
 
 def _update(instance: Instance, actions: list[Action], event: EventRow) -> None:

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from chalicelib.store.models import Datastore, DatastoreVersion
+
+
+def offer(datastore: Datastore, versions: Sequence[DatastoreVersion]) -> None:
+    """Store a datastore after its versions; rows that exist are written again as they are."""
+    for version in versions:
+        version.save()
+    datastore.save()
 
 
 def all_datastores() -> list[Datastore]:

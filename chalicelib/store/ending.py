@@ -107,6 +107,8 @@ def _end(
     event = new_event(instance.id, kind, ending.reason, instance.tenant_id, asked_by(operation))
     close = _close(ending.status, ending.reason)
     freed, now = _freed(held, made.holds), aws.clock()
+    queued = following or moot
+    then = _accept(following) if following else close
 
     def build(write: TransactWrite) -> None:
         write.save(event)
@@ -118,8 +120,7 @@ def _end(
             write.delete(ServiceStatusRow(instance.id))
         if freed:
             quotas.release(write, instance.tenant_id, freed)
-        if queued := following or moot:
-            then = _accept(queued) if following else close
+        if queued is not None:
             clause = Operation.status == OperationStatus.QUEUED
             write.update(Operation(queued), actions=then, condition=clause)
         if ending.reported is not None:

@@ -104,13 +104,11 @@ def calling_back(instance: Instance, reason: str) -> Callable[[TransactWrite], N
     return lambda write: write.update(live, actions=actions, condition=Operation.live.exists())
 
 
-def unchanged(instance: Instance) -> Condition:
-    """Clauses that nothing this module decides by has changed since the row was read."""
+def unchanged(instance: Instance, *decided_by: str) -> Condition:
+    """Clauses that status, operations and what else was decided by are as the row was read."""
     condition = Instance.status == instance.status
-    for attribute, value in (
-        (Instance.operation_id, instance.operation_id),
-        (Instance.next_operation_id, instance.next_operation_id),
-    ):
+    for name in ("operation_id", "next_operation_id", *decided_by):
+        attribute, value = getattr(Instance, name), getattr(instance, name)
         condition &= attribute.does_not_exist() if value is None else attribute == value
     return condition
 

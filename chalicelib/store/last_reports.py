@@ -6,15 +6,22 @@ building and reading their expressions is most of what a heartbeat would cost.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 import msgspec
 from botocore.exceptions import ClientError
+from pynamodb.expressions.update import Action
 
 from chalicelib import aws
 from chalicelib.errors import Unavailable
+from chalicelib.outages import OUTAGES, is_outage
+from chalicelib.store.base import ConditionFailed, update_if
 from chalicelib.store.models import ServiceStatusRow
+
+log = logging.getLogger(__name__)
 
 ATTEMPTS: Final = 5
 BACKOFF_SECONDS: Final = 0.05
@@ -107,6 +114,21 @@ def write(instance_id: str, reported: Reported) -> bool:
             raise
         return False
     return True
+
+
+def count_stale(instance_id: str) -> None:
+    """Count a report of an older generation on the row of the present one, best effort.
+
+    Whoever is superseded may send as much as it likes; what it sends is refused all the same.
+    """
+    counted: list[Action] = [ServiceStatusRow.stale_reports.add(1)]
+    try:
+        with suppress(ConditionFailed):  # the instance is gone
+            update_if(ServiceStatusRow(instance_id), counted, ServiceStatusRow.instance_id.exists())
+    except OUTAGES as error:
+        if not is_outage(error):
+            raise
+        log.warning("a stale report of %s was not counted", instance_id)
 
 
 def _last_report(item: dict[str, Any]) -> LastReport:

@@ -15,6 +15,7 @@ from chalicelib.bus import commands
 from chalicelib.bus.queues import Hint
 from chalicelib.domain.flows import FLOWS
 from chalicelib.domain.operations import STARTABLE, OperationStatus, command_id
+from chalicelib.store import commands as rows
 from chalicelib.store import operations
 from chalicelib.store.models import Operation
 from chalicelib.taskmanager import executions
@@ -47,7 +48,7 @@ def wake_if_over(operation: Operation) -> None:
     step = operation.step
     if step is None or not FLOWS[operation.action].waits_for_guest(step):
         return
-    waiting = commands.get_command(command_id(operation.id, step))
+    waiting = rows.find(command_id(operation.id, step))
     if waiting is None or waiting.token is None:
         return
     if waiting.answered is not None:

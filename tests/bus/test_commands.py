@@ -11,6 +11,7 @@ import pytest
 from chalicelib import errors
 from chalicelib.bus import commands, contract, keys, queues
 from chalicelib.bus.envelope import Direction, Fault, open_sealed
+from chalicelib.store import commands as rows
 from chalicelib.store.base import ConditionFailed
 from chalicelib.store.models import Command, Instance
 from simulator.aws.errors import client_error
@@ -184,7 +185,7 @@ def test_only_the_guest_that_was_asked_can_answer(
         commands.store_answer(
             "operation.prepare", sender[0] or instance.id, sender[1], {"forged": True}, None
         )
-    row = commands.get_command("operation.prepare")
+    row = rows.find("operation.prepare")
     assert row is not None
     assert row.answered is None
 
@@ -194,7 +195,7 @@ def test_the_first_answer_stays(instance: Instance) -> None:
     commands.store_answer("operation.prepare", instance.id, 1, {"first": True}, None)
     with pytest.raises(ConditionFailed):
         commands.store_answer("operation.prepare", instance.id, 1, {"second": True}, None)
-    row = commands.get_command("operation.prepare")
+    row = rows.find("operation.prepare")
     assert row is not None
     assert row.result == {"first": True}
 
@@ -202,4 +203,4 @@ def test_the_first_answer_stays(instance: Instance) -> None:
 def test_no_answer_creates_a_command_that_was_never_sent(instance: Instance) -> None:
     with pytest.raises(ConditionFailed):
         commands.store_answer("never-sent", instance.id, 1, {}, None)
-    assert commands.get_command("never-sent") is None
+    assert rows.find("never-sent") is None

@@ -14,6 +14,7 @@ from chalicelib.bus import commands, keys, queues
 from chalicelib.bus.envelope import Direction, Fault, seal
 from chalicelib.conductor import reports
 from chalicelib.settings import settings as chosen
+from chalicelib.store import commands as rows
 from chalicelib.store import events, instances, operations
 from chalicelib.store.base import as_dict
 from chalicelib.store.models import TABLES, Command
@@ -85,7 +86,7 @@ def ended_steps(built: Built) -> set[str]:
 
 
 def stage(built: Built) -> str | None:
-    row = commands.get_command(f"{built.operation.id}.prepare")
+    row = rows.find(f"{built.operation.id}.prepare")
     assert row is not None
     return row.stage
 
@@ -121,7 +122,7 @@ def test_another_result_for_the_same_command_does_not_replace_the_first(
 ) -> None:
     reports.receive(built.guest.sealed("result", waiting.id, {"first": True}))
     reports.receive(built.guest.sealed("result", waiting.id, {"second": True}))
-    row = commands.get_command(waiting.id)
+    row = rows.find(waiting.id)
     assert row is not None
     assert row.result == {"first": True}
 
@@ -361,5 +362,5 @@ def test_an_answer_under_a_key_that_cannot_exist_is_buried(
 
 
 def answered(row: Command) -> bool:
-    found = commands.get_command(row.id)
+    found = rows.find(row.id)
     return found is not None and found.answered is not None

@@ -13,6 +13,7 @@ from chalicelib.domain.flows import FLOWS
 from chalicelib.domain.operations import OperationStatus
 from chalicelib.lifecycle import ServiceStatus, Status
 from chalicelib.settings import settings
+from chalicelib.store import commands as rows
 from chalicelib.store import events, instances, operations, quotas, restoring
 from chalicelib.store.base import as_dict
 from functions import create_instance, handler
@@ -301,7 +302,7 @@ def test_the_answer_of_the_guest_is_kept_with_the_command_and_not_the_execution(
 ) -> None:
     _, operation = stack.create()
     stack.settle()
-    command = commands.get_command(f"{operation.id}.prepare")
+    command = rows.find(f"{operation.id}.prepare")
     assert command is not None
     assert command.result == {"status": "healthy"}
     assert not any("healthy" in document for document in stack.machines.documents)

@@ -28,7 +28,7 @@ def a_delete_that_does_not_queue(patch: Patch) -> None:
         instance.operation_id = None
         return original(instance, operation, **chosen)
 
-    def unchanged(instance: Instance) -> Any:
+    def unchanged(instance: Instance, *_: str) -> Any:
         return Instance.status == instance.status
 
     patch.setattr(accepting, "accept", accept)
@@ -49,7 +49,7 @@ def a_queued_delete_forgotten(patch: Patch) -> None:
 def rows_written_as_they_were_read(patch: Patch) -> None:
     """Transactions on an instance do not ask whether it has changed since it was read."""
     for module in (instances, accepting, ending):
-        patch.setattr(module, "unchanged", lambda _: Instance.id.exists())
+        patch.setattr(module, "unchanged", lambda *_: Instance.id.exists())
 
 
 @saboteur("access", "L1")
@@ -234,4 +234,4 @@ def a_reset_that_breaks(patch: Patch) -> None:
 @saboteur("unknown results", "L3")
 def an_error_without_a_reason(patch: Patch) -> None:
     """An instance goes to ERROR and its row does not say why; its operation does."""
-    patch.setattr(instances, "_fault", nothing)
+    patch.setattr(ending, "faulty", nothing)

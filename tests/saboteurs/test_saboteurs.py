@@ -38,6 +38,14 @@ def test_there_are_enough_of_them() -> None:
     assert all(each.sentence.endswith(".") for each in SABOTEURS)
 
 
+@pytest.mark.parametrize("saboteur", SABOTEURS, ids=lambda each: each.name)
+def test_a_saboteur_finds_what_it_breaks(
+    saboteur: Saboteur, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it patches is still there: most of them are run in the slow tier only."""
+    saboteur.apply(monkeypatch)
+
+
 def test_every_invariant_that_is_reached_has_a_bug_that_it_should_notice() -> None:
     reached = {name for name, kind in INVARIANTS.items() if not kind.unreachable}
     noticing = frozenset[str]().union(*(each.noticed_by for each in SABOTEURS))

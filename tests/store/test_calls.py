@@ -56,6 +56,16 @@ def test_a_slot_that_was_given_back_is_free(world: World) -> None:
     assert held() == 0
 
 
+def test_a_slot_whose_reply_was_lost_is_the_callers(world: World) -> None:
+    """The write is sent again and fails on the version that the first one has written."""
+    (instance,) = instances_of(1)
+    fill(world, instance, HERE - 1)
+    now = len(world.log)
+    world.faults = dict.fromkeys(range(now, now + 20), Fault.REPLY_LOST)
+    calls.take(instance, "the last", world.now + 20)
+    assert held() == HERE
+
+
 def test_the_slots_of_a_process_that_died_run_out_with_their_calls(world: World) -> None:
     (instance,) = instances_of(1)
     fill(world, instance, HERE)

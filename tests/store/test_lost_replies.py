@@ -36,6 +36,7 @@ Reply = Callable[[Callable[[], Any]], Any]
 
 CREATED = Ending(OperationStatus.SUCCEEDED)
 FAILED = Ending(OperationStatus.FAILED, reason="x", undone=True)
+GONE = Ending(OperationStatus.SUCCEEDED)
 HELD = {"instances": 1, "ram": 512, "volumes": 2}
 NOTHING = {"instances": 0, "ram": 0, "volumes": 0, "backups": 0}
 
@@ -167,12 +168,23 @@ def test_a_transaction_that_is_sent_again_meets_its_own_write(
 def test_what_is_sent_again_after_a_conflict_is_the_same_request(plain_world: World) -> None:
     """Else the token is refused: IdempotentParameterMismatchException."""
     instance, operation = accepted()
-    client = Lossy(plain_world, *[still_in_progress] * 3)
-    end_operation(stored(operation), FAILED)
-    assert len(client.sent) == 4
-    assert all(each == client.sent[0] for each in client.sent)
+    deletion = delete_operation(instance)
+    changes: list[Callable[[], object]] = [
+        lambda: instances.reset_status(instances.get_instance(instance.id), "stuck"),
+        lambda: accepting.accept(instances.get_instance(instance.id), deletion),
+        lambda: end_operation(stored(operation), FAILED),  # hands over to the delete
+        lambda: end_operation(stored(deletion), GONE),
+    ]
+    for change in changes:
+        client = Lossy(plain_world, *[still_in_progress] * 3)
+        change()
+        plain_world.dynamodb = client.client
+        assert len(client.sent) == 4
+        assert all(each == client.sent[0] for each in client.sent)
     assert used() == NOTHING
-    assert instances.get_instance(instance.id).held == {}
+    row = instances.find_instance(instance.id)
+    assert row is not None
+    assert (row.status, row.held) == (Status.DELETED, {})
 
 
 @pytest.mark.parametrize("reply", LOST)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from chalicelib import batch
-from chalicelib.bus import commands
 from chalicelib.domain.operations import OperationStatus
 from chalicelib.lifecycle import Status
+from chalicelib.store import commands as rows
 from chalicelib.store import instances, operations
 from chalicelib.store.ending import Ending, end_operation
 from chalicelib.taskmanager import dispatcher
@@ -79,7 +79,7 @@ def waiting_for_its_guest(stack: Stack) -> tuple[str, str]:
     stack.on_guest = lambda guest: setattr(guest, "silent", True)
     instance, operation = stack.create()
     stack.settle(until=stack.world.now + 10)
-    command = commands.get_command(f"{operation.id}.prepare")
+    command = rows.find(f"{operation.id}.prepare")
     assert command is not None
     assert command.token is not None
     return instance.id, operation.id
