@@ -100,6 +100,13 @@ def failing_steps(plan: Plan, chance: random.Random) -> Plan:
     return _with(plan, faults={name: REGISTRY[name].range[1]})
 
 
+def hostile_guests(plan: Plan, _: random.Random) -> Plan:
+    """One tenant's guests say anything, as often as they can, and nothing else is broken."""
+    if not plan.faults:  # fair weather was asked for
+        return plan
+    return _with(plan, faults={"F25": REGISTRY["F25"].range[1]}, outages=[])
+
+
 def fair_weather(plan: Plan, _: random.Random) -> Plan:
     """Nothing is broken on purpose: what fails now has no excuse."""
     return _with(plan, faults={}, outages=[])
@@ -109,7 +116,8 @@ EXTREMES: Final[dict[str, Change]] = {
     each.__name__: each
     for each in (
         *(one_guest, many_tenants, quota_of_one, nothing_yet, one_flow, at_once, long_lists),
-        *(single_messages, chatty_guests, silent_guests, failing_steps, fair_weather),
+        *(single_messages, chatty_guests, silent_guests, failing_steps),
+        *(hostile_guests, fair_weather),
     )
 }
 """All of them by name, in the order in which they are applied."""

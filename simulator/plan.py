@@ -181,6 +181,15 @@ def drawn(plan: Plan) -> Plan:
     return extremes.draw(_with_swarm(plan) if plan.swarm else plan)
 
 
+def strength(name: str, share: float) -> float:
+    """A class's strength at a share of its range, as a swarm draws it."""
+    fault = REGISTRY[name]
+    low, high = fault.range
+    if fault.unit == "per hour":  # over several magnitudes
+        return float(low * (high / low) ** share)
+    return low + (high - low) * share
+
+
 def _with_swarm(plan: Plan) -> Plan:
     """Each class on or off first, then its strength."""
     faults = dict(plan.faults)
@@ -189,11 +198,7 @@ def _with_swarm(plan: Plan) -> Plan:
         on, share = stream.random() < fault.chance, stream.random()
         if name in faults or not fault.reached or not on:
             continue
-        low, high = fault.range
-        if fault.unit == "per hour":  # over several magnitudes
-            faults[name] = low * (high / low) ** share
-        else:
-            faults[name] = low + (high - low) * share
+        faults[name] = strength(name, share)
     return msgspec.structs.replace(plan, faults=faults, swarm=False)
 
 

@@ -231,8 +231,11 @@ class Run:
             self._go(min(LOOK_SECONDS, until - self.kernel.now))
 
     def is_quiet(self) -> bool:
-        """Whether no operation is live, no queue has work and the cloud has no orphan."""
+        """Whether no operation is live, no queue has work, the cloud has no orphan, and no restored
+        row waits for the operator who puts it right."""
         if self.meters.live or self.region.states.open:
+            return False
+        if self.invariants is not None and self.invariants.hub.restoring:
             return False
         for name, queue in self.region.sqs.queues.items():
             if queue.messages and not name.endswith("-heartbeats"):

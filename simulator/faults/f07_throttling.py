@@ -16,7 +16,7 @@ REFUSED = 0.6
 class Throttling(Fault):
     id = "F7"
     title = "throttling and 5xx"
-    range = (0.005, 0.1)
+    range = (0.005, 0.4)
     unit = "share of the time"
 
     def install(self) -> None:

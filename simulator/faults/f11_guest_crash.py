@@ -14,7 +14,7 @@ HANG_SECONDS = (5.0, 300.0)
 class GuestCrash(GuestFault):
     id = "F11"
     title = "guest crash"
-    range = (1e-4, 1.0)
+    range = (0.1, 20.0)
     unit = "per hour"
 
     def install(self) -> None:

@@ -11,7 +11,7 @@ MOST_SECONDS = 1800.0
 class Partition(GuestFault):
     id = "F12"
     title = "partition"
-    range = (0.0, 0.03)
+    range = (0.0, 0.3)
     unit = "share of the time"
     missing = "guest from guest: they talk to each other when there is replication"
 

@@ -14,7 +14,7 @@ FORMS: Final = ("slow", "slow", "slow", "full", "unreadable")
 class BadDisk(GuestFault):
     id = "F13"
     title = "bad disk"
-    range = (0.0, 0.1)
+    range = (0.0, 0.3)
     unit = "share of the time"
     missing = "full during a backup: no flow makes backups yet"
 

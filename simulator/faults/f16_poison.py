@@ -38,7 +38,7 @@ class Poison(Fault):
 
     id = "F16"
     title = "poison"
-    range = (0.0, 0.01)
+    range = (0.0, 0.03)
     unit = "share of the messages"
     fair = True
 

@@ -36,7 +36,7 @@ class Workflow(Fault):
 
     id = "F17"
     title = "workflow"
-    range = (0.0, 0.05)
+    range = (0.0, 0.15)
     unit = "share of the executions"
 
     def install(self) -> None:

@@ -22,6 +22,8 @@ DRAIN_SECONDS: Final = 35.0
 LATE_SECONDS: Final = 900.0
 """So long, at most, nobody puts the rows right: the look for leftovers goes on meanwhile."""
 BACK_SECONDS: Final = (60.0, 900.0)
+CLOSE_BEFORE: Final = 0.9
+"""At this share, at the latest, of what is left of a run that is shorter."""
 JOBS: Final = ("restore_rows", "adopt", "recount_quotas")
 MOST_TRIES: Final = 200
 RETRY_SECONDS: Final = 10.0
@@ -45,8 +47,9 @@ class RestoredTable(Fault):
         self.on = True
         self.closed = False
         self.run.decisions.all.append(self._decide)
-        first = self.stream.random() * 0.5 * self.run.plan.hours * 3600.0
-        self.run.kernel.call_later(first, self._snapshot)
+        whole = self.run.plan.hours * 3600.0
+        self.ends = self.run.kernel.now + whole
+        self.run.kernel.call_later(self.stream.random() * 0.5 * whole, self._snapshot)
 
     def heal(self) -> None:
         """No further restore; one that is under way comes to its end."""
@@ -56,12 +59,14 @@ class RestoredTable(Fault):
         return Fate.FAIL if self.closed and function.name in CLOSED else None
 
     def _snapshot(self) -> None:
-        if not self.on:
+        left = self.ends - self.run.kernel.now - DRAIN_SECONDS  # a short run ends before some come
+        if not self.on or left < 0:
             return
         also = [QUOTAS] if self.stream.random() < WITH_QUOTAS else []
         tables = self.run.region.dynamodb.tables
         snapshots = {name: tables[name].snapshot() for name in (INSTANCES, *also)}
-        self.run.kernel.call_later(self.stream.uniform(*BACK_SECONDS), self._close, snapshots)
+        back = min(self.stream.uniform(*BACK_SECONDS), left * CLOSE_BEFORE)
+        self.run.kernel.call_later(back, self._close, snapshots)
 
     def _close(self, snapshots: Snapshots) -> None:
         if not self.on:
