@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from chalicelib.lifecycle import Status
+from chalicelib.lifecycle import ServiceStatus, Status
 from chalicelib.settings import settings
 from simulator.aws.dynamodb.values import Item
 from simulator.invariants.base import Exchange, Invariant
@@ -24,15 +24,20 @@ class Neighbours(Invariant):
 
     def watch(self) -> None:
         self._since: dict[str, float] = {}
-        """When each instance became ACTIVE."""
+        """When each instance became ACTIVE, or an administrator forgot its status."""
         begin = self.hub.run.kernel.now
         self._since = {row["id"]: begin for row in self.hub.rows("instances")}
         self.hub.on_write("instances", self._instance)
+        self.hub.on_write("service-statuses", self._status)
         self.hub.on_reply(self._replied)
 
     def _instance(self, old: Item | None, new: Item | None) -> None:
         if new is not None and new["status"] == Status.ACTIVE != (old or {}).get("status"):
             self._since[new["id"]] = self.hub.run.kernel.now
+
+    def _status(self, _: Item | None, new: Item | None) -> None:
+        if new is not None and new["status"] == ServiceStatus.UNKNOWN:
+            self._since[new["instance_id"]] = self.hub.run.kernel.now
 
     @property
     def _looks(self) -> bool:
@@ -55,7 +60,10 @@ class Neighbours(Invariant):
         since = self._since.get(instance["id"])
         if instance["status"] != Status.ACTIVE or since is None:
             return
-        silent = PERIODS * settings().heartbeat_seconds
+        chosen = settings()
+        if chosen.heartbeat_seconds >= chosen.heartbeat_expiry_seconds:
+            return  # as silent as this a sound guest is shown as ERROR between two reports
+        silent = PERIODS * chosen.heartbeat_seconds
         if instance.get("operating_status") == ERROR and self.hub.run.kernel.now > since + silent:
             self.broken(f"a healthy instance of {tenant} was shown as ERROR", instance["id"])
 
