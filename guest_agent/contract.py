@@ -5,6 +5,7 @@ The names are Trove's where Trove has one. The control plane sends them, every m
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -12,11 +13,14 @@ from typing import Any, Final
 import msgspec
 
 from chalicelib.service_status import ServiceStatus
-from guest_agent.errors import BadRequest, NotSupported
+from guest_agent.errors import BadRequest, GuestError, NotSupported
 
 ANY_HOST: Final = "%"
-PAGE_LIMIT: Final = 1000  # rows in one answer, so that it stays below the message size
-
+PAGE_LIMIT: Final = 1000  # rows in one answer
+ANSWER_BYTES: Final = 180_000
+"""Of an answer as JSON in ASCII: sealing adds a third, and the bus takes 256 KiB."""
+ROOM_BYTES: Final = 20_000  # for the names of the answer's parts, and for a marker
+MESSAGE_LENGTH: Final = 1024  # characters of a refusal, as many as the control plane keeps
 
 Status = ServiceStatus
 
@@ -184,6 +188,28 @@ class StopDatabase(msgspec.Struct, frozen=True):
     """Arguments of `stop_db`."""
 
     do_not_start_on_reboot: bool = False
+
+
+def check_size(answer: dict[str, Any]) -> None:
+    """`GuestError` for an answer that no message, or no row that keeps it, could hold."""
+    size = _size_of(answer)
+    if size > ANSWER_BYTES:
+        raise GuestError(f"the answer is too large ({size} bytes); ask for less")
+
+
+def _size_of(answer: Any) -> int:
+    """Bytes as JSON in ASCII: those in UTF-8 are not more."""
+    return len(json.dumps(answer))
+
+
+def fitting(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """As many of the first rows as one answer holds, with room for what stands around them."""
+    left = ANSWER_BYTES - ROOM_BYTES
+    for place, row in enumerate(rows):
+        left -= _size_of(row) + 2  # what divides it from the next
+        if left < 0:
+            return rows[:place]
+    return rows
 
 
 @dataclass(frozen=True)

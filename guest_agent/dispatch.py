@@ -111,7 +111,7 @@ class Dispatcher:
         if (entry := self._journal.recorded(command)) and entry.outcome:
             return self._answer(run, entry.outcome, "was answered before; the answer is sent again")
         if refusal := self._refusal(run):
-            return self._finish(run, Outcome(fault=Fault(refusal.code, str(refusal))))
+            return self._finish(run, _failed(refusal))
         if run.method and run.method.alone and self._busy_alone():
             self._queues.hide(message.receipt, POSTPONE_SECONDS)
             return f"{run.name} waits {POSTPONE_SECONDS} s for another one to end."
@@ -217,8 +217,9 @@ class Dispatcher:
 
         try:
             result = self._manager.call(command.method, command.args, progress)
+            contract.check_size(result)
         except CommandFailed as error:
-            return Outcome(fault=Fault(error.code, str(error)))
+            return _failed(error)
         except OSError as error:  # a full disk, a missing file: no secret stands in these
             _log.error("%s failed:\n%s", command.method, where(error))
             said = f"the guest's operating system refused: {error.strerror}"
@@ -246,6 +247,10 @@ class Dispatcher:
         except Unreachable as error:
             return f"{run.name} {ended}; it will be answered again: {error}"
         return f"{run.name} {ended}."
+
+
+def _failed(error: CommandFailed) -> Outcome:
+    return Outcome(fault=Fault(error.code, str(error)[: contract.MESSAGE_LENGTH]))
 
 
 def _enables_root(command: Envelope, outcome: Outcome) -> bool:

@@ -43,13 +43,8 @@ class Outbox:
         return bus.open_sealed(body, Direction.TO_GUEST, self._key_of)
 
     def result(self, command: Envelope, result: dict[str, Any] | None, fault: Fault | None) -> None:
-        """Send the answer of a command. One over the size limit becomes an error that says so."""
-        try:
-            body = self._sealed("result", command, result, fault)
-        except bus.TooLarge as error:
-            refusal = Fault("GuestError", f"The answer is too large: {error}. Ask for less.")
-            body = self._sealed("result", command, None, refusal)
-        self._queues.report(body)
+        """Send the answer of a command; its size is the dispatcher's to bound."""
+        self._queues.report(self._sealed("result", command, result, fault))
 
     def progress(self, command: Envelope, stage: str) -> None:
         """Tell how far a command is."""

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import json
 import logging
 from typing import Any
 
 import pytest
 
+from chalicelib.bus.commands import MOST_MESSAGE
+from chalicelib.bus.contract import MOST_RESULT_BYTES
 from chalicelib.bus.envelope import Envelope
 from guest_agent.clock import ServiceClock
-from guest_agent.contract import METHODS
+from guest_agent.contract import ANSWER_BYTES, METHODS
 from guest_agent.dispatch import POSTPONE_SECONDS, Dispatcher
 from guest_agent.journal import Journal
 from guest_agent.outbox import Outbox
@@ -294,12 +297,33 @@ def test_a_bug_in_a_manager_is_answered_without_its_text(
     assert "secret" not in caplog.text + "".join(map(str, guest.queues.reports()))
 
 
-def test_an_answer_over_the_size_limit_says_so(guest: Guest) -> None:
-    guest.manager.answer = {"users": ["x" * 300_000]}
+@pytest.mark.parametrize("letter", ["x", "é", "\U0001f600"])
+def test_the_largest_answer_fits_and_a_larger_one_says_so(guest: Guest, letter: str) -> None:
+    """Into the message, the journal, and the row that keeps it as JSON in ASCII."""
+    empty = len(json.dumps({"users": [""]}))
+    most = (ANSWER_BYTES - empty) // (len(json.dumps(letter)) - 2)
+    guest.manager.answer = {"users": [letter * most]}
+    guest.deliver(command("list_users", id="fits"))
+    guest.manager.answer = {"users": [letter * (most + 1)]}
+    guest.deliver(command("list_users", id="too large"))
+    fits, refused = guest.queues.reports()
+    assert fits.result == {"users": [letter * most]}
+    assert len(json.dumps(fits.result)) <= MOST_RESULT_BYTES
+    assert refused.error is not None
+    assert refused.error.code == "GuestError"
+    assert "too large" in refused.error.message
+    kept = guest.store.entries["too large"].outcome
+    assert kept is not None
+    assert kept.result is None, "the journal does not keep what is not sent"
+
+
+def test_a_refusal_is_as_long_as_the_control_plane_keeps_it(guest: Guest) -> None:
+    """Or its answer could not be sealed, and would kill every agent that sends it again."""
+    guest.manager.fails = Failure("\U000e0001" * 100_000)
     guest.deliver(command("list_users"))
     (answer,) = guest.queues.reports()
     assert answer.error is not None
-    assert "too large" in answer.error.message
+    assert len(answer.error.message) == MOST_MESSAGE
 
 
 def test_the_journal_is_bounded_by_the_life_of_commands(guest: Guest, world: World) -> None:

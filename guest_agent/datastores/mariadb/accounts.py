@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from chalicelib.bus.contract import MOST_DATABASES
 from chalicelib.mariadb import RESERVED_USERS
-from guest_agent.contract import ANY_HOST, Page, User, UserAttributes, UserPassword
+from guest_agent.contract import ANY_HOST, Page, User, UserAttributes, UserPassword, fitting
 from guest_agent.datastores.mariadb import databases
 from guest_agent.datastores.mariadb.initialise import agent_account
 from guest_agent.datastores.mariadb.sql import (
@@ -22,7 +23,13 @@ from guest_agent.datastores.mariadb.sql import (
     pattern,
 )
 from guest_agent.datastores.mariadb.superuser import LOCAL, SUPERUSER
-from guest_agent.errors import BadRequest, DatabaseNotFound, UserAlreadyExists, UserNotFound
+from guest_agent.errors import (
+    BadRequest,
+    DatabaseNotFound,
+    GuestError,
+    UserAlreadyExists,
+    UserNotFound,
+)
 
 LONGEST_HOST: Final = 255
 _FULL_NAME: Final = "CONVERT(CONCAT(User, '@', Host) USING utf8mb4) COLLATE utf8mb4_bin"
@@ -45,16 +52,19 @@ def listed(session: Session, page: Page) -> dict[str, Any]:
     rows = session.rows(  # constants are put in here, values are passed
         "SELECT User, Host FROM mysql.user"  # noqa: S608
         f" WHERE {_SHOWN} AND (%s IS NULL OR {_FULL_NAME} {comparison} %s)"
-        f" ORDER BY {_FULL_NAME} LIMIT %s",
+        f" ORDER BY {_FULL_NAME}",
         *_system(),
         page.marker,
         page.marker,
-        page.size() + 1,
+        most=page.size() + 1,
     )
     accounts = [(str(name), str(host)) for name, host in rows[: page.size()]]
-    granted = _granted(session, accounts)
-    shown = [_view(name, host, granted.get((name, host), [])) for name, host in accounts]
-    last = "@".join(accounts[-1]) if len(rows) > page.size() else None
+    granted, whole = _granted(session, accounts)
+    views = [_view(name, host, granted.get((name, host), [])) for name, host in accounts[:whole]]
+    shown = fitting(views)
+    if accounts and not shown:
+        raise _too_many(*accounts[0])
+    last = "@".join(accounts[len(shown) - 1]) if len(rows) > len(shown) else None
     return {"users": shown, "next_marker": last}
 
 
@@ -68,7 +78,11 @@ def access(session: Session, name: str, host: str | None) -> list[str]:
     """The databases a user may use, by name; `UserNotFound`."""
     account = (name, host_of(host))
     _check_exists(session, *account)
-    return _granted(session, [account]).get(account, [])
+    granted, whole = _granted(session, [account])
+    names = granted.get(account, [])
+    if not whole or not fitting([_view(*account, names)]):
+        raise _too_many(*account)
+    return names
 
 
 def create(session: Session, users: list[User], *, repeat: bool = False) -> None:
@@ -130,7 +144,7 @@ def grant(session: Session, name: str, host: str | None, names: list[str]) -> No
     databases.check_exist(session, names)
     account = session.account(*target)
     statements = {database: _grant_statement(account, database) for database in names}
-    had = _granted(session, [target]).get(target, [])
+    had = {database for database in statements if _stored(session, *target, database)}
     with session.all_or_nothing() as undo:
         for database, statement in statements.items():
             session.run(statement)
@@ -144,13 +158,7 @@ def revoke(session: Session, name: str, host: str | None, database: str) -> None
     """Take a database away from a user; `DatabaseNotFound` when it has no access to it."""
     account = (name, host_of(host))
     _check_may_change(session, *account)
-    stored = [
-        row[0]
-        for row in session.rows(
-            "SELECT Db FROM mysql.db WHERE User = %s AND Host = %s ORDER BY Db", *account
-        )
-        if from_pattern(row[0]) == database
-    ]
+    stored = _stored(session, *account, database)
     if not stored:
         raise DatabaseNotFound(f"{name!r} has no access to a database {database!r}")
     for matched in stored:
@@ -217,19 +225,46 @@ def _check_may_change(session: Session, name: str, host: str) -> None:
         raise
 
 
-def _granted(session: Session, accounts: list[tuple[str, str]]) -> dict[tuple[str, str], list[str]]:
-    """The databases of each account, by name."""
+def _stored(session: Session, name: str, host: str, database: str) -> list[str]:
+    """The patterns in the grants of an account that stand for a database."""
+    rows = session.rows(
+        "SELECT Db FROM mysql.db"
+        " WHERE User = %s AND Host = %s AND REPLACE(Db, '\\\\', '') = %s ORDER BY Db",
+        name,
+        host,
+        database.replace("\\", ""),
+    )
+    return [stored for (stored,) in rows if from_pattern(stored) == database]
+
+
+def _granted(
+    session: Session, accounts: list[tuple[str, str]]
+) -> tuple[dict[tuple[str, str], list[str]], int]:
+    """The databases of each account, by name; and of how many of the first accounts it has all.
+
+    Some may have more than are read at once.
+    """
     if not accounts:
-        return {}
+        return {}, 0
     places = ", ".join(["(%s, %s)"] * len(accounts))
     rows = session.rows(
-        f"SELECT User, Host, Db FROM mysql.db WHERE (User, Host) IN ({places})",  # noqa: S608
+        f"SELECT User, Host, Db FROM mysql.db WHERE (User, Host) IN ({places})"  # noqa: S608
+        f" ORDER BY {_FULL_NAME}, User, Host, Db",
         *[part for account in accounts for part in account],
+        most=MOST_DATABASES + 1,
     )
     granted: dict[tuple[str, str], list[str]] = {}
     for name, host, stored in rows:
         granted.setdefault((name, host), []).append(from_pattern(stored))
-    return {account: sorted(names) for account, names in granted.items()}
+    last = rows[-1][:2] if len(rows) > MOST_DATABASES else None
+    whole = accounts.index(last) if last is not None else len(accounts)
+    return {account: sorted(names) for account, names in granted.items()}, whole
+
+
+def _too_many(name: str, host: str) -> GuestError:
+    return GuestError(
+        f"the user {name!r} at {host!r} may use more databases than one answer can hold"
+    )
 
 
 def _view(name: str, host: str, names: list[str]) -> dict[str, Any]:

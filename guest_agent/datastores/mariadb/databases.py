@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from chalicelib.mariadb import RESERVED_DATABASES
-from guest_agent.contract import Database, Page
+from guest_agent.contract import Database, Page, fitting
 from guest_agent.datastores.mariadb.sql import LONGEST_NAME, Session, check_text, identifier
 from guest_agent.errors import BadRequest, DatabaseAlreadyExists, DatabaseNotFound
 
@@ -20,17 +20,19 @@ def listed(session: Session, page: Page) -> dict[str, Any]:
         "SELECT SCHEMA_NAME, DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME"  # noqa: S608
         " FROM information_schema.SCHEMATA"
         f" WHERE SCHEMA_NAME NOT IN ({hidden}) AND (%s IS NULL OR {_NAME} {comparison} %s)"
-        f" ORDER BY {_NAME} LIMIT %s",
+        f" ORDER BY {_NAME}",
         *sorted(RESERVED_DATABASES),
         page.marker,
         page.marker,
-        page.size() + 1,
+        most=page.size() + 1,
     )
-    shown = [
-        {"name": name, "character_set": character_set, "collate": collate}
-        for name, character_set, collate in rows[: page.size()]
-    ]
-    more = len(rows) > page.size()
+    shown = fitting(
+        [
+            {"name": name, "character_set": character_set, "collate": collate}
+            for name, character_set, collate in rows[: page.size()]
+        ]
+    )
+    more = len(rows) > len(shown)
     return {"databases": shown, "next_marker": shown[-1]["name"] if more else None}
 
 

@@ -9,6 +9,7 @@ starting ──▶ answering ──▶ stopped, as asked
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -78,13 +79,17 @@ class Life:
         return volume.usage(self._layout.volume)
 
     @contextmanager
-    def session(self) -> Iterator[Session]:
-        """A session for one call; an account that a customer's root has changed is put right."""
+    def session(self, seconds: float = sql.CALL_SECONDS) -> Iterator[Session]:
+        """A session for one call, which has so long for all that it asks.
+
+        An account that a customer's root has changed is put right.
+        """
+        until = time.monotonic() + seconds
         try:
-            made = self._connect()
+            made = self._connect(until)
         except LockedOut:
             self._probe.repair()
-            made = self._connect()
+            made = self._connect(until)
         try:
             yield made
         finally:
@@ -215,10 +220,9 @@ class Life:
     def _is_ready(self) -> bool:
         return self._probe.ask() is Answer.YES
 
-    def _connect(self, seconds: float = sql.ANSWER_SECONDS) -> Session:
-        return sql.connect(
-            self._layout.data, initialise.agent_account(), self._user.uid, seconds=seconds
-        )
+    def _connect(self, until: float) -> Session:
+        account = initialise.agent_account()
+        return sql.connect(self._layout.data, account, self._user.uid, until)
 
     def _prepared_service(self) -> Service:
         if not self._state.prepared:

@@ -14,6 +14,8 @@ from guest_agent.errors import BadRequest
 from guest_agent.manager import Answer, Condition, Manager, Progress
 
 NAMES: Final = frozenset({"mariadb", "mysql"})
+FIRST_CONTENTS_SECONDS: Final = 600.0
+"""For the databases, users and grants of a create, thousands at most."""
 
 
 class MariaDBManager(Manager):
@@ -58,7 +60,7 @@ class MariaDBManager(Manager):
             progress("securing root")
             life.secure()
             progress("creating databases and users")
-            with self._session() as session:
+            with self._session(FIRST_CONTENTS_SECONDS) as session:
                 databases.create(session, request.databases, repeat=True)
                 accounts.create(session, request.users, repeat=True)
                 if request.root_password is not None:

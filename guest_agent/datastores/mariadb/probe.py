@@ -6,6 +6,7 @@ put the agent's account right without a restart.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -17,7 +18,11 @@ from guest_agent.datastores.mariadb.sql import LockedOut, NotListening, Session
 from guest_agent.errors import CommandFailed
 
 PROBE_SECONDS: Final = 3.0
+"""To connect, if need be, and to answer: all of it."""
 GUARD_SECONDS: Final = 10.0
+LOOK_SECONDS: Final = 5.0
+"""What one look at the accounts may take; a million of them take 1.7 s."""
+_log = logging.getLogger(__name__)
 
 
 class Answer(Enum):
@@ -30,7 +35,7 @@ class Answer(Enum):
 
 
 class Probe:
-    """`connect` opens a session with so many seconds for each answer. Safe for several threads."""
+    """`connect` opens a session that ends at a moment (monotonic). Safe for several threads."""
 
     def __init__(self, connect: Callable[[float], Session]) -> None:
         self._connect = connect
@@ -40,44 +45,63 @@ class Probe:
         self._said: list[str] = []
 
     def ask(self) -> Answer:
-        """One round trip, over a new connection when the old one is gone."""
+        """One round trip, over a new connection when the old one is gone; then a look, if due."""
         with self._lock:
-            if self._session is not None and self._round_trip():
-                return Answer.YES
-            self._drop()
-            try:
-                self._session = self._connect(PROBE_SECONDS)
-            except NotListening:
-                return Answer.NOT_YET
-            except LockedOut:
-                return Answer.LOCKED_OUT
-            except CommandFailed:
-                return Answer.SILENT
-            return Answer.YES if self._round_trip() else Answer.SILENT
+            answer = self._ask(time.monotonic() + PROBE_SECONDS)
+            if answer is Answer.YES and time.monotonic() >= self._guard_at:
+                self._guard()
+            return answer
 
     def repair(self) -> None:
         """Put the accounts right now, if the connection is still there."""
         with self._lock:
-            self._guard_at = 0.0
-            if self._session is not None and not self._round_trip():
-                self._drop()
+            if self._session is not None:
+                self._guard()
 
     def said(self) -> list[str]:
         """What was found and put right since the last call."""
         said, self._said = self._said, []
         return said
 
-    def _round_trip(self) -> bool:
-        assert self._session is not None
+    def _ask(self, until: float) -> Answer:
+        if self._session is not None and self._round_trip(self._session, until):
+            return Answer.YES
+        self._drop()
         try:
-            if time.monotonic() < self._guard_at:
-                self._session.rows("SELECT 1")
-            else:
-                self._said += superuser.secure(self._session)
-                self._guard_at = time.monotonic() + GUARD_SECONDS
+            self._session = self._connect(until)
+        except NotListening:
+            return Answer.NOT_YET
+        except LockedOut:
+            return Answer.LOCKED_OUT
+        except CommandFailed:
+            return Answer.SILENT
+        if self._round_trip(self._session, until):
+            return Answer.YES
+        self._drop()
+        return Answer.SILENT
+
+    @staticmethod
+    def _round_trip(session: Session, until: float) -> bool:
+        session.until = until
+        try:
+            session.rows("SELECT 1")
         except CommandFailed:
             return False
         return True
+
+    def _guard(self) -> None:
+        """Put the accounts right; a look that fails is made again, like one that did not.
+
+        A database whose accounts cannot be looked at, being locked by its customer, answers still.
+        """
+        assert self._session is not None, "it has just answered"
+        self._guard_at = time.monotonic() + GUARD_SECONDS
+        self._session.until = time.monotonic() + LOOK_SECONDS
+        try:
+            self._said += superuser.secure(self._session)
+        except CommandFailed as error:
+            _log.error("The accounts of the database were not looked at: %s", error)
+            self._drop()
 
     def _drop(self) -> None:
         if self._session is not None:

@@ -12,6 +12,7 @@ import logging
 import re
 import socket
 import struct
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,6 +22,7 @@ import pymysql
 from pymysql.connections import Connection
 from pymysql.constants import CR, ER
 
+from guest_agent.bounded_socket import BoundedSocket, TooMuch
 from guest_agent.datastores.mariadb.layout import SOCKET
 from guest_agent.errors import (
     BadRequest,
@@ -34,14 +36,21 @@ from guest_agent.errors import (
 from guest_agent.files import open_folder
 
 GREETING_SECONDS: Final = 5.0  # a stopped server takes connections, and says nothing
-ANSWER_SECONDS: Final = 12.0  # with the greeting, below the 20 s that a synchronous call may take
+ANSWER_SECONDS: Final = 12.0  # one statement, all of its answer
+CALL_SECONDS: Final = 17.0  # a session of a synchronous call, which may take 20 s in all
+CLOSE_SECONDS: Final = 1.0  # to say goodbye
+UNDO_SECONDS: Final = 2.0  # beyond those, for taking back what a failed call has done
 LOCK_SECONDS: Final = 10  # below the answer's, so that the server tells of a lock itself
+MOST_ROWS: Final = 1000  # of one query, unless it asks for more
+ANSWER_BYTES: Final = 16 * 1024**2
+"""Of one statement: more than any query here can ask for."""
 LONGEST_NAME: Final = 64  # characters of a database
 LONGEST_USER_NAME: Final = 128
 _LAST_OF_PLANE: Final = "\uffff"
 _TOO_LONG_STRING: Final = 1470
 _LONE_ACCESS_DENIED: Final = 1698
 _ACCOUNT_LOCKED: Final = 4151
+_STATEMENT_TIMEOUT: Final = 1969
 _PEER: Final = struct.Struct("3i")  # SO_PEERCRED: pid, uid, gid
 
 _OURS: Final[dict[int, tuple[type[CommandFailed], str]]] = {
@@ -57,6 +66,7 @@ _OURS: Final[dict[int, tuple[type[CommandFailed], str]]] = {
     ER.COLLATION_CHARSET_MISMATCH: (BadRequest, "the collation is of another character set"),
     ER.LOCK_WAIT_TIMEOUT: (Unavailable, "other sessions hold locks on what the call would change"),
     ER.CON_COUNT_ERROR: (Unavailable, "all connections of the database are in use"),
+    _STATEMENT_TIMEOUT: (Unavailable, "the database took too long to find it"),
     ER.DISK_FULL: (Unavailable, "the volume is full"),
     ER.RECORD_FILE_FULL: (Unavailable, "the volume is full"),
 }
@@ -100,10 +110,15 @@ def from_pattern(stored: str) -> str:
 
 
 class Session:
-    """An open connection that turns the server's errors into the contract's."""
+    """An open connection that turns the server's errors into the contract's.
 
-    def __init__(self, connection: Connection[Any]) -> None:
+    Each statement has `ANSWER_SECONDS`, and nothing is waited for beyond `until` (monotonic).
+    """
+
+    def __init__(self, connection: Connection[Any], plug: BoundedSocket, until: float) -> None:
         self._connection = connection
+        self._plug = plug
+        self.until = until
 
     def literal(self, value: str) -> str:
         """A quoted string literal."""
@@ -123,14 +138,26 @@ class Session:
 
     def run(self, statement: str) -> None:
         """Execute a statement whose names are quoted already."""
+        self._allow()
         with _errors_as_ours(), self._connection.cursor() as cursor:
             cursor.execute(statement)
 
-    def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
-        """The rows of a query with `%s` for each value."""
+    def rows(self, query: str, *values: object, most: int = MOST_ROWS) -> list[tuple[Any, ...]]:
+        """The first rows of a query with `%s` for each value; no query has more than `most`.
+
+        The server gives it up a little before the agent does, and does not go on for nobody.
+        """
+        bounded = f"SET STATEMENT max_statement_time=%s FOR {query} LIMIT %s"
+        seconds = self._allow()
         with _errors_as_ours(), self._connection.cursor() as cursor:
-            cursor.execute(query, values or None)
+            cursor.execute(bounded, (round(max(0.9 * seconds, 0.001), 3), *values, most))
             return list(cursor.fetchall())
+
+    def _allow(self) -> float:
+        """Let the next statement take what is left, and tell how many seconds that is."""
+        seconds = min(self.until - time.monotonic(), ANSWER_SECONDS)
+        self._plug.allow(seconds, ANSWER_BYTES)
+        return seconds
 
     @contextmanager
     def all_or_nothing(self) -> Iterator[list[str]]:
@@ -142,6 +169,7 @@ class Session:
         try:
             yield undo
         except CommandFailed:
+            self.until = max(self.until, time.monotonic() + UNDO_SECONDS)
             for statement in reversed(undo):
                 try:
                     self.run(statement)
@@ -151,13 +179,15 @@ class Session:
 
     def close(self) -> None:
         """Close it; harmless when it is closed or broken."""
+        self._plug.allow(CLOSE_SECONDS, 0)
         with suppress(pymysql.MySQLError, OSError):
             self._connection.close()
 
 
-def connect(data: Path, user: str, owner: int, seconds: float = ANSWER_SECONDS) -> Session:
+def connect(data: Path, user: str, owner: int, until: float) -> Session:
     """A session by the socket in the data directory, with a server that runs as `owner` (uid).
 
+    Connecting is one statement more: nothing is waited for beyond `until` (monotonic).
     The folder is the database user's, who may put there a link to the socket of another server:
     the kernel tells whose process listens. Raises `Unavailable`, or `LockedOut`.
     """
@@ -165,8 +195,6 @@ def connect(data: Path, user: str, owner: int, seconds: float = ANSWER_SECONDS) 
         "user": user,
         "charset": "utf8mb4",
         "autocommit": True,
-        "read_timeout": seconds,
-        "write_timeout": seconds,
         # A too long name is an error, whatever mode the user has chosen for the server.
         "sql_mode": "STRICT_ALL_TABLES",
         "init_command": f"SET SESSION lock_wait_timeout = {LOCK_SECONDS}",
@@ -176,14 +204,17 @@ def connect(data: Path, user: str, owner: int, seconds: float = ANSWER_SECONDS) 
         "ssl_disabled": True,
     }
     connection: Connection[Any] = pymysql.connect(**options)
-    plug = _plug(data, owner, min(GREETING_SECONDS, seconds))
+    seconds = min(until - time.monotonic(), ANSWER_SECONDS)
+    plug = BoundedSocket(
+        _plug(data, owner, max(min(GREETING_SECONDS, seconds), 0.001)), seconds, ANSWER_BYTES
+    )
     try:
         with _errors_as_ours():
-            connection.connect(plug)
+            connection.connect(plug.as_socket())
     except BaseException:
         plug.close()
         raise
-    return Session(connection)
+    return Session(connection, plug, until)
 
 
 def _plug(data: Path, owner: int, seconds: float) -> socket.socket:
@@ -224,6 +255,8 @@ def _errors_as_ours() -> Iterator[None]:
     try:
         yield
     except (pymysql.MySQLError, OSError) as error:
+        if isinstance(error.__context__, TooMuch):
+            raise GuestError("the database answers more than was asked for") from None
         code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
         _log.warning("The database refused with error %s: %s", code, error.args[1:] or "no text")
         raise _ours(code) from None
@@ -234,9 +267,7 @@ def _errors_as_ours() -> Iterator[None]:
 
 def _ours(code: int) -> CommandFailed:
     if code == CR.CR_SERVER_LOST:
-        return Unavailable(
-            f"the database has not answered within {ANSWER_SECONDS:.0f} s; what was asked may go on"
-        )
+        return Unavailable("the database has not answered in time; what was asked may go on")
     if code in _SILENT:
         return Unavailable("the database does not answer")
     if code in _LOCKED_OUT:

@@ -35,6 +35,9 @@ WITHHELD: Final = (
 _DANGEROUS: Final = 1 << 7 | 1 << 9 | 1 << 15 | 1 << 30
 _ALL: Final = (1 << 39) - 1
 _NO_SUCH_THREAD: Final = 1094
+_LOOKED_AT: Final = 100
+"""Accounts that one look puts right; the next one goes on."""
+_MOST_THREADS: Final = 10_000  # the most connections of any flavor
 
 
 def write_init_file(layout: Layout) -> None:
@@ -87,12 +90,14 @@ def disable_root(session: Session) -> None:
 
     Accounts first, so that nobody comes back while the sessions end.
     """
-    for host in _roots(session):
-        session.run(f"DROP USER {session.account(SUPERUSER, host)}")
+    while hosts := _roots(session):  # as many as there are, until the time of the session is over
+        for host in hosts:
+            session.run(f"DROP USER {session.account(SUPERUSER, host)}")
     for (thread,) in session.rows(
         "SELECT ID FROM information_schema.PROCESSLIST WHERE USER = %s AND HOST <> %s",
         SUPERUSER,
         LOCAL,
+        most=_MOST_THREADS,
     ):
         try:
             session.run(f"KILL CONNECTION {int(thread)}")
@@ -143,6 +148,7 @@ def _unwanted(session: Session) -> list[tuple[str, str]]:
         SUPERUSER,
         LOCAL,
         agent_account(),
+        most=_LOOKED_AT,
     )
     return [(str(name), str(host)) for name, host in rows]
 
@@ -155,6 +161,7 @@ def _too_mighty(session: Session) -> list[tuple[str, str, bool]]:
         agent_account(),
         LOCAL,
         _DANGEROUS,
+        most=_LOOKED_AT,
     )
     return [(str(name), str(host), bool(is_role)) for name, host, is_role in rows]
 
