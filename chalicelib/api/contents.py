@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from chalicelib.api.schema import Body
+from chalicelib.api.schema import Body, Text
 from chalicelib.bus.contract import UserShown
 from chalicelib.domain import bounds, contents
 
@@ -22,9 +22,15 @@ DUPLICATE_GRANT = "A user is given the same database twice; please remove the du
 
 
 class Named(Body, frozen=True):
-    """A database that a user may use."""
+    """A database that a user may use.
+
+    What it is made of belongs to the database, which is there, or is made beside the user: Trove
+    leaves it unread here, and gophercloud sends the database as it was made.
+    """
 
     name: str
+    character_set: Text | None = None
+    collate: Text | None = None
 
 
 Grants = Annotated[list[Named], msgspec.Meta(max_length=bounds.MAX_USER_DATABASES)]

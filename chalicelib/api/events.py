@@ -1,7 +1,7 @@
 """GET instances/{id}/events: what happened to an instance, and who asked for it.
 
 Trove has nothing like it; the names here are this project's own. What the operators have to know,
-and the tenant has no use for, is shown to administrators only.
+and the tenant has no use for, is shown to administrators only; so is which of them asked.
 """
 
 from __future__ import annotations
@@ -23,19 +23,21 @@ def index(request: Request) -> Response:
     rows = events_of(instance_of(request).id, limit + 1, marker_of(request.query))
     page, more = rows[:limit], len(rows) > limit
     seen = [row for row in page if request.context.is_admin or row.tenant_id is not None]
-    body: dict[str, Any] = {"events": [_view(row) for row in seen]}
+    body: dict[str, Any] = {"events": [_view(request, row) for row in seen]}
     if more:
         body["links"] = request.place.next_page(page[-1].id)
     return Response(200, body)
 
 
-def _view(row: EventRow) -> dict[str, Any]:
+def _view(request: Request, row: EventRow) -> dict[str, Any]:
+    # A row of a former release does not say of which project its user is.
+    own = row.user_tenant_id is not None and row.user_tenant_id == row.tenant_id
     return {
         "id": row.id,
         "kind": row.kind,
         "message": row.message,
         "created": exact(row.created),
-        "user_id": row.user_id,
+        "user_id": row.user_id if own or request.context.is_admin else None,
         "request_id": row.request_id,
     }
 

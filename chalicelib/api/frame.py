@@ -92,7 +92,7 @@ class Request(msgspec.Struct, frozen=True):
     @property
     def asked(self) -> Asked:
         """The caller and this request, for the rows of what they change."""
-        return Asked(self.context.user_id, self.audit.request_id)
+        return Asked(self.context.user_id, self.audit.request_id, self.context.project_id)
 
     def json(self, kind: type[T]) -> T:
         """The body as that type."""

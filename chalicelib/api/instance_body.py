@@ -61,6 +61,7 @@ class InstanceBody(Body, frozen=True):
     restore_point: Any = msgspec.field(default=None, name="restorePoint")
     replica_of: Any = None
     configuration: Any = None
+    configuration_id: Any = None  # of Trove's schema, which then reads the other one
     modules: Any = None
     locality: Any = None
 
@@ -75,6 +76,7 @@ LATER: Final = (
     ("restorePoint", "restore_point"),
     ("replica_of", "replica_of"),
     ("configuration", "configuration"),
+    ("configuration_id", "configuration_id"),
     ("modules", "modules"),
     ("locality", "locality"),
 )

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from chalicelib.api.contents import UserBody, Users, checked_users, user_view
+from chalicelib.api.contents import Grants, UserBody, Users, checked_users, user_view
 from chalicelib.api.frame import Request, Response, Route
 from chalicelib.api.guest_calls import call
 from chalicelib.api.paging import limit_of, name_marker_of, quoted
@@ -27,11 +27,12 @@ class CreateBody(Body, frozen=True):
 
 
 class PasswordBody(Body, frozen=True):
-    """A user and a new password."""
+    """A user, as it was made or is shown, and a new password; what it may use stays as it is."""
 
     name: str
     password: str
     host: str | None = None
+    databases: Grants | None = None
 
 
 class PasswordsBody(Body, frozen=True):

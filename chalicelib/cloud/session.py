@@ -146,6 +146,10 @@ def from_http(error: Exception, what: str) -> CloudError:
         )
     if _kind(error) in _NEVER or (400 <= status < 500 and status not in _LATER):
         return Refused(f"The cloud refused to {what}: {said}")
+    if status == HTTPStatus.UNAUTHORIZED or not 400 <= status < 500:
+        # A proxy's or a service's own words, of its hosts and of our user: not for a tenant.
+        log.warning("the cloud could not %s: %s %s", what, status, said)
+        return CloudAway(f"The cloud could not {what}: it answered {status or 'nothing'}")
     return CloudAway(f"The cloud could not {what}: {said}")
 
 

@@ -27,15 +27,16 @@ MOST_MESSAGE: Final = 1024
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """Who asked for a change, and with which request: what an event of it remembers."""
+    """Who asked for a change, of which project, and with which request: an event remembers it."""
 
     user_id: str | None = None
     request_id: str | None = None
+    user_tenant_id: str | None = None
 
 
 def asked_by(operation: Operation) -> Asked:
     """Who asked for an operation."""
-    return Asked(operation.user_id, operation.request_id)
+    return Asked(operation.user_id, operation.request_id, operation.user_tenant_id)
 
 
 def new_event(
@@ -53,6 +54,7 @@ def new_event(
         expires=_expires(now),
         user_id=asked.user_id if asked else None,
         request_id=asked.request_id if asked else None,
+        user_tenant_id=asked.user_tenant_id if asked else None,
     )
 
 

@@ -124,6 +124,7 @@ class Operation(Table):
     attempt = NumberAttribute(default=0)
     request_id = optional(UnicodeAttribute(null=True))
     user_id = optional(UnicodeAttribute(null=True))
+    user_tenant_id = optional(UnicodeAttribute(null=True))  # the project of that user's token
     sealed_args = optional(UnicodeAttribute(null=True))  # in rows of the release before
     secret = BooleanAttribute(default=False)  # what was asked for stands sealed in `arguments`
     arguments = optional(JSONAttribute(null=True))  # what was asked for, when none of it is secret
@@ -297,6 +298,7 @@ class EventRow(Table):
     expires = TTLAttribute()
     times = optional(NumberAttribute(null=True))  # of a row that counts
     user_id = optional(UnicodeAttribute(null=True))  # who asked for it, and with which request
+    user_tenant_id = optional(UnicodeAttribute(null=True))  # the project of that user's token
     request_id = optional(UnicodeAttribute(null=True))
 
 

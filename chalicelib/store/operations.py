@@ -57,6 +57,7 @@ def new_operation(
         arguments=arguments,
         request_id=asked.request_id if asked else None,
         user_id=asked.user_id if asked else None,
+        user_tenant_id=asked.user_tenant_id if asked else None,
     )
 
 

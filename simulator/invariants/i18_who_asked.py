@@ -19,5 +19,6 @@ class WhoAsked(Invariant):
         if old is not None or new is None or not str(new["kind"]).endswith(".accepted"):
             return
         self.exercised += 1
-        if missing := [name for name in ("user_id", "request_id") if not new.get(name)]:
+        said = ("user_id", "user_tenant_id", "request_id")
+        if missing := [name for name in said if not new.get(name)]:
             self.broken(f"{new['kind']} without {' and '.join(missing)}", str(new["scope"]))

@@ -104,6 +104,37 @@ def test_accepted_changes_remember_who_asked(
     assert (operation.user_id, operation.request_id) == (user, deleted.headers[HEADER])
 
 
+def test_a_tenant_is_not_told_which_administrator_it_was(
+    api: Api, make: Make, hints: list[str]
+) -> None:
+    operator = Api(api.app, "operators", "admin")
+    row = make()
+    api.put(f"/instances/{row.id}", {"instance": {"name": "other"}})
+    operator.post(f"/instances/{row.id}/action", {"reset_status": {}})
+    operator.post(f"/instances/{row.id}/action", {"force_delete": {}})
+    path = f"/instances/{row.id}/events"
+    seen = {each["kind"]: each["user_id"] for each in api.get(path).body["events"]}
+    assert seen == {
+        "renamed": f"user-of-{api.project}",
+        "status.reset": None,
+        "delete.accepted": None,
+    }
+    told = {each["kind"]: each["user_id"] for each in operator.get(path).body["events"]}
+    assert told == {
+        **seen,
+        "status.reset": "user-of-operators",
+        "delete.accepted": "user-of-operators",
+    }
+
+
+def test_an_event_of_a_former_release_names_nobody(api: Api, make: Make) -> None:
+    row = make()
+    asked = events.Asked("somebody", "req-1")
+    events.new_event(row.id, "status.reset", "", api.project, asked).save()
+    (told,) = api.get(f"/instances/{row.id}/events").body["events"]
+    assert (told["user_id"], told["request_id"]) == (None, "req-1")
+
+
 def test_small_changes_remember_it_too(api: Api, make: Make, guest: Guest) -> None:
     row = make()
     renamed = api.put(f"/instances/{row.id}", {"instance": {"name": "other"}})

@@ -61,8 +61,9 @@ def test_an_accepted_create_is_durable_and_hinted(api: Api, hints: list[str]) ->
 
 
 def test_passwords_travel_only_in_the_sealed_arguments(api: Api) -> None:
-    users = [{"name": "ann", "password": "pw-of-ann", "databases": [{"name": "web"}]}]
-    answer = create(api, databases=[{"name": "web", "character_set": "utf8mb4"}], users=users)
+    web = {"name": "web", "character_set": "utf8mb4"}
+    users = [{"name": "ann", "password": "pw-of-ann", "databases": [web]}]
+    answer = create(api, databases=[web], users=users)
     row = Instance.get(answer.body["instance"]["id"])
     operation = Operation.get(row.operation_id)
     assert "pw-of-ann" not in json.dumps([row.to_simple_dict(), operation.to_simple_dict()])
@@ -217,6 +218,7 @@ def test_a_public_instance_is_taken(api: Api) -> None:
         ),
         ({"restorePoint": {"backupRef": "b"}}, 501, "restorePoint"),
         ({"configuration": "c"}, 501, "configuration"),
+        ({"configuration_id": "c"}, 501, "configuration_id"),
         ({"modules": [{"id": "m"}]}, 501, "modules"),
         ({"locality": "affinity"}, 501, "locality"),
         ({"region_name": "elsewhere"}, 400, "region"),

@@ -21,7 +21,8 @@ STRICT = [
     ("POST", "/users", {"users": [USER, {**USER, "hots": "%"}]}, "users[1] Additional"),
     ("POST", "/users", {"users": [USER, USER, {"name": "x"}]}, "users[2] 'password'"),
     ("POST", "/users", {"users": [{**USER, "databases": ["web"]}]}, "users[0]['databases'][0]"),
-    ("PUT", "/users", {"users": [{**USER, "databases": []}]}, "('databases' was unexpected)"),
+    ("PUT", "/users", {"users": [{**USER, "grants": []}]}, "('grants' was unexpected)"),
+    ("POST", "/users", {"users": [{**USER, "databases": [{"name": "a", "x": 1}]}]}, "('x' was"),
     ("PUT", "/users/ann", {"user": {"passwd": "p"}}, "('passwd' was unexpected)"),
     ("PUT", "/users/ann/databases", {"databases": [{"name": "a", "x": 1}]}, "databases[0]"),
     ("POST", "/root", {"passwd": "p"}, "('passwd' was unexpected)"),
@@ -44,6 +45,40 @@ def test_what_is_not_known_is_refused_and_nothing_happens(
     assert "secret-of-ann" not in answer.fault()
     assert guest.calls == []
     assert Instance.get(row.id).name == "shop"
+
+
+MADE = {"name": "web", "character_set": "latin1", "collate": "latin1_bin"}
+"""A database as it was made or is shown: gophercloud sends it so with a user, too."""
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "called"),
+    [
+        (
+            "POST",
+            "/users",
+            {"users": [{**USER, "databases": [MADE]}]},
+            {"users": [{**USER, "host": "%", "databases": [{"name": "web"}]}]},
+        ),
+        (
+            "PUT",
+            "/users",
+            {"users": [{**USER, "databases": [MADE]}]},
+            {"users": [{**USER, "host": "%"}]},
+        ),
+        (
+            "PUT",
+            "/users/ann/databases",
+            {"databases": [MADE]},
+            {"username": "ann", "hostname": "%", "databases": ["web"]},
+        ),
+    ],
+)
+def test_what_troves_schemas_name_is_known_and_what_it_leaves_unread_is_left_so(
+    api: Api, make: Make, guest: Guest, method: str, path: str, body: Any, called: Any
+) -> None:
+    assert api.ask(method, f"/instances/{make().id}{path}", body).status == 202
+    assert [args for _, args in guest.calls] == [called]
 
 
 @pytest.mark.parametrize(

@@ -87,3 +87,21 @@ def test_the_figures_of_the_services_quota_are_for_the_log(
         "ask the operator."
     )
     assert said in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (503, "<html><h1>503</h1>haproxy on controller-17.internal</html>"),
+        (500, "oslo_messaging.exceptions.MessagingTimeout: on compute-17"),
+        (401, "Could not find user: coffer-service"),
+    ],
+)
+def test_what_an_outage_says_of_its_hosts_is_for_the_log(
+    status: int, said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        error = session.from_http(HttpError(status, said), "create the server")
+    assert type(error) is CloudAway
+    assert str(error) == f"The cloud could not create the server: it answered {status}"
+    assert said in caplog.text
