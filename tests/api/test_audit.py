@@ -117,13 +117,13 @@ def test_a_tenant_is_not_told_which_administrator_it_was(
     assert seen == {
         "renamed": f"user-of-{api.project}",
         "status.reset": None,
-        "delete.accepted": None,
+        "delete_instance.accepted": None,
     }
     told = {each["kind"]: each["user_id"] for each in operator.get(path).body["events"]}
     assert told == {
         **seen,
         "status.reset": "user-of-operators",
-        "delete.accepted": "user-of-operators",
+        "delete_instance.accepted": "user-of-operators",
     }
 
 
