@@ -72,6 +72,9 @@ class Simulated:
         return None
 
 
+ENDED = {Status.CRASHED, Status.FAILED, Status.SHUTDOWN}
+
+
 class Real:
     """A MariaDB of the test's own, moved by its manager in this process."""
 
@@ -92,7 +95,8 @@ class Real:
 
     def close(self) -> None:
         self._server.kill_everything()
-        self.manager.condition()  # it is the parent, and takes note of the end
+        # It is the parent, and takes note of the end, which a loaded machine brings late.
+        wait_for(lambda: self.manager.condition().status in ENDED)
         self._server.close()
 
     def _signal(self, number: signal.Signals) -> None:
