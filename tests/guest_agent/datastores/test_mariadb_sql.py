@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import ssl
+import time
 from pathlib import Path
 
 import pytest
@@ -21,4 +22,4 @@ def test_a_session_by_the_local_socket_makes_no_tls_context(
 
     monkeypatch.setattr(ssl, "create_default_context", loaded)
     with pytest.raises(sql.NotListening):
-        sql.connect(tmp_path, "nobody", os.getuid())
+        sql.connect(tmp_path, "nobody", os.getuid(), time.monotonic() + 10)
