@@ -32,6 +32,8 @@ from simulator.invariants.i16_nothing_alive_removed import NothingAliveRemoved
 from simulator.invariants.i17_neighbours import Neighbours
 from simulator.invariants.i18_who_asked import WhoAsked
 from simulator.invariants.i19_bounds import Bounds
+from simulator.invariants.i20_told import Told
+from simulator.invariants.i21_kept import Kept
 from simulator.invariants.l01_operations_end import OperationsEnd
 from simulator.invariants.l02_no_orphans import NoOrphans
 from simulator.invariants.l03_no_lost_instance import NoLostInstance
@@ -51,7 +53,7 @@ REGISTRY: Final[dict[str, type[Invariant]]] = {
     for each in (
         *(Transitions, Order, OneOperation, OneOfEach, QuotaSums, Tenants, OneWriter),
         *(Generations, Forgeries, Idempotency, Secrets, BackupChains, Replies),
-        *(Acknowledged, Access, NothingAliveRemoved, Neighbours, WhoAsked, Bounds),
+        *(Acknowledged, Access, NothingAliveRemoved, Neighbours, WhoAsked, Bounds, Told, Kept),
         *(OperationsEnd, NoOrphans, NoLostInstance, Drained, Baseline, Restores),
         *(HealthyStatus, Budget, Determinism, FairWeather, DatabasesLive),
     )

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, Final
 
 from chalicelib.domain.quotas import RESOURCES, UNLIMITED
 from chalicelib.lifecycle import Status
 from chalicelib.store.quotas import default_limits
 from simulator.aws.dynamodb.values import Item
-from simulator.invariants.base import Invariant, changed, held_of
+from simulator.invariants.base import Exchange, Invariant, changed, held_of
 
 _HOLDING: Final = frozenset({Status.BUILD, Status.ACTIVE, Status.REBOOT})
+_LIMITS: Final = re.compile(r"/v1\.0/[^/]+/mgmt/quotas/([^/]+)")
 
 
 class QuotaSums(Invariant):
@@ -26,6 +28,23 @@ class QuotaSums(Invariant):
             self._add(row["tenant_id"], held_of(row), 1)
         self.hub.on_write("instances", self._instance)
         self.hub.on_write("quotas", self._quota)
+        self._limits: dict[str, list[tuple[float, dict[str, int]]]] = {}
+        """Of each tenant: when it was given other limits, and which."""
+        self.hub.on_reply(self._replied)
+
+    def _replied(self, exchange: Exchange) -> None:
+        """Limits that were accepted were stored meanwhile, or are there."""
+        found = _LIMITS.fullmatch(exchange.path)
+        if found is None or exchange.method != "PUT" or exchange.reply.status != 200:
+            return
+        self.exercised += 1
+        wanted = json.loads(exchange.body)["quotas"]
+        stored = [
+            limits for when, limits in self._limits.get(found[1], []) if when >= exchange.begun
+        ]
+        stored.append(_limits(self.hub.row("quotas", found[1]) or {}))
+        if not any(wanted.items() <= limits.items() for limits in stored):
+            self.broken(f"{found[1]} was given {wanted}, which is not stored")
 
     def _add(self, tenant: str, held: dict[str, int], sign: int) -> None:
         sums = self._sums.setdefault(tenant, dict.fromkeys(RESOURCES, 0))
@@ -44,13 +63,15 @@ class QuotaSums(Invariant):
         if new is None:
             return
         tenant = str(new["tenant_id"])
-        limits = default_limits() | json.loads((old or new).get("limits") or "{}")
+        limits = _limits(old or new)
         for name in RESOURCES:
             before, after = _used(old, name), _used(new, name)
             if after < 0:
                 self.broken(f"{tenant} uses {after} of {name}")
             if after > before and limits[name] != UNLIMITED and after > limits[name]:
                 self.broken(f"{tenant} went to {after} of {name}; the limit is {limits[name]}")
+        if changed(old, new, "limits"):
+            self._limits.setdefault(tenant, []).append((self.hub.run.kernel.now, _limits(new)))
         self.hub.soon(self._compare, tenant)
 
     def _compare(self, tenant: str) -> None:
@@ -77,6 +98,11 @@ class QuotaSums(Invariant):
 
     def _rows(self) -> list[Item]:
         return list(self.hub.rows("quotas"))
+
+
+def _limits(row: Item) -> dict[str, int]:
+    stored: dict[str, int] = json.loads(row.get("limits") or "{}")
+    return default_limits() | stored
 
 
 def _used(row: Item | None, name: str) -> int:

@@ -49,6 +49,13 @@ class Bounds(Invariant):
         if new["id"] not in self._taken:
             self.broken(f"{new['method']} was called without a slot", new["instance_id"])
 
+    def check_healed(self) -> None:
+        """Who dies while it calls leaves its slot to the call's deadline; nobody else does."""
+        for row in self.hub.rows("calls") if self.hub.calm else ():
+            self.exercised += 1
+            if row["slots"]:
+                self.broken(f"{len(row['slots'])} calls of {row['tenant_id']} never gave back")
+
     def _recorded(self, _: Item | None, new: Item | None) -> None:
         if new is None or new["kind"] not in COUNTED:
             return

@@ -1,8 +1,9 @@
-"""L2: no orphan: cloud things, guest queues and guest keys are exactly those of live rows."""
+"""L2: no orphan: cloud things, guests' queues, keys and reports are exactly those of live rows."""
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import Any, Final
 
 from chalicelib.lifecycle import Status
@@ -19,7 +20,7 @@ _RECORDED: Final = {
 
 
 class NoOrphans(Invariant):
-    """Compares what is in the cloud, in SQS and among the guests' keys with the rows."""
+    """Compares what is in the cloud, in SQS and told or held by guests with the rows."""
 
     id = "L2"
     title = "No orphan: what exists is exactly what live rows own"
@@ -27,16 +28,16 @@ class NoOrphans(Invariant):
     def check_healed(self) -> None:
         owned = self._by_instance()
         queues = self._guest_queues()
-        keys: dict[str, int] = {}
-        for guest in self.hub.rows("guests"):
-            keys[guest["instance_id"]] = keys.get(guest["instance_id"], 0) + 1
+        keys = self._counted("guests")
+        reports = self._counted("service-statuses")
         rows = {row["id"]: row for row in self.hub.rows("instances")}
-        for instance_id in dict.fromkeys((*owned, *queues, *keys, *rows)):
+        for instance_id in dict.fromkeys((*owned, *queues, *keys, *reports, *rows)):
             self.exercised += 1
             row = rows.get(instance_id)
             found: dict[str, list[Any]] = dict(owned.get(instance_id, {}))
             found["queue"] = queues.get(instance_id, [])
-            found["key"] = [None] * keys.get(instance_id, 0)
+            found["key"] = [None] * keys[instance_id]
+            found["report"] = [None] * reports[instance_id]
             self._compare(instance_id, row, found)
 
     def _compare(self, instance_id: str, row: Item | None, found: dict[str, list[Any]]) -> None:
@@ -47,6 +48,8 @@ class NoOrphans(Invariant):
         if row is not None and status != Status.DELETED and held_of(row):
             return  # a failed operation says what it could not remove, and keeps its quota
         for kind, things in found.items():
+            if kind == "report" and status != Status.DELETED:
+                continue  # its last report is shown beside the error
             if things:
                 self.broken(f"{len(things)} of {kind} left behind in {status}", instance_id)
 
@@ -58,12 +61,15 @@ class NoOrphans(Invariant):
                 continue  # it vanished: L3 asks whether that is seen
             if ids != [recorded.get(name)]:
                 self.broken(f"the row owns {kind} {recorded.get(name)}, there is {ids}", row["id"])
-        for kind in ("queue", "key"):
+        for kind in ("queue", "key", "report"):
             if len(found[kind]) != 1:
                 self.broken(f"{len(found[kind])} of {kind} of an active instance", row["id"])
 
     def _exists(self, server_id: str | None) -> bool:
         return server_id in self.hub.run.cloud.compute.servers
+
+    def _counted(self, table: str) -> Counter[str]:
+        return Counter(row["instance_id"] for row in self.hub.rows(table))
 
     def _by_instance(self) -> dict[str, dict[str, list[Any]]]:
         found: dict[str, dict[str, list[Any]]] = {}

@@ -1,4 +1,4 @@
-"""L7: a healthy guest's status is right within two heartbeat periods."""
+"""L7: a healthy guest's report is right within two heartbeat periods."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ from simulator.fleet.manager import SimManager
 from simulator.invariants.base import Invariant
 
 PERIODS = 2.0
+RESOLUTION_GIB = 0.15
+"""A change of 0.1 GiB is news, and sizes are stored in MiB."""
 
 
 class HealthyStatus(Invariant):
     """Compares what each reachable guest would report now with what its row says, after heal."""
 
     id = "L7"
-    title = "A healthy guest's status is right within two heartbeat periods"
+    title = "A healthy guest's report is right within two heartbeat periods"
 
     def check_healed(self) -> None:
         for row in self.hub.rows("instances"):
@@ -41,3 +43,17 @@ class HealthyStatus(Invariant):
             self.broken(f"the guest is {actual} and was last heard {age:.0f} s ago", row["id"])
         elif reported["status"] != actual:
             self.broken(f"the guest is {actual}, its row says {reported['status']}", row["id"])
+        else:
+            self._compare_rest(guest, reported)
+
+    def _compare_rest(self, guest: Guest, reported: Item) -> None:
+        if int(reported["rejected"]) != guest.memory.rejected:
+            text = (
+                f"{guest.memory.rejected} messages were rejected, told are {reported['rejected']}"
+            )
+            self.broken(text, reported["instance_id"])
+        for name, actual in SimManager(guest, guest.life).filesystem().items():
+            told = reported.get(f"volume_{name}")
+            if told is None or abs(float(told) - actual) > RESOLUTION_GIB:
+                text = f"{actual:.3f} GiB of its volume are {name}, its row says {told}"
+                self.broken(text, reported["instance_id"])

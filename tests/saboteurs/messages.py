@@ -163,6 +163,30 @@ def calls_without_a_slot(patch: Patch) -> None:
     patch.setattr(commands, "calls", Instead(calls, take=lambda *_: None))
 
 
+@saboteur("dying databases", "I20")
+def events_of_guests_forgotten(patch: Patch) -> None:
+    """What a guest tells of its database's deaths is taken from the queue, and kept nowhere."""
+    patch.setitem(reports._KINDS, "event", lambda _: None)
+
+
+@saboteur("calm", "I20")
+def stages_cut_short(patch: Patch) -> None:
+    """The progress of a command is kept as its first eight letters."""
+    patch.setattr(reports, "MOST_STAGE", 8)
+
+
+@saboteur("calm", "I21")
+def events_kept_for_a_day(patch: Patch) -> None:
+    """The event feed forgets after a day, not after ninety."""
+    patch.setattr(events, "KEEP_SECONDS", 86400)
+
+
+@saboteur("calls", "I19")
+def slots_kept_to_their_deadline(patch: Patch) -> None:
+    """A call that was answered does not give its slot back."""
+    patch.setattr(commands, "calls", Instead(calls, give_back=lambda *_: None))
+
+
 @saboteur("poison", "I9", seeds=10)
 def any_guests_seal(patch: Patch) -> None:
     """A report is believed when the key of any guest fits it."""

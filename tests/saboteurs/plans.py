@@ -52,6 +52,8 @@ def _plan(
 
 PLANS: Final = {
     "calm": _plan("calm", CHURN, {}),
+    "calls": _plan("calls", CONTENTS, {}),
+    "limits": _plan("limits", {**CHURN, "quota": 6.0}, {}),
     "crashes": _plan("crashes", CHURN, {"F5": 0.2}),
     "twins": _plan("twins", CHURN, {"F1": 0.5, "F5": 0.6}),
     "races": _plan("races", RESETS, {"F21": 1.0}),

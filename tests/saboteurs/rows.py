@@ -5,17 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+from pynamodb.transactions import TransactWrite
 
 from chalicelib import aws, lifecycle
 from chalicelib.api import guest_calls
 from chalicelib.api import instances as api_instances
+from chalicelib.api import quotas as api_quotas
 from chalicelib.domain.flows import What
 from chalicelib.domain.operations import OperationAction, OperationStatus
 from chalicelib.lifecycle import Status
 from chalicelib.store import accepting, ending, instances, operations, outcomes, quotas
 from chalicelib.store.base import transact
-from chalicelib.store.models import Instance, Operation
+from chalicelib.store.models import Instance, Operation, ServiceStatusRow
 from chalicelib.store.outcomes import Outcome
+from chalicelib.store.quotas import default_limits
 from tests.saboteurs.registry import Patch, nothing, saboteur
 
 
@@ -235,3 +238,21 @@ def a_reset_that_breaks(patch: Patch) -> None:
 def an_error_without_a_reason(patch: Patch) -> None:
     """An instance goes to ERROR and its row does not say why; its operation does."""
     patch.setattr(ending, "faulty", nothing)
+
+
+@saboteur("limits", "I5")
+def limits_told_and_not_stored(patch: Patch) -> None:
+    """An operator's limits are confirmed, and written nowhere."""
+    patch.setattr(api_quotas, "set_limits", lambda _, wanted: default_limits() | wanted)
+
+
+@saboteur("calm", "L2")
+def a_report_that_outlives_its_guest(patch: Patch) -> None:
+    """The end of a delete leaves what the guest reported last."""
+    delete = TransactWrite.delete
+
+    def kept(write: TransactWrite, row: Any, *more: Any, **clauses: Any) -> None:
+        if not isinstance(row, ServiceStatusRow):
+            delete(write, row, *more, **clauses)
+
+    patch.setattr(TransactWrite, "delete", kept)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -17,8 +18,10 @@ from chalicelib.cloud import names, network, servers, volumes
 from chalicelib.domain.flows import REMOVALS
 from chalicelib.store import events
 from chalicelib.store.models import (
+    Arguments,
     CallsRow,
     Command,
+    EventRow,
     Guest,
     Instance,
     Operation,
@@ -396,7 +399,60 @@ def i19_a_row_for_a_refusal(deployment: Deployment) -> None:
     events.record("bus", "heartbeat.refused", "BadSeal: the seal does not fit the message")
 
 
+def i20_event_lost(deployment: Deployment) -> None:
+    as_guest(deployment, "event", "an-event", {"kind": "healthy", "text": "it answers again"})
+    told = [each for each in EventRow.scan() if each.kind == "guest.healthy"]
+    assert [each.message for each in told] == ["it answers again"]
+    told[0].delete()
+
+
+def i20_another_stage(deployment: Deployment) -> None:
+    row = command(deployment)
+    row.update(actions=[Command.stage.set("almost there"), Command.progress_seq.add(1)])
+
+
+def i21_gone_too_early(deployment: Deployment) -> None:
+    in_a_day = datetime.fromtimestamp(int(aws.clock()) + 86400, UTC)
+    operation(deployment).update(actions=[Operation.expires.set(in_a_day)])
+
+
+def i21_kept_for_ever(deployment: Deployment) -> None:
+    operation(deployment).update(actions=[Operation.expires.remove()])
+
+
+def i21_arguments_left(deployment: Deployment) -> None:
+    in_a_day = datetime.fromtimestamp(int(aws.clock()) + 86400, UTC)
+    Arguments(operation(deployment).id, sealed="x", expires=in_a_day).save()
+
+
+def i5_limits_not_stored(deployment: Deployment) -> None:
+    tenant = deployment.instances()[0]["tenant_id"]
+    body = b'{"quotas": {"instances": 3}}'
+    replied(deployment, "PUT", f"/v1.0/operators/mgmt/quotas/{tenant}", Reply(200, {}, b""), body)
+
+
+def i19_a_slot_never_given_back(deployment: Deployment) -> None:
+    deployment.invariants.hub.calm = True
+    CallsRow(instance(deployment).tenant_id).update(
+        actions=[CallsRow.slots.set({"lost": {"instance_id": OTHER, "until": 1}})]
+    )
+
+
+def l2_report_left(deployment: Deployment) -> None:
+    row = next(iter(ServiceStatusRow.scan()))
+    row.instance_id = OTHER
+    row.save()
+
+
+def l7_wrong_volume(deployment: Deployment) -> None:
+    row = next(iter(ServiceStatusRow.scan()))
+    row.update(actions=[ServiceStatusRow.volume_total.set(17)])
+
+
 BREAKS = (
+    *(i20_event_lost, i20_another_stage, i21_gone_too_early, i21_kept_for_ever),
+    *(i21_arguments_left, i5_limits_not_stored, i19_a_slot_never_given_back),
+    *(l2_report_left, l7_wrong_volume),
     *(i19_crowd, i19_without_a_slot, i19_a_row_for_a_refusal),
     *(i1_revived, i1_operation_reopened, i2_status_went_back, i2_report_applied_twice),
     *(i2_answered_twice, i2_answer_lost, i3_two_live_operations, i3_lease_taken, i4_two_volumes),
@@ -417,15 +473,19 @@ BREAKS = (
 )
 
 
-def replied(deployment: Deployment, method: str, path: str, reply: Reply) -> None:
+def replied(
+    deployment: Deployment, method: str, path: str, reply: Reply, body: bytes = b""
+) -> None:
     """Let the invariants see a reply that no handler gave."""
     tenant = path.split("/")[2]
     headers = {"X-Auth-Token": deployment.region.log_in(tenant, "member")}
     for watch in deployment.region.replied:
-        watch(method, path, headers, b"", reply)
+        watch(method, path, headers, body, reply)
 
 
-def as_guest(deployment: Deployment, kind: str, command_id: str) -> None:
+def as_guest(
+    deployment: Deployment, kind: str, command_id: str, result: dict[str, str] | None = None
+) -> None:
     """Let the instance's own agent send a report of generation 1."""
     guest = next(iter(deployment.fleet))
     session = guest.memory.session
@@ -437,7 +497,7 @@ def as_guest(deployment: Deployment, kind: str, command_id: str) -> None:
         epoch=session.epoch,
         seq=1000,
         kind=kind,
-        result={},
+        result=result or {},
         issued_at=aws.clock(),
         expires_at=aws.clock() + 600,
         key_version=session.key_version,
