@@ -28,7 +28,7 @@ TEST_SECONDS: Final = "40"
 CPU_SECONDS: Final = 150
 SECONDS: Final = 900.0
 SWARM: Final = "tests.mutation.swarm"
-MARKS: Final = ("FAILED ", "ERROR ", "NOTICED ")
+MARKS: Final = ("FAILED test", "ERROR test", "NOTICED ")
 QUICK: Final = "not crash and not bench and not stack and not database"
 
 FOLDERS: Final[dict[str, str]] = {
