@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import os
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
 from chalicelib import aws
 
 API_VERSION: Final = "v1.0"
+
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+NotNegative = Annotated[int, msgspec.Meta(ge=0)]
+Limit = Annotated[int, msgspec.Meta(ge=-1)]
+"""-1 is no limit."""
+PageSize = Annotated[int, msgspec.Meta(ge=1, le=1000)]
+"""As much as a guest puts into one answer, too."""
+
+
+class BadSetting(Exception):
+    """A variable of the environment that is no setting; the text names it."""
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -40,27 +51,27 @@ class Settings(msgspec.Struct, frozen=True):
     default_datastore: str = ""
     log_level: str = "INFO"
 
-    page_size: int = 20
-    max_volume_size: int = 10
-    quota_instances: int = 10
-    quota_ram_mb: int = -1
-    quota_volumes: int = 40
-    quota_backups: int = 50
-    token_cache_seconds: int = 20
-    heartbeat_seconds: int = 150
-    heartbeat_expiry_seconds: int = 360
-    guest_call_seconds: int = 20
-    calls_per_instance: int = 4
-    calls_per_tenant: int = 20
-    requests_per_minute: int = 200
-    guest_credentials_seconds: int = 3600
-    lease_seconds: int = 25
-    create_timeout_seconds: int = 1800
-    delete_timeout_seconds: int = 600
-    update_timeout_seconds: int = 600
-    restart_timeout_seconds: int = 600
-    operation_attempts: int = 5
-    deleted_row_days: int = 30
+    page_size: PageSize = 20
+    max_volume_size: Positive = 10
+    quota_instances: Limit = 10
+    quota_ram_mb: Limit = -1
+    quota_volumes: Limit = 40
+    quota_backups: Limit = 50
+    token_cache_seconds: NotNegative = 20
+    heartbeat_seconds: Positive = 150
+    heartbeat_expiry_seconds: Positive = 360
+    guest_call_seconds: Positive = 20
+    calls_per_instance: Positive = 4
+    calls_per_tenant: Positive = 20
+    requests_per_minute: Positive = 200
+    guest_credentials_seconds: Positive = 3600
+    lease_seconds: Positive = 25
+    create_timeout_seconds: Positive = 1800
+    delete_timeout_seconds: Positive = 600
+    update_timeout_seconds: Positive = 600
+    restart_timeout_seconds: Positive = 600
+    operation_attempts: Positive = 5
+    deleted_row_days: Positive = 30
 
     def table(self, name: str) -> str:
         """The DynamoDB table of that name, e.g. `coffer-instances`."""
@@ -76,6 +87,7 @@ def settings() -> Settings:
 
 
 def _from_environment() -> Settings:
+    """Raises `BadSetting`: what makes no sense ends the container before it does anything."""
     fields = {field.name: field for field in msgspec.structs.fields(Settings)}
     values: dict[str, str] = {}
     for name in fields:
@@ -83,4 +95,7 @@ def _from_environment() -> Settings:
         if value := os.environ.get(variable):
             values[name] = value
     values.setdefault("region", os.environ.get("AWS_DEFAULT_REGION", "us-east-1"))
-    return msgspec.convert(values, Settings, strict=False)
+    try:
+        return msgspec.convert(values, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise BadSetting(f"COFFER_* cannot be used: {error}") from None
