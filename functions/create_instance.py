@@ -28,6 +28,7 @@ def volume(operation: Operation, _: str | None) -> Outcome:
     instance = instances.get_instance(operation.instance_id)
     found = volumes.find(instance.id)
     if not found:
+        placement.require_zone(instance)
         placement.require_volume_type(instance)
     for extra in found[1:]:
         volumes.delete(extra.id)

@@ -11,7 +11,7 @@ from ipaddress import ip_address, ip_network
 
 import msgspec
 
-from chalicelib.cloud import network, volumes
+from chalicelib.cloud import network, servers, volumes
 from chalicelib.cloud.errors import Refused
 from chalicelib.settings import settings
 from chalicelib.store.models import Instance
@@ -57,6 +57,16 @@ def _usable(network_id: str, tenant_id: str, missing: str) -> network.Network:
     if found is None or not (found.shared or chosen_by_operator or found.project_id == tenant_id):
         raise Refused(missing)
     return found
+
+
+def require_zone(instance: Instance) -> None:
+    """Refuse a zone that Nova does not have, before anything is made.
+
+    Cinder and Nova refuse it too, each with its own part of an instance.
+    """
+    zone = instance.availability_zone
+    if zone is not None and zone not in servers.find_zones():
+        raise Refused(f"Availability zone {zone} cannot be found.")
 
 
 def require_volume_type(instance: Instance) -> None:

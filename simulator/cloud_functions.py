@@ -131,6 +131,7 @@ class CloudFunctions:
                 "find": self._find_servers,
                 "get": self._get_server,
                 "page": self._page_of_servers,
+                "find_zones": self._find_zones,
                 "create": self._create_server,
                 "delete": self._delete_server,
             },
@@ -214,6 +215,9 @@ class CloudFunctions:
     def _page_of_servers(self, after: str | None, limit: int) -> list[servers.Server]:
         found = self.cloud.compute.list(self.caller)
         return [self._server(each) for each in _slice(found, after, limit)]
+
+    def _find_zones(self) -> frozenset[str]:
+        return frozenset(self.cloud.compute.list_zones())
 
     def _create_server(
         self,

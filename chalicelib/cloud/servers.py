@@ -59,6 +59,13 @@ def page(after: str | None, limit: int) -> list[Server]:
 
 
 @cloud_call
+def find_zones() -> frozenset[str]:
+    """The names of the zones that take servers at the moment."""
+    zones = connection().compute.availability_zones()
+    return frozenset(zone.name for zone in zones if (zone.state or {}).get("available"))
+
+
+@cloud_call
 def create(
     name: str,
     *,

@@ -6,10 +6,13 @@ from typing import Any
 
 import pytest
 
-from chalicelib.cloud import network, volumes
+from chalicelib.cloud import network, servers, volumes
 from chalicelib.cloud.errors import Refused
+from chalicelib.lifecycle import Status
+from chalicelib.store import instances
 from functions import placement
 from tests.support.rows import TENANT, new_instance
+from tests.support.stack import Stack
 from tests.support.world import World
 
 OWN = network.Network("own", TENANT, shared=False)
@@ -38,6 +41,7 @@ def cloud(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(network, "get_network", networks.get)
     monkeypatch.setattr(network, "get_subnet", subnet)
     monkeypatch.setattr(volumes, "find_type", kind)
+    monkeypatch.setattr(servers, "find_zones", lambda: frozenset({"nova"}))
     given = {"2": frozenset({"service"}), "3": frozenset({"service", TENANT})}
     monkeypatch.setattr(volumes, "get_type_projects", given.__getitem__)
 
@@ -110,3 +114,20 @@ def test_a_public_type_and_a_given_one_may_be_used(chosen: str | None) -> None:
 def test_another_private_type_cannot_be_found(chosen: Any) -> None:
     with pytest.raises(Refused, match=f"Volume type {chosen} cannot be found"):
         placement.require_volume_type(new_instance(volume_type=chosen))
+
+
+@pytest.mark.parametrize("chosen", [None, "nova"])
+def test_a_zone_that_the_cloud_has_may_be_used(chosen: str | None) -> None:
+    placement.require_zone(new_instance(availability_zone=chosen))
+
+
+def test_another_zone_cannot_be_found_and_nothing_is_made(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(servers, "find_zones", lambda: frozenset({"nova"}))
+    instance, _ = stack.create(availability_zone="moon")
+    stack.settle()
+    row = instances.get_instance(instance.id)
+    assert row.status == Status.ERROR
+    assert "Availability zone moon cannot be found." in (row.fault_message or "")
+    assert "volumes.create" not in stack.world.log

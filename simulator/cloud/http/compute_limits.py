@@ -45,9 +45,12 @@ class Limits(ComputeRoutes):
         return json_response({"limits": {"rate": [], "absolute": absolute}})
 
     def list_zones(self, call: Call) -> Response:
-        """GET /os-availability-zone: there is one."""
-        zone = {"zoneName": "nova", "zoneState": {"available": True}, "hosts": None}
-        return json_response({"availabilityZoneInfo": [zone]})
+        """GET /os-availability-zone."""
+        zones = [
+            {"zoneName": name, "zoneState": {"available": True}, "hosts": None}
+            for name in self.nova.list_zones()
+        ]
+        return json_response({"availabilityZoneInfo": zones})
 
     def show_quotas(self, call: Call) -> Response:
         """GET /os-quota-sets/{project}."""

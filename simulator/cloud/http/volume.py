@@ -23,6 +23,7 @@ from simulator.cloud.http.plumbing import (
 )
 from simulator.cloud.model.cloud import Cloud
 from simulator.cloud.model.errors import BadRequest, NotFound
+from simulator.cloud.model.settings import ZONE
 from simulator.cloud.model.volume import Volume, VolumeType
 
 MICROVERSION = "3.71"
@@ -216,7 +217,7 @@ class VolumeApi(Service):
 
     def list_zones(self, call: Call) -> Response:
         """GET /os-availability-zone: there is one."""
-        zone = {"zoneName": "nova", "zoneState": {"available": True}}
+        zone = {"zoneName": ZONE, "zoneState": {"available": True}}
         return json_response({"availabilityZoneInfo": [zone]})
 
     def limits(self, call: Call) -> Response:

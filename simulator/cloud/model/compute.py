@@ -24,6 +24,7 @@ from simulator.cloud.model.server import (
     ServerVolume,
     ServerWish,
 )
+from simulator.cloud.model.settings import ZONE
 from simulator.cloud.model.volume import VolumeService
 
 SEEN_AGAIN_SECONDS = 60.0
@@ -62,8 +63,11 @@ class ComputeService:
         """Accept a server: checked, its ports and volumes reserved, in BUILD."""
         caller.require_write("os_compute_api:servers:create")
         with self._faults.around("compute", "create_server", wish.name) as fault:
-            if ":" in (wish.availability_zone or ""):  # zone:host:node
+            zone, forced, _ = (wish.availability_zone or ZONE).partition(":")  # zone:host:node
+            if forced:
                 caller.require_admin("os_compute_api:servers:create:forced_host")
+            if zone != ZONE:
+                raise BadRequest("The requested availability zone is not available")
             flavor = self._flavor(wish.flavor_id)
             image_id = self._image_id(caller, wish.image_id)
             check_user_data(wish.user_data)
@@ -83,13 +87,18 @@ class ComputeService:
                 tags=list(wish.tags),
                 description=wish.description,
                 key_name=wish.key_name,
-                availability_zone=wish.availability_zone or "nova",
+                availability_zone=zone,
                 config_drive=wish.config_drive,
             )
             self._plug(caller, server, wish)
             self.servers[server.id] = server
             self._lifecycle.build(server, fault)
             return server
+
+    def list_zones(self) -> tuple[str, ...]:
+        """The zones that take servers: there is one."""
+        with self._faults.around("compute", "list_zones", ""):
+            return (ZONE,)
 
     def get(self, caller: Caller, server_id: str) -> Server:
         """A server that the caller may see, or NotFound."""

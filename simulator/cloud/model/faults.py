@@ -41,6 +41,7 @@ CALLS = {
             "get_server",
             "list_flavors",
             "list_servers",
+            "list_zones",
             "reboot_server",
             "rebuild_server",
             "set_server_metadata",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from simulator.cloud.model.flavors import Flavor
+from simulator.cloud.model.settings import ZONE
 
 BUILDING, ACTIVE, STOPPED, ERROR = "building", "active", "stopped", "error"
 
@@ -58,7 +59,7 @@ class Server:
     tags: list[str] = field(default_factory=list)
     description: str | None = None
     key_name: str | None = None
-    availability_zone: str = "nova"
+    availability_zone: str = ZONE
     config_drive: bool = True
     vm_state: str = BUILDING
     task_state: str | None = "scheduling"

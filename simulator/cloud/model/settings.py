@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
+
+ZONE: Final = "nova"
+"""The one availability zone of this cloud, of servers and volumes alike."""
 
 
 @dataclass(frozen=True)

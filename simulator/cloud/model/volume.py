@@ -9,7 +9,7 @@ from simulator.cloud.model.errors import BadRequest, NotFound, QuotaExceeded
 from simulator.cloud.model.faults import Fault, Faults
 from simulator.cloud.model.quota import Quotas
 from simulator.cloud.model.seams import Clock, Hypervisor, Ids, Scheduler
-from simulator.cloud.model.settings import Delays
+from simulator.cloud.model.settings import ZONE, Delays
 
 DELETABLE = (
     "available",
@@ -55,7 +55,7 @@ class Volume:
     created_at: float
     updated_at: float
     description: str | None = None
-    availability_zone: str = "nova"
+    availability_zone: str = ZONE
     status: str = "creating"
     bootable: bool = False
     metadata: dict[str, str] = field(default_factory=dict)
@@ -101,6 +101,8 @@ class VolumeService:
         with self._faults.around("volume", "create_volume", name) as fault:
             if size < 1:
                 raise BadRequest(f"Invalid input for field/attribute size. Value: {size}.")
+            if availability_zone not in (None, ZONE):
+                raise BadRequest(f"Availability zone '{availability_zone}' is invalid.")
             chosen = self._type(caller, volume_type)
             self._check_quota(caller.project_id, size)
             now = self._clock()
@@ -114,7 +116,7 @@ class VolumeService:
                 created_at=now,
                 updated_at=now,
                 description=description,
-                availability_zone=availability_zone or "nova",
+                availability_zone=ZONE,
                 metadata=dict(metadata or {}),
             )
             self.volumes[volume.id] = volume

@@ -198,6 +198,7 @@ def deployment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def everything(side: Side) -> None:
     """A server with all its parts, from the first look to the last delete."""
     side.see(flavors.list_all)
+    side.see(servers.find_zones)
     side.see(images.newest_with_tags, ["coffer"])
     side.see(images.newest_with_tags, ["coffer", "other"])
     side.see(images.newest_with_tags, [])
@@ -298,11 +299,13 @@ def refusals(side: Side) -> None:
     _volume(side, size_gib=0)
     _volume(side, volume_type="no such type")
     _volume(side, size_gib=100_000)
+    _volume(side, availability_zone="elsewhere")
     volume = _volume(side)
     side.until(lambda: _status(volume) == "available")
     _server(side, port.id, UNKNOWN)
     _server(side, UNKNOWN, volume.id)
     _server(side, port.id, volume.id, flavor_id="77")
+    _server(side, port.id, volume.id, availability_zone="elsewhere")
     _server(side, port.id, volume.id, image_id=UNKNOWN)
     _server(side, port.id, volume.id, user_data="x" * 60_000)
     side.see(network.delete_port, port.id)
@@ -316,6 +319,7 @@ def faults(side: Side) -> None:
     reads: list[tuple[str, str, Callable[..., Any], tuple[Any, ...]]] = [
         ("compute", "list_servers", servers.find, (ONE,)),
         ("compute", "list_flavors", flavors.list_all, ()),
+        ("compute", "list_zones", servers.find_zones, ()),
         ("volume", "list_volumes", volumes.find, (THREE,)),
         ("network", "list_ports", network.find_ports, (THREE,)),
         ("network", "list_security_groups", network.find_security_groups, (THREE,)),
