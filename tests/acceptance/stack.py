@@ -18,7 +18,8 @@ import requests
 from infra.local.settings import STACK_NAME, StackSettings, load_secrets
 
 T = TypeVar("T")
-TIMEOUT_SECONDS = 40
+TIMEOUT_SECONDS = 80
+"""Longer than the front takes: 35 s until it is a request's turn, and as long for its answer."""
 COMMAND_SECONDS = 600
 """The longest: a rotation of the keys waits for six minutes by itself."""
 FLAVOR = "1"
