@@ -30,7 +30,6 @@ def main(arguments: list[str] | None = None) -> int:
         stream=sys.stderr,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
-    logging.getLogger("botocore").setLevel(logging.WARNING)
     try:
         guest = config.load(Path(options.root))
         manager = datastores.manager(guest)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -57,6 +57,21 @@ def open_folder(path: Path) -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def own_folder(path: Path, mode: int) -> Iterator[int]:
+    """The descriptor of a folder that only the agent may change; made, or taken from who has it.
+
+    A package, or a volume that another server had, may have made it for somebody else. Raises
+    `GuestError` when a link or a file stands in its place.
+    """
+    with suppress(FileExistsError):
+        path.mkdir(mode=mode, parents=True)
+    with open_folder(path) as folder:
+        os.fchown(folder, os.geteuid(), os.getegid())
+        os.fchmod(folder, mode)
+        yield folder
 
 
 def open_plain(folder: int, name: str, flags: int, mode: int = _PRIVATE) -> int:

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from chalicelib import aws
 from guest_agent.errors import ConfigurationMissing
-from guest_agent.files import write_whole
+from guest_agent.files import own_folder, write_whole
 
 KEY_FILE: Final = "key.pem"
 STATE_FILE: Final = "enrolled.json"
@@ -66,8 +66,8 @@ class DiskIdentity:
     """An Ed25519 key pair, made on first use and persisted before anyone hears of it."""
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        folder.chmod(0o700)
+        with own_folder(folder, 0o700):
+            pass
         self._folder = folder
         self._lock = aws.lock()  # the loop and the pulse may both renew
         self._key = self._load_or_make_key()

@@ -11,6 +11,8 @@ from guest_agent.files import write_whole
 
 FORMAT_SECONDS: Final = 120.0
 MOUNT_SECONDS: Final = 60.0
+OPTIONS: Final = "noatime,nosuid,nodev,noexec"
+"""A volume outlives its server: what was done to it there must not make anybody root here."""
 _BLANK: Final = 2  # blkid's exit code when it finds nothing
 _FSTAB: Final = Path("/etc/fstab")
 _SWAPS: Final = Path("/proc/swaps")
@@ -28,7 +30,7 @@ def attach(device: Path, mount_point: Path) -> None:
     if _is_blank(device):
         _run(["mkfs.ext4", "-q", "-m", "1", str(device)], FORMAT_SECONDS)
     mount_point.mkdir(parents=True, exist_ok=True)
-    _run(["mount", "-o", "noatime", str(device), str(mount_point)], MOUNT_SECONDS)
+    _run(["mount", "-o", OPTIONS, str(device), str(mount_point)], MOUNT_SECONDS)
     _remember(device, mount_point)
 
 
@@ -70,7 +72,7 @@ def _remember(device: Path, mount_point: Path) -> None:
     uuid = _run(["blkid", "-s", "UUID", "-o", "value", str(device)], MOUNT_SECONDS).stdout.strip()
     content = _FSTAB.read_text() if _FSTAB.exists() else ""
     kept = [line for line in content.splitlines() if str(mount_point) not in line.split()[1:2]]
-    entry = f"UUID={uuid} {mount_point} ext4 noatime,nofail 0 2"
+    entry = f"UUID={uuid} {mount_point} ext4 {OPTIONS},nofail 0 2"
     write_whole(_FSTAB, "\n".join([*kept, entry, ""]).encode(), mode=0o644)
 
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from guest_agent.contract import Flavor
 from guest_agent.datastores.mariadb.layout import PID_FILE, SOCKET, Layout
-from guest_agent.files import write_whole
+from guest_agent.files import own_folder, write_whole
 
 PORT: Final = 3306
 _TEMPLATE: Final = Path(__file__).with_name("config.cnf")
@@ -57,7 +57,8 @@ def render(layout: Layout, address: str, flavor: Flavor) -> str:
 
 def write(layout: Layout, address: str, flavor: Flavor) -> bool:
     """Write the file if it says something new; true when it did."""
-    layout.exchange.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with own_folder(layout.exchange, 0o700):
+        pass  # a package of another server makes one of that name for the database's user
     content = render(layout, address, flavor).encode()
     if layout.config.exists() and layout.config.read_bytes() == content:
         return False

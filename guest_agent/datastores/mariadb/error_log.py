@@ -13,7 +13,7 @@ from typing import Final
 
 from guest_agent.datastores.os_user import OsUser
 from guest_agent.errors import GuestError
-from guest_agent.files import open_folder, open_plain
+from guest_agent.files import open_folder, open_plain, own_folder
 
 _TAIL_BYTES: Final = 16_384
 _LONGEST_SENTENCE: Final = 200
@@ -24,10 +24,7 @@ _PATH: Final = re.compile(r"['\"]?(?:\.{0,2}/[^\s'\",:;)]+)['\"]?")
 
 def open_for(path: Path, user: OsUser) -> int:
     """A descriptor to append with; the file is the user's, the folder the agent's."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open_folder(path.parent) as folder:
-        os.fchmod(folder, 0o755)
-        os.fchown(folder, os.geteuid(), os.getegid())
+    with own_folder(path.parent, 0o755) as folder:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
         try:
             descriptor = open_plain(folder, path.name, flags)

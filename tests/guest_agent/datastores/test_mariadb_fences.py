@@ -13,8 +13,10 @@ from typing import Any
 import pymysql
 import pytest
 
+from guest_agent.contract import Flavor
 from guest_agent.datastores import processes
-from guest_agent.datastores.mariadb import error_log
+from guest_agent.datastores.mariadb import configuration, error_log
+from guest_agent.datastores.mariadb.layout import Layout
 from guest_agent.datastores.os_user import OsUser, database_user
 from guest_agent.errors import GuestError
 from tests.guest_agent.control_plane import wait_for
@@ -77,6 +79,21 @@ def test_a_folder_that_is_a_link_is_not_given_away(tmp_path: Path) -> None:
     with pytest.raises(Exception, match="not the folder it should be"):
         user.make_folder(tmp_path / "tmp")
     assert other.stat().st_uid == 0
+
+
+@only_root
+def test_the_folder_for_files_of_sql_is_taken_from_the_databases_user(tmp_path: Path) -> None:
+    """Debian's package of MySQL makes one of that name, for that user."""
+    layout = Layout(tmp_path, tmp_path / "volume")
+    layout.exchange.mkdir(mode=0o755, parents=True)
+    os.chown(layout.exchange, 23_456, 23_456)
+    configuration.write(layout, "127.0.0.1", Flavor(ram=512, vcpus=1))
+    found = layout.exchange.stat()
+    assert (found.st_uid, found.st_mode & 0o777) == (0, 0o700)
+    layout.exchange.rmdir()
+    layout.exchange.symlink_to(tmp_path)
+    with pytest.raises(GuestError, match="not the folder it should be"):
+        configuration.write(layout, "127.0.0.1", Flavor(ram=512, vcpus=1))
 
 
 @only_root

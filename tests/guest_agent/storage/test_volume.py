@@ -76,14 +76,18 @@ class Disk:
     def __init__(self, folder: Path) -> None:
         self.content = ""
         self.probe_fails = False
-        self.ran: list[str] = []
+        self.commands: list[list[str]] = []
         self.device = folder / "vdb"
         self.mounts = folder / "mounts"
         self.swaps = folder / "swaps"
         self.mounts.write_text("proc /proc proc rw 0 0\n")
 
+    @property
+    def ran(self) -> list[str]:
+        return [command[0] for command in self.commands]
+
     def run(self, command: list[str], seconds: float) -> subprocess.CompletedProcess[str]:
-        self.ran.append(command[0])
+        self.commands.append(command)
         code, output = 0, ""
         match command[0]:
             case "blkid" if "-p" in command:
@@ -116,8 +120,10 @@ def test_a_blank_disk_is_formatted_once(disk: Disk, tmp_path: Path) -> None:
     assert disk.ran.count("mkfs.ext4") == disk.ran.count("mount") == 1
     assert (tmp_path / "fstab").read_text().splitlines() == [
         "UUID=root / ext4 defaults 0 1",
-        f"UUID=1234-UUID {tmp_path}/mysql ext4 noatime,nofail 0 2",
+        f"UUID=1234-UUID {tmp_path}/mysql ext4 noatime,nosuid,nodev,noexec,nofail 0 2",
     ]
+    (mounted,) = (command for command in disk.commands if command[0] == "mount")
+    assert "noatime,nosuid,nodev,noexec" in mounted, "before the first boot from the table, too"
 
 
 @pytest.mark.parametrize("content", ["ext4", "xfs", "a partition table"])
