@@ -22,6 +22,8 @@ PROBE_SECONDS: Final = 3.0
 GUARD_SECONDS: Final = 10.0
 LOOK_SECONDS: Final = 5.0
 """What one look at the accounts may take; a million of them take 1.7 s."""
+SAID_KEPT: Final = 20
+"""Until somebody asks: nobody does while the volume is full. The oldest go first."""
 _log = logging.getLogger(__name__)
 
 
@@ -98,7 +100,7 @@ class Probe:
         self._guard_at = time.monotonic() + GUARD_SECONDS
         self._session.until = time.monotonic() + LOOK_SECONDS
         try:
-            self._said += superuser.secure(self._session)
+            self._said = [*self._said, *superuser.secure(self._session)][-SAID_KEPT:]
         except CommandFailed as error:
             _log.error("The accounts of the database were not looked at: %s", error)
             self._drop()

@@ -16,7 +16,7 @@ import pytest
 
 from guest_agent.datastores import processes
 from guest_agent.datastores.mariadb import probe as probe_module
-from guest_agent.datastores.mariadb import sql
+from guest_agent.datastores.mariadb import sql, superuser
 from guest_agent.datastores.mariadb.layout import SOCKET, Layout
 from guest_agent.datastores.mariadb.probe import Answer, Probe
 from guest_agent.datastores.mariadb.service import Service
@@ -72,6 +72,7 @@ def connect(data: Path, until: float) -> Session:
 @contextmanager
 def listening(data: Path, speak: Speak) -> Iterator[None]:
     """Somebody at the socket of a data directory who takes one connection after the other."""
+    connections: list[socket.socket] = []
 
     def serve() -> None:
         while True:
@@ -79,6 +80,7 @@ def listening(data: Path, speak: Speak) -> Iterator[None]:
                 taken, _ = other.accept()
             except OSError:  # it is closed at the end
                 return
+            connections.append(taken)
             with taken, suppress(OSError):
                 speak(taken)
 
@@ -91,6 +93,9 @@ def listening(data: Path, speak: Speak) -> Iterator[None]:
             yield
         finally:
             other.shutdown(socket.SHUT_RDWR)
+            for each in connections:
+                with suppress(OSError):
+                    each.shutdown(socket.SHUT_RDWR)
             server.join()
 
 
@@ -147,6 +152,33 @@ def test_a_server_that_dribbles_holds_the_pulse_no_longer_than_a_probe(
     monkeypatch.setattr(probe_module, "PROBE_SECONDS", 0.5)
     with listening(tmp_path, from_then_on(moment, dribbled)):
         assert Probe(lambda until: connect(tmp_path, until)).ask() is Answer.SILENT
+
+
+def test_what_a_look_has_found_is_kept_to_a_bound(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A customer's root makes as much of it as it likes, and nobody asks while a volume is full."""
+    monkeypatch.setattr(superuser, "secure", lambda session: ["put right"] * 100)
+    monkeypatch.setattr(probe_module, "GUARD_SECONDS", 0.0)
+    with listening(tmp_path, from_then_on(b"nothing of that", dribbled)):
+        probe = Probe(lambda until: connect(tmp_path, until))
+        for _ in range(3):
+            assert probe.ask() is Answer.YES
+        assert probe.said() == ["put right"] * probe_module.SAID_KEPT
+        assert probe.said() == []
+
+
+def test_a_look_that_fails_is_no_silence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A customer may lock the tables of the accounts; the database answers its clients still."""
+
+    def locked(_: Session) -> list[str]:
+        raise Unavailable("other sessions hold locks")
+
+    monkeypatch.setattr(superuser, "secure", locked)
+    with listening(tmp_path, from_then_on(b"nothing of that", dribbled)):
+        probe = Probe(lambda until: connect(tmp_path, until))
+        assert probe.ask() is Answer.YES
+        assert probe.ask() is Answer.YES
 
 
 def rows() -> Iterator[bytes]:
