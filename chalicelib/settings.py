@@ -70,6 +70,7 @@ class Settings(msgspec.Struct, frozen=True):
     delete_timeout_seconds: Positive = 600
     update_timeout_seconds: Positive = 600
     restart_timeout_seconds: Positive = 600
+    resize_timeout_seconds: Positive = 3600
     operation_attempts: Positive = 5
     deleted_row_days: Positive = 30
 

@@ -11,6 +11,7 @@ class Status(StrEnum):
     BUILD = "BUILD"
     ACTIVE = "ACTIVE"
     REBOOT = "REBOOT"
+    RESIZE = "RESIZE"
     ERROR = "ERROR"
     SHUTDOWN = "SHUTDOWN"
     DELETED = "DELETED"

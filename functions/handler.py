@@ -14,6 +14,7 @@ from functions import (
     ending,
     maintenance,
     remove,
+    resize_volume,
     restart_instance,
     step,
     update_access,
@@ -30,6 +31,7 @@ _STEPS: Final[Mapping[OperationAction, Mapping[str, Run]]] = {
     OperationAction.DELETE: {},
     OperationAction.UPDATE_ACCESS: update_access.STEPS,
     OperationAction.RESTART: restart_instance.STEPS,
+    OperationAction.RESIZE_VOLUME: resize_volume.STEPS,
 }
 """The steps of each flow by name, but for those that flows share."""
 

@@ -105,9 +105,13 @@ def _adopted(instance_id: str, metadata: Any, *, check: bool) -> str:
 def _gather(row: Instance) -> Iterator[str]:
     """Write on the row what it owns in the cloud; yields the kinds of which there is not one."""
     ports, groups = network.find_ports(row.id), network.find_security_groups(row.id)
+    disks = volumes.find(row.id)
+    if disks:  # it may have grown since the record
+        row.volume_size = disks[0].size
+        row.held = {**row.held, "volumes": disks[0].size}
     ids: dict[str, list[str]] = {
         "server": [each.id for each in servers.find(row.id)],
-        "volume": [each.id for each in volumes.find(row.id)],
+        "volume": [each.id for each in disks],
         "port": [each.id for each in ports],
         "security_group": [each.id for each in groups],
     }

@@ -190,6 +190,12 @@ class StopDatabase(msgspec.Struct, frozen=True):
     do_not_start_on_reboot: bool = False
 
 
+class ResizeFileSystem(msgspec.Struct, frozen=True):
+    """Arguments of `resize_fs`: the volume has `size` GiB now."""
+
+    size: int
+
+
 def check_size(answer: dict[str, Any]) -> None:
     """`GuestError` for an answer that no message, or no row that keeps it, could hold."""
     size = _size_of(answer)
@@ -231,6 +237,7 @@ METHODS: Final[Mapping[str, Method]] = {
     "prepare": Method(Prepare, repeatable=True, long=True, alone=True, reports=True),
     "restart": Method(Nothing, repeatable=True, long=True, alone=True),
     "stop_db": Method(StopDatabase, repeatable=True, long=True, alone=True),
+    "resize_fs": Method(ResizeFileSystem, repeatable=True, long=True, alone=True),
     "list_databases": Method(Page, repeatable=True),
     "create_database": Method(CreateDatabases, repeatable=False),
     "delete_database": Method(DeleteDatabase, repeatable=False, long=True),

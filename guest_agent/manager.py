@@ -85,6 +85,10 @@ class Manager(ABC):
         """Stop the server and leave it stopped."""
 
     @abstractmethod
+    def resize_fs(self, request: contract.ResizeFileSystem) -> Answer:
+        """Let the file system on the volume have all of its size, below a server that may run."""
+
+    @abstractmethod
     def list_databases(self, request: contract.Page) -> Answer:
         """Databases by name, without those of the system."""
 

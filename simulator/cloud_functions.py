@@ -140,6 +140,7 @@ class CloudFunctions:
                 "page": self._page_of_volumes,
                 "get": self._get_volume,
                 "create": self._create_volume,
+                "extend": self._extend_volume,
                 "delete": self._delete_volume,
                 "find_type": self._find_volume_type,
                 "get_type_projects": self._volume_type_projects,
@@ -294,6 +295,9 @@ class CloudFunctions:
             availability_zone=availability_zone,
         )
         return self._volume(made)
+
+    def _extend_volume(self, volume_id: str, size_gib: int) -> None:
+        self.cloud.volume.extend(self.caller, volume_id, size_gib)
 
     def _delete_volume(self, volume_id: str) -> None:
         _unless_gone(lambda: self.cloud.volume.delete(self.caller, volume_id))
@@ -472,7 +476,7 @@ class CloudFunctions:
 
     def _volume(self, one: Volume) -> volumes.Volume:
         owner = self._marked(one.project_id, one.metadata)
-        return volumes.Volume(one.id, one.name, one.status, owner, dict(one.metadata))
+        return volumes.Volume(one.id, one.name, one.status, owner, one.size, dict(one.metadata))
 
     def _group(self, one: SecurityGroup) -> network.SecurityGroup:
         rules = {

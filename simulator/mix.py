@@ -29,6 +29,7 @@ USUAL_MIX: Final[dict[str, float]] = {
     "show_root": 2,
     "disable_root": 1,
     "restart": 2,
+    "resize_volume": 2,
     "rename": 3,
     "update_access": 4,
     "write": 6,

@@ -1,15 +1,19 @@
-"""POST instances/{id}/action: restart, reset of the status, forced deletion."""
+"""POST instances/{id}/action: a table of actions, each with its body, policy and effect."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, Final
 
+import msgspec
+
 from chalicelib import lifecycle
-from chalicelib.api import accepting
+from chalicelib.api import accepting, resizing
 from chalicelib.api.frame import Request, Response, Route
 from chalicelib.api.guest_calls import instance_of, require_heard
 from chalicelib.api.instances import PATH, accept_delete
+from chalicelib.api.resizing import ResizeBody
+from chalicelib.api.schema import Body, fitted
 from chalicelib.auth import policy
 from chalicelib.domain.flows import RESTART
 from chalicelib.errors import BadRequest, NotSupported
@@ -18,7 +22,29 @@ from chalicelib.store.base import Contended, races
 
 RESET_REASON: Final = "The status was reset by an administrator."
 FORCE_REASON: Final = "The deletion was forced."
-FORCE_DELETE: Final = "force_delete"
+
+
+class Nothing(Body, frozen=True):
+    """An action that takes no arguments."""
+
+
+class ResetBody(Body, frozen=True):
+    """Trove's policy for a reset depends on a flag in the body, which its clients once sent."""
+
+    force_delete: Any = msgspec.UNSET
+
+    @property
+    def forced(self) -> bool:
+        """Whether a delete is to follow: the flag's value says nothing."""
+        return self.force_delete is not msgspec.UNSET
+
+
+class Action(msgspec.Struct, frozen=True):
+    """One action. No row of the table can do without its policy, which the body may decide."""
+
+    body: type[Body]
+    policy: Callable[[Any], str]
+    run: Callable[[Request, Any], None]
 
 
 def act(request: Request) -> Response:
@@ -36,36 +62,25 @@ def act(request: Request) -> Response:
         raise NotSupported(f"The action '{name}' is not supported yet.")
     if name not in ACTIONS:
         raise BadRequest("The body holds no action that is known.")
-    for argument in arguments or {}:
-        if (name, argument) != ("reset_status", FORCE_DELETE):
-            raise BadRequest(
-                f"Validation error: {name} Additional properties are not allowed "
-                f"({argument[:64]!r} was unexpected)"
-            )
-    ACTIONS[name](request, arguments or {})
+    action = ACTIONS[name]
+    asked = fitted(arguments or {}, action.body, name)
+    policy.authorize(request.context, action.policy(asked), instance_of(request).tenant_id)
+    action.run(request, asked)
     return Response(202)
 
 
-def _restart(request: Request, _: dict[str, Any]) -> None:
-    row = instance_of(request)
-    policy.authorize(request.context, "instance:restart", row.tenant_id)
-    require_heard(row)
+def _restart(request: Request, _: Nothing) -> None:
+    require_heard(instance_of(request))
     accepting.accept(request, RESTART)
 
 
-def _reset_status(request: Request, arguments: dict[str, Any]) -> None:
-    """Trove's policy for it depends on a flag in the body, which its clients once sent."""
-    forced = FORCE_DELETE in arguments
-    name = "instance:force_delete" if forced else "instance:reset_status"
-    policy.authorize(request.context, name, instance_of(request).tenant_id)
-    _reset(request, FORCE_REASON if forced else RESET_REASON)
+def _reset_status(request: Request, asked: ResetBody) -> None:
+    _reset(request, FORCE_REASON if asked.forced else RESET_REASON)
 
 
-def _force_delete(request: Request, _: dict[str, Any]) -> None:
-    row = instance_of(request)
-    policy.authorize(request.context, "instance:force_delete", row.tenant_id)
-    if row.next_operation_id is None:  # else what is live goes back for the delete that waits
-        _reset(request, FORCE_REASON)
+def _force_delete(request: Request, _: Nothing) -> None:
+    if instance_of(request).next_operation_id is None:
+        _reset(request, FORCE_REASON)  # else what is live goes back for the delete that waits
     accept_delete(request)
 
 
@@ -78,11 +93,16 @@ def _reset(request: Request, reason: str) -> None:
     raise Contended("The instance is being changed by others at the moment; try again.")
 
 
-ACTIONS: Final[dict[str, Callable[[Request, dict[str, Any]], None]]] = {
-    "restart": _restart,
-    "reset_status": _reset_status,
-    FORCE_DELETE: _force_delete,
+ACTIONS: Final[dict[str, Action]] = {
+    "restart": Action(Nothing, lambda _: "instance:restart", _restart),
+    "resize": Action(ResizeBody, lambda asked: asked.policy, resizing.accept),
+    "reset_status": Action(
+        ResetBody,
+        lambda asked: "instance:force_delete" if asked.forced else "instance:reset_status",
+        _reset_status,
+    ),
+    "force_delete": Action(Nothing, lambda _: "instance:force_delete", _force_delete),
 }
-LATER: Final = frozenset({"resize", "promote_to_replica_source", "eject_replica_source"})
+LATER: Final = frozenset({"promote_to_replica_source", "eject_replica_source"})
 
 ROUTES: Final = (Route("POST", f"{PATH}/{{instance}}/action", act),)

@@ -68,6 +68,14 @@ def parse(body: bytes, content_type: str, kind: type[T]) -> T:
     return decoded
 
 
+def fitted(value: Any, kind: type[T], name: str) -> T:
+    """A part of a body that was read already, as `kind`; `BadRequest` names it."""
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        raise BadRequest(f"Validation error: {name} {explain(str(error))}") from None
+
+
 def explain(problem: str) -> str:
     """A complaint of the decoder in the form of Trove's: `instance 'name' is a required property`.
 

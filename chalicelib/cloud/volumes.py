@@ -14,12 +14,13 @@ DELETABLE: Final = ("available", "error", "error_deleting", "error_restoring", "
 
 
 class Volume(msgspec.Struct, frozen=True):
-    """A volume: its id, its name, Cinder's status, and the instance of ours that owns it."""
+    """A volume: its id, its name, Cinder's status, the instance of ours that owns it, its GiB."""
 
     id: str
     name: str
     status: str
     owner: str | None
+    size: int
     metadata: Mapping[str, str] = {}
 
 
@@ -104,6 +105,15 @@ def create(
 
 
 @cloud_call
+def extend(volume_id: str, size_gib: int) -> None:
+    """Ask for a volume to grow, attached or not; it is `extending` at first.
+
+    Of one that is attached Cinder takes it since its API 3.42; Nova tells the server.
+    """
+    connection().block_storage.extend_volume(volume_id, size_gib)
+
+
+@cloud_call
 def delete(volume_id: str) -> None:
     """Ask for a volume to be deleted; one that is gone is fine."""
     connection().block_storage.delete_volume(volume_id, ignore_missing=True)
@@ -117,5 +127,6 @@ def _volume(raw: Any) -> Volume:
         name=raw.name or "",
         status=raw.status,
         owner=names.marked_in_metadata(metadata) if own else None,
+        size=int(raw.size),
         metadata=metadata,
     )

@@ -209,7 +209,7 @@ DELETE: Final = Flow(
     title="delete",
     comment="Takes an instance away. What cannot be removed leads to ERROR with its reason.",
     steps=_REMOVALS,
-    sources=frozenset({Status.ACTIVE, Status.REBOOT, Status.ERROR, Status.SHUTDOWN}),
+    sources=frozenset(Status) - {Status.BUILD, Status.DELETED},
     during=Status.SHUTDOWN,
     done=Status.DELETED,
     timeout="delete_timeout_seconds",
@@ -255,8 +255,32 @@ RESTART: Final = Flow(
     timeout="restart_timeout_seconds",
 )
 
+RESIZE_VOLUME: Final = Flow(
+    action=OperationAction.RESIZE_VOLUME,
+    title="volume resize",
+    comment="Grows the volume below a database that goes on. A volume never gets smaller again, so "
+    "that a failure only measures what has become of it.",
+    steps=(
+        Step("extend"),
+        Step(
+            "grow",
+            Runs.LOCAL,
+            Waits.GUEST,
+            late="The file system did not grow in time",
+            failed="The file system did not grow, and a restart tries it again",
+        ),
+    ),
+    undo=(Step("measure", timeout="resize_timeout_seconds"),),
+    sources=frozenset({Status.ACTIVE}),
+    during=Status.RESIZE,
+    done=Status.ACTIVE,
+    timeout="resize_timeout_seconds",
+    told_undone="The resize of the volume was given up: {reason}",
+    told_failed="The volume may have another size than its row says: {reason}",
+)
+
 FLOWS: Final[dict[str, Flow]] = {
-    flow.action: flow for flow in (CREATE, DELETE, UPDATE_ACCESS, RESTART)
+    flow.action: flow for flow in (CREATE, DELETE, UPDATE_ACCESS, RESTART, RESIZE_VOLUME)
 }
 
 

@@ -14,6 +14,7 @@ class OperationAction(StrEnum):
     DELETE = "delete_instance"
     UPDATE_ACCESS = "update_access"
     RESTART = "restart_instance"
+    RESIZE_VOLUME = "resize_volume"
 
 
 class OperationStatus(StrEnum):

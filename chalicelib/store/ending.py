@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 
 import msgspec
@@ -101,12 +101,12 @@ def _end(
     moot: str | None,
 ) -> Callable[[TransactWrite], None]:
     """The items of the last transaction; `moot` is a queued delete with nothing left to do."""
-    made, held = outcomes.outcome(operation, ending.what), instance.held
+    made = outcomes.outcome(operation, ending.what)
     target, actions = _changes(operation, ending, instance, following, made)
     kind = f"{operation.action}.{ending.status.lower()}"
     event = new_event(instance.id, kind, ending.reason, instance.tenant_id, asked_by(operation))
     close = _close(ending.status, ending.reason)
-    freed, now = _freed(held, made.holds), aws.clock()
+    freed, now = _freed(instance, made), aws.clock()
     queued = following or moot
     then = _accept(following) if following else close
 
@@ -145,18 +145,17 @@ def _changes(
     actions += _hand_over(following)
     if ending.what is not What.SUCCEEDED and following is None:
         actions += faulty(ending.reason)
-    if made.holds is not None:
-        actions.append(Instance.held.set(dict(made.holds)))
+    if (holds := made.held_after(instance.held)) != instance.held:
+        actions.append(Instance.held.set(holds))
     if target is Status.DELETED:
         actions += buried()
     return target, actions
 
 
-def _freed(held: Mapping[str, int], holds: Mapping[str, int] | None) -> dict[str, int]:
+def _freed(instance: Instance, made: Outcome) -> dict[str, int]:
     """What of the quota is given back. An end never takes more: its begin did."""
-    if holds is None:
-        return {}
-    freed = {name: int(amount) - holds.get(name, 0) for name, amount in held.items()}
+    holds = made.held_after(instance.held)
+    freed = {name: int(amount) - holds.get(name, 0) for name, amount in instance.held.items()}
     return {name: amount for name, amount in freed.items() if amount}
 
 

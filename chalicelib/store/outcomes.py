@@ -17,17 +17,21 @@ from chalicelib.domain.operations import OperationAction
 from chalicelib.store.base import as_dict
 from chalicelib.store.models import Instance, Operation
 
-NOTHING: Final[Mapping[str, int]] = {}
-
 
 class Outcome(msgspec.Struct, frozen=True):
     """New values of an instance's attributes; None removes one.
 
-    `holds` is what the instance holds of the quota afterwards; None is what it held before.
+    `holds` is what the instance holds afterwards of the resources named, or nothing of any when it
+    is `gone`.
     """
 
     values: Mapping[str, Any] = {}
-    holds: Mapping[str, int] | None = None
+    holds: Mapping[str, int] = {}
+    gone: bool = False
+
+    def held_after(self, held: Mapping[str, int]) -> dict[str, int]:
+        """What of the quota an instance holds afterwards that held this before."""
+        return {} if self.gone else {**held, **self.holds} if held else {}
 
     def actions(self) -> list[Action]:
         """The update of the row, but for its status and its quota."""
@@ -46,14 +50,14 @@ def outcome(operation: Operation, ended: What) -> Outcome:
 
 def _created(operation: Operation, ended: What) -> Outcome:
     if ended is What.UNDONE:
-        return Outcome(holds=NOTHING)
+        return Outcome(gone=True)
     resources = as_dict(operation.resources)
     addresses = resources.pop("addresses", [])
     return Outcome({"resources": resources, "addresses": addresses})
 
 
 def _deleted(_: Operation, ended: What) -> Outcome:
-    return Outcome(holds=NOTHING if ended is What.SUCCEEDED else None)
+    return Outcome(gone=ended is What.SUCCEEDED)
 
 
 def _access_updated(operation: Operation, ended: What) -> Outcome:
@@ -63,6 +67,15 @@ def _access_updated(operation: Operation, ended: What) -> Outcome:
     if ended is What.SUCCEEDED:
         values |= {"access": operation.arguments, **_NO_FAULT}
     return Outcome(values)
+
+
+def _volume_resized(operation: Operation, ended: What) -> Outcome:
+    """What was measured holds, whatever was asked for; the quota keeps no more than that."""
+    size = as_dict(operation.resources).get("volume_size")
+    if size is None:
+        return Outcome()
+    told = _NO_FAULT if ended is What.SUCCEEDED else {}
+    return Outcome({"volume_size": size, **told}, holds={"volumes": size})
 
 
 def _restarted(_: Operation, ended: What) -> Outcome:
@@ -76,4 +89,5 @@ _OUTCOMES: Final[Mapping[OperationAction, Callable[[Operation, What], Outcome]]]
     OperationAction.DELETE: _deleted,
     OperationAction.UPDATE_ACCESS: _access_updated,
     OperationAction.RESTART: _restarted,
+    OperationAction.RESIZE_VOLUME: _volume_resized,
 }

@@ -136,8 +136,9 @@ def wrong(instance: Instance) -> tuple[str, list[Action]] | None:
         reason = "The operation that was under way is not known any more: the tables were restored."
         return "its operation is lost", [*(_idle(Status.ERROR) | _faulty(reason)).values()]
     changes: dict[str, Action] = {}
+    held = dict(instance.held)
     for operation in since or []:
-        changes |= _outcome(operation)
+        changes |= _outcome(operation, held)
     if running is not None:
         changes |= _idle(FLOWS[running.action].during)
         changes["operation_id"] = Instance.operation_id.set(running.id)
@@ -163,16 +164,18 @@ def _since(instance: Instance, ended: list[Operation]) -> list[Operation] | None
     return ([own] if own else []) + sorted(later, key=lambda each: each.created)
 
 
-def _outcome(ended: Operation) -> dict[str, Action]:
-    """What the end of an operation made of its instance, by attribute."""
+def _outcome(ended: Operation, held: dict[str, int]) -> dict[str, Action]:
+    """What the end of an operation made of its instance, by attribute; `held` goes along."""
     flow = FLOWS[ended.action]
     succeeded = ended.status == OperationStatus.SUCCEEDED
     what = What.SUCCEEDED if succeeded else flow.ended(as_dict(ended.ended))
     status = next_status(flow.during, flow.event(what))
     made = outcome(ended, what)
     changes = _idle(status) | dict(zip(made.values, made.actions(), strict=True))
-    if made.holds is not None:
-        changes["held"] = Instance.held.set(dict(made.holds))
+    if (holds := made.held_after(held)) != held:
+        changes["held"] = Instance.held.set(holds)
+        held.clear()
+        held.update(holds)
     return changes if succeeded else changes | _faulty(ended.reason)
 
 

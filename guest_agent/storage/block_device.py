@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +14,11 @@ FORMAT_SECONDS: Final = 120.0
 MOUNT_SECONDS: Final = 60.0
 OPTIONS: Final = "noatime,nosuid,nodev,noexec"
 """A volume outlives its server: what was done to it there must not make anybody root here."""
+GROW_SECONDS: Final = 900.0
+APPEAR_SECONDS: Final = 60.0
+"""After Cinder has extended it, Nova tells the hypervisor, and that the kernel."""
+_POLL_SECONDS: Final = 0.5
+_GIB: Final = 1024**3
 _BLANK: Final = 2  # blkid's exit code when it finds nothing
 _FSTAB: Final = Path("/etc/fstab")
 _SWAPS: Final = Path("/proc/swaps")
@@ -32,6 +38,30 @@ def attach(device: Path, mount_point: Path) -> None:
     mount_point.mkdir(parents=True, exist_ok=True)
     _run(["mount", "-o", OPTIONS, str(device), str(mount_point)], MOUNT_SECONDS)
     _remember(device, mount_point)
+
+
+def grow(device: Path, mount_point: Path, size_gib: int) -> None:
+    """Wait until the kernel has the new size, then let the mounted file system have all of it.
+
+    ext4 grows while it is used (resize2fs(8)), and says so when there is nothing to do.
+    """
+    mounted = _mounted_at(mount_point)
+    if mounted is None or mounted.resolve() != device.resolve():
+        raise GuestError(f"the volume {device.name} is not mounted at {mount_point}")
+    deadline = time.monotonic() + APPEAR_SECONDS
+    while _bytes_of(device) < size_gib * _GIB:
+        if time.monotonic() >= deadline:
+            raise GuestError(
+                f"the volume {device.name} has {_bytes_of(device) / _GIB:.1f} GiB after "
+                f"{APPEAR_SECONDS:.0f} s, and was to have {size_gib}"
+            )
+        time.sleep(_POLL_SECONDS)
+    _run(["resize2fs", str(device)], GROW_SECONDS)
+
+
+def _bytes_of(device: Path) -> int:
+    sectors = Path("/sys/class/block") / device.resolve().name / "size"
+    return int(sectors.read_text()) * 512  # whatever the sectors of the device are
 
 
 def _refuse_used(device: Path) -> None:

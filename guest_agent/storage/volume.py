@@ -26,6 +26,15 @@ def attach(device: Path, mount_point: Path) -> None:
         directory.attach(device.resolve(), mount_point)
 
 
+def grow(device: Path, mount_point: Path, *, size_gib: int = 0) -> None:
+    """Let what is mounted have all of a volume, once it has that size; repeating changes nothing.
+
+    A directory has what its file system has.
+    """
+    if stat.S_ISBLK(_kind_of(device)):
+        block_device.grow(device, mount_point, size_gib)
+
+
 def is_full(mount_point: Path) -> bool:
     """Whether a database finds no room to grow in."""
     try:

@@ -145,6 +145,9 @@ class ProcessHypervisor:
 
         self._run(work(), done)
 
+    def extend_volume(self, volume_id: str, size_gib: int) -> None:
+        """Nothing: its size is not enforced."""
+
     def delete_volume(self, volume_id: str, done: Done) -> None:
         """Remove the volume's folder."""
 

@@ -81,6 +81,9 @@ def repair(cloud: Cloud) -> None:
             continue
         if volume.status == "deleting":
             cloud.volume._unmake(volume, None)
+        elif volume.status in ("extending", "error_extending"):
+            now = "in-use" if volume.attachments else "available"
+            cloud.volume.reset_status(cloud.admin(), volume.id, now)
         elif volume.status in ("creating", "reserved", "attaching", "detaching", "in-use"):
             gone = all(each.server_id not in cloud.compute.servers for each in volume.attachments)
             if volume.status != "in-use" or gone:

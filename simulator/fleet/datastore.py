@@ -96,12 +96,15 @@ NOTHING: Final = Contents()
 
 
 class Volume:
-    """A volume: empty until `prepare` initialises a data directory on it. Size in GiB."""
+    """A volume: empty until `prepare` initialises a data directory on it. Sizes in GiB.
 
-    __slots__ = ("contents", "formatted", "size_gib")
+    Its file system has the size that the volume had, until it is told to grow.
+    """
+
+    __slots__ = ("contents", "file_system_gib", "formatted", "size_gib")
 
     def __init__(self, size_gib: int) -> None:
-        self.size_gib = size_gib
+        self.size_gib = self.file_system_gib = size_gib
         self.formatted = False
         self.contents = NOTHING
 

@@ -83,6 +83,10 @@ class SimHypervisor:
         self.around.volumes[volume_id] = Volume(size_gib)
         done(None)
 
+    def extend_volume(self, volume_id: str, size_gib: int) -> None:
+        """Make the device larger; what is on it keeps its size."""
+        self.around.volumes[volume_id].size_gib = size_gib
+
     def delete_volume(self, volume_id: str, done: Done) -> None:
         """Remove a volume and what is on it."""
         self.around.volumes.pop(volume_id, None)

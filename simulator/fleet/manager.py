@@ -40,6 +40,7 @@ STAGES: Final = (
 )
 START_SECONDS: Final = (1.0, 5.0)
 STOP_SECONDS: Final = (0.5, 3.0)
+GROW_SECONDS: Final = (0.5, 20.0)
 DROP_SECONDS: Final = (0.1, 2.0)
 DATA_FOLDER: Final = "/var/lib/mysql/data"
 
@@ -127,7 +128,7 @@ class SimManager(Manager):
         volume = self._machine.volume
         if volume is None or not volume.formatted:
             return {"used": 0.0, "total": 0.0}
-        return {"used": volume.used_gib(), "total": float(volume.size_gib)}
+        return {"used": volume.used_gib(), "total": float(volume.file_system_gib)}
 
     def prepare(self, request: contract.Prepare, progress: Progress) -> Answer:
         self._machine.failed = False
@@ -172,6 +173,22 @@ class SimManager(Manager):
             disk = self._machine.disk
             disk.stopped, disk.at_boot = True, not request.do_not_start_on_reboot
             self._stop()
+        return {}
+
+    def resize_fs(self, request: contract.ResizeFileSystem) -> Answer:
+        self._require_prepared()
+        volume = self._formatted()
+        if volume.size_gib < request.size:
+            raise GuestError(
+                f"the volume has {volume.size_gib} GiB, and was to have {request.size}"
+            )
+        self._step(GROW_SECONDS)
+
+        def grow() -> None:
+            volume.file_system_gib = volume.size_gib
+            self._machine.disk.full = False
+
+        self._perform("grow", grow)
         return {}
 
     def list_databases(self, request: contract.Page) -> Answer:
@@ -302,6 +319,8 @@ class SimManager(Manager):
 
     def _start(self) -> None:
         self._step(START_SECONDS)
+        if (volume := self._machine.volume) is not None:
+            volume.file_system_gib = volume.size_gib
         self._check_space()
         self._machine.up = True
 

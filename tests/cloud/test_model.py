@@ -84,6 +84,9 @@ class InstantHypervisor:
     def create_volume(self, volume_id: str, size_gib: int, done: Done) -> None:
         self._note("create volume", done)
 
+    def extend_volume(self, volume_id: str, size_gib: int) -> None:
+        self.log.append(f"extend volume to {size_gib}")
+
     def delete_volume(self, volume_id: str, done: Done) -> None:
         self._note("delete volume", done)
 

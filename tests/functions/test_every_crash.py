@@ -14,7 +14,8 @@ from collections.abc import Callable
 import pytest
 
 from chalicelib.bus.envelope import Fault as GuestFault
-from chalicelib.domain.flows import RESTART
+from chalicelib.cloud.errors import Refused
+from chalicelib.domain.flows import RESIZE_VOLUME, RESTART
 from chalicelib.lifecycle import Status
 from chalicelib.store import instances
 from chalicelib.store.models import TABLES
@@ -128,6 +129,37 @@ def delete_during_a_restart_that_hangs(stack: Stack) -> tuple[str, set[str]]:
     return instance_id, {Status.DELETED}
 
 
+def _resize(stack: Stack, size: int = 5) -> str:
+    instance, _ = stack.create()
+    stack.settle()
+    holds = {**instances.get_instance(instance.id).held, "volumes": size}
+    stack.accept(instance.id, RESIZE_VOLUME, {"volume_size": size}, holds=holds)
+    return instance.id
+
+
+def resize_volume(stack: Stack) -> tuple[str, set[str]]:
+    return _resize(stack), {Status.ACTIVE}
+
+
+def resize_volume_below_a_guest_that_fails(stack: Stack) -> tuple[str, set[str]]:
+    instance_id = _resize(stack)
+    (guest,) = stack.guests.values()
+    guest.failure = GuestFault("GuestError", "resize2fs failed on the volume")
+    return instance_id, {Status.ACTIVE}
+
+
+def resize_volume_beyond_the_clouds_quota(stack: Stack) -> tuple[str, set[str]]:
+    instance_id = _resize(stack)
+    stack.cloud.refusals["volumes.extend"] = Refused("allowed gigabytes quota")
+    return instance_id, {Status.ACTIVE}
+
+
+def delete_during_a_resize(stack: Stack) -> tuple[str, set[str]]:
+    instance_id = _resize(stack)
+    stack.delete(instance_id)
+    return instance_id, {Status.DELETED}
+
+
 SCENARIOS: tuple[Scenario, ...] = (
     create,
     create_on_a_cloud_without_hosts,
@@ -142,6 +174,10 @@ SCENARIOS: tuple[Scenario, ...] = (
     delete_during_a_change,
     restart,
     delete_during_a_restart_that_hangs,
+    resize_volume,
+    resize_volume_below_a_guest_that_fails,
+    resize_volume_beyond_the_clouds_quota,
+    delete_during_a_resize,
 )
 
 

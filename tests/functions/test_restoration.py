@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from chalicelib.cloud import names
+from chalicelib.domain.flows import RESIZE_VOLUME
 from chalicelib.lifecycle import ServiceStatus, Status
 from chalicelib.store import events, instances, operations, quotas, restoring
 from chalicelib.store.models import Guest, Instance, Operation, Quota, ServiceStatusRow
@@ -177,6 +178,42 @@ def test_a_row_learns_what_has_become_of_its_access_since(
     after = plain(instance.id)
     assert {**after, "fault_created": 0} == {**before, "fault_created": 0}
     assert run("restore_rows") == []
+
+
+@pytest.mark.parametrize("moment", ["being made", "idle", "being changed"])
+def test_a_row_learns_how_large_its_volume_has_become(stack: Stack, moment: str) -> None:
+    instance, _ = stack.create()
+    backups = {"being made": Backup(stack, Instance, Quota)}
+    stack.settle()
+    backups["idle"] = Backup(stack, Instance, Quota)
+    stack.world.now += 1
+    resize(stack, instance.id)
+    backups["being changed"] = Backup(stack, Instance, Quota)
+    stack.settle()
+    before, used = plain(instance.id), quotas.used_of(quotas.get_quota(TENANT))
+    backups[moment].restore()
+    run()
+    assert plain(instance.id) == before
+    assert quotas.used_of(quotas.get_quota(TENANT)) == used
+    stack.check()
+
+
+def test_an_adopted_instance_is_as_large_as_its_volume(stack: Stack) -> None:
+    created(stack)
+    backup = Backup(stack, Instance)
+    young = created(stack)
+    resize(stack, young)
+    stack.settle()
+    before = plain(young)
+    backup.restore()
+    run()
+    assert plain(young) == before
+    stack.check()
+
+
+def resize(stack: Stack, instance_id: str) -> None:
+    holds = {**instances.get_instance(instance_id).held, "volumes": 5}
+    stack.accept(instance_id, RESIZE_VOLUME, {"volume_size": 5}, holds=holds)
 
 
 def test_a_row_that_was_being_made_learns_that_its_access_is_being_changed(stack: Stack) -> None:

@@ -174,7 +174,7 @@ def quota_released_before_the_end(patch: Patch) -> None:
 
     def end_operation(operation: Operation, how: ending.Ending) -> str | None:
         row = instances.find_instance(operation.instance_id)
-        gone = outcomes.outcome(operation, how.what).holds == {}
+        gone = outcomes.outcome(operation, how.what).gone
         if gone and row is not None and row.held:
             transact(lambda write: release(write, row.tenant_id, row.held))
         return original(operation, how)
@@ -206,7 +206,7 @@ def a_hold_that_outlives_its_instance(patch: Patch) -> None:
     original = outcomes.outcome
 
     def holding(operation: Operation, what: What) -> Outcome:
-        return msgspec.structs.replace(original(operation, what), holds=None)
+        return msgspec.structs.replace(original(operation, what), gone=False)
 
     patch.setattr(outcomes, "outcome", holding)
 
@@ -256,3 +256,29 @@ def a_report_that_outlives_its_guest(patch: Patch) -> None:
             delete(write, row, *more, **clauses)
 
     patch.setattr(TransactWrite, "delete", kept)
+
+
+@saboteur("resizes", "I22")
+def a_size_that_was_only_asked_for(patch: Patch) -> None:
+    """The end of a resize tells the size that was asked for, not the one that was measured."""
+    original = outcomes._volume_resized
+
+    def resized(operation: Operation, ended: What) -> Outcome:
+        made = original(operation, ended)
+        asked = (operation.arguments or {})["volume_size"]
+        return msgspec.structs.replace(
+            made, values={**made.values, "volume_size": asked}, holds={"volumes": asked}
+        )
+
+    patch.setitem(outcomes._OUTCOMES, OperationAction.RESIZE_VOLUME, resized)
+
+
+@saboteur("resizes", "I5")
+def a_resize_that_keeps_its_hold(patch: Patch) -> None:
+    """What a resize held of the quota is not given back when the volume did not grow."""
+    original = outcomes._volume_resized
+
+    def resized(operation: Operation, ended: What) -> Outcome:
+        return msgspec.structs.replace(original(operation, ended), holds={})
+
+    patch.setitem(outcomes._OUTCOMES, OperationAction.RESIZE_VOLUME, resized)

@@ -201,3 +201,9 @@ def public_addresses_left(patch: Patch) -> None:
 def public_addresses_made_without_a_look(patch: Patch) -> None:
     """The step makes a public address without looking for one that a dead worker has left."""
     patch.setattr(access, "network", Instead(cloud_network, find_floating_addresses=nothing))
+
+
+@saboteur("resizes", "I22")
+def a_file_system_that_stays_small(patch: Patch) -> None:
+    """A resize ends when Cinder is done; nobody tells the guest."""
+    patch.setitem(handler.LOCAL_STEPS, "resize_volume.grow", Step(lambda *_: Done()))

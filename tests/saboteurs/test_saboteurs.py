@@ -27,6 +27,7 @@ QUICK: tuple[str, ...] = (
     "the refused server taken for the enrolled",
     "a delete that could be undone",
     "a hold that outlives its instance",
+    "a size that was only asked for",
 )
 """In `make test`; the others are in the slow tier."""
 

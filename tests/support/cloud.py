@@ -58,6 +58,7 @@ class FakeCloud:
                 self.find_volumes,
                 self.get_volume,
                 self.create_volume,
+                self.extend_volume,
                 self.delete_volume,
                 self.page_volumes,
             ),
@@ -165,8 +166,10 @@ class FakeCloud:
             status = "in-use"
         if thing.delete_asked is not None:
             status = "deleting"
-        metadata = thing.facts.get("metadata", {})
-        return volumes.Volume(thing.id, thing.name, status, _marked(thing), metadata)
+        if self.world.now < thing.facts.get("extended", 0) + 1:
+            status = "extending"
+        size, metadata = thing.facts.get("size_gib", 1), thing.facts.get("metadata", {})
+        return volumes.Volume(thing.id, thing.name, status, _marked(thing), size, metadata)
 
     def find_volumes(self, instance_id: str) -> list[volumes.Volume]:
         found = self.page_volumes(None, len(self.things["volume"]))
@@ -182,6 +185,13 @@ class FakeCloud:
 
     def create_volume(self, name: str, **facts: Any) -> volumes.Volume:
         return self._volume(self._add("volume", name, **facts))
+
+    def extend_volume(self, volume_id: str, size_gib: int) -> None:
+        found = self.get_volume(volume_id)
+        if found is None or found.status not in ("available", "in-use") or size_gib <= found.size:
+            raise Refused("the volume cannot be extended to that")
+        facts = self.things["volume"][volume_id].facts
+        facts.update(size_gib=size_gib, extended=self.world.now)
 
     def delete_volume(self, volume_id: str) -> None:
         found = self.get_volume(volume_id)

@@ -11,7 +11,7 @@ import pytest
 
 from chalicelib import batch, lifecycle
 from chalicelib.bus import queues
-from chalicelib.cloud import names, network
+from chalicelib.cloud import names, network, volumes
 from chalicelib.conductor import dead_letters, heartbeats, reports
 from chalicelib.domain import instances as rules
 from chalicelib.domain.flows import DELETE, UPDATE_ACCESS, Flow
@@ -63,12 +63,16 @@ class Stack:
         return instance, operation
 
     def accept(
-        self, instance_id: str, flow: Flow, arguments: dict[str, Any] | None = None
+        self,
+        instance_id: str,
+        flow: Flow,
+        arguments: dict[str, Any] | None = None,
+        holds: dict[str, int] | None = None,
     ) -> Operation:
         """Accept an operation as the API does."""
         instance = instances.get_instance(instance_id)
         operation = new_operation_of(instance, flow, arguments)
-        assert accepting.accept(instance, operation)
+        assert accepting.accept(instance, operation, holds=holds)
         if operation.status == "ACCEPTED":
             queues.notify_task_manager(operation.id)
         return operation
@@ -224,6 +228,8 @@ class Stack:
         for row in rows:
             if row.status == Status.ACTIVE:
                 self._check_access(row)
+                (disk,) = volumes.find(row.id)
+                assert disk.size == row.volume_size == row.held["volumes"]
         queued = [queues.guest_queue_name(owner, 1) for owner in owners]
         assert sorted(name for name in self.world.sqs.queues if "-guest-" in name) == queued
         assert sorted(row["instance_id"] for row in self._rows(Guest)) == owners

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
 from msgspec.structs import replace
@@ -168,15 +169,21 @@ class Life:
 
     def attach_volume(self) -> None:
         """Make the volume appear at its mount point."""
+        volume.attach(self._device(), self._layout.volume)
+
+    def _device(self) -> Path:
         root, wanted = self._guest.root, self._state
         if not wanted.volume_id and not wanted.device_path:
             raise GuestError("nobody has told which volume the data is on")
-        found = (
-            device.wait_for(root, wanted.volume_id)
-            if wanted.volume_id
-            else below(root, wanted.device_path)
-        )
-        volume.attach(found, self._layout.volume)
+        if wanted.volume_id:
+            return device.wait_for(root, wanted.volume_id)
+        return below(root, wanted.device_path)
+
+    def resize_fs(self, size_gib: int) -> None:
+        """Let the file system have all of the volume, whatever its server is at."""
+        if not self._state.prepared:
+            raise GuestError("the database is not prepared yet")
+        volume.grow(self._device(), self._layout.volume, size_gib=size_gib)
 
     def initialise(self, flavor: Flavor) -> None:
         """Make the data directory, again when the server that makes it dies in it."""
@@ -211,6 +218,7 @@ class Life:
     def _start(self, service: Service) -> None:
         """Start and wait; repairs the agent's account, whom an enabled root may have changed."""
         self.attach_volume()
+        volume.grow(self._device(), self._layout.volume)
         superuser.write_init_file(self._layout)
         configuration.write(self._layout, self._guest.address, self._state.flavor)
         service.start()

@@ -75,6 +75,10 @@ class MariaDBManager(Manager):
         self._life.stop(at_boot=not request.do_not_start_on_reboot)
         return {}
 
+    def resize_fs(self, request: contract.ResizeFileSystem) -> Answer:
+        self._life.resize_fs(request.size)
+        return {}
+
     def list_databases(self, request: contract.Page) -> Answer:
         with self._session() as session:
             return databases.listed(session, request)

@@ -104,6 +104,10 @@ class Hypervisor(Protocol):
         """Make an empty volume."""
         ...
 
+    def extend_volume(self, volume_id: str, size_gib: int) -> None:
+        """Make a volume larger, for a server that has it too."""
+        ...
+
     def delete_volume(self, volume_id: str, done: Done) -> None:
         """Remove a volume and what is on it."""
         ...

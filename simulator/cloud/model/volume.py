@@ -196,11 +196,13 @@ class VolumeService:
                     f"size. (current: {volume.size}, extended: {new_size})."
                 )
             self._check_quota(volume.project_id, new_size - volume.size, count=0)
-            before = volume.status
             self._set(volume, "extending")
             if fault and fault.mode == "stuck":
                 return
-            self._later(self._delays.volume_create, lambda: self._grow(volume, new_size, before))
+            if fault and fault.mode == "error":
+                self._later(self._delays.volume_create, lambda: self._fail(volume))
+                return
+            self._later(self._delays.volume_create, lambda: self._grow(volume, new_size))
 
     def reset_status(self, caller: Caller, volume_id: str, status: str) -> None:
         """Set the state by hand, as an admin does it."""
@@ -227,9 +229,13 @@ class VolumeService:
     def release(self, volume_id: str) -> None:
         """Give a volume back: detached, or no longer reserved."""
         volume = self.volumes.get(volume_id)
-        if volume is not None and volume.status in ("reserved", "attaching", "in-use", "detaching"):
+        if volume is None:
+            return
+        if volume.status in ("reserved", "attaching", "in-use", "detaching"):
             volume.attachments = []
             self._set(volume, "available")
+        elif volume.status in ("extending", "error_extending"):
+            volume.attachments = []
 
     def remove_detached(self, volume_id: str) -> None:
         """Delete a volume that went with its server (`delete_on_termination`)."""
@@ -319,9 +325,16 @@ class VolumeService:
 
         self._hypervisor.delete_volume(volume.id, gone)
 
-    def _grow(self, volume: Volume, new_size: int, before: str) -> None:
+    def _grow(self, volume: Volume, new_size: int) -> None:
+        if volume.id not in self.volumes or volume.status != "extending":
+            return
         volume.size = new_size
-        self._set(volume, before)
+        self._hypervisor.extend_volume(volume.id, new_size)
+        self._set(volume, "in-use" if volume.attachments else "available")
+
+    def _fail(self, volume: Volume) -> None:
+        if volume.status == "extending":
+            self._set(volume, "error_extending")
 
     def _remove(self, volume: Volume) -> None:
         self.volumes.pop(volume.id, None)

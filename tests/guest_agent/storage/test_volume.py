@@ -13,6 +13,7 @@ from guest_agent.errors import GuestError
 from guest_agent.storage import block_device, directory, volume
 from guest_agent.storage import device as device_of
 
+GIB = 1024**3
 VOLUME = "5d3c1f5e-0c7b-4f4e-9d5c-3f2a7d7e8a90"
 
 
@@ -144,6 +145,35 @@ def test_another_disk_at_the_mount_point_is_not_covered(disk: Disk, tmp_path: Pa
     disk.mounts.write_text(f"/dev/other {tmp_path}/mysql ext4 rw 0 0\n")
     with pytest.raises(GuestError, match="holds another volume"):
         block_device.attach(disk.device, tmp_path / "mysql")
+
+
+def test_a_mounted_disk_grows_once_the_kernel_has_its_size(
+    disk: Disk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = [GIB * gib for gib in (2, 2, 5)]
+    monkeypatch.setattr(
+        block_device, "_bytes_of", lambda _: sizes[0] if len(sizes) == 1 else sizes.pop(0)
+    )
+    monkeypatch.setattr(block_device, "_POLL_SECONDS", 0.0)
+    block_device.attach(disk.device, tmp_path / "mysql")
+    block_device.grow(disk.device, tmp_path / "mysql", 5)
+    assert (sizes, disk.ran[-1]) == ([5 * GIB], "resize2fs")
+
+
+def test_a_disk_that_stays_small_is_told(
+    disk: Disk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(block_device, "_bytes_of", lambda _: 2 * 1024**3)
+    monkeypatch.setattr(block_device, "APPEAR_SECONDS", 0.0)
+    block_device.attach(disk.device, tmp_path / "mysql")
+    with pytest.raises(GuestError, match=r"has 2\.0 GiB after 0 s, and was to have 5"):
+        block_device.grow(disk.device, tmp_path / "mysql", 5)
+    assert "resize2fs" not in disk.ran
+
+
+def test_only_what_is_mounted_grows(disk: Disk, tmp_path: Path) -> None:
+    with pytest.raises(GuestError, match="is not mounted at"):
+        block_device.grow(disk.device, tmp_path / "mysql", 5)
 
 
 def test_a_tool_that_is_missing_is_named(tmp_path: Path) -> None:

@@ -203,6 +203,16 @@ def i15_public_address_untold(deployment: Deployment) -> None:
     deployment.invariants.check()
 
 
+def i22_other_size(deployment: Deployment) -> None:
+    instance(deployment).update(actions=[Instance.volume_size.set(9)])
+    deployment.invariants.check()
+
+
+def i22_file_system_left_small(deployment: Deployment) -> None:
+    next(iter(deployment.fleet.volumes.values())).file_system_gib = 0
+    deployment.invariants.check()
+
+
 def i16_alive(deployment: Deployment) -> None:
     server_id = next(iter(deployment.cloud.compute.servers))
     as_handler(deployment, "look_for_orphans", lambda: servers.delete(server_id))
@@ -468,6 +478,7 @@ BREAKS = (
     i18_nobody_asked,
     *(l10_function_erred, l10_answered_503),
     *(l4_left_on_a_queue, l5_not_released, l7_wrong_status, l8_storm),
+    *(i22_other_size, i22_file_system_left_small),
     *(i16_alive, i16_unknown, i16_somebody_elses),
     l11_left_dead,
 )

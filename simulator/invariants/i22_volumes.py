@@ -1,0 +1,39 @@
+"""I22: the size that an instance tells is the one that its volume and its file system have."""
+
+from __future__ import annotations
+
+from chalicelib.lifecycle import Status
+from simulator.aws.dynamodb.values import Item
+from simulator.cloud.model.volume import Volume
+from simulator.invariants.base import Invariant, owned_things
+
+
+class Volumes(Invariant):
+    """Compares rows with volumes while nothing changes them.
+
+    With a fault the file system may be smaller, and the instance says so.
+    """
+
+    id = "I22"
+    title = "The size that an instance tells is the one that its volume has"
+
+    def check(self) -> None:
+        if self.hub.restoring:
+            return
+        found: dict[str, list[Volume]] = {}
+        for kind, instance_id, thing in owned_things(self.hub.run.cloud):
+            if kind == "volume":
+                found.setdefault(instance_id, []).append(thing)
+        for row in self.hub.rows("instances"):
+            volumes = found.get(row["id"], [])
+            settled = row["status"] == Status.ACTIVE and "operation_id" not in row
+            if settled and len(volumes) == 1:  # I4 and L2 ask whether it has just one
+                self._compare(row, volumes[0])
+
+    def _compare(self, row: Item, volume: Volume) -> None:
+        self.exercised += 1
+        if volume.size != int(row["volume_size"]):
+            self.broken(f"it has {volume.size} GiB and tells {row['volume_size']}", row["id"])
+        disk = self.hub.run.fleet.volumes.get(volume.id)
+        if disk and "fault_message" not in row and disk.file_system_gib != volume.size:
+            self.broken(f"its file system has {disk.file_system_gib} of {volume.size}", row["id"])
