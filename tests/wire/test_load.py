@@ -25,8 +25,8 @@ BURST = int(os.environ.get("COFFER_LOAD_CREATES", "190"))
 """With the eight that are there before, within the 200 that the local cloud has room for."""
 SMALL_BURST = 30
 WITHOUT_LAMBDA_SECONDS = 60.0
-REST_SECONDS = 120.0
-"""Twice as long as the emulator keeps a worker that has nothing to do."""
+REST_SECONDS = 90.0
+"""Half as long again as the emulator keeps a worker that has nothing to do."""
 
 
 @contextmanager
