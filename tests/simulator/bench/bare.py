@@ -108,8 +108,9 @@ def _round(run: Run, fleet: list[Outbox], sent: Sent) -> float:
     for outbox in fleet:
         outbox.heartbeat(STATE)
     for begin in range(0, len(sent.bodies), BATCH):
-        bodies = sent.bodies[begin : begin + BATCH]
-        heartbeats({"Records": [{"body": body} for body in bodies]}, None)
+        batch = enumerate(sent.bodies[begin : begin + BATCH])
+        records = [{"body": body, "messageId": str(number)} for number, body in batch]
+        assert heartbeats({"Records": records}, None) == {"batchItemFailures": []}
     sent.bodies.clear()
     return time.process_time() - began
 
