@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from simulator.plan import Plan
 
 CHANCE: Final = 0.12
-SMALLEST_RAM_MIB: Final = 512
-"""What an instance of the workload holds."""
+RAM_MIB: Final = 512
+MOST_VOLUME_GIB: Final = 3
+"""What an instance of the workload holds, at most."""
 MOST_RATE: Final = 3600.0
 LONGEST_LIST: Final = 40
 BURST: Final = 8
@@ -51,10 +52,11 @@ def many_tenants(plan: Plan, _: random.Random) -> Plan:
 
 
 def quota_of_one(plan: Plan, chance: random.Random) -> Plan:
-    """Of one resource each tenant may have what one instance holds, and has it already."""
-    limits = {"instances": 1, "volumes": 1, "ram": SMALLEST_RAM_MIB}
+    """Of one resource each tenant may have what one instance holds, and asks for it in bursts."""
+    limits = {"instances": 1, "volumes": MOST_VOLUME_GIB, "ram": RAM_MIB}
     name = chance.choice(list(limits))
-    return _work(plan, guests_per_tenant=1, limits={name: limits[name]})
+    scarce = _work(plan, guests_per_tenant=1, limits={name: limits[name]})
+    return _work(scarce, mix={"create": 3.0, "delete": 1.0}, at_once=BURST)
 
 
 def nothing_yet(plan: Plan, _: random.Random) -> Plan:

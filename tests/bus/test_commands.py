@@ -69,6 +69,7 @@ def test_a_call_returns_what_the_guest_answered(world: World, instance: Instance
     assert found == contract.UserPage(users=[])
     (command,) = read
     assert (command.kind, command.method, command.args) == ("command", "list_users", {"limit": 20})
+    assert (command.epoch, command.seq) == (0, 0), "only what guests send is numbered"
     assert command.expires_at - command.issued_at == 20
 
 

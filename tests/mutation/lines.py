@@ -10,6 +10,8 @@ import msgspec
 
 RAN: Final = "ran.jsonl"
 NOTES_MODULE: Final = "notes_of_lines"
+NOTE: Final = "_note_of_a_line"
+BOUND_ONCE: Final = f"{NOTE} = __import__({NOTES_MODULE!r}).ran.add"
 NOTES: Final = '''"""Notes which marked statements ran; as a plugin of pytest, by test."""
 
 import json
@@ -49,7 +51,18 @@ def mark(tree: Path, modules: list[str]) -> None:
         file = tree / module
         parsed = ast.parse(file.read_text())
         _Marker(module).visit(parsed)
+        head = _after_head(parsed)
+        parsed.body[head:head] = ast.parse(BOUND_ONCE).body
         file.write_text(ast.unparse(ast.fix_missing_locations(parsed)))
+
+
+def _after_head(parsed: ast.Module) -> int:
+    """Where statements may stand: behind the docstring and what concerns the compiler."""
+    return sum(
+        isinstance(each, ast.Expr)
+        or (isinstance(each, ast.ImportFrom) and each.module == "__future__")
+        for each in parsed.body[:2]
+    )
 
 
 def noted(file: Path) -> list[Noted]:
@@ -97,5 +110,5 @@ class _Marker(ast.NodeTransformer):
         return node
 
     def _told(self, statement: ast.stmt) -> list[ast.stmt]:
-        note = f"__import__({NOTES_MODULE!r}).ran.add(({self._module!r}, {statement.lineno}))"
+        note = f"{NOTE}(({self._module!r}, {statement.lineno}))"
         return [*ast.parse(note).body, statement]
