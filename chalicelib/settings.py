@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
@@ -11,16 +11,17 @@ from chalicelib import aws
 
 API_VERSION: Final = "v1.0"
 
-Positive = Annotated[int, msgspec.Meta(ge=1)]
-NotNegative = Annotated[int, msgspec.Meta(ge=0)]
-Limit = Annotated[int, msgspec.Meta(ge=-1)]
-"""-1 is no limit."""
+_MONTH: Final = 31 * 86400
+Seconds = Annotated[int, msgspec.Meta(ge=1, le=_MONTH)]
+Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+Limit = Annotated[int, msgspec.Meta(ge=-1, le=2**31)]
+"""Of a quota; -1 is none."""
 PageSize = Annotated[int, msgspec.Meta(ge=1, le=1000)]
 """As much as a guest puts into one answer, too."""
 
 
 class BadSetting(Exception):
-    """A variable of the environment that is no setting; the text names it."""
+    """The environment says what no deployment can run with."""
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -49,30 +50,33 @@ class Settings(msgspec.Struct, frozen=True):
     os_project_domain_name: str = "Default"
     os_region_name: str = "RegionOne"
     default_datastore: str = ""
-    log_level: str = "INFO"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     page_size: PageSize = 20
-    max_volume_size: Positive = 10
+    max_volume_size: Count = 10
     quota_instances: Limit = 10
     quota_ram_mb: Limit = -1
     quota_volumes: Limit = 40
     quota_backups: Limit = 50
-    token_cache_seconds: NotNegative = 20
-    heartbeat_seconds: Positive = 150
-    heartbeat_expiry_seconds: Positive = 360
-    guest_call_seconds: Positive = 20
-    calls_per_instance: Positive = 4
-    calls_per_tenant: Positive = 20
-    requests_per_minute: Positive = 200
-    guest_credentials_seconds: Positive = 3600
-    lease_seconds: Positive = 25
-    create_timeout_seconds: Positive = 1800
-    delete_timeout_seconds: Positive = 600
-    update_timeout_seconds: Positive = 600
-    restart_timeout_seconds: Positive = 600
-    resize_timeout_seconds: Positive = 3600
-    operation_attempts: Positive = 5
-    deleted_row_days: Positive = 30
+    token_cache_seconds: Annotated[int, msgspec.Meta(ge=0, le=3600)] = 20
+    heartbeat_seconds: Seconds = 150
+    heartbeat_expiry_seconds: Annotated[int, msgspec.Meta(ge=2, le=3 * _MONTH)] = 360
+    # A request may take 29 s in API Gateway, and has more to do than to wait for its guest.
+    guest_call_seconds: Annotated[int, msgspec.Meta(ge=1, le=27)] = 20
+    calls_per_instance: Count = 4
+    calls_per_tenant: Count = 20
+    requests_per_minute: Count = 200
+    # STS's bounds of a session; one hour where a role assumes the next one.
+    guest_credentials_seconds: Annotated[int, msgspec.Meta(ge=900, le=3600)] = 3600
+    # Longer than a step's function may run (20 s), else two work on one step.
+    lease_seconds: Annotated[int, msgspec.Meta(ge=21, le=900)] = 25
+    create_timeout_seconds: Seconds = 1800
+    delete_timeout_seconds: Seconds = 600
+    update_timeout_seconds: Seconds = 600
+    restart_timeout_seconds: Seconds = 600
+    resize_timeout_seconds: Seconds = 3600
+    operation_attempts: Count = 5
+    deleted_row_days: Annotated[int, msgspec.Meta(ge=1, le=3650)] = 30
 
     def table(self, name: str) -> str:
         """The DynamoDB table of that name, e.g. `coffer-instances`."""
@@ -88,15 +92,29 @@ def settings() -> Settings:
 
 
 def _from_environment() -> Settings:
-    """Raises `BadSetting`: what makes no sense ends the container before it does anything."""
-    fields = {field.name: field for field in msgspec.structs.fields(Settings)}
     values: dict[str, str] = {}
-    for name in fields:
-        variable = name.upper() if name.startswith("os_") else f"COFFER_{name.upper()}"
-        if value := os.environ.get(variable):
-            values[name] = value
+    for field in msgspec.structs.fields(Settings):
+        if value := os.environ.get(_variable(field.name)):
+            values[field.name] = value
     values.setdefault("region", os.environ.get("AWS_DEFAULT_REGION", "us-east-1"))
     try:
         return msgspec.convert(values, Settings, strict=False)
-    except msgspec.ValidationError as error:
-        raise BadSetting(f"COFFER_* cannot be used: {error}") from None
+    except msgspec.ValidationError:
+        raise BadSetting(" ".join(_refusals(values))) from None
+
+
+def _variable(name: str) -> str:
+    return name.upper() if name.startswith("os_") else f"COFFER_{name.upper()}"
+
+
+def _refusals(values: dict[str, str]) -> list[str]:
+    """A sentence for each value that does not do."""
+    types: dict[str, Any] = {each.name: each.type for each in msgspec.structs.fields(Settings)}
+    found = []
+    for name, value in values.items():
+        try:
+            msgspec.convert(value, types[name], strict=False)
+        except msgspec.ValidationError as error:
+            wanted = str(error).removeprefix("Expected ").partition(",")[0]
+            found.append(f"{_variable(name)} is {value[:80]!r} and has to be {wanted}.")
+    return found

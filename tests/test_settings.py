@@ -1,45 +1,94 @@
-"""The environment's numbers: one that makes no sense ends a container at its start."""
+"""What the environment may say: what nothing can run with is refused before anything runs."""
 
 from __future__ import annotations
 
-from typing import get_type_hints
+import os
+import subprocess
+import sys
+from typing import Any
 
+import msgspec
 import pytest
 
 from chalicelib import aws
 from chalicelib.settings import BadSetting, Settings, settings
 
-NUMBERS = sorted(name for name, kind in get_type_hints(Settings).items() if kind is int)
-MAY_BE_NONE = {"quota_instances", "quota_ram_mb", "quota_volumes", "quota_backups"}
-MAY_BE_ZERO = {*MAY_BE_NONE, "token_cache_seconds"}
+NUMBERS = [each.name for each in msgspec.structs.fields(Settings) if isinstance(each.default, int)]
 
 
 @pytest.fixture(autouse=True)
-def own_world(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What this process remembers is not looked at, and not left behind."""
-    monkeypatch.setattr(aws, "_provider", aws.Provider())
+def cold() -> Any:
+    """A container that has read no settings yet."""
+    previous = aws.install(aws.Provider())
+    yield
+    aws.install(previous)
 
 
-def given(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> int:
-    monkeypatch.setenv(f"COFFER_{name.upper()}", value)
-    return int(getattr(settings(), name))
+def test_there_are_numbers_to_bound() -> None:
+    assert len(NUMBERS) > 15
 
 
+@pytest.mark.parametrize("value", ["-2", "nan", "inf", "many", "1.5", "9" * 12, "9" * 400, "0x10"])
 @pytest.mark.parametrize("name", NUMBERS)
-def test_a_number_has_a_least(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """A rate of no requests was a division by zero in each of them."""
-    least = -1 if name in MAY_BE_NONE else 0 if name in MAY_BE_ZERO else 1
-    assert given(monkeypatch, name, str(least)) == least
-    aws.forget("settings")
-    with pytest.raises(BadSetting, match=name):
-        given(monkeypatch, name, str(least - 1))
+def test_a_number_out_of_its_bounds_is_refused_with_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    variable = f"COFFER_{name.upper()}"
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(BadSetting) as refused:
+        settings()
+    assert str(refused.value).startswith(f"{variable} is '{value[:80]}' and has to be ")
+    assert len(str(refused.value)) < 200
 
 
-def test_a_page_has_a_most(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(BadSetting, match="page_size"):
-        given(monkeypatch, "page_size", "1001")
+@pytest.mark.parametrize(
+    "name",
+    sorted(set(NUMBERS) - {"token_cache_seconds", *(n for n in NUMBERS if n.startswith("quota"))}),
+)
+def test_nothing_that_is_counted_or_waited_for_is_zero(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(f"COFFER_{name.upper()}", "0")
+    with pytest.raises(BadSetting, match=">="):
+        settings()
 
 
-def test_what_is_no_number_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(BadSetting, match="lease_seconds"):
-        given(monkeypatch, "lease_seconds", "soon")
+def test_each_bad_value_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COFFER_LOG_LEVEL", "LOUD")
+    monkeypatch.setenv("COFFER_REQUESTS_PER_MINUTE", "0")
+    with pytest.raises(BadSetting) as refused:
+        settings()
+    assert "COFFER_LOG_LEVEL is 'LOUD'" in str(refused.value)
+    assert "COFFER_REQUESTS_PER_MINUTE is '0' and has to be `int` >= 1." in str(refused.value)
+
+
+def test_the_defaults_are_within_their_bounds() -> None:
+    defaults = {each.name: each.default for each in msgspec.structs.fields(Settings)}
+    assert msgspec.convert(defaults, Settings) == Settings()
+
+
+def test_an_app_with_a_bad_setting_does_not_start() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "import app"],
+        env={**os.environ, "COFFER_REQUESTS_PER_MINUTE": "0"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "COFFER_REQUESTS_PER_MINUTE is '0' and has to be" in done.stderr
+
+
+def test_the_command_line_says_it_in_a_sentence() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "from infra.cli import main; main()", "simulate", "smoke"],
+        env={**os.environ, "COFFER_PAGE_SIZE": "-1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("Error: COFFER_PAGE_SIZE is '-1' and has to be")
+    assert "Traceback" not in done.stderr

@@ -30,10 +30,10 @@ def main() -> None:
     from infra.cli.console import failing_clearly
 
     named = [name for name in sys.argv[1:2] if name in COMMANDS]
-    for name in named or COMMANDS:
-        app.command(name)(import_module(f"infra.cli.{name.replace('-', '_')}").command)
-    if named:
-        # A single command would otherwise become the whole program.
-        app.callback()(lambda: None)
     with failing_clearly():
+        for name in named or COMMANDS:
+            app.command(name)(import_module(f"infra.cli.{name.replace('-', '_')}").command)
+        if named:
+            # A single command would otherwise become the whole program.
+            app.callback()(lambda: None)
         app()

@@ -11,6 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.markup import escape
 
+from chalicelib.settings import BadSetting
 from infra.errors import StackError
 
 # A file or a pipe has no width of its own; an address must not be cut there.
@@ -75,6 +76,9 @@ def failing_clearly() -> Iterator[None]:
         err.print(f"[red bold]Error:[/] {escape(str(error))}")
         err.print("[bold]Next:[/]  `coffer status` says what answers; `coffer up` mends the rest.")
         sys.exit(1)
+    except BadSetting as error:
+        err.print(f"[red bold]Error:[/] {escape(str(error))}")
+        sys.exit(2)
     except KeyboardInterrupt:
         err.print("[red]Interrupted.[/] `coffer status` says what is up; `coffer down` stops it.")
         sys.exit(130)
