@@ -59,6 +59,29 @@ def _shared(texts: tuple[str, ...]) -> tuple[str, ...]:
     return texts
 
 
+class Right(NamedTuple):
+    """One action of a statement on one of its resources, both as patterns."""
+
+    action: str
+    resource: str
+
+    def fits(self, action: str, resource: str) -> bool:
+        """Whether it is this right that an action on a resource needs."""
+        return _fits(action.lower(), (self.action,)) and _fits(resource, (self.resource,))
+
+
+@lru_cache(maxsize=64)
+def rights_of(policy: Policy) -> tuple[Right, ...]:
+    """All that a policy allows, apart."""
+    return tuple(
+        Right(action, resource)
+        for each in policy
+        if each.allow
+        for action in each.actions
+        for resource in each.resources
+    )
+
+
 def allows(policy: Policy, action: str, resource: str) -> bool:
     """Whether a policy allows an action: some statement does and none denies it."""
     action, allowed = action.lower(), False

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from simulator.aws.errors import client_error
 from simulator.aws.functions import Container
-from simulator.aws.policies import Policy, allows
+from simulator.aws.policies import Policy, Right, allows, rights_of
 from simulator.effects import Effect
 
 REGION: Final = "us-east-1"
@@ -27,13 +27,14 @@ class Rights:
     """A hook: refuses what the policy of the calling function's role does not allow.
 
     `policies` are by the name of the function. `refused` has each refusal: a defect of a policy,
-    for no handler counts on being refused.
+    for no handler counts on being refused. `used` has the rights that some call needed.
     """
 
     def __init__(self, policies: Mapping[str, Policy]) -> None:
         self._policies = policies
         self._may: Callable[[str, str, str], bool] = lru_cache(MOST_REMEMBERED)(self._allows)
         self.refused: dict[str, None] = {}
+        self.used: set[tuple[str, Right]] = set()
 
     def before(self, effect: Effect) -> None:
         """Check a call of a function; guests have their own credentials, the cloud has no IAM."""
@@ -51,8 +52,11 @@ class Rights:
         """What was allowed is done."""
 
     def _allows(self, function: str, action: str, resource: str) -> bool:
-        policy = self._policies.get(function)
-        return policy is not None and allows(policy, action, resource)
+        policy = self._policies.get(function, ())
+        for right in rights_of(policy):
+            if right.fits(action, resource):
+                self.used.add((function, right))
+        return allows(policy, action, resource)
 
 
 def needed(service: str, call: str, what: Mapping[str, Any]) -> Iterator[Needed]:

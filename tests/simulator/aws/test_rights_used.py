@@ -1,0 +1,117 @@
+"""Rights compared with calls, both ways: what a function calls is allowed, and the other way round.
+
+That each call is allowed every run checks by itself (`simulator.aws.rights`). Here runs that take
+the rare paths together leave no right of a role unused, but for those that are declared.
+"""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from typing import Final
+
+import msgspec
+import pytest
+
+from simulator import template
+from simulator.aws.policies import Right, parsed, rights_of
+from simulator.run import Run
+from tests.saboteurs.plans import PLANS
+from tests.simulator.deployment import Deployment
+
+COVERING: Final = ("restored", "hostile", "lost hints", "access", "contents")
+"""Plans that take the rare paths: jobs after a restore, dead letters, a change of the access."""
+
+POLLER = "Lambda's own poller calls it with the role, before the function is there"
+GIVEN_UP = "an operation whose executions all died: tests/taskmanager/test_sweeper.py"
+UNUSED: Final = {
+    ("*", "sqs:receivemessage"): POLLER,
+    ("*", "sqs:deletemessage"): POLLER,
+    ("*", "sqs:getqueueattributes"): POLLER,
+    ("api", "ssm:getparameter */identity"): "the simulator's tenants have tokens without Keystone",
+    ("taskmanager-cloud", "ssm:getparameter */cloud"): "the simulator's cloud is called directly",
+    ("sweeper", "dynamodb:getitem *-instances"): GIVEN_UP,
+    ("sweeper", "dynamodb:updateitem *-instances"): GIVEN_UP,
+    ("sweeper", "dynamodb:updateitem *-quotas"): GIVEN_UP,
+    ("sweeper", "dynamodb:deleteitem *-arguments"): GIVEN_UP,
+    ("sweeper", "dynamodb:putitem *-events"): GIVEN_UP,
+    ("sweeper", "sqs:sendmessage *-taskmanager"): GIVEN_UP,
+    ("sweeper", "states:stopexecution *"): "a Step Functions that does not notice a dead worker, "
+    "as MiniStack's: tests/taskmanager/test_sweeper.py",
+    ("dispatcher", "dynamodb:updateitem *-operations"): "a hint that finds an answer whose token "
+    "was not completed: tests/taskmanager/test_dispatcher.py",
+    ("dispatcher", "states:sendtasksuccess *"): "the same, and a hint to what is cancelled",
+}
+"""Rights that no run here uses, by role and action (and resource), each with its reason."""
+
+
+def allowed() -> set[tuple[str, Right]]:
+    """Every right of every function's role."""
+    return {
+        (name, right)
+        for name, document in template.roles(SecretsPath="/coffer").items()
+        for right in rights_of(parsed(document))
+    }
+
+
+def used_by(plan: str) -> set[tuple[str, Right]]:
+    run = Run(msgspec.structs.replace(PLANS[plan], seed=1))
+    run.execute()
+    assert not run.region.rights.refused
+    return run.region.rights.used
+
+
+def used_by_who_reads_what_happened() -> set[tuple[str, Right]]:
+    """The workload's tenants read no history."""
+    deployment = Deployment()
+    try:
+
+        def read() -> None:
+            body = {"name": "x", "flavorRef": "1", "volume": {"size": 1}}
+            made = deployment.tenant("POST", "/instances", {"instance": body})
+            assert made.status == 200, made.body
+            instance = made.document["instance"]["id"]
+            for feed in ("operations", "events"):
+                assert deployment.tenant("GET", f"/instances/{instance}/{feed}").status == 200
+
+        deployment.do(read)
+        return deployment.region.rights.used
+    finally:
+        deployment.close()
+
+
+def is_declared(role: str, right: Right, exception: tuple[str, str]) -> bool:
+    whose, what = exception
+    action, _, resource = what.partition(" ")
+    return (
+        fnmatchcase(role.removeprefix("coffer-"), whose)
+        and action == right.action
+        and fnmatchcase(right.resource, resource or "*")
+    )
+
+
+@pytest.mark.xdist_group("rights")
+def test_every_right_is_used_by_some_run() -> None:
+    used = used_by_who_reads_what_happened().union(*map(used_by, COVERING))
+    unused = allowed() - used
+    undeclared = {
+        f"{role}: {right.action} on {right.resource}"
+        for role, right in unused
+        if not any(is_declared(role, right, each) for each in UNUSED)
+    }
+    assert undeclared == set()
+    for exception in UNUSED:
+        assert any(is_declared(role, right, exception) for role, right in unused), (
+            f"{exception} is used, or allowed no more: it is no exception"
+        )
+
+
+def test_a_right_is_an_action_on_a_resource() -> None:
+    document = {
+        "Statement": [
+            {"Effect": "Allow", "Action": ["a:Get", "a:Put"], "Resource": ["one", "two*"]},
+            {"Effect": "Deny", "Action": "a:Delete", "Resource": "*"},
+        ]
+    }
+    rights = rights_of(parsed(document))
+    assert len(rights) == 4
+    assert [right for right in rights if right.fits("a:Get", "two/2")] == [Right("a:get", "two*")]
