@@ -108,6 +108,11 @@ class Guest:
         """Whether it holds no coroutine and no agent."""
         return self._core is None and not self._coroutines
 
+    @property
+    def at_work(self) -> bool:
+        """Whether it has something in its hand: a command, or what has to be sent."""
+        return self._ticking or (self._core is not None and self._core.busy)
+
     # ------------------------------------------------------------- power and the process
 
     def power_on(self) -> None:

@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -357,6 +358,16 @@ def l10_answered_503(deployment: Deployment) -> None:
     replied(deployment, "GET", f"/v1.0/{OTHER}/instances", Reply(503, {}, content))
 
 
+def l10_guest_call_answered_503_at_once(deployment: Deployment) -> None:
+    deployment.invariants.hub.calm = True
+    answer_of_a_guest(deployment, 503, waited=1.0, at_work=True)
+
+
+def l10_guest_with_time_that_does_not_answer(deployment: Deployment) -> None:
+    deployment.invariants.hub.calm = True
+    answer_of_a_guest(deployment, 503, waited=20.5)
+
+
 def i18_nobody_asked(deployment: Deployment) -> None:
     row = instance(deployment)
     events.record(row.id, "delete_instance.accepted", "", row.tenant_id)
@@ -477,11 +488,39 @@ BREAKS = (
     *(i17_neighbour_answered_500, i17_function_erred, i17_neighbour_shown_as_error),
     i18_nobody_asked,
     *(l10_function_erred, l10_answered_503),
+    *(l10_guest_call_answered_503_at_once, l10_guest_with_time_that_does_not_answer),
     *(l4_left_on_a_queue, l5_not_released, l7_wrong_status, l8_storm),
     *(i22_other_size, i22_file_system_left_small),
     *(i16_alive, i16_unknown, i16_somebody_elses),
     l11_left_dead,
 )
+
+
+def answer_of_a_guest(deployment: Deployment, status: int, waited: float, **state: bool) -> None:
+    """A reply to a call of a guest that is in some state, after so many seconds."""
+    guest = SimpleNamespace(**({"stuck": False, "power": True, "at_work": False} | state))
+    hub = deployment.invariants.hub
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(deployment.fleet, "of_instance", lambda _: [guest])
+        hub._begun[deployment.kernel.current] = deployment.kernel.now - waited
+        content = b'{"serviceUnavailable": {"code": 503, "message": "no answer"}}'
+        path = f"/v1.0/{OTHER}/instances/{OTHER}/users"
+        replied(deployment, "GET", path, Reply(status, {}, content))
+
+
+@pytest.mark.parametrize(
+    "state",
+    [{"at_work": True}, {"power": False}, {"stuck": True}],
+    ids=lambda each: next(iter(each)),
+)
+def test_a_guest_that_has_no_time_may_be_waited_for_in_vain(
+    deployment: Deployment, state: dict[str, bool]
+) -> None:
+    deployment.invariants.hub.calm = True
+    answer_of_a_guest(deployment, 503, waited=20.5, **state)
+    assert deployment.invariants.violations == []
+    answer_of_a_guest(deployment, 500, waited=20.5, **state)
+    assert "L10" in {each.invariant for each in deployment.invariants.violations}
 
 
 def replied(
