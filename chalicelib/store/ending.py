@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Final
 
 import msgspec
 from pynamodb.expressions.update import Action
@@ -20,6 +21,11 @@ from chalicelib.store.instances import buried, faulty, find_instance, history_en
 from chalicelib.store.models import Arguments, Instance, Operation, ServiceStatusRow
 from chalicelib.store.operations import CHECK_AFTER_SECONDS, get_operation
 from chalicelib.store.outcomes import Outcome
+
+FORGOTTEN: Final = (
+    "The tables were restored to a moment at which the instance did not know of this operation; "
+    "if the instance is there, ask again."
+)
 
 
 class Ending(msgspec.Struct, frozen=True):
@@ -85,8 +91,29 @@ def _end_alone(operation: Operation, ending: Ending) -> None:
     Clause: the operation is not terminal yet (a second run of the last step).
     """
     close = _close(ending.status, ending.reason)
+    live = Operation.status.is_in(*STARTABLE)
+
+    def build(write: TransactWrite) -> None:
+        write.update(Operation(operation.id), actions=close, condition=live)
+        if operation.secret:
+            write.delete(Arguments(operation.id))
+
     with suppress(ConditionFailed):
-        update_if(Operation(operation.id), close, Operation.status.is_in(*STARTABLE))
+        transact(build)
+
+
+def end_forgotten(operation: Operation) -> bool:
+    """End a queued operation that its instance knows nothing of; False when it has to wait.
+
+    Its table was restored to an earlier moment, and what was before it has nobody to hand over to.
+    Clause: it is queued (its turn comes meanwhile).
+    """
+    instance = find_instance(operation.instance_id)
+    if instance is not None and instance.next_operation_id == operation.id:
+        return False
+    close = _close(OperationStatus.FAILED, FORGOTTEN)
+    update_if(Operation(operation.id), close, Operation.status == OperationStatus.QUEUED)
+    return True
 
 
 def _removes(operation: Operation, ending: Ending) -> bool:

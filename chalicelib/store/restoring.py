@@ -88,9 +88,11 @@ def adopt(instance: Instance, fault: str | None) -> bool:
     The quota's counters are for `recount`: the row of the tenant's quota is only made sure of. What
     the guest reported stands when its table was not restored.
     """
-    if running := _newest(instance.id)[0]:
+    running, queued, _ = _newest(instance.id)
+    if running is not None:
         instance.operation_id = running.id
-        instance.status = FLOWS[running.action].during
+        instance.next_operation_id = queued.id if queued is not None else None
+        instance.status = FLOWS[(queued or running).action].during
     elif fault is not None:
         instance.status = Status.ERROR
         instance.fault_message, instance.fault_created = fault, aws.clock()
@@ -122,9 +124,11 @@ def wrong(instance: Instance) -> tuple[str, list[Action]] | None:
     """What a row does not know of its operations, and the actions that put it right; or None."""
     if instance.status == Status.DELETED:
         return None
-    running, ended = _newest(instance.id)
+    running, queued, ended = _newest(instance.id)
     if running is not None and instance.operation_id == running.id:
-        return None
+        if queued is None or instance.next_operation_id == queued.id:
+            return None
+        return f"{queued.action} waits", [*_under_way(running, queued).values()]
     if running is None and any(
         (each.action, each.status) == (OperationAction.DELETE, OperationStatus.SUCCEEDED)
         for each in ended
@@ -140,8 +144,7 @@ def wrong(instance: Instance) -> tuple[str, list[Action]] | None:
     for operation in since or []:
         changes |= _outcome(operation, held)
     if running is not None:
-        changes |= _idle(FLOWS[running.action].during)
-        changes["operation_id"] = Instance.operation_id.set(running.id)
+        changes |= _under_way(running, queued)
         return f"{running.action} is under way", [*changes.values()]
     if not since:
         return None
@@ -238,8 +241,17 @@ def _idle(status: Status) -> dict[str, Action]:
     }
 
 
-def _newest(instance_id: str) -> tuple[Operation | None, list[Operation]]:
-    """The operation that is under way, and the newest that have ended."""
+def _under_way(running: Operation, queued: Operation | None) -> dict[str, Action]:
+    changes = _idle(FLOWS[(queued or running).action].during)
+    changes["operation_id"] = Instance.operation_id.set(running.id)
+    if queued is not None:
+        changes["next_operation_id"] = Instance.next_operation_id.set(queued.id)
+    return changes
+
+
+def _newest(instance_id: str) -> tuple[Operation | None, Operation | None, list[Operation]]:
+    """The operation that is under way, the one that waits, and the newest that have ended."""
     found = operations_of(instance_id, NEWEST_OPERATIONS)
     running = next((each for each in found if each.status in STARTABLE), None)
-    return running, [each for each in found if each.live is None]
+    queued = next((each for each in found if each.status == OperationStatus.QUEUED), None)
+    return running, queued, [each for each in found if each.live is None]

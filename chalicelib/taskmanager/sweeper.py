@@ -97,7 +97,8 @@ def _due(until: float) -> Iterator[str]:
 
 def _sweep(operation: Operation) -> int:
     if operation.status == OperationStatus.QUEUED:
-        operations.look_again(operation, QUEUED_SECONDS)
+        if not ending.end_forgotten(operation):
+            operations.look_again(operation, QUEUED_SECONDS)
         return 0
     state = executions.state(operation)
     if state is Execution.RUNNING:

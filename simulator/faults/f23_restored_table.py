@@ -100,7 +100,10 @@ class RestoredTable(Fault):
                 page = self._page(job, page)
             assert page is None, f"{job} did not come to its end"
         assert self.run.invariants is not None
-        self.run.invariants.hub.restoring = False
+        hub = self.run.invariants.hub
+        hub.restoring = False
+        if hub.fair_since is not None:
+            hub.fair_since = self.run.kernel.now  # until now nothing could move
         self.run.invariants.check()
         self.closed = False
         self.run.kernel.call_later(self.later(3600.0 / self.strength), self._snapshot)

@@ -8,6 +8,7 @@ import pytest
 
 from chalicelib.cloud import names
 from chalicelib.domain.flows import RESIZE_VOLUME
+from chalicelib.domain.operations import OperationStatus
 from chalicelib.lifecycle import ServiceStatus, Status
 from chalicelib.store import events, instances, operations, quotas, restoring
 from chalicelib.store.models import Guest, Instance, Operation, Quota, ServiceStatusRow
@@ -271,6 +272,74 @@ def test_a_row_learns_that_its_delete_is_under_way(stack: Stack) -> None:
     row = instances.get_instance(instance_id)
     assert (row.status, row.operation_id) == (Status.SHUTDOWN, operation.id)
     stack.settle()
+    stack.check()
+
+
+def queued(stack: Stack, instance_id: str) -> Operation:
+    """A delete that waits: for a create that was called back, or a change of the access."""
+    row = instances.get_instance(instance_id)
+    deletion = stack.force_delete(row.id) if row.status == Status.BUILD else stack.delete(row.id)
+    assert deletion.status == OperationStatus.QUEUED
+    return deletion
+
+
+@pytest.mark.parametrize("moment", ["before the change", "before the delete"])
+def test_a_row_learns_that_a_delete_waits(stack: Stack, moment: str) -> None:
+    instance_id = created(stack)
+    backups = {"before the change": Backup(stack, Instance)}
+    change = stack.update_access(instance_id, is_public=True)
+    backups["before the delete"] = Backup(stack, Instance)
+    deletion = queued(stack, instance_id)
+    before = plain(instance_id)
+    backups[moment].restore()
+    told = {
+        "before the change": "update_access is under way",
+        "before the delete": "delete_instance waits",
+    }
+    assert run("restore_rows") == [f"{instance_id}: {told[moment]}"]
+    assert plain(instance_id) == before
+    assert run("restore_rows") == []
+    stack.settle()
+    stack.check()
+    for operation, status in ((change, "CANCELLED"), (deletion, "SUCCEEDED")):
+        ended = operations.get_operation(operation.id)
+        assert ended is not None
+        assert ended.status == status
+
+
+def test_an_adopted_row_knows_of_the_delete_that_waits(stack: Stack) -> None:
+    backup = Backup(stack, Instance)
+    instance_id = created(stack)
+    change = stack.update_access(instance_id, is_public=True)
+    deletion = queued(stack, instance_id)
+    backup.restore()
+    assert run("adopt") == [f"{instance_id}: database of {TENANT}"]
+    row = instances.get_instance(instance_id)
+    assert (row.status, row.operation_id) == (Status.SHUTDOWN, change.id)
+    assert row.next_operation_id == deletion.id
+    run()
+    stack.settle()
+    stack.check()
+    ended = operations.get_operation(deletion.id)
+    assert ended is not None
+    assert ended.status == "SUCCEEDED"
+
+
+def test_a_delete_that_waits_for_an_instance_without_a_row_ends(stack: Stack) -> None:
+    """What its create had made was removed when the row was lost: there is nothing to adopt."""
+    backup = Backup(stack, Instance, Quota)
+    stack.on_guest = lambda guest: setattr(guest, "silent", True)
+    instance, create = stack.create()
+    stack.settle(until=stack.world.now + 30)
+    deletion = queued(stack, instance.id)
+    backup.restore()
+    stack.settle()
+    assert run() == []
+    for operation, status in ((create, "CANCELLED"), (deletion, "FAILED")):
+        ended = operations.get_operation(operation.id)
+        assert ended is not None
+        assert (ended.status, ended.live) == (status, None)
+        assert ended.reason
     stack.check()
 
 
