@@ -97,6 +97,8 @@ def _end_alone(operation: Operation, ending: Ending) -> None:
         write.update(Operation(operation.id), actions=close, condition=live)
         if operation.secret:
             write.delete(Arguments(operation.id))
+        if ending.what is What.UNDONE or _removes(operation, ending):
+            write.delete(ServiceStatusRow(operation.instance_id))
 
     with suppress(ConditionFailed):
         transact(build)

@@ -340,6 +340,7 @@ def test_a_delete_that_waits_for_an_instance_without_a_row_ends(stack: Stack) ->
         assert ended is not None
         assert (ended.status, ended.live) == (status, None)
         assert ended.reason
+    assert instances.service_status(instance.id) is None
     stack.check()
 
 
