@@ -85,7 +85,7 @@ class Real:
 
     def kill(self) -> None:
         self._signal(signal.SIGKILL)
-        wait_for(lambda: self.manager.condition().status is not Status.HEALTHY)
+        self._wait_until_ended()
 
     def hang(self) -> None:
         self._signal(signal.SIGSTOP)
@@ -95,9 +95,15 @@ class Real:
 
     def close(self) -> None:
         self._server.kill_everything()
-        # It is the parent, and takes note of the end, which a loaded machine brings late.
-        wait_for(lambda: self.manager.condition().status in ENDED)
+        self._wait_until_ended()
         self._server.close()
+
+    def _wait_until_ended(self) -> None:
+        """It is the parent, and takes note of the end, which a loaded machine brings late.
+
+        Meanwhile its socket refuses, as that of a server does that starts.
+        """
+        wait_for(lambda: self.manager.condition().status in ENDED)
 
     def _signal(self, number: signal.Signals) -> None:
         pid = self._server.database()
