@@ -36,13 +36,15 @@ PYTEST: Final = (
     *("-m", "not crash and not bench and not stack", "-p", "no:cacheprovider"),
 )
 NOTHING_FAILED: Final = 0
+LOOP: Final = "import os\nparent = os.getppid()\nwhile os.getppid() == parent:\n    pass"
+"""It ends with whoever started it, however that was ended."""
 _FAILED: Final = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
 
 
 @contextmanager
 def busy(loops: int) -> Iterator[None]:
     """Meanwhile so many processes do nothing as fast as they can."""
-    made = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(loops)]
+    made = [subprocess.Popen([sys.executable, "-c", LOOP]) for _ in range(loops)]
     try:
         yield
     finally:
