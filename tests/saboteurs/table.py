@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -66,9 +67,14 @@ REASONS: Final = {
 
 def main() -> None:
     """Hunt all of them and write the page."""
+    write({each.name: hunt(each) for each in SABOTEURS})
+
+
+def write(found: Mapping[str, Catch | None]) -> None:
+    """Write the page: who noticed each of them, by its name."""
     lines, catches = [], dict[str, Catch]()
     for each in SABOTEURS:
-        catch = hunt(each)
+        catch = found[each.name]
         by = ", ".join(catch.invariants) if catch else "**nobody**"
         seed = f"{catch.seed} ({each.seeds})" if catch else f"- ({each.seeds})"
         lines.append(f"| {each.name} | {each.sentence} | {each.plan} | {by} | {seed} |")
