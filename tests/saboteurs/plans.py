@@ -14,6 +14,8 @@ CONTENTS: Final = {
     **dict.fromkeys(("create_user", "delete_user", "list_users", "create_database"), 10.0),
     **dict.fromkeys(("enable_root", "change_password", "delete_database", "restart"), 4.0),
 }
+CALLS: Final = {name: weight for name, weight in CONTENTS.items() if name != "restart"}
+"""What is asked of a guest while its client waits."""
 CREATES: Final = {"create": 10.0, "delete": 8.0, "list": 2.0}
 OPENINGS: Final = {"create": 6.0, "delete": 3.0, "update_access": 12.0, "reset_status": 2.0}
 RESIZES: Final = {"create": 4.0, "delete": 1.0, "resize_volume": 20.0, "show": 1.0}
@@ -69,7 +71,7 @@ PLANS: Final = {
     "poison": _plan("poison", CHURN, {"F16": 0.2}, heartbeat=10),
     "a little poison": _plan("a little poison", CONTENTS, {"F16": 0.02}, settle=300.0),
     "thieves": _plan("thieves", CHURN, {"F16": 1.0}, rate=20.0),
-    "crowd": _plan("crowd", CONTENTS, {"F13": 1.0}, rate=2000.0, hours=0.1),
+    "crowd": _plan("crowd", CALLS, {"F13": 1.0}, rate=2000.0, hours=0.1),
     "hostile": _plan("hostile", CONTENTS, {"F25": 6.0}, heartbeat=10),
     "old news": _plan(
         "old news",
