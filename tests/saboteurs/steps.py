@@ -179,8 +179,9 @@ def a_404_believed(patch: Patch) -> None:
 
 @saboteur("access", "I15")
 def rules_that_stay(patch: Patch) -> None:
-    """A change of the access opens what is new and leaves open what it was told to close."""
+    """A change of the access leaves open what it was told to close, and does not look again."""
     patch.setattr(access, "network", Instead(cloud_network, delete_rule=nothing))
+    patch.setattr(access, "holds", lambda *_: True)
 
 
 @saboteur("access", "I15")
