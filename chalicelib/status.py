@@ -6,12 +6,16 @@ from enum import StrEnum
 
 
 class Status(StrEnum):
-    """Trove's statuses that this release reaches, and `DELETED` for rows kept as history."""
+    """Trove's statuses that this release reaches, those of a stop, which Trove does not know, and
+    `DELETED` for rows kept as history."""
 
     BUILD = "BUILD"
     ACTIVE = "ACTIVE"
     REBOOT = "REBOOT"
     RESIZE = "RESIZE"
+    STOPPING = "STOPPING"
+    STOPPED = "STOPPED"
+    STARTING = "STARTING"
     ERROR = "ERROR"
     SHUTDOWN = "SHUTDOWN"
     DELETED = "DELETED"

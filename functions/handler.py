@@ -13,6 +13,7 @@ from functions import (
     create_instance,
     ending,
     maintenance,
+    power,
     remove,
     resize_volume,
     restart_instance,
@@ -32,6 +33,9 @@ _STEPS: Final[Mapping[OperationAction, Mapping[str, Run]]] = {
     OperationAction.UPDATE_ACCESS: update_access.STEPS,
     OperationAction.RESTART: restart_instance.STEPS,
     OperationAction.RESIZE_VOLUME: resize_volume.STEPS,
+    OperationAction.STOP: power.STEPS,
+    OperationAction.START: power.STEPS,
+    OperationAction.REBOOT: power.STEPS,
 }
 """The steps of each flow by name, but for those that flows share."""
 

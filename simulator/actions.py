@@ -192,6 +192,21 @@ def restart(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
     Ask(work, tenant, instance_id)("POST", "/action", {"restart": {}})
 
 
+def stop(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
+    Ask(work, tenant, instance_id)("POST", "/action", {"stop": {}})
+
+
+def start(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
+    Ask(work, tenant, instance_id)("POST", "/action", {"start": {}})
+
+
+def reboot(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
+    """An operator's, on the route that Trove has for it."""
+    if instance_id is not None:
+        path = f"/mgmt/instances/{instance_id}/action"
+        work.request(tenant, "POST", path, {"reboot": {}}, admin=True)
+
+
 def resize_volume(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
     """Often no more than it has, now and then more than there may be."""
     body = {"resize": {"volume": {"size": work.stream.randrange(1, 13)}}}
@@ -253,7 +268,7 @@ ACTIONS: Final[dict[str, Action]] = {
         action.__name__: action
         for action in (
             *(create, delete, show, list_operations, rename, update_access, restart),
-            resize_volume,
+            *(resize_volume, stop, start, reboot),
             *(create_user, list_users, show_user, change_password, change_user, delete_user),
             *(grant, list_access, revoke, create_database, list_databases, delete_database, write),
             *(enable_root, show_root, disable_root, limits, quota, force_delete, reset_status),

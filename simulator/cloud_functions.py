@@ -133,6 +133,8 @@ class CloudFunctions:
                 "page": self._page_of_servers,
                 "find_zones": self._find_zones,
                 "create": self._create_server,
+                "stop": self._stop_server,
+                "start": self._start_server,
                 "delete": self._delete_server,
             },
             volumes: {
@@ -243,6 +245,12 @@ class CloudFunctions:
             availability_zone=availability_zone,
         )
         return self.cloud.compute.create(self.caller, wish).id
+
+    def _stop_server(self, server_id: str) -> None:
+        self.cloud.compute.stop(self.caller, server_id)
+
+    def _start_server(self, server_id: str) -> None:
+        self.cloud.compute.start(self.caller, server_id)
 
     def _delete_server(self, server_id: str) -> None:
         _unless_gone(lambda: self.cloud.compute.delete(self.caller, server_id))
@@ -472,6 +480,7 @@ class CloudFunctions:
             fault=one.fault.message if one.fault else None,
             owner=self._marked(one.project_id, one.metadata),
             metadata=dict(one.metadata),
+            moving=one.task_state is not None,
         )
 
     def _volume(self, one: Volume) -> volumes.Volume:

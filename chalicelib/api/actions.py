@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -15,11 +15,13 @@ from chalicelib.api.instances import PATH, accept_delete
 from chalicelib.api.resizing import ResizeBody
 from chalicelib.api.schema import Body, fitted
 from chalicelib.auth import policy
-from chalicelib.domain.flows import RESTART
+from chalicelib.domain.flows import REBOOT, RESTART, START, STOP
 from chalicelib.errors import BadRequest, NotSupported
+from chalicelib.settings import API_VERSION
 from chalicelib.store import instances as store
 from chalicelib.store.base import Contended, races
 
+OPERATORS_PATH: Final = f"/{API_VERSION}/{{project}}/mgmt/instances"
 RESET_REASON: Final = "The status was reset by an administrator."
 FORCE_REASON: Final = "The deletion was forced."
 
@@ -49,24 +51,38 @@ class Action(msgspec.Struct, frozen=True):
 
 def act(request: Request) -> Response:
     """Run the one action that the body names."""
+    action, asked = chosen(request, ACTIONS, LATER)
+    policy.authorize(request.context, action.policy(asked), instance_of(request).tenant_id)
+    action.run(request, asked)
+    return Response(202)
+
+
+def act_as_operator(request: Request) -> Response:
+    """The same, of what administrators may ask for on Trove's route for them."""
+    policy.require_admin(request.context)
+    action, asked = chosen(request, OPERATORS_ACTIONS, OPERATORS_LATER)
+    action.run(request, asked)
+    return Response(202)
+
+
+def chosen(
+    request: Request, actions: Mapping[str, Action], later: Container[str]
+) -> tuple[Action, Any]:
+    """The one action that the body names, and its arguments."""
     body = request.json(dict[str, Any])
     if len(body) != 1:
         raise BadRequest("The body must hold exactly one action.")
     name, arguments = next(iter(body.items()))
-    if name in ACTIONS or name in LATER:
+    if name in actions or name in later:
         request.audit.action = name
     if not (arguments is None or isinstance(arguments, dict)):
         raise BadRequest("Validation error: the action's value must be an object")
-    if name in LATER:
+    if name in later:
         instance_of(request)
         raise NotSupported(f"The action '{name}' is not supported yet.")
-    if name not in ACTIONS:
+    if name not in actions:
         raise BadRequest("The body holds no action that is known.")
-    action = ACTIONS[name]
-    asked = fitted(arguments or {}, action.body, name)
-    policy.authorize(request.context, action.policy(asked), instance_of(request).tenant_id)
-    action.run(request, asked)
-    return Response(202)
+    return actions[name], fitted(arguments or {}, actions[name].body, name)
 
 
 def _restart(request: Request, _: Nothing) -> None:
@@ -74,8 +90,26 @@ def _restart(request: Request, _: Nothing) -> None:
     accepting.accept(request, RESTART)
 
 
+def _stop(request: Request, _: Nothing) -> None:
+    require_heard(instance_of(request))
+    accepting.accept(request, STOP)
+
+
+def _start(request: Request, _: Nothing) -> None:
+    accepting.accept(request, START)
+
+
+def _reboot(request: Request, _: Nothing) -> None:
+    """Whatever the guest is at: that is what it is for."""
+    accepting.accept(request, REBOOT)
+
+
 def _reset_status(request: Request, asked: ResetBody) -> None:
     _reset(request, FORCE_REASON if asked.forced else RESET_REASON)
+
+
+def _reset_task_status(request: Request, _: Nothing) -> None:
+    _reset(request, RESET_REASON)
 
 
 def _force_delete(request: Request, _: Nothing) -> None:
@@ -93,9 +127,13 @@ def _reset(request: Request, reason: str) -> None:
     raise Contended("The instance is being changed by others at the moment; try again.")
 
 
-ACTIONS: Final[dict[str, Action]] = {
+_STOP: Final = Action(Nothing, lambda _: "instance:stop", _stop)
+
+ACTIONS: Final[Mapping[str, Action]] = {
     "restart": Action(Nothing, lambda _: "instance:restart", _restart),
     "resize": Action(ResizeBody, lambda asked: asked.policy, resizing.accept),
+    "stop": _STOP,
+    "start": Action(Nothing, lambda _: "instance:start", _start),
     "reset_status": Action(
         ResetBody,
         lambda asked: "instance:force_delete" if asked.forced else "instance:reset_status",
@@ -105,4 +143,15 @@ ACTIONS: Final[dict[str, Action]] = {
 }
 LATER: Final = frozenset({"promote_to_replica_source", "eject_replica_source"})
 
-ROUTES: Final = (Route("POST", f"{PATH}/{{instance}}/action", act),)
+OPERATORS_ACTIONS: Final[Mapping[str, Action]] = {
+    "stop": _STOP,
+    "reboot": Action(Nothing, lambda _: "instance:reset_status", _reboot),
+    "reset-task-status": Action(Nothing, lambda _: "instance:reset_status", _reset_task_status),
+}
+"""Trove's `stop` leaves the server running for nothing; here it is the same stop for everybody."""
+OPERATORS_LATER: Final = frozenset({"migrate", "rebuild"})
+
+ROUTES: Final = (
+    Route("POST", f"{PATH}/{{instance}}/action", act),
+    Route("POST", f"{OPERATORS_PATH}/{{instance}}/action", act_as_operator),
+)

@@ -107,7 +107,6 @@ SUBJECTS: Final = (
             "GET /mgmt/instances/{instance}/hwinfo",
             "GET /mgmt/instances/{instance}/diagnostics",
             "GET /mgmt/instances/{instance}/rpc_ping",
-            "POST /mgmt/instances/{instance}/action",
             "POST /mgmt/instances/{instance}/upgrade",
         ),
         admin=True,

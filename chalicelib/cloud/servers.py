@@ -18,7 +18,8 @@ GONE: Final = ("DELETED", "SOFT_DELETED")
 class Server(msgspec.Struct, frozen=True):
     """A server: id, name, Nova's status, whether its deletion is under way, and its fault.
 
-    `owner` is the instance of this deployment that it belongs to, or None.
+    `moving` while Nova is at it with a task. `owner` is the instance of this deployment that it
+    belongs to, or None.
     """
 
     id: str
@@ -28,6 +29,7 @@ class Server(msgspec.Struct, frozen=True):
     fault: str | None
     owner: str | None
     metadata: Mapping[str, str] = {}
+    moving: bool = False
 
 
 @cloud_call
@@ -110,6 +112,18 @@ def create(
 
 
 @cloud_call
+def stop(server_id: str) -> None:
+    """Ask for a server to be switched off, in order if its system listens."""
+    connection().compute.stop_server(server_id)
+
+
+@cloud_call
+def start(server_id: str) -> None:
+    """Ask for a server to be switched on that is SHUTOFF."""
+    connection().compute.start_server(server_id)
+
+
+@cloud_call
 def delete(server_id: str) -> None:
     """Ask for a server to be deleted; one that is gone is fine."""
     connection().compute.delete_server(server_id, ignore_missing=True)
@@ -126,4 +140,5 @@ def _server(raw: Any) -> Server:
         fault=fault,
         owner=names.marked_in_metadata(raw.metadata or {}) if own else None,
         metadata=dict(raw.metadata or {}),
+        moving=raw.task_state is not None,
     )

@@ -279,8 +279,79 @@ RESIZE_VOLUME: Final = Flow(
     told_failed="The volume may have another size than its row says: {reason}",
 )
 
+
+def _power(name: str) -> Step:
+    return Step(name, timeout="power_timeout_seconds")
+
+
+def _answers(timeout: str = "") -> Step:
+    return Step("answers", Runs.LOCAL, timeout=timeout)
+
+
+STOP: Final = Flow(
+    action=OperationAction.STOP,
+    title="stop",
+    comment="Ends the database and switches the server off. What fails is switched off and on: the "
+    "database comes back with its server.",
+    steps=(
+        Step(
+            "stop_database",
+            Runs.LOCAL,
+            Waits.GUEST,
+            late="The database did not stop in time",
+            failed="The database was not stopped",
+        ),
+        _power("power_off"),
+    ),
+    undo=(
+        _power("cut_power"),
+        _power("power_on"),
+        _answers("power_timeout_seconds"),
+    ),
+    sources=frozenset({Status.ACTIVE}),
+    during=Status.STOPPING,
+    done=Status.STOPPED,
+    timeout="power_timeout_seconds",
+    told_undone="The instance was not stopped: {reason}",
+    told_failed="The instance may be stopped in part: {reason} Reset its status and reboot it.",
+)
+
+START: Final = Flow(
+    action=OperationAction.START,
+    title="start",
+    comment="Switches the server on and sees the database answer. What does not is stopped again.",
+    steps=(Step("power_on"), _answers()),
+    undo=(_power("cut_power"),),
+    sources=frozenset({Status.STOPPED}),
+    during=Status.STARTING,
+    done=Status.ACTIVE,
+    undone=Status.STOPPED,
+    timeout="power_timeout_seconds",
+    told_undone="The instance was not started: {reason}",
+    told_failed="The server may run or not: {reason}",
+)
+
+REBOOT: Final = Flow(
+    action=OperationAction.REBOOT,
+    title="reboot",
+    comment="Switches the server off and on, whatever its guest is at, and sees the database "
+    "answer.",
+    steps=(Step("power_off"), Step("power_on"), _answers()),
+    undo=(_power("come_back"),),
+    sources=frozenset({Status.ACTIVE}),
+    during=Status.REBOOT,
+    done=Status.ACTIVE,
+    timeout="power_timeout_seconds",
+    told_undone="The reboot did not finish: {reason}",
+    told_failed="The server may be switched off: {reason}",
+)
+
 FLOWS: Final[dict[str, Flow]] = {
-    flow.action: flow for flow in (CREATE, DELETE, UPDATE_ACCESS, RESTART, RESIZE_VOLUME)
+    flow.action: flow
+    for flow in (
+        *(CREATE, DELETE, UPDATE_ACCESS, RESTART, RESIZE_VOLUME),
+        *(STOP, START, REBOOT),
+    )
 }
 
 

@@ -15,6 +15,9 @@ class OperationAction(StrEnum):
     UPDATE_ACCESS = "update_access"
     RESTART = "restart_instance"
     RESIZE_VOLUME = "resize_volume"
+    STOP = "stop_instance"
+    START = "start_instance"
+    REBOOT = "reboot_instance"
 
 
 class OperationStatus(StrEnum):

@@ -18,6 +18,7 @@ from pynamodb.expressions.update import Action
 from chalicelib import aws
 from chalicelib.errors import Unavailable
 from chalicelib.outages import OUTAGES, is_outage
+from chalicelib.service_status import ServiceStatus
 from chalicelib.store.base import ConditionFailed, update_if
 from chalicelib.store.models import ServiceStatusRow
 
@@ -114,6 +115,13 @@ def write(instance_id: str, reported: Reported) -> bool:
             raise
         return False
     return True
+
+
+def forget(instance_id: str) -> None:
+    """Its server is off: what a guest reported is true no more, and its next report is news."""
+    unknown: list[Action] = [ServiceStatusRow.status.set(ServiceStatus.UNKNOWN)]
+    with suppress(ConditionFailed):  # the instance is gone
+        update_if(ServiceStatusRow(instance_id), unknown, ServiceStatusRow.instance_id.exists())
 
 
 def count_stale(instance_id: str) -> None:

@@ -78,7 +78,7 @@ def _volume_resized(operation: Operation, ended: What) -> Outcome:
     return Outcome({"volume_size": size, **told}, holds={"volumes": size})
 
 
-def _restarted(_: Operation, ended: What) -> Outcome:
+def _came_back(_: Operation, ended: What) -> Outcome:
     return Outcome(_NO_FAULT if ended is What.SUCCEEDED else {})
 
 
@@ -88,6 +88,9 @@ _OUTCOMES: Final[Mapping[OperationAction, Callable[[Operation, What], Outcome]]]
     OperationAction.CREATE: _created,
     OperationAction.DELETE: _deleted,
     OperationAction.UPDATE_ACCESS: _access_updated,
-    OperationAction.RESTART: _restarted,
+    OperationAction.RESTART: _came_back,
+    **dict.fromkeys(
+        (OperationAction.STOP, OperationAction.START, OperationAction.REBOOT), _came_back
+    ),
     OperationAction.RESIZE_VOLUME: _volume_resized,
 }

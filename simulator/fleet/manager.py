@@ -85,6 +85,7 @@ class SimManager(Manager):
             return "The database runs already."
         if machine.disk.stopped and not machine.disk.at_boot:
             return "The database was stopped and is to stay so."
+        machine.disk.stopped = False
         with self._while_it_is(Status.RESTARTING):
             self._start()
         return "The database was started."

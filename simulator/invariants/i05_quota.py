@@ -12,7 +12,10 @@ from chalicelib.store.quotas import default_limits
 from simulator.aws.dynamodb.values import Item
 from simulator.invariants.base import Exchange, Invariant, changed, held_of
 
-_HOLDING: Final = frozenset({Status.BUILD, Status.ACTIVE, Status.REBOOT})
+_HOLDING: Final = frozenset(Status) - {
+    *(Status.RESIZE, Status.ERROR, Status.SHUTDOWN, Status.DELETED)
+}
+"""A resize holds what it may come to."""
 _LIMITS: Final = re.compile(r"/v1\.0/[^/]+/mgmt/quotas/([^/]+)")
 
 

@@ -42,7 +42,7 @@ class NoOrphans(Invariant):
 
     def _compare(self, instance_id: str, row: Item | None, found: dict[str, list[Any]]) -> None:
         status = row["status"] if row is not None else Status.DELETED
-        if row is not None and status == Status.ACTIVE:
+        if row is not None and status in (Status.ACTIVE, Status.STOPPED):
             self._active(row, found)
             return
         if row is not None and status != Status.DELETED and held_of(row):

@@ -14,7 +14,7 @@ class NoLostInstance(Invariant):
     """Looks at each row that is not deleted, after heal."""
 
     id = "L3"
-    title = "Every instance is reachable, or in ERROR with a reason"
+    title = "Every instance is reachable, stopped as asked, or in ERROR with a reason"
 
     def check_healed(self) -> None:
         for row in self.hub.rows("instances"):
@@ -26,8 +26,17 @@ class NoLostInstance(Invariant):
                     self.broken("it is in ERROR and says nothing", row["id"])
             elif row["status"] == Status.ACTIVE:
                 self._active(row)
+            elif row["status"] == Status.STOPPED:
+                self._stopped(row)
             elif "operation_id" not in row:
                 self.broken(f"it is in {row['status']} and nothing is under way", row["id"])
+
+    def _stopped(self, row: Item) -> None:
+        """Nothing is billed but the disk."""
+        server_id = json.loads(row["resources"])["server_id"]
+        server = self.hub.run.cloud.compute.servers.get(server_id)
+        if server is not None and server.status != "SHUTOFF":
+            self.broken(f"it is STOPPED and its server is {server.status}", row["id"])
 
     def _active(self, row: Item) -> None:
         reported = self.hub.row("service-statuses", row["id"])

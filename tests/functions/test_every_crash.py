@@ -15,7 +15,7 @@ import pytest
 
 from chalicelib.bus.envelope import Fault as GuestFault
 from chalicelib.cloud.errors import Refused
-from chalicelib.domain.flows import RESIZE_VOLUME, RESTART
+from chalicelib.domain.flows import REBOOT, RESIZE_VOLUME, RESTART, START, STOP, Flow
 from chalicelib.lifecycle import Status
 from chalicelib.store import instances
 from chalicelib.store.models import TABLES
@@ -160,6 +160,48 @@ def delete_during_a_resize(stack: Stack) -> tuple[str, set[str]]:
     return instance_id, {Status.DELETED}
 
 
+def _power(stack: Stack, *flows: Flow) -> str:
+    instance, _ = stack.create()
+    stack.settle()
+    for flow in flows[:-1]:
+        stack.accept(instance.id, flow)
+        stack.settle()
+    stack.accept(instance.id, flows[-1])
+    return instance.id
+
+
+def stop(stack: Stack) -> tuple[str, set[str]]:
+    return _power(stack, STOP), {Status.STOPPED, Status.ACTIVE}
+
+
+def stop_of_a_database_that_hangs(stack: Stack) -> tuple[str, set[str]]:
+    instance_id = _power(stack, STOP)
+    (guest,) = stack.guests.values()
+    guest.failure = GuestFault("GuestError", "the database does not stop")
+    return instance_id, {Status.ACTIVE}
+
+
+def start(stack: Stack) -> tuple[str, set[str]]:
+    return _power(stack, STOP, START), {Status.ACTIVE, Status.STOPPED}
+
+
+def start_on_a_cloud_without_room(stack: Stack) -> tuple[str, set[str]]:
+    instance_id = _power(stack, STOP, START)
+    stack.cloud.refusals["servers.start"] = Refused("No valid host was found")
+    return instance_id, {Status.STOPPED}
+
+
+def reboot(stack: Stack) -> tuple[str, set[str]]:
+    return _power(stack, REBOOT), {Status.ACTIVE}
+
+
+def delete_during_a_stop(stack: Stack) -> tuple[str, set[str]]:
+    instance_id = _power(stack, STOP)
+    stack.settle(until=stack.world.now + 2)
+    stack.delete(instance_id)
+    return instance_id, {Status.DELETED}
+
+
 SCENARIOS: tuple[Scenario, ...] = (
     create,
     create_on_a_cloud_without_hosts,
@@ -178,6 +220,8 @@ SCENARIOS: tuple[Scenario, ...] = (
     resize_volume_below_a_guest_that_fails,
     resize_volume_beyond_the_clouds_quota,
     delete_during_a_resize,
+    *(stop, stop_of_a_database_that_hangs, start, start_on_a_cloud_without_room, reboot),
+    delete_during_a_stop,
 )
 
 

@@ -208,3 +208,9 @@ def public_addresses_made_without_a_look(patch: Patch) -> None:
 def a_file_system_that_stays_small(patch: Patch) -> None:
     """A resize ends when Cinder is done; nobody tells the guest."""
     patch.setitem(handler.LOCAL_STEPS, "resize_volume.grow", Step(lambda *_: Done()))
+
+
+@saboteur("power", "L3")
+def a_stop_that_leaves_the_server_running(patch: Patch) -> None:
+    """A stop ends when the database has; nobody asks Nova."""
+    patch.setitem(handler.CLOUD_STEPS, "stop_instance.power_off", Step(lambda *_: Done()))

@@ -51,6 +51,8 @@ class FakeCloud:
                 self.find_servers,
                 self.get_server,
                 self.create_server,
+                self.stop_server,
+                self.start_server,
                 self.delete_server,
                 self.page_servers,
             ),
@@ -130,11 +132,20 @@ class FakeCloud:
     def _server(self, thing: _Thing) -> servers.Server:
         built = self.world.now >= thing.born + BUILD_SECONDS
         status = self.servers_become if built else "BUILD"
+        if status == "ACTIVE" and thing.facts.get("off"):
+            status = "SHUTOFF"
         fault = "No valid host was found" if status == "ERROR" else None
         deleting = thing.delete_asked is not None
         metadata = thing.facts.get("metadata", {})
         return servers.Server(
-            thing.id, thing.name, status, deleting, fault, _marked(thing), metadata
+            thing.id,
+            thing.name,
+            status,
+            deleting,
+            fault,
+            _marked(thing),
+            metadata,
+            moving=self.world.now < thing.facts.get("moved", 0) + 1,
         )
 
     def find_servers(self, instance_id: str) -> list[servers.Server]:
@@ -155,6 +166,20 @@ class FakeCloud:
             raise Refused("Block Device Mapping is Invalid")
         assert facts["port_id"] in self.things["port"]
         return self._add("server", name, **facts).id
+
+    def stop_server(self, server_id: str) -> None:
+        self._switch(server_id, "ACTIVE", off=True)
+
+    def start_server(self, server_id: str) -> None:
+        self._switch(server_id, "SHUTOFF", off=False)
+
+    def _switch(self, server_id: str, now: str, *, off: bool) -> None:
+        found = self.get_server(server_id)
+        if found is None or found.status != now or found.moving:
+            raise Refused("Cannot do that while the server is in another state")
+        facts = self.things["server"][server_id].facts
+        boots = facts.get("boots", 0) + (not off)
+        facts.update(off=off, moved=self.world.now, boots=boots)
 
     def delete_server(self, server_id: str) -> None:
         self._delete("server", server_id)

@@ -33,6 +33,7 @@ class FakeGuest:
         self.answers: dict[str, tuple[dict[str, Any] | None, Fault | None]] = {}
         self.runs: list[str] = []
         self.silent = False
+        self.boots = 0
         self.failure: Fault | None = None
 
     @property
@@ -50,6 +51,12 @@ class FakeGuest:
         self._handle(records[0]["body"])
         self.world.sqs.settle(self.admission["queues"]["guest"], [records[0]["receiptHandle"]])
         return True
+
+    def has_booted(self, times: int) -> None:
+        """When its server was switched on again, the agent says how its database is."""
+        if times != self.boots and self.admission is not None:
+            self.boots = times
+            self.send("heartbeat", "heartbeat", {"status": "healthy"})
 
     def _enrol(self) -> bool:
         if self.world.now < self.next_try or self.refusal is not None:

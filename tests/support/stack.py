@@ -11,7 +11,7 @@ import pytest
 
 from chalicelib import batch, lifecycle
 from chalicelib.bus import queues
-from chalicelib.cloud import names, network, volumes
+from chalicelib.cloud import names, network, servers, volumes
 from chalicelib.conductor import dead_letters, heartbeats, reports
 from chalicelib.domain import instances as rules
 from chalicelib.domain.flows import DELETE, UPDATE_ACCESS, Flow
@@ -35,6 +35,7 @@ from tests.support.world import Fault, Killed, World
 
 CONVERGES_WITHIN_SECONDS: Final = 2 * 3600
 SWEEP_SECONDS: Final = 60
+OWNING: Final = (Status.ACTIVE, Status.STOPPED)
 PASSWORD: Final = "pass-word-of-the-user"
 
 
@@ -47,6 +48,7 @@ class Stack:
         self.cloud.install(patch)
         self.machines = world.stepfunctions = StepFunctions(world, self._invoke)
         self.guests: dict[str, FakeGuest] = {}
+        self._off: dict[str, FakeGuest] = {}
         self.on_guest: Callable[[FakeGuest], None] = lambda guest: None
         self.illegal: list[tuple[str, str]] = []
         self.next_sweep = world.now + SWEEP_SECONDS
@@ -132,12 +134,16 @@ class Stack:
 
     def _guests(self) -> bool:
         running = {server.id: server for server in self.cloud.running()}
-        self.guests = {key: guest for key, guest in self.guests.items() if key in running}
+        for server_id in [each for each in self.guests if each not in running]:
+            self._off[server_id] = self.guests.pop(server_id)
         for server_id, server in running.items():
+            if server_id in self._off:
+                self.guests[server_id] = self._off.pop(server_id)
             if server_id not in self.guests:
                 guest = FakeGuest(self.world, server_id, server.facts["user_data"])
                 self.guests[server_id] = guest
                 self.on_guest(guest)
+            self.guests[server_id].has_booted(server.facts.get("boots", 0))
         return any(guest.tick() for guest in self.guests.values())
 
     def _next(self) -> float | None:
@@ -183,9 +189,9 @@ class Stack:
         for row in present:
             assert row.operation_id is None
             assert row.next_operation_id is None
-            assert row.status in (Status.ACTIVE, Status.ERROR, Status.DELETED)
+            assert row.status in (*OWNING, Status.ERROR, Status.DELETED)
             assert row.status != Status.ERROR or row.fault_message
-            assert row.status == Status.ACTIVE or row.held == {}
+            assert row.status in OWNING or row.held == {}
         for url in self._control_queues():
             assert self.world.sqs.records(url) == []
         for secret in (PASSWORD, "enrolment_token"):
@@ -212,7 +218,7 @@ class Stack:
         assert all(each.status != RUNNING for each in self.machines.executions.values())
 
     def _check_inventory(self, rows: list[Instance]) -> None:
-        owners = sorted(row.id for row in rows if row.status == Status.ACTIVE)
+        owners = sorted(row.id for row in rows if row.status in OWNING)
         present = {kind: sorted(found) for kind, found in self.cloud.inventory().items()}
         assert present == {
             "server": [f"coffer-{owner}-1" for owner in owners],
@@ -222,11 +228,13 @@ class Stack:
             "floating": sorted(
                 names.description(row.id)
                 for row in rows
-                if row.status == Status.ACTIVE and (row.access or {}).get("is_public")
+                if row.status in OWNING and (row.access or {}).get("is_public")
             ),
         }
         for row in rows:
-            if row.status == Status.ACTIVE:
+            if row.status in OWNING:
+                (server,) = servers.find(row.id)
+                assert server.status == ("ACTIVE" if row.status == Status.ACTIVE else "SHUTOFF")
                 self._check_access(row)
                 (disk,) = volumes.find(row.id)
                 assert disk.size == row.volume_size == row.held["volumes"]

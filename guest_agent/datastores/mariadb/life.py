@@ -118,6 +118,7 @@ class Life:
                 return f"The database runs already (process {pid})."
             if self._state.stopped and not self._state.at_boot:
                 return "The database was stopped and is to stay so."
+            self._save(replace(self._state, stopped=False))
             self._start(service)
             return "The database was started."
 

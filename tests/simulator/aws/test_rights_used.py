@@ -18,7 +18,7 @@ from simulator.run import Run
 from tests.saboteurs.plans import PLANS
 from tests.simulator.deployment import Deployment
 
-COVERING: Final = ("restored", "hostile", "lost hints", "access", "contents")
+COVERING: Final = ("restored", "hostile", "lost hints", "access", "contents", "power")
 """Plans that take the rare paths: jobs after a restore, dead letters, a change of the access."""
 
 POLLER = "Lambda's own poller calls it with the role, before the function is there"
@@ -29,10 +29,10 @@ UNUSED: Final = {
     ("*", "sqs:getqueueattributes"): POLLER,
     ("api", "ssm:getparameter */identity"): "the simulator's tenants have tokens without Keystone",
     ("taskmanager-cloud", "ssm:getparameter */cloud"): "the simulator's cloud is called directly",
-    ("sweeper", "dynamodb:getitem *-instances"): GIVEN_UP,
     ("sweeper", "dynamodb:updateitem *-instances"): GIVEN_UP,
     ("sweeper", "dynamodb:updateitem *-quotas"): GIVEN_UP,
     ("sweeper", "dynamodb:deleteitem *-arguments"): GIVEN_UP,
+    ("sweeper", "dynamodb:deleteitem *-service-statuses"): GIVEN_UP,
     ("sweeper", "dynamodb:putitem *-events"): GIVEN_UP,
     ("sweeper", "sqs:sendmessage *-taskmanager"): GIVEN_UP,
     ("sweeper", "states:stopexecution *"): "a Step Functions that does not notice a dead worker, "
