@@ -99,11 +99,8 @@ SUBJECTS: Final = (
         admin=True,
     ),
     Subject(
-        "The administrators' view of all projects' instances is not supported yet.",
+        "What an administrator may ask of a guest's server is not supported yet.",
         (
-            "GET /mgmt/instances",
-            "GET /mgmt/instances/{instance}",
-            "GET /mgmt/instances/{instance}/root",
             "GET /mgmt/instances/{instance}/hwinfo",
             "GET /mgmt/instances/{instance}/diagnostics",
             "GET /mgmt/instances/{instance}/rpc_ping",

@@ -72,6 +72,7 @@ def used_by_who_reads_what_happened() -> set[tuple[str, Right]]:
             instance = made.document["instance"]["id"]
             for feed in ("operations", "events"):
                 assert deployment.tenant("GET", f"/instances/{instance}/{feed}").status == 200
+            assert deployment.admin("GET", "/mgmt/instances").status == 200
 
         deployment.do(read)
         return deployment.region.rights.used

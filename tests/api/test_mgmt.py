@@ -1,0 +1,107 @@
+"""The administrators' view of all projects' instances."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from chalicelib import aws
+from chalicelib.lifecycle import Status
+from chalicelib.store import instances as store
+from chalicelib.store.models import Instance
+from tests.api.client import Api
+from tests.api.conftest import Make
+
+
+def pages(api: Api, query: str = "") -> list[list[str]]:
+    """The ids of every page, as a client follows the links."""
+    found, more = [], query
+    while True:
+        answer = api.get(f"/mgmt/instances?{more}")
+        assert answer.status == 200, answer.body
+        found.append([each["id"] for each in answer.body["instances"]])
+        links = answer.body.get("links", [])
+        if not links:
+            return found
+        (link,) = links
+        assert link["rel"] == "next"
+        more = urlsplit(link["href"]).query
+        assert parse_qs(more)["marker"]
+
+
+def ids(api: Api, query: str = "") -> list[str]:
+    return [each for page in pages(api, query) for each in page]
+
+
+@pytest.fixture
+def fleet(make: Make) -> list[Instance]:
+    """Seven instances of the caller's project, three of another, two that are gone."""
+    mine = [make() for _ in range(7)]
+    theirs = [make(tenant_id="theirs", index_tenant="theirs") for _ in range(3)]
+    gone = [make(Status.DELETED, index_tenant=None, deleted_at=aws.clock()) for _ in range(2)]
+    return mine + theirs + gone
+
+
+def test_all_projects_are_listed_page_by_page(admin: Api, fleet: list[Instance]) -> None:
+    found = pages(admin, "limit=4&deleted=False&include_clustered=False")
+    assert [len(page) for page in found] == [4, 4, 2]
+    assert sorted(each for page in found for each in page) == sorted(row.id for row in fleet[:10])
+
+
+@pytest.mark.parametrize("query", ["project_id=theirs", "project_id=theirs&limit=2"])
+def test_one_projects_are_listed(admin: Api, fleet: list[Instance], query: str) -> None:
+    assert ids(admin, query) == sorted(row.id for row in fleet[7:10])
+
+
+def test_what_is_gone_is_listed_when_asked_for(admin: Api, fleet: list[Instance]) -> None:
+    assert sorted(ids(admin, "deleted=True")) == sorted(row.id for row in fleet[10:])
+    assert ids(admin, "deleted=True&project_id=theirs") == []
+    shown = admin.get(f"/mgmt/instances/{fleet[10].id}?deleted=true").body["instance"]
+    assert (shown["deleted"], shown["status"]) == (True, "DELETED")
+    assert shown["deleted_at"]
+    assert admin.get(f"/mgmt/instances/{fleet[10].id}").status == 404
+    assert admin.get(f"/mgmt/instances/{fleet[0].id}?deleted=true").status == 404
+
+
+def test_a_page_ends_where_the_table_is_long(
+    admin: Api, fleet: list[Instance], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "SCANNED_AT_ONCE", 2)
+    monkeypatch.setattr(store, "MOST_SCANNED", 4)
+    found = pages(admin, "deleted=true")
+    assert [] in found, "a page with nothing in it has a next one"
+    assert sorted(each for page in found for each in page) == sorted(row.id for row in fleet[10:])
+
+
+def test_an_administrator_sees_whose_it_is_and_where(admin: Api, make: Make) -> None:
+    row = make(resources={"server_id": "server-1", "volume_id": "volume-1"})
+    shown = admin.get(f"/mgmt/instances/{row.id}").body["instance"]
+    assert (shown["tenant_id"], shown["server_id"]) == (row.tenant_id, "server-1")
+    assert (shown["server"], shown["deleted"]) == ({"id": "server-1"}, False)
+    assert shown["guest_status"] == {"state_description": "healthy"}
+    assert shown["deleted_at"] is None
+
+
+def test_who_enabled_root_is_told(admin: Api, make: Make) -> None:
+    never, once = make(), make(root_enabled_at=0.0, root_enabled_by="ann")
+
+    def history(row: Instance) -> Any:
+        return admin.get(f"/mgmt/instances/{row.id}/root").body["root_history"]
+
+    assert history(never) == {"id": never.id, "enabled": "Never", "user": "Nobody"}
+    assert history(once) == {"id": once.id, "enabled": "1970-01-01T00:00:00", "user": "ann"}
+
+
+@pytest.mark.parametrize("path", ["", "/{id}", "/{id}/root"])
+def test_it_is_the_administrators_alone(api: Api, make: Make, path: str) -> None:
+    answer = api.get("/mgmt/instances" + path.format(id=make().id))
+    assert answer.status == 401
+    assert answer.fault() == "User does not have admin privileges."
+
+
+def test_what_is_not_there_is_404(admin: Api) -> None:
+    for path in ("/mgmt/instances/nothing", "/mgmt/instances/nothing/root"):
+        assert admin.get(path).status == 404
+    assert admin.get("/mgmt/instances?limit=none").status == 400
