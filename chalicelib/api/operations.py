@@ -6,22 +6,45 @@ Trove has nothing like it; the names here are this project's own.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Container
 from typing import Any, Final
 
-from chalicelib.api.frame import Request, Response, Route
+from chalicelib.api.frame import MAX_ID_LENGTH, Request, Response, Route
 from chalicelib.api.guest_calls import instance_of
 from chalicelib.api.instances import PATH
+from chalicelib.api.paging import limit_of, marker_of
 from chalicelib.api.times import exact
+from chalicelib.domain.flows import FLOWS
 from chalicelib.domain.operations import TERMINAL, OperationStatus, command_id
+from chalicelib.errors import NotFound
 from chalicelib.store import commands
-from chalicelib.store.models import Operation
-from chalicelib.store.operations import operations_of
+from chalicelib.store.models import Instance, Operation
+from chalicelib.store.operations import get_operation, operations_of
 
 
 def index(request: Request) -> Response:
-    """The operations of an instance, newest first."""
-    rows = operations_of(instance_of(request).id)
-    return Response(200, {"operations": [view(row, _stage(row)) for row in rows]})
+    """The operations of an instance, newest first, a page; the marker is the last one's id."""
+    instance, limit = instance_of(request), limit_of(request.query)
+    marker = marker_of(request.query)
+    before = None if marker is None else float(_operation(instance, marker).created)
+    rows = operations_of(instance.id, limit + 1, before)
+    body: dict[str, Any] = {"operations": [view(row, _stage(row)) for row in rows[:limit]]}
+    if len(rows) > limit:
+        body["links"] = request.place.next_page(rows[limit - 1].id)
+    return Response(200, body)
+
+
+def show(request: Request) -> Response:
+    """One operation of an instance."""
+    row = _operation(instance_of(request), request.id_of("operation"))
+    return Response(200, {"operation": view(row, _stage(row))})
+
+
+def _operation(instance: Instance, operation_id: str) -> Operation:
+    row = get_operation(operation_id)
+    if row is None or row.instance_id != instance.id:
+        raise NotFound(f"Operation {operation_id[:MAX_ID_LENGTH]} cannot be found.")
+    return row
 
 
 def _stage(row: Operation) -> str | None:
@@ -33,7 +56,7 @@ def _stage(row: Operation) -> str | None:
 
 
 def view(row: Operation, stage: str | None) -> dict[str, Any]:
-    """An operation with the steps that began, in the order in which they did."""
+    """An operation with the steps that began, in the order in which they did, and those to come."""
     started, ended, notes = (
         dict(column.attribute_values) for column in (row.started, row.ended, row.notes)
     )
@@ -49,7 +72,10 @@ def view(row: Operation, stage: str | None) -> dict[str, Any]:
         "status": row.status,
         "created": exact(row.created),
         "updated": exact(row.updated),
+        "deadline": exact(row.deadline),
+        "attempt": int(row.attempt) + 1,
         "reason": row.cancelled or row.reason,
+        "undoing": bool(row.compensating),
         "steps": [
             {
                 "name": step,
@@ -59,7 +85,21 @@ def view(row: Operation, stage: str | None) -> dict[str, Any]:
             }
             for step in steps
         ],
+        "to_come": _to_come(row, started),
     }
 
 
-ROUTES: Final = (Route("GET", f"{PATH}/{{instance}}/operations", index, "instance:show"),)
+def _to_come(row: Operation, started: Container[str]) -> list[str]:
+    """The steps that have not begun, of the way that the operation goes: forward or back."""
+    if row.status in TERMINAL:
+        return []
+    flow = FLOWS[row.action]
+    back = row.compensating or (flow.revocable and row.cancelled)
+    ahead = flow.undo if back else flow.steps
+    return [step.name for step in ahead if step.name not in started]
+
+
+ROUTES: Final = (
+    Route("GET", f"{PATH}/{{instance}}/operations", index, "instance:show"),
+    Route("GET", f"{PATH}/{{instance}}/operations/{{operation}}", show, "instance:show"),
+)

@@ -76,9 +76,14 @@ def sealed_arguments(operation: Operation) -> str | None:
     return Arguments.get(operation.id, consistent_read=True).sealed
 
 
-def operations_of(instance_id: str, limit: int = 50) -> list[Operation]:
-    """The operations of an instance, newest first."""
-    return list(Operation.instance_index.query(instance_id, scan_index_forward=False, limit=limit))
+def operations_of(
+    instance_id: str, limit: int = 50, before: float | None = None
+) -> list[Operation]:
+    """The operations of an instance, newest first; `before` a time, those accepted earlier."""
+    earlier = None if before is None else Operation.created < before
+    return list(
+        Operation.instance_index.query(instance_id, earlier, scan_index_forward=False, limit=limit)
+    )
 
 
 def due_operations(now: float, limit: int, *, latest: bool = False) -> list[str]:

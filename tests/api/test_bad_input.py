@@ -123,6 +123,7 @@ def test_any_path_and_query(api: Api, row: Instance, guest: Guest, route: Any) -
             "instance": row.id if known else quote(one, safe=""),
             "user": quote(one, safe=""),
             "database": quote(two, safe=""),
+            "operation": quote(two, safe=""),
             "datastore": quote(one, safe=""),
             "version": quote(two, safe=""),
             "flavor": quote(one, safe=""),

@@ -1,0 +1,109 @@
+"""Operations of an instance: their steps done, running and to come, page by page."""
+
+from __future__ import annotations
+
+import pytest
+
+from chalicelib import aws
+from chalicelib.domain.flows import CREATE, DELETE
+from chalicelib.store.models import Instance, Operation
+from chalicelib.store.operations import new_operation
+from tests.api.client import Api
+from tests.api.conftest import Make
+from tests.api.test_delete import live_create
+
+
+def test_operations_are_shown_newest_first_with_their_steps(api: Api, make: Make) -> None:
+    row = make()
+    create = live_create(row)
+    create.update(
+        [
+            Operation.created.set(1_000.0),
+            Operation.started["server"].set(1_002.5),
+            Operation.started["volume"].set(1_001.0),
+            Operation.ended["volume"].set(1_001.25),
+            Operation.notes["server"].set("waiting for ACTIVE"),
+            Operation.sealed_args.set("1.sealed"),
+        ]
+    )
+    newer = new_operation(aws.new_id(), row.id, row.tenant_id, "delete_instance", timeout=60)
+    newer.save()
+    answer = api.get(f"/instances/{row.id}/operations")
+    first, second = answer.body["operations"]
+    assert first["id"] == newer.id
+    assert first["steps"] == []
+    assert second["created"] == "1970-01-01T00:16:40.000Z"
+    assert second["steps"] == [
+        {
+            "name": "volume",
+            "started": "1970-01-01T00:16:41.000Z",
+            "ended": "1970-01-01T00:16:41.250Z",
+            "detail": None,
+        },
+        {
+            "name": "server",
+            "started": "1970-01-01T00:16:42.500Z",
+            "ended": None,
+            "detail": "waiting for ACTIVE",
+        },
+    ]
+    assert second["to_come"] == ["network", "message_queue", "prepare"]
+    assert (second["deadline"], second["attempt"], second["undoing"]) != (None, 0, True)
+    known = {"id", "action", "status", "created", "updated", "deadline", "attempt", "reason"}
+    assert set(second) == known | {"undoing", "steps", "to_come"}
+    assert "sealed" not in str(answer.body)
+
+
+def several(row: Instance, count: int) -> list[Operation]:
+    """Operations, oldest first."""
+    made = []
+    for at in range(count):
+        each = new_operation(aws.new_id(), row.id, row.tenant_id, "restart_instance", timeout=60)
+        each.created = 1_000.0 + at
+        each.save()
+        made.append(each)
+    return made
+
+
+def test_operations_come_in_pages(api: Api, make: Make) -> None:
+    row = make()
+    made = [each.id for each in reversed(several(row, 5))]
+    path = f"/instances/{row.id}/operations"
+    first = api.get(f"{path}?limit=2").body
+    assert [each["id"] for each in first["operations"]] == made[:2]
+    assert first["links"][0]["href"].endswith(f"?limit=2&marker={made[1]}")
+    second = api.get(f"{path}?limit=3&marker={made[1]}").body
+    assert [each["id"] for each in second["operations"]] == made[2:]
+    assert "links" not in second
+    assert api.get(f"{path}?marker=nothing").status == 404
+
+
+def test_one_operation_is_shown_to_its_own_alone(api: Api, other: Api, make: Make) -> None:
+    row, (operation,) = (row := make()), several(row, 1)
+    path = f"/instances/{row.id}/operations/{operation.id}"
+    assert api.get(path).body["operation"]["id"] == operation.id
+    assert other.get(path).status == 404
+    assert api.get(f"/instances/{make().id}/operations/{operation.id}").status == 404
+    assert api.get(f"/instances/{row.id}/operations/nothing").status == 404
+
+
+@pytest.mark.parametrize(
+    ("action", "changes", "to_come"),
+    [
+        (CREATE.action, {}, ["volume", "network", "message_queue", "server", "prepare"]),
+        (CREATE.action, {"cancelled": "reset"}, [step.name for step in CREATE.undo]),
+        (CREATE.action, {"compensating": True}, [step.name for step in CREATE.undo]),
+        (DELETE.action, {"cancelled": "reset"}, [step.name for step in DELETE.steps]),
+        (CREATE.action, {"status": "FAILED"}, []),
+    ],
+)
+def test_what_is_to_come_is_of_the_way_that_it_goes(
+    api: Api, make: Make, action: str, changes: dict[str, object], to_come: list[str]
+) -> None:
+    row = make()
+    operation = new_operation(aws.new_id(), row.id, row.tenant_id, action, timeout=60)
+    for name, value in changes.items():
+        setattr(operation, name, value)
+    operation.save()
+    (shown,) = api.get(f"/instances/{row.id}/operations").body["operations"]
+    assert shown["to_come"] == to_come
