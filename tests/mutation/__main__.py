@@ -3,8 +3,9 @@
     python -m tests.mutation --sample 200 --seed 1 --jobs 2 --seconds 230
 
 Mutants run in copies of the tree. Verdicts are lines of `.cache/mutation/verdicts.jsonl`; one
-counts as long as its module is the same. `--again` asks the judges once more who missed a mutant,
-when tests or invariants are new. The report names each that nobody noticed, with its change.
+counts as long as its module is the same. `--again survivors` judges once more what nobody noticed,
+`--again missed` asks each judge who missed a mutant, when tests or invariants are new. The report
+names each that nobody noticed, with its change.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Final
 
 from tests.mutation.report import report
 from tests.mutation.trees import Trees
-from tests.mutation.verdicts import Mutant, Verdict, Verdicts, mutants
+from tests.mutation.verdicts import Again, Mutant, Verdict, Verdicts, mutants
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 CACHE: Final = ROOT / ".cache" / "mutation"
@@ -63,7 +64,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--sample", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--again", action="store_true", help="also those that a judge has missed")
+    parser.add_argument("--again", type=Again, choices=list(Again), default=Again.NONE)
     parser.add_argument("--seconds", type=float, default=float("inf"), help="begin none later")
     return parser.parse_args()
 

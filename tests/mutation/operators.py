@@ -1,6 +1,7 @@
 """The operators: every small change of a module, each one replacement of a stretch of its source.
 
-Left alone is what nobody promises: texts, logging, annotations, assertions, frozen values.
+Left alone is what nobody promises: texts, logging, types, assertions, frozen values. Changes that
+are equivalent by construction are not made: a moment that counts or not, None instead of False.
 """
 
 from __future__ import annotations
@@ -33,6 +34,14 @@ _SPELLED: Final[dict[type[ast.cmpop], str]] = {
     ast.Is: "is",
     ast.IsNot: "is not",
 }
+REVERSED: Final[dict[type[ast.cmpop], str]] = {
+    ast.Lt: ">=",
+    ast.LtE: ">",
+    ast.Gt: "<=",
+    ast.GtE: "<",
+}
+"""Of moments, which are not compared with `<=` for `<`: that differs in a single instant."""
+CLOCKS: Final = frozenset({"now", "clock", "monotonic"})
 ARITHMETIC: Final[dict[type[ast.operator], str]] = {
     ast.Add: "-",
     ast.Sub: "+",
@@ -44,6 +53,8 @@ ARITHMETIC: Final[dict[type[ast.operator], str]] = {
     ast.Pow: "*",
 }
 LOGGERS: Final = frozenset({"log", "logging"})
+OF_NO_EFFECT: Final = frozenset({"frozen", "kw_only"})
+"""Of a class: the type checker sees to them."""
 
 
 class Mutation(NamedTuple):
@@ -93,7 +104,7 @@ class _Module:
         if isinstance(node, ast.If | ast.While):
             text = self._text(node.test)
             yield self._changed(node.test, "condition negated", f"not ({text})")
-        elif isinstance(node, ast.Return) and not _is_none(node.value):
+        elif isinstance(node, ast.Return) and not _is_nothing(node.value):
             yield self._changed(node, "nothing returned", "return None")
         elif isinstance(node, ast.Raise | ast.Delete):
             yield self._changed(node, "statement left out", "pass")
@@ -133,9 +144,10 @@ class _Module:
         left = [self._text(node.left)]
         for operator, right in zip(node.ops, node.comparators, strict=True):
             left += [_SPELLED[type(operator)], self._text(right)]
+        other = REVERSED if _is_of_moments(node) else COMPARISONS
         for index, operator in enumerate(node.ops):
             parts = list(left)
-            parts[2 * index + 1] = COMPARISONS[type(operator)]
+            parts[2 * index + 1] = other.get(type(operator), COMPARISONS[type(operator)])
             yield self._changed(node, "comparison", f"({' '.join(parts)})")
 
     def _operands(self, node: ast.expr, values: list[ast.expr], conj: bool) -> Iterator[Mutation]:
@@ -189,19 +201,21 @@ class _Module:
 
 
 def _left_alone(node: ast.AST) -> bool:
-    """Texts, logging, assertions, annotations and imports."""
+    """Texts, logging, assertions, annotations, types and imports."""
     if isinstance(node, ast.Assert | ast.Import | ast.ImportFrom | ast.arguments | ast.JoinedStr):
         return True
     if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
         node.decorator_list = []
         if isinstance(node, ast.ClassDef):
-            node.keywords = [each for each in node.keywords if each.arg != "frozen"]
+            node.keywords = [each for each in node.keywords if each.arg not in OF_NO_EFFECT]
         else:
             node.returns = None
         return isinstance(node, ast.FunctionDef) and node.name == "__repr__"
     if isinstance(node, ast.AnnAssign):
         node.annotation = ast.Name("object")
         return node.value is None
+    if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Tuple):
+        node.slice = ast.Name("object")
     call = node.value if isinstance(node, ast.Expr) else node
     if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute):
         root = call.func.value
@@ -209,5 +223,14 @@ def _left_alone(node: ast.AST) -> bool:
     return False
 
 
-def _is_none(node: ast.expr | None) -> bool:
-    return node is None or (isinstance(node, ast.Constant) and node.value is None)
+def _is_nothing(node: ast.expr | None) -> bool:
+    """None, or False, which its callers take for the same."""
+    return node is None or (
+        isinstance(node, ast.Constant) and (node.value is None or node.value is False)
+    )
+
+
+def _is_of_moments(node: ast.Compare) -> bool:
+    """Whether a clock is read or `now` is named in it."""
+    names = (getattr(each, "attr", getattr(each, "id", None)) for each in ast.walk(node))
+    return not CLOCKS.isdisjoint(names)

@@ -15,7 +15,7 @@ from tests.mutation import first, judges, lines
 from tests.mutation.__main__ import sample
 from tests.mutation.operators import mutations
 from tests.mutation.report import report
-from tests.mutation.verdicts import Verdict, Verdicts, mutants
+from tests.mutation.verdicts import Again, Verdict, Verdicts, mutants
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = '''"""A module."""
@@ -54,9 +54,22 @@ def test_what_is_changed_and_what_is_left_alone() -> None:
     assert not {line for line, _, _ in changed} & {1, 7, 8, 9}
 
 
-def test_whether_a_value_is_frozen_is_left_alone() -> None:
-    source = "class Told(Struct, frozen=True, omit_defaults=True):\n    pass\n"
+def test_what_the_type_checker_sees_to_is_left_alone() -> None:
+    source = "class Told(Struct, frozen=True, kw_only=True, omit_defaults=True):\n    pass\n"
     assert [each.before for each in mutations(source)] == ["True"]
+    assert not list(mutations("Tell = Callable[[str, int], None]\n"))
+
+
+def test_moments_are_reversed_instead_of_shifted_by_an_instant() -> None:
+    found = [each.after for each in mutations("late = aws.clock() - 1 > until")]
+    assert "(aws.clock() - 1 <= until)" in found
+    assert [each.after for each in mutations("full = used > most")] == ["(used >= most)"]
+
+
+def test_none_is_not_returned_instead_of_false() -> None:
+    source = "def all_is_well():\n    return False\n"
+    assert [each.after for each in mutations(source)] == ["True"]
+    assert "return None" in [each.after for each in mutations(source.replace("False", "0"))]
 
 
 SMALL = "def half(x):\n    if x % 2:\n        return 0\n    return x // 2\n"
@@ -130,16 +143,26 @@ def test_verdicts_are_kept(tmp_path: Path) -> None:
     assert again.of(other) is None
 
 
-def test_who_missed_a_mutant_may_be_asked_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("tests", "swarm", "ran", "survived", "missed"),
+    [
+        ("", "", True, True, True),
+        ("t", "", True, False, True),
+        ("", "s", True, False, True),
+        ("t", "", False, False, False),
+        ("t", "s", True, False, False),
+    ],
+)
+def test_a_mutant_may_be_judged_again(
+    tmp_path: Path, tests: str, swarm: str, ran: bool, survived: bool, missed: bool
+) -> None:
     verdicts = Verdicts(tmp_path / "v.jsonl")
     mutant = mutants(ROOT)[0]
-    said = [("", "", True), ("t", "", True), ("", "s", True), ("t", "", False), ("t", "s", True)]
-    wanted = []
-    for tests, swarm, ran in said:
-        verdicts.add(mutant, Verdict(mutant.key, tests, swarm, ran))
-        assert not verdicts.wanted(mutant, again=False)
-        wanted.append(verdicts.wanted(mutant, again=True))
-    assert wanted == [True, True, True, False, False]
+    assert verdicts.wanted(mutant, Again.NONE)
+    verdicts.add(mutant, Verdict(mutant.key, tests, swarm, ran))
+    assert not verdicts.wanted(mutant, Again.NONE)
+    assert verdicts.wanted(mutant, Again.SURVIVORS) == survived
+    assert verdicts.wanted(mutant, Again.MISSED) == missed
 
 
 def test_a_report_names_who_survived(capsys: pytest.CaptureFixture[str]) -> None:

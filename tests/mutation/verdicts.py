@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from enum import StrEnum
 from pathlib import Path
 
 import msgspec
 
-from tests.mutation import operators
 from tests.mutation.judges import targets
 from tests.mutation.operators import Mutation, mutations
 
 
 class Mutant(msgspec.Struct, frozen=True):
-    """One change of one module. `key` names it as long as the module is the same.
+    """One change of one module. `key` names the changed module, whatever else can be changed.
 
     `name` stays the same when something else in the module changes.
     """
@@ -23,6 +23,15 @@ class Mutant(msgspec.Struct, frozen=True):
     mutation: Mutation
     key: str
     name: str
+
+
+class Again(StrEnum):
+    """Which of the judged mutants are judged once more, when tests or invariants are new."""
+
+    NONE = "none"
+    SURVIVORS = "survivors"
+    MISSED = "missed"
+    """By one of the judges."""
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -41,20 +50,24 @@ class Verdict(msgspec.Struct, frozen=True):
         """Whether anybody did."""
         return bool(self.tests or self.swarm)
 
+    @property
+    def missed(self) -> bool:
+        """Whether one of the judges who can notice it did not."""
+        return not (self.tests and (self.swarm or not self.ran))
+
 
 def mutants(tree: Path) -> list[Mutant]:
     """Every mutant of the tree."""
     found = []
-    with_operators = Path(operators.__file__).read_text()
     for module in targets(tree):
         source = (tree / module).read_text()
-        digest = hashlib.sha256((with_operators + source).encode()).hexdigest()[:16]
         seen: Counter[str] = Counter()
-        for number, mutation in enumerate(mutations(source)):
+        for mutation in mutations(source):
             change = f"{module}: {mutation.what}: {mutation.before} -> {mutation.after}"
             name = f"{change} ({seen[change]})"
             seen[change] += 1
-            found.append(Mutant(module, mutation, f"{module}/{digest}/{number}", name))
+            digest = hashlib.sha256(mutation.source.encode()).hexdigest()[:16]
+            found.append(Mutant(module, mutation, f"{module}/{digest}", name))
     return found
 
 
@@ -72,10 +85,12 @@ class Verdicts:
         """What was said of a mutant; None when nobody has judged it."""
         return self._known.get(mutant.key)
 
-    def wanted(self, mutant: Mutant, again: bool) -> bool:
-        """Whether it has to be judged; `again`: also when one of the judges has missed it."""
+    def wanted(self, mutant: Mutant, again: Again) -> bool:
+        """Whether it has to be judged, for the first time or again."""
         known = self.of(mutant)
-        return known is None or (again and not (known.tests and (known.swarm or not known.ran)))
+        if known is None or again is Again.NONE:
+            return known is None
+        return known.missed if again is Again.MISSED else not known.noticed
 
     def add(self, mutant: Mutant, verdict: Verdict) -> None:
         """Keep one verdict, at once."""
