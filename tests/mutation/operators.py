@@ -52,6 +52,8 @@ ARITHMETIC: Final[dict[type[ast.operator], str]] = {
     ast.BitOr: "&",
     ast.Pow: "*",
 }
+WEAK: Final = (ast.NamedExpr, ast.BoolOp, ast.IfExp, ast.Lambda, ast.Compare)
+"""Expressions that stand in parentheses beside a comparison."""
 LOGGERS: Final = frozenset({"log", "logging"})
 OF_NO_EFFECT: Final = frozenset({"frozen", "kw_only"})
 """Of a class: the type checker sees to them."""
@@ -141,9 +143,9 @@ class _Module:
             yield from self._members(node)
 
     def _comparison(self, node: ast.Compare) -> Iterator[Mutation]:
-        left = [self._text(node.left)]
+        left = [self._enclosed(node.left)]
         for operator, right in zip(node.ops, node.comparators, strict=True):
-            left += [_SPELLED[type(operator)], self._text(right)]
+            left += [_SPELLED[type(operator)], self._enclosed(right)]
         other = REVERSED if _is_of_moments(node) else COMPARISONS
         for index, operator in enumerate(node.ops):
             parts = list(left)
@@ -193,6 +195,11 @@ class _Module:
     def _text(self, node: ast.stmt | ast.expr) -> str:
         begin, end = self._span(node)
         return self._bytes[begin:end].decode()
+
+    def _enclosed(self, node: ast.expr) -> str:
+        """For a place beside an operator: the span of an expression is without its parentheses."""
+        text = self._text(node)
+        return f"({text})" if isinstance(node, WEAK) else text
 
     def _changed(self, node: ast.stmt | ast.expr, what: str, text: str) -> Mutation:
         begin, end = self._span(node)

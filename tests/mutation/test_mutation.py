@@ -66,6 +66,11 @@ def test_moments_are_reversed_instead_of_shifted_by_an_instant() -> None:
     assert [each.after for each in mutations("full = used > most")] == ["(used >= most)"]
 
 
+def test_parentheses_stay() -> None:
+    found = [each.after for each in mutations("(ended := at(2)) == (a or b)")]
+    assert "((ended := at(2)) != (a or b))" in found
+
+
 def test_none_is_not_returned_instead_of_false() -> None:
     source = "def all_is_well():\n    return False\n"
     assert [each.after for each in mutations(source)] == ["True"]
