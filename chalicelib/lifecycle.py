@@ -16,8 +16,9 @@ from chalicelib.status import Status as Status
 
 RESET: Final = "status reset by an administrator"
 
+_AT_REST: Final = frozenset({Status.ACTIVE, Status.STOPPED})
 _AFTER_RESET: Final[dict[Status, Status]] = {
-    status: Status.ACTIVE if status is Status.ACTIVE else Status.ERROR
+    status: status if status in _AT_REST else Status.ERROR
     for status in Status
     if status is not Status.DELETED
 }

@@ -8,15 +8,21 @@ from __future__ import annotations
 
 from typing import Final
 
-from chalicelib import lifecycle
+from chalicelib import aws, lifecycle
 from chalicelib.cloud import servers
 from chalicelib.service_status import ServiceStatus
 from chalicelib.store import instances, last_reports
+from chalicelib.store.base import as_dict
 from chalicelib.store.models import Operation
 from functions.asking import ask
 from functions.outcomes import Done, Failed, Outcome, not_yet
+from functions.undoing import unless_deleted
 
 VANISHED: Final = "The server has vanished."
+ANSWER_SECONDS: Final = 180.0
+"""So long a database has, once its server is on. One that recovers for hours, or does not start, is
+shown by what its guest reports: to switch it off again would help nobody, and a volume that is full
+can only grow below a server that runs."""
 
 
 def stop_database(operation: Operation, token: str | None) -> Outcome:
@@ -57,11 +63,15 @@ def on(operation: Operation, _: str | None) -> Outcome:
 
 
 def answers(operation: Operation, _: str | None) -> Outcome:
-    """See the guest report a database that answers; what it said before was forgotten."""
+    """See the guest report a database that answers, or another one for long enough.
+
+    What it said before was forgotten.
+    """
     reported = instances.service_status(operation.instance_id)
     if reported is None or reported.status == ServiceStatus.UNKNOWN:
         return not_yet(operation, "the guest agent has not reported yet")
-    if reported.status not in lifecycle.READY:
+    waited = aws.clock() - as_dict(operation.started)[operation.step or ""]
+    if reported.status not in lifecycle.READY and waited < ANSWER_SECONDS:
         return not_yet(operation, f"the database is {reported.status}")
     return Done()
 
@@ -69,7 +79,9 @@ def answers(operation: Operation, _: str | None) -> Outcome:
 def _server(operation: Operation) -> servers.Server | None:
     """The instance's server; a 404 is not believed before the list says the same."""
     instance = instances.get_instance(operation.instance_id)
-    server_id = instance.resources["server_id"]
+    server_id = instance.resources.get("server_id")
+    if server_id is None:
+        return None
     found = servers.get(server_id)
     if found is not None:
         return found
@@ -81,6 +93,7 @@ STEPS: Final = {
     "power_off": off,
     "power_on": on,
     "answers": answers,
-    "cut_power": off,
-    "come_back": on,
+    "cut_power": unless_deleted(off),
+    "come_back": unless_deleted(on),
+    "answers_again": unless_deleted(answers),
 }

@@ -13,6 +13,7 @@ from chalicelib.store.base import as_dict
 from chalicelib.store.models import Instance, Operation
 from functions.asking import ask
 from functions.outcomes import Done, Failed, Outcome, not_yet
+from functions.undoing import unless_deleted
 
 _EXTENDABLE: Final = ("available", "in-use")
 _UNDECIDED: Final = ("extending", "attaching", "detaching", "reserved")
@@ -44,10 +45,7 @@ def grow(operation: Operation, token: str | None) -> Outcome:
 
 def measure(operation: Operation, _: str | None) -> Outcome:
     """What Cinder may still be at is waited for: it cannot be called back."""
-    instance = instances.get_instance(operation.instance_id)
-    if instance.next_operation_id is not None:
-        return Done()  # a delete takes it away, whatever its size
-    found = _volume(instance)
+    found = _volume(instances.get_instance(operation.instance_id))
     if found is None:
         return Failed("the volume has vanished")
     if found.status in _UNDECIDED:
@@ -64,4 +62,4 @@ def _volume(instance: Instance) -> volumes.Volume | None:
     return next((each for each in volumes.find(instance.id) if each.id == volume_id), None)
 
 
-STEPS: Final = {"extend": extend, "grow": grow, "measure": measure}
+STEPS: Final = {"extend": extend, "grow": grow, "measure": unless_deleted(measure)}

@@ -19,6 +19,7 @@ from chalicelib.bus import queues
 from chalicelib.cloud import names, network, servers, volumes
 from chalicelib.domain import datastores
 from chalicelib.domain import instances as rules
+from chalicelib.status import Status
 from chalicelib.store import guests, instances, restoring
 from chalicelib.store.models import Instance, Quota
 from functions import access
@@ -109,8 +110,11 @@ def _gather(row: Instance) -> Iterator[str]:
     if disks:  # it may have grown since the record
         row.volume_size = disks[0].size
         row.held = {**row.held, "volumes": disks[0].size}
+    machines = servers.find(row.id)
+    if machines and machines[0].status == "SHUTOFF":
+        row.status = Status.STOPPED
     ids: dict[str, list[str]] = {
-        "server": [each.id for each in servers.find(row.id)],
+        "server": [each.id for each in machines],
         "volume": [each.id for each in disks],
         "port": [each.id for each in ports],
         "security_group": [each.id for each in groups],

@@ -15,6 +15,7 @@ from chalicelib.store import instances
 from chalicelib.store.models import Operation
 from functions import access
 from functions.outcomes import Done, Failed, Outcome, not_yet
+from functions.undoing import unless_deleted
 
 
 def apply(operation: Operation, _: str | None) -> Outcome:
@@ -23,11 +24,8 @@ def apply(operation: Operation, _: str | None) -> Outcome:
 
 
 def restore(operation: Operation, _: str | None) -> Outcome:
-    """Make the cloud as the instance's row still says, unless a delete waits for its turn."""
-    instance = instances.get_instance(operation.instance_id)
-    if instance.next_operation_id is not None:
-        return Done()
-    return _make(operation, instance.access or {})
+    """Make the cloud as the instance's row still says."""
+    return _make(operation, instances.get_instance(operation.instance_id).access or {})
 
 
 def _make(operation: Operation, wanted: Mapping[str, Any]) -> Outcome:
@@ -42,4 +40,4 @@ def _make(operation: Operation, wanted: Mapping[str, Any]) -> Outcome:
     return Done({"addresses": addresses})
 
 
-STEPS: Final = {"apply": apply, "restore": restore}
+STEPS: Final = {"apply": apply, "restore": unless_deleted(restore)}

@@ -9,6 +9,7 @@ import msgspec
 
 from chalicelib import lifecycle
 from chalicelib.api import accepting, resizing
+from chalicelib.api.accepting import Wanted
 from chalicelib.api.frame import Request, Response, Route
 from chalicelib.api.guest_calls import instance_of, require_heard
 from chalicelib.api.instances import PATH, accept_delete
@@ -16,10 +17,11 @@ from chalicelib.api.resizing import ResizeBody
 from chalicelib.api.schema import Body, fitted
 from chalicelib.auth import policy
 from chalicelib.domain.flows import REBOOT, RESTART, START, STOP
-from chalicelib.errors import BadRequest, NotSupported
+from chalicelib.errors import BadRequest, NotSupported, Unprocessable
 from chalicelib.settings import API_VERSION
 from chalicelib.store import instances as store
 from chalicelib.store.base import Contended, races
+from chalicelib.store.models import Instance
 
 OPERATORS_PATH: Final = f"/{API_VERSION}/{{project}}/mgmt/instances"
 RESET_REASON: Final = "The status was reset by an administrator."
@@ -96,7 +98,14 @@ def _stop(request: Request, _: Nothing) -> None:
 
 
 def _start(request: Request, _: Nothing) -> None:
-    accepting.accept(request, START)
+    accepting.accept(request, START, _startable)
+
+
+def _startable(row: Instance) -> Wanted:
+    """What a create did not make, or a delete began to take away, owns no server for certain."""
+    if "server_id" not in row.resources:
+        raise Unprocessable(f"Instance {row.id} has no server to start; delete it.")
+    return Wanted()
 
 
 def _reboot(request: Request, _: Nothing) -> None:

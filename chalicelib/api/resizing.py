@@ -46,11 +46,14 @@ def accept(request: Request, asked: ResizeBody) -> None:
 
 
 def _larger(row: Instance, size: int) -> Wanted:
-    """Decided by the size as it was read: another resize may have begun and ended meanwhile."""
+    """Decided by the size as it was read: another resize may have begun and ended meanwhile.
+
+    One that could not see its end still holds what the volume may have come to.
+    """
     now = int(row.volume_size)
     if size <= now:
         raise BadRequest(
             f"The new volume 'size' must be larger than the current volume size of '{now}'."
         )
-    holds = {**row.held, "volumes": size}
+    holds = {**row.held, "volumes": max(size, int(row.held.get("volumes", 0)))}
     return Wanted({"volume_size": size}, holds=holds, decided_by=("volume_size",))

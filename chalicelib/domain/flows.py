@@ -122,6 +122,8 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True):
     def told(self, reason: str, left: list[str]) -> str:
         """What the user is told of an operation that did not succeed."""
         words = self.told_failed if left else self.told_undone
+        if not words.endswith("{reason}"):
+            reason = f"{reason.rstrip('.')}."
         return words.format(reason=reason, left=", ".join(left))
 
     @property
@@ -267,16 +269,17 @@ RESIZE_VOLUME: Final = Flow(
             Runs.LOCAL,
             Waits.GUEST,
             late="The file system did not grow in time",
-            failed="The file system did not grow, and a restart tries it again",
+            failed="The file system did not grow, and a stop and a start try it again",
         ),
     ),
     undo=(Step("measure", timeout="resize_timeout_seconds"),),
     sources=frozenset({Status.ACTIVE}),
     during=Status.RESIZE,
     done=Status.ACTIVE,
+    failed=Status.ACTIVE,
     timeout="resize_timeout_seconds",
     told_undone="The resize of the volume was given up: {reason}",
-    told_failed="The volume may have another size than its row says: {reason}",
+    told_failed="The volume may be larger than told: {reason} Ask for the resize again.",
 )
 
 
@@ -284,9 +287,7 @@ def _power(name: str) -> Step:
     return Step(name, timeout="power_timeout_seconds")
 
 
-def _answers(timeout: str = "") -> Step:
-    return Step("answers", Runs.LOCAL, timeout=timeout)
-
+_START_IT: Final = "Start the instance."
 
 STOP: Final = Flow(
     action=OperationAction.STOP,
@@ -305,30 +306,31 @@ STOP: Final = Flow(
     ),
     undo=(
         _power("cut_power"),
-        _power("power_on"),
-        _answers("power_timeout_seconds"),
+        _power("come_back"),
+        Step("answers_again", Runs.LOCAL, timeout="power_timeout_seconds"),
     ),
     sources=frozenset({Status.ACTIVE}),
     during=Status.STOPPING,
     done=Status.STOPPED,
     timeout="power_timeout_seconds",
     told_undone="The instance was not stopped: {reason}",
-    told_failed="The instance may be stopped in part: {reason} Reset its status and reboot it.",
+    told_failed="The instance may be stopped in part: {reason} " + _START_IT,
 )
 
 START: Final = Flow(
     action=OperationAction.START,
     title="start",
-    comment="Switches the server on and sees the database answer. What does not is stopped again.",
-    steps=(Step("power_on"), _answers()),
+    comment="Switches the server on and sees the database answer. A server that does not come on, "
+    "or whose agent says nothing, is stopped again. It is the way out of an error, too.",
+    steps=(Step("power_on"), Step("answers", Runs.LOCAL)),
     undo=(_power("cut_power"),),
-    sources=frozenset({Status.STOPPED}),
+    sources=frozenset({Status.STOPPED, Status.ERROR}),
     during=Status.STARTING,
     done=Status.ACTIVE,
     undone=Status.STOPPED,
     timeout="power_timeout_seconds",
     told_undone="The instance was not started: {reason}",
-    told_failed="The server may run or not: {reason}",
+    told_failed="The server may run or not: {reason} " + _START_IT,
 )
 
 REBOOT: Final = Flow(
@@ -336,14 +338,14 @@ REBOOT: Final = Flow(
     title="reboot",
     comment="Switches the server off and on, whatever its guest is at, and sees the database "
     "answer.",
-    steps=(Step("power_off"), Step("power_on"), _answers()),
+    steps=(Step("power_off"), Step("power_on"), Step("answers", Runs.LOCAL)),
     undo=(_power("come_back"),),
     sources=frozenset({Status.ACTIVE}),
     during=Status.REBOOT,
     done=Status.ACTIVE,
     timeout="power_timeout_seconds",
     told_undone="The reboot did not finish: {reason}",
-    told_failed="The server may be switched off: {reason}",
+    told_failed="The server may be switched off: {reason} " + _START_IT,
 )
 
 FLOWS: Final[dict[str, Flow]] = {

@@ -182,7 +182,7 @@ def _changes(
 
 
 def _freed(instance: Instance, made: Outcome) -> dict[str, int]:
-    """What of the quota is given back. An end never takes more: its begin did."""
+    """What of the quota is given back; less than nothing of a volume that others have grown."""
     holds = made.held_after(instance.held)
     freed = {name: int(amount) - holds.get(name, 0) for name, amount in instance.held.items()}
     return {name: amount for name, amount in freed.items() if amount}

@@ -24,6 +24,8 @@ from chalicelib.store.models import ServiceStatusRow
 
 log = logging.getLogger(__name__)
 
+LAST_SEQ: Final = 2**53
+"""No report has a higher number (`chalicelib.bus.envelope`)."""
 ATTEMPTS: Final = 5
 BACKOFF_SECONDS: Final = 0.05
 
@@ -118,8 +120,14 @@ def write(instance_id: str, reported: Reported) -> bool:
 
 
 def forget(instance_id: str) -> None:
-    """Its server is off: what a guest reported is true no more, and its next report is news."""
-    unknown: list[Action] = [ServiceStatusRow.status.set(ServiceStatus.UNKNOWN)]
+    """Its server is off: what a guest reported is true no more, and its next report is news.
+
+    A report of this life that comes late is none: with its server the agent begins another epoch.
+    """
+    unknown: list[Action] = [
+        ServiceStatusRow.status.set(ServiceStatus.UNKNOWN),
+        ServiceStatusRow.seq.set(LAST_SEQ),
+    ]
     with suppress(ConditionFailed):  # the instance is gone
         update_if(ServiceStatusRow(instance_id), unknown, ServiceStatusRow.instance_id.exists())
 

@@ -49,15 +49,18 @@ def outcome(operation: Operation, ended: What) -> Outcome:
 
 
 def _created(operation: Operation, ended: What) -> Outcome:
-    if ended is What.UNDONE:
-        return Outcome(gone=True)
+    if ended is not What.SUCCEEDED:
+        return Outcome(gone=ended is What.UNDONE)
     resources = as_dict(operation.resources)
     addresses = resources.pop("addresses", [])
     return Outcome({"resources": resources, "addresses": addresses})
 
 
 def _deleted(_: Operation, ended: What) -> Outcome:
-    return Outcome(gone=ended is What.SUCCEEDED)
+    """One that failed has taken something away, so that nothing is the instance's for certain."""
+    if ended is What.SUCCEEDED:
+        return Outcome(gone=True)
+    return Outcome({"resources": {}, "addresses": []})
 
 
 def _access_updated(operation: Operation, ended: What) -> Outcome:

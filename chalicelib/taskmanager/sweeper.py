@@ -156,7 +156,7 @@ def _is_hopeless(operation: Operation) -> bool:
 
 
 def _give_up(operation: Operation) -> None:
-    """End an operation whose executions all died; what it made stays on the instance's row."""
+    """End an operation whose executions all died; its row tells what it made."""
     reason = (
         f"Given up after {int(operation.attempt) + 1} attempts, the last one in "
         f"{operation.step or 'no step'}."

@@ -25,12 +25,13 @@ def operate(api: Api, row: Instance, name: str, arguments: Any = None) -> int:
     [
         ("stop", Status.ACTIVE, Status.STOPPING, "stop_instance"),
         ("start", Status.STOPPED, Status.STARTING, "start_instance"),
+        ("start", Status.ERROR, Status.STARTING, "start_instance"),
     ],
 )
 def test_a_stop_and_a_start_are_operations(
     api: Api, make: Make, hints: list[str], name: str, before: Status, during: Status, action: str
 ) -> None:
-    row = make(before)
+    row = make(before, resources={"server_id": "server-1"})
     assert act(api, row, name) == 202
     (operation,) = operations(row.id)
     assert (operation.action, hints) == (action, [operation.id])
@@ -41,8 +42,24 @@ def test_a_stop_and_a_start_are_operations(
 
 @pytest.mark.parametrize("status", [each for each in Status if each is not Status.DELETED])
 def test_each_is_refused_where_it_makes_no_sense(api: Api, make: Make, status: Status) -> None:
+    owned = {"server_id": "server-1"}
+    startable = status in (Status.STOPPED, Status.ERROR)
     assert act(api, make(status), "stop") == (202 if status is Status.ACTIVE else 422)
-    assert act(api, make(status), "start") == (202 if status is Status.STOPPED else 422)
+    assert act(api, make(status, resources=owned), "start") == (202 if startable else 422)
+
+
+def test_what_owns_no_server_is_not_started(api: Api, make: Make) -> None:
+    """A create that failed, or a delete: its fault says what to do."""
+    row = make(Status.ERROR)
+    answer = api.post(f"/instances/{row.id}/action", {"start": {}})
+    assert (answer.status, "delete it" in answer.fault()) == (422, True)
+    assert operations(row.id) == []
+
+
+def test_a_reset_leaves_what_is_stopped_as_it_is(admin: Api, make: Make) -> None:
+    row = make(Status.STOPPED, resources={"server_id": "server-1"})
+    assert act(admin, row, "reset_status", {}) == 202
+    assert Instance.get(row.id).status == Status.STOPPED
 
 
 def test_what_a_stopped_instance_cannot_do_says_so(api: Api, make: Make) -> None:

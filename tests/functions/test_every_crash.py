@@ -14,7 +14,7 @@ from collections.abc import Callable
 import pytest
 
 from chalicelib.bus.envelope import Fault as GuestFault
-from chalicelib.cloud.errors import Refused
+from chalicelib.cloud.errors import CloudAway, Refused
 from chalicelib.domain.flows import REBOOT, RESIZE_VOLUME, RESTART, START, STOP, Flow
 from chalicelib.lifecycle import Status
 from chalicelib.store import instances
@@ -191,6 +191,16 @@ def start_on_a_cloud_without_room(stack: Stack) -> tuple[str, set[str]]:
     return instance_id, {Status.STOPPED}
 
 
+def start_after_a_stop_that_failed(stack: Stack) -> tuple[str, set[str]]:
+    instance_id, _ = stop_of_a_database_that_hangs(stack)
+    stack.cloud.refusals["servers.start"] = CloudAway("The cloud could not start the server")
+    stack.settle()
+    assert instances.get_instance(instance_id).status == Status.ERROR
+    stack.cloud.refusals.clear()
+    stack.accept(instance_id, START)
+    return instance_id, {Status.ACTIVE, Status.STOPPED}
+
+
 def reboot(stack: Stack) -> tuple[str, set[str]]:
     return _power(stack, REBOOT), {Status.ACTIVE}
 
@@ -221,6 +231,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     resize_volume_beyond_the_clouds_quota,
     delete_during_a_resize,
     *(stop, stop_of_a_database_that_hangs, start, start_on_a_cloud_without_room, reboot),
+    start_after_a_stop_that_failed,
     delete_during_a_stop,
 )
 

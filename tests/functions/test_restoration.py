@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from chalicelib.cloud import names
-from chalicelib.domain.flows import RESIZE_VOLUME
+from chalicelib.domain.flows import RESIZE_VOLUME, STOP
 from chalicelib.domain.operations import OperationStatus
 from chalicelib.lifecycle import ServiceStatus, Status
 from chalicelib.store import events, instances, operations, quotas, restoring
@@ -105,6 +105,18 @@ def test_quotas_are_right_whichever_tables_were_restored(stack: Stack, kinds: An
     run()
     assert quotas.used_of(quotas.get_quota(TENANT)) == used
     stack.check_quotas()
+
+
+def test_what_was_stopped_is_adopted_as_stopped(stack: Stack) -> None:
+    backup = Backup(stack, Instance)
+    young = created(stack)
+    stack.accept(young, STOP)
+    stack.settle()
+    before = plain(young)
+    backup.restore()
+    run()
+    assert plain(young) == before
+    stack.check()
 
 
 def test_a_tenant_whose_quota_row_is_lost_gets_one(stack: Stack) -> None:

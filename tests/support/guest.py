@@ -34,6 +34,10 @@ class FakeGuest:
         self.runs: list[str] = []
         self.silent = False
         self.boots = 0
+        self.booting = False
+        self.status = "healthy"
+        self.mute = False
+        """Whether its agent does not come up with its server."""
         self.failure: Fault | None = None
 
     @property
@@ -45,6 +49,8 @@ class FakeGuest:
         """Do what there is to do; whether there was anything."""
         if self.admission is None:
             return self._enrol()
+        if self.booting and not self.mute:
+            return self._boot()
         records = self.world.sqs.take(self.admission["queues"]["guest"], 1)
         if not records or self.silent:
             return False
@@ -53,10 +59,26 @@ class FakeGuest:
         return True
 
     def has_booted(self, times: int) -> None:
-        """When its server was switched on again, the agent says how its database is."""
-        if times != self.boots and self.admission is not None:
-            self.boots = times
-            self.send("heartbeat", "heartbeat", {"status": "healthy"})
+        """When its server was switched on again, the agent begins another epoch."""
+        self.booting = self.booting or (times != self.boots and self.admission is not None)
+        self.boots = times
+
+    def _boot(self) -> bool:
+        """Say how the database is, in the new epoch."""
+        assert self.admission is not None
+        who = (self.admission["instance_id"], self.admission["generation"])
+        self.issued_at_ms = max(self.issued_at_ms + 1, int(self.world.now * 1000))
+        signed = self.sign(proofs.of_renewal(*who, self.issued_at_ms, start=True))
+        try:
+            self.admission = enrolment.renew(
+                enrolment.Renew(*who, self.issued_at_ms, start=True, signature=signed)
+            )
+            self.seq = 0
+            self.send("heartbeat", "heartbeat", {"status": self.status})
+        except (Exception, Killed):  # noqa: BLE001 - the answer was lost: ask again
+            return True
+        self.booting = False
+        return True
 
     def _enrol(self) -> bool:
         if self.world.now < self.next_try or self.refusal is not None:

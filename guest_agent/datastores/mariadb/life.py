@@ -8,6 +8,7 @@ starting ──▶ answering ──▶ stopped, as asked
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Iterator
@@ -35,6 +36,7 @@ ATTEMPTS: Final = 3
 """How often a stage of the first start is begun, when the server in it dies."""
 _FULL: Final = "the volume is full"
 _STARTING: Final = "the database is starting"
+_log = logging.getLogger(__name__)
 
 
 class Life:
@@ -186,6 +188,13 @@ class Life:
             raise GuestError("the database is not prepared yet")
         volume.grow(self._device(), self._layout.volume, size_gib=size_gib)
 
+    def _grow(self) -> None:
+        """Let the file system have what a resize could not give it; the database starts anyhow."""
+        try:
+            volume.grow(self._device(), self._layout.volume)
+        except GuestError as error:
+            _log.warning("The file system stays as it is: %s", error)
+
     def initialise(self, flavor: Flavor) -> None:
         """Make the data directory, again when the server that makes it dies in it."""
         for attempt in range(1, ATTEMPTS + 1):
@@ -219,7 +228,7 @@ class Life:
     def _start(self, service: Service) -> None:
         """Start and wait; repairs the agent's account, whom an enabled root may have changed."""
         self.attach_volume()
-        volume.grow(self._device(), self._layout.volume)
+        self._grow()
         superuser.write_init_file(self._layout)
         configuration.write(self._layout, self._guest.address, self._state.flavor)
         service.start()

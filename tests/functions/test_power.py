@@ -1,0 +1,114 @@
+"""Servers that are switched off and on: what a failure leaves, and the way out of each."""
+
+from __future__ import annotations
+
+import pytest
+
+from chalicelib.cloud.errors import CloudAway
+from chalicelib.conductor import heartbeats
+from chalicelib.domain.flows import DELETE, REBOOT, START, STOP, Flow
+from chalicelib.lifecycle import Status
+from chalicelib.settings import settings
+from chalicelib.store import instances, operations
+from chalicelib.store.models import Instance
+from functions import power
+from tests.support.guest import FakeGuest
+from tests.support.stack import Stack
+
+AWAY = CloudAway("The cloud could not stop the server: it answered 503")
+
+
+def active(stack: Stack) -> tuple[str, FakeGuest]:
+    instance, _ = stack.create()
+    stack.settle()
+    (guest,) = stack.guests.values()
+    return instance.id, guest
+
+
+def after(stack: Stack, instance_id: str, *flows: Flow) -> Instance:
+    for flow in flows:
+        stack.accept(instance_id, flow)
+        stack.settle()
+    found = instances.find_instance(instance_id)
+    assert found is not None
+    return found
+
+
+def test_a_start_is_the_way_out_of_a_stop_that_failed(stack: Stack) -> None:
+    instance_id, _ = active(stack)
+    stack.cloud.refusals["servers.stop"] = AWAY
+    failed = after(stack, instance_id, STOP)
+    assert failed.status == Status.ERROR
+    assert str(failed.fault_message).endswith("Start the instance.")
+    stack.cloud.refusals.clear()
+    started = after(stack, instance_id, START)
+    assert (started.status, started.fault_message) == (Status.ACTIVE, None)
+    stack.check()
+
+
+def test_what_cannot_be_started_is_stopped_for_another_try(stack: Stack) -> None:
+    instance_id, guest = active(stack)
+    after(stack, instance_id, STOP)
+    guest.mute = True
+    assert after(stack, instance_id, START).status == Status.STOPPED
+    stack.check()
+    guest.mute = False
+    assert after(stack, instance_id, START).status == Status.ACTIVE
+    stack.check()
+
+
+@pytest.mark.parametrize("status", ["crashed", "restarting", "failed", "shutdown"])
+@pytest.mark.parametrize("flows", [(STOP, START), (REBOOT,)], ids=["start", "reboot"])
+def test_a_database_that_does_not_answer_is_told_by_its_guest(
+    stack: Stack, flows: tuple[Flow, ...], status: str
+) -> None:
+    """A full volume can only grow below a server that runs; a long recovery has to go on."""
+    instance_id, guest = active(stack)
+    guest.status = status
+    begun = stack.world.now
+    assert after(stack, instance_id, *flows).status == Status.ACTIVE
+    assert stack.world.now - begun > power.ANSWER_SECONDS
+    stack.check()
+
+
+def test_a_report_of_the_life_before_is_no_answer(stack: Stack) -> None:
+    """It waited in a queue while the server was switched off."""
+    instance_id, guest = active(stack)
+    after(stack, instance_id, STOP)
+    late = guest.sealed("heartbeat", "heartbeat", {"status": "healthy"})
+    heartbeats.receive({"Records": [{"messageId": "1", "body": late}]})
+    guest.mute = True
+    assert after(stack, instance_id, START).status == Status.STOPPED
+
+
+@pytest.mark.parametrize("flow", [STOP, REBOOT], ids=["stop", "reboot"])
+def test_a_delete_does_not_wait_for_a_server_to_come_back(stack: Stack, flow: Flow) -> None:
+    instance_id, _ = active(stack)
+    stack.cloud.refusals["servers.stop"] = AWAY
+    stack.accept(instance_id, flow)
+    stack.settle(until=stack.world.now + 5)
+    begun = stack.world.now
+    assert after(stack, instance_id, DELETE).status == Status.DELETED
+    assert stack.world.now - begun < settings().power_timeout_seconds / 4
+    stack.check()
+
+
+def test_what_a_delete_has_begun_to_take_away_has_no_server_to_start(stack: Stack) -> None:
+    instance_id, _ = active(stack)
+    stack.cloud.refusals["volumes.delete"] = AWAY
+    failed = after(stack, instance_id, DELETE)
+    assert (failed.status, failed.resources, failed.addresses) == (Status.ERROR, {}, [])
+    stack.cloud.refusals.clear()
+    assert after(stack, instance_id, DELETE).status == Status.DELETED
+    stack.check()
+
+
+def test_a_server_that_nobody_knows_fails_and_says_so(stack: Stack) -> None:
+    instance_id, _ = active(stack)
+    Instance(instance_id).update(actions=[Instance.resources.set({})])
+    operation = stack.accept(instance_id, REBOOT)
+    stack.settle()
+    ended = operations.get_operation(operation.id)
+    assert ended is not None
+    assert power.VANISHED in str(ended.reason)
+    assert ended.attempt == 0

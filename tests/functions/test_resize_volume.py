@@ -1,0 +1,48 @@
+"""A volume that grows: what is told and held when nobody could see its end."""
+
+from __future__ import annotations
+
+from chalicelib.cloud.errors import CloudAway
+from chalicelib.domain.flows import RESIZE_VOLUME
+from chalicelib.lifecycle import Status
+from chalicelib.settings import settings
+from chalicelib.store import instances
+from chalicelib.store.models import Instance
+from tests.support.stack import Stack
+
+
+def resized(stack: Stack, instance_id: str, size: int) -> Instance:
+    held = instances.get_instance(instance_id).held
+    holds = {**held, "volumes": max(size, held["volumes"])}
+    stack.accept(instance_id, RESIZE_VOLUME, {"volume_size": size}, holds=holds)
+    stack.settle(until=stack.world.now + settings().resize_timeout_seconds)
+    stack.settle()
+    return instances.get_instance(instance_id)
+
+
+def test_a_resize_whose_end_nobody_saw_leaves_the_database_in_use(stack: Stack) -> None:
+    """The volume may have grown: its hold stays, and the next resize finds out."""
+    instance, _ = stack.create()
+    stack.settle()
+    (disk,) = stack.cloud.things["volume"].values()
+    stack.cloud.refusals["volumes.get"] = CloudAway("The cloud gave no answer")
+    failed = resized(stack, instance.id, 6)
+    assert (failed.status, failed.volume_size, failed.held["volumes"]) == (Status.ACTIVE, 2, 6)
+    assert str(failed.fault_message).endswith("Ask for the resize again.")
+    stack.check_quotas()
+    disk.facts["size_gib"] = 6
+    stack.cloud.refusals.clear()
+    again = resized(stack, instance.id, 3)
+    assert (again.status, again.volume_size, again.held["volumes"]) == (Status.ACTIVE, 6, 6)
+    assert again.fault_message is None
+    stack.check()
+
+
+def test_what_others_have_grown_is_told_and_held(stack: Stack) -> None:
+    instance, _ = stack.create()
+    stack.settle()
+    (disk,) = stack.cloud.things["volume"].values()
+    disk.facts["size_gib"] = 9
+    row = resized(stack, instance.id, 5)
+    assert (row.status, row.volume_size, row.held["volumes"]) == (Status.ACTIVE, 9, 9)
+    stack.check()

@@ -1,0 +1,42 @@
+"""The life of a database process, without one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from guest_agent.config import AgentFile, GuestConfig
+from guest_agent.datastores import state
+from guest_agent.datastores.mariadb import configuration, superuser
+from guest_agent.datastores.mariadb.life import Life
+from guest_agent.datastores.mariadb.service import Service
+from guest_agent.datastores.state import DatastoreState
+from guest_agent.errors import GuestError
+from guest_agent.storage import volume
+
+
+def test_a_file_system_that_cannot_grow_does_not_keep_its_database_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of another kind than ext4, or with errors: its data is there all the same."""
+    told: list[str] = []
+
+    def refuse(*_: object) -> None:
+        raise GuestError("resize2fs failed on the volume: Bad magic number in super-block")
+
+    agent = AgentFile("i", 1, "http://127.0.0.1", "t", "mariadb", "10.11", "us-east-1")
+    guest = GuestConfig(tmp_path, agent, "server-1", "127.0.0.1")
+    known = DatastoreState(prepared=True, device_path="/dev/vdb", mount_point="/var/lib/mysql")
+    guest.state_folder.mkdir(parents=True)
+    state.save(guest.state_folder, known)
+    monkeypatch.setattr(volume, "attach", lambda *_: None)
+    monkeypatch.setattr(volume, "grow", refuse)
+    monkeypatch.setattr(superuser, "write_init_file", lambda *_: None)
+    monkeypatch.setattr(configuration, "write", lambda *_: False)
+    monkeypatch.setattr(Service, "adopt", lambda _: None)
+    monkeypatch.setattr(Service, "start", lambda _: told.append("started"))
+    monkeypatch.setattr(Service, "wait_until_ready", lambda *_: told.append("ready"))
+    monkeypatch.setattr(Life, "secure", lambda _: told.append("secured"))
+    assert Life(guest).start_up() == "The database was started."
+    assert told == ["started", "ready", "secured"]
