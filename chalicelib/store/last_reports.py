@@ -24,8 +24,8 @@ from chalicelib.store.models import ServiceStatusRow
 
 log = logging.getLogger(__name__)
 
-LAST_SEQ: Final = 2**53
-"""No report has a higher number (`chalicelib.bus.envelope`)."""
+LAST_SEQ: Final = 2**40
+"""More reports than one life of an agent has: one a millisecond, for thirty years."""
 ATTEMPTS: Final = 5
 BACKOFF_SECONDS: Final = 0.05
 
