@@ -30,14 +30,19 @@ class FairWeather(Invariant):
             self.broken(f"{exchange.method} was answered {status}: {message}")
 
     def _guest_had_no_time(self, exchange: Exchange) -> bool:
-        """Whether a guest was waited for as long as a request may, and could not answer: its server
-        is off, its database hangs, or it is still at work on what came before."""
+        """Whether a guest could not answer: its database is dead, and its agent says so at once; or
+        it was waited for as long as a request may, and its server is off, its database hangs, or it
+        is still at work on what came before."""
         found = _OF_A_GUEST.match(exchange.path)
-        waited = self.hub.run.kernel.now - exchange.begun
-        if exchange.reply.status != BUSY or not found or waited < settings().guest_call_seconds:
+        if exchange.reply.status != BUSY or not found:
             return False
         guests = self.hub.run.fleet.of_instance(found[1])
-        return any(each.stuck or not each.power or each.at_work for each in guests)
+        if any(each.power and not each.up for each in guests):
+            return True
+        waited = self.hub.run.kernel.now - exchange.begun
+        return waited >= settings().guest_call_seconds and any(
+            each.stuck or not each.power or each.at_work for each in guests
+        )
 
     def check(self) -> None:
         if not self.hub.calm:

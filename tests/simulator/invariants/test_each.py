@@ -498,7 +498,9 @@ BREAKS = (
 
 def answer_of_a_guest(deployment: Deployment, status: int, waited: float, **state: bool) -> None:
     """A reply to a call of a guest that is in some state, after so many seconds."""
-    guest = SimpleNamespace(**({"stuck": False, "power": True, "at_work": False} | state))
+    guest = SimpleNamespace(
+        **({"stuck": False, "power": True, "up": True, "at_work": False} | state)
+    )
     hub = deployment.invariants.hub
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(deployment.fleet, "of_instance", lambda _: [guest])
@@ -521,6 +523,12 @@ def test_a_guest_that_has_no_time_may_be_waited_for_in_vain(
     assert deployment.invariants.violations == []
     answer_of_a_guest(deployment, 500, waited=20.5, **state)
     assert "L10" in {each.invariant for each in deployment.invariants.violations}
+
+
+def test_a_guest_whose_database_is_dead_says_so_at_once(deployment: Deployment) -> None:
+    deployment.invariants.hub.calm = True
+    answer_of_a_guest(deployment, 503, waited=0.1, up=False)
+    assert deployment.invariants.violations == []
 
 
 def replied(
