@@ -28,7 +28,7 @@ def extend(operation: Operation, _: str | None) -> Outcome:
     if found.size >= wanted and found.status not in _UNDECIDED:
         return Done({"volume_size": found.size})
     if found.status.startswith("error"):
-        return Failed(f"The volume went to {found.status}.")
+        return Failed(f"The volume went to {found.status}; an operator has to reset it.")
     if found.status in _EXTENDABLE:
         volumes.extend(found.id, wanted)
     return not_yet(operation, f"the volume is {found.status}")

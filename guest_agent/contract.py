@@ -184,8 +184,13 @@ class EnableRoot(msgspec.Struct, frozen=True):
     root_password: str
 
 
+COMES_BACK_SECONDS: Final = 900.0
+"""A database that was stopped for its server to be switched off is started again when that has not
+happened for so long: the command came late, or the cloud refused."""
+
+
 class StopDatabase(msgspec.Struct, frozen=True):
-    """Arguments of `stop_db`."""
+    """Arguments of `stop_db`: whether it is to last, or only until the server is switched off."""
 
     do_not_start_on_reboot: bool = False
 

@@ -1,7 +1,8 @@
 """Keeps the database running: a dead one is started again, and what happens to it is told.
 
 The pauses between two starts grow, and after a bounded number of them it is given up, which is a
-state of its own. A database that was stopped by command is none of the keeper's.
+state of its own. A database that was stopped by command is none of the keeper's, unless its server
+was to be switched off, and stayed on.
 """
 
 from __future__ import annotations

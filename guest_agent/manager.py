@@ -58,7 +58,7 @@ class Manager(ABC):
 
     @abstractmethod
     def start_again(self) -> str:
-        """Start the server that has died by itself; a sentence. Never against a stop by command."""
+        """Start the server that has died by itself; a sentence. Never against a stop that lasts."""
 
     @abstractmethod
     def give_up(self) -> None:
@@ -82,7 +82,7 @@ class Manager(ABC):
 
     @abstractmethod
     def stop_db(self, request: contract.StopDatabase) -> Answer:
-        """Stop the server and leave it stopped."""
+        """Stop the server and leave it stopped, or until it is clear that it stays switched on."""
 
     @abstractmethod
     def resize_fs(self, request: contract.ResizeFileSystem) -> Answer:

@@ -88,13 +88,17 @@ def chosen(
 
 
 def _restart(request: Request, _: Nothing) -> None:
-    require_heard(instance_of(request))
-    accepting.accept(request, RESTART)
+    accepting.accept(request, RESTART, _heard)
 
 
 def _stop(request: Request, _: Nothing) -> None:
-    require_heard(instance_of(request))
-    accepting.accept(request, STOP)
+    accepting.accept(request, STOP, _heard)
+
+
+def _heard(row: Instance) -> Wanted:
+    """What the guest has a part in is not begun without it."""
+    require_heard(row)
+    return Wanted()
 
 
 def _start(request: Request, _: Nothing) -> None:

@@ -7,7 +7,7 @@ import msgspec
 from chalicelib.api import accepting
 from chalicelib.api.accepting import Wanted
 from chalicelib.api.frame import Request
-from chalicelib.api.guest_calls import instance_of, require_heard
+from chalicelib.api.guest_calls import require_heard
 from chalicelib.api.schema import Body
 from chalicelib.domain import instances
 from chalicelib.domain.flows import RESIZE_VOLUME
@@ -41,7 +41,6 @@ def accept(request: Request, asked: ResizeBody) -> None:
     if asked.volume is None:
         raise NotSupported("A resize to another flavor is not supported yet.")
     size = instances.volume_size(asked.volume.size, settings().max_volume_size)
-    require_heard(instance_of(request))
     accepting.accept(request, RESIZE_VOLUME, lambda row: _larger(row, size))
 
 
@@ -55,5 +54,6 @@ def _larger(row: Instance, size: int) -> Wanted:
         raise BadRequest(
             f"The new volume 'size' must be larger than the current volume size of '{now}'."
         )
+    require_heard(row)
     holds = {**row.held, "volumes": max(size, int(row.held.get("volumes", 0)))}
     return Wanted({"volume_size": size}, holds=holds, decided_by=("volume_size",))

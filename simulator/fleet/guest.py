@@ -68,6 +68,7 @@ class Guest:
         "power",
         "retired",
         "server_id",
+        "stopped_at",
         "stuck",
         "up",
         "volume_id",
@@ -87,6 +88,7 @@ class Guest:
         self.power = False
         self.up = False
         self.stuck = self.failed = self.given_up = False
+        self.stopped_at = 0.0
         self.passing: Status | None = None
         self.retired: str | None = None
         self._core: Agent | None = None

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final, Protocol, TypeVar
 
-from chalicelib import mariadb
+from chalicelib import aws, mariadb
 from guest_agent import contract
 from guest_agent.contract import ANY_HOST, Status
 from guest_agent.errors import (
@@ -55,6 +55,8 @@ class Machine(Protocol):
     """Whether the database's process runs and does not answer."""
     failed: bool
     given_up: bool
+    stopped_at: float
+    """When this life's database was stopped, on the monotonic clock."""
     passing: Status | None
     """The status while the process is being started or stopped."""
 
@@ -92,8 +94,9 @@ class SimManager(Manager):
 
     def start_again(self) -> str:
         machine = self._machine
-        if not machine.disk.prepared or machine.disk.stopped:
+        if not machine.disk.prepared or (machine.disk.stopped and not self._comes_back()):
             return "The database was stopped and is to stay so."
+        machine.disk.stopped = False
         if machine.up:
             return "The database runs again already."
         with self._while_it_is(Status.RESTARTING):
@@ -119,11 +122,15 @@ class SimManager(Manager):
 
     def _dead(self) -> Condition:
         if self._machine.disk.stopped:
-            return Condition(Status.SHUTDOWN)
+            return Condition(Status.SHUTDOWN, start_wanted=self._comes_back())
         cause = "the volume is full" if self._machine.disk.full else "the database has ended"
         if self._machine.given_up:
             return Condition(Status.FAILED, f"{cause}; it is not started again until it is told to")
         return Condition(Status.CRASHED, cause, start_wanted=True)
+
+    def _comes_back(self) -> bool:
+        late = aws.monotonic() - self._machine.stopped_at >= contract.COMES_BACK_SECONDS
+        return self._machine.disk.at_boot and late
 
     def filesystem(self) -> dict[str, float]:
         volume = self._machine.volume
@@ -173,6 +180,7 @@ class SimManager(Manager):
             self._require_prepared()
             disk = self._machine.disk
             disk.stopped, disk.at_boot = True, not request.do_not_start_on_reboot
+            self._machine.stopped_at = aws.monotonic()
             self._stop()
         return {}
 

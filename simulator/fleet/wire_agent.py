@@ -69,6 +69,7 @@ class WireMachine:
         self.volume: Volume | None = Volume(SIZE_GIB)
         self.up = False
         self.stuck = self.failed = self.given_up = False
+        self.stopped_at = 0.0
         self.passing: Status | None = None
         if self._file.exists():
             self._load(msgspec.json.decode(self._file.read_bytes(), type=_Kept))

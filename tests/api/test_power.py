@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from chalicelib import aws
 from chalicelib.lifecycle import Status
-from chalicelib.store.models import Instance
+from chalicelib.store.models import Instance, ServiceStatusRow
 from tests.api.client import Api
 from tests.api.conftest import Make, operations
 
@@ -46,6 +47,19 @@ def test_each_is_refused_where_it_makes_no_sense(api: Api, make: Make, status: S
     startable = status in (Status.STOPPED, Status.ERROR)
     assert act(api, make(status), "stop") == (202 if status is Status.ACTIVE else 422)
     assert act(api, make(status, resources=owned), "start") == (202 if startable else 422)
+
+
+@pytest.mark.parametrize(
+    "body", [{"stop": {}}, {"restart": {}}, {"resize": {"volume": {"size": 9}}}]
+)
+def test_what_is_stopped_says_so_however_long_its_guest_is_silent(
+    api: Api, make: Make, body: Any
+) -> None:
+    row = make(Status.STOPPED)
+    long_ago = ServiceStatusRow.updated.set(aws.clock() - 86400)
+    ServiceStatusRow(row.id).update(actions=[long_ago])
+    answer = api.post(f"/instances/{row.id}/action", body)
+    assert (answer.status, "instance status was STOPPED" in answer.fault()) == (422, True)
 
 
 def test_what_owns_no_server_is_not_started(api: Api, make: Make) -> None:

@@ -18,6 +18,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from guest_agent import contract
 from guest_agent.config import GuestConfig
 from guest_agent.contract import Flavor, Status
 from guest_agent.datastores import state
@@ -51,6 +52,7 @@ class Life:
         self._probe = Probe(self._connect)
         self._failed = False
         self._given_up = False
+        self._stopped_at = 0.0
         self._passing: Status | None = Status.RESTARTING if self._state.prepared else None
 
     # ------------------------------------------------------------------------- looking
@@ -100,13 +102,18 @@ class Life:
 
     def _dead(self) -> Condition:
         if self._state.stopped:
-            return Condition(Status.SHUTDOWN)
+            return Condition(Status.SHUTDOWN, start_wanted=self._comes_back())
         cause = self._service.death() if self._service else "the database does not run"
         if volume.is_full(self._layout.volume):
             cause = f"{_FULL}: {cause}"
         if self._given_up:
             return Condition(Status.FAILED, f"{cause}; it is not started again until it is told to")
         return Condition(Status.CRASHED, cause, start_wanted=True)
+
+    def _comes_back(self) -> bool:
+        """Whether it was stopped for its server to be switched off, which goes on."""
+        late = time.monotonic() - self._stopped_at >= contract.COMES_BACK_SECONDS
+        return self._state.at_boot and late
 
     # -------------------------------------------------------------------------- moving
 
@@ -127,8 +134,10 @@ class Life:
     def start_again(self) -> str:
         """Start what has died or locks the agent out, unless it was told to stop; a sentence."""
         with self._moving(Status.RESTARTING):
-            if not self._state.prepared or self._state.stopped:
+            if not self._state.prepared or (self._state.stopped and not self._comes_back()):
                 return "The database was stopped and is to stay so."
+            if self._state.stopped:
+                self._save(replace(self._state, stopped=False))
             service = self._make_service()
             if service.alive():
                 if self._probe.ask() is not Answer.LOCKED_OUT:
@@ -151,9 +160,10 @@ class Life:
             self._start(service)
 
     def stop(self, *, at_boot: bool) -> None:
-        """Stop it and leave it so; `at_boot` lets it come back with the server."""
+        """Stop it and leave it so; `at_boot` lets it come back with the server, or without."""
         with self._moving(Status.SHUTDOWN):
             service = self._prepared_service()
+            self._stopped_at = time.monotonic()
             self._save(replace(self._state, stopped=True, at_boot=at_boot))
             service.stop()
 

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import pytest
 
-from guest_agent import config
+from guest_agent import config, contract
 from guest_agent.contract import Status
 from guest_agent.datastores.mariadb.manager import MariaDBManager
 from guest_agent.errors import CommandFailed
@@ -50,6 +50,7 @@ class Simulated:
         self.disk = Disk()
         self.volume: Volume | None = Volume(2)
         self.up = self.stuck = self.failed = self.given_up = False
+        self.stopped_at = 0.0
         self.passing: Status | None = None
         self.manager: Manager = SimManager(self, 1)
 
@@ -249,6 +250,20 @@ def test_a_stop_that_was_asked_for_is_kept(subject: Subject) -> None:
         assert again() == "The database was stopped and is to stay so."
     assert condition(subject).status is Status.SHUTDOWN
     call(subject, "restart")
+    assert condition(subject).status is Status.HEALTHY
+
+
+def test_a_stop_for_a_server_that_stays_on_ends(
+    subject: Subject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command came late, or the cloud did not switch the server off: nobody else starts it."""
+    call(subject, "stop_db")
+    told = condition(subject)
+    assert (told.status, told.start_wanted) == (Status.SHUTDOWN, False)
+    assert "to stay so" in subject.manager.start_again()
+    monkeypatch.setattr(contract, "COMES_BACK_SECONDS", 0.0)
+    assert condition(subject).start_wanted
+    assert subject.manager.start_again() == "The database was started again."
     assert condition(subject).status is Status.HEALTHY
 
 

@@ -35,6 +35,7 @@ class Machine:
         self.volume: Volume | None = Volume(2)
         self.up = False
         self.stuck = self.failed = self.given_up = False
+        self.stopped_at = 0.0
         self.passing: Status | None = None
         self.stages: list[str] = []
 
