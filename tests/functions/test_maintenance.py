@@ -238,6 +238,20 @@ def test_a_look_goes_on_where_the_last_run_stopped(
     assert jobs.orphan_look() == jobs.OrphanLook(begins=stack.world.now)
 
 
+def test_a_look_goes_on_behind_what_stays_when_the_last_thing_of_a_page_is_removed(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(orphans, "PAGE_THINGS", 2)
+    gone = deleted(stack)
+    stack.create()
+    stack.settle()
+    things_of(stack, gone, server=False)
+    stack.create()
+    stack.settle()
+    stack.world.now += orphans.AGE_SECONDS
+    assert look() == {"seen": 11, "unknown": 0, "removed": 2}, "nothing is counted twice"
+
+
 def test_a_round_waits_for_as_long_as_the_last_one_was_large(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -260,6 +260,14 @@ def test_a_removal_that_is_refused_is_tried_until_its_bound(
     assert "refused to delete" in as_dict(stored(operation).notes)["remove_volume"]
 
 
+def test_a_removal_that_is_done_is_never_too_late(stack: Stack, operation: Operation) -> None:
+    recorder = Recorder(Refused("The cloud refused to delete"))
+    run(operation, recorder, "remove_volume", backwards=True)
+    stack.world.now += settings().delete_timeout_seconds + 1
+    recorder.outcome = Done()
+    assert run(operation, recorder, "remove_volume", backwards=True)["outcome"] == "done"
+
+
 def test_the_first_failure_stays_the_reason(operation: Operation) -> None:
     run(operation, Recorder(Failed("the first")))
     run(operation, Recorder(Failed("the second")), "remove_server", backwards=True)

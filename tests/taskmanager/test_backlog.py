@@ -70,9 +70,10 @@ def test_a_lost_hint_is_found_at_once_where_everything_is_due(backlog: Stack) ->
 def test_a_backlog_is_worked_off_while_hints_go_on_being_lost(backlog: Stack) -> None:
     backlog.world.now += 3600
     oldest = operations.due_operations(backlog.world.now, sweeper.PAGE)
-    for number in range(sweeper.PAGE):
+    for number in range(2 * sweeper.PAGE):
         accepted(str(number))
     backlog.world.now += 60
-    seen = sweeper.run()["seen"]
-    assert seen >= 3 * sweeper.PAGE
+    swept = sweeper.run()
+    assert swept["seen"] >= 3 * sweeper.PAGE
+    assert swept["started"] == 2 * sweeper.PAGE, "both ends have their turns"
     assert not set(oldest) & set(operations.due_operations(backlog.world.now, WAITING))
