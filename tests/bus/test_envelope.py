@@ -172,6 +172,9 @@ def test_too_large_is_refused_by_the_sender_and_by_the_receiver() -> None:
         seal(large, Direction.TO_GUEST, KEY)
     with pytest.raises(TooLarge):
         opened("x" * (module.MAX_BODY_BYTES + 1))
+    with pytest.raises(EnvelopeError) as as_large_as_may_be:
+        opened("x" * module.MAX_BODY_BYTES)
+    assert as_large_as_may_be.type is not TooLarge
 
 
 def test_what_fits_is_sent_whole() -> None:

@@ -18,7 +18,7 @@ PUBLIC = {"is_public": True, "allowed_cidrs": ["192.0.2.0/24"]}
 PRIVATE: dict[str, Any] = {"is_public": False, "allowed_cidrs": []}
 
 
-def active(stack: Stack, access: dict[str, Any]) -> Instance:
+def active(stack: Stack, access: dict[str, Any] | None) -> Instance:
     instance, _ = stack.create(access=access)
     stack.settle()
     stack.check()
@@ -66,9 +66,11 @@ def test_the_access_of_an_active_instance_is_changed(
     assert ended(operation).status == "SUCCEEDED"
 
 
-@pytest.mark.parametrize(("before", "after"), [(PRIVATE, PUBLIC), (PUBLIC, PRIVATE)])
+@pytest.mark.parametrize(
+    ("before", "after"), [(PRIVATE, PUBLIC), (PUBLIC, PRIVATE), (None, PUBLIC)]
+)
 def test_a_change_that_is_refused_is_taken_back_and_told(
-    stack: Stack, before: dict[str, Any], after: dict[str, Any]
+    stack: Stack, before: dict[str, Any] | None, after: dict[str, Any]
 ) -> None:
     row = active(stack, before)
     refused = Refused("The cloud refused to create the floating address.")

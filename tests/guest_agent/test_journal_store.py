@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -89,6 +90,24 @@ def test_old_entries_are_pruned_by_their_expiry(path: Path) -> None:
         store.prune(START + 5)
         kept = [number for number in range(10) if store.get(f"command-{number}")]
     assert kept == [5, 6, 7, 8, 9]
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda store: store.get("command-1"),
+        lambda store: store.put(entry(1)),
+        lambda store: store.prune(START),
+    ],
+    ids=["read", "written", "pruned"],
+)
+def test_a_journal_that_fails_is_never_taken_for_one_that_knows_nothing(
+    path: Path, use: Callable[[SqliteStore], object]
+) -> None:
+    store = SqliteStore(path)
+    store.close()
+    with pytest.raises(JournalUnusable, match="failed"):
+        use(store)
 
 
 def test_a_place_that_cannot_be_written_is_no_damage(tmp_path: Path, world: World) -> None:
