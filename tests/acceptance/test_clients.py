@@ -96,6 +96,14 @@ def test_openstack_database_commands_work_unmodified(stack: Stack) -> None:
         root = run(stack, *database, "root", "show", instance_id)
         assert str(root["is_root_enabled"]) == "True"
         run(stack, *database, "root", "disable", instance_id)
+        run(stack, *database, "instance", "resize", "volume", instance_id, "2")
+        assert stack.demo.wait(instance_id, "ACTIVE")["volume"]["size"] == 2
+        run(stack, *database, "instance", "restart", instance_id)
+        stack.demo.wait(instance_id, "ACTIVE")
+        everybodys = run(stack, *database, "instance", "list", "--all-projects", user="admin")
+        assert instance_id in {each["ID"] for each in everybodys}
+        run(stack, *database, "instance", "reboot", instance_id, user="admin")
+        stack.demo.wait(instance_id, "ACTIVE")
         assert run(stack, *database, "flavor", "list")
         assert run(stack, "datastore", "list")
         assert run(stack, "datastore", "version", "list", "mariadb")

@@ -136,6 +136,32 @@ def test_a_restart_keeps_the_rows(stack: Stack, instance: dict[str, Any]) -> Non
         assert (7,) in rows(connection, "select v from r")
 
 
+def test_a_stop_and_a_start_keep_the_rows(stack: Stack, instance: dict[str, Any]) -> None:
+    api = stack.demo
+    with connect(instance, "keeper", PASSWORD, "shop") as connection:
+        rows(connection, "create table if not exists s (v int)")
+        rows(connection, "insert into s values (8)")
+    action = path(api, instance, "/action")
+    assert api.request("POST", action, {"stop": {}}).status_code == 202
+    assert api.wait(instance["id"], "STOPPED")["operating_status"] == ""
+    with pytest.raises(pymysql.err.OperationalError):
+        connect(instance, "keeper", PASSWORD, "shop")
+    assert api.request("POST", action, {"start": {}}).status_code == 202
+    api.healthy(instance["id"])
+    with connect(instance, "keeper", PASSWORD, "shop") as connection:
+        assert (8,) in rows(connection, "select v from s")
+
+
+def test_a_volume_grows_below_its_rows(stack: Stack, instance: dict[str, Any]) -> None:
+    api = stack.demo
+    size = instance["volume"]["size"] + 1
+    with connect(instance, "keeper", PASSWORD, "shop") as connection:
+        wanted = {"resize": {"volume": {"size": size}}}
+        assert api.request("POST", path(api, instance, "/action"), wanted).status_code == 202
+        assert api.wait(instance["id"], "ACTIVE")["volume"]["size"] == size
+        assert rows(connection, "select 1") == [(1,)], "the session goes on"
+
+
 def test_another_tenant_sees_nothing_of_it(stack: Stack, instance: dict[str, Any]) -> None:
     foreign = stack.demo2
     assert foreign.show(instance["id"]) is None
