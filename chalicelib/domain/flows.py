@@ -279,7 +279,7 @@ RESIZE_VOLUME: Final = Flow(
     failed=Status.ACTIVE,
     timeout="resize_timeout_seconds",
     told_undone="The resize of the volume was given up: {reason}",
-    told_failed="The volume may be larger than told: {reason} Ask for the resize again.",
+    told_failed="The size of the volume is not known: {reason} Ask for the resize again.",
 )
 
 

@@ -58,7 +58,7 @@ class NoOrphans(Invariant):
         recorded = json.loads(row.get("resources") or "{}")
         for kind, name in _RECORDED.items():
             ids = [thing.id for thing in found.get(kind, [])]
-            if kind == "server" and not ids and not self._exists(recorded.get(name)):
+            if kind in ("server", "volume") and not ids and not self._exists(recorded.get(name)):
                 continue  # it vanished: L3 asks whether that is seen
             if ids != [recorded.get(name)]:
                 self.broken(f"the row owns {kind} {recorded.get(name)}, there is {ids}", row["id"])
@@ -66,8 +66,9 @@ class NoOrphans(Invariant):
             if len(found[kind]) != 1:
                 self.broken(f"{len(found[kind])} of {kind} of an active instance", row["id"])
 
-    def _exists(self, server_id: str | None) -> bool:
-        return server_id in self.hub.run.cloud.compute.servers
+    def _exists(self, thing_id: str | None) -> bool:
+        cloud = self.hub.run.cloud
+        return thing_id in cloud.compute.servers or thing_id in cloud.volume.volumes
 
     def _counted(self, table: str) -> Counter[str]:
         return Counter(row["instance_id"] for row in self.hub.rows(table))
