@@ -97,6 +97,7 @@ def _adopted(instance_id: str, metadata: Any, *, check: bool) -> str:
         missing.append("the key of its guest")
     fault = None
     if missing:
+        row.resources = {}  # what has lost a part is not started
         fault = f"Found again after a restore without {', '.join(missing)}; delete the instance."
     if not check and not restoring.adopt(row, fault):
         return "has a row meanwhile"

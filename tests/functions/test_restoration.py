@@ -392,6 +392,7 @@ def test_what_is_not_whole_is_adopted_in_error_and_can_be_deleted(stack: Stack) 
     )
     row = instances.get_instance(instance_id)
     assert (row.status, row.fault_message) == (Status.ERROR, told.split(": ", 2)[2])
+    assert row.resources == {}, "so that it is not started"
     stack.delete(instance_id)
     stack.settle()
     stack.check()
