@@ -7,17 +7,16 @@ from typing import Any
 
 import msgspec
 
-from chalicelib import aws, lifecycle
+from chalicelib import lifecycle
 from chalicelib.api.frame import Request
 from chalicelib.api.guest_calls import instance_of
 from chalicelib.bus import queues
 from chalicelib.domain.flows import Flow
 from chalicelib.errors import Unprocessable
-from chalicelib.settings import settings
 from chalicelib.store import accepting
 from chalicelib.store.base import Contended, races
-from chalicelib.store.models import Instance, Operation
-from chalicelib.store.operations import get_operation, new_operation
+from chalicelib.store.models import Instance
+from chalicelib.store.operations import get_operation, operation_of
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -55,23 +54,8 @@ def accept(
                 f"Instance {row.id} is not currently available for an action to be performed "
                 f"(operation {live.action} is under way)."
             )
-        operation = new(request, row, flow, asked.arguments)
+        operation = operation_of(row, flow, arguments=asked.arguments, asked=request.asked)
         if accepting.accept(row, operation, holds=asked.holds, decided_by=asked.decided_by):
             queues.notify_task_manager(operation.id)
             return
     raise Contended("The instance is being changed by others at the moment; try again.")
-
-
-def new(
-    request: Request, row: Instance, flow: Flow, arguments: dict[str, Any] | None = None
-) -> Operation:
-    """The row of an operation that this request asks for."""
-    return new_operation(
-        aws.new_id(),
-        row.id,
-        row.tenant_id,
-        flow.action,
-        timeout=float(getattr(settings(), flow.timeout)),
-        arguments=arguments,
-        asked=request.asked,
-    )

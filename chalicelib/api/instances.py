@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from chalicelib import aws, lifecycle
-from chalicelib.api import accepting, access, instance_view
+from chalicelib.api import access, instance_view
 from chalicelib.api.access import AccessBody
 from chalicelib.api.choices import choose_flavor, choose_version
 from chalicelib.api.frame import Request, Response, Route
@@ -36,7 +36,7 @@ from chalicelib.store import instances as store
 from chalicelib.store.base import Contended, races
 from chalicelib.store.changes import rename
 from chalicelib.store.models import DatastoreVersion, Flavor, Instance, ServiceStatusRow
-from chalicelib.store.operations import new_operation
+from chalicelib.store.operations import operation_of
 
 PATH: Final = f"/{API_VERSION}/{{project}}/instances"
 
@@ -98,12 +98,10 @@ def create(request: Request) -> Response:
     instance = _new_instance(request, wanted, version, flavor)
     request.audit.instance_id = instance.id
     operation_id = aws.new_id()
-    operation = new_operation(
-        operation_id,
-        instance.id,
-        instance.tenant_id,
-        CREATE.action,
-        timeout=settings().create_timeout_seconds,
+    operation = operation_of(
+        instance,
+        CREATE,
+        operation_id=operation_id,
         sealed_args=keys.protect("operation", operation_id, msgspec.json.encode(contents)),
         asked=request.asked,
     )
@@ -192,7 +190,7 @@ def accept_delete(request: Request) -> None:
             if transactions.accept_queued_delete(row, request.asked):
                 return
             continue
-        operation = accepting.new(request, row, DELETE)
+        operation = operation_of(row, DELETE, asked=request.asked)
         if transactions.accept(row, operation):
             if operation.status == OperationStatus.ACCEPTED:
                 queues.notify_task_manager(operation.id)

@@ -7,6 +7,7 @@ from typing import Any, Final
 from pynamodb.expressions.update import Action
 
 from chalicelib import aws
+from chalicelib.domain.flows import Flow
 from chalicelib.domain.operations import (
     LIVE_SHARDS,
     STARTABLE,
@@ -17,7 +18,7 @@ from chalicelib.domain.operations import (
 from chalicelib.settings import settings
 from chalicelib.store.base import update_if
 from chalicelib.store.events import Asked
-from chalicelib.store.models import Arguments, Operation
+from chalicelib.store.models import Arguments, Instance, Operation
 
 CHECK_AFTER_SECONDS: Final = 30
 """So long after somebody should have moved an operation the sweeper looks at it."""
@@ -58,6 +59,28 @@ def new_operation(
         request_id=asked.request_id if asked else None,
         user_id=asked.user_id if asked else None,
         user_tenant_id=asked.user_tenant_id if asked else None,
+    )
+
+
+def operation_of(
+    instance: Instance,
+    flow: Flow,
+    *,
+    operation_id: str | None = None,
+    sealed_args: str | None = None,
+    arguments: dict[str, Any] | None = None,
+    asked: Asked | None = None,
+) -> Operation:
+    """The row of an operation of a flow on an instance, with the flow's own bound."""
+    return new_operation(
+        operation_id or aws.new_id(),
+        instance.id,
+        instance.tenant_id,
+        flow.action,
+        timeout=float(getattr(settings(), flow.timeout)),
+        sealed_args=sealed_args,
+        arguments=arguments,
+        asked=asked,
     )
 
 

@@ -6,13 +6,12 @@ from typing import Any
 
 from chalicelib import aws
 from chalicelib.bus import keys
-from chalicelib.domain.flows import CREATE, DELETE, UPDATE_ACCESS, Flow
+from chalicelib.domain.flows import CREATE, DELETE, UPDATE_ACCESS
 from chalicelib.domain.quotas import held_by_instance
 from chalicelib.lifecycle import Status
-from chalicelib.settings import settings
 from chalicelib.store import accepting
 from chalicelib.store.models import Instance, Operation
-from chalicelib.store.operations import new_operation
+from chalicelib.store.operations import operation_of
 
 TENANT = "tenant-1"
 
@@ -45,38 +44,18 @@ def new_instance(tenant_id: str = TENANT, **changes: Any) -> Instance:
 def create_operation(instance: Instance, sealed: bytes | None = None) -> Operation:
     """Its create operation."""
     operation_id = aws.new_id()
-    return new_operation(
-        operation_id,
-        instance.id,
-        instance.tenant_id,
-        CREATE.action,
-        timeout=settings().create_timeout_seconds,
-        sealed_args=keys.protect("operation", operation_id, sealed) if sealed else None,
-    )
-
-
-def new_operation_of(
-    instance: Instance, flow: Flow, arguments: dict[str, Any] | None = None
-) -> Operation:
-    """An operation of a flow on it."""
-    return new_operation(
-        aws.new_id(),
-        instance.id,
-        instance.tenant_id,
-        flow.action,
-        timeout=float(getattr(settings(), flow.timeout)),
-        arguments=arguments,
-    )
+    sealed_args = keys.protect("operation", operation_id, sealed) if sealed else None
+    return operation_of(instance, CREATE, operation_id=operation_id, sealed_args=sealed_args)
 
 
 def access_operation(instance: Instance, wanted: dict[str, Any]) -> Operation:
     """A change of its access."""
-    return new_operation_of(instance, UPDATE_ACCESS, wanted)
+    return operation_of(instance, UPDATE_ACCESS, arguments=wanted)
 
 
 def delete_operation(instance: Instance) -> Operation:
     """A delete operation for it."""
-    return new_operation_of(instance, DELETE)
+    return operation_of(instance, DELETE)
 
 
 def accepted(tenant_id: str = TENANT, **changes: Any) -> tuple[Instance, Operation]:

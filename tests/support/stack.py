@@ -28,7 +28,6 @@ from tests.support.rows import (
     TENANT,
     create_operation,
     new_instance,
-    new_operation_of,
 )
 from tests.support.states import RUNNING, StepFunctions
 from tests.support.world import Fault, Killed, World
@@ -73,7 +72,7 @@ class Stack:
     ) -> Operation:
         """Accept an operation as the API does."""
         instance = instances.get_instance(instance_id)
-        operation = new_operation_of(instance, flow, arguments)
+        operation = operations.operation_of(instance, flow, arguments=arguments)
         assert accepting.accept(instance, operation, holds=holds)
         if operation.status == "ACCEPTED":
             queues.notify_task_manager(operation.id)
