@@ -94,6 +94,18 @@ def test_what_lived_long_enough_begins_with_the_first_pause_again(guest: Guest) 
     assert not guest.manager.given_up
 
 
+def test_what_did_not_live_long_enough_is_given_up_in_the_end(guest: Guest) -> None:
+    for start in range(STARTS):
+        guest.manager.now_is = Status.CRASHED
+        live(guest, pause_before(start) + 1)
+        assert guest.manager.starts == start + 1
+        guest.manager.now_is = Status.HEALTHY
+        live(guest, STEADY_SECONDS - 1)
+    guest.manager.now_is = Status.CRASHED
+    live(guest, 1)
+    assert guest.manager.given_up
+
+
 def test_pauses_double_and_are_bounded() -> None:
     pauses = [pause_before(starts) for starts in range(20)]
     assert pauses[0] == FIRST_PAUSE_SECONDS
