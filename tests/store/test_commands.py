@@ -36,8 +36,8 @@ def stored() -> Command:
 
 
 def test_a_token_makes_the_whole_row_when_there_is_none(world: World) -> None:
+    commands.wait_with_token(new_command(world), "token-1")
     wanted = new_command(world)
-    commands.wait_with_token(wanted, "token-1")
     wanted.token = "token-1"
     assert stored().attribute_values == wanted.attribute_values
 
