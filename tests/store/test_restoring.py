@@ -172,6 +172,16 @@ def test_what_became_of_an_active_instance_since(
     assert plain(instance.id) == newer
 
 
+def test_a_delete_that_waits_is_known_again(world: World) -> None:
+    instance = active(world)
+    begin_access(instance)
+    older = dict(row(instance.id).attribute_values)
+    begin_delete(instance)
+    newer = plain(instance.id)
+    assert put_right(world, older) == "delete_instance waits"
+    assert plain(instance.id) == newer
+
+
 def test_several_changes_since_end_in_the_last_one(world: World) -> None:
     instance = active(world)
     older = dict(row(instance.id).attribute_values)
