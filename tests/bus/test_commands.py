@@ -13,7 +13,7 @@ from chalicelib.bus import commands, contract, keys, queues
 from chalicelib.bus.envelope import Direction, Fault, open_sealed
 from chalicelib.store import commands as rows
 from chalicelib.store.base import ConditionFailed
-from chalicelib.store.models import Command, Instance
+from chalicelib.store.models import TABLES, Command, Instance
 from simulator.aws.errors import client_error
 from tests.support.rows import accepted
 from tests.support.world import World
@@ -71,6 +71,14 @@ def test_a_call_returns_what_the_guest_answered(world: World, instance: Instance
     assert (command.kind, command.method, command.args) == ("command", "list_users", {"limit": 20})
     assert (command.epoch, command.seq) == (0, 0), "only what guests send is numbered"
     assert command.expires_at - command.issued_at == 20
+
+
+def test_an_answer_is_found_while_other_reads_are_late(world: World) -> None:
+    world.read_late(60, TABLES)
+    instance, _ = accepted()
+    queues.make_guest_queue(instance.id, 1)
+    answer_with(world, instance, result={"users": []})
+    assert commands.call(instance, contract.LIST_USERS, {}) == contract.UserPage(users=[])
 
 
 def test_arguments_are_not_in_clear_on_the_queue(world: World, instance: Instance) -> None:

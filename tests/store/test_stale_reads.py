@@ -11,24 +11,16 @@ from chalicelib.errors import OverLimit
 from chalicelib.settings import settings
 from chalicelib.store import accepting, calls, commands, guests, instances, jobs, operations, quotas
 from chalicelib.store.models import TABLES, Command
-from simulator.aws.dynamodb.service import Chances, DynamoDB
 from tests.support.rows import TENANT, accepted, create_operation, new_instance
 from tests.support.world import World
 
 BEHIND_SECONDS = 60.0
 
 
-class Late(Chances):
-    def lag(self, table: str, index: str | None) -> float:
-        return BEHIND_SECONDS
-
-
 @pytest.fixture
 def world(plain_world: World) -> World:
     """Tables of which eventually consistent reads are behind."""
-    plain_world.dynamodb = DynamoDB(plain_world.clock, Late())
-    plain_world.dynamodb.most_lag_seconds = BEHIND_SECONDS
-    plain_world.dynamodb.create_tables(TABLES)
+    plain_world.read_late(BEHIND_SECONDS, TABLES)
     return plain_world
 
 

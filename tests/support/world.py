@@ -18,7 +18,7 @@ import msgspec
 from chalicelib.aws import Provider
 from chalicelib.bus.keyring import KeyRing
 from chalicelib.parameters import Credential
-from simulator.aws.dynamodb.service import DynamoDB
+from simulator.aws.dynamodb.service import Chances, DynamoDB
 from simulator.aws.errors import client_error
 from tests.support.sqs import BASE, MemorySqs
 
@@ -55,6 +55,16 @@ class Fault(Enum):
     REFUSED = auto()
 
 
+class Late(Chances):
+    """Reads that are behind, but for consistent ones."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    def lag(self, table: str, index: str | None) -> float:
+        return self._seconds
+
+
 class World(Provider):
     """A provider whose clock is moved by hand and whose clients are in memory."""
 
@@ -75,6 +85,12 @@ class World(Provider):
         self.on_sleep: Callable[[], None] = lambda: None
         for name in ("dead-letters", "heartbeats", "taskmanager", "conductor"):
             self.sqs.make(f"coffer-{name}", redrive=name in ("taskmanager", "conductor"))
+
+    def read_late(self, seconds: float, models: Any) -> None:
+        """Take empty tables instead, of which all but consistent reads are so far behind."""
+        self.dynamodb = DynamoDB(self.clock, Late(seconds))
+        self.dynamodb.most_lag_seconds = seconds
+        self.dynamodb.create_tables(models)
 
     def clock(self) -> float:
         return self.now
