@@ -157,6 +157,24 @@ def test_of_two_servers_the_one_that_did_not_fail_is_kept(
     assert deleted == ["1"]
 
 
+def test_of_what_unknown_results_left_one_of_each_is_kept(stack: Stack) -> None:
+    instance, _ = stack.create()
+    name, description = names.network(instance.id), names.description(instance.id)
+    metadata = names.metadata(instance.id, 1)
+    groups = [stack.cloud.create_security_group(name, description).id for _ in range(3)]
+    for _ in range(3):
+        stack.cloud.create_volume(names.volume(instance.id), metadata=metadata, size_gib=2)
+        stack.cloud.create_port(
+            name, description, network_id="network-1", security_group_id=groups[0]
+        )
+    stack.world.now += 3
+    stack.settle()
+    stack.check()
+    assert instances.get_instance(instance.id).status == Status.ACTIVE
+    for kind in ("volume", "group", "port", "server"):
+        assert len(stack.cloud.names(kind)) == 1, kind
+
+
 def test_three_creates_at_once_become_three_instances(stack: Stack) -> None:
     created = [stack.create()[0].id for _ in range(3)]
     stack.settle()

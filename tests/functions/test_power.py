@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from chalicelib.cloud import servers
 from chalicelib.cloud.errors import CloudAway
 from chalicelib.conductor import heartbeats
 from chalicelib.domain.flows import DELETE, REBOOT, START, STOP, Flow
@@ -112,3 +113,13 @@ def test_a_server_that_nobody_knows_fails_and_says_so(stack: Stack) -> None:
     assert ended is not None
     assert power.VANISHED in str(ended.reason)
     assert ended.attempt == 0
+
+
+def test_a_server_that_one_answer_denies_is_looked_for_in_the_list(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instance_id, _ = active(stack)
+    monkeypatch.setattr(servers, "get", lambda server_id: None)
+    assert after(stack, instance_id, STOP).status == Status.STOPPED
+    assert after(stack, instance_id, START).status == Status.ACTIVE
+    stack.check()

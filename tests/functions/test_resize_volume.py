@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from chalicelib.cloud import volumes
 from chalicelib.cloud.errors import CloudAway
 from chalicelib.domain.flows import RESIZE_VOLUME
 from chalicelib.lifecycle import Status
@@ -45,4 +48,15 @@ def test_what_others_have_grown_is_told_and_held(stack: Stack) -> None:
     disk.facts["size_gib"] = 9
     row = resized(stack, instance.id, 5)
     assert (row.status, row.volume_size, row.held["volumes"]) == (Status.ACTIVE, 9, 9)
+    stack.check()
+
+
+def test_a_volume_that_one_answer_denies_is_looked_for_in_the_list(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instance, _ = stack.create()
+    stack.settle()
+    monkeypatch.setattr(volumes, "get", lambda volume_id: None)
+    row = resized(stack, instance.id, 5)
+    assert (row.status, row.volume_size, row.fault_message) == (Status.ACTIVE, 5, None)
     stack.check()

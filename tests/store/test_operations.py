@@ -10,7 +10,7 @@ from chalicelib.store import operations
 from chalicelib.store.base import ConditionFailed, as_dict
 from chalicelib.store.ending import Ending, end_operation
 from chalicelib.store.models import Operation
-from tests.support.rows import accepted
+from tests.support.rows import accepted, access_operation, new_instance
 from tests.support.world import World
 
 
@@ -81,6 +81,18 @@ def test_the_first_reason_stays(operation: Operation) -> None:
     after = stored(operation)
     assert after.compensating
     assert after.reason == "quota exceeded"
+
+
+def test_a_refusal_is_noted_with_a_create_of_that_generation(operation: Operation) -> None:
+    row = operations.note_refusal(operation.id, 1, "server-1", "n" * 300)
+    assert (row.enrolled_server, as_dict(row.notes)) == ("server-1", {"prepare": "n" * 255})
+    for generation, of in ((2, operation), (1, access_operation(new_instance(), {}))):
+        of.save()
+        with pytest.raises(ConditionFailed):
+            operations.note_refusal(of.id, generation, "server-2", "late")
+    end_operation(stored(operation), Ending(OperationStatus.SUCCEEDED))
+    with pytest.raises(ConditionFailed):
+        operations.note_refusal(operation.id, 1, "server-2", "late")
 
 
 def test_an_attempt_is_counted_by_one_sweeper(operation: Operation) -> None:
