@@ -39,6 +39,11 @@ UNUSED: Final = {
     "as MiniStack's: tests/taskmanager/test_sweeper.py",
     ("dispatcher", "dynamodb:updateitem *-operations"): "a hint that finds an answer whose token "
     "was not completed: tests/taskmanager/test_dispatcher.py",
+    (
+        "taskmanager",
+        "states:sendtasksuccess *",
+    ): "a step that is run again when its guest "
+    "has answered, or its operation goes back: tests/functions/test_every_crash.py",
     ("dispatcher", "states:sendtasksuccess *"): "the same, and a hint to what is cancelled",
 }
 """Rights that no run here uses, by role and action (and resource), each with its reason."""
