@@ -74,9 +74,8 @@ def test_what_is_remembered_is_bounded(clock: Clock, monkeypatch: pytest.MonkeyP
 
 
 def test_a_refusal_is_troves(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        aws, "monotonic", lambda: 1000.0
-    )  # no bucket leaks, however slow it is here
+    # Else a bucket leaks meanwhile where the machine is slow.
+    monkeypatch.setattr(aws, "monotonic", lambda: 1000.0)
     for _ in range(MOST):
         assert api.get("/flavors").status == 200
     got = api.get("/flavors")

@@ -16,11 +16,24 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from tests.guest_agent.control_plane import INSTANCE, TOKEN, ControlPlane
+from tests.guest_agent.control_plane import INSTANCE, TOKEN, ControlPlane, wait_for
 
 REPOSITORY = Path(__file__).parents[2]
 VOLUME = "5d3c1f5e-0c7b-4f4e-9d5c-3f2a7d7e8a90"
 FLAVOR = {"ram": 512, "vcpus": 1}
+
+
+def suspend(pid: int) -> None:
+    """Stop a process where it is, and wait until each of its threads has stopped.
+
+    The signal reaches a thread on another core a moment later; until then it may still answer.
+    """
+    os.kill(pid, signal.SIGSTOP)
+    wait_for(lambda: all(_state(task) == "T" for task in Path(f"/proc/{pid}/task").iterdir()))
+
+
+def _state(task: Path) -> str:
+    return (task / "stat").read_text().rpartition(")")[2].split()[0]
 
 
 class Server:

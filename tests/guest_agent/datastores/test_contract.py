@@ -23,7 +23,7 @@ from simulator.fleet.datastore import Volume
 from simulator.fleet.disk import Disk
 from simulator.fleet.manager import SimManager
 from tests.guest_agent.control_plane import wait_for
-from tests.guest_agent.server import Server, free_address, prepare_args
+from tests.guest_agent.server import Server, free_address, prepare_args, suspend
 
 
 class Subject(Protocol):
@@ -85,11 +85,11 @@ class Real:
         self.manager: Manager = MariaDBManager(config.load(self._server.root))
 
     def kill(self) -> None:
-        self._signal(signal.SIGKILL)
+        os.kill(self._pid(), signal.SIGKILL)
         self._wait_until_ended()
 
     def hang(self) -> None:
-        self._signal(signal.SIGSTOP)
+        suspend(self._pid())
 
     def fill(self, patch: pytest.MonkeyPatch) -> None:
         patch.setattr(volume, "FULL_BYTES", 2**62)  # whatever is free is not enough
@@ -106,10 +106,10 @@ class Real:
         """
         wait_for(lambda: self.manager.condition().status in ENDED)
 
-    def _signal(self, number: signal.Signals) -> None:
+    def _pid(self) -> int:
         pid = self._server.database()
         assert pid is not None
-        os.kill(pid, number)
+        return pid
 
 
 @pytest.fixture(params=["simulated", pytest.param("real", marks=pytest.mark.database)])

@@ -10,6 +10,7 @@ import pytest
 from guest_agent.datastores.mariadb import sql
 from tests.guest_agent.control_plane import wait_for
 from tests.guest_agent.datastores.conftest import Guest
+from tests.guest_agent.server import suspend
 
 pytestmark = pytest.mark.database
 
@@ -63,7 +64,7 @@ def test_a_hanging_database_is_told_and_calls_end_in_time(guest: Guest) -> None:
     wait_for(lambda: last_status(guest, "healthy"))
     pid = guest.server.database()
     assert pid is not None
-    os.kill(pid, signal.SIGSTOP)
+    suspend(pid)
     try:
         answer = guest.control.ask("list_users", seconds=sql.GREETING_SECONDS + 3)
         assert answer.error is not None
@@ -86,7 +87,7 @@ def test_a_starting_database_is_not_ready(guest: Guest) -> None:
     wait_for(lambda: last_status(guest, "healthy"))
     pid = guest.server.database()
     assert pid is not None
-    os.kill(pid, signal.SIGSTOP)  # it cannot stop now
+    suspend(pid)  # it cannot stop now
     restart = guest.control.send(guest.control.command("restart"))
     wait_for(lambda: last_status(guest, "restarting"))
     os.kill(pid, signal.SIGCONT)
@@ -148,7 +149,7 @@ def test_reads_are_answered_while_the_database_restarts(guest: Guest) -> None:
     guest.prepare()
     pid = guest.server.database()
     assert pid is not None
-    os.kill(pid, signal.SIGSTOP)  # it cannot stop now
+    suspend(pid)  # it cannot stop now
     restart = guest.control.send(guest.control.command("restart"))
     wait_for(lambda: "restart" in guest.server.log.read_text())
     used = guest.ask("get_filesystem_stats")
