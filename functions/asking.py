@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from chalicelib import aws
 from chalicelib.bus import commands
 from chalicelib.domain.flows import FLOWS
 from chalicelib.domain.operations import command_id
 from chalicelib.store import instances
 from chalicelib.store.models import Instance, Operation
+from chalicelib.store.operations import bound_of
 from functions.outcomes import Done, Failed, Outcome, Pending
 
 
@@ -23,19 +25,21 @@ def ask(
     """Send a command and leave the task token with its row, where the conductor finds it.
 
     The command's id is the step's, so a second run of the step asks for the same thing: the guest
-    answers it from its journal.
+    answers it from its journal. Nobody is asked when the step's bound is over.
     """
     if token is None:
         return Failed(f"{step} needs a task token")
-    declared = FLOWS[operation.action].named(step)
+    flow, bound = FLOWS[operation.action], bound_of(operation, step)
+    declared = flow.named(step)
     instance = instances.get_instance(operation.instance_id)
     row = commands.await_with_token(
         commands.new_command(
             command_id(operation.id, step),
             instance,
             method,
-            deadline=operation.deadline,
+            deadline=bound,
             operation_id=operation.id,
+            backwards=flow.undoes(step),
         ),
         token,
     )
@@ -44,5 +48,7 @@ def ask(
         return Failed(f"{said}: {row.error['message']}")
     if row.answered is not None:
         return Done()
+    if aws.clock() > bound:
+        return Failed(declared.late if declared else step)
     commands.send(instance, row, arguments(instance))
     return Pending()

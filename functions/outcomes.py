@@ -14,10 +14,9 @@ import msgspec
 
 from chalicelib import aws
 from chalicelib.cloud.errors import CloudError, Refused
-from chalicelib.domain.flows import FLOWS
-from chalicelib.settings import settings
 from chalicelib.store.base import as_dict
 from chalicelib.store.models import Operation
+from chalicelib.store.operations import bound_of
 
 
 class Done(msgspec.Struct, frozen=True):
@@ -58,14 +57,6 @@ LOOK_SECONDS: Final = 0.25
 def poll_seconds(waited: float) -> int:
     """In how many seconds to look again at what has taken `waited` seconds so far."""
     return int(min(max(waited * POLL_SHARE, 1), LONGEST_POLL_SECONDS))
-
-
-def bound_of(operation: Operation, name: str) -> float:
-    """Until when a step of an operation may wait."""
-    step = FLOWS[operation.action].named(name)
-    if step is None or not step.timeout:
-        return float(operation.deadline)
-    return float(as_dict(operation.started)[name]) + float(getattr(settings(), step.timeout))
 
 
 def not_yet(operation: Operation, note: str, resources: Mapping[str, Any] | None = None) -> Wait:

@@ -25,6 +25,7 @@ from chalicelib.store import commands as rows
 from chalicelib.store import operations
 from chalicelib.store.base import ConditionFailed, as_dict
 from chalicelib.store.models import Operation
+from chalicelib.store.operations import bound_of
 from functions.outcomes import (
     LOOK_SECONDS,
     SOON_SECONDS,
@@ -35,7 +36,6 @@ from functions.outcomes import (
     Pending,
     Wait,
     as_result,
-    bound_of,
     from_error,
 )
 
@@ -193,7 +193,7 @@ def _record(operation: Operation, name: str, outcome: Outcome) -> None:
         case Failed(reason=said):
             reason, note = said, said[:255]
         case Pending():
-            until = operation.deadline
+            until = bound_of(operation, name)
     ended = isinstance(outcome, Done)
     try:
         operations.release_lease(

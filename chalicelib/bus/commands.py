@@ -27,7 +27,7 @@ from chalicelib.settings import settings
 from chalicelib.store import calls, operations
 from chalicelib.store import commands as rows
 from chalicelib.store.base import ConditionFailed
-from chalicelib.store.models import Command, Instance
+from chalicelib.store.models import Command, Instance, Operation
 
 KEEP_SECONDS: Final = 7 * 86400
 LEAST_POLL_SECONDS: Final = 0.01
@@ -97,6 +97,7 @@ def new_command(
     *,
     deadline: float,
     operation_id: str | None = None,
+    backwards: bool = False,
 ) -> Command:
     """A command row for the instance's present generation."""
     now = aws.clock()
@@ -106,6 +107,7 @@ def new_command(
         generation=instance.generation,
         method=method,
         operation_id=operation_id,
+        backwards=backwards,
         created=now,
         deadline=deadline,
         expires=datetime.fromtimestamp(int(max(now, deadline) + KEEP_SECONDS), UTC),
@@ -165,13 +167,17 @@ def settle(row: Command) -> None:
     """Complete the task token of a row that has both token and answer.
 
     The step is recorded first: an operation whose guest is done goes on from there, however the
-    execution that waited for it has ended.
+    execution that waited for it has ended. One whose guest failed is looked at soon, no longer when
+    its step would be late.
     """
     if row.token is None or row.answered is None:
         return
-    if row.error is None and row.operation_id is not None:
+    if row.operation_id is not None:
         with contextlib.suppress(ConditionFailed):
-            operations.end_step(row.operation_id, step_of(row.id))
+            if row.error is None:
+                operations.end_step(row.operation_id, step_of(row.id), backwards=row.backwards)
+            else:
+                operations.look_again(Operation(row.operation_id))
     complete(row.token, "failed" if row.error else "done")
 
 

@@ -137,17 +137,22 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True):
 
     def turns_back(self, name: str) -> bool:
         """Whether an operation that comes to the step of that name never goes forward again."""
-        return self.revocable and name in {FAIL.name, *(each.name for each in self.undo)}
+        return self.revocable and (name == FAIL.name or self.undoes(name))
 
     def left(self, ended: Container[str]) -> list[Step]:
         """The steps that are not recorded as ended."""
         return [each for each in self.steps if each.name not in ended]
 
     def waits_for_guest(self, name: str | None) -> bool:
-        """Whether the step of that name ends when a guest has answered."""
-        return any(each.name == name and each.waits is Waits.GUEST for each in self.steps)
+        """Whether the step of that name, on either way, ends when a guest has answered."""
+        step = self.named(name)
+        return step is not None and step.waits is Waits.GUEST
 
-    def named(self, name: str) -> Step | None:
+    def undoes(self, name: str | None) -> bool:
+        """Whether the step of that name is one of the undoing."""
+        return any(each.name == name for each in self.undo)
+
+    def named(self, name: str | None) -> Step | None:
         """The step of that name, forward or of the undoing."""
         return next((each for each in (*self.steps, *self.undo) if each.name == name), None)
 

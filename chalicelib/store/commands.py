@@ -31,6 +31,7 @@ def wait_with_token(row: Command, token: str) -> None:
         (Command.generation, row.generation),
         (Command.method, row.method),
         (Command.operation_id, row.operation_id),
+        (Command.backwards, row.backwards),
         (Command.created, row.created),
         (Command.deadline, row.deadline),
         (Command.expires, row.expires),

@@ -167,6 +167,7 @@ class Command(Table):
     generation = NumberAttribute()
     method = UnicodeAttribute()
     operation_id = optional(UnicodeAttribute(null=True))
+    backwards = BooleanAttribute(default=False)  # its step is one of the operation's undoing
     created = NumberAttribute()
     deadline = NumberAttribute()
     expires = TTLAttribute()

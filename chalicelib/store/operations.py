@@ -7,7 +7,7 @@ from typing import Any, Final
 from pynamodb.expressions.update import Action
 
 from chalicelib import aws
-from chalicelib.domain.flows import Flow
+from chalicelib.domain.flows import FLOWS, Flow
 from chalicelib.domain.operations import (
     LIVE_SHARDS,
     STARTABLE,
@@ -16,7 +16,7 @@ from chalicelib.domain.operations import (
     live_shard,
 )
 from chalicelib.settings import settings
-from chalicelib.store.base import update_if
+from chalicelib.store.base import as_dict, update_if
 from chalicelib.store.events import Asked
 from chalicelib.store.models import Arguments, Instance, Operation
 
@@ -90,6 +90,14 @@ def get_operation(operation_id: str) -> Operation | None:
         return Operation.get(operation_id, consistent_read=True)
     except Operation.DoesNotExist:
         return None
+
+
+def bound_of(operation: Operation, name: str) -> float:
+    """Until when a step of an operation, which has begun, may wait."""
+    step = FLOWS[operation.action].named(name)
+    if step is None or not step.timeout:
+        return float(operation.deadline)
+    return float(as_dict(operation.started)[name]) + float(getattr(settings(), step.timeout))
 
 
 def sealed_arguments(operation: Operation) -> str | None:
@@ -184,11 +192,11 @@ def release_lease(
     update_if(row, actions, Operation.lease_id == row.lease_id)
 
 
-def end_step(operation_id: str, step: str) -> None:
+def end_step(operation_id: str, step: str, *, backwards: bool) -> None:
     """Record that a step is over whose guest has answered.
 
-    Clauses: the operation is not terminal and not told to go back (an answer that comes late), the
-    step is not recorded (a second delivery of the answer).
+    Clauses: the operation is not terminal, nor told to go back (an answer that comes late) unless
+    the step is of that way; the step is not recorded (a second delivery of the answer).
     """
     now = aws.clock()
     actions: list[Action] = [
@@ -196,8 +204,9 @@ def end_step(operation_id: str, step: str) -> None:
         Operation.updated.set(now),
         Operation.check_at.set(now + CHECK_AFTER_SECONDS),
     ]
-    clause = Operation.status.is_in(*STARTABLE) & Operation.reason.does_not_exist()
-    clause &= Operation.ended[step].does_not_exist()
+    clause = Operation.status.is_in(*STARTABLE) & Operation.ended[step].does_not_exist()
+    if not backwards:
+        clause &= Operation.reason.does_not_exist()
     update_if(Operation(operation_id), actions, clause)
 
 

@@ -16,7 +16,7 @@ from chalicelib.bus.queues import Hint
 from chalicelib.domain.flows import FLOWS
 from chalicelib.domain.operations import STARTABLE, OperationStatus, command_id
 from chalicelib.store import commands as rows
-from chalicelib.store import operations
+from chalicelib.store import instances, operations
 from chalicelib.store.models import Operation
 from chalicelib.taskmanager import executions
 
@@ -42,8 +42,7 @@ def receive(body: str) -> None:
 def wake_if_over(operation: Operation) -> None:
     """Let an operation go on whose guest has answered, or that waits for its guest in vain.
 
-    In vain: it is cancelled, late, or told to go back already (its guest cannot enrol). An answer
-    whose token was not completed is one that the conductor died over.
+    An answer whose token was not completed is one that the conductor died over.
     """
     step = operation.step
     if step is None or not FLOWS[operation.action].waits_for_guest(step):
@@ -53,5 +52,21 @@ def wake_if_over(operation: Operation) -> None:
         return
     if waiting.answered is not None:
         commands.settle(waiting)
-    elif operation.cancelled or operation.compensating or aws.clock() > operation.deadline:
+    elif waits_in_vain(operation, step):
         commands.complete(waiting.token, "failed")
+
+
+def waits_in_vain(operation: Operation, step: str) -> bool:
+    """Whether a step need not wait for its guest any more: it is late, or its way has changed.
+
+    Going forward: the operation is cancelled, or told to go back already (its guest cannot enrol).
+    Going back: a delete waits, for which nothing has to be as it was.
+    """
+    if aws.clock() > operations.bound_of(operation, step):
+        return True
+    if not FLOWS[operation.action].undoes(step):
+        return bool(operation.cancelled or operation.compensating)
+    if not operation.cancelled:
+        return False
+    instance = instances.find_instance(operation.instance_id)
+    return instance is None or instance.next_operation_id is not None

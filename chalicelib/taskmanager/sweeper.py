@@ -122,27 +122,33 @@ def _sweep(operation: Operation) -> int:
 
 def _patience(operation: Operation) -> float:
     """In how many seconds to look again at an operation whose execution runs."""
-    waits = FLOWS[operation.action].waits_for_guest(operation.step)
-    over = operation.cancelled or operation.compensating
-    if not waits or over or operation.step in as_dict(operation.ended):
+    step = _asking(operation)
+    if step is None or dispatcher.waits_in_vain(operation, step):
         return LOOK_AGAIN_SECONDS
-    return max(operation.deadline - aws.clock(), LOOK_AGAIN_SECONDS)
+    return max(operations.bound_of(operation, step) - aws.clock(), LOOK_AGAIN_SECONDS)
+
+
+def _asking(operation: Operation) -> str | None:
+    """The step that has begun and ends with the answer of a guest, if that is the present one."""
+    step = operation.step
+    asks = FLOWS[operation.action].waits_for_guest(step)
+    return step if asks and step not in as_dict(operation.ended) else None
 
 
 def _is_stuck(operation: Operation) -> bool:
-    """Whether an operation neither ended nor went back although its deadline is long over.
+    """Whether an operation goes neither on nor back although what bounds it is long over.
 
     Its execution waits for a token that nobody has: the worker that was given it died before it
     was stored, and not every Step Functions ends the task then (MiniStack waits for its timeout).
     """
     now, flow = aws.clock(), FLOWS[operation.action]
-    return (
-        flow.revocable
-        and bool(flow.left(as_dict(operation.ended)))
-        and not operation.compensating
-        and now > operation.deadline + STUCK_SECONDS
-        and (operation.lease_until is None or now > operation.lease_until)
-    )
+    if not flow.revocable or (operation.lease_until is not None and now <= operation.lease_until):
+        return False
+    step = _asking(operation)
+    if operation.compensating:
+        return step is not None and now > operations.bound_of(operation, step) + STUCK_SECONDS
+    left = flow.left(as_dict(operation.ended))
+    return bool(left) and now > operation.deadline + STUCK_SECONDS
 
 
 def _is_hopeless(operation: Operation) -> bool:

@@ -19,6 +19,7 @@ from chalicelib.domain.flows import REBOOT, RESIZE_VOLUME, RESTART, START, STOP,
 from chalicelib.lifecycle import Status
 from chalicelib.store import instances
 from chalicelib.store.models import TABLES
+from tests.support import asking_back
 from tests.support.guest import FakeGuest
 from tests.support.stack import Stack
 from tests.support.world import Fault, World
@@ -118,6 +119,15 @@ def restart(stack: Stack) -> tuple[str, set[str]]:
     stack.settle()
     stack.accept(instance.id, RESTART)
     return instance.id, {Status.ACTIVE}
+
+
+def restart_whose_undoing_asks(stack: Stack) -> tuple[str, set[str]]:
+    """Its guest fails once, so that the undoing is answered."""
+    asking_back.install(stack.patch)
+    instance_id, _ = restart(stack)
+    (guest,) = stack.guests.values()
+    guest.failures.append(GuestFault("GuestError", "the database does not stop"))
+    return instance_id, {Status.ACTIVE}
 
 
 def delete_during_a_restart_that_hangs(stack: Stack) -> tuple[str, set[str]]:
@@ -225,6 +235,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     open_without_an_external_network,
     delete_during_a_change,
     restart,
+    restart_whose_undoing_asks,
     delete_during_a_restart_that_hangs,
     resize_volume,
     resize_volume_below_a_guest_that_fails,

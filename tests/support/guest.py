@@ -39,6 +39,8 @@ class FakeGuest:
         self.mute = False
         """Whether its agent does not come up with its server."""
         self.failure: Fault | None = None
+        self.failures: list[Fault] = []
+        """What becomes of the next commands; `failure` of every one."""
 
     @property
     def public_key(self) -> str:
@@ -115,9 +117,8 @@ class FakeGuest:
         if command.id not in self.answers:
             self.runs.append(command.method)
             self.send("progress", command.id, {"stage": "starting the database"})
-            self.answers[command.id] = (
-                (None, self.failure) if self.failure else ({"status": "healthy"}, None)
-            )
+            failure = self.failures.pop(0) if self.failures else self.failure
+            self.answers[command.id] = (None, failure) if failure else ({"status": "healthy"}, None)
         result, error = self.answers[command.id]
         self.send("result", command.id, result, error)
         self.send("heartbeat", "heartbeat", {"status": "healthy"})

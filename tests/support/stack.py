@@ -43,6 +43,7 @@ class Stack:
 
     def __init__(self, world: World, patch: pytest.MonkeyPatch) -> None:
         self.world = world
+        self.patch = patch
         self.cloud = FakeCloud(world)
         self.cloud.install(patch)
         self.machines = world.stepfunctions = StepFunctions(world, self._invoke)

@@ -1,0 +1,190 @@
+"""An undoing that asks its guest: it has the answer's time, and no more than that."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from chalicelib.bus.envelope import Fault as GuestFault
+from chalicelib.domain.operations import OperationStatus
+from chalicelib.lifecycle import Status
+from chalicelib.settings import settings
+from chalicelib.store import commands as rows
+from chalicelib.store import instances, operations
+from chalicelib.store.models import Operation
+from chalicelib.taskmanager import dispatcher, sweeper
+from tests.support import asking_back
+from tests.support.guest import FakeGuest
+from tests.support.stack import Stack
+
+ASKED = f".{asking_back.BACK.name}"
+
+
+@pytest.fixture(autouse=True)
+def flow(monkeypatch: pytest.MonkeyPatch) -> None:
+    asking_back.install(monkeypatch)
+
+
+def begun(stack: Stack) -> tuple[Operation, FakeGuest]:
+    """A restart that failed, whose guest hears nothing of its undoing."""
+    instance, _ = stack.create()
+    stack.settle()
+    (guest,) = stack.guests.values()
+    guest.silent = True
+    operation = stack.accept(instance.id, asking_back.FLOW)
+    stack.settle(until=stack.world.now + 5)
+    instances.reset_status(instances.get_instance(instance.id), "reset by an operator")
+    dispatcher.receive(hint(operation))
+    stack.settle(until=stack.world.now + 5)
+    assert stored(operation).step == asking_back.BACK.name
+    return operation, guest
+
+
+def hint(operation: Operation) -> str:
+    return f'{{"operation_id":"{operation.id}"}}'
+
+
+def stored(operation: Operation) -> Operation:
+    row = operations.get_operation(operation.id)
+    assert row is not None
+    return row
+
+
+def status(operation: Operation) -> str:
+    row = instances.find_instance(operation.instance_id)
+    assert row is not None
+    return str(row.status)
+
+
+def test_neither_a_hint_nor_a_sweep_disturbs_an_undoing_that_waits(stack: Stack) -> None:
+    operation, guest = begun(stack)
+    dispatcher.receive(hint(operation))
+    stack.settle(until=stack.world.now + settings().power_timeout_seconds / 2)
+    assert stored(operation).status == OperationStatus.RUNNING
+    guest.silent = False
+    stack.settle()
+    ended = stored(operation)
+    assert asking_back.BACK.name in ended.ended.attribute_values
+    assert ended.status == OperationStatus.CANCELLED
+    assert "Left" not in str(ended.reason)
+    assert status(operation) == Status.ACTIVE
+    assert len(stack.machines.executions) == 2
+    stack.check()
+
+
+def test_an_answer_outlives_the_execution_that_waited_for_it(stack: Stack) -> None:
+    operation, guest = begun(stack)
+    for arn in stack.machines.executions:
+        stack.machines.stop(arn)
+    guest.silent = False
+    stack.settle()
+    assert asking_back.BACK.name in stored(operation).ended.attribute_values
+    assert status(operation) == Status.ACTIVE
+
+
+def test_the_command_lives_as_long_as_its_step_whatever_the_operation_was_given(
+    stack: Stack,
+) -> None:
+    operation, _ = begun(stack)
+    command = rows.find(operation.id + ASKED)
+    assert command is not None
+    began = stored(operation).started.attribute_values[asking_back.BACK.name]
+    assert command.deadline == began + settings().power_timeout_seconds > operation.deadline
+    assert command.backwards
+
+
+def test_what_is_not_answered_in_time_is_left(stack: Stack) -> None:
+    operation, _ = begun(stack)
+    begins = stack.world.now
+    stack.settle()
+    assert stored(operation).status == OperationStatus.CANCELLED
+    assert str(stored(operation).reason).startswith("Left: calm_down")
+    assert status(operation) == Status.ERROR
+    waited = stack.world.now - begins - settings().power_timeout_seconds
+    assert waited < 2 * sweeper.LOOK_AGAIN_SECONDS + 60
+
+
+def test_a_guest_that_fails_ends_the_undoing_at_once(stack: Stack) -> None:
+    operation, guest = begun(stack)
+    guest.failure = GuestFault("GuestError", "no")
+    guest.silent = False
+    begins = stack.world.now
+    stack.settle()
+    assert stack.world.now - begins < 60
+    assert status(operation) == Status.ERROR
+
+
+def test_an_execution_that_dies_with_the_guests_refusal_is_followed_soon(stack: Stack) -> None:
+    operation, guest = begun(stack)
+    for arn in stack.machines.executions:
+        stack.machines.stop(arn)
+    guest.failure = GuestFault("GuestError", "no")
+    guest.silent = False
+    begins = stack.world.now
+    stack.settle()
+    assert stored(operation).attempt == 1
+    assert stack.world.now - begins < 3 * 60
+
+
+def test_a_delete_does_not_wait_for_an_undoing(stack: Stack) -> None:
+    operation, _ = begun(stack)
+    begins = stack.world.now
+    stack.delete(operation.instance_id)
+    stack.settle()
+    assert status(operation) == Status.DELETED
+    assert stack.world.now - begins < settings().power_timeout_seconds / 4
+    stack.check()
+
+
+@pytest.mark.parametrize("lost", ["the first", "each"])
+def test_an_undoing_whose_token_was_lost_is_stopped_and_ends(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, lost: str
+) -> None:
+    """Where Step Functions does not notice that the worker with the token has died."""
+    stack.machines.notices_deaths = False
+    invoke = stack.machines.invoke
+    deaths: list[str] = []
+
+    def dies(function: str, payload: dict[str, Any]) -> Any:
+        if payload["step"].endswith(ASKED) and not (deaths and lost == "the first"):
+            deaths.append(payload["operation_id"])
+            raise RuntimeError("killed before the token was stored")
+        return invoke(function, payload)
+
+    monkeypatch.setattr(stack.machines, "invoke", dies)
+    instance, _ = stack.create()
+    stack.settle()
+    (guest,) = stack.guests.values()
+    guest.failure = GuestFault("GuestError", "no")
+    operation = stack.accept(instance.id, asking_back.FLOW)
+    stack.settle()
+    assert deaths
+    assert stored(operation).status == OperationStatus.FAILED
+    assert status(operation) == Status.ERROR
+
+
+def test_a_create_that_goes_back_is_not_held_up_by_a_token_that_was_lost(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Told to go back while its own step waited: the sibling of the same gap."""
+    stack.machines.notices_deaths = False
+    invoke = stack.machines.invoke
+
+    deaths: list[str] = []
+
+    def dies(function: str, payload: dict[str, Any]) -> Any:
+        if payload["step"] == "create_instance.prepare" and not deaths:
+            deaths.append(payload["operation_id"])
+            row = operations.take_lease(payload["operation_id"], "prepare")
+            row.lease_until = stack.world.now
+            row.save()
+            operations.begin_compensation(row, "another server came first")
+            raise RuntimeError("killed before the token was stored")
+        return invoke(function, payload)
+
+    monkeypatch.setattr(stack.machines, "invoke", dies)
+    instance, operation = stack.create()
+    stack.settle()
+    assert stored(operation).updated < operation.deadline + 300
+    assert instances.get_instance(instance.id).status == Status.ERROR
