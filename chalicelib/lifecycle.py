@@ -1,7 +1,8 @@
 """The one table of an instance's life: status, event, next status, and what is allowed when.
 
-Derived from what the flows declare (`chalicelib.domain.flows`), and the reset. API refusals, flows
-and the simulator read this module; a test compares the docs' table with it.
+Derived from what the flows declare (`chalicelib.domain.flows`), and the two things that an
+administrator does beside them: the reset and the expulsion. API refusals, flows and the simulator
+read this module; a test compares the docs' table with it.
 """
 
 from __future__ import annotations
@@ -15,12 +16,17 @@ from chalicelib.service_status import ServiceStatus as ServiceStatus
 from chalicelib.status import Status as Status
 
 RESET: Final = "status reset by an administrator"
+EXPELLED: Final = "guest expelled by an administrator"
 
 _AT_REST: Final = frozenset({Status.ACTIVE, Status.STOPPED})
 _AFTER_RESET: Final[dict[Status, Status]] = {
     status: status if status in _AT_REST else Status.ERROR
     for status in Status
     if status is not Status.DELETED
+}
+_AFTER_EXPULSION: Final[dict[Status, Status]] = {
+    status: Status.SHUTDOWN if status is Status.SHUTDOWN else Status.ERROR
+    for status in _AFTER_RESET
 }
 
 
@@ -44,15 +50,18 @@ def _rows(flow: Flow) -> Iterator[tuple[tuple[Status, str], Status]]:
 TRANSITIONS: Final[dict[tuple[Status, str], Status]] = {
     **dict(row for flow in FLOWS.values() for row in _rows(flow)),
     **{(status, RESET): target for status, target in _AFTER_RESET.items()},
+    **{(status, EXPELLED): target for status, target in _AFTER_EXPULSION.items()},
 }
 
 EVENTS: Final = (
     *(flow.event(what) for flow in FLOWS.values() for what in What if flow.knows(what)),
     RESET,
+    EXPELLED,
 )
 """What can happen to an instance, in the order of the docs."""
 
 RESETTABLE: Final = frozenset(_AFTER_RESET)
+EXPELLABLE: Final = frozenset(_AFTER_EXPULSION)
 SERVING: Final = frozenset({Status.ACTIVE})
 """Where databases and users are managed."""
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from chalicelib.bus import queues
 from chalicelib.cloud import network, servers, volumes
-from chalicelib.store import guests
+from chalicelib.conductor import generations
+from chalicelib.store import instances
 from chalicelib.store.models import Operation
 from functions.outcomes import Done, Outcome, not_yet
 
@@ -56,11 +56,10 @@ def ports_and_groups(operation: Operation, _: str | None) -> Outcome:
 
 
 def message_queue(operation: Operation, _: str | None) -> Outcome:
-    """Delete the guest's queue and its key: it cannot come back under this generation."""
-    guests.forget(operation.instance_id, int(operation.generation))
-    queues.remove_guest_queue(
-        queues.guest_queue_url(operation.instance_id, int(operation.generation))
-    )
+    """Delete the guest's queue and its key, of every generation: none can come back."""
+    found = instances.find_instance(operation.instance_id)  # a restored table may not have it
+    present = int(found.generation) if found is not None else 1
+    generations.retire(operation.instance_id, max(present, int(operation.generation)))
     return Done()
 
 

@@ -16,9 +16,11 @@ from chalicelib.api.instances import PATH, accept_delete
 from chalicelib.api.resizing import ResizeBody
 from chalicelib.api.schema import Body, fitted
 from chalicelib.auth import policy
+from chalicelib.conductor import generations
 from chalicelib.domain.flows import REBOOT, RESTART, START, STOP
 from chalicelib.errors import BadRequest, NotSupported, Unprocessable
 from chalicelib.settings import API_VERSION
+from chalicelib.store import guests
 from chalicelib.store import instances as store
 from chalicelib.store.base import Contended, races
 from chalicelib.store.models import Instance
@@ -106,15 +108,25 @@ def _start(request: Request, _: Nothing) -> None:
 
 
 def _startable(row: Instance) -> Wanted:
-    """What a create did not make, or a delete began to take away, owns no server for certain."""
+    """What a create did not make, or a delete began to take away, owns no server for certain.
+
+    One whose guest was expelled, or failed to be replaced, has nobody who could answer.
+    """
     if "server_id" not in row.resources:
         raise Unprocessable(f"Instance {row.id} has no server to start; delete it.")
+    if guests.find(row.id, int(row.generation)) is None:
+        raise Unprocessable(f"Instance {row.id} has no guest; rebuild it.")
     return Wanted()
 
 
 def _reboot(request: Request, _: Nothing) -> None:
     """Whatever the guest is at: that is what it is for."""
     accepting.accept(request, REBOOT)
+
+
+def _expel(request: Request, _: Nothing) -> None:
+    """At once, and beside whatever is under way: the guest is somebody else's by now."""
+    generations.expel(instance_of(request).id, request.asked)
 
 
 def _reset_status(request: Request, asked: ResetBody) -> None:
@@ -159,9 +171,11 @@ LATER: Final = frozenset({"promote_to_replica_source", "eject_replica_source"})
 OPERATORS_ACTIONS: Final[Mapping[str, Action]] = {
     "stop": _STOP,
     "reboot": Action(Nothing, lambda _: "instance:reset_status", _reboot),
+    "expel": Action(Nothing, lambda _: "instance:expel", _expel),
     "reset-task-status": Action(Nothing, lambda _: "instance:reset_status", _reset_task_status),
 }
-"""Trove's `stop` leaves the server running for nothing; here it is the same stop for everybody."""
+"""Trove's `stop` leaves the server running for nothing; here it is the same stop for everybody.
+`expel` is not Trove's."""
 OPERATORS_LATER: Final = frozenset({"migrate", "rebuild"})
 
 ROUTES: Final = (

@@ -75,7 +75,10 @@ def _view(request: Request, row: Instance, reported: ServiceStatusRow | None) ->
         "deleted": row.status == Status.DELETED,
         "deleted_at": naive(row.deleted_at) if row.deleted_at is not None else None,
         "server": {"id": row.resources.get("server_id")},
-        "guest_status": {"state_description": reported.status if reported else None},
+        "guest_status": {
+            "state_description": reported.status if reported else None,
+            "generation": int(row.generation),
+        },
     }
     return view
 

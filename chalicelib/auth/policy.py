@@ -38,6 +38,7 @@ RULES: Final[dict[str, Rule]] = {
     **_named(_admin_or_owner, "instance", "resize_volume", "resize_flavor"),
     **_named(_admin_or_owner, "instance", "promote_to_replica_source", "eject_replica_source"),
     **_named(_admin, "instance", "reset_status"),
+    **_named(_admin, "instance", "expel"),  # not Trove's
     **_named(_admin_or_owner, "instance:extension:root", "create", "delete", "index"),
     **_named(_admin_or_owner, "instance:extension:user", "create", "delete", "index", "show"),
     **_named(_admin_or_owner, "instance:extension:user", "update", "update_all"),

@@ -21,6 +21,7 @@ from chalicelib import aws, crash
 from chalicelib.bus import keys, proofs, queues
 from chalicelib.bus.envelope import BadSeal, Direction, InstanceId, Number
 from chalicelib.conductor import refusals
+from chalicelib.domain.flows import ENROLLING
 from chalicelib.errors import BadRequest, CofferError, Conflict, Gone, Unauthorized
 from chalicelib.lifecycle import Status
 from chalicelib.settings import settings
@@ -83,7 +84,7 @@ def enrol(body: Enrol) -> dict[str, Any]:
         _check_proof(body)
         _check_time(body.issued_at_ms)
         instance = _present(token.instance_id, token.generation)
-        if instance.status != Status.BUILD:
+        if instance.status not in ENROLLING:
             raise Gone("The instance is not being built any more.")
         try:
             guest = guests.bind(

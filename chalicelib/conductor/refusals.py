@@ -1,9 +1,9 @@
-"""What a refused enrolment means for the create that waits for its guest: seldom its end.
+"""What a refused enrolment means for what waits for its guest (a create): seldom its end.
 
     who holds the generation       what the control plane knows       what it does
-    another server than the one    its own rows differ, and nobody    ends the create at once
-    that the create made           else can enrol any more
-    the create's own server,       one of the two is a thief, or a    lets the create go on, and
+    another server than the one    its own rows differ, and nobody    ends the operation at once
+    that the operation booted      else can enrol any more
+    the operation's own server,    one of the two is a thief, or a    lets it go on, and
     with another key               disk was lost: only they know      tells it at the deadline
 
 Whoever is refused here had a token of this generation, which only the control plane makes. What it

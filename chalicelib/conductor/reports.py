@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Container
+from contextlib import suppress
 from typing import Final
 
 import msgspec
@@ -25,7 +26,7 @@ from chalicelib.lifecycle import ServiceStatus
 from chalicelib.store import changes, events, instances, last_reports
 from chalicelib.store import commands as rows
 from chalicelib.store.base import ConditionFailed
-from chalicelib.store.models import Command
+from chalicelib.store.models import Command, Instance
 
 MOST_STAGE: Final = 255
 LONGEST_EVENT: Final = 300
@@ -59,7 +60,7 @@ def receive(body: str) -> None:
     with crash.scope("conductor"):
         try:
             envelope = open_report(body, kinds=_KINDS)
-            _KINDS[envelope.kind](envelope)
+            _KINDS[envelope.kind](envelope, _heard(envelope))
         except EnvelopeError as error:
             log.warning("a report was refused: %s", error)
             queues.bury(body, f"{type(error).__name__}: {error}")
@@ -78,7 +79,20 @@ def open_report(body: str, kinds: Container[str]) -> Envelope:
     return envelope
 
 
-def _result(envelope: Envelope) -> None:
+def _heard(envelope: Envelope) -> Instance | None:
+    """The instance whose guest it is that reports; None for a row that a restore has lost.
+
+    Refuses, and counts, a guest of another generation: it was replaced or expelled, and nothing
+    that it says changes anything, not even what had been asked of itself.
+    """
+    found = instances.find_instance(envelope.instance_id)
+    if found is not None and found.generation != envelope.generation:
+        last_reports.count_stale(envelope.instance_id)
+        raise Superseded("a report of a guest that is not the instance's any more")
+    return found
+
+
+def _result(envelope: Envelope, _: Instance | None) -> None:
     try:
         row = commands.store_answer(
             envelope.id,
@@ -108,7 +122,7 @@ def _require_sender(envelope: Envelope, instance_id: str, generation: int) -> No
         raise Superseded("a report of a guest that it is not for")
 
 
-def _progress(envelope: Envelope) -> None:
+def _progress(envelope: Envelope, _: Instance | None) -> None:
     try:
         stage = msgspec.convert(envelope.result, Progress).stage
     except msgspec.ValidationError:
@@ -120,18 +134,21 @@ def _progress(envelope: Envelope) -> None:
         _known_command(envelope)
 
 
-def _root(envelope: Envelope) -> None:
-    try:
+def _root(envelope: Envelope, found: Instance | None) -> None:
+    _require_known(envelope, found)
+    with suppress(ConditionFailed):  # known already, or superseded since the look
         changes.record_root_told(envelope.instance_id, envelope.generation)
-    except ConditionFailed:
-        found = instances.find_instance(envelope.instance_id)
-        _require_sender(envelope, envelope.instance_id, int(found.generation) if found else 0)
 
 
-def _event(envelope: Envelope) -> None:
+def _require_known(envelope: Envelope, found: Instance | None) -> None:
+    """Refuse what can only be kept with an instance."""
+    if found is None:
+        raise Superseded(f"a {envelope.kind} of an instance that is not known")
+
+
+def _event(envelope: Envelope, found: Instance | None) -> None:
     """What a guest tells of its datastore goes into the instance's feed, in bounded plain text."""
-    found = instances.find_instance(envelope.instance_id)
-    _require_sender(envelope, envelope.instance_id, int(found.generation) if found else 0)
+    _require_known(envelope, found)
     told = envelope.result or {}
     kind = str(told.get("kind", ""))
     text = commands.printable(str(told.get("text", "")), LONGEST_EVENT)
@@ -146,7 +163,7 @@ def _event(envelope: Envelope) -> None:
     )
 
 
-_KINDS: Final[dict[str, Callable[[Envelope], None]]] = {
+_KINDS: Final[dict[str, Callable[[Envelope, Instance | None], None]]] = {
     "result": _result,
     "progress": _progress,
     "root": _root,

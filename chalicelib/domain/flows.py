@@ -78,7 +78,8 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True):
     `undone` or `failed` (see `What`). `timeout` is a field of `Settings`. `revocable`: a cancelled
     operation goes back; one that cannot goes on to its end. One that `queues` is accepted behind
     whatever is under way. `undo` runs whole after a failure, whatever had begun: each step looks
-    for what it takes away.
+    for what it takes away. One that `admits` lets a guest enrol while it runs, in its steps
+    `server` and `prepare`; with `replaces_guest` it is one of the next generation.
 
     `told_undone` and `told_failed` are the words of an end with its `{reason}`; the second may name
     the steps that are `{left}`. `reported` is what the guest is taken to have said by a success, if
@@ -98,6 +99,8 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True):
     timeout: str
     revocable: bool = True
     queues: bool = False
+    admits: bool = False
+    replaces_guest: bool = False
     told_undone: str = "{reason}"
     told_failed: str = "{reason}"
     reported: ServiceStatus | None = None
@@ -206,6 +209,7 @@ CREATE: Final = Flow(
     during=Status.BUILD,
     done=Status.ACTIVE,
     undone=Status.ERROR,
+    admits=True,
     timeout="create_timeout_seconds",
     told_failed="{reason} Not undone: {left}; delete the instance to try again.",
     reported=ServiceStatus.HEALTHY,
@@ -360,6 +364,11 @@ FLOWS: Final[dict[str, Flow]] = {
         *(STOP, START, REBOOT),
     )
 }
+
+ADMITTING: Final = tuple(flow.action for flow in FLOWS.values() if flow.admits)
+"""The operations in which a guest enrols."""
+ENROLLING: Final = frozenset(flow.during for flow in FLOWS.values() if flow.admits)
+"""The statuses in which it does."""
 
 
 def _kinds(flow: Flow) -> Iterator[tuple[str, Kind]]:

@@ -22,6 +22,9 @@ from chalicelib.store.models import Arguments, Instance, Operation, ServiceStatu
 from chalicelib.store.operations import CHECK_AFTER_SECONDS, get_operation
 from chalicelib.store.outcomes import Outcome
 
+TOLD_BY_EXPULSION: Final = frozenset({"generation", "fault_message", "fault_created"})
+"""What the end of an operation leaves as it is when its guest was expelled meanwhile."""
+
 FORGOTTEN: Final = (
     "The tables were restored to a moment at which the instance did not know of this operation; "
     "if the instance is there, ask again."
@@ -168,17 +171,33 @@ def _changes(
 ) -> tuple[Status, list[Action]]:
     """The instance's next status, and the update of its row."""
     event = FLOWS[operation.action].event(ending.what)
-    target = Status.SHUTDOWN if following else lifecycle.next_status(instance.status, event)
-    actions = made.actions()
+    overtaken = _is_overtaken(operation, instance)
+    if following:
+        target = Status.SHUTDOWN
+    elif overtaken:
+        target = Status.ERROR
+    else:
+        target = lifecycle.next_status(instance.status, event)
+    actions = made.actions(without=TOLD_BY_EXPULSION if overtaken else frozenset())
     actions += [Instance.status.set(target), Instance.updated.set(aws.clock())]
     actions += _hand_over(following)
-    if ending.what is not What.SUCCEEDED and following is None:
+    if ending.what is not What.SUCCEEDED and following is None and not overtaken:
         actions += faulty(ending.reason)
     if (holds := made.held_after(instance.held)) != instance.held:
         actions.append(Instance.held.set(holds))
     if target is Status.DELETED:
         actions += buried()
     return target, actions
+
+
+def _is_overtaken(operation: Operation, instance: Instance) -> bool:
+    """Whether its guest was expelled meanwhile: the instance needs a rebuild, whatever came of it.
+
+    A create has taken its instance back then, and a delete takes all of it away.
+    """
+    if operation.action in (OperationAction.CREATE, OperationAction.DELETE):
+        return False
+    return bool(instance.generation > operation.generation)
 
 
 def _freed(instance: Instance, made: Outcome) -> dict[str, int]:

@@ -7,11 +7,10 @@ from typing import Any, Final
 from pynamodb.expressions.update import Action
 
 from chalicelib import aws
-from chalicelib.domain.flows import FLOWS, Flow
+from chalicelib.domain.flows import ADMITTING, FLOWS, Flow
 from chalicelib.domain.operations import (
     LIVE_SHARDS,
     STARTABLE,
-    OperationAction,
     OperationStatus,
     live_shard,
 )
@@ -36,6 +35,7 @@ def new_operation(
     action: str,
     *,
     timeout: float,
+    generation: int = 1,
     status: str = OperationStatus.ACCEPTED,
     sealed_args: str | None = None,
     arguments: dict[str, Any] | None = None,
@@ -52,6 +52,7 @@ def new_operation(
         created=now,
         updated=now,
         deadline=now + timeout,
+        generation=generation,
         live=live_shard(operation_id),
         check_at=now + CHECK_AFTER_SECONDS,
         sealed_args=sealed_args,
@@ -71,13 +72,17 @@ def operation_of(
     arguments: dict[str, Any] | None = None,
     asked: Asked | None = None,
 ) -> Operation:
-    """The row of an operation of a flow on an instance, with the flow's own bound."""
+    """The row of an operation of a flow on an instance, with the flow's own bound.
+
+    Its generation is the one that the guest has when it succeeds.
+    """
     return new_operation(
         operation_id or aws.new_id(),
         instance.id,
         instance.tenant_id,
         flow.action,
         timeout=float(getattr(settings(), flow.timeout)),
+        generation=int(instance.generation) + flow.replaces_guest,
         sealed_args=sealed_args,
         arguments=arguments,
         asked=asked,
@@ -211,9 +216,9 @@ def end_step(operation_id: str, step: str, *, backwards: bool) -> None:
 
 
 def note_refusal(operation_id: str, generation: int, holder: str, note: str) -> Operation:
-    """Note with a create that a guest was refused, and who holds its place; the row as it is then.
+    """Note with an operation that a guest was refused, and who holds its place; the row then.
 
-    Clauses: the operation is not terminal, and a create of that generation (a late refusal).
+    Clauses: the operation is not terminal, and lets in that generation (a late refusal).
     """
     row = Operation(operation_id)
     actions: list[Action] = [
@@ -221,7 +226,7 @@ def note_refusal(operation_id: str, generation: int, holder: str, note: str) -> 
         Operation.notes["prepare"].set(note[:255]),
     ]
     clause = Operation.status.is_in(*STARTABLE) & (Operation.generation == generation)
-    update_if(row, actions, clause & (Operation.action == OperationAction.CREATE))
+    update_if(row, actions, clause & Operation.action.is_in(*ADMITTING))
     return row
 
 

@@ -6,7 +6,7 @@ The last transaction of an operation writes it, and a restored table is mended b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -33,12 +33,14 @@ class Outcome(msgspec.Struct, frozen=True):
         """What of the quota an instance holds afterwards that held this before."""
         return {} if self.gone else {**held, **self.holds} if held else {}
 
-    def actions(self) -> list[Action]:
-        """The update of the row, but for its status and its quota."""
+    def actions(self, *, without: Container[str] = ()) -> list[Action]:
+        """The update of the row, but for its status and its quota, and for what is left out."""
         return [
             attribute.remove() if value is None else attribute.set(value)
             for attribute, value in (
-                (getattr(Instance, name), value) for name, value in self.values.items()
+                (getattr(Instance, name), value)
+                for name, value in self.values.items()
+                if name not in without
             )
         ]
 

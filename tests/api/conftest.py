@@ -29,6 +29,7 @@ from chalicelib.store.models import (
     Operation,
     ServiceStatusRow,
 )
+from chalicelib.store.models import Guest as GuestRow
 from tests.api.client import Api
 
 T = TypeVar("T")
@@ -220,6 +221,8 @@ def make(world: World, api: Api) -> Make:
         }
         row = Instance(**fields)
         row.save()
+        if server_id := row.resources.get("server_id"):
+            GuestRow(row.id, row.generation, public_key="", server_id=server_id, enrolled=0).save()
         if service is not None:
             report(row, service)
         return row

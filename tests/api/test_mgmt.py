@@ -92,7 +92,7 @@ def test_an_administrator_sees_whose_it_is_and_where(admin: Api, make: Make) -> 
     shown = admin.get(f"/mgmt/instances/{row.id}").body["instance"]
     assert (shown["tenant_id"], shown["server_id"]) == (row.tenant_id, "server-1")
     assert (shown["server"], shown["deleted"]) == ({"id": "server-1"}, False)
-    assert shown["guest_status"] == {"state_description": "healthy"}
+    assert shown["guest_status"] == {"state_description": "healthy", "generation": 1}
     assert shown["deleted_at"] is None
 
 

@@ -160,7 +160,7 @@ def test_a_guest_of_an_older_generation_is_refused_and_counted(
     reports.receive(built.guest.sealed(kind, "command-2", {"stage": "forged"}))
     assert tables(world) == before
     assert stale_reports(built.instance.id) == 1
-    assert reasons(world) == ["Superseded: a report of a guest that it is not for"]
+    assert reasons(world) == ["Superseded: a report of a guest that is not the instance's any more"]
 
 
 @pytest.mark.parametrize("kind", ["result", "progress"])

@@ -66,7 +66,7 @@ def used_by(plan: str) -> set[tuple[str, Right]]:
 
 
 def used_by_who_reads_what_happened() -> set[tuple[str, Right]]:
-    """The workload's tenants read no history."""
+    """The workload's tenants read no history; an operator expels a guest."""
     deployment = Deployment()
     try:
 
@@ -76,8 +76,14 @@ def used_by_who_reads_what_happened() -> set[tuple[str, Right]]:
             assert made.status == 200, made.body
             instance = made.document["instance"]["id"]
             for feed in ("operations", "events"):
-                assert deployment.tenant("GET", f"/instances/{instance}/{feed}").status == 200
+                told = deployment.tenant("GET", f"/instances/{instance}/{feed}")
+                assert told.status == 200
+                for each in told.document.get("operations", []):
+                    path = f"/instances/{instance}/operations/{each['id']}"
+                    assert deployment.tenant("GET", path).status == 200
             assert deployment.admin("GET", "/mgmt/instances").status == 200
+            path = f"/mgmt/instances/{instance}/action"
+            assert deployment.admin("POST", path, {"expel": {}}).status == 202
 
         deployment.do(read)
         return deployment.region.rights.used

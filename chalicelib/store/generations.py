@@ -1,0 +1,96 @@
+"""The transactions that make a new generation of a guest the one that is heard.
+
+    instance.generation    whose queue, key and reports count; it grows and never comes back
+    service-statuses       nothing is reported yet: the old generation's heartbeats are stale now
+
+Both rows change together, so that whoever reads either knows it. What the older generations still
+have, a key and a queue, is taken away by `chalicelib.conductor.generations`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pynamodb.expressions.update import Action
+from pynamodb.transactions import TransactWrite
+
+from chalicelib import aws, lifecycle
+from chalicelib.lifecycle import ServiceStatus
+from chalicelib.store.base import transacted
+from chalicelib.store.events import Asked, asked_by, new_event
+from chalicelib.store.instances import calling_back, faulty, unchanged
+from chalicelib.store.models import Instance, Operation, ServiceStatusRow
+
+MOST_GENERATIONS: Final = 200
+"""Of one instance: taking the older ones' keys and queues away goes through all of them."""
+
+
+def begin(operation: Operation) -> bool:
+    """Make the operation's generation the present one; False when it is not next, or not live.
+
+    Clauses: the generation before it is the present one (a second run of the step, an expulsion
+    meanwhile); the operation is the instance's live one.
+    """
+    generation = int(operation.generation)
+    before = Instance.generation == generation - 1
+    event = new_event(
+        operation.instance_id,
+        "guest.replaced",
+        f"Generation {generation} of the guest is awaited; the one before is refused from now on.",
+        operation.tenant_id,
+        asked_by(operation),
+    )
+
+    def build(write: TransactWrite) -> None:
+        write.save(event)
+        write.update(
+            Instance(operation.instance_id),
+            actions=[Instance.generation.set(generation)],
+            condition=before & (Instance.operation_id == operation.id),
+        )
+        _unheard(write, operation.instance_id, generation, ServiceStatus.NEW)
+
+    return transacted(build)
+
+
+def expel(instance: Instance, reason: str, asked: Asked) -> bool:
+    """End the present generation without a next guest; False on a lost race.
+
+    No enrolment token names the generation that follows, so nobody is heard before a rebuild. The
+    live operation is told to go back. Clauses: status, operations and generation are as they were
+    read.
+    """
+    generation = int(instance.generation) + 1
+    target = lifecycle.next_status(instance.status, lifecycle.EXPELLED)
+    actions: list[Action] = [
+        Instance.generation.set(generation),
+        Instance.status.set(target),
+        Instance.updated.set(aws.clock()),
+        *faulty(reason),
+    ]
+    event = new_event(instance.id, "guest.expelled", reason, instance.tenant_id, asked)
+    call_back = calling_back(instance, "The guest was expelled by an administrator.")
+    same = unchanged(instance, "generation")
+
+    def build(write: TransactWrite) -> None:
+        write.save(event)
+        write.update(instance, actions=actions, condition=same)
+        _unheard(write, instance.id, generation, ServiceStatus.UNKNOWN)
+        call_back(write)
+
+    return transacted(build)
+
+
+def _unheard(
+    write: TransactWrite, instance_id: str, generation: int, status: ServiceStatus
+) -> None:
+    """Nothing of this generation was heard; its first epoch is 1."""
+    actions: list[Action] = [
+        ServiceStatusRow.generation.set(generation),
+        ServiceStatusRow.epoch.set(0),
+        ServiceStatusRow.seq.set(0),
+        ServiceStatusRow.status.set(status),
+        ServiceStatusRow.updated.set(aws.clock()),
+        ServiceStatusRow.status_reason.remove(),
+    ]
+    write.update(ServiceStatusRow(instance_id), actions=actions)

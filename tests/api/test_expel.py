@@ -1,0 +1,37 @@
+"""`expel` through the API: whose right it is, and what an instance without a guest allows."""
+
+from __future__ import annotations
+
+from chalicelib.lifecycle import Status
+from chalicelib.store import instances
+from tests.api.client import Api
+from tests.api.conftest import Make
+
+
+def test_an_administrator_expels_a_guest(admin: Api, make: Make) -> None:
+    row = make(resources={"server_id": "server-1"})
+    answer = admin.post(f"/mgmt/instances/{row.id}/action", {"expel": {}})
+    assert answer.status == 202, answer.body
+    shown = admin.get(f"/mgmt/instances/{row.id}").body["instance"]
+    assert shown["status"] == Status.ERROR
+    assert "rebuild" in shown["fault"]["message"]
+    assert shown["guest_status"]["generation"] == 2
+
+
+def test_nobody_else_does(api: Api, make: Make) -> None:
+    row = make()
+    assert api.post(f"/mgmt/instances/{row.id}/action", {"expel": {}}).status == 401
+    assert api.post(f"/instances/{row.id}/action", {"expel": {}}).status == 400
+    assert instances.get_instance(row.id).generation == 1
+
+
+def test_a_stranger_is_expelled_from_nothing(admin: Api) -> None:
+    assert admin.post("/mgmt/instances/unknown/action", {"expel": {}}).status == 404
+
+
+def test_an_instance_without_a_guest_is_not_started(api: Api, admin: Api, make: Make) -> None:
+    row = make(resources={"server_id": "server-1"})
+    admin.post(f"/mgmt/instances/{row.id}/action", {"expel": {}})
+    answer = api.post(f"/instances/{row.id}/action", {"start": {}})
+    assert answer.status == 422
+    assert "rebuild" in answer.body["unprocessableEntity"]["message"]
