@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -19,7 +20,8 @@ class Server(msgspec.Struct, frozen=True):
     """A server: id, name, Nova's status, whether its deletion is under way, and its fault.
 
     `moving` while Nova is at it with a task. `owner` is the instance of this deployment that it
-    belongs to, or None.
+    belongs to, or None. `flavor` is the name of its flavor as it was when it got it, or its id:
+    Nova tells one of the two.
     """
 
     id: str
@@ -30,6 +32,7 @@ class Server(msgspec.Struct, frozen=True):
     owner: str | None
     metadata: Mapping[str, str] = {}
     moving: bool = False
+    flavor: str = ""
 
 
 @cloud_call
@@ -124,6 +127,36 @@ def start(server_id: str) -> None:
 
 
 @cloud_call
+def resize(server_id: str, flavor_id: str) -> None:
+    """Ask for a server that is ACTIVE or SHUTOFF to get another flavor, with its disks as they are.
+
+    It is in RESIZE at first, then in VERIFY_RESIZE, or as before when no host took it.
+    """
+    connection().compute.resize_server(server_id, flavor_id)
+
+
+@cloud_call
+def confirm_resize(server_id: str) -> None:
+    """Ask for the resize of a server in VERIFY_RESIZE to stay; asking again is fine.
+
+    Nova answers 400 while it is at it, and shows no task.
+    """
+    from openstack.exceptions import BadRequestException
+
+    with contextlib.suppress(BadRequestException):
+        connection().compute.confirm_server_resize(server_id)
+
+
+@cloud_call
+def revert_resize(server_id: str) -> None:
+    """Ask for a server in VERIFY_RESIZE to be as before; asking again is fine."""
+    from openstack.exceptions import BadRequestException
+
+    with contextlib.suppress(BadRequestException):
+        connection().compute.revert_server_resize(server_id)
+
+
+@cloud_call
 def delete(server_id: str) -> None:
     """Ask for a server to be deleted; one that is gone is fine."""
     connection().compute.delete_server(server_id, ignore_missing=True)
@@ -132,6 +165,7 @@ def delete(server_id: str) -> None:
 def _server(raw: Any) -> Server:
     own = raw.project_id == own_project()
     fault = (getattr(raw, "fault", None) or {}).get("message")
+    flavor = raw.flavor or {}
     return Server(
         id=raw.id,
         name=raw.name or "",
@@ -141,4 +175,5 @@ def _server(raw: Any) -> Server:
         owner=names.marked_in_metadata(raw.metadata or {}) if own else None,
         metadata=dict(raw.metadata or {}),
         moving=raw.task_state is not None,
+        flavor=str(flavor.get("original_name") or flavor.get("id") or ""),
     )

@@ -35,7 +35,10 @@ _NEVER: Final = frozenset(
 """Neutron's 409s for which somebody else has to make room; its other ones pass by themselves."""
 
 _VERBS: Final = frozenset(
-    {"create", "delete", "extend", "find", "get", "list", "start", "stop", "update"}
+    {
+        *("create", "delete", "extend", "find", "get", "list", "start", "stop", "update"),
+        *("confirm", "resize", "revert"),
+    }
 )
 _COUNTED: Final = re.compile(
     "security_group_rule|security_group|floatingip|port|instances|cores|ram|gigabytes|volumes"

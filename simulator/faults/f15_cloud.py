@@ -22,6 +22,7 @@ _WEIGHTS: Final = {
     "refuse": 0.5,
     "quota": 0.5,
     "stuck": 1,
+    "left_as_it_was": 2,
     "seen_again": 2,
     "vanish": 0.5,
 }
@@ -70,7 +71,8 @@ def repair(cloud: Cloud) -> None:
     patience = cloud.clock() - PATIENCE_SECONDS
     lifecycle = cloud.compute._lifecycle
     for server in list(cloud.compute.servers.values()):
-        if server.task_state is None or server.updated_at > patience:
+        hangs = server.task_state or (server.before and server.before.confirming)
+        if not hangs or server.updated_at > patience:
             continue
         if server.task_state == "deleting":
             lifecycle.delete(server, None)

@@ -18,7 +18,7 @@ from chalicelib.store.models import Instance, Operation
 from functions import access, create_instance, handler, maintenance, orphans, remove, step
 from functions.outcomes import Done
 from functions.step import Step
-from simulator.cloud_functions import CloudFunctions
+from simulator.cloud_functions.stand_ins import StandIns
 from tests.saboteurs.registry import Instead, Patch, nothing, saboteur
 
 
@@ -158,8 +158,8 @@ def a_name_is_proof(patch: Patch) -> None:
     def marked(_: object, project_id: str, metadata: Mapping[str, str]) -> str | None:
         return metadata.get(cloud_names.INSTANCE_KEY)
 
-    patch.setattr(CloudFunctions, "_described", described)
-    patch.setattr(CloudFunctions, "_marked", marked)
+    patch.setattr(StandIns, "described", described)
+    patch.setattr(StandIns, "marked", marked)
 
 
 @saboteur("liars", "I4", "L2", seeds=10)

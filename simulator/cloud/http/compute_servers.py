@@ -89,6 +89,13 @@ class Servers(ComputeRoutes):
             self.nova.reboot(caller, server_id, kind)
         elif "rebuild" in call.body:
             return self._rebuild(call)
+        elif "resize" in call.body:
+            self.nova.resize(caller, server_id, text_of(call.item("resize"), "flavorRef"))
+        elif "confirmResize" in call.body:
+            self.nova.confirm_resize(caller, server_id)
+            return empty()
+        elif "revertResize" in call.body:
+            self.nova.revert_resize(caller, server_id)
         elif "os-stop" in call.body:
             self.nova.stop(caller, server_id)
         elif "os-start" in call.body:

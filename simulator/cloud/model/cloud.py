@@ -6,14 +6,13 @@ import ipaddress
 from dataclasses import dataclass, field
 
 from simulator.cloud.model.caller import Caller
-from simulator.cloud.model.compute import ComputeService
 from simulator.cloud.model.faults import Faults
 from simulator.cloud.model.flavors import Flavor
 from simulator.cloud.model.identity import Identity, stable_id
 from simulator.cloud.model.image import ImageService
-from simulator.cloud.model.lifecycle import ServerLifecycle
 from simulator.cloud.model.network import NetworkService
 from simulator.cloud.model.quota import Quotas
+from simulator.cloud.model.resize import ResizingCompute, ResizingLifecycle
 from simulator.cloud.model.seams import Clock, Hypervisor, Ids, Scheduler
 from simulator.cloud.model.server import Server
 from simulator.cloud.model.settings import CloudSettings
@@ -27,6 +26,7 @@ FLAVORS = (
     Flavor("1", "db.tiny", ram=512, vcpus=1, disk=5),
     Flavor("2", "db.small", ram=1024, vcpus=1, disk=10),
     Flavor("3", "db.medium", ram=2048, vcpus=2, disk=20),
+    Flavor("4", "db.memory", ram=1024, vcpus=1, disk=5),
 )
 SERVICES = (
     ("identity", "keystone", "/identity"),
@@ -77,10 +77,11 @@ class Cloud:
             self.settings.delays,
         )
         servers: dict[str, Server] = {}
-        lifecycle = ServerLifecycle(
+        lifecycle = ResizingLifecycle(
             servers, clock, later, hypervisor, self.network, self.volume, self.settings.delays
         )
-        self.compute = ComputeService(
+        lifecycle.confirm_seconds = self.settings.resize_confirm_seconds
+        self.compute = ResizingCompute(
             clock,
             ids,
             self.faults,

@@ -340,8 +340,13 @@ class ComputeService:
             raise BadRequest(f"Image {image_id} could not be found.") from error
 
     def _check_quota(self, project_id: str, flavor: Flavor, metadata_items: int) -> None:
+        self._check_room(project_id, {"instances": 1, "cores": flavor.vcpus, "ram": flavor.ram})
+        limit = self.quotas.limits(project_id)["metadata_items"]
+        if 0 <= limit < metadata_items:
+            raise Forbidden(f"Maximum number of metadata items exceeds {limit}")
+
+    def _check_room(self, project_id: str, wanted: dict[str, int]) -> None:
         used = self.used(project_id)
-        wanted = {"instances": 1, "cores": flavor.vcpus, "ram": flavor.ram}
         resource = self.quotas.exceeded(project_id, used, wanted)
         if resource is not None:
             limit = self.quotas.limits(project_id)[resource]
@@ -349,9 +354,6 @@ class ComputeService:
                 f"Quota exceeded for {resource}: Requested {wanted[resource]}, but already used "
                 f"{used[resource]} of {limit} {resource}"
             )
-        limit = self.quotas.limits(project_id)["metadata_items"]
-        if 0 <= limit < metadata_items:
-            raise Forbidden(f"Maximum number of metadata items exceeds {limit}")
 
     @staticmethod
     def _check_state(server: Server, action: str, states: tuple[str, ...]) -> None:

@@ -20,13 +20,14 @@ from simulator.cloud.model.errors import (
 MODES = {
     "refuse": "403 before any effect",
     "quota": "the service's own quota refusal, before any effect",
-    "error": "create, delete, reboot, rebuild of a server or volume end in ERROR; others are 500",
+    "error": "what builds, changes or deletes a server or a volume ends in ERROR; others are 500",
     "unavailable": "503 before any effect",
     "stuck": "accepted, and never gets out of its transitional state",
     "timeout_after": "504 after the effect",
     "not_found": "404, whatever exists",
     "slow_delete": "the delete takes `seconds` longer (default: the cloud's slow_delete delay)",
     "seen_again": "servers deleted within `seconds` (default 60) are listed as they were before",
+    "left_as_it_was": "a resize that was accepted ends as if nobody had asked: no host took it",
     "vanish": "the resource goes without a trace: at create once it is ready, else at the call",
 }
 CALLS = {
@@ -34,6 +35,7 @@ CALLS = {
     "compute": frozenset(
         {
             "attach_volume",
+            "confirm_resize",
             "create_server",
             "delete_server",
             "detach_volume",
@@ -44,6 +46,8 @@ CALLS = {
             "list_zones",
             "reboot_server",
             "rebuild_server",
+            "resize_server",
+            "revert_resize",
             "set_server_metadata",
             "start_server",
             "stop_server",
@@ -97,8 +101,10 @@ CALLS = {
 _CALLS_OF_MODE = {
     "stuck": {
         *("create_server", "delete_server", "reboot_server", "rebuild_server"),
+        *("resize_server", "confirm_resize", "revert_resize"),
         *("create_volume", "delete_volume", "extend_volume", "delete_port"),
     },
+    "left_as_it_was": {"resize_server"},
     "slow_delete": {"delete_server", "delete_volume"},
     "seen_again": {"list_servers"},
     "vanish": {
@@ -108,6 +114,7 @@ _CALLS_OF_MODE = {
 }
 _ENDS_IN_ERROR = {
     *("create_server", "delete_server", "reboot_server", "rebuild_server"),
+    *("resize_server", "confirm_resize", "revert_resize"),
     *("create_volume", "delete_volume"),
 }
 _QUOTA_STATUS = {"compute": 403, "volume": 413, "network": 409}

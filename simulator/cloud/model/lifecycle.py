@@ -22,7 +22,15 @@ from simulator.cloud.model.seams import (
     Interface,
     Scheduler,
 )
-from simulator.cloud.model.server import ACTIVE, ERROR, STOPPED, Server, ServerFault, ServerVolume
+from simulator.cloud.model.server import (
+    ACTIVE,
+    ERROR,
+    RESIZED,
+    STOPPED,
+    Server,
+    ServerFault,
+    ServerVolume,
+)
 from simulator.cloud.model.settings import Delays
 from simulator.cloud.model.volume import VolumeService
 
@@ -164,7 +172,8 @@ class ServerLifecycle:
         run = self._take_over(server, None)
 
         def found_off(error: str | None) -> None:
-            server.vm_state = STOPPED
+            if server.vm_state != RESIZED:  # which Nova does not look at
+                server.vm_state, server.before = STOPPED, None
             self._touch(server)
 
         self._hypervisor.stop(server.id, self._guarded(server, run, found_off))
@@ -266,7 +275,7 @@ class ServerLifecycle:
         server.volumes, server.port_ids = [], []
 
     def _break(self, server: Server, code: int, message: str) -> None:
-        server.vm_state, server.task_state = ERROR, None
+        server.vm_state, server.task_state, server.before = ERROR, None, None
         server.fault = ServerFault(code, message, self._clock())
         self._touch(server)
 

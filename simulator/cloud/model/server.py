@@ -8,6 +8,7 @@ from simulator.cloud.model.flavors import Flavor
 from simulator.cloud.model.settings import ZONE
 
 BUILDING, ACTIVE, STOPPED, ERROR = "building", "active", "stopped", "error"
+RESIZED = "resized"
 
 _STATUS_OF_TASK = {
     "rebooting": "REBOOT",
@@ -16,9 +17,19 @@ _STATUS_OF_TASK = {
     "reboot_started_hard": "HARD_REBOOT",
     "rebuilding": "REBUILD",
     "rebuild_spawning": "REBUILD",
+    "resize_prep": "RESIZE",
+    "resize_migrating": "RESIZE",
+    "resize_finish": "RESIZE",
+    "resize_reverting": "REVERT_RESIZE",
 }
-_STATUS_OF_VM = {BUILDING: "BUILD", ACTIVE: "ACTIVE", STOPPED: "SHUTOFF", ERROR: "ERROR"}
-_POWER_OF_VM = {BUILDING: 0, ACTIVE: 1, STOPPED: 4, ERROR: 0}
+_STATUS_OF_VM = {
+    BUILDING: "BUILD",
+    ACTIVE: "ACTIVE",
+    STOPPED: "SHUTOFF",
+    ERROR: "ERROR",
+    RESIZED: "VERIFY_RESIZE",
+}
+_POWER_OF_VM = {BUILDING: 0, ACTIVE: 1, STOPPED: 4, ERROR: 0, RESIZED: 1}
 
 
 @dataclass(frozen=True)
@@ -39,9 +50,22 @@ class ServerVolume:
     delete_on_termination: bool = False
 
 
+@dataclass(frozen=True)
+class Before:
+    """What a resize goes back to. `confirming`: it was confirmed, which takes its time."""
+
+    flavor: Flavor
+    host: int
+    vm_state: str
+    confirming: bool = False
+
+
 @dataclass(slots=True)
 class Server:
-    """A server. `user_data` is base64 as it came; `run` changes whenever a new task takes over."""
+    """A server. `user_data` is base64 as it came; `run` changes whenever a new task takes over.
+
+    `before` from the begin of a resize until it is confirmed or reverted.
+    """
 
     id: str
     name: str
@@ -65,19 +89,23 @@ class Server:
     task_state: str | None = "scheduling"
     fault: ServerFault | None = None
     launched_at: float | None = None
+    host: int = 1
+    before: Before | None = None
     run: int = 0
 
     @property
     def status(self) -> str:
         """The status that clients see, from vm_state and task_state as Nova derives it."""
-        if self.vm_state in (ACTIVE, STOPPED, ERROR) and self.task_state in _STATUS_OF_TASK:
+        tasks = (ACTIVE, STOPPED, ERROR, RESIZED)
+        if self.vm_state in tasks and self.task_state in _STATUS_OF_TASK:
             return _STATUS_OF_TASK[self.task_state]
         return _STATUS_OF_VM[self.vm_state]
 
     @property
     def power_state(self) -> int:
         """Nova's number: 0 no state, 1 running, 4 shut down."""
-        return _POWER_OF_VM[self.vm_state]
+        off = self.before is not None and self.before.vm_state == STOPPED
+        return _POWER_OF_VM[STOPPED if off and self.vm_state == RESIZED else self.vm_state]
 
     @property
     def hostname(self) -> str:

@@ -16,6 +16,7 @@ class Delays:
     server_build: float = 0.15
     server_delete: float = 0.1
     server_power: float = 0.1
+    server_resize: float = 0.3
     volume_create: float = 0.1
     volume_delete: float = 0.1
     slow_delete: float = 5.0
@@ -26,6 +27,7 @@ class Delays:
             server_build=self.server_build * factor,
             server_delete=self.server_delete * factor,
             server_power=self.server_power * factor,
+            server_resize=self.server_resize * factor,
             volume_create=self.volume_create * factor,
             volume_delete=self.volume_delete * factor,
             slow_delete=self.slow_delete,
@@ -76,6 +78,8 @@ class CloudSettings:
     region: str = "RegionOne"
     guest_network: str = "127.77.0.0/16"
     token_seconds: float = 3600.0
+    resize_confirm_seconds: float = 0.0
+    """After so long one is confirmed by itself (Nova's `resize_confirm_window`); 0 is never."""
     delays: Delays = field(default_factory=Delays)
     compute_quota: dict[str, int] = field(default_factory=_compute_quota)
     volume_quota: dict[str, int] = field(default_factory=_volume_quota)

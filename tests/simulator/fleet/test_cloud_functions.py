@@ -375,6 +375,49 @@ def broken_builds(side: Side) -> None:
     side.until(lambda: _status(volume) is None)
 
 
+def resizes(side: Side) -> None:
+    """To another flavor and back, each way, and what is refused."""
+    group = side.see(network.create_security_group, *_marked(ONE))
+    port, volume = _port(side, group.id), _volume(side)
+    side.until(lambda: _status(volume) == "available")
+    server = _server(side, port.id, volume.id)
+
+    def until(status: str, flavor: str) -> None:
+        def reached() -> bool:
+            (found,) = servers.find(ONE)
+            return (found.status, found.moving, found.flavor) == (status, False, flavor)
+
+        side.until(reached)
+
+    until("ACTIVE", "db.tiny")
+    for flavor_id in ("1", "77"):
+        side.see(servers.resize, server, flavor_id)
+    side.see(servers.resize, UNKNOWN, "2")
+    side.see(servers.confirm_resize, server)
+    side.see(servers.revert_resize, server)
+    for end, flavor in ((servers.revert_resize, "db.tiny"), (servers.confirm_resize, "db.memory")):
+        side.see(servers.resize, server, "4")
+        until("VERIFY_RESIZE", "db.memory")
+        side.see(servers.get, server)
+        side.see(servers.stop, server)
+        side.see(end, server)
+        until("ACTIVE", flavor)
+    for mode in ("refuse", "quota", "unavailable", "not_found", "timeout_after"):
+        side.arm("compute", "resize_server", mode)
+        side.see(servers.resize, server, "1")
+    until("VERIFY_RESIZE", "db.tiny")
+    side.arm("compute", "revert_resize", "error")
+    side.see(servers.revert_resize, server)
+    until("ERROR", "db.tiny")
+    side.see(servers.get, server)
+    side.see(servers.delete, server)
+    side.until(lambda: not servers.find(ONE))
+    side.see(network.delete_port, port.id)
+    side.see(network.delete_security_group, group.id)
+    side.see(volumes.delete, volume.id)
+    side.until(lambda: _status(volume) is None)
+
+
 def _port(side: Side, group_id: str) -> Any:
     return side.see(
         network.create_port,
@@ -414,7 +457,9 @@ def _status(volume: Any) -> str | None:
     return found.status if found else None
 
 
-@pytest.mark.parametrize("script", [everything, strangers, refusals, faults, broken_builds])
+@pytest.mark.parametrize(
+    "script", [everything, strangers, refusals, faults, broken_builds, resizes]
+)
 def test_both_sides_give_the_same_results_and_errors(
     served: tuple[ServedCloud, Any], script: Callable[[Side], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,130 @@
+"""Servers and flavors."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import re
+from collections.abc import Mapping
+
+from chalicelib.cloud import flavors, names, servers
+from simulator.cloud.model.errors import BadRequest
+from simulator.cloud.model.server import NetworkWish, Server, ServerWish, VolumeWish
+from simulator.cloud_functions.stand_ins import (
+    Functions,
+    StandIns,
+    oldest_first,
+    page_of,
+    unless_gone,
+)
+
+
+class Compute(StandIns):
+    """Nova."""
+
+    def functions(self) -> Functions:
+        """By module and name."""
+        return {
+            servers: {
+                "find": self._find_servers,
+                "get": self._get_server,
+                "page": self._page_of_servers,
+                "find_zones": self._find_zones,
+                "create": self._create_server,
+                "stop": self._stop_server,
+                "start": self._start_server,
+                "resize": self._resize_server,
+                "confirm_resize": self._confirm_resize,
+                "revert_resize": self._revert_resize,
+                "delete": self._delete_server,
+            },
+            flavors: {"list_all": self._list_all_flavors},
+        }
+
+    def _find_servers(self, instance_id: str) -> list[servers.Server]:
+        wanted = re.compile(names.server_pattern(instance_id))
+        found = [s for s in self.cloud.compute.list(self.caller) if wanted.search(s.name)]
+        owned = [self._server(each) for each in oldest_first(found)]
+        return [each for each in owned if each.owner == instance_id]
+
+    def _get_server(self, server_id: str) -> servers.Server | None:
+        found = unless_gone(lambda: self.cloud.compute.show(self.caller, server_id))
+        return self._server(found) if found else None
+
+    def _page_of_servers(self, after: str | None, limit: int) -> list[servers.Server]:
+        found = self.cloud.compute.list(self.caller)
+        return [self._server(each) for each in page_of(found, after, limit)]
+
+    def _find_zones(self) -> frozenset[str]:
+        return frozenset(self.cloud.compute.list_zones())
+
+    def _create_server(
+        self,
+        name: str,
+        *,
+        image_id: str,
+        flavor_id: str,
+        port_id: str,
+        volume_id: str,
+        user_data: str,
+        availability_zone: str | None,
+        metadata: Mapping[str, str],
+    ) -> str:
+        wish = ServerWish(
+            name=name,
+            flavor_id=flavor_id,
+            image_id=image_id,
+            networks=(NetworkWish(port_id=port_id),),
+            volumes=(VolumeWish(volume_id),),
+            metadata=dict(metadata),
+            user_data=base64.b64encode(user_data.encode()).decode(),
+            availability_zone=availability_zone,
+        )
+        return self.cloud.compute.create(self.caller, wish).id
+
+    def _stop_server(self, server_id: str) -> None:
+        self.cloud.compute.stop(self.caller, server_id)
+
+    def _start_server(self, server_id: str) -> None:
+        self.cloud.compute.start(self.caller, server_id)
+
+    def _resize_server(self, server_id: str, flavor_id: str) -> None:
+        self.cloud.compute.resize(self.caller, server_id, flavor_id)
+
+    def _confirm_resize(self, server_id: str) -> None:
+        with contextlib.suppress(BadRequest):
+            self.cloud.compute.confirm_resize(self.caller, server_id)
+
+    def _revert_resize(self, server_id: str) -> None:
+        with contextlib.suppress(BadRequest):
+            self.cloud.compute.revert_resize(self.caller, server_id)
+
+    def _delete_server(self, server_id: str) -> None:
+        unless_gone(lambda: self.cloud.compute.delete(self.caller, server_id))
+
+    def _list_all_flavors(self) -> list[flavors.CloudFlavor]:
+        with self.cloud.faults.around("compute", "list_flavors", ""):
+            return [
+                flavors.CloudFlavor(
+                    id=each.id,
+                    name=each.name,
+                    ram=each.ram,
+                    vcpus=each.vcpus,
+                    disk=each.disk,
+                    ephemeral=0,
+                )
+                for each in self.cloud.compute.flavors.flavors.values()
+            ]
+
+    def _server(self, one: Server) -> servers.Server:
+        return servers.Server(
+            id=one.id,
+            name=one.name,
+            status=one.status,
+            deleting=one.task_state in servers.DELETING,
+            fault=one.fault.message if one.fault else None,
+            owner=self.marked(one.project_id, one.metadata),
+            metadata=dict(one.metadata),
+            moving=one.task_state is not None,
+            flavor=one.flavor.name,
+        )
