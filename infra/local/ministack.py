@@ -15,6 +15,7 @@ from infra.local.processes import PartProcess, require_free
 from infra.local.settings import HOST, REGION, StackSettings
 
 REQUIREMENTS: Final = Path(__file__).with_name("ministack-requirements.txt")
+EMULATOR: Final = Path(__file__).with_name("emulator.py")
 START_TIMEOUT_SECONDS: Final = 60.0
 INSTALL_TIMEOUT_SECONDS: Final = 300
 # It keeps nothing that outlives it here, so there is nothing to wait for.
@@ -87,7 +88,9 @@ def start(settings: StackSettings, cache: Path) -> PartProcess:
         "S3_DATA_DIR": str(settings.ministack / "s3"),
     }
     part = process(settings)
-    part.start([str(folder / "bin" / "ministack")], environment, settings.ministack)
+    # -P: the folder of this file, which has MiniStack's name too, is no place to import from.
+    command = [str(folder / "bin" / "python"), "-P", str(EMULATOR)]
+    part.start(command, environment, settings.ministack)
     part.wait_until(lambda: answers(settings), START_TIMEOUT_SECONDS)
     return part
 

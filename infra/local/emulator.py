@@ -1,0 +1,109 @@
+"""MiniStack as the local stack runs it: `python emulator.py`, in MiniStack's own environment.
+
+MiniStack starts a process for each invocation that finds none free, and unpacks the function's
+whole zip for it: thirty creates at once start sixty of them, which takes a small machine longer
+than the creates. Here an invocation waits a moment for a process to be free, as it would in a
+queue, and a zip is unpacked once.
+"""
+
+import hashlib
+import os
+import shutil
+import tempfile
+import threading
+import time
+import types
+import zipfile
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final
+
+MOST_AT_ONCE: Final = max(4, 2 * (os.cpu_count() or 1))
+"""Processes of one function that start without waiting: what keeps the machine's cores busy."""
+PAUSE_SECONDS: Final = 1.0
+"""Between two more of them. Who waits for a guest holds a process without using it: there must be
+others in the end."""
+
+# (worker, "reused" or "spawn"), or (None, why) at the ceiling `max_concurrency`.
+Lease = Callable[..., tuple[Any, str]]
+
+
+class Pools:
+    """Shares out the processes of each function."""
+
+    def __init__(
+        self,
+        lease: Lease,
+        give_back: Callable[[Any], None],
+        most: int = MOST_AT_ONCE,
+        pause: float = PAUSE_SECONDS,
+    ) -> None:
+        self._lease = lease
+        self._give_back = give_back
+        self._most = most
+        self._pause = pause
+        self._freed = threading.Condition()
+        self._grown: dict[str, float] = {}
+
+    def acquire(self, function: str, *args: Any, **named: Any) -> tuple[Any, str]:
+        """A process of that function: a free one, one of the first few, or one more after a pause.
+
+        It waits: whoever calls must be no invocation of the same function.
+        """
+        with self._freed:
+            while True:
+                now = time.monotonic()
+                wait = self._grown.get(function, now - self._pause) + self._pause - now
+                ceiling = self._most if wait > 0 else None
+                worker, how = self._lease(function, *args, max_concurrency=ceiling, **named)
+                if worker is not None:
+                    if how == "spawn":
+                        self._grown[function] = now
+                    return worker, how
+                self._freed.wait(wait)
+
+    def release(self, worker: Any) -> None:
+        """Give a process back: who waits may have it."""
+        self._give_back(worker)
+        with self._freed:
+            self._freed.notify_all()  # those who wait may wait for different functions
+
+
+class UnpackedOnce(zipfile.ZipFile):
+    """A zip whose content is unpacked once for all; each further place gets links to it."""
+
+    def extractall(self, path: Any = None, *_: Any, **__: Any) -> None:
+        """Fill the folder `path`."""
+        for entry in self._unpacked().iterdir():
+            (Path(path) / entry.name).symlink_to(entry)
+
+    def _unpacked(self) -> Path:
+        """The folder with the content, complete."""
+        content = Path(str(self.filename)).read_bytes()
+        folder = Path(tempfile.gettempdir()) / f"unpacked-{hashlib.sha256(content).hexdigest()}"
+        if not folder.exists():
+            part = Path(tempfile.mkdtemp(dir=folder.parent))
+            super().extractall(part)
+            try:
+                part.rename(folder)
+            except OSError:  # another thread was first
+                shutil.rmtree(part)
+        return folder
+
+
+def main() -> None:
+    """Run MiniStack until it is ended."""
+    runtime = import_module("ministack.core.lambda_runtime")
+    pools = Pools(runtime.acquire_worker, runtime.release_worker)
+    # Before the services are imported: they take these by name.
+    vars(runtime).update(
+        acquire_worker=pools.acquire,
+        release_worker=pools.release,
+        zipfile=types.SimpleNamespace(**{**vars(zipfile), "ZipFile": UnpackedOnce}),
+    )
+    import_module("ministack.app").main()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""How the local stack shares out the processes of its functions, and unpacks their zips."""
+
+import threading
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.local.emulator import Pools, UnpackedOnce
+
+
+class Emulator:
+    """MiniStack's pool of processes, as far as `Pools` sees it; tells when somebody finds none."""
+
+    def __init__(self) -> None:
+        self.workers: dict[str, list[dict[str, bool]]] = {}
+        self.refused = threading.Event()
+
+    def lease(self, function: str, *, max_concurrency: int | None) -> tuple[Any, str]:
+        pool = self.workers.setdefault(function, [])
+        for worker in pool:
+            if not worker["in_use"]:
+                worker["in_use"] = True
+                return worker, "reused"
+        if max_concurrency and len(pool) >= max_concurrency:
+            self.refused.set()
+            return None, "func_cap"
+        pool.append({"in_use": True})
+        return pool[-1], "spawn"
+
+    def give_back(self, worker: dict[str, bool]) -> None:
+        worker["in_use"] = False
+
+
+def pools(emulator: Emulator, pause: float) -> Pools:
+    return Pools(emulator.lease, emulator.give_back, most=2, pause=pause)
+
+
+def test_the_first_few_start_at_once_and_a_free_one_is_used_again() -> None:
+    emulator = Emulator()
+    shared = pools(emulator, pause=3600)
+    first, how = shared.acquire("api")
+    assert how == "spawn"
+    assert shared.acquire("api")[1] == "spawn"
+    shared.release(first)
+    assert shared.acquire("api") == (first, "reused")
+
+
+def test_beyond_them_who_comes_waits_for_a_free_one() -> None:
+    emulator = Emulator()
+    shared = pools(emulator, pause=3600)
+    taken = [shared.acquire("api")[0] for _ in range(2)]
+    got: list[tuple[Any, str]] = []
+    waiting = threading.Thread(target=lambda: got.append(shared.acquire("api")))
+    waiting.start()
+    assert emulator.refused.wait(60)
+    shared.release(taken[1])
+    waiting.join(60)
+    assert got == [(taken[1], "reused")]
+    assert len(emulator.workers["api"]) == 2
+
+
+def test_one_more_starts_after_a_pause_when_none_becomes_free() -> None:
+    """A call that waits for its guest holds a process for 20 s: others must not wait for that."""
+    emulator = Emulator()
+    shared = pools(emulator, pause=0.01)
+    assert [shared.acquire("api")[1] for _ in range(5)] == ["spawn"] * 5
+
+
+def test_a_function_does_not_wait_for_another() -> None:
+    emulator = Emulator()
+    shared = pools(emulator, pause=3600)
+    for function in ("api", "conductor"):
+        assert [shared.acquire(function)[1] for _ in range(2)] == ["spawn"] * 2
+
+
+def test_a_zip_is_unpacked_once_for_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    for name, text in (("one", "1"), ("two", "1"), ("other", "2")):
+        with zipfile.ZipFile(tmp_path / f"{name}.zip", "w") as packed:
+            packed.writestr("app.py", text)
+            packed.writestr("chalicelib/api.py", text)
+        code = tmp_path / name
+        code.mkdir()
+        with UnpackedOnce(tmp_path / f"{name}.zip") as archive:
+            archive.extractall(code)
+        assert (code / "app.py").read_text() == (code / "chalicelib" / "api.py").read_text() == text
+    places = {name: (tmp_path / name / "chalicelib").resolve() for name in ("one", "two", "other")}
+    assert places["one"] == places["two"] != places["other"]
