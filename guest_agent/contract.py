@@ -190,9 +190,19 @@ happened for so long: the command came late, or the cloud refused."""
 
 
 class StopDatabase(msgspec.Struct, frozen=True):
-    """Arguments of `stop_db`: whether it is to last, or only until the server is switched off."""
+    """Arguments of `stop_db`: whether it is to last, or only until the server is switched off.
+
+    With a `flavor`, that is the one for which the database is configured when it comes back.
+    """
 
     do_not_start_on_reboot: bool = False
+    flavor: Flavor | None = None
+
+
+class StartForFlavor(msgspec.Struct, frozen=True):
+    """Arguments of `start_db_with_conf_changes`: the size that its server has now."""
+
+    flavor: Flavor
 
 
 class ResizeFileSystem(msgspec.Struct, frozen=True):
@@ -242,6 +252,7 @@ METHODS: Final[Mapping[str, Method]] = {
     "prepare": Method(Prepare, repeatable=True, long=True, alone=True, reports=True),
     "restart": Method(Nothing, repeatable=True, long=True, alone=True),
     "stop_db": Method(StopDatabase, repeatable=True, long=True, alone=True),
+    "start_db_with_conf_changes": Method(StartForFlavor, repeatable=True, long=True, alone=True),
     "resize_fs": Method(ResizeFileSystem, repeatable=True, long=True, alone=True),
     "list_databases": Method(Page, repeatable=True),
     "create_database": Method(CreateDatabases, repeatable=False),

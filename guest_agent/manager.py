@@ -85,6 +85,10 @@ class Manager(ABC):
         """Stop the server and leave it stopped, or until it is clear that it stays switched on."""
 
     @abstractmethod
+    def start_db_with_conf_changes(self, request: contract.StartForFlavor) -> Answer:
+        """Run the server with the settings for a flavor; `settings` are what it says it has."""
+
+    @abstractmethod
     def resize_fs(self, request: contract.ResizeFileSystem) -> Answer:
         """Let the file system on the volume have all of its size, below a server that may run."""
 

@@ -11,10 +11,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from chalicelib import aws
+from guest_agent.contract import Flavor
 from guest_agent.errors import JournalUnusable
 from guest_agent.identity import next_time
 from guest_agent.journal import Entry
 
+FIRST_FLAVOR: Final = Flavor(ram=512, vcpus=1)
+"""Of a server that nobody has told another one."""
 _entries: Final = msgspec.json.Decoder(Entry)
 
 
@@ -29,6 +32,7 @@ class Disk:
         "at_boot",
         "damaged",
         "enrolled_generation",
+        "flavor",
         "full",
         "issued_at_ms",
         "journal",
@@ -52,6 +56,7 @@ class Disk:
         self.prepared = False
         self.stopped = False
         self.at_boot = True
+        self.flavor = FIRST_FLAVOR
 
     def tear_journal(self) -> None:
         """Lose the entry that was written last, as a tail that never reached the disk."""

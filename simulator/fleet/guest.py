@@ -67,6 +67,7 @@ class Guest:
         "passing",
         "power",
         "retired",
+        "runs_for",
         "server_id",
         "stopped_at",
         "stuck",
@@ -90,6 +91,7 @@ class Guest:
         self.stuck = self.failed = self.given_up = False
         self.stopped_at = 0.0
         self.passing: Status | None = None
+        self.runs_for = disk.flavor
         self.retired: str | None = None
         self._core: Agent | None = None
         self._coroutines: tuple[Coroutine, ...] = ()

@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol, TypeVar
 from chalicelib import aws, mariadb
 from guest_agent import contract
 from guest_agent.contract import ANY_HOST, Status
+from guest_agent.datastores.mariadb import configuration
 from guest_agent.errors import (
     BadRequest,
     CommandFailed,
@@ -59,6 +60,8 @@ class Machine(Protocol):
     """When this life's database was stopped, on the monotonic clock."""
     passing: Status | None
     """The status while the process is being started or stopped."""
+    runs_for: contract.Flavor
+    """The flavor for which the database was configured when it was started."""
 
     @property
     def volume(self) -> Volume | None:
@@ -140,6 +143,7 @@ class SimManager(Manager):
 
     def prepare(self, request: contract.Prepare, progress: Progress) -> Answer:
         self._machine.failed = False
+        self._machine.disk.flavor = self._machine.runs_for = request.flavor
         try:
             self._prepare(request, progress)
         except (CommandFailed, OSError):
@@ -180,9 +184,24 @@ class SimManager(Manager):
             self._require_prepared()
             disk = self._machine.disk
             disk.stopped, disk.at_boot = True, not request.do_not_start_on_reboot
+            disk.flavor = request.flavor or disk.flavor
             self._machine.stopped_at = aws.monotonic()
             self._stop()
         return {}
+
+    def start_db_with_conf_changes(self, request: contract.StartForFlavor) -> Answer:
+        machine, wanted = self._machine, request.flavor
+        with self._while_it_is(Status.RESTARTING):
+            self._require_prepared()
+            machine.given_up = False
+            machine.disk.stopped, machine.disk.at_boot = False, True
+            machine.disk.flavor = wanted
+            if not machine.up or machine.stuck or machine.runs_for != wanted:
+                self._stop()
+                self._start()
+        pool = configuration.buffer_pool_mib(machine.runs_for) * 1024**2
+        most = configuration.max_connections(machine.runs_for)
+        return {"settings": {"innodb_buffer_pool_size": pool, "max_connections": most}}
 
     def resize_fs(self, request: contract.ResizeFileSystem) -> Answer:
         self._require_prepared()
@@ -332,6 +351,7 @@ class SimManager(Manager):
             volume.file_system_gib = volume.size_gib
         self._check_space()
         self._machine.up = True
+        self._machine.runs_for = self._machine.disk.flavor
 
     def _stop(self) -> None:
         self._step(STOP_SECONDS)

@@ -20,7 +20,7 @@ from guest_agent import config, loop
 from guest_agent.agent import Agent
 from guest_agent.clock import ServiceClock
 from guest_agent.config import GuestConfig
-from guest_agent.contract import Status
+from guest_agent.contract import Flavor, Status
 from guest_agent.enrolment import Enrolment
 from guest_agent.errors import GuestAgentError
 from guest_agent.files import write_whole
@@ -53,6 +53,8 @@ class _Kept(msgspec.Struct):
     stopped: bool
     at_boot: bool
     up: bool
+    flavor: Flavor
+    runs_for: Flavor
     databases: dict[str, tuple[str, str]]
     users: list[_Account]
     root_password: str | None
@@ -71,6 +73,7 @@ class WireMachine:
         self.stuck = self.failed = self.given_up = False
         self.stopped_at = 0.0
         self.passing: Status | None = None
+        self.runs_for = self.disk.flavor
         if self._file.exists():
             self._load(msgspec.json.decode(self._file.read_bytes(), type=_Kept))
 
@@ -86,6 +89,7 @@ class WireMachine:
         assert self.volume is not None
         self.disk.prepared, self.disk.stopped = kept.prepared, kept.stopped
         self.disk.at_boot, self.up = kept.at_boot, kept.up
+        self.disk.flavor, self.runs_for = kept.flavor, kept.runs_for
         self.volume.restore(
             Contents(
                 databases={name: Database(*about) for name, about in kept.databases.items()},
@@ -106,6 +110,8 @@ class WireMachine:
                 stopped=self.disk.stopped,
                 at_boot=self.disk.at_boot,
                 up=self.up,
+                flavor=self.disk.flavor,
+                runs_for=self.runs_for,
                 databases={
                     name: (each.character_set, each.collate)
                     for name, each in contents.databases.items()

@@ -192,7 +192,7 @@ class FakeManager(Manager):
     def filesystem(self) -> dict[str, float]:
         return {"used": 0.5, "total": 1.0}
 
-    restart = stop_db = resize_fs = _effect
+    restart = stop_db = resize_fs = start_db_with_conf_changes = _effect
     list_databases = create_database = delete_database = _effect
     list_users = get_user = create_user = delete_user = change_passwords = _effect
     update_attributes = list_access = grant_access = revoke_access = _effect

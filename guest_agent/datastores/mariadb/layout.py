@@ -41,6 +41,16 @@ class Layout:
         return self.root / "etc/mysql/coffer.cnf"
 
     @property
+    def layers(self) -> Path:
+        """The folder of the settings that are not fixed; a later file's stand for an earlier's."""
+        return self.root / "etc/mysql/coffer.d"
+
+    @property
+    def flavor_layer(self) -> Path:
+        """What follows from the size of the server, and yields to whatever was chosen."""
+        return self.layers / "10-flavor.cnf"
+
+    @property
     def exchange(self) -> Path:
         """The only folder that SQL may read or write files in; nobody's but the agent's."""
         return self.root / "var/lib/mysql-files"

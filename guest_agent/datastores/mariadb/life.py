@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -159,13 +159,38 @@ class Life:
             service.stop()
             self._start(service)
 
-    def stop(self, *, at_boot: bool) -> None:
-        """Stop it and leave it so; `at_boot` lets it come back with the server, or without."""
+    def stop(self, *, at_boot: bool, flavor: Flavor | None = None) -> None:
+        """Stop it and leave it so; `at_boot` lets it come back with the server, or without.
+
+        It comes back configured for the `flavor`, if there is one.
+        """
         with self._moving(Status.SHUTDOWN):
             service = self._prepared_service()
             self._stopped_at = time.monotonic()
-            self._save(replace(self._state, stopped=True, at_boot=at_boot))
+            flavor = flavor or self._state.flavor
+            self._save(replace(self._state, stopped=True, at_boot=at_boot, flavor=flavor))
             service.stop()
+
+    def configure(self, flavor: Flavor) -> Mapping[str, int]:
+        """Let it run with the settings for a flavor; what it says of those that were asked for."""
+        with self._moving(Status.RESTARTING):
+            service = self._prepared_service()
+            self._given_up = False
+            self._save(replace(self._state, stopped=False, at_boot=True, flavor=flavor))
+            configuration.write(self._layout, self._guest.address, flavor)
+            wanted = configuration.wanted(self._layout)
+            running = service.adopt() is not None and self._is_ready()
+            if not running or not configuration.holds(wanted, self._settings()):
+                service.stop()
+                self._start(service)
+            found = self._settings()
+        if not configuration.holds(wanted, found):
+            raise GuestError(f"the database runs with {found} in place of {wanted}")
+        return found
+
+    def _settings(self) -> dict[str, int]:
+        with self.session() as session:
+            return configuration.running(session)
 
     @contextmanager
     def preparing(self, wanted: DatastoreState) -> Iterator[None]:

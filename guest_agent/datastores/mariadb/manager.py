@@ -72,8 +72,11 @@ class MariaDBManager(Manager):
         return {}
 
     def stop_db(self, request: contract.StopDatabase) -> Answer:
-        self._life.stop(at_boot=not request.do_not_start_on_reboot)
+        self._life.stop(at_boot=not request.do_not_start_on_reboot, flavor=request.flavor)
         return {}
+
+    def start_db_with_conf_changes(self, request: contract.StartForFlavor) -> Answer:
+        return {"settings": dict(self._life.configure(request.flavor))}
 
     def resize_fs(self, request: contract.ResizeFileSystem) -> Answer:
         self._life.resize_fs(request.size)

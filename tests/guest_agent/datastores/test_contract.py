@@ -52,6 +52,7 @@ class Simulated:
         self.up = self.stuck = self.failed = self.given_up = False
         self.stopped_at = 0.0
         self.passing: Status | None = None
+        self.runs_for = self.disk.flavor
         self.manager: Manager = SimManager(self, 1)
 
     def here(self, life: int) -> None:
@@ -197,6 +198,23 @@ def test_what_is_refused_is_refused_alike_and_changes_nothing(subject: Subject) 
         assert code_of(subject, method, **args) == code, (method, args)
         assert databases(subject) == ["ok", "shop"], (method, args)
         assert users(subject) == [ALICE], (method, args)
+
+
+def settings_for(subject: Subject, ram: int) -> tuple[int, int]:
+    """The buffer pool in MiB and the most connections, as the engine tells them."""
+    told = call(subject, "start_db_with_conf_changes", flavor={"ram": ram, "vcpus": 1})["settings"]
+    return told["innodb_buffer_pool_size"] >> 20, told["max_connections"]
+
+
+def test_a_database_runs_with_the_settings_of_the_flavor_it_was_told(subject: Subject) -> None:
+    assert settings_for(subject, 1024) == (409, 200)
+    assert condition(subject).status == Status.HEALTHY
+    call(subject, "stop_db", flavor={"ram": 512, "vcpus": 1})
+    assert condition(subject).status == Status.SHUTDOWN
+    assert settings_for(subject, 1024) == (409, 200), "whatever it was stopped for"
+    subject.kill()
+    assert settings_for(subject, 512) == (204, 100)
+    assert users(subject) == [ALICE]
 
 
 def test_databases_users_grants_and_root(subject: Subject) -> None:

@@ -37,6 +37,7 @@ class Machine:
         self.stuck = self.failed = self.given_up = False
         self.stopped_at = 0.0
         self.passing: Status | None = None
+        self.runs_for = self.disk.flavor
         self.stages: list[str] = []
 
     def here(self, life: int) -> None:
