@@ -37,6 +37,9 @@ class Ask:
         if self.instance_id is None:
             return
         whole = f"/instances/{self.instance_id}{path}"
+        if method == "POST":
+            self.work.post(self.tenant, whole, body)
+            return
         reply = self.work.request(self.tenant, method, whole, body)
         if reply.status == 404 and not path:
             self.tenant.instances.pop(self.instance_id, None)
@@ -50,7 +53,7 @@ def create(work: Workload, tenant: Tenant, _: str | None) -> None:
         body["instance"]["users"] = [_user(work, "owner", ["first"])]
     if work.stream.random() < 0.5:
         body["instance"]["access"] = _access(work)
-    reply = work.request(tenant, "POST", "/instances", body)
+    reply = work.post(tenant, "/instances", body)
     if reply.status == 200:
         tenant.instances[reply.document["instance"]["id"]] = None
 

@@ -28,6 +28,14 @@ EMPTYING_PAUSE_SECONDS: Final = 60.0
 SPREAD_SECONDS: Final = 120.0
 LONG_LISTS: Final = 0.2
 """The share of lists in bodies that have more than one member."""
+KEYED: Final = 0.3
+"""The share of a tenant's POSTs with an Idempotency-Key."""
+SENT_AGAIN: Final = 0.6
+"""Of those, the share that is sent again, as by a client that has lost its answer."""
+AGAIN_SECONDS: Final = (0.05, 3.0, 60.0, 1800.0)
+"""When at the latest: while the first is under way, or long after it."""
+MISTAKEN: Final = 0.15
+"""Of those, the share with another body."""
 NOISY: Final = "noisy"
 OPERATORS: Final = "operators"
 
@@ -57,6 +65,7 @@ class Workload:
         self.errors: list[BaseException] = []
         self.stream = run.kernel.stream("workload")
         self.names = run.kernel.stream("workload names")
+        self.keys = run.kernel.stream("workload keys")
         self.tenants: dict[str, Tenant] = {}
         self.lowered: dict[str, None] = {}
         """Tenants whose limits are not the usual ones."""
@@ -183,8 +192,36 @@ class Workload:
         if coroutine.error is not None:
             self.errors.append(coroutine.error)
 
+    def post(self, tenant: Tenant, path: str, body: Any = None) -> Reply:
+        """A POST of a tenant, now and then with a key, and then perhaps not for the only time."""
+        if self.keys.random() >= KEYED:
+            return self.request(tenant, "POST", path, body)
+        key = f"key-{self.keys.getrandbits(64):016x}"
+        if self.keys.random() < SENT_AGAIN:
+            after = self.keys.choice(AGAIN_SECONDS) * self.keys.random()
+            again = {"mistaken": {}} if self.keys.random() < MISTAKEN else body
+            self.run.kernel.call_later(after, self._again, tenant, path, again, key)
+        return self.request(tenant, "POST", path, body, key=key)
+
+    def _again(self, tenant: Tenant, path: str, body: Any, key: str) -> None:
+        if self.on:
+            self._begin(lambda: self._learn(tenant, path, body, key), "again")
+
+    def _learn(self, tenant: Tenant, path: str, body: Any, key: str) -> None:
+        """Send a request again; its first answer may have been lost, and with it an instance."""
+        reply = self.request(tenant, "POST", path, body, key=key)
+        if path == "/instances" and reply.status == 200:
+            tenant.instances[reply.document["instance"]["id"]] = None
+
     def request(
-        self, tenant: Tenant, method: str, path: str, body: Any = None, *, admin: bool = False
+        self,
+        tenant: Tenant,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        admin: bool = False,
+        key: str | None = None,
     ) -> Reply:
         """One request; the reply is counted. An administrator's has the operators' project."""
         token = self._operator if admin else tenant.token
@@ -194,6 +231,8 @@ class Workload:
         if body is not None:
             headers["Content-Type"] = "application/json"
             content = json.dumps(body).encode()
+        if key is not None:
+            headers["Idempotency-Key"] = key
         self.requests += 1
         reply = self.run.region.http(method, f"/v1.0/{project}{path}", headers, content)
         self.replies[reply.status] += 1

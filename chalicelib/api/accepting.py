@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from chalicelib import lifecycle
-from chalicelib.api.frame import Request
+from chalicelib.api.frame import Request, Response
 from chalicelib.api.guest_calls import instance_of
+from chalicelib.api.response import LOCATION_HEADER, RETRY_AFTER_HEADER
 from chalicelib.bus import queues
 from chalicelib.domain.flows import Flow
 from chalicelib.errors import Unprocessable
@@ -17,6 +18,9 @@ from chalicelib.store import accepting
 from chalicelib.store.base import Contended, races
 from chalicelib.store.models import Instance
 from chalicelib.store.operations import get_operation, operation_of
+
+RETRY_AFTER_SECONDS: Final = 5
+"""When an operation is worth a look: the fastest end within seconds."""
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -31,9 +35,18 @@ class Wanted(msgspec.Struct, frozen=True):
     decided_by: tuple[str, ...] = ()
 
 
+def accepted(request: Request, instance_id: str, operation_id: str | None) -> Response:
+    """The answer to whoever asks for an operation: where it is seen, and when to look."""
+    if operation_id is None:
+        return Response(202)
+    seen = request.place.url("instances", instance_id, "operations", operation_id)
+    headers = {LOCATION_HEADER: seen, RETRY_AFTER_HEADER: str(RETRY_AFTER_SECONDS)}
+    return Response(202, headers=headers)
+
+
 def accept(
     request: Request, flow: Flow, wanted: Callable[[Instance], Wanted] = lambda _: Wanted()
-) -> None:
+) -> Response:
     """Accept one operation of a flow on the instance in the path.
 
     Whoever loses a race looks again. The same that is under way already, in a status that allows
@@ -49,13 +62,20 @@ def accept(
             if live is None or live.live is None:
                 continue  # it ended between the two reads
             if live.action == flow.action and live.arguments == asked.arguments:
-                return
+                return accepted(request, row.id, live.id)
             raise Unprocessable(
                 f"Instance {row.id} is not currently available for an action to be performed "
                 f"(operation {live.action} is under way)."
             )
         operation = operation_of(row, flow, arguments=asked.arguments, asked=request.asked)
-        if accepting.accept(row, operation, holds=asked.holds, decided_by=asked.decided_by):
+        reply = accepted(request, row.id, operation.id)
+        if accepting.accept(
+            row,
+            operation,
+            holds=asked.holds,
+            decided_by=asked.decided_by,
+            claim=request.keeping(reply),
+        ):
             queues.notify_task_manager(operation.id)
-            return
+            return reply
     raise Contended("The instance is being changed by others at the moment; try again.")

@@ -8,7 +8,7 @@ import msgspec
 
 from chalicelib.api import accepting
 from chalicelib.api.accepting import Wanted
-from chalicelib.api.frame import Request
+from chalicelib.api.frame import Request, Response
 from chalicelib.api.schema import Body, Text
 from chalicelib.domain import bounds, instances
 from chalicelib.domain.flows import UPDATE_ACCESS
@@ -31,9 +31,9 @@ class AccessBody(Body, frozen=True):
         return {"is_public": bool(public), "allowed_cidrs": instances.allowed_cidrs(cidrs)}
 
 
-def accept(request: Request, changes: AccessBody) -> None:
+def accept(request: Request, changes: AccessBody) -> Response:
     """Accept one operation that changes the access of the instance in the path."""
-    accepting.accept(request, UPDATE_ACCESS, lambda row: _wanted(row, changes))
+    return accepting.accept(request, UPDATE_ACCESS, lambda row: _wanted(row, changes))
 
 
 def _wanted(row: Instance, changes: AccessBody) -> Wanted:

@@ -50,23 +50,21 @@ class Action(msgspec.Struct, frozen=True):
 
     body: type[Body]
     policy: Callable[[Any], str]
-    run: Callable[[Request, Any], None]
+    run: Callable[[Request, Any], Response]
 
 
 def act(request: Request) -> Response:
     """Run the one action that the body names."""
     action, asked = chosen(request, ACTIONS, LATER)
     policy.authorize(request.context, action.policy(asked), instance_of(request).tenant_id)
-    action.run(request, asked)
-    return Response(202)
+    return action.run(request, asked)
 
 
 def act_as_operator(request: Request) -> Response:
     """The same, of what administrators may ask for on Trove's route for them."""
     policy.require_admin(request.context)
     action, asked = chosen(request, OPERATORS_ACTIONS, OPERATORS_LATER)
-    action.run(request, asked)
-    return Response(202)
+    return action.run(request, asked)
 
 
 def chosen(
@@ -89,12 +87,12 @@ def chosen(
     return actions[name], fitted(arguments or {}, actions[name].body, name)
 
 
-def _restart(request: Request, _: Nothing) -> None:
-    accepting.accept(request, RESTART, _heard)
+def _restart(request: Request, _: Nothing) -> Response:
+    return accepting.accept(request, RESTART, _heard)
 
 
-def _stop(request: Request, _: Nothing) -> None:
-    accepting.accept(request, STOP, _heard)
+def _stop(request: Request, _: Nothing) -> Response:
+    return accepting.accept(request, STOP, _heard)
 
 
 def _heard(row: Instance) -> Wanted:
@@ -103,8 +101,8 @@ def _heard(row: Instance) -> Wanted:
     return Wanted()
 
 
-def _start(request: Request, _: Nothing) -> None:
-    accepting.accept(request, START, _startable)
+def _start(request: Request, _: Nothing) -> Response:
+    return accepting.accept(request, START, _startable)
 
 
 def _startable(row: Instance) -> Wanted:
@@ -119,36 +117,39 @@ def _startable(row: Instance) -> Wanted:
     return Wanted()
 
 
-def _reboot(request: Request, _: Nothing) -> None:
+def _reboot(request: Request, _: Nothing) -> Response:
     """Whatever the guest is at: that is what it is for."""
-    accepting.accept(request, REBOOT)
+    return accepting.accept(request, REBOOT)
 
 
-def _expel(request: Request, _: Nothing) -> None:
+def _expel(request: Request, _: Nothing) -> Response:
     """At once, and beside whatever is under way: the guest is somebody else's by now."""
     generations.expel(instance_of(request).id, request.asked)
+    return Response(202)
 
 
-def _reset_status(request: Request, asked: ResetBody) -> None:
-    _reset(request, FORCE_REASON if asked.forced else RESET_REASON)
+def _reset_status(request: Request, asked: ResetBody) -> Response:
+    return _reset(request, FORCE_REASON if asked.forced else RESET_REASON)
 
 
-def _reset_task_status(request: Request, _: Nothing) -> None:
-    _reset(request, RESET_REASON)
+def _reset_task_status(request: Request, _: Nothing) -> Response:
+    return _reset(request, RESET_REASON)
 
 
-def _force_delete(request: Request, _: Nothing) -> None:
-    if instance_of(request).next_operation_id is None:
-        _reset(request, FORCE_REASON)  # else what is live goes back for the delete that waits
-    accept_delete(request)
+def _force_delete(request: Request, _: Nothing) -> Response:
+    """Two transactions: the second one keeps the answer, and the first may be done again."""
+    if instance_of(request).next_operation_id is None:  # else what is live goes back for it
+        _reset(msgspec.structs.replace(request, once=None), FORCE_REASON)
+    return accept_delete(request)
 
 
-def _reset(request: Request, reason: str) -> None:
+def _reset(request: Request, reason: str) -> Response:
+    reply = Response(202)
     for _ in races():
         row = instance_of(request)
         lifecycle.require(lifecycle.RESETTABLE, row.id, row.status)
-        if store.reset_status(row, reason, request.asked):
-            return
+        if store.reset_status(row, reason, request.asked, request.keeping(reply)):
+            return reply
     raise Contended("The instance is being changed by others at the moment; try again.")
 
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from chalicelib.api.contents import Databases, checked_databases
 from chalicelib.api.frame import Request, Response, Route
-from chalicelib.api.guest_calls import call, instance_of
+from chalicelib.api.guest_calls import call, call_once, instance_of
 from chalicelib.api.paging import limit_of, name_marker_of, quoted
 from chalicelib.api.schema import Body
 from chalicelib.bus import contract
@@ -37,8 +37,8 @@ def index(request: Request) -> Response:
 def create(request: Request) -> Response:
     """POST databases."""
     databases = checked_databases(request.json(CreateBody).databases)
-    call(request, contract.CREATE_DATABASE, {"databases": databases})
-    return Response(202)
+    made = {"databases": databases}
+    return call_once(request, contract.CREATE_DATABASE, Response(202), lambda _: made)
 
 
 def show(request: Request) -> Response:

@@ -1,6 +1,6 @@
 """What surrounds every handler: request id, token, project, policy, errors as Trove's faults.
 
-API Gateway ─▶ Chalice ─▶ answer() ─▶ token ─▶ project in the path ─▶ policy ─▶ handler
+API Gateway ─▶ Chalice ─▶ answer() ─▶ token ─▶ project in the path ─▶ policy ─▶ once ─▶ handler
                              └── any error ─▶ fault body, status, one line in the log
 """
 
@@ -15,9 +15,13 @@ from chalice.app import Request as GatewayRequest
 from chalice.app import Response as GatewayResponse
 
 from chalicelib import aws, crash
+from chalicelib.api import idempotency
 from chalicelib.api.catalog import Catalog
+from chalicelib.api.idempotency import Once
 from chalicelib.api.links import Place, base_url
 from chalicelib.api.rates import Rates
+from chalicelib.api.response import RETRY_AFTER_HEADER
+from chalicelib.api.response import Response as Response
 from chalicelib.api.schema import parse
 from chalicelib.auth import policy
 from chalicelib.auth.context import Context
@@ -34,24 +38,16 @@ from chalicelib.errors import (
     Unavailable,
 )
 from chalicelib.outages import is_outage
+from chalicelib.store.base import Claim
 from chalicelib.store.events import Asked
 
 REQUEST_ID_HEADER: Final = "X-OpenStack-Request-Id"
-RETRY_AFTER_HEADER: Final = "Retry-After"
 SERVER_FAILURES: Final = 500
 MAX_ID_LENGTH: Final = 255
 
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
-
-
-class Response(msgspec.Struct, frozen=True):
-    """What a handler answers; a `body` of None is an empty one."""
-
-    status: int
-    body: Any = None
-    headers: Mapping[str, str] = {}
 
 
 class Audit(msgspec.Struct):
@@ -82,6 +78,7 @@ class Request(msgspec.Struct, frozen=True):
     audit: Audit
     catalog: Catalog
     caller: Context | None = None
+    once: Once | None = None
 
     @property
     def context(self) -> Context:
@@ -93,6 +90,10 @@ class Request(msgspec.Struct, frozen=True):
     def asked(self) -> Asked:
         """The caller and this request, for the rows of what they change."""
         return Asked(self.context.user_id, self.audit.request_id, self.context.project_id)
+
+    def keeping(self, reply: Response) -> Claim | None:
+        """What a transaction keeps as the answer to this request; None without a key."""
+        return self.once.keeping(reply) if self.once is not None else None
 
     def json(self, kind: type[T]) -> T:
         """The body as that type."""
@@ -174,7 +175,7 @@ def _handle(route: Route, raw: GatewayRequest, services: Services, audit: Audit)
         raise Forbidden("The token is not for the project in the path.")
     if route.policy is not None:
         policy.authorize(context, route.policy, context.project_id)
-    return route.handler(msgspec.structs.replace(request, caller=context))
+    return idempotency.answered(msgspec.structs.replace(request, caller=context), route.handler)
 
 
 def _read(route: Route, raw: GatewayRequest, services: Services, audit: Audit) -> Request:

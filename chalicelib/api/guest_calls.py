@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from chalicelib import aws, lifecycle
-from chalicelib.api.frame import Request
+from chalicelib.api.frame import Request, Response
 from chalicelib.bus import commands
 from chalicelib.bus.contract import Call
 from chalicelib.errors import Unprocessable
@@ -49,6 +50,23 @@ def require_heard(instance: Instance) -> str:
 def call(request: Request, method: Call[T], args: dict[str, Any]) -> T:
     """The guest's answer, once the instance is known to be the caller's and ready."""
     return commands.call(ready_instance(request), method, args)
+
+
+def call_once(
+    request: Request, method: Call[Any], reply: Response, args: Callable[[Response], dict[str, Any]]
+) -> Response:
+    """The answer `reply`, once the guest has done for it what it is asked for.
+
+    With a key it is one command, however often the request is sent, and the answer is that of the
+    first attempt: the arguments are made of it.
+    """
+    instance = ready_instance(request)
+    if request.once is None:
+        commands.call(instance, method, args(reply))
+        return reply
+    reply, command_id = request.once.begun(reply)
+    commands.call(instance, method, args(reply), command_id)
+    return reply
 
 
 def _not_ready(instance: Instance, status: str) -> Unprocessable:

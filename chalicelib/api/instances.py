@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from chalicelib import aws, lifecycle
-from chalicelib.api import access, instance_view
+from chalicelib.api import accepting, access, instance_view
 from chalicelib.api.access import AccessBody
 from chalicelib.api.choices import choose_flavor, choose_version
 from chalicelib.api.frame import Request, Response, Route
@@ -21,6 +21,7 @@ from chalicelib.api.instance_body import (
     require_supported,
 )
 from chalicelib.api.paging import limit_of, marker_of
+from chalicelib.api.response import LOCATION_HEADER, RETRY_AFTER_HEADER
 from chalicelib.api.schema import Body, Name
 from chalicelib.auth import policy
 from chalicelib.bus import keys, queues
@@ -106,9 +107,12 @@ def create(request: Request) -> Response:
         asked=request.asked,
     )
     held = quotas.held_by_instance(int(flavor.ram), int(instance.volume_size))
-    transactions.accept_create(instance, operation, held)
+    headers = {LOCATION_HEADER: request.place.url("instances", instance.id)}
+    headers[RETRY_AFTER_HEADER] = str(accepting.RETRY_AFTER_SECONDS)
+    reply = Response(200, {"instance": instance_view.detail(request, instance, None)}, headers)
+    transactions.accept_create(instance, operation, held, request.keeping(reply))
     queues.notify_task_manager(operation_id)
-    return Response(200, {"instance": instance_view.detail(request, instance, None)})
+    return reply
 
 
 def _authorize_contents(request: Request, wanted: InstanceBody) -> None:
@@ -162,20 +166,20 @@ def update(request: Request) -> Response:
     for name in ("configuration", "datastore_version"):
         if getattr(changes, name) is not None:
             raise NotSupported(f"Changing an instance's '{name}' is not supported yet.")
+    reply = Response(202)
     if changes.access is not None:
-        access.accept(request, changes.access)
+        reply = access.accept(request, changes.access)
     if changes.name is not None:
         rename(row, changes.name, request.asked)
-    return Response(202)
+    return reply
 
 
 def delete(request: Request) -> Response:
     """DELETE instances/{id}."""
-    accept_delete(request)
-    return Response(202)
+    return accept_delete(request)
 
 
-def accept_delete(request: Request) -> None:
+def accept_delete(request: Request) -> Response:
     """Accept one delete operation for the instance in the path, however many ask at once.
 
     Whoever loses a race looks again and gets the answer of what is there now: 404, 422, or
@@ -184,17 +188,19 @@ def accept_delete(request: Request) -> None:
     for _ in races():
         row = instance_of(request)
         lifecycle.require(DELETE.sources, row.id, row.status)
+        reply = accepting.accepted(request, row.id, row.next_operation_id or row.operation_id)
         if row.status == Status.SHUTDOWN:
-            return
+            return reply
         if row.next_operation_id is not None:
-            if transactions.accept_queued_delete(row, request.asked):
-                return
+            if transactions.accept_queued_delete(row, request.asked, request.keeping(reply)):
+                return reply
             continue
         operation = operation_of(row, DELETE, asked=request.asked)
-        if transactions.accept(row, operation):
+        reply = accepting.accepted(request, row.id, operation.id)
+        if transactions.accept(row, operation, claim=request.keeping(reply)):
             if operation.status == OperationStatus.ACCEPTED:
                 queues.notify_task_manager(operation.id)
-            return
+            return reply
     raise Contended("The instance is being changed by others at the moment; try again.")
 
 

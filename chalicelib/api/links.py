@@ -26,11 +26,16 @@ class Place(msgspec.Struct, frozen=True):
     def links(self, collection: str, resource_id: str) -> list[dict[str, str]]:
         """Trove's pair of links: the resource itself, and a bookmark without version and tenant."""
         target = f"{collection}/{quote(resource_id, safe='')}"
-        project = quote(self.params.get("project", ""), safe="")
         return [
-            {"href": f"{self.base}/{API_VERSION}/{project}/{target}", "rel": "self"},
+            {"href": self.url(*collection.split("/"), resource_id), "rel": "self"},
             {"href": f"{self.base}/{target}", "rel": "bookmark"},
         ]
+
+    def url(self, *segments: str) -> str:
+        """The URL of something of the project that the request named."""
+        path = (self.params.get("project", ""), *segments)
+        quoted = "/".join(quote(segment, safe="") for segment in path)
+        return f"{self.base}/{API_VERSION}/{quoted}"
 
     def next_page(self, marker: str) -> list[dict[str, str]]:
         """The link to the page behind `marker`; the other query parameters stay."""

@@ -6,7 +6,7 @@ import msgspec
 
 from chalicelib.api import accepting
 from chalicelib.api.accepting import Wanted
-from chalicelib.api.frame import Request
+from chalicelib.api.frame import Request, Response
 from chalicelib.api.guest_calls import require_heard
 from chalicelib.api.schema import Body
 from chalicelib.domain import instances
@@ -34,14 +34,14 @@ class ResizeBody(Body, frozen=True):
         return "instance:resize_volume" if self.volume else "instance:resize_flavor"
 
 
-def accept(request: Request, asked: ResizeBody) -> None:
+def accept(request: Request, asked: ResizeBody) -> Response:
     """Accept one operation; the database may be down, since a full volume is a reason to ask."""
     if (asked.volume is None) == (asked.flavor_ref is None):
         raise BadRequest("A resize has either a 'volume' or a 'flavorRef'.")
     if asked.volume is None:
         raise NotSupported("A resize to another flavor is not supported yet.")
     size = instances.volume_size(asked.volume.size, settings().max_volume_size)
-    accepting.accept(request, RESIZE_VOLUME, lambda row: _larger(row, size))
+    return accepting.accept(request, RESIZE_VOLUME, lambda row: _larger(row, size))
 
 
 def _larger(row: Instance, size: int) -> Wanted:

@@ -7,9 +7,9 @@ from typing import Final
 
 from chalicelib import aws
 from chalicelib.api.frame import Request, Response, Route
-from chalicelib.api.guest_calls import call, instance_of, ready_instance
+from chalicelib.api.guest_calls import call, call_once, instance_of, ready_instance
 from chalicelib.api.schema import Body
-from chalicelib.bus import commands, contract
+from chalicelib.bus import contract
 from chalicelib.domain import contents
 from chalicelib.errors import NotFound
 from chalicelib.settings import API_VERSION
@@ -36,11 +36,14 @@ def enable(request: Request) -> Response:
     """POST root: the only answer that holds its password."""
     wished = request.json(EnableBody).password if request.body else None
     password = _new_password() if wished is None else contents.password(wished)
-    instance = ready_instance(request)
     # Recorded first: a call that times out may still take effect, and must not go unnoticed.
-    record_root_enabled(instance, request.asked)
-    commands.call(instance, contract.ENABLE_ROOT, {"root_password": password})
-    return Response(200, {"user": {"name": "root", "password": password}})
+    record_root_enabled(ready_instance(request), request.asked)
+    reply = Response(200, {"user": {"name": "root", "password": password}})
+    return call_once(request, contract.ENABLE_ROOT, reply, _as_told)
+
+
+def _as_told(reply: Response) -> dict[str, str]:
+    return {"root_password": reply.body["user"]["password"]}
 
 
 def disable(request: Request) -> Response:

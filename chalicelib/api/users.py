@@ -8,7 +8,7 @@ import msgspec
 
 from chalicelib.api.contents import Grants, UserBody, Users, checked_users, user_view
 from chalicelib.api.frame import Request, Response, Route
-from chalicelib.api.guest_calls import call
+from chalicelib.api.guest_calls import call, call_once
 from chalicelib.api.paging import limit_of, name_marker_of, quoted
 from chalicelib.api.schema import Body
 from chalicelib.bus import contract
@@ -81,8 +81,7 @@ def index(request: Request) -> Response:
 def create(request: Request) -> Response:
     """POST users."""
     users = checked_users(request.json(CreateBody).users)
-    call(request, contract.CREATE_USER, {"users": users})
-    return Response(202)
+    return call_once(request, contract.CREATE_USER, Response(202), lambda _: {"users": users})
 
 
 def change_passwords(request: Request) -> Response:

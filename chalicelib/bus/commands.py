@@ -61,22 +61,35 @@ CODES: Final[dict[str, type[errors.CofferError]]] = {
 _TOKEN_CLOSED: Final = ("TaskDoesNotExist", "TaskTimedOut", "InvalidToken")
 
 
-def call(instance: Instance, method: Call[T], args: dict[str, Any]) -> T:
+def call(
+    instance: Instance, method: Call[T], args: dict[str, Any], command_id: str | None = None
+) -> T:
     """Call the guest and wait for its answer.
+
+    A `command_id` that was used before is the same call: what was answered to it stands, and a
+    guest that has begun it does not begin it again.
 
     Raises `OverLimit` (413) when too many calls are in flight already, `GuestTimeout` (503) when
     none came within `guest_call_seconds`, `GuestFailed` (502) when it failed or its answer does not
     fit the method, or the narrower error that the guest named.
     """
     deadline = aws.clock() + settings().guest_call_seconds
-    row = new_command(aws.new_id(), instance, method.name, deadline=deadline)
-    calls.take(instance, row.id, deadline)
+    row = new_command(command_id or aws.new_id(), instance, method.name, deadline=deadline)
+    # Not the command's id alone: who waits for the same one occupies another request.
+    slot = f"{row.id}_{aws.new_id()[:8]}"
+    calls.take(instance, slot, deadline)
     try:
-        rows.add(row)
-        send(instance, row, args)
+        row = rows.add(row)
+        if row.generation != instance.generation:
+            raise errors.Conflict(
+                f"The guest of instance {instance.id} was replaced before it answered {method.name}; "
+                "look at what it has done, then ask anew."
+            )
+        if row.answered is None:
+            send(instance, row, args)
         result = _answer(row)
     finally:
-        calls.give_back(instance, row.id)
+        calls.give_back(instance, slot)
     return decoded(instance.id, method, result)
 
 
@@ -124,7 +137,8 @@ def send(instance: Instance, row: Command, args: dict[str, Any]) -> None:
         kind="command",
         method=row.method,
         args=args,
-        issued_at=aws.clock(),
+        # Also when it is sent again: a guest may have begun it and lost its journal since.
+        issued_at=float(row.created),
         expires_at=row.deadline,
         key_version=version,
     )
@@ -193,14 +207,23 @@ def complete(token: str, outcome: str) -> None:
         log.info("a task token was closed before its answer came")
 
 
+def error_of(row: Command) -> errors.CofferError | None:
+    """What the guest has refused, as the client is told of it; None when it did not."""
+    if row.error is None:
+        return None
+    kind = CODES.get(row.error["code"], errors.GuestFailed)
+    return kind(row.error["message"] or UNSAID)
+
+
 def _answer(row: Command) -> dict[str, Any]:
-    while (now := aws.clock()) < row.deadline:
-        waited = now - row.created
+    deadline = float(row.deadline)
+    asked = deadline - settings().guest_call_seconds
+    while (now := aws.clock()) < deadline:
+        waited = now - asked
         aws.sleep(min(max(waited * POLL_SHARE, LEAST_POLL_SECONDS), MOST_POLL_SECONDS))
         row.refresh(consistent_read=True)
-        if row.error is not None:
-            kind = CODES.get(row.error["code"], errors.GuestFailed)
-            raise kind(row.error["message"] or UNSAID)
+        if (error := error_of(row)) is not None:
+            raise error
         if row.answered is not None:
             return dict(row.result or {})
     raise errors.GuestTimeout(

@@ -3,7 +3,9 @@
     accept_create   instance + operation + quota + event            one transaction
     accept          operation + instance + event (+ quota)          one transaction
 
-Whoever reads a row between two of them sees a whole state.
+Whoever reads a row between two of them sees a whole state. Each takes a `claim` along: what is
+answered, with the key of the request (`chalicelib.store.replies`). `Claimed` when that key has an
+answer already; nothing is accepted then.
 """
 
 from __future__ import annotations
@@ -21,7 +23,14 @@ from chalicelib.domain.operations import OperationStatus
 from chalicelib.domain.quotas import require_fit
 from chalicelib.lifecycle import ServiceStatus
 from chalicelib.store import quotas
-from chalicelib.store.base import ConditionFailed, Contended, races, transact, transacted
+from chalicelib.store.base import (
+    Claim,
+    ConditionFailed,
+    Contended,
+    races,
+    transact,
+    transacted,
+)
 from chalicelib.store.events import Asked, asked_by, new_event
 from chalicelib.store.instances import DAY_SECONDS, calling_back, unchanged
 from chalicelib.store.models import (
@@ -34,7 +43,9 @@ from chalicelib.store.models import (
 )
 
 
-def accept_create(instance: Instance, operation: Operation, held: dict[str, int]) -> None:
+def accept_create(
+    instance: Instance, operation: Operation, held: dict[str, int], claim: Claim | None = None
+) -> None:
     """Make the instance, its operation and its hold on the quota durable at once.
 
     Clauses: the quota still fits (racing creates); neither id is taken. Raises `OverLimit`.
@@ -49,7 +60,7 @@ def accept_create(instance: Instance, operation: Operation, held: dict[str, int]
         quota = quotas.get_quota(instance.tenant_id)
         require_fit(quotas.used_of(quota), held, quotas.limits_of(quota))
         try:
-            transact(_creation(instance, operation, sealed, event, quota), until)
+            transact(_creation(instance, operation, sealed, event, quota), until, claim)
             return
         except ConditionFailed:
             continue
@@ -85,6 +96,7 @@ def accept(
     *,
     holds: Mapping[str, int] | None = None,
     decided_by: tuple[str, ...] = (),
+    claim: Claim | None = None,
 ) -> bool:
     """Take an operation up for an instance that is there; False when another was faster.
 
@@ -121,7 +133,7 @@ def accept(
         if reserve is not None:
             reserve(write)
 
-    return transacted(build)
+    return transacted(build, claim)
 
 
 def _reservation(
@@ -141,7 +153,9 @@ def _reservation(
     return lambda write: quotas.reserve(write, quota, more)
 
 
-def accept_queued_delete(instance: Instance, asked: Asked | None = None) -> bool:
+def accept_queued_delete(
+    instance: Instance, asked: Asked | None = None, claim: Claim | None = None
+) -> bool:
     """Take an instance back to SHUTDOWN that was reset while a delete waits; False on a lost race.
 
     The delete that is queued is the one that was asked for: no second one is made.
@@ -155,4 +169,4 @@ def accept_queued_delete(instance: Instance, asked: Asked | None = None) -> bool
         write.save(event)
         write.update(instance, actions=actions, condition=unchanged(instance))
 
-    return transacted(build)
+    return transacted(build, claim)

@@ -2,6 +2,7 @@
 
 StoreError
 ├── ConditionFailed      a named clause of a conditional write did not hold
+├── Claimed              what a transaction was to claim is another's
 └── Contended            the same items were written at the same time, again and again
 """
 
@@ -9,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
-from typing import Any, Final, NamedTuple, TypeVar, cast
+from typing import Any, Final, NamedTuple, Protocol, TypeVar, cast
 
 from pynamodb.attributes import Attribute, MapAttribute
 from pynamodb.connection import Connection
@@ -38,6 +39,22 @@ class ConditionFailed(Exception):
     def __init__(self, failed: tuple[int, ...] = ()) -> None:
         super().__init__(f"conditions of items {failed} did not hold")
         self.failed = failed
+
+
+class Claimed(Exception):
+    """A claim is another's already; who asked looks at what that one has come to."""
+
+
+class Claim(Protocol):
+    """An item of a transaction that only one of several transactions can write."""
+
+    kept: bool
+
+    def put(self, write: TransactWrite) -> None:
+        """Add the item; its condition fails when another has it."""
+
+    def taken(self) -> bool:
+        """Whether another has it: no more than a look, after a transaction that failed."""
 
 
 class Contended(Unavailable):
@@ -120,22 +137,32 @@ def update_if(row: Table, actions: list[Action], condition: Condition) -> None:
         raise
 
 
-def transact(build: Callable[[TransactWrite], None], until: float | None = None) -> None:
+def transact(
+    build: Callable[[TransactWrite], None],
+    until: float | None = None,
+    claim: Claim | None = None,
+) -> None:
     """Commit one `TransactWriteItems`; `build` must add the same items each time it is called.
 
     A conflict with another transaction is retried with jitter under the same client token, since
     botocore does not do it; past `until` (see `races`) it is `Contended` (503). A clause that did
-    not hold raises `ConditionFailed`.
+    not hold raises `ConditionFailed`, and that of the `claim` `Claimed`, whatever else failed.
     """
     token = aws.new_id()
     for _ in races(until):
         try:
             with TransactWrite(connection=_connection(), client_request_token=token) as write:
                 build(write)
+                if claim is not None:
+                    claim.put(write)
+            if claim is not None:
+                claim.kept = True
             return
         except TransactWriteError as error:
             codes = [reason.code if reason else "" for reason in error.cancellation_reasons]
             failed = tuple(i for i, code in enumerate(codes) if code == "ConditionalCheckFailed")
+            if failed and claim is not None and claim.taken():
+                raise Claimed from None
             if failed:
                 raise ConditionFailed(failed) from None
             retryable = any(code in _CONFLICTS for code in codes) or (_code(error) in _CONFLICTS)
@@ -144,10 +171,10 @@ def transact(build: Callable[[TransactWrite], None], until: float | None = None)
     raise Contended("The instance is being changed by others at the moment; try again.")
 
 
-def transacted(build: Callable[[TransactWrite], None]) -> bool:
+def transacted(build: Callable[[TransactWrite], None], claim: Claim | None = None) -> bool:
     """`transact`; False when a clause does not hold, which is a lost race."""
     try:
-        transact(build)
+        transact(build, claim=claim)
     except ConditionFailed:
         return False
     return True

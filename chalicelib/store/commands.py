@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from pynamodb.exceptions import PutError
 from pynamodb.expressions.update import Action
 
 from chalicelib import aws
-from chalicelib.store.base import update_if
+from chalicelib.store.base import ConditionFailed, condition_failed, update_if
 from chalicelib.store.models import Command
 
 
@@ -19,9 +20,24 @@ def find(command_id: str) -> Command | None:
         return None
 
 
-def add(row: Command) -> None:
-    """Store a command that a request waits for; its id is new."""
-    row.save()
+def add(row: Command) -> Command:
+    """Store a command that a request waits for; the row is as it is then.
+
+    One of that id that is there is waited for once more, to the new deadline. Clause: it has no
+    answer yet (the guest's, which comes at last).
+    """
+    again: list[Action] = [Command.deadline.set(row.deadline), Command.expires.set(row.expires)]
+    try:
+        row.save(condition=Command.id.does_not_exist())
+    except PutError as error:
+        if not condition_failed(error):
+            raise
+        unanswered = Command.id.exists() & Command.answered.does_not_exist()
+        try:
+            update_if(row, again, unanswered)
+        except ConditionFailed:
+            row.refresh(consistent_read=True)
+    return row
 
 
 def wait_with_token(row: Command, token: str) -> None:

@@ -17,7 +17,7 @@ from chalicelib import aws, lifecycle
 from chalicelib.errors import NotFound
 from chalicelib.lifecycle import ServiceStatus, Status
 from chalicelib.settings import settings
-from chalicelib.store.base import transacted
+from chalicelib.store.base import Claim, transacted
 from chalicelib.store.events import Asked, new_event
 from chalicelib.store.models import Instance, Operation, ServiceStatusRow
 
@@ -99,8 +99,13 @@ def service_status(instance_id: str) -> ServiceStatusRow | None:
         return None
 
 
-def reset_status(instance: Instance, reason: str, asked: Asked | None = None) -> bool:
-    """An administrator's reset; the live operation is told to go back. False on a lost race."""
+def reset_status(
+    instance: Instance, reason: str, asked: Asked | None = None, claim: Claim | None = None
+) -> bool:
+    """An administrator's reset; the live operation is told to go back. False on a lost race.
+
+    `Claimed` when the key of the request has an answer already.
+    """
     target = lifecycle.next_status(instance.status, lifecycle.RESET)
     actions: list[Action] = [Instance.status.set(target), Instance.updated.set(aws.clock())]
     if target is Status.ERROR:
@@ -115,7 +120,7 @@ def reset_status(instance: Instance, reason: str, asked: Asked | None = None) ->
         write.update(service, actions=[ServiceStatusRow.status.set(ServiceStatus.UNKNOWN)])
         call_back(write)
 
-    return transacted(build)
+    return transacted(build, claim)
 
 
 def calling_back(instance: Instance, reason: str) -> Callable[[TransactWrite], None]:

@@ -192,6 +192,18 @@ class CallsRow(Table):
     expires = optional(TTLAttribute(null=True))
 
 
+class KeptReply(Table):
+    """What was answered to a POST that had an Idempotency-Key, kept with the key for a day."""
+
+    class Meta:
+        table_name, region = table_meta("kept-replies")
+
+    id = UnicodeAttribute(hash_key=True)  # project/key
+    sealed = UnicodeAttribute()  # the request's digest and the reply, which may tell a password
+    command_id = optional(UnicodeAttribute(null=True))  # of the guest whose result decides
+    expires = TTLAttribute()
+
+
 class Guest(Table):
     """The enrolled agent of one generation of an instance."""
 
@@ -320,6 +332,7 @@ TABLES: tuple[type[Table], ...] = (
     Arguments,
     Command,
     CallsRow,
+    KeptReply,
     Guest,
     ServiceStatusRow,
     Quota,

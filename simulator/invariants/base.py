@@ -76,6 +76,13 @@ class Exchange(NamedTuple):
     reply: Reply
     begun: float
     """When it was asked, in the kernel's time."""
+    key: str | None = None
+    """Its Idempotency-Key."""
+
+    @property
+    def replayed(self) -> bool:
+        """Whether it only repeats what was answered before."""
+        return "Idempotent-Replayed" in self.reply.headers
 
 
 OnWrite = Callable[[Item | None, Item | None], None]
@@ -209,7 +216,8 @@ class Hub:
     ) -> None:
         tenant, admin = self.caller(headers)
         begun = self._begun.pop(self.run.kernel.current, self.run.kernel.now)
-        exchange = Exchange(tenant, admin, method, path, body, reply, begun)
+        key = headers.get("Idempotency-Key")
+        exchange = Exchange(tenant, admin, method, path, body, reply, begun, key)
         for function in self._replies:
             function(exchange)
 
@@ -261,6 +269,12 @@ class Hub:
         if invocation is None:
             return None
         return self.caller(invocation.event.get("headers") or {})
+
+    def api_key(self) -> str | None:
+        """The Idempotency-Key of the request that the code that runs at this moment serves."""
+        invocation = self.invocation(f"{PREFIX}-api")
+        headers = (invocation.event.get("headers") or {}) if invocation is not None else {}
+        return headers.get("Idempotency-Key")
 
     def is_forger(self) -> bool:
         """Whether the code that runs at this moment serves a forger's request."""

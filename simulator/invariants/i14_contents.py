@@ -54,6 +54,8 @@ class Acknowledged(Invariant):
             self._busy[thing] -= 1
             alone = not self._busy[thing] and exchange.begun >= self._changed.get(thing, 0.0)
             before = self._states.get(thing) if alone else UNKNOWN
+            if exchange.replayed:
+                continue
             if accepted:
                 self._states[thing] = change(before) if alone else UNKNOWN
             elif reply.status not in REFUSED or not alone:
@@ -63,7 +65,7 @@ class Acknowledged(Invariant):
             if not accepted and reply.status not in REFUSED:
                 late = settings().guest_call_seconds + STILL_SECONDS
             self._changed[thing] = max(self._changed.get(thing, 0.0), now + late)
-        if not accepted:
+        if not accepted or exchange.replayed:
             return
         if exchange.method == "POST" and exchange.path.endswith("/instances"):
             self._begun_with(json.loads(exchange.body or b"{}"), answer)

@@ -33,7 +33,7 @@ class Bounds(Invariant):
             return
         self.exercised += 1
         slots = new.get("slots", {})
-        self._taken.update(slots)
+        self._taken.update(each.partition("_")[0] for each in slots)
         chosen = settings()
         if len(slots) > chosen.calls_per_tenant:
             self.broken(f"{len(slots)} calls of {new['tenant_id']} are in flight")

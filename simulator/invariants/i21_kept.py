@@ -12,6 +12,7 @@ from simulator.invariants.base import Invariant, changed
 
 DAY_SECONDS: Final = 86400.0
 EVENT_DAYS: Final = 90
+KEPT_REPLY_DAYS: Final = 1
 SOME_DAYS: Final = 8
 """What is of no use once its call or operation is over goes within so many."""
 ROUNDED_SECONDS: Final = 60.0
@@ -32,6 +33,7 @@ class Kept(Invariant):
             ("arguments", 0, SOME_DAYS),
             ("commands", 0, SOME_DAYS),
             ("calls", 0, SOME_DAYS),
+            ("kept-replies", KEPT_REPLY_DAYS, KEPT_REPLY_DAYS),
         ):
             self._watch(table, least * DAY_SECONDS, most * DAY_SECONDS)
 

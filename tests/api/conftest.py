@@ -65,10 +65,18 @@ class Guest:
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, dict[str, Any]]] = []
+        self.commands: list[str | None] = []
         self.answers: dict[str, dict[str, Any] | CofferError] = {}
 
-    def call(self, instance: Instance, method: Call[T], args: dict[str, Any]) -> T:
+    def call(
+        self,
+        instance: Instance,
+        method: Call[T],
+        args: dict[str, Any],
+        command_id: str | None = None,
+    ) -> T:
         self.calls.append((method.name, args))
+        self.commands.append(command_id)
         answer = self.answers.get(method.name, {})
         if isinstance(answer, CofferError):
             raise answer

@@ -53,11 +53,11 @@ def racing(monkeypatch: pytest.MonkeyPatch, winner: Callable[[Instance], Any]) -
     real = accepting.accept
     won: list[bool] = []
 
-    def accept(row: Instance, operation: Operation) -> bool:
+    def accept(row: Instance, operation: Operation, **chosen: Any) -> bool:
         if not won:
             won.append(True)
             winner(Instance.get(row.id))
-        return real(row, operation)
+        return real(row, operation, **chosen)
 
     monkeypatch.setattr(accepting, "accept", accept)
 
@@ -169,7 +169,7 @@ def test_a_delete_that_finds_a_queued_one_looks_again_when_it_starts_meanwhile(
     assert act(admin, row, {"reset_status": {}}) == 202
     real = accepting.accept_queued_delete
 
-    def accept(seen: Instance, asked: Asked) -> bool:
+    def accept(seen: Instance, asked: Asked, _: Any = None) -> bool:
         monkeypatch.setattr(accepting, "accept_queued_delete", real)
         create = Operation.get(seen.operation_id)
         failed = Ending(OperationStatus.CANCELLED, reason="cancelled")

@@ -143,7 +143,7 @@ def a_refusal_that_crashes(patch: Patch) -> None:
 def a_queued_delete_accepted_again(patch: Patch) -> None:
     """A delete after a reset makes a second operation although one waits already."""
 
-    def accept_queued_delete(instance: Instance, _: Any = None) -> bool:
+    def accept_queued_delete(instance: Instance, *_: Any) -> bool:
         second = operations.new_operation(
             aws.new_id(),
             instance.id,

@@ -102,3 +102,22 @@ def test_what_was_answered_is_no_more_under_way(world: World) -> None:
     commands.answer(ID, *GUEST, {}, None)
     with pytest.raises(ConditionFailed):
         commands.progress(ID, *GUEST, (1, 1), "stage")
+
+
+def test_a_command_that_is_asked_again_waits_longer(world: World) -> None:
+    first = commands.add(new_command(world))
+    asked, deadline = float(first.created), float(first.deadline)
+    world.now += 300
+    row = commands.add(new_command(world))
+    assert float(row.deadline) == deadline + 300
+    assert float(row.created) == asked, "when it was asked first"
+
+
+def test_an_answer_stands_however_often_it_is_asked_for(world: World) -> None:
+    commands.add(new_command(world))
+    commands.answer(ID, *GUEST, {"done": True}, None)
+    answered = stored()
+    world.now += 300
+    row = commands.add(new_command(world))
+    assert row.result == {"done": True}
+    assert row.deadline == answered.deadline

@@ -18,12 +18,15 @@ from simulator.run import Run
 from tests.saboteurs.plans import PLANS
 from tests.simulator.deployment import Deployment
 
-COVERING: Final = ("restored", "hostile", "lost hints", "access", "contents", "power")
-"""Plans that take the rare paths: jobs after a restore, dead letters, a change of the access."""
+COVERING: Final = ("restored", "hostile", "lost hints", "access", "contents", "power", "keys")
+"""Plans that take the rare paths: jobs after a restore, dead letters, a change of the access, the
+same request again."""
 
 POLLER = "Lambda's own poller calls it with the role, before the function is there"
 GIVEN_UP = "an operation whose executions all died: tests/taskmanager/test_sweeper.py"
 UNUSED: Final = {
+    ("api", "dynamodb:updateitem *-kept-replies"): "a call with a key whose guest could not do it "
+    "at that time: tests/api/test_idempotency.py",
     ("*", "sqs:receivemessage"): POLLER,
     ("*", "sqs:deletemessage"): POLLER,
     ("*", "sqs:getqueueattributes"): POLLER,
@@ -39,11 +42,6 @@ UNUSED: Final = {
     "as MiniStack's: tests/taskmanager/test_sweeper.py",
     ("dispatcher", "dynamodb:updateitem *-operations"): "a hint that finds an answer whose token "
     "was not completed: tests/taskmanager/test_dispatcher.py",
-    (
-        "taskmanager",
-        "states:sendtasksuccess *",
-    ): "a step that is run again when its guest "
-    "has answered, or its operation goes back: tests/functions/test_every_crash.py",
     ("dispatcher", "states:sendtasksuccess *"): "the same, and a hint to what is cancelled",
 }
 """Rights that no run here uses, by role and action (and resource), each with its reason."""

@@ -470,7 +470,39 @@ def l7_wrong_volume(deployment: Deployment) -> None:
     row.update(actions=[ServiceStatusRow.volume_total.set(17)])
 
 
+def i10_two_replies(deployment: Deployment) -> None:
+    for content in (b'{"instance": {"id": "one"}}', b'{"instance": {"id": "two"}}'):
+        replied_with_key(deployment, Reply(200, {}, content))
+
+
+def i10_accepted_with_another_body(deployment: Deployment) -> None:
+    for body in (b"{}", b'{"other": 1}'):
+        replied_with_key(deployment, Reply(202, {}, b""), body)
+
+
+def i10_refused_afterwards(deployment: Deployment) -> None:
+    fault = b'{"itemNotFound": {"code": 404, "message": "gone"}}'
+    for reply in (Reply(202, {}, b""), Reply(404, {}, fault)):
+        replied_with_key(deployment, reply)
+        deployment.run(1)
+
+
+def i10_done_twice(deployment: Deployment) -> None:
+    row = operation(deployment)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(deployment.invariants.hub, "api_key", lambda: "k")
+        patch.setattr(deployment.invariants.hub, "api_caller", lambda: (row.tenant_id, False))
+        for row.id in ("1", "2"):
+            row.save()
+
+
+def replied_with_key(deployment: Deployment, reply: Reply, body: bytes = b"") -> None:
+    path = "/v1.0/tenant-1/instances/1/users"
+    replied(deployment, "POST", path, reply, body, {"Idempotency-Key": "k"})
+
+
 BREAKS = (
+    *(i10_two_replies, i10_accepted_with_another_body, i10_refused_afterwards, i10_done_twice),
     *(i20_event_lost, i20_another_stage, i21_gone_too_early, i21_kept_for_ever),
     *(i21_arguments_left, i5_limits_not_stored, i19_a_slot_never_given_back),
     *(l2_report_left, l7_wrong_volume),
@@ -532,11 +564,16 @@ def test_a_guest_whose_database_is_dead_says_so_at_once(deployment: Deployment) 
 
 
 def replied(
-    deployment: Deployment, method: str, path: str, reply: Reply, body: bytes = b""
+    deployment: Deployment,
+    method: str,
+    path: str,
+    reply: Reply,
+    body: bytes = b"",
+    more: dict[str, str] | None = None,
 ) -> None:
     """Let the invariants see a reply that no handler gave."""
     tenant = path.split("/")[2]
-    headers = {"X-Auth-Token": deployment.region.log_in(tenant, "member")}
+    headers = {"X-Auth-Token": deployment.region.log_in(tenant, "member"), **(more or {})}
     for watch in deployment.region.replied:
         watch(method, path, headers, body, reply)
 
@@ -593,6 +630,15 @@ def test_each_that_can_be_reached_has_a_test_that_breaks_it() -> None:
     tested = {each.__name__.partition("_")[0].upper() for each in BREAKS}
     reachable = {name for name, kind in REGISTRY.items() if not kind.unreachable}
     assert tested == reachable
+
+
+def test_a_key_may_be_asked_again_later(deployment: Deployment) -> None:
+    for status in (202, 413, 503, 202):
+        content = b"" if status == 202 else b'{"fault": {"code": %d, "message": "m"}}' % status
+        replied_with_key(deployment, Reply(status, {}, content))
+        deployment.run(1)
+    assert deployment.invariants.violations == []
+    assert deployment.invariants.results()["I10"].verdict == "holds"
 
 
 def test_what_nothing_exercised_is_not_passed(deployment: Deployment) -> None:
