@@ -82,7 +82,7 @@ def call(
         row = rows.add(row)
         if row.generation != instance.generation:
             raise errors.Conflict(
-                f"The guest of instance {instance.id} was replaced before it answered {method.name}; "
+                f"The guest of instance {instance.id} was replaced before it had answered; "
                 "look at what it has done, then ask anew."
             )
         if row.answered is None:
