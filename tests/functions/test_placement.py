@@ -131,3 +131,12 @@ def test_another_zone_cannot_be_found_and_nothing_is_made(
     assert row.status == Status.ERROR
     assert "Availability zone moon cannot be found." in (row.fault_message or "")
     assert "volumes.create" not in stack.world.log
+
+
+def test_a_volume_type_of_others_cannot_be_found_and_nothing_is_made(stack: Stack) -> None:
+    instance, _ = stack.create(volume_type="golden")
+    stack.settle()
+    row = instances.get_instance(instance.id)
+    assert row.status == Status.ERROR
+    assert "Volume type golden cannot be found." in (row.fault_message or "")
+    assert "volumes.create" not in stack.world.log

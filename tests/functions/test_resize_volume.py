@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from chalicelib.cloud import volumes
 from chalicelib.cloud.errors import CloudAway
 from chalicelib.domain.flows import RESIZE_VOLUME
 from chalicelib.lifecycle import Status
 from chalicelib.settings import settings
-from chalicelib.store import instances
+from chalicelib.store import instances, operations
+from chalicelib.store.base import as_dict
 from chalicelib.store.models import Instance
 from tests.support.stack import Stack
 
@@ -48,6 +50,35 @@ def test_what_others_have_grown_is_told_and_held(stack: Stack) -> None:
     disk.facts["size_gib"] = 9
     row = resized(stack, instance.id, 5)
     assert (row.status, row.volume_size, row.held["volumes"]) == (Status.ACTIVE, 9, 9)
+    stack.check()
+
+
+@pytest.mark.parametrize("busy", ["extending", "attaching", "detaching", "reserved"])
+def test_a_volume_is_grown_once_cinder_is_done_with_it(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, busy: str
+) -> None:
+    """It tells the wanted size before that."""
+    instance, _ = stack.create()
+    stack.settle()
+    (disk,) = stack.cloud.things["volume"].values()
+    disk.facts["size_gib"] = 5
+    get, over = volumes.get, stack.world.now + 30
+
+    def told(volume_id: str) -> volumes.Volume | None:
+        found = get(volume_id)
+        if found is None or stack.world.now >= over:
+            return found
+        return replace(found, status=busy)
+
+    monkeypatch.setattr(volumes, "get", told)
+    holds = {**instances.get_instance(instance.id).held, "volumes": 5}
+    operation = stack.accept(instance.id, RESIZE_VOLUME, {"volume_size": 5}, holds=holds)
+    stack.settle(until=over - 5)
+    row = operations.get_operation(operation.id)
+    assert row is not None
+    assert (row.step, as_dict(row.notes)["extend"]) == ("extend", f"the volume is {busy}")
+    stack.settle()
+    assert instances.get_instance(instance.id).volume_size == 5
     stack.check()
 
 

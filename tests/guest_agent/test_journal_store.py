@@ -75,6 +75,20 @@ def test_a_damaged_file_is_set_aside_and_remembered(
     assert path.with_name("journal.sqlite.corrupt").exists()
 
 
+def test_what_sqlite_keeps_beside_a_damaged_file_is_not_the_next_ones(
+    path: Path, world: World
+) -> None:
+    beside = [path.with_name(path.name + suffix) for suffix in ("-wal", "-shm")]
+    path.write_bytes(b"garbage" * 1000)
+    for each in beside:
+        each.write_bytes(b"old")
+    store = SqliteStore(path)
+    store.put(entry(1))
+    assert [each.read_bytes()[:3] for each in beside if each.exists()] != []
+    assert all(each.read_bytes() != b"old" for each in beside)
+    store.close()
+
+
 def test_a_second_loss_has_a_time_of_its_own(path: Path, world: World) -> None:
     for _ in range(2):
         world.now += 100

@@ -242,6 +242,49 @@ def test_a_second_run_tells_the_operation_that_is_live_now(world: World) -> None
     assert end_operation(before, CREATE_FAILED) == queued.id
 
 
+def test_a_third_operation_is_none_while_a_delete_is_queued(world: World) -> None:
+    instance, _ = accepted()
+    Instance(instance.id).update([Instance.status.set(Status.ACTIVE)])
+    live = instances.get_instance(instance.id)
+    assert accepting.accept(live, delete_operation(live))
+    third = delete_operation(instance)
+    assert not accepting.accept(instances.get_instance(instance.id), third)
+    assert operations.get_operation(third.id) is None
+
+
+def test_a_delete_whose_instance_has_no_row_takes_what_the_guest_reported_along(
+    world: World,
+) -> None:
+    instance = active()
+    operation = delete_operation(instance)
+    accepting.accept(instance, operation)
+    Instance(instance.id).delete()
+    assert instances.service_status(instance.id) is not None
+    end_operation(stored(operation), Ending(OperationStatus.SUCCEEDED))
+    assert stored(operation).status == OperationStatus.SUCCEEDED
+    assert instances.service_status(instance.id) is None
+
+
+def test_an_administrator_sees_everybodys_instances_page_by_page(world: World) -> None:
+    here = [active().id for _ in range(3)] + [accepted("tenant-2")[0].id]
+    gone = active()
+    deleting = delete_operation(gone)
+    accepting.accept(gone, deleting)
+    end_operation(stored(deleting), DELETED)
+    seen, marker = list[str](), None
+    while True:
+        page, marker = instances.list_everybodys(2, marker, tenant_id=None, deleted=False)
+        assert len(page) <= 2
+        seen += [row.id for row in page]
+        if marker is None:
+            break
+    assert sorted(seen) == sorted(here)
+    page, _ = instances.list_everybodys(9, None, tenant_id="tenant-2", deleted=False)
+    assert [row.id for row in page] == here[3:]
+    page, _ = instances.list_everybodys(9, None, tenant_id=None, deleted=True)
+    assert [row.id for row in page] == [gone.id]
+
+
 def test_a_deleted_instance_is_history_only(world: World) -> None:
     instance = active()
     operation = delete_operation(instance)

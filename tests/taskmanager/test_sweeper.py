@@ -42,6 +42,27 @@ def test_an_operation_that_runs_is_left_alone(stack: Stack) -> None:
     assert len(stack.machines.executions) == 1
 
 
+def test_who_waits_for_a_guest_is_looked_at_again_at_its_bound(stack: Stack) -> None:
+    """Not every 45 s: 100,000 of them would be all that the sweeper ever sees."""
+    stack.on_guest = lambda guest: setattr(guest, "silent", True)
+    _, operation = stack.create()
+    stack.settle(until=stack.world.now + 100)
+    assert stored(operation).step == "prepare"
+    Operation(operation.id).update([Operation.check_at.set(stack.world.now)])
+    assert sweeper.run()["seen"] == 1
+    assert stored(operation).check_at == stored(operation).deadline
+
+
+def test_who_has_its_guests_answer_is_looked_at_again_soon(stack: Stack) -> None:
+    stack.on_guest = lambda guest: setattr(guest, "silent", True)
+    _, operation = stack.create()
+    stack.settle(until=stack.world.now + 100)
+    due = Operation.check_at.set(stack.world.now)
+    Operation(operation.id).update([due, Operation.ended.set({"prepare": stack.world.now})])
+    assert sweeper.run()["seen"] == 1
+    assert stored(operation).check_at == stack.world.now + sweeper.LOOK_AGAIN_SECONDS
+
+
 def test_an_execution_that_died_is_followed_by_the_next_attempt(stack: Stack) -> None:
     instance, operation = stack.create()
     stack.settle(until=stack.world.now + 2)
