@@ -108,8 +108,6 @@ class SqliteStore:
             "The journal %s is damaged (%s); it is kept as %s.", self._path, error, self._aside
         )
         self._path.replace(self._aside)
-        for suffix in ("-wal", "-shm"):
-            self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
 
 
 def _open(path: Path) -> sqlite3.Connection:

@@ -52,7 +52,7 @@ class Outbox:
 
     def root_enabled(self, command: Envelope) -> None:
         """Report that the superuser's login was enabled by a command."""
-        self._queues.report(self._sealed("root", command, {"enabled": True}, None))
+        self._queues.report(self._sealed("root", command, {}, None))
 
     def event(self, kind: str, text: str) -> None:
         """Report what happened to the datastore by itself: a status, or "repaired", and why."""

@@ -7,7 +7,8 @@ import pytest
 from chalicelib.domain.operations import OperationStatus
 from chalicelib.errors import NotFound, OverLimit
 from chalicelib.lifecycle import IllegalTransition, ServiceStatus, Status
-from chalicelib.store import accepting, events, instances, operations, quotas
+from chalicelib.store import accepting, changes, events, instances, operations, quotas
+from chalicelib.store.base import ConditionFailed
 from chalicelib.store.ending import Ending, end_operation
 from chalicelib.store.models import Arguments, Instance, Operation
 from tests.support.rows import TENANT, accepted, create_operation, delete_operation, new_instance
@@ -283,6 +284,20 @@ def test_an_administrator_sees_everybodys_instances_page_by_page(world: World) -
     assert [row.id for row in page] == here[3:]
     page, _ = instances.list_everybodys(9, None, tenant_id=None, deleted=True)
     assert [row.id for row in page] == [gone.id]
+
+
+def test_a_root_that_is_told_is_its_own_guests_and_the_first_one(world: World) -> None:
+    instance = active()
+    generation = int(instance.generation)
+    with pytest.raises(ConditionFailed):
+        changes.record_root_told(instance.id, generation + 1)
+    assert instances.get_instance(instance.id).root_enabled_at is None
+    changes.record_root_told(instance.id, generation)
+    first = world.now
+    world.now += 1
+    with pytest.raises(ConditionFailed):
+        changes.record_root_told(instance.id, generation)
+    assert instances.get_instance(instance.id).root_enabled_at == first
 
 
 def test_a_deleted_instance_is_history_only(world: World) -> None:
