@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from chalicelib import aws
 from chalicelib.bus import commands
+from chalicelib.bus.contract import Method
+from chalicelib.bus.contract.values import Value
 from chalicelib.domain.flows import FLOWS
 from chalicelib.domain.operations import command_id
 from chalicelib.store import instances
@@ -14,13 +16,15 @@ from chalicelib.store.models import Instance, Operation
 from chalicelib.store.operations import bound_of
 from functions.outcomes import Done, Failed, Outcome, Pending
 
+A = TypeVar("A", bound=Value)
+
 
 def ask(
     operation: Operation,
     token: str | None,
     step: str,
-    method: str,
-    arguments: Callable[[Instance], dict[str, Any]] = lambda _: {},
+    method: Method[A, Any],
+    arguments: Callable[[Instance], A],
 ) -> Outcome:
     """Send a command and leave the task token with its row, where the conductor finds it.
 
@@ -36,7 +40,7 @@ def ask(
         commands.new_command(
             command_id(operation.id, step),
             instance,
-            method,
+            method.name,
             deadline=bound,
             operation_id=operation.id,
             backwards=flow.undoes(step),

@@ -10,7 +10,8 @@ from typing import Any, Final
 
 import msgspec
 
-from chalicelib.bus import keys, queues
+from chalicelib.bus import contract, keys, queues
+from chalicelib.bus.contract import arguments
 from chalicelib.cloud import images, names, network, servers, volumes
 from chalicelib.conductor import enrolment, refusals
 from chalicelib.domain import datastores, user_data
@@ -171,36 +172,29 @@ def _user_data(operation: Operation, instance: Instance) -> str:
     )
 
 
-class Arguments(msgspec.Struct, frozen=True):
-    """What the user asked for inside the database; sealed beside the operation's row."""
-
-    databases: list[dict[str, Any]] = []
-    users: list[dict[str, Any]] = []
-    root_password: str | None = None
-
-
 def prepare(operation: Operation, token: str | None) -> Outcome:
     """Ask the guest for its database, unless none can come."""
     if lost := refusals.verdict(operation):
         return Failed(lost)
     return ask(
-        operation, token, "prepare", "prepare", lambda each: _prepare_arguments(operation, each)
+        operation, token, "prepare", contract.PREPARE, lambda each: _arguments(operation, each)
     )
 
 
-def _prepare_arguments(operation: Operation, instance: Instance) -> dict[str, Any]:
-    asked = Arguments()
+def _arguments(operation: Operation, instance: Instance) -> arguments.Prepare:
+    asked = arguments.Contents()
     if sealed := operations.sealed_arguments(operation):
-        asked = msgspec.json.decode(keys.reveal("operation", operation.id, sealed), type=Arguments)
-    return {
-        "datastore": {"manager": instance.manager, "version": instance.datastore_version},
-        "flavor": {"ram": int(instance.flavor_ram), "vcpus": int(instance.flavor_vcpus)},
-        "volume_id": as_dict(operation.resources).get("volume_id", ""),
-        "mount_point": datastores.mount_point(instance.manager),
-        "databases": asked.databases,
-        "users": asked.users,
-        "root_password": asked.root_password,
-    }
+        revealed = keys.reveal("operation", operation.id, sealed)
+        asked = msgspec.json.decode(revealed, type=arguments.Contents)
+    return arguments.Prepare(
+        datastore=arguments.Datastore(instance.manager, instance.datastore_version),
+        flavor=arguments.Flavor(int(instance.flavor_ram), int(instance.flavor_vcpus)),
+        volume_id=as_dict(operation.resources).get("volume_id", ""),
+        mount_point=datastores.mount_point(instance.manager),
+        databases=asked.databases,
+        users=asked.users,
+        root_password=asked.root_password,
+    )
 
 
 STEPS: Final = {

@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import Final
 
 from chalicelib import aws, lifecycle
+from chalicelib.bus import contract
+from chalicelib.bus.contract.arguments import StopDatabase
 from chalicelib.cloud import servers
 from chalicelib.service_status import ServiceStatus
 from chalicelib.store import instances, last_reports
@@ -27,8 +29,7 @@ can only grow below a server that runs."""
 
 def stop_database(operation: Operation, token: str | None) -> Outcome:
     """Let the database end in order; it comes back with the server."""
-    wanted = {"do_not_start_on_reboot": False}
-    return ask(operation, token, "stop_database", "stop_db", lambda _: wanted)
+    return ask(operation, token, "stop_database", contract.STOP_DB, lambda _: StopDatabase())
 
 
 def off(operation: Operation, _: str | None) -> Outcome:

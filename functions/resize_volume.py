@@ -5,8 +5,10 @@ Nothing here needs the database, so that a volume that is full can be helped.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
+from chalicelib.bus import contract
+from chalicelib.bus.contract.arguments import ResizeFileSystem
 from chalicelib.cloud import volumes
 from chalicelib.store import instances
 from chalicelib.store.base import as_dict
@@ -37,10 +39,10 @@ def extend(operation: Operation, _: str | None) -> Outcome:
 def grow(operation: Operation, token: str | None) -> Outcome:
     """Ask the guest to use the room."""
 
-    def arguments(_: Instance) -> dict[str, Any]:
-        return {"size": int(as_dict(operation.resources)["volume_size"])}
+    def arguments(_: Instance) -> ResizeFileSystem:
+        return ResizeFileSystem(int(as_dict(operation.resources)["volume_size"]))
 
-    return ask(operation, token, "grow", "resize_fs", arguments)
+    return ask(operation, token, "grow", contract.RESIZE_FS, arguments)
 
 
 def measure(operation: Operation, _: str | None) -> Outcome:

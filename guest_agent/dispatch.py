@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from chalicelib import aws
+from chalicelib.bus.contract import ENABLE_ROOT, METHODS, PREPARE, Method
+from chalicelib.bus.contract.values import MOST_MESSAGE
 from chalicelib.bus.envelope import Envelope, EnvelopeError, Fault
-from guest_agent import contract
+from guest_agent import answers
 from guest_agent.clock import ServiceClock
-from guest_agent.contract import Method
 from guest_agent.errors import (
     CommandFailed,
     Expired,
@@ -32,7 +33,7 @@ POSTPONE_SECONDS: Final = 3
 ASK_AGAIN_SECONDS: Final = 30.0  # for a key that this guest was not given yet
 LONGEST_WAIT_SECONDS: Final = 1800.0  # for that key; as long as a create may take
 RECEIPTS_KEPT: Final = 10  # of one message that came again while its command runs
-_ROOT_METHODS: Final = frozenset({"enable_root", "prepare"})
+_ROOT_METHODS: Final = frozenset({ENABLE_ROOT.name, PREPARE.name})
 _log = logging.getLogger(__name__)
 
 
@@ -41,7 +42,7 @@ class Run:
     """A command that is being executed, the receipts of its message, and how far it is."""
 
     command: Envelope
-    method: Method | None
+    method: Method[Any, Any] | None
     receipts: list[str] = field(default_factory=list)
     stage: str | None = None
     reported: str | None = None
@@ -105,7 +106,7 @@ class Dispatcher:
             return self._reject(message, str(error))
         if command.kind != "command" or command.instance_id != self._instance_id:
             return self._reject(message, f"a {command.kind} for {command.instance_id}")
-        run = Run(command, contract.METHODS.get(command.method), [message.receipt])
+        run = Run(command, METHODS.get(command.method), [message.receipt])
         if self._joins_running(run):
             return f"{run.name} came again while it runs."
         if (entry := self._journal.recorded(command)) and entry.outcome:
@@ -217,7 +218,7 @@ class Dispatcher:
 
         try:
             result = self._manager.call(command.method, command.args, progress)
-            contract.check_size(result)
+            answers.check_size(result)
         except CommandFailed as error:
             return _failed(error)
         except OSError as error:  # a full disk, a missing file: no secret stands in these
@@ -250,7 +251,7 @@ class Dispatcher:
 
 
 def _failed(error: CommandFailed) -> Outcome:
-    return Outcome(fault=Fault(error.code, str(error)[: contract.MESSAGE_LENGTH]))
+    return Outcome(fault=Fault(error.code, str(error)[:MOST_MESSAGE]))
 
 
 def _enables_root(command: Envelope, outcome: Outcome) -> bool:

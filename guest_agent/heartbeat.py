@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from chalicelib import aws
-from guest_agent.contract import Status
+from chalicelib.service_status import ServiceStatus as Status
 from guest_agent.errors import Denied, Unreachable
 from guest_agent.manager import Condition, Manager
 from guest_agent.memory import Memory

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Final
 
 from chalicelib import aws
-from guest_agent.contract import Status
+from chalicelib.service_status import ServiceStatus as Status
 from guest_agent.errors import GuestAgentError, where
 from guest_agent.manager import Condition, Manager
 from guest_agent.memory import Memory

@@ -8,11 +8,10 @@ from typing import Any, ClassVar, TypeAlias
 
 import msgspec
 
-from guest_agent import contract
-from guest_agent.contract import Status
-from guest_agent.errors import NotSupported
+from chalicelib.bus.contract import METHODS, Method, answers, arguments
+from chalicelib.service_status import ServiceStatus as Status
+from guest_agent.errors import BadRequest, NotSupported
 
-Answer: TypeAlias = dict[str, Any]
 Progress: TypeAlias = Callable[[str], None]
 
 
@@ -32,22 +31,25 @@ class Condition(msgspec.Struct, frozen=True):
 class Manager(ABC):
     """Executes the guest contract on one datastore.
 
-    Methods return the JSON object that is the command's result, or raise a `CommandFailed`. They
-    are called from several threads: long methods run beside the loop, `condition` beside all.
+    Methods return the command's answer, or raise a `CommandFailed`. They are called from several
+    threads: long methods run beside the loop, `condition` beside all.
     """
 
     unsupported: ClassVar[frozenset[str]] = frozenset()
     """Methods that this datastore cannot do; the agent refuses them, which is 501 at the API."""
 
-    def call(self, name: str, args: dict[str, Any], progress: Progress) -> Answer:
-        """Execute one command by the name it has in the contract."""
-        method = contract.method_named(name)
+    def call(self, name: str, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+        """Execute one command by the name it has in the contract; its result as JSON has it."""
+        method = METHODS.get(name)
+        if method is None:
+            raise NotSupported(f"this guest agent has no method {name!r}")
         if name in self.unsupported:
             raise NotSupported(f"this datastore does not support {name!r}")
-        request = contract.parse(method, args)
+        request = _typed(method, args)
         handler = getattr(self, name)
-        answer: Answer = handler(request, progress) if method.reports else handler(request)
-        return answer
+        answer = handler(request, progress) if method.reports else handler(request)
+        result: dict[str, Any] = msgspec.to_builtins(answer)
+        return result
 
     @abstractmethod
     def start_up(self) -> str:
@@ -73,85 +75,89 @@ class Manager(ABC):
         """`used` and `total` of the volume in GiB; zeros before there is one."""
 
     @abstractmethod
-    def prepare(self, request: contract.Prepare, progress: Progress) -> Answer:
+    def prepare(self, request: arguments.Prepare, progress: Progress) -> answers.Prepared:
         """Bring up the datastore from an empty server, or continue where a former run ended."""
 
     @abstractmethod
-    def restart(self, request: contract.Nothing) -> Answer:
+    def restart(self, request: arguments.Nothing) -> answers.Done:
         """Stop and start the server."""
 
     @abstractmethod
-    def stop_db(self, request: contract.StopDatabase) -> Answer:
+    def stop_db(self, request: arguments.StopDatabase) -> answers.Done:
         """Stop the server and leave it stopped, or until it is clear that it stays switched on."""
 
     @abstractmethod
-    def start_db_with_conf_changes(self, request: contract.StartForFlavor) -> Answer:
+    def start_db_with_conf_changes(self, request: arguments.StartForFlavor) -> answers.Configured:
         """Run the server with the settings for a flavor; `settings` are what it says it has."""
 
     @abstractmethod
-    def resize_fs(self, request: contract.ResizeFileSystem) -> Answer:
+    def resize_fs(self, request: arguments.ResizeFileSystem) -> answers.Done:
         """Let the file system on the volume have all of its size, below a server that may run."""
 
     @abstractmethod
-    def list_databases(self, request: contract.Page) -> Answer:
+    def list_databases(self, request: arguments.Page) -> answers.DatabasePage:
         """Databases by name, without those of the system."""
 
     @abstractmethod
-    def create_database(self, request: contract.CreateDatabases) -> Answer:
+    def create_database(self, request: arguments.CreateDatabases) -> answers.Done:
         """Create databases."""
 
     @abstractmethod
-    def delete_database(self, request: contract.DeleteDatabase) -> Answer:
+    def delete_database(self, request: arguments.DeleteDatabase) -> answers.Done:
         """Drop a database."""
 
     @abstractmethod
-    def list_users(self, request: contract.Page) -> Answer:
+    def list_users(self, request: arguments.Page) -> answers.UserPage:
         """Users by name@host with their databases, without those of the system."""
 
     @abstractmethod
-    def get_user(self, request: contract.Account) -> Answer:
+    def get_user(self, request: arguments.Account) -> answers.OneUser:
         """One user with its databases."""
 
     @abstractmethod
-    def create_user(self, request: contract.CreateUsers) -> Answer:
+    def create_user(self, request: arguments.CreateUsers) -> answers.Done:
         """Create users with their grants."""
 
     @abstractmethod
-    def delete_user(self, request: contract.DeleteUser) -> Answer:
+    def delete_user(self, request: arguments.DeleteUser) -> answers.Done:
         """Drop a user."""
 
     @abstractmethod
-    def change_passwords(self, request: contract.ChangePasswords) -> Answer:
+    def change_passwords(self, request: arguments.ChangePasswords) -> answers.Done:
         """Set passwords."""
 
     @abstractmethod
-    def update_attributes(self, request: contract.UpdateAttributes) -> Answer:
+    def update_attributes(self, request: arguments.UpdateAttributes) -> answers.Done:
         """Change a user's name, host or password."""
 
     @abstractmethod
-    def list_access(self, request: contract.Account) -> Answer:
+    def list_access(self, request: arguments.Account) -> answers.Access:
         """The databases a user may use."""
 
     @abstractmethod
-    def grant_access(self, request: contract.GrantAccess) -> Answer:
+    def grant_access(self, request: arguments.GrantAccess) -> answers.Done:
         """Let a user use databases."""
 
     @abstractmethod
-    def revoke_access(self, request: contract.RevokeAccess) -> Answer:
+    def revoke_access(self, request: arguments.RevokeAccess) -> answers.Done:
         """Take a database away from a user."""
 
     @abstractmethod
-    def is_root_enabled(self, request: contract.Nothing) -> Answer:
+    def is_root_enabled(self, request: arguments.Nothing) -> answers.RootState:
         """Whether the superuser may log in from outside."""
 
     @abstractmethod
-    def enable_root(self, request: contract.EnableRoot) -> Answer:
+    def enable_root(self, request: arguments.EnableRoot) -> answers.Done:
         """Let the superuser log in from outside with this password."""
 
     @abstractmethod
-    def disable_root(self, request: contract.Nothing) -> Answer:
+    def disable_root(self, request: arguments.Nothing) -> answers.Done:
         """Take the superuser's login from outside away."""
 
-    def get_filesystem_stats(self, request: contract.Nothing) -> Answer:
-        """`used` and `total` of the volume in GiB."""
-        return dict(self.filesystem())
+
+def _typed(method: Method[Any, Any], args: dict[str, Any]) -> Any:
+    """The typed arguments of a command; `BadRequest` names the field that does not fit."""
+    try:
+        return msgspec.convert(args, method.arguments)
+    except msgspec.ValidationError as error:
+        raise BadRequest(f"the arguments do not fit the method: {error}") from None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass, field
 
-from guest_agent.contract import Status
+from chalicelib.service_status import ServiceStatus as Status
 from guest_agent.enrolment import Session
 
 

@@ -6,8 +6,12 @@ from typing import Annotated, Any
 
 import msgspec
 
+from chalicelib.api.frame import Request
+from chalicelib.api.paging import limit_of, name_marker_of
 from chalicelib.api.schema import Body, Text
-from chalicelib.bus.contract import UserShown
+from chalicelib.bus.contract.answers import UserShown
+from chalicelib.bus.contract.arguments import Page, User
+from chalicelib.bus.contract.values import Database, DatabaseName
 from chalicelib.domain import bounds, contents
 
 DUPLICATE_DATABASE = (
@@ -44,10 +48,10 @@ class DatabaseBody(Body, frozen=True):
     character_set: str | None = None
     collate: str | None = None
 
-    def checked(self) -> dict[str, Any]:
+    def checked(self) -> Database:
         """What the guest gets; `BadRequest` when a rule is broken."""
         name = contents.database_name(self.name)
-        return {"name": name, **contents.character_set(self.character_set, self.collate)}
+        return Database(name, **contents.character_set(self.character_set, self.collate))
 
 
 class UserBody(Body, frozen=True):
@@ -58,14 +62,14 @@ class UserBody(Body, frozen=True):
     host: str | None = None
     databases: Grants | None = None
 
-    def checked(self) -> dict[str, Any]:
+    def checked(self) -> User:
         """What the guest gets; `BadRequest` when a rule is broken."""
-        return {
-            "name": contents.user_name(self.name),
-            "password": contents.password(self.password),
-            "host": contents.host(self.host),
-            "databases": [{"name": name} for name in granted(self.databases or [])],
-        }
+        return User(
+            name=contents.user_name(self.name),
+            password=contents.password(self.password),
+            host=contents.host(self.host),
+            databases=[DatabaseName(name) for name in granted(self.databases or [])],
+        )
 
 
 Databases = Annotated[list[DatabaseBody], msgspec.Meta(max_length=bounds.MAX_DATABASES)]
@@ -79,18 +83,24 @@ def granted(wanted: list[Named]) -> list[str]:
     return names
 
 
-def checked_databases(bodies: list[DatabaseBody]) -> list[dict[str, Any]]:
+def checked_databases(bodies: list[DatabaseBody]) -> list[Database]:
     """All databases of a request, each by itself and all together."""
     databases = [body.checked() for body in bodies]
-    contents.require_distinct(((item["name"],) for item in databases), DUPLICATE_DATABASE)
+    contents.require_distinct(((each.name,) for each in databases), DUPLICATE_DATABASE)
     return databases
 
 
-def checked_users(bodies: list[UserBody]) -> list[dict[str, Any]]:
+def checked_users(bodies: list[UserBody]) -> list[User]:
     """All users of a request, each by itself and all together."""
     users = [body.checked() for body in bodies]
-    contents.require_distinct(((item["name"], item["host"]) for item in users), DUPLICATE_USER)
+    accounts = ((each.name, each.host or contents.ANY_HOST) for each in users)
+    contents.require_distinct(accounts, DUPLICATE_USER)
     return users
+
+
+def page_of(request: Request) -> Page:
+    """The page of a list of names that is asked for."""
+    return Page(limit_of(request.query), name_marker_of(request.query))
 
 
 def user_view(user: UserShown) -> dict[str, Any]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from chalicelib.api.contents import Databases, checked_databases
+from chalicelib.api.contents import Databases, checked_databases, page_of
 from chalicelib.api.frame import Request, Response, Route
 from chalicelib.api.guest_calls import call, call_once, instance_of
-from chalicelib.api.paging import limit_of, name_marker_of, quoted
+from chalicelib.api.paging import quoted
 from chalicelib.api.schema import Body
 from chalicelib.bus import contract
+from chalicelib.bus.contract.arguments import CreateDatabases, DeleteDatabase
+from chalicelib.bus.contract.values import DatabaseName
 from chalicelib.domain import contents
 from chalicelib.errors import NotSupported
 from chalicelib.settings import API_VERSION
@@ -26,8 +28,7 @@ class CreateBody(Body, frozen=True):
 
 def index(request: Request) -> Response:
     """GET databases, a page of them."""
-    page = {"limit": limit_of(request.query), "marker": name_marker_of(request.query)}
-    found = call(request, contract.LIST_DATABASES, {**page, "include_marker": False})
+    found = call(request, contract.LIST_DATABASES, page_of(request))
     body: dict[str, Any] = {"databases": found.databases}
     if marker := found.next_marker:
         body["links"] = request.place.next_page(quoted(marker))
@@ -37,7 +38,7 @@ def index(request: Request) -> Response:
 def create(request: Request) -> Response:
     """POST databases."""
     databases = checked_databases(request.json(CreateBody).databases)
-    made = {"databases": databases}
+    made = CreateDatabases(databases)
     return call_once(request, contract.CREATE_DATABASE, Response(202), lambda _: made)
 
 
@@ -50,7 +51,7 @@ def show(request: Request) -> Response:
 def delete(request: Request) -> Response:
     """DELETE databases/{name}."""
     name = contents.database_name(request.params["database"])
-    call(request, contract.DELETE_DATABASE, {"database": {"name": name}})
+    call(request, contract.DELETE_DATABASE, DeleteDatabase(DatabaseName(name)))
     return Response(202)
 
 

@@ -8,14 +8,16 @@ from typing import Any, TypeVar
 from chalicelib import aws, lifecycle
 from chalicelib.api.frame import Request, Response
 from chalicelib.bus import commands
-from chalicelib.bus.contract import Call
+from chalicelib.bus.contract import Method
+from chalicelib.bus.contract.values import Value
 from chalicelib.errors import Unprocessable
 from chalicelib.lifecycle import ServiceStatus
 from chalicelib.settings import settings
 from chalicelib.store.instances import get_instance, service_status
 from chalicelib.store.models import Instance
 
-T = TypeVar("T")
+A = TypeVar("A", bound=Value)
+R = TypeVar("R")
 
 
 def instance_of(request: Request) -> Instance:
@@ -47,13 +49,13 @@ def require_heard(instance: Instance) -> str:
     return reported.status
 
 
-def call(request: Request, method: Call[T], args: dict[str, Any]) -> T:
+def call(request: Request, method: Method[A, R], args: A) -> R:
     """The guest's answer, once the instance is known to be the caller's and ready."""
     return commands.call(ready_instance(request), method, args)
 
 
 def call_once(
-    request: Request, method: Call[Any], reply: Response, args: Callable[[Response], dict[str, Any]]
+    request: Request, method: Method[A, Any], reply: Response, args: Callable[[Response], A]
 ) -> Response:
     """The answer `reply`, once the guest has done for it what it is asked for.
 

@@ -9,6 +9,7 @@ import msgspec
 from chalicelib.api.access import AccessBody
 from chalicelib.api.contents import Databases, Users, checked_databases, checked_users
 from chalicelib.api.schema import Body, Given, Name, Text
+from chalicelib.bus.contract.arguments import Contents
 from chalicelib.domain import bounds, contents, instances
 from chalicelib.errors import BadRequest, NotSupported
 from chalicelib.settings import settings
@@ -97,13 +98,11 @@ def require_supported(wanted: InstanceBody) -> None:
         raise BadRequest("The region is not served by this endpoint.")
 
 
-def initial_contents(wanted: InstanceBody) -> dict[str, Any]:
-    """The databases and users to make when the database runs first. Holds passwords."""
+def initial_contents(wanted: InstanceBody) -> Contents:
+    """The databases and users to make when the database runs first."""
     databases = checked_databases(wanted.databases or [])
     users = checked_users(wanted.users or [])
-    listed = {database["name"] for database in databases}
+    listed = {database.name for database in databases}
     for user in users:
-        contents.require_listed(
-            user["name"], (database["name"] for database in user["databases"]), listed
-        )
-    return {"databases": databases, "users": users, "root_password": None}
+        contents.require_listed(user.name, (each.name for each in user.databases), listed)
+    return Contents(databases, users)

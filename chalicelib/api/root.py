@@ -10,6 +10,7 @@ from chalicelib.api.frame import Request, Response, Route
 from chalicelib.api.guest_calls import call, call_once, instance_of, ready_instance
 from chalicelib.api.schema import Body
 from chalicelib.bus import contract
+from chalicelib.bus.contract.arguments import EnableRoot, Nothing
 from chalicelib.domain import contents
 from chalicelib.errors import NotFound
 from chalicelib.settings import API_VERSION
@@ -28,7 +29,7 @@ class EnableBody(Body, frozen=True):
 
 def show(request: Request) -> Response:
     """GET root: whether it is enabled."""
-    found = call(request, contract.IS_ROOT_ENABLED, {})
+    found = call(request, contract.IS_ROOT_ENABLED, Nothing())
     return Response(200, {"rootEnabled": found.enabled})
 
 
@@ -42,15 +43,15 @@ def enable(request: Request) -> Response:
     return call_once(request, contract.ENABLE_ROOT, reply, _as_told)
 
 
-def _as_told(reply: Response) -> dict[str, str]:
-    return {"root_password": reply.body["user"]["password"]}
+def _as_told(reply: Response) -> EnableRoot:
+    return EnableRoot(reply.body["user"]["password"])
 
 
 def disable(request: Request) -> Response:
     """DELETE root; 404 when it was never enabled."""
     if instance_of(request).root_enabled_at is None:
         raise NotFound("The root user was never enabled on this instance.")
-    call(request, contract.DISABLE_ROOT, {})
+    call(request, contract.DISABLE_ROOT, Nothing())
     return Response(204)
 
 

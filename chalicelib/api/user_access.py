@@ -10,6 +10,7 @@ from chalicelib.api.frame import Request, Response, Route
 from chalicelib.api.guest_calls import call
 from chalicelib.api.schema import Body
 from chalicelib.bus import contract
+from chalicelib.bus.contract.arguments import Account, GrantAccess, RevokeAccess
 from chalicelib.domain import contents
 from chalicelib.errors import BadRequest
 
@@ -25,7 +26,7 @@ class GrantBody(Body, frozen=True):
 
 def index(request: Request) -> Response:
     """GET users/{id}/databases."""
-    found = call(request, contract.LIST_ACCESS, users.addressed(request))
+    found = call(request, contract.LIST_ACCESS, Account(*users.addressed(request)))
     return Response(200, {"databases": found.databases})
 
 
@@ -34,14 +35,16 @@ def grant(request: Request) -> Response:
     databases = granted(request.json(GrantBody).databases)
     if not databases:
         raise BadRequest("Validation error: databases must have at least 1 item")
-    call(request, contract.GRANT_ACCESS, {**users.changeable(request), "databases": databases})
+    name, host = users.changeable(request)
+    call(request, contract.GRANT_ACCESS, GrantAccess(name, databases, host))
     return Response(202)
 
 
 def revoke(request: Request) -> Response:
     """DELETE users/{id}/databases/{name}."""
-    name = contents.database_name(request.params["database"])
-    call(request, contract.REVOKE_ACCESS, {**users.changeable(request), "database": name})
+    database = contents.database_name(request.params["database"])
+    name, host = users.changeable(request)
+    call(request, contract.REVOKE_ACCESS, RevokeAccess(name, database, host))
     return Response(202)
 
 

@@ -6,12 +6,14 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from chalicelib.api.contents import Grants, UserBody, Users, checked_users, user_view
+from chalicelib.api.contents import Grants, UserBody, Users, checked_users, page_of, user_view
 from chalicelib.api.frame import Request, Response, Route
 from chalicelib.api.guest_calls import call, call_once
-from chalicelib.api.paging import limit_of, name_marker_of, quoted
+from chalicelib.api.paging import quoted
 from chalicelib.api.schema import Body
 from chalicelib.bus import contract
+from chalicelib.bus.contract import arguments
+from chalicelib.bus.contract.arguments import UserAttributes, UserPassword
 from chalicelib.domain import bounds, contents
 from chalicelib.errors import BadRequest
 from chalicelib.settings import API_VERSION
@@ -48,16 +50,14 @@ class Attributes(Body, frozen=True):
     password: str | None = None
     host: str | None = None
 
-    def checked(self) -> dict[str, str]:
+    def checked(self) -> UserAttributes:
         """The attributes given; `BadRequest` when there is none, or a rule is broken."""
-        chosen: dict[str, str] = {}
-        if self.name is not None:
-            chosen["name"] = contents.user_name(self.name)
-        if self.password is not None:
-            chosen["password"] = contents.password(self.password)
-        if self.host is not None:
-            chosen["host"] = contents.host(self.host)
-        if not chosen:
+        chosen = UserAttributes(
+            name=None if self.name is None else contents.user_name(self.name),
+            password=None if self.password is None else contents.password(self.password),
+            host=None if self.host is None else contents.host(self.host),
+        )
+        if chosen == UserAttributes():
             raise BadRequest("Validation error: user must have at least 1 property to change")
         return chosen
 
@@ -70,8 +70,7 @@ class UpdateBody(Body, frozen=True):
 
 def index(request: Request) -> Response:
     """GET users, a page of them."""
-    page = {"limit": limit_of(request.query), "marker": name_marker_of(request.query)}
-    found = call(request, contract.LIST_USERS, {**page, "include_marker": False})
+    found = call(request, contract.LIST_USERS, page_of(request))
     body: dict[str, Any] = {"users": [user_view(user) for user in found.users]}
     if marker := found.next_marker:
         body["links"] = request.place.next_page(quoted(marker))
@@ -81,50 +80,50 @@ def index(request: Request) -> Response:
 def create(request: Request) -> Response:
     """POST users."""
     users = checked_users(request.json(CreateBody).users)
-    return call_once(request, contract.CREATE_USER, Response(202), lambda _: {"users": users})
+    made = arguments.CreateUsers(users)
+    return call_once(request, contract.CREATE_USER, Response(202), lambda _: made)
 
 
 def change_passwords(request: Request) -> Response:
     """PUT users: new passwords for some."""
     wanted = request.json(PasswordsBody).users
     users = checked_users([UserBody(user.name, user.password, user.host) for user in wanted])
-    changes = [{key: user[key] for key in ("name", "host", "password")} for user in users]
-    call(request, contract.CHANGE_PASSWORDS, {"users": changes})
+    changes = [UserPassword(user.name, user.password, user.host) for user in users]
+    call(request, contract.CHANGE_PASSWORDS, arguments.ChangePasswords(changes))
     return Response(202)
 
 
 def show(request: Request) -> Response:
     """GET users/{id}."""
-    found = call(request, contract.GET_USER, addressed(request))
+    found = call(request, contract.GET_USER, arguments.Account(*addressed(request)))
     return Response(200, {"user": user_view(found.user)})
 
 
 def update(request: Request) -> Response:
     """PUT users/{id}: another name, host or password."""
     attributes = request.json(UpdateBody).user.checked()
-    call(request, contract.UPDATE_ATTRIBUTES, {**changeable(request), "user_attrs": attributes})
+    name, host = changeable(request)
+    changes = arguments.UpdateAttributes(name, attributes, host)
+    call(request, contract.UPDATE_ATTRIBUTES, changes)
     return Response(202)
 
 
 def delete(request: Request) -> Response:
     """DELETE users/{id}."""
-    user = changeable(request)
-    named = {"name": user["username"], "host": user["hostname"]}
-    call(request, contract.DELETE_USER, {"user": named})
+    named = arguments.UserName(*changeable(request))
+    call(request, contract.DELETE_USER, arguments.DeleteUser(named))
     return Response(202)
 
 
-def addressed(request: Request) -> dict[str, str]:
-    """The user in the path, as the guest's methods take it."""
-    name, host = contents.user_and_host(request.params["user"])
-    return {"username": name, "hostname": host}
+def addressed(request: Request) -> tuple[str, str]:
+    """Name and host of the user in the path."""
+    return contents.user_and_host(request.params["user"])
 
 
-def changeable(request: Request) -> dict[str, str]:
-    """The user in the path when it is not one of the service's own; `BadRequest` otherwise."""
-    user = addressed(request)
-    contents.user_name(user["username"])
-    return user
+def changeable(request: Request) -> tuple[str, str]:
+    """The same when it is not one of the service's own; `BadRequest` otherwise."""
+    name, host = addressed(request)
+    return contents.user_name(name), host
 
 
 ROUTES: Final = (

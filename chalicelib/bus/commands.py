@@ -20,7 +20,8 @@ from botocore.exceptions import ClientError
 
 from chalicelib import aws, errors
 from chalicelib.bus import keys, queues
-from chalicelib.bus.contract import MOST_RESULT_BYTES, Call
+from chalicelib.bus.contract import Method
+from chalicelib.bus.contract.values import MOST_MESSAGE, MOST_RESULT_BYTES, Value
 from chalicelib.bus.envelope import Direction, Envelope, Fault, seal
 from chalicelib.domain.operations import step_of
 from chalicelib.settings import settings
@@ -36,9 +37,9 @@ POLL_SHARE: Final = 0.1
 """The pause before each look, as a share of the time that was waited already: an answer is found
 at most that much later than it came, with some 70 looks for a guest that says nothing."""
 MOST_CODE: Final = 64
-MOST_MESSAGE: Final = 1024
 
-T = TypeVar("T")
+A = TypeVar("A", bound=Value)
+R = TypeVar("R")
 
 UNSAID: Final = "The guest agent failed the call and did not say why."
 
@@ -61,19 +62,17 @@ CODES: Final[dict[str, type[errors.CofferError]]] = {
 _TOKEN_CLOSED: Final = ("TaskDoesNotExist", "TaskTimedOut", "InvalidToken")
 
 
-def call(
-    instance: Instance, method: Call[T], args: dict[str, Any], command_id: str | None = None
-) -> T:
+def call(instance: Instance, method: Method[A, R], args: A, command_id: str | None = None) -> R:
     """Call the guest and wait for its answer.
 
     A `command_id` that was used before is the same call: what was answered to it stands, and a
     guest that has begun it does not begin it again.
 
     Raises `OverLimit` (413) when too many calls are in flight already, `GuestTimeout` (503) when
-    none came within `guest_call_seconds`, `GuestFailed` (502) when it failed or its answer does not
+    none came within the method's bound, `GuestFailed` (502) when it failed or its answer does not
     fit the method, or the narrower error that the guest named.
     """
-    deadline = aws.clock() + settings().guest_call_seconds
+    deadline = aws.clock() + bound_of(method)
     row = new_command(command_id or aws.new_id(), instance, method.name, deadline=deadline)
     # Not the command's id alone: who waits for the same one occupies another request.
     slot = f"{row.id}_{aws.new_id()[:8]}"
@@ -87,13 +86,18 @@ def call(
             )
         if row.answered is None:
             send(instance, row, args)
-        result = _answer(row)
+        result = _answer(row, bound_of(method))
     finally:
         calls.give_back(instance, slot)
     return decoded(instance.id, method, result)
 
 
-def decoded(instance_id: str, method: Call[T], result: dict[str, Any]) -> T:
+def bound_of(method: Method[Any, Any]) -> float:
+    """How many seconds the answer of a method is waited for at most."""
+    return float(getattr(settings(), method.timeout))
+
+
+def decoded(instance_id: str, method: Method[Any, R], result: dict[str, Any]) -> R:
     """The typed answer in a result; `GuestFailed` when it is none."""
     try:
         return method.decode(result)
@@ -127,7 +131,7 @@ def new_command(
     )
 
 
-def send(instance: Instance, row: Command, args: dict[str, Any]) -> None:
+def send(instance: Instance, row: Command, args: Value) -> None:
     """Seal a command and put it on the guest's queue."""
     version = keys.guest_ring().current
     envelope = Envelope(
@@ -136,7 +140,7 @@ def send(instance: Instance, row: Command, args: dict[str, Any]) -> None:
         generation=int(row.generation),
         kind="command",
         method=row.method,
-        args=args,
+        args=msgspec.to_builtins(args),
         # Also when it is sent again: a guest may have begun it and lost its journal since.
         issued_at=float(row.created),
         expires_at=row.deadline,
@@ -215,9 +219,9 @@ def error_of(row: Command) -> errors.CofferError | None:
     return kind(row.error["message"] or UNSAID)
 
 
-def _answer(row: Command) -> dict[str, Any]:
+def _answer(row: Command, bound_seconds: float) -> dict[str, Any]:
     deadline = float(row.deadline)
-    asked = deadline - settings().guest_call_seconds
+    asked = deadline - bound_seconds
     while (now := aws.clock()) < deadline:
         waited = now - asked
         aws.sleep(min(max(waited * POLL_SHARE, LEAST_POLL_SECONDS), MOST_POLL_SECONDS))
@@ -228,5 +232,5 @@ def _answer(row: Command) -> dict[str, Any]:
             return dict(row.result or {})
     raise errors.GuestTimeout(
         f"The guest agent of instance {row.instance_id} did not answer within "
-        f"{settings().guest_call_seconds} s; the call may still take effect."
+        f"{bound_seconds:.0f} s; the call may still take effect."
     )

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from guest_agent.contract import Flavor
+from chalicelib.bus.contract.arguments import Flavor
 from guest_agent.files import write_whole
 
 STATE_FILE: Final = "datastore.json"

@@ -15,7 +15,7 @@ from typing import Any, Final
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib import aws
-from chalicelib.bus.contract import CALLS
+from chalicelib.bus.contract import METHODS
 from chalicelib.bus.envelope import (
     Direction,
     Envelope,
@@ -138,7 +138,7 @@ class HostileGuests(GuestFault):
             epoch=session.epoch,
             seq=self.stream.choice((0, 1, 10**6, LATEST)),
             kind="result",
-            method=method or self.stream.choice(list(CALLS)),
+            method=method or self.stream.choice(list(METHODS)),
             issued_at=now,
             expires_at=now + LIFE_SECONDS,
             key_version=session.key_version,

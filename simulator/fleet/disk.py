@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from chalicelib import aws
-from guest_agent.contract import Flavor
+from chalicelib.bus.contract.arguments import Flavor
 from guest_agent.errors import JournalUnusable
 from guest_agent.identity import next_time
 from guest_agent.journal import Entry

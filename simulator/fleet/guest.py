@@ -14,10 +14,10 @@ from typing import Final
 import msgspec
 
 from chalicelib import aws
+from chalicelib.service_status import ServiceStatus as Status
 from guest_agent.agent import NOTHING_TO_DO, Agent
 from guest_agent.clock import ServiceClock
 from guest_agent.config import GuestConfig
-from guest_agent.contract import Status
 from guest_agent.enrolment import Enrolment, Session
 from guest_agent.errors import GuestAgentError
 from guest_agent.loop import PULSE_SECONDS, RETIRED_SECONDS

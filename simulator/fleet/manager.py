@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from typing import Any, Final, Protocol, TypeVar
 
 from chalicelib import aws, mariadb
-from guest_agent import contract
-from guest_agent.contract import ANY_HOST, Status
+from chalicelib.bus.contract import answers, arguments, values
+from chalicelib.service_status import ServiceStatus as Status
 from guest_agent.datastores.mariadb import configuration
 from guest_agent.errors import (
     BadRequest,
@@ -25,7 +25,7 @@ from guest_agent.errors import (
     UserAlreadyExists,
     UserNotFound,
 )
-from guest_agent.manager import Answer, Condition, Manager, Progress
+from guest_agent.manager import Condition, Manager, Progress
 from simulator.fleet.datastore import Account, Contents, Database, User, Volume
 from simulator.fleet.disk import Disk, Perform, directly
 
@@ -60,7 +60,7 @@ class Machine(Protocol):
     """When this life's database was stopped, on the monotonic clock."""
     passing: Status | None
     """The status while the process is being started or stopped."""
-    runs_for: contract.Flavor
+    runs_for: arguments.Flavor
     """The flavor for which the database was configured when it was started."""
 
     @property
@@ -132,7 +132,7 @@ class SimManager(Manager):
         return Condition(Status.CRASHED, cause, start_wanted=True)
 
     def _comes_back(self) -> bool:
-        late = aws.monotonic() - self._machine.stopped_at >= contract.COMES_BACK_SECONDS
+        late = aws.monotonic() - self._machine.stopped_at >= arguments.COMES_BACK_SECONDS
         return self._machine.disk.at_boot and late
 
     def filesystem(self) -> dict[str, float]:
@@ -141,7 +141,7 @@ class SimManager(Manager):
             return {"used": 0.0, "total": 0.0}
         return {"used": volume.used_gib(), "total": float(volume.file_system_gib)}
 
-    def prepare(self, request: contract.Prepare, progress: Progress) -> Answer:
+    def prepare(self, request: arguments.Prepare, progress: Progress) -> answers.Prepared:
         self._machine.failed = False
         self._machine.disk.flavor = self._machine.runs_for = request.flavor
         try:
@@ -149,9 +149,9 @@ class SimManager(Manager):
         except (CommandFailed, OSError):
             self._machine.failed = True
             raise
-        return {"status": Status.HEALTHY.value}
+        return answers.Prepared("healthy")
 
-    def _prepare(self, request: contract.Prepare, progress: Progress) -> None:
+    def _prepare(self, request: arguments.Prepare, progress: Progress) -> None:
         for stage, shortest, longest in STAGES:
             progress(stage)
             self._step((shortest, longest))
@@ -170,16 +170,16 @@ class SimManager(Manager):
         self._machine.disk.prepared = True
         self._step(STATEMENT_SECONDS)
 
-    def restart(self, request: contract.Nothing) -> Answer:
+    def restart(self, request: arguments.Nothing) -> answers.Done:
         with self._while_it_is(Status.RESTARTING):
             self._require_prepared()
             self._machine.given_up = False
             self._machine.disk.stopped, self._machine.disk.at_boot = False, True
             self._stop()
             self._start()
-        return {}
+        return answers.Done()
 
-    def stop_db(self, request: contract.StopDatabase) -> Answer:
+    def stop_db(self, request: arguments.StopDatabase) -> answers.Done:
         with self._while_it_is(Status.SHUTDOWN):
             self._require_prepared()
             disk = self._machine.disk
@@ -187,9 +187,9 @@ class SimManager(Manager):
             disk.flavor = request.flavor or disk.flavor
             self._machine.stopped_at = aws.monotonic()
             self._stop()
-        return {}
+        return answers.Done()
 
-    def start_db_with_conf_changes(self, request: contract.StartForFlavor) -> Answer:
+    def start_db_with_conf_changes(self, request: arguments.StartForFlavor) -> answers.Configured:
         machine, wanted = self._machine, request.flavor
         with self._while_it_is(Status.RESTARTING):
             self._require_prepared()
@@ -201,9 +201,9 @@ class SimManager(Manager):
                 self._start()
         pool = configuration.buffer_pool_mib(machine.runs_for) * 1024**2
         most = configuration.max_connections(machine.runs_for)
-        return {"settings": {"innodb_buffer_pool_size": pool, "max_connections": most}}
+        return answers.Configured({"innodb_buffer_pool_size": pool, "max_connections": most})
 
-    def resize_fs(self, request: contract.ResizeFileSystem) -> Answer:
+    def resize_fs(self, request: arguments.ResizeFileSystem) -> answers.Done:
         self._require_prepared()
         volume = self._formatted()
         if volume.size_gib < request.size:
@@ -217,17 +217,14 @@ class SimManager(Manager):
             self._machine.disk.full = False
 
         self._perform("grow", grow)
-        return {}
+        return answers.Done()
 
-    def list_databases(self, request: contract.Page) -> Answer:
+    def list_databases(self, request: arguments.Page) -> answers.DatabasePage:
         shown, more = _page(self._read().databases, request, lambda name: name)
-        rows = [
-            {"name": name, "character_set": each.character_set, "collate": each.collate}
-            for name, each in shown
-        ]
-        return {"databases": rows, "next_marker": more}
+        rows = [values.Database(name, each.character_set, each.collate) for name, each in shown]
+        return answers.DatabasePage(rows, more)
 
-    def create_database(self, request: contract.CreateDatabases) -> Answer:
+    def create_database(self, request: arguments.CreateDatabases) -> answers.Done:
         contents = self._read()
         for place, database in enumerate(request.databases):
             _check_database_name(database.name)
@@ -237,24 +234,24 @@ class SimManager(Manager):
                 raise DatabaseAlreadyExists(f"there is a database {database.name!r}")
         for database in request.databases:
             self._write(self._read().with_database(database.name, _database(database)))
-        return {}
+        return answers.Done()
 
-    def delete_database(self, request: contract.DeleteDatabase) -> Answer:
+    def delete_database(self, request: arguments.DeleteDatabase) -> answers.Done:
         _check_database_name(request.database.name)
         self._step(DROP_SECONDS)
         self._find_database(self._read(), request.database.name)
         self._write(self._contents().without_database(request.database.name))
-        return {}
+        return answers.Done()
 
-    def list_users(self, request: contract.Page) -> Answer:
+    def list_users(self, request: arguments.Page) -> answers.UserPage:
         shown, more = _page(self._read().users, request, "@".join)
-        return {"users": [_view(account, user) for account, user in shown], "next_marker": more}
+        return answers.UserPage([_view(account, user) for account, user in shown], more)
 
-    def get_user(self, request: contract.Account) -> Answer:
+    def get_user(self, request: arguments.Account) -> answers.OneUser:
         account = _account(request.username, request.hostname)
-        return {"user": _view(account, _find_user(self._read(), account))}
+        return answers.OneUser(_view(account, _find_user(self._read(), account)))
 
-    def create_user(self, request: contract.CreateUsers) -> Answer:
+    def create_user(self, request: arguments.CreateUsers) -> answers.Done:
         contents = self._read()
         accounts = [_account(user.name, user.host) for user in request.users]
         for place, user in enumerate(request.users):
@@ -269,17 +266,17 @@ class SimManager(Manager):
             contents = self._read()
             _check_user_is_new(contents, account)
             self._write(contents.with_user(account, _user(user)))
-        return {}
+        return answers.Done()
 
-    def delete_user(self, request: contract.DeleteUser) -> Answer:
+    def delete_user(self, request: arguments.DeleteUser) -> answers.Done:
         _check_user_name(request.user.name)
         account = _account(request.user.name, request.user.host)
         contents = self._read()
         _find_user(contents, account)
         self._write(contents.without_user(account))
-        return {}
+        return answers.Done()
 
-    def change_passwords(self, request: contract.ChangePasswords) -> Answer:
+    def change_passwords(self, request: arguments.ChangePasswords) -> answers.Done:
         contents = self._read()
         for wanted in request.users:
             _find_user(contents, _account(wanted.name, wanted.host))
@@ -288,9 +285,9 @@ class SimManager(Manager):
             contents = self._read()
             before = _find_user(contents, account)
             self._write(contents.with_user(account, User(wanted.password, before.grants)))
-        return {}
+        return answers.Done()
 
-    def update_attributes(self, request: contract.UpdateAttributes) -> Answer:
+    def update_attributes(self, request: arguments.UpdateAttributes) -> answers.Done:
         wanted, before = request.user_attrs, _account(request.username, request.hostname)
         contents = self._read()
         user = _find_user(contents, before)
@@ -302,13 +299,13 @@ class SimManager(Manager):
             self._write(contents)
         if wanted.password is not None:
             self._write(self._contents().with_user(after, User(wanted.password, user.grants)))
-        return {}
+        return answers.Done()
 
-    def list_access(self, request: contract.Account) -> Answer:
+    def list_access(self, request: arguments.Account) -> answers.Access:
         user = _find_user(self._read(), _account(request.username, request.hostname))
-        return {"databases": [{"name": name} for name in sorted(user.grants)]}
+        return answers.Access([values.DatabaseName(name) for name in sorted(user.grants)])
 
-    def grant_access(self, request: contract.GrantAccess) -> Answer:
+    def grant_access(self, request: arguments.GrantAccess) -> answers.Done:
         account = _account(request.username, request.hostname)
         contents = self._read()
         _find_user(contents, account)
@@ -318,9 +315,9 @@ class SimManager(Manager):
             contents = self._read()
             before = _find_user(contents, account)
             self._write(contents.with_user(account, User(before.password, before.grants | {name})))
-        return {}
+        return answers.Done()
 
-    def revoke_access(self, request: contract.RevokeAccess) -> Answer:
+    def revoke_access(self, request: arguments.RevokeAccess) -> answers.Done:
         account = _account(request.username, request.hostname)
         contents = self._read()
         before = contents.users.get(account)
@@ -330,18 +327,18 @@ class SimManager(Manager):
             )
         after = User(before.password, before.grants - {request.database})
         self._write(contents.with_user(account, after))
-        return {}
+        return answers.Done()
 
-    def is_root_enabled(self, request: contract.Nothing) -> Answer:
-        return {"enabled": self._read().root_password is not None}
+    def is_root_enabled(self, request: arguments.Nothing) -> answers.RootState:
+        return answers.RootState(self._read().root_password is not None)
 
-    def enable_root(self, request: contract.EnableRoot) -> Answer:
+    def enable_root(self, request: arguments.EnableRoot) -> answers.Done:
         self._write(self._read().with_root(request.root_password))
-        return {}
+        return answers.Done()
 
-    def disable_root(self, request: contract.Nothing) -> Answer:
+    def disable_root(self, request: arguments.Nothing) -> answers.Done:
         self._write(self._read().with_root(None))
-        return {}
+        return answers.Done()
 
     # ----------------------------------------------------------------------- the server
 
@@ -418,7 +415,7 @@ class SimManager(Manager):
 
 
 def _page(
-    things: Mapping[T, Any], page: contract.Page, name_of: Any
+    things: Mapping[T, Any], page: arguments.Page, name_of: Any
 ) -> tuple[list[tuple[T, Any]], str | None]:
     """The things of a page in the order of their names, and the marker of the next page."""
     named = sorted((str(name_of(key)), key) for key in things)
@@ -456,14 +453,14 @@ def _check_user_name(name: str) -> None:
         raise BadRequest(f"the user name {name!r} is reserved")
 
 
-def _database(wanted: contract.Database) -> Database:
+def _database(wanted: values.Database) -> Database:
     default = Database()
     return Database(
         wanted.character_set or default.character_set, wanted.collate or default.collate
     )
 
 
-def _user(wanted: contract.User) -> User:
+def _user(wanted: arguments.User) -> User:
     return User(wanted.password, frozenset(database.name for database in wanted.databases))
 
 
@@ -472,10 +469,11 @@ def _account(name: str, host: str | None) -> Account:
 
 
 def _host(host: str | None) -> str:
-    return (host or ANY_HOST).lower()
+    return (host or values.ANY_HOST).lower()
 
 
-def _view(account: Account, user: User) -> dict[str, Any]:
+def _view(account: Account, user: User) -> answers.UserShown:
     name, host = account
-    grants = [{"name": database} for database in sorted(user.grants)]
-    return {"name": name, "host": host, "databases": grants}
+    return answers.UserShown(
+        name, host, [values.DatabaseName(each) for each in sorted(user.grants)]
+    )

@@ -16,11 +16,12 @@ from typing import Final
 
 import msgspec
 
+from chalicelib.bus.contract.arguments import Flavor
+from chalicelib.service_status import ServiceStatus as Status
 from guest_agent import config, loop
 from guest_agent.agent import Agent
 from guest_agent.clock import ServiceClock
 from guest_agent.config import GuestConfig
-from guest_agent.contract import Flavor, Status
 from guest_agent.enrolment import Enrolment
 from guest_agent.errors import GuestAgentError
 from guest_agent.files import write_whole

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from chalicelib.bus.contract import METHODS
 from chalicelib.bus.envelope import Direction
 from chalicelib.conductor.dead_letters import NotAccepted
-from guest_agent.contract import METHODS
 from guest_agent.errors import Expired, Interrupted, WrongGeneration
 from simulator.aws.dynamodb.values import Item
 from simulator.aws.sqs.queues import Message

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from guest_agent.contract import Status
+from chalicelib.service_status import ServiceStatus as Status
 from simulator.fleet.guest import Guest
 from simulator.fleet.manager import SimManager
 from simulator.invariants.base import Invariant

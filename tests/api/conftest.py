@@ -16,7 +16,8 @@ from chalicelib.api import create_app
 from chalicelib.api.application import Application
 from chalicelib.auth.context import Context
 from chalicelib.bus import commands, keyring, queues
-from chalicelib.bus.contract import Call
+from chalicelib.bus.contract import Method
+from chalicelib.bus.contract.values import Value
 from chalicelib.errors import CofferError, Unauthorized
 from chalicelib.lifecycle import Status
 from chalicelib.settings import settings
@@ -32,7 +33,7 @@ from chalicelib.store.models import (
 from chalicelib.store.models import Guest as GuestRow
 from tests.api.client import Api
 
-T = TypeVar("T")
+R = TypeVar("R")
 
 _projects = itertools.count(1)
 
@@ -71,11 +72,11 @@ class Guest:
     def call(
         self,
         instance: Instance,
-        method: Call[T],
-        args: dict[str, Any],
+        method: Method[Any, R],
+        args: Value,
         command_id: str | None = None,
-    ) -> T:
-        self.calls.append((method.name, args))
+    ) -> R:
+        self.calls.append((method.name, msgspec.to_builtins(args)))
         self.commands.append(command_id)
         answer = self.answers.get(method.name, {})
         if isinstance(answer, CofferError):

@@ -46,7 +46,7 @@ def test_databases_are_listed(inside: Inside, guest: Guest) -> None:
     }
     answer = inside.ask("GET", "/databases?limit=5&marker=a")
     assert answer.body == {"databases": [{"name": "web", "character_set": "utf8mb4"}]}
-    page = {"limit": 5, "marker": "a", "include_marker": False}
+    page = {"limit": 5, "marker": "a"}
     assert guest.calls == [("list_databases", page)]
 
 
@@ -86,7 +86,7 @@ def test_users_are_listed_page_by_page_as_troves_client_does(inside: Inside, gue
     marker = dict(parse_qsl(urlsplit(link["href"]).query))["marker"]
     answer = inside.ask("GET", f"/users?limit=1&marker={marker}")
     assert "links" not in answer.body
-    assert [args["marker"] for _, args in guest.calls] == [None, last, last]
+    assert [args.get("marker") for _, args in guest.calls] == [None, last, last]
 
 
 @pytest.mark.parametrize(

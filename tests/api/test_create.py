@@ -81,7 +81,6 @@ def test_passwords_travel_only_in_the_sealed_arguments(api: Api) -> None:
                 "databases": [{"name": "web"}],
             }
         ],
-        "root_password": None,
     }
 
 

@@ -9,13 +9,14 @@ import pytest
 from troveclient.v1 import databases, users
 
 from chalicelib.bus import commands
-from chalicelib.bus.contract import Call
+from chalicelib.bus.contract import Method
+from chalicelib.bus.contract.arguments import Page
 from chalicelib.store.models import Instance
 from tests.api.client import Api
 from tests.api.conftest import Make
 from tests.api.test_later import Recorder
 
-T = TypeVar("T")
+R = TypeVar("R")
 
 DATABASES = {
     "numbered": [f"app#{n:02}" for n in range(25)],
@@ -38,10 +39,10 @@ def content(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[dict[str, Any]]]:
     def key(item: dict[str, Any]) -> str:
         return f"{item['name']}@{item['host']}" if "host" in item else item["name"]
 
-    def call(row: Instance, method: Call[T], args: dict[str, Any]) -> T:
+    def call(row: Instance, method: Method[Page, R], args: Page) -> R:
         kind = method.name.removeprefix("list_")
-        rows = [each for each in held[kind] if args["marker"] is None or key(each) > args["marker"]]
-        page = sorted(rows, key=key)[: args["limit"]]
+        rows = [each for each in held[kind] if args.marker is None or key(each) > args.marker]
+        page = sorted(rows, key=key)[: args.limit]
         following = key(page[-1]) if len(rows) > len(page) else None
         return commands.decoded(row.id, method, {kind: page, "next_marker": following})
 

@@ -11,6 +11,8 @@ import pytest
 
 from chalicelib import errors
 from chalicelib.bus import commands, contract, keys, queues
+from chalicelib.bus.contract.answers import Done, UserPage
+from chalicelib.bus.contract.arguments import Account, CreateUsers, Page, User
 from chalicelib.bus.envelope import Direction, Fault, open_sealed
 from chalicelib.store import calls
 from chalicelib.store import commands as rows
@@ -19,6 +21,8 @@ from chalicelib.store.models import TABLES, Command, Instance
 from simulator.aws.errors import client_error
 from tests.support.rows import accepted
 from tests.support.world import World
+
+ANN = CreateUsers([User("ann", "pass-word")])
 
 
 class Tokens:
@@ -68,8 +72,8 @@ def answer_with(world: World, instance: Instance, **answer: Any) -> list[Any]:
 
 def test_a_call_returns_what_the_guest_answered(world: World, instance: Instance) -> None:
     read = answer_with(world, instance, result={"users": []})
-    found = commands.call(instance, contract.LIST_USERS, {"limit": 20})
-    assert found == contract.UserPage(users=[])
+    found = commands.call(instance, contract.LIST_USERS, Page(20))
+    assert found == UserPage(users=[])
     (command,) = read
     assert (command.kind, command.method, command.args) == ("command", "list_users", {"limit": 20})
     assert (command.epoch, command.seq) == (0, 0), "only what guests send is numbered"
@@ -81,12 +85,12 @@ def test_an_answer_is_found_while_other_reads_are_late(world: World) -> None:
     instance, _ = accepted()
     queues.make_guest_queue(instance.id, 1)
     answer_with(world, instance, result={"users": []})
-    assert commands.call(instance, contract.LIST_USERS, {}) == contract.UserPage(users=[])
+    assert commands.call(instance, contract.LIST_USERS, Page()) == UserPage(users=[])
 
 
 def test_arguments_are_not_in_clear_on_the_queue(world: World, instance: Instance) -> None:
     answer_with(world, instance, result={})
-    commands.call(instance, contract.CREATE_USER, {"users": [{"password": "pass-word"}]})
+    commands.call(instance, contract.CREATE_USER, ANN)
     assert not any("pass-word" in body for body in world.sqs.bodies)
 
 
@@ -95,7 +99,7 @@ def test_a_guest_that_stays_silent_is_a_timeout_within_the_deadline(
 ) -> None:
     started = world.now
     with pytest.raises(errors.GuestTimeout, match="may still take effect"):
-        commands.call(instance, contract.LIST_USERS, {})
+        commands.call(instance, contract.LIST_USERS, Page())
     assert 20 <= world.now - started < 21.5
     assert len(world.sleeps) <= 70
 
@@ -107,7 +111,7 @@ def test_an_answer_is_found_soon_after_it_came(
     answer_with(world, instance, result={"users": []})
     answer, began = world.on_sleep, world.now
     world.on_sleep = lambda: answer() if world.now - began >= answered_after else None
-    commands.call(instance, contract.LIST_USERS, {})
+    commands.call(instance, contract.LIST_USERS, Page())
     late = world.now - began - answered_after
     assert late <= max(commands.LEAST_POLL_SECONDS, answered_after * commands.POLL_SHARE) + 1e-6
 
@@ -132,7 +136,7 @@ def test_the_guests_errors_are_answered_as_ours(
 ) -> None:
     answer_with(world, instance, error=Fault(code, "the reason"))
     with pytest.raises(kind, match="the reason") as caught:
-        commands.call(instance, contract.GET_USER, {})
+        commands.call(instance, contract.GET_USER, Account("ann"))
     assert type(caught.value) is kind
 
 
@@ -223,9 +227,9 @@ def test_a_call_that_nobody_answered_is_sent_again_as_the_same(
 ) -> None:
     """Its slot ran out with the first attempt; the guest is asked by the same id, as of then."""
     with pytest.raises(errors.GuestTimeout):
-        commands.call(instance, contract.CREATE_USER, {}, "the-command")
+        commands.call(instance, contract.CREATE_USER, ANN, "the-command")
     read = answer_with(world, instance, result={})
-    assert commands.call(instance, contract.CREATE_USER, {}, "the-command") == contract.Done()
+    assert commands.call(instance, contract.CREATE_USER, ANN, "the-command") == Done()
     assert [each.id for each in read] == ["the-command"] * 2
     assert len({each.issued_at for each in read}) == 1
     assert read[1].expires_at >= read[0].expires_at + 20
@@ -234,7 +238,7 @@ def test_a_call_that_nobody_answered_is_sent_again_as_the_same(
 def test_a_call_that_was_answered_is_not_sent_again(world: World, instance: Instance) -> None:
     read = answer_with(world, instance, result={})
     for _ in range(2):
-        commands.call(instance, contract.CREATE_USER, {}, "the-command")
+        commands.call(instance, contract.CREATE_USER, ANN, "the-command")
     assert len(read) == 1
 
 
@@ -242,10 +246,10 @@ def test_a_call_that_was_sent_to_a_former_guest_is_not_sent_to_the_next(
     world: World, instance: Instance
 ) -> None:
     with pytest.raises(errors.GuestTimeout):
-        commands.call(instance, contract.CREATE_USER, {}, "the-command")
+        commands.call(instance, contract.CREATE_USER, ANN, "the-command")
     instance.generation = 2
     with pytest.raises(errors.Conflict, match="was replaced"):
-        commands.call(instance, contract.CREATE_USER, {}, "the-command")
+        commands.call(instance, contract.CREATE_USER, ANN, "the-command")
 
 
 def test_who_waits_for_the_same_command_has_a_slot_of_its_own(
@@ -255,5 +259,5 @@ def test_who_waits_for_the_same_command_has_a_slot_of_its_own(
     monkeypatch.setattr(calls, "take", lambda _, slot, until: taken.append(slot))
     answer_with(world, instance, result={})
     for _ in range(2):
-        commands.call(instance, contract.CREATE_USER, {}, "the-command")
+        commands.call(instance, contract.CREATE_USER, ANN, "the-command")
     assert len(set(taken)) == 2

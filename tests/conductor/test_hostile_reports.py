@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from chalicelib import errors
 from chalicelib.bus import commands, contract
-from chalicelib.bus.contract import Call
+from chalicelib.bus.contract import Method
+from chalicelib.bus.contract.values import MOST_MESSAGE
 from chalicelib.bus.envelope import Direction, Fault, open_sealed
 from chalicelib.conductor import reports
 from chalicelib.store.models import Command
@@ -52,7 +53,7 @@ class Asked:
         self.world, self.built = world, built
         self.url = (built.guest.admission or {})["queues"]["guest"]
 
-    def call(self, method: Call[Any], result: Any, fault: Fault | None) -> Any:
+    def call(self, method: Method[Any, Any], result: Any, fault: Fault | None) -> Any:
         """What the caller gets, or its error; the answer takes the way of every report."""
         guest = self.built.guest
         key = guest._key(Direction.TO_GUEST)
@@ -70,9 +71,9 @@ class Asked:
             return error
 
 
-@pytest.mark.parametrize("method", contract.CALLS.values(), ids=list(contract.CALLS))
+@pytest.mark.parametrize("method", contract.METHODS.values(), ids=list(contract.METHODS))
 def test_whatever_a_guest_answers_is_an_answer_or_its_own_failure(
-    world: World, built: Built, method: Call[Any]
+    world: World, built: Built, method: Method[Any, Any]
 ) -> None:
     asked = Asked(world, built)
 
@@ -86,7 +87,7 @@ def test_whatever_a_guest_answers_is_an_answer_or_its_own_failure(
         found = asked.call(method, result, fault)
         if isinstance(found, errors.CofferError):
             assert found.status in (400, 404, 409, 501, 502, 503)
-            assert 0 < len(found.message) <= commands.MOST_MESSAGE
+            assert 0 < len(found.message) <= MOST_MESSAGE
             assert found.message.isprintable()
         else:
             assert isinstance(found, method.answer)

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chalicelib.bus import commands, keys, queues
+from chalicelib.bus.contract.arguments import Nothing
 from chalicelib.bus.envelope import Direction, Fault, seal
 from chalicelib.conductor import reports
 from chalicelib.settings import settings as chosen
@@ -198,7 +199,7 @@ def test_a_kind_that_the_queue_does_not_carry_is_recorded(
 def test_a_command_of_the_control_plane_sent_back_is_recorded(
     world: World, built: Built, waiting: Command
 ) -> None:
-    commands.send(built.instance, waiting, {})
+    commands.send(built.instance, waiting, Nothing())
     (record,) = world.sqs.records(queues.guest_queue_url(built.instance.id, 1))
     before = tables(world)
     reports.receive(record["body"])

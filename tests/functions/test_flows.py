@@ -132,9 +132,7 @@ def test_prepare_carries_what_the_user_asked_for(stack: Stack) -> None:
             "flavor": {"ram": 512, "vcpus": 1},
             "volume_id": resources["volume_id"],
             "mount_point": "/var/lib/mysql",
-            "databases": [],
             "users": [{"name": "alice", "password": PASSWORD}],
-            "root_password": None,
         }
     ]
 

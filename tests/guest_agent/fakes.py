@@ -9,14 +9,14 @@ from typing import Any
 
 from chalicelib import aws
 from chalicelib.bus import envelope as bus
+from chalicelib.bus.contract import arguments
 from chalicelib.bus.envelope import Direction, Envelope
-from guest_agent import contract
-from guest_agent.contract import Status
+from chalicelib.service_status import ServiceStatus as Status
 from guest_agent.enrolment import Credentials, Keys, Session
 from guest_agent.enrolment import Queues as QueueUrls
 from guest_agent.errors import CommandFailed, Unreachable
 from guest_agent.journal import Entry
-from guest_agent.manager import Answer, Condition, Manager, Progress
+from guest_agent.manager import Condition, Manager, Progress
 from guest_agent.queues import Message
 
 INSTANCE = "instance"
@@ -144,7 +144,7 @@ class MemoryStore:
         self.entries = {k: e for k, e in self.entries.items() if e.expires_at >= expired_before}
 
 
-def _effect(self: FakeManager, request: Any) -> Answer:
+def _effect(self: FakeManager, request: Any) -> Any:
     return self.effect(request)
 
 
@@ -160,9 +160,9 @@ class FakeManager(Manager):
         self.given_up = False
         self.fails: Exception | None = None
         self.dies = False
-        self.answer: Answer = {}
+        self.answer: Any = {}
 
-    def effect(self, request: Any) -> Answer:
+    def effect(self, request: Any) -> Any:
         self.effects.append(request)
         if self.dies:
             raise Crash("effect")
@@ -170,7 +170,7 @@ class FakeManager(Manager):
             raise self.fails
         return self.answer
 
-    def prepare(self, request: contract.Prepare, progress: Progress) -> Answer:
+    def prepare(self, request: arguments.Prepare, progress: Progress) -> Any:
         progress("preparing the volume")
         self.on_stage()
         return self.effect(request)

@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from chalicelib.service_status import ServiceStatus as Status
 from guest_agent.agent import Agent
 from guest_agent.clock import ServiceClock
 from guest_agent.config import AgentFile, GuestConfig
-from guest_agent.contract import Status
 from guest_agent.enrolment import Enrolment, Reply, Session
 from guest_agent.queues import VISIBILITY_SECONDS
 from tests.guest_agent.fakes import (

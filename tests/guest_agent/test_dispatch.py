@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from chalicelib.bus.commands import MOST_MESSAGE
-from chalicelib.bus.contract import MOST_RESULT_BYTES
+from chalicelib.bus.contract import METHODS
+from chalicelib.bus.contract.values import MOST_MESSAGE, MOST_RESULT_BYTES
 from chalicelib.bus.envelope import Envelope
+from guest_agent.answers import ANSWER_BYTES
 from guest_agent.clock import ServiceClock
-from guest_agent.contract import ANSWER_BYTES, METHODS
 from guest_agent.dispatch import POSTPONE_SECONDS, Dispatcher
 from guest_agent.journal import Journal
 from guest_agent.outbox import Outbox

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from guest_agent.contract import Status
+from chalicelib.service_status import ServiceStatus as Status
 from guest_agent.keeper import (
     FIRST_PAUSE_SECONDS,
     LONGEST_PAUSE_SECONDS,

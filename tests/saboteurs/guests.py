@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from guest_agent.contract import Status
+from chalicelib.service_status import ServiceStatus as Status
 from guest_agent.keeper import Keeper
 from guest_agent.manager import Condition
 from simulator.fleet.manager import SimManager

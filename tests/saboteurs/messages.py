@@ -12,6 +12,8 @@ import msgspec
 
 from chalicelib import aws, batch, parameters
 from chalicelib.bus import commands, envelope, keys, queues
+from chalicelib.bus.contract.arguments import Prepare
+from chalicelib.bus.contract.values import Value
 from chalicelib.conductor import dead_letters, enrolment, heartbeats, reports
 from chalicelib.conductor.tally import Tally
 from chalicelib.settings import settings
@@ -54,14 +56,14 @@ def _opened_with_any_key(patch: Patch) -> Any:
 @saboteur("calm", "I11")
 def passwords_in_the_log(patch: Patch) -> None:
     """The step logs the arguments of `prepare`, initial users with their passwords among them."""
-    original = create_instance._prepare_arguments
+    original = create_instance._arguments
 
-    def arguments(operation: Operation, instance: Instance) -> dict[str, Any]:
+    def arguments(operation: Operation, instance: Instance) -> Prepare:
         found = original(operation, instance)
         logging.getLogger("functions.create_instance").debug("prepare %s", found)
         return found
 
-    patch.setattr(create_instance, "_prepare_arguments", arguments)
+    patch.setattr(create_instance, "_arguments", arguments)
 
 
 @saboteur("contents", "I11")
@@ -69,7 +71,7 @@ def arguments_in_a_hint(patch: Patch) -> None:
     """A command travels beside its sealed copy, in clear, on the task manager's queue."""
     original = commands.send
 
-    def send(instance: Instance, row: Command, args: dict[str, Any]) -> None:
+    def send(instance: Instance, row: Command, args: Value) -> None:
         original(instance, row, args)
         body = msgspec.json.encode({"operation_id": "none", "args": args}).decode()
         aws.client("sqs").send_message(QueueUrl=settings().taskmanager_queue_url, MessageBody=body)
@@ -101,9 +103,9 @@ def accepted_before_it_was_done(patch: Patch) -> None:
     """A change of a database's contents is accepted as soon as its command is on the queue."""
     original = commands._answer
 
-    def answer(row: Command) -> dict[str, Any]:
+    def answer(row: Command, bound_seconds: float) -> dict[str, Any]:
         changes = row.method.startswith(("create_", "delete_", "change_"))
-        return {} if changes else original(row)
+        return {} if changes else original(row, bound_seconds)
 
     patch.setattr(commands, "_answer", answer)
 

@@ -7,6 +7,8 @@ from typing import Final
 import msgspec
 import pytest
 
+from chalicelib.bus import contract
+from chalicelib.bus.contract.arguments import Nothing
 from chalicelib.domain import flows
 from chalicelib.domain.flows import RESTART, Flow, Kind, Runs, Step, Waits, What
 from chalicelib.lifecycle import TRANSITIONS
@@ -42,4 +44,4 @@ def install(patch: pytest.MonkeyPatch) -> None:
 
 
 def _calm_down(operation: Operation, token: str | None) -> Outcome:
-    return ask(operation, token, BACK.name, "restart")
+    return ask(operation, token, BACK.name, contract.RESTART, lambda _: Nothing())

@@ -6,11 +6,13 @@ the accounts of the system, not everybody of that name. A list is done as a whol
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
-from chalicelib.bus.contract import MOST_DATABASES
+from chalicelib.bus.contract.answers import UserPage, UserShown
+from chalicelib.bus.contract.arguments import Page, User, UserAttributes, UserPassword
+from chalicelib.bus.contract.values import ANY_HOST, MOST_DATABASES, DatabaseName
 from chalicelib.mariadb import RESERVED_USERS
-from guest_agent.contract import ANY_HOST, Page, User, UserAttributes, UserPassword, fitting
+from guest_agent.answers import fitting
 from guest_agent.datastores.mariadb import databases
 from guest_agent.datastores.mariadb.initialise import agent_account
 from guest_agent.datastores.mariadb.sql import (
@@ -46,8 +48,8 @@ def host_of(host: str | None) -> str:
     return (host or ANY_HOST).lower()
 
 
-def listed(session: Session, page: Page) -> dict[str, Any]:
-    """`{"users": [...], "next_marker": str | None}`, ordered by the bytes of name@host."""
+def listed(session: Session, page: Page) -> UserPage:
+    """A page of users, ordered by the bytes of name@host."""
     comparison = ">=" if page.include_marker else ">"
     rows = session.rows(  # constants are put in here, values are passed
         "SELECT User, Host FROM mysql.user"  # noqa: S608
@@ -65,11 +67,11 @@ def listed(session: Session, page: Page) -> dict[str, Any]:
     if accounts and not shown:
         raise _too_many(*accounts[0])
     last = "@".join(accounts[len(shown) - 1]) if len(rows) > len(shown) else None
-    return {"users": shown, "next_marker": last}
+    return UserPage(shown, last)
 
 
-def shown(session: Session, name: str, host: str | None) -> dict[str, Any]:
-    """`{"name", "host", "databases"}`; `UserNotFound`."""
+def shown(session: Session, name: str, host: str | None) -> UserShown:
+    """One user with its databases; `UserNotFound`."""
     _check_exists(session, name, host_of(host))
     return _view(name, host_of(host), access(session, name, host))
 
@@ -267,5 +269,5 @@ def _too_many(name: str, host: str) -> GuestError:
     )
 
 
-def _view(name: str, host: str, names: list[str]) -> dict[str, Any]:
-    return {"name": name, "host": host, "databases": [{"name": database} for database in names]}
+def _view(name: str, host: str, names: list[str]) -> UserShown:
+    return UserShown(name, host, [DatabaseName(database) for database in names])

@@ -19,7 +19,7 @@ from pathlib import Path
 from string import Template
 from typing import Final
 
-from guest_agent.contract import Flavor
+from chalicelib.bus.contract.arguments import Flavor
 from guest_agent.datastores.mariadb.layout import PID_FILE, SOCKET, Layout
 from guest_agent.datastores.mariadb.sql import Session
 from guest_agent.errors import GuestError

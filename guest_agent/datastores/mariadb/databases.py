@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
+from chalicelib.bus.contract.answers import DatabasePage
+from chalicelib.bus.contract.arguments import Page
+from chalicelib.bus.contract.values import Database
 from chalicelib.mariadb import RESERVED_DATABASES
-from guest_agent.contract import Database, Page, fitting
+from guest_agent.answers import fitting
 from guest_agent.datastores.mariadb.sql import LONGEST_NAME, Session, check_text, identifier
 from guest_agent.errors import BadRequest, DatabaseAlreadyExists, DatabaseNotFound
 
 _NAME: Final = "CONVERT(SCHEMA_NAME USING utf8mb4) COLLATE utf8mb4_bin"
 
 
-def listed(session: Session, page: Page) -> dict[str, Any]:
-    """`{"databases": [...], "next_marker": str | None}`, ordered by the bytes of the name."""
+def listed(session: Session, page: Page) -> DatabasePage:
+    """A page of databases, ordered by the bytes of the name."""
     hidden = ", ".join(["%s"] * len(RESERVED_DATABASES))
     comparison = ">=" if page.include_marker else ">"
     rows = session.rows(  # constants are put in here, values are passed
@@ -28,12 +31,12 @@ def listed(session: Session, page: Page) -> dict[str, Any]:
     )
     shown = fitting(
         [
-            {"name": name, "character_set": character_set, "collate": collate}
+            Database(name, character_set, collate)
             for name, character_set, collate in rows[: page.size()]
         ]
     )
     more = len(rows) > len(shown)
-    return {"databases": shown, "next_marker": shown[-1]["name"] if more else None}
+    return DatabasePage(shown, shown[-1].name if more else None)
 
 
 def create(session: Session, databases: list[Database], *, repeat: bool = False) -> None:

@@ -11,7 +11,7 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
-from guest_agent.contract import Flavor
+from chalicelib.bus.contract.arguments import Flavor
 from guest_agent.datastores import processes
 from guest_agent.datastores.mariadb import configuration, error_log
 from guest_agent.datastores.mariadb.layout import Layout

@@ -18,9 +18,10 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from guest_agent import contract
+from chalicelib.bus.contract import arguments
+from chalicelib.bus.contract.arguments import Flavor
+from chalicelib.service_status import ServiceStatus as Status
 from guest_agent.config import GuestConfig
-from guest_agent.contract import Flavor, Status
 from guest_agent.datastores import state
 from guest_agent.datastores.mariadb import configuration, initialise, sql, superuser
 from guest_agent.datastores.mariadb.layout import Layout, below
@@ -112,7 +113,7 @@ class Life:
 
     def _comes_back(self) -> bool:
         """Whether it was stopped for its server to be switched off, which goes on."""
-        late = time.monotonic() - self._stopped_at >= contract.COMES_BACK_SECONDS
+        late = time.monotonic() - self._stopped_at >= arguments.COMES_BACK_SECONDS
         return self._state.at_boot and late
 
     # -------------------------------------------------------------------------- moving

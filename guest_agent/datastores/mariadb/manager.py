@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from guest_agent import contract
+from chalicelib.bus.contract import answers, arguments
+from chalicelib.bus.contract.values import DatabaseName
 from guest_agent.config import GuestConfig
-from guest_agent.contract import Status
 from guest_agent.datastores.mariadb import accounts, databases, superuser
 from guest_agent.datastores.mariadb.life import Life
 from guest_agent.datastores.state import DatastoreState
 from guest_agent.errors import BadRequest
-from guest_agent.manager import Answer, Condition, Manager, Progress
+from guest_agent.manager import Condition, Manager, Progress
 
 NAMES: Final = frozenset({"mariadb", "mysql"})
 FIRST_CONTENTS_SECONDS: Final = 600.0
@@ -40,7 +40,7 @@ class MariaDBManager(Manager):
     def filesystem(self) -> dict[str, float]:
         return self._life.filesystem()
 
-    def prepare(self, request: contract.Prepare, progress: Progress) -> Answer:
+    def prepare(self, request: arguments.Prepare, progress: Progress) -> answers.Prepared:
         if request.datastore.manager not in NAMES:
             raise BadRequest(f"this guest does not run {request.datastore.manager!r}")
         wanted = DatastoreState(
@@ -65,90 +65,90 @@ class MariaDBManager(Manager):
                 accounts.create(session, request.users, repeat=True)
                 if request.root_password is not None:
                     superuser.enable_root(session, request.root_password)
-        return {"status": Status.HEALTHY.value}
+        return answers.Prepared("healthy")
 
-    def restart(self, request: contract.Nothing) -> Answer:
+    def restart(self, request: arguments.Nothing) -> answers.Done:
         self._life.restart()
-        return {}
+        return answers.Done()
 
-    def stop_db(self, request: contract.StopDatabase) -> Answer:
+    def stop_db(self, request: arguments.StopDatabase) -> answers.Done:
         self._life.stop(at_boot=not request.do_not_start_on_reboot, flavor=request.flavor)
-        return {}
+        return answers.Done()
 
-    def start_db_with_conf_changes(self, request: contract.StartForFlavor) -> Answer:
-        return {"settings": dict(self._life.configure(request.flavor))}
+    def start_db_with_conf_changes(self, request: arguments.StartForFlavor) -> answers.Configured:
+        return answers.Configured(dict(self._life.configure(request.flavor)))
 
-    def resize_fs(self, request: contract.ResizeFileSystem) -> Answer:
+    def resize_fs(self, request: arguments.ResizeFileSystem) -> answers.Done:
         self._life.resize_fs(request.size)
-        return {}
+        return answers.Done()
 
-    def list_databases(self, request: contract.Page) -> Answer:
+    def list_databases(self, request: arguments.Page) -> answers.DatabasePage:
         with self._session() as session:
             return databases.listed(session, request)
 
-    def create_database(self, request: contract.CreateDatabases) -> Answer:
+    def create_database(self, request: arguments.CreateDatabases) -> answers.Done:
         with self._session() as session:
             databases.create(session, request.databases)
-        return {}
+        return answers.Done()
 
-    def delete_database(self, request: contract.DeleteDatabase) -> Answer:
+    def delete_database(self, request: arguments.DeleteDatabase) -> answers.Done:
         with self._session() as session:
             databases.delete(session, request.database.name)
-        return {}
+        return answers.Done()
 
-    def list_users(self, request: contract.Page) -> Answer:
+    def list_users(self, request: arguments.Page) -> answers.UserPage:
         with self._session() as session:
             return accounts.listed(session, request)
 
-    def get_user(self, request: contract.Account) -> Answer:
+    def get_user(self, request: arguments.Account) -> answers.OneUser:
         with self._session() as session:
-            return {"user": accounts.shown(session, request.username, request.hostname)}
+            return answers.OneUser(accounts.shown(session, request.username, request.hostname))
 
-    def create_user(self, request: contract.CreateUsers) -> Answer:
+    def create_user(self, request: arguments.CreateUsers) -> answers.Done:
         with self._session() as session:
             accounts.create(session, request.users)
-        return {}
+        return answers.Done()
 
-    def delete_user(self, request: contract.DeleteUser) -> Answer:
+    def delete_user(self, request: arguments.DeleteUser) -> answers.Done:
         with self._session() as session:
             accounts.delete(session, request.user.name, request.user.host)
-        return {}
+        return answers.Done()
 
-    def change_passwords(self, request: contract.ChangePasswords) -> Answer:
+    def change_passwords(self, request: arguments.ChangePasswords) -> answers.Done:
         with self._session() as session:
             accounts.change_passwords(session, request.users)
-        return {}
+        return answers.Done()
 
-    def update_attributes(self, request: contract.UpdateAttributes) -> Answer:
+    def update_attributes(self, request: arguments.UpdateAttributes) -> answers.Done:
         with self._session() as session:
             accounts.update(session, request.username, request.hostname, request.user_attrs)
-        return {}
+        return answers.Done()
 
-    def list_access(self, request: contract.Account) -> Answer:
+    def list_access(self, request: arguments.Account) -> answers.Access:
         with self._session() as session:
             names = accounts.access(session, request.username, request.hostname)
-        return {"databases": [{"name": name} for name in names]}
+        return answers.Access([DatabaseName(name) for name in names])
 
-    def grant_access(self, request: contract.GrantAccess) -> Answer:
+    def grant_access(self, request: arguments.GrantAccess) -> answers.Done:
         with self._session() as session:
             accounts.grant(session, request.username, request.hostname, request.databases)
-        return {}
+        return answers.Done()
 
-    def revoke_access(self, request: contract.RevokeAccess) -> Answer:
+    def revoke_access(self, request: arguments.RevokeAccess) -> answers.Done:
         with self._session() as session:
             accounts.revoke(session, request.username, request.hostname, request.database)
-        return {}
+        return answers.Done()
 
-    def is_root_enabled(self, request: contract.Nothing) -> Answer:
+    def is_root_enabled(self, request: arguments.Nothing) -> answers.RootState:
         with self._session() as session:
-            return {"enabled": superuser.root_enabled(session)}
+            return answers.RootState(superuser.root_enabled(session))
 
-    def enable_root(self, request: contract.EnableRoot) -> Answer:
+    def enable_root(self, request: arguments.EnableRoot) -> answers.Done:
         with self._session() as session:
             superuser.enable_root(session, request.root_password)
-        return {}
+        return answers.Done()
 
-    def disable_root(self, request: contract.Nothing) -> Answer:
+    def disable_root(self, request: arguments.Nothing) -> answers.Done:
         with self._session() as session:
             superuser.disable_root(session)
-        return {}
+        return answers.Done()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from guest_agent.contract import ANY_HOST
+from chalicelib.bus.contract.values import ANY_HOST
 from guest_agent.datastores.mariadb.initialise import agent_account
 from guest_agent.datastores.mariadb.layout import Layout
 from guest_agent.datastores.mariadb.sql import Session

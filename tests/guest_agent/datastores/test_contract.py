@@ -13,11 +13,12 @@ from typing import Any, Protocol
 
 import pytest
 
-from guest_agent import config, contract
-from guest_agent.contract import Status
+from chalicelib.bus.contract import arguments
+from chalicelib.service_status import ServiceStatus as Status
+from guest_agent import config
 from guest_agent.datastores.mariadb.manager import MariaDBManager
 from guest_agent.errors import CommandFailed
-from guest_agent.manager import Answer, Condition, Manager
+from guest_agent.manager import Condition, Manager
 from guest_agent.storage import volume
 from simulator.fleet.datastore import Volume
 from simulator.fleet.disk import Disk
@@ -130,7 +131,7 @@ def subject(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
         made.close()
 
 
-def call(subject: Subject, method: str, **args: Any) -> Answer:
+def call(subject: Subject, method: str, **args: Any) -> dict[str, Any]:
     return subject.manager.call(method, args, lambda stage: None)
 
 
@@ -279,7 +280,7 @@ def test_a_stop_for_a_server_that_stays_on_ends(
     told = condition(subject)
     assert (told.status, told.start_wanted) == (Status.SHUTDOWN, False)
     assert "to stay so" in subject.manager.start_again()
-    monkeypatch.setattr(contract, "COMES_BACK_SECONDS", 0.0)
+    monkeypatch.setattr(arguments, "COMES_BACK_SECONDS", 0.0)
     assert condition(subject).start_wanted
     assert subject.manager.start_again() == "The database was started again."
     assert condition(subject).status is Status.HEALTHY

@@ -13,7 +13,7 @@ from typing import Any
 import pymysql
 import pytest
 
-from guest_agent.contract import Flavor
+from chalicelib.bus.contract.arguments import Flavor
 from guest_agent.datastores import processes
 from guest_agent.datastores.mariadb import configuration, error_log
 from guest_agent.datastores.mariadb.layout import Layout

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from guest_agent.contract import Flavor
+from chalicelib.bus.contract.arguments import Flavor
 from guest_agent.datastores.mariadb import initialise
 from guest_agent.datastores.mariadb.layout import Layout
 from guest_agent.datastores.os_user import database_user

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from guest_agent.contract import Flavor
+from chalicelib.bus.contract.arguments import Flavor
 from guest_agent.datastores.mariadb import configuration
 from guest_agent.datastores.mariadb.layout import Layout
 from guest_agent.errors import GuestError

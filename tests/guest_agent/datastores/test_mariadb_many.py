@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from guest_agent.contract import ANSWER_BYTES, PAGE_LIMIT
+from chalicelib.bus.contract.values import MOST_ROWS
+from guest_agent.answers import ANSWER_BYTES
 from tests.guest_agent.datastores.conftest import Guest
 from tests.guest_agent.datastores.test_mariadb_accounts import make_user, names
 
@@ -78,7 +79,7 @@ def test_a_page_ends_where_an_answer_is_full(full: Guest) -> None:
         "alice",
         *(f"{'日' * 90}{number:04}" for number in range(1, LONG_NAMES + 1)),
     ]
-    assert pages > LONG_NAMES / PAGE_LIMIT + 1
+    assert pages > LONG_NAMES / MOST_ROWS + 1
     assert pages < 2 * len(str(found).encode("ascii", "backslashreplace")) / ANSWER_BYTES + 2
 
 

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guest_agent import contract, errors
-from guest_agent.contract import Status
+from chalicelib.bus.contract import arguments, values
+from chalicelib.service_status import ServiceStatus as Status
+from guest_agent import errors
 from simulator.fleet.datastore import NOTHING, Contents, Database, User, Volume
 from simulator.fleet.disk import Disk
 from simulator.fleet.manager import SimManager
@@ -122,12 +123,11 @@ def test_prepare_is_repeatable_and_brings_up_what_was_ordered(
     before = machine.volume.snapshot()
     machine.disk.prepared = False
     manager.prepare(
-        contract.Prepare(
-            contract.Datastore("mariadb", "10.11"),
-            contract.Flavor(512, 1),
-            "/dev/vdb",
-            "/var/lib/mysql",
-            databases=[contract.Database("shop")],
+        arguments.Prepare(
+            datastore=arguments.Datastore("mariadb", "10.11"),
+            flavor=arguments.Flavor(512, 1),
+            mount_point="/var/lib/mysql",
+            databases=[values.Database("shop")],
         ),
         machine.stages.append,
     )

@@ -1,0 +1,118 @@
+"""The guest contract: every method with its arguments, its answer, its bound, and what a second
+delivery of it may do.
+
+Both sides import it. From here come what the API and the steps send, what the conductor takes for
+an answer, the agent's dispatch, and the simulated guests, honest and hostile. `docs/adding-a-
+datastore.md` says what answers it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, Generic, TypeVar
+
+import msgspec
+
+from chalicelib.bus.contract import answers, arguments
+
+A = TypeVar("A")
+R = TypeVar("R")
+
+
+class Method(msgspec.Struct, Generic[A, R], frozen=True):
+    """One method. The field of `Settings` that `timeout` names bounds the wait for its answer.
+
+    `repeatable`: one that was interrupted may simply run again. `long`: the agent runs it beside
+    its loop. `alone`: no two of these at the same time. `reports`: it tells how far it is.
+    """
+
+    name: str
+    arguments: type[A]
+    answer: type[R]
+    repeatable: bool
+    timeout: str = "guest_call_seconds"
+    long: bool = False
+    alone: bool = False
+    reports: bool = False
+
+    def decode(self, result: Any) -> R:
+        """The typed answer in a result; `msgspec.ValidationError` when it does not fit."""
+        return msgspec.convert(result, self.answer)
+
+
+def _moves_the_database(
+    name: str, takes: type[A], gives: type[R], timeout: str, *, reports: bool = False
+) -> Method[A, R]:
+    """What may take its time, and is asked by a step of a flow, which runs again."""
+    return Method(
+        name,
+        takes,
+        gives,
+        repeatable=True,
+        timeout=timeout,
+        long=True,
+        alone=True,
+        reports=reports,
+    )
+
+
+PREPARE: Final = _moves_the_database(
+    "prepare", arguments.Prepare, answers.Prepared, "create_timeout_seconds", reports=True
+)
+RESTART: Final = _moves_the_database(
+    "restart", arguments.Nothing, answers.Done, "restart_timeout_seconds"
+)
+STOP_DB: Final = _moves_the_database(
+    "stop_db", arguments.StopDatabase, answers.Done, "power_timeout_seconds"
+)
+START_DB_WITH_CONF_CHANGES: Final = _moves_the_database(
+    "start_db_with_conf_changes",
+    arguments.StartForFlavor,
+    answers.Configured,
+    "resize_timeout_seconds",
+)
+RESIZE_FS: Final = _moves_the_database(
+    "resize_fs", arguments.ResizeFileSystem, answers.Done, "resize_timeout_seconds"
+)
+
+LIST_DATABASES: Final = Method(
+    "list_databases", arguments.Page, answers.DatabasePage, repeatable=True
+)
+CREATE_DATABASE: Final = Method(
+    "create_database", arguments.CreateDatabases, answers.Done, repeatable=False
+)
+DELETE_DATABASE: Final = Method(
+    "delete_database", arguments.DeleteDatabase, answers.Done, repeatable=False, long=True
+)
+LIST_USERS: Final = Method("list_users", arguments.Page, answers.UserPage, repeatable=True)
+GET_USER: Final = Method("get_user", arguments.Account, answers.OneUser, repeatable=True)
+CREATE_USER: Final = Method("create_user", arguments.CreateUsers, answers.Done, repeatable=False)
+DELETE_USER: Final = Method("delete_user", arguments.DeleteUser, answers.Done, repeatable=False)
+CHANGE_PASSWORDS: Final = Method(
+    "change_passwords", arguments.ChangePasswords, answers.Done, repeatable=True
+)
+UPDATE_ATTRIBUTES: Final = Method(
+    "update_attributes", arguments.UpdateAttributes, answers.Done, repeatable=False
+)
+LIST_ACCESS: Final = Method("list_access", arguments.Account, answers.Access, repeatable=True)
+GRANT_ACCESS: Final = Method("grant_access", arguments.GrantAccess, answers.Done, repeatable=True)
+REVOKE_ACCESS: Final = Method(
+    "revoke_access", arguments.RevokeAccess, answers.Done, repeatable=False
+)
+IS_ROOT_ENABLED: Final = Method(
+    "is_root_enabled", arguments.Nothing, answers.RootState, repeatable=True
+)
+ENABLE_ROOT: Final = Method("enable_root", arguments.EnableRoot, answers.Done, repeatable=True)
+DISABLE_ROOT: Final = Method("disable_root", arguments.Nothing, answers.Done, repeatable=True)
+
+METHODS: Final[Mapping[str, Method[Any, Any]]] = {
+    each.name: each
+    for each in (
+        *(PREPARE, RESTART, STOP_DB, START_DB_WITH_CONF_CHANGES, RESIZE_FS),
+        *(LIST_DATABASES, CREATE_DATABASE, DELETE_DATABASE),
+        *(LIST_USERS, GET_USER, CREATE_USER, DELETE_USER, CHANGE_PASSWORDS, UPDATE_ATTRIBUTES),
+        *(LIST_ACCESS, GRANT_ACCESS, REVOKE_ACCESS),
+        *(IS_ROOT_ENABLED, ENABLE_ROOT, DISABLE_ROOT),
+    )
+}
+"""All of them, by name."""

@@ -1,0 +1,73 @@
+"""What guests answer: what does not fit is the guest's failure, told as such.
+
+A guest is a server that a tenant may have broken into: whatever it says in place of an answer stays
+inside these bounds. Attributes that are not named here are left out, so that a later release may
+answer more.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+import msgspec
+
+from chalicelib.bus.contract.values import MOST_ROWS, Database, Marker, Name, Usable, Value
+
+MOST_SETTINGS: Final = 100
+Setting = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+
+
+class Done(Value, frozen=True):
+    """Nothing to tell."""
+
+
+class Prepared(Value, frozen=True):
+    """The database answers; `RUNNING` and `HEALTHY` of `ServiceStatus` are that."""
+
+    status: Literal["running", "healthy"]
+
+
+class Configured(Value, frozen=True):
+    """The settings that the engine was asked for, as it says it has them."""
+
+    settings: Annotated[dict[Name, Setting], msgspec.Meta(max_length=MOST_SETTINGS)]
+
+
+class UserShown(msgspec.Struct, frozen=True):
+    """A user as its server has it; without a host, any host."""
+
+    name: Name
+    host: Name | None = None
+    databases: Usable = []
+
+
+class DatabasePage(msgspec.Struct, frozen=True):
+    """A page of databases; `next_marker` when there are more."""
+
+    databases: Annotated[list[Database], msgspec.Meta(max_length=MOST_ROWS)]
+    next_marker: Marker | None = None
+
+
+class UserPage(msgspec.Struct, frozen=True):
+    """A page of users; `next_marker` when there are more."""
+
+    users: Annotated[list[UserShown], msgspec.Meta(max_length=MOST_ROWS)]
+    next_marker: Marker | None = None
+
+
+class OneUser(msgspec.Struct, frozen=True):
+    """The user that was asked for."""
+
+    user: UserShown
+
+
+class Access(msgspec.Struct, frozen=True):
+    """What one user may use."""
+
+    databases: Usable
+
+
+class RootState(msgspec.Struct, frozen=True):
+    """Whether the superuser may log in from outside."""
+
+    enabled: bool

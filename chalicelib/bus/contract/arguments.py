@@ -1,0 +1,185 @@
+"""The arguments of the guests' methods. Names are Trove's where Trove has one."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from chalicelib.bus.contract.values import MOST_ROWS, Database, DatabaseName, Usable, Value
+
+COMES_BACK_SECONDS: Final = 900.0
+"""A database that was stopped for its server to be switched off is started again when that has not
+happened for so long: the command came late, or the cloud refused."""
+
+
+class UserName(Value, frozen=True):
+    """A reference to a user."""
+
+    name: str
+    host: str | None = None
+
+
+class User(Value, frozen=True):
+    """A user to create, with the databases it may use."""
+
+    name: str
+    password: str
+    host: str | None = None
+    databases: Usable = msgspec.field(default_factory=list)
+
+
+class UserPassword(Value, frozen=True):
+    """A new password for a user."""
+
+    name: str
+    password: str
+    host: str | None = None
+
+
+class UserAttributes(Value, frozen=True):
+    """What may change about a user; what is not given stays."""
+
+    name: str | None = None
+    password: str | None = None
+    host: str | None = None
+
+
+class Datastore(Value, frozen=True):
+    """What the instance was ordered to run."""
+
+    manager: str
+    version: str
+
+
+class Flavor(Value, frozen=True):
+    """The size of the server: `ram` in MiB."""
+
+    ram: int
+    vcpus: int
+
+
+class Nothing(Value, frozen=True):
+    """No arguments."""
+
+
+class Contents(Value, frozen=True):
+    """What a create wants to be in the database when it runs first. Holds passwords."""
+
+    databases: list[Database] = msgspec.field(default_factory=list)
+    users: list[User] = msgspec.field(default_factory=list)
+    root_password: str | None = None
+
+
+class Prepare(Contents, frozen=True, kw_only=True):
+    """Everything for a first start; `mount_point` as the guest sees it.
+
+    The volume is the one with that id; `device_path` is of older control planes.
+    """
+
+    datastore: Datastore
+    flavor: Flavor
+    mount_point: str
+    volume_id: str = ""
+    device_path: str = ""
+
+
+class StopDatabase(Value, frozen=True):
+    """Whether it is to last, or only until the server is switched off.
+
+    With a `flavor`, that is the one for which the database is configured when it comes back.
+    """
+
+    do_not_start_on_reboot: bool = False
+    flavor: Flavor | None = None
+
+
+class StartForFlavor(Value, frozen=True):
+    """The size that its server has now."""
+
+    flavor: Flavor
+
+
+class ResizeFileSystem(Value, frozen=True):
+    """The volume has `size` GiB now."""
+
+    size: int
+
+
+class Page(Value, frozen=True):
+    """A slice of an ordered list: what follows the marker, or begins with it."""
+
+    limit: int | None = None
+    marker: str | None = None
+    include_marker: bool = False
+
+    def size(self) -> int:
+        """How many rows to return, between 1 and `MOST_ROWS`."""
+        return min(max(self.limit or MOST_ROWS, 1), MOST_ROWS)
+
+
+class CreateDatabases(Value, frozen=True):
+    """Databases to create."""
+
+    databases: list[Database]
+
+
+class DeleteDatabase(Value, frozen=True):
+    """The database to drop."""
+
+    database: DatabaseName
+
+
+class CreateUsers(Value, frozen=True):
+    """Users to create, with their grants."""
+
+    users: list[User]
+
+
+class DeleteUser(Value, frozen=True):
+    """The user to drop."""
+
+    user: UserName
+
+
+class ChangePasswords(Value, frozen=True):
+    """Users, each with its new password."""
+
+    users: list[UserPassword]
+
+
+class Account(Value, frozen=True):
+    """The user that is asked about."""
+
+    username: str
+    hostname: str | None = None
+
+
+class UpdateAttributes(Value, frozen=True):
+    """A user, and what is to change about it."""
+
+    username: str
+    user_attrs: UserAttributes
+    hostname: str | None = None
+
+
+class GrantAccess(Value, frozen=True):
+    """A user, and the databases that it may use from now on too."""
+
+    username: str
+    databases: list[str]
+    hostname: str | None = None
+
+
+class RevokeAccess(Value, frozen=True):
+    """A user, and the database to take from it."""
+
+    username: str
+    database: str
+    hostname: str | None = None
+
+
+class EnableRoot(Value, frozen=True):
+    """The superuser's password from now on."""
+
+    root_password: str

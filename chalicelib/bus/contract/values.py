@@ -1,0 +1,44 @@
+"""What stands in arguments and in answers alike, and the bounds of both."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+import msgspec
+
+ANY_HOST: Final = "%"
+MOST_ROWS: Final = 1000
+"""Rows in one answer, so that it stays below the size of a message."""
+MOST_DATABASES: Final = 10_000
+"""Databases that one user may use."""
+MOST_NAME: Final = 255
+MOST_MARKER: Final = 1024
+MOST_MESSAGE: Final = 1024
+"""Characters of a refusal."""
+MOST_RESULT_BYTES: Final = 300_000
+"""Of a result as JSON in ASCII, as the row of its command holds it; DynamoDB takes 400 KB a row."""
+
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=MOST_NAME)]
+Marker = Annotated[str, msgspec.Meta(min_length=1, max_length=MOST_MARKER)]
+
+
+class Value(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A part of a message. What has its default is not sent, so that a default never changes."""
+
+
+class DatabaseName(Value, frozen=True):
+    """A reference to a database."""
+
+    name: Name
+
+
+class Database(Value, frozen=True):
+    """A database as its server has it, or is to have it: the server's own defaults fill it up."""
+
+    name: Name
+    character_set: Name | None = None
+    collate: Name | None = None
+
+
+Usable = Annotated[list[DatabaseName], msgspec.Meta(max_length=MOST_DATABASES)]
+"""The databases that one user may use."""
