@@ -220,6 +220,14 @@ def rename(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
     Ask(work, tenant, instance_id)("PUT", "", {"instance": {"name": work.name("renamed")}})
 
 
+def protect(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
+    """Protect an instance against deletion, or more often no more; some tags besides."""
+    wanted: dict[str, Any] = {"deletion_protection": work.stream.random() < 0.4}
+    if work.stream.random() < 0.3:
+        wanted["tags"] = [work.name("tag")]
+    Ask(work, tenant, instance_id)("PUT", "", {"instance": wanted})
+
+
 def update_access(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
     Ask(work, tenant, instance_id)("PUT", "", {"instance": {"access": _access(work)}})
 
@@ -253,7 +261,8 @@ def force_delete(work: Workload, tenant: Tenant, instance_id: str | None) -> Non
         return
     path = f"/instances/{instance_id}"
     if work.stream.random() < 0.5:
-        work.request(tenant, "POST", f"{path}/action", {"force_delete": {}}, admin=True)
+        body = {"force_delete": {"ignore_protection": True} if work.stream.random() < 0.3 else {}}
+        work.request(tenant, "POST", f"{path}/action", body, admin=True)
     else:
         work.request(tenant, "POST", f"{path}/action", {"reset_status": {}}, admin=True)
         work.request(tenant, "DELETE", path)
@@ -270,7 +279,7 @@ ACTIONS: Final[dict[str, Action]] = {
     **{
         action.__name__: action
         for action in (
-            *(create, delete, show, list_operations, rename, update_access, restart),
+            *(create, delete, show, list_operations, rename, protect, update_access, restart),
             *(resize_volume, stop, start, reboot),
             *(create_user, list_users, show_user, change_password, change_user, delete_user),
             *(grant, list_access, revoke, create_database, list_databases, delete_database, write),

@@ -34,6 +34,7 @@ USUAL_MIX: Final[dict[str, float]] = {
     "start": 2,
     "reboot": 1,
     "rename": 3,
+    "protect": 2,
     "update_access": 4,
     "write": 6,
     "limits": 1,

@@ -257,8 +257,13 @@ class Workload:
                 return
             for instance in left or ():
                 if instance["status"] != "SHUTDOWN":
-                    self.request(tenant, "DELETE", f"/instances/{instance['id']}")
+                    self._remove(tenant, f"/instances/{instance['id']}")
             self.run.kernel.sleep(EMPTYING_PAUSE_SECONDS)
+
+    def _remove(self, tenant: Tenant, path: str) -> None:
+        if self.request(tenant, "DELETE", path).status == 409:
+            self.request(tenant, "PUT", path, {"instance": {"deletion_protection": False}})
+            self.request(tenant, "DELETE", path)
 
     def _listed(self, tenant: Tenant) -> list[dict[str, Any]] | None:
         """The first page of a tenant's instances; what is deleted makes room for the next."""

@@ -13,6 +13,7 @@ from chalicelib.api.accepting import Wanted
 from chalicelib.api.frame import Request, Response, Route
 from chalicelib.api.guest_calls import instance_of, require_heard
 from chalicelib.api.instances import PATH, accept_delete
+from chalicelib.api.labels import require_unprotected
 from chalicelib.api.resizing import ResizeBody
 from chalicelib.api.schema import Body, fitted
 from chalicelib.auth import policy
@@ -43,6 +44,12 @@ class ResetBody(Body, frozen=True):
     def forced(self) -> bool:
         """Whether a delete is to follow: the flag's value says nothing."""
         return self.force_delete is not msgspec.UNSET
+
+
+class ForceBody(Body, frozen=True):
+    """A forced delete; of what is protected only by an administrator, who says so."""
+
+    ignore_protection: bool = False
 
 
 class Action(msgspec.Struct, frozen=True):
@@ -136,11 +143,15 @@ def _reset_task_status(request: Request, _: Nothing) -> Response:
     return _reset(request, RESET_REASON)
 
 
-def _force_delete(request: Request, _: Nothing) -> Response:
+def _force_delete(request: Request, asked: ForceBody) -> Response:
     """Two transactions: the second one keeps the answer, and the first may be done again."""
+    if asked.ignore_protection:
+        policy.authorize(request.context, "instance:ignore_protection", request.context.project_id)
+    else:
+        require_unprotected(instance_of(request))  # before the first of them
     if instance_of(request).next_operation_id is None:  # else what is live goes back for it
         _reset(msgspec.structs.replace(request, once=None), FORCE_REASON)
-    return accept_delete(request)
+    return accept_delete(request, though_protected=asked.ignore_protection)
 
 
 def _reset(request: Request, reason: str) -> Response:
@@ -165,7 +176,7 @@ ACTIONS: Final[Mapping[str, Action]] = {
         lambda asked: "instance:force_delete" if asked.forced else "instance:reset_status",
         _reset_status,
     ),
-    "force_delete": Action(Nothing, lambda _: "instance:force_delete", _force_delete),
+    "force_delete": Action(ForceBody, lambda _: "instance:force_delete", _force_delete),
 }
 LATER: Final = frozenset({"promote_to_replica_source", "eject_replica_source"})
 

@@ -8,6 +8,7 @@ import msgspec
 
 from chalicelib.api.access import AccessBody
 from chalicelib.api.contents import Databases, Users, checked_databases, checked_users
+from chalicelib.api.labels import Tags
 from chalicelib.api.schema import Body, Given, Name, Text
 from chalicelib.bus.contract.arguments import Contents
 from chalicelib.domain import bounds, contents, instances
@@ -56,6 +57,9 @@ class InstanceBody(Body, frozen=True):
     users: Users | None = None
     availability_zone: Given | None = None
     region_name: Text | None = None
+    description: Text | None = None
+    tags: Tags | None = None
+    deletion_protection: bool | None = None
 
     replica_count: Annotated[int, msgspec.Meta(ge=1, le=3)] | None = None
 

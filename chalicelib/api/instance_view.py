@@ -33,6 +33,9 @@ def summary(request: Request, row: Instance, reported: ServiceStatusRow | None) 
             "allowed_cidrs": list(access.get("allowed_cidrs") or []),
         },
         "volume": {"size": int(row.volume_size)},
+        "description": row.description,
+        "tags": sorted(row.tags or ()),
+        "deletion_protection": bool(row.protected),
     }
     if row.addresses:
         view["ip"] = [item["address"] for item in row.addresses]

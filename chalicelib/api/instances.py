@@ -20,9 +20,10 @@ from chalicelib.api.instance_body import (
     initial_contents,
     require_supported,
 )
+from chalicelib.api.labels import Tags, noted, protect, require_unprotected
 from chalicelib.api.paging import limit_of, marker_of
 from chalicelib.api.response import LOCATION_HEADER, RETRY_AFTER_HEADER
-from chalicelib.api.schema import Body, Name
+from chalicelib.api.schema import Body, Name, Text
 from chalicelib.auth import policy
 from chalicelib.bus import keys, queues
 from chalicelib.domain import instances as rules
@@ -35,7 +36,7 @@ from chalicelib.settings import API_VERSION, settings
 from chalicelib.store import accepting as transactions
 from chalicelib.store import instances as store
 from chalicelib.store.base import Contended, races
-from chalicelib.store.changes import rename
+from chalicelib.store.changes import edit
 from chalicelib.store.models import DatastoreVersion, Flavor, Instance, ServiceStatusRow
 from chalicelib.store.operations import operation_of
 
@@ -45,7 +46,7 @@ View = Callable[[Request, Instance, ServiceStatusRow | None], dict[str, Any]]
 
 
 class Update(Body, frozen=True):
-    """What a PUT or PATCH of an instance may hold; its name and access can be changed yet."""
+    """What a PUT or PATCH of an instance may hold; of Trove's, name and access can be changed."""
 
     name: Name | None = None
     configuration: Any = None
@@ -53,6 +54,9 @@ class Update(Body, frozen=True):
     slave_of: Any = msgspec.UNSET
     datastore_version: Any = None
     access: AccessBody | None = None
+    description: Text | None = None
+    tags: Tags | None = None
+    deletion_protection: bool | None = None
 
 
 class UpdateBody(Body, frozen=True):
@@ -135,7 +139,6 @@ def _new_instance(
         id=aws.new_id(),
         tenant_id=tenant_id,
         index_tenant=tenant_id,
-        name=wanted.name,
         status=Status.BUILD,
         created=now,
         updated=now,
@@ -154,11 +157,13 @@ def _new_instance(
         availability_zone=rules.availability_zone(wanted.availability_zone),
         access=wanted.access.changing(None) if wanted.access else None,
         nics=[nic.checked() for nic in wanted.nics or []],
+        protected=wanted.deletion_protection or None,
+        **noted(wanted.name, wanted.description, wanted.tags),
     )
 
 
 def update(request: Request) -> Response:
-    """PUT and PATCH instances/{id}: name and access; the rest comes in later releases."""
+    """PUT and PATCH instances/{id}: the access by an operation, what is noted at once."""
     changes = request.json(UpdateBody).instance
     row = instance_of(request)
     if changes.replica_of is not msgspec.UNSET or changes.slave_of is not msgspec.UNSET:
@@ -166,11 +171,14 @@ def update(request: Request) -> Response:
     for name in ("configuration", "datastore_version"):
         if getattr(changes, name) is not None:
             raise NotSupported(f"Changing an instance's '{name}' is not supported yet.")
+    values = noted(changes.name, changes.description, changes.tags)
     reply = Response(202)
     if changes.access is not None:
         reply = access.accept(request, changes.access)
-    if changes.name is not None:
-        rename(row, changes.name, request.asked)
+    if changes.deletion_protection is not None:
+        protect(request, changes.deletion_protection)
+    if values:
+        edit(row, values, request.asked)
     return reply
 
 
@@ -179,14 +187,17 @@ def delete(request: Request) -> Response:
     return accept_delete(request)
 
 
-def accept_delete(request: Request) -> Response:
+def accept_delete(request: Request, *, though_protected: bool = False) -> Response:
     """Accept one delete operation for the instance in the path, however many ask at once.
 
-    Whoever loses a race looks again and gets the answer of what is there now: 404, 422, or
+    Whoever loses a race looks again and gets the answer of what is there now: 404, 409, 422, or
     acceptance of the delete that is under way.
     """
+    decided_by = () if though_protected else ("protected",)
     for _ in races():
         row = instance_of(request)
+        if not though_protected:
+            require_unprotected(row)
         lifecycle.require(DELETE.sources, row.id, row.status)
         reply = accepting.accepted(request, row.id, row.next_operation_id or row.operation_id)
         if row.status == Status.SHUTDOWN:
@@ -197,7 +208,8 @@ def accept_delete(request: Request) -> Response:
             continue
         operation = operation_of(row, DELETE, asked=request.asked)
         reply = accepting.accepted(request, row.id, operation.id)
-        if transactions.accept(row, operation, claim=request.keeping(reply)):
+        claim = request.keeping(reply)
+        if transactions.accept(row, operation, decided_by=decided_by, claim=claim):
             if operation.status == OperationStatus.ACCEPTED:
                 queues.notify_task_manager(operation.id)
             return reply

@@ -37,6 +37,7 @@ RULES: Final[dict[str, Rule]] = {
     **_named(_admin_or_owner, "instance", "stop", "start"),  # not Trove's
     **_named(_admin_or_owner, "instance", "resize_volume", "resize_flavor"),
     **_named(_admin_or_owner, "instance", "promote_to_replica_source", "eject_replica_source"),
+    **_named(_admin, "instance", "ignore_protection"),  # not Trove's
     **_named(_admin, "instance", "reset_status"),
     **_named(_admin, "instance", "expel"),  # not Trove's
     **_named(_admin_or_owner, "instance:extension:root", "create", "delete", "index"),

@@ -21,3 +21,7 @@ MAX_USERS: Final = 64
 
 MAX_USER_DATABASES: Final = 64
 """Grants to one user in one request."""
+
+MAX_TAGS: Final = 50
+MAX_TAG: Final = 60
+"""Characters; both are those of the API-SIG's guideline on tags, as Nova has them."""

@@ -2,22 +2,64 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
 from chalicelib import aws
 from chalicelib.errors import NotFound
 from chalicelib.lifecycle import Status
-from chalicelib.store.base import ConditionFailed, transact, update_if
+from chalicelib.store.base import ConditionFailed, transact, transacted, update_if
 from chalicelib.store.events import Asked, new_event
+from chalicelib.store.instances import unchanged
 from chalicelib.store.models import EventRow, Instance
 
 
-def rename(instance: Instance, name: str, asked: Asked) -> None:
-    """Give the instance another name. `NotFound` when it was deleted meanwhile."""
-    said = f"The name was {instance.name!r} and is {name!r}."
-    event = new_event(instance.id, "renamed", said, instance.tenant_id, asked)
-    _update(instance, [Instance.name.set(name), Instance.updated.set(aws.clock())], event)
+def edit(instance: Instance, values: Mapping[str, Any], asked: Asked) -> None:
+    """Give attributes of the instance other values; None takes one away.
+
+    `NotFound` when it was deleted meanwhile.
+    """
+    said = " ".join(_told(instance, name, value) for name, value in values.items())
+    kind = "renamed" if "name" in values else "edited"
+    event = new_event(instance.id, kind, said, instance.tenant_id, asked)
+    actions: list[Action] = [
+        attribute.remove() if value is None else attribute.set(value)
+        for attribute, value in ((getattr(Instance, name), each) for name, each in values.items())
+    ]
+    _update(instance, [*actions, Instance.updated.set(aws.clock())], event)
+
+
+def protect(instance: Instance, asked: Asked) -> bool:
+    """Let nobody delete the instance; False when it was changed meanwhile.
+
+    Clauses: status and operations are as they were read (a delete that is accepted meanwhile).
+    """
+    event = new_event(instance.id, "protected", "It may not be deleted.", instance.tenant_id, asked)
+    actions: list[Action] = [Instance.protected.set(True), Instance.updated.set(aws.clock())]
+
+    def build(write: TransactWrite) -> None:
+        write.update(instance, actions=actions, condition=unchanged(instance))
+        write.save(event)
+
+    return transacted(build)
+
+
+def unprotect(instance: Instance, asked: Asked) -> None:
+    """Let the instance be deleted again. `NotFound` when it is gone."""
+    event = new_event(
+        instance.id, "unprotected", "It may be deleted again.", instance.tenant_id, asked
+    )
+    _update(instance, [Instance.protected.remove(), Instance.updated.set(aws.clock())], event)
+
+
+def _told(instance: Instance, name: str, value: Any) -> str:
+    """What an event says of a new value: of a name both, of all else that it has changed."""
+    if name == "name":
+        return f"The name was {instance.name!r} and is {value!r}."
+    return f"Its {name} changed."
 
 
 def record_root_enabled(instance: Instance, asked: Asked) -> None:

@@ -13,6 +13,7 @@ from pynamodb.attributes import (
     NumberAttribute,
     TTLAttribute,
     UnicodeAttribute,
+    UnicodeSetAttribute,
 )
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, KeysOnlyProjection
 
@@ -41,6 +42,9 @@ class Instance(Table):
     index_tenant = optional(UnicodeAttribute(null=True))
     tenant_index = TenantIndex()
     name = UnicodeAttribute()
+    description = optional(UnicodeAttribute(null=True))
+    tags = optional(UnicodeSetAttribute(null=True))
+    protected = optional(BooleanAttribute(null=True))  # against deletion; never False
     status = UnicodeAttribute()
     created = NumberAttribute()
     updated = NumberAttribute()

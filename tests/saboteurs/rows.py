@@ -8,7 +8,7 @@ import msgspec
 from pynamodb.transactions import TransactWrite
 
 from chalicelib import aws, lifecycle
-from chalicelib.api import guest_calls
+from chalicelib.api import actions, guest_calls
 from chalicelib.api import instances as api_instances
 from chalicelib.api import quotas as api_quotas
 from chalicelib.domain.flows import What
@@ -36,6 +36,27 @@ def a_delete_that_does_not_queue(patch: Patch) -> None:
 
     patch.setattr(accepting, "accept", accept)
     patch.setattr(accepting, "unchanged", unchanged)
+
+
+@saboteur("protected", "I24", seeds=20)
+def a_protection_that_comes_too_late(patch: Patch) -> None:
+    """A delete looks whether its instance is protected, and not whether it still is."""
+    original = accepting.accept
+
+    def accept(instance: Instance, operation: Operation, **chosen: Any) -> bool:
+        return original(instance, operation, **{**chosen, "decided_by": ()})
+
+    patch.setattr(accepting, "accept", accept)
+
+
+@saboteur("protected", "I24")
+def a_forced_delete_of_what_is_protected(patch: Patch) -> None:
+    """An operator's forced delete does not ask whether the instance is protected."""
+    original = api_instances.accept_delete
+    patch.setattr(actions, "require_unprotected", nothing)
+    patch.setattr(
+        actions, "accept_delete", lambda request, **_: original(request, though_protected=True)
+    )
 
 
 @saboteur("races", "I3", "L1")

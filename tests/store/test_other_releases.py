@@ -64,7 +64,7 @@ def test_whoever_changes_a_row_keeps_what_it_does_not_know(world: World) -> None
     row = operations.take_lease(operation.id, "volume")
     operations.release_lease(row, "volume", ended=True, resources={"volume_id": "v"})
     operations.start_attempt(row)
-    changes.rename(instances.get_instance(instance.id), "other", Asked())
+    changes.edit(instances.get_instance(instance.id), {"name": "other"}, Asked())
     limits.set_limits(TENANT, {"instances": 3})
     assert last_reports.write(instance.id, Reported((1, 1, 1), "healthy", 0))
     end_operation(row, Ending(OperationStatus.SUCCEEDED))

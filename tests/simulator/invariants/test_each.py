@@ -470,6 +470,12 @@ def l7_wrong_volume(deployment: Deployment) -> None:
     row.update(actions=[ServiceStatusRow.volume_total.set(17)])
 
 
+def i24_deleted_all_the_same(deployment: Deployment) -> None:
+    row = instance(deployment)
+    row.update(actions=[Instance.protected.set(True)])
+    row.update(actions=[Instance.status.set("SHUTDOWN")])
+
+
 def i10_two_replies(deployment: Deployment) -> None:
     for content in (b'{"instance": {"id": "one"}}', b'{"instance": {"id": "two"}}'):
         replied_with_key(deployment, Reply(200, {}, content))
@@ -502,6 +508,7 @@ def replied_with_key(deployment: Deployment, reply: Reply, body: bytes = b"") ->
 
 
 BREAKS = (
+    i24_deleted_all_the_same,
     *(i10_two_replies, i10_accepted_with_another_body, i10_refused_afterwards, i10_done_twice),
     *(i20_event_lost, i20_another_stage, i21_gone_too_early, i21_kept_for_ever),
     *(i21_arguments_left, i5_limits_not_stored, i19_a_slot_never_given_back),

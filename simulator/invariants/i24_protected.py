@@ -1,0 +1,39 @@
+"""I24: what is protected against deletion is not deleted, whoever asks and whatever races."""
+
+from __future__ import annotations
+
+from chalicelib.lifecycle import Status
+from simulator.aws.dynamodb.values import Item
+from simulator.invariants.base import Exchange, Invariant
+from simulator.template import PREFIX
+
+OVERRIDE = "ignore_protection"
+"""What an administrator says in the body of a forced delete that may."""
+
+
+class Protected(Invariant):
+    """Looks at each instance that begins to go away, and at each delete that is refused."""
+
+    id = "I24"
+    title = "What is protected against deletion is deleted only by an administrator who says so"
+
+    def watch(self) -> None:
+        self.hub.on_write("instances", self._written)
+        self.hub.on_reply(self._replied)
+
+    def _written(self, old: Item | None, new: Item | None) -> None:
+        if new is None or not new.get("protected") or self.hub.restoring:
+            return
+        self.exercised += 1
+        before = old["status"] if old is not None else None
+        begins = before != Status.SHUTDOWN and new["status"] == Status.SHUTDOWN
+        if begins and not self._overridden():
+            self.broken(f"it is protected and was {before}, and is being deleted", new["id"])
+
+    def _overridden(self) -> bool:
+        invocation = self.hub.invocation(f"{PREFIX}-api")
+        return invocation is not None and OVERRIDE in (invocation.event.get("body") or "")
+
+    def _replied(self, exchange: Exchange) -> None:
+        if exchange.method == "DELETE" and exchange.reply.status == 409:
+            self.exercised += 1
