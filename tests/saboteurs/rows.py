@@ -208,11 +208,12 @@ def quota_released_before_the_end(patch: Patch) -> None:
 def a_row_written_as_a_whole(patch: Patch) -> None:
     """A rename writes the instance as this release knows it, and drops what a later one stored."""
 
-    def rename(instance: Instance, name: str, _: object) -> None:
-        instance.name = name
+    def edit(instance: Instance, values: dict[str, Any], _: object) -> None:
+        for name, value in values.items():
+            setattr(instance, name, value)
         instance.save(Instance.status == instance.status)
 
-    patch.setattr(api_instances, "rename", rename)
+    patch.setattr(api_instances, "edit", edit)
 
 
 @saboteur("calm", "I18")
