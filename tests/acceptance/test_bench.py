@@ -19,7 +19,8 @@ from infra.package.build import build
 from infra.package.sources import PROJECT_ROOT
 from tests.acceptance.stack import Stack
 from tests.bench import engine, handlers, heartbeats, imports
-from tests.bench.calls import Calls, Counting
+from tests.bench.calls import Calls, Counting, show_calls
+from tests.bench.executions import settled, transitions, without
 from tests.bench.tables import console, table
 
 pytestmark = [pytest.mark.bench, pytest.mark.filterwarnings("default")]
@@ -74,42 +75,6 @@ def test_bring_up_beside_the_engine(stack: Stack) -> None:
     console.print(shown)
 
 
-def settled(counting: Counting, quiet: float = 3.0) -> Counter[tuple[str, str]]:
-    """The effects once none has been added for a while."""
-    before, since = counting.counted(), time.monotonic()
-    while time.monotonic() - since < quiet:
-        time.sleep(0.3)
-        now = counting.counted()
-        if now != before:
-            before, since = now, time.monotonic()
-    return before
-
-
-def transitions(stack: Stack, flow: str) -> int:
-    """State transitions of the flow's newest execution."""
-    states = stack.aws("stepfunctions")
-    machine = next(
-        each["stateMachineArn"]
-        for each in states.list_state_machines()["stateMachines"]
-        if each["name"].endswith(flow)
-    )
-    newest = max(
-        states.list_executions(stateMachineArn=machine)["executions"],
-        key=lambda execution: execution["startDate"],
-    )
-    history = states.get_execution_history(executionArn=newest["executionArn"], maxResults=1000)
-    return sum(event["type"].endswith("StateEntered") for event in history["events"])
-
-
-def without(counted: Counter[tuple[str, str]], *scopes: str) -> Counter[str]:
-    """Calls by name, without some scopes (what the measuring itself caused, or heartbeats)."""
-    found: Counter[str] = Counter()
-    for (scope, name), count in counted.items():
-        if scope not in scopes:
-            found[name] += count
-    return found
-
-
 def test_calls_and_their_price(stack: Stack) -> None:
     counting = Counting(stack.crash_plan)
     gone(stack, one_create(stack, "warm-up")[0])
@@ -149,21 +114,7 @@ def test_calls_and_their_price(stack: Stack) -> None:
     delete.transitions = transitions(stack, "delete-instance")
     measured["delete → gone"] = delete
 
-    shown = table(
-        "Calls of one operation, warm, counted in the functions and in the guest",
-        "", "DynamoDB", "SQS", "States", "STS", "AWS", "OpenStack", "transitions", "$ per 1000",
-    )  # fmt: skip
-    for label, calls in measured.items():
-        services = calls.by_service
-        shown.add_row(
-            label,
-            *(str(services.get(name, 0)) for name in ("DynamoDB", "SQS", "Step Functions", "STS")),
-            str(calls.aws),
-            str(calls.openstack),
-            str(calls.transitions),
-            f"{calls.dollars * 1000:.4f}",
-        )
-    console.print(shown)
+    show_calls(measured)
     console.print(f"create in detail: {dict(sorted(create.by_name.items()))}")
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 from chalicelib.crash import LOG_NAME
 from simulator.cost import PRICES
+from tests.bench.tables import console, table
 
 SERVICES = {
     "DynamoDB": {
@@ -104,3 +106,22 @@ class Counting:
     def counted(self) -> Counter[tuple[str, str]]:
         """Effects since `begin`, by (scope, name)."""
         return Counter((each.scope, each.name) for each in self.seen())
+
+
+def show_calls(measured: Mapping[str, Calls]) -> None:
+    """Print the calls and the price of each operation by its name."""
+    shown = table(
+        "Calls of one operation, warm, counted in the functions and in the guest",
+        "", "DynamoDB", "SQS", "States", "STS", "AWS", "OpenStack", "transitions", "$ per 1000",
+    )  # fmt: skip
+    for label, calls in measured.items():
+        services = calls.by_service
+        shown.add_row(
+            label,
+            *(str(services.get(name, 0)) for name in ("DynamoDB", "SQS", "Step Functions", "STS")),
+            str(calls.aws),
+            str(calls.openstack),
+            str(calls.transitions),
+            f"{calls.dollars * 1000:.4f}",
+        )
+    console.print(shown)

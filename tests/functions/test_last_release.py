@@ -1,7 +1,8 @@
 """Executions in flight keep the definition they began with: its steps are still answered.
 
-`last_release` holds the definitions as the last release deployed them. A release that renames a
-step keeps the old name in `functions.handler`, and replaces these files by its own.
+`last_release` holds each definition as it was deployed before it changed last. A release that
+changes a flow puts what was deployed until then in its place, and one that renames a step keeps
+the old name in `functions.handler`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,10 @@ from typing import Any, Final
 
 import pytest
 
+from chalicelib.domain.flows import FLOWS
+from chalicelib.domain.operations import OperationStatus
+from chalicelib.lifecycle import Status
+from chalicelib.store import instances, operations
 from functions import handler
 from tests.support.stack import Stack
 from tests.support.states import definition
@@ -25,8 +30,30 @@ STEPS: Final = {"${TaskManagerCloudArn}": handler.CLOUD_STEPS} | {
 }
 
 
+# In an order in which one instance can go through them, with what each was asked for.
+IN_TURN: Final[dict[str, dict[str, Any] | None]] = {
+    "update_access": {"is_public": False, "allowed_cidrs": ["10.0.0.0/8"]},
+    "restart_instance": None,
+    "resize_volume": {"volume_size": 5},
+    "stop_instance": None,
+    "start_instance": None,
+    "reboot_instance": None,
+}
+
+
+@pytest.fixture
+def before(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Stack:
+    """Executions begin with the definitions of the last release, where it had that flow."""
+
+    def written(name: str) -> Any:
+        return WRITTEN.get(name) or definition(name)
+
+    monkeypatch.setattr("tests.support.states.definition", written)
+    return stack
+
+
 def test_the_last_release_had_flows() -> None:
-    assert {"create_instance", "delete_instance"} <= set(WRITTEN)
+    assert set(WRITTEN) == {"create_instance", "delete_instance", *IN_TURN}
 
 
 @pytest.mark.parametrize("flow", WRITTEN)
@@ -38,16 +65,32 @@ def test_each_step_of_the_last_release_is_answered_where_it_was_sent(flow: str) 
             assert payload["step"] in STEPS[called]
 
 
-def test_an_execution_of_the_last_release_ends_on_the_present_handlers(
-    stack: Stack, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def before(name: str) -> Any:
-        return WRITTEN.get(name) or definition(name)
-
-    monkeypatch.setattr("tests.support.states.definition", before)
+def test_executions_of_the_last_release_end_on_the_present_handlers(before: Stack) -> None:
+    stack = before
     instance, _ = stack.create()
     stack.settle()
-    stack.check()
+    for flow, arguments in IN_TURN.items():
+        holds = None
+        if flow == "resize_volume":
+            holds = {**instances.get_instance(instance.id).held, "volumes": 5}
+        operation = stack.accept(instance.id, FLOWS[flow], arguments, holds=holds)
+        stack.settle()
+        row = operations.get_operation(operation.id)
+        assert row is not None
+        assert row.status == OperationStatus.SUCCEEDED, (flow, row.reason)
+        stack.check()
     stack.delete(instance.id)
     stack.settle()
     stack.check()
+
+
+def test_a_create_of_the_last_release_is_taken_back_by_the_present_handlers(before: Stack) -> None:
+    stack = before
+    stack.cloud.servers_become = "ERROR"
+    instance, operation = stack.create()
+    stack.settle()
+    stack.check()
+    row = operations.get_operation(operation.id)
+    assert row is not None
+    assert row.status == OperationStatus.FAILED
+    assert instances.get_instance(instance.id).status == Status.ERROR
