@@ -21,6 +21,11 @@ NAMES: Final = 6
 USUAL_LIMITS: Final = {"instances": 10, "volumes": 40, "ram": -1}
 LOWERED: Final = {"instances": (0, 1, 3), "volumes": (0, 1, 3), "ram": (0, 512, 1024, 2048)}
 
+LISTS: Final = (
+    *("/instances", "/instances/detail", "/instances/detail?sort_key=created&sort_dir=desc"),
+    *("/instances?tags=tag1", "/instances?status=ACTIVE&limit=2&sort_key=name"),
+)
+
 Action = Callable[["Workload", "Tenant", str | None], None]
 
 
@@ -88,7 +93,7 @@ def show(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
 
 
 def list_instances(work: Workload, tenant: Tenant, _: str | None) -> None:
-    work.request(tenant, "GET", work.stream.choice(("/instances", "/instances/detail")))
+    work.request(tenant, "GET", work.stream.choice(LISTS))
 
 
 def list_operations(work: Workload, tenant: Tenant, instance_id: str | None) -> None:

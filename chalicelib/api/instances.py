@@ -21,6 +21,7 @@ from chalicelib.api.instance_body import (
     require_supported,
 )
 from chalicelib.api.labels import Tags, noted, protect, require_unprotected
+from chalicelib.api.listing import filter_of, order_of
 from chalicelib.api.paging import limit_of, marker_of
 from chalicelib.api.response import LOCATION_HEADER, RETRY_AFTER_HEADER
 from chalicelib.api.schema import Body, Name, Text
@@ -35,6 +36,7 @@ from chalicelib.lifecycle import Status
 from chalicelib.settings import API_VERSION, settings
 from chalicelib.store import accepting as transactions
 from chalicelib.store import instances as store
+from chalicelib.store import lists
 from chalicelib.store.base import Contended, races
 from chalicelib.store.changes import edit
 from chalicelib.store.models import DatastoreVersion, Flavor, Instance, ServiceStatusRow
@@ -76,12 +78,18 @@ def detail(request: Request) -> Response:
 
 
 def _page(request: Request, view: View) -> Response:
-    limit, marker = limit_of(request.query), marker_of(request.query)
-    rows, more = store.list_instances(request.context.project_id, limit, marker)
+    query = request.query
+    rows, following = lists.of_tenant(
+        request.context.project_id,
+        limit_of(query),
+        marker_of(query),
+        filter_of(query),
+        order_of(query),
+    )
     reported = store.service_statuses(row.id for row in rows) if rows else {}
     body: dict[str, Any] = {"instances": [view(request, row, reported.get(row.id)) for row in rows]}
-    if more:
-        body["links"] = request.place.next_page(rows[-1].id)
+    if following is not None:
+        body["links"] = request.place.next_page(following)
     return Response(200, body)
 
 

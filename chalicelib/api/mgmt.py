@@ -9,13 +9,15 @@ from typing import Any, Final
 
 from chalicelib.api import instance_view
 from chalicelib.api.frame import Request, Response, Route
+from chalicelib.api.listing import filter_of, order_of
 from chalicelib.api.paging import limit_of, marker_of
 from chalicelib.api.times import naive
 from chalicelib.auth import policy
-from chalicelib.errors import NotFound
+from chalicelib.errors import BadRequest, NotFound
 from chalicelib.lifecycle import Status
 from chalicelib.settings import API_VERSION
 from chalicelib.store import instances as store
+from chalicelib.store import lists
 from chalicelib.store.models import Instance, ServiceStatusRow
 
 PATH: Final = f"/{API_VERSION}/{{project}}/mgmt/instances"
@@ -29,10 +31,15 @@ def index(request: Request) -> Response:
     read of the table has become long.
     """
     policy.require_admin(request.context)
-    limit, marker = limit_of(request.query), marker_of(request.query)
-    rows, following = store.list_everybodys(
-        limit, marker, tenant_id=request.query.get("project_id"), deleted=_deleted(request)
-    )
+    query, tenant_id, deleted = request.query, request.query.get("project_id"), _deleted(request)
+    limit, marker = limit_of(query), marker_of(query)
+    wanted, order = filter_of(query), order_of(query)
+    if tenant_id is not None and not deleted:
+        rows, following = lists.of_tenant(tenant_id, limit, marker, wanted, order)
+    elif order is not None:
+        raise BadRequest("Only the instances of one project ('project_id') can be sorted.")
+    else:
+        rows, following = lists.of_everybody(limit, marker, wanted, tenant_id, deleted=deleted)
     reported = store.service_statuses(row.id for row in rows) if rows else {}
     body: dict[str, Any] = {
         "instances": [_view(request, row, reported.get(row.id)) for row in rows]

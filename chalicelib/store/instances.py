@@ -22,8 +22,6 @@ from chalicelib.store.events import Asked, new_event
 from chalicelib.store.models import Instance, Operation, ServiceStatusRow
 
 DAY_SECONDS: Final = 86400
-SCANNED_AT_ONCE: Final = 100
-MOST_SCANNED: Final = 1000
 
 
 def get_instance(instance_id: str, tenant_id: str | None = None) -> Instance:
@@ -49,40 +47,6 @@ def find_instances(instance_ids: Iterable[str]) -> dict[str, Instance]:
     """The rows that are there, deleted or not, by id, read consistently a hundred at a time."""
     rows = Instance.batch_get(list(instance_ids), consistent_read=True)
     return {row.id: row for row in rows}
-
-
-def list_instances(tenant_id: str, limit: int, marker: str | None) -> tuple[list[Instance], bool]:
-    """A page of a tenant's instances ordered by id, and whether there are more."""
-    condition: Condition | None = Instance.id > marker if marker else None
-    rows = list(Instance.tenant_index.query(tenant_id, condition, limit=limit + 1))
-    return rows[:limit], len(rows) > limit
-
-
-def list_everybodys(
-    limit: int, marker: str | None, *, tenant_id: str | None, deleted: bool
-) -> tuple[list[Instance], str | None]:
-    """A page of all tenants' instances, or of one's, and the marker of the next page.
-
-    Those that are gone are in no index, nor are all tenants' in one: the table is read, and at most
-    `MOST_SCANNED` rows of it. A page may be short, and still have a next one.
-    """
-    if tenant_id is not None and not deleted:
-        rows, more = list_instances(tenant_id, limit, marker)
-        return rows, rows[-1].id if more else None
-    found: list[Instance] = []
-    for _ in range(MOST_SCANNED // SCANNED_AT_ONCE):
-        key = {"id": {"S": marker}} if marker else None
-        scanned = Instance.scan(limit=SCANNED_AT_ONCE, last_evaluated_key=key)
-        for row in scanned:
-            marker = row.id
-            wanted = (row.status == Status.DELETED) == deleted
-            if wanted and tenant_id in (None, row.tenant_id):
-                found.append(row)
-                if len(found) == limit:
-                    return found, marker
-        if scanned.last_evaluated_key is None:
-            return found, None
-    return found, marker
 
 
 def service_statuses(instance_ids: Iterable[str]) -> dict[str, ServiceStatusRow]:

@@ -83,7 +83,7 @@ def test_a_failure_is_logged_under_the_id_that_the_client_was_given(
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError
 
-    monkeypatch.setattr("chalicelib.api.instances.store.list_instances", broken)
+    monkeypatch.setattr("chalicelib.api.instances.lists.of_tenant", broken)
     answer = api.get("/instances")
     assert {line["request_id"] for line in lines()} == {answer.headers[HEADER]}
     assert "RuntimeError" in lines()[0]["exception"]

@@ -14,7 +14,7 @@ from chalicelib.api.application import ROUTES, Application
 from chalicelib.api.frame import Route
 from chalicelib.auth.context import Context
 from chalicelib.errors import Unavailable
-from chalicelib.store import instances as store
+from chalicelib.store import lists
 from tests.api.client import Answer, Api, gateway_event
 from tests.api.conftest import Guest, Make
 
@@ -129,7 +129,7 @@ def test_an_unexpected_error_is_a_500_that_shows_nothing(
     def broken(*_: object) -> None:
         raise RuntimeError("internal detail")
 
-    monkeypatch.setattr(store, "list_instances", broken)
+    monkeypatch.setattr(lists, "of_tenant", broken)
     answer = api.get("/instances")
     assert answer.status == 500
     assert answer.headers["X-OpenStack-Request-Id"] in answer.fault()

@@ -9,7 +9,7 @@ import pytest
 
 from chalicelib import aws
 from chalicelib.lifecycle import Status
-from chalicelib.store import instances as store
+from chalicelib.store import lists
 from chalicelib.store.models import Instance
 from tests.api.client import Api
 from tests.api.conftest import Make
@@ -80,8 +80,8 @@ def test_what_is_gone_is_listed_when_asked_for(admin: Api, fleet: Fleet) -> None
 def test_a_page_ends_where_the_table_is_long(
     admin: Api, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "SCANNED_AT_ONCE", 2)
-    monkeypatch.setattr(store, "MOST_SCANNED", 4)
+    monkeypatch.setattr(lists, "READ_AT_ONCE", 2)
+    monkeypatch.setattr(lists, "MOST_READ", 4)
     found = pages(admin, "deleted=true")
     assert [] in found, "a page with nothing in it has a next one"
     assert fleet.of([each for page in found for each in page]) == fleet.gone

@@ -10,7 +10,7 @@ from chalicelib.cloud import names
 from chalicelib.domain.flows import RESIZE_VOLUME, STOP
 from chalicelib.domain.operations import OperationStatus
 from chalicelib.lifecycle import ServiceStatus, Status
-from chalicelib.store import events, instances, operations, quotas, restoring
+from chalicelib.store import events, instances, lists, operations, quotas, restoring
 from chalicelib.store.models import Guest, Instance, Operation, Quota, ServiceStatusRow
 from functions import handler, restoration
 from tests.support.rows import TENANT, new_instance
@@ -269,7 +269,7 @@ def test_a_row_learns_that_its_instance_was_deleted(stack: Stack) -> None:
     row = instances.find_instance(instance_id)
     assert row is not None
     assert (row.status, row.held, row.index_tenant) == (Status.DELETED, {}, None)
-    assert instances.list_instances(TENANT, 10, None) == ([], False)
+    assert lists.of_tenant(TENANT, 10, None) == ([], None)
     assert stack.illegal == [(Status.ACTIVE, Status.DELETED)]  # no life, but a restore's mending
     stack.illegal.clear()
     stack.check()

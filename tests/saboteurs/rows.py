@@ -14,7 +14,7 @@ from chalicelib.api import quotas as api_quotas
 from chalicelib.domain.flows import What
 from chalicelib.domain.operations import OperationAction, OperationStatus
 from chalicelib.lifecycle import Status
-from chalicelib.store import accepting, ending, instances, operations, outcomes, quotas
+from chalicelib.store import accepting, ending, instances, lists, operations, outcomes, quotas
 from chalicelib.store.base import transact
 from chalicelib.store.models import Instance, Operation, ServiceStatusRow
 from chalicelib.store.outcomes import Outcome
@@ -136,15 +136,15 @@ def tenants_not_compared(patch: Patch) -> None:
 def a_list_of_everything(patch: Patch) -> None:
     """A list shows the instances of all tenants that have asked for theirs."""
 
-    original = instances.list_instances
+    original = lists.of_tenant
     asked: dict[str, None] = {}
 
-    def list_instances(tenant_id: str, limit: int, marker: str | None) -> tuple[list[Any], bool]:
+    def of_tenant(tenant_id: str, limit: int, *chosen: Any) -> lists.Page:
         asked[tenant_id] = None
-        pages = [original(each, limit, marker) for each in asked]
-        return [row for rows, _ in pages for row in rows][:limit], False
+        pages = [original(each, limit, *chosen) for each in asked]
+        return lists.Page([row for rows, _ in pages for row in rows][:limit], None)
 
-    patch.setattr(instances, "list_instances", list_instances)
+    patch.setattr(lists, "of_tenant", of_tenant)
 
 
 @saboteur("races", "I13")

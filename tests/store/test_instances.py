@@ -7,7 +7,7 @@ import pytest
 from chalicelib.domain.operations import OperationStatus
 from chalicelib.errors import NotFound, OverLimit
 from chalicelib.lifecycle import IllegalTransition, ServiceStatus, Status
-from chalicelib.store import accepting, changes, events, instances, operations, quotas
+from chalicelib.store import accepting, changes, events, instances, lists, operations, quotas
 from chalicelib.store.base import ConditionFailed
 from chalicelib.store.ending import Ending, end_operation
 from chalicelib.store.models import Arguments, Instance, Operation
@@ -86,10 +86,10 @@ def test_another_tenants_instance_cannot_be_found(world: World) -> None:
 def test_a_page_ends_at_its_limit_and_the_next_begins_behind_the_marker(world: World) -> None:
     ids = sorted(accepted()[0].id for _ in range(5))
     accepted("tenant-2")
-    page, more = instances.list_instances(TENANT, 3, None)
-    assert ([row.id for row in page], more) == (ids[:3], True)
-    page, more = instances.list_instances(TENANT, 3, ids[2])
-    assert ([row.id for row in page], more) == (ids[3:], False)
+    page, marker = lists.of_tenant(TENANT, 3, None)
+    assert ([row.id for row in page], marker) == (ids[:3], ids[2])
+    page, marker = lists.of_tenant(TENANT, 3, marker)
+    assert ([row.id for row in page], marker) == (ids[3:], None)
 
 
 def test_an_accepted_delete_owns_the_instance(world: World) -> None:
@@ -274,15 +274,13 @@ def test_an_administrator_sees_everybodys_instances_page_by_page(world: World) -
     end_operation(stored(deleting), DELETED)
     seen, marker = list[str](), None
     while True:
-        page, marker = instances.list_everybodys(2, marker, tenant_id=None, deleted=False)
+        page, marker = lists.of_everybody(2, marker, lists.ANY, None, deleted=False)
         assert len(page) <= 2
         seen += [row.id for row in page]
         if marker is None:
             break
     assert sorted(seen) == sorted(here)
-    page, _ = instances.list_everybodys(9, None, tenant_id="tenant-2", deleted=False)
-    assert [row.id for row in page] == here[3:]
-    page, _ = instances.list_everybodys(9, None, tenant_id=None, deleted=True)
+    page, _ = lists.of_everybody(9, None, lists.ANY, None, deleted=True)
     assert [row.id for row in page] == [gone.id]
 
 
@@ -313,7 +311,7 @@ def test_a_deleted_instance_is_history_only(world: World) -> None:
     assert row.deleted_at == world.now
     assert row.expires is not None
     assert row.expires.timestamp() == world.now + 30 * 86400
-    assert instances.list_instances(TENANT, 10, None) == ([], False)
+    assert lists.of_tenant(TENANT, 10, None) == ([], None)
     assert instances.service_status(instance.id) is None
     ended = stored(operation)
     assert ended.live is None

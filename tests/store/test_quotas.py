@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from chalicelib.domain.operations import OperationStatus
 from chalicelib.errors import OverLimit
 from chalicelib.lifecycle import Status
-from chalicelib.store import accepting, instances, operations, quotas
+from chalicelib.store import accepting, lists, operations, quotas
 from chalicelib.store.base import ConditionFailed, transact
 from chalicelib.store.ending import Ending, end_operation
 from chalicelib.store.limits import set_limits
@@ -58,7 +58,7 @@ def create(**size: Any) -> None:
 
 
 def delete(number: int) -> None:
-    rows, _ = instances.list_instances(TENANT, 10, None)
+    rows, _ = lists.of_tenant(TENANT, 10, None)
     if not rows:
         return
     row = rows[number % len(rows)]
