@@ -13,7 +13,7 @@ from chalicelib.bus import contract
 from chalicelib.bus.contract.arguments import StopDatabase
 from chalicelib.cloud import servers
 from chalicelib.service_status import ServiceStatus
-from chalicelib.store import instances, last_reports
+from chalicelib.store import flavors, instances, last_reports
 from chalicelib.store.base import as_dict
 from chalicelib.store.models import Operation
 from functions.asking import ask
@@ -34,7 +34,7 @@ def stop_database(operation: Operation, token: str | None) -> Outcome:
 
 def off(operation: Operation, _: str | None) -> Outcome:
     """Switch the server off and see it SHUTOFF."""
-    found = _server(operation)
+    found = server_of(operation)
     if found is None:
         return Failed(VANISHED)
     if found.moving:
@@ -49,7 +49,7 @@ def off(operation: Operation, _: str | None) -> Outcome:
 
 def on(operation: Operation, _: str | None) -> Outcome:
     """Switch the server on and see it ACTIVE."""
-    found = _server(operation)
+    found = server_of(operation)
     if found is None:
         return Failed(VANISHED)
     if found.moving:  # ACTIVE too, while it is being switched off
@@ -60,6 +60,8 @@ def on(operation: Operation, _: str | None) -> Outcome:
         return Failed(f"The server went to ERROR: {found.fault or 'Nova gave no reason'}")
     if found.status == "SHUTOFF":
         servers.start(found.id)
+    if found.status == "VERIFY_RESIZE" and not _has_its_flavor(operation, found):
+        servers.revert_resize(found.id)  # of a resize that failed before Nova could take it back
     return not_yet(operation, f"the server is in {found.status}")
 
 
@@ -77,7 +79,14 @@ def answers(operation: Operation, _: str | None) -> Outcome:
     return Done()
 
 
-def _server(operation: Operation) -> servers.Server | None:
+def _has_its_flavor(operation: Operation, found: servers.Server) -> bool:
+    """Whether a server has the flavor that its row tells: Nova tells its name, or its id."""
+    flavor_id = instances.get_instance(operation.instance_id).flavor_id
+    known = next((each.name for each in flavors.all_flavors() if each.id == flavor_id), None)
+    return found.flavor in (flavor_id, known)
+
+
+def server_of(operation: Operation) -> servers.Server | None:
     """The instance's server; a 404 is not believed before the list says the same."""
     instance = instances.get_instance(operation.instance_id)
     server_id = instance.resources.get("server_id")

@@ -1,12 +1,13 @@
-"""The undoing of a change, which a delete makes pointless: it takes all away, however it is."""
+"""What makes a step of an undoing pointless: a delete, and a former step that was not done."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from chalicelib.store import instances
+from chalicelib.store.base import as_dict
 from chalicelib.store.models import Operation
-from functions.outcomes import Done, Outcome
+from functions.outcomes import Done, Failed, Outcome
 
 Run = Callable[[Operation, str | None], Outcome]
 
@@ -17,6 +18,17 @@ def unless_deleted(step: Run) -> Run:
     def run(operation: Operation, token: str | None) -> Outcome:
         if instances.get_instance(operation.instance_id).next_operation_id is not None:
             return Done()
+        return step(operation, token)
+
+    return run
+
+
+def after(former: str, step: Run) -> Run:
+    """The step, if the one of the undoing that it builds on is done: else it waits in vain."""
+
+    def run(operation: Operation, token: str | None) -> Outcome:
+        if former not in as_dict(operation.ended):
+            return Failed(f"{former.replace('_', ' ')} was not done")
         return step(operation, token)
 
     return run

@@ -221,6 +221,12 @@ def resize_volume(work: Workload, tenant: Tenant, instance_id: str | None) -> No
     Ask(work, tenant, instance_id)("POST", "/action", body)
 
 
+def resize_flavor(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
+    """Mostly between two that have the same disk; some have a smaller one than the server's."""
+    body = {"resize": {"flavorRef": work.stream.choice(("1", "4", "1", "4", "2"))}}
+    Ask(work, tenant, instance_id)("POST", "/action", body)
+
+
 def rename(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
     Ask(work, tenant, instance_id)("PUT", "", {"instance": {"name": work.name("renamed")}})
 
@@ -285,7 +291,7 @@ ACTIONS: Final[dict[str, Action]] = {
         action.__name__: action
         for action in (
             *(create, delete, show, list_operations, rename, protect, update_access, restart),
-            *(resize_volume, stop, start, reboot),
+            *(resize_volume, resize_flavor, stop, start, reboot),
             *(create_user, list_users, show_user, change_password, change_user, delete_user),
             *(grant, list_access, revoke, create_database, list_databases, delete_database, write),
             *(enable_root, show_root, disable_root, limits, quota, force_delete, reset_status),

@@ -30,6 +30,7 @@ USUAL_MIX: Final[dict[str, float]] = {
     "disable_root": 1,
     "restart": 2,
     "resize_volume": 2,
+    "resize_flavor": 2,
     "stop": 1,
     "start": 2,
     "reboot": 1,

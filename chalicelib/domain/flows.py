@@ -292,6 +292,50 @@ RESIZE_VOLUME: Final = Flow(
 )
 
 
+def _settings(name: str) -> Step:
+    return Step(
+        name,
+        Runs.LOCAL,
+        Waits.GUEST,
+        timeout="power_timeout_seconds",
+        late="The database did not run with its settings in time",
+        failed="The database did not run with its settings",
+    )
+
+
+RESIZE_FLAVOR: Final = Flow(
+    action=OperationAction.RESIZE_FLAVOR,
+    title="flavor resize",
+    comment="Ends the database, lets Nova give its server another flavor, and lets it go on with "
+    "the settings for that. Confirmed last: until then all of it is taken back.",
+    steps=(
+        Step(
+            "stop_database",
+            Runs.LOCAL,
+            Waits.GUEST,
+            timeout="power_timeout_seconds",
+            late="The database did not stop in time",
+            failed="The database was not stopped",
+        ),
+        Step("resize"),
+        _settings("settings"),
+        Step("confirm"),
+    ),
+    undo=(
+        Step("revert", timeout="power_timeout_seconds"),
+        Step("come_back", timeout="power_timeout_seconds"),
+        _settings("settings_of_before"),
+    ),
+    sources=frozenset({Status.ACTIVE}),
+    during=Status.RESIZE,
+    done=Status.ACTIVE,
+    timeout="resize_timeout_seconds",
+    told_undone="The resize to another flavor was given up: {reason}",
+    told_failed="The resize to another flavor may be done in part: {reason} Not undone: {left}. "
+    "Start the instance and ask for the resize again.",
+)
+
+
 def _power(name: str) -> Step:
     return Step(name, timeout="power_timeout_seconds")
 
@@ -361,7 +405,7 @@ FLOWS: Final[dict[str, Flow]] = {
     flow.action: flow
     for flow in (
         *(CREATE, DELETE, UPDATE_ACCESS, RESTART, RESIZE_VOLUME),
-        *(STOP, START, REBOOT),
+        *(STOP, START, REBOOT, RESIZE_FLAVOR),
     )
 }
 

@@ -15,6 +15,7 @@ class OperationAction(StrEnum):
     UPDATE_ACCESS = "update_access"
     RESTART = "restart_instance"
     RESIZE_VOLUME = "resize_volume"
+    RESIZE_FLAVOR = "resize_flavor"
     STOP = "stop_instance"
     START = "start_instance"
     REBOOT = "reboot_instance"

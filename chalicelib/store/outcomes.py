@@ -83,6 +83,21 @@ def _volume_resized(operation: Operation, ended: What) -> Outcome:
     return Outcome({"volume_size": size, **told}, holds={"volumes": size})
 
 
+def _flavor_resized(operation: Operation, ended: What) -> Outcome:
+    """Nova was seen to have confirmed it, or to have taken it back; else nobody knows."""
+    asked = operation.arguments or {}
+    if ended is What.SUCCEEDED:
+        new = asked["flavor"]
+        values = {
+            "flavor_id": new["id"],
+            "flavor_ram": new["ram"],
+            "flavor_vcpus": new["vcpus"],
+            **_NO_FAULT,
+        }
+        return Outcome(values, holds={"ram": new["ram"]})
+    return Outcome(holds={"ram": asked["before"]["ram"]} if ended is What.UNDONE else {})
+
+
 def _came_back(_: Operation, ended: What) -> Outcome:
     return Outcome(_NO_FAULT if ended is What.SUCCEEDED else {})
 
@@ -98,4 +113,5 @@ _OUTCOMES: Final[Mapping[OperationAction, Callable[[Operation, What], Outcome]]]
         (OperationAction.STOP, OperationAction.START, OperationAction.REBOOT), _came_back
     ),
     OperationAction.RESIZE_VOLUME: _volume_resized,
+    OperationAction.RESIZE_FLAVOR: _flavor_resized,
 }

@@ -14,7 +14,11 @@ STATE_FILE: Final = "datastore.json"
 
 
 class DatastoreState(msgspec.Struct, frozen=True):
-    """`prepared`: prepare has finished. `stopped`: by command. `at_boot`: start with the server."""
+    """`prepared`: prepare has finished. `stopped`: by command. `at_boot`: start with the server.
+
+    `flavor` is what the server was configured for last, `next_flavor` what it is to be configured
+    for when its server is switched on again, until it is told for what.
+    """
 
     prepared: bool = False
     stopped: bool = False
@@ -23,6 +27,7 @@ class DatastoreState(msgspec.Struct, frozen=True):
     device_path: str = ""
     mount_point: str = ""
     flavor: Flavor = Flavor(ram=512, vcpus=1)
+    next_flavor: Flavor | None = None
 
 
 def load(folder: Path) -> DatastoreState:

@@ -37,6 +37,7 @@ class Disk:
         "issued_at_ms",
         "journal",
         "lost_before",
+        "next_flavor",
         "number",
         "prepared",
         "stopped",
@@ -57,6 +58,7 @@ class Disk:
         self.stopped = False
         self.at_boot = True
         self.flavor = FIRST_FLAVOR
+        self.next_flavor: Flavor | None = None
 
     def tear_journal(self) -> None:
         """Lose the entry that was written last, as a tail that never reached the disk."""

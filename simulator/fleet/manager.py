@@ -41,6 +41,7 @@ STAGES: Final = (
 )
 START_SECONDS: Final = (1.0, 5.0)
 STOP_SECONDS: Final = (0.5, 3.0)
+TURN_SECONDS: Final = (0.05, 0.1)
 GROW_SECONDS: Final = (0.5, 20.0)
 DROP_SECONDS: Final = (0.1, 2.0)
 DATA_FOLDER: Final = "/var/lib/mysql/data"
@@ -92,14 +93,15 @@ class SimManager(Manager):
             return "The database was stopped and is to stay so."
         machine.disk.stopped = False
         with self._while_it_is(Status.RESTARTING):
-            self._start()
+            self._start(machine.disk.next_flavor)
         return "The database was started."
 
     def start_again(self) -> str:
         machine = self._machine
         if not machine.disk.prepared or (machine.disk.stopped and not self._comes_back()):
             return "The database was stopped and is to stay so."
-        machine.disk.stopped = False
+        if machine.disk.stopped:
+            machine.disk.stopped, machine.disk.next_flavor = False, None
         if machine.up:
             return "The database runs again already."
         with self._while_it_is(Status.RESTARTING):
@@ -174,7 +176,8 @@ class SimManager(Manager):
         with self._while_it_is(Status.RESTARTING):
             self._require_prepared()
             self._machine.given_up = False
-            self._machine.disk.stopped, self._machine.disk.at_boot = False, True
+            disk = self._machine.disk
+            disk.stopped, disk.at_boot, disk.next_flavor = False, True, None
             self._stop()
             self._start()
         return answers.Done()
@@ -184,7 +187,7 @@ class SimManager(Manager):
             self._require_prepared()
             disk = self._machine.disk
             disk.stopped, disk.at_boot = True, not request.do_not_start_on_reboot
-            disk.flavor = request.flavor or disk.flavor
+            disk.next_flavor = request.flavor
             self._machine.stopped_at = aws.monotonic()
             self._stop()
         return answers.Done()
@@ -195,7 +198,7 @@ class SimManager(Manager):
             self._require_prepared()
             machine.given_up = False
             machine.disk.stopped, machine.disk.at_boot = False, True
-            machine.disk.flavor = wanted
+            machine.disk.flavor, machine.disk.next_flavor = wanted, None
             if not machine.up or machine.stuck or machine.runs_for != wanted:
                 self._stop()
                 self._start()
@@ -342,13 +345,13 @@ class SimManager(Manager):
 
     # ----------------------------------------------------------------------- the server
 
-    def _start(self) -> None:
+    def _start(self, flavor: arguments.Flavor | None = None) -> None:
         self._step(START_SECONDS)
         if (volume := self._machine.volume) is not None:
             volume.file_system_gib = volume.size_gib
         self._check_space()
         self._machine.up = True
-        self._machine.runs_for = self._machine.disk.flavor
+        self._machine.runs_for = flavor or self._machine.disk.flavor
 
     def _stop(self) -> None:
         self._step(STOP_SECONDS)
@@ -360,6 +363,9 @@ class SimManager(Manager):
 
     @contextmanager
     def _while_it_is(self, passing: Status) -> Iterator[None]:
+        """Move the process, alone: whoever moves it already ends first."""
+        while self._machine.passing is not None:
+            self._step(TURN_SECONDS)
         self._machine.passing = passing
         try:
             yield

@@ -35,6 +35,7 @@ from simulator.invariants.i19_bounds import Bounds
 from simulator.invariants.i20_told import Told
 from simulator.invariants.i21_kept import Kept
 from simulator.invariants.i22_volumes import Volumes
+from simulator.invariants.i23_flavors import Flavors
 from simulator.invariants.i24_protected import Protected
 from simulator.invariants.l01_operations_end import OperationsEnd
 from simulator.invariants.l02_no_orphans import NoOrphans
@@ -56,7 +57,7 @@ REGISTRY: Final[dict[str, type[Invariant]]] = {
         *(Transitions, Order, OneOperation, OneOfEach, QuotaSums, Tenants, OneWriter),
         *(Generations, Forgeries, Idempotency, Secrets, BackupChains, Replies),
         *(Acknowledged, Access, NothingAliveRemoved, Neighbours, WhoAsked, Bounds, Told, Kept),
-        *(Volumes, Protected),
+        *(Volumes, Flavors, Protected),
         *(OperationsEnd, NoOrphans, NoLostInstance, Drained, Baseline, Restores),
         *(HealthyStatus, Budget, Determinism, FairWeather, DatabasesLive),
     )

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, Final, Literal, NamedTuple, Protocol
 
+from chalicelib.domain.flows import FLOWS, What
 from chalicelib.domain.operations import OperationAction, OperationStatus
 from simulator.aws.dynamodb.values import Item
 from simulator.aws.functions import Container, Invocation
@@ -377,16 +378,16 @@ def held_of(row: Item | None) -> dict[str, int]:
     return json.loads(text) if text else {}
 
 
-def unmeasured(hub: Hub, instance_id: str) -> bool:
-    """Whether nobody saw the end of an instance's last resize: its volume may have grown."""
+def unseen_end(hub: Hub, instance_id: str, action: OperationAction) -> bool:
+    """Whether nobody saw the end of an instance's last resize: it may have had its effect."""
     resizes = [
         row
         for row in hub.rows("operations")
-        if row["instance_id"] == instance_id and row["action"] == OperationAction.RESIZE_VOLUME
+        if row["instance_id"] == instance_id and row["action"] == action
     ]
     last: Item = max(resizes, key=lambda row: float(row["created"]), default={})
     failed = last.get("status") in (OperationStatus.FAILED, OperationStatus.CANCELLED)
-    return failed and "measure" not in (last.get("ended") or {})
+    return failed and FLOWS[action].ended(last.get("ended") or {}) is What.FAILED
 
 
 def things_of(cloud: Cloud, instance_id: str) -> dict[str, list[Any]]:

@@ -6,16 +6,21 @@ import json
 import re
 from typing import Any, Final
 
+from chalicelib.domain.operations import OperationAction
 from chalicelib.domain.quotas import RESOURCES, UNLIMITED
 from chalicelib.lifecycle import Status
 from chalicelib.store.quotas import default_limits
 from simulator.aws.dynamodb.values import Item
-from simulator.invariants.base import Exchange, Invariant, changed, held_of, unmeasured
+from simulator.invariants.base import Exchange, Invariant, changed, held_of, unseen_end
 
 _HOLDING: Final = frozenset(Status) - {
     *(Status.RESIZE, Status.ERROR, Status.SHUTDOWN, Status.DELETED)
 }
 """A resize holds what it may come to, and goes on so when nobody saw its end."""
+_RESIZES: Final = {
+    "volumes": OperationAction.RESIZE_VOLUME,
+    "ram": OperationAction.RESIZE_FLAVOR,
+}
 _LIMITS: Final = re.compile(r"/v1\.0/[^/]+/mgmt/quotas/([^/]+)")
 
 
@@ -96,8 +101,11 @@ class QuotaSums(Invariant):
             self._add(row["tenant_id"], held, 1)
             if self.hub.restoring or row["status"] not in _HOLDING or held == _expected(row):
                 continue
-            most = {**_expected(row), "volumes": max(held["volumes"], int(row["volume_size"]))}
-            if held != most or not unmeasured(self.hub, row["id"]):
+            most = _expected(row)
+            for name, action in _RESIZES.items():
+                if unseen_end(self.hub, row["id"], action):
+                    most[name] = max(most[name], held[name])
+            if held != most:
                 self.broken(f"in {row['status']} it holds {held}", row["id"])
         for tenant in dict.fromkeys((*self._sums, *(q["tenant_id"] for q in self._rows()))):
             self._compare(tenant)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from chalicelib.domain.operations import OperationAction
 from chalicelib.lifecycle import Status
 from simulator.aws.dynamodb.values import Item
 from simulator.cloud.model.volume import Volume
-from simulator.invariants.base import Invariant, owned_things, unmeasured
+from simulator.invariants.base import Invariant, owned_things, unseen_end
 
 
 class Volumes(Invariant):
@@ -33,7 +34,8 @@ class Volumes(Invariant):
 
     def _compare(self, row: Item, volume: Volume) -> None:
         self.exercised += 1
-        if volume.size != int(row["volume_size"]) and not unmeasured(self.hub, row["id"]):
+        seen = not unseen_end(self.hub, row["id"], OperationAction.RESIZE_VOLUME)
+        if volume.size != int(row["volume_size"]) and seen:
             self.broken(f"it has {volume.size} GiB and tells {row['volume_size']}", row["id"])
         disk = self.hub.run.fleet.volumes.get(volume.id)
         if disk and "fault_message" not in row and disk.file_system_gib != volume.size:

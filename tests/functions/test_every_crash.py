@@ -19,7 +19,7 @@ from chalicelib.domain.flows import REBOOT, RESIZE_VOLUME, RESTART, START, STOP,
 from chalicelib.lifecycle import Status
 from chalicelib.store import instances
 from chalicelib.store.models import TABLES
-from tests.support import asking_back
+from tests.support import asking_back, resizes
 from tests.support.guest import FakeGuest
 from tests.support.stack import Stack
 from tests.support.world import Fault, World
@@ -126,7 +126,7 @@ def restart_whose_undoing_asks(stack: Stack) -> tuple[str, set[str]]:
     asking_back.install(stack.patch)
     instance_id, _ = restart(stack)
     (guest,) = stack.guests.values()
-    guest.failures.append(GuestFault("GuestError", "the database does not stop"))
+    guest.failing["restart"] = [GuestFault("GuestError", "the database does not stop")]
     return instance_id, {Status.ACTIVE}
 
 
@@ -166,6 +166,69 @@ def resize_volume_beyond_the_clouds_quota(stack: Stack) -> tuple[str, set[str]]:
 
 def delete_during_a_resize(stack: Stack) -> tuple[str, set[str]]:
     instance_id = _resize(stack)
+    stack.delete(instance_id)
+    return instance_id, {Status.DELETED}
+
+
+def _to_another_flavor(stack: Stack) -> str:
+    instance, _ = stack.create()
+    stack.settle()
+    resizes.resize(stack, instance.id)
+    return instance.id
+
+
+def resize_flavor(stack: Stack) -> tuple[str, set[str]]:
+    return _to_another_flavor(stack), {Status.ACTIVE}
+
+
+def resize_flavor_that_the_cloud_confirms_by_itself(stack: Stack) -> tuple[str, set[str]]:
+    stack.cloud.confirms_by_itself = True
+    return _to_another_flavor(stack), {Status.ACTIVE}
+
+
+def resize_flavor_that_nova_refuses(stack: Stack) -> tuple[str, set[str]]:
+    stack.cloud.refusals["servers.resize"] = Refused("Quota exceeded for ram")
+    return _to_another_flavor(stack), {Status.ACTIVE}
+
+
+def resize_flavor_that_no_host_takes(stack: Stack) -> tuple[str, set[str]]:
+    stack.cloud.resizes_end = "left"
+    return _to_another_flavor(stack), {Status.ACTIVE}
+
+
+def resize_flavor_that_ends_in_error(stack: Stack) -> tuple[str, set[str]]:
+    """The way back is a resize too, which then is well."""
+
+    def mended() -> None:
+        stack.cloud.resizes_end = None
+
+    stack.cloud.resizes_end = "ERROR"
+    stack.cloud.after_a_resize = mended
+    return _to_another_flavor(stack), {Status.ACTIVE}
+
+
+def start_after_a_resize_that_was_stuck(stack: Stack) -> tuple[str, set[str]]:
+    """Nova gets on when it was given up; what nobody saw the end of is held still."""
+    stack.cloud.resizes_end, stack.unseen = "RESIZE", True
+    instance_id = _to_another_flavor(stack)
+    stack.settle()
+    assert instances.get_instance(instance_id).status == Status.ERROR
+    (server,) = stack.cloud.things["server"].values()
+    server.facts.update(before="1", flavor_id="2", boots=1, resize="VERIFY_RESIZE")
+    stack.accept(instance_id, START)
+    return instance_id, {Status.ACTIVE, Status.STOPPED}
+
+
+def resize_flavor_whose_database_does_not_start(stack: Stack) -> tuple[str, set[str]]:
+    instance_id = _to_another_flavor(stack)
+    (guest,) = stack.guests.values()
+    guest.failing["start_db_with_conf_changes"] = [GuestFault("GuestError", "out of memory")]
+    return instance_id, {Status.ACTIVE}
+
+
+def delete_during_a_resize_of_the_flavor(stack: Stack) -> tuple[str, set[str]]:
+    instance_id = _to_another_flavor(stack)
+    stack.settle(until=stack.world.now + 3)
     stack.delete(instance_id)
     return instance_id, {Status.DELETED}
 
@@ -241,6 +304,14 @@ SCENARIOS: tuple[Scenario, ...] = (
     resize_volume_below_a_guest_that_fails,
     resize_volume_beyond_the_clouds_quota,
     delete_during_a_resize,
+    resize_flavor,
+    resize_flavor_that_the_cloud_confirms_by_itself,
+    resize_flavor_that_nova_refuses,
+    resize_flavor_that_no_host_takes,
+    resize_flavor_that_ends_in_error,
+    start_after_a_resize_that_was_stuck,
+    resize_flavor_whose_database_does_not_start,
+    delete_during_a_resize_of_the_flavor,
     *(stop, stop_of_a_database_that_hangs, start, start_on_a_cloud_without_room, reboot),
     start_after_a_stop_that_failed,
     delete_during_a_stop,

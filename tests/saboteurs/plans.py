@@ -20,6 +20,7 @@ CREATES: Final = {"create": 10.0, "delete": 8.0, "list": 2.0}
 OPENINGS: Final = {"create": 6.0, "delete": 3.0, "update_access": 12.0, "reset_status": 2.0}
 POWER: Final = {"create": 4.0, "delete": 1.0, "stop": 8.0, "start": 8.0, "reboot": 4.0}
 RESIZES: Final = {"create": 4.0, "delete": 1.0, "resize_volume": 20.0, "show": 1.0}
+FLAVORS: Final = {"create": 4.0, "delete": 1.0, "resize_flavor": 20.0, "show": 1.0}
 RESETS: Final = {"create": 10.0, "delete": 6.0, "force_delete": 6.0, "reset_status": 6.0}
 
 
@@ -66,6 +67,7 @@ PLANS: Final = {
     "access": _plan("access", OPENINGS, {"F5": 0.2, "F15": 0.2, "F21": 0.3}),
     "power": _plan("power", POWER, {"F5": 0.1, "F15": 0.1}),
     "resizes": _plan("resizes", RESIZES, {"F15": 0.2}),
+    "flavors": _plan("flavors", FLAVORS, {"F15": 0.2}),
     "lost hints": _plan("lost hints", CHURN, {"F4": 0.3}),
     "unknown results": _plan("unknown results", CHURN, {"F5": 0.2, "F8": 0.1, "F15": 0.2}),
     "reordered": _plan("reordered", {"list": 1.0}, {"F1": 0.5, "F3": 0.1}, rate=1.0, heartbeat=10),

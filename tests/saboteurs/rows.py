@@ -304,3 +304,14 @@ def a_resize_that_keeps_its_hold(patch: Patch) -> None:
         return msgspec.structs.replace(original(operation, ended), holds={})
 
     patch.setitem(outcomes._OUTCOMES, OperationAction.RESIZE_VOLUME, resized)
+
+
+@saboteur("flavors", "I5")
+def a_flavor_that_keeps_its_hold(patch: Patch) -> None:
+    """The memory that a resize held is not given back when the server kept its flavor."""
+    original = outcomes._flavor_resized
+
+    def resized(operation: Operation, ended: What) -> Outcome:
+        return msgspec.structs.replace(original(operation, ended), holds={})
+
+    patch.setitem(outcomes._OUTCOMES, OperationAction.RESIZE_FLAVOR, resized)

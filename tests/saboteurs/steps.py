@@ -210,6 +210,26 @@ def a_file_system_that_stays_small(patch: Patch) -> None:
     patch.setitem(handler.LOCAL_STEPS, "resize_volume.grow", Step(lambda *_: Done()))
 
 
+@saboteur("flavors", "I23")
+def settings_of_another_flavor(patch: Patch) -> None:
+    """A resize of the flavor ends when Nova is done; nobody tells the database."""
+    patch.setitem(handler.LOCAL_STEPS, "resize_flavor.settings", Step(lambda *_: Done()))
+
+
+@saboteur("flavors", "I23")
+def a_flavor_that_is_never_confirmed(patch: Patch) -> None:
+    """A resize of the flavor ends while Nova still waits for its confirmation."""
+    patch.setitem(handler.CLOUD_STEPS, "resize_flavor.confirm", Step(lambda *_: Done()))
+
+
+@saboteur("flavors", "I23")
+def a_flavor_that_is_not_taken_back(patch: Patch) -> None:
+    """A resize of the flavor that failed leaves its server as it is."""
+    for name in ("revert", "come_back"):
+        step = Step(lambda *_: Done(), backwards=True)
+        patch.setitem(handler.CLOUD_STEPS, f"resize_flavor.{name}", step)
+
+
 @saboteur("power", "L3")
 def a_stop_that_leaves_the_server_running(patch: Patch) -> None:
     """A stop ends when the database has; nobody asks Nova."""

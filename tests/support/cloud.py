@@ -35,6 +35,10 @@ class FakeCloud:
             kind: {} for kind in ("server", "volume", "port", "group", "floating")
         }
         self.flavors = [flavors.CloudFlavor("1", "db.tiny", 512, 1, 5, 0)]
+        self.confirms_by_itself = False
+        self.after_a_resize: Callable[[], None] = lambda: None
+        self.resizes_end: str | None = None
+        """What becomes of resizes when not well: "ERROR", "RESIZE" for ever, "left" as it was."""
         self.image: str | None = "image-1"
         self.servers_become = "ACTIVE"
         self.volumes_become = "available"
@@ -53,6 +57,9 @@ class FakeCloud:
                 self.create_server,
                 self.stop_server,
                 self.start_server,
+                self.resize_server,
+                self.confirm_resize,
+                self.revert_resize,
                 self.delete_server,
                 self.page_servers,
             ),
@@ -113,7 +120,9 @@ class FakeCloud:
         """The servers whose guests run."""
         self._sweep()
         return [
-            each for each in self.things["server"].values() if self._server(each).status == "ACTIVE"
+            each
+            for each in self.things["server"].values()
+            if self._server(each).status in ("ACTIVE", "VERIFY_RESIZE")
         ]
 
     def _sweep(self) -> None:
@@ -134,6 +143,8 @@ class FakeCloud:
         status = self.servers_become if built else "BUILD"
         if status == "ACTIVE" and thing.facts.get("off"):
             status = "SHUTOFF"
+        status = thing.facts.get("resize", status)
+        moving = self.world.now < thing.facts.get("moved", 0) + 1 or status == "RESIZE"
         fault = "No valid host was found" if status == "ERROR" else None
         deleting = thing.delete_asked is not None
         metadata = thing.facts.get("metadata", {})
@@ -145,7 +156,10 @@ class FakeCloud:
             fault,
             _marked(thing),
             metadata,
-            moving=self.world.now < thing.facts.get("moved", 0) + 1,
+            moving=moving,
+            flavor=next(
+                (one.name for one in self.flavors if one.id == thing.facts.get("flavor_id")), ""
+            ),
         )
 
     def find_servers(self, instance_id: str) -> list[servers.Server]:
@@ -168,6 +182,10 @@ class FakeCloud:
         return self._add("server", name, **facts).id
 
     def stop_server(self, server_id: str) -> None:
+        facts = self.things["server"][server_id].facts
+        if facts.get("resize") == "ERROR":
+            del facts["resize"]
+            facts["off"] = False
         self._switch(server_id, "ACTIVE", off=True)
 
     def start_server(self, server_id: str) -> None:
@@ -180,6 +198,37 @@ class FakeCloud:
         facts = self.things["server"][server_id].facts
         boots = facts.get("boots", 0) + (not off)
         facts.update(off=off, moved=self.world.now, boots=boots)
+
+    def resize_server(self, server_id: str, flavor_id: str) -> None:
+        facts = self._resizable(server_id, "ACTIVE", "SHUTOFF")
+        if facts["flavor_id"] == flavor_id:
+            raise Refused("When resizing, instances must change flavor!")
+        facts["moved"] = self.world.now
+        ends = self.resizes_end
+        self.after_a_resize()
+        if ends == "left":
+            return
+        if ends != "RESIZE":
+            facts.update(before=facts["flavor_id"], flavor_id=flavor_id)
+            facts["boots"] = facts.get("boots", 0) + 1
+        if not self.confirms_by_itself or ends:
+            facts["resize"] = ends or "VERIFY_RESIZE"
+
+    def confirm_resize(self, server_id: str) -> None:
+        facts = self._resizable(server_id, "VERIFY_RESIZE")
+        del facts["resize"]
+        facts["moved"] = self.world.now
+
+    def revert_resize(self, server_id: str) -> None:
+        facts = self._resizable(server_id, "VERIFY_RESIZE")
+        facts.update(flavor_id=facts["before"], boots=facts["boots"] + 1, moved=self.world.now)
+        del facts["resize"]
+
+    def _resizable(self, server_id: str, *states: str) -> dict[str, Any]:
+        found = self.get_server(server_id)
+        if found is None or found.status not in states or found.moving:
+            raise CloudAway("Cannot do that while the server is in another state")
+        return self.things["server"][server_id].facts
 
     def delete_server(self, server_id: str) -> None:
         self._delete("server", server_id)

@@ -32,6 +32,12 @@ class FakeGuest:
         self.seq = 0
         self.answers: dict[str, tuple[dict[str, Any] | None, Fault | None]] = {}
         self.runs: list[str] = []
+        self.told: list[tuple[str, dict[str, Any]]] = []
+        """Each command that was run: its method and its arguments."""
+        self.waiting: set[str] = set()
+        """Methods whose commands stay on the queue."""
+        self.unheard: set[str] = set()
+        """Methods whose next command gets lost."""
         self.silent = False
         self.boots = 0
         self.booting = False
@@ -39,8 +45,8 @@ class FakeGuest:
         self.mute = False
         """Whether its agent does not come up with its server."""
         self.failure: Fault | None = None
-        self.failures: list[Fault] = []
-        """What becomes of the next commands; `failure` of every one."""
+        self.failing: dict[str, list[Fault]] = {}
+        """What becomes of the next commands of a method; `failure` of every one."""
 
     @property
     def public_key(self) -> str:
@@ -54,9 +60,8 @@ class FakeGuest:
         if self.booting and not self.mute:
             return self._boot()
         records = self.world.sqs.take(self.admission["queues"]["guest"], 1)
-        if not records or self.silent:
+        if not records or self.silent or not self._handle(records[0]["body"]):
             return False
-        self._handle(records[0]["body"])
         self.world.sqs.settle(self.admission["queues"]["guest"], [records[0]["receiptHandle"]])
         return True
 
@@ -112,16 +117,24 @@ class FakeGuest:
         assert self.admission is not None
         return base64.b64decode(self.admission["keys"][direction])
 
-    def _handle(self, body: str) -> None:
+    def _handle(self, body: str) -> bool:
         command = open_sealed(body, Direction.TO_GUEST, lambda _: self._key(Direction.TO_GUEST))
+        if command.method in self.waiting:
+            return False
+        if command.method in self.unheard:
+            self.unheard.discard(command.method)
+            return True
         if command.id not in self.answers:
             self.runs.append(command.method)
+            self.told.append((command.method or "", dict(command.args or {})))
             self.send("progress", command.id, {"stage": "starting the database"})
-            failure = self.failures.pop(0) if self.failures else self.failure
+            planned = self.failing.get(command.method or "")
+            failure = planned.pop(0) if planned else self.failure
             self.answers[command.id] = (None, failure) if failure else ({"status": "healthy"}, None)
         result, error = self.answers[command.id]
         self.send("result", command.id, result, error)
         self.send("heartbeat", "heartbeat", {"status": "healthy"})
+        return True
 
     def envelope(
         self,

@@ -50,6 +50,8 @@ class Stack:
         self.guests: dict[str, FakeGuest] = {}
         self._off: dict[str, FakeGuest] = {}
         self.on_guest: Callable[[FakeGuest], None] = lambda guest: None
+        self.unseen = False
+        """Whether nobody saw the end of a resize, for which more is held."""
         self.illegal: list[tuple[str, str]] = []
         self.next_sweep = world.now + SWEEP_SECONDS
         world.dynamodb.watchers.append(self._watch)
@@ -235,12 +237,18 @@ class Stack:
             if row.status in OWNING:
                 (server,) = servers.find(row.id)
                 assert server.status == ("ACTIVE" if row.status == Status.ACTIVE else "SHUTOFF")
+                assert self._flavor_of(server.flavor) == (row.flavor_id, row.flavor_ram)
+                assert row.held["ram"] == row.flavor_ram or self.unseen
                 self._check_access(row)
                 (disk,) = volumes.find(row.id)
                 assert disk.size == row.volume_size == row.held["volumes"]
         queued = [queues.guest_queue_name(owner, 1) for owner in owners]
         assert sorted(name for name in self.world.sqs.queues if "-guest-" in name) == queued
         assert sorted(row["instance_id"] for row in self._rows(Guest)) == owners
+
+    def _flavor_of(self, name: str) -> tuple[str, int]:
+        (found,) = (each for each in self.cloud.flavors if each.name == name)
+        return found.id, found.ram
 
     def _check_access(self, row: Instance) -> None:
         """What the row tells of the access is what holds in the cloud."""

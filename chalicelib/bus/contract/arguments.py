@@ -87,7 +87,8 @@ class Prepare(Contents, frozen=True, kw_only=True):
 class StopDatabase(Value, frozen=True):
     """Whether it is to last, or only until the server is switched off.
 
-    With a `flavor`, that is the one for which the database is configured when it comes back.
+    With a `flavor`, that is the one for which the database is configured when its server is
+    switched on again, until it is told for which.
     """
 
     do_not_start_on_reboot: bool = False

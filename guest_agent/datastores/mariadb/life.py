@@ -129,7 +129,7 @@ class Life:
             if self._state.stopped and not self._state.at_boot:
                 return "The database was stopped and is to stay so."
             self._save(replace(self._state, stopped=False))
-            self._start(service)
+            self._start(service, self._state.next_flavor)
             return "The database was started."
 
     def start_again(self) -> str:
@@ -137,8 +137,8 @@ class Life:
         with self._moving(Status.RESTARTING):
             if not self._state.prepared or (self._state.stopped and not self._comes_back()):
                 return "The database was stopped and is to stay so."
-            if self._state.stopped:
-                self._save(replace(self._state, stopped=False))
+            if self._state.stopped:  # what it was stopped for does not come
+                self._save(replace(self._state, stopped=False, next_flavor=None))
             service = self._make_service()
             if service.alive():
                 if self._probe.ask() is not Answer.LOCKED_OUT:
@@ -156,20 +156,19 @@ class Life:
         with self._moving(Status.RESTARTING):
             service = self._prepared_service()
             self._given_up = False
-            self._save(replace(self._state, stopped=False, at_boot=True))
+            self._save(replace(self._state, stopped=False, at_boot=True, next_flavor=None))
             service.stop()
             self._start(service)
 
     def stop(self, *, at_boot: bool, flavor: Flavor | None = None) -> None:
         """Stop it and leave it so; `at_boot` lets it come back with the server, or without.
 
-        It comes back configured for the `flavor`, if there is one.
+        It comes back with its server configured for the `flavor`, if there is one.
         """
         with self._moving(Status.SHUTDOWN):
             service = self._prepared_service()
             self._stopped_at = time.monotonic()
-            flavor = flavor or self._state.flavor
-            self._save(replace(self._state, stopped=True, at_boot=at_boot, flavor=flavor))
+            self._save(replace(self._state, stopped=True, at_boot=at_boot, next_flavor=flavor))
             service.stop()
 
     def configure(self, flavor: Flavor) -> Mapping[str, int]:
@@ -177,7 +176,8 @@ class Life:
         with self._moving(Status.RESTARTING):
             service = self._prepared_service()
             self._given_up = False
-            self._save(replace(self._state, stopped=False, at_boot=True, flavor=flavor))
+            came_back = replace(self._state, stopped=False, at_boot=True)
+            self._save(replace(came_back, flavor=flavor, next_flavor=None))
             configuration.write(self._layout, self._guest.address, flavor)
             wanted = configuration.wanted(self._layout)
             running = service.adopt() is not None and self._is_ready()
@@ -261,12 +261,13 @@ class Life:
         with self.session() as session:
             superuser.secure(session)
 
-    def _start(self, service: Service) -> None:
+    def _start(self, service: Service, flavor: Flavor | None = None) -> None:
         """Start and wait; repairs the agent's account, whom an enabled root may have changed."""
+        flavor = flavor or self._state.flavor
         self.attach_volume()
         self._grow()
         superuser.write_init_file(self._layout)
-        configuration.write(self._layout, self._guest.address, self._state.flavor)
+        configuration.write(self._layout, self._guest.address, flavor)
         service.start()
         service.wait_until_ready(self._is_ready)
         self.secure()

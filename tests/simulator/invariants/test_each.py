@@ -14,6 +14,7 @@ import pytest
 
 from chalicelib import aws
 from chalicelib.bus import commands
+from chalicelib.bus.contract.arguments import Flavor
 from chalicelib.bus.envelope import Direction, Envelope, seal
 from chalicelib.cloud import names, network, servers, volumes
 from chalicelib.domain.flows import REMOVALS
@@ -211,6 +212,16 @@ def i22_other_size(deployment: Deployment) -> None:
 
 def i22_file_system_left_small(deployment: Deployment) -> None:
     next(iter(deployment.fleet.volumes.values())).file_system_gib = 0
+    deployment.invariants.check()
+
+
+def i23_another_flavor(deployment: Deployment) -> None:
+    instance(deployment).update(actions=[Instance.flavor_id.set("2")])
+    deployment.invariants.check()
+
+
+def i23_settings_left(deployment: Deployment) -> None:
+    next(iter(deployment.fleet.guests.values())).runs_for = Flavor(1024, 1)
     deployment.invariants.check()
 
 
@@ -529,7 +540,7 @@ BREAKS = (
     *(l10_function_erred, l10_answered_503),
     *(l10_guest_call_answered_503_at_once, l10_guest_with_time_that_does_not_answer),
     *(l4_left_on_a_queue, l5_not_released, l7_wrong_status, l8_storm),
-    *(i22_other_size, i22_file_system_left_small),
+    *(i22_other_size, i22_file_system_left_small, i23_another_flavor, i23_settings_left),
     *(i16_alive, i16_unknown, i16_somebody_elses),
     l11_left_dead,
 )

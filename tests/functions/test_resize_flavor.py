@@ -1,0 +1,180 @@
+"""A resize to another flavor: what it asks of Nova and of the guest, and every way back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from chalicelib.bus.envelope import Fault as GuestFault
+from chalicelib.cloud import servers
+from chalicelib.cloud.errors import CloudAway, Refused
+from chalicelib.domain.flows import START
+from chalicelib.domain.operations import OperationStatus
+from chalicelib.lifecycle import Status
+from chalicelib.store import instances, operations
+from chalicelib.store.models import Instance, Operation
+from functions import power, resize_flavor
+from tests.support.guest import FakeGuest
+from tests.support.resizes import SMALL, TINY, resize
+from tests.support.stack import Stack
+
+
+def active(stack: Stack) -> tuple[str, FakeGuest]:
+    instance, _ = stack.create()
+    stack.settle()
+    (guest,) = stack.guests.values()
+    return instance.id, guest
+
+
+def ended(stack: Stack, operation: Operation) -> tuple[Operation, Instance]:
+    """The operation and its instance, when nothing moves any more."""
+    stack.settle()
+    row, instance = (
+        operations.get_operation(operation.id),
+        instances.find_instance(operation.instance_id),
+    )
+    assert row is not None
+    assert instance is not None
+    return row, instance
+
+
+def flavors_told(guest: FakeGuest) -> list[tuple[str, int]]:
+    """The methods that were sent with a flavor, and its memory."""
+    return [(method, args["flavor"]["ram"]) for method, args in guest.told if args.get("flavor")]
+
+
+def test_the_database_comes_up_for_the_smaller_and_goes_on_for_the_new(stack: Stack) -> None:
+    instance_id, guest = active(stack)
+    for new, told in ((SMALL, 1024), (TINY, 512)):
+        guest.told.clear()
+        _, row = ended(stack, resize(stack, instance_id, new))
+        assert (row.status, row.flavor_id, row.flavor_ram) == (Status.ACTIVE, new.id, new.ram)
+        assert (row.flavor_vcpus, row.held["ram"]) == (new.vcpus, new.ram)
+        asked = [("stop_db", 512), ("start_db_with_conf_changes", told)]
+        assert flavors_told(guest) == asked
+        stack.check()
+
+
+def test_nothing_is_confirmed_before_the_engine_has_said_what_it_runs_with(stack: Stack) -> None:
+    instance_id, guest = active(stack)
+    guest.waiting.add("start_db_with_conf_changes")
+    operation = resize(stack, instance_id)
+    stack.settle(until=stack.world.now + 60)
+    assert servers.find(instance_id)[0].status == "VERIFY_RESIZE"
+    assert "servers.confirm_resize" not in stack.world.log
+    guest.waiting.clear()
+    assert ended(stack, operation)[1].status == Status.ACTIVE
+
+
+@pytest.mark.parametrize("why", ["refused", "no room", "silent", "does not start"])
+def test_what_fails_leaves_the_old_flavor_and_its_settings(stack: Stack, why: str) -> None:
+    instance_id, guest = active(stack)
+    said = {
+        "refused": "Quota exceeded",
+        "no room": resize_flavor.NO_HOST,
+        "silent": "did not run with its settings in time",
+        "does not start": "did not run with its settings: out of memory",
+    }[why]
+    operation = resize(stack, instance_id)
+    if why == "refused":
+        stack.cloud.refusals["servers.resize"] = Refused("Quota exceeded for ram")
+    elif why == "no room":
+        stack.cloud.resizes_end = "left"
+    elif why == "silent":
+        guest.unheard.add("start_db_with_conf_changes")
+    else:
+        guest.failing["start_db_with_conf_changes"] = [GuestFault("GuestError", "out of memory")]
+    stored, row = ended(stack, operation)
+    assert stored.status == OperationStatus.FAILED
+    assert said in str(row.fault_message)
+    assert (row.status, row.flavor_id, row.held["ram"]) == (Status.ACTIVE, "1", 512)
+    assert flavors_told(guest)[-1] == ("start_db_with_conf_changes", 512)
+    stack.check()
+
+
+def test_a_cloud_that_says_nothing_is_asked_a_few_times_only(stack: Stack) -> None:
+    instance_id, _ = active(stack)
+    stack.cloud.resizes_end = "left"
+    ended(stack, resize(stack, instance_id))
+    assert stack.world.log.count("servers.resize") == resize_flavor.MOST_ASKED
+
+
+def test_a_database_is_not_down_for_a_cloud_that_does_not_begin(stack: Stack) -> None:
+    instance_id, _ = active(stack)
+    stack.cloud.refusals["servers.resize"] = CloudAway("The cloud could not resize the server")
+    begun = stack.world.now
+    _, row = ended(stack, resize(stack, instance_id))
+    assert "did not begin the resize in time" in str(row.fault_message)
+    assert stack.world.now - begun < resize_flavor.ASKING_SECONDS + 180
+    stack.check()
+
+
+def test_what_the_cloud_has_confirmed_is_resized_back(stack: Stack) -> None:
+    instance_id, guest = active(stack)
+    stack.cloud.confirms_by_itself = True
+    guest.failing["start_db_with_conf_changes"] = [GuestFault("GuestError", "out of memory")]
+    _, row = ended(stack, resize(stack, instance_id))
+    assert (row.status, row.flavor_id) == (Status.ACTIVE, "1")
+    assert stack.world.log.count("servers.resize") == 2
+    assert "servers.revert_resize" not in stack.world.log
+    stack.check()
+
+
+def test_the_resize_of_somebody_else_is_not_taken_back_for_ours(stack: Stack) -> None:
+    """An operator's migration waits for its confirmation: the flavor is the same."""
+    instance_id, _ = active(stack)
+    operation = resize(stack, instance_id)
+    (server,) = stack.cloud.things["server"].values()
+    server.facts.update(resize="VERIFY_RESIZE", before="1")
+    stored, row = ended(stack, operation)
+    assert "another resize" in str(stored.reason)
+    assert (row.status, row.flavor_id) == (Status.ACTIVE, "1")
+    assert "servers.revert_resize" not in stack.world.log
+
+
+def test_a_reset_takes_a_resize_back(stack: Stack) -> None:
+    instance_id, guest = active(stack)
+    guest.waiting.add("start_db_with_conf_changes")
+    operation = resize(stack, instance_id)
+    stack.settle(until=stack.world.now + 60)
+    guest.waiting.clear()
+    assert instances.reset_status(instances.get_instance(instance_id), "reset by an operator")
+    stored, row = ended(stack, operation)
+    assert stored.status == OperationStatus.CANCELLED
+    assert (row.status, row.flavor_id) == (Status.ACTIVE, "1")
+    stack.check()
+
+
+def test_what_could_not_be_taken_back_is_by_a_start(stack: Stack) -> None:
+    instance_id, guest = active(stack)
+    stack.unseen = True
+    guest.failing["start_db_with_conf_changes"] = [GuestFault("GuestError", "out of memory")]
+    stack.cloud.refusals["servers.revert_resize"] = CloudAway("The cloud could not revert it")
+    _, row = ended(stack, resize(stack, instance_id))
+    assert (row.status, row.flavor_id, row.held["ram"]) == (Status.ERROR, "1", 1024)
+    assert "Not undone: revert, come_back, settings_of_before." in str(row.fault_message)
+    stack.cloud.refusals.clear()
+    _, row = ended(stack, stack.accept(instance_id, START))
+    assert row.status == Status.ACTIVE
+    stack.check()
+
+
+def test_a_server_that_is_gone_fails_and_says_so(stack: Stack) -> None:
+    instance_id, _ = active(stack)
+    operation = resize(stack, instance_id)
+    Instance(instance_id).update(actions=[Instance.resources.set({})])
+    assert power.VANISHED in str(ended(stack, operation)[0].reason)
+
+
+def test_a_server_that_one_answer_denies_is_looked_for_in_the_list(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instance_id, _ = active(stack)
+
+    def denied(*_: Any) -> None:
+        return None
+
+    monkeypatch.setattr(servers, "get", denied)
+    assert ended(stack, resize(stack, instance_id))[1].flavor_id == "2"
+    stack.check()

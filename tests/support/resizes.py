@@ -1,0 +1,28 @@
+"""A resize to another flavor, as the API accepts it."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from chalicelib.cloud.flavors import CloudFlavor
+from chalicelib.domain.flows import RESIZE_FLAVOR
+from chalicelib.store import instances
+from chalicelib.store.models import Operation
+from tests.support.stack import Stack
+
+TINY: Final = CloudFlavor("1", "db.tiny", 512, 1, 5, 0)
+SMALL: Final = CloudFlavor("2", "db.small", 1024, 2, 5, 0)
+
+
+def resize(stack: Stack, instance_id: str, new: CloudFlavor = SMALL) -> Operation:
+    """Accept it; what is held is the larger of both."""
+    stack.cloud.flavors = [TINY, SMALL]
+    row = instances.get_instance(instance_id)
+    (old,) = (each for each in stack.cloud.flavors if each.id == row.flavor_id)
+    sizes = {"flavor": _size(new), "before": _size(old)}
+    holds = {**row.held, "ram": max(new.ram, int(row.held["ram"]))}
+    return stack.accept(instance_id, RESIZE_FLAVOR, sizes, holds=holds)
+
+
+def _size(flavor: CloudFlavor) -> dict[str, Any]:
+    return {name: getattr(flavor, name) for name in ("id", "name", "ram", "vcpus")}
