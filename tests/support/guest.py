@@ -130,7 +130,9 @@ class FakeGuest:
             self.send("progress", command.id, {"stage": "starting the database"})
             planned = self.failing.get(command.method or "")
             failure = planned.pop(0) if planned else self.failure
-            self.answers[command.id] = (None, failure) if failure else ({"status": "healthy"}, None)
+            configures = command.method == "start_db_with_conf_changes"
+            answer: dict[str, Any] = {"settings": {}} if configures else {"status": "healthy"}
+            self.answers[command.id] = (None, failure) if failure else (answer, None)
         result, error = self.answers[command.id]
         self.send("result", command.id, result, error)
         self.send("heartbeat", "heartbeat", {"status": "healthy"})
