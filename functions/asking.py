@@ -47,9 +47,9 @@ def ask(
         ),
         token,
     )
-    if row.error is not None:
+    if fault := commands.fault_of(row):
         said = declared.failed if declared else step
-        return Failed(f"{said}: {row.error['message']}")
+        return Failed(f"{said}: {fault.message}")
     if row.answered is not None:
         return Done()
     if aws.clock() > bound:

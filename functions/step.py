@@ -167,8 +167,8 @@ def _why(operation: Operation, stuck: flows.Step | None) -> str:
     what = stuck.late or f"The step {stuck.name.replace('_', ' ')} did not finish"
     if stuck.waits is flows.Waits.GUEST:
         asked = rows.find(command_id(operation.id, stuck.name))
-        if asked is not None and asked.error:
-            return f"{stuck.failed}: {asked.error['message']}"
+        if asked is not None and (fault := commands.fault_of(asked)):
+            return f"{stuck.failed}: {fault.message}"
         said = "; ".join(filter(None, (asked.stage if asked else None, said)))
     return f"{what}{f': {said}' if said else ''}."
 

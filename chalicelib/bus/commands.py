@@ -20,7 +20,7 @@ from botocore.exceptions import ClientError
 
 from chalicelib import aws, errors
 from chalicelib.bus import keys, queues
-from chalicelib.bus.contract import Method
+from chalicelib.bus.contract import METHODS, Method
 from chalicelib.bus.contract.values import MOST_MESSAGE, MOST_RESULT_BYTES, Value
 from chalicelib.bus.envelope import Direction, Envelope, Fault, seal
 from chalicelib.domain.operations import step_of
@@ -89,22 +89,12 @@ def call(instance: Instance, method: Method[A, R], args: A, command_id: str | No
         result = _answer(row, bound_of(method))
     finally:
         calls.give_back(instance, slot)
-    return decoded(instance.id, method, result)
+    return method.decode(result)
 
 
 def bound_of(method: Method[Any, Any]) -> float:
     """How many seconds the answer of a method is waited for at most."""
     return float(getattr(settings(), method.timeout))
-
-
-def decoded(instance_id: str, method: Method[Any, R], result: dict[str, Any]) -> R:
-    """The typed answer in a result; `GuestFailed` when it is none."""
-    try:
-        return method.decode(result)
-    except msgspec.ValidationError:
-        raise errors.GuestFailed(
-            f"The guest agent of instance {instance_id} gave no valid answer to {method.name}."
-        ) from None
 
 
 def new_command(
@@ -190,13 +180,14 @@ def settle(row: Command) -> None:
     """
     if row.token is None or row.answered is None:
         return
+    failed = fault_of(row)
     if row.operation_id is not None:
         with contextlib.suppress(ConditionFailed):
-            if row.error is None:
+            if failed is None:
                 operations.end_step(row.operation_id, step_of(row.id), backwards=row.backwards)
             else:
                 operations.look_again(Operation(row.operation_id))
-    complete(row.token, "failed" if row.error else "done")
+    complete(row.token, "failed" if failed else "done")
 
 
 def complete(token: str, outcome: str) -> None:
@@ -211,12 +202,29 @@ def complete(token: str, outcome: str) -> None:
         log.info("a task token was closed before its answer came")
 
 
-def error_of(row: Command) -> errors.CofferError | None:
-    """What the guest has refused, as the client is told of it; None when it did not."""
-    if row.error is None:
+def fault_of(row: Command) -> Fault | None:
+    """What a guest has failed with: by its own words, or since its answer is none to the method.
+
+    Judged at each look, so that nothing but what a guest said is stored. A method that another
+    release has sent is that one's to judge.
+    """
+    if row.error is not None:
+        return Fault(row.error["code"], row.error["message"] or UNSAID)
+    method = METHODS.get(row.method)
+    if row.answered is None or method is None:
         return None
-    kind = CODES.get(row.error["code"], errors.GuestFailed)
-    return kind(row.error["message"] or UNSAID)
+    try:
+        method.decode(row.result or {})
+    except msgspec.ValidationError:
+        guest = f"The guest agent of instance {row.instance_id}"
+        return Fault("GuestError", f"{guest} gave no valid answer to {row.method}.")
+    return None
+
+
+def error_of(row: Command) -> errors.CofferError | None:
+    """The same as the client is told of it."""
+    fault = fault_of(row)
+    return None if fault is None else CODES.get(fault.code, errors.GuestFailed)(fault.message)
 
 
 def _answer(row: Command, bound_seconds: float) -> dict[str, Any]:

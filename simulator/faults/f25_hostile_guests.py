@@ -64,6 +64,8 @@ class HostileGuests(GuestFault):
         self.on = True
         self._heard: list[str] = []
         """Ids of commands to any guest."""
+        self._unread: dict[str, Message] = {}
+        """By queue, the last command that no guest in bad hands has looked at."""
         tenants = list(self.run.workload.tenants)
         if len(tenants) < 2:  # there must be somebody who could be harmed
             return
@@ -96,6 +98,8 @@ class HostileGuests(GuestFault):
         if not self.on:
             return
         guests = self.guests()
+        for guest in guests:
+            self._read(guest)
         if guests:
             guest = self.stream.choice(guests)
             count = BURST if self.stream.random() < 1 / BURST else 1
@@ -108,16 +112,20 @@ class HostileGuests(GuestFault):
         """A command was sent: its answer is there before the guest has read it."""
         if not queue.startswith(GUESTS) or not self.on:
             return
+        self._unread = {**dict(list(self._unread.items())[1 - HEARD :]), queue: message}
         for guest in self.guests():
-            session = guest.memory.session
-            assert session is not None
-            if not session.queues.guest.endswith(queue):
-                continue
-            command = _opened(session, message.body)
-            if command is not None:
-                self._heard = [*self._heard[1 - HEARD :], command.id]
-                if self.hits(ANSWERED):
-                    self._say(guest, "answer", command.id, command.method)
+            self._read(guest)
+
+    def _read(self, guest: Guest) -> None:
+        """Look at the command that came last: one that is older than the guest's session, too."""
+        session = guest.memory.session
+        assert session is not None
+        message = self._unread.pop(session.queues.guest.rpartition("/")[2], None)
+        command = _opened(session, message.body) if message else None
+        if command is not None:
+            self._heard = [*self._heard[1 - HEARD :], command.id]
+            if self.hits(ANSWERED):
+                self._say(guest, "answer", command.id, command.method)
 
     def _id(self) -> str:
         """The id of a command, of another guest perhaps, or of none."""

@@ -81,7 +81,7 @@ class Guest:
         answer = self.answers.get(method.name, {})
         if isinstance(answer, CofferError):
             raise answer
-        return commands.decoded(instance.id, method, answer)
+        return method.decode(answer)
 
 
 @pytest.fixture(scope="module")

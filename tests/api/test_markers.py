@@ -44,7 +44,7 @@ def content(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[dict[str, Any]]]:
         rows = [each for each in held[kind] if args.marker is None or key(each) > args.marker]
         page = sorted(rows, key=key)[: args.limit]
         following = key(page[-1]) if len(rows) > len(page) else None
-        return commands.decoded(row.id, method, {kind: page, "next_marker": following})
+        return method.decode({kind: page, "next_marker": following})
 
     monkeypatch.setattr(commands, "call", call)
     return held

@@ -22,6 +22,7 @@ from simulator.aws.errors import client_error
 from tests.support.rows import accepted
 from tests.support.world import World
 
+PREPARED = {"status": "healthy"}
 ANN = CreateUsers([User("ann", "pass-word")])
 
 
@@ -157,7 +158,7 @@ def test_whichever_comes_second_completes_the_token(
         if what == "token":
             commands.settle(commands.await_with_token(command_of(instance), "token-1"))
         else:
-            row = commands.store_answer("operation.prepare", instance.id, 1, {}, None)
+            row = commands.store_answer("operation.prepare", instance.id, 1, PREPARED, None)
             commands.settle(row)
     assert tokens.completed == [("token-1", "done")]
 
@@ -169,6 +170,31 @@ def test_an_error_completes_the_token_as_failed(instance: Instance, tokens: Toke
     assert tokens.completed == [("token-1", "failed")]
 
 
+@pytest.mark.parametrize("result", [{}, {"status": "crashed"}, {"status": ["healthy"]}])
+def test_an_answer_that_does_not_fit_is_the_guests_failure(
+    instance: Instance, tokens: Tokens, result: dict[str, Any]
+) -> None:
+    commands.await_with_token(command_of(instance), "token-1")
+    row = commands.store_answer("operation.prepare", instance.id, 1, result, None)
+    commands.settle(row)
+    assert tokens.completed == [("token-1", "failed")]
+    fault = commands.fault_of(row)
+    assert fault is not None
+    assert fault.message == (
+        f"The guest agent of instance {instance.id} gave no valid answer to prepare."
+    )
+    assert row.result == result, "what it said is kept as it said it"
+
+
+def test_an_answer_to_a_method_of_another_release_is_for_that_one_to_judge(
+    instance: Instance, tokens: Tokens
+) -> None:
+    row = commands.new_command("operation.later", instance, "later", deadline=1.9e9)
+    commands.await_with_token(row, "token-1")
+    commands.settle(commands.store_answer("operation.later", instance.id, 1, {}, None))
+    assert tokens.completed == [("token-1", "done")]
+
+
 def test_a_retried_step_waits_with_its_new_token_and_keeps_the_rest(
     world: World, instance: Instance, tokens: Tokens
 ) -> None:
@@ -176,7 +202,7 @@ def test_a_retried_step_waits_with_its_new_token_and_keeps_the_rest(
     world.now += 60
     second = commands.await_with_token(command_of(instance), "token-2")
     assert (second.created, second.deadline) == (first.created, first.deadline)
-    commands.settle(commands.store_answer("operation.prepare", instance.id, 1, {}, None))
+    commands.settle(commands.store_answer("operation.prepare", instance.id, 1, PREPARED, None))
     assert tokens.completed == [("token-2", "done")]
 
 

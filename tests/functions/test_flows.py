@@ -18,6 +18,7 @@ from chalicelib.store import events, instances, operations, quotas, restoring
 from chalicelib.store.base import as_dict
 from functions import create_instance, handler
 from functions.outcomes import Done
+from tests.support.guest import ANSWER
 from tests.support.rows import TENANT
 from tests.support.stack import PASSWORD, Stack
 from tests.support.states import Execution, definition
@@ -320,7 +321,7 @@ def test_the_answer_of_the_guest_is_kept_with_the_command_and_not_the_execution(
     stack.settle()
     command = rows.find(f"{operation.id}.prepare")
     assert command is not None
-    assert command.result == {"status": "healthy"}
+    assert command.result == ANSWER
     assert not any("healthy" in document for document in stack.machines.documents)
 
 
@@ -394,6 +395,20 @@ def test_an_operation_tells_the_same_cause_as_its_instance(stack: Stack) -> None
     assert ended is not None
     assert ended.reason == row.fault_message
     assert "no space left" in str(ended.reason)
+
+
+def test_an_answer_that_is_none_fails_the_step_and_is_told_as_the_guests(stack: Stack) -> None:
+    stack.on_guest = lambda guest: setattr(guest, "answer", {"status": "half done"})
+    instance, operation = stack.create()
+    stack.settle()
+    row, ended = instances.get_instance(instance.id), operations.get_operation(operation.id)
+    assert ended is not None
+    assert (row.status, ended.status) == (Status.ERROR, OperationStatus.FAILED)
+    assert ended.reason == (
+        "The guest agent failed to prepare the database: "
+        f"The guest agent of instance {instance.id} gave no valid answer to prepare."
+    )
+    stack.check()
 
 
 def test_a_prepare_that_was_answered_meanwhile_is_not_sent_again(stack: Stack) -> None:

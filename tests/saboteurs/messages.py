@@ -110,6 +110,12 @@ def accepted_before_it_was_done(patch: Patch) -> None:
     patch.setattr(commands, "_answer", answer)
 
 
+@saboteur("hostile creates", "I25")
+def any_answer_will_do(patch: Patch) -> None:
+    """A step goes on when its guest has answered, whatever it is that it said."""
+    patch.setattr(commands, "METHODS", {})
+
+
 @saboteur("hostile", "I17")
 def junk_that_ends_the_batch(patch: Patch) -> None:
     """A heartbeat that reports no state ends the handler, with all others of its batch."""

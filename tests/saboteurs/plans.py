@@ -79,6 +79,7 @@ PLANS: Final = {
     "thieves": _plan("thieves", CHURN, {"F16": 1.0}, rate=20.0),
     "crowd": _plan("crowd", CALLS, {"F13": 1.0}, rate=2000.0, hours=0.1),
     "hostile": _plan("hostile", CONTENTS, {"F25": 6.0}, heartbeat=10),
+    "hostile creates": _plan("hostile creates", CREATES, {"F25": 6.0}, rate=120.0),
     "old news": _plan(
         "old news",
         {"list": 1.0},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import Any
+from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -14,6 +14,9 @@ from chalicelib.bus.envelope import Direction, Envelope, Fault, open_sealed, sea
 from chalicelib.conductor import enrolment
 from chalicelib.errors import CofferError
 from tests.support.world import Killed, World
+
+ANSWER: Final[dict[str, Any]] = {"status": "healthy", "settings": {}}
+"""To every method: what one does not ask for is left out."""
 
 
 class FakeGuest:
@@ -44,6 +47,7 @@ class FakeGuest:
         self.status = "healthy"
         self.mute = False
         """Whether its agent does not come up with its server."""
+        self.answer: dict[str, Any] = ANSWER
         self.failure: Fault | None = None
         self.failing: dict[str, list[Fault]] = {}
         """What becomes of the next commands of a method; `failure` of every one."""
@@ -130,9 +134,7 @@ class FakeGuest:
             self.send("progress", command.id, {"stage": "starting the database"})
             planned = self.failing.get(command.method or "")
             failure = planned.pop(0) if planned else self.failure
-            configures = command.method == "start_db_with_conf_changes"
-            answer: dict[str, Any] = {"settings": {}} if configures else {"status": "healthy"}
-            self.answers[command.id] = (None, failure) if failure else (answer, None)
+            self.answers[command.id] = (None, failure) if failure else (self.answer, None)
         result, error = self.answers[command.id]
         self.send("result", command.id, result, error)
         self.send("heartbeat", "heartbeat", {"status": "healthy"})

@@ -443,6 +443,13 @@ def i20_another_stage(deployment: Deployment) -> None:
     row.update(actions=[Command.stage.set("almost there"), Command.progress_seq.add(1)])
 
 
+def i25_went_on_from_nonsense(deployment: Deployment) -> None:
+    command(deployment).update(actions=[Command.result.set({"status": 1})])
+    row = operation(deployment)
+    row.update(actions=[Operation.ended["prepare"].remove()])
+    row.update(actions=[Operation.ended["prepare"].set(aws.clock())])
+
+
 def i21_gone_too_early(deployment: Deployment) -> None:
     in_a_day = datetime.fromtimestamp(int(aws.clock()) + 86400, UTC)
     operation(deployment).update(actions=[Operation.expires.set(in_a_day)])
@@ -541,6 +548,7 @@ BREAKS = (
     *(l10_guest_call_answered_503_at_once, l10_guest_with_time_that_does_not_answer),
     *(l4_left_on_a_queue, l5_not_released, l7_wrong_status, l8_storm),
     *(i22_other_size, i22_file_system_left_small, i23_another_flavor, i23_settings_left),
+    i25_went_on_from_nonsense,
     *(i16_alive, i16_unknown, i16_somebody_elses),
     l11_left_dead,
 )

@@ -1,0 +1,41 @@
+"""I25: a step that asks a guest is done by an answer to what was asked, and by nothing else."""
+
+from __future__ import annotations
+
+import json
+
+import msgspec
+
+from chalicelib.bus.contract import METHODS
+from chalicelib.domain.flows import FLOWS
+from chalicelib.domain.operations import command_id
+from simulator.aws.dynamodb.values import Item
+from simulator.invariants.base import Invariant
+
+
+class Answers(Invariant):
+    """Looks at each step that is recorded as ended, for the command that it has sent."""
+
+    id = "I25"
+    title = "A step that asks a guest is done by an answer that fits what was asked"
+
+    def watch(self) -> None:
+        self.hub.on_write("operations", self._operation)
+
+    def _operation(self, old: Item | None, new: Item | None) -> None:
+        if old is None or new is None or self.hub.restoring:
+            return
+        flow = FLOWS[new["action"]]
+        for step in new.get("ended", {}).keys() - old.get("ended", {}).keys():
+            if flow.waits_for_guest(step):
+                self._ended(new, step)
+
+    def _ended(self, operation: Item, step: str) -> None:
+        self.exercised += 1
+        command = self.hub.row("commands", command_id(operation["id"], step)) or {}
+        said = command.get("result", "null")
+        try:
+            METHODS[command["method"]].decode(json.loads(said))
+        except (KeyError, msgspec.ValidationError):
+            text = f"{operation['action']} went on from {step}, its guest had said {said!r}"
+            self.broken(text, operation["instance_id"])
