@@ -76,6 +76,7 @@ class Settings(msgspec.Struct, frozen=True):
     restart_timeout_seconds: Seconds = 900
     resize_timeout_seconds: Seconds = 3600
     power_timeout_seconds: Seconds = 900
+    rebuild_timeout_seconds: Seconds = 3600
     operation_attempts: Count = 5
     deleted_row_days: Annotated[int, msgspec.Meta(ge=1, le=3650)] = 30
 

@@ -6,8 +6,8 @@ from enum import StrEnum
 
 
 class Status(StrEnum):
-    """Trove's statuses that this release reaches, those of a stop, which Trove does not know, and
-    `DELETED` for rows kept as history."""
+    """Trove's statuses that this release reaches, those of a stop and of a rebuild, which Trove
+    does not know, and `DELETED` for rows kept as history."""
 
     BUILD = "BUILD"
     ACTIVE = "ACTIVE"
@@ -16,6 +16,7 @@ class Status(StrEnum):
     STOPPING = "STOPPING"
     STOPPED = "STOPPED"
     STARTING = "STARTING"
+    REBUILD = "REBUILD"
     ERROR = "ERROR"
     SHUTDOWN = "SHUTDOWN"
     DELETED = "DELETED"

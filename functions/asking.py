@@ -1,4 +1,4 @@
-"""A step that asks the guest: the command goes out once, and its answer ends the step."""
+"""Steps that ask the guest: the command goes out once, and its answer ends the step."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from chalicelib.bus.contract import Method
 from chalicelib.bus.contract.values import Value
 from chalicelib.domain.flows import FLOWS
 from chalicelib.domain.operations import command_id
+from chalicelib.store import commands as rows
 from chalicelib.store import instances
 from chalicelib.store.models import Instance, Operation
 from chalicelib.store.operations import bound_of
-from functions.outcomes import Done, Failed, Outcome, Pending
+from functions.outcomes import Done, Failed, Outcome, Pending, not_yet
 
 A = TypeVar("A", bound=Value)
 
@@ -56,3 +57,28 @@ def ask(
         return Failed(declared.late if declared else step)
     commands.send(instance, row, arguments(instance))
     return Pending()
+
+
+def ask_patiently(
+    operation: Operation, step: str, method: Method[A, Any], arguments: A, *, until: float
+) -> Outcome:
+    """Send a command and look for its answer by polls: for what happens whatever the guest says.
+
+    A worker that dies between the row and the message has sent nothing: the step waits for its time
+    to be over, and goes on. Done when the guest has answered, or failed.
+    """
+    instance = instances.get_instance(operation.instance_id)
+    known = rows.find(command_id(operation.id, step))
+    if known is None:
+        made = commands.new_command(
+            command_id(operation.id, step),
+            instance,
+            method.name,
+            deadline=until,
+            operation_id=operation.id,
+        )
+        rows.keep(made)
+        commands.send(instance, made, arguments)
+    elif known.answered is not None:
+        return Done()
+    return not_yet(operation, "waiting for the guest agent")

@@ -13,13 +13,12 @@ import msgspec
 from chalicelib.bus import contract, keys, queues
 from chalicelib.bus.contract import arguments
 from chalicelib.cloud import images, names, network, servers, volumes
-from chalicelib.conductor import enrolment, refusals
-from chalicelib.domain import datastores, user_data
-from chalicelib.settings import settings
+from chalicelib.conductor import refusals
+from chalicelib.domain import datastores
 from chalicelib.store import instances, operations, restoring
 from chalicelib.store.base import as_dict
 from chalicelib.store.models import Instance, Operation
-from functions import access, placement
+from functions import access, guest_data, placement
 from functions.asking import ask
 from functions.outcomes import Done, Failed, Outcome, not_yet
 
@@ -144,7 +143,7 @@ def _boot(operation: Operation, recorded: dict[str, Any]) -> Outcome:
         flavor_id=instance.flavor_id,
         port_id=recorded["port_id"],
         volume_id=disk.id,
-        user_data=_user_data(operation, instance),
+        user_data=guest_data.user_data_of(instance, int(instance.generation), operation.deadline),
         availability_zone=instance.availability_zone,
         metadata=_metadata(instance),
     )
@@ -154,22 +153,6 @@ def _boot(operation: Operation, recorded: dict[str, Any]) -> Outcome:
 def _image(instance: Instance) -> str | None:
     """The image that the datastore version named when the create was accepted, or the newest."""
     return instance.image.get("id") or images.newest_with_tags(instance.image.get("tags", []))
-
-
-def _user_data(operation: Operation, instance: Instance) -> str:
-    generation = int(instance.generation)
-    return user_data.for_guest(
-        user_data.GuestConfiguration(
-            instance_id=instance.id,
-            generation=generation,
-            control_url=settings().control_url,
-            enrolment_token=enrolment.new_token(instance.id, generation, operation.deadline),
-            datastore_manager=instance.manager,
-            datastore_version=instance.datastore_version,
-            region=settings().region,
-            aws_endpoint_url=settings().guest_endpoint_url or None,
-        )
-    )
 
 
 def prepare(operation: Operation, token: str | None) -> Outcome:

@@ -14,6 +14,7 @@ from functions import (
     ending,
     maintenance,
     power,
+    rebuild_instance,
     remove,
     resize_flavor,
     resize_volume,
@@ -38,6 +39,7 @@ _STEPS: Final[Mapping[OperationAction, Mapping[str, Run]]] = {
     OperationAction.STOP: power.STEPS,
     OperationAction.START: power.STEPS,
     OperationAction.REBOOT: power.STEPS,
+    OperationAction.REBUILD: rebuild_instance.STEPS,
 }
 """The steps of each flow by name, but for those that flows share."""
 

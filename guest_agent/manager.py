@@ -79,6 +79,13 @@ class Manager(ABC):
         """Bring up the datastore from an empty server, or continue where a former run ended."""
 
     @abstractmethod
+    def rebuild(self, request: arguments.Rebuild, progress: Progress) -> answers.Prepared:
+        """Bring up the datastore with the data on the volume; never make, or format, anything.
+
+        Fails when there are no data, or none of this datastore.
+        """
+
+    @abstractmethod
     def restart(self, request: arguments.Nothing) -> answers.Done:
         """Stop and start the server."""
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 NAMES: Final = 6
 """So many users, databases and names there are to ask for, for each instance."""
 USUAL_LIMITS: Final = {"instances": 10, "volumes": 40, "ram": -1}
+REBUILD_SECONDS: Final = 300.0
 LOWERED: Final = {"instances": (0, 1, 3), "volumes": (0, 1, 3), "ram": (0, 512, 1024, 2048)}
 
 LISTS: Final = (
@@ -215,6 +216,26 @@ def reboot(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
         work.request(tenant, "POST", path, {"reboot": {}}, admin=True)
 
 
+def rebuild(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
+    """An operator's: a new root disk of any image there is."""
+    images = work.run.cloud.image.images
+    if instance_id is not None and images:
+        body = {"rebuild": {"image_id": work.stream.choice(list(images))}}
+        path = f"/mgmt/instances/{instance_id}/action"
+        work.request(tenant, "POST", path, body, admin=True)
+
+
+def expel(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
+    """An operator's: the guest was stolen. Often its instance is rebuilt soon."""
+    if instance_id is None:
+        return
+    path = f"/mgmt/instances/{instance_id}/action"
+    work.request(tenant, "POST", path, {"expel": {}}, admin=True)
+    if work.stream.random() < 0.5:
+        work.run.kernel.sleep(work.stream.random() * REBUILD_SECONDS)
+        rebuild(work, tenant, instance_id)
+
+
 def resize_volume(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
     """Often no more than it has, now and then more than there may be."""
     body = {"resize": {"volume": {"size": work.stream.randrange(1, 13)}}}
@@ -291,7 +312,7 @@ ACTIONS: Final[dict[str, Action]] = {
         action.__name__: action
         for action in (
             *(create, delete, show, list_operations, rename, protect, update_access, restart),
-            *(resize_volume, resize_flavor, stop, start, reboot),
+            *(resize_volume, resize_flavor, stop, start, reboot, rebuild, expel),
             *(create_user, list_users, show_user, change_password, change_user, delete_user),
             *(grant, list_access, revoke, create_database, list_databases, delete_database, write),
             *(enable_root, show_root, disable_root, limits, quota, force_delete, reset_status),

@@ -34,6 +34,8 @@ USUAL_MIX: Final[dict[str, float]] = {
     "stop": 1,
     "start": 2,
     "reboot": 1,
+    "rebuild": 2,
+    "expel": 0.5,
     "rename": 3,
     "protect": 2,
     "update_access": 4,

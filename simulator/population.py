@@ -37,6 +37,8 @@ CREATED_SECONDS_AGO: Final = 86400.0
 CREDENTIALS_SECONDS: Final = 3600.0
 FLAVOR: Final = "1"
 DEVICE: Final = "/dev/vdb"
+MOST_OWN_TOKENS: Final = 1000
+"""Guests of a larger fleet share one enrolment token, of nobody: it takes a kilobyte each."""
 OPEN: Final = tuple(
     Traffic("ingress", "IPv4", "tcp", port, port, EVERYWHERE)
     for port in datastores.tcp_ports("mariadb")
@@ -69,10 +71,12 @@ class Population:
         self._caller = run.cloud_functions.caller
         self._flavor = cloud.compute.flavors.flavors[FLAVOR]
         self._image_id = run.image_id
-        self._token = enrolment.new_token("", 1, self._now)
+        self._token: str | None = None
 
     def make(self, count: int, per_tenant: int) -> list[Settled]:
         """Make so many; a tenant has so many of them."""
+        if count > MOST_OWN_TOKENS:
+            self._token = enrolment.new_token("nobody", 1, self._now)
         for number in range(count):
             self._made.append(self._one(f"tenant-{number // per_tenant}"))
         self._write_quotas()
@@ -87,9 +91,14 @@ class Population:
         group_id = self._make_group(name, description)
         port = self._make_port(name, description, group_id, server_id)
         self._make_volume(name, metadata, volume_id, server_id)
+        token = self._token or enrolment.new_token(instance_id, 1, self._now)
+        data = _user_data(instance_id, token)
         self._make_server(instance_id, metadata, server_id, volume_id, port.id)
+        if self._token is None:
+            kept = base64.b64encode(data).decode()
+            self.run.cloud.compute.servers[server_id].user_data = kept
         queue_url = queues.make_guest_queue(instance_id, 1)
-        key = self._settle(instance_id, server_id, volume_id, port, queue_url)
+        key = self._settle(instance_id, server_id, volume_id, port, queue_url, data)
         if not self._templates:
             self._write_first(tenant_id)
         resources = {
@@ -266,20 +275,16 @@ class Population:
     # -------------------------------------------------------------------------- guests
 
     def _settle(
-        self, instance_id: str, server_id: str, volume_id: str, port: Port, queue_url: str
+        self,
+        instance_id: str,
+        server_id: str,
+        volume_id: str,
+        port: Port,
+        queue_url: str,
+        data: bytes,
     ) -> str:
         """Put the guest into the fleet; returns its public key as the row has it."""
         chosen = settings()
-        configuration = user_data.GuestConfiguration(
-            instance_id=instance_id,
-            generation=1,
-            control_url=chosen.control_url,
-            enrolment_token=self._token,
-            datastore_manager="mariadb",
-            datastore_version="10.11",
-            region=chosen.region,
-            aws_endpoint_url=None,
-        )
         subnet_id, address = port.fixed_ips[0]
         spec = GuestSpec(
             server_id=server_id,
@@ -287,7 +292,7 @@ class Population:
             hostname="db",
             project_id=self._caller.project_id,
             metadata={},
-            user_data=user_data.for_guest(configuration).encode(),
+            user_data=data,
             interfaces=[
                 Interface(
                     port.id,
@@ -304,9 +309,11 @@ class Population:
         guest = self.run.fleet.settle(spec, session, period=float(chosen.heartbeat_seconds))
         # What it read from its disk are texts that others hold already.
         assert guest.agent_file is not None
-        guest.agent_file = msgspec.structs.replace(
-            guest.agent_file, instance_id=instance_id, enrolment_token=self._token
-        )
+        guest.agent_file = msgspec.structs.replace(guest.agent_file, instance_id=instance_id)
+        if self._token is not None:
+            guest.agent_file = msgspec.structs.replace(
+                guest.agent_file, enrolment_token=self._token
+            )
         return base64.b64encode(guest.public_key).decode()
 
     def _session(self, instance_id: str, queue_url: str) -> guest_enrolment.Session:
@@ -334,3 +341,18 @@ class Population:
             ),
             heartbeat_seconds=float(chosen.heartbeat_seconds),
         )
+
+
+def _user_data(instance_id: str, token: str) -> bytes:
+    chosen = settings()
+    configuration = user_data.GuestConfiguration(
+        instance_id=instance_id,
+        generation=1,
+        control_url=chosen.control_url,
+        enrolment_token=token,
+        datastore_manager="mariadb",
+        datastore_version="10.11",
+        region=chosen.region,
+        aws_endpoint_url=None,
+    )
+    return user_data.for_guest(configuration).encode()

@@ -10,7 +10,7 @@ from chalicelib.conductor.enrolment import Enrol, Renew, enrol, renew
 
 def post_enrol(request: Request) -> Response:
     """POST /guest/v1/enrol: the first start of an agent."""
-    return Response(200, enrol(request.json(Enrol)))
+    return Response(200, enrol(request.json(Enrol), request.audit.request_id))
 
 
 def post_renew(request: Request) -> Response:

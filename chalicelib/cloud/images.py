@@ -10,8 +10,29 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from chalicelib.cloud.session import cloud_call, connection, own_project
 from chalicelib.settings import settings
+
+
+class Image(msgspec.Struct, frozen=True):
+    """An image and Glance's status of it; a server can be made of an `active` one."""
+
+    id: str
+    status: str
+
+
+@cloud_call
+def get(image_id: str) -> Image | None:
+    """The image, whoever owns it, or None: for what an administrator has chosen."""
+    from openstack.exceptions import NotFoundException
+
+    try:
+        found = connection().image.get_image(image_id)
+    except NotFoundException:
+        return None
+    return Image(found.id, found.status)
 
 
 @cloud_call

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import itertools
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
@@ -14,6 +16,10 @@ from chalicelib.cloud.session import cloud_call, connection, own_project
 
 DELETING: Final = ("deleting", "soft-deleting")
 GONE: Final = ("DELETED", "SOFT_DELETED")
+REPLACING: Final = ("rebuild", "evacuate")
+"""Nova's actions after which a server may have another root disk."""
+MOST_ACTIONS: Final = 200
+"""So many of a server's actions are looked at, the newest first."""
 
 
 class Server(msgspec.Struct, frozen=True):
@@ -21,7 +27,7 @@ class Server(msgspec.Struct, frozen=True):
 
     `moving` while Nova is at it with a task. `owner` is the instance of this deployment that it
     belongs to, or None. `flavor` is the name of its flavor as it was when it got it, or its id:
-    Nova tells one of the two.
+    Nova tells one of the two. `image_id` is what its root disk was made of.
     """
 
     id: str
@@ -33,6 +39,7 @@ class Server(msgspec.Struct, frozen=True):
     metadata: Mapping[str, str] = {}
     moving: bool = False
     flavor: str = ""
+    image_id: str | None = None
 
 
 @cloud_call
@@ -157,9 +164,45 @@ def revert_resize(server_id: str) -> None:
 
 
 @cloud_call
+def rebuild(
+    server_id: str, *, name: str, image_id: str, user_data: str, metadata: Mapping[str, str]
+) -> None:
+    """Ask for a new root disk from an image; ports and volumes stay, the metadata is replaced.
+
+    Name and metadata are changed when Nova accepts it, so that they tell a rebuild that was
+    accepted from one that was not. A server that is SHUTOFF is so again afterwards.
+    """
+    connection().compute.rebuild_server(
+        server_id,
+        image=image_id,
+        name=name,
+        user_data=base64.b64encode(user_data.encode()).decode(),
+        metadata=dict(metadata),
+    )
+
+
+@cloud_call
+def find_replacement(server_id: str, since: float) -> str | None:
+    """What has given a server another root disk since then, as Nova records it, or None.
+
+    `rebuild` or `evacuate`, whoever asked for it. Nova keeps the actions of a server as long as it.
+    """
+    listed: Any = connection().compute.server_actions(server_id)
+    for each in itertools.islice(listed, MOST_ACTIONS):
+        if each.action in REPLACING and _time(each.start_time) > since:
+            return str(each.action)
+    return None
+
+
+@cloud_call
 def delete(server_id: str) -> None:
     """Ask for a server to be deleted; one that is gone is fine."""
     connection().compute.delete_server(server_id, ignore_missing=True)
+
+
+def _time(text: str) -> float:
+    """Nova's times are UTC, without saying so."""
+    return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
 
 
 def _server(raw: Any) -> Server:
@@ -176,4 +219,5 @@ def _server(raw: Any) -> Server:
         metadata=dict(raw.metadata or {}),
         moving=raw.task_state is not None,
         flavor=str(flavor.get("original_name") or flavor.get("id") or ""),
+        image_id=(raw.image or {}).get("id"),
     )

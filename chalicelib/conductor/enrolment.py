@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from chalicelib import aws, crash
 from chalicelib.bus import keys, proofs, queues
 from chalicelib.bus.envelope import BadSeal, Direction, InstanceId, Number
-from chalicelib.conductor import refusals
+from chalicelib.conductor import readmission, refusals
 from chalicelib.domain.flows import ENROLLING
 from chalicelib.errors import BadRequest, CofferError, Conflict, Gone, Unauthorized
 from chalicelib.lifecycle import Status
@@ -71,11 +71,12 @@ def new_token(instance_id: str, generation: int, expires_at: float) -> str:
     return keys.protect(PURPOSE, "", vouched)
 
 
-def enrol(body: Enrol) -> dict[str, Any]:
+def enrol(body: Enrol, request_id: str | None = None) -> dict[str, Any]:
     """Bind key and server to the generation and answer with keys and credentials.
 
     Raises `BadRequest` (form; time, seen before), `Unauthorized` (token, signature), `Gone`, and
-    `Conflict`: another key or server holds the generation.
+    `Conflict`: another key or server holds the generation. What a server is worth that has lost its
+    disk says `readmission`.
     """
     with crash.scope("enrol"):
         _check_public_key(body.public_key)
@@ -85,7 +86,9 @@ def enrol(body: Enrol) -> dict[str, Any]:
         _check_time(body.issued_at_ms)
         instance = _present(token.instance_id, token.generation)
         if instance.status not in ENROLLING:
-            raise Gone("The instance is not being built any more.")
+            raise readmission.refuse(instance, body.public_key, body.server_id, request_id)
+        if token.expires_at < aws.clock():
+            raise Unauthorized("The enrolment token has expired.")
         try:
             guest = guests.bind(
                 instance.id, token.generation, body.public_key, body.server_id, body.issued_at_ms
@@ -132,12 +135,9 @@ def _seen_before() -> BadRequest:
 
 def _open_token(text: str) -> Token:
     try:
-        token = msgspec.json.decode(keys.reveal(PURPOSE, "", text), type=Token)
+        return msgspec.json.decode(keys.reveal(PURPOSE, "", text), type=Token)
     except BadSeal:
         raise Unauthorized("The enrolment token is not valid.") from None
-    if token.expires_at < aws.clock():
-        raise Unauthorized("The enrolment token has expired.")
-    return token
 
 
 def _check_public_key(encoded: str) -> None:

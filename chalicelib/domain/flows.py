@@ -401,11 +401,51 @@ REBOOT: Final = Flow(
     told_failed="The server may be switched off: {reason} " + _START_IT,
 )
 
+REBUILD: Final = Flow(
+    action=OperationAction.REBUILD,
+    title="rebuild",
+    comment="Gives the server a new root disk and the instance a new guest, which goes on with the "
+    "data. Once the old guest is replaced there is no way back: the next rebuild is the way on.",
+    steps=(
+        Step("check"),
+        Step("stop_database", Runs.LOCAL),
+        Step("new_generation", Runs.LOCAL, Waits.NO),
+        Step("server"),
+        Step(
+            "prepare",
+            Runs.LOCAL,
+            Waits.GUEST,
+            late="The new guest agent did not bring the database up in time",
+            failed="The new guest agent failed to bring the database up",
+        ),
+    ),
+    undo=(
+        Step(
+            "start_database",
+            Runs.LOCAL,
+            Waits.GUEST,
+            timeout="restart_timeout_seconds",
+            late="The database was not started again in time",
+            failed="The database was not started again",
+        ),
+    ),
+    sources=frozenset({Status.ACTIVE, Status.ERROR}),
+    during=Status.REBUILD,
+    done=Status.ACTIVE,
+    timeout="rebuild_timeout_seconds",
+    admits=True,
+    replaces_guest=True,
+    told_undone="The instance was not rebuilt: {reason}",
+    told_failed="The rebuild failed: {reason} The data is on the volume as it was; rebuild the "
+    "instance again, on an image that works.",
+    reported=ServiceStatus.HEALTHY,
+)
+
 FLOWS: Final[dict[str, Flow]] = {
     flow.action: flow
     for flow in (
         *(CREATE, DELETE, UPDATE_ACCESS, RESTART, RESIZE_VOLUME),
-        *(STOP, START, REBOOT, RESIZE_FLAVOR),
+        *(STOP, START, REBOOT, RESIZE_FLAVOR, REBUILD),
     )
 }
 

@@ -19,6 +19,7 @@ class OperationAction(StrEnum):
     STOP = "stop_instance"
     START = "start_instance"
     REBOOT = "reboot_instance"
+    REBUILD = "rebuild_instance"
 
 
 class OperationStatus(StrEnum):

@@ -42,6 +42,11 @@ def add(row: Command) -> Command:
 
 def wait_with_token(row: Command, token: str) -> None:
     """Let a task token wait for a command, stored before or not; the row is as it is then."""
+    keep(row, Command.token.set(token))
+
+
+def keep(row: Command, *more: Action) -> None:
+    """Store a command that a step asks for, unless it was before; the row is as it is then."""
     fixed: list[tuple[Any, Any]] = [
         (Command.instance_id, row.instance_id),
         (Command.generation, row.generation),
@@ -52,9 +57,7 @@ def wait_with_token(row: Command, token: str) -> None:
         (Command.deadline, row.deadline),
         (Command.expires, row.expires),
     ]
-    actions: list[Action] = [Command.token.set(token)]
-    actions += [attribute.set(attribute | value) for attribute, value in fixed]
-    row.update(actions=actions)
+    row.update(actions=[*more, *(each.set(each | value) for each, value in fixed)])
 
 
 def answer(

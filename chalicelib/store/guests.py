@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pynamodb.attributes import Attribute
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
 from chalicelib import aws
-from chalicelib.store.base import update_if
+from chalicelib.store.base import ConditionFailed, update_if
 from chalicelib.store.models import Guest
 
 
@@ -49,6 +50,28 @@ def renew(guest: Guest, issued_at_ms: int, *, start: bool) -> None:
     if start:
         actions.append(Guest.epoch.add(1))
     _write(guest, actions, _not_replayed(issued_at_ms))
+
+
+def note_stranger(guest: Guest, seconds: float) -> bool:
+    """Note that another key asks for a guest's place; False when one has within so long."""
+    return _note(guest, Guest.stranger_at, seconds)
+
+
+def note_question(guest: Guest, seconds: float) -> bool:
+    """Note that Nova is asked about such a key; False when it was within so long."""
+    return _note(guest, Guest.questioned_at, seconds)
+
+
+def _note(guest: Guest, when: Attribute[float | None], seconds: float) -> bool:
+    """Clauses: the guest is there (an expulsion meanwhile), and nobody was noted since then."""
+    now = aws.clock()
+    clause = when.does_not_exist() | (when < now - seconds)
+    row = Guest(guest.instance_id, guest.generation)
+    try:
+        update_if(row, [when.set(now)], Guest.public_key.exists() & clause)
+    except ConditionFailed:
+        return False
+    return True
 
 
 def forget(instance_id: str, generation: int) -> None:

@@ -102,6 +102,16 @@ def _came_back(_: Operation, ended: What) -> Outcome:
     return Outcome(_NO_FAULT if ended is What.SUCCEEDED else {})
 
 
+def _rebuilt(operation: Operation, ended: What) -> Outcome:
+    """Its guest is the new one as soon as that was begun, however it ended."""
+    values: dict[str, Any] = {}
+    if "new_generation" in as_dict(operation.ended):
+        values["generation"] = operation.generation
+    if ended is What.SUCCEEDED:
+        values |= _NO_FAULT
+    return Outcome(values)
+
+
 _NO_FAULT: Final[Mapping[str, Any]] = {"fault_message": None, "fault_created": None}
 
 _OUTCOMES: Final[Mapping[OperationAction, Callable[[Operation, What], Outcome]]] = {
@@ -114,4 +124,5 @@ _OUTCOMES: Final[Mapping[OperationAction, Callable[[Operation, What], Outcome]]]
     ),
     OperationAction.RESIZE_VOLUME: _volume_resized,
     OperationAction.RESIZE_FLAVOR: _flavor_resized,
+    OperationAction.REBUILD: _rebuilt,
 }

@@ -25,8 +25,8 @@ _SWAPS: Final = Path("/proc/swaps")
 _MOUNTS: Final = Path("/proc/self/mounts")
 
 
-def attach(device: Path, mount_point: Path) -> None:
-    """Format a blank device, mount it, and have it mounted at every boot."""
+def attach(device: Path, mount_point: Path, *, format_blank: bool = True) -> None:
+    """Format a blank device if it may be, mount it, and have it mounted at every boot."""
     mounted = _mounted_at(mount_point)
     if mounted is not None:
         if mounted.resolve() != device.resolve():
@@ -34,6 +34,8 @@ def attach(device: Path, mount_point: Path) -> None:
         return
     _refuse_used(device)
     if _is_blank(device):
+        if not format_blank:
+            raise GuestError(f"the volume {device.name} is blank, and was to hold data")
         _run(["mkfs.ext4", "-q", "-m", "1", str(device)], FORMAT_SECONDS)
     mount_point.mkdir(parents=True, exist_ok=True)
     _run(["mount", "-o", OPTIONS, str(device), str(mount_point)], MOUNT_SECONDS)

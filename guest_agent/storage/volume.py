@@ -15,13 +15,14 @@ FULL_BYTES: Final = 8 * 1024**2
 _GIB: Final = 1024**3
 
 
-def attach(device: Path, mount_point: Path) -> None:
+def attach(device: Path, mount_point: Path, *, format_blank: bool = True) -> None:
     """Make the volume appear at its mount point; repeating it changes nothing.
 
-    A device with a file system is mounted as it is: nothing with content is ever formatted.
+    A device with a file system is mounted as it is: nothing with content is ever formatted. One
+    that is blank, where data should be, is left alone (`GuestError`) without `format_blank`.
     """
     if stat.S_ISBLK(_kind_of(device)):
-        block_device.attach(device, mount_point)
+        block_device.attach(device, mount_point, format_blank=format_blank)
     else:
         directory.attach(device.resolve(), mount_point)
 

@@ -36,6 +36,8 @@ class Compute(StandIns):
                 "resize": self._resize_server,
                 "confirm_resize": self._confirm_resize,
                 "revert_resize": self._revert_resize,
+                "rebuild": self._rebuild_server,
+                "find_replacement": self._find_replacement,
                 "delete": self._delete_server,
             },
             flavors: {"list_all": self._list_all_flavors},
@@ -99,6 +101,31 @@ class Compute(StandIns):
         with contextlib.suppress(BadRequest):
             self.cloud.compute.revert_resize(self.caller, server_id)
 
+    def _rebuild_server(
+        self,
+        server_id: str,
+        *,
+        name: str,
+        image_id: str,
+        user_data: str,
+        metadata: Mapping[str, str],
+    ) -> None:
+        self.cloud.compute.rebuild(
+            self.caller,
+            server_id,
+            image_id,
+            name=name,
+            metadata=dict(metadata),
+            user_data=base64.b64encode(user_data.encode()).decode(),
+            keep_user_data=False,
+        )
+
+    def _find_replacement(self, server_id: str, since: float) -> str | None:
+        for each in self.cloud.compute.actions(self.caller, server_id)[: servers.MOST_ACTIONS]:
+            if each.action in servers.REPLACING and each.started > since:
+                return each.action
+        return None
+
     def _delete_server(self, server_id: str) -> None:
         unless_gone(lambda: self.cloud.compute.delete(self.caller, server_id))
 
@@ -127,4 +154,5 @@ class Compute(StandIns):
             metadata=dict(one.metadata),
             moving=one.task_state is not None,
             flavor=one.flavor.name,
+            image_id=one.image_id,
         )

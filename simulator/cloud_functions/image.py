@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chalicelib.cloud import images
 from chalicelib.settings import settings
-from simulator.cloud_functions.stand_ins import Functions, StandIns
+from simulator.cloud_functions.stand_ins import Functions, StandIns, unless_gone
 
 
 class Images(StandIns):
@@ -12,7 +12,11 @@ class Images(StandIns):
 
     def functions(self) -> Functions:
         """By module and name."""
-        return {images: {"newest_with_tags": self._newest_with_tags}}
+        return {images: {"newest_with_tags": self._newest_with_tags, "get": self._get_image}}
+
+    def _get_image(self, image_id: str) -> images.Image | None:
+        found = unless_gone(lambda: self.cloud.image.show(self.caller, image_id))
+        return images.Image(found.id, found.status) if found else None
 
     def _newest_with_tags(self, tags: list[str]) -> str | None:
         if not tags:

@@ -31,6 +31,7 @@ from simulator.faults.f23_restored_table import RestoredTable
 from simulator.faults.f24_second_deployment import SecondDeployment
 from simulator.faults.f25_hostile_guests import HostileGuests
 from simulator.faults.f26_rotation import Rotation
+from simulator.faults.f27_replaced_disk import ReplacedDisk
 
 REGISTRY: Final[dict[str, type[Fault]]] = {
     fault.id: fault
@@ -61,6 +62,7 @@ REGISTRY: Final[dict[str, type[Fault]]] = {
         SecondDeployment,
         HostileGuests,
         Rotation,
+        ReplacedDisk,
     )
 }
 """All classes by id, in their order."""

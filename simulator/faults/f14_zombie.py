@@ -1,7 +1,8 @@
 """F14: a machine that was deleted comes back with its old keys and goes on reporting.
 
-What can come back is the server of a deleted instance, and the duplicate of a server that a lost
-reply left behind.
+What can come back is the server of a deleted instance, the duplicate of a server that a lost reply
+left behind, and the former self of a server that was rebuilt, beside its new guest. (The server of
+a guest that was expelled need not come back: it never went.)
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ class Zombie(Fault):
     range = (0.0, 1.0)
     unit = "share of the dead servers"
     fair = True
-    missing = "after a rebuild, restore or failover: no flow makes a second generation yet"
+    missing = "after a restore or failover: there is neither yet"
 
     def install(self) -> None:
         self.on = True

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final, Protocol, TypeVar
 
@@ -39,6 +39,7 @@ STAGES: Final = (
     ("starting the database", 1.0, 5.0),
     ("securing root", 0.1, 0.5),
 )
+ATTACH_SECONDS: Final = (0.5, 3.0)
 START_SECONDS: Final = (1.0, 5.0)
 STOP_SECONDS: Final = (0.5, 3.0)
 TURN_SECONDS: Final = (0.05, 0.1)
@@ -144,14 +145,34 @@ class SimManager(Manager):
         return {"used": volume.used_gib(), "total": float(volume.file_system_gib)}
 
     def prepare(self, request: arguments.Prepare, progress: Progress) -> answers.Prepared:
+        return self._first_start(request.flavor, lambda: self._prepare(request, progress))
+
+    def rebuild(self, request: arguments.Rebuild, progress: Progress) -> answers.Prepared:
+        return self._first_start(request.flavor, lambda: self._go_on(progress))
+
+    def _first_start(
+        self, flavor: arguments.Flavor, bring_up: Callable[[], None]
+    ) -> answers.Prepared:
         self._machine.failed = False
-        self._machine.disk.flavor = self._machine.runs_for = request.flavor
+        self._machine.disk.flavor = self._machine.runs_for = flavor
         try:
-            self._prepare(request, progress)
+            bring_up()
         except (CommandFailed, OSError):
             self._machine.failed = True
             raise
+        self._machine.disk.prepared = True
+        self._step(STATEMENT_SECONDS)
         return answers.Prepared("healthy")
+
+    def _go_on(self, progress: Progress) -> None:
+        progress("attaching the volume")
+        self._step(ATTACH_SECONDS)
+        if not self._formatted().formatted:
+            raise GuestError("the volume holds no MariaDB data directory, and none is made")
+        progress("starting the database")
+        self._start()
+        progress("securing root")
+        self._step(STATEMENT_SECONDS)
 
     def _prepare(self, request: arguments.Prepare, progress: Progress) -> None:
         for stage, shortest, longest in STAGES:
@@ -169,8 +190,6 @@ class SimManager(Manager):
             self._write(self._contents().with_user(_account(user.name, user.host), _user(user)))
         if request.root_password is not None:
             self._write(self._contents().with_root(request.root_password))
-        self._machine.disk.prepared = True
-        self._step(STATEMENT_SECONDS)
 
     def restart(self, request: arguments.Nothing) -> answers.Done:
         with self._while_it_is(Status.RESTARTING):

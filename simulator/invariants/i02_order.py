@@ -82,7 +82,8 @@ class Order(Invariant):
             if by_guest and changed(old, new, *_REPORTED):
                 text = f"a report of {_shown(after)} was applied twice: now {new['status']}"
                 self.broken(text, instance_id)
-        self._latest_of_batch(instance_id, after)
+        if after != before:  # else a zombie beside it was counted
+            self._latest_of_batch(instance_id, after)
 
     def _latest_of_batch(self, instance_id: str, applied: tuple[Any, ...]) -> None:
         """Of several heartbeats of a guest in one batch the latest counts."""
@@ -122,10 +123,16 @@ class Order(Invariant):
                 self.broken(f"a guest's {name} went back", str(new["instance_id"]))
 
     def check_healed(self) -> None:
-        """What a guest answered is stored: its queue keeps it longer than any trouble lasts."""
+        """What a guest answered is stored: its queue keeps it longer than any trouble lasts.
+
+        What it answered too late, when it was replaced, is nobody's answer any more.
+        """
         for command_id, sender in self._reported.items():
             row = self.hub.row("commands", command_id)
             if row is None or (row["instance_id"], row["generation"]) != sender or self._given_up:
+                continue
+            instance = self.hub.row("instances", sender[0])
+            if instance is not None and instance["generation"] != sender[1]:
                 continue
             self.exercised += 1
             if "answered" not in row:

@@ -13,6 +13,8 @@ from typing import Any, Final
 import msgspec
 
 from chalicelib.bus.envelope import Direction, Envelope
+from chalicelib.cloud.servers import REPLACING
+from chalicelib.status import Status
 from guest_agent.journal import Entry
 from guest_agent.outbox import HEARTBEAT_LIFE_SECONDS
 from simulator.aws.dynamodb.values import Item
@@ -45,6 +47,7 @@ class Forgeries(Invariant):
         for table in TABLES:
             self.hub.on_write(table, self._written)
             self.hub.on_write(table, partial(self._asked_by_forger, table))
+        self.hub.on_write("instances", self._replaced)
         self.hub.on_write("commands", self._answered)
         self.hub.on_write("guests", self._enrolled)
         self.hub.on_write("service-statuses", self._reported_late)
@@ -62,10 +65,13 @@ class Forgeries(Invariant):
 
     def _asked_by_forger(self, table: str, old: Item | None, new: Item | None) -> None:
         """A forger's request is refused. It is noted with the create that its token is of, and
-        ends that one only when its server cannot enrol any more, with or without the forger."""
+        ends that one only when its server cannot enrol any more, with or without the forger. Of a
+        guest that is silent Nova may be asked."""
         if not self.hub.is_forger():
             return
         self.exercised += 1
+        if _only_asks(table, old, new):
+            return
         row = new or old or {}
         instance_id = str(row.get("instance_id") or row["id"])
         if old is None or new is None or table != "operations":
@@ -75,6 +81,21 @@ class Forgeries(Invariant):
             if holder.get("server_id") == new["resources"].get("server_id"):
                 text = f"a forger's request ended a create that has its guest: {new.get('reason')}"
                 self.broken(text, instance_id)
+
+    def _replaced(self, old: Item | None, new: Item | None) -> None:
+        """A guest is replaced because somebody asked to be it only when Nova has done something."""
+        if old is None or new is None or not changed(old, new, "generation"):
+            return
+        operation = self.hub.row("operations", str(new.get("operation_id"))) or {}
+        if not json.loads(operation.get("arguments") or "{}").get("server_asked"):
+            return
+        self.exercised += 1
+        guest = self.hub.row("guests", (new["id"], old["generation"])) or {}
+        server = self.hub.run.cloud.compute.servers.get(str(guest.get("server_id")))
+        done = server.actions if server is not None else []
+        since = float(guest.get("enrolled", 0.0))
+        if not any(each.action in REPLACING and each.started > since for each in done):
+            self.broken("a guest was replaced on the word of whoever asked", new["id"])
 
     def _reported(self, queue: str, message: Message) -> None:
         if queue != f"{PREFIX}-conductor" or not self.hub.is_guest():
@@ -156,6 +177,20 @@ class Forgeries(Invariant):
         known = server_id in cloud.compute.servers or server_id in fleet.guests
         if not known and all(dead.server_id != server_id for dead in fleet.graves):
             self.broken(f"{server_id}, which is no server, has enrolled", new["instance_id"])
+
+
+def _only_asks(table: str, old: Item | None, new: Item | None) -> bool:
+    """Whether a write only notes that somebody asked, or has Nova asked whether that may be."""
+    if new is None:
+        return False
+    if table == "guests" and old is not None:
+        return not changed(old, new, *(set(new) - {"stranger_at", "questioned_at"}))
+    if table == "operations" and old is None:
+        return bool(json.loads(new.get("arguments") or "{}").get("server_asked"))
+    if table == "instances" and old is not None:
+        rest = set(new) - {"status", "updated", "operation_id"}
+        return new["status"] == Status.REBUILD and not changed(old, new, *rest)
+    return False
 
 
 def _is_forged(value: Any) -> bool:

@@ -25,7 +25,7 @@ def test_bodies_reach_the_conductor_without_a_token(
 ) -> None:
     seen: list[Any] = []
 
-    def remember(body: Any) -> dict[str, Any]:
+    def remember(body: Any, _: str | None = None) -> dict[str, Any]:
         seen.append(body)
         return {"ok": True}
 

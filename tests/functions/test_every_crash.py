@@ -15,7 +15,7 @@ import pytest
 
 from chalicelib.bus.envelope import Fault as GuestFault
 from chalicelib.cloud.errors import CloudAway, Refused
-from chalicelib.domain.flows import REBOOT, RESIZE_VOLUME, RESTART, START, STOP, Flow
+from chalicelib.domain.flows import REBOOT, REBUILD, RESIZE_VOLUME, RESTART, START, STOP, Flow
 from chalicelib.lifecycle import Status
 from chalicelib.store import instances
 from chalicelib.store.models import TABLES
@@ -278,6 +278,64 @@ def reboot(stack: Stack) -> tuple[str, set[str]]:
     return _power(stack, REBOOT), {Status.ACTIVE}
 
 
+def _rebuild(stack: Stack, image_id: str = "image-2") -> str:
+    instance, _ = stack.create()
+    stack.settle()
+    stack.accept(instance.id, REBUILD, {"image_id": image_id, "was": "ACTIVE"})
+    return instance.id
+
+
+def rebuild(stack: Stack) -> tuple[str, set[str]]:
+    return _rebuild(stack), {Status.ACTIVE}
+
+
+def rebuild_on_an_image_that_is_gone(stack: Stack) -> tuple[str, set[str]]:
+    return _rebuild(stack, "no such image"), {Status.ACTIVE}
+
+
+def rebuild_that_nova_refuses(stack: Stack) -> tuple[str, set[str]]:
+    instance_id = _rebuild(stack)
+    stack.cloud.refusals["servers.rebuild"] = Refused("Flavor's disk is too small for the image")
+    return instance_id, {Status.ERROR}
+
+
+def rebuild_whose_new_guest_fails(stack: Stack) -> tuple[str, set[str]]:
+    def fail(guest: FakeGuest) -> None:
+        guest.failure = GuestFault("GuestError", "the volume holds no data")
+
+    instance_id = _rebuild(stack)
+    stack.on_guest = fail
+    return instance_id, {Status.ERROR}
+
+
+def rebuild_after_one_that_failed(stack: Stack) -> tuple[str, set[str]]:
+    instance_id, _ = rebuild_that_nova_refuses(stack)
+    stack.settle()
+    stack.cloud.refusals.clear()
+    stack.accept(instance_id, REBUILD, {"image_id": "image-2", "was": "ERROR"})
+    return instance_id, {Status.ACTIVE}
+
+
+def rebuild_of_a_server_that_asked(stack: Stack) -> tuple[str, set[str]]:
+    """Nova has given it a new disk behind our back, and its old guest is silent.
+
+    Where its question dies half-way the instance stays as it is, until the next question.
+    """
+    instance, _ = stack.create()
+    stack.settle()
+    (server,) = stack.cloud.running()
+    stack.cloud.replace_disk(server.id)
+    stack.world.now += 400
+    return instance.id, {Status.ACTIVE}
+
+
+def delete_during_a_rebuild(stack: Stack) -> tuple[str, set[str]]:
+    instance_id = _rebuild(stack)
+    stack.settle(until=stack.world.now + 2)
+    stack.delete(instance_id)
+    return instance_id, {Status.DELETED}
+
+
 def delete_during_a_stop(stack: Stack) -> tuple[str, set[str]]:
     instance_id = _power(stack, STOP)
     stack.settle(until=stack.world.now + 2)
@@ -315,6 +373,9 @@ SCENARIOS: tuple[Scenario, ...] = (
     *(stop, stop_of_a_database_that_hangs, start, start_on_a_cloud_without_room, reboot),
     start_after_a_stop_that_failed,
     delete_during_a_stop,
+    *(rebuild, rebuild_on_an_image_that_is_gone, rebuild_that_nova_refuses),
+    *(rebuild_whose_new_guest_fails, rebuild_after_one_that_failed),
+    *(rebuild_of_a_server_that_asked, delete_during_a_rebuild),
 )
 
 

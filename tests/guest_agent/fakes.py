@@ -192,6 +192,11 @@ class FakeManager(Manager):
     def filesystem(self) -> dict[str, float]:
         return {"used": 0.5, "total": 1.0}
 
+    def rebuild(self, request: arguments.Rebuild, progress: Progress) -> Any:
+        progress("attaching the volume")
+        self.on_stage()
+        return self.effect(request)
+
     restart = stop_db = resize_fs = start_db_with_conf_changes = _effect
     list_databases = create_database = delete_database = _effect
     list_users = get_user = create_user = delete_user = change_passwords = _effect

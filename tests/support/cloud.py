@@ -60,6 +60,8 @@ class FakeCloud:
                 self.resize_server,
                 self.confirm_resize,
                 self.revert_resize,
+                self.rebuild_server,
+                self.find_replacement,
                 self.delete_server,
                 self.page_servers,
             ),
@@ -88,13 +90,13 @@ class FakeCloud:
                 self.delete_port,
                 self.page_of_ports,
             ),
-            (images, "images"): (self.newest_with_tags,),
+            (images, "images"): (self.newest_with_tags, self.get_image),
             (flavors, "flavors"): (self.list_all,),
         }
         for (module, service), functions in calls.items():
             for function in functions:
                 name = function.__name__.removesuffix("_volumes").removesuffix("_servers")
-                name = name.removesuffix("_volume").removesuffix("_server")
+                name = name.removesuffix("_volume").removesuffix("_server").removesuffix("_image")
                 patch.setattr(module, name, self._counted(f"{service}.{name}", function))
 
     def _counted(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -160,6 +162,7 @@ class FakeCloud:
             flavor=next(
                 (one.name for one in self.flavors if one.id == thing.facts.get("flavor_id")), ""
             ),
+            image_id=thing.facts.get("image_id"),
         )
 
     def find_servers(self, instance_id: str) -> list[servers.Server]:
@@ -229,6 +232,26 @@ class FakeCloud:
         if found is None or found.status not in states or found.moving:
             raise CloudAway("Cannot do that while the server is in another state")
         return self.things["server"][server_id].facts
+
+    def rebuild_server(self, server_id: str, *, name: str, **facts: Any) -> None:
+        """A new root disk: whatever guest was there is another one now."""
+        found = self.get_server(server_id)
+        if found is None or found.status not in ("ACTIVE", "SHUTOFF", "ERROR") or found.moving:
+            raise Refused("Cannot 'rebuild' the server while it is in another state")
+        thing = self.things["server"][server_id]
+        thing.name = name
+        thing.facts.update(facts)
+        self.replace_disk(server_id)
+
+    def replace_disk(self, server_id: str) -> None:
+        """What a rebuild by somebody else, or an evacuation, does: user data and name stay."""
+        facts = self.things["server"][server_id].facts
+        disks = facts.get("disks", 0) + 1
+        facts.update(moved=self.world.now, disks=disks, replaced=self.world.now)
+
+    def find_replacement(self, server_id: str, since: float) -> str | None:
+        when = self.things["server"][server_id].facts.get("replaced", 0)
+        return "rebuild" if when > since else None
 
     def delete_server(self, server_id: str) -> None:
         self._delete("server", server_id)
@@ -346,6 +369,9 @@ class FakeCloud:
 
     def delete_port(self, port_id: str) -> None:
         self.things["port"].pop(port_id, None)
+
+    def get_image(self, image_id: str) -> images.Image | None:
+        return images.Image(image_id, "active") if image_id.startswith("image-") else None
 
     def newest_with_tags(self, tags: list[str]) -> str | None:
         return self.image if tags else None

@@ -49,6 +49,9 @@ class Stack:
         self.machines = world.stepfunctions = StepFunctions(world, self._invoke)
         self.guests: dict[str, FakeGuest] = {}
         self._off: dict[str, FakeGuest] = {}
+        self._disks: dict[str, int] = {}
+        self.zombies: list[FakeGuest] = []
+        """The guests of disks that were replaced."""
         self.on_guest: Callable[[FakeGuest], None] = lambda guest: None
         self.unseen = False
         """Whether nobody saw the end of a resize, for which more is held."""
@@ -141,6 +144,9 @@ class Stack:
         for server_id, server in running.items():
             if server_id in self._off:
                 self.guests[server_id] = self._off.pop(server_id)
+            if self._disks.get(server_id, 0) != server.facts.get("disks", 0):
+                self._disks[server_id] = server.facts["disks"]
+                self.zombies.append(self.guests.pop(server_id))
             if server_id not in self.guests:
                 guest = FakeGuest(self.world, server_id, server.facts["user_data"])
                 self.guests[server_id] = guest
@@ -193,7 +199,7 @@ class Stack:
             assert row.next_operation_id is None
             assert row.status in (*OWNING, Status.ERROR, Status.DELETED)
             assert row.status != Status.ERROR or row.fault_message
-            assert row.status in OWNING or row.held == {}
+            assert _owns(row) or row.held == {}
         for url in self._control_queues():
             assert self.world.sqs.records(url) == []
         for secret in (PASSWORD, "enrolment_token"):
@@ -220,17 +226,24 @@ class Stack:
         assert all(each.status != RUNNING for each in self.machines.executions.values())
 
     def _check_inventory(self, rows: list[Instance]) -> None:
-        owners = sorted(row.id for row in rows if row.status in OWNING)
+        owning = [row for row in rows if _owns(row)]
+        owners = sorted(row.id for row in owning)
         present = {kind: sorted(found) for kind, found in self.cloud.inventory().items()}
+        named = sorted(
+            each.name for row in owning for each in servers.find(row.id)
+        )  # of the present generation, unless its rebuild has failed
+        for row in rows:
+            if row.status in OWNING:
+                assert names.server(row.id, int(row.generation)) in named
         assert present == {
-            "server": [f"coffer-{owner}-1" for owner in owners],
+            "server": named,
             "volume": [f"coffer-{owner}" for owner in owners],
             "port": [f"coffer-{owner}" for owner in owners],
             "group": [f"coffer-{owner}" for owner in owners],
             "floating": sorted(
                 names.description(row.id)
                 for row in rows
-                if row.status in OWNING and (row.access or {}).get("is_public")
+                if _owns(row) and (row.access or {}).get("is_public")
             ),
         }
         for row in rows:
@@ -242,9 +255,12 @@ class Stack:
                 self._check_access(row)
                 (disk,) = volumes.find(row.id)
                 assert disk.size == row.volume_size == row.held["volumes"]
-        queued = [queues.guest_queue_name(owner, 1) for owner in owners]
+        queued = sorted(queues.guest_queue_name(row.id, int(row.generation)) for row in owning)
         assert sorted(name for name in self.world.sqs.queues if "-guest-" in name) == queued
-        assert sorted(row["instance_id"] for row in self._rows(Guest)) == owners
+        enrolled = {(row["instance_id"], row["generation"]) for row in self._rows(Guest)}
+        assert len(enrolled) == len(self._rows(Guest))
+        assert enrolled <= {(row.id, row.generation) for row in owning}
+        assert enrolled >= {(row.id, row.generation) for row in rows if row.status in OWNING}
 
     def _flavor_of(self, name: str) -> tuple[str, int]:
         (found,) = (each for each in self.cloud.flavors if each.name == name)
@@ -262,6 +278,11 @@ class Stack:
 
     def _rows(self, model: Any) -> list[dict[str, Any]]:
         return list(self.world.dynamodb.rows(model.Meta.table_name))
+
+
+def _owns(row: Instance) -> bool:
+    """Whether its things are there: also after a failure that leaves them for the next try."""
+    return row.status in OWNING or (row.status == Status.ERROR and "server_id" in row.resources)
 
 
 def _one(receive: Callable[[dict[str, Any]], batch.Answer], record: dict[str, Any]) -> None:

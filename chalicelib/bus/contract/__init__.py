@@ -59,6 +59,9 @@ def _moves_the_database(
 PREPARE: Final = _moves_the_database(
     "prepare", arguments.Prepare, answers.Prepared, "create_timeout_seconds", reports=True
 )
+REBUILD: Final = _moves_the_database(
+    "rebuild", arguments.Rebuild, answers.Prepared, "rebuild_timeout_seconds", reports=True
+)
 RESTART: Final = _moves_the_database(
     "restart", arguments.Nothing, answers.Done, "restart_timeout_seconds"
 )
@@ -108,7 +111,7 @@ DISABLE_ROOT: Final = Method("disable_root", arguments.Nothing, answers.Done, re
 METHODS: Final[Mapping[str, Method[Any, Any]]] = {
     each.name: each
     for each in (
-        *(PREPARE, RESTART, STOP_DB, START_DB_WITH_CONF_CHANGES, RESIZE_FS),
+        *(PREPARE, REBUILD, RESTART, STOP_DB, START_DB_WITH_CONF_CHANGES, RESIZE_FS),
         *(LIST_DATABASES, CREATE_DATABASE, DELETE_DATABASE),
         *(LIST_USERS, GET_USER, CREATE_USER, DELETE_USER, CHANGE_PASSWORDS, UPDATE_ATTRIBUTES),
         *(LIST_ACCESS, GRANT_ACCESS, REVOKE_ACCESS),

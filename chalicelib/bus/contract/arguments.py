@@ -84,6 +84,15 @@ class Prepare(Contents, frozen=True, kw_only=True):
     device_path: str = ""
 
 
+class Rebuild(Value, frozen=True):
+    """A first start on a new root disk, with the data that are on the volume of that id."""
+
+    datastore: Datastore
+    flavor: Flavor
+    mount_point: str
+    volume_id: str
+
+
 class StopDatabase(Value, frozen=True):
     """Whether it is to last, or only until the server is switched off.
 

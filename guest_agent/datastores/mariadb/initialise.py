@@ -35,9 +35,7 @@ def initialise(layout: Layout, user: OsUser, flavor: Flavor) -> bool:
     only: no password opens it.
     """
     if layout.data.exists():
-        if not (layout.data / "mysql").is_dir():
-            raise GuestError("the volume holds something that is not a MariaDB data directory")
-        user.take_over(layout.data)
+        take_over(layout, user)
         return False
     data_argument = f"--datadir={layout.unfinished}"
     processes.kill_all_with(data_argument, user.uid)
@@ -67,6 +65,15 @@ def initialise(layout: Layout, user: OsUser, flavor: Flavor) -> bool:
     layout.unfinished.rename(layout.data)
     sync_directory(layout.volume)
     return True
+
+
+def take_over(layout: Layout, user: OsUser) -> None:
+    """Give the data directory of a former server to this one's user; `GuestError` for none."""
+    if not layout.data.exists():
+        raise GuestError("the volume holds no MariaDB data directory, and none is made")
+    if not (layout.data / "mysql").is_dir():
+        raise GuestError("the volume holds something that is not a MariaDB data directory")
+    user.take_over(layout.data)
 
 
 def agent_account() -> str:

@@ -206,9 +206,13 @@ class Life:
                 self._failed = True
                 raise
 
-    def attach_volume(self) -> None:
-        """Make the volume appear at its mount point."""
-        volume.attach(self._device(), self._layout.volume)
+    def attach_volume(self, *, with_data: bool = False) -> None:
+        """Make the volume appear at its mount point; where data has to be nothing is formatted."""
+        volume.attach(self._device(), self._layout.volume, format_blank=not with_data)
+
+    def take_over(self) -> None:
+        """Make the data directory of a former server this one's."""
+        initialise.take_over(self._layout, self._user)
 
     def _device(self) -> Path:
         root, wanted = self._guest.root, self._state
@@ -264,7 +268,7 @@ class Life:
     def _start(self, service: Service, flavor: Flavor | None = None) -> None:
         """Start and wait; repairs the agent's account, whom an enabled root may have changed."""
         flavor = flavor or self._state.flavor
-        self.attach_volume()
+        self.attach_volume(with_data=True)
         self._grow()
         superuser.write_init_file(self._layout)
         configuration.write(self._layout, self._guest.address, flavor)

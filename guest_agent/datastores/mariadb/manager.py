@@ -41,8 +41,7 @@ class MariaDBManager(Manager):
         return self._life.filesystem()
 
     def prepare(self, request: arguments.Prepare, progress: Progress) -> answers.Prepared:
-        if request.datastore.manager not in NAMES:
-            raise BadRequest(f"this guest does not run {request.datastore.manager!r}")
+        _require_own(request.datastore)
         wanted = DatastoreState(
             volume_id=request.volume_id,
             device_path=request.device_path,
@@ -65,6 +64,22 @@ class MariaDBManager(Manager):
                 accounts.create(session, request.users, repeat=True)
                 if request.root_password is not None:
                     superuser.enable_root(session, request.root_password)
+        return answers.Prepared("healthy")
+
+    def rebuild(self, request: arguments.Rebuild, progress: Progress) -> answers.Prepared:
+        _require_own(request.datastore)
+        wanted = DatastoreState(
+            volume_id=request.volume_id, mount_point=request.mount_point, flavor=request.flavor
+        )
+        life = self._life
+        with life.preparing(wanted):
+            progress("attaching the volume")
+            life.attach_volume(with_data=True)
+            life.take_over()
+            progress("starting the database")
+            life.first_start(request.flavor)
+            progress("securing root")
+            life.secure()
         return answers.Prepared("healthy")
 
     def restart(self, request: arguments.Nothing) -> answers.Done:
@@ -152,3 +167,9 @@ class MariaDBManager(Manager):
         with self._session() as session:
             superuser.disable_root(session)
         return answers.Done()
+
+
+def _require_own(datastore: arguments.Datastore) -> None:
+    """Refuse what another manager runs."""
+    if datastore.manager not in NAMES:
+        raise BadRequest(f"this guest does not run {datastore.manager!r}")

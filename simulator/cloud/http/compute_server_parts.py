@@ -49,6 +49,7 @@ class ServerParts(ComputeRoutes):
                 get=self.show_volume,
                 delete=self.detach_volume,
             ),
+            self.route("/v2.1/servers/{server_id}/os-instance-actions", get=self.list_actions),
             self.route("/v2.1/servers/{server_id}/os-interface", get=self.list_interfaces),
             self.route("/v2.1/servers/{server_id}/os-security-groups", get=self.list_groups),
         ]
@@ -134,6 +135,12 @@ class ServerParts(ComputeRoutes):
         """DELETE /servers/{id}/os-volume_attachments/{volume id}."""
         self.nova.detach_volume(call.caller, call.path["server_id"], call.path["volume_id"])
         return empty(202)
+
+    def list_actions(self, call: Call) -> Response:
+        """GET /servers/{id}/os-instance-actions."""
+        found = self.nova.actions(call.caller, call.path["server_id"])
+        rows = [views.action(each, call.path["server_id"]) for each in found]
+        return json_response({"instanceActions": rows})
 
     def list_interfaces(self, call: Call) -> Response:
         """GET /servers/{id}/os-interface."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from simulator.cloud.http.plumbing import Json, timestamp
 from simulator.cloud.model.flavors import Flavor
 from simulator.cloud.model.network import NetworkService
-from simulator.cloud.model.server import Server, ServerVolume
+from simulator.cloud.model.server import Server, ServerAction, ServerVolume
 
 MICROVERSION = "2.96"
 EXTENSIONS_IN_FLAVOR = (2, 47)
@@ -144,6 +144,21 @@ def volume_attachment(one: Server, volume: ServerVolume) -> Json:
         "delete_on_termination": volume.delete_on_termination,
         "attachment_id": None,
         "bdm_uuid": volume.volume_id,
+    }
+
+
+def action(one: ServerAction, server_id: str) -> Json:
+    """What was done to a server."""
+    when = timestamp(one.started, zone=False, micros=True)
+    return {
+        "action": one.action,
+        "instance_uuid": server_id,
+        "request_id": one.request_id,
+        "user_id": one.user_id,
+        "project_id": one.project_id,
+        "start_time": when,
+        "updated_at": when,
+        "message": None,
     }
 
 

@@ -21,6 +21,7 @@ from simulator.cloud.model.server import (
     STOPPED,
     NetworkWish,
     Server,
+    ServerAction,
     ServerVolume,
     ServerWish,
 )
@@ -92,6 +93,7 @@ class ComputeService:
             )
             self._plug(caller, server, wish)
             self.servers[server.id] = server
+            self._note(caller, server, "create")
             self._lifecycle.build(server, fault)
             return server
 
@@ -173,6 +175,7 @@ class ComputeService:
         with self._faults.around("compute", "reboot_server", server.name) as fault:
             hard = kind == "HARD"
             self._check_state(server, "reboot", (ACTIVE, STOPPED, ERROR) if hard else (ACTIVE,))
+            self._note(caller, server, "reboot")
             self._lifecycle.reboot(server, hard, fault)
 
     def rebuild(
@@ -190,20 +193,37 @@ class ComputeService:
         server = self.get(caller, server_id)
         with self._faults.around("compute", "rebuild_server", server.name) as fault:
             self._check_state(server, "rebuild", (ACTIVE, STOPPED, ERROR))
-            server.image_id = self._image_id(caller, image_id)
+            image_id = self._image_id(caller, image_id)
             if not keep_user_data:
                 check_user_data(user_data)
                 server.user_data = user_data
+            server.image_id = image_id
+            self._note(caller, server, "rebuild")
             server.name = name or server.name
             server.metadata = dict(metadata) if metadata is not None else server.metadata
             self._lifecycle.rebuild(server, fault)
             return server
+
+    def evacuate(self, server_id: str) -> None:
+        """Make the server anew elsewhere, with a new root disk: its host was lost, and an
+        administrator has said so."""
+        server = self.servers[server_id]
+        self._check_state(server, "evacuate", (ACTIVE, STOPPED, ERROR))
+        self._note(Caller("operator", server.project_id, frozenset()), server, "evacuate")
+        self._lifecycle.rebuild(server, None)
+
+    def actions(self, caller: Caller, server_id: str) -> tuple[ServerAction, ...]:
+        """What was done to a server, newest first."""
+        server = self.get(caller, server_id)
+        with self._faults.around("compute", "list_server_actions", server.name):
+            return tuple(reversed(server.actions))
 
     def stop(self, caller: Caller, server_id: str) -> None:
         """Accept a power-off."""
         server = self.get(caller, server_id)
         with self._faults.around("compute", "stop_server", server.name):
             self._check_state(server, "stop", (ACTIVE, ERROR))
+            self._note(caller, server, "stop")
             self._lifecycle.stop(server)
 
     def start(self, caller: Caller, server_id: str) -> None:
@@ -211,6 +231,7 @@ class ComputeService:
         server = self.get(caller, server_id)
         with self._faults.around("compute", "start_server", server.name):
             self._check_state(server, "start", (STOPPED,))
+            self._note(caller, server, "start")
             self._lifecycle.start(server)
 
     def crash(self, caller: Caller, server_id: str) -> None:
@@ -254,6 +275,12 @@ class ComputeService:
             "cores": sum(flavor.vcpus for flavor in flavors),
             "ram": sum(flavor.ram for flavor in flavors),
         }
+
+    def _note(self, caller: Caller, server: Server, action: str) -> None:
+        request_id = f"req-{server.id}-{len(server.actions)}"
+        server.actions.append(
+            ServerAction(action, self._clock(), request_id, caller.user_id, caller.project_id)
+        )
 
     def _plug(self, caller: Caller, server: Server, wish: ServerWish) -> None:
         """Bind ports and reserve volumes; all or nothing."""

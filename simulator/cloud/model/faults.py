@@ -42,6 +42,7 @@ CALLS = {
             "get_flavor",
             "get_server",
             "list_flavors",
+            "list_server_actions",
             "list_servers",
             "list_zones",
             "reboot_server",

@@ -97,7 +97,11 @@ class ServerLifecycle:
         self._step(server, run, step, networking)
 
     def rebuild(self, server: Server, fault: Fault | None) -> None:
-        """Through REBUILD back to ACTIVE, on a fresh disk with the same volumes and ports."""
+        """Through REBUILD to where it was, on a fresh disk with the same volumes and ports.
+
+        What is stopped is started on the new disk, and stopped again (nova's compute manager).
+        """
+        was_stopped = server.vm_state == STOPPED
         run = self._take_over(server, "rebuilding")
         mode = fault.mode if fault else ""
 
@@ -111,8 +115,10 @@ class ServerLifecycle:
         def built(error: str | None) -> None:
             if error is not None:
                 self._break(server, 500, f"Failed to rebuild the instance: {error}")
-            else:
-                self._become_active(server)
+                return
+            self._become_active(server)
+            if was_stopped:
+                self.stop(server)
 
         self._step(server, run, self._delays.server_power, spawning)
 

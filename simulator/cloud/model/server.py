@@ -41,6 +41,17 @@ class ServerFault:
     created: float
 
 
+@dataclass(frozen=True)
+class ServerAction:
+    """What somebody has had done to a server; Nova keeps it as long as the server."""
+
+    action: str
+    started: float
+    request_id: str
+    user_id: str
+    project_id: str
+
+
 @dataclass(slots=True)
 class ServerVolume:
     """A volume in a server and its device name (`/dev/vdb`)."""
@@ -91,6 +102,7 @@ class Server:
     launched_at: float | None = None
     host: int = 1
     before: Before | None = None
+    actions: list[ServerAction] = field(default_factory=list)
     run: int = 0
 
     @property

@@ -141,18 +141,54 @@ def test_a_prepared_server_may_be_prepared_again(guest: Guest) -> None:
     assert guest.rows("SHOW TABLES", database="shop", password="second-secret") == [("kept",)]
 
 
+def lose_the_root_disk(guest: Guest) -> None:
+    """Everything but the volume: the database was killed, the agent's secrets are gone."""
+    guest.server.kill_everything()
+    for name in ("var/lib/coffer/journal.sqlite", "var/lib/coffer/datastore.json"):
+        (guest.server.root / name).unlink(missing_ok=True)
+    (guest.server.root / "var/lib/mysql").unlink(missing_ok=True)
+
+
+def ask_rebuild(guest: Guest) -> str:
+    """Ask the agent of a new root disk to go on with the data; the command's id."""
+    known = prepare_args()
+    wanted = {name: known[name] for name in ("datastore", "flavor", "mount_point", "volume_id")}
+    command_id = guest.control.send(guest.control.command("rebuild", wanted))
+    guest.server.start_agent()
+    return command_id
+
+
 def test_a_rebuilt_server_takes_its_volume_over(guest: Guest) -> None:
     """The root disk is new, and with it every secret of the agent; the data is not."""
     guest.prepare()
     guest.rows("CREATE TABLE kept (id INT)", database="shop")
+    guest.rows("INSERT INTO kept VALUES (7)", database="shop")
     guest.ask("enable_root", {"root_password": "root-secret"})
-    guest.server.kill_everything()
-    (guest.server.root / "var/lib/coffer/journal.sqlite").unlink()
-    (guest.server.root / "var/lib/coffer/datastore.json").unlink()
-    (guest.server.root / "var/lib/mysql").unlink()
-    guest.prepare()
-    assert guest.rows("SHOW TABLES", database="shop") == [("kept",)]
+    lose_the_root_disk(guest)
+    assert guest.control.answer(ask_rebuild(guest)).result == {"status": "healthy"}
+    assert guest.rows("SELECT id FROM kept", database="shop") == [(7,)]
     assert guest.ask("is_root_enabled") == {"enabled": True}
+
+
+def test_a_rebuild_that_finds_no_data_makes_none(guest: Guest) -> None:
+    answer = guest.control.answer(ask_rebuild(guest))
+    assert answer.error is not None
+    assert "no MariaDB data directory, and none is made" in answer.error.message
+    assert list(guest.server.volume.iterdir()) == []
+    wait_for(lambda: guest.statuses()[-1:] == ["failed"])
+
+
+def test_an_agent_that_dies_in_a_rebuild_goes_on_with_it(guest: Guest) -> None:
+    guest.prepare()
+    guest.rows("CREATE TABLE kept (id INT)", database="shop")
+    lose_the_root_disk(guest)
+    command_id = ask_rebuild(guest)
+    wait_for(lambda: (guest.server.root / "etc/mysql/coffer.cnf").exists())
+    guest.server.kill_everything()
+    guest.control.queues["guest"].show_all()
+    guest.server.start_agent()
+    assert guest.control.answer(command_id).result == {"status": "healthy"}
+    assert guest.rows("SHOW TABLES", database="shop") == [("kept",)]
 
 
 def test_a_root_password_in_the_order_enables_root(guest: Guest) -> None:

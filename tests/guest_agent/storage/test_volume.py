@@ -127,6 +127,12 @@ def test_a_blank_disk_is_formatted_once(disk: Disk, tmp_path: Path) -> None:
     assert "noatime,nosuid,nodev,noexec" in mounted, "before the first boot from the table, too"
 
 
+def test_a_blank_disk_where_data_has_to_be_is_left_alone(disk: Disk, tmp_path: Path) -> None:
+    with pytest.raises(GuestError, match="is blank, and was to hold data"):
+        block_device.attach(disk.device, tmp_path / "mysql", format_blank=False)
+    assert disk.ran == ["blkid"]
+
+
 @pytest.mark.parametrize("content", ["ext4", "xfs", "a partition table"])
 def test_a_disk_with_content_is_never_formatted(disk: Disk, tmp_path: Path, content: str) -> None:
     disk.content = content

@@ -18,7 +18,9 @@ from simulator.run import Run
 from tests.saboteurs.plans import PLANS
 from tests.simulator.deployment import Deployment
 
-COVERING: Final = ("restored", "hostile", "lost hints", "access", "contents", "power", "keys")
+COVERING: Final = (
+    *("restored", "hostile", "lost hints", "access", "contents", "power", "keys", "replaced"),
+)
 """Plans that take the rare paths: jobs after a restore, dead letters, a change of the access, the
 same request again."""
 

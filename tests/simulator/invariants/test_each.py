@@ -225,6 +225,31 @@ def i23_settings_left(deployment: Deployment) -> None:
     deployment.invariants.check()
 
 
+def i26_two_are_heard(deployment: Deployment) -> None:
+    """The row of the instance has a new guest, that of its reports goes on with the old one."""
+    instance(deployment).update(actions=[Instance.generation.set(2)])
+
+
+def i26_a_late_answer(deployment: Deployment) -> None:
+    row = instance(deployment)
+    row.update(actions=[Instance.generation.set(2)])
+    ServiceStatusRow(row.id).update(actions=[ServiceStatusRow.generation.set(2)])
+    deployment.run(120)
+    command(deployment).update(actions=[Command.stage.set("at it still")])
+
+
+def i26_a_session(deployment: Deployment) -> None:
+    row = instance(deployment)
+    row.update(actions=[Instance.generation.set(2)])
+    ServiceStatusRow(row.id).update(actions=[ServiceStatusRow.generation.set(2)])
+    deployment.run(120)
+    Guest(row.id, 1).update(actions=[Guest.epoch.add(1)])
+
+
+def i26_a_generation_that_comes_back(deployment: Deployment) -> None:
+    instance(deployment).update(actions=[Instance.generation.set(0)])
+
+
 def i16_alive(deployment: Deployment) -> None:
     server_id = next(iter(deployment.cloud.compute.servers))
     as_handler(deployment, "look_for_orphans", lambda: servers.delete(server_id))
@@ -528,6 +553,7 @@ def replied_with_key(deployment: Deployment, reply: Reply, body: bytes = b"") ->
 BREAKS = (
     i24_deleted_all_the_same,
     *(i10_two_replies, i10_accepted_with_another_body, i10_refused_afterwards, i10_done_twice),
+    *(i26_two_are_heard, i26_a_late_answer, i26_a_session, i26_a_generation_that_comes_back),
     *(i20_event_lost, i20_another_stage, i21_gone_too_early, i21_kept_for_ever),
     *(i21_arguments_left, i5_limits_not_stored, i19_a_slot_never_given_back),
     *(l2_report_left, l7_wrong_volume),

@@ -1,0 +1,292 @@
+"""The flow `rebuild_instance`: the data stays, one guest is heard, and each end has a way on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from chalicelib import errors
+from chalicelib.bus.envelope import Fault
+from chalicelib.cloud import names, servers
+from chalicelib.cloud.errors import CloudAway, Refused
+from chalicelib.conductor import enrolment, generations, heartbeats, reports
+from chalicelib.domain.flows import REBUILD
+from chalicelib.domain.operations import OperationAction, OperationStatus
+from chalicelib.lifecycle import ServiceStatus, Status
+from chalicelib.settings import settings
+from chalicelib.store import commands as rows
+from chalicelib.store import events, guests, instances, operations
+from chalicelib.store.base import as_dict
+from chalicelib.store.events import Asked
+from chalicelib.store.models import Instance, Operation
+from functions import rebuild_instance
+from tests.support.guest import FakeGuest
+from tests.support.stack import Stack
+
+LONG = settings().heartbeat_expiry_seconds + 1
+IMAGE = {"image_id": "image-2", "was": "ACTIVE"}
+
+
+@pytest.fixture
+def served(stack: Stack) -> Instance:
+    """An instance that is ACTIVE."""
+    instance, _ = stack.create()
+    stack.settle()
+    return instances.get_instance(instance.id)
+
+
+def rebuilt(stack: Stack, instance: Instance, **changes: Any) -> tuple[Instance, Operation]:
+    operation = stack.accept(instance.id, REBUILD, IMAGE | changes)
+    stack.settle()
+    stored = operations.get_operation(operation.id)
+    assert stored is not None
+    return instances.get_instance(instance.id), stored
+
+
+def replace_disk_behind_our_back(stack: Stack) -> FakeGuest:
+    """Nova's operator rebuilds the server; the guest that comes up has its old user data."""
+    (server,) = stack.cloud.running()
+    stack.cloud.replace_disk(server.id)
+    stack.world.now += LONG
+    stack.settle()
+    return stack.guests[server.id]
+
+
+def last_rebuild(instance: Instance) -> Operation | None:
+    found = operations.operations_of(instance.id)
+    return next((each for each in found if each.action == OperationAction.REBUILD), None)
+
+
+def test_a_new_guest_on_the_new_image_goes_on_with_the_data(stack: Stack, served: Instance) -> None:
+    (old,) = stack.guests.values()
+    row, operation = rebuilt(stack, served)
+    assert (row.status, row.generation, row.fault_message) == (Status.ACTIVE, 2, None)
+    assert operation.status == OperationStatus.SUCCEEDED
+    (new,) = stack.guests.values()
+    assert old.runs == ["prepare", "stop_db"]
+    assert new.runs == ["rebuild"]
+    (server,) = servers.find(row.id)
+    assert (server.id, server.image_id) == (row.resources["server_id"], "image-2")
+    assert server.metadata[names.GENERATION_KEY] == "2"
+    assert stack.cloud.names("volume") == [f"coffer-{row.id}"]
+    stack.check()
+
+
+def test_the_guest_that_was_replaced_changes_nothing_any_more(
+    stack: Stack, served: Instance
+) -> None:
+    (old,) = stack.guests.values()
+    row, _ = rebuilt(stack, served)
+    before = instances.service_status(row.id)
+    assert before is not None
+    assert before.generation == 2
+    reports.receive(old.sealed("event", "event", {"kind": "crashed", "text": "forged"}))
+    beat = old.sealed("heartbeat", "heartbeat", {"status": "crashed"})
+    heartbeats.receive({"Records": [{"messageId": "1", "body": beat}]})
+    after = instances.service_status(row.id)
+    assert after is not None
+    assert (after.status, after.stale_reports) == (before.status, 2)
+    with pytest.raises(errors.Gone):
+        enrolment.enrol(old.enrolment())
+
+
+def test_a_silent_guest_is_not_waited_for(stack: Stack, served: Instance) -> None:
+    (old,) = stack.guests.values()
+    old.silent = True
+    stack.world.now += LONG
+    begun = stack.world.now
+    row, _ = rebuilt(stack, served)
+    assert row.status == Status.ACTIVE
+    assert stack.world.now - begun < rebuild_instance.STOP_SECONDS
+
+
+def test_a_guest_that_does_not_stop_its_database_holds_the_rebuild_up_for_a_bounded_time(
+    stack: Stack, served: Instance
+) -> None:
+    (old,) = stack.guests.values()
+    old.silent = True
+    row, operation = rebuilt(stack, served)
+    assert row.status == Status.ACTIVE
+    took = as_dict(operation.ended)["stop_database"] - as_dict(operation.started)["stop_database"]
+    assert rebuild_instance.STOP_SECONDS <= took < rebuild_instance.STOP_SECONDS * 1.5
+
+
+def test_a_server_that_is_off_is_switched_on(stack: Stack, served: Instance) -> None:
+    generations.expel(served.id, Asked())
+    (server,) = servers.find(served.id)
+    servers.stop(server.id)
+    stack.world.now += 5
+    row, _ = rebuilt(stack, served, was="ERROR")
+    assert row.status == Status.ACTIVE
+    (server,) = servers.find(row.id)
+    assert server.status == "ACTIVE"
+
+
+def test_an_expelled_guest_is_followed_by_the_one_of_a_rebuild(
+    stack: Stack, served: Instance
+) -> None:
+    generations.expel(served.id, Asked())
+    row, _ = rebuilt(stack, served, was="ERROR")
+    assert (row.status, row.generation, row.fault_message) == (Status.ACTIVE, 3, None)
+    stack.check()
+
+
+def test_an_image_that_is_gone_changes_nothing(stack: Stack, served: Instance) -> None:
+    (old,) = stack.guests.values()
+    row, _ = rebuilt(stack, served, image_id="nothing")
+    assert (row.status, row.generation) == (Status.ACTIVE, 1)
+    assert row.fault_message == "The instance was not rebuilt: Image nothing cannot be found."
+    assert old.runs == ["prepare"]
+
+
+def test_what_ends_before_the_guest_is_replaced_starts_the_database_again(
+    stack: Stack, served: Instance
+) -> None:
+    (old,) = stack.guests.values()
+    old.silent = True
+    stack.accept(served.id, REBUILD, IMAGE)
+    stack.settle(until=stack.world.now + 5)
+    assert instances.reset_status(instances.get_instance(served.id), "called back")
+    old.silent = False
+    stack.settle()
+    row = instances.get_instance(served.id)
+    assert old.runs[-1] == "restart"
+    assert (row.status, row.generation) == (Status.ACTIVE, 1)
+    assert "called back" in (row.fault_message or "")
+
+
+def test_a_refusal_of_nova_leaves_the_next_rebuild_as_the_way_on(
+    stack: Stack, served: Instance
+) -> None:
+    stack.cloud.refusals["servers.rebuild"] = Refused("The image needs a larger disk")
+    row, _ = rebuilt(stack, served)
+    assert row.status == Status.ERROR
+    assert "larger disk. The data is on the volume" in (row.fault_message or "")
+    assert guests.find(row.id, 2) is None
+    stack.cloud.refusals.clear()
+    row, _ = rebuilt(stack, row, was="ERROR")
+    assert (row.status, row.generation) == (Status.ACTIVE, 3)
+    stack.check()
+
+
+def test_a_rebuild_whose_answer_was_lost_is_not_asked_for_again(
+    stack: Stack, served: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    real = servers.rebuild
+
+    def lost(*args: Any, **kwargs: Any) -> None:
+        asked.append(kwargs["name"])
+        real(*args, **kwargs)
+        raise CloudAway("gateway timeout")
+
+    monkeypatch.setattr(servers, "rebuild", lost)
+    row, _ = rebuilt(stack, served)
+    assert row.status == Status.ACTIVE
+    assert asked == [names.server(row.id, 2)]
+
+
+def test_a_guest_that_finds_no_data_fails_the_rebuild_and_says_so(
+    stack: Stack, served: Instance
+) -> None:
+    def blank(guest: FakeGuest) -> None:
+        guest.failure = Fault("GuestError", "the volume holds no MariaDB data directory")
+
+    stack.on_guest = blank
+    row, _ = rebuilt(stack, served)
+    assert row.status == Status.ERROR
+    assert "no MariaDB data directory" in (row.fault_message or "")
+
+
+def test_an_expulsion_in_the_middle_leaves_nobody_in(stack: Stack, served: Instance) -> None:
+    stack.on_guest = lambda guest: setattr(guest, "silent", True)
+    stack.accept(served.id, REBUILD, IMAGE)
+    stack.settle(until=stack.world.now + 300)
+    assert guests.find(served.id, 2) is not None
+    generations.expel(served.id, Asked())
+    stack.settle()
+    row = instances.get_instance(served.id)
+    assert (row.status, row.generation, row.operation_id) == (Status.ERROR, 3, None)
+    assert guests.find(served.id, 2) is None
+    assert not [name for name in stack.world.sqs.queues if "-guest-" in name]
+
+
+# ------------------------------------------------------------------------------ readmission
+
+
+def test_a_server_that_nova_has_rebuilt_behind_our_back_is_let_in_again(
+    stack: Stack, served: Instance
+) -> None:
+    asker = replace_disk_behind_our_back(stack)
+    row = instances.get_instance(served.id)
+    assert (row.status, row.generation, row.fault_message) == (Status.ACTIVE, 2, None)
+    operation = last_rebuild(row)
+    assert operation is not None
+    assert as_dict(operation.resources)["image_id"] == "image-1"
+    assert asker is stack.guests[asker.server_id]
+    reported = instances.service_status(row.id)
+    assert reported is not None
+    assert (reported.generation, reported.status) == (2, ServiceStatus.HEALTHY)
+    kinds = [each.kind for each in events.events_of(row.id)]
+    assert "enrolment.refused" in kinds
+    assert "guest.replaced" in kinds
+    stack.check()
+
+
+def test_a_thief_with_the_token_of_a_guest_that_reports_gets_nothing(
+    stack: Stack, served: Instance
+) -> None:
+    (guest,) = stack.guests.values()
+    thief = FakeGuest(stack.world, guest.server_id, _user_data(stack))
+    with pytest.raises(errors.Conflict):
+        enrolment.enrol(thief.enrolment())
+    row = instances.get_instance(served.id)
+    assert (row.status, row.operation_id, last_rebuild(row)) == (Status.ACTIVE, None, None)
+
+
+def test_a_thief_of_a_silent_guests_token_is_told_by_a_fault_that_says_what_to_run(
+    stack: Stack, served: Instance
+) -> None:
+    (guest,) = stack.guests.values()
+    stack.world.now += LONG
+    thief = FakeGuest(stack.world, guest.server_id, _user_data(stack))
+    with pytest.raises(errors.Conflict):
+        enrolment.enrol(thief.enrolment())
+    stack.settle()
+    row = instances.get_instance(served.id)
+    assert (row.status, row.generation) == (Status.ACTIVE, 1)
+    assert "openstack database instance rebuild" in (row.fault_message or "")
+    assert "coffer expel" in (row.fault_message or "")
+    assert guests.find(row.id, 1) is not None
+
+
+def test_another_server_with_the_token_is_not_even_asked_about(
+    stack: Stack, served: Instance
+) -> None:
+    stack.world.now += LONG
+    stranger = FakeGuest(stack.world, "server-of-a-stranger", _user_data(stack))
+    with pytest.raises(errors.Conflict):
+        enrolment.enrol(stranger.enrolment())
+    assert last_rebuild(served) is None
+
+
+def test_who_asks_again_and_again_is_heard_now_and_then(stack: Stack, served: Instance) -> None:
+    (guest,) = stack.guests.values()
+    thief = FakeGuest(stack.world, guest.server_id, _user_data(stack))
+    for _ in range(5):
+        with pytest.raises(errors.Conflict):
+            enrolment.enrol(thief.enrolment())
+    told = [each for each in events.events_of(served.id) if each.kind == "enrolment.refused"]
+    assert len(told) == 1
+
+
+def _user_data(stack: Stack) -> str:
+    (server,) = stack.cloud.running()
+    return str(server.facts["user_data"])
+
+
+def test_nothing_is_sent_to_a_guest_that_is_not_heard(stack: Stack, served: Instance) -> None:
+    stack.world.now += LONG
+    _, operation = rebuilt(stack, served)
+    assert rows.find(f"{operation.id}.stop_database") is None
