@@ -1,0 +1,175 @@
+"""`make test-crash`: each operation on a real database, killed in its middle in each way there is.
+
+Whatever dies, the operation ends, its end is told, the instance has a way on, and the row that was
+written before is there.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from itertools import product
+from typing import Any, Final
+
+import psutil
+import pymysql
+import pytest
+
+from chalicelib.domain.flows import FLOWS
+from simulator.cloud.processes import of_servers
+from tests.acceptance.stack import Stack, eventually
+
+pytestmark = [pytest.mark.crash, pytest.mark.timeout(1800)]
+
+PASSWORD: Final = "Passw0rd-of-the-keeper"
+WITHIN: Final = 600
+"""An operation whose token was lost: its bound, the sweeps after it, and its undoing."""
+EFFECTS: Final = 6
+"""Each step dies once after each of so many of its first effects, as far as it has them."""
+ENDED: Final = frozenset({"SUCCEEDED", "FAILED", "CANCELLED"})
+
+OPERATIONS: Final[dict[str, Callable[[dict[str, Any]], dict[str, Any]]]] = {
+    "restart_instance": lambda _: {"restart": {}},
+    "resize_volume": lambda shown: {"resize": {"volume": {"size": shown["volume"]["size"] + 1}}},
+    "stop_instance": lambda _: {"stop": {}},
+    "start_instance": lambda _: {"start": {}},
+}
+"""What a tenant sends. The one before a start is a stop, whichever test comes first."""
+
+
+def kept(shown: dict[str, Any], statement: str) -> list[Any]:
+    """What the instance's database answers to its user."""
+    login = pymysql.connect(
+        host=shown["ip"][0], user="keeper", password=PASSWORD, database="shop", autocommit=True
+    )
+    with closing(login) as connection, connection.cursor() as cursor:
+        cursor.execute(statement)
+        return list(cursor.fetchall())
+
+
+@pytest.fixture(scope="module")
+def instance_id(stack: Stack) -> Iterator[str]:
+    """An instance with a row in a table."""
+    user = {"name": "keeper", "password": PASSWORD, "databases": [{"name": "shop"}]}
+    made = stack.demo.created("operated", databases=[{"name": "shop"}], users=[user])
+    kept(stack.demo.healthy(made), "create table t as select 7 as v")
+    yield made
+    assert stack.demo.delete(made).status_code == 202
+    stack.demo.wait(made, "GONE")
+    stack.assert_owns_nothing(stack.demo, made)
+
+
+def back(stack: Stack, instance_id: str) -> dict[str, Any]:
+    """The instance in use again, by the way on that it has."""
+    shown = stack.demo.show(instance_id)
+    assert shown is not None
+    if shown["status"] != "ACTIVE":
+        assert shown["status"] == "STOPPED" or len(shown["fault"]["message"]) > 20
+        ask(stack, instance_id, {"start": {}})
+        over(stack, instance_id)
+    return stack.demo.healthy(instance_id)
+
+
+def ask(stack: Stack, instance_id: str, body: dict[str, Any]) -> None:
+    answer = stack.demo.request("POST", f"/instances/{instance_id}/action", body)
+    assert answer.status_code == 202, answer.text
+
+
+def over(stack: Stack, instance_id: str) -> dict[str, Any]:
+    """The newest operation, once it has ended."""
+
+    def ended() -> dict[str, Any] | None:
+        (newest, *_) = stack.demo.operations(instance_id)
+        return newest if newest["status"] in ENDED else None
+
+    return eventually(ended, WITHIN, f"the operation of {instance_id} ends")
+
+
+def begun(stack: Stack, instance_id: str) -> None:
+    """Wait until a step of the newest operation has begun."""
+    eventually(lambda: stack.demo.operations(instance_id)[0]["steps"], 60, "a step has begun")
+
+
+def ready_for(stack: Stack, instance_id: str, flow: str) -> dict[str, Any]:
+    """The instance in a status in which the operation may be asked for."""
+    shown = back(stack, instance_id)
+    if flow == "start_instance":
+        ask(stack, instance_id, {"stop": {}})
+        assert over(stack, instance_id)["status"] == "SUCCEEDED"
+    return shown
+
+
+def server_of(stack: Stack, instance_id: str) -> str:
+    (server,) = stack.things_of(instance_id, "servers")
+    return str(server["id"])
+
+
+def kill_agent(stack: Stack, instance_id: str) -> None:
+    """The agent -9; its hypervisor starts it again, as systemd does. One that is off has none."""
+    for process in processes(stack, instance_id):
+        if "guest_agent" in process.cmdline():
+            process.send_signal(signal.SIGKILL)
+
+
+def kill_database(stack: Stack, instance_id: str) -> None:
+    for process in processes(stack, instance_id):
+        if process.name() == "mariadbd":
+            process.send_signal(signal.SIGKILL)
+
+
+def kill_server(stack: Stack, instance_id: str) -> None:
+    """All of it at once, as when a host loses its power."""
+    stack.cloud("POST", f"/servers/{server_of(stack, instance_id)}/kill_server")
+
+
+def processes(stack: Stack, instance_id: str) -> list[psutil.Process]:
+    found = []
+    for pid in of_servers([server_of(stack, instance_id)]):
+        try:
+            process = psutil.Process(pid)
+            process.cmdline()
+        except psutil.Error:
+            continue  # it has ended meanwhile
+        found.append(process)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("flow", "kill"), list(product(OPERATIONS, (kill_agent, kill_database, kill_server)))
+)
+def test_what_is_killed_in_the_middle_of_an_operation_ends_well(
+    stack: Stack, instance_id: str, flow: str, kill: Callable[[Stack, str], None]
+) -> None:
+    shown = ready_for(stack, instance_id, flow)
+    ask(stack, instance_id, OPERATIONS[flow](shown))
+    begun(stack, instance_id)
+    kill(stack, instance_id)
+    ended = over(stack, instance_id)
+    assert ended["status"] == "SUCCEEDED" or len(ended["reason"]) > 20, ended
+    assert kept(back(stack, instance_id), "select v from t") == [(7,)]
+    assert stack.quota_in_use(stack.demo) == stack.quota_expected(stack.demo)
+
+
+@pytest.mark.parametrize("flow", OPERATIONS)
+def test_functions_that_die_after_their_effects_finish_the_operation(
+    stack: Stack, instance_id: str, flow: str
+) -> None:
+    deaths = 0
+    for effect in range(1, EFFECTS + 1):
+        shown = ready_for(stack, instance_id, flow)
+        steps = [f"{flow}.{step.name}" for step in FLOWS[flow].steps] + [f"{flow}.complete"]
+        planned = [stack.crash_plan / f"{each}@{effect}" for each in (*steps, "dispatcher")]
+        for file in planned:
+            file.touch()
+        ask(stack, instance_id, OPERATIONS[flow](shown))
+        ended = over(stack, instance_id)
+        died = [file.name for file in planned if not file.exists()]
+        for file in planned:
+            file.unlink(missing_ok=True)
+        deaths += len(died)
+        print(f"{time.strftime('%X')} {flow}: {', '.join(died)}: {ended['status']}", flush=True)
+        assert ended["status"] == "SUCCEEDED", ended
+        assert kept(back(stack, instance_id), "select v from t") == [(7,)]
+    assert deaths > len(FLOWS[flow].steps)
