@@ -2,10 +2,13 @@
 
 its reports        refused: they name a generation that is not the instance's (`reports`,
                    `heartbeats`)
-its renewals       refused the same way (`enrolment`), and its key is deleted
+its renewals       refused the same way (`enrolment`)
 its enrolment      refused the same way: the token names its generation
-its queue          deleted, and with it the right to receive
+its queue          gets nothing any more: what is sent goes to the next generation's
 its AWS session    can still send, for an hour at most, what is refused
+
+Its key and its queue are of no use to anybody then; the rebuild or the delete that follows takes
+them away (`retire`).
 """
 
 from __future__ import annotations
@@ -40,17 +43,14 @@ def retire(instance_id: str, newest: int) -> None:
 def expel(instance_id: str, asked: Asked) -> None:
     """End the present guest of an instance at once, whatever is under way.
 
-    Repeating it takes away what a first call that failed had left. Raises `NotFound`, and
-    `Unprocessable` (422) when the instance has had too many generations.
+    Raises `NotFound`, and `Unprocessable` (422) when the instance has had too many generations.
     """
     with crash.scope("expel"):
         for _ in races():
             row = instances.get_instance(instance_id)
             if _expelled(row) or generations.expel(row, EXPELLED, asked):
-                break
-        else:
-            raise Contended("The instance is being changed by others at the moment; try again.")
-        retire(instance_id, int(row.generation))
+                return
+        raise Contended("The instance is being changed by others at the moment; try again.")
 
 
 def _expelled(row: Instance) -> bool:

@@ -9,7 +9,10 @@ from chalicelib.auth import policy
 from chalicelib.auth.context import Context
 from chalicelib.errors import AdminRequired, Forbidden
 
-FOR_ADMINISTRATORS = {"datastore:delete", "instance:reset_status"}
+FOR_ADMINISTRATORS = {
+    *("datastore:delete", "instance:reset_status"),
+    *("instance:expel", "instance:rebuild", "instance:ignore_protection"),
+}
 
 
 def context(*roles: str) -> Context:
