@@ -101,6 +101,16 @@ def list_operations(work: Workload, tenant: Tenant, instance_id: str | None) -> 
     Ask(work, tenant, instance_id)("GET", "/operations")
 
 
+def cancel(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
+    """The newest operation of an instance, whatever it is and however far it has come."""
+    if instance_id is None:
+        return
+    path = f"/instances/{instance_id}/operations"
+    reply = work.request(tenant, "GET", f"{path}?limit=1")
+    for operation in reply.document["operations"] if reply.status == 200 else ():
+        work.request(tenant, "DELETE", f"{path}/{operation['id']}")
+
+
 # ------------------------------------------------------------------------------------- users
 
 
@@ -311,8 +321,8 @@ ACTIONS: Final[dict[str, Action]] = {
     **{
         action.__name__: action
         for action in (
-            *(create, delete, show, list_operations, rename, protect, update_access, restart),
-            *(resize_volume, resize_flavor, stop, start, reboot, rebuild, expel),
+            *(create, delete, show, list_operations, cancel, rename, protect, update_access),
+            *(restart, resize_volume, resize_flavor, stop, start, reboot, rebuild, expel),
             *(create_user, list_users, show_user, change_password, change_user, delete_user),
             *(grant, list_access, revoke, create_database, list_databases, delete_database, write),
             *(enable_root, show_root, disable_root, limits, quota, force_delete, reset_status),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from chalicelib.api.frame import Request, Response, Route
-from chalicelib.api.guest_calls import instance_of
+from chalicelib.api.guest_calls import remembered
 from chalicelib.api.instances import PATH
 from chalicelib.api.paging import limit_of, marker_of
 from chalicelib.api.times import exact
@@ -20,7 +20,7 @@ from chalicelib.store.models import EventRow
 def index(request: Request) -> Response:
     """The events of an instance, newest first, a page of them; the marker is the last one's id."""
     limit = limit_of(request.query)
-    rows = events_of(instance_of(request).id, limit + 1, marker_of(request.query))
+    rows = events_of(remembered(request).id, limit + 1, marker_of(request.query))
     page, more = rows[:limit], len(rows) > limit
     seen = [row for row in page if request.context.is_admin or row.tenant_id is not None]
     body: dict[str, Any] = {"events": [_view(request, row) for row in seen]}

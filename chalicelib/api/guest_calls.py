@@ -25,6 +25,11 @@ def instance_of(request: Request) -> Instance:
     return get_instance(request.id_of("instance"), request.context.visible_tenant)
 
 
+def remembered(request: Request) -> Instance:
+    """The same, or one that is deleted: what became of it is told as long as its row is kept."""
+    return get_instance(request.id_of("instance"), request.context.visible_tenant, gone=True)
+
+
 def ready_instance(request: Request) -> Instance:
     """The instance in the path when its database answers; `Unprocessable` (422) otherwise."""
     instance = instance_of(request)

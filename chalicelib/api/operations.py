@@ -1,4 +1,4 @@
-"""GET instances/{id}/operations: what was asked of an instance and how far it has come.
+"""instances/{id}/operations: what was asked of an instance, how far it has come, and its cancel.
 
 Trove has nothing like it; the names here are this project's own.
 """
@@ -9,22 +9,28 @@ import itertools
 from collections.abc import Container
 from typing import Any, Final
 
+from chalicelib.api.accepting import accepted
 from chalicelib.api.frame import MAX_ID_LENGTH, Request, Response, Route
-from chalicelib.api.guest_calls import instance_of
+from chalicelib.api.guest_calls import instance_of, remembered
 from chalicelib.api.instances import PATH
 from chalicelib.api.paging import limit_of, marker_of
 from chalicelib.api.times import exact
+from chalicelib.bus import queues
 from chalicelib.domain.flows import FLOWS
 from chalicelib.domain.operations import TERMINAL, OperationStatus, command_id
-from chalicelib.errors import NotFound
+from chalicelib.errors import Conflict, NotFound
 from chalicelib.store import commands
+from chalicelib.store import instances as store
+from chalicelib.store.base import Contended, races
 from chalicelib.store.models import Instance, Operation
 from chalicelib.store.operations import get_operation, operations_of
+
+CANCELLED: Final = "The operation was cancelled."
 
 
 def index(request: Request) -> Response:
     """The operations of an instance, newest first, a page; the marker is the last one's id."""
-    instance, limit = instance_of(request), limit_of(request.query)
+    instance, limit = remembered(request), limit_of(request.query)
     marker = marker_of(request.query)
     before = None if marker is None else float(_operation(instance, marker).created)
     rows = operations_of(instance.id, limit + 1, before)
@@ -36,8 +42,28 @@ def index(request: Request) -> Response:
 
 def show(request: Request) -> Response:
     """One operation of an instance."""
-    row = _operation(instance_of(request), request.id_of("operation"))
+    row = _operation(remembered(request), request.id_of("operation"))
     return Response(200, {"operation": view(row, _stage(row))})
+
+
+def cancel(request: Request) -> Response:
+    """DELETE of an operation: it goes back, if its flow can, and ends CANCELLED.
+
+    `Conflict` (409) for one that cannot, or has ended. Asking again changes nothing, nor does it of
+    what goes back already. One that is at its end may succeed all the same.
+    """
+    for _ in races():
+        instance = instance_of(request)
+        row = _operation(instance, request.id_of("operation"))
+        if row.status in TERMINAL:
+            raise Conflict(f"Operation {row.id} has ended: {row.status}.")
+        if not FLOWS[row.action].can_go_back or instance.operation_id != row.id:
+            raise Conflict(f"Operation {row.id} ({row.action}) cannot go back; wait for its end.")
+        going_back = bool(row.cancelled or row.compensating)
+        if going_back or store.cancel(instance, row, CANCELLED, request.asked):
+            queues.notify_task_manager(row.id)
+            return accepted(request, instance.id, row.id)
+    raise Contended("The instance is being changed by others at the moment; try again.")
 
 
 def _operation(instance: Instance, operation_id: str) -> Operation:
@@ -102,4 +128,5 @@ def _to_come(row: Operation, started: Container[str]) -> list[str]:
 ROUTES: Final = (
     Route("GET", f"{PATH}/{{instance}}/operations", index, "instance:show"),
     Route("GET", f"{PATH}/{{instance}}/operations/{{operation}}", show, "instance:show"),
+    Route("DELETE", f"{PATH}/{{instance}}/operations/{{operation}}", cancel, "instance:cancel"),
 )

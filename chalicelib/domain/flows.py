@@ -142,6 +142,11 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True):
         """Whether an operation that comes to the step of that name never goes forward again."""
         return self.revocable and (name == FAIL.name or self.undoes(name))
 
+    @property
+    def can_go_back(self) -> bool:
+        """Whether an operation that is cancelled takes back what it has done."""
+        return self.revocable and bool(self.undo)
+
     def left(self, ended: Container[str]) -> list[Step]:
         """The steps that are not recorded as ended."""
         return [each for each in self.steps if each.name not in ended]

@@ -24,13 +24,15 @@ from chalicelib.store.models import Instance, Operation, ServiceStatusRow
 DAY_SECONDS: Final = 86400
 
 
-def get_instance(instance_id: str, tenant_id: str | None = None) -> Instance:
+def get_instance(instance_id: str, tenant_id: str | None = None, *, gone: bool = False) -> Instance:
     """The live instance, read consistently; `NotFound` for another tenant's or a deleted one.
 
-    `tenant_id` None is an administrator's or the control plane's own look.
+    `tenant_id` None is an administrator's or the control plane's own look. With `gone` a deleted
+    one is found too, as long as its row is kept.
     """
     row = find_instance(instance_id)
-    if row is None or row.status == Status.DELETED or tenant_id not in (None, row.tenant_id):
+    deleted = row is not None and row.status == Status.DELETED and not gone
+    if row is None or deleted or tenant_id not in (None, row.tenant_id):
         raise NotFound(f"Instance {instance_id} cannot be found.")
     return row
 
@@ -85,6 +87,20 @@ def reset_status(
         call_back(write)
 
     return transacted(build, claim)
+
+
+def cancel(instance: Instance, live: Operation, reason: str, asked: Asked) -> bool:
+    """Tell the live operation of an instance to go back; False when it has ended meanwhile."""
+    assert instance.operation_id == live.id
+    kind = f"{live.action}.called_back"
+    event = new_event(instance.id, kind, reason, instance.tenant_id, asked)
+    call_back = calling_back(instance, reason)
+
+    def build(write: TransactWrite) -> None:
+        write.save(event)
+        call_back(write)
+
+    return transacted(build)
 
 
 def calling_back(instance: Instance, reason: str) -> Callable[[TransactWrite], None]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from chalicelib import aws
-from chalicelib.domain.flows import CREATE, DELETE
+from chalicelib.domain.flows import CREATE, DELETE, FLOWS
+from chalicelib.store import instances
 from chalicelib.store.models import Instance, Operation
 from chalicelib.store.operations import new_operation
-from tests.api.client import Api
+from tests.api.client import Answer, Api
 from tests.api.conftest import Make
 from tests.api.test_delete import live_create
 
@@ -107,3 +110,102 @@ def test_what_is_to_come_is_of_the_way_that_it_goes(
     operation.save()
     (shown,) = api.get(f"/instances/{row.id}/operations").body["operations"]
     assert shown["to_come"] == to_come
+
+
+# ---------------------------------------------------------------------------------- cancel
+
+
+def live(row: Instance, action: str, **more: Any) -> Operation:
+    """An operation under way on an instance."""
+    made = new_operation(aws.new_id(), row.id, row.tenant_id, action, timeout=600)
+    for name, value in {"status": "RUNNING", **more}.items():
+        setattr(made, name, value)
+    made.save()
+    row.update(actions=[Instance.operation_id.set(made.id)])
+    return made
+
+
+def cancel(api: Api, row: Instance, operation: Operation) -> Answer:
+    return api.delete(f"/instances/{row.id}/operations/{operation.id}")
+
+
+GOING_BACK = [flow.action for flow in FLOWS.values() if flow.undo and flow.revocable]
+GOING_ON = [flow.action for flow in FLOWS.values() if flow.action not in GOING_BACK]
+
+
+@pytest.mark.parametrize("action", GOING_BACK)
+def test_an_operation_that_can_go_back_is_cancelled(
+    api: Api, make: Make, hints: list[str], action: str
+) -> None:
+    row = make(FLOWS[action].during)
+    operation = live(row, action)
+    answer = cancel(api, row, operation)
+    assert answer.status == 202
+    assert answer.headers["Location"].endswith(f"/operations/{operation.id}")
+    shown = api.get(f"/instances/{row.id}/operations/{operation.id}").body["operation"]
+    assert (shown["status"], shown["reason"]) == ("RUNNING", "The operation was cancelled.")
+    assert hints == [operation.id]
+    (event,) = api.get(f"/instances/{row.id}/events").body["events"]
+    assert event["kind"] == f"{action}.called_back"
+    assert event["request_id"] == answer.headers["X-OpenStack-Request-Id"]
+    assert cancel(api, row, operation).status == 202, "asking again changes nothing"
+    assert len(api.get(f"/instances/{row.id}/events").body["events"]) == 1
+
+
+@pytest.mark.parametrize("action", GOING_ON)
+def test_one_that_cannot_is_waited_for(api: Api, make: Make, hints: list[str], action: str) -> None:
+    row = make(FLOWS[action].during)
+    operation = live(row, action)
+    answer = cancel(api, row, operation)
+    assert (answer.status, "cannot go back" in answer.fault()) == (409, True)
+    operation.refresh()
+    assert operation.cancelled is None
+    assert hints == []
+
+
+@pytest.mark.parametrize("status", ["SUCCEEDED", "FAILED", "CANCELLED"])
+def test_one_that_has_ended_is_not_cancelled(api: Api, make: Make, status: str) -> None:
+    row = make()
+    operation = live(row, "stop_instance", status=status, live=None)
+    answer = cancel(api, row, operation)
+    assert (answer.status, status in answer.fault()) == (409, True)
+
+
+def test_one_that_ends_meanwhile_is_not_cancelled(
+    api: Api, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = make()
+    operation = live(row, "stop_instance")
+    real = instances.cancel
+
+    def late(*asked: Any) -> bool:
+        operation.update(actions=[Operation.status.set("SUCCEEDED"), Operation.live.remove()])
+        return bool(real(*asked))
+
+    monkeypatch.setattr(instances, "cancel", late)
+    assert cancel(api, row, operation).status == 409
+    assert api.get(f"/instances/{row.id}/events").body["events"] == []
+
+
+def test_one_that_goes_back_by_itself_keeps_its_reason(api: Api, make: Make) -> None:
+    row = make()
+    operation = live(row, "stop_instance", compensating=True, reason="Nova refused.")
+    assert cancel(api, row, operation).status == 202
+    operation.refresh()
+    assert (operation.cancelled, operation.reason) == (None, "Nova refused.")
+
+
+def test_a_delete_that_waits_is_not_cancelled(api: Api, make: Make) -> None:
+    row = make()
+    live(row, "restart_instance")
+    waiting = api.delete(f"/instances/{row.id}").headers["Location"].rpartition("/")[2]
+    assert api.delete(f"/instances/{row.id}/operations/{waiting}").status == 409
+
+
+def test_strangers_cancel_nothing(api: Api, other: Api, make: Make) -> None:
+    row, neighbour = make(), make()
+    operation = live(row, "stop_instance")
+    assert cancel(other, row, operation).status == 404
+    assert cancel(api, neighbour, operation).status == 404
+    operation.refresh()
+    assert operation.cancelled is None
