@@ -98,6 +98,8 @@ def test_openstack_database_commands_work_unmodified(stack: Stack) -> None:
         run(stack, *database, "root", "disable", instance_id)
         run(stack, *database, "instance", "resize", "volume", instance_id, "2")
         assert stack.demo.wait(instance_id, "ACTIVE")["volume"]["size"] == 2
+        run(stack, *database, "instance", "resize", "flavor", instance_id, "4")
+        assert stack.demo.wait(instance_id, "ACTIVE")["flavor"]["id"] == "4"
         run(stack, *database, "instance", "restart", instance_id)
         stack.demo.wait(instance_id, "ACTIVE")
         everybodys = run(stack, *database, "instance", "list", "--all-projects", user="admin")

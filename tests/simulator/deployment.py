@@ -58,7 +58,10 @@ class Deployment:
         self.cloud_functions.install()
         self.region.deploy()
         self.region.seed(
-            [Flavor(id="1", name="db.tiny", ram=512, vcpus=1, disk=5)],
+            [
+                Flavor(id="1", name="db.tiny", ram=512, vcpus=1, disk=5),
+                Flavor(id="4", name="db.memory", ram=1024, vcpus=1, disk=5),
+            ],
             stable_id("image", GUEST_IMAGE),
         )
         self.invariants = Invariants(self)

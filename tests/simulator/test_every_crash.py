@@ -114,6 +114,35 @@ def delete_while_the_access_changes(deployment: Deployment) -> None:
     assert deployment.instances() == []
 
 
+def resize_the_flavor(deployment: Deployment) -> None:
+    """Up and down again, by whoever asks once more after a lost answer."""
+    _resize(deployment, "4", "1")
+
+
+def resize_the_flavor_in_vain(deployment: Deployment) -> None:
+    """Nova breaks the server; it is stopped, resized back, confirmed and started."""
+    deployment.cloud.faults.arm(Fault("1", "compute", "resize_server", "error"))
+    _resize(deployment, "4")
+
+
+def _resize(deployment: Deployment, *flavors: str) -> None:
+    def resize() -> None:
+        deployment.create(deployment.tenant)
+        deployment.wait()
+        for flavor in flavors:
+            for row in deployment.instances():
+                body = {"resize": {"flavorRef": flavor}}
+                deployment.tenant("POST", f"/instances/{row['id']}/action", body)
+            while deployment.busy():
+                deployment.kernel.sleep(1.0)
+
+    deployment.do(resize)
+    deployment.settle()
+    deployment.invariants.check_healed()
+    deployment.do(lambda: deployment.delete_all(deployment.tenant))
+    assert deployment.instances() == []
+
+
 SCENARIOS: tuple[Scenario, ...] = (
     create_and_delete,
     create_without_hosts,
@@ -122,6 +151,8 @@ SCENARIOS: tuple[Scenario, ...] = (
     contents,
     open_and_close,
     delete_while_the_access_changes,
+    resize_the_flavor,
+    resize_the_flavor_in_vain,
 )
 
 
