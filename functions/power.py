@@ -6,7 +6,7 @@ starts its database with the server.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from chalicelib import aws, lifecycle
 from chalicelib.bus import contract
@@ -55,13 +55,17 @@ def on(operation: Operation, _: str | None) -> Outcome:
     if found.moving:  # ACTIVE too, while it is being switched off
         return not_yet(operation, f"the server is in {found.status}")
     if found.status == "ACTIVE":
-        return Done()
+        known = _flavor_of(found)
+        return Done({"flavor": known} if known else {})
     if found.status == "ERROR":
         return Failed(f"The server went to ERROR: {found.fault or 'Nova gave no reason'}")
     if found.status == "SHUTOFF":
         servers.start(found.id)
-    if found.status == "VERIFY_RESIZE" and not _has_its_flavor(operation, found):
-        servers.revert_resize(found.id)  # of a resize that failed before Nova could take it back
+    if found.status == "VERIFY_RESIZE":
+        known = _flavor_of(found)
+        told = instances.get_instance(operation.instance_id).flavor_id
+        if known is None or known["id"] != told:
+            servers.revert_resize(found.id)  # it failed before Nova could take it back
     return not_yet(operation, f"the server is in {found.status}")
 
 
@@ -79,11 +83,12 @@ def answers(operation: Operation, _: str | None) -> Outcome:
     return Done()
 
 
-def _has_its_flavor(operation: Operation, found: servers.Server) -> bool:
-    """Whether a server has the flavor that its row tells: Nova tells its name, or its id."""
-    flavor_id = instances.get_instance(operation.instance_id).flavor_id
-    known = next((each.name for each in flavors.all_flavors() if each.id == flavor_id), None)
-    return found.flavor in (flavor_id, known)
+def _flavor_of(found: servers.Server) -> dict[str, Any] | None:
+    """The flavor that a server has, if the mirror knows it: Nova tells its name, or its id."""
+    for each in flavors.all_flavors():
+        if found.flavor in (each.name, each.id):
+            return {"id": each.id, "ram": int(each.ram), "vcpus": int(each.vcpus)}
+    return None
 
 
 def server_of(operation: Operation) -> servers.Server | None:

@@ -87,15 +87,19 @@ def _flavor_resized(operation: Operation, ended: What) -> Outcome:
     """Nova was seen to have confirmed it, or to have taken it back; else nobody knows."""
     asked = operation.arguments or {}
     if ended is What.SUCCEEDED:
-        new = asked["flavor"]
-        values = {
-            "flavor_id": new["id"],
-            "flavor_ram": new["ram"],
-            "flavor_vcpus": new["vcpus"],
-            **_NO_FAULT,
-        }
-        return Outcome(values, holds={"ram": new["ram"]})
+        return _of_flavor(asked["flavor"])
     return Outcome(holds={"ram": asked["before"]["ram"]} if ended is What.UNDONE else {})
+
+
+def _of_flavor(flavor: Mapping[str, Any]) -> Outcome:
+    values = {f"flavor_{name}": flavor[name] for name in ("id", "ram", "vcpus")}
+    return Outcome({**values, **_NO_FAULT}, holds={"ram": flavor["ram"]})
+
+
+def _started(operation: Operation, ended: What) -> Outcome:
+    """The flavor that its server was seen with, of which a resize may not have seen the end."""
+    seen = as_dict(operation.resources).get("flavor")
+    return _of_flavor(seen) if seen and ended is What.SUCCEEDED else _came_back(operation, ended)
 
 
 def _came_back(_: Operation, ended: What) -> Outcome:
@@ -119,9 +123,8 @@ _OUTCOMES: Final[Mapping[OperationAction, Callable[[Operation, What], Outcome]]]
     OperationAction.DELETE: _deleted,
     OperationAction.UPDATE_ACCESS: _access_updated,
     OperationAction.RESTART: _came_back,
-    **dict.fromkeys(
-        (OperationAction.STOP, OperationAction.START, OperationAction.REBOOT), _came_back
-    ),
+    **dict.fromkeys((OperationAction.STOP, OperationAction.REBOOT), _came_back),
+    OperationAction.START: _started,
     OperationAction.RESIZE_VOLUME: _volume_resized,
     OperationAction.RESIZE_FLAVOR: _flavor_resized,
     OperationAction.REBUILD: _rebuilt,

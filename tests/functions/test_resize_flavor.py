@@ -148,7 +148,6 @@ def test_a_reset_takes_a_resize_back(stack: Stack) -> None:
 
 def test_what_could_not_be_taken_back_is_by_a_start(stack: Stack) -> None:
     instance_id, guest = active(stack)
-    stack.unseen = True
     guest.failing["start_db_with_conf_changes"] = [GuestFault("GuestError", "out of memory")]
     stack.cloud.refusals["servers.revert_resize"] = CloudAway("The cloud could not revert it")
     _, row = ended(stack, resize(stack, instance_id))
@@ -156,7 +155,22 @@ def test_what_could_not_be_taken_back_is_by_a_start(stack: Stack) -> None:
     assert "Not undone: revert, come_back, settings_of_before." in str(row.fault_message)
     stack.cloud.refusals.clear()
     _, row = ended(stack, stack.accept(instance_id, START))
-    assert row.status == Status.ACTIVE
+    assert (row.status, row.flavor_id, row.held["ram"]) == (Status.ACTIVE, "1", 512)
+    assert servers.find(instance_id)[0].flavor == TINY.name
+    stack.check()
+
+
+def test_a_start_tells_the_flavor_that_nobody_has_seen_coming(stack: Stack) -> None:
+    """Nova has gone on when the resize was given up; an operator has let it have its way."""
+    instance_id, _ = active(stack)
+    stack.cloud.resizes_end = "RESIZE"
+    assert ended(stack, resize(stack, instance_id))[1].status == Status.ERROR
+    (server,) = stack.cloud.things["server"].values()
+    server.facts.update(flavor_id="2", boots=1)
+    del server.facts["resize"]
+    _, row = ended(stack, stack.accept(instance_id, START))
+    assert (row.status, row.flavor_id, row.flavor_ram) == (Status.ACTIVE, "2", 1024)
+    assert row.held["ram"] == 1024
     stack.check()
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 from chalicelib.cloud.flavors import CloudFlavor
 from chalicelib.domain.flows import RESIZE_FLAVOR
 from chalicelib.store import instances
-from chalicelib.store.models import Operation
+from chalicelib.store.models import Flavor, Operation
 from tests.support.stack import Stack
 
 TINY: Final = CloudFlavor("1", "db.tiny", 512, 1, 5, 0)
@@ -17,6 +17,8 @@ SMALL: Final = CloudFlavor("2", "db.small", 1024, 2, 5, 0)
 def resize(stack: Stack, instance_id: str, new: CloudFlavor = SMALL) -> Operation:
     """Accept it; what is held is the larger of both."""
     stack.cloud.flavors = [TINY, SMALL]
+    for each in stack.cloud.flavors:
+        Flavor(each.id, name=each.name, ram=each.ram, vcpus=each.vcpus, disk=each.disk).save()
     row = instances.get_instance(instance_id)
     (old,) = (each for each in stack.cloud.flavors if each.id == row.flavor_id)
     sizes = {"flavor": _size(new), "before": _size(old)}

@@ -53,8 +53,6 @@ class Stack:
         self.zombies: list[FakeGuest] = []
         """The guests of disks that were replaced."""
         self.on_guest: Callable[[FakeGuest], None] = lambda guest: None
-        self.unseen = False
-        """Whether nobody saw the end of a resize, for which more is held."""
         self.illegal: list[tuple[str, str]] = []
         self.next_sweep = world.now + SWEEP_SECONDS
         world.dynamodb.watchers.append(self._watch)
@@ -251,7 +249,7 @@ class Stack:
                 (server,) = servers.find(row.id)
                 assert server.status == ("ACTIVE" if row.status == Status.ACTIVE else "SHUTOFF")
                 assert self._flavor_of(server.flavor) == (row.flavor_id, row.flavor_ram)
-                assert row.held["ram"] == row.flavor_ram or self.unseen
+                assert row.held["ram"] == row.flavor_ram
                 self._check_access(row)
                 (disk,) = volumes.find(row.id)
                 assert disk.size == row.volume_size == row.held["volumes"]
