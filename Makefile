@@ -39,7 +39,7 @@ test: system $(READY) ## The quick tiers of the tests (at most 15 minutes)
 test-loaded: system $(READY) ## The tests that start processes, twenty times beside two busy loops
 	@$(BIN)/python -m tests.loaded
 
-test-crash: system $(READY) ## Kill the control plane at every effect of create and delete (slow)
+test-crash: system $(READY) ## Kill the control plane at every effect, guests in the middle of operations (hours)
 	@$(PYTEST) -m crash tests
 
 test-localstack: $(READY) ## The workload with fake guests against LocalStack (AWS_ENDPOINT_URL names yours)

@@ -22,11 +22,45 @@ from typing import Any, Final
 MOST_AT_ONCE: Final = max(4, 2 * (os.cpu_count() or 1))
 """Processes of one function that start without waiting: what keeps the machine's cores busy."""
 PAUSE_SECONDS: Final = 1.0
-"""Between two more of them. Who waits for a guest holds a process without using it: there must be
-others in the end."""
+"""Between two more of them, while cores are idle: who waits for a guest holds a process without
+using it."""
+LONGEST_PAUSE_SECONDS: Final = 5.0
+"""While none is: another process would only take its start from those that work."""
+BUSY_SHARE: Final = 0.85
+"""Of all cores' time; one process more would not have half a core to itself."""
+LEAST_TICKS: Final = 50
+"""Of all cores, each 10 ms, between two judgements: those who wait look at almost the same time."""
 
 # (worker, "reused" or "spawn"), or (None, why) at the ceiling `max_concurrency`.
 Lease = Callable[..., tuple[Any, str]]
+
+
+class Cores:
+    """Whether the machine's cores have time to spare, from what the kernel counts (proc(5))."""
+
+    def __init__(self, stat: Path = Path("/proc/stat")) -> None:
+        self._stat = stat
+        self._seen = self._counted()
+        self._idle = True
+
+    def idle(self) -> bool:
+        """Whether they had some lately; also where no kernel tells."""
+        busy, total = self._counted()
+        passed = total - self._seen[1]
+        if passed >= LEAST_TICKS:
+            self._idle = (busy - self._seen[0]) / passed < BUSY_SHARE
+            self._seen = busy, total
+        return self._idle
+
+    def _counted(self) -> tuple[int, int]:
+        """Ticks of all cores since the boot: at work, and in all."""
+        try:
+            first = self._stat.read_text().splitlines()[0]
+        except OSError:
+            return 0, 0
+        user, nice, system, idle, waiting, *rest = map(int, first.split()[1:8])
+        total = user + nice + system + idle + waiting + sum(rest)
+        return total - idle - waiting, total
 
 
 class Pools:
@@ -38,11 +72,15 @@ class Pools:
         give_back: Callable[[Any], None],
         most: int = MOST_AT_ONCE,
         pause: float = PAUSE_SECONDS,
+        longest: float = LONGEST_PAUSE_SECONDS,
+        idle: Callable[[], bool] = lambda: True,
     ) -> None:
         self._lease = lease
         self._give_back = give_back
         self._most = most
         self._pause = pause
+        self._longest = longest
+        self._idle = idle
         self._freed = threading.Condition()
         self._grown: dict[str, float] = {}
 
@@ -52,16 +90,20 @@ class Pools:
         It waits: whoever calls must be no invocation of the same function.
         """
         with self._freed:
+            looked = time.monotonic()
             while True:
                 now = time.monotonic()
-                wait = self._grown.get(function, now - self._pause) + self._pause - now
-                ceiling = self._most if wait > 0 else None
+                passed = now - self._grown.get(function, now)
+                more = passed >= self._longest
+                if not more and passed >= self._pause and now - looked >= self._pause:
+                    looked, more = now, self._idle()
+                ceiling = None if more else self._most
                 worker, how = self._lease(function, *args, max_concurrency=ceiling, **named)
                 if worker is not None:
                     if how == "spawn":
                         self._grown[function] = now
                     return worker, how
-                self._freed.wait(wait)
+                self._freed.wait(self._pause)
 
     def release(self, worker: Any) -> None:
         """Give a process back: who waits may have it."""
@@ -95,7 +137,7 @@ class UnpackedOnce(zipfile.ZipFile):
 def main() -> None:
     """Run MiniStack until it is ended."""
     runtime = import_module("ministack.core.lambda_runtime")
-    pools = Pools(runtime.acquire_worker, runtime.release_worker)
+    pools = Pools(runtime.acquire_worker, runtime.release_worker, idle=Cores().idle)
     # Before the services are imported: they take these by name.
     vars(runtime).update(
         acquire_worker=pools.acquire,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from infra.local.emulator import Pools, UnpackedOnce
+from infra.local.emulator import Cores, Pools, UnpackedOnce
 
 
 class Emulator:
@@ -66,6 +66,39 @@ def test_one_more_starts_after_a_pause_when_none_becomes_free() -> None:
     emulator = Emulator()
     shared = pools(emulator, pause=0.01)
     assert [shared.acquire("api")[1] for _ in range(5)] == ["spawn"] * 5
+
+
+def test_while_the_cores_are_busy_it_starts_after_a_longer_pause() -> None:
+    emulator, looks = Emulator(), list[bool]()
+
+    def idle() -> bool:
+        looks.append(True)
+        return False
+
+    shared = Pools(emulator.lease, emulator.give_back, most=2, pause=0.01, longest=0.1, idle=idle)
+    assert [shared.acquire("api")[1] for _ in range(4)] == ["spawn"] * 4
+    assert looks
+
+
+def test_the_cores_are_judged_by_what_passed_since_the_last_look(tmp_path: Path) -> None:
+    stat = tmp_path / "stat"
+
+    def ticks(user: int, idle: int) -> None:
+        stat.write_text(f"cpu  {user} 0 0 {idle} 0 0 0 0 0 0\ncpu0 1 1 1 1 1 1 1 1 1 1\n")
+
+    ticks(0, 0)
+    cores = Cores(stat)
+    assert cores.idle()
+    ticks(99, 1)
+    assert not cores.idle()
+    ticks(99, 2)
+    assert not cores.idle(), "too little passed to tell"
+    ticks(150, 50)
+    assert cores.idle()
+
+
+def test_without_a_kernel_that_tells_the_cores_are_idle(tmp_path: Path) -> None:
+    assert Cores(tmp_path / "none").idle()
 
 
 def test_a_function_does_not_wait_for_another() -> None:
