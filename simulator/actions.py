@@ -101,6 +101,12 @@ def list_operations(work: Workload, tenant: Tenant, instance_id: str | None) -> 
     Ask(work, tenant, instance_id)("GET", "/operations")
 
 
+def list_events(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
+    """Of all instances, of one, or of what its guest tells."""
+    narrowed = ("", f"?instance={instance_id}" if instance_id else "", "?kind=guest&limit=5")
+    work.request(tenant, "GET", f"/events{work.stream.choice(narrowed)}")
+
+
 def cancel(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
     """The newest operation of an instance, whatever it is and however far it has come."""
     if instance_id is None:
@@ -321,8 +327,18 @@ ACTIONS: Final[dict[str, Action]] = {
     **{
         action.__name__: action
         for action in (
-            *(create, delete, show, list_operations, cancel, rename, protect, update_access),
-            *(restart, resize_volume, resize_flavor, stop, start, reboot, rebuild, expel),
+            *(create, delete, show, list_operations, list_events, cancel, rename, protect),
+            *(
+                update_access,
+                restart,
+                resize_volume,
+                resize_flavor,
+                stop,
+                start,
+                reboot,
+                rebuild,
+                expel,
+            ),
             *(create_user, list_users, show_user, change_password, change_user, delete_user),
             *(grant, list_access, revoke, create_database, list_databases, delete_database, write),
             *(enable_root, show_root, disable_root, limits, quota, force_delete, reset_status),

@@ -13,6 +13,7 @@ USUAL_MIX: Final[dict[str, float]] = {
     "show": 8,
     "list": 5,
     "list_operations": 1,
+    "list_events": 1,
     "cancel": 1,
     "create_user": 8,
     "list_users": 5,

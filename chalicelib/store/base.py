@@ -77,6 +77,7 @@ class IndexNames(NamedTuple):
     TENANT: str = "tenant-index"
     LIVE: str = "live-index"
     INSTANCE: str = "instance-index"
+    FEED: str = "feed-index"
 
 
 INDEXES: Final = IndexNames()

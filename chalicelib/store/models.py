@@ -303,6 +303,17 @@ class Flavor(Table):
     ephemeral = NumberAttribute(default=0)
 
 
+class FeedIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
+    """The events that a tenant may read, of all its instances, by time, in some partitions."""
+
+    class Meta:
+        index_name = INDEXES.FEED
+        projection = AllProjection()
+
+    feed = UnicodeAttribute(hash_key=True)
+    id = UnicodeAttribute(range_key=True)
+
+
 class EventRow(Table):
     """Something an operator or a tenant may want to know later."""
 
@@ -312,6 +323,8 @@ class EventRow(Table):
     scope = UnicodeAttribute(hash_key=True)
     id = UnicodeAttribute(range_key=True)
     tenant_id = optional(UnicodeAttribute(null=True))
+    feed = optional(UnicodeAttribute(null=True))
+    feed_index = FeedIndex()
     kind = UnicodeAttribute()
     message = UnicodeAttribute()
     created = NumberAttribute()

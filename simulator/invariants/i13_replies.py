@@ -36,6 +36,11 @@ _SHAPES: Final[tuple[tuple[re.Pattern[str], str, dict[str, Any]], ...]] = (
         "operations",
         {"id": str, "action": str, "status": str, "steps": list},
     ),
+    (
+        re.compile(r"/v1\.0/[^/]+/events"),
+        "events",
+        {"id": str, "instance_id": str, "kind": str, "created": str},
+    ),
     (re.compile(r"/v1\.0/[^/]+/flavors"), "flavors", {"id": object, "name": str, "ram": int}),
     (re.compile(r"/v1\.0/[^/]+/datastores"), "datastores", {"id": str, "name": str}),
 )

@@ -14,7 +14,16 @@ from chalicelib.api import quotas as api_quotas
 from chalicelib.domain.flows import What
 from chalicelib.domain.operations import OperationAction, OperationStatus
 from chalicelib.lifecycle import Status
-from chalicelib.store import accepting, ending, instances, lists, operations, outcomes, quotas
+from chalicelib.store import (
+    accepting,
+    ending,
+    events,
+    instances,
+    lists,
+    operations,
+    outcomes,
+    quotas,
+)
 from chalicelib.store.base import transact
 from chalicelib.store.models import Instance, Operation, ServiceStatusRow
 from chalicelib.store.outcomes import Outcome
@@ -36,6 +45,12 @@ def a_delete_that_does_not_queue(patch: Patch) -> None:
 
     patch.setattr(accepting, "accept", accept)
     patch.setattr(accepting, "unchanged", unchanged)
+
+
+@saboteur("feeds", "I6")
+def a_feed_for_everybody(patch: Patch) -> None:
+    """The events of all tenants are in one feed, and each reads it."""
+    patch.setattr(events, "_feeds", lambda _: ["everybody"] * events.FEED_SHARDS)
 
 
 @saboteur("protected", "I24", seeds=20)

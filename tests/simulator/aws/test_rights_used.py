@@ -75,6 +75,7 @@ def used_by_who_reads_what_happened() -> set[tuple[str, Right]]:
             made = deployment.tenant("POST", "/instances", {"instance": body})
             assert made.status == 200, made.body
             instance = made.document["instance"]["id"]
+            assert deployment.tenant("GET", "/events").status == 200
             for feed in ("operations", "events"):
                 told = deployment.tenant("GET", f"/instances/{instance}/{feed}")
                 assert told.status == 200
