@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from chalicelib import datastores
 from chalicelib.cloud import names, network
 from chalicelib.cloud.errors import Refused
-from chalicelib.domain import datastores, instances
+from chalicelib.domain import instances
 from chalicelib.settings import settings
 from chalicelib.store.models import Instance
 

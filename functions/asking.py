@@ -36,6 +36,7 @@ def ask(
         return Failed(f"{step} needs a task token")
     flow, bound = FLOWS[operation.action], bound_of(operation, step)
     declared = flow.named(step)
+    assert declared is None or declared.asks == method.name, "a step asks for what it declares"
     instance = instances.get_instance(operation.instance_id)
     row = commands.await_with_token(
         commands.new_command(

@@ -10,11 +10,11 @@ from typing import Any, Final
 
 import msgspec
 
+from chalicelib import datastores
 from chalicelib.bus import contract, keys, queues
 from chalicelib.bus.contract import arguments
 from chalicelib.cloud import images, names, network, servers, volumes
 from chalicelib.conductor import refusals
-from chalicelib.domain import datastores
 from chalicelib.store import instances, operations, restoring
 from chalicelib.store.base import as_dict
 from chalicelib.store.models import Instance, Operation

@@ -13,12 +13,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from chalicelib import aws
+from chalicelib import aws, datastores
 from chalicelib.bus import contract, queues
 from chalicelib.bus.contract.arguments import Datastore, Flavor, Nothing, Rebuild, StopDatabase
 from chalicelib.cloud import images, names, servers
 from chalicelib.conductor import generations, refusals
-from chalicelib.domain import datastores
 from chalicelib.domain.operations import command_id
 from chalicelib.lifecycle import ServiceStatus, Status
 from chalicelib.settings import settings

@@ -15,9 +15,9 @@ from typing import Any, Final
 
 import msgspec
 
+from chalicelib import datastores
 from chalicelib.bus import queues
 from chalicelib.cloud import names, network, servers, volumes
-from chalicelib.domain import datastores
 from chalicelib.domain import instances as rules
 from chalicelib.status import Status
 from chalicelib.store import guests, instances, restoring

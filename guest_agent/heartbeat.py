@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from chalicelib import aws
+from chalicelib.bus.contract import RELEASE
 from chalicelib.service_status import ServiceStatus as Status
 from guest_agent.errors import Denied, Unreachable
 from guest_agent.manager import Condition, Manager
@@ -38,6 +39,7 @@ class Heartbeat:
             "reason": condition.reason,
             "volume": self._manager.filesystem(),
             "rejected": memory.rejected,
+            "release": RELEASE,
         }
         try:
             self._outbox.heartbeat(state)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import Any, ClassVar, TypeAlias
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
 from chalicelib.bus.contract import METHODS, Method, answers, arguments
+from chalicelib.datastores import Part
 from chalicelib.service_status import ServiceStatus as Status
 from guest_agent.errors import BadRequest, NotSupported
 
@@ -29,22 +30,19 @@ class Condition(msgspec.Struct, frozen=True):
 
 
 class Manager(ABC):
-    """Executes the guest contract on one datastore.
+    """Executes the guest contract on one datastore: its server, and the parts that it has.
 
     Methods return the command's answer, or raise a `CommandFailed`. They are called from several
     threads: long methods run beside the loop, `condition` beside all.
     """
-
-    unsupported: ClassVar[frozenset[str]] = frozenset()
-    """Methods that this datastore cannot do; the agent refuses them, which is 501 at the API."""
 
     def call(self, name: str, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
         """Execute one command by the name it has in the contract; its result as JSON has it."""
         method = METHODS.get(name)
         if method is None:
             raise NotSupported(f"this guest agent has no method {name!r}")
-        if name in self.unsupported:
-            raise NotSupported(f"this datastore does not support {name!r}")
+        if not isinstance(self, PARTS[method.part]):
+            raise NotSupported(f"this datastore has no method {name!r}")
         request = _typed(method, args)
         handler = getattr(self, name)
         answer = handler(request, progress) if method.reports else handler(request)
@@ -101,6 +99,10 @@ class Manager(ABC):
     def resize_fs(self, request: arguments.ResizeFileSystem) -> answers.Done:
         """Let the file system on the volume have all of its size, below a server that may run."""
 
+
+class WithDatabases(ABC):
+    """A datastore that has databases: schemas, which users are let into."""
+
     @abstractmethod
     def list_databases(self, request: arguments.Page) -> answers.DatabasePage:
         """Databases by name, without those of the system."""
@@ -112,6 +114,10 @@ class Manager(ABC):
     @abstractmethod
     def delete_database(self, request: arguments.DeleteDatabase) -> answers.Done:
         """Drop a database."""
+
+
+class WithUsers(ABC):
+    """A datastore that has users, each with the databases that it may use."""
 
     @abstractmethod
     def list_users(self, request: arguments.Page) -> answers.UserPage:
@@ -149,6 +155,10 @@ class Manager(ABC):
     def revoke_access(self, request: arguments.RevokeAccess) -> answers.Done:
         """Take a database away from a user."""
 
+
+class WithRoot(ABC):
+    """A datastore with a superuser, who may be let in from outside."""
+
     @abstractmethod
     def is_root_enabled(self, request: arguments.Nothing) -> answers.RootState:
         """Whether the superuser may log in from outside."""
@@ -160,6 +170,15 @@ class Manager(ABC):
     @abstractmethod
     def disable_root(self, request: arguments.Nothing) -> answers.Done:
         """Take the superuser's login from outside away."""
+
+
+PARTS: Final[Mapping[Part, type]] = {
+    Part.SERVER: Manager,
+    Part.DATABASES: WithDatabases,
+    Part.USERS: WithUsers,
+    Part.ROOT: WithRoot,
+}
+"""What a manager has to be to answer the methods of a part."""
 
 
 def _typed(method: Method[Any, Any], args: dict[str, Any]) -> Any:

@@ -6,15 +6,27 @@ from typing import Any, Final
 
 import yaml
 
+from chalicelib.datastores import MANAGERS
 from chalicelib.store.datastores import offer
 from chalicelib.store.models import Datastore, DatastoreVersion
+from infra.errors import UnusableInputError
 
 NAMESPACE: Final = uuid.UUID("5f0c3f0e-6c57-4b43-9d2e-2f6d1f1d7a10")
 DATASTORES: Final = Path(__file__).with_name("datastores.yaml")
 
 
 def seed(datastores: dict[str, Any]) -> None:
-    """Write each datastore and its versions; a row that exists is written again as it is."""
+    """Write each datastore and its versions; a row that exists is written again as it is.
+
+    Raises `UnusableInputError` for a version that no declared manager runs.
+    """
+    for name, datastore in datastores.items():
+        for version, about in datastore["versions"].items():
+            if about["manager"] not in MANAGERS:
+                raise UnusableInputError(
+                    f"{name} {version} has the manager {about['manager']!r}, which is not known.",
+                    f"It is one of {', '.join(sorted(MANAGERS))} (chalicelib/datastores.py).",
+                )
     for name, datastore in datastores.items():
         datastore_id = str(uuid.uuid5(NAMESPACE, name))
         version_ids = {

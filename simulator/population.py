@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
+from chalicelib import datastores
 from chalicelib.bus import keys, queues
 from chalicelib.bus.envelope import Direction
 from chalicelib.cloud import names
 from chalicelib.conductor import enrolment
-from chalicelib.domain import datastores, user_data
+from chalicelib.domain import user_data
 from chalicelib.domain.instances import EVERYWHERE
 from chalicelib.domain.quotas import held_by_instance
 from chalicelib.lifecycle import ServiceStatus, Status

@@ -34,7 +34,7 @@ ABSENT: Final[dict[str, dict[str, Any]]] = {
 absence (lists and objects are stored as JSON). Not among them is what every release must have:
 keys, statuses, the numbers that order reports, and the maps in which a step records itself."""
 
-_FORGOTTEN: Final = ("volume_used", "volume_total")
+_FORGOTTEN: Final = ("volume_used", "volume_total", "agent_release")
 """Attributes of a status that the guest tells again."""
 
 KEEPERS: Final = (

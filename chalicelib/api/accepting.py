@@ -8,10 +8,12 @@ from typing import Any, Final
 import msgspec
 
 from chalicelib import lifecycle
+from chalicelib.api.ability import require_able
 from chalicelib.api.frame import Request, Response
 from chalicelib.api.guest_calls import instance_of
 from chalicelib.api.response import LOCATION_HEADER, RETRY_AFTER_HEADER
 from chalicelib.bus import queues
+from chalicelib.bus.contract import METHODS
 from chalicelib.domain.flows import Flow
 from chalicelib.errors import Unprocessable
 from chalicelib.store import accepting
@@ -55,6 +57,7 @@ def accept(
     """
     for _ in races():
         row = instance_of(request)
+        require_able(row, [METHODS[name] for name in flow.asks])
         lifecycle.require(flow.sources, row.id, row.status)
         asked = wanted(row)
         if row.operation_id is not None:

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from chalicelib.api.contents import Databases, checked_databases, page_of
 from chalicelib.api.frame import Request, Response, Route
-from chalicelib.api.guest_calls import call, call_once, instance_of
+from chalicelib.api.guest_calls import asking, instance_of
 from chalicelib.api.paging import quoted
 from chalicelib.api.schema import Body
 from chalicelib.bus import contract
@@ -28,7 +28,7 @@ class CreateBody(Body, frozen=True):
 
 def index(request: Request) -> Response:
     """GET databases, a page of them."""
-    found = call(request, contract.LIST_DATABASES, page_of(request))
+    found = asking(request, contract.LIST_DATABASES).answer(page_of(request))
     body: dict[str, Any] = {"databases": found.databases}
     if marker := found.next_marker:
         body["links"] = request.place.next_page(quoted(marker))
@@ -37,9 +37,10 @@ def index(request: Request) -> Response:
 
 def create(request: Request) -> Response:
     """POST databases."""
-    databases = checked_databases(request.json(CreateBody).databases)
-    made = CreateDatabases(databases)
-    return call_once(request, contract.CREATE_DATABASE, Response(202), lambda _: made)
+    wanted = request.json(CreateBody).databases
+    asked = asking(request, contract.CREATE_DATABASE)
+    made = CreateDatabases(checked_databases(wanted))
+    return asked.once(Response(202), lambda _: made)
 
 
 def show(request: Request) -> Response:
@@ -50,8 +51,9 @@ def show(request: Request) -> Response:
 
 def delete(request: Request) -> Response:
     """DELETE databases/{name}."""
+    asked = asking(request, contract.DELETE_DATABASE)
     name = contents.database_name(request.params["database"])
-    call(request, contract.DELETE_DATABASE, DeleteDatabase(DatabaseName(name)))
+    asked.answer(DeleteDatabase(DatabaseName(name)))
     return Response(202)
 
 

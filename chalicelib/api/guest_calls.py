@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Generic, TypeVar
+
+import msgspec
 
 from chalicelib import aws, lifecycle
+from chalicelib.api.ability import require_able
 from chalicelib.api.frame import Request, Response
 from chalicelib.bus import commands
 from chalicelib.bus.contract import Method
@@ -30,15 +33,50 @@ def remembered(request: Request) -> Instance:
     return get_instance(request.id_of("instance"), request.context.visible_tenant, gone=True)
 
 
-def ready_instance(request: Request) -> Instance:
-    """The instance in the path when its database answers; `Unprocessable` (422) otherwise."""
+class GuestCall(msgspec.Struct, Generic[A, R], frozen=True):
+    """A method that the guest of an instance has; what it is asked with comes later."""
+
+    request: Request
+    instance: Instance
+    method: Method[A, R]
+
+    def answer(self, args: A) -> R:
+        """The guest's answer, if its database is ready."""
+        require_ready(self.instance)
+        return commands.call(self.instance, self.method, args)
+
+    def once(self, reply: Response, args: Callable[[Response], A]) -> Response:
+        """The answer `reply`, once the guest has done for it what it is asked for.
+
+        With a key it is one command, however often the request is sent, and the answer is that of
+        the first attempt: the arguments are made of it.
+        """
+        require_ready(self.instance)
+        if self.request.once is None:
+            commands.call(self.instance, self.method, args(reply))
+            return reply
+        reply, command_id = self.request.once.begun(reply)
+        commands.call(self.instance, self.method, args(reply), command_id)
+        return reply
+
+
+def asking(request: Request, method: Method[A, R]) -> GuestCall[A, R]:
+    """A call of the guest of the instance in the path, once it is known to be the caller's.
+
+    Raises `NotSupported` (501) for what its datastore has not, before any rule about contents.
+    """
     instance = instance_of(request)
+    require_able(instance, [method])
+    return GuestCall(request, instance, method)
+
+
+def require_ready(instance: Instance) -> None:
+    """`Unprocessable` (422) unless the instance's database answers."""
     if instance.status not in lifecycle.SERVING:
         raise _not_ready(instance, instance.status)
     status = require_heard(instance)
     if status not in lifecycle.READY:
         raise _not_ready(instance, lifecycle.OPERATING_STATUS.get(status, "ERROR"))
-    return instance
 
 
 def require_heard(instance: Instance) -> str:
@@ -52,28 +90,6 @@ def require_heard(instance: Instance) -> str:
     if aws.clock() - reported.updated >= settings().heartbeat_expiry_seconds:
         raise _not_ready(instance, lifecycle.UNHEARD)
     return reported.status
-
-
-def call(request: Request, method: Method[A, R], args: A) -> R:
-    """The guest's answer, once the instance is known to be the caller's and ready."""
-    return commands.call(ready_instance(request), method, args)
-
-
-def call_once(
-    request: Request, method: Method[A, Any], reply: Response, args: Callable[[Response], A]
-) -> Response:
-    """The answer `reply`, once the guest has done for it what it is asked for.
-
-    With a key it is one command, however often the request is sent, and the answer is that of the
-    first attempt: the arguments are made of it.
-    """
-    instance = ready_instance(request)
-    if request.once is None:
-        commands.call(instance, method, args(reply))
-        return reply
-    reply, command_id = request.once.begun(reply)
-    commands.call(instance, method, args(reply), command_id)
-    return reply
 
 
 def _not_ready(instance: Instance, status: str) -> Unprocessable:

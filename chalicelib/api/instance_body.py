@@ -10,6 +10,8 @@ from chalicelib.api.access import AccessBody
 from chalicelib.api.contents import Databases, Users, checked_databases, checked_users
 from chalicelib.api.labels import Tags
 from chalicelib.api.schema import Body, Given, Name, Text
+from chalicelib.bus import contract
+from chalicelib.bus.contract import Method
 from chalicelib.bus.contract.arguments import Contents
 from chalicelib.domain import bounds, contents, instances
 from chalicelib.errors import BadRequest, NotSupported
@@ -100,6 +102,12 @@ def require_supported(wanted: InstanceBody) -> None:
         raise BadRequest("'replica_count' needs 'replica_of'.")
     if wanted.region_name is not None and wanted.region_name != settings().os_region_name:
         raise BadRequest("The region is not served by this endpoint.")
+
+
+def contents_asked(wanted: InstanceBody) -> list[Method[Any, Any]]:
+    """What would make the databases and users of a create, if they came later."""
+    asked: list[Method[Any, Any]] = [contract.CREATE_DATABASE] if wanted.databases else []
+    return [*asked, contract.CREATE_USER] if wanted.users else asked
 
 
 def initial_contents(wanted: InstanceBody) -> Contents:

@@ -9,6 +9,7 @@ import msgspec
 
 from chalicelib import aws, lifecycle
 from chalicelib.api import accepting, access, instance_view
+from chalicelib.api.ability import require_offered
 from chalicelib.api.access import AccessBody
 from chalicelib.api.choices import choose_flavor, choose_version
 from chalicelib.api.frame import Request, Response, Route
@@ -17,6 +18,7 @@ from chalicelib.api.instance_body import (
     CreateBody,
     DatastoreBody,
     InstanceBody,
+    contents_asked,
     initial_contents,
     require_supported,
 )
@@ -105,8 +107,9 @@ def create(request: Request) -> Response:
     wanted = request.json(CreateBody).instance
     require_supported(wanted)
     _authorize_contents(request, wanted)
-    contents = initial_contents(wanted)
     version = choose_version(request.catalog, wanted.datastore or DatastoreBody())
+    require_offered(version, contents_asked(wanted))
+    contents = initial_contents(wanted)
     flavor = choose_flavor(request.catalog, rules.flavor_id(wanted.flavor_ref))
     instance = _new_instance(request, wanted, version, flavor)
     request.audit.instance_id = instance.id

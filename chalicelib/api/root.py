@@ -7,7 +7,7 @@ from typing import Final
 
 from chalicelib import aws
 from chalicelib.api.frame import Request, Response, Route
-from chalicelib.api.guest_calls import call, call_once, instance_of, ready_instance
+from chalicelib.api.guest_calls import asking, require_ready
 from chalicelib.api.schema import Body
 from chalicelib.bus import contract
 from chalicelib.bus.contract.arguments import EnableRoot, Nothing
@@ -29,18 +29,20 @@ class EnableBody(Body, frozen=True):
 
 def show(request: Request) -> Response:
     """GET root: whether it is enabled."""
-    found = call(request, contract.IS_ROOT_ENABLED, Nothing())
+    found = asking(request, contract.IS_ROOT_ENABLED).answer(Nothing())
     return Response(200, {"rootEnabled": found.enabled})
 
 
 def enable(request: Request) -> Response:
     """POST root: the only answer that holds its password."""
     wished = request.json(EnableBody).password if request.body else None
+    asked = asking(request, contract.ENABLE_ROOT)
     password = _new_password() if wished is None else contents.password(wished)
+    require_ready(asked.instance)
     # Recorded first: a call that times out may still take effect, and must not go unnoticed.
-    record_root_enabled(ready_instance(request), request.asked)
+    record_root_enabled(asked.instance, request.asked)
     reply = Response(200, {"user": {"name": "root", "password": password}})
-    return call_once(request, contract.ENABLE_ROOT, reply, _as_told)
+    return asked.once(reply, _as_told)
 
 
 def _as_told(reply: Response) -> EnableRoot:
@@ -49,9 +51,10 @@ def _as_told(reply: Response) -> EnableRoot:
 
 def disable(request: Request) -> Response:
     """DELETE root; 404 when it was never enabled."""
-    if instance_of(request).root_enabled_at is None:
+    asked = asking(request, contract.DISABLE_ROOT)
+    if asked.instance.root_enabled_at is None:
         raise NotFound("The root user was never enabled on this instance.")
-    call(request, contract.DISABLE_ROOT, Nothing())
+    asked.answer(Nothing())
     return Response(204)
 
 

@@ -7,7 +7,7 @@ from typing import Final
 from chalicelib.api import users
 from chalicelib.api.contents import Grants, granted
 from chalicelib.api.frame import Request, Response, Route
-from chalicelib.api.guest_calls import call
+from chalicelib.api.guest_calls import asking
 from chalicelib.api.schema import Body
 from chalicelib.bus import contract
 from chalicelib.bus.contract.arguments import Account, GrantAccess, RevokeAccess
@@ -26,25 +26,29 @@ class GrantBody(Body, frozen=True):
 
 def index(request: Request) -> Response:
     """GET users/{id}/databases."""
-    found = call(request, contract.LIST_ACCESS, Account(*users.addressed(request)))
+    asked = asking(request, contract.LIST_ACCESS)
+    found = asked.answer(Account(*users.addressed(request)))
     return Response(200, {"databases": found.databases})
 
 
 def grant(request: Request) -> Response:
     """PUT users/{id}/databases."""
-    databases = granted(request.json(GrantBody).databases)
+    wanted = request.json(GrantBody).databases
+    asked = asking(request, contract.GRANT_ACCESS)
+    databases = granted(wanted)
     if not databases:
         raise BadRequest("Validation error: databases must have at least 1 item")
     name, host = users.changeable(request)
-    call(request, contract.GRANT_ACCESS, GrantAccess(name, databases, host))
+    asked.answer(GrantAccess(name, databases, host))
     return Response(202)
 
 
 def revoke(request: Request) -> Response:
     """DELETE users/{id}/databases/{name}."""
+    asked = asking(request, contract.REVOKE_ACCESS)
     database = contents.database_name(request.params["database"])
     name, host = users.changeable(request)
-    call(request, contract.REVOKE_ACCESS, RevokeAccess(name, database, host))
+    asked.answer(RevokeAccess(name, database, host))
     return Response(202)
 
 

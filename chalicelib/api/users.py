@@ -8,7 +8,7 @@ import msgspec
 
 from chalicelib.api.contents import Grants, UserBody, Users, checked_users, page_of, user_view
 from chalicelib.api.frame import Request, Response, Route
-from chalicelib.api.guest_calls import call, call_once
+from chalicelib.api.guest_calls import asking
 from chalicelib.api.paging import quoted
 from chalicelib.api.schema import Body
 from chalicelib.bus import contract
@@ -70,7 +70,7 @@ class UpdateBody(Body, frozen=True):
 
 def index(request: Request) -> Response:
     """GET users, a page of them."""
-    found = call(request, contract.LIST_USERS, page_of(request))
+    found = asking(request, contract.LIST_USERS).answer(page_of(request))
     body: dict[str, Any] = {"users": [user_view(user) for user in found.users]}
     if marker := found.next_marker:
         body["links"] = request.place.next_page(quoted(marker))
@@ -79,39 +79,42 @@ def index(request: Request) -> Response:
 
 def create(request: Request) -> Response:
     """POST users."""
-    users = checked_users(request.json(CreateBody).users)
-    made = arguments.CreateUsers(users)
-    return call_once(request, contract.CREATE_USER, Response(202), lambda _: made)
+    wanted = request.json(CreateBody).users
+    asked = asking(request, contract.CREATE_USER)
+    made = arguments.CreateUsers(checked_users(wanted))
+    return asked.once(Response(202), lambda _: made)
 
 
 def change_passwords(request: Request) -> Response:
     """PUT users: new passwords for some."""
     wanted = request.json(PasswordsBody).users
+    asked = asking(request, contract.CHANGE_PASSWORDS)
     users = checked_users([UserBody(user.name, user.password, user.host) for user in wanted])
     changes = [UserPassword(user.name, user.password, user.host) for user in users]
-    call(request, contract.CHANGE_PASSWORDS, arguments.ChangePasswords(changes))
+    asked.answer(arguments.ChangePasswords(changes))
     return Response(202)
 
 
 def show(request: Request) -> Response:
     """GET users/{id}."""
-    found = call(request, contract.GET_USER, arguments.Account(*addressed(request)))
+    asked = asking(request, contract.GET_USER)
+    found = asked.answer(arguments.Account(*addressed(request)))
     return Response(200, {"user": user_view(found.user)})
 
 
 def update(request: Request) -> Response:
     """PUT users/{id}: another name, host or password."""
-    attributes = request.json(UpdateBody).user.checked()
+    wanted = request.json(UpdateBody).user
+    asked = asking(request, contract.UPDATE_ATTRIBUTES)
     name, host = changeable(request)
-    changes = arguments.UpdateAttributes(name, attributes, host)
-    call(request, contract.UPDATE_ATTRIBUTES, changes)
+    asked.answer(arguments.UpdateAttributes(name, wanted.checked(), host))
     return Response(202)
 
 
 def delete(request: Request) -> Response:
     """DELETE users/{id}."""
-    named = arguments.UserName(*changeable(request))
-    call(request, contract.DELETE_USER, arguments.DeleteUser(named))
+    asked = asking(request, contract.DELETE_USER)
+    asked.answer(arguments.DeleteUser(arguments.UserName(*changeable(request))))
     return Response(202)
 
 

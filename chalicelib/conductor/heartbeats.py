@@ -50,6 +50,7 @@ class Report(msgspec.Struct, frozen=True):
     status: str = ""
     volume: VolumeUse | None = None
     rejected: Number = 0
+    release: Number = 0
     reason: str = ""
 
     @property
@@ -161,6 +162,7 @@ def _apply(beat: Beat, last: LastReport | None) -> None:
         order=beat.order,
         status=report.known_status,
         rejected=report.rejected,
+        release=report.release,
         reason=report.told_reason,
         volume_used=_stored(volume.used),
         volume_total=_stored(volume.total),

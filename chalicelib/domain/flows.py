@@ -46,8 +46,8 @@ class Step(msgspec.Struct, frozen=True):
     """One step. `timeout` is a field of `Settings`, counted from the step's first start; without
     one the operation's deadline bounds it. A `shared` step is the same for every flow.
 
-    `late` and `failed` are what the user is told of a step that waits for a guest, when no answer
-    came in time and before the guest's own words.
+    A step that speaks with a guest `asks` for a method of its contract. `late` and `failed` are
+    what the user is told of it, when no answer came in time and before the guest's own words.
     """
 
     name: str
@@ -55,6 +55,7 @@ class Step(msgspec.Struct, frozen=True):
     waits: Waits = Waits.POLL
     timeout: str = ""
     shared: bool = False
+    asks: str = ""
     late: str = ""
     failed: str = ""
 
@@ -151,6 +152,13 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True):
         """The steps that are not recorded as ended."""
         return [each for each in self.steps if each.name not in ended]
 
+    @property
+    def asks(self) -> list[str]:
+        """The methods, on either way, of the guest that is there: not of one that it admits."""
+        admitted = "prepare" if self.admits else None
+        there = (each for each in (*self.steps, *self.undo) if each.name != admitted)
+        return sorted({each.asks for each in there if each.asks})
+
     def waits_for_guest(self, name: str | None) -> bool:
         """Whether the step of that name, on either way, ends when a guest has answered."""
         step = self.named(name)
@@ -194,6 +202,7 @@ PREPARE: Final = Step(
     "prepare",
     Runs.LOCAL,
     Waits.GUEST,
+    asks="prepare",
     late="The guest agent did not finish preparing the database in time",
     failed="The guest agent failed to prepare the database",
 )
@@ -260,6 +269,7 @@ RESTART: Final = Flow(
             "restart",
             Runs.LOCAL,
             Waits.GUEST,
+            asks="restart",
             late="The database was not started again in time",
             failed="The database was not restarted",
         ),
@@ -282,6 +292,7 @@ RESIZE_VOLUME: Final = Flow(
             "grow",
             Runs.LOCAL,
             Waits.GUEST,
+            asks="resize_fs",
             late="The file system did not grow in time",
             failed="The file system did not grow, and a stop and a start try it again",
         ),
@@ -302,6 +313,7 @@ def _settings(name: str) -> Step:
         name,
         Runs.LOCAL,
         Waits.GUEST,
+        asks="start_db_with_conf_changes",
         timeout="power_timeout_seconds",
         late="The database did not run with its settings in time",
         failed="The database did not run with its settings",
@@ -318,6 +330,7 @@ RESIZE_FLAVOR: Final = Flow(
             "stop_database",
             Runs.LOCAL,
             Waits.GUEST,
+            asks="stop_db",
             timeout="power_timeout_seconds",
             late="The database did not stop in time",
             failed="The database was not stopped",
@@ -357,6 +370,7 @@ STOP: Final = Flow(
             "stop_database",
             Runs.LOCAL,
             Waits.GUEST,
+            asks="stop_db",
             late="The database did not stop in time",
             failed="The database was not stopped",
         ),
@@ -413,13 +427,14 @@ REBUILD: Final = Flow(
     "data. Once the old guest is replaced there is no way back: the next rebuild is the way on.",
     steps=(
         Step("check"),
-        Step("stop_database", Runs.LOCAL),
+        Step("stop_database", Runs.LOCAL, asks="stop_db"),
         Step("new_generation", Runs.LOCAL, Waits.NO),
         Step("server"),
         Step(
             "prepare",
             Runs.LOCAL,
             Waits.GUEST,
+            asks="rebuild",
             late="The new guest agent did not bring the database up in time",
             failed="The new guest agent failed to bring the database up",
         ),
@@ -429,6 +444,7 @@ REBUILD: Final = Flow(
             "start_database",
             Runs.LOCAL,
             Waits.GUEST,
+            asks="restart",
             timeout="restart_timeout_seconds",
             late="The database was not started again in time",
             failed="The database was not started again",

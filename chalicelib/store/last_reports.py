@@ -51,6 +51,7 @@ class Reported(msgspec.Struct, frozen=True):
     order: tuple[int, int, int]
     status: str
     rejected: int
+    release: int = 0
     reason: str = ""
     volume_used: float | None = None
     volume_total: float | None = None
@@ -85,7 +86,7 @@ def write(instance_id: str, reported: Reported) -> bool:
     """Store a report; False when a later one, or another generation, was stored meanwhile."""
     generation, epoch, seq = reported.order
     sets = "#status = :status, epoch = :epoch, seq = :seq, updated = :now, rejected = :rejected"
-    sets += ", status_reason = :reason"
+    sets += ", status_reason = :reason, agent_release = :release"
     values = {
         ":generation": {"N": str(generation)},
         ":epoch": {"N": str(epoch)},
@@ -94,6 +95,7 @@ def write(instance_id: str, reported: Reported) -> bool:
         ":reason": {"S": reported.reason},
         ":now": {"N": repr(aws.clock())},
         ":rejected": {"N": str(reported.rejected)},
+        ":release": {"N": str(reported.release)},
     }
     for name in ("volume_used", "volume_total"):
         size = getattr(reported, name)

@@ -243,6 +243,7 @@ class ServiceStatusRow(Table):
     volume_used = optional(NumberAttribute(null=True))
     volume_total = optional(NumberAttribute(null=True))
     rejected = NumberAttribute(default=0)
+    agent_release = NumberAttribute(default=0)  # of the guest contract; 0 when it does not say
     stale_reports = NumberAttribute(default=0)
 
 

@@ -42,7 +42,18 @@ LATEST: Final = 2**50 - 1
 GUESTS: Final = f"{PREFIX}-guest-"
 NAMES: Final = (
     *("databases", "users", "user", "enabled", "next_marker", "name", "host", "character_set"),
-    *("status", "volume", "used", "total", "rejected", "reason", "stage", "kind", "text"),
+    *(
+        "status",
+        "volume",
+        "used",
+        "total",
+        "rejected",
+        "release",
+        "reason",
+        "stage",
+        "kind",
+        "text",
+    ),
 )
 SCALARS: Final[tuple[Any, ...]] = (
     *(None, True, False, 0, -1, 1, 2**31, 2**53, 2**63, 10**40, -(10**40)),

@@ -25,7 +25,7 @@ from guest_agent.errors import (
     UserAlreadyExists,
     UserNotFound,
 )
-from guest_agent.manager import Condition, Manager, Progress
+from guest_agent.manager import Condition, Manager, Progress, WithDatabases, WithRoot, WithUsers
 from simulator.fleet.datastore import Account, Contents, Database, User, Volume
 from simulator.fleet.disk import Disk, Perform, directly
 
@@ -76,7 +76,7 @@ class Machine(Protocol):
         """Let a drawn time pass; longer on a slow disk."""
 
 
-class SimManager(Manager):
+class SimManager(Manager, WithDatabases, WithUsers, WithRoot):
     """The manager in one process (`life`) of a guest's agent."""
 
     def __init__(self, machine: Machine, life: int, perform: Perform = directly) -> None:

@@ -81,6 +81,10 @@ class Guest:
         answer = self.answers.get(method.name, {})
         if isinstance(answer, CofferError):
             raise answer
+        row = commands.new_command("a-command", instance, method.name, deadline=aws.clock())
+        row.answered, row.result = aws.clock(), answer
+        if (error := commands.error_of(row)) is not None:
+            raise error
         return method.decode(answer)
 
 

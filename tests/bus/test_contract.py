@@ -3,31 +3,71 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import pytest
 
+from chalicelib import datastores
 from chalicelib.bus import contract
 from chalicelib.bus.contract import METHODS, Method, values
 from chalicelib.bus.envelope import MAX_BODY_BYTES
+from chalicelib.datastores import Part
+from chalicelib.domain.flows import FLOWS, Flow, Step, Waits
 from chalicelib.settings import Settings
-from guest_agent.manager import Manager
+from guest_agent.datastores.mariadb.manager import MariaDBManager
+from guest_agent.manager import PARTS
+from simulator.fleet.manager import SimManager
 
 EVERY = pytest.mark.parametrize("method", METHODS.values(), ids=list(METHODS))
+STEPS: Final = [(flow, each) for flow in FLOWS.values() for each in (*flow.steps, *flow.undo)]
+RELEASED: Final = frozenset(
+    {
+        *("prepare", "restart", "stop_db", "list_databases", "create_database"),
+        *("delete_database", "list_users", "get_user", "create_user", "delete_user"),
+        *("change_passwords", "update_attributes", "list_access", "grant_access"),
+        *("revoke_access", "is_root_enabled", "enable_root", "disable_root"),
+    }
+)
+"""The methods of the last release, whose guests do not tell theirs."""
 
 
 @EVERY
 def test_every_method_is_one_of_the_managers(method: Method[Any, Any]) -> None:
-    declared = inspect.signature(getattr(Manager, method.name), eval_str=True)
+    declared = inspect.signature(getattr(PARTS[method.part], method.name), eval_str=True)
     assert declared.parameters["request"].annotation is method.arguments
     assert declared.return_annotation is method.answer
     assert ("progress" in declared.parameters) == method.reports
 
 
 @EVERY
+def test_a_method_that_the_last_release_had_not_is_of_a_later_one(method: Method[Any, Any]) -> None:
+    assert (method.since == contract.FIRST_RELEASE) == (method.name in RELEASED)
+
+
+@pytest.mark.parametrize("kind", [MariaDBManager, SimManager])
+@pytest.mark.parametrize("name", ["mariadb", "mysql"])
+def test_a_manager_answers_what_is_declared_of_its_datastore(kind: type, name: str) -> None:
+    assert {part for part in Part if issubclass(kind, PARTS[part])} == {
+        part for part in Part if datastores.can(name, part)
+    }
+
+
+@EVERY
 def test_the_bound_of_every_method_is_a_setting(method: Method[Any, Any]) -> None:
     assert method.timeout in {field.name for field in msgspec.structs.fields(Settings)}
+
+
+@pytest.mark.parametrize(("flow", "step"), STEPS, ids=lambda each: getattr(each, "name", None))
+def test_a_step_that_waits_for_a_guest_waits_no_longer_than_its_method_is_given(
+    flow: Flow, step: Step
+) -> None:
+    assert not step.asks or METHODS[step.asks].repeatable, "a step may run again"
+    if step.waits is Waits.GUEST:
+        method, defaults = METHODS[step.asks], Settings()
+        waits = getattr(defaults, step.timeout or flow.timeout)
+        assert waits <= getattr(defaults, method.timeout)
+        assert method.long, "a guest goes on reporting meanwhile"
 
 
 def test_what_has_its_default_is_not_sent() -> None:

@@ -117,6 +117,16 @@ def test_a_heartbeat_is_written_when_it_says_something_new_or_the_last_is_old(
     assert (writes(world) > before) is written
 
 
+def test_a_guest_says_of_which_release_it_is_and_one_that_does_not_is_of_none(
+    built: Built,
+) -> None:
+    assert row_of(built).agent_release == 0
+    receive(beat(built, report={"status": "healthy", "release": 2}))
+    assert row_of(built).agent_release == 2
+    receive(beat(built, epoch=2, seq=1))
+    assert row_of(built).agent_release == 0, "its server was put back to an older image"
+
+
 def test_a_new_epoch_is_written_at_once(world: World, built: Built) -> None:
     receive(beat(built, epoch=1, seq=90))
     receive(beat(built, epoch=2, seq=1))

@@ -16,7 +16,7 @@ from guest_agent.enrolment import Credentials, Keys, Session
 from guest_agent.enrolment import Queues as QueueUrls
 from guest_agent.errors import CommandFailed, Unreachable
 from guest_agent.journal import Entry
-from guest_agent.manager import Condition, Manager, Progress
+from guest_agent.manager import Condition, Manager, Progress, WithDatabases, WithRoot, WithUsers
 from guest_agent.queues import Message
 
 INSTANCE = "instance"
@@ -148,7 +148,7 @@ def _effect(self: FakeManager, request: Any) -> Any:
     return self.effect(request)
 
 
-class FakeManager(Manager):
+class FakeManager(Manager, WithDatabases, WithUsers, WithRoot):
     """Counts effects; `effect` may be replaced by a test."""
 
     def __init__(self) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from chalicelib.bus.contract import RELEASE
 from chalicelib.service_status import ServiceStatus as Status
 from guest_agent.agent import Agent
 from guest_agent.clock import ServiceClock
@@ -109,6 +110,7 @@ def test_it_reports_once_in_a_period(guest: Guest) -> None:
         "reason": "",
         "volume": {"used": 0.5, "total": 1.0},
         "rejected": 0,
+        "release": RELEASE,
     }
 
 

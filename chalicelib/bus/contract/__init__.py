@@ -14,14 +14,19 @@ from typing import Any, Final, Generic, TypeVar
 import msgspec
 
 from chalicelib.bus.contract import answers, arguments
+from chalicelib.datastores import Part
 
 A = TypeVar("A")
 R = TypeVar("R")
+
+FIRST_RELEASE: Final = 1
+"""Of guests that do not say theirs."""
 
 
 class Method(msgspec.Struct, Generic[A, R], frozen=True):
     """One method. The field of `Settings` that `timeout` names bounds the wait for its answer.
 
+    A datastore without its `part` has it not, nor does a guest of a release before `since`.
     `repeatable`: one that was interrupted may simply run again. `long`: the agent runs it beside
     its loop. `alone`: no two of these at the same time. `reports`: it tells how far it is.
     """
@@ -29,7 +34,9 @@ class Method(msgspec.Struct, Generic[A, R], frozen=True):
     name: str
     arguments: type[A]
     answer: type[R]
+    part: Part
     repeatable: bool
+    since: int = FIRST_RELEASE
     timeout: str = "guest_call_seconds"
     long: bool = False
     alone: bool = False
@@ -41,14 +48,22 @@ class Method(msgspec.Struct, Generic[A, R], frozen=True):
 
 
 def _moves_the_database(
-    name: str, takes: type[A], gives: type[R], timeout: str, *, reports: bool = False
+    name: str,
+    takes: type[A],
+    gives: type[R],
+    timeout: str,
+    *,
+    reports: bool = False,
+    since: int = FIRST_RELEASE,
 ) -> Method[A, R]:
     """What may take its time, and is asked by a step of a flow, which runs again."""
     return Method(
         name,
         takes,
         gives,
+        Part.SERVER,
         repeatable=True,
+        since=since,
         timeout=timeout,
         long=True,
         alone=True,
@@ -60,7 +75,7 @@ PREPARE: Final = _moves_the_database(
     "prepare", arguments.Prepare, answers.Prepared, "create_timeout_seconds", reports=True
 )
 REBUILD: Final = _moves_the_database(
-    "rebuild", arguments.Rebuild, answers.Prepared, "rebuild_timeout_seconds", reports=True
+    "rebuild", arguments.Rebuild, answers.Prepared, "rebuild_timeout_seconds", reports=True, since=2
 )
 RESTART: Final = _moves_the_database(
     "restart", arguments.Nothing, answers.Done, "restart_timeout_seconds"
@@ -73,40 +88,62 @@ START_DB_WITH_CONF_CHANGES: Final = _moves_the_database(
     arguments.StartForFlavor,
     answers.Configured,
     "resize_timeout_seconds",
+    since=2,
 )
 RESIZE_FS: Final = _moves_the_database(
-    "resize_fs", arguments.ResizeFileSystem, answers.Done, "resize_timeout_seconds"
+    "resize_fs", arguments.ResizeFileSystem, answers.Done, "resize_timeout_seconds", since=2
 )
 
 LIST_DATABASES: Final = Method(
-    "list_databases", arguments.Page, answers.DatabasePage, repeatable=True
+    "list_databases", arguments.Page, answers.DatabasePage, Part.DATABASES, repeatable=True
 )
 CREATE_DATABASE: Final = Method(
-    "create_database", arguments.CreateDatabases, answers.Done, repeatable=False
+    "create_database", arguments.CreateDatabases, answers.Done, Part.DATABASES, repeatable=False
 )
 DELETE_DATABASE: Final = Method(
-    "delete_database", arguments.DeleteDatabase, answers.Done, repeatable=False, long=True
+    "delete_database",
+    arguments.DeleteDatabase,
+    answers.Done,
+    Part.DATABASES,
+    repeatable=False,
+    long=True,
 )
-LIST_USERS: Final = Method("list_users", arguments.Page, answers.UserPage, repeatable=True)
-GET_USER: Final = Method("get_user", arguments.Account, answers.OneUser, repeatable=True)
-CREATE_USER: Final = Method("create_user", arguments.CreateUsers, answers.Done, repeatable=False)
-DELETE_USER: Final = Method("delete_user", arguments.DeleteUser, answers.Done, repeatable=False)
+LIST_USERS: Final = Method(
+    "list_users", arguments.Page, answers.UserPage, Part.USERS, repeatable=True
+)
+GET_USER: Final = Method(
+    "get_user", arguments.Account, answers.OneUser, Part.USERS, repeatable=True
+)
+CREATE_USER: Final = Method(
+    "create_user", arguments.CreateUsers, answers.Done, Part.USERS, repeatable=False
+)
+DELETE_USER: Final = Method(
+    "delete_user", arguments.DeleteUser, answers.Done, Part.USERS, repeatable=False
+)
 CHANGE_PASSWORDS: Final = Method(
-    "change_passwords", arguments.ChangePasswords, answers.Done, repeatable=True
+    "change_passwords", arguments.ChangePasswords, answers.Done, Part.USERS, repeatable=True
 )
 UPDATE_ATTRIBUTES: Final = Method(
-    "update_attributes", arguments.UpdateAttributes, answers.Done, repeatable=False
+    "update_attributes", arguments.UpdateAttributes, answers.Done, Part.USERS, repeatable=False
 )
-LIST_ACCESS: Final = Method("list_access", arguments.Account, answers.Access, repeatable=True)
-GRANT_ACCESS: Final = Method("grant_access", arguments.GrantAccess, answers.Done, repeatable=True)
+LIST_ACCESS: Final = Method(
+    "list_access", arguments.Account, answers.Access, Part.USERS, repeatable=True
+)
+GRANT_ACCESS: Final = Method(
+    "grant_access", arguments.GrantAccess, answers.Done, Part.USERS, repeatable=True
+)
 REVOKE_ACCESS: Final = Method(
-    "revoke_access", arguments.RevokeAccess, answers.Done, repeatable=False
+    "revoke_access", arguments.RevokeAccess, answers.Done, Part.USERS, repeatable=False
 )
 IS_ROOT_ENABLED: Final = Method(
-    "is_root_enabled", arguments.Nothing, answers.RootState, repeatable=True
+    "is_root_enabled", arguments.Nothing, answers.RootState, Part.ROOT, repeatable=True
 )
-ENABLE_ROOT: Final = Method("enable_root", arguments.EnableRoot, answers.Done, repeatable=True)
-DISABLE_ROOT: Final = Method("disable_root", arguments.Nothing, answers.Done, repeatable=True)
+ENABLE_ROOT: Final = Method(
+    "enable_root", arguments.EnableRoot, answers.Done, Part.ROOT, repeatable=True
+)
+DISABLE_ROOT: Final = Method(
+    "disable_root", arguments.Nothing, answers.Done, Part.ROOT, repeatable=True
+)
 
 METHODS: Final[Mapping[str, Method[Any, Any]]] = {
     each.name: each
@@ -119,3 +156,6 @@ METHODS: Final[Mapping[str, Method[Any, Any]]] = {
     )
 }
 """All of them, by name."""
+
+RELEASE: Final = max(each.since for each in METHODS.values())
+"""What a guest of this release says that it knows: every method up to it."""

@@ -11,14 +11,14 @@ from guest_agent.datastores.mariadb import accounts, databases, superuser
 from guest_agent.datastores.mariadb.life import Life
 from guest_agent.datastores.state import DatastoreState
 from guest_agent.errors import BadRequest
-from guest_agent.manager import Condition, Manager, Progress
+from guest_agent.manager import Condition, Manager, Progress, WithDatabases, WithRoot, WithUsers
 
 NAMES: Final = frozenset({"mariadb", "mysql"})
 FIRST_CONTENTS_SECONDS: Final = 600.0
 """For the databases, users and grants of a create, thousands at most."""
 
 
-class MariaDBManager(Manager):
+class MariaDBManager(Manager, WithDatabases, WithUsers, WithRoot):
     """Long methods move the process, one at a time; reads never wait for them."""
 
     def __init__(self, guest: GuestConfig) -> None:
