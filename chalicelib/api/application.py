@@ -63,11 +63,13 @@ class Application(Chalice):
 
     def __call__(self, event: Any, context: Any) -> dict[str, Any]:
         gateway = event.get("requestContext") or {}
+        headers = event.get("headers") or {}
         methods = self.routes.get(str(gateway.get("resourcePath")))
         if methods is None:
-            return _plain(refuse(NotFound("The resource could not be found.")))
+            return _plain(refuse(NotFound("The resource could not be found."), headers))
         if gateway.get("httpMethod") not in methods:
-            return _plain(refuse(MethodNotAllowed("The method is not allowed for this resource.")))
+            told = MethodNotAllowed("The method is not allowed for this resource.")
+            return _plain(refuse(told, headers))
         answered: dict[str, Any] = super().__call__(event, context)
         return answered
 

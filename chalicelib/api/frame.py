@@ -14,7 +14,7 @@ import msgspec
 from chalice.app import Request as GatewayRequest
 from chalice.app import Response as GatewayResponse
 
-from chalicelib import aws, crash
+from chalicelib import aws, crash, problems
 from chalicelib.api import idempotency
 from chalicelib.api.catalog import Catalog
 from chalicelib.api.idempotency import Once
@@ -42,6 +42,7 @@ from chalicelib.store.base import Claim
 from chalicelib.store.events import Asked
 
 REQUEST_ID_HEADER: Final = "X-OpenStack-Request-Id"
+CONTENT_TYPE_HEADER: Final = "Content-Type"
 SERVER_FAILURES: Final = 500
 MAX_ID_LENGTH: Final = 255
 
@@ -141,26 +142,30 @@ def answer(route: Route, raw: GatewayRequest, services: Services) -> GatewayResp
     except CofferError as error:
         if error.status >= SERVER_FAILURES and not isinstance(error, NotSupported):
             log.warning("%s", error.message, extra=audit.fields())
-        response = _fault(error)
+        response = _fault(error, raw.headers, audit.request_id)
     except Exception as error:
         log.exception("%s %s failed", route.method, route.path, extra=audit.fields())
-        response = _unexpected(audit.request_id, error)
+        told = _unexpected(audit.request_id, error)
+        response = _fault(told, raw.headers, audit.request_id)
     audit.status = response.status
     audit.took_ms = round((aws.monotonic() - started) * 1000)
     log.info("%s -> %d", audit.action, response.status, extra=audit.fields())
     return _to_gateway(response, audit.request_id)
 
 
-def refuse(error: CofferError) -> GatewayResponse:
-    """An answer to a request that belongs to no route."""
-    return _to_gateway(_fault(error), f"req-{aws.new_id()}")
+def refuse(error: CofferError, headers: Mapping[str, str]) -> GatewayResponse:
+    """An answer to a request, of these headers, that belongs to no route."""
+    request_id = f"req-{aws.new_id()}"
+    return _to_gateway(_fault(error, headers, request_id), request_id)
 
 
-def _fault(error: CofferError) -> Response:
-    headers = {}
+def _fault(error: CofferError, asked: Mapping[str, str], request_id: str) -> Response:
+    accept = next((asked[name] for name in asked if name.lower() == "accept"), "")
+    kind, body = problems.told(error, str(accept), request_id)
+    headers = {CONTENT_TYPE_HEADER: kind}
     if isinstance(error, OverLimit) and error.retry_after_seconds is not None:
         headers[RETRY_AFTER_HEADER] = str(error.retry_after_seconds)
-    return Response(error.status, error.body(), headers)
+    return Response(error.status, body, headers)
 
 
 def _handle(route: Route, raw: GatewayRequest, services: Services, audit: Audit) -> Response:
@@ -207,24 +212,22 @@ def _token(headers: Mapping[str, str]) -> str:
     return token
 
 
-def _unexpected(request_id: str, error: Exception) -> Response:
+def _unexpected(request_id: str, error: Exception) -> CofferError:
     """503 when a service that we use is away; 500 for a mistake of ours."""
     if is_outage(error):
-        told: CofferError = Unavailable(
+        return Unavailable(
             "A service that this request needs does not answer at the moment; try again."
         )
-    else:
-        told = InternalError(
-            "Internal Server Error. Please keep this ID to help us figure out what went wrong: "
-            f"({request_id})."
-        )
-    return _fault(told)
+    return InternalError(
+        "Internal Server Error. Please keep this ID to help us figure out what went wrong: "
+        f"({request_id})."
+    )
 
 
 def _to_gateway(response: Response, request_id: str) -> GatewayResponse:
     headers: dict[str, str | list[str]] = {
         REQUEST_ID_HEADER: request_id,
-        "Content-Type": "application/json",
+        CONTENT_TYPE_HEADER: problems.JSON,
         **response.headers,
     }
     body = "" if response.body is None else msgspec.json.encode(response.body).decode()

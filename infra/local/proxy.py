@@ -12,6 +12,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final
 from urllib.parse import urlsplit
 
+from chalicelib import problems
+from chalicelib.errors import BadRequest, CofferError, OverLimit, Unavailable
+
 # Longer than API Gateway waits for a function (29 s), so that its own answer comes first.
 API_SECONDS: Final = 35
 IDLE_SECONDS: Final = 60
@@ -59,7 +62,7 @@ class Handler(BaseHTTPRequestHandler):
         if body is None:
             return
         if not self.server.turns.acquire(timeout=API_SECONDS):
-            self._refuse(503, "serviceUnavailable", "The API is busy. Please try again.")
+            self._refuse(Unavailable("The API is busy. Please try again."))
             return
         try:
             self._exchange(body)
@@ -75,7 +78,7 @@ class Handler(BaseHTTPRequestHandler):
             answer = upstream.getresponse()
             content = answer.read()
         except (OSError, http.client.HTTPException) as error:
-            self._refuse(503, "serviceUnavailable", f"The API does not answer: {error}.")
+            self._refuse(Unavailable(f"The API does not answer: {error}."))
             return
         finally:
             upstream.close()
@@ -96,19 +99,20 @@ class Handler(BaseHTTPRequestHandler):
         """The request's body; None when it was refused here."""
         length = self.headers.get("Content-Length", "0")
         if "Transfer-Encoding" in self.headers or not (length.isascii() and length.isdigit()):
-            self._refuse(400, "badRequest", "A body needs a Content-Length.")
+            self._refuse(BadRequest("A body needs a Content-Length."))
         elif len(length) > len(str(MAX_BODY_BYTES)) or int(length) > MAX_BODY_BYTES:
-            self._refuse(413, "overLimit", "The request body is too large.")
+            self._refuse(OverLimit("The request body is too large."))
         else:
             return self.rfile.read(int(length))
         return None
 
-    def _refuse(self, status: int, fault: str, message: str) -> None:
+    def _refuse(self, error: CofferError) -> None:
+        kind, body = problems.told(error, self.headers.get("Accept", ""))
         self.close_connection = True  # what is left of the request is not read
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
+        self.send_response(error.status)
+        self.send_header("Content-Type", kind)
         self.send_header("Connection", "close")
-        self._send(json.dumps({fault: {"code": status, "message": message}}).encode())
+        self._send(json.dumps(body).encode())
 
     def _send(self, content: bytes) -> None:
         self.send_header("Content-Length", str(len(content)))

@@ -111,6 +111,10 @@ def test_an_api_that_is_away_is_503_in_troves_form() -> None:
         answer, told = ask(connection, "GET", "/v1.0/p/instances")
         assert answer.status == 503
         assert told["serviceUnavailable"]["code"] == 503
+        connection.request("GET", "/v1.0/p", headers={"Accept": "application/problem+json"})
+        problem = connection.getresponse()
+        assert problem.headers["Content-Type"] == "application/problem+json"
+        assert json.loads(problem.read())["status"] == 503
         connection.close()
 
 
