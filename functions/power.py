@@ -18,7 +18,7 @@ from chalicelib.store.base import as_dict
 from chalicelib.store.models import Operation
 from functions.asking import ask
 from functions.outcomes import Done, Failed, Outcome, not_yet
-from functions.undoing import unless_deleted
+from functions.undoing import unless_deleted, unless_lost
 
 VANISHED: Final = "The server has vanished."
 ANSWER_SECONDS: Final = 180.0
@@ -110,5 +110,5 @@ STEPS: Final = {
     "answers": answers,
     "cut_power": unless_deleted(off),
     "come_back": unless_deleted(on),
-    "answers_again": unless_deleted(answers),
+    "answers_again": unless_lost(answers),
 }

@@ -147,7 +147,7 @@ def _arguments(instance: Instance) -> Rebuild:
 def start_database(operation: Operation, token: str | None) -> Outcome:
     """Have the old guest start its database again, if it was told to stop it."""
     instance = instances.get_instance(operation.instance_id)
-    if int(instance.generation) >= int(operation.generation):
+    if store.guest_is_lost(operation, instance):
         return Failed("The old guest is replaced already.")
     if (operation.arguments or {}).get("was") != Status.ACTIVE:
         return Failed("The instance did not serve before.")

@@ -22,7 +22,7 @@ from chalicelib.store.models import Operation
 from functions import power
 from functions.asking import ask
 from functions.outcomes import Done, Failed, Outcome, not_yet
-from functions.undoing import after, unless_deleted
+from functions.undoing import after, unless_deleted, unless_lost
 
 MOST_ASKED: Final = 3
 """So often a server may come back as it was, for which Nova gives no reason: no host took it."""
@@ -105,7 +105,8 @@ def revert(operation: Operation, _: str | None) -> Outcome:
         has_it = _has(found, operation, "before")
         (servers.confirm_resize if has_it else servers.revert_resize)(found.id)
     elif found.status in ("ACTIVE", "SHUTOFF"):
-        if not _has(found, operation, "flavor"):
+        # The two are one when it was asked for again, for the settings alone.
+        if _has(found, operation, "before") or not _has(found, operation, "flavor"):
             return Done()
         servers.resize(found.id, before["id"])
     return _wait_for(operation, found)
@@ -148,5 +149,5 @@ STEPS: Final = {
     "confirm": confirm,
     "revert": unless_deleted(revert),
     "come_back": unless_deleted(after("revert", power.on)),
-    "settings_of_before": unless_deleted(after("come_back", settings_of_before)),
+    "settings_of_before": unless_lost(after("come_back", settings_of_before)),
 }

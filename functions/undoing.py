@@ -1,4 +1,4 @@
-"""What makes a step of an undoing pointless: a delete, and a former step that was not done."""
+"""What makes a step of an undoing pointless: a delete, a lost guest, a former step not done."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from chalicelib.store import instances
 from chalicelib.store.base import as_dict
+from chalicelib.store.generations import guest_is_lost
 from chalicelib.store.models import Operation
 from functions.outcomes import Done, Failed, Outcome
 
@@ -21,6 +22,17 @@ def unless_deleted(step: Run) -> Run:
         return step(operation, token)
 
     return run
+
+
+def unless_lost(step: Run) -> Run:
+    """The same for a step that a guest has a part in: nor is an expelled one waited for."""
+
+    def run(operation: Operation, token: str | None) -> Outcome:
+        if guest_is_lost(operation, instances.get_instance(operation.instance_id)):
+            return Done()
+        return step(operation, token)
+
+    return unless_deleted(run)
 
 
 def after(former: str, step: Run) -> Run:

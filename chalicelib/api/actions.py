@@ -122,7 +122,7 @@ def _startable(row: Instance) -> Wanted:
         raise Unprocessable(f"Instance {row.id} has no server to start; delete it.")
     if guests.find(row.id, int(row.generation)) is None:
         raise Unprocessable(f"Instance {row.id} has no guest; rebuild it.")
-    return Wanted()
+    return Wanted(decided_by=("generation",))
 
 
 def _reboot(request: Request, _: Nothing) -> Response:

@@ -63,7 +63,8 @@ def end_operation(operation: Operation, ending: Ending) -> str | None:
 
     Returns the id of the operation that is live next, if one was queued. Clauses: the operation is
     not terminal yet and is the instance's live one (a second run of the last step); the queue
-    behind it is as it was read (a delete that is accepted meanwhile). Already ended is success.
+    behind it is as it was read (a delete that is accepted meanwhile), and so is the generation (an
+    expulsion). Already ended is success.
     """
     for until in races():
         instance = find_instance(operation.instance_id)
@@ -139,13 +140,14 @@ def _end(
     event = new_event(instance.id, kind, ending.reason, instance.tenant_id, asked_by(operation))
     close = _close(ending.status, ending.reason)
     freed, now = _freed(instance, made), aws.clock()
+    same = unchanged(instance, "generation")
     queued = following or moot
     then = _accept(following) if following else close
 
     def build(write: TransactWrite) -> None:
         write.save(event)
         write.update(operation, actions=close, condition=Operation.status.is_in(*STARTABLE))
-        write.update(instance, actions=actions, condition=unchanged(instance))
+        write.update(instance, actions=actions, condition=same)
         if operation.secret:
             write.delete(Arguments(operation.id))
         if target is Status.DELETED:

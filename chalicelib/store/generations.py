@@ -15,6 +15,7 @@ from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
 from chalicelib import aws, lifecycle
+from chalicelib.domain.flows import FLOWS
 from chalicelib.lifecycle import ServiceStatus
 from chalicelib.store.base import transacted
 from chalicelib.store.events import Asked, asked_by, new_event
@@ -51,6 +52,12 @@ def begin(operation: Operation) -> bool:
         _unheard(write, operation.instance_id, generation, ServiceStatus.NEW)
 
     return transacted(build)
+
+
+def guest_is_lost(operation: Operation, instance: Instance) -> bool:
+    """Whether the guest with which an operation began is not the instance's any more."""
+    began = int(operation.generation) - FLOWS[operation.action].replaces_guest
+    return bool(instance.generation > began)
 
 
 def expel(instance: Instance, reason: str, asked: Asked) -> bool:

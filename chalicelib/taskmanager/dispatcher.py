@@ -17,6 +17,7 @@ from chalicelib.domain.flows import FLOWS
 from chalicelib.domain.operations import STARTABLE, OperationStatus, command_id
 from chalicelib.store import commands as rows
 from chalicelib.store import instances, operations
+from chalicelib.store.generations import guest_is_lost
 from chalicelib.store.models import Operation
 from chalicelib.taskmanager import executions
 
@@ -60,7 +61,7 @@ def waits_in_vain(operation: Operation, step: str) -> bool:
     """Whether a step need not wait for its guest any more: it is late, or its way has changed.
 
     Going forward: the operation is cancelled, or told to go back already (its guest cannot enrol).
-    Going back: a delete waits, for which nothing has to be as it was.
+    Going back: a delete waits, for which nothing has to be as it was, or the guest was expelled.
     """
     if aws.clock() > operations.bound_of(operation, step):
         return True
@@ -69,4 +70,6 @@ def waits_in_vain(operation: Operation, step: str) -> bool:
     if not operation.cancelled:
         return False
     instance = instances.find_instance(operation.instance_id)
-    return instance is None or instance.next_operation_id is not None
+    if instance is None or instance.next_operation_id is not None:
+        return True
+    return guest_is_lost(operation, instance)

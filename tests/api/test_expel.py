@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from chalicelib.lifecycle import Status
-from chalicelib.store import instances
+from chalicelib.store import accepting, instances
 from tests.api.client import Api
 from tests.api.conftest import Make
 
@@ -35,3 +39,19 @@ def test_an_instance_without_a_guest_is_not_started(api: Api, admin: Api, make: 
     answer = api.post(f"/instances/{row.id}/action", {"start": {}})
     assert answer.status == 422
     assert "rebuild" in answer.body["unprocessableEntity"]["message"]
+
+
+def test_a_guest_that_is_expelled_meanwhile_starts_nothing(
+    api: Api, admin: Api, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = make(Status.ERROR, resources={"server_id": "server-1"})
+    real = accepting.accept
+
+    def late(*args: Any, **kwargs: Any) -> bool:
+        monkeypatch.setattr(accepting, "accept", real)
+        admin.post(f"/mgmt/instances/{row.id}/action", {"expel": {}})
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(accepting, "accept", late)
+    assert api.post(f"/instances/{row.id}/action", {"start": {}}).status == 422
+    assert instances.get_instance(row.id).operation_id is None

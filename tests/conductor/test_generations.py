@@ -12,7 +12,7 @@ from chalicelib.conductor import enrolment, generations, heartbeats, reports
 from chalicelib.domain.flows import RESTART
 from chalicelib.domain.operations import OperationStatus
 from chalicelib.lifecycle import Status
-from chalicelib.store import accepting, instances, operations
+from chalicelib.store import accepting, ending, instances, operations
 from chalicelib.store import commands as rows
 from chalicelib.store.ending import Ending, end_operation, failure
 from chalicelib.store.events import Asked
@@ -128,15 +128,37 @@ def test_an_operation_that_an_expulsion_has_overtaken_leaves_the_instance_to_the
     stored = operations.get_operation(operation.id)
     assert stored is not None
     assert stored.cancelled
-    ending = (
+    how = (
         Ending(OperationStatus.SUCCEEDED)
         if succeeds
         else failure(stored, OperationStatus.CANCELLED, "called back")
     )
-    end_operation(stored, ending)
+    end_operation(stored, how)
     row = instances.get_instance(built.instance.id)
     assert (row.status, row.generation, row.operation_id) == (Status.ERROR, 2, None)
     assert row.fault_message == told
+
+
+def test_an_expulsion_while_an_operation_ends_is_not_overlooked(
+    built: Built, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The instance was reset, so that the expulsion leaves its status as it is."""
+    operation = restarting(built)
+    assert instances.reset_status(instances.get_instance(built.instance.id), "called back")
+
+    def look(instance_id: str) -> Instance | None:
+        monkeypatch.setattr(ending, "find_instance", instances.find_instance)
+        seen = instances.find_instance(instance_id)
+        expel(built)
+        return seen
+
+    monkeypatch.setattr(ending, "find_instance", look)
+    stored = operations.get_operation(operation.id)
+    assert stored is not None
+    end_operation(stored, failure(stored, OperationStatus.CANCELLED, "called back"))
+    row = instances.get_instance(built.instance.id)
+    assert (row.status, row.generation, row.operation_id) == (Status.ERROR, 2, None)
+    assert row.fault_message == generations.EXPELLED
 
 
 def test_an_instance_has_a_bounded_number_of_guests(built: Built) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from chalicelib.bus.envelope import Fault
 from chalicelib.cloud import servers
 from chalicelib.cloud.errors import CloudAway
-from chalicelib.conductor import heartbeats
+from chalicelib.conductor import generations, heartbeats
 from chalicelib.domain.flows import DELETE, REBOOT, START, STOP, Flow
 from chalicelib.lifecycle import Status
 from chalicelib.settings import settings
 from chalicelib.store import instances, operations
+from chalicelib.store.events import Asked
 from chalicelib.store.models import Instance
 from functions import power
 from tests.support.guest import FakeGuest
@@ -92,6 +94,20 @@ def test_a_delete_does_not_wait_for_a_server_to_come_back(stack: Stack, flow: Fl
     assert after(stack, instance_id, DELETE).status == Status.DELETED
     assert stack.world.now - begun < settings().power_timeout_seconds / 4
     stack.check()
+
+
+def test_an_expelled_guest_is_not_waited_for(stack: Stack) -> None:
+    instance_id, guest = active(stack)
+    guest.failing["stop_db"] = [Fault("GuestError", "it is busy")]
+    guest.mute = True
+    stack.accept(instance_id, STOP)
+    stack.settle(until=stack.world.now + 60)
+    begun = stack.world.now
+    generations.expel(instance_id, Asked())
+    stack.settle()
+    row = instances.get_instance(instance_id)
+    assert (row.status, row.operation_id) == (Status.ERROR, None)
+    assert stack.world.now - begun < settings().power_timeout_seconds / 4
 
 
 def test_what_a_delete_has_begun_to_take_away_has_no_server_to_start(stack: Stack) -> None:

@@ -156,6 +156,24 @@ def test_what_ends_before_the_guest_is_replaced_starts_the_database_again(
     assert "called back" in (row.fault_message or "")
 
 
+def test_an_expelled_guest_is_not_asked_to_start_its_database_again(
+    stack: Stack, served: Instance
+) -> None:
+    (old,) = stack.guests.values()
+    old.silent = True
+    operation = stack.accept(served.id, REBUILD, IMAGE)
+    stack.settle(until=stack.world.now + 5)
+    assert instances.reset_status(instances.get_instance(served.id), "called back")
+    stack.settle(until=stack.world.now + 20)
+    assert rows.find(f"{operation.id}.start_database") is not None
+    begun = stack.world.now
+    generations.expel(served.id, Asked())
+    stack.settle()
+    row = instances.get_instance(served.id)
+    assert (row.status, row.generation, row.operation_id) == (Status.ERROR, 2, None)
+    assert stack.world.now - begun < settings().restart_timeout_seconds / 4
+
+
 def test_a_refusal_of_nova_leaves_the_next_rebuild_as_the_way_on(
     stack: Stack, served: Instance
 ) -> None:
@@ -208,8 +226,15 @@ def test_an_expulsion_in_the_middle_leaves_nobody_in(stack: Stack, served: Insta
     stack.settle()
     row = instances.get_instance(served.id)
     assert (row.status, row.generation, row.operation_id) == (Status.ERROR, 3, None)
+    (late,) = stack.guests.values()
+    with pytest.raises(errors.Gone):
+        enrolment.enrol(late.enrolment())
+    stack.on_guest = lambda _: None
+    row, _ = rebuilt(stack, row, was="ERROR")
+    assert (row.status, row.generation) == (Status.ACTIVE, 4)
     assert guests.find(served.id, 2) is None
-    assert not [name for name in stack.world.sqs.queues if "-guest-" in name]
+    (queue,) = [name for name in stack.world.sqs.queues if "-guest-" in name]
+    assert queue.endswith("-4")
 
 
 # ------------------------------------------------------------------------------ readmission

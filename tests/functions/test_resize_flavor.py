@@ -9,10 +9,12 @@ import pytest
 from chalicelib.bus.envelope import Fault as GuestFault
 from chalicelib.cloud import servers
 from chalicelib.cloud.errors import CloudAway, Refused
+from chalicelib.conductor import generations
 from chalicelib.domain.flows import START
 from chalicelib.domain.operations import OperationStatus
 from chalicelib.lifecycle import Status
 from chalicelib.store import instances, operations
+from chalicelib.store.events import Asked
 from chalicelib.store.models import Instance, Operation
 from functions import power, resize_flavor
 from tests.support.guest import FakeGuest
@@ -192,3 +194,28 @@ def test_a_server_that_one_answer_denies_is_looked_for_in_the_list(
     monkeypatch.setattr(servers, "get", denied)
     assert ended(stack, resize(stack, instance_id))[1].flavor_id == "2"
     stack.check()
+
+
+def test_the_flavor_that_it_has_already_is_not_gone_back_to(stack: Stack) -> None:
+    """Asked for after a fault; Nova resizes no server to the flavor that it has."""
+    instance_id, guest = active(stack)
+    guest.failing["start_db_with_conf_changes"] = [GuestFault("GuestError", "out of memory")]
+    begun = stack.world.now
+    _, row = ended(stack, resize(stack, instance_id, TINY))
+    assert (row.status, row.flavor_id, row.held["ram"]) == (Status.ACTIVE, "1", 512)
+    assert stack.world.now - begun < 180
+    assert "servers.resize" not in stack.world.log
+    stack.check()
+
+
+def test_an_expelled_guest_is_not_waited_for_on_the_way_back(stack: Stack) -> None:
+    instance_id, guest = active(stack)
+    guest.waiting.add("start_db_with_conf_changes")
+    operation = resize(stack, instance_id)
+    stack.settle(until=stack.world.now + 60)
+    begun = stack.world.now
+    generations.expel(instance_id, Asked())
+    stored, row = ended(stack, operation)
+    assert (stored.status, row.status, row.held["ram"]) == ("CANCELLED", Status.ERROR, 512)
+    assert servers.find(instance_id)[0].flavor == TINY.name
+    assert stack.world.now - begun < 180

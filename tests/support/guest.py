@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from chalicelib.bus import keys, proofs
 from chalicelib.bus.envelope import Direction, Envelope, Fault, open_sealed, seal
 from chalicelib.conductor import enrolment
-from chalicelib.errors import CofferError
+from chalicelib.errors import CofferError, Gone
 from tests.support.world import Killed, World
 
 ANSWER: Final[dict[str, Any]] = {"status": "healthy", "settings": {}}
@@ -86,6 +86,8 @@ class FakeGuest:
             )
             self.seq = 0
             self.send("heartbeat", "heartbeat", {"status": self.status})
+        except Gone as error:
+            self.refusal = error
         except (Exception, Killed):  # noqa: BLE001 - the answer was lost: ask again
             return True
         self.booting = False
