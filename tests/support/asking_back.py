@@ -23,6 +23,7 @@ BACK: Final = Step(
     Runs.LOCAL,
     Waits.GUEST,
     timeout="power_timeout_seconds",
+    asks="restart",
     late="The database did not calm down in time",
     failed="The database did not calm down",
 )
