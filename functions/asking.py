@@ -13,9 +13,9 @@ from chalicelib.domain.flows import FLOWS
 from chalicelib.domain.operations import command_id
 from chalicelib.store import commands as rows
 from chalicelib.store import instances
-from chalicelib.store.models import Instance, Operation
+from chalicelib.store.models import Command, Instance, Operation
 from chalicelib.store.operations import bound_of
-from functions.outcomes import Done, Failed, Outcome, Pending, not_yet
+from functions.outcomes import Done, Failed, Outcome, Pending
 
 A = TypeVar("A", bound=Value)
 
@@ -60,26 +60,25 @@ def ask(
     return Pending()
 
 
-def ask_patiently(
+def ask_by_polls(
     operation: Operation, step: str, method: Method[A, Any], arguments: A, *, until: float
-) -> Outcome:
-    """Send a command and look for its answer by polls: for what happens whatever the guest says.
+) -> Command:
+    """Send a command, the first time, and answer its row as it is: for what no token waits for.
 
-    A worker that dies between the row and the message has sent nothing: the step waits for its time
-    to be over, and goes on. Done when the guest has answered, or failed.
+    A worker that dies between the row and the message has sent nothing: whoever polls goes on when
+    the time is over.
     """
-    instance = instances.get_instance(operation.instance_id)
     known = rows.find(command_id(operation.id, step))
-    if known is None:
-        made = commands.new_command(
-            command_id(operation.id, step),
-            instance,
-            method.name,
-            deadline=until,
-            operation_id=operation.id,
-        )
-        rows.keep(made)
-        commands.send(instance, made, arguments)
-    elif known.answered is not None:
-        return Done()
-    return not_yet(operation, "waiting for the guest agent")
+    if known is not None:
+        return known
+    instance = instances.get_instance(operation.instance_id)
+    made = commands.new_command(
+        command_id(operation.id, step),
+        instance,
+        method.name,
+        deadline=until,
+        operation_id=operation.id,
+    )
+    rows.keep(made)
+    commands.send(instance, made, arguments)
+    return made

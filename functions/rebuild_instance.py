@@ -26,8 +26,9 @@ from chalicelib.store import generations as store
 from chalicelib.store import guests, instances, restoring
 from chalicelib.store.base import as_dict
 from chalicelib.store.models import Instance, Operation
+from chalicelib.store.operations import bound_of
 from functions import guest_data
-from functions.asking import ask, ask_patiently
+from functions.asking import ask, ask_by_polls
 from functions.outcomes import Done, Failed, Outcome, not_yet
 from functions.power import VANISHED, server_of
 from functions.undoing import unless_deleted
@@ -60,14 +61,26 @@ def check(operation: Operation, _: str | None) -> Outcome:
 def _unproved(instance: Instance, server: servers.Server) -> str | None:
     """Why nothing speaks for a server that has asked: only Nova knows whether it lost its disk."""
     guest = guests.find(instance.id, int(instance.generation))
-    if guest is not None and servers.find_replacement(server.id, float(guest.enrolled)) is None:
-        return (
-            f"Somebody with another key asked to be the guest, and Nova has neither rebuilt nor "
-            f"evacuated server {server.id} since it enrolled. If its disk was lost, rebuild the "
-            "instance (openstack database instance rebuild); if it was stolen, expel its guest "
-            "first (coffer expel)."
-        )
-    return None
+    if guest is None or _was_replaced(server, since=float(guest.enrolled)):
+        return None
+    return (
+        f"Somebody with another key asked to be the guest, and Nova has neither rebuilt nor "
+        f"evacuated server {server.id} since it enrolled. If its disk was lost, rebuild the "
+        "instance (openstack database instance rebuild); if it was stolen, expel its guest "
+        "first (coffer expel)."
+    )
+
+
+def _was_replaced(server: servers.Server, *, since: float) -> bool:
+    """Whether Nova has given it another disk since then, as far as its actions tell.
+
+    One that had begun before may have taken the disk after it: its end decides.
+    """
+    last = servers.find_replacement(server.id)
+    if last is None or last.started > since:
+        return last is not None
+    end = servers.find_end(server.id, last)
+    return end is None or end > since
 
 
 def stop_database(operation: Operation, _: str | None) -> Outcome:
@@ -76,7 +89,10 @@ def stop_database(operation: Operation, _: str | None) -> Outcome:
     until = as_dict(operation.started)["stop_database"] + STOP_SECONDS
     if not _is_heard(instance) or aws.clock() > until:
         return Done()
-    return ask_patiently(operation, "stop_database", contract.STOP_DB, StopDatabase(), until=until)
+    asked = ask_by_polls(operation, "stop_database", contract.STOP_DB, StopDatabase(), until=until)
+    if asked.answered is not None:
+        return Done()
+    return not_yet(operation, "waiting for the guest agent to stop the database")
 
 
 def _is_heard(instance: Instance) -> bool:
@@ -144,16 +160,25 @@ def _arguments(instance: Instance) -> Rebuild:
     )
 
 
-def start_database(operation: Operation, token: str | None) -> Outcome:
-    """Have the old guest start its database again, if it was told to stop it."""
+def start_database(operation: Operation, _: str | None) -> Outcome:
+    """Have the old guest start its database again, once it has stopped it, if it was told to."""
     instance = instances.get_instance(operation.instance_id)
     if store.guest_is_lost(operation, instance):
         return Failed("The old guest is replaced already.")
     if (operation.arguments or {}).get("was") != Status.ACTIVE:
         return Failed("The instance did not serve before.")
-    if rows.find(command_id(operation.id, "stop_database")) is None:
+    stopped = rows.find(command_id(operation.id, "stop_database"))
+    if stopped is None:
         return Done()
-    return ask(operation, token, "start_database", contract.RESTART, lambda _: Nothing())
+    if stopped.answered is None and aws.clock() < stopped.deadline:
+        return not_yet(operation, "waiting for the guest agent to stop the database")
+    until = bound_of(operation, "start_database")
+    asked = ask_by_polls(operation, "start_database", contract.RESTART, Nothing(), until=until)
+    if asked.error is not None:
+        return Failed(f"The database was not started again: {asked.error['message']}")
+    if asked.answered is not None:
+        return Done()
+    return not_yet(operation, "waiting for the guest agent to start the database")
 
 
 STEPS: Final = {

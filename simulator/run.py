@@ -235,6 +235,8 @@ class Run:
         row waits for the operator who puts it right."""
         if self.meters.live or self.region.states.open:
             return False
+        if not all(fault.mended for fault in self.faults):
+            return False
         if self.invariants is not None and self.invariants.hub.restoring:
             return False
         for name, queue in self.region.sqs.queues.items():

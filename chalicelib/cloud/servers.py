@@ -42,6 +42,14 @@ class Server(msgspec.Struct, frozen=True):
     image_id: str | None = None
 
 
+class Replacement(msgspec.Struct, frozen=True):
+    """One of Nova's actions, `rebuild` or `evacuate`; times are Nova's, in seconds."""
+
+    request_id: str
+    action: str
+    started: float
+
+
 @cloud_call
 def find(instance_id: str) -> list[Server]:
     """The servers of an instance, of all generations, oldest first."""
@@ -182,16 +190,24 @@ def rebuild(
 
 
 @cloud_call
-def find_replacement(server_id: str, since: float) -> str | None:
-    """What has given a server another root disk since then, as Nova records it, or None.
+def find_replacement(server_id: str) -> Replacement | None:
+    """The last time at which a server was given another root disk, whoever asked for it, or None.
 
-    `rebuild` or `evacuate`, whoever asked for it. Nova keeps the actions of a server as long as it.
+    Nova keeps the actions of a server as long as the server.
     """
     listed: Any = connection().compute.server_actions(server_id)
-    for each in itertools.islice(listed, MOST_ACTIONS):
-        if each.action in REPLACING and _time(each.start_time) > since:
-            return str(each.action)
+    for each in itertools.islice(listed, MOST_ACTIONS):  # the newest first
+        if each.action in REPLACING:
+            return Replacement(each.request_id, each.action, _time(each.start_time))
     return None
+
+
+@cloud_call
+def find_end(server_id: str, replacement: Replacement) -> float | None:
+    """When it was over, or None while Nova is at it."""
+    found: Any = connection().compute.get_server_action(replacement.request_id, server_id)
+    ends = [each.finish_time for each in found.events or []]
+    return max(map(_time, ends)) if ends and all(ends) else None
 
 
 @cloud_call

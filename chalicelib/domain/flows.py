@@ -439,17 +439,7 @@ REBUILD: Final = Flow(
             failed="The new guest agent failed to bring the database up",
         ),
     ),
-    undo=(
-        Step(
-            "start_database",
-            Runs.LOCAL,
-            Waits.GUEST,
-            asks="restart",
-            timeout="restart_timeout_seconds",
-            late="The database was not started again in time",
-            failed="The database was not started again",
-        ),
-    ),
+    undo=(Step("start_database", Runs.LOCAL, asks="restart", timeout="restart_timeout_seconds"),),
     sources=frozenset({Status.ACTIVE, Status.ERROR}),
     during=Status.REBUILD,
     done=Status.ACTIVE,

@@ -38,6 +38,7 @@ class Compute(StandIns):
                 "revert_resize": self._revert_resize,
                 "rebuild": self._rebuild_server,
                 "find_replacement": self._find_replacement,
+                "find_end": self._find_end,
                 "delete": self._delete_server,
             },
             flavors: {"list_all": self._list_all_flavors},
@@ -120,11 +121,15 @@ class Compute(StandIns):
             keep_user_data=False,
         )
 
-    def _find_replacement(self, server_id: str, since: float) -> str | None:
+    def _find_replacement(self, server_id: str) -> servers.Replacement | None:
         for each in self.cloud.compute.actions(self.caller, server_id)[: servers.MOST_ACTIONS]:
-            if each.action in servers.REPLACING and each.started > since:
-                return each.action
+            if each.action in servers.REPLACING:
+                return servers.Replacement(each.request_id, each.action, each.started)
         return None
+
+    def _find_end(self, server_id: str, replacement: servers.Replacement) -> float | None:
+        request_id = replacement.request_id
+        return self.cloud.compute.action(self.caller, server_id, request_id).finished
 
     def _delete_server(self, server_id: str) -> None:
         unless_gone(lambda: self.cloud.compute.delete(self.caller, server_id))

@@ -39,6 +39,11 @@ class Fault:
         """Whether it is over so soon that nothing which is accepted beside it may fail of it."""
         return self.fair
 
+    @property
+    def mended(self) -> bool:
+        """Whether the shipped code is done with what it has broken, as far as it needs its time."""
+        return True
+
     def prepare(self) -> None:
         """Set what must be set before anything is deployed."""
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Final
 
+from chalicelib.status import Status
 from simulator.cloud.model.errors import CloudError
 from simulator.faults.guests import GuestFault
+from simulator.template import PREFIX
 
 REBUILT: Final = 0.5
 """The share that is rebuilt; the others are evacuated from a host that was lost."""
@@ -23,7 +25,21 @@ class ReplacedDisk(GuestFault):
 
     def install(self) -> None:
         self.on = True
+        self._struck: dict[str, None] = {}
         self.at_rate(self._replace, self.strength)
+
+    @property
+    def mended(self) -> bool:
+        """Whether each server that should serve has a guest again that was let in."""
+        rows = self.run.region.dynamodb.tables[f"{PREFIX}-instances"].items
+        for server_id in self._struck:
+            guest = self.run.fleet.guests.get(server_id)
+            if guest is None or guest.agent_file is None or guest.memory.session is not None:
+                continue
+            row = rows.get(guest.agent_file.instance_id)
+            if row is not None and row["status"] == Status.ACTIVE:
+                return False
+        return True
 
     def _replace(self, server_id: str) -> None:
         compute = self.run.cloud.compute
@@ -37,5 +53,6 @@ class ReplacedDisk(GuestFault):
                 compute.rebuild(self.run.cloud.admin(), server_id, server.image_id)
             else:
                 compute.evacuate(server_id)
+            self._struck[server_id] = None
             how = "rebuilt" if rebuilt else "evacuated"
             self.inject(f"server {server_id} is {how} behind our back", instance_id)

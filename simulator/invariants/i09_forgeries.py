@@ -94,7 +94,7 @@ class Forgeries(Invariant):
         server = self.hub.run.cloud.compute.servers.get(str(guest.get("server_id")))
         done = server.actions if server is not None else []
         since = float(guest.get("enrolled", 0.0))
-        if not any(each.action in REPLACING and each.started > since for each in done):
+        if not any(each.action in REPLACING and (each.finished or since) >= since for each in done):
             self.broken("a guest was replaced on the word of whoever asked", new["id"])
 
     def _reported(self, queue: str, message: Message) -> None:

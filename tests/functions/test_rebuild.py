@@ -164,7 +164,7 @@ def test_an_expelled_guest_is_not_asked_to_start_its_database_again(
     operation = stack.accept(served.id, REBUILD, IMAGE)
     stack.settle(until=stack.world.now + 5)
     assert instances.reset_status(instances.get_instance(served.id), "called back")
-    stack.settle(until=stack.world.now + 20)
+    stack.settle(until=stack.world.now + rebuild_instance.STOP_SECONDS * 1.5)
     assert rows.find(f"{operation.id}.start_database") is not None
     begun = stack.world.now
     generations.expel(served.id, Asked())
@@ -315,3 +315,18 @@ def test_nothing_is_sent_to_a_guest_that_is_not_heard(stack: Stack, served: Inst
     stack.world.now += LONG
     _, operation = rebuilt(stack, served)
     assert rows.find(f"{operation.id}.stop_database") is None
+
+
+def test_a_disk_that_nova_replaced_while_its_guest_enrolled_counts(
+    stack: Stack, served: Instance
+) -> None:
+    """Nova had begun before, and took the disk after it: its end decides."""
+    guest = guests.find(served.id, 1)
+    assert guest is not None
+    (server,) = stack.cloud.running()
+    stack.cloud.replace_disk(server.id)
+    server.facts["replaced"] = float(guest.enrolled) - 2
+    stack.cloud.rebuild_seconds = 5.0
+    stack.world.now += LONG
+    stack.settle()
+    assert instances.get_instance(served.id).generation == 2

@@ -6,6 +6,8 @@ The deaths of one scenario are spread over a few tests, so that each ends in tim
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from simulator.cloud.model.faults import Fault
@@ -143,6 +145,53 @@ def _resize(deployment: Deployment, *flavors: str) -> None:
     assert deployment.instances() == []
 
 
+def rebuild_expel_and_rebuild(deployment: Deployment) -> None:
+    """An operator asks again until it was accepted; the data are there in the end."""
+
+    def ask(action: dict[str, Any]) -> None:
+        for row in deployment.instances():
+            path = f"/mgmt/instances/{row['id']}/action"
+            while deployment.admin("POST", path, action).status >= 500:
+                deployment.kernel.sleep(5.0)
+        while deployment.busy():
+            deployment.kernel.sleep(1.0)
+
+    def work() -> None:
+        deployment.create(deployment.tenant)
+        deployment.wait()
+        image_id = next(iter(deployment.cloud.image.images))
+        ask({"rebuild": {"image_id": image_id}})
+        ask({"expel": {}})
+        ask({"rebuild": {"image_id": image_id}})
+
+    deployment.do(work)
+    deployment.settle()
+    deployment.invariants.check_healed()
+    for volume in deployment.fleet.volumes.values():
+        assert set(volume.contents.databases) == {"shop"}
+    deployment.do(lambda: deployment.delete_all(deployment.tenant))
+    assert deployment.instances() == []
+
+
+def evacuated_behind_our_back(deployment: Deployment) -> None:
+    """Nova gives the server another disk; it is let in again without anybody's doing."""
+
+    def work() -> None:
+        deployment.create(deployment.tenant)
+        deployment.wait()
+
+    deployment.do(work)
+    deployment.settle()
+    for server_id in list(deployment.cloud.compute.servers):
+        deployment.cloud.compute.evacuate(server_id)
+    deployment.run(1500.0)
+    deployment.settle()
+    deployment.invariants.check_healed()
+    assert [row["generation"] for row in deployment.instances()] == [2]
+    deployment.do(lambda: deployment.delete_all(deployment.tenant))
+    assert deployment.instances() == []
+
+
 SCENARIOS: tuple[Scenario, ...] = (
     create_and_delete,
     create_without_hosts,
@@ -153,6 +202,8 @@ SCENARIOS: tuple[Scenario, ...] = (
     delete_while_the_access_changes,
     resize_the_flavor,
     resize_the_flavor_in_vain,
+    rebuild_expel_and_rebuild,
+    evacuated_behind_our_back,
 )
 
 

@@ -47,6 +47,7 @@ class FakeCloud:
         self.refusals: dict[str, CloudError] = {}
         self._numbers = itertools.count(1)
         self.delete_seconds: float = DELETE_SECONDS
+        self.rebuild_seconds = 1.0
 
     def install(self, patch: pytest.MonkeyPatch) -> None:
         """Stand in for the functions of `chalicelib.cloud`."""
@@ -62,6 +63,7 @@ class FakeCloud:
                 self.revert_resize,
                 self.rebuild_server,
                 self.find_replacement,
+                self.find_end,
                 self.delete_server,
                 self.page_servers,
             ),
@@ -249,9 +251,13 @@ class FakeCloud:
         disks = facts.get("disks", 0) + 1
         facts.update(moved=self.world.now, disks=disks, replaced=self.world.now)
 
-    def find_replacement(self, server_id: str, since: float) -> str | None:
-        when = self.things["server"][server_id].facts.get("replaced", 0)
-        return "rebuild" if when > since else None
+    def find_replacement(self, server_id: str) -> servers.Replacement | None:
+        when = self.things["server"][server_id].facts.get("replaced")
+        return None if when is None else servers.Replacement("req-1", "rebuild", when)
+
+    def find_end(self, server_id: str, replacement: servers.Replacement) -> float | None:
+        done = replacement.started + self.rebuild_seconds
+        return done if self.world.now >= done else None
 
     def delete_server(self, server_id: str) -> None:
         self._delete("server", server_id)

@@ -50,6 +50,9 @@ class ServerParts(ComputeRoutes):
                 delete=self.detach_volume,
             ),
             self.route("/v2.1/servers/{server_id}/os-instance-actions", get=self.list_actions),
+            self.route(
+                "/v2.1/servers/{server_id}/os-instance-actions/{request_id}", get=self.show_action
+            ),
             self.route("/v2.1/servers/{server_id}/os-interface", get=self.list_interfaces),
             self.route("/v2.1/servers/{server_id}/os-security-groups", get=self.list_groups),
         ]
@@ -141,6 +144,12 @@ class ServerParts(ComputeRoutes):
         found = self.nova.actions(call.caller, call.path["server_id"])
         rows = [views.action(each, call.path["server_id"]) for each in found]
         return json_response({"instanceActions": rows})
+
+    def show_action(self, call: Call) -> Response:
+        """GET /servers/{id}/os-instance-actions/{request id}: with its one event."""
+        server_id = call.path["server_id"]
+        found = self.nova.action(call.caller, server_id, call.path["request_id"])
+        return json_response({"instanceAction": views.action_in_full(found, server_id)})
 
     def list_interfaces(self, call: Call) -> Response:
         """GET /servers/{id}/os-interface."""

@@ -162,6 +162,19 @@ def action(one: ServerAction, server_id: str) -> Json:
     }
 
 
+def action_in_full(one: ServerAction, server_id: str) -> Json:
+    """The same, with what the compute service did of it."""
+    event = {
+        "event": f"compute_{one.action}_instance",
+        "start_time": _micros(one.started),
+        "finish_time": _micros(one.finished),
+        "result": None if one.finished is None else "Success",
+        "hostId": "coffer-local",
+        "details": None,
+    }
+    return {**action(one, server_id), "events": [event]}
+
+
 def _flavor_of(one: Server, url: str, microversion: tuple[int, int]) -> Json:
     if microversion < EXTENSIONS_IN_FLAVOR:
         return {"id": one.flavor.id, "links": links(url, "flavors", one.flavor.id)[1:]}

@@ -218,6 +218,15 @@ class ComputeService:
         with self._faults.around("compute", "list_server_actions", server.name):
             return tuple(reversed(server.actions))
 
+    def action(self, caller: Caller, server_id: str, request_id: str) -> ServerAction:
+        """One of them, or NotFound."""
+        server = self.get(caller, server_id)
+        with self._faults.around("compute", "get_server_action", server.name):
+            for each in server.actions:
+                if each.request_id == request_id:
+                    return each
+            raise NotFound(f"Action for request_id {request_id} on instance not found")
+
     def stop(self, caller: Caller, server_id: str) -> None:
         """Accept a power-off."""
         server = self.get(caller, server_id)

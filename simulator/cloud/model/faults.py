@@ -41,6 +41,7 @@ CALLS = {
             "detach_volume",
             "get_flavor",
             "get_server",
+            "get_server_action",
             "list_flavors",
             "list_server_actions",
             "list_servers",

@@ -323,6 +323,8 @@ class ServerLifecycle:
 
     def _touch(self, server: Server) -> None:
         server.updated_at = self._clock()
+        if server.task_state is None and server.actions and server.actions[-1].finished is None:
+            server.actions[-1].finished = self._clock()
 
     def _step(self, server: Server, run: int, seconds: float, action: Callable[[], None]) -> None:
         def turn() -> None:

@@ -41,15 +41,19 @@ class ServerFault:
     created: float
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class ServerAction:
-    """What somebody has had done to a server; Nova keeps it as long as the server."""
+    """What somebody has had done to a server; Nova keeps it as long as the server.
+
+    It has finished when the server has no task any more.
+    """
 
     action: str
     started: float
     request_id: str
     user_id: str
     project_id: str
+    finished: float | None = None
 
 
 @dataclass(slots=True)
