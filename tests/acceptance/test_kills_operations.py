@@ -19,24 +19,14 @@ import pytest
 
 from chalicelib.domain.flows import FLOWS
 from simulator.cloud.processes import of_servers
+from tests.acceptance.operating import OPERATIONS, ask, begin, over
 from tests.acceptance.stack import Stack, eventually
 
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(7200)]
 
 PASSWORD: Final = "Passw0rd-of-the-keeper"
-WITHIN: Final = 1200
-"""A guest that cannot answer any more is waited for until the operation's bound, 15 minutes."""
 EFFECTS: Final = 6
 """Each step dies once after each of so many of its first effects, as far as it has them."""
-ENDED: Final = frozenset({"SUCCEEDED", "FAILED", "CANCELLED"})
-
-OPERATIONS: Final[dict[str, Callable[[dict[str, Any]], dict[str, Any]]]] = {
-    "restart_instance": lambda _: {"restart": {}},
-    "resize_volume": lambda shown: {"resize": {"volume": {"size": shown["volume"]["size"] + 1}}},
-    "stop_instance": lambda _: {"stop": {}},
-    "start_instance": lambda _: {"start": {}},
-}
-"""What a tenant sends. The one before a start is a stop, whichever test comes first."""
 
 
 def kept(shown: dict[str, Any], statement: str) -> list[Any]:
@@ -71,25 +61,9 @@ def back(stack: Stack, instance_id: str) -> dict[str, Any]:
         ask(stack, instance_id, {"start": {}})
         over(stack, instance_id)
     elif server["status"] == "SHUTOFF":  # its host lost its power, and nobody has asked for that
-        path = f"/mgmt/instances/{instance_id}/action"
-        assert stack.admin.request("POST", path, {"reboot": {}}).status_code == 202
+        ask(stack, instance_id, {"reboot": {}}, admin=True)
         over(stack, instance_id)
     return stack.demo.healthy(instance_id)
-
-
-def ask(stack: Stack, instance_id: str, body: dict[str, Any]) -> None:
-    answer = stack.demo.request("POST", f"/instances/{instance_id}/action", body)
-    assert answer.status_code == 202, answer.text
-
-
-def over(stack: Stack, instance_id: str) -> dict[str, Any]:
-    """The newest operation, once it has ended."""
-
-    def ended() -> dict[str, Any] | None:
-        (newest, *_) = stack.demo.operations(instance_id)
-        return newest if newest["status"] in ENDED else None
-
-    return eventually(ended, WITHIN, f"the operation of {instance_id} ends")
 
 
 def begun(stack: Stack, instance_id: str) -> None:
@@ -148,7 +122,7 @@ def test_what_is_killed_in_the_middle_of_an_operation_ends_well(
     stack: Stack, instance_id: str, flow: str, kill: Callable[[Stack, str], None]
 ) -> None:
     shown = ready_for(stack, instance_id, flow)
-    ask(stack, instance_id, OPERATIONS[flow](shown))
+    begin(stack, instance_id, flow, shown)
     begun(stack, instance_id)
     kill(stack, instance_id)
     ended = over(stack, instance_id)
@@ -168,7 +142,7 @@ def test_functions_that_die_after_their_effects_finish_the_operation(
         planned = [stack.crash_plan / f"{each}@{effect}" for each in (*steps, "dispatcher")]
         for file in planned:
             file.touch()
-        ask(stack, instance_id, OPERATIONS[flow](shown))
+        begin(stack, instance_id, flow, shown)
         ended = over(stack, instance_id)
         died = [file.name for file in planned if not file.exists()]
         for file in planned:

@@ -37,6 +37,7 @@ class ByHand:
         shown = stack.demo.healthy(instance_id)
         self.address = shown["ip"][0]
         self.size = int(shown["volume"]["size"])
+        self.flavor = str(shown["flavor"]["id"])
 
     def stop(self) -> None:
         """`openstack server stop`, until it is off."""
@@ -64,9 +65,10 @@ class ByHand:
 
         self._wait(grown, f"{self.size} GiB")
 
-    def resize(self, flavor: str) -> None:
+    def resize(self) -> None:
         """`openstack server resize` and its confirmation, until the database greets."""
-        self.compute.resize_server(self.server, flavor)
+        self.flavor = "2" if self.flavor == "1" else "1"
+        self.compute.resize_server(self.server, self.flavor)
         self._wait(partial(self._status, "VERIFY_RESIZE"), "VERIFY_RESIZE")
         self.compute.confirm_server_resize(self.server)
         self._wait(lambda: self._status("ACTIVE") and self._greets(), "a greeting")
