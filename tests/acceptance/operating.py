@@ -9,8 +9,8 @@ import requests
 
 from tests.acceptance.stack import TIMEOUT_SECONDS, Stack, eventually
 
-WITHIN: Final = 1200
-"""A guest that cannot answer any more is waited for until the operation's bound, 15 minutes."""
+WITHIN: Final = 600
+"""An operation whose token was lost: its bound, the sweeps after it, and its undoing."""
 ENDED: Final = frozenset({"SUCCEEDED", "FAILED", "CANCELLED"})
 
 

@@ -93,6 +93,16 @@ def test_every_variable_of_the_functions_is_a_setting(template: dict[str, Any]) 
     assert given <= known
 
 
+def test_the_bound_of_each_flow_is_a_parameter_with_the_settings_own_default(
+    template: dict[str, Any],
+) -> None:
+    bounds = {flow.timeout for flow in FLOWS.values()}
+    bounds |= {each.timeout for flow in FLOWS.values() for each in (*flow.steps, *flow.undo)} - {""}
+    for name in bounds:
+        parameter = f"{name.removesuffix('_timeout_seconds').title()}TimeoutSeconds"
+        assert template["Parameters"][parameter]["Default"] == getattr(Settings(), name), name
+
+
 def test_a_message_is_hidden_for_six_times_the_function_timeout(template: dict[str, Any]) -> None:
     default = template["Parameters"]["QueueVisibilitySeconds"]["Default"]
     assert default >= 6 * FUNCTION_TIMEOUT_SECONDS
