@@ -151,18 +151,21 @@ class ResizingCompute(ComputeService):
             self._check_room(
                 server.project_id, {name: each for name, each in more.items() if each > 0}
             )
+            self._note(caller, server, "resize")
             self._lifecycle.resize(server, flavor, fault)
 
     def confirm_resize(self, caller: Caller, server_id: str) -> None:
         """Accept that a resize stays."""
         server = self._resized(caller, server_id, "confirmResize")
         with self._faults.around("compute", "confirm_resize", server.name) as fault:
+            self._note(caller, server, "confirmResize")
             self._lifecycle.confirm(server, fault)
 
     def revert_resize(self, caller: Caller, server_id: str) -> None:
         """Accept that a resize is taken back."""
         server = self._resized(caller, server_id, "revertResize")
         with self._faults.around("compute", "revert_resize", server.name) as fault:
+            self._note(caller, server, "revertResize")
             self._lifecycle.revert(server, fault)
 
     def _resized(self, caller: Caller, server_id: str, action: str) -> Server:
