@@ -15,7 +15,7 @@ from chalicelib.cloud import servers
 from chalicelib.service_status import ServiceStatus
 from chalicelib.store import flavors, instances, last_reports
 from chalicelib.store.base import as_dict
-from chalicelib.store.models import Operation
+from chalicelib.store.models import Flavor, Operation
 from functions.asking import ask
 from functions.outcomes import Done, Failed, Outcome, not_yet
 from functions.undoing import unless_deleted, unless_lost
@@ -55,16 +55,16 @@ def on(operation: Operation, _: str | None) -> Outcome:
     if found.moving:  # ACTIVE too, while it is being switched off
         return not_yet(operation, f"the server is in {found.status}")
     if found.status == "ACTIVE":
-        known = _flavor_of(found)
-        return Done({"flavor": known} if known else {})
+        known = flavors.told_as(found.flavor)
+        return Done({"flavor": _size(known)} if known else {})
     if found.status == "ERROR":
         return Failed(f"The server went to ERROR: {found.fault or 'Nova gave no reason'}")
     if found.status == "SHUTOFF":
         servers.start(found.id)
     if found.status == "VERIFY_RESIZE":
-        known = _flavor_of(found)
+        known = flavors.told_as(found.flavor)
         told = instances.get_instance(operation.instance_id).flavor_id
-        if known is None or known["id"] != told:
+        if known is None or known.id != told:
             servers.revert_resize(found.id)  # it failed before Nova could take it back
     return not_yet(operation, f"the server is in {found.status}")
 
@@ -83,12 +83,8 @@ def answers(operation: Operation, _: str | None) -> Outcome:
     return Done()
 
 
-def _flavor_of(found: servers.Server) -> dict[str, Any] | None:
-    """The flavor that a server has, if the mirror knows it: Nova tells its name, or its id."""
-    for each in flavors.all_flavors():
-        if found.flavor in (each.name, each.id):
-            return {"id": each.id, "ram": int(each.ram), "vcpus": int(each.vcpus)}
-    return None
+def _size(flavor: Flavor) -> dict[str, Any]:
+    return {"id": flavor.id, "ram": int(flavor.ram), "vcpus": int(flavor.vcpus)}
 
 
 def server_of(operation: Operation) -> servers.Server | None:

@@ -13,6 +13,7 @@ from chalicelib.lifecycle import ServiceStatus, Status
 from chalicelib.store import events, instances, lists, operations, quotas, restoring
 from chalicelib.store.models import Guest, Instance, Operation, Quota, ServiceStatusRow
 from functions import handler, restoration
+from tests.support import resizes
 from tests.support.rows import TENANT, new_instance
 from tests.support.stack import Stack
 
@@ -218,6 +219,20 @@ def test_an_adopted_instance_is_as_large_as_its_volume(stack: Stack) -> None:
     resize(stack, young)
     stack.settle()
     before = plain(young)
+    backup.restore()
+    run()
+    assert plain(young) == before
+    stack.check()
+
+
+def test_an_adopted_instance_has_the_flavor_of_its_server(stack: Stack) -> None:
+    created(stack)
+    backup = Backup(stack, Instance)
+    young = created(stack)
+    resizes.resize(stack, young)
+    stack.settle()
+    before = plain(young)
+    assert before["flavor_id"] == "2"
     backup.restore()
     run()
     assert plain(young) == before
