@@ -107,6 +107,21 @@ def list_events(work: Workload, tenant: Tenant, instance_id: str | None) -> None
     work.request(tenant, "GET", f"/events{work.stream.choice(narrowed)}")
 
 
+def plan(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
+    """What a request would come to: nothing is done."""
+    path = f"/instances/{instance_id}"
+    method, target, body = work.stream.choice(
+        (
+            ("POST", "/instances", creation(work.name("db"), work.stream.randrange(1, 13))),
+            ("POST", f"{path}/action", {"resize": {"volume": {"size": work.stream.randrange(13)}}}),
+            ("POST", f"{path}/action", {"restart": {}}),
+            ("DELETE", path, None),
+        )
+    )
+    if instance_id is not None:
+        work.request(tenant, method, f"{target}?dry_run=true", body)
+
+
 def cancel(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
     """The newest operation of an instance, whatever it is and however far it has come."""
     if instance_id is None:
@@ -328,17 +343,8 @@ ACTIONS: Final[dict[str, Action]] = {
         action.__name__: action
         for action in (
             *(create, delete, show, list_operations, list_events, cancel, rename, protect),
-            *(
-                update_access,
-                restart,
-                resize_volume,
-                resize_flavor,
-                stop,
-                start,
-                reboot,
-                rebuild,
-                expel,
-            ),
+            *(update_access, restart, resize_volume, resize_flavor, plan),
+            *(stop, start, reboot, rebuild, expel),
             *(create_user, list_users, show_user, change_password, change_user, delete_user),
             *(grant, list_access, revoke, create_database, list_databases, delete_database, write),
             *(enable_root, show_root, disable_root, limits, quota, force_delete, reset_status),

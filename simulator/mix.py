@@ -14,6 +14,7 @@ USUAL_MIX: Final[dict[str, float]] = {
     "list": 5,
     "list_operations": 1,
     "list_events": 1,
+    "plan": 1,
     "cancel": 1,
     "create_user": 8,
     "list_users": 5,

@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from chalicelib import lifecycle
+from chalicelib.api import planning
 from chalicelib.api.ability import require_able
 from chalicelib.api.frame import Request, Response
 from chalicelib.api.guest_calls import instance_of
@@ -18,7 +19,7 @@ from chalicelib.domain.flows import Flow
 from chalicelib.errors import Unprocessable
 from chalicelib.store import accepting
 from chalicelib.store.base import Contended, races
-from chalicelib.store.models import Instance
+from chalicelib.store.models import Instance, Operation
 from chalicelib.store.operations import get_operation, operation_of
 
 RETRY_AFTER_SECONDS: Final = 5
@@ -55,21 +56,17 @@ def accept(
     it, is accepted, so that a client whose answer was lost may ask again; any other waits for its
     end (422). `wanted` raises what speaks against it.
     """
+    if request.dry_run:
+        return _planned(instance_of(request), flow, wanted)
     for _ in races():
         row = instance_of(request)
-        require_able(row, [METHODS[name] for name in flow.asks])
-        lifecycle.require(flow.sources, row.id, row.status)
-        asked = wanted(row)
+        asked = _decided(row, flow, wanted)
         if row.operation_id is not None:
             live = get_operation(row.operation_id)
             if live is None or live.live is None:
                 continue  # it ended between the two reads
-            if live.action == flow.action and live.arguments == asked.arguments:
-                return accepted(request, row.id, live.id)
-            raise Unprocessable(
-                f"Instance {row.id} is not currently available for an action to be performed "
-                f"(operation {live.action} is under way)."
-            )
+            _require_same(row, live, flow, asked)
+            return accepted(request, row.id, live.id)
         operation = operation_of(row, flow, arguments=asked.arguments, asked=request.asked)
         reply = accepted(request, row.id, operation.id)
         if accepting.accept(
@@ -82,3 +79,32 @@ def accept(
             queues.notify_task_manager(operation.id)
             return reply
     raise Contended("The instance is being changed by others at the moment; try again.")
+
+
+def _decided(row: Instance, flow: Flow, wanted: Callable[[Instance], Wanted]) -> Wanted:
+    """What the operation is to do, if the instance's status and its guest allow it."""
+    require_able(row, [METHODS[name] for name in flow.asks])
+    lifecycle.require(flow.sources, row.id, row.status)
+    return wanted(row)
+
+
+def _require_same(row: Instance, live: Operation, flow: Flow, asked: Wanted) -> None:
+    """Refuse (422) any other operation than the one that is under way."""
+    if live.action != flow.action or live.arguments != asked.arguments:
+        raise Unprocessable(
+            f"Instance {row.id} is not currently available for an action to be performed "
+            f"(operation {live.action} is under way)."
+        )
+
+
+def _planned(row: Instance, flow: Flow, wanted: Callable[[Instance], Wanted]) -> Response:
+    """What would become of it now."""
+
+    def decide() -> tuple[Any, Mapping[str, int] | None]:
+        asked = _decided(row, flow, wanted)
+        live = get_operation(row.operation_id) if row.operation_id is not None else None
+        if live is not None and live.live is not None:
+            _require_same(row, live, flow, asked)
+        return asked.arguments, asked.holds
+
+    return planning.plan(row, flow, decide)

@@ -54,11 +54,15 @@ class ForceBody(Body, frozen=True):
 
 
 class Action(msgspec.Struct, frozen=True):
-    """One action. No row of the table can do without its policy, which the body may decide."""
+    """One action. No row of the table can do without its policy, which the body may decide.
+
+    One that `plans` is no more than an operation, whose plan `dry_run` shows.
+    """
 
     body: type[Body]
     policy: Callable[[Any], str]
     run: Callable[[Request, Any], Response]
+    plans: bool = False
 
 
 def act(request: Request) -> Response:
@@ -92,6 +96,8 @@ def chosen(
         raise NotSupported(f"The action '{name}' is not supported yet.")
     if name not in actions:
         raise BadRequest("The body holds no action that is known.")
+    if request.dry_run and not actions[name].plans:
+        raise BadRequest(f"The action '{name}' cannot be tried with 'dry_run'; nothing was done.")
     return actions[name], fitted(arguments or {}, actions[name].body, name)
 
 
@@ -165,13 +171,13 @@ def _reset(request: Request, reason: str) -> Response:
     raise Contended("The instance is being changed by others at the moment; try again.")
 
 
-_STOP: Final = Action(Nothing, lambda _: "instance:stop", _stop)
+_STOP: Final = Action(Nothing, lambda _: "instance:stop", _stop, plans=True)
 
 ACTIONS: Final[Mapping[str, Action]] = {
-    "restart": Action(Nothing, lambda _: "instance:restart", _restart),
-    "resize": Action(ResizeBody, lambda asked: asked.policy, resizing.accept),
+    "restart": Action(Nothing, lambda _: "instance:restart", _restart, plans=True),
+    "resize": Action(ResizeBody, lambda asked: asked.policy, resizing.accept, plans=True),
     "stop": _STOP,
-    "start": Action(Nothing, lambda _: "instance:start", _start),
+    "start": Action(Nothing, lambda _: "instance:start", _start, plans=True),
     "reset_status": Action(
         ResetBody,
         lambda asked: "instance:force_delete" if asked.forced else "instance:reset_status",
@@ -183,8 +189,8 @@ LATER: Final = frozenset({"promote_to_replica_source", "eject_replica_source"})
 
 OPERATORS_ACTIONS: Final[Mapping[str, Action]] = {
     "stop": _STOP,
-    "reboot": Action(Nothing, lambda _: "instance:reset_status", _reboot),
-    "rebuild": Action(RebuildBody, lambda _: "instance:rebuild", rebuilding.accept),
+    "reboot": Action(Nothing, lambda _: "instance:reset_status", _reboot, plans=True),
+    "rebuild": Action(RebuildBody, lambda _: "instance:rebuild", rebuilding.accept, plans=True),
     "expel": Action(Nothing, lambda _: "instance:expel", _expel),
     "reset-task-status": Action(Nothing, lambda _: "instance:reset_status", _reset_task_status),
 }
@@ -193,6 +199,6 @@ OPERATORS_ACTIONS: Final[Mapping[str, Action]] = {
 OPERATORS_LATER: Final = frozenset({"migrate"})
 
 ROUTES: Final = (
-    Route("POST", f"{PATH}/{{instance}}/action", act),
-    Route("POST", f"{OPERATORS_PATH}/{{instance}}/action", act_as_operator),
+    Route("POST", f"{PATH}/{{instance}}/action", act, plans=True),
+    Route("POST", f"{OPERATORS_PATH}/{{instance}}/action", act_as_operator, plans=True),
 )

@@ -88,6 +88,11 @@ class Request(msgspec.Struct, frozen=True):
         return self.caller
 
     @property
+    def dry_run(self) -> bool:
+        """Whether nothing is to be done, but told what would be."""
+        return asks_for_dry_run(self.query)
+
+    @property
     def asked(self) -> Asked:
         """The caller and this request, for the rows of what they change."""
         return Asked(self.context.user_id, self.audit.request_id, self.context.project_id)
@@ -115,13 +120,17 @@ Handler = Callable[[Request], Response]
 
 
 class Route(msgspec.Struct, frozen=True):
-    """One method of one path. Without a policy the handler asks for what it needs itself."""
+    """One method of one path. Without a policy the handler asks for what it needs itself.
+
+    One that `plans` knows `dry_run`; any other that changes something is refused with it.
+    """
 
     method: str
     path: str
     handler: Handler
     policy: str | None = None
     public: bool = False
+    plans: bool = False
 
 
 class Services(msgspec.Struct, frozen=True):
@@ -180,6 +189,8 @@ def _handle(route: Route, raw: GatewayRequest, services: Services, audit: Audit)
         raise Forbidden("The token is not for the project in the path.")
     if route.policy is not None:
         policy.authorize(context, route.policy, context.project_id)
+    if request.dry_run and route.method != "GET" and not route.plans:
+        raise BadRequest("This request cannot be tried with 'dry_run'; nothing was done.")
     return idempotency.answered(msgspec.structs.replace(request, caller=context), route.handler)
 
 
@@ -203,6 +214,14 @@ def _read(route: Route, raw: GatewayRequest, services: Services, audit: Audit) -
         audit=audit,
         catalog=services.catalog,
     )
+
+
+def asks_for_dry_run(query: Mapping[str, str]) -> bool:
+    """The value of `dry_run`; `BadRequest` for one that could be meant either way."""
+    given = query.get("dry_run", "false").lower()
+    if given not in ("true", "false"):
+        raise BadRequest("'dry_run' must be true or false.")
+    return given == "true"
 
 
 def _token(headers: Mapping[str, str]) -> str:

@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from chalicelib import aws, lifecycle
-from chalicelib.api import accepting, access, instance_view
+from chalicelib.api import accepting, access, instance_view, planning
 from chalicelib.api.ability import require_offered
 from chalicelib.api.access import AccessBody
 from chalicelib.api.choices import choose_flavor, choose_version
@@ -45,6 +45,9 @@ from chalicelib.store.models import DatastoreVersion, Flavor, Instance, ServiceS
 from chalicelib.store.operations import operation_of
 
 PATH: Final = f"/{API_VERSION}/{{project}}/instances"
+
+UNKNOWN_YET: Final = frozenset({"id", "links", "created", "updated"})
+"""What of an instance is not known before it is made."""
 
 View = Callable[[Request, Instance, ServiceStatusRow | None], dict[str, Any]]
 
@@ -112,6 +115,11 @@ def create(request: Request) -> Response:
     contents = initial_contents(wanted)
     flavor = choose_flavor(request.catalog, rules.flavor_id(wanted.flavor_ref))
     instance = _new_instance(request, wanted, version, flavor)
+    held = quotas.held_by_instance(int(flavor.ram), int(instance.volume_size))
+    if request.dry_run:
+        view = instance_view.detail(request, instance, None)
+        made = {name: value for name, value in view.items() if name not in UNKNOWN_YET}
+        return planning.plan(instance, CREATE, lambda: (made, held))
     request.audit.instance_id = instance.id
     operation_id = aws.new_id()
     operation = operation_of(
@@ -121,7 +129,6 @@ def create(request: Request) -> Response:
         sealed_args=keys.protect("operation", operation_id, msgspec.json.encode(contents)),
         asked=request.asked,
     )
-    held = quotas.held_by_instance(int(flavor.ram), int(instance.volume_size))
     headers = {LOCATION_HEADER: request.place.url("instances", instance.id)}
     headers[RETRY_AFTER_HEADER] = str(accepting.RETRY_AFTER_SECONDS)
     reply = Response(200, {"instance": instance_view.detail(request, instance, None)}, headers)
@@ -204,6 +211,8 @@ def accept_delete(request: Request, *, though_protected: bool = False) -> Respon
     Whoever loses a race looks again and gets the answer of what is there now: 404, 409, 422, or
     acceptance of the delete that is under way.
     """
+    if request.dry_run:
+        return _planned_delete(instance_of(request))
     decided_by = () if though_protected else ("protected",)
     for _ in races():
         row = instance_of(request)
@@ -227,12 +236,23 @@ def accept_delete(request: Request, *, though_protected: bool = False) -> Respon
     raise Contended("The instance is being changed by others at the moment; try again.")
 
 
+def _planned_delete(row: Instance) -> Response:
+    """What a delete would do; it waits for what is under way, and calls it back."""
+
+    def decide() -> tuple[Any, dict[str, int]]:
+        require_unprotected(row)
+        lifecycle.require(DELETE.sources, row.id, row.status)
+        return None, {}
+
+    return planning.plan(row, DELETE, decide, behind=row.operation_id)
+
+
 ROUTES: Final = (
     Route("GET", PATH, index, "instance:index"),
-    Route("POST", PATH, create, "instance:create"),
+    Route("POST", PATH, create, "instance:create", plans=True),
     Route("GET", f"{PATH}/detail", detail, "instance:detail"),
     Route("GET", f"{PATH}/{{instance}}", show, "instance:show"),
     Route("PUT", f"{PATH}/{{instance}}", update, "instance:update"),
     Route("PATCH", f"{PATH}/{{instance}}", update, "instance:edit"),
-    Route("DELETE", f"{PATH}/{{instance}}", delete, "instance:delete"),
+    Route("DELETE", f"{PATH}/{{instance}}", delete, "instance:delete", plans=True),
 )

@@ -39,6 +39,7 @@ from simulator.invariants.i23_flavors import Flavors
 from simulator.invariants.i24_protected import Protected
 from simulator.invariants.i25_answers import Answers
 from simulator.invariants.i26_one_guest import OneGuest
+from simulator.invariants.i27_tried import Tried
 from simulator.invariants.l01_operations_end import OperationsEnd
 from simulator.invariants.l02_no_orphans import NoOrphans
 from simulator.invariants.l03_no_lost_instance import NoLostInstance
@@ -59,7 +60,7 @@ REGISTRY: Final[dict[str, type[Invariant]]] = {
         *(Transitions, Order, OneOperation, OneOfEach, QuotaSums, Tenants, OneWriter),
         *(Generations, Forgeries, Idempotency, Secrets, BackupChains, Replies),
         *(Acknowledged, Access, NothingAliveRemoved, Neighbours, WhoAsked, Bounds, Told, Kept),
-        *(Volumes, Flavors, Protected, Answers, OneGuest),
+        *(Volumes, Flavors, Protected, Answers, OneGuest, Tried),
         *(OperationsEnd, NoOrphans, NoLostInstance, Drained, Baseline, Restores),
         *(HealthyStatus, Budget, Determinism, FairWeather, DatabasesLive),
     )

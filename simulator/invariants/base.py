@@ -85,6 +85,11 @@ class Exchange(NamedTuple):
         """Whether it only repeats what was answered before."""
         return "Idempotent-Replayed" in self.reply.headers
 
+    @property
+    def tried(self) -> bool:
+        """Whether it asks for a plan alone."""
+        return "dry_run=true" in self.path
+
 
 OnWrite = Callable[[Item | None, Item | None], None]
 OnAsk = Callable[[Asked], None]

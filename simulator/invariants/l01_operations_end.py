@@ -115,7 +115,7 @@ class OperationsEnd(Invariant):
 
     def _replied(self, exchange: Exchange) -> None:
         path = exchange.path.partition("?")[0]
-        if exchange.reply.status >= 300:
+        if exchange.reply.status >= 300 or exchange.tried:
             return
         found = _INSTANCE.fullmatch(path)
         if exchange.method == "DELETE" and found:

@@ -1,4 +1,4 @@
-"""Bugs of requests that are sent more than once with one Idempotency-Key."""
+"""Bugs of requests that are sent more than once with one Idempotency-Key, or only tried."""
 
 from __future__ import annotations
 
@@ -20,6 +20,12 @@ def a_reply_kept_apart(patch: Patch) -> None:
 def any_request_with_the_key(patch: Patch) -> None:
     """A key that is known is answered, whatever the request says."""
     patch.setattr(idempotency, "_digest", lambda _: "")
+
+
+@saboteur("plans", "I27")
+def a_plan_that_is_carried_out(patch: Patch) -> None:
+    """What is only to be tried is done."""
+    patch.setattr(Request, "dry_run", False)
 
 
 @saboteur("keys", "I10", seeds=10)

@@ -61,6 +61,7 @@ PLANS: Final = {
     "calls": _plan("calls", CONTENTS, {}),
     "protected": _plan("protected", {**RESETS, "protect": 20.0}, {"F21": 1.0}, rate=120.0),
     "feeds": _plan("feeds", {**CHURN, "list_events": 10.0}, {}),
+    "plans": _plan("plans", {**CHURN, "plan": 10.0}, {}),
     "keys": _plan("keys", {**CHURN, **CONTENTS}, {"F5": 0.2, "F8": 0.1}, rate=120.0),
     "limits": _plan("limits", {**CHURN, "quota": 6.0}, {}),
     "crashes": _plan("crashes", CHURN, {"F5": 0.2}),

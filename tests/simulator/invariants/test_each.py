@@ -513,6 +513,15 @@ def l7_wrong_volume(deployment: Deployment) -> None:
     row.update(actions=[ServiceStatusRow.volume_total.set(17)])
 
 
+def i27_done_all_the_same(deployment: Deployment) -> None:
+    row = instance(deployment)
+    event = {"queryStringParameters": {"dry_run": "true"}}
+    with pytest.MonkeyPatch.context() as patch:
+        served = SimpleNamespace(event=event)
+        patch.setattr(deployment.invariants.hub, "invocation", lambda _: served)
+        row.update(actions=[Instance.name.set("other")])
+
+
 def i24_deleted_all_the_same(deployment: Deployment) -> None:
     row = instance(deployment)
     row.update(actions=[Instance.protected.set(True)])
@@ -552,6 +561,7 @@ def replied_with_key(deployment: Deployment, reply: Reply, body: bytes = b"") ->
 
 BREAKS = (
     i24_deleted_all_the_same,
+    i27_done_all_the_same,
     *(i10_two_replies, i10_accepted_with_another_body, i10_refused_afterwards, i10_done_twice),
     *(i26_two_are_heard, i26_a_late_answer, i26_a_session, i26_a_generation_that_comes_back),
     *(i20_event_lost, i20_another_stage, i21_gone_too_early, i21_kept_for_ever),

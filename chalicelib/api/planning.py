@@ -1,0 +1,110 @@
+"""`?dry_run=true`: what a request would do, and whether it would be refused; nothing is done.
+
+The steps, their bounds and the statuses are read from the flow's declaration. A refusal by how
+things stand (status, an operation under way, protection, quota) is told in the plan; a request that
+makes no sense by itself is refused as ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from chalicelib.api.response import Response
+from chalicelib.domain.flows import Flow, Step
+from chalicelib.domain.quotas import RESOURCES, require_fit
+from chalicelib.errors import CofferError, NotFound, Unauthorized
+from chalicelib.settings import settings
+from chalicelib.store import quotas
+from chalicelib.store.models import Instance
+
+
+def plan(
+    row: Instance,
+    flow: Flow,
+    decide: Callable[[], tuple[Any, Mapping[str, int] | None]],
+    behind: str | None = None,
+) -> Response:
+    """The plan of one operation on an instance, which may be one that is not there yet.
+
+    `decide` gives what would change and what the instance would hold of the quota (None: what it
+    holds), or raises what speaks against it. `behind` is the operation that would be waited for.
+    """
+    changes, holds, refusal = None, None, None
+    try:
+        changes, holds = decide()
+    except (NotFound, Unauthorized):
+        raise
+    except CofferError as error:
+        refusal = error
+    quota, short = _quota(row, row.held if holds is None else holds)
+    refusal = refusal or short
+    return Response(
+        200,
+        {
+            "dry_run": {
+                "action": flow.action,
+                "would_be_accepted": refusal is None,
+                "refusal": _told(refusal),
+                "changes": changes,
+                "quota": quota,
+                "behind": behind,
+                "status": {
+                    "before": row.status,
+                    "during": flow.during,
+                    "done": flow.done,
+                    "undone": flow.undone if flow.undo else None,
+                    "failed": flow.failed,
+                },
+                "bound_seconds": _bound(flow.timeout),
+                "steps": [_step(flow, each) for each in flow.steps],
+                "undoing": [_step(flow, each) for each in flow.undo],
+                "can_be_cancelled": flow.can_go_back,
+            }
+        },
+    )
+
+
+def _quota(
+    row: Instance, holds: Mapping[str, int]
+) -> tuple[list[dict[str, Any]], CofferError | None]:
+    """Each resource of which the instance holds something, and what does not fit."""
+    stored = quotas.get_quota(row.tenant_id)
+    used, limits = quotas.used_of(stored), quotas.limits_of(stored)
+    before = {name: int(row.held.get(name, 0)) for name in RESOURCES}
+    change = {name: int(holds.get(name, 0)) - before[name] for name in RESOURCES}
+    told = [
+        {
+            "resource": name,
+            "held": before[name],
+            "change": change[name],
+            "in_use": used[name],
+            "limit": int(limits[name]),
+        }
+        for name in RESOURCES
+        if before[name] or change[name]
+    ]
+    try:
+        require_fit(used, {name: more for name, more in change.items() if more}, limits)
+    except CofferError as error:
+        return told, error
+    return told, None
+
+
+def _told(refusal: CofferError | None) -> dict[str, Any] | None:
+    if refusal is None:
+        return None
+    return {"fault": refusal.fault, "code": refusal.status, "message": refusal.message}
+
+
+def _step(flow: Flow, step: Step) -> dict[str, Any]:
+    return {
+        "name": step.name,
+        "waits_for": step.waits,
+        "bound_seconds": _bound(step.timeout or flow.timeout),
+    }
+
+
+def _bound(timeout: str) -> float:
+    """The bound that a setting of that name is, in seconds."""
+    return float(getattr(settings(), timeout))
