@@ -229,7 +229,7 @@ def test_a_restart_of_a_guest_that_is_not_heard_is_refused(api: Api, make: Make)
         ({"restart": {}, "resize": {}}, 400),
         ({"restart": 5}, 400),
         ([], 400),
-        ({"resize": {"flavorRef": "2"}}, 501),
+        ({"resize": {"flavorRef": "2"}}, 400),
         ({"promote_to_replica_source": {}}, 501),
         ({"eject_replica_source": {}}, 501),
     ],
