@@ -7,17 +7,13 @@ as the plan allows. A tenant forgets an instance that is said to be gone.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from urllib.parse import quote
 
 from chalicelib.domain.quotas import RESOURCES
+from simulator.clients import NAMES, Clients, Tenant
 from simulator.invariants.marks import SECRET_MARK
 
-if TYPE_CHECKING:
-    from simulator.workload import Tenant, Workload
-
-NAMES: Final = 6
-"""So many users, databases and names there are to ask for, for each instance."""
 USUAL_LIMITS: Final = {"instances": 10, "volumes": 40, "ram": -1}
 REBUILD_SECONDS: Final = 300.0
 LOWERED: Final = {"instances": (0, 1, 3), "volumes": (0, 1, 3), "ram": (0, 512, 1024, 2048)}
@@ -27,13 +23,13 @@ LISTS: Final = (
     *("/instances?tags=tag1", "/instances?status=ACTIVE&limit=2&sort_key=name"),
 )
 
-Action = Callable[["Workload", "Tenant", str | None], None]
+Action = Callable[[Clients, Tenant, str | None], None]
 
 
 class Ask:
     """The way of one action to the API: whose it is, and which instance it is about."""
 
-    def __init__(self, work: Workload, tenant: Tenant, instance_id: str | None) -> None:
+    def __init__(self, work: Clients, tenant: Tenant, instance_id: str | None) -> None:
         self.work = work
         self.tenant = tenant
         self.instance_id = instance_id
@@ -51,7 +47,7 @@ class Ask:
             self.tenant.instances.pop(self.instance_id, None)
 
 
-def create(work: Workload, tenant: Tenant, _: str | None) -> None:
+def create(work: Clients, tenant: Tenant, _: str | None) -> None:
     """A new instance, half of the time with databases and users in it from the begin."""
     body = creation(work.name("db"), work.stream.randrange(1, 4))
     if work.stream.random() < 0.5:
@@ -64,7 +60,7 @@ def create(work: Workload, tenant: Tenant, _: str | None) -> None:
         tenant.instances[reply.document["instance"]["id"]] = None
 
 
-def _access(work: Workload) -> dict[str, Any]:
+def _access(work: Clients) -> dict[str, Any]:
     """Who may reach an instance: any two requests of a run often say the same."""
     chosen: dict[str, Any] = {"is_public": work.stream.random() < 0.5}
     if work.stream.random() < 0.5:
@@ -85,29 +81,29 @@ def creation(name: str, size_gib: int) -> dict[str, Any]:
     }
 
 
-def delete(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
+def delete(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
     Ask(work, tenant, instance_id)("DELETE", "")
 
 
-def show(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
+def show(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
     Ask(work, tenant, instance_id)("GET", "")
 
 
-def list_instances(work: Workload, tenant: Tenant, _: str | None) -> None:
+def list_instances(work: Clients, tenant: Tenant, _: str | None) -> None:
     work.request(tenant, "GET", work.stream.choice(LISTS))
 
 
-def list_operations(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
+def list_operations(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
     Ask(work, tenant, instance_id)("GET", "/operations")
 
 
-def list_events(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
+def list_events(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
     """Of all instances, of one, or of what its guest tells."""
     narrowed = ("", f"?instance={instance_id}" if instance_id else "", "?kind=guest&limit=5")
     work.request(tenant, "GET", f"/events{work.stream.choice(narrowed)}")
 
 
-def plan(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
+def plan(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
     """What a request would come to: nothing is done."""
     path = f"/instances/{instance_id}"
     method, target, body = work.stream.choice(
@@ -122,7 +118,7 @@ def plan(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
         work.request(tenant, method, f"{target}?dry_run=true", body)
 
 
-def cancel(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
+def cancel(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
     """The newest operation of an instance, whatever it is and however far it has come."""
     if instance_id is None:
         return
@@ -135,22 +131,22 @@ def cancel(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
 # ------------------------------------------------------------------------------------- users
 
 
-def create_user(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
+def create_user(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
     grants = [work.name("schema")] if work.stream.random() < 0.3 else []
     users = [_user(work, name, grants) for name in work.several("user")]
     Ask(work, tenant, instance_id)("POST", "/users", {"users": users})
 
 
-def list_users(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
+def list_users(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
     limit = f"?limit={work.stream.randrange(1, NAMES)}" if work.stream.random() < 0.3 else ""
     Ask(work, tenant, instance_id)("GET", f"/users{limit}")
 
 
-def show_user(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
+def show_user(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
     Ask(work, tenant, instance_id)("GET", f"/users/{quote(work.name('user'))}")
 
 
-def change_password(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
+def change_password(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
     users = [
         {"name": name, "password": _user(work, name, [])["password"]}
         for name in work.several("user")
@@ -158,7 +154,7 @@ def change_password(work: Workload, tenant: Tenant, instance_id: str | None) -> 
     Ask(work, tenant, instance_id)("PUT", "/users", {"users": users})
 
 
-def change_user(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
+def change_user(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
     """Another name, or another password, for one user."""
     changed = _user(work, work.name("user"), [])
     chosen = work.stream.choice(("name", "password"))
@@ -166,25 +162,25 @@ def change_user(work: Workload, tenant: Tenant, instance_id: str | None) -> None
     Ask(work, tenant, instance_id)("PUT", path, {"user": {chosen: changed[chosen]}})
 
 
-def delete_user(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
+def delete_user(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
     Ask(work, tenant, instance_id)("DELETE", f"/users/{quote(work.name('user'))}")
 
 
-def grant(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
+def grant(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
     body = {"databases": [{"name": name} for name in work.several("schema")]}
     Ask(work, tenant, instance_id)("PUT", f"/users/{quote(work.name('user'))}/databases", body)
 
 
-def list_access(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
+def list_access(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
     Ask(work, tenant, instance_id)("GET", f"/users/{quote(work.name('user'))}/databases")
 
 
-def revoke(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
+def revoke(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
     path = f"/users/{quote(work.name('user'))}/databases/{work.name('schema')}"
     Ask(work, tenant, instance_id)("DELETE", path)
 
 
-def _user(work: Workload, name: str, databases: list[str]) -> dict[str, Any]:
+def _user(work: Clients, name: str, databases: list[str]) -> dict[str, Any]:
     password = f"{SECRET_MARK}{work.names.getrandbits(64):016x}"
     return {"name": name, "password": password, "databases": [{"name": d} for d in databases]}
 
@@ -192,23 +188,23 @@ def _user(work: Workload, name: str, databases: list[str]) -> dict[str, Any]:
 # --------------------------------------------------------------------------------- databases
 
 
-def create_database(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
+def create_database(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
     body = {"databases": [{"name": name} for name in work.several("schema")]}
     Ask(work, tenant, instance_id)("POST", "/databases", body)
 
 
-def list_databases(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
+def list_databases(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
     limit = f"?limit={work.stream.randrange(1, NAMES)}" if work.stream.random() < 0.3 else ""
     Ask(work, tenant, instance_id)("GET", f"/databases{limit}")
 
 
-def delete_database(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
+def delete_database(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
     Ask(work, tenant, instance_id)("DELETE", f"/databases/{work.name('schema')}")
 
 
-def write(work: Workload, _: Tenant, instance_id: str | None) -> None:
+def write(work: Clients, _: Tenant, instance_id: str | None) -> None:
     """An application writes a row; no call of the API."""
-    fleet = work.run.fleet
+    fleet = work.world.fleet
     for guest in fleet.of_instance(instance_id or ""):
         fleet.write(guest.server_id, work.name("schema"), work.name("key"), work.name("value"))
 
@@ -216,74 +212,74 @@ def write(work: Workload, _: Tenant, instance_id: str | None) -> None:
 # ------------------------------------------------------------------------------ the instance
 
 
-def enable_root(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
+def enable_root(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
     Ask(work, tenant, instance_id)("POST", "/root")
 
 
-def show_root(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
+def show_root(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
     Ask(work, tenant, instance_id)("GET", "/root")
 
 
-def disable_root(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
+def disable_root(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
     Ask(work, tenant, instance_id)("DELETE", "/root")
 
 
-def restart(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
+def restart(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
     Ask(work, tenant, instance_id)("POST", "/action", {"restart": {}})
 
 
-def stop(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
+def stop(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
     Ask(work, tenant, instance_id)("POST", "/action", {"stop": {}})
 
 
-def start(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
+def start(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
     Ask(work, tenant, instance_id)("POST", "/action", {"start": {}})
 
 
-def reboot(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
+def reboot(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
     """An operator's, on the route that Trove has for it."""
     if instance_id is not None:
         path = f"/mgmt/instances/{instance_id}/action"
         work.request(tenant, "POST", path, {"reboot": {}}, admin=True)
 
 
-def rebuild(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
+def rebuild(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
     """An operator's: a new root disk of any image there is."""
-    images = work.run.cloud.image.images
+    images = work.world.cloud.image.images
     if instance_id is not None and images:
         body = {"rebuild": {"image_id": work.stream.choice(list(images))}}
         path = f"/mgmt/instances/{instance_id}/action"
         work.request(tenant, "POST", path, body, admin=True)
 
 
-def expel(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
+def expel(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
     """An operator's: the guest was stolen. Often its instance is rebuilt soon."""
     if instance_id is None:
         return
     path = f"/mgmt/instances/{instance_id}/action"
     work.request(tenant, "POST", path, {"expel": {}}, admin=True)
     if work.stream.random() < 0.5:
-        work.run.kernel.sleep(work.stream.random() * REBUILD_SECONDS)
+        work.world.kernel.sleep(work.stream.random() * REBUILD_SECONDS)
         rebuild(work, tenant, instance_id)
 
 
-def resize_volume(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
+def resize_volume(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
     """Often no more than it has, now and then more than there may be."""
     body = {"resize": {"volume": {"size": work.stream.randrange(1, 13)}}}
     Ask(work, tenant, instance_id)("POST", "/action", body)
 
 
-def resize_flavor(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
+def resize_flavor(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
     """Mostly between two that have the same disk; some have a smaller one than the server's."""
     body = {"resize": {"flavorRef": work.stream.choice(("1", "4", "1", "4", "2"))}}
     Ask(work, tenant, instance_id)("POST", "/action", body)
 
 
-def rename(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
+def rename(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
     Ask(work, tenant, instance_id)("PUT", "", {"instance": {"name": work.name("renamed")}})
 
 
-def protect(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
+def protect(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
     """Protect an instance against deletion, or more often no more; some tags besides."""
     wanted: dict[str, Any] = {"deletion_protection": work.stream.random() < 0.4}
     if work.stream.random() < 0.3:
@@ -291,25 +287,25 @@ def protect(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
     Ask(work, tenant, instance_id)("PUT", "", {"instance": wanted})
 
 
-def update_access(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
+def update_access(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
     Ask(work, tenant, instance_id)("PUT", "", {"instance": {"access": _access(work)}})
 
 
-def limits(work: Workload, tenant: Tenant, _: str | None) -> None:
+def limits(work: Clients, tenant: Tenant, _: str | None) -> None:
     work.request(tenant, "GET", "/limits")
 
 
 # --------------------------------------------------------------------------------- operators
 
 
-def quota(work: Workload, tenant: Tenant, _: str | None) -> None:
+def quota(work: Clients, tenant: Tenant, _: str | None) -> None:
     """An operator lowers a limit, perhaps below what is used, or sets all right again."""
     resource = work.stream.choice(list(LOWERED))
     chosen = work.stream.choice((*LOWERED[resource], None, None))
     set_quota(work, tenant, USUAL_LIMITS if chosen is None else {resource: chosen})
 
 
-def set_quota(work: Workload, tenant: Tenant, wanted: dict[str, int]) -> None:
+def set_quota(work: Clients, tenant: Tenant, wanted: dict[str, int]) -> None:
     """An operator sets limits of a tenant; the workload remembers whose are not the usual ones."""
     assert set(wanted) <= set(RESOURCES)
     body = {"quotas": wanted}
@@ -318,7 +314,7 @@ def set_quota(work: Workload, tenant: Tenant, wanted: dict[str, int]) -> None:
         work.lowered[tenant.name] = None
 
 
-def force_delete(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
+def force_delete(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
     """As Trove's client does it: an operator's reset of the status, then the delete."""
     if instance_id is None:
         return
@@ -331,7 +327,7 @@ def force_delete(work: Workload, tenant: Tenant, instance_id: str | None) -> Non
         work.request(tenant, "DELETE", path)
 
 
-def reset_status(work: Workload, tenant: Tenant, instance_id: str | None) -> None:
+def reset_status(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
     if instance_id is not None:
         path = f"/instances/{instance_id}/action"
         work.request(tenant, "POST", path, {"reset_status": {}}, admin=True)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from simulator.result import Cost
-
-if TYPE_CHECKING:
-    from simulator.run import Run
+from simulator.world import World
 
 PRICES: Final = {
     "read unit": 0.125e-6,
@@ -28,12 +26,12 @@ ASSUMPTIONS: Final = (
 )
 
 
-def by_service(run: Run) -> dict[str, float]:
+def by_service(world: World) -> dict[str, float]:
     """Dollars since the begin, by service."""
-    region = run.region
-    calls = run.calls_by_service()
+    region = world.region
+    calls = world.calls_by_service()
     mappings = region.mappings.values()
-    receives = sum(each.receives + each.idle_receives(run.elapsed) for each in mappings)
+    receives = sum(each.receives + each.idle_receives(world.elapsed) for each in mappings)
     functions = region.lambda_.functions.values()
     seconds = sum(each.seconds * each.memory_mib / 1024 for each in functions)
     invocations = sum(each.invocations for each in functions)
@@ -41,7 +39,7 @@ def by_service(run: Run) -> dict[str, float]:
     return {
         "DynamoDB": region.dynamodb.read_units.total() * PRICES["read unit"]
         + region.dynamodb.write_units.total() * PRICES["write unit"],
-        "SQS": (sum(calls.get("sqs", {}).values()) + receives + run.fleet.receives)
+        "SQS": (sum(calls.get("sqs", {}).values()) + receives + world.fleet.receives)
         * PRICES["sqs request"],
         "Step Functions": transitions * PRICES["state transition"],
         "Lambda": invocations * PRICES["invocation"] + seconds * PRICES["gb second"],
@@ -49,10 +47,10 @@ def by_service(run: Run) -> dict[str, float]:
     }
 
 
-def of(run: Run) -> Cost:
-    """The cost of a guest and month, from what the run has used."""
-    spent = by_service(run)
-    hours = max(run.meters.guest_hours, 1e-9)
+def of(world: World, guest_hours: float) -> Cost:
+    """The cost of a guest and month, from what was used in so many hours."""
+    spent = by_service(world)
+    hours = max(guest_hours, 1e-9)
     scaled = {name: dollars / hours * HOURS_A_MONTH for name, dollars in spent.items()}
     return Cost(
         per_guest_month=sum(scaled.values()), by_service=scaled, assumptions=list(ASSUMPTIONS)

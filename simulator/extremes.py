@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import msgspec
 
 from simulator.faults import REGISTRY
-
-if TYPE_CHECKING:
-    from simulator.plan import Plan
+from simulator.inputs import Plan
 
 CHANCE: Final = 0.12
 RAM_MIB: Final = 512

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from chalicelib.domain.operations import TERMINAL
 from simulator import cost
 from simulator.aws.dynamodb.values import Item
 from simulator.result import ActionResult, Series
 from simulator.template import PREFIX
-
-if TYPE_CHECKING:
-    from simulator.run import Run
+from simulator.world import World
 
 INSTANCES: Final = f"{PREFIX}-instances"
 OPERATIONS: Final = f"{PREFIX}-operations"
@@ -23,8 +21,8 @@ EXISTING: Final = ("BUILD", "ACTIVE", "ERROR", "SHUTDOWN")
 class Meters:
     """Watches the tables, and is asked for a sample now and then."""
 
-    def __init__(self, run: Run) -> None:
-        self.run = run
+    def __init__(self, world: World) -> None:
+        self.world = world
         self.status: Counter[str] = Counter()
         self.accepted: Counter[str] = Counter()
         self.ended: Counter[tuple[str, str]] = Counter()
@@ -34,13 +32,13 @@ class Meters:
         self.series = Series()
         self._recent: list[float] = []
         self._calls = 0
-        self._sampled_at = run.kernel.now
+        self._sampled_at = world.kernel.now
 
     def watch(self) -> None:
         """Begin, from what the tables hold."""
-        for row in self.run.region.dynamodb.rows(INSTANCES):
+        for row in self.world.region.dynamodb.rows(INSTANCES):
             self.status[row["status"]] += 1
-        self.run.region.dynamodb.watchers.append(self._written)
+        self.world.region.dynamodb.watchers.append(self._written)
 
     @property
     def guests(self) -> int:
@@ -66,20 +64,20 @@ class Meters:
         if status in TERMINAL and (old or {}).get("status") != status:
             self.live -= 1
             self.ended[action, str(status)] += 1
-            seconds = self.run.kernel.now - float(new["created"])
+            seconds = self.world.kernel.now - float(new["created"])
             self.latencies.setdefault(action, []).append(seconds)
             self._recent.append(seconds)
 
     def sample(self) -> None:
         """Add one sample to the series."""
-        run, series = self.run, self.series
-        elapsed = run.elapsed
-        self.guest_hours += self.status["ACTIVE"] * (run.kernel.now - self._sampled_at) / 3600.0
-        self._sampled_at = run.kernel.now
+        world, series = self.world, self.series
+        elapsed = world.elapsed
+        self.guest_hours += self.status["ACTIVE"] * (world.kernel.now - self._sampled_at) / 3600.0
+        self._sampled_at = world.kernel.now
         series.time.append(round(elapsed, 3))
         for name in (*EXISTING, "DELETED"):
             series.status.setdefault(name, []).append(self.status[name])
-        queues = run.region.sqs.queues
+        queues = world.region.sqs.queues
         for name in CONTROL_QUEUES:
             found = queues.get(f"{PREFIX}-{name}")
             series.queues.setdefault(name, []).append(len(found.messages) if found else 0)
@@ -91,8 +89,8 @@ class Meters:
         series.latency_p50.append(percentile(self._recent, 0.5))
         series.latency_p95.append(percentile(self._recent, 0.95))
         self._recent = []
-        series.cost.append(round(sum(cost.by_service(run).values()), 6))
-        calls = run.region.effects.calls.total()
+        series.cost.append(round(sum(cost.by_service(world).values()), 6))
+        calls = world.region.effects.calls.total()
         series.calls.append(calls - self._calls)
         self._calls = calls
 

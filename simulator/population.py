@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -30,9 +30,7 @@ from simulator.cloud.model.security_groups import SecurityGroup, Traffic
 from simulator.cloud.model.server import ACTIVE, Server, ServerVolume
 from simulator.cloud.model.volume import Attachment, Volume
 from simulator.template import PREFIX
-
-if TYPE_CHECKING:
-    from simulator.run import Run
+from simulator.world import World
 
 CREATED_SECONDS_AGO: Final = 86400.0
 CREDENTIALS_SECONDS: Final = 3600.0
@@ -58,20 +56,20 @@ class Settled(NamedTuple):
 class Population:
     """Makes the instances of a run's begin."""
 
-    def __init__(self, run: Run) -> None:
-        self.run = run
-        self._ids = run.kernel.stream("population")
-        self._now = run.kernel.now
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self._ids = world.kernel.stream("population")
+        self._now = world.kernel.now
         self._templates: dict[str, dict[str, Any]] = {}
         self._made: list[Settled] = []
-        cloud = run.cloud
+        cloud = world.cloud
         self._subnet = next(
-            each for each in cloud.network.subnets.values() if each.network_id == run.network_id
+            each for each in cloud.network.subnets.values() if each.network_id == world.network_id
         )
-        self._network = cloud.network.networks[run.network_id]
-        self._caller = run.cloud_functions.caller
+        self._network = cloud.network.networks[world.network_id]
+        self._caller = world.cloud_functions.caller
         self._flavor = cloud.compute.flavors.flavors[FLAVOR]
-        self._image_id = run.image_id
+        self._image_id = world.image_id
         self._token: str | None = None
 
     def make(self, count: int, per_tenant: int) -> list[Settled]:
@@ -97,7 +95,7 @@ class Population:
         self._make_server(instance_id, metadata, server_id, volume_id, port.id)
         if self._token is None:
             kept = base64.b64encode(data).decode()
-            self.run.cloud.compute.servers[server_id].user_data = kept
+            self.world.cloud.compute.servers[server_id].user_data = kept
         queue_url = queues.make_guest_queue(instance_id, 1)
         key = self._settle(instance_id, server_id, volume_id, port, queue_url, data)
         if not self._templates:
@@ -170,14 +168,14 @@ class Population:
         ).save()
         models.Guest("template", 1, public_key="", server_id="x", epoch=1, enrolled=before).save()
         for name, key in zip(_NAMES, ("template", "template", ("template", 1)), strict=True):
-            table = self.run.region.dynamodb.tables[f"{PREFIX}-{name}"]
+            table = self.world.region.dynamodb.tables[f"{PREFIX}-{name}"]
             item = table.items[key]
             self._templates[name] = dict(item)
             table.write(key, item, None, self._now)
 
     def _write(self, table: str, key: Any, **changes: Any) -> None:
         item = {**self._templates[table], **changes}
-        self.run.region.dynamodb.tables[f"{PREFIX}-{table}"].write(key, None, item, self._now)
+        self.world.region.dynamodb.tables[f"{PREFIX}-{table}"].write(key, None, item, self._now)
 
     def _write_quotas(self) -> None:
         counts: dict[str, int] = {}
@@ -202,14 +200,14 @@ class Population:
             self._now,
             description,
         )
-        groups = self.run.cloud.network.security_groups
+        groups = self.world.cloud.network.security_groups
         groups.groups[group.id] = group
         for traffic in OPEN:
             groups._add_rule(group, traffic)
         return group.id
 
     def _make_port(self, name: str, description: str, group_id: str, server_id: str) -> Port:
-        network = self.run.cloud.network
+        network = self.world.cloud.network
         port_id = self._uuid()
         port = Port(
             id=port_id,
@@ -245,7 +243,7 @@ class Population:
             metadata=metadata,
             attachments=[Attachment(volume_id, server_id, DEVICE, self._now)],
         )
-        self.run.cloud.volume.volumes[volume_id] = volume
+        self.world.cloud.volume.volumes[volume_id] = volume
 
     def _make_server(
         self,
@@ -271,7 +269,7 @@ class Population:
             task_state=None,
             launched_at=self._now,
         )
-        self.run.cloud.compute.servers[server_id] = server
+        self.world.cloud.compute.servers[server_id] = server
 
     # -------------------------------------------------------------------------- guests
 
@@ -300,14 +298,14 @@ class Population:
                     port.mac_address,
                     port.network_id,
                     address,
-                    self.run.cloud.network.netmask(subnet_id),
+                    self.world.cloud.network.netmask(subnet_id),
                     self._subnet.gateway,
                 )
             ],
             volumes=[GuestVolume(volume_id, DEVICE)],
         )
         session = self._session(instance_id, queue_url)
-        guest = self.run.fleet.settle(spec, session, period=float(chosen.heartbeat_seconds))
+        guest = self.world.fleet.settle(spec, session, period=float(chosen.heartbeat_seconds))
         # What it read from its disk are texts that others hold already.
         assert guest.agent_file is not None
         guest.agent_file = msgspec.structs.replace(guest.agent_file, instance_id=instance_id)
@@ -322,7 +320,7 @@ class Population:
         version = keys.guest_ring().current
         life = CREDENTIALS_SECONDS * (0.1 + 0.9 * self._ids.random())
         until = datetime.fromtimestamp(self._now, UTC) + timedelta(seconds=life)
-        access_key = self.run.region.sts.remember(chosen.guest_role_arn, "settled", life)
+        access_key = self.world.region.sts.remember(chosen.guest_role_arn, "settled", life)
 
         def key(direction: Direction, epoch: int = 0) -> str:
             found = keys.guest_key(instance_id, 1, direction, version, epoch)

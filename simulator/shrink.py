@@ -125,7 +125,7 @@ def failing_like(failure: Failure, out_of_time: Callable[[], bool]) -> Fails:
         except Stopped:
             pass
         except Exception as error:  # noqa: BLE001 - this, or another one, is what is looked for
-            found = failure_of_error(error, run.elapsed)
+            found = failure_of_error(error, run.world.elapsed)
             return found if found.what == what else None
         found_in_it = _seen(run, what)
         if found_in_it is None and out_of_time():
@@ -139,7 +139,7 @@ def _seen(run: Run, what: str) -> Failure | None:
     """Whether a run has failed in this way so far."""
     for _, error in run.errors():
         if type(error).__name__ == what:
-            return failure_of_error(error, run.elapsed)
+            return failure_of_error(error, run.world.elapsed)
     if run.invariants is None or what not in run.invariants.each:
         return None
     if not run.invariants.each[what].violations:

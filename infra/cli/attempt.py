@@ -60,7 +60,7 @@ def run(plan: Plan, given: Given) -> Result:
     _tell_what_is_known(begun, plan, given)
     if error is None:
         raise typer.Exit(INTERRUPTED)
-    time = begun.elapsed if begun is not None else 0.0
+    time = begun.world.elapsed if begun is not None else 0.0
     search = _search(plan, shrink.failure_of_error(error, time), given)
     if search.shortest is not None:
         failures.show_shortest(search.shortest, plan, given.command, err)
@@ -71,7 +71,7 @@ def _executed(begun: Run, given: Given) -> Result:
     from simulator.verify import compared, second_run
 
     with contextlib.ExitStack() as stack:
-        second = stack.enter_context(second_run(begun.plan)) if given.verify else None
+        second = stack.enter_context(second_run(begun.world.plan)) if given.verify else None
         with watched(err) as progress:
             result = begun.execute(progress)
         if second is not None:

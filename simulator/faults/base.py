@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-if TYPE_CHECKING:
-    from simulator.run import Run
+if TYPE_CHECKING:  # a plan names its faults without what they strike
+    from simulator.workload import Workload
+    from simulator.world import World
 
 
 class Fault:
@@ -28,10 +29,11 @@ class Fault:
     missing: ClassVar[str] = ""
     """Which forms of a class that is reached no run exercises yet, and why."""
 
-    def __init__(self, run: Run, strength: float) -> None:
-        self.run = run
+    def __init__(self, world: World, workload: Workload, strength: float) -> None:
+        self.world = world
+        self.workload = workload
         self.strength = strength
-        self.stream = run.kernel.stream(f"fault {self.id}")
+        self.stream = world.kernel.stream(f"fault {self.id}")
         self.on = False
 
     @property
@@ -59,7 +61,7 @@ class Fault:
 
     def inject(self, text: str, instance_id: str | None = None) -> None:
         """Count and note one injection."""
-        self.run.inject(self.id, text, instance_id)
+        self.world.inject(self.id, text, instance_id)
 
     def later(self, mean_seconds: float) -> float:
         """A time drawn from an exponential distribution."""

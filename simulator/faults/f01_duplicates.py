@@ -18,7 +18,7 @@ class Duplicates(Fault):
 
     def install(self) -> None:
         self.on = True
-        self.run.queue_chances.transits.append(self._transit)
+        self.world.queue_chances.transits.append(self._transit)
 
     def heal(self) -> None:
         self.on = False

@@ -13,11 +13,11 @@ class Reorder(Fault):
 
     def install(self) -> None:
         self.on = True
-        self.run.queue_chances.pick = self._pick
+        self.world.queue_chances.pick = self._pick
 
     def heal(self) -> None:
         self.on = False
-        self.run.queue_chances.pick = None
+        self.world.queue_chances.pick = None
 
     def _pick(self, queue: str, count: int) -> int:
         if count < 2 or not self.hits():

@@ -25,12 +25,12 @@ class Delay(Fault):
     def install(self) -> None:
         self.on = True
         self.mean = self.stream.uniform(0.1, MOST_MEAN_SECONDS)
-        self.run.queue_chances.transits.append(self._transit)
-        self.run.region.effects.hooks.append(self)
+        self.world.queue_chances.transits.append(self._transit)
+        self.world.region.effects.hooks.append(self)
 
     def heal(self) -> None:
         self.on = False
-        self.run.region.effects.hooks.remove(self)
+        self.world.region.effects.hooks.remove(self)
 
     def _transit(self, queue: str, message: Message, arrivals: Sequence[float]) -> Sequence[float]:
         if not arrivals or not self.hits():
@@ -45,7 +45,7 @@ class Delay(Fault):
         if isinstance(effect.owner, Container) and self.hits(self.strength * SLOW_CALLS):
             seconds = self.stream.uniform(*SLOW_SECONDS)
             self.inject(f"{effect.service} {effect.call} of {effect.scope} takes {seconds:.1f} s")
-            self.run.kernel.sleep(seconds)
+            self.world.kernel.sleep(seconds)
 
     def after(self, effect: Effect) -> None:
         return None

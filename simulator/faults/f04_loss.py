@@ -30,22 +30,22 @@ class Loss(Fault):
 
     def install(self) -> None:
         self.on = True
-        self.run.queue_chances.transits.append(self._transit)
-        self.run.region.effects.hooks.append(self)
+        self.world.queue_chances.transits.append(self._transit)
+        self.world.region.effects.hooks.append(self)
 
     def heal(self) -> None:
         self.on = False
-        self.run.region.effects.hooks.remove(self)
+        self.world.region.effects.hooks.remove(self)
 
     def _transit(self, queue: str, message: Message, arrivals: Sequence[float]) -> Sequence[float]:
         if not arrivals or queue.endswith("-dead-letters") or not self.hits():
             return arrivals
-        settings = self.run.region.sqs.queues[queue].settings
+        settings = self.world.region.sqs.queues[queue].settings
         redriven = settings.dead_letters is not None
         if queue.endswith("-conductor") or (redriven and self.stream.random() < DEAD_LETTERS):
             after = settings.visibility * settings.most_receives
             self.inject(f"message {message.number} on {queue} is a dead letter in {after} s")
-            self.run.region.sqs.give_up(queue, message, after)
+            self.world.region.sqs.give_up(queue, message, after)
             return ()
         self.inject(f"message {message.number} on {queue} outlives its retention")
         return (settings.retention,) if queue.endswith("-heartbeats") else ()

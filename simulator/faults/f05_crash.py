@@ -19,13 +19,13 @@ class Crash(Fault):
 
     def install(self) -> None:
         self.on = True
-        self.run.region.effects.hooks.append(self)
-        self.run.decisions.all.append(self._decide)
+        self.world.region.effects.hooks.append(self)
+        self.world.decisions.all.append(self._decide)
 
     def heal(self) -> None:
         self.on = False
-        self.run.region.effects.hooks.remove(self)
-        self.run.decisions.all.remove(self._decide)
+        self.world.region.effects.hooks.remove(self)
+        self.world.decisions.all.remove(self._decide)
 
     def before(self, effect: Effect) -> None:
         self._strike(effect, "before")
@@ -38,7 +38,7 @@ class Crash(Fault):
             return
         if not self.hits(self.strength / EFFECTS_AN_INVOCATION / 2):
             return
-        kernel = self.run.kernel
+        kernel = self.world.kernel
         running = kernel.current
         assert running is not None, "an effect of a handler has a coroutine"
         where = f"{effect.scope} {when} {effect.service} {effect.call}"
@@ -47,7 +47,7 @@ class Crash(Fault):
             kernel.sleep(HANG_SECONDS)
         else:
             self.inject(f"{where}: killed")
-            self.run.region.lambda_.crash(running)
+            self.world.region.lambda_.crash(running)
 
     def _decide(self, function: Function, event: Event, source: str) -> Fate | None:
         """Run at the same time twice; an HTTP request is never repeated by the service."""

@@ -13,12 +13,12 @@ class PartialBatch(Fault):
 
     def install(self) -> None:
         self.on = True
-        for mapping in self.run.region.mappings.values():
+        for mapping in self.world.region.mappings.values():
             mapping.doubt = self._doubt
 
     def heal(self) -> None:
         self.on = False
-        for mapping in self.run.region.mappings.values():
+        for mapping in self.world.region.mappings.values():
             mapping.doubt = None
 
     def _doubt(self, queue: str, message_ids: list[str]) -> set[str]:

@@ -22,37 +22,38 @@ class Throttling(Fault):
     def install(self) -> None:
         self.on = True
         self.service = ""
-        self.run.region.effects.hooks.append(self)
-        self.run.decisions.all.append(self._decide)
-        self.run.data_chances.conflicts.append(self._conflict)
-        self.run.data_chances.leftovers.append(self._conflict)
+        self.world.region.effects.hooks.append(self)
+        self.world.decisions.all.append(self._decide)
+        self.world.data_chances.conflicts.append(self._conflict)
+        self.world.data_chances.leftovers.append(self._conflict)
         self._pause()
 
     def heal(self) -> None:
         self.on = False
         self.service = ""
-        self.run.region.effects.hooks.remove(self)
-        self.run.decisions.all.remove(self._decide)
+        self.world.region.effects.hooks.remove(self)
+        self.world.decisions.all.remove(self._decide)
 
     def _pause(self) -> None:
         self.service = ""
         if self.on and self.strength:
             burst = sum(BURST_SECONDS) / 2
-            self.run.kernel.call_later(self.later(burst / self.strength - burst + 1.0), self._begin)
+            pause = self.later(burst / self.strength - burst + 1.0)
+            self.world.kernel.call_later(pause, self._begin)
 
     def _begin(self) -> None:
         if not self.on:
             return
         self.service = self.stream.choice(SERVICES)
         seconds = self.stream.uniform(*BURST_SECONDS)
-        self.run.note(self.id, f"{self.service} refuses for {seconds:.0f} s")
-        self.run.lane(self.id, seconds)
-        self.run.kernel.call_later(seconds, self._pause)
+        self.world.note(self.id, f"{self.service} refuses for {seconds:.0f} s")
+        self.world.lane(self.id, seconds)
+        self.world.kernel.call_later(seconds, self._pause)
 
     def before(self, effect: Effect) -> None:
         if effect.service != self.service or not self.hits(REFUSED):
             return
-        self.run.inject(self.id)
+        self.world.inject(self.id)
         error = throttled if self.stream.random() < 0.7 else unavailable
         raise error(effect.service, effect.call)
 
@@ -62,11 +63,11 @@ class Throttling(Fault):
     def _decide(self, function: Function, event: Event, source: str) -> Fate | None:
         if self.service != "lambda" or not self.hits(REFUSED):
             return None
-        self.run.inject(self.id)
+        self.world.inject(self.id)
         return Fate.THROTTLE if self.stream.random() < 0.7 else Fate.FAIL
 
     def _conflict(self) -> bool:
         if self.service != "dynamodb" or not self.hits(REFUSED / 4):
             return False
-        self.run.inject(self.id)
+        self.world.inject(self.id)
         return True

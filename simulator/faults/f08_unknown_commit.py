@@ -28,11 +28,11 @@ class UnknownCommit(Fault):
 
     def install(self) -> None:
         self.on = True
-        self.run.region.effects.hooks.append(self)
+        self.world.region.effects.hooks.append(self)
 
     def heal(self) -> None:
         self.on = False
-        self.run.region.effects.hooks.remove(self)
+        self.world.region.effects.hooks.remove(self)
 
     def before(self, effect: Effect) -> None:
         return None
@@ -44,6 +44,6 @@ class UnknownCommit(Fault):
         if effect.service == "openstack":
             raise GatewayTimeout("The server did not respond in time.")
         if self.stream.random() < TIMEOUTS:
-            self.run.kernel.sleep(READ_SECONDS)
+            self.world.kernel.sleep(READ_SECONDS)
             raise ReadTimeoutError(endpoint_url=effect.service)
         raise ConnectionClosedError(endpoint_url=effect.service)

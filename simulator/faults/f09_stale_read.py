@@ -14,26 +14,26 @@ class StaleRead(Fault):
     fair = True
 
     def prepare(self) -> None:
-        self.run.most_lag_seconds = MOST_SECONDS
+        self.world.most_lag_seconds = MOST_SECONDS
 
     def install(self) -> None:
         self.on = True
-        self.run.data_chances.lags.append(self._lag)
-        self.run.region.states.lag = self._short
+        self.world.data_chances.lags.append(self._lag)
+        self.world.region.states.lag = self._short
 
     def heal(self) -> None:
         self.on = False
-        self.run.region.states.lag = None
+        self.world.region.states.lag = None
 
     def _lag(self, table: str, index: str | None) -> float:
         if not self.hits():
             return 0.0
-        self.run.inject(self.id)
+        self.world.inject(self.id)
         return self.stream.random() ** 3 * MOST_SECONDS
 
     def _short(self) -> float:
         """Step Functions' descriptions are behind by seconds, not by minutes."""
         if not self.hits():
             return 0.0
-        self.run.inject(self.id)
+        self.world.inject(self.id)
         return self.stream.random() * 2.0

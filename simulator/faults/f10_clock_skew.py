@@ -25,7 +25,7 @@ class ClockSkew(GuestFault):
         """Set the clock of a server that is new, perhaps."""
         if not self.hits():
             return
-        fleet, kind = self.run.fleet, self.stream.choice(("off", "drifts", "steps"))
+        fleet, kind = self.world.fleet, self.stream.choice(("off", "drifts", "steps"))
         off = self.stream.uniform(-MOST_SECONDS, MOST_SECONDS)
         self.inject(f"the clock of {server_id} {kind} ({off:+.0f} s)", self.instance_of(server_id))
         if kind == "drifts":
@@ -33,8 +33,8 @@ class ClockSkew(GuestFault):
         else:
             fleet.skew(server_id, off)
         if kind == "steps":
-            self.run.kernel.call_later(self.later(1800.0), self._step, server_id)
+            self.world.kernel.call_later(self.later(1800.0), self._step, server_id)
 
     def _step(self, server_id: str) -> None:
-        if self.on and server_id in self.run.fleet.guests:
-            self.run.fleet.skew(server_id, self.stream.uniform(-MOST_SECONDS, MOST_SECONDS))
+        if self.on and server_id in self.world.fleet.guests:
+            self.world.fleet.skew(server_id, self.stream.uniform(-MOST_SECONDS, MOST_SECONDS))

@@ -22,7 +22,7 @@ class GuestCrash(GuestFault):
         self.at_rate(self._strike_one, self.strength)
 
     def _strike_one(self, server_id: str) -> None:
-        fleet = self.run.fleet
+        fleet = self.world.fleet
         form = self.stream.choice(
             ("reboot", "kill", "kill", "hang", "torn journal", "damaged journal", *DATABASE)
         )

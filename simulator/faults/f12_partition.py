@@ -25,9 +25,9 @@ class Partition(GuestFault):
         seconds = min(self.later(MEAN_SECONDS), MOST_SECONDS)
         how = "lost and deaf" if lost and deaf else "lost" if lost else "deaf"
         self.inject(f"server {server_id} is {how} for {seconds:.0f} s", self.instance_of(server_id))
-        self.run.fleet.partition(server_id, lost=lost, deaf=deaf)
-        self.run.kernel.call_later(seconds, self._mend, server_id)
+        self.world.fleet.partition(server_id, lost=lost, deaf=deaf)
+        self.world.kernel.call_later(seconds, self._mend, server_id)
 
     def _mend(self, server_id: str) -> None:
-        if server_id in self.run.fleet.guests:
-            self.run.fleet.partition(server_id, lost=False, deaf=False)
+        if server_id in self.world.fleet.guests:
+            self.world.fleet.partition(server_id, lost=False, deaf=False)

@@ -23,7 +23,7 @@ class BadDisk(GuestFault):
         self.at_rate(self._spoil, self.strength * 3600.0 / MEAN_SECONDS)
 
     def _spoil(self, server_id: str) -> None:
-        fleet, instance_id = self.run.fleet, self.instance_of(server_id)
+        fleet, instance_id = self.world.fleet, self.instance_of(server_id)
         form = self.stream.choice(FORMS)
         if form == "slow":
             slowness = self.stream.uniform(*SLOWNESS)
@@ -35,8 +35,8 @@ class BadDisk(GuestFault):
         else:
             self.inject(f"the disk of {server_id} cannot be read", instance_id)
             fleet.spoil_disk(server_id)
-        self.run.kernel.call_later(self.later(MEAN_SECONDS), self._mend, server_id)
+        self.world.kernel.call_later(self.later(MEAN_SECONDS), self._mend, server_id)
 
     def _mend(self, server_id: str) -> None:
-        if server_id in self.run.fleet.guests:
-            self.run.fleet.mend_disk(server_id)
+        if server_id in self.world.fleet.guests:
+            self.world.fleet.mend_disk(server_id)

@@ -33,19 +33,19 @@ class Zombie(Fault):
     def _look(self) -> None:
         if not self.on:
             return
-        for guest in list(self.run.fleet.graves):
+        for guest in list(self.world.fleet.graves):
             if guest in self._seen:
                 continue
             self._seen.add(guest)
             if guest.memory.session is not None and self.hits():
-                self.run.kernel.call_later(self.later(120.0), self._rise, guest.server_id)
-        self.run.kernel.call_later(LOOK_SECONDS, self._look)
+                self.world.kernel.call_later(self.later(120.0), self._rise, guest.server_id)
+        self.world.kernel.call_later(LOOK_SECONDS, self._look)
 
     def _rise(self, server_id: str) -> None:
         if not self.on:
             return
-        guest = self.run.fleet.zombie(server_id)
+        guest = self.world.fleet.zombie(server_id)
         if guest is not None:
             instance = guest.agent_file.instance_id if guest.agent_file else None
             self.inject(f"server {server_id} is back", instance)
-            self.run.kernel.call_later(self.later(AWAKE_SECONDS), guest.freeze)
+            self.world.kernel.call_later(self.later(AWAKE_SECONDS), guest.freeze)

@@ -40,29 +40,29 @@ class CloudApi(Fault):
 
     def install(self) -> None:
         self.on = True
-        self.run.cloud.faults.draw = self._draw
+        self.world.cloud.faults.draw = self._draw
 
     def heal(self) -> None:
         self.on = False
-        self.run.cloud.faults.draw = None
-        self.run.cloud.faults.clear()
+        self.world.cloud.faults.draw = None
+        self.world.cloud.faults.clear()
         self._repair()
 
     def _repair(self, left: int = REPAIRS) -> None:
-        repair(self.run.cloud)
+        repair(self.world.cloud)
         if left:
-            self.run.kernel.call_later(PATIENCE_SECONDS * 2, self._repair, left - 1)
+            self.world.kernel.call_later(PATIENCE_SECONDS * 2, self._repair, left - 1)
 
     def _draw(self, service: str, call: str, name: str) -> CloudFault | None:
         """What goes wrong with a call, if chance strikes."""
-        if self.run.kernel.current is None or not self.hits():
+        if self.world.kernel.current is None or not self.hits():
             return None
         modes = [mode for mode in MODES if Faults.fits(mode, call)]
         weights = [_WEIGHTS[mode] for mode in modes]
         mode = self.stream.choices(modes, weights)[0]
         span = _SPANS.get(mode)
         seconds = self.stream.uniform(*span) if span else None
-        self.inject(f"{service} {call} of {name or 'all'}: {mode}", self.run.instance_in(name))
+        self.inject(f"{service} {call} of {name or 'all'}: {mode}", self.world.instance_in(name))
         return CloudFault("drawn", service, call, mode, seconds=seconds)
 
 

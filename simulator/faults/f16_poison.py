@@ -48,13 +48,13 @@ class Poison(Fault):
         self.sent: dict[str, str] = {}
         """Bodies that were sent, and of which form."""
         self._sent_at: dict[str, float] = {}
-        self.run.region.sqs.watchers.append(self._watch)
-        self.run.region.replied.append(self._overhear)
+        self.world.region.sqs.watchers.append(self._watch)
+        self.world.region.replied.append(self._overhear)
 
     def heal(self) -> None:
         self.on = False
-        self.run.region.sqs.watchers.remove(self._watch)
-        self.run.region.replied.remove(self._overhear)
+        self.world.region.sqs.watchers.remove(self._watch)
+        self.world.region.replied.remove(self._overhear)
 
     def _watch(self, queue: str, message: Message) -> None:
         if queue.endswith("-dead-letters") or message.body in self.sent:
@@ -63,24 +63,24 @@ class Poison(Fault):
         if len(kept) == KEPT:
             self._sent_at.pop(kept[0], None)
         kept.append(message.body)
-        self._sent_at[message.body] = self.run.kernel.now
+        self._sent_at[message.body] = self.world.kernel.now
         if self.hits():
             form = self.stream.choice(list(FORMS))
-            self.run.kernel.call_later(self.later(20.0), self._send, queue, message.body, form)
+            self.world.kernel.call_later(self.later(20.0), self._send, queue, message.body, form)
 
     def _send(self, queue: str, body: str, form: str) -> None:
-        if not self.on or queue not in self.run.region.sqs.queues:
+        if not self.on or queue not in self.world.region.sqs.queues:
             return
         if form == "replay":
             body = self.stream.choice(self._old["guest" if "-guest-" in queue else queue])
-            if self.run.invariants is not None:
-                self.run.invariants.hub.first_sent[body] = self._sent_at.get(body, 0.0)
+            if self.world.invariants is not None:
+                self.world.invariants.hub.first_sent[body] = self._sent_at.get(body, 0.0)
         poison = FORMS[form](self, body)
         if poison is None:
             return
         self.sent[poison] = form
         self.inject(f"{form} on {queue}")
-        self.run.region.sqs.send_message(QueueUrl=queue, MessageBody=poison)
+        self.world.region.sqs.send_message(QueueUrl=queue, MessageBody=poison)
 
     # --------------------------------------------------------------- requests of its own
 
@@ -97,7 +97,7 @@ class Poison(Fault):
             form = self.stream.choice(ENROLMENTS)
             if form != "replayed enrolment":
                 body = self._forged(body, form)
-        self.run.kernel.call_later(self.later(STOLEN_SECONDS), self._ask, path, body, form)
+        self.world.kernel.call_later(self.later(STOLEN_SECONDS), self._ask, path, body, form)
 
     def _forged(self, body: bytes, form: str) -> bytes:
         """An enrolment by the token of another, later than that and signed with a key of its own.
@@ -122,8 +122,8 @@ class Poison(Fault):
             return
         self.inject(f"{form} at {path}")
         headers = {"Content-Type": "application/json", FORGED_HEADER: "1"}
-        request = partial(self.run.region.http, "POST", path, headers, body)
-        self.run.kernel.spawn(request, "forger", None, None)
+        request = partial(self.world.region.http, "POST", path, headers, body)
+        self.world.kernel.spawn(request, "forger", None, None)
 
     # ---------------------------------------------------------------------------- forms
 
@@ -163,7 +163,7 @@ class Poison(Fault):
         if document is None or other is None:
             return None
         header = document["header"]
-        now = self.run.kernel.now
+        now = self.world.kernel.now
         direction = Direction(header["direction"])
         envelope = Envelope(
             id=FORGED,

@@ -43,13 +43,13 @@ class Workflow(Fault):
         self.on = True
         self._started: dict[str, Execution] = {}
         """The youngest execution of each operation."""
-        self.run.region.effects.hooks.append(self)
-        self.run.region.dynamodb.watchers.append(self._watch)
+        self.world.region.effects.hooks.append(self)
+        self.world.region.dynamodb.watchers.append(self._watch)
 
     def heal(self) -> None:
         self.on = False
-        self.run.region.effects.hooks.remove(self)
-        self.run.region.dynamodb.watchers.remove(self._watch)
+        self.world.region.effects.hooks.remove(self)
+        self.world.region.dynamodb.watchers.remove(self._watch)
 
     def before(self, effect: Effect) -> None:
         """A task may end in the middle of its function: at each call that the function makes."""
@@ -60,24 +60,24 @@ class Workflow(Fault):
         if not isinstance(event, dict) or "operation_id" not in event or "token" in event:
             return
         if self.hits(self.strength / STEPS_AN_EXECUTION / EFFECTS_A_STEP):
-            self.run.kernel.call_at(self.run.kernel.now, self._end_task, event)
+            self.world.kernel.call_at(self.world.kernel.now, self._end_task, event)
 
     def after(self, effect: Effect) -> None:
         if effect.call != "StartExecution" or not self.on:
             return
         what = effect.what
         machine, name, text = what["stateMachineArn"], what["name"], what["input"]
-        states = self.run.region.states
+        states = self.world.region.states
         execution = states.find(f"{machine.replace(':stateMachine:', ':execution:')}:{name}")
         if execution is None:
             return
         self._started[json.loads(text)["operation_id"]] = execution
         if self.hits():
-            self.run.kernel.call_later(self.later(STRIKE_SECONDS), self._abort, execution)
+            self.world.kernel.call_later(self.later(STRIKE_SECONDS), self._abort, execution)
         if self.hits():
             soon = self.stream.random() < 0.5
             after = 0.0 if soon else self.later(STRIKE_SECONDS)
-            self.run.kernel.call_later(after, self._start_again, machine, name, text)
+            self.world.kernel.call_later(after, self._start_again, machine, name, text)
 
     def _start_again(self, machine: str, name: str, text: str) -> None:
         """The same start once more: at once, or when the execution may be over."""
@@ -85,14 +85,14 @@ class Workflow(Fault):
             return
         self.inject(f"{name} is started a second time")
         try:
-            self.run.region.states.start(machine, name, text)
+            self.world.region.states.start(machine, name, text)
         except ClientError:
-            self.run.note(self.id, f"the second start of {name} was refused")
+            self.world.note(self.id, f"the second start of {name} was refused")
 
     def _abort(self, execution: Execution) -> None:
         if self.on and execution.status == RUNNING:
             self.inject(f"{execution.name} is aborted")
-            self.run.region.states.stop(execution, "Simulated", "aborted by an operator")
+            self.world.region.states.stop(execution, "Simulated", "aborted by an operator")
 
     def _end_task(self, event: dict[str, str]) -> None:
         """End the task of a step whose function is still at work."""
@@ -101,7 +101,7 @@ class Workflow(Fault):
             return
         large = self.stream.random() < TOO_LARGE
         error = StateError(DATA_LIMIT, "simulated") if large else StateError(TIMEOUT, "")
-        if self.run.region.states.disturb(execution, error):
+        if self.world.region.states.disturb(execution, error):
             self.inject(f"{event['step']} of {execution.name} is at work: {error.name}")
 
     def _watch(self, table: str, old: Item | None, new: Item | None) -> None:
@@ -110,7 +110,7 @@ class Workflow(Fault):
             return
         if (old or {}).get("token") == new["token"] or not self.hits():
             return
-        self.run.kernel.call_later(
+        self.world.kernel.call_later(
             self.later(STRIKE_SECONDS), self._expire, str(new["token"]), str(new["instance_id"])
         )
 
@@ -120,7 +120,7 @@ class Workflow(Fault):
             return
         error = HEARTBEAT_TIMEOUT if self.stream.random() < HEARTBEATS else TIMEOUT
         try:
-            self.run.region.states.expire(token, error)
+            self.world.region.states.expire(token, error)
         except ClientError:
             return  # it was answered before
         self.inject(f"{error} of a task although its guest is at work", instance_id)

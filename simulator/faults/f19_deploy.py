@@ -41,9 +41,9 @@ class Deploy(Fault):
         self.revision = 0
         self.lost: list[str] = []
         """Items that lost it in a write of this release."""
-        self.run.region.dynamodb.watchers.append(self._watch)
-        first = self.stream.random() * FIRST_WITHIN * self.run.plan.hours * 3600.0
-        self.run.kernel.call_later(first, self._deploy)
+        self.world.region.dynamodb.watchers.append(self._watch)
+        first = self.stream.random() * FIRST_WITHIN * self.world.plan.hours * 3600.0
+        self.world.kernel.call_later(first, self._deploy)
 
     def heal(self) -> None:
         self.on = False
@@ -54,19 +54,20 @@ class Deploy(Fault):
             return
         revisions = [each for each in range(MOST_REVISION + 1) if each != self.revision]
         self.revision = self.stream.choice(revisions)
-        region = self.run.region
+        region = self.world.region
         self.inject(f"revision {self.revision} is deployed; {region.states.open} executions go on")
-        self.run.lane(self.id, UPDATE_SECONDS)
+        self.world.lane(self.id, UPDATE_SECONDS)
         region.deploy_again(self.revision, UPDATE_SECONDS)
         for name in sorted(region.dynamodb.tables):
-            self.run.kernel.call_later(self.stream.random() * UPDATE_SECONDS, self._rewrite, name)
-        self.run.kernel.call_later(self.later(3600.0 / self.strength), self._deploy)
+            self.world.kernel.call_later(self.stream.random() * UPDATE_SECONDS, self._rewrite, name)
+        self.world.kernel.call_later(self.later(3600.0 / self.strength), self._deploy)
 
     def _rewrite(self, name: str) -> None:
         """Let items of a table look as another release would have written them."""
         if not self.on:
             return
-        table, short, now = self.run.region.dynamodb.tables[name], _short(name), self.run.kernel.now
+        table, now = self.world.region.dynamodb.tables[name], self.world.kernel.now
+        short = _short(name)
         for key in list(table.items)[-MOST_ITEMS:]:
             item, drawn = table.items[key], self.stream.random()
             if drawn < OF_ANOTHER_RELEASE:
@@ -80,7 +81,7 @@ class Deploy(Fault):
         if old is None or new is None:
             return
         if old.get(releases.LATER) != new.get(releases.LATER):
-            key = self.run.region.dynamodb.tables[name].key_in(new)
+            key = self.world.region.dynamodb.tables[name].key_in(new)
             self.lost.append(f"{_short(name)} {key}")
 
 

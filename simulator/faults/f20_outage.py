@@ -40,17 +40,17 @@ class Outage(Fault):
 
     @property
     def passes(self) -> bool:
-        return bool(self.run.plan.outages) and all(
+        return bool(self.world.plan.outages) and all(
             each.service in BEARABLE and each.minutes <= BEARABLE_MINUTES
-            for each in self.run.plan.outages
+            for each in self.world.plan.outages
         )
 
     def install(self) -> None:
         self.on = True
         self.gone: dict[str, int] = {}
-        self.run.region.effects.hooks.append(self)
-        self.run.decisions.all.append(self._decide)
-        kernel, plan = self.run.kernel, self.run.plan
+        self.world.region.effects.hooks.append(self)
+        self.world.decisions.all.append(self._decide)
+        kernel, plan = self.world.kernel, self.world.plan
         for outage in plan.outages:
             seconds = outage.minutes * 60.0
             kernel.call_later(outage.at_minutes * 60.0, self._begin, outage.service, seconds)
@@ -65,24 +65,24 @@ class Outage(Fault):
     def heal(self) -> None:
         self.on = False
         self.gone.clear()
-        self.run.region.effects.hooks.remove(self)
-        self.run.decisions.all.remove(self._decide)
+        self.world.region.effects.hooks.remove(self)
+        self.world.decisions.all.remove(self._decide)
         self._poll(True)
 
     def _begin(self, service: str, seconds: float) -> None:
         if not self.on:
             return
         self.inject(f"{service} is gone for {seconds / 60:.0f} minutes")
-        self.run.lane(self.id, seconds)
+        self.world.lane(self.id, seconds)
         for each in SERVICES[service]:
             self.gone[each] = self.gone.get(each, 0) + 1
         self._poll("sqs" not in self.gone)
-        self.run.kernel.call_later(seconds, self._end, service)
+        self.world.kernel.call_later(seconds, self._end, service)
 
     def _end(self, service: str) -> None:
         if not self.on:
             return
-        self.run.note(self.id, f"{service} is back")
+        self.world.note(self.id, f"{service} is back")
         for each in SERVICES[service]:
             self.gone[each] -= 1
             if not self.gone[each]:
@@ -91,13 +91,13 @@ class Outage(Fault):
 
     def _poll(self, enabled: bool) -> None:
         """Without SQS, no mapping receives."""
-        for mapping in self.run.region.mappings.values():
+        for mapping in self.world.region.mappings.values():
             if mapping.enabled != enabled:
                 mapping.enable(enabled)
 
     def before(self, effect: Effect) -> None:
         if effect.service in self.gone:
-            self.run.refused_in_outage += 1
+            self.world.refused_in_outage += 1
             if effect.service == "openstack":
                 raise Unavailable("The service is unavailable.")
             raise EndpointConnectionError(endpoint_url=effect.service)

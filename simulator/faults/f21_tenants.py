@@ -17,8 +17,8 @@ class Tenants(Fault):
 
     def install(self) -> None:
         self.on = True
-        self.run.workload.racing = self.strength
+        self.workload.racing = self.strength
 
     def heal(self) -> None:
         self.on = False
-        self.run.workload.racing = 0.0
+        self.workload.racing = 0.0

@@ -28,14 +28,14 @@ class NoisyTenant(Fault):
         self.on = False
 
     def _pause(self) -> None:
-        self.run.kernel.call_later(self.later(PAUSE_SECONDS), self._begin)
+        self.world.kernel.call_later(self.later(PAUSE_SECONDS), self._begin)
 
     def _begin(self) -> None:
         if not self.on:
             return
         self.left = self.stream.randint(*FLOOD_REQUESTS)
-        self.run.lane(self.id, self.left / self.strength)
-        self.run.note(self.id, f"a tenant floods the API with {self.left} requests")
+        self.world.lane(self.id, self.left / self.strength)
+        self.world.note(self.id, f"a tenant floods the API with {self.left} requests")
         self._flood()
 
     def _flood(self) -> None:
@@ -45,6 +45,6 @@ class NoisyTenant(Fault):
             self._pause()
             return
         self.left -= 1
-        self.run.inject(self.id)
-        self.run.workload.noise(self.stream)
-        self.run.kernel.call_later(self.later(1.0 / self.strength), self._flood)
+        self.world.inject(self.id)
+        self.workload.noise(self.stream)
+        self.world.kernel.call_later(self.later(1.0 / self.strength), self._flood)

@@ -46,10 +46,10 @@ class RestoredTable(Fault):
     def install(self) -> None:
         self.on = True
         self.closed = False
-        self.run.decisions.all.append(self._decide)
-        whole = self.run.plan.hours * 3600.0
-        self.ends = self.run.kernel.now + whole
-        self.run.kernel.call_later(self.stream.random() * 0.5 * whole, self._snapshot)
+        self.world.decisions.all.append(self._decide)
+        whole = self.world.plan.hours * 3600.0
+        self.ends = self.world.kernel.now + whole
+        self.world.kernel.call_later(self.stream.random() * 0.5 * whole, self._snapshot)
 
     def heal(self) -> None:
         """No further restore; one that is under way comes to its end."""
@@ -59,36 +59,38 @@ class RestoredTable(Fault):
         return Fate.FAIL if self.closed and function.name in CLOSED else None
 
     def _snapshot(self) -> None:
-        left = self.ends - self.run.kernel.now - DRAIN_SECONDS  # a short run ends before some come
+        left = (
+            self.ends - self.world.kernel.now - DRAIN_SECONDS
+        )  # a short run ends before some come
         if not self.on or left < 0:
             return
         also = [QUOTAS] if self.stream.random() < WITH_QUOTAS else []
-        tables = self.run.region.dynamodb.tables
+        tables = self.world.region.dynamodb.tables
         snapshots = {name: tables[name].snapshot() for name in (INSTANCES, *also)}
         back = min(self.stream.uniform(*BACK_SECONDS), left * CLOSE_BEFORE)
-        self.run.kernel.call_later(back, self._close, snapshots)
+        self.world.kernel.call_later(back, self._close, snapshots)
 
     def _close(self, snapshots: Snapshots) -> None:
         if not self.on:
             return
         self.closed = True
-        self.run.kernel.call_later(DRAIN_SECONDS, self._restore, snapshots)
+        self.world.kernel.call_later(DRAIN_SECONDS, self._restore, snapshots)
 
     def _restore(self, snapshots: Snapshots) -> None:
-        tables = self.run.region.dynamodb.tables
+        tables = self.world.region.dynamodb.tables
         lost = len([key for key in tables[INSTANCES].items if key not in snapshots[INSTANCES]])
-        assert self.run.invariants is not None
-        self.run.invariants.hub.restoring = True
+        assert self.world.invariants is not None
+        self.world.invariants.hub.restoring = True
         for name, snapshot in snapshots.items():
-            tables[name].restore(snapshot, self.run.kernel.now)
+            tables[name].restore(snapshot, self.world.kernel.now)
         what = " and ".join(snapshots)
         self.inject(f"{what} are back at an earlier moment; {lost} instances are missing")
         late = self.stream.random() * LATE_SECONDS
-        self.run.lane(self.id, late)
-        self.run.kernel.call_later(late, self._put_right)
+        self.world.lane(self.id, late)
+        self.world.kernel.call_later(late, self._put_right)
 
     def _put_right(self) -> None:
-        self.run.kernel.spawn(self._operator, "operator")
+        self.world.kernel.spawn(self._operator, "operator")
 
     def _operator(self) -> None:
         """Run the jobs page by page; a page that fails is asked for again."""
@@ -99,23 +101,23 @@ class RestoredTable(Fault):
                     break
                 page = self._page(job, page)
             assert page is None, f"{job} did not come to its end"
-        assert self.run.invariants is not None
-        hub = self.run.invariants.hub
+        assert self.world.invariants is not None
+        hub = self.world.invariants.hub
         hub.restoring = False
         if hub.fair_since is not None:
-            hub.fair_since = self.run.kernel.now  # until now nothing could move
-        self.run.invariants.check()
+            hub.fair_since = self.world.kernel.now  # until now nothing could move
+        self.world.invariants.check()
         self.closed = False
-        self.run.kernel.call_later(self.later(3600.0 / self.strength), self._snapshot)
+        self.world.kernel.call_later(self.later(3600.0 / self.strength), self._snapshot)
 
     def _page(self, job: str, page: dict[str, Any]) -> dict[str, Any] | None:
         """Run one page; answers the one to run next: the same, if it failed."""
         function = f"{PREFIX}-taskmanager-cloud"
-        answer = self.run.region.lambda_.call(function, {"step": job, **page}, "operator")
+        answer = self.world.region.lambda_.call(function, {"step": job, **page}, "operator")
         if answer.error is not None or "failed" in answer.result:
-            self.run.kernel.sleep(RETRY_SECONDS)
+            self.world.kernel.sleep(RETRY_SECONDS)
             return page
         for told in answer.result["told"]:
-            self.run.note(self.id, f"{job}: {told}")
+            self.world.note(self.id, f"{job}: {told}")
         following: dict[str, Any] | None = answer.result["next"]
         return following

@@ -33,7 +33,7 @@ class SecondDeployment(Fault):
     def install(self) -> None:
         self.on = True
         self.stranger = Caller(STRANGER, STRANGER, frozenset({"member"}))
-        self.run.kernel.call_later(self.later(3600.0 / self.strength), self._copy)
+        self.world.kernel.call_later(self.later(3600.0 / self.strength), self._copy)
 
     def heal(self) -> None:
         self.on = False
@@ -41,30 +41,30 @@ class SecondDeployment(Fault):
     def _copy(self) -> None:
         if not self.on:
             return
-        self.run.kernel.call_later(self.later(3600.0 / self.strength), self._copy)
-        ours = [owner for kind, owner, _ in owned_things(self.run.cloud) if kind == "port"]
+        self.world.kernel.call_later(self.later(3600.0 / self.strength), self._copy)
+        ours = [owner for kind, owner, _ in owned_things(self.world.cloud) if kind == "port"]
         chosen = [self.stream.choice(ours)] if ours else []
         for instance_id in (*chosen, UNKNOWN.format(self.stream.randrange(10**6))):
-            self._make(instance_id, self.run.cloud_functions.caller, OTHER)
+            self._make(instance_id, self.world.cloud_functions.caller, OTHER)
             self._make(instance_id, self.stranger, OTHER)
 
     def _make(self, instance_id: str, caller: Caller, deployment: str) -> None:
         name = f"{PREFIX}-{instance_id}"
         metadata = {"coffer_deployment_id": deployment, "coffer_instance_id": instance_id}
         description = f"Database instance {instance_id} of deployment {deployment}"
-        network, volume = self.run.cloud.network, self.run.cloud.volume
+        network, volume = self.world.cloud.network, self.world.cloud.volume
         groups = network.security_groups
         try:
             group = groups.create(caller, caller.project_id, name, description)
             network.create_port(
                 caller,
-                self.run.network_id,
+                self.world.network_id,
                 name=name,
                 description=description,
                 security_group_ids=[group.id],
             )
             volume.create(caller, 1, name=name, metadata=metadata)
         except CloudError as error:  # a fault of the cloud's own strikes this deployment as well
-            self.run.note(self.id, f"{name} could not be copied: {error.message}")
+            self.world.note(self.id, f"{name} could not be copied: {error.message}")
             return
         self.inject(f"{name} is there a second time, of {caller.project_id}", instance_id)

@@ -77,27 +77,27 @@ class HostileGuests(GuestFault):
         """Ids of commands to any guest."""
         self._unread: dict[str, Message] = {}
         """By queue, the last command that no guest in bad hands has looked at."""
-        tenants = list(self.run.workload.tenants)
+        tenants = list(self.workload.tenants)
         if len(tenants) < 2:  # there must be somebody who could be harmed
             return
         self.tenant = tenants[0]
-        assert self.run.invariants is not None
-        self.run.invariants.hub.hostile.add(self.tenant)
-        self.run.region.sqs.watchers.append(self._watch)
+        assert self.world.invariants is not None
+        self.world.invariants.hub.hostile.add(self.tenant)
+        self.world.region.sqs.watchers.append(self._watch)
         self._next()
 
     def heal(self) -> None:
         self.on = False
-        if self._watch in self.run.region.sqs.watchers:
-            self.run.region.sqs.watchers.remove(self._watch)
+        if self._watch in self.world.region.sqs.watchers:
+            self.world.region.sqs.watchers.remove(self._watch)
 
     def guests(self) -> list[Guest]:
         """The guests of the tenant that have enrolled."""
-        assert self.run.invariants is not None
-        owners = self.run.invariants.hub.tenants
+        assert self.world.invariants is not None
+        owners = self.world.invariants.hub.tenants
         return [
             guest
-            for guest in self.run.fleet
+            for guest in self.world.fleet
             if guest.power
             and guest.memory.session is not None
             and owners.get(guest.memory.session.instance_id) == self.tenant
@@ -117,7 +117,7 @@ class HostileGuests(GuestFault):
             for _ in range(count):
                 self._say(guest, self.stream.choice(list(FORMS)), self._id())
         pause = self.later(60.0 / self.strength / max(len(guests), 1))
-        self.run.kernel.call_later(pause, self._next)
+        self.world.kernel.call_later(pause, self._next)
 
     def _watch(self, queue: str, message: Message) -> None:
         """A command was sent: its answer is there before the guest has read it."""
@@ -149,7 +149,7 @@ class HostileGuests(GuestFault):
     def _say(self, guest: Guest, form: str, message_id: str, method: str = "") -> None:
         session = guest.memory.session
         assert session is not None
-        now = self.run.kernel.now
+        now = self.world.kernel.now
         report = Envelope(
             id=message_id,
             instance_id=session.instance_id,
@@ -173,7 +173,7 @@ class HostileGuests(GuestFault):
         url = queues.heartbeats if beats else queues.conductor
         self.inject(f"{form} of {guest.server_id}", session.instance_id)
         send = partial(_send, session, url, body)
-        self.run.kernel.spawn(send, "hostile guest", guest.server_id, None)
+        self.world.kernel.spawn(send, "hostile guest", guest.server_id, None)
 
     def answer(self, report: Envelope) -> None:
         if self.stream.random() < 0.3:

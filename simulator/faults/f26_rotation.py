@@ -40,16 +40,16 @@ class Rotation(Fault):
         self.on = True
         self.rotations = 0
         self.cut_off: dict[Container, bool] | None = None
-        self.run.region.effects.hooks.append(self)
-        ssm, chance = self.run.region.ssm, self.stream.randbytes
+        self.world.region.effects.hooks.append(self)
+        ssm, chance = self.world.region.ssm, self.stream.randbytes
         self.rings = KeyRings(ssm, SECRETS_PATH, self._said, new_key=chance)
-        first = self.stream.random() * FIRST_WITHIN * self.run.plan.hours * 3600.0
-        self.run.kernel.call_later(first, self._distribute)
+        first = self.stream.random() * FIRST_WITHIN * self.world.plan.hours * 3600.0
+        self.world.kernel.call_later(first, self._distribute)
 
     def heal(self) -> None:
         self.on = False
         self.cut_off = None
-        self.run.region.effects.hooks.remove(self)
+        self.world.region.effects.hooks.remove(self)
 
     def before(self, effect: Effect) -> None:
         """Cut some containers off; one that has read nothing yet could do no work at all."""
@@ -66,24 +66,24 @@ class Rotation(Fault):
         """What was read is read."""
 
     def _said(self, text: str) -> None:
-        self.run.kernel.trace("rotation", text)
+        self.world.kernel.trace("rotation", text)
 
     def _distribute(self) -> None:
         self.rotations += 1
         if not self.on or self.rotations >= MOST_VERSIONS:
             return
-        usable_at = self.rings.distribute(self.run.kernel.now, again=True)
+        usable_at = self.rings.distribute(self.world.kernel.now, again=True)
         assert usable_at is not None
         self.cut_off = {}
         self.inject(f"rotation {self.rotations} is distributed")
-        self.run.kernel.call_at(usable_at, self._use)
+        self.world.kernel.call_at(usable_at, self._use)
 
     def _use(self) -> None:
         """Also when the faults have ended: what is begun is not left half done for long."""
-        self.rings.use(self.run.kernel.now)
+        self.rings.use(self.world.kernel.now)
         self.inject(f"rotation {self.rotations} is used")
-        self.run.kernel.call_later(CUT_OFF_SECONDS, self._reconnect)
-        self.run.kernel.call_later(self.later(3600.0 / self.strength), self._distribute)
+        self.world.kernel.call_later(CUT_OFF_SECONDS, self._reconnect)
+        self.world.kernel.call_later(self.later(3600.0 / self.strength), self._distribute)
 
     def _reconnect(self) -> None:
         self.cut_off = None

@@ -42,7 +42,7 @@ class ReplacedDisk(GuestFault):
         return True
 
     def _replace(self, server_id: str) -> None:
-        compute = self.run.cloud.compute
+        compute = self.world.cloud.compute
         server = compute.servers.get(server_id)
         if server is None:
             return
@@ -50,7 +50,7 @@ class ReplacedDisk(GuestFault):
         rebuilt = self.stream.random() < REBUILT
         with suppress(CloudError):  # Nova is at work on it, or does not rebuild it as it is
             if rebuilt:
-                compute.rebuild(self.run.cloud.admin(), server_id, server.image_id)
+                compute.rebuild(self.world.cloud.admin(), server_id, server.image_id)
             else:
                 compute.evacuate(server_id)
             self._struck[server_id] = None

@@ -18,22 +18,22 @@ class GuestFault(Fault):
 
     def servers(self) -> list[str]:
         """The servers that are there, in the order in which they were made."""
-        return list(self.run.fleet.guests)
+        return list(self.world.fleet.guests)
 
     def instance_of(self, server_id: str) -> str | None:
         """The instance that a server's agent serves."""
-        guest = self.run.fleet.guests.get(server_id)
+        guest = self.world.fleet.guests.get(server_id)
         return guest.agent_file.instance_id if guest and guest.agent_file else None
 
     def at_rate(self, strike: Callable[[str], None], per_guest_hour: float) -> None:
         """Strike a guest drawn by chance, so many times an hour for each guest."""
-        count = len(self.run.fleet.guests)
+        count = len(self.world.fleet.guests)
         if not self.on or not per_guest_hour:
             return
         if count == 0:
-            self.run.kernel.call_later(LOOK_SECONDS, self.at_rate, strike, per_guest_hour)
+            self.world.kernel.call_later(LOOK_SECONDS, self.at_rate, strike, per_guest_hour)
             return
-        self.run.kernel.call_later(
+        self.world.kernel.call_later(
             self.later(3600.0 / per_guest_hour / count), self._strike, strike, per_guest_hour
         )
 
@@ -46,7 +46,7 @@ class GuestFault(Fault):
     def follow(self, arrived: Callable[[str], None]) -> None:
         """Be told of each server that comes after the begin, within a minute."""
         self._known = set(self.servers())
-        self.run.kernel.call_later(LOOK_SECONDS, self._look, arrived)
+        self.world.kernel.call_later(LOOK_SECONDS, self._look, arrived)
 
     def _look(self, arrived: Callable[[str], None]) -> None:
         if not self.on:
@@ -56,4 +56,4 @@ class GuestFault(Fault):
             if server_id not in self._known:
                 arrived(server_id)
         self._known = set(servers)
-        self.run.kernel.call_later(LOOK_SECONDS, self._look, arrived)
+        self.world.kernel.call_later(LOOK_SECONDS, self._look, arrived)

@@ -184,11 +184,11 @@ def _only_asks(table: str, old: Item | None, new: Item | None) -> bool:
     if new is None:
         return False
     if table == "guests" and old is not None:
-        return not changed(old, new, *(set(new) - {"stranger_at", "questioned_at"}))
+        return not changed(old, new, *sorted(new.keys() - {"stranger_at", "questioned_at"}))
     if table == "operations" and old is None:
         return bool(json.loads(new.get("arguments") or "{}").get("server_asked"))
     if table == "instances" and old is not None:
-        rest = set(new) - {"status", "updated", "operation_id"}
+        rest = sorted(new.keys() - {"status", "updated", "operation_id"})
         return new["status"] == Status.REBUILD and not changed(old, new, *rest)
     return False
 

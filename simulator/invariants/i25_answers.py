@@ -29,7 +29,7 @@ class Answers(Invariant):
         if old is None or new is None or self.hub.restoring:
             return
         flow = FLOWS[new["action"]]
-        for step in new.get("ended", {}).keys() - old.get("ended", {}).keys():
+        for step in sorted(new.get("ended", {}).keys() - old.get("ended", {}).keys()):
             if flow.waits_for_guest(step):
                 self._ended(new, step)
 

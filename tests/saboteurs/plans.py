@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from simulator.plan import SETTLE_SECONDS, Outage, Plan, Workload
+from simulator.inputs import SETTLE_SECONDS, Outage, Plan, Workload
 
 CHURN: Final = {"create": 10.0, "delete": 10.0, "show": 2.0, "list": 2.0, "force_delete": 2.0}
 CONTENTS: Final = {

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from simulator.actions import ACTIONS
+from simulator.clients import Tenant
 from simulator.faults import REGISTRY
 from simulator.plan import Plan
 from simulator.run import Run
-from simulator.workload import Tenant, Workload
+from simulator.workload import Workload
 
 TENANTS = ("tenant-0", "tenant-1")
 FAULTS = tuple(
@@ -35,7 +36,7 @@ class Machine:
         )
         self.run = Run(plan)
         try:
-            self.run.most_lag_seconds = 5.0
+            self.run.world.most_lag_seconds = 5.0
             self.run._set_up()
             self.run.phase = "chaos"
             for name in TENANTS:
@@ -73,7 +74,7 @@ class Machine:
         self.script.append(f"switch_on({name!r})")
         if not any(fault.id == name for fault in self.run.faults):
             low, high = REGISTRY[name].range
-            fault = REGISTRY[name](self.run, low + SHARE * (high - low))
+            fault = REGISTRY[name](self.run.world, self.workload, low + SHARE * (high - low))
             self.run.faults.append(fault)
             fault.install()
             if not fault.fair:
@@ -90,10 +91,10 @@ class Machine:
         """Crash an agent or its database, or reboot its server, now."""
         self.script.append(f"strike({what!r}, {guest})")
         self._no_longer_fair()
-        servers = list(self.run.fleet.guests)
+        servers = list(self.run.world.fleet.guests)
         if servers:
             server_id = servers[guest % len(servers)]
-            fleet = self.run.fleet
+            fleet = self.run.world.fleet
             blow = {
                 "agent": fleet.crash,
                 "database": fleet.crash_database,
@@ -146,7 +147,7 @@ class Machine:
     def story(self) -> str:
         """What reproduces this: the steps (the seed is in the first), and the trace's hash."""
         steps = "\n".join(f"    {step}" for step in self.script)
-        return f"The steps were:\n{steps}\ntrace {self.run.kernel.trace_hash}"
+        return f"The steps were:\n{steps}\ntrace {self.run.world.kernel.trace_hash}"
 
     def _instance(self, tenant: Tenant, number: int) -> str | None:
         instances = list(tenant.instances)

@@ -362,7 +362,7 @@ def test_a_run_needs_nothing_of_the_real_world(monkeypatch: pytest.MonkeyPatch) 
     assert result.broken() == []
     assert result.operations
     assert run.workload.errors == []
-    assert run.fleet.broken == []
+    assert run.world.fleet.broken == []
 
 
 SHORT = """

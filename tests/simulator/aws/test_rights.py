@@ -101,9 +101,9 @@ def test_a_policy_that_lacks_a_statement_is_an_error_of_the_run() -> None:
         name: parsed(document) for name, document in template.roles(SecretsPath="/coffer").items()
     }
     del policies["coffer-dispatcher"]
-    run.region.effects.hooks.remove(run.region.rights)
-    run.region.rights = Rights(policies)
-    run.region.effects.hooks.append(run.region.rights)
+    run.world.region.effects.hooks.remove(run.world.region.rights)
+    run.world.region.rights = Rights(policies)
+    run.world.region.effects.hooks.append(run.world.region.rights)
     result = run.execute()
     assert {each.who for each in result.errors} == {"a function"}
     assert "coffer-dispatcher is not authorized to perform dynamodb:GetItem" in str(result.errors)

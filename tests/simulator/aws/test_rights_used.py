@@ -61,8 +61,8 @@ def allowed() -> set[tuple[str, Right]]:
 def used_by(plan: str) -> set[tuple[str, Right]]:
     run = Run(msgspec.structs.replace(PLANS[plan], seed=1))
     run.execute()
-    assert not run.region.rights.refused
-    return run.region.rights.used
+    assert not run.world.region.rights.refused
+    return run.world.region.rights.used
 
 
 def used_by_who_reads_what_happened() -> set[tuple[str, Right]]:

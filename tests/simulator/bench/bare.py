@@ -88,10 +88,10 @@ def main(guests: int) -> None:
     run = Run(Plan(guests=1))
     try:
         run._set_up()
-        session = next(iter(run.fleet)).memory.session
+        session = next(iter(run.world.fleet)).memory.session
         assert session is not None
         table, sent, clock = TakesAll(), Sent(), ServiceClock()
-        run.region.provider._simulated["dynamodb"] = table
+        run.world.region.provider._simulated["dynamodb"] = table
         fleet = [guest(session, number, sent, clock) for number in range(guests)]
         table.rows = {f"{number:036d}": row(f"{number:036d}") for number in range(guests)}
         seconds = min(_round(run, fleet, sent) for _ in range(ROUNDS))
@@ -103,7 +103,7 @@ def main(guests: int) -> None:
 
 def _round(run: Run, fleet: list[Outbox], sent: Sent) -> float:
     """One heartbeat of each guest, a minute after the one before; CPU seconds."""
-    run.kernel.now += 60.0
+    run.world.kernel.now += 60.0
     began = time.process_time()
     for outbox in fleet:
         outbox.heartbeat(STATE)

@@ -47,28 +47,28 @@ def measured(run: Run, *, whole: bool) -> dict[str, float]:
     setup_wall, setup_cpu = watch.read()
     guests_kib = resident_kib() - before
     run._progress = _say if sys.stderr.isatty() else None
-    watch, events, began = Watch(), run.kernel.events, run.elapsed
+    watch, events, began = Watch(), run.world.kernel.events, run.world.elapsed
     run._chaos()
     wall, cpu = watch.read()
     figures = {
-        "guests": run.plan.guests,
+        "guests": run.world.plan.guests,
         "setup_wall": setup_wall,
         "setup_cpu": setup_cpu,
-        "guest_kib": guests_kib / run.plan.guests,
+        "guest_kib": guests_kib / run.world.plan.guests,
         "wall": wall,
         "cpu": cpu,
-        "virtual": run.elapsed - began,
-        "events": run.kernel.events - events,
+        "virtual": run.world.elapsed - began,
+        "events": run.world.kernel.events - events,
         "heartbeats": _heartbeats(run),
         "operations": run.meters.accepted.total(),
-        "injected": run.injected.total(),
+        "injected": run.world.injected.total(),
     }
     if whole:
         run._heal()
         run._check()
         figures["whole_wall"], figures["whole_cpu"] = watch.read()
-        figures["whole_virtual"] = run.elapsed
-    figures["end_kib"] = (resident_kib() - before) / run.plan.guests
+        figures["whole_virtual"] = run.world.elapsed
+    figures["end_kib"] = (resident_kib() - before) / run.world.plan.guests
     assert run.invariants is not None
     results = run.invariants.results()
     figures["broken"] = sum(each.verdict == "broken" for each in results.values())
@@ -78,7 +78,7 @@ def measured(run: Run, *, whole: bool) -> dict[str, float]:
 
 def _heartbeats(run: Run) -> int:
     """Messages that the fleet has sent in heartbeats and reports."""
-    return run.calls_by_service().get("sqs", {}).get("SendMessage", 0)
+    return run.world.calls_by_service().get("sqs", {}).get("SendMessage", 0)
 
 
 def main(plan: str, how: str) -> None:

@@ -31,12 +31,12 @@ def test_jobs_of_a_large_fleet() -> None:
     run = Run(IDLE)
     try:
         run._set_up()
-        before = Counter(run.region.effects.calls)
+        before = Counter(run.world.region.effects.calls)
         run._chaos()
         assert run.invariants is not None
         run.invariants.check_healed()
         assert not run.invariants.violations
-        _show_calls(run.region.effects.calls - before)
+        _show_calls(run.world.region.effects.calls - before)
         _show_times(run)
     finally:
         run.close()
@@ -55,7 +55,7 @@ def _show_calls(calls: Calls) -> None:
 
 def _show_times(run: Run) -> None:
     shown = table("Time of a run", "function", "runs", "virtual s a run", "bound, s")
-    for name, function in sorted(run.region.lambda_.functions.items()):
+    for name, function in sorted(run.world.region.lambda_.functions.items()):
         if not function.invocations:
             continue
         seconds = function.seconds / function.invocations

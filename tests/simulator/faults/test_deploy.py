@@ -46,7 +46,7 @@ class Witness:
         """Open executions of creates, and the first state of their definition."""
         return [
             (each.name, each.root.machine.start_at)
-            for each in self._run.region.states.executions.values()
+            for each in self._run.world.region.states.executions.values()
             if each.root is not None and each.machine_arn.endswith("create-instance")
         ]
 
@@ -55,13 +55,13 @@ def test_old_and_new_are_at_work_at_once_and_nothing_breaks() -> None:
     slow = {"F19": 12.0, "F3": 1.0}  # so that functions are at work when they are updated
     run = Run(Plan(guests=6, hours=0.4, seed=3, workload=CHANGING, faults=slow))
     witness = Witness(run)
-    run.region.effects.hooks.append(witness)
+    run.world.region.effects.hooks.append(witness)
     result = run.execute()
     assert result.broken() == []
     assert result.faults["F19"].injected > 1
     assert witness.beside > 0
     assert witness.mixed > 0
-    cold = {name: each.cold_starts for name, each in run.region.lambda_.functions.items()}
+    cold = {name: each.cold_starts for name, each in run.world.region.lambda_.functions.items()}
     assert all(count > 1 for name, count in cold.items() if "dead-letters" not in name), cold
 
 
@@ -75,7 +75,7 @@ def test_items_of_other_releases_are_changed_and_lose_nothing() -> None:
             changed[table] = changed.get(table, 0) + 1
             assert new[releases.LATER] == old[releases.LATER]
 
-    run.region.dynamodb.watchers.append(watch)
+    run.world.region.dynamodb.watchers.append(watch)
     assert run.execute().broken() == []
     assert {"coffer-instances", "coffer-operations", "coffer-service-statuses"} <= set(changed)
 
@@ -85,7 +85,7 @@ def test_a_run_ends_with_an_error_when_an_attribute_was_lost() -> None:
     (deploy,) = run.faults
     assert isinstance(deploy, Deploy)
     item = {"id": "i", releases.LATER: {"mark": "x"}}
-    run.kernel.call_later(100.0, deploy._watch, "coffer-instances", item, {"id": "i"})
+    run.world.kernel.call_later(100.0, deploy._watch, "coffer-instances", item, {"id": "i"})
     with pytest.raises(AssertionError, match="instances i"):
         run.execute()
 

@@ -63,8 +63,8 @@ def execute(run: Run) -> list[str]:
     result = run.execute()
     broken = {name: each.violations for name, each in result.invariants.items() if each.violations}
     assert broken == {}
-    assert run.fleet.broken == []
-    return [each.text for each in run.journal]
+    assert run.world.fleet.broken == []
+    return [each.text for each in run.world.journal]
 
 
 @pytest.mark.parametrize("fault", FORMS)
@@ -86,7 +86,7 @@ def test_a_guest_answers_a_token_that_has_timed_out() -> None:
     for seed in SEEDS:
         plan = Plan(guests=4, hours=0.3, seed=seed, workload=CHANGING, faults={"F17": 0.6})
         run = Run(plan)
-        succeed = run.region.states.succeed
+        succeed = run.world.region.states.succeed
 
         def answer(token: str, output: str, succeed: object = succeed) -> None:
             nonlocal late
@@ -97,7 +97,7 @@ def test_a_guest_answers_a_token_that_has_timed_out() -> None:
                 late += error.response["Error"]["Code"] == "TaskTimedOut"
                 raise
 
-        run.region.states.succeed = answer  # type: ignore[method-assign]
+        run.world.region.states.succeed = answer  # type: ignore[method-assign]
         execute(run)
         if late:
             return
@@ -108,7 +108,7 @@ def test_a_dead_letter_of_a_guest_comes_back_to_the_conductor() -> None:
     plan = Plan(guests=6, hours=0.3, seed=2, workload=BUSY, faults={"F4": 0.5})
     run = Run(plan)
     redriven: Counter[str] = Counter()
-    run.region.sqs.watchers.append(
+    run.world.region.sqs.watchers.append(
         lambda queue, message: redriven.update([queue] if "redrives" in message.attributes else [])
     )
     execute(run)
