@@ -31,9 +31,9 @@ class ReplacedDisk(GuestFault):
     @property
     def mended(self) -> bool:
         """Whether each server that should serve has a guest again that was let in."""
-        rows = self.run.region.dynamodb.tables[f"{PREFIX}-instances"].items
+        rows = self.world.region.dynamodb.tables[f"{PREFIX}-instances"].items
         for server_id in self._struck:
-            guest = self.run.fleet.guests.get(server_id)
+            guest = self.world.fleet.guests.get(server_id)
             if guest is None or guest.agent_file is None or guest.memory.session is not None:
                 continue
             row = rows.get(guest.agent_file.instance_id)
