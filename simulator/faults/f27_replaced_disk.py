@@ -19,7 +19,7 @@ class ReplacedDisk(GuestFault):
 
     id = "F27"
     title = "root disk replaced"
-    range = (0.05, 1.0)
+    range = (0.5, 5.0)
     unit = "per hour"
     chance = 0.3
 
