@@ -418,6 +418,71 @@ def resizes(side: Side) -> None:
     side.until(lambda: _status(volume) is None)
 
 
+def replaced(server_id: str) -> tuple[str, bool] | None:
+    """What last gave a server another disk, and whether that is over."""
+    found = servers.find_replacement(server_id)
+    if found is None:
+        return None
+    end = servers.find_end(server_id, found)
+    return found.action, end is not None and end >= found.started
+
+
+def rebuilds(side: Side) -> None:
+    """Another root disk: what Nova tells of it and when, also of one that is switched off."""
+    group = side.see(network.create_security_group, *_marked(ONE))
+    port, volume = _port(side, group.id), _volume(side)
+    side.until(lambda: _status(volume) == "available")
+    server = _server(side, port.id, volume.id)
+
+    def until(status: str) -> None:
+        def reached() -> bool:
+            (found,) = servers.find(ONE)
+            return (found.status, found.moving) == (status, False)
+
+        side.until(reached)
+
+    def rebuild(generation: int, image_id: str = IMAGE, server_id: str = server) -> None:
+        wish = {"image_id": image_id, "user_data": "#cloud-config\n{}"}
+        marks = names.metadata(ONE, generation)
+        name = names.server(ONE, generation)
+        side.see(servers.rebuild, server_id, name=name, metadata=marks, **wish)
+
+    for image_id in (IMAGE, UNKNOWN):
+        side.see(images.get, image_id)
+    until("ACTIVE")
+    side.see(replaced, server)
+    rebuild(2, image_id=UNKNOWN)
+    rebuild(2, server_id=UNKNOWN)
+    side.see(replaced, UNKNOWN)
+    rebuild(2)
+    rebuild(3)
+    until("ACTIVE")
+    side.see(servers.get, server)
+    side.see(replaced, server)
+    side.see(servers.stop, server)
+    until("SHUTOFF")
+    side.see(replaced, server)
+    rebuild(3)
+    until("SHUTOFF")
+    side.see(servers.get, server)
+    for mode in ("refuse", "unavailable", "not_found", "timeout_after"):
+        side.arm("compute", "rebuild_server", mode)
+        rebuild(4)
+    until("SHUTOFF")
+    side.see(servers.get, server)
+    side.arm("compute", "rebuild_server", "error")
+    rebuild(5)
+    until("ERROR")
+    side.see(servers.get, server)
+    side.see(replaced, server)
+    side.see(servers.delete, server)
+    side.until(lambda: not servers.find(ONE))
+    side.see(network.delete_port, port.id)
+    side.see(network.delete_security_group, group.id)
+    side.see(volumes.delete, volume.id)
+    side.until(lambda: _status(volume) is None)
+
+
 def _port(side: Side, group_id: str) -> Any:
     return side.see(
         network.create_port,
@@ -458,7 +523,7 @@ def _status(volume: Any) -> str | None:
 
 
 @pytest.mark.parametrize(
-    "script", [everything, strangers, refusals, faults, broken_builds, resizes]
+    "script", [everything, strangers, refusals, faults, broken_builds, resizes, rebuilds]
 )
 def test_both_sides_give_the_same_results_and_errors(
     served: tuple[ServedCloud, Any], script: Callable[[Side], None], monkeypatch: pytest.MonkeyPatch
