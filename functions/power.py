@@ -55,17 +55,13 @@ def on(operation: Operation, _: str | None) -> Outcome:
     if found.moving:  # ACTIVE too, while it is being switched off
         return not_yet(operation, f"the server is in {found.status}")
     if found.status == "ACTIVE":
-        known = flavors.told_as(found.flavor)
-        return Done({"flavor": _size(known)} if known else {})
+        known = flavor_of(found)
+        return Done({"flavor": size_of(known)} if known else {})
     if found.status == "ERROR":
         return Failed(f"The server went to ERROR: {found.fault or 'Nova gave no reason'}")
     if found.status == "SHUTOFF":
         servers.start(found.id)
-    if found.status == "VERIFY_RESIZE":
-        known = flavors.told_as(found.flavor)
-        told = instances.get_instance(operation.instance_id).flavor_id
-        if known is None or known.id != told:
-            servers.revert_resize(found.id)  # it failed before Nova could take it back
+    take_back(operation, found)
     return not_yet(operation, f"the server is in {found.status}")
 
 
@@ -83,7 +79,25 @@ def answers(operation: Operation, _: str | None) -> Outcome:
     return Done()
 
 
-def _size(flavor: Flavor) -> dict[str, Any]:
+def take_back(operation: Operation, found: servers.Server) -> None:
+    """Have a resize taken back that failed before Nova could do it."""
+    if found.status != "VERIFY_RESIZE":
+        return
+    known, told = flavor_of(found), instances.get_instance(operation.instance_id).flavor_id
+    if known is None or known.id != told:
+        servers.revert_resize(found.id)
+
+
+def flavor_of(found: servers.Server) -> Flavor | None:
+    """The flavor that a server has, if the mirror knows it."""
+    for each in flavors.all_flavors():
+        if found.has_flavor(each.id, each.name, int(each.ram), int(each.vcpus)):
+            return each
+    return None
+
+
+def size_of(flavor: Flavor) -> dict[str, Any]:
+    """What an operation's row tells of a flavor."""
     return {"id": flavor.id, "ram": int(flavor.ram), "vcpus": int(flavor.vcpus)}
 
 

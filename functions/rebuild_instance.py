@@ -27,7 +27,7 @@ from chalicelib.store import guests, instances, restoring
 from chalicelib.store.base import as_dict
 from chalicelib.store.models import Instance, Operation
 from chalicelib.store.operations import bound_of
-from functions import guest_data
+from functions import guest_data, power
 from functions.asking import ask, ask_by_polls
 from functions.outcomes import Done, Failed, Outcome, not_yet
 from functions.power import VANISHED, server_of
@@ -39,7 +39,10 @@ the middle, which its engine recovers from."""
 
 
 def check(operation: Operation, _: str | None) -> Outcome:
-    """See that there is a server and an image, and a reason when a server has asked itself."""
+    """See that there is a server that Nova rebuilds, an image, and a reason for one that has asked.
+
+    A resize to another flavor may have failed before, and the rebuild sees what it came to.
+    """
     instance = instances.get_instance(operation.instance_id)
     asked = operation.arguments or {}
     found = server_of(operation)
@@ -49,13 +52,19 @@ def check(operation: Operation, _: str | None) -> Outcome:
         return not_yet(operation, f"the server is in {found.status}")
     if asked.get("server_asked") and (why_not := _unproved(instance, found)):
         return Failed(why_not)
+    if found.status == "VERIFY_RESIZE":
+        power.take_back(operation, found)
+        return not_yet(operation, "the server is in VERIFY_RESIZE")
+    if found.status not in servers.REBUILDABLE:
+        return Failed(f"The server is in {found.status}, where Nova rebuilds none.")
     image_id = asked.get("image_id") or found.image_id
     image = images.get(image_id) if image_id else None
     if image is None:
         return Failed(f"Image {image_id} cannot be found.")
     if image.status != "active":
         return Failed(f"Image {image_id} is {image.status}, and no server can be made of it.")
-    return Done({"image_id": image.id})
+    known = power.flavor_of(found)
+    return Done({"image_id": image.id, **({"flavor": power.size_of(known)} if known else {})})
 
 
 def _unproved(instance: Instance, server: servers.Server) -> str | None:
@@ -148,13 +157,17 @@ def prepare(operation: Operation, token: str | None) -> Outcome:
     """Ask the new guest to go on with the data, unless none can come."""
     if lost := refusals.verdict(operation):
         return Failed(lost)
-    return ask(operation, token, "prepare", contract.REBUILD, _arguments)
+    return ask(
+        operation, token, "prepare", contract.REBUILD, lambda each: _arguments(operation, each)
+    )
 
 
-def _arguments(instance: Instance) -> Rebuild:
+def _arguments(operation: Operation, instance: Instance) -> Rebuild:
+    told = {"ram": instance.flavor_ram, "vcpus": instance.flavor_vcpus}
+    size = as_dict(operation.resources).get("flavor") or told
     return Rebuild(
         datastore=Datastore(instance.manager, instance.datastore_version),
-        flavor=Flavor(int(instance.flavor_ram), int(instance.flavor_vcpus)),
+        flavor=Flavor(int(size["ram"]), int(size["vcpus"])),
         mount_point=datastores.mount_point(instance.manager),
         volume_id=instance.resources["volume_id"],
     )

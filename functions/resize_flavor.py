@@ -129,9 +129,9 @@ def _flavor(operation: Operation, which: str) -> dict[str, Any]:
 
 
 def _has(found: Server, operation: Operation, which: str) -> bool:
-    """Whether a server has that flavor: Nova tells its name, or its id."""
+    """Whether a server has that flavor."""
     size = _flavor(operation, which)
-    return found.flavor in (size["name"], size["id"])
+    return found.has_flavor(size["id"], size["name"], int(size["ram"]), int(size["vcpus"]))
 
 
 def _asked(operation: Operation) -> int:

@@ -20,9 +20,9 @@ from chalicelib.bus import queues
 from chalicelib.cloud import names, network, servers, volumes
 from chalicelib.domain import instances as rules
 from chalicelib.status import Status
-from chalicelib.store import flavors, guests, instances, restoring
+from chalicelib.store import guests, instances, restoring
 from chalicelib.store.models import Instance, Quota
-from functions import access
+from functions import access, power
 
 PAGE_ROWS: Final = 100
 PAGE_THINGS: Final = 100
@@ -114,11 +114,7 @@ def _gather(row: Instance) -> Iterator[str]:
     machines = servers.find(row.id)
     if machines and machines[0].status == "SHUTOFF":
         row.status = Status.STOPPED
-    if machines and (flavor := flavors.told_as(machines[0].flavor)):  # resized since the record
-        row.flavor_id = flavor.id
-        row.flavor_ram, row.flavor_vcpus = flavor.ram, flavor.vcpus
-        row.held = {**row.held, "ram": int(flavor.ram)}
-    if machines and (flavor := flavors.told_as(machines[0].flavor)):  # resized since the record
+    if machines and (flavor := power.flavor_of(machines[0])):  # resized since the record
         row.flavor_id = flavor.id
         row.flavor_ram, row.flavor_vcpus = flavor.ram, flavor.vcpus
         row.held = {**row.held, "ram": int(flavor.ram)}

@@ -15,13 +15,14 @@ from chalicelib.api.guest_calls import instance_of, remembered
 from chalicelib.api.instances import PATH
 from chalicelib.api.paging import limit_of, marker_of
 from chalicelib.api.times import exact
+from chalicelib.auth import policy
 from chalicelib.bus import queues
 from chalicelib.domain.flows import FLOWS
 from chalicelib.domain.operations import TERMINAL, OperationStatus, command_id
 from chalicelib.errors import Conflict, NotFound
 from chalicelib.store import commands
 from chalicelib.store import instances as store
-from chalicelib.store.base import Contended, races
+from chalicelib.store.base import Contended, as_dict, races
 from chalicelib.store.models import Instance, Operation
 from chalicelib.store.operations import get_operation, operations_of
 
@@ -57,7 +58,10 @@ def cancel(request: Request) -> Response:
         row = _operation(instance, request.id_of("operation"))
         if row.status in TERMINAL:
             raise Conflict(f"Operation {row.id} has ended: {row.status}.")
-        if not FLOWS[row.action].can_go_back or instance.operation_id != row.id:
+        flow = FLOWS[row.action]
+        if flow.replaces_guest:  # administrators ask for it, or the service itself
+            policy.authorize(request.context, "instance:rebuild", instance.tenant_id)
+        if not flow.can_go_back(as_dict(row.started)) or instance.operation_id != row.id:
             raise Conflict(f"Operation {row.id} ({row.action}) cannot go back; wait for its end.")
         going_back = bool(row.cancelled or row.compensating)
         if going_back or store.cancel(instance, row, CANCELLED, request.asked):

@@ -59,7 +59,7 @@ def plan(
                 "bound_seconds": _bound(flow.timeout),
                 "steps": [_step(flow, each) for each in flow.steps],
                 "undoing": [_step(flow, each) for each in flow.undo],
-                "can_be_cancelled": flow.can_go_back,
+                "can_be_cancelled": flow.can_go_back(()),
             }
         },
     )

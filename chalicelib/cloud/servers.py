@@ -16,6 +16,8 @@ from chalicelib.cloud.session import cloud_call, connection, own_project
 
 DELETING: Final = ("deleting", "soft-deleting")
 GONE: Final = ("DELETED", "SOFT_DELETED")
+REBUILDABLE: Final = ("ACTIVE", "SHUTOFF", "ERROR")
+"""Where Nova takes a rebuild."""
 REPLACING: Final = ("rebuild", "evacuate")
 """Nova's actions after which a server may have another root disk."""
 MOST_ACTIONS: Final = 200
@@ -27,7 +29,8 @@ class Server(msgspec.Struct, frozen=True):
 
     `moving` while Nova is at it with a task. `owner` is the instance of this deployment that it
     belongs to, or None. `flavor` is the name of its flavor as it was when it got it, or its id:
-    Nova tells one of the two. `image_id` is what its root disk was made of.
+    Nova tells one of the two, and with the name `ram` (MiB) and `vcpus`, else 0. `image_id` is what
+    its root disk was made of.
     """
 
     id: str
@@ -40,6 +43,13 @@ class Server(msgspec.Struct, frozen=True):
     moving: bool = False
     flavor: str = ""
     image_id: str | None = None
+    ram: int = 0
+    vcpus: int = 0
+
+    def has_flavor(self, flavor_id: str, name: str, ram: int, vcpus: int) -> bool:
+        """Whether that is its flavor: a name may have become another one's since it got it."""
+        same = self.flavor in (flavor_id, name)
+        return same and self.ram in (0, ram) and self.vcpus in (0, vcpus)
 
 
 class Replacement(msgspec.Struct, frozen=True):
@@ -236,4 +246,6 @@ def _server(raw: Any) -> Server:
         moving=raw.task_state is not None,
         flavor=str(flavor.get("original_name") or flavor.get("id") or ""),
         image_id=(raw.image or {}).get("id"),
+        ram=int(flavor.get("ram") or 0),
+        vcpus=int(flavor.get("vcpus") or 0),
     )

@@ -77,7 +77,8 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True):
 
     It may be asked for in `sources`; the instance is in `during` while it runs, then in `done`,
     `undone` or `failed` (see `What`). `timeout` is a field of `Settings`. `revocable`: a cancelled
-    operation goes back; one that cannot goes on to its end. One that `queues` is accepted behind
+    operation goes back; one that cannot goes on to its end. From the step `no_return` on there is
+    nothing to go back to, and nobody cancels it. One that `queues` is accepted behind
     whatever is under way. `undo` runs whole after a failure, whatever had begun: each step looks
     for what it takes away. One that `admits` lets a guest enrol while it runs, in its steps
     `server` and `prepare`; with `replaces_guest` it is one of the next generation.
@@ -99,6 +100,7 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True):
     failed: Status = Status.ERROR
     timeout: str
     revocable: bool = True
+    no_return: str = ""
     queues: bool = False
     admits: bool = False
     replaces_guest: bool = False
@@ -143,10 +145,9 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True):
         """Whether an operation that comes to the step of that name never goes forward again."""
         return self.revocable and (name == FAIL.name or self.undoes(name))
 
-    @property
-    def can_go_back(self) -> bool:
-        """Whether an operation that is cancelled takes back what it has done."""
-        return self.revocable and bool(self.undo)
+    def can_go_back(self, started: Container[str]) -> bool:
+        """Whether one that is cancelled takes back what it has done, by the steps begun."""
+        return self.revocable and bool(self.undo) and self.no_return not in started
 
     def left(self, ended: Container[str]) -> list[Step]:
         """The steps that are not recorded as ended."""
@@ -446,6 +447,7 @@ REBUILD: Final = Flow(
     timeout="rebuild_timeout_seconds",
     admits=True,
     replaces_guest=True,
+    no_return="new_generation",
     told_undone="The instance was not rebuilt: {reason}",
     told_failed="The rebuild failed: {reason} The data is on the volume as it was; rebuild the "
     "instance again, on an image that works.",

@@ -21,8 +21,3 @@ def replace_all(present: Sequence[Flavor]) -> None:
 def all_flavors() -> list[Flavor]:
     """Every flavor, smallest first."""
     return sorted(Flavor.scan(), key=lambda row: (row.ram, row.vcpus, row.disk, row.id))
-
-
-def told_as(name_or_id: str) -> Flavor | None:
-    """The flavor of a server, of which Nova tells the name or the id; None if nobody knows it."""
-    return next((row for row in all_flavors() if name_or_id in (row.name, row.id)), None)

@@ -14,6 +14,7 @@ from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
 from chalicelib import aws, lifecycle
+from chalicelib.domain.flows import FLOWS
 from chalicelib.errors import NotFound
 from chalicelib.lifecycle import ServiceStatus, Status
 from chalicelib.settings import settings
@@ -90,11 +91,14 @@ def reset_status(
 
 
 def cancel(instance: Instance, live: Operation, reason: str, asked: Asked) -> bool:
-    """Tell the live operation of an instance to go back; False when it has ended meanwhile."""
+    """Tell the live operation of an instance to go back; False when it has ended meanwhile.
+
+    Clause: it has not come to the step behind which it cannot.
+    """
     assert instance.operation_id == live.id
     kind = f"{live.action}.called_back"
     event = new_event(instance.id, kind, reason, instance.tenant_id, asked)
-    call_back = calling_back(instance, reason)
+    call_back = calling_back(instance, reason, FLOWS[live.action].no_return)
 
     def build(write: TransactWrite) -> None:
         write.save(event)
@@ -103,10 +107,13 @@ def cancel(instance: Instance, live: Operation, reason: str, asked: Asked) -> bo
     return transacted(build)
 
 
-def calling_back(instance: Instance, reason: str) -> Callable[[TransactWrite], None]:
+def calling_back(
+    instance: Instance, reason: str, before: str = ""
+) -> Callable[[TransactWrite], None]:
     """The part of a transaction that tells the live operation, if there is one, to go back.
 
-    The first reason stays. Clause: it has not ended (a flow that ends meanwhile).
+    The first reason stays. Clauses: it has not ended (a flow that ends meanwhile), nor begun the
+    step `before` which it is to do so, if there is one.
     """
     if instance.operation_id is None:
         return lambda _: None
@@ -115,7 +122,10 @@ def calling_back(instance: Instance, reason: str) -> Callable[[TransactWrite], N
         Operation.cancelled.set(Operation.cancelled | reason),
         Operation.check_at.set(aws.clock()),
     ]
-    return lambda write: write.update(live, actions=actions, condition=Operation.live.exists())
+    condition = Operation.live.exists()
+    if before:
+        condition &= Operation.started[before].does_not_exist()
+    return lambda write: write.update(live, actions=actions, condition=condition)
 
 
 def unchanged(instance: Instance, *decided_by: str) -> Condition:

@@ -108,12 +108,11 @@ def _came_back(_: Operation, ended: What) -> Outcome:
 
 def _rebuilt(operation: Operation, ended: What) -> Outcome:
     """Its guest is the new one as soon as that was begun, however it ended."""
-    values: dict[str, Any] = {}
-    if "new_generation" in as_dict(operation.ended):
-        values["generation"] = operation.generation
-    if ended is What.SUCCEEDED:
-        values |= _NO_FAULT
-    return Outcome(values)
+    told = _started(operation, ended)
+    if "new_generation" not in as_dict(operation.ended):
+        return told
+    values = {**told.values, "generation": operation.generation}
+    return msgspec.structs.replace(told, values=values)
 
 
 _NO_FAULT: Final[Mapping[str, Any]] = {"fault_message": None, "fault_created": None}

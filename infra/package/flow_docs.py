@@ -76,6 +76,8 @@ def _facts(flow: Flow) -> Iterator[str]:
         yield "- Accepted behind whatever is under way, which is called back."
     if not flow.revocable:
         yield "- Cannot be cancelled: it goes on to its end."
+    if flow.no_return:
+        yield f"- Cannot be cancelled once `{flow.no_return}` has begun."
 
 
 def _listed(statuses: Iterable[Status]) -> str:

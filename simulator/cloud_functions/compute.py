@@ -160,4 +160,6 @@ class Compute(StandIns):
             moving=one.task_state is not None,
             flavor=one.flavor.name,
             image_id=one.image_id,
+            ram=one.flavor.ram,
+            vcpus=one.flavor.vcpus,
         )

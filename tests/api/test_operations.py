@@ -8,9 +8,10 @@ import pytest
 
 from chalicelib import aws
 from chalicelib.domain.flows import CREATE, DELETE, FLOWS
+from chalicelib.lifecycle import Status
 from chalicelib.store import instances
 from chalicelib.store.models import Instance, Operation
-from chalicelib.store.operations import new_operation
+from chalicelib.store.operations import new_operation, take_lease
 from tests.api.client import Answer, Api
 from tests.api.conftest import Make
 from tests.api.test_delete import live_create
@@ -135,11 +136,12 @@ GOING_ON = [flow.action for flow in FLOWS.values() if flow.action not in GOING_B
 
 @pytest.mark.parametrize("action", GOING_BACK)
 def test_an_operation_that_can_go_back_is_cancelled(
-    api: Api, make: Make, hints: list[str], action: str
+    api: Api, admin: Api, make: Make, hints: list[str], action: str
 ) -> None:
     row = make(FLOWS[action].during)
     operation = live(row, action)
-    answer = cancel(api, row, operation)
+    asker = admin if FLOWS[action].replaces_guest else api
+    answer = cancel(asker, row, operation)
     assert answer.status == 202
     assert answer.headers["Location"].endswith(f"/operations/{operation.id}")
     shown = api.get(f"/instances/{row.id}/operations/{operation.id}").body["operation"]
@@ -148,7 +150,7 @@ def test_an_operation_that_can_go_back_is_cancelled(
     (event,) = api.get(f"/instances/{row.id}/events").body["events"]
     assert event["kind"] == f"{action}.called_back"
     assert event["request_id"] == answer.headers["X-OpenStack-Request-Id"]
-    assert cancel(api, row, operation).status == 202, "asking again changes nothing"
+    assert cancel(asker, row, operation).status == 202, "asking again changes nothing"
     assert len(api.get(f"/instances/{row.id}/events").body["events"]) == 1
 
 
@@ -200,6 +202,34 @@ def test_a_delete_that_waits_is_not_cancelled(api: Api, make: Make) -> None:
     live(row, "restart_instance")
     waiting = api.delete(f"/instances/{row.id}").headers["Location"].rpartition("/")[2]
     assert api.delete(f"/instances/{row.id}/operations/{waiting}").status == 409
+
+
+def test_a_rebuild_is_not_its_tenants_to_cancel(api: Api, make: Make) -> None:
+    row = make(Status.REBUILD)
+    operation = live(row, "rebuild_instance", started={"check": 1})
+    assert cancel(api, row, operation).status == 403
+    operation.refresh()
+    assert operation.cancelled is None
+
+
+@pytest.mark.parametrize("meanwhile", [False, True], ids=["before", "meanwhile"])
+def test_a_rebuild_that_has_replaced_its_guest_is_not_cancelled(
+    admin: Api, make: Make, monkeypatch: pytest.MonkeyPatch, *, meanwhile: bool
+) -> None:
+    row = make(Status.REBUILD)
+    operation = live(row, "rebuild_instance", started={} if meanwhile else {"new_generation": 1})
+    real = instances.cancel
+
+    def late(*asked: Any) -> bool:
+        take_lease(operation.id, "new_generation")
+        return bool(real(*asked))
+
+    if meanwhile:
+        monkeypatch.setattr(instances, "cancel", late)
+    answer = cancel(admin, row, operation)
+    assert (answer.status, "cannot go back" in answer.fault()) == (409, True)
+    operation.refresh()
+    assert operation.cancelled is None
 
 
 def test_strangers_cancel_nothing(api: Api, other: Api, make: Make) -> None:

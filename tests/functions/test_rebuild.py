@@ -22,6 +22,7 @@ from chalicelib.store.events import Asked
 from chalicelib.store.models import Instance, Operation
 from functions import rebuild_instance
 from tests.support.guest import FakeGuest
+from tests.support.resizes import resize
 from tests.support.stack import Stack
 
 LONG = settings().heartbeat_expiry_seconds + 1
@@ -138,6 +139,50 @@ def test_an_image_that_is_gone_changes_nothing(stack: Stack, served: Instance) -
     assert (row.status, row.generation) == (Status.ACTIVE, 1)
     assert row.fault_message == "The instance was not rebuilt: Image nothing cannot be found."
     assert old.runs == ["prepare"]
+
+
+def test_a_server_that_nova_does_not_rebuild_keeps_its_guest(
+    stack: Stack, served: Instance
+) -> None:
+    (server,) = stack.cloud.things["server"].values()
+    server.facts["resize"] = "RESCUE"
+    row, _ = rebuilt(stack, served)
+    assert (row.status, row.generation) == (Status.ACTIVE, 1)
+    assert "The server is in RESCUE" in (row.fault_message or "")
+
+
+def test_a_resize_that_nobody_could_take_back_is_before_the_rebuild(
+    stack: Stack, served: Instance
+) -> None:
+    (guest,) = stack.guests.values()
+    guest.failing["start_db_with_conf_changes"] = [Fault("GuestError", "out of memory")]
+    stack.cloud.refusals["servers.revert_resize"] = CloudAway("The cloud could not revert it")
+    resize(stack, served.id)
+    stack.settle()
+    row = instances.get_instance(served.id)
+    assert (row.status, row.held["ram"]) == (Status.ERROR, 1024)
+    stack.cloud.refusals.clear()
+    row, _ = rebuilt(stack, row, was="ERROR")
+    assert (row.status, row.flavor_id, row.held["ram"]) == (Status.ACTIVE, "1", 512)
+    stack.check()
+
+
+def test_a_rebuild_tells_the_flavor_that_its_server_was_seen_with(
+    stack: Stack, served: Instance
+) -> None:
+    """Nova went on when the resize was given up."""
+    stack.cloud.resizes_end = "RESIZE"
+    resize(stack, served.id)
+    stack.settle()
+    row = instances.get_instance(served.id)
+    (server,) = stack.cloud.things["server"].values()
+    server.facts["flavor_id"] = "2"
+    del server.facts["resize"]
+    row, _ = rebuilt(stack, row, was="ERROR")
+    assert (row.status, row.flavor_id, row.flavor_ram) == (Status.ACTIVE, "2", 1024)
+    (new,) = stack.guests.values()
+    assert [args["flavor"]["ram"] for method, args in new.told if method == "rebuild"] == [1024]
+    stack.check()
 
 
 def test_what_ends_before_the_guest_is_replaced_starts_the_database_again(

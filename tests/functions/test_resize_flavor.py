@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from chalicelib.bus.envelope import Fault as GuestFault
 from chalicelib.cloud import servers
 from chalicelib.cloud.errors import CloudAway, Refused
 from chalicelib.conductor import generations
-from chalicelib.domain.flows import START
+from chalicelib.domain.flows import START, STOP
 from chalicelib.domain.operations import OperationStatus
 from chalicelib.lifecycle import Status
 from chalicelib.store import instances, operations
 from chalicelib.store.events import Asked
-from chalicelib.store.models import Instance, Operation
+from chalicelib.store.models import Flavor, Instance, Operation
 from functions import power, resize_flavor
 from tests.support.guest import FakeGuest
 from tests.support.resizes import SMALL, TINY, resize
@@ -219,3 +220,22 @@ def test_an_expelled_guest_is_not_waited_for_on_the_way_back(stack: Stack) -> No
     assert (stored.status, row.status, row.held["ram"]) == ("CANCELLED", Status.ERROR, 512)
     assert servers.find(instance_id)[0].flavor == TINY.name
     assert stack.world.now - begun < 180
+
+
+def test_a_flavor_that_was_made_anew_under_its_name_is_another_one(stack: Stack) -> None:
+    instance_id, _ = active(stack)
+    anew = msgspec.structs.replace(SMALL, name=TINY.name)
+    operation = resize(stack, instance_id, anew)
+    stack.cloud.flavors = [TINY, anew]
+    stored, row = ended(stack, operation)
+    assert stored.status == OperationStatus.SUCCEEDED
+    assert (row.flavor_id, row.flavor_ram) == ("2", 1024)
+    assert stack.world.log.count("servers.resize") == 1
+
+
+def test_a_start_does_not_take_a_flavor_for_its_namesake(stack: Stack) -> None:
+    instance_id, _ = active(stack)
+    Flavor("9", name=TINY.name, ram=4096, vcpus=4, disk=5).save()
+    for flow in (STOP, START):
+        _, row = ended(stack, stack.accept(instance_id, flow))
+    assert (row.status, row.flavor_id, row.held["ram"]) == (Status.ACTIVE, "1", 512)

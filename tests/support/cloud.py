@@ -152,6 +152,8 @@ class FakeCloud:
         fault = "No valid host was found" if status == "ERROR" else None
         deleting = thing.delete_asked is not None
         metadata = thing.facts.get("metadata", {})
+        flavor_id = thing.facts.get("flavor_id")
+        flavor = next((one for one in self.flavors if one.id == flavor_id), None)
         return servers.Server(
             thing.id,
             thing.name,
@@ -161,10 +163,10 @@ class FakeCloud:
             _marked(thing),
             metadata,
             moving=moving,
-            flavor=next(
-                (one.name for one in self.flavors if one.id == thing.facts.get("flavor_id")), ""
-            ),
+            flavor=flavor.name if flavor else "",
             image_id=thing.facts.get("image_id"),
+            ram=flavor.ram if flavor else 0,
+            vcpus=flavor.vcpus if flavor else 0,
         )
 
     def find_servers(self, instance_id: str) -> list[servers.Server]:
