@@ -421,7 +421,7 @@ def test_a_flow_ends_whole_wherever_it_was_hit(
 ) -> None:
     effects = run(world, monkeypatch, scenario, {})
     places = [at for at, effect in enumerate(effects, 1) if worth_hitting(effect, fault)]
-    assert len(places) > 7
+    assert len(places) >= 7, "the shortest flow has so many"
     for place in places:
         where = f"{fault.name} at effect {place}, {effects[place - 1]}"
         try:
