@@ -1,7 +1,7 @@
 """The flow `resize_flavor`: the database ends, Nova resizes its server, it goes on for the new.
 
-    stop_database ─▶ resize ─▶ settings ─▶ confirm
-                       VERIFY_RESIZE          until here Nova takes it back
+    stop_database ─▶ resize ─▶ answers ─▶ settings ─▶ confirm
+                       VERIFY_RESIZE                     until here Nova takes it back
 
 A server that waits for its confirmation has booted on another host, with its disks and the new
 flavor. Where the cloud confirms by itself, the way back is another resize. In between the database
@@ -17,6 +17,7 @@ from chalicelib.bus import contract
 from chalicelib.bus.contract.arguments import Flavor, StartForFlavor, StopDatabase
 from chalicelib.cloud import servers
 from chalicelib.cloud.servers import Server
+from chalicelib.store import instances
 from chalicelib.store.base import as_dict
 from chalicelib.store.models import Operation
 from functions import power
@@ -28,6 +29,8 @@ MOST_ASKED: Final = 3
 """So often a server may come back as it was, for which Nova gives no reason: no host took it."""
 ASKING_SECONDS: Final = 300.0
 """So long a cloud may refuse to begin: the database is down meanwhile."""
+BOOT_SECONDS: Final = 300.0
+"""So long a server has until its agent reports, else it is better off where it was."""
 NO_HOST: Final = "Nova took the resize and left the server as it was: no host has room for it."
 _AT_IT: Final = ("RESIZE", "REVERT_RESIZE")
 
@@ -50,7 +53,7 @@ def resize(operation: Operation, _: str | None) -> Outcome:
     if found.status == "ERROR":
         return Failed(f"The server went to ERROR: {found.fault or 'Nova gave no reason'}")
     if _has(found, operation, "flavor") and found.status in ("VERIFY_RESIZE", "ACTIVE"):
-        return Done()
+        return Done({"has_booted": found.status == "VERIFY_RESIZE"})
     if found.status == "VERIFY_RESIZE":
         return Failed("The server waits for the confirmation of another resize.")
     if found.status == "SHUTOFF":
@@ -64,6 +67,22 @@ def resize(operation: Operation, _: str | None) -> Outcome:
         return Failed("The cloud did not begin the resize in time.")
     servers.resize(found.id, _flavor(operation, "flavor")["id"])
     return not_yet(operation, "the resize was asked for", {"resizes_asked": asked + 1})
+
+
+def answers(operation: Operation, _: str | None) -> Outcome:
+    """See the agent in another epoch than when it was asked for, if its server has booted for it.
+
+    A command that is sent before may go to the receive that the agent of before had open.
+    """
+    reported = instances.service_status(operation.instance_id)
+    epoch = int(reported.epoch) if reported is not None else 0
+    if not as_dict(operation.resources).get("has_booted") or epoch > int(
+        (operation.arguments or {})["epoch"]
+    ):
+        return Done()
+    if aws.clock() > as_dict(operation.started)["answers"] + BOOT_SECONDS:
+        return Failed("The guest agent did not come back with its server.")
+    return not_yet(operation, "the guest agent has not reported yet")
 
 
 def settings(operation: Operation, token: str | None) -> Outcome:
@@ -145,6 +164,7 @@ def _wait_for(operation: Operation, found: Server) -> Outcome:
 STEPS: Final = {
     "stop_database": stop_database,
     "resize": resize,
+    "answers": answers,
     "settings": settings,
     "confirm": confirm,
     "revert": unless_deleted(revert),

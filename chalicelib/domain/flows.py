@@ -337,6 +337,7 @@ RESIZE_FLAVOR: Final = Flow(
             failed="The database was not stopped",
         ),
         Step("resize"),
+        Step("answers", Runs.LOCAL),
         _settings("settings"),
         Step("confirm"),
     ),

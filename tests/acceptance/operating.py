@@ -27,7 +27,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
         lambda shown: {"resize": {"volume": {"size": shown["volume"]["size"] + 1}}}
     ),
     "resize_flavor": Operation(
-        lambda shown: {"resize": {"flavorRef": "2" if shown["flavor"]["id"] == "1" else "1"}}
+        lambda shown: {"resize": {"flavorRef": "4" if shown["flavor"]["id"] == "1" else "1"}}
     ),
     "stop_instance": Operation(lambda _: {"stop": {}}),
     "start_instance": Operation(lambda _: {"start": {}}),

@@ -39,7 +39,7 @@ def test_another_flavor_is_an_operation_that_holds_its_memory(
     assert resize(api, row, reference).status == 202
     (operation,) = operations(row.id)
     assert operation.action == "resize_flavor"
-    assert operation.arguments == {"flavor": SMALL, "before": TINY}
+    assert operation.arguments == {"flavor": SMALL, "before": TINY, "epoch": 0}
     assert hints == [operation.id]
     stored = Instance.get(row.id)
     assert (stored.status, stored.flavor_id, stored.held["ram"]) == (Status.RESIZE, "1", 1024)

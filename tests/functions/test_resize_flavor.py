@@ -136,6 +136,25 @@ def test_the_resize_of_somebody_else_is_not_taken_back_for_ours(stack: Stack) ->
     assert "servers.revert_resize" not in stack.world.log
 
 
+def test_nothing_is_said_to_a_guest_that_is_not_back(stack: Stack) -> None:
+    """It could be said to the receive that the agent of before had open."""
+    instance_id, guest = active(stack)
+    guest.mute = True
+    begun = stack.world.now
+    operation = resize(stack, instance_id)
+    stack.settle(until=begun + resize_flavor.BOOT_SECONDS / 2)
+    assert [method for method, _ in guest.told][-1] == "stop_db"
+    under_way = operations.get_operation(operation.id)
+    assert under_way is not None
+    assert under_way.step == "answers"
+    stack.settle(until=begun + resize_flavor.BOOT_SECONDS + 120)
+    guest.mute = False
+    _, row = ended(stack, operation)
+    assert "did not come back with its server" in str(row.fault_message)
+    assert (row.status, row.flavor_id) == (Status.ACTIVE, "1")
+    stack.check()
+
+
 def test_a_reset_takes_a_resize_back(stack: Stack) -> None:
     instance_id, guest = active(stack)
     guest.waiting.add("start_db_with_conf_changes")

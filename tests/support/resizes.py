@@ -21,7 +21,9 @@ def resize(stack: Stack, instance_id: str, new: CloudFlavor = SMALL) -> Operatio
         Flavor(each.id, name=each.name, ram=each.ram, vcpus=each.vcpus, disk=each.disk).save()
     row = instances.get_instance(instance_id)
     (old,) = (each for each in stack.cloud.flavors if each.id == row.flavor_id)
-    sizes = {"flavor": _size(new), "before": _size(old)}
+    reported = instances.service_status(instance_id)
+    epoch = int(reported.epoch) if reported is not None else 0
+    sizes = {"flavor": _size(new), "before": _size(old), "epoch": epoch}
     holds = {**row.held, "ram": max(new.ram, int(row.held["ram"]))}
     return stack.accept(instance_id, RESIZE_FLAVOR, sizes, holds=holds)
 
