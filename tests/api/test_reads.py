@@ -16,7 +16,7 @@ from tests.api.conftest import Make, World, report
 NAIVE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
 
 
-def test_a_list_item_has_troves_fields(api: Api, make: Make) -> None:
+def test_a_list_item_has_troves_fields_and_the_notes(api: Api, make: Make) -> None:
     address = {"address": "127.77.1.2", "type": "private", "network": "n"}
     row = make(addresses=[address], access={"is_public": False, "allowed_cidrs": ["10.0.0.0/8"]})
     (item,) = api.get("/instances").body["instances"]
@@ -43,6 +43,9 @@ def test_a_list_item_has_troves_fields(api: Api, make: Make) -> None:
         "volume": {"size": 1},
         "ip": ["127.77.1.2"],
         "addresses": [address],
+        "description": None,
+        "tags": [],
+        "deletion_protection": False,
     }
 
 
