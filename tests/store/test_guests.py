@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from chalicelib.store import guests
@@ -64,3 +66,17 @@ def test_another_generation_is_another_guest(world: World) -> None:
     guests.forget(*HERE)
     assert guests.find(*HERE) is None
     assert guests.find(HERE[0], 2) is not None
+
+
+@pytest.mark.parametrize("note", [guests.note_stranger, guests.note_question])
+def test_nothing_is_noted_of_a_guest_that_was_taken_away_meanwhile(
+    world: World, note: Callable[[Guest, float], bool]
+) -> None:
+    """A row without a key would pass for a guest."""
+    seen = bound()
+    assert note(seen, 600)
+    assert not note(seen, 600)
+    guests.forget(*HERE)
+    world.now += 601
+    assert not note(seen, 600)
+    assert guests.find(*HERE) is None

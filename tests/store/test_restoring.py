@@ -7,15 +7,16 @@ from typing import Any
 
 import pytest
 
-from chalicelib.domain.flows import REMOVALS
+from chalicelib.domain.flows import REBUILD, REMOVALS
 from chalicelib.domain.operations import OperationStatus
 from chalicelib.domain.quotas import RESOURCES
 from chalicelib.lifecycle import ServiceStatus, Status
-from chalicelib.store import events, instances, operations, quotas, restoring
+from chalicelib.store import events, generations, instances, operations, quotas, restoring
 from chalicelib.store.accepting import accept
 from chalicelib.store.base import ConditionFailed, Contended
 from chalicelib.store.ending import Ending, end_operation, failure
 from chalicelib.store.models import Instance, Operation, Quota, ServiceStatusRow
+from chalicelib.store.operations import operation_of
 from tests.support.rows import (
     TENANT,
     accepted,
@@ -117,6 +118,23 @@ def fail_delete(instance: Instance) -> None:
     end(begin_delete(instance), "the server stays")
 
 
+def begin_rebuild(instance: Instance) -> Operation:
+    operation = operation_of(row(instance.id), REBUILD, arguments={"image_id": "image-2"})
+    assert accept(row(instance.id), operation)
+    done(operation, "check", image_id="image-2", flavor={"id": "2", "ram": 1024, "vcpus": 2})
+    assert generations.begin(operation)
+    done(operation, "new_generation")
+    return operation
+
+
+def rebuild(instance: Instance) -> None:
+    end(begin_rebuild(instance))
+
+
+def fail_rebuild(instance: Instance) -> None:
+    end(begin_rebuild(instance), "Nova refused it")
+
+
 def put_right(world: World, older: dict[str, Any]) -> str | None:
     """Restore a row, and mend it; what was wrong with it."""
     Instance(**older).save()
@@ -155,6 +173,8 @@ def test_a_create_that_ended_since(
     [
         (change_access, "update_access has SUCCEEDED"),
         (fail_access, "update_access has FAILED"),
+        (rebuild, "rebuild_instance has SUCCEEDED"),
+        (fail_rebuild, "rebuild_instance has FAILED"),
         (delete, "it was deleted"),
         (fail_delete, "delete_instance has FAILED"),
         (begin_access, "update_access is under way"),
