@@ -58,7 +58,6 @@ class Shop:
         """As an operator does it, with the unmodified client."""
         words = ("database", "instance", "rebuild", self.id, self.image_id)
         run(self.stack, *words, user="admin")
-        assert (self.stack.demo.show(self.id) or {})["status"] == "REBUILD"
 
     def generation(self) -> int:
         answer = self.stack.admin.request("GET", f"/mgmt/instances/{self.id}")
