@@ -25,6 +25,8 @@ FLAVORS: Final = {"create": 4.0, "delete": 1.0, "resize_flavor": 20.0, "show": 1
 RESETS: Final = {"create": 10.0, "delete": 6.0, "force_delete": 6.0, "reset_status": 6.0}
 
 
+KEYS: Final = {"create": 10.0, "delete": 8.0, "create_user": 10.0, "enable_root": 4.0}
+"""Mostly POSTs, of which the workload sends a share with a key, and some of those again."""
 RENAMES: Final = {**CHURN, "rename": 10.0}
 NO_LAMBDA: Final = tuple(
     Outage(service="lambda", at_minutes=at, minutes=minutes)
@@ -62,7 +64,7 @@ PLANS: Final = {
     "protected": _plan("protected", {**RESETS, "protect": 20.0}, {"F21": 1.0}, rate=120.0),
     "feeds": _plan("feeds", {**CHURN, "list_events": 10.0}, {}),
     "plans": _plan("plans", {**CHURN, "plan": 10.0}, {}),
-    "keys": _plan("keys", {**CHURN, **CONTENTS}, {"F5": 0.2, "F8": 0.1}, rate=120.0),
+    "keys": _plan("keys", KEYS, {"F5": 0.6, "F8": 0.1}, rate=240.0),
     "limits": _plan("limits", {**CHURN, "quota": 6.0}, {}),
     "crashes": _plan("crashes", CHURN, {"F5": 0.2}),
     "twins": _plan("twins", CHURN, {"F1": 0.5, "F5": 0.6}),
