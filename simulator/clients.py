@@ -87,7 +87,7 @@ class Clients:
         reply = self.request(tenant, "POST", path, body, key=key)
         if reply.status >= 500:  # whoever has a key may just ask again
             after = AGAIN_SECONDS[1] * self.keys.random()
-            self.run.kernel.call_later(after, self._again, tenant, path, body, key)
+            self.world.kernel.call_later(after, self._again, tenant, path, body, key)
         return reply
 
     def _again(self, tenant: Tenant, path: str, body: Any, key: str) -> None:
