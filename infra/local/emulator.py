@@ -4,6 +4,9 @@ MiniStack starts a process for each invocation that finds none free, and unpacks
 whole zip for it: thirty creates at once start sixty of them, which takes a small machine longer
 than the creates. Here an invocation waits a moment for a process to be free, as it would in a
 queue, and a zip is unpacked once.
+
+A task that waits for a token fails with the function that was to get it, as on AWS, and is tried
+again; MiniStack waits on for an answer that nobody can give.
 """
 
 import hashlib
@@ -134,6 +137,44 @@ class UnpackedOnce(zipfile.ZipFile):
         return folder
 
 
+class TokenTasks:
+    """Tasks that wait for a token: they end with the failure of the function that was to get it.
+
+    https://docs.aws.amazon.com/step-functions/latest/dg/connect-to-resource.html: the integration
+    waits once the request has succeeded.
+    """
+
+    class Failed(Exception):
+        """Passes by MiniStack's own `except`."""
+
+    def __init__(self, steps: Any) -> None:
+        """`steps` is `ministack.services.stepfunctions`."""
+        self._steps = steps
+        self._invoke = steps._invoke_with_callback
+        self._call = steps._call_lambda
+        self._waiting = threading.local()
+
+    def invoke(self, resource: str, event: Any, token: str, state: dict[str, Any]) -> Any:
+        """Invoke the function and wait for its token."""
+        self._waiting.yes = True
+        try:
+            return self._invoke(resource, event, token, state)
+        except self.Failed as failed:
+            self._steps._task_tokens.pop(token, None)
+            raise failed.args[0] from None
+        finally:
+            self._waiting.yes = False
+
+    def call(self, function: str, event: Any) -> Any:
+        """Invoke the function."""
+        try:
+            return self._call(function, event)
+        except self._steps._ExecutionError as error:
+            if getattr(self._waiting, "yes", False):
+                raise self.Failed(error) from error
+            raise
+
+
 def main() -> None:
     """Run MiniStack until it is ended."""
     runtime = import_module("ministack.core.lambda_runtime")
@@ -144,6 +185,9 @@ def main() -> None:
         release_worker=pools.release,
         zipfile=types.SimpleNamespace(**{**vars(zipfile), "ZipFile": UnpackedOnce}),
     )
+    steps = import_module("ministack.services.stepfunctions")
+    tasks = TokenTasks(steps)
+    vars(steps).update(_invoke_with_callback=tasks.invoke, _call_lambda=tasks.call)
     import_module("ministack.app").main()
 
 

@@ -18,8 +18,7 @@ from tests.acceptance.stack import Stack, coffer
 CREATE_TIMEOUT_SECONDS = 150
 """Short enough for the test of a stuck server, long enough for a dozen creates side by side."""
 BOUNDED = ("Create", "Restart", "Resize", "Power", "Rebuild")
-"""What waits for a guest: the emulator does not notice when a function dies that was given its
-token, so that the operation goes on at its bound."""
+"""What waits for a guest."""
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

@@ -1,13 +1,15 @@
 """How the local stack shares out the processes of its functions, and unpacks their zips."""
 
+import contextlib
 import threading
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from infra.local.emulator import Cores, Pools, UnpackedOnce
+from infra.local.emulator import Cores, Pools, TokenTasks, UnpackedOnce
 
 
 class Emulator:
@@ -106,6 +108,48 @@ def test_a_function_does_not_wait_for_another() -> None:
     shared = pools(emulator, pause=3600)
     for function in ("api", "conductor"):
         assert [shared.acquire(function)[1] for _ in range(2)] == ["spawn"] * 2
+
+
+class ExecutionError(Exception):
+    """As MiniStack's."""
+
+
+def steps(fails: bool) -> Any:
+    """MiniStack's Step Functions, as far as `TokenTasks` sees it: it lets a task wait anyway."""
+
+    def call(function: str, event: Any) -> str:
+        if fails:
+            raise ExecutionError(f"{function} died")
+        return "called"
+
+    def invoke(resource: str, event: Any, token: str, state: dict[str, Any]) -> str:
+        made._task_tokens[token] = {}
+        with contextlib.suppress(ExecutionError):
+            made._call_lambda(resource, event)
+        return "the token came"
+
+    made = SimpleNamespace(
+        _call_lambda=call,
+        _invoke_with_callback=invoke,
+        _task_tokens={},
+        _ExecutionError=ExecutionError,
+    )
+    tasks = TokenTasks(made)
+    made._call_lambda, made._invoke_with_callback = tasks.call, tasks.invoke
+    return made
+
+
+def test_a_task_whose_function_died_fails_and_its_token_is_worth_nothing() -> None:
+    emulated = steps(fails=True)
+    with pytest.raises(ExecutionError, match="prepare died"):
+        emulated._invoke_with_callback("prepare", {}, "token", {})
+    assert emulated._task_tokens == {}
+    with pytest.raises(ExecutionError, match="volume died"):
+        emulated._call_lambda("volume", {})
+
+
+def test_a_task_whose_function_ended_well_waits_for_its_token() -> None:
+    assert steps(fails=False)._invoke_with_callback("prepare", {}, "token", {}) == "the token came"
 
 
 def test_a_zip_is_unpacked_once_for_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
