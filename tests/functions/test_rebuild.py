@@ -21,6 +21,7 @@ from chalicelib.store.base import as_dict
 from chalicelib.store.events import Asked
 from chalicelib.store.models import Instance, Operation
 from functions import rebuild_instance
+from functions.outcomes import Done, Failed
 from tests.support.guest import FakeGuest
 from tests.support.resizes import resize
 from tests.support.stack import Stack
@@ -375,3 +376,24 @@ def test_a_disk_that_nova_replaced_while_its_guest_enrolled_counts(
     stack.world.now += LONG
     stack.settle()
     assert instances.get_instance(served.id).generation == 2
+
+
+def test_a_second_run_of_the_replacement_leaves_the_new_guest(
+    stack: Stack, served: Instance
+) -> None:
+    operation = stack.accept(served.id, REBUILD, IMAGE)
+    assert isinstance(rebuild_instance.new_generation(operation, None), Done)
+    guests.bind(served.id, 2, "key", "server", 1)
+    assert isinstance(rebuild_instance.new_generation(operation, None), Done)
+    assert guests.find(served.id, 1) is None
+    assert guests.find(served.id, 2) is not None
+
+
+def test_a_guest_that_was_expelled_meanwhile_is_not_replaced(
+    stack: Stack, served: Instance
+) -> None:
+    operation = stack.accept(served.id, REBUILD, IMAGE)
+    for _ in range(2):
+        generations.expel(served.id, Asked())
+    assert isinstance(rebuild_instance.new_generation(operation, None), Failed)
+    assert instances.get_instance(served.id).generation == 3

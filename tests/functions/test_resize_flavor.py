@@ -258,3 +258,19 @@ def test_a_start_does_not_take_a_flavor_for_its_namesake(stack: Stack) -> None:
     for flow in (STOP, START):
         _, row = ended(stack, stack.accept(instance_id, flow))
     assert (row.status, row.flavor_id, row.held["ram"]) == (Status.ACTIVE, "1", 512)
+
+
+def test_what_somebody_has_reverted_before_it_was_confirmed_is_not_told_as_done(
+    stack: Stack,
+) -> None:
+    instance_id, guest = active(stack)
+    guest.waiting.add("start_db_with_conf_changes")
+    operation = resize(stack, instance_id)
+    stack.settle(until=stack.world.now + 60)
+    (server,) = stack.cloud.things["server"].values()
+    stack.cloud.revert_resize(server.id)
+    guest.waiting.clear()
+    stored, row = ended(stack, operation)
+    assert "its old flavor again" in str(stored.reason)
+    assert (row.status, row.flavor_id, row.held["ram"]) == (Status.ACTIVE, "1", 512)
+    stack.check()

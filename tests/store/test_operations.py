@@ -154,3 +154,14 @@ def test_the_operations_of_an_instance_are_told_newest_first(world: World) -> No
     instance, operation = accepted()
     assert [row.id for row in operations.operations_of(instance.id)] == [operation.id]
     assert operations.operations_of("another") == []
+
+
+def test_an_answer_that_comes_after_the_turn_ends_no_step_of_the_way_forward(
+    operation: Operation,
+) -> None:
+    operations.take_lease(operation.id, "prepare")
+    operations.begin_compensation(stored(operation), "it was late")
+    with pytest.raises(ConditionFailed):
+        operations.end_step(operation.id, "prepare", backwards=False)
+    operations.end_step(operation.id, "calm_down", backwards=True)
+    assert list(as_dict(stored(operation).ended)) == ["calm_down"]
