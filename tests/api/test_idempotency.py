@@ -144,6 +144,14 @@ def test_a_process_that_died_before_it_has_done_nothing(
     assert len(instances(api)) == 1
 
 
+def test_the_same_body_for_another_thing_is_another_request(api: Api, make: Make) -> None:
+    path, other = (f"/instances/{make().id}/action" for _ in range(2))
+    assert keyed(api, path, {"restart": {}}).status == 202
+    for elsewhere in (other, f"{path}?page=2"):
+        answer = keyed(api, elsewhere, {"restart": {}})
+        assert (answer.status, "used for another request" in answer.fault()) == (422, True)
+
+
 def test_a_refusal_keeps_no_key(api: Api, make: Make) -> None:
     assert create(api, volume={"size": 11}).status == 413
     assert create(api, volume={"size": 2}).status == 200

@@ -9,11 +9,12 @@ import pytest
 from chalicelib import errors
 from chalicelib.bus import commands, proofs
 from chalicelib.conductor import enrolment, generations, heartbeats, reports
-from chalicelib.domain.flows import RESTART
+from chalicelib.domain.flows import REBUILD, RESTART
 from chalicelib.domain.operations import OperationStatus
 from chalicelib.lifecycle import Status
 from chalicelib.store import accepting, ending, instances, operations
 from chalicelib.store import commands as rows
+from chalicelib.store import generations as store
 from chalicelib.store.ending import Ending, end_operation, failure
 from chalicelib.store.events import Asked
 from chalicelib.store.generations import MOST_GENERATIONS
@@ -137,6 +138,15 @@ def test_an_operation_that_an_expulsion_has_overtaken_leaves_the_instance_to_the
     row = instances.get_instance(built.instance.id)
     assert (row.status, row.generation, row.operation_id) == (Status.ERROR, 2, None)
     assert row.fault_message == told
+
+
+def test_a_guest_that_is_still_to_come_is_expelled_too(built: Built) -> None:
+    """Its token is with its server already, though the instance was reset to ERROR meanwhile."""
+    operation = operation_of(active(built), REBUILD)
+    assert accepting.accept(instances.get_instance(built.instance.id), operation)
+    assert store.begin(operation)
+    assert instances.reset_status(instances.get_instance(built.instance.id), "called back")
+    assert expel(built).generation == 3
 
 
 def test_an_expulsion_while_an_operation_ends_is_not_overlooked(

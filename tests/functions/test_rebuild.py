@@ -397,3 +397,15 @@ def test_a_guest_that_was_expelled_meanwhile_is_not_replaced(
         generations.expel(served.id, Asked())
     assert isinstance(rebuild_instance.new_generation(operation, None), Failed)
     assert instances.get_instance(served.id).generation == 3
+
+
+def test_a_server_of_an_instance_in_error_is_its_operators_matter(
+    stack: Stack, served: Instance
+) -> None:
+    stack.world.now += LONG
+    Instance(served.id).update(actions=[Instance.status.set(Status.ERROR)])
+    (guest,) = stack.guests.values()
+    asker = FakeGuest(stack.world, guest.server_id, _user_data(stack))
+    with pytest.raises(errors.Conflict):
+        enrolment.enrol(asker.enrolment())
+    assert last_rebuild(served) is None
