@@ -239,3 +239,11 @@ def test_strangers_cancel_nothing(api: Api, other: Api, make: Make) -> None:
     assert cancel(api, neighbour, operation).status == 404
     operation.refresh()
     assert operation.cancelled is None
+
+
+def test_one_that_its_instance_does_not_know_is_not_cancelled(api: Api, make: Make) -> None:
+    """The instances' table was restored to a moment before it."""
+    row = make()
+    operation = live(row, "stop_instance")
+    row.update(actions=[Instance.operation_id.remove()])
+    assert cancel(api, row, operation).status == 409

@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 
+from chalicelib.conductor import generations
 from chalicelib.lifecycle import Status
+from chalicelib.store import accepting
+from chalicelib.store.events import Asked
 from chalicelib.store.generations import MOST_GENERATIONS
 from chalicelib.store.models import Instance
 from tests.api.client import Api
@@ -59,3 +62,20 @@ def test_only_administrators_ask(api: Api, make: Make) -> None:
     row = make(resources=OWNED)
     assert ask(api, row) == 401
     assert operations(row.id) == []
+
+
+def test_a_guest_that_is_expelled_meanwhile_is_followed_by_the_next_but_one(
+    admin: Api, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = make(Status.ERROR, resources=OWNED)
+    real = accepting.accept
+
+    def late(*args: Any, **kwargs: Any) -> bool:
+        monkeypatch.setattr(accepting, "accept", real)
+        generations.expel(row.id, Asked())
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(accepting, "accept", late)
+    assert ask(admin, row) == 202
+    (operation,) = operations(row.id)
+    assert operation.generation == 3
