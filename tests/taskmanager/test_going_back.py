@@ -188,3 +188,12 @@ def test_a_create_that_goes_back_is_not_held_up_by_a_token_that_was_lost(
     stack.settle()
     assert stored(operation).updated < operation.deadline + 300
     assert instances.get_instance(instance.id).status == Status.ERROR
+
+
+def test_a_guest_that_cannot_come_any_more_is_not_waited_for(stack: Stack) -> None:
+    """Another server came first: the create was told to go back, and nobody has cancelled it."""
+    _, operation = stack.create()
+    row = operations.take_lease(operation.id, "prepare")
+    assert not dispatcher.waits_in_vain(stored(operation), "prepare")
+    operations.begin_compensation(row, "another server came first")
+    assert dispatcher.waits_in_vain(stored(operation), "prepare")
