@@ -67,7 +67,7 @@ class ByHand:
 
     def resize(self) -> None:
         """`openstack server resize` and its confirmation, until the database greets."""
-        self.flavor = "2" if self.flavor == "1" else "1"
+        self.flavor = "4" if self.flavor == "1" else "1"
         self.compute.resize_server(self.server, self.flavor)
         self._wait(partial(self._status, "VERIFY_RESIZE"), "VERIFY_RESIZE")
         self.compute.confirm_server_resize(self.server)
