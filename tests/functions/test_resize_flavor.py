@@ -18,6 +18,7 @@ from chalicelib.store import instances, operations
 from chalicelib.store.events import Asked
 from chalicelib.store.models import Flavor, Instance, Operation
 from functions import power, resize_flavor
+from functions.outcomes import Wait
 from tests.support.guest import FakeGuest
 from tests.support.resizes import SMALL, TINY, resize
 from tests.support.stack import Stack
@@ -68,6 +69,23 @@ def test_nothing_is_confirmed_before_the_engine_has_said_what_it_runs_with(stack
     assert "servers.confirm_resize" not in stack.world.log
     guest.waiting.clear()
     assert ended(stack, operation)[1].status == Status.ACTIVE
+
+
+def test_a_confirmation_that_nova_is_at_is_waited_for(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nova refuses a second one, and an error of its would be taken for the first's."""
+    instance_id, guest = active(stack)
+    guest.waiting.add("start_db_with_conf_changes")
+    operation = resize(stack, instance_id)
+    stack.settle(until=stack.world.now + 60)
+    (server,) = servers.find(instance_id)
+    busy = msgspec.structs.replace(server, moving=True)
+    monkeypatch.setattr(power, "server_of", lambda _: busy)
+    stored = operations.get_operation(operation.id)
+    assert stored is not None
+    assert isinstance(resize_flavor.confirm(stored, None), Wait)
+    assert "servers.confirm_resize" not in stack.world.log
 
 
 @pytest.mark.parametrize("why", ["refused", "no room", "silent", "does not start"])
