@@ -138,8 +138,9 @@ def _reboot(request: Request, _: Nothing) -> Response:
 
 def _expel(request: Request, _: Nothing) -> Response:
     """At once, and beside whatever is under way: the guest is somebody else's by now."""
-    generations.expel(instance_of(request).id, request.asked)
-    return Response(202)
+    reply = Response(202)
+    generations.expel(instance_of(request).id, request.asked, request.keeping(reply))
+    return reply
 
 
 def _reset_status(request: Request, asked: ResetBody) -> Response:

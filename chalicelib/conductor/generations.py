@@ -20,7 +20,7 @@ from chalicelib.bus import queues
 from chalicelib.errors import Unprocessable
 from chalicelib.lifecycle import Status
 from chalicelib.store import generations, guests, instances
-from chalicelib.store.base import Contended, races
+from chalicelib.store.base import Claim, Contended, races
 from chalicelib.store.events import Asked
 from chalicelib.store.models import Instance
 
@@ -40,15 +40,18 @@ def retire(instance_id: str, newest: int) -> None:
         queues.remove_guest_queue(queues.guest_queue_url(instance_id, generation))
 
 
-def expel(instance_id: str, asked: Asked) -> None:
+def expel(instance_id: str, asked: Asked, claim: Claim | None = None) -> None:
     """End the present guest of an instance at once, whatever is under way.
+
+    `claim` goes into the transaction that does it: whoever asks again much later, when there is
+    another guest, must not expel that one.
 
     Raises `NotFound`, and `Unprocessable` (422) when the instance has had too many generations.
     """
     with crash.scope("expel"):
         for _ in races():
             row = instances.get_instance(instance_id)
-            if _expelled(row) or generations.expel(row, EXPELLED, asked):
+            if _expelled(row) or generations.expel(row, EXPELLED, asked, claim):
                 return
         raise Contended("The instance is being changed by others at the moment; try again.")
 

@@ -17,7 +17,7 @@ from pynamodb.transactions import TransactWrite
 from chalicelib import aws, lifecycle
 from chalicelib.domain.flows import FLOWS
 from chalicelib.lifecycle import ServiceStatus
-from chalicelib.store.base import transacted
+from chalicelib.store.base import Claim, transacted
 from chalicelib.store.events import Asked, asked_by, new_event
 from chalicelib.store.instances import calling_back, faulty, unchanged
 from chalicelib.store.models import Instance, Operation, ServiceStatusRow
@@ -60,7 +60,7 @@ def guest_is_lost(operation: Operation, instance: Instance) -> bool:
     return bool(instance.generation > began)
 
 
-def expel(instance: Instance, reason: str, asked: Asked) -> bool:
+def expel(instance: Instance, reason: str, asked: Asked, claim: Claim | None = None) -> bool:
     """End the present generation without a next guest; False on a lost race.
 
     No enrolment token names the generation that follows, so nobody is heard before a rebuild. The
@@ -85,7 +85,7 @@ def expel(instance: Instance, reason: str, asked: Asked) -> bool:
         _unheard(write, instance.id, generation, ServiceStatus.UNKNOWN)
         call_back(write)
 
-    return transacted(build)
+    return transacted(build, claim)
 
 
 def _unheard(

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from chalicelib.lifecycle import Status
-from chalicelib.store import accepting, instances
+from chalicelib.store import accepting, instances, replies
+from chalicelib.store.models import Instance
 from tests.api.client import Api
 from tests.api.conftest import Make
 
@@ -20,6 +21,24 @@ def test_an_administrator_expels_a_guest(admin: Api, make: Make) -> None:
     assert shown["status"] == Status.ERROR
     assert "rebuild" in shown["fault"]["message"]
     assert shown["guest_status"]["generation"] == 2
+
+
+def test_an_expulsion_that_is_asked_again_leaves_the_next_guest_alone(
+    admin: Api, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its answer is kept by the transaction that expels: there is no death between the two."""
+
+    def died(_: replies.Keeping) -> None:
+        raise AssertionError("the answer would be kept apart")
+
+    monkeypatch.setattr(replies.Keeping, "put_alone", died)
+    row, key = make(resources={"server_id": "server-1"}), {"Idempotency-Key": "once"}
+    path = f"/mgmt/instances/{row.id}/action"
+    assert admin.post(path, {"expel": {}}, headers=key).status == 202
+    Instance(row.id).update([Instance.generation.set(3), Instance.status.set(Status.ACTIVE)])
+    answer = admin.post(path, {"expel": {}}, headers=key)
+    assert (answer.status, answer.headers.get("Idempotent-Replayed")) == (202, "true")
+    assert instances.get_instance(row.id).generation == 3
 
 
 def test_nobody_else_does(api: Api, make: Make) -> None:
