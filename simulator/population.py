@@ -14,6 +14,7 @@ import msgspec
 
 from chalicelib import datastores
 from chalicelib.bus import keys, queues
+from chalicelib.bus.contract import RELEASE
 from chalicelib.bus.envelope import Direction
 from chalicelib.cloud import names
 from chalicelib.conductor import enrolment
@@ -165,6 +166,7 @@ class Population:
             updated=self._now,
             volume_used=0.2,
             volume_total=1.0,
+            agent_release=RELEASE,
         ).save()
         models.Guest("template", 1, public_key="", server_id="x", epoch=1, enrolled=before).save()
         for name, key in zip(_NAMES, ("template", "template", ("template", 1)), strict=True):

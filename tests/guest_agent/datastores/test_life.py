@@ -30,7 +30,7 @@ def test_a_file_system_that_cannot_grow_does_not_keep_its_database_down(
     known = DatastoreState(prepared=True, device_path="/dev/vdb", mount_point="/var/lib/mysql")
     guest.state_folder.mkdir(parents=True)
     state.save(guest.state_folder, known)
-    monkeypatch.setattr(volume, "attach", lambda *_: None)
+    monkeypatch.setattr(volume, "attach", lambda *_, **__: None)
     monkeypatch.setattr(volume, "grow", refuse)
     monkeypatch.setattr(superuser, "write_init_file", lambda *_: None)
     monkeypatch.setattr(configuration, "write", lambda *_: False)
