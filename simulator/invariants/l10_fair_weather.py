@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from math import inf
 from typing import Final
 
 from chalicelib.settings import settings
-from simulator.invariants.base import Exchange, Invariant
+from simulator.aws.dynamodb.values import Item
+from simulator.invariants.base import Exchange, Invariant, changed
 from simulator.template import PREFIX
 
 BUSY: Final = 503
@@ -21,7 +23,14 @@ class FairWeather(Invariant):
     title = "In fair weather no function errs or times out, and nothing is given up"
 
     def watch(self) -> None:
+        self._replaced: dict[str, float] = {}
+        """When each instance's guest was replaced or expelled last."""
         self.hub.on_reply(self._replied)
+        self.hub.on_write("instances", self._instance)
+
+    def _instance(self, old: Item | None, new: Item | None) -> None:
+        if old is not None and new is not None and changed(old, new, "generation"):
+            self._replaced[new["id"]] = self.hub.run.kernel.now
 
     def _replied(self, exchange: Exchange) -> None:
         status = exchange.reply.status
@@ -31,8 +40,8 @@ class FairWeather(Invariant):
 
     def _guest_had_no_time(self, exchange: Exchange) -> bool:
         """Whether a guest could not answer: its database is dead, and its agent says so at once; or
-        it was waited for as long as a request may, and its server is off, its database hangs, or it
-        is still at work on what came before."""
+        it was waited for as long as a request may, and its server is off, its database hangs, it is
+        still at work on what came before, or it was expelled or replaced meanwhile."""
         found = _OF_A_GUEST.match(exchange.path)
         if exchange.reply.status != BUSY or not found:
             return False
@@ -40,8 +49,9 @@ class FairWeather(Invariant):
         if any(each.power and not each.up for each in guests):
             return True
         waited = self.hub.run.kernel.now - exchange.begun
-        return waited >= settings().guest_call_seconds and any(
-            each.stuck or not each.power or each.at_work for each in guests
+        gone = self._replaced.get(found[1], -inf) >= exchange.begun
+        return waited >= settings().guest_call_seconds and (
+            gone or any(each.stuck or not each.power or each.at_work for each in guests)
         )
 
     def check(self) -> None:
