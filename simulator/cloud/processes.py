@@ -38,16 +38,19 @@ def of_servers(server_ids: Collection[str]) -> list[int]:
 def kill_servers(server_ids: Collection[str]) -> int:
     """Kill every process of these servers until none is left; how many were killed.
 
-    It goes round because a process may fork between being found and being killed. Raises
+    It goes round because a process may fork between being found and being killed, and looks twice
+    because one that just loads its program has no environment for that moment. Raises
     TimeoutError when some are still there after the last round.
     """
     if not server_ids:
         return 0
     killed: set[int] = set()
+    seen_none = False
     for _ in range(KILL_ROUNDS):
         alive = of_servers(server_ids)
-        if not alive:
+        if not alive and seen_none:
             return len(killed)
+        seen_none = not alive
         for pid in alive:
             signal_process(pid, signal.SIGKILL)
         killed.update(alive)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 
 from infra.local.settings import StackSettings
 from tests.acceptance.stack import Stack, coffer
+from tests.support.loopback import free_port, own_network
 
 CREATE_TIMEOUT_SECONDS = 150
 """Short enough for the test of a stuck server, long enough for a dozen creates side by side."""
@@ -25,13 +25,6 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     """All tests of this folder go to one worker, which owns the stack."""
     if "/acceptance/" in str(item.path):
         item.add_marker(pytest.mark.xdist_group("acceptance"))
-
-
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 @pytest.fixture(scope="session")
@@ -47,7 +40,7 @@ def stack() -> Iterator[Stack]:
         "COFFER_AWS_PORT": str(free_port()),
         "COFFER_CLOUD_PORT": str(free_port()),
         "COFFER_API_PORT": str(free_port()),
-        "COFFER_GUEST_NETWORK": f"127.{100 + os.getpid() % 100}.0.0/16",
+        "COFFER_GUEST_NETWORK": own_network(),
     }
     parameters = {
         "CrashPlan": str(plan),

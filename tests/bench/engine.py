@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pymysql
 
-ADDRESS = "127.66.0.9"
+from tests.support.loopback import free_address
+
 PORT = 3306
 USER = "mysql"
 
@@ -19,6 +20,7 @@ def bring_up_seconds() -> float:
     """Seconds from an empty folder to the first `SELECT 1`: install, start, query."""
     folder = Path(tempfile.mkdtemp(prefix="coffer-bench-", dir="/var/tmp"))
     folder.chmod(0o755)
+    address = free_address()
     data = folder / "data"
     data.mkdir()
     shutil.chown(data, USER)
@@ -41,7 +43,7 @@ def bring_up_seconds() -> float:
             "--no-defaults",
             f"--datadir={data}",
             f"--user={USER}",
-            f"--bind-address={ADDRESS}",
+            f"--bind-address={address}",
             f"--port={PORT}",
             "--socket=mysqld.sock",
             "--skip-grant-tables",
@@ -51,7 +53,7 @@ def bring_up_seconds() -> float:
         stderr=subprocess.DEVNULL,
     )
     try:
-        _first_answer()
+        _first_answer(address)
         return time.perf_counter() - began
     finally:
         server.kill()
@@ -59,11 +61,11 @@ def bring_up_seconds() -> float:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _first_answer(within: float = 60) -> None:
+def _first_answer(address: str, within: float = 60) -> None:
     deadline = time.monotonic() + within
     while True:
         try:
-            with pymysql.connect(host=ADDRESS, port=PORT, user="root") as connection:
+            with pymysql.connect(host=address, port=PORT, user="root") as connection:
                 connection.query("select 1")
                 return
         except pymysql.err.OperationalError:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cloud.served import ServedCloud, Tenant
+from tests.support.loopback import own_network
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
@@ -30,7 +31,7 @@ def cloud_root() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def cloud(cloud_root: Path) -> Iterator[ServedCloud]:
     """The served cloud."""
-    served = ServedCloud(cloud_root, "--guest-network", "127.93.0.0/16")
+    served = ServedCloud(cloud_root, own_network())
     served.start()
     yield served
     served.stop()

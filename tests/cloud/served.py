@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ import openstack
 import requests
 
 from simulator.cloud import processes
+from tests.support.loopback import free_port
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 STUB_AGENT = Path(__file__).with_name("stub_agent.py")
@@ -32,7 +32,8 @@ WAIT_SECONDS = 60.0
 class ServedCloud:
     """`python -m simulator.cloud` on a free port, with a stub for the guest agent."""
 
-    def __init__(self, root: Path, *options: str) -> None:
+    def __init__(self, root: Path, network: str, *options: str) -> None:
+        self.network = network
         self.state = root / "state"
         self.log = root / "log"
         self.port = free_port()
@@ -44,7 +45,7 @@ class ServedCloud:
         self.command = [
             *(sys.executable, "-m", "simulator.cloud", "serve", "--state", str(self.state)),
             *("--bootstrap", str(bootstrap), "--port", str(self.port)),
-            *("--agent-command", command, *options),
+            *("--agent-command", command, "--guest-network", network, *options),
         ]
         self.process: subprocess.Popen[bytes] | None = None
         self._control_token: str | None = None
@@ -211,10 +212,3 @@ def wait_until(condition: Callable[[], object], what: str) -> None:
 def alive(server_id: str) -> list[int]:
     """The processes of a server."""
     return processes.of_servers([server_id])
-
-
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])

@@ -15,16 +15,23 @@ import pytest
 from guest_agent.datastores.os_user import database_user
 from simulator.cloud import processes
 from tests.cloud.served import PASSWORDS, WAIT_SECONDS, ServedCloud, Tenant, alive, wait_until
+from tests.support.loopback import own_network
 
 SECRET = "the-enrolment-token-of-a-guest"
 
 
+@pytest.fixture(scope="module")
+def network() -> str:
+    """The network of these clouds, one after the other."""
+    return own_network()
+
+
 @pytest.fixture
-def own_cloud(request: pytest.FixtureRequest) -> Iterator[ServedCloud]:
+def own_cloud(network: str, request: pytest.FixtureRequest) -> Iterator[ServedCloud]:
     """A cloud that this test may end as it likes, with the options that it asks for."""
     root = Path(tempfile.mkdtemp(prefix="coffer-cloud-", dir="/tmp"))
     options: tuple[str, ...] = getattr(request, "param", ())
-    served = ServedCloud(root, "--guest-network", "127.94.0.0/16", *options)
+    served = ServedCloud(root, network, *options)
     served.start()
     yield served
     served.stop()

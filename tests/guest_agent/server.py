@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -150,19 +149,3 @@ def prepare_args(**changes: Any) -> dict[str, Any]:
 
 def ask_prepare(control: ControlPlane) -> str:
     return control.send(control.command("prepare", prepare_args()))
-
-
-def free_address() -> str:
-    """A loopback address of the tests' own network where nobody serves databases."""
-    start = os.getpid() * 7
-    for number in range(start, start + 65_000):
-        address = f"127.88.{number // 250 % 250 + 1}.{number % 250 + 1}"
-        if address not in _given:
-            with contextlib.suppress(OSError), socket.socket() as tried:
-                tried.bind((address, 3306))
-                _given.add(address)
-                return address
-    raise AssertionError("no address is free")
-
-
-_given: set[str] = set()

@@ -1,6 +1,5 @@
 """`coffer up --endpoint`: what is refused before anything starts, and what is remembered."""
 
-import socket
 import subprocess
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from infra.errors import StackError
 from infra.local import certificate
 from infra.local.settings import StackSettings, resolve
 from tests.infra.test_cli import coffer
+from tests.support.loopback import free_port
 
 LOCALSTACK = Path(__file__).parents[2] / "infra" / "local" / "localstack.sh"
 
@@ -21,8 +21,7 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_an_endpoint_that_does_not_answer_is_told_and_nothing_is_started(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
+    port = free_port()
     done = coffer(tmp_path, "up", "--endpoint", f"http://127.0.0.1:{port}")
     assert done.returncode == 1
     assert f"No AWS answers at http://127.0.0.1:{port}" in done.stderr
@@ -47,8 +46,7 @@ def test_the_endpoint_is_remembered_for_the_commands_to_come(state: Path) -> Non
 
 
 def test_down_without_its_endpoint_says_that_the_stack_was_not_removed(state: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    url = f"http://127.0.0.1:{free_port()}"
     StackSettings(state, aws_endpoint=url).record()
     done = coffer(state, "down")
     assert done.returncode == 1

@@ -10,6 +10,7 @@ import pytest
 from infra.errors import PortInUseError
 from infra.local import front
 from infra.local.settings import StackSettings, resolve
+from tests.support.loopback import free_port
 
 
 @pytest.fixture
@@ -38,9 +39,7 @@ def test_a_taken_port_is_told_with_the_option_that_chooses_another(state: Path) 
 # It outlives the command that starts it, which is its parent.
 @pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")
 def test_the_front_is_started_moved_with_the_api_and_stopped(state: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    settings = StackSettings(state, chosen_api_port=port)
+    settings = StackSettings(state, chosen_api_port=free_port())
     assert front.ensure(settings, "http://127.0.0.1:1/first")
     try:
         first = front.process(settings).running()

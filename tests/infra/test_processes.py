@@ -19,6 +19,7 @@ from infra.local.processes import (
     require_free,
     stop_all,
 )
+from tests.support.loopback import free_port
 
 SLEEPER = [sys.executable, "-c", "import time; time.sleep(600)"]
 PARENT = [
@@ -97,7 +98,9 @@ def test_a_process_does_not_inherit_the_callers_keys(
 ) -> None:
     monkeypatch.setenv("AWS_PROFILE", "production")
     monkeypatch.setenv("OS_PASSWORD", "secret")
-    environment = part.start(SLEEPER, {"A": "b"}, tmp_path).environ()
+    process = part.start(SLEEPER, {"A": "b"}, tmp_path)
+    part.wait_until(process.environ, BOUND_SECONDS)  # it is empty while the kernel loads a program
+    environment = process.environ()
     assert environment["A"] == "b"
     assert not {"AWS_PROFILE", "OS_PASSWORD"} & set(environment)
 
@@ -117,10 +120,8 @@ def test_waiting_for_a_silent_process_has_a_bound(part: PartProcess, tmp_path: P
 
 
 def test_a_taken_port_is_told_with_its_owner_and_another_port() -> None:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()
-        port = listener.getsockname()[1]
+    port = free_port()
+    with socket.create_server(("127.0.0.1", port)):
         assert f"pid {os.getpid()}" in str(port_owner(port))
         with pytest.raises(PortInUseError, match=f"Port {port} is in use") as raised:
             require_free(port, "--aws-port")

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from infra.local.proxy import MAX_BODY_BYTES, Front
+from tests.support.loopback import free_port
 
 
 class Api(BaseHTTPRequestHandler):
@@ -104,9 +105,7 @@ def test_a_request_arrives_below_the_emulators_path_as_it_was_sent(
 
 
 def test_an_api_that_is_away_is_503_in_troves_form() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        nobody = listener.getsockname()[1]
-    for port in served(Front("127.0.0.1", 0, f"http://127.0.0.1:{nobody}/api")):
+    for port in served(Front("127.0.0.1", 0, f"http://127.0.0.1:{free_port()}/api")):
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
         answer, told = ask(connection, "GET", "/v1.0/p/instances")
         assert answer.status == 503

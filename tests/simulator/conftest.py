@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +19,7 @@ from infra.local.settings import (
     StackSettings,
     cache_folder,
 )
+from tests.support.loopback import free_port
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
@@ -31,15 +31,13 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 @pytest.fixture(scope="session")
 def ministack() -> Iterator[dict[str, Any]]:
     """The arguments of a boto3 client of a MiniStack that is there for this run."""
-    with socket.socket() as listener:
-        listener.bind((HOST, 0))
-        port = int(listener.getsockname()[1])
-    settings = StackSettings(Path(tempfile.mkdtemp(prefix="coffer-contract-")), aws_port=port)
+    folder = Path(tempfile.mkdtemp(prefix="coffer-contract-"))
+    settings = StackSettings(folder, aws_port=free_port())
     settings.ministack.mkdir()
     command = [str(emulator.ensure_installed(cache_folder()) / "bin" / "ministack")]
     environment = {
         "BIND_HOST": HOST,
-        "GATEWAY_PORT": str(port),
+        "GATEWAY_PORT": str(settings.aws_port),
         "STATE_DIR": str(settings.ministack / "state"),
     }
     part = emulator.process(settings)

@@ -18,8 +18,8 @@ from infra.errors import NotAnsweringError
 from infra.local import ministack
 from infra.local.endpoint import require_answer
 from infra.local.settings import StackSettings, cache_folder
-from tests.acceptance.conftest import free_port
 from tests.acceptance.stack import coffer
+from tests.support.loopback import free_port, own_network
 from tests.wire.stack import WireStack, left_at
 
 ENDPOINT_VARIABLE = "COFFER_WIRE_ENDPOINT"
@@ -56,7 +56,7 @@ def wire(endpoint: str) -> Iterator[WireStack]:
             **os.environ,
             "COFFER_STATE": str(state),
             "COFFER_CLOUD_PORT": str(free_port()),
-            "COFFER_GUEST_NETWORK": f"127.{20 + os.getpid() % 80}.0.0/16",
+            "COFFER_GUEST_NETWORK": own_network(),
         }
         before = left_at(endpoint)
         try:

@@ -11,10 +11,10 @@ from contextlib import contextmanager
 import pytest
 
 from infra.local.settings import resolve
-from tests.acceptance.conftest import free_port
 from tests.acceptance.stack import Stack, coffer
 from tests.bench import load
 from tests.bench.tables import console, table
+from tests.support.loopback import free_port, own_network
 from tests.wire.conftest import AGENT, scratch_folder
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(0)]
@@ -42,7 +42,7 @@ def running_stack() -> Iterator[Stack]:
             "COFFER_AWS_PORT": str(free_port()),
             "COFFER_CLOUD_PORT": str(free_port()),
             "COFFER_API_PORT": str(free_port()),
-            "COFFER_GUEST_NETWORK": f"127.{20 + os.getpid() % 80}.0.0/16",
+            "COFFER_GUEST_NETWORK": own_network(),
         }
         try:
             coffer(environment, "up", "--agent-command", AGENT)

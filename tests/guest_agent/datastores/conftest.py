@@ -13,7 +13,8 @@ from chalicelib.bus.envelope import Envelope
 from guest_agent.datastores.mariadb.initialise import agent_account
 from guest_agent.datastores.mariadb.layout import SOCKET
 from tests.guest_agent.control_plane import ControlPlane
-from tests.guest_agent.server import Server, ask_prepare, free_address
+from tests.guest_agent.server import Server, ask_prepare
+from tests.support.loopback import free_address
 
 PASSWORD = "first-secret"  # of alice, whom prepare makes
 

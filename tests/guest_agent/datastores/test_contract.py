@@ -24,7 +24,8 @@ from simulator.fleet.datastore import Volume
 from simulator.fleet.disk import Disk
 from simulator.fleet.manager import SimManager
 from tests.guest_agent.control_plane import wait_for
-from tests.guest_agent.server import Server, free_address, prepare_args, suspend
+from tests.guest_agent.server import Server, prepare_args, suspend
+from tests.support.loopback import free_address
 
 
 class Subject(Protocol):

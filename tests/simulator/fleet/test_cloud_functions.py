@@ -179,7 +179,7 @@ def served() -> Iterator[tuple[ServedCloud, Any]]:
     """A cloud that is served for these tests, and the connection of Coffer's own user to it."""
     root = Path(tempfile.mkdtemp(prefix="coffer-contract-"))
     root.chmod(0o755)
-    cloud = ServedCloud(root, "--guest-network", GUEST_NETWORK)
+    cloud = ServedCloud(root, GUEST_NETWORK)
     cloud.start()
     yield cloud, cloud.connect("coffer")
     cloud.stop()
