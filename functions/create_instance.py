@@ -18,7 +18,7 @@ from chalicelib.conductor import refusals
 from chalicelib.store import instances, operations, restoring
 from chalicelib.store.base import as_dict
 from chalicelib.store.models import Instance, Operation
-from functions import access, guest_data, placement
+from functions import access, guest_data, placement, power
 from functions.asking import ask
 from functions.outcomes import Done, Failed, Outcome, not_yet
 
@@ -121,7 +121,7 @@ def server(operation: Operation, _: str | None) -> Outcome:
     if made.status == "ACTIVE":
         return Done({"server_id": made.id})
     if made.status == "ERROR":
-        return Failed(f"The server went to ERROR: {made.fault or 'Nova gave no reason'}")
+        return Failed(power.went_to_error(made))
     return not_yet(operation, f"the server is in {made.status}", {"server_id": made.id})
 
 

@@ -13,6 +13,7 @@ from functions import (
     create_instance,
     ending,
     maintenance,
+    migrate_instance,
     power,
     rebuild_instance,
     remove,
@@ -40,6 +41,7 @@ _STEPS: Final[Mapping[OperationAction, Mapping[str, Run]]] = {
     OperationAction.START: power.STEPS,
     OperationAction.REBOOT: power.STEPS,
     OperationAction.REBUILD: rebuild_instance.STEPS,
+    OperationAction.MIGRATE: migrate_instance.STEPS,
 }
 """The steps of each flow by name, but for those that flows share."""
 

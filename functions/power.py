@@ -58,7 +58,7 @@ def on(operation: Operation, _: str | None) -> Outcome:
         known = flavor_of(found)
         return Done({"flavor": size_of(known)} if known else {})
     if found.status == "ERROR":
-        return Failed(f"The server went to ERROR: {found.fault or 'Nova gave no reason'}")
+        return Failed(went_to_error(found))
     if found.status == "SHUTOFF":
         servers.start(found.id)
     take_back(operation, found)
@@ -80,12 +80,17 @@ def answers(operation: Operation, _: str | None) -> Outcome:
 
 
 def take_back(operation: Operation, found: servers.Server) -> None:
-    """Have a resize taken back that failed before Nova could do it."""
+    """Have a move ended that failed before Nova could do it: the flavor that is told stays."""
     if found.status != "VERIFY_RESIZE":
         return
     known, told = flavor_of(found), instances.get_instance(operation.instance_id).flavor_id
-    if known is None or known.id != told:
-        servers.revert_resize(found.id)
+    same = known is not None and known.id == told
+    (servers.confirm_resize if same else servers.revert_resize)(found.id)
+
+
+def went_to_error(found: servers.Server) -> str:
+    """Why nothing can be done with a server in ERROR."""
+    return f"The server went to ERROR: {found.fault or 'Nova gave no reason'}"
 
 
 def flavor_of(found: servers.Server) -> Flavor | None:

@@ -145,7 +145,7 @@ def server(operation: Operation, _: str | None) -> Outcome:
         )
         return not_yet(operation, "the server is being rebuilt")
     if found.status == "ERROR":
-        return Failed(f"The server went to ERROR: {found.fault or 'Nova gave no reason'}")
+        return Failed(power.went_to_error(found))
     if found.status == "ACTIVE":
         return Done({"server_id": found.id})
     if found.status == "SHUTOFF":

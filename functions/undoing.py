@@ -35,6 +35,17 @@ def unless_lost(step: Run) -> Run:
     return unless_deleted(run)
 
 
+def if_begun(step: str, undo: Run) -> Run:
+    """The step of the undoing, if that step of the way there has begun; else nothing was done."""
+
+    def run(operation: Operation, token: str | None) -> Outcome:
+        if step not in as_dict(operation.started):
+            return Done()
+        return undo(operation, token)
+
+    return run
+
+
 def after(former: str, step: Run) -> Run:
     """The step, if the one of the undoing that it builds on is done: else it waits in vain."""
 

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from chalicelib.domain.quotas import RESOURCES
 from simulator.clients import NAMES, Clients, Tenant
+from simulator.cloud.model.settings import HOSTS
 from simulator.invariants.marks import SECRET_MARK
 
 USUAL_LIMITS: Final = {"instances": 10, "volumes": 40, "ram": -1}
@@ -243,6 +244,15 @@ def reboot(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
         work.request(tenant, "POST", path, {"reboot": {}}, admin=True)
 
 
+def migrate(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
+    """An operator's: to another host, to one of those there are, or to one that there is not."""
+    if instance_id is not None:
+        host = work.stream.choice((None, None, *HOSTS, "compute-nowhere"))
+        body = {"migrate": {} if host is None else {"host": host}}
+        path = f"/mgmt/instances/{instance_id}/action"
+        work.request(tenant, "POST", path, body, admin=True)
+
+
 def rebuild(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
     """An operator's: a new root disk of any image there is."""
     images = work.world.cloud.image.images
@@ -340,7 +350,7 @@ ACTIONS: Final[dict[str, Action]] = {
         for action in (
             *(create, delete, show, list_operations, list_events, cancel, rename, protect),
             *(update_access, restart, resize_volume, resize_flavor, plan),
-            *(stop, start, reboot, rebuild, expel),
+            *(stop, start, reboot, migrate, rebuild, expel),
             *(create_user, list_users, show_user, change_password, change_user, delete_user),
             *(grant, list_access, revoke, create_database, list_databases, delete_database, write),
             *(enable_root, show_root, disable_root, limits, quota, force_delete, reset_status),

@@ -37,6 +37,7 @@ USUAL_MIX: Final[dict[str, float]] = {
     "stop": 1,
     "start": 2,
     "reboot": 1,
+    "migrate": 1,
     "rebuild": 2,
     "expel": 0.5,
     "rename": 3,

@@ -8,12 +8,13 @@ from typing import Any, Final
 import msgspec
 
 from chalicelib import lifecycle
-from chalicelib.api import accepting, rebuilding, resizing
+from chalicelib.api import accepting, migrating, rebuilding, resizing
 from chalicelib.api.accepting import Wanted
 from chalicelib.api.frame import Request, Response, Route
 from chalicelib.api.guest_calls import instance_of, require_heard
 from chalicelib.api.instances import PATH, accept_delete
 from chalicelib.api.labels import require_unprotected
+from chalicelib.api.migrating import MigrateBody
 from chalicelib.api.rebuilding import RebuildBody
 from chalicelib.api.resizing import ResizeBody
 from chalicelib.api.schema import Body, fitted
@@ -75,12 +76,12 @@ def act(request: Request) -> Response:
 def act_as_operator(request: Request) -> Response:
     """The same, of what administrators may ask for on Trove's route for them."""
     policy.require_admin(request.context)
-    action, asked = chosen(request, OPERATORS_ACTIONS, OPERATORS_LATER)
+    action, asked = chosen(request, OPERATORS_ACTIONS)
     return action.run(request, asked)
 
 
 def chosen(
-    request: Request, actions: Mapping[str, Action], later: Container[str]
+    request: Request, actions: Mapping[str, Action], later: Container[str] = ()
 ) -> tuple[Action, Any]:
     """The one action that the body names, and its arguments."""
     body = request.json(dict[str, Any])
@@ -191,13 +192,13 @@ LATER: Final = frozenset({"promote_to_replica_source", "eject_replica_source"})
 OPERATORS_ACTIONS: Final[Mapping[str, Action]] = {
     "stop": _STOP,
     "reboot": Action(Nothing, lambda _: "instance:reset_status", _reboot, plans=True),
+    "migrate": Action(MigrateBody, lambda _: "instance:migrate", migrating.accept, plans=True),
     "rebuild": Action(RebuildBody, lambda _: "instance:rebuild", rebuilding.accept, plans=True),
     "expel": Action(Nothing, lambda _: "instance:expel", _expel),
     "reset-task-status": Action(Nothing, lambda _: "instance:reset_status", _reset_task_status),
 }
 """Trove's `stop` leaves the server running for nothing; here it is the same stop for everybody.
 `expel` is not Trove's."""
-OPERATORS_LATER: Final = frozenset({"migrate"})
 
 ROUTES: Final = (
     Route("POST", f"{PATH}/{{instance}}/action", act, plans=True),

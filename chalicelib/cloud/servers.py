@@ -30,7 +30,7 @@ class Server(msgspec.Struct, frozen=True):
     `moving` while Nova is at it with a task. `owner` is the instance of this deployment that it
     belongs to, or None. `flavor` is the name of its flavor as it was when it got it, or its id:
     Nova tells one of the two, and with the name `ram` (MiB) and `vcpus`, else 0. `image_id` is what
-    its root disk was made of.
+    its root disk was made of. `host_id` is where it is: Nova tells a name of its own for each host.
     """
 
     id: str
@@ -45,6 +45,7 @@ class Server(msgspec.Struct, frozen=True):
     image_id: str | None = None
     ram: int = 0
     vcpus: int = 0
+    host_id: str = ""
 
     def has_flavor(self, flavor_id: str, name: str, ram: int, vcpus: int) -> bool:
         """Whether that is its flavor: a name may have become another one's since it got it."""
@@ -161,6 +162,16 @@ def resize(server_id: str, flavor_id: str) -> None:
 
 
 @cloud_call
+def migrate(server_id: str, host: str | None) -> None:
+    """Ask for a server that is ACTIVE or SHUTOFF to be moved to that host, or to any other.
+
+    What follows is as after `resize`. Nova lets whoever manages the project ask for it, and only
+    administrators name the host, unless its policy says otherwise.
+    """
+    connection().compute.migrate_server(server_id, host=host)
+
+
+@cloud_call
 def confirm_resize(server_id: str) -> None:
     """Ask for the resize of a server in VERIFY_RESIZE to stay; asking again is fine.
 
@@ -248,4 +259,5 @@ def _server(raw: Any) -> Server:
         image_id=(raw.image or {}).get("id"),
         ram=int(flavor.get("ram") or 0),
         vcpus=int(flavor.get("vcpus") or 0),
+        host_id=raw.host_id or "",
     )

@@ -37,7 +37,7 @@ _NEVER: Final = frozenset(
 _VERBS: Final = frozenset(
     {
         *("create", "delete", "extend", "find", "get", "list", "start", "stop", "update"),
-        *("confirm", "rebuild", "resize", "revert"),
+        *("confirm", "migrate", "rebuild", "resize", "revert"),
     }
 )
 _COUNTED: Final = re.compile(

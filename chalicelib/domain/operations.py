@@ -20,6 +20,7 @@ class OperationAction(StrEnum):
     START = "start_instance"
     REBOOT = "reboot_instance"
     REBUILD = "rebuild_instance"
+    MIGRATE = "migrate_instance"
 
 
 class OperationStatus(StrEnum):

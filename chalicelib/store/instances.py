@@ -66,6 +66,12 @@ def service_status(instance_id: str) -> ServiceStatusRow | None:
         return None
 
 
+def epoch_of(instance_id: str) -> int:
+    """The number of the agent's last start that was heard of; 0 for none."""
+    reported = service_status(instance_id)
+    return int(reported.epoch) if reported is not None else 0
+
+
 def reset_status(
     instance: Instance, reason: str, asked: Asked | None = None, claim: Claim | None = None
 ) -> bool:

@@ -122,7 +122,9 @@ _OUTCOMES: Final[Mapping[OperationAction, Callable[[Operation, What], Outcome]]]
     OperationAction.DELETE: _deleted,
     OperationAction.UPDATE_ACCESS: _access_updated,
     OperationAction.RESTART: _came_back,
-    **dict.fromkeys((OperationAction.STOP, OperationAction.REBOOT), _came_back),
+    **dict.fromkeys(
+        (OperationAction.STOP, OperationAction.REBOOT, OperationAction.MIGRATE), _came_back
+    ),
     OperationAction.START: _started,
     OperationAction.RESIZE_VOLUME: _volume_resized,
     OperationAction.RESIZE_FLAVOR: _flavor_resized,

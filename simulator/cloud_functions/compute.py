@@ -34,6 +34,7 @@ class Compute(StandIns):
                 "stop": self._stop_server,
                 "start": self._start_server,
                 "resize": self._resize_server,
+                "migrate": self._migrate_server,
                 "confirm_resize": self._confirm_resize,
                 "revert_resize": self._revert_resize,
                 "rebuild": self._rebuild_server,
@@ -93,6 +94,9 @@ class Compute(StandIns):
 
     def _resize_server(self, server_id: str, flavor_id: str) -> None:
         self.cloud.compute.resize(self.caller, server_id, flavor_id)
+
+    def _migrate_server(self, server_id: str, host: str | None) -> None:
+        self.cloud.compute.migrate(self.caller, server_id, host)
 
     def _confirm_resize(self, server_id: str) -> None:
         with contextlib.suppress(BadRequest):
@@ -162,4 +166,5 @@ class Compute(StandIns):
             image_id=one.image_id,
             ram=one.flavor.ram,
             vcpus=one.flavor.vcpus,
+            host_id=one.host_id,
         )

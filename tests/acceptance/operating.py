@@ -32,6 +32,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "stop_instance": Operation(lambda _: {"stop": {}}),
     "start_instance": Operation(lambda _: {"start": {}}),
     "reboot_instance": Operation(lambda _: {"reboot": {}}, administrators=True),
+    "migrate_instance": Operation(lambda _: {"migrate": {}}, administrators=True),
     "rebuild_instance": Operation(
         lambda shown: {"rebuild": {"image_id": shown["image"]}}, administrators=True
     ),

@@ -28,6 +28,7 @@ BY_HAND: Final[dict[str, Callable[[ByHand], None]]] = {
     "stop_instance": ByHand.stop,
     "start_instance": ByHand.start,
     "reboot_instance": ByHand.reboot,
+    "migrate_instance": ByHand.migrate,
 }
 """What an operator would do in the cloud; a restart or a rebuild by hand has no such thing."""
 

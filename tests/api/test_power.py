@@ -102,7 +102,6 @@ def test_an_operator_reboots_and_resets_on_troves_route(
 @pytest.mark.parametrize(
     ("body", "status"),
     [
-        ({"migrate": {"host": "a"}}, 501),
         ({"dance": {}}, 400),
         ({"restart": {}}, 400),
         ({"reboot": {"hard": True}}, 400),

@@ -69,6 +69,14 @@ class ByHand:
         """`openstack server resize` and its confirmation, until the database greets."""
         self.flavor = "4" if self.flavor == "1" else "1"
         self.compute.resize_server(self.server, self.flavor)
+        self._confirm()
+
+    def migrate(self) -> None:
+        """`openstack server migrate` and its confirmation, until the database greets."""
+        self.compute.migrate_server(self.server)
+        self._confirm()
+
+    def _confirm(self) -> None:
         self._wait(partial(self._status, "VERIFY_RESIZE"), "VERIFY_RESIZE")
         self.compute.confirm_server_resize(self.server)
         self._wait(lambda: self._status("ACTIVE") and self._greets(), "a greeting")

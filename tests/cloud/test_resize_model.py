@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from simulator.cloud.model.cloud import FLAVORS
-from simulator.cloud.model.errors import BadRequest, CloudError, Conflict, QuotaExceeded
+from simulator.cloud.model.errors import BadRequest, CloudError, Conflict, Forbidden, QuotaExceeded
 from simulator.cloud.model.faults import Fault
 from simulator.cloud.model.flavors import Flavor
 from simulator.cloud.model.server import ACTIVE, STOPPED, Server
-from simulator.cloud.model.settings import CloudSettings
+from simulator.cloud.model.settings import HOSTS, CloudSettings
 from tests.cloud.virtual import World, make_world, states
 
 TINY, SMALL, MEDIUM, MEMORY = (each.id for each in FLAVORS)
@@ -46,7 +48,7 @@ def test_a_resize_switches_the_server_off_and_on_elsewhere_and_waits(world: Worl
     assert server.flavor.id == TINY
     world.time.run(1)
     assert states(server) == ("VERIFY_RESIZE", None)
-    assert (server.flavor.id, server.host) == (SMALL, 2)
+    assert (server.flavor.id, server.host) == (SMALL, HOSTS[1])
     assert world.hypervisor.log[-2:] == ["stop", "start"]
     world.time.run(86400)
     assert server.status == "VERIFY_RESIZE"
@@ -70,7 +72,7 @@ def test_a_revert_brings_flavor_and_host_back(world: World) -> None:
     assert states(server) == ("REVERT_RESIZE", "resize_reverting")
     world.time.run(1)
     assert states(server) == ("ACTIVE", None)
-    assert (server.flavor.id, server.host) == (TINY, 1)
+    assert (server.flavor.id, server.host) == (TINY, HOSTS[0])
     assert world.hypervisor.log[-2:] == ["stop", "start"]
 
 
@@ -155,7 +157,7 @@ def test_what_no_host_takes_is_left_as_it_was_without_a_word(world: World, why: 
     before, log = server.flavor, list(world.hypervisor.log)
     world.time.run(1)
     assert states(server) == ("ACTIVE", None)
-    assert (server.flavor, server.fault, server.host) == (before, None, 1)
+    assert (server.flavor, server.fault, server.host) == (before, None, HOSTS[0])
     assert world.hypervisor.log == log
 
 
@@ -196,3 +198,55 @@ def test_what_is_stuck_can_be_deleted(world: World, call: str) -> None:
     nova.delete(world.caller, server.id)
     world.time.run(1)
     assert nova.servers == {}
+
+
+def migrated(world: World, host: str | None = None) -> Server:
+    server = active(world)
+    world.cloud.compute.migrate(world.cloud.admin(), server.id, host)
+    world.time.run(1)
+    return server
+
+
+def test_a_migration_is_a_resize_to_the_flavor_it_has_on_another_host(world: World) -> None:
+    server = migrated(world)
+    assert states(server) == ("VERIFY_RESIZE", None)
+    assert (server.flavor.id, server.host) == (TINY, HOSTS[1])
+    world.cloud.compute.revert_resize(world.caller, server.id)
+    world.time.run(1)
+    assert (server.status, server.host) == ("ACTIVE", HOSTS[0])
+
+
+def test_a_migration_goes_to_the_host_that_is_named(world: World) -> None:
+    server, nova = migrated(world, HOSTS[3]), world.cloud.compute
+    nova.confirm_resize(world.caller, server.id)
+    world.time.run(1)
+    assert (server.status, server.host) == ("ACTIVE", HOSTS[3])
+    seen = server.host_id
+    nova.migrate(world.cloud.admin(), server.id, None)
+    world.time.run(1)
+    assert (server.host, server.host_id != seen) == (HOSTS[0], True)
+
+
+@pytest.mark.parametrize(
+    ("host", "words"), [("nowhere", "nowhere could not be found"), (HOSTS[0], "where the server")]
+)
+def test_a_host_that_is_none_or_its_own_is_refused(world: World, host: str, words: str) -> None:
+    server = active(world)
+    with pytest.raises(BadRequest, match=words):
+        world.cloud.compute.migrate(world.cloud.admin(), server.id, host)
+    assert states(server) == ("ACTIVE", None)
+
+
+def test_only_who_manages_the_project_migrates(world: World) -> None:
+    server, member = active(world), world.caller
+    manager = replace(member, roles=member.roles | {"manager"})
+    with pytest.raises(Forbidden, match="os-migrate-server:migrate"):
+        world.cloud.compute.migrate(member, server.id, None)
+    world.cloud.compute.migrate(manager, server.id, None)
+    assert server.status == "RESIZE"
+
+
+@pytest.mark.parametrize(("mode", "status"), [("left_as_it_was", "ACTIVE"), ("error", "ERROR")])
+def test_a_migration_fails_as_a_resize_does(world: World, mode: str, status: str) -> None:
+    arm(world, "migrate_server", mode)
+    assert migrated(world).status == status

@@ -15,7 +15,16 @@ import pytest
 
 from chalicelib.bus.envelope import Fault as GuestFault
 from chalicelib.cloud.errors import CloudAway, Refused
-from chalicelib.domain.flows import REBOOT, REBUILD, RESIZE_VOLUME, RESTART, START, STOP, Flow
+from chalicelib.domain.flows import (
+    MIGRATE,
+    REBOOT,
+    REBUILD,
+    RESIZE_VOLUME,
+    RESTART,
+    START,
+    STOP,
+    Flow,
+)
 from chalicelib.lifecycle import Status
 from chalicelib.store import instances
 from chalicelib.store.models import TABLES
@@ -214,7 +223,8 @@ def start_after_a_resize_that_was_stuck(stack: Stack) -> tuple[str, set[str]]:
     stack.settle()
     assert instances.get_instance(instance_id).status == Status.ERROR
     (server,) = stack.cloud.things["server"].values()
-    server.facts.update(before="1", flavor_id="2", boots=1, resize="VERIFY_RESIZE")
+    left = {"flavor_id": "1", "host": "h1"}
+    server.facts.update(left=left, flavor_id="2", boots=1, resize="VERIFY_RESIZE")
     stack.accept(instance_id, START)
     return instance_id, {Status.ACTIVE, Status.STOPPED}
 
@@ -228,6 +238,42 @@ def resize_flavor_whose_database_does_not_start(stack: Stack) -> tuple[str, set[
 
 def delete_during_a_resize_of_the_flavor(stack: Stack) -> tuple[str, set[str]]:
     instance_id = _to_another_flavor(stack)
+    stack.settle(until=stack.world.now + 3)
+    stack.delete(instance_id)
+    return instance_id, {Status.DELETED}
+
+
+def _migrate(stack: Stack, host: str | None = None) -> str:
+    instance, _ = stack.create()
+    stack.settle()
+    resizes.know_flavors(stack)
+    flavor, epoch = {"ram": 512, "vcpus": 1}, instances.epoch_of(instance.id)
+    stack.accept(instance.id, MIGRATE, {"host": host, "flavor": flavor, "epoch": epoch})
+    return instance.id
+
+
+def migrate(stack: Stack) -> tuple[str, set[str]]:
+    return _migrate(stack), {Status.ACTIVE}
+
+
+def migrate_that_the_cloud_confirms_by_itself(stack: Stack) -> tuple[str, set[str]]:
+    stack.cloud.confirms_by_itself = True
+    return _migrate(stack), {Status.ACTIVE}
+
+
+def migrate_to_a_host_that_is_none(stack: Stack) -> tuple[str, set[str]]:
+    return _migrate(stack, "nowhere"), {Status.ACTIVE}
+
+
+def migrate_whose_database_does_not_start(stack: Stack) -> tuple[str, set[str]]:
+    instance_id = _migrate(stack)
+    (guest,) = stack.guests.values()
+    guest.failing["start_db_with_conf_changes"] = [GuestFault("GuestError", "no such device")]
+    return instance_id, {Status.ACTIVE}
+
+
+def delete_during_a_migration(stack: Stack) -> tuple[str, set[str]]:
+    instance_id = _migrate(stack)
     stack.settle(until=stack.world.now + 3)
     stack.delete(instance_id)
     return instance_id, {Status.DELETED}
@@ -370,6 +416,8 @@ SCENARIOS: tuple[Scenario, ...] = (
     start_after_a_resize_that_was_stuck,
     resize_flavor_whose_database_does_not_start,
     delete_during_a_resize_of_the_flavor,
+    *(migrate, migrate_that_the_cloud_confirms_by_itself, migrate_to_a_host_that_is_none),
+    *(migrate_whose_database_does_not_start, delete_during_a_migration),
     *(stop, stop_of_a_database_that_hangs, start, start_on_a_cloud_without_room, reboot),
     start_after_a_stop_that_failed,
     delete_during_a_stop,

@@ -17,7 +17,7 @@ from chalicelib.lifecycle import Status
 from chalicelib.store import instances, operations
 from chalicelib.store.events import Asked
 from chalicelib.store.models import Flavor, Instance, Operation
-from functions import power, resize_flavor
+from functions import moves, power, resize_flavor
 from functions.outcomes import Wait
 from tests.support.guest import FakeGuest
 from tests.support.resizes import SMALL, TINY, resize
@@ -84,7 +84,7 @@ def test_a_confirmation_that_nova_is_at_is_waited_for(
     monkeypatch.setattr(power, "server_of", lambda _: busy)
     stored = operations.get_operation(operation.id)
     assert stored is not None
-    assert isinstance(resize_flavor.confirm(stored, None), Wait)
+    assert isinstance(resize_flavor.RESIZE.confirm(stored, None), Wait)
     assert "servers.confirm_resize" not in stack.world.log
 
 
@@ -93,7 +93,7 @@ def test_what_fails_leaves_the_old_flavor_and_its_settings(stack: Stack, why: st
     instance_id, guest = active(stack)
     said = {
         "refused": "Quota exceeded",
-        "no room": resize_flavor.NO_HOST,
+        "no room": resize_flavor.RESIZE.no_host,
         "silent": "did not run with its settings in time",
         "does not start": "did not run with its settings: out of memory",
     }[why]
@@ -118,7 +118,7 @@ def test_a_cloud_that_says_nothing_is_asked_a_few_times_only(stack: Stack) -> No
     instance_id, _ = active(stack)
     stack.cloud.resizes_end = "left"
     ended(stack, resize(stack, instance_id))
-    assert stack.world.log.count("servers.resize") == resize_flavor.MOST_ASKED
+    assert stack.world.log.count("servers.resize") == moves.MOST_ASKED
 
 
 def test_a_database_is_not_down_for_a_cloud_that_does_not_begin(stack: Stack) -> None:
@@ -127,7 +127,7 @@ def test_a_database_is_not_down_for_a_cloud_that_does_not_begin(stack: Stack) ->
     begun = stack.world.now
     _, row = ended(stack, resize(stack, instance_id))
     assert "did not begin the resize in time" in str(row.fault_message)
-    assert stack.world.now - begun < resize_flavor.ASKING_SECONDS + 180
+    assert stack.world.now - begun < moves.ASKING_SECONDS + 180
     stack.check()
 
 
@@ -147,7 +147,7 @@ def test_the_resize_of_somebody_else_is_not_taken_back_for_ours(stack: Stack) ->
     instance_id, _ = active(stack)
     operation = resize(stack, instance_id)
     (server,) = stack.cloud.things["server"].values()
-    server.facts.update(resize="VERIFY_RESIZE", before="1")
+    server.facts.update(resize="VERIFY_RESIZE")
     stored, row = ended(stack, operation)
     assert "another resize" in str(stored.reason)
     assert (row.status, row.flavor_id) == (Status.ACTIVE, "1")
@@ -160,12 +160,12 @@ def test_nothing_is_said_to_a_guest_that_is_not_back(stack: Stack) -> None:
     guest.mute = True
     begun = stack.world.now
     operation = resize(stack, instance_id)
-    stack.settle(until=begun + resize_flavor.BOOT_SECONDS / 2)
+    stack.settle(until=begun + moves.BOOT_SECONDS / 2)
     assert [method for method, _ in guest.told][-1] == "stop_db"
     under_way = operations.get_operation(operation.id)
     assert under_way is not None
     assert under_way.step == "answers"
-    stack.settle(until=begun + resize_flavor.BOOT_SECONDS + 120)
+    stack.settle(until=begun + moves.BOOT_SECONDS + 120)
     guest.mute = False
     _, row = ended(stack, operation)
     assert "did not come back with its server" in str(row.fault_message)
@@ -289,6 +289,6 @@ def test_what_somebody_has_reverted_before_it_was_confirmed_is_not_told_as_done(
     stack.cloud.revert_resize(server.id)
     guest.waiting.clear()
     stored, row = ended(stack, operation)
-    assert "its old flavor again" in str(stored.reason)
+    assert "has taken the resize back" in str(stored.reason)
     assert (row.status, row.flavor_id, row.held["ram"]) == (Status.ACTIVE, "1", 512)
     stack.check()

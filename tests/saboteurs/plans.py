@@ -22,6 +22,7 @@ POWER: Final = {"create": 4.0, "delete": 1.0, "stop": 8.0, "start": 8.0, "reboot
 REPLACED: Final = {"create": 4.0, "delete": 1.0, "rebuild": 8.0, "expel": 4.0, "create_user": 4.0}
 RESIZES: Final = {"create": 4.0, "delete": 1.0, "resize_volume": 20.0, "show": 1.0}
 FLAVORS: Final = {"create": 4.0, "delete": 1.0, "resize_flavor": 20.0, "show": 1.0}
+MOVES: Final = {"create": 4.0, "delete": 1.0, "migrate": 20.0, "show": 1.0}
 RESETS: Final = {"create": 10.0, "delete": 6.0, "force_delete": 6.0, "reset_status": 6.0}
 
 
@@ -74,6 +75,7 @@ PLANS: Final = {
     "replaced": _plan("replaced", REPLACED, {"F5": 0.1, "F14": 1.0, "F27": 2.0}),
     "resizes": _plan("resizes", RESIZES, {"F15": 0.2}),
     "flavors": _plan("flavors", FLAVORS, {"F15": 0.2}),
+    "moves": _plan("moves", MOVES, {"F15": 0.2}),
     "lost hints": _plan("lost hints", CHURN, {"F4": 0.3}),
     "unknown results": _plan("unknown results", CHURN, {"F5": 0.2, "F8": 0.1, "F15": 0.2}),
     "reordered": _plan("reordered", {"list": 1.0}, {"F1": 0.5, "F3": 0.1}, rate=1.0, heartbeat=10),

@@ -230,6 +230,21 @@ def a_flavor_that_is_not_taken_back(patch: Patch) -> None:
         patch.setitem(handler.CLOUD_STEPS, f"resize_flavor.{name}", step)
 
 
+@saboteur("moves", "I28")
+def a_migration_that_nobody_asks_for(patch: Patch) -> None:
+    """A migration ends when the database runs again; nobody asks Nova."""
+    patch.setitem(handler.CLOUD_STEPS, "migrate_instance.migrate", Step(lambda *_: Done()))
+    patch.setitem(handler.CLOUD_STEPS, "migrate_instance.confirm", Step(lambda *_: Done()))
+
+
+@saboteur("moves", "I23")
+def a_migration_that_is_not_taken_back(patch: Patch) -> None:
+    """A migration that failed leaves its server where it is, to be confirmed."""
+    for name in ("revert", "come_back"):
+        step = Step(lambda *_: Done(), backwards=True)
+        patch.setitem(handler.CLOUD_STEPS, f"migrate_instance.{name}", step)
+
+
 @saboteur("power", "L3")
 def a_stop_that_leaves_the_server_running(patch: Patch) -> None:
     """A stop ends when the database has; nobody asks Nova."""

@@ -145,6 +145,28 @@ def _resize(deployment: Deployment, *flavors: str) -> None:
     assert deployment.instances() == []
 
 
+def migrate(deployment: Deployment) -> None:
+    """To another host, to one that there is not, and back; the data are there in the end."""
+
+    def move() -> None:
+        deployment.create(deployment.tenant)
+        deployment.wait()
+        for host in (None, "compute-nowhere", "compute-1"):
+            for row in deployment.instances():
+                path = f"/mgmt/instances/{row['id']}/action"
+                deployment.admin("POST", path, {"migrate": {"host": host}})
+            while deployment.busy():
+                deployment.kernel.sleep(1.0)
+
+    deployment.do(move)
+    deployment.settle()
+    deployment.invariants.check_healed()
+    for volume in deployment.fleet.volumes.values():
+        assert set(volume.contents.databases) == {"shop"}
+    deployment.do(lambda: deployment.delete_all(deployment.tenant))
+    assert deployment.instances() == []
+
+
 def rebuild_expel_and_rebuild(deployment: Deployment) -> None:
     """An operator asks again until it was accepted; the data are there in the end."""
 
@@ -202,6 +224,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     delete_while_the_access_changes,
     resize_the_flavor,
     resize_the_flavor_in_vain,
+    migrate,
     rebuild_expel_and_rebuild,
     evacuated_behind_our_back,
 )

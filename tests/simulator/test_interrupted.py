@@ -18,8 +18,9 @@ FLOWS: Final[dict[str, Body]] = {
     "stop": {"stop": {}},
     "start": {"start": {}},
     "reboot": {"reboot": {}},
+    "migrate": {"migrate": {}},
 }
-OF_OPERATORS: Final = ("reboot",)
+OF_OPERATORS: Final = ("reboot", "migrate")
 INTERRUPTIONS: Final[dict[str, Body | None]] = {
     "reset": {"reset_status": {}},
     "delete": None,

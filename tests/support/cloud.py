@@ -59,6 +59,7 @@ class FakeCloud:
                 self.stop_server,
                 self.start_server,
                 self.resize_server,
+                self.migrate_server,
                 self.confirm_resize,
                 self.revert_resize,
                 self.rebuild_server,
@@ -167,6 +168,7 @@ class FakeCloud:
             image_id=thing.facts.get("image_id"),
             ram=flavor.ram if flavor else 0,
             vcpus=flavor.vcpus if flavor else 0,
+            host_id=thing.facts.get("host", "h1"),
         )
 
     def find_servers(self, instance_id: str) -> list[servers.Server]:
@@ -210,14 +212,23 @@ class FakeCloud:
         facts = self._resizable(server_id, "ACTIVE", "SHUTOFF")
         if facts["flavor_id"] == flavor_id:
             raise Refused("When resizing, instances must change flavor!")
+        self._move(facts, flavor_id, facts.get("host", "h1"))
+
+    def migrate_server(self, server_id: str, host: str | None) -> None:
+        facts = self._resizable(server_id, "ACTIVE", "SHUTOFF")
+        if host not in (None, "h1", "h2"):
+            raise Refused(f"Compute host {host} could not be found.")
+        self._move(facts, facts["flavor_id"], host or "h2")
+
+    def _move(self, facts: dict[str, Any], flavor_id: str, host: str) -> None:
         facts["moved"] = self.world.now
         ends = self.resizes_end
         self.after_a_resize()
         if ends == "left":
             return
         if ends != "RESIZE":
-            facts.update(before=facts["flavor_id"], flavor_id=flavor_id)
-            facts["boots"] = facts.get("boots", 0) + 1
+            facts["left"] = {name: facts.get(name, "h1") for name in ("flavor_id", "host")}
+            facts.update(flavor_id=flavor_id, host=host, boots=facts.get("boots", 0) + 1)
         if not self.confirms_by_itself or ends:
             facts["resize"] = ends or "VERIFY_RESIZE"
 
@@ -228,7 +239,7 @@ class FakeCloud:
 
     def revert_resize(self, server_id: str) -> None:
         facts = self._resizable(server_id, "VERIFY_RESIZE")
-        facts.update(flavor_id=facts["before"], boots=facts["boots"] + 1, moved=self.world.now)
+        facts.update(facts["left"], boots=facts["boots"] + 1, moved=self.world.now)
         del facts["resize"]
 
     def _resizable(self, server_id: str, *states: str) -> dict[str, Any]:

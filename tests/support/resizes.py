@@ -14,11 +14,16 @@ TINY: Final = CloudFlavor("1", "db.tiny", 512, 1, 5, 0)
 SMALL: Final = CloudFlavor("2", "db.small", 1024, 2, 5, 0)
 
 
-def resize(stack: Stack, instance_id: str, new: CloudFlavor = SMALL) -> Operation:
-    """Accept it; what is held is the larger of both."""
+def know_flavors(stack: Stack) -> None:
+    """Both flavors, in the cloud and in its mirror."""
     stack.cloud.flavors = [TINY, SMALL]
     for each in stack.cloud.flavors:
         Flavor(each.id, name=each.name, ram=each.ram, vcpus=each.vcpus, disk=each.disk).save()
+
+
+def resize(stack: Stack, instance_id: str, new: CloudFlavor = SMALL) -> Operation:
+    """Accept it; what is held is the larger of both."""
+    know_flavors(stack)
     row = instances.get_instance(instance_id)
     (old,) = (each for each in stack.cloud.flavors if each.id == row.flavor_id)
     reported = instances.service_status(instance_id)

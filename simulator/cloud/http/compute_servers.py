@@ -91,6 +91,9 @@ class Servers(ComputeRoutes):
             return self._rebuild(call)
         elif "resize" in call.body:
             self.nova.resize(caller, server_id, text_of(call.item("resize"), "flavorRef"))
+        elif "migrate" in call.body:
+            wanted = call.item("migrate") if call.body["migrate"] is not None else {}
+            self.nova.migrate(caller, server_id, text_of(wanted, "host") or None)
         elif "confirmResize" in call.body:
             self.nova.confirm_resize(caller, server_id)
             return empty()

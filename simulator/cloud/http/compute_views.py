@@ -51,7 +51,7 @@ def server(one: Server, network: NetworkService, url: str, microversion: tuple[i
         "tenant_id": one.project_id,
         "user_id": one.user_id,
         "metadata": one.metadata,
-        "hostId": f"coffer-local-{one.host}" if one.launched_at else "",
+        "hostId": one.host_id,
         "image": {"id": one.image_id, "links": links(url, "images", one.image_id)[1:]},
         "flavor": _flavor_of(one, url, microversion),
         "created": timestamp(one.created_at),

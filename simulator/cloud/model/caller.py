@@ -1,7 +1,8 @@
 """Who makes a call, and the policy of this cloud: a member sees one project, an admin all.
 
 The role `service` adds what OpenStack's defaults give it: to validate tokens (Keystone), and to see
-and use the networks and ports of all projects (Neutron).
+and use the networks and ports of all projects (Neutron). The role `manager` may migrate the servers
+of its project (Nova); here also to a host that it names, which elsewhere is for administrators.
 """
 
 from __future__ import annotations
@@ -40,6 +41,11 @@ class Caller:
     def require_admin(self, rule: str) -> None:
         """Raise Forbidden in the words of oslo.policy unless the caller is an admin."""
         if not self.is_admin:
+            raise Forbidden(f"Policy doesn't allow {rule} to be performed.")
+
+    def require_manager(self, rule: str) -> None:
+        """Raise Forbidden unless the caller manages its project, or all of them."""
+        if not self.roles & {"admin", "manager"}:
             raise Forbidden(f"Policy doesn't allow {rule} to be performed.")
 
     def require_write(self, rule: str) -> None:

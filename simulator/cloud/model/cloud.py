@@ -131,11 +131,13 @@ class Cloud:
 
     def _make_people(self, passwords: Passwords) -> None:
         identity = self.identity
-        roles = {name: identity.add_role(name) for name in ("admin", "member", "reader", "service")}
+        names = ("admin", "manager", "member", "reader", "service")
+        roles = {name: identity.add_role(name) for name in names}
         for name in ("admin", "service", "demo", "demo2"):
             identity.add_project(name, _key("project", name))
         people = (
             ("admin", passwords.admin, "admin", "admin"),
+            ("coffer", passwords.service, "service", "manager"),
             ("coffer", passwords.service, "service", "member"),
             ("coffer", passwords.service, "service", "service"),
             ("coffer-api", passwords.validation, "service", "service"),

@@ -27,7 +27,7 @@ MODES = {
     "not_found": "404, whatever exists",
     "slow_delete": "the delete takes `seconds` longer (default: the cloud's slow_delete delay)",
     "seen_again": "servers deleted within `seconds` (default 60) are listed as they were before",
-    "left_as_it_was": "a resize that was accepted ends as if nobody had asked: no host took it",
+    "left_as_it_was": "a resize or migration ends as if nobody had asked for it: no host took it",
     "vanish": "the resource goes without a trace: at create once it is ready, else at the call",
 }
 CALLS = {
@@ -46,6 +46,7 @@ CALLS = {
             "list_server_actions",
             "list_servers",
             "list_zones",
+            "migrate_server",
             "reboot_server",
             "rebuild_server",
             "resize_server",
@@ -103,10 +104,10 @@ CALLS = {
 _CALLS_OF_MODE = {
     "stuck": {
         *("create_server", "delete_server", "reboot_server", "rebuild_server"),
-        *("resize_server", "confirm_resize", "revert_resize"),
+        *("resize_server", "migrate_server", "confirm_resize", "revert_resize"),
         *("create_volume", "delete_volume", "extend_volume", "delete_port"),
     },
-    "left_as_it_was": {"resize_server"},
+    "left_as_it_was": {"resize_server", "migrate_server"},
     "slow_delete": {"delete_server", "delete_volume"},
     "seen_again": {"list_servers"},
     "vanish": {
@@ -116,7 +117,7 @@ _CALLS_OF_MODE = {
 }
 _ENDS_IN_ERROR = {
     *("create_server", "delete_server", "reboot_server", "rebuild_server"),
-    *("resize_server", "confirm_resize", "revert_resize"),
+    *("resize_server", "migrate_server", "confirm_resize", "revert_resize"),
     *("create_volume", "delete_volume"),
 }
 _QUOTA_STATUS = {"compute": 403, "volume": 413, "network": 409}

@@ -1,9 +1,10 @@
-"""Nova's resize: what it accepts and refuses, and what follows.
+"""Nova's resize and cold migration: what it accepts and refuses, and what follows.
 
     ACTIVE ──▶ RESIZE ──▶ VERIFY_RESIZE ──▶ confirmed: ACTIVE on the new flavor
       ▲          │              └─────────▶ reverted:  ACTIVE on the old one
       └──────────┘ no host took it: as if nobody had asked
 
+A cold migration is a resize to the flavor that the server has, and has the same states.
 A server that was off stays so. What fails on the way leaves it off, in ERROR, on either flavor.
 """
 
@@ -19,6 +20,7 @@ from simulator.cloud.model.flavors import Flavor
 from simulator.cloud.model.lifecycle import ServerLifecycle
 from simulator.cloud.model.seams import Done
 from simulator.cloud.model.server import ACTIVE, RESIZED, STOPPED, Before, Server
+from simulator.cloud.model.settings import HOSTS
 
 NOT_RESIZED = "Instance has not been resized."
 
@@ -28,8 +30,10 @@ class ResizingLifecycle(ServerLifecycle):
 
     confirm_seconds = 0.0
 
-    def resize(self, server: Server, flavor: Flavor, fault: Fault | None) -> None:
-        """To VERIFY_RESIZE on another host, with the disks as they were."""
+    def resize(
+        self, server: Server, flavor: Flavor, fault: Fault | None, host: str | None = None
+    ) -> None:
+        """To VERIFY_RESIZE on that or another host, with the disks as they were."""
         run = self._take_over(server, "resize_prep")
         before = Before(server.flavor, server.host, server.vm_state)
         mode, step = fault.mode if fault else "", self._delays.server_resize / 3
@@ -47,7 +51,7 @@ class ResizingLifecycle(ServerLifecycle):
             self._hypervisor.stop(server.id, self._guarded(server, run, migrated))
 
         def migrated(error: str | None) -> None:
-            server.flavor, server.host, server.before = flavor, server.host + 1, before
+            server.flavor, server.host, server.before = flavor, host or _next(before.host), before
             self._enter(server, "resize_finish")
             self._step(server, run, step, finish)
 
@@ -154,6 +158,21 @@ class ResizingCompute(ComputeService):
             self._note(caller, server, "resize")
             self._lifecycle.resize(server, flavor, fault)
 
+    def migrate(self, caller: Caller, server_id: str, host: str | None) -> None:
+        """Accept a move to another host, or to that one."""
+        server = self.get(caller, server_id)
+        caller.require_manager("os_compute_api:os-migrate-server:migrate")
+        if host is not None:
+            caller.require_manager("os_compute_api:os-migrate-server:migrate:host")
+        with self._faults.around("compute", "migrate_server", server.name) as fault:
+            self._check_state(server, "migrate", (ACTIVE, STOPPED))
+            if host is not None and host not in HOSTS:
+                raise BadRequest(f"Compute host {host} could not be found.")
+            if host == server.host:
+                raise BadRequest("Cannot migrate to the host where the server exists.")
+            self._note(caller, server, "migrate")
+            self._lifecycle.resize(server, server.flavor, fault, host)
+
     def confirm_resize(self, caller: Caller, server_id: str) -> None:
         """Accept that a resize stays."""
         server = self._resized(caller, server_id, "confirmResize")
@@ -174,3 +193,8 @@ class ResizingCompute(ComputeService):
         if server.before is None or server.before.confirming:
             raise BadRequest(NOT_RESIZED)
         return server
+
+
+def _next(host: str) -> str:
+    """The host that the scheduler chooses for a server that leaves one."""
+    return HOSTS[(HOSTS.index(host) + 1) % len(HOSTS)]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 
 from simulator.cloud.model.flavors import Flavor
-from simulator.cloud.model.settings import ZONE
+from simulator.cloud.model.settings import HOSTS, ZONE
 
 BUILDING, ACTIVE, STOPPED, ERROR = "building", "active", "stopped", "error"
 RESIZED = "resized"
@@ -70,7 +71,7 @@ class Before:
     """What a resize goes back to. `confirming`: it was confirmed, which takes its time."""
 
     flavor: Flavor
-    host: int
+    host: str
     vm_state: str
     confirming: bool = False
 
@@ -104,7 +105,7 @@ class Server:
     task_state: str | None = "scheduling"
     fault: ServerFault | None = None
     launched_at: float | None = None
-    host: int = 1
+    host: str = HOSTS[0]
     before: Before | None = None
     actions: list[ServerAction] = field(default_factory=list)
     run: int = 0
@@ -122,6 +123,13 @@ class Server:
         """Nova's number: 0 no state, 1 running, 4 shut down."""
         off = self.before is not None and self.before.vm_state == STOPPED
         return _POWER_OF_VM[STOPPED if off and self.vm_state == RESIZED else self.vm_state]
+
+    @property
+    def host_id(self) -> str:
+        """What its project sees of its host: not the name, but whether it is another one."""
+        if self.launched_at is None:
+            return ""
+        return hashlib.sha224(f"{self.project_id}{self.host}".encode()).hexdigest()
 
     @property
     def hostname(self) -> str:

@@ -7,6 +7,8 @@ from typing import Final
 
 ZONE: Final = "nova"
 """The one availability zone of this cloud, of servers and volumes alike."""
+HOSTS: Final = tuple(f"compute-{number}" for number in range(1, 5))
+"""The names of its hosts."""
 
 
 @dataclass(frozen=True)

@@ -402,6 +402,15 @@ def resizes(side: Side) -> None:
         side.see(servers.stop, server)
         side.see(end, server)
         until("ACTIVE", flavor)
+    for host in (None, "compute-4"):
+        side.see(servers.migrate, server, host)
+        until("VERIFY_RESIZE", "db.memory")
+        side.see(servers.get, server)
+        side.see(servers.confirm_resize, server)
+        until("ACTIVE", "db.memory")
+    for host in ("compute-4", "compute-nowhere"):
+        side.see(servers.migrate, server, host)
+    side.see(servers.migrate, UNKNOWN, None)
     for mode in ("refuse", "quota", "unavailable", "not_found", "timeout_after"):
         side.arm("compute", "resize_server", mode)
         side.see(servers.resize, server, "1")

@@ -17,7 +17,8 @@ from chalicelib.bus import commands
 from chalicelib.bus.contract.arguments import Flavor
 from chalicelib.bus.envelope import Direction, Envelope, seal
 from chalicelib.cloud import names, network, servers, volumes
-from chalicelib.domain.flows import REMOVALS
+from chalicelib.domain.flows import MIGRATE, REMOVALS
+from chalicelib.domain.operations import OperationStatus
 from chalicelib.store import events
 from chalicelib.store.models import (
     Arguments,
@@ -30,6 +31,7 @@ from chalicelib.store.models import (
     Quota,
     ServiceStatusRow,
 )
+from chalicelib.store.operations import operation_of
 from chalicelib.taskmanager import executions
 from simulator.cloud.model.security_groups import Traffic
 from simulator.fleet.datastore import Database
@@ -522,6 +524,16 @@ def i27_done_all_the_same(deployment: Deployment) -> None:
         row.update(actions=[Instance.name.set("other")])
 
 
+def i28_moved_nowhere(deployment: Deployment) -> None:
+    """A migration that is told to have succeeded; its server is where it was."""
+    (server,) = deployment.cloud.compute.servers.values()
+    row = instance(deployment)
+    made = operation_of(row, MIGRATE, arguments={"host": None})
+    made.resources = {"host_id": server.host_id}
+    made.status = OperationStatus.SUCCEEDED
+    made.save()
+
+
 def i24_deleted_all_the_same(deployment: Deployment) -> None:
     row = instance(deployment)
     row.update(actions=[Instance.protected.set(True)])
@@ -562,6 +574,7 @@ def replied_with_key(deployment: Deployment, reply: Reply, body: bytes = b"") ->
 BREAKS = (
     i24_deleted_all_the_same,
     i27_done_all_the_same,
+    i28_moved_nowhere,
     *(i10_two_replies, i10_accepted_with_another_body, i10_refused_afterwards, i10_done_twice),
     *(i26_two_are_heard, i26_a_late_answer, i26_a_session, i26_a_generation_that_comes_back),
     *(i20_event_lost, i20_another_stage, i21_gone_too_early, i21_kept_for_ever),
