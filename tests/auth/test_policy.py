@@ -11,7 +11,7 @@ from chalicelib.errors import AdminRequired, Forbidden
 
 FOR_ADMINISTRATORS = {
     *("datastore:delete", "instance:reset_status"),
-    *("instance:expel", "instance:rebuild", "instance:ignore_protection"),
+    *("instance:expel", "instance:rebuild", "instance:migrate", "instance:ignore_protection"),
 }
 
 
