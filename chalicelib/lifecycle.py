@@ -1,16 +1,18 @@
-"""The one table of an instance's life: status, event, next status, and what is allowed when.
+"""The life of a subject, a table for each kind: status, event, next status, what is allowed when.
 
-Derived from what the flows declare (`chalicelib.domain.flows`), and the two things that an
-administrator does beside them: the reset and the expulsion. API refusals, flows and the simulator
-read this module; a test compares the docs' table with it.
+Derived from what the flows declare (`chalicelib.domain.flows`), and for instances the two things
+that an administrator does beside them: the reset and the expulsion. API refusals, flows and the
+simulator read this module; a test compares the docs' table with it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
+from enum import StrEnum
 from typing import Final
 
-from chalicelib.domain.flows import FLOWS, Flow, What
+from chalicelib.domain.flows import FLOWS_OF, Flow, What
+from chalicelib.domain.operations import SubjectKind
 from chalicelib.errors import Unprocessable
 from chalicelib.service_status import ServiceStatus as ServiceStatus
 from chalicelib.status import Status as Status
@@ -19,42 +21,61 @@ RESET: Final = "status reset by an administrator"
 EXPELLED: Final = "guest expelled by an administrator"
 
 _AT_REST: Final = frozenset({Status.ACTIVE, Status.STOPPED})
-_AFTER_RESET: Final[dict[Status, Status]] = {
+_AFTER_RESET: Final[dict[StrEnum, StrEnum]] = {
     status: status if status in _AT_REST else Status.ERROR
     for status in Status
     if status is not Status.DELETED
 }
-_AFTER_EXPULSION: Final[dict[Status, Status]] = {
+_AFTER_EXPULSION: Final[dict[StrEnum, StrEnum]] = {
     status: Status.SHUTDOWN if status is Status.SHUTDOWN else Status.ERROR
     for status in _AFTER_RESET
 }
 
 
-def _rows(flow: Flow) -> Iterator[tuple[tuple[Status, str], Status]]:
-    """A flow's part of the table.
+Table = dict[tuple[str, str], StrEnum]
+
+
+def _rows(flow: Flow, after_reset: Mapping[StrEnum, StrEnum]) -> Iterator[tuple[str, str, StrEnum]]:
+    """A flow's part of the table of its kind: status, event, next status.
 
     A reset takes the instance away from under its operation. That operation goes back then, unless
     it is one that cannot, and still ends.
     """
     for source in sorted(flow.sources):
-        yield (source, flow.event(What.ACCEPTED)), flow.during
+        yield source, flow.event(What.ACCEPTED), flow.during
     ends = {What.SUCCEEDED: flow.done, What.FAILED: flow.failed}
     if flow.undo:
         ends[What.UNDONE] = flow.undone
     for what, target in ends.items():
-        yield (flow.during, flow.event(what)), target
-        if what is not What.SUCCEEDED or not flow.revocable:
-            yield (_AFTER_RESET[flow.during], flow.event(what)), target
+        yield flow.during, flow.event(what), target
+        reset = what is not What.SUCCEEDED or not flow.revocable
+        if reset and flow.during in after_reset:
+            yield after_reset[flow.during], flow.event(what), target
 
 
-TRANSITIONS: Final[dict[tuple[Status, str], Status]] = {
-    **dict(row for flow in FLOWS.values() for row in _rows(flow)),
+def _table(kind: SubjectKind, after_reset: Mapping[StrEnum, StrEnum]) -> Table:
+    rows = (row for flow in FLOWS_OF[kind] for row in _rows(flow, after_reset))
+    return {(status, event): target for status, event, target in rows}
+
+
+TRANSITIONS: Final[Table] = {
+    **_table(SubjectKind.INSTANCE, _AFTER_RESET),
     **{(status, RESET): target for status, target in _AFTER_RESET.items()},
     **{(status, EXPELLED): target for status, target in _AFTER_EXPULSION.items()},
 }
+"""Of instances."""
+TABLES: Final[dict[SubjectKind, Table]] = {
+    **{kind: _table(kind, {}) for kind in SubjectKind},
+    SubjectKind.INSTANCE: TRANSITIONS,
+}
 
 EVENTS: Final = (
-    *(flow.event(what) for flow in FLOWS.values() for what in What if flow.knows(what)),
+    *(
+        flow.event(what)
+        for flow in FLOWS_OF[SubjectKind.INSTANCE]
+        for what in What
+        if flow.knows(what)
+    ),
     RESET,
     EXPELLED,
 )
@@ -70,15 +91,15 @@ class IllegalTransition(Exception):
     """A caller asked for a transition that the table does not hold: a bug, never a user's error."""
 
 
-def next_status(status: str, event: str) -> Status:
-    """The status after an event; `IllegalTransition` when the table has none."""
+def next_status(status: str, event: str, kind: SubjectKind = SubjectKind.INSTANCE) -> StrEnum:
+    """The status after an event; `IllegalTransition` when the kind's table has none."""
     try:
-        return TRANSITIONS[Status(status), event]
+        return TABLES[kind][status, event]
     except KeyError:
         raise IllegalTransition(f"{status} has no transition for {event!r}") from None
 
 
-def require(allowed: Collection[Status], instance_id: str, status: str) -> None:
+def require(allowed: Collection[str], instance_id: str, status: str) -> None:
     """Refuse what the status does not allow, with Trove's 422."""
     if status not in allowed:
         raise Unprocessable(

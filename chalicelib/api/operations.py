@@ -20,8 +20,7 @@ from chalicelib.bus import queues
 from chalicelib.domain.flows import FLOWS
 from chalicelib.domain.operations import TERMINAL, OperationStatus, command_id
 from chalicelib.errors import Conflict, NotFound
-from chalicelib.store import commands
-from chalicelib.store import instances as store
+from chalicelib.store import commands, subjects
 from chalicelib.store.base import Contended, as_dict, races
 from chalicelib.store.models import Instance, Operation
 from chalicelib.store.operations import get_operation, operations_of
@@ -64,7 +63,7 @@ def cancel(request: Request) -> Response:
         if not flow.can_go_back(as_dict(row.started)) or instance.operation_id != row.id:
             raise Conflict(f"Operation {row.id} ({row.action}) cannot go back; wait for its end.")
         going_back = bool(row.cancelled or row.compensating)
-        if going_back or store.cancel(instance, row, CANCELLED, request.asked):
+        if going_back or subjects.cancel(instance, row, CANCELLED, request.asked):
             queues.notify_task_manager(row.id)
             return accepted(request, instance.id, row.id)
     raise Contended("The instance is being changed by others at the moment; try again.")

@@ -22,7 +22,7 @@ from typing import Final
 
 import msgspec
 
-from chalicelib.domain.operations import OperationAction
+from chalicelib.domain.operations import OperationAction, SubjectKind
 from chalicelib.service_status import ServiceStatus
 from chalicelib.status import Status
 
@@ -73,15 +73,16 @@ class What(StrEnum):
 
 
 class Flow(msgspec.Struct, frozen=True, kw_only=True):
-    """One flow, and what it means for the status of its instance.
+    """One flow, and what it means for the status of its subject.
 
-    It may be asked for in `sources`; the instance is in `during` while it runs, then in `done`,
-    `undone` or `failed` (see `What`). `timeout` is a field of `Settings`. `revocable`: a cancelled
-    operation goes back; one that cannot goes on to its end. From the step `no_return` on there is
-    nothing to go back to, and nobody cancels it. One that `queues` is accepted behind
-    whatever is under way. `undo` runs whole after a failure, whatever had begun: each step looks
-    for what it takes away. One that `admits` lets a guest enrol while it runs, in its steps
-    `server` and `prepare`; with `replaces_guest` it is one of the next generation.
+    It may be asked for in `sources`; the subject is in `during` while it runs, then in `done`,
+    `undone` or `failed` (see `What`): statuses of its kind. `timeout` is a field of `Settings`.
+    `revocable`: a cancelled operation goes back; one that cannot goes on to its end. From the step
+    `no_return` on there is nothing to go back to, and nobody cancels it. One that `queues` takes
+    its subject away, and is accepted behind whatever is under way. `undo` runs whole after a
+    failure, whatever had begun: each step looks for what it takes away. One that `admits` lets a
+    guest enrol while it runs, in its steps `server` and `prepare`; with `replaces_guest` it is one
+    of the next generation.
 
     `told_undone` and `told_failed` are the words of an end with its `{reason}`; the second may name
     the steps that are `{left}`. `reported` is what the guest is taken to have said by a success, if
@@ -89,15 +90,16 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     action: OperationAction
+    subject: SubjectKind = SubjectKind.INSTANCE
     title: str
     comment: str
     steps: tuple[Step, ...]
     undo: tuple[Step, ...] = ()
-    sources: frozenset[Status] = frozenset()
-    during: Status
-    done: Status
-    undone: Status = Status.ACTIVE
-    failed: Status = Status.ERROR
+    sources: frozenset[StrEnum] = frozenset()
+    during: StrEnum
+    done: StrEnum
+    undone: StrEnum = Status.ACTIVE
+    failed: StrEnum = Status.ERROR
     timeout: str
     revocable: bool = True
     no_return: str = ""
@@ -113,7 +115,7 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.title} {what}"
 
     def knows(self, what: What) -> bool:
-        """Whether that can happen to an operation of this flow, as far as its instance sees."""
+        """Whether that can happen to an operation of this flow, as far as its subject sees."""
         return {What.ACCEPTED: bool(self.sources), What.UNDONE: bool(self.undo)}.get(what, True)
 
     def ended(self, recorded: Container[str]) -> What:
@@ -481,6 +483,18 @@ FLOWS: Final[dict[str, Flow]] = {
     )
 }
 
+
+def _by_kind() -> dict[SubjectKind, list[Flow]]:
+    found: dict[SubjectKind, list[Flow]] = {kind: [] for kind in SubjectKind}
+    for flow in FLOWS.values():
+        found[flow.subject].append(flow)
+    return found
+
+
+FLOWS_OF: Final = _by_kind()
+"""The flows by the kind of their subject."""
+REMOVING: Final = {flow.subject: flow for flow in FLOWS.values() if flow.queues}
+"""The flow that takes a subject of a kind away, where there is one."""
 ADMITTING: Final = tuple(flow.action for flow in FLOWS.values() if flow.admits)
 """The operations in which a guest enrols."""
 ENROLLING: Final = frozenset(flow.during for flow in FLOWS.values() if flow.admits)

@@ -7,6 +7,12 @@ from enum import StrEnum
 from typing import Final
 
 
+class SubjectKind(StrEnum):
+    """What an operation is done to: its subject is (kind, id), and the kind is its flow's."""
+
+    INSTANCE = "instance"
+
+
 class OperationAction(StrEnum):
     """The flows; each has a state machine of the same name."""
 

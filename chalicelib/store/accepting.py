@@ -1,7 +1,7 @@
 """The transactions that accept operations.
 
-    accept_create   instance + operation + quota + event            one transaction
-    accept          operation + instance + event (+ quota)          one transaction
+    accept_create   subject + operation + quota + event             one transaction
+    accept          operation + subject + event (+ quota)           one transaction
 
 Whoever reads a row between two of them sees a whole state. Each takes a `claim` along: what is
 answered, with the key of the request (`chalicelib.store.replies`). `Claimed` when that key has an
@@ -21,7 +21,6 @@ from chalicelib import aws, lifecycle
 from chalicelib.domain.flows import DELETE, FLOWS, What
 from chalicelib.domain.operations import OperationStatus
 from chalicelib.domain.quotas import require_fit
-from chalicelib.lifecycle import ServiceStatus
 from chalicelib.store import quotas
 from chalicelib.store.base import (
     Claim,
@@ -32,35 +31,29 @@ from chalicelib.store.base import (
     transacted,
 )
 from chalicelib.store.events import Asked, asked_by, new_event
-from chalicelib.store.instances import DAY_SECONDS, calling_back, unchanged
-from chalicelib.store.models import (
-    Arguments,
-    EventRow,
-    Instance,
-    Operation,
-    Quota,
-    ServiceStatusRow,
-)
+from chalicelib.store.kinds import KINDS
+from chalicelib.store.models import Arguments, EventRow, Instance, Operation, Quota, Subject
+from chalicelib.store.subjects import DAY_SECONDS, calling_back, unchanged
 
 
 def accept_create(
-    instance: Instance, operation: Operation, held: dict[str, int], claim: Claim | None = None
+    subject: Subject, operation: Operation, held: dict[str, int], claim: Claim | None = None
 ) -> None:
-    """Make the instance, its operation and its hold on the quota durable at once.
+    """Make a subject, its operation and its hold on the quota durable at once.
 
     Clauses: the quota still fits (racing creates); neither id is taken. Raises `OverLimit`.
     """
-    instance.operation_id = operation.id
-    instance.held = held
+    subject.operation_id = operation.id
+    subject.held = held
     sealed, operation.sealed_args = operation.sealed_args, None
     operation.secret = sealed is not None
     kind = f"{operation.action}.accepted"
-    event = new_event(instance.id, kind, "", instance.tenant_id, asked_by(operation))
+    event = new_event(subject.id, kind, "", subject.tenant_id, asked_by(operation))
     for until in races():
-        quota = quotas.get_quota(instance.tenant_id)
+        quota = quotas.get_quota(subject.tenant_id)
         require_fit(quotas.used_of(quota), held, quotas.limits_of(quota))
         try:
-            transact(_creation(instance, operation, sealed, event, quota), until, claim)
+            transact(_creation(subject, operation, sealed, event, quota), until, claim)
             return
         except ConditionFailed:
             continue
@@ -68,67 +61,62 @@ def accept_create(
 
 
 def _creation(
-    instance: Instance, operation: Operation, sealed: str | None, event: EventRow, quota: Quota
+    subject: Subject, operation: Operation, sealed: str | None, event: EventRow, quota: Quota
 ) -> Callable[[TransactWrite], None]:
-    service = ServiceStatusRow(
-        instance_id=instance.id,
-        generation=instance.generation,
-        status=ServiceStatus.NEW,
-        updated=instance.created,
-    )
+    rows = [event, *KINDS[operation.kind].made_with(subject)]
 
     def build(write: TransactWrite) -> None:
-        write.save(instance, condition=Instance.id.does_not_exist())
+        write.save(subject, condition=Subject.id.does_not_exist())
         write.save(operation, condition=Operation.id.does_not_exist())
         if sealed is not None:
             expires = datetime.fromtimestamp(int(operation.deadline + DAY_SECONDS), UTC)
             write.save(Arguments(operation.id, sealed=sealed, expires=expires))
-        write.save(event)
-        write.save(service)
-        quotas.reserve(write, quota, instance.held)
+        for row in rows:
+            write.save(row)
+        quotas.reserve(write, quota, subject.held)
 
     return build
 
 
 def accept(
-    instance: Instance,
+    subject: Subject,
     operation: Operation,
     *,
     holds: Mapping[str, int] | None = None,
     decided_by: tuple[str, ...] = (),
     claim: Claim | None = None,
 ) -> bool:
-    """Take an operation up for an instance that is there; False when another was faster.
+    """Take an operation up for a subject that is there; False when another was faster.
 
     A flow that queues is put behind what is live, and calls it back: nobody waits for a change of
-    what is going away. `holds` is what the instance holds of the quota from now on, None what it
+    what is going away. `holds` is what the subject holds of the quota from now on, None what it
     holds already; `OverLimit` when more does not fit. Clauses: status and operations are as they
     were read (two requests at once, a flow that ends meanwhile), and so are the attributes that the
     caller has `decided_by`; the quota still fits.
     """
     flow = FLOWS[operation.action]
-    if instance.next_operation_id is not None:
+    if subject.next_operation_id is not None:
         return False
-    queued = instance.operation_id is not None
-    assert flow.queues or not queued, "one live operation per instance"
+    queued = subject.operation_id is not None
+    assert flow.queues or not queued, "one live operation per subject"
     operation.status = OperationStatus.QUEUED if queued else OperationStatus.ACCEPTED
-    owner = Instance.next_operation_id if queued else Instance.operation_id
-    target = lifecycle.next_status(instance.status, flow.event(What.ACCEPTED))
+    owner = Subject.next_operation_id if queued else Subject.operation_id
+    target = lifecycle.next_status(subject.status, flow.event(What.ACCEPTED), flow.subject)
     actions: list[Action] = [owner.set(operation.id)]
-    if target != instance.status:
-        actions += [Instance.status.set(target), Instance.updated.set(aws.clock())]
+    if target != subject.status:
+        actions += [Subject.status.set(target), Subject.updated.set(aws.clock())]
     if holds is not None:
-        actions.append(Instance.held.set(dict(holds)))
+        actions.append(Subject.held.set(dict(holds)))
     kind = f"{operation.action}.accepted"
-    event = new_event(instance.id, kind, "", instance.tenant_id, asked_by(operation))
-    call_back = calling_back(instance, "The instance is being deleted.")
-    same = unchanged(instance, *decided_by)
-    reserve = _reservation(instance, holds) if holds is not None else None
+    event = new_event(subject.id, kind, "", subject.tenant_id, asked_by(operation))
+    call_back = calling_back(subject, f"The {flow.subject} is being deleted.")
+    same = unchanged(subject, *decided_by)
+    reserve = _reservation(subject, holds) if holds is not None else None
 
     def build(write: TransactWrite) -> None:
         write.save(operation, condition=Operation.id.does_not_exist())
         write.save(event)
-        write.update(instance, actions=actions, condition=same)
+        write.update(subject, actions=actions, condition=same)
         call_back(write)
         if reserve is not None:
             reserve(write)
@@ -137,18 +125,18 @@ def accept(
 
 
 def _reservation(
-    instance: Instance, holds: Mapping[str, int]
+    subject: Subject, holds: Mapping[str, int]
 ) -> Callable[[TransactWrite], None] | None:
     """The part of a transaction that moves the quota's counters, by the difference; None if none.
 
     Raises `OverLimit`.
     """
-    held: Mapping[str, Any] = instance.held
+    held: Mapping[str, Any] = subject.held
     delta = {name: amount - int(held.get(name, 0)) for name, amount in holds.items()}
     more = {name: amount for name, amount in delta.items() if amount}
     if not more:
         return None
-    quota = quotas.get_quota(instance.tenant_id)
+    quota = quotas.get_quota(subject.tenant_id)
     require_fit(quotas.used_of(quota), more, quotas.limits_of(quota))
     return lambda write: quotas.reserve(write, quota, more)
 

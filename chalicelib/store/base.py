@@ -76,7 +76,7 @@ class IndexNames(NamedTuple):
 
     TENANT: str = "tenant-index"
     LIVE: str = "live-index"
-    INSTANCE: str = "instance-index"
+    SUBJECT: str = "instance-index"
     FEED: str = "feed-index"
 
 
@@ -169,7 +169,7 @@ def transact(
             retryable = any(code in _CONFLICTS for code in codes) or (_code(error) in _CONFLICTS)
             if not retryable:
                 raise
-    raise Contended("The instance is being changed by others at the moment; try again.")
+    raise Contended("What is asked for is being changed by others at the moment; try again.")
 
 
 def transacted(build: Callable[[TransactWrite], None], claim: Claim | None = None) -> bool:

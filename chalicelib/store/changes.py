@@ -13,8 +13,8 @@ from chalicelib.errors import NotFound
 from chalicelib.lifecycle import Status
 from chalicelib.store.base import ConditionFailed, transact, transacted, update_if
 from chalicelib.store.events import Asked, new_event
-from chalicelib.store.instances import unchanged
 from chalicelib.store.models import EventRow, Instance
+from chalicelib.store.subjects import unchanged
 
 
 def edit(instance: Instance, values: Mapping[str, Any], asked: Asked) -> None:

@@ -1,4 +1,4 @@
-"""The transaction that ends an operation: operation, instance, quota, event, and what is next."""
+"""The transaction that ends an operation: operation, subject, quota, event, and what is next."""
 
 from __future__ import annotations
 
@@ -11,19 +11,17 @@ from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
 from chalicelib import aws, lifecycle
-from chalicelib.domain.flows import FLOWS, What
-from chalicelib.domain.operations import STARTABLE, OperationAction, OperationStatus, live_shard
-from chalicelib.lifecycle import ServiceStatus, Status
+from chalicelib.domain.flows import FLOWS, REMOVING, What
+from chalicelib.domain.operations import STARTABLE, OperationStatus, live_shard
+from chalicelib.lifecycle import ServiceStatus
 from chalicelib.store import outcomes, quotas
 from chalicelib.store.base import ConditionFailed, Contended, as_dict, races, transact, update_if
 from chalicelib.store.events import asked_by, new_event
-from chalicelib.store.instances import buried, faulty, find_instance, history_ends, unchanged
-from chalicelib.store.models import Arguments, Instance, Operation, ServiceStatusRow
+from chalicelib.store.kinds import KINDS
+from chalicelib.store.models import Arguments, Operation, Subject
 from chalicelib.store.operations import CHECK_AFTER_SECONDS, get_operation
 from chalicelib.store.outcomes import Outcome
-
-TOLD_BY_EXPULSION: Final = frozenset({"generation", "fault_message", "fault_created"})
-"""What the end of an operation leaves as it is when its guest was expelled meanwhile."""
+from chalicelib.store.subjects import faulty, history_ends, unchanged
 
 FORGOTTEN: Final = (
     "The tables were restored to a moment at which the instance did not know of this operation; "
@@ -32,7 +30,7 @@ FORGOTTEN: Final = (
 
 
 class Ending(msgspec.Struct, frozen=True):
-    """How an operation ends; `chalicelib.store.outcomes` says what that does to its instance.
+    """How an operation ends; `chalicelib.store.outcomes` says what that does to its subject.
 
     `undone`: it failed, and nothing of it is left. `reported` is what the guest said in its answer;
     its heartbeat, if that was faster, stands.
@@ -45,7 +43,7 @@ class Ending(msgspec.Struct, frozen=True):
 
     @property
     def what(self) -> What:
-        """What has happened to the instance."""
+        """What has happened to the subject."""
         if self.status is OperationStatus.SUCCEEDED:
             return What.SUCCEEDED
         return What.UNDONE if self.undone else What.FAILED
@@ -62,60 +60,59 @@ def end_operation(operation: Operation, ending: Ending) -> str | None:
     """Make an operation terminal together with everything that follows from it.
 
     Returns the id of the operation that is live next, if one was queued. Clauses: the operation is
-    not terminal yet and is the instance's live one (a second run of the last step); the queue
-    behind it is as it was read (a delete that is accepted meanwhile), and so is the generation (an
-    expulsion). Already ended is success.
+    not terminal yet and is the subject's live one (a second run of the last step); the queue
+    behind it is as it was read (a delete that is accepted meanwhile), and so is what else its kind
+    is decided by (an expulsion). Already ended is success.
     """
     for until in races():
-        instance = find_instance(operation.instance_id)
-        if instance is None:
+        subject: Subject | None = KINDS[operation.kind].find(operation.subject_id)
+        if subject is None:
             _end_alone(operation, ending)
             return None
-        if instance.operation_id != operation.id:
-            return instance.operation_id
-        following = instance.next_operation_id
+        if subject.operation_id != operation.id:
+            return subject.operation_id
+        following, moot = subject.next_operation_id, None
         if following is not None and _removes(operation, ending):
             moot, following = following, None
-        else:
-            moot = None
         try:
-            transact(_end(operation, ending, instance, following, moot), until)
+            transact(_end(operation, ending, subject, following, moot), until)
             return following
         except ConditionFailed:
             ending = msgspec.structs.replace(ending, reported=None)
     stored = get_operation(operation.id)
     if stored is not None and stored.live is None:
         return None
-    raise Contended("The instance is being changed by others at the moment.")
+    raise Contended(f"The {operation.kind} is being changed by others at the moment.")
 
 
 def _end_alone(operation: Operation, ending: Ending) -> None:
-    """End an operation whose instance has no row: its table was restored to an earlier moment.
+    """End an operation whose subject has no row: its table was restored to an earlier moment.
 
     Clause: the operation is not terminal yet (a second run of the last step).
     """
     close = _close(ending.status, ending.reason)
     live = Operation.status.is_in(*STARTABLE)
+    gone = ending.what is What.UNDONE or _removes(operation, ending)
+    beside = KINDS[operation.kind].beside(operation.subject_id, gone=gone, reported=None)
 
     def build(write: TransactWrite) -> None:
         write.update(Operation(operation.id), actions=close, condition=live)
         if operation.secret:
             write.delete(Arguments(operation.id))
-        if ending.what is What.UNDONE or _removes(operation, ending):
-            write.delete(ServiceStatusRow(operation.instance_id))
+        beside(write)
 
     with suppress(ConditionFailed):
         transact(build)
 
 
 def end_forgotten(operation: Operation) -> bool:
-    """End a queued operation that its instance knows nothing of; False when it has to wait.
+    """End a queued operation that its subject knows nothing of; False when it has to wait.
 
     Its table was restored to an earlier moment, and what was before it has nobody to hand over to.
     Clause: it is queued (its turn comes meanwhile).
     """
-    instance = find_instance(operation.instance_id)
-    if instance is not None and instance.next_operation_id == operation.id:
+    subject = KINDS[operation.kind].find(operation.subject_id)
+    if subject is not None and subject.next_operation_id == operation.id:
         return False
     close = _close(OperationStatus.FAILED, FORGOTTEN)
     update_if(Operation(operation.id), close, Operation.status == OperationStatus.QUEUED)
@@ -123,96 +120,80 @@ def end_forgotten(operation: Operation) -> bool:
 
 
 def _removes(operation: Operation, ending: Ending) -> bool:
-    return operation.action == OperationAction.DELETE and ending.what is What.SUCCEEDED
+    """Whether nothing of the subject is left."""
+    return FLOWS[operation.action].queues and ending.what is What.SUCCEEDED
 
 
 def _end(
     operation: Operation,
     ending: Ending,
-    instance: Instance,
+    subject: Subject,
     following: str | None,
     moot: str | None,
 ) -> Callable[[TransactWrite], None]:
     """The items of the last transaction; `moot` is a queued delete with nothing left to do."""
+    kind = KINDS[operation.kind]
     made = outcomes.outcome(operation, ending.what)
-    target, actions = _changes(operation, ending, instance, following, made)
-    kind = f"{operation.action}.{ending.status.lower()}"
-    event = new_event(instance.id, kind, ending.reason, instance.tenant_id, asked_by(operation))
+    actions = _changes(operation, ending, subject, following, made)
+    name = f"{operation.action}.{ending.status.lower()}"
+    event = new_event(subject.id, name, ending.reason, subject.tenant_id, asked_by(operation))
     close = _close(ending.status, ending.reason)
-    freed, now = _freed(instance, made), aws.clock()
-    same = unchanged(instance, "generation")
+    freed = _freed(subject, made)
+    same = unchanged(subject, *kind.decided_by)
+    beside = kind.beside(subject.id, gone=_removes(operation, ending), reported=ending.reported)
     queued = following or moot
     then = _accept(following) if following else close
 
     def build(write: TransactWrite) -> None:
         write.save(event)
         write.update(operation, actions=close, condition=Operation.status.is_in(*STARTABLE))
-        write.update(instance, actions=actions, condition=same)
+        write.update(subject, actions=actions, condition=same)
         if operation.secret:
             write.delete(Arguments(operation.id))
-        if target is Status.DELETED:
-            write.delete(ServiceStatusRow(instance.id))
         if freed:
-            quotas.release(write, instance.tenant_id, freed)
+            quotas.release(write, subject.tenant_id, freed)
         if queued is not None:
             clause = Operation.status == OperationStatus.QUEUED
             write.update(Operation(queued), actions=then, condition=clause)
-        if ending.reported is not None:
-            report: list[Action] = [
-                ServiceStatusRow.status.set(ending.reported),
-                ServiceStatusRow.updated.set(now),
-            ]
-            clause = ServiceStatusRow.status == ServiceStatus.NEW  # no heartbeat was faster
-            write.update(ServiceStatusRow(instance.id), actions=report, condition=clause)
+        beside(write)
 
     return build
 
 
 def _changes(
-    operation: Operation, ending: Ending, instance: Instance, following: str | None, made: Outcome
-) -> tuple[Status, list[Action]]:
-    """The instance's next status, and the update of its row."""
-    event = FLOWS[operation.action].event(ending.what)
-    overtaken = _is_overtaken(operation, instance)
+    operation: Operation, ending: Ending, subject: Subject, following: str | None, made: Outcome
+) -> list[Action]:
+    """The update of the subject's row."""
+    flow, kind = FLOWS[operation.action], KINDS[operation.kind]
+    overruled = kind.overruled(subject, operation)
     if following:
-        target = Status.SHUTDOWN
-    elif overtaken:
-        target = Status.ERROR
+        target = REMOVING[operation.kind].during
+    elif overruled is not None:
+        target = overruled
     else:
-        target = lifecycle.next_status(instance.status, event)
-    actions = made.actions(without=TOLD_BY_EXPULSION if overtaken else frozenset())
-    actions += [Instance.status.set(target), Instance.updated.set(aws.clock())]
+        target = lifecycle.next_status(subject.status, flow.event(ending.what), flow.subject)
+    told_meanwhile = kind.told_meanwhile if overruled is not None else frozenset()
+    actions = made.actions(kind.model, without=told_meanwhile)
+    actions += [Subject.status.set(target), Subject.updated.set(aws.clock())]
     actions += _hand_over(following)
-    if ending.what is not What.SUCCEEDED and following is None and not overtaken:
+    if ending.what is not What.SUCCEEDED and following is None and overruled is None:
         actions += faulty(ending.reason)
-    if (holds := made.held_after(instance.held)) != instance.held:
-        actions.append(Instance.held.set(holds))
-    if target is Status.DELETED:
-        actions += buried()
-    return target, actions
+    if (holds := made.held_after(subject.held)) != subject.held:
+        actions.append(Subject.held.set(holds))
+    return actions + kind.settled(target)
 
 
-def _is_overtaken(operation: Operation, instance: Instance) -> bool:
-    """Whether its guest was expelled meanwhile: the instance needs a rebuild, whatever came of it.
-
-    A create has taken its instance back then, and a delete takes all of it away.
-    """
-    if operation.action in (OperationAction.CREATE, OperationAction.DELETE):
-        return False
-    return bool(instance.generation > operation.generation)
-
-
-def _freed(instance: Instance, made: Outcome) -> dict[str, int]:
+def _freed(subject: Subject, made: Outcome) -> dict[str, int]:
     """What of the quota is given back; less than nothing of a volume that others have grown."""
-    holds = made.held_after(instance.held)
-    freed = {name: int(amount) - holds.get(name, 0) for name, amount in instance.held.items()}
+    holds = made.held_after(subject.held)
+    freed = {name: int(amount) - holds.get(name, 0) for name, amount in subject.held.items()}
     return {name: amount for name, amount in freed.items() if amount}
 
 
 def _hand_over(following: str | None) -> list[Action]:
     if following is None:
-        return [Instance.operation_id.remove(), Instance.next_operation_id.remove()]
-    return [Instance.operation_id.set(following), Instance.next_operation_id.remove()]
+        return [Subject.operation_id.remove(), Subject.next_operation_id.remove()]
+    return [Subject.operation_id.set(following), Subject.next_operation_id.remove()]
 
 
 def _close(status: OperationStatus, reason: str) -> list[Action]:

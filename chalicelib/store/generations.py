@@ -19,8 +19,8 @@ from chalicelib.domain.flows import FLOWS
 from chalicelib.lifecycle import ServiceStatus
 from chalicelib.store.base import Claim, transacted
 from chalicelib.store.events import Asked, asked_by, new_event
-from chalicelib.store.instances import calling_back, faulty, unchanged
 from chalicelib.store.models import Instance, Operation, ServiceStatusRow
+from chalicelib.store.subjects import calling_back, faulty, unchanged
 
 MOST_GENERATIONS: Final = 200
 """Of one instance: taking the older ones' keys and queues away goes through all of them."""

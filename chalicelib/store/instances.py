@@ -1,28 +1,22 @@
-"""Instance rows: reading them, and the clauses and changes that every transaction on them shares.
+"""Instance rows: reading them, their reset, and what makes one history.
 
-`accepting` and `ending` hold the transactions of operations.
+`accepting` and `ending` hold the transactions of operations, `subjects` what all kinds share.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
-from typing import Final
+from collections.abc import Iterable
 
-from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
 from chalicelib import aws, lifecycle
-from chalicelib.domain.flows import FLOWS
 from chalicelib.errors import NotFound
 from chalicelib.lifecycle import ServiceStatus, Status
-from chalicelib.settings import settings
 from chalicelib.store.base import Claim, transacted
 from chalicelib.store.events import Asked, new_event
-from chalicelib.store.models import Instance, Operation, ServiceStatusRow
-
-DAY_SECONDS: Final = 86400
+from chalicelib.store.models import Instance, ServiceStatusRow
+from chalicelib.store.subjects import calling_back, faulty, history_ends, unchanged
 
 
 def get_instance(instance_id: str, tenant_id: str | None = None, *, gone: bool = False) -> Instance:
@@ -96,58 +90,6 @@ def reset_status(
     return transacted(build, claim)
 
 
-def cancel(instance: Instance, live: Operation, reason: str, asked: Asked) -> bool:
-    """Tell the live operation of an instance to go back; False when it has ended meanwhile.
-
-    Clause: it has not come to the step behind which it cannot.
-    """
-    assert instance.operation_id == live.id
-    kind = f"{live.action}.called_back"
-    event = new_event(instance.id, kind, reason, instance.tenant_id, asked)
-    call_back = calling_back(instance, reason, FLOWS[live.action].no_return)
-
-    def build(write: TransactWrite) -> None:
-        write.save(event)
-        call_back(write)
-
-    return transacted(build)
-
-
-def calling_back(
-    instance: Instance, reason: str, before: str = ""
-) -> Callable[[TransactWrite], None]:
-    """The part of a transaction that tells the live operation, if there is one, to go back.
-
-    The first reason stays. Clauses: it has not ended (a flow that ends meanwhile), nor begun the
-    step `before` which it is to do so, if there is one.
-    """
-    if instance.operation_id is None:
-        return lambda _: None
-    live = Operation(instance.operation_id)
-    actions: list[Action] = [
-        Operation.cancelled.set(Operation.cancelled | reason),
-        Operation.check_at.set(aws.clock()),
-    ]
-    condition = Operation.live.exists()
-    if before:
-        condition &= Operation.started[before].does_not_exist()
-    return lambda write: write.update(live, actions=actions, condition=condition)
-
-
-def unchanged(instance: Instance, *decided_by: str) -> Condition:
-    """Clauses that status, operations and what else was decided by are as the row was read."""
-    condition = Instance.status == instance.status
-    for name in ("operation_id", "next_operation_id", *decided_by):
-        attribute, value = getattr(Instance, name), getattr(instance, name)
-        condition &= attribute.does_not_exist() if value is None else attribute == value
-    return condition
-
-
-def faulty(reason: str) -> list[Action]:
-    """The fault that clients are shown with the status ERROR."""
-    return [Instance.fault_message.set(reason[:1024]), Instance.fault_created.set(aws.clock())]
-
-
 def buried() -> list[Action]:
     """What makes a row history: out of the tenant's index, gone after some days."""
     now = aws.clock()
@@ -156,8 +98,3 @@ def buried() -> list[Action]:
         Instance.deleted_at.set(now),
         Instance.expires.set(history_ends(now)),
     ]
-
-
-def history_ends(now: float) -> datetime:
-    """When a row that is history goes away."""
-    return datetime.fromtimestamp(int(now + settings().deleted_row_days * DAY_SECONDS), UTC)

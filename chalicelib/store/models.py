@@ -5,7 +5,7 @@ The template in `infra/` declares the same keys and indexes; a test compares the
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from pynamodb.attributes import (
     BooleanAttribute,
@@ -17,7 +17,30 @@ from pynamodb.attributes import (
 )
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, KeysOnlyProjection
 
+from chalicelib.domain.flows import FLOWS
+from chalicelib.domain.operations import SubjectKind
 from chalicelib.store.base import INDEXES, Table, entries, optional, table_meta
+
+
+class Subject(Table):
+    """What an operation is done to. `operation_id` is the one live operation, if any, and
+    `next_operation_id` the one that takes it away when that has ended."""
+
+    kind: ClassVar[SubjectKind]
+
+    id = UnicodeAttribute(hash_key=True)
+    tenant_id = UnicodeAttribute()
+    status = UnicodeAttribute()
+    created = NumberAttribute()
+    updated = NumberAttribute()
+    expires = optional(TTLAttribute(null=True))
+
+    operation_id = optional(UnicodeAttribute(null=True))
+    next_operation_id = optional(UnicodeAttribute(null=True))
+    held = JSONAttribute(default=dict)  # of its tenant's quota
+
+    fault_message = optional(UnicodeAttribute(null=True))
+    fault_created = optional(NumberAttribute(null=True))
 
 
 class TenantIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
@@ -31,29 +54,23 @@ class TenantIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
     id = UnicodeAttribute(range_key=True)
 
 
-class Instance(Table):
-    """A database instance. `operation_id` is the one live operation, if any."""
+class Instance(Subject):
+    """A database instance."""
+
+    kind = SubjectKind.INSTANCE
 
     class Meta:
         table_name, region = table_meta("instances")
 
-    id = UnicodeAttribute(hash_key=True)
-    tenant_id = UnicodeAttribute()
     index_tenant = optional(UnicodeAttribute(null=True))
     tenant_index = TenantIndex()
     name = UnicodeAttribute()
     description = optional(UnicodeAttribute(null=True))
     tags = optional(UnicodeSetAttribute(null=True))
     protected = optional(BooleanAttribute(null=True))  # against deletion; never False
-    status = UnicodeAttribute()
-    created = NumberAttribute()
-    updated = NumberAttribute()
     deleted_at = optional(NumberAttribute(null=True))
-    expires = optional(TTLAttribute(null=True))
 
     generation = NumberAttribute(default=1)
-    operation_id = optional(UnicodeAttribute(null=True))
-    next_operation_id = optional(UnicodeAttribute(null=True))
 
     datastore_version_id = UnicodeAttribute()
     datastore_name = UnicodeAttribute()
@@ -71,13 +88,9 @@ class Instance(Table):
     access = optional(JSONAttribute(null=True))
     nics = optional(JSONAttribute(null=True))
 
-    # What the instance owns in the cloud, and what it holds of the tenant's quota.
-    resources = JSONAttribute(default=dict)
+    resources = JSONAttribute(default=dict)  # what it owns in the cloud
     addresses = JSONAttribute(default=list)
-    held = JSONAttribute(default=dict)
 
-    fault_message = optional(UnicodeAttribute(null=True))
-    fault_created = optional(NumberAttribute(null=True))
     root_enabled_at = optional(NumberAttribute(null=True))
     root_enabled_by = optional(UnicodeAttribute(null=True))
 
@@ -93,27 +106,28 @@ class LiveIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
     check_at = NumberAttribute(range_key=True)
 
 
-class InstanceIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
-    """The operations of an instance, by time."""
+class SubjectIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
+    """The operations of a subject, by time."""
 
     class Meta:
-        index_name = INDEXES.INSTANCE
+        index_name = INDEXES.SUBJECT
         projection = AllProjection()
 
-    instance_id = UnicodeAttribute(hash_key=True)
+    subject_id = UnicodeAttribute(attr_name="instance_id", hash_key=True)
     created = NumberAttribute(range_key=True)
 
 
 class Operation(Table):
-    """One accepted change of an instance and how far it has come."""
+    """One accepted change of its subject and how far it has come."""
 
     class Meta:
         table_name, region = table_meta("operations")
 
     id = UnicodeAttribute(hash_key=True)
-    instance_id = UnicodeAttribute()
+    # The name of the attribute is from when each was an instance's: rows and index keep it.
+    subject_id = UnicodeAttribute(attr_name="instance_id")
     tenant_id = UnicodeAttribute()
-    instance_index = InstanceIndex()
+    subject_index = SubjectIndex()
     action = UnicodeAttribute()
     status = UnicodeAttribute()
     created = NumberAttribute()
@@ -146,6 +160,17 @@ class Operation(Table):
     ended = entries()
     notes = entries()
     resources = entries()
+
+    @property
+    def kind(self) -> SubjectKind:
+        """The kind of its subject: its flow's, so that no row can tell another one."""
+        return FLOWS[self.action].subject
+
+    @property
+    def instance_id(self) -> str:
+        """The subject of a flow on instances."""
+        assert self.kind is SubjectKind.INSTANCE, f"{self.action} is no operation of an instance"
+        return self.subject_id
 
 
 class Arguments(Table):

@@ -17,7 +17,8 @@ from chalicelib.domain.operations import (
 from chalicelib.settings import settings
 from chalicelib.store.base import as_dict, update_if
 from chalicelib.store.events import Asked
-from chalicelib.store.models import Arguments, Instance, Operation
+from chalicelib.store.kinds import KINDS
+from chalicelib.store.models import Arguments, Operation, Subject
 
 CHECK_AFTER_SECONDS: Final = 30
 """So long after somebody should have moved an operation the sweeper looks at it."""
@@ -30,7 +31,7 @@ PARTITIONS: Final = ("live", *(f"live-{shard}" for shard in range(LIVE_SHARDS)))
 
 def new_operation(
     operation_id: str,
-    instance_id: str,
+    subject_id: str,
     tenant_id: str,
     action: str,
     *,
@@ -45,7 +46,7 @@ def new_operation(
     now = aws.clock()
     return Operation(
         id=operation_id,
-        instance_id=instance_id,
+        subject_id=subject_id,
         tenant_id=tenant_id,
         action=action,
         status=status,
@@ -64,7 +65,7 @@ def new_operation(
 
 
 def operation_of(
-    instance: Instance,
+    subject: Subject,
     flow: Flow,
     *,
     operation_id: str | None = None,
@@ -72,17 +73,18 @@ def operation_of(
     arguments: dict[str, Any] | None = None,
     asked: Asked | None = None,
 ) -> Operation:
-    """The row of an operation of a flow on an instance, with the flow's own bound.
+    """The row of an operation of a flow on a subject of its kind, with the flow's own bound.
 
     Its generation is the one that the guest has when it succeeds.
     """
+    assert subject.kind is flow.subject, f"{flow.action} is no flow of {subject.kind}"
     return new_operation(
         operation_id or aws.new_id(),
-        instance.id,
-        instance.tenant_id,
+        subject.id,
+        subject.tenant_id,
         flow.action,
         timeout=float(getattr(settings(), flow.timeout)),
-        generation=int(instance.generation) + flow.replaces_guest,
+        generation=KINDS[subject.kind].generation(subject, flow),
         sealed_args=sealed_args,
         arguments=arguments,
         asked=asked,
@@ -112,13 +114,11 @@ def sealed_arguments(operation: Operation) -> str | None:
     return Arguments.get(operation.id, consistent_read=True).sealed
 
 
-def operations_of(
-    instance_id: str, limit: int = 50, before: float | None = None
-) -> list[Operation]:
-    """The operations of an instance, newest first; `before` a time, those accepted earlier."""
+def operations_of(subject_id: str, limit: int = 50, before: float | None = None) -> list[Operation]:
+    """The operations of a subject, newest first; `before` a time, those accepted earlier."""
     earlier = None if before is None else Operation.created < before
     return list(
-        Operation.instance_index.query(instance_id, earlier, scan_index_forward=False, limit=limit)
+        Operation.subject_index.query(subject_id, earlier, scan_index_forward=False, limit=limit)
     )
 
 

@@ -1,4 +1,4 @@
-"""What the end of an operation makes of its instance's row, told by the operation's row alone.
+"""What the end of an operation makes of its subject's row, told by the operation's row alone.
 
 The last transaction of an operation writes it, and a restored table is mended by it
 (`chalicelib.store.restoring`): both read the same here.
@@ -15,13 +15,13 @@ from pynamodb.expressions.update import Action
 from chalicelib.domain.flows import What
 from chalicelib.domain.operations import OperationAction
 from chalicelib.store.base import as_dict
-from chalicelib.store.models import Instance, Operation
+from chalicelib.store.models import Operation, Subject
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """New values of an instance's attributes; None removes one.
+    """New values of the attributes of a subject; None removes one.
 
-    `holds` is what the instance holds afterwards of the resources named, or nothing of any when it
+    `holds` is what the subject holds afterwards of the resources named, or nothing of any when it
     is `gone`.
     """
 
@@ -30,15 +30,15 @@ class Outcome(msgspec.Struct, frozen=True):
     gone: bool = False
 
     def held_after(self, held: Mapping[str, int]) -> dict[str, int]:
-        """What of the quota an instance holds afterwards that held this before."""
+        """What of the quota a subject holds afterwards that held this before."""
         return {} if self.gone else {**held, **self.holds} if held else {}
 
-    def actions(self, *, without: Container[str] = ()) -> list[Action]:
+    def actions(self, model: type[Subject], *, without: Container[str] = ()) -> list[Action]:
         """The update of the row, but for its status and its quota, and for what is left out."""
         return [
             attribute.remove() if value is None else attribute.set(value)
             for attribute, value in (
-                (getattr(Instance, name), value)
+                (getattr(model, name), value)
                 for name, value in self.values.items()
                 if name not in without
             )
@@ -46,7 +46,7 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 def outcome(operation: Operation, ended: What) -> Outcome:
-    """What that end of an operation makes of its instance."""
+    """What that end of an operation makes of its subject."""
     return _OUTCOMES[OperationAction(operation.action)](operation, ended)
 
 

@@ -12,6 +12,7 @@ Nothing else may write these rows meanwhile: `docs/operations.md` says how the e
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Any, Final
 
 import msgspec
@@ -26,10 +27,11 @@ from chalicelib.lifecycle import ServiceStatus, Status, next_status
 from chalicelib.store import quotas
 from chalicelib.store.base import ConditionFailed, Contended, as_dict, races, transact, update_if
 from chalicelib.store.events import new_event
-from chalicelib.store.instances import buried, faulty, unchanged
+from chalicelib.store.instances import buried
 from chalicelib.store.models import Instance, Operation, Quota, ServiceStatusRow
 from chalicelib.store.operations import get_operation, operations_of
 from chalicelib.store.outcomes import outcome
+from chalicelib.store.subjects import faulty, unchanged
 
 NEWEST_OPERATIONS: Final = 50
 """So far back a row is put right: more changes of one instance than a restore should span."""
@@ -174,7 +176,7 @@ def _outcome(ended: Operation, held: dict[str, int]) -> dict[str, Action]:
     what = What.SUCCEEDED if succeeded else flow.ended(as_dict(ended.ended))
     status = next_status(flow.during, flow.event(what))
     made = outcome(ended, what)
-    changes = _idle(status) | dict(zip(made.values, made.actions(), strict=True))
+    changes = _idle(status) | dict(zip(made.values, made.actions(Instance), strict=True))
     if (holds := made.held_after(held)) != held:
         changes["held"] = Instance.held.set(holds)
         held.clear()
@@ -232,7 +234,7 @@ def recount(tenant_id: str, *, check: bool) -> str | None:
     raise Contended(f"The quota of {tenant_id} is being changed by others at the moment.")
 
 
-def _idle(status: Status) -> dict[str, Action]:
+def _idle(status: StrEnum) -> dict[str, Action]:
     return {
         "status": Instance.status.set(status),
         "operation_id": Instance.operation_id.remove(),

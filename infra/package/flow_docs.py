@@ -7,9 +7,9 @@ A test compares the two.
 
 import sys
 from collections.abc import Iterable, Iterator
+from enum import StrEnum
 
 from chalicelib.domain.flows import COMPLETE, FAIL, FLOWS, Flow, Step, Waits
-from chalicelib.status import Status
 
 _HEAD = """# The flows
 
@@ -56,7 +56,7 @@ def _node(step: Step) -> str:
     return f"{step.name}{left}{step.name.replace('_', ' ')}{right}"
 
 
-def _end(step: Step, *statuses: Status) -> str:
+def _end(step: Step, *statuses: StrEnum) -> str:
     return f"{step.name}([{' or '.join(dict.fromkeys(statuses))}])"
 
 
@@ -80,7 +80,7 @@ def _facts(flow: Flow) -> Iterator[str]:
         yield f"- Cannot be cancelled once `{flow.no_return}` has begun."
 
 
-def _listed(statuses: Iterable[Status]) -> str:
+def _listed(statuses: Iterable[StrEnum]) -> str:
     return ", ".join(sorted(statuses))
 
 

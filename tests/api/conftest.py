@@ -250,4 +250,4 @@ def report(row: Instance, service: str, **more: Any) -> None:
 
 def operations(row_id: str) -> list[Operation]:
     """The operations of an instance, oldest first."""
-    return list(Operation.instance_index.query(row_id))
+    return list(Operation.subject_index.query(row_id))

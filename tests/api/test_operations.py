@@ -9,7 +9,7 @@ import pytest
 from chalicelib import aws
 from chalicelib.domain.flows import CREATE, DELETE, FLOWS
 from chalicelib.lifecycle import Status
-from chalicelib.store import instances
+from chalicelib.store import subjects
 from chalicelib.store.models import Instance, Operation
 from chalicelib.store.operations import new_operation, take_lease
 from tests.api.client import Answer, Api
@@ -178,13 +178,13 @@ def test_one_that_ends_meanwhile_is_not_cancelled(
 ) -> None:
     row = make()
     operation = live(row, "stop_instance")
-    real = instances.cancel
+    real = subjects.cancel
 
     def late(*asked: Any) -> bool:
         operation.update(actions=[Operation.status.set("SUCCEEDED"), Operation.live.remove()])
         return bool(real(*asked))
 
-    monkeypatch.setattr(instances, "cancel", late)
+    monkeypatch.setattr(subjects, "cancel", late)
     assert cancel(api, row, operation).status == 409
     assert api.get(f"/instances/{row.id}/events").body["events"] == []
 
@@ -218,14 +218,14 @@ def test_a_rebuild_that_has_replaced_its_guest_is_not_cancelled(
 ) -> None:
     row = make(Status.REBUILD)
     operation = live(row, "rebuild_instance", started={} if meanwhile else {"new_generation": 1})
-    real = instances.cancel
+    real = subjects.cancel
 
     def late(*asked: Any) -> bool:
         take_lease(operation.id, "new_generation")
         return bool(real(*asked))
 
     if meanwhile:
-        monkeypatch.setattr(instances, "cancel", late)
+        monkeypatch.setattr(subjects, "cancel", late)
     answer = cancel(admin, row, operation)
     assert (answer.status, "cannot go back" in answer.fault()) == (409, True)
     operation.refresh()

@@ -174,5 +174,5 @@ def test_actions_that_plan_are_operations(admin: Api, make: Make, name: str) -> 
     plan = planned(admin.post(f"{path}/{row.id}/action?dry_run=true", {name: {}}))
     assert plan["refusal"] is None
     assert plan["action"] in FLOWS
-    assert Operation.instance_index.count(row.id) == 0
+    assert Operation.subject_index.count(row.id) == 0
     assert EventRow.count(row.id) == 0

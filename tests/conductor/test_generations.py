@@ -12,12 +12,13 @@ from chalicelib.conductor import enrolment, generations, heartbeats, reports
 from chalicelib.domain.flows import REBUILD, RESTART
 from chalicelib.domain.operations import OperationStatus
 from chalicelib.lifecycle import Status
-from chalicelib.store import accepting, ending, instances, operations
+from chalicelib.store import accepting, instances, operations
 from chalicelib.store import commands as rows
 from chalicelib.store import generations as store
 from chalicelib.store.ending import Ending, end_operation, failure
 from chalicelib.store.events import Asked
 from chalicelib.store.generations import MOST_GENERATIONS
+from chalicelib.store.kinds import Instances
 from chalicelib.store.models import Instance, Operation
 from chalicelib.store.operations import operation_of
 from tests.conductor.conftest import Built, new_guest
@@ -156,13 +157,15 @@ def test_an_expulsion_while_an_operation_ends_is_not_overlooked(
     operation = restarting(built)
     assert instances.reset_status(instances.get_instance(built.instance.id), "called back")
 
-    def look(instance_id: str) -> Instance | None:
-        monkeypatch.setattr(ending, "find_instance", instances.find_instance)
-        seen = instances.find_instance(instance_id)
+    find = Instances.find
+
+    def look(kind: Instances, instance_id: str) -> Instance | None:
+        monkeypatch.setattr(Instances, "find", find)
+        seen = find(kind, instance_id)
         expel(built)
         return seen
 
-    monkeypatch.setattr(ending, "find_instance", look)
+    monkeypatch.setattr(Instances, "find", look)
     stored = operations.get_operation(operation.id)
     assert stored is not None
     end_operation(stored, failure(stored, OperationStatus.CANCELLED, "called back"))

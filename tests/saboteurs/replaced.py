@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chalicelib.bus.envelope import Envelope
 from chalicelib.conductor import generations, reports
-from chalicelib.store import ending, instances
+from chalicelib.store import instances, kinds
 from chalicelib.store.models import Instance
 from guest_agent.manager import Progress
 from simulator.fleet.datastore import NOTHING
@@ -45,4 +45,4 @@ def a_rebuild_that_begins_with_nothing(patch: Patch) -> None:
 @saboteur("replaced", "I26", "L3")
 def a_rebuild_that_hides_an_expulsion(patch: Patch) -> None:
     """What ends while its guest was expelled makes its instance ACTIVE, with nobody in it."""
-    patch.setattr(ending, "_is_overtaken", lambda *_: False)
+    patch.setattr(kinds.Instances, "overruled", lambda *_: None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Any
 
 import msgspec
@@ -12,7 +13,7 @@ from chalicelib.api import actions, guest_calls
 from chalicelib.api import instances as api_instances
 from chalicelib.api import quotas as api_quotas
 from chalicelib.domain.flows import What
-from chalicelib.domain.operations import OperationAction, OperationStatus
+from chalicelib.domain.operations import OperationAction, OperationStatus, SubjectKind
 from chalicelib.lifecycle import Status
 from chalicelib.store import (
     accepting,
@@ -23,6 +24,7 @@ from chalicelib.store import (
     operations,
     outcomes,
     quotas,
+    subjects,
 )
 from chalicelib.store.base import transact
 from chalicelib.store.models import Instance, Operation, ServiceStatusRow
@@ -102,8 +104,8 @@ def a_reset_that_revives(patch: Patch) -> None:
     """A reset takes an instance back to BUILD."""
     original = lifecycle.next_status
 
-    def next_status(status: str, event: str) -> Status:
-        return Status.BUILD if event == lifecycle.RESET else original(status, event)
+    def next_status(status: str, event: str, *kind: SubjectKind) -> StrEnum:
+        return Status.BUILD if event == lifecycle.RESET else original(status, event, *kind)
 
     patch.setattr(lifecycle, "next_status", next_status)
 
@@ -195,7 +197,7 @@ def a_queued_delete_accepted_again(patch: Patch) -> None:
 
         def build(write: Any) -> None:
             write.save(second)
-            write.update(instance, actions=actions, condition=instances.unchanged(instance))
+            write.update(instance, actions=actions, condition=subjects.unchanged(instance))
 
         transact(build)
         return True
@@ -265,8 +267,8 @@ def a_reset_that_breaks(patch: Patch) -> None:
     """A reset takes an instance to ERROR that is ACTIVE."""
     original = lifecycle.next_status
 
-    def next_status(status: str, event: str) -> Status:
-        return Status.ERROR if event == lifecycle.RESET else original(status, event)
+    def next_status(status: str, event: str, *kind: SubjectKind) -> StrEnum:
+        return Status.ERROR if event == lifecycle.RESET else original(status, event, *kind)
 
     patch.setattr(lifecycle, "next_status", next_status)
 

@@ -1,0 +1,115 @@
+"""What is one kind of subject's alone when an operation on it is accepted or ends.
+
+`accepting` and `ending` ask here and name no kind. A new kind of subject is a class below, which
+overrides what it needs (`docs/adding-a-resource.md`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from enum import StrEnum
+from typing import Any, ClassVar, Final, Generic, TypeVar
+
+from pynamodb.expressions.update import Action
+from pynamodb.transactions import TransactWrite
+
+from chalicelib import aws
+from chalicelib.domain.flows import Flow
+from chalicelib.domain.operations import OperationAction, SubjectKind
+from chalicelib.lifecycle import ServiceStatus, Status
+from chalicelib.store.base import Table
+from chalicelib.store.instances import buried
+from chalicelib.store.models import Instance, Operation, ServiceStatusRow, Subject
+
+S = TypeVar("S", bound=Subject)
+
+Items = Callable[[TransactWrite], None]
+"""A part of a transaction."""
+
+
+class Kind(Generic[S]):
+    """A kind of which nothing is special."""
+
+    decided_by: ClassVar[tuple[str, ...]] = ()
+    """The attributes by which an end is decided beside status and operations."""
+    told_meanwhile: ClassVar[frozenset[str]] = frozenset()
+    """The attributes that an end leaves as they are when something else `overruled` it."""
+
+    def __init__(self, model: type[S]) -> None:
+        self.model = model
+
+    def find(self, subject_id: str) -> S | None:
+        """The row, read consistently, or None."""
+        try:
+            return self.model.get(subject_id, consistent_read=True)
+        except self.model.DoesNotExist:
+            return None
+
+    def generation(self, _: S, __: Flow) -> int:
+        """The generation of the guest that an operation of a flow ends with, if it has one."""
+        return 1
+
+    def made_with(self, _: S) -> Iterator[Table]:
+        """The rows that are made in the transaction that makes a subject."""
+        yield from ()
+
+    def overruled(self, _: S, __: Operation) -> StrEnum | None:
+        """The status, when what happened meanwhile has decided it, whatever the operation did."""
+        return None
+
+    def settled(self, _: StrEnum) -> list[Action]:
+        """What a status in which an operation ends makes of the row beside."""
+        return []
+
+    def beside(self, _: str, *, gone: bool, reported: ServiceStatus | None) -> Items:
+        """What an end does to other rows: the subject is `gone`, its guest has `reported`."""
+        return lambda _: None
+
+
+class Instances(Kind[Instance]):
+    """A guest, what it reports, and an expulsion that may come at any time."""
+
+    decided_by = ("generation",)
+    told_meanwhile = frozenset({"generation", "fault_message", "fault_created"})
+
+    def generation(self, subject: Instance, flow: Flow) -> int:
+        return int(subject.generation) + flow.replaces_guest
+
+    def made_with(self, subject: Instance) -> Iterator[Table]:
+        yield ServiceStatusRow(
+            instance_id=subject.id,
+            generation=subject.generation,
+            status=ServiceStatus.NEW,
+            updated=subject.created,
+        )
+
+    def overruled(self, subject: Instance, operation: Operation) -> StrEnum | None:
+        """Its guest was expelled: it needs a rebuild, whatever came of the operation.
+
+        A create has taken its instance back then, and a delete takes all of it away.
+        """
+        if operation.action in (OperationAction.CREATE, OperationAction.DELETE):
+            return None
+        return Status.ERROR if subject.generation > operation.generation else None
+
+    def settled(self, status: StrEnum) -> list[Action]:
+        return buried() if status is Status.DELETED else []
+
+    def beside(self, subject_id: str, *, gone: bool, reported: ServiceStatus | None) -> Items:
+        row, now = ServiceStatusRow(subject_id), aws.clock()
+
+        def build(write: TransactWrite) -> None:
+            if gone:
+                write.delete(row)
+            elif reported is not None:
+                actions: list[Action] = [
+                    ServiceStatusRow.status.set(reported),
+                    ServiceStatusRow.updated.set(now),
+                ]
+                clause = ServiceStatusRow.status == ServiceStatus.NEW  # no heartbeat was faster
+                write.update(row, actions=actions, condition=clause)
+
+        return build
+
+
+KINDS: Final[Mapping[SubjectKind, Kind[Any]]] = {SubjectKind.INSTANCE: Instances(Instance)}
