@@ -60,8 +60,11 @@ class Hook(Protocol):
 class Effects:
     """Counts every call by (scope, service, call) and lets the hooks act on it."""
 
-    def __init__(self, kernel: Kernel) -> None:
+    def __init__(self, kernel: Kernel, latency_seconds: float = LATENCY_SECONDS) -> None:
         self.kernel = kernel
+        self.outsider: str | None = None
+        """Who calls from outside of any coroutine; None when those calls are no effects."""
+        self._latency_seconds = latency_seconds
         self.hooks: list[Hook] = []
         self.calls: Counter[tuple[str, str, str]] = Counter()
         self.retries: Counter[str] = Counter()
@@ -70,15 +73,18 @@ class Effects:
 
     def perform(self, service: str, call: str, function: Callable[[], T], **what: Any) -> T:
         """Make one call, again when botocore would; outside a coroutine (setting up, checking) it
-        is made directly.
+        is made directly, unless that is somebody too.
 
         A retry repeats the same request: the same client token, and a condition that the first
         attempt may have made false.
         """
         running = self.kernel.current
-        if running is None:
+        if running is not None:
+            effect = Effect(service, call, running.name, running.owner, what)
+        elif self.outsider is not None:
+            effect = Effect(service, call, self.outsider, None, what)
+        else:
             return function()
-        effect = Effect(service, call, running.name, running.owner, what)
         for attempt in range(1, ATTEMPTS):
             try:
                 return self._once(effect, function)
@@ -95,7 +101,7 @@ class Effects:
         hooks = self.hooks
         for hook in hooks:
             hook.before(effect)
-        self.kernel.sleep(LATENCY_SECONDS * (0.5 + self._latency.random()))
+        self.kernel.sleep(self._latency_seconds * (0.5 + self._latency.random()))
         result = function()
         for hook in hooks:
             hook.after(effect)

@@ -57,6 +57,7 @@ class Kernel:
         self._streams: dict[str, random.Random] = {}
         self._hub = greenlet.getcurrent()
         self._dead: list[Coroutine] = []
+        self._turning = False
         self._trace = hashlib.sha256()
 
     # ------------------------------------------------------------------ time and chance
@@ -83,13 +84,18 @@ class Kernel:
         """Run events in their order up to a virtual time, which is then the time it is."""
         heap = self._heap
         bound = None if most_events is None else self.events + most_events
-        while heap and heap[0][0] <= until:
-            when, _, function, args = heappop(heap)
-            self.now = when
-            self.events += 1
-            if bound is not None and self.events > bound:
-                raise Deadlock(f"more than {most_events} events before {until - START:.0f} s")
-            function(*args)
+        assert not self._turning, "only a coroutine can give up control"
+        self._turning = True
+        try:
+            while heap and heap[0][0] <= until:
+                when, _, function, args = heappop(heap)
+                self.now = when
+                self.events += 1
+                if bound is not None and self.events > bound:
+                    raise Deadlock(f"more than {most_events} events before {until - START:.0f} s")
+                function(*args)
+        finally:
+            self._turning = False
         self.now = max(self.now, until)
 
     def pending(self) -> int:
@@ -121,8 +127,11 @@ class Kernel:
         return coroutine
 
     def sleep(self, seconds: float) -> None:
-        """Give up control for that long; only inside a coroutine."""
-        self.call_later(seconds, self._resume, self._running())
+        """Give up control for that long. From outside of everything, let that much time pass."""
+        if self.current is None:
+            self.run(self.now + max(seconds, 0.0))
+            return
+        self.call_later(seconds, self._resume, self.current)
         self._hub.switch()
 
     def suspend(self) -> Coroutine:

@@ -10,51 +10,34 @@ machines. No handler is forked or patched; each gets other clients.
 from __future__ import annotations
 
 import json
-import logging
-import os
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
 import app
-from chalicelib import aws, parameters
 from chalicelib.api import create_app
 from chalicelib.auth.context import Context
-from chalicelib.bus import keyring
-from chalicelib.bus.envelope import KEY_BYTES
 from chalicelib.errors import Unauthorized
-from chalicelib.store.models import TABLES, Datastore, DatastoreVersion, Flavor
+from chalicelib.store.models import Datastore, DatastoreVersion, Flavor
 from functions import handler
 from simulator import releases, template
-from simulator.aws.client import Client
-from simulator.aws.dynamodb.client import DynamoDBClient
 from simulator.aws.dynamodb.service import Chances as DataChances
-from simulator.aws.dynamodb.service import DynamoDB
 from simulator.aws.lambda_ import ARN_PREFIX, Function, Lambda
 from simulator.aws.mappings import Mapping as SourceMapping
 from simulator.aws.policies import parsed
 from simulator.aws.rights import Rights
 from simulator.aws.schedules import Schedule
 from simulator.aws.sqs.delivery import Chances as QueueChances
-from simulator.aws.sqs.service import Sqs
-from simulator.aws.ssm import Ssm
 from simulator.aws.stepfunctions import StepFunctions, StepFunctionsClient
-from simulator.aws.sts import Sts
 from simulator.effects import Effects
 from simulator.kernel import Kernel
-from simulator.provider import SimProvider
+from simulator.services import SECRETS_PATH, Services
 
-GUEST_ROLE: Final = f"arn:aws:iam::123456789012:role/{template.PREFIX}-guest"
-QUEUES: Final = "https://sqs.us-east-1.amazonaws.com/123456789012"
-SECRETS_PATH: Final = "/coffer"
-SERVICE_PASSWORD: Final = "service-password-of-the-simulation"  # noqa: S105 - guards nothing
 API_TIMEOUT_SECONDS: Final = 29.0
 STEP_TIMEOUT_SECONDS: Final = 20.0
 MEMORY_MIB: Final = 512
 WARM_UP_SECONDS: Final = 0.4
-_SILENCED: Final = ("chalicelib", "functions")
-"""Loggers: what handlers say of faults that were put in is of no use."""
 
 
 class Reply(NamedTuple):
@@ -74,7 +57,7 @@ OnAsk = Callable[[str, str, bytes], None]
 OnReply = Callable[[str, str, Mapping[str, str], bytes, Reply], None]
 
 
-class Region:
+class Region(Services):
     """The services, the functions on them, and the ways in."""
 
     def __init__(
@@ -86,57 +69,32 @@ class Region:
         data_chances: DataChances | None = None,
         queue_chances: QueueChances | None = None,
     ) -> None:
-        self.kernel = kernel
-        self.effects = Effects(kernel)
+        super().__init__(
+            Effects(kernel),
+            network_id=network_id,
+            options=options,
+            data_chances=data_chances,
+            queue_chances=queue_chances,
+        )
         roles = template.roles(SecretsPath=SECRETS_PATH)
         self.rights = Rights({name: parsed(document) for name, document in roles.items()})
         self.effects.hooks.append(self.rights)
-        self.dynamodb = DynamoDB(lambda: kernel.now, data_chances)
-        self.sqs = Sqs(kernel, queue_chances)
-        self.sts = Sts(lambda: kernel.now, {GUEST_ROLE: template.policy("guest")})
-        self.ssm = Ssm(_secrets(kernel))
         self.lambda_ = Lambda(kernel)
         self.states = StepFunctions(kernel, self.lambda_)
-        self.provider = SimProvider(kernel, self._clients(), self._guest_client)
+        self.clients["stepfunctions"] = StepFunctionsClient(self.states, self.effects)
         self.tokens: dict[str, Context] = {}
         self.asked: list[OnAsk] = []
         """Called with each request before it is served: method, path, body."""
         self.replied: list[OnReply] = []
         """Called with each request and its reply: method, path, headers, body, reply."""
-        self._environment = _environment(network_id) | dict(options or {})
-        self._restore: dict[str, str | None] = {}
-        self._previous: aws.Provider | None = None
-        self._levels: dict[str, int] = {}
         self.mappings: dict[str, SourceMapping] = {}
         self.schedules: dict[str, Schedule] = {}
-
-    def _clients(self) -> dict[str, Any]:
-        return {
-            "dynamodb": DynamoDBClient(self.dynamodb, self.effects),
-            "sqs": Client("sqs", self.sqs, self.effects),
-            "sts": Client("sts", self.sts, self.effects),
-            "ssm": Client("ssm", self.ssm, self.effects),
-            "stepfunctions": StepFunctionsClient(self.states, self.effects),
-        }
-
-    def _guest_client(self, key: str, token: str) -> Client:
-        """SQS with the credentials of a guest."""
-        return Client("sqs", self.sqs, self.effects, self.sts.guard("sqs", key, token, _queue_arn))
 
     # ---------------------------------------------------------------- begin and end
 
     def deploy(self) -> None:
         """Take the place of the real world and deploy everything."""
-        for name, value in self._environment.items():
-            self._restore[name] = os.environ.get(name)
-            os.environ[name] = value
-        self._previous = aws.install(self.provider)
-        for name in _SILENCED:
-            self._levels[name] = logging.getLogger(name).level
-            logging.getLogger(name).setLevel(logging.CRITICAL)
-        self.dynamodb.create_tables(TABLES)
-        for name, attributes in template.queues().items():
-            self.sqs.create_queue(QueueName=name, Attributes=attributes)
+        super().deploy()
         self._deploy_functions()
         for source in template.mapped_queues():
             self.mappings[source.queue] = SourceMapping(
@@ -171,19 +129,6 @@ class Region:
             after, text = chance.random() * within_seconds, releases.revised(text, revision)
             self.kernel.call_later(after, self.states.update, name, text, _TASK_MANAGERS)
 
-    def close(self) -> None:
-        """Give the real world its place back."""
-        if self._previous is not None:
-            aws.install(self._previous)
-            self._previous = None
-        for name, level in self._levels.items():
-            logging.getLogger(name).setLevel(level)
-        for name, value in self._restore.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-
     def _deploy_functions(self) -> None:
         def step_of(event: Any) -> str:
             return str(event["step"])
@@ -210,7 +155,7 @@ class Region:
     ) -> None:
         self.lambda_.add(
             Function(
-                _name(name),
+                template.name(name),
                 make_handler,
                 timeout_seconds=timeout_seconds,
                 memory_mib=MEMORY_MIB,
@@ -249,11 +194,6 @@ class Region:
             raise Unauthorized("The request you have made requires authentication.")
         return found
 
-    def on_arrival(self, queue_name: str, callback: Callable[[], None]) -> None:
-        """Have a callback whenever a message of the queue becomes visible; none if it is gone."""
-        if queue_name in self.sqs.queues:
-            self.sqs.on_arrival(queue_name, callback)
-
     def http(self, method: str, path: str, headers: Mapping[str, str], body: bytes = b"") -> Reply:
         """Call the API from inside a coroutine, as through API Gateway."""
         for ask in self.asked:
@@ -267,7 +207,7 @@ class Region:
         event = _proxy_event(method, path, headers, body)
         if event is None:
             return Reply(404, {}, _fault("itemNotFound", 404, "The resource could not be found."))
-        answer = self.lambda_.call(_name("api"), event, "http")
+        answer = self.lambda_.call(template.name("api"), event, "http")
         if answer.error is not None:
             # What the template's gateway responses say for a function that died or timed out.
             return Reply(503, {}, _fault("serviceUnavailable", 503, "The API did not answer."))
@@ -275,18 +215,10 @@ class Region:
         return Reply(result["statusCode"], result["headers"], result["body"].encode())
 
 
-def _name(function: str) -> str:
-    return f"{template.PREFIX}-{function}"
-
-
 _TASK_MANAGERS: Final = {
-    "TaskManagerArn": ARN_PREFIX + _name("taskmanager"),
-    "TaskManagerCloudArn": ARN_PREFIX + _name("taskmanager-cloud"),
+    "TaskManagerArn": ARN_PREFIX + template.name("taskmanager"),
+    "TaskManagerCloudArn": ARN_PREFIX + template.name("taskmanager-cloud"),
 }
-
-
-def _queue_arn(arguments: Mapping[str, Any]) -> str:
-    return f"arn:aws:sqs:us-east-1:123456789012:{arguments['QueueUrl'].rpartition('/')[2]}"
 
 
 def _always(function: Callable[[Any, Any], Any]) -> Callable[[], Callable[[Any, Any], Any]]:
@@ -296,42 +228,6 @@ def _always(function: Callable[[Any, Any], Any]) -> Callable[[], Callable[[Any, 
 
 def _fault(name: str, code: int, message: str) -> bytes:
     return msgspec.json.encode({name: {"code": code, "message": message}})
-
-
-def _environment(network_id: str) -> dict[str, str]:
-    states = "arn:aws:states:us-east-1:000000000000:stateMachine"
-    return {
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "COFFER_PREFIX": template.PREFIX,
-        "COFFER_DEPLOYMENT_ID": template.DEPLOYMENT_ID,
-        "COFFER_SECRETS_PATH": SECRETS_PATH,
-        "COFFER_TASKMANAGER_QUEUE_URL": f"{QUEUES}/{_name('taskmanager')}",
-        "COFFER_CONDUCTOR_QUEUE_URL": f"{QUEUES}/{_name('conductor')}",
-        "COFFER_HEARTBEATS_QUEUE_URL": f"{QUEUES}/{_name('heartbeats')}",
-        "COFFER_DEAD_LETTERS_QUEUE_URL": f"{QUEUES}/{_name('dead-letters')}",
-        "COFFER_GUEST_ROLE_ARN": GUEST_ROLE,
-        "COFFER_GUEST_QUEUE_ARN_PREFIX": f"arn:aws:sqs:us-east-1:123456789012:{_name('guest')}-",
-        "COFFER_STATE_MACHINE_ARN_PREFIX": f"{states}:{template.PREFIX}-",
-        "COFFER_CONTROL_URL": "https://api",
-        "COFFER_NETWORK_ID": network_id,
-        "COFFER_HEARTBEAT_SECONDS": "60",
-        "COFFER_HEARTBEAT_EXPIRY_SECONDS": "180",
-    }
-
-
-def _secrets(kernel: Kernel) -> dict[str, str]:
-    chance = kernel.stream("secrets")
-    user = parameters.Credential("coffer", SERVICE_PASSWORD)
-    contents = {
-        parameters.GUEST_KEYS: keyring.first(chance.randbytes(KEY_BYTES), kernel.now),
-        parameters.CONTROL_KEYS: keyring.first(chance.randbytes(KEY_BYTES), kernel.now),
-        parameters.CLOUD: user,
-        parameters.IDENTITY: user,
-    }
-    return {
-        f"{SECRETS_PATH}/{name}": msgspec.json.encode(each).decode()
-        for name, each in contents.items()
-    }
 
 
 _ROUTES: Final = tuple(

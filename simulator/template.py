@@ -45,6 +45,11 @@ class Rule(NamedTuple):
     event: str | None
 
 
+def name(short: str) -> str:
+    """The name under which a function or a queue is deployed."""
+    return f"{PREFIX}-{short}"
+
+
 def policy(name: str, **more: str) -> dict[str, Any]:
     """A policy of `infra/policies` with its placeholders resolved; `more` are further ones."""
     text = (INFRA / "policies" / f"{name}.json").read_text()

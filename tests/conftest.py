@@ -7,9 +7,7 @@ from collections.abc import Iterator
 import hypothesis
 import pytest
 
-from chalicelib import aws
-from chalicelib.store.models import TABLES
-from tests.support.world import ENVIRONMENT, World
+from tests.support.bare import World, fresh
 
 # A slow machine is not a failure.
 # The same examples in each run: a change is judged by what it changed. Seeds are the swarm's job.
@@ -18,14 +16,10 @@ hypothesis.settings.load_profile("coffer")
 
 
 @pytest.fixture
-def plain_world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+def plain_world() -> Iterator[World]:
     """Empty tables, empty queues, and a clock that stands still until it is moved."""
-    for name, value in ENVIRONMENT.items():
-        monkeypatch.setenv(name, value)
-    made = World(TABLES)
-    previous = aws.install(made)
-    yield made
-    aws.install(previous)
+    with fresh() as made:
+        yield made
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from infra.keyrings import KeyRings
 from simulator.aws.functions import Container
 from simulator.effects import Effect
 from simulator.faults.base import Fault
-from simulator.region import SECRETS_PATH
+from simulator.services import SECRETS_PATH
 
 FIRST_WITHIN: Final = 0.25
 """The first rotation begins in this share of the run: it takes six minutes until it is used."""

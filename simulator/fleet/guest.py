@@ -25,7 +25,6 @@ from guest_agent.memory import Memory
 from simulator.cloud.model.seams import GuestSpec
 from simulator.fleet.datastore import Volume
 from simulator.fleet.disk import Disk, SimIdentity, SimJournal, key_of, public_key
-from simulator.fleet.manager import SimManager
 from simulator.fleet.queues import SimPost, SimQueues, date_header
 from simulator.fleet.surroundings import FINE, Surroundings, agent_file_of
 from simulator.kernel import Coroutine
@@ -230,7 +229,7 @@ class Guest:
 
     def _start_up(self) -> None:
         try:
-            self._say(SimManager(self, self.life).start_up())
+            self._say(self._around.manager(self, self.life).start_up())
         except (GuestAgentError, OSError) as error:  # as the agent: it goes on without a database
             self._say(f"The database was not started: {error}")
 
@@ -332,7 +331,7 @@ class Guest:
                 enrolment=_LateEnrolment(self),
                 queues=queues,
                 store=SimJournal(self, life, self._around.perform),
-                manager=SimManager(self, life, self._around.perform),
+                manager=self._around.manager(self, life, self._around.perform),
                 clock=self.clock,
                 memory=self.memory,
             )

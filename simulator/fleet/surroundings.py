@@ -13,6 +13,7 @@ from guest_agent.config import AGENT_FILE, AgentFile
 from simulator.cloud.cloud_init import files_of
 from simulator.effects import Effects
 from simulator.fleet.datastore import Volume
+from simulator.fleet.manager import SimManager
 from simulator.fleet.queues import Region
 from simulator.kernel import Kernel
 
@@ -51,6 +52,8 @@ class Surroundings:
     """Told each sentence of a guest: the server's id and what it says."""
     broken: list[tuple[str, BaseException]] = field(default_factory=list)
     """Errors that no agent should end with: defects."""
+    manager: Callable[..., SimManager] = SimManager
+    """Makes the manager of an agent's life: of a machine, its life, and what performs a change."""
     polling: int = 0
     poll_seconds: float = 0.0
     polls_counted_at: float = 0.0

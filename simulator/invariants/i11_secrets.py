@@ -18,7 +18,7 @@ from simulator.effects import Effect
 from simulator.invariants.base import Exchange, Hub, Invariant, changed
 from simulator.invariants.mail import Mail
 from simulator.invariants.marks import SECRET_MARK
-from simulator.region import SERVICE_PASSWORD
+from simulator.services import SERVICE_PASSWORD
 
 LOGGERS: Final = ("chalicelib", "functions", "guest_agent")
 MARKS: Final = (SECRET_MARK, "secret-of-ASIA", "token-of-ASIA")

@@ -19,7 +19,8 @@ from chalicelib.bus.envelope import (
     open_sealed,
 )
 from chalicelib.parameters import GUEST_KEYS
-from simulator.region import SECRETS_PATH, Region
+from simulator.region import Region
+from simulator.services import SECRETS_PATH
 
 
 class Mail:

@@ -13,17 +13,16 @@ from chalicelib.api import rates
 from chalicelib.errors import OverLimit
 from chalicelib.settings import settings
 from tests.api.client import Api
-from tests.support.world import World as Clock
+from tests.support.bare import World as Clock
+from tests.support.bare import fresh
 
 MOST = settings().requests_per_minute
 
 
 @pytest.fixture
 def clock() -> Iterator[Clock]:
-    made = Clock()
-    previous = aws.install(made)
-    yield made
-    aws.install(previous)
+    with fresh() as made:
+        yield made
 
 
 def allowed(limits: rates.Rates, verb: str = "GET", project: str = "one") -> bool:
@@ -43,14 +42,16 @@ def test_a_minute_takes_so_many_requests_of_a_verb(clock: Clock) -> None:
 
 @given(st.lists(st.floats(0.0, 2.0), min_size=1, max_size=300))
 def test_no_pattern_of_requests_gets_more_than_the_rate(pauses: list[float]) -> None:
-    clock = Clock()
-    previous = aws.install(clock)
+    with fresh() as clock:
+        check_rate(clock, pauses)
+
+
+def check_rate(clock: Clock, pauses: list[float]) -> None:
     limits, passed, began = rates.Rates(), 0, clock.now
     for pause in pauses:
-        clock.now += pause
+        clock.run(pause)
         for _ in range(20):
             passed += allowed(limits)
-    aws.install(previous)
     assert passed <= MOST + (clock.now - began) * MOST / rates.SECONDS + 1e-6
 
 
@@ -61,7 +62,7 @@ def test_who_waits_as_long_as_it_was_told_is_let_in(clock: Clock) -> None:
     with pytest.raises(OverLimit) as refused:
         limits.require("one", "GET")
     assert refused.value.retry_after_seconds == 1
-    clock.now += refused.value.retry_after_seconds
+    clock.run(refused.value.retry_after_seconds)
     assert allowed(limits)
 
 

@@ -17,10 +17,10 @@ from chalicelib.bus.envelope import Direction, Fault, open_sealed
 from chalicelib.store import calls
 from chalicelib.store import commands as rows
 from chalicelib.store.base import ConditionFailed
-from chalicelib.store.models import TABLES, Command, Instance
+from chalicelib.store.models import Command, Instance
 from simulator.aws.errors import client_error
+from tests.support.bare import World
 from tests.support.rows import accepted
-from tests.support.world import World
 
 PREPARED = {"status": "healthy"}
 ANN = CreateUsers([User("ann", "pass-word")])
@@ -42,7 +42,7 @@ class Tokens:
 
 @pytest.fixture
 def tokens(world: World) -> Tokens:
-    made = world.stepfunctions = Tokens()
+    made = world.clients["stepfunctions"] = Tokens()
     return made
 
 
@@ -67,7 +67,7 @@ def answer_with(world: World, instance: Instance, **answer: Any) -> list[Any]:
             with suppress(ConditionFailed):  # of one that came twice
                 commands.store_answer(command.id, instance.id, 1, result, error)
 
-    world.on_sleep = guest
+    world.provider.on_sleep = guest
     return read
 
 
@@ -82,7 +82,7 @@ def test_a_call_returns_what_the_guest_answered(world: World, instance: Instance
 
 
 def test_an_answer_is_found_while_other_reads_are_late(world: World) -> None:
-    world.read_late(60, TABLES)
+    world.read_late(60)
     instance, _ = accepted()
     queues.make_guest_queue(instance.id, 1)
     answer_with(world, instance, result={"users": []})
@@ -92,7 +92,7 @@ def test_an_answer_is_found_while_other_reads_are_late(world: World) -> None:
 def test_arguments_are_not_in_clear_on_the_queue(world: World, instance: Instance) -> None:
     answer_with(world, instance, result={})
     commands.call(instance, contract.CREATE_USER, ANN)
-    assert not any("pass-word" in body for body in world.sqs.bodies)
+    assert not any("pass-word" in body for body in world.bodies)
 
 
 def test_a_guest_that_stays_silent_is_a_timeout_within_the_deadline(
@@ -102,7 +102,7 @@ def test_a_guest_that_stays_silent_is_a_timeout_within_the_deadline(
     with pytest.raises(errors.GuestTimeout, match="may still take effect"):
         commands.call(instance, contract.LIST_USERS, Page())
     assert 20 <= world.now - started < 21.5
-    assert len(world.sleeps) <= 70
+    assert len(world.provider.sleeps) <= 70
 
 
 @pytest.mark.parametrize("answered_after", [0.001, 0.05, 0.11, 0.15, 0.5, 3.0])
@@ -110,8 +110,8 @@ def test_an_answer_is_found_soon_after_it_came(
     world: World, instance: Instance, answered_after: float
 ) -> None:
     answer_with(world, instance, result={"users": []})
-    answer, began = world.on_sleep, world.now
-    world.on_sleep = lambda: answer() if world.now - began >= answered_after else None
+    answer, began = world.provider.on_sleep, world.now
+    world.provider.on_sleep = lambda: answer() if world.now - began >= answered_after else None
     commands.call(instance, contract.LIST_USERS, Page())
     late = world.now - began - answered_after
     assert late <= max(commands.LEAST_POLL_SECONDS, answered_after * commands.POLL_SHARE) + 1e-6
@@ -199,7 +199,7 @@ def test_a_retried_step_waits_with_its_new_token_and_keeps_the_rest(
     world: World, instance: Instance, tokens: Tokens
 ) -> None:
     first = commands.await_with_token(command_of(instance), "token-1")
-    world.now += 60
+    world.run(60)
     second = commands.await_with_token(command_of(instance), "token-2")
     assert (second.created, second.deadline) == (first.created, first.deadline)
     commands.settle(commands.store_answer("operation.prepare", instance.id, 1, PREPARED, None))

@@ -10,8 +10,15 @@ from hypothesis import strategies as st
 
 from chalicelib.bus import keys
 from chalicelib.bus.envelope import BadSeal, Direction
-from chalicelib.parameters import LOOK_SECONDS, REFRESH_SECONDS
-from tests.support.world import Fault, World
+from chalicelib.parameters import (
+    CLOUD,
+    GUEST_KEYS,
+    LOOK_SECONDS,
+    REFRESH_SECONDS,
+    Credential,
+    held,
+)
+from tests.support.bare import Fault, World
 
 shared_world = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -63,7 +70,7 @@ def test_each_guest_generation_direction_and_version_has_a_key_of_its_own(world:
 
 def test_a_key_is_the_same_in_every_process(world: World) -> None:
     first = keys.guest_key("a", 1, Direction.TO_GUEST, 1)
-    world.memory().clear()
+    world.provider.memory().clear()
     assert keys.guest_key("a", 1, Direction.TO_GUEST, 1) == first
 
 
@@ -75,7 +82,7 @@ def test_a_guest_does_not_know_the_key_of_another_epoch(world: World) -> None:
 def test_header_names_of_strangers_do_not_fill_the_memory(world: World) -> None:
     for number in range(50):
         keys.guest_key(f"stranger-{number}", 1, Direction.TO_CONTROL, 1)
-    assert set(world.memory()) == {"parameter guest-keys", "settings"}
+    assert set(world.provider.memory()) == {"parameter guest-keys", "settings"}
 
 
 # -------------------------------------------------------------------------------- a rotation
@@ -84,13 +91,13 @@ def test_header_names_of_strangers_do_not_fill_the_memory(world: World) -> None:
 def rotated(world: World) -> None:
     """Version 3 is added and used, as `coffer rotate-key` does, while this container is warm."""
     keys.guest_ring()
-    ring = world.ssm.ring.with_new(bytes([3]) * 32, world.now)
-    world.ssm.ring = ring.with_newest_in_use(ring.usable_at)
+    ring = world.ring.with_new(bytes([3]) * 32, world.now)
+    world.ring = ring.with_newest_in_use(ring.usable_at)
 
 
 def test_a_warm_container_looks_a_newer_version_up(world: World) -> None:
     rotated(world)
-    world.now += LOOK_SECONDS
+    world.run(LOOK_SECONDS)
     assert len(keys.guest_key("a", 1, Direction.TO_CONTROL, 3)) == 32
     assert keys.guest_ring().current == 3
 
@@ -98,7 +105,7 @@ def test_a_warm_container_looks_a_newer_version_up(world: World) -> None:
 def test_what_was_sealed_before_a_rotation_is_opened_after_it(world: World) -> None:
     before = keys.protect("purpose", "", b"old")
     rotated(world)
-    world.now += REFRESH_SECONDS
+    world.run(REFRESH_SECONDS)
     assert keys.protect("purpose", "", b"new").startswith("3.")
     assert keys.reveal("purpose", "", before) == b"old"
 
@@ -113,7 +120,7 @@ def test_a_version_that_may_be_on_its_way_is_not_refused(world: World) -> None:
 
 @pytest.mark.parametrize("version", [0, 5, 9, 2**53])
 def test_a_version_that_cannot_exist_is_refused(world: World, version: int) -> None:
-    world.now += LOOK_SECONDS
+    world.run(LOOK_SECONDS)
     with pytest.raises(BadSeal, match=f"version {version} is not known"):
         keys.guest_key("a", 1, Direction.TO_GUEST, version)
     assert len(world.log) == 1
@@ -121,8 +128,8 @@ def test_a_version_that_cannot_exist_is_refused(world: World, version: int) -> N
 
 def test_a_retired_version_is_refused(world: World) -> None:
     rotated(world)
-    world.ssm.ring = world.ssm.ring.without_old(world.now, forced=True)
-    world.now += REFRESH_SECONDS
+    world.ring = world.ring.without_old(world.now, forced=True)
+    world.run(REFRESH_SECONDS)
     with pytest.raises(BadSeal):
         keys.guest_key("a", 1, Direction.TO_CONTROL, 1)
 
@@ -130,10 +137,10 @@ def test_a_retired_version_is_refused(world: World) -> None:
 def test_forged_versions_do_not_become_calls(world: World) -> None:
     keys.guest_ring()
     for _ in range(100):
-        world.now += LOOK_SECONDS / 50
+        world.run(LOOK_SECONDS / 50)
         with pytest.raises(keys.NotYetKnown):
             keys.guest_key("a", 1, Direction.TO_CONTROL, 3)
-    assert world.log.count("ssm.get_parameter") == 3
+    assert world.log.count("ssm.GetParameter") == 3
 
 
 # --------------------------------------------------------------------------- what is held, how long
@@ -142,7 +149,7 @@ def test_forged_versions_do_not_become_calls(world: World) -> None:
 def test_a_parameter_is_read_again_when_it_is_old(world: World) -> None:
     for _ in range(3):
         keys.guest_ring()
-        world.now += REFRESH_SECONDS / 3
+        world.run(REFRESH_SECONDS / 3)
     assert len(world.log) == 1
     keys.guest_ring()
     assert len(world.log) == 2
@@ -150,7 +157,7 @@ def test_a_parameter_is_read_again_when_it_is_old(world: World) -> None:
 
 def test_while_ssm_is_away_the_old_keys_go_on(world: World) -> None:
     first = keys.guest_key("a", 1, Direction.TO_GUEST, 1)
-    world.now += REFRESH_SECONDS
+    world.run(REFRESH_SECONDS)
     world.faults[2] = Fault.REFUSED
     assert keys.guest_key("a", 1, Direction.TO_GUEST, 1) == first
     assert len(world.log) == 2
@@ -158,11 +165,11 @@ def test_while_ssm_is_away_the_old_keys_go_on(world: World) -> None:
 
 def test_content_that_cannot_be_read_does_not_replace_what_is_held(world: World) -> None:
     first = keys.guest_key("a", 1, Direction.TO_GUEST, 1)
-    world.ssm.ring = {"keys": "torn"}
-    world.now += REFRESH_SECONDS
+    world.put(GUEST_KEYS, {"keys": "torn"})
+    world.run(REFRESH_SECONDS)
     assert keys.guest_key("a", 1, Direction.TO_GUEST, 1) == first
 
 
 def test_a_ring_in_a_log_shows_no_key(world: World) -> None:
     assert repr(keys.guest_ring()) == "KeyRing(versions=[1, 2], current=1)"
-    assert str(world.ssm.credential) == "Credential('coffer')"
+    assert str(held(CLOUD, Credential)) == "Credential('coffer')"

@@ -6,7 +6,7 @@ import pytest
 
 from chalicelib.bus import queues
 from chalicelib.settings import settings
-from tests.support.world import Fault, World
+from tests.support.bare import Fault, World
 
 INSTANCE = "0b0e3a6c-6a3d-4a77-8f0e-1d2f3a4b5c6d"
 

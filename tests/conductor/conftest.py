@@ -11,9 +11,9 @@ from chalicelib.conductor import enrolment
 from chalicelib.domain import user_data
 from chalicelib.parameters import LOOK_SECONDS
 from chalicelib.store.models import Instance, Operation
-from tests.support.guest import FakeGuest
+from tests.support.bare import World
+from tests.support.peer import Peer
 from tests.support.rows import accepted
-from tests.support.world import World
 
 
 class Built:
@@ -23,10 +23,10 @@ class Built:
         self.instance, self.operation = accepted()
         queues.make_guest_queue(self.instance.id, 1)
         self.guest = new_guest(world, self.instance, self.operation)
-        self.guest.tick()
+        self.guest.enrol()
 
 
-def new_guest(world: World, instance: Instance, operation: Operation) -> FakeGuest:
+def new_guest(world: World, instance: Instance, operation: Operation) -> Peer:
     """A guest that has not enrolled yet."""
     token = enrolment.new_token(instance.id, int(instance.generation), operation.deadline)
     configuration = user_data.GuestConfiguration(
@@ -39,7 +39,7 @@ def new_guest(world: World, instance: Instance, operation: Operation) -> FakeGue
         region="us-east-1",
         aws_endpoint_url=None,
     )
-    return FakeGuest(world, "server-1", user_data.for_guest(configuration))
+    return Peer("server-1", user_data.for_guest(configuration))
 
 
 @pytest.fixture
@@ -56,18 +56,23 @@ def other(world: World) -> Built:
 
 def rotate(world: World) -> None:
     """Version 3 of the keys is used, and this container has not looked for a while."""
-    ring = world.ssm.ring.with_new(bytes([3]) * 32, world.now)
-    world.ssm.ring = ring.with_newest_in_use(ring.usable_at)
-    world.now += LOOK_SECONDS
+    use_version_3(world)
+    world.run(LOOK_SECONDS)
+
+
+def use_version_3(world: World) -> None:
+    """Add it to the keys, and use it."""
+    ring = world.ring.with_new(bytes([3]) * 32, world.now)
+    world.ring = ring.with_newest_in_use(ring.usable_at)
 
 
 def under_newer_key(world: World, built: Built, *report: Any, **changes: Any) -> str:
     """A report of a guest that was given version 3 of the keys by another container than this."""
-    ring, memory, now = world.ssm.ring, dict(world.memory()), world.now
-    world.memory().clear()
-    rotate(world)
+    ring, memory = world.ring, dict(world.provider.memory())
+    world.provider.memory().clear()
+    use_version_3(world)
     body = built.guest.sealed(*report, key_version=3, **changes)
-    world.ssm.ring, world.now = ring, now
-    world.memory().clear()
-    world.memory().update(memory)
+    world.ring = ring
+    world.provider.memory().clear()
+    world.provider.memory().update(memory)
     return body

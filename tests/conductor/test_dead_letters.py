@@ -10,8 +10,8 @@ from chalicelib.bus import queues
 from chalicelib.conductor import dead_letters, reports
 from chalicelib.settings import settings
 from tests.conductor.conftest import Built, under_newer_key
+from tests.support.bare import Fault, World
 from tests.support.records import counted, failed_of
-from tests.support.world import Fault, World
 
 
 def record(body: str, **attributes: Any) -> dict[str, Any]:
@@ -74,7 +74,7 @@ def test_a_healthy_report_goes_back_to_the_conductor(world: World, built: Built)
 
 def test_a_report_that_expired_meanwhile_is_recorded(world: World, built: Built) -> None:
     body = built.guest.sealed("result", "command-1", {})
-    world.now += 4000
+    world.run(4000)
     receive(record(body))
     (message,) = counted(world)
     assert message.startswith("Expired")
@@ -87,7 +87,7 @@ def test_a_healthy_message_is_sent_back_three_times_at_most(world: World, built:
         receive(letter)
         (letter,) = world.sqs.records(url)
         world.sqs.purge_queue(QueueUrl=url)
-        world.now += 60  # SQS purges a queue once a minute
+        world.run(60)  # SQS purges a queue once a minute
     receive(letter)
     assert world.sqs.records(url) == []
     (message,) = counted(world)

@@ -23,7 +23,7 @@ from chalicelib.store import events, guests, instances
 from chalicelib.store.ending import Ending, end_operation
 from chalicelib.store.models import TABLES, Guest
 from tests.conductor.conftest import Built, new_guest
-from tests.support.world import Fault, World
+from tests.support.bare import Fault, World
 
 TABLE_NAMES = [model.Meta.table_name for model in TABLES]
 
@@ -57,7 +57,7 @@ def test_a_guest_receives_its_keys_its_queues_and_short_credentials(
     given = built.guest.admission
     assert given is not None
     assert (given["instance_id"], given["generation"]) == (built.instance.id, 1)
-    assert (given["epoch"], given["key_version"], given["heartbeat_seconds"]) == (1, 1, 150)
+    assert (given["epoch"], given["key_version"], given["heartbeat_seconds"]) == (1, 1, 60)
     for direction in Direction:
         epoch = given["epoch"] if direction is Direction.TO_CONTROL else 0
         key = keys.guest_key(built.instance.id, 1, direction, 1, epoch)
@@ -77,7 +77,7 @@ def test_a_guest_receives_its_keys_its_queues_and_short_credentials(
 def test_the_credentials_reach_its_own_queue_and_the_conductors_two(
     world: World, built: Built
 ) -> None:
-    (asked,) = world.sts.asked
+    (asked,) = world.assumed
     arn = "arn:aws:sqs:us-east-1:123456789012"
     assert json.loads(asked["Policy"])["Statement"] == [
         {
@@ -114,14 +114,14 @@ def test_another_key_or_another_server_is_refused_and_recorded(
     world: World, built: Built, field: str
 ) -> None:
     thief = new_guest(world, built.instance, built.operation)
-    world.now += 1
+    world.run(1)
     asking = thief if field == "public_key" else built.guest
     changed = {"server_id": "other"} if field == "server_id" else {}
     with pytest.raises(errors.Conflict, match="another key or server"):
         enrolment.enrol(asking.enrolment(**changed))
     assert events.events_of(built.instance.id)[0].kind == "enrolment.refused"
     assert Guest.get(built.instance.id, 1).public_key == built.guest.public_key
-    assert len(world.sts.asked) == 1
+    assert len(world.assumed) == 1
 
 
 def without_its_private_key(world: World, built: Built) -> dict[str, Any]:
@@ -134,11 +134,11 @@ def without_its_private_key(world: World, built: Built) -> dict[str, Any]:
 
 def test_a_public_key_without_its_private_key_binds_nothing(world: World, built: Built) -> None:
     guests.forget(built.instance.id, 1)
-    given = len(world.sts.asked)
+    given = len(world.assumed)
     with pytest.raises(errors.Unauthorized, match="signature"):
         enrolment.enrol(Enrol(**without_its_private_key(world, built)))
     assert guests.find(built.instance.id, 1) is None
-    assert len(world.sts.asked) == given
+    assert len(world.assumed) == given
 
 
 def test_a_guests_public_key_gives_nobody_its_keys(world: World, built: Built) -> None:
@@ -146,7 +146,7 @@ def test_a_guests_public_key_gives_nobody_its_keys(world: World, built: Built) -
     with pytest.raises(errors.Unauthorized, match="signature"):
         enrolment.enrol(Enrol(**without_its_private_key(world, built)))
     assert int(Guest.get(built.instance.id, 1).epoch) == 1
-    assert len(world.sts.asked) == 1
+    assert len(world.assumed) == 1
     assert events.events_of(built.instance.id)[0].kind == "create_instance.accepted"
 
 
@@ -158,7 +158,7 @@ def test_an_enrolment_that_was_changed_under_its_signature_changes_nothing(
     if not enrolled:
         guests.forget(built.instance.id, 1)
     before = copy.deepcopy({model: list(world.dynamodb.rows(model)) for model in TABLE_NAMES})
-    world.now += 1
+    world.run(1)
     other_token = enrolment.new_token(built.instance.id, 1, built.operation.deadline)
     signed = built.guest.enrolment()
     changed: dict[str, Any] = {
@@ -171,7 +171,7 @@ def test_an_enrolment_that_was_changed_under_its_signature_changes_nothing(
     with pytest.raises(errors.Unauthorized):
         enrolment.enrol(msgspec.structs.replace(signed, **{field: changed[field]}))
     assert {model: list(world.dynamodb.rows(model)) for model in TABLE_NAMES} == before
-    assert len(world.sts.asked) == 1
+    assert len(world.assumed) == 1
 
 
 def test_a_signature_of_a_renewal_is_none_of_an_enrolment(world: World, built: Built) -> None:
@@ -226,7 +226,7 @@ def test_an_enrolment_of_another_time_binds_nothing(
 
 
 def test_a_token_expires_with_the_operation(world: World, built: Built) -> None:
-    world.now = built.operation.deadline + 1
+    world.run_until(built.operation.deadline + 1)
     with pytest.raises(errors.Unauthorized, match="expired"):
         enrolment.enrol(built.guest.enrolment())
 
@@ -362,8 +362,8 @@ def test_a_renewal_with_values_that_no_table_holds_does_not_decode(
 def test_a_guest_is_given_the_keys_of_every_version_that_may_seal_its_commands(
     world: World, built: Built
 ) -> None:
-    world.ssm.ring = world.ssm.ring.with_new(bytes([3]) * 32, world.now)
-    world.now += REFRESH_SECONDS
+    world.ring = world.ring.with_new(bytes([3]) * 32, world.now)
+    world.run(REFRESH_SECONDS)
     given = enrolment.enrol(built.guest.enrolment())
     assert given["key_version"] == 1
     assert set(given["other_keys"]) == {"2", "3"}

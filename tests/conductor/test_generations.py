@@ -22,7 +22,7 @@ from chalicelib.store.kinds import Instances
 from chalicelib.store.models import Instance, Operation
 from chalicelib.store.operations import operation_of
 from tests.conductor.conftest import Built, new_guest
-from tests.support.world import World
+from tests.support.bare import World
 
 NOBODY = Asked()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
@@ -14,11 +14,11 @@ from chalicelib.conductor import heartbeats
 from chalicelib.lifecycle import ServiceStatus
 from chalicelib.settings import settings as configuration
 from chalicelib.store import events, instances
-from chalicelib.store.models import TABLES, ServiceStatusRow
+from chalicelib.store.models import ServiceStatusRow
 from simulator.aws.errors import client_error
 from tests.conductor.conftest import Built, rotate, under_newer_key
+from tests.support.bare import Fault, World, fresh
 from tests.support.records import counted, event_of, failed_of
-from tests.support.world import Fault, World
 
 WRITES = ("dynamodb.UpdateItem", "dynamodb.PutItem")
 
@@ -54,12 +54,16 @@ orders = st.tuples(st.integers(1, 3), st.integers(1, 4))
 statuses = st.sampled_from(["building", "healthy", "shutdown", "crashed"])
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@settings(max_examples=60)
 @given(st.dictionaries(orders, statuses, min_size=1), st.data())
 def test_in_any_order_and_in_any_batches_the_latest_status_stays(
-    world: World, reported: dict[tuple[int, int], str], data: st.DataObject
+    reported: dict[tuple[int, int], str], data: st.DataObject
 ) -> None:
-    world.__init__(TABLES)  # type: ignore[misc]
+    with fresh() as world:
+        check_orders(world, reported, data)
+
+
+def check_orders(world: World, reported: dict[tuple[int, int], str], data: st.DataObject) -> None:
     built = Built(world)
     sent = data.draw(
         st.permutations([*reported, *data.draw(st.lists(st.sampled_from(sorted(reported))))])
@@ -111,7 +115,7 @@ def test_a_heartbeat_is_written_when_it_says_something_new_or_the_last_is_old(
 ) -> None:
     said: dict[str, Any] = {"status": "healthy", "volume": {"used": 0.2, "total": 2.0}}
     receive(beat(built, report=said))
-    world.now += after_seconds
+    world.run(after_seconds)
     before = writes(world)
     receive(beat(built, report=said | change))
     assert (writes(world) > before) is written
@@ -136,7 +140,7 @@ def test_a_new_epoch_is_written_at_once(world: World, built: Built) -> None:
 def test_a_heartbeat_replayed_after_a_day_changes_nothing(world: World, built: Built) -> None:
     old = beat(built, "crashed", expires_at=world.now + 10 * 86400)
     receive(beat(built, "healthy"))
-    world.now += 86400
+    world.run(86400)
     receive(old)
     assert row_of(built).status == "healthy"
 
@@ -230,7 +234,7 @@ def test_a_size_is_stored_as_the_table_takes_it(built: Built, used: float) -> No
     assert row_of(built).volume_used == round(used, 3)
 
 
-def refused_for(world: World, instance_id: str, code: str) -> None:
+def refused_for(patch: pytest.MonkeyPatch, world: World, instance_id: str, code: str) -> None:
     """The table refuses every write of one row."""
     call = world.dynamodb._make_api_call
 
@@ -239,14 +243,14 @@ def refused_for(world: World, instance_id: str, code: str) -> None:
             raise client_error(code, operation, "not this one")
         return call(operation, kwargs)
 
-    world.dynamodb._make_api_call = refusing
+    patch.setattr(world.dynamodb, "_make_api_call", refusing)
 
 
 @pytest.mark.parametrize("code", ["ValidationException", "ThrottlingException"])
 def test_a_row_that_cannot_be_written_fails_alone(
-    world: World, built: Built, other: Built, code: str
+    monkeypatch: pytest.MonkeyPatch, world: World, built: Built, other: Built, code: str
 ) -> None:
-    refused_for(world, other.instance.id, code)
+    refused_for(monkeypatch, world, other.instance.id, code)
     assert receive("poison", beat(other), beat(built)) == [1]
     assert row_of(built).status == "healthy"
     assert list(counted(world).values()) == [1]
@@ -258,11 +262,13 @@ def test_what_cannot_be_read_comes_again_and_poison_does_not(world: World, built
     assert list(counted(world).values()) == [1]
 
 
-def test_an_outage_is_not_tried_for_each_guest(world: World) -> None:
+def test_an_outage_is_not_tried_for_each_guest(
+    monkeypatch: pytest.MonkeyPatch, world: World
+) -> None:
     many = [Built(world) for _ in range(heartbeats.MOST_OUTAGES + 4)]
     bodies = [beat(each) for each in many]
     for each in many:
-        refused_for(world, each.instance.id, "ThrottlingException")
+        refused_for(monkeypatch, world, each.instance.id, "ThrottlingException")
     before = writes(world)
     assert receive(*bodies) == list(range(len(many)))
     assert writes(world) - before == heartbeats.MOST_OUTAGES
@@ -288,7 +294,7 @@ def test_junk_costs_a_write_for_each_reason_and_rows_for_each_shard(world: World
 
 def test_an_epoch_that_the_guest_chose_itself_is_refused(world: World, built: Built) -> None:
     report = built.guest.envelope("heartbeat", "heartbeat", {"status": "crashed"}, epoch=2)
-    body = seal(report, Direction.TO_CONTROL, built.guest._key(Direction.TO_CONTROL))
+    body = seal(report, Direction.TO_CONTROL, built.guest.key_of(Direction.TO_CONTROL))
     assert receive(body, beat(built, seq=50)) == []
     assert (row_of(built).status, row_of(built).epoch) == ("healthy", 1)
     assert "BadSeal" in "".join(counted(world))
@@ -329,7 +335,7 @@ def test_a_row_is_written_as_seldom_as_half_the_expiry_allows(
     for _ in range(60):
         oldest = max(oldest, world.now - row_of(built).updated)
         receive(beat(built))
-        world.now += period
+        world.run(period)
     assert oldest <= max(period, expiry / 2)
     every_second = 2 * period <= expiry / 2  # one after a gap is written
     assert writes(world) - before <= (31 if every_second else 60)

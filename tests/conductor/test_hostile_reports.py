@@ -16,7 +16,7 @@ from chalicelib.bus.envelope import Direction, Fault, open_sealed
 from chalicelib.conductor import reports
 from chalicelib.store.models import Command
 from tests.conductor.conftest import Built
-from tests.support.world import World
+from tests.support.bare import World
 
 QUICK = settings(
     max_examples=40,
@@ -56,7 +56,7 @@ class Asked:
     def call(self, method: Method[Any, Any], result: Any, fault: Fault | None) -> Any:
         """What the caller gets, or its error; the answer takes the way of every report."""
         guest = self.built.guest
-        key = guest._key(Direction.TO_GUEST)
+        key = guest.key_of(Direction.TO_GUEST)
 
         def answer() -> None:
             for record in self.world.sqs.take(self.url, 1):
@@ -64,7 +64,7 @@ class Asked:
                 self.world.sqs.settle(self.url, [record["receiptHandle"]])
                 reports.receive(guest.sealed("result", command.id, result, fault))
 
-        self.world.on_sleep = answer
+        self.world.provider.on_sleep = answer
         try:
             return commands.call(self.built.instance, method, {})
         except errors.CofferError as error:

@@ -15,7 +15,7 @@ from chalicelib.store.base import as_dict
 from chalicelib.store.ending import Ending, end_operation
 from chalicelib.store.models import Operation
 from tests.conductor.conftest import Built, new_guest
-from tests.support.world import World
+from tests.support.bare import World
 
 
 def stored(operation: Operation) -> Operation:

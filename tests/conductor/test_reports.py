@@ -18,10 +18,10 @@ from chalicelib.settings import settings as chosen
 from chalicelib.store import commands as rows
 from chalicelib.store import events, instances, operations
 from chalicelib.store.base import as_dict
-from chalicelib.store.models import TABLES, Command
+from chalicelib.store.models import Command
 from simulator.aws.errors import client_error
 from tests.conductor.conftest import Built, rotate, under_newer_key
-from tests.support.world import World
+from tests.support.bare import World, fresh
 
 
 class Tokens:
@@ -41,7 +41,7 @@ class Tokens:
 
 @pytest.fixture
 def tokens(world: World) -> Tokens:
-    made = world.stepfunctions = Tokens()
+    made = world.clients["stepfunctions"] = Tokens()
     return made
 
 
@@ -178,7 +178,7 @@ def test_an_expired_report_changes_nothing(
     world: World, built: Built, waiting: Command, tokens: Tokens
 ) -> None:
     body = built.guest.sealed("result", waiting.id, {})
-    world.now += 3601
+    world.run(3601)
     before = tables(world)
     reports.receive(body)
     assert tables(world) == before
@@ -212,7 +212,7 @@ def test_a_report_sealed_with_the_key_of_another_guest_is_recorded(
 ) -> None:
     report = built.guest.envelope("result", waiting.id, {})
     before = tables(world)
-    key = other.guest._key(Direction.TO_CONTROL)
+    key = other.guest.key_of(Direction.TO_CONTROL)
     reports.receive(seal(report, Direction.TO_CONTROL, key))
     assert tables(world) == before
     assert reasons(world) == ["BadSeal: the seal does not fit the message"]
@@ -257,12 +257,16 @@ def test_progress_applies_in_the_order_of_epoch_and_number(
     assert reasons(world) == []
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
+@settings(max_examples=25)
 @given(st.permutations([(1, 1), (1, 2), (1, 3), (2, 1), (2, 2)]), st.integers(0, 4))
 def test_progress_in_any_order_ends_with_the_latest(
-    world: World, built: Built, order: list[tuple[int, int]], again: int
+    order: list[tuple[int, int]], again: int
 ) -> None:
-    world.__init__(TABLES)  # type: ignore[misc]
+    with fresh() as world:
+        check_progress(world, order, again)
+
+
+def check_progress(world: World, order: list[tuple[int, int]], again: int) -> None:
     fresh = Built(world)
     row = commands.new_command(
         f"{fresh.operation.id}.prepare",
@@ -291,7 +295,7 @@ def test_root_is_recorded_with_its_first_report(world: World, built: Built) -> N
     reports.receive(built.guest.sealed("root", "root", {}))
     first = instances.get_instance(built.instance.id).root_enabled_at
     assert first == world.now
-    world.now += 60
+    world.run(60)
     reports.receive(built.guest.sealed("root", "root", {}))
     assert instances.get_instance(built.instance.id).root_enabled_at == first
     assert reasons(world) == []
@@ -335,7 +339,7 @@ def test_an_event_of_any_shape_is_bounded_text(built: Built, said: dict[str, Any
 
 def test_an_epoch_that_the_guest_chose_itself_is_buried(world: World, built: Built) -> None:
     report = built.guest.envelope("progress", "any", {"stage": "late"}, epoch=7)
-    reports.receive(seal(report, Direction.TO_CONTROL, built.guest._key(Direction.TO_CONTROL)))
+    reports.receive(seal(report, Direction.TO_CONTROL, built.guest.key_of(Direction.TO_CONTROL)))
     (letter,) = world.sqs.records(chosen().dead_letters_queue_url)
     assert "the seal does not fit" in str(letter["messageAttributes"])
 

@@ -11,7 +11,7 @@ from chalicelib.bus.contract.arguments import Nothing
 from chalicelib.domain.flows import RESTART
 from functions.asking import ask
 from functions.outcomes import Failed
-from tests.support.stack import Stack
+from tests.support.simulated import Stack
 
 
 def test_nobody_is_asked_when_the_steps_bound_is_over(
@@ -22,7 +22,7 @@ def test_nobody_is_asked_when_the_steps_bound_is_over(
     operation = stack.accept(instance.id, RESTART)
     sent: list[Any] = []
     monkeypatch.setattr(commands, "send", lambda *given: sent.append(given))
-    stack.world.now = operation.deadline + 1
+    stack.kernel.now = operation.deadline + 1
     outcome = ask(operation, "token", "restart", contract.RESTART, lambda _: Nothing())
     assert outcome == Failed("The database was not started again in time")
     assert sent == []

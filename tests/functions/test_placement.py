@@ -11,9 +11,9 @@ from chalicelib.cloud.errors import Refused
 from chalicelib.lifecycle import Status
 from chalicelib.store import instances
 from functions import placement
+from tests.support.bare import World
 from tests.support.rows import TENANT, new_instance
-from tests.support.stack import Stack
-from tests.support.world import World
+from tests.support.simulated import Stack
 
 OWN = network.Network("own", TENANT, shared=False)
 SHARED = network.Network("shared", "operator", shared=True)
@@ -130,7 +130,7 @@ def test_another_zone_cannot_be_found_and_nothing_is_made(
     row = instances.get_instance(instance.id)
     assert row.status == Status.ERROR
     assert "Availability zone moon cannot be found." in (row.fault_message or "")
-    assert "volumes.create" not in stack.world.log
+    assert "volumes.create" not in stack.log
 
 
 def test_a_volume_type_of_others_cannot_be_found_and_nothing_is_made(stack: Stack) -> None:
@@ -139,4 +139,4 @@ def test_a_volume_type_of_others_cannot_be_found_and_nothing_is_made(stack: Stac
     row = instances.get_instance(instance.id)
     assert row.status == Status.ERROR
     assert "Volume type golden cannot be found." in (row.fault_message or "")
-    assert "volumes.create" not in stack.world.log
+    assert "volumes.create" not in stack.log

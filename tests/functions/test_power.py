@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import pytest
 
-from chalicelib.bus.envelope import Fault
 from chalicelib.cloud import servers
 from chalicelib.cloud.errors import CloudAway
 from chalicelib.conductor import generations, heartbeats
 from chalicelib.domain.flows import DELETE, REBOOT, START, STOP, Flow
-from chalicelib.lifecycle import Status
+from chalicelib.lifecycle import ServiceStatus, Status
 from chalicelib.settings import settings
 from chalicelib.store import instances, operations
 from chalicelib.store.events import Asked
 from chalicelib.store.models import Instance
 from functions import power
-from tests.support.guest import FakeGuest
-from tests.support.stack import Stack
+from tests.support.scripted import Script
+from tests.support.simulated import Stack
 
 AWAY = CloudAway("The cloud could not stop the server: it answered 503")
 
 
-def active(stack: Stack) -> tuple[str, FakeGuest]:
+def active(stack: Stack) -> tuple[str, Script]:
     instance, _ = stack.create()
     stack.settle()
     (guest,) = stack.guests.values()
@@ -39,11 +38,11 @@ def after(stack: Stack, instance_id: str, *flows: Flow) -> Instance:
 
 def test_a_start_is_the_way_out_of_a_stop_that_failed(stack: Stack) -> None:
     instance_id, _ = active(stack)
-    stack.cloud.refusals["servers.stop"] = AWAY
+    stack.refusals["servers.stop"] = AWAY
     failed = after(stack, instance_id, STOP)
     assert failed.status == Status.ERROR
     assert str(failed.fault_message).endswith("Start the instance.")
-    stack.cloud.refusals.clear()
+    stack.refusals.clear()
     started = after(stack, instance_id, START)
     assert (started.status, started.fault_message) == (Status.ACTIVE, None)
     stack.check()
@@ -52,10 +51,10 @@ def test_a_start_is_the_way_out_of_a_stop_that_failed(stack: Stack) -> None:
 def test_what_cannot_be_started_is_stopped_for_another_try(stack: Stack) -> None:
     instance_id, guest = active(stack)
     after(stack, instance_id, STOP)
-    guest.mute = True
+    stack.interruptions["servers.start"] = guest.cut_off
     assert after(stack, instance_id, START).status == Status.STOPPED
     stack.check()
-    guest.mute = False
+    guest.mend()
     assert after(stack, instance_id, START).status == Status.ACTIVE
     stack.check()
 
@@ -67,55 +66,56 @@ def test_a_database_that_does_not_answer_is_told_by_its_guest(
 ) -> None:
     """A full volume can only grow below a server that runs; a long recovery has to go on."""
     instance_id, guest = active(stack)
-    guest.status = status
-    begun = stack.world.now
+    guest.status = ServiceStatus(status)
+    begun = stack.kernel.now
     assert after(stack, instance_id, *flows).status == Status.ACTIVE
-    assert stack.world.now - begun > power.ANSWER_SECONDS
+    assert stack.kernel.now - begun > power.ANSWER_SECONDS
+    guest.status = None
     stack.check()
 
 
 def test_a_report_of_the_life_before_is_no_answer(stack: Stack) -> None:
     """It waited in a queue while the server was switched off."""
     instance_id, guest = active(stack)
-    after(stack, instance_id, STOP)
     late = guest.sealed("heartbeat", "heartbeat", {"status": "healthy"})
+    after(stack, instance_id, STOP)
     heartbeats.receive({"Records": [{"messageId": "1", "body": late}]})
-    guest.mute = True
+    stack.interruptions["servers.start"] = guest.cut_off
     assert after(stack, instance_id, START).status == Status.STOPPED
 
 
 @pytest.mark.parametrize("flow", [STOP, REBOOT], ids=["stop", "reboot"])
 def test_a_delete_does_not_wait_for_a_server_to_come_back(stack: Stack, flow: Flow) -> None:
     instance_id, _ = active(stack)
-    stack.cloud.refusals["servers.stop"] = AWAY
+    stack.refusals["servers.stop"] = AWAY
     stack.accept(instance_id, flow)
-    stack.settle(until=stack.world.now + 5)
-    begun = stack.world.now
+    stack.run(5)
+    begun = stack.kernel.now
     assert after(stack, instance_id, DELETE).status == Status.DELETED
-    assert stack.world.now - begun < settings().power_timeout_seconds / 4
+    assert stack.kernel.now - begun < settings().power_timeout_seconds / 4
     stack.check()
 
 
 def test_an_expelled_guest_is_not_waited_for(stack: Stack) -> None:
     instance_id, guest = active(stack)
-    guest.failing["stop_db"] = [Fault("GuestError", "it is busy")]
-    guest.mute = True
+    guest.failing["stop_db"] = ["it is busy"]
+    stack.interruptions["servers.start"] = guest.cut_off
     stack.accept(instance_id, STOP)
-    stack.settle(until=stack.world.now + 60)
-    begun = stack.world.now
+    stack.run(60)
+    begun = stack.kernel.now
     generations.expel(instance_id, Asked())
     stack.settle()
     row = instances.get_instance(instance_id)
     assert (row.status, row.operation_id) == (Status.ERROR, None)
-    assert stack.world.now - begun < settings().power_timeout_seconds / 4
+    assert stack.kernel.now - begun < settings().power_timeout_seconds / 4
 
 
 def test_what_a_delete_has_begun_to_take_away_has_no_server_to_start(stack: Stack) -> None:
     instance_id, _ = active(stack)
-    stack.cloud.refusals["volumes.delete"] = AWAY
+    stack.refusals["volumes.delete"] = AWAY
     failed = after(stack, instance_id, DELETE)
     assert (failed.status, failed.resources, failed.addresses) == (Status.ERROR, {}, [])
-    stack.cloud.refusals.clear()
+    stack.refusals.clear()
     assert after(stack, instance_id, DELETE).status == Status.DELETED
     stack.check()
 

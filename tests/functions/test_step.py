@@ -16,8 +16,9 @@ from chalicelib.store.models import Operation
 from functions import step
 from functions.outcomes import SOON_SECONDS, Busy, Done, Failed, Outcome, Wait
 from functions.step import Step
+from tests.support.bare import World
+from tests.support.definitions import definition
 from tests.support.rows import TENANT, accepted, delete_operation
-from tests.support.stack import Stack
 
 
 class Recorder:
@@ -35,7 +36,7 @@ class Recorder:
 
 
 @pytest.fixture
-def operation(stack: Stack) -> Operation:
+def operation(world: World) -> Operation:
     return accepted()[1]
 
 
@@ -77,25 +78,25 @@ def test_a_step_that_waits_is_run_again_and_says_why(operation: Operation) -> No
 
 
 def test_a_step_looks_again_itself_in_its_first_seconds_and_no_longer(
-    stack: Stack, operation: Operation
+    world: World, operation: Operation
 ) -> None:
-    recorder, begin = Recorder(Wait(1, {"server_id": "1"})), stack.world.now
+    recorder, begin = Recorder(Wait(1, {"server_id": "1"})), world.now
     assert run(operation, recorder)["outcome"] == "wait"
     assert recorder.runs > 10
-    assert begin + SOON_SECONDS - 1 < stack.world.now <= begin + SOON_SECONDS
+    assert begin + SOON_SECONDS - 1 < world.now <= begin + SOON_SECONDS
     assert as_dict(stored(operation).resources) == {"server_id": "1"}
 
 
-def test_what_is_there_after_a_moment_needs_no_poll(stack: Stack, operation: Operation) -> None:
-    recorder, begin = Recorder(Wait(1)), stack.world.now
+def test_what_is_there_after_a_moment_needs_no_poll(world: World, operation: Operation) -> None:
+    recorder, begin = Recorder(Wait(1)), world.now
 
     def there() -> None:
-        if stack.world.now >= begin + 1:
+        if world.now >= begin + 1:
             recorder.outcome = Done()
 
-    stack.world.on_sleep = there
+    world.provider.on_sleep = there
     assert run(operation, recorder) == {"outcome": "done"}
-    assert stack.world.now < begin + 1.5
+    assert world.now < begin + 1.5
 
 
 def test_an_error_of_the_cloud_is_not_asked_for_again_at_once(operation: Operation) -> None:
@@ -104,22 +105,22 @@ def test_an_error_of_the_cloud_is_not_asked_for_again_at_once(operation: Operati
     assert recorder.runs == 1
 
 
-def test_a_step_that_somebody_else_runs_is_busy(stack: Stack, operation: Operation) -> None:
+def test_a_step_that_somebody_else_runs_is_busy(world: World, operation: Operation) -> None:
     operations.take_lease(operation.id, "volume")
     recorder = Recorder()
     with pytest.raises(Busy):
         run(operation, recorder)
-    stack.world.now += settings().lease_seconds + 1
+    world.run(settings().lease_seconds + 1)
     assert run(operation, recorder) == {"outcome": "done"}
     assert recorder.runs == 1
 
 
 def test_a_worker_that_overran_its_lease_records_nothing(
-    stack: Stack, operation: Operation
+    world: World, operation: Operation
 ) -> None:
     class Slow(Recorder):
         def __call__(self, operation: Operation, token: str | None) -> Outcome:
-            stack.world.now += settings().lease_seconds + 1
+            world.run(settings().lease_seconds + 1)
             operations.take_lease(operation.id, "volume")
             return Done({"made": "too late"})
 
@@ -131,8 +132,6 @@ def test_a_worker_that_overran_its_lease_records_nothing(
 
 def test_the_retries_of_the_state_machine_outlast_a_lease() -> None:
     """A worker that died holds its lease; the retries after it must still be there then."""
-    from tests.support.states import definition
-
     for flow in ("create_instance", "delete_instance"):
         for name, state in definition(flow)["States"].items():
             if state["Type"] != "Task":
@@ -161,7 +160,7 @@ def test_a_step_of_an_operation_that_ended_is_not_run(
     assert recorder.runs == 0
 
 
-def test_a_step_of_an_operation_that_is_not_known_fails(stack: Stack) -> None:
+def test_a_step_of_an_operation_that_is_not_known_fails(world: World) -> None:
     recorder = Recorder()
     assert run(Operation("no-such-operation"), recorder) == {"outcome": "failed"}
     assert recorder.runs == 0
@@ -180,10 +179,10 @@ def test_a_cancelled_operation_goes_no_further_and_goes_back(operation: Operatio
 
 
 def test_a_late_step_is_not_run_and_says_what_it_waited_for(
-    stack: Stack, operation: Operation
+    world: World, operation: Operation
 ) -> None:
     run(operation, Recorder(Wait(1, note="the server is in BUILD")), "create_instance.server")
-    stack.world.now = operation.deadline + 1
+    world.run_until(operation.deadline + 1)
     recorder = Recorder()
     assert run(operation, recorder, "create_instance.server") == {"outcome": "failed"}
     assert recorder.runs == 0
@@ -191,22 +190,22 @@ def test_a_late_step_is_not_run_and_says_what_it_waited_for(
 
 
 def test_the_removals_of_a_late_create_have_time_of_their_own(
-    stack: Stack, operation: Operation
+    world: World, operation: Operation
 ) -> None:
     recorder = Recorder(Wait(1, note="waiting for the server to be gone"))
-    stack.world.now = operation.deadline + 1
+    world.run_until(operation.deadline + 1)
     assert run(operation, recorder, "remove_server", backwards=True)["outcome"] == "wait"
-    stack.world.now = operation.deadline + 1 + settings().delete_timeout_seconds
+    world.run_until(operation.deadline + 1 + settings().delete_timeout_seconds)
     assert run(operation, recorder, "remove_server", backwards=True)["outcome"] == "wait"
-    stack.world.now += 1
+    world.run(1)
     assert run(operation, recorder, "remove_server", backwards=True)["outcome"] == "failed"
 
 
 @pytest.mark.parametrize("backwards", [True, False], ids=["fail", "complete"])
 def test_what_ends_an_operation_is_never_too_late(
-    stack: Stack, operation: Operation, backwards: bool
+    world: World, operation: Operation, backwards: bool
 ) -> None:
-    stack.world.now = operation.deadline + 100_000
+    world.run_until(operation.deadline + 100_000)
     recorder = Recorder()
     name = "create_instance.fail" if backwards else "create_instance.complete"
     assert run(operation, recorder, name, ends=True, backwards=backwards) == {"outcome": "done"}
@@ -223,7 +222,7 @@ def test_a_create_that_reaches_its_removals_tells_which_step_it_stuck_in(
     assert stored(operation).reason == "The step server did not finish: the server is in BUILD."
 
 
-def test_a_delete_is_not_turned_back_by_its_own_steps(stack: Stack, operation: Operation) -> None:
+def test_a_delete_is_not_turned_back_by_its_own_steps(world: World, operation: Operation) -> None:
     ending = Ending(OperationStatus.SUCCEEDED)
     end_operation(operation, ending)
     instance = instances.get_instance(operation.instance_id, TENANT)
@@ -250,20 +249,20 @@ def test_what_the_cloud_may_do_later_is_waited_for(operation: Operation) -> None
 
 
 def test_a_removal_that_is_refused_is_tried_until_its_bound(
-    stack: Stack, operation: Operation
+    world: World, operation: Operation
 ) -> None:
     recorder = Recorder(Refused("The cloud refused to delete"))
     for _ in range(3):
         assert run(operation, recorder, "remove_volume", backwards=True)["outcome"] == "wait"
-    stack.world.now += settings().delete_timeout_seconds + 1
+    world.run(settings().delete_timeout_seconds + 1)
     assert run(operation, recorder, "remove_volume", backwards=True)["outcome"] == "failed"
     assert "refused to delete" in as_dict(stored(operation).notes)["remove_volume"]
 
 
-def test_a_removal_that_is_done_is_never_too_late(stack: Stack, operation: Operation) -> None:
+def test_a_removal_that_is_done_is_never_too_late(world: World, operation: Operation) -> None:
     recorder = Recorder(Refused("The cloud refused to delete"))
     run(operation, recorder, "remove_volume", backwards=True)
-    stack.world.now += settings().delete_timeout_seconds + 1
+    world.run(settings().delete_timeout_seconds + 1)
     recorder.outcome = Done()
     assert run(operation, recorder, "remove_volume", backwards=True)["outcome"] == "done"
 

@@ -12,7 +12,7 @@ from chalicelib.lifecycle import Status
 from chalicelib.store import instances, operations
 from chalicelib.store.models import Instance, Operation
 from functions.outcomes import LONGEST_POLL_SECONDS
-from tests.support.stack import Stack
+from tests.support.simulated import Stack
 
 PUBLIC = {"is_public": True, "allowed_cidrs": ["192.0.2.0/24"]}
 PRIVATE: dict[str, Any] = {"is_public": False, "allowed_cidrs": []}
@@ -35,12 +35,13 @@ def test_a_public_instance_shows_its_floating_address(stack: Stack) -> None:
     row = active(stack, PUBLIC)
     (floating,) = network.find_floating_addresses(row.id)
     assert row.addresses[1:] == [
-        {"address": floating.address, "type": "public", "network": "outside"}
+        {"address": floating.address, "type": "public", "network": network.find_external_network()}
     ]
 
 
 def test_a_cloud_without_an_external_network_says_so(stack: Stack) -> None:
-    stack.cloud.external = None
+    for each in stack.cloud.network.networks.values():
+        each.external = False
     instance, _ = stack.create(access=PUBLIC)
     stack.settle()
     stack.check()
@@ -75,7 +76,7 @@ def test_a_change_that_is_refused_is_taken_back_and_told(
     row = active(stack, before)
     refused = Refused("The cloud refused to create the floating address.")
     call = "create_floating_address" if after["is_public"] else "delete_floating_address"
-    stack.cloud.refusals[f"network.{call}"] = refused
+    stack.refusals[f"network.{call}"] = refused
     operation = stack.update_access(row.id, **after)
     stack.settle()
     stack.check()
@@ -83,7 +84,7 @@ def test_a_change_that_is_refused_is_taken_back_and_told(
     assert (kept.status, kept.access) == (Status.ACTIVE, before)
     assert kept.fault_message == f"The change of the access was given up: {refused}"
     assert ended(operation).reason == kept.fault_message
-    stack.cloud.refusals.clear()
+    stack.refusals.clear()
     stack.update_access(row.id, **after)
     stack.settle()
     stack.check()
@@ -94,13 +95,13 @@ def test_a_change_that_is_refused_is_taken_back_and_told(
 def test_what_could_not_be_taken_back_is_told(stack: Stack) -> None:
     row = active(stack, PRIVATE)
     for call in ("create_floating_address", "delete_rule"):
-        stack.cloud.refusals[f"network.{call}"] = CloudAway("The cloud gave no answer.")
+        stack.refusals[f"network.{call}"] = CloudAway("The cloud gave no answer.")
     stack.update_access(row.id, **PUBLIC)
     stack.settle()
     kept = instances.get_instance(row.id)
     assert (kept.status, kept.operation_id) == (Status.ACTIVE, None)
     assert "may be changed in part" in str(kept.fault_message)
-    stack.cloud.refusals.clear()
+    stack.refusals.clear()
     stack.update_access(row.id, **PRIVATE)
     stack.settle()
     stack.check()
@@ -129,16 +130,15 @@ def test_a_delete_does_not_wait_for_a_cloud_that_makes_no_change(
     """Neither while the change is made, nor while it is taken back (past its 600 seconds)."""
     row = active(stack, PRIVATE)
     for call in ("create_floating_address", "delete_rule"):
-        stack.cloud.refusals[f"network.{call}"] = CloudAway("The cloud gave no answer.")
+        stack.refusals[f"network.{call}"] = CloudAway("The cloud gave no answer.")
     change = stack.update_access(row.id, **PUBLIC)
-    stack.settle(until=stack.world.now + waited)
-    asked = stack.world.now
+    stack.run(waited)
     deletion = stack.delete(row.id)
     assert deletion.status == "QUEUED"
-    stack.settle(until=asked + LONGEST_POLL_SECONDS + 2)
+    stack.run(LONGEST_POLL_SECONDS + 2)
     assert ended(change).status == "CANCELLED"
     assert ended(deletion).status != "QUEUED"
-    stack.cloud.refusals.clear()
+    stack.refusals.clear()
     stack.settle()
     stack.check()
     assert ended(deletion).status == "SUCCEEDED"

@@ -44,7 +44,7 @@ class Client:
         return self.region.http(method, f"/v1.0/{self.tenant}{path}", headers, body)
 
 
-class Deployment:
+class Simulation:
     """Region, cloud, fleet and invariants. `close` gives the process back."""
 
     def __init__(self, seed: int = 1, options: dict[str, str] | None = None) -> None:
@@ -66,8 +66,6 @@ class Deployment:
         )
         self.invariants = Invariants(self)
         self.invariants.install()
-        self.tenant = Client(self.region, TENANT, "member")
-        self.admin = Client(self.region, TENANT, "admin", "member")
 
     def close(self) -> None:
         self.invariants.close()
@@ -124,7 +122,14 @@ class Deployment:
         told = (self.invariants.explain(self.invariants.violations), *self.region.rights.refused)
         return "\n".join(filter(None, told))
 
-    # ----------------------------------------------------------------- what clients do
+
+class Deployment(Simulation):
+    """The same, with a tenant and an administrator, and what they do."""
+
+    def __init__(self, seed: int = 1, options: dict[str, str] | None = None) -> None:
+        super().__init__(seed, options)
+        self.tenant = Client(self.region, TENANT, "member")
+        self.admin = Client(self.region, TENANT, "admin", "member")
 
     def create(self, client: Client) -> None:
         """Create an instance; after an answer that says nothing, look before asking again."""

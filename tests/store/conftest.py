@@ -11,7 +11,7 @@ import pytest
 from moto import mock_aws
 
 from chalicelib.store.models import TABLES
-from tests.support.world import World
+from tests.support.bare import World
 
 
 @functools.cache
@@ -27,7 +27,7 @@ def world(plain_world: World, request: pytest.FixtureRequest) -> Iterator[World]
         yield world
         return
     with mock_aws():
-        world.dynamodb = moto_client()
+        world.use_dynamodb(moto_client())
         for table in TABLES:
             table.create_table(billing_mode="PAY_PER_REQUEST")
         world.log.clear()

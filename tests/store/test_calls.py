@@ -9,8 +9,8 @@ from chalicelib.settings import settings
 from chalicelib.store import calls
 from chalicelib.store.base import as_dict
 from chalicelib.store.models import CallsRow, Instance
+from tests.support.bare import Fault, World
 from tests.support.rows import TENANT, new_instance
-from tests.support.world import Fault, World
 
 HERE = settings().calls_per_instance
 ALL = settings().calls_per_tenant
@@ -69,7 +69,7 @@ def test_a_slot_whose_reply_was_lost_is_the_callers(world: World) -> None:
 def test_the_slots_of_a_process_that_died_run_out_with_their_calls(world: World) -> None:
     (instance,) = instances_of(1)
     fill(world, instance, HERE)
-    world.now += 20
+    world.run(20)
     calls.take(instance, "after them", world.now + 20)
     assert held() == 1
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chalicelib.store import datastores, flavors
 from chalicelib.store.models import Datastore, DatastoreVersion, Flavor
-from tests.support.world import World
+from tests.support.bare import World
 
 
 def flavor(name: str, ram: int, vcpus: int = 1, disk: int = 0) -> Flavor:

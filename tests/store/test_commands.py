@@ -9,7 +9,7 @@ import pytest
 from chalicelib.store import commands
 from chalicelib.store.base import ConditionFailed
 from chalicelib.store.models import Command
-from tests.support.world import World
+from tests.support.bare import World
 
 ID = "command-1"
 GUEST = ("instance-1", 2)
@@ -46,7 +46,7 @@ def test_a_token_changes_nothing_else_of_a_row_that_is_there(world: World) -> No
     """A step that runs again asks under the same id: what was fixed once stays."""
     commands.add(new_command(world))
     before = stored()
-    world.now += 30
+    world.run(30)
     later = new_command(world, "another method")
     later.instance_id, later.generation, later.operation_id = "another", 9, "operation-2"
     commands.wait_with_token(later, "token-2")
@@ -57,7 +57,7 @@ def test_a_token_changes_nothing_else_of_a_row_that_is_there(world: World) -> No
 @pytest.mark.parametrize("error", [None, {"code": "failed", "message": "no"}])
 def test_an_answer_is_stored_once(world: World, error: dict[str, str] | None) -> None:
     commands.add(new_command(world))
-    world.now += 5
+    world.run(5)
     row = commands.answer(ID, *GUEST, {"made": 1}, error)
     assert (row.answered, row.result, row.error) == (
         (world.now, {"made": 1}, None) if error is None else (world.now, None, error)
@@ -107,7 +107,7 @@ def test_what_was_answered_is_no_more_under_way(world: World) -> None:
 def test_a_command_that_is_asked_again_waits_longer(world: World) -> None:
     first = commands.add(new_command(world))
     asked, deadline = float(first.created), float(first.deadline)
-    world.now += 300
+    world.run(300)
     row = commands.add(new_command(world))
     assert float(row.deadline) == deadline + 300
     assert float(row.created) == asked, "when it was asked first"
@@ -117,7 +117,7 @@ def test_an_answer_stands_however_often_it_is_asked_for(world: World) -> None:
     commands.add(new_command(world))
     commands.answer(ID, *GUEST, {"done": True}, None)
     answered = stored()
-    world.now += 300
+    world.run(300)
     row = commands.add(new_command(world))
     assert row.result == {"done": True}
     assert row.deadline == answered.deadline

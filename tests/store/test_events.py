@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from chalicelib.store import events
-from tests.support.world import World
+from tests.support.bare import World
 
 
 def test_events_are_told_newest_first_within_their_scope(world: World) -> None:
     for number in range(3):
         events.record("instance-1", "kind", f"event {number}")
-        world.now += 1
+        world.run(1)
     events.record("instance-2", "kind", "of another")
     assert [row.message for row in events.events_of("instance-1")] == [
         "event 2",
@@ -44,7 +44,7 @@ def fill(world: World) -> None:
         events.record(f"instance-{number % 5}", kind, str(number), "tenant-1")
         events.record(f"instance-{number % 5}", "enrolment.refused", "for operators alone")
         events.record("instance-x", "guest.crashed", "another tenant's", "tenant-2")
-        world.now += 1
+        world.run(1)
 
 
 def test_a_tenant_reads_the_events_of_all_its_instances_in_their_order(world: World) -> None:

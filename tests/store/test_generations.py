@@ -13,8 +13,8 @@ from chalicelib.store.events import Asked
 from chalicelib.store.last_reports import Reported
 from chalicelib.store.models import Instance, Operation, ServiceStatusRow
 from chalicelib.store.operations import operation_of
+from tests.support.bare import World
 from tests.support.rows import new_instance
-from tests.support.world import World
 
 
 def rebuilding(**changes: Any) -> tuple[Instance, Operation]:

@@ -9,7 +9,7 @@ import pytest
 from chalicelib.store import guests
 from chalicelib.store.base import ConditionFailed
 from chalicelib.store.models import Guest
-from tests.support.world import World
+from tests.support.bare import World
 
 HERE = ("instance-1", 1)
 
@@ -44,7 +44,7 @@ def test_nobody_else_and_no_older_request_is_bound(
 
 def test_the_same_guest_begins_an_epoch_with_each_start(world: World) -> None:
     first = bound()
-    world.now += 5
+    world.run(5)
     again = guests.bind(*HERE, "key", "server", 11)
     guests.renew(again, 12, start=True)
     assert (first.epoch, again.epoch) == (1, 3)
@@ -77,6 +77,6 @@ def test_nothing_is_noted_of_a_guest_that_was_taken_away_meanwhile(
     assert note(seen, 600)
     assert not note(seen, 600)
     guests.forget(*HERE)
-    world.now += 601
+    world.run(601)
     assert not note(seen, 600)
     assert guests.find(*HERE) is None

@@ -11,8 +11,8 @@ from chalicelib.store import accepting, changes, events, instances, lists, opera
 from chalicelib.store.base import ConditionFailed
 from chalicelib.store.ending import Ending, end_operation
 from chalicelib.store.models import Arguments, Instance, Operation
+from tests.support.bare import World
 from tests.support.rows import TENANT, accepted, create_operation, delete_operation, new_instance
-from tests.support.world import World
 
 CREATED = Ending(OperationStatus.SUCCEEDED)
 CREATE_FAILED = Ending(OperationStatus.CANCELLED, reason="cancelled", undone=True)
@@ -292,7 +292,7 @@ def test_a_root_that_is_told_is_its_own_guests_and_the_first_one(world: World) -
     assert instances.get_instance(instance.id).root_enabled_at is None
     changes.record_root_told(instance.id, generation)
     first = world.now
-    world.now += 1
+    world.run(1)
     with pytest.raises(ConditionFailed):
         changes.record_root_told(instance.id, generation)
     assert instances.get_instance(instance.id).root_enabled_at == first

@@ -9,8 +9,8 @@ from chalicelib.lifecycle import ServiceStatus, Status
 from chalicelib.store import accepting, instances
 from chalicelib.store.ending import Ending, end_operation
 from chalicelib.store.models import ServiceStatusRow
+from tests.support.bare import World
 from tests.support.rows import create_operation, new_instance
-from tests.support.world import World
 
 ENDING = Ending(OperationStatus.SUCCEEDED, reported=ServiceStatus.HEALTHY)
 

@@ -10,8 +10,8 @@ from chalicelib.lifecycle import ServiceStatus
 from chalicelib.store import last_reports
 from chalicelib.store.last_reports import LastReport, Reported
 from chalicelib.store.models import ServiceStatusRow
+from tests.support.bare import World
 from tests.support.rows import accepted
-from tests.support.world import World
 
 
 def reported(order: tuple[int, int, int], **more: Any) -> Reported:
@@ -34,7 +34,7 @@ def test_a_row_without_a_report_is_read(world: World) -> None:
 
 def test_a_report_is_read_as_it_was_told(world: World) -> None:
     instance, _ = accepted()
-    world.now += 5
+    world.run(5)
     told = reported((1, 1, 1), rejected=3, reason="why", volume_used=0.5, volume_total=2.0)
     assert last_reports.write(instance.id, told)
     assert last_reports.read([instance.id])[instance.id] == LastReport(

@@ -11,8 +11,8 @@ from chalicelib.lifecycle import Status
 from chalicelib.store import lists
 from chalicelib.store.lists import ANY, Filter, Order
 from chalicelib.store.models import Instance
+from tests.support.bare import World
 from tests.support.rows import TENANT, new_instance
-from tests.support.world import World
 
 ORDERS = [None, *(Order(key, down) for key in lists.SORTABLE for down in (False, True))]
 FILTERS = [

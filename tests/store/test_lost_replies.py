@@ -28,8 +28,8 @@ from chalicelib.store.base import condition_failed
 from chalicelib.store.ending import Ending, end_operation
 from chalicelib.store.models import Instance, Operation
 from simulator.aws.errors import client_error
+from tests.support.bare import World
 from tests.support.rows import TENANT, accepted, create_operation, delete_operation, new_instance
-from tests.support.world import World
 
 Reply = Callable[[Callable[[], Any]], Any]
 """What becomes of a transaction: gets the call that applies it, and answers or raises."""
@@ -47,9 +47,9 @@ class Lossy:
     _request_signer = None
 
     def __init__(self, world: World, *replies: Reply) -> None:
-        self.client, self.replies = world.dynamodb, list(replies)
+        self.client, self.replies = world.clients["dynamodb"], list(replies)
         self.sent: list[dict[str, Any]] = []
-        world.dynamodb = self
+        world.clients["dynamodb"] = self
 
     def _make_api_call(self, operation: str, kwargs: dict[str, Any]) -> Any:
         def apply() -> Any:
@@ -178,7 +178,7 @@ def test_what_is_sent_again_after_a_conflict_is_the_same_request(plain_world: Wo
     for change in changes:
         client = Lossy(plain_world, *[still_in_progress] * 3)
         change()
-        plain_world.dynamodb = client.client
+        plain_world.clients["dynamodb"] = client.client
         assert len(client.sent) == 4
         assert all(each == client.sent[0] for each in client.sent)
     assert used() == NOTHING

@@ -10,8 +10,8 @@ from chalicelib.store import operations
 from chalicelib.store.base import ConditionFailed, as_dict
 from chalicelib.store.ending import Ending, end_operation
 from chalicelib.store.models import Operation
+from tests.support.bare import World
 from tests.support.rows import accepted, access_operation, new_instance
-from tests.support.world import World
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def test_a_lease_is_one_workers_until_it_is_given_back(operation: Operation) -> 
 
 def test_a_lease_runs_out(world: World, operation: Operation) -> None:
     first = operations.take_lease(operation.id, "volume")
-    world.now += settings().lease_seconds + 1
+    world.run(settings().lease_seconds + 1)
     second = operations.take_lease(operation.id, "volume")
     assert second.lease_id != first.lease_id
     with pytest.raises(ConditionFailed):
@@ -59,7 +59,7 @@ def test_a_step_remembers_its_first_start(world: World, operation: Operation) ->
     row = operations.take_lease(operation.id, "server")
     operations.release_lease(row, "server", ended=False)
     started = world.now
-    world.now += 5
+    world.run(5)
     row = operations.take_lease(operation.id, "server")
     assert as_dict(row.started) == {"server": started}
 
@@ -105,10 +105,10 @@ def test_an_attempt_is_counted_by_one_sweeper(operation: Operation) -> None:
 
 def test_the_sweeper_sees_what_is_due_longest_overdue_first(world: World) -> None:
     first = accepted()[1]
-    world.now += 10
+    world.run(10)
     second = accepted()[1]
     assert operations.due_operations(world.now, 10) == []
-    world.now += 31
+    world.run(31)
     assert operations.due_operations(world.now, 10) == [first.id, second.id]
     assert operations.due_operations(world.now, 1) == [first.id]
     operations.look_again(first, 60)
@@ -124,7 +124,7 @@ def test_steps_that_follow_at_once_move_the_sweepers_look_once(
         row = operations.take_lease(operation.id, step)
         operations.release_lease(row, step, ended=True)
         looks.add(int(stored(operation).check_at or 0))
-        world.now += 3
+        world.run(3)
     assert len(looks - {int(operation.check_at or 0)}) == 1
     assert operations.due_operations(world.now + 90, 10) == []
 

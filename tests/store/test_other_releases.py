@@ -15,8 +15,8 @@ from chalicelib.store.events import Asked
 from chalicelib.store.last_reports import Reported
 from chalicelib.store.models import TABLES, Instance, Operation, Quota, ServiceStatusRow
 from simulator.releases import ABSENT, LATER
+from tests.support.bare import World
 from tests.support.rows import TENANT, accepted
-from tests.support.world import World
 
 LATER_VALUE = {"M": {"mark": {"S": "kept"}}}
 MODELS = {table.Meta.table_name.partition("-")[2]: table for table in TABLES}

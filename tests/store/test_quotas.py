@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chalicelib.domain.operations import OperationStatus
@@ -15,9 +15,9 @@ from chalicelib.store import accepting, lists, operations, quotas
 from chalicelib.store.base import ConditionFailed, transact
 from chalicelib.store.ending import Ending, end_operation
 from chalicelib.store.limits import set_limits
-from chalicelib.store.models import TABLES, Instance, Quota
+from chalicelib.store.models import Instance, Quota
+from tests.support.bare import World, fresh
 from tests.support.rows import TENANT, accepted, delete_operation
-from tests.support.world import World
 
 GONE = Ending(OperationStatus.SUCCEEDED, undone=True)
 BUILT = Ending(OperationStatus.SUCCEEDED)
@@ -91,15 +91,19 @@ def play(world: World, move: str, argument: Any) -> None:
     world.interruptions.clear()
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60)
 @given(st.lists(moves, max_size=12))
 def test_the_counters_are_exact_and_never_grow_beyond_a_limit(
-    plain_world: World, played: list[tuple[str, Any]]
+    played: list[tuple[str, Any]],
 ) -> None:
-    plain_world.__init__(TABLES)  # type: ignore[misc]
+    with fresh() as world:
+        check_counters(world, played)
+
+
+def check_counters(world: World, played: list[tuple[str, Any]]) -> None:
     for move, argument in played:
         before = used()
-        play(plain_world, move, argument)
+        play(world, move, argument)
         after, allowed = used(), quotas.limits_of(quotas.get_quota(TENANT))
         assert after == held()
         for name in RESOURCES:

@@ -9,7 +9,7 @@ from chalicelib.store import replies
 from chalicelib.store.base import Claimed, ConditionFailed, transact
 from chalicelib.store.models import Quota
 from chalicelib.store.replies import KEEP_SECONDS, Keeping
-from tests.support.world import World
+from tests.support.bare import World
 
 
 def nothing(_: TransactWrite) -> None:
@@ -50,12 +50,12 @@ def test_another_clause_that_fails_is_told_as_such(world: World) -> None:
 
 
 def test_a_day_later_the_key_is_free_though_its_row_is_there(world: World) -> None:
-    world.now = float(int(world.now))
+    world.run_until(float(int(world.now)))
     Keeping("p/k", "one").put_alone()
-    world.now += KEEP_SECONDS - 2
+    world.run(KEEP_SECONDS - 2)
     with pytest.raises(Claimed):
         Keeping("p/k", "two").put_alone()
-    world.now += 2  # to the second
+    world.run(2)  # to the second
     assert replies.find("p/k") is None
     Keeping("p/k", "three").put_alone()
     found = replies.find("p/k")

@@ -17,6 +17,7 @@ from chalicelib.store.base import ConditionFailed, Contended
 from chalicelib.store.ending import Ending, end_operation, failure
 from chalicelib.store.models import Instance, Operation, Quota, ServiceStatusRow
 from chalicelib.store.operations import operation_of
+from tests.support.bare import World
 from tests.support.rows import (
     TENANT,
     accepted,
@@ -25,7 +26,6 @@ from tests.support.rows import (
     delete_operation,
     new_instance,
 )
-from tests.support.world import World
 
 WIDE = {"is_public": True, "allowed_cidrs": ["192.0.2.0/24"]}
 
@@ -82,9 +82,9 @@ def fail_create_halfway(operation: Operation) -> None:
 
 def active(world: World) -> Instance:
     instance, operation = accepted()
-    world.now += 1
+    world.run(1)
     succeed_create(operation)
-    world.now += 1
+    world.run(1)
     return row(instance.id)
 
 
@@ -138,7 +138,7 @@ def fail_rebuild(instance: Instance) -> None:
 def put_right(world: World, older: dict[str, Any]) -> str | None:
     """Restore a row, and mend it; what was wrong with it."""
     Instance(**older).save()
-    world.now += 60
+    world.run(60)
     found = restoring.wrong(row(older["id"]))
     if found is None:
         return None
@@ -160,7 +160,7 @@ def test_a_create_that_ended_since(
 ) -> None:
     instance, operation = accepted()
     older = dict(row(instance.id).attribute_values)
-    world.now += 5
+    world.run(5)
     finish(operation)
     newer = plain(instance.id)
     assert put_right(world, older) == said
@@ -206,9 +206,9 @@ def test_several_changes_since_end_in_the_last_one(world: World) -> None:
     instance = active(world)
     older = dict(row(instance.id).attribute_values)
     fail_access(instance)
-    world.now += 5
+    world.run(5)
     change_access(instance)
-    world.now += 5
+    world.run(5)
     newer = plain(instance.id)
     assert put_right(world, older) == "update_access has SUCCEEDED"
     assert plain(instance.id) == newer

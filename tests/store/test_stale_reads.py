@@ -10,9 +10,9 @@ from chalicelib import aws
 from chalicelib.errors import OverLimit
 from chalicelib.settings import settings
 from chalicelib.store import accepting, calls, commands, guests, instances, jobs, operations, quotas
-from chalicelib.store.models import TABLES, Command
+from chalicelib.store.models import Command
+from tests.support.bare import World
 from tests.support.rows import TENANT, accepted, create_operation, new_instance
-from tests.support.world import World
 
 BEHIND_SECONDS = 60.0
 
@@ -20,14 +20,14 @@ BEHIND_SECONDS = 60.0
 @pytest.fixture
 def world(plain_world: World) -> World:
     """Tables of which eventually consistent reads are behind."""
-    plain_world.read_late(BEHIND_SECONDS, TABLES)
+    plain_world.read_late(BEHIND_SECONDS)
     return plain_world
 
 
 def test_what_is_only_shown_may_be_behind(world: World) -> None:
     instance, _ = accepted()
     assert not instances.service_statuses([instance.id])
-    world.now += 2 * BEHIND_SECONDS
+    world.run(2 * BEHIND_SECONDS)
     assert instances.service_statuses([instance.id])
 
 

@@ -11,8 +11,8 @@ from chalicelib.store import instances
 from chalicelib.store.base import CONTENDED_SECONDS, ConditionFailed, Contended, transact
 from chalicelib.store.models import Instance
 from simulator.aws.errors import client_error
+from tests.support.bare import World
 from tests.support.rows import TENANT, accepted, new_instance
-from tests.support.world import World
 
 CANCELLED = "TransactionCanceledException"
 
@@ -37,6 +37,12 @@ class Contentious:
         raise client_error(self.code, operation, **more)
 
 
+def contentious(world: World, *how: Any) -> Contentious:
+    """Stand between the store and the client of its tables."""
+    made = world.clients["dynamodb"] = Contentious(world.clients["dynamodb"], *how)
+    return made
+
+
 @pytest.mark.parametrize(
     ("code", "reason"),
     [
@@ -47,40 +53,46 @@ class Contentious:
     ],
 )
 def test_a_conflict_is_retried_under_the_same_token(world: World, code: str, reason: str) -> None:
-    client = world.dynamodb = Contentious(world.dynamodb, 3, code, reason)
+    client = contentious(world, 3, code, reason)
     instance, _ = accepted()
     assert instances.get_instance(instance.id, TENANT).status == "BUILD"
     assert len(client.tokens) == 4
     assert len(set(client.tokens)) == 1
-    assert len(world.sleeps) == 3
-    assert sum(world.sleeps) < 1
+    assert len(world.provider.sleeps) == 3
+    assert sum(world.provider.sleeps) < 1
 
 
 def test_a_conflict_that_does_not_end_is_answered_as_busy(world: World) -> None:
-    world.dynamodb = Contentious(world.dynamodb, 999, CANCELLED, "TransactionConflict")
+    world.clients["dynamodb"] = Contentious(
+        world.clients["dynamodb"], 999, CANCELLED, "TransactionConflict"
+    )
     with pytest.raises(Contended) as caught:
         accepted()
     assert caught.value.status == 503
-    assert CONTENDED_SECONDS - 2 < sum(world.sleeps) <= CONTENDED_SECONDS
+    assert CONTENDED_SECONDS - 2 < sum(world.provider.sleeps) <= CONTENDED_SECONDS
 
 
 def test_a_create_that_meets_others_for_ten_seconds_is_accepted(world: World) -> None:
     """A tenant's two hundred at once write one row of quotas, one after the other."""
-    client = world.dynamodb = Contentious(world.dynamodb, 999, CANCELLED, "TransactionConflict")
+    client = world.clients["dynamodb"] = Contentious(
+        world.clients["dynamodb"], 999, CANCELLED, "TransactionConflict"
+    )
     start = world.now
 
     def others_are_done() -> None:
         if world.now > start + 10:
             client.times = 0
 
-    world.on_sleep = others_are_done
+    world.provider.on_sleep = others_are_done
     instance, _ = accepted()
     assert instances.get_instance(instance.id, TENANT).status == "BUILD"
     assert len(client.tokens) > 10
 
 
 def test_any_other_refusal_is_raised_at_once(world: World) -> None:
-    client = world.dynamodb = Contentious(world.dynamodb, 1, "ValidationException")
+    client = world.clients["dynamodb"] = Contentious(
+        world.clients["dynamodb"], 1, "ValidationException"
+    )
     with pytest.raises(TransactWriteError):
         accepted()
     assert len(client.tokens) == 1
@@ -93,11 +105,11 @@ def test_a_clause_that_does_not_hold_is_told_at_once(world: World) -> None:
     with pytest.raises(ConditionFailed) as caught:
         transact(lambda write: write.save(row, condition=Instance.id.does_not_exist()))
     assert caught.value.failed == (0,)
-    assert world.sleeps == []
+    assert world.provider.sleeps == []
 
 
 def test_two_transactions_have_two_tokens(world: World) -> None:
-    client = world.dynamodb = Contentious(world.dynamodb, 0, CANCELLED)
+    client = contentious(world, 0, CANCELLED)
     accepted()
     accepted()
     assert len(set(client.tokens)) == 2

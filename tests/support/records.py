@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from chalicelib.store.models import EventRow
-from tests.support.world import World
+from tests.support.bare import World
 
 
 def event_of(*bodies: str) -> dict[str, Any]:

@@ -10,10 +10,13 @@ from chalicelib.domain.flows import CREATE, DELETE, UPDATE_ACCESS
 from chalicelib.domain.quotas import held_by_instance
 from chalicelib.lifecycle import Status
 from chalicelib.store import accepting
+from chalicelib.store.events import Asked
 from chalicelib.store.models import Instance, Operation
 from chalicelib.store.operations import operation_of
 
 TENANT = "tenant-1"
+WHO = Asked("user-1", "req-1", TENANT)
+"""Who asks for everything here."""
 
 
 def new_instance(tenant_id: str = TENANT, **changes: Any) -> Instance:
@@ -45,17 +48,19 @@ def create_operation(instance: Instance, sealed: bytes | None = None) -> Operati
     """Its create operation."""
     operation_id = aws.new_id()
     sealed_args = keys.protect("operation", operation_id, sealed) if sealed else None
-    return operation_of(instance, CREATE, operation_id=operation_id, sealed_args=sealed_args)
+    return operation_of(
+        instance, CREATE, operation_id=operation_id, sealed_args=sealed_args, asked=WHO
+    )
 
 
 def access_operation(instance: Instance, wanted: dict[str, Any]) -> Operation:
     """A change of its access."""
-    return operation_of(instance, UPDATE_ACCESS, arguments=wanted)
+    return operation_of(instance, UPDATE_ACCESS, arguments=wanted, asked=WHO)
 
 
 def delete_operation(instance: Instance) -> Operation:
     """A delete operation for it."""
-    return operation_of(instance, DELETE)
+    return operation_of(instance, DELETE, asked=WHO)
 
 
 def accepted(tenant_id: str = TENANT, **changes: Any) -> tuple[Instance, Operation]:

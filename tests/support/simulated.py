@@ -1,0 +1,158 @@
+"""The control plane of the simulator, for tests of flows: what the API would accept is accepted
+here directly, and everything after that is the shipped handlers' in virtual time.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, Final
+
+from chalicelib.bus import queues
+from chalicelib.cloud.errors import CloudError
+from chalicelib.domain.flows import DELETE, UPDATE_ACCESS, Flow
+from chalicelib.domain.quotas import RESOURCES, held_by_instance
+from chalicelib.lifecycle import Status
+from chalicelib.store import accepting, instances, operations, quotas
+from chalicelib.store.models import Instance, Operation
+from simulator.aws.lambda_ import Event, Fate, Function
+from simulator.aws.stepfunctions.execution import RUNNING, Execution
+from simulator.effects import Effect
+from simulator.template import PREFIX
+from tests.simulator.deployment import REPORTED_SECONDS, TENANT, Simulation
+from tests.support.rows import WHO, create_operation, new_instance
+from tests.support.scripted import Scripts
+
+CONVERGES_WITHIN_SECONDS: Final = 2 * 3600.0
+LOOK_SECONDS: Final = 1.0
+PASSWORD: Final = "pass-word-of-the-user"
+
+
+class Stack(Simulation):
+    """A deployment whose functions, cloud and guests a test can put out of step."""
+
+    def __init__(self, options: dict[str, str] | None = None) -> None:
+        super().__init__(options=options)
+        self.machines = self.region.states
+        self.guests = Scripts(self.fleet)
+        self.refusals: dict[str, CloudError] = {}
+        """What the cloud answers to a call ("servers.create"), as long as it is here."""
+        self.interruptions: dict[str, Callable[[], object]] = {}
+        """What happens right before the next call of that name, once."""
+        self.log: list[str] = []
+        """The calls that functions and guests have made: of AWS, and of the cloud."""
+        self.fates: list[Callable[[str], Fate | None]] = []
+        """Asked, by its step, what becomes of each invocation of a task manager."""
+        self.region.effects.hooks.append(self)
+        self.region.lambda_.decide = self._decide
+
+    # ------------------------------------------------------------- what the API would accept
+
+    def create(self, **changes: Any) -> tuple[Instance, Operation]:
+        """Accept a create as the API does, and hint the task manager."""
+        instance = new_instance(**changes)
+        asked = {"users": [{"name": "alice", "password": PASSWORD}]}
+        operation = create_operation(instance, json.dumps(asked).encode())
+        held = held_by_instance(int(instance.flavor_ram), int(instance.volume_size))
+        accepting.accept_create(instance, operation, held)
+        queues.notify_task_manager(operation.id)
+        return instance, operation
+
+    def accept(
+        self,
+        instance_id: str,
+        flow: Flow,
+        arguments: dict[str, Any] | None = None,
+        holds: dict[str, int] | None = None,
+    ) -> Operation:
+        """Accept an operation as the API does."""
+        instance = instances.get_instance(instance_id)
+        operation = operations.operation_of(instance, flow, arguments=arguments, asked=WHO)
+        assert accepting.accept(instance, operation, holds=holds)
+        if operation.status == "ACCEPTED":
+            queues.notify_task_manager(operation.id)
+        return operation
+
+    def delete(self, instance_id: str) -> Operation:
+        """Accept a delete as the API does."""
+        return self.accept(instance_id, DELETE)
+
+    def update_access(self, instance_id: str, **changes: Any) -> Operation:
+        """Accept a change of the access as the API does."""
+        wanted = {"is_public": False, "allowed_cidrs": []} | changes
+        return self.accept(instance_id, UPDATE_ACCESS, wanted)
+
+    def force_delete(self, instance_id: str) -> Operation:
+        """Reset the status, then delete, as the clients do it."""
+        assert instances.reset_status(instances.get_instance(instance_id), "forced by an operator")
+        return self.delete(instance_id)
+
+    # ------------------------------------------------------------------------------- time
+
+    def settle(self, within: float = CONVERGES_WITHIN_SECONDS) -> None:
+        """Let time pass until nothing is under way any more."""
+        until = self.kernel.now + within
+        while self.busy():
+            assert self.kernel.now < until, "not converged"
+            self.run(LOOK_SECONDS)
+
+    def busy(self) -> bool:
+        """Whether an operation is live or a message waits, also one that tells how a guest is."""
+        return super().busy() or bool(self.region.sqs.queues[f"{PREFIX}-heartbeats"].messages)
+
+    def check(self) -> None:
+        """Everything that must hold when all has come to rest holds."""
+        assert not self.busy()
+        self.run(REPORTED_SECONDS)
+        self.invariants.check_healed()
+        broken = self.explain()
+        assert not broken, broken
+        assert self.fleet.broken == []
+        for row in self.instances():
+            assert row["status"] in (Status.ACTIVE, Status.STOPPED, Status.ERROR)
+        assert all(each.status != RUNNING for each in self.executions)
+
+    def check_quotas(self) -> None:
+        """The counters are what the rows hold."""
+        rows = [instances.find_instance(row["id"]) for row in self.instances()]
+        held = {name: sum(row.held.get(name, 0) for row in rows if row) for name in RESOURCES}
+        assert quotas.used_of(quotas.get_quota(TENANT)) == held
+
+    # ------------------------------------------------------------- what is there, what was called
+
+    @property
+    def executions(self) -> list[Execution]:
+        """Every execution that was begun, the oldest first."""
+        return list(self.machines.executions.values())
+
+    @property
+    def calls(self) -> Counter[str]:
+        """How often each call was made."""
+        return Counter(self.log)
+
+    def stop_executions(self) -> None:
+        """Abort what runs, as an operator could."""
+        for execution in self.executions:
+            self.machines.stop(execution)
+
+    # ------------------------------------------------------------------------------- hooks
+
+    def before(self, effect: Effect) -> None:
+        name = effect.call if effect.service == "openstack" else f"{effect.service}.{effect.call}"
+        self.log.append(name)
+        if interruption := self.interruptions.pop(name, None):
+            interruption()
+        if effect.service == "openstack" and name in self.refusals:
+            raise self.refusals[name]
+
+    def after(self, effect: Effect) -> None:
+        """Nothing: what has happened has happened."""
+
+    def _decide(self, function: Function, event: Event, source: str) -> Fate:
+        if source == "states":
+            for fate in self.fates:
+                decided = fate(str(event["step"]))
+                if decided is not None:
+                    return decided
+        return Fate.RUN
