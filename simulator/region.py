@@ -112,7 +112,7 @@ class Region(Services):
             self.schedules[rule.name] = Schedule(
                 self.kernel, self.lambda_, rule.name, rule.expression, rule.function, event
             )
-        self.states.create_all(template.flows(), _TASK_MANAGERS)
+        self.states.create_all(template.flows(), TASK_MANAGERS)
 
     def deploy_again(self, revision: int, within_seconds: float) -> None:
         """Update the stack while everything runs: each function and each flow at a moment of its
@@ -127,7 +127,7 @@ class Region(Services):
             self.kernel.call_later(after, self.lambda_.update, function)
         for name, text in template.flows().items():
             after, text = chance.random() * within_seconds, releases.revised(text, revision)
-            self.kernel.call_later(after, self.states.update, name, text, _TASK_MANAGERS)
+            self.kernel.call_later(after, self.states.update, name, text, TASK_MANAGERS)
 
     def _deploy_functions(self) -> None:
         def step_of(event: Any) -> str:
@@ -215,7 +215,7 @@ class Region(Services):
         return Reply(result["statusCode"], result["headers"], result["body"].encode())
 
 
-_TASK_MANAGERS: Final = {
+TASK_MANAGERS: Final = {
     "TaskManagerArn": ARN_PREFIX + template.name("taskmanager"),
     "TaskManagerCloudArn": ARN_PREFIX + template.name("taskmanager-cloud"),
 }

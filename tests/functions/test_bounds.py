@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
+import base64
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from chalicelib.bus import queues
 from chalicelib.cloud.errors import CloudAway, Refused
-from chalicelib.conductor import enrolment
 from chalicelib.lifecycle import Status
-from chalicelib.store import instances, operations
-from chalicelib.store.models import Operation
-from tests.support.guest import FakeGuest
-from tests.support.stack import Stack
+from chalicelib.store import events, instances, operations
+from chalicelib.store.models import EventRow, Operation
+from simulator.aws.lambda_ import Fate
+from tests.support.peer import Peer
+from tests.support.simulated import Stack
 
 
 def fault_of(instance_id: str) -> str:
@@ -25,45 +23,49 @@ def fault_of(instance_id: str) -> str:
 
 
 def test_a_guest_that_never_answers_fails_the_create(stack: Stack) -> None:
-    stack.on_guest = lambda guest: setattr(guest, "silent", True)
+    stack.guests.on_guest = lambda guest: setattr(guest, "silent", True)
     instance, operation = stack.create()
     stack.settle()
     stack.check()
     assert fault_of(instance.id) == (
         "The guest agent did not finish preparing the database in time."
     )
-    assert stack.world.now - operation.created < 1800 + 300
+    assert took(operation) < 1800 + 300
 
 
 def test_the_deadline_tells_that_a_guest_was_refused(stack: Stack) -> None:
     """Its disk was lost after it had enrolled: the new key is not the first one."""
-
-    def lose_the_disk(guest: FakeGuest) -> None:
-        guest.tick()
-        guest.admission, guest.key = None, Ed25519PrivateKey.from_private_bytes(b"k" * 32)
-        guest.next_try = stack.world.now
-
-    stack.on_guest = lose_the_disk
     instance, operation = stack.create()
+    while not any(each.memory.session for each in stack.fleet):
+        stack.run(0.1)
+    (server,) = stack.servers
+    stack.lose_disk(server)
     stack.settle()
     stack.check()
-    (server,) = re.findall(r"server-\d+", fault_of(instance.id))
     assert fault_of(instance.id) == (
         "The guest agent did not finish preparing the database in time: "
-        f"server {server} was refused with a key other than its first."
+        f"preparing the volume; server {server.id} was refused with a key other than its first."
     )
-    assert stack.world.now - operation.created > 1800
+    assert took(operation) > 1800
 
 
-def coming_second(stack: Stack, seconds: float) -> Callable[[FakeGuest], None]:
-    """Another server takes a guest's place; the guest itself asks that much later."""
+def another_comes_first(stack: Stack) -> None:
+    """Another server takes the place of the one that is being built."""
+    while not stack.servers:
+        stack.run(0.1)
+    (server,) = stack.servers
+    Peer("extra", base64.b64decode(server.user_data or "").decode()).enrol()
 
-    def come_second(guest: FakeGuest) -> None:
-        enrolment.enrol(guest.enrolment(server_id="extra"))
-        guest.key = Ed25519PrivateKey.from_private_bytes(b"k" * 32)
-        guest.next_try = stack.world.now + seconds
 
-    return come_second
+def refused_at(instance_id: str) -> float:
+    """When its own guest came second."""
+    (told,) = refusals(instance_id)
+    return float(told.created)
+
+
+def refusals(instance_id: str) -> list[EventRow]:
+    """The events that tell so."""
+    return [each for each in events.events_of(instance_id) if each.kind == "enrolment.refused"]
 
 
 def took(operation: Operation) -> float:
@@ -72,51 +74,62 @@ def took(operation: Operation) -> float:
     return ended.updated - ended.created
 
 
-@pytest.mark.parametrize("seconds", [0, 10], ids=["before prepare", "while prepare waits"])
+def updated(operation: Operation) -> float:
+    return operation.created + took(operation)
+
+
+@pytest.mark.parametrize("late", [True, False], ids=["before prepare", "while prepare waits"])
 def test_a_create_ends_at_once_when_another_server_has_taken_its_servers_place(
-    stack: Stack, seconds: int
+    stack: Stack, late: bool
 ) -> None:
-    stack.on_guest = coming_second(stack, seconds)
     instance, operation = stack.create()
+    if late:
+        stack.fates.append(
+            lambda step: (
+                Fate.THROTTLE
+                if step == "create_instance.prepare" and not refusals(instance.id)
+                else None
+            )
+        )
+    another_comes_first(stack)
     stack.settle()
     stack.check()
     assert "cannot enrol: another server, extra, came first." in fault_of(instance.id)
-    assert took(operation) < 30
+    assert updated(operation) - refused_at(instance.id) < 30
 
 
 def test_such_a_create_ends_soon_when_its_hint_is_lost(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stack.on_guest = coming_second(stack, 10)
     instance, operation = stack.create()
-    stack.settle(until=stack.world.now + 5)
+    another_comes_first(stack)
     monkeypatch.setattr(queues, "notify_task_manager", lambda operation_id: None)
     stack.settle()
     stack.check()
     assert "cannot enrol" in fault_of(instance.id)
-    assert 60 < took(operation) < 200
+    assert 30 < updated(operation) - refused_at(instance.id) < 200
 
 
 def test_a_server_that_stays_in_build_fails_the_create(stack: Stack) -> None:
-    stack.cloud.servers_become = "BUILD"
+    stack.spoil("compute", "create_server", "stuck")
     instance, operation = stack.create()
     stack.settle()
     stack.check()
     assert fault_of(instance.id) == "server was not done in time: the server is in BUILD"
-    assert stack.world.now - operation.created < 1800 + 300
+    assert took(operation) < 1800 + 300
 
 
 def test_a_server_that_is_refused_for_quota_fails_the_create_at_once(stack: Stack) -> None:
-    stack.cloud.refusals["servers.create"] = Refused("The cloud refused to create: Quota exceeded")
+    stack.refusals["servers.create"] = Refused("The cloud refused to create: Quota exceeded")
     instance, operation = stack.create()
     stack.settle()
     stack.check()
     assert "Quota exceeded" in fault_of(instance.id)
-    assert stack.world.now - operation.created < 30
+    assert took(operation) < 30
 
 
 def test_a_volume_in_error_fails_the_create(stack: Stack) -> None:
-    stack.cloud.volumes_become = "error"
+    stack.spoil("volume", "create_volume", "error")
     instance, _ = stack.create()
     stack.settle()
     stack.check()
@@ -124,7 +137,7 @@ def test_a_volume_in_error_fails_the_create(stack: Stack) -> None:
 
 
 def test_a_version_without_an_image_fails_the_create(stack: Stack) -> None:
-    stack.cloud.image = None
+    stack.cloud.image.images.clear()
     instance, _ = stack.create()
     stack.settle()
     stack.check()
@@ -132,9 +145,8 @@ def test_a_version_without_an_image_fails_the_create(stack: Stack) -> None:
 
 
 def test_a_guest_that_fails_gives_its_own_reason(stack: Stack) -> None:
-    from chalicelib.bus.envelope import Fault
 
-    stack.on_guest = lambda guest: setattr(guest, "failure", Fault("GuestError", "no space left"))
+    stack.guests.on_guest = lambda guest: setattr(guest, "failure", "no space left")
     instance, _ = stack.create()
     stack.settle()
     stack.check()
@@ -146,7 +158,7 @@ def test_a_server_that_cannot_be_deleted_fails_the_delete_and_keeps_the_quota(
 ) -> None:
     instance, _ = stack.create()
     stack.settle()
-    stack.cloud.refusals["servers.delete"] = Refused("The cloud refused to delete: locked")
+    stack.refusals["servers.delete"] = Refused("The cloud refused to delete: locked")
     operation = stack.delete(instance.id)
     stack.settle()
     assert "locked" in fault_of(instance.id)
@@ -156,7 +168,7 @@ def test_a_server_that_cannot_be_deleted_fails_the_delete_and_keeps_the_quota(
     assert ended is not None
     assert ended.status == "FAILED"
 
-    stack.cloud.refusals.clear()
+    stack.refusals.clear()
     stack.delete(instance.id)
     stack.settle()
     stack.check()
@@ -165,7 +177,7 @@ def test_a_server_that_cannot_be_deleted_fails_the_delete_and_keeps_the_quota(
 def test_a_server_that_is_never_gone_fails_the_delete_in_time(stack: Stack) -> None:
     instance, _ = stack.create()
     stack.settle()
-    stack.cloud._sweep = lambda: None  # type: ignore[method-assign]
+    stack.spoil("compute", "delete_server", "stuck", times=99)
     operation = stack.delete(instance.id)
     stack.settle()
     assert "waiting for the server to be gone" in fault_of(instance.id)
@@ -179,27 +191,26 @@ def test_a_cloud_that_is_away_for_long_leaves_an_error_that_says_what_is_left(
     stack: Stack,
 ) -> None:
     for call in ("servers.find", "volumes.find", "network.find_ports"):
-        stack.cloud.refusals[call] = CloudAway(f"The cloud could not {call}: connection refused")
+        stack.refusals[call] = CloudAway(f"The cloud could not {call}: connection refused")
     instance, _operation = stack.create()
     stack.settle()
     said = fault_of(instance.id)
     assert "connection refused" in said
     assert "Not undone: remove_server, remove_volume, remove_network" in said
     assert instances.get_instance(instance.id).held["instances"] == 1
-    stack.cloud.refusals.clear()
+    stack.refusals.clear()
     stack.delete(instance.id)
     stack.settle()
     stack.check()
 
 
 def test_an_operation_whose_executions_all_die_is_given_up(stack: Stack) -> None:
-    def die(arn: str, payload: dict[str, object]) -> dict[str, object]:
-        for name in list(stack.machines.executions):
-            stack.machines.stop(name)
-        raise RuntimeError("aborted by an operator")
+    def die(step: str) -> Fate:
+        stack.kernel.call_later(0.0, stack.stop_executions)
+        return Fate.FAIL
 
-    stack.machines.invoke = die
+    stack.fates.append(die)
     instance, operation = stack.create()
     stack.settle()
     assert "Given up after" in fault_of(instance.id)
-    assert operation.deadline < stack.world.now < operation.deadline + 300
+    assert operation.deadline < updated(operation) < operation.deadline + 300

@@ -18,8 +18,9 @@ from chalicelib.domain.operations import OperationStatus
 from chalicelib.lifecycle import Status
 from chalicelib.store import instances, operations
 from functions import handler
-from tests.support.stack import Stack
-from tests.support.states import definition
+from simulator import template
+from simulator.region import TASK_MANAGERS
+from tests.support.simulated import Stack
 
 WRITTEN: Final = {
     file.name.removesuffix(".asl.json"): json.loads(file.read_text())
@@ -42,13 +43,12 @@ IN_TURN: Final[dict[str, dict[str, Any] | None]] = {
 
 
 @pytest.fixture
-def before(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Stack:
+def before(stack: Stack) -> Stack:
     """Executions begin with the definitions of the last release, where it had that flow."""
 
-    def written(name: str) -> Any:
-        return WRITTEN.get(name) or definition(name)
-
-    monkeypatch.setattr("tests.support.states.definition", written)
+    for flow, written in WRITTEN.items():
+        name = template.name(flow.replace("_", "-"))
+        stack.machines.create(name, json.dumps(written), TASK_MANAGERS)
     return stack
 
 
@@ -86,7 +86,7 @@ def test_executions_of_the_last_release_end_on_the_present_handlers(before: Stac
 
 def test_a_create_of_the_last_release_is_taken_back_by_the_present_handlers(before: Stack) -> None:
     stack = before
-    stack.cloud.servers_become = "ERROR"
+    stack.spoil("compute", "create_server", "error")
     instance, operation = stack.create()
     stack.settle()
     stack.check()

@@ -2,36 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import pytest
 
 from chalicelib.domain.operations import OperationStatus
 from chalicelib.lifecycle import Status
+from chalicelib.settings import settings
 from chalicelib.store import instances, operations
 from chalicelib.store.base import as_dict
 from chalicelib.store.models import Instance, Operation
 from functions import handler
 from functions.step import Finished
-from tests.support.stack import Stack
-
-Invoke = Callable[[str, dict[str, Any]], dict[str, Any]]
+from simulator.aws.lambda_ import Fate
+from tests.support.simulated import Stack
 
 
 def throttled(stack: Stack, step: str, seconds: float) -> None:
     """From its first call on, no step runs for so long."""
-    invoke: Invoke = stack.machines.invoke
     until: list[float] = []
 
-    def refused(arn: str, payload: dict[str, Any]) -> dict[str, Any]:
-        if payload["step"] == step and not until:
-            until.append(stack.world.now + seconds)
-        if until and stack.world.now < until[0]:
-            raise RuntimeError("Lambda.TooManyRequestsException")
-        return invoke(arn, payload)
+    def refused(called: str) -> Fate | None:
+        if called == step and not until:
+            until.append(stack.kernel.now + seconds)
+        return Fate.THROTTLE if until and stack.kernel.now < until[0] else None
 
-    stack.machines.invoke = refused
+    stack.fates.append(refused)
 
 
 def rows(instance: Instance, operation: Operation) -> tuple[str, Operation]:
@@ -56,8 +50,8 @@ def test_a_create_goes_on_after_an_outage_that_killed_its_execution(
 ) -> None:
     instance, operation = stack.create()
     throttled(stack, step, 1500)
-    for arn in list(stack.machines.executions):
-        stack.machines.stop(arn)
+    stack.run(5)
+    stack.stop_executions()
     stack.settle()
     stack.check()
     assert rows(instance, operation)[0] == Status.ACTIVE
@@ -67,22 +61,28 @@ def test_a_removal_is_late_only_when_something_is_left(stack: Stack) -> None:
     instance, _ = stack.create()
     stack.settle()
     operation = stack.delete(instance.id)
-    stack.cloud.delete_seconds = 10
-    throttled(stack, "remove_volume", 0)
-    stack.settle(until=stack.world.now + 1)
-    operations.take_lease(operation.id, "remove_volume")
-    stack.world.now += 1200
+    stack.spoil("compute", "delete_server", "slow_delete", seconds=10)
+    begun: list[str] = []
+
+    def begin(step: str) -> None:
+        """Its worker has died, and holds the lease."""
+        if step == "remove_volume" and not begun:
+            begun.append(str(operations.take_lease(operation.id, step).lease_id))
+
+    stack.fates.append(begin)
+    throttled(stack, "remove_volume", 1200)
     stack.settle()
     stack.check()
     row = operations.get_operation(operation.id)
     assert row is not None
     assert row.status == OperationStatus.SUCCEEDED
+    assert row.updated - as_dict(row.started)["remove_volume"] > settings().delete_timeout_seconds
 
 
 def test_a_step_is_recorded_when_its_guest_has_answered(stack: Stack) -> None:
     instance, operation = stack.create()
     throttled(stack, "create_instance.complete", 60)
-    stack.settle(until=stack.world.now + 45)
+    stack.run(45)
     status, row = rows(instance, operation)
     assert status == Status.BUILD
     assert "prepare" in as_dict(row.ended)
@@ -91,12 +91,12 @@ def test_a_step_is_recorded_when_its_guest_has_answered(stack: Stack) -> None:
 def test_an_older_definition_does_not_undo_what_is_done(stack: Stack) -> None:
     instance, operation = stack.create()
     throttled(stack, "create_instance.complete", 60)
-    stack.settle(until=stack.world.now + 45)
+    stack.run(45)
     for step in ("remove_server", "create_instance.fail"):
         handle = handler.cloud if step.startswith("remove") else handler.local
         with pytest.raises(Finished):
             handle({"step": step, "operation_id": operation.id}, None)
-        stack.world.now += 26
+        stack.run(26)
     stack.settle()
     stack.check()
     assert rows(instance, operation)[0] == Status.ACTIVE

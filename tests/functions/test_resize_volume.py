@@ -13,14 +13,14 @@ from chalicelib.settings import settings
 from chalicelib.store import instances, operations
 from chalicelib.store.base import as_dict
 from chalicelib.store.models import Instance
-from tests.support.stack import Stack
+from tests.support.simulated import Stack
 
 
 def resized(stack: Stack, instance_id: str, size: int) -> Instance:
     held = instances.get_instance(instance_id).held
     holds = {**held, "volumes": max(size, held["volumes"])}
     stack.accept(instance_id, RESIZE_VOLUME, {"volume_size": size}, holds=holds)
-    stack.settle(until=stack.world.now + settings().resize_timeout_seconds)
+    stack.run(settings().resize_timeout_seconds)
     stack.settle()
     return instances.get_instance(instance_id)
 
@@ -29,14 +29,14 @@ def test_a_resize_whose_end_nobody_saw_leaves_the_database_in_use(stack: Stack) 
     """The volume may have grown: its hold stays, and the next resize finds out."""
     instance, _ = stack.create()
     stack.settle()
-    (disk,) = stack.cloud.things["volume"].values()
-    stack.cloud.refusals["volumes.get"] = CloudAway("The cloud gave no answer")
+    (disk,) = stack.volumes
+    stack.refusals["volumes.get"] = CloudAway("The cloud gave no answer")
     failed = resized(stack, instance.id, 6)
     assert (failed.status, failed.volume_size, failed.held["volumes"]) == (Status.ACTIVE, 2, 6)
     assert str(failed.fault_message).endswith("Ask for the resize again.")
     stack.check_quotas()
-    disk.facts["size_gib"] = 6
-    stack.cloud.refusals.clear()
+    stack.grow(disk, 6)
+    stack.refusals.clear()
     again = resized(stack, instance.id, 3)
     assert (again.status, again.volume_size, again.held["volumes"]) == (Status.ACTIVE, 6, 6)
     assert again.fault_message is None
@@ -46,8 +46,8 @@ def test_a_resize_whose_end_nobody_saw_leaves_the_database_in_use(stack: Stack) 
 def test_what_others_have_grown_is_told_and_held(stack: Stack) -> None:
     instance, _ = stack.create()
     stack.settle()
-    (disk,) = stack.cloud.things["volume"].values()
-    disk.facts["size_gib"] = 9
+    (disk,) = stack.volumes
+    stack.grow(disk, 9)
     row = resized(stack, instance.id, 5)
     assert (row.status, row.volume_size, row.held["volumes"]) == (Status.ACTIVE, 9, 9)
     stack.check()
@@ -60,20 +60,20 @@ def test_a_volume_is_grown_once_cinder_is_done_with_it(
     """It tells the wanted size before that."""
     instance, _ = stack.create()
     stack.settle()
-    (disk,) = stack.cloud.things["volume"].values()
-    disk.facts["size_gib"] = 5
-    get, over = volumes.get, stack.world.now + 30
+    (disk,) = stack.volumes
+    stack.grow(disk, 5)
+    get, over = volumes.get, stack.kernel.now + 30
 
     def told(volume_id: str) -> volumes.Volume | None:
         found = get(volume_id)
-        if found is None or stack.world.now >= over:
+        if found is None or stack.kernel.now >= over:
             return found
         return replace(found, status=busy)
 
     monkeypatch.setattr(volumes, "get", told)
     holds = {**instances.get_instance(instance.id).held, "volumes": 5}
     operation = stack.accept(instance.id, RESIZE_VOLUME, {"volume_size": 5}, holds=holds)
-    stack.settle(until=over - 5)
+    stack.kernel.run(over - 5)
     row = operations.get_operation(operation.id)
     assert row is not None
     assert (row.step, as_dict(row.notes)["extend"]) == ("extend", f"the volume is {busy}")

@@ -83,7 +83,7 @@ class Simulation:
         """Let time pass."""
         self.kernel.run(self.kernel.now + seconds, most_events=MOST_EVENTS)
 
-    def do(self, work: Callable[[], None], within: float = SETTLE_SECONDS) -> None:
+    def do(self, work: Callable[[], object], within: float = SETTLE_SECONDS) -> None:
         """Run work in a coroutine to its end; its error is raised here."""
         ended: list[Coroutine] = []
         self.kernel.spawn(work, "client", None, ended.append)

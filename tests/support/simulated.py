@@ -16,10 +16,14 @@ from chalicelib.domain.quotas import RESOURCES, held_by_instance
 from chalicelib.lifecycle import Status
 from chalicelib.store import accepting, instances, operations, quotas
 from chalicelib.store.models import Instance, Operation
-from simulator.aws.lambda_ import Event, Fate, Function
+from simulator import template
+from simulator.aws.errors import client_error
+from simulator.aws.lambda_ import Event, Fate, Function, Handler
 from simulator.aws.stepfunctions.execution import RUNNING, Execution
+from simulator.cloud.model.faults import Fault as CloudFault
+from simulator.cloud.model.server import Server
+from simulator.cloud.model.volume import Volume
 from simulator.effects import Effect
-from simulator.template import PREFIX
 from tests.simulator.deployment import REPORTED_SECONDS, TENANT, Simulation
 from tests.support.rows import WHO, create_operation, new_instance
 from tests.support.scripted import Scripts
@@ -38,6 +42,8 @@ class Stack(Simulation):
         self.guests = Scripts(self.fleet)
         self.refusals: dict[str, CloudError] = {}
         """What the cloud answers to a call ("servers.create"), as long as it is here."""
+        self.throttled: set[str] = set()
+        """The calls of AWS ("sqs.SendMessage") that are refused, as long as they are here."""
         self.interruptions: dict[str, Callable[[], object]] = {}
         """What happens right before the next call of that name, once."""
         self.log: list[str] = []
@@ -99,7 +105,7 @@ class Stack(Simulation):
 
     def busy(self) -> bool:
         """Whether an operation is live or a message waits, also one that tells how a guest is."""
-        return super().busy() or bool(self.region.sqs.queues[f"{PREFIX}-heartbeats"].messages)
+        return super().busy() or bool(self.region.sqs.queues[template.name("heartbeats")].messages)
 
     def check(self) -> None:
         """Everything that must hold when all has come to rest holds."""
@@ -131,10 +137,60 @@ class Stack(Simulation):
         """How often each call was made."""
         return Counter(self.log)
 
+    @property
+    def servers(self) -> list[Server]:
+        """The servers that the cloud has."""
+        return list(self.cloud.compute.servers.values())
+
+    @property
+    def volumes(self) -> list[Volume]:
+        """The volumes that the cloud has."""
+        return list(self.cloud.volume.volumes.values())
+
     def stop_executions(self) -> None:
         """Abort what runs, as an operator could."""
         for execution in self.executions:
             self.machines.stop(execution)
+
+    # --------------------------------------------------------------------- what goes wrong
+
+    def spoil(
+        self, service: str, call: str, mode: str, *, times: int = 1, seconds: float | None = None
+    ) -> None:
+        """Have the next calls of the cloud go wrong, in one of the ways it knows."""
+        fault = CloudFault("test", service, call, mode, count=times, seconds=seconds)
+        self.cloud.faults.arm(fault)
+
+    def lose_disk(self, server: Server) -> None:
+        """A server comes up on an empty root disk, and Nova knows nothing of it."""
+        spec = self.cloud.compute._lifecycle.spec(server)
+        self.fleet.rebuild(spec, lambda error: None)
+
+    def grow(self, volume: Volume, size_gib: int) -> None:
+        """Somebody else has made a volume larger."""
+        volume.size = size_gib
+        self.fleet.extend_volume(volume.id, size_gib)
+
+    def stop_schedules(self) -> None:
+        """Nothing is swept, mirrored or looked for any more but by a test."""
+        for each in self.region.schedules.values():
+            each.disable()
+
+    def start_schedules(self) -> None:
+        """As it is deployed."""
+        for each in self.region.schedules.values():
+            each.enable()
+
+    def lose_workers(self, dies: Callable[[Event], bool]) -> None:
+        """Let workers die at the events of which `dies` is true, without anybody's notice."""
+        function = self.region.lambda_.functions[template.name("taskmanager")]
+        make = function.make_handler
+
+        def mortal() -> Handler:
+            handle = make()
+            return lambda event, context: None if dies(event) else handle(event, context)
+
+        function.make_handler = mortal
 
     # ------------------------------------------------------------------------------- hooks
 
@@ -145,6 +201,8 @@ class Stack(Simulation):
             interruption()
         if effect.service == "openstack" and name in self.refusals:
             raise self.refusals[name]
+        if name in self.throttled:
+            raise client_error("ThrottlingException", name, "slow down")
 
     def after(self, effect: Effect) -> None:
         """Nothing: what has happened has happened."""

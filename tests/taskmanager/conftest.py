@@ -3,32 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
 from tests.support.simulated import Stack
 
-MOVED = set[str]()
-"""Modules that are on the simulator already."""
-
 
 @pytest.fixture
-def stack(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def stack() -> Iterator[Stack]:
     """The control plane over a simulated cloud."""
-    if request.module.__name__.rpartition(".")[2] not in MOVED:
-        from chalicelib import aws
-        from chalicelib.store.models import TABLES
-        from tests.support.stack import Stack as Old
-        from tests.support.world import ENVIRONMENT, World
-
-        for name, value in ENVIRONMENT.items():
-            monkeypatch.setenv(name, value)
-        world = World(TABLES)
-        previous = aws.install(world)
-        yield Old(world, monkeypatch)
-        aws.install(previous)
-        return
     made = Stack()
     yield made
     made.close()
+    assert made.interruptions == {}, "nobody was interrupted"

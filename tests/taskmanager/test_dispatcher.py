@@ -12,8 +12,7 @@ from chalicelib.store import instances, operations
 from chalicelib.store.ending import Ending, end_operation
 from chalicelib.taskmanager import dispatcher
 from tests.support.rows import accepted
-from tests.support.stack import Stack
-from tests.support.world import Fault
+from tests.support.simulated import Stack
 
 
 def hint(operation_id: str) -> str:
@@ -26,13 +25,13 @@ def test_the_same_hint_three_times_starts_one_execution(stack: Stack) -> None:
         dispatcher.receive(hint(operation.id))
     (arn,) = stack.machines.executions
     assert arn.endswith(f":execution:coffer-create-instance:{operation.id}")
-    assert stack.machines.documents == [hint(operation.id)]
+    assert [each.input for each in stack.executions] == [hint(operation.id)]
 
 
 def test_a_hint_after_the_execution_closed_starts_no_other(stack: Stack) -> None:
     _, operation = accepted()
     dispatcher.receive(hint(operation.id))
-    stack.machines.stop(next(iter(stack.machines.executions)))
+    stack.stop_executions()
     dispatcher.receive(hint(operation.id))
     assert len(stack.machines.executions) == 1
 
@@ -55,10 +54,11 @@ def test_a_hint_for_a_queued_operation_waits_for_its_turn(stack: Stack) -> None:
 
 def test_a_throttled_start_is_acknowledged_and_left_to_the_sweeper(stack: Stack) -> None:
     _, operation = accepted()
-    stack.world.faults = {len(stack.world.log) + 2: Fault.REFUSED}
-    dispatcher.receive(hint(operation.id))
-    assert stack.world.log[-1] == "stepfunctions.start_execution"
+    stack.throttled.add("stepfunctions.StartExecution")
+    stack.do(lambda: dispatcher.receive(hint(operation.id)))
+    assert stack.log[-1] == "stepfunctions.StartExecution"
     assert stack.machines.executions == {}
+    stack.throttled.clear()
     stack.settle()
     assert len(stack.machines.executions) == 1
 
@@ -76,9 +76,9 @@ def test_what_is_no_hint_fails_its_record_and_no_other(stack: Stack, body: str) 
 
 
 def waiting_for_its_guest(stack: Stack) -> tuple[str, str]:
-    stack.on_guest = lambda guest: setattr(guest, "silent", True)
+    stack.guests.on_guest = lambda guest: setattr(guest, "silent", True)
     instance, operation = stack.create()
-    stack.settle(until=stack.world.now + 10)
+    stack.run(10)
     command = rows.find(f"{operation.id}.prepare")
     assert command is not None
     assert command.token is not None
@@ -89,14 +89,14 @@ def test_a_hint_wakes_a_cancelled_operation_that_waits_for_its_guest(stack: Stac
     instance_id, operation_id = waiting_for_its_guest(stack)
     instances.reset_status(instances.get_instance(instance_id), "reset by an operator")
     dispatcher.receive(hint(operation_id))
-    started = stack.world.now
+    told = stack.kernel.now
     stack.settle()
     stack.check()
     row = operations.get_operation(operation_id)
     assert row is not None
     assert row.status == OperationStatus.CANCELLED
     assert instances.get_instance(instance_id).status == Status.ERROR
-    assert stack.world.now - started < 30
+    assert row.updated - told < 30
 
 
 def test_a_hint_does_not_disturb_an_operation_that_is_not_cancelled(stack: Stack) -> None:

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from chalicelib.bus.envelope import Fault as GuestFault
 from chalicelib.domain.operations import OperationStatus
 from chalicelib.lifecycle import Status
 from chalicelib.settings import settings
@@ -15,8 +14,8 @@ from chalicelib.store import instances, operations
 from chalicelib.store.models import Operation
 from chalicelib.taskmanager import dispatcher, sweeper
 from tests.support import asking_back
-from tests.support.guest import FakeGuest
-from tests.support.stack import Stack
+from tests.support.scripted import Script
+from tests.support.simulated import Stack
 
 ASKED = f".{asking_back.BACK.name}"
 
@@ -26,17 +25,17 @@ def flow(monkeypatch: pytest.MonkeyPatch) -> None:
     asking_back.install(monkeypatch)
 
 
-def begun(stack: Stack) -> tuple[Operation, FakeGuest]:
+def begun(stack: Stack) -> tuple[Operation, Script]:
     """A restart that failed, whose guest hears nothing of its undoing."""
     instance, _ = stack.create()
     stack.settle()
     (guest,) = stack.guests.values()
     guest.silent = True
     operation = stack.accept(instance.id, asking_back.FLOW)
-    stack.settle(until=stack.world.now + 5)
+    stack.run(5)
     instances.reset_status(instances.get_instance(instance.id), "reset by an operator")
     dispatcher.receive(hint(operation))
-    stack.settle(until=stack.world.now + 5)
+    stack.run(5)
     assert stored(operation).step == asking_back.BACK.name
     return operation, guest
 
@@ -60,7 +59,7 @@ def status(operation: Operation) -> str:
 def test_neither_a_hint_nor_a_sweep_disturbs_an_undoing_that_waits(stack: Stack) -> None:
     operation, guest = begun(stack)
     dispatcher.receive(hint(operation))
-    stack.settle(until=stack.world.now + settings().power_timeout_seconds / 2)
+    stack.run(settings().power_timeout_seconds / 2)
     assert stored(operation).status == OperationStatus.RUNNING
     guest.silent = False
     stack.settle()
@@ -75,8 +74,7 @@ def test_neither_a_hint_nor_a_sweep_disturbs_an_undoing_that_waits(stack: Stack)
 
 def test_an_answer_outlives_the_execution_that_waited_for_it(stack: Stack) -> None:
     operation, guest = begun(stack)
-    for arn in stack.machines.executions:
-        stack.machines.stop(arn)
+    stack.stop_executions()
     guest.silent = False
     stack.settle()
     assert asking_back.BACK.name in stored(operation).ended.attribute_values
@@ -96,67 +94,62 @@ def test_the_command_lives_as_long_as_its_step_whatever_the_operation_was_given(
 
 def test_what_is_not_answered_in_time_is_left(stack: Stack) -> None:
     operation, _ = begun(stack)
-    begins = stack.world.now
+    begins = stack.kernel.now
     stack.settle()
     assert stored(operation).status == OperationStatus.CANCELLED
     assert str(stored(operation).reason).startswith("Left: calm_down")
     assert status(operation) == Status.ERROR
-    waited = stack.world.now - begins - settings().power_timeout_seconds
+    waited = stack.kernel.now - begins - settings().power_timeout_seconds
     assert waited < 2 * sweeper.LOOK_AGAIN_SECONDS + 60
 
 
 def test_a_guest_that_fails_ends_the_undoing_at_once(stack: Stack) -> None:
     operation, guest = begun(stack)
-    guest.failure = GuestFault("GuestError", "no")
+    guest.failure = "no"
     guest.silent = False
-    begins = stack.world.now
+    begins = stack.kernel.now
     stack.settle()
-    assert stack.world.now - begins < 60
+    assert stack.kernel.now - begins < 60
     assert status(operation) == Status.ERROR
 
 
 def test_an_execution_that_dies_with_the_guests_refusal_is_followed_soon(stack: Stack) -> None:
     operation, guest = begun(stack)
-    for arn in stack.machines.executions:
-        stack.machines.stop(arn)
-    guest.failure = GuestFault("GuestError", "no")
+    stack.stop_executions()
+    guest.failure = "no"
     guest.silent = False
-    begins = stack.world.now
+    begins = stack.kernel.now
     stack.settle()
     assert stored(operation).attempt == 1
-    assert stack.world.now - begins < 3 * 60
+    assert stack.kernel.now - begins < 3 * 60
 
 
 def test_a_delete_does_not_wait_for_an_undoing(stack: Stack) -> None:
     operation, _ = begun(stack)
-    begins = stack.world.now
+    begins = stack.kernel.now
     stack.delete(operation.instance_id)
     stack.settle()
     assert status(operation) == Status.DELETED
-    assert stack.world.now - begins < settings().power_timeout_seconds / 4
+    assert stack.kernel.now - begins < settings().power_timeout_seconds / 4
     stack.check()
 
 
 @pytest.mark.parametrize("lost", ["the first", "each"])
-def test_an_undoing_whose_token_was_lost_is_stopped_and_ends(
-    stack: Stack, monkeypatch: pytest.MonkeyPatch, lost: str
-) -> None:
+def test_an_undoing_whose_token_was_lost_is_stopped_and_ends(stack: Stack, lost: str) -> None:
     """Where Step Functions does not notice that the worker with the token has died."""
-    stack.machines.notices_deaths = False
-    invoke = stack.machines.invoke
     deaths: list[str] = []
 
-    def dies(function: str, payload: dict[str, Any]) -> Any:
-        if payload["step"].endswith(ASKED) and not (deaths and lost == "the first"):
-            deaths.append(payload["operation_id"])
-            raise RuntimeError("killed before the token was stored")
-        return invoke(function, payload)
+    def dies(event: dict[str, Any]) -> bool:
+        if not event["step"].endswith(ASKED) or (deaths and lost == "the first"):
+            return False
+        deaths.append(event["operation_id"])
+        return True
 
-    monkeypatch.setattr(stack.machines, "invoke", dies)
+    stack.lose_workers(dies)
     instance, _ = stack.create()
     stack.settle()
     (guest,) = stack.guests.values()
-    guest.failure = GuestFault("GuestError", "no")
+    guest.failure = "no"
     operation = stack.accept(instance.id, asking_back.FLOW)
     stack.settle()
     assert deaths
@@ -164,28 +157,27 @@ def test_an_undoing_whose_token_was_lost_is_stopped_and_ends(
     assert status(operation) == Status.ERROR
 
 
-def test_a_create_that_goes_back_is_not_held_up_by_a_token_that_was_lost(
-    stack: Stack, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_create_that_goes_back_is_not_held_up_by_a_token_that_was_lost(stack: Stack) -> None:
     """Told to go back while its own step waited: the sibling of the same gap."""
-    stack.machines.notices_deaths = False
-    invoke = stack.machines.invoke
-
     deaths: list[str] = []
 
-    def dies(function: str, payload: dict[str, Any]) -> Any:
-        if payload["step"] == "create_instance.prepare" and not deaths:
-            deaths.append(payload["operation_id"])
-            row = operations.take_lease(payload["operation_id"], "prepare")
-            row.lease_until = stack.world.now
-            row.save()
-            operations.begin_compensation(row, "another server came first")
-            raise RuntimeError("killed before the token was stored")
-        return invoke(function, payload)
+    def dies(event: dict[str, Any]) -> bool:
+        if event["step"] != "create_instance.prepare" or deaths:
+            return False
+        deaths.append(event["operation_id"])
+        stack.kernel.call_later(0.0, turn_back, event["operation_id"])
+        return True
 
-    monkeypatch.setattr(stack.machines, "invoke", dies)
+    def turn_back(operation_id: str) -> None:
+        row = operations.take_lease(operation_id, "prepare")
+        row.lease_until = stack.kernel.now
+        row.save()
+        operations.begin_compensation(row, "another server came first")
+
+    stack.lose_workers(dies)
     instance, operation = stack.create()
     stack.settle()
+    assert deaths
     assert stored(operation).updated < operation.deadline + 300
     assert instances.get_instance(instance.id).status == Status.ERROR
 

@@ -12,9 +12,8 @@ from chalicelib.settings import settings
 from chalicelib.store import instances, operations
 from chalicelib.store.models import Operation
 from chalicelib.taskmanager import sweeper
-from simulator.aws.errors import client_error
 from tests.support.rows import accepted
-from tests.support.stack import Stack
+from tests.support.simulated import Stack
 
 
 def stored(operation: Operation) -> Operation:
@@ -23,10 +22,17 @@ def stored(operation: Operation) -> Operation:
     return row
 
 
+def swept(stack: Stack) -> dict[str, int]:
+    """What a sweep tells that is a function's."""
+    told: list[dict[str, int]] = []
+    stack.do(lambda: told.append(sweeper.run()))
+    return told[0]
+
+
 def test_a_lost_hint_is_repeated(stack: Stack) -> None:
     _, operation = accepted()
     assert sweeper.run() == {"seen": 0, "started": 0}
-    stack.world.now += 31
+    stack.run(31)
     assert sweeper.run() == {"seen": 1, "started": 1}
     assert len(stack.machines.executions) == 1
     stack.settle()
@@ -35,39 +41,38 @@ def test_a_lost_hint_is_repeated(stack: Stack) -> None:
 
 
 def test_an_operation_that_runs_is_left_alone(stack: Stack) -> None:
-    stack.on_guest = lambda guest: setattr(guest, "silent", True)
+    stack.guests.on_guest = lambda guest: setattr(guest, "silent", True)
     _, operation = stack.create()
-    stack.settle(until=stack.world.now + 200)
+    stack.run(200)
     assert stored(operation).attempt == 0
     assert len(stack.machines.executions) == 1
 
 
 def test_who_waits_for_a_guest_is_looked_at_again_at_its_bound(stack: Stack) -> None:
     """Not every 45 s: 100,000 of them would be all that the sweeper ever sees."""
-    stack.on_guest = lambda guest: setattr(guest, "silent", True)
+    stack.guests.on_guest = lambda guest: setattr(guest, "silent", True)
     _, operation = stack.create()
-    stack.settle(until=stack.world.now + 100)
+    stack.run(100)
     assert stored(operation).step == "prepare"
-    Operation(operation.id).update([Operation.check_at.set(stack.world.now)])
+    Operation(operation.id).update([Operation.check_at.set(stack.kernel.now)])
     assert sweeper.run()["seen"] == 1
     assert stored(operation).check_at == stored(operation).deadline
 
 
 def test_who_has_its_guests_answer_is_looked_at_again_soon(stack: Stack) -> None:
-    stack.on_guest = lambda guest: setattr(guest, "silent", True)
+    stack.guests.on_guest = lambda guest: setattr(guest, "silent", True)
     _, operation = stack.create()
-    stack.settle(until=stack.world.now + 100)
-    due = Operation.check_at.set(stack.world.now)
-    Operation(operation.id).update([due, Operation.ended.set({"prepare": stack.world.now})])
+    stack.run(100)
+    due = Operation.check_at.set(stack.kernel.now)
+    Operation(operation.id).update([due, Operation.ended.set({"prepare": stack.kernel.now})])
     assert sweeper.run()["seen"] == 1
-    assert stored(operation).check_at == stack.world.now + sweeper.LOOK_AGAIN_SECONDS
+    assert stored(operation).check_at == stack.kernel.now + sweeper.LOOK_AGAIN_SECONDS
 
 
 def test_an_execution_that_died_is_followed_by_the_next_attempt(stack: Stack) -> None:
     instance, operation = stack.create()
-    stack.settle(until=stack.world.now + 2)
-    (arn,) = stack.machines.executions
-    stack.machines.stop(arn)
+    stack.run(2)
+    stack.stop_executions()
     stack.settle()
     stack.check()
     assert [name.rsplit(":", 1)[1] for name in stack.machines.executions] == [
@@ -78,34 +83,32 @@ def test_an_execution_that_died_is_followed_by_the_next_attempt(stack: Stack) ->
 
 
 def test_an_attempt_that_died_while_it_went_back_does_not_go_forward_again(stack: Stack) -> None:
-    stack.cloud.servers_become, stack.cloud.delete_seconds = "ERROR", 20
+    stack.spoil("compute", "create_server", "error")
+    stack.spoil("compute", "delete_server", "slow_delete", seconds=20)
     instance, operation = stack.create()
-    stack.settle(until=stack.world.now + 15)
+    stack.run(15)
     assert stored(operation).compensating
-    stack.machines.stop(next(iter(stack.machines.executions)))
-    stack.cloud.servers_become = "ACTIVE"
+    stack.stop_executions()
     stack.settle()
     stack.check()
     assert instances.get_instance(instance.id).status == Status.ERROR
     assert "No valid host" in str(stored(operation).reason)
-    assert stack.world.log.count("servers.create") == 1
+    assert stack.log.count("servers.create") == 1
 
 
 def test_a_create_whose_token_was_lost_is_stopped_and_undone(
-    stack: Stack, monkeypatch: pytest.MonkeyPatch
+    stack: Stack,
 ) -> None:
     """Where Step Functions does not notice that the worker with the token has died."""
-    stack.machines.notices_deaths = False
-    invoke = stack.machines.invoke
     deaths: list[str] = []
 
-    def dies_in_prepare(function: str, payload: dict[str, Any]) -> Any:
-        if payload["step"] == "create_instance.prepare" and not deaths:
-            deaths.append(payload["operation_id"])
-            raise RuntimeError("killed before the token was stored")
-        return invoke(function, payload)
+    def dies_in_prepare(event: dict[str, Any]) -> bool:
+        if event["step"] != "create_instance.prepare" or deaths:
+            return False
+        deaths.append(event["operation_id"])
+        return True
 
-    monkeypatch.setattr(stack.machines, "invoke", dies_in_prepare)
+    stack.lose_workers(dies_in_prepare)
     instance, operation = stack.create()
     stack.settle()
     stack.check()
@@ -120,12 +123,12 @@ def test_a_create_whose_token_was_lost_is_stopped_and_undone(
 def test_executions_that_keep_dying_are_given_up_within_a_bound(stack: Stack) -> None:
     """Not before their operation's deadline: what kills them may pass."""
     instance, operation = accepted()
-    while stack.world.now < operation.deadline + sweeper.STUCK_SECONDS + 120:
-        stack.world.now += 61
+    stack.stop_schedules()
+    while stack.kernel.now < operation.deadline + sweeper.STUCK_SECONDS + 120:
+        stack.run(61)
         sweeper.run()
-        for arn in stack.machines.executions:
-            stack.machines.stop(arn)
-        late = stack.world.now > operation.deadline
+        stack.stop_executions()
+        late = stack.kernel.now > operation.deadline
         assert late or stored(operation).status == OperationStatus.ACCEPTED
     assert len(stack.machines.executions) > settings().operation_attempts
     row = instances.get_instance(instance.id)
@@ -139,12 +142,14 @@ def test_a_delete_queued_behind_one_that_is_given_up_starts(stack: Stack) -> Non
     instance, operation = accepted()
     instances.reset_status(instances.get_instance(instance.id), "forced")
     queued = stack.delete(instance.id)
+    stack.region.sqs.purge_queue(QueueUrl=settings().taskmanager_queue_url)
+    stack.stop_schedules()
     for _ in range(settings().operation_attempts + 1):
-        stack.world.now += 61
+        stack.run(61)
         sweeper.run()
-        for arn in stack.machines.executions:
-            stack.machines.stop(arn)
+        stack.stop_executions()
     assert stored(operation).status == OperationStatus.FAILED
+    stack.start_schedules()
     stack.settle()
     assert stored(queued).status == OperationStatus.SUCCEEDED
     stack.check()
@@ -154,40 +159,33 @@ def test_a_queued_operation_is_looked_at_and_not_started(stack: Stack) -> None:
     instance, _ = accepted()
     instances.reset_status(instances.get_instance(instance.id), "forced")
     queued = stack.delete(instance.id)
-    stack.world.now += 31
+    stack.run(31)
     sweeper.run()
     assert stored(queued).status == OperationStatus.QUEUED
     assert not any(queued.id in arn for arn in stack.machines.executions)
 
 
 def test_a_busy_step_functions_ends_the_sweep_and_the_next_goes_on(
-    stack: Stack, monkeypatch: pytest.MonkeyPatch
+    stack: Stack,
 ) -> None:
     for _ in range(3):
         accepted()
-    stack.world.now += 31
-    busy = {"left": 1}
-    start = stack.machines.start_execution
-
-    def throttled(**kwargs: Any) -> Any:
-        if busy["left"]:
-            busy["left"] -= 1
-            raise client_error("ThrottlingException", "StartExecution")
-        return start(**kwargs)
-
-    monkeypatch.setattr(stack.machines, "start_execution", throttled)
-    assert sweeper.run() == {"seen": 1, "started": 0}
-    assert sweeper.run() == {"seen": 3, "started": 3}
+    stack.run(31)
+    stack.throttled.add("stepfunctions.StartExecution")
+    assert swept(stack) == {"seen": 1, "started": 0}
+    stack.throttled.clear()
+    assert swept(stack) == {"seen": 3, "started": 3}
 
 
 def test_an_operation_that_cannot_be_swept_does_not_hold_up_the_others(
     stack: Stack, caplog: pytest.LogCaptureFixture
 ) -> None:
     _, broken = accepted()
+    stack.region.dynamodb.watchers.clear()  # no promise says anything of such a row
     broken.action = "no_such_flow"
     broken.save()
     _, healthy = accepted()
-    stack.world.now += 31
+    stack.run(31)
     with pytest.raises(sweeper.SweepFailed, match="1 of 2 operations"):
         sweeper.run()
     assert [record.message for record in caplog.records if hasattr(record, "alarm")] == [
@@ -198,11 +196,11 @@ def test_an_operation_that_cannot_be_swept_does_not_hold_up_the_others(
 
 def test_two_sweepers_at_once_start_one_attempt(stack: Stack) -> None:
     _, operation = accepted()
-    stack.world.now += 31
+    stack.run(31)
     sweeper.run()
-    stack.machines.stop(next(iter(stack.machines.executions)))
-    stack.world.now += 61
-    stack.world.interruptions["dynamodb.UpdateItem"] = sweeper.run
-    sweeper.run()
+    stack.stop_executions()
+    stack.run(61)
+    stack.interruptions["dynamodb.UpdateItem"] = sweeper.run
+    stack.do(sweeper.run)
     assert stored(operation).attempt == 1
     assert len(stack.machines.executions) == 2
