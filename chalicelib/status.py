@@ -17,6 +17,7 @@ class Status(StrEnum):
     STOPPED = "STOPPED"
     STARTING = "STARTING"
     REBUILD = "REBUILD"
+    UPGRADE = "UPGRADE"
     ERROR = "ERROR"
     SHUTDOWN = "SHUTDOWN"
     DELETED = "DELETED"

@@ -22,6 +22,7 @@ from functions import (
     restart_instance,
     step,
     update_access,
+    upgrade_instance,
 )
 from functions.outcomes import Outcome
 from functions.step import Step
@@ -42,6 +43,7 @@ _STEPS: Final[Mapping[OperationAction, Mapping[str, Run]]] = {
     OperationAction.REBOOT: power.STEPS,
     OperationAction.REBUILD: rebuild_instance.STEPS,
     OperationAction.MIGRATE: migrate_instance.STEPS,
+    OperationAction.UPGRADE: upgrade_instance.STEPS,
 }
 """The steps of each flow by name, but for those that flows share."""
 

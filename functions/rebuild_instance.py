@@ -13,29 +13,20 @@ from __future__ import annotations
 
 from typing import Final
 
-from chalicelib import aws, datastores
-from chalicelib.bus import contract, queues
-from chalicelib.bus.contract.arguments import Datastore, Flavor, Nothing, Rebuild, StopDatabase
-from chalicelib.cloud import images, names, servers
-from chalicelib.conductor import generations, refusals
-from chalicelib.domain.operations import command_id
-from chalicelib.lifecycle import ServiceStatus, Status
-from chalicelib.settings import settings
-from chalicelib.store import commands as rows
+from chalicelib.bus import contract
+from chalicelib.bus.contract.arguments import Rebuild
+from chalicelib.cloud import servers
+from chalicelib.conductor import refusals
+from chalicelib.lifecycle import Status
 from chalicelib.store import generations as store
-from chalicelib.store import guests, instances, restoring
+from chalicelib.store import guests, instances
 from chalicelib.store.base import as_dict
 from chalicelib.store.models import Instance, Operation
-from chalicelib.store.operations import bound_of
-from functions import guest_data, power
-from functions.asking import ask, ask_by_polls
-from functions.outcomes import Done, Failed, Outcome, not_yet
-from functions.power import VANISHED, server_of
+from functions import replacing
+from functions.asking import ask
+from functions.outcomes import Done, Failed, Outcome
+from functions.power import server_of
 from functions.undoing import unless_deleted
-
-STOP_SECONDS: Final = 180.0
-"""So long the old guest has to stop its database. One that does not, or cannot, loses its power in
-the middle, which its engine recovers from."""
 
 
 def check(operation: Operation, _: str | None) -> Outcome:
@@ -43,34 +34,26 @@ def check(operation: Operation, _: str | None) -> Outcome:
 
     A resize to another flavor may have failed before, and the rebuild sees what it came to.
     """
-    instance = instances.get_instance(operation.instance_id)
     asked = operation.arguments or {}
-    found = server_of(operation)
-    if found is None:
-        return Failed(VANISHED)
-    if found.moving:
-        return not_yet(operation, f"the server is in {found.status}")
-    if asked.get("server_asked") and (why_not := _unproved(instance, found)):
+    if asked.get("server_asked") and (why_not := _unproved(operation)):
         return Failed(why_not)
-    if found.status == "VERIFY_RESIZE":
-        power.take_back(operation, found)
-        return not_yet(operation, "the server is in VERIFY_RESIZE")
-    if found.status not in servers.REBUILDABLE:
-        return Failed(f"The server is in {found.status}, where Nova rebuilds none.")
+    found = replacing.rebuildable(operation)
+    if not isinstance(found, servers.Server):
+        return found
     image_id = asked.get("image_id") or found.image_id
-    image = images.get(image_id) if image_id else None
-    if image is None:
-        return Failed(f"Image {image_id} cannot be found.")
-    if image.status != "active":
-        return Failed(f"Image {image_id} is {image.status}, and no server can be made of it.")
-    known = power.flavor_of(found)
-    return Done({"image_id": image.id, **({"flavor": power.size_of(known)} if known else {})})
+    if why_not := replacing.why_unusable(image_id):
+        return Failed(why_not)
+    seen = {"image_id": image_id, "same_image": image_id == found.image_id}
+    return Done({**seen, **replacing.flavor_seen(found)})
 
 
-def _unproved(instance: Instance, server: servers.Server) -> str | None:
+def _unproved(operation: Operation) -> str | None:
     """Why nothing speaks for a server that has asked: only Nova knows whether it lost its disk."""
-    guest = guests.find(instance.id, int(instance.generation))
-    if guest is None or _was_replaced(server, since=float(guest.enrolled)):
+    server = server_of(operation)
+    guest = guests.find(operation.instance_id, int(operation.generation))
+    if server is None or server.moving or guest is None:
+        return None
+    if _was_replaced(server, since=float(guest.enrolled)):
         return None
     return (
         f"Somebody with another key asked to be the guest, and Nova has neither rebuilt nor "
@@ -94,63 +77,19 @@ def _was_replaced(server: servers.Server, *, since: float) -> bool:
 
 def stop_database(operation: Operation, _: str | None) -> Outcome:
     """Let the old guest end its database in order, if it is there; the rebuild happens anyhow."""
-    instance = instances.get_instance(operation.instance_id)
-    until = as_dict(operation.started)["stop_database"] + STOP_SECONDS
-    if not _is_heard(instance) or aws.clock() > until:
-        return Done()
-    asked = ask_by_polls(operation, "stop_database", contract.STOP_DB, StopDatabase(), until=until)
-    if asked.answered is not None:
-        return Done()
-    return not_yet(operation, "waiting for the guest agent to stop the database")
-
-
-def _is_heard(instance: Instance) -> bool:
-    reported = instances.service_status(instance.id)
-    if reported is None or reported.status == ServiceStatus.UNKNOWN:
-        return False
-    return aws.clock() - reported.updated < settings().heartbeat_expiry_seconds
+    return replacing.stop_database(operation, "stop_database")
 
 
 def new_generation(operation: Operation, _: str | None) -> Outcome:
     """Make the old guest nobody, and a queue for the new one."""
-    instance_id, generation = operation.instance_id, int(operation.generation)
-    if not store.begin(operation):
-        present = int(instances.get_instance(instance_id).generation)
-        if present != generation:
-            return Failed("The guest was expelled meanwhile.")
-    generations.retire(instance_id, generation - 1)
-    return Done({"queue_url": queues.make_guest_queue(instance_id, generation)})
+    return replacing.next_generation(operation, "new_generation")
 
 
 def server(operation: Operation, _: str | None) -> Outcome:
-    """Rebuild the server, and see it ACTIVE.
-
-    Nova changes the metadata when it accepts a rebuild, so that its generation says whether that
-    was this one, or nobody has asked yet.
-    """
-    found = server_of(operation)
-    if found is None:
-        return Failed(VANISHED)
-    if found.moving:
-        return not_yet(operation, f"the server is in {found.status}")
-    generation = int(operation.generation)
-    if found.metadata.get(names.GENERATION_KEY) != str(generation):
-        instance = instances.get_instance(operation.instance_id)
-        servers.rebuild(
-            found.id,
-            name=names.server(instance.id, generation),
-            image_id=as_dict(operation.resources)["image_id"],
-            user_data=guest_data.user_data_of(instance, generation, operation.deadline),
-            metadata=names.metadata(instance.id, generation, restoring.record_of(instance)),
-        )
-        return not_yet(operation, "the server is being rebuilt")
-    if found.status == "ERROR":
-        return Failed(power.went_to_error(found))
-    if found.status == "ACTIVE":
-        return Done({"server_id": found.id})
-    if found.status == "SHUTOFF":
-        servers.start(found.id)
-    return not_yet(operation, f"the server is in {found.status}")
+    """Rebuild the server, and see it ACTIVE."""
+    instance = instances.get_instance(operation.instance_id)
+    image_id = as_dict(operation.resources)["image_id"]
+    return replacing.rebuild(operation, instance, image_id, expires_at=float(operation.deadline))
 
 
 def prepare(operation: Operation, token: str | None) -> Outcome:
@@ -163,35 +102,21 @@ def prepare(operation: Operation, token: str | None) -> Outcome:
 
 
 def _arguments(operation: Operation, instance: Instance) -> Rebuild:
-    told = {"ram": instance.flavor_ram, "vcpus": instance.flavor_vcpus}
-    size = as_dict(operation.resources).get("flavor") or told
-    return Rebuild(
-        datastore=Datastore(instance.manager, instance.datastore_version),
-        flavor=Flavor(int(size["ram"]), int(size["vcpus"])),
-        mount_point=datastores.mount_point(instance.manager),
-        volume_id=instance.resources["volume_id"],
-    )
+    """On another image the engine may be another one, which the data are kept from."""
+    same = as_dict(operation.resources).get("same_image")
+    number = "" if same else instance.datastore_version_number
+    return replacing.what_to_run(operation, instance, number)
 
 
 def start_database(operation: Operation, _: str | None) -> Outcome:
     """Have the old guest start its database again, once it has stopped it, if it was told to."""
     instance = instances.get_instance(operation.instance_id)
-    if store.guest_is_lost(operation, instance):
+    replaced = "new_generation" in as_dict(operation.resources)
+    if replaced or store.guest_is_lost(operation, instance):
         return Failed("The old guest is replaced already.")
     if (operation.arguments or {}).get("was") != Status.ACTIVE:
         return Failed("The instance did not serve before.")
-    stopped = rows.find(command_id(operation.id, "stop_database"))
-    if stopped is None:
-        return Done()
-    if stopped.answered is None and aws.clock() < stopped.deadline:
-        return not_yet(operation, "waiting for the guest agent to stop the database")
-    until = bound_of(operation, "start_database")
-    asked = ask_by_polls(operation, "start_database", contract.RESTART, Nothing(), until=until)
-    if asked.error is not None:
-        return Failed(f"The database was not started again: {asked.error['message']}")
-    if asked.answered is not None:
-        return Done()
-    return not_yet(operation, "waiting for the guest agent to start the database")
+    return replacing.start_database(operation, "stop_database", "start_database")
 
 
 STEPS: Final = {

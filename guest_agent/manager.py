@@ -100,6 +100,17 @@ class Manager(ABC):
         """Let the file system on the volume have all of its size, below a server that may run."""
 
 
+class WithUpgrades(ABC):
+    """A datastore whose data another version's engine can go on with."""
+
+    @abstractmethod
+    def upgrade(self, request: arguments.Upgrade, progress: Progress) -> answers.Upgraded:
+        """Bring up the datastore with the data that an engine of another version has written.
+
+        Nothing touches them that the engine of before could not read afterwards.
+        """
+
+
 class WithDatabases(ABC):
     """A datastore that has databases: schemas, which users are let into."""
 
@@ -177,6 +188,7 @@ PARTS: Final[Mapping[Part, type]] = {
     Part.DATABASES: WithDatabases,
     Part.USERS: WithUsers,
     Part.ROOT: WithRoot,
+    Part.UPGRADES: WithUpgrades,
 }
 """What a manager has to be to answer the methods of a part."""
 

@@ -42,6 +42,7 @@ def seed(datastores: dict[str, Any]) -> None:
                 version=about["version"],
                 manager=about["manager"],
                 image_tags=about["image_tags"],
+                active=about.get("active", True),
             )
             for version, about in datastore["versions"].items()
         ]

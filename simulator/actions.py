@@ -14,6 +14,7 @@ from chalicelib.domain.quotas import RESOURCES
 from simulator.clients import NAMES, Clients, Tenant
 from simulator.cloud.model.settings import HOSTS
 from simulator.invariants.marks import SECRET_MARK
+from simulator.versions import FIRST, IMAGES, NEWER
 
 USUAL_LIMITS: Final = {"instances": 10, "volumes": 40, "ram": -1}
 REBUILD_SECONDS: Final = 300.0
@@ -254,12 +255,25 @@ def migrate(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
 
 
 def rebuild(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
-    """An operator's: a new root disk of any image there is."""
-    images = work.world.cloud.image.images
-    if instance_id is not None and images:
-        body = {"rebuild": {"image_id": work.stream.choice(list(images))}}
-        path = f"/mgmt/instances/{instance_id}/action"
-        work.request(tenant, "POST", path, body, admin=True)
+    """An operator's: a new root disk of the image of its version, or of any."""
+    if instance_id is None:
+        return
+    path = f"/mgmt/instances/{instance_id}"
+    shown = work.request(tenant, "GET", path, admin=True)
+    name = FIRST.name
+    if shown.status == 200:
+        name = shown.document["instance"]["datastore"]["version"]
+    if work.stream.random() < 0.1:
+        name = work.stream.choice(list(IMAGES))
+    body = {"rebuild": {"image_id": IMAGES[name]}}
+    work.request(tenant, "POST", f"{path}/action", body, admin=True)
+
+
+def upgrade(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
+    """Often to one that works: what it has, an older one and another major are refused."""
+    name = NEWER.name if work.stream.random() < 0.4 else work.stream.choice(list(IMAGES))
+    body = {"instance": {"datastore_version": name}}
+    Ask(work, tenant, instance_id)("PATCH", "", body)
 
 
 def expel(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
@@ -350,7 +364,7 @@ ACTIONS: Final[dict[str, Action]] = {
         for action in (
             *(create, delete, show, list_operations, list_events, cancel, rename, protect),
             *(update_access, restart, resize_volume, resize_flavor, plan),
-            *(stop, start, reboot, migrate, rebuild, expel),
+            *(stop, start, reboot, migrate, rebuild, upgrade, expel),
             *(create_user, list_users, show_user, change_password, change_user, delete_user),
             *(grant, list_access, revoke, create_database, list_databases, delete_database, write),
             *(enable_root, show_root, disable_root, limits, quota, force_delete, reset_status),

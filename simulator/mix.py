@@ -39,6 +39,7 @@ USUAL_MIX: Final[dict[str, float]] = {
     "reboot": 1,
     "migrate": 1,
     "rebuild": 2,
+    "upgrade": 2,
     "expel": 0.5,
     "rename": 3,
     "protect": 2,

@@ -31,6 +31,7 @@ from simulator.cloud.model.security_groups import SecurityGroup, Traffic
 from simulator.cloud.model.server import ACTIVE, Server, ServerVolume
 from simulator.cloud.model.volume import Attachment, Volume
 from simulator.template import PREFIX
+from simulator.versions import FIRST
 from simulator.world import World
 
 CREATED_SECONDS_AGO: Final = 86400.0
@@ -147,7 +148,7 @@ class Population:
             datastore_version_id="mariadb-10.11",
             datastore_name="mariadb",
             datastore_version="10.11",
-            datastore_version_number="10.11",
+            datastore_version_number=FIRST.number,
             manager="mariadb",
             flavor_id=flavor.id,
             flavor_ram=flavor.ram,

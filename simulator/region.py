@@ -19,9 +19,9 @@ import app
 from chalicelib.api import create_app
 from chalicelib.auth.context import Context
 from chalicelib.errors import Unauthorized
-from chalicelib.store.models import Datastore, DatastoreVersion, Flavor
+from chalicelib.store.models import Flavor
 from functions import handler
-from simulator import releases, template
+from simulator import releases, template, versions
 from simulator.aws.dynamodb.service import Chances as DataChances
 from simulator.aws.lambda_ import ARN_PREFIX, Function, Lambda
 from simulator.aws.mappings import Mapping as SourceMapping
@@ -164,18 +164,9 @@ class Region(Services):
             )
         )
 
-    def seed(self, flavors: list[Flavor], image_id: str) -> None:
+    def seed(self, flavors: list[Flavor]) -> None:
         """Put a datastore on offer, and flavors, as a deployer would."""
-        Datastore(id="mariadb", name="mariadb", default_version_id="mariadb-10.11").save()
-        DatastoreVersion(
-            id="mariadb-10.11",
-            datastore_id="mariadb",
-            datastore_name="mariadb",
-            name="10.11",
-            version="10.11",
-            manager="mariadb",
-            image_id=image_id,
-        ).save()
+        versions.seed()
         for flavor in flavors:
             flavor.save()
 

@@ -119,8 +119,7 @@ class Run:
             )
         flavors = self.world.cloud.compute.flavors.flavors.values()
         self.world.region.seed(
-            [Flavor(id=f.id, name=f.name, ram=f.ram, vcpus=f.vcpus, disk=f.disk) for f in flavors],
-            self.world.image_id,
+            [Flavor(id=f.id, name=f.name, ram=f.ram, vcpus=f.vcpus, disk=f.disk) for f in flavors]
         )
         if self.world.plan.prepared:
             gc.disable()

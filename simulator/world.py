@@ -22,6 +22,7 @@ from simulator.kernel import START, Kernel
 from simulator.region import Region
 from simulator.result import FaultLane
 from simulator.template import PREFIX
+from simulator.versions import make_images
 
 JOURNAL: Final = 20_000
 DELAYS: Final = Delays(
@@ -76,6 +77,7 @@ class World:
         self.fleet = Fleet(self.kernel, self.region, self.region.provider.skew)
         self.cloud = make_cloud(self.kernel, _as_hypervisor(self.fleet), _cloud_settings())
         self.cloud.bootstrap(Passwords("admin", "service", "demo", "validation"), "http://cloud")
+        make_images(self.cloud, self.fleet)
         self.cloud_functions = CloudFunctions(self.kernel, self.region.effects, self.cloud)
         self.invariants: Invariants | None = None
         """From the moment at which everything is set up."""

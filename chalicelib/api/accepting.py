@@ -9,7 +9,7 @@ import msgspec
 
 from chalicelib import lifecycle
 from chalicelib.api import planning
-from chalicelib.api.ability import require_able
+from chalicelib.api.ability import require_able, require_offered
 from chalicelib.api.frame import Request, Response
 from chalicelib.api.guest_calls import instance_of
 from chalicelib.api.response import LOCATION_HEADER, RETRY_AFTER_HEADER
@@ -84,6 +84,7 @@ def accept(
 def _decided(row: Instance, flow: Flow, wanted: Callable[[Instance], Wanted]) -> Wanted:
     """What the operation is to do, if the instance's status and its guest allow it."""
     require_able(row, [METHODS[name] for name in flow.asks])
+    require_offered(row, [METHODS[name] for name in flow.asks_next])
     lifecycle.require(flow.sources, row.id, row.status)
     return wanted(row)
 

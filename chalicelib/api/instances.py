@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from chalicelib import aws, lifecycle
-from chalicelib.api import accepting, access, instance_view, planning
+from chalicelib.api import accepting, access, instance_view, planning, upgrading
 from chalicelib.api.ability import require_offered
 from chalicelib.api.access import AccessBody
 from chalicelib.api.choices import choose_flavor, choose_version
@@ -26,7 +26,7 @@ from chalicelib.api.labels import Tags, noted, protect, require_unprotected
 from chalicelib.api.listing import filter_of, order_of
 from chalicelib.api.paging import limit_of, marker_of
 from chalicelib.api.response import LOCATION_HEADER, RETRY_AFTER_HEADER
-from chalicelib.api.schema import Body, Name, Text
+from chalicelib.api.schema import Body, Given, Name, Text
 from chalicelib.auth import policy
 from chalicelib.bus import keys, queues
 from chalicelib.domain import instances as rules
@@ -53,13 +53,16 @@ View = Callable[[Request, Instance, ServiceStatusRow | None], dict[str, Any]]
 
 
 class Update(Body, frozen=True):
-    """What a PUT or PATCH of an instance may hold; of Trove's, name and access can be changed."""
+    """What a PUT or PATCH of an instance may hold, of Trove's and of ours.
+
+    Access and datastore version are changed by an operation, and there is one at a time.
+    """
 
     name: Name | None = None
     configuration: Any = None
     replica_of: Any = msgspec.UNSET
     slave_of: Any = msgspec.UNSET
-    datastore_version: Any = None
+    datastore_version: Given | None = None
     access: AccessBody | None = None
     description: Text | None = None
     tags: Tags | None = None
@@ -181,18 +184,27 @@ def _new_instance(
 
 
 def update(request: Request) -> Response:
-    """PUT and PATCH instances/{id}: the access by an operation, what is noted at once."""
+    """PUT and PATCH instances/{id}: access and version by an operation, what is noted at once.
+
+    `dry_run` plans an operation, which then is all that is asked for.
+    """
     changes = request.json(UpdateBody).instance
     row = instance_of(request)
     if changes.replica_of is not msgspec.UNSET or changes.slave_of is not msgspec.UNSET:
         raise BadRequest(f"Instance {row.id} is not a replica.")
-    for name in ("configuration", "datastore_version"):
-        if getattr(changes, name) is not None:
-            raise NotSupported(f"Changing an instance's '{name}' is not supported yet.")
+    if changes.configuration is not None:
+        raise NotSupported("Changing an instance's 'configuration' is not supported yet.")
     values = noted(changes.name, changes.description, changes.tags)
+    operations = [each for each in (changes.access, changes.datastore_version) if each is not None]
+    if len(operations) > 1:
+        raise BadRequest("Of 'access' and 'datastore_version' one is changed at a time.")
+    if request.dry_run and (values or changes.deletion_protection is not None or not operations):
+        raise BadRequest("'dry_run' plans a change of 'access' or 'datastore_version' alone.")
     reply = Response(202)
     if changes.access is not None:
         reply = access.accept(request, changes.access)
+    if changes.datastore_version is not None:
+        reply = upgrading.accept(request, changes.datastore_version)
     if changes.deletion_protection is not None:
         protect(request, changes.deletion_protection)
     if values:
@@ -252,7 +264,7 @@ ROUTES: Final = (
     Route("POST", PATH, create, "instance:create", plans=True),
     Route("GET", f"{PATH}/detail", detail, "instance:detail"),
     Route("GET", f"{PATH}/{{instance}}", show, "instance:show"),
-    Route("PUT", f"{PATH}/{{instance}}", update, "instance:update"),
-    Route("PATCH", f"{PATH}/{{instance}}", update, "instance:edit"),
+    Route("PUT", f"{PATH}/{{instance}}", update, "instance:update", plans=True),
+    Route("PATCH", f"{PATH}/{{instance}}", update, "instance:edit", plans=True),
     Route("DELETE", f"{PATH}/{{instance}}", delete, "instance:delete", plans=True),
 )

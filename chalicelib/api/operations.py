@@ -58,7 +58,7 @@ def cancel(request: Request) -> Response:
         if row.status in TERMINAL:
             raise Conflict(f"Operation {row.id} has ended: {row.status}.")
         flow = FLOWS[row.action]
-        if flow.replaces_guest:  # administrators ask for it, or the service itself
+        if flow.operators:  # or the service itself has asked
             policy.authorize(request.context, "instance:rebuild", instance.tenant_id)
         if not flow.can_go_back(as_dict(row.started)) or instance.operation_id != row.id:
             raise Conflict(f"Operation {row.id} ({row.action}) cannot go back; wait for its end.")

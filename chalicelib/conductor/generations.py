@@ -65,9 +65,9 @@ def _expelled(row: Instance) -> bool:
     return guests.find(row.id, int(row.generation)) is None
 
 
-def require_next(row: Instance) -> None:
-    """Refuse (422) an instance that has had as many generations as it may."""
-    if row.generation >= generations.MOST_GENERATIONS:
+def require_next(row: Instance, count: int = 1) -> None:
+    """Refuse (422) an instance that may not have so many generations more."""
+    if row.generation + count > generations.MOST_GENERATIONS:
         raise Unprocessable(
             f"Instance {row.id} has had {int(row.generation)} guests, which is the most that one "
             "may have; copy its data to a new instance."

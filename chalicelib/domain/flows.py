@@ -46,8 +46,9 @@ class Step(msgspec.Struct, frozen=True):
     """One step. `timeout` is a field of `Settings`, counted from the step's first start; without
     one the operation's deadline bounds it. A `shared` step is the same for every flow.
 
-    A step that speaks with a guest `asks` for a method of its contract. `late` and `failed` are
-    what the user is told of it, when no answer came in time and before the guest's own words.
+    A step that speaks with a guest `asks` for a method of its contract, one that `admits` a guest
+    which is still to come. `late` and `failed` are what the user is told of it, when no answer came
+    in time and before the guest's own words.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Step(msgspec.Struct, frozen=True):
     timeout: str = ""
     shared: bool = False
     asks: str = ""
+    admits: bool = False
     late: str = ""
     failed: str = ""
 
@@ -80,9 +82,8 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True):
     `revocable`: a cancelled operation goes back; one that cannot goes on to its end. From the step
     `no_return` on there is nothing to go back to, and nobody cancels it. One that `queues` takes
     its subject away, and is accepted behind whatever is under way. `undo` runs whole after a
-    failure, whatever had begun: each step looks for what it takes away. One that `admits` lets a
-    guest enrol while it runs, in its steps `server` and `prepare`; with `replaces_guest` it is one
-    of the next generation.
+    failure, whatever had begun: each step looks for what it takes away. `operators`: none but an
+    administrator asks for it, or calls it back.
 
     `told_undone` and `told_failed` are the words of an end with its `{reason}`; the second may name
     the steps that are `{left}`. `reported` is what the guest is taken to have said by a success, if
@@ -104,8 +105,7 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True):
     revocable: bool = True
     no_return: str = ""
     queues: bool = False
-    admits: bool = False
-    replaces_guest: bool = False
+    operators: bool = False
     told_undone: str = "{reason}"
     told_failed: str = "{reason}"
     reported: ServiceStatus | None = None
@@ -156,11 +156,21 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True):
         return [each for each in self.steps if each.name not in ended]
 
     @property
+    def admits(self) -> bool:
+        """Whether a guest enrols while it runs."""
+        return any(each.admits for each in self.steps)
+
+    @property
     def asks(self) -> list[str]:
         """The methods, on either way, of the guest that is there: not of one that it admits."""
-        admitted = "prepare" if self.admits else None
-        there = (each for each in (*self.steps, *self.undo) if each.name != admitted)
+        there = (each for each in (*self.steps, *self.undo) if not each.admits)
         return sorted({each.asks for each in there if each.asks})
+
+    @property
+    def asks_next(self) -> list[str]:
+        """The methods of the guests that it admits, which its datastore has to have."""
+        admitted = (each for each in (*self.steps, *self.undo) if each.admits)
+        return sorted({each.asks for each in admitted if each.asks})
 
     def waits_for_guest(self, name: str | None) -> bool:
         """Whether the step of that name, on either way, ends when a guest has answered."""
@@ -206,6 +216,7 @@ PREPARE: Final = Step(
     Runs.LOCAL,
     Waits.GUEST,
     asks="prepare",
+    admits=True,
     late="The guest agent did not finish preparing the database in time",
     failed="The guest agent failed to prepare the database",
 )
@@ -226,7 +237,6 @@ CREATE: Final = Flow(
     during=Status.BUILD,
     done=Status.ACTIVE,
     undone=Status.ERROR,
-    admits=True,
     timeout="create_timeout_seconds",
     told_failed="{reason} Not undone: {left}; delete the instance to try again.",
     reported=ServiceStatus.HEALTHY,
@@ -457,6 +467,7 @@ REBUILD: Final = Flow(
             Runs.LOCAL,
             Waits.GUEST,
             asks="rebuild",
+            admits=True,
             late="The new guest agent did not bring the database up in time",
             failed="The new guest agent failed to bring the database up",
         ),
@@ -466,8 +477,7 @@ REBUILD: Final = Flow(
     during=Status.REBUILD,
     done=Status.ACTIVE,
     timeout="rebuild_timeout_seconds",
-    admits=True,
-    replaces_guest=True,
+    operators=True,
     no_return="new_generation",
     told_undone="The instance was not rebuilt: {reason}",
     told_failed="The rebuild failed: {reason} The data is on the volume as it was; rebuild the "
@@ -475,11 +485,58 @@ REBUILD: Final = Flow(
     reported=ServiceStatus.HEALTHY,
 )
 
+UPGRADE: Final = Flow(
+    action=OperationAction.UPGRADE,
+    title="upgrade",
+    comment="Gives the server the image of another version of the datastore, and with it a new "
+    "guest, whose engine goes on with the data. What fails is undone by one more guest, on the "
+    "image of before.",
+    steps=(
+        Step("check"),
+        Step("stop_database", Runs.LOCAL, asks="stop_db"),
+        Step("new_generation", Runs.LOCAL, Waits.NO),
+        Step("server"),
+        Step(
+            "prepare",
+            Runs.LOCAL,
+            Waits.GUEST,
+            asks="upgrade",
+            admits=True,
+            late="The new version did not bring the database up in time",
+            failed="The new version failed to bring the database up",
+        ),
+    ),
+    undo=(
+        Step("stop_again", Runs.LOCAL, asks="stop_db", timeout="power_timeout_seconds"),
+        Step("generation_back", Runs.LOCAL, timeout="power_timeout_seconds"),
+        Step("server_back", timeout="rebuild_timeout_seconds"),
+        Step(
+            "prepare_back",
+            Runs.LOCAL,
+            Waits.GUEST,
+            timeout="rebuild_timeout_seconds",
+            asks="rebuild",
+            admits=True,
+            late="The version of before did not bring the database up in time",
+            failed="The version of before failed to bring the database up",
+        ),
+        Step("start_database", Runs.LOCAL, asks="restart", timeout="restart_timeout_seconds"),
+    ),
+    sources=frozenset({Status.ACTIVE}),
+    during=Status.UPGRADE,
+    done=Status.ACTIVE,
+    timeout="rebuild_timeout_seconds",
+    told_undone="The instance has its former version: {reason}",
+    told_failed="The upgrade failed: {reason} Not undone: {left}. The data is on the volume; "
+    "rebuild the instance on an image of its version.",
+    reported=ServiceStatus.HEALTHY,
+)
+
 FLOWS: Final[dict[str, Flow]] = {
     flow.action: flow
     for flow in (
         *(CREATE, DELETE, UPDATE_ACCESS, RESTART, RESIZE_VOLUME),
-        *(STOP, START, REBOOT, RESIZE_FLAVOR, REBUILD, MIGRATE),
+        *(STOP, START, REBOOT, RESIZE_FLAVOR, REBUILD, MIGRATE, UPGRADE),
     )
 }
 

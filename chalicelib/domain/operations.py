@@ -27,6 +27,7 @@ class OperationAction(StrEnum):
     REBOOT = "reboot_instance"
     REBUILD = "rebuild_instance"
     MIGRATE = "migrate_instance"
+    UPGRADE = "upgrade_instance"
 
 
 class OperationStatus(StrEnum):

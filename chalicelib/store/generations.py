@@ -15,9 +15,8 @@ from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
 from chalicelib import aws, lifecycle
-from chalicelib.domain.flows import FLOWS
 from chalicelib.lifecycle import ServiceStatus
-from chalicelib.store.base import Claim, transacted
+from chalicelib.store.base import Claim, as_dict, transacted
 from chalicelib.store.events import Asked, asked_by, new_event
 from chalicelib.store.models import Instance, Operation, ServiceStatusRow
 from chalicelib.store.subjects import calling_back, faulty, unchanged
@@ -26,14 +25,14 @@ MOST_GENERATIONS: Final = 200
 """Of one instance: taking the older ones' keys and queues away goes through all of them."""
 
 
-def begin(operation: Operation) -> bool:
-    """Make the operation's generation the present one; False when it is not next, or not live.
+def begin(operation: Operation, step: str) -> bool:
+    """Make the next generation the present one, and the operation's; False when others were faster.
 
-    Clauses: the generation before it is the present one (a second run of the step, an expulsion
-    meanwhile); the operation is the instance's live one.
+    A step makes one at most, and its record says which. Clauses: the operation is the instance's
+    live one, and its generation the present one (an expulsion meanwhile); the step has made none
+    (a second run that overtook the first).
     """
-    generation = int(operation.generation)
-    before = Instance.generation == generation - 1
+    before, generation = operation.generation, int(operation.generation) + 1
     event = new_event(
         operation.instance_id,
         "guest.replaced",
@@ -42,22 +41,36 @@ def begin(operation: Operation) -> bool:
         asked_by(operation),
     )
 
+    own: list[Action] = [
+        Operation.generation.set(generation),
+        Operation.resources[step].set(generation),
+        Operation.enrolled_server.remove(),  # of the generation before
+    ]
+
     def build(write: TransactWrite) -> None:
         write.save(event)
         write.update(
             Instance(operation.instance_id),
             actions=[Instance.generation.set(generation)],
-            condition=before & (Instance.operation_id == operation.id),
+            condition=(Instance.generation == before) & (Instance.operation_id == operation.id),
+        )
+        write.update(
+            Operation(operation.id),
+            actions=own,
+            condition=(Operation.generation == before) & Operation.resources[step].does_not_exist(),
         )
         _unheard(write, operation.instance_id, generation, ServiceStatus.NEW)
 
-    return transacted(build)
+    if not transacted(build):
+        return False
+    operation.generation = generation
+    operation.resources = {**as_dict(operation.resources), step: generation}
+    return True
 
 
 def guest_is_lost(operation: Operation, instance: Instance) -> bool:
-    """Whether the guest with which an operation began is not the instance's any more."""
-    began = int(operation.generation) - FLOWS[operation.action].replaces_guest
-    return bool(instance.generation > began)
+    """Whether the guest of an operation is not the instance's any more: it was expelled."""
+    return bool(instance.generation > operation.generation)
 
 
 def expel(instance: Instance, reason: str, asked: Asked, claim: Claim | None = None) -> bool:

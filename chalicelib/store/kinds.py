@@ -14,7 +14,6 @@ from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
 from chalicelib import aws
-from chalicelib.domain.flows import Flow
 from chalicelib.domain.operations import OperationAction, SubjectKind
 from chalicelib.lifecycle import ServiceStatus, Status
 from chalicelib.store.base import Table
@@ -45,8 +44,8 @@ class Kind(Generic[S]):
         except self.model.DoesNotExist:
             return None
 
-    def generation(self, _: S, __: Flow) -> int:
-        """The generation of the guest that an operation of a flow ends with, if it has one."""
+    def generation(self, _: S) -> int:
+        """The generation of the guest that an operation begins with, if it has one."""
         return 1
 
     def made_with(self, _: S) -> Iterator[Table]:
@@ -72,8 +71,8 @@ class Instances(Kind[Instance]):
     decided_by = ("generation",)
     told_meanwhile = frozenset({"generation", "fault_message", "fault_created"})
 
-    def generation(self, subject: Instance, flow: Flow) -> int:
-        return int(subject.generation) + flow.replaces_guest
+    def generation(self, subject: Instance) -> int:
+        return int(subject.generation)
 
     def made_with(self, subject: Instance) -> Iterator[Table]:
         yield ServiceStatusRow(

@@ -75,7 +75,7 @@ def operation_of(
 ) -> Operation:
     """The row of an operation of a flow on a subject of its kind, with the flow's own bound.
 
-    Its generation is the one that the guest has when it succeeds.
+    Its generation is the present one, and goes on with each that it makes itself.
     """
     assert subject.kind is flow.subject, f"{flow.action} is no flow of {subject.kind}"
     return new_operation(
@@ -84,7 +84,7 @@ def operation_of(
         subject.tenant_id,
         flow.action,
         timeout=float(getattr(settings(), flow.timeout)),
-        generation=KINDS[subject.kind].generation(subject, flow),
+        generation=KINDS[subject.kind].generation(subject),
         sealed_args=sealed_args,
         arguments=arguments,
         asked=asked,

@@ -109,10 +109,29 @@ def _came_back(_: Operation, ended: What) -> Outcome:
 def _rebuilt(operation: Operation, ended: What) -> Outcome:
     """Its guest is the new one as soon as that was begun, however it ended."""
     told = _started(operation, ended)
-    if "new_generation" not in as_dict(operation.ended):
+    if "new_generation" not in as_dict(operation.resources):
         return told
     values = {**told.values, "generation": operation.generation}
     return msgspec.structs.replace(told, values=values)
+
+
+def _upgraded(operation: Operation, ended: What) -> Outcome:
+    """The version is the new one when its engine was seen to run, and not before."""
+    told = _rebuilt(operation, ended)
+    if ended is not What.SUCCEEDED:
+        return told
+    version = (operation.arguments or {})["version"]
+    return msgspec.structs.replace(told, values={**told.values, **of_version(version)})
+
+
+def of_version(version: Mapping[str, Any]) -> dict[str, Any]:
+    """What an instance's row tells of a datastore version: its id, name, number and image."""
+    return {
+        "datastore_version_id": version["id"],
+        "datastore_version": version["name"],
+        "datastore_version_number": version["number"],
+        "image": version["image"],
+    }
 
 
 _NO_FAULT: Final[Mapping[str, Any]] = {"fault_message": None, "fault_created": None}
@@ -129,4 +148,5 @@ _OUTCOMES: Final[Mapping[OperationAction, Callable[[Operation, What], Outcome]]]
     OperationAction.RESIZE_VOLUME: _volume_resized,
     OperationAction.RESIZE_FLAVOR: _flavor_resized,
     OperationAction.REBUILD: _rebuilt,
+    OperationAction.UPGRADE: _upgraded,
 }

@@ -98,15 +98,17 @@ NOTHING: Final = Contents()
 class Volume:
     """A volume: empty until `prepare` initialises a data directory on it. Sizes in GiB.
 
-    Its file system has the size that the volume had, until it is told to grow.
+    Its file system has the size that the volume had, until it is told to grow. `touched_by` is the
+    version of the engine that has written it last.
     """
 
-    __slots__ = ("contents", "file_system_gib", "formatted", "size_gib")
+    __slots__ = ("contents", "file_system_gib", "formatted", "size_gib", "touched_by")
 
     def __init__(self, size_gib: int) -> None:
         self.size_gib = self.file_system_gib = size_gib
         self.formatted = False
         self.contents = NOTHING
+        self.touched_by = ""
 
     def used_gib(self) -> float:
         """How much of it is taken."""

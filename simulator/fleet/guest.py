@@ -25,6 +25,7 @@ from guest_agent.memory import Memory
 from simulator.cloud.model.seams import GuestSpec
 from simulator.fleet.datastore import Volume
 from simulator.fleet.disk import Disk, SimIdentity, SimJournal, key_of, public_key
+from simulator.fleet.engines import USUAL
 from simulator.fleet.queues import SimPost, SimQueues, date_header
 from simulator.fleet.surroundings import FINE, Surroundings, agent_file_of
 from simulator.kernel import Coroutine
@@ -59,6 +60,7 @@ class Guest:
         "clock",
         "condition",
         "disk",
+        "engine",
         "failed",
         "given_up",
         "life",
@@ -81,6 +83,7 @@ class Guest:
         self.agent_file = agent_file_of(spec.user_data, around.share)
         self.volume_id = spec.volumes[0].volume_id if spec.volumes else None
         self.disk = disk
+        self.engine = around.engines.get(spec.image_id, USUAL)
         self.memory = Memory()
         self.clock = ServiceClock()
         self.condition = FINE

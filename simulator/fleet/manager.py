@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 from chalicelib import aws, mariadb
 from chalicelib.bus.contract import answers, arguments, values
+from chalicelib.datastores import numbers_of
 from chalicelib.service_status import ServiceStatus as Status
 from guest_agent.datastores.mariadb import configuration
 from guest_agent.errors import (
@@ -25,9 +26,18 @@ from guest_agent.errors import (
     UserAlreadyExists,
     UserNotFound,
 )
-from guest_agent.manager import Condition, Manager, Progress, WithDatabases, WithRoot, WithUsers
+from guest_agent.manager import (
+    Condition,
+    Manager,
+    Progress,
+    WithDatabases,
+    WithRoot,
+    WithUpgrades,
+    WithUsers,
+)
 from simulator.fleet.datastore import Account, Contents, Database, User, Volume
 from simulator.fleet.disk import Disk, Perform, directly
+from simulator.fleet.engines import Engine
 
 T = TypeVar("T")
 
@@ -52,6 +62,7 @@ class Machine(Protocol):
     """What a manager has to know of the server that it runs on."""
 
     disk: Disk
+    engine: Engine
     up: bool
     """Whether the database's process runs; it outlives the agent's."""
     stuck: bool
@@ -76,7 +87,7 @@ class Machine(Protocol):
         """Let a drawn time pass; longer on a slow disk."""
 
 
-class SimManager(Manager, WithDatabases, WithUsers, WithRoot):
+class SimManager(Manager, WithUpgrades, WithDatabases, WithUsers, WithRoot):
     """The manager in one process (`life`) of a guest's agent."""
 
     def __init__(self, machine: Machine, life: int, perform: Perform = directly) -> None:
@@ -148,7 +159,15 @@ class SimManager(Manager, WithDatabases, WithUsers, WithRoot):
         return self._first_start(request.flavor, lambda: self._prepare(request, progress))
 
     def rebuild(self, request: arguments.Rebuild, progress: Progress) -> answers.Prepared:
-        return self._first_start(request.flavor, lambda: self._go_on(progress))
+        return self._first_start(request.flavor, lambda: self._go_on(request, progress))
+
+    def upgrade(self, request: arguments.Upgrade, progress: Progress) -> answers.Upgraded:
+        try:
+            self.rebuild(request, progress)
+        except (CommandFailed, OSError):
+            self._machine.up = False
+            raise
+        return answers.Upgraded(self._settings(), self._machine.engine.number)
 
     def _first_start(
         self, flavor: arguments.Flavor, bring_up: Callable[[], None]
@@ -164,22 +183,32 @@ class SimManager(Manager, WithDatabases, WithUsers, WithRoot):
         self._step(STATEMENT_SECONDS)
         return answers.Prepared("healthy")
 
-    def _go_on(self, progress: Progress) -> None:
+    def _go_on(self, request: arguments.Rebuild, progress: Progress) -> None:
         progress("attaching the volume")
         self._step(ATTACH_SECONDS)
         if not self._formatted().formatted:
             raise GuestError("the volume holds no MariaDB data directory, and none is made")
+        self._require(request.number)
         progress("starting the database")
         self._start()
         progress("securing root")
         self._step(STATEMENT_SECONDS)
+
+    def _require(self, number: str) -> None:
+        """Refuse data to an engine of another version than the one that was asked for."""
+        engine, wanted = numbers_of(self._machine.engine.number), numbers_of(number)
+        if engine[: len(wanted)] != wanted:
+            raise GuestError(
+                f"the image's database is of version {self._machine.engine.number}, and was to be "
+                f"of {number}; nothing was started"
+            )
 
     def _prepare(self, request: arguments.Prepare, progress: Progress) -> None:
         for stage, shortest, longest in STAGES:
             progress(stage)
             self._step((shortest, longest))
         self._formatted().formatted = True
-        self._machine.up = True
+        self._run()
         progress("creating databases and users")
         for database in request.databases:
             _check_database_name(database.name)
@@ -221,9 +250,13 @@ class SimManager(Manager, WithDatabases, WithUsers, WithRoot):
             if not machine.up or machine.stuck or machine.runs_for != wanted:
                 self._stop()
                 self._start()
-        pool = configuration.buffer_pool_mib(machine.runs_for) * 1024**2
-        most = configuration.max_connections(machine.runs_for)
-        return answers.Configured({"innodb_buffer_pool_size": pool, "max_connections": most})
+        return answers.Configured(self._settings())
+
+    def _settings(self) -> dict[str, int]:
+        size = self._machine.runs_for
+        pool = configuration.buffer_pool_mib(size) * 1024**2
+        most = configuration.max_connections(size)
+        return {"innodb_buffer_pool_size": pool, "max_connections": most}
 
     def resize_fs(self, request: arguments.ResizeFileSystem) -> answers.Done:
         self._require_prepared()
@@ -369,8 +402,16 @@ class SimManager(Manager, WithDatabases, WithUsers, WithRoot):
         if (volume := self._machine.volume) is not None:
             volume.file_system_gib = volume.size_gib
         self._check_space()
-        self._machine.up = True
+        self._run()
         self._machine.runs_for = flavor or self._machine.disk.flavor
+
+    def _run(self) -> None:
+        """Let the engine's process run, and write to the volume that it was there."""
+        engine, volume = self._machine.engine, self._formatted()
+        if not engine.starts:
+            raise GuestError("the database ended with exit code 1, while it started")
+        volume.touched_by = engine.number
+        self._machine.up = True
 
     def _stop(self) -> None:
         self._step(STOP_SECONDS)

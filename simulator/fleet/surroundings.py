@@ -13,6 +13,7 @@ from guest_agent.config import AGENT_FILE, AgentFile
 from simulator.cloud.cloud_init import files_of
 from simulator.effects import Effects
 from simulator.fleet.datastore import Volume
+from simulator.fleet.engines import Engine
 from simulator.fleet.manager import SimManager
 from simulator.fleet.queues import Region
 from simulator.kernel import Kernel
@@ -47,6 +48,8 @@ class Surroundings:
     chance: random.Random
     effects: Effects | None = None
     volumes: dict[str, Volume] = field(default_factory=dict)
+    engines: dict[str, Engine] = field(default_factory=dict)
+    """By the id of the image, where it is not the usual one."""
     shared: dict[str, str] = field(default_factory=dict)
     said: Callable[[str, str], None] | None = None
     """Told each sentence of a guest: the server's id and what it says."""

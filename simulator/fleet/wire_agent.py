@@ -30,6 +30,7 @@ from guest_agent.journal_store import SqliteStore
 from guest_agent.transport import HttpPost, SqsQueues
 from simulator.fleet.datastore import Contents, Database, User, Volume
 from simulator.fleet.disk import Disk
+from simulator.fleet.engines import USUAL
 from simulator.fleet.manager import SimManager
 
 VOLUME_FILE: Final = Path("dev/vdb/contents.json")
@@ -69,6 +70,7 @@ class WireMachine:
         self._lock = threading.Lock()
         self._saved: _Kept | None = None
         self.disk = Disk()
+        self.engine = USUAL
         self.volume: Volume | None = Volume(SIZE_GIB)
         self.up = False
         self.stuck = self.failed = self.given_up = False

@@ -41,6 +41,7 @@ from simulator.invariants.i25_answers import Answers
 from simulator.invariants.i26_one_guest import OneGuest
 from simulator.invariants.i27_tried import Tried
 from simulator.invariants.i28_moved import Moved
+from simulator.invariants.i29_versions import Versions
 from simulator.invariants.l01_operations_end import OperationsEnd
 from simulator.invariants.l02_no_orphans import NoOrphans
 from simulator.invariants.l03_no_lost_instance import NoLostInstance
@@ -61,7 +62,7 @@ REGISTRY: Final[dict[str, type[Invariant]]] = {
         *(Transitions, Order, OneOperation, OneOfEach, QuotaSums, Tenants, OneWriter),
         *(Generations, Forgeries, Idempotency, Secrets, BackupChains, Replies),
         *(Acknowledged, Access, NothingAliveRemoved, Neighbours, WhoAsked, Bounds, Told, Kept),
-        *(Volumes, Flavors, Protected, Answers, OneGuest, Tried, Moved),
+        *(Volumes, Flavors, Protected, Answers, OneGuest, Tried, Moved, Versions),
         *(OperationsEnd, NoOrphans, NoLostInstance, Drained, Baseline, Restores),
         *(HealthyStatus, Budget, Determinism, FairWeather, DatabasesLive),
     )

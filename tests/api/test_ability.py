@@ -32,6 +32,7 @@ CALLS: Final = (
     ("GET", "/root", None, "is_root_enabled"),
     ("POST", "/root", {"password": "pw-of-root"}, "enable_root"),
     ("DELETE", "/root", None, "disable_root"),
+    ("PATCH", "", {"instance": {"datastore_version": "2"}}, "upgrade"),
 )
 """Every route that asks the guest, with the name of what it asks for."""
 CASES: Final = pytest.mark.parametrize(

@@ -140,7 +140,7 @@ def test_an_operation_that_can_go_back_is_cancelled(
 ) -> None:
     row = make(FLOWS[action].during)
     operation = live(row, action)
-    asker = admin if FLOWS[action].replaces_guest else api
+    asker = admin if FLOWS[action].operators else api
     answer = cancel(asker, row, operation)
     assert answer.status == 202
     assert answer.headers["Location"].endswith(f"/operations/{operation.id}")

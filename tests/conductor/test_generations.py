@@ -145,7 +145,7 @@ def test_a_guest_that_is_still_to_come_is_expelled_too(built: Built) -> None:
     """Its token is with its server already, though the instance was reset to ERROR meanwhile."""
     operation = operation_of(active(built), REBUILD)
     assert accepting.accept(instances.get_instance(built.instance.id), operation)
-    assert store.begin(operation)
+    assert store.begin(operation, "new_generation")
     assert instances.reset_status(instances.get_instance(built.instance.id), "called back")
     assert expel(built).generation == 3
 

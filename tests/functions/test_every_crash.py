@@ -23,6 +23,7 @@ from chalicelib.domain.flows import (
     RESTART,
     START,
     STOP,
+    UPGRADE,
     Flow,
 )
 from chalicelib.lifecycle import Status
@@ -382,6 +383,55 @@ def delete_during_a_rebuild(stack: Stack) -> tuple[str, set[str]]:
     return instance_id, {Status.DELETED}
 
 
+VERSION = {
+    "id": "v-2",
+    "name": "10.11.9",
+    "number": "10.11.9",
+    "image": {"id": "image-2", "tags": []},
+}
+"""What an upgrade is to."""
+
+
+def _upgrade(stack: Stack, **failing: str) -> str:
+    """The next guest, on the new version's image, fails what is named."""
+
+    def fail(guest: FakeGuest) -> None:
+        guest.failing = {name: [GuestFault("GuestError", said)] for name, said in failing.items()}
+
+    instance, _ = stack.create()
+    stack.settle()
+    stack.on_guest = fail
+    stack.accept(instance.id, UPGRADE, {"version": VERSION})
+    return instance.id
+
+
+def upgrade(stack: Stack) -> tuple[str, set[str]]:
+    return _upgrade(stack), {Status.ACTIVE}
+
+
+def upgrade_whose_engine_does_not_start(stack: Stack) -> tuple[str, set[str]]:
+    return _upgrade(stack, upgrade="the database ended with exit code 1"), {Status.ACTIVE}
+
+
+def upgrade_that_nova_refuses(stack: Stack) -> tuple[str, set[str]]:
+    """It refuses the way back as well: the rebuild is the way on."""
+    instance_id = _upgrade(stack)
+    stack.cloud.refusals["servers.rebuild"] = Refused("Flavor's disk is too small for the image")
+    return instance_id, {Status.ERROR}
+
+
+def upgrade_that_fails_on_both_ways(stack: Stack) -> tuple[str, set[str]]:
+    instance_id = _upgrade(stack, upgrade="it does not start", rebuild="nor does this one")
+    return instance_id, {Status.ERROR}
+
+
+def delete_during_the_way_back_of_an_upgrade(stack: Stack) -> tuple[str, set[str]]:
+    instance_id = _upgrade(stack, upgrade="it does not start")
+    stack.settle(until=stack.world.now + 3)
+    stack.delete(instance_id)
+    return instance_id, {Status.DELETED}
+
+
 def delete_during_a_stop(stack: Stack) -> tuple[str, set[str]]:
     instance_id = _power(stack, STOP)
     stack.settle(until=stack.world.now + 2)
@@ -424,6 +474,8 @@ SCENARIOS: tuple[Scenario, ...] = (
     *(rebuild, rebuild_on_an_image_that_is_gone, rebuild_that_nova_refuses),
     *(rebuild_whose_new_guest_fails, rebuild_after_one_that_failed),
     *(rebuild_of_a_server_that_asked, delete_during_a_rebuild),
+    *(upgrade, upgrade_whose_engine_does_not_start, upgrade_that_nova_refuses),
+    *(upgrade_that_fails_on_both_ways, delete_during_the_way_back_of_an_upgrade),
 )
 
 

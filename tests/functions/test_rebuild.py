@@ -20,7 +20,7 @@ from chalicelib.store import events, guests, instances, operations
 from chalicelib.store.base import as_dict
 from chalicelib.store.events import Asked
 from chalicelib.store.models import Instance, Operation
-from functions import rebuild_instance
+from functions import rebuild_instance, replacing
 from functions.outcomes import Done, Failed
 from tests.support.guest import FakeGuest
 from tests.support.resizes import resize
@@ -100,7 +100,7 @@ def test_a_silent_guest_is_not_waited_for(stack: Stack, served: Instance) -> Non
     begun = stack.world.now
     row, _ = rebuilt(stack, served)
     assert row.status == Status.ACTIVE
-    assert stack.world.now - begun < rebuild_instance.STOP_SECONDS
+    assert stack.world.now - begun < replacing.STOP_SECONDS
 
 
 def test_a_guest_that_does_not_stop_its_database_holds_the_rebuild_up_for_a_bounded_time(
@@ -111,7 +111,7 @@ def test_a_guest_that_does_not_stop_its_database_holds_the_rebuild_up_for_a_boun
     row, operation = rebuilt(stack, served)
     assert row.status == Status.ACTIVE
     took = as_dict(operation.ended)["stop_database"] - as_dict(operation.started)["stop_database"]
-    assert rebuild_instance.STOP_SECONDS <= took < rebuild_instance.STOP_SECONDS * 1.5
+    assert replacing.STOP_SECONDS <= took < replacing.STOP_SECONDS * 1.5
 
 
 def test_a_server_that_is_off_is_switched_on(stack: Stack, served: Instance) -> None:
@@ -210,7 +210,7 @@ def test_an_expelled_guest_is_not_asked_to_start_its_database_again(
     operation = stack.accept(served.id, REBUILD, IMAGE)
     stack.settle(until=stack.world.now + 5)
     assert instances.reset_status(instances.get_instance(served.id), "called back")
-    stack.settle(until=stack.world.now + rebuild_instance.STOP_SECONDS * 1.5)
+    stack.settle(until=stack.world.now + replacing.STOP_SECONDS * 1.5)
     assert rows.find(f"{operation.id}.start_database") is not None
     begun = stack.world.now
     generations.expel(served.id, Asked())

@@ -21,5 +21,13 @@ def test_a_version_whose_manager_nobody_is_stores_nothing(monkeypatch: pytest.Mo
     with pytest.raises(UnusableInputError, match="has the manager 'keys', which is not known"):
         seed.seed(offered)
     assert stored == []
-    seed.seed({"mariadb": offered["mariadb"]})
-    assert len(stored) == 1
+
+
+def test_a_version_that_is_no_longer_chosen_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Instances have it, and its image is their way back."""
+    stored: list[Any] = []
+    monkeypatch.setattr(seed, "offer", lambda _, versions: stored.extend(versions))
+    about: dict[str, Any] = {"manager": "mariadb", "version": "1", "image_tags": []}
+    versions = {"1": about | {"active": False}, "2": about}
+    seed.seed({"mariadb": {"default": "2", "versions": versions}})
+    assert [(each.name, each.active) for each in stored] == [("1", False), ("2", True)]

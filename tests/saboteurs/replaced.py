@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chalicelib.bus.contract.arguments import Rebuild
 from chalicelib.bus.envelope import Envelope
 from chalicelib.conductor import generations, reports
 from chalicelib.store import instances, kinds
@@ -33,11 +34,11 @@ def a_rebuild_that_begins_with_nothing(patch: Patch) -> None:
     """A new guest formats its volume, whatever is on it."""
     original = SimManager._go_on
 
-    def go_on(manager: SimManager, progress: Progress) -> None:
+    def go_on(manager: SimManager, request: Rebuild, progress: Progress) -> None:
         volume = manager._machine.volume
         assert volume is not None
         volume.contents = NOTHING
-        original(manager, progress)
+        original(manager, request, progress)
 
     patch.setattr(SimManager, "_go_on", go_on)
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from tests.saboteurs import flows, guests, keys, messages, replaced, rows, steps
+from tests.saboteurs import flows, guests, keys, messages, replaced, rows, steps, upgraded
 from tests.saboteurs.registry import SABOTEURS, Saboteur
 
-PARTS = (steps, flows, rows, messages, guests, keys, replaced)
+PARTS = (steps, flows, rows, messages, guests, keys, replaced, upgraded)
 """The modules that register them, by subject."""
 
 __all__ = ["PARTS", "SABOTEURS", "Saboteur"]

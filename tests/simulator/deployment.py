@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from chalicelib.domain.operations import TERMINAL
 from chalicelib.store.models import Flavor
-from simulator.cloud.model.cloud import GUEST_IMAGE, PRIVATE_NETWORK, Cloud, Passwords
+from simulator.cloud.model.cloud import PRIVATE_NETWORK, Cloud, Passwords
 from simulator.cloud.model.identity import stable_id
 from simulator.cloud_functions import CloudFunctions, make_cloud
 from simulator.fleet.fleet import Fleet
@@ -16,6 +16,7 @@ from simulator.invariants import Invariants
 from simulator.kernel import START, Coroutine, Kernel
 from simulator.region import Region, Reply
 from simulator.template import PREFIX
+from simulator.versions import make_images
 
 TENANT: Final = "tenant-1"
 PASSWORD: Final = "hush-hush"
@@ -54,6 +55,7 @@ class Simulation:
         self.fleet = Fleet(self.kernel, self.region, self.region.provider.skew)
         self.cloud: Cloud = make_cloud(self.kernel, self.fleet)
         self.cloud.bootstrap(Passwords("a", "s", "d", "v"), "https://cloud")
+        make_images(self.cloud, self.fleet)
         self.cloud_functions = CloudFunctions(self.kernel, self.region.effects, self.cloud)
         self.cloud_functions.install()
         self.region.deploy()
@@ -61,8 +63,7 @@ class Simulation:
             [
                 Flavor(id="1", name="db.tiny", ram=512, vcpus=1, disk=5),
                 Flavor(id="4", name="db.memory", ram=1024, vcpus=1, disk=5),
-            ],
-            stable_id("image", GUEST_IMAGE),
+            ]
         )
         self.invariants = Invariants(self)
         self.invariants.install()

@@ -41,7 +41,7 @@ def test_a_new_generation_has_said_nothing_and_is_heard_from_its_first_epoch_on(
     world: World,
 ) -> None:
     instance, operation = rebuilding()
-    assert generations.begin(operation)
+    assert generations.begin(operation, "new_generation")
     assert generation_of(instance) == (2, 2)
     reported = instances.service_status(instance.id)
     assert reported is not None
@@ -52,9 +52,9 @@ def test_a_new_generation_has_said_nothing_and_is_heard_from_its_first_epoch_on(
 
 def test_a_second_run_leaves_what_the_new_guest_has_said(world: World) -> None:
     instance, operation = rebuilding()
-    generations.begin(operation)
+    generations.begin(operation, "new_generation")
     last_reports.write(instance.id, Reported((2, 1, 1), "healthy", 0))
-    assert not generations.begin(operation)
+    assert not generations.begin(operation, "new_generation")
     reported = instances.service_status(instance.id)
     assert reported is not None
     assert (reported.generation, reported.status) == (2, "healthy")
@@ -65,7 +65,7 @@ def test_an_operation_that_is_not_live_replaces_nobody(world: World, live: str |
     instance, operation = rebuilding()
     instance.operation_id = live
     instance.save()
-    assert not generations.begin(operation)
+    assert not generations.begin(operation, "new_generation")
     assert generation_of(instance) == (1, 1)
 
 
@@ -73,7 +73,7 @@ def test_an_expulsion_meets_the_generation_that_began_meanwhile(world: World) ->
     """Else the guest that is to come would be the one that was expelled."""
     instance, operation = rebuilding()
     seen = instances.get_instance(instance.id)
-    generations.begin(operation)
+    generations.begin(operation, "new_generation")
     assert not generations.expel(seen, "stolen", Asked())
     assert generations.expel(instances.get_instance(instance.id), "stolen", Asked())
     assert generation_of(instance) == (3, 3)

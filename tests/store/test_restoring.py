@@ -122,7 +122,7 @@ def begin_rebuild(instance: Instance) -> Operation:
     operation = operation_of(row(instance.id), REBUILD, arguments={"image_id": "image-2"})
     assert accept(row(instance.id), operation)
     done(operation, "check", image_id="image-2", flavor={"id": "2", "ram": 1024, "vcpus": 2})
-    assert generations.begin(operation)
+    assert generations.begin(operation, "new_generation")
     done(operation, "new_generation")
     return operation
 

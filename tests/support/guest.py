@@ -15,7 +15,7 @@ from chalicelib.conductor import enrolment
 from chalicelib.errors import CofferError, Gone
 from tests.support.world import Killed, World
 
-ANSWER: Final[dict[str, Any]] = {"status": "healthy", "settings": {}}
+ANSWER: Final[dict[str, Any]] = {"status": "healthy", "settings": {}, "version": "10.11.9"}
 """To every method: what one does not ask for is left out."""
 
 

@@ -53,6 +53,7 @@ def _moves_the_database(
     gives: type[R],
     timeout: str,
     *,
+    part: Part = Part.SERVER,
     reports: bool = False,
     since: int = FIRST_RELEASE,
 ) -> Method[A, R]:
@@ -61,7 +62,7 @@ def _moves_the_database(
         name,
         takes,
         gives,
-        Part.SERVER,
+        part,
         repeatable=True,
         since=since,
         timeout=timeout,
@@ -76,6 +77,15 @@ PREPARE: Final = _moves_the_database(
 )
 REBUILD: Final = _moves_the_database(
     "rebuild", arguments.Rebuild, answers.Prepared, "rebuild_timeout_seconds", reports=True, since=2
+)
+UPGRADE: Final = _moves_the_database(
+    "upgrade",
+    arguments.Upgrade,
+    answers.Upgraded,
+    "rebuild_timeout_seconds",
+    part=Part.UPGRADES,
+    reports=True,
+    since=2,
 )
 RESTART: Final = _moves_the_database(
     "restart", arguments.Nothing, answers.Done, "restart_timeout_seconds"
@@ -148,7 +158,7 @@ DISABLE_ROOT: Final = Method(
 METHODS: Final[Mapping[str, Method[Any, Any]]] = {
     each.name: each
     for each in (
-        *(PREPARE, REBUILD, RESTART, STOP_DB, START_DB_WITH_CONF_CHANGES, RESIZE_FS),
+        *(PREPARE, REBUILD, UPGRADE, RESTART, STOP_DB, START_DB_WITH_CONF_CHANGES, RESIZE_FS),
         *(LIST_DATABASES, CREATE_DATABASE, DELETE_DATABASE),
         *(LIST_USERS, GET_USER, CREATE_USER, DELETE_USER, CHANGE_PASSWORDS, UPDATE_ATTRIBUTES),
         *(LIST_ACCESS, GRANT_ACCESS, REVOKE_ACCESS),

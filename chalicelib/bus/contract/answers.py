@@ -33,6 +33,12 @@ class Configured(Value, frozen=True):
     settings: Annotated[dict[Name, Setting], msgspec.Meta(max_length=MOST_SETTINGS)]
 
 
+class Upgraded(Configured, frozen=True):
+    """The same of an engine that has gone on with the data of another version, and its number."""
+
+    version: Name
+
+
 class UserShown(msgspec.Struct, frozen=True):
     """A user as its server has it; without a host, any host."""
 

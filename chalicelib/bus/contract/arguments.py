@@ -85,12 +85,23 @@ class Prepare(Contents, frozen=True, kw_only=True):
 
 
 class Rebuild(Value, frozen=True):
-    """A first start on a new root disk, with the data that are on the volume of that id."""
+    """A first start on a new root disk, with the data that are on the volume of that id.
+
+    With a `number`, the engine has to be of that version: another one leaves the data alone.
+    """
 
     datastore: Datastore
     flavor: Flavor
     mount_point: str
     volume_id: str
+    number: str = ""
+
+
+class Upgrade(Rebuild, frozen=True, kw_only=True):
+    """The same with the engine of another version, which `number` always tells.
+
+    One that fails has ended its engine, in order if it could.
+    """
 
 
 class StopDatabase(Value, frozen=True):

@@ -122,6 +122,12 @@ def running(session: Session) -> dict[str, int]:
     return dict(zip(READ_BACK, map(int, row), strict=True))
 
 
+def version(session: Session) -> str:
+    """The version that the server tells of itself."""
+    ((said,),) = session.rows("SELECT VERSION()")
+    return str(said)
+
+
 def holds(wanted: Mapping[str, int], running: Mapping[str, int]) -> bool:
     """Whether a server runs with what is wanted, as far as it can."""
     return all(

@@ -23,7 +23,7 @@ from chalicelib.bus.contract.arguments import Flavor
 from chalicelib.service_status import ServiceStatus as Status
 from guest_agent.config import GuestConfig
 from guest_agent.datastores import state
-from guest_agent.datastores.mariadb import configuration, initialise, sql, superuser
+from guest_agent.datastores.mariadb import configuration, initialise, sql, superuser, version
 from guest_agent.datastores.mariadb.layout import Layout, below
 from guest_agent.datastores.mariadb.probe import Answer, Probe
 from guest_agent.datastores.mariadb.service import Service
@@ -184,10 +184,23 @@ class Life:
             if not running or not configuration.holds(wanted, self._settings()):
                 service.stop()
                 self._start(service)
-            found = self._settings()
+            return self.settings_held()
+
+    def settings_held(self) -> dict[str, int]:
+        """What it says of the settings that were asked for; `GuestError` when it has others."""
+        wanted, found = configuration.wanted(self._layout), self._settings()
         if not configuration.holds(wanted, found):
             raise GuestError(f"the database runs with {found} in place of {wanted}")
         return found
+
+    def let_go(self) -> None:
+        """End a database that was not to be prepared after all, in order if it can."""
+        try:
+            with self._lock:
+                if self._service is not None:
+                    self._service.stop()
+        except GuestError as error:
+            _log.error("The database was not ended: %s", error)
 
     def _settings(self) -> dict[str, int]:
         with self.session() as session:
@@ -210,9 +223,11 @@ class Life:
         """Make the volume appear at its mount point; where data has to be nothing is formatted."""
         volume.attach(self._device(), self._layout.volume, format_blank=not with_data)
 
-    def take_over(self) -> None:
-        """Make the data directory of a former server this one's."""
+    def take_over(self, number: str = "") -> None:
+        """Make the data directory of a former server this one's, if its engine is of `number`."""
         initialise.take_over(self._layout, self._user)
+        if number:
+            version.require(self._layout, number)
 
     def _device(self) -> Path:
         root, wanted = self._guest.root, self._state

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from chalicelib.bus.contract import answers, arguments
 from chalicelib.bus.contract.values import DatabaseName
 from guest_agent.config import GuestConfig
-from guest_agent.datastores.mariadb import accounts, databases, superuser
+from guest_agent.datastores.mariadb import accounts, configuration, databases, superuser
 from guest_agent.datastores.mariadb.life import Life
 from guest_agent.datastores.state import DatastoreState
-from guest_agent.errors import BadRequest
-from guest_agent.manager import Condition, Manager, Progress, WithDatabases, WithRoot, WithUsers
+from guest_agent.errors import BadRequest, CommandFailed
+from guest_agent.manager import (
+    Condition,
+    Manager,
+    Progress,
+    WithDatabases,
+    WithRoot,
+    WithUpgrades,
+    WithUsers,
+)
 
 NAMES: Final = frozenset({"mariadb", "mysql"})
 FIRST_CONTENTS_SECONDS: Final = 600.0
 """For the databases, users and grants of a create, thousands at most."""
 
 
-class MariaDBManager(Manager, WithDatabases, WithUsers, WithRoot):
+class MariaDBManager(Manager, WithUpgrades, WithDatabases, WithUsers, WithRoot):
     """Long methods move the process, one at a time; reads never wait for them."""
 
     def __init__(self, guest: GuestConfig) -> None:
@@ -67,6 +77,24 @@ class MariaDBManager(Manager, WithDatabases, WithUsers, WithRoot):
         return answers.Prepared("healthy")
 
     def rebuild(self, request: arguments.Rebuild, progress: Progress) -> answers.Prepared:
+        with self._going_on(request, progress):
+            pass
+        return answers.Prepared("healthy")
+
+    def upgrade(self, request: arguments.Upgrade, progress: Progress) -> answers.Upgraded:
+        life = self._life
+        try:
+            with self._going_on(request, progress):
+                settings = life.settings_held()
+        except (CommandFailed, OSError):
+            life.let_go()
+            raise
+        with self._session() as session:
+            return answers.Upgraded(settings=settings, version=configuration.version(session))
+
+    @contextmanager
+    def _going_on(self, request: arguments.Rebuild, progress: Progress) -> Iterator[None]:
+        """A first start with the data that are there; what is done inside belongs to it."""
         _require_own(request.datastore)
         wanted = DatastoreState(
             volume_id=request.volume_id, mount_point=request.mount_point, flavor=request.flavor
@@ -75,12 +103,12 @@ class MariaDBManager(Manager, WithDatabases, WithUsers, WithRoot):
         with life.preparing(wanted):
             progress("attaching the volume")
             life.attach_volume(with_data=True)
-            life.take_over()
+            life.take_over(request.number)
             progress("starting the database")
             life.first_start(request.flavor)
             progress("securing root")
             life.secure()
-        return answers.Prepared("healthy")
+            yield
 
     def restart(self, request: arguments.Nothing) -> answers.Done:
         self._life.restart()

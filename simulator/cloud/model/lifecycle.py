@@ -249,6 +249,7 @@ class ServerLifecycle:
             user_data=base64.b64decode(server.user_data or ""),
             interfaces=self._interfaces(server),
             volumes=[GuestVolume(v.volume_id, v.device) for v in server.volumes],
+            image_id=server.image_id,
         )
 
     def _interfaces(self, server: Server) -> list[Interface]:

@@ -67,6 +67,7 @@ class GuestSpec:
     user_data: bytes
     interfaces: Sequence[Interface]
     volumes: Sequence[GuestVolume]
+    image_id: str = ""
 
 
 class Hypervisor(Protocol):

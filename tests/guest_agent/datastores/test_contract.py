@@ -22,6 +22,7 @@ from guest_agent.manager import Condition, Manager
 from guest_agent.storage import volume
 from simulator.fleet.datastore import Volume
 from simulator.fleet.disk import Disk
+from simulator.fleet.engines import USUAL
 from simulator.fleet.manager import SimManager
 from tests.guest_agent.control_plane import wait_for
 from tests.guest_agent.server import Server, prepare_args, suspend
@@ -50,6 +51,7 @@ class Simulated:
 
     def __init__(self) -> None:
         self.disk = Disk()
+        self.engine = USUAL
         self.volume: Volume | None = Volume(2)
         self.up = self.stuck = self.failed = self.given_up = False
         self.stopped_at = 0.0

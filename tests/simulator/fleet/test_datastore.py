@@ -14,6 +14,7 @@ from chalicelib.service_status import ServiceStatus as Status
 from guest_agent import errors
 from simulator.fleet.datastore import NOTHING, Contents, Database, User, Volume
 from simulator.fleet.disk import Disk
+from simulator.fleet.engines import USUAL
 from simulator.fleet.manager import SimManager
 
 NAMES = st.sampled_from(["a", "b", "c"])
@@ -33,6 +34,7 @@ class Machine:
 
     def __init__(self) -> None:
         self.disk = Disk()
+        self.engine = USUAL
         self.volume: Volume | None = Volume(2)
         self.up = False
         self.stuck = self.failed = self.given_up = False

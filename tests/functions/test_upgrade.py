@@ -1,0 +1,322 @@
+"""The flow `upgrade_instance`: the new version with the data, or the one of before with them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from chalicelib.bus.envelope import Fault
+from chalicelib.cloud import names, servers
+from chalicelib.cloud.errors import Refused
+from chalicelib.conductor import generations
+from chalicelib.domain.flows import UPGRADE
+from chalicelib.domain.operations import OperationStatus
+from chalicelib.lifecycle import ServiceStatus, Status
+from chalicelib.settings import settings
+from chalicelib.store import guests, instances, operations, subjects
+from chalicelib.store.base import as_dict
+from chalicelib.store.events import Asked
+from chalicelib.store.models import Instance, Operation
+from functions import replacing
+from functions.outcomes import Done, Failed
+from tests.functions.test_every_crash import VERSION
+from tests.support.guest import FakeGuest
+from tests.support.stack import Stack
+
+BROKEN = Fault("GuestError", "the database ended with exit code 1, while it started")
+
+
+@pytest.fixture
+def served(stack: Stack) -> Instance:
+    """An instance that is ACTIVE."""
+    instance, _ = stack.create()
+    stack.settle()
+    return instances.get_instance(instance.id)
+
+
+def begun(stack: Stack, instance: Instance, **version: Any) -> Operation:
+    return stack.accept(instance.id, UPGRADE, {"version": VERSION | version})
+
+
+def upgraded(stack: Stack, instance: Instance, **version: Any) -> tuple[Instance, Operation]:
+    operation = begun(stack, instance, **version)
+    stack.settle()
+    stored = operations.get_operation(operation.id)
+    assert stored is not None
+    return instances.get_instance(instance.id), stored
+
+
+def told(row: Instance) -> tuple[str, str, str]:
+    return row.datastore_version_id, row.datastore_version, row.datastore_version_number
+
+
+def failing(stack: Stack, **faults: Fault) -> None:
+    """The guests to come fail what is named, once each."""
+
+    def fail(guest: FakeGuest) -> None:
+        guest.failing = {name: [fault] for name, fault in faults.items()}
+
+    stack.on_guest = fail
+
+
+def image_of(row: Instance) -> str | None:
+    (server,) = servers.find(row.id)
+    return server.image_id
+
+
+def test_the_new_version_goes_on_with_the_data(stack: Stack, served: Instance) -> None:
+    (old,) = stack.guests.values()
+    row, operation = upgraded(stack, served)
+    assert (row.status, row.generation, row.fault_message) == (Status.ACTIVE, 2, None)
+    assert told(row) == ("v-2", "10.11.9", "10.11.9")
+    assert row.image == VERSION["image"]
+    assert operation.status == OperationStatus.SUCCEEDED
+    (new,) = stack.guests.values()
+    assert (old.runs, new.runs) == (["prepare", "stop_db"], ["upgrade"])
+    ((_, asked),) = new.told
+    assert (asked["number"], asked["datastore"]["version"]) == ("10.11.9", "10.11.9")
+    assert new.configuration["datastore_version"] == "10.11.9"
+    assert image_of(row) == "image-2"
+    assert stack.cloud.names("volume") == [f"coffer-{row.id}"]
+    stack.check()
+
+
+def test_an_engine_that_does_not_start_is_followed_by_the_one_of_before(
+    stack: Stack, served: Instance
+) -> None:
+    failing(stack, upgrade=BROKEN)
+    before = image_of(served)
+    row, operation = upgraded(stack, served)
+    assert (row.status, row.generation) == (Status.ACTIVE, 3)
+    assert (told(row), row.image) == (told(served), served.image)
+    assert operation.status == OperationStatus.FAILED
+    assert row.fault_message == (
+        "The instance has its former version: The new version failed to bring the database up: "
+        f"{BROKEN.message}"
+    )
+    (last,) = stack.guests.values()
+    assert last.runs == ["rebuild"]
+    assert "number" not in last.told[0][1], "what ran before runs again, whatever it is called"
+    assert (image_of(row), guests.find(row.id, 2)) == (before, None)
+    stack.check()
+    stack.on_guest = lambda _: None
+    row, _ = upgraded(stack, row)
+    assert (row.status, row.generation, row.fault_message) == (Status.ACTIVE, 4, None)
+    stack.check()
+
+
+def test_a_new_guest_that_is_never_heard_is_given_up(stack: Stack, served: Instance) -> None:
+    """The guest of the way back is another one, and is heard."""
+    seen: list[FakeGuest] = []
+
+    def mute_the_first(guest: FakeGuest) -> None:
+        seen.append(guest)
+        guest.silent = len(seen) == 1
+
+    stack.on_guest = mute_the_first
+    row, _ = upgraded(stack, served)
+    assert (row.status, row.generation, told(row)) == (Status.ACTIVE, 3, told(served))
+    assert "did not bring the database up in time" in (row.fault_message or "")
+    stack.check()
+
+
+@pytest.mark.parametrize(
+    "image", [{"id": "nothing", "tags": []}, {"id": None, "tags": []}, {"id": None}]
+)
+def test_a_version_without_its_image_changes_nothing(
+    stack: Stack, served: Instance, image: dict[str, Any]
+) -> None:
+    (old,) = stack.guests.values()
+    row, _ = upgraded(stack, served, image=image)
+    assert (row.status, row.generation, told(row)) == (Status.ACTIVE, 1, told(served))
+    assert old.runs == ["prepare"]
+    assert "image" in (row.fault_message or "").lower()
+
+
+def test_the_newest_image_with_the_tags_of_the_version_is_taken(
+    stack: Stack, served: Instance
+) -> None:
+    stack.cloud.image = "image-7"
+    row, _ = upgraded(stack, served, image={"id": None, "tags": ["coffer"]})
+    assert (row.status, image_of(row)) == (Status.ACTIVE, "image-7")
+
+
+def test_an_image_that_is_gone_has_the_one_of_its_version_for_the_way_back(
+    stack: Stack, served: Instance
+) -> None:
+    (server,) = stack.cloud.things["server"].values()
+    server.facts["image_id"] = "gone"
+    stack.cloud.image = "image-7"
+    failing(stack, upgrade=BROKEN)
+    row, _ = upgraded(stack, served)
+    assert (row.status, image_of(row)) == (Status.ACTIVE, "image-7")
+
+
+def test_nothing_begins_without_a_way_back(stack: Stack, served: Instance) -> None:
+    (server,) = stack.cloud.things["server"].values()
+    server.facts["image_id"] = "gone"
+    stack.cloud.image = None
+    row, _ = upgraded(stack, served)
+    assert (row.status, row.generation) == (Status.ACTIVE, 1)
+    assert "there would be no way back" in (row.fault_message or "")
+
+
+def test_a_failure_on_both_ways_says_what_to_do(stack: Stack, served: Instance) -> None:
+    failing(stack, upgrade=BROKEN, rebuild=BROKEN)
+    row, _ = upgraded(stack, served)
+    assert (row.status, told(row)) == (Status.ERROR, told(served))
+    said = row.fault_message or ""
+    assert "Not undone: prepare_back." in said
+    assert said.endswith("rebuild the instance on an image of its version.")
+
+
+def test_nova_that_refuses_is_asked_again_for_the_image_of_before(
+    stack: Stack, served: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its image may be too large; the server as it was is no guest's any more."""
+    real = servers.rebuild
+
+    def refuse(server_id: str, **wanted: Any) -> None:
+        if wanted["image_id"] == "image-2":
+            raise Refused("The image needs a larger disk")
+        real(server_id, **wanted)
+
+    monkeypatch.setattr(servers, "rebuild", refuse)
+    row, _ = upgraded(stack, served)
+    assert (row.status, row.generation, told(row)) == (Status.ACTIVE, 3, told(served))
+    assert "larger disk" in (row.fault_message or "")
+    stack.check()
+
+
+def test_what_is_called_back_before_the_guest_is_replaced_starts_its_database_again(
+    stack: Stack, served: Instance
+) -> None:
+    (old,) = stack.guests.values()
+    old.silent = True
+    operation = begun(stack, served)
+    stack.settle(until=stack.world.now + 5)
+    row = instances.get_instance(served.id)
+    assert subjects.cancel(row, operation, "called back", Asked())
+    old.silent = False
+    stack.settle()
+    row = instances.get_instance(served.id)
+    assert old.runs[-1] == "restart"
+    assert (row.status, row.generation) == (Status.ACTIVE, 1)
+
+
+def test_what_is_called_back_afterwards_has_the_version_of_before(
+    stack: Stack, served: Instance
+) -> None:
+    stack.on_guest = lambda guest: setattr(guest, "silent", guest.configuration["generation"] == 2)
+    operation = begun(stack, served)
+    stack.settle(until=stack.world.now + 20)
+    row = instances.get_instance(served.id)
+    assert row.generation == 2
+    assert subjects.cancel(row, operation, "called back", Asked())
+    stack.settle()
+    row = instances.get_instance(served.id)
+    assert (row.status, row.generation, told(row)) == (Status.ACTIVE, 3, told(served))
+    stored = operations.get_operation(operation.id)
+    assert stored is not None
+    assert stored.status == OperationStatus.CANCELLED
+    stack.check()
+
+
+def test_the_new_engine_is_stopped_before_the_old_one_begins(
+    stack: Stack, served: Instance
+) -> None:
+    """It runs when it answers too late, or is called back then."""
+    stack.on_guest = lambda guest: guest.waiting.add("upgrade")
+    operation = begun(stack, served)
+    stack.settle(until=stack.world.now + 20)
+    (new,) = stack.guests.values()
+    new.send("heartbeat", "heartbeat", {"status": "healthy"})
+    new.waiting.clear()
+    row = instances.get_instance(served.id)
+    assert subjects.cancel(row, operation, "called back", Asked())
+    stack.settle()
+    assert "stop_db" in new.runs
+    assert instances.get_instance(served.id).status == Status.ACTIVE
+
+
+def test_a_reset_leaves_the_rebuild_as_the_way_on(stack: Stack, served: Instance) -> None:
+    """No guest is let in any more: the way back would wait for nobody."""
+    stack.on_guest = lambda guest: setattr(guest, "silent", True)
+    begun(stack, served)
+    stack.settle(until=stack.world.now + 20)
+    at = stack.world.now
+    assert instances.reset_status(instances.get_instance(served.id), "reset")
+    stack.settle()
+    row = instances.get_instance(served.id)
+    assert (row.status, row.operation_id) == (Status.ERROR, None)
+    assert stack.world.now - at < replacing.STOP_SECONDS * 2
+    assert "rebuild the instance" in (row.fault_message or "")
+
+
+def test_an_expelled_guest_is_followed_by_none(stack: Stack, served: Instance) -> None:
+    stack.on_guest = lambda guest: setattr(guest, "silent", True)
+    begun(stack, served)
+    stack.settle(until=stack.world.now + 20)
+    assert instances.get_instance(served.id).generation == 2
+    generations.expel(served.id, Asked())
+    stack.settle()
+    row = instances.get_instance(served.id)
+    assert (row.status, row.generation) == (Status.ERROR, 3)
+    assert row.fault_message == generations.EXPELLED
+    assert guests.find(row.id, 3) is None
+    reported = instances.service_status(row.id)
+    assert reported is not None
+    assert reported.status == ServiceStatus.UNKNOWN
+
+
+def test_an_expulsion_between_two_runs_of_a_step_is_not_taken_for_its_own_generation(
+    stack: Stack, served: Instance
+) -> None:
+    """Both make the next number; only one of them lets somebody in."""
+    operation = begun(stack, served)
+    generations.expel(served.id, Asked())
+    assert isinstance(replacing.next_generation(operation, "new_generation"), Failed)
+    assert instances.get_instance(served.id).generation == 2
+    assert guests.find(served.id, 1) is not None, "its key is taken away by the rebuild"
+
+
+def test_each_step_makes_one_generation_however_often_it_runs(
+    stack: Stack, served: Instance
+) -> None:
+    operation = begun(stack, served)
+    stale = operations.get_operation(operation.id)
+    assert stale is not None
+    for _ in range(2):
+        assert isinstance(replacing.next_generation(operation, "new_generation"), Done)
+    assert isinstance(replacing.next_generation(stale, "new_generation"), Done)
+    assert isinstance(replacing.next_generation(operation, "generation_back"), Done)
+    row = instances.get_instance(served.id)
+    stored = operations.get_operation(operation.id)
+    assert stored is not None
+    assert (row.generation, stored.generation, stale.generation) == (3, 3, 2)
+    made = as_dict(stored.resources)
+    assert (made["new_generation"], made["generation_back"]) == (2, 3)
+
+
+def test_the_record_in_the_cloud_is_of_the_version_that_was_asked_for(
+    stack: Stack, served: Instance
+) -> None:
+    """A row that is made again from it has the version that runs."""
+    row, _ = upgraded(stack, served)
+    (server,) = servers.find(row.id)
+    record = names.record_in(server.metadata)
+    assert record is not None
+    assert record["datastore_version_number"] == "10.11.9"
+
+
+def test_the_way_back_has_its_own_time(stack: Stack, served: Instance) -> None:
+    """What fails at the operation's deadline still goes back."""
+    stack.on_guest = lambda guest: setattr(guest, "silent", guest.configuration["generation"] == 2)
+    operation = begun(stack, served)
+    stack.settle()
+    stored = operations.get_operation(operation.id)
+    assert stored is not None
+    assert stack.world.now > operation.deadline
+    assert settings().rebuild_timeout_seconds == operation.deadline - operation.created
+    assert instances.get_instance(served.id).status == Status.ACTIVE
