@@ -508,8 +508,8 @@ UPGRADE: Final = Flow(
     ),
     undo=(
         Step("stop_again", Runs.LOCAL, asks="stop_db", timeout="power_timeout_seconds"),
-        Step("generation_back", Runs.LOCAL, timeout="power_timeout_seconds"),
-        Step("server_back", timeout="rebuild_timeout_seconds"),
+        Step("generation_back", Runs.LOCAL, Waits.NO, timeout="power_timeout_seconds"),
+        Step("server_back", timeout="power_timeout_seconds"),
         Step(
             "prepare_back",
             Runs.LOCAL,
