@@ -10,10 +10,12 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Callable
+from typing import Any, Final
 
 import pytest
 
 from chalicelib.bus.envelope import Fault as GuestFault
+from chalicelib.cloud import servers
 from chalicelib.cloud.errors import CloudAway, Refused
 from chalicelib.domain.flows import (
     MIGRATE,
@@ -383,7 +385,7 @@ def delete_during_a_rebuild(stack: Stack) -> tuple[str, set[str]]:
     return instance_id, {Status.DELETED}
 
 
-VERSION = {
+VERSION: Final[dict[str, Any]] = {
     "id": "v-2",
     "name": "10.11.9",
     "number": "10.11.9",
@@ -414,10 +416,16 @@ def upgrade_whose_engine_does_not_start(stack: Stack) -> tuple[str, set[str]]:
 
 
 def upgrade_that_nova_refuses(stack: Stack) -> tuple[str, set[str]]:
-    """It refuses the way back as well: the rebuild is the way on."""
-    instance_id = _upgrade(stack)
-    stack.cloud.refusals["servers.rebuild"] = Refused("Flavor's disk is too small for the image")
-    return instance_id, {Status.ERROR}
+    """It takes the server back on the image of before."""
+    real = servers.rebuild
+
+    def refuse(server_id: str, **wanted: Any) -> None:
+        if wanted["image_id"] == VERSION["image"]["id"]:
+            raise Refused("Flavor's disk is too small for the image")
+        real(server_id, **wanted)
+
+    stack.patch.setattr(servers, "rebuild", refuse)
+    return _upgrade(stack), {Status.ACTIVE}
 
 
 def upgrade_that_fails_on_both_ways(stack: Stack) -> tuple[str, set[str]]:
