@@ -16,6 +16,7 @@ OLD = {
     "test_rebuild",
     "test_resize_flavor",
     "test_restoration",
+    "test_upgrade",
 }
 """Modules that are not on the simulator yet."""
 
