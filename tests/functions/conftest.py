@@ -11,11 +11,6 @@ from tests.support.simulated import Stack
 
 OLD = {
     "test_every_crash",
-    "test_flows",
-    "test_maintenance",
-    "test_rebuild",
-    "test_resize_flavor",
-    "test_restoration",
     "test_upgrade",
 }
 """Modules that are not on the simulator yet."""

@@ -31,7 +31,8 @@ from chalicelib.domain.flows import (
 from chalicelib.lifecycle import Status
 from chalicelib.store import instances
 from chalicelib.store.models import TABLES
-from tests.support import asking_back, resizes
+from tests.support import asking_back
+from tests.support import resizes_in_memory as resizes
 from tests.support.guest import FakeGuest
 from tests.support.stack import Stack
 from tests.support.world import Fault, World

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import json
 
+import msgspec
 import pytest
 
 from chalicelib.bus import commands, queues
 from chalicelib.bus.envelope import Fault
-from chalicelib.cloud import names, servers
+from chalicelib.cloud import names, network, servers
 from chalicelib.domain.flows import FLOWS
 from chalicelib.domain.operations import OperationStatus
 from chalicelib.lifecycle import ServiceStatus, Status
@@ -16,13 +18,17 @@ from chalicelib.settings import settings
 from chalicelib.store import commands as rows
 from chalicelib.store import events, instances, operations, quotas, restoring
 from chalicelib.store.base import as_dict
+from chalicelib.store.models import Instance
 from functions import create_instance, handler
 from functions.outcomes import Done
-from tests.support.guest import ANSWER
+from simulator.cloud.model.cloud import GUEST_IMAGE
+from simulator.cloud.model.identity import stable_id
+from simulator.template import DEPLOYMENT_ID
+from tests.support.peer import Peer
 from tests.support.rows import TENANT
-from tests.support.stack import PASSWORD, Stack
-from tests.support.states import Execution, definition
-from tests.support.world import Fault as WorldFault
+from tests.support.simulated import PASSWORD, Stack
+from tests.support.states import definition
+from tests.support.things import left_unrecorded, make_port, make_volume
 
 
 def test_a_created_instance_owns_what_was_made_for_it(stack: Stack) -> None:
@@ -38,7 +44,9 @@ def test_a_created_instance_owns_what_was_made_for_it(stack: Stack) -> None:
         "queue_url",
         "server_id",
     }
-    assert row.addresses == [{"address": "127.77.1.2", "type": "private", "network": "network-1"}]
+    (port,) = network.find_ports(instance.id)
+    (address,) = port.addresses
+    assert row.addresses == [{"address": address, "type": "private", "network": port.network_id}]
     ended = operations.get_operation(operation.id)
     assert ended is not None
     assert ended.status == OperationStatus.SUCCEEDED
@@ -60,10 +68,10 @@ def test_the_security_group_opens_the_datastores_port_to_the_allowed_sources(
     stack: Stack,
 ) -> None:
     access = {"allowed_cidrs": ["10.0.0.7/9", "192.0.2.0/24", "10.1.0.0/16", "10.128.0.0/9"]}
-    stack.create(access=access)
+    instance, _ = stack.create(access=access)
     stack.settle()
-    (group,) = stack.cloud.things["group"].values()
-    assert {(rule.port, rule.cidr) for rule in group.facts["rules"]} == {
+    (group,) = network.find_security_groups(instance.id)
+    assert {(rule.port, rule.cidr) for rule in group.rules} == {
         (3306, "10.0.0.0/8"),
         (3306, "192.0.2.0/24"),
     }
@@ -71,14 +79,21 @@ def test_the_security_group_opens_the_datastores_port_to_the_allowed_sources(
 
 @pytest.mark.parametrize("addresses", [(), ("2001:db8::9",)])
 def test_a_network_without_ipv4_fails_at_its_own_step(
-    stack: Stack, addresses: tuple[str, ...]
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, addresses: tuple[str, ...]
 ) -> None:
-    stack.cloud.addresses = addresses
+    make, find = network.create_port, network.find_ports
+
+    def bare(port: network.Port) -> network.Port:
+        return msgspec.structs.replace(port, addresses=addresses)
+
+    monkeypatch.setattr(network, "create_port", lambda *a, **more: bare(make(*a, **more)))
+    monkeypatch.setattr(network, "find_ports", lambda owner: [bare(each) for each in find(owner)])
     instance, operation = stack.create()
-    stack.settle(until=stack.world.now + 60)
+    stack.settle()
     stack.check()
     row = instances.get_instance(instance.id)
-    assert row.fault_message == "Network network-1 has no IPv4 address for the instance's port."
+    wanted = settings().network_id
+    assert row.fault_message == f"Network {wanted} has no IPv4 address for the instance's port."
     ended = operations.get_operation(operation.id)
     assert ended is not None
     assert ended.reason == row.fault_message
@@ -88,19 +103,19 @@ def test_a_network_without_ipv4_fails_at_its_own_step(
 def test_the_server_gets_its_agents_configuration_and_no_password(stack: Stack) -> None:
     instance, _ = stack.create()
     stack.settle()
-    (server,) = stack.cloud.things["server"].values()
-    marks = server.facts["metadata"]
+    (server,) = stack.servers
+    marks = server.metadata
     assert marks == names.metadata(instance.id, 1, restoring.record_of(instance))
-    assert marks["coffer_deployment_id"] == "deployment-of-the-tests"
-    assert server.facts["image_id"] == "image-1"
-    assert PASSWORD not in server.facts["user_data"]
-    (guest,) = stack.guests.values()
-    configuration = guest.configuration
+    assert marks["coffer_deployment_id"] == DEPLOYMENT_ID
+    assert server.image_id == stable_id("image", GUEST_IMAGE)
+    user_data = base64.b64decode(server.user_data or "").decode()
+    assert PASSWORD not in user_data
+    configuration = Peer(server.id, user_data).configuration
     assert configuration.pop("enrolment_token")
     assert configuration == {
         "instance_id": instance.id,
         "generation": 1,
-        "control_url": "http://127.0.0.1/api",
+        "control_url": settings().control_url,
         "datastore_manager": "mariadb",
         "datastore_version": "10.11",
         "region": "us-east-1",
@@ -109,25 +124,11 @@ def test_the_server_gets_its_agents_configuration_and_no_password(stack: Stack) 
 
 
 def test_prepare_carries_what_the_user_asked_for(stack: Stack) -> None:
-    seen: list[dict[str, object]] = []
-
-    def look(guest: object) -> None:
-        original = guest._handle  # type: ignore[attr-defined]
-
-        def handle(body: str) -> None:
-            from chalicelib.bus.envelope import Direction, open_sealed
-
-            key = guest._key(Direction.TO_GUEST)  # type: ignore[attr-defined]
-            seen.append(open_sealed(body, Direction.TO_GUEST, lambda _: key).args)
-            original(body)
-
-        guest._handle = handle  # type: ignore[attr-defined]
-
-    stack.on_guest = look
     instance, _ = stack.create()
     stack.settle()
     resources = instances.get_instance(instance.id).resources
-    assert seen == [
+    (guest,) = stack.guests.values()
+    assert [args for _, args in guest.told] == [
         {
             "datastore": {"manager": "mariadb", "version": "10.11"},
             "flavor": {"ram": 512, "vcpus": 1},
@@ -142,7 +143,7 @@ def test_of_two_servers_the_one_that_did_not_fail_is_kept(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, operation = stack.create()
-    stack.settle(until=stack.world.now + 2)
+    stack.run(2)
     failed = servers.Server(
         "1", "coffer-1", "ERROR", deleting=False, fault="No valid host", owner="i"
     )
@@ -159,19 +160,17 @@ def test_of_two_servers_the_one_that_did_not_fail_is_kept(
 def test_of_what_unknown_results_left_one_of_each_is_kept(stack: Stack) -> None:
     instance, _ = stack.create()
     name, description = names.network(instance.id), names.description(instance.id)
-    metadata = names.metadata(instance.id, 1)
-    groups = [stack.cloud.create_security_group(name, description).id for _ in range(3)]
     for _ in range(3):
-        stack.cloud.create_volume(names.volume(instance.id), metadata=metadata, size_gib=2)
-        stack.cloud.create_port(
-            name, description, network_id="network-1", security_group_id=groups[0]
-        )
-    stack.world.now += 3
+        network.create_security_group(name, description)
+    (oldest, *_) = network.find_security_groups(instance.id)
+    for _ in range(3):
+        left_unrecorded(instance.id, oldest.id)
     stack.settle()
     stack.check()
-    assert instances.get_instance(instance.id).status == Status.ACTIVE
+    row = instances.get_instance(instance.id)
+    assert row.status == Status.ACTIVE, row.fault_message
     for kind in ("volume", "group", "port", "server"):
-        assert len(stack.cloud.names(kind)) == 1, kind
+        assert len(stack.inventory()[kind]) == 1, kind
 
 
 def test_three_creates_at_once_become_three_instances(stack: Stack) -> None:
@@ -183,13 +182,13 @@ def test_three_creates_at_once_become_three_instances(stack: Stack) -> None:
 
 
 def test_a_failed_create_leaves_nothing_in_the_cloud_and_can_be_deleted(stack: Stack) -> None:
-    stack.cloud.servers_become = "ERROR"
+    stack.spoil("compute", "create_server", "error")
     instance, _ = stack.create()
     stack.settle()
     stack.check()
     row = instances.get_instance(instance.id)
     assert row.status == Status.ERROR
-    assert row.fault_message == "The server went to ERROR: No valid host was found"
+    assert row.fault_message == "The server went to ERROR: No valid host was found. "
     stack.delete(instance.id)
     stack.settle()
     stack.check()
@@ -202,7 +201,7 @@ def test_a_forced_delete_during_create_starts_when_the_create_has_gone_back(
     stack: Stack,
 ) -> None:
     instance, creation = stack.create()
-    stack.settle(until=stack.world.now + 2)
+    stack.run(2)
     deletion = stack.force_delete(instance.id)
     assert deletion.status == OperationStatus.QUEUED
     stack.settle()
@@ -222,9 +221,9 @@ def test_a_forced_delete_during_create_starts_when_the_create_has_gone_back(
 def test_a_delete_that_is_forced_on_its_way_ends_at_its_first_attempt(stack: Stack) -> None:
     instance, _ = stack.create()
     stack.settle()
-    stack.cloud.delete_seconds = 10
+    stack.spoil("compute", "delete_server", "slow_delete", seconds=10)
     first = stack.delete(instance.id)
-    stack.settle(until=stack.world.now + 1)
+    stack.run(1)
     second = stack.force_delete(instance.id)
     assert second.status == OperationStatus.QUEUED
     stack.settle()
@@ -235,19 +234,17 @@ def test_a_delete_that_is_forced_on_its_way_ends_at_its_first_attempt(stack: Sta
 
 def test_a_reset_at_the_very_end_of_a_create_still_ends_whole(stack: Stack) -> None:
     instance, _ = stack.create()
-    state = {"done": False}
-    original = stack.machines.invoke
+    completed: list[str] = []
 
-    def invoke(arn: str, payload: dict[str, object]) -> dict[str, object]:
-        if payload["step"] == "create_instance.complete" and not state["done"]:
-            state["done"] = True
+    def complete(step: str) -> None:
+        if step == "create_instance.complete" and not completed:
+            completed.append(step)
             row = instances.get_instance(instance.id)
-            stack.world.interruptions["dynamodb.TransactWriteItems"] = lambda: (
-                instances.reset_status(row, "reset by an operator")
+            stack.interruptions["dynamodb.TransactWriteItems"] = lambda: instances.reset_status(
+                row, "reset by an operator"
             )
-        return original(arn, payload)
 
-    stack.machines.invoke = invoke
+    stack.fates.append(complete)
     stack.settle()
     stack.check()
     row = instances.get_instance(instance.id)
@@ -257,9 +254,8 @@ def test_a_reset_at_the_very_end_of_a_create_still_ends_whole(stack: Stack) -> N
 def test_a_delete_of_an_instance_whose_things_are_gone_already_succeeds(stack: Stack) -> None:
     instance, _ = stack.create()
     stack.settle()
-    for things in stack.cloud.things.values():
-        things.clear()
-    stack.world.sqs.delete_queue(QueueUrl=queues.guest_queue_url(instance.id, 1))
+    stack.take_everything_away()
+    stack.region.sqs.delete_queue(QueueUrl=queues.guest_queue_url(instance.id, 1))
     stack.delete(instance.id)
     stack.settle()
     stack.check()
@@ -268,14 +264,9 @@ def test_a_delete_of_an_instance_whose_things_are_gone_already_succeeds(stack: S
 def test_a_delete_takes_what_a_crash_had_left_unrecorded(stack: Stack) -> None:
     instance, _ = stack.create()
     stack.settle()
+    (group,) = network.find_security_groups(instance.id)
     for _ in range(2):
-        stack.cloud.create_volume(f"coffer-{instance.id}", metadata=names.metadata(instance.id, 1))
-        stack.cloud.create_port(
-            f"coffer-{instance.id}",
-            names.description(instance.id),
-            network_id="network-1",
-            security_group_id=next(iter(stack.cloud.things["group"])),
-        )
+        left_unrecorded(instance.id, group.id)
     stack.delete(instance.id)
     stack.settle()
     stack.check()
@@ -287,12 +278,12 @@ def test_what_another_deployment_named_alike_is_neither_adopted_nor_removed(
     instance, _ = stack.create()
     name = f"coffer-{instance.id}"
     marks = {"coffer_deployment_id": "another", "coffer_instance_id": instance.id}
-    stack.cloud.create_volume(name, metadata=marks)
-    group = stack.cloud.create_security_group(name, f"Database instance {instance.id}")
-    stack.cloud.create_port(name, "mine", network_id="network-1", security_group_id=group.id)
-    before = stack.cloud.inventory()
+    make_volume(name, marks)
+    group = network.create_security_group(name, f"Database instance {instance.id}")
+    make_port(name, "mine", group.id)
+    before = stack.inventory()
     stack.settle()
-    assert {kind: len(found) for kind, found in stack.cloud.inventory().items()} == {
+    assert {kind: len(found) for kind, found in stack.inventory().items()} == {
         "server": 1,
         "volume": 2,
         "port": 2,
@@ -301,15 +292,16 @@ def test_what_another_deployment_named_alike_is_neither_adopted_nor_removed(
     }
     stack.delete(instance.id)
     stack.settle()
-    assert stack.cloud.inventory() == before
+    assert stack.inventory() == before
 
 
 def test_a_throttled_hint_is_made_good_by_the_sweeper(stack: Stack) -> None:
-    stack.world.faults = {4: WorldFault.REFUSED}
-    instance, _ = stack.create()
-    assert stack.world.log[3] == "sqs.send_message"
-    stack.world.faults = {}
+    stack.throttled.add("sqs.SendMessage")
+    stack.do(stack.create)
+    assert stack.log[-1] == "sqs.SendMessage"
+    stack.throttled.clear()
     stack.settle()
+    (instance,) = Instance.scan()
     stack.check()
     assert instances.get_instance(instance.id).status == Status.ACTIVE
 
@@ -321,8 +313,10 @@ def test_the_answer_of_the_guest_is_kept_with_the_command_and_not_the_execution(
     stack.settle()
     command = rows.find(f"{operation.id}.prepare")
     assert command is not None
-    assert command.result == ANSWER
-    assert not any("healthy" in document for document in stack.machines.documents)
+    assert (command.result or {})["status"] == ServiceStatus.HEALTHY
+    for execution in stack.executions:
+        assert "healthy" not in execution.input
+        assert "healthy" not in str(execution.history)
 
 
 def steps_of(flow: str) -> dict[str, tuple[str, bool]]:
@@ -387,8 +381,7 @@ def test_a_definition_catches_by_no_class_name_and_bounds_every_task(flow: str) 
 
 
 def test_an_operation_tells_the_same_cause_as_its_instance(stack: Stack) -> None:
-    fault = Fault("GuestError", "no space left")
-    stack.on_guest = lambda guest: setattr(guest, "failure", fault)
+    stack.guests.on_guest = lambda guest: setattr(guest, "failure", "no space left")
     instance, operation = stack.create()
     stack.settle()
     row, ended = instances.get_instance(instance.id), operations.get_operation(operation.id)
@@ -398,7 +391,7 @@ def test_an_operation_tells_the_same_cause_as_its_instance(stack: Stack) -> None
 
 
 def test_an_answer_that_is_none_fails_the_step_and_is_told_as_the_guests(stack: Stack) -> None:
-    stack.on_guest = lambda guest: setattr(guest, "answer", {"status": "half done"})
+    stack.guests.on_guest = lambda guest: setattr(guest, "answer", {"status": "half done"})
     instance, operation = stack.create()
     stack.settle()
     row, ended = instances.get_instance(instance.id), operations.get_operation(operation.id)
@@ -411,19 +404,21 @@ def test_an_answer_that_is_none_fails_the_step_and_is_told_as_the_guests(stack: 
     stack.check()
 
 
-def test_a_prepare_that_was_answered_meanwhile_is_not_sent_again(stack: Stack) -> None:
+def test_a_prepare_that_was_answered_meanwhile_is_not_sent_again(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The worker died after the command left; the guest failed it before the next one came."""
     instance, operation = stack.create()
-    stack.world.sqs.purge_queue(QueueUrl=settings().taskmanager_queue_url)
+    stack.region.sqs.purge_queue(QueueUrl=settings().taskmanager_queue_url)
     queues.make_guest_queue(instance.id, 1)
     name = "create_instance.prepare"
     handler.local({"step": name, "operation_id": operation.id, "token": "token-1"}, None)
     fault = Fault("GuestError", "no space left")
     commands.store_answer(f"{operation.id}.prepare", instance.id, 1, None, fault)
-    sent = len(stack.world.sqs.bodies)
-    execution = Execution(definition("create_instance"), {}, stack.world.now)
-    execution.token = "token-2"
-    stack.machines.tokens["token-2"] = execution
+    told: list[tuple[str, str]] = []
+    monkeypatch.setattr(commands, "complete", lambda *answer: told.append(answer))
+    queue = stack.region.sqs.queues[queues.guest_queue_name(instance.id, 1)]
+    sent = len(queue.messages)
     handler.local({"step": name, "operation_id": operation.id, "token": "token-2"}, None)
-    assert len(stack.world.sqs.bodies) == sent
-    assert execution.answer == {"outcome": "failed"}
+    assert len(queue.messages) == sent
+    assert told == [("token-2", "failed")]

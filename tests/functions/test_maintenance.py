@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import re
 from collections.abc import Iterator
@@ -9,12 +10,17 @@ from collections.abc import Iterator
 import pytest
 
 from chalicelib import aws
-from chalicelib.cloud import flavors, names
+from chalicelib.cloud import names, network, servers
 from chalicelib.cloud.errors import CloudAway, Refused
 from chalicelib.store import events, instances, jobs
 from chalicelib.store.models import Flavor, Instance
-from functions import handler, orphans
-from tests.support.stack import Stack
+from functions import orphans
+from simulator.cloud.model.cloud import GUEST_IMAGE
+from simulator.cloud.model.identity import stable_id
+from simulator.template import DEPLOYMENT_ID
+from tests.simulator.deployment import LOOK_SECONDS
+from tests.support.simulated import Stack
+from tests.support.things import make_port, make_volume
 
 GONE = "0b0e3a6c-6a3d-4a77-8f0e-1d2f3a4b5c6d"
 KINDS = {"server", "volume", "port", "security group"}
@@ -32,17 +38,23 @@ def told(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]
 
 
 @pytest.fixture(autouse=True)
+def by_hand(stack: Stack) -> None:
+    """Nobody looks but the test."""
+    stack.stop_schedules()
+
+
+@pytest.fixture(autouse=True)
 def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     """A round may begin as soon as the last one has ended."""
     monkeypatch.setattr(orphans, "PAUSE_SECONDS", 0)
 
 
-def look(**more: object) -> dict[str, object]:
-    return handler.cloud({"step": "look_for_orphans", **more}, None)
+def look(stack: Stack, **more: object) -> dict[str, object]:
+    return stack.job("look_for_orphans", **more)
 
 
-def mirror() -> dict[str, object]:
-    return handler.cloud({"step": "mirror_flavors"}, None)
+def mirror(stack: Stack) -> dict[str, object]:
+    return stack.job("mirror_flavors")
 
 
 def mirrored() -> dict[str, int]:
@@ -54,26 +66,26 @@ def alarms(told: pytest.LogCaptureFixture) -> list[str]:
 
 
 def test_the_mirror_equals_the_clouds_list(stack: Stack) -> None:
-    stack.cloud.flavors = [
-        flavors.CloudFlavor("1", "db.tiny", 512, 1, 5, 0),
-        flavors.CloudFlavor("2", "db.small", 1024, 1, 10, 0),
-    ]
-    assert mirror() == {"flavors": 2}
+    known = stack.cloud.compute.flavors.flavors
+    for each in ("3", "4"):
+        del known[each]
+    assert mirror(stack) == {"flavors": 2}
     assert mirrored() == {"1": 512, "2": 1024}
-    stack.cloud.flavors = [flavors.CloudFlavor("2", "db.small", 2048, 1, 10, 0)]
-    mirror()
+    del known["1"]
+    known["2"] = dataclasses.replace(known["2"], ram=2048)
+    mirror(stack)
     assert mirrored() == {"2": 2048}
 
 
 def test_a_cloud_that_is_away_is_an_alarm_of_each_job_and_changes_nothing(
     stack: Stack, told: pytest.LogCaptureFixture
 ) -> None:
-    mirror()
-    stack.cloud.refusals["flavors.list_all"] = CloudAway("The cloud could not list")
-    assert mirror() == {"failed": "The cloud could not list"}
-    assert mirrored() == {"1": 512}
-    stack.cloud.refusals["servers.page"] = CloudAway("The cloud could not page")
-    assert look() == {"failed": "The cloud could not page"}
+    before = mirrored()
+    stack.refusals["flavors.list_all"] = CloudAway("The cloud could not list")
+    assert mirror(stack) == {"failed": "The cloud could not list"}
+    assert mirrored() == before
+    stack.refusals["servers.page"] = CloudAway("The cloud could not page")
+    assert look(stack) == {"failed": "The cloud could not page"}
     assert alarms(told) == ["job.failed", "job.failed"]
     assert {row.message for row in events.events_of(events.OPERATORS)} == {
         "mirror flavors: The cloud could not list",
@@ -85,13 +97,20 @@ def things_of(stack: Stack, instance_id: str, *, server: bool = True) -> None:
     """Everything that an instance has in the cloud."""
     metadata, description = names.metadata(instance_id, 1), names.description(instance_id)
     name = f"coffer-{instance_id}"
-    volume = stack.cloud.create_volume(name, metadata=metadata)
-    group = stack.cloud.create_security_group(name, description)
-    port = stack.cloud.create_port(name, description, network_id="n", security_group_id=group.id)
-    stack.world.now += 2
+    volume = make_volume(name, metadata)
+    group = network.create_security_group(name, description)
+    port = make_port(name, description, group.id)
+    stack.run(2)
     if server:
-        stack.cloud.create_server(
-            f"{name}-1", metadata=metadata, volume_id=volume.id, port_id=port.id
+        servers.create(
+            f"{name}-1",
+            image_id=stable_id("image", GUEST_IMAGE),
+            flavor_id="1",
+            port_id=port.id,
+            volume_id=volume.id,
+            user_data="",
+            availability_zone=None,
+            metadata=metadata,
         )
 
 
@@ -105,8 +124,8 @@ def deleted(stack: Stack) -> str:
 
 
 def empty(stack: Stack) -> bool:
-    stack.world.now += 3
-    return not any(stack.cloud.inventory().values())
+    stack.run(3)
+    return not any(stack.inventory().values())
 
 
 def test_what_has_no_row_is_told_and_never_removed(
@@ -115,12 +134,13 @@ def test_what_has_no_row_is_told_and_never_removed(
     """What a restore of the table to an earlier moment makes of everything that is younger."""
     instance, _ = stack.create(access={"is_public": True})
     stack.settle()
-    before = stack.cloud.inventory()
+    before = stack.inventory()
     Instance(instance.id).delete()
+    stack.switch_guests_off()
     for _ in range(3):
-        stack.world.now += 30 * 86400
-        assert look() == {"seen": 5, "unknown": 5, "removed": 0}
-    assert stack.cloud.inventory() == before
+        stack.run(30 * 86400)
+        assert look(stack) == {"seen": 5, "unknown": 5, "removed": 0}
+    assert stack.inventory() == before
     assert set(alarms(told)) == {"orphans.unknown"}
     said = {row.message for row in events.events_of(events.OPERATORS)}
     assert len(said) == 5
@@ -133,59 +153,62 @@ def test_what_another_deployment_owns_is_not_even_seen(
     """A second deployment with the same prefix in the same project: its tables know no row."""
     stack.create()
     stack.settle()
-    before = stack.cloud.inventory()
+    before = stack.inventory()
+    stack.switch_guests_off()
     monkeypatch.setenv("COFFER_DEPLOYMENT_ID", "another-deployment")
     aws.forget("settings")
-    stack.world.now += 30 * 86400
-    assert look() == {"seen": 0, "unknown": 0, "removed": 0}
-    assert stack.cloud.inventory() == before
+    stack.run(30 * 86400)
+    assert look(stack) == {"seen": 0, "unknown": 0, "removed": 0}
+    assert stack.inventory() == before
     aws.forget("settings")
 
 
 def test_what_an_instance_owns_in_any_status_stays(stack: Stack) -> None:
-    stack.cloud.servers_become = "BUILD"
+    stack.spoil("compute", "create_server", "stuck")
     instance, _ = stack.create()
-    stack.settle(until=stack.world.now + 3)
-    before = stack.cloud.inventory()
-    assert look()["removed"] == 0
-    assert stack.cloud.inventory() == before
+    stack.run(3)
+    before = stack.inventory()
+    assert look(stack)["removed"] == 0
+    assert stack.inventory() == before
     assert events.events_of(instance.id)[-1].kind == "create_instance.accepted"
 
 
 def test_what_a_deleted_instance_left_goes_after_a_while_and_its_data_last(stack: Stack) -> None:
     instance_id = deleted(stack)
     things_of(stack, instance_id)
-    (port,) = stack.cloud.find_ports(instance_id)
+    (port,) = network.find_ports(instance_id)
+    outside = network.find_external_network()
+    assert outside is not None
     marked = names.description(instance_id)
-    stack.cloud.create_floating_address(marked, network_id="outside", port_id=port.id)
-    stack.world.now += 60
-    assert look()["removed"] == 0
-    stack.world.now += orphans.AGE_SECONDS
-    assert look()["removed"] == 4
-    stack.world.now += 3
-    assert {kind: len(found) for kind, found in stack.cloud.inventory().items()} == {
+    network.create_floating_address(marked, network_id=outside, port_id=port.id)
+    stack.run(60)
+    assert look(stack)["removed"] == 0
+    stack.run(orphans.AGE_SECONDS)
+    assert look(stack)["removed"] == 4
+    stack.run(3)
+    assert {kind: len(found) for kind, found in stack.inventory().items()} == {
         "server": 0,
         "port": 0,
         "group": 0,
         "floating": 0,
         "volume": 1,
     }
-    stack.world.now += orphans.VOLUME_AGE_SECONDS
-    assert look()["removed"] == 1
+    stack.run(orphans.VOLUME_AGE_SECONDS)
+    assert look(stack)["removed"] == 1
     assert empty(stack)
     left = [row for row in events.events_of(instance_id) if row.kind == "orphan.removed"]
-    assert {re.split(r" coffer| 203", row.message)[0] for row in left} == {*KINDS, "floating IP"}
+    assert {re.split(r" coffer| 127", row.message)[0] for row in left} == {*KINDS, "floating IP"}
 
 
 def test_data_stays_while_a_server_or_a_port_could_come_back_to_it(stack: Stack) -> None:
     instance_id = deleted(stack)
     things_of(stack, instance_id, server=False)
-    stack.cloud.refusals["network.delete_port"] = CloudAway("The cloud could not delete port")
-    stack.world.now += orphans.VOLUME_AGE_SECONDS + 60
-    look()
-    assert stack.cloud.names("volume") == [f"coffer-{instance_id}"]
-    del stack.cloud.refusals["network.delete_port"]
-    assert look()["removed"] == 3
+    stack.refusals["network.delete_port"] = CloudAway("The cloud could not delete port")
+    stack.run(orphans.VOLUME_AGE_SECONDS + 60)
+    look(stack)
+    assert stack.inventory()["volume"] == [f"coffer-{instance_id}"]
+    del stack.refusals["network.delete_port"]
+    assert look(stack)["removed"] == 3
     assert empty(stack)
 
 
@@ -195,24 +218,24 @@ def test_a_run_that_would_remove_an_implausible_share_removes_nothing(
     gone = [deleted(stack) for _ in range(orphans.PLAUSIBLE_REMOVALS + 1)]
     for instance_id in gone:
         things_of(stack, instance_id, server=False)
-    before = stack.cloud.inventory()
-    stack.world.now += 30 * 60
+    before = stack.inventory()
+    stack.run(30 * 60)
     for _ in range(2):
-        assert look()["removed"] == 0
-    assert stack.cloud.inventory() == before
+        assert look(stack)["removed"] == 0
+    assert stack.inventory() == before
     assert alarms(told) == ["orphans.implausible"] * 2
     (newest, _) = events.events_of(events.OPERATORS)
     assert newest.message.startswith("11 of 11 things of this deployment belong to deleted")
-    assert look(sure=True)["removed"] == 20
+    assert look(stack, sure=True)["removed"] == 20
 
 
 def test_a_run_removes_so_many_and_no_more(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(orphans, "MOST_REMOVED", 3)
     for _ in range(5):
         things_of(stack, deleted(stack), server=False)
-    stack.world.now += 1000
-    assert [look()["removed"] for _ in range(4)] == [3, 3, 3, 1]
-    assert stack.cloud.names("port") == stack.cloud.names("group") == []
+    stack.run(1000)
+    assert [look(stack)["removed"] for _ in range(4)] == [3, 3, 3, 1]
+    assert stack.inventory()["port"] == stack.inventory()["group"] == []
 
 
 def test_a_look_goes_on_where_the_last_run_stopped(
@@ -224,18 +247,21 @@ def test_a_look_goes_on_where_the_last_run_stopped(
     stack.settle()
     seen = []
     page_seconds = orphans.SLICE_SECONDS
-    stack.world.interruptions.clear()
+    stack.interruptions.clear()
 
     def slow() -> None:
-        stack.world.now += page_seconds
+        stack.kernel.sleep(page_seconds)
 
     for _ in range(12):
         for call in ("servers.page", "network.page_of_ports", "volumes.page"):
-            stack.world.interruptions[call] = slow
-        stack.world.interruptions["network.page_of_security_groups"] = slow
-        seen.append(look()["seen"])
-    assert seen == [2, 3, 3, 5, 6, 6, 8, 9, 9, 11, 12, 12]
-    assert jobs.orphan_look() == jobs.OrphanLook(begins=stack.world.now)
+            stack.interruptions[call] = slow
+        stack.interruptions["network.page_of_security_groups"] = slow
+        seen.append(look(stack)["seen"])
+    assert seen == [2, 3, 3, 5, 6, 6, 7, 9, 9, 11, 12, 12], "a group is the project's own"
+    stack.interruptions.clear()
+    after = jobs.orphan_look()
+    assert after == jobs.OrphanLook(begins=after.begins)
+    assert stack.kernel.now - LOOK_SECONDS <= after.begins <= stack.kernel.now
 
 
 def test_a_look_goes_on_behind_what_stays_when_the_last_thing_of_a_page_is_removed(
@@ -248,8 +274,8 @@ def test_a_look_goes_on_behind_what_stays_when_the_last_thing_of_a_page_is_remov
     things_of(stack, gone, server=False)
     stack.create()
     stack.settle()
-    stack.world.now += orphans.AGE_SECONDS
-    assert look() == {"seen": 11, "unknown": 0, "removed": 2}, "nothing is counted twice"
+    stack.run(orphans.AGE_SECONDS)
+    assert look(stack) == {"seen": 11, "unknown": 0, "removed": 2}, "nothing is counted twice"
 
 
 def test_a_round_waits_for_as_long_as_the_last_one_was_large(
@@ -260,23 +286,23 @@ def test_a_round_waits_for_as_long_as_the_last_one_was_large(
     stack.settle()
     seen = []
     for _ in range(3):
-        seen.append(look()["seen"])
-        stack.world.now += 250
+        seen.append(look(stack)["seen"])
+        stack.run(250)
     assert seen == [4, 0, 4]
-    assert look(sure=True)["seen"] == 4
+    assert look(stack, sure=True)["seen"] == 4
 
 
 def test_a_kind_is_looked_at_again_when_the_last_thing_of_a_page_is_gone(stack: Stack) -> None:
     stack.create()
     stack.settle()
     jobs.store_orphan_look(jobs.OrphanLook(kind=1, after="port-that-went", seen=1))
-    assert look() == {"seen": 4, "unknown": 0, "removed": 0}
+    assert look(stack) == {"seen": 4, "unknown": 0, "removed": 0}
 
 
 def test_a_cloud_that_refuses_the_first_page_is_told(stack: Stack) -> None:
-    stack.cloud.refusals["servers.page"] = Refused("The cloud refused to page: forbidden")
+    stack.refusals["servers.page"] = Refused("The cloud refused to page: forbidden")
     jobs.store_orphan_look(jobs.OrphanLook(after="server-that-went"))
-    assert look() == {"failed": "The cloud refused to page: forbidden"}
+    assert look(stack) == {"failed": "The cloud refused to page: forbidden"}
 
 
 @pytest.mark.parametrize(
@@ -285,24 +311,24 @@ def test_a_cloud_that_refuses_the_first_page_is_told(stack: Stack) -> None:
         (f"coffer-{GONE}", {}),
         (f"coffer-{GONE}", {"coffer_instance_id": GONE}),
         (f"coffer-{GONE}", {"coffer_instance_id": GONE, "coffer_deployment_id": "another"}),
-        ("a-volume", {"coffer_deployment_id": "deployment-of-the-tests"}),
+        ("a-volume", {"coffer_deployment_id": DEPLOYMENT_ID}),
     ],
 )
 def test_a_name_alone_marks_nothing(stack: Stack, name: str, metadata: dict[str, str]) -> None:
-    stack.cloud.create_volume(name, metadata=metadata)
-    stack.world.now += 60
-    assert look() == {"seen": 0, "unknown": 0, "removed": 0}
+    make_volume(name, metadata)
+    stack.run(60)
+    assert look(stack) == {"seen": 0, "unknown": 0, "removed": 0}
 
 
 def test_a_leftover_that_cannot_be_removed_does_not_hold_up_the_others(stack: Stack) -> None:
     instance_id = deleted(stack)
     things_of(stack, instance_id)
-    stack.world.now += 1000
-    stack.cloud.refusals["servers.delete"] = Refused("The cloud refused to delete: locked")
-    look()
-    look()
-    assert stack.cloud.names("port") == []
-    assert stack.cloud.names("group") == []
+    stack.run(1000)
+    stack.refusals["servers.delete"] = Refused("The cloud refused to delete: locked")
+    look(stack)
+    look(stack)
+    assert stack.inventory()["port"] == []
+    assert stack.inventory()["group"] == []
     row = instances.find_instance(instance_id)
     assert row is not None
     assert row.status == "DELETED"

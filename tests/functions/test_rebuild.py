@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
+import msgspec
 import pytest
 
 from chalicelib import errors
-from chalicelib.bus.envelope import Fault
 from chalicelib.cloud import names, servers
 from chalicelib.cloud.errors import CloudAway, Refused
 from chalicelib.conductor import enrolment, generations, heartbeats, reports
@@ -22,17 +23,23 @@ from chalicelib.store.events import Asked
 from chalicelib.store.models import Instance, Operation
 from functions import rebuild_instance, replacing
 from functions.outcomes import Done, Failed
-from tests.support.guest import FakeGuest
-from tests.support.resizes import resize
-from tests.support.stack import Stack
+from simulator.cloud.model.cloud import GUEST_IMAGE
+from simulator.cloud.model.identity import stable_id
+from tests.support.peer import Peer
+from tests.support.resizes import MORE, resize
+from tests.support.scripted import Script
+from tests.support.simulated import Stack
 
 LONG = settings().heartbeat_expiry_seconds + 1
-IMAGE = {"image_id": "image-2", "was": "ACTIVE"}
+IMAGE = {"image_id": "00000000-0000-4000-8000-00000000000b", "was": "ACTIVE"}
 
 
 @pytest.fixture
 def served(stack: Stack) -> Instance:
-    """An instance that is ACTIVE."""
+    """An instance that is ACTIVE, and an image to rebuild it on."""
+    stack.cloud.image.create(
+        stack.cloud.admin(), "newer", visibility="public", tags=[], image_id=IMAGE["image_id"]
+    )
     instance, _ = stack.create()
     stack.settle()
     return instances.get_instance(instance.id)
@@ -46,13 +53,12 @@ def rebuilt(stack: Stack, instance: Instance, **changes: Any) -> tuple[Instance,
     return instances.get_instance(instance.id), stored
 
 
-def replace_disk_behind_our_back(stack: Stack) -> FakeGuest:
-    """Nova's operator rebuilds the server; the guest that comes up has its old user data."""
-    (server,) = stack.cloud.running()
-    stack.cloud.replace_disk(server.id)
-    stack.world.now += LONG
+def replace_disk_behind_our_back(stack: Stack) -> None:
+    """Nova's operator evacuates the server; the guest that comes up has its old user data."""
+    (server,) = stack.servers
+    stack.cloud.compute.evacuate(server.id)
+    stack.run(LONG)
     stack.settle()
-    return stack.guests[server.id]
 
 
 def last_rebuild(instance: Instance) -> Operation | None:
@@ -69,9 +75,9 @@ def test_a_new_guest_on_the_new_image_goes_on_with_the_data(stack: Stack, served
     assert old.runs == ["prepare", "stop_db"]
     assert new.runs == ["rebuild"]
     (server,) = servers.find(row.id)
-    assert (server.id, server.image_id) == (row.resources["server_id"], "image-2")
+    assert (server.id, server.image_id) == (row.resources["server_id"], IMAGE["image_id"])
     assert server.metadata[names.GENERATION_KEY] == "2"
-    assert stack.cloud.names("volume") == [f"coffer-{row.id}"]
+    assert stack.inventory()["volume"] == [f"coffer-{row.id}"]
     stack.check()
 
 
@@ -79,28 +85,30 @@ def test_the_guest_that_was_replaced_changes_nothing_any_more(
     stack: Stack, served: Instance
 ) -> None:
     (old,) = stack.guests.values()
+    forged = [old.sealed("event", "event", {"kind": "crashed", "text": "forged"})]
+    forged.append(old.sealed("heartbeat", "heartbeat", {"status": "crashed"}))
+    again = peer(stack).enrolment()
     row, _ = rebuilt(stack, served)
     before = instances.service_status(row.id)
     assert before is not None
     assert before.generation == 2
-    reports.receive(old.sealed("event", "event", {"kind": "crashed", "text": "forged"}))
-    beat = old.sealed("heartbeat", "heartbeat", {"status": "crashed"})
-    heartbeats.receive({"Records": [{"messageId": "1", "body": beat}]})
+    reports.receive(forged[0])
+    heartbeats.receive({"Records": [{"messageId": "1", "body": forged[1]}]})
     after = instances.service_status(row.id)
     assert after is not None
     assert (after.status, after.stale_reports) == (before.status, 2)
     with pytest.raises(errors.Gone):
-        enrolment.enrol(old.enrolment())
+        enrolment.enrol(again)
 
 
 def test_a_silent_guest_is_not_waited_for(stack: Stack, served: Instance) -> None:
     (old,) = stack.guests.values()
-    old.silent = True
-    stack.world.now += LONG
-    begun = stack.world.now
+    old.cut_off()
+    stack.run(LONG)
+    begun = stack.kernel.now
     row, _ = rebuilt(stack, served)
     assert row.status == Status.ACTIVE
-    assert stack.world.now - begun < replacing.STOP_SECONDS
+    assert stack.kernel.now - begun < replacing.STOP_SECONDS
 
 
 def test_a_guest_that_does_not_stop_its_database_holds_the_rebuild_up_for_a_bounded_time(
@@ -118,7 +126,7 @@ def test_a_server_that_is_off_is_switched_on(stack: Stack, served: Instance) -> 
     generations.expel(served.id, Asked())
     (server,) = servers.find(served.id)
     servers.stop(server.id)
-    stack.world.now += 5
+    stack.run(5)
     row, _ = rebuilt(stack, served, was="ERROR")
     assert row.status == Status.ACTIVE
     (server,) = servers.find(row.id)
@@ -143,10 +151,12 @@ def test_an_image_that_is_gone_changes_nothing(stack: Stack, served: Instance) -
 
 
 def test_a_server_that_nova_does_not_rebuild_keeps_its_guest(
-    stack: Stack, served: Instance
+    stack: Stack, served: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (server,) = stack.cloud.things["server"].values()
-    server.facts["resize"] = "RESCUE"
+    stack.stop_schedules()
+    (found,) = servers.find(served.id)
+    rescued = msgspec.structs.replace(found, status="RESCUE")
+    monkeypatch.setattr(servers, "get", lambda _: rescued)
     row, _ = rebuilt(stack, served)
     assert (row.status, row.generation) == (Status.ACTIVE, 1)
     assert "The server is in RESCUE" in (row.fault_message or "")
@@ -156,13 +166,13 @@ def test_a_resize_that_nobody_could_take_back_is_before_the_rebuild(
     stack: Stack, served: Instance
 ) -> None:
     (guest,) = stack.guests.values()
-    guest.failing["start_db_with_conf_changes"] = [Fault("GuestError", "out of memory")]
-    stack.cloud.refusals["servers.revert_resize"] = CloudAway("The cloud could not revert it")
+    guest.failing["start_db_with_conf_changes"] = ["out of memory"]
+    stack.refusals["servers.revert_resize"] = CloudAway("The cloud could not revert it")
     resize(stack, served.id)
     stack.settle()
     row = instances.get_instance(served.id)
     assert (row.status, row.held["ram"]) == (Status.ERROR, 1024)
-    stack.cloud.refusals.clear()
+    stack.refusals.clear()
     row, _ = rebuilt(stack, row, was="ERROR")
     assert (row.status, row.flavor_id, row.held["ram"]) == (Status.ACTIVE, "1", 512)
     stack.check()
@@ -172,15 +182,13 @@ def test_a_rebuild_tells_the_flavor_that_its_server_was_seen_with(
     stack: Stack, served: Instance
 ) -> None:
     """Nova went on when the resize was given up."""
-    stack.cloud.resizes_end = "RESIZE"
+    stack.spoil("compute", "resize_server", "stuck")
     resize(stack, served.id)
     stack.settle()
     row = instances.get_instance(served.id)
-    (server,) = stack.cloud.things["server"].values()
-    server.facts["flavor_id"] = "2"
-    del server.facts["resize"]
+    stack.go_on_with_the_resize(MORE.id)
     row, _ = rebuilt(stack, row, was="ERROR")
-    assert (row.status, row.flavor_id, row.flavor_ram) == (Status.ACTIVE, "2", 1024)
+    assert (row.status, row.flavor_id, row.flavor_ram) == (Status.ACTIVE, MORE.id, 1024)
     (new,) = stack.guests.values()
     assert [args["flavor"]["ram"] for method, args in new.told if method == "rebuild"] == [1024]
     stack.check()
@@ -192,7 +200,7 @@ def test_what_ends_before_the_guest_is_replaced_starts_the_database_again(
     (old,) = stack.guests.values()
     old.silent = True
     stack.accept(served.id, REBUILD, IMAGE)
-    stack.settle(until=stack.world.now + 5)
+    stack.run(5)
     assert instances.reset_status(instances.get_instance(served.id), "called back")
     old.silent = False
     stack.settle()
@@ -208,27 +216,27 @@ def test_an_expelled_guest_is_not_asked_to_start_its_database_again(
     (old,) = stack.guests.values()
     old.silent = True
     operation = stack.accept(served.id, REBUILD, IMAGE)
-    stack.settle(until=stack.world.now + 5)
+    stack.run(5)
     assert instances.reset_status(instances.get_instance(served.id), "called back")
-    stack.settle(until=stack.world.now + replacing.STOP_SECONDS * 1.5)
+    stack.run(replacing.STOP_SECONDS * 1.5)
     assert rows.find(f"{operation.id}.start_database") is not None
-    begun = stack.world.now
+    begun = stack.kernel.now
     generations.expel(served.id, Asked())
     stack.settle()
     row = instances.get_instance(served.id)
     assert (row.status, row.generation, row.operation_id) == (Status.ERROR, 2, None)
-    assert stack.world.now - begun < settings().restart_timeout_seconds / 4
+    assert stack.kernel.now - begun < settings().restart_timeout_seconds / 4
 
 
 def test_a_refusal_of_nova_leaves_the_next_rebuild_as_the_way_on(
     stack: Stack, served: Instance
 ) -> None:
-    stack.cloud.refusals["servers.rebuild"] = Refused("The image needs a larger disk")
+    stack.refusals["servers.rebuild"] = Refused("The image needs a larger disk")
     row, _ = rebuilt(stack, served)
     assert row.status == Status.ERROR
     assert "larger disk. The data is on the volume" in (row.fault_message or "")
     assert guests.find(row.id, 2) is None
-    stack.cloud.refusals.clear()
+    stack.refusals.clear()
     row, _ = rebuilt(stack, row, was="ERROR")
     assert (row.status, row.generation) == (Status.ACTIVE, 3)
     stack.check()
@@ -254,32 +262,31 @@ def test_a_rebuild_whose_answer_was_lost_is_not_asked_for_again(
 def test_a_guest_that_finds_no_data_fails_the_rebuild_and_says_so(
     stack: Stack, served: Instance
 ) -> None:
-    def blank(guest: FakeGuest) -> None:
-        guest.failure = Fault("GuestError", "the volume holds no MariaDB data directory")
+    def blank(guest: Script) -> None:
+        guest.failure = "the volume holds no MariaDB data directory"
 
-    stack.on_guest = blank
+    stack.guests.on_guest = blank
     row, _ = rebuilt(stack, served)
     assert row.status == Status.ERROR
     assert "no MariaDB data directory" in (row.fault_message or "")
 
 
 def test_an_expulsion_in_the_middle_leaves_nobody_in(stack: Stack, served: Instance) -> None:
-    stack.on_guest = lambda guest: setattr(guest, "silent", True)
+    stack.guests.on_guest = lambda guest: setattr(guest, "silent", True)
     stack.accept(served.id, REBUILD, IMAGE)
-    stack.settle(until=stack.world.now + 300)
+    stack.run(300)
     assert guests.find(served.id, 2) is not None
     generations.expel(served.id, Asked())
     stack.settle()
     row = instances.get_instance(served.id)
     assert (row.status, row.generation, row.operation_id) == (Status.ERROR, 3, None)
-    (late,) = stack.guests.values()
     with pytest.raises(errors.Gone):
-        enrolment.enrol(late.enrolment())
-    stack.on_guest = lambda _: None
+        enrolment.enrol(peer(stack).enrolment())
+    stack.guests.on_guest = lambda _: None
     row, _ = rebuilt(stack, row, was="ERROR")
     assert (row.status, row.generation) == (Status.ACTIVE, 4)
     assert guests.find(served.id, 2) is None
-    (queue,) = [name for name in stack.world.sqs.queues if "-guest-" in name]
+    (queue,) = [name for name in stack.region.sqs.queues if "-guest-" in name]
     assert queue.endswith("-4")
 
 
@@ -289,13 +296,12 @@ def test_an_expulsion_in_the_middle_leaves_nobody_in(stack: Stack, served: Insta
 def test_a_server_that_nova_has_rebuilt_behind_our_back_is_let_in_again(
     stack: Stack, served: Instance
 ) -> None:
-    asker = replace_disk_behind_our_back(stack)
+    replace_disk_behind_our_back(stack)
     row = instances.get_instance(served.id)
     assert (row.status, row.generation, row.fault_message) == (Status.ACTIVE, 2, None)
     operation = last_rebuild(row)
     assert operation is not None
-    assert as_dict(operation.resources)["image_id"] == "image-1"
-    assert asker is stack.guests[asker.server_id]
+    assert as_dict(operation.resources)["image_id"] == stable_id("image", GUEST_IMAGE)
     reported = instances.service_status(row.id)
     assert reported is not None
     assert (reported.generation, reported.status) == (2, ServiceStatus.HEALTHY)
@@ -308,8 +314,7 @@ def test_a_server_that_nova_has_rebuilt_behind_our_back_is_let_in_again(
 def test_a_thief_with_the_token_of_a_guest_that_reports_gets_nothing(
     stack: Stack, served: Instance
 ) -> None:
-    (guest,) = stack.guests.values()
-    thief = FakeGuest(stack.world, guest.server_id, _user_data(stack))
+    thief = peer(stack)
     with pytest.raises(errors.Conflict):
         enrolment.enrol(thief.enrolment())
     row = instances.get_instance(served.id)
@@ -320,8 +325,9 @@ def test_a_thief_of_a_silent_guests_token_is_told_by_a_fault_that_says_what_to_r
     stack: Stack, served: Instance
 ) -> None:
     (guest,) = stack.guests.values()
-    stack.world.now += LONG
-    thief = FakeGuest(stack.world, guest.server_id, _user_data(stack))
+    guest.cut_off()
+    stack.run(LONG)
+    thief = peer(stack)
     with pytest.raises(errors.Conflict):
         enrolment.enrol(thief.enrolment())
     stack.settle()
@@ -335,16 +341,17 @@ def test_a_thief_of_a_silent_guests_token_is_told_by_a_fault_that_says_what_to_r
 def test_another_server_with_the_token_is_not_even_asked_about(
     stack: Stack, served: Instance
 ) -> None:
-    stack.world.now += LONG
-    stranger = FakeGuest(stack.world, "server-of-a-stranger", _user_data(stack))
+    (guest,) = stack.guests.values()
+    guest.cut_off()
+    stack.run(LONG)
+    stranger = peer(stack, "server-of-a-stranger")
     with pytest.raises(errors.Conflict):
         enrolment.enrol(stranger.enrolment())
     assert last_rebuild(served) is None
 
 
 def test_who_asks_again_and_again_is_heard_now_and_then(stack: Stack, served: Instance) -> None:
-    (guest,) = stack.guests.values()
-    thief = FakeGuest(stack.world, guest.server_id, _user_data(stack))
+    thief = peer(stack)
     for _ in range(5):
         with pytest.raises(errors.Conflict):
             enrolment.enrol(thief.enrolment())
@@ -352,13 +359,16 @@ def test_who_asks_again_and_again_is_heard_now_and_then(stack: Stack, served: In
     assert len(told) == 1
 
 
-def _user_data(stack: Stack) -> str:
-    (server,) = stack.cloud.running()
-    return str(server.facts["user_data"])
+def peer(stack: Stack, server_id: str | None = None) -> Peer:
+    """Somebody with the user data of the server, and a key of its own."""
+    (server,) = stack.servers
+    return Peer(server_id or server.id, base64.b64decode(server.user_data or "").decode())
 
 
 def test_nothing_is_sent_to_a_guest_that_is_not_heard(stack: Stack, served: Instance) -> None:
-    stack.world.now += LONG
+    (guest,) = stack.guests.values()
+    guest.cut_off()
+    stack.run(LONG)
     _, operation = rebuilt(stack, served)
     assert rows.find(f"{operation.id}.stop_database") is None
 
@@ -369,11 +379,12 @@ def test_a_disk_that_nova_replaced_while_its_guest_enrolled_counts(
     """Nova had begun before, and took the disk after it: its end decides."""
     guest = guests.find(served.id, 1)
     assert guest is not None
-    (server,) = stack.cloud.running()
-    stack.cloud.replace_disk(server.id)
-    server.facts["replaced"] = float(guest.enrolled) - 2
-    stack.cloud.rebuild_seconds = 5.0
-    stack.world.now += LONG
+    (server,) = stack.servers
+    stack.cloud.compute.evacuate(server.id)
+    stack.run(5)
+    (*_, action) = stack.cloud.compute.actions(stack.cloud.admin(), server.id)
+    action.started = float(guest.enrolled) - 2
+    stack.run(LONG)
     stack.settle()
     assert instances.get_instance(served.id).generation == 2
 
@@ -402,10 +413,12 @@ def test_a_guest_that_was_expelled_meanwhile_is_not_replaced(
 def test_a_server_of_an_instance_in_error_is_its_operators_matter(
     stack: Stack, served: Instance
 ) -> None:
-    stack.world.now += LONG
-    Instance(served.id).update(actions=[Instance.status.set(Status.ERROR)])
     (guest,) = stack.guests.values()
-    asker = FakeGuest(stack.world, guest.server_id, _user_data(stack))
+    guest.cut_off()
+    stack.run(LONG)
+    stack.region.dynamodb.watchers.clear()  # no flow leads there at once
+    Instance(served.id).update(actions=[Instance.status.set(Status.ERROR)])
+    asker = peer(stack)
     with pytest.raises(errors.Conflict):
         enrolment.enrol(asker.enrolment())
     assert last_rebuild(served) is None

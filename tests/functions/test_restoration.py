@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.cloud import names
+from chalicelib.cloud import names, network
 from chalicelib.domain.flows import RESIZE_VOLUME, STOP
 from chalicelib.domain.operations import OperationStatus
 from chalicelib.lifecycle import ServiceStatus, Status
@@ -15,7 +15,8 @@ from chalicelib.store.models import Guest, Instance, Operation, Quota, ServiceSt
 from functions import handler, restoration
 from tests.support import resizes
 from tests.support.rows import TENANT, new_instance
-from tests.support.stack import Stack
+from tests.support.simulated import Stack
+from tests.support.things import make_volume
 
 ALL = ("restore_rows", "adopt", "recount_quotas")
 
@@ -37,12 +38,19 @@ class Backup:
 
     def __init__(self, stack: Stack, *models: Any) -> None:
         self._stack = stack
-        self._tables = [stack.world.dynamodb.tables[model.Meta.table_name] for model in models]
+        self._tables = [stack.region.dynamodb.tables[model.Meta.table_name] for model in models]
         self._snapshots = [table.snapshot() for table in self._tables]
 
     def restore(self) -> None:
+        self._stack.invariants.hub.restoring = True
         for table, snapshot in zip(self._tables, self._snapshots, strict=True):
-            table.restore(snapshot, self._stack.world.now)
+            table.restore(snapshot, self._stack.kernel.now)
+
+
+def lose_row(stack: Stack, instance_id: str) -> None:
+    """As a restore to a moment before it was made."""
+    stack.invariants.hub.restoring = True
+    Instance(instance_id).delete()
 
 
 def created(stack: Stack) -> str:
@@ -130,9 +138,9 @@ def test_a_tenant_whose_quota_row_is_lost_gets_one(stack: Stack) -> None:
 
 def test_a_create_that_was_under_way_goes_on(stack: Stack) -> None:
     backup = Backup(stack, Instance)
-    stack.on_guest = lambda guest: setattr(guest, "silent", True)
+    stack.guests.on_guest = lambda guest: setattr(guest, "silent", True)
     instance, operation = stack.create()
-    stack.settle(until=stack.world.now + 30)
+    stack.run(30)
     backup.restore()
     run()
     row = instances.get_instance(instance.id)
@@ -155,7 +163,7 @@ def test_a_row_learns_how_its_operation_has_ended_since(stack: Stack) -> None:
 
 
 def test_a_row_learns_that_its_create_failed_and_holds_nothing(stack: Stack) -> None:
-    stack.on_guest = lambda guest: setattr(guest, "silent", True)
+    stack.guests.on_guest = lambda guest: setattr(guest, "silent", True)
     instance, _ = stack.create()
     backup = Backup(stack, Instance)
     stack.settle()
@@ -177,9 +185,9 @@ def test_a_row_learns_what_has_become_of_its_access_since(
     backups = {"being made": Backup(stack, Instance)}
     stack.settle()
     backups["idle"] = Backup(stack, Instance)
-    stack.world.now += 1
+    stack.run(1)
     if fails:
-        stack.cloud.things["group"].clear()
+        stack.spoil("network", "create_floatingip", "quota")
     stack.update_access(instance.id, is_public=True, allowed_cidrs=["192.0.2.0/24"])
     backups["being changed"] = Backup(stack, Instance)
     stack.settle()
@@ -200,7 +208,7 @@ def test_a_row_learns_how_large_its_volume_has_become(stack: Stack, moment: str)
     backups = {"being made": Backup(stack, Instance, Quota)}
     stack.settle()
     backups["idle"] = Backup(stack, Instance, Quota)
-    stack.world.now += 1
+    stack.run(1)
     resize(stack, instance.id)
     backups["being changed"] = Backup(stack, Instance, Quota)
     stack.settle()
@@ -232,7 +240,7 @@ def test_an_adopted_instance_has_the_flavor_of_its_server(stack: Stack) -> None:
     resizes.resize(stack, young)
     stack.settle()
     before = plain(young)
-    assert before["flavor_id"] == "2"
+    assert before["flavor_id"] == resizes.MORE.id
     backup.restore()
     run()
     assert plain(young) == before
@@ -285,8 +293,6 @@ def test_a_row_learns_that_its_instance_was_deleted(stack: Stack) -> None:
     assert row is not None
     assert (row.status, row.held, row.index_tenant) == (Status.DELETED, {}, None)
     assert lists.of_tenant(TENANT, 10, None) == ([], None)
-    assert stack.illegal == [(Status.ACTIVE, Status.DELETED)]  # no life, but a restore's mending
-    stack.illegal.clear()
     stack.check()
 
 
@@ -355,9 +361,9 @@ def test_an_adopted_row_knows_of_the_delete_that_waits(stack: Stack) -> None:
 def test_a_delete_that_waits_for_an_instance_without_a_row_ends(stack: Stack) -> None:
     """What its create had made was removed when the row was lost: there is nothing to adopt."""
     backup = Backup(stack, Instance, Quota)
-    stack.on_guest = lambda guest: setattr(guest, "silent", True)
+    stack.guests.on_guest = lambda guest: setattr(guest, "silent", True)
     instance, create = stack.create()
-    stack.settle(until=stack.world.now + 30)
+    stack.run(30)
     deletion = queued(stack, instance.id)
     backup.restore()
     stack.settle()
@@ -393,13 +399,18 @@ def test_an_operation_that_is_lost_leaves_an_instance_that_can_be_deleted(stack:
     assert instances.get_instance(instance.id).status == Status.ERROR
     stack.delete(instance.id)
     stack.settle()
-    stack.check()
+    row = instances.find_instance(instance.id)
+    assert row is not None
+    assert row.status == Status.DELETED
+    assert not any(stack.inventory().values())
+    stack.check_quotas()
 
 
 def test_what_is_not_whole_is_adopted_in_error_and_can_be_deleted(stack: Stack) -> None:
     instance_id = created(stack)
-    Instance(instance_id).delete()
-    stack.cloud.things["server"].clear()
+    lose_row(stack, instance_id)
+    for server in stack.servers:
+        stack.cloud.compute._lifecycle.vanish(server)
     (told,) = run("adopt")
     assert told == (
         f"{instance_id}: database of {TENANT}: "
@@ -423,19 +434,19 @@ def test_a_guest_whose_key_is_lost_is_told(stack: Stack) -> None:
 
 def test_what_holds_no_record_is_told_and_stays(stack: Stack) -> None:
     stranger = "0b0e3a6c-6a3d-4a77-8f0e-1d2f3a4b5c6d"
-    stack.cloud.create_volume(f"coffer-{stranger}", metadata=names.metadata(stranger, 1))
+    make_volume(f"coffer-{stranger}", names.metadata(stranger, 1))
     (told,) = run("adopt")
     assert told == f"{stranger}: cannot be adopted: its metadata holds no record of its row"
     assert instances.find_instance(stranger) is None
-    stack.world.now += 5
-    assert stack.cloud.names("volume") == [f"coffer-{stranger}"]
+    stack.run(5)
+    assert stack.inventory()["volume"] == [f"coffer-{stranger}"]
 
 
 def test_the_report_of_a_guest_stands_and_its_absence_is_unknown(stack: Stack) -> None:
     backup = Backup(stack, Instance, ServiceStatusRow)
     instance_id = created(stack)
     Backup(stack, ServiceStatusRow)
-    Instance(instance_id).delete()
+    lose_row(stack, instance_id)
     run("adopt")
     reported = instances.service_status(instance_id)
     assert reported is not None
@@ -449,9 +460,11 @@ def test_the_report_of_a_guest_stands_and_its_absence_is_unknown(stack: Stack) -
 
 def test_who_may_reach_an_adopted_instance_is_what_the_rules_say(stack: Stack) -> None:
     instance_id = created(stack)
-    (group,) = stack.cloud.things["group"].values()
-    group.facts["rules"] = {type(rule)(rule.port, "10.0.0.0/8") for rule in group.facts["rules"]}
-    Instance(instance_id).delete()
+    (group,) = network.find_security_groups(instance_id)
+    (rule,) = group.rules
+    network.create_rule(group.id, network.Rule(rule.port, "10.0.0.0/8"))
+    network.delete_rule(group.rules[rule])
+    lose_row(stack, instance_id)
     run("adopt")
     assert instances.get_instance(instance_id).access == {"allowed_cidrs": ["10.0.0.0/8"]}
 

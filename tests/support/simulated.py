@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from chalicelib.bus import queues
@@ -16,11 +16,13 @@ from chalicelib.domain.quotas import RESOURCES, held_by_instance
 from chalicelib.lifecycle import Status
 from chalicelib.store import accepting, instances, operations, quotas
 from chalicelib.store.models import Instance, Operation
+from functions import handler
 from simulator import template
 from simulator.aws.errors import client_error
 from simulator.aws.lambda_ import Event, Fate, Function, Handler
 from simulator.aws.stepfunctions.execution import RUNNING, Execution
 from simulator.cloud.model.faults import Fault as CloudFault
+from simulator.cloud.model.security_groups import SecurityGroup
 from simulator.cloud.model.server import Server
 from simulator.cloud.model.volume import Volume
 from simulator.effects import Effect
@@ -111,6 +113,7 @@ class Stack(Simulation):
         """Everything that must hold when all has come to rest holds."""
         assert not self.busy()
         self.run(REPORTED_SECONDS)
+        self.invariants.hub.restoring = False
         self.invariants.check_healed()
         broken = self.explain()
         assert not broken, broken
@@ -161,6 +164,43 @@ class Stack(Simulation):
         fault = CloudFault("test", service, call, mode, count=times, seconds=seconds)
         self.cloud.faults.arm(fault)
 
+    def inventory(self) -> dict[str, list[str]]:
+        """The names of all that is in the cloud now, by kind."""
+        network = self.cloud.network
+        found: dict[str, Iterable[Any]] = {
+            "server": self.servers,
+            "volume": self.volumes,
+            "port": network.ports.values(),
+            "group": [
+                each for each in network.security_groups.groups.values() if each.name != "default"
+            ],
+            "floating": network.floating.values(),
+        }
+        return {
+            kind: sorted(getattr(each, "name", None) or each.description for each in things)
+            for kind, things in found.items()
+        }
+
+    def _groups(self) -> list[SecurityGroup]:
+        """Those that were made: each project has one that was there before."""
+        groups = self.cloud.network.security_groups.groups.values()
+        return [each for each in groups if each.name != "default"]
+
+    def take_everything_away(self) -> None:
+        """Somebody has removed all that the service had in the cloud."""
+        network = self.cloud.network
+        for server in self.servers:
+            self.cloud.compute._lifecycle.vanish(server)
+        for things in (network.floating, network.ports, self.cloud.volume.volumes):
+            things.clear()
+        for group in self._groups():
+            del network.security_groups.groups[group.id]
+
+    def switch_guests_off(self) -> None:
+        """Nova does not know of it: months are short without reports."""
+        for guest in self.fleet:
+            guest.power_off()
+
     def lose_disk(self, server: Server) -> None:
         """A server comes up on an empty root disk, and Nova knows nothing of it."""
         spec = self.cloud.compute._lifecycle.spec(server)
@@ -170,6 +210,18 @@ class Stack(Simulation):
         """Somebody else has made a volume larger."""
         volume.size = size_gib
         self.fleet.extend_volume(volume.id, size_gib)
+
+    def go_on_with_the_resize(self, flavor_id: str) -> None:
+        """Nova gets on with a resize that was stuck, and somebody lets it have its way."""
+        (server,) = self.servers
+        server.task_state, server.flavor = None, self.cloud.compute.flavors.flavors[flavor_id]
+        self.fleet.reboot(server.id)
+
+    def job(self, step: str, **more: Any) -> dict[str, Any]:
+        """Have a job of the maintenance done; its answer."""
+        answers: list[dict[str, Any]] = []
+        self.do(lambda: answers.append(handler.cloud({"step": step, **more}, None)))
+        return answers[0]
 
     def stop_schedules(self) -> None:
         """Nothing is swept, mirrored or looked for any more but by a test."""
