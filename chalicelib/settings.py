@@ -77,6 +77,8 @@ class Settings(msgspec.Struct, frozen=True):
     resize_timeout_seconds: Seconds = 3600
     power_timeout_seconds: Seconds = 900
     rebuild_timeout_seconds: Seconds = 3600
+    rollout_timeout_seconds: Seconds = 86400
+    drain_timeout_seconds: Seconds = 7200
     operation_attempts: Count = 5
     deleted_row_days: Annotated[int, msgspec.Meta(ge=1, le=3650)] = 30
 

@@ -1,4 +1,4 @@
-"""The statuses of an instance, as clients see them."""
+"""The statuses of instances and of rollouts, as clients see them."""
 
 from __future__ import annotations
 
@@ -21,3 +21,13 @@ class Status(StrEnum):
     ERROR = "ERROR"
     SHUTDOWN = "SHUTDOWN"
     DELETED = "DELETED"
+
+
+class RolloutStatus(StrEnum):
+    """STOPPED: too many rebuilds failed, it was cancelled or late, and nothing of it runs any more;
+    FAILED: something of it may still run."""
+
+    RUNNING = "RUNNING"
+    COMPLETED = "COMPLETED"
+    STOPPED = "STOPPED"
+    FAILED = "FAILED"

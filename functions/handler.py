@@ -20,6 +20,7 @@ from functions import (
     resize_flavor,
     resize_volume,
     restart_instance,
+    roll_out,
     step,
     update_access,
     upgrade_instance,
@@ -42,6 +43,7 @@ _STEPS: Final[Mapping[OperationAction, Mapping[str, Run]]] = {
     OperationAction.START: power.STEPS,
     OperationAction.REBOOT: power.STEPS,
     OperationAction.REBUILD: rebuild_instance.STEPS,
+    OperationAction.ROLL_OUT: roll_out.STEPS,
     OperationAction.MIGRATE: migrate_instance.STEPS,
     OperationAction.UPGRADE: upgrade_instance.STEPS,
 }

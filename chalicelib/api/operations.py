@@ -71,7 +71,7 @@ def cancel(request: Request) -> Response:
 
 def _operation(instance: Instance, operation_id: str) -> Operation:
     row = get_operation(operation_id)
-    if row is None or row.instance_id != instance.id:
+    if row is None or row.subject_id != instance.id:
         raise NotFound(f"Operation {operation_id[:MAX_ID_LENGTH]} cannot be found.")
     return row
 
@@ -98,6 +98,7 @@ def view(row: Operation, stage: str | None) -> dict[str, Any]:
     return {
         "id": row.id,
         "action": row.action,
+        "parent_id": row.parent_id,
         "status": row.status,
         "created": exact(row.created),
         "updated": exact(row.updated),

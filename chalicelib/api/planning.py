@@ -16,18 +16,18 @@ from chalicelib.domain.quotas import RESOURCES, require_fit
 from chalicelib.errors import CofferError, NotFound, Unauthorized
 from chalicelib.settings import settings
 from chalicelib.store import quotas
-from chalicelib.store.models import Instance
+from chalicelib.store.models import Subject
 
 
 def plan(
-    row: Instance,
+    row: Subject,
     flow: Flow,
     decide: Callable[[], tuple[Any, Mapping[str, int] | None]],
     behind: str | None = None,
 ) -> Response:
-    """The plan of one operation on an instance, which may be one that is not there yet.
+    """The plan of one operation on a subject, which may be one that is not there yet.
 
-    `decide` gives what would change and what the instance would hold of the quota (None: what it
+    `decide` gives what would change and what the subject would hold of the quota (None: what it
     holds), or raises what speaks against it. `behind` is the operation that would be waited for.
     """
     changes, holds, refusal = None, None, None
@@ -66,9 +66,9 @@ def plan(
 
 
 def _quota(
-    row: Instance, holds: Mapping[str, int]
+    row: Subject, holds: Mapping[str, int]
 ) -> tuple[list[dict[str, Any]], CofferError | None]:
-    """Each resource of which the instance holds something, and what does not fit."""
+    """Each resource of which the subject holds something, and what does not fit."""
     stored = quotas.get_quota(row.tenant_id)
     used, limits = quotas.used_of(stored), quotas.limits_of(stored)
     before = {name: int(row.held.get(name, 0)) for name in RESOURCES}

@@ -24,7 +24,7 @@ import msgspec
 
 from chalicelib.domain.operations import OperationAction, SubjectKind
 from chalicelib.service_status import ServiceStatus
-from chalicelib.status import Status
+from chalicelib.status import RolloutStatus, Status
 
 
 class Runs(StrEnum):
@@ -532,11 +532,31 @@ UPGRADE: Final = Flow(
     reported=ServiceStatus.HEALTHY,
 )
 
+ROLL_OUT: Final = Flow(
+    action=OperationAction.ROLL_OUT,
+    subject=SubjectKind.ROLLOUT,
+    title="rollout",
+    comment="Rebuilds instances on an image, so many at a time, each by an operation of its own "
+    "that is counted when it has ended. What stops it begins no more and waits for those that run.",
+    steps=(Step("rebuild", Runs.LOCAL),),
+    undo=(Step("wait", Runs.LOCAL, timeout="drain_timeout_seconds"),),
+    during=RolloutStatus.RUNNING,
+    done=RolloutStatus.COMPLETED,
+    undone=RolloutStatus.STOPPED,
+    failed=RolloutStatus.FAILED,
+    timeout="rollout_timeout_seconds",
+    told_undone="The rollout was stopped: {reason} Ask again to go on: what was rebuilt on the "
+    "image already is left alone.",
+    told_failed="The rollout was stopped, and rebuilds of it may still run: {reason} Each ends by "
+    "itself; see the operations of its instance.",
+)
+
 FLOWS: Final[dict[str, Flow]] = {
     flow.action: flow
     for flow in (
         *(CREATE, DELETE, UPDATE_ACCESS, RESTART, RESIZE_VOLUME),
         *(STOP, START, REBOOT, RESIZE_FLAVOR, REBUILD, MIGRATE, UPGRADE),
+        ROLL_OUT,
     )
 }
 

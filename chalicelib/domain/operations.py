@@ -11,6 +11,7 @@ class SubjectKind(StrEnum):
     """What an operation is done to: its subject is (kind, id), and the kind is its flow's."""
 
     INSTANCE = "instance"
+    ROLLOUT = "rollout"
 
 
 class OperationAction(StrEnum):
@@ -26,6 +27,7 @@ class OperationAction(StrEnum):
     START = "start_instance"
     REBOOT = "reboot_instance"
     REBUILD = "rebuild_instance"
+    ROLL_OUT = "roll_out"
     MIGRATE = "migrate_instance"
     UPGRADE = "upgrade_instance"
 

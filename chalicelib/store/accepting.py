@@ -30,6 +30,7 @@ from chalicelib.store.base import (
     transact,
     transacted,
 )
+from chalicelib.store.children import may_begin
 from chalicelib.store.events import Asked, asked_by, new_event
 from chalicelib.store.kinds import KINDS
 from chalicelib.store.models import Arguments, EventRow, Instance, Operation, Quota, Subject
@@ -41,29 +42,31 @@ def accept_create(
 ) -> None:
     """Make a subject, its operation and its hold on the quota durable at once.
 
-    Clauses: the quota still fits (racing creates); neither id is taken. Raises `OverLimit`.
+    Clauses: the quota still fits (racing creates); neither id is taken; those of its kind. Raises
+    `OverLimit`, and what its kind raises.
     """
     subject.operation_id = operation.id
     subject.held = held
     sealed, operation.sealed_args = operation.sealed_args, None
     operation.secret = sealed is not None
     kind = f"{operation.action}.accepted"
-    event = new_event(subject.id, kind, "", subject.tenant_id, asked_by(operation))
+    event = new_event(subject.id, kind, "", subject.told_to, asked_by(operation))
     for until in races():
-        quota = quotas.get_quota(subject.tenant_id)
-        require_fit(quotas.used_of(quota), held, quotas.limits_of(quota))
+        quota = quotas.get_quota(subject.tenant_id) if held else None
+        if quota is not None:
+            require_fit(quotas.used_of(quota), held, quotas.limits_of(quota))
         try:
             transact(_creation(subject, operation, sealed, event, quota), until, claim)
             return
         except ConditionFailed:
             continue
-    raise Contended("The quota is being changed by other requests at the moment; try again.")
+    raise Contended("Other requests change the same at the moment; try again.")
 
 
 def _creation(
-    subject: Subject, operation: Operation, sealed: str | None, event: EventRow, quota: Quota
+    subject: Subject, operation: Operation, sealed: str | None, event: EventRow, quota: Quota | None
 ) -> Callable[[TransactWrite], None]:
-    rows = [event, *KINDS[operation.kind].made_with(subject)]
+    beside = KINDS[operation.kind].beside_new(subject)
 
     def build(write: TransactWrite) -> None:
         write.save(subject, condition=Subject.id.does_not_exist())
@@ -71,9 +74,10 @@ def _creation(
         if sealed is not None:
             expires = datetime.fromtimestamp(int(operation.deadline + DAY_SECONDS), UTC)
             write.save(Arguments(operation.id, sealed=sealed, expires=expires))
-        for row in rows:
-            write.save(row)
-        quotas.reserve(write, quota, subject.held)
+        write.save(event)
+        beside(write)
+        if quota is not None:
+            quotas.reserve(write, quota, subject.held)
 
     return build
 
@@ -84,6 +88,7 @@ def accept(
     *,
     holds: Mapping[str, int] | None = None,
     decided_by: tuple[str, ...] = (),
+    parent: Operation | None = None,
     claim: Claim | None = None,
 ) -> bool:
     """Take an operation up for a subject that is there; False when another was faster.
@@ -92,7 +97,8 @@ def accept(
     what is going away. `holds` is what the subject holds of the quota from now on, None what it
     holds already; `OverLimit` when more does not fit. Clauses: status and operations are as they
     were read (two requests at once, a flow that ends meanwhile), and so are the attributes that the
-    caller has `decided_by`; the quota still fits.
+    caller has `decided_by`; the quota still fits; the `parent` that begins it may
+    (`chalicelib.store.children`).
     """
     flow = FLOWS[operation.action]
     if subject.next_operation_id is not None:
@@ -108,7 +114,7 @@ def accept(
     if holds is not None:
         actions.append(Subject.held.set(dict(holds)))
     kind = f"{operation.action}.accepted"
-    event = new_event(subject.id, kind, "", subject.tenant_id, asked_by(operation))
+    event = new_event(subject.id, kind, "", subject.told_to, asked_by(operation))
     call_back = calling_back(subject, f"The {flow.subject} is being deleted.")
     same = unchanged(subject, *decided_by)
     reserve = _reservation(subject, holds) if holds is not None else None
@@ -118,6 +124,8 @@ def accept(
         write.save(event)
         write.update(subject, actions=actions, condition=same)
         call_back(write)
+        if parent is not None:
+            write.condition_check(Operation, parent.id, condition=may_begin(parent))
         if reserve is not None:
             reserve(write)
 

@@ -136,7 +136,7 @@ def _end(
     made = outcomes.outcome(operation, ending.what)
     actions = _changes(operation, ending, subject, following, made)
     name = f"{operation.action}.{ending.status.lower()}"
-    event = new_event(subject.id, name, ending.reason, subject.tenant_id, asked_by(operation))
+    event = new_event(subject.id, name, ending.reason, subject.told_to, asked_by(operation))
     close = _close(ending.status, ending.reason)
     freed = _freed(subject, made)
     same = unchanged(subject, *kind.decided_by)

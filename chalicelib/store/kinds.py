@@ -6,7 +6,7 @@ overrides what it needs (`docs/adding-a-resource.md`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any, ClassVar, Final, Generic, TypeVar
 
@@ -15,12 +15,15 @@ from pynamodb.transactions import TransactWrite
 
 from chalicelib import aws
 from chalicelib.domain.operations import OperationAction, SubjectKind
+from chalicelib.errors import Conflict
 from chalicelib.lifecycle import ServiceStatus, Status
-from chalicelib.store.base import Table
 from chalicelib.store.instances import buried
-from chalicelib.store.models import Instance, Operation, ServiceStatusRow, Subject
+from chalicelib.store.models import Instance, Job, Operation, Rollout, ServiceStatusRow, Subject
+from chalicelib.store.subjects import history_ends
 
 S = TypeVar("S", bound=Subject)
+
+NEWEST_ROLLOUT: Final = "newest-rollout"
 
 Items = Callable[[TransactWrite], None]
 """A part of a transaction."""
@@ -48,9 +51,12 @@ class Kind(Generic[S]):
         """The generation of the guest that an operation begins with, if it has one."""
         return 1
 
-    def made_with(self, _: S) -> Iterator[Table]:
-        """The rows that are made in the transaction that makes a subject."""
-        yield from ()
+    def beside_new(self, _: S) -> Items:
+        """What else is made in the transaction that makes a subject.
+
+        Raises what speaks against another one as things are: it is asked before each attempt.
+        """
+        return lambda _: None
 
     def overruled(self, _: S, __: Operation) -> StrEnum | None:
         """The status, when what happened meanwhile has decided it, whatever the operation did."""
@@ -74,13 +80,14 @@ class Instances(Kind[Instance]):
     def generation(self, subject: Instance) -> int:
         return int(subject.generation)
 
-    def made_with(self, subject: Instance) -> Iterator[Table]:
-        yield ServiceStatusRow(
+    def beside_new(self, subject: Instance) -> Items:
+        service = ServiceStatusRow(
             instance_id=subject.id,
             generation=subject.generation,
             status=ServiceStatus.NEW,
             updated=subject.created,
         )
+        return lambda write: write.save(service)
 
     def overruled(self, subject: Instance, operation: Operation) -> StrEnum | None:
         """Its guest was expelled: it needs a rebuild, whatever came of the operation.
@@ -111,4 +118,38 @@ class Instances(Kind[Instance]):
         return build
 
 
-KINDS: Final[Mapping[SubjectKind, Kind[Any]]] = {SubjectKind.INSTANCE: Instances(Instance)}
+class Rollouts(Kind[Rollout]):
+    """One at a time: a row of the jobs names the newest, whose operation tells whether it lives.
+
+    The end of a rollout does nothing for it, so that none can forget to.
+    """
+
+    def beside_new(self, subject: Rollout) -> Items:
+        job = Job(NEWEST_ROLLOUT, state={"operation_id": subject.operation_id}, updated=aws.clock())
+        try:
+            newest = Job.get(NEWEST_ROLLOUT, consistent_read=True)
+        except Job.DoesNotExist:
+            return lambda write: write.save(job, condition=Job.id.does_not_exist())
+        live = _operation(newest.state["operation_id"])
+        if live is not None and live.live is not None:
+            raise Conflict(
+                f"Rollout {live.subject_id} is under way, and one runs at a time: wait for its "
+                "end, or stop it (DELETE)."
+            )
+        return lambda write: write.save(job, condition=Job.state == newest.state)
+
+    def settled(self, _: StrEnum) -> list[Action]:
+        return [Rollout.expires.set(history_ends(aws.clock()))]
+
+
+def _operation(operation_id: str) -> Operation | None:
+    try:
+        return Operation.get(operation_id, consistent_read=True)
+    except Operation.DoesNotExist:
+        return None
+
+
+KINDS: Final[Mapping[SubjectKind, Kind[Any]]] = {
+    SubjectKind.INSTANCE: Instances(Instance),
+    SubjectKind.ROLLOUT: Rollouts(Rollout),
+}

@@ -35,6 +35,7 @@ class Filter(msgspec.Struct, frozen=True):
     datastore: str | None = None
     datastore_version: str | None = None
     tags: frozenset[str] = frozenset()
+    version_id: str | None = None
 
     def fits(self, row: Instance) -> bool:
         """Whether an instance is what is asked for."""
@@ -44,6 +45,7 @@ class Filter(msgspec.Struct, frozen=True):
             and self.datastore in (None, row.datastore_name)
             and self.datastore_version
             in (None, row.datastore_version, row.datastore_version_number)
+            and self.version_id in (None, row.datastore_version_id)
             and self.tags <= (row.tags or set())
         )
 

@@ -27,6 +27,8 @@ class Subject(Table):
     `next_operation_id` the one that takes it away when that has ended."""
 
     kind: ClassVar[SubjectKind]
+    private: ClassVar[bool] = False
+    """Whether its events are the administrators' alone, and in no tenant's feed."""
 
     id = UnicodeAttribute(hash_key=True)
     tenant_id = UnicodeAttribute()
@@ -41,6 +43,11 @@ class Subject(Table):
 
     fault_message = optional(UnicodeAttribute(null=True))
     fault_created = optional(NumberAttribute(null=True))
+
+    @property
+    def told_to(self) -> str | None:
+        """The tenant in whose feed its events are."""
+        return None if self.private else self.tenant_id
 
 
 class TenantIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
@@ -78,6 +85,7 @@ class Instance(Subject):
     datastore_version_number = UnicodeAttribute()
     manager = UnicodeAttribute()
     image = JSONAttribute(default=dict)  # what the version says to boot: {"id", "tags"}
+    image_id = optional(UnicodeAttribute(null=True))  # of its server, when a rebuild has told it
     flavor_id = UnicodeAttribute()
     flavor_ram = NumberAttribute()
     flavor_vcpus = NumberAttribute()
@@ -93,6 +101,19 @@ class Instance(Subject):
 
     root_enabled_at = optional(NumberAttribute(null=True))
     root_enabled_by = optional(UnicodeAttribute(null=True))
+
+
+class Rollout(Subject):
+    """Instances that are rebuilt on an image; its tenant is the project of who asked for it."""
+
+    kind = SubjectKind.ROLLOUT
+    private = True
+
+    class Meta:
+        table_name, region = table_meta("rollouts")
+
+    asked = JSONAttribute()  # `chalicelib.domain.rollouts.Wanted`
+    progress = optional(JSONAttribute(null=True))  # when it has ended; before, its operation's
 
 
 class LiveIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
@@ -138,6 +159,7 @@ class Operation(Table):
     check_at = optional(NumberAttribute(null=True))
     live_index = LiveIndex()
 
+    parent_id = optional(UnicodeAttribute(null=True))  # the operation that has begun it
     generation = NumberAttribute(default=1)
     attempt = NumberAttribute(default=0)
     request_id = optional(UnicodeAttribute(null=True))
@@ -374,6 +396,7 @@ class Job(Table):
 
 TABLES: tuple[type[Table], ...] = (
     Instance,
+    Rollout,
     Operation,
     Arguments,
     Command,

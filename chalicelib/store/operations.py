@@ -243,6 +243,15 @@ def begin_compensation(row: Operation, reason: str) -> None:
     )
 
 
+def record(row: Operation, resources: dict[str, Any]) -> None:
+    """Write down what a step is about to do, before it does it.
+
+    Clause: the lease is still ours. Raises `ConditionFailed`.
+    """
+    actions: list[Action] = [Operation.resources[key].set(each) for key, each in resources.items()]
+    update_if(row, actions, Operation.lease_id == row.lease_id)
+
+
 def start_attempt(row: Operation) -> None:
     """Count one more execution. Clause: nobody else counted it (a row may lack its first count)."""
     uncounted = Operation.attempt == row.attempt

@@ -14,6 +14,7 @@ from pynamodb.expressions.update import Action
 
 from chalicelib.domain.flows import What
 from chalicelib.domain.operations import OperationAction
+from chalicelib.domain.rollouts import Progress
 from chalicelib.store.base import as_dict
 from chalicelib.store.models import Operation, Subject
 
@@ -107,11 +108,15 @@ def _came_back(_: Operation, ended: What) -> Outcome:
 
 
 def _rebuilt(operation: Operation, ended: What) -> Outcome:
-    """Its guest is the new one as soon as that was begun, however it ended."""
+    """Its guest is the new one as soon as that was begun, however it ended.
+
+    The image of its server is known when it was seen to have succeeded.
+    """
     told = _started(operation, ended)
     if "new_generation" not in as_dict(operation.resources):
         return told
-    values = {**told.values, "generation": operation.generation}
+    image_id = as_dict(operation.resources).get("image_id") if ended is What.SUCCEEDED else None
+    values = {**told.values, "generation": operation.generation, "image_id": image_id}
     return msgspec.structs.replace(told, values=values)
 
 
@@ -134,6 +139,11 @@ def of_version(version: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _rolled_out(operation: Operation, _: What) -> Outcome:
+    counted = Progress.of(as_dict(operation.resources))
+    return Outcome({"progress": counted.recorded()})
+
+
 _NO_FAULT: Final[Mapping[str, Any]] = {"fault_message": None, "fault_created": None}
 
 _OUTCOMES: Final[Mapping[OperationAction, Callable[[Operation, What], Outcome]]] = {
@@ -149,4 +159,5 @@ _OUTCOMES: Final[Mapping[OperationAction, Callable[[Operation, What], Outcome]]]
     OperationAction.RESIZE_FLAVOR: _flavor_resized,
     OperationAction.REBUILD: _rebuilt,
     OperationAction.UPGRADE: _upgraded,
+    OperationAction.ROLL_OUT: _rolled_out,
 }

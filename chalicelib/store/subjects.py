@@ -30,7 +30,7 @@ def cancel(subject: Subject, live: Operation, reason: str, asked: Asked) -> bool
     """
     assert subject.operation_id == live.id
     kind = f"{live.action}.called_back"
-    event = new_event(subject.id, kind, reason, subject.tenant_id, asked)
+    event = new_event(subject.id, kind, reason, subject.told_to, asked)
     call_back = calling_back(subject, reason, FLOWS[live.action].no_return)
 
     def build(write: TransactWrite) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from chalicelib import aws
-from chalicelib.domain.flows import CREATE, DELETE, FLOWS
+from chalicelib.domain.flows import CREATE, DELETE, FLOWS, FLOWS_OF
+from chalicelib.domain.operations import SubjectKind
 from chalicelib.lifecycle import Status
 from chalicelib.store import subjects
 from chalicelib.store.models import Instance, Operation
@@ -54,7 +55,7 @@ def test_operations_are_shown_newest_first_with_their_steps(api: Api, make: Make
     assert second["to_come"] == ["network", "message_queue", "prepare"]
     assert (second["deadline"], second["attempt"], second["undoing"]) != (None, 0, True)
     known = {"id", "action", "status", "created", "updated", "deadline", "attempt", "reason"}
-    assert set(second) == known | {"undoing", "steps", "to_come"}
+    assert set(second) == known | {"parent_id", "undoing", "steps", "to_come"}
     assert "sealed" not in str(answer.body)
 
 
@@ -130,8 +131,9 @@ def cancel(api: Api, row: Instance, operation: Operation) -> Answer:
     return api.delete(f"/instances/{row.id}/operations/{operation.id}")
 
 
-GOING_BACK = [flow.action for flow in FLOWS.values() if flow.undo and flow.revocable]
-GOING_ON = [flow.action for flow in FLOWS.values() if flow.action not in GOING_BACK]
+OF_INSTANCES = FLOWS_OF[SubjectKind.INSTANCE]
+GOING_BACK = [flow.action for flow in OF_INSTANCES if flow.undo and flow.revocable]
+GOING_ON = [flow.action for flow in OF_INSTANCES if flow.action not in GOING_BACK]
 
 
 @pytest.mark.parametrize("action", GOING_BACK)

@@ -7,7 +7,8 @@ import itertools
 import pytest
 
 from chalicelib import lifecycle
-from chalicelib.domain.flows import DELETE, FLOWS, Flow, What
+from chalicelib.domain.flows import DELETE, FLOWS, FLOWS_OF, Flow, What
+from chalicelib.domain.operations import SubjectKind
 from chalicelib.errors import Unprocessable
 from chalicelib.lifecycle import IllegalTransition, ServiceStatus, Status
 from infra.package.sources import PROJECT_ROOT
@@ -48,15 +49,26 @@ def test_what_is_not_in_the_table_is_a_bug_that_is_told() -> None:
 
 @pytest.mark.parametrize("flow", FLOWS.values(), ids=FLOWS)
 def test_a_flow_is_asked_for_exactly_where_its_begin_is_in_the_table(flow: Flow) -> None:
-    begins = flow.event(What.ACCEPTED)
-    assert flow.sources == {status for status, known in lifecycle.TRANSITIONS if known == begins}
+    begins, table = flow.event(What.ACCEPTED), lifecycle.TABLES[flow.subject]
+    assert flow.sources == {status for status, known in table if known == begins}
 
 
-@pytest.mark.parametrize("flow", FLOWS.values(), ids=FLOWS)
+@pytest.mark.parametrize("flow", FLOWS_OF[SubjectKind.INSTANCE], ids=lambda flow: flow.action)
 def test_a_flow_ends_wherever_a_reset_may_have_taken_its_instance(flow: Flow) -> None:
     for status in (flow.during, lifecycle.next_status(flow.during, lifecycle.RESET)):
         for what in (What.FAILED, *((What.UNDONE,) if flow.undo else ())):
             assert (status, flow.event(what)) in lifecycle.TRANSITIONS
+
+
+@pytest.mark.parametrize("kind", SubjectKind)
+def test_each_kind_has_a_table_of_its_own(kind: SubjectKind) -> None:
+    own = {flow.event(what) for flow in FLOWS_OF[kind] for what in What}
+    for (status, event), target in lifecycle.TABLES[kind].items():
+        assert event in own or kind is SubjectKind.INSTANCE
+        assert lifecycle.next_status(status, event, kind) is target
+        for other in set(SubjectKind) - {kind}:
+            with pytest.raises(IllegalTransition):
+                lifecycle.next_status(status, event, other)
 
 
 def test_the_docs_have_the_table_as_it_is() -> None:

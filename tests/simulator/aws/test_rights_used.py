@@ -16,7 +16,7 @@ from simulator import template
 from simulator.aws.policies import Right, parsed, rights_of
 from simulator.run import Run
 from tests.saboteurs.plans import PLANS
-from tests.simulator.deployment import Deployment
+from tests.simulator.deployment import TENANT, Deployment
 
 COVERING: Final = (
     *("restored", "hostile", "lost hints", "access", "contents", "power", "keys", "replaced"),
@@ -36,6 +36,8 @@ UNUSED: Final = {
     ("taskmanager-cloud", "ssm:getparameter */cloud"): "the simulator's cloud is called directly",
     ("sweeper", "dynamodb:updateitem *-instances"): GIVEN_UP,
     ("sweeper", "dynamodb:updateitem *-quotas"): GIVEN_UP,
+    ("sweeper", "dynamodb:getitem *-rollouts"): GIVEN_UP,
+    ("sweeper", "dynamodb:updateitem *-rollouts"): GIVEN_UP,
     ("sweeper", "dynamodb:deleteitem *-arguments"): GIVEN_UP,
     ("sweeper", "dynamodb:deleteitem *-service-statuses"): GIVEN_UP,
     ("sweeper", "dynamodb:putitem *-events"): GIVEN_UP,
@@ -66,7 +68,7 @@ def used_by(plan: str) -> set[tuple[str, Right]]:
 
 
 def used_by_who_reads_what_happened() -> set[tuple[str, Right]]:
-    """The workload's tenants read no history; an operator expels a guest."""
+    """The workload's tenants read no history; operators expel a guest, and roll an image out."""
     deployment = Deployment()
     try:
 
@@ -86,7 +88,19 @@ def used_by_who_reads_what_happened() -> set[tuple[str, Right]]:
             path = f"/mgmt/instances/{instance}/action"
             assert deployment.admin("POST", path, {"expel": {}}).status == 202
 
+        def roll_out() -> None:
+            deployment.create(deployment.tenant)
+            deployment.wait()
+            for chosen in ({}, {"project_id": TENANT}):
+                body = {"rollout": {"image_id": "none such", **chosen}}
+                assert deployment.admin("POST", "/mgmt/rollouts", body).status == 202
+                while deployment.busy():
+                    deployment.kernel.sleep(1.0)
+            for each in deployment.admin("GET", "/mgmt/rollouts").document["rollouts"]:
+                assert deployment.admin("GET", f"/mgmt/rollouts/{each['id']}").status == 200
+
         deployment.do(read)
+        deployment.do(roll_out)
         return deployment.region.rights.used
     finally:
         deployment.close()

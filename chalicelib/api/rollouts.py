@@ -1,0 +1,173 @@
+"""mgmt/rollouts: instances rebuilt on an image, so many at a time; for administrators.
+
+Trove has nothing like it; the names here are this project's own.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+import msgspec
+
+from chalicelib.api import accepting, operations, planning
+from chalicelib.api.frame import Request, Response, Route
+from chalicelib.api.paging import limit_of, marker_of
+from chalicelib.api.response import LOCATION_HEADER, RETRY_AFTER_HEADER
+from chalicelib.api.schema import Body, Given, Name
+from chalicelib.api.times import exact
+from chalicelib.auth import policy
+from chalicelib.bus import queues
+from chalicelib.domain.flows import ROLL_OUT
+from chalicelib.domain.operations import TERMINAL
+from chalicelib.domain.rollouts import MOST_AT_ONCE, MOST_TOLERATED, Progress, Wanted
+from chalicelib.errors import BadRequest, Conflict
+from chalicelib.settings import API_VERSION
+from chalicelib.store import accepting as transactions
+from chalicelib.store import children, kinds, subjects
+from chalicelib.store import rollouts as store
+from chalicelib.store.base import Contended, as_dict, races
+from chalicelib.store.models import Operation, Rollout
+from chalicelib.store.operations import get_operation, operation_of, operations_of
+
+STOPPED: Final = "An administrator stopped it."
+PATH: Final = f"/{API_VERSION}/{{project}}/mgmt/rollouts"
+
+
+class RolloutBody(Body, frozen=True):
+    """What is asked for. Nobody can be asked here whether there is such an image: each rebuild
+    looks, before it changes anything."""
+
+    image_id: Name
+    datastore_version: Given | None = None
+    project_id: Given | None = None
+    at_once: Annotated[int, msgspec.Meta(ge=1, le=MOST_AT_ONCE)] = 1
+    tolerate: Annotated[int, msgspec.Meta(ge=0, le=MOST_TOLERATED)] = 0
+
+
+class CreateBody(Body, frozen=True):
+    """The body of a create."""
+
+    rollout: RolloutBody
+
+
+def create(request: Request) -> Response:
+    """POST mgmt/rollouts: begin one; `Conflict` (409) while another is under way."""
+    policy.require_admin(request.context)
+    wanted = _wanted(request, request.json(CreateBody).rollout)
+    row = store.new_rollout(request.context.project_id, wanted)
+    if request.dry_run:
+        return _planned(row)
+    operation = operation_of(row, ROLL_OUT, arguments=row.asked, asked=request.asked)
+    headers = {LOCATION_HEADER: request.place.url("mgmt", "rollouts", row.id)}
+    headers[RETRY_AFTER_HEADER] = str(accepting.RETRY_AFTER_SECONDS)
+    reply = Response(202, {"rollout": _view(row, operation)}, headers)
+    transactions.accept_create(row, operation, {}, request.keeping(reply))
+    queues.notify_task_manager(operation.id)
+    return reply
+
+
+def _wanted(request: Request, asked: RolloutBody) -> Wanted:
+    version_id = None
+    if (named := asked.datastore_version) is not None:
+        found = request.catalog.find(
+            lambda copy: [row for row in copy.versions if named in (row.id, row.name)] or None
+        )
+        if found is None:
+            raise BadRequest(f"There is no datastore version '{named}'.")
+        if len(found) > 1:
+            raise BadRequest(f"Multiple datastore versions found for '{named}'; use the id of one.")
+        version_id = found[0].id
+    return Wanted(asked.image_id, version_id, asked.project_id, asked.at_once, asked.tolerate)
+
+
+def _planned(row: Rollout) -> Response:
+    def decide() -> tuple[Any, dict[str, int]]:
+        kinds.KINDS[row.kind].beside_new(row)
+        return row.asked, {}
+
+    return planning.plan(row, ROLL_OUT, decide)
+
+
+def index(request: Request) -> Response:
+    """GET mgmt/rollouts: newest first, a page; they are kept for a month after their end."""
+    policy.require_admin(request.context)
+    limit, marker = limit_of(request.query), marker_of(request.query)
+    rows = store.newest_rollouts()
+    if marker is not None:
+        places = [at for at, row in enumerate(rows) if row.id == marker]
+        if not places:
+            raise BadRequest("There is no rollout of the marker.")
+        rows = rows[places[0] + 1 :]
+    body: dict[str, Any] = {"rollouts": [_view(row, _live(row)) for row in rows[:limit]]}
+    if len(rows) > limit:
+        body["links"] = request.place.next_page(rows[limit - 1].id)
+    return Response(200, body)
+
+
+def show(request: Request) -> Response:
+    """GET mgmt/rollouts/{id}: how far it has come, with its operation."""
+    policy.require_admin(request.context)
+    row = store.get_rollout(request.id_of("rollout"))
+    operation = _live(row) or next(iter(operations_of(row.id, 1)), None)
+    view = _view(row, operation)
+    view["operation"] = operations.view(operation, None) if operation is not None else None
+    return Response(200, {"rollout": view})
+
+
+def cancel(request: Request) -> Response:
+    """DELETE mgmt/rollouts/{id}: begin nothing more, wait for what runs; 409 when it has ended."""
+    policy.require_admin(request.context)
+    for _ in races():
+        row = store.get_rollout(request.id_of("rollout"))
+        live = _live(row)
+        if live is None or live.status in TERMINAL:
+            raise Conflict(f"Rollout {row.id} has ended: {row.status}.")
+        going_back = bool(live.cancelled or live.compensating)
+        if going_back or subjects.cancel(row, live, STOPPED, request.asked):
+            queues.notify_task_manager(live.id)
+            seen = request.place.url("mgmt", "rollouts", row.id)
+            return Response(202, headers={LOCATION_HEADER: seen})
+    raise Contended("The rollout is being changed by others at the moment; try again.")
+
+
+def _live(row: Rollout) -> Operation | None:
+    return get_operation(row.operation_id) if row.operation_id is not None else None
+
+
+def _view(row: Rollout, operation: Operation | None) -> dict[str, Any]:
+    wanted = msgspec.convert(row.asked, Wanted)
+    progress = msgspec.convert(row.progress or {}, Progress)
+    if row.progress is None and operation is not None:
+        progress = Progress.of(as_dict(operation.resources))
+    parent = operation.id if operation is not None else ""
+    return {
+        "id": row.id,
+        "status": row.status,
+        "image_id": wanted.image_id,
+        "datastore_version_id": wanted.version_id,
+        "project_id": wanted.project_id,
+        "at_once": wanted.at_once,
+        "tolerate": wanted.tolerate,
+        "created": exact(row.created),
+        "updated": exact(row.updated),
+        "rebuilt": progress.rebuilt,
+        "failed": progress.failed,
+        "skipped": progress.skipped,
+        "all_seen": progress.walked,
+        "failed_instances": list(progress.failures),
+        "under_way": [
+            {"instance_id": each, "operation_id": children.child_id(parent, each)}
+            for each in progress.under_way
+        ],
+        "fault": {"message": row.fault_message, "created": exact(row.fault_created)}
+        if row.fault_message
+        else None,
+    }
+
+
+ROUTES: Final = (
+    Route("POST", PATH, create, plans=True),
+    Route("GET", PATH, index),
+    Route("GET", f"{PATH}/{{rollout}}", show),
+    Route("DELETE", f"{PATH}/{{rollout}}", cancel),
+)

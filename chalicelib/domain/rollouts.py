@@ -1,0 +1,81 @@
+"""What a rollout is asked for, and how far it has come.
+
+    next in the fleet ──▶ under way ──▶ rebuilt | failed | skipped
+
+An instance stands under way before its rebuild is accepted, so that whoever takes a rollout up
+knows of every rebuild that there can be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from chalicelib.domain.operations import OperationStatus
+
+MOST_AT_ONCE: Final = 50
+MOST_TOLERATED: Final = 1000
+NAMED: Final = 10
+"""So many of the instances whose rebuilds failed are named."""
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """Which instances are rebuilt on which image: of a version and a project, None is any.
+
+    `at_once` are under way together; more than `tolerate` failures stop the rollout.
+    """
+
+    image_id: str
+    version_id: str | None = None
+    project_id: str | None = None
+    at_once: int = 1
+    tolerate: int = 0
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """How far a rollout has come; `behind` is the last instance of the fleet that it looked at.
+
+    `skipped`: not rebuilt, since it was not ACTIVE, or at something else, or on the image already,
+    or since somebody called its rebuild back.
+    """
+
+    behind: str = ""
+    walked: bool = False
+    under_way: tuple[str, ...] = ()
+    rebuilt: int = 0
+    failed: int = 0
+    skipped: int = 0
+    failures: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, resources: Mapping[str, Any]) -> Progress:
+        """What stands under the operation's resources."""
+        return msgspec.convert(resources, cls, strict=False)
+
+    def recorded(self) -> dict[str, Any]:
+        """What is to stand there."""
+        return {name: _plain(value) for name, value in msgspec.structs.asdict(self).items()}
+
+    def without(self, instance_id: str, ended: str | None = None) -> Progress:
+        """Count an instance that is under way no more, by how its rebuild ended; None: no longer
+        to be rebuilt."""
+        left = tuple(each for each in self.under_way if each != instance_id)
+        if ended == OperationStatus.SUCCEEDED:
+            return msgspec.structs.replace(self, under_way=left, rebuilt=self.rebuilt + 1)
+        if ended == OperationStatus.FAILED:
+            named = (*self.failures, instance_id)[:NAMED]
+            failed = self.failed + 1
+            return msgspec.structs.replace(self, under_way=left, failed=failed, failures=named)
+        return msgspec.structs.replace(self, under_way=left, skipped=self.skipped + 1)
+
+    def told(self) -> str:
+        """A sentence for whoever waits."""
+        so_far = f"{self.rebuilt} rebuilt, {self.failed} failed, {self.skipped} skipped"
+        more = "" if self.walked else "; not all instances were looked at"
+        return f"{so_far}, {len(self.under_way)} under way{more}"
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value

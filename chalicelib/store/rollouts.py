@@ -1,0 +1,96 @@
+"""Rollout rows, and the instances that one goes through.
+
+One runs at a time: `jobs` names the newest one, and nobody makes another while its operation lives.
+A row of a restored table cannot keep the next one out, since its operation tells.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from chalicelib import aws
+from chalicelib.domain.rollouts import Progress, Wanted
+from chalicelib.errors import NotFound
+from chalicelib.status import RolloutStatus, Status
+from chalicelib.store import lists
+from chalicelib.store.lists import Filter
+from chalicelib.store.models import Instance, Rollout
+
+READ_AT_ONCE: Final = 100
+MOST_PAGES: Final = 5
+"""Read in one look: at most 500 instances that fit, of 5,000 in the table."""
+MOST_LISTED: Final = 1000
+"""Rows go a month after their end, and a rollout takes minutes at least."""
+
+
+def new_rollout(tenant_id: str, wanted: Wanted) -> Rollout:
+    """A row that is not stored yet."""
+    now = aws.clock()
+    return Rollout(
+        id=aws.new_id(),
+        tenant_id=tenant_id,
+        status=RolloutStatus.RUNNING,
+        created=now,
+        updated=now,
+        asked=msgspec.to_builtins(wanted),
+    )
+
+
+def get_rollout(rollout_id: str) -> Rollout:
+    """The row, read consistently; `NotFound`."""
+    try:
+        return Rollout.get(rollout_id, consistent_read=True)
+    except Rollout.DoesNotExist:
+        raise NotFound(f"Rollout {rollout_id} cannot be found.") from None
+
+
+def newest_rollouts() -> list[Rollout]:
+    """All that are kept, newest first, of the first `MOST_LISTED`."""
+    rows = list(Rollout.scan(limit=MOST_LISTED))
+    return sorted(rows, key=lambda row: (row.created, row.id), reverse=True)
+
+
+def walk(wanted: Wanted, progress: Progress) -> Progress:
+    """Go on through the fleet until as many as there is room for are under way.
+
+    A look is bounded: it may find none, and still not have seen all. What does not fit is skipped.
+    """
+    under_way, skipped = list(progress.under_way), progress.skipped
+    behind, walked = progress.behind, progress.walked
+    for _ in range(MOST_PAGES):
+        rows, following = _page(wanted, behind or None)
+        for row in rows:
+            if len(under_way) == wanted.at_once:
+                break
+            behind = row.id
+            if fits(row, wanted):
+                under_way.append(row.id)
+            else:
+                skipped += 1
+        else:
+            walked = following is None
+            behind = following or behind
+        if walked or len(under_way) == wanted.at_once:
+            break
+    return msgspec.structs.replace(
+        progress, behind=behind, walked=walked, under_way=tuple(under_way), skipped=skipped
+    )
+
+
+def fits(row: Instance, wanted: Wanted) -> bool:
+    """Whether an instance is to be rebuilt, as it is now.
+
+    One in ERROR was broken before, and is left to whoever knows why. One that was rebuilt on the
+    image is done.
+    """
+    idle = row.status == Status.ACTIVE and row.operation_id is None
+    return idle and row.image_id != wanted.image_id
+
+
+def _page(wanted: Wanted, behind: str | None) -> lists.Page:
+    chosen = Filter(version_id=wanted.version_id)
+    if wanted.project_id is not None:
+        return lists.of_tenant(wanted.project_id, READ_AT_ONCE, behind, chosen)
+    return lists.of_everybody(READ_AT_ONCE, behind, chosen, None, deleted=False)
