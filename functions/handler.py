@@ -43,6 +43,7 @@ _STEPS: Final[Mapping[OperationAction, Mapping[str, Run]]] = {
     OperationAction.START: power.STEPS,
     OperationAction.REBOOT: power.STEPS,
     OperationAction.REBUILD: rebuild_instance.STEPS,
+    OperationAction.REBUILD_STOPPED: rebuild_instance.STEPS_OF_STOPPED,
     OperationAction.ROLL_OUT: roll_out.STEPS,
     OperationAction.MIGRATE: migrate_instance.STEPS,
     OperationAction.UPGRADE: upgrade_instance.STEPS,

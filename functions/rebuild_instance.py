@@ -1,6 +1,7 @@
-"""The flow `rebuild_instance`: a new guest on a new root disk goes on with the data of the old one.
+"""The flows `rebuild_instance` and `rebuild_stopped_instance`: a new guest on a new root disk goes
+on with the data of the old one.
 
-    check ─▶ stop_database ─▶ new_generation ─▶ server ─▶ prepare
+    check ─▶ stop_database ─▶ new_generation ─▶ server ─▶ prepare ( ─▶ stop_database ─▶ power_off)
                               from here on the old guest is nobody
 
 Before `new_generation` nothing has changed, and the old guest starts its database again. After it
@@ -22,7 +23,7 @@ from chalicelib.store import generations as store
 from chalicelib.store import guests, instances
 from chalicelib.store.base import as_dict
 from chalicelib.store.models import Instance, Operation
-from functions import replacing
+from functions import power, replacing
 from functions.asking import ask
 from functions.outcomes import Done, Failed, Outcome
 from functions.power import server_of
@@ -119,6 +120,17 @@ def start_database(operation: Operation, _: str | None) -> Outcome:
     return replacing.start_database(operation, "stop_database", "start_database")
 
 
+def cut_power(operation: Operation, token: str | None) -> Outcome:
+    """Leave the instance stopped, if it has a guest that can start it again.
+
+    That is the old one, or a new one that has taken the data over: its engine recovers from this.
+    """
+    done = as_dict(operation.ended)
+    if "new_generation" in as_dict(operation.resources) and "prepare" not in done:
+        return Failed("The old guest is replaced already.")
+    return power.off(operation, token)
+
+
 STEPS: Final = {
     "check": check,
     "stop_database": stop_database,
@@ -126,4 +138,10 @@ STEPS: Final = {
     "server": server,
     "prepare": prepare,
     "start_database": unless_deleted(start_database),
+}
+
+STEPS_OF_STOPPED: Final = {
+    **{name: STEPS[name] for name in ("check", "new_generation", "server", "prepare")},
+    **{name: power.STEPS[name] for name in ("stop_database", "power_off")},
+    "cut_power": unless_deleted(cut_power),
 }

@@ -5,10 +5,12 @@ from __future__ import annotations
 from chalicelib.api import accepting
 from chalicelib.api.accepting import Wanted
 from chalicelib.api.frame import Request, Response
+from chalicelib.api.guest_calls import instance_of
 from chalicelib.api.schema import Body, Name
 from chalicelib.conductor import generations
-from chalicelib.domain.flows import REBUILD
+from chalicelib.domain.flows import REBUILD, REBUILD_STOPPED
 from chalicelib.errors import Unprocessable
+from chalicelib.lifecycle import Status
 from chalicelib.store.models import Instance
 
 
@@ -19,8 +21,13 @@ class RebuildBody(Body, frozen=True):
 
 
 def accept(request: Request, asked: RebuildBody) -> Response:
-    """Accept one operation, whatever the guest is at: it may be what is wrong."""
-    return accepting.accept(request, REBUILD, lambda row: _wanted(row, asked.image_id))
+    """Accept one operation, whatever the guest is at: it may be what is wrong.
+
+    What is stopped is stopped again afterwards, by a flow of its own.
+    """
+    stopped = instance_of(request).status == Status.STOPPED
+    flow = REBUILD_STOPPED if stopped else REBUILD
+    return accepting.accept(request, flow, lambda row: _wanted(row, asked.image_id))
 
 
 def _wanted(row: Instance, image_id: str) -> Wanted:

@@ -452,6 +452,24 @@ REBOOT: Final = Flow(
     told_failed="The server may be switched off: {reason} " + _START_IT,
 )
 
+_REPLACEMENT: Final = (
+    Step("new_generation", Runs.LOCAL, Waits.NO),
+    Step("server"),
+    Step(
+        "prepare",
+        Runs.LOCAL,
+        Waits.GUEST,
+        asks="rebuild",
+        admits=True,
+        late="The new guest agent did not bring the database up in time",
+        failed="The new guest agent failed to bring the database up",
+    ),
+)
+_REBUILD_FAILED: Final = (
+    "The rebuild failed: {reason} The data is on the volume as it was; rebuild the instance again, "
+    "on an image that works."
+)
+
 REBUILD: Final = Flow(
     action=OperationAction.REBUILD,
     title="rebuild",
@@ -460,17 +478,7 @@ REBUILD: Final = Flow(
     steps=(
         Step("check"),
         Step("stop_database", Runs.LOCAL, asks="stop_db"),
-        Step("new_generation", Runs.LOCAL, Waits.NO),
-        Step("server"),
-        Step(
-            "prepare",
-            Runs.LOCAL,
-            Waits.GUEST,
-            asks="rebuild",
-            admits=True,
-            late="The new guest agent did not bring the database up in time",
-            failed="The new guest agent failed to bring the database up",
-        ),
+        *_REPLACEMENT,
     ),
     undo=(Step("start_database", Runs.LOCAL, asks="restart", timeout="restart_timeout_seconds"),),
     sources=frozenset({Status.ACTIVE, Status.ERROR}),
@@ -480,9 +488,40 @@ REBUILD: Final = Flow(
     operators=True,
     no_return="new_generation",
     told_undone="The instance was not rebuilt: {reason}",
-    told_failed="The rebuild failed: {reason} The data is on the volume as it was; rebuild the "
-    "instance again, on an image that works.",
+    told_failed=_REBUILD_FAILED,
     reported=ServiceStatus.HEALTHY,
+)
+
+REBUILD_STOPPED: Final = Flow(
+    action=OperationAction.REBUILD_STOPPED,
+    title="rebuild while stopped",
+    comment="The same of an instance that is stopped, and is so again afterwards: its server is on "
+    "for its new guest to come up. Once the data has been taken over, what fails is switched off.",
+    steps=(
+        Step("check"),
+        *_REPLACEMENT,
+        Step(
+            "stop_database",
+            Runs.LOCAL,
+            Waits.GUEST,
+            asks="stop_db",
+            admits=True,
+            timeout="power_timeout_seconds",
+            late="The database did not stop in time",
+            failed="The database was not stopped",
+        ),
+        Step("power_off"),
+    ),
+    undo=(Step("cut_power", timeout="power_timeout_seconds"),),
+    sources=frozenset({Status.STOPPED}),
+    during=Status.REBUILD,
+    done=Status.STOPPED,
+    undone=Status.STOPPED,
+    timeout="rebuild_timeout_seconds",
+    operators=True,
+    no_return="new_generation",
+    told_undone="The instance is stopped: {reason}",
+    told_failed=_REBUILD_FAILED,
 )
 
 UPGRADE: Final = Flow(
@@ -555,7 +594,7 @@ FLOWS: Final[dict[str, Flow]] = {
     flow.action: flow
     for flow in (
         *(CREATE, DELETE, UPDATE_ACCESS, RESTART, RESIZE_VOLUME),
-        *(STOP, START, REBOOT, RESIZE_FLAVOR, REBUILD, MIGRATE, UPGRADE),
+        *(STOP, START, REBOOT, RESIZE_FLAVOR, REBUILD, REBUILD_STOPPED, MIGRATE, UPGRADE),
         ROLL_OUT,
     )
 }

@@ -27,6 +27,7 @@ class OperationAction(StrEnum):
     START = "start_instance"
     REBOOT = "reboot_instance"
     REBUILD = "rebuild_instance"
+    REBUILD_STOPPED = "rebuild_stopped_instance"
     ROLL_OUT = "roll_out"
     MIGRATE = "migrate_instance"
     UPGRADE = "upgrade_instance"

@@ -157,7 +157,7 @@ _OUTCOMES: Final[Mapping[OperationAction, Callable[[Operation, What], Outcome]]]
     OperationAction.START: _started,
     OperationAction.RESIZE_VOLUME: _volume_resized,
     OperationAction.RESIZE_FLAVOR: _flavor_resized,
-    OperationAction.REBUILD: _rebuilt,
+    **dict.fromkeys((OperationAction.REBUILD, OperationAction.REBUILD_STOPPED), _rebuilt),
     OperationAction.UPGRADE: _upgraded,
     OperationAction.ROLL_OUT: _rolled_out,
 }

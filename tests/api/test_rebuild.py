@@ -40,8 +40,11 @@ def test_a_rebuild_begins_with_the_guest_that_is_there(
 def test_it_is_accepted_where_there_is_something_to_go_on_with(
     admin: Api, make: Make, status: Status
 ) -> None:
-    allowed = status in (Status.ACTIVE, Status.ERROR)
-    assert ask(admin, make(status, resources=OWNED)) == (202 if allowed else 422)
+    allowed = status in (Status.ACTIVE, Status.STOPPED, Status.ERROR)
+    row = make(status, resources=OWNED)
+    assert ask(admin, row) == (202 if allowed else 422)
+    asked = ["rebuild_stopped_instance" if status is Status.STOPPED else "rebuild_instance"]
+    assert [each.action for each in operations(row.id)] == (asked if allowed else [])
 
 
 def test_what_owns_nothing_is_not_rebuilt(admin: Api, make: Make) -> None:

@@ -21,6 +21,7 @@ from chalicelib.domain.flows import (
     MIGRATE,
     REBOOT,
     REBUILD,
+    REBUILD_STOPPED,
     RESIZE_VOLUME,
     RESTART,
     START,
@@ -339,6 +340,31 @@ def rebuild(stack: Stack) -> tuple[str, set[str]]:
     return _rebuild(stack), {Status.ACTIVE}
 
 
+def _rebuild_stopped(stack: Stack, image_id: str = "image-2") -> str:
+    instance_id = _power(stack, STOP)
+    stack.settle()
+    arguments = {"image_id": image_id, "was": "STOPPED"}
+    stack.accept(instance_id, REBUILD_STOPPED, arguments)
+    return instance_id
+
+
+def rebuild_while_stopped(stack: Stack) -> tuple[str, set[str]]:
+    return _rebuild_stopped(stack), {Status.STOPPED}
+
+
+def rebuild_while_stopped_on_an_image_that_is_gone(stack: Stack) -> tuple[str, set[str]]:
+    return _rebuild_stopped(stack, "no such image"), {Status.STOPPED}
+
+
+def rebuild_while_stopped_whose_database_does_not_stop(stack: Stack) -> tuple[str, set[str]]:
+    def fail(guest: FakeGuest) -> None:
+        guest.failing["stop_db"] = [GuestFault("GuestError", "the database does not stop")]
+
+    instance_id = _rebuild_stopped(stack)
+    stack.on_guest = fail
+    return instance_id, {Status.STOPPED}
+
+
 def rebuild_on_an_image_that_is_gone(stack: Stack) -> tuple[str, set[str]]:
     return _rebuild(stack, "no such image"), {Status.ACTIVE}
 
@@ -482,6 +508,8 @@ SCENARIOS: tuple[Scenario, ...] = (
     delete_during_a_stop,
     *(rebuild, rebuild_on_an_image_that_is_gone, rebuild_that_nova_refuses),
     *(rebuild_whose_new_guest_fails, rebuild_after_one_that_failed),
+    *(rebuild_while_stopped, rebuild_while_stopped_on_an_image_that_is_gone),
+    rebuild_while_stopped_whose_database_does_not_stop,
     *(rebuild_of_a_server_that_asked, delete_during_a_rebuild),
     *(upgrade, upgrade_whose_engine_does_not_start, upgrade_that_nova_refuses),
     *(upgrade_that_fails_on_both_ways, delete_during_the_way_back_of_an_upgrade),

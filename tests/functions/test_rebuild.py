@@ -12,7 +12,7 @@ from chalicelib import errors
 from chalicelib.cloud import names, servers
 from chalicelib.cloud.errors import CloudAway, Refused
 from chalicelib.conductor import enrolment, generations, heartbeats, reports
-from chalicelib.domain.flows import REBUILD
+from chalicelib.domain.flows import REBUILD, REBUILD_STOPPED, START, STOP
 from chalicelib.domain.operations import OperationAction, OperationStatus
 from chalicelib.lifecycle import ServiceStatus, Status
 from chalicelib.settings import settings
@@ -422,3 +422,79 @@ def test_a_server_of_an_instance_in_error_is_its_operators_matter(
     with pytest.raises(errors.Conflict):
         enrolment.enrol(asker.enrolment())
     assert last_rebuild(served) is None
+
+
+@pytest.fixture
+def stopped(stack: Stack, served: Instance) -> Instance:
+    stack.accept(served.id, STOP)
+    stack.settle()
+    row = instances.get_instance(served.id)
+    assert row.status == Status.STOPPED
+    return row
+
+
+def rebuilt_while_stopped(
+    stack: Stack, instance: Instance, **changes: Any
+) -> tuple[Instance, Operation]:
+    asked = IMAGE | {"was": "STOPPED"} | changes
+    operation = stack.accept(instance.id, REBUILD_STOPPED, asked)
+    stack.settle()
+    stored = operations.get_operation(operation.id)
+    assert stored is not None
+    return instances.get_instance(instance.id), stored
+
+
+def test_what_was_stopped_is_stopped_again_with_another_guest(
+    stack: Stack, stopped: Instance
+) -> None:
+    heard: list[FakeGuest] = []
+    stack.on_guest = heard.append
+    row, operation = rebuilt_while_stopped(stack, stopped)
+    assert (row.status, row.generation, row.fault_message) == (Status.STOPPED, 2, None)
+    assert operation.status == OperationStatus.SUCCEEDED
+    (new,) = heard
+    assert new.runs == ["rebuild", "stop_db"]
+    (server,) = servers.find(row.id)
+    assert (server.status, server.image_id) == ("SHUTOFF", "image-2")
+    stack.check()
+    stack.accept(row.id, START)
+    stack.settle()
+    assert instances.get_instance(row.id).status == Status.ACTIVE
+    stack.check()
+
+
+def test_what_is_stopped_stays_so_with_its_guest_when_nothing_was_begun(
+    stack: Stack, stopped: Instance
+) -> None:
+    row, _ = rebuilt_while_stopped(stack, stopped, image_id="nothing")
+    assert (row.status, row.generation) == (Status.STOPPED, 1)
+    assert row.fault_message == "The instance is stopped: Image nothing cannot be found."
+    stack.check()
+
+
+def test_a_new_guest_that_does_not_stop_its_database_is_switched_off(
+    stack: Stack, stopped: Instance
+) -> None:
+    fault = Fault("GuestError", "the database does not stop")
+    stack.on_guest = lambda guest: guest.failing.update(stop_db=[fault])
+    row, _ = rebuilt_while_stopped(stack, stopped)
+    assert (row.status, row.generation) == (Status.STOPPED, 2)
+    assert "the database does not stop" in (row.fault_message or "")
+    stack.check()
+    stack.accept(row.id, START)
+    stack.settle()
+    assert instances.get_instance(row.id).status == Status.ACTIVE
+
+
+def test_a_stopped_one_whose_new_guest_fails_has_the_rebuild_as_the_way_on(
+    stack: Stack, stopped: Instance
+) -> None:
+    fault = Fault("GuestError", "the volume holds no data")
+    stack.on_guest = lambda guest: guest.failing.update(rebuild=[fault])
+    row, _ = rebuilt_while_stopped(stack, stopped)
+    assert row.status == Status.ERROR
+    assert "rebuild the instance again" in (row.fault_message or "")
+    stack.on_guest = lambda _: None
+    row, _ = rebuilt(stack, row, was="ERROR")
+    assert (row.status, row.generation) == (Status.ACTIVE, 3)
+    stack.check()
