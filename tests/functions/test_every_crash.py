@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import pytest
 
+from chalicelib import aws
 from chalicelib.bus.envelope import Fault as GuestFault
 from chalicelib.cloud import servers
 from chalicelib.cloud.errors import CloudAway, Refused
@@ -36,7 +37,19 @@ from tests.support import asking_back
 from tests.support import resizes_in_memory as resizes
 from tests.support.guest import FakeGuest
 from tests.support.stack import Stack
-from tests.support.world import Fault, World
+from tests.support.world import ENVIRONMENT, Fault, World
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """The one whose effects are counted, and hit."""
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    made = World(TABLES)
+    previous = aws.install(made)
+    yield made
+    aws.install(previous)
+
 
 Scenario = Callable[[Stack], tuple[str, set[str]]]
 """Prepares a stack up to the hint, and names the instance and the statuses it may end in."""
