@@ -447,15 +447,15 @@ def rebuilt_while_stopped(
 def test_what_was_stopped_is_stopped_again_with_another_guest(
     stack: Stack, stopped: Instance
 ) -> None:
-    heard: list[FakeGuest] = []
-    stack.on_guest = heard.append
+    heard: list[Script] = []
+    stack.guests.on_guest = heard.append
     row, operation = rebuilt_while_stopped(stack, stopped)
     assert (row.status, row.generation, row.fault_message) == (Status.STOPPED, 2, None)
     assert operation.status == OperationStatus.SUCCEEDED
     (new,) = heard
     assert new.runs == ["rebuild", "stop_db"]
     (server,) = servers.find(row.id)
-    assert (server.status, server.image_id) == ("SHUTOFF", "image-2")
+    assert (server.status, server.image_id) == ("SHUTOFF", IMAGE["image_id"])
     stack.check()
     stack.accept(row.id, START)
     stack.settle()
@@ -475,8 +475,8 @@ def test_what_is_stopped_stays_so_with_its_guest_when_nothing_was_begun(
 def test_a_new_guest_that_does_not_stop_its_database_is_switched_off(
     stack: Stack, stopped: Instance
 ) -> None:
-    fault = Fault("GuestError", "the database does not stop")
-    stack.on_guest = lambda guest: guest.failing.update(stop_db=[fault])
+    why = "the database does not stop"
+    stack.guests.on_guest = lambda guest: guest.failing.update(stop_db=[why])
     row, _ = rebuilt_while_stopped(stack, stopped)
     assert (row.status, row.generation) == (Status.STOPPED, 2)
     assert "the database does not stop" in (row.fault_message or "")
@@ -489,12 +489,12 @@ def test_a_new_guest_that_does_not_stop_its_database_is_switched_off(
 def test_a_stopped_one_whose_new_guest_fails_has_the_rebuild_as_the_way_on(
     stack: Stack, stopped: Instance
 ) -> None:
-    fault = Fault("GuestError", "the volume holds no data")
-    stack.on_guest = lambda guest: guest.failing.update(rebuild=[fault])
+    why = "the volume holds no data"
+    stack.guests.on_guest = lambda guest: guest.failing.update(rebuild=[why])
     row, _ = rebuilt_while_stopped(stack, stopped)
     assert row.status == Status.ERROR
     assert "rebuild the instance again" in (row.fault_message or "")
-    stack.on_guest = lambda _: None
+    stack.guests.on_guest = lambda _: None
     row, _ = rebuilt(stack, row, was="ERROR")
     assert (row.status, row.generation) == (Status.ACTIVE, 3)
     stack.check()

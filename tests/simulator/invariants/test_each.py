@@ -534,6 +534,19 @@ def i28_moved_nowhere(deployment: Deployment) -> None:
     made.save()
 
 
+def i29_another_version(deployment: Deployment) -> None:
+    """It is told as soon as it was asked for."""
+    instance(deployment).update(actions=[Instance.datastore_version_number.set("10.11.9")])
+    deployment.invariants.check()
+
+
+def i29_another_series(deployment: Deployment) -> None:
+    """An engine was at the data that the one of before cannot follow."""
+    for each in deployment.fleet.volumes.values():
+        each.touched_by = "11.4.2"
+    deployment.invariants.check()
+
+
 def i24_deleted_all_the_same(deployment: Deployment) -> None:
     row = instance(deployment)
     row.update(actions=[Instance.protected.set(True)])
@@ -574,7 +587,7 @@ def replied_with_key(deployment: Deployment, reply: Reply, body: bytes = b"") ->
 BREAKS = (
     i24_deleted_all_the_same,
     i27_done_all_the_same,
-    i28_moved_nowhere,
+    *(i28_moved_nowhere, i29_another_version, i29_another_series),
     *(i10_two_replies, i10_accepted_with_another_body, i10_refused_afterwards, i10_done_twice),
     *(i26_two_are_heard, i26_a_late_answer, i26_a_session, i26_a_generation_that_comes_back),
     *(i20_event_lost, i20_another_stage, i21_gone_too_early, i21_kept_for_ever),
