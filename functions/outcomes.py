@@ -26,11 +26,15 @@ class Done(msgspec.Struct, frozen=True):
 
 
 class Wait(msgspec.Struct, frozen=True):
-    """Not yet: look again after that many seconds. What is known so far is recorded."""
+    """Not yet: look again after that many seconds. What is known so far is recorded.
+
+    `first`: it has to be on record before the step goes on, as what an undoing must not miss.
+    """
 
     seconds: int
     resources: Mapping[str, Any] = {}
     note: str = ""
+    first: bool = False
 
 
 class Failed(msgspec.Struct, frozen=True):

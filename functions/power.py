@@ -60,9 +60,18 @@ def on(operation: Operation, _: str | None) -> Outcome:
     if found.status == "ERROR":
         return Failed(went_to_error(found))
     if found.status == "SHUTOFF":
-        servers.start(found.id)
+        _switch_on(operation, found)
     take_back(operation, found)
     return not_yet(operation, f"the server is in {found.status}")
+
+
+def _switch_on(operation: Operation, found: servers.Server) -> None:
+    """With its volume, which a resize may have left beside it."""
+    volume_id = instances.get_instance(operation.instance_id).resources.get("volume_id")
+    if volume_id is None or volume_id in found.volumes:
+        servers.start(found.id)
+    else:
+        servers.attach_volume(found.id, volume_id)
 
 
 def answers(operation: Operation, _: str | None) -> Outcome:

@@ -106,7 +106,9 @@ def _look(operation: Operation, name: str, step: Step, token: str | None) -> Out
     try:
         while True:
             outcome = step.run(operation, token)
-            if not isinstance(outcome, Wait) or aws.clock() + LOOK_SECONDS > soon:
+            if not isinstance(outcome, Wait) or outcome.first:
+                return outcome
+            if aws.clock() + LOOK_SECONDS > soon:
                 return outcome
             if outcome.resources:
                 operation.resources = {**as_dict(operation.resources), **outcome.resources}

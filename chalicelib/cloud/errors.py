@@ -2,6 +2,7 @@
 
 CloudError
 ├── Refused       for good: a quota, a bad request, no valid host
+│   └── InUse     a volume that is attached: not as long as it is
 └── CloudAway     perhaps later: a timeout, a 5xx, a conflict with something under way
 """
 
@@ -14,6 +15,10 @@ class CloudError(Exception):
 
 class Refused(CloudError):
     """The cloud will not do it, however often it is asked."""
+
+
+class InUse(Refused):
+    """Cinder does not change the volume as long as it is in a server."""
 
 
 class CloudAway(CloudError):

@@ -31,6 +31,7 @@ class Server(msgspec.Struct, frozen=True):
     belongs to, or None. `flavor` is the name of its flavor as it was when it got it, or its id:
     Nova tells one of the two, and with the name `ram` (MiB) and `vcpus`, else 0. `image_id` is what
     its root disk was made of. `host_id` is where it is: Nova tells a name of its own for each host.
+    `volumes` are the ids of those that it has.
     """
 
     id: str
@@ -46,6 +47,7 @@ class Server(msgspec.Struct, frozen=True):
     ram: int = 0
     vcpus: int = 0
     host_id: str = ""
+    volumes: frozenset[str] = frozenset()
 
     def has_flavor(self, flavor_id: str, name: str, ram: int, vcpus: int) -> bool:
         """Whether that is its flavor: a name may have become another one's since it got it."""
@@ -232,6 +234,18 @@ def find_end(server_id: str, replacement: Replacement) -> float | None:
 
 
 @cloud_call
+def attach_volume(server_id: str, volume_id: str) -> None:
+    """Ask for an available volume to be put into a server that is ACTIVE or SHUTOFF."""
+    connection().compute.create_volume_attachment(server_id, volume=volume_id)
+
+
+@cloud_call
+def detach_volume(server_id: str, volume_id: str) -> None:
+    """Ask for a volume to be taken out of a server that is ACTIVE or SHUTOFF; gone is fine."""
+    connection().compute.delete_volume_attachment(server_id, volume=volume_id)
+
+
+@cloud_call
 def delete(server_id: str) -> None:
     """Ask for a server to be deleted; one that is gone is fine."""
     connection().compute.delete_server(server_id, ignore_missing=True)
@@ -260,4 +274,5 @@ def _server(raw: Any) -> Server:
         ram=int(flavor.get("ram") or 0),
         vcpus=int(flavor.get("vcpus") or 0),
         host_id=raw.host_id or "",
+        volumes=frozenset(each["id"] for each in raw.attached_volumes or ()),
     )

@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
 from chalicelib import aws, crash, parameters
-from chalicelib.cloud.errors import CloudAway, CloudError, Refused
+from chalicelib.cloud.errors import CloudAway, CloudError, InUse, Refused
 from chalicelib.parameters import Credential
 from chalicelib.settings import settings
 
@@ -34,9 +34,15 @@ _NEVER: Final = frozenset(
 )
 """Neutron's 409s for which somebody else has to make room; its other ones pass by themselves."""
 
+_ATTACHED: Final = re.compile(
+    "must be 'available' to extend, currently in-use|volume:extend_attached_volume"
+)
+"""Cinder's refusal to extend a volume in a server: of its API before 3.42, and of its policy."""
+
 _VERBS: Final = frozenset(
     {
         *("create", "delete", "extend", "find", "get", "list", "start", "stop", "update"),
+        *("attach", "detach"),
         *("confirm", "migrate", "rebuild", "resize", "revert"),
     }
 )
@@ -149,6 +155,8 @@ def from_http(error: Exception, what: str) -> CloudError:
         return Refused(
             f"The cloud refused to {what}: its quota{name} is exhausted; ask the operator."
         )
+    if _ATTACHED.search(said):
+        return InUse(f"The cloud refused to {what}: {said}")
     if _kind(error) in _NEVER or (400 <= status < 500 and status not in _LATER):
         return Refused(f"The cloud refused to {what}: {said}")
     if status == HTTPStatus.UNAUTHORIZED or not 400 <= status < 500:

@@ -108,7 +108,8 @@ def create(
 def extend(volume_id: str, size_gib: int) -> None:
     """Ask for a volume to grow, attached or not; it is `extending` at first.
 
-    Of one that is attached Cinder takes it since its API 3.42; Nova tells the server.
+    One that is attached is `InUse` for a Cinder whose API is older than 3.42, or whose policy says
+    so. A backend that cannot leaves it as it was, in-use: Cinder has accepted it by then.
     """
     connection().block_storage.extend_volume(volume_id, size_gib)
 

@@ -211,6 +211,8 @@ _REMOVALS: Final = (
 REMOVALS: Final = tuple(each.name for each in _REMOVALS)
 """The steps that take away what a create made: its compensations, and the body of a delete."""
 
+_START_IT: Final = "Start the instance."
+
 PREPARE: Final = Step(
     "prepare",
     Runs.LOCAL,
@@ -297,10 +299,12 @@ RESTART: Final = Flow(
 RESIZE_VOLUME: Final = Flow(
     action=OperationAction.RESIZE_VOLUME,
     title="volume resize",
-    comment="Grows the volume below a database that goes on. A volume never gets smaller again, so "
-    "that a failure only measures what has become of it.",
+    comment="Grows the volume below a database that goes on, or beside its server that is off, "
+    "where the cloud grows none that is in use. A volume never gets smaller again, so that a "
+    "failure only brings the database back and measures what has become of the volume.",
     steps=(
         Step("extend"),
+        Step("answers", Runs.LOCAL),
         Step(
             "grow",
             Runs.LOCAL,
@@ -314,10 +318,9 @@ RESIZE_VOLUME: Final = Flow(
     sources=frozenset({Status.ACTIVE}),
     during=Status.RESIZE,
     done=Status.ACTIVE,
-    failed=Status.ACTIVE,
     timeout="resize_timeout_seconds",
-    told_undone="The resize of the volume was given up: {reason}",
-    told_failed="The size of the volume is not known: {reason} Ask for the resize again.",
+    told_undone="The resize of the volume was given up: {reason} Ask for the resize again.",
+    told_failed="The server may be off, or without its volume: {reason} " + _START_IT,
 )
 
 
@@ -389,8 +392,6 @@ MIGRATE: Final = Flow(
 def _power(name: str) -> Step:
     return Step(name, timeout="power_timeout_seconds")
 
-
-_START_IT: Final = "Start the instance."
 
 STOP: Final = Flow(
     action=OperationAction.STOP,

@@ -40,6 +40,8 @@ class Compute(StandIns):
                 "rebuild": self._rebuild_server,
                 "find_replacement": self._find_replacement,
                 "find_end": self._find_end,
+                "attach_volume": self._attach_volume,
+                "detach_volume": self._detach_volume,
                 "delete": self._delete_server,
             },
             flavors: {"list_all": self._list_all_flavors},
@@ -135,6 +137,12 @@ class Compute(StandIns):
         request_id = replacement.request_id
         return self.cloud.compute.action(self.caller, server_id, request_id).finished
 
+    def _attach_volume(self, server_id: str, volume_id: str) -> None:
+        self.cloud.compute.attach_volume(self.caller, server_id, volume_id, None)
+
+    def _detach_volume(self, server_id: str, volume_id: str) -> None:
+        unless_gone(lambda: self.cloud.compute.detach_volume(self.caller, server_id, volume_id))
+
     def _delete_server(self, server_id: str) -> None:
         unless_gone(lambda: self.cloud.compute.delete(self.caller, server_id))
 
@@ -167,4 +175,5 @@ class Compute(StandIns):
             ram=one.flavor.ram,
             vcpus=one.flavor.vcpus,
             host_id=one.host_id,
+            volumes=frozenset(volume.volume_id for volume in one.volumes),
         )

@@ -23,6 +23,7 @@ _WEIGHTS: Final = {
     "quota": 0.5,
     "stuck": 1,
     "left_as_it_was": 2,
+    "not_in_use": 8,
     "seen_again": 2,
     "vanish": 0.5,
 }

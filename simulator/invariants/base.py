@@ -394,6 +394,8 @@ def unseen_end(hub: Hub, instance_id: str, action: OperationAction) -> bool:
     ]
     last: Item = max(resizes, key=lambda row: float(row["created"]), default={})
     failed = last.get("status") in (OperationStatus.FAILED, OperationStatus.CANCELLED)
+    if failed and action is OperationAction.RESIZE_VOLUME:
+        return "volume_size" not in last["resources"]
     return failed and FLOWS[action].ended(last.get("ended") or {}) is What.FAILED
 
 

@@ -1,10 +1,11 @@
-"""I22: the size that an instance tells is the one that its volume and its file system have."""
+"""I22: the size that an instance tells is that of its volume and its file system."""
 
 from __future__ import annotations
 
 from chalicelib.domain.operations import OperationAction
 from chalicelib.lifecycle import Status
 from simulator.aws.dynamodb.values import Item
+from simulator.cloud.model.server import Server
 from simulator.cloud.model.volume import Volume
 from simulator.invariants.base import Invariant, owned_things, unseen_end
 
@@ -17,20 +18,28 @@ class Volumes(Invariant):
     """
 
     id = "I22"
-    title = "The size that an instance tells is the one that its volume has"
+    title = "The size that an instance tells is that of its volume, which is in its server"
 
     def check(self) -> None:
         if self.hub.restoring:
             return
         found: dict[str, list[Volume]] = {}
+        servers: dict[str, Server] = {}
         for kind, instance_id, thing in owned_things(self.hub.run.cloud):
             if kind == "volume":
                 found.setdefault(instance_id, []).append(thing)
+            elif kind == "server":
+                servers[instance_id] = thing
         for row in self.hub.rows("instances"):
             volumes = found.get(row["id"], [])
             settled = row["status"] == Status.ACTIVE and "operation_id" not in row
             if settled and len(volumes) == 1:  # I4 and L2 ask whether it has just one
                 self._compare(row, volumes[0])
+                self._require_in(servers.get(row["id"]), row, volumes[0])
+
+    def _require_in(self, server: Server | None, row: Item, volume: Volume) -> None:
+        if server is not None and volume.id not in [each.volume_id for each in server.volumes]:
+            self.broken("its volume is not in its server", row["id"])
 
     def _compare(self, row: Item, volume: Volume) -> None:
         self.exercised += 1

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import psutil
 import pymysql
+from keystoneauth1 import session
+from keystoneauth1.identity import v3
+from troveclient.v1 import client
 
 from tests.acceptance.stack import Stack, eventually
 from tests.acceptance.test_clients import run
@@ -57,6 +61,26 @@ class Shop:
         """As an operator does it, with the unmodified client."""
         words = ("database", "instance", "rebuild", self.id, self.image_id)
         run(self.stack, *words, user="admin")
+
+    def migrate(self, host: str | None = None) -> None:
+        """As an operator does it, with the client's library: its commands have no word for it."""
+        who = self.stack.admin.user
+        auth = v3.Password(
+            auth_url=who.auth_url,
+            username=who.name,
+            password=who.password,
+            project_name=who.name,
+            user_domain_name="Default",
+            project_domain_name="Default",
+        )
+        trove = client.Client(session=session.Session(auth=auth), region_name="RegionOne")
+        trove.mgmt_instances.migrate(self.id, host=host)
+
+    def kill(self) -> None:
+        """The agent and its database, -9, each if it runs at the moment."""
+        self.stack.cloud("POST", f"/servers/{self.server_id}/kill_agent")
+        if (database := self.database()) is not None:
+            database.send_signal(signal.SIGKILL)
 
     def generation(self) -> int:
         answer = self.stack.admin.request("GET", f"/mgmt/instances/{self.id}")

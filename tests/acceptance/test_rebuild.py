@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator
 
 import pytest
@@ -48,9 +47,7 @@ def test_an_agent_and_a_database_that_die_while_the_guest_comes_up(shop: Shop) -
     before = shop.generation()
     shop.rebuild()
     eventually(lambda: shop.step("prepare"), WITHIN, "the new guest is asked")
-    shop.stack.cloud("POST", f"/servers/{shop.server_id}/kill_agent")
-    if (database := shop.database()) is not None:
-        database.send_signal(signal.SIGKILL)
+    shop.kill()
     shop.serves(before + 1)
 
 

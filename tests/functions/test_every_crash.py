@@ -191,6 +191,26 @@ def resize_volume_beyond_the_clouds_quota(stack: Stack) -> tuple[str, set[str]]:
     return instance_id, {Status.ACTIVE}
 
 
+def resize_volume_of_a_cloud_that_extends_none_in_use(stack: Stack) -> tuple[str, set[str]]:
+    stack.cloud.extends_in_use = "refused"
+    return _resize(stack), {Status.ACTIVE}
+
+
+def resize_volume_that_fails_beside_its_server(stack: Stack) -> tuple[str, set[str]]:
+    """It is back in its server, which is on, with the size that it had."""
+    instance_id = _resize(stack)
+    stack.cloud.extends_in_use = "never"
+    return instance_id, {Status.ACTIVE}
+
+
+def delete_during_a_resize_beside_its_server(stack: Stack) -> tuple[str, set[str]]:
+    stack.cloud.extends_in_use = "refused"
+    instance_id = _resize(stack)
+    stack.settle(until=stack.world.now + 3)
+    stack.delete(instance_id)
+    return instance_id, {Status.DELETED}
+
+
 def delete_during_a_resize(stack: Stack) -> tuple[str, set[str]]:
     instance_id = _resize(stack)
     stack.delete(instance_id)
@@ -505,6 +525,8 @@ SCENARIOS: tuple[Scenario, ...] = (
     resize_volume,
     resize_volume_below_a_guest_that_fails,
     resize_volume_beyond_the_clouds_quota,
+    resize_volume_of_a_cloud_that_extends_none_in_use,
+    *(resize_volume_that_fails_beside_its_server, delete_during_a_resize_beside_its_server),
     delete_during_a_resize,
     resize_flavor,
     resize_flavor_that_the_cloud_confirms_by_itself,

@@ -15,7 +15,16 @@ from chalicelib.domain.operations import STARTABLE
 from chalicelib.lifecycle import Status
 from chalicelib.store import base, guests, instances, operations
 from chalicelib.store.models import Instance, Operation
-from functions import access, create_instance, handler, maintenance, orphans, remove, step
+from functions import (
+    access,
+    create_instance,
+    handler,
+    maintenance,
+    orphans,
+    power,
+    remove,
+    step,
+)
 from functions.outcomes import Done
 from functions.step import Step
 from simulator.cloud_functions.stand_ins import StandIns
@@ -208,6 +217,12 @@ def public_addresses_made_without_a_look(patch: Patch) -> None:
 def a_file_system_that_stays_small(patch: Patch) -> None:
     """A resize ends when Cinder is done; nobody tells the guest."""
     patch.setitem(handler.LOCAL_STEPS, "resize_volume.grow", Step(lambda *_: Done()))
+
+
+@saboteur("resizes", "I22", seeds=10)
+def a_server_switched_on_without_its_volume(patch: Patch) -> None:
+    """Whoever switches a server on does not look whether its volume is in it."""
+    patch.setattr(power, "_switch_on", lambda _, found: cloud_servers.start(found.id))
 
 
 @saboteur("flavors", "I23")

@@ -10,7 +10,7 @@ from typing import Any, Final
 import pytest
 
 from chalicelib.cloud import flavors, images, names, network, servers, volumes
-from chalicelib.cloud.errors import CloudAway, CloudError, Refused
+from chalicelib.cloud.errors import CloudAway, CloudError, InUse, Refused
 from tests.support.world import World
 
 BUILD_SECONDS: Final = 6
@@ -36,6 +36,9 @@ class FakeCloud:
         }
         self.flavors = [flavors.CloudFlavor("1", "db.tiny", 512, 1, 5, 0)]
         self.confirms_by_itself = False
+        self.extends_in_use = "done"
+        """What becomes of a volume that is extended in a server, or "refused", "left" as it was;
+        "never": nor beside it."""
         self.after_a_resize: Callable[[], None] = lambda: None
         self.resizes_end: str | None = None
         """What becomes of resizes when not well: "ERROR", "RESIZE" for ever, "left" as it was."""
@@ -65,6 +68,8 @@ class FakeCloud:
                 self.rebuild_server,
                 self.find_replacement,
                 self.find_end,
+                self.attach_volume_server,
+                self.detach_volume_server,
                 self.delete_server,
                 self.page_servers,
             ),
@@ -169,6 +174,7 @@ class FakeCloud:
             ram=flavor.ram if flavor else 0,
             vcpus=flavor.vcpus if flavor else 0,
             host_id=thing.facts.get("host", "h1"),
+            volumes=frozenset(_volumes_in(thing)),
         )
 
     def find_servers(self, instance_id: str) -> list[servers.Server]:
@@ -272,11 +278,23 @@ class FakeCloud:
         done = replacement.started + self.rebuild_seconds
         return done if self.world.now >= done else None
 
+    def attach_volume_server(self, server_id: str, volume_id: str) -> None:
+        found = self.get_volume(volume_id)
+        if found is None or found.status != "available":
+            raise Refused("Volume status must be available")
+        self.things["server"][server_id].facts["outside"] = False
+
+    def detach_volume_server(self, server_id: str, volume_id: str) -> None:
+        found = self.get_volume(volume_id)
+        if found is None or found.status != "in-use":
+            raise Refused("Volume status must be in-use")
+        self.things["server"][server_id].facts["outside"] = True
+
     def delete_server(self, server_id: str) -> None:
         self._delete("server", server_id)
 
     def _volume(self, thing: _Thing) -> volumes.Volume:
-        users = [each.facts["volume_id"] for each in self.things["server"].values()]
+        users = [one for each in self.things["server"].values() for one in _volumes_in(each)]
         status = "creating" if self.world.now < thing.born + 1 else self.volumes_become
         if thing.id in users:
             status = "in-use"
@@ -306,8 +324,14 @@ class FakeCloud:
         found = self.get_volume(volume_id)
         if found is None or found.status not in ("available", "in-use") or size_gib <= found.size:
             raise Refused("the volume cannot be extended to that")
+        if found.status == "in-use" and self.extends_in_use in ("refused", "never"):
+            raise InUse("Volume status must be 'available' to extend")
+        if self.extends_in_use == "never":
+            raise Refused("allowed gigabytes quota")
         facts = self.things["volume"][volume_id].facts
-        facts.update(size_gib=size_gib, extended=self.world.now)
+        facts["extended"] = self.world.now
+        if found.status == "available" or self.extends_in_use == "done":
+            facts["size_gib"] = size_gib
 
     def delete_volume(self, volume_id: str) -> None:
         found = self.get_volume(volume_id)
@@ -412,6 +436,10 @@ class FakeCloud:
         thing = self.things[kind].get(thing_id)
         if thing is not None and thing.delete_asked is None:
             thing.delete_asked = self.world.now
+
+
+def _volumes_in(server: _Thing) -> list[str]:
+    return [] if server.facts.get("outside") else [server.facts["volume_id"]]
 
 
 def _marked(thing: _Thing) -> str | None:

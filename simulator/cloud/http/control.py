@@ -119,6 +119,7 @@ class ControlApi(Service):
                     {
                         **_common(s.id, s.name, s.project_id),
                         "status": s.status,
+                        "host": s.host,
                         "task_state": s.task_state,
                         "metadata": s.metadata,
                         "port_ids": s.port_ids,

@@ -274,7 +274,9 @@ class ComputeService:
         server = self.get(caller, server_id)
         with self._faults.around("compute", "detach_volume", server.name):
             self._check_state(server, "detach_volume", (ACTIVE, STOPPED))
-            self._lifecycle.detach_volume(server, attached_volume(server, volume_id))
+            attached = attached_volume(server, volume_id)
+            self._volume.require_in_use(volume_id)
+            self._lifecycle.detach_volume(server, attached)
 
     def used(self, project_id: str) -> dict[str, int]:
         """Instances, cores and ram (MiB) that count against the project's quota."""

@@ -27,7 +27,8 @@ MODES = {
     "not_found": "404, whatever exists",
     "slow_delete": "the delete takes `seconds` longer (default: the cloud's slow_delete delay)",
     "seen_again": "servers deleted within `seconds` (default 60) are listed as they were before",
-    "left_as_it_was": "a resize or migration ends as if nobody had asked for it: no host took it",
+    "left_as_it_was": "what was accepted ends as if nobody had asked: no host, or backend, does it",
+    "not_in_use": "400 for a volume in a server, as of a Cinder that extends none",
     "vanish": "the resource goes without a trace: at create once it is ready, else at the call",
 }
 CALLS = {
@@ -107,7 +108,8 @@ _CALLS_OF_MODE = {
         *("resize_server", "migrate_server", "confirm_resize", "revert_resize"),
         *("create_volume", "delete_volume", "extend_volume", "delete_port"),
     },
-    "left_as_it_was": {"resize_server", "migrate_server"},
+    "left_as_it_was": {"resize_server", "migrate_server", "extend_volume"},
+    "not_in_use": {"extend_volume"},
     "slow_delete": {"delete_server", "delete_volume"},
     "seen_again": {"list_servers"},
     "vanish": {
@@ -118,7 +120,7 @@ _CALLS_OF_MODE = {
 _ENDS_IN_ERROR = {
     *("create_server", "delete_server", "reboot_server", "rebuild_server"),
     *("resize_server", "migrate_server", "confirm_resize", "revert_resize"),
-    *("create_volume", "delete_volume"),
+    *("create_volume", "delete_volume", "extend_volume"),
 }
 _QUOTA_STATUS = {"compute": 403, "volume": 413, "network": 409}
 

@@ -195,8 +195,18 @@ class VolumeService:
                     "Invalid input received: New size for extend must be greater than current "
                     f"size. (current: {volume.size}, extended: {new_size})."
                 )
+            mode = fault.mode if fault and volume.attachments else ""
+            if mode == "not_in_use":
+                raise BadRequest(
+                    f"Invalid volume: Volume {volume_id} status must be 'available' to extend, "
+                    "currently in-use.",
+                    kind="InvalidVolume",
+                )
             self._check_quota(volume.project_id, new_size - volume.size, count=0)
             self._set(volume, "extending")
+            if mode == "left_as_it_was":  # the scheduler finds that its backend cannot
+                self._later(self._delays.volume_create, lambda: self._grow(volume, volume.size))
+                return
             if fault and fault.mode == "stuck":
                 return
             if fault and fault.mode == "error":
@@ -225,6 +235,15 @@ class VolumeService:
         volume = self.volumes[volume_id]
         volume.attachments = [Attachment(self._ids.uuid(), server_id, device, self._clock())]
         self._set(volume, "in-use")
+
+    def require_in_use(self, volume_id: str) -> None:
+        """Refuse to take a volume out of its server that Cinder is at."""
+        status = self.volumes[volume_id].status
+        if status != "in-use":
+            raise BadRequest(
+                f"Invalid volume: Unable to detach volume. Volume status must be 'in-use' and "
+                f"attach_status must be 'attached' to detach. Currently: status: '{status}'."
+            )
 
     def release(self, volume_id: str) -> None:
         """Give a volume back: detached, or no longer reserved."""
