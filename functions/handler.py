@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from chalicelib import logs
-from chalicelib.domain.flows import COMPLETE, FAIL, FLOWS, KINDS, Runs
+from chalicelib.domain.flows import COMPLETE, FAIL, FLOWS, KINDS, LOOK, Runs
 from chalicelib.domain.operations import OperationAction
 from chalicelib.store.models import Operation
 from functions import (
@@ -21,6 +21,7 @@ from functions import (
     resize_volume,
     restart_instance,
     roll_out,
+    server_look,
     step,
     update_access,
     upgrade_instance,
@@ -73,9 +74,11 @@ LOCAL_STEPS: Final = {name: each for name, each in STEPS.items() if KINDS[name].
 
 
 def cloud(event: dict[str, Any], _: object) -> dict[str, Any]:
-    """A step that calls OpenStack, or a job of the maintenance on its schedule."""
+    """A step that calls OpenStack, a look at a server, or a job of the maintenance."""
     if event.get("step") in maintenance.JOBS:
         return maintenance.run(event)
+    if event.get("step") == LOOK:
+        return server_look.run(event)
     return step.run(CLOUD_STEPS, event)
 
 

@@ -116,9 +116,13 @@ def size_of(flavor: Flavor) -> dict[str, Any]:
 
 
 def server_of(operation: Operation) -> servers.Server | None:
-    """The instance's server; a 404 is not believed before the list says the same."""
+    """The instance's server, or the one that the operation has made.
+
+    A 404 is not believed before the list says the same.
+    """
     instance = instances.get_instance(operation.instance_id)
-    server_id = instance.resources.get("server_id")
+    made = as_dict(operation.resources).get("server_id")
+    server_id = made or instance.resources.get("server_id")
     if server_id is None:
         return None
     found = servers.get(server_id)

@@ -25,7 +25,7 @@ from chalicelib.store import commands as rows
 from chalicelib.store import operations
 from chalicelib.store.base import ConditionFailed, as_dict
 from chalicelib.store.models import Operation
-from chalicelib.store.operations import bound_of
+from chalicelib.store.operations import FIRST_LOOK_SECONDS, bound_of
 from functions.outcomes import (
     LOOK_SECONDS,
     SOON_SECONDS,
@@ -195,7 +195,7 @@ def _record(operation: Operation, name: str, outcome: Outcome) -> None:
         case Failed(reason=said):
             reason, note = said, said[:255]
         case Pending():
-            until = bound_of(operation, name)
+            until = min(bound_of(operation, name), until + FIRST_LOOK_SECONDS)
     ended = isinstance(outcome, Done)
     try:
         operations.release_lease(

@@ -194,6 +194,9 @@ class Kind(msgspec.Struct, frozen=True):
     ends: bool
 
 
+LOOK: Final = "look_at_server"
+"""Not a step: the sweeper has it done for an operation that waits long for its guest."""
+
 COMPLETE: Final = Step("complete", Runs.LOCAL, Waits.NO)
 FAIL: Final = Step("fail", Runs.LOCAL, Waits.NO)
 

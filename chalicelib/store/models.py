@@ -172,6 +172,7 @@ class Operation(Table):
     cancelled = optional(UnicodeAttribute(null=True))  # why; the next step compensates
     compensating = BooleanAttribute(default=False)
     reason = optional(UnicodeAttribute(null=True))  # why it failed, for the user
+    alone = optional(UnicodeAttribute(null=True))  # the step whose guest has no server any more
     enrolled_server = optional(UnicodeAttribute(null=True))  # noted when another was refused
 
     step = optional(UnicodeAttribute(null=True))

@@ -22,6 +22,8 @@ from chalicelib.store.models import Arguments, Operation, Subject
 
 CHECK_AFTER_SECONDS: Final = 30
 """So long after somebody should have moved an operation the sweeper looks at it."""
+FIRST_LOOK_SECONDS: Final = 60.0
+"""So long a step waits for its guest before its server is looked at."""
 LOOK_AHEAD_SECONDS: Final = 120
 """So far ahead a look is set when it comes near: steps that follow at once move it seldom, and each
 move is a delete and a put in the index."""
@@ -228,6 +230,22 @@ def note_refusal(operation_id: str, generation: int, holder: str, note: str) -> 
     clause = Operation.status.is_in(*STARTABLE) & (Operation.generation == generation)
     update_if(row, actions, clause & Operation.action.is_in(*ADMITTING))
     return row
+
+
+def note_alone(row: Operation, step: str, reason: str) -> None:
+    """Remember that a step waits for a guest without a server; the sweeper lets it go on, or back.
+
+    Clauses: the operation is not terminal, and at that step still (the guest has answered).
+    """
+    actions: list[Action] = [
+        Operation.alone.set(step),
+        Operation.compensating.set(True),
+        Operation.reason.set(Operation.reason | reason[:1024]),
+        Operation.notes[step].set(reason[:255]),
+        Operation.check_at.set(aws.clock()),
+    ]
+    at_it = Operation.status.is_in(*STARTABLE) & (Operation.step == step)
+    update_if(row, actions, at_it & Operation.ended[step].does_not_exist())
 
 
 def begin_compensation(row: Operation, reason: str) -> None:

@@ -62,8 +62,9 @@ def waits_in_vain(operation: Operation, step: str) -> bool:
 
     Going forward: the operation is cancelled, or told to go back already (its guest cannot enrol).
     Going back: a delete waits, for which nothing has to be as it was, or the guest was expelled.
+    Either way: its server was seen not to be there.
     """
-    if aws.clock() > operations.bound_of(operation, step):
+    if aws.clock() > operations.bound_of(operation, step) or operation.alone == step:
         return True
     if not FLOWS[operation.action].undoes(step):
         return bool(operation.cancelled or operation.compensating)

@@ -9,6 +9,7 @@ import msgspec
 from botocore.exceptions import ClientError
 
 from chalicelib import aws
+from chalicelib.domain.flows import LOOK
 from chalicelib.domain.operations import execution_name
 from chalicelib.settings import settings
 from chalicelib.store.models import Operation
@@ -31,9 +32,18 @@ class Execution(StrEnum):
 def start(operation: Operation) -> None:
     """Start the execution of the present attempt; one of that name that exists is success."""
     name = execution_name(operation.id, int(operation.attempt))
+    _start(_machine_arn(operation.action), name, operation)
+
+
+def look(operation: Operation) -> None:
+    """Have the operation's server looked at, once, beside its own execution."""
+    _start(_machine_arn(LOOK), f"{operation.id}.look-{int(aws.clock())}", operation)
+
+
+def _start(machine_arn: str, name: str, operation: Operation) -> None:
     try:
         aws.client("stepfunctions").start_execution(
-            stateMachineArn=_machine_arn(operation),
+            stateMachineArn=machine_arn,
             name=name,
             input=msgspec.json.encode({"operation_id": operation.id}).decode(),
         )
@@ -69,10 +79,9 @@ def stop(operation: Operation) -> None:
 
 def _execution_arn(operation: Operation) -> str:
     name = execution_name(operation.id, int(operation.attempt))
-    return f"{_machine_arn(operation).replace(':stateMachine:', ':execution:')}:{name}"
+    return f"{_machine_arn(operation.action).replace(':stateMachine:', ':execution:')}:{name}"
 
 
-def _machine_arn(operation: Operation) -> str:
-    """ARN of the flow's state machine: `<prefix>-create-instance` for `create_instance`."""
-    flow = operation.action.replace("_", "-")
-    return f"{settings().state_machine_arn_prefix}{flow}"
+def _machine_arn(name: str) -> str:
+    """ARN of a state machine: `<prefix>-create-instance` for `create_instance`."""
+    return f"{settings().state_machine_arn_prefix}{name.replace('_', '-')}"

@@ -5,6 +5,7 @@ Past that time:
 
     no execution of it        the hint was lost             start it
     an execution that runs    slow, or waiting for a guest  look again later; wake it past its bound
+      and waits long          its server may be gone        have that looked at, ever less often
       and does not wake up    its token is lost             stop it
     a closed execution        it died without its end       start the next attempt
       out of attempts, and    nothing else ends it          give up
@@ -107,6 +108,7 @@ def _sweep(operation: Operation) -> int:
             executions.stop(operation)
         else:
             dispatcher.wake_if_over(operation)
+            _look_at_server(operation)
         operations.look_again(operation, _patience(operation))
         return 0
     if state is Execution.CLOSED:
@@ -125,7 +127,23 @@ def _patience(operation: Operation) -> float:
     step = _asking(operation)
     if step is None or dispatcher.waits_in_vain(operation, step):
         return LOOK_AGAIN_SECONDS
-    return max(operations.bound_of(operation, step) - aws.clock(), LOOK_AGAIN_SECONDS)
+    now = aws.clock()
+    left, waited = operations.bound_of(operation, step) - now, _waited(operation, step)
+    return max(min(left, max(waited, operations.FIRST_LOOK_SECONDS)), LOOK_AGAIN_SECONDS)
+
+
+def _waited(operation: Operation, step: str) -> float:
+    now = aws.clock()
+    return now - float(as_dict(operation.started).get(step, now))
+
+
+def _look_at_server(operation: Operation) -> None:
+    """Have it looked at for who waits long: each time for as long again as it has waited."""
+    step = _asking(operation)
+    if step is None or dispatcher.waits_in_vain(operation, step):
+        return
+    if _waited(operation, step) >= operations.FIRST_LOOK_SECONDS:
+        executions.look(operation)
 
 
 def _asking(operation: Operation) -> str | None:

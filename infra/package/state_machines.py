@@ -11,7 +11,7 @@ long it lasts, takes back what was made.
 import json
 from typing import Any, Final
 
-from chalicelib.domain.flows import COMPLETE, FAIL, FLOWS, Flow, Runs, Step, Waits
+from chalicelib.domain.flows import COMPLETE, FAIL, FLOWS, LOOK, Flow, Runs, Step, Waits
 
 State = dict[str, Any]
 
@@ -31,8 +31,27 @@ RETRY: Final[State] = {
 
 
 def rendered() -> dict[str, str]:
-    """Each flow's definition as text, by the flow's name; ARNs are left to be substituted."""
-    return {name: json.dumps(render(flow), separators=(",", ":")) for name, flow in FLOWS.items()}
+    """Each definition as text, by its flow's name, and the look; ARNs are put in later."""
+    machines = {**{name: render(flow) for name, flow in FLOWS.items()}, LOOK: look()}
+    return {name: json.dumps(each, separators=(",", ":")) for name, each in machines.items()}
+
+
+def look() -> State:
+    """The machine that looks at a server once: the sweeper has no other way to the cloud."""
+    return {
+        "Comment": "Looks whether the server is there whose guest a step has waited for so long.",
+        "StartAt": "Look",
+        "States": {
+            "Look": {
+                "Type": "Task",
+                "Resource": FUNCTIONS[Runs.CLOUD],
+                "Parameters": {"step": LOOK, "operation_id.$": "$.operation_id"},
+                "TimeoutSeconds": TASK_SECONDS,
+                "Retry": [{"ErrorEquals": ["States.TaskFailed"]} | RETRY | {"MaxAttempts": 3}],
+                "End": True,
+            }
+        },
+    }
 
 
 def render(flow: Flow) -> State:

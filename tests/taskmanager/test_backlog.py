@@ -30,6 +30,7 @@ def waiting() -> dict[str, Any]:
                 row.id = f"waiting-{number}"
                 row.status, row.step = OperationStatus.RUNNING, "prepare"
                 row.deadline, row.check_at = world.now + 80_000, world.now
+                row.started = {"prepare": world.now}
                 batch.save(row)
         return {str(row["id"]): row for row in world.dynamodb.rows(Operation.Meta.table_name)}
 

@@ -1,0 +1,170 @@
+"""A guest whose server is off, broken or gone is not waited for until the step's bound."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from chalicelib.lifecycle import Status
+from chalicelib.settings import settings
+from chalicelib.taskmanager import sweeper
+from simulator.template import PREFIX
+from tests.simulator.served import Served
+
+SOON = 330.0
+"""The first look, the sweeps around it, and what follows: less than any bound."""
+
+
+@pytest.fixture
+def served() -> Iterator[Served]:
+    made = Served()
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def goes_off(served: Served) -> None:
+    """Nobody's doing: Nova finds the machine powered off."""
+    served.cloud.compute.crash(served.cloud.admin(), served.server.id)
+
+
+def breaks(served: Served) -> None:
+    served.cloud.compute._lifecycle._break(served.server, 500, "Its host died.")
+
+
+def vanishes(served: Served) -> None:
+    served.cloud.compute._lifecycle.vanish(served.server)
+
+
+GONE: dict[Callable[[Served], None], str] = {
+    goes_off: "The server was switched off.",
+    breaks: "The server went to ERROR: Its host died.",
+    vanishes: "The server has vanished.",
+}
+
+
+def looks(served: Served) -> list[Any]:
+    """The executions that have looked."""
+    machine = f":{PREFIX}-look-at-server:"
+    return [each for arn, each in served.region.states.executions.items() if machine in arn]
+
+
+def begin(served: Served, action: str, arguments: Any, step: str, *, admin: bool = False) -> None:
+    """Ask, and cut the agent off from what it is asked."""
+    served.fleet.partition(served.server.id)
+    assert served.ask(action, arguments, admin=admin) == 202
+    served.until(step)
+
+
+@pytest.mark.parametrize(
+    ("action", "arguments", "step", "status"),
+    [
+        ("restart", None, "restart", Status.ACTIVE),
+        ("resize", {"volume": {"size": 2}}, "grow", Status.ACTIVE),
+        ("stop", None, "stop_database", None),
+        ("resize", {"flavorRef": "4"}, "stop_database", None),
+    ],
+)
+@pytest.mark.parametrize("gone", GONE)
+def test_a_step_that_waits_for_its_guest_ends_early_with_the_true_reason(
+    served: Served,
+    gone: Callable[[Served], None],
+    action: str,
+    arguments: Any,
+    step: str,
+    status: Status | None,
+) -> None:
+    begin(served, action, arguments, step)
+    gone(served)
+    began = served.kernel.now
+    while not served.operation().get("compensating"):
+        assert served.kernel.now - began < SOON
+        served.run(1)
+    served.fleet.heal()
+    served.settle()
+    assert GONE[gone] in served.fault
+    expected = Status.ERROR if gone is vanishes else Status.ACTIVE
+    assert served.status == (status or expected)
+
+
+def test_a_create_whose_server_breaks_is_undone_early() -> None:
+    made = Served.__new__(Served)
+    super(Served, made).__init__()
+    try:
+        made.do(lambda: made.create(made.tenant), within=5)
+        (row,) = made.instances()
+        made.id = str(row["id"])
+        made.until("prepare")
+        made.fleet.partition(made.server.id)
+        breaks(made)
+        began = made.kernel.now
+        made.settle()
+        assert made.status == Status.ERROR
+        assert "The server went to ERROR: Its host died." in made.fault
+        assert made.took() < settings().create_timeout_seconds / 3
+        assert made.kernel.now - began < settings().create_timeout_seconds
+    finally:
+        made.close()
+
+
+def test_a_rebuild_whose_server_goes_ends_early(served: Served) -> None:
+    image_id = next(iter(served.cloud.image.images))
+    assert served.ask("rebuild", {"image_id": image_id}, admin=True) == 202
+    served.until("prepare")
+    served.fleet.partition(served.server.id)
+    goes_off(served)
+    served.settle()
+    assert served.status == Status.ERROR
+    assert "The server was switched off." in served.fault
+    assert served.took() < SOON
+
+
+def test_the_way_back_does_not_wait_for_a_guest_without_a_server_either(served: Served) -> None:
+    served.spoil("compute", "resize_server", "left_as_it_was", times=99)
+    assert served.ask("resize", {"flavorRef": "4"}) == 202
+    served.until("resize")
+    served.fleet.partition(served.server.id)
+    served.until("settings_of_before")
+    goes_off(served)
+    began = served.kernel.now
+    served.settle()
+    assert served.operation()["updated"] - began < SOON
+    assert "Not undone: settings_of_before" in served.fault
+    assert served.status == Status.ERROR
+
+
+def test_who_waits_for_a_server_that_is_there_is_looked_at_ever_less_often(served: Served) -> None:
+    begin(served, "restart", None, "restart")
+    bound = settings().restart_timeout_seconds
+    served.run(bound - 30)
+    times = [each.started - served.operation()["created"] for each in looks(served)]
+    assert 2 <= len(times) <= 5
+    assert 60 <= times[0] <= 60 + 2 * sweeper.LOOK_AGAIN_SECONDS + 60
+    gaps = [after - before for before, after in itertools.pairwise(times)]
+    assert gaps == sorted(gaps)
+    assert not served.operation().get("compensating")
+    served.fleet.heal()
+    served.settle()
+
+
+def test_what_is_over_soon_is_never_looked_at(served: Served) -> None:
+    assert served.ask("restart") == 202
+    served.settle()
+    assert looks(served) == []
+
+
+def test_a_cloud_that_does_not_answer_decides_nothing(served: Served) -> None:
+    begin(served, "restart", None, "restart")
+    for call in ("get_server", "list_servers"):
+        served.spoil("compute", call, "unavailable", times=99999)
+    goes_off(served)
+    served.run(600)
+    assert served.operation()["status"] == "RUNNING"
+    assert not served.operation().get("compensating")
+    served.cloud.faults.clear()
+    served.fleet.heal()
+    served.settle()
