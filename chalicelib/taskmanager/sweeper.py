@@ -36,6 +36,8 @@ SWEEP_SECONDS: Final = 12.0
 PAGE: Final = 100
 QUEUED_SECONDS: Final = 3600.0
 """A queued operation waits for the one before it, whose last transaction makes it due."""
+MOST_LOOKS: Final = 50
+"""At servers, in a sweep. Where more wait at once it is no server that is missing."""
 LOOK_AGAIN_SECONDS: Final = 45
 """Less than the minute between two sweeps: else every second one would pass it by."""
 STUCK_SECONDS: Final = 90.0
@@ -51,14 +53,15 @@ class SweepFailed(Exception):
 def run() -> dict[str, int]:
     """One sweep; answers how many operations were seen and how many were started again."""
     seen = started = failed = 0
+    until, waiting = aws.clock() + SWEEP_SECONDS, list[Operation]()
     with crash.scope("sweeper"):
-        for operation_id in _due(aws.clock() + SWEEP_SECONDS):
+        for operation_id in _due(until):
             operation = operations.get_operation(operation_id)
             if operation is None or operation.status in TERMINAL:
                 continue
             seen += 1
             try:
-                started += _sweep(operation)
+                started += _sweep(operation, waiting)
             except ConditionFailed:
                 log.info("%s was moved by somebody else", operation_id)
             except executions.Throttled:
@@ -69,6 +72,7 @@ def run() -> dict[str, int]:
                 failed += 1
                 with contextlib.suppress(ConditionFailed):  # else it stands before them again
                     operations.look_again(operation, LOOK_AGAIN_SECONDS)
+        _look_at_servers(waiting, until)
     if failed:
         events.alarm("job.failed", f"sweeper: {failed} of {seen} operations could not be swept")
         raise SweepFailed(f"{failed} of {seen} operations could not be swept")
@@ -96,7 +100,8 @@ def _due(until: float) -> Iterator[str]:
             yield operation_id
 
 
-def _sweep(operation: Operation) -> int:
+def _sweep(operation: Operation, waiting: list[Operation]) -> int:
+    """How many it started: one or none; `waiting` gets one more whose server is to be looked at."""
     if operation.status == OperationStatus.QUEUED:
         if not ending.end_forgotten(operation):
             operations.look_again(operation, QUEUED_SECONDS)
@@ -108,7 +113,8 @@ def _sweep(operation: Operation) -> int:
             executions.stop(operation)
         else:
             dispatcher.wake_if_over(operation)
-            _look_at_server(operation)
+            if _waits_long(operation):
+                waiting.append(operation)
         operations.look_again(operation, _patience(operation))
         return 0
     if state is Execution.CLOSED:
@@ -137,13 +143,23 @@ def _waited(operation: Operation, step: str) -> float:
     return now - float(as_dict(operation.started).get(step, now))
 
 
-def _look_at_server(operation: Operation) -> None:
-    """Have it looked at for who waits long: each time for as long again as it has waited."""
+def _waits_long(operation: Operation) -> bool:
+    """Whether its server is looked at: each time after as long again as it has waited."""
     step = _asking(operation)
     if step is None or dispatcher.waits_in_vain(operation, step):
-        return
-    if _waited(operation, step) >= operations.FIRST_LOOK_SECONDS:
-        executions.look(operation)
+        return False
+    return _waited(operation, step) >= operations.FIRST_LOOK_SECONDS
+
+
+def _look_at_servers(waiting: list[Operation], until: float) -> None:
+    """With the time that is left: what got lost does not wait behind them."""
+    for operation in waiting[:MOST_LOOKS]:
+        if aws.clock() > until:
+            return
+        try:
+            executions.look(operation)
+        except executions.Throttled:
+            return
 
 
 def _asking(operation: Operation) -> str | None:

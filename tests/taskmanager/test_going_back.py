@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.domain.flows import LOOK
 from chalicelib.domain.operations import OperationStatus
 from chalicelib.lifecycle import Status
 from chalicelib.settings import settings
@@ -68,7 +69,8 @@ def test_neither_a_hint_nor_a_sweep_disturbs_an_undoing_that_waits(stack: Stack)
     assert ended.status == OperationStatus.CANCELLED
     assert "Left" not in str(ended.reason)
     assert status(operation) == Status.ACTIVE
-    assert len(stack.machines.executions) == 2
+    own = [arn for arn in stack.machines.executions if LOOK.replace("_", "-") not in arn]
+    assert len(own) == 2
     stack.check()
 
 
