@@ -176,7 +176,10 @@ class StepFunctions:
         if state.get("ResultPath", "$") == "$.result":
             execution.document = {**execution.document, "result": result}
         execution.wake = self.world.now
-        execution.go(state["Next"])
+        if state.get("End"):
+            execution.status = "SUCCEEDED"
+        else:
+            execution.go(state["Next"])
 
     def _failed(self, execution: Execution, state: dict[str, Any], error: str) -> None:
         execution.answer = None
