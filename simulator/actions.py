@@ -22,8 +22,12 @@ LOWERED: Final = {"instances": (0, 1, 3), "volumes": (0, 1, 3), "ram": (0, 512, 
 
 LISTS: Final = (
     *("/instances", "/instances/detail", "/instances/detail?sort_key=created&sort_dir=desc"),
-    *("/instances?tags=tag1", "/instances?status=ACTIVE&limit=2&sort_key=name"),
+    "/instances?status=ACTIVE&limit=2&sort_key=name",
 )
+WRONG_IMAGE: Final = 0.1
+"""Share of the rebuilds whose operator takes any image."""
+STATUSES: Final = ("ACTIVE", "STOPPED", "ERROR")
+"""Those in which an instance stays."""
 
 Action = Callable[[Clients, Tenant, str | None], None]
 
@@ -92,7 +96,9 @@ def show(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
 
 
 def list_instances(work: Clients, tenant: Tenant, _: str | None) -> None:
-    work.request(tenant, "GET", work.stream.choice(LISTS))
+    labelled = f"/instances?tags={work.name('tag')}"
+    being = f"/instances?status={work.stream.choice(STATUSES)}"
+    work.request(tenant, "GET", work.stream.choice((*LISTS, labelled, being)))
 
 
 def list_operations(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
@@ -121,13 +127,16 @@ def plan(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
 
 
 def cancel(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
-    """The newest operation of an instance, whatever it is and however far it has come."""
+    """The newest operation of an instance, whatever it is and however far it has come.
+
+    A tenant's, or an operator's, who alone may cancel a rebuild.
+    """
     if instance_id is None:
         return
-    path = f"/instances/{instance_id}/operations"
-    reply = work.request(tenant, "GET", f"{path}?limit=1")
+    path, admin = f"/instances/{instance_id}/operations", work.stream.random() < 0.5
+    reply = work.request(tenant, "GET", f"{path}?limit=1", admin=admin)
     for operation in reply.document["operations"] if reply.status == 200 else ():
-        work.request(tenant, "DELETE", f"{path}/{operation['id']}")
+        work.request(tenant, "DELETE", f"{path}/{operation['id']}", admin=admin)
 
 
 # ------------------------------------------------------------------------------------- users
@@ -255,7 +264,7 @@ def migrate(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
 
 
 def rebuild(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
-    """An operator's: a new root disk of the image of its version, or of any."""
+    """An operator's: a new root disk of the image of its version; by mistake (F21) of any."""
     if instance_id is None:
         return
     path = f"/mgmt/instances/{instance_id}"
@@ -263,7 +272,7 @@ def rebuild(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
     name = FIRST.name
     if shown.status == 200:
         name = shown.document["instance"]["datastore"]["version"]
-    if work.stream.random() < 0.1:
+    if work.racing and work.stream.random() < WRONG_IMAGE:
         name = work.stream.choice(list(IMAGES))
     body = {"rebuild": {"image_id": IMAGES[name]}}
     work.request(tenant, "POST", f"{path}/action", body, admin=True)
@@ -307,7 +316,7 @@ def protect(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
     """Protect an instance against deletion, or more often no more; some tags besides."""
     wanted: dict[str, Any] = {"deletion_protection": work.stream.random() < 0.4}
     if work.stream.random() < 0.3:
-        wanted["tags"] = [work.name("tag")]
+        wanted["tags"] = sorted({work.name("tag"), work.name("tag")})
     Ask(work, tenant, instance_id)("PUT", "", {"instance": wanted})
 
 

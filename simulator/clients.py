@@ -55,6 +55,8 @@ class Clients:
         self.tenants: dict[str, Tenant] = {}
         self.lowered: dict[str, None] = {}
         """Tenants whose limits are not the usual ones."""
+        self.racing = 0.0
+        """How often tenants and operators get in each other's way, and make mistakes (F21)."""
         self._operator = world.region.log_in(OPERATORS, "admin")
 
     def tenant(self, name: str) -> Tenant:

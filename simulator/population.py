@@ -14,7 +14,6 @@ import msgspec
 
 from chalicelib import datastores
 from chalicelib.bus import keys, queues
-from chalicelib.bus.contract import RELEASE
 from chalicelib.bus.envelope import Direction
 from chalicelib.cloud import names
 from chalicelib.conductor import enrolment
@@ -30,6 +29,7 @@ from simulator.cloud.model.seams import GuestSpec, GuestVolume, Interface
 from simulator.cloud.model.security_groups import SecurityGroup, Traffic
 from simulator.cloud.model.server import ACTIVE, Server, ServerVolume
 from simulator.cloud.model.volume import Attachment, Volume
+from simulator.fleet.older import told
 from simulator.template import PREFIX
 from simulator.versions import FIRST
 from simulator.world import World
@@ -121,7 +121,10 @@ class Population:
             resources=msgspec.json.encode(resources).decode(),
             addresses=msgspec.json.encode(addresses).decode(),
         )
-        self._write("service-statuses", instance_id, instance_id=instance_id)
+        release = self.world.fleet.guests[server_id].disk.release
+        self._write(
+            "service-statuses", instance_id, instance_id=instance_id, agent_release=told(release)
+        )
         self._write(
             "guests", (instance_id, 1), instance_id=instance_id, public_key=key, server_id=server_id
         )
@@ -167,7 +170,6 @@ class Population:
             updated=self._now,
             volume_used=0.2,
             volume_total=1.0,
-            agent_release=RELEASE,
         ).save()
         models.Guest("template", 1, public_key="", server_id="x", epoch=1, enrolled=before).save()
         for name, key in zip(_NAMES, ("template", "template", ("template", 1)), strict=True):

@@ -28,6 +28,8 @@ ENROLMENTS: Final = (
 KEPT: Final = 200
 STOLEN_SECONDS: Final = 10.0
 """After its guest; while that one is being prepared, a create still waits."""
+PATIENT_SECONDS: Final = 1800.0
+"""And once more, when its guest may be silent."""
 FORGED: Final = f"{FORGED_MARK}by-the-simulation"
 
 
@@ -95,12 +97,11 @@ class Poison(Fault):
         form = "replayed renewal"
         if path.endswith("/enrol"):
             form = self.stream.choice(ENROLMENTS)
-            if form != "replayed enrolment":
-                body = self._forged(body, form)
-        self.world.kernel.call_later(self.later(STOLEN_SECONDS), self._ask, path, body, form)
+        for mean in (STOLEN_SECONDS, PATIENT_SECONDS):
+            self.world.kernel.call_later(self.later(mean), self._ask, path, body, form)
 
     def _forged(self, body: bytes, form: str) -> bytes:
-        """An enrolment by the token of another, later than that and signed with a key of its own.
+        """An enrolment by the token of another, made now and signed with a key of its own.
 
         It also fits the public key that it names, unless that is the guest's.
         """
@@ -111,7 +112,8 @@ class Poison(Fault):
             document["public_key"] = base64.b64encode(own).decode()
         if form == "stolen token":
             document["server_id"] = f"thief-{self.stream.getrandbits(32):08x}"
-        document["issued_at_ms"] += 1
+        now_ms = int(self.world.kernel.now * 1000)
+        document["issued_at_ms"] = max(document["issued_at_ms"] + 1, now_ms)
         signed = {name: value for name, value in document.items() if name != "signature"}
         signature = key.sign(proofs.of_enrolment(**signed))
         document["signature"] = base64.b64encode(signature).decode()
@@ -120,6 +122,8 @@ class Poison(Fault):
     def _ask(self, path: str, body: bytes, form: str) -> None:
         if not self.on:
             return
+        if form.startswith("stolen"):
+            body = self._forged(body, form)
         self.inject(f"{form} at {path}")
         headers = {"Content-Type": "application/json", FORGED_HEADER: "1"}
         request = partial(self.world.region.http, "POST", path, headers, body)

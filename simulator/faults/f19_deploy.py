@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from chalicelib.bus.contract import FIRST_RELEASE, RELEASE
 from simulator import releases
 from simulator.aws.dynamodb.values import Item
 from simulator.faults.base import Fault
@@ -13,6 +14,8 @@ UPDATE_SECONDS: Final = 90.0
 """So long an update of the stack takes: meanwhile some functions are new and others are not."""
 FIRST_WITHIN: Final = 0.6
 """The first deployment comes in this share of the run, so that there is one in every run."""
+OF_AN_OLDER_AGENT: Final = 0.5
+"""Share of the servers made before the first deployment whose agent is of an older release."""
 OF_ANOTHER_RELEASE: Final = 0.3
 """Share of the items that are older than this release, and as many are younger."""
 MOST_ITEMS: Final = 300
@@ -21,11 +24,12 @@ MOST_REVISION: Final = 3
 
 
 class Deploy(Fault):
-    """One release plays all: its functions in new containers, its flows with other bounds and one
-    more state (or rolled back to what is shipped), its items with less or more in them.
+    """Of the control plane one release plays all: its functions in new containers, its flows with
+    other bounds and one more state (or rolled back to what is shipped), its items with less or more
+    in them. Nothing here shows that two of them understand each other's statuses and operations.
 
-    Code that really differs needs a second release; until there is one, nothing here shows that
-    two of them understand each other's statuses, operations and messages.
+    Guests are really of two releases: half of the servers that are made before the first deployment
+    have an agent of before (`simulator.fleet.older`), until they are rebuilt.
     """
 
     id = "F19"
@@ -34,11 +38,21 @@ class Deploy(Fault):
     unit = "deployments an hour, at least one"
     chance = 0.1
     fair = True
-    missing = "two really different releases: there is one"
+    missing = "two really different releases of the control plane: there is one"
+
+    def prepare(self) -> None:
+        self.revision: int = 0
+        self.deployed = False
+        self._agents = self.world.kernel.stream("older agents")
+        self.world.fleet.around.release = self._release
+
+    def _release(self) -> int:
+        """Of the agent on the root disk of a server that is made now."""
+        older = not self.deployed and self._agents.random() < OF_AN_OLDER_AGENT
+        return self._agents.randrange(FIRST_RELEASE, RELEASE) if older else RELEASE
 
     def install(self) -> None:
         self.on = True
-        self.revision = 0
         self.lost: list[str] = []
         """Items that lost it in a write of this release."""
         self.world.region.dynamodb.watchers.append(self._watch)
@@ -53,7 +67,7 @@ class Deploy(Fault):
         if not self.on:
             return
         revisions = [each for each in range(MOST_REVISION + 1) if each != self.revision]
-        self.revision = self.stream.choice(revisions)
+        self.revision, self.deployed = self.stream.choice(revisions), True
         region = self.world.region
         self.inject(f"revision {self.revision} is deployed; {region.states.open} executions go on")
         self.world.lane(self.id, UPDATE_SECONDS)

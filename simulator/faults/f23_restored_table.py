@@ -103,7 +103,7 @@ class RestoredTable(Fault):
             assert page is None, f"{job} did not come to its end"
         assert self.world.invariants is not None
         hub = self.world.invariants.hub
-        hub.restoring = False
+        hub.restoring, hub.restored_at = False, self.world.kernel.now
         if hub.fair_since is not None:
             hub.fair_since = self.world.kernel.now  # until now nothing could move
         self.world.invariants.check()

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from chalicelib import aws
+from chalicelib.bus.contract import RELEASE
 from chalicelib.bus.contract.arguments import Flavor
 from guest_agent.errors import JournalUnusable
 from guest_agent.identity import next_time
@@ -24,7 +25,8 @@ _entries: Final = msgspec.json.Decoder(Entry)
 class Disk:
     """The agent's files; the journal's entries are lines.
 
-    `number` counts the disks that the server has had: each has another key on it.
+    `number` counts the disks that the server has had: each has another key on it. `release` is that
+    of the agent on it.
     """
 
     __slots__ = (
@@ -40,12 +42,14 @@ class Disk:
         "next_flavor",
         "number",
         "prepared",
+        "release",
         "stopped",
         "unreadable",
     )
 
-    def __init__(self, number: int = 1) -> None:
+    def __init__(self, number: int = 1, release: int = RELEASE) -> None:
         self.number = number
+        self.release = release
         self.enrolled_generation = 0
         self.issued_at_ms = 0
         self.accepted_at_ms = 0

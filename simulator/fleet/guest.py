@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 
 from chalicelib import aws
+from chalicelib.bus.contract import RELEASE
 from chalicelib.service_status import ServiceStatus as Status
 from guest_agent.agent import NOTHING_TO_DO, Agent
 from guest_agent.clock import ServiceClock
@@ -23,6 +24,7 @@ from guest_agent.errors import GuestAgentError
 from guest_agent.loop import PULSE_SECONDS, RETIRED_SECONDS
 from guest_agent.memory import Memory
 from simulator.cloud.model.seams import GuestSpec
+from simulator.fleet import older
 from simulator.fleet.datastore import Volume
 from simulator.fleet.disk import Disk, SimIdentity, SimJournal, key_of, public_key
 from simulator.fleet.engines import USUAL
@@ -329,15 +331,20 @@ class Guest:
             queues = SimQueues(self, life, file.region, file.aws_endpoint_url)
             if self.memory.session is not None:
                 queues.resume(self.memory.session)
+            manager = self._around.manager(self, life, self._around.perform)
             self._core = Agent(
                 file,
                 enrolment=_LateEnrolment(self),
                 queues=queues,
                 store=SimJournal(self, life, self._around.perform),
-                manager=self._around.manager(self, life, self._around.perform),
+                manager=manager,
                 clock=self.clock,
                 memory=self.memory,
             )
+            release = self.disk.release
+            if release < RELEASE:
+                beat = older.heartbeat_of(release, manager, queues, self.clock, self.memory)
+                self._core._heartbeat = beat
         return self._core
 
     def _spawn(

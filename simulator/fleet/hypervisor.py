@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
+from chalicelib.bus.contract import RELEASE
 from simulator.cloud.model.seams import Done, GuestSpec, GuestVolume
 from simulator.fleet.datastore import Volume
 from simulator.fleet.disk import Disk
@@ -38,7 +39,8 @@ class SimHypervisor:
     def make(self, spec: GuestSpec) -> Guest:
         """A server with a new disk, switched off."""
         number = self._disks[spec.server_id] = self._disks.get(spec.server_id, 0) + 1
-        guest = self.guests[spec.server_id] = Guest(self.around, spec, Disk(number))
+        release = self.around.release() if number == 1 else RELEASE
+        guest = self.guests[spec.server_id] = Guest(self.around, spec, Disk(number, release))
         return guest
 
     def rebuild(self, spec: GuestSpec, done: Done) -> None:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any, Final, Protocol, TypeVar
 
 from chalicelib import aws, mariadb
-from chalicelib.bus.contract import answers, arguments, values
+from chalicelib.bus.contract import METHODS, answers, arguments, values
 from chalicelib.datastores import numbers_of
 from chalicelib.service_status import ServiceStatus as Status
 from guest_agent.datastores.mariadb import configuration
@@ -22,6 +22,7 @@ from guest_agent.errors import (
     DatabaseAlreadyExists,
     DatabaseNotFound,
     GuestError,
+    NotSupported,
     Unavailable,
     UserAlreadyExists,
     UserNotFound,
@@ -94,6 +95,13 @@ class SimManager(Manager, WithUpgrades, WithDatabases, WithUsers, WithRoot):
         self._machine = machine
         self._perform = perform
         self._life = life
+
+    def call(self, name: str, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+        """Execute a command, unless it is newer than the agent on the root disk."""
+        method = METHODS.get(name)
+        if method is not None and method.since > self._machine.disk.release:
+            raise NotSupported(f"this guest agent has no method {name!r}")
+        return super().call(name, args, progress)
 
     def start_up(self) -> str:
         machine = self._machine

@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from chalicelib.bus.contract import RELEASE
 from guest_agent.config import AGENT_FILE, AgentFile
 from simulator.cloud.cloud_init import files_of
 from simulator.effects import Effects
@@ -57,6 +58,8 @@ class Surroundings:
     """Errors that no agent should end with: defects."""
     manager: Callable[..., SimManager] = SimManager
     """Makes the manager of an agent's life: of a machine, its life, and what performs a change."""
+    release: Callable[[], int] = lambda: RELEASE
+    """The release of the agent on the first root disk of a server; what is rebuilt gets today's."""
     polling: int = 0
     poll_seconds: float = 0.0
     polls_counted_at: float = 0.0

@@ -25,7 +25,7 @@ from simulator.template import DEPLOYMENT_ID, PREFIX
 
 MOST_RAISED: Final = 16
 OF_ITS_OWN: Final = frozenset(
-    {"I2", "I8", "I9", "I14", "I20", "I23", "I29", "L1", "L3", "L4", "L7"}
+    {"I2", "I8", "I9", "I14", "I20", "I23", "I29", "I30", "L1", "L3", "L4", "L7"}
 )
 """Promises that an instance loses whose guest is in somebody else's hands: its contents, its
 status, its settings and what becomes of its creates are whatever that guest says."""
@@ -121,6 +121,8 @@ class Hub:
         self.restoring = False
         """While a table is being restored, and its rows put right: they jump, and sums do not
         fit."""
+        self.restored_at = 0.0
+        """When that was over last."""
         self.first_sent: dict[str, float] = {}
         """Bodies that a forger sends again, and when they were sent first."""
         self._batch: tuple[Invocation | None, dict[str, list[Record]]] = None, {}
@@ -381,8 +383,14 @@ def changed(old: Item | None, new: Item | None, *names: str) -> bool:
 
 def held_of(row: Item | None) -> dict[str, int]:
     """The quota that an instance's row holds."""
-    text = (row or {}).get("held")
-    return json.loads(text) if text else {}
+    return json_of(row, "held")
+
+
+def json_of(row: Item | None, name: str) -> dict[str, Any]:
+    """The object that an attribute of a row holds; an empty one when it has none."""
+    text = (row or {}).get(name)
+    found: dict[str, Any] = json.loads(text) if text else {}
+    return found
 
 
 def unseen_end(hub: Hub, instance_id: str, action: OperationAction) -> bool:

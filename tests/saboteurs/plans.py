@@ -24,6 +24,8 @@ UPGRADES: Final = {"create": 4.0, "delete": 1.0, "upgrade": 12.0, "write": 4.0, 
 RESIZES: Final = {"create": 4.0, "delete": 1.0, "resize_volume": 20.0, "show": 1.0}
 FLAVORS: Final = {"create": 4.0, "delete": 1.0, "resize_flavor": 20.0, "show": 1.0}
 MOVES: Final = {"create": 4.0, "delete": 1.0, "migrate": 20.0, "show": 1.0}
+CANCELS: Final = {"create": 6.0, "rebuild": 8.0, "stop": 3.0, "start": 3.0, "cancel": 16.0}
+LABELS: Final = {"create": 2.0, "stop": 2.0, "start": 2.0, "list": 20.0, "protect": 6.0}
 RESETS: Final = {"create": 10.0, "delete": 6.0, "force_delete": 6.0, "reset_status": 6.0}
 
 
@@ -102,6 +104,10 @@ PLANS: Final = {
     "without Lambda": _plan(
         "without Lambda", CREATES, {}, NO_LAMBDA, rate=120.0, hours=0.25, settle=4800.0
     ),
+    "releases": _plan("releases", {**RESIZES, "resize_flavor": 10.0}, {"F19": 4.0}, rate=80.0),
+    "cancels": _plan("cancels", CANCELS, {}, rate=120.0),
+    "labels": _plan("labels", LABELS, {}, rate=120.0),
+    "askers": _plan("askers", {"create": 4.0, "show": 1.0}, {"F12": 2.0, "F16": 1.0}, hours=1.0),
     "restored": _plan("restored", CHURN, {"F23": 4.0}),
     "namesakes": _plan("namesakes", CHURN, {"F24": 30.0}),
     "deployments": _plan("deployments", RENAMES, {"F19": 12.0}),

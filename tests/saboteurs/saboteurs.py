@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
-from tests.saboteurs import flows, guests, keys, messages, replaced, rows, steps, upgraded
+from tests.saboteurs import (
+    cancels,
+    flows,
+    guests,
+    keys,
+    listing,
+    messages,
+    releases,
+    replaced,
+    rows,
+    steps,
+    upgraded,
+)
 from tests.saboteurs.registry import SABOTEURS, Saboteur
 
-PARTS = (steps, flows, rows, messages, guests, keys, replaced, upgraded)
+PARTS = (
+    *(steps, flows, rows, messages, guests, keys, replaced, upgraded),
+    *(releases, cancels, listing),
+)
 """The modules that register them, by subject."""
 
 __all__ = ["PARTS", "SABOTEURS", "Saboteur"]

@@ -20,6 +20,7 @@ from tests.simulator.deployment import TENANT, Deployment
 
 COVERING: Final = (
     *("restored", "hostile", "lost hints", "access", "contents", "power", "keys", "replaced"),
+    "crashes",
 )
 """Plans that take the rare paths: jobs after a restore, dead letters, a change of the access, the
 same request again."""

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 
 import pytest
 
+from chalicelib.bus.contract import FIRST_RELEASE, RELEASE
 from simulator import releases, template
 from simulator.aws.lambda_ import Container
 from simulator.aws.stepfunctions import definition
 from simulator.effects import Effect
 from simulator.faults.f19_deploy import Deploy
 from simulator.plan import Plan, Workload
+from simulator.region import Reply
 from simulator.run import Run
 
 ARNS = {
@@ -63,6 +66,27 @@ def test_old_and_new_are_at_work_at_once_and_nothing_breaks() -> None:
     assert witness.mixed > 0
     cold = {name: each.cold_starts for name, each in run.world.region.lambda_.functions.items()}
     assert all(count > 1 for name, count in cold.items() if "dead-letters" not in name), cold
+
+
+def test_guests_of_two_releases_are_side_by_side_and_each_is_asked_for_what_it_knows() -> None:
+    mix = {"create": 4.0, "resize_flavor": 10.0, "resize_volume": 10.0, "rebuild": 1.0}
+    workload = Workload(operations_per_guest_hour=60.0, mix=mix)
+    run = Run(Plan(guests=8, hours=0.4, seed=2, workload=workload, faults={"F19": 2.0}))
+    releases_seen: set[int] = set()
+    answers: Counter[int] = Counter()
+
+    def look(method: str, path: str, headers: object, body: bytes, reply: Reply) -> None:
+        releases_seen.update(guest.disk.release for guest in run.world.fleet)
+        if b'"resize"' in body:
+            answers[reply.status] += 1
+
+    run.world.region.replied.append(look)
+    result = run.execute()
+    assert result.broken() == []
+    assert releases_seen >= {FIRST_RELEASE, RELEASE}
+    assert answers[501] > 0
+    assert answers[202] > 0
+    assert result.invariants["I30"].verdict == "holds"
 
 
 def test_items_of_other_releases_are_changed_and_lose_nothing() -> None:

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from chalicelib import aws
+from chalicelib.bus.contract import FIRST_RELEASE, RELEASE
 from guest_agent.enrolment import Session
 from simulator.fleet.guest import Guest
 from simulator.kernel import Kernel
@@ -168,3 +169,28 @@ def test_user_data_that_configures_no_agent_boots_a_silent_server(world: World) 
 def test_the_kernel_is_the_only_clock(world: World) -> None:
     assert isinstance(world.fleet.kernel, Kernel)
     assert world.fleet.around.skew is world.provider.skew
+
+
+def test_a_guest_of_the_first_release_tells_none_and_does_not_know_what_is_newer(
+    world: World,
+) -> None:
+    world.fleet.around.release = lambda: FIRST_RELEASE
+    guest = world.prepared()
+    world.run(PERIOD)
+    assert all("release" not in (beat.result or {}) for beat in world.of("heartbeat"))
+    command = world.send(guest, "resize_fs", {"size": 2})
+    world.run(5)
+    (answer,) = world.results(command)
+    assert answer.error is not None
+    assert answer.error.code == "NotSupported"
+    known = world.send(guest, "stop_db", {"flavor": {"ram": 512, "vcpus": 1}})
+    world.run(10)
+    assert [each.error for each in world.results(known)] == [None]
+
+
+def test_what_is_rebuilt_has_the_agent_of_today(world: World) -> None:
+    world.fleet.around.release = lambda: FIRST_RELEASE
+    guest = world.boot()
+    world.fleet.rebuild(world.spec(1, 2), lambda error: None)
+    assert guest.disk.release == FIRST_RELEASE
+    assert world.fleet.guests[guest.server_id].disk.release == RELEASE

@@ -13,11 +13,13 @@ import msgspec
 import pytest
 
 from chalicelib import aws
+from chalicelib.api.operations import CANCELLED
 from chalicelib.bus import commands
+from chalicelib.bus.contract import FIRST_RELEASE
 from chalicelib.bus.contract.arguments import Flavor
 from chalicelib.bus.envelope import Direction, Envelope, seal
 from chalicelib.cloud import names, network, servers, volumes
-from chalicelib.domain.flows import MIGRATE, REMOVALS
+from chalicelib.domain.flows import MIGRATE, REMOVALS, RESIZE_FLAVOR
 from chalicelib.domain.operations import OperationStatus
 from chalicelib.store import events
 from chalicelib.store.models import (
@@ -584,7 +586,80 @@ def replied_with_key(deployment: Deployment, reply: Reply, body: bytes = b"") ->
     replied(deployment, "POST", path, reply, body, {"Idempotency-Key": "k"})
 
 
+def i30_accepted_all_the_same(deployment: Deployment) -> None:
+    for guest in deployment.fleet:
+        guest.disk.release = FIRST_RELEASE
+    deployment.run(900)
+    row = operation(deployment)
+    row.id, row.action, row.status = OTHER, RESIZE_FLAVOR.action, "ACCEPTED"
+    row.save()
+
+
+def i30_refused_all_the_same(deployment: Deployment) -> None:
+    row = instance(deployment)
+    deployment.run(200)
+    path = f"/v1.0/{row.tenant_id}/instances/{row.id}/action"
+    content = b'{"notImplemented": {"code": 501, "message": "an older release"}}'
+    replied(deployment, "POST", path, Reply(501, {}, content))
+
+
+def i30_another_release_stored(deployment: Deployment) -> None:
+    report = next(iter(ServiceStatusRow.scan()))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(deployment.invariants.hub, "heartbeats", lambda: {report.instance_id: []})
+        report.update(actions=[ServiceStatusRow.agent_release.set(0)])
+
+
+def i31_not_told(deployment: Deployment) -> None:
+    row = operation(deployment)
+    row.update(actions=[Operation.status.set("RUNNING")])
+    path = f"/v1.0/{row.tenant_id}/instances/{row.instance_id}/operations/{row.id}"
+    replied(deployment, "DELETE", path, Reply(202, {}, b""))
+
+
+def cancelled(deployment: Deployment, ended: str) -> None:
+    """An operation that is cancelled before its last step, and ends all the same."""
+    row = operation(deployment)
+    row.update(actions=[Operation.status.set("RUNNING"), Operation.started["complete"].remove()])
+    row.update(actions=[Operation.cancelled.set(CANCELLED)])
+    row.update(actions=[Operation.status.set(ended)])
+
+
+def i31_went_on(deployment: Deployment) -> None:
+    cancelled(deployment, "SUCCEEDED")
+
+
+def i31_not_undone(deployment: Deployment) -> None:
+    deployment.invariants.hub.fair_since = START
+    cancelled(deployment, "CANCELLED")
+
+
+def listed(deployment: Deployment, query: str, *shown: dict[str, str]) -> None:
+    """A tenant's list, long after anything has changed."""
+    row = instance(deployment)
+    deployment.run(200)
+    content = json.dumps({"instances": shown}).encode()
+    path = f"/v1.0/{row.tenant_id}/instances{query}"
+    replied(deployment, "GET", path, Reply(200, {}, content))
+
+
+def i32_not_listed(deployment: Deployment) -> None:
+    listed(deployment, "?status=ACTIVE")
+
+
+def i32_listed_all_the_same(deployment: Deployment) -> None:
+    listed(deployment, "?tags=blue", {"id": instance(deployment).id})
+
+
+def i32_another_order(deployment: Deployment) -> None:
+    shown = ({"id": "1", "name": "b"}, {"id": "2", "name": "a"})
+    listed(deployment, "?sort_key=name&limit=2", *shown)
+
+
 BREAKS = (
+    *(i30_accepted_all_the_same, i30_refused_all_the_same, i30_another_release_stored),
+    *(i31_not_told, i31_went_on, i31_not_undone),
+    *(i32_not_listed, i32_listed_all_the_same, i32_another_order),
     i24_deleted_all_the_same,
     i27_done_all_the_same,
     *(i28_moved_nowhere, i29_another_version, i29_another_series),

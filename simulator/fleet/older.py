@@ -1,0 +1,41 @@
+"""Guests of an older release: an agent that lacks what the contract has got since, and says so.
+
+What is newer than its release its manager does not know (`SimManager.call`). Its release it tells
+only when guests did already.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chalicelib.bus.contract import FIRST_RELEASE
+from guest_agent.clock import ServiceClock
+from guest_agent.heartbeat import Heartbeat
+from guest_agent.manager import Manager
+from guest_agent.memory import Memory
+from guest_agent.outbox import Outbox
+from guest_agent.queues import Queues
+
+
+def told(release: int) -> int:
+    """What the heartbeats of a guest of that release say of it; 0 is nothing."""
+    return release if release > FIRST_RELEASE else 0
+
+
+def heartbeat_of(
+    release: int, manager: Manager, queues: Queues, clock: ServiceClock, memory: Memory
+) -> Heartbeat:
+    """The heartbeat of an agent of that release."""
+    return Heartbeat(manager, _OlderOutbox(queues, clock, memory, told(release)), memory)
+
+
+class _OlderOutbox(Outbox):
+    """Says of the release what guests of that one say."""
+
+    def __init__(self, queues: Queues, clock: ServiceClock, memory: Memory, told: int) -> None:
+        super().__init__(queues, clock, memory)
+        self._told = {"release": told} if told else {}
+
+    def heartbeat(self, state: dict[str, Any]) -> None:
+        known = {name: value for name, value in state.items() if name != "release"}
+        super().heartbeat(known | self._told)

@@ -1,0 +1,82 @@
+"""I32: a list has what was asked for, all of it, in the order that was asked for."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+from simulator.aws.dynamodb.values import Item
+from simulator.invariants.base import Exchange, Invariant
+
+LATE_SECONDS: Final = 120.0
+"""What has changed within so long may be listed as it was: an index that lags (F9), and a request's
+own time."""
+_LIST: Final = re.compile(r"/v1\.0/[^/]+/instances(?:/detail)?(?:\?(.*))?")
+
+
+class Lists(Invariant):
+    """Compares each list of a tenant with the filters and the order in its query, and with the rows
+    that have not changed of late."""
+
+    id = "I32"
+    title = "A list has what was asked for, all of it, in the order that was asked for"
+
+    def watch(self) -> None:
+        self._changed: dict[str, float] = {}
+        self._of: dict[str, dict[str, None]] = {}
+        """The instances of each tenant that were ever there."""
+        for row in self.hub.rows("instances"):
+            self._written(None, row)
+        self.hub.on_write("instances", self._written)
+        self.hub.on_reply(self._replied)
+
+    def _written(self, _: Item | None, new: Item | None) -> None:
+        if new is None:
+            return
+        self._changed[new["id"]] = self.hub.run.kernel.now
+        self._of.setdefault(new["tenant_id"], {})[new["id"]] = None
+
+    def _replied(self, exchange: Exchange) -> None:
+        found = _LIST.fullmatch(exchange.path)
+        if exchange.method != "GET" or exchange.reply.status != 200 or found is None:
+            return
+        if exchange.tenant is None or exchange.admin or self.hub.restoring:
+            return
+        self.exercised += 1
+        query, document = dict(parse_qsl(found[1] or "")), exchange.reply.document
+        shown: list[dict[str, Any]] = document.get("instances", [])  # I13 asks for it
+        self._in_order(query, shown)
+        seen = {each["id"] for each in shown}
+        whole = "links" not in document and "marker" not in query
+        for instance_id in self._of.get(exchange.tenant, ()):
+            row = self._settled(instance_id, exchange.begun)
+            if row is None:
+                continue
+            if instance_id in seen and not _fits(row, query):
+                self.broken(f"{exchange.path} lists it", instance_id)
+            elif whole and instance_id not in seen and _fits(row, query):
+                self.broken(f"{exchange.path} does not list it", instance_id)
+
+    def _in_order(self, query: dict[str, str], shown: list[dict[str, Any]]) -> None:
+        key = query.get("sort_key", "id")
+        values = [each[key] for each in shown if key in each]
+        if values != sorted(values, reverse=query.get("sort_dir") == "desc"):
+            self.broken(f"a list by {key} has the order {values}")
+
+    def _settled(self, instance_id: str, begun: float) -> Item | None:
+        """The row of an instance that has not changed for long before a request."""
+        at = max(self._changed[instance_id], self.hub.restored_at)
+        return self.hub.row("instances", instance_id) if at < begun - LATE_SECONDS else None
+
+
+def _fits(row: Item, query: dict[str, str]) -> bool:
+    """Whether the instance is there and is what the query asks for."""
+    tags = set(filter(None, query.get("tags", "").split(",")))
+    return (
+        "index_tenant" in row
+        and query.get("name") in (None, row["name"])
+        and query.get("status") in (None, row["status"])
+        and query.get("datastore") in (None, row["datastore_name"])
+        and tags <= (row["tags"].members if row.get("tags") else set())
+    )
