@@ -14,7 +14,7 @@ from chalicelib.domain.quotas import RESOURCES
 from simulator.clients import NAMES, Clients, Tenant
 from simulator.cloud.model.settings import HOSTS
 from simulator.invariants.marks import SECRET_MARK
-from simulator.versions import FIRST, IMAGES, NEWER
+from simulator.versions import FIRST, IMAGES, NEWER, OFFERS
 
 USUAL_LIMITS: Final = {"instances": 10, "volumes": 40, "ram": -1}
 REBUILD_SECONDS: Final = 300.0
@@ -257,14 +257,15 @@ def reboot(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
 def migrate(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
     """An operator's: to another host, to one of those there are, or to one that there is not."""
     if instance_id is not None:
-        host = work.stream.choice((None, None, *HOSTS, "compute-nowhere"))
+        nowhere = ("compute-nowhere",) if work.careless else ()
+        host = work.stream.choice((None, None, *HOSTS, *nowhere))
         body = {"migrate": {} if host is None else {"host": host}}
         path = f"/mgmt/instances/{instance_id}/action"
         work.request(tenant, "POST", path, body, admin=True)
 
 
 def rebuild(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
-    """An operator's: a new root disk of the image of its version; by mistake (F21) of any."""
+    """An operator's: a new root disk of the image of its version, or of any."""
     if instance_id is None:
         return
     path = f"/mgmt/instances/{instance_id}"
@@ -272,7 +273,7 @@ def rebuild(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
     name = FIRST.name
     if shown.status == 200:
         name = shown.document["instance"]["datastore"]["version"]
-    if work.racing and work.stream.random() < WRONG_IMAGE:
+    if work.careless and work.stream.random() < WRONG_IMAGE:
         name = work.stream.choice(list(IMAGES))
     body = {"rebuild": {"image_id": IMAGES[name]}}
     work.request(tenant, "POST", f"{path}/action", body, admin=True)
@@ -280,7 +281,8 @@ def rebuild(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
 
 def upgrade(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
     """Often to one that works: what it has, an older one and another major are refused."""
-    name = NEWER.name if work.stream.random() < 0.4 else work.stream.choice(list(IMAGES))
+    names = [each.name for each in OFFERS if each.works or work.careless]
+    name = NEWER.name if work.stream.random() < 0.4 else work.stream.choice(names)
     body = {"instance": {"datastore_version": name}}
     Ask(work, tenant, instance_id)("PATCH", "", body)
 

@@ -55,9 +55,16 @@ class Clients:
         self.tenants: dict[str, Tenant] = {}
         self.lowered: dict[str, None] = {}
         """Tenants whose limits are not the usual ones."""
-        self.racing = 0.0
-        """How often tenants and operators get in each other's way, and make mistakes (F21)."""
         self._operator = world.region.log_in(OPERATORS, "admin")
+
+    @property
+    def careless(self) -> bool:
+        """Whether somebody may ask for what has to fail: not where all that is accepted succeeds
+        (L1)."""
+        watching = self.world.invariants
+        return (
+            watching is not None and watching.hub.fair_since is None and not watching.hub.lossless
+        )
 
     def tenant(self, name: str) -> Tenant:
         """The tenant of that name."""

@@ -26,6 +26,12 @@ class Offer(NamedTuple):
         """The image's id, which follows from its name."""
         return stable_id("image", self.image)
 
+    @property
+    def works(self) -> bool:
+        """Whether its image has the engine that it says, and that starts."""
+        engine = self.engine
+        return engine is not None and engine.starts and engine.number == self.number
+
 
 FIRST: Final = Offer("10.11", USUAL.number, GUEST_IMAGE, USUAL)
 """What a create takes."""

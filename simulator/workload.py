@@ -28,6 +28,7 @@ class Workload(Clients):
 
     def __init__(self, world: World) -> None:
         super().__init__(world)
+        self.racing = 0.0
         self.asked = 0
         """What was asked for while it was on, without floods and the emptying."""
         mix = world.plan.workload.mix or USUAL_MIX
