@@ -298,6 +298,29 @@ def expel(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
         rebuild(work, tenant, instance_id)
 
 
+def roll_out(work: Clients, tenant: Tenant, _: str | None) -> None:
+    """An operator's: instances of a version, of a project or all, on its image; some are stopped.
+
+    Now and then the image is of another version, whose engine does not touch the data.
+    """
+    stream = work.stream
+    name = stream.choice((FIRST.name, FIRST.name, NEWER.name))
+    image = name
+    if work.careless and stream.random() < WRONG_IMAGE:
+        image = stream.choice(list(IMAGES))
+    asked: dict[str, Any] = {"image_id": IMAGES[image], "datastore_version": name}
+    asked["at_once"], asked["tolerate"] = stream.randint(1, 3), stream.randrange(3)
+    if stream.random() < 0.5:
+        asked["project_id"] = tenant.name
+    reply = work.request(tenant, "POST", "/mgmt/rollouts", {"rollout": asked}, admin=True)
+    work.request(tenant, "GET", "/mgmt/rollouts", admin=True)
+    if reply.status == 202 and stream.random() < 0.3:
+        work.world.kernel.sleep(stream.random() * REBUILD_SECONDS)
+        path = f"/mgmt/rollouts/{reply.document['rollout']['id']}"
+        work.request(tenant, "DELETE", path, admin=True)
+        work.request(tenant, "GET", path, admin=True)
+
+
 def resize_volume(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
     """Often no more than it has, now and then more than there may be."""
     body = {"resize": {"volume": {"size": work.stream.randrange(1, 13)}}}
@@ -375,7 +398,7 @@ ACTIONS: Final[dict[str, Action]] = {
         for action in (
             *(create, delete, show, list_operations, list_events, cancel, rename, protect),
             *(update_access, restart, resize_volume, resize_flavor, plan),
-            *(stop, start, reboot, migrate, rebuild, upgrade, expel),
+            *(stop, start, reboot, migrate, rebuild, upgrade, expel, roll_out),
             *(create_user, list_users, show_user, change_password, change_user, delete_user),
             *(grant, list_access, revoke, create_database, list_databases, delete_database, write),
             *(enable_root, show_root, disable_root, limits, quota, force_delete, reset_status),

@@ -41,6 +41,7 @@ USUAL_MIX: Final[dict[str, float]] = {
     "rebuild": 2,
     "upgrade": 2,
     "expel": 0.5,
+    "roll_out": 0.3,
     "rename": 3,
     "protect": 2,
     "update_access": 4,

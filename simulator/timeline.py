@@ -30,7 +30,15 @@ LINES_AFTER: Final = 20
 RECENT_SECONDS: Final = 1.0
 """A violation that names no instance is about one to which something happened so lately."""
 LONGEST_VALUE: Final = 60
-TABLES: Final = ("instances", "operations", "commands", "guests", "service-statuses", "events")
+TABLES: Final = (
+    "instances",
+    "rollouts",
+    "operations",
+    "commands",
+    "guests",
+    "service-statuses",
+    "events",
+)
 _QUIET: Final = frozenset(
     {
         *("updated", "check_at", "expires", "seq", "created", "issued_at_ms"),

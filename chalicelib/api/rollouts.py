@@ -34,11 +34,14 @@ PATH: Final = f"/{API_VERSION}/{{project}}/mgmt/rollouts"
 
 
 class RolloutBody(Body, frozen=True):
-    """What is asked for. Nobody can be asked here whether there is such an image: each rebuild
-    looks, before it changes anything."""
+    """What is asked for: an image has the engine of one version.
+
+    Nobody can be asked here whether there is such an image: each rebuild looks, before it changes
+    anything.
+    """
 
     image_id: Name
-    datastore_version: Given | None = None
+    datastore_version: Given
     project_id: Given | None = None
     at_once: Annotated[int, msgspec.Meta(ge=1, le=MOST_AT_ONCE)] = 1
     tolerate: Annotated[int, msgspec.Meta(ge=0, le=MOST_TOLERATED)] = 0
@@ -67,17 +70,15 @@ def create(request: Request) -> Response:
 
 
 def _wanted(request: Request, asked: RolloutBody) -> Wanted:
-    version_id = None
-    if (named := asked.datastore_version) is not None:
-        found = request.catalog.find(
-            lambda copy: [row for row in copy.versions if named in (row.id, row.name)] or None
-        )
-        if found is None:
-            raise BadRequest(f"There is no datastore version '{named}'.")
-        if len(found) > 1:
-            raise BadRequest(f"Multiple datastore versions found for '{named}'; use the id of one.")
-        version_id = found[0].id
-    return Wanted(asked.image_id, version_id, asked.project_id, asked.at_once, asked.tolerate)
+    named = asked.datastore_version
+    found = request.catalog.find(
+        lambda copy: [row for row in copy.versions if named in (row.id, row.name)] or None
+    )
+    if found is None:
+        raise BadRequest(f"There is no datastore version '{named}'.")
+    if len(found) > 1:
+        raise BadRequest(f"Multiple datastore versions found for '{named}'; use the id of one.")
+    return Wanted(asked.image_id, found[0].id, asked.project_id, asked.at_once, asked.tolerate)
 
 
 def _planned(row: Rollout) -> Response:

@@ -22,13 +22,14 @@ NAMED: Final = 10
 
 
 class Wanted(msgspec.Struct, frozen=True):
-    """Which instances are rebuilt on which image: of a version and a project, None is any.
+    """Which instances are rebuilt on which image: of a version, whose engine the image has, and of
+    a project, None is any.
 
     `at_once` are under way together; more than `tolerate` failures stop the rollout.
     """
 
     image_id: str
-    version_id: str | None = None
+    version_id: str
     project_id: str | None = None
     at_once: int = 1
     tolerate: int = 0

@@ -86,7 +86,8 @@ def fits(row: Instance, wanted: Wanted) -> bool:
     image is done.
     """
     idle = row.status == Status.ACTIVE and row.operation_id is None
-    return idle and row.image_id != wanted.image_id
+    of_it = row.datastore_version_id == wanted.version_id  # it may be upgraded meanwhile
+    return idle and of_it and row.image_id != wanted.image_id
 
 
 def _page(wanted: Wanted, behind: str | None) -> lists.Page:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Final
 
-from chalicelib.domain.operations import TERMINAL, OperationStatus
-from chalicelib.lifecycle import TRANSITIONS, Status
+from chalicelib.domain.operations import TERMINAL, OperationStatus, SubjectKind
+from chalicelib.lifecycle import TABLES, TRANSITIONS, Status
+from chalicelib.status import RolloutStatus
 from simulator.aws.dynamodb.values import Item
-from simulator.invariants.base import Invariant
+from simulator.invariants.base import Invariant, changed
 
 ALLOWED: Final = frozenset((str(before), str(after)) for (before, _), after in TRANSITIONS.items())
+_ROLLOUTS: Final = frozenset(
+    (str(before), str(after)) for (before, _), after in TABLES[SubjectKind.ROLLOUT].items()
+)
 _OPERATIONS: Final = frozenset(
     {
         (OperationStatus.QUEUED, OperationStatus.ACCEPTED),
@@ -23,13 +27,14 @@ _FIRST: Final = (OperationStatus.QUEUED, OperationStatus.ACCEPTED)
 
 
 class Transitions(Invariant):
-    """Looks at the status of each instance and operation before and after each write."""
+    """Looks at the status of each instance, rollout and operation before and after each write."""
 
     id = "I1"
     title = "Only transitions that the lifecycle table allows"
 
     def watch(self) -> None:
         self.hub.on_write("instances", self._instance)
+        self.hub.on_write("rollouts", self._rollout)
         self.hub.on_write("operations", self._operation)
 
     def _instance(self, old: Item | None, new: Item | None) -> None:
@@ -48,6 +53,16 @@ class Transitions(Invariant):
             self._judge(before == Status.DELETED, item, f"the row in {before} was removed")
         else:
             self._judge((before, after) in ALLOWED, item, f"from {before} to {after}")
+
+    def _rollout(self, old: Item | None, new: Item | None) -> None:
+        if new is None or not changed(old, new, "status"):
+            return
+        after = str(new["status"])
+        if old is None:
+            self._judge(after == RolloutStatus.RUNNING, new, f"a new rollout in {after}")
+        else:
+            before = str(old["status"])
+            self._judge((before, after) in _ROLLOUTS, new, f"from {before} to {after}")
 
     def _operation(self, old: Item | None, new: Item | None) -> None:
         if new is None or (old or {}).get("status") == new["status"]:

@@ -1,25 +1,30 @@
-"""I3: at most one live operation per instance, and one worker in a step of it."""
+"""I3: at most one live operation per subject, and one worker in a step of it."""
 
 from __future__ import annotations
+
+from typing import Final
 
 from chalicelib.domain.operations import STARTABLE, TERMINAL, OperationStatus
 from chalicelib.lifecycle import Status
 from simulator.aws.dynamodb.values import Item
 from simulator.invariants.base import Invariant, changed
 
+_SUBJECTS: Final = ("instances", "rollouts")
+
 
 class OneOperation(Invariant):
-    """Compares the operations of an instance with its row after each transaction on either."""
+    """Compares the operations of a subject with its row after each transaction on either."""
 
     id = "I3"
-    title = "At most one live operation per instance"
+    title = "At most one live operation per instance or rollout"
 
     def watch(self) -> None:
         self._open: dict[str, dict[str, str]] = {}
         for row in self.hub.rows("operations"):
             self._learn(row)
         self.hub.on_write("operations", self._operation)
-        self.hub.on_write("instances", self._instance)
+        for table in _SUBJECTS:
+            self.hub.on_write(table, self._subject)
 
     def _learn(self, row: Item) -> None:
         if row["status"] in TERMINAL:
@@ -56,28 +61,29 @@ class OneOperation(Invariant):
             text = f"the lease of {new['id']} was taken from a worker that still had it"
             self.broken(text, new["instance_id"])
 
-    def _instance(self, old: Item | None, new: Item | None) -> None:
+    def _subject(self, old: Item | None, new: Item | None) -> None:
         if new is not None and changed(old, new, "operation_id", "next_operation_id", "status"):
             self.hub.soon(self._compare, new["id"])
 
-    def _compare(self, instance_id: str) -> None:
-        row = self.hub.row("instances", instance_id)
+    def _compare(self, subject_id: str) -> None:
+        rows = (self.hub.row(table, subject_id) for table in _SUBJECTS)
+        row = next((each for each in rows if each is not None), None)
         if row is None or self.hub.restoring:
             return
         self.exercised += 1
-        known = self._open.get(instance_id, {})
+        known = self._open.get(subject_id, {})
         live = [id_ for id_, status in known.items() if status in STARTABLE]
         queued = [id_ for id_, status in known.items() if status == OperationStatus.QUEUED]
         for found, name in ((live, "operation_id"), (queued, "next_operation_id")):
             expected = [row[name]] if name in row else []
             if found != expected:
-                self.broken(f"{name} is {expected}, but there are {found}", instance_id)
+                self.broken(f"{name} is {expected}, but there are {found}", subject_id)
         if queued and not live:
-            self.broken(f"{queued} waits behind nothing", instance_id)
+            self.broken(f"{queued} waits behind nothing", subject_id)
         if row["status"] == Status.DELETED and known:
-            self.broken(f"{list(known)} go on after the instance is deleted", instance_id)
+            self.broken(f"{list(known)} go on after the instance is deleted", subject_id)
 
     def check(self) -> None:
-        for row in self.hub.rows("instances"):
+        for row in (row for table in _SUBJECTS for row in self.hub.rows(table)):
             if row["id"] in self._open or "operation_id" in row:
                 self._compare(row["id"])

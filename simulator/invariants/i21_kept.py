@@ -7,6 +7,7 @@ from typing import Final
 from chalicelib.domain.operations import TERMINAL
 from chalicelib.lifecycle import Status
 from chalicelib.settings import settings
+from chalicelib.status import RolloutStatus
 from simulator.aws.dynamodb.values import Item
 from simulator.invariants.base import Invariant, changed
 
@@ -28,6 +29,7 @@ class Kept(Invariant):
         days = settings().deleted_row_days
         for table, least, most in (
             ("instances", days, days),
+            ("rollouts", days, days),
             ("operations", days, days),
             ("events", EVENT_DAYS, EVENT_DAYS),
             ("arguments", 0, SOME_DAYS),
@@ -56,6 +58,9 @@ class Kept(Invariant):
         for row in self.hub.rows("instances"):
             if row["status"] == Status.DELETED:
                 self._over("instance", row, row["id"])
+        for row in self.hub.rows("rollouts"):
+            if row["status"] != RolloutStatus.RUNNING:
+                self._over("rollout", row, row["id"])
         for row in self.hub.rows("arguments"):
             operation = operations.get(row["id"])
             self.exercised += 1

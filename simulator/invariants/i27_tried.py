@@ -11,7 +11,7 @@ from simulator.template import PREFIX
 
 _TABLES: Final = (
     *("instances", "operations", "arguments", "commands", "calls", "kept-replies", "guests"),
-    *("service-statuses", "quotas", "events"),
+    *("service-statuses", "quotas", "events", "rollouts", "jobs"),
 )
 
 

@@ -18,7 +18,7 @@ from chalicelib.store.operations import get_operation
 from tests.api.client import Answer, Api
 from tests.api.conftest import Make, World, operations
 
-ASKED = {"image_id": "image-2"}
+ASKED = {"image_id": "image-2", "datastore_version": "10.11"}
 
 
 @pytest.fixture(autouse=True)
@@ -49,7 +49,7 @@ def end(operation: Operation, status: str = "SUCCEEDED", **counted: Any) -> None
 
 
 def test_one_is_an_operation_that_is_seen_at_once(admin: Api, hints: list[str]) -> None:
-    answer = begin(admin, datastore_version="10.11", project_id="mine", at_once=5, tolerate=2)
+    answer = begin(admin, project_id="mine", at_once=5, tolerate=2)
     assert answer.status == 202
     view = answer.body["rollout"]
     (operation,) = operations(view["id"])
@@ -75,10 +75,10 @@ def test_one_is_an_operation_that_is_seen_at_once(admin: Api, hints: list[str]) 
     ]
 
 
-def test_without_more_it_is_the_whole_fleet_one_at_a_time(admin: Api) -> None:
+def test_without_more_it_is_all_of_a_version_one_at_a_time(admin: Api) -> None:
     view = begin(admin).body["rollout"]
     names = ("datastore_version_id", "project_id", "at_once", "tolerate")
-    assert [view[name] for name in names] == [None, None, 1, 0]
+    assert [view[name] for name in names] == ["v-1011", None, 1, 0]
 
 
 @pytest.mark.parametrize(
@@ -92,6 +92,7 @@ def test_without_more_it_is_the_whole_fleet_one_at_a_time(admin: Api) -> None:
         {"tolerate": -1},
         {"tolerate": 1001},
         {"project_id": ""},
+        {"datastore_version": None},
         {"datastore_version": "no such version"},
         {"datastore_version": "twin"},
         {"pace": 1},

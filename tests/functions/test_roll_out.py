@@ -38,7 +38,7 @@ def fleet(stack: Stack, size: int) -> list[str]:
 
 def begin(stack: Stack, **changes: Any) -> Rollout:
     """Accept a rollout as the API does."""
-    wanted = msgspec.structs.replace(Wanted(IMAGE), **changes)
+    wanted = msgspec.structs.replace(Wanted(IMAGE, "version-1"), **changes)
     row = rollouts.new_rollout("operators", wanted)
     operation = operations.operation_of(row, ROLL_OUT, arguments=row.asked, asked=WHO)
     accepting.accept_create(row, operation, {})
@@ -223,7 +223,7 @@ def test_a_worker_that_overran_its_lease_begins_nothing(stack: Stack) -> None:
     first = operations.take_lease(of(row).id, "rebuild")
     stack.run(60)
     operations.take_lease(first.id, "rebuild")
-    assert roll_out._begin(first, Wanted(IMAGE), instance_id)
+    assert roll_out._begin(first, Wanted(IMAGE, "version-1"), instance_id)
     assert children.find(first.id, [instance_id]) == {}
     assert instances.get_instance(instance_id).status == Status.ACTIVE
 

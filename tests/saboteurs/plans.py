@@ -23,6 +23,7 @@ REPLACED: Final = {"create": 4.0, "delete": 1.0, "rebuild": 8.0, "expel": 4.0, "
 UPGRADES: Final = {"create": 4.0, "delete": 1.0, "upgrade": 12.0, "write": 4.0, "show": 1.0}
 RESIZES: Final = {"create": 4.0, "delete": 1.0, "resize_volume": 20.0, "show": 1.0}
 FLAVORS: Final = {"create": 4.0, "delete": 1.0, "resize_flavor": 20.0, "show": 1.0}
+ROLLED: Final = {"create": 4.0, "delete": 1.0, "roll_out": 20.0, "show": 1.0}
 MOVES: Final = {"create": 4.0, "delete": 1.0, "migrate": 20.0, "show": 1.0}
 CANCELS: Final = {"create": 6.0, "rebuild": 8.0, "stop": 3.0, "start": 3.0, "cancel": 16.0}
 LABELS: Final = {"create": 2.0, "stop": 2.0, "start": 2.0, "list": 20.0, "protect": 6.0}
@@ -79,6 +80,7 @@ PLANS: Final = {
     "upgrades": _plan("upgrades", UPGRADES, {"F5": 0.1, "F15": 0.1}),
     "resizes": _plan("resizes", RESIZES, {"F15": 0.2}),
     "flavors": _plan("flavors", FLAVORS, {"F15": 0.2}),
+    "rolled out": _plan("rolled out", ROLLED, {"F5": 0.2, "F15": 0.1}),
     "moves": _plan("moves", MOVES, {"F15": 0.2}),
     "lost hints": _plan("lost hints", CHURN, {"F4": 0.3}),
     "unknown results": _plan("unknown results", CHURN, {"F5": 0.2, "F8": 0.1, "F15": 0.2}),

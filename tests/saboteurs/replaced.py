@@ -5,12 +5,17 @@ from __future__ import annotations
 from chalicelib.bus.contract.arguments import Rebuild
 from chalicelib.bus.envelope import Envelope
 from chalicelib.conductor import generations, reports
-from chalicelib.store import instances, kinds
+from chalicelib.domain.operations import OperationStatus
+from chalicelib.domain.rollouts import Progress
+from chalicelib.store import instances, kinds, operations
 from chalicelib.store.models import Instance
-from guest_agent.manager import Progress
+from functions import handler
+from functions.outcomes import Done
+from functions.step import Step
+from guest_agent import manager as guest
 from simulator.fleet.datastore import NOTHING
 from simulator.fleet.manager import SimManager
-from tests.saboteurs.registry import Patch, saboteur
+from tests.saboteurs.registry import Patch, nothing, saboteur
 
 
 @saboteur("replaced", "I26", seeds=20)
@@ -34,7 +39,7 @@ def a_rebuild_that_begins_with_nothing(patch: Patch) -> None:
     """A new guest formats its volume, whatever is on it."""
     original = SimManager._go_on
 
-    def go_on(manager: SimManager, request: Rebuild, progress: Progress) -> None:
+    def go_on(manager: SimManager, request: Rebuild, progress: guest.Progress) -> None:
         volume = manager._machine.volume
         assert volume is not None
         volume.contents = NOTHING
@@ -47,3 +52,27 @@ def a_rebuild_that_begins_with_nothing(patch: Patch) -> None:
 def a_rebuild_that_hides_an_expulsion(patch: Patch) -> None:
     """What ends while its guest was expelled makes its instance ACTIVE, with nobody in it."""
     patch.setattr(kinds.Instances, "overruled", lambda *_: None)
+
+
+@saboteur("rolled out", "I33", seeds=20)
+def a_rollout_that_names_none_before(patch: Patch) -> None:
+    """A look begins rebuilds, and writes down which when it has."""
+    patch.setattr(operations, "record", nothing)
+
+
+@saboteur("rolled out", "I33", seeds=10)
+def a_rollout_that_takes_failures_for_successes(patch: Patch) -> None:
+    """Whatever has ended counts as rebuilt."""
+    original = Progress.without
+
+    def without(progress: Progress, instance_id: str, ended: str | None = None) -> Progress:
+        return original(progress, instance_id, ended and OperationStatus.SUCCEEDED)
+
+    patch.setattr(Progress, "without", without)
+
+
+@saboteur("rolled out", "I33", seeds=10)
+def a_rollout_that_waits_for_nobody(patch: Patch) -> None:
+    """One that is stopped has ended at once."""
+    step = Step(lambda *_: Done(), backwards=True)
+    patch.setitem(handler.LOCAL_STEPS, "roll_out.wait", step)

@@ -92,8 +92,9 @@ def used_by_who_reads_what_happened() -> set[tuple[str, Right]]:
         def roll_out() -> None:
             deployment.create(deployment.tenant)
             deployment.wait()
+            asked = {"image_id": "none such", "datastore_version": "10.11"}
             for chosen in ({}, {"project_id": TENANT}):
-                body = {"rollout": {"image_id": "none such", **chosen}}
+                body = {"rollout": {**asked, **chosen}}
                 assert deployment.admin("POST", "/mgmt/rollouts", body).status == 202
                 while deployment.busy():
                     deployment.kernel.sleep(1.0)

@@ -19,9 +19,11 @@ from chalicelib.bus.contract import FIRST_RELEASE
 from chalicelib.bus.contract.arguments import Flavor
 from chalicelib.bus.envelope import Direction, Envelope, seal
 from chalicelib.cloud import names, network, servers, volumes
-from chalicelib.domain.flows import MIGRATE, REMOVALS, RESIZE_FLAVOR
+from chalicelib.domain.flows import MIGRATE, REBUILD, REMOVALS, RESIZE_FLAVOR, ROLL_OUT
 from chalicelib.domain.operations import OperationStatus
+from chalicelib.domain.rollouts import Progress, Wanted
 from chalicelib.store import events
+from chalicelib.store.children import child_of
 from chalicelib.store.models import (
     Arguments,
     CallsRow,
@@ -34,6 +36,7 @@ from chalicelib.store.models import (
     ServiceStatusRow,
 )
 from chalicelib.store.operations import operation_of
+from chalicelib.store.rollouts import new_rollout
 from chalicelib.taskmanager import executions
 from simulator.cloud.model.security_groups import Traffic
 from simulator.fleet.datastore import Database
@@ -549,6 +552,53 @@ def i29_another_series(deployment: Deployment) -> None:
     deployment.invariants.check()
 
 
+def parent(deployment: Deployment, **counted: Any) -> Operation:
+    """A rollout of one at a time that runs, and has begun a rebuild which has succeeded."""
+    asked = Wanted("image-1", "version-1")
+    row = new_rollout("operators", asked)
+    made = operation_of(row, ROLL_OUT, arguments=row.asked)
+    row.operation_id, made.resources = made.id, Progress(**counted).recorded()
+    made.save()
+    row.save()
+    child(deployment, made, OperationStatus.SUCCEEDED)
+    return made
+
+
+def child(deployment: Deployment, of: Operation, status: str, number: int = 1) -> None:
+    made = child_of(of, instance(deployment), REBUILD, {})
+    made.id, made.subject_id, made.status = f"{made.id}{number}", f"other-{number}", status
+    made.save()
+
+
+def i33_one_too_many(deployment: Deployment) -> None:
+    made = parent(deployment)
+    for number in (2, 3):
+        child(deployment, made, OperationStatus.RUNNING, number)
+
+
+def i33_one_twice(deployment: Deployment) -> None:
+    made = parent(deployment)
+    again = child_of(made, instance(deployment), REBUILD, {})
+    again.id, again.subject_id, again.status = "again", "other-1", OperationStatus.SUCCEEDED
+    again.save()
+
+
+def i33_one_after_it_was_stopped(deployment: Deployment) -> None:
+    made = parent(deployment)
+    made.update(actions=[Operation.cancelled.set("stopped")])
+    child(deployment, made, OperationStatus.RUNNING, 2)
+
+
+def i33_one_that_was_not_counted(deployment: Deployment) -> None:
+    parent(deployment).update(actions=[Operation.status.set(OperationStatus.SUCCEEDED)])
+
+
+def i33_ended_before_its_child(deployment: Deployment) -> None:
+    made = parent(deployment, rebuilt=1)
+    child(deployment, made, OperationStatus.RUNNING, 2)
+    made.update(actions=[Operation.status.set(OperationStatus.SUCCEEDED)])
+
+
 def i24_deleted_all_the_same(deployment: Deployment) -> None:
     row = instance(deployment)
     row.update(actions=[Instance.protected.set(True)])
@@ -663,6 +713,8 @@ BREAKS = (
     i24_deleted_all_the_same,
     i27_done_all_the_same,
     *(i28_moved_nowhere, i29_another_version, i29_another_series),
+    *(i33_one_too_many, i33_one_twice, i33_one_after_it_was_stopped),
+    *(i33_one_that_was_not_counted, i33_ended_before_its_child),
     *(i10_two_replies, i10_accepted_with_another_body, i10_refused_afterwards, i10_done_twice),
     *(i26_two_are_heard, i26_a_late_answer, i26_a_session, i26_a_generation_that_comes_back),
     *(i20_event_lost, i20_another_stage, i21_gone_too_early, i21_kept_for_ever),

@@ -1,0 +1,70 @@
+"""I33: a rollout has no more under way than it may, and what it counts is what has ended.
+
+Each instance is rebuilt by it once at most, and none after somebody called it back.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import Final
+
+from chalicelib.domain.operations import TERMINAL, OperationAction, OperationStatus
+from simulator.aws.dynamodb.values import Item
+from simulator.invariants.base import Invariant, changed
+
+_COUNTED: Final = {OperationStatus.SUCCEEDED: "rebuilt", OperationStatus.FAILED: "failed"}
+
+
+class Rollouts(Invariant):
+    """Follows the children of each operation that has any, and looks at its count at its end."""
+
+    id = "I33"
+    title = "A rollout has no more under way than it may, and counts each that ended once"
+
+    def watch(self) -> None:
+        self._children: dict[str, dict[str, str]] = {}
+        """The statuses of an operation's children by their instance."""
+        self.hub.on_write("operations", self._written)
+
+    def _written(self, old: Item | None, new: Item | None) -> None:
+        if new is None or not changed(old, new, "status"):
+            return
+        if parent_id := new.get("parent_id"):
+            self._child(str(parent_id), old, new)
+        elif new["action"] == OperationAction.ROLL_OUT and new["status"] in TERMINAL:
+            self._ended(new)
+
+    def _child(self, parent_id: str, old: Item | None, new: Item) -> None:
+        self.exercised += 1
+        known = self._children.setdefault(parent_id, {})
+        if old is None:
+            self._begun(parent_id, known, new)
+        known[new["instance_id"]] = str(new["status"])
+
+    def _begun(self, parent_id: str, known: dict[str, str], new: Item) -> None:
+        instance_id = str(new["instance_id"])
+        parent = self.hub.row("operations", parent_id) or {}
+        if instance_id in known:
+            self.broken(f"{parent_id} began a second {new['action']}", instance_id)
+        if "cancelled" in parent or parent.get("compensating") or "reason" in parent:
+            self.broken(f"{parent_id} began a {new['action']} after it was stopped", instance_id)
+        live = 1 + sum(status not in TERMINAL for status in known.values())
+        if live > (most := json.loads(parent["arguments"])["at_once"]):
+            self.broken(f"{parent_id} has {live} under way, and may have {most}", instance_id)
+
+    def _ended(self, new: Item) -> None:
+        """One that ended in order, or was stopped, has counted all that it began."""
+        self.exercised += 1
+        stopped = new["status"] != OperationStatus.SUCCEEDED
+        if stopped and "wait" not in (new.get("ended") or {}):
+            return  # it says that rebuilds may still run
+        known, told = self._children.get(new["id"], {}), new.get("resources") or {}
+        ends = Counter(known.values())
+        if live := [each for each, status in known.items() if status not in TERMINAL]:
+            self.broken(f"{new['id']} has ended before its children", live[0])
+        for status, name in _COUNTED.items():
+            if ends[status] != (said := told.get(name, 0)):
+                self.broken(f"{new['id']} counts {said} {name}, and {ends[status]} were")
+        if told.get("skipped", 0) < ends[OperationStatus.CANCELLED]:
+            self.broken(f"{new['id']} has not counted who was called back")
