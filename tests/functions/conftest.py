@@ -11,7 +11,6 @@ from tests.support.simulated import Stack
 
 OLD = {
     "test_every_crash",
-    "test_upgrade",
 }
 """Modules that are not on the simulator yet."""
 

@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
-from chalicelib.bus.envelope import Fault
 from chalicelib.cloud import names, servers
 from chalicelib.cloud.errors import Refused
-from chalicelib.conductor import generations
+from chalicelib.conductor import generations, heartbeats
 from chalicelib.domain.flows import UPGRADE
 from chalicelib.domain.operations import OperationStatus
 from chalicelib.lifecycle import ServiceStatus, Status
@@ -20,11 +19,14 @@ from chalicelib.store.events import Asked
 from chalicelib.store.models import Instance, Operation
 from functions import replacing
 from functions.outcomes import Done, Failed
-from tests.functions.test_every_crash import VERSION
-from tests.support.guest import FakeGuest
-from tests.support.stack import Stack
+from simulator.cloud.model.cloud import GUEST_IMAGE
+from simulator.cloud.model.identity import stable_id
+from simulator.fleet.engines import USUAL, Engine
+from tests.support.scripted import Script
+from tests.support.simulated import VERSION, Stack
 
-BROKEN = Fault("GuestError", "the database ended with exit code 1, while it started")
+BROKEN = "the database ended with exit code 1, while it started"
+SEVENTH = "00000000-0000-4000-8000-000000000007"
 
 
 @pytest.fixture
@@ -51,13 +53,22 @@ def told(row: Instance) -> tuple[str, str, str]:
     return row.datastore_version_id, row.datastore_version, row.datastore_version_number
 
 
-def failing(stack: Stack, **faults: Fault) -> None:
+def failing(stack: Stack, **faults: str) -> None:
     """The guests to come fail what is named, once each."""
 
-    def fail(guest: FakeGuest) -> None:
+    def fail(guest: Script) -> None:
         guest.failing = {name: [fault] for name, fault in faults.items()}
 
-    stack.on_guest = fail
+    stack.guests.on_guest = fail
+
+
+def make_seventh(stack: Stack, engine: Engine) -> None:
+    """A newer image with the tag of the version of before."""
+    stack.fleet.around.engines[SEVENTH] = engine
+    stack.run(60)
+    stack.cloud.image.create(
+        stack.cloud.admin(), "seventh", visibility="public", tags=["coffer"], image_id=SEVENTH
+    )
 
 
 def image_of(row: Instance) -> str | None:
@@ -69,16 +80,17 @@ def test_the_new_version_goes_on_with_the_data(stack: Stack, served: Instance) -
     (old,) = stack.guests.values()
     row, operation = upgraded(stack, served)
     assert (row.status, row.generation, row.fault_message) == (Status.ACTIVE, 2, None)
-    assert told(row) == ("v-2", "10.11.9", "10.11.9")
+    assert told(row) == (VERSION["id"], "10.11.9", "10.11.9")
     assert row.image == VERSION["image"]
     assert operation.status == OperationStatus.SUCCEEDED
     (new,) = stack.guests.values()
     assert (old.runs, new.runs) == (["prepare", "stop_db"], ["upgrade"])
     ((_, asked),) = new.told
     assert (asked["number"], asked["datastore"]["version"]) == ("10.11.9", "10.11.9")
-    assert new.configuration["datastore_version"] == "10.11.9"
-    assert image_of(row) == "image-2"
-    assert stack.cloud.names("volume") == [f"coffer-{row.id}"]
+    assert new.guest.agent_file is not None
+    assert new.guest.agent_file.datastore_version == "10.11.9"
+    assert image_of(row) == VERSION["image"]["id"]
+    assert stack.inventory()["volume"] == [f"coffer-{row.id}"]
     stack.check()
 
 
@@ -93,14 +105,14 @@ def test_an_engine_that_does_not_start_is_followed_by_the_one_of_before(
     assert operation.status == OperationStatus.FAILED
     assert row.fault_message == (
         "The instance has its former version: The new version failed to bring the database up: "
-        f"{BROKEN.message}"
+        f"{BROKEN}"
     )
     (last,) = stack.guests.values()
     assert last.runs == ["rebuild"]
     assert "number" not in last.told[0][1], "what ran before runs again, whatever it is called"
     assert (image_of(row), guests.find(row.id, 2)) == (before, None)
     stack.check()
-    stack.on_guest = lambda _: None
+    stack.guests.on_guest = lambda _: None
     row, _ = upgraded(stack, row)
     assert (row.status, row.generation, row.fault_message) == (Status.ACTIVE, 4, None)
     stack.check()
@@ -108,13 +120,13 @@ def test_an_engine_that_does_not_start_is_followed_by_the_one_of_before(
 
 def test_a_new_guest_that_is_never_heard_is_given_up(stack: Stack, served: Instance) -> None:
     """The guest of the way back is another one, and is heard."""
-    seen: list[FakeGuest] = []
+    seen: list[Script] = []
 
-    def mute_the_first(guest: FakeGuest) -> None:
+    def mute_the_first(guest: Script) -> None:
         seen.append(guest)
         guest.silent = len(seen) == 1
 
-    stack.on_guest = mute_the_first
+    stack.guests.on_guest = mute_the_first
     row, _ = upgraded(stack, served)
     assert (row.status, row.generation, told(row)) == (Status.ACTIVE, 3, told(served))
     assert "did not bring the database up in time" in (row.fault_message or "")
@@ -137,26 +149,23 @@ def test_a_version_without_its_image_changes_nothing(
 def test_the_newest_image_with_the_tags_of_the_version_is_taken(
     stack: Stack, served: Instance
 ) -> None:
-    stack.cloud.image = "image-7"
+    make_seventh(stack, Engine(VERSION["number"]))
     row, _ = upgraded(stack, served, image={"id": None, "tags": ["coffer"]})
-    assert (row.status, image_of(row)) == (Status.ACTIVE, "image-7")
+    assert (row.status, image_of(row)) == (Status.ACTIVE, SEVENTH)
 
 
 def test_an_image_that_is_gone_has_the_one_of_its_version_for_the_way_back(
     stack: Stack, served: Instance
 ) -> None:
-    (server,) = stack.cloud.things["server"].values()
-    server.facts["image_id"] = "gone"
-    stack.cloud.image = "image-7"
+    make_seventh(stack, USUAL)
+    del stack.cloud.image.images[stable_id("image", GUEST_IMAGE)]
     failing(stack, upgrade=BROKEN)
     row, _ = upgraded(stack, served)
-    assert (row.status, image_of(row)) == (Status.ACTIVE, "image-7")
+    assert (row.status, image_of(row)) == (Status.ACTIVE, SEVENTH)
 
 
 def test_nothing_begins_without_a_way_back(stack: Stack, served: Instance) -> None:
-    (server,) = stack.cloud.things["server"].values()
-    server.facts["image_id"] = "gone"
-    stack.cloud.image = None
+    del stack.cloud.image.images[stable_id("image", GUEST_IMAGE)]
     row, _ = upgraded(stack, served)
     assert (row.status, row.generation) == (Status.ACTIVE, 1)
     assert "there would be no way back" in (row.fault_message or "")
@@ -178,7 +187,7 @@ def test_nova_that_refuses_is_asked_again_for_the_image_of_before(
     real = servers.rebuild
 
     def refuse(server_id: str, **wanted: Any) -> None:
-        if wanted["image_id"] == "image-2":
+        if wanted["image_id"] == VERSION["image"]["id"]:
             raise Refused("The image needs a larger disk")
         real(server_id, **wanted)
 
@@ -195,7 +204,7 @@ def test_what_is_called_back_before_the_guest_is_replaced_starts_its_database_ag
     (old,) = stack.guests.values()
     old.silent = True
     operation = begun(stack, served)
-    stack.settle(until=stack.world.now + 5)
+    stack.run(5)
     row = instances.get_instance(served.id)
     assert subjects.cancel(row, operation, "called back", Asked())
     old.silent = False
@@ -208,9 +217,9 @@ def test_what_is_called_back_before_the_guest_is_replaced_starts_its_database_ag
 def test_what_is_called_back_afterwards_has_the_version_of_before(
     stack: Stack, served: Instance
 ) -> None:
-    stack.on_guest = lambda guest: setattr(guest, "silent", guest.configuration["generation"] == 2)
+    stack.guests.on_guest = lambda guest: setattr(guest, "silent", guest.generation == 2)
     operation = begun(stack, served)
-    stack.settle(until=stack.world.now + 20)
+    stack.run(20)
     row = instances.get_instance(served.id)
     assert row.generation == 2
     assert subjects.cancel(row, operation, "called back", Asked())
@@ -227,11 +236,12 @@ def test_the_new_engine_is_stopped_before_the_old_one_begins(
     stack: Stack, served: Instance
 ) -> None:
     """It runs when it answers too late, or is called back then."""
-    stack.on_guest = lambda guest: guest.waiting.add("upgrade")
+    stack.guests.on_guest = lambda guest: guest.waiting.add("upgrade")
     operation = begun(stack, served)
-    stack.settle(until=stack.world.now + 20)
+    stack.run(20)
     (new,) = stack.guests.values()
-    new.send("heartbeat", "heartbeat", {"status": "healthy"})
+    beat = new.sealed("heartbeat", "heartbeat", {"status": "healthy"})
+    heartbeats.receive({"Records": [{"messageId": "1", "body": beat}]})
     new.waiting.clear()
     row = instances.get_instance(served.id)
     assert subjects.cancel(row, operation, "called back", Asked())
@@ -242,22 +252,22 @@ def test_the_new_engine_is_stopped_before_the_old_one_begins(
 
 def test_a_reset_leaves_the_rebuild_as_the_way_on(stack: Stack, served: Instance) -> None:
     """No guest is let in any more: the way back would wait for nobody."""
-    stack.on_guest = lambda guest: setattr(guest, "silent", True)
+    stack.guests.on_guest = lambda guest: setattr(guest, "silent", True)
     begun(stack, served)
-    stack.settle(until=stack.world.now + 20)
-    at = stack.world.now
+    stack.run(20)
+    at = stack.kernel.now
     assert instances.reset_status(instances.get_instance(served.id), "reset")
     stack.settle()
     row = instances.get_instance(served.id)
     assert (row.status, row.operation_id) == (Status.ERROR, None)
-    assert stack.world.now - at < replacing.STOP_SECONDS * 2
+    assert stack.kernel.now - at < replacing.STOP_SECONDS * 2
     assert "rebuild the instance" in (row.fault_message or "")
 
 
 def test_an_expelled_guest_is_followed_by_none(stack: Stack, served: Instance) -> None:
-    stack.on_guest = lambda guest: setattr(guest, "silent", True)
+    stack.guests.on_guest = lambda guest: setattr(guest, "silent", True)
     begun(stack, served)
-    stack.settle(until=stack.world.now + 20)
+    stack.run(20)
     assert instances.get_instance(served.id).generation == 2
     generations.expel(served.id, Asked())
     stack.settle()
@@ -312,11 +322,11 @@ def test_the_record_in_the_cloud_is_of_the_version_that_was_asked_for(
 
 def test_the_way_back_has_its_own_time(stack: Stack, served: Instance) -> None:
     """What fails at the operation's deadline still goes back."""
-    stack.on_guest = lambda guest: setattr(guest, "silent", guest.configuration["generation"] == 2)
+    stack.guests.on_guest = lambda guest: setattr(guest, "silent", guest.generation == 2)
     operation = begun(stack, served)
     stack.settle()
     stored = operations.get_operation(operation.id)
     assert stored is not None
-    assert stack.world.now > operation.deadline
+    assert stored.updated > operation.deadline
     assert settings().rebuild_timeout_seconds == operation.deadline - operation.created
     assert instances.get_instance(served.id).status == Status.ACTIVE

@@ -46,6 +46,12 @@ class Script:
         return self.guest.server_id
 
     @property
+    def generation(self) -> int:
+        """Which guest of its instance it is."""
+        assert self.guest.agent_file is not None
+        return int(self.guest.agent_file.generation)
+
+    @property
     def runs(self) -> list[str]:
         """The methods of the commands that were run."""
         return [method for method, _ in self.told]
