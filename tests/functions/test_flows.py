@@ -24,10 +24,10 @@ from functions.outcomes import Done
 from simulator.cloud.model.cloud import GUEST_IMAGE
 from simulator.cloud.model.identity import stable_id
 from simulator.template import DEPLOYMENT_ID
+from tests.support.definitions import definition
 from tests.support.peer import Peer
 from tests.support.rows import TENANT
 from tests.support.simulated import PASSWORD, Stack
-from tests.support.states import definition
 from tests.support.things import left_unrecorded, make_port, make_volume
 
 

@@ -9,6 +9,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
+import pytest
+
 from chalicelib.bus import queues
 from chalicelib.cloud.errors import CloudError
 from chalicelib.domain.flows import DELETE, UPDATE_ACCESS, Flow
@@ -60,8 +62,16 @@ class Stack(Simulation):
         """The calls that functions and guests have made: of AWS, and of the cloud."""
         self.fates: list[Callable[[str], Fate | None]] = []
         """Asked, by its step, what becomes of each invocation of a task manager."""
+        self.expects: Callable[[], bool] = lambda: False
+        """Whether something is to come that nobody here has asked for."""
+        self.patch = pytest.MonkeyPatch()
+        """What is put in another's place for as long as this stack is there."""
         self.region.effects.hooks.append(self)
         self.region.lambda_.decide = self._decide
+
+    def close(self) -> None:
+        self.patch.undo()
+        super().close()
 
     # ------------------------------------------------------------- what the API would accept
 
@@ -115,6 +125,8 @@ class Stack(Simulation):
 
     def busy(self) -> bool:
         """Whether an operation is live or a message waits, also one that tells how a guest is."""
+        if self.expects():
+            return True
         return super().busy() or bool(self.region.sqs.queues[template.name("heartbeats")].messages)
 
     def check(self) -> None:
@@ -219,11 +231,15 @@ class Stack(Simulation):
         volume.size = size_gib
         self.fleet.extend_volume(volume.id, size_gib)
 
-    def go_on_with_the_resize(self, flavor_id: str) -> None:
-        """Nova gets on with a resize that was stuck, and somebody lets it have its way."""
+    def go_on_with_the_resize(self, flavor_id: str, *, confirmed: bool = True) -> None:
+        """Nova gets on with a resize that was stuck; somebody lets it have its way, or not yet."""
         (server,) = self.servers
-        server.task_state, server.flavor = None, self.cloud.compute.flavors.flavors[flavor_id]
-        self.fleet.reboot(server.id)
+        lifecycle = self.cloud.compute._lifecycle
+        lifecycle.resize(server, self.cloud.compute.flavors.flavors[flavor_id], None)
+        self.run(2 * LOOK_SECONDS)
+        if confirmed:
+            lifecycle.confirm(server, None)
+            self.run(LOOK_SECONDS)
 
     def job(self, step: str, **more: Any) -> dict[str, Any]:
         """Have a job of the maintenance done; its answer."""
