@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from simulator.aws.dynamodb.service import Chances as DataChances
+from simulator.aws.dynamodb.account import Chances as DataChances
 from simulator.aws.dynamodb.tables import Key
 from simulator.aws.lambda_ import Event, Fate, Function
 from simulator.aws.sqs.delivery import Chances as QueueChances

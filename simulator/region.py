@@ -22,7 +22,7 @@ from chalicelib.errors import Unauthorized
 from chalicelib.store.models import Flavor
 from functions import handler
 from simulator import releases, template, versions
-from simulator.aws.dynamodb.service import Chances as DataChances
+from simulator.aws.dynamodb.account import Chances as DataChances
 from simulator.aws.lambda_ import ARN_PREFIX, Function, Lambda
 from simulator.aws.mappings import Mapping as SourceMapping
 from simulator.aws.policies import parsed

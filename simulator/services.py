@@ -18,8 +18,8 @@ from chalicelib.bus.envelope import KEY_BYTES
 from chalicelib.store.models import TABLES
 from simulator import template
 from simulator.aws.client import Client
+from simulator.aws.dynamodb.account import Chances as DataChances
 from simulator.aws.dynamodb.client import DynamoDBClient
-from simulator.aws.dynamodb.service import Chances as DataChances
 from simulator.aws.dynamodb.service import DynamoDB
 from simulator.aws.sqs.delivery import Chances as QueueChances
 from simulator.aws.sqs.service import Sqs

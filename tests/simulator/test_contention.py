@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from typing import Final
 
-from simulator.aws.dynamodb.service import Chances
+from simulator.aws.dynamodb.account import Chances
 from simulator.aws.dynamodb.tables import Key
 from simulator.kernel import START
 from tests.simulator.deployment import Deployment

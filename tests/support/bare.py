@@ -17,8 +17,8 @@ from botocore.exceptions import ConnectionClosedError
 
 from chalicelib import parameters
 from chalicelib.bus.keyring import KeyRing
+from simulator.aws.dynamodb.account import Chances
 from simulator.aws.dynamodb.client import DynamoDBClient
-from simulator.aws.dynamodb.service import Chances
 from simulator.aws.errors import client_error
 from simulator.effects import Effect, Effects
 from simulator.kernel import START, Kernel

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from zlib import crc32
 
+from simulator.aws.dynamodb.account import Account
 from simulator.aws.dynamodb.plans import KeyClause, Plan
 from simulator.aws.dynamodb.tables import Entry, Index, Key, Table, bounds
 from simulator.aws.dynamodb.values import (
@@ -17,29 +18,26 @@ from simulator.aws.dynamodb.values import (
     wire_item,
 )
 
-if TYPE_CHECKING:
-    from simulator.aws.dynamodb.service import DynamoDB
-
 PAGE_BYTES: Final = 1024 * 1024
 
 
-def query(service: DynamoDB, asked: Mapping[str, Any]) -> dict[str, Any]:
+def query(account: Account, asked: Mapping[str, Any]) -> dict[str, Any]:
     """The items of one partition, in the order of the sort key."""
-    table = service.table(asked["TableName"], "Query")
+    table = account.table(asked["TableName"], "Query")
     index = _index(table, asked)
-    plan, values = service.plans.of(asked)
+    plan, values = account.plans.of(asked)
     if plan.key is None:
         raise Invalid(
             "Either the KeyConditions or KeyConditionExpression parameter must be specified "
             "in the request."
         )
     partition, sort = _clauses(plan.key, table, index, values)
-    now, lag = service.now(), _lag(service, table, index, asked)
+    now, lag = account.now(), _lag(account, table, index, asked)
     value = values[partition.bounds[0]]
     forward = asked.get("ScanIndexForward", True) is not False
     keys = _ordered(table, index, value, sort, values, now, lag)
     keys = _after(keys, _start(table, index, asked), forward)
-    return _page(service, asked, table, index, plan, values, keys, lag)
+    return _page(account, asked, table, index, plan, values, keys, lag)
 
 
 def _ordered(
@@ -67,13 +65,13 @@ def _after(entries: list[Entry], start: Entry | None, forward: bool) -> list[Key
     return [key for _, key in (entries if forward else reversed(entries))]
 
 
-def scan(service: DynamoDB, asked: Mapping[str, Any]) -> dict[str, Any]:
+def scan(account: Account, asked: Mapping[str, Any]) -> dict[str, Any]:
     """Every item, in an order that means nothing."""
-    table = service.table(asked["TableName"], "Scan")
+    table = account.table(asked["TableName"], "Scan")
     index = _index(table, asked) if asked.get("IndexName") else None
-    plan, values = service.plans.of(asked)
-    lag = _lag(service, table, index, asked)
-    keys: Iterable[Key] = table.everything(index, service.now(), lag)
+    plan, values = account.plans.of(asked)
+    lag = _lag(account, table, index, asked)
+    keys: Iterable[Key] = table.everything(index, account.now(), lag)
     segments = asked.get("TotalSegments")
     if segments:
         segment = asked["Segment"]
@@ -82,11 +80,11 @@ def scan(service: DynamoDB, asked: Mapping[str, Any]) -> dict[str, Any]:
     if start is not None:
         place = table.scan_order(start[1])
         keys = (key for key in keys if table.scan_order(key) > place)
-    return _page(service, asked, table, index, plan, values, keys, lag)
+    return _page(account, asked, table, index, plan, values, keys, lag)
 
 
 def _page(
-    service: DynamoDB,
+    account: Account,
     asked: Mapping[str, Any],
     table: Table,
     index: Index | None,
@@ -96,7 +94,7 @@ def _page(
     lag: float,
 ) -> dict[str, Any]:
     """Read until the limit or the page is full; a full page names its last key."""
-    limit, now = asked.get("Limit"), service.now()
+    limit, now = asked.get("Limit"), account.now()
     if limit is not None and limit < 1:
         raise Invalid(f"Value '{limit}' at 'limit' failed to satisfy constraint: at least 1")
     found: list[Item] = []
@@ -114,7 +112,7 @@ def _page(
         if scanned == limit or size >= PAGE_BYTES:
             last = key, item
             break
-    service.count_read(table.name, size, bool(asked.get("ConsistentRead")))
+    account.count_read(table.name, size, bool(asked.get("ConsistentRead")))
     answer: dict[str, Any] = {"Count": len(found), "ScannedCount": scanned}
     if asked.get("Select") != "COUNT":
         project = plan.projection
@@ -143,9 +141,9 @@ def _index(table: Table, asked: Mapping[str, Any]) -> Index | None:
     return index
 
 
-def _lag(service: DynamoDB, table: Table, index: Index | None, asked: Mapping[str, Any]) -> float:
+def _lag(account: Account, table: Table, index: Index | None, asked: Mapping[str, Any]) -> float:
     consistent = bool(asked.get("ConsistentRead"))
-    return service.lag_of(table.name, index.name if index else None, consistent)
+    return account.lag_of(table.name, index.name if index else None, consistent)
 
 
 def _clauses(

@@ -6,78 +6,27 @@ service leaves open (lag, conflicts, late deletion, unprocessed keys) a run deci
 
 from __future__ import annotations
 
-import math
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from simulator.aws.dynamodb import queries, transactions
-from simulator.aws.dynamodb.plans import Plan, Plans
-from simulator.aws.dynamodb.tables import Key, Table
+from simulator.aws.dynamodb.account import Account, Chances, ConditionFailed, Write
+from simulator.aws.dynamodb.tables import Table
 from simulator.aws.dynamodb.values import (
     Invalid,
-    Item,
     item_size,
-    plain_item,
     wire_item,
 )
 from simulator.aws.errors import Exceptions, client_error
 
-Watch = Callable[[str, Item | None, Item | None], None]
 Answer = dict[str, Any]
 
 MOST_BATCH_WRITES: Final = 25
 MOST_BATCH_READS: Final = 100
 MOST_BATCH_READ_BYTES: Final = 16 * 1024 * 1024
-WRITE_UNIT_BYTES: Final = 1024
-READ_UNIT_BYTES: Final = 4096
 
 
-class Chances:
-    """What a run decides for the service; by default nothing odd happens."""
-
-    def lag(self, table: str, index: str | None) -> float:
-        """How many seconds an eventually consistent read is behind (at most `most_lag_seconds`)."""
-        return 0.0
-
-    def conflict(self, table: str, key: Key) -> bool:
-        """Whether another transaction holds the item at this moment."""
-        return False
-
-    def unprocessed(self, table: str, key: Key) -> bool:
-        """Whether a batch leaves this key to the caller."""
-        return False
-
-    def ttl_delay(self, table: str, key: Key) -> float:
-        """How long an item outlives its time to live: seconds, the same for each ask."""
-        return 0.0
-
-
-class ConditionFailed(Exception):
-    """The condition of a write does not hold for `item`."""
-
-    def __init__(self, item: Item | None) -> None:
-        super().__init__("The conditional request failed")
-        self.item = item
-
-
-class Write:
-    """A write that is ready to be applied: what was, and what will be of `size` bytes."""
-
-    __slots__ = ("key", "new", "old", "plan", "size", "table")
-
-    def __init__(
-        self, table: Table, key: Key, old: Item | None, new: Item | None, plan: Plan, size: int
-    ) -> None:
-        self.table = table
-        self.key = key
-        self.old = old
-        self.new = new
-        self.plan = plan
-        self.size = size
-
-
-class DynamoDB:
+class DynamoDB(Account):
     """One account's tables in one region. `now` is the virtual clock."""
 
     _request_signer = None
@@ -95,16 +44,7 @@ class DynamoDB:
     )
 
     def __init__(self, now: Callable[[], float], chances: Chances | None = None) -> None:
-        self.now = now
-        self.chances = chances or Chances()
-        self.tables: dict[str, Table] = {}
-        self.watchers: list[Watch] = []
-        self.read_units: Counter[str] = Counter()
-        self.write_units: Counter[str] = Counter()
-        self.most_lag_seconds = 0.0
-        """How long the past is kept; set it before anything is written, if reads are to lag."""
-        self.plans = Plans()
-        self.tokens = transactions.Tokens()
+        super().__init__(now, chances)
         self._handlers: dict[str, Callable[[Mapping[str, Any]], Answer]] = {
             "BatchGetItem": self._batch_get_item,
             "BatchWriteItem": self._batch_write_item,
@@ -131,49 +71,6 @@ class DynamoDB:
             more: Any = {} if error.item is None else {"Item": wire_item(error.item)}
             code = "ConditionalCheckFailedException"
             raise client_error(code, operation, str(error), **more) from None
-
-    def rows(self, table: str) -> Iterator[Item]:
-        """The plain items of a table, one after the other, for checks; not a call."""
-        return iter(self.tables[table].items.values())
-
-    def row(self, table: str, key: Key) -> Item | None:
-        """The plain item of a key, for checks; not a call."""
-        item: Item | None = self.tables[table].items.get(key)
-        return item
-
-    # ------------------------------------------------------------------- for its modules
-
-    def table(self, name: str, operation: str) -> Table:
-        """The table of a request."""
-        found = self.tables.get(name)
-        if found is None:
-            raise client_error(
-                "ResourceNotFoundException", operation, "Requested resource not found"
-            )
-        return found
-
-    def lag_of(self, table: str, index: str | None, consistent: bool) -> float:
-        """How far behind this read is."""
-        if consistent or not self.most_lag_seconds:
-            return 0.0
-        return min(self.chances.lag(table, index), self.most_lag_seconds)
-
-    def commit(self, write: Write) -> None:
-        """Apply a write that was prepared in this same moment."""
-        table = write.table
-        table.write(write.key, write.old, write.new, self.now())
-        for watch in self.watchers:
-            watch(table.name, write.old, write.new)
-
-    def count_read(self, table: str, size: int, consistent: bool) -> None:
-        """Add to the read units of a table."""
-        units = max(1, math.ceil(size / READ_UNIT_BYTES))
-        self.read_units[table] += units if consistent else units / 2  # type: ignore[assignment]
-
-    def count_write(self, write: Write, factor: int = 1) -> None:
-        """Add to the write units of a table: the larger of both images counts."""
-        size = max(item_size(write.old or {}), write.size)
-        self.write_units[write.table.name] += factor * max(1, -(-size // WRITE_UNIT_BYTES))
 
     # ---------------------------------------------------------------------- single reads
 
@@ -222,39 +119,6 @@ class DynamoDB:
         return {"Responses": answer, "UnprocessedKeys": left}
 
     # --------------------------------------------------------------------- single writes
-
-    def prepare(self, kind: str, asked: Mapping[str, Any], operation: str) -> Write:
-        """Check a write and compute its result: kind is Put, Update, Delete or ConditionCheck."""
-        table = self.table(asked["TableName"], operation)
-        plan, values = self.plans.of(asked)
-        if kind == "Put":
-            new: Item | None = plain_item(asked["Item"])
-            key = table.key_in(new or {})
-        else:
-            new = None
-            key = table.key_of(asked["Key"])
-            if not plan.roots.isdisjoint(table.key_names):
-                name = next(name for name in table.schema.names if name in plan.roots)
-                raise Invalid(
-                    "One or more parameter values were invalid: Cannot update attribute "
-                    f"{name}. This attribute is part of the key"
-                )
-        old = table.get(key, self.now())
-        if plan.condition is not None and not plan.condition(old or {}, values):
-            wanted = asked.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
-            raise ConditionFailed(old if wanted else None)
-        if kind == "Update":
-            new = table.key_values(key) if old is None else dict(old)
-            before = old or {}
-            for change in plan.changes:
-                change(before, new, values)
-        elif kind == "ConditionCheck":
-            new = old
-        if new is None or kind == "ConditionCheck":
-            size = item_size(new or {})
-        else:
-            size = table.checked_size(new)
-        return Write(table, key, old, new, plan, size)
 
     def _single(self, kind: str, asked: Mapping[str, Any]) -> Write:
         operation = f"{kind}Item"

@@ -3,47 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-from collections import deque
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
+from simulator.aws.dynamodb.account import Account, ConditionFailed, Write
 from simulator.aws.dynamodb.values import Invalid, item_size, wire_item
 from simulator.aws.errors import client_error
 
-if TYPE_CHECKING:
-    from simulator.aws.dynamodb.service import DynamoDB, Write
-
 MOST_ITEMS: Final = 100
 MOST_BYTES: Final = 4 * 1024 * 1024
-TOKEN_SECONDS: Final = 600
-"""How long a client request token makes a repetition harmless."""
 
 Reason = dict[str, Any]
 _NONE: Final[Reason] = {"Code": "None"}
 
 
-class Tokens:
-    """The client request tokens of the transactions that succeeded lately."""
-
-    def __init__(self) -> None:
-        self._seen: dict[str, bytes] = {}
-        self._order: deque[tuple[float, str]] = deque()
-
-    def find(self, token: str, now: float) -> bytes | None:
-        """The fingerprint of what was written under a token."""
-        while self._order and self._order[0][0] <= now - TOKEN_SECONDS:
-            del self._seen[self._order.popleft()[1]]
-        return self._seen.get(token)
-
-    def add(self, token: str, fingerprint: bytes, now: float) -> None:
-        """Remember a transaction that succeeded."""
-        self._seen[token] = fingerprint
-        self._order.append((now, token))
-
-
-def write(service: DynamoDB, asked: Mapping[str, Any]) -> dict[str, Any]:
+def write(account: Account, asked: Mapping[str, Any]) -> dict[str, Any]:
     """Apply all writes of a transaction, or none."""
     operation = "TransactWriteItems"
     items = asked["TransactItems"]
@@ -51,7 +27,7 @@ def write(service: DynamoDB, asked: Mapping[str, Any]) -> dict[str, Any]:
     token = asked.get("ClientRequestToken")
     fingerprint = hashlib.blake2b(repr(items).encode(), digest_size=16).digest() if token else b""
     if token:
-        seen = service.tokens.find(token, service.now())
+        seen = account.tokens.find(token, account.now())
         if seen is not None and seen != fingerprint:
             raise client_error(
                 "IdempotentParameterMismatchException",
@@ -60,18 +36,18 @@ def write(service: DynamoDB, asked: Mapping[str, Any]) -> dict[str, Any]:
             )
         if seen is not None:
             return {}
-    _check_distinct(service, items)
-    writes, reasons = _prepared(service, items)
+    _check_distinct(account, items)
+    writes, reasons = _prepared(account, items)
     if any(reason is not _NONE for reason in reasons):
         raise cancelled(operation, reasons)
     if sum(each.size for each in writes) > MOST_BYTES:
         raise Invalid("Collection size of items in transaction exceeded the limit of 4 MB")
     for each, item in zip(writes, items, strict=True):
         if "ConditionCheck" not in item:
-            service.commit(each)
-        service.count_write(each, factor=2)
+            account.commit(each)
+        account.count_write(each, factor=2)
     if token:
-        service.tokens.add(token, fingerprint, service.now())
+        account.tokens.add(token, fingerprint, account.now())
     return {}
 
 
@@ -83,13 +59,13 @@ def _check_count(items: Any) -> None:
         )
 
 
-def _check_distinct(service: DynamoDB, items: Any) -> None:
+def _check_distinct(account: Account, items: Any) -> None:
     """Refuse two operations on one item, and compile all: a bad expression is no cancellation."""
     places = set()
     for item in items:
         ((kind, request),) = item.items()
-        table = service.table(request["TableName"], "TransactWriteItems")
-        plan, _ = service.plans.of(request)
+        table = account.table(request["TableName"], "TransactWriteItems")
+        plan, _ = account.plans.of(request)
         if kind == "ConditionCheck" and plan.condition is None:
             raise Invalid("The ConditionCheck request must have a ConditionExpression")
         keys = request["Item"] if kind == "Put" else request["Key"]
@@ -98,15 +74,13 @@ def _check_distinct(service: DynamoDB, items: Any) -> None:
         raise Invalid("Transaction request cannot include multiple operations on one item")
 
 
-def _prepared(service: DynamoDB, items: Any) -> tuple[list[Write], list[Reason]]:
-    from simulator.aws.dynamodb.service import ConditionFailed
-
+def _prepared(account: Account, items: Any) -> tuple[list[Write], list[Reason]]:
     writes: list[Write] = []
     reasons: list[Reason] = []
     for item in items:
         ((kind, request),) = item.items()
         try:
-            prepared = service.prepare(kind, request, "TransactWriteItems")
+            prepared = account.prepare(kind, request, "TransactWriteItems")
         except ConditionFailed as error:
             reason: Reason = {"Code": "ConditionalCheckFailed", "Message": str(error)}
             if error.item is not None:
@@ -115,7 +89,7 @@ def _prepared(service: DynamoDB, items: Any) -> tuple[list[Write], list[Reason]]
             reason = {"Code": "ValidationError", "Message": str(error)}
         else:
             writes.append(prepared)
-            conflict = service.chances.conflict(prepared.table.name, prepared.key)
+            conflict = account.chances.conflict(prepared.table.name, prepared.key)
             reason = _CONFLICT if conflict else _NONE
         reasons.append(reason)
     return writes, reasons
@@ -138,7 +112,7 @@ def cancelled(operation: str, reasons: list[Reason]) -> ClientError:
     )
 
 
-def get(service: DynamoDB, asked: Mapping[str, Any]) -> dict[str, Any]:
+def get(account: Account, asked: Mapping[str, Any]) -> dict[str, Any]:
     """Read several items as they are at one moment."""
     operation = "TransactGetItems"
     items = asked["TransactItems"]
@@ -147,12 +121,12 @@ def get(service: DynamoDB, asked: Mapping[str, Any]) -> dict[str, Any]:
     reasons: list[Reason] = []
     for each in items:
         request = each["Get"]
-        table = service.table(request["TableName"], operation)
+        table = account.table(request["TableName"], operation)
         key = table.key_of(request["Key"])
-        plan, _ = service.plans.of(request)
-        reasons.append(_CONFLICT if service.chances.conflict(table.name, key) else _NONE)
-        item = table.get(key, service.now())
-        service.count_read(table.name, 2 * item_size(item or {}), consistent=True)
+        plan, _ = account.plans.of(request)
+        reasons.append(_CONFLICT if account.chances.conflict(table.name, key) else _NONE)
+        item = table.get(key, account.now())
+        account.count_read(table.name, 2 * item_size(item or {}), consistent=True)
         if item is not None and plan.projection:
             item = plan.projection(item)
         answers.append({"Item": wire_item(item)} if item else {})

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.store.models import ServiceStatusRow
-from simulator.aws.dynamodb.service import Chances, DynamoDB
+from simulator.aws.dynamodb.account import Chances
+from simulator.aws.dynamodb.service import DynamoDB
 from simulator.aws.dynamodb.tables import Key
 from tests.simulator.aws.requests import PLAIN, SORTED, TABLES
 
