@@ -1,0 +1,223 @@
+"""The databases, users and root of a simulated database server, as statements on its volume."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, TypeVar
+
+from chalicelib import mariadb
+from chalicelib.bus.contract import answers, arguments, values
+from guest_agent.errors import (
+    BadRequest,
+    DatabaseAlreadyExists,
+    DatabaseNotFound,
+    UserAlreadyExists,
+    UserNotFound,
+)
+from guest_agent.manager import WithDatabases, WithRoot, WithUsers
+from simulator.fleet.datastore import Account, Contents, Database, User
+from simulator.fleet.machine import OnMachine
+
+T = TypeVar("T")
+
+RESERVED_USERS: Final = mariadb.RESERVED_USERS | {""}
+DROP_SECONDS: Final = (0.1, 2.0)
+
+
+class WithContents(OnMachine, WithDatabases, WithUsers, WithRoot):
+    """The parts of the guest contract that are about what a server holds."""
+
+    def list_databases(self, request: arguments.Page) -> answers.DatabasePage:
+        shown, more = _page(self._read().databases, request, lambda name: name)
+        rows = [values.Database(name, each.character_set, each.collate) for name, each in shown]
+        return answers.DatabasePage(rows, more)
+
+    def create_database(self, request: arguments.CreateDatabases) -> answers.Done:
+        contents = self._read()
+        for place, database in enumerate(request.databases):
+            check_database_name(database.name)
+            if any(database.name == other.name for other in request.databases[:place]):
+                raise BadRequest(f"the database {database.name!r} is named twice")
+            if database.name in contents.databases:
+                raise DatabaseAlreadyExists(f"there is a database {database.name!r}")
+        for database in request.databases:
+            self._write(self._read().with_database(database.name, database_of(database)))
+        return answers.Done()
+
+    def delete_database(self, request: arguments.DeleteDatabase) -> answers.Done:
+        check_database_name(request.database.name)
+        self._step(DROP_SECONDS)
+        self._find_database(self._read(), request.database.name)
+        self._write(self._contents().without_database(request.database.name))
+        return answers.Done()
+
+    def list_users(self, request: arguments.Page) -> answers.UserPage:
+        shown, more = _page(self._read().users, request, "@".join)
+        return answers.UserPage([_view(account, user) for account, user in shown], more)
+
+    def get_user(self, request: arguments.Account) -> answers.OneUser:
+        account = account_of(request.username, request.hostname)
+        return answers.OneUser(_view(account, _find_user(self._read(), account)))
+
+    def create_user(self, request: arguments.CreateUsers) -> answers.Done:
+        contents = self._read()
+        accounts = [account_of(user.name, user.host) for user in request.users]
+        for place, user in enumerate(request.users):
+            check_user_name(user.name)
+            for database in user.databases:
+                self._find_database(contents, database.name)
+            if accounts[place] in accounts[:place]:
+                raise BadRequest(f"the user {user.name!r} is named twice")
+            _check_user_is_new(contents, accounts[place])
+        for user in request.users:
+            account = account_of(user.name, user.host)
+            contents = self._read()
+            _check_user_is_new(contents, account)
+            self._write(contents.with_user(account, user_of(user)))
+        return answers.Done()
+
+    def delete_user(self, request: arguments.DeleteUser) -> answers.Done:
+        check_user_name(request.user.name)
+        account = account_of(request.user.name, request.user.host)
+        contents = self._read()
+        _find_user(contents, account)
+        self._write(contents.without_user(account))
+        return answers.Done()
+
+    def change_passwords(self, request: arguments.ChangePasswords) -> answers.Done:
+        contents = self._read()
+        for wanted in request.users:
+            _find_user(contents, account_of(wanted.name, wanted.host))
+        for wanted in request.users:
+            account = account_of(wanted.name, wanted.host)
+            contents = self._read()
+            before = _find_user(contents, account)
+            self._write(contents.with_user(account, User(wanted.password, before.grants)))
+        return answers.Done()
+
+    def update_attributes(self, request: arguments.UpdateAttributes) -> answers.Done:
+        wanted, before = request.user_attrs, account_of(request.username, request.hostname)
+        contents = self._read()
+        user = _find_user(contents, before)
+        after = (wanted.name or before[0], _host(wanted.host) if wanted.host else before[1])
+        if after != before:
+            check_user_name(after[0])
+            _check_user_is_new(contents, after)
+            contents = contents.without_user(before).with_user(after, user)
+            self._write(contents)
+        if wanted.password is not None:
+            self._write(self._contents().with_user(after, User(wanted.password, user.grants)))
+        return answers.Done()
+
+    def list_access(self, request: arguments.Account) -> answers.Access:
+        user = _find_user(self._read(), account_of(request.username, request.hostname))
+        return answers.Access([values.DatabaseName(name) for name in sorted(user.grants)])
+
+    def grant_access(self, request: arguments.GrantAccess) -> answers.Done:
+        account = account_of(request.username, request.hostname)
+        contents = self._read()
+        _find_user(contents, account)
+        for name in request.databases:
+            self._find_database(contents, name)
+        for name in request.databases:
+            contents = self._read()
+            before = _find_user(contents, account)
+            self._write(contents.with_user(account, User(before.password, before.grants | {name})))
+        return answers.Done()
+
+    def revoke_access(self, request: arguments.RevokeAccess) -> answers.Done:
+        account = account_of(request.username, request.hostname)
+        contents = self._read()
+        before = contents.users.get(account)
+        if before is None or request.database not in before.grants:
+            raise DatabaseNotFound(
+                f"{request.username!r} has no access to a database {request.database!r}"
+            )
+        after = User(before.password, before.grants - {request.database})
+        self._write(contents.with_user(account, after))
+        return answers.Done()
+
+    def is_root_enabled(self, request: arguments.Nothing) -> answers.RootState:
+        return answers.RootState(self._read().root_password is not None)
+
+    def enable_root(self, request: arguments.EnableRoot) -> answers.Done:
+        self._write(self._read().with_root(request.root_password))
+        return answers.Done()
+
+    def disable_root(self, request: arguments.Nothing) -> answers.Done:
+        self._write(self._read().with_root(None))
+        return answers.Done()
+
+    # ----------------------------------------------------------------------- the server
+
+    @staticmethod
+    def _find_database(contents: Contents, name: str) -> Database:
+        found = contents.databases.get(name)
+        if found is None or name.lower() in mariadb.RESERVED_DATABASES:
+            raise DatabaseNotFound(f"there is no database {name!r}")
+        return found
+
+
+def _page(
+    things: Mapping[T, Any], page: arguments.Page, name_of: Any
+) -> tuple[list[tuple[T, Any]], str | None]:
+    """The things of a page in the order of their names, and the marker of the next page."""
+    named = sorted((str(name_of(key)), key) for key in things)
+    marker = page.marker
+    if marker is not None:
+        named = [
+            (name, key)
+            for name, key in named
+            if name > marker or (page.include_marker and name == marker)
+        ]
+    shown = named[: page.size()]
+    more = shown[-1][0] if len(named) > len(shown) else None
+    return [(key, things[key]) for _, key in shown], more
+
+
+def _find_user(contents: Contents, account: Account) -> User:
+    found = contents.users.get(account)
+    if found is None or account[0] in RESERVED_USERS:
+        raise UserNotFound(f"there is no user {account[0]!r} at {account[1]!r}")
+    return found
+
+
+def _check_user_is_new(contents: Contents, account: Account) -> None:
+    if account in contents.users:
+        raise UserAlreadyExists(f"there is a user {account[0]!r} at {account[1]!r}")
+
+
+def check_database_name(name: str) -> None:
+    if name.lower() in mariadb.RESERVED_DATABASES:
+        raise BadRequest(f"the database name {name!r} is reserved")
+
+
+def check_user_name(name: str) -> None:
+    if name in RESERVED_USERS:
+        raise BadRequest(f"the user name {name!r} is reserved")
+
+
+def database_of(wanted: values.Database) -> Database:
+    default = Database()
+    return Database(
+        wanted.character_set or default.character_set, wanted.collate or default.collate
+    )
+
+
+def user_of(wanted: arguments.User) -> User:
+    return User(wanted.password, frozenset(database.name for database in wanted.databases))
+
+
+def account_of(name: str, host: str | None) -> Account:
+    return name, _host(host)
+
+
+def _host(host: str | None) -> str:
+    return (host or values.ANY_HOST).lower()
+
+
+def _view(account: Account, user: User) -> answers.UserShown:
+    name, host = account
+    return answers.UserShown(
+        name, host, [values.DatabaseName(each) for each in sorted(user.grants)]
+    )
