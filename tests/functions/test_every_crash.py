@@ -48,5 +48,5 @@ def test_a_flow_ends_whole_wherever_it_was_hit(scenario: Scenario, fault: Fault)
     with prepared(scenario) as (stack, instance_id, allowed):
         strikes = Strikes(stack, fault)
         strikes.run(lambda: ends_whole(stack, instance_id, allowed))
-    assert strikes.struck >= 7, "the shortest flow has so many"
-    assert not strikes.failures, "\n\n".join(strikes.failures[:3])
+    assert strikes.copies.count >= 7, "the shortest flow has so many"
+    assert not strikes.copies.failures, "\n\n".join(strikes.copies.failures[:3])

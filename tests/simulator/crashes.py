@@ -1,18 +1,19 @@
 """Deaths for the exhaustive crash test: who dies at which effect, and who runs beside it.
 
-A first run without a death tells all effects of all invocations and agents. In each run after that
-one of them dies before or after one of its effects: everything up to there is the same again.
+A first run without a death tells all effects of all invocations and agents. A second one is copied
+at each of them: in the copy somebody dies there, before the effect or after it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
 from simulator.aws.functions import Container, Fate, Function
 from simulator.effects import Effect
 from simulator.kernel import Coroutine
 from tests.simulator.deployment import Deployment
+from tests.support.copies import Copies
 
 Scenario = Callable[[Deployment], None]
 MAINTENANCE_SECONDS: Final = 1800.0
@@ -43,15 +44,22 @@ class Death(NamedTuple):
 
 
 class Recorder:
-    """An effect hook that numbers runners and effects, and lets one of them die."""
+    """An effect hook that numbers runners and effects, and lets somebody die in copies."""
 
-    def __init__(self, deployment: Deployment, death: Death | None = None) -> None:
+    def __init__(self, deployment: Deployment, deaths: Sequence[Death] = ()) -> None:
         self.deployment = deployment
-        self.death = death
-        self.died = False
+        self.copies = Copies()
         self.places: list[Place] = []
         self.answered: dict[Place, None] = {}
         """The places whose calls were answered with no error: there one can die after it."""
+        self._alone = {(each.place, each.after): each for each in deaths if not each.twice}
+        self._beside: dict[str, list[Death]] = {}
+        """By the invocation beside which a second one runs."""
+        for each in deaths:
+            if each.twice:
+                self._beside.setdefault(each.place.runner, []).append(each)
+        self._death: Death | None = None
+        """In a copy with a second delivery: the death that is still to come."""
         self._agents: dict[Coroutine, str] = {}
         self._effects: dict[str, int] = {}
         self._begun = 0
@@ -85,10 +93,17 @@ class Recorder:
         return self._agents.setdefault(running, f"agent {len(self._agents) + 1}")
 
     def _strike(self, place: Place, *, after: bool) -> None:
-        death = self.death
-        if death is None or self.died or death.after != after or death.place != place:
+        if self.copies.in_a_copy:
+            death = self._death
+            if death is not None and (death.place, death.after) == (place, after):
+                self._die(death)
             return
-        self.died = True
+        alone = self._alone.get((place, after))
+        if alone is not None and self.copies.copy(str(alone)):
+            self._die(alone)
+
+    def _die(self, death: Death) -> None:
+        self._death = None
         deployment = self.deployment
         deployment.invariants.timeline.note(None, "death", str(death))
         running = deployment.kernel.current
@@ -101,9 +116,11 @@ class Recorder:
     def _decide(self, function: Function, event: Any, source: str) -> Fate:
         """A second delivery beside the invocation that will die."""
         self._begun += 1
-        death = self.death
-        if death is not None and death.twice and death.place.runner == f"invocation {self._begun}":
-            return Fate.TWICE
+        if not self.copies.in_a_copy:
+            for death in self._beside.get(f"invocation {self._begun}", ()):
+                if self.copies.copy(str(death)):
+                    self._death = death
+                    return Fate.TWICE
         return Fate.RUN
 
 
@@ -126,18 +143,21 @@ def deaths_of(scenario: Scenario) -> list[Death]:
     ]
 
 
-def hit(scenario: Scenario, death: Death) -> None:
-    """A run of the scenario with a death in it: everything must converge."""
+def failures_of(scenario: Scenario, deaths: Sequence[Death]) -> list[str]:
+    """What did not converge after which of these deaths."""
     deployment = Deployment()
     try:
-        recorder = Recorder(deployment, death)
-        scenario(deployment)
-        settle_and_check(deployment)
-        assert recorder.died or death.twice, "the runs must be the same up to the death"
-    except Exception as error:
-        raise AssertionError(f"{death}: {error}") from error
+        recorder = Recorder(deployment, deaths)
+
+        def run() -> None:
+            scenario(deployment)
+            settle_and_check(deployment)
+
+        recorder.copies.run(run)
     finally:
         deployment.close()
+    assert recorder.copies.count == len(deaths), "the runs must be the same"
+    return recorder.copies.failures
 
 
 def settle_and_check(deployment: Deployment) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from simulator.cloud.model.faults import Fault
-from tests.simulator.crashes import Scenario, deaths_of, hit
+from tests.simulator.crashes import Scenario, deaths_of, failures_of
 from tests.simulator.deployment import PASSWORD, Deployment
 
 QUICK_DEATHS = 20
@@ -241,8 +241,8 @@ def test_a_scenario_without_a_death_holds(scenario: Scenario) -> None:
 def test_some_deaths_converge(scenario: Scenario) -> None:
     everything = deaths_of(scenario)
     step = max(1, len(everything) // QUICK_DEATHS)
-    for death in everything[::step]:
-        hit(scenario, death)
+    failed = failures_of(scenario, everything[::step])
+    assert not failed, "\n\n".join(failed[:5])
 
 
 @pytest.mark.crash
@@ -250,10 +250,5 @@ def test_some_deaths_converge(scenario: Scenario) -> None:
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
 def test_every_death_converges(scenario: Scenario) -> None:
     everything = deaths_of(scenario)
-    failed = []
-    for death in everything:
-        try:
-            hit(scenario, death)
-        except AssertionError as error:
-            failed.append(str(error))
+    failed = failures_of(scenario, everything)
     assert not failed, f"{len(failed)} of {len(everything)} deaths:\n" + "\n\n".join(failed[:5])
