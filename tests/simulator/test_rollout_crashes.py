@@ -11,7 +11,7 @@ from typing import Any, Final
 import pytest
 
 from simulator.versions import FIRST, IMAGES
-from tests.simulator.crashes import Death, Scenario, deaths_of, hit
+from tests.simulator.crashes import Death, Scenario, deaths_of, failures_of
 from tests.simulator.deployment import Deployment
 
 QUICK_DEATHS: Final = 5
@@ -68,13 +68,13 @@ def own_deaths(scenario: Scenario) -> list[Death]:
 def test_some_deaths_of_a_rollout_converge(scenario: Scenario) -> None:
     everything = own_deaths(scenario)
     assert len(everything) > 100
-    for death in everything[:: len(everything) // QUICK_DEATHS]:
-        hit(scenario, death)
+    failed = failures_of(scenario, everything[:: len(everything) // QUICK_DEATHS])
+    assert not failed, "\n\n".join(failed[:5])
 
 
 @pytest.mark.crash
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
 def test_every_death_of_a_rollout_converges(scenario: Scenario) -> None:
-    for death in own_deaths(scenario):
-        hit(scenario, death)
+    failed = failures_of(scenario, own_deaths(scenario))
+    assert not failed, "\n\n".join(failed[:5])
