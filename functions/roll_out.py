@@ -15,7 +15,6 @@ from typing import Final
 import msgspec
 
 from chalicelib.bus import queues
-from chalicelib.domain.flows import REBUILD
 from chalicelib.domain.operations import TERMINAL
 from chalicelib.domain.rollouts import Progress, Wanted
 from chalicelib.store import accepting, children, instances, operations, rollouts
@@ -83,7 +82,7 @@ def _begin(operation: Operation, wanted: Wanted, instance_id: str) -> bool:
     if row is None or not _is_able(row) or not rollouts.fits(row, wanted):
         return False
     arguments = {"image_id": wanted.image_id, "was": row.status}
-    child = children.child_of(operation, row, REBUILD, arguments)
+    child = children.child_of(operation, row, rollouts.REBUILDS[row.status], arguments)
     if accepting.accept(row, child, decided_by=("generation",), parent=operation):
         queues.notify_task_manager(child.id)
     return True
@@ -99,8 +98,8 @@ def _too_many(progress: Progress, wanted: Wanted) -> str:
     named = ", ".join(progress.failures)
     more = ", and others" if progress.failed > len(progress.failures) else ""
     return (
-        f"{progress.failed} rebuilds failed, and {wanted.tolerate} may: instance {named}{more}. "
-        "The fault of each says why."
+        f"{progress.failed} failed, and {wanted.tolerate} may: the rebuild of {named}{more}. The "
+        "fault of each instance says why."
     )
 
 

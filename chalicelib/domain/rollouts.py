@@ -38,7 +38,7 @@ class Wanted(msgspec.Struct, frozen=True):
 class Progress(msgspec.Struct, frozen=True):
     """How far a rollout has come; `behind` is the last instance of the fleet that it looked at.
 
-    `skipped`: not rebuilt, since it was not ACTIVE, or at something else, or on the image already,
+    `skipped`: not rebuilt, since it was in ERROR, or at something else, or on the image already,
     or since somebody called its rebuild back.
     """
 

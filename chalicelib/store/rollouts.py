@@ -6,17 +6,26 @@ A row of a restored table cannot keep the next one out, since its operation tell
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
 
 from chalicelib import aws
+from chalicelib.domain.flows import REBUILD, REBUILD_STOPPED, Flow
 from chalicelib.domain.rollouts import Progress, Wanted
 from chalicelib.errors import NotFound
 from chalicelib.status import RolloutStatus, Status
 from chalicelib.store import lists
 from chalicelib.store.lists import Filter
 from chalicelib.store.models import Instance, Rollout
+
+REBUILDS: Final[Mapping[str, Flow]] = {
+    Status.ACTIVE: REBUILD,
+    Status.STOPPED: REBUILD_STOPPED,
+}
+"""How an instance is rebuilt, by its status. One in ERROR was broken before, and is left to whoever
+knows why: it would count as this image's failure."""
 
 READ_AT_ONCE: Final = 100
 MOST_PAGES: Final = 5
@@ -80,12 +89,8 @@ def walk(wanted: Wanted, progress: Progress) -> Progress:
 
 
 def fits(row: Instance, wanted: Wanted) -> bool:
-    """Whether an instance is to be rebuilt, as it is now.
-
-    One in ERROR was broken before, and is left to whoever knows why. One that was rebuilt on the
-    image is done.
-    """
-    idle = row.status == Status.ACTIVE and row.operation_id is None
+    """Whether an instance is to be rebuilt, as it is now, and was not rebuilt on the image last."""
+    idle = row.status in REBUILDS and row.operation_id is None
     of_it = row.datastore_version_id == wanted.version_id  # it may be upgraded meanwhile
     return idle and of_it and row.image_id != wanted.image_id
 

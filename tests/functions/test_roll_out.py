@@ -10,7 +10,7 @@ import pytest
 from chalicelib import aws
 from chalicelib.bus import queues
 from chalicelib.cloud.errors import Refused
-from chalicelib.domain.flows import REBUILD, RESTART, ROLL_OUT
+from chalicelib.domain.flows import REBUILD, RESTART, ROLL_OUT, STOP
 from chalicelib.domain.rollouts import Progress, Wanted
 from chalicelib.errors import Conflict
 from chalicelib.lifecycle import Status
@@ -18,7 +18,7 @@ from chalicelib.status import RolloutStatus
 from chalicelib.store import accepting, children, instances, operations, rollouts, subjects
 from chalicelib.store.base import as_dict
 from chalicelib.store.events import Asked
-from chalicelib.store.models import Operation, Rollout
+from chalicelib.store.models import Instance, Operation, Rollout
 from functions import roll_out
 from simulator.cloud.model.cloud import GUEST_IMAGE
 from simulator.cloud.model.identity import stable_id
@@ -113,6 +113,20 @@ def test_what_has_the_image_or_is_busy_is_left_alone_and_counted(stack: Stack) -
     assert instances.get_instance(new).generation == 1
 
 
+def test_one_that_is_stopped_is_so_again_and_one_in_error_is_left_alone(stack: Stack) -> None:
+    (stopped, broken) = fleet(stack, 2)
+    stack.accept(stopped, STOP)
+    stack.settle()
+    row = instances.get_instance(broken)
+    row.update(actions=[Instance.status.set(Status.ERROR), Instance.fault_message.set("broken")])
+    first = begin(stack)
+    stack.settle()
+    assert (seen(first)[1].rebuilt, seen(first)[1].skipped) == (1, 1)
+    row = instances.get_instance(stopped)
+    assert (row.status, row.generation, row.image_id) == (Status.STOPPED, 2, IMAGE)
+    assert instances.get_instance(broken).generation == 1
+
+
 def test_one_of_a_project_leaves_the_others_alone(stack: Stack) -> None:
     mine = stack.create(tenant_id=TENANT)[0].id
     other = stack.create(datastore_version_id="version-2")[0].id
@@ -143,7 +157,7 @@ def test_too_many_failures_stop_it_and_say_which(stack: Stack) -> None:
     assert (status, progress.failed, progress.rebuilt) == (RolloutStatus.STOPPED, 2, 0)
     assert not progress.walked
     told = rollouts.get_rollout(row.id).fault_message or ""
-    assert "2 rebuilds failed, and 1 may" in told
+    assert "2 failed, and 1 may: the rebuild of" in told
     assert all(each in told for each in progress.failures)
     assert "Ask again to go on" in told
     states = sorted(instances.get_instance(each).status for each in ids)

@@ -1,0 +1,63 @@
+"""`coffer rollout`: instances are rebuilt on an image, so many at a time."""
+
+import time
+from typing import Annotated, Any, Final
+
+import typer
+from rich.markup import escape
+
+from infra.cli.administrator import REGION_HELP, deployment
+from infra.cli.console import out
+from infra.cli.trove import Api
+
+LOOK_SECONDS: Final = 5.0
+DONE: Final = "COMPLETED"
+
+
+def command(
+    image: Annotated[str, typer.Argument(metavar="IMAGE", help="The image's id.")],
+    version: Annotated[
+        str, typer.Argument(metavar="VERSION", help="The datastore version that it is of.")
+    ],
+    at_once: Annotated[int, typer.Option(min=1, max=50, help="So many are rebuilt at a time.")] = 1,
+    tolerate: Annotated[
+        int, typer.Option(min=0, max=1000, help="More failures than that stop it.")
+    ] = 0,
+    project: Annotated[str | None, typer.Option(metavar="ID", help="Of one project alone.")] = None,
+    region: Annotated[str | None, typer.Option(metavar="REGION", help=REGION_HELP)] = None,
+) -> None:
+    """Rebuild every instance of a datastore version on an image, with its data kept.
+
+    Each is away for the minutes of its rebuild. What was rebuilt on the image already is left
+    alone, and so is what is in ERROR or at something else: ask again to take the rest.
+
+    Ctrl-C stops the watching alone. To stop the rollout: DELETE mgmt/rollouts/ID.
+    The exit code is 0 when it has gone through, 1 when it was stopped.
+    """
+    _, api = deployment(region)
+    asked: dict[str, Any] = {"image_id": image, "datastore_version": version}
+    asked |= {"at_once": at_once, "tolerate": tolerate}
+    if project is not None:
+        asked["project_id"] = project
+    begun = api.call("POST", "/mgmt/rollouts", json={"rollout": asked})["rollout"]
+    out.print(f"Rollout {begun['id']}")
+    ended = _watch(api, begun["id"])
+    if ended["status"] != DONE:
+        out.print(f"[red]✗[/] {ended['status']}: {escape(ended['fault']['message'])}")
+        raise typer.Exit(1)
+    out.print(f"[green]✓[/] {DONE}")
+
+
+def _watch(api: Api, rollout_id: str) -> dict[str, Any]:
+    """Tell how far it is, as often as that changes, until it has ended."""
+    told = ""
+    while True:
+        seen: dict[str, Any] = api.call("GET", f"/mgmt/rollouts/{rollout_id}")["rollout"]
+        counts = (f"{seen[name]} {name}" for name in ("rebuilt", "failed", "skipped"))
+        line = ", ".join((*counts, f"{len(seen['under_way'])} under way"))
+        if line != told:
+            out.print(line)
+            told = line
+        if seen["status"] != "RUNNING":
+            return seen
+        time.sleep(LOOK_SECONDS)
