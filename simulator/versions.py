@@ -48,6 +48,13 @@ touch the data; one without its image; and another major."""
 IMAGES: Final = {offer.name: offer.image_id for offer in OFFERS}
 
 
+def works(name: str) -> bool:
+    """Whether what is on the image of that version is of it, and starts."""
+    (offer,) = (each for each in OFFERS if each.name == name)
+    engine = offer.engine
+    return engine is not None and engine.starts and engine.number == offer.number
+
+
 def make_images(cloud: Cloud, fleet: Fleet) -> None:
     """The images beside the cloud's own, and what servers of them run."""
     for offer in dict.fromkeys(OFFERS):

@@ -8,6 +8,7 @@ from typing import Final
 
 from chalicelib.domain.flows import FLOWS
 from chalicelib.domain.operations import TERMINAL, OperationAction, OperationStatus
+from simulator import versions
 from simulator.aws.dynamodb.values import Item
 from simulator.effects import Effect
 from simulator.invariants.base import Exchange, Invariant, changed
@@ -83,10 +84,24 @@ class OperationsEnd(Invariant):
     def _failed(self, new: Item) -> None:
         """In fair weather from the begin there is no reason to fail, nor in a short outage."""
         fair = self.hub.fair_since == START
-        if fair or self.hub.lossless:
+        if (fair or self.hub.lossless) and not self._is_in_vain(new):
             weather = "fair weather" if fair else "an outage that it could outlast"
             text = f"{new['action']} {new['id']} failed in {weather}: {new.get('reason')}"
             self.broken(text, new["instance_id"])
+
+    def _is_in_vain(self, new: Item) -> bool:
+        """Whether it was asked for what cannot be had, which only its steps can see."""
+        asked = json.loads(new.get("arguments") or "{}")
+        match new["action"]:
+            case OperationAction.MIGRATE:
+                return asked.get("host") is not None
+            case OperationAction.UPGRADE:
+                return not versions.works(asked["version"]["name"])
+            case OperationAction.REBUILD | OperationAction.REBUILD_STOPPED:
+                row = self.hub.row("instances", new["instance_id"]) or {}
+                own = versions.IMAGES.get(row.get("datastore_version", ""))
+                return asked.get("image_id") not in (None, own)
+        return False
 
     def _turned(self, new: Item) -> None:
         """Measure how long an operation took to turn back once it had to."""
