@@ -13,7 +13,7 @@ import msgspec
 from chalicelib import datastores
 from chalicelib.bus import contract, keys, queues
 from chalicelib.bus.contract import arguments
-from chalicelib.cloud import images, names, network, servers, volumes
+from chalicelib.cloud import images, names, network, server_groups, servers, volumes
 from chalicelib.conductor import refusals
 from chalicelib.store import instances, operations, restoring
 from chalicelib.store.base import as_dict
@@ -145,9 +145,22 @@ def _boot(operation: Operation, recorded: dict[str, Any]) -> Outcome:
         volume_id=disk.id,
         user_data=guest_data.user_data_of(instance, int(instance.generation), operation.deadline),
         availability_zone=instance.availability_zone,
+        group_id=_server_group(instance),
         metadata=_metadata(instance),
     )
     return not_yet(operation, "the server is being built", {"server_id": server_id})
+
+
+def _server_group(instance: Instance) -> str | None:
+    """The group that its locality asks for: the one that is there, or a new one."""
+    if not instance.locality:
+        return None
+    found = server_groups.find(instance.id)
+    for extra in found[1:]:
+        server_groups.delete(extra.id)
+    if found:
+        return found[0].id
+    return server_groups.create(names.description(instance.id), instance.locality)
 
 
 def _image(instance: Instance) -> str | None:

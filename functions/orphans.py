@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
 from chalicelib import aws
-from chalicelib.cloud import network, servers, volumes
+from chalicelib.cloud import network, server_groups, servers, volumes
 from chalicelib.cloud.errors import CloudError, Refused
 from chalicelib.lifecycle import Status
 from chalicelib.store import events, instances, jobs
@@ -184,6 +184,11 @@ def _delete_security_group(group: network.SecurityGroup) -> bool:
     return True
 
 
+def _delete_server_group(group: server_groups.ServerGroup) -> bool:
+    server_groups.delete(group.id)
+    return True
+
+
 def _delete_volume(volume: volumes.Volume) -> bool:
     """Data goes last: when nothing is attached to it and no server or port could still come back
     to it."""
@@ -207,5 +212,6 @@ _KINDS: Final = (
         lambda *slice_: network.page_of_security_groups(*slice_),
         _delete_security_group,
     ),
+    Kind("server group", lambda *slice_: server_groups.page(*slice_), _delete_server_group),
     Kind("volume", lambda *slice_: volumes.page(*slice_), _delete_volume, VOLUME_AGE_SECONDS),
 )

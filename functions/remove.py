@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from chalicelib.cloud import network, servers, volumes
+from chalicelib.cloud import network, server_groups, servers, volumes
 from chalicelib.conductor import generations
 from chalicelib.store import instances
 from chalicelib.store.models import Operation
@@ -16,14 +16,27 @@ from functions.outcomes import Done, Outcome, not_yet
 
 
 def server(operation: Operation, _: str | None) -> Outcome:
-    """Delete every server of the instance, of any generation, and see them gone."""
+    """Delete every server of the instance, of any generation, then its group; see them gone."""
     found = servers.find(operation.instance_id)
     for each in found:
         if not each.deleting:
             servers.delete(each.id)
-    if not found:
-        return Done()
-    return not_yet(operation, "waiting for the server to be gone")
+    if found:
+        return not_yet(operation, "waiting for the server to be gone")
+    groups = _groups(operation)
+    for group in groups:
+        server_groups.delete(group.id)
+    if groups:
+        return not_yet(operation, "waiting for the server group to be gone")
+    return Done()
+
+
+def _groups(operation: Operation) -> list[server_groups.ServerGroup]:
+    """The server groups of an instance that has a locality; a restored table may have lost it."""
+    row = instances.find_instance(operation.instance_id)
+    if row is not None and not row.locality:
+        return []
+    return server_groups.find(operation.instance_id)
 
 
 def volume(operation: Operation, _: str | None) -> Outcome:

@@ -29,6 +29,8 @@ WRONG_IMAGE: Final = 0.1
 STATUSES: Final = ("ACTIVE", "STOPPED", "ERROR")
 """Those in which an instance stays."""
 
+LOCALITIES: Final = ("affinity", "anti-affinity", "soft-affinity", "soft-anti-affinity")
+
 Action = Callable[[Clients, Tenant, str | None], None]
 
 
@@ -61,6 +63,8 @@ def create(work: Clients, tenant: Tenant, _: str | None) -> None:
         body["instance"]["users"] = [_user(work, "owner", ["first"])]
     if work.stream.random() < 0.5:
         body["instance"]["access"] = _access(work)
+    if work.stream.random() < 0.2:
+        body["instance"]["locality"] = work.stream.choice(LOCALITIES)
     reply = work.post(tenant, "/instances", body)
     if reply.status == 200:
         tenant.instances[reply.document["instance"]["id"]] = None

@@ -131,7 +131,10 @@ def _as_hypervisor(fleet: Fleet) -> Hypervisor:
 
 
 def _cloud_settings() -> CloudSettings:
-    unlimited = ("instances", "cores", "ram", "metadata_items", "key_pairs")
+    unlimited = (
+        *("instances", "cores", "ram", "metadata_items", "key_pairs"),
+        *("server_groups", "server_group_members"),
+    )
     return CloudSettings(
         guest_network=ADDRESSES,
         delays=DELAYS,

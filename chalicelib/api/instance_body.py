@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
@@ -46,6 +46,11 @@ class NicBody(Body, frozen=True):
         return instances.nic(self.network_id or self.net_id, self.subnet_id, self.ip_address)
 
 
+Locality = Literal["affinity", "anti-affinity", "soft-affinity", "soft-anti-affinity"]
+"""Nova's policies of a server group: the servers of an instance and its replicas beside each other,
+or apart; the soft ones give way where there is no room."""
+
+
 class InstanceBody(Body, frozen=True):
     """A new instance; what stands in the last block is known to Trove and refused with 501 here."""
 
@@ -58,6 +63,7 @@ class InstanceBody(Body, frozen=True):
     databases: Databases | None = None
     users: Users | None = None
     availability_zone: Given | None = None
+    locality: Locality | None = None
     region_name: Text | None = None
     description: Text | None = None
     tags: Tags | None = None
@@ -70,7 +76,6 @@ class InstanceBody(Body, frozen=True):
     configuration: Any = None
     configuration_id: Any = None  # of Trove's schema, which then reads the other one
     modules: Any = None
-    locality: Any = None
 
 
 class CreateBody(Body, frozen=True):
@@ -85,7 +90,6 @@ LATER: Final = (
     ("configuration", "configuration"),
     ("configuration_id", "configuration_id"),
     ("modules", "modules"),
-    ("locality", "locality"),
 )
 
 

@@ -51,6 +51,8 @@ def detail(request: Request, row: Instance, reported: ServiceStatusRow | None) -
     view |= {"created": naive(row.created), "updated": naive(row.updated)}
     if row.volume_type:
         view["volume"]["type"] = row.volume_type
+    if row.locality:
+        view["locality"] = row.locality
     if reported is not None:
         view["service_status_updated"] = naive(reported.updated)
         view["volume"] |= _usage(reported)

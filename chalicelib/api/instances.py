@@ -176,6 +176,7 @@ def _new_instance(
         volume_type=(volume.type if volume else None) or None,
         region=settings().os_region_name,
         availability_zone=rules.availability_zone(wanted.availability_zone),
+        locality=wanted.locality,
         access=wanted.access.changing(None) if wanted.access else None,
         nics=[nic.checked() for nic in wanted.nics or []],
         protected=wanted.deletion_protection or None,

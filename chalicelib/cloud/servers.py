@@ -108,9 +108,13 @@ def create(
     volume_id: str,
     user_data: str,
     availability_zone: str | None,
+    group_id: str | None,
     metadata: Mapping[str, str],
 ) -> str:
-    """Ask for a server with its port and its data volume; answers the id, as Nova tells no more."""
+    """Ask for a server with its port and its data volume; answers the id, as Nova tells no more.
+
+    Where it may be follows from the policy of its group, if it has one.
+    """
     disks: list[dict[str, Any]] = [
         {
             "boot_index": 0,
@@ -127,7 +131,11 @@ def create(
             "delete_on_termination": False,
         },
     ]
-    placed = {"availability_zone": availability_zone} if availability_zone else {}
+    placed: dict[str, Any] = {}
+    if availability_zone:
+        placed["availability_zone"] = availability_zone
+    if group_id:
+        placed["scheduler_hints"] = {"group": group_id}
     made = connection().compute.create_server(
         name=name,
         image_id=image_id,

@@ -118,7 +118,7 @@ def cloud_call(function: Callable[P, T]) -> Callable[P, T]:
 
 def spoken(module: str, function: str) -> str:
     """What a function does, in words for a tenant: `create the volume`, `list the ports`."""
-    service = module.rsplit(".", 1)[-1]
+    service = module.rsplit(".", 1)[-1].replace("_", " ")
     verb, _, thing = function.partition("_")
     named = thing.replace("_", " ")
     if verb == "page" or named == "all":

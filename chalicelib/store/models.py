@@ -93,6 +93,7 @@ class Instance(Subject):
     volume_type = optional(UnicodeAttribute(null=True))
     region = UnicodeAttribute()
     availability_zone = optional(UnicodeAttribute(null=True))
+    locality = optional(UnicodeAttribute(null=True))  # the policy of its server group
     access = optional(JSONAttribute(null=True))
     nics = optional(JSONAttribute(null=True))
 

@@ -56,6 +56,7 @@ class Record(msgspec.Struct, forbid_unknown_fields=True):
     region: str
     volume_type: str | None = None
     availability_zone: str | None = None
+    locality: str | None = None
     access: dict[str, Any] | None = None
     nics: list[dict[str, Any]] | None = None
 

@@ -7,8 +7,8 @@ import contextlib
 import re
 from collections.abc import Mapping
 
-from chalicelib.cloud import flavors, names, servers
-from simulator.cloud.model.errors import BadRequest
+from chalicelib.cloud import flavors, names, server_groups, servers
+from simulator.cloud.model.errors import BadRequest, NotFound
 from simulator.cloud.model.server import NetworkWish, Server, ServerWish, VolumeWish
 from simulator.cloud_functions.stand_ins import (
     Functions,
@@ -44,6 +44,12 @@ class Compute(StandIns):
                 "detach_volume": self._detach_volume,
                 "delete": self._delete_server,
             },
+            server_groups: {
+                "find": self._find_groups,
+                "page": self._page_of_groups,
+                "create": self._create_group,
+                "delete": self._delete_group,
+            },
             flavors: {"list_all": self._list_all_flavors},
         }
 
@@ -74,6 +80,7 @@ class Compute(StandIns):
         volume_id: str,
         user_data: str,
         availability_zone: str | None,
+        group_id: str | None,
         metadata: Mapping[str, str],
     ) -> str:
         wish = ServerWish(
@@ -85,8 +92,31 @@ class Compute(StandIns):
             metadata=dict(metadata),
             user_data=base64.b64encode(user_data.encode()).decode(),
             availability_zone=availability_zone,
+            group_id=group_id,
         )
         return self.cloud.compute.create(self.caller, wish).id
+
+    def _find_groups(self, instance_id: str) -> list[server_groups.ServerGroup]:
+        return [each for each in self._groups() if each.owner == instance_id]
+
+    def _page_of_groups(self, after: str | None, limit: int) -> list[server_groups.ServerGroup]:
+        ordered = sorted(self._groups(), key=lambda group: group.id)
+        return [each for each in ordered if after is None or each.id > after][:limit]
+
+    def _groups(self) -> list[server_groups.ServerGroup]:
+        return [
+            server_groups.ServerGroup(
+                each.id, each.name, self.described(each.project_id, each.name)
+            )
+            for each in self.cloud.compute.groups.of_project(self.caller)
+        ]
+
+    def _create_group(self, name: str, policy: str) -> str:
+        return self.cloud.compute.groups.create(self.caller, name, policy).id
+
+    def _delete_group(self, group_id: str) -> None:
+        with contextlib.suppress(NotFound):
+            self.cloud.compute.groups.delete(self.caller, group_id)
 
     def _stop_server(self, server_id: str) -> None:
         self.cloud.compute.stop(self.caller, server_id)

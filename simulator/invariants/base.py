@@ -410,7 +410,10 @@ def unseen_end(hub: Hub, instance_id: str, action: OperationAction) -> bool:
 def things_of(cloud: Cloud, instance_id: str) -> dict[str, list[Any]]:
     """What an instance has in the cloud by kind, without what is being deleted."""
     found: dict[str, list[Any]] = {
-        kind: [] for kind in ("server", "volume", "port", "security group", "floating address")
+        kind: []
+        for kind in (
+            *("server", "volume", "port", "security group", "floating address", "server group"),
+        )
     }
     for kind, owner, thing in owned_things(cloud):
         if owner == instance_id:
@@ -433,6 +436,8 @@ def owned_things(cloud: Cloud) -> Iterator[tuple[str, str, Any]]:
     for address in cloud.network.floating.values():
         if marked := _MARK.match(address.description):
             yield "floating address", marked[1], address
+    for placed in cloud.compute.groups.groups.values():
+        yield from _owned("server group", placed)
 
 
 def _owned(kind: str, thing: Any) -> Iterator[tuple[str, str, Any]]:

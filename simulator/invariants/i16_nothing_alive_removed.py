@@ -16,6 +16,7 @@ _REMOVALS: Final = {
     "network.delete_port": ("port", "port_id"),
     "network.delete_security_group": ("security group", "group_id"),
     "network.delete_floating_address": ("floating address", "address_id"),
+    "server_groups.delete": ("server group", "group_id"),
 }
 
 
@@ -62,6 +63,7 @@ class NothingAliveRemoved(Invariant):
             "port": dict(cloud.network.ports),
             "security group": dict(cloud.network.security_groups.groups),
             "floating address": dict(cloud.network.floating),
+            "server group": dict(cloud.compute.groups.groups),
         }
         return things[kind]
 

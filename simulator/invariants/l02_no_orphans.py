@@ -62,6 +62,8 @@ class NoOrphans(Invariant):
                 continue  # it vanished: L3 asks whether that is seen
             if ids != [recorded.get(name)]:
                 self.broken(f"the row owns {kind} {recorded.get(name)}, there is {ids}", row["id"])
+        if len(found.get("server group", [])) != ("locality" in row):
+            self.broken(f"{len(found.get('server group', []))} server groups", row["id"])
         for kind in ("queue", "key", "report"):
             if len(found[kind]) != 1:
                 self.broken(f"{len(found[kind])} of {kind} of an active instance", row["id"])

@@ -197,8 +197,10 @@ def test_a_public_instance_is_taken(api: Api) -> None:
         ({"restorePoint": {}}, 400, "instance['restorePoint'] is empty"),
         ({"configuration": ""}, 400, "instance['configuration'] is empty"),
         ({"modules": []}, 400, "instance['modules'] is empty"),
-        ({"locality": ""}, 400, "instance['locality'] is empty"),
-        ({"locality": False}, 400, "instance['locality'] is empty"),
+        ({"locality": ""}, 400, "locality"),
+        ({"locality": False}, 400, "locality"),
+        ({"locality": "nearby"}, 400, "locality"),
+        ({"locality": "affinity", "replica_count": 2}, 400, "'replica_count' needs 'replica_of'"),
         ({"region_name": ""}, 400, "region"),
         ({"availability_zone": ""}, 400, "availability_zone"),
         ({"datastore": {"type": ""}}, 400, "instance['datastore']['type']"),
@@ -219,7 +221,6 @@ def test_a_public_instance_is_taken(api: Api) -> None:
         ({"configuration": "c"}, 501, "configuration"),
         ({"configuration_id": "c"}, 501, "configuration_id"),
         ({"modules": [{"id": "m"}]}, 501, "modules"),
-        ({"locality": "affinity"}, 501, "locality"),
         ({"region_name": "elsewhere"}, 400, "region"),
     ],
 )
@@ -269,3 +270,14 @@ def test_with_two_on_offer_it_takes_the_default_one_or_is_told_to_choose(
     finally:
         DatastoreVersion("v-second").delete()
         Datastore("ds-second").delete()
+
+
+@pytest.mark.parametrize(
+    "locality", ["affinity", "anti-affinity", "soft-affinity", "soft-anti-affinity"]
+)
+def test_a_locality_is_kept_and_shown(api: Api, locality: str) -> None:
+    made = create(api, locality=locality).body["instance"]
+    assert Instance.get(made["id"]).locality == locality
+    assert api.get(f"/instances/{made['id']}").body["instance"]["locality"] == locality
+    plain = create(api).body["instance"]
+    assert "locality" not in api.get(f"/instances/{plain['id']}").body["instance"]

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from chalicelib import aws
-from chalicelib.cloud import names, network, servers
+from chalicelib.cloud import names, network, server_groups, servers
 from chalicelib.cloud.errors import CloudAway, Refused
 from chalicelib.store import events, instances, jobs
 from chalicelib.store.models import Flavor, Instance
@@ -110,6 +110,7 @@ def things_of(stack: Stack, instance_id: str, *, server: bool = True) -> None:
             volume_id=volume.id,
             user_data="",
             availability_zone=None,
+            group_id=server_groups.create(description, "affinity"),
             metadata=metadata,
         )
 
@@ -184,8 +185,9 @@ def test_what_a_deleted_instance_left_goes_after_a_while_and_its_data_last(stack
     stack.run(60)
     assert look(stack)["removed"] == 0
     stack.run(orphans.AGE_SECONDS)
-    assert look(stack)["removed"] == 4
+    assert look(stack)["removed"] == 5
     stack.run(3)
+    assert server_groups.find(instance_id) == []
     assert {kind: len(found) for kind, found in stack.inventory().items()} == {
         "server": 0,
         "port": 0,
@@ -197,7 +199,8 @@ def test_what_a_deleted_instance_left_goes_after_a_while_and_its_data_last(stack
     assert look(stack)["removed"] == 1
     assert empty(stack)
     left = [row for row in events.events_of(instance_id) if row.kind == "orphan.removed"]
-    assert {re.split(r" coffer| 127", row.message)[0] for row in left} == {*KINDS, "floating IP"}
+    told = {re.split(r" coffer| 127| Database", row.message)[0] for row in left}
+    assert told == {*KINDS, "floating IP", "server group"}
 
 
 def test_data_stays_while_a_server_or_a_port_could_come_back_to_it(stack: Stack) -> None:

@@ -6,6 +6,7 @@ from starlette.routing import BaseRoute
 
 from simulator.cloud.http import compute_views as views
 from simulator.cloud.http.compute_flavors import Flavors
+from simulator.cloud.http.compute_groups import ServerGroups
 from simulator.cloud.http.compute_limits import Limits
 from simulator.cloud.http.compute_server_parts import ServerParts
 from simulator.cloud.http.compute_servers import Servers
@@ -18,7 +19,9 @@ class ComputeApi:
 
     def __init__(self, cloud: Cloud, url: str) -> None:
         self.url = url
-        self._parts = [part(cloud, url) for part in (Servers, ServerParts, Flavors, Limits)]
+        self._parts = [
+            part(cloud, url) for part in (Servers, ServerParts, ServerGroups, Flavors, Limits)
+        ]
 
     def routes(self) -> list[BaseRoute]:
         """All routes of the service."""

@@ -9,8 +9,8 @@ from simulator.cloud.model.server import NetworkWish, ServerWish, VolumeWish
 NAME_LENGTH_MOST = 255
 
 
-def server_wish(wanted: Json) -> ServerWish:
-    """What a body asks for."""
+def server_wish(wanted: Json, hints: Json) -> ServerWish:
+    """What a body asks for; `hints` are the scheduler's."""
     check_name(wanted.get("name"))
     flavor = wanted.get("flavorRef")
     if not isinstance(flavor, (str, int)) or flavor == "":
@@ -30,6 +30,7 @@ def server_wish(wanted: Json) -> ServerWish:
         description=wanted.get("description"),
         key_name=wanted.get("key_name"),
         availability_zone=wanted.get("availability_zone"),
+        group_id=text_of(hints, "group") or None,
         config_drive=truth(wanted.get("config_drive", True)),
     )
 

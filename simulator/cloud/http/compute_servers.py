@@ -23,6 +23,8 @@ from simulator.cloud.http.plumbing import (
 from simulator.cloud.model.errors import BadRequest
 from simulator.cloud.model.server import Server
 
+HINTS = "OS-SCH-HNT:scheduler_hints"
+
 
 class Servers(ComputeRoutes):
     """Routes below `/servers`, for a server as a whole."""
@@ -43,7 +45,8 @@ class Servers(ComputeRoutes):
 
     def create(self, call: Call) -> Response:
         """POST /servers: 202 with the id and the links."""
-        wish = server_wish(call.item("server"))
+        hints = call.body.get("os:scheduler_hints") or call.body.get(HINTS) or {}
+        wish = server_wish(call.item("server"), hints)
         server = self.nova.create(call.caller, wish)
         view = {
             "id": server.id,

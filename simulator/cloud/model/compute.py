@@ -8,7 +8,7 @@ import re
 
 from simulator.cloud.model.caller import Caller
 from simulator.cloud.model.errors import BadRequest, Conflict, Forbidden, NotFound, QuotaExceeded
-from simulator.cloud.model.faults import Faults
+from simulator.cloud.model.faults import Fault, Faults
 from simulator.cloud.model.flavors import Flavor, Flavors
 from simulator.cloud.model.image import ImageService
 from simulator.cloud.model.lifecycle import DEVICE_OWNER, ServerLifecycle
@@ -25,7 +25,8 @@ from simulator.cloud.model.server import (
     ServerVolume,
     ServerWish,
 )
-from simulator.cloud.model.settings import ZONE
+from simulator.cloud.model.server_groups import ServerGroups
+from simulator.cloud.model.settings import HOSTS, ZONE
 from simulator.cloud.model.volume import VolumeService
 
 SEEN_AGAIN_SECONDS = 60.0
@@ -59,6 +60,7 @@ class ComputeService:
         self.quotas = quotas
         self.servers = servers
         self.flavors = Flavors()
+        self.groups = ServerGroups(ids, faults, quotas, servers)
 
     def create(self, caller: Caller, wish: ServerWish) -> Server:
         """Accept a server: checked, its ports and volumes reserved, in BUILD."""
@@ -73,6 +75,11 @@ class ComputeService:
             image_id = self._image_id(caller, wish.image_id)
             check_user_data(wish.user_data)
             self._check_quota(caller.project_id, flavor, len(wish.metadata))
+            host: str | None = HOSTS[0]
+            if wish.group_id is not None:
+                host = self.groups.host(caller, wish.group_id)
+            if host is None:
+                fault = Fault("group", "compute", "create_server", "error")
             now = self._clock()
             server = Server(
                 id=self._ids.uuid(),
@@ -90,6 +97,8 @@ class ComputeService:
                 key_name=wish.key_name,
                 availability_zone=zone,
                 config_drive=wish.config_drive,
+                host=host or HOSTS[0],
+                group_id=wish.group_id,
             )
             self._plug(caller, server, wish)
             self.servers[server.id] = server

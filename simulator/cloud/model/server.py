@@ -107,6 +107,7 @@ class Server:
     launched_at: float | None = None
     host: str = HOSTS[0]
     before: Before | None = None
+    group_id: str | None = None
     actions: list[ServerAction] = field(default_factory=list)
     run: int = 0
 
@@ -172,4 +173,5 @@ class ServerWish:
     description: str | None = None
     key_name: str | None = None
     availability_zone: str | None = None
+    group_id: str | None = None
     config_drive: bool = True

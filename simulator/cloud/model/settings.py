@@ -37,7 +37,15 @@ class Delays:
 
 
 def _compute_quota() -> dict[str, int]:
-    return {"instances": 10, "cores": 20, "ram": 51200, "metadata_items": 128, "key_pairs": 100}
+    return {
+        "instances": 10,
+        "cores": 20,
+        "ram": 51200,
+        "metadata_items": 128,
+        "key_pairs": 100,
+        "server_groups": 10,
+        "server_group_members": 10,
+    }
 
 
 def _volume_quota() -> dict[str, int]:
@@ -60,6 +68,7 @@ def _service_quota() -> dict[str, int]:
         "instances": 200,
         "cores": 400,
         "ram": 1024000,
+        "server_groups": 200,
         "volumes": 200,
         "gigabytes": 20000,
         "port": 500,

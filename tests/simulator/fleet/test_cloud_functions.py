@@ -17,7 +17,17 @@ from typing import Any
 import pytest
 
 from chalicelib import aws
-from chalicelib.cloud import errors, flavors, images, names, network, servers, session, volumes
+from chalicelib.cloud import (
+    errors,
+    flavors,
+    images,
+    names,
+    network,
+    server_groups,
+    servers,
+    session,
+    volumes,
+)
 from simulator.cloud.model.caller import Caller
 from simulator.cloud.model.cloud import Cloud, Passwords
 from simulator.cloud.model.faults import Fault
@@ -534,6 +544,7 @@ def _server(side: Side, port_id: str, volume_id: str, **changes: Any) -> Any:
         "volume_id": volume_id,
         "user_data": "#cloud-config\n{}",
         "availability_zone": None,
+        "group_id": None,
         "metadata": names.metadata(ONE, 1),
     }
     return side.see(servers.create, names.server(ONE, 1), **(wish | changes))
@@ -544,15 +555,44 @@ def _status(volume: Any) -> str | None:
     return found.status if found else None
 
 
+def groups(side: Side) -> None:
+    """Server groups, and a server that is in one; Nova asks nobody before it takes one away."""
+    side.see(server_groups.find, ONE)
+    marked = names.description(ONE)
+    first = side.see(server_groups.create, marked, "anti-affinity")
+    side.see(server_groups.create, names.description(TWO), "soft-affinity")
+    side.see(server_groups.create, "coffer", "affinity")
+    side.see(server_groups.create, marked, "nearby")
+    side.see(server_groups.find, ONE)
+    listed = [each.id for each in server_groups.page(None, 9)]  # by ids, which no two have alike
+    assert (len(listed), listed) == (3, sorted(listed))
+    side.see(server_groups.page, listed[2], 9)
+    group = side.see(network.create_security_group, *_marked(ONE))
+    port, volume = _port(side, group.id), _volume(side)
+    side.until(lambda: _status(volume) == "available")
+    _server(side, port.id, volume.id, group_id=UNKNOWN)
+    server = _server(side, port.id, volume.id, group_id=first)
+
+    def active() -> bool:
+        (found,) = servers.find(ONE)
+        return bool(found.status == "ACTIVE")
+
+    side.until(active)
+    for each in (first, UNKNOWN):
+        side.see(server_groups.delete, each)
+    side.see(server_groups.find, ONE)
+    side.see(servers.get, server)
+
+
 @pytest.mark.parametrize(
-    "script", [everything, strangers, refusals, faults, broken_builds, resizes, rebuilds]
+    "script", [everything, strangers, refusals, faults, broken_builds, resizes, rebuilds, groups]
 )
 def test_both_sides_give_the_same_results_and_errors(
     served: tuple[ServedCloud, Any], script: Callable[[Side], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cloud, connection = served
     with monkeypatch.context() as patch:
-        for module in (session, servers, volumes, network, images, flavors):
+        for module in (session, servers, server_groups, volumes, network, images, flavors):
             patch.setattr(module, "connection", lambda: connection)
         original = Served(cloud)
         script(original)
@@ -571,7 +611,7 @@ def test_every_function_of_the_cloud_has_a_stand_in_with_its_signature() -> None
 
     originals = {
         (module, name): function
-        for module in (servers, volumes, network, images, flavors)
+        for module in (servers, server_groups, volumes, network, images, flavors)
         for name, function in vars(module).items()
         if hasattr(function, "__wrapped__") and function.__module__ == module.__name__
     }
