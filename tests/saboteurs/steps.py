@@ -8,6 +8,7 @@ from typing import Any
 from chalicelib import aws
 from chalicelib.cloud import names as cloud_names
 from chalicelib.cloud import network as cloud_network
+from chalicelib.cloud import server_groups as cloud_groups
 from chalicelib.cloud import servers as cloud_servers
 from chalicelib.cloud import volumes as cloud_volumes
 from chalicelib.domain.flows import REMOVALS
@@ -205,6 +206,12 @@ def a_change_that_is_not_taken_back(patch: Patch) -> None:
 def public_addresses_left(patch: Patch) -> None:
     """A removal forgets the public address: nobody gives it back to the cloud."""
     patch.setattr(remove, "network", Instead(cloud_network, find_floating_addresses=nothing))
+
+
+@saboteur("calm", "I4")
+def server_groups_left(patch: Patch) -> None:
+    """A removal forgets the server group, of which Nova lets a project have few."""
+    patch.setattr(remove, "server_groups", Instead(cloud_groups, find=nothing))
 
 
 @saboteur("access", "I4", "I15", "L2", seeds=20)
