@@ -128,6 +128,7 @@ def test_any_path_and_query(api: Api, row: Instance, guest: Guest, route: Any) -
             "version": quote(two, safe=""),
             "flavor": quote(one, safe=""),
             "tenant": quote(one, safe=""),
+            "rollout": quote(one, safe=""),
         }
         url = route.path.format(**values)
         query = f"?limit={quote(limit)}&marker={quote(marker)}"
