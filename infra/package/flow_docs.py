@@ -13,7 +13,7 @@ from chalicelib.domain.flows import COMPLETE, FAIL, FLOWS, Flow, Step, Waits
 
 _HEAD = """# The flows
 
-Rendered from `chalicelib/domain/flows.py`; a test compares the two:
+Rendered from `chalicelib/domain/flows/`; a test compares the two:
 
     python -m infra.package.flow_docs > docs/flows.md
 
