@@ -13,12 +13,12 @@ import msgspec
 from chalicelib import datastores
 from chalicelib.bus import contract, keys, queues
 from chalicelib.bus.contract import arguments
-from chalicelib.cloud import images, names, network, server_groups, servers, volumes
+from chalicelib.cloud import images, names, network, servers, volumes
 from chalicelib.conductor import refusals
 from chalicelib.store import instances, operations, restoring
 from chalicelib.store.base import as_dict
 from chalicelib.store.models import Instance, Operation
-from functions import access, guest_data, placement, power
+from functions import access, booting, placement, power
 from functions.asking import ask
 from functions.outcomes import Done, Failed, Outcome, not_yet
 
@@ -126,41 +126,18 @@ def server(operation: Operation, _: str | None) -> Outcome:
 
 
 def _boot(operation: Operation, recorded: dict[str, Any]) -> Outcome:
-    disk = volumes.get(recorded["volume_id"])
-    if disk is None:
-        return Failed("The volume has vanished.")
-    if disk.status.startswith("error"):
-        return Failed(f"The volume went to {disk.status}.")
-    if disk.status != "available":
-        return not_yet(operation, f"the volume is {disk.status}")
     instance = instances.get_instance(operation.instance_id)
     image_id = _image(instance)
     if image_id is None:
         return Failed("The datastore version has no usable image.")
-    server_id = servers.create(
-        names.server(instance.id, int(instance.generation)),
+    return booting.boot(
+        operation,
+        instance,
         image_id=image_id,
-        flavor_id=instance.flavor_id,
         port_id=recorded["port_id"],
-        volume_id=disk.id,
-        user_data=guest_data.user_data_of(instance, int(instance.generation), operation.deadline),
-        availability_zone=instance.availability_zone,
-        group_id=_server_group(instance),
-        metadata=_metadata(instance),
+        volume_id=recorded["volume_id"],
+        expires_at=float(operation.deadline),
     )
-    return not_yet(operation, "the server is being built", {"server_id": server_id})
-
-
-def _server_group(instance: Instance) -> str | None:
-    """The group that its locality asks for: the one that is there, or a new one."""
-    if not instance.locality:
-        return None
-    found = server_groups.find(instance.id)
-    for extra in found[1:]:
-        server_groups.delete(extra.id)
-    if found:
-        return found[0].id
-    return server_groups.create(names.description(instance.id), instance.locality)
 
 
 def _image(instance: Instance) -> str | None:

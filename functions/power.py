@@ -20,7 +20,10 @@ from functions.asking import ask
 from functions.outcomes import Done, Failed, Outcome, not_yet
 from functions.undoing import unless_deleted, unless_lost
 
-VANISHED: Final = "The server has vanished."
+VANISHED: Final = (
+    "The server has vanished; rebuild the instance (openstack database instance rebuild), which "
+    "makes it a new one."
+)
 ANSWER_SECONDS: Final = 180.0
 """So long a database has, once its server is on. One that recovers for hours, or does not start, is
 shown by what its guest reports: to switch it off again would help nobody, and a volume that is full

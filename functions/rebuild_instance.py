@@ -6,8 +6,9 @@ on with the data of the old one.
 
 Before `new_generation` nothing has changed, and the old guest starts its database again. After it
 there is no way back, since the old guest is refused; a failure leaves the data on the volume and
-the next rebuild as the way on. An operator asks for it, or a server without its guest's key did,
-which Nova has given another disk (`chalicelib.conductor.readmission`).
+the next rebuild as the way on. Where Nova has no server any more, or none that it could rebuild,
+one is made anew on the port and the volume that are kept. An operator asks for it, or a server
+without its guest's key did, which Nova has given another disk (`chalicelib.conductor.readmission`).
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ def check(operation: Operation, _: str | None) -> Outcome:
     if asked.get("server_asked") and (why_not := _unproved(operation)):
         return Failed(why_not)
     found = replacing.rebuildable(operation)
+    if found is None:
+        return _check_anew(operation, asked.get("image_id"))
     if not isinstance(found, servers.Server):
         return found
     image_id = asked.get("image_id") or found.image_id
@@ -46,6 +49,17 @@ def check(operation: Operation, _: str | None) -> Outcome:
         return Failed(why_not)
     seen = {"image_id": image_id, "same_image": image_id == found.image_id}
     return Done({**seen, **replacing.flavor_seen(found)})
+
+
+def _check_anew(operation: Operation, image_id: str | None) -> Outcome:
+    """See that a server can be made where Nova has none any more; nobody's guest is asked then."""
+    if image_id is None:
+        return Failed(power.VANISHED)
+    if why_not := replacing.why_unusable(image_id):
+        return Failed(why_not)
+    parts = replacing.parts_of(operation)
+    known = {"image_id": image_id, "same_image": False, "anew": True}
+    return Done(known) if isinstance(parts, Done) else parts
 
 
 def _unproved(operation: Operation) -> str | None:
@@ -78,6 +92,8 @@ def _was_replaced(server: servers.Server, *, since: float) -> bool:
 
 def stop_database(operation: Operation, _: str | None) -> Outcome:
     """Let the old guest end its database in order, if it is there; the rebuild happens anyhow."""
+    if as_dict(operation.resources).get("anew"):
+        return Done()
     return replacing.stop_database(operation, "stop_database")
 
 

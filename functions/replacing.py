@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import msgspec
+
 from chalicelib import aws, datastores
 from chalicelib.bus import contract, queues
 from chalicelib.bus.contract.arguments import Datastore, Flavor, Nothing, Rebuild, StopDatabase
-from chalicelib.cloud import images, names, servers
+from chalicelib.cloud import images, names, network, servers, volumes
 from chalicelib.conductor import generations
 from chalicelib.domain.operations import command_id
 from chalicelib.lifecycle import ServiceStatus
@@ -23,22 +25,27 @@ from chalicelib.store import instances, operations, restoring
 from chalicelib.store.base import as_dict
 from chalicelib.store.models import Instance, Operation
 from chalicelib.store.operations import bound_of
-from functions import guest_data, power
+from functions import booting, guest_data, power
 from functions.asking import ask_by_polls
 from functions.outcomes import Done, Failed, Outcome, Wait, not_yet
-from functions.power import VANISHED, server_of
+from functions.power import server_of
 
 STOP_SECONDS: Final = 180.0
 """So long the old guest has to stop its database. One that does not, or cannot, loses its power in
 the middle, which its engine recovers from."""
+RELEASE_SECONDS: Final = 120.0
+"""So long a volume may take until it is free of a server that has vanished."""
 EXPELLED: Final = "The guest was expelled meanwhile."
 
 
-def rebuildable(operation: Operation) -> servers.Server | Wait | Failed:
-    """The instance's server where Nova rebuilds it; what a failed resize has left is taken back."""
-    found = server_of(operation)
-    if found is None:
-        return Failed(VANISHED)
+def rebuildable(operation: Operation) -> servers.Server | Wait | Failed | None:
+    """The instance's server where Nova rebuilds it, or None where one has to be made anew.
+
+    What a failed resize has left is taken back.
+    """
+    found = _present(operation)
+    if found is None or _is_husk(found, instances.get_instance(operation.instance_id)):
+        return None
     if found.moving:
         return not_yet(operation, f"the server is in {found.status}")
     if found.status == "VERIFY_RESIZE":
@@ -47,6 +54,38 @@ def rebuildable(operation: Operation) -> servers.Server | Wait | Failed:
     if found.status not in servers.REBUILDABLE:
         return Failed(f"The server is in {found.status}, where Nova rebuilds none.")
     return found
+
+
+def _present(operation: Operation) -> servers.Server | None:
+    """The server that is known of the instance, or one that nobody could record any more."""
+    known = server_of(operation)
+    return known or next(iter(servers.find(operation.instance_id)), None)
+
+
+def _is_husk(found: servers.Server, instance: Instance) -> bool:
+    """Whether Nova has nothing of a server that could be rebuilt, or no data with it."""
+    if found.status == "BUILD" or found.deleting:
+        return False
+    unborn = found.status == "ERROR" and not found.launched
+    return unborn or instance.resources["volume_id"] not in found.volumes
+
+
+def parts_of(operation: Operation) -> Outcome:
+    """See that there is all that a server is made of: its port, and its volume, free for it."""
+    instance = instances.get_instance(operation.instance_id)
+    disk = volumes.get(instance.resources["volume_id"])
+    if disk is None:
+        return Failed("The server has vanished, and the volume with its data.")
+    if instance.resources.get("port_id") not in [one.id for one in network.find_ports(instance.id)]:
+        return Failed("The server has vanished, and the port with its address.")
+    if disk.status == "available":
+        return Done()
+    if aws.clock() > as_dict(operation.started)[operation.step or ""] + RELEASE_SECONDS:
+        return Failed(
+            f"The server has vanished, and its volume {disk.id} is {disk.status} still; when it is "
+            "detached (openstack volume attachment delete), rebuild the instance again."
+        )
+    return not_yet(operation, f"the server has vanished, its volume is {disk.status}")
 
 
 def why_unusable(image_id: str | None) -> str | None:
@@ -105,19 +144,21 @@ def _has_begun(operation: Operation, step: str) -> bool:
 def rebuild(
     operation: Operation, instance: Instance, image_id: str, *, expires_at: float
 ) -> Outcome:
-    """Rebuild the server for the operation's generation, and see it ACTIVE.
+    """Rebuild the server for the operation's generation, or make one, and see it ACTIVE.
 
     `instance` is the row that the server's record is made of; the token in its user data is good
     until `expires_at`. Nova changes the metadata when it accepts a rebuild, so that its generation
     says whether that was this one, or nobody has asked yet.
     """
-    found = server_of(operation)
+    found, generation = _present(operation), int(operation.generation)
     if found is None:
-        return Failed(VANISHED)
+        return _make_anew(operation, instance, image_id, expires_at)
     if found.moving:
         return not_yet(operation, f"the server is in {found.status}")
-    generation = int(operation.generation)
     if found.metadata.get(names.GENERATION_KEY) != str(generation):
+        if _is_husk(found, instance):
+            servers.delete(found.id)
+            return not_yet(operation, "what is left of the server is being deleted")
         servers.rebuild(
             found.id,
             name=names.server(instance.id, generation),
@@ -129,10 +170,36 @@ def rebuild(
     if found.status == "ERROR":
         return Failed(power.went_to_error(found))
     if found.status == "ACTIVE":
-        return Done({"server_id": found.id})
+        return Done(_owned(instance, found.id))
     if found.status == "SHUTOFF":
         servers.start(found.id)
     return not_yet(operation, f"the server is in {found.status}")
+
+
+def _make_anew(
+    operation: Operation, instance: Instance, image_id: str, expires_at: float
+) -> Outcome:
+    """On the port and the volume that the instance has kept."""
+    outcome = booting.boot(
+        operation,
+        instance,
+        image_id=image_id,
+        port_id=instance.resources["port_id"],
+        volume_id=instance.resources["volume_id"],
+        expires_at=expires_at,
+    )
+    if isinstance(outcome, Wait) and "server_id" in outcome.resources:
+        owned = _owned(instance, outcome.resources["server_id"])
+        return msgspec.structs.replace(outcome, resources=owned)
+    return outcome
+
+
+def _owned(instance: Instance, server_id: str) -> dict[str, Any]:
+    """What is recorded of a server: with another one the instance owns other things."""
+    known = dict(instance.resources)
+    if known.get("server_id") == server_id:
+        return {"server_id": server_id}
+    return {"server_id": server_id, "owns": {**known, "server_id": server_id}}
 
 
 def what_to_run(operation: Operation, instance: Instance, number: str = "") -> Rebuild:

@@ -29,7 +29,7 @@ from chalicelib.store.base import as_dict
 from chalicelib.store.generations import guest_is_lost
 from chalicelib.store.models import Instance, Operation
 from chalicelib.store.operations import bound_of
-from functions import replacing
+from functions import power, replacing
 from functions.asking import ask
 from functions.outcomes import Done, Failed, Outcome
 from functions.undoing import after, unless_deleted
@@ -40,6 +40,8 @@ Run = Callable[[Operation, str | None], Outcome]
 def check(operation: Operation, _: str | None) -> Outcome:
     """See that there is a server that Nova rebuilds, and an image for either way."""
     found = replacing.rebuildable(operation)
+    if found is None:
+        return Failed(power.VANISHED)
     if not isinstance(found, servers.Server):
         return found
     version = _version(operation)

@@ -31,7 +31,7 @@ class Server(msgspec.Struct, frozen=True):
     belongs to, or None. `flavor` is the name of its flavor as it was when it got it, or its id:
     Nova tells one of the two, and with the name `ram` (MiB) and `vcpus`, else 0. `image_id` is what
     its root disk was made of. `host_id` is where it is: Nova tells a name of its own for each host.
-    `volumes` are the ids of those that it has.
+    `volumes` are the ids of those that it has. One that was never `launched` has been on no host.
     """
 
     id: str
@@ -48,6 +48,7 @@ class Server(msgspec.Struct, frozen=True):
     vcpus: int = 0
     host_id: str = ""
     volumes: frozenset[str] = frozenset()
+    launched: bool = True
 
     def has_flavor(self, flavor_id: str, name: str, ram: int, vcpus: int) -> bool:
         """Whether that is its flavor: a name may have become another one's since it got it."""
@@ -283,4 +284,5 @@ def _server(raw: Any) -> Server:
         vcpus=int(flavor.get("vcpus") or 0),
         host_id=raw.host_id or "",
         volumes=frozenset(each["id"] for each in raw.attached_volumes or ()),
+        launched=raw.launched_at is not None,
     )

@@ -113,6 +113,9 @@ def _rebuilt(operation: Operation, ended: What) -> Outcome:
     The image of its server is known when it was seen to have succeeded.
     """
     told = _started(operation, ended)
+    owns = as_dict(operation.resources).get("owns")
+    if owns is not None:  # a server that was made anew
+        told = msgspec.structs.replace(told, values={**told.values, "resources": owns})
     if "new_generation" not in as_dict(operation.resources):
         return told
     image_id = as_dict(operation.resources).get("image_id") if ended is What.SUCCEEDED else None

@@ -206,4 +206,5 @@ class Compute(StandIns):
             vcpus=one.flavor.vcpus,
             host_id=one.host_id,
             volumes=frozenset(volume.volume_id for volume in one.volumes),
+            launched=one.launched_at is not None,
         )

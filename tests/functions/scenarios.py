@@ -395,6 +395,19 @@ def rebuild_whose_new_guest_fails(stack: Stack) -> tuple[str, set[str]]:
     return instance_id, {Status.ERROR}
 
 
+def rebuild_of_a_server_that_is_gone(stack: Stack) -> tuple[str, set[str]]:
+    instance_id = _rebuild(stack)
+    for server in list(stack.cloud.compute.servers.values()):
+        stack.cloud.compute._lifecycle.vanish(server)
+    return instance_id, {Status.ACTIVE}
+
+
+def rebuild_of_a_server_that_is_gone_without_hosts(stack: Stack) -> tuple[str, set[str]]:
+    instance_id, _ = rebuild_of_a_server_that_is_gone(stack)
+    stack.spoil("compute", "create_server", "error", times=ALWAYS)
+    return instance_id, {Status.ERROR}
+
+
 def rebuild_after_one_that_failed(stack: Stack) -> tuple[str, set[str]]:
     instance_id, _ = rebuild_that_nova_refuses(stack)
     stack.settle()
@@ -515,6 +528,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     delete_during_a_stop,
     *(rebuild, rebuild_on_an_image_that_is_gone, rebuild_that_nova_refuses),
     *(rebuild_whose_new_guest_fails, rebuild_after_one_that_failed),
+    *(rebuild_of_a_server_that_is_gone, rebuild_of_a_server_that_is_gone_without_hosts),
     *(rebuild_while_stopped, rebuild_while_stopped_on_an_image_that_is_gone),
     rebuild_while_stopped_whose_database_does_not_stop,
     *(rebuild_of_a_server_that_asked, delete_during_a_rebuild),

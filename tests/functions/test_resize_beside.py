@@ -101,7 +101,7 @@ def test_a_server_that_is_gone_meanwhile_is_told(served: Served) -> None:
     served.cloud.compute._lifecycle.vanish(served.server)
     served.settle()
     assert served.status == Status.ERROR
-    assert "The server has vanished." in served.fault
+    assert "The server has vanished;" in served.fault
 
 
 def test_a_volume_that_somebody_took_out_is_put_back(served: Served) -> None:

@@ -43,7 +43,7 @@ def vanishes(served: Served) -> None:
 GONE: dict[Callable[[Served], None], str] = {
     goes_off: "The server was switched off.",
     breaks: "The server went to ERROR: Its host died.",
-    vanishes: "The server has vanished.",
+    vanishes: "The server has vanished; rebuild the instance",
 }
 
 

@@ -78,6 +78,7 @@ PLANS: Final = {
     "power": _plan("power", POWER, {"F5": 0.1, "F15": 0.1}),
     "replaced": _plan("replaced", REPLACED, {"F5": 0.1, "F14": 1.0, "F27": 2.0}),
     "upgrades": _plan("upgrades", UPGRADES, {"F5": 0.1, "F15": 0.1}),
+    "vanished": _plan("vanished", REPLACED, {"F15": 0.4}, rate=80.0),
     "resizes": _plan("resizes", RESIZES, {"F15": 0.2}),
     "flavors": _plan("flavors", FLAVORS, {"F15": 0.2}),
     "rolled out": _plan("rolled out", ROLLED, {"F5": 0.2, "F15": 0.1}),

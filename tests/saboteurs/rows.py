@@ -323,6 +323,19 @@ def a_resize_that_keeps_its_hold(patch: Patch) -> None:
     patch.setitem(outcomes._OUTCOMES, OperationAction.RESIZE_VOLUME, resized)
 
 
+@saboteur("vanished", "L3", "I22", seeds=10)
+def a_server_made_anew_that_is_not_owned(patch: Patch) -> None:
+    """The end of a rebuild leaves the id of the server that has vanished in its instance's row."""
+    original = outcomes._rebuilt
+
+    def rebuilt(operation: Operation, ended: What) -> Outcome:
+        made = original(operation, ended)
+        values = {name: value for name, value in made.values.items() if name != "resources"}
+        return msgspec.structs.replace(made, values=values)
+
+    patch.setitem(outcomes._OUTCOMES, OperationAction.REBUILD, rebuilt)
+
+
 @saboteur("flavors", "I5")
 def a_flavor_that_keeps_its_hold(patch: Patch) -> None:
     """The memory that a resize held is not given back when the server kept its flavor."""

@@ -195,6 +195,31 @@ def rebuild_expel_and_rebuild(deployment: Deployment) -> None:
     assert deployment.instances() == []
 
 
+def vanished_and_rebuilt(deployment: Deployment) -> None:
+    """Somebody has deleted the server; an operator's rebuild makes one for the data."""
+
+    def work() -> None:
+        deployment.create(deployment.tenant)
+        deployment.wait()
+        for server in list(deployment.cloud.compute.servers.values()):
+            deployment.cloud.compute._lifecycle.vanish(server)
+        image_id = next(iter(deployment.cloud.image.images))
+        for row in deployment.instances():
+            path = f"/mgmt/instances/{row['id']}/action"
+            while deployment.admin("POST", path, {"rebuild": {"image_id": image_id}}).status >= 500:
+                deployment.kernel.sleep(5.0)
+        while deployment.busy():
+            deployment.kernel.sleep(1.0)
+
+    deployment.do(work)
+    deployment.settle()
+    deployment.invariants.check_healed()
+    for volume in deployment.fleet.volumes.values():
+        assert set(volume.contents.databases) == {"shop"}
+    deployment.do(lambda: deployment.delete_all(deployment.tenant))
+    assert deployment.instances() == []
+
+
 def evacuated_behind_our_back(deployment: Deployment) -> None:
     """Nova gives the server another disk; it is let in again without anybody's doing."""
 
@@ -226,6 +251,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     resize_the_flavor_in_vain,
     migrate,
     rebuild_expel_and_rebuild,
+    vanished_and_rebuilt,
     evacuated_behind_our_back,
 )
 
