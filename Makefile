@@ -52,7 +52,7 @@ mutate: system $(READY) ## Change the shipped code in 200 small ways: do the tes
 	@$(BIN)/python -m tests.mutation --sample 200
 
 bench: system $(READY) ## Measure: bring-up, latency, calls and their price, cold starts
-	@COFFER_TEST_HEARTBEAT_SECONDS=30 $(PYTEST) -m bench -s --timeout 0 tests --ignore tests/wire
+	@$(PYTEST) -m bench -s --timeout 0 tests --ignore tests/wire
 
 load: system $(READY) ## Bursts and misbehaving neighbours on running stacks: time, memory, what others notice
 	@$(PYTEST) -m bench -s --timeout 0 tests/wire/test_load.py

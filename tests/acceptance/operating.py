@@ -19,6 +19,15 @@ class Operation(NamedTuple):
 
     body: Callable[[dict[str, Any]], dict[str, Any]]
     administrators: bool = False
+    method: str = "POST"
+    path: str = "/action"
+
+
+def _other_access(shown: dict[str, Any]) -> dict[str, Any]:
+    """From a network that had no access before: a rule comes, and one goes."""
+    first, second = "127.0.0.0/9", "127.0.0.0/8"
+    chosen = second if shown["access"]["allowed_cidrs"] == [first] else first
+    return {"instance": {"access": {"is_public": False, "allowed_cidrs": [chosen]}}}
 
 
 OPERATIONS: Final[dict[str, Operation]] = {
@@ -29,6 +38,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "resize_flavor": Operation(
         lambda shown: {"resize": {"flavorRef": "4" if shown["flavor"]["id"] == "1" else "1"}}
     ),
+    "update_access": Operation(_other_access, method="PUT", path=""),
     "stop_instance": Operation(lambda _: {"stop": {}}),
     "start_instance": Operation(lambda _: {"start": {}}),
     "reboot_instance": Operation(lambda _: {"reboot": {}}, administrators=True),
@@ -40,12 +50,21 @@ OPERATIONS: Final[dict[str, Operation]] = {
 """The one before a start is a stop, whichever test comes first."""
 
 
-def ask(stack: Stack, instance_id: str, body: dict[str, Any], *, admin: bool = False) -> None:
-    path = f"/instances/{instance_id}/action"
+def ask(
+    stack: Stack,
+    instance_id: str,
+    body: dict[str, Any],
+    *,
+    admin: bool = False,
+    method: str = "POST",
+    path: str = "/action",
+) -> None:
+    """Send a request about an instance that has to be accepted."""
+    whole = f"/instances/{instance_id}{path}"
     answer = (
-        stack.admin.request("POST", f"/mgmt{path}", body)
+        stack.admin.request(method, f"/mgmt{whole}", body)
         if admin
-        else stack.demo.request("POST", path, body)
+        else stack.demo.request(method, whole, body)
     )
     assert answer.status_code == 202, answer.text
 
@@ -59,7 +78,9 @@ def begin(stack: Stack, instance_id: str, flow: str, shown: dict[str, Any]) -> N
         timeout=TIMEOUT_SECONDS,
     ).json()["images"]
     shown = {**shown, "image": image["id"]}
-    ask(stack, instance_id, operation.body(shown), admin=operation.administrators)
+    body, admin = operation.body(shown), operation.administrators
+    method, path = operation.method, operation.path
+    ask(stack, instance_id, body, admin=admin, method=method, path=path)
 
 
 def over(stack: Stack, instance_id: str) -> dict[str, Any]:

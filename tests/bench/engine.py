@@ -18,6 +18,15 @@ USER = "mysql"
 
 def bring_up_seconds() -> float:
     """Seconds from an empty folder to the first `SELECT 1`: install, start, query."""
+    return _measured()[0]
+
+
+def restart_seconds() -> float:
+    """Seconds from the order to end, to the first `SELECT 1` of the next process."""
+    return _measured(restart=True)[1]
+
+
+def _measured(*, restart: bool = False) -> tuple[float, float]:
     folder = Path(tempfile.mkdtemp(prefix="coffer-bench-", dir="/var/tmp"))
     folder.chmod(0o755)
     address = free_address()
@@ -25,19 +34,27 @@ def bring_up_seconds() -> float:
     data.mkdir()
     shutil.chown(data, USER)
     began = time.perf_counter()
-    subprocess.run(
-        [
-            "mariadb-install-db",
-            "--no-defaults",
-            f"--datadir={data}",
-            f"--user={USER}",
-            "--skip-test-db",
-            "--auth-root-authentication-method=normal",
-        ],
-        check=True,
-        capture_output=True,
-    )
-    server = subprocess.Popen(
+    install = ["mariadb-install-db", "--no-defaults", f"--datadir={data}", f"--user={USER}"]
+    install += ["--skip-test-db", "--auth-root-authentication-method=normal"]
+    subprocess.run(install, check=True, capture_output=True)
+    server = _started(data, address)
+    try:
+        _first_answer(address)
+        up = time.perf_counter()
+        if restart:
+            server.terminate()
+            server.wait()
+            server = _started(data, address)
+            _first_answer(address)
+        return up - began, time.perf_counter() - up
+    finally:
+        server.kill()
+        server.wait()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _started(data: Path, address: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
         [
             "/usr/sbin/mariadbd",
             "--no-defaults",
@@ -52,13 +69,6 @@ def bring_up_seconds() -> float:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    try:
-        _first_answer(address)
-        return time.perf_counter() - began
-    finally:
-        server.kill()
-        server.wait()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _first_answer(address: str, within: float = 60) -> None:

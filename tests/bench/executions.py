@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from typing import Final
 
 from tests.acceptance.stack import Stack
 from tests.bench.calls import Counting
 
+QUIET_WITHIN_SECONDS: Final = 120.0
+"""So long effects may go on: a guest that reports more often than is waited for never stops."""
+
 
 def settled(counting: Counting, quiet: float = 3.0) -> Counter[tuple[str, str]]:
-    """The effects once none has been added for a while."""
+    """The effects once none has been added for a while; fails where that is never."""
     before, since = counting.counted(), time.monotonic()
+    until = since + QUIET_WITHIN_SECONDS
     while time.monotonic() - since < quiet:
+        assert time.monotonic() < until, f"no {quiet} s without an effect, the last: {before}"
         time.sleep(0.3)
         now = counting.counted()
         if now != before:
