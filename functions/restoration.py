@@ -19,6 +19,7 @@ from chalicelib import datastores
 from chalicelib.bus import queues
 from chalicelib.cloud import names, network, servers, volumes
 from chalicelib.domain import instances as rules
+from chalicelib.domain.flows import FLOWS
 from chalicelib.status import Status
 from chalicelib.store import guests, instances, restoring
 from chalicelib.store.models import Instance, Quota
@@ -87,13 +88,15 @@ def _adopted(instance_id: str, metadata: Any, *, check: bool) -> str:
     """What became of an instance without a row."""
     generation = metadata.get(names.GENERATION_KEY, "")
     record = names.record_in(metadata)
-    row = None
+    row, running = None, restoring.under_way(instance_id)
     if record is not None and generation.isdecimal():
-        row = restoring.row_from(instance_id, int(generation), record)
+        present = max(int(generation), int(running.generation) if running else 0)
+        row = restoring.row_from(instance_id, present, record)
     if row is None:
         return "cannot be adopted: its metadata holds no record of its row"
     missing = list(_gather(row))
-    if guests.find(row.id, int(row.generation)) is None:
+    awaited = running is not None and FLOWS[running.action].admits
+    if not awaited and guests.find(row.id, int(row.generation)) is None:
         missing.append("the key of its guest")
     fault = None
     if missing:

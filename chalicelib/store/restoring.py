@@ -85,6 +85,11 @@ def row_from(instance_id: str, generation: int, record: Mapping[str, Any]) -> In
     )
 
 
+def under_way(instance_id: str) -> Operation | None:
+    """The operation that an instance is in, whether it has a row or not."""
+    return _newest(instance_id)[0]
+
+
 def adopt(instance: Instance, fault: str | None) -> bool:
     """Store a row that was made again; False when there is one meanwhile.
 
@@ -128,7 +133,11 @@ def wrong(instance: Instance) -> tuple[str, list[Action]] | None:
     if instance.status == Status.DELETED:
         return None
     running, queued, ended = _newest(instance.id)
-    if running is not None and instance.operation_id == running.id:
+    if (
+        running is not None
+        and instance.operation_id == running.id
+        and not _is_older(instance, running)
+    ):
         if queued is None or instance.next_operation_id == queued.id:
             return None
         return f"{queued.action} waits", [*_under_way(running, queued).values()]
@@ -148,6 +157,8 @@ def wrong(instance: Instance) -> tuple[str, list[Action]] | None:
         changes |= _outcome(operation, held)
     if running is not None:
         changes |= _under_way(running, queued)
+        if _is_older(instance, running):
+            changes["generation"] = Instance.generation.set(running.generation)
         return f"{running.action} is under way", [*changes.values()]
     if not since:
         return None
@@ -250,6 +261,11 @@ def _under_way(running: Operation, queued: Operation | None) -> dict[str, Action
     if queued is not None:
         changes["next_operation_id"] = Instance.next_operation_id.set(queued.id)
     return changes
+
+
+def _is_older(instance: Instance, running: Operation) -> bool:
+    """Whether a row does not know that its guest is replaced by what is under way."""
+    return bool(instance.generation < running.generation)
 
 
 def _newest(instance_id: str) -> tuple[Operation | None, Operation | None, list[Operation]]:

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from chalicelib.cloud import names, network
-from chalicelib.domain.flows import RESIZE_VOLUME, STOP
+from chalicelib.domain.flows import REBUILD, RESIZE_VOLUME, STOP
 from chalicelib.domain.operations import OperationStatus
 from chalicelib.lifecycle import ServiceStatus, Status
 from chalicelib.store import events, instances, lists, operations, quotas, restoring
+from chalicelib.store.base import as_dict
 from chalicelib.store.models import Guest, Instance, Operation, Quota, ServiceStatusRow
 from functions import handler, restoration
 from tests.support import resizes
@@ -148,6 +149,43 @@ def test_a_create_that_was_under_way_goes_on(stack: Stack) -> None:
     for guest in stack.guests.values():
         guest.silent = False
     stack.settle()
+    stack.check()
+
+
+def replacing(stack: Stack, instance_id: str, step: str) -> Backup:
+    """A rebuild up to the end of a step, and the rows of before."""
+    (image_id,) = {server.image_id for server in stack.servers}
+    operation = stack.accept(instance_id, REBUILD, {"image_id": image_id, "was": "ACTIVE"})
+    backup = Backup(stack, Instance)
+    for _ in range(1000):
+        if step in as_dict(Operation.get(operation.id).ended):
+            return backup
+        stack.run(0.1)
+    raise AssertionError(f"{step} did not end")
+
+
+@pytest.mark.parametrize("step", ["new_generation", "server"])
+@pytest.mark.parametrize("lost", [True, False], ids=["lost", "older"])
+def test_a_guest_that_is_being_replaced_is_let_in_after_a_restore(
+    stack: Stack, step: str, *, lost: bool
+) -> None:
+    instance_id = created(stack)
+    before = plain(instance_id)
+    backup = replacing(stack, instance_id, step)
+    if lost:
+        lose_row(stack, instance_id)
+    else:
+        backup.restore()
+    run()
+    assert instances.get_instance(instance_id).generation == 2
+    stack.settle()
+    after = instances.get_instance(instance_id)
+    assert (after.status, after.fault_message) == (Status.ACTIVE, None)
+    own = ("server_id", "volume_id", "port_id", "security_group_id")
+    assert {each: after.resources[each] for each in own} == {
+        each: before["resources"][each] for each in own
+    }
+    assert run() == []
     stack.check()
 
 
