@@ -40,7 +40,15 @@ def _wanted(row: Instance, name_or_id: str, catalog: Catalog) -> Wanted:
         "number": version.version,
         "image": {"id": version.image_id, "tags": list(version.image_tags)},
     }
-    return Wanted({"version": told}, decided_by=("generation", "datastore_version_id"))
+    before = {
+        "id": row.datastore_version_id,
+        "name": row.datastore_version,
+        "number": row.datastore_version_number,
+        "image": row.image,
+    }
+    return Wanted(
+        {"version": told, "before": before}, decided_by=("generation", "datastore_version_id")
+    )
 
 
 def _find(row: Instance, name_or_id: str, catalog: Catalog) -> DatastoreVersion:

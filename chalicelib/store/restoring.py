@@ -30,7 +30,7 @@ from chalicelib.store.events import new_event
 from chalicelib.store.instances import buried
 from chalicelib.store.models import Instance, Operation, Quota, ServiceStatusRow
 from chalicelib.store.operations import get_operation, operations_of
-from chalicelib.store.outcomes import outcome
+from chalicelib.store.outcomes import of_version, outcome
 from chalicelib.store.subjects import faulty, unchanged
 
 NEWEST_OPERATIONS: Final = 50
@@ -101,6 +101,10 @@ def adopt(instance: Instance, fault: str | None) -> bool:
         instance.operation_id = running.id
         instance.next_operation_id = queued.id if queued is not None else None
         instance.status = FLOWS[(queued or running).action].during
+        if running.action == OperationAction.UPGRADE:
+            # The record is of what was asked for; the row tells it when it has succeeded.
+            for name, value in of_version((running.arguments or {})["before"]).items():
+                setattr(instance, name, value)
     elif fault is not None:
         instance.status = Status.ERROR
         instance.fault_message, instance.fault_created = fault, aws.clock()

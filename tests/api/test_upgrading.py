@@ -61,7 +61,8 @@ def test_a_newer_version_is_an_operation(api: Api, make: Make, hints: list[str],
     (operation,) = operations(row.id)
     assert answer.headers["Location"].endswith(f"/operations/{operation.id}")
     assert (operation.action, operation.generation) == ("upgrade_instance", 4)
-    assert operation.arguments == {"version": NEWER}
+    before = {"id": "v-1011", "name": "10.11", "number": "10.11.6", "image": {}}
+    assert operation.arguments == {"version": NEWER, "before": before}
     assert hints == [operation.id]
     shown = api.get(f"/instances/{row.id}").body["instance"]
     assert shown["status"] == "UPGRADE"
@@ -143,7 +144,8 @@ def test_its_plan_is_what_it_comes_to(api: Api, make: Make, world: World) -> Non
     row = make(resources=OWNED)
     plan = upgrade(api, row, "10.11.9", "?dry_run=true").body["dry_run"]
     assert (plan["action"], plan["would_be_accepted"]) == ("upgrade_instance", True)
-    assert plan["changes"] == {"version": NEWER}
+    assert plan["changes"]["version"] == NEWER
+    assert plan["changes"]["before"]["name"] == "10.11"
     assert [each["name"] for each in plan["undoing"]] == [each.name for each in UPGRADE.undo]
     assert plan["status"]["during"] == "UPGRADE"
     refusal = upgrade(api, row, "11.4", "?dry_run=true").body["dry_run"]["refusal"]

@@ -38,7 +38,13 @@ def served(stack: Stack) -> Instance:
 
 
 def begun(stack: Stack, instance: Instance, **version: Any) -> Operation:
-    return stack.accept(instance.id, UPGRADE, {"version": VERSION | version})
+    before = {
+        "id": instance.datastore_version_id,
+        "name": instance.datastore_version,
+        "number": instance.datastore_version_number,
+        "image": instance.image,
+    }
+    return stack.accept(instance.id, UPGRADE, {"version": VERSION | version, "before": before})
 
 
 def upgraded(stack: Stack, instance: Instance, **version: Any) -> tuple[Instance, Operation]:
@@ -115,6 +121,26 @@ def test_an_engine_that_does_not_start_is_followed_by_the_one_of_before(
     stack.guests.on_guest = lambda _: None
     row, _ = upgraded(stack, row)
     assert (row.status, row.generation, row.fault_message) == (Status.ACTIVE, 4, None)
+    stack.check()
+
+
+def test_a_row_that_is_lost_meanwhile_comes_back_with_the_version_of_before(
+    stack: Stack, served: Instance
+) -> None:
+    """The record in the cloud is of the new version already, which then does not start."""
+    failing(stack, upgrade=BROKEN)
+    operation = begun(stack, served)
+    while "server" not in as_dict(Operation.get(operation.id).ended):
+        stack.run(0.1)
+    stack.invariants.hub.restoring = True
+    Instance(served.id).delete()
+    assert stack.job("adopt")["told"] == [f"{served.id}: {served.name} of {served.tenant_id}"]
+    row = instances.get_instance(served.id)
+    assert (told(row), row.image, row.status) == (told(served), served.image, Status.UPGRADE)
+    stack.settle()
+    row = instances.get_instance(served.id)
+    assert (told(row), row.image, row.status) == (told(served), served.image, Status.ACTIVE)
+    assert row.generation == 3
     stack.check()
 
 
