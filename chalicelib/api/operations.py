@@ -34,7 +34,11 @@ def index(request: Request) -> Response:
     marker = marker_of(request.query)
     before = None if marker is None else float(_operation(instance, marker).created)
     rows = operations_of(instance.id, limit + 1, before)
-    body: dict[str, Any] = {"operations": [view(row, _stage(row)) for row in rows[:limit]]}
+    body: dict[str, Any] = {
+        "operations": [
+            view(row, _stage(row), admin=request.context.is_admin) for row in rows[:limit]
+        ]
+    }
     if len(rows) > limit:
         body["links"] = request.place.next_page(rows[limit - 1].id)
     return Response(200, body)
@@ -43,7 +47,7 @@ def index(request: Request) -> Response:
 def show(request: Request) -> Response:
     """One operation of an instance."""
     row = _operation(remembered(request), request.id_of("operation"))
-    return Response(200, {"operation": view(row, _stage(row))})
+    return Response(200, {"operation": view(row, _stage(row), admin=request.context.is_admin)})
 
 
 def cancel(request: Request) -> Response:
@@ -84,8 +88,11 @@ def _stage(row: Operation) -> str | None:
     return command.stage if command else None
 
 
-def view(row: Operation, stage: str | None) -> dict[str, Any]:
-    """An operation with the steps that began, in the order in which they did, and those to come."""
+def view(row: Operation, stage: str | None, *, admin: bool) -> dict[str, Any]:
+    """An operation with the steps that began, in the order in which they did, and those to come.
+
+    Its parent is the operators' business.
+    """
     started, ended, notes = (
         dict(column.attribute_values) for column in (row.started, row.ended, row.notes)
     )
@@ -98,7 +105,7 @@ def view(row: Operation, stage: str | None) -> dict[str, Any]:
     return {
         "id": row.id,
         "action": row.action,
-        "parent_id": row.parent_id,
+        "parent_id": row.parent_id if admin else None,
         "status": row.status,
         "created": exact(row.created),
         "updated": exact(row.updated),

@@ -111,7 +111,9 @@ def show(request: Request) -> Response:
     row = store.get_rollout(request.id_of("rollout"))
     operation = _live(row) or next(iter(operations_of(row.id, 1)), None)
     view = _view(row, operation)
-    view["operation"] = operations.view(operation, None) if operation is not None else None
+    view["operation"] = (
+        operations.view(operation, None, admin=True) if operation is not None else None
+    )
     return Response(200, {"rollout": view})
 
 

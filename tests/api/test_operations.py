@@ -114,6 +114,20 @@ def test_what_is_to_come_is_of_the_way_that_it_goes(
     assert shown["to_come"] == to_come
 
 
+def test_what_has_begun_an_operation_is_told_to_administrators_alone(
+    api: Api, admin: Api, make: Make
+) -> None:
+    row = make()
+    made = new_operation(aws.new_id(), row.id, row.tenant_id, "rebuild_instance", timeout=60)
+    made.parent_id = "operation-of-a-rollout"
+    made.save()
+    path = f"/instances/{row.id}/operations"
+    for asker, told in ((admin, made.parent_id), (api, None)):
+        (listed,) = asker.get(path).body["operations"]
+        shown = asker.get(f"{path}/{made.id}").body["operation"]
+        assert (listed["parent_id"], shown["parent_id"]) == (told, told)
+
+
 # ---------------------------------------------------------------------------------- cancel
 
 
