@@ -10,7 +10,7 @@ from chalicelib.domain.flows import FLOWS
 from simulator.aws.dynamodb.values import Item
 from simulator.fleet.guest import Guest
 from simulator.fleet.older import told
-from simulator.invariants.base import Exchange, Invariant
+from simulator.invariants.base import Exchange, Invariant, changed
 
 LATE_SECONDS: Final = 120.0
 """A request may have read what was told so long ago: a stale read (F9), and its own time."""
@@ -55,7 +55,7 @@ class Ability(Invariant):
         if new is None:
             return
         instance_id = str(new["instance_id"])
-        if self.hub.heartbeats():
+        if self.hub.heartbeats() and not changed(old, new, "stale_reports"):  # of a former guest
             self._stored(instance_id, new)
         tells, (before, _) = _told_by(new), self._told.get(instance_id, (None, 0.0))
         if not tells == before == _told_by(old):  # F19 lets a row forget it in silence
