@@ -323,7 +323,7 @@ def a_resize_that_keeps_its_hold(patch: Patch) -> None:
     patch.setitem(outcomes._OUTCOMES, OperationAction.RESIZE_VOLUME, resized)
 
 
-@saboteur("vanished", "L3", "I22", seeds=10)
+@saboteur("vanished", "L2", "L3", seeds=10)
 def a_server_made_anew_that_is_not_owned(patch: Patch) -> None:
     """The end of a rebuild leaves the id of the server that has vanished in its instance's row."""
     original = outcomes._rebuilt

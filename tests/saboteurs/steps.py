@@ -226,7 +226,7 @@ def a_file_system_that_stays_small(patch: Patch) -> None:
     patch.setitem(handler.LOCAL_STEPS, "resize_volume.grow", Step(lambda *_: Done()))
 
 
-@saboteur("resizes", "I22", seeds=10)
+@saboteur("resizes", "I22", seeds=20)
 def a_server_switched_on_without_its_volume(patch: Patch) -> None:
     """Whoever switches a server on does not look whether its volume is in it."""
     patch.setattr(power, "_switch_on", lambda _, found: cloud_servers.start(found.id))
