@@ -76,7 +76,9 @@ def _find(row: Instance, name_or_id: str, catalog: Catalog) -> DatastoreVersion:
             f"Multiple datastore versions found for '{name_or_id}'; use the id of one."
         )
     version = found[0]
-    if (version.datastore_name, version.manager) != (row.datastore_name, row.manager):
+    if version.manager != row.manager:
+        raise BadRequest(f"Version '{name_or_id}' is run by another kind of guest agent.")
+    if version.datastore_name != row.datastore_name:
         raise BadRequest(
             f"Version '{name_or_id}' is of datastore '{version.datastore_name}', and instance "
             f"{row.id} of '{row.datastore_name}'."

@@ -39,6 +39,15 @@ def offered(api: Api) -> None:
     version(id="v-other", name="10.11.9", version="10.11.9", datastore=("ds-old", "old"))
     Datastore("ds-old", name="old").save()
     DatastoreVersion(
+        "v-foreign",
+        datastore_id="ds-mariadb",
+        datastore_name="mariadb",
+        name="10.11.11",
+        version="10.11.11",
+        manager="mysql",
+        image_tags=["coffer"],
+    ).save()
+    DatastoreVersion(
         "v-bare",
         datastore_id="ds-mariadb",
         datastore_name="mariadb",
@@ -87,6 +96,7 @@ def test_another_version_of_the_same_number_is_another_image_of_it(api: Api, mak
         ("latest", "not known whether one is newer"),
         ("short", "not known whether one is newer"),
         ("v-other", "is of datastore 'old'"),
+        ("v-foreign", "another kind of guest agent"),
         ("10.11.10", "names no image"),
         ("nowhere", "Datastore 'mariadb' has no version 'nowhere'"),
         ("x" * 200, "has no version"),

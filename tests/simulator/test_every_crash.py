@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from simulator.cloud.model.faults import Fault
+from simulator.versions import NEWER
 from tests.simulator.crashes import Scenario, deaths_of, failures_of
 from tests.simulator.deployment import PASSWORD, Deployment
 
@@ -220,6 +221,37 @@ def vanished_and_rebuilt(deployment: Deployment) -> None:
     assert deployment.instances() == []
 
 
+def upgrade_and_go_back(deployment: Deployment) -> None:
+    """To a version that works, to one whose engine does not start, and to one without its image.
+
+    It is asked for again until it was accepted; the data are there in the end, and the version that
+    is told is the one that runs.
+    """
+
+    def ask(name: str) -> None:
+        body = {"instance": {"datastore_version": name}}
+        for row in deployment.instances():
+            path = f"/instances/{row['id']}"
+            while deployment.tenant("PATCH", path, body).status >= 500:
+                deployment.kernel.sleep(5.0)
+        while deployment.busy():
+            deployment.kernel.sleep(1.0)
+
+    def work() -> None:
+        deployment.create(deployment.tenant)
+        deployment.wait()
+        for name in (NEWER.name, "10.11.10", "10.11.12"):
+            ask(name)
+
+    deployment.do(work)
+    deployment.settle()
+    deployment.invariants.check_healed()
+    for volume in deployment.fleet.volumes.values():
+        assert set(volume.contents.databases) == {"shop"}
+    deployment.do(lambda: deployment.delete_all(deployment.tenant))
+    assert deployment.instances() == []
+
+
 def evacuated_behind_our_back(deployment: Deployment) -> None:
     """Nova gives the server another disk; it is let in again without anybody's doing."""
 
@@ -252,6 +284,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     migrate,
     rebuild_expel_and_rebuild,
     vanished_and_rebuilt,
+    upgrade_and_go_back,
     evacuated_behind_our_back,
 )
 
