@@ -64,7 +64,7 @@ class Ability(Invariant):
     def _stored(self, instance_id: str, new: Item) -> None:
         """A report says what the guest of its generation has on its disk."""
         guest = self._guest(instance_id, int(new["generation"]))
-        if guest is None:
+        if guest is None or not new.get("epoch"):  # one of a former generation was counted
             return
         self.exercised += 1
         said = int(new.get("agent_release", 0))
