@@ -17,7 +17,7 @@ from typing import Final
 
 from chalicelib.bus import contract
 from chalicelib.bus.contract.arguments import Rebuild
-from chalicelib.cloud import servers
+from chalicelib.cloud import names, servers
 from chalicelib.conductor import refusals
 from chalicelib.lifecycle import Status
 from chalicelib.store import generations as store
@@ -47,8 +47,18 @@ def check(operation: Operation, _: str | None) -> Outcome:
     image_id = asked.get("image_id") or found.image_id
     if why_not := replacing.why_unusable(image_id):
         return Failed(why_not)
-    seen = {"image_id": image_id, "same_image": image_id == found.image_id}
-    return Done({**seen, **replacing.flavor_seen(found)})
+    same = image_id == found.image_id and _is_of_its_version(operation, found)
+    return Done({"image_id": image_id, "same_image": same, **replacing.flavor_seen(found)})
+
+
+def _is_of_its_version(operation: Operation, found: servers.Server) -> bool:
+    """Whether the server was last made for the version that its instance tells.
+
+    An upgrade that failed on both ways may have left the image of the other one.
+    """
+    made_for = (names.record_in(found.metadata) or {}).get("datastore_version_id")
+    told = instances.get_instance(operation.instance_id).datastore_version_id
+    return made_for in (None, told)
 
 
 def _check_anew(operation: Operation, image_id: str | None) -> Outcome:

@@ -94,14 +94,16 @@ def _adopted(instance_id: str, metadata: Any, *, check: bool) -> str:
         row = restoring.row_from(instance_id, present, record)
     if row is None:
         return "cannot be adopted: its metadata holds no record of its row"
-    missing = list(_gather(row))
     awaited = running is not None and FLOWS[running.action].admits
-    if not awaited and guests.find(row.id, int(row.generation)) is None:
-        missing.append("the key of its guest")
     fault = None
-    if missing:
+    if missing := list(_gather(row)):
         row.resources = {}  # what has lost a part is not started
         fault = f"Found again after a restore without {', '.join(missing)}; delete the instance."
+    elif not awaited and guests.find(row.id, int(row.generation)) is None:
+        fault = (
+            "Found again after a restore without the key of its guest; rebuild the instance "
+            "(openstack database instance rebuild)."
+        )
     if not check and not restoring.adopt(row, fault):
         return "has a row meanwhile"
     return f"{row.name} of {row.tenant_id}" + (f": {fault}" if fault else "")

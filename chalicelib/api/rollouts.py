@@ -99,7 +99,7 @@ def index(request: Request) -> Response:
         if not places:
             raise BadRequest("There is no rollout of the marker.")
         rows = rows[places[0] + 1 :]
-    body: dict[str, Any] = {"rollouts": [_view(row, _live(row)) for row in rows[:limit]]}
+    body: dict[str, Any] = {"rollouts": [_view(row, _listed(row)) for row in rows[:limit]]}
     if len(rows) > limit:
         body["links"] = request.place.next_page(rows[limit - 1].id)
     return Response(200, body)
@@ -109,7 +109,7 @@ def show(request: Request) -> Response:
     """GET mgmt/rollouts/{id}: how far it has come, with its operation."""
     policy.require_admin(request.context)
     row = store.get_rollout(request.id_of("rollout"))
-    operation = _live(row) or next(iter(operations_of(row.id, 1)), None)
+    operation = _operation(row)
     view = _view(row, operation)
     view["operation"] = (
         operations.view(operation, None, admin=True) if operation is not None else None
@@ -135,6 +135,16 @@ def cancel(request: Request) -> Response:
 
 def _live(row: Rollout) -> Operation | None:
     return get_operation(row.operation_id) if row.operation_id is not None else None
+
+
+def _operation(row: Rollout) -> Operation | None:
+    return _live(row) or next(iter(operations_of(row.id, 1)), None)
+
+
+def _listed(row: Rollout) -> Operation | None:
+    """The operation, as far as the view needs it: it names what runs, and an end may leave some."""
+    left = msgspec.convert(row.progress or {}, Progress).under_way
+    return _operation(row) if left else _live(row)
 
 
 def _view(row: Rollout, operation: Operation | None) -> dict[str, Any]:

@@ -101,6 +101,7 @@ def adopt(instance: Instance, fault: str | None) -> bool:
         instance.operation_id = running.id
         instance.next_operation_id = queued.id if queued is not None else None
         instance.status = FLOWS[(queued or running).action].during
+        instance.generation = max(int(instance.generation), int(running.generation))
         if running.action == OperationAction.UPGRADE:
             # The record is of what was asked for; the row tells it when it has succeeded.
             for name, value in of_version((running.arguments or {})["before"]).items():
@@ -137,14 +138,12 @@ def wrong(instance: Instance) -> tuple[str, list[Action]] | None:
     if instance.status == Status.DELETED:
         return None
     running, queued, ended = _newest(instance.id)
-    if (
-        running is not None
-        and instance.operation_id == running.id
-        and not _is_older(instance, running)
-    ):
-        if queued is None or instance.next_operation_id == queued.id:
+    if running is not None and instance.operation_id == running.id:
+        if queued is not None and instance.next_operation_id != queued.id:
+            return f"{queued.action} waits", [*_under_way(instance, running, queued).values()]
+        if instance.generation >= running.generation:
             return None
-        return f"{queued.action} waits", [*_under_way(running, queued).values()]
+        return "its guest is another one", [*_let_in(instance, running).values()]
     if running is None and any(
         (each.action, each.status) == (OperationAction.DELETE, OperationStatus.SUCCEEDED)
         for each in ended
@@ -160,9 +159,7 @@ def wrong(instance: Instance) -> tuple[str, list[Action]] | None:
     for operation in since or []:
         changes |= _outcome(operation, held)
     if running is not None:
-        changes |= _under_way(running, queued)
-        if _is_older(instance, running):
-            changes["generation"] = Instance.generation.set(running.generation)
+        changes |= _under_way(instance, running, queued)
         return f"{running.action} is under way", [*changes.values()]
     if not since:
         return None
@@ -259,17 +256,25 @@ def _idle(status: StrEnum) -> dict[str, Action]:
     }
 
 
-def _under_way(running: Operation, queued: Operation | None) -> dict[str, Action]:
-    changes = _idle(FLOWS[(queued or running).action].during)
+def _let_in(instance: Instance, running: Operation) -> dict[str, Action]:
+    """The generation of the guest that the operation that is under way waits for, if it is newer.
+
+    A row of before would refuse it. One that was expelled since stays out.
+    """
+    generation = int(running.generation)
+    if instance.generation >= generation:
+        return {}
+    return {"generation": Instance.generation.set(generation)}
+
+
+def _under_way(
+    instance: Instance, running: Operation, queued: Operation | None
+) -> dict[str, Action]:
+    changes = _idle(FLOWS[(queued or running).action].during) | _let_in(instance, running)
     changes["operation_id"] = Instance.operation_id.set(running.id)
     if queued is not None:
         changes["next_operation_id"] = Instance.next_operation_id.set(queued.id)
     return changes
-
-
-def _is_older(instance: Instance, running: Operation) -> bool:
-    """Whether a row does not know that its guest is replaced by what is under way."""
-    return bool(instance.generation < running.generation)
 
 
 def _newest(instance_id: str) -> tuple[Operation | None, Operation | None, list[Operation]]:

@@ -13,7 +13,7 @@ import msgspec
 from chalicelib import aws, crash
 from chalicelib.bus import commands
 from chalicelib.bus.queues import Hint
-from chalicelib.domain.flows import FLOWS
+from chalicelib.domain.flows import ENROLLING, FLOWS
 from chalicelib.domain.operations import STARTABLE, OperationStatus, command_id
 from chalicelib.store import commands as rows
 from chalicelib.store import instances, operations
@@ -61,7 +61,8 @@ def waits_in_vain(operation: Operation, step: str) -> bool:
     """Whether a step need not wait for its guest any more: it is late, or its way has changed.
 
     Going forward: the operation is cancelled, or told to go back already (its guest cannot enrol).
-    Going back: a delete waits, for which nothing has to be as it was, or the guest was expelled.
+    Going back: a delete waits, for which nothing has to be as it was, the guest was expelled, or a
+    reset of the status lets none in.
     Either way: its server was seen not to be there.
     """
     if aws.clock() > operations.bound_of(operation, step) or operation.alone == step:
@@ -73,4 +74,6 @@ def waits_in_vain(operation: Operation, step: str) -> bool:
     instance = instances.find_instance(operation.instance_id)
     if instance is None or instance.next_operation_id is not None:
         return True
-    return guest_is_lost(operation, instance)
+    awaited = FLOWS[operation.action].named(step)
+    refused = awaited is not None and awaited.admits and instance.status not in ENROLLING
+    return refused or guest_is_lost(operation, instance)

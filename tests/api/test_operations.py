@@ -220,9 +220,15 @@ def test_a_delete_that_waits_is_not_cancelled(api: Api, make: Make) -> None:
     assert api.delete(f"/instances/{row.id}/operations/{waiting}").status == 409
 
 
-def test_a_rebuild_is_not_its_tenants_to_cancel(api: Api, make: Make) -> None:
-    row = make(Status.REBUILD)
-    operation = live(row, "rebuild_instance", started={"check": 1})
+@pytest.mark.parametrize(
+    "action",
+    ["rebuild_instance", "rebuild_stopped_instance", "migrate_instance", "reboot_instance"],
+)
+def test_what_only_an_administrator_asks_for_is_not_its_tenants_to_cancel(
+    api: Api, make: Make, action: str
+) -> None:
+    row = make(FLOWS[action].during)
+    operation = live(row, action)
     assert cancel(api, row, operation).status == 403
     operation.refresh()
     assert operation.cancelled is None

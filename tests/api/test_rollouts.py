@@ -105,6 +105,16 @@ def test_what_makes_no_sense_is_refused(admin: Api, asked: dict[str, Any]) -> No
     assert list(Rollout.scan()) == []
 
 
+def test_what_an_end_has_left_running_is_named_in_the_list_too(admin: Api) -> None:
+    rollout_id, operation = begun(admin)
+    end(operation, "FAILED", under_way=("instance-1",))
+    (listed,) = admin.get("/mgmt/rollouts").body["rollouts"]
+    child = children.child_id(operation.id, "instance-1")
+    assert listed["under_way"] == [{"instance_id": "instance-1", "operation_id": child}]
+    shown = admin.get(f"/mgmt/rollouts/{rollout_id}").body["rollout"]
+    assert shown["under_way"] == listed["under_way"]
+
+
 def test_it_is_for_administrators(api: Api, admin: Api) -> None:
     rollout_id, _ = begun(admin)
     path = f"/mgmt/rollouts/{rollout_id}"

@@ -7,16 +7,18 @@ from typing import Any
 import pytest
 
 from chalicelib.cloud import names, network
-from chalicelib.domain.flows import REBUILD, RESIZE_VOLUME, STOP
+from chalicelib.conductor import generations
+from chalicelib.domain.flows import REBUILD, RESIZE_VOLUME, STOP, UPGRADE
 from chalicelib.domain.operations import OperationStatus
 from chalicelib.lifecycle import ServiceStatus, Status
 from chalicelib.store import events, instances, lists, operations, quotas, restoring
 from chalicelib.store.base import as_dict
+from chalicelib.store.events import Asked
 from chalicelib.store.models import Guest, Instance, Operation, Quota, ServiceStatusRow
 from functions import handler, restoration
 from tests.support import resizes
 from tests.support.rows import TENANT, new_instance
-from tests.support.simulated import Stack
+from tests.support.simulated import VERSION, Stack
 from tests.support.things import make_volume
 
 ALL = ("restore_rows", "adopt", "recount_quotas")
@@ -466,8 +468,65 @@ def test_a_guest_whose_key_is_lost_is_told(stack: Stack) -> None:
     backup = Backup(stack, Instance, Guest)
     instance_id = created(stack)
     backup.restore()
-    assert run("adopt")[0].endswith("without the key of its guest; delete the instance.")
+    assert "without the key of its guest; rebuild the instance" in run("adopt")[0]
     assert instances.get_instance(instance_id).status == Status.ERROR
+    stack.accept(instance_id, REBUILD, {"image_id": None, "was": Status.ERROR})
+    stack.settle()
+    row = instances.get_instance(instance_id)
+    assert (row.status, row.fault_message) == (Status.ACTIVE, None)
+
+
+def version_of(row: Instance) -> dict[str, Any]:
+    """As an upgrade's arguments tell it."""
+    return {
+        "id": row.datastore_version_id,
+        "name": row.datastore_version,
+        "number": row.datastore_version_number,
+        "image": row.image,
+    }
+
+
+ON_THE_WAY = ("new_generation", "server", "prepare")
+ON_THE_WAY_BACK = ("stop_again", "generation_back", "server_back", "prepare_back")
+
+
+@pytest.mark.parametrize("lost", ["row", "since before", "since its begin"])
+@pytest.mark.parametrize("step", [*ON_THE_WAY, *ON_THE_WAY_BACK])
+def test_an_upgrade_that_is_under_way_goes_on(stack: Stack, lost: str, step: str) -> None:
+    """The guest that it waits for is let in, and what goes back has the version of before."""
+    instance_id = created(stack)
+    before = version_of(instances.get_instance(instance_id))
+    if step in ON_THE_WAY_BACK:
+        stack.guests.on_guest = lambda guest: guest.failing.update(upgrade=["it does not start"])
+    backup = Backup(stack, Instance)
+    arguments = {"version": VERSION, "before": before}
+    operation = stack.accept(instance_id, UPGRADE, arguments)
+    if lost == "since its begin":
+        backup = Backup(stack, Instance)
+    stack.reach(operation, step)
+    if lost == "row":
+        lose_row(stack, instance_id)
+    else:
+        backup.restore()
+    run()
+    assert run() == []
+    stack.settle()
+    row = instances.get_instance(instance_id)
+    after = before if step in ON_THE_WAY_BACK else VERSION
+    assert (row.status, version_of(row)) == (Status.ACTIVE, after)
+    assert {"server_id", "volume_id"} <= set(row.resources)
+    stack.check()
+
+
+def test_a_guest_that_was_expelled_since_its_rebuild_began_stays_out(stack: Stack) -> None:
+    instance_id = created(stack)
+    stack.guests.on_guest = lambda guest: setattr(guest, "silent", True)
+    operation = stack.accept(instance_id, REBUILD, {"image_id": None, "was": Status.ACTIVE})
+    stack.reach(operation, "prepare")
+    generations.expel(instance_id, Asked())
+    assert run("restore_rows") == []
+    stack.settle()
+    assert instances.get_instance(instance_id).generation == 3
 
 
 def test_what_holds_no_record_is_told_and_stays(stack: Stack) -> None:

@@ -9,7 +9,7 @@ import pytest
 from chalicelib.cloud import names, servers
 from chalicelib.cloud.errors import Refused
 from chalicelib.conductor import generations, heartbeats
-from chalicelib.domain.flows import UPGRADE
+from chalicelib.domain.flows import REBUILD, UPGRADE
 from chalicelib.domain.operations import OperationStatus
 from chalicelib.lifecycle import ServiceStatus, Status
 from chalicelib.settings import settings
@@ -288,6 +288,38 @@ def test_a_reset_leaves_the_rebuild_as_the_way_on(stack: Stack, served: Instance
     assert (row.status, row.operation_id) == (Status.ERROR, None)
     assert stack.kernel.now - at < replacing.STOP_SECONDS * 2
     assert "rebuild the instance" in (row.fault_message or "")
+
+
+def test_a_reset_on_the_way_back_does_not_wait_for_a_guest_that_is_refused(
+    stack: Stack, served: Instance
+) -> None:
+    failing(stack, upgrade=BROKEN)
+    operation = begun(stack, served)
+    stack.reach(operation, "server_back")
+    at = stack.kernel.now
+    assert instances.reset_status(instances.get_instance(served.id), "reset")
+    stack.settle()
+    assert instances.get_instance(served.id).status == Status.ERROR
+    assert stack.kernel.now - at < replacing.STOP_SECONDS * 2
+
+
+def test_what_a_reset_has_left_on_the_new_image_is_not_rebuilt_as_the_old_version(
+    stack: Stack, served: Instance
+) -> None:
+    stack.guests.on_guest = lambda guest: setattr(guest, "silent", True)
+    begun(stack, served)
+    stack.run(20)
+    assert instances.reset_status(instances.get_instance(served.id), "reset")
+    stack.settle()
+    stack.guests.on_guest = lambda _: None
+    image_id = VERSION["image"]["id"]
+    assert image_of(served) == image_id
+    stack.accept(served.id, REBUILD, {"image_id": image_id, "was": Status.ERROR})
+    stack.settle()
+    row = instances.get_instance(served.id)
+    assert (row.status, told(row)) == (Status.ERROR, told(served))
+    (last,) = stack.guests.values()
+    assert last.told[0][1]["number"] == told(served)[2]
 
 
 def test_an_expelled_guest_is_followed_by_none(stack: Stack, served: Instance) -> None:

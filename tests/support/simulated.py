@@ -17,6 +17,7 @@ from chalicelib.domain.flows import DELETE, UPDATE_ACCESS, Flow
 from chalicelib.domain.quotas import RESOURCES, held_by_instance
 from chalicelib.lifecycle import Status
 from chalicelib.store import accepting, instances, operations, quotas
+from chalicelib.store.base import as_dict
 from chalicelib.store.models import Instance, Operation
 from functions import handler
 from simulator import template
@@ -122,6 +123,13 @@ class Stack(Simulation):
         while self.busy():
             assert self.kernel.now < until, "not converged"
             self.run(LOOK_SECONDS)
+
+    def reach(self, operation: Operation, step: str) -> None:
+        """Let time pass until an operation has begun a step."""
+        until = self.kernel.now + CONVERGES_WITHIN_SECONDS
+        while step not in as_dict(Operation.get(operation.id, consistent_read=True).started):
+            assert self.kernel.now < until, f"{step} has not begun"
+            self.run(LOOK_SECONDS / 4)
 
     def busy(self) -> bool:
         """Whether an operation is live or a message waits, also one that tells how a guest is."""

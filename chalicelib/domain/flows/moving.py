@@ -68,6 +68,7 @@ MIGRATE: Final = Flow(
     during=Status.RESIZE,
     done=Status.ACTIVE,
     timeout="resize_timeout_seconds",
+    operators=True,
     told_undone="The instance was not migrated: {reason}",
     told_failed="The instance may be migrated in part: {reason} Not undone: {left}. Start the "
     "instance.",

@@ -69,6 +69,7 @@ REBOOT: Final = Flow(
     during=Status.REBOOT,
     done=Status.ACTIVE,
     timeout="power_timeout_seconds",
+    operators=True,
     told_undone="The reboot did not finish: {reason}",
     told_failed="The server may be switched off: {reason} " + START_IT,
 )
