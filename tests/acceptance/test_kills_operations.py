@@ -70,8 +70,12 @@ def back(stack: Stack, instance_id: str) -> dict[str, Any]:
     assert shown is not None
     (server,) = stack.things_of(instance_id, "servers")
     if shown["status"] != "ACTIVE":
-        assert shown["status"] == "STOPPED" or len(shown["fault"]["message"]) > 20
-        ask(stack, instance_id, {"start": {}})
+        told = "" if shown["status"] == "STOPPED" else shown["fault"]["message"]
+        assert shown["status"] == "STOPPED" or len(told) > 20
+        if "rebuild the instance" in told:
+            begin(stack, instance_id, "rebuild_instance", shown)
+        else:
+            ask(stack, instance_id, {"start": {}})
         over(stack, instance_id)
     elif server["status"] == "SHUTOFF":  # its host lost its power, and nobody has asked for that
         ask(stack, instance_id, {"reboot": {}}, admin=True)
@@ -160,9 +164,10 @@ def test_what_is_killed_in_the_middle_of_an_operation_ends_well(
 
 
 @pytest.mark.parametrize("flow", OPERATIONS)
-def test_functions_that_die_after_their_effects_finish_the_operation(
+def test_functions_that_die_after_their_effects_finish_the_operation_or_take_it_back(
     stack: Stack, instance_id: str, flow: str
 ) -> None:
+    """Back where so many deaths, each of which costs its lease, have cost it its bound."""
     deaths = 0
     for effect in range(1, EFFECTS + 1):
         shown = ready_for(stack, instance_id, flow)
@@ -176,7 +181,9 @@ def test_functions_that_die_after_their_effects_finish_the_operation(
         for file in planned:
             file.unlink(missing_ok=True)
         deaths += len(died)
-        print(f"{time.strftime('%X')} {flow}: {', '.join(died)}: {ended['status']}", flush=True)
-        assert ended["status"] == "SUCCEEDED", ended
+        said = f"{time.strftime('%X')} {flow}: {', '.join(died)}: {ended['status']}"
+        print(said, ended["reason"] or "", flush=True)
+        late = "in time" in (ended["reason"] or "")
+        assert ended["status"] == "SUCCEEDED" or late, ended
         survived(stack, instance_id)
     assert deaths > len(FLOWS[flow].steps)
