@@ -73,11 +73,12 @@ class Ability(Invariant):
             self.broken(text, instance_id)
 
     def _guest(self, instance_id: str, generation: int) -> Guest | None:
-        """The one server there is of that generation."""
+        """The one server there is whose disk has enrolled in that generation: one with a new disk
+        (F27) has sent nothing yet."""
         found = [
             guest
             for guest in self.hub.run.fleet.of_instance(instance_id)
-            if guest.agent_file is not None and guest.agent_file.generation == generation
+            if guest.disk.enrolled_generation == generation
         ]
         return found[0] if len(found) == 1 else None
 

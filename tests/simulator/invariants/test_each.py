@@ -660,6 +660,16 @@ def i30_another_release_stored(deployment: Deployment) -> None:
         report.update(actions=[ServiceStatusRow.agent_release.set(0)])
 
 
+def test_a_report_of_before_its_disk_was_replaced_is_none_of_the_new_one(
+    deployment: Deployment,
+) -> None:
+    for server_id in list(deployment.cloud.compute.servers):
+        deployment.cloud.compute.evacuate(server_id)
+    deployment.run(1)
+    i30_another_release_stored(deployment)
+    assert deployment.invariants.violations == []
+
+
 def i31_not_told(deployment: Deployment) -> None:
     row = operation(deployment)
     row.update(actions=[Operation.status.set("RUNNING")])
