@@ -14,7 +14,7 @@ from simulator.versions import FIRST, IMAGES
 from tests.simulator.crashes import Death, Scenario, deaths_of, failures_of
 from tests.simulator.deployment import Deployment
 
-QUICK_DEATHS: Final = 5
+QUICK_DEATHS: Final = 12
 
 
 def two_one_after_the_other(deployment: Deployment) -> None:
