@@ -43,7 +43,7 @@ def off(operation: Operation, _: str | None) -> Outcome:
     if found.moving:
         return not_yet(operation, f"the server is in {found.status}")
     if found.status == "SHUTOFF":
-        last_reports.forget(operation.instance_id)
+        last_reports.forget(operation.instance_id, int(operation.generation))
         return Done()
     if found.status in ("ACTIVE", "ERROR"):
         servers.stop(found.id)

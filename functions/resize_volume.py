@@ -79,7 +79,7 @@ def _beside(operation: Operation, disk: volumes.Volume) -> Outcome:
     if server.status in ("ACTIVE", "ERROR"):
         servers.stop(server.id)
     elif server.status == "SHUTOFF" and outside:
-        last_reports.forget(operation.instance_id)
+        last_reports.forget(operation.instance_id, int(operation.generation))
         volumes.extend(disk.id, _wanted(operation))
     elif server.status == "SHUTOFF":
         servers.detach_volume(server.id, disk.id)

@@ -8,7 +8,7 @@ from chalicelib.api.frame import Request, Response
 from chalicelib.api.guest_calls import require_heard
 from chalicelib.api.schema import Body, Name
 from chalicelib.domain.flows import MIGRATE
-from chalicelib.store.instances import epoch_of
+from chalicelib.store.guests import epoch_of
 from chalicelib.store.models import Instance
 
 
@@ -26,5 +26,5 @@ def accept(request: Request, asked: MigrateBody) -> Response:
 def _wanted(row: Instance, host: str | None) -> Wanted:
     require_heard(row)
     flavor = {"ram": int(row.flavor_ram), "vcpus": int(row.flavor_vcpus)}
-    arguments = {"host": host, "flavor": flavor, "epoch": epoch_of(row.id)}
+    arguments = {"host": host, "flavor": flavor, "epoch": epoch_of(row.id, int(row.generation))}
     return Wanted(arguments, decided_by=("flavor_id",))

@@ -16,7 +16,7 @@ from chalicelib.domain import instances
 from chalicelib.domain.flows import RESIZE_FLAVOR, RESIZE_VOLUME
 from chalicelib.errors import BadRequest, NotSupported
 from chalicelib.settings import settings
-from chalicelib.store.instances import epoch_of
+from chalicelib.store.guests import epoch_of
 from chalicelib.store.models import Instance
 
 
@@ -89,7 +89,7 @@ def _another(row: Instance, wanted: str, catalog: Catalog) -> Wanted:
     sizes: dict[str, Any] = {
         "flavor": _size(flavor.id, flavor.name, flavor.ram, flavor.vcpus),
         "before": _size(row.flavor_id, name, row.flavor_ram, row.flavor_vcpus),
-        "epoch": epoch_of(row.id),
+        "epoch": epoch_of(row.id, int(row.generation)),
     }
     holds = {**row.held, "ram": max(int(flavor.ram), int(row.held.get("ram", 0)))}
     return Wanted(sizes, holds=holds, decided_by=("flavor_id",))

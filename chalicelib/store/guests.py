@@ -19,6 +19,12 @@ def find(instance_id: str, generation: int) -> Guest | None:
         return None
 
 
+def epoch_of(instance_id: str, generation: int) -> int:
+    """The number of the agent's last start, of which a report may not have come yet; 0 for none."""
+    guest = find(instance_id, generation)
+    return int(guest.epoch) if guest is not None else 0
+
+
 def bind(
     instance_id: str, generation: int, public_key: str, server_id: str, issued_at_ms: int
 ) -> Guest:

@@ -61,7 +61,7 @@ def service_status(instance_id: str) -> ServiceStatusRow | None:
 
 
 def epoch_of(instance_id: str) -> int:
-    """The number of the agent's last start that was heard of; 0 for none."""
+    """The number of the agent's last start that has reported; 0 for none."""
     reported = service_status(instance_id)
     return int(reported.epoch) if reported is not None else 0
 

@@ -19,6 +19,7 @@ from chalicelib import aws
 from chalicelib.errors import Unavailable
 from chalicelib.outages import OUTAGES, is_outage
 from chalicelib.service_status import ServiceStatus
+from chalicelib.store import guests
 from chalicelib.store.base import ConditionFailed, update_if
 from chalicelib.store.models import ServiceStatusRow
 
@@ -121,17 +122,24 @@ def write(instance_id: str, reported: Reported) -> bool:
     return True
 
 
-def forget(instance_id: str) -> None:
+def forget(instance_id: str, generation: int) -> None:
     """Its server is off: what a guest reported is true no more, and its next report is news.
 
-    A report of this life that comes late is none: with its server the agent begins another epoch.
+    A report of this life that comes late is none, be it the first: with its server the agent begins
+    another epoch. Clause: the generation is the present one, of an instance that is there.
     """
+    row, epoch = ServiceStatusRow(instance_id), guests.epoch_of(instance_id, generation)
+    present = ServiceStatusRow.generation == generation
     unknown: list[Action] = [
         ServiceStatusRow.status.set(ServiceStatus.UNKNOWN),
         ServiceStatusRow.seq.set(LAST_SEQ),
     ]
-    with suppress(ConditionFailed):  # the instance is gone
-        update_if(ServiceStatusRow(instance_id), unknown, ServiceStatusRow.instance_id.exists())
+    unheard = [*unknown, ServiceStatusRow.epoch.set(epoch)]
+    with suppress(ConditionFailed):
+        try:
+            update_if(row, unheard, present & (ServiceStatusRow.epoch < epoch))
+        except ConditionFailed:
+            update_if(row, unknown, present)
 
 
 def count_stale(instance_id: str) -> None:

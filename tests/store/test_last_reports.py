@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from chalicelib.lifecycle import ServiceStatus
-from chalicelib.store import last_reports
+from chalicelib.store import guests, last_reports
 from chalicelib.store.last_reports import LastReport, Reported
 from chalicelib.store.models import ServiceStatusRow
 from tests.support.bare import World
@@ -68,7 +68,7 @@ def test_a_report_is_later_than_what_is_stored(
 
 def test_what_is_gone_is_neither_made_by_a_report_nor_forgotten_nor_counted(world: World) -> None:
     assert not last_reports.write("gone", reported((1, 1, 1)))
-    last_reports.forget("gone")
+    last_reports.forget("gone", 1)
     last_reports.count_stale("gone")
     assert list(ServiceStatusRow.scan()) == []
 
@@ -76,8 +76,24 @@ def test_what_is_gone_is_neither_made_by_a_report_nor_forgotten_nor_counted(worl
 def test_a_report_is_forgotten_and_a_stale_one_counted(world: World) -> None:
     instance, _ = accepted()
     last_reports.write(instance.id, reported((1, 1, 1)))
-    last_reports.forget(instance.id)
+    last_reports.forget(instance.id, 1)
     last_reports.count_stale(instance.id)
     last_reports.count_stale(instance.id)
     row = ServiceStatusRow.get(instance.id)
     assert (row.status, row.stale_reports) == (ServiceStatus.UNKNOWN, 2)
+
+
+def test_a_first_report_that_comes_after_its_server_was_switched_off_is_none(world: World) -> None:
+    instance, _ = accepted()
+    guests.bind(instance.id, 1, "key", "server", 1)
+    last_reports.forget(instance.id, 1)
+    assert not last_reports.write(instance.id, reported((1, 1, 1)))
+    assert last_reports.read([instance.id])[instance.id].status == ServiceStatus.UNKNOWN
+    assert last_reports.write(instance.id, reported((1, 2, 1))), "of its next life"
+
+
+def test_what_another_generation_reports_is_not_forgotten_with_the_one_before(world: World) -> None:
+    instance, _ = accepted()
+    guests.bind(instance.id, 2, "key", "server", 1)
+    last_reports.forget(instance.id, 2)
+    assert last_reports.read([instance.id])[instance.id].order == (1, 0, 0)
