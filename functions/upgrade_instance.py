@@ -100,10 +100,14 @@ def stop_again(operation: Operation, _: str | None) -> Outcome:
 
 
 def generation_back(operation: Operation, _: str | None) -> Outcome:
-    """Make the new guest nobody as well; the reset of the status lets none in after it."""
+    """Make the new guest nobody as well; the reset of the status lets none in after it.
+
+    It is nobody after a reset, too: its engine is of a version that the instance does not tell.
+    """
+    outcome = replacing.next_generation(operation, "generation_back")
     if instances.get_instance(operation.instance_id).status != Status.UPGRADE:
         return Failed("The status was reset meanwhile.")
-    return replacing.next_generation(operation, "generation_back")
+    return outcome
 
 
 def server_back(operation: Operation, _: str | None) -> Outcome:

@@ -1,16 +1,22 @@
 """`coffer rollout`: instances are rebuilt on an image, so many at a time."""
 
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Annotated, Any, Final
 
+import requests
 import typer
 from rich.markup import escape
 
 from infra.cli.administrator import REGION_HELP, deployment
 from infra.cli.console import out
 from infra.cli.trove import Api
+from infra.errors import StackError
 
 LOOK_SECONDS: Final = 5.0
+MOST_FAILED: Final = 60
+"""Looks in a row: what is away for longer than five minutes has somebody to look at it."""
 DONE: Final = "COMPLETED"
 
 
@@ -41,18 +47,32 @@ def command(
         asked["project_id"] = project
     begun = api.call("POST", "/mgmt/rollouts", json={"rollout": asked})["rollout"]
     out.print(f"Rollout {begun['id']}")
-    ended = _watch(api, begun["id"])
+    ended = _watch(api, begun["id"], lambda: deployment(region)[1])
     if ended["status"] != DONE:
         out.print(f"[red]✗[/] {ended['status']}: {escape(ended['fault']['message'])}")
         raise typer.Exit(1)
     out.print(f"[green]✓[/] {DONE}")
 
 
-def _watch(api: Api, rollout_id: str) -> dict[str, Any]:
-    """Tell how far it is, as often as that changes, until it has ended."""
-    told = ""
+def _watch(api: Api, rollout_id: str, log_in: Callable[[], Api]) -> dict[str, Any]:
+    """Tell how far it is, as often as that changes, until it has ended.
+
+    A token is good for an hour and a rollout takes a day at most: a look that fails is tried again
+    with another one, a few times in a row.
+    """
+    told, failed = "", 0
     while True:
-        seen: dict[str, Any] = api.call("GET", f"/mgmt/rollouts/{rollout_id}")["rollout"]
+        try:
+            seen: dict[str, Any] = api.call("GET", f"/mgmt/rollouts/{rollout_id}")["rollout"]
+            failed = 0
+        except (StackError, requests.RequestException):
+            failed += 1
+            if failed > MOST_FAILED:
+                raise
+            time.sleep(LOOK_SECONDS)
+            with suppress(requests.RequestException, StackError):
+                api = log_in()
+            continue
         counts = (f"{seen[name]} {name}" for name in ("rebuilt", "failed", "skipped"))
         line = ", ".join((*counts, f"{len(seen['under_way'])} under way"))
         if line != told:

@@ -290,6 +290,21 @@ def test_a_reset_leaves_the_rebuild_as_the_way_on(stack: Stack, served: Instance
     assert "rebuild the instance" in (row.fault_message or "")
 
 
+def test_a_reset_makes_a_guest_of_the_new_version_nobody(stack: Stack, served: Instance) -> None:
+    """A start would show a version that its engine is not of."""
+    stack.guests.on_guest = lambda guest: guest.waiting.add("upgrade")
+    operation = begun(stack, served)
+    stack.reach(operation, "prepare")
+    stack.run(60)
+    assert guests.find(served.id, 2) is not None
+    assert instances.reset_status(instances.get_instance(served.id), "reset")
+    stack.settle()
+    row = instances.get_instance(served.id)
+    assert (row.status, told(row)) == (Status.ERROR, told(served))
+    assert guests.find(row.id, int(row.generation)) is None
+    stack.check()
+
+
 def test_a_reset_on_the_way_back_does_not_wait_for_a_guest_that_is_refused(
     stack: Stack, served: Instance
 ) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import requests
 import typer
 
 from infra.cli import rollout
+from infra.errors import StackError
 
 BEGUN = {"id": "rollout-1", "rebuilt": 0, "failed": 0, "skipped": 0, "under_way": []}
 
@@ -15,19 +17,25 @@ BEGUN = {"id": "rollout-1", "rebuilt": 0, "failed": 0, "skipped": 0, "under_way"
 class Api:
     """Answers what it was given, one after the other."""
 
-    def __init__(self, *seen: dict[str, Any]) -> None:
+    def __init__(self, *seen: dict[str, Any] | Exception) -> None:
         self.asked: list[Any] = []
-        self._seen = [BEGUN | each for each in seen]
+        self._seen = list(seen)
 
     def call(self, method: str, path: str, json: Any = None) -> dict[str, Any]:
         self.asked.append((method, path, json))
-        return {"rollout": BEGUN if method == "POST" else self._seen.pop(0)}
+        if method == "POST":
+            return {"rollout": BEGUN}
+        seen = self._seen.pop(0)
+        if isinstance(seen, Exception):
+            raise seen
+        return {"rollout": BEGUN | seen}
 
 
 def watched(
-    patch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], api: Api, **options: Any
+    patch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *apis: Api, **options: Any
 ) -> str:
-    patch.setattr(rollout, "deployment", lambda _: (None, api))
+    sessions = iter(apis)
+    patch.setattr(rollout, "deployment", lambda _: (None, next(sessions)))
     patch.setattr(rollout, "LOOK_SECONDS", 0)
     rollout.command("image-1", "10.11", **options)
     return capsys.readouterr().out
@@ -55,3 +63,25 @@ def test_one_that_was_stopped_fails_and_says_why(
         watched(monkeypatch, capsys, api)
     assert ended.value.exit_code == 1
     assert "STOPPED: 1 rebuilds failed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "error", [StackError("was answered 401"), requests.ConnectionError("the endpoint is away")]
+)
+def test_a_token_that_has_expired_is_followed_by_another(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception
+) -> None:
+    first = Api({"status": "RUNNING", "rebuilt": 1}, error)
+    second = Api({"status": "COMPLETED", "rebuilt": 2})
+    assert "2 rebuilt" in watched(monkeypatch, capsys, first, second)
+    assert second.asked == [("GET", "/mgmt/rollouts/rollout-1", None)]
+
+
+def test_an_endpoint_that_stays_away_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(rollout, "MOST_FAILED", 2)
+    sessions = [Api(StackError("it is away")) for _ in range(4)]
+    with pytest.raises(StackError):
+        watched(monkeypatch, capsys, *sessions)
+    assert [len(each.asked) for each in sessions] == [2, 1, 1, 0]
