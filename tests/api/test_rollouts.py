@@ -115,6 +115,14 @@ def test_what_an_end_has_left_running_is_named_in_the_list_too(admin: Api) -> No
     assert shown["under_way"] == listed["under_way"]
 
 
+def test_one_that_goes_back_by_itself_keeps_its_reason(admin: Api) -> None:
+    rollout_id, operation = begun(admin)
+    operation.update(actions=[Operation.compensating.set(True), Operation.reason.set("Too many.")])
+    assert admin.delete(f"/mgmt/rollouts/{rollout_id}").status == 202
+    operation.refresh()
+    assert (operation.cancelled, operation.reason) == (None, "Too many.")
+
+
 def test_it_is_for_administrators(api: Api, admin: Api) -> None:
     rollout_id, _ = begun(admin)
     path = f"/mgmt/rollouts/{rollout_id}"

@@ -11,22 +11,26 @@ from chalicelib import aws
 from chalicelib.bus import queues
 from chalicelib.cloud.errors import Refused
 from chalicelib.domain.flows import REBUILD, RESTART, ROLL_OUT, STOP
-from chalicelib.domain.rollouts import Progress, Wanted
+from chalicelib.domain.operations import OperationStatus
+from chalicelib.domain.rollouts import NAMED, Progress, Wanted
 from chalicelib.errors import Conflict
 from chalicelib.lifecycle import Status
 from chalicelib.status import RolloutStatus
 from chalicelib.store import accepting, children, instances, operations, rollouts, subjects
 from chalicelib.store.base import as_dict
 from chalicelib.store.events import Asked
+from chalicelib.store.generations import MOST_GENERATIONS
 from chalicelib.store.models import Instance, Operation, Rollout
 from functions import roll_out
+from functions.outcomes import Done
 from simulator.cloud.model.cloud import GUEST_IMAGE
 from simulator.cloud.model.identity import stable_id
-from tests.support.rows import TENANT, WHO
+from tests.support.rows import TENANT, WHO, new_instance
 from tests.support.scripted import Script
 from tests.support.simulated import Stack
 
 IMAGE = stable_id("image", GUEST_IMAGE)
+WANTED = Wanted(IMAGE, "version-1")
 
 
 def fleet(stack: Stack, size: int) -> list[str]:
@@ -254,3 +258,53 @@ def test_a_look_goes_on_where_the_last_one_ended(
     again = begin(stack, at_once=2)
     stack.settle()
     assert seen(again)[1].skipped == 5
+
+
+def test_what_was_named_and_never_begun_is_not_waited_for(stack: Stack) -> None:
+    (instance_id,) = fleet(stack, 1)
+    leased = operations.take_lease(of(begin(stack)).id, "wait")
+    operations.record(leased, Progress(under_way=(instance_id,)).recorded())
+    leased.refresh()
+    assert isinstance(roll_out.wait(leased, None), Done)
+    leased.update(actions=[Operation.lease_until.set(0), Operation.cancelled.set("enough")])
+    stack.settle()
+
+
+def test_nothing_begins_for_a_parent_that_was_called_back(stack: Stack) -> None:
+    (instance_id,) = fleet(stack, 1)
+    leased = operations.take_lease(of(begin(stack)).id, "rebuild")
+    leased.update(actions=[Operation.cancelled.set("enough")])
+    assert roll_out._begin(leased, Wanted(IMAGE, "version-1"), instance_id)
+    assert children.find(leased.id, [instance_id]) == {}
+    leased.update(actions=[Operation.lease_until.set(0)])
+    stack.settle()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"generation": MOST_GENERATIONS},
+        {"resources": {"server_id": "server-1"}},
+        {"resources": {"volume_id": "volume-1"}},
+        {"operation_id": "another"},
+        {"datastore_version_id": "version-2"},
+        {"image_id": IMAGE},
+        {"status": Status.ERROR},
+    ],
+    ids=str,
+)
+def test_what_cannot_be_rebuilt_any_more_is_not_begun(stack: Stack, change: dict[str, Any]) -> None:
+    """It was fit when it was named."""
+    owned = {"server_id": "server-1", "volume_id": "volume-1"}
+    row = new_instance(**({"status": Status.ACTIVE, "resources": owned} | change))
+    row.save()
+    operation = operations.operation_of(rollouts.new_rollout("operators", WANTED), ROLL_OUT)
+    assert not roll_out._begin(operation, WANTED, row.id)
+    row.delete()
+
+
+def test_ten_of_those_that_failed_are_named() -> None:
+    progress = Progress()
+    for number in range(NAMED + 2):
+        progress = progress.without(str(number), OperationStatus.FAILED)
+    assert (progress.failed, len(progress.failures)) == (NAMED + 2, NAMED)

@@ -17,7 +17,7 @@ from chalicelib.store import guests, instances, operations, subjects
 from chalicelib.store.base import as_dict
 from chalicelib.store.events import Asked
 from chalicelib.store.models import Instance, Operation
-from functions import replacing
+from functions import replacing, upgrade_instance
 from functions.outcomes import Done, Failed
 from simulator.cloud.model.cloud import GUEST_IMAGE
 from simulator.cloud.model.identity import stable_id
@@ -203,6 +203,7 @@ def test_a_failure_on_both_ways_says_what_to_do(stack: Stack, served: Instance) 
     assert (row.status, told(row)) == (Status.ERROR, told(served))
     said = row.fault_message or ""
     assert "Not undone: prepare_back." in said
+    assert row.image_id is None, "nobody has seen an image serve"
     assert said.endswith("rebuild the instance on an image of its version.")
 
 
@@ -351,6 +352,22 @@ def test_an_expelled_guest_is_followed_by_none(stack: Stack, served: Instance) -
     reported = instances.service_status(row.id)
     assert reported is not None
     assert reported.status == ServiceStatus.UNKNOWN
+
+
+@pytest.mark.parametrize("step", [each.name for each in UPGRADE.undo])
+@pytest.mark.parametrize("replaced", [True, False])
+def test_nothing_is_taken_back_for_a_guest_that_was_expelled(
+    stack: Stack, served: Instance, step: str, *, replaced: bool
+) -> None:
+    operation = begun(stack, served)
+    if replaced:
+        assert isinstance(replacing.next_generation(operation, "new_generation"), Done)
+    generations.expel(served.id, Asked())
+    operation.started, operation.step = {step: stack.kernel.now}, step
+    operation.ended = {each.name: 1 for each in UPGRADE.undo}
+    outcome = upgrade_instance.STEPS[step](operation, "token")
+    meant = replaced is not (step == "start_database")
+    assert outcome == (Failed(replacing.EXPELLED) if meant else Done())
 
 
 def test_an_expulsion_between_two_runs_of_a_step_is_not_taken_for_its_own_generation(
