@@ -8,9 +8,13 @@ from typing import Any
 
 import pytest
 
+from chalicelib import aws
+from chalicelib.cloud.servers import Server
 from chalicelib.lifecycle import Status
 from chalicelib.settings import settings
-from chalicelib.taskmanager import sweeper
+from chalicelib.store.models import Operation
+from chalicelib.taskmanager import executions, sweeper
+from functions import server_look
 from simulator.template import PREFIX
 from tests.simulator.served import Served
 
@@ -168,3 +172,31 @@ def test_a_cloud_that_does_not_answer_decides_nothing(served: Served) -> None:
     served.cloud.faults.clear()
     served.fleet.heal()
     served.settle()
+
+
+@pytest.mark.parametrize(
+    ("status", "moving", "alone"),
+    [
+        ("ACTIVE", False, False),
+        ("SHUTOFF", True, False),
+        ("ERROR", True, False),
+        ("VERIFY_RESIZE", False, False),
+        ("SHUTOFF", False, True),
+        ("ERROR", False, True),
+    ],
+)
+def test_a_server_that_nova_is_at_decides_nothing(
+    status: str, *, moving: bool, alone: bool
+) -> None:
+    found = Server("server-1", "db", status, deleting=False, fault=None, owner=None, moving=moving)
+    assert bool(server_look._why_alone(found)) == alone
+
+
+def test_a_sweep_has_so_many_looked_at_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[Operation] = []
+    monkeypatch.setattr(executions, "look", looked.append)
+    waiting = [Operation(str(number)) for number in range(sweeper.MOST_LOOKS + 1)]
+    sweeper._look_at_servers(waiting, aws.clock() + 60)
+    assert looked == waiting[: sweeper.MOST_LOOKS]
+    sweeper._look_at_servers(waiting, aws.clock() - 1)
+    assert len(looked) == sweeper.MOST_LOOKS, "the sweep's time was over"
