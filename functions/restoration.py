@@ -19,7 +19,8 @@ from chalicelib import datastores
 from chalicelib.bus import queues
 from chalicelib.cloud import names, network, servers, volumes
 from chalicelib.domain import instances as rules
-from chalicelib.domain.flows import FLOWS
+from chalicelib.domain.flows import ADMITTING, FLOWS
+from chalicelib.domain.operations import OperationAction
 from chalicelib.status import Status
 from chalicelib.store import guests, instances, restoring
 from chalicelib.store.models import Instance, Quota
@@ -27,6 +28,7 @@ from functions import access, power
 
 PAGE_ROWS: Final = 100
 PAGE_THINGS: Final = 100
+REPLACING: Final = frozenset(ADMITTING) - {OperationAction.CREATE}
 _PARTS: Final = ("servers", "volumes")
 
 
@@ -97,7 +99,8 @@ def _adopted(instance_id: str, metadata: Any, *, check: bool) -> str:
     awaited = running is not None and FLOWS[running.action].admits
     fault = None
     if missing := list(_gather(row)):
-        row.resources = {}  # what has lost a part is not started
+        if running is None or running.action not in REPLACING:
+            row.resources = {}  # what has lost a part is not started; one of these makes it anew
         fault = f"Found again after a restore without {', '.join(missing)}; delete the instance."
     elif not awaited and guests.find(row.id, int(row.generation)) is None:
         fault = (

@@ -518,6 +518,21 @@ def test_an_upgrade_that_is_under_way_goes_on(stack: Stack, lost: str, step: str
     stack.check()
 
 
+def test_a_server_that_is_being_made_anew_is_made_after_a_restore(stack: Stack) -> None:
+    instance_id = created(stack)
+    ((image_id, server),) = ((server.image_id, server) for server in stack.servers)
+    stack.cloud.compute._lifecycle.vanish(server)
+    arguments = {"image_id": image_id, "was": Status.ACTIVE}
+    stack.reach(stack.accept(instance_id, REBUILD, arguments), "new_generation")
+    lose_row(stack, instance_id)
+    run()
+    stack.settle()
+    row = instances.get_instance(instance_id)
+    assert (row.status, row.generation) == (Status.ACTIVE, 2)
+    assert {"server_id", "volume_id", "port_id"} <= set(row.resources)
+    stack.check()
+
+
 def test_a_guest_that_was_expelled_since_its_rebuild_began_stays_out(stack: Stack) -> None:
     instance_id = created(stack)
     stack.guests.on_guest = lambda guest: setattr(guest, "silent", True)
