@@ -88,10 +88,13 @@ class Move(msgspec.Struct, frozen=True):
             return Failed(power.VANISHED)
         if found.status == "ERROR":
             return Failed(power.went_to_error(found))
-        if found.moving or found.status not in ("VERIFY_RESIZE", "ACTIVE"):
+        if found.moving or found.status not in ("VERIFY_RESIZE", "ACTIVE", "SHUTOFF"):
             return wait_for(operation, found)
         if not self.is_there(operation, found):
             return Failed(f"Somebody has taken the {self.name} back.")
+        if found.status == "SHUTOFF":  # nothing is left to confirm, and it was to run
+            servers.start(found.id)
+            return wait_for(operation, found)
         if found.status == "ACTIVE":
             return Done()
         servers.confirm_resize(found.id)

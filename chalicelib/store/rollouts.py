@@ -13,12 +13,14 @@ import msgspec
 
 from chalicelib import aws
 from chalicelib.domain.flows import REBUILD, REBUILD_STOPPED, Flow
+from chalicelib.domain.operations import OperationAction
 from chalicelib.domain.rollouts import Progress, Wanted
 from chalicelib.errors import NotFound
 from chalicelib.status import RolloutStatus, Status
 from chalicelib.store import lists
 from chalicelib.store.lists import Filter
 from chalicelib.store.models import Instance, Rollout
+from chalicelib.store.operations import operations_of
 
 REBUILDS: Final[Mapping[str, Flow]] = {
     Status.ACTIVE: REBUILD,
@@ -48,11 +50,20 @@ def new_rollout(tenant_id: str, wanted: Wanted) -> Rollout:
 
 
 def get_rollout(rollout_id: str) -> Rollout:
-    """The row, read consistently; `NotFound`."""
+    """The row, read consistently; `NotFound`.
+
+    One that is under way and has no row, since the table was restored to an earlier moment, is
+    told by its operation: it has to be seen and stopped.
+    """
     try:
         return Rollout.get(rollout_id, consistent_read=True)
     except Rollout.DoesNotExist:
-        raise NotFound(f"Rollout {rollout_id} cannot be found.") from None
+        newest = next(iter(operations_of(rollout_id, 1)), None)
+    if newest is None or newest.action != OperationAction.ROLL_OUT or newest.live is None:
+        raise NotFound(f"Rollout {rollout_id} cannot be found.")
+    row = new_rollout(newest.tenant_id, msgspec.convert(newest.arguments, Wanted))
+    row.id, row.created, row.operation_id = rollout_id, newest.created, newest.id
+    return row
 
 
 def newest_rollouts() -> list[Rollout]:

@@ -227,6 +227,20 @@ def test_a_cancel_tells_it_to_begin_no_more(admin: Api, hints: list[str]) -> Non
     assert view["operation"]["to_come"] == ["wait"]
 
 
+def test_one_whose_row_a_restore_has_lost_is_seen_and_stopped_all_the_same(admin: Api) -> None:
+    rollout_id, operation = begun(admin)
+    Rollout.get(rollout_id).delete()
+    view = admin.get(f"/mgmt/rollouts/{rollout_id}").body["rollout"]
+    assert (view["id"], view["status"], view["image_id"]) == (rollout_id, "RUNNING", "image-2")
+    assert view["operation"]["id"] == operation.id
+    assert admin.delete(f"/mgmt/rollouts/{rollout_id}").status == 202
+    stored = get_operation(operation.id)
+    assert stored is not None
+    assert stored.cancelled == "An administrator stopped it."
+    end(operation, "CANCELLED")
+    assert admin.get(f"/mgmt/rollouts/{rollout_id}").status == 404
+
+
 def test_one_that_has_ended_is_not_cancelled(admin: Api) -> None:
     rollout_id, operation = begun(admin)
     end(operation)

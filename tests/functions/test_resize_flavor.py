@@ -295,3 +295,22 @@ def test_what_somebody_has_reverted_before_it_was_confirmed_is_not_told_as_done(
     assert "has taken the resize back" in str(stored.reason)
     assert (row.status, row.flavor_id, row.held["ram"]) == (Status.ACTIVE, "1", 512)
     stack.check()
+
+
+def test_a_server_that_somebody_confirmed_and_switched_off_is_switched_on_again(
+    stack: Stack,
+) -> None:
+    """It is what was asked for; nothing else would end the wait before the operation's bound."""
+    instance_id, guest = active(stack)
+    guest.waiting.add("start_db_with_conf_changes")
+    operation = resize(stack, instance_id)
+    stack.run(60)
+    (server,) = stack.servers
+    servers.confirm_resize(server.id)
+    stack.run(10)
+    guest.waiting.clear()
+    stack.interruptions["servers.get"] = lambda: servers.stop(server.id)
+    stored, row = ended(stack, operation)
+    assert (stored.status, row.status, row.flavor_id) == ("SUCCEEDED", Status.ACTIVE, "4")
+    assert stored.updated - stored.created < moves.BOOT_SECONDS
+    stack.check()
