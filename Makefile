@@ -34,7 +34,7 @@ down: ## Stop the local stack
 	@if [ -x $(BIN)/coffer ]; then $(BIN)/coffer down; else echo "Nothing is installed here."; fi
 
 test: system $(READY) ## The quick tiers of the tests (at most 15 minutes)
-	@$(PYTEST) -n 2 --dist loadgroup -m "not crash and not bench" tests
+	@$(PYTEST) -n 3 --dist loadgroup -m "not crash and not bench" tests
 
 test-loaded: system $(READY) ## The tests that start processes, twenty times beside two busy loops
 	@$(BIN)/python -m tests.loaded
