@@ -10,7 +10,7 @@ a parent that was told to go back.
 
 from __future__ import annotations
 
-import uuid  # noqa: TID251 - of a name, nothing is drawn
+import uuid  # noqa: TID251 - a name made of names, nothing is drawn
 from collections.abc import Iterable
 from typing import Any
 
@@ -24,7 +24,7 @@ from chalicelib.store.operations import operation_of
 
 def child_id(parent_id: str, subject_id: str) -> str:
     """The id of the operation that a parent begins on a subject: one at most."""
-    return str(uuid.uuid5(uuid.NAMESPACE_OID, f"{parent_id}/{subject_id}"))
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{parent_id}/{subject_id}"))
 
 
 def child_of(

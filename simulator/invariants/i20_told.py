@@ -27,6 +27,8 @@ class Told(Invariant):
         self._stages: dict[tuple[str, int, int], set[str]] = {}
         """By command, epoch and number of the report."""
         self._events: dict[Event, set[str]] = {}
+        self._generations: dict[Event, int] = {}
+        """Of who told it last: a guest that was replaced meanwhile is not heard."""
         self._excused = False
         """Whether a report was given up that could not be handled, or rows went back in time."""
 
@@ -48,6 +50,7 @@ class Told(Invariant):
         elif report.kind == "event" and report.issued_at <= self.hub.run.kernel.now:
             event = report.instance_id, f"guest.{_said(report, 'kind')}", int(report.issued_at)
             self._events.setdefault(event, set()).add(_said(report, "text"))
+            self._generations[event] = report.generation
 
     def _recorded(self, _: Item | None, new: Item | None) -> None:
         if new is not None and new["kind"] == "message.poisoned":
@@ -75,9 +78,14 @@ class Told(Invariant):
             if row["kind"].startswith("guest."):
                 second = int(row["id"].partition("-")[0]) // 1000
                 kept[row["scope"], row["kind"], second] = row["message"]
-        there = {row["id"] for row in self.hub.rows("instances") if row["status"] == Status.ACTIVE}
+        there = {
+            row["id"]: int(row["generation"])
+            for row in self.hub.rows("instances")
+            if row["status"] == Status.ACTIVE
+        }
         for event, texts in self._events.items():
-            if event[0] not in there:
+            replaced = self._generations[event] < there.get(event[0], 0)
+            if event[0] not in there or (replaced and event not in kept):
                 continue
             self.exercised += 1
             if kept.get(event) not in texts:
