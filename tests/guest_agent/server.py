@@ -10,11 +10,11 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 import uuid
 from pathlib import Path
 from typing import Any
 
+from simulator.cloud import processes
 from tests.guest_agent.control_plane import INSTANCE, TOKEN, ControlPlane, wait_for
 
 REPOSITORY = Path(__file__).parents[2]
@@ -119,14 +119,9 @@ class Server:
 
     def kill_everything(self) -> None:
         """As the power cut of a server."""
-        while found := self.processes():
-            for pid in found:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-            if self.agent is not None:
-                self.agent.wait()
-                self.agent = None
-            time.sleep(0.02)
+        if self.agent is not None:
+            self.kill_agent()  # one that just loads its program is found by no environment
+        processes.kill_servers([self.id])
 
     def close(self) -> None:
         self.kill_everything()
