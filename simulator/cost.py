@@ -37,7 +37,7 @@ def by_service(world: World) -> dict[str, float]:
     invocations = sum(each.invocations for each in functions)
     transitions = region.states.transitions
     return {
-        "DynamoDB": region.dynamodb.read_units.total() * PRICES["read unit"]
+        "DynamoDB": sum(region.dynamodb.read_units.values()) * PRICES["read unit"]
         + region.dynamodb.write_units.total() * PRICES["write unit"],
         "SQS": (sum(calls.get("sqs", {}).values()) + receives + world.fleet.receives)
         * PRICES["sqs request"],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
@@ -91,7 +91,7 @@ class Account:
         self.chances = chances or Chances()
         self.tables: dict[str, Table] = {}
         self.watchers: list[Watch] = []
-        self.read_units: Counter[str] = Counter()
+        self.read_units: defaultdict[str, float] = defaultdict(float)
         self.write_units: Counter[str] = Counter()
         self.most_lag_seconds = 0.0
         """How long the past is kept; set it before anything is written, if reads are to lag."""
@@ -132,7 +132,7 @@ class Account:
     def count_read(self, table: str, size: int, consistent: bool) -> None:
         """Add to the read units of a table."""
         units = max(1, math.ceil(size / READ_UNIT_BYTES))
-        self.read_units[table] += units if consistent else units / 2  # type: ignore[assignment]
+        self.read_units[table] += units if consistent else units / 2
 
     def count_write(self, write: Write, factor: int = 1) -> None:
         """Add to the write units of a table: the larger of both images counts."""
