@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from chalicelib import aws
-from guest_agent import config, datastores, loop
+from guest_agent import birth, config, datastores, loop
 from guest_agent.agent import Agent
 from guest_agent.clock import ServiceClock
 from guest_agent.config import GuestConfig
@@ -31,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
     try:
-        guest = config.load(Path(options.root))
+        guest = birth.load(Path(options.root))
         manager = datastores.manager(guest)
         aws.spawn(lambda: _start_up(manager), name="start-up")
         loop.run(_agent(guest, manager))
@@ -50,9 +50,10 @@ def _parser() -> argparse.ArgumentParser:
         description="The Coffer guest agent: manages the database server of one instance.",
         epilog=(
             f"Below the root directory it reads {config.AGENT_FILE} (from the server's user data) "
-            f"and {config.CONFIG_DRIVE} (the config drive), and keeps its key, its journal and its "
-            f"secrets in {config.STATE_FOLDER}. Exit codes: 0 this guest is retired, 1 the control "
-            "plane stayed out of reach, 2 the configuration is missing."
+            f"and {birth.FOLDER}, or on a server of its own the disk named config-2, or the "
+            f"metadata service, and keeps its key, its journal and its secrets in "
+            f"{config.STATE_FOLDER}. Exit codes: 0 this guest is retired, 1 the control plane "
+            "stayed out of reach, 2 the configuration is missing."
         ),
     )
     parser.add_argument("--root", default="/", help='root directory of the server (default "/")')

@@ -1,4 +1,4 @@
-"""HTTP as the agent speaks it: a POST and its answer, with a bound on the whole and on its size.
+"""HTTP as the agent speaks it: a request and its answer, with a bound on the whole and on its size.
 
 Whoever answers may be slow on purpose, or somebody else: an answer is read neither longer nor
 further than the caller allows, is not unpacked, and a redirect is not followed.
@@ -67,8 +67,22 @@ class Http:
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str], seconds: float) -> Reply:
         """The answer; raises urllib3's `HTTPError` when there is none within so many seconds."""
+        return self._ask("POST", url, seconds, body, headers)
+
+    def get(self, url: str, seconds: float) -> Reply:
+        """As `post`, of what is only read."""
+        return self._ask("GET", url, seconds)
+
+    def _ask(
+        self,
+        method: str,
+        url: str,
+        seconds: float,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
         answer = self._pool.request(
-            "POST",
+            method,
             url,
             body=body,
             headers=headers,

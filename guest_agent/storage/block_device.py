@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
 import time
 from pathlib import Path
 from typing import Final
 
 from guest_agent.errors import GuestError
 from guest_agent.files import write_whole
+from guest_agent.storage import tools
 
 FORMAT_SECONDS: Final = 120.0
 MOUNT_SECONDS: Final = 60.0
@@ -36,9 +36,9 @@ def attach(device: Path, mount_point: Path, *, format_blank: bool = True) -> Non
     if _is_blank(device):
         if not format_blank:
             raise GuestError(f"the volume {device.name} is blank, and was to hold data")
-        _run(["mkfs.ext4", "-q", "-m", "1", str(device)], FORMAT_SECONDS)
+        tools.run(["mkfs.ext4", "-q", "-m", "1", str(device)], FORMAT_SECONDS)
     mount_point.mkdir(parents=True, exist_ok=True)
-    _run(["mount", "-o", OPTIONS, str(device), str(mount_point)], MOUNT_SECONDS)
+    tools.run(["mount", "-o", OPTIONS, str(device), str(mount_point)], MOUNT_SECONDS)
     _remember(device, mount_point)
 
 
@@ -58,7 +58,7 @@ def grow(device: Path, mount_point: Path, size_gib: int) -> None:
                 f"{APPEAR_SECONDS:.0f} s, and was to have {size_gib}"
             )
         time.sleep(_POLL_SECONDS)
-    _run(["resize2fs", str(device)], GROW_SECONDS)
+    tools.run(["resize2fs", str(device)], GROW_SECONDS)
 
 
 def _bytes_of(device: Path) -> int:
@@ -90,47 +90,21 @@ def _is_blank(device: Path) -> bool:
 
     Anything but a clear "nothing found" (ambivalent signatures, a read error) is not blank.
     """
-    probe = _command(["blkid", "-p", "-o", "export", str(device)], MOUNT_SECONDS)
+    probe = tools.attempt(["blkid", "-p", "-o", "export", str(device)], MOUNT_SECONDS)
     if probe.returncode == _BLANK:
         return True
     if "TYPE=swap" in probe.stdout.splitlines():
         raise GuestError(f"the volume {device.name} is formatted as swap")
     if probe.returncode != 0:
-        raise GuestError(f"{device} cannot be probed and is left alone: {_said(probe)}")
+        raise GuestError(f"{device} cannot be probed and is left alone: {tools.said(probe)}")
     return False
 
 
 def _remember(device: Path, mount_point: Path) -> None:
-    uuid = _run(["blkid", "-s", "UUID", "-o", "value", str(device)], MOUNT_SECONDS).stdout.strip()
+    uuid = tools.run(
+        ["blkid", "-s", "UUID", "-o", "value", str(device)], MOUNT_SECONDS
+    ).stdout.strip()
     content = _FSTAB.read_text() if _FSTAB.exists() else ""
     kept = [line for line in content.splitlines() if str(mount_point) not in line.split()[1:2]]
     entry = f"UUID={uuid} {mount_point} ext4 {OPTIONS},nofail 0 2"
     write_whole(_FSTAB, "\n".join([*kept, entry, ""]).encode(), mode=0o644)
-
-
-def _run(command: list[str], seconds: float) -> subprocess.CompletedProcess[str]:
-    done = _command(command, seconds)
-    if done.returncode != 0:
-        raise GuestError(f"{command[0]} failed on the volume: {_said(done)}")
-    return done
-
-
-def _command(command: list[str], seconds: float) -> subprocess.CompletedProcess[str]:
-    try:
-        return subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            timeout=seconds,
-            check=False,
-            stdin=subprocess.DEVNULL,
-        )
-    except FileNotFoundError:
-        raise GuestError(f"{command[0]} is not installed on this server") from None
-    except subprocess.TimeoutExpired:
-        raise GuestError(f"{command[0]} took longer than {seconds:.0f} s") from None
-
-
-def _said(done: subprocess.CompletedProcess[str]) -> str:
-    lines = (done.stderr or done.stdout).strip().splitlines()
-    return lines[-1] if lines else f"exit code {done.returncode}"

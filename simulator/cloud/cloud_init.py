@@ -1,4 +1,4 @@
-"""What a guest image's first boot does here: the config drive, and `write_files` of the user data.
+"""What a guest image's first boot does here: `write_files` of the user data, and its users.
 
 Only `write_files` of `#cloud-config` is applied; the supervision that the guest image would leave
 to systemd is the hypervisor's.
@@ -15,35 +15,13 @@ from typing import Any
 
 import yaml
 
-from simulator.cloud.model.seams import GuestSpec
-
-CONFIG_DRIVE = "config-drive/openstack/latest"
 HEADER = b"#cloud-config"
 DEFAULT_MODE = 0o644
-SECRET_MODE = 0o600
 USERS = ("mysql",)
 
 
 class UserDataError(ValueError):
     """The user data is not what cloud-init would take."""
-
-
-def write_config_drive(root: Path, spec: GuestSpec) -> None:
-    """Write `user_data`, `meta_data.json`, `network_data.json` as on Nova's config drive."""
-    folder = root / CONFIG_DRIVE
-    folder.mkdir(parents=True, exist_ok=True)
-    _write(folder / "user_data", spec.user_data, SECRET_MODE)
-    meta_data = {
-        "uuid": spec.server_id,
-        "name": spec.name,
-        "hostname": spec.hostname,
-        "meta": dict(spec.metadata),
-        "project_id": spec.project_id,
-        "launch_index": 0,
-        "availability_zone": "nova",
-    }
-    _write(folder / "meta_data.json", json.dumps(meta_data).encode(), SECRET_MODE)
-    _write(folder / "network_data.json", json.dumps(_network_data(spec)).encode(), SECRET_MODE)
 
 
 def write_users(root: Path, number: int) -> None:
@@ -122,32 +100,3 @@ def _write(path: Path, content: bytes, mode: int, *, append: bool = False) -> No
     with os.fdopen(descriptor, "wb") as file:
         os.fchmod(descriptor, mode)
         file.write(content)
-
-
-def _network_data(spec: GuestSpec) -> dict[str, Any]:
-    return {
-        "links": [
-            {
-                "id": f"tap{card.port_id[:11]}",
-                "vif_id": card.port_id,
-                "type": "ovs",
-                "mtu": 1500,
-                "ethernet_mac_address": card.mac_address,
-            }
-            for card in spec.interfaces
-        ],
-        "networks": [
-            {
-                "id": f"network{index}",
-                "type": "ipv4",
-                "link": f"tap{card.port_id[:11]}",
-                "ip_address": card.address,
-                "netmask": card.netmask,
-                "routes": [],
-                "network_id": card.network_id,
-                "services": [],
-            }
-            for index, card in enumerate(spec.interfaces)
-        ],
-        "services": [],
-    }

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from simulator.cloud import cloud_init, processes
+from simulator.cloud import cloud_init, config_drive, processes
 from simulator.cloud.model.seams import Done, GuestSpec, GuestVolume
 
 FOLDER_MODE = 0o755
@@ -167,7 +167,8 @@ class ProcessHypervisor:
         if self._closed:
             raise RuntimeError("the hypervisor is shutting down")
         _make_folder(guest.root)
-        cloud_init.write_config_drive(guest.root, spec)
+        if spec.config_drive:
+            config_drive.write(guest.root, spec)
         cloud_init.write_users(guest.root, guest.user)
         for volume in spec.volumes:
             self._link(guest, volume)

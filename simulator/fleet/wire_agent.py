@@ -18,7 +18,7 @@ import msgspec
 
 from chalicelib.bus.contract.arguments import Flavor
 from chalicelib.service_status import ServiceStatus as Status
-from guest_agent import config, loop
+from guest_agent import birth, loop
 from guest_agent.agent import Agent
 from guest_agent.clock import ServiceClock
 from guest_agent.config import GuestConfig
@@ -156,7 +156,7 @@ def main(arguments: list[str] | None = None) -> int:
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
     try:
-        loop.run(agent_of(config.load(Path(options.root))))
+        loop.run(agent_of(birth.load(Path(options.root))))
     except GuestAgentError as error:
         _log.error("The guest agent stops: %s", error)
         return 1

@@ -16,7 +16,7 @@ from typing import Final
 import psutil
 import requests
 
-from guest_agent import config
+from guest_agent import birth
 from guest_agent.clock import ServiceClock
 from guest_agent.enrolment import Enrolment
 from guest_agent.identity import DiskIdentity
@@ -106,7 +106,7 @@ def server_folder(stack: Stack, instance_id: str) -> Path:
 
 def stolen(stack: Stack, instance_id: str) -> Outbox:
     """A guest's own keys and credentials in other hands: what its disk gives."""
-    guest = config.load(server_folder(stack, instance_id))
+    guest = birth.load(server_folder(stack, instance_id))
     clock = ServiceClock()
     enrolment = Enrolment(guest, DiskIdentity(guest.state_folder), HttpPost(), clock)
     queues = SqsQueues(guest.agent.region, guest.agent.aws_endpoint_url, clock)

@@ -81,14 +81,14 @@ def test_the_disk_holds_a_config_drive_the_files_and_the_volume(
         "db-2",
         {"k": "v"},
     )
-    network = json.loads((drive / "network_data.json").read_text())["networks"][0]
-    assert network["ip_address"] == port.fixed_ips[0]["ip_address"]
-    assert network["type"] == "ipv4"
     assert (root / "etc" / "coffer" / "guest-agent.json").read_text() == '{"a": 1}'
     assert (root / "outside").read_text() == "caught"
     assert (root / "dev" / "vdb").resolve() == cloud.state / "volumes" / volume.id
     assert mode(root / "etc" / "coffer" / "guest-agent.json") == 0o600
     assert {mode(file) for file in drive.iterdir()} == {0o600}
+    ec2 = root / "config-drive/ec2/latest"
+    assert (ec2 / "user-data").read_text() == USER_DATA
+    assert {mode(file) for file in ec2.iterdir()} == {0o600}
     assert mode(root) == mode(root / "dev" / "vdb") == mode(cloud.state / "volumes") == 0o755
 
 

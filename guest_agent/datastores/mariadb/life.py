@@ -178,7 +178,7 @@ class Life:
             self._given_up = False
             came_back = replace(self._state, stopped=False, at_boot=True)
             self._save(replace(came_back, flavor=flavor, next_flavor=None))
-            configuration.write(self._layout, self._guest.address, flavor)
+            configuration.write(self._layout, self._guest.bind_address, flavor)
             wanted = configuration.wanted(self._layout)
             running = service.adopt() is not None and self._is_ready()
             if not running or not configuration.holds(wanted, self._settings()):
@@ -264,7 +264,7 @@ class Life:
         """Start it with a configuration for the flavor, again when it dies before it answers."""
         service = self._make_service()
         superuser.write_init_file(self._layout)
-        if configuration.write(self._layout, self._guest.address, flavor):
+        if configuration.write(self._layout, self._guest.bind_address, flavor):
             service.stop()  # one that was started with another configuration
         for attempt in range(1, ATTEMPTS + 1):
             try:
@@ -286,7 +286,7 @@ class Life:
         self.attach_volume(with_data=True)
         self._grow()
         superuser.write_init_file(self._layout)
-        configuration.write(self._layout, self._guest.address, flavor)
+        configuration.write(self._layout, self._guest.bind_address, flavor)
         service.start()
         service.wait_until_ready(self._is_ready)
         self.secure()

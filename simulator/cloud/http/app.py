@@ -14,6 +14,7 @@ from simulator.cloud.http.compute import ComputeApi
 from simulator.cloud.http.control import Agents, ControlApi
 from simulator.cloud.http.identity import IdentityApi
 from simulator.cloud.http.image import ImageApi
+from simulator.cloud.http.metadata import MetadataApi
 from simulator.cloud.http.network import NetworkApi
 from simulator.cloud.http.plumbing import json_response, open_route
 from simulator.cloud.http.volume import VolumeApi
@@ -42,6 +43,7 @@ def make_app(cloud: Cloud, url: str, agents: Agents, lifespan: Lifespan) -> Star
         routes=[
             open_route("/", lambda: json_response(welcome)),
             open_route("/healthz", lambda: json_response({"status": "ok"})),
+            *MetadataApi(cloud).routes(),
             *(Mount(prefix, routes=routes) for prefix, routes in apis.items()),
         ],
         exception_handlers={404: _not_found, 405: _bad_method},

@@ -163,8 +163,9 @@ class NetworkApi(Service):
             text_of(wanted, "network_id"),
             text_of(wanted, "cidr"),
             text_of(wanted, "name"),
-            gateway=text_of(wanted, "gateway_ip") or None,
+            gateway=text_of(wanted, "gateway_ip") if "gateway_ip" in wanted else None,
             pool=(text_of(pools[0], "start"), text_of(pools[0], "end")) if pools else None,
+            enable_dhcp=truth(wanted.get("enable_dhcp", True)),
         )
         return json_response({"subnet": views.subnet(subnet)}, 201)
 
@@ -175,13 +176,14 @@ class NetworkApi(Service):
             return json_response({"subnet": views.subnet(subnet)})
 
     def update_subnet(self, call: Call) -> Response:
-        """PUT /subnets/{id}: name and description."""
+        """PUT /subnets/{id}: name, description, and whether there is DHCP."""
         subnet = self._neutron.subnet(call.caller, call.path["id"])
         if subnet.project_id != call.caller.project_id:
             call.caller.require_admin("update_subnet")
         wanted = call.item("subnet")
         subnet.name = text_of(wanted, "name", subnet.name)
         subnet.description = text_of(wanted, "description", subnet.description)
+        subnet.enable_dhcp = truth(wanted.get("enable_dhcp", subnet.enable_dhcp))
         return json_response({"subnet": views.subnet(subnet)})
 
     def delete_subnet(self, call: Call) -> Response:

@@ -87,7 +87,7 @@ def subnet(one: Subnet) -> Json:
         "ip_version": 4,
         "gateway_ip": one.gateway,
         "allocation_pools": [pool],
-        "enable_dhcp": True,
+        "enable_dhcp": one.enable_dhcp,
         "dns_nameservers": [],
         "host_routes": [],
         "ipv6_address_mode": None,

@@ -14,7 +14,7 @@ from simulator.cloud.model.image import ImageService
 from simulator.cloud.model.lifecycle import DEVICE_OWNER, ServerLifecycle
 from simulator.cloud.model.network import NetworkService, Port
 from simulator.cloud.model.quota import Quotas
-from simulator.cloud.model.seams import Clock, Ids
+from simulator.cloud.model.seams import Clock, GuestSpec, Ids
 from simulator.cloud.model.server import (
     ACTIVE,
     ERROR,
@@ -286,6 +286,13 @@ class ComputeService:
             attached = attached_volume(server, volume_id)
             self._volume.require_in_use(volume_id)
             self._lifecycle.detach_volume(server, attached)
+
+    def spec_at(self, address: str) -> GuestSpec | None:
+        """What a server is told of itself, found by the address of one of its ports."""
+        for port in self._network.ports.values():
+            if any(address == own for _, own in port.fixed_ips) and port.device_id in self.servers:
+                return self._lifecycle.spec(self.servers[port.device_id])
+        return None
 
     def used(self, project_id: str) -> dict[str, int]:
         """Instances, cores and ram (MiB) that count against the project's quota."""

@@ -250,6 +250,7 @@ class ServerLifecycle:
             interfaces=self._interfaces(server),
             volumes=[GuestVolume(v.volume_id, v.device) for v in server.volumes],
             image_id=server.image_id,
+            config_drive=server.config_drive,
         )
 
     def _interfaces(self, server: Server) -> list[Interface]:
@@ -262,6 +263,7 @@ class ServerLifecycle:
                 address=address,
                 netmask=self._network.netmask(subnet_id),
                 gateway=self._network.subnets[subnet_id].gateway,
+                dhcp=self._network.subnets[subnet_id].enable_dhcp,
             )
             for port in ports
             for subnet_id, address in port.fixed_ips

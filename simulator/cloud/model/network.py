@@ -43,6 +43,7 @@ class Subnet:
     first: int
     last: int
     created_at: float
+    enable_dhcp: bool = True
     cursor: int = 0
     description: str = ""
     tags: list[str] = field(default_factory=list)
@@ -164,8 +165,12 @@ class NetworkService:
         gateway: str | None = None,
         pool: tuple[str, str] | None = None,
         subnet_id: str | None = None,
+        enable_dhcp: bool = True,
     ) -> Subnet:
-        """Make a subnet; without a pool it hands out all but network, gateway and broadcast."""
+        """Make a subnet; without a pool it hands out all but network, gateway and broadcast.
+
+        The gateway is its first address, or `gateway`, or with an empty one there is none.
+        """
         network = self.network(caller, network_id)
         self._require_owner(caller, network.project_id, "create_subnet")
         with self._faults.around("network", "create_subnet", name):
@@ -191,10 +196,11 @@ class NetworkService:
                 network_id=network_id,
                 project_id=network.project_id,
                 cidr=block,
-                gateway=gateway or str(block.network_address + 1),
+                gateway=(str(block.network_address + 1) if gateway is None else gateway) or None,
                 first=first,
                 last=last,
                 created_at=self._clock(),
+                enable_dhcp=enable_dhcp,
                 cursor=first - 1,
             )
             self.subnets[subnet.id] = subnet

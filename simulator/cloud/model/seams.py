@@ -37,7 +37,7 @@ class Ids(Protocol):
 
 @dataclass(frozen=True)
 class Interface:
-    """One network card of a guest, as its config drive tells it."""
+    """One network card of a guest; with `dhcp` it has to ask for its address."""
 
     port_id: str
     mac_address: str
@@ -45,6 +45,7 @@ class Interface:
     address: str
     netmask: str
     gateway: str | None
+    dhcp: bool = True
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ class GuestSpec:
     interfaces: Sequence[Interface]
     volumes: Sequence[GuestVolume]
     image_id: str = ""
+    config_drive: bool = True
 
 
 class Hypervisor(Protocol):

@@ -15,7 +15,7 @@ import pytest
 
 from chalicelib.bus.contract import arguments
 from chalicelib.service_status import ServiceStatus as Status
-from guest_agent import config
+from guest_agent import birth
 from guest_agent.datastores.mariadb.manager import MariaDBManager
 from guest_agent.errors import CommandFailed
 from guest_agent.manager import Condition, Manager
@@ -87,7 +87,7 @@ class Real:
     def __init__(self) -> None:
         self._server = Server(free_address(), "http://127.0.0.1:9")
         self.server_id = self._server.id
-        self.manager: Manager = MariaDBManager(config.load(self._server.root))
+        self.manager: Manager = MariaDBManager(birth.load(self._server.root))
 
     def kill(self) -> None:
         os.kill(self._pid(), signal.SIGKILL)

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from guest_agent.errors import GuestError
-from guest_agent.storage import block_device, directory, volume
+from guest_agent.storage import block_device, directory, tools, volume
 from guest_agent.storage import device as device_of
 
 GIB = 1024**3
@@ -107,7 +107,7 @@ class Disk:
 def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Disk:
     made = Disk(tmp_path)
     made.device.touch()
-    monkeypatch.setattr(block_device, "_command", made.run)
+    monkeypatch.setattr(tools, "attempt", made.run)
     monkeypatch.setattr(block_device, "_MOUNTS", made.mounts)
     monkeypatch.setattr(block_device, "_SWAPS", made.swaps)
     monkeypatch.setattr(block_device, "_FSTAB", tmp_path / "fstab")
@@ -184,7 +184,7 @@ def test_only_what_is_mounted_grows(disk: Disk, tmp_path: Path) -> None:
 
 def test_a_tool_that_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(GuestError, match="no-such-tool is not installed"):
-        block_device._run(["no-such-tool"], 1.0)
+        tools.run(["no-such-tool"], 1.0)
 
 
 @pytest.mark.parametrize(

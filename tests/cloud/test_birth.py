@@ -1,0 +1,84 @@
+"""What Nova tells a server about itself, by both ways; the agent finds what it needs in it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from urllib3 import PoolManager
+
+from guest_agent import birth
+from guest_agent.config import AGENT_FILE
+from tests.cloud.served import ServedCloud, Tenant
+from tests.guest_agent.test_birth import AGENT_FILE as AGENT
+
+
+def read(cloud: ServedCloud, server: Any, path: str) -> Any:
+    return json.loads((cloud.root_of(server.id) / "config-drive" / path).read_bytes())
+
+
+def own_server(cloud: ServedCloud, tenant: Tenant, name: str, **subnet: Any) -> tuple[Any, str]:
+    """A server in a network of its own; its port's address."""
+    network = tenant.api.network.create_network(name=name)
+    tenant.api.network.create_subnet(
+        network_id=network.id, ip_version=4, cidr="127.99.0.0/24", **subnet
+    )
+    port = tenant.api.network.create_port(network_id=network.id, name=name)
+    server = tenant.server(name, port=port)
+    path = cloud.root_of(server.id) / AGENT_FILE
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(AGENT))
+    return server, port.fixed_ips[0]["ip_address"]
+
+
+@pytest.fixture
+def networks(service: Tenant) -> Any:
+    """Removes the networks of a test, after its ports."""
+    yield
+    service.delete_everything()
+    for network in service.api.network.networks(project_id=service.api.current_project_id):
+        service.api.network.delete_network(network)
+
+
+@pytest.mark.usefixtures("networks")
+def test_of_a_subnet_with_dhcp_nova_tells_no_address(cloud: ServedCloud, service: Tenant) -> None:
+    """Neutron's default, and what the agent makes of it."""
+    server, address = own_server(cloud, service, "dhcp")
+    told = read(cloud, server, "openstack/latest/network_data.json")
+    (network,) = told["networks"]
+    assert set(network) == {"id", "type", "link", "network_id"}
+    assert (network["type"], network["link"]) == ("ipv4_dhcp", told["links"][0]["id"])
+    assert birth.load(cloud.root_of(server.id)).bind_address == address
+
+
+@pytest.mark.usefixtures("networks")
+def test_of_one_without_dhcp_nova_tells_address_and_route(
+    cloud: ServedCloud, service: Tenant
+) -> None:
+    server, address = own_server(cloud, service, "static", is_dhcp_enabled=False, gateway_ip=None)
+    (network,) = read(cloud, server, "openstack/latest/network_data.json")["networks"]
+    assert (network["type"], network["ip_address"]) == ("ipv4", address)
+    assert (network["netmask"], network["routes"]) == ("255.255.255.0", [])
+    assert birth.load(cloud.root_of(server.id)).bind_address == address
+
+
+def test_the_metadata_service_tells_a_server_what_the_drive_tells(
+    cloud: ServedCloud, service: Tenant
+) -> None:
+    port = service.port("told")
+    server = service.server("told", port=port, user_data="#cloud-config\n{}", config_drive=False)
+    assert not (cloud.root_of(server.id) / "config-drive").exists()
+
+    def ask(path: str, address: str) -> Any:
+        with PoolManager(source_address=(address, 0), retries=False) as pool:
+            return pool.request("GET", f"{cloud.url}/{path}")
+
+    address = port.fixed_ips[0]["ip_address"]
+    assert ask(birth.META_DATA, address).json()["uuid"] == server.id
+    assert ask(birth.EC2_META_DATA, address).json()["local-ipv4"] == address
+    assert ask("openstack/latest/user_data", address).data == b"#cloud-config\n{}"
+    assert b"network_data.json" in ask("openstack/latest", address).data.splitlines()
+    assert ask("openstack", address).data == b"latest"
+    assert ask("openstack/latest/no_such", address).status == 404
+    assert ask(birth.META_DATA, "127.0.0.1").status == 404, "nobody's address"
