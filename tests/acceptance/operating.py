@@ -7,10 +7,15 @@ from typing import Any, Final, NamedTuple
 
 import requests
 
+from guest_agent.datastores.mariadb import version
+from infra.local.settings import STACK_NAME
 from tests.acceptance.stack import TIMEOUT_SECONDS, Stack, eventually
 
 WITHIN: Final = 600
 """An operation whose token was lost: its bound, the sweeps after it, and its undoing."""
+ENGINE: Final = version._engine().partition("-")[0]
+"""What each image of the local cloud has."""
+VERSIONS: Final = ("this one", "that one")
 ENDED: Final = frozenset({"SUCCEEDED", "FAILED", "CANCELLED"})
 
 
@@ -30,6 +35,13 @@ def _other_access(shown: dict[str, Any]) -> dict[str, Any]:
     return {"instance": {"access": {"is_public": False, "allowed_cidrs": [chosen]}}}
 
 
+def _other_version(shown: dict[str, Any]) -> dict[str, Any]:
+    """To and fro between two names of one engine."""
+    here, there = VERSIONS
+    chosen = there if shown["datastore"]["version"] == here else here
+    return {"instance": {"datastore_version": chosen}}
+
+
 OPERATIONS: Final[dict[str, Operation]] = {
     "restart_instance": Operation(lambda _: {"restart": {}}),
     "resize_volume": Operation(
@@ -46,8 +58,19 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "rebuild_instance": Operation(
         lambda shown: {"rebuild": {"image_id": shown["image"]}}, administrators=True
     ),
+    "upgrade_instance": Operation(_other_version, method="PATCH", path=""),
 }
 """The one before a start is a stop, whichever test comes first."""
+
+
+def offer(stack: Stack, name: str, number: str = ENGINE) -> None:
+    """One more version of MariaDB, as an operator's row has it; `number` is its engine's."""
+    table = f"{STACK_NAME}-datastore-versions"
+    database = stack.aws("dynamodb")
+    known: list[dict[str, Any]] = database.scan(TableName=table)["Items"]
+    first = next(each for each in known if each["datastore_name"]["S"] == "mariadb")
+    row = {**first, "id": {"S": f"v-{name}"}, "name": {"S": name}, "version": {"S": number}}
+    database.put_item(TableName=table, Item=row)
 
 
 def ask(
@@ -77,6 +100,9 @@ def begin(stack: Stack, instance_id: str, flow: str, shown: dict[str, Any]) -> N
         headers={"X-Auth-Token": stack.admin.user.token},
         timeout=TIMEOUT_SECONDS,
     ).json()["images"]
+    if flow == "upgrade_instance":
+        for name in VERSIONS:
+            offer(stack, name)
     shown = {**shown, "image": image["id"]}
     body, admin = operation.body(shown), operation.administrators
     method, path = operation.method, operation.path

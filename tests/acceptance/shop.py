@@ -23,10 +23,11 @@ WITHIN = 240
 class Shop:
     """An instance with rows, written by an application of its tenant."""
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: Stack, **fields: Any) -> None:
         self.stack = stack
         users = [{"name": "alice", "password": PASSWORD, "databases": [{"name": "shop"}]}]
-        self.id = stack.demo.created("shop", databases=[{"name": "shop"}], users=users)
+        databases = [{"name": "shop"}]
+        self.id = stack.demo.created("shop", databases=databases, users=users, **fields)
         shown = stack.demo.healthy(self.id)
         self.address = shown["addresses"][0]["address"]
         self.ask("CREATE TABLE orders (id INT PRIMARY KEY)")
@@ -110,9 +111,9 @@ class Shop:
 
 
 @contextmanager
-def shop_on(stack: Stack) -> Iterator[Shop]:
+def shop_on(stack: Stack, **fields: Any) -> Iterator[Shop]:
     """One for the tests of a module; it leaves nothing."""
-    made = Shop(stack)
+    made = Shop(stack, **fields)
     yield made
     stack.demo.delete(made.id)
     stack.demo.wait(made.id, "GONE")

@@ -38,10 +38,11 @@ BY_HAND: Final[dict[str, Callable[[ByHand], float]]] = {
     "reboot_instance": lambda hand: seconds(ByHand.reboot, hand),
     "migrate_instance": lambda hand: seconds(ByHand.migrate, hand),
     "rebuild_instance": lambda hand: seconds(ByHand.rebuild, hand),
+    "upgrade_instance": lambda hand: seconds(ByHand.rebuild, hand),
     "delete_instance": lambda hand: seconds(ByHand.delete, hand),
 }
-"""What an operator would do in the cloud and with the engine; of a rebuild there is the server's
-alone, since nothing but Coffer brings its database back."""
+"""What an operator would do in the cloud and with the engine. Of a rebuild and of an upgrade it is
+the server's alone: nothing but Coffer brings its database back."""
 ENDS_AGENT: Final = ("resize_flavor", "stop_instance", "reboot_instance", "migrate_instance")
 """What ends the agent of a guest that keeps its queue: the receive that it had open may take the
 next command, which comes back when it is visible again. So none is sent for so long."""

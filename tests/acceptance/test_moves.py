@@ -11,6 +11,8 @@ from tests.acceptance.shop import WITHIN, Shop, shop_on
 from tests.acceptance.stack import Stack, eventually
 from tests.acceptance.test_clients import run
 
+pytestmark = pytest.mark.crash
+
 
 @pytest.fixture(scope="module")
 def shop(stack: Stack) -> Iterator[Shop]:
