@@ -102,6 +102,11 @@ class Simulation:
             self.run(LOOK_SECONDS)
         self.run(REPORTED_SECONDS)
 
+    def idle(self) -> None:
+        """Wait, in a coroutine, until nothing is under way."""
+        while self.busy():
+            self.kernel.sleep(1.0)
+
     def busy(self) -> bool:
         """Whether an operation is live or a message waits."""
         rows = self.region.dynamodb.rows(f"{PREFIX}-operations")

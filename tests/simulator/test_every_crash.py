@@ -19,16 +19,27 @@ QUICK_DEATHS = 20
 """So many deaths of each scenario are in the quick tier."""
 
 
+def _all_is_well(deployment: Deployment) -> None:
+    """Nothing is under way, each promise holds, and each volume has the data it was made with."""
+    deployment.settle()
+    deployment.invariants.check_healed()
+    for volume in deployment.fleet.volumes.values():
+        assert set(volume.contents.databases) == {"shop"}
+
+
+def _all_goes(deployment: Deployment) -> None:
+    deployment.do(lambda: deployment.delete_all(deployment.tenant))
+    assert deployment.instances() == []
+
+
 def create_and_delete(deployment: Deployment) -> None:
     def create() -> None:
         deployment.create(deployment.tenant)
         deployment.wait()
 
     deployment.do(create)
-    deployment.settle()
-    deployment.invariants.check_healed()
-    deployment.do(lambda: deployment.delete_all(deployment.tenant))
-    assert deployment.instances() == []
+    _all_is_well(deployment)
+    _all_goes(deployment)
 
 
 def create_without_hosts(deployment: Deployment) -> None:
@@ -92,14 +103,11 @@ def open_and_close(deployment: Deployment) -> None:
             for row in deployment.instances():
                 body = {"instance": {"access": access}}
                 deployment.tenant("PUT", f"/instances/{row['id']}", body)
-            while deployment.busy():
-                deployment.kernel.sleep(1.0)
+            deployment.idle()
 
     deployment.do(change)
-    deployment.settle()
-    deployment.invariants.check_healed()
-    deployment.do(lambda: deployment.delete_all(deployment.tenant))
-    assert deployment.instances() == []
+    _all_is_well(deployment)
+    _all_goes(deployment)
 
 
 def delete_while_the_access_changes(deployment: Deployment) -> None:
@@ -136,14 +144,11 @@ def _resize(deployment: Deployment, *flavors: str) -> None:
             for row in deployment.instances():
                 body = {"resize": {"flavorRef": flavor}}
                 deployment.tenant("POST", f"/instances/{row['id']}/action", body)
-            while deployment.busy():
-                deployment.kernel.sleep(1.0)
+            deployment.idle()
 
     deployment.do(resize)
-    deployment.settle()
-    deployment.invariants.check_healed()
-    deployment.do(lambda: deployment.delete_all(deployment.tenant))
-    assert deployment.instances() == []
+    _all_is_well(deployment)
+    _all_goes(deployment)
 
 
 def migrate(deployment: Deployment) -> None:
@@ -156,16 +161,11 @@ def migrate(deployment: Deployment) -> None:
             for row in deployment.instances():
                 path = f"/mgmt/instances/{row['id']}/action"
                 deployment.admin("POST", path, {"migrate": {"host": host}})
-            while deployment.busy():
-                deployment.kernel.sleep(1.0)
+            deployment.idle()
 
     deployment.do(move)
-    deployment.settle()
-    deployment.invariants.check_healed()
-    for volume in deployment.fleet.volumes.values():
-        assert set(volume.contents.databases) == {"shop"}
-    deployment.do(lambda: deployment.delete_all(deployment.tenant))
-    assert deployment.instances() == []
+    _all_is_well(deployment)
+    _all_goes(deployment)
 
 
 def rebuild_expel_and_rebuild(deployment: Deployment) -> None:
@@ -176,8 +176,7 @@ def rebuild_expel_and_rebuild(deployment: Deployment) -> None:
             path = f"/mgmt/instances/{row['id']}/action"
             while deployment.admin("POST", path, action).status >= 500:
                 deployment.kernel.sleep(5.0)
-        while deployment.busy():
-            deployment.kernel.sleep(1.0)
+        deployment.idle()
 
     def work() -> None:
         deployment.create(deployment.tenant)
@@ -188,12 +187,8 @@ def rebuild_expel_and_rebuild(deployment: Deployment) -> None:
         ask({"rebuild": {"image_id": image_id}})
 
     deployment.do(work)
-    deployment.settle()
-    deployment.invariants.check_healed()
-    for volume in deployment.fleet.volumes.values():
-        assert set(volume.contents.databases) == {"shop"}
-    deployment.do(lambda: deployment.delete_all(deployment.tenant))
-    assert deployment.instances() == []
+    _all_is_well(deployment)
+    _all_goes(deployment)
 
 
 def vanished_and_rebuilt(deployment: Deployment) -> None:
@@ -209,16 +204,11 @@ def vanished_and_rebuilt(deployment: Deployment) -> None:
             path = f"/mgmt/instances/{row['id']}/action"
             while deployment.admin("POST", path, {"rebuild": {"image_id": image_id}}).status >= 500:
                 deployment.kernel.sleep(5.0)
-        while deployment.busy():
-            deployment.kernel.sleep(1.0)
+        deployment.idle()
 
     deployment.do(work)
-    deployment.settle()
-    deployment.invariants.check_healed()
-    for volume in deployment.fleet.volumes.values():
-        assert set(volume.contents.databases) == {"shop"}
-    deployment.do(lambda: deployment.delete_all(deployment.tenant))
-    assert deployment.instances() == []
+    _all_is_well(deployment)
+    _all_goes(deployment)
 
 
 def upgrade_and_go_back(deployment: Deployment) -> None:
@@ -234,8 +224,7 @@ def upgrade_and_go_back(deployment: Deployment) -> None:
             path = f"/instances/{row['id']}"
             while deployment.tenant("PATCH", path, body).status >= 500:
                 deployment.kernel.sleep(5.0)
-        while deployment.busy():
-            deployment.kernel.sleep(1.0)
+        deployment.idle()
 
     def work() -> None:
         deployment.create(deployment.tenant)
@@ -244,12 +233,8 @@ def upgrade_and_go_back(deployment: Deployment) -> None:
             ask(name)
 
     deployment.do(work)
-    deployment.settle()
-    deployment.invariants.check_healed()
-    for volume in deployment.fleet.volumes.values():
-        assert set(volume.contents.databases) == {"shop"}
-    deployment.do(lambda: deployment.delete_all(deployment.tenant))
-    assert deployment.instances() == []
+    _all_is_well(deployment)
+    _all_goes(deployment)
 
 
 def evacuated_behind_our_back(deployment: Deployment) -> None:
@@ -264,11 +249,9 @@ def evacuated_behind_our_back(deployment: Deployment) -> None:
     for server_id in list(deployment.cloud.compute.servers):
         deployment.cloud.compute.evacuate(server_id)
     deployment.run(1500.0)
-    deployment.settle()
-    deployment.invariants.check_healed()
+    _all_is_well(deployment)
     assert {row["generation"] for row in deployment.instances()} == {2}
-    deployment.do(lambda: deployment.delete_all(deployment.tenant))
-    assert deployment.instances() == []
+    _all_goes(deployment)
 
 
 SCENARIOS: tuple[Scenario, ...] = (

@@ -50,8 +50,7 @@ def _roll_out(deployment: Deployment, image: str, stop_after: float | None = Non
         if stop_after is not None:
             deployment.kernel.sleep(stop_after)
             assert deployment.admin("DELETE", path).status in (202, 409)
-        while deployment.busy():
-            deployment.kernel.sleep(1.0)
+        deployment.idle()
 
     deployment.do(work)
 
