@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import Final
@@ -19,6 +20,7 @@ APPEAR_SECONDS: Final = 60.0
 """After Cinder has extended it, Nova tells the hypervisor, and that the kernel."""
 _POLL_SECONDS: Final = 0.5
 _GIB: Final = 1024**3
+_END_BYTES: Final = 1024**2
 _BLANK: Final = 2  # blkid's exit code when it finds nothing
 _FSTAB: Final = Path("/etc/fstab")
 _SWAPS: Final = Path("/proc/swaps")
@@ -26,12 +28,19 @@ _MOUNTS: Final = Path("/proc/self/mounts")
 
 
 def attach(device: Path, mount_point: Path, *, format_blank: bool = True) -> None:
-    """Format a blank device if it may be, mount it, and have it mounted at every boot."""
+    """Format a blank device if it may be, mount it, and have it mounted at every boot.
+
+    Each part looks first, so that one who died over it is gone on from.
+    """
     mounted = _mounted_at(mount_point)
-    if mounted is not None:
-        if mounted.resolve() != device.resolve():
-            raise GuestError(f"{mount_point} holds another volume ({mounted})")
-        return
+    if mounted is None:
+        _make_and_mount(device, mount_point, format_blank)
+    elif mounted.resolve() != device.resolve():
+        raise GuestError(f"{mount_point} holds another volume ({mounted})")
+    _remember(device, mount_point)  # also what somebody has mounted who died over this
+
+
+def _make_and_mount(device: Path, mount_point: Path, format_blank: bool) -> None:
     _refuse_used(device)
     if _is_blank(device):
         if not format_blank:
@@ -39,7 +48,6 @@ def attach(device: Path, mount_point: Path, *, format_blank: bool = True) -> Non
         tools.run(["mkfs.ext4", "-q", "-m", "1", str(device)], FORMAT_SECONDS)
     mount_point.mkdir(parents=True, exist_ok=True)
     tools.run(["mount", "-o", OPTIONS, str(device), str(mount_point)], MOUNT_SECONDS)
-    _remember(device, mount_point)
 
 
 def grow(device: Path, mount_point: Path, size_gib: int) -> None:
@@ -88,8 +96,10 @@ def _mounted_at(mount_point: Path) -> Path | None:
 def _is_blank(device: Path) -> bool:
     """Whether low-level probing finds no file system, no partition table and no other signature.
 
-    Anything but a clear "nothing found" (ambivalent signatures, a read error) is not blank.
+    Anything but a clear "nothing found" (ambivalent signatures, a read error) is not blank. blkid
+    ends as it does on a blank one when it cannot read a device: so both ends of it are read first.
     """
+    _require_readable(device)
     probe = tools.attempt(["blkid", "-p", "-o", "export", str(device)], MOUNT_SECONDS)
     if probe.returncode == _BLANK:
         return True
@@ -100,11 +110,25 @@ def _is_blank(device: Path) -> bool:
     return False
 
 
+def _require_readable(device: Path) -> None:
+    """Signatures stand at both ends of a device."""
+    try:
+        with device.open("rb", buffering=0) as disk:
+            disk.read(_END_BYTES)
+            disk.seek(max(disk.seek(0, os.SEEK_END) - _END_BYTES, 0))
+            disk.read(_END_BYTES)
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        raise GuestError(f"{device} cannot be read and is left alone: {why}") from None
+
+
 def _remember(device: Path, mount_point: Path) -> None:
     uuid = tools.run(
         ["blkid", "-s", "UUID", "-o", "value", str(device)], MOUNT_SECONDS
     ).stdout.strip()
-    content = _FSTAB.read_text() if _FSTAB.exists() else ""
-    kept = [line for line in content.splitlines() if str(mount_point) not in line.split()[1:2]]
+    lines = _FSTAB.read_text().splitlines() if _FSTAB.exists() else []
     entry = f"UUID={uuid} {mount_point} ext4 {OPTIONS},nofail 0 2"
+    if entry in lines:
+        return
+    kept = [line for line in lines if str(mount_point) not in line.split()[1:2]]
     write_whole(_FSTAB, "\n".join([*kept, entry, ""]).encode(), mode=0o644)

@@ -170,6 +170,8 @@ class ProcessHypervisor:
         if spec.config_drive:
             config_drive.write(guest.root, spec)
         cloud_init.write_users(guest.root, guest.user)
+        for number, disk in enumerate(spec.local_disks):
+            _make_local_disk(guest.root, number, disk)
         for volume in spec.volumes:
             self._link(guest, volume)
         try:
@@ -294,9 +296,22 @@ def _environment(server_id: str) -> dict[str, str]:
 
 
 def _links(root: Path, volume: GuestVolume) -> tuple[Path, Path]:
-    """A disk's letter, and the name that udev makes of its serial: the first part of its id."""
-    serial = volume.volume_id[:SERIAL_CHARACTERS]
-    return root / "dev" / Path(volume.device).name, root / "dev/disk/by-id" / f"virtio-{serial}"
+    """A disk's letter, and the name that udev makes of its serial, which is the volume's id."""
+    short = volume.volume_id[:SERIAL_CHARACTERS]
+    name = {
+        "virtio": f"virtio-{short}",
+        "scsi": f"scsi-0QEMU_QEMU_HARDDISK_{volume.volume_id}",
+    }.get(volume.bus, f"ata-QEMU_HARDDISK_{short}")
+    return root / "dev" / Path(volume.device).name, root / "dev/disk/by-id" / name
+
+
+def _make_local_disk(root: Path, number: int, device: str) -> None:
+    """A disk that ends with the server's root: nothing says whose it is."""
+    folder = root / "local-disks" / str(number)
+    _make_folder(folder)
+    link = root / "dev" / Path(device).name
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(folder, target_is_directory=True)
 
 
 def _is_somebody(number: int) -> bool:

@@ -148,12 +148,10 @@ class Tenant:
         """A server of the smallest flavor; waits until it is ACTIVE."""
         server = self.api.compute.create_server(
             name=name,
-            image_id=self.image.id,
-            flavor_id="1",
+            **{"image_id": self.image.id, "flavor_id": "1", **options},
             networks=[{"port": port.id}] if port else "auto",
             user_data=encoded(user_data),
             **({"block_device_mapping_v2": [mapping(volume)]} if volume else {}),
-            **options,
         )
         return self.wait(server) if wait else server
 

@@ -10,6 +10,7 @@ from urllib3 import PoolManager
 
 from guest_agent import birth
 from guest_agent.config import AGENT_FILE
+from guest_agent.storage import device
 from tests.cloud.served import ServedCloud, Tenant
 from tests.guest_agent.test_birth import AGENT_FILE as AGENT
 
@@ -82,3 +83,46 @@ def test_the_metadata_service_tells_a_server_what_the_drive_tells(
     assert ask("openstack", address).data == b"latest"
     assert ask("openstack/latest/no_such", address).status == 404
     assert ask(birth.META_DATA, "127.0.0.1").status == 404, "nobody's address"
+
+
+@pytest.fixture
+def scsi_image(admin: Tenant) -> Any:
+    """The guests' image, for servers whose disks are on another bus."""
+    made = admin.api.image.post(
+        "/images", json={"name": "scsi", "visibility": "public", "hw_disk_bus": "scsi"}
+    ).json()
+    yield made
+    admin.api.image.delete_image(made["id"])
+
+
+def test_of_several_disks_the_agent_finds_the_volume(
+    cloud: ServedCloud, service: Tenant, local_disks: Any
+) -> None:
+    """Nova names the ephemeral disk and the swap before it, and data on those would be lost."""
+    volume = service.volume("data")
+    server = service.server("many", volume=volume, flavor_id=local_disks.id)
+    root = cloud.root_of(server.id)
+    (attached,) = service.api.compute.volume_attachments(server)
+    assert attached.device == "/dev/vdd"
+    assert sorted(disk.name for disk in (root / "dev").glob("vd*")) == ["vdb", "vdc", "vdd"]
+    found = device.wait_for(root, volume.id).resolve()
+    assert found == cloud.state / "volumes" / volume.id
+    assert found != (root / "dev/vdb").resolve()
+
+
+def test_on_a_scsi_bus_too(cloud: ServedCloud, service: Tenant, scsi_image: Any) -> None:
+    volume = service.volume("data")
+    server = service.server("scsi", volume=volume, image_id=scsi_image["id"])
+    root = cloud.root_of(server.id)
+    assert [disk.name for disk in (root / "dev").glob("?d?")] == ["sdb"]
+    assert device.wait_for(root, volume.id).resolve() == cloud.state / "volumes" / volume.id
+
+
+@pytest.fixture
+def local_disks(admin: Tenant) -> Any:
+    """A flavor with an ephemeral disk and swap."""
+    made = admin.api.compute.create_flavor(
+        name="db.local", ram=512, vcpus=1, disk=5, ephemeral=1, swap=64
+    )
+    yield made
+    admin.api.compute.delete_flavor(made)

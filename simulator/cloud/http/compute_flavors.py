@@ -20,6 +20,8 @@ from simulator.cloud.http.plumbing import (
 from simulator.cloud.model.errors import NotFound
 from simulator.cloud.model.flavors import Flavor
 
+EPHEMERAL = "OS-FLV-EXT-DATA:ephemeral"
+
 
 class Flavors(ComputeRoutes):
     """Routes below `/flavors`."""
@@ -63,6 +65,8 @@ class Flavors(ComputeRoutes):
                 vcpus=number_of(wanted, "vcpus"),
                 disk=number_of(wanted, "disk"),
                 description=wanted.get("description"),
+                ephemeral=number_of({EPHEMERAL: 0, **wanted}, EPHEMERAL),
+                swap=number_of({"swap": 0, **wanted}, "swap"),
             )
         )
         return json_response({"flavor": views.flavor(flavor, self.url, microversion(call))})

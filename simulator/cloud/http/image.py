@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from html import escape
 from http import HTTPStatus
 
@@ -77,6 +78,9 @@ class ImageApi(Service):
             visibility=text_of(call.body, "visibility", "private"),
             tags=names_of(call.body, "tags"),
             image_id=text_of(call.body, "id") or None,
+            properties={
+                name: text_of(call.body, name) for name in call.body if name not in ATTRIBUTES
+            },
         )
         return json_response(_view(image), 201)
 
@@ -100,6 +104,8 @@ class ImageApi(Service):
         return empty()
 
 
+ATTRIBUTES = {field.name for field in fields(Image)}
+"""What a request names besides is a property, such as `hw_disk_bus`."""
 _SCHEMA = {"schema": "/v2/schemas/images"}
 
 

@@ -6,6 +6,7 @@ import base64
 import binascii
 import re
 
+from simulator.cloud.model import devices
 from simulator.cloud.model.caller import Caller
 from simulator.cloud.model.errors import BadRequest, Conflict, Forbidden, NotFound, QuotaExceeded
 from simulator.cloud.model.faults import Fault, Faults
@@ -32,7 +33,6 @@ from simulator.cloud.model.volume import VolumeService
 SEEN_AGAIN_SECONDS = 60.0
 
 USER_DATA_LIMIT_BYTES = 65535
-FIRST_DATA_DEVICE = ord("b")
 
 
 class ComputeService:
@@ -73,6 +73,7 @@ class ComputeService:
                 raise BadRequest("The requested availability zone is not available")
             flavor = self._flavor(wish.flavor_id)
             image_id = self._image_id(caller, wish.image_id)
+            bus = devices.bus_of(self._image.get(caller, image_id).properties)
             check_user_data(wish.user_data)
             self._check_quota(caller.project_id, flavor, len(wish.metadata))
             host: str | None = HOSTS[0]
@@ -97,6 +98,7 @@ class ComputeService:
                 key_name=wish.key_name,
                 availability_zone=zone,
                 config_drive=wish.config_drive,
+                disk_bus=bus,
                 host=host or HOSTS[0],
                 group_id=wish.group_id,
             )
@@ -274,7 +276,7 @@ class ComputeService:
         with self._faults.around("compute", "attach_volume", server.name):
             self._check_state(server, "attach_volume", (ACTIVE, STOPPED))
             self._volume.reserve(caller, volume_id)
-            attached = ServerVolume(volume_id, device or _next_device(server))
+            attached = ServerVolume(volume_id, device or self._next_device(server))
             self._lifecycle.attach_volume(server, attached)
             return attached
 
@@ -318,7 +320,7 @@ class ComputeService:
             for volume in wish.volumes:
                 self._volume.reserve(caller, volume.volume_id)
                 reserved.append(volume.volume_id)
-                device = volume.device or _next_device(server)
+                device = volume.device or self._next_device(server)
                 server.volumes.append(
                     ServerVolume(volume.volume_id, device, volume.delete_on_termination)
                 )
@@ -410,6 +412,11 @@ class ComputeService:
             )
 
     @staticmethod
+    def _next_device(server: Server) -> str:
+        taken = [volume.device for volume in server.volumes]
+        return devices.next_device(server.flavor, server.disk_bus, taken)
+
+    @staticmethod
     def _check_state(server: Server, action: str, states: tuple[str, ...]) -> None:
         if server.vm_state not in states:
             raise Conflict(
@@ -446,12 +453,3 @@ def check_user_data(user_data: str | None) -> None:
 
 def _networks(wish: ServerWish) -> tuple[NetworkWish, ...]:
     return wish.networks or ()
-
-
-def _next_device(server: Server) -> str:
-    taken = {volume.device for volume in server.volumes}
-    letters = (f"/dev/vd{chr(code)}" for code in range(FIRST_DATA_DEVICE, ord("z") + 1))
-    for device in letters:
-        if device not in taken:
-            return device
-    raise Forbidden("Maximum number of block devices exceeded.")

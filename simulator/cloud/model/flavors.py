@@ -9,7 +9,7 @@ from simulator.cloud.model.errors import Conflict, NotFound
 
 @dataclass
 class Flavor:
-    """A size: `ram` in MiB, `disk` in GiB."""
+    """A size: `ram` and `swap` in MiB, `disk` and `ephemeral` in GiB."""
 
     id: str
     name: str
@@ -19,6 +19,8 @@ class Flavor:
     extra_specs: dict[str, str] = field(default_factory=dict)
     description: str | None = None
     is_public: bool = True
+    ephemeral: int = 0
+    swap: int = 0
 
 
 class Flavors:

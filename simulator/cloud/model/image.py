@@ -48,6 +48,7 @@ class ImageService:
         visibility: str = "private",
         tags: list[str] | None = None,
         image_id: str | None = None,
+        properties: dict[str, str] | None = None,
     ) -> Image:
         """Make an image that is active at once (its data plays no part here)."""
         caller.require_write("add_image")
@@ -60,6 +61,7 @@ class ImageService:
             now = self._clock()
             image = Image(identifier, name, caller.project_id, now, now, visibility)
             image.tags.extend(tags or [])
+            image.properties |= properties or {}
             self.images[image.id] = image
             return image
 

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 
+from simulator.cloud.model import devices
 from simulator.cloud.model.faults import Fault
 from simulator.cloud.model.network import NetworkService
 from simulator.cloud.model.seams import (
@@ -216,7 +217,7 @@ class ServerLifecycle:
     def attach_volume(self, server: Server, volume: ServerVolume) -> None:
         """Plug a reserved volume into a server."""
         server.volumes.append(volume)
-        plugged = GuestVolume(volume.volume_id, volume.device)
+        plugged = _plugged(server, volume)
 
         def done(error: str | None) -> None:
             if error is not None:
@@ -229,7 +230,7 @@ class ServerLifecycle:
 
     def detach_volume(self, server: Server, volume: ServerVolume) -> None:
         """Unplug a volume and give it back."""
-        unplugged = GuestVolume(volume.volume_id, volume.device)
+        unplugged = _plugged(server, volume)
 
         def done(error: str | None) -> None:
             if error is None and volume in server.volumes:
@@ -248,7 +249,8 @@ class ServerLifecycle:
             metadata=dict(server.metadata),
             user_data=base64.b64decode(server.user_data or ""),
             interfaces=self._interfaces(server),
-            volumes=[GuestVolume(v.volume_id, v.device) for v in server.volumes],
+            volumes=[_plugged(server, volume) for volume in server.volumes],
+            local_disks=devices.local_disks(server.flavor, server.disk_bus),
             image_id=server.image_id,
             config_drive=server.config_drive,
         )
@@ -342,3 +344,7 @@ class ServerLifecycle:
                 done(error)
 
         return finish
+
+
+def _plugged(server: Server, volume: ServerVolume) -> GuestVolume:
+    return GuestVolume(volume.volume_id, volume.device, server.disk_bus)

@@ -50,15 +50,19 @@ class Interface:
 
 @dataclass(frozen=True)
 class GuestVolume:
-    """A volume and the device name under which the guest sees it (`/dev/vdb`)."""
+    """A volume, the device name under which the guest sees it (`/dev/vdb`), and on which bus."""
 
     volume_id: str
     device: str
+    bus: str = "virtio"
 
 
 @dataclass(frozen=True)
 class GuestSpec:
-    """Everything that a hypervisor needs to boot a server."""
+    """Everything that a hypervisor needs to boot a server.
+
+    `local_disks` are the devices of disks that end with it: ephemeral ones and swap.
+    """
 
     server_id: str
     name: str
@@ -68,6 +72,7 @@ class GuestSpec:
     user_data: bytes
     interfaces: Sequence[Interface]
     volumes: Sequence[GuestVolume]
+    local_disks: Sequence[str] = ()
     image_id: str = ""
     config_drive: bool = True
 

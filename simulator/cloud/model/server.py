@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 
+from simulator.cloud.model.devices import DEFAULT_BUS
 from simulator.cloud.model.flavors import Flavor
 from simulator.cloud.model.settings import HOSTS, ZONE
 
@@ -59,7 +60,7 @@ class ServerAction:
 
 @dataclass(slots=True)
 class ServerVolume:
-    """A volume in a server and its device name (`/dev/vdb`)."""
+    """A volume in a server and its device name (`/dev/vdb`, see `devices`)."""
 
     volume_id: str
     device: str
@@ -101,6 +102,7 @@ class Server:
     key_name: str | None = None
     availability_zone: str = ZONE
     config_drive: bool = True
+    disk_bus: str = DEFAULT_BUS
     vm_state: str = BUILDING
     task_state: str | None = "scheduling"
     fault: ServerFault | None = None

@@ -1,4 +1,4 @@
-"""Volumes: found, attached once, never formatted when anything is on them."""
+"""Volumes: attached once, never formatted when anything is on them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,8 @@ import pytest
 
 from guest_agent.errors import GuestError
 from guest_agent.storage import block_device, directory, tools, volume
-from guest_agent.storage import device as device_of
 
 GIB = 1024**3
-VOLUME = "5d3c1f5e-0c7b-4f4e-9d5c-3f2a7d7e8a90"
 
 
 @pytest.fixture
@@ -50,12 +48,7 @@ def test_files_in_the_way_are_not_hidden(device: Path, tmp_path: Path) -> None:
         volume.attach(device, tmp_path / "mysql")
 
 
-def test_a_volume_that_does_not_come_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(device_of, "APPEAR_SECONDS", 0.1)
-    with pytest.raises(GuestError, match="did not appear"):
-        device_of.wait_for(tmp_path, VOLUME)
+def test_a_volume_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(GuestError, match="there is no volume at vdb"):
         volume.attach(tmp_path / "vdb", tmp_path / "mysql")
 
@@ -140,6 +133,25 @@ def test_a_disk_with_content_is_never_formatted(disk: Disk, tmp_path: Path, cont
     assert "mkfs.ext4" not in disk.ran
 
 
+def test_a_disk_that_cannot_be_read_is_left_alone(disk: Disk, tmp_path: Path) -> None:
+    """blkid finds nothing there, as on a blank one, and ends alike."""
+    disk.device.unlink()
+    disk.device.mkdir()
+    with pytest.raises(GuestError, match=r"cannot be read and is left alone: Is a directory"):
+        block_device.attach(disk.device, tmp_path / "mysql")
+    assert disk.ran == []
+
+
+def test_what_somebody_has_mounted_who_died_over_it_is_remembered(
+    disk: Disk, tmp_path: Path
+) -> None:
+    disk.content = "ext4"
+    disk.mounts.write_text(f"{disk.device} {tmp_path}/mysql ext4 rw 0 0\n")
+    block_device.attach(disk.device, tmp_path / "mysql")
+    assert f"UUID=1234-UUID {tmp_path}/mysql" in (tmp_path / "fstab").read_text()
+    assert "mount" not in disk.ran
+
+
 def test_a_disk_that_cannot_be_probed_is_left_alone(disk: Disk, tmp_path: Path) -> None:
     disk.probe_fails = True
     with pytest.raises(GuestError, match="left alone: ambivalent"):
@@ -204,37 +216,6 @@ def test_a_disk_that_serves_something_else_is_refused(
         block_device.attach(disk.device, tmp_path / "mysql")
     assert "mkfs.ext4" not in disk.ran
     assert "mount" not in disk.ran
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        f"virtio-{VOLUME[:20]}",
-        f"scsi-0QEMU_QEMU_HARDDISK_{VOLUME}",
-        f"wwn-{VOLUME}",
-    ],
-)
-def test_a_volume_is_found_by_its_id_whatever_its_letter(tmp_path: Path, name: str) -> None:
-    links = tmp_path / "dev/disk/by-id"
-    links.mkdir(parents=True)
-    for letter, link in (("vdb", "virtio-ephemeral"), ("vdd", name), ("vdd1", f"{name}-part1")):
-        (tmp_path / "dev" / letter).touch()
-        (links / link).symlink_to(f"../../{letter}")
-    assert device_of.wait_for(tmp_path, VOLUME).resolve() == tmp_path / "dev/vdd"
-
-
-def test_a_volume_without_a_link_is_found_by_the_kernels_serial(tmp_path: Path) -> None:
-    for letter, serial in (("vda", None), ("vdb", "ephemeral"), ("vdc", VOLUME[:20])):
-        (tmp_path / "sys/block" / letter).mkdir(parents=True)
-        if serial is not None:
-            (tmp_path / "sys/block" / letter / "serial").write_text(serial)
-    assert device_of.wait_for(tmp_path, VOLUME) == tmp_path / "dev/vdc"
-
-
-@pytest.mark.parametrize("odd", ["", "short", "../../../../etc/passwd/x"])
-def test_an_id_that_no_device_carries_is_refused_at_once(tmp_path: Path, odd: str) -> None:
-    with pytest.raises(GuestError, match="none that a device could carry"):
-        device_of.wait_for(tmp_path, odd)
 
 
 def test_what_root_keeps_for_itself_is_not_offered(
