@@ -44,6 +44,8 @@ UNKNOWN = "00000000-0000-4000-8000-00000000beef"
 GUEST_NETWORK = "127.94.0.0/16"
 ONE, TWO, THREE, FOUR = (f"0000000{n}-0000-4000-8000-00000000c0de" for n in range(1, 5))
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_TASK = re.compile(r"\brebuild_spawning\b")
+"""Of a rebuild's two tasks a loaded machine may meet the second."""
 _ADDRESS = re.compile(r"127\.94\.\d+\.\d+")
 
 
@@ -87,6 +89,7 @@ class Side:
 
     def _write(self, text: str) -> None:
         text = re.sub(r"rules=\{(.*?)\}", _sorted_rules, text)
+        text = _TASK.sub("rebuilding", text)
         self.seen.append(_ADDRESS.sub(self._name, _UUID.sub(self._name, text)))
 
     def _name(self, found: re.Match[str]) -> str:
