@@ -19,6 +19,7 @@ from infra.errors import NotAnsweringError, NotRunningError, StackError
 from infra.keyrings import RINGS
 from infra.local import cloud, endpoint, front, ministack
 from infra.local.lock import exclusive
+from infra.local.overlay import overlaid
 from infra.local.processes import leftovers, stop_all
 from infra.local.progress import Progress
 from infra.local.settings import (
@@ -200,7 +201,7 @@ def _start_parts(settings: StackSettings, secrets: Secrets, progress: Progress) 
         for name, started in starting:
             with progress.step(name):
                 started.result()
-        return package.result()
+        return overlaid(package.result())
 
 
 def _parameters(settings: StackSettings, admin: cloud.Admin, secrets: Secrets) -> dict[str, str]:
@@ -210,6 +211,8 @@ def _parameters(settings: StackSettings, admin: cloud.Admin, secrets: Secrets) -
         "QueueVisibilitySeconds": str(QUEUE_VISIBILITY_SECONDS),
         "SecretsPath": SECRETS_PATH,
         "DeploymentId": secrets.deployment_id,
+        "Emulated": "true",
+        "DeletionProtection": "false",
         "ApiUrlPrefix": api,
         "ApiUrlSuffix": "/api",
         "PublicEndpoint": settings.api_url,

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 import yaml
 
-from infra.package import state_machines
+from infra.package import alarms, dashboard, key, state_machines
 
 Document = dict[str, Any]
 
@@ -18,12 +18,14 @@ class Function(NamedTuple):
     """A Lambda function: its logical id in the template and its name behind the prefix.
 
     `reserved` executions are its own, whatever the API's callers do with the rest of the account's.
+    One that calls the cloud is where the cloud can be reached from: in a VPC, if parameters say so.
     """
 
     logical_id: str
     name: str
     from_chalice: bool = True
     reserved: int = 0
+    calls_cloud: bool = False
 
     @property
     def role(self) -> str:
@@ -31,15 +33,40 @@ class Function(NamedTuple):
 
 
 FUNCTIONS: Final = (
-    Function("APIHandler", "api"),
+    Function("APIHandler", "api", calls_cloud=True),
     Function("Dispatcher", "dispatcher", reserved=10),
     Function("Conductor", "conductor", reserved=50),
     Function("Heartbeats", "heartbeats", reserved=20),
     Function("DeadLetters", "dead-letters"),
     Function("Sweeper", "sweeper"),
     Function("TaskManager", "taskmanager", from_chalice=False, reserved=50),
-    Function("TaskManagerCloud", "taskmanager-cloud", from_chalice=False, reserved=50),
+    Function(
+        "TaskManagerCloud", "taskmanager-cloud", from_chalice=False, reserved=50, calls_cloud=True
+    ),
 )
+
+TAGS: Final = {"coffer:deployment": {"Ref": "DeploymentId"}, "coffer:prefix": {"Ref": "Prefix"}}
+UNTAGGED: Final = frozenset(
+    {
+        *("AWS::ApiGateway::Account", "AWS::ApiGateway::BasePathMapping", "AWS::KMS::Alias"),
+        *("AWS::Lambda::Permission", "AWS::Logs::MetricFilter", "AWS::SNS::Subscription"),
+        *("AWS::SNS::TopicPolicy", "AWS::WAFv2::WebACLAssociation"),
+    }
+)
+"""Types that AWS has no tags for."""
+NONE: Final[Document] = {"Ref": "AWS::NoValue"}
+NETWORK_ACTIONS: Final = (
+    *("ec2:CreateNetworkInterface", "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets"),
+    *("ec2:DeleteNetworkInterface", "ec2:AssignPrivateIpAddresses"),
+    "ec2:UnassignPrivateIpAddresses",
+)
+"""What Lambda does with a function's role to bring it into a VPC; none names its resource."""
+LOG_DELIVERY_ACTIONS: Final = (
+    *("logs:CreateLogDelivery", "logs:GetLogDelivery", "logs:UpdateLogDelivery"),
+    *("logs:DeleteLogDelivery", "logs:ListLogDeliveries", "logs:PutResourcePolicy"),
+    *("logs:DescribeResourcePolicies", "logs:DescribeLogGroups"),
+)
+"""What Step Functions does with a machine's role to set up its log; none names its resource."""
 
 
 def compose(root: Path, architecture: str) -> Document:
@@ -52,16 +79,20 @@ def compose(root: Path, architecture: str) -> Document:
         merge(template, _around(function, architecture, infra / "policies"))
     merge(template, {"Resources": _guest_role(infra / "policies")})
     merge(template, {"Resources": _state_machines(infra)})
+    merge(template, {"Resources": _key(infra / "policies")})
+    names = [(function.logical_id, function.name) for function in FUNCTIONS]
+    merge(template, {"Resources": alarms.resources(names) | dashboard.resources(names)})
+    _tag(template)
     return template
 
 
 def merge(into: Document, other: Document) -> None:
     """Merge `other` into `into`; a mapping meets a mapping, anything else replaces."""
-    for key, value in other.items():
-        if isinstance(value, dict) and isinstance(into.get(key), dict):
-            merge(into[key], value)
+    for name, value in other.items():
+        if isinstance(value, dict) and isinstance(into.get(name), dict):
+            merge(into[name], value)
         else:
-            into[key] = value
+            into[name] = value
 
 
 def _around(function: Function, architecture: str, policies: Path) -> Document:
@@ -73,9 +104,7 @@ def _around(function: Function, architecture: str, policies: Path) -> Document:
         "FunctionName": name,
         "Role": {"Fn::GetAtt": [function.role, "Arn"]},
         "Architectures": [architecture],
-        "ReservedConcurrentExecutions": {
-            "Fn::If": [limited, {"Ref": concurrency}, {"Ref": "AWS::NoValue"}]
-        },
+        "ReservedConcurrentExecutions": _if(limited, {"Ref": concurrency}),
     }
     return {
         "Parameters": {
@@ -90,20 +119,68 @@ def _around(function: Function, architecture: str, policies: Path) -> Document:
         "Resources": {
             function.logical_id: {
                 "DependsOn": [f"{function.logical_id}Logs"],
-                "Properties": properties,
+                "Properties": properties | (_in_vpc() if function.calls_cloud else {}),
             },
-            function.role: _role(
-                function.name, policy(policies, function.name, logs=True), "lambda.amazonaws.com"
-            ),
+            function.role: _function_role(function, policies),
             f"{function.logical_id}Logs": {
                 "Type": "AWS::Logs::LogGroup",
                 "Properties": {
                     "LogGroupName": _sub(f"/aws/lambda/${{Prefix}}-{function.name}"),
                     "RetentionInDays": {"Ref": "LogRetentionDays"},
+                    "KmsKeyId": _if("KeyEncryptsAll", {"Fn::GetAtt": [key.LOGICAL_ID, "Arn"]}),
                 },
             },
         },
     }
+
+
+def _in_vpc() -> Document:
+    place = {"SubnetIds": {"Ref": "SubnetIds"}, "SecurityGroupIds": {"Ref": "SecurityGroupIds"}}
+    return {"VpcConfig": _if("InVpc", place)}
+
+
+def _function_role(function: Function, policies: Path) -> Document:
+    """The role with the function's policy; in a VPC also what Lambda, and not its code, may do."""
+    document = policy(policies, function.name, logs=True)
+    role = _role(function.name, document, "lambda.amazonaws.com")
+    if function.calls_cloud:
+        itself = "arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:function:"
+        by_its_code = {"lambda:SourceFunctionArn": _sub(f"{itself}${{Prefix}}-{function.name}")}
+        of_network: Document = {"Action": list(NETWORK_ACTIONS), "Resource": ["*"]}
+        interfaces = {
+            "Version": "2012-10-17",
+            "Statement": [
+                {"Sid": "LambdaMakesInterfaces", "Effect": "Allow", **of_network},
+                {
+                    "Sid": "TheCodeDoesNot",
+                    "Effect": "Deny",
+                    **of_network,
+                    "Condition": {"ArnEquals": by_its_code},
+                },
+            ],
+        }
+        inline = {"PolicyName": "vpc", "PolicyDocument": interfaces}
+        role["Properties"]["Policies"].append(_if("InVpc", inline))
+    return role
+
+
+def _key(policies: Path) -> Document:
+    """The key of the deployment, for the functions' roles."""
+    return key.resources((function.role, policy(policies, function.name)) for function in FUNCTIONS)
+
+
+def _tag(template: Document) -> None:
+    """Put the deployment's tags on everything that takes some.
+
+    Functions have them by the globals, and what SAM makes of the API takes the API's.
+    """
+    merge(template, {"Globals": {"Function": {"Tags": TAGS}}})
+    merge(template, {"Resources": {"RestAPI": {"Properties": {"Tags": TAGS}}}})
+    pairs = [{"Key": name, "Value": value} for name, value in TAGS.items()]
+    for resource in template["Resources"].values():
+        kind = resource.get("Type", "")
+        if kind and kind not in UNTAGGED and not kind.startswith("AWS::Serverless::"):
+            resource["Properties"]["Tags"] = pairs
 
 
 def policy(policies: Path, name: str, *, logs: bool = False) -> Document:
@@ -133,8 +210,17 @@ def _guest_role(policies: Path) -> Document:
 
 def _state_machines(infra: Path) -> Document:
     """A state machine for each flow; that of `create_instance` is `<Prefix>-create-instance`."""
-    resources: Document = {
-        "FlowsRole": _role("flows", policy(infra / "policies", "flows"), "states.amazonaws.com")
+    role = _role("flows", policy(infra / "policies", "flows"), "states.amazonaws.com")
+    delivery = {"Effect": "Allow", "Action": list(LOG_DELIVERY_ACTIONS), "Resource": ["*"]}
+    logs = {"Version": "2012-10-17", "Statement": [{"Sid": "SetUpTheLog", **delivery}]}
+    inline = {"PolicyName": "logs", "PolicyDocument": logs}
+    role["Properties"]["Policies"].append(_if("OnAws", inline))
+    resources: Document = {"FlowsRole": role}
+    log_group = {"LogGroupArn": {"Fn::GetAtt": ["FlowLogs", "Arn"]}}
+    logging = {
+        "Level": "ERROR",
+        "IncludeExecutionData": False,
+        "Destinations": [{"CloudWatchLogsLogGroup": log_group}],
     }
     for flow, definition in state_machines.rendered().items():
         resources["".join(word.title() for word in flow.split("_"))] = {
@@ -143,6 +229,7 @@ def _state_machines(infra: Path) -> Document:
                 "StateMachineName": _sub(f"${{Prefix}}-{flow.replace('_', '-')}"),
                 "StateMachineType": "STANDARD",
                 "RoleArn": {"Fn::GetAtt": ["FlowsRole", "Arn"]},
+                "LoggingConfiguration": _if("OnAws", logging),
                 "DefinitionString": definition,
                 "DefinitionSubstitutions": {
                     "TaskManagerArn": {"Fn::GetAtt": ["TaskManager", "Arn"]},
@@ -159,6 +246,7 @@ def _role(name: str, document: Document, principal: str | Document) -> Document:
         "Type": "AWS::IAM::Role",
         "Properties": {
             "RoleName": _sub(f"${{Prefix}}-{name}"),
+            "PermissionsBoundary": _if("HasBoundary", {"Ref": "PermissionsBoundaryArn"}),
             "AssumeRolePolicyDocument": {
                 "Version": "2012-10-17",
                 "Statement": [
@@ -168,6 +256,11 @@ def _role(name: str, document: Document, principal: str | Document) -> Document:
             "Policies": [{"PolicyName": name, "PolicyDocument": document}],
         },
     }
+
+
+def _if(condition: str, value: Document) -> Document:
+    """The value where the condition holds, else nothing at all."""
+    return {"Fn::If": [condition, value, NONE]}
 
 
 def _sub(text: str) -> Document:
