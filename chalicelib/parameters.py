@@ -38,14 +38,30 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
-class Credential(msgspec.Struct, frozen=True):
-    """A user of the cloud; both in one parameter, so that a change is seen as a whole."""
+class Credential(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A user of the cloud; both in one parameter, so that a change is seen as a whole.
+
+    With `application` they are the id and the secret of an application credential, which names
+    its user, project and roles by itself.
+    """
 
     username: str
     password: str
+    application: bool = False
 
     def __repr__(self) -> str:
         return f"Credential({self.username!r})"
+
+    def login(self, auth_url: str, **scope: str) -> dict[str, Any]:
+        """The arguments of openstacksdk's `connect`; `scope` names the project and the domains."""
+        if not self.application:
+            auth = {"username": self.username, "password": self.password, **scope}
+            return {"auth_type": "password", "auth": {"auth_url": auth_url, **auth}}
+        auth = {
+            "application_credential_id": self.username,
+            "application_credential_secret": self.password,
+        }
+        return {"auth_type": "v3applicationcredential", "auth": {"auth_url": auth_url, **auth}}
 
 
 class _Held:

@@ -9,10 +9,11 @@ import json
 import time
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
+from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import ClientError, WaiterError
+from botocore.exceptions import ClientError, ProfileNotFound, WaiterError
 
 from infra.errors import DeployError
 from infra.package.build import CHALICE_STAGE, Build
@@ -22,7 +23,11 @@ CAPABILITIES: Final = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUT
 CHANGE_SET_TIMEOUT_SECONDS: Final = 120
 STACK_TIMEOUT_SECONDS: Final = 900
 POLL_SECONDS: Final = 0.2
-DIGEST_TAG: Final = "coffer-digest"
+RELEASE_TAG: Final = "coffer-release"
+"""The digest of the packages that the stack runs: their folder in its bucket."""
+BEFORE_TAG: Final = "coffer-release-before"
+"""The release that it ran before: what a rollback deploys."""
+TEMPLATE_NAME: Final = "sam.json"
 SHA256: Final = "sha256"
 """Name of the metadata that holds an object's digest."""
 
@@ -36,17 +41,51 @@ Say = Callable[[str], None]
 
 
 class Target(NamedTuple):
-    """Where to deploy to: the region and, for an emulator, its endpoint and keys."""
+    """Where to deploy to: the region and, for an emulator, its endpoint and keys.
+
+    Without keys they are the environment's, or those of a profile.
+    """
 
     region: str
     endpoint_url: str | None = None
     access_key_id: str | None = None
     secret_access_key: str | None = None
+    profile: str | None = None
+
+    @classmethod
+    def configured(cls, profile: str | None, region: str | None) -> "Target":
+        """What the environment, the profile and its file say; an endpoint makes it an emulator.
+
+        Raises DeployError when no region is named, or no such profile.
+        """
+        try:
+            session = boto3.Session(profile_name=profile, region_name=region)
+        except ProfileNotFound as error:
+            raise DeployError(f"{error}", "`aws configure list-profiles` lists them.") from None
+        if not session.region_name:
+            raise DeployError("No AWS region is named.", "Set AWS_REGION, or give --region.")
+        url = str(session.client("cloudformation").meta.endpoint_url)
+        host = urlsplit(url).hostname or ""
+        on_aws = host.endswith((".amazonaws.com", ".amazonaws.com.cn"))
+        return cls(session.region_name, None if on_aws else url.rstrip("/"), profile=profile)
+
+    def environment(self) -> dict[str, str]:
+        """The variables that lead any AWS client here."""
+        variables = {
+            "AWS_DEFAULT_REGION": self.region,
+            "AWS_REGION": self.region,
+            "AWS_ENDPOINT_URL": self.endpoint_url,
+            "AWS_ACCESS_KEY_ID": self.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": self.secret_access_key,
+            "AWS_PROFILE": self.profile,
+        }
+        return {name: value for name, value in variables.items() if value}
 
     def client(self, service: str) -> Any:
         """A boto3 client of this target; S3 with path addressing when it has an endpoint."""
         style = {"addressing_style": "path"} if self.endpoint_url else {}
-        return boto3.client(
+        session = boto3.Session(profile_name=self.profile) if self.profile else boto3
+        return session.client(
             service,
             region_name=self.region,
             endpoint_url=self.endpoint_url,
@@ -56,21 +95,47 @@ class Target(NamedTuple):
         )
 
 
-def deployed_digest(target: Target, stack: str) -> str | None:
-    """The digest of what the stack runs, or None when there is no usable stack."""
-    description = describe(target.client("cloudformation"), stack)
-    if description is None or description["StackStatus"] not in DEPLOYED:
+class Stack(NamedTuple):
+    """What CloudFormation says about a stack."""
+
+    status: str
+    parameters: dict[str, str]
+    tags: dict[str, str]
+    outputs: dict[str, str]
+
+    @property
+    def release(self) -> str | None:
+        """The digest of what it runs, or None when it is not whole."""
+        return self.tags.get(RELEASE_TAG) if self.status in DEPLOYED else None
+
+
+def stack_of(target: Target, name: str) -> Stack | None:
+    """The stack of that name, or None."""
+    found = describe(target.client("cloudformation"), name)
+    if found is None:
         return None
-    tags = {tag["Key"]: tag["Value"] for tag in description.get("Tags", [])}
-    return tags.get(DIGEST_TAG)
+    return Stack(
+        found["StackStatus"],
+        {each["ParameterKey"]: each["ParameterValue"] for each in found.get("Parameters", [])},
+        {each["Key"]: each["Value"] for each in found.get("Tags", [])},
+        {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", [])},
+    )
+
+
+def is_whole(target: Target, stack: str) -> bool:
+    """Whether the stack is there, and not half-finished."""
+    found = stack_of(target, stack)
+    return found is not None and found.release is not None
 
 
 def outputs(target: Target, stack: str) -> dict[str, str]:
     """The outputs of a deployed stack; raises DeployError when there is none."""
-    description = describe(target.client("cloudformation"), stack)
-    if description is None:
-        raise DeployError(f"There is no stack {stack}.", "Run: coffer up")
-    return {item["OutputKey"]: item["OutputValue"] for item in description.get("Outputs", [])}
+    found = stack_of(target, stack)
+    if found is None:
+        raise DeployError(
+            f"There is no stack {stack}.", "Run: coffer deploy, on one machine coffer up"
+        )
+    return found.outputs
 
 
 def deploy(
@@ -78,23 +143,44 @@ def deploy(
     stack: str,
     build: Build,
     parameters: dict[str, str],
-    digest: str,
     say: Say = lambda _: None,
 ) -> dict[str, str]:
     """Create or update the stack from a build and return its outputs.
 
-    `digest` is stored as a tag, for the next time. Raises DeployError with the first reason.
+    Raises DeployError with the first reason.
+    """
+    upload(target, stack, build, say)
+    return release(target, stack, build.digest, parameters, say)
+
+
+def release(
+    target: Target,
+    stack: str,
+    digest: str,
+    parameters: dict[str, str],
+    say: Say = lambda _: None,
+) -> dict[str, str]:
+    """Create or update the stack from a release that lies in its bucket; returns its outputs.
+
+    Tags remember the release and the one before it.
     """
     cloudformation = target.client("cloudformation")
-    bucket, template = upload(target, stack, build, say)
+    bucket = packages_bucket(target, stack)
+    template = _template_of(target, bucket, stack, digest)
+    present = stack_of(target, stack)
     kind = _clear_the_way(cloudformation, stack, say)
     parameters = {
         **parameters,
         "PackageBucket": bucket,
-        "PackageKey": f"{build.digest}/functions.zip",
+        "PackageKey": f"{digest}/functions.zip",
     }
     changed = _execute_change_set(
-        cloudformation, stack, kind, _template_url(target, bucket, build), parameters, digest
+        cloudformation,
+        stack,
+        kind,
+        _template_url(target, bucket, digest),
+        {key: value for key, value in parameters.items() if key in template["Parameters"]},
+        _tags(present, digest),
     )
     if changed:
         say(f"stack {stack}: {kind.lower()}")
@@ -102,6 +188,32 @@ def deploy(
     result = outputs(target, stack)
     _ensure_gateway_responses(target, result["ApiId"], template)
     return result
+
+
+def _tags(present: Stack | None, digest: str) -> dict[str, str]:
+    """The stack's tags: a change of parameters alone leaves the release before as it is."""
+    known = present.tags if present is not None else {}
+    before = known.get(RELEASE_TAG)
+    if before == digest:
+        before = known.get(BEFORE_TAG)
+    return {RELEASE_TAG: digest, **({BEFORE_TAG: before} if before else {})}
+
+
+def _template_of(target: Target, bucket: str, stack: str, digest: str) -> Document:
+    """The template of a release; raises DeployError when it is not in the bucket."""
+    key = f"{digest}/{TEMPLATE_NAME}"
+    owner = {"ExpectedBucketOwner": account_of(target)}
+    try:
+        body = target.client("s3").get_object(Bucket=bucket, Key=key, **owner)["Body"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in {"404", "NoSuchKey", "NoSuchBucket"}:
+            raise
+        raise DeployError(
+            f"The release {digest} is not in the bucket {bucket} (any more).",
+            f"Check its sources out, then run: coffer deploy --stack {stack}",
+        ) from None
+    template: Document = json.loads(body.read())
+    return template
 
 
 def account_of(target: Target) -> str:
@@ -115,8 +227,8 @@ def packages_bucket(target: Target, stack: str) -> str:
     return f"{stack}-packages-{account_of(target)}-{target.region}"
 
 
-def upload(target: Target, stack: str, build: Build, say: Say) -> tuple[str, Document]:
-    """Put zips and template into the stack's own bucket; returns its name and the template.
+def upload(target: Target, stack: str, build: Build, say: Say) -> str:
+    """Put zips and template into the stack's own bucket; returns its name.
 
     Anybody can make a bucket of that name first: each call names the owner that it expects, and
     what lies there counts by its digest.
@@ -138,8 +250,8 @@ def upload(target: Target, stack: str, build: Build, say: Say) -> tuple[str, Doc
             extra = {**owner, "Metadata": {SHA256: digest}}
             s3.upload_file(str(file), bucket, key, ExtraArgs=extra)
     body = json.dumps(template).encode()
-    s3.put_object(Bucket=bucket, Key=f"{build.digest}/sam.json", Body=body, **owner)
-    return bucket, template
+    s3.put_object(Bucket=bucket, Key=f"{build.digest}/{TEMPLATE_NAME}", Body=body, **owner)
+    return bucket
 
 
 def _ensure_bucket(s3: Any, bucket: str, region: str, owner: dict[str, str]) -> None:
@@ -178,8 +290,8 @@ def _holds(s3: Any, bucket: str, key: str, digest: str, owner: dict[str, str]) -
         raise
 
 
-def _template_url(target: Target, bucket: str, build: Build) -> str:
-    key = f"{build.digest}/sam.json"
+def _template_url(target: Target, bucket: str, digest: str) -> str:
+    key = f"{digest}/{TEMPLATE_NAME}"
     if target.endpoint_url:
         return f"{target.endpoint_url}/{bucket}/{key}"
     return f"https://{bucket}.s3.{target.region}.amazonaws.com/{key}"
@@ -223,11 +335,10 @@ def _execute_change_set(
     kind: str,
     template_url: str,
     parameters: dict[str, str],
-    digest: str,
+    tags: dict[str, str],
 ) -> bool:
     """Create and execute a change set; False when it holds no change."""
-    name = f"coffer-{digest}-{int(time.time())}"
-    known = {item["ParameterKey"] for item in _parameters_of(cloudformation, template_url)}
+    name = f"coffer-{tags[RELEASE_TAG]}-{int(time.time())}"
     try:
         cloudformation.create_change_set(
             StackName=stack,
@@ -236,11 +347,9 @@ def _execute_change_set(
             TemplateURL=template_url,
             Capabilities=CAPABILITIES,
             Parameters=[
-                {"ParameterKey": key, "ParameterValue": value}
-                for key, value in parameters.items()
-                if key in known
+                {"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()
             ],
-            Tags=[{"Key": DIGEST_TAG, "Value": digest}],
+            Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
         )
         cloudformation.get_waiter("change_set_create_complete").wait(
             StackName=stack,
@@ -263,11 +372,6 @@ def _execute_change_set(
         ) from error
     cloudformation.execute_change_set(StackName=stack, ChangeSetName=name)
     return True
-
-
-def _parameters_of(cloudformation: Any, template_url: str) -> list[Document]:
-    found: list[Document] = cloudformation.validate_template(TemplateURL=template_url)["Parameters"]
-    return found
 
 
 def _moves(status: str) -> bool:
@@ -342,13 +446,17 @@ def _ensure_gateway_responses(target: Target, api_id: str, template: Document) -
         gateway.create_deployment(restApiId=api_id, stageName=CHALICE_STAGE)
 
 
-def put_secret(target: Target, name: str, value: str, *, keep: bool) -> None:
-    """Store a SecureString unless the same value is there, or any, when that is to be kept."""
+def put_secret(target: Target, name: str, value: str, *, keep: bool) -> bool:
+    """Store a SecureString unless the same value is there, or any, when that is to be kept.
+
+    Returns whether it was stored.
+    """
     ssm = target.client("ssm")
     try:
         found = ssm.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"]
         if keep or found == value:
-            return
+            return False
     except ssm.exceptions.ParameterNotFound:
         pass
     ssm.put_parameter(Name=name, Value=value, Type="SecureString", Overwrite=True)
+    return True

@@ -144,17 +144,14 @@ class Keystone:
             from keystoneauth1.session import Session
 
             chosen = settings()
-            self._session = Session(
-                auth=v3.Password(
-                    auth_url=_auth_url(),
-                    username=credential.username,
-                    password=credential.password,
-                    user_domain_name=chosen.os_user_domain_name,
-                    project_name=chosen.os_project_name,
-                    project_domain_name=chosen.os_project_domain_name,
-                ),
-                timeout=TIMEOUT_SECONDS,
+            login = credential.login(
+                _auth_url(),
+                user_domain_name=chosen.os_user_domain_name,
+                project_name=chosen.os_project_name,
+                project_domain_name=chosen.os_project_domain_name,
             )
+            plugin = v3.ApplicationCredential if credential.application else v3.Password
+            self._session = Session(auth=plugin(**login["auth"]), timeout=TIMEOUT_SECONDS)
         return self._session
 
 

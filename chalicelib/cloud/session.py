@@ -74,15 +74,15 @@ def _connect(credential: Credential) -> Connection:
     return openstack.connect(
         load_yaml_config=False,
         load_envvars=False,
-        auth_url=chosen.os_auth_url,
-        username=credential.username,
-        password=credential.password,
-        project_name=chosen.os_project_name,
-        user_domain_name=chosen.os_user_domain_name,
-        project_domain_name=chosen.os_project_domain_name,
         region_name=chosen.os_region_name,
         api_timeout=TIMEOUT_SECONDS,
         app_name="coffer",
+        **credential.login(
+            chosen.os_auth_url,
+            project_name=chosen.os_project_name,
+            user_domain_name=chosen.os_user_domain_name,
+            project_domain_name=chosen.os_project_domain_name,
+        ),
     )
 
 

@@ -8,7 +8,19 @@ import typer
 
 # Where each command is; a module is imported only when its command is run or its help is shown.
 COMMANDS: Final = (
-    *("up", "down", "status", "logs", "openrc", "demo", "adopt", "expel", "rollout", "rotate-key"),
+    *(
+        "deploy",
+        "up",
+        "down",
+        "status",
+        "logs",
+        "openrc",
+        "demo",
+        "adopt",
+        "expel",
+        "rollout",
+        "rotate-key",
+    ),
     *("simulate", "swarm"),
 )
 

@@ -48,7 +48,7 @@ def _rows(settings: StackSettings) -> list[dict[str, str]]:
         _process_row(front.process(settings), settings.api_url, front.answers(settings)),
     ]
     address = settings.recorded().get("endpoint") or ""
-    deployed = rows[0]["state"] == "up" and deploy.deployed_digest(settings.target, STACK_NAME)
+    deployed = rows[0]["state"] == "up" and deploy.is_whole(settings.target, STACK_NAME)
     rows.append(
         {
             "part": "Coffer",

@@ -14,7 +14,6 @@ from infra.package.sources import PROJECT_ROOT
 
 START_TIMEOUT_SECONDS: Final = 30.0
 HTTP_SECONDS: Final = 10.0
-SERVICE_TYPE: Final = "database"
 NETWORK: Final = "private"
 
 
@@ -97,57 +96,6 @@ class Admin:
             )
         document: dict[str, Any] = response.json() if response.content else {}
         return document
-
-    def network_id(self, name: str = NETWORK) -> str:
-        """The id of a network by its name."""
-        found = self.call(
-            "GET", f"{self.endpoint('network')}/v2.0/networks", params={"name": name}
-        )["networks"]
-        if not found:
-            raise StackError(
-                f"The cloud has no network named {name}.",
-                "Create it, or name another: coffer up --parameter NetworkId=<id>",
-            )
-        return str(found[0]["id"])
-
-    def ensure_database_endpoint(self, url: str, region: str) -> bool:
-        """Make the catalog's public `database` endpoint say `url`; False when it did already."""
-        service_id = self._service_id()
-        endpoints = self.call(
-            "GET", f"{self.auth_url}/endpoints", params={"service_id": service_id}
-        )["endpoints"]
-        changed = False
-        for interface in ("public", "internal", "admin"):
-            present = [item for item in endpoints if item["interface"] == interface]
-            wanted = {
-                "service_id": service_id,
-                "interface": interface,
-                "region_id": region,
-                "url": url,
-            }
-            if not present:
-                self.call("POST", f"{self.auth_url}/endpoints", json={"endpoint": wanted})
-                changed = True
-            elif present[0]["url"] != url:
-                self.call(
-                    "PATCH",
-                    f"{self.auth_url}/endpoints/{present[0]['id']}",
-                    json={"endpoint": {"url": url}},
-                )
-                changed = True
-        return changed
-
-    def _service_id(self) -> str:
-        services = self.call("GET", f"{self.auth_url}/services", params={"type": SERVICE_TYPE})
-        for service in services["services"]:
-            if service["type"] == SERVICE_TYPE:
-                return str(service["id"])
-        made = self.call(
-            "POST",
-            f"{self.auth_url}/services",
-            json={"service": {"type": SERVICE_TYPE, "name": "coffer", "enabled": True}},
-        )
-        return str(made["service"]["id"])
 
 
 def authenticate(auth_url: str, user: str, project: str, password: str) -> Token:

@@ -17,10 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-import msgspec
-
 from chalicelib import parameters
-from chalicelib.bus import keyring
 from chalicelib.bus.envelope import KEY_BYTES
 from chalicelib.parameters import Credential
 from infra.deploy import Target
@@ -156,15 +153,17 @@ class Secrets:
             "demo_password": self.demo_password,
         }
 
-    def parameters(self) -> dict[str, str]:
-        """What the functions read, by the name of the parameter; rings of a new deployment."""
-        contents: dict[str, Any] = {
-            parameters.GUEST_KEYS: keyring.first(base64.b64decode(self.guest_key), 0.0),
-            parameters.CONTROL_KEYS: keyring.first(base64.b64decode(self.control_key), 0.0),
+    def credentials(self) -> dict[str, Credential]:
+        """The users of the local cloud that the functions are, by their group."""
+        return {
             parameters.CLOUD: Credential("coffer", self.service_password),
             parameters.IDENTITY: Credential("coffer-api", self.validation_password),
         }
-        return {name: msgspec.json.encode(each).decode() for name, each in contents.items()}
+
+    def ring(self, name: str) -> bytes:
+        """The first key of a new deployment's ring."""
+        keys = {parameters.GUEST_KEYS: self.guest_key, parameters.CONTROL_KEYS: self.control_key}
+        return base64.b64decode(keys[name])
 
 
 def resolve(

@@ -1,29 +1,24 @@
 """Brings the whole local stack up and down; each step looks first: a second run changes nothing."""
 
-import hashlib
-import json
 import os
 import shutil
-import subprocess
-import sys
-import time
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import requests
-
+from chalicelib.parameters import Credential
 from infra import deploy
-from infra.errors import NotAnsweringError, NotRunningError, StackError
-from infra.keyrings import RINGS
+from infra.deployment import introduction, run
+from infra.deployment.openstack import Cloud
+from infra.deployment.survey import Survey, Wanted
+from infra.errors import NotRunningError, StackError
 from infra.local import cloud, endpoint, front, ministack
 from infra.local.lock import exclusive
 from infra.local.overlay import overlaid
 from infra.local.processes import leftovers, stop_all
 from infra.local.progress import Progress
 from infra.local.settings import (
-    SECRETS_PATH,
     STACK_NAME,
     Secrets,
     StackSettings,
@@ -34,11 +29,9 @@ from infra.local.settings import (
 from infra.package.build import Build, build
 from infra.package.sources import PROJECT_ROOT
 
-API_TIMEOUT_SECONDS: Final = 30.0
-SEED_TIMEOUT_SECONDS: Final = 60
 CACHED_BUILD_SECONDS: Final = 0.3
 CLOUD_REGION: Final = "RegionOne"
-DEFAULT_DATASTORE: Final = "mariadb"
+DOMAIN: Final = "Default"
 # On the emulator a crashed handler's messages come back after this long; on AWS it is longer.
 HEARTBEAT_SECONDS: Final = 30
 """Messages cost nothing here, and whoever kills a guest wants to see it."""
@@ -85,33 +78,34 @@ def _up(settings: StackSettings, progress: Progress) -> Running:
     front.require_place(settings)
     settings.record()
     package = _start_parts(settings, secrets, progress)
-
-    admin = cloud.Admin(settings.auth_url, secrets.admin_password)
-    parameters = _parameters(settings, admin, secrets)
-    digest = _digest(package, parameters, secrets)
-    deployed = aws_was_up and deploy.deployed_digest(settings.target, STACK_NAME) == digest
-    if not deployed:
-        with progress.step("Coffer: CloudFormation change set"):
-            _put_secrets(settings, secrets)
-            outputs = deploy.deploy(
-                settings.target, STACK_NAME, package, parameters, digest, progress.say
-            )
-    else:
-        outputs = deploy.outputs(settings.target, STACK_NAME)
-    front_moved = front.ensure(settings, outputs["Endpoint"])
-    url = settings.api_url
-    if not (deployed and cloud_was_up and settings.recorded().get("seeded") == digest):
-        _introduce(settings, admin, outputs, digest, progress)
-        return Running(url, changed=True)
-    wait_for_api(url)
-    return Running(url, changed=front_moved)
+    done = run.apply(
+        _survey(settings, secrets),
+        package,
+        progress,
+        ring=secrets.ring,
+        ready=lambda outputs: _ready(settings, outputs),
+    )
+    settings.record(endpoint=done.endpoint)
+    return Running(done.endpoint, changed=done.changed)
 
 
-def _put_secrets(settings: StackSettings, secrets: Secrets) -> None:
-    """Users as the local cloud has them; keys only where there are none: they may be rotated."""
-    for name, value in secrets.parameters().items():
-        path = f"{SECRETS_PATH}/{name}"
-        deploy.put_secret(settings.target, path, value, keep=name in RINGS)
+def _survey(settings: StackSettings, secrets: Secrets) -> Survey:
+    """What `up` wants deployed: the local cloud's own users, and parameters for one machine."""
+    admin = Credential("admin", secrets.admin_password)
+    scope = {"user_domain_name": DOMAIN, "project_domain_name": DOMAIN, "project_name": "admin"}
+    wanted = Wanted(
+        stack=STACK_NAME,
+        parameters=_parameters(settings, secrets),
+        network=cloud.NETWORK,
+        public_endpoint=settings.api_url,
+        credentials=secrets.credentials(),
+        keep_parameters=False,
+    )
+    return Survey(
+        wanted,
+        lambda: settings.target,
+        lambda: Cloud.of(settings.auth_url, CLOUD_REGION, admin, **scope),
+    )
 
 
 def clear_stale(settings: StackSettings, progress: Progress) -> tuple[bool, bool]:
@@ -122,7 +116,7 @@ def clear_stale(settings: StackSettings, progress: Progress) -> tuple[bool, bool
             progress.say(f"{remark}: starting it again")
             part.pid_file.unlink()
     if settings.aws_endpoint:
-        has_state = deploy.deployed_digest(settings.target, STACK_NAME) is not None
+        has_state = deploy.is_whole(settings.target, STACK_NAME)
     else:
         has_state = aws.running() is not None
     if has_state and os_cloud.running() is None and (lost := _instances(settings)):
@@ -204,23 +198,11 @@ def _start_parts(settings: StackSettings, secrets: Secrets, progress: Progress) 
         return overlaid(package.result())
 
 
-def _parameters(settings: StackSettings, admin: cloud.Admin, secrets: Secrets) -> dict[str, str]:
-    """The template's parameters on this machine."""
-    api = f"{settings.aws_url}/_aws/execute-api/"
+def _parameters(settings: StackSettings, secrets: Secrets) -> dict[str, str]:
+    """The template's parameters that are others on this machine."""
     return {
         "QueueVisibilitySeconds": str(QUEUE_VISIBILITY_SECONDS),
-        "SecretsPath": SECRETS_PATH,
         "DeploymentId": secrets.deployment_id,
-        "Emulated": "true",
-        "DeletionProtection": "false",
-        "ApiUrlPrefix": api,
-        "ApiUrlSuffix": "/api",
-        "PublicEndpoint": settings.api_url,
-        "GuestEndpointUrl": settings.aws_url,
-        "OpenStackAuthUrl": settings.auth_url,
-        "OpenStackRegionName": CLOUD_REGION,
-        "NetworkId": admin.network_id(),
-        "DefaultDatastore": DEFAULT_DATASTORE,
         "HeartbeatSeconds": str(HEARTBEAT_SECONDS),
         "HeartbeatExpirySeconds": str(3 * HEARTBEAT_SECONDS),
         "RequestsPerMinute": str(REQUESTS_PER_MINUTE),
@@ -228,43 +210,20 @@ def _parameters(settings: StackSettings, admin: cloud.Admin, secrets: Secrets) -
     }
 
 
-def _digest(package: Build, parameters: dict[str, str], secrets: Secrets) -> str:
-    """What the deployed stack is made of; secrets go in as a hash of their hash with the rest."""
-    content = json.dumps([package.digest, parameters, secrets.parameters()], sort_keys=True)
-    return hashlib.sha256(content.encode()).hexdigest()[:16]
+def _ready(settings: StackSettings, outputs: dict[str, str]) -> bool:
+    """Put the front before an API that was deployed; whether that had to be done.
 
-
-def _introduce(
-    settings: StackSettings,
-    admin: cloud.Admin,
-    outputs: dict[str, str],
-    digest: str,
-    progress: Progress,
-) -> None:
-    """Make the parts known to each other (catalog, datastores, flavors) and warm the functions."""
-    url = settings.api_url
+    The functions that a first request goes through are started, so that it meets them warm.
+    """
     if not settings.aws_endpoint:
         _bound_concurrency(settings)
-    with ThreadPoolExecutor(max_workers=6) as pool:
-        seeded = pool.submit(_seed, settings)
-        warmed = [
-            pool.submit(_invoke, settings, f"{STACK_NAME}-{name}", payload)
-            for name, payload in WARMED.items()
-        ]
-        with progress.step("API answers"):
-            wait_for_api(url)
-        with progress.step("Catalog entry, datastores, flavors, warm functions"):
-            admin.ensure_database_endpoint(f"{url}/v1.0/%(tenant_id)s", CLOUD_REGION)
-            seeded.result()
-            job = {"step": "mirror_flavors"}
-            if mirrored := _invoke(settings, outputs["TaskManagerCloudName"], job):
-                raise StackError(
-                    f"The task manager could not mirror the flavors: {mirrored[:500]}",
-                    "Its log: coffer logs taskmanager-cloud",
-                )
-            for function in warmed:
-                function.result()
-    settings.record(seeded=digest, endpoint=url)
+    moved = front.ensure(settings, outputs["Endpoint"])
+    if moved:
+        with ThreadPoolExecutor(max_workers=len(WARMED)) as pool:
+            for name, payload in WARMED.items():
+                function = f"{STACK_NAME}-{name}"
+                pool.submit(introduction.invoke, settings.target, function, payload)
+    return moved
 
 
 def _bound_concurrency(settings: StackSettings) -> None:
@@ -274,55 +233,6 @@ def _bound_concurrency(settings: StackSettings) -> None:
         client.put_function_concurrency(
             FunctionName=f"{STACK_NAME}-{name}", ReservedConcurrentExecutions=executions
         )
-
-
-def _seed(settings: StackSettings) -> None:
-    """Put the datastores on offer into the tables, in a process with the functions' environment."""
-    environment = {**settings.aws_environment(), "COFFER_PREFIX": STACK_NAME}
-    done = subprocess.run(
-        [sys.executable, "-m", "infra.seed"],
-        cwd=PROJECT_ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=SEED_TIMEOUT_SECONDS,
-        check=False,
-    )
-    if done.returncode != 0:
-        raise StackError(
-            f"The datastores could not be stored:\n{done.stderr.strip()[-800:]}",
-            "The list is infra/datastores.yaml.",
-        )
-
-
-def _invoke(settings: StackSettings, function: str, payload: object) -> str | None:
-    """Invoke a function and wait; returns the text of its error or failure, or None."""
-    answer = settings.target.client("lambda").invoke(
-        FunctionName=function, Payload=json.dumps(payload).encode()
-    )
-    text = str(answer["Payload"].read().decode())
-    failed = answer.get("FunctionError") or '"failed"' in text
-    return text if failed else None
-
-
-def wait_for_api(url: str) -> None:
-    """Wait until the version document answers through the gateway."""
-    deadline = time.monotonic() + API_TIMEOUT_SECONDS
-    last = ""
-    while time.monotonic() < deadline:
-        try:
-            response = requests.get(f"{url}/", timeout=API_TIMEOUT_SECONDS)
-        except requests.RequestException as error:
-            last = str(error)
-        else:
-            if response.ok:
-                return
-            last = f"{response.status_code} {response.text[:300]}"
-        time.sleep(0.2)
-    raise NotAnsweringError(
-        f"The API did not answer within {API_TIMEOUT_SECONDS:.0f} s; its last answer: {last}",
-        "Its log: coffer logs api",
-    )
 
 
 def down(settings: StackSettings, progress: Progress, *, purge: bool = False) -> bool:
@@ -363,7 +273,7 @@ def _forget_volatile(settings: StackSettings) -> None:
         shutil.rmtree(folder, ignore_errors=True)
     (settings.cloud / "bootstrap.json").unlink(missing_ok=True)
     if settings.config_file.exists():
-        forgotten = ("seeded", "endpoint", "front_target", "aws_endpoint", "agent_command")
+        forgotten = ("endpoint", "aws_endpoint", "agent_command")
         settings.record(**dict.fromkeys(forgotten))
 
 

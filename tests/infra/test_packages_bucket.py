@@ -47,7 +47,7 @@ class Uploads:
 
     def upload(self) -> list[str]:
         said: list[str] = []
-        self.bucket, _ = deploy.upload(self.target, "coffer", self.build, said.append)
+        self.bucket = deploy.upload(self.target, "coffer", self.build, said.append)
         return said
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from chalicelib import parameters
 from infra.errors import BusyError, StackError
+from infra.keyrings import RINGS
 from infra.local import settings as module
 from infra.local.lock import exclusive
 from infra.local.settings import (
@@ -53,8 +54,9 @@ def test_secrets_are_made_once_and_for_their_owner_only(state: Path) -> None:
     secrets = load_secrets(settings)
     assert load_secrets(settings) == secrets
     assert stat.S_IMODE((state / "secrets.json").stat().st_mode) == 0o600
-    assert set(secrets.parameters()) == set(parameters.NAMES)
-    assert secrets.admin_password not in str(secrets.parameters())
+    assert {*secrets.credentials(), *RINGS} == set(parameters.NAMES)
+    passwords = [each.password for each in secrets.credentials().values()]
+    assert secrets.admin_password not in passwords
 
 
 def test_a_deployments_id_is_made_once_also_for_secrets_that_are_older(

@@ -93,6 +93,7 @@ class People(IdentityRoutes):
         call.caller.require_admin("identity:create_user")
         wanted = call.item("user")
         user = self.cloud.identity.add_user(text_of(wanted, "name"), text_of(wanted, "password"))
+        user.description = text_of(wanted, "description")
         return json_response({"user": views.user(user, self.url)}, 201)
 
     def show_user(self, call: Call) -> Response:
@@ -102,12 +103,15 @@ class People(IdentityRoutes):
         return json_response({"user": views.user(user, self.url)})
 
     def update_user(self, call: Call) -> Response:
-        """PATCH /v3/users/{id}: enable or disable."""
+        """PATCH /v3/users/{id}: enable or disable, describe, give another password."""
         call.caller.require_admin("identity:update_user")
         user = self.cloud.identity.user(call.path["user_id"])
         wanted = call.item("user")
         if "enabled" in wanted:
             self.cloud.identity.set_enabled(user, truth(wanted["enabled"]))
+        user.description = text_of(wanted, "description", user.description)
+        if "password" in wanted:
+            self.cloud.identity.set_password(user, text_of(wanted, "password"))
         return json_response({"user": views.user(user, self.url)})
 
     def delete_user(self, call: Call) -> Response:

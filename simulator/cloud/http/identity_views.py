@@ -118,6 +118,7 @@ def user(one: User, url: str) -> Json:
     return {
         "id": one.id,
         "name": one.name,
+        "description": one.description,
         "domain_id": DEFAULT_DOMAIN_ID,
         "enabled": one.enabled,
         "options": {},

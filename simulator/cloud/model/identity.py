@@ -42,6 +42,7 @@ class User:
     name: str
     password_digest: str = field(repr=False)
     enabled: bool = True
+    description: str = ""
 
 
 @dataclass(frozen=True)
@@ -157,6 +158,11 @@ class Identity:
         if not enabled:
             live = self._tokens.values()
             self._drop(t for t in live if thing.id in (t.user_id, t.project_id))
+
+    def set_password(self, user: User, password: str) -> None:
+        """Give a user another password; tokens end with the one before."""
+        user.password_digest = _digest(user.id, password)
+        self._drop(token for token in self._tokens.values() if token.user_id == user.id)
 
     def delete_project(self, project_id: str) -> None:
         """Remove a project, its assignments and its tokens."""

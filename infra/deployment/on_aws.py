@@ -1,0 +1,137 @@
+"""The checks of the account that Coffer is to run in."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+import yaml
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+
+from infra import deploy
+from infra.deployment.survey import Survey
+from infra.deployment.verdicts import Failed
+from infra.package.sources import PROJECT_ROOT
+from infra.package.template import FUNCTIONS
+
+STACK_NAME: Final = re.compile("[a-z][a-z0-9-]{1,19}")
+"""The template's parameter Prefix, which begins the name of every table, queue and role."""
+MOST_RESERVED_LEAVES: Final = 100
+"""Lambda keeps so many executions of an account unreserved:
+https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html"""
+CONCURRENCY_QUOTA: Final = "L-B99A9384"
+TABLES: Final = PROJECT_ROOT / "infra" / "template" / "tables.yaml"
+
+
+def region(survey: Survey) -> str:
+    """Which AWS is meant."""
+    target = survey.target
+    if target.endpoint_url:
+        return f"{target.region} of the emulator at {target.endpoint_url}"
+    return target.region
+
+
+def credentials(survey: Survey) -> str:
+    """Whose keys these are."""
+    try:
+        return f"account {survey.account}"
+    except NoCredentialsError:
+        raise Failed(
+            "There are no AWS credentials.",
+            "aws configure, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or --profile NAME.",
+        ) from None
+    except ClientError as error:
+        raise Failed(
+            f"AWS does not accept the credentials: {error.response['Error']['Message']}",
+            "`aws sts get-caller-identity` says the same. Renew them, or name a --profile.",
+        ) from None
+    except BotoCoreError as error:
+        raise Failed(
+            f"No AWS answers: {error}",
+            "With an emulator, start it first; AWS_ENDPOINT_URL names it.",
+        ) from None
+
+
+def stack(survey: Survey) -> str:
+    """Whether the stack is there, and is a Coffer."""
+    name = survey.wanted.stack
+    if not STACK_NAME.fullmatch(name):
+        raise Failed(
+            f"{name!r} can't be a deployment's name.",
+            "--stack takes 2 to 20 characters, small letters, digits and -, a letter first.",
+        )
+    if survey.present is None:
+        return f"{name} is new"
+    if deploy.RELEASE_TAG not in survey.present.tags:
+        raise Failed(
+            f"The stack {name} is there, and no coffer has deployed it.",
+            "Choose another name: --stack NAME",
+        )
+    return f"{name} is {survey.present.status}"
+
+
+def bucket(survey: Survey) -> str:
+    """Whether the packages have where to go: anybody can take a bucket's name."""
+    name = deploy.packages_bucket(survey.target, survey.wanted.stack)
+    try:
+        survey.target.client("s3").head_bucket(Bucket=name, ExpectedBucketOwner=survey.account)
+    except ClientError as error:
+        if error.response["Error"]["Code"] in {"404", "NoSuchBucket"}:
+            return f"{name} will be made"
+        raise Failed(
+            f"The bucket {name} belongs to another account, or these keys may not see it.",
+            "Give them s3:ListBucket, or choose another name for the deployment: --stack NAME",
+        ) from None
+    return f"{name} is there"
+
+
+def tables(survey: Survey) -> str:
+    """Tables outlive their stack, and a new one could not make them again."""
+    names = table_names(survey.wanted.stack)
+    if survey.present is not None and survey.present.status in deploy.DEPLOYED:
+        return f"{len(names)} of the stack"
+    pages = survey.target.client("dynamodb").get_paginator("list_tables").paginate()
+    left = sorted(set(names) & {name for page in pages for name in page["TableNames"]})
+    if left:
+        raise Failed(
+            f"Tables of an earlier deployment are still there: {', '.join(left)}.",
+            "They may hold what belongs to living instances. Delete them if not "
+            "(coffer undeploy --tables), or choose another name: --stack NAME",
+        )
+    return "none is left of an earlier deployment"
+
+
+def table_names(stack: str) -> list[str]:
+    """The tables of a stack, by the template."""
+    resources = yaml.safe_load(TABLES.read_text())["Resources"].values()
+    return [
+        resource["Properties"]["TableName"]["Fn::Sub"].replace("${Prefix}", stack)
+        for resource in resources
+    ]
+
+
+def concurrency(survey: Survey) -> str:
+    """Whether Lambda can reserve what the functions are to have for themselves."""
+    present = reserved(survey.present_parameters) if survey.present is not None else 0
+    wanted = reserved({**survey.present_parameters, **survey.wanted.parameters})
+    limit = survey.target.client("lambda").get_account_settings()["AccountLimit"]
+    left = limit["UnreservedConcurrentExecutions"] + present - wanted
+    if wanted and left < MOST_RESERVED_LEAVES:
+        none = " ".join(f"--parameter {name}=0" for name in reservations())
+        raise Failed(
+            f"Lambda may run {limit['ConcurrentExecutions']} executions at once in this account, "
+            f"and Coffer reserves {wanted} of them, of which {MOST_RESERVED_LEAVES} have to stay.",
+            "Ask for more: aws service-quotas request-service-quota-increase --service-code lambda "
+            f"--quota-code {CONCURRENCY_QUOTA} --desired-value 1000. Or reserve none: {none}",
+        )
+    return f"{wanted} executions reserved, {left} are left of {limit['ConcurrentExecutions']}"
+
+
+def reservations() -> dict[str, int]:
+    """The template's parameters of reserved concurrency, and what they are by default."""
+    return {f"{each.logical_id}Concurrency": each.reserved for each in FUNCTIONS if each.reserved}
+
+
+def reserved(parameters: dict[str, str]) -> int:
+    """How many executions a stack with these parameters has for itself."""
+    return sum(int(parameters.get(name, default)) for name, default in reservations().items())

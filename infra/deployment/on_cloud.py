@@ -1,0 +1,245 @@
+"""The checks of the cloud that Coffer is to serve."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Iterator
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import yaml
+
+from chalicelib import parameters
+from infra.deployment import catalog, service_users
+from infra.deployment.openstack import Cloud
+from infra.deployment.survey import MADE, Survey
+from infra.deployment.verdicts import Doubt, Failed
+from infra.seed import DATASTORES
+
+SERVICES: Final = {
+    "compute": "Nova",
+    "network": "Neutron",
+    "block-storage": "Cinder",
+    "image": "Glance",
+}
+"""Of which a database is made."""
+ALSO_KNOWN_AS: Final = {"block-storage": ("volumev3", "block-store")}
+
+
+def keystone(survey: Survey) -> str:
+    """Whether Keystone answers, and can answer to the functions."""
+    cloud = survey.cloud
+    with cloud.answering("tell its version"):
+        cloud.connection.session.get(cloud.auth_url, authenticated=False)
+    host = urlsplit(cloud.auth_url).hostname or ""
+    if not survey.on_emulator and _is_private(host):
+        raise Doubt(
+            f"{cloud.auth_url} is a private address: Lambda reaches it only inside a VPC.",
+            'See docs/deploying.md, "Networks".',
+        )
+    return cloud.auth_url
+
+
+def _is_private(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(socket.gethostbyname(host)).is_private
+    except (OSError, ValueError):
+        return False
+
+
+def credentials(survey: Survey) -> str:
+    """Who deploys."""
+    access = survey.cloud.access
+    if not access.project_scoped:
+        raise Failed(
+            f"The token of {access.username} is for no project.",
+            "Set OS_PROJECT_NAME and OS_PROJECT_DOMAIN_NAME.",
+        )
+    what = "administrator" if survey.cloud.is_admin else "no administrator"
+    return f"{access.username} in {access.project_name}, {what}"
+
+
+def services(survey: Survey) -> str:
+    """Whether everything is in the catalog that a database is made of."""
+    cloud = survey.cloud
+    lacking = [
+        f"{name} ({kind})"
+        for kind, name in SERVICES.items()
+        if not any(cloud.urls(each) for each in (kind, *ALSO_KNOWN_AS.get(kind, ())))
+    ]
+    if lacking:
+        raise Failed(
+            f"The catalog has no public endpoint in region {cloud.region} of {', '.join(lacking)}.",
+            "Set OS_REGION_NAME if it is another region (`openstack catalog list`).",
+        )
+    return f"{', '.join(SERVICES.values())} in {cloud.region}"
+
+
+def service_user(survey: Survey) -> str:
+    """Whom the functions will be, and whether Keystone lets them in."""
+    service = survey.service
+    if service.source == MADE:
+        return _to_be_made(survey)
+    for name, cloud in survey.as_service.items():
+        if not cloud.access.project_scoped:
+            raise Failed(f"The credential of {name} is for no project.", "Name the project.")
+    users = {str(cloud.access.username) for cloud in survey.as_service.values()}
+    return f"{' and '.join(sorted(users))} ({_SOURCES[service.source]})"
+
+
+_SOURCES: Final = {
+    "given": "given",
+    "stored": "as before",
+    "deployer": "the deployer's own; an administrator's run makes users for it",
+}
+
+
+def _to_be_made(survey: Survey) -> str:
+    users = survey.users
+    if taken := service_users.strangers(survey.cloud, users):
+        raise Failed(
+            f"There is a user {' and a user '.join(taken)} in Keystone already, and this "
+            "deployment has not made it.",
+            f"Use it: --service-user {taken[0]} --service-password-file FILE. Or choose another "
+            "name for the deployment: --stack NAME",
+        )
+    if survey.service_project_id is None:
+        raise Failed(
+            f"The cloud has no project {users.project}, which servers and volumes would be in.",
+            f"openstack project create {users.project}, or name another: --service-project NAME",
+        )
+    return f"{' and '.join(users.names.values())} will be made in project {users.project}"
+
+
+def service_roles(survey: Survey) -> str:
+    """Whether the functions' user may do what they do, and no more."""
+    if survey.service.source == MADE:
+        return "member and service will be given"
+    for name, cloud in survey.as_service.items():
+        _require_roles(cloud, service_users.ROLES[name])
+    held = {name: cloud.roles for name, cloud in survey.as_service.items()}
+    if any(service_users.TOO_MUCH in roles for roles in held.values()):
+        raise Doubt(
+            "The functions' user is an administrator: whoever reads its secret owns the cloud.",
+            'member and service on its project are enough (docs/operations.md, "In OpenStack").',
+        )
+    return ", ".join(sorted(held[parameters.CLOUD]))
+
+
+def _require_roles(cloud: Cloud, wanted: tuple[str, ...]) -> None:
+    if service_users.TOO_MUCH in cloud.roles:
+        return
+    if lacking := [role for role in wanted if role not in cloud.roles]:
+        access = cloud.access
+        commands = "; ".join(
+            f"openstack role add --user {access.username} --project {access.project_name} {role}"
+            for role in lacking
+        )
+        raise Failed(
+            f"{access.username} has not the role {' and not the role '.join(lacking)} on project "
+            f"{access.project_name}.",
+            f"An administrator runs: {commands}",
+        )
+
+
+def catalog_entry(survey: Survey) -> str:
+    """Whether clients find the API, and who can see to it."""
+    cloud, root = survey.cloud, survey.root
+    found = catalog.places(cloud)
+    ours = {catalog.place_of(each) for each in (root, survey.present_root) if each}
+    if others := sorted(found - ours):
+        if survey.wanted.replace_entry:
+            return f"leads to {others[0]}, and will be replaced"
+        raise Failed(
+            f"The catalog's entry of type {catalog.TYPE} leads to {', '.join(others)}: to a "
+            "Trove, or another deployment.",
+            "Clients can be led to one of them. To put this one in its place: "
+            "--replace-catalog-entry",
+        )
+    if found:
+        return f"leads to {', '.join(sorted(found))}"
+    if not cloud.is_admin:
+        raise Doubt(
+            "The catalog has no entry of this deployment, and only an administrator can make it.",
+            "The commands for one are told at the end.",
+        )
+    return "will be made"
+
+
+def image(survey: Survey) -> str:
+    """Whether each version of a datastore on offer has an image that may boot its servers."""
+    lacking, found = [], []
+    for name, tags in _versions():
+        images = list(_tagged(survey.seen, tags))
+        trusted = [each for each in images if _may_be_trusted(survey, each)]
+        if trusted:
+            newest = max(trusted, key=lambda each: (each.created_at or "", each.id))
+            found.append(f"{name}: {newest.name}")
+        else:
+            lacking.append((name, tags, images))
+    if not lacking:
+        return ", ".join(found)
+    name, tags, images = lacking[0]
+    what = "; ".join(_why_not(survey, each) for each in images) or "no active image has its tags"
+    tagging = " ".join(f"--tag {tag}" for tag in tags)
+    project = survey.service.scope["project_name"]
+    error = Failed if not found else Doubt
+    raise error(
+        f"No image boots {', '.join(name for name, _, _ in lacking)}: {what}.",
+        f"Build one (docs/deploying.md), then: openstack image set {tagging} "
+        f"--project {project} IMAGE",
+    )
+
+
+def _versions() -> Iterator[tuple[str, list[str]]]:
+    """The datastores' versions on offer with the tags of their images."""
+    for name, datastore in yaml.safe_load(DATASTORES.read_text()).items():
+        for version, about in datastore["versions"].items():
+            if about.get("active", True):
+                yield f"{name} {version}", about["image_tags"]
+
+
+def _tagged(cloud: Cloud, tags: list[str]) -> Iterator[Any]:
+    with cloud.answering("list its images"):
+        for each in cloud.connection.image.images(tag=tags[0]):
+            if set(tags) <= set(each.tags or []):
+                yield each
+
+
+def _may_be_trusted(survey: Survey, each: Any) -> bool:
+    """As the functions choose: chalicelib/cloud/images.py."""
+    if each.status != "active":
+        return False
+    chosen = survey.wanted.parameters.get("ImageProjectId")
+    if chosen := chosen or survey.present_parameters.get("ImageProjectId"):
+        return bool(each.owner_id == chosen)
+    return bool(each.owner_id == survey.service_project_id or each.visibility == "public")
+
+
+def _why_not(survey: Survey, each: Any) -> str:
+    if each.status != "active":
+        return f"{each.name} ({each.id}) is {each.status}"
+    return f"{each.name} ({each.id}) is {each.visibility} in project {each.owner_id}"
+
+
+def network(survey: Survey) -> str:
+    """Whether there is a network for instances that name none."""
+    found = survey.network
+    if found is not None:
+        if not found.subnet_ids:
+            raise Failed(
+                f"The network {found.name} has no subnet, so that servers get no address.",
+                f"openstack subnet create --network {found.id} --subnet-range CIDR NAME",
+            )
+        return f"{found.name} ({found.id})"
+    if named := survey.wanted.network:
+        raise Failed(
+            f"The service's project sees no network {named}.",
+            "`openstack network list` lists them; --network takes a name or an id.",
+        )
+    names = ", ".join(str(each.name) for each in survey.networks) or "none"
+    raise Failed(
+        f"No network is named for instances that name none; the service's project sees {names}.",
+        "Name it: --network NAME",
+    )

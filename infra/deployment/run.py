@@ -1,0 +1,110 @@
+"""Deploys what a survey has found to be wanted: the stack, its secrets, the catalog's entry."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import msgspec
+
+from chalicelib.bus import keyring
+from chalicelib.bus.envelope import KEY_BYTES
+from infra import deploy
+from infra.deploy import Stack
+from infra.deployment import catalog, introduction, service_users
+from infra.deployment.survey import MADE, Survey
+from infra.keyrings import RINGS
+from infra.local.progress import Progress
+from infra.package.build import Build
+
+Rings = Callable[[str], bytes]
+"""The first key of the ring of that name."""
+
+
+class Deployed(NamedTuple):
+    """What a run has brought about."""
+
+    endpoint: str
+    changed: bool
+    # What an administrator has to run still, for clients to find the API.
+    commands: list[str]
+
+
+def random_key(_: str) -> bytes:
+    """A key for a new ring."""
+    return secrets.token_bytes(KEY_BYTES)
+
+
+def is_deployed(present: Stack | None, release: str, wanted: dict[str, str]) -> bool:
+    """Whether the stack runs that release with those parameters; what it lacks, none reads."""
+    if present is None or present.release != release:
+        return False
+    return all(wanted.get(name, value) == value for name, value in present.parameters.items())
+
+
+def apply(
+    survey: Survey,
+    package: Build,
+    progress: Progress,
+    *,
+    ring: Rings = random_key,
+    ready: Callable[[dict[str, str]], bool],
+) -> Deployed:
+    """Bring the deployment about; each part is left alone when it is right already.
+
+    `ready` is told the stack's outputs before anybody asks the API for something, and answers
+    whether it had to change anything: it has a proxy lead there, where one is needed.
+    """
+    target, stack = survey.target, survey.wanted.stack
+    wanted = survey.template_parameters()
+    changed = not is_deployed(survey.present, package.digest, wanted)
+    if changed:
+        with progress.step("Coffer: CloudFormation change set"):
+            outputs = deploy.deploy(target, stack, package, wanted, progress.say)
+    else:
+        outputs = deploy.outputs(target, stack)
+    changed |= _store_secrets(survey, ring, progress)
+    changed |= ready(outputs)
+    root = survey.root or outputs["Endpoint"]
+    changed |= not introduction.complete(target, stack)
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        seeding = pool.submit(introduction.seed, target, stack) if changed else None
+        with progress.step("API answers"):
+            introduction.wait_for_api(root)
+        commands, registered = _register(survey, outputs["Endpoint"], progress)
+        if seeding is not None:
+            with progress.step("Datastores, flavors"):
+                seeding.result()
+                introduction.mirror_flavors(target, outputs["TaskManagerCloudName"])
+    return Deployed(root, changed or registered, commands)
+
+
+def _store_secrets(survey: Survey, ring: Rings, progress: Progress) -> bool:
+    """Keys where there are none, and credentials where others are wanted; whether any was new."""
+    target, path = survey.target, survey.wanted.secrets_path
+    new = False
+    for name in RINGS:
+        first = keyring.first(ring(name), 0.0)
+        value = msgspec.json.encode(first).decode()
+        new |= deploy.put_secret(target, f"{path}/{name}", value, keep=True)
+    credentials = survey.service.credentials
+    if survey.service.source == MADE:
+        with progress.step("Service users in Keystone"):
+            credentials = service_users.make(survey.cloud, survey.users)
+    for name, credential in credentials.items():
+        value = msgspec.json.encode(credential).decode()
+        new |= deploy.put_secret(target, f"{path}/{name}", value, keep=False)
+    return new
+
+
+def _register(survey: Survey, endpoint: str, progress: Progress) -> tuple[list[str], bool]:
+    """The commands that are left for an administrator, and whether the catalog was changed."""
+    entry, cloud = survey.entry(endpoint), survey.cloud
+    if cloud.is_admin:
+        with progress.step("Catalog entry"):
+            return [], catalog.register(cloud, entry)
+    if catalog.leads_to(cloud, entry.root):
+        return [], False
+    return catalog.commands(entry), False
