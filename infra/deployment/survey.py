@@ -132,6 +132,8 @@ class Survey:
         given = wanted.public_endpoint or wanted.parameters.get("PublicEndpoint")
         if given:
             return given.rstrip("/")
+        if domain := {**self.present_parameters, **wanted.parameters}.get("DomainName"):
+            return f"https://{domain}"
         if endpoint and wanted.front_port:
             return f"http://{HOST}:{wanted.front_port}"
         if present := self.present_parameters.get("PublicEndpoint"):
