@@ -153,5 +153,6 @@ def _cloud_settings() -> CloudSettings:
             ),
             -1,
         ),
-        service_quota={},
+        service_roles=("member", "service", "manager"),
+        host_role="manager",
     )

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from chalicelib.cloud import names
-from chalicelib.cloud.session import cloud_call, connection, over_quota, own_project
+from chalicelib.cloud.session import cloud_call, connection, kind_of, own_project
 
 
 class Rule(msgspec.Struct, frozen=True):
@@ -15,6 +15,9 @@ class Rule(msgspec.Struct, frozen=True):
 
     port: int
     cidr: str
+
+    def __str__(self) -> str:
+        return f"{self.port} from {self.cidr}"
 
 
 class SecurityGroup(msgspec.Struct, frozen=True):
@@ -107,7 +110,7 @@ def create_security_group(name: str, description: str) -> SecurityGroup:
 
 @cloud_call
 def create_rule(group_id: str, rule: Rule) -> None:
-    """Open one port to one source; a rule that exists is fine (Neutron's 409 is a quota's too)."""
+    """Open one port to one source; a rule that exists is fine."""
     from openstack.exceptions import ConflictException
 
     try:
@@ -121,7 +124,7 @@ def create_rule(group_id: str, rule: Rule) -> None:
             remote_ip_prefix=rule.cidr,
         )
     except ConflictException as error:
-        if over_quota(error):
+        if kind_of(error) != "SecurityGroupRuleExists":
             raise
 
 

@@ -256,8 +256,15 @@ def detach_volume(server_id: str, volume_id: str) -> None:
 
 @cloud_call
 def delete(server_id: str) -> None:
-    """Ask for a server to be deleted; one that is gone is fine."""
-    connection().compute.delete_server(server_id, ignore_missing=True)
+    """Ask for a server to be deleted at once; one that is gone is fine.
+
+    A plain DELETE leaves it SOFT_DELETED, with its volume and its port, in a Nova that is set up so
+    (`reclaim_instance_interval`), and in no list. The forced one is a member's too.
+    """
+    from openstack.exceptions import NotFoundException
+
+    with contextlib.suppress(NotFoundException):
+        connection().compute.delete_server(server_id, force=True)
 
 
 def _time(text: str) -> float:

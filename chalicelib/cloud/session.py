@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import logging
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
 from chalicelib import aws, crash, parameters
-from chalicelib.cloud.errors import CloudAway, CloudError, InUse, Refused
+from chalicelib.cloud.errors import CloudAway, CloudError, InUse, OverQuota, Refused
+from chalicelib.cloud.refusals import Meaning, meaning_of, resource_in
 from chalicelib.parameters import Credential
 from chalicelib.settings import settings
 
@@ -22,23 +23,6 @@ T = TypeVar("T")
 
 TIMEOUT_SECONDS: Final = 15
 CONNECTION: Final = "cloud connection"
-_LATER: Final = frozenset({401, 408, 409, 425, 429})
-_NEVER: Final = frozenset(
-    {
-        "IpAddressAlreadyAllocated",
-        "IpAddressInUse",
-        "IpAddressGenerationFailure",
-        "MacAddressInUse",
-        "ExternalIpAddressExhausted",
-    }
-)
-"""Neutron's 409s for which somebody else has to make room; its other ones pass by themselves."""
-
-_ATTACHED: Final = re.compile(
-    "must be 'available' to extend, currently in-use|volume:extend_attached_volume"
-)
-"""Cinder's refusal to extend a volume in a server: of its API before 3.42, and of its policy."""
-
 _VERBS: Final = frozenset(
     {
         *("create", "delete", "extend", "find", "get", "list", "start", "stop", "update"),
@@ -46,10 +30,6 @@ _VERBS: Final = frozenset(
         *("confirm", "migrate", "rebuild", "resize", "revert"),
     }
 )
-_COUNTED: Final = re.compile(
-    "security_group_rule|security_group|floatingip|port|instances|cores|ram|gigabytes|volumes"
-)
-
 log = logging.getLogger(__name__)
 
 
@@ -101,31 +81,50 @@ def cloud_call(function: Callable[P, T]) -> Callable[P, T]:
         from keystoneauth1.exceptions import ClientException
         from openstack.exceptions import HttpException, SDKException
 
-        what = spoken(function.__module__, function.__name__)
+        def what() -> str:
+            given = inspect.signature(function).bind(*args, **kwargs).arguments
+            return spoken(function.__module__, function.__name__, given)
+
         try:
             result = function(*args, **kwargs)
         except HttpException as error:
             _look_for_new_password(getattr(error, "status_code", None))
-            raise from_http(error, what) from None
+            raise from_http(error, what()) from None
         except (SDKException, ClientException) as error:
             _look_for_new_password(getattr(error, "http_status", None))
-            raise CloudAway(f"{what}: the cloud gave no answer ({type(error).__name__})") from None
+            said = f"The cloud could not {what()}: no answer ({type(error).__name__})"
+            raise CloudAway(said) from None
         crash.effect(effect)
         return result
 
     return call
 
 
-def spoken(module: str, function: str) -> str:
-    """What a function does, in words for a tenant: `create the volume`, `list the ports`."""
+def spoken(module: str, function: str, given: Mapping[str, object]) -> str:
+    """What a call does, in words for a tenant: `create the volume coffer-1f…`, `list the ports`."""
     service = module.rsplit(".", 1)[-1].replace("_", " ")
     verb, _, thing = function.partition("_")
     named = thing.replace("_", " ")
     if verb == "page" or named == "all":
         return f"list the {named.removeprefix('of ') if verb == 'page' and named else service}"
     if verb not in _VERBS:
-        return f"find the {service.removesuffix('s')}"
-    return f"{verb} the {named or service.removesuffix('s')}"
+        verb, named = "find", ""
+    named = named or service.removesuffix("s")
+    return f"{verb} the {named}{_object(named.replace(' ', '_'), given)}"
+
+
+def _object(thing: str, given: Mapping[str, object]) -> str:
+    """Which one: by its own id when that is among what is given, else by what is given first."""
+    own = f"{thing}_id"
+    names = [name for name in (thing, own, *given) if given.get(name) and name != "description"]
+    if not names:
+        return ""
+    name, value = names[0], given[names[0]]
+    if isinstance(value, list):
+        return f" {', '.join(map(str, value))}"
+    if name in (thing, own, "name", "name_or_id") or name.removesuffix("_id") in given:
+        return f" {value}"
+    return f" of {name.removesuffix('_id').replace('_', ' ')} {value}"
 
 
 def _look_for_new_password(status: int | None) -> None:
@@ -137,36 +136,35 @@ def _look_for_new_password(status: int | None) -> None:
         parameters.looked_up(parameters.CLOUD, Credential)
 
 
-def over_quota(error: Exception) -> bool:
-    """Whether a refusal is a quota's: a 409 of Neutron, as for what may pass by itself."""
-    said = str(getattr(error, "details", None) or getattr(error, "message", ""))
-    return "quota" in said.lower()
-
-
 def from_http(error: Exception, what: str) -> CloudError:
     """Our error for an HTTP error of the SDK (`status_code`, `details`, `message`)."""
     status = getattr(error, "status_code", None) or 0
     said = str(getattr(error, "details", None) or getattr(error, "message", "") or status)[:300]
-    if over_quota(error):
-        # The figures are those of the service's project, which is every tenant's.
-        log.warning("over a quota of the cloud: %s: %s", what, said)
-        counted = _COUNTED.search(said)
-        name = f" for {counted[0].replace('_', ' ')}" if counted else ""
-        return Refused(
-            f"The cloud refused to {what}: its quota{name} is exhausted; ask the operator."
-        )
-    if _ATTACHED.search(said):
-        return InUse(f"The cloud refused to {what}: {said}")
-    if _kind(error) in _NEVER or (400 <= status < 500 and status not in _LATER):
-        return Refused(f"The cloud refused to {what}: {said}")
-    if status == HTTPStatus.UNAUTHORIZED or not 400 <= status < 500:
-        # A proxy's or a service's own words, of its hosts and of our user: not for a tenant.
-        log.warning("the cloud could not %s: %s %s", what, status, said)
-        return CloudAway(f"The cloud could not {what}: it answered {status or 'nothing'}")
-    return CloudAway(f"The cloud could not {what}: {said}")
+    match meaning_of(status, kind_of(error), said):
+        case Meaning.QUOTA:
+            # The figures are those of the service's project, which is every tenant's.
+            log.warning("over a quota of the cloud: %s: %s", what, said)
+            resource = resource_in(said)
+            counted = f" for {resource.replace('_', ' ')}" if resource else ""
+            return OverQuota(
+                f"The deployment has no room to {what}: its quota{counted} in the cloud is used "
+                "up; ask the operator.",
+                resource,
+                said,
+            )
+        case Meaning.ATTACHED:
+            return InUse(f"The cloud refused to {what}: {said}")
+        case Meaning.FINAL:
+            return Refused(f"The cloud refused to {what}: {said}")
+        case Meaning.LATER:
+            if status == HTTPStatus.UNAUTHORIZED or not 400 <= status < 500:
+                # A proxy's or a service's own words, of its hosts and of our user: for the log.
+                log.warning("the cloud could not %s: %s %s", what, status, said)
+                said = f"it answered {status or 'nothing'}"
+            return CloudAway(f"The cloud could not {what}: {said}")
 
 
-def _kind(error: Exception) -> str:
+def kind_of(error: Exception) -> str:
     """Neutron's name for an error, from the body: the SDK keeps the message only."""
     response = getattr(error, "response", None)
     try:

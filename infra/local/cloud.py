@@ -35,6 +35,7 @@ def start(settings: StackSettings, secrets: Secrets) -> None:
         *(sys.executable, "-m", "simulator.cloud", "--state", str(settings.cloud)),
         *("--host", HOST, "--port", str(settings.cloud_port)),
         *("--guest-network", settings.guest_network, "--bootstrap", str(bootstrap)),
+        "--raised-quotas",
     ]
     if settings.agent_command:
         command += ["--agent-command", settings.agent_command]

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from simulator.cloud.model.settings import CloudSettings, Delays
+from simulator.cloud.model.settings import RAISED, ZONE, CloudSettings, Delays
 from simulator.cloud.server import Bootstrap, StartError, serve
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -40,6 +40,19 @@ def main(
     token_seconds: Annotated[
         float, typer.Option(min=0.1, help="Life of a token, in seconds.")
     ] = 3600.0,
+    reclaim_seconds: Annotated[
+        float,
+        typer.Option(min=0.0, help="How long Nova keeps a deleted server; 0 is not."),
+    ] = 0.0,
+    zone: Annotated[
+        list[str] | None, typer.Option(help="A zone of Nova's, more than once for more. [nova]")
+    ] = None,
+    volume_zone: Annotated[
+        list[str] | None, typer.Option(help="A zone of Cinder's, likewise. [nova]")
+    ] = None,
+    raised_quotas: Annotated[
+        bool, typer.Option(help="Give the project `service` more than OpenStack's defaults.")
+    ] = False,
     agent_command: Annotated[
         str | None,
         typer.Option(
@@ -85,6 +98,10 @@ def main(
             guest_network=guest_network,
             token_seconds=token_seconds,
             delays=Delays().scaled(delay_factor),
+            reclaim_seconds=reclaim_seconds,
+            zones=tuple(zone or (ZONE,)),
+            volume_zones=tuple(volume_zone or (ZONE,)),
+            service_quota=RAISED if raised_quotas else {},
         )
         serve(state.resolve(), host, port, start, settings, command)
     except StartError as error:

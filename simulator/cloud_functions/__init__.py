@@ -147,7 +147,7 @@ class CloudFunctions:
                 return self._patiently(once) if is_image else once()
             except Refusal as refusal:
                 http = _HttpError(refusal, as_page=is_image)
-                raise session.from_http(http, session.spoken(module.__name__, name)) from None
+                raise session.from_http(http, session.spoken(module.__name__, name, what)) from None
 
         return stand_in
 

@@ -174,7 +174,7 @@ class Compute(StandIns):
         unless_gone(lambda: self.cloud.compute.detach_volume(self.caller, server_id, volume_id))
 
     def _delete_server(self, server_id: str) -> None:
-        unless_gone(lambda: self.cloud.compute.delete(self.caller, server_id))
+        unless_gone(lambda: self.cloud.compute.delete(self.caller, server_id, force=True))
 
     def _list_all_flavors(self) -> list[flavors.CloudFlavor]:
         with self.cloud.faults.around("compute", "list_flavors", ""):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chalicelib.cloud import names, network
-from simulator.cloud.model.errors import CloudError, Conflict
+from simulator.cloud.model.errors import CloudError
 from simulator.cloud.model.network import FloatingAddress, Port
 from simulator.cloud.model.security_groups import SecurityGroup, Traffic
 from simulator.cloud_functions.stand_ins import (
@@ -89,7 +89,7 @@ class Network(StandIns):
         try:
             self.cloud.network.security_groups.create_rule(self.caller, group_id, traffic)
         except CloudError as refusal:
-            if refusal.status != Conflict.status or "quota" in refusal.message.lower():
+            if refusal.kind != "SecurityGroupRuleExists":
                 raise
 
     def _delete_rule(self, rule_id: str) -> None:

@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
+import openstack
 import requests
 
 from infra.local.settings import STACK_NAME, StackSettings, load_secrets
@@ -206,6 +207,23 @@ class Stack:
         )
         assert answer.ok, answer.text
         return answer.json() if answer.content else None
+
+    def grant(self, user: str, role: str) -> None:
+        """Give the service's user one more role on its project, as an operator would."""
+        admin = self.admin.user
+        identity = openstack.connect(
+            auth_url=self.settings.auth_url,
+            username=admin.name,
+            password=admin.password,
+            project_name=admin.project,
+            user_domain_name="Default",
+            project_domain_name="Default",
+            load_yaml_config=False,
+            load_envvars=False,
+        ).identity
+        identity.assign_project_role_to_user(
+            identity.find_project("service"), identity.find_user(user), identity.find_role(role)
+        )
 
     def things_of(self, instance_id: str, kind: str) -> list[dict[str, Any]]:
         """The cloud's servers, volumes, ports or security_groups in the name of an instance."""

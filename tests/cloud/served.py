@@ -89,6 +89,13 @@ class ServedCloud:
             load_envvars=False,
         )
 
+    def grant(self, user: str, role: str) -> None:
+        """Give one of those users one more role on its project, as an operator would."""
+        identity = self.connect("admin").identity
+        project = identity.find_project("service" if user == "coffer" else user)
+        found = identity.find_user(user)
+        identity.assign_project_role_to_user(project, found, identity.find_role(role))
+
     def call(self, method: str, path: str, token: str = "", **options: Any) -> requests.Response:
         """A bare HTTP request."""
         headers = {"X-Auth-Token": token, **options.pop("headers", {})}

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from chalicelib.cloud import flavors, images, network, servers, session, volumes
-from chalicelib.cloud.errors import CloudAway, Refused
+from chalicelib.cloud.errors import CloudAway, OverQuota, Refused
 
 
 class HttpError(Exception):
@@ -27,20 +27,43 @@ def neutron(kind: str) -> HttpError:
 
 
 @pytest.mark.parametrize(
-    ("function", "words"),
+    ("function", "given", "words"),
     [
-        (volumes.create, "create the volume"),
-        (servers.delete, "delete the server"),
-        (network.create_security_group, "create the security group"),
-        (network.create_rule, "create the rule"),
-        (volumes.page, "list the volumes"),
-        (network.page_of_security_groups, "list the security groups"),
-        (flavors.list_all, "list the flavors"),
-        (images.newest_with_tags, "find the image"),
+        (volumes.create, {"name": "db-1", "size_gib": 5}, "create the volume db-1"),
+        (volumes.extend, {"volume_id": "v", "size_gib": 5}, "extend the volume v"),
+        (volumes.find, {"instance_id": "i"}, "find the volume of instance i"),
+        (volumes.find_type, {"name_or_id": "fast"}, "find the type fast"),
+        (servers.delete, {"server_id": "s"}, "delete the server s"),
+        (servers.find_end, {"server_id": "s"}, "find the end of server s"),
+        (servers.confirm_resize, {"server_id": "s"}, "confirm the resize of server s"),
+        (
+            servers.attach_volume,
+            {"server_id": "s", "volume_id": "v"},
+            "attach the volume v",
+        ),
+        (network.create_port, {"name": "p", "network_id": "n"}, "create the port p"),
+        (network.create_security_group, {"name": "g"}, "create the security group g"),
+        (
+            network.create_rule,
+            {"group_id": "g", "rule": network.Rule(3306, "::/0")},
+            "create the rule 3306 from ::/0",
+        ),
+        (
+            network.create_floating_address,
+            {"description": "ours", "network_id": "n", "port_id": "p"},
+            "create the floating address of network n",
+        ),
+        (network.find_ports, {"instance_id": "i"}, "find the ports of instance i"),
+        (volumes.page, {"after": None, "limit": 5}, "list the volumes"),
+        (network.page_of_security_groups, {"limit": 5}, "list the security groups"),
+        (flavors.list_all, {}, "list the flavors"),
+        (images.newest_with_tags, {"tags": ["a", "b"]}, "find the image a, b"),
     ],
 )
-def test_an_error_names_what_was_refused(function: Any, words: str) -> None:
-    assert session.spoken(function.__module__, function.__name__) == words
+def test_an_error_names_what_was_refused(
+    function: Any, given: dict[str, object], words: str
+) -> None:
+    assert session.spoken(function.__module__, function.__name__, given) == words
 
 
 @pytest.mark.parametrize(
@@ -80,12 +103,13 @@ def test_the_figures_of_the_services_quota_are_for_the_log(
     status: int, said: str, resource: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
-        error = session.from_http(HttpError(status, said), "create the server")
-    assert type(error) is Refused
+        error = session.from_http(HttpError(status, said), "create the server db-1")
+    assert type(error) is OverQuota
     assert str(error) == (
-        f"The cloud refused to create the server: its quota for {resource} is exhausted; "
-        "ask the operator."
+        f"The deployment has no room to create the server db-1: its quota for {resource} in the "
+        "cloud is used up; ask the operator."
     )
+    assert (error.resource.replace("_", " "), error.told) == (resource, said)
     assert said in caplog.text
 
 

@@ -195,7 +195,7 @@ def test_a_community_image_is_listed_for_those_who_ask(demo: Tenant, service: Te
         demo.api.image.delete_image(each.json()["id"])
 
 
-def test_quotas_are_openstacks_and_the_services_are_raised(admin: Tenant, demo: Tenant) -> None:
+def test_quotas_are_openstacks_and_the_services_too(admin: Tenant, demo: Tenant) -> None:
     compute, network = admin.api.compute, admin.api.network
     of_demo, of_service = (
         next(one.id for one in admin.api.identity.projects() if one.name == name)
@@ -207,8 +207,8 @@ def test_quotas_are_openstacks_and_the_services_are_raised(admin: Tenant, demo: 
     assert (groups.security_groups, groups.security_group_rules) == (10, 100)
     volumes = admin.api.block_storage.get_quota_set(of_demo)
     assert (volumes.volumes, volumes.gigabytes) == (10, 1000)
-    assert compute.get_quota_set(of_service).instances == 200
-    assert network.get_quota(of_service).security_group_rules == 3000
+    assert compute.get_quota_set(of_service).instances == 10
+    assert network.get_quota(of_service).security_group_rules == 100
 
 
 def test_lists_filter_and_page(service: Tenant) -> None:

@@ -56,7 +56,9 @@ def test_a_quota_without_room_for_a_group_is_told(stack: Stack) -> None:
     stack.cloud.compute.quotas.update(caller.project_id, {"server_groups": 0})
     row = made(stack)
     assert row.status == Status.ERROR
-    assert "create the server group: its quota is exhausted" in (row.fault_message or "")
+    told = row.fault_message or ""
+    assert f"no room to create the server group Database instance {row.id}" in told
+    assert "its quota for server groups in the cloud is used up" in told
     stack.check()
 
 

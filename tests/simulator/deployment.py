@@ -10,6 +10,7 @@ from chalicelib.domain.operations import TERMINAL
 from chalicelib.store.models import Flavor
 from simulator.cloud.model.cloud import PRIVATE_NETWORK, Cloud, Passwords
 from simulator.cloud.model.identity import stable_id
+from simulator.cloud.model.settings import RAISED, CloudSettings
 from simulator.cloud_functions import CloudFunctions, make_cloud
 from simulator.fleet.fleet import Fleet
 from simulator.invariants import Invariants
@@ -21,6 +22,10 @@ from simulator.versions import make_images
 TENANT: Final = "tenant-1"
 PASSWORD: Final = "hush-hush"
 LOOK_SECONDS: Final = 15.0
+GENEROUS: Final = CloudSettings(
+    service_quota=RAISED, service_roles=("member", "service", "manager"), host_role="manager"
+)
+"""A cloud whose operator has raised the quotas, and lets the service migrate, to any host too."""
 SETTLE_SECONDS: Final = 4 * 3600.0
 """Everything that was accepted has ended so long after the last fault."""
 REPORTED_SECONDS: Final = 130.0
@@ -53,7 +58,7 @@ class Simulation:
         network_id = stable_id("network", PRIVATE_NETWORK)
         self.region = Region(self.kernel, network_id=network_id, options=options)
         self.fleet = Fleet(self.kernel, self.region, self.region.provider.skew)
-        self.cloud: Cloud = make_cloud(self.kernel, self.fleet)
+        self.cloud: Cloud = make_cloud(self.kernel, self.fleet, GENEROUS)
         self.cloud.bootstrap(Passwords("a", "s", "d", "v"), "https://cloud")
         make_images(self.cloud, self.fleet)
         self.cloud_functions = CloudFunctions(self.kernel, self.region.effects, self.cloud)

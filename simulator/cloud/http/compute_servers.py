@@ -109,7 +109,7 @@ class Servers(ComputeRoutes):
         elif "os-resetState" in call.body:
             self.nova.reset_state(caller, server_id, text_of(call.item("os-resetState"), "state"))
         elif "forceDelete" in call.body:
-            self.nova.delete(caller, server_id)
+            self.nova.delete(caller, server_id, force=True)
         else:
             raise BadRequest(f"There is no such action: {', '.join(call.body) or 'none'}")
         return empty(202)

@@ -25,6 +25,7 @@ from simulator.cloud.http.plumbing import (
 from simulator.cloud.model.cloud import Cloud
 from simulator.cloud.model.errors import BadRequest, CloudError, NotFound
 from simulator.cloud.model.security_groups import Traffic
+from simulator.cloud.model.sharing import ACTION
 
 
 class Tagged(Protocol):
@@ -79,6 +80,8 @@ class NetworkApi(Service):
             self.route(
                 "/v2.0/floatingips/{id}", get=self.show_floating, delete=self.delete_floating
             ),
+            self._resource("rbac-policies", self.list_policies, self.create_policy),
+            self.route("/v2.0/rbac-policies/{id}", get=self.show_policy, delete=self.delete_policy),
             self.route("/v2.0/routers", get=lambda call: json_response({"routers": []})),
             self.route(
                 "/v2.0/quotas/{project_id}",
@@ -107,7 +110,7 @@ class NetworkApi(Service):
         with self.cloud.faults.around("network", "list_networks", ""):
             networks = self._neutron.networks.values()
             usable = [n for n in networks if self._neutron.may_use(call.caller, n)]
-        rows = (views.network(network, self._neutron) for network in usable)
+        rows = (views.network(network, self._neutron, call.caller) for network in usable)
         return self._list(call, "networks", rows)
 
     def create_network(self, call: Call) -> Response:
@@ -120,13 +123,13 @@ class NetworkApi(Service):
             external=truth(wanted.get("router:external", False)),
         )
         network.description = text_of(wanted, "description")
-        return json_response({"network": views.network(network, self._neutron)}, 201)
+        return json_response({"network": views.network(network, self._neutron, call.caller)}, 201)
 
     def show_network(self, call: Call) -> Response:
         """GET /networks/{id}."""
         network = self._neutron.network(call.caller, call.path["id"])
         with self.cloud.faults.around("network", "get_network", network.name):
-            return json_response({"network": views.network(network, self._neutron)})
+            return json_response({"network": views.network(network, self._neutron, call.caller)})
 
     def update_network(self, call: Call) -> Response:
         """PUT /networks/{id}: name and description."""
@@ -136,7 +139,7 @@ class NetworkApi(Service):
         wanted = call.item("network")
         network.name = text_of(wanted, "name", network.name)
         network.description = text_of(wanted, "description", network.description)
-        return json_response({"network": views.network(network, self._neutron)})
+        return json_response({"network": views.network(network, self._neutron, call.caller)})
 
     def delete_network(self, call: Call) -> Response:
         """DELETE /networks/{id}."""
@@ -155,7 +158,7 @@ class NetworkApi(Service):
         return self._list(call, "subnets", (views.subnet(subnet) for subnet in usable))
 
     def create_subnet(self, call: Call) -> Response:
-        """POST /subnets, IPv4 only."""
+        """POST /subnets."""
         wanted = call.item("subnet")
         pools = wanted.get("allocation_pools") or []
         subnet = self._neutron.create_subnet(
@@ -318,6 +321,30 @@ class NetworkApi(Service):
     def delete_rule(self, call: Call) -> Response:
         """DELETE /security-group-rules/{id}."""
         self._groups.delete_rule(call.caller, call.path["id"])
+        return empty()
+
+    def list_policies(self, call: Call) -> Response:
+        """GET /rbac-policies."""
+        rows = (views.policy(each) for each in self._neutron.sharing.list(call.caller))
+        return self._list(call, "rbac_policies", rows)
+
+    def create_policy(self, call: Call) -> Response:
+        """POST /rbac-policies: of networks, which are shared."""
+        wanted = call.item("rbac_policy")
+        if (wanted.get("object_type"), wanted.get("action")) != ("network", ACTION):
+            raise BadRequest("Invalid input: this cloud shares networks.", kind="InvalidInput")
+        target = text_of(wanted, "target_project") or text_of(wanted, "target_tenant")
+        made = self._neutron.share(call.caller, text_of(wanted, "object_id"), target)
+        return json_response({"rbac_policy": views.policy(made)}, 201)
+
+    def show_policy(self, call: Call) -> Response:
+        """GET /rbac-policies/{id}."""
+        found = self._neutron.sharing.get(call.caller, call.path["id"])
+        return json_response({"rbac_policy": views.policy(found)})
+
+    def delete_policy(self, call: Call) -> Response:
+        """DELETE /rbac-policies/{id}."""
+        self._neutron.sharing.delete(call.caller, call.path["id"])
         return empty()
 
     def show_tags(self, call: Call) -> Response:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
-
 from simulator.cloud.http.plumbing import Json, timestamp
+from simulator.cloud.model.caller import Caller
 from simulator.cloud.model.network import FloatingAddress, Network, NetworkService, Port, Subnet
 from simulator.cloud.model.security_groups import Rule, SecurityGroup
+from simulator.cloud.model.sharing import ACTION, Policy
 
 COLLECTIONS = ("networks", "subnets", "ports", "security-groups", "security-group-rules")
 EXTENSIONS: list[Json] = [
@@ -20,6 +20,7 @@ EXTENSIONS: list[Json] = [
         ("standard-attr-timestamp", "Resource timestamps"),
         ("quotas", "Quota management support"),
         ("binding", "Port Binding"),
+        ("rbac-policies", "RBAC Policies"),
         ("project-id", "project_id field enabled"),
         ("pagination", "Pagination support"),
         ("sorting", "Sorting support"),
@@ -45,8 +46,8 @@ def resources(url: str) -> list[Json]:
     ]
 
 
-def network(one: Network, neutron: NetworkService) -> Json:
-    """A network."""
+def network(one: Network, neutron: NetworkService, caller: Caller) -> Json:
+    """A network, as the caller sees it: it may be shared with some projects only."""
     return {
         "id": one.id,
         "name": one.name,
@@ -55,7 +56,7 @@ def network(one: Network, neutron: NetworkService) -> Json:
         "description": one.description,
         "status": "ACTIVE",
         "admin_state_up": one.admin_state_up,
-        "shared": one.shared,
+        "shared": neutron.is_shared(caller, one),
         "router:external": one.external,
         "subnets": [s.id for s in neutron.subnets.values() if s.network_id == one.id],
         "mtu": 1500,
@@ -72,10 +73,8 @@ def network(one: Network, neutron: NetworkService) -> Json:
 
 def subnet(one: Subnet) -> Json:
     """A subnet."""
-    pool = {
-        "start": str(ipaddress.IPv4Address(one.first)),
-        "end": str(ipaddress.IPv4Address(one.last)),
-    }
+    begin = int(one.cidr.network_address)
+    pool = {"start": str(one.cidr[one.first - begin]), "end": str(one.cidr[one.last - begin])}
     return {
         "id": one.id,
         "name": one.name,
@@ -84,7 +83,7 @@ def subnet(one: Subnet) -> Json:
         "tenant_id": one.project_id,
         "description": one.description,
         "cidr": str(one.cidr),
-        "ip_version": 4,
+        "ip_version": one.cidr.version,
         "gateway_ip": one.gateway,
         "allocation_pools": [pool],
         "enable_dhcp": one.enable_dhcp,
@@ -162,6 +161,20 @@ def security_group(one: SecurityGroup) -> Json:
         "revision_number": 1,
         "created_at": timestamp(one.created_at),
         "updated_at": timestamp(one.updated_at),
+    }
+
+
+def policy(one: Policy) -> Json:
+    """An RBAC policy."""
+    return {
+        "id": one.id,
+        "object_type": "network",
+        "object_id": one.network_id,
+        "action": ACTION,
+        "target_project": one.target,
+        "target_tenant": one.target,
+        "project_id": one.project_id,
+        "tenant_id": one.project_id,
     }
 
 

@@ -23,7 +23,6 @@ from simulator.cloud.http.plumbing import (
 )
 from simulator.cloud.model.cloud import Cloud
 from simulator.cloud.model.errors import BadRequest, NotFound
-from simulator.cloud.model.settings import ZONE
 from simulator.cloud.model.volume import Volume, VolumeType
 
 MICROVERSION = "3.71"
@@ -216,9 +215,11 @@ class VolumeApi(Service):
         return json_response({"attachments": rows})
 
     def list_zones(self, call: Call) -> Response:
-        """GET /os-availability-zone: there is one."""
-        zone = {"zoneName": ZONE, "zoneState": {"available": True}}
-        return json_response({"availabilityZoneInfo": [zone]})
+        """GET /os-availability-zone."""
+        zones = [
+            {"zoneName": each, "zoneState": {"available": True}} for each in self._cinder.zones
+        ]
+        return json_response({"availabilityZoneInfo": zones})
 
     def limits(self, call: Call) -> Response:
         """GET /limits."""

@@ -2,7 +2,7 @@
 
 The role `service` adds what OpenStack's defaults give it: to validate tokens (Keystone), and to see
 and use the networks and ports of all projects (Neutron). The role `manager` may migrate the servers
-of its project (Nova); here also to a host that it names, which elsewhere is for administrators.
+of its project (Nova), but for a host that it names, unless the cloud's own policy allows that too.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ class Caller:
         if not self.is_admin:
             raise Forbidden(f"Policy doesn't allow {rule} to be performed.")
 
-    def require_manager(self, rule: str) -> None:
-        """Raise Forbidden unless the caller manages its project, or all of them."""
-        if not self.roles & {"admin", "manager"}:
+    def require_role(self, rule: str, role: str) -> None:
+        """Raise Forbidden unless the caller has that role, or is an admin."""
+        if not self.roles & {"admin", role}:
             raise Forbidden(f"Policy doesn't allow {rule} to be performed.")
 
     def require_write(self, rule: str) -> None:

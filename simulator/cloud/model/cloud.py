@@ -81,6 +81,7 @@ class Cloud:
             servers, clock, later, hypervisor, self.network, self.volume, self.settings.delays
         )
         lifecycle.confirm_seconds = self.settings.resize_confirm_seconds
+        lifecycle.reclaim_seconds = self.settings.reclaim_seconds
         self.compute = ResizingCompute(
             clock,
             ids,
@@ -92,6 +93,9 @@ class Cloud:
             self.volume,
             self.image,
         )
+        self.compute.host_role = self.settings.host_role
+        self.compute.zones = self.settings.zones
+        self.volume.zones = self.settings.volume_zones
 
     def bootstrap(self, passwords: Passwords, public_url: str) -> None:
         """Make the users, projects, quotas, flavors, image, networks and catalog of a fresh cloud.
@@ -137,9 +141,10 @@ class Cloud:
             identity.add_project(name, _key("project", name))
         people = (
             ("admin", passwords.admin, "admin", "admin"),
-            ("coffer", passwords.service, "service", "manager"),
-            ("coffer", passwords.service, "service", "member"),
-            ("coffer", passwords.service, "service", "service"),
+            *(
+                ("coffer", passwords.service, "service", each)
+                for each in self.settings.service_roles
+            ),
             ("coffer-api", passwords.validation, "service", "service"),
             ("demo", passwords.demo, "demo", "member"),
             ("demo2", passwords.demo, "demo2", "member"),

@@ -19,6 +19,7 @@ from simulator.cloud.model.seams import Clock, GuestSpec, Ids
 from simulator.cloud.model.server import (
     ACTIVE,
     ERROR,
+    SOFT_DELETED,
     STOPPED,
     NetworkWish,
     Server,
@@ -61,15 +62,16 @@ class ComputeService:
         self.servers = servers
         self.flavors = Flavors()
         self.groups = ServerGroups(ids, faults, quotas, servers)
+        self.zones: tuple[str, ...] = (ZONE,)
 
     def create(self, caller: Caller, wish: ServerWish) -> Server:
         """Accept a server: checked, its ports and volumes reserved, in BUILD."""
         caller.require_write("os_compute_api:servers:create")
         with self._faults.around("compute", "create_server", wish.name) as fault:
-            zone, forced, _ = (wish.availability_zone or ZONE).partition(":")  # zone:host:node
+            zone, forced, _ = (wish.availability_zone or self.zones[0]).partition(":")  # :host:node
             if forced:
                 caller.require_admin("os_compute_api:servers:create:forced_host")
-            if zone != ZONE:
+            if zone not in self.zones:
                 raise BadRequest("The requested availability zone is not available")
             flavor = self._flavor(wish.flavor_id)
             image_id = self._image_id(caller, wish.image_id)
@@ -109,9 +111,9 @@ class ComputeService:
             return server
 
     def list_zones(self) -> tuple[str, ...]:
-        """The zones that take servers: there is one."""
+        """The zones that take servers."""
         with self._faults.around("compute", "list_zones", ""):
-            return (ZONE,)
+            return self.zones
 
     def get(self, caller: Caller, server_id: str) -> Server:
         """A server that the caller may see, or NotFound."""
@@ -134,7 +136,7 @@ class ComputeService:
         if all_tenants:
             caller.require_admin("os_compute_api:servers:detail:get_all_tenants")
         with self._faults.around("compute", "list_servers", "") as fault:
-            shown = [*self.servers.values()]
+            shown = [s for s in self.servers.values() if s.vm_state != SOFT_DELETED]
             if fault and fault.mode == "seen_again":
                 seconds = SEEN_AGAIN_SECONDS if fault.seconds is None else fault.seconds
                 shown += self._lifecycle.gone_since(self._clock() - seconds)
@@ -168,15 +170,22 @@ class ComputeService:
             raise NotFound("Metadata item was not found")
         del server.metadata[key]
 
-    def delete(self, caller: Caller, server_id: str) -> None:
-        """Accept the deletion of a server in any state; asking again is accepted as well."""
+    def delete(self, caller: Caller, server_id: str, *, force: bool = False) -> None:
+        """Accept the deletion of a server in any state; asking again is accepted as well.
+
+        A Nova that keeps deleted servers for a while does so with those that were ever on, and
+        shows them in no list, unless the deletion is a forced one: that is a member's too.
+        """
         server = self.get(caller, server_id)
-        caller.require_write("os_compute_api:servers:delete")
+        rule = "os-deferred-delete:force" if force else "servers:delete"
+        caller.require_write(f"os_compute_api:{rule}")
         with self._faults.around("compute", "delete_server", server.name) as fault:
             if fault and fault.mode == "vanish":
                 self._lifecycle.vanish(server)
-            else:
+            elif force or server.launched_at is None or not self._lifecycle.reclaim_seconds:
                 self._lifecycle.delete(server, fault)
+            else:
+                self._lifecycle.soft_delete(server)
 
     def reboot(self, caller: Caller, server_id: str, kind: str) -> None:
         """Accept a SOFT reboot of an ACTIVE server, or a HARD one of any that was built."""
@@ -298,7 +307,8 @@ class ComputeService:
 
     def used(self, project_id: str) -> dict[str, int]:
         """Instances, cores and ram (MiB) that count against the project's quota."""
-        flavors = [s.flavor for s in self.servers.values() if s.project_id == project_id]
+        mine = (s for s in self.servers.values() if s.project_id == project_id)
+        flavors = [s.flavor for s in mine if s.vm_state != SOFT_DELETED]
         return {
             "instances": len(flavors),
             "cores": sum(flavor.vcpus for flavor in flavors),

@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import uuid
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from simulator.cloud.model.caller import Caller
@@ -118,9 +118,13 @@ class Identity:
         return role
 
     def grant(self, user_id: str, project_id: str, role_id: str) -> None:
-        """Give a user a role on a project."""
+        """Give a user a role on a project; a token has it too, as one of Fernet's would."""
         grant = (self.user(user_id).id, self.project(project_id).id, self.role(role_id).id)
         self.assignments.add(grant)
+        roles = self.roles_of(user_id, project_id)
+        for secret, token in self._tokens.items():
+            if (token.user_id, token.project_id) == (user_id, project_id):
+                self._tokens[secret] = replace(token, roles=roles)
 
     def revoke_grant(self, user_id: str, project_id: str, role_id: str) -> None:
         """Take a role from a user; tokens for that project end with it."""

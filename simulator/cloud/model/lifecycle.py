@@ -27,6 +27,7 @@ from simulator.cloud.model.server import (
     ACTIVE,
     ERROR,
     RESIZED,
+    SOFT_DELETED,
     STOPPED,
     Server,
     ServerFault,
@@ -42,6 +43,8 @@ MOST_GONE = 64
 
 class ServerLifecycle:
     """Runs builds, rebuilds, power changes and deletions of the servers in `servers`."""
+
+    reclaim_seconds = 0.0
 
     def __init__(
         self,
@@ -207,6 +210,20 @@ class ServerLifecycle:
             self._forget(server)
 
         self._step(server, run, delay, destroy)
+
+    def soft_delete(self, server: Server) -> None:
+        """To SOFT_DELETED, switched off with all that it has; gone after `reclaim_seconds`."""
+        run = self._take_over(server, "soft-deleting")
+
+        def power_off() -> None:
+            self._hypervisor.stop(server.id, self._guarded(server, run, kept))
+
+        def kept(error: str | None) -> None:
+            server.vm_state, server.before = SOFT_DELETED, None
+            self._enter(server, None)
+            self._step(server, run, self.reclaim_seconds, lambda: self.delete(server, None))
+
+        self._step(server, run, self._delays.server_delete, power_off)
 
     def vanish(self, server: Server) -> None:
         """The server is gone from one moment to the next, as after the loss of a cell."""

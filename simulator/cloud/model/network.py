@@ -12,6 +12,9 @@ from simulator.cloud.model.faults import Faults
 from simulator.cloud.model.quota import Quotas
 from simulator.cloud.model.seams import Clock, Ids
 from simulator.cloud.model.security_groups import SecurityGroups
+from simulator.cloud.model.sharing import Policy, Sharing
+
+Range = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 @dataclass
@@ -38,7 +41,7 @@ class Subnet:
     name: str
     network_id: str
     project_id: str
-    cidr: ipaddress.IPv4Network
+    cidr: Range
     gateway: str | None
     first: int
     last: int
@@ -99,6 +102,7 @@ class NetworkService:
         self.floating: dict[str, FloatingAddress] = {}
         self._addresses: dict[tuple[str, str], str] = {}
         self.security_groups = SecurityGroups(clock, ids, faults, quotas, self._group_users)
+        self.sharing = Sharing(ids, self._has_ports)
 
     def create_network(
         self,
@@ -136,10 +140,22 @@ class NetworkService:
             raise NotFound(f"Network {network_id} could not be found.", kind="NetworkNotFound")
         return network
 
-    @staticmethod
-    def may_use(caller: Caller, network: Network) -> bool:
+    def may_use(self, caller: Caller, network: Network) -> bool:
         """Whether the caller sees the network: its own, a shared or an external one."""
-        return caller.may_connect(network.project_id) or network.shared or network.external
+        return (
+            caller.may_connect(network.project_id)
+            or self.is_shared(caller, network)
+            or network.external
+        )
+
+    def is_shared(self, caller: Caller, network: Network) -> bool:
+        """Whether the network is shared as the caller sees it: with all, or with its project."""
+        return network.shared or self.sharing.with_(caller.project_id, network.id)
+
+    def share(self, caller: Caller, network_id: str, target: str) -> Policy:
+        """Share a network that the caller sees by a policy."""
+        network = self.network(caller, network_id)
+        return self.sharing.create(caller, network.project_id, network_id, target)
 
     def delete_network(self, caller: Caller, network_id: str) -> None:
         """Remove a network and its subnets; Conflict while it has ports."""
@@ -153,6 +169,7 @@ class NetworkService:
                     kind="NetworkInUse",
                 )
             self.subnets = {k: s for k, s in self.subnets.items() if s.network_id != network_id}
+            self.sharing.forget(network_id)
             del self.networks[network_id]
 
     def create_subnet(
@@ -176,13 +193,13 @@ class NetworkService:
         with self._faults.around("network", "create_subnet", name):
             self._check_quota(caller.project_id, "subnet", self.subnets.values())
             try:
-                block = ipaddress.IPv4Network(cidr)
+                block = ipaddress.ip_network(cidr)
                 ends = pool or (block[1], block[-2])
-                first, last = (int(ipaddress.IPv4Address(end)) for end in ends)
+                first, last = (int(ipaddress.ip_address(end)) for end in ends)
             except (ValueError, IndexError) as error:
                 raise BadRequest(f"Invalid input for cidr. Reason: {error}") from error
             if any(
-                subnet.network_id == network_id and subnet.cidr.overlaps(block)
+                subnet.network_id == network_id and _overlap(subnet.cidr, block)
                 for subnet in self.subnets.values()
             ):
                 raise BadRequest(
@@ -248,6 +265,8 @@ class NetworkService:
         with self._faults.around("network", "create_port", name):
             owner = self.owner(caller, project_id)
             network = self.network(caller, network_id)
+            wanted = None if wanted is None else list(wanted)
+            self._require_place(caller, network, chosen=any(ip for _, ip in wanted or ()))
             self._check_quota(owner, "port", self.ports.values())
             if security_group_ids is None:
                 security_group_ids = [self.security_groups.default(owner).id]
@@ -417,8 +436,9 @@ class NetworkService:
         wanted: Iterable[tuple[str | None, str | None]] | None,
     ) -> list[tuple[str, str]]:
         subnets = [s for s in self.subnets.values() if s.network_id == network.id]
-        if wanted is None:
-            wanted = [(None, None)] if subnets else []
+        if wanted is None:  # one of each family
+            families = {subnet.cidr.version: (subnet.id, None) for subnet in reversed(subnets)}
+            wanted = [families[version] for version in sorted(families)]
         pairs: list[tuple[str, str]] = []
         for subnet_id, address in wanted:
             subnet = _choose_subnet(network, subnets, subnet_id, address)
@@ -443,12 +463,27 @@ class NetworkService:
         size = subnet.last - subnet.first + 1
         for _ in range(size):
             subnet.cursor = subnet.first + (subnet.cursor + 1 - subnet.first) % size
-            candidate = str(ipaddress.IPv4Address(subnet.cursor))
+            candidate = str(subnet.cidr[subnet.cursor - int(subnet.cidr.network_address)])
             if (subnet.id, candidate) not in self._addresses and candidate != subnet.gateway:
                 return candidate
         raise Conflict(
             f"No more IP addresses available on network {subnet.network_id}.",
             kind="IpAddressGenerationFailure",
+        )
+
+    def _require_place(self, caller: Caller, network: Network, *, chosen: bool) -> None:
+        """Neutron's default policy: a port for a network's owner, for a service, and for whom it is
+        shared with; at an address of one's choice not for the last."""
+        if caller.may_connect(network.project_id):
+            return
+        if chosen or not self.is_shared(caller, network):
+            rule = "create_port:fixed_ips:ip_address" if chosen else "create_port"
+            raise Forbidden(f"(rule:create_port and rule:{rule}) is disallowed by policy")
+
+    def _has_ports(self, project_id: str, network_id: str) -> bool:
+        return any(
+            port.network_id == network_id and port.project_id == project_id
+            for port in self.ports.values()
         )
 
     def _group_users(self, group_id: str) -> bool:
@@ -487,9 +522,15 @@ def _choose_subnet(
 
 def _contains(subnet: Subnet, address: str) -> bool:
     try:
-        return ipaddress.IPv4Address(address) in subnet.cidr
+        return ipaddress.ip_address(address) in subnet.cidr
     except ValueError as error:
         raise BadRequest(f"'{address}' is not a valid IP address.") from error
+
+
+def _overlap(one: Range, other: Range) -> bool:
+    if isinstance(one, ipaddress.IPv4Network):
+        return isinstance(other, ipaddress.IPv4Network) and one.overlaps(other)
+    return isinstance(other, ipaddress.IPv6Network) and one.overlaps(other)
 
 
 def _mac(port_id: str) -> str:

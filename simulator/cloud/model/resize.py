@@ -133,6 +133,8 @@ class ResizingCompute(ComputeService):
     """The calls of a resize."""
 
     _lifecycle: ResizingLifecycle
+    host_role = "admin"
+    """Whose a migration to a host of one's own choice is."""
 
     def resize(self, caller: Caller, server_id: str, flavor_id: str) -> None:
         """Accept a resize of a server that is ACTIVE or SHUTOFF, to another flavor."""
@@ -161,9 +163,9 @@ class ResizingCompute(ComputeService):
     def migrate(self, caller: Caller, server_id: str, host: str | None) -> None:
         """Accept a move to another host, or to that one."""
         server = self.get(caller, server_id)
-        caller.require_manager("os_compute_api:os-migrate-server:migrate")
+        caller.require_role("os_compute_api:os-migrate-server:migrate", "manager")
         if host is not None:
-            caller.require_manager("os_compute_api:os-migrate-server:migrate:host")
+            caller.require_role("os_compute_api:os-migrate-server:migrate:host", self.host_role)
         with self._faults.around("compute", "migrate_server", server.name) as fault:
             self._check_state(server, "migrate", (ACTIVE, STOPPED))
             if host is not None and host not in HOSTS:

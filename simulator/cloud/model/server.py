@@ -11,6 +11,7 @@ from simulator.cloud.model.settings import HOSTS, ZONE
 
 BUILDING, ACTIVE, STOPPED, ERROR = "building", "active", "stopped", "error"
 RESIZED = "resized"
+SOFT_DELETED = "soft-delete"
 
 _STATUS_OF_TASK = {
     "rebooting": "REBOOT",
@@ -30,8 +31,9 @@ _STATUS_OF_VM = {
     STOPPED: "SHUTOFF",
     ERROR: "ERROR",
     RESIZED: "VERIFY_RESIZE",
+    SOFT_DELETED: "SOFT_DELETED",
 }
-_POWER_OF_VM = {BUILDING: 0, ACTIVE: 1, STOPPED: 4, ERROR: 0, RESIZED: 1}
+_POWER_OF_VM = {BUILDING: 0, ACTIVE: 1, STOPPED: 4, ERROR: 0, RESIZED: 1, SOFT_DELETED: 4}
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 ZONE: Final = "nova"
-"""The one availability zone of this cloud, of servers and volumes alike."""
+"""The zone of servers and volumes that nobody has given another name."""
 HOSTS: Final = tuple(f"compute-{number}" for number in range(1, 5))
 """The names of its hosts."""
 
@@ -63,27 +64,27 @@ def _network_quota() -> dict[str, int]:
     }
 
 
-def _service_quota() -> dict[str, int]:
-    return {
-        "instances": 200,
-        "cores": 400,
-        "ram": 1024000,
-        "server_groups": 200,
-        "volumes": 200,
-        "gigabytes": 20000,
-        "port": 500,
-        "security_group": 300,
-        "security_group_rule": 3000,
-        "floatingip": 200,
-    }
+RAISED: Final[Mapping[str, int]] = {
+    "instances": 200,
+    "cores": 400,
+    "ram": 1024000,
+    "server_groups": 200,
+    "volumes": 200,
+    "gigabytes": 20000,
+    "port": 500,
+    "security_group": 300,
+    "security_group_rule": 3000,
+    "floatingip": 200,
+}
+"""What an operator gives the project that has all instances of all tenants."""
 
 
 @dataclass(frozen=True)
 class CloudSettings:
     """What an operator of the simulated cloud may choose. A quota of -1 means without limit.
 
-    The defaults are OpenStack's. All instances of all tenants are the service project's, so that it
-    gets `service_quota` at the bootstrap, as an operator would give it.
+    The defaults are OpenStack's. All instances of all tenants are the service project's: what an
+    operator raises for it at the bootstrap is `service_quota` (see `RAISED`).
     """
 
     region: str = "RegionOne"
@@ -95,4 +96,14 @@ class CloudSettings:
     compute_quota: dict[str, int] = field(default_factory=_compute_quota)
     volume_quota: dict[str, int] = field(default_factory=_volume_quota)
     network_quota: dict[str, int] = field(default_factory=_network_quota)
-    service_quota: dict[str, int] = field(default_factory=_service_quota)
+    service_quota: Mapping[str, int] = field(default_factory=dict)
+    service_roles: tuple[str, ...] = ("member", "service")
+    """Those of Coffer's own user on its project."""
+    host_role: str = "admin"
+    """Who may say to which host a server is migrated (Nova's policy `migrate:host`)."""
+    reclaim_seconds: float = 0.0
+    """So long Nova keeps a server that was deleted (`reclaim_instance_interval`); 0 is not."""
+    zones: tuple[str, ...] = (ZONE,)
+    """Nova's zones, the first one for who names none."""
+    volume_zones: tuple[str, ...] = (ZONE,)
+    """Cinder's zones, likewise."""

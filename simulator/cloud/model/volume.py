@@ -84,6 +84,7 @@ class VolumeService:
         self.quotas = quotas
         self.volumes: dict[str, Volume] = {}
         self.types: dict[str, VolumeType] = {}
+        self.zones: tuple[str, ...] = (ZONE,)
 
     def create(
         self,
@@ -101,7 +102,7 @@ class VolumeService:
         with self._faults.around("volume", "create_volume", name) as fault:
             if size < 1:
                 raise BadRequest(f"Invalid input for field/attribute size. Value: {size}.")
-            if availability_zone not in (None, ZONE):
+            if availability_zone not in (None, *self.zones):
                 raise BadRequest(f"Availability zone '{availability_zone}' is invalid.")
             chosen = self._type(caller, volume_type)
             self._check_quota(caller.project_id, size)
@@ -116,7 +117,7 @@ class VolumeService:
                 created_at=now,
                 updated_at=now,
                 description=description,
-                availability_zone=ZONE,
+                availability_zone=availability_zone or self.zones[0],
                 metadata=dict(metadata or {}),
             )
             self.volumes[volume.id] = volume

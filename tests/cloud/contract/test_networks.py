@@ -1,0 +1,88 @@
+"""Networks of a tenant, shared and not; addresses; rules for IPv4 and IPv6."""
+
+from __future__ import annotations
+
+import pytest
+from openstack import exceptions
+
+from chalicelib.cloud import errors, network
+from tests.cloud.contract.asked import Asked, refused
+from tests.cloud.contract.people import Person
+
+
+def test_a_network_that_is_shared_by_rbac_is_shared_for_whom_it_is_shared_with(
+    asked: Asked, stranger: Person
+) -> None:
+    home = asked.network_of(stranger, "10.64.0.0/24")
+    theirs, mine = stranger.api.network, asked.tenant.api.network
+    with pytest.raises(exceptions.NotFoundException):
+        mine.get_network(home.id)
+    policy = theirs.create_rbac_policy(
+        object_type="network",
+        object_id=home.id,
+        action="access_as_shared",
+        target_project_id=asked.tenant.project.id,
+    )
+    asked.later(lambda: theirs.delete_rbac_policy(policy.id))
+    assert mine.get_network(home.id).is_shared is True
+    assert theirs.get_network(home.id).is_shared is False
+    seen = network.get_network(home.id)
+    assert seen is not None
+    assert seen.shared is False, "the service cannot tell from its own look"
+    listed = asked.service.api.network.rbac_policies(object_id=home.id)
+    assert [each.id for each in listed] == [], "nor from the policies"
+    with pytest.raises(exceptions.ForbiddenException):
+        theirs.create_rbac_policy(
+            object_type="network",
+            object_id=home.id,
+            action="access_as_shared",
+            target_project_id="*",
+        )
+    port = asked.port(home.id, asked.group().id)
+    assert port.network_id == home.id
+
+
+def test_an_address_that_is_taken_is_refused_for_good_and_named(asked: Asked) -> None:
+    home = asked.network_of(asked.tenant, "10.65.0.0/24")
+    (subnet,) = asked.tenant.api.network.subnets(network_id=home.id)
+    group = asked.group()
+    place = {"subnet_id": subnet.id, "ip_address": "10.65.0.9"}
+    asked.port(home.id, group.id, **place)
+    error = refused(lambda: asked.port(home.id, group.id, **place))
+    assert type(error) is errors.Refused
+    assert "10.65.0.9" in str(error)
+
+
+def test_a_network_without_a_free_address_is_refused_for_good(asked: Asked) -> None:
+    home = asked.network_of(asked.tenant, "10.66.0.0/30")
+    group = asked.group()
+    asked.port(home.id, group.id)  # the only one beside the gateway's
+    error = refused(lambda: asked.port(home.id, group.id))
+    assert type(error) is errors.Refused
+    assert home.id in str(error)
+
+
+def test_a_group_in_use_is_deleted_later(asked: Asked) -> None:
+    home = asked.network_of(asked.tenant, "10.67.0.0/24")
+    group = asked.group()
+    asked.port(home.id, group.id)
+    error = refused(lambda: network.delete_security_group(group.id))
+    assert type(error) is errors.CloudAway
+    assert group.id in str(error)
+
+
+@pytest.mark.parametrize("cidr", ["10.0.0.0/8", "2001:db8::/32", "::/0", "0.0.0.0/0"])
+def test_a_rule_for_either_family_is_made_once_and_found_as_it_was_asked_for(
+    asked: Asked, cidr: str
+) -> None:
+    group, rule = asked.group(), network.Rule(3306, cidr)
+    for _ in range(2):
+        network.create_rule(group.id, rule)
+    (found,) = network.find_security_groups(asked.instance_id)
+    assert set(found.rules) == {rule}
+
+
+def test_a_port_in_a_network_of_both_families_has_an_address_of_each(asked: Asked) -> None:
+    home = asked.network_of(asked.tenant, "10.68.0.0/24", "fd00:68::/64")
+    port = asked.port(home.id, asked.group().id)
+    assert sorted(":" in each for each in port.addresses) == [False, True]

@@ -1,0 +1,60 @@
+"""Servers and volumes: zones, states that do not allow something, and their end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from chalicelib.cloud import errors, servers, volumes
+from tests.cloud.contract.asked import Asked, refused
+from tests.cloud.contract.people import until
+
+
+def test_a_zone_that_nova_or_cinder_lacks_is_refused_for_good_and_named(asked: Asked) -> None:
+    assert "moon" not in servers.find_zones()
+    assert servers.find_zones()
+    error = refused(lambda: asked.volume(zone="moon"))
+    assert (type(error), "moon" in str(error)) == (errors.Refused, True)
+    home = asked.network_of(asked.tenant, "10.69.0.0/24")
+    port, disk = asked.port(home.id, asked.group().id), asked.volume()
+    error = refused(lambda: asked.ask_for_server(port.id, disk.id, zone="moon"))
+    assert type(error) is errors.Refused
+    assert asked.status_of(disk.id) == "available"
+
+
+def test_what_a_state_does_not_allow_is_for_later(asked: Asked) -> None:
+    made = asked.server()
+    (volume_id,) = made.volumes
+    attempts: list[Callable[[], object]] = [
+        lambda: servers.start(made.id),
+        lambda: servers.attach_volume(made.id, volume_id),
+        lambda: volumes.delete(volume_id),
+        lambda: servers.confirm_resize(made.id),  # there is nothing to confirm, nor to revert
+        lambda: servers.revert_resize(made.id),
+    ]
+    for each in attempts:
+        assert type(refused(each)) is errors.CloudAway
+
+
+def test_a_delete_ends_a_server_whether_or_not_nova_keeps_deleted_ones(asked: Asked) -> None:
+    made = asked.server()
+    (volume_id,) = made.volumes
+    servers.delete(made.id)
+    until(lambda: not servers.find(asked.instance_id), "the server is gone")
+    until(lambda: asked.status_of(volume_id) == "available", "the volume is free")
+    servers.delete(made.id)  # one that is gone is fine
+
+
+def test_a_server_in_build_is_deleted_too(asked: Asked) -> None:
+    home = asked.network_of(asked.tenant, "10.70.0.0/24")
+    port, disk = asked.port(home.id, asked.group().id), asked.volume()
+    server_id = asked.ask_for_server(port.id, disk.id)
+    servers.delete(server_id)
+    until(lambda: not servers.find(asked.instance_id), "the server is gone")
+    until(lambda: asked.status_of(disk.id) == "available", "the volume is free")
+
+
+@pytest.mark.parametrize("size_gib", [0, -1])
+def test_a_volume_of_no_size_is_refused_for_good(asked: Asked, size_gib: int) -> None:
+    assert type(refused(lambda: asked.volume(size_gib))) is errors.Refused
