@@ -211,7 +211,7 @@ class Stack:
     def grant(self, user: str, role: str) -> None:
         """Give the service's user one more role on its project, as an operator would."""
         admin = self.admin.user
-        identity = openstack.connect(
+        connection: Any = openstack.connect(
             auth_url=self.settings.auth_url,
             username=admin.name,
             password=admin.password,
@@ -220,7 +220,8 @@ class Stack:
             project_domain_name="Default",
             load_yaml_config=False,
             load_envvars=False,
-        ).identity
+        )
+        identity = connection.identity
         identity.assign_project_role_to_user(
             identity.find_project("service"), identity.find_user(user), identity.find_role(role)
         )
