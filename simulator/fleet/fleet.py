@@ -64,14 +64,6 @@ class Fleet(SimHypervisor):
     def __len__(self) -> int:
         return len(self.guests)
 
-    def of_instance(self, instance_id: str) -> list[Guest]:
-        """The servers whose agents serve that instance."""
-        return [
-            guest
-            for guest in self
-            if guest.agent_file is not None and guest.agent_file.instance_id == instance_id
-        ]
-
     def settle(self, spec: GuestSpec, session: Session, *, period: float) -> Guest:
         """A guest that has enrolled and prepared long ago, to begin a run with many of them.
 

@@ -23,6 +23,7 @@ class SimHypervisor:
     def __init__(self, around: Surroundings) -> None:
         self.around = around
         self.guests: dict[str, Guest] = {}
+        self._serving: dict[str, list[Guest]] = {}
         self.graves: deque[Guest] = deque(maxlen=GRAVES)
         self._disks: dict[str, int] = {}
 
@@ -38,10 +39,17 @@ class SimHypervisor:
 
     def make(self, spec: GuestSpec) -> Guest:
         """A server with a new disk, switched off."""
+        self._take(spec.server_id)
         number = self._disks[spec.server_id] = self._disks.get(spec.server_id, 0) + 1
         release = self.around.release() if number == 1 else RELEASE
         guest = self.guests[spec.server_id] = Guest(self.around, spec, Disk(number, release))
+        if guest.agent_file is not None:
+            self._serving.setdefault(guest.agent_file.instance_id, []).append(guest)
         return guest
+
+    def of_instance(self, instance_id: str) -> list[Guest]:
+        """The servers whose agents serve that instance; asked at each report of a guest."""
+        return list(self._serving.get(instance_id, ()))
 
     def rebuild(self, spec: GuestSpec, done: Done) -> None:
         """A new disk, with the same volumes; the old machine is remembered."""
@@ -95,7 +103,17 @@ class SimHypervisor:
         done(None)
 
     def _bury(self, server_id: str) -> None:
-        guest = self.guests.pop(server_id, None)
+        guest = self._take(server_id)
         if guest is not None:
             guest.freeze()
             self.graves.append(guest)
+
+    def _take(self, server_id: str) -> Guest | None:
+        """Take a server from those that there are."""
+        guest = self.guests.pop(server_id, None)
+        if guest is not None and guest.agent_file is not None:
+            serving = self._serving[guest.agent_file.instance_id]
+            serving.remove(guest)
+            if not serving:
+                del self._serving[guest.agent_file.instance_id]
+        return guest

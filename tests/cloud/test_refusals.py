@@ -229,3 +229,20 @@ def test_lists_filter_and_page(service: Tenant) -> None:
     assert len(list(api.compute.servers(limit=1))) == 2
     assert [p.id for p in api.network.ports(device_id=server.id)] == [first.id]
     assert list(api.image.images(tag="no such tag")) == []
+
+
+def test_only_an_administrator_is_shown_the_server_groups_of_all(
+    cloud: ServedCloud, service: Tenant, demo: Tenant, admin: Tenant
+) -> None:
+    """Others may say `all_projects`, and it changes nothing."""
+    made = service.api.compute.create_server_group(name="apart", policy="anti-affinity")
+    path = "/compute/v2.1/os-server-groups"
+    for token, query, count in (
+        (service.token, "", 1),
+        (demo.token, "?all_projects=True", 0),
+        (admin.token, "", 0),
+        (admin.token, "?all_projects=True", 1),
+    ):
+        groups = cloud.call("GET", path + query, token).json()["server_groups"]
+        assert len(groups) == count, (query, groups)
+    service.api.compute.delete_server_group(made.id)

@@ -27,8 +27,12 @@ class ServerGroups(ComputeRoutes):
         ]
 
     def list_groups(self, call: Call) -> Response:
-        """GET: the project's, cut by `limit` and `offset`; Nova knows no marker here."""
-        found = self.nova.groups.of_project(call.caller)
+        """GET: the project's, cut by `limit` and `offset`; Nova knows no marker here.
+
+        Administrators are shown all with `all_projects`, whatever its value; from others Nova
+        takes it without a word.
+        """
+        found = self.nova.groups.of_project(call.caller, every="all_projects" in call.query)
         offset = int(call.query.get("offset", "0"))
         limit = int(call.query.get("limit", "1000"))
         shown = [self._view(each, call) for each in found[offset : offset + limit]]
