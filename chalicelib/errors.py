@@ -29,6 +29,17 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import msgspec
+
+
+class Fault(msgspec.Struct, frozen=True, rename={"retry_after": "retryAfter"}):
+    """What stands under the fault's name; `details` and `retryAfter` where there are some."""
+
+    code: int
+    message: str
+    details: str | msgspec.UnsetType = msgspec.UNSET
+    retry_after: str | msgspec.UnsetType = msgspec.UNSET
+
 
 class CofferError(Exception):
     """An error with a message for the user; `status` and `fault` say how it is answered."""
@@ -40,9 +51,9 @@ class CofferError(Exception):
         super().__init__(message)
         self.message = message
 
-    def body(self) -> dict[str, object]:
+    def body(self) -> dict[str, Fault]:
         """Trove's fault body: `{"<fault>": {"code": N, "message": "…"}}`."""
-        return {self.fault: {"code": self.status, "message": self.message}}
+        return {self.fault: Fault(self.status, self.message)}
 
 
 class BadRequest(CofferError):
@@ -126,13 +137,15 @@ class OverLimit(CofferError):
         self.details = details
         self.retry_after_seconds = retry_after_seconds
 
-    def body(self) -> dict[str, object]:
+    def body(self) -> dict[str, Fault]:
         """With Trove's `details` and `retryAfter` (a string) where there are some."""
-        told: dict[str, object] = {"code": self.status, "message": self.message}
-        if self.details:
-            told["details"] = self.details
-        if self.retry_after_seconds is not None:
-            told["retryAfter"] = str(self.retry_after_seconds)
+        after = self.retry_after_seconds
+        told = Fault(
+            self.status,
+            self.message,
+            self.details or msgspec.UNSET,
+            str(after) if after is not None else msgspec.UNSET,
+        )
         return {self.fault: told}
 
 

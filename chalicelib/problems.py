@@ -8,35 +8,55 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any, Final
 
-from chalicelib.errors import CofferError, OverLimit
+import msgspec
+
+from chalicelib.errors import CofferError, Fault, OverLimit
 
 PROBLEM: Final = "application/problem+json"
 JSON: Final = "application/json"
 
 
-def told(error: CofferError, accept: str, request_id: str = "") -> tuple[str, dict[str, Any]]:
-    """The media type and the body that tell of an error.
+class Problem(msgspec.Struct, frozen=True):
+    """A problem document of RFC 9457.
 
-    A problem's `type` is `about:blank`, so that its title is that of the status; `fault` is Trove's
-    name for it, `instance` the id under which the log has it.
+    Its `type` is `about:blank`, so that its title is that of the status; `fault` is Trove's name
+    for it, `instance` the id under which the log has it. A limit may add the last two; seconds.
     """
-    if not asked_for(accept):
-        return JSON, error.body()
-    document: dict[str, Any] = {
-        "type": "about:blank",
-        "title": HTTPStatus(error.status).phrase,
-        "status": error.status,
-        "detail": error.message,
-        "fault": error.fault,
-    }
-    if request_id:
-        document["instance"] = request_id
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    fault: str
+    instance: str | msgspec.UnsetType = msgspec.UNSET
+    details: str | msgspec.UnsetType = msgspec.UNSET
+    retry_after: int | msgspec.UnsetType = msgspec.UNSET
+
+
+def told(
+    error: CofferError, accept: str, request_id: str = ""
+) -> tuple[str, Problem | dict[str, Fault]]:
+    """The media type and the body that tell of an error."""
+    return (PROBLEM, problem(error, request_id)) if asked_for(accept) else (JSON, error.body())
+
+
+def problem(error: CofferError, request_id: str = "") -> Problem:
+    """An error as a problem document."""
+    more: dict[str, Any] = {}
     if isinstance(error, OverLimit):
         if error.details:
-            document["details"] = error.details
+            more["details"] = error.details
         if error.retry_after_seconds is not None:
-            document["retry_after"] = error.retry_after_seconds
-    return PROBLEM, document
+            more["retry_after"] = error.retry_after_seconds
+    return Problem(
+        type="about:blank",
+        title=HTTPStatus(error.status).phrase,
+        status=error.status,
+        detail=error.message,
+        fault=error.fault,
+        instance=request_id or msgspec.UNSET,
+        **more,
+    )
 
 
 def asked_for(accept: str) -> bool:

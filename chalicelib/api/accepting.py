@@ -16,7 +16,7 @@ from chalicelib.api.response import LOCATION_HEADER, RETRY_AFTER_HEADER
 from chalicelib.bus import queues
 from chalicelib.bus.contract import METHODS
 from chalicelib.domain.flows import Flow
-from chalicelib.errors import Unprocessable
+from chalicelib.errors import CofferError, Conflict, NotSupported, Unprocessable
 from chalicelib.store import accepting
 from chalicelib.store.base import Contended, races
 from chalicelib.store.models import Instance, Operation
@@ -24,6 +24,10 @@ from chalicelib.store.operations import get_operation, operation_of
 
 RETRY_AFTER_SECONDS: Final = 5
 """When an operation is worth a look: the fastest end within seconds."""
+
+
+REFUSALS: Final[tuple[type[CofferError], ...]] = (Conflict, Unprocessable, NotSupported)
+"""What may speak against an operation, beside a quota."""
 
 
 class Wanted(msgspec.Struct, frozen=True):

@@ -67,14 +67,14 @@ class Action(msgspec.Struct, frozen=True):
 
 
 def act(request: Request) -> Response:
-    """Run the one action that the body names."""
+    """Ask for the one action on an instance that the body names."""
     action, asked = chosen(request, ACTIONS, LATER)
     policy.authorize(request.context, action.policy(asked), instance_of(request).tenant_id)
     return action.run(request, asked)
 
 
 def act_as_operator(request: Request) -> Response:
-    """The same, of what administrators may ask for on Trove's route for them."""
+    """The same for administrators: what only they may ask for, on Trove's route for them."""
     policy.require_admin(request.context)
     action, asked = chosen(request, OPERATORS_ACTIONS)
     return action.run(request, asked)
@@ -86,7 +86,7 @@ def chosen(
     """The one action that the body names, and its arguments."""
     body = request.json(dict[str, Any])
     if len(body) != 1:
-        raise BadRequest("The body must hold exactly one action.")
+        raise BadRequest("The body must hold exact_if_known one action.")
     name, arguments = next(iter(body.items()))
     if name in actions or name in later:
         request.audit.action = name
@@ -201,6 +201,24 @@ OPERATORS_ACTIONS: Final[Mapping[str, Action]] = {
 `expel` is not Trove's."""
 
 ROUTES: Final = (
-    Route("POST", f"{PATH}/{{instance}}/action", act, plans=True),
-    Route("POST", f"{OPERATORS_PATH}/{{instance}}/action", act_as_operator, plans=True),
+    Route(
+        "POST",
+        f"{PATH}/{{instance}}/action",
+        act,
+        plans=True,
+        reads={name: action.body for name, action in ACTIONS.items()},
+        status=202,
+        refuses=accepting.REFUSALS,
+        follow=True,
+    ),
+    Route(
+        "POST",
+        f"{OPERATORS_PATH}/{{instance}}/action",
+        act_as_operator,
+        plans=True,
+        reads={name: action.body for name, action in OPERATORS_ACTIONS.items()},
+        status=202,
+        refuses=accepting.REFUSALS,
+        follow=True,
+    ),
 )

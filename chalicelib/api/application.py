@@ -24,6 +24,7 @@ from chalicelib.api import (
     limits,
     mgmt,
     operations,
+    published,
     quotas,
     rollouts,
     root,
@@ -41,6 +42,7 @@ NAME: Final = "coffer"
 
 ROUTES: Final[tuple[Route, ...]] = (
     *versions.ROUTES,
+    *published.ROUTES,
     *datastores.ROUTES,
     *flavors.ROUTES,
     *limits.ROUTES,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 
 from chalicelib.api.frame import Request
 from chalicelib.api.paging import limit_of, name_marker_of
+from chalicelib.api.response import View
 from chalicelib.api.schema import Body, Text
 from chalicelib.bus.contract.answers import UserShown
 from chalicelib.bus.contract.arguments import Page, User
@@ -72,6 +73,14 @@ class UserBody(Body, frozen=True):
         )
 
 
+class UserView(View, frozen=True):
+    """A user of an instance, where it may come from, and the databases that it may use."""
+
+    name: str
+    host: str
+    databases: list[DatabaseName]
+
+
 Databases = Annotated[list[DatabaseBody], msgspec.Meta(max_length=bounds.MAX_DATABASES)]
 Users = Annotated[list[UserBody], msgspec.Meta(max_length=bounds.MAX_USERS)]
 
@@ -103,10 +112,6 @@ def page_of(request: Request) -> Page:
     return Page(limit_of(request.query), name_marker_of(request.query))
 
 
-def user_view(user: UserShown) -> dict[str, Any]:
+def user_view(user: UserShown) -> UserView:
     """A user as the API shows it."""
-    return {
-        "name": user.name,
-        "host": user.host or contents.ANY_HOST,
-        "databases": user.databases,
-    }
+    return UserView(user.name, user.host or contents.ANY_HOST, user.databases)

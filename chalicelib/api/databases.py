@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import ClassVar, Final
+
+import msgspec
 
 from chalicelib.api.contents import Databases, checked_databases, page_of
 from chalicelib.api.frame import Request, Response, Route
-from chalicelib.api.guest_calls import asking, instance_of
-from chalicelib.api.paging import quoted
-from chalicelib.api.schema import Body
+from chalicelib.api.guest_calls import REFUSALS, asking, instance_of
+from chalicelib.api.links import Next
+from chalicelib.api.paging import PagedNames, quoted
+from chalicelib.api.response import View
+from chalicelib.api.schema import Body, Examples
 from chalicelib.bus import contract
 from chalicelib.bus.contract.arguments import CreateDatabases, DeleteDatabase
-from chalicelib.bus.contract.values import DatabaseName
+from chalicelib.bus.contract.values import Database, DatabaseName
 from chalicelib.domain import contents
 from chalicelib.errors import NotSupported
 from chalicelib.settings import API_VERSION
@@ -20,37 +24,47 @@ PATH: Final = f"/{API_VERSION}/{{project}}/instances/{{instance}}/databases"
 POLICY: Final = "instance:extension:database"
 
 
-class CreateBody(Body, frozen=True):
-    """Body of POST databases."""
+class NewDatabases(Body, frozen=True):
+    """Databases to make."""
+
+    EXAMPLES: ClassVar[Examples] = (
+        {"databases": [{"name": "orders"}]},
+        {"databases": [{"name": "a", "character_set": "utf8mb4", "collate": "utf8mb4_bin"}]},
+    )
 
     databases: Databases
 
 
+class DatabaseList(View, frozen=True):
+    """A page of databases, by name."""
+
+    databases: list[Database]
+    links: Next = msgspec.UNSET
+
+
 def index(request: Request) -> Response:
-    """GET databases, a page of them."""
+    """The databases of an instance, a page of them."""
     found = asking(request, contract.LIST_DATABASES).answer(page_of(request))
-    body: dict[str, Any] = {"databases": found.databases}
-    if marker := found.next_marker:
-        body["links"] = request.place.next_page(quoted(marker))
-    return Response(200, body)
+    marker = quoted(found.next_marker) if found.next_marker else None
+    return Response(200, DatabaseList(found.databases, request.place.next_page(marker)))
 
 
 def create(request: Request) -> Response:
-    """POST databases."""
-    wanted = request.json(CreateBody).databases
+    """Make databases."""
+    wanted = request.json(NewDatabases).databases
     asked = asking(request, contract.CREATE_DATABASE)
     made = CreateDatabases(checked_databases(wanted))
     return asked.once(Response(202), lambda _: made)
 
 
 def show(request: Request) -> Response:
-    """GET databases/{name}: Trove has it not, and clients know that."""
+    """One database: Trove has no such thing, and clients know that."""
     instance_of(request)
     raise NotSupported("Showing a single database is not supported; list them.")
 
 
 def delete(request: Request) -> Response:
-    """DELETE databases/{name}."""
+    """Remove a database."""
     asked = asking(request, contract.DELETE_DATABASE)
     name = contents.database_name(request.params["database"])
     asked.answer(DeleteDatabase(DatabaseName(name)))
@@ -58,8 +72,31 @@ def delete(request: Request) -> Response:
 
 
 ROUTES: Final = (
-    Route("GET", PATH, index, f"{POLICY}:index"),
-    Route("POST", PATH, create, f"{POLICY}:create"),
-    Route("GET", f"{PATH}/{{database}}", show, f"{POLICY}:show"),
-    Route("DELETE", f"{PATH}/{{database}}", delete, f"{POLICY}:delete"),
+    Route(
+        "GET",
+        PATH,
+        index,
+        f"{POLICY}:index",
+        query=PagedNames,
+        answers=DatabaseList,
+        refuses=REFUSALS,
+    ),
+    Route(
+        "POST",
+        PATH,
+        create,
+        f"{POLICY}:create",
+        reads=NewDatabases,
+        status=202,
+        refuses=REFUSALS,
+    ),
+    Route("GET", f"{PATH}/{{database}}", show, f"{POLICY}:show", status=NotSupported.status),
+    Route(
+        "DELETE",
+        f"{PATH}/{{database}}",
+        delete,
+        f"{POLICY}:delete",
+        status=202,
+        refuses=REFUSALS,
+    ),
 )

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Annotated, Any, Final
+
+import msgspec
 
 from chalicelib.api import flavors
 from chalicelib.api.frame import Request, Response, Route
+from chalicelib.api.links import Link
+from chalicelib.api.response import View
 from chalicelib.errors import BadRequest, NotFound
 from chalicelib.settings import API_VERSION
 from chalicelib.store.models import Datastore, DatastoreVersion
@@ -14,48 +18,102 @@ PATH: Final = f"/{API_VERSION}/{{project}}/datastores"
 VERSIONS: Final = f"{PATH}/{{datastore}}/versions"
 
 
+class VersionView(View, frozen=True, kw_only=True):
+    """A version of a datastore. Administrators see what it is made from."""
+
+    id: str
+    name: str
+    version: str
+    datastore: str
+    links: list[Link]
+    active: bool | msgspec.UnsetType = msgspec.UNSET
+    packages: str | msgspec.UnsetType | None = msgspec.UNSET
+    image: str | msgspec.UnsetType = msgspec.UNSET
+    image_tags: list[str] | msgspec.UnsetType = msgspec.UNSET
+
+
+class DatastoreView(View, frozen=True):
+    """A kind of database, and its versions that the caller may see."""
+
+    id: str
+    name: str
+    links: list[Link]
+    versions: list[VersionView]
+    default_version: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class DatastoreList(View, frozen=True):
+    """The datastores on offer."""
+
+    datastores: list[DatastoreView]
+
+
+class OneDatastore(View, frozen=True):
+    """One datastore."""
+
+    datastore: DatastoreView
+
+
+class DatastoreVersionList(View, frozen=True):
+    """The versions of a datastore."""
+
+    versions: list[VersionView]
+
+
+class OneDatastoreVersion(View, frozen=True):
+    """One version of a datastore."""
+
+    version: VersionView
+
+
+class VolumeTypeList(View, frozen=True):
+    """Always empty: Cinder's default is what there is."""
+
+    volume_types: Annotated[list[Any], msgspec.Meta(max_length=0)]
+
+
 def index(request: Request) -> Response:
-    """GET datastores: those with a version that the caller may see."""
+    """The datastores that have a version which the caller may see."""
     datastores = request.catalog.now().datastores
     seen = [row for row in datastores if request.context.is_admin or _versions(request, row)]
-    return Response(200, {"datastores": [_view(request, row) for row in seen]})
+    return Response(200, DatastoreList([_view(request, row) for row in seen]))
 
 
 def show(request: Request) -> Response:
-    """GET datastores/{name or id}."""
-    return Response(200, {"datastore": _view(request, _datastore(request))})
+    """A datastore, by name or id."""
+    return Response(200, OneDatastore(_view(request, _datastore(request))))
 
 
 def version_index(request: Request) -> Response:
-    """GET datastores/{name or id}/versions."""
+    """The versions of a datastore, by its name or id."""
     versions = _versions(request, _datastore(request))
-    return Response(200, {"versions": [_version_view(request, row) for row in versions]})
+    return Response(200, DatastoreVersionList([_version_view(request, row) for row in versions]))
 
 
 def version_show(request: Request) -> Response:
-    """GET datastores/{name or id}/versions/{name or id}."""
-    return Response(200, {"version": _version_view(request, _version(request))})
+    """A version of a datastore, both by name or id."""
+    return Response(200, OneDatastoreVersion(_version_view(request, _version(request))))
 
 
 def version_show_by_uuid(request: Request) -> Response:
-    """GET datastores/versions/{id}."""
+    """A version by its id, of whichever datastore."""
     version_id = request.id_of("version")
     row = request.catalog.find(lambda copy: copy.version(version_id))
     if row is None or not _visible(request, row):
         raise _no_version(version_id)
-    return Response(200, {"version": _version_view(request, row)})
+    return Response(200, OneDatastoreVersion(_version_view(request, row)))
 
 
 def list_flavors(request: Request) -> Response:
-    """GET …/versions/{v}/flavors: every flavor, since no version is bound to some."""
+    """The flavors for a version: all that there are, since none is bound to some."""
     _version(request)
     return flavors.index(request)
 
 
 def list_volume_types(request: Request) -> Response:
-    """GET …/versions/{v}/volume-types: none is mirrored, so Cinder's default is what there is."""
+    """The volume types for a version: none, so that Cinder's default is what there is."""
     _version(request)
-    return Response(200, {"volume_types": []})
+    return Response(200, VolumeTypeList([]))
 
 
 def _datastore(request: Request) -> Datastore:
@@ -92,58 +150,67 @@ def _visible(request: Request, row: DatastoreVersion) -> bool:
     return row.active or request.context.is_admin
 
 
-def _view(request: Request, row: Datastore) -> dict[str, Any]:
-    versions = [_version_view(request, version) for version in _versions(request, row)]
-    view: dict[str, Any] = {
-        "id": row.id,
-        "name": row.name,
-        "links": request.place.links("datastores", row.id),
-        "versions": versions,
-    }
-    if row.default_version_id:
-        view["default_version"] = row.default_version_id
-    return view
+def _view(request: Request, row: Datastore) -> DatastoreView:
+    return DatastoreView(
+        id=row.id,
+        name=row.name,
+        links=request.place.links("datastores", row.id),
+        versions=[_version_view(request, version) for version in _versions(request, row)],
+        default_version=row.default_version_id or msgspec.UNSET,
+    )
 
 
-def _version_view(request: Request, row: DatastoreVersion) -> dict[str, Any]:
-    view: dict[str, Any] = {
-        "id": row.id,
-        "name": row.name,
-        "version": row.version,
-        "datastore": row.datastore_id,
-        "links": request.place.links("datastores/versions", row.id),
-    }
-    if request.context.is_admin:
-        view |= {
-            "active": row.active,
-            "packages": row.packages,
-            "image": row.image_id or "",
-            "image_tags": list(row.image_tags),
-        }
-    return view
+def _version_view(request: Request, row: DatastoreVersion) -> VersionView:
+    admin = request.context.is_admin
+    return VersionView(
+        id=row.id,
+        name=row.name,
+        version=row.version,
+        datastore=row.datastore_id,
+        links=request.place.links("datastores/versions", row.id),
+        active=row.active if admin else msgspec.UNSET,
+        packages=row.packages if admin else msgspec.UNSET,
+        image=(row.image_id or "") if admin else msgspec.UNSET,
+        image_tags=list(row.image_tags) if admin else msgspec.UNSET,
+    )
 
 
 ROUTES: Final = (
-    Route("GET", PATH, index, "datastore:index"),
-    Route("GET", f"{PATH}/{{datastore}}", show, "datastore:show"),
+    Route("GET", PATH, index, "datastore:index", answers=DatastoreList),
+    Route("GET", f"{PATH}/{{datastore}}", show, "datastore:show", answers=OneDatastore),
     Route(
         "GET",
         f"{PATH}/versions/{{version}}",
         version_show_by_uuid,
         "datastore:version_show_by_uuid",
+        answers=OneDatastoreVersion,
     ),
-    Route("GET", VERSIONS, version_index, "datastore:version_index"),
-    Route("GET", f"{VERSIONS}/{{version}}", version_show, "datastore:version_show"),
+    Route(
+        "GET",
+        VERSIONS,
+        version_index,
+        "datastore:version_index",
+        answers=DatastoreVersionList,
+    ),
+    Route(
+        "GET",
+        f"{VERSIONS}/{{version}}",
+        version_show,
+        "datastore:version_show",
+        answers=OneDatastoreVersion,
+    ),
     Route(
         "GET",
         f"{VERSIONS}/{{version}}/flavors",
         list_flavors,
         "datastore:list_associated_flavors",
+        answers=flavors.FlavorList,
     ),
     Route(
         "GET",
         f"{VERSIONS}/{{version}}/volume-types",
         list_volume_types,
         "datastore:list_associated_volume_types",
+        answers=VolumeTypeList,
     ),
 )

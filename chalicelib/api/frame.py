@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, get_args
 
 import msgspec
 from chalice.app import Request as GatewayRequest
@@ -22,7 +22,7 @@ from chalicelib.api.links import Place, base_url
 from chalicelib.api.rates import Rates
 from chalicelib.api.response import RETRY_AFTER_HEADER
 from chalicelib.api.response import Response as Response
-from chalicelib.api.schema import parse
+from chalicelib.api.schema import Query, parse
 from chalicelib.auth import policy
 from chalicelib.auth.context import Context
 from chalicelib.auth.keystone import Authenticate
@@ -45,6 +45,7 @@ REQUEST_ID_HEADER: Final = "X-OpenStack-Request-Id"
 CONTENT_TYPE_HEADER: Final = "Content-Type"
 SERVER_FAILURES: Final = 500
 MAX_ID_LENGTH: Final = 255
+DRY_RUN: Final = "dry_run"
 
 T = TypeVar("T")
 
@@ -68,7 +69,8 @@ class Audit(msgspec.Struct):
 
 
 class Request(msgspec.Struct, frozen=True):
-    """What a handler gets. `params` are the decoded path parameters, `query` the last values."""
+    """What a handler gets. `params` are the decoded path parameters, `query` the last values of
+    those parameters that the route declares, and `reads` is what it says of the body."""
 
     method: str
     params: Mapping[str, str]
@@ -78,6 +80,7 @@ class Request(msgspec.Struct, frozen=True):
     place: Place
     audit: Audit
     catalog: Catalog
+    reads: Any = None
     caller: Context | None = None
     once: Once | None = None
 
@@ -102,7 +105,8 @@ class Request(msgspec.Struct, frozen=True):
         return self.once.keeping(reply) if self.once is not None else None
 
     def json(self, kind: type[T]) -> T:
-        """The body as that type."""
+        """The body as that type, which is the one that the route declares."""
+        assert kind in (self.reads, *get_args(self.reads)), "a body that no document tells of"
         return parse(self.body, self.headers.get("content-type", ""), kind)
 
     def id_of(self, name: str) -> str:
@@ -123,6 +127,11 @@ class Route(msgspec.Struct, frozen=True):
     """One method of one path. Without a policy the handler asks for what it needs itself.
 
     One that `plans` knows `dry_run`; any other that changes something is refused with it.
+
+    The rest is what clients are told (`chalicelib.api.openapi`): the body that it `reads` (None in
+    a union: it may be empty), or the table of those of which a body holds exact_if_known one; the
+    parameters of its `query`; the `status` and the body that it `answers`; what it `refuses`
+    beside that which each route of its form may. `follow`: the answer may say where to look, when.
     """
 
     method: str
@@ -131,6 +140,18 @@ class Route(msgspec.Struct, frozen=True):
     policy: str | None = None
     public: bool = False
     plans: bool = False
+    reads: Any = None
+    query: type[Query] | None = None
+    answers: Any = None
+    status: int = 200
+    refuses: tuple[type[CofferError], ...] = ()
+    follow: bool = False
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The names of its query's parameters; `dry_run` is read everywhere, to be refused."""
+        declared = self.query.__struct_fields__ if self.query is not None else ()
+        return (*declared, DRY_RUN)
 
 
 class Services(msgspec.Struct, frozen=True):
@@ -197,28 +218,29 @@ def _handle(route: Route, raw: GatewayRequest, services: Services, audit: Audit)
 def _read(route: Route, raw: GatewayRequest, services: Services, audit: Audit) -> Request:
     headers = {name.lower(): str(value) for name, value in raw.headers.items()}
     params = dict(raw.uri_params or {})
-    query = dict(raw.query_params.items()) if raw.query_params else {}
+    given = dict(raw.query_params.items()) if raw.query_params else {}
     try:
         body = raw.raw_body
-        for text in (*params.values(), *query.values()):
+        for text in (*params.values(), *given.values()):
             text.encode()
     except ValueError:  # broken base64, or text that is no Unicode
         raise BadRequest("The request cannot be decoded.") from None
     return Request(
         method=route.method,
         params=params,
-        query=query,
+        query={name: given[name] for name in route.parameters if name in given},
         headers=headers,
         body=body if isinstance(body, bytes) else body.encode(),
-        place=Place(base_url(headers, raw.context), route.path, params, query),
+        place=Place(base_url(headers, raw.context), route.path, params, given),
         audit=audit,
         catalog=services.catalog,
+        reads=dict[str, Any] if isinstance(route.reads, Mapping) else route.reads,
     )
 
 
 def asks_for_dry_run(query: Mapping[str, str]) -> bool:
     """The value of `dry_run`; `BadRequest` for one that could be meant either way."""
-    given = query.get("dry_run", "false").lower()
+    given = query.get(DRY_RUN, "false").lower()
     if given not in ("true", "false"):
         raise BadRequest("'dry_run' must be true or false.")
     return given == "true"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 import msgspec
 
@@ -13,11 +13,19 @@ from chalicelib.api.frame import Request, Response
 from chalicelib.bus import commands
 from chalicelib.bus.contract import Method
 from chalicelib.bus.contract.values import Value
-from chalicelib.errors import Unprocessable
+from chalicelib.errors import CofferError, Conflict, GuestFailed, NotSupported, Unprocessable
 from chalicelib.lifecycle import ServiceStatus
 from chalicelib.settings import settings
 from chalicelib.store.instances import get_instance, service_status
 from chalicelib.store.models import Instance
+
+REFUSALS: Final[tuple[type[CofferError], ...]] = (
+    Conflict,
+    Unprocessable,
+    NotSupported,
+    GuestFailed,
+)
+"""How a call of a guest may end: by the guest's own word, or before it is asked."""
 
 A = TypeVar("A", bound=Value)
 R = TypeVar("R")

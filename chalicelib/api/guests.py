@@ -5,20 +5,40 @@ from __future__ import annotations
 from typing import Final
 
 from chalicelib.api.frame import Request, Response, Route
-from chalicelib.conductor.enrolment import Enrol, Renew, enrol, renew
+from chalicelib.conductor.enrolment import Admission, Enrol, Renew, enrol, renew
+from chalicelib.errors import CofferError, Conflict, Gone, Unauthorized
+
+REFUSALS: Final[tuple[type[CofferError], ...]] = (Unauthorized, Conflict, Gone)
+"""A proof that is none, a place that is taken, and one that is gone."""
 
 
 def post_enrol(request: Request) -> Response:
-    """POST /guest/v1/enrol: the first start of an agent."""
+    """A guest agent's first start: its key is bound to the instance."""
     return Response(200, enrol(request.json(Enrol), request.audit.request_id))
 
 
 def post_renew(request: Request) -> Response:
-    """POST /guest/v1/renew: later starts, and new credentials."""
+    """A guest agent's later starts, and new credentials."""
     return Response(200, renew(request.json(Renew)))
 
 
 ROUTES: Final = (
-    Route("POST", "/guest/v1/enrol", post_enrol, public=True),
-    Route("POST", "/guest/v1/renew", post_renew, public=True),
+    Route(
+        "POST",
+        "/guest/v1/enrol",
+        post_enrol,
+        public=True,
+        reads=Enrol,
+        answers=Admission,
+        refuses=REFUSALS,
+    ),
+    Route(
+        "POST",
+        "/guest/v1/renew",
+        post_renew,
+        public=True,
+        reads=Renew,
+        answers=Admission,
+        refuses=REFUSALS,
+    ),
 )

@@ -169,5 +169,6 @@ def _key_of(request: Request) -> str | None:
 
 def _digest(request: Request) -> str:
     """What makes two requests the same: resource, query and body, byte for byte."""
-    where = (request.place.template, sorted(request.params.items()), sorted(request.query.items()))
+    place = request.place
+    where = (place.template, sorted(place.params.items()), sorted(place.query.items()))
     return hashlib.sha256(msgspec.json.encode(where) + b"\n" + request.body).hexdigest()

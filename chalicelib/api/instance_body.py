@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 import msgspec
 
 from chalicelib.api.access import AccessBody
 from chalicelib.api.contents import Databases, Users, checked_databases, checked_users
 from chalicelib.api.labels import Tags
-from chalicelib.api.schema import Body, Given, Name, Text
+from chalicelib.api.schema import Body, Examples, Given, Name, Text
 from chalicelib.bus import contract
 from chalicelib.bus.contract import Method
 from chalicelib.bus.contract.arguments import Contents
@@ -78,8 +78,30 @@ class InstanceBody(Body, frozen=True):
     modules: Any = None
 
 
-class CreateBody(Body, frozen=True):
-    """Body of POST instances."""
+class NewInstance(Body, frozen=True):
+    """An instance to create."""
+
+    EXAMPLES: ClassVar[Examples] = (
+        {"instance": {"name": "shop", "flavorRef": "1", "volume": {"size": 1}}},
+        {
+            "instance": {
+                "name": "shop",
+                "flavorRef": "1",
+                "volume": {"size": 1},
+                "datastore": {"type": "mariadb", "version": "10.11"},
+                "databases": [{"name": "orders", "character_set": "utf8mb4"}],
+                "users": [
+                    {
+                        "name": "alice",
+                        "password": "S3cret-of-alice",
+                        "databases": [{"name": "orders"}],
+                    }
+                ],
+                "access": {"is_public": True, "allowed_cidrs": ["203.0.113.0/24"]},
+                "tags": ["production"],
+            }
+        },
+    )
 
     instance: InstanceBody
 

@@ -2,71 +2,166 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
+
+import msgspec
 
 from chalicelib import aws, lifecycle
 from chalicelib.api.frame import Request
-from chalicelib.api.times import naive
+from chalicelib.api.links import Link, Next
+from chalicelib.api.response import View, one_of
+from chalicelib.api.times import Naive, naive
+from chalicelib.lifecycle import Status
 from chalicelib.settings import settings
 from chalicelib.store.models import Instance, ServiceStatusRow
 
+STATUSES = one_of(Status)
+OPERATING = one_of(["", *dict.fromkeys(lifecycle.OPERATING_STATUS.values()), lifecycle.UNHEARD])
 
-def summary(request: Request, row: Instance, reported: ServiceStatusRow | None) -> dict[str, Any]:
+Given = msgspec.UnsetType
+
+
+class FlavorNamed(View, frozen=True):
+    """The flavor of an instance."""
+
+    id: str
+    links: list[Link]
+
+
+class DatastoreNamed(View, frozen=True):
+    """What runs in an instance, as it was named when it was made or upgraded."""
+
+    type: str
+    version: str
+    version_number: str
+
+
+class AccessView(View, frozen=True):
+    """Who may reach an instance; without networks everybody who can reach its address."""
+
+    is_public: bool
+    allowed_cidrs: list[str]
+
+
+class VolumeView(View, frozen=True):
+    """The data volume; `size` in GiB, `used` too, as the guest has reported it."""
+
+    size: int
+    type: str | Given = msgspec.UNSET
+    used: float | Given = msgspec.UNSET
+    used_percent: float | Given = msgspec.UNSET
+
+
+class AddressView(View, frozen=True):
+    """An address of an instance, and the network that it is in."""
+
+    address: str
+    type: Annotated[str, one_of(("private", "public"))]
+    network: str | Given = msgspec.UNSET
+
+
+class FaultView(View, frozen=True):
+    """Why something failed last, or what the database is in trouble with."""
+
+    message: str
+    created: Naive | Given = msgspec.UNSET
+
+
+class InstanceSummary(View, frozen=True, kw_only=True):
+    """An instance in a list. Administrators see whose it is."""
+
+    id: str
+    name: str
+    status: Annotated[str, STATUSES]
+    operating_status: Annotated[str, OPERATING]
+    links: list[Link]
+    flavor: FlavorNamed
+    datastore: DatastoreNamed
+    region: str
+    access: AccessView
+    volume: VolumeView
+    description: str | None
+    tags: list[str]
+    deletion_protection: bool
+    ip: list[str] | Given = msgspec.UNSET
+    addresses: list[AddressView] | Given = msgspec.UNSET
+    tenant_id: str | Given = msgspec.UNSET
+
+
+class InstanceDetail(InstanceSummary, frozen=True, kw_only=True):
+    """An instance. Administrators see its server and its volume."""
+
+    created: Naive
+    updated: Naive
+    locality: str | Given = msgspec.UNSET
+    service_status_updated: Naive | Given = msgspec.UNSET
+    fault: FaultView | Given = msgspec.UNSET
+    server_id: str | Given | None = msgspec.UNSET
+    volume_id: str | Given | None = msgspec.UNSET
+    encrypted_rpc_messaging: bool | Given = msgspec.UNSET
+
+
+class InstanceList(View, frozen=True):
+    """A page of instances."""
+
+    instances: list[InstanceSummary]
+    links: Next = msgspec.UNSET
+
+
+class InstanceDetailList(View, frozen=True):
+    """A page of instances, in detail."""
+
+    instances: list[InstanceDetail]
+    links: Next = msgspec.UNSET
+
+
+class OneInstance(View, frozen=True):
+    """One instance."""
+
+    instance: InstanceDetail
+
+
+def summary(request: Request, row: Instance, reported: ServiceStatusRow | None) -> InstanceSummary:
     """The item of a list; `reported` is what the guest said last, if it ever did."""
     place = request.place
     access = row.access or {}
-    view: dict[str, Any] = {
-        "id": row.id,
-        "name": row.name,
-        "status": row.status,
-        "operating_status": _operating_status(row, reported),
-        "links": place.links("instances", row.id),
-        "flavor": {"id": row.flavor_id, "links": place.links("flavors", row.flavor_id)},
-        "datastore": {
-            "type": row.datastore_name,
-            "version": row.datastore_version,
-            "version_number": row.datastore_version_number,
-        },
-        "region": row.region,
-        "access": {
-            "is_public": bool(access.get("is_public")),
-            "allowed_cidrs": list(access.get("allowed_cidrs") or []),
-        },
-        "volume": {"size": int(row.volume_size)},
-        "description": row.description,
-        "tags": sorted(row.tags or ()),
-        "deletion_protection": bool(row.protected),
-    }
-    if row.addresses:
-        view["ip"] = [item["address"] for item in row.addresses]
-        view["addresses"] = [dict(item) for item in row.addresses]
-    if request.context.is_admin:
-        view["tenant_id"] = row.tenant_id
-    return view
+    return InstanceSummary(
+        id=row.id,
+        name=row.name,
+        status=row.status,
+        operating_status=_operating_status(row, reported),
+        links=place.links("instances", row.id),
+        flavor=FlavorNamed(row.flavor_id, place.links("flavors", row.flavor_id)),
+        datastore=DatastoreNamed(
+            row.datastore_name, row.datastore_version, row.datastore_version_number
+        ),
+        region=row.region,
+        access=AccessView(bool(access.get("is_public")), list(access.get("allowed_cidrs") or [])),
+        volume=VolumeView(int(row.volume_size)),
+        description=row.description,
+        tags=sorted(row.tags or ()),
+        deletion_protection=bool(row.protected),
+        ip=[each["address"] for each in row.addresses] or msgspec.UNSET,
+        addresses=msgspec.convert(row.addresses, list[AddressView]) or msgspec.UNSET,
+        tenant_id=row.tenant_id if request.context.is_admin else msgspec.UNSET,
+    )
 
 
-def detail(request: Request, row: Instance, reported: ServiceStatusRow | None) -> dict[str, Any]:
+def detail(request: Request, row: Instance, reported: ServiceStatusRow | None) -> InstanceDetail:
     """What `show` and `detail` answer."""
-    view = summary(request, row, reported)
-    view |= {"created": naive(row.created), "updated": naive(row.updated)}
-    if row.volume_type:
-        view["volume"]["type"] = row.volume_type
-    if row.locality:
-        view["locality"] = row.locality
-    if reported is not None:
-        view["service_status_updated"] = naive(reported.updated)
-        view["volume"] |= _usage(reported)
-    if row.fault_message:
-        view["fault"] = _fault(row)
-    elif row.status == lifecycle.Status.ACTIVE and reported is not None and reported.status_reason:
-        # What the database itself is in trouble with; it goes when the guest reports it well.
-        said = f"{reported.status_reason[:1].upper()}{reported.status_reason[1:]}."
-        view["fault"] = {"message": said, "created": naive(reported.updated)}
-    if request.context.is_admin:
-        view["server_id"] = row.resources.get("server_id")
-        view["volume_id"] = row.resources.get("volume_id")
-        view["encrypted_rpc_messaging"] = True
-    return view
+    admin, owned = request.context.is_admin, row.resources
+    listed = msgspec.structs.asdict(summary(request, row, reported))
+    return InstanceDetail(
+        **{**listed, "volume": _volume(row, reported)},
+        created=naive(row.created),
+        updated=naive(row.updated),
+        locality=row.locality or msgspec.UNSET,
+        service_status_updated=naive(reported.updated) if reported else msgspec.UNSET,
+        fault=_fault(row, reported) or msgspec.UNSET,
+        server_id=owned.get("server_id") if admin else msgspec.UNSET,
+        volume_id=owned.get("volume_id") if admin else msgspec.UNSET,
+        encrypted_rpc_messaging=True if admin else msgspec.UNSET,
+    )
 
 
 def _operating_status(row: Instance, reported: ServiceStatusRow | None) -> str:
@@ -77,18 +172,25 @@ def _operating_status(row: Instance, reported: ServiceStatusRow | None) -> str:
     return lifecycle.operating_status(row.status, reported.status, age_seconds, expiry)
 
 
-def _usage(reported: ServiceStatusRow) -> dict[str, float]:
-    if reported.volume_used is None:
-        return {}
-    used = round(float(reported.volume_used), 2)
-    if not reported.volume_total:
-        return {"used": used}
-    share = float(reported.volume_used) / float(reported.volume_total)
-    return {"used": used, "used_percent": round(100 * share, 2)}
+def _volume(row: Instance, reported: ServiceStatusRow | None) -> VolumeView:
+    told: dict[str, Any] = {"type": row.volume_type} if row.volume_type else {}
+    if reported is not None and reported.volume_used is not None:
+        told["used"] = round(float(reported.volume_used), 2)
+        if reported.volume_total:
+            share = float(reported.volume_used) / float(reported.volume_total)
+            told["used_percent"] = round(100 * share, 2)
+    return VolumeView(int(row.volume_size), **told)
 
 
-def _fault(row: Instance) -> dict[str, Any]:
-    fault = {"message": row.fault_message}
-    if row.fault_created is not None:
-        fault["created"] = naive(row.fault_created)
-    return fault
+def _fault(row: Instance, reported: ServiceStatusRow | None) -> FaultView | None:
+    """What failed last; else what the database itself is in trouble with.
+
+    That goes when the guest reports it well.
+    """
+    if row.fault_message:
+        since = row.fault_created
+        return FaultView(row.fault_message, naive(since) if since is not None else msgspec.UNSET)
+    if row.status != Status.ACTIVE or reported is None or not reported.status_reason:
+        return None
+    said = f"{reported.status_reason[:1].upper()}{reported.status_reason[1:]}."
+    return FaultView(said, naive(reported.updated))

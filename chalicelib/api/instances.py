@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, ClassVar, Final, TypeVar
 
 import msgspec
 
@@ -15,25 +15,27 @@ from chalicelib.api.choices import choose_flavor, choose_version
 from chalicelib.api.frame import Request, Response, Route
 from chalicelib.api.guest_calls import instance_of
 from chalicelib.api.instance_body import (
-    CreateBody,
     DatastoreBody,
     InstanceBody,
+    NewInstance,
     contents_asked,
     initial_contents,
     require_supported,
 )
+from chalicelib.api.instance_view import InstanceDetailList, InstanceList, OneInstance
 from chalicelib.api.labels import Tags, noted, protect, require_unprotected
-from chalicelib.api.listing import filter_of, order_of
+from chalicelib.api.links import Next
+from chalicelib.api.listing import Listed, filter_of, order_of
 from chalicelib.api.paging import limit_of, marker_of
 from chalicelib.api.response import LOCATION_HEADER, RETRY_AFTER_HEADER
-from chalicelib.api.schema import Body, Given, Name, Text
+from chalicelib.api.schema import Body, Examples, Given, Name, Text
 from chalicelib.auth import policy
 from chalicelib.bus import keys, queues
 from chalicelib.domain import instances as rules
 from chalicelib.domain import quotas
 from chalicelib.domain.flows import CREATE, DELETE
 from chalicelib.domain.operations import OperationStatus
-from chalicelib.errors import BadRequest, NotSupported
+from chalicelib.errors import BadRequest, NotFound, NotSupported
 from chalicelib.lifecycle import Status
 from chalicelib.settings import API_VERSION, settings
 from chalicelib.store import accepting as transactions
@@ -49,7 +51,8 @@ PATH: Final = f"/{API_VERSION}/{{project}}/instances"
 UNKNOWN_YET: Final = frozenset({"id", "links", "created", "updated"})
 """What of an instance is not known before it is made."""
 
-View = Callable[[Request, Instance, ServiceStatusRow | None], dict[str, Any]]
+Item = TypeVar("Item")
+View = Callable[[Request, Instance, ServiceStatusRow | None], Item]
 
 
 class Update(Body, frozen=True):
@@ -69,23 +72,32 @@ class Update(Body, frozen=True):
     deletion_protection: bool | None = None
 
 
-class UpdateBody(Body, frozen=True):
-    """Body of PUT and PATCH."""
+class InstanceUpdate(Body, frozen=True):
+    """Changes of an instance."""
+
+    EXAMPLES: ClassVar[Examples] = (
+        {"instance": {"name": "shop-2", "description": "The shop's orders"}},
+        {"instance": {"access": {"is_public": True, "allowed_cidrs": ["203.0.113.0/24"]}}},
+        {"instance": {"datastore_version": "10.11"}},
+    )
 
     instance: Update
 
 
 def index(request: Request) -> Response:
-    """GET instances: one query, one batch read."""
-    return _page(request, instance_view.summary)
+    """The instances of the project, a page of them."""
+    views, following = _page(request, instance_view.summary)
+    return Response(200, InstanceList(views, following))
 
 
 def detail(request: Request) -> Response:
-    """GET instances/detail: the same calls as the list."""
-    return _page(request, instance_view.detail)
+    """The instances of the project in detail, a page of them."""
+    views, following = _page(request, instance_view.detail)
+    return Response(200, InstanceDetailList(views, following))
 
 
-def _page(request: Request, view: View) -> Response:
+def _page(request: Request, view: View[Item]) -> tuple[list[Item], Next]:
+    """One query, one batch read, for either list."""
     query = request.query
     rows, following = lists.of_tenant(
         request.context.project_id,
@@ -95,22 +107,20 @@ def _page(request: Request, view: View) -> Response:
         order_of(query),
     )
     reported = store.service_statuses(row.id for row in rows) if rows else {}
-    body: dict[str, Any] = {"instances": [view(request, row, reported.get(row.id)) for row in rows]}
-    if following is not None:
-        body["links"] = request.place.next_page(following)
-    return Response(200, body)
+    views = [view(request, row, reported.get(row.id)) for row in rows]
+    return views, request.place.next_page(following)
 
 
 def show(request: Request) -> Response:
-    """GET instances/{id}."""
+    """An instance of the project."""
     row = instance_of(request)
     reported = store.service_status(row.id)
-    return Response(200, {"instance": instance_view.detail(request, row, reported)})
+    return Response(200, OneInstance(instance_view.detail(request, row, reported)))
 
 
 def create(request: Request) -> Response:
-    """POST instances: accepted means durable; the task manager goes on from the row."""
-    wanted = request.json(CreateBody).instance
+    """Create an instance: accepted means durable, and the instance is in BUILD."""
+    wanted = request.json(NewInstance).instance
     require_supported(wanted)
     _authorize_contents(request, wanted)
     version = choose_version(request.catalog, wanted.datastore or DatastoreBody())
@@ -121,7 +131,8 @@ def create(request: Request) -> Response:
     held = quotas.held_by_instance(int(flavor.ram), int(instance.volume_size))
     if request.dry_run:
         view = instance_view.detail(request, instance, None)
-        made = {name: value for name, value in view.items() if name not in UNKNOWN_YET}
+        shown: dict[str, Any] = msgspec.to_builtins(view)
+        made = {name: value for name, value in shown.items() if name not in UNKNOWN_YET}
         return planning.plan(instance, CREATE, lambda: (made, held))
     request.audit.instance_id = instance.id
     operation_id = aws.new_id()
@@ -134,7 +145,7 @@ def create(request: Request) -> Response:
     )
     headers = {LOCATION_HEADER: request.place.url("instances", instance.id)}
     headers[RETRY_AFTER_HEADER] = str(accepting.RETRY_AFTER_SECONDS)
-    reply = Response(200, {"instance": instance_view.detail(request, instance, None)}, headers)
+    reply = Response(200, OneInstance(instance_view.detail(request, instance, None)), headers)
     transactions.accept_create(instance, operation, held, request.keeping(reply))
     queues.notify_task_manager(operation_id)
     return reply
@@ -185,11 +196,11 @@ def _new_instance(
 
 
 def update(request: Request) -> Response:
-    """PUT and PATCH instances/{id}: access and version by an operation, what is noted at once.
+    """Change an instance: its access or version by an operation, what is noted at once.
 
     `dry_run` plans an operation, which then is all that is asked for.
     """
-    changes = request.json(UpdateBody).instance
+    changes = request.json(InstanceUpdate).instance
     row = instance_of(request)
     if changes.replica_of is not msgspec.UNSET or changes.slave_of is not msgspec.UNSET:
         raise BadRequest(f"Instance {row.id} is not a replica.")
@@ -214,7 +225,7 @@ def update(request: Request) -> Response:
 
 
 def delete(request: Request) -> Response:
-    """DELETE instances/{id}."""
+    """Delete an instance."""
     return accept_delete(request)
 
 
@@ -261,11 +272,49 @@ def _planned_delete(row: Instance) -> Response:
 
 
 ROUTES: Final = (
-    Route("GET", PATH, index, "instance:index"),
-    Route("POST", PATH, create, "instance:create", plans=True),
-    Route("GET", f"{PATH}/detail", detail, "instance:detail"),
-    Route("GET", f"{PATH}/{{instance}}", show, "instance:show"),
-    Route("PUT", f"{PATH}/{{instance}}", update, "instance:update", plans=True),
-    Route("PATCH", f"{PATH}/{{instance}}", update, "instance:edit", plans=True),
-    Route("DELETE", f"{PATH}/{{instance}}", delete, "instance:delete", plans=True),
+    Route("GET", PATH, index, "instance:index", query=Listed, answers=InstanceList),
+    Route(
+        "POST",
+        PATH,
+        create,
+        "instance:create",
+        plans=True,
+        reads=NewInstance,
+        answers=OneInstance,
+        refuses=(NotFound, *accepting.REFUSALS),
+        follow=True,
+    ),
+    Route(
+        "GET",
+        f"{PATH}/detail",
+        detail,
+        "instance:detail",
+        query=Listed,
+        answers=InstanceDetailList,
+    ),
+    Route("GET", f"{PATH}/{{instance}}", show, "instance:show", answers=OneInstance),
+    *(
+        Route(
+            method,
+            f"{PATH}/{{instance}}",
+            update,
+            named,
+            plans=True,
+            reads=InstanceUpdate,
+            status=202,
+            refuses=accepting.REFUSALS,
+            follow=True,
+        )
+        for method, named in (("PUT", "instance:update"), ("PATCH", "instance:edit"))
+    ),
+    Route(
+        "DELETE",
+        f"{PATH}/{{instance}}",
+        delete,
+        "instance:delete",
+        plans=True,
+        status=202,
+        refuses=accepting.REFUSALS,
+        follow=True,
+    ),
 )

@@ -163,7 +163,7 @@ _SUBJECT_OF: Final = {
 
 
 def refuse(request: Request) -> Response:
-    """Any of these routes: always `NotSupported`, unless the caller may not even ask."""
+    """Not served: always 501, unless the caller may not even ask."""
     subject = _SUBJECT_OF[request.method, request.place.template]
     if subject.admin:
         policy.require_admin(request.context)
@@ -173,5 +173,6 @@ def refuse(request: Request) -> Response:
 
 
 ROUTES: Final = tuple(
-    Route(method, path, refuse, subject.policy) for (method, path), subject in _SUBJECT_OF.items()
+    Route(method, path, refuse, subject.policy, status=NotSupported.status)
+    for (method, path), subject in _SUBJECT_OF.items()
 )

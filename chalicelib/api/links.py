@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote, urlencode
 
 import msgspec
 
+from chalicelib.api.response import View
 from chalicelib.settings import API_VERSION, settings
+
+
+class Link(View, frozen=True):
+    """Where something is found: itself, a bookmark, or the next page."""
+
+    href: str
+    rel: Literal["self", "bookmark", "next"]
+
+
+Next = list[Link] | msgspec.UnsetType
+"""The link to the next page of a list, where there is one."""
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -23,12 +35,12 @@ class Place(msgspec.Struct, frozen=True):
         """The URL of the version document."""
         return f"{self.base}/{API_VERSION}/"
 
-    def links(self, collection: str, resource_id: str) -> list[dict[str, str]]:
+    def links(self, collection: str, resource_id: str) -> list[Link]:
         """Trove's pair of links: the resource itself, and a bookmark without version and tenant."""
         target = f"{collection}/{quote(resource_id, safe='')}"
         return [
-            {"href": self.url(*collection.split("/"), resource_id), "rel": "self"},
-            {"href": f"{self.base}/{target}", "rel": "bookmark"},
+            Link(self.url(*collection.split("/"), resource_id), "self"),
+            Link(f"{self.base}/{target}", "bookmark"),
         ]
 
     def url(self, *segments: str) -> str:
@@ -37,13 +49,15 @@ class Place(msgspec.Struct, frozen=True):
         quoted = "/".join(quote(segment, safe="") for segment in path)
         return f"{self.base}/{API_VERSION}/{quoted}"
 
-    def next_page(self, marker: str) -> list[dict[str, str]]:
-        """The link to the page behind `marker`; the other query parameters stay."""
+    def next_page(self, marker: str | None) -> Next:
+        """The link to the page behind `marker`, if there is one; other query parameters stay."""
+        if marker is None:
+            return msgspec.UNSET
         path = self.template.format(
             **{name: quote(value, safe="") for name, value in self.params.items()}
         )
         query = urlencode({**self.query, "marker": marker})
-        return [{"rel": "next", "href": f"{self.base}{path}?{query}"}]
+        return [Link(f"{self.base}{path}?{query}", "next")]
 
 
 def base_url(headers: Mapping[str, str], context: Mapping[str, Any]) -> str:

@@ -9,8 +9,12 @@ Trove has none of them. The marker is an id in every order.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Annotated, Final
 
+import msgspec
+
+from chalicelib.api.paging import Paged
+from chalicelib.api.response import one_of
 from chalicelib.domain import bounds
 from chalicelib.errors import BadRequest
 from chalicelib.lifecycle import Status
@@ -18,6 +22,22 @@ from chalicelib.store.lists import SORTABLE, Filter, Order
 
 LONGEST: Final = 255
 DIRECTIONS: Final = {"asc": False, "desc": True}
+
+
+Short = Annotated[str, msgspec.Meta(max_length=LONGEST)]
+Tags = Annotated[str, msgspec.Meta(description="With commas between; all of them have to fit.")]
+
+
+class Listed(Paged, frozen=True):
+    """Which instances, in which order, and which page of them."""
+
+    name: Short | None = None
+    status: Annotated[str, one_of(Status)] | None = None
+    datastore: Short | None = None
+    datastore_version: Short | None = None
+    tags: Tags | None = None
+    sort_key: Annotated[str, one_of(SORTABLE)] | None = None
+    sort_dir: Annotated[str, one_of(DIRECTIONS)] | None = None
 
 
 def filter_of(query: Mapping[str, str]) -> Filter:

@@ -5,13 +5,19 @@ Source: Trove 26's `mgmt` routes. As elsewhere nothing here calls the cloud or a
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
+
+import msgspec
 
 from chalicelib.api import instance_view
 from chalicelib.api.frame import Request, Response, Route
-from chalicelib.api.listing import filter_of, order_of
+from chalicelib.api.instance_view import InstanceDetail
+from chalicelib.api.links import Next
+from chalicelib.api.listing import Listed, filter_of, order_of
 from chalicelib.api.paging import limit_of, marker_of
-from chalicelib.api.times import naive
+from chalicelib.api.response import View
+from chalicelib.api.schema import Query
+from chalicelib.api.times import Naive, naive
 from chalicelib.auth import policy
 from chalicelib.errors import BadRequest, NotFound
 from chalicelib.lifecycle import Status
@@ -21,11 +27,73 @@ from chalicelib.store import lists
 from chalicelib.store.models import Instance, ServiceStatusRow
 
 PATH: Final = f"/{API_VERSION}/{{project}}/mgmt/instances"
-NEVER: Final = {"enabled": "Never", "user": "Nobody"}
+NEVER: Final = ("Never", "Nobody")
+
+
+class Deleted(Query, frozen=True):
+    """Whether what is gone is meant."""
+
+    deleted: bool | None = None
+
+
+class ManagedQuery(Listed, frozen=True):
+    """Of which project, and whether those that are gone."""
+
+    project_id: str | None = None
+    deleted: bool | None = None
+
+
+class ServerView(View, frozen=True):
+    """The server of an instance."""
+
+    id: str | None
+
+
+class GuestView(View, frozen=True):
+    """What the guest reported last, and its generation."""
+
+    state_description: str | None
+    generation: int
+
+
+class ManagedInstance(InstanceDetail, frozen=True, kw_only=True):
+    """An instance as the administrators see it."""
+
+    deleted: bool
+    deleted_at: Naive | None
+    server: ServerView
+    guest_status: GuestView
+
+
+class ManagedInstanceList(View, frozen=True):
+    """A page of the instances of all projects."""
+
+    instances: list[ManagedInstance]
+    links: Next = msgspec.UNSET
+
+
+class OneManagedInstance(View, frozen=True):
+    """One instance of any project."""
+
+    instance: ManagedInstance
+
+
+class RootHistory(View, frozen=True):
+    """When root was enabled last, and by whom; `Never` and `Nobody`."""
+
+    id: str
+    enabled: str
+    user: str
+
+
+class OneRootHistory(View, frozen=True):
+    """Who enabled root."""
+
+    root_history: RootHistory
 
 
 def index(request: Request) -> Response:
-    """GET mgmt/instances: of one project with `project_id`, those that are gone with `deleted`.
+    """Instances of all projects, or of one with `project_id`; those that are gone with `deleted`.
 
     A page may be shorter than its limit, or empty, and still have a next one: it ends where the
     read of the table has become long.
@@ -41,27 +109,23 @@ def index(request: Request) -> Response:
     else:
         rows, following = lists.of_everybody(limit, marker, wanted, tenant_id, deleted=deleted)
     reported = store.service_statuses(row.id for row in rows) if rows else {}
-    body: dict[str, Any] = {
-        "instances": [_view(request, row, reported.get(row.id)) for row in rows]
-    }
-    if following is not None:
-        body["links"] = request.place.next_page(following)
-    return Response(200, body)
+    views = [_view(request, row, reported.get(row.id)) for row in rows]
+    return Response(200, ManagedInstanceList(views, request.place.next_page(following)))
 
 
 def show(request: Request) -> Response:
-    """GET mgmt/instances/{id}; with `deleted` one that is gone, as long as its row is kept."""
+    """An instance of any project; with `deleted` one that is gone, as long as its row is kept."""
     row = _instance(request)
-    return Response(200, {"instance": _view(request, row, store.service_status(row.id))})
+    return Response(200, OneManagedInstance(_view(request, row, store.service_status(row.id))))
 
 
 def root_history(request: Request) -> Response:
-    """GET mgmt/instances/{id}/root: who enabled root last, and when."""
+    """Who enabled root last, and when."""
     row = _instance(request)
-    told = NEVER
+    when, who = NEVER
     if row.root_enabled_at is not None:
-        told = {"enabled": naive(row.root_enabled_at), "user": row.root_enabled_by or ""}
-    return Response(200, {"root_history": {"id": row.id, **told}})
+        when, who = naive(row.root_enabled_at), row.root_enabled_by or ""
+    return Response(200, OneRootHistory(RootHistory(row.id, when, who)))
 
 
 def _instance(request: Request) -> Instance:
@@ -76,22 +140,24 @@ def _deleted(request: Request) -> bool:
     return request.query.get("deleted", "").lower() == "true"
 
 
-def _view(request: Request, row: Instance, reported: ServiceStatusRow | None) -> dict[str, Any]:
-    view = instance_view.detail(request, row, reported)
-    view |= {
-        "deleted": row.status == Status.DELETED,
-        "deleted_at": naive(row.deleted_at) if row.deleted_at is not None else None,
-        "server": {"id": row.resources.get("server_id")},
-        "guest_status": {
-            "state_description": reported.status if reported else None,
-            "generation": int(row.generation),
-        },
-    }
-    return view
+def _view(request: Request, row: Instance, reported: ServiceStatusRow | None) -> ManagedInstance:
+    return ManagedInstance(
+        **msgspec.structs.asdict(instance_view.detail(request, row, reported)),
+        deleted=row.status == Status.DELETED,
+        deleted_at=naive(row.deleted_at) if row.deleted_at is not None else None,
+        server=ServerView(row.resources.get("server_id")),
+        guest_status=GuestView(reported.status if reported else None, int(row.generation)),
+    )
 
 
 ROUTES: Final = (
-    Route("GET", PATH, index),
-    Route("GET", f"{PATH}/{{instance}}", show),
-    Route("GET", f"{PATH}/{{instance}}/root", root_history),
+    Route("GET", PATH, index, query=ManagedQuery, answers=ManagedInstanceList),
+    Route("GET", f"{PATH}/{{instance}}", show, query=Deleted, answers=OneManagedInstance),
+    Route(
+        "GET",
+        f"{PATH}/{{instance}}/root",
+        root_history,
+        query=Deleted,
+        answers=OneRootHistory,
+    ),
 )

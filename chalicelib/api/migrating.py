@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from chalicelib.api import accepting
 from chalicelib.api.accepting import Wanted
 from chalicelib.api.frame import Request, Response
 from chalicelib.api.guest_calls import require_heard
-from chalicelib.api.schema import Body, Name
+from chalicelib.api.schema import Body, Examples, Name
 from chalicelib.domain.flows import MIGRATE
 from chalicelib.store.guests import epoch_of
 from chalicelib.store.models import Instance
@@ -14,6 +16,8 @@ from chalicelib.store.models import Instance
 
 class MigrateBody(Body, frozen=True):
     """The host to go to, or Nova's choice. Nobody can be asked here whether there is one."""
+
+    EXAMPLES: ClassVar[Examples] = ({}, {"host": "compute-2"})
 
     host: Name | None = None
 

@@ -7,18 +7,22 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Container
-from typing import Any, Final
+from typing import Annotated, Final
+
+import msgspec
 
 from chalicelib.api.accepting import accepted
 from chalicelib.api.frame import MAX_ID_LENGTH, Request, Response, Route
 from chalicelib.api.guest_calls import instance_of, remembered
 from chalicelib.api.instances import PATH
-from chalicelib.api.paging import limit_of, marker_of
-from chalicelib.api.times import exact
+from chalicelib.api.links import Next
+from chalicelib.api.paging import Paged, limit_of, marker_of
+from chalicelib.api.response import View, one_of
+from chalicelib.api.times import Exact, exact, exact_if_known
 from chalicelib.auth import policy
 from chalicelib.bus import queues
 from chalicelib.domain.flows import FLOWS
-from chalicelib.domain.operations import TERMINAL, OperationStatus, command_id
+from chalicelib.domain.operations import TERMINAL, OperationAction, OperationStatus, command_id
 from chalicelib.errors import Conflict, NotFound
 from chalicelib.store import commands, subjects
 from chalicelib.store.base import Contended, as_dict, races
@@ -28,30 +32,69 @@ from chalicelib.store.operations import get_operation, operations_of
 CANCELLED: Final = "The operation was cancelled."
 
 
+class StepView(View, frozen=True):
+    """A step that began; `detail` is how far it is, or what it has found."""
+
+    name: str
+    started: Exact
+    ended: Exact | None
+    detail: str | None
+
+
+class OperationView(View, frozen=True):
+    """What was asked of an instance, and how far it has come.
+
+    `undoing`: it goes back, and `to_come` are the steps of that way. `parent_id` is the operation
+    that has begun it; administrators see it.
+    """
+
+    id: str
+    action: Annotated[str, one_of(OperationAction)]
+    parent_id: str | None
+    status: Annotated[str, one_of(OperationStatus)]
+    created: Exact
+    updated: Exact
+    deadline: Exact
+    attempt: int
+    reason: str | None
+    undoing: bool
+    steps: list[StepView]
+    to_come: list[str]
+
+
+class OperationList(View, frozen=True):
+    """A page of operations, newest first."""
+
+    operations: list[OperationView]
+    links: Next = msgspec.UNSET
+
+
+class OneOperation(View, frozen=True):
+    """One operation."""
+
+    operation: OperationView
+
+
 def index(request: Request) -> Response:
     """The operations of an instance, newest first, a page; the marker is the last one's id."""
     instance, limit = remembered(request), limit_of(request.query)
     marker = marker_of(request.query)
     before = None if marker is None else float(_operation(instance, marker).created)
     rows = operations_of(instance.id, limit + 1, before)
-    body: dict[str, Any] = {
-        "operations": [
-            view(row, _stage(row), admin=request.context.is_admin) for row in rows[:limit]
-        ]
-    }
-    if len(rows) > limit:
-        body["links"] = request.place.next_page(rows[limit - 1].id)
-    return Response(200, body)
+    admin = request.context.is_admin
+    views = [view(row, _stage(row), admin=admin) for row in rows[:limit]]
+    following = rows[limit - 1].id if len(rows) > limit else None
+    return Response(200, OperationList(views, request.place.next_page(following)))
 
 
 def show(request: Request) -> Response:
     """One operation of an instance."""
     row = _operation(remembered(request), request.id_of("operation"))
-    return Response(200, {"operation": view(row, _stage(row), admin=request.context.is_admin)})
+    return Response(200, OneOperation(view(row, _stage(row), admin=request.context.is_admin)))
 
 
 def cancel(request: Request) -> Response:
-    """DELETE of an operation: it goes back, if its flow can, and ends CANCELLED.
+    """Cancel an operation: it goes back, if its flow can, and ends CANCELLED.
 
     `Conflict` (409) for one that cannot, or has ended. Asking again changes nothing, nor does it of
     what goes back already. One that is at its end may succeed all the same.
@@ -88,7 +131,7 @@ def _stage(row: Operation) -> str | None:
     return command.stage if command else None
 
 
-def view(row: Operation, stage: str | None, *, admin: bool) -> dict[str, Any]:
+def view(row: Operation, stage: str | None, *, admin: bool) -> OperationView:
     """An operation with the steps that began, in the order in which they did, and those to come.
 
     Its parent is the operators' business.
@@ -102,28 +145,28 @@ def view(row: Operation, stage: str | None, *, admin: bool) -> dict[str, Any]:
         ended.setdefault(step, started[following])
     if steps and row.status in TERMINAL:
         ended.setdefault(steps[-1], row.updated)
-    return {
-        "id": row.id,
-        "action": row.action,
-        "parent_id": row.parent_id if admin else None,
-        "status": row.status,
-        "created": exact(row.created),
-        "updated": exact(row.updated),
-        "deadline": exact(row.deadline),
-        "attempt": int(row.attempt) + 1,
-        "reason": row.cancelled or row.reason,
-        "undoing": bool(row.compensating),
-        "steps": [
-            {
-                "name": step,
-                "started": exact(started[step]),
-                "ended": exact(ended.get(step)),
-                "detail": stage if stage and step == row.step else notes.get(step),
-            }
+    return OperationView(
+        id=row.id,
+        action=row.action,
+        parent_id=row.parent_id if admin else None,
+        status=row.status,
+        created=exact(row.created),
+        updated=exact(row.updated),
+        deadline=exact(row.deadline),
+        attempt=int(row.attempt) + 1,
+        reason=row.cancelled or row.reason,
+        undoing=bool(row.compensating),
+        steps=[
+            StepView(
+                name=step,
+                started=exact(started[step]),
+                ended=exact_if_known(ended.get(step)),
+                detail=stage if stage and step == row.step else notes.get(step),
+            )
             for step in steps
         ],
-        "to_come": _to_come(row, started),
-    }
+        to_come=_to_come(row, started),
+    )
 
 
 def _to_come(row: Operation, started: Container[str]) -> list[str]:
@@ -137,7 +180,28 @@ def _to_come(row: Operation, started: Container[str]) -> list[str]:
 
 
 ROUTES: Final = (
-    Route("GET", f"{PATH}/{{instance}}/operations", index, "instance:show"),
-    Route("GET", f"{PATH}/{{instance}}/operations/{{operation}}", show, "instance:show"),
-    Route("DELETE", f"{PATH}/{{instance}}/operations/{{operation}}", cancel, "instance:cancel"),
+    Route(
+        "GET",
+        f"{PATH}/{{instance}}/operations",
+        index,
+        "instance:show",
+        query=Paged,
+        answers=OperationList,
+    ),
+    Route(
+        "GET",
+        f"{PATH}/{{instance}}/operations/{{operation}}",
+        show,
+        "instance:show",
+        answers=OneOperation,
+    ),
+    Route(
+        "DELETE",
+        f"{PATH}/{{instance}}/operations/{{operation}}",
+        cancel,
+        "instance:cancel",
+        status=202,
+        refuses=(Conflict,),
+        follow=True,
+    ),
 )

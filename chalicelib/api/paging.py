@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Final
+from typing import Annotated, Final
 from urllib.parse import quote, unquote
 
+import msgspec
+
+from chalicelib.api.schema import Query
 from chalicelib.errors import BadRequest
 from chalicelib.settings import settings
 
@@ -15,6 +18,43 @@ MAX_NAME_LENGTH: Final = 2048
 """Enough for the longest `name@host`, each of its bytes quoted."""
 
 _QUOTED: Final = re.compile(r"%[0-9A-F]{2}[A-Za-z0-9_.~%-]*")
+
+
+Limit = Annotated[
+    int,
+    msgspec.Meta(ge=1, description="How many items a page has, at most as many as the service's."),
+]
+
+
+class Paged(Query, frozen=True):
+    """A page of a list of things with ids."""
+
+    limit: Limit | None = None
+    marker: (
+        Annotated[
+            str,
+            msgspec.Meta(
+                max_length=MAX_ID_LENGTH, description="The id of the last item of the page before."
+            ),
+        ]
+        | None
+    ) = None
+
+
+class PagedNames(Query, frozen=True):
+    """A page of a list of names."""
+
+    limit: Limit | None = None
+    marker: (
+        Annotated[
+            str,
+            msgspec.Meta(
+                max_length=MAX_NAME_LENGTH,
+                description="The marker of the `next` link, or the last name of the page before.",
+            ),
+        ]
+        | None
+    ) = None
 
 
 def limit_of(query: Mapping[str, str]) -> int:

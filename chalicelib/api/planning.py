@@ -8,15 +8,74 @@ makes no sense by itself is refused as ever.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from chalicelib.api.response import Response
-from chalicelib.domain.flows import Flow, Step
+from chalicelib.api.response import Response, View, one_of
+from chalicelib.domain.flows import Flow, Step, Waits
+from chalicelib.domain.operations import OperationAction
 from chalicelib.domain.quotas import RESOURCES, require_fit
 from chalicelib.errors import CofferError, NotFound, Unauthorized
 from chalicelib.settings import settings
 from chalicelib.store import quotas
 from chalicelib.store.models import Subject
+
+
+class Refusal(View, frozen=True):
+    """Why a request would be refused, as its answer would say it."""
+
+    fault: str
+    code: int
+    message: str
+
+
+class QuotaChange(View, frozen=True):
+    """What the subject holds of a resource, and how that would change."""
+
+    resource: Annotated[str, one_of(RESOURCES)]
+    held: int
+    change: int
+    in_use: int
+    limit: int
+
+
+class PlannedStatus(View, frozen=True):
+    """The status now, during the operation, and at each of its ends."""
+
+    before: str
+    during: str
+    done: str
+    undone: str | None
+    failed: str
+
+
+class PlannedStep(View, frozen=True):
+    """A step, what it waits for, and how long it may take."""
+
+    name: str
+    waits_for: Annotated[str, one_of(Waits)]
+    bound_seconds: float
+
+
+class Plan(View, frozen=True):
+    """What an operation would do. `behind`: the operation that it would wait for."""
+
+    action: Annotated[str, one_of(OperationAction)]
+    would_be_accepted: bool
+    refusal: Refusal | None
+    changes: Any
+    quota: list[QuotaChange]
+    behind: str | None
+    status: PlannedStatus
+    bound_seconds: float
+    steps: list[PlannedStep]
+    undoing: list[PlannedStep]
+    can_be_cancelled: bool
+
+
+class Planned(View, frozen=True):
+    """The answer to a request with `dry_run`: nothing was done."""
+
+    dry_run: Plan
 
 
 def plan(
@@ -39,48 +98,36 @@ def plan(
         refusal = error
     quota, short = _quota(row, row.held if holds is None else holds)
     refusal = refusal or short
-    return Response(
-        200,
-        {
-            "dry_run": {
-                "action": flow.action,
-                "would_be_accepted": refusal is None,
-                "refusal": _told(refusal),
-                "changes": changes,
-                "quota": quota,
-                "behind": behind,
-                "status": {
-                    "before": row.status,
-                    "during": flow.during,
-                    "done": flow.done,
-                    "undone": flow.undone if flow.undo else None,
-                    "failed": flow.failed,
-                },
-                "bound_seconds": _bound(flow.timeout),
-                "steps": [_step(flow, each) for each in flow.steps],
-                "undoing": [_step(flow, each) for each in flow.undo],
-                "can_be_cancelled": flow.can_go_back(()),
-            }
-        },
+    told = Plan(
+        action=flow.action,
+        would_be_accepted=refusal is None,
+        refusal=_told(refusal),
+        changes=changes,
+        quota=quota,
+        behind=behind,
+        status=PlannedStatus(
+            before=row.status,
+            during=flow.during,
+            done=flow.done,
+            undone=flow.undone if flow.undo else None,
+            failed=flow.failed,
+        ),
+        bound_seconds=_bound(flow.timeout),
+        steps=[_step(flow, each) for each in flow.steps],
+        undoing=[_step(flow, each) for each in flow.undo],
+        can_be_cancelled=flow.can_go_back(()),
     )
+    return Response(200, Planned(told))
 
 
-def _quota(
-    row: Subject, holds: Mapping[str, int]
-) -> tuple[list[dict[str, Any]], CofferError | None]:
+def _quota(row: Subject, holds: Mapping[str, int]) -> tuple[list[QuotaChange], CofferError | None]:
     """Each resource of which the subject holds something, and what does not fit."""
     stored = quotas.get_quota(row.tenant_id)
     used, limits = quotas.used_of(stored), quotas.limits_of(stored)
     before = {name: int(row.held.get(name, 0)) for name in RESOURCES}
     change = {name: int(holds.get(name, 0)) - before[name] for name in RESOURCES}
     told = [
-        {
-            "resource": name,
-            "held": before[name],
-            "change": change[name],
-            "in_use": used[name],
-            "limit": int(limits[name]),
-        }
+        QuotaChange(name, before[name], change[name], used[name], int(limits[name]))
         for name in RESOURCES
         if before[name] or change[name]
     ]
@@ -91,18 +138,14 @@ def _quota(
     return told, None
 
 
-def _told(refusal: CofferError | None) -> dict[str, Any] | None:
+def _told(refusal: CofferError | None) -> Refusal | None:
     if refusal is None:
         return None
-    return {"fault": refusal.fault, "code": refusal.status, "message": refusal.message}
+    return Refusal(refusal.fault, refusal.status, refusal.message)
 
 
-def _step(flow: Flow, step: Step) -> dict[str, Any]:
-    return {
-        "name": step.name,
-        "waits_for": step.waits,
-        "bound_seconds": _bound(step.timeout or flow.timeout),
-    }
+def _step(flow: Flow, step: Step) -> PlannedStep:
+    return PlannedStep(step.name, step.waits, _bound(step.timeout or flow.timeout))
 
 
 def _bound(timeout: str) -> float:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Annotated, Any, ClassVar, Final
+
+import msgspec
 
 from chalicelib.api.frame import Request, Response, Route
-from chalicelib.api.schema import Body
+from chalicelib.api.response import View, one_of
+from chalicelib.api.schema import Body, Examples
 from chalicelib.auth import policy
 from chalicelib.domain.quotas import RESOURCES, UNLIMITED
 from chalicelib.errors import BadRequest, Forbidden, NotFound
@@ -17,15 +20,45 @@ PATH: Final = f"/{API_VERSION}/{{project}}/mgmt/quotas/{{tenant}}"
 
 MAX_LIMIT: Final = 2**31 - 1
 
+Resource = Annotated[str, one_of(RESOURCES)]
+_LIMITS: Final = {
+    "propertyNames": {"enum": list(RESOURCES)},
+    "additionalProperties": {"type": "integer", "minimum": UNLIMITED, "maximum": MAX_LIMIT},
+}
 
-class UpdateBody(Body, frozen=True):
-    """Body of PUT: new limits of some resources, -1 for none."""
 
-    quotas: dict[str, Any]  # checked one by one: the decoder does not name the one that is wrong
+class QuotaView(View, frozen=True):
+    """How much of one resource a project uses and may use; -1 is without a limit."""
+
+    resource: Resource
+    in_use: int
+    reserved: int
+    limit: int
+
+
+class QuotaList(View, frozen=True):
+    """The quotas of a project, by resource."""
+
+    quotas: list[QuotaView]
+
+
+class QuotaLimits(View, frozen=True):
+    """The limits that are in force for a project."""
+
+    quotas: dict[str, int]
+
+
+class NewQuotas(Body, frozen=True):
+    """New limits of some resources, -1 for none."""
+
+    EXAMPLES: ClassVar[Examples] = ({"quotas": {"instances": 20, "ram": -1}},)
+
+    # Checked one by one: the decoder does not name the one that is wrong.
+    quotas: Annotated[dict[str, Any], msgspec.Meta(extra_json_schema=_LIMITS)]
 
 
 def show(request: Request) -> Response:
-    """GET mgmt/quotas/{tenant}: another tenant's only for administrators."""
+    """The quotas of a project: another one's only for administrators."""
     tenant_id = request.id_of("tenant")
     context = request.context
     if not context.is_admin and context.project_id != tenant_id:
@@ -34,24 +67,19 @@ def show(request: Request) -> Response:
     used, limits = quotas.used_of(row), quotas.limits_of(row)
     return Response(
         200,
-        {
-            "quotas": [
-                {
-                    "resource": resource,
-                    "in_use": used[resource],
-                    "reserved": 0,
-                    "limit": int(limits[resource]),
-                }
+        QuotaList(
+            [
+                QuotaView(resource, used[resource], 0, int(limits[resource]))
                 for resource in RESOURCES
             ]
-        },
+        ),
     )
 
 
 def update(request: Request) -> Response:
-    """PUT mgmt/quotas/{tenant}."""
+    """Change limits of a project; for administrators."""
     policy.require_admin(request.context)
-    wanted = request.json(UpdateBody).quotas
+    wanted = request.json(NewQuotas).quotas
     for resource, limit in wanted.items():
         if resource not in RESOURCES:
             raise NotFound(f"Unknown quota resource {resource[:64]}.")
@@ -60,10 +88,10 @@ def update(request: Request) -> Response:
                 f"Validation error: quotas[{resource!r}] "
                 f"Expected int from {UNLIMITED} to {MAX_LIMIT}"
             )
-    return Response(200, {"quotas": set_limits(request.id_of("tenant"), wanted)})
+    return Response(200, QuotaLimits(set_limits(request.id_of("tenant"), wanted)))
 
 
 ROUTES: Final = (
-    Route("GET", PATH, show),
-    Route("PUT", PATH, update),
+    Route("GET", PATH, show, answers=QuotaList),
+    Route("PUT", PATH, update, reads=NewQuotas, answers=QuotaLimits),
 )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from chalicelib.api import accepting
 from chalicelib.api.accepting import Wanted
 from chalicelib.api.frame import Request, Response
 from chalicelib.api.guest_calls import instance_of
-from chalicelib.api.schema import Body, Name
+from chalicelib.api.schema import Body, Examples, Name
 from chalicelib.conductor import generations
 from chalicelib.domain.flows import REBUILD, REBUILD_STOPPED
 from chalicelib.errors import Unprocessable
@@ -16,6 +18,8 @@ from chalicelib.store.models import Instance
 
 class RebuildBody(Body, frozen=True):
     """The image of the new root disk. Nobody can be asked here whether there is one."""
+
+    EXAMPLES: ClassVar[Examples] = ({"image_id": "6e6c1a3b-65a1-4d2f-9a55-0d6f6a0f1c11"},)
 
     image_id: Name
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -11,7 +11,7 @@ from chalicelib.api.accepting import Wanted
 from chalicelib.api.catalog import Catalog
 from chalicelib.api.frame import Request, Response
 from chalicelib.api.guest_calls import require_heard
-from chalicelib.api.schema import Body
+from chalicelib.api.schema import Body, Examples
 from chalicelib.domain import instances
 from chalicelib.domain.flows import RESIZE_FLAVOR, RESIZE_VOLUME
 from chalicelib.errors import BadRequest, NotSupported
@@ -28,6 +28,8 @@ class SizeBody(Body, frozen=True):
 
 class ResizeBody(Body, frozen=True):
     """Either of the two that can be resized."""
+
+    EXAMPLES: ClassVar[Examples] = ({"volume": {"size": 2}}, {"flavorRef": "big-one"})
 
     volume: SizeBody | None = None
     flavor_ref: int | str | None = msgspec.field(default=None, name="flavorRef")

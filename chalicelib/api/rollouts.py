@@ -5,16 +5,18 @@ Trove has nothing like it; the names here are this project's own.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, ClassVar, Final
 
 import msgspec
 
 from chalicelib.api import accepting, operations, planning
 from chalicelib.api.frame import Request, Response, Route
-from chalicelib.api.paging import limit_of, marker_of
-from chalicelib.api.response import LOCATION_HEADER, RETRY_AFTER_HEADER
-from chalicelib.api.schema import Body, Given, Name
-from chalicelib.api.times import exact
+from chalicelib.api.links import Next
+from chalicelib.api.operations import OperationView
+from chalicelib.api.paging import Paged, limit_of, marker_of
+from chalicelib.api.response import LOCATION_HEADER, RETRY_AFTER_HEADER, View, one_of
+from chalicelib.api.schema import Body, Examples, Given, Name
+from chalicelib.api.times import Exact, exact, exact_if_known
 from chalicelib.auth import policy
 from chalicelib.bus import queues
 from chalicelib.domain.flows import ROLL_OUT
@@ -22,6 +24,7 @@ from chalicelib.domain.operations import TERMINAL
 from chalicelib.domain.rollouts import MOST_AT_ONCE, MOST_TOLERATED, Progress, Wanted
 from chalicelib.errors import BadRequest, Conflict
 from chalicelib.settings import API_VERSION
+from chalicelib.status import RolloutStatus
 from chalicelib.store import accepting as transactions
 from chalicelib.store import children, kinds, subjects
 from chalicelib.store import rollouts as store
@@ -47,23 +50,94 @@ class RolloutBody(Body, frozen=True):
     tolerate: Annotated[int, msgspec.Meta(ge=0, le=MOST_TOLERATED)] = 0
 
 
-class CreateBody(Body, frozen=True):
-    """The body of a create."""
+class NewRollout(Body, frozen=True):
+    """A rollout to begin."""
+
+    EXAMPLES: ClassVar[Examples] = (
+        {
+            "rollout": {
+                "image_id": "6e6c1a3b-65a1-4d2f-9a55-0d6f6a0f1c11",
+                "datastore_version": "10.11",
+                "at_once": 5,
+                "tolerate": 1,
+            }
+        },
+    )
 
     rollout: RolloutBody
 
 
+class FaultAt(View, frozen=True):
+    """Why a rollout did not come to its end."""
+
+    message: str
+    created: Exact | None
+
+
+class UnderWay(View, frozen=True):
+    """An instance that is being rebuilt, and the operation that does it."""
+
+    instance_id: str
+    operation_id: str
+
+
+class RolloutView(View, frozen=True, kw_only=True):
+    """How far a rollout has come. `all_seen`: it has looked at the whole fleet."""
+
+    id: str
+    status: Annotated[str, one_of(RolloutStatus)]
+    image_id: str
+    datastore_version_id: str
+    project_id: str | None
+    at_once: int
+    tolerate: int
+    created: Exact
+    updated: Exact
+    rebuilt: int
+    failed: int
+    skipped: int
+    all_seen: bool
+    failed_instances: list[str]
+    under_way: list[UnderWay]
+    fault: FaultAt | None
+
+
+class RolloutDetail(RolloutView, frozen=True, kw_only=True):
+    """The same, with its operation."""
+
+    operation: OperationView | None
+
+
+class RolloutList(View, frozen=True):
+    """A page of rollouts, newest first."""
+
+    rollouts: list[RolloutView]
+    links: Next = msgspec.UNSET
+
+
+class OneRollout(View, frozen=True):
+    """A rollout that has begun."""
+
+    rollout: RolloutView
+
+
+class OneRolloutDetail(View, frozen=True):
+    """A rollout with its operation."""
+
+    rollout: RolloutDetail
+
+
 def create(request: Request) -> Response:
-    """POST mgmt/rollouts: begin one; `Conflict` (409) while another is under way."""
+    """Begin a rollout; `Conflict` (409) while another is under way."""
     policy.require_admin(request.context)
-    wanted = _wanted(request, request.json(CreateBody).rollout)
+    wanted = _wanted(request, request.json(NewRollout).rollout)
     row = store.new_rollout(request.context.project_id, wanted)
     if request.dry_run:
         return _planned(row)
     operation = operation_of(row, ROLL_OUT, arguments=row.asked, asked=request.asked)
     headers = {LOCATION_HEADER: request.place.url("mgmt", "rollouts", row.id)}
     headers[RETRY_AFTER_HEADER] = str(accepting.RETRY_AFTER_SECONDS)
-    reply = Response(202, {"rollout": _view(row, operation)}, headers)
+    reply = Response(202, OneRollout(_view(row, operation)), headers)
     transactions.accept_create(row, operation, {}, request.keeping(reply))
     queues.notify_task_manager(operation.id)
     return reply
@@ -90,7 +164,7 @@ def _planned(row: Rollout) -> Response:
 
 
 def index(request: Request) -> Response:
-    """GET mgmt/rollouts: newest first, a page; they are kept for a month after their end."""
+    """The rollouts, newest first, a page; they are kept for a month after their end."""
     policy.require_admin(request.context)
     limit, marker = limit_of(request.query), marker_of(request.query)
     rows = store.newest_rollouts()
@@ -99,26 +173,23 @@ def index(request: Request) -> Response:
         if not places:
             raise BadRequest("There is no rollout of the marker.")
         rows = rows[places[0] + 1 :]
-    body: dict[str, Any] = {"rollouts": [_view(row, _listed(row)) for row in rows[:limit]]}
-    if len(rows) > limit:
-        body["links"] = request.place.next_page(rows[limit - 1].id)
-    return Response(200, body)
+    views = [_view(row, _listed(row)) for row in rows[:limit]]
+    following = rows[limit - 1].id if len(rows) > limit else None
+    return Response(200, RolloutList(views, request.place.next_page(following)))
 
 
 def show(request: Request) -> Response:
-    """GET mgmt/rollouts/{id}: how far it has come, with its operation."""
+    """How far a rollout has come, with its operation."""
     policy.require_admin(request.context)
     row = store.get_rollout(request.id_of("rollout"))
     operation = _operation(row)
-    view = _view(row, operation)
-    view["operation"] = (
-        operations.view(operation, None, admin=True) if operation is not None else None
-    )
-    return Response(200, {"rollout": view})
+    view = msgspec.structs.asdict(_view(row, operation))
+    told = operations.view(operation, None, admin=True) if operation is not None else None
+    return Response(200, OneRolloutDetail(RolloutDetail(**view, operation=told)))
 
 
 def cancel(request: Request) -> Response:
-    """DELETE mgmt/rollouts/{id}: begin nothing more, wait for what runs; 409 when it has ended."""
+    """Cancel a rollout: begin nothing more, wait for what runs; 409 when it has ended."""
     policy.require_admin(request.context)
     for _ in races():
         row = store.get_rollout(request.id_of("rollout"))
@@ -147,40 +218,53 @@ def _listed(row: Rollout) -> Operation | None:
     return _operation(row) if left else _live(row)
 
 
-def _view(row: Rollout, operation: Operation | None) -> dict[str, Any]:
+def _view(row: Rollout, operation: Operation | None) -> RolloutView:
     wanted = msgspec.convert(row.asked, Wanted)
     progress = msgspec.convert(row.progress or {}, Progress)
     if row.progress is None and operation is not None:
         progress = Progress.of(as_dict(operation.resources))
     parent = operation.id if operation is not None else ""
-    return {
-        "id": row.id,
-        "status": row.status,
-        "image_id": wanted.image_id,
-        "datastore_version_id": wanted.version_id,
-        "project_id": wanted.project_id,
-        "at_once": wanted.at_once,
-        "tolerate": wanted.tolerate,
-        "created": exact(row.created),
-        "updated": exact(row.updated),
-        "rebuilt": progress.rebuilt,
-        "failed": progress.failed,
-        "skipped": progress.skipped,
-        "all_seen": progress.walked,
-        "failed_instances": list(progress.failures),
-        "under_way": [
-            {"instance_id": each, "operation_id": children.child_id(parent, each)}
-            for each in progress.under_way
-        ],
-        "fault": {"message": row.fault_message, "created": exact(row.fault_created)}
+    return RolloutView(
+        id=row.id,
+        status=row.status,
+        image_id=wanted.image_id,
+        datastore_version_id=wanted.version_id,
+        project_id=wanted.project_id,
+        at_once=wanted.at_once,
+        tolerate=wanted.tolerate,
+        created=exact(row.created),
+        updated=exact(row.updated),
+        rebuilt=progress.rebuilt,
+        failed=progress.failed,
+        skipped=progress.skipped,
+        all_seen=progress.walked,
+        failed_instances=list(progress.failures),
+        under_way=[UnderWay(each, children.child_id(parent, each)) for each in progress.under_way],
+        fault=FaultAt(row.fault_message, exact_if_known(row.fault_created))
         if row.fault_message
         else None,
-    }
+    )
 
 
 ROUTES: Final = (
-    Route("POST", PATH, create, plans=True),
-    Route("GET", PATH, index),
-    Route("GET", f"{PATH}/{{rollout}}", show),
-    Route("DELETE", f"{PATH}/{{rollout}}", cancel),
+    Route(
+        "POST",
+        PATH,
+        create,
+        plans=True,
+        reads=NewRollout,
+        answers=OneRollout,
+        status=202,
+        follow=True,
+    ),
+    Route("GET", PATH, index, query=Paged, answers=RolloutList),
+    Route("GET", f"{PATH}/{{rollout}}", show, answers=OneRolloutDetail),
+    Route(
+        "DELETE",
+        f"{PATH}/{{rollout}}",
+        cancel,
+        status=202,
+        refuses=(Conflict,),
+        follow=True,
+    ),
 )

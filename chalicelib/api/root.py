@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import base64
-from typing import Final
+from typing import ClassVar, Final, Literal
+
+import msgspec
 
 from chalicelib import aws
 from chalicelib.api.frame import Request, Response, Route
-from chalicelib.api.guest_calls import asking, require_ready
-from chalicelib.api.schema import Body
+from chalicelib.api.guest_calls import REFUSALS, asking, require_ready
+from chalicelib.api.response import View
+from chalicelib.api.schema import Body, Examples
 from chalicelib.bus import contract
 from chalicelib.bus.contract.arguments import EnableRoot, Nothing
 from chalicelib.domain import contents
@@ -21,36 +24,57 @@ POLICY: Final = "instance:extension:root"
 PASSWORD_BYTES: Final = 24
 
 
-class EnableBody(Body, frozen=True):
-    """Body of POST root, which may be empty."""
+class RootPassword(Body, frozen=True):
+    """The password that root is to have; without one it gets one."""
+
+    EXAMPLES: ClassVar[Examples] = ({}, {"password": "S3cret-of-root"})
 
     password: str | None = None
 
 
+class RootShown(View, frozen=True):
+    """Whether root may log in from outside."""
+
+    rootEnabled: bool  # noqa: N815 - Trove's name
+
+
+class RootUser(View, frozen=True):
+    """The superuser, with its password."""
+
+    name: Literal["root"]
+    password: str
+
+
+class RootEnabled(View, frozen=True):
+    """The superuser that was enabled."""
+
+    user: RootUser
+
+
 def show(request: Request) -> Response:
-    """GET root: whether it is enabled."""
+    """Whether root is enabled."""
     found = asking(request, contract.IS_ROOT_ENABLED).answer(Nothing())
-    return Response(200, {"rootEnabled": found.enabled})
+    return Response(200, RootShown(found.enabled))
 
 
 def enable(request: Request) -> Response:
-    """POST root: the only answer that holds its password."""
-    wished = request.json(EnableBody).password if request.body else None
+    """Enable root: the only answer that holds its password."""
+    wished = request.json(RootPassword).password if request.body else None
     asked = asking(request, contract.ENABLE_ROOT)
     password = _new_password() if wished is None else contents.password(wished)
     require_ready(asked.instance)
     # Recorded first: a call that times out may still take effect, and must not go unnoticed.
     record_root_enabled(asked.instance, request.asked)
-    reply = Response(200, {"user": {"name": "root", "password": password}})
+    reply = Response(200, RootEnabled(RootUser("root", password)))
     return asked.once(reply, _as_told)
 
 
 def _as_told(reply: Response) -> EnableRoot:
-    return EnableRoot(reply.body["user"]["password"])
+    return EnableRoot(msgspec.convert(reply.body, RootEnabled).user.password)
 
 
 def disable(request: Request) -> Response:
-    """DELETE root; 404 when it was never enabled."""
+    """Disable root; 404 when it was never enabled."""
     asked = asking(request, contract.DISABLE_ROOT)
     if asked.instance.root_enabled_at is None:
         raise NotFound("The root user was never enabled on this instance.")
@@ -63,7 +87,15 @@ def _new_password() -> str:
 
 
 ROUTES: Final = (
-    Route("GET", PATH, show, f"{POLICY}:index"),
-    Route("POST", PATH, enable, f"{POLICY}:create"),
-    Route("DELETE", PATH, disable, f"{POLICY}:delete"),
+    Route("GET", PATH, show, f"{POLICY}:index", answers=RootShown, refuses=REFUSALS),
+    Route(
+        "POST",
+        PATH,
+        enable,
+        f"{POLICY}:create",
+        reads=RootPassword | None,
+        answers=RootEnabled,
+        refuses=REFUSALS,
+    ),
+    Route("DELETE", PATH, disable, f"{POLICY}:delete", status=204, refuses=REFUSALS),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Hashable
 from functools import cache
-from typing import Annotated, Any, Final, TypeVar, cast
+from typing import Annotated, Any, ClassVar, Final, TypeVar, cast
 
 import msgspec
 
@@ -23,7 +23,13 @@ Given = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=255, pattern="[0-9A-Za-z]")]
 """Trove's `non_empty_string`: 1 to 255 characters, at least one letter or digit."""
 
+Examples = tuple[dict[str, Any], ...]
+
 T = TypeVar("T")
+
+
+class Query(msgspec.Struct, frozen=True):
+    """Parameters of a URL: what is not in the class that a route names, its handler never sees."""
 
 
 class Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -33,6 +39,9 @@ class Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     an empty instance. What python-troveclient 8.11, openstacksdk 4.22, gophercloud's `db/v1` (so
     Terraform) and Heat send is in these classes, but for what Trove refuses (`port-id` in a nic).
     """
+
+    EXAMPLES: ClassVar[Examples] = ()
+    """Bodies that the published document shows; a test reads each of them."""
 
 
 _AT: Final = re.compile(r"(?P<problem>.*?)(?: - at `(?:key in )?\$(?P<path>.*)`)?", re.DOTALL)

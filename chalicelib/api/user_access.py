@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import ClassVar, Final
 
 from chalicelib.api import users
 from chalicelib.api.contents import Grants, granted
 from chalicelib.api.frame import Request, Response, Route
-from chalicelib.api.guest_calls import asking
-from chalicelib.api.schema import Body
+from chalicelib.api.guest_calls import REFUSALS, asking
+from chalicelib.api.response import View
+from chalicelib.api.schema import Body, Examples
 from chalicelib.bus import contract
 from chalicelib.bus.contract.arguments import Account, GrantAccess, RevokeAccess
+from chalicelib.bus.contract.values import DatabaseName
 from chalicelib.domain import contents
 from chalicelib.errors import BadRequest
 
@@ -18,22 +20,30 @@ PATH: Final = f"{users.PATH}/{{user}}/databases"
 POLICY: Final = "instance:extension:user_access"
 
 
-class GrantBody(Body, frozen=True):
-    """Body of PUT databases: what the user may use from now on, beside what it may already."""
+class NewGrants(Body, frozen=True):
+    """Databases that a user may use from now on, beside those that it may already."""
+
+    EXAMPLES: ClassVar[Examples] = ({"databases": [{"name": "orders"}]},)
 
     databases: Grants
 
 
+class GrantedList(View, frozen=True):
+    """The databases that a user may use."""
+
+    databases: list[DatabaseName]
+
+
 def index(request: Request) -> Response:
-    """GET users/{id}/databases."""
+    """The databases that a user may use."""
     asked = asking(request, contract.LIST_ACCESS)
     found = asked.answer(Account(*users.addressed(request)))
-    return Response(200, {"databases": found.databases})
+    return Response(200, GrantedList(found.databases))
 
 
 def grant(request: Request) -> Response:
-    """PUT users/{id}/databases."""
-    wanted = request.json(GrantBody).databases
+    """Let a user into databases."""
+    wanted = request.json(NewGrants).databases
     asked = asking(request, contract.GRANT_ACCESS)
     databases = granted(wanted)
     if not databases:
@@ -44,7 +54,7 @@ def grant(request: Request) -> Response:
 
 
 def revoke(request: Request) -> Response:
-    """DELETE users/{id}/databases/{name}."""
+    """Let a user into a database no longer."""
     asked = asking(request, contract.REVOKE_ACCESS)
     database = contents.database_name(request.params["database"])
     name, host = users.changeable(request)
@@ -53,7 +63,22 @@ def revoke(request: Request) -> Response:
 
 
 ROUTES: Final = (
-    Route("GET", PATH, index, f"{POLICY}:index"),
-    Route("PUT", PATH, grant, f"{POLICY}:update"),
-    Route("DELETE", f"{PATH}/{{database}}", revoke, f"{POLICY}:delete"),
+    Route("GET", PATH, index, f"{POLICY}:index", answers=GrantedList, refuses=REFUSALS),
+    Route(
+        "PUT",
+        PATH,
+        grant,
+        f"{POLICY}:update",
+        reads=NewGrants,
+        status=202,
+        refuses=REFUSALS,
+    ),
+    Route(
+        "DELETE",
+        f"{PATH}/{{database}}",
+        revoke,
+        f"{POLICY}:delete",
+        status=202,
+        refuses=REFUSALS,
+    ),
 )

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, ClassVar, Final
 
 import msgspec
 
-from chalicelib.api.contents import Grants, UserBody, Users, checked_users, page_of, user_view
+from chalicelib.api.contents import (
+    Grants,
+    UserBody,
+    Users,
+    UserView,
+    checked_users,
+    page_of,
+    user_view,
+)
 from chalicelib.api.frame import Request, Response, Route
-from chalicelib.api.guest_calls import asking
-from chalicelib.api.paging import quoted
-from chalicelib.api.schema import Body
+from chalicelib.api.guest_calls import REFUSALS, asking
+from chalicelib.api.links import Next
+from chalicelib.api.paging import PagedNames, quoted
+from chalicelib.api.response import View
+from chalicelib.api.schema import Body, Examples
 from chalicelib.bus import contract
 from chalicelib.bus.contract import arguments
 from chalicelib.bus.contract.arguments import UserAttributes, UserPassword
@@ -22,8 +32,21 @@ PATH: Final = f"/{API_VERSION}/{{project}}/instances/{{instance}}/users"
 POLICY: Final = "instance:extension:user"
 
 
-class CreateBody(Body, frozen=True):
-    """Body of POST users."""
+class NewUsers(Body, frozen=True):
+    """Users to make."""
+
+    EXAMPLES: ClassVar[Examples] = (
+        {
+            "users": [
+                {
+                    "name": "alice",
+                    "password": "S3cret-of-alice",
+                    "host": "10.1.%",
+                    "databases": [{"name": "orders"}],
+                }
+            ]
+        },
+    )
 
     users: Users
 
@@ -37,13 +60,17 @@ class PasswordBody(Body, frozen=True):
     databases: Grants | None = None
 
 
-class PasswordsBody(Body, frozen=True):
-    """Body of PUT users: new passwords."""
+class NewPasswords(Body, frozen=True):
+    """New passwords of users."""
+
+    EXAMPLES: ClassVar[Examples] = (
+        {"users": [{"name": "alice", "host": "10.1.%", "password": "S3cret-anew"}]},
+    )
 
     users: Annotated[list[PasswordBody], msgspec.Meta(max_length=bounds.MAX_USERS)]
 
 
-class Attributes(Body, frozen=True):
+class UserAttributesBody(Body, frozen=True):
     """What can be changed of one user."""
 
     name: str | None = None
@@ -62,32 +89,46 @@ class Attributes(Body, frozen=True):
         return chosen
 
 
-class UpdateBody(Body, frozen=True):
-    """Body of PUT users/{id}."""
+class UserUpdate(Body, frozen=True):
+    """Changes of one user."""
 
-    user: Attributes
+    EXAMPLES: ClassVar[Examples] = ({"user": {"name": "bob", "password": "S3cret-of-bob"}},)
+
+    user: UserAttributesBody
+
+
+class UserList(View, frozen=True):
+    """A page of users, by name."""
+
+    users: list[UserView]
+    links: Next = msgspec.UNSET
+
+
+class OneUserView(View, frozen=True):
+    """One user."""
+
+    user: UserView
 
 
 def index(request: Request) -> Response:
-    """GET users, a page of them."""
+    """The users of an instance, a page of them."""
     found = asking(request, contract.LIST_USERS).answer(page_of(request))
-    body: dict[str, Any] = {"users": [user_view(user) for user in found.users]}
-    if marker := found.next_marker:
-        body["links"] = request.place.next_page(quoted(marker))
-    return Response(200, body)
+    marker = quoted(found.next_marker) if found.next_marker else None
+    views = [user_view(user) for user in found.users]
+    return Response(200, UserList(views, request.place.next_page(marker)))
 
 
 def create(request: Request) -> Response:
-    """POST users."""
-    wanted = request.json(CreateBody).users
+    """Make users."""
+    wanted = request.json(NewUsers).users
     asked = asking(request, contract.CREATE_USER)
     made = arguments.CreateUsers(checked_users(wanted))
     return asked.once(Response(202), lambda _: made)
 
 
 def change_passwords(request: Request) -> Response:
-    """PUT users: new passwords for some."""
-    wanted = request.json(PasswordsBody).users
+    """Change the passwords of users."""
+    wanted = request.json(NewPasswords).users
     asked = asking(request, contract.CHANGE_PASSWORDS)
     users = checked_users([UserBody(user.name, user.password, user.host) for user in wanted])
     changes = [UserPassword(user.name, user.password, user.host) for user in users]
@@ -96,15 +137,15 @@ def change_passwords(request: Request) -> Response:
 
 
 def show(request: Request) -> Response:
-    """GET users/{id}."""
+    """One user, by `name@host`; without a host, any host."""
     asked = asking(request, contract.GET_USER)
     found = asked.answer(arguments.Account(*addressed(request)))
-    return Response(200, {"user": user_view(found.user)})
+    return Response(200, OneUserView(user_view(found.user)))
 
 
 def update(request: Request) -> Response:
-    """PUT users/{id}: another name, host or password."""
-    wanted = request.json(UpdateBody).user
+    """Change the name, host or password of a user."""
+    wanted = request.json(UserUpdate).user
     asked = asking(request, contract.UPDATE_ATTRIBUTES)
     name, host = changeable(request)
     asked.answer(arguments.UpdateAttributes(name, wanted.checked(), host))
@@ -112,7 +153,7 @@ def update(request: Request) -> Response:
 
 
 def delete(request: Request) -> Response:
-    """DELETE users/{id}."""
+    """Remove a user."""
     asked = asking(request, contract.DELETE_USER)
     asked.answer(arguments.DeleteUser(arguments.UserName(*changeable(request))))
     return Response(202)
@@ -130,10 +171,56 @@ def changeable(request: Request) -> tuple[str, str]:
 
 
 ROUTES: Final = (
-    Route("GET", PATH, index, f"{POLICY}:index"),
-    Route("POST", PATH, create, f"{POLICY}:create"),
-    Route("PUT", PATH, change_passwords, f"{POLICY}:update_all"),
-    Route("GET", f"{PATH}/{{user}}", show, f"{POLICY}:show"),
-    Route("PUT", f"{PATH}/{{user}}", update, f"{POLICY}:update"),
-    Route("DELETE", f"{PATH}/{{user}}", delete, f"{POLICY}:delete"),
+    Route(
+        "GET",
+        PATH,
+        index,
+        f"{POLICY}:index",
+        query=PagedNames,
+        answers=UserList,
+        refuses=REFUSALS,
+    ),
+    Route(
+        "POST",
+        PATH,
+        create,
+        f"{POLICY}:create",
+        reads=NewUsers,
+        status=202,
+        refuses=REFUSALS,
+    ),
+    Route(
+        "PUT",
+        PATH,
+        change_passwords,
+        f"{POLICY}:update_all",
+        reads=NewPasswords,
+        status=202,
+        refuses=REFUSALS,
+    ),
+    Route(
+        "GET",
+        f"{PATH}/{{user}}",
+        show,
+        f"{POLICY}:show",
+        answers=OneUserView,
+        refuses=REFUSALS,
+    ),
+    Route(
+        "PUT",
+        f"{PATH}/{{user}}",
+        update,
+        f"{POLICY}:update",
+        reads=UserUpdate,
+        status=202,
+        refuses=REFUSALS,
+    ),
+    Route(
+        "DELETE",
+        f"{PATH}/{{user}}",
+        delete,
+        f"{POLICY}:delete",
+        status=202,
+        refuses=REFUSALS,
+    ),
 )

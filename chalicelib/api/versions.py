@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Final
+from typing import Final
 
 from chalicelib.api.frame import Request, Response, Route
+from chalicelib.api.links import Link
+from chalicelib.api.response import View
 from chalicelib.errors import NotAcceptable
 from chalicelib.settings import API_VERSION
 
@@ -13,29 +15,45 @@ UPDATED: Final = "2012-08-01T00:00:00Z"
 _ACCEPTED: Final = re.compile(r"application/vnd\.openstack\.trove.*;\s*version=(?P<version>[\w.]+)")
 
 
+class VersionDocument(View, frozen=True):
+    """A version of the API, and where it is."""
+
+    id: str
+    status: str
+    updated: str
+    links: list[Link]
+
+
+class VersionList(View, frozen=True):
+    """The versions that there are."""
+
+    versions: list[VersionDocument]
+
+
+class OneVersion(View, frozen=True):
+    """The one version."""
+
+    version: VersionDocument
+
+
 def index(request: Request) -> Response:
-    """GET /: the versions there are."""
+    """The versions of the API."""
     wanted = _ACCEPTED.match(request.headers.get("accept", ""))
     if wanted and f"v{wanted['version']}" != API_VERSION:
         raise NotAcceptable("version not supported")
-    return Response(200, {"versions": [_document(request)]})
+    return Response(200, VersionList([_document(request)]))
 
 
 def show(request: Request) -> Response:
-    """GET /v1.0: the one version."""
-    return Response(200, {"version": _document(request)})
+    """The one version of the API."""
+    return Response(200, OneVersion(_document(request)))
 
 
-def _document(request: Request) -> dict[str, Any]:
-    return {
-        "id": API_VERSION,
-        "status": "CURRENT",
-        "updated": UPDATED,
-        "links": [{"rel": "self", "href": request.place.root()}],
-    }
+def _document(request: Request) -> VersionDocument:
+    return VersionDocument(API_VERSION, "CURRENT", UPDATED, [Link(request.place.root(), "self")])
 
 
 ROUTES: Final = (
-    Route("GET", "/", index, public=True),
-    Route("GET", f"/{API_VERSION}", show, public=True),
+    Route("GET", "/", index, public=True, answers=VersionList, refuses=(NotAcceptable,)),
+    Route("GET", f"/{API_VERSION}", show, public=True, answers=OneVersion),
 )

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import base64
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
@@ -48,6 +48,16 @@ class Enrol(msgspec.Struct, frozen=True):
     `public_key` is base64 of a raw Ed25519 key, `signature` of one over `proofs.of_enrolment`.
     """
 
+    EXAMPLES: ClassVar[tuple[dict[str, Any], ...]] = (
+        {
+            "token": "the text of the server's user data",
+            "public_key": "BP9WZ5oOnF+JRBR9hF3kzhhnPvT6DZDZmSdAWdY6BOI=",
+            "server_id": "f2b1a0d4-3c59-4c9e-8a52-5b7d8a1b6c3e",
+            "issued_at_ms": 1795728263512,
+            "signature": "c2lnbmF0dXJl",
+        },
+    )
+
     token: str
     public_key: str
     server_id: str
@@ -58,11 +68,56 @@ class Enrol(msgspec.Struct, frozen=True):
 class Renew(msgspec.Struct, frozen=True):
     """Body of POST /guest/v1/renew, signed with the enrolled key. `start` asks for a new epoch."""
 
+    EXAMPLES: ClassVar[tuple[dict[str, Any], ...]] = (
+        {
+            "instance_id": "41c17c74-6146-4d87-b45c-4c23c3a89f15",
+            "generation": 1,
+            "issued_at_ms": 1795728263512,
+            "start": True,
+            "signature": "c2lnbmF0dXJl",
+        },
+    )
+
     instance_id: InstanceId
     generation: Number
     issued_at_ms: Number
     start: bool
     signature: str
+
+
+class Credentials(msgspec.Struct, frozen=True):
+    """AWS credentials of a guest, and when they end."""
+
+    access_key_id: str
+    secret_access_key: str
+    session_token: str
+    expires_at: str
+
+
+class GuestQueues(msgspec.Struct, frozen=True):
+    """The URLs of the queues that a guest reads and writes."""
+
+    guest: str
+    conductor: str
+    heartbeats: str
+
+
+class Admission(msgspec.Struct, frozen=True):
+    """What a guest gets that is let in.
+
+    `keys` are those of its messages, by their direction; `other_keys` open commands that were
+    sealed before a rotation, and those of the next one.
+    """
+
+    instance_id: str
+    generation: int
+    epoch: int
+    key_version: int
+    keys: dict[str, str]
+    other_keys: dict[str, str]
+    credentials: Credentials
+    queues: GuestQueues
+    heartbeat_seconds: int
 
 
 def new_token(instance_id: str, generation: int, expires_at: float) -> str:
@@ -71,7 +126,7 @@ def new_token(instance_id: str, generation: int, expires_at: float) -> str:
     return keys.protect(PURPOSE, "", vouched)
 
 
-def enrol(body: Enrol, request_id: str | None = None) -> dict[str, Any]:
+def enrol(body: Enrol, request_id: str | None = None) -> Admission:
     """Bind key and server to the generation and answer with keys and credentials.
 
     Raises `BadRequest` (form; time, seen before), `Unauthorized` (token, signature), `Gone`, and
@@ -98,7 +153,7 @@ def enrol(body: Enrol, request_id: str | None = None) -> dict[str, Any]:
         return _admission(guest)
 
 
-def renew(body: Renew) -> dict[str, Any]:
+def renew(body: Renew) -> Admission:
     """Check the signature and answer with fresh credentials, and a new epoch when it starts.
 
     Raises `Unauthorized` (unknown guest, signature), `BadRequest` (time, seen before), `Gone`.
@@ -184,7 +239,7 @@ def _present(instance_id: str, generation: int) -> Instance:
     return instance
 
 
-def _admission(guest: Guest) -> dict[str, Any]:
+def _admission(guest: Guest) -> Admission:
     instance_id, generation, epoch = guest.instance_id, int(guest.generation), int(guest.epoch)
     ring, chosen = keys.guest_ring(), settings()
 
@@ -192,29 +247,28 @@ def _admission(guest: Guest) -> dict[str, Any]:
         found = keys.guest_key(instance_id, generation, direction, version, epoch)
         return base64.b64encode(found).decode()
 
-    return {
-        "instance_id": instance_id,
-        "generation": generation,
-        "epoch": epoch,
-        "key_version": ring.current,
-        "keys": {
+    return Admission(
+        instance_id=instance_id,
+        generation=generation,
+        epoch=epoch,
+        key_version=ring.current,
+        keys={
             str(Direction.TO_GUEST): key(Direction.TO_GUEST, ring.current),
             str(Direction.TO_CONTROL): key(Direction.TO_CONTROL, ring.current, epoch),
         },
-        # Commands that were sealed before a rotation, and those of the next one.
-        "other_keys": {
+        other_keys={
             str(version): key(Direction.TO_GUEST, version)
             for version in ring.keys
             if version != ring.current
         },
-        "credentials": _credentials(instance_id, generation),
-        "queues": {
-            "guest": queues.guest_queue_url(instance_id, generation),
-            "conductor": chosen.conductor_queue_url,
-            "heartbeats": chosen.heartbeats_queue_url,
-        },
-        "heartbeat_seconds": chosen.heartbeat_seconds,
-    }
+        credentials=_credentials(instance_id, generation),
+        queues=GuestQueues(
+            guest=queues.guest_queue_url(instance_id, generation),
+            conductor=chosen.conductor_queue_url,
+            heartbeats=chosen.heartbeats_queue_url,
+        ),
+        heartbeat_seconds=chosen.heartbeat_seconds,
+    )
 
 
 def session_policy(instance_id: str, generation: int) -> dict[str, Any]:
@@ -243,7 +297,7 @@ def session_policy(instance_id: str, generation: int) -> dict[str, Any]:
     }
 
 
-def _credentials(instance_id: str, generation: int) -> dict[str, str]:
+def _credentials(instance_id: str, generation: int) -> Credentials:
     answer = aws.client("sts").assume_role(
         RoleArn=settings().guest_role_arn,
         RoleSessionName=f"guest-{instance_id}-{generation}"[:64],
@@ -251,9 +305,9 @@ def _credentials(instance_id: str, generation: int) -> dict[str, str]:
         DurationSeconds=settings().guest_credentials_seconds,
     )["Credentials"]
     expires: datetime = answer["Expiration"]
-    return {
-        "access_key_id": answer["AccessKeyId"],
-        "secret_access_key": answer["SecretAccessKey"],
-        "session_token": answer["SessionToken"],
-        "expires_at": expires.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-    }
+    return Credentials(
+        access_key_id=answer["AccessKeyId"],
+        secret_access_key=answer["SecretAccessKey"],
+        session_token=answer["SessionToken"],
+        expires_at=expires.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from chalicelib.api import guests
-from chalicelib.conductor.enrolment import Enrol, Renew
+from chalicelib.conductor.enrolment import Admission, Credentials, Enrol, GuestQueues, Renew
 from chalicelib.errors import Gone
 from tests.api.client import Api
 
@@ -18,6 +19,17 @@ RENEWAL: dict[str, Any] = {
     "start": True,
     "signature": "c2ln",
 }
+ADMISSION = Admission(
+    instance_id="i",
+    generation=1,
+    epoch=1,
+    key_version=1,
+    keys={"to_guest": "a2V5", "to_control": "a2V5"},
+    other_keys={},
+    credentials=Credentials("id", "secret", "session", "2026-11-26T22:00:00Z"),
+    queues=GuestQueues("https://guest", "https://conductor", "https://heartbeats"),
+    heartbeat_seconds=150,
+)
 
 
 def test_bodies_reach_the_conductor_without_a_token(
@@ -25,9 +37,9 @@ def test_bodies_reach_the_conductor_without_a_token(
 ) -> None:
     seen: list[Any] = []
 
-    def remember(body: Any, _: str | None = None) -> dict[str, Any]:
+    def remember(body: Any, _: str | None = None) -> Admission:
         seen.append(body)
-        return {"ok": True}
+        return ADMISSION
 
     monkeypatch.setattr(guests, "enrol", remember)
     monkeypatch.setattr(guests, "renew", remember)
@@ -41,12 +53,16 @@ def test_bodies_reach_the_conductor_without_a_token(
     }
     first = api.raw("POST", "/guest/v1/enrol", enrolment, headers=no_token)
     second = api.raw("POST", "/guest/v1/renew", RENEWAL, headers=no_token)
-    assert (first.status, first.body, second.status) == (200, {"ok": True}, 200)
+    assert (first.status, first.body, second.status) == (
+        200,
+        msgspec.to_builtins(ADMISSION),
+        200,
+    )
     assert seen == [Enrol(**enrolment), Renew(**RENEWAL)]
 
 
 def test_refusals_keep_their_status(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    def gone(_: Renew) -> dict[str, Any]:
+    def gone(_: Renew) -> Admission:
         raise Gone("The instance is gone.")
 
     monkeypatch.setattr(guests, "renew", gone)

@@ -102,10 +102,10 @@ def test_the_credentials_reach_its_own_queue_and_the_conductors_two(
 
 def test_the_same_pair_may_ask_again_and_starts_a_new_epoch(world: World, built: Built) -> None:
     again = enrolment.enrol(built.guest.enrolment())
-    assert again["epoch"] == 2
+    assert again.epoch == 2
     first = built.guest.admission or {}
-    assert again["keys"]["to_guest"] == first["keys"]["to_guest"]
-    assert again["keys"]["to_control"] != first["keys"]["to_control"]
+    assert again.keys["to_guest"] == first["keys"]["to_guest"]
+    assert again.keys["to_control"] != first["keys"]["to_control"]
     assert events.events_of(built.instance.id)[0].kind == "create_instance.accepted"
 
 
@@ -183,7 +183,7 @@ def test_a_signature_of_a_renewal_is_none_of_an_enrolment(world: World, built: B
 
 def test_a_replayed_enrolment_is_refused_and_is_nobodys_attempt(world: World, built: Built) -> None:
     again = built.guest.enrolment()
-    assert enrolment.enrol(again)["epoch"] == 2
+    assert enrolment.enrol(again).epoch == 2
     with pytest.raises(errors.BadRequest, match="seen before"):
         enrolment.enrol(again)
     assert int(Guest.get(built.instance.id, 1).epoch) == 2
@@ -194,7 +194,7 @@ def test_an_older_enrolment_is_refused_though_its_writer_was_the_first(
     world: World, built: Built
 ) -> None:
     older = built.guest.enrolment()
-    assert enrolment.enrol(built.guest.enrolment())["epoch"] == 2
+    assert enrolment.enrol(built.guest.enrolment()).epoch == 2
     with pytest.raises(errors.BadRequest, match="seen before"):
         enrolment.enrol(older)
 
@@ -211,7 +211,7 @@ def test_a_lost_reply_of_the_table_is_no_replay(world: World, built: Built, call
         given = enrolment.enrol(built.guest.enrolment())
     else:
         given = enrolment.renew(renewed)
-    assert given["epoch"] == int(Guest.get(built.instance.id, 1).epoch)
+    assert given.epoch == int(Guest.get(built.instance.id, 1).epoch)
 
 
 @pytest.mark.parametrize("skew_ms", [-300_001, 300_001])
@@ -293,14 +293,14 @@ def test_nobody_enrols_once_the_instance_is_built(built: Built) -> None:
 def test_a_renewal_gives_new_credentials_and_keeps_the_epoch(world: World, built: Built) -> None:
     activate(built)
     given = enrolment.renew(renewal(built, issued_at_ms=next_ms(world)))
-    assert given["epoch"] == 1
-    assert given["credentials"] != (built.guest.admission or {})["credentials"]
+    assert given.epoch == 1
+    assert msgspec.to_builtins(given.credentials) != (built.guest.admission or {})["credentials"]
 
 
 def test_a_start_gets_a_new_epoch(world: World, built: Built) -> None:
     now_ms = next_ms(world)
-    assert enrolment.renew(renewal(built, issued_at_ms=now_ms, start=True))["epoch"] == 2
-    assert enrolment.renew(renewal(built, issued_at_ms=now_ms + 1, start=True))["epoch"] == 3
+    assert enrolment.renew(renewal(built, issued_at_ms=now_ms, start=True)).epoch == 2
+    assert enrolment.renew(renewal(built, issued_at_ms=now_ms + 1, start=True)).epoch == 3
 
 
 @pytest.mark.parametrize("difference", [0, -1])
@@ -365,7 +365,7 @@ def test_a_guest_is_given_the_keys_of_every_version_that_may_seal_its_commands(
     world.ring = world.ring.with_new(bytes([3]) * 32, world.now)
     world.run(REFRESH_SECONDS)
     given = enrolment.enrol(built.guest.enrolment())
-    assert given["key_version"] == 1
-    assert set(given["other_keys"]) == {"2", "3"}
+    assert given.key_version == 1
+    assert set(given.other_keys) == {"2", "3"}
     wanted = keys.guest_key(built.instance.id, 1, Direction.TO_GUEST, 3)
-    assert base64.b64decode(given["other_keys"]["3"]) == wanted
+    assert base64.b64decode(given.other_keys["3"]) == wanted

@@ -6,6 +6,7 @@ import base64
 import json
 from typing import Any
 
+import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
@@ -34,7 +35,7 @@ class Peer:
 
     def enrol(self) -> None:
         """Be let in."""
-        self.admission = enrolment.enrol(self.enrolment())
+        self.admission = msgspec.to_builtins(enrolment.enrol(self.enrolment()))
 
     def enrolment(self, **changes: Any) -> enrolment.Enrol:
         """The request with which it enrols; `changes` are signed as well, with its own key."""
