@@ -13,10 +13,11 @@ from chalicelib.api import create_app
 from chalicelib.conductor import dead_letters as dead_letter_reports
 from chalicelib.conductor import heartbeats as heartbeat_reports
 from chalicelib.conductor import reports
+from chalicelib.settings import settings
 from chalicelib.taskmanager import dispatcher as hints
 from chalicelib.taskmanager import sweeper as sweeps
 
-logs.set_up()
+logs.set_up(settings().log_level, settings().prefix)
 
 app = create_app()
 

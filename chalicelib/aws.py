@@ -70,6 +70,9 @@ class Provider:
     def token_bytes(self, size: int) -> bytes:
         return os.urandom(size)
 
+    def span_bytes(self, size: int) -> bytes:
+        return os.urandom(size)
+
     def random(self) -> float:
         return _random.random()
 
@@ -142,6 +145,11 @@ def new_id() -> str:
 def token_bytes(size: int) -> bytes:
     """`size` bytes fit for keys, nonces and passwords."""
     return _provider.token_bytes(size)
+
+
+def span_bytes(size: int) -> bytes:
+    """`size` random bytes for the id of a trace or a span: nothing that happens depends on them."""
+    return _provider.span_bytes(size)
 
 
 def random() -> float:

@@ -1,23 +1,63 @@
-"""Logging: one JSON object a line, with no message bodies, tokens or passwords in it."""
+"""Logging: one JSON object a line, with no message bodies, tokens or passwords in it.
+
+A line of work (a request, a step, a report, a sweep) is a span of its trace (`chalicelib.tracing`)
+and carries its metrics (`chalicelib.metrics`). Any other line says of which of them it is a part.
+"""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
 
-from chalicelib.settings import settings
+from chalicelib import aws, metrics, tracing
 
-FIELDS: Final = (
-    *("request_id", "user_id", "tenant_id", "instance_id", "action", "status", "took_ms"),
-    "alarm",
-)
-"""What a record may carry as `extra`: who asked for what, and the kind of an alarm."""
+FIELDS: Final[Mapping[str, str]] = {
+    "kind": "what was done; the line is a span",
+    "trace_id": "the trace, one for a request and all that comes of it",
+    "span_id": "this piece of work; of a line without `kind`, the one it was written in",
+    "parent_id": "the piece of work that this is a part of; none of a trace's first",
+    "began": "when it began, in seconds since the epoch",
+    "took_ms": "how long it took, in milliseconds",
+    "outcome": "how it ended",
+    "error": "the class of the error that it ended with",
+    "request_id": "the request that asked for it, as its client was told it",
+    "operation_id": "the operation that it belongs to",
+    "instance_id": "the instance",
+    "tenant_id": "the project of who asked; of an operation, the one whose instance it is",
+    "user_id": "who asked",
+    "action": "of a request, method and route, or the action; else the operation's flow",
+    "status": "the HTTP status of the answer",
+    "audit": "true for a request that would change something",
+    "roles": "the roles of who asked for it",
+    "admin": "whether they make an administrator",
+    "source_ip": "the address that it came from",
+    "target": "the path that it was sent to",
+    "owner_id": "the project of the instance that it was sent for",
+    "step": "the step of a flow, or the job",
+    "attempt": "which execution of the operation it is, from 0",
+    "method": "the method of a guest, or the call of the cloud",
+    "generation": "the generation of the guest",
+    "report": "the kind of a guest's report",
+    "count": "how many were looked at",
+    "failed": "how many of them failed",
+    "refused": "how many of them were refused",
+    "reason": "why a message was refused",
+    "late": "how many of them were late",
+    "started": "how many were started",
+    "alarm": "what somebody has to look at",
+}
+"""What a line may hold beside level, logger, message and its metrics."""
 
 
 class JsonFormatter(logging.Formatter):
     """Level, logger, message, the known ones of `FIELDS` and, for an exception, its traceback."""
+
+    def __init__(self, deployment: str = "") -> None:
+        super().__init__()
+        self._deployment = deployment
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
@@ -25,20 +65,25 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
+        around = tracing.around()
         for name in FIELDS:
-            if (value := getattr(record, name, None)) is not None:
+            if (value := getattr(record, name, around.get(name))) is not None:
                 line[name] = value
+        measured = getattr(record, "measured", ())
+        line.update(metrics.embedded(measured, self._deployment, aws.clock()))
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return msgspec.json.encode(line).decode()
 
 
-def set_up() -> None:
-    """Format the records of Coffer's own loggers; called once by each Lambda entry point."""
+def set_up(
+    level: str, deployment: str, loggers: Iterable[str] = ("chalicelib", "functions")
+) -> None:
+    """Format the records of Coffer's own loggers; called once by each entry point."""
     handler = logging.StreamHandler()
-    handler.setFormatter(JsonFormatter())
-    for name in ("chalicelib", "functions"):
+    handler.setFormatter(JsonFormatter(deployment))
+    for name in loggers:
         logger = logging.getLogger(name)
         logger.handlers = [handler]
-        logger.setLevel(settings().log_level)
+        logger.setLevel(level)
         logger.propagate = False

@@ -8,6 +8,7 @@ from typing import Any, Final
 from chalicelib import logs
 from chalicelib.domain.flows import COMPLETE, FAIL, FLOWS, KINDS, LOOK, Runs
 from chalicelib.domain.operations import OperationAction
+from chalicelib.settings import settings
 from chalicelib.store.models import Operation
 from functions import (
     create_instance,
@@ -29,7 +30,7 @@ from functions import (
 from functions.outcomes import Outcome
 from functions.step import Step
 
-logs.set_up()
+logs.set_up(settings().log_level, settings().prefix)
 
 Run = Callable[[Operation, str | None], Outcome]
 

@@ -7,16 +7,19 @@ that is away is told to the operators; the next run is the retry.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any, Final
 
-from chalicelib import crash
+from chalicelib import crash, tracing
 from chalicelib.cloud import flavors
 from chalicelib.cloud.errors import CloudError
 from chalicelib.store import events
 from chalicelib.store import flavors as rows
 from chalicelib.store.models import Flavor
 from functions import orphans, restoration
+
+log = logging.getLogger(__name__)
 
 
 def mirror_flavors(_: dict[str, Any]) -> dict[str, Any]:
@@ -53,9 +56,10 @@ JOBS: Final[dict[str, Callable[[dict[str, Any]], dict[str, Any]]]] = {
 def run(event: dict[str, Any]) -> dict[str, Any]:
     """Run the job that the event names; answers what it did, or why the cloud let it fail."""
     name = event["step"]
-    with crash.scope(name):
+    with tracing.span(log, "job", step=name) as span, crash.scope(name):
         try:
             return JOBS[name](event)
         except CloudError as error:
+            span.tell(outcome="failed")
             events.alarm("job.failed", f"{name.replace('_', ' ')}: {error}")
             return {"failed": str(error)}

@@ -17,13 +17,13 @@ from typing import Any
 
 import msgspec
 
-from chalicelib import crash
+from chalicelib import crash, tracing
 from chalicelib.cloud.errors import CloudError
 from chalicelib.cloud.servers import Server
 from chalicelib.domain.flows import FLOWS, LOOK
 from chalicelib.domain.operations import TERMINAL
 from chalicelib.errors import NotFound
-from chalicelib.store import operations
+from chalicelib.store import operations, spans
 from chalicelib.store.base import ConditionFailed, as_dict
 from functions import power
 
@@ -44,7 +44,8 @@ def run(event: dict[str, Any]) -> dict[str, Any]:
     step = operation.step
     if not FLOWS[operation.action].waits_for_guest(step) or step in as_dict(operation.ended):
         return {}
-    with crash.scope(LOOK):
+    place, told = spans.place_of(operation), spans.told_of(operation)
+    with tracing.span(log, "step", place, step=LOOK, **told), crash.scope(LOOK):
         try:
             why = _why_alone(power.server_of(operation))
         except NotFound:

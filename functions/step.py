@@ -15,14 +15,14 @@ from typing import Any
 
 import msgspec
 
-from chalicelib import aws, crash
+from chalicelib import aws, crash, tracing
 from chalicelib.bus import commands
 from chalicelib.cloud.errors import CloudError
 from chalicelib.domain import flows
 from chalicelib.domain.flows import FLOWS
 from chalicelib.domain.operations import TERMINAL, command_id
 from chalicelib.store import commands as rows
-from chalicelib.store import operations
+from chalicelib.store import operations, spans
 from chalicelib.store.base import ConditionFailed, as_dict
 from chalicelib.store.models import Operation
 from chalicelib.store.operations import FIRST_LOOK_SECONDS, bound_of
@@ -73,20 +73,22 @@ def run(steps: dict[str, Step], event: dict[str, Any]) -> dict[str, Any]:
     """Run one step of the operation named in the event; see `outcomes.as_result` for the value."""
     invocation = msgspec.convert(event, Invocation)
     step = steps[invocation.step]
-    with crash.scope(invocation.step):
-        outcome = _run(invocation, step)
+    with tracing.span(log, "step", step=invocation.step) as span, crash.scope(invocation.step):
+        outcome = _run(invocation, step, span)
+        span.tell(outcome=type(outcome).__name__.lower())
         if invocation.token is not None and not isinstance(outcome, Pending):
             commands.complete(invocation.token, as_result(outcome)["outcome"])
-    log.info("%s of %s: %s", invocation.step, invocation.operation_id, type(outcome).__name__)
     return as_result(outcome)
 
 
-def _run(invocation: Invocation, step: Step) -> Outcome:
+def _run(invocation: Invocation, step: Step, span: tracing.Span) -> Outcome:
     name = invocation.step.rsplit(".", 1)[-1]
     try:
         operation = operations.take_lease(invocation.operation_id, name)
     except ConditionFailed:
-        return _without_lease(invocation, name, step)
+        span.tell(operation_id=invocation.operation_id)
+        return _without_lease(invocation, name, step, span)
+    _belongs(span, operation)
     if FLOWS[operation.action].turns_back(name):
         _turn_back(operation)
     outcome: Outcome | None = _refusal(operation, name, step)
@@ -118,11 +120,17 @@ def _look(operation: Operation, name: str, step: Step, token: str | None) -> Out
         return from_error(operation, error, backwards=step.backwards)
 
 
-def _without_lease(invocation: Invocation, name: str, step: Step) -> Outcome:
+def _belongs(span: tracing.Span, operation: Operation) -> None:
+    span.follow(spans.place_of(operation))
+    span.tell(**spans.told_of(operation))
+
+
+def _without_lease(invocation: Invocation, name: str, step: Step, span: tracing.Span) -> Outcome:
     """Why there was no lease: done before, ended before, or somebody is at it."""
     operation = operations.get_operation(invocation.operation_id)
     if operation is None:
         return Failed("the operation is not known")
+    _belongs(span, operation)
     if operation.status in TERMINAL:
         return Done() if step.backwards or step.ends else Failed("the operation has ended")
     if name in as_dict(operation.ended):

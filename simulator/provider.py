@@ -87,6 +87,7 @@ class SimProvider(Provider):
         self._simulated = clients
         self._ids = kernel.stream("ids")
         self._chance = kernel.stream("provider")
+        self._spans = kernel.stream("spans")
         self.skew: dict[object, float] = {}
 
     def clock(self) -> float:
@@ -104,6 +105,9 @@ class SimProvider(Provider):
 
     def token_bytes(self, size: int) -> bytes:
         return self._ids.randbytes(size)
+
+    def span_bytes(self, size: int) -> bytes:
+        return self._spans.randbytes(size)
 
     def random(self) -> float:
         return self._chance.random()

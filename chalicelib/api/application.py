@@ -36,7 +36,7 @@ from chalicelib.api.catalog import Catalog
 from chalicelib.api.frame import Route, Services, answer, refuse
 from chalicelib.api.rates import Rates
 from chalicelib.auth.keystone import Authenticate, Keystone
-from chalicelib.errors import MethodNotAllowed, NotFound
+from chalicelib.errors import CofferError, MethodNotAllowed, NotFound
 
 NAME: Final = "coffer"
 
@@ -68,12 +68,14 @@ class Application(Chalice):
     def __call__(self, event: Any, context: Any) -> dict[str, Any]:
         gateway = event.get("requestContext") or {}
         headers = event.get("headers") or {}
+        method = gateway.get("httpMethod")
         methods = self.routes.get(str(gateway.get("resourcePath")))
         if methods is None:
-            return _plain(refuse(NotFound("The resource could not be found."), headers))
-        if gateway.get("httpMethod") not in methods:
+            told: CofferError = NotFound("The resource could not be found.")
+            return _plain(refuse(told, str(method), headers))
+        if method not in methods:
             told = MethodNotAllowed("The method is not allowed for this resource.")
-            return _plain(refuse(told, headers))
+            return _plain(refuse(told, str(method), headers))
         answered: dict[str, Any] = super().__call__(event, context)
         return answered
 

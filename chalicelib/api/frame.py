@@ -6,15 +6,16 @@ API Gateway ─▶ Chalice ─▶ answer() ─▶ token ─▶ project in the pa
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, TypeVar, get_args
 
 import msgspec
 from chalice.app import Request as GatewayRequest
 from chalice.app import Response as GatewayResponse
 
-from chalicelib import aws, crash, problems
+from chalicelib import aws, crash, problems, tracing
 from chalicelib.api import idempotency
 from chalicelib.api.catalog import Catalog
 from chalicelib.api.idempotency import Once
@@ -37,15 +38,21 @@ from chalicelib.errors import (
     Unauthorized,
     Unavailable,
 )
+from chalicelib.metrics import REQUEST_MS
 from chalicelib.outages import is_outage
 from chalicelib.store.base import Claim
 from chalicelib.store.events import Asked
 
 REQUEST_ID_HEADER: Final = "X-OpenStack-Request-Id"
 CONTENT_TYPE_HEADER: Final = "Content-Type"
+TRACEPARENT_HEADER: Final = "traceparent"
 SERVER_FAILURES: Final = 500
 MAX_ID_LENGTH: Final = 255
 DRY_RUN: Final = "dry_run"
+MAX_ADDRESS: Final = 45  # an IPv6 address with an IPv4 one in it
+MAX_METHOD: Final = 16
+MOST_ROLES: Final = 50
+NO_ROUTE: Final = "none"
 
 T = TypeVar("T")
 
@@ -53,7 +60,12 @@ log = logging.getLogger(__name__)
 
 
 class Audit(msgspec.Struct):
-    """Who asks for what: known piece by piece, and told in the one line that each request logs."""
+    """Who asks for what: known piece by piece, and told in the one line that each request logs.
+
+    Of a request that would change something the line is its audit record (`audit`), whether it was
+    accepted or refused: it says by which right it was asked for, from where, and whose the instance
+    is, which an administrator need not share a project with.
+    """
 
     request_id: str
     action: str
@@ -61,7 +73,17 @@ class Audit(msgspec.Struct):
     tenant_id: str | None = None
     instance_id: str | None = None
     status: int | None = None
-    took_ms: int | None = None
+    audit: bool | None = None
+    roles: list[str] | None = None
+    admin: bool | None = None
+    source_ip: str | None = None
+    target: str | None = None
+    owner_id: str | None = None
+
+    def of_instance(self, instance_id: str, owner_id: str) -> None:
+        """Which instance it is about, and whose that is."""
+        self.instance_id = instance_id
+        self.owner_id = owner_id if self.audit else None
 
     def fields(self) -> dict[str, Any]:
         """The fields of a log line; the formatter writes those that are known."""
@@ -165,28 +187,41 @@ class Services(msgspec.Struct, frozen=True):
 def answer(route: Route, raw: GatewayRequest, services: Services) -> GatewayResponse:
     """Run a route for a request of API Gateway; never raises."""
     audit = Audit(f"req-{aws.new_id()}", f"{route.method} {route.path}")
-    started = aws.monotonic()
-    try:
-        with crash.scope("api"):
-            response = _handle(route, raw, services, audit)
-    except CofferError as error:
-        if error.status >= SERVER_FAILURES and not isinstance(error, NotSupported):
-            log.warning("%s", error.message, extra=audit.fields())
-        response = _fault(error, raw.headers, audit.request_id)
-    except Exception as error:
-        log.exception("%s %s failed", route.method, route.path, extra=audit.fields())
-        told = _unexpected(audit.request_id, error)
-        response = _fault(told, raw.headers, audit.request_id)
-    audit.status = response.status
-    audit.took_ms = round((aws.monotonic() - started) * 1000)
-    log.info("%s -> %d", audit.action, response.status, extra=audit.fields())
+    with _logged(audit, f"{route.method} {route.path}", raw.headers):
+        try:
+            with crash.scope("api"):
+                response = _handle(route, raw, services, audit)
+        except CofferError as error:
+            if error.status >= SERVER_FAILURES and not isinstance(error, NotSupported):
+                log.warning("%s", error.message)
+            response = _fault(error, raw.headers, audit.request_id)
+        except Exception as error:
+            log.exception("%s %s failed", route.method, route.path)
+            told = _unexpected(audit.request_id, error)
+            response = _fault(told, raw.headers, audit.request_id)
+        audit.status = response.status
     return _to_gateway(response, audit.request_id)
 
 
-def refuse(error: CofferError, headers: Mapping[str, str]) -> GatewayResponse:
+def refuse(error: CofferError, method: str, headers: Mapping[str, str]) -> GatewayResponse:
     """An answer to a request, of these headers, that belongs to no route."""
-    request_id = f"req-{aws.new_id()}"
-    return _to_gateway(_fault(error, headers, request_id), request_id)
+    audit = Audit(f"req-{aws.new_id()}", f"{method[:MAX_METHOD]} {NO_ROUTE}", status=error.status)
+    with _logged(audit, NO_ROUTE, headers):
+        return _to_gateway(_fault(error, headers, audit.request_id), audit.request_id)
+
+
+@contextlib.contextmanager
+def _logged(audit: Audit, route: str, headers: Mapping[str, str]) -> Iterator[None]:
+    """The one line of a request, and the begin of its trace or the next span of its client's."""
+    said = next((headers[name] for name in headers if name.lower() == TRACEPARENT_HEADER), None)
+    place = tracing.of_request(audit.request_id, said)
+    with tracing.span(log, "request", place, request_id=audit.request_id) as span:
+        yield
+        status = audit.status or SERVER_FAILURES
+        outcome = "failed" if status >= SERVER_FAILURES else "refused" if status >= 400 else "done"
+        span.tell(**audit.fields(), outcome=outcome)
+        measured = {"route": route, "status_class": f"{status // 100}xx"}
+        span.measure(REQUEST_MS, span.took_ms, **measured)
 
 
 def _fault(error: CofferError, asked: Mapping[str, str], request_id: str) -> Response:
@@ -202,8 +237,10 @@ def _handle(route: Route, raw: GatewayRequest, services: Services, audit: Audit)
     request = _read(route, raw, services, audit)
     if route.public:
         return route.handler(request)
+    if route.method != "GET":
+        _begin_audit(request, route, raw)
     context = services.authenticate(_token(request.headers))
-    audit.user_id, audit.tenant_id = context.user_id, context.project_id
+    _tell_who(audit, context)
     audit.instance_id = request.params.get("instance", "")[:MAX_ID_LENGTH] or None
     services.rates.require(context.project_id, route.method)
     if request.params.get("project", context.project_id) != context.project_id:
@@ -213,6 +250,25 @@ def _handle(route: Route, raw: GatewayRequest, services: Services, audit: Audit)
     if request.dry_run and route.method != "GET" and not route.plans:
         raise BadRequest("This request cannot be tried with 'dry_run'; nothing was done.")
     return idempotency.answered(msgspec.structs.replace(request, caller=context), route.handler)
+
+
+def _begin_audit(request: Request, route: Route, raw: GatewayRequest) -> None:
+    """What is known before anybody is asked who it is."""
+    audit = request.audit
+    audit.audit = request.query.get(DRY_RUN, "").lower() != "true" or None
+    audit.target = route.path.format_map(request.params)[:MAX_ID_LENGTH]
+    came = raw.context.get("identity") or {}
+    audit.source_ip = str(came.get("sourceIp") or "")[:MAX_ADDRESS] or None
+
+
+def _tell_who(audit: Audit, context: Context) -> None:
+    """Who it is, for the request's own line and for all that are written from now on."""
+    audit.user_id, audit.tenant_id = context.user_id, context.project_id
+    if audit.audit:
+        audit.roles = sorted(context.roles)[:MOST_ROLES]
+        audit.admin = context.is_admin
+    if (span := tracing.current()) is not None:
+        span.tell(user_id=context.user_id, tenant_id=context.project_id)
 
 
 def _read(route: Route, raw: GatewayRequest, services: Services, audit: Audit) -> Request:

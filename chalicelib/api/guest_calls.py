@@ -33,7 +33,9 @@ R = TypeVar("R")
 
 def instance_of(request: Request) -> Instance:
     """The instance in the path, if the caller may see it; `NotFound` otherwise."""
-    return get_instance(request.id_of("instance"), request.context.visible_tenant)
+    found = get_instance(request.id_of("instance"), request.context.visible_tenant)
+    request.audit.of_instance(found.id, found.tenant_id)
+    return found
 
 
 def remembered(request: Request) -> Instance:

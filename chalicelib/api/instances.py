@@ -134,7 +134,7 @@ def create(request: Request) -> Response:
         shown: dict[str, Any] = msgspec.to_builtins(view)
         made = {name: value for name, value in shown.items() if name not in UNKNOWN_YET}
         return planning.plan(instance, CREATE, lambda: (made, held))
-    request.audit.instance_id = instance.id
+    request.audit.of_instance(instance.id, instance.tenant_id)
     operation_id = aws.new_id()
     operation = operation_of(
         instance,

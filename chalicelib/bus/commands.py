@@ -18,14 +18,14 @@ from typing import Any, Final, TypeVar
 import msgspec
 from botocore.exceptions import ClientError
 
-from chalicelib import aws, errors
+from chalicelib import aws, errors, tracing
 from chalicelib.bus import keys, queues
 from chalicelib.bus.contract import METHODS, Method
 from chalicelib.bus.contract.values import MOST_MESSAGE, MOST_RESULT_BYTES, Value
 from chalicelib.bus.envelope import Direction, Envelope, Fault, seal
 from chalicelib.domain.operations import step_of
 from chalicelib.settings import settings
-from chalicelib.store import calls, operations
+from chalicelib.store import calls, operations, spans
 from chalicelib.store import commands as rows
 from chalicelib.store.base import ConditionFailed
 from chalicelib.store.models import Command, Instance, Operation
@@ -87,6 +87,10 @@ def call(instance: Instance, method: Method[A, R], args: A, command_id: str | No
         if row.answered is None:
             send(instance, row, args)
         result = _answer(row, bound_of(method))
+    except errors.GuestTimeout:
+        if row.answered is None:  # what was answered is told by the conductor
+            spans.tell_guest(row, row.method, "timeout")
+        raise
     finally:
         calls.give_back(instance, slot)
     return method.decode(result)
@@ -117,6 +121,7 @@ def new_command(
         backwards=backwards,
         created=now,
         deadline=deadline,
+        traceparent=tracing.traceparent(),
         expires=datetime.fromtimestamp(int(max(now, deadline) + KEEP_SECONDS), UTC),
     )
 
@@ -135,6 +140,7 @@ def send(instance: Instance, row: Command, args: Value) -> None:
         issued_at=float(row.created),
         expires_at=row.deadline,
         key_version=version,
+        traceparent=row.traceparent or msgspec.UNSET,
     )
     key = keys.guest_key(row.instance_id, int(row.generation), Direction.TO_GUEST, version)
     url = queues.guest_queue_url(instance.id, int(row.generation))

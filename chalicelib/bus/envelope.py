@@ -92,6 +92,9 @@ class Envelope(msgspec.Struct, kw_only=True):
 
     `issued_at` and `expires_at` are seconds since the epoch. `seq` grows within (generation,
     epoch); the pair (epoch, seq) is 0 on messages of the control plane.
+    `traceparent` is the sender's piece of work in the trace of the command, and `took_ms` how long
+    a guest has worked at what it answers: hints for the log, which nothing else believes. Either is
+    missing where there is none, and what is none is left alone: it refuses no message.
     """
 
     v: int = VERSION
@@ -108,6 +111,8 @@ class Envelope(msgspec.Struct, kw_only=True):
     issued_at: float
     expires_at: float
     key_version: Number = 1
+    traceparent: Any = msgspec.UNSET
+    took_ms: Any = msgspec.UNSET
 
 
 _HEADER: Final = msgspec.json.Encoder(order="deterministic")

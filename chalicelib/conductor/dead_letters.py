@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from chalicelib import aws, batch, crash
+from chalicelib import aws, batch, crash, tracing
 from chalicelib.bus import keys, queues
 from chalicelib.bus.envelope import EnvelopeError
 from chalicelib.conductor.reports import KINDS, open_report
@@ -40,8 +40,9 @@ def receive(event: dict[str, Any]) -> batch.Answer:
             tally.add(why)
             poisoned.append(record["messageId"])
 
-    with crash.scope("dead_letters"):
+    with tracing.span(log, "dead_letters") as span, crash.scope("dead_letters"):
         answer = batch.each(event, judge)
+        span.tell(count=len(event["Records"]), refused=len(poisoned))
         try:
             tally.store()
         except OUTAGES:

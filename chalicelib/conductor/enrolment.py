@@ -10,6 +10,7 @@ receive on its own queue and send to the conductor's two. A stolen guest speaks 
 from __future__ import annotations
 
 import base64
+import logging
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Final
 
@@ -17,7 +18,7 @@ import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from chalicelib import aws, crash
+from chalicelib import aws, crash, tracing
 from chalicelib.bus import keys, proofs, queues
 from chalicelib.bus.envelope import BadSeal, Direction, InstanceId, Number
 from chalicelib.conductor import readmission, refusals
@@ -33,6 +34,8 @@ PURPOSE: Final = "enrolment token"
 PUBLIC_KEY_BYTES: Final = 32
 CLOCK_SKEW_MS: Final = 300_000
 
+log = logging.getLogger(__name__)
+
 
 class Token(msgspec.Struct, frozen=True):
     """What an enrolment token vouches for; `expires_at` is the deadline of the operation."""
@@ -40,6 +43,8 @@ class Token(msgspec.Struct, frozen=True):
     instance_id: str
     generation: int
     expires_at: float
+    traceparent: str | None = None
+    """Of the step that has made it: the enrolment is a part of that operation's trace."""
 
 
 class Enrol(msgspec.Struct, frozen=True):
@@ -122,7 +127,8 @@ class Admission(msgspec.Struct, frozen=True):
 
 def new_token(instance_id: str, generation: int, expires_at: float) -> str:
     """A token for a server's user data."""
-    vouched = msgspec.json.encode(Token(instance_id, generation, expires_at))
+    token = Token(instance_id, generation, expires_at, tracing.traceparent())
+    vouched = msgspec.json.encode(token)
     return keys.protect(PURPOSE, "", vouched)
 
 
@@ -139,18 +145,24 @@ def enrol(body: Enrol, request_id: str | None = None) -> Admission:
         token = _open_token(body.token)
         _check_proof(body)
         _check_time(body.issued_at_ms)
-        instance = _present(token.instance_id, token.generation)
-        if instance.status not in ENROLLING:
-            raise readmission.refuse(instance, body.public_key, body.server_id, request_id)
-        if token.expires_at < aws.clock():
-            raise Unauthorized("The enrolment token has expired.")
-        try:
-            guest = guests.bind(
-                instance.id, token.generation, body.public_key, body.server_id, body.issued_at_ms
-            )
-        except ConditionFailed:
-            raise _refused(instance, token.generation, body) from None
+        with tracing.span(log, "enrolment", tracing.parse(token.traceparent)) as span:
+            span.tell(instance_id=token.instance_id, generation=token.generation)
+            guest = _bind(body, token, request_id)
         return _admission(guest)
+
+
+def _bind(body: Enrol, token: Token, request_id: str | None) -> Guest:
+    instance = _present(token.instance_id, token.generation)
+    if instance.status not in ENROLLING:
+        raise readmission.refuse(instance, body.public_key, body.server_id, request_id)
+    if token.expires_at < aws.clock():
+        raise Unauthorized("The enrolment token has expired.")
+    try:
+        return guests.bind(
+            instance.id, token.generation, body.public_key, body.server_id, body.issued_at_ms
+        )
+    except ConditionFailed:
+        raise _refused(instance, token.generation, body) from None
 
 
 def renew(body: Renew) -> Admission:

@@ -11,13 +11,14 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from chalicelib import aws, batch, crash
+from chalicelib import aws, batch, crash, tracing
 from chalicelib.bus import keys
 from chalicelib.bus.envelope import Envelope, EnvelopeError, Malformed, Number
 from chalicelib.conductor.reports import open_report
 from chalicelib.conductor.tally import Tally
 from chalicelib.errors import CofferError
 from chalicelib.lifecycle import ServiceStatus
+from chalicelib.metrics import HEARTBEATS, HEARTBEATS_LATE, HEARTBEATS_REFUSED
 from chalicelib.outages import OUTAGES, is_outage
 from chalicelib.settings import settings
 from chalicelib.store import last_reports
@@ -83,15 +84,32 @@ def receive(event: dict[str, Any]) -> batch.Answer:
     What cannot be trusted is counted, after the others are served. What the store does not take now
     comes again; by then a later one may have replaced it.
     """
-    with crash.scope("heartbeats"):
+    with tracing.span(log, "heartbeats") as span, crash.scope("heartbeats"):
         refused = Tally(REFUSED)
         latest, unopened = _latest(event["Records"], refused)
         failed = unopened + _apply_each(latest)
+        _tell(span, len(event["Records"]), refused.total, _late(latest), len(failed))
         try:
             refused.store()
         except OUTAGES:
             log.exception("refused heartbeats were not counted")
     return {"batchItemFailures": batch.failures(failed)}
+
+
+def _tell(span: tracing.Span, count: int, refused: int, late: int, failed: int) -> None:
+    """One line of the batch, whatever is in it: there are more heartbeats than all else."""
+    span.tell(count=count, refused=refused, late=late, failed=failed)
+    span.measure(HEARTBEATS, count)
+    if late:
+        span.measure(HEARTBEATS_LATE, late)
+    if refused:
+        span.measure(HEARTBEATS_REFUSED, refused)
+
+
+def _late(beats: list[Beat]) -> int:
+    """How many came when the next one of their guest was due."""
+    due = aws.clock() - settings().heartbeat_seconds
+    return sum(beat.envelope.issued_at < due for beat in beats)
 
 
 def _latest(records: list[dict[str, Any]], refused: Tally) -> tuple[list[Beat], list[str]]:

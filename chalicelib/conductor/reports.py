@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Container
-from contextlib import suppress
 from typing import Final
 
 import msgspec
 
-from chalicelib import aws, crash
+from chalicelib import aws, crash, tracing
 from chalicelib.bus import commands, keys, queues
 from chalicelib.bus.envelope import (
     Direction,
@@ -22,6 +21,7 @@ from chalicelib.bus.envelope import (
     Malformed,
     open_sealed,
 )
+from chalicelib.conductor import traces
 from chalicelib.lifecycle import ServiceStatus
 from chalicelib.store import changes, events, instances, last_reports
 from chalicelib.store import commands as rows
@@ -57,11 +57,18 @@ class Progress(msgspec.Struct, frozen=True):
 
 def receive(body: str) -> None:
     """Apply one message of the conductor's queue; a poisoned one is buried with its reason."""
-    with crash.scope("conductor"):
+    with tracing.span(log, "report") as span, crash.scope("conductor"):
         try:
             envelope = open_report(body, kinds=_KINDS)
-            _KINDS[envelope.kind](envelope, _heard(envelope))
+            span.tell(
+                report=envelope.kind,
+                instance_id=envelope.instance_id,
+                generation=envelope.generation,
+            )
+            if not _KINDS[envelope.kind](envelope, _heard(envelope)):
+                span.tell(outcome="known")
         except EnvelopeError as error:
+            span.tell(outcome="refused", error=type(error).__name__)
             log.warning("a report was refused: %s", error)
             queues.bury(body, f"{type(error).__name__}: {error}")
 
@@ -92,7 +99,8 @@ def _heard(envelope: Envelope) -> Instance | None:
     return found
 
 
-def _result(envelope: Envelope, _: Instance | None) -> None:
+def _result(envelope: Envelope, _: Instance | None) -> bool:
+    new = True
     try:
         row = commands.store_answer(
             envelope.id,
@@ -103,7 +111,12 @@ def _result(envelope: Envelope, _: Instance | None) -> None:
         )
     except ConditionFailed:
         row = _known_command(envelope)  # a second delivery: what followed may have been lost
+        new = False
+    traces.follow(row, envelope)
+    if new:
+        traces.tell_answer(row, envelope)
     commands.settle(row)
+    return new
 
 
 def _known_command(envelope: Envelope) -> Command:
@@ -122,22 +135,28 @@ def _require_sender(envelope: Envelope, instance_id: str, generation: int) -> No
         raise Superseded("a report of a guest that it is not for")
 
 
-def _progress(envelope: Envelope, _: Instance | None) -> None:
+def _progress(envelope: Envelope, _: Instance | None) -> bool:
     try:
         stage = msgspec.convert(envelope.result, Progress).stage
     except msgspec.ValidationError:
         raise Malformed(f"a progress of {envelope.instance_id} that names no stage") from None
     guest, order = (envelope.instance_id, envelope.generation), (envelope.epoch, envelope.seq)
     try:
-        rows.progress(envelope.id, *guest, order, commands.printable(stage, MOST_STAGE))
+        row = rows.progress(envelope.id, *guest, order, commands.printable(stage, MOST_STAGE))
     except ConditionFailed:
-        _known_command(envelope)
+        traces.follow(_known_command(envelope), envelope)
+        return False
+    traces.follow(row, envelope)
+    return True
 
 
-def _root(envelope: Envelope, found: Instance | None) -> None:
+def _root(envelope: Envelope, found: Instance | None) -> bool:
     _require_known(envelope, found)
-    with suppress(ConditionFailed):  # known already, or superseded since the look
+    try:
         changes.record_root_told(envelope.instance_id, envelope.generation)
+    except ConditionFailed:  # known already, or superseded since the look
+        return False
+    return True
 
 
 def _require_known(envelope: Envelope, found: Instance | None) -> None:
@@ -146,7 +165,7 @@ def _require_known(envelope: Envelope, found: Instance | None) -> None:
         raise Superseded(f"a {envelope.kind} of an instance that is not known")
 
 
-def _event(envelope: Envelope, found: Instance | None) -> None:
+def _event(envelope: Envelope, found: Instance | None) -> bool:
     """What a guest tells of its datastore goes into the instance's feed, in bounded plain text."""
     _require_known(envelope, found)
     told = envelope.result or {}
@@ -161,14 +180,16 @@ def _event(envelope: Envelope, found: Instance | None) -> None:
         issued,
         tenant_id=found.tenant_id if found else None,
     )
+    return True
 
 
-_KINDS: Final[dict[str, Callable[[Envelope, Instance | None], None]]] = {
+_KINDS: Final[dict[str, Callable[[Envelope, Instance | None], bool]]] = {
     "result": _result,
     "progress": _progress,
     "root": _root,
     "event": _event,
 }
+"""What each does, and whether it is news."""
 
 KINDS: Final = frozenset(_KINDS)
 """The kinds of report that the conductor's queue carries."""

@@ -11,6 +11,7 @@ from collections import Counter
 from typing import Final
 
 from chalicelib.bus.envelope import EnvelopeError
+from chalicelib.metrics import REFUSALS, Measured
 from chalicelib.store import events
 
 OTHER: Final = "Other"
@@ -36,11 +37,20 @@ class Tally:
         self._counts[reason] += 1
         self._last[reason] = refusal
 
+    @property
+    def total(self) -> int:
+        """How many were counted that are not stored yet."""
+        return self._counts.total()
+
     def store(self) -> None:
         """Tell the log and the day's rows, once; what the table raises is the caller's to judge."""
         while self._counts:
             reason, times = self._counts.popitem()
-            log.warning("%s, %d times, at last: %s", self._kind, times, self._last[reason])
+            measured = [Measured(REFUSALS, times)]
+            said = {"measured": measured, "reason": reason}
+            log.warning(
+                "%s, %d times, at last: %s", self._kind, times, self._last[reason], extra=said
+            )
             events.count(self._kind, reason, times, self._last[reason])
 
 

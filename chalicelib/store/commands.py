@@ -56,6 +56,7 @@ def keep(row: Command, *more: Action) -> None:
         (Command.created, row.created),
         (Command.deadline, row.deadline),
         (Command.expires, row.expires),
+        *([(Command.traceparent, row.traceparent)] if row.traceparent else []),
     ]
     row.update(actions=[*more, *(each.set(each | value) for each, value in fixed)])
 
@@ -85,8 +86,10 @@ def answer(
 
 def progress(
     command_id: str, instance_id: str, generation: int, order: tuple[int, int], stage: str
-) -> None:
+) -> Command:
     """Store how far a guest is with a command; `order` is (epoch, seq) of its report.
+
+    Returns the row as it is then.
 
     Clauses: the command was for that guest and generation, has no answer yet (a report that was
     overtaken), and none of its reports that was applied is later. Raises `ConditionFailed`.
@@ -108,4 +111,6 @@ def progress(
         Command.progress_epoch.set(epoch),
         Command.progress_seq.set(seq),
     ]
-    update_if(Command(command_id), actions, clause)
+    row = Command(command_id)
+    update_if(row, actions, clause)
+    return row

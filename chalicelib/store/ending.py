@@ -14,7 +14,7 @@ from chalicelib import aws, lifecycle
 from chalicelib.domain.flows import FLOWS, REMOVING, What
 from chalicelib.domain.operations import STARTABLE, OperationStatus, live_shard
 from chalicelib.lifecycle import ServiceStatus
-from chalicelib.store import outcomes, quotas
+from chalicelib.store import outcomes, quotas, spans
 from chalicelib.store.base import ConditionFailed, Contended, as_dict, races, transact, update_if
 from chalicelib.store.events import asked_by, new_event
 from chalicelib.store.kinds import KINDS
@@ -76,9 +76,11 @@ def end_operation(operation: Operation, ending: Ending) -> str | None:
             moot, following = following, None
         try:
             transact(_end(operation, ending, subject, following, moot), until)
-            return following
         except ConditionFailed:
             ending = msgspec.structs.replace(ending, reported=None)
+        else:
+            spans.tell_end(operation, ending.status)
+            return following
     stored = get_operation(operation.id)
     if stored is not None and stored.live is None:
         return None
@@ -103,6 +105,7 @@ def _end_alone(operation: Operation, ending: Ending) -> None:
 
     with suppress(ConditionFailed):
         transact(build)
+        spans.tell_end(operation, ending.status)
 
 
 def end_forgotten(operation: Operation) -> bool:
@@ -116,6 +119,7 @@ def end_forgotten(operation: Operation) -> bool:
         return False
     close = _close(OperationStatus.FAILED, FORGOTTEN)
     update_if(Operation(operation.id), close, Operation.status == OperationStatus.QUEUED)
+    spans.tell_end(operation, OperationStatus.FAILED)
     return True
 
 

@@ -166,6 +166,7 @@ class Operation(Table):
     request_id = optional(UnicodeAttribute(null=True))
     user_id = optional(UnicodeAttribute(null=True))
     user_tenant_id = optional(UnicodeAttribute(null=True))  # the project of that user's token
+    traceparent = optional(UnicodeAttribute(null=True))  # what has accepted it, in its trace
     sealed_args = optional(UnicodeAttribute(null=True))  # in rows of the release before
     secret = BooleanAttribute(default=False)  # what was asked for stands sealed in `arguments`
     arguments = optional(JSONAttribute(null=True))  # what was asked for, when none of it is secret
@@ -224,6 +225,7 @@ class Command(Table):
     created = NumberAttribute()
     deadline = NumberAttribute()
     expires = TTLAttribute()
+    traceparent = optional(UnicodeAttribute(null=True))  # what has asked for it, in its trace
     token = optional(UnicodeAttribute(null=True))
     answered = optional(NumberAttribute(null=True))
     result = optional(JSONAttribute(null=True))

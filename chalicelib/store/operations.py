@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from pynamodb.expressions.update import Action
 
-from chalicelib import aws
+from chalicelib import aws, tracing
 from chalicelib.domain.flows import ADMITTING, FLOWS, Flow
 from chalicelib.domain.operations import (
     LIVE_SHARDS,
@@ -63,6 +63,7 @@ def new_operation(
         request_id=asked.request_id if asked else None,
         user_id=asked.user_id if asked else None,
         user_tenant_id=asked.user_tenant_id if asked else None,
+        traceparent=tracing.traceparent(),
     )
 
 

@@ -10,13 +10,13 @@ import logging
 
 import msgspec
 
-from chalicelib import aws, crash
+from chalicelib import aws, crash, tracing
 from chalicelib.bus import commands
 from chalicelib.bus.queues import Hint
 from chalicelib.domain.flows import ENROLLING, FLOWS
 from chalicelib.domain.operations import STARTABLE, OperationStatus, command_id
 from chalicelib.store import commands as rows
-from chalicelib.store import instances, operations
+from chalicelib.store import instances, operations, spans
 from chalicelib.store.generations import guest_is_lost
 from chalicelib.store.models import Operation
 from chalicelib.taskmanager import executions
@@ -28,16 +28,27 @@ def receive(body: str) -> None:
     """Act on one hint; raises on a body that is none (it goes to the dead letters)."""
     with crash.scope("dispatcher"):
         operation = operations.get_operation(msgspec.json.decode(body, type=Hint).operation_id)
-        if operation is None or operation.status not in STARTABLE:
+        if operation is None:
             log.info("a hint with nothing to do")
             return
-        if operation.status == OperationStatus.RUNNING:
-            wake_if_over(operation)
-            return
-        try:
-            executions.start(operation)
-        except executions.Throttled as error:
-            log.warning("%s is left to the sweeper: %s", operation.id, error)
+        told = spans.told_of(operation)
+        with tracing.span(log, "dispatch", spans.place_of(operation), **told) as span:
+            span.tell(outcome=_dispatch(operation))
+
+
+def _dispatch(operation: Operation) -> str:
+    """What has become of a hint."""
+    if operation.status not in STARTABLE:
+        return "nothing"
+    if operation.status == OperationStatus.RUNNING:
+        wake_if_over(operation)
+        return "woken"
+    try:
+        executions.start(operation)
+    except executions.Throttled as error:
+        log.warning("%s is left to the sweeper: %s", operation.id, error)
+        return "throttled"
+    return "started"
 
 
 def wake_if_over(operation: Operation) -> None:

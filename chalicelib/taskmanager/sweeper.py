@@ -20,12 +20,12 @@ import logging
 from collections.abc import Iterator
 from typing import Final
 
-from chalicelib import aws, crash
+from chalicelib import aws, crash, tracing
 from chalicelib.bus import queues
 from chalicelib.domain.flows import FLOWS
 from chalicelib.domain.operations import TERMINAL, OperationStatus
 from chalicelib.settings import settings
-from chalicelib.store import ending, events, operations
+from chalicelib.store import ending, events, operations, spans
 from chalicelib.store.base import ConditionFailed, as_dict
 from chalicelib.store.models import Operation
 from chalicelib.taskmanager import dispatcher, executions
@@ -54,7 +54,7 @@ def run() -> dict[str, int]:
     """One sweep; answers how many operations were seen and how many were started again."""
     seen = started = failed = 0
     until, waiting = aws.clock() + SWEEP_SECONDS, list[Operation]()
-    with crash.scope("sweeper"):
+    with tracing.span(log, "sweep") as span, crash.scope("sweeper"):
         for operation_id in _due(until):
             operation = operations.get_operation(operation_id)
             if operation is None or operation.status in TERMINAL:
@@ -73,6 +73,7 @@ def run() -> dict[str, int]:
                 with contextlib.suppress(ConditionFailed):  # else it stands before them again
                     operations.look_again(operation, LOOK_AGAIN_SECONDS)
         _look_at_servers(waiting, until)
+        span.tell(count=seen, started=started, failed=failed)
     if failed:
         events.alarm("job.failed", f"sweeper: {failed} of {seen} operations could not be swept")
         raise SweepFailed(f"{failed} of {seen} operations could not be swept")
@@ -117,14 +118,16 @@ def _sweep(operation: Operation, waiting: list[Operation]) -> int:
                 waiting.append(operation)
         operations.look_again(operation, _patience(operation))
         return 0
-    if state is Execution.CLOSED:
-        if _is_hopeless(operation):
-            _give_up(operation)
-            return 0
-        operations.start_attempt(operation)
-    executions.start(operation)
-    operations.look_again(operation, LOOK_AGAIN_SECONDS)
-    log.warning("%s was started by the sweeper (attempt %s)", operation.id, operation.attempt)
+    if state is Execution.CLOSED and _is_hopeless(operation):
+        _give_up(operation)
+        return 0
+    told = spans.told_of(operation)
+    with tracing.span(log, "dispatch", spans.place_of(operation), **told) as span:
+        if state is Execution.CLOSED:
+            operations.start_attempt(operation)
+        executions.start(operation)
+        operations.look_again(operation, LOOK_AGAIN_SECONDS)
+        span.tell(outcome="swept", attempt=int(operation.attempt))
     return 1
 
 
