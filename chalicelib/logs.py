@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
@@ -15,6 +16,7 @@ import msgspec
 from chalicelib import aws, metrics, tracing
 
 FIELDS: Final[Mapping[str, str]] = {
+    "time": "when it was written; of guests only, as CloudWatch keeps the time of a line",
     "kind": "what was done; the line is a span",
     "trace_id": "the trace, one for a request and all that comes of it",
     "span_id": "this piece of work; of a line without `kind`, the one it was written in",
@@ -55,9 +57,11 @@ FIELDS: Final[Mapping[str, str]] = {
 class JsonFormatter(logging.Formatter):
     """Level, logger, message, the known ones of `FIELDS` and, for an exception, its traceback."""
 
-    def __init__(self, deployment: str = "") -> None:
+    def __init__(self, deployment: str = "", *, timed: bool = False) -> None:
+        """`timed` where nothing else says when a line was written."""
         super().__init__()
         self._deployment = deployment
+        self._timed = timed
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
@@ -65,6 +69,8 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
+        if self._timed:
+            line["time"] = datetime.fromtimestamp(record.created, UTC).isoformat()
         around = tracing.around()
         for name in FIELDS:
             if (value := getattr(record, name, around.get(name))) is not None:
@@ -76,12 +82,19 @@ class JsonFormatter(logging.Formatter):
         return msgspec.json.encode(line).decode()
 
 
-def set_up(
-    level: str, deployment: str, loggers: Iterable[str] = ("chalicelib", "functions")
-) -> None:
-    """Format the records of Coffer's own loggers; called once by each entry point."""
+def set_up(level: str, deployment: str) -> None:
+    """Format the records of Coffer's own loggers; called once by each Lambda entry point."""
+    _hand_over(("chalicelib", "functions"), level, JsonFormatter(deployment))
+
+
+def set_up_guest(level: str) -> None:
+    """Format all records of a guest agent, whose log is read where it runs."""
+    _hand_over(("",), level, JsonFormatter(timed=True))
+
+
+def _hand_over(loggers: Iterable[str], level: str, formatter: logging.Formatter) -> None:
     handler = logging.StreamHandler()
-    handler.setFormatter(JsonFormatter(deployment))
+    handler.setFormatter(formatter)
     for name in loggers:
         logger = logging.getLogger(name)
         logger.handlers = [handler]

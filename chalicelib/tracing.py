@@ -16,7 +16,7 @@ import contextlib
 import hashlib
 import logging
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from typing import Any, Final
 
@@ -154,18 +154,10 @@ def around() -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def span(
-    log: logging.Logger,
-    kind: str,
-    parent: Trace | None = None,
-    *,
-    detail: bool = False,
-    **fields: Any,
-) -> Iterator[Span]:
-    """Do a piece of work and write its line: without a `parent`, a part of the present one.
+def working(kind: str, parent: Trace | None = None, **fields: Any) -> Iterator[Span]:
+    """Do a piece of work that somebody else writes the line of.
 
-    Its outcome is "done" unless it says another one, or raises. A `detail` has a line in sampled
-    traces only.
+    Without a `parent` it is a part of the present one.
     """
     around = current()
     if around is not None:
@@ -175,21 +167,40 @@ def span(
     token = _current.set(span)
     try:
         yield span
-    except Exception as error:
-        span.fields.setdefault("outcome", "error")
-        span.tell(error=type(error).__name__)
-        raise
     finally:
         _current.reset(token)
-        if not detail or span.parent.sampled:
-            _write(
-                log,
-                span.kind,
-                span.trace,
-                span.parent.span_id,
-                span.began,
-                span.fields | {"took_ms": span.took_ms, "measured": span.measured},
-            )
+
+
+@contextlib.contextmanager
+def span(
+    log: logging.Logger, kind: str, parent: Trace | None = None, **fields: Any
+) -> Iterator[Span]:
+    """Do a piece of work and write its line; its outcome is "done" unless it says another one, or
+    raises."""
+    with working(kind, parent, **fields) as span:
+        try:
+            yield span
+        except Exception as error:
+            span.fields.setdefault("outcome", "error")
+            span.tell(error=type(error).__name__)
+            raise
+        finally:
+            told = {**span.fields, "took_ms": span.took_ms, "measured": span.measured}
+            _write(log, span.kind, span.trace, span.parent.span_id, span.began, told)
+
+
+@contextlib.contextmanager
+def detail(log: logging.Logger, kind: str, **fields: Any) -> Iterator[Callable[..., None]]:
+    """The same of a part that has a line in sampled traces only, and none outside of any.
+
+    What it is given is `Span.tell`, or does nothing.
+    """
+    around = current()
+    if around is None or not around.trace.sampled:
+        yield lambda **_: None
+        return
+    with span(log, kind, **fields) as part:
+        yield part.tell
 
 
 def past(

@@ -7,7 +7,7 @@ import logging
 import sys
 from pathlib import Path
 
-from chalicelib import aws
+from chalicelib import aws, logs
 from guest_agent import birth, config, datastores, loop
 from guest_agent.agent import Agent
 from guest_agent.clock import ServiceClock
@@ -25,11 +25,7 @@ _log = logging.getLogger("guest_agent")
 def main(arguments: list[str] | None = None) -> int:
     """Run until the guest is retired (0), cannot start (2) or has lost its control plane (1)."""
     options = _parser().parse_args(arguments)
-    logging.basicConfig(
-        level=options.log_level,
-        stream=sys.stderr,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
+    logs.set_up_guest(options.log_level)
     try:
         guest = birth.load(Path(options.root))
         manager = datastores.manager(guest)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from chalicelib import aws
+from chalicelib import aws, tracing
 from chalicelib.bus.contract import ENABLE_ROOT, METHODS, PREPARE, Method
 from chalicelib.bus.contract.values import MOST_MESSAGE
 from chalicelib.bus.envelope import Envelope, EnvelopeError, Fault
@@ -46,6 +46,7 @@ class Run:
     receipts: list[str] = field(default_factory=list)
     stage: str | None = None
     reported: str | None = None
+    work: tracing.Span | None = None
 
     @property
     def name(self) -> str:
@@ -159,7 +160,7 @@ class Dispatcher:
         for run in list(self._running.values()):
             stage = run.stage
             if stage and stage != run.reported:
-                self._outbox.progress(run.command, stage)
+                self._outbox.progress(run.command, stage, run.work)
                 run.reported = stage
 
     def _reject(self, message: Message, reason: str) -> str:
@@ -204,7 +205,11 @@ class Dispatcher:
     def _execute(self, run: Run) -> str:
         try:
             self._journal.begin(run.command, self._clock.now())
-            return self._finish(run, self._run(run))
+            # Its line is written with the answer, where the whole trace is.
+            with tracing.working("guest", tracing.parse(run.command.traceparent)) as run.work:
+                run.work.tell(instance_id=self._instance_id)
+                outcome = self._run(run)
+            return self._finish(run, outcome)
         finally:
             self._running.pop(run.command.id, None)
             self._on_finished()
@@ -242,7 +247,7 @@ class Dispatcher:
         try:
             if run.command.method in _ROOT_METHODS and _enables_root(run.command, outcome):
                 self._outbox.root_enabled(run.command)
-            self._outbox.result(run.command, outcome.result, outcome.fault)
+            self._outbox.result(run.command, outcome.result, outcome.fault, run.work)
             for receipt in list(run.receipts):
                 self._queues.delete(receipt)
         except Unreachable as error:

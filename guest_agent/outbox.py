@@ -8,6 +8,7 @@ from typing import Any, Final
 from chalicelib import aws
 from chalicelib.bus import envelope as bus
 from chalicelib.bus.envelope import Direction, Envelope, EnvelopeError, Fault, Header
+from chalicelib.tracing import Span
 from guest_agent.clock import ServiceClock
 from guest_agent.enrolment import Session
 from guest_agent.memory import Memory
@@ -42,13 +43,22 @@ class Outbox:
         """The command in a message; an `EnvelopeError` when it cannot be trusted."""
         return bus.open_sealed(body, Direction.TO_GUEST, self._key_of)
 
-    def result(self, command: Envelope, result: dict[str, Any] | None, fault: Fault | None) -> None:
-        """Send the answer of a command; its size is the dispatcher's to bound."""
-        self._queues.report(self._sealed("result", command, result, fault))
+    def result(
+        self,
+        command: Envelope,
+        result: dict[str, Any] | None,
+        fault: Fault | None,
+        work: Span | None,
+    ) -> None:
+        """Send the answer of a command; its size is the dispatcher's to bound.
 
-    def progress(self, command: Envelope, stage: str) -> None:
+        `work` is what was done for it, if it was now.
+        """
+        self._queues.report(self._sealed("result", command, result, fault, work))
+
+    def progress(self, command: Envelope, stage: str, work: Span | None) -> None:
         """Tell how far a command is."""
-        self._queues.report(self._sealed("progress", command, {"stage": stage}, None))
+        self._queues.report(self._sealed("progress", command, {"stage": stage}, None, work))
 
     def root_enabled(self, command: Envelope) -> None:
         """Report that the superuser's login was enabled by a command."""
@@ -69,13 +79,20 @@ class Outbox:
         self._queues.beat(self._seal(beat, session))
 
     def _sealed(
-        self, kind: str, command: Envelope, result: dict[str, Any] | None, fault: Fault | None
+        self,
+        kind: str,
+        command: Envelope,
+        result: dict[str, Any] | None,
+        fault: Fault | None,
+        work: Span | None = None,
     ) -> str:
         session = self._current
         report = self._new(kind, command.id, session, REPORT_LIFE_SECONDS)
         report.method = command.method
         report.result = result
         report.error = fault
+        if work is not None:
+            report.traceparent, report.took_ms = str(work.trace), work.took_ms
         return self._seal(report, session)
 
     def _new(self, kind: str, message_id: str, session: Session, life: float) -> Envelope:

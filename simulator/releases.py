@@ -34,8 +34,12 @@ ABSENT: Final[dict[str, dict[str, Any]]] = {
 absence (lists and objects are stored as JSON). Not among them is what every release must have:
 keys, statuses, the numbers that order reports, and the maps in which a step records itself."""
 
-_FORGOTTEN: Final = ("volume_used", "volume_total", "agent_release")
-"""Attributes of a status that the guest tells again."""
+_FORGOTTEN: Final = {
+    "service-statuses": ("volume_used", "volume_total", "agent_release"),
+    "operations": ("traceparent",),
+    "commands": ("traceparent",),
+}
+"""Attributes that may be forgotten: a status the guest tells again, a trace begins anew."""
 
 KEEPERS: Final = (
     "instances",
@@ -85,8 +89,7 @@ def as_older(table: str, item: Item) -> Item:
     """An item (of a table without its prefix) as an older release would have left it."""
     absent = ABSENT.get(table, {})
     dropped = {name for name, value in absent.items() if _is(item.get(name), value)}
-    if table == "service-statuses":
-        dropped.update(_FORGOTTEN)
+    dropped.update(_FORGOTTEN.get(table, ()))
     return {name: value for name, value in item.items() if name not in dropped}
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
-from chalicelib import aws, crash, parameters
+from chalicelib import aws, crash, parameters, tracing
 from chalicelib.cloud.errors import CloudAway, CloudError, InUse, OverQuota, Refused
 from chalicelib.cloud.refusals import Meaning, meaning_of, resource_in
 from chalicelib.parameters import Credential
@@ -86,7 +86,8 @@ def cloud_call(function: Callable[P, T]) -> Callable[P, T]:
             return spoken(function.__module__, function.__name__, given)
 
         try:
-            result = function(*args, **kwargs)
+            with tracing.detail(log, "cloud", method=effect):
+                result = function(*args, **kwargs)
         except HttpException as error:
             _look_for_new_password(getattr(error, "status_code", None))
             raise from_http(error, what()) from None

@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-import json
-import logging
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from chalicelib.lifecycle import Status
-from chalicelib.logs import FIELDS, JsonFormatter
+from chalicelib.logs import FIELDS
 from chalicelib.store import events
 from chalicelib.store.models import Instance
 from tests.api.client import Api
 from tests.api.conftest import Guest, Make, operations
+from tests.support.lines import lines_of
 
 MEASURED = {"_aws", "deployment", "route", "status_class", "request_ms"}
 HEADER = "X-OpenStack-Request-Id"
 
 
 @pytest.fixture
-def lines(caplog: pytest.LogCaptureFixture) -> Any:
+def lines() -> Iterator[Any]:
     """The lines that the API has logged, as they leave the process."""
-    caplog.set_level(logging.INFO, logger="chalicelib.api.frame")
-
-    def read() -> list[dict[str, Any]]:
-        form = JsonFormatter()
-        return [json.loads(form.format(record)) for record in caplog.records]
-
-    return read
+    with lines_of("chalicelib.api.frame") as written:
+        yield lambda: list(written)
 
 
 def asked_by(row: Instance) -> list[tuple[str, str | None, str | None]]:

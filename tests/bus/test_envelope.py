@@ -74,10 +74,19 @@ def a_command(**changes: Any) -> Envelope:
     return Envelope(**(fields | changes))
 
 
-def test_an_attribute_of_an_older_release_is_left_out() -> None:
-    """It sent a `traceparent`, which nobody read; its guests go on until they are replaced."""
-    sent = {**msgspec.to_builtins(a_command()), "traceparent": "00-trace"}
+def test_an_attribute_of_another_release_is_left_out() -> None:
+    sent = {**msgspec.to_builtins(a_command()), "of_a_later_release": {"v": 1}}
     assert msgspec.json.decode(msgspec.json.encode(sent), type=Envelope) == a_command()
+
+
+@pytest.mark.parametrize("said", [None, 7, "00-trace", ["00"], {"trace": {}}, "x" * 5000])
+def test_what_is_no_trace_refuses_no_message(said: object) -> None:
+    body = seal(a_command(traceparent=said, took_ms=said), Direction.TO_GUEST, KEY)
+    assert opened(body).traceparent == said
+
+
+def test_a_message_without_a_trace_is_as_long_as_ever() -> None:
+    assert not {"traceparent", "took_ms"} & set(msgspec.to_builtins(a_command()))
 
 
 @given(envelopes, directions)

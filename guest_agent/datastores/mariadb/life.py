@@ -18,6 +18,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from chalicelib import tracing
 from chalicelib.bus.contract import arguments
 from chalicelib.bus.contract.arguments import Flavor
 from chalicelib.service_status import ServiceStatus as Status
@@ -96,10 +97,12 @@ class Life:
         except LockedOut:
             self._probe.repair()
             made = self._connect(until)
-        try:
-            yield made
-        finally:
-            made.close()
+        with tracing.detail(_log, "sql") as told:
+            try:
+                yield made
+            finally:
+                made.close()
+                told(count=made.statements)
 
     def _dead(self) -> Condition:
         if self._state.stopped:

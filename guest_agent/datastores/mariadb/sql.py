@@ -119,6 +119,8 @@ class Session:
         self._connection = connection
         self._plug = plug
         self.until = until
+        self.statements = 0
+        """How many it was asked to run."""
 
     def literal(self, value: str) -> str:
         """A quoted string literal."""
@@ -155,6 +157,7 @@ class Session:
 
     def _allow(self) -> float:
         """Let the next statement take what is left, and tell how many seconds that is."""
+        self.statements += 1
         seconds = min(self.until - time.monotonic(), ANSWER_SECONDS)
         self._plug.allow(seconds, ANSWER_BYTES)
         return seconds
