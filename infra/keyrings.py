@@ -13,6 +13,7 @@ import msgspec
 from chalicelib.bus.envelope import KEY_BYTES
 from chalicelib.bus.keyring import KeyRing, TooEarly
 from chalicelib.parameters import CONTROL_KEYS, GUEST_KEYS
+from infra import secret_store
 from infra.errors import StackError
 
 RINGS: Final = (GUEST_KEYS, CONTROL_KEYS)
@@ -124,13 +125,8 @@ class KeyRings:
         )
 
     def _put(self, name: str, ring: KeyRing) -> int:
-        answer = self._ssm.put_parameter(
-            Name=f"{self._path}/{name}",
-            Value=msgspec.json.encode(ring).decode(),
-            Type="SecureString",
-            Overwrite=True,
-        )
-        return int(answer["Version"])
+        value = msgspec.json.encode(ring).decode()
+        return secret_store.store(self._ssm, f"{self._path}/{name}", value)
 
 
 class _Stored(NamedTuple):

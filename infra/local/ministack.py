@@ -1,23 +1,18 @@
 """The embedded AWS: MiniStack in an environment of its own, bound to loopback."""
 
-import fcntl
-import hashlib
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Final
 
 import requests
 
-from infra.errors import PackageError
 from infra.local.processes import PartProcess, require_free
 from infra.local.settings import HOST, REGION, StackSettings
+from infra.package import tools
 
 REQUIREMENTS: Final = Path(__file__).with_name("ministack-requirements.txt")
 EMULATOR: Final = Path(__file__).with_name("emulator.py")
 START_TIMEOUT_SECONDS: Final = 60.0
-INSTALL_TIMEOUT_SECONDS: Final = 300
 # It keeps nothing that outlives it here, so there is nothing to wait for.
 GRACE_SECONDS: Final = 0.5
 WARM_SECONDS: Final = 60
@@ -30,40 +25,7 @@ def process(settings: StackSettings) -> PartProcess:
 
 def ensure_installed(cache: Path) -> Path:
     """The folder of MiniStack's virtual environment, made once for each requirements file."""
-    digest = hashlib.sha256(REQUIREMENTS.read_bytes() + sys.version.encode()).hexdigest()[:12]
-    folder = cache / f"ministack-{digest}"
-    complete = folder / "complete"
-    if complete.exists():
-        return folder
-    cache.mkdir(parents=True, exist_ok=True)
-    with (cache / "ministack.lock").open("w") as lock:
-        # A virtual environment can't be moved into place: a second stack waits here for the first.
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not complete.exists():
-            shutil.rmtree(folder, ignore_errors=True)
-            _install(folder)
-            complete.touch()
-    return folder
-
-
-def _install(folder: Path) -> None:
-    steps = (
-        [sys.executable, "-m", "venv", str(folder)],
-        [
-            *(str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet"),
-            *("--disable-pip-version-check", "--requirement", str(REQUIREMENTS)),
-        ],
-    )
-    for command in steps:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=INSTALL_TIMEOUT_SECONDS, check=False
-        )
-        if done.returncode != 0:
-            words = "\n".join((done.stderr or done.stdout).strip().splitlines()[-5:])
-            raise PackageError(
-                f"MiniStack could not be installed:\n{words}",
-                "Check that pip reaches its package index, then run the command again.",
-            )
+    return tools.environment("ministack", REQUIREMENTS, cache)
 
 
 def start(settings: StackSettings, cache: Path) -> PartProcess:

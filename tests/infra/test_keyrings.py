@@ -12,7 +12,7 @@ from moto import mock_aws
 
 from chalicelib.bus import keyring
 from chalicelib.bus.keyring import DISTRIBUTE_SECONDS, RETAIN_SECONDS, KeyRing, TooEarly
-from infra import deploy
+from infra import deploy, secret_store
 from infra.deploy import Target
 from infra.errors import StackError
 from infra.keyrings import FRESH_SECONDS, RINGS, KeyRings
@@ -38,8 +38,11 @@ class Account:
         )
 
     def ring(self, name: str = RINGS[0]) -> KeyRing:
+        return msgspec.json.decode(self.stored(name), type=KeyRing)
+
+    def stored(self, name: str) -> str:
         found = self.ssm.get_parameter(Name=f"{PATH}/{name}", WithDecryption=True)
-        return msgspec.json.decode(found["Parameter"]["Value"], type=KeyRing)
+        return str(found["Parameter"]["Value"])
 
     def versions(self) -> list[tuple[list[int], int]]:
         return [(sorted(ring.keys), ring.current) for ring in map(self.ring, RINGS)]
@@ -139,6 +142,15 @@ def test_a_full_ring_says_what_to_do(account: Account) -> None:
     with pytest.raises(StackError) as full:
         account.rings.distribute(NOW + 2 * FRESH_SECONDS)
     assert "--retire" in full.value.advice
+
+
+def test_a_ring_stays_under_the_key_that_it_is_encrypted_with(account: Account) -> None:
+    key = boto3.client("kms", region_name="us-east-1").create_key()["KeyMetadata"]["KeyId"]
+    for name in RINGS:
+        secret_store.store(account.ssm, f"{PATH}/{name}", account.stored(name), key)
+    account.rotate(NOW)
+    assert [secret_store.key_of(account.ssm, f"{PATH}/{name}") for name in RINGS] == [key, key]
+    assert secret_store.key_of(account.ssm, f"{PATH}/none such") is None
 
 
 def test_where_nothing_is_deployed_it_says_so(account: Account) -> None:

@@ -15,10 +15,10 @@ from infra.local.overlay import OVERLAY, overlaid
 from infra.local.settings import REGION
 from infra.package.alarms import alarms
 from infra.package.build import Build
+from infra.package.conditions import Chosen
 from infra.package.key import READ_SECRET, resources_of
 from infra.package.sources import PROJECT_ROOT
 from infra.package.template import FUNCTIONS, TAGS, compose, policy
-from tests.support.conditions import Chosen
 
 NAMES = [(function.logical_id, function.name) for function in FUNCTIONS]
 POLICIES = PROJECT_ROOT / "infra" / "policies"
@@ -87,19 +87,32 @@ def test_what_is_deployed_to_an_account_has_no_parameter_of_the_tests(
 def test_a_table_is_kept_in_every_way_or_fills_itself(
     protects: str, template: dict[str, Any]
 ) -> None:
-    chosen = Chosen(template, DeletionProtection=protects, EncryptWithKey="everything").resources
+    chosen = Chosen(template, DeletionProtection=protects).resources
     for table in of_kind(chosen, "AWS::DynamoDB::Table").values():
         properties = table["Properties"]
         name = properties["TableName"]["Fn::Sub"].removeprefix("${Prefix}-")
         ways = {
             "recovery": "PointInTimeRecoverySpecification" in properties,
             "protection": properties.get("DeletionProtectionEnabled", False),
-            "key": "SSESpecification" in properties,
             "deletion": table.get("DeletionPolicy") == "RetainExceptOnCreate",
             "replacement": table.get("UpdateReplacePolicy") == "Retain",
         }
         kept = name not in MADE_AGAIN
         assert ways == dict.fromkeys(ways, kept) | {"protection": kept and protects == "true"}, name
+
+
+def test_the_key_encrypts_all_that_stays_or_the_secrets_alone(template: dict[str, Any]) -> None:
+    def encrypted(**given: str) -> Counter[str]:
+        resources = Chosen(template, **given).resources
+        ways = {"SSESpecification", "KmsKeyId", "KmsMasterKeyId"}
+        return Counter(
+            each["Type"] for each in resources.values() if ways & set(each.get("Properties", ()))
+        )
+
+    everything = kinds(Chosen(template).resources)
+    stays = ("AWS::DynamoDB::Table", "AWS::Logs::LogGroup", "AWS::SNS::Topic")
+    assert encrypted() == {kind: everything[kind] for kind in stays}
+    assert encrypted(EncryptWithKey="secrets") == {}
 
 
 def test_the_key_opens_a_secret_for_whom_its_policy_lets_read_it(template: dict[str, Any]) -> None:

@@ -1,7 +1,5 @@
 """Which resources and values a CloudFormation template has under given parameters."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,7 +11,8 @@ class Chosen:
 
     def __init__(self, template: Mapping[str, Any], **given: str) -> None:
         declared = template["Parameters"]
-        assert set(given) <= set(declared), "a parameter that the template does not have"
+        if unknown := set(given) - set(declared):
+            raise ValueError(f"the template has no parameter {', '.join(sorted(unknown))}")
         self._template = template
         self._values = {
             name: str(given.get(name, each.get("Default", "a value")))

@@ -1,0 +1,22 @@
+"""Secrets in the Parameter Store: each stays under the key that it is encrypted with.
+
+A write that names no key would take the account's own (`alias/aws/ssm`) in the place of the
+deployment's, whatever the parameter had before.
+"""
+
+from typing import Any
+
+
+def key_of(ssm: Any, name: str) -> str | None:
+    """The key that a parameter is encrypted with, as it was named; None without the parameter."""
+    wanted = [{"Key": "Name", "Option": "Equals", "Values": [name]}]
+    found = ssm.describe_parameters(ParameterFilters=wanted)["Parameters"]
+    return str(found[0]["KeyId"]) if found else None
+
+
+def store(ssm: Any, name: str, value: str, key: str | None = None) -> int:
+    """Write a secret under `key`, else under the one that it has; returns the write's number."""
+    key = key or key_of(ssm, name)
+    under = {"KeyId": key} if key else {}
+    answer = ssm.put_parameter(Name=name, Value=value, Type="SecureString", Overwrite=True, **under)
+    return int(answer["Version"])
