@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any, Final, NamedTuple
 
 from jsonschema_rs import Draft202012Validator, Registry
+
+from chalicelib.api import openapi
+from chalicelib.api.application import ROUTES
 
 DOCUMENT: Final = "urn:coffer:openapi"
 JSON: Final = "application/json"
@@ -86,6 +90,12 @@ class Described:
             )
         for error in self._validators[key].iter_errors(told):
             yield f"{error.message[:200]} at {'/'.join(map(str, error.instance_path)) or 'the top'}"
+
+
+@cache
+def published() -> Described:
+    """The document of this release."""
+    return Described(openapi.document(ROUTES))
 
 
 def closed(schema: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -15,8 +15,10 @@ from chalicelib.lifecycle import Status
 from chalicelib.settings import settings
 from chalicelib.store.models import Instance, ServiceStatusRow
 
-STATUSES = one_of(Status)
-OPERATING = one_of(["", *dict.fromkeys(lifecycle.OPERATING_STATUS.values()), lifecycle.UNHEARD])
+STATUSES: Final = one_of(each for each in Status if each is not Status.DELETED)
+OPERATING: Final = one_of(
+    ["", *dict.fromkeys(lifecycle.OPERATING_STATUS.values()), lifecycle.UNHEARD]
+)
 
 Given = msgspec.UnsetType
 

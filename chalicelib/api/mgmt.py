@@ -5,7 +5,7 @@ Source: Trove 26's `mgmt` routes. As elsewhere nothing here calls the cloud or a
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
@@ -15,7 +15,7 @@ from chalicelib.api.instance_view import InstanceDetail
 from chalicelib.api.links import Next
 from chalicelib.api.listing import Listed, filter_of, order_of
 from chalicelib.api.paging import limit_of, marker_of
-from chalicelib.api.response import View
+from chalicelib.api.response import View, one_of
 from chalicelib.api.schema import Query
 from chalicelib.api.times import Naive, naive
 from chalicelib.auth import policy
@@ -57,8 +57,9 @@ class GuestView(View, frozen=True):
 
 
 class ManagedInstance(InstanceDetail, frozen=True, kw_only=True):
-    """An instance as the administrators see it."""
+    """An instance as the administrators see it, also one that is gone."""
 
+    status: Annotated[str, one_of(Status)]
     deleted: bool
     deleted_at: Naive | None
     server: ServerView

@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 import json
-from functools import cache
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import msgspec
 
 from chalicelib.api.application import Application
-from chalicelib.api.published import rendered
-from simulator.described import Described
+from simulator.described import published
 
 HOST = "abc123.execute-api.us-east-1.amazonaws.com"
-
-
-@cache
-def described() -> Described:
-    """The document that each answer is held against."""
-    return Described(rendered())
 
 
 class Answer(msgspec.Struct):
@@ -124,6 +116,6 @@ class Api:
         assert event is not None, f"no resource for {url}"
         raw = self.app(event, None)
         text, told = raw["body"], raw["headers"]["Content-Type"]
-        complaint = described().complaint(method, url, raw["statusCode"], told, text)
+        complaint = published().complaint(method, url, raw["statusCode"], told, text)
         assert complaint is None, f"{method} {url}: {raw['statusCode']} {text[:200]}: {complaint}"
         return Answer(raw["statusCode"], json.loads(text) if text else None, raw["headers"])

@@ -1,9 +1,13 @@
-"""Bugs of lists: filters and orders."""
+"""Bugs of answers: filters and orders of lists, and what no document tells of."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
+from chalicelib.api import accepting, instance_view
+from chalicelib.api.response import Response
 from chalicelib.store.lists import Filter, Order
 from chalicelib.store.models import Instance
 from tests.saboteurs.registry import Patch, saboteur
@@ -35,3 +39,24 @@ def a_filter_that_wants_too_much(patch: Patch) -> None:
 def an_order_that_is_forgotten(patch: Patch) -> None:
     """A list by name is one by id."""
     patch.setattr(Order, "place", lambda _, row: (row.id, row.id))
+
+
+@saboteur("labels", "I13")
+def an_attribute_that_is_missing(patch: Patch) -> None:
+    """A list tells no region, although the published document says that there is one."""
+    original = instance_view.summary
+
+    def summary(*asked: Any) -> instance_view.InstanceSummary:
+        return msgspec.structs.replace(original(*asked), region=None)
+
+    patch.setattr(instance_view, "summary", summary)
+
+
+@saboteur("calm", "I13")
+def a_status_that_nobody_was_told_of(patch: Patch) -> None:
+    """What is accepted is answered with 201, as if there were something to see already."""
+
+    def response(status: int, *more: Any, **rest: Any) -> Response:
+        return Response(201 if status == 202 else status, *more, **rest)
+
+    patch.setattr(accepting, "Response", response)

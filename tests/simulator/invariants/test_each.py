@@ -22,6 +22,7 @@ from chalicelib.cloud import names, network, servers, volumes
 from chalicelib.domain.flows import MIGRATE, REBUILD, REMOVALS, RESIZE_FLAVOR, ROLL_OUT
 from chalicelib.domain.operations import OperationStatus
 from chalicelib.domain.rollouts import Progress, Wanted
+from chalicelib.errors import CofferError, OverLimit, Unavailable
 from chalicelib.store import events
 from chalicelib.store.children import child_of
 from chalicelib.store.models import (
@@ -193,6 +194,16 @@ def i13_answered_500(deployment: Deployment) -> None:
 
 def i13_misshapen(deployment: Deployment) -> None:
     replied(deployment, "GET", "/v1.0/tenant-1/instances", Reply(200, {}, b'{"instance": []}'))
+
+
+def i13_told_of_nowhere(deployment: Deployment) -> None:
+    replied(deployment, "GET", "/v1.0/tenant-1/instances", Reply(201, {}, b""))
+
+
+def i13_one_attribute_more(deployment: Deployment) -> None:
+    limits = {"verb": "ABSOLUTE", "max_instances": 1, "max_ram": 1, "max_volumes": 1}
+    body = json.dumps({"limits": [{**limits, "max_backups": 1, "max_modules": 1}]}).encode()
+    replied(deployment, "GET", "/v1.0/tenant-1/limits", Reply(200, {}, body))
 
 
 def i15_rule_nobody_asked_for(deployment: Deployment) -> None:
@@ -736,7 +747,8 @@ BREAKS = (
     *(i4_enrolled_again, i5_counted_twice, i5_negative, i6_told_to_another),
     *(i8_ran_what_was_for_another, i9_forged_text, i9_forged_number, i9_answer_that_nobody_sent),
     *(i9_forger_heard, l1_failed_in_fair_weather, l1_turned_back_late, l1_stopped_early),
-    *(i11_logged, i11_master_key_in_a_reason, i13_answered_500, i13_misshapen, l1_never_ends),
+    *(i11_logged, i11_master_key_in_a_reason, i13_answered_500, i13_misshapen),
+    *(i13_told_of_nowhere, i13_one_attribute_more, l1_never_ends),
     *(i15_rule_nobody_asked_for, i15_public_address_untold),
     *(l1_delete_cancelled_that_removed_everything, l1_delete_waits_for_a_change),
     *(l1_accepted_without_a_row, l2_orphan, l2_queue_left, l3_silent, l3_error_without_a_reason),
@@ -858,9 +870,13 @@ def test_each_that_can_be_reached_has_a_test_that_breaks_it() -> None:
 
 
 def test_a_key_may_be_asked_again_later(deployment: Deployment) -> None:
-    for status in (202, 413, 503, 202):
-        content = b"" if status == 202 else b'{"fault": {"code": %d, "message": "m"}}' % status
-        replied_with_key(deployment, Reply(status, {}, content))
+    refusals: tuple[CofferError, ...] = (OverLimit("m"), Unavailable("m"))
+    for reply in (
+        Reply(202, {}, b""),
+        *(Reply(each.status, {}, msgspec.json.encode(each.body())) for each in refusals),
+        Reply(202, {}, b""),
+    ):
+        replied_with_key(deployment, reply)
         deployment.run(1)
     assert deployment.invariants.violations == []
     assert deployment.invariants.results()["I10"].verdict == "holds"
