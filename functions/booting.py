@@ -5,7 +5,7 @@ from __future__ import annotations
 from chalicelib.cloud import names, server_groups, servers, volumes
 from chalicelib.store import restoring
 from chalicelib.store.models import Instance, Operation
-from functions import guest_data
+from functions import guest_data, soft_deleted
 from functions.outcomes import Failed, Outcome, not_yet
 
 
@@ -29,6 +29,7 @@ def boot(
     if disk.status.startswith("error"):
         return Failed(f"The volume went to {disk.status}.")
     if disk.status != "available":
+        soft_deleted.free(disk)
         return not_yet(operation, f"the volume is {disk.status}")
     generation = int(operation.generation)
     server_id = servers.create(

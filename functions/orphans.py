@@ -23,6 +23,7 @@ from chalicelib.cloud.errors import CloudError, Refused
 from chalicelib.lifecycle import Status
 from chalicelib.store import events, instances, jobs
 from chalicelib.store.models import Instance
+from functions import soft_deleted
 
 AGE_SECONDS: Final = 900
 """How long a row has said DELETED before its leftovers go."""
@@ -194,6 +195,7 @@ def _delete_volume(volume: volumes.Volume) -> bool:
     to it."""
     owner = str(volume.owner)
     if volume.status not in volumes.DELETABLE or servers.find(owner) or network.find_ports(owner):
+        soft_deleted.free(volume)
         return False
     volumes.delete(volume.id)
     return True

@@ -58,6 +58,9 @@ is a third of a create on a fast cloud. Less than any lease and timeout beside o
 LOOK_SECONDS: Final = 0.25
 
 
+MOST_NOTE: Final = 255
+
+
 def poll_seconds(waited: float) -> int:
     """In how many seconds to look again at what has taken `waited` seconds so far."""
     return int(min(max(waited * POLL_SHARE, 1), LONGEST_POLL_SECONDS))
@@ -78,15 +81,26 @@ class Busy(Exception):
     """Another worker holds the step's lease; the state machine asks again."""
 
 
+REFUSED_SECONDS: Final = 60.0
+"""So long a step of an undoing asks again where it was refused for good: what it takes away has to
+go, and an operator may be mending what stands in its way."""
+
+
 def from_error(operation: Operation, error: CloudError, *, backwards: bool) -> Outcome:
     """The outcome of an error of the cloud.
 
-    What was refused for good fails a step that makes something. Everything else is tried again
-    until the step's bound: the cloud may be back by then, and what is to be removed must go.
+    What was refused for good fails a step that makes something at once, and one of an undoing when
+    it is still refused alike after a while. Everything else is tried again until the step's bound:
+    the cloud may be back by then.
     """
-    if isinstance(error, Refused) and not backwards:
-        return Failed(str(error))
-    return not_yet(operation, str(error)[:255])
+    said = str(error)[:MOST_NOTE]
+    if isinstance(error, Refused):
+        name = operation.step or ""
+        again = as_dict(operation.notes).get(name) == said
+        waited = aws.clock() - as_dict(operation.started).get(name, aws.clock())
+        if not backwards or (again and waited >= REFUSED_SECONDS):
+            return Failed(str(error))
+    return not_yet(operation, said)
 
 
 def as_result(outcome: Outcome) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from chalicelib.cloud import network, server_groups, servers, volumes
 from chalicelib.conductor import generations
 from chalicelib.store import instances
 from chalicelib.store.models import Operation
+from functions import soft_deleted
 from functions.outcomes import Done, Outcome, not_yet
 
 
@@ -45,6 +46,8 @@ def volume(operation: Operation, _: str | None) -> Outcome:
     for each in found:
         if each.status in volumes.DELETABLE:
             volumes.delete(each.id)
+        else:
+            soft_deleted.free(each)
     if not found:
         return Done()
     return not_yet(operation, "waiting for the volume to be gone")

@@ -25,7 +25,7 @@ from chalicelib.store import instances, operations, restoring
 from chalicelib.store.base import as_dict
 from chalicelib.store.models import Instance, Operation
 from chalicelib.store.operations import bound_of
-from functions import booting, guest_data, power
+from functions import booting, guest_data, power, soft_deleted
 from functions.asking import ask_by_polls
 from functions.outcomes import Done, Failed, Outcome, Wait, not_yet
 from functions.power import server_of
@@ -80,6 +80,7 @@ def parts_of(operation: Operation) -> Outcome:
         return Failed("The server has vanished, and the port with its address.")
     if disk.status == "available":
         return Done()
+    soft_deleted.free(disk)
     if aws.clock() > as_dict(operation.started)[operation.step or ""] + RELEASE_SECONDS:
         return Failed(
             f"The server has vanished, and its volume {disk.id} is {disk.status} still; when it is "

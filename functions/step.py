@@ -17,7 +17,7 @@ import msgspec
 
 from chalicelib import aws, crash, tracing
 from chalicelib.bus import commands
-from chalicelib.cloud.errors import CloudError
+from chalicelib.cloud.errors import CloudError, OverQuota
 from chalicelib.domain import flows
 from chalicelib.domain.flows import FLOWS
 from chalicelib.domain.operations import TERMINAL, command_id
@@ -26,8 +26,10 @@ from chalicelib.store import operations, spans
 from chalicelib.store.base import ConditionFailed, as_dict
 from chalicelib.store.models import Operation
 from chalicelib.store.operations import FIRST_LOOK_SECONDS, bound_of
+from functions import quotas
 from functions.outcomes import (
     LOOK_SECONDS,
+    MOST_NOTE,
     SOON_SECONDS,
     Busy,
     Done,
@@ -117,6 +119,8 @@ def _look(operation: Operation, name: str, step: Step, token: str | None) -> Out
             aws.sleep(LOOK_SECONDS)
     except CloudError as error:
         log.warning("%s of %s: %s", name, operation.id, error)
+        if isinstance(error, OverQuota):
+            quotas.alarm(error)
         return from_error(operation, error, backwards=step.backwards)
 
 
@@ -201,7 +205,7 @@ def _record(operation: Operation, name: str, outcome: Outcome) -> None:
             resources, note = dict(found), said or None
             until += seconds
         case Failed(reason=said):
-            reason, note = said, said[:255]
+            reason, note = said, said[:MOST_NOTE]
         case Pending():
             until = min(bound_of(operation, name), until + FIRST_LOOK_SECONDS)
     ended = isinstance(outcome, Done)

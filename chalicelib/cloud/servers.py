@@ -15,7 +15,8 @@ from chalicelib.cloud import names
 from chalicelib.cloud.session import cloud_call, connection, own_project
 
 DELETING: Final = ("deleting", "soft-deleting")
-GONE: Final = ("DELETED", "SOFT_DELETED")
+SOFT_DELETED: Final = "SOFT_DELETED"
+GONE: Final = ("DELETED", SOFT_DELETED)
 REBUILDABLE: Final = ("ACTIVE", "SHUTOFF", "ERROR")
 """Where Nova takes a rebuild."""
 REPLACING: Final = ("rebuild", "evacuate")
@@ -83,6 +84,21 @@ def get(server_id: str) -> Server | None:
     except NotFoundException:
         return None
     return None if found.status in GONE else found
+
+
+@cloud_call
+def find_soft_deleted(server_id: str) -> Server | None:
+    """A deleted server that Nova keeps for a while, with its volume and its port, or None.
+
+    No list shows one; its id is known from what it holds.
+    """
+    from openstack.exceptions import NotFoundException
+
+    try:
+        found = _server(connection().compute.get_server(server_id))
+    except NotFoundException:
+        return None
+    return found if found.status == SOFT_DELETED else None
 
 
 @cloud_call

@@ -14,7 +14,10 @@ DELETABLE: Final = ("available", "error", "error_deleting", "error_restoring", "
 
 
 class Volume(msgspec.Struct, frozen=True):
-    """A volume: its id, its name, Cinder's status, the instance of ours that owns it, its GiB."""
+    """A volume: its id, its name, Cinder's status, the instance of ours that owns it, its GiB.
+
+    `server_ids` are the servers that have it, or are about to.
+    """
 
     id: str
     name: str
@@ -22,6 +25,7 @@ class Volume(msgspec.Struct, frozen=True):
     owner: str | None
     size: int
     metadata: Mapping[str, str] = {}
+    server_ids: tuple[str, ...] = ()
 
 
 class VolumeType(msgspec.Struct, frozen=True):
@@ -130,4 +134,5 @@ def _volume(raw: Any) -> Volume:
         owner=names.marked_in_metadata(metadata) if own else None,
         size=int(raw.size),
         metadata=metadata,
+        server_ids=tuple(each["server_id"] for each in raw.attachments or ()),
     )

@@ -52,7 +52,11 @@ class Ending(msgspec.Struct, frozen=True):
 def failure(operation: Operation, status: OperationStatus, reason: str) -> Ending:
     """The end of an operation that did not succeed, and what the user is told of it."""
     flow, recorded = FLOWS[operation.action], as_dict(operation.ended)
-    told = flow.told(reason, flow.unfinished(recorded))
+    left = flow.unfinished(recorded)
+    told = flow.told(reason, left)
+    why = next(filter(None, map(as_dict(operation.notes).get, left)), "") if flow.undo else ""
+    if why and why not in told:
+        told = f"{told.rstrip('.')}. {why}"
     return Ending(status, reason=told, undone=flow.ended(recorded) is What.UNDONE)
 
 

@@ -115,11 +115,15 @@ def _expires(now: float) -> datetime:
     return datetime.fromtimestamp(int(now + KEEP_SECONDS), UTC)
 
 
-def alarm(kind: str, message: str) -> None:
+def alarm(kind: str, message: str, *, every_seconds: int = 0) -> None:
     """Tell the operators: a line of level ERROR with the field `alarm`, for a metric filter to
-    count, and an event."""
+    count, and an event; of one kind not more than one in `every_seconds`, if that is given."""
     log.error(message, extra={"alarm": kind})
-    record(OPERATORS, kind, message)
+    if every_seconds:
+        at = aws.clock() // every_seconds * every_seconds
+        record_once_a_second(OPERATORS, kind, message, at)
+    else:
+        record(OPERATORS, kind, message)
 
 
 class Wanted(msgspec.Struct, frozen=True):

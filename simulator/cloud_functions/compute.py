@@ -28,6 +28,7 @@ class Compute(StandIns):
             servers: {
                 "find": self._find_servers,
                 "get": self._get_server,
+                "find_soft_deleted": self._find_soft_deleted,
                 "page": self._page_of_servers,
                 "find_zones": self._find_zones,
                 "create": self._create_server,
@@ -61,7 +62,11 @@ class Compute(StandIns):
 
     def _get_server(self, server_id: str) -> servers.Server | None:
         found = unless_gone(lambda: self.cloud.compute.show(self.caller, server_id))
-        return self._server(found) if found else None
+        return self._server(found) if found and found.status not in servers.GONE else None
+
+    def _find_soft_deleted(self, server_id: str) -> servers.Server | None:
+        found = unless_gone(lambda: self.cloud.compute.show(self.caller, server_id))
+        return self._server(found) if found and found.status == servers.SOFT_DELETED else None
 
     def _page_of_servers(self, after: str | None, limit: int) -> list[servers.Server]:
         found = self.cloud.compute.list(self.caller)
@@ -195,7 +200,7 @@ class Compute(StandIns):
             id=one.id,
             name=one.name,
             status=one.status,
-            deleting=one.task_state in servers.DELETING,
+            deleting=one.task_state in servers.DELETING or one.status in servers.GONE,
             fault=one.fault.message if one.fault else None,
             owner=self.marked(one.project_id, one.metadata),
             metadata=dict(one.metadata),

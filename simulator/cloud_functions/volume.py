@@ -81,4 +81,12 @@ class BlockStorage(StandIns):
 
     def _volume(self, one: Volume) -> volumes.Volume:
         owner = self.marked(one.project_id, one.metadata)
-        return volumes.Volume(one.id, one.name, one.status, owner, one.size, dict(one.metadata))
+        return volumes.Volume(
+            id=one.id,
+            name=one.name,
+            status=one.status,
+            owner=owner,
+            size=one.size,
+            metadata=dict(one.metadata),
+            server_ids=tuple(each.server_id for each in one.attachments),
+        )

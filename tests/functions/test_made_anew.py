@@ -47,6 +47,20 @@ def test_a_server_is_made_anew_with_the_rows_the_address_and_the_quota(served: S
     served.holds()
 
 
+def test_one_that_somebody_deleted_and_nova_keeps_gives_its_volume_to_the_new_one(
+    served: Served,
+) -> None:
+    old = served.server
+    served.cloud.keep_deleted(86400.0)
+    served.cloud.compute.delete(served.cloud.admin(), old.id)
+    served.run(5)
+    assert (old.status, served.volume.status) == ("SOFT_DELETED", "in-use")
+    rebuild(served)
+    assert (served.status, served.fault) == (Status.ACTIVE, "")
+    assert served.server.id != old.id
+    served.holds()
+
+
 @pytest.mark.parametrize(
     "ask", [("restart", {}), ("resize", {"flavorRef": "4"}), ("stop", {}), ("start", {})]
 )

@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from chalicelib.cloud.errors import CloudAway, Refused
+from chalicelib.cloud.errors import CloudAway, OverQuota, Refused
 from chalicelib.domain.operations import OperationStatus
 from chalicelib.settings import settings
-from chalicelib.store import accepting, instances, operations
+from chalicelib.store import accepting, events, instances, operations
 from chalicelib.store.base import as_dict
 from chalicelib.store.ending import Ending, end_operation
 from chalicelib.store.models import Operation
-from functions import step
-from functions.outcomes import SOON_SECONDS, Busy, Done, Failed, Outcome, Wait
+from functions import quotas, step
+from functions.outcomes import REFUSED_SECONDS, SOON_SECONDS, Busy, Done, Failed, Outcome, Wait
 from functions.step import Step
 from tests.support.bare import World
 from tests.support.definitions import definition
@@ -248,15 +248,42 @@ def test_what_the_cloud_may_do_later_is_waited_for(operation: Operation) -> None
     assert as_dict(row.notes) == {"volume": "The cloud could not create: gateway timeout"}
 
 
-def test_a_removal_that_is_refused_is_tried_until_its_bound(
+def test_a_removal_that_is_refused_for_a_minute_is_told_and_not_waited_for(
     world: World, operation: Operation
 ) -> None:
     recorder = Recorder(Refused("The cloud refused to delete"))
     for _ in range(3):
         assert run(operation, recorder, "remove_volume", backwards=True)["outcome"] == "wait"
-    world.run(settings().delete_timeout_seconds + 1)
+    world.run(REFUSED_SECONDS)
     assert run(operation, recorder, "remove_volume", backwards=True)["outcome"] == "failed"
     assert "refused to delete" in as_dict(stored(operation).notes)["remove_volume"]
+
+
+def test_a_removal_that_meets_another_refusal_asks_once_more(
+    world: World, operation: Operation
+) -> None:
+    run(operation, Recorder(CloudAway("it is away")), "remove_volume", backwards=True)
+    world.run(REFUSED_SECONDS + 1)
+    recorder = Recorder(Refused("The cloud refused to delete"))
+    assert run(operation, recorder, "remove_volume", backwards=True)["outcome"] == "wait"
+    assert run(operation, recorder, "remove_volume", backwards=True)["outcome"] == "failed"
+
+
+def test_a_quota_is_told_to_the_operators_once_an_hour_with_the_command_that_raises_it(
+    world: World, operation: Operation
+) -> None:
+    told = "Quota exceeded for cores: Requested 2, but already used 20 of 20 cores"
+    error = OverQuota("The deployment has no room.", "cores", told)
+    assert run(operation, Recorder(error)) == {"outcome": "failed"}
+    quotas.alarm(error)
+    (event,) = events.events_of(events.OPERATORS)
+    assert event.kind == "quota.cores"
+    assert told in event.message
+    assert "openstack quota set --cores NUMBER service" in event.message
+    assert stored(operation).reason == "The deployment has no room."
+    world.run(quotas.ALARM_SECONDS)
+    quotas.alarm(error)
+    assert len(events.events_of(events.OPERATORS)) == 2
 
 
 def test_a_removal_that_is_done_is_never_too_late(world: World, operation: Operation) -> None:

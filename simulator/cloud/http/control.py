@@ -56,6 +56,7 @@ class ControlApi(Service):
             self.route("/servers/{server_id}/{action}", post=self.hurt),
             self.route("/inventory", get=self.inventory),
             self.route("/tokens/expire", post=self.expire_token),
+            self.route("/reclaim", put=self.keep_deleted),
         ]
 
     def caller(self, secret: str | None) -> Caller:
@@ -108,6 +109,11 @@ class ControlApi(Service):
         """POST /tokens/expire: the token in X-Subject-Token is over, as if its time had passed."""
         if not self.cloud.identity.revoke(call.headers.get("x-subject-token", "")):
             raise NotFound("Could not find token.")
+        return empty()
+
+    def keep_deleted(self, call: Call) -> Response:
+        """PUT /reclaim: for how many `seconds` Nova keeps a server that is deleted from now on."""
+        self.cloud.keep_deleted(number_of(call.body, "seconds"))
         return empty()
 
     def inventory(self, call: Call) -> Response:

@@ -81,7 +81,8 @@ class Cloud:
             servers, clock, later, hypervisor, self.network, self.volume, self.settings.delays
         )
         lifecycle.confirm_seconds = self.settings.resize_confirm_seconds
-        lifecycle.reclaim_seconds = self.settings.reclaim_seconds
+        self._lifecycle = lifecycle
+        self.keep_deleted(self.settings.reclaim_seconds)
         self.compute = ResizingCompute(
             clock,
             ids,
@@ -96,6 +97,10 @@ class Cloud:
         self.compute.host_role = self.settings.host_role
         self.compute.zones = self.settings.zones
         self.volume.zones = self.settings.volume_zones
+
+    def keep_deleted(self, seconds: float) -> None:
+        """Have Nova keep a server for so long that is deleted from now on; 0 is not at all."""
+        self._lifecycle.reclaim_seconds = seconds
 
     def bootstrap(self, passwords: Passwords, public_url: str) -> None:
         """Make the users, projects, quotas, flavors, image, networks and catalog of a fresh cloud.

@@ -61,6 +61,18 @@ def stranger(admin: Any) -> Iterator[Person]:
     made.gone()
 
 
+@pytest.fixture(params=[0, 86400], ids=["gone", "kept"])
+def keeping(request: pytest.FixtureRequest) -> Iterator[None]:
+    """The local cloud without soft delete and with it; a real one is as its operator set it up."""
+    if CLOUD in os.environ:
+        yield
+        return
+    cloud = request.getfixturevalue("cloud")
+    assert cloud.control("PUT", "/reclaim", json={"seconds": request.param}).ok
+    yield
+    assert cloud.control("PUT", "/reclaim", json={"seconds": 0}).ok
+
+
 @pytest.fixture
 def asked(
     admin: Any, service: Person, tenant: Person, monkeypatch: pytest.MonkeyPatch

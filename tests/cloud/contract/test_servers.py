@@ -37,6 +37,7 @@ def test_what_a_state_does_not_allow_is_for_later(asked: Asked) -> None:
         assert type(refused(each)) is errors.CloudAway
 
 
+@pytest.mark.usefixtures("keeping")
 def test_a_delete_ends_a_server_whether_or_not_nova_keeps_deleted_ones(asked: Asked) -> None:
     made = asked.server()
     (volume_id,) = made.volumes
@@ -44,6 +45,25 @@ def test_a_delete_ends_a_server_whether_or_not_nova_keeps_deleted_ones(asked: As
     until(lambda: not servers.find(asked.instance_id), "the server is gone")
     until(lambda: asked.status_of(volume_id) == "available", "the volume is free")
     servers.delete(made.id)  # one that is gone is fine
+
+
+@pytest.mark.usefixtures("keeping")
+def test_what_somebody_else_deleted_frees_its_volume_at_the_latest_when_we_ask(
+    asked: Asked,
+) -> None:
+    made = asked.server()
+    (volume_id,) = made.volumes
+    asked.service.api.compute.delete_server(made.id)
+    until(lambda: not servers.find(asked.instance_id), "no list shows the server")
+    assert servers.get(made.id) is None
+    if kept := servers.find_soft_deleted(made.id):
+        assert kept.owner == asked.instance_id
+        held = volumes.get(volume_id)
+        assert held is not None
+        assert (held.status, held.server_ids) == ("in-use", (made.id,))
+        servers.delete(made.id)
+    until(lambda: asked.status_of(volume_id) == "available", "the volume is free")
+    assert servers.find_soft_deleted(made.id) is None
 
 
 def test_a_server_in_build_is_deleted_too(asked: Asked) -> None:
