@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from typing import Any
 
 import msgspec
@@ -249,11 +250,22 @@ def _owner(raw: Any) -> str | None:
 
 def _group(raw: Any) -> SecurityGroup:
     rules = {
-        Rule(port=rule["port_range_min"], cidr=rule["remote_ip_prefix"]): rule["id"]
+        Rule(rule["port_range_min"], canonical(rule["remote_ip_prefix"])): rule["id"]
         for rule in raw.security_group_rules or []
         if rule["direction"] == "ingress" and rule["port_range_min"] and rule["remote_ip_prefix"]
     }
     return SecurityGroup(id=raw.id, name=raw.name, rules=rules, owner=_owner(raw))
+
+
+def canonical(cidr: str) -> str:
+    """A network as we write it: IPv6 has many ways to write one, and a rule is found by its text.
+
+    What is none is left as it is.
+    """
+    try:
+        return str(ip_network(cidr, strict=False))
+    except ValueError:
+        return cidr
 
 
 def _port(raw: Any) -> Port:

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from ipaddress import AddressValueError, IPv4Address, IPv4Network, collapse_addresses
+from ipaddress import (
+    AddressValueError,
+    IPv4Address,
+    IPv4Network,
+    IPv6Network,
+    collapse_addresses,
+    ip_network,
+)
 from typing import Final
 
 from chalicelib.errors import BadRequest, OverLimit
 
 EVERYWHERE: Final = "0.0.0.0/0"
 
-_CIDR: Final = re.compile(r"[0-9.]+(/[0-9]{1,2})?", re.ASCII)
+_CIDR: Final = re.compile(r"([0-9.]+|[0-9A-Fa-f:]+)(/[0-9]{1,3})?", re.ASCII)
 
 
 def volume_size(wished: int | str | None, maximum: int) -> int:
@@ -55,22 +62,22 @@ def nic(network_id: str | None, subnet_id: str | None, ip_address: str | None) -
 
 
 def allowed_cidrs(wished: list[str] | None) -> list[str]:
-    """The networks that may reach the database; none means every network.
+    """The networks that may reach the database; none means every IPv4 network, as in Trove.
 
-    Each is an IPv4 CIDR or, as in Trove, a single address.
+    Each is an IPv4 or IPv6 CIDR or, as in Trove, a single address.
     """
     for cidr in wished or []:
         if not _is_cidr(cidr):
-            raise BadRequest(
-                "Each of 'allowed_cidrs' must be an IPv4 CIDR or address: an instance has no other."
-            )
+            raise BadRequest("Each of 'allowed_cidrs' must be an IPv4 or IPv6 CIDR or address.")
     return list(dict.fromkeys(wished or []))
 
 
 def sources(cidrs: Iterable[str]) -> list[str]:
     """The fewest networks that are the same as all of `cidrs`: one rule is made for each."""
-    networks = [IPv4Network(cidr, strict=False) for cidr in cidrs]
-    return [str(each) for each in collapse_addresses(networks)] or [EVERYWHERE]
+    networks = [ip_network(cidr, strict=False) for cidr in cidrs]
+    fourth = collapse_addresses(each for each in networks if isinstance(each, IPv4Network))
+    sixth = collapse_addresses(each for each in networks if isinstance(each, IPv6Network))
+    return [*map(str, fourth), *map(str, sixth)] or [EVERYWHERE]
 
 
 def availability_zone(wished: str | None) -> str | None:
@@ -86,7 +93,7 @@ def availability_zone(wished: str | None) -> str | None:
 
 def _is_cidr(text: str) -> bool:
     try:
-        IPv4Network(text, strict=False)
+        ip_network(text, strict=False)
     except ValueError:
         return False
     return _CIDR.fullmatch(text) is not None

@@ -167,7 +167,9 @@ class Network(StandIns):
 
     def _group(self, one: SecurityGroup) -> network.SecurityGroup:
         rules = {
-            network.Rule(rule.traffic.port_range_min, rule.traffic.remote_ip_prefix): rule.id
+            network.Rule(
+                rule.traffic.port_range_min, network.canonical(rule.traffic.remote_ip_prefix)
+            ): rule.id
             for rule in one.rules.values()
             if rule.traffic.direction == "ingress"
             and rule.traffic.port_range_min

@@ -172,7 +172,7 @@ def test_a_public_instance_is_taken(api: Api) -> None:
         ({"nics": [{"network_id": "a", "ip_address": "10.0.0.1"}]}, 400, "subnet_id"),
         ({"nics": [{"network_id": "a", "v4-fixed-ip": "10.0.0.1"}]}, 400, "v4-fixed-ip"),
         ({"access": {"allowed_cidrs": ["10.0.0"]}}, 400, "CIDR"),
-        ({"access": {"allowed_cidrs": ["::/0"]}}, 400, "IPv4 CIDR"),
+        ({"access": {"allowed_cidrs": [":::/0"]}}, 400, "IPv4 or IPv6 CIDR"),
         ({"access": {"allowed_cidrs": ["10.0.0.0/8"] * 33}}, 400, "access']['allowed_cidrs']"),
         ({"databases": [{"name": f"d{n}"} for n in range(65)]}, 400, "instance['databases']"),
         ({"users": [{"name": f"u{n}", "password": "p"} for n in range(65)]}, 400, "['users']"),

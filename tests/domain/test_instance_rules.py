@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import string
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
 
 import pytest
@@ -181,26 +181,32 @@ def test_other_passwords_are_refused_without_repeating_them(text: str) -> None:
     assert "secret" not in caught.value.message
 
 
-@given(st.lists(st.ip_addresses(v=4), max_size=3))
-def test_networks_that_may_reach_the_database(addresses: list[object]) -> None:
-    cidrs = [f"{address}/32" for address in addresses]
+@given(st.lists(st.ip_addresses(), max_size=3))
+def test_networks_that_may_reach_the_database(addresses: list[Any]) -> None:
+    cidrs = [f"{address}/{address.max_prefixlen}" for address in addresses]
     assert instances.allowed_cidrs(cidrs) == list(dict.fromkeys(cidrs))
 
 
-@given(st.lists(st.tuples(st.ip_addresses(v=4), st.integers(0, 32)), max_size=32))
+@given(st.lists(st.tuples(st.ip_addresses(), st.integers(0, 32)), max_size=32))
 def test_rules_let_in_the_allowed_addresses_and_no_others(pairs: list[Any]) -> None:
     cidrs = [f"{address}/{length}" for address, length in pairs]
-    rules = [IPv4Network(rule) for rule in instances.sources(cidrs)]
-    asked = [IPv4Network(cidr, strict=False) for cidr in cidrs or ["0.0.0.0/0"]]
+    rules = [ip_network(rule) for rule in instances.sources(cidrs)]
+    asked = [ip_network(cidr, strict=False) for cidr in cidrs or ["0.0.0.0/0"]]
     assert len(rules) <= len(asked)
-    for network in asked:
-        assert any(network.subnet_of(rule) for rule in rules)
-    assert sum(rule.num_addresses for rule in rules) <= sum(n.num_addresses for n in asked)
+    for family in (IPv4Network, IPv6Network):
+        of_rules: list[Any] = [each for each in rules if isinstance(each, family)]
+        of_asked: list[Any] = [each for each in asked if isinstance(each, family)]
+        for network in of_asked:
+            assert any(network.subnet_of(rule) for rule in of_rules)
+        let_in = sum(rule.num_addresses for rule in of_rules)
+        assert let_in <= sum(network.num_addresses for network in of_asked)
 
 
 def test_neighbours_and_parts_of_allowed_networks_are_one_rule() -> None:
     halves = ["10.0.0.0/9", "10.128.0.0/9", "10.3.0.0/16", "10.9.9.9/32"]
     assert instances.sources(halves) == ["10.0.0.0/8"]
+    mixed = ["2001:DB8::/33", "10.0.0.1", "2001:db8:8000:0::/33", "2001:db8::9"]
+    assert instances.sources(mixed) == ["10.0.0.1/32", "2001:db8::/32"]
 
 
 @given(st.text())
@@ -209,7 +215,7 @@ def test_other_texts_are_no_networks(text: str) -> None:
         (network,) = instances.allowed_cidrs([text])
     except CofferError:
         return
-    assert set(network) <= set("0123456789./")
+    assert set(network) <= set("0123456789abcdefABCDEF:./")
 
 
 @pytest.mark.parametrize("reference", [7, "7", "http://h/v1.0/p/flavors/7", "/flavors/7/"])
