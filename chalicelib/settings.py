@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 
 from chalicelib import aws
+from chalicelib.domain import zones
 
 API_VERSION: Final = "v1.0"
 
@@ -16,6 +17,8 @@ Seconds = Annotated[int, msgspec.Meta(ge=1, le=_MONTH)]
 Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 Limit = Annotated[int, msgspec.Meta(ge=-1, le=2**31)]
 """Of a quota; -1 is none."""
+VolumeZones = Annotated[str, msgspec.Meta(pattern=zones.PATTERN)]
+"""Which of Cinder's zones a volume goes to, by Nova's."""
 PageSize = Annotated[int, msgspec.Meta(ge=1, le=1000)]
 """As much as a guest puts into one answer, too."""
 
@@ -44,6 +47,7 @@ class Settings(msgspec.Struct, frozen=True):
     network_id: str = ""
     public_network_id: str = ""
     image_project_id: str = ""
+    volume_zones: VolumeZones = ""
     os_auth_url: str = ""
     os_project_name: str = "service"
     os_user_domain_name: str = "Default"

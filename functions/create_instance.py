@@ -15,6 +15,8 @@ from chalicelib.bus import contract, keys, queues
 from chalicelib.bus.contract import arguments
 from chalicelib.cloud import images, names, network, servers, volumes
 from chalicelib.conductor import refusals
+from chalicelib.domain.zones import volume_zone
+from chalicelib.settings import settings
 from chalicelib.store import instances, operations, restoring
 from chalicelib.store.base import as_dict
 from chalicelib.store.models import Instance, Operation
@@ -39,7 +41,7 @@ def volume(operation: Operation, _: str | None) -> Outcome:
             names.volume(instance.id),
             size_gib=int(instance.volume_size),
             volume_type=instance.volume_type,
-            availability_zone=instance.availability_zone,
+            availability_zone=volume_zone(settings().volume_zones, instance.availability_zone),
             metadata=_metadata(instance),
         )
     )

@@ -50,6 +50,8 @@ WORDS: Final = (
     (re.compile(r"must be 'available' to extend, currently in-use"), Meaning.ATTACHED),
     (re.compile(r"volume:extend_attached_volume"), Meaning.ATTACHED),
     (re.compile(r"[Qq]uota|LimitExceeded|ExceedsLimit|Maximum number of"), Meaning.QUOTA),
+    # Nova, 400: of a volume that it will not attach across zones (`cross_az_attach`).
+    (re.compile(r"not in the same availability_zone"), Meaning.FINAL),
     # Nova and Cinder, 400: the volume is being made, attached, detached, or in another server.
     (re.compile(r"Invalid volume: "), Meaning.LATER),
     # Nova, 409: which network or group was meant does not become clear by waiting.

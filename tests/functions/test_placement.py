@@ -9,7 +9,7 @@ import pytest
 from chalicelib.cloud import network, servers, volumes
 from chalicelib.cloud.errors import Refused
 from chalicelib.lifecycle import Status
-from chalicelib.store import instances
+from chalicelib.store import instances, operations
 from functions import placement
 from tests.support.bare import World
 from tests.support.rows import TENANT, new_instance
@@ -131,6 +131,37 @@ def test_another_zone_cannot_be_found_and_nothing_is_made(
     assert row.status == Status.ERROR
     assert "Availability zone moon cannot be found." in (row.fault_message or "")
     assert "volumes.create" not in stack.log
+
+
+@pytest.mark.parametrize(
+    ("mapping", "where"), [("", "storage"), ("az1=rack1,*=*", "rack1"), ("*=storage", "storage")]
+)
+def test_cinders_zones_are_not_novas(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, mapping: str, where: str
+) -> None:
+    stack.cloud.compute.zones, stack.cloud.volume.zones = ("nova", "az1"), ("storage", "rack1")
+    monkeypatch.setattr(servers, "find_zones", lambda: frozenset({"nova", "az1"}))
+    monkeypatch.setenv("COFFER_VOLUME_ZONES", mapping)
+    instance, _ = stack.create(availability_zone="az1")
+    stack.settle()
+    assert instances.get_instance(instance.id).status == Status.ACTIVE
+    (server,) = stack.cloud.compute.servers.values()
+    (volume,) = stack.cloud.volume.volumes.values()
+    assert (server.availability_zone, volume.availability_zone) == ("az1", where)
+
+
+def test_a_zone_that_cinder_lacks_is_told_with_its_name(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COFFER_VOLUME_ZONES", "*=moon")
+    instance, operation = stack.create()
+    stack.settle()
+    row, ended = instances.get_instance(instance.id), operations.get_operation(operation.id)
+    assert ended is not None
+    assert row.status == Status.ERROR
+    told = row.fault_message or ""
+    assert f"create the volume coffer-{instance.id}: Availability zone 'moon' is invalid." in told
+    assert ended.reason == told
 
 
 def test_a_volume_type_of_others_cannot_be_found_and_nothing_is_made(stack: Stack) -> None:
