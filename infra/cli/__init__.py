@@ -14,6 +14,7 @@ COMMANDS: Final = (
         "down",
         "status",
         "logs",
+        "trace",
         "openrc",
         "demo",
         "adopt",
