@@ -145,16 +145,16 @@ def enrol(body: Enrol, request_id: str | None = None) -> Admission:
         token = _open_token(body.token)
         _check_proof(body)
         _check_time(body.issued_at_ms)
+        instance = _present(token.instance_id, token.generation)
+        if instance.status not in ENROLLING:
+            raise readmission.refuse(instance, body.public_key, body.server_id, request_id)
         with tracing.span(log, "enrolment", tracing.parse(token.traceparent)) as span:
             span.tell(instance_id=token.instance_id, generation=token.generation)
-            guest = _bind(body, token, request_id)
+            guest = _bind(instance, body, token)
         return _admission(guest)
 
 
-def _bind(body: Enrol, token: Token, request_id: str | None) -> Guest:
-    instance = _present(token.instance_id, token.generation)
-    if instance.status not in ENROLLING:
-        raise readmission.refuse(instance, body.public_key, body.server_id, request_id)
+def _bind(instance: Instance, body: Enrol, token: Token) -> Guest:
     if token.expires_at < aws.clock():
         raise Unauthorized("The enrolment token has expired.")
     try:

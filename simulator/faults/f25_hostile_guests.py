@@ -29,6 +29,7 @@ from guest_agent.enrolment import Session
 from simulator.aws.sqs.queues import Message
 from simulator.faults.guests import GuestFault
 from simulator.fleet.guest import Guest
+from simulator.invariants.marks import FORGED_TRACE
 from simulator.template import PREFIX
 
 ANSWERED: Final = 0.6
@@ -161,6 +162,8 @@ class HostileGuests(GuestFault):
             issued_at=now,
             expires_at=now + LIFE_SECONDS,
             key_version=session.key_version,
+            traceparent=f"00-{FORGED_TRACE}-{'f0' * 8}-01",
+            took_ms=LATEST,
         )
         FORMS[form](self, report)
         try:

@@ -46,6 +46,7 @@ from simulator.invariants.i30_ability import Ability
 from simulator.invariants.i31_cancelled import Cancelled
 from simulator.invariants.i32_lists import Lists
 from simulator.invariants.i33_rollouts import Rollouts
+from simulator.invariants.i34_traced import Traced
 from simulator.invariants.l01_operations_end import OperationsEnd
 from simulator.invariants.l02_no_orphans import NoOrphans
 from simulator.invariants.l03_no_lost_instance import NoLostInstance
@@ -67,7 +68,7 @@ REGISTRY: Final[dict[str, type[Invariant]]] = {
         *(Generations, Forgeries, Idempotency, Secrets, BackupChains, Replies),
         *(Acknowledged, Access, NothingAliveRemoved, Neighbours, WhoAsked, Bounds, Told, Kept),
         *(Volumes, Flavors, Protected, Answers, OneGuest, Tried, Moved, Versions),
-        *(Ability, Cancelled, Lists, Rollouts),
+        *(Ability, Cancelled, Lists, Rollouts, Traced),
         *(OperationsEnd, NoOrphans, NoLostInstance, Drained, Baseline, Restores),
         *(HealthyStatus, Budget, Determinism, FairWeather, DatabasesLive),
     )
@@ -108,6 +109,7 @@ class Invariants:
         """Give back what was taken: the loggers."""
         for each in self.each.values():
             each.close()
+        self.hub.close()
 
     @property
     def violations(self) -> list[Violation]:

@@ -18,6 +18,7 @@ from simulator.cloud.model.cloud import Cloud
 from simulator.cloud_functions import CloudFunctions
 from simulator.effects import Effect
 from simulator.fleet.fleet import Fleet
+from simulator.invariants.lines import LogLines, OnLine
 from simulator.invariants.marks import FORGED_HEADER
 from simulator.kernel import START, Coroutine, Kernel
 from simulator.region import Region, Reply
@@ -141,6 +142,7 @@ class Hub:
         self._later: dict[tuple[Callable[[str], None], str], None] = {}
         self._chained: OnClosed | None = None
         self._broken: list[OnBroken] = []
+        self._lines = LogLines()
 
     # ------------------------------------------------------------------- subscriptions
 
@@ -167,6 +169,10 @@ class Hub:
     def on_message(self, function: OnMessage) -> None:
         """Be told of each message that a queue accepted: its queue's name, and the message."""
         self._messages.append(function)
+
+    def on_line(self, function: OnLine) -> None:
+        """Be told of each line that our own code logs."""
+        self._lines.tell(function)
 
     def on_broken(self, function: OnBroken) -> None:
         """Be told of each violation when it is found."""
@@ -200,9 +206,14 @@ class Hub:
         region.replied.append(self._replied)
         self._chained = region.states.closed
         region.states.closed = self._ended
+        self._lines.install()
         self.on_write("instances", self._learn)
         for row in self.rows("instances"):
             self._learn(None, row)
+
+    def close(self) -> None:
+        """Give the loggers back."""
+        self._lines.close()
 
     def _learn(self, _: Item | None, new: Item | None) -> None:
         if new is not None:
@@ -272,6 +283,11 @@ class Hub:
         """Whether the code that runs at this moment is an agent's."""
         running = self.run.kernel.current
         return running is not None and isinstance(running.owner, str)
+
+    def in_function(self) -> bool:
+        """Whether the code that runs at this moment is a function's."""
+        running = self.run.kernel.current
+        return running is not None and isinstance(running.owner, Container)
 
     def api_caller(self) -> tuple[str | None, bool] | None:
         """Whose request the code that runs at this moment serves; None when it serves none."""

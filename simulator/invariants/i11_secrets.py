@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from chalicelib.domain.user_data import CONFIGURATION_PATH
+from chalicelib.logs import JsonFormatter
 from chalicelib.parameters import CONTROL_KEYS, GUEST_KEYS
 from simulator.aws.dynamodb.values import Item
 from simulator.aws.sqs.queues import Message
@@ -20,7 +21,6 @@ from simulator.invariants.mail import Mail
 from simulator.invariants.marks import SECRET_MARK
 from simulator.services import SERVICE_PASSWORD
 
-LOGGERS: Final = ("chalicelib", "functions", "guest_agent")
 MARKS: Final = (SECRET_MARK, "secret-of-ASIA", "token-of-ASIA")
 MOST_RECENT: Final = 256
 SHORTEST: Final = 6
@@ -44,8 +44,7 @@ class Secrets(Invariant):
     def __init__(self, hub: Hub) -> None:
         super().__init__(hub)
         self._recent: deque[str] = deque(maxlen=MOST_RECENT)
-        self._handler = _Handler(self)
-        self._before: list[tuple[logging.Logger, list[logging.Handler], int, bool]] = []
+        self._form = JsonFormatter()
         self._mail = Mail(hub.run.region)
         self._always = (*MARKS, SERVICE_PASSWORD, *self._master_keys())
 
@@ -62,19 +61,7 @@ class Secrets(Invariant):
         hub.on_closed(self._closed)
         for table, names in _TEXTS.items():
             hub.on_write(table, self._texts_of(names))
-        for name in LOGGERS:
-            logger = logging.getLogger(name)
-            self._before.append((logger, logger.handlers, logger.level, logger.propagate))
-            logger.handlers = [self._handler]
-            logger.propagate = False
-            logger.setLevel(logging.DEBUG)
-
-    def close(self) -> None:
-        while self._before:
-            logger, handlers, level, propagate = self._before.pop()
-            logger.handlers = handlers
-            logger.propagate = propagate
-            logger.setLevel(level)
+        hub.on_line(self._written)
 
     # ------------------------------------------------------------------- what is secret
 
@@ -107,6 +94,12 @@ class Secrets(Invariant):
                 self.broken(f"{where} tells a secret: …{text[max(0, at - 80) : at]}[it]")
                 return
 
+    def _written(self, record: logging.LogRecord) -> None:
+        self.look(f"a log line of {record.name}", self._form.format(record))
+        if record.exc_info and record.exc_info[1] is not None:
+            raised = (record.getMessage(), _place_of(record.exc_info[1]))
+            self.hub.raised.append(raised)
+
     def _sent(self, queue: str, message: Message) -> None:
         body = message.body
         for mark in self._always:
@@ -137,21 +130,6 @@ class Secrets(Invariant):
                     self.look(f"{name} of {new.get('id')}", str(new[name]))
 
         return written
-
-
-class _Handler(logging.Handler):
-    """Gets every line of our own loggers, at every level."""
-
-    def __init__(self, invariant: Secrets) -> None:
-        super().__init__(logging.DEBUG)
-        self._invariant = invariant
-        self.setFormatter(logging.Formatter("%(message)s"))
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self._invariant.look(f"a log line of {record.name}", self.format(record))
-        if record.exc_info and record.exc_info[1] is not None:
-            raised = (record.getMessage(), _place_of(record.exc_info[1]))
-            self._invariant.hub.raised.append(raised)
 
 
 def _place_of(error: BaseException) -> str:

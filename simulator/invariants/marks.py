@@ -13,5 +13,8 @@ FORGED_MARK: Final = "forged-"
 FORGED_NUMBER: Final = 2**50
 """An epoch, a sequence or a time to renew from here on is only in forged messages."""
 
+FORGED_TRACE: Final = "f0" * 16
+"""The trace that hostile guests claim to be in."""
+
 FORGED_HEADER: Final = "X-Forged"
 """Stands on each request that a forger makes of the API: what it changes is told from the rest."""

@@ -13,13 +13,14 @@ from tests.saboteurs import (
     replaced,
     rows,
     steps,
+    traces,
     upgraded,
 )
 from tests.saboteurs.registry import SABOTEURS, Saboteur
 
 PARTS = (
     *(steps, flows, rows, messages, guests, keys, replaced, upgraded),
-    *(releases, cancels, listing),
+    *(releases, cancels, listing, traces),
 )
 """The modules that register them, by subject."""
 

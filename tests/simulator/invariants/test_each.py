@@ -42,7 +42,13 @@ from chalicelib.taskmanager import executions
 from simulator.cloud.model.security_groups import Traffic
 from simulator.fleet.datastore import Database
 from simulator.invariants import REGISTRY
-from simulator.invariants.marks import FORGED_HEADER, FORGED_MARK, FORGED_NUMBER, SECRET_MARK
+from simulator.invariants.marks import (
+    FORGED_HEADER,
+    FORGED_MARK,
+    FORGED_NUMBER,
+    FORGED_TRACE,
+    SECRET_MARK,
+)
 from simulator.kernel import START, Coroutine
 from simulator.region import Reply
 from tests.simulator.deployment import Deployment
@@ -427,6 +433,34 @@ def i18_nobody_asked(deployment: Deployment) -> None:
     events.record(row.id, "delete_instance.accepted", "", row.tenant_id)
 
 
+def i18_no_audit_record(deployment: Deployment) -> None:
+    reply = Reply(202, {"X-OpenStack-Request-Id": "req-1"}, b"")
+    replied(deployment, "DELETE", f"/v1.0/{OTHER}/instances/{OTHER}", reply)
+
+
+def i34_another_trace(deployment: Deployment) -> None:
+    told = {"kind": "step", "trace_id": "1" * 32, "operation_id": operation(deployment).id}
+    logging.getLogger("functions.step").info("step: done", extra=told)
+
+
+def i34_a_step_of_nobody(deployment: Deployment) -> None:
+    told = {"kind": "step", "trace_id": "1" * 32}
+    logging.getLogger("functions.step").info("step: done", extra=told)
+
+
+def i34_a_command_in_another_trace(deployment: Deployment) -> None:
+    row = instance(deployment)
+    made = commands.new_command(
+        "c-1", row, "restart", deadline=aws.clock(), operation_id=operation(deployment).id
+    )
+    made.save()
+
+
+def i34_a_trace_of_a_guest(deployment: Deployment) -> None:
+    told = {"kind": "guest", "trace_id": FORGED_TRACE}
+    logging.getLogger("chalicelib.store.spans").info("guest: done", extra=told)
+
+
 def i17_neighbour_answered_500(deployment: Deployment) -> None:
     hub = deployment.invariants.hub
     hub.only_hostile = True
@@ -754,7 +788,8 @@ BREAKS = (
     *(l1_accepted_without_a_row, l2_orphan, l2_queue_left, l3_silent, l3_error_without_a_reason),
     *(i14_user_lost, i14_database_from_nowhere, i14_other_password),
     *(i17_neighbour_answered_500, i17_function_erred, i17_neighbour_shown_as_error),
-    i18_nobody_asked,
+    *(i18_nobody_asked, i18_no_audit_record, i34_another_trace, i34_a_step_of_nobody),
+    *(i34_a_command_in_another_trace, i34_a_trace_of_a_guest),
     *(l10_function_erred, l10_answered_503),
     *(l10_guest_call_answered_503_at_once, l10_guest_with_time_that_does_not_answer),
     *(l4_left_on_a_queue, l5_not_released, l7_wrong_status, l8_storm),

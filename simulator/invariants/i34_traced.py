@@ -1,0 +1,88 @@
+"""I34: one operation can be followed, since all that is done for it is told in one trace."""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+from chalicelib import tracing
+from simulator.aws.dynamodb.values import Item
+from simulator.invariants.base import Hub, Invariant
+from simulator.invariants.marks import FORGED_TRACE
+
+PARTS: Final = frozenset({"dispatch", "step", "operation", "guest", "report"})
+"""The kinds of lines that an operation has, or may have."""
+
+
+class Traced(Invariant):
+    """Knows the trace that each operation was accepted in, and looks at each line about it.
+
+    What another release has left without its trace goes on in one that is named after it.
+    """
+
+    id = "I34"
+    title = "What is done for an operation is told in the one trace of its request"
+
+    def __init__(self, hub: Hub) -> None:
+        super().__init__(hub)
+        self._traces: dict[str, set[str]] = {}
+        self._waiting: dict[str, list[str]] = {}
+        """Operations whose request has not been told of yet, by its id."""
+
+    def watch(self) -> None:
+        self.hub.on_write("operations", self._operation)
+        self.hub.on_write("commands", self._command)
+        self.hub.on_line(self._line)
+
+    def _operation(self, old: Item | None, new: Item | None) -> None:
+        if new is None or self.hub.restoring:
+            return
+        key, place = new["id"], tracing.parse(new.get("traceparent"))
+        if old is not None:
+            self._forgotten(key, new)
+            return
+        if place is None:
+            if self.hub.in_function():
+                self.broken("an operation was accepted in no trace", new["instance_id"])
+            return
+        self.exercised += 1
+        self._traces[key] = {place.trace_id}
+        parent = new.get("parent_id")
+        if parent is None:
+            self._waiting.setdefault(str(new.get("request_id")), []).append(key)
+        elif parent in self._traces and place.trace_id not in self._traces[parent]:
+            self.broken("an operation has another trace than the one that began it")
+
+    def _command(self, old: Item | None, new: Item | None) -> None:
+        if new is None or (key := new.get("operation_id")) not in self._traces:
+            return
+        if old is not None:
+            self._forgotten(key, new)
+            return
+        place = tracing.parse(new.get("traceparent"))
+        self._require(key, place.trace_id if place else None, "a command")
+
+    def _forgotten(self, key: str, row: Item) -> None:
+        """What goes on with this row of another release does so in a trace of the operation's."""
+        if key in self._traces and row.get("traceparent") is None:
+            self._traces[key].add(tracing.named(key).trace_id)
+
+    def _line(self, record: logging.LogRecord) -> None:
+        kind, trace = getattr(record, "kind", None), getattr(record, "trace_id", None)
+        if trace == FORGED_TRACE:
+            self.broken(f"the line of a {kind} is in a trace that a guest has made up")
+        if kind == "request":
+            for key in self._waiting.pop(str(getattr(record, "request_id", None)), ()):
+                self._require(key, trace, "the request")
+        if kind not in PARTS:
+            return
+        operation_id = getattr(record, "operation_id", None)
+        if operation_id in self._traces:
+            self._require(operation_id, trace, f"the line of a {kind}")
+        elif kind == "step" and operation_id is None:
+            self.broken("the line of a step does not say of which operation it is")
+
+    def _require(self, key: str, trace: str | None, what: str) -> None:
+        self.exercised += 1
+        if trace not in self._traces[key] and not self.hub.restored_at:
+            self.broken(f"{what} of {key} is in another trace than the operation")
