@@ -444,19 +444,3 @@ def _ensure_gateway_responses(target: Target, api_id: str, template: Document) -
         )
     if lacking:
         gateway.create_deployment(restApiId=api_id, stageName=CHALICE_STAGE)
-
-
-def put_secret(target: Target, name: str, value: str, *, keep: bool) -> bool:
-    """Store a SecureString unless the same value is there, or any, when that is to be kept.
-
-    Returns whether it was stored.
-    """
-    ssm = target.client("ssm")
-    try:
-        found = ssm.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"]
-        if keep or found == value:
-            return False
-    except ssm.exceptions.ParameterNotFound:
-        pass
-    ssm.put_parameter(Name=name, Value=value, Type="SecureString", Overwrite=True)
-    return True

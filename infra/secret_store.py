@@ -20,3 +20,20 @@ def store(ssm: Any, name: str, value: str, key: str | None = None) -> int:
     under = {"KeyId": key} if key else {}
     answer = ssm.put_parameter(Name=name, Value=value, Type="SecureString", Overwrite=True, **under)
     return int(answer["Version"])
+
+
+def ensure(ssm: Any, name: str, value: str, key: str | None, *, keep: bool) -> bool:
+    """Have a secret stored under `key`, or under any: with this value, or, to `keep`, with its own.
+
+    Returns whether anything had to be written.
+    """
+    try:
+        found = str(ssm.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"])
+    except ssm.exceptions.ParameterNotFound:
+        found = None
+    if keep and found is not None:
+        value = found
+    if found == value and key in (None, key_of(ssm, name)):
+        return False
+    store(ssm, name, value, key)
+    return True

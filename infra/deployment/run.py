@@ -11,7 +11,7 @@ import msgspec
 
 from chalicelib.bus import keyring
 from chalicelib.bus.envelope import KEY_BYTES
-from infra import deploy
+from infra import deploy, secret_store
 from infra.deploy import Stack
 from infra.deployment import catalog, introduction, service_users
 from infra.deployment.survey import MADE, Survey
@@ -65,7 +65,7 @@ def apply(
             outputs = deploy.deploy(target, stack, package, wanted, progress.say)
     else:
         outputs = deploy.outputs(target, stack)
-    changed |= _store_secrets(survey, ring, progress)
+    changed |= _store_secrets(survey, outputs.get("SecretsKey"), ring, progress)
     changed |= ready(outputs)
     root = survey.root or outputs["Endpoint"]
     changed |= not introduction.complete(target, stack)
@@ -81,21 +81,24 @@ def apply(
     return Deployed(root, changed or registered, commands)
 
 
-def _store_secrets(survey: Survey, ring: Rings, progress: Progress) -> bool:
-    """Keys where there are none, and credentials where others are wanted; whether any was new."""
-    target, path = survey.target, survey.wanted.secrets_path
+def _store_secrets(survey: Survey, key: str | None, ring: Rings, progress: Progress) -> bool:
+    """Keys where there are none, and credentials where others are wanted; whether any was new.
+
+    All of them under `key`; a release without one leaves each under the one that it has.
+    """
+    ssm, path = survey.target.client("ssm"), survey.wanted.secrets_path
     new = False
     for name in RINGS:
         first = keyring.first(ring(name), 0.0)
         value = msgspec.json.encode(first).decode()
-        new |= deploy.put_secret(target, f"{path}/{name}", value, keep=True)
+        new |= secret_store.ensure(ssm, f"{path}/{name}", value, key, keep=True)
     credentials = survey.service.credentials
     if survey.service.source == MADE:
         with progress.step("Service users in Keystone"):
             credentials = service_users.make(survey.cloud, survey.users)
     for name, credential in credentials.items():
         value = msgspec.json.encode(credential).decode()
-        new |= deploy.put_secret(target, f"{path}/{name}", value, keep=False)
+        new |= secret_store.ensure(ssm, f"{path}/{name}", value, key, keep=False)
     return new
 
 

@@ -12,8 +12,7 @@ from moto import mock_aws
 
 from chalicelib.bus import keyring
 from chalicelib.bus.keyring import DISTRIBUTE_SECONDS, RETAIN_SECONDS, KeyRing, TooEarly
-from infra import deploy, secret_store
-from infra.deploy import Target
+from infra import secret_store
 from infra.errors import StackError
 from infra.keyrings import FRESH_SECONDS, RINGS, KeyRings
 
@@ -166,11 +165,18 @@ def test_no_key_is_shown(account: Account) -> None:
 
 
 def test_a_deploy_does_not_put_the_first_key_back(account: Account) -> None:
-    target = Target("us-east-1")
     account.rings.distribute(NOW)
-    deploy.put_secret(target, f"{PATH}/{RINGS[0]}", "first", keep=True)
+    secret_store.ensure(account.ssm, f"{PATH}/{RINGS[0]}", "first", "alias/coffer", keep=True)
     assert account.ring().newest == 2
-    deploy.put_secret(target, f"{PATH}/cloud", "a", keep=False)
-    deploy.put_secret(target, f"{PATH}/cloud", "b", keep=False)
-    found = account.ssm.get_parameter(Name=f"{PATH}/cloud", WithDecryption=True)
-    assert found["Parameter"]["Value"] == "b"
+
+
+def test_a_secret_is_written_when_its_value_or_its_key_is_another(account: Account) -> None:
+    def ensure(value: str, key: str, *, keep: bool = False) -> bool:
+        return secret_store.ensure(account.ssm, f"{PATH}/cloud", value, key, keep=keep)
+
+    assert ensure("a", "alias/first", keep=True)
+    assert not ensure("a", "alias/first")
+    assert ensure("b", "alias/first")
+    assert ensure("c", "alias/second", keep=True)
+    assert account.stored("cloud") == "b"
+    assert secret_store.key_of(account.ssm, f"{PATH}/cloud") == "alias/second"
