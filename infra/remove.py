@@ -1,27 +1,39 @@
-"""Takes a deployed stack away, with everything that CloudFormation leaves: for emulators only.
+"""Takes a deployed stack away, with what CloudFormation leaves of it.
 
-On AWS the tables with the instances outlive their stack on purpose; a cloud on this machine has no
-instance left by the time this is called.
+Tables with what nothing could make again outlive their stack on purpose, and with them the rings of
+keys that open what is in them: both go only when that is asked for.
 """
 
 import contextlib
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import yaml
-from botocore.exceptions import ClientError
 
 from chalicelib import parameters
-from infra.deploy import Target, describe, packages_bucket, wait_until_still
+from infra import packages_bucket
+from infra.deploy import describe, wait_until_still
 from infra.errors import DeployError
+from infra.keyrings import RINGS
 from infra.package.sources import PROJECT_ROOT
+from infra.target import Target
 
 TEMPLATE: Final = PROJECT_ROOT / "infra" / "template" / "tables.yaml"
+KEY_DAYS: Final = 30
+"""KMS keeps a key so long that is to be destroyed: time to find out that it was needed."""
 
 
-def remove(target: Target, stack: str, secrets_path: str) -> bool:
-    """Remove the stack, its tables, guests' queues, packages and secrets; False without a stack."""
+class Removed(NamedTuple):
+    """Whether there was a stack, and the tables that are still there."""
+
+    found: bool
+    left: list[str]
+
+
+def remove(target: Target, stack: str, secrets_path: str, *, tables: bool) -> Removed:
+    """Remove the stack, guests' queues, packages and secrets; with `tables`, all of it."""
     cloudformation = target.client("cloudformation")
     found = describe(cloudformation, stack) is not None
+    key = _key_of(target, stack) if tables else None
     if found:
         cloudformation.delete_stack(StackName=stack)
         left = wait_until_still(cloudformation, stack)
@@ -30,18 +42,21 @@ def remove(target: Target, stack: str, secrets_path: str) -> bool:
                 f"The stack {stack} ended in {left['StackStatus']}.",
                 "Look at its events in CloudFormation, then run the command again.",
             )
-    _remove_tables(target.client("dynamodb"), _tables(stack))
+    if tables:
+        _remove_tables(target.client("dynamodb"), table_names(stack))
     _remove_guest_queues(target.client("sqs"), stack)
-    _remove_packages(target.client("s3"), packages_bucket(target, stack))
+    packages_bucket.remove(target, stack)
     ssm = target.client("ssm")
-    for name in parameters.NAMES:
+    for name in parameters.NAMES if tables else set(parameters.NAMES) - set(RINGS):
         with contextlib.suppress(ssm.exceptions.ParameterNotFound):
             ssm.delete_parameter(Name=f"{secrets_path}/{name}")
-    return found
+    if key is not None:
+        target.client("kms").schedule_key_deletion(KeyId=key, PendingWindowInDays=KEY_DAYS)
+    return Removed(found, tables_there(target, stack))
 
 
-def _tables(stack: str) -> list[str]:
-    """The tables by their names in the template: those that are left when the stack has gone."""
+def table_names(stack: str) -> list[str]:
+    """The tables of a stack by their names in the template."""
     resources = yaml.safe_load(TEMPLATE.read_text())["Resources"].values()
     return [
         resource["Properties"]["TableName"]["Fn::Sub"].replace("${Prefix}", stack)
@@ -49,30 +64,48 @@ def _tables(stack: str) -> list[str]:
     ]
 
 
+def tables_there(target: Target, stack: str) -> list[str]:
+    """Those of them that exist."""
+    pages = target.client("dynamodb").get_paginator("list_tables").paginate()
+    return sorted(set(table_names(stack)) & {name for page in pages for name in page["TableNames"]})
+
+
+def instances(target: Target, stack: str) -> int:
+    """How many instances the tables know, those that are deleted left out."""
+    dynamodb = target.client("dynamodb")
+    pages = dynamodb.get_paginator("scan").paginate(
+        TableName=f"{stack}-instances",
+        FilterExpression="attribute_exists(index_tenant)",
+        Select="COUNT",
+    )
+    try:
+        return sum(page["Count"] for page in pages)
+    except dynamodb.exceptions.ResourceNotFoundException:
+        return 0
+
+
+def _key_of(target: Target, stack: str) -> str | None:
+    """The id of the deployment's key in KMS: nothing names it once the stack has gone."""
+    kms = target.client("kms")
+    try:
+        found = kms.describe_key(KeyId=f"alias/{stack}")["KeyMetadata"]
+    except kms.exceptions.NotFoundException:
+        return None
+    return str(found["KeyId"])
+
+
 def _remove_tables(dynamodb: Any, names: list[str]) -> None:
     for name in names:
-        try:
+        with contextlib.suppress(dynamodb.exceptions.ResourceNotFoundException):
+            table = dynamodb.describe_table(TableName=name)["Table"]
+            if table.get("DeletionProtectionEnabled"):
+                dynamodb.update_table(TableName=name, DeletionProtectionEnabled=False)
+                dynamodb.get_waiter("table_exists").wait(TableName=name)
             dynamodb.delete_table(TableName=name)
-        except dynamodb.exceptions.ResourceNotFoundException:
-            continue
 
 
 def _remove_guest_queues(sqs: Any, stack: str) -> None:
     pages = sqs.get_paginator("list_queues").paginate(QueueNamePrefix=f"{stack}-guest-")
     for url in [url for page in pages for url in page.get("QueueUrls", [])]:
-        try:
+        with contextlib.suppress(sqs.exceptions.QueueDoesNotExist):
             sqs.delete_queue(QueueUrl=url)
-        except sqs.exceptions.QueueDoesNotExist:
-            continue
-
-
-def _remove_packages(s3: Any, bucket: str) -> None:
-    try:
-        pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)
-        for page in pages:
-            for item in page.get("Contents", []):
-                s3.delete_object(Bucket=bucket, Key=item["Key"])
-        s3.delete_bucket(Bucket=bucket)
-    except ClientError as error:
-        if error.response["Error"]["Code"] not in {"404", "NoSuchBucket"}:
-            raise

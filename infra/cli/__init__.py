@@ -8,20 +8,9 @@ import typer
 
 # Where each command is; a module is imported only when its command is run or its help is shown.
 COMMANDS: Final = (
-    *(
-        "deploy",
-        "up",
-        "down",
-        "status",
-        "logs",
-        "trace",
-        "openrc",
-        "demo",
-        "adopt",
-        "expel",
-        "rollout",
-        "rotate-key",
-    ),
+    *("deploy", "undeploy"),
+    *("up", "down", "status", "logs", "trace", "openrc", "demo"),
+    *("adopt", "expel", "rollout", "rotate-key"),
     *("simulate", "swarm"),
 )
 

@@ -4,11 +4,11 @@ import os
 from typing import Final
 
 from infra.cli.trove import Api
-from infra.deploy import Target
 from infra.errors import UnusableInputError
 from infra.local import stack
 from infra.local.cloud import authenticate
 from infra.local.settings import load_secrets, resolve
+from infra.target import Target
 
 VARIABLES: Final = ("OS_AUTH_URL", "OS_USERNAME", "OS_PROJECT_NAME", "OS_PASSWORD")
 REGION_HELP: Final = (

@@ -6,10 +6,11 @@ from typing import Annotated, Any, Final
 import typer
 
 from infra.cli.console import out
-from infra.deploy import Target, outputs
+from infra.deploy import outputs
 from infra.errors import StackError
 from infra.local import stack
 from infra.local.settings import STACK_NAME, resolve
+from infra.target import Target
 
 JOBS: Final = {
     "restore_rows": "Rows and the operations since the restore",

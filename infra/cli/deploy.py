@@ -10,8 +10,8 @@ from rich.markup import escape
 from chalicelib.parameters import Credential
 from infra.cli import options
 from infra.cli.console import ConsoleProgress, out
-from infra.deploy import Target
 from infra.deployment import checks, front, run, service_users
+from infra.deployment import plan as plans
 from infra.deployment.checks import Finding
 from infra.deployment.openstack import Cloud
 from infra.deployment.survey import Survey, Wanted
@@ -19,6 +19,7 @@ from infra.errors import DeployError, UnusableInputError
 from infra.local.settings import cache_folder
 from infra.package.build import build
 from infra.package.sources import PROJECT_ROOT
+from infra.target import Target
 
 SIGNS: Final = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "failure": "[red]✗[/]"}
 
@@ -26,6 +27,10 @@ SIGNS: Final = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "failure": "[r
 def command(
     plan: Annotated[
         bool, typer.Option("--plan", help="Show the checks and what would change; change nothing.")
+    ] = False,
+    rollback: Annotated[
+        bool,
+        typer.Option("--rollback", help="Go back to the release before; parameters stay."),
     ] = False,
     stack: options.Stack = "coffer",
     profile: options.Profile = None,
@@ -83,6 +88,7 @@ def command(
 
     Nothing is changed when a check fails, and all failures are told. A second run changes nothing;
     with newer sources or other parameters it updates what is there, and what runs goes on.
+    --rollback deploys the release before again.
     """
     ignored = _known(ignore or [])
     wanted = Wanted(
@@ -100,9 +106,17 @@ def command(
         lambda: Target.configured(profile, region),
         lambda: Cloud.configured(os_cloud, options.ask),
     )
-    show(checks.findings(survey, ignored))
     progress = ConsoleProgress()
+    if rollback:
+        _roll_back(survey, progress)
+        return
+    show(checks.findings(survey, ignored))
     package = build(PROJECT_ROOT, cache_folder())
+    if plan:
+        out.print("\nWhat would be made (+), changed (~) and removed (-):")
+        for line in plans.lines(survey, package):
+            out.print(line, markup=False)
+        return
     done = run.apply(
         survey, package, progress, ready=lambda outputs: front.lead(survey, outputs["Endpoint"])
     )
@@ -111,6 +125,12 @@ def command(
     out.print(f"\nTrove API   {escape(done.endpoint)}/v1.0")
     for line in _commands(done.commands):
         out.print(line, markup=False)
+
+
+def _roll_back(survey: Survey, progress: ConsoleProgress) -> None:
+    show(checks.findings(survey, only=checks.OF_A_ROLLBACK))
+    digest = run.roll_back(survey, progress)
+    out.print(f"[green]✓[/] Release {digest} runs again. A second --rollback undoes this one.")
 
 
 def show(findings: Iterable[Finding]) -> None:

@@ -6,11 +6,11 @@ from typing import Annotated
 import typer
 
 from infra.cli.console import ConsoleProgress, out
-from infra.deploy import Target
 from infra.errors import UnusableInputError
 from infra.keyrings import KeyRings
 from infra.local import stack
 from infra.local.settings import SECRETS_PATH, resolve
+from infra.target import Target
 
 
 def command(

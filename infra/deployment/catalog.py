@@ -103,6 +103,13 @@ def remove(cloud: Cloud, entry: Entry) -> int:
     return gone
 
 
+def removal(entry: Entry) -> list[str]:
+    """What an administrator runs in the place of `remove`."""
+    listed = f"openstack endpoint list --service {TYPE} --region {entry.region} -f value"
+    ours = f"{listed} -c ID -c URL | grep -F '{place_of(entry.root)}' | cut -d ' ' -f 1"
+    return [f"openstack endpoint delete $({ours})"]
+
+
 def commands(entry: Entry) -> list[str]:
     """What an administrator runs in the place of `register`."""
     make = f"openstack service create --name {NAME} --description '{entry.mark}' {TYPE}"

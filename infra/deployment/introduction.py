@@ -11,9 +11,9 @@ from typing import Final
 
 import requests
 
-from infra.deploy import Target
 from infra.errors import NotAnsweringError, StackError
 from infra.package.sources import PROJECT_ROOT
+from infra.target import Target
 
 API_TIMEOUT_SECONDS: Final = 30.0
 SEED_TIMEOUT_SECONDS: Final = 60

@@ -5,13 +5,11 @@ from __future__ import annotations
 import re
 from typing import Final
 
-import yaml
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
-from infra import deploy
+from infra import deploy, packages_bucket, remove
 from infra.deployment.survey import Survey
 from infra.deployment.verdicts import Failed
-from infra.package.sources import PROJECT_ROOT
 from infra.package.template import FUNCTIONS
 
 STACK_NAME: Final = re.compile("[a-z][a-z0-9-]{1,19}")
@@ -20,7 +18,6 @@ MOST_RESERVED_LEAVES: Final = 100
 """Lambda keeps so many executions of an account unreserved:
 https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html"""
 CONCURRENCY_QUOTA: Final = "L-B99A9384"
-TABLES: Final = PROJECT_ROOT / "infra" / "template" / "tables.yaml"
 
 
 def region(survey: Survey) -> str:
@@ -62,17 +59,18 @@ def stack(survey: Survey) -> str:
         )
     if survey.present is None:
         return f"{name} is new"
-    if deploy.RELEASE_TAG not in survey.present.tags:
+    present = survey.present
+    if present.release is None and present.status not in deploy.FAILED_BEFORE_ANYTHING:
         raise Failed(
             f"The stack {name} is there, and no coffer has deployed it.",
             "Choose another name: --stack NAME",
         )
-    return f"{name} is {survey.present.status}"
+    return f"{name} is {present.status}"
 
 
 def bucket(survey: Survey) -> str:
     """Whether the packages have where to go: anybody can take a bucket's name."""
-    name = deploy.packages_bucket(survey.target, survey.wanted.stack)
+    name = packages_bucket.name_of(survey.target, survey.wanted.stack)
     try:
         survey.target.client("s3").head_bucket(Bucket=name, ExpectedBucketOwner=survey.account)
     except ClientError as error:
@@ -87,27 +85,15 @@ def bucket(survey: Survey) -> str:
 
 def tables(survey: Survey) -> str:
     """Tables outlive their stack, and a new one could not make them again."""
-    names = table_names(survey.wanted.stack)
-    if survey.present is not None and survey.present.status in deploy.DEPLOYED:
-        return f"{len(names)} of the stack"
-    pages = survey.target.client("dynamodb").get_paginator("list_tables").paginate()
-    left = sorted(set(names) & {name for page in pages for name in page["TableNames"]})
-    if left:
+    if survey.present is not None and survey.present.status in deploy.STANDING:
+        return "those of the stack"
+    if left := remove.tables_there(survey.target, survey.wanted.stack):
         raise Failed(
             f"Tables of an earlier deployment are still there: {', '.join(left)}.",
-            "They may hold what belongs to living instances. Delete them if not "
-            "(coffer undeploy --tables), or choose another name: --stack NAME",
+            "They may hold what belongs to living instances. If not: coffer undeploy --tables. "
+            "Or choose another name: --stack NAME",
         )
     return "none is left of an earlier deployment"
-
-
-def table_names(stack: str) -> list[str]:
-    """The tables of a stack, by the template."""
-    resources = yaml.safe_load(TABLES.read_text())["Resources"].values()
-    return [
-        resource["Properties"]["TableName"]["Fn::Sub"].replace("${Prefix}", stack)
-        for resource in resources
-    ]
 
 
 def concurrency(survey: Survey) -> str:

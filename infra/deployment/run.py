@@ -15,6 +15,7 @@ from infra import deploy, secret_store
 from infra.deploy import Stack
 from infra.deployment import catalog, introduction, service_users
 from infra.deployment.survey import MADE, Survey
+from infra.errors import DeployError
 from infra.keyrings import RINGS
 from infra.local.progress import Progress
 from infra.package.build import Build
@@ -39,7 +40,7 @@ def random_key(_: str) -> bytes:
 
 def is_deployed(present: Stack | None, release: str, wanted: dict[str, str]) -> bool:
     """Whether the stack runs that release with those parameters; what it lacks, none reads."""
-    if present is None or present.release != release:
+    if present is None or not present.is_whole or present.release != release:
         return False
     return all(wanted.get(name, value) == value for name, value in present.parameters.items())
 
@@ -111,3 +112,24 @@ def _register(survey: Survey, endpoint: str, progress: Progress) -> tuple[list[s
     if catalog.leads_to(cloud, entry.root):
         return [], False
     return catalog.commands(entry), False
+
+
+def roll_back(survey: Survey, progress: Progress) -> str:
+    """Deploy the release that ran before with the stack's parameters as they are; its digest.
+
+    The one that ran until now becomes the one before: a second rollback undoes the first.
+    """
+    present, stack = survey.present, survey.wanted.stack
+    if present is None or present.status not in deploy.STANDING:
+        raise DeployError(f"There is no stack {stack} to roll back.", "Run: coffer deploy")
+    before = present.release_before
+    if before is None:
+        raise DeployError(
+            f"The stack {stack} has had one release only: there is none to go back to.",
+            "Check out other sources and run: coffer deploy",
+        )
+    with progress.step(f"Coffer: back to release {before}"):
+        outputs = deploy.release(survey.target, stack, before, present.parameters, progress.say)
+    with progress.step("API answers"):
+        introduction.wait_for_api(survey.present_root or outputs["Endpoint"])
+    return before

@@ -16,9 +16,9 @@ import msgspec
 
 from chalicelib import parameters
 from chalicelib.parameters import Credential
-from infra.deploy import Target
 from infra.deployment.openstack import Cloud, CloudError
 from infra.errors import StackError
+from infra.target import Target
 
 ROLES: Final = {
     parameters.CLOUD: ("member", "service"),

@@ -15,16 +15,17 @@ from urllib.parse import urlsplit
 from chalicelib import parameters
 from chalicelib.parameters import Credential
 from infra import deploy
-from infra.deploy import Stack, Target
+from infra.deploy import Stack
 from infra.deployment import service_users
 from infra.deployment.catalog import Entry
 from infra.deployment.openstack import Cloud, RefusedCredentialError
 from infra.deployment.service_users import Users
 from infra.errors import StackError
 from infra.local.settings import HOST
+from infra.target import Target, account_of
 
 DEFAULT_DATASTORE: Final = "mariadb"
-OF_THE_PACKAGE: Final = frozenset({"PackageBucket", "PackageKey"})
+OF_THE_RELEASE: Final = frozenset({deploy.BUCKET, deploy.KEY, deploy.BEFORE})
 EXECUTE_API: Final = "/_aws/execute-api/"
 """Where LocalStack and MiniStack serve their APIs, by path and not by host."""
 API_STAGE: Final = "/api"
@@ -90,7 +91,7 @@ class Survey:
 
     @cached_property
     def account(self) -> str:
-        return deploy.account_of(self.target)
+        return account_of(self.target)
 
     @cached_property
     def present(self) -> Stack | None:
@@ -264,7 +265,7 @@ class Survey:
             "PublicEndpoint": self.root or "",
             **self._of_the_emulator(),
         }
-        kept = {key: value for key, value in present.items() if key not in OF_THE_PACKAGE}
+        kept = {key: value for key, value in present.items() if key not in OF_THE_RELEASE}
         return {
             "DefaultDatastore": DEFAULT_DATASTORE,
             **kept,

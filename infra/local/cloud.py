@@ -22,7 +22,7 @@ def process(settings: StackSettings) -> PartProcess:
     return PartProcess("Local cloud", settings.cloud, settings.state)
 
 
-def start(settings: StackSettings, secrets: Secrets) -> None:
+def start(settings: StackSettings, secrets: Secrets) -> PartProcess:
     """Start the local cloud, without the servers of an earlier one, and wait until it answers."""
     require_free(settings.cloud_port, "--cloud-port")
     stop_all(part for part in leftovers(settings.state) if "COFFER_SERVER_ID" in part.environ())
@@ -43,6 +43,7 @@ def start(settings: StackSettings, secrets: Secrets) -> None:
     watched = {"COFFER_CRASH_PLAN": settings.parameters.get("CrashPlan", "")}
     part.start(command, {"PYTHONUNBUFFERED": "1", **watched}, PROJECT_ROOT)
     part.wait_until(lambda: answers(settings), START_TIMEOUT_SECONDS)
+    return part
 
 
 def answers(settings: StackSettings) -> bool:

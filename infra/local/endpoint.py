@@ -40,7 +40,8 @@ def leave(settings: StackSettings, progress: Progress) -> bool:
             "If that AWS is gone, so is Coffer there. Else: coffer up --endpoint …; coffer down",
         )
     with progress.step("Remove Coffer from the endpoint"):
-        return remove.remove(settings.target, STACK_NAME, SECRETS_PATH)
+        removed = remove.remove(settings.target, STACK_NAME, SECRETS_PATH, tables=True)
+    return removed.found
 
 
 def _refusal(settings: StackSettings) -> str | None:

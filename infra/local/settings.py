@@ -20,9 +20,9 @@ from urllib.parse import urlsplit
 from chalicelib import parameters
 from chalicelib.bus.envelope import KEY_BYTES
 from chalicelib.parameters import Credential
-from infra.deploy import Target
 from infra.errors import StackError
 from infra.package.sources import PROJECT_ROOT
+from infra.target import Target
 
 HOST: Final = "127.0.0.1"
 REGION: Final = "us-east-1"

@@ -28,6 +28,7 @@ from infra.local.settings import (
 )
 from infra.package.build import Build, build
 from infra.package.sources import PROJECT_ROOT
+from infra.remove import instances
 
 CACHED_BUILD_SECONDS: Final = 0.3
 CLOUD_REGION: Final = "RegionOne"
@@ -119,7 +120,11 @@ def clear_stale(settings: StackSettings, progress: Progress) -> tuple[bool, bool
         has_state = deploy.is_whole(settings.target, STACK_NAME)
     else:
         has_state = aws.running() is not None
-    if has_state and os_cloud.running() is None and (lost := _instances(settings)):
+    if (
+        has_state
+        and os_cloud.running() is None
+        and (lost := instances(settings.target, STACK_NAME))
+    ):
         progress.say(
             f"the local cloud was gone, and with it the servers of {lost} instances: "
             "they show ERROR, and can be deleted"
@@ -130,17 +135,6 @@ def clear_stale(settings: StackSettings, progress: Progress) -> tuple[bool, bool
             os_cloud.stop()
         stop_all(leftovers(settings.state))
     return has_state, os_cloud.running() is not None
-
-
-def _instances(settings: StackSettings) -> int:
-    """How many instances the tables know, those that are deleted left out."""
-    pages = settings.target.client("dynamodb").get_paginator("scan")
-    found = pages.paginate(
-        TableName=f"{STACK_NAME}-instances",
-        FilterExpression="attribute_exists(index_tenant)",
-        Select="COUNT",
-    )
-    return sum(page["Count"] for page in found)
 
 
 def _require_open(state: Path) -> None:

@@ -10,8 +10,8 @@ import pytest
 
 from functions import maintenance
 from infra.cli import adopt
-from infra.deploy import Target
 from infra.errors import StackError
+from infra.target import Target
 
 
 class Pages:

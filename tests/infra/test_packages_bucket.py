@@ -12,9 +12,9 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from infra import deploy
-from infra.deploy import Target
+from infra import packages_bucket
 from infra.errors import DeployError
+from infra.target import Target
 
 ACCOUNT = "123456789012"
 CALLS = ("HeadBucket", "PutPublicAccessBlock", "HeadObject", "PutObject")
@@ -47,7 +47,7 @@ class Uploads:
 
     def upload(self) -> list[str]:
         said: list[str] = []
-        self.bucket = deploy.upload(self.target, "coffer", self.build, said.append)
+        self.bucket = packages_bucket.upload(self.target, "coffer", self.build, said.append)
         return said
 
 
@@ -86,4 +86,6 @@ def test_a_bucket_of_somebody_else_is_refused() -> None:
 
     s3 = SimpleNamespace(head_bucket=refused)
     with pytest.raises(DeployError, match="can't be used"):
-        deploy._ensure_bucket(s3, "coffer-packages", "us-east-1", {"ExpectedBucketOwner": ACCOUNT})
+        packages_bucket._ensure_bucket(
+            s3, "coffer-packages", "us-east-1", {"ExpectedBucketOwner": ACCOUNT}
+        )

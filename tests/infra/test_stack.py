@@ -12,11 +12,11 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from infra.deploy import Target
 from infra.local import cloud, ministack
 from infra.local.processes import PartProcess
 from infra.local.settings import STACK_NAME, StackSettings
 from infra.local.stack import clear_stale
+from infra.target import Target
 
 SLEEPER = [sys.executable, "-c", "import time; time.sleep(60)"]
 LOST = (

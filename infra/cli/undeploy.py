@@ -1,0 +1,66 @@
+"""`coffer undeploy`: takes a deployment back."""
+
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from infra.cli import options
+from infra.cli.console import ConsoleProgress, out
+from infra.cli.deploy import show
+from infra.deployment import checks
+from infra.deployment.openstack import Cloud
+from infra.deployment.survey import Survey, Wanted
+from infra.deployment.undeploy import require_no_instances, undeploy
+from infra.target import Target
+
+
+def command(
+    stack: options.Stack = "coffer",
+    profile: options.Profile = None,
+    region: options.Region = None,
+    os_cloud: options.OsCloud = None,
+    tables: Annotated[
+        bool,
+        typer.Option(
+            "--tables",
+            help="Remove also what outlives a stack: tables, the rings of keys, the key in KMS.",
+        ),
+    ] = False,
+    even_with_instances: Annotated[
+        bool,
+        typer.Option(
+            "--even-with-instances",
+            help="Though instances live: their servers and volumes stay in the cloud, unmanaged.",
+        ),
+    ] = False,
+    without_cloud: Annotated[
+        bool,
+        typer.Option(
+            "--without-cloud", help="Leave the catalog entry and the service users in Keystone."
+        ),
+    ] = False,
+) -> None:
+    """Remove a deployment: its catalog entry and users, the stack, its packages and secrets.
+
+    It refuses while instances live. Tables that nothing could make again stay, with the keys that
+    open them, unless --tables is given.
+    """
+    survey = Survey(
+        Wanted(stack=stack),
+        lambda: Target.configured(profile, region),
+        lambda: Cloud.configured(os_cloud, options.ask),
+    )
+    cloud = () if without_cloud else ("keystone", "cloud-credentials")
+    show(checks.findings(survey, only=(*checks.OF_A_ROLLBACK, *cloud)))
+    if not even_with_instances:
+        require_no_instances(survey)
+    done = undeploy(survey, ConsoleProgress(), tables=tables, with_cloud=not without_cloud)
+    out.print("[green]✓[/] " + ("Removed." if done.found else f"There was no stack {stack}."))
+    if done.tables:
+        out.print(f"\nThese tables stay, with their keys: {escape(', '.join(done.tables))}")
+        out.print("coffer undeploy --tables removes them, too. It cannot be undone.")
+    if done.commands:
+        out.print("\nThe catalog still leads there. An administrator of the cloud runs:")
+        for line in done.commands:
+            out.print(line, markup=False)
