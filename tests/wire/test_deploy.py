@@ -1,0 +1,269 @@
+"""`coffer deploy` from an empty folder, for a cloud by `OS_*`: used, rolled back, removed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pymysql
+import pytest
+
+from infra import deploy
+from infra.local import cloud
+from infra.local.settings import (
+    ACCESS_KEY_ID,
+    REGION,
+    SECRET_ACCESS_KEY,
+    Secrets,
+    StackSettings,
+    load_secrets,
+)
+from infra.package.build import build
+from infra.package.sources import PROJECT_ROOT
+from infra.target import Target
+from tests.acceptance.stack import eventually
+from tests.support.loopback import free_port, own_network
+from tests.wire.conftest import scratch_folder
+from tests.wire.stack import CLOUD_KINDS, client
+
+pytestmark = pytest.mark.deploy
+
+NAME = "dbs"
+WITHIN = 180
+COMMAND_SECONDS = 400
+
+
+class Deployer:
+    """A person in an empty folder, with variables for AWS and for a cloud."""
+
+    def __init__(self, folder: Path, endpoint: str, settings: StackSettings) -> None:
+        self.folder = folder
+        self.endpoint = endpoint
+        self.settings = settings
+        self.secrets: Secrets = load_secrets(settings)
+        self.said: list[str] = []
+        self.took: dict[str, float] = {}
+        self.front_port = free_port()
+        self.target = Target(REGION, endpoint, ACCESS_KEY_ID, SECRET_ACCESS_KEY)
+
+    def environment(self, user: str, password: str) -> dict[str, str]:
+        return {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.folder),
+            **self.target.environment(),
+            "OS_AUTH_URL": self.settings.auth_url,
+            "OS_IDENTITY_API_VERSION": "3",
+            "OS_USERNAME": user,
+            "OS_PASSWORD": password,
+            "OS_PROJECT_NAME": user,
+            "OS_USER_DOMAIN_NAME": "Default",
+            "OS_PROJECT_DOMAIN_NAME": "Default",
+            "OS_REGION_NAME": "RegionOne",
+        }
+
+    def coffer(self, *arguments: str, code: int = 0) -> str:
+        """Run a command as the cloud's administrator; what it said, to both outputs."""
+        started = time.monotonic()
+        environment = self.environment("admin", self.secrets.admin_password)
+        done = self._run(["coffer", *arguments, "--stack", NAME], environment)
+        assert done.returncode == code, done.stdout + done.stderr
+        self.took[" ".join(arguments)] = time.monotonic() - started
+        self.said.append(done.stdout + done.stderr)
+        return self.said[-1]
+
+    def openstack(self, *arguments: str) -> Any:
+        """Run `openstack …` as a tenant; its JSON."""
+        environment = self.environment("demo", self.secrets.demo_password)
+        command = ["openstack", *arguments]
+        reads = {"list", "show", "create"} & set(arguments)
+        done = self._run([*command, "-f", "json"] if reads else command, environment)
+        assert done.returncode == 0, f"{arguments}: {done.stdout}\n{done.stderr}"
+        return json.loads(done.stdout) if reads else None
+
+    def _run(
+        self, command: list[str], environment: dict[str, str]
+    ) -> subprocess.CompletedProcess[str]:
+        program = str(Path(sys.executable).with_name(command[0]))
+        return subprocess.run(
+            [program, *command[1:]],
+            cwd=self.folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_SECONDS,
+            check=False,
+        )
+
+    def database(self, instance_id: str) -> dict[str, Any]:
+        """The instance, once it is ACTIVE and its guest has reported."""
+
+        def active() -> dict[str, Any] | None:
+            shown: dict[str, Any] = self.openstack("database", "instance", "show", instance_id)
+            assert shown["status"] in {"BUILD", "ACTIVE"}, shown
+            return shown if shown["operating_status"] == "HEALTHY" else None
+
+        return eventually(active, WITHIN, "the database is healthy")
+
+    def credentials(self) -> list[str]:
+        """The passwords that were made for the service's users."""
+        ssm = self.target.client("ssm")
+        found = [
+            ssm.get_parameter(Name=f"/{NAME}/{name}", WithDecryption=True)["Parameter"]
+            for name in ("cloud", "identity")
+        ]
+        return [json.loads(each["Value"])["password"] for each in found]
+
+    def left(self) -> dict[str, list[str]]:
+        """What of the deployment is anywhere."""
+        aws = self.target.client
+        ours = f"{NAME}-"
+        urls = aws("sqs").list_queues(QueueNamePrefix=ours).get("QueueUrls", [])
+        path = {"Path": f"/{NAME}", "Recursive": True}
+        admin = self._admin()
+        return {
+            "stack": [NAME] if deploy.stack_of(self.target, NAME) else [],
+            "tables": _ours(aws("dynamodb").list_tables()["TableNames"]),
+            "queues": urls,
+            "buckets": _ours(each["Name"] for each in aws("s3").list_buckets()["Buckets"]),
+            "functions": _ours(
+                each["FunctionName"] for each in aws("lambda").list_functions()["Functions"]
+            ),
+            "secrets": [
+                each["Name"] for each in aws("ssm").get_parameters_by_path(**path)["Parameters"]
+            ],
+            "users": _ours(
+                f"{each['name']}-"
+                for each in admin.call("GET", f"{self.settings.auth_url}/users")["users"]
+            ),
+            "endpoints": [
+                each["url"]
+                for each in admin.call("GET", f"{self.settings.auth_url}/endpoints")["endpoints"]
+                if f":{self.front_port}/" in each["url"]
+            ],
+        }
+
+    def in_the_cloud(self) -> dict[str, list[str]]:
+        inventory = self._admin().call("GET", f"{self.settings.cloud_url}/_simulator/inventory")
+        return {
+            kind: [each["name"] for each in inventory[kind] if each["name"] != "default"]
+            for kind in CLOUD_KINDS
+        }
+
+    def _admin(self) -> cloud.Admin:
+        return cloud.Admin(self.settings.auth_url, self.secrets.admin_password)
+
+
+def _ours(names: Any) -> list[str]:
+    return sorted(name for name in names if name.startswith(f"{NAME}-"))
+
+
+@pytest.fixture
+def deployer(endpoint: str) -> Iterator[Deployer]:
+    with scratch_folder() as state, scratch_folder() as folder:
+        settings = StackSettings(state, cloud_port=free_port(), guest_network=own_network())
+        cloud.start(settings, load_secrets(settings))
+        person = Deployer(folder, endpoint, settings)
+        try:
+            yield person
+        finally:
+            person.coffer("undeploy", "--tables", "--even-with-instances")
+            cloud.process(settings).stop()
+            shutil.rmtree(folder / ".coffer", ignore_errors=True)
+
+
+@pytest.mark.timeout(1500)
+def test_from_an_empty_folder_to_nothing_left(deployer: Deployer) -> None:
+    port = f"--front-port={deployer.front_port}"
+    assert "AWS::StepFunctions::StateMachine" in deployer.coffer("deploy", port, "--plan")
+    assert not any(deployer.left().values())
+
+    assert "/v1.0" in deployer.coffer("deploy", port)
+    first = deploy.stack_of(deployer.target, NAME)
+    secrets = deployer.credentials()
+    assert "nothing was changed" in deployer.coffer("deploy")
+    assert "Nothing: release" in deployer.coffer("deploy", "--plan")
+    assert deploy.stack_of(deployer.target, NAME) == first
+    assert deployer.credentials() == secrets
+
+    made = deployer.openstack(
+        *("database", "instance", "create", "shop", "--flavor", "1", "--size", "1"),
+        *("--datastore", "mariadb", "--datastore-version", "10.11"),
+        *("--databases", "shop", "--users", "amy:secret-of-amy"),
+    )
+    started = time.monotonic()
+    shown = deployer.database(made["id"])
+    deployer.took["create"] = time.monotonic() - started
+    use(shown["addresses"][0]["address"])
+
+    refused = deployer.coffer("undeploy", code=1)
+    assert "1 instance lives" in refused
+    assert deploy.stack_of(deployer.target, NAME) == first
+
+    # Another release, as newer sources would be; what runs goes on.
+    assert first is not None
+    newer = build(PROJECT_ROOT, deployer.folder / "cache")._replace(digest="newer")
+    deploy.deploy(deployer.target, NAME, newer, first.parameters)
+    assert f"Release {first.release} runs again" in deployer.coffer("deploy", "--rollback")
+    rolled_back = deploy.stack_of(deployer.target, NAME)
+    assert rolled_back is not None
+    assert (rolled_back.release, rolled_back.release_before) == (first.release, "newer")
+    use(deployer.database(made["id"])["addresses"][0]["address"])
+
+    deployer.openstack("database", "instance", "delete", made["id"])
+    eventually(
+        lambda: not deployer.openstack("database", "instance", "list"), WITHIN, "it is deleted"
+    )
+    assert not any(deployer.in_the_cloud().values())
+    told = written(deployer)
+    for secret in (*secrets, deployer.secrets.admin_password):
+        assert secret not in told
+
+    kept = deployer.coffer("undeploy")
+    assert f"{NAME}-instances" in kept
+    deployer.coffer("undeploy", "--tables")
+    assert not any(deployer.left().values())
+    sys.stdout.writelines(f"{name:<40} {took:6.1f} s\n" for name, took in deployer.took.items())
+
+
+def use(address: str) -> None:
+    """Write and read, as an application would."""
+    connection = pymysql.connect(
+        host=address, user="amy", password="secret-of-amy", database="shop", connect_timeout=10
+    )
+    with connection, connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE IF NOT EXISTS orders (id INT)")
+        cursor.execute("INSERT INTO orders VALUES (1)")
+        connection.commit()
+        cursor.execute("SELECT DISTINCT id FROM orders")
+        assert cursor.fetchall() == ((1,),)
+
+
+def written(deployer: Deployer) -> str:
+    """Everything of a deployment that can be read: what was said, logs, the stack, files."""
+    aws = deployer.target.client
+    logs = client(deployer.endpoint, "logs")
+    lines = [
+        event["message"]
+        for group in logs.describe_log_groups(logGroupNamePrefix=f"/aws/lambda/{NAME}-")[
+            "logGroups"
+        ]
+        for page in logs.get_paginator("filter_log_events").paginate(
+            logGroupName=group["logGroupName"]
+        )
+        for event in page["events"]
+    ]
+    stack = deploy.stack_of(deployer.target, NAME)
+    template = aws("cloudformation").get_template(StackName=NAME)["TemplateBody"]
+    files = [
+        file.read_text(errors="replace")
+        for file in (deployer.folder / ".coffer").rglob("*")
+        if file.is_file()
+    ]
+    return "\n".join([*deployer.said, *lines, *files, str(stack), json.dumps(template)])
