@@ -139,10 +139,14 @@ class Cloud:
 
     def urls(self, service_type: str) -> list[str]:
         """The public URLs of a service in this region, for this project."""
-        found = self.access.service_catalog.get_urls(
-            service_type=service_type, interface="public", region_name=self.region
-        )
-        return [str(url).rstrip("/") for url in found]
+        return [
+            str(endpoint["url"]).rstrip("/")
+            for service in self.access.service_catalog.catalog
+            for endpoint in service["endpoints"]
+            if service["type"] == service_type
+            and endpoint["interface"] == "public"
+            and endpoint["region_id"] == self.region
+        ]
 
     @contextmanager
     def answering(self, what: str) -> Iterator[None]:

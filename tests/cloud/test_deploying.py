@@ -1,0 +1,246 @@
+"""What `coffer deploy` finds wrong with a cloud, what it makes in Keystone, and takes back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import pytest
+
+from chalicelib.parameters import Credential
+from infra.deployment import catalog, checks, service_users
+from infra.deployment.catalog import Entry
+from infra.deployment.checks import Finding
+from infra.deployment.openstack import Cloud
+from infra.deployment.survey import Survey, Wanted
+from infra.target import Target
+from tests.cloud.served import PASSWORDS, ServedCloud
+from tests.support.loopback import free_port
+
+EMULATOR = Target("us-east-1", "http://127.0.0.1:1", "test", "test")
+DOMAINS = {"user_domain_name": "Default", "project_domain_name": "Default"}
+SERVICE = Credential("coffer", PASSWORDS["service_password"])
+DEMO = Credential("demo", PASSWORDS["demo_password"])
+ADMIN = Credential("admin", PASSWORDS["admin_password"])
+
+
+def logged_in(cloud: ServedCloud, user: Credential, project: str, region: str) -> Cloud:
+    """The cloud as that user sees it."""
+    url = f"{cloud.url}/identity/v3"
+    return Cloud.of(url, region, user, project_name=project, **DOMAINS)
+
+
+def surveyed(
+    cloud: ServedCloud,
+    wanted: Wanted | None = None,
+    user: Credential = ADMIN,
+    project: str | None = None,
+    region: str = "RegionOne",
+) -> Survey:
+    """A survey of a deployment that is not there yet, without a look at AWS."""
+    login = logged_in(cloud, user, project or user.username, region)
+    survey = Survey(wanted or Wanted("dbs"), lambda: EMULATOR, lambda: login)
+    vars(survey).update(present=None, _stored=lambda: None)
+    return survey
+
+
+def finding(survey: Survey, name: str) -> Finding:
+    (found,) = checks.findings(survey, only=(name,))
+    return found
+
+
+class Case(NamedTuple):
+    """A check, what makes it fail or doubt, and words of what is said and advised."""
+
+    check: str
+    survey: Callable[[ServedCloud], Survey]
+    said: str
+    advice: str
+    verdict: str = "failure"
+
+
+def _elsewhere(_: ServedCloud) -> Survey:
+    url = f"http://127.0.0.1:{free_port()}/v3"
+    nobody = Cloud.of(url, "RegionOne", ADMIN, project_name="admin", **DOMAINS)
+    return Survey(Wanted("dbs"), lambda: EMULATOR, lambda: nobody)
+
+
+CASES = (
+    Case("keystone", _elsewhere, "No Keystone answers at", "curl"),
+    Case(
+        "cloud-credentials",
+        lambda cloud: surveyed(cloud, user=Credential("admin", "wrong")),
+        "refuses the user, the password or the project",
+        "openstack token issue",
+    ),
+    Case(
+        "cloud-services",
+        lambda cloud: surveyed(cloud, region="Nowhere"),
+        "no public endpoint in region Nowhere of Nova (compute), Neutron",
+        "OS_REGION_NAME",
+    ),
+    Case(
+        "service-user",
+        lambda cloud: surveyed(cloud, Wanted("coffer")),
+        "There is a user coffer and a user coffer-api in Keystone already",
+        "--service-password-file",
+    ),
+    Case(
+        "service-user",
+        lambda cloud: surveyed(cloud, Wanted("dbs", service_project="nowhere")),
+        "no project nowhere",
+        "openstack project create nowhere",
+    ),
+    Case(
+        "service-user",
+        lambda cloud: surveyed(
+            cloud,
+            Wanted("dbs", credentials={"cloud": Credential("coffer", "wrong")}),
+        ),
+        "refuses the user, the password or the project",
+        "openstack token issue",
+    ),
+    Case(
+        "service-roles",
+        lambda cloud: surveyed(cloud, user=DEMO),
+        "demo has not the role service on project demo",
+        "openstack role add --user demo --project demo service",
+    ),
+    Case(
+        "service-roles",
+        lambda cloud: surveyed(
+            cloud, Wanted("dbs", credentials={"cloud": ADMIN}, service_project="admin")
+        ),
+        "whoever reads its secret owns the cloud",
+        "member and service on its project are enough",
+        "warning",
+    ),
+    Case(
+        "catalog",
+        lambda cloud: surveyed(cloud, user=SERVICE, project="service"),
+        "only an administrator can make it",
+        "told at the end",
+        "warning",
+    ),
+    Case(
+        "image",
+        lambda cloud: surveyed(cloud, Wanted("dbs", parameters={"ImageProjectId": "another"})),
+        "No image boots mariadb 10.11, mysql 10.11: coffer-guest",
+        "openstack image set --tag coffer --project service IMAGE",
+    ),
+    Case(
+        "network",
+        lambda cloud: surveyed(cloud, Wanted("dbs", network="nowhere")),
+        "sees no network nowhere",
+        "openstack network list",
+    ),
+)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.check}: {case.said[:24]}")
+def test_a_check_says_what_is_wrong_and_what_to_do(cloud: ServedCloud, case: Case) -> None:
+    found = finding(case.survey(cloud), case.check)
+    assert found.verdict == case.verdict
+    assert case.said in found.said
+    assert case.advice in found.advice
+
+
+@pytest.mark.parametrize(
+    ("user", "project"), [(ADMIN, "admin"), (SERVICE, "service")], ids=["admin", "service user"]
+)
+def test_a_cloud_that_is_right_fails_no_check(
+    cloud: ServedCloud, user: Credential, project: str
+) -> None:
+    survey = surveyed(cloud, user=user, project=project)
+    names = [name for name in checks.NAMES if not name.startswith(("aws", "stack", "tables"))]
+    names = [name for name in names if name not in {"bucket", "lambda-concurrency", "api-address"}]
+    found = list(checks.findings(survey, only=names))
+    assert {each.verdict for each in found} <= {"ok", "warning"}, found
+
+
+def test_all_failures_are_told_and_what_hangs_on_them_is_not_checked() -> None:
+    survey = _elsewhere(ServedCloud.__new__(ServedCloud))
+    found = {each.check: each for each in checks.findings(survey)}
+    assert found["aws-credentials"].verdict == "failure"
+    assert "No AWS answers" in found["aws-credentials"].said
+    assert found["keystone"].verdict == "failure"
+    assert found["image"].said == "It needs cloud-services."
+    assert {each.verdict for each in found.values()} == {"ok", "failure", "not checked"}
+
+
+def test_a_failure_that_is_ignored_stops_nothing(cloud: ServedCloud) -> None:
+    survey = surveyed(cloud, Wanted("dbs", network="nowhere"))
+    (found,) = checks.findings(survey, ignored=("network",), only=("network",))
+    assert found.verdict == "warning"
+
+
+@pytest.fixture
+def admin_cloud(cloud: ServedCloud) -> Iterator[Cloud]:
+    """The cloud as its administrator sees it; without what a test has made of ours."""
+    made = logged_in(cloud, ADMIN, "admin", "RegionOne")
+    yield made
+    identity = made.connection.identity
+    for endpoint in identity.endpoints():
+        if "example" in endpoint.url:
+            identity.delete_endpoint(endpoint)
+    for user in identity.users():
+        if user.name.startswith("dbs"):
+            identity.delete_user(user)
+
+
+def test_the_entry_is_made_once_moved_and_removed(admin_cloud: Cloud, cloud: ServedCloud) -> None:
+    first = Entry("https://one.example", "RegionOne", "ours")
+    assert catalog.register(admin_cloud, first)
+    assert not catalog.register(admin_cloud, first)
+    seen = logged_in(cloud, DEMO, "demo", "RegionOne")
+    assert catalog.leads_to(seen, "https://one.example/")
+    assert not catalog.leads_to(seen, "https://two.example")
+    assert catalog.register(admin_cloud, first._replace(root="https://two.example"))
+    assert catalog.remove(admin_cloud, first) == 0
+    assert catalog.remove(admin_cloud, first._replace(root="https://two.example")) == 3
+
+
+def test_an_entry_that_leads_elsewhere_is_left_alone_unless_that_is_asked_for(
+    admin_cloud: Cloud, cloud: ServedCloud
+) -> None:
+    catalog.register(admin_cloud, Entry("https://trove.example", "RegionOne", "theirs"))
+    found = finding(surveyed(cloud), "catalog")
+    assert found.verdict == "failure"
+    assert "leads to https://trove.example/v1.0: to a Trove, or another deployment" in found.said
+    assert "--replace-catalog-entry" in found.advice
+    replaced = finding(surveyed(cloud, Wanted("dbs", replace_entry=True)), "catalog")
+    assert replaced.verdict == "ok"
+
+
+def test_users_are_made_with_the_roles_that_are_enough_and_removed(
+    admin_cloud: Cloud, cloud: ServedCloud
+) -> None:
+    users = surveyed(cloud).users
+    made = service_users.make(admin_cloud, users)
+    roles = {
+        name: logged_in(cloud, credential, "service", "RegionOne").roles
+        for name, credential in made.items()
+    }
+    assert roles == {"cloud": {"member", "service"}, "identity": {"service"}}
+    assert len({each.password for each in made.values()}) == 2
+    again = service_users.make(admin_cloud, users)  # the first run was interrupted
+    assert again["cloud"].username == made["cloud"].username
+    assert logged_in(cloud, again["cloud"], "service", "RegionOne").roles == roles["cloud"]
+    assert service_users.remove(admin_cloud, users._replace(mark="another deployment")) == []
+    assert service_users.remove(admin_cloud, users) == ["dbs", "dbs-api"]
+
+
+def test_a_deployer_who_is_no_administrator_comes_as_the_functions_user(
+    cloud: ServedCloud,
+) -> None:
+    service = surveyed(cloud, user=SERVICE, project="service").service
+    assert (service.source, service.scope["project_name"]) == ("deployer", "service")
+    assert service.credentials == {"cloud": SERVICE, "identity": SERVICE}
+
+
+def test_the_commands_for_an_administrator_name_what_is_registered(cloud: ServedCloud) -> None:
+    entry: Any = Entry("https://one.example", "RegionOne", "Coffer, deployment 1")
+    told = "\n".join(catalog.commands(entry))
+    assert told.count("https://one.example/v1.0/%(tenant_id)s") == 3
+    assert "openstack service create --name coffer" in told
+    assert "grep -F 'https://one.example/v1.0'" in catalog.removal(entry)[0]
