@@ -11,11 +11,11 @@ import typer
 from rich.markup import escape
 
 from infra.cli.console import out
-from infra.deploy import Target
 from infra.errors import StackError, UnusableInputError
 from infra.local import stack
 from infra.local.settings import STACK_NAME, resolve
 from infra.package.template import FUNCTIONS
+from infra.target import Target
 from infra.traces import picture
 from infra.traces.lines import Found, Line, in_files, in_groups
 from infra.traces.tree import Span, traces_of, tree, walk

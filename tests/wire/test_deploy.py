@@ -168,13 +168,13 @@ def _ours(names: Any) -> list[str]:
 def deployer(endpoint: str) -> Iterator[Deployer]:
     with scratch_folder() as state, scratch_folder() as folder:
         settings = StackSettings(state, cloud_port=free_port(), guest_network=own_network())
-        cloud.start(settings, load_secrets(settings))
+        part = cloud.start(settings, load_secrets(settings))
         person = Deployer(folder, endpoint, settings)
         try:
             yield person
         finally:
             person.coffer("undeploy", "--tables", "--even-with-instances")
-            cloud.process(settings).stop()
+            part.stop()
             shutil.rmtree(folder / ".coffer", ignore_errors=True)
 
 
