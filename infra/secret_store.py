@@ -6,8 +6,6 @@ deployment's, whatever the parameter had before.
 
 from typing import Any
 
-from infra.target import Target
-
 
 def key_of(ssm: Any, name: str) -> str | None:
     """The key that a parameter is encrypted with, as it was named; None without the parameter."""

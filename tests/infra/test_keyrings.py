@@ -15,7 +15,6 @@ from chalicelib.bus.keyring import DISTRIBUTE_SECONDS, RETAIN_SECONDS, KeyRing, 
 from infra import secret_store
 from infra.errors import StackError
 from infra.keyrings import FRESH_SECONDS, RINGS, KeyRings
-from infra.target import Target
 
 NOW = 1_800_000_000.0
 PATH = "/coffer"
