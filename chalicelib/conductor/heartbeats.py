@@ -98,7 +98,7 @@ def receive(event: dict[str, Any]) -> batch.Answer:
 
 def _tell(span: tracing.Span, count: int, refused: int, late: int, failed: int) -> None:
     """One line of the batch, whatever is in it: there are more heartbeats than all else."""
-    span.tell(count=count, refused=refused, late=late, failed=failed)
+    span.tell(count=count, refused=refused or None, late=late or None, failed=failed or None)
     span.measure(HEARTBEATS, count)
     if late:
         span.measure(HEARTBEATS_LATE, late)

@@ -7,9 +7,16 @@ from typing import Any, Final, NamedTuple
 
 from infra.traces.lines import Line
 
-NAMING: Final = ("step", "method", "report", "action")
-"""Fields that name a piece of work of its kind, the first that it has."""
-OWN_NAME: Final = frozenset({"sql", "enrolment", "dispatch", "sweep", "heartbeats"})
+NAMED_BY: Final = {
+    "request": "action",
+    "operation": "action",
+    "step": "step",
+    "job": "step",
+    "cloud": "method",
+    "guest": "method",
+    "report": "report",
+}
+"""The field that tells a piece of work from others of its kind; without one the kind does."""
 
 
 class Span(NamedTuple):
@@ -80,13 +87,9 @@ def walk(spans: Iterable[Span], depth: int = 0) -> Iterator[tuple[int, Span]]:
 def _span(line: Line) -> Span:
     fields: dict[str, Any] = line.fields
     kind = str(fields["kind"])
-    names = () if kind in OWN_NAME else NAMING
-    name = next((str(fields[each]) for each in names if fields.get(each)), "")
-    if kind == "operation":
-        name = str(fields.get("action", ""))
     return Span(
         kind=kind,
-        name=name,
+        name=str(fields.get(NAMED_BY.get(kind, ""), "")),
         where=line.where,
         began=float(fields.get("began", line.at)),
         took=float(fields.get("took_ms", 0)) / 1000,

@@ -172,3 +172,64 @@ def test_what_is_for_operators_is_shown_to_administrators_only(
     kinds = {each["kind"] for each in admin.get(path).body["events"]}
     assert kinds == {"guest.said", "orphan.removed"}
     assert other.get(path).status == 404
+
+
+CLIENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
+
+
+def test_what_a_policy_refuses_leaves_its_record_too(api: Api, lines: Any) -> None:
+    answer = api.put("/mgmt/quotas/somebody", {"quotas": {"ram": 1}})
+    assert answer.status == 401  # as Trove answers whoever is no administrator
+    (line,) = lines()
+    assert (line["audit"], line["outcome"], line["status"]) == (True, "refused", 401)
+    assert (line["user_id"], line["roles"], line["admin"]) == (
+        f"user-of-{api.project}",
+        ["member"],
+        False,
+    )
+    assert line["target"] == f"/v1.0/{api.project}/mgmt/quotas/somebody"
+
+
+def test_reads_and_dry_runs_and_unknown_paths_are_not_audited(
+    api: Api, make: Make, lines: Any
+) -> None:
+    row = make()
+    api.get(f"/instances/{row.id}")
+    api.post(f"/instances/{row.id}/action?dry_run=true", {"restart": {}})
+    api.app({"requestContext": {"httpMethod": "PUT", "resourcePath": "/nowhere"}}, None)
+    told = lines()
+    assert len(told) == 3
+    assert not any("audit" in line for line in told)
+    assert told[-1]["action"] == "PUT none"
+
+
+def test_an_administrators_act_is_in_the_record_and_in_the_tenants_feed(
+    api: Api, make: Make, hints: list[str], lines: Any
+) -> None:
+    operator, row = Api(api.app, "operators", "admin"), make()
+    answer = operator.post(f"/instances/{row.id}/action", {"reset_status": {}})
+    (line,) = lines()
+    assert (line["tenant_id"], line["owner_id"]) == ("operators", api.project)
+    assert (line["admin"], line["instance_id"]) == (True, row.id)
+    (event,) = api.get(f"/instances/{row.id}/events").body["events"]
+    assert (event["kind"], event["request_id"]) == ("status.reset", line["request_id"])
+    assert line["request_id"] == answer.headers[HEADER]
+
+
+def test_an_operation_goes_on_with_the_trace_of_its_client(
+    api: Api, make: Make, hints: list[str], lines: Any
+) -> None:
+    row = make()
+    api.delete(f"/instances/{row.id}", headers={"TraceParent": CLIENT})
+    (line,) = lines()
+    assert (line["trace_id"], line["parent_id"]) == (CLIENT[3:35], CLIENT[36:52])
+    (operation,) = operations(row.id)
+    assert operation.traceparent == f"00-{CLIENT[3:35]}-{line['span_id']}-00"
+
+
+def test_a_strange_traceparent_is_no_error(api: Api, lines: Any) -> None:
+    answer = api.get("/instances", headers={"traceparent": "00-" + "f" * 5000})
+    (line,) = lines()
+    assert answer.status == 200
+    assert line["request_id"] == f"req-{answer.headers[HEADER].removeprefix('req-')}"
+    assert line["trace_id"] == line["request_id"].removeprefix("req-").replace("-", "")
