@@ -33,13 +33,13 @@ def of_port(instance: Instance) -> Place:
     if subnet_id is None:
         if network_id is None:
             return Place(settings().network_id)
-        _usable(network_id, instance.tenant_id, f"Network {network_id} cannot be found.")
+        _usable(network_id, instance, f"Network {network_id} cannot be found.")
         return Place(network_id)
     subnet = network.get_subnet(subnet_id)
     missing = f"Subnet {subnet_id} cannot be found."
     if subnet is None:
         raise Refused(missing)
-    found = _usable(subnet.network_id, instance.tenant_id, missing)
+    found = _usable(subnet.network_id, instance, missing)
     if network_id not in (None, subnet.network_id):
         raise Refused(f"Subnet {subnet_id} does not belong to network {network_id}.")
     if address is not None:
@@ -50,11 +50,16 @@ def of_port(instance: Instance) -> Place:
     return Place(subnet.network_id, subnet_id, address)
 
 
-def _usable(network_id: str, tenant_id: str, missing: str) -> network.Network:
-    """The network, when the tenant could have a port in it."""
+def _usable(network_id: str, instance: Instance, missing: str) -> network.Network:
+    """The network, when the tenant could have a port in it.
+
+    One that is shared with the tenant's project alone is so for nobody else's look, not for the
+    service's either: the API has asked with the tenant's token (`chalicelib.auth.networks`).
+    """
     found = network.get_network(network_id)
-    chosen_by_operator = network_id == settings().network_id
-    if found is None or not (found.shared or chosen_by_operator or found.project_id == tenant_id):
+    nic = (instance.nics or [{}])[0]
+    chosen = network_id in (settings().network_id, nic.get("shown_network_id"))
+    if found is None or not (chosen or found.shared or found.project_id == instance.tenant_id):
         raise Refused(missing)
     return found
 

@@ -18,6 +18,7 @@ import msgspec
 import app
 from chalicelib.api import create_app
 from chalicelib.auth.context import Context
+from chalicelib.auth.networks import Look, nobody
 from chalicelib.errors import Unauthorized
 from chalicelib.store.models import Flavor
 from functions import handler
@@ -83,6 +84,8 @@ class Region(Services):
         self.states = StepFunctions(kernel, self.lambda_)
         self.clients["stepfunctions"] = StepFunctionsClient(self.states, self.effects)
         self.tokens: dict[str, Context] = {}
+        self.networks: Look = nobody
+        """What Neutron shows a tenant; there is none before there is a cloud."""
         self.asked: list[OnAsk] = []
         """Called with each request before it is served: method, path, body."""
         self.replied: list[OnReply] = []
@@ -142,7 +145,9 @@ class Region(Services):
         }
         for name, function in plain.items():
             self._add(name, _always(function), STEP_TIMEOUT_SECONDS)
-        self._add("api", lambda: create_app(self.authenticate), API_TIMEOUT_SECONDS)
+        self._add(
+            "api", lambda: create_app(self.authenticate, self.look_at_network), API_TIMEOUT_SECONDS
+        )
         self._add("taskmanager", lambda: handler.local, STEP_TIMEOUT_SECONDS, step_of)
         self._add("taskmanager-cloud", lambda: handler.cloud, STEP_TIMEOUT_SECONDS, step_of)
 
@@ -184,6 +189,12 @@ class Region(Services):
         if found is None:
             raise Unauthorized("The request you have made requires authentication.")
         return found
+
+    def look_at_network(self, token: str, project_id: str, nic: Mapping[str, str]) -> str | None:
+        """Neutron's part: what it shows a tenant of a nic's network."""
+        return self.effects.perform(
+            "neutron", "look", lambda: self.networks(token, project_id, nic)
+        )
 
     def http(self, method: str, path: str, headers: Mapping[str, str], body: bytes = b"") -> Reply:
         """Call the API from inside a coroutine, as through API Gateway."""

@@ -15,6 +15,7 @@ from simulator.cloud.model.identity import stable_id
 from simulator.cloud.model.seams import Hypervisor
 from simulator.cloud.model.settings import CloudSettings, Delays
 from simulator.cloud_functions import CloudFunctions, make_cloud
+from simulator.cloud_functions.network import shown_to_tenants
 from simulator.fleet.fleet import Fleet
 from simulator.inputs import Plan
 from simulator.invariants import Invariants
@@ -79,6 +80,7 @@ class World:
         self.cloud.bootstrap(Passwords("admin", "service", "demo", "validation"), "http://cloud")
         make_images(self.cloud, self.fleet)
         self.cloud_functions = CloudFunctions(self.kernel, self.region.effects, self.cloud)
+        self.region.networks = shown_to_tenants(self.cloud)
         self.invariants: Invariants | None = None
         """From the moment at which everything is set up."""
 

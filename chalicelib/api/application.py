@@ -35,7 +35,9 @@ from chalicelib.api import (
 from chalicelib.api.catalog import Catalog
 from chalicelib.api.frame import Route, Services, answer, refuse
 from chalicelib.api.rates import Rates
+from chalicelib.auth.connection import Connection
 from chalicelib.auth.keystone import Authenticate, Keystone
+from chalicelib.auth.networks import Look, Networks, nobody
 from chalicelib.errors import CofferError, MethodNotAllowed, NotFound
 
 NAME: Final = "coffer"
@@ -80,10 +82,19 @@ class Application(Chalice):
         return answered
 
 
-def create_app(authenticate: Authenticate | None = None) -> Application:
-    """The app with all routes; tokens are validated at Keystone unless told otherwise."""
+def create_app(
+    authenticate: Authenticate | None = None, networks: Look | None = None
+) -> Application:
+    """The app with all routes; Keystone validates tokens, and Neutron shows tenants their networks,
+    unless told otherwise."""
     app = Application(NAME, configure_logs=False)
-    services = Services(authenticate or Keystone(), Catalog(), Rates())
+    connection = Connection()
+    services = Services(
+        authenticate or Keystone(connection),
+        networks or (nobody if authenticate else Networks(connection)),
+        Catalog(),
+        Rates(),
+    )
     for route in ROUTES:
         # No content types: a body of another type gets our 415, not Chalice's.
         app.route(route.path, methods=[route.method], content_types=[], name=_name(route))(

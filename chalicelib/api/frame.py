@@ -27,6 +27,7 @@ from chalicelib.api.schema import Query, parse
 from chalicelib.auth import policy
 from chalicelib.auth.context import Context
 from chalicelib.auth.keystone import Authenticate
+from chalicelib.auth.networks import Look
 from chalicelib.errors import (
     BadRequest,
     CofferError,
@@ -101,6 +102,7 @@ class Request(msgspec.Struct, frozen=True):
     body: bytes
     place: Place
     audit: Audit
+    networks: Look
     catalog: Catalog
     reads: Any = None
     caller: Context | None = None
@@ -111,6 +113,10 @@ class Request(msgspec.Struct, frozen=True):
         """The caller; every route that is not public has one."""
         assert self.caller is not None, "a public route asked who calls"
         return self.caller
+
+    def shown_network(self, nic: Mapping[str, str]) -> str | None:
+        """The network of a nic, if Neutron shows the caller that it is its project's to use."""
+        return self.networks(_token(self.headers), self.context.project_id, nic)
 
     @property
     def dry_run(self) -> bool:
@@ -180,6 +186,7 @@ class Services(msgspec.Struct, frozen=True):
     """What the handlers of one app share: no module holds such state."""
 
     authenticate: Authenticate
+    networks: Look
     catalog: Catalog
     rates: Rates
 
@@ -289,6 +296,7 @@ def _read(route: Route, raw: GatewayRequest, services: Services, audit: Audit) -
         body=body if isinstance(body, bytes) else body.encode(),
         place=Place(base_url(headers, raw.context), route.path, params, given),
         audit=audit,
+        networks=services.networks,
         catalog=services.catalog,
         reads=dict[str, Any] if isinstance(route.reads, Mapping) else route.reads,
     )

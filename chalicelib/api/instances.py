@@ -151,6 +151,12 @@ def create(request: Request) -> Response:
     return reply
 
 
+def _placed(request: Request, nic: dict[str, str]) -> dict[str, str]:
+    """The nic, with the network that Neutron shows the caller: no flow can ask for a tenant."""
+    shown = request.shown_network(nic)
+    return {**nic, "shown_network_id": shown} if shown else nic
+
+
 def _authorize_contents(request: Request, wanted: InstanceBody) -> None:
     """Initial databases and users need their own policies too."""
     context = request.context
@@ -189,7 +195,7 @@ def _new_instance(
         availability_zone=rules.availability_zone(wanted.availability_zone),
         locality=wanted.locality,
         access=wanted.access.changing(None) if wanted.access else None,
-        nics=[nic.checked() for nic in wanted.nics or []],
+        nics=[_placed(request, nic.checked()) for nic in wanted.nics or []],
         protected=wanted.deletion_protection or None,
         **noted(wanted.name, wanted.description, wanted.tags),
     )

@@ -12,24 +12,21 @@ from collections import OrderedDict
 from collections.abc import Callable
 from datetime import datetime
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import msgspec
 
 from chalicelib import aws, parameters
+from chalicelib.auth.connection import Connection, auth_url
 from chalicelib.auth.context import Context
 from chalicelib.errors import Unauthorized, Unavailable
 from chalicelib.parameters import Credential
 from chalicelib.settings import settings
 
-if TYPE_CHECKING:
-    from keystoneauth1.session import Session
-
 Authenticate = Callable[[str], Context]
 """What makes a context of a token; raises `Unauthorized` or `Unavailable`."""
 
 CACHE_ENTRIES: Final = 512
-TIMEOUT_SECONDS: Final = 5
 _TOKEN: Final = re.compile(r"[\x21-\x7e]{1,8192}")
 
 log = logging.getLogger(__name__)
@@ -62,9 +59,8 @@ class _Remembered(msgspec.Struct, frozen=True):
 class Keystone:
     """Token validation with a small cache; one object per process (or simulated container)."""
 
-    def __init__(self) -> None:
-        self._session: Session | None = None
-        self._credential: Credential | None = None
+    def __init__(self, connection: Connection | None = None) -> None:
+        self._connection = connection or Connection()
         self._cache: OrderedDict[bytes, _Remembered] = OrderedDict()
 
     def __call__(self, token: str) -> Context:
@@ -90,9 +86,7 @@ class Keystone:
 
     def close(self) -> None:
         """Close the connections to Keystone."""
-        if self._session is not None:
-            self._session.session.close()
-            self._session = None
+        self._connection.close()
 
     def _validate(self, token: str) -> _Token:
         answer = self._ask(token)
@@ -118,8 +112,8 @@ class Keystone:
         from keystoneauth1 import exceptions
 
         try:
-            answer = self._connected().get(
-                f"{_auth_url()}/auth/tokens?nocatalog",
+            answer = self._connection.session().get(
+                f"{auth_url()}/auth/tokens?nocatalog",
                 headers={"X-Subject-Token": token, "Accept": "application/json"},
                 authenticated=True,
                 connect_retries=1,
@@ -132,32 +126,6 @@ class Keystone:
             log.error("Keystone cannot be asked: %s", type(error).__name__)  # noqa: TRY400
             raise Unavailable("The identity service is not available at the moment.") from None
         return None if answer.status_code == HTTPStatus.UNAUTHORIZED else answer
-
-    def _connected(self) -> Session:
-        """The session of the service's user; imported here, since warm tokens do not need it."""
-        credential = parameters.held(parameters.IDENTITY, Credential)
-        if self._credential != credential:
-            self.close()
-            self._credential = credential
-        if self._session is None:
-            from keystoneauth1.identity import v3
-            from keystoneauth1.session import Session
-
-            chosen = settings()
-            login = credential.login(
-                _auth_url(),
-                user_domain_name=chosen.os_user_domain_name,
-                project_name=chosen.os_project_name,
-                project_domain_name=chosen.os_project_domain_name,
-            )
-            plugin = v3.ApplicationCredential if credential.application else v3.Password
-            self._session = Session(auth=plugin(**login["auth"]), timeout=TIMEOUT_SECONDS)
-        return self._session
-
-
-def _auth_url() -> str:
-    url = settings().os_auth_url.rstrip("/")
-    return url if url.endswith("/v3") else f"{url}/v3"
 
 
 def _context(token: _Token) -> Context:

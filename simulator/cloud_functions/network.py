@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from chalicelib.auth.networks import Look
 from chalicelib.cloud import names, network
-from simulator.cloud.model.errors import CloudError
+from chalicelib.errors import BadRequest
+from chalicelib.settings import settings
+from simulator.cloud.model.caller import Caller
+from simulator.cloud.model.cloud import Cloud
+from simulator.cloud.model.errors import CloudError, NotFound
 from simulator.cloud.model.network import FloatingAddress, Port
 from simulator.cloud.model.security_groups import SecurityGroup, Traffic
 from simulator.cloud_functions.stand_ins import (
@@ -13,6 +20,30 @@ from simulator.cloud_functions.stand_ins import (
     page_of,
     unless_gone,
 )
+
+
+def shown_to_tenants(cloud: Cloud) -> Look:
+    """What `chalicelib.auth.networks` does, on the model: a tenant's project is its own token."""
+
+    def look(_token: str, project_id: str, nic: Mapping[str, str]) -> str | None:
+        network_id = nic.get("network_id")
+        neutron, tenant = cloud.network, Caller("", project_id, frozenset({"member"}))
+        try:
+            if network_id is None:
+                network_id = neutron.subnet(tenant, nic["subnet_id"]).network_id
+        except NotFound:
+            return None
+        if network_id == settings().network_id:
+            return None
+        try:
+            found = neutron.network(tenant, network_id)
+        except NotFound:
+            raise BadRequest(f"Network {network_id} cannot be found.") from None
+        if not (neutron.is_shared(tenant, found) or found.project_id == project_id):
+            raise BadRequest(f"Network {network_id} cannot be found.")
+        return network_id
+
+    return look
 
 
 class Network(StandIns):

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from chalicelib import aws
-from chalicelib.auth import keystone
+from chalicelib.auth import connection, keystone
 from chalicelib.auth.keystone import Keystone
 from chalicelib.errors import Unauthorized, Unavailable
 from chalicelib.parameters import LOOK_SECONDS, Credential
@@ -126,7 +126,8 @@ def validate(
     server: tuple[FakeKeystone, str], clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Keystone]:
     chosen = Settings(os_auth_url=server[1], token_cache_seconds=20)
-    monkeypatch.setattr(keystone, "settings", lambda: chosen)
+    for module in (keystone, connection):
+        monkeypatch.setattr(module, "settings", lambda: chosen)
     monkeypatch.setattr(clock, "client", lambda _: server[0])
     made = Keystone()
     yield made
@@ -240,7 +241,7 @@ def test_a_refused_password_is_looked_up_now_and_then_only(
 
 def test_a_keystone_away_is_503(validate: Keystone, monkeypatch: pytest.MonkeyPatch) -> None:
     away = Settings(os_auth_url="http://127.0.0.1:9/identity/v3")
-    monkeypatch.setattr(keystone, "settings", lambda: away)
+    monkeypatch.setattr(connection, "settings", lambda: away)
     with pytest.raises(Unavailable):
         validate("good")
 

@@ -65,6 +65,16 @@ def test_a_network_that_the_tenant_may_use_is_taken_with_and_without_its_subnet(
     assert place(**wanted) == placement.Place(**wanted)
 
 
+def test_a_network_that_neutron_has_shown_the_tenant_may_be_used_and_no_other() -> None:
+    nic = {"network_id": "foreign", "shown_network_id": "foreign"}
+    assert place(**nic) == placement.Place("foreign")
+    assert place(subnet_id="foreign-subnet", shown_network_id="foreign") == placement.Place(
+        "foreign", "foreign-subnet"
+    )
+    with pytest.raises(Refused):
+        place(subnet_id="foreign-subnet", shown_network_id="own")
+
+
 def test_an_address_is_chosen_in_a_network_of_ones_own() -> None:
     nic = {"subnet_id": "own-subnet", "ip_address": "10.0.0.9"}
     assert place(**nic) == placement.Place("own", **nic)

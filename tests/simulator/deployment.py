@@ -12,6 +12,7 @@ from simulator.cloud.model.cloud import PRIVATE_NETWORK, Cloud, Passwords
 from simulator.cloud.model.identity import stable_id
 from simulator.cloud.model.settings import RAISED, CloudSettings
 from simulator.cloud_functions import CloudFunctions, make_cloud
+from simulator.cloud_functions.network import shown_to_tenants
 from simulator.fleet.fleet import Fleet
 from simulator.invariants import Invariants
 from simulator.kernel import START, Coroutine, Kernel
@@ -62,6 +63,7 @@ class Simulation:
         self.cloud.bootstrap(Passwords("a", "s", "d", "v"), "https://cloud")
         make_images(self.cloud, self.fleet)
         self.cloud_functions = CloudFunctions(self.kernel, self.region.effects, self.cloud)
+        self.region.networks = shown_to_tenants(self.cloud)
         self.cloud_functions.install()
         self.region.deploy()
         self.region.seed(

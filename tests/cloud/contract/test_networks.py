@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from openstack import exceptions
 
+from chalicelib.auth.connection import Connection
+from chalicelib.auth.networks import Networks
 from chalicelib.cloud import errors, network
+from chalicelib.errors import BadRequest
 from tests.cloud.contract.asked import Asked, refused
 from tests.cloud.contract.people import Person
 
@@ -23,7 +28,6 @@ def test_a_network_that_is_shared_by_rbac_is_shared_for_whom_it_is_shared_with(
         action="access_as_shared",
         target_project_id=asked.tenant.project.id,
     )
-    asked.later(lambda: theirs.delete_rbac_policy(policy.id))
     assert mine.get_network(home.id).is_shared is True
     assert theirs.get_network(home.id).is_shared is False
     seen = network.get_network(home.id)
@@ -40,6 +44,25 @@ def test_a_network_that_is_shared_by_rbac_is_shared_for_whom_it_is_shared_with(
         )
     port = asked.port(home.id, asked.group().id)
     assert port.network_id == home.id
+
+    look = Networks(_Connection(asked.service))
+    (subnet,) = theirs.subnets(network_id=home.id)
+    for nic in ({"network_id": home.id}, {"subnet_id": subnet.id}):
+        assert look(asked.tenant.api.auth_token, asked.tenant.project.id, nic) == home.id
+    theirs.delete_rbac_policy(policy.id)
+    with pytest.raises(BadRequest, match=home.id):
+        look(asked.tenant.api.auth_token, asked.tenant.project.id, {"network_id": home.id})
+
+
+class _Connection(Connection):
+    """The API's session, of a user who has it already."""
+
+    def __init__(self, person: Person) -> None:
+        super().__init__()
+        self._person = person
+
+    def session(self) -> Any:
+        return self._person.api.session
 
 
 def test_an_address_that_is_taken_is_refused_for_good_and_named(asked: Asked) -> None:
