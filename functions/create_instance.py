@@ -54,17 +54,31 @@ def _metadata(instance: Instance) -> dict[str, str]:
 
 
 def ports_and_groups(operation: Operation, _: str | None) -> Outcome:
-    """Make the security group with its rules, then the port in the user's network."""
+    """Make the security group with its rules, then the port in the user's network.
+
+    Of two that unknown results have left, the port that a server has is kept, and the group of the
+    port that is kept: no other one could be deleted. Neutron tells whole seconds, so that of two
+    which are as old either may come first.
+    """
     instance = instances.get_instance(operation.instance_id)
     place = placement.of_port(instance)
-    group = _security_group(instance)
-    found = network.find_ports(instance.id)
-    for extra in found[1:]:
-        network.delete_port(extra.id)
-    port = (
-        found[0]
-        if found
-        else network.create_port(
+    groups, ports = network.find_security_groups(instance.id), network.find_ports(instance.id)
+    port = next((each for each in ports if each.device_id), ports[0] if ports else None)
+    used = port.group_ids if port else ()
+    group = next((each for each in groups if each.id in used), groups[0] if groups else None)
+    for extra in ports:
+        if extra is not port:
+            network.delete_port(extra.id)
+    for left in groups:
+        if left is not group:
+            network.delete_security_group(left.id)
+    if group is None:
+        group = network.create_security_group(
+            names.network(instance.id), names.description(instance.id)
+        )
+    access.allow(group, instance, instance.access or {})
+    if port is None:
+        port = network.create_port(
             names.network(instance.id),
             names.description(instance.id),
             network_id=place.network_id,
@@ -72,7 +86,6 @@ def ports_and_groups(operation: Operation, _: str | None) -> Outcome:
             subnet_id=place.subnet_id,
             ip_address=place.ip_address,
         )
-    )
     if not any("." in address for address in port.addresses):
         return Failed(f"Network {port.network_id} has no IPv4 address for the instance's port.")
     wanted = instance.access or {}
@@ -82,21 +95,6 @@ def ports_and_groups(operation: Operation, _: str | None) -> Outcome:
         else access.addresses(port, [])
     )
     return Done({"security_group_id": group.id, "port_id": port.id, "addresses": addresses})
-
-
-def _security_group(instance: Instance) -> network.SecurityGroup:
-    found = network.find_security_groups(instance.id)
-    for extra in found[1:]:
-        network.delete_security_group(extra.id)
-    group = (
-        found[0]
-        if found
-        else network.create_security_group(
-            names.network(instance.id), names.description(instance.id)
-        )
-    )
-    access.allow(group, instance, instance.access or {})
-    return group
 
 
 def message_queue(operation: Operation, _: str | None) -> Outcome:

@@ -31,13 +31,18 @@ class SecurityGroup(msgspec.Struct, frozen=True):
 
 
 class Port(msgspec.Struct, frozen=True):
-    """A port with its fixed addresses, and the instance of ours that owns it."""
+    """A port with its fixed addresses, and the instance of ours that owns it.
+
+    `group_ids` are its security groups; `device_id` the server that has it, or "".
+    """
 
     id: str
     name: str
     network_id: str
     addresses: tuple[str, ...]
     owner: str | None
+    group_ids: tuple[str, ...] = ()
+    device_id: str = ""
 
 
 class FloatingAddress(msgspec.Struct, frozen=True):
@@ -276,6 +281,8 @@ def _port(raw: Any) -> Port:
         network_id=raw.network_id,
         addresses=addresses,
         owner=_owner(raw),
+        group_ids=tuple(raw.security_group_ids or ()),
+        device_id=raw.device_id or "",
     )
 
 

@@ -216,6 +216,8 @@ class Network(StandIns):
             network_id=one.network_id,
             addresses=tuple(address for _, address in one.fixed_ips),
             owner=self.described(one.project_id, one.description),
+            group_ids=tuple(one.security_group_ids),
+            device_id=one.device_id,
         )
 
     def _floating(self, one: FloatingAddress) -> network.FloatingAddress:
