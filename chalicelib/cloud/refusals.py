@@ -34,7 +34,6 @@ KINDS: Final = {
     "IpAddressInUse": Meaning.FINAL,
     "IpAddressGenerationFailure": Meaning.FINAL,
     "MacAddressInUse": Meaning.FINAL,
-    "ExternalIpAddressExhausted": Meaning.FINAL,
     "HostNotCompatibleWithFixedIps": Meaning.FINAL,
     "NetworkMTUSubnetConflict": Meaning.FINAL,
     "DeviceIDNotOwnedByProject": Meaning.FINAL,
@@ -55,7 +54,10 @@ WORDS: Final = (
     # Nova and Cinder, 400: the volume is being made, attached, detached, or in another server.
     (re.compile(r"Invalid volume: "), Meaning.LATER),
     # Nova, 409: which network or group was meant does not become clear by waiting.
-    (re.compile(r"Multiple possible networks|Multiple .* matches found"), Meaning.FINAL),
+    (
+        re.compile(r"(Multiple|More than one) possible network|No Unique Match"),
+        Meaning.FINAL,
+    ),
 )
 """By the words of Nova, Cinder and Glance; the first that fits decides."""
 

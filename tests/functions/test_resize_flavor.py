@@ -203,6 +203,19 @@ def test_what_could_not_be_taken_back_is_by_a_start(stack: Stack) -> None:
     stack.check()
 
 
+def test_a_way_back_that_nova_refuses_is_told_within_minutes(stack: Stack) -> None:
+    instance_id, guest = active(stack)
+    guest.failing["start_db_with_conf_changes"] = ["out of memory"]
+    said = "The cloud refused to revert the resize of server s: Policy doesn't allow it."
+    stack.refusals["servers.revert_resize"] = Refused(said)
+    stored, row = ended(stack, resize(stack, instance_id))
+    assert stored.updated - stored.created < 600, "its bound is an hour"
+    assert row.status == Status.ERROR
+    assert "Not undone: revert, come_back, settings_of_before." in str(row.fault_message)
+    assert str(row.fault_message).endswith(said)
+    assert stored.reason == row.fault_message
+
+
 def test_a_start_tells_the_flavor_that_nobody_has_seen_coming(stack: Stack) -> None:
     """Nova has gone on when the resize was given up; an operator has let it have its way."""
     instance_id, _ = active(stack)
