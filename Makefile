@@ -8,7 +8,7 @@ READY  := $(VENV)/ready
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help system demo up down test test-loaded test-crash test-localstack swarm mutate bench load lint format lock clean
+.PHONY: help system demo up down test test-loaded test-crash test-localstack test-image swarm mutate bench load lint format lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -53,6 +53,9 @@ mutate: system $(READY) ## Change the shipped code in 200 small ways: do the tes
 
 bench: system $(READY) ## Measure: bring-up, latency, calls and their price, cold starts
 	@$(PYTEST) -m bench -s --timeout 0 tests --ignore tests/wire
+
+test-image: $(READY) ## Build the guest image and boot it with QEMU (root): a database on each bus, after a power cut too
+	@$(BIN)/python -m tests.image
 
 load: system $(READY) ## Bursts and misbehaving neighbours on running stacks: time, memory, what others notice
 	@$(PYTEST) -m bench -s --timeout 0 tests/wire/test_load.py

@@ -8,7 +8,7 @@ import typer
 
 # Where each command is; a module is imported only when its command is run or its help is shown.
 COMMANDS: Final = (
-    *("deploy", "undeploy"),
+    *("deploy", "undeploy", "image"),
     *("up", "down", "status", "logs", "trace", "openrc", "demo"),
     *("adopt", "expel", "rollout", "rotate-key"),
     *("simulate", "swarm"),

@@ -1,0 +1,1 @@
+"""The guest image: the agent in one bundle, and a disk that boots with it."""

@@ -1,0 +1,112 @@
+"""A server as libvirt makes one: QEMU with a root disk, other disks, a config drive and a card.
+
+Its network is QEMU's own (DHCP at 10.0.2.0/24); the host's loopback is 10.0.2.2 in it.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+from types import TracebackType
+from typing import Final
+
+from simulator.cloud import config_drive
+from simulator.cloud.model.seams import GuestSpec
+from tests.support.loopback import free_port
+
+HOST: Final = "10.0.2.2"
+DATABASE_PORT: Final = 3306
+MEMORY_MIB: Final = 1024
+KVM: Final = Path("/dev/kvm")
+BUSES: Final = {
+    "virtio": "virtio-blk-pci,drive=volume,serial={id}",
+    "scsi": "scsi-hd,drive=volume,serial={id}",
+    "nvme": "nvme,drive=volume,serial={short}",
+}
+"""How each bus is told the volume's id; nvme takes no more than 20 characters."""
+
+
+class Machine:
+    """One server; its disks stay when it is switched off."""
+
+    def __init__(self, folder: Path, image: Path, spec: GuestSpec, bus: str) -> None:
+        self.folder = folder
+        self.console = folder / "console"
+        self.ephemeral = folder / "ephemeral.raw"
+        self.port = free_port()
+        self._spec = spec
+        self._bus = bus
+        self._process: subprocess.Popen[bytes] | None = None
+        folder.mkdir(parents=True)
+        _run("qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", image, self._root)
+        for disk in (self.ephemeral, self._volume):
+            _run("qemu-img", "create", "-q", "-f", "raw", disk, "1G")
+        self._make_drive()
+
+    def __enter__(self) -> Machine:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.cut()
+
+    def switch_on(self) -> None:
+        """Power on."""
+        volume = BUSES[self._bus].format(
+            id=self._spec.volumes[0].volume_id, short=self._spec.volumes[0].volume_id[:20]
+        )
+        drive = "if=none,format=raw"
+        self._process = subprocess.Popen(
+            [
+                *("qemu-system-x86_64", "-m", str(MEMORY_MIB), "-display", "none"),
+                *(["-enable-kvm", "-cpu", "host"] if KVM.exists() else []),
+                *("-serial", f"file:{self.console}", "-monitor", "none", "-no-reboot"),
+                *("-drive", f"file={self._root},if=virtio"),
+                *("-drive", f"file={self.ephemeral},if=virtio,format=raw"),
+                *("-device", "virtio-scsi-pci"),
+                *("-drive", f"file={self._volume},{drive},id=volume", "-device", volume),
+                *("-drive", f"file={self._drive},media=cdrom,readonly=on"),
+                *(
+                    "-device",
+                    f"virtio-net-pci,netdev=net,mac={self._spec.interfaces[0].mac_address}",
+                ),
+                *("-netdev", f"user,id=net,hostfwd=tcp:127.0.0.1:{self.port}-:{DATABASE_PORT}"),
+                *("-device", "virtio-rng-pci"),
+            ],
+            stdin=subprocess.DEVNULL,
+        )
+
+    def cut(self) -> None:
+        """Power off, as by a cut."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    @property
+    def _root(self) -> Path:
+        return self.folder / "root.qcow2"
+
+    @property
+    def _volume(self) -> Path:
+        return self.folder / "volume.raw"
+
+    @property
+    def _drive(self) -> Path:
+        return self.folder / "config-drive.iso"
+
+    def _make_drive(self) -> None:
+        tree = self.folder / "tree"
+        config_drive.write(tree, self._spec)
+        label = ("-V", "config-2", "-R", "-J", "-l")
+        _run("genisoimage", "-quiet", *label, "-o", self._drive, tree / config_drive.FOLDER)
+        shutil.rmtree(tree)
+
+
+def _run(*command: str | Path) -> None:
+    subprocess.run([str(word) for word in command], check=True)
