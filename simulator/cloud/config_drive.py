@@ -17,7 +17,6 @@ from simulator.cloud.model.seams import GuestSpec, Interface
 
 FOLDER = Path("config-drive")
 SECRET_MODE = 0o600
-ANY_ADDRESS = ipaddress.IPv4Address(0)
 
 
 def documents(spec: GuestSpec) -> dict[str, bytes]:
@@ -46,12 +45,15 @@ def write(root: Path, spec: GuestSpec) -> None:
 
 
 def network_data(spec: GuestSpec) -> dict[str, Any]:
-    """`network_data.json`: each card, and of its networks the first, as Nova has it."""
-    cards = {card.port_id: card for card in reversed(spec.interfaces)}  # the first of each port
-    first = [card for card in spec.interfaces if cards[card.port_id] is card]
+    """`network_data.json`: each card, and the first of its networks of each IP version."""
+    links: dict[str, Interface] = {}
+    networks: dict[tuple[str, int], Interface] = {}
+    for card in spec.interfaces:
+        links.setdefault(card.port_id, card)
+        networks.setdefault((card.port_id, ipaddress.ip_address(card.address).version), card)
     return {
-        "links": [_link(card) for card in first],
-        "networks": [_network(number, card) for number, card in enumerate(first)],
+        "links": [_link(card) for card in links.values()],
+        "networks": [_network(number, card) for number, card in enumerate(networks.values())],
         "services": [],
     }
 
@@ -67,13 +69,15 @@ def _link(card: Interface) -> dict[str, Any]:
 
 
 def _network(number: int, card: Interface) -> dict[str, Any]:
+    address = ipaddress.ip_address(card.address)
+    kind = f"ipv{address.version}"
     common = {"id": f"network{number}", "link": _link_id(card), "network_id": card.network_id}
     if card.dhcp:
-        return {**common, "type": "ipv4_dhcp"}
-    everywhere = dict.fromkeys(("network", "netmask"), str(ANY_ADDRESS))
+        return {**common, "type": f"{kind}_dhcp"}
+    everywhere = dict.fromkeys(("network", "netmask"), str(type(address)(0)))
     return {
         **common,
-        "type": "ipv4",
+        "type": kind,
         "ip_address": card.address,
         "netmask": card.netmask,
         "routes": [{**everywhere, "gateway": card.gateway}] if card.gateway else [],
@@ -100,7 +104,7 @@ def _ec2(spec: GuestSpec) -> dict[str, Any]:
     return {
         "hostname": spec.hostname,
         "local-hostname": spec.hostname,
-        "local-ipv4": spec.interfaces[0].address if spec.interfaces else "",
+        "local-ipv4": next((card.address for card in spec.interfaces if "." in card.address), ""),
         "placement": {"availability-zone": "nova"},
         "instance-action": "none",
     }
