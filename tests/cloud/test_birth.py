@@ -11,6 +11,8 @@ from urllib3 import PoolManager
 from guest_agent import birth
 from guest_agent.config import AGENT_FILE
 from guest_agent.storage import device
+from simulator.cloud import config_drive
+from simulator.cloud.model.seams import GuestSpec, Interface
 from tests.cloud.served import ServedCloud, Tenant
 from tests.guest_agent.test_birth import AGENT_FILE as AGENT
 
@@ -126,3 +128,30 @@ def local_disks(admin: Tenant) -> Any:
     )
     yield made
     admin.api.compute.delete_flavor(made)
+
+
+def test_a_card_tells_the_first_network_of_each_version() -> None:
+    def card(address: str, mask: str, gateway: str | None, *, dhcp: bool) -> Interface:
+        return Interface("a-port", "fa:16:3e:00:00:01", "n", address, mask, gateway, dhcp)
+
+    spec = GuestSpec(
+        server_id="s",
+        name="db",
+        hostname="db",
+        project_id="p",
+        metadata={},
+        user_data=b"",
+        interfaces=[
+            card("10.0.0.5", "255.255.255.0", "10.0.0.1", dhcp=True),
+            card("10.9.0.5", "255.255.255.0", None, dhcp=False),
+            card("fd00::5", "ffff:ffff:ffff:ffff::", "fd00::1", dhcp=False),
+        ],
+        volumes=[],
+    )
+    told = config_drive.network_data(spec)
+    assert [link["vif_id"] for link in told["links"]] == ["a-port"]
+    first, second = told["networks"]
+    assert first["type"] == "ipv4_dhcp"
+    assert (second["type"], second["ip_address"]) == ("ipv6", "fd00::5")
+    assert second["routes"] == [{"network": "::", "netmask": "::", "gateway": "fd00::1"}]
+    assert json.loads(config_drive.documents(spec)[birth.EC2_META_DATA])["local-ipv4"] == "10.0.0.5"

@@ -18,7 +18,6 @@ from tests.support.loopback import free_port
 HOST: Final = "10.0.2.2"
 DATABASE_PORT: Final = 3306
 MEMORY_MIB: Final = 1024
-KVM: Final = Path("/dev/kvm")
 BUSES: Final = {
     "virtio": "virtio-blk-pci,drive=volume,serial={id}",
     "scsi": "scsi-hd,drive=volume,serial={id}",
@@ -30,13 +29,14 @@ BUSES: Final = {
 class Machine:
     """One server; its disks stay when it is switched off."""
 
-    def __init__(self, folder: Path, image: Path, spec: GuestSpec, bus: str) -> None:
+    def __init__(self, folder: Path, image: Path, spec: GuestSpec, bus: str, accel: str) -> None:
         self.folder = folder
         self.console = folder / "console"
         self.ephemeral = folder / "ephemeral.raw"
         self.port = free_port()
         self._spec = spec
         self._bus = bus
+        self._accel = accel
         self._process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True)
         _run("qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", image, self._root)
@@ -64,7 +64,7 @@ class Machine:
         self._process = subprocess.Popen(
             [
                 *("qemu-system-x86_64", "-m", str(MEMORY_MIB), "-display", "none"),
-                *(["-enable-kvm", "-cpu", "host"] if KVM.exists() else []),
+                *("-machine", f"pc,accel={self._accel}", "-cpu", "max", "-smp", "2"),
                 *("-serial", f"file:{self.console}", "-monitor", "none", "-no-reboot"),
                 *("-drive", f"file={self._root},if=virtio"),
                 *("-drive", f"file={self.ephemeral},if=virtio,format=raw"),
@@ -80,6 +80,11 @@ class Machine:
             ],
             stdin=subprocess.DEVNULL,
         )
+
+    @property
+    def runs(self) -> bool:
+        """Whether QEMU has not given up."""
+        return self._process is not None and self._process.poll() is None
 
     def cut(self) -> None:
         """Power off, as by a cut."""
