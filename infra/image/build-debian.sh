@@ -56,6 +56,7 @@ in_root /tmp/bundle/install.sh
 
 cat >"$root/etc/cloud/cloud.cfg.d/90_coffer.cfg" <<'CLOUD'
 datasource_list: [ConfigDrive, OpenStack]
+locale: false
 system_info:
   network:
     renderers: [networkd]
