@@ -8,7 +8,7 @@ READY  := $(VENV)/ready
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help system demo up down test test-loaded test-crash test-localstack test-image swarm mutate bench load lint format lock clean
+.PHONY: help system demo up down test test-loaded test-crash test-localstack test-deploy test-image swarm mutate bench load lint format lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -34,7 +34,7 @@ down: ## Stop the local stack
 	@if [ -x $(BIN)/coffer ]; then $(BIN)/coffer down; else echo "Nothing is installed here."; fi
 
 test: system $(READY) ## The quick tiers of the tests (at most 15 minutes)
-	@$(PYTEST) -n 3 --dist loadgroup -m "not crash and not bench" tests
+	@$(PYTEST) -n 3 --dist loadgroup -m "not crash and not bench and not deploy" tests
 
 test-loaded: system $(READY) ## The tests that start processes, twenty times beside two busy loops
 	@$(BIN)/python -m tests.loaded
@@ -44,6 +44,9 @@ test-crash: system $(READY) ## Kill the control plane at every effect, guests in
 
 test-localstack: $(READY) ## The workload with fake guests against LocalStack (AWS_ENDPOINT_URL names yours)
 	@COFFER_WIRE_EXAMPLES=5 sh infra/local/localstack.sh $(PYTEST) -m "not bench" --timeout 900 tests/wire
+
+test-deploy: system $(READY) ## coffer deploy from an empty folder, a database on it, rollback, undeploy; on MiniStack
+	@$(PYTEST) -m deploy -s --timeout 1500 tests/wire
 
 swarm: $(READY) ## Run the simulator's chaos under 500 seeds
 	@$(BIN)/coffer swarm chaos --seeds 500
