@@ -8,18 +8,16 @@ import typer
 from rich.markup import escape
 
 from chalicelib.parameters import Credential
-from infra.cli import options
+from infra.cli import deployments, options
 from infra.cli.console import ConsoleProgress, out
 from infra.deployment import checks, front, run, service_users
 from infra.deployment import plan as plans
 from infra.deployment.checks import Finding
-from infra.deployment.openstack import Cloud
 from infra.deployment.survey import Survey, Wanted
 from infra.errors import DeployError, UnusableInputError
 from infra.local.settings import cache_folder
 from infra.package.build import build
 from infra.package.sources import PROJECT_ROOT
-from infra.target import Target
 
 SIGNS: Final = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "failure": "[red]✗[/]"}
 
@@ -101,11 +99,7 @@ def command(
         credentials=_given(service_user, service_password_file),
         replace_entry=replace_catalog_entry,
     )
-    survey = Survey(
-        wanted,
-        lambda: Target.configured(profile, region),
-        lambda: Cloud.configured(os_cloud, options.ask),
-    )
+    survey = deployments.survey(stack, profile, region, os_cloud, wanted)
     progress = ConsoleProgress()
     if rollback:
         _roll_back(survey, progress)

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from infra.local import stack
+from infra.cli import deployments, options
+from infra.local import stack as stacks
 from infra.local.settings import load_secrets, resolve
 
 
@@ -14,13 +15,22 @@ def command(
     admin: Annotated[
         bool, typer.Option("--admin", help="Of an administrator instead of a member.")
     ] = False,
+    stack: options.ChosenStack = None,
+    profile: options.Profile = None,
+    region: options.Region = None,
+    os_cloud: options.OsCloud = None,
 ) -> None:
     """Print the variables of a ready-made user for any OpenStack client, and the emulator's keys.
 
-    Use it as:  eval "$(coffer openrc)"
+    Use it as:  eval "$(coffer openrc)". With --stack they lead to a deployment's AWS and to the
+    cloud as whom you have named with --os-cloud or OS_*: there is no ready-made user.
     """
+    if stack is not None:
+        found = deployments.survey(stack, profile, region, os_cloud)
+        _print({**found.cloud.variables(), **found.target.environment()})
+        return
     settings = resolve()
-    stack.require_running(settings)
+    stacks.require_running(settings)
     secrets = load_secrets(settings)
     user, password = ("admin", secrets.admin_password) if admin else ("demo", secrets.demo_password)
     variables = {
@@ -36,6 +46,10 @@ def command(
         "OS_INTERFACE": "public",
         **settings.aws_environment(),
     }
+    _print(variables)
+
+
+def _print(variables: dict[str, str]) -> None:
     sys.stdout.writelines(
         f"export {name}={shlex.quote(value)}\n" for name, value in variables.items()
     )

@@ -68,6 +68,10 @@ Stack = Annotated[
         help="Name of the deployment: of its stack, and the begin of its tables, queues and roles.",
     ),
 ]
+ChosenStack = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="A deployment of `coffer deploy`; else the local stack."),
+]
 Profile = Annotated[
     str | None, typer.Option(metavar="NAME", help="Profile of AWS (else AWS_PROFILE).")
 ]

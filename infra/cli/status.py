@@ -8,7 +8,10 @@ import typer
 from rich.table import Table
 
 from infra import deploy
+from infra.cli import deployments, options
 from infra.cli.console import out
+from infra.deployment.state import Part, parts
+from infra.deployment.survey import Survey
 from infra.local import cloud, endpoint, front, ministack
 from infra.local.processes import PartProcess, leftovers
 from infra.local.settings import STACK_NAME, StackSettings, resolve
@@ -18,11 +21,19 @@ COLUMNS: Final = ("part", "state", "address", "pid", "memory")
 
 def command(
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    stack: options.ChosenStack = None,
+    profile: options.Profile = None,
+    region: options.Region = None,
+    os_cloud: options.OsCloud = None,
 ) -> None:
     """Show each part of the stack: its process, its address, and whether it answers.
 
+    With --stack: of a deployment in an account or on an emulator, by the environment's credentials.
     The exit code is 0 when every part is up, 1 otherwise.
     """
+    if stack is not None:
+        _of_a_deployment(deployments.survey(stack, profile, region, os_cloud), as_json=as_json)
+        return
     settings = resolve()
     rows = _rows(settings)
     if as_json:
@@ -38,6 +49,22 @@ def command(
         if lost := leftovers_unowned(settings):
             out.print(f"{lost} processes have lost their owner; `coffer down` stops them.")
     if any(row["state"] != "up" for row in rows):
+        raise typer.Exit(1)
+
+
+def _of_a_deployment(survey: Survey, *, as_json: bool) -> None:
+    found = list(parts(survey))
+    if as_json:
+        rows = [each._asdict() for each in found]
+        out.print_json(json.dumps({"stack": survey.wanted.stack, "parts": rows}))
+    else:
+        table = Table(box=None, pad_edge=False)
+        for column in Part._fields:
+            table.add_column(column)
+        for each in found:
+            table.add_row(*each)
+        out.print(table)
+    if any(each.state != "up" for each in found):
         raise typer.Exit(1)
 
 

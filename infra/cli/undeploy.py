@@ -5,14 +5,11 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from infra.cli import options
+from infra.cli import deployments, options
 from infra.cli.console import ConsoleProgress, out
 from infra.cli.deploy import show
 from infra.deployment import checks
-from infra.deployment.openstack import Cloud
-from infra.deployment.survey import Survey, Wanted
 from infra.deployment.undeploy import require_no_instances, undeploy
-from infra.target import Target
 
 
 def command(
@@ -46,11 +43,7 @@ def command(
     It refuses while instances live. Tables that nothing could make again stay, with the keys that
     open them, unless --tables is given.
     """
-    survey = Survey(
-        Wanted(stack=stack),
-        lambda: Target.configured(profile, region),
-        lambda: Cloud.configured(os_cloud, options.ask),
-    )
+    survey = deployments.survey(stack, profile, region, os_cloud)
     cloud = () if without_cloud else ("keystone", "cloud-credentials")
     show(checks.findings(survey, only=(*checks.OF_A_ROLLBACK, *cloud)))
     if not even_with_instances:

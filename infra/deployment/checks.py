@@ -41,6 +41,7 @@ CHECKS: Final = (
     Check("aws-region", on_aws.region),
     Check("aws-credentials", on_aws.credentials, ("aws-region",)),
     Check("stack", on_aws.stack, ("aws-credentials",)),
+    Check("parameters", on_aws.parameters),
     Check("bucket", on_aws.bucket, ("aws-credentials",)),
     Check("tables", on_aws.tables, ("stack",)),
     Check("lambda-concurrency", on_aws.concurrency, ("stack",)),

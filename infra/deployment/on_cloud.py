@@ -32,6 +32,12 @@ def keystone(survey: Survey) -> str:
     cloud = survey.cloud
     with cloud.answering("tell its version"):
         cloud.connection.session.get(cloud.auth_url, authenticated=False)
+    if cloud.trust.get("cacert"):
+        raise Failed(
+            f"The certificate of {cloud.auth_url} is of an authority of your own, which the "
+            "functions do not know.",
+            "Give the cloud's public endpoints certificates of an authority that is known.",
+        )
     host = urlsplit(cloud.auth_url).hostname or ""
     if not survey.on_emulator and _is_private(host):
         raise Doubt(
@@ -145,20 +151,19 @@ def _require_roles(cloud: Cloud, wanted: tuple[str, ...]) -> None:
 
 def catalog_entry(survey: Survey) -> str:
     """Whether clients find the API, and who can see to it."""
-    cloud, root = survey.cloud, survey.root
-    found = catalog.places(cloud)
-    ours = {catalog.place_of(each) for each in (root, survey.present_root) if each}
-    if others := sorted(found - ours):
+    cloud = survey.cloud
+    found = sorted(catalog.places(cloud))
+    if others := survey.foreign_entries:
         if survey.wanted.replace_entry:
-            return f"leads to {others[0]}, and will be replaced"
+            return f"leads to {', '.join(others)}, and will be replaced"
         raise Failed(
             f"The catalog's entry of type {catalog.TYPE} leads to {', '.join(others)}: to a "
             "Trove, or another deployment.",
             "Clients can be led to one of them. To put this one in its place: "
-            "--replace-catalog-entry",
+            "--replace-catalog-entry. To deploy beside it: --ignore catalog",
         )
     if found:
-        return f"leads to {', '.join(sorted(found))}"
+        return f"leads to {', '.join(found)}"
     if not cloud.is_admin:
         raise Doubt(
             "The catalog has no entry of this deployment, and only an administrator can make it.",

@@ -6,6 +6,7 @@ Which one it is says openstacksdk's own configuration: `OS_*` variables, or a na
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -56,6 +57,9 @@ class Cloud:
             return ask("Password of the cloud's user")
 
         config = OpenStackConfig(pw_func=password)
+        named = set(config.get_cloud_names()) - {"defaults"}
+        if name is None and named <= {"envvars"} and not os.environ.get("OS_AUTH_URL"):
+            raise CloudError("No cloud is named: there is no OS_AUTH_URL.", _HOW_TO_NAME)
         try:
             region = config.get_one(cloud=name, **_BOUNDS)
         except ConfigException as error:
@@ -68,8 +72,18 @@ class Cloud:
         return cls(Connection(config=region))
 
     @classmethod
-    def of(cls, auth_url: str, region: str, credential: Credential, **scope: str) -> Cloud:
-        """The cloud for a user or an application credential; `scope` names project and domains."""
+    def of(
+        cls,
+        auth_url: str,
+        region: str,
+        credential: Credential,
+        trust: dict[str, Any] | None = None,
+        **scope: str,
+    ) -> Cloud:
+        """The cloud for a user or an application credential; `scope` names project and domains.
+
+        `trust` is how another connection to the same cloud checks certificates.
+        """
         import openstack
 
         _quiet()
@@ -79,6 +93,7 @@ class Cloud:
                 load_envvars=False,
                 region_name=region,
                 **credential.login(auth_url, **scope),
+                **(trust or {}),
                 **_BOUNDS,
             )
         )
@@ -104,6 +119,12 @@ class Cloud:
             for endpoint in service["endpoints"]
         }
         return str(min(found, default="RegionOne"))
+
+    @property
+    def trust(self) -> dict[str, Any]:
+        """How certificates are checked, as openstacksdk's settings."""
+        config = self.connection.config.config
+        return {name: config[name] for name in ("verify", "cacert") if config.get(name) is not None}
 
     @property
     def roles(self) -> frozenset[str]:
@@ -136,6 +157,19 @@ class Cloud:
         if auth.get("password"):
             return Credential(str(self.access.username), str(auth["password"]))
         return None
+
+    def variables(self) -> dict[str, str]:
+        """The `OS_*` variables that lead any client to the same cloud as the same user."""
+        config = self.connection.config.config
+        found = {
+            "OS_AUTH_TYPE": config.get("auth_type"),
+            "OS_REGION_NAME": self.region,
+            "OS_IDENTITY_API_VERSION": "3",
+            "OS_INTERFACE": "public",
+            "OS_CACERT": config.get("cacert"),
+            **{f"OS_{name.upper()}": value for name, value in config["auth"].items()},
+        }
+        return {name: str(value) for name, value in found.items() if value}
 
     def urls(self, service_type: str) -> list[str]:
         """The public URLs of a service in this region, for this project."""

@@ -106,6 +106,9 @@ def _store_secrets(survey: Survey, key: str | None, ring: Rings, progress: Progr
 def _register(survey: Survey, endpoint: str, progress: Progress) -> tuple[list[str], bool]:
     """The commands that are left for an administrator, and whether the catalog was changed."""
     entry, cloud = survey.entry(endpoint), survey.cloud
+    if survey.foreign_entries and not survey.wanted.replace_entry:
+        progress.say("the catalog's entry leads elsewhere, and stays as it is")
+        return [], False
     if cloud.is_admin:
         with progress.step("Catalog entry"):
             return [], catalog.register(cloud, entry)

@@ -16,7 +16,7 @@ from chalicelib import parameters
 from chalicelib.parameters import Credential
 from infra import deploy
 from infra.deploy import Stack
-from infra.deployment import service_users
+from infra.deployment import catalog, service_users
 from infra.deployment.catalog import Entry
 from infra.deployment.openstack import Cloud, RefusedCredentialError
 from infra.deployment.service_users import Users
@@ -148,6 +148,12 @@ class Survey:
             return None
         return self.present.parameters.get("PublicEndpoint") or self.present.outputs.get("Endpoint")
 
+    @property
+    def foreign_entries(self) -> list[str]:
+        """Where the catalog's entry leads that is not this deployment: a Trove, or another one."""
+        ours = {catalog.place_of(each) for each in (self.root, self.present_root) if each}
+        return sorted(catalog.places(self.cloud) - ours)
+
     def entry(self, endpoint: str) -> Entry:
         """The catalog's entry; `endpoint` is API Gateway's own root."""
         return Entry(self.root or endpoint, self.cloud.region, self.mark)
@@ -196,7 +202,8 @@ class Survey:
         return stored
 
     def _login(self, credential: Credential, scope: dict[str, str]) -> Cloud:
-        return Cloud.of(self.cloud.auth_url, self.cloud.region, credential, **scope)
+        cloud = self.cloud
+        return Cloud.of(cloud.auth_url, cloud.region, credential, cloud.trust, **scope)
 
     @cached_property
     def as_service(self) -> dict[str, Cloud]:

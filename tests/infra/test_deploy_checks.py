@@ -1,0 +1,205 @@
+"""What `coffer deploy` finds wrong with an account, with its own options, and with both sides."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from moto import mock_aws
+
+from infra.deploy import Stack
+from infra.deployment import checks
+from infra.deployment.checks import Finding
+from infra.deployment.openstack import Cloud, CloudError
+from infra.deployment.survey import Survey, Wanted
+from infra.deployment.undeploy import InstancesLiveError, require_no_instances
+from infra.target import Target
+from tests.infra.test_cli import coffer
+
+TARGET = Target("us-east-1")
+LIMITS = {"ConcurrentExecutions": 250, "UnreservedConcurrentExecutions": 250}
+OURS = Stack("CREATE_COMPLETE", {"PackageKey": "d1/functions.zip"}, {})
+
+
+@pytest.fixture(autouse=True)
+def aws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An account of moto's, and no other credentials or clouds than those of a test."""
+    for name in ("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "OS_CLOUD"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("COFFER_STATE", str(tmp_path))
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    with mock_aws():
+        yield
+
+
+def no_cloud() -> Cloud:
+    raise CloudError("There is no cloud.")
+
+
+def survey(
+    wanted: Wanted | None = None, target: Target = TARGET, present: Stack | None = None
+) -> Survey:
+    made = Survey(wanted or Wanted("dbs"), lambda: target, no_cloud)
+    vars(made)["present"] = present
+    return made
+
+
+def finding(looked_at: Survey, name: str) -> Finding:
+    (found,) = checks.findings(looked_at, only=(name,))
+    return found
+
+
+def _with_client(made: Survey, monkeypatch: pytest.MonkeyPatch, **calls: Any) -> Survey:
+    monkeypatch.setattr(Target, "client", lambda *_: SimpleNamespace(**calls))
+    vars(made)["account"] = "1"
+    return made
+
+
+def _refused(code: str) -> Callable[..., Any]:
+    def call(**_: Any) -> Any:
+        raise ClientError({"Error": {"Code": code, "Message": "no"}}, "Call")
+
+    return call
+
+
+def _no_region(_: pytest.MonkeyPatch) -> Survey:
+    return Survey(Wanted("dbs"), lambda: Target.configured(None, None), no_cloud)
+
+
+def _no_profile(_: pytest.MonkeyPatch) -> Survey:
+    return Survey(Wanted("dbs"), lambda: Target.configured("nobody", None), no_cloud)
+
+
+def _no_credentials(patch: pytest.MonkeyPatch) -> Survey:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        patch.delenv(name)
+    patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    patch.setattr(boto3, "DEFAULT_SESSION", None)
+    return survey()
+
+
+def _taken_bucket(patch: pytest.MonkeyPatch) -> Survey:
+    return _with_client(survey(), patch, head_bucket=_refused("403"), get_caller_identity=_account)
+
+
+def _account() -> dict[str, str]:
+    return {"Account": "1"}
+
+
+def _old_tables(_: pytest.MonkeyPatch) -> Survey:
+    boto3.client("dynamodb", region_name="us-east-1").create_table(
+        TableName="dbs-instances",
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    return survey()
+
+
+def _small_account(patch: pytest.MonkeyPatch) -> Survey:
+    return _with_client(survey(), patch, get_account_settings=lambda: {"AccountLimit": LIMITS})
+
+
+class Case(NamedTuple):
+    """A check, what makes it fail, and words of what is said and advised."""
+
+    check: str
+    survey: Callable[[pytest.MonkeyPatch], Survey]
+    said: str
+    advice: str
+
+
+CASES = (
+    Case("aws-region", _no_region, "No AWS region is named", "--region"),
+    Case("aws-region", _no_profile, "nobody", "aws configure list-profiles"),
+    Case("aws-credentials", _no_credentials, "no AWS credentials", "--profile NAME"),
+    Case("stack", lambda _: survey(Wanted("D B")), "can't be a deployment's name", "--stack"),
+    Case(
+        "stack",
+        lambda _: survey(present=Stack("CREATE_COMPLETE", {}, {})),
+        "no coffer has deployed it",
+        "--stack NAME",
+    ),
+    Case(
+        "parameters",
+        lambda _: survey(Wanted("dbs", parameters={"HeartbeatSecond": "5"})),
+        "no parameter HeartbeatSecond",
+        "HeartbeatSeconds?",
+    ),
+    Case("bucket", _taken_bucket, "belongs to another account", "--stack NAME"),
+    Case("tables", _old_tables, "still there: dbs-instances", "coffer undeploy --tables"),
+    Case(
+        "lambda-concurrency",
+        _small_account,
+        "may run 250 executions at once",
+        "request-service-quota-increase --service-code lambda --quota-code L-B99A9384",
+    ),
+)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.check}: {case.said[:20]}")
+def test_a_check_says_what_is_wrong_and_what_to_do(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = finding(case.survey(monkeypatch), case.check)
+    assert found.verdict == "failure"
+    assert case.said in found.said
+    assert case.advice in found.advice
+
+
+def test_what_the_stack_has_reserved_already_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = {"ConcurrentExecutions": 280, "UnreservedConcurrentExecutions": 100}
+    made = _with_client(
+        survey(present=OURS), monkeypatch, get_account_settings=lambda: {"AccountLimit": limits}
+    )
+    assert finding(made, "lambda-concurrency").verdict == "ok"
+
+
+def test_a_taken_port_is_told_with_the_option_that_chooses_another() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        emulator = Target("us-east-1", "http://127.0.0.1:1")
+        found = finding(survey(Wanted("dbs", front_port=port), emulator), "api-address")
+    assert found.verdict == "failure"
+    assert f"--front-port {port + 1}" in found.advice
+
+
+def test_all_failures_are_told_at_once_and_nothing_is_changed(tmp_path: Path) -> None:
+    done = coffer(tmp_path, "deploy", "--stack", "NO")
+    assert done.returncode == 1
+    for said in ("No AWS region is named", "OS_AUTH_URL", "2 checks failed; nothing was changed"):
+        assert said in done.stdout + done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_check_cannot_be_ignored(tmp_path: Path) -> None:
+    done = coffer(tmp_path, "deploy", "--ignore", "everything")
+    assert done.returncode == 2
+    assert "lambda-concurrency" in done.stderr
+
+
+def test_a_password_file_that_is_empty_is_no_password(tmp_path: Path) -> None:
+    (tmp_path / "empty").touch()
+    given = ("--service-user", "u", "--service-password-file", str(tmp_path / "empty"))
+    done = coffer(tmp_path, "deploy", *given)
+    assert done.returncode == 2
+    assert "holds no password" in done.stderr
+
+
+def test_undeploy_refuses_while_instances_live() -> None:
+    _old_tables(pytest.MonkeyPatch())
+    table = boto3.resource("dynamodb", region_name="us-east-1").Table("dbs-instances")
+    for number, row in enumerate(({"index_tenant": "a"}, {"index_tenant": "b"}, {})):
+        table.put_item(Item={"id": str(number), **row})
+    with pytest.raises(InstancesLiveError, match="2 instances live") as raised:
+        require_no_instances(survey())
+    assert "--even-with-instances" in raised.value.advice
+    assert "coffer_deployment=" in raised.value.advice
