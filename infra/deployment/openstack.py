@@ -77,8 +77,8 @@ class Cloud:
         auth_url: str,
         region: str,
         credential: Credential,
+        scope: dict[str, str],
         trust: dict[str, Any] | None = None,
-        **scope: str,
     ) -> Cloud:
         """The cloud for a user or an application credential; `scope` names project and domains.
 

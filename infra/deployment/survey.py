@@ -203,7 +203,7 @@ class Survey:
 
     def _login(self, credential: Credential, scope: dict[str, str]) -> Cloud:
         cloud = self.cloud
-        return Cloud.of(cloud.auth_url, cloud.region, credential, cloud.trust, **scope)
+        return Cloud.of(cloud.auth_url, cloud.region, credential, scope, cloud.trust)
 
     @cached_property
     def as_service(self) -> dict[str, Cloud]:

@@ -105,7 +105,7 @@ def _survey(settings: StackSettings, secrets: Secrets) -> Survey:
     return Survey(
         wanted,
         lambda: settings.target,
-        lambda: Cloud.of(settings.auth_url, CLOUD_REGION, admin, None, **scope),
+        lambda: Cloud.of(settings.auth_url, CLOUD_REGION, admin, scope),
     )
 
 

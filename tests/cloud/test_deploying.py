@@ -27,7 +27,7 @@ ADMIN = Credential("admin", PASSWORDS["admin_password"])
 def logged_in(cloud: ServedCloud, user: Credential, project: str, region: str) -> Cloud:
     """The cloud as that user sees it."""
     url = f"{cloud.url}/identity/v3"
-    return Cloud.of(url, region, user, project_name=project, **DOMAINS)
+    return Cloud.of(url, region, user, {"project_name": project, **DOMAINS})
 
 
 def surveyed(
@@ -61,7 +61,7 @@ class Case(NamedTuple):
 
 def _elsewhere(_: ServedCloud) -> Survey:
     url = f"http://127.0.0.1:{free_port()}/v3"
-    nobody = Cloud.of(url, "RegionOne", ADMIN, project_name="admin", **DOMAINS)
+    nobody = Cloud.of(url, "RegionOne", ADMIN, {"project_name": "admin", **DOMAINS})
     return Survey(Wanted("dbs"), lambda: EMULATOR, lambda: nobody)
 
 
