@@ -7,6 +7,7 @@ and carries its metrics (`chalicelib.metrics`). Any other line says of which of 
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -83,18 +84,23 @@ class JsonFormatter(logging.Formatter):
 
 
 def set_up(level: str, deployment: str) -> None:
-    """Format the records of Coffer's own loggers; called once by each Lambda entry point."""
-    _hand_over(("chalicelib", "functions"), level, JsonFormatter(deployment))
+    """Format the records of Coffer's own loggers; called once by each Lambda entry point.
+
+    They go to standard output, where CloudWatch looks for metrics.
+    """
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(JsonFormatter(deployment))
+    _hand_over(("chalicelib", "functions"), level, handler)
 
 
 def set_up_guest(level: str) -> None:
     """Format all records of a guest agent, whose log is read where it runs."""
-    _hand_over(("",), level, JsonFormatter(timed=True))
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter(timed=True))
+    _hand_over(("",), level, handler)
 
 
-def _hand_over(loggers: Iterable[str], level: str, formatter: logging.Formatter) -> None:
-    handler = logging.StreamHandler()
-    handler.setFormatter(formatter)
+def _hand_over(loggers: Iterable[str], level: str, handler: logging.Handler) -> None:
     for name in loggers:
         logger = logging.getLogger(name)
         logger.handlers = [handler]

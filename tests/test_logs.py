@@ -84,7 +84,7 @@ def test_a_valid_traceparent_is_gone_on_with(said: str) -> None:
 @pytest.mark.parametrize(
     "said",
     [
-        *(None, "", 7, ["00"], {"v": 1}, float("nan"), b"00", "00-trace", "x" * 10_000),
+        *(None, "", 7, ["00"], {"v": 1}, float("nan"), b"00", "00-trace", "x" * 300),
         "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01",
         "00-00000000000000000000000000000000-b7ad6b7169203331-01",
         "00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01",

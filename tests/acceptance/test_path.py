@@ -74,6 +74,20 @@ def test_every_step_of_the_create_is_told_with_its_times(
     assert steps["prepare"]["ended"] > steps["prepare"]["started"]
 
 
+def test_a_create_is_followed_from_the_request_to_sql_and_back(
+    stack: Stack, instance: dict[str, Any]
+) -> None:
+    (operation,) = stack.demo.operations(instance["id"])
+    told = stack.coffer("trace", operation["id"])
+    assert told.count("trace ") == 1
+    for part in (
+        *("request POST", "operation create_instance", "dispatch", "enrolment"),
+        *("step create_instance.volume", "cloud volumes.create", "cloud servers.create"),
+        *("guest prepare", "sql", "report result", "step create_instance.complete"),
+    ):
+        assert f" {part}" in told, told
+
+
 def test_databases_are_created_listed_and_deleted(stack: Stack, instance: dict[str, Any]) -> None:
     api = stack.demo
     body = {"databases": [{"name": "extra", "character_set": "utf8mb4"}]}

@@ -79,7 +79,7 @@ def test_an_attribute_of_another_release_is_left_out() -> None:
     assert msgspec.json.decode(msgspec.json.encode(sent), type=Envelope) == a_command()
 
 
-@pytest.mark.parametrize("said", [None, 7, "00-trace", ["00"], {"trace": {}}, "x" * 5000])
+@pytest.mark.parametrize("said", [None, 7, "00-trace", ["00"], {"trace": {}}, "x" * 300])
 def test_what_is_no_trace_refuses_no_message(said: object) -> None:
     body = seal(a_command(traceparent=said, took_ms=said), Direction.TO_GUEST, KEY)
     assert opened(body).traceparent == said

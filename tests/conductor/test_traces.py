@@ -59,7 +59,7 @@ def test_an_answer_leads_from_who_asked_over_the_guest_to_the_conductor(
     assert {guest["instance_id"], report["instance_id"]} == {built.instance.id}
 
 
-@pytest.mark.parametrize("said", [OTHERS, str(ASKED), "junk", None, 7, {"a": "b"}, "x" * 9000])
+@pytest.mark.parametrize("said", [OTHERS, str(ASKED), "junk", None, 7, {"a": "b"}, "x" * 300])
 @pytest.mark.parametrize("took", [-1, 2**50, "long", 1.5, None, True])
 def test_whatever_a_guest_says_stays_in_the_trace_of_its_command(
     world: World,

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib import tracing
 from chalicelib.bus.contract import METHODS
 from chalicelib.bus.contract.values import MOST_MESSAGE, MOST_RESULT_BYTES
 from chalicelib.bus.envelope import Envelope
@@ -30,6 +31,7 @@ from tests.guest_agent.fakes import (
     sealed,
     session,
 )
+from tests.support.lines import lines_of
 
 PREPARE = {
     "datastore": {"manager": "mariadb", "version": "10.11"},
@@ -340,3 +342,29 @@ def test_what_runs_at_most_once_is_what_a_second_run_would_refuse() -> None:
         *("create_database", "delete_database", "create_user", "delete_user"),
         *("update_attributes", "revoke_access"),
     }
+
+
+def test_an_answer_names_the_guests_work_in_the_trace_of_its_command(guest: Guest) -> None:
+    asked = tracing.Trace("a" * 32, "b" * 16)
+    with lines_of("guest_agent") as lines:
+        guest.deliver(command("create_user", USERS, traceparent=str(asked)))
+    (answer,) = guest.queues.reports()
+    work = tracing.parse(answer.traceparent)
+    assert work is not None
+    assert (work.trace_id, work.span_id != asked.span_id) == (asked.trace_id, True)
+    assert answer.took_ms >= 0
+    assert not any("kind" in line for line in lines), "the conductor writes the line of the work"
+
+
+@pytest.mark.parametrize("said", [None, 7, "junk", ["00"], "00-" + "0" * 300])
+def test_a_command_in_no_trace_is_done_all_the_same(guest: Guest, said: object) -> None:
+    guest.deliver(command("create_user", USERS, traceparent=said))
+    assert len(guest.manager.effects) == 1
+    assert len(guest.answers()) == 1
+
+
+def test_an_answer_that_is_sent_again_says_nothing_of_work(guest: Guest) -> None:
+    guest.deliver(command("create_user", USERS, traceparent=f"00-{'a' * 32}-{'b' * 16}-01"))
+    guest.deliver(command("create_user", USERS, traceparent=f"00-{'a' * 32}-{'b' * 16}-01"))
+    again = guest.queues.reports()[-1]
+    assert tracing.parse(again.traceparent) is None
