@@ -68,37 +68,44 @@ def named(text: str) -> Trace:
     return Trace(hashlib.sha256(text.encode()).hexdigest()[:32])
 
 
-def of_request(request_id: str, said: object) -> Trace:
-    """Where a request belongs: the client's trace, else one that has the id of the request."""
+def of_request(request_id: str, said: object = None) -> Trace:
+    """Where a request belongs: its client's trace, else one that has the id of the request."""
     return parse(said) or Trace(request_id.removeprefix("req-").replace("-", ""))
 
 
-def of_operation(operation_id: str, traceparent: str | None) -> Trace:
-    """Where the work of an operation belongs: below its own span, in the trace of its request.
+def within(request_id: str) -> Trace:
+    """Where the work for a request belongs that has begun its own trace."""
+    return Trace(of_request(request_id).trace_id, span_of(request_id))
 
-    A row of the release before does not know of one: its work has a trace of its own.
-    """
-    asked = parse(traceparent) or named(operation_id)
+
+def of_operation(operation_id: str, asked: Trace | None = None) -> Trace:
+    """Where the work of an operation belongs: below its own span, in the trace of who asked."""
+    asked = asked or named(operation_id)
     return Trace(asked.trace_id, span_of(operation_id), asked.sampled)
 
 
-def span_of(operation_id: str) -> str:
-    """The id of the span that an operation is: its line is written at its end, by whoever ends it,
-    and its parts have been written by others before."""
-    return hashlib.sha256(f"span/{operation_id}".encode()).hexdigest()[:16]
+def span_of(name: str) -> str:
+    """The id of the span that a request or an operation is: it follows from theirs.
+
+    So rows need not tell it, and the parts of an operation can name it that are written before its
+    own line, by whoever ends it.
+    """
+    return hashlib.sha256(f"span/{name}".encode()).hexdigest()[:16]
 
 
 class Span:
     """A piece of work while it goes on; `fields` are those of its line (`chalicelib.logs`)."""
 
-    def __init__(self, kind: str, parent: Trace | None, fields: Mapping[str, Any]) -> None:
+    def __init__(
+        self, kind: str, parent: Trace | None, fields: Mapping[str, Any], name: str | None = None
+    ) -> None:
         self.kind = kind
         self.fields = dict(fields)
         self.measured: list[Measured] = []
         self.began = aws.clock()
         self._since = aws.monotonic()
         self._parent = parent
-        self._span_id = aws.span_bytes(8).hex()
+        self._span_id = span_of(name) if name else aws.span_bytes(8).hex()
 
     @property
     def trace(self) -> Trace:
@@ -154,16 +161,19 @@ def around() -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def working(kind: str, parent: Trace | None = None, **fields: Any) -> Iterator[Span]:
+def working(
+    kind: str, parent: Trace | None = None, *, name: str | None = None, **fields: Any
+) -> Iterator[Span]:
     """Do a piece of work that somebody else writes the line of.
 
-    Without a `parent` it is a part of the present one.
+    Without a `parent` it is a part of the present one. Its id follows from the `name`, if it has
+    one, and is random else.
     """
     around = current()
     if around is not None:
         parent = parent or around.trace
         fields = {name: around.fields.get(name) for name in INHERITED} | fields
-    span = Span(kind, parent, fields)
+    span = Span(kind, parent, fields, name)
     token = _current.set(span)
     try:
         yield span
@@ -173,11 +183,16 @@ def working(kind: str, parent: Trace | None = None, **fields: Any) -> Iterator[S
 
 @contextlib.contextmanager
 def span(
-    log: logging.Logger, kind: str, parent: Trace | None = None, **fields: Any
+    log: logging.Logger,
+    kind: str,
+    parent: Trace | None = None,
+    *,
+    name: str | None = None,
+    **fields: Any,
 ) -> Iterator[Span]:
     """Do a piece of work and write its line; its outcome is "done" unless it says another one, or
     raises."""
-    with working(kind, parent, **fields) as span:
+    with working(kind, parent, name=name, **fields) as span:
         try:
             yield span
         except Exception as error:

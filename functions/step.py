@@ -133,7 +133,7 @@ def _without_lease(invocation: Invocation, name: str, step: Step, span: tracing.
     """Why there was no lease: done before, ended before, or somebody is at it."""
     operation = operations.get_operation(invocation.operation_id)
     if operation is None:
-        span.follow(tracing.of_operation(invocation.operation_id, None))
+        span.follow(tracing.of_operation(invocation.operation_id))
         return Failed("the operation is not known")
     _belongs(span, operation)
     if operation.status in TERMINAL:

@@ -222,7 +222,8 @@ def _logged(audit: Audit, route: str, headers: Mapping[str, str]) -> Iterator[No
     """The one line of a request, and the begin of its trace or the next span of its client's."""
     said = next((headers[name] for name in headers if name.lower() == TRACEPARENT_HEADER), None)
     place = tracing.of_request(audit.request_id, said)
-    with tracing.span(log, "request", place, request_id=audit.request_id) as span:
+    own = audit.request_id
+    with tracing.span(log, "request", place, name=own, request_id=own) as span:
         yield
         status = audit.status or SERVER_FAILURES
         outcome = "failed" if status >= SERVER_FAILURES else "refused" if status >= 400 else "done"

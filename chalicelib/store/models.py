@@ -166,7 +166,7 @@ class Operation(Table):
     request_id = optional(UnicodeAttribute(null=True))
     user_id = optional(UnicodeAttribute(null=True))
     user_tenant_id = optional(UnicodeAttribute(null=True))  # the project of that user's token
-    traceparent = optional(UnicodeAttribute(null=True))  # what has accepted it, in its trace
+    traceparent = optional(UnicodeAttribute(null=True))  # unless the request has begun the trace
     sealed_args = optional(UnicodeAttribute(null=True))  # in rows of the release before
     secret = BooleanAttribute(default=False)  # what was asked for stands sealed in `arguments`
     arguments = optional(JSONAttribute(null=True))  # what was asked for, when none of it is secret

@@ -63,8 +63,16 @@ def new_operation(
         request_id=asked.request_id if asked else None,
         user_id=asked.user_id if asked else None,
         user_tenant_id=asked.user_tenant_id if asked else None,
-        traceparent=tracing.traceparent(),
+        traceparent=_traceparent(asked),
     )
+
+
+def _traceparent(asked: Asked | None) -> str | None:
+    """The place that accepts it, unless the id of the request says that already: each lease is
+    paid by the row's size."""
+    said = tracing.traceparent()
+    request_id = asked.request_id if asked else None
+    return said if request_id is None or said != str(tracing.within(request_id)) else None
 
 
 def operation_of(

@@ -16,14 +16,21 @@ log = logging.getLogger(__name__)
 
 def place_of(operation: Operation) -> tracing.Trace:
     """The place of what is done for an operation."""
-    return tracing.of_operation(operation.id, operation.traceparent)
+    return tracing.of_operation(operation.id, asked_in(operation))
+
+
+def asked_in(operation: Operation) -> tracing.Trace | None:
+    """The place that an operation was accepted in; None for one that no request has asked for."""
+    if (said := tracing.parse(operation.traceparent)) is not None:
+        return said
+    return tracing.within(operation.request_id) if operation.request_id else None
 
 
 def place_of_command(command: Command) -> tracing.Trace:
     """The place of what comes of a command; one of its own for a row of the release before."""
     asked = tracing.parse(command.traceparent)
     if asked is None and command.operation_id is not None:
-        return tracing.of_operation(command.operation_id, None)
+        return tracing.of_operation(command.operation_id)
     return asked or tracing.named(command.id)
 
 
@@ -42,7 +49,7 @@ def told_of(operation: Operation) -> dict[str, Any]:
 def tell_end(operation: Operation, outcome: str) -> None:
     """The line of an operation that has ended: the span of all that was done for it."""
     took_ms = round((aws.clock() - float(operation.created)) * 1000)
-    asked = tracing.parse(operation.traceparent)
+    asked = asked_in(operation)
     tracing.past(
         log,
         "operation",

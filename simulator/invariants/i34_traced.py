@@ -17,7 +17,8 @@ PARTS: Final = frozenset({"dispatch", "step", "operation", "guest", "report"})
 class Traced(Invariant):
     """Knows the trace that each operation was accepted in, and looks at each line about it.
 
-    What another release has left without its trace goes on in one that is named after it.
+    What another release has left without its client's trace goes on in the request's own, a
+    command in one that is named after its operation.
     """
 
     id = "I34"
@@ -37,34 +38,30 @@ class Traced(Invariant):
     def _operation(self, old: Item | None, new: Item | None) -> None:
         if new is None or self.hub.restoring:
             return
-        key, place = new["id"], tracing.parse(new.get("traceparent"))
+        key, trace = new["id"], _trace_of(new)
         if old is not None:
-            self._forgotten(key, new)
+            if key in self._traces and trace is not None:
+                self._traces[key].add(trace)  # where another release has left it without its own
             return
-        if place is None:
+        if trace is None:
             if self.hub.in_function():
                 self.broken("an operation was accepted in no trace", new["instance_id"])
             return
         self.exercised += 1
-        self._traces[key] = {place.trace_id}
+        self._traces[key] = {trace}
         parent = new.get("parent_id")
         if parent is None:
             self._waiting.setdefault(str(new.get("request_id")), []).append(key)
-        elif parent in self._traces and place.trace_id not in self._traces[parent]:
+        elif parent in self._traces and trace not in self._traces[parent]:
             self.broken("an operation has another trace than the one that began it")
 
     def _command(self, old: Item | None, new: Item | None) -> None:
         if new is None or (key := new.get("operation_id")) not in self._traces:
             return
-        if old is not None:
-            self._forgotten(key, new)
-            return
         place = tracing.parse(new.get("traceparent"))
-        self._require(key, place.trace_id if place else None, "a command")
-
-    def _forgotten(self, key: str, row: Item) -> None:
-        """What goes on with this row of another release does so in a trace of the operation's."""
-        if key in self._traces and row.get("traceparent") is None:
+        if old is None:
+            self._require(key, place.trace_id if place else None, "a command")
+        elif place is None:  # another release has left it without
             self._traces[key].add(tracing.named(key).trace_id)
 
     def _line(self, record: logging.LogRecord) -> None:
@@ -86,3 +83,11 @@ class Traced(Invariant):
         self.exercised += 1
         if trace not in self._traces[key] and not self.hub.restored_at:
             self.broken(f"{what} of {key} is in another trace than the operation")
+
+
+def _trace_of(row: Item) -> str | None:
+    """The trace that an operation's row says it belongs to."""
+    place = tracing.parse(row.get("traceparent"))
+    if place is None and row.get("request_id"):
+        place = tracing.within(row["request_id"])
+    return place.trace_id if place is not None else None

@@ -13,8 +13,10 @@ from chalicelib.bus.envelope import Fault
 from chalicelib.conductor import reports
 from chalicelib.domain.flows import RESTART
 from chalicelib.store import commands as rows
+from chalicelib.store.events import Asked
 from chalicelib.store.models import Command
 from chalicelib.store.operations import operation_of
+from chalicelib.store.spans import place_of
 from tests.conductor.conftest import Built
 from tests.support.bare import World
 from tests.support.lines import lines_of
@@ -112,7 +114,7 @@ def test_a_command_of_the_release_before_is_told_with_its_operation(
     assert row.traceparent is None
     rows.add(row)
     reports.receive(built.guest.sealed("progress", row.id, {"stage": "soon"}, traceparent=OTHERS))
-    place = tracing.of_operation(built.operation.id, None)
+    place = tracing.of_operation(built.operation.id)
     report = told(lines)["report"]
     assert (report["trace_id"], report["parent_id"]) == (place.trace_id, place.span_id)
 
@@ -130,4 +132,16 @@ def test_an_operation_is_a_part_of_what_has_accepted_it(built: Built) -> None:
     with tracing.working("request", ASKED) as request:
         made = operation_of(built.instance, RESTART)
     assert tracing.parse(made.traceparent) == request.trace
-    assert tracing.of_operation(made.id, made.traceparent).trace_id == ASKED.trace_id
+    assert place_of(made).trace_id == ASKED.trace_id
+
+
+def test_an_operation_of_a_request_that_began_the_trace_needs_to_store_nothing(
+    built: Built,
+) -> None:
+    asked = Asked("user", "req-0af76519-16cd-43dd-8448-eb211c80319c", "project")
+    with tracing.working(
+        "request", tracing.of_request(asked.request_id or ""), name=asked.request_id
+    ):
+        made = operation_of(built.instance, RESTART, asked=asked)
+    assert made.traceparent is None
+    assert place_of(made).trace_id == "0af7651916cd43dd8448eb211c80319c"
