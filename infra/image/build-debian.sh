@@ -56,7 +56,7 @@ in_root /tmp/bundle/install.sh
 
 cat >"$root/etc/cloud/cloud.cfg.d/90_coffer.cfg" <<'CLOUD'
 datasource_list: [ConfigDrive, OpenStack]
-locale: false
+locale: C.UTF-8
 system_info:
   network:
     renderers: [networkd]
