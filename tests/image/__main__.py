@@ -21,6 +21,7 @@ import msgspec
 import pymysql
 
 from chalicelib.domain.user_data import GuestConfiguration, for_guest
+from chalicelib.service_status import ServiceStatus
 from guest_agent.storage.device import APPEAR_SECONDS
 from infra.image import bundle, disk
 from simulator.cloud.model.seams import GuestSpec, GuestVolume, Interface
@@ -99,7 +100,7 @@ def _life(bus: str, control: ControlPlane, machine: Machine) -> None:
 def _reported(control: ControlPlane) -> bool:
     """Whether the guest of the newest epoch says that its database is well."""
     beats = [each for each in control.reports("heartbeats") if each.epoch == control.epoch]
-    return any(beat.args.get("status") == "HEALTHY" for beat in beats)
+    return any((beat.result or {}).get("status") == ServiceStatus.HEALTHY for beat in beats)
 
 
 def _connect(machine: Machine) -> pymysql.Connection[pymysql.cursors.Cursor]:
