@@ -133,6 +133,34 @@ def test_a_disk_with_content_is_never_formatted(disk: Disk, tmp_path: Path, cont
     assert "mkfs.ext4" not in disk.ran
 
 
+def with_bytes(path: Path, **at: bytes) -> Path:
+    """A disk of 8 MiB that has these bytes at these places, `at_510=b"…"`."""
+    with path.open("wb") as disk:
+        disk.truncate(8 * 1024**2)
+        for place, content in at.items():
+            disk.seek(int(place.removeprefix("at_")))
+            disk.write(content)
+    return path
+
+
+PARTITION = bytes([0x80, 0, 2, 0, 0x83, 0, 9, 0]) + (2048).to_bytes(4, "little") * 2
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"at_446": PARTITION, "at_510": b"\x55\xaa"},
+        {"at_0": b"LUKS\xba\xbe\x00\x01"},
+        {"at_65600": b"_BHRfS_M"},
+    ],
+    ids=["partitions", "luks", "btrfs"],
+)
+def test_what_blkid_itself_knows_is_not_blank(tmp_path: Path, content: dict[str, bytes]) -> None:
+    """Asked of the real tool."""
+    assert block_device._is_blank(with_bytes(tmp_path / "blank"))
+    assert not block_device._is_blank(with_bytes(tmp_path / "disk", **content))
+
+
 def test_a_disk_that_cannot_be_read_is_left_alone(disk: Disk, tmp_path: Path) -> None:
     """blkid finds nothing there, as on a blank one, and ends alike."""
     disk.device.unlink()
