@@ -74,7 +74,7 @@ def failing_clearly() -> Iterator[None]:
         sys.exit(error.exit_code)
     except (requests.RequestException, BotoCoreError, ClientError) as error:
         err.print(f"[red bold]Error:[/] {escape(str(error))}")
-        err.print("[bold]Next:[/]  `coffer status` says what answers; `coffer up` mends the rest.")
+        err.print("[bold]Next:[/]  `coffer status` says what answers; run the command again then.")
         sys.exit(1)
     except BadSetting as error:
         err.print(f"[red bold]Error:[/] {escape(str(error))}")

@@ -117,6 +117,8 @@ def command(
     if not done.changed:
         out.print("[green]✓[/] Everything is deployed already; nothing was changed.")
     out.print(f"\nTrove API   {escape(done.endpoint)}/v1.0")
+    if done.domain_target:
+        out.print(f"Its name has to be a CNAME of {escape(done.domain_target)}")
     for line in _commands(done.commands):
         out.print(line, markup=False)
 

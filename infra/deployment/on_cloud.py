@@ -39,7 +39,8 @@ def keystone(survey: Survey) -> str:
             "Give the cloud's public endpoints certificates of an authority that is known.",
         )
     host = urlsplit(cloud.auth_url).hostname or ""
-    if not survey.on_emulator and _is_private(host):
+    in_vpc = {**survey.present_parameters, **survey.wanted.parameters}.get("SubnetIds")
+    if not survey.on_emulator and not in_vpc and _is_private(host):
         raise Doubt(
             f"{cloud.auth_url} is a private address: Lambda reaches it only inside a VPC.",
             'See docs/deploying.md, "Networks".',

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -18,6 +19,7 @@ from infra.deployment.survey import MADE, Survey
 from infra.errors import DeployError
 from infra.keyrings import RINGS
 from infra.local.progress import Progress
+from infra.local.settings import HOST
 from infra.package.build import Build
 
 Rings = Callable[[str], bytes]
@@ -31,6 +33,8 @@ class Deployed(NamedTuple):
     changed: bool
     # What an administrator has to run still, for clients to find the API.
     commands: list[str]
+    # What the name of the API has to be led to; None without a domain of its own.
+    domain_target: str | None
 
 
 def random_key(_: str) -> bytes:
@@ -73,13 +77,18 @@ def apply(
     with ThreadPoolExecutor(max_workers=1) as pool:
         seeding = pool.submit(introduction.seed, target, stack) if changed else None
         with progress.step("API answers"):
-            introduction.wait_for_api(root)
+            introduction.wait_for_api(_reachable(root, outputs))
         commands, registered = _register(survey, outputs["Endpoint"], progress)
         if seeding is not None:
             with progress.step("Datastores, flavors"):
                 seeding.result()
                 introduction.mirror_flavors(target, outputs["TaskManagerCloudName"])
-    return Deployed(root, changed or registered, commands)
+    return Deployed(root, changed or registered, commands, outputs.get("DomainTarget"))
+
+
+def _reachable(root: str, outputs: dict[str, str]) -> str:
+    """Where the API can be asked: nobody may have led its own domain name there yet."""
+    return root if urlsplit(root).hostname == HOST else outputs["Endpoint"]
 
 
 def _store_secrets(survey: Survey, key: str | None, ring: Rings, progress: Progress) -> bool:
@@ -134,5 +143,5 @@ def roll_back(survey: Survey, progress: Progress) -> str:
     with progress.step(f"Coffer: back to release {before}"):
         outputs = deploy.release(survey.target, stack, before, present.parameters, progress.say)
     with progress.step("API answers"):
-        introduction.wait_for_api(survey.present_root or outputs["Endpoint"])
+        introduction.wait_for_api(_reachable(survey.present_root or "", outputs))
     return before

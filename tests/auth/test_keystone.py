@@ -35,17 +35,20 @@ class FakeKeystone:
         self.revoke_service_tokens = False
         self.validations: list[str] = []
         self.broken: bytes | None = None
+        self.application = False
+        self.logins: list[Any] = []
 
     def get_parameter(self, **_: Any) -> dict[str, Any]:
         """The parameter with the password, as SSM answers."""
         self.looks += 1
-        user = Credential("coffer-api", self.parameter)
+        user = Credential("coffer-api", self.parameter, application=self.application)
         return {"Parameter": {"Value": msgspec.json.encode(user).decode()}}
 
     def issue(self, body: bytes) -> tuple[int, dict[str, str], Any]:
         if self.refuse_password or self.password.encode() not in body:
             return 401, {}, {"error": {"code": 401, "title": "Unauthorized", "message": "no"}}
         self.issued += 1
+        self.logins.append(json.loads(body)["auth"])
         token = {"expires_at": LATER, "issued_at": LATER, "methods": ["password"], "catalog": []}
         return 201, {"X-Subject-Token": f"service-{self.issued}"}, {"token": token}
 
@@ -201,6 +204,21 @@ def test_the_service_renews_its_own_token_when_that_is_refused(
     fake.revoke_service_tokens = True
     assert validate("good").project_id == "p1"
     assert fake.issued == 2
+
+
+def test_an_application_credential_logs_in_by_its_id_and_names_no_project(
+    fake: FakeKeystone, validate: Keystone
+) -> None:
+    fake.application = True
+    fake.users["good"] = of_user()
+    assert validate("good").user_id == "u1"
+    (login,) = fake.logins
+    given = {"id": "coffer-api", "secret": fake.password}
+    assert login["identity"] == {
+        "methods": ["application_credential"],
+        "application_credential": given,
+    }
+    assert "scope" not in login
 
 
 def test_refused_service_credentials_are_503_not_401(

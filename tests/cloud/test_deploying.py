@@ -11,7 +11,7 @@ from chalicelib.parameters import Credential
 from infra.deployment import catalog, checks, service_users
 from infra.deployment.catalog import Entry
 from infra.deployment.checks import Finding
-from infra.deployment.openstack import Cloud
+from infra.deployment.openstack import Cloud, RefusedCredentialError
 from infra.deployment.survey import Survey, Wanted
 from infra.target import Target
 from tests.cloud.served import PASSWORDS, ServedCloud
@@ -236,6 +236,24 @@ def test_a_deployer_who_is_no_administrator_comes_as_the_functions_user(
     service = surveyed(cloud, user=SERVICE, project="service").service
     assert (service.source, service.scope["project_name"]) == ("deployer", "service")
     assert service.credentials == {"cloud": SERVICE, "identity": SERVICE}
+
+
+def test_an_application_credential_is_a_login_of_the_functions(cloud: ServedCloud) -> None:
+    service = logged_in(cloud, SERVICE, "service", "RegionOne")
+    user = service.access.user_id
+    made = service.connection.identity.create_application_credential(user, name="coffer")
+    given = Credential(made.id, made.secret, application=True)
+    login = logged_in(cloud, given, "ignored", "RegionOne")
+    assert (login.access.username, login.access.project_name) == ("coffer", "service")
+    survey = Survey(Wanted("dbs"), lambda: EMULATOR, lambda: login)
+    vars(survey).update(present=None, _stored=lambda: None)
+    assert survey.service.credentials == {"cloud": given, "identity": given}
+    assert finding(survey, "service-roles").verdict == "ok"
+    refused = logged_in(
+        cloud, Credential(made.id, "wrong", application=True), "ignored", "RegionOne"
+    )
+    with pytest.raises(RefusedCredentialError):
+        _ = refused.roles
 
 
 def test_the_commands_for_an_administrator_name_what_is_registered(cloud: ServedCloud) -> None:

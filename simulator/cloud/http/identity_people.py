@@ -8,7 +8,7 @@ from starlette.routing import BaseRoute
 from simulator.cloud.http import identity_views as views
 from simulator.cloud.http.identity_base import IdentityRoutes
 from simulator.cloud.http.plumbing import Call, empty, json_response, text_of, truth
-from simulator.cloud.model.errors import NotFound
+from simulator.cloud.model.errors import Forbidden, NotFound
 
 
 class People(IdentityRoutes):
@@ -32,6 +32,10 @@ class People(IdentityRoutes):
                 delete=self.delete_user,
             ),
             self.route("/v3/users/{user_id}/projects", get=self.projects_of_user),
+            self.route(
+                "/v3/users/{user_id}/application_credentials",
+                post=self.create_application_credential,
+            ),
             self.route("/v3/roles", get=self.list_roles),
             self.route("/v3/roles/{role_id}", get=self.show_role),
             self.route("/v3/projects/{project_id}/users/{user_id}/roles", get=self.roles_of_user),
@@ -119,6 +123,26 @@ class People(IdentityRoutes):
         call.caller.require_admin("identity:delete_user")
         self.cloud.identity.delete_user(call.path["user_id"])
         return empty()
+
+    def create_application_credential(self, call: Call) -> Response:
+        """POST /v3/users/{id}/application_credentials: the user's own, for its token's project."""
+        if call.caller.user_id != call.path["user_id"]:
+            raise Forbidden(
+                "You are not authorized to perform the requested action: "
+                "identity:create_application_credential."
+            )
+        wanted = call.item("application_credential")
+        made, secret = self.cloud.identity.add_application_credential(
+            call.caller.user_id, call.caller.project_id, text_of(wanted, "name")
+        )
+        document = {
+            "id": made.id,
+            "name": made.name,
+            "project_id": made.project_id,
+            "secret": secret,
+            "unrestricted": False,
+        }
+        return json_response({"application_credential": document}, 201)
 
     def projects_of_user(self, call: Call) -> Response:
         """GET /v3/users/{id}/projects."""

@@ -18,7 +18,13 @@ from simulator.cloud.model.errors import (
     NotFound,
     Unauthorized,
 )
-from simulator.cloud.model.identity import DEFAULT_DOMAIN_ID, Project, Token, User
+from simulator.cloud.model.identity import (
+    DEFAULT_DOMAIN_ID,
+    ApplicationCredential,
+    Project,
+    Token,
+    User,
+)
 
 
 class Tokens(IdentityRoutes):
@@ -43,7 +49,10 @@ class Tokens(IdentityRoutes):
             return error_view(error)
 
     def issue(self, body: Json, request: Request) -> Response:
-        """Authenticate with a password or a token, and scope to a project if one is named."""
+        """Authenticate with a password or a token, and scope to a project if one is named.
+
+        An application credential says by itself which project.
+        """
         with self.cloud.faults.around("identity", "create_token", ""):
             auth = _object(body, "auth")
             identity = _object(auth, "identity")
@@ -51,16 +60,24 @@ class Tokens(IdentityRoutes):
             if not isinstance(methods, list) or not methods:
                 raise BadRequest("Invalid input for field 'methods': [] is too short")
             parent: Token | None = None
-            if "password" in methods:
+            application: ApplicationCredential | None = None
+            project = self._scope(auth.get("scope"))
+            if "application_credential" in methods:
+                wanted = _object(identity, "application_credential")
+                application = self.cloud.identity.application_credential(
+                    str(wanted.get("id", "")), str(wanted.get("secret", ""))
+                )
+                user = self.cloud.identity.user(application.user_id)
+                project = self.cloud.identity.project(application.project_id)
+            elif "password" in methods:
                 user = self._password_user(_object(_object(identity, "password"), "user"))
             elif "token" in methods:
                 parent = self.live(str(_object(identity, "token").get("id") or ""))
                 user = self.cloud.identity.user(parent.user_id)
             else:
                 raise Unauthorized
-            project = self._scope(auth.get("scope"))
             used = tuple(dict.fromkeys([*map(str, methods), *(parent.methods if parent else ())]))
-            token = self.cloud.identity.issue(user, project, used, parent)
+            token = self.cloud.identity.issue(user, project, used, parent, application)
         catalog = "nocatalog" not in request.query_params
         headers = {"X-Subject-Token": token.secret, "Vary": "X-Auth-Token"}
         return JSONResponse({"token": self._view(token, catalog)}, 201, headers=headers)

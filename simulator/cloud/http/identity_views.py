@@ -44,6 +44,12 @@ def token(identity: Identity, issued: Token, with_catalog: bool) -> Json:
         "expires_at": timestamp(issued.expires_at, micros=True),
         "issued_at": timestamp(issued.issued_at, micros=True),
     }
+    if (application := issued.application_credential) is not None:
+        view["application_credential"] = {
+            "id": application.id,
+            "name": application.name,
+            "restricted": True,
+        }
     if issued.project_id is not None:
         name = identity.project(issued.project_id).name
         view["is_domain"] = False

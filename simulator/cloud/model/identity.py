@@ -54,6 +54,17 @@ class Role:
 
 
 @dataclass(frozen=True)
+class ApplicationCredential:
+    """What a program logs in with in its user's place: for one project, with the user's roles."""
+
+    id: str
+    name: str
+    user_id: str
+    project_id: str
+    secret_digest: str = field(repr=False)
+
+
+@dataclass(frozen=True)
 class Token:
     """An issued token. `secret` is what the client sends; it is left out of every repr."""
 
@@ -65,6 +76,7 @@ class Token:
     audit_ids: tuple[str, ...]
     issued_at: float
     expires_at: float
+    application_credential: ApplicationCredential | None = None
 
     def caller(self) -> Caller:
         """The caller that the other services see; an unscoped token has no project."""
@@ -84,6 +96,7 @@ class Identity:
         self.users: dict[str, User] = {}
         self.roles: dict[str, Role] = {}
         self.assignments: set[tuple[str, str, str]] = set()
+        self.application_credentials: dict[str, ApplicationCredential] = {}
         self.catalog = Catalog(ids)
         self._tokens: dict[str, Token] = {}
         self._sweep_at = 0.0
@@ -188,12 +201,34 @@ class Identity:
             raise Unauthorized
         return user
 
+    def add_application_credential(
+        self, user_id: str, project_id: str, name: str
+    ) -> tuple[ApplicationCredential, str]:
+        """Make an application credential; its secret is told this once."""
+        identifier, secret = _hex(self._ids.uuid()), self._ids.token()
+        made = ApplicationCredential(
+            identifier, name, user_id, project_id, _digest(identifier, secret)
+        )
+        self.application_credentials[made.id] = made
+        return made, secret
+
+    def application_credential(self, identifier: str, secret: str) -> ApplicationCredential:
+        """The credential of that id whose secret this is, or Unauthorized."""
+        found = self.application_credentials.get(identifier)
+        digest = found.secret_digest if found else ""
+        if not hmac.compare_digest(digest, _digest(identifier, secret)) or found is None:
+            raise Unauthorized
+        if found.user_id not in self.users:
+            raise Unauthorized
+        return found
+
     def issue(
         self,
         user: User,
         project: Project | None,
         methods: tuple[str, ...],
         parent: Token | None = None,
+        application: ApplicationCredential | None = None,
     ) -> Token:
         """A new token; one that was made from another (re-scoping) ends when that one does."""
         roles: tuple[Role, ...] = ()
@@ -212,6 +247,7 @@ class Identity:
             audit_ids=(audit_id, parent.audit_ids[-1]) if parent else (audit_id,),
             issued_at=now,
             expires_at=parent.expires_at if parent else now + self._token_seconds,
+            application_credential=application,
         )
         self._tokens[token.secret] = token
         self._sweep(now)
