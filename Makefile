@@ -6,9 +6,10 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/ready
 PYTEST := $(BIN)/python -m pytest
+QUICK  := -n 3 --dist loadgroup -m "not crash and not bench and not deploy"
 
 .DEFAULT_GOAL := help
-.PHONY: help system demo up down test test-loaded test-crash test-localstack test-deploy test-image swarm mutate bench load lint format lock clean
+.PHONY: help system demo up down test test-loaded test-crash test-localstack test-deploy test-image coverage wheel swarm mutate bench load lint format lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -34,7 +35,7 @@ down: ## Stop the local stack
 	@if [ -x $(BIN)/coffer ]; then $(BIN)/coffer down; else echo "Nothing is installed here."; fi
 
 test: system $(READY) ## The quick tiers of the tests (at most 15 minutes)
-	@$(PYTEST) -n 3 --dist loadgroup -m "not crash and not bench and not deploy" tests
+	@$(PYTEST) $(QUICK) tests
 
 test-loaded: system $(READY) ## The tests that start processes, twenty times beside two busy loops
 	@$(BIN)/python -m tests.loaded
@@ -47,6 +48,20 @@ test-localstack: $(READY) ## The workload with fake guests against LocalStack (A
 
 test-deploy: system $(READY) ## coffer deploy from an empty folder, a database on it, rollback, undeploy; on MiniStack
 	@$(PYTEST) -m deploy -s --timeout 1500 tests/wire
+
+coverage: system $(READY) ## What the quick tests reach, line by line: .cache/coverage/html
+	@$(PYTEST) $(QUICK) --timeout 900 --cov --cov-report term:skip-covered --cov-report html tests
+
+wheel: $(READY) ## Build the wheel into dist/, and try it in an environment of its own
+	@rm -rf dist build .cache/wheel
+	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+	    --wheel-dir dist .
+	@$(PYTHON) -m venv .cache/wheel
+	@.cache/wheel/bin/python -m pip install --quiet --disable-pip-version-check \
+	    --constraint requirements-dev.txt dist/*.whl
+	@cd .cache/wheel && bin/coffer --help >/dev/null && XDG_CACHE_HOME=$$PWD bin/python -P -m infra.package
+	@rm -rf build .cache/wheel
+	@ls dist/*.whl
 
 swarm: $(READY) ## Run the simulator's chaos under 500 seeds
 	@$(BIN)/coffer swarm chaos --seeds 500
@@ -63,7 +78,7 @@ test-image: $(READY) ## Build the guest image and boot it with QEMU (root): a da
 load: system $(READY) ## Bursts and misbehaving neighbours on running stacks: time, memory, what others notice
 	@$(PYTEST) -m bench -s --timeout 0 tests/wire/test_load.py
 
-lint: $(READY) ## Style, types, the arrows between packages, the CloudFormation template
+lint: $(READY) ## Style, types, the arrows between packages, the CloudFormation template, the workflows
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy

@@ -238,7 +238,13 @@ def others_can_enter(folder: Path) -> bool:
 
 def cache_folder() -> Path:
     """Where builds, dependencies and the emulator's environment are kept between stacks."""
-    return Path(os.environ.get("COFFER_CACHE") or PROJECT_ROOT / ".cache").absolute()
+    if chosen := os.environ.get("COFFER_CACHE"):
+        return Path(chosen).absolute()
+    if (PROJECT_ROOT / "pyproject.toml").exists():
+        return PROJECT_ROOT / ".cache"
+    # Installed from a wheel: beside the packages nothing is written.
+    caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return (Path(caches) / "coffer").absolute()
 
 
 def load_secrets(settings: StackSettings) -> Secrets:

@@ -19,7 +19,13 @@ from typing import NamedTuple
 
 from infra.errors import PackageError
 from infra.package import dependencies
-from infra.package.sources import DEPLOYED, digest_of, source_files
+from infra.package.sources import (
+    DEPLOYED,
+    FROM_THE_PROJECT,
+    PROJECT_ROOT,
+    digest_of,
+    source_files,
+)
 from infra.package.template import compose
 
 CHALICE_STAGE = "api"
@@ -63,28 +69,30 @@ def build(root: Path, cache: Path) -> Build:
 
 
 def _build_into(building: Path, root: Path, cache: Path, architecture: str) -> None:
-    constraints = root / "requirements-dev.txt"
+    given = root / FROM_THE_PROJECT.relative_to(PROJECT_ROOT)
+    constraints = given / "requirements-dev.txt"
     with ThreadPoolExecutor(max_workers=2) as pool:
         functions = pool.submit(
-            dependencies.install, root / "requirements-functions.txt", constraints, cache
+            dependencies.install, given / "requirements-functions.txt", constraints, cache
         )
-        api = dependencies.install(root / "requirements.txt", constraints, cache)
+        api = dependencies.install(given / "requirements.txt", constraints, cache)
         packed = pool.submit(_pack_functions, root, functions.result(), building / "functions.zip")
-        _chalice_package(building, root, api, architecture)
+        _chalice_package(building, root, given / "chalice.json", api, architecture)
         packed.result()
 
 
-def _chalice_package(building: Path, root: Path, vendor: Path, architecture: str) -> None:
+def _chalice_package(
+    building: Path, root: Path, config_file: Path, vendor: Path, architecture: str
+) -> None:
     """Run `chalice package` on a copy of the project; leaves sam.json and deployment.zip."""
     stage = building / "project"
-    _copy(root, stage, ("app.py", "chalicelib", ".chalice/config.json"))
+    _copy(root, stage, ("app.py", "chalicelib"))
     dependencies.compile_all(stage / "chalicelib")
     (stage / "requirements.txt").touch()
     (stage / "vendor").symlink_to(vendor.resolve())
-    config_file = stage / ".chalice" / "config.json"
-    config = json.loads(config_file.read_text())
-    config["architecture"] = architecture
-    config_file.write_text(json.dumps(config))
+    config = json.loads(config_file.read_text()) | {"architecture": architecture}
+    (stage / ".chalice").mkdir()
+    (stage / ".chalice" / "config.json").write_text(json.dumps(config))
     merge_template = building / "merge.json"
     merge_template.write_text(json.dumps(compose(root, architecture)))
     chalice = Path(sys.executable).with_name("chalice")

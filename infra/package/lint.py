@@ -1,4 +1,4 @@
-"""Checks the packaged template with cfn-lint and checkov (`python -m infra.package.lint`).
+"""Checks the packaged template and the workflows (`python -m infra.package.lint`).
 
 Checkov sees the template as an account gets it by default, with its conditions decided, for it
 reads none. What it finds and what stays so is excepted in the resource's metadata, with the reason.
@@ -19,7 +19,8 @@ from infra.package.conditions import Chosen
 from infra.package.sources import PROJECT_ROOT
 
 TIMEOUT_SECONDS: Final = 300
-CHECKOV: Final = Path(__file__).with_name("checkov-requirements.txt")
+TOOLS: Final = Path(__file__).with_name("lint-requirements.txt")
+WORKFLOWS: Final = ".github/workflows"
 LONG_TEXTS: Final = frozenset(
     {"DashboardBody", "DefinitionBody", "DefinitionString", "GatewayResponses"}
 )
@@ -27,24 +28,30 @@ LONG_TEXTS: Final = frozenset(
 
 
 def main() -> int:
-    """Build (from the cache when nothing changed) and check; 1 when either finds something."""
+    """Build (from the cache when nothing changed) and check; not 0 when one finds something."""
     cache = cache_folder()
     try:
         template = build(PROJECT_ROOT, cache).template
-        checkov = tools.environment("checkov", CHECKOV, cache)
+        tools_bin = tools.environment("lint", TOOLS, cache) / "bin"
     except PackageError as error:
         sys.stderr.write(f"{error.message}\n{error.advice}\n")
         return 1
     decided = template.with_name("decided.json")
     decided.write_text(json.dumps(as_deployed(json.loads(template.read_text()))))
+    workflows = [str(file) for file in sorted((PROJECT_ROOT / WORKFLOWS).glob("*.yml"))]
     commands = (
         [
             *(str(Path(sys.executable).with_name("cfn-lint")), "--regions", REGION),
             *("--", str(template)),
         ],
         [
-            *(str(checkov / "bin" / "checkov"), "--file", str(decided), "--compact", "--quiet"),
-            *("--framework", "cloudformation", "--skip-download"),
+            *(str(tools_bin / "checkov"), "--file", str(decided), *workflows),
+            *("--framework", "cloudformation", "github_actions"),
+            *("--compact", "--quiet", "--skip-download"),
+        ],
+        [
+            *(str(tools_bin / "check-jsonschema"), "--builtin-schema", "vendor.github-workflows"),
+            *workflows,
         ],
     )
     with ThreadPoolExecutor() as pool:

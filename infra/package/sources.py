@@ -5,6 +5,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 PROJECT_ROOT = Path(__file__).parents[2]
+"""The project's folder, or where an installed wheel lies."""
+FROM_THE_PROJECT = Path(__file__).with_name("project")
+"""What a build needs of the project's own folder: links to it, which a wheel has as files."""
 
 DEPLOYED = (
     "app.py",
@@ -13,10 +16,6 @@ DEPLOYED = (
     "infra/package",
     "infra/policies",
     "infra/template",
-    ".chalice/config.json",
-    "requirements.txt",
-    "requirements-functions.txt",
-    "requirements-dev.txt",
 )
 
 
