@@ -39,6 +39,8 @@ METADATA_URL_6: Final = "http://[fe80::a9fe:a9fe%25{card}]"
 METADATA_SECONDS: Final = 120.0
 """DHCP may take that long to bring the network up; then systemd starts the agent afresh."""
 ATTEMPT_SECONDS: Final = 5.0
+_HEADERS: Final = {"Host": "169.254.169.254"}
+"""Of both addresses: the name of a card has no place in the one of IPv6 (RFC 6874)."""
 PAUSE_SECONDS: Final = 1.0
 _OK: Final = 200
 
@@ -138,7 +140,7 @@ def _disk(root: Path) -> Source:
 def _service(http: Http, url: str) -> Source:
     def read(path: str) -> bytes | None:
         try:
-            reply = http.get(f"{url}/{path}", ATTEMPT_SECONDS)
+            reply = http.get(f"{url}/{path}", _HEADERS, ATTEMPT_SECONDS)
         except HTTPError:
             return None
         return reply.body if reply.status == _OK else None
@@ -147,8 +149,10 @@ def _service(http: Http, url: str) -> Source:
 
 
 def _cards(root: Path) -> list[str]:
+    """What has an address of Ethernet; `bonding_masters` stands there too."""
     cards = root / "sys/class/net"
-    return sorted(card.name for card in cards.iterdir() if card.name != "lo")
+    found = (address.parent.name for address in cards.glob("*/address"))
+    return sorted(name for name in found if name != "lo")
 
 
 def _decode(document: bytes, kind: type[T], name: str) -> T:

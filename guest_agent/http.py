@@ -67,19 +67,19 @@ class Http:
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str], seconds: float) -> Reply:
         """The answer; raises urllib3's `HTTPError` when there is none within so many seconds."""
-        return self._ask("POST", url, seconds, body, headers)
+        return self._ask("POST", url, body, headers, seconds)
 
-    def get(self, url: str, seconds: float) -> Reply:
+    def get(self, url: str, headers: Mapping[str, str], seconds: float) -> Reply:
         """As `post`, of what is only read."""
-        return self._ask("GET", url, seconds)
+        return self._ask("GET", url, None, headers, seconds)
 
     def _ask(
         self,
         method: str,
         url: str,
+        body: bytes | None,
+        headers: Mapping[str, str],
         seconds: float,
-        body: bytes | None = None,
-        headers: Mapping[str, str] | None = None,
     ) -> Reply:
         answer = self._pool.request(
             method,

@@ -8,17 +8,20 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from urllib3.exceptions import HTTPError
 
 from guest_agent import __main__ as program
 from guest_agent import birth
 from guest_agent.config import EVERY_ADDRESS
+from guest_agent.enrolment import Reply
 from guest_agent.errors import ConfigurationMissing
+from guest_agent.http import Http
 from guest_agent.storage import tools
 from tests.support.loopback import free_port
 
@@ -173,16 +176,39 @@ def test_without_a_config_drive_the_metadata_service_is_asked_until_it_answers(
 ) -> None:
     monkeypatch.setattr(Metadata, "ill", 2)
     monkeypatch.setattr(birth, "PAUSE_SECONDS", 0.0)
-    (tmp_path / "sys/class/net/lo").mkdir(parents=True)
     with metadata_service() as url:
         assert birth.server_id(tmp_path, url) == "server-2"
+
+
+def test_where_there_is_only_ipv6_it_is_asked_by_each_card(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def get(_: Http, url: str, headers: Mapping[str, str], seconds: float) -> Reply:
+        assert "%" not in headers["Host"]
+        asked.append(url)
+        if "eth1" not in url:
+            raise HTTPError("Network is unreachable")
+        return Reply(200, b'{"uuid": "server-6"}')
+
+    monkeypatch.setattr(Http, "get", get)
+    for card in ("eth0", "eth1", "lo"):
+        (tmp_path / "sys/class/net" / card).mkdir(parents=True)
+        (tmp_path / "sys/class/net" / card / "address").touch()
+    (tmp_path / "sys/class/net/bonding_masters").touch()
+    assert birth.server_id(tmp_path) == "server-6"
+    assert [url.removesuffix("/openstack/latest/meta_data.json") for url in asked] == [
+        "http://169.254.169.254",
+        "http://[fe80::a9fe:a9fe%25eth0]",
+        "http://[fe80::a9fe:a9fe%25eth1]",
+    ]
 
 
 def test_a_server_that_nobody_tells_who_it_is_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(birth, "METADATA_SECONDS", 0.0)
-    (tmp_path / "sys/class/net/lo").mkdir(parents=True)
     with pytest.raises(ConfigurationMissing, match="no config drive, and the metadata service"):
         birth.server_id(tmp_path, f"http://127.0.0.1:{free_port()}")
 
