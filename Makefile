@@ -6,10 +6,10 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/ready
 PYTEST := $(BIN)/python -m pytest
-QUICK  := -n 3 --dist loadgroup -m "not crash and not bench and not deploy"
+QUICK  := -n 3 --dist loadgroup -m "not crash and not bench and not deploy and not api"
 
 .DEFAULT_GOAL := help
-.PHONY: help system demo up down test test-loaded test-crash test-localstack test-deploy test-image coverage wheel swarm mutate bench load lint format lock clean
+.PHONY: help system demo up down test test-loaded test-crash test-api test-localstack test-deploy test-image coverage wheel docs swarm mutate bench load lint format lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -42,6 +42,9 @@ test-loaded: system $(READY) ## The tests that start processes, twenty times bes
 
 test-crash: system $(READY) ## Kill the control plane at every effect, guests in the middle of operations (hours)
 	@$(PYTEST) -m crash tests
+
+test-api: system $(READY) ## Explore the API by its OpenAPI document at length, in process and on a running stack
+	@COFFER_API_EXAMPLES=20 $(PYTEST) -m api tests
 
 test-localstack: $(READY) ## The workload with fake guests against LocalStack (AWS_ENDPOINT_URL names yours)
 	@COFFER_WIRE_EXAMPLES=5 sh infra/local/localstack.sh $(PYTEST) -m "not bench" --timeout 900 tests/wire
@@ -77,6 +80,9 @@ test-image: $(READY) ## Build the guest image and boot it with QEMU (root): a da
 
 load: system $(READY) ## Bursts and misbehaving neighbours on running stacks: time, memory, what others notice
 	@$(PYTEST) -m bench -s --timeout 0 tests/wire/test_load.py
+
+docs: $(READY) ## Build the documentation's site, strictly, with the API's reference
+	@$(BIN)/python -m infra.package.docs
 
 lint: $(READY) ## Style, types, the arrows between packages, the CloudFormation template, the workflows
 	@$(BIN)/ruff check .

@@ -27,6 +27,7 @@ depends on it, the sane code stands here.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 import msgspec
@@ -97,10 +98,14 @@ class NotFound(CofferError):
 
 
 class MethodNotAllowed(CofferError):
-    """The path exists, the method does not."""
+    """The path exists, the method does not; those that do are named with it (RFC 9110)."""
 
     status = 405
     fault = "badMethod"
+
+    def __init__(self, message: str, allowed: Iterable[str]) -> None:
+        super().__init__(message)
+        self.allowed = tuple(allowed)
 
 
 class NotAcceptable(CofferError):

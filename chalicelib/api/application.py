@@ -76,7 +76,7 @@ class Application(Chalice):
             told: CofferError = NotFound("The resource could not be found.")
             return _plain(refuse(told, str(method), headers))
         if method not in methods:
-            told = MethodNotAllowed("The method is not allowed for this resource.")
+            told = MethodNotAllowed("The method is not allowed for this resource.", methods)
             return _plain(refuse(told, str(method), headers))
         answered: dict[str, Any] = super().__call__(event, context)
         return answered

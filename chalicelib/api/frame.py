@@ -21,9 +21,9 @@ from chalicelib.api.catalog import Catalog
 from chalicelib.api.idempotency import Once
 from chalicelib.api.links import Place, base_url
 from chalicelib.api.rates import Rates
-from chalicelib.api.response import RETRY_AFTER_HEADER
+from chalicelib.api.response import ALLOW_HEADER, RETRY_AFTER_HEADER
 from chalicelib.api.response import Response as Response
-from chalicelib.api.schema import Query, parse
+from chalicelib.api.schema import Query, flag_of, parse
 from chalicelib.auth import policy
 from chalicelib.auth.context import Context
 from chalicelib.auth.keystone import Authenticate
@@ -33,6 +33,7 @@ from chalicelib.errors import (
     CofferError,
     Forbidden,
     InternalError,
+    MethodNotAllowed,
     NotFound,
     NotSupported,
     OverLimit,
@@ -121,7 +122,7 @@ class Request(msgspec.Struct, frozen=True):
     @property
     def dry_run(self) -> bool:
         """Whether nothing is to be done, but told what would be."""
-        return asks_for_dry_run(self.query)
+        return flag_of(self.query, DRY_RUN)
 
     @property
     def asked(self) -> Asked:
@@ -238,6 +239,8 @@ def _fault(error: CofferError, asked: Mapping[str, str], request_id: str) -> Res
     headers = {CONTENT_TYPE_HEADER: kind}
     if isinstance(error, OverLimit) and error.retry_after_seconds is not None:
         headers[RETRY_AFTER_HEADER] = str(error.retry_after_seconds)
+    if isinstance(error, MethodNotAllowed):
+        headers[ALLOW_HEADER] = ", ".join(error.allowed)
     return Response(error.status, body, headers)
 
 
@@ -301,14 +304,6 @@ def _read(route: Route, raw: GatewayRequest, services: Services, audit: Audit) -
         catalog=services.catalog,
         reads=dict[str, Any] if isinstance(route.reads, Mapping) else route.reads,
     )
-
-
-def asks_for_dry_run(query: Mapping[str, str]) -> bool:
-    """The value of `dry_run`; `BadRequest` for one that could be meant either way."""
-    given = query.get(DRY_RUN, "false").lower()
-    if given not in ("true", "false"):
-        raise BadRequest("'dry_run' must be true or false.")
-    return given == "true"
 
 
 def _token(headers: Mapping[str, str]) -> str:

@@ -134,7 +134,8 @@ def answered(request: Request, handler: Callable[[Request], Response]) -> Respon
 
     Whoever loses a race looks again, and finds the winner's answer.
     """
-    if request.method != "POST" or request.dry_run or (key := _key_of(request)) is None:
+    key = _key_of(request) if request.method == "POST" else None
+    if key is None or request.dry_run:
         return handler(request)
     key_id, digest = f"{request.context.project_id}/{key}", _digest(request)
     for _ in races():

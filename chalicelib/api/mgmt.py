@@ -10,13 +10,13 @@ from typing import Annotated, Final
 import msgspec
 
 from chalicelib.api import instance_view
-from chalicelib.api.frame import Request, Response, Route
+from chalicelib.api.frame import MAX_ID_LENGTH, Request, Response, Route
 from chalicelib.api.instance_view import InstanceDetail
 from chalicelib.api.links import Next
 from chalicelib.api.listing import Listed, filter_of, order_of
 from chalicelib.api.paging import limit_of, marker_of
 from chalicelib.api.response import View, one_of
-from chalicelib.api.schema import Query
+from chalicelib.api.schema import Query, flag_of
 from chalicelib.api.times import Naive, naive
 from chalicelib.auth import policy
 from chalicelib.errors import BadRequest, NotFound
@@ -39,7 +39,7 @@ class Deleted(Query, frozen=True):
 class ManagedQuery(Listed, frozen=True):
     """Of which project, and whether those that are gone."""
 
-    project_id: str | None = None
+    project_id: Annotated[str, msgspec.Meta(max_length=MAX_ID_LENGTH)] | None = None
     deleted: bool | None = None
 
 
@@ -100,7 +100,7 @@ def index(request: Request) -> Response:
     read of the table has become long.
     """
     policy.require_admin(request.context)
-    query, tenant_id, deleted = request.query, request.query.get("project_id"), _deleted(request)
+    query, tenant_id, deleted = request.query, _project_of(request), _deleted(request)
     limit, marker = limit_of(query), marker_of(query)
     wanted, order = filter_of(query), order_of(query)
     if tenant_id is not None and not deleted:
@@ -131,14 +131,23 @@ def root_history(request: Request) -> Response:
 
 def _instance(request: Request) -> Instance:
     policy.require_admin(request.context)
+    deleted = _deleted(request)
     row = store.find_instance(request.id_of("instance"))
-    if row is None or (row.status == Status.DELETED) != _deleted(request):
+    if row is None or (row.status == Status.DELETED) != deleted:
         raise NotFound(f"Instance {request.id_of('instance')} cannot be found.")
     return row
 
 
 def _deleted(request: Request) -> bool:
-    return request.query.get("deleted", "").lower() == "true"
+    return flag_of(request.query, "deleted")
+
+
+def _project_of(request: Request) -> str | None:
+    """The project asked for; DynamoDB refuses keys that are empty or longer than 2 KiB."""
+    tenant_id = request.query.get("project_id") or None
+    if tenant_id is not None and len(tenant_id) > MAX_ID_LENGTH:
+        raise BadRequest("The 'project_id' is too long.")
+    return tenant_id
 
 
 def _view(request: Request, row: Instance, reported: ServiceStatusRow | None) -> ManagedInstance:

@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 
 RETRY_AFTER_HEADER: Final = "Retry-After"
+ALLOW_HEADER: Final = "Allow"
 LOCATION_HEADER: Final = "Location"
 
 

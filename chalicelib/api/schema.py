@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from functools import cache
 from typing import Annotated, Any, ClassVar, Final, TypeVar, cast
 
@@ -83,6 +83,14 @@ def fitted(value: Any, kind: type[T], name: str) -> T:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
         raise BadRequest(f"Validation error: {name} {explain(str(error))}") from None
+
+
+def flag_of(query: Mapping[str, str], name: str) -> bool:
+    """A parameter that is a flag; `BadRequest` for a value that could be meant either way."""
+    given = query.get(name, "false").lower()
+    if given not in ("true", "false"):
+        raise BadRequest(f"{name!r} must be true or false.")
+    return given == "true"
 
 
 def explain(problem: str) -> str:

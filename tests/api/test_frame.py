@@ -165,7 +165,9 @@ def test_an_unknown_path_or_method_gets_troves_fault(app: Application, api: Api)
         "resourcePath": "/v1.0/{project}/instances",
         "httpMethod": "HEAD",
     }
-    assert app(event, None)["statusCode"] == 405
+    answer = app(event, None)
+    assert answer["statusCode"] == 405
+    assert answer["headers"]["Allow"] == ", ".join(app.routes[event["resource"]])
     assert app({}, None)["statusCode"] == 404
 
 

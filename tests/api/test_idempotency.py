@@ -101,6 +101,12 @@ def test_a_key_that_is_none_is_400(api: Api, key: str) -> None:
     assert instances(api) == []
 
 
+def test_a_key_that_is_none_is_400_in_a_plan_too(api: Api) -> None:
+    answer = keyed(api, "/instances?dry_run=true", BODY, "a b")
+    assert answer.status == 400
+    assert keyed(api, "/instances?dry_run=true", BODY).status == 200
+
+
 def test_a_day_later_the_key_is_a_new_one(api: Api, world: World) -> None:
     """DynamoDB removes what has expired within days: the row is still there."""
     first = create(api)

@@ -117,3 +117,19 @@ def test_what_is_not_there_is_404(admin: Api) -> None:
     for path in ("/mgmt/instances/nothing", "/mgmt/instances/nothing/root"):
         assert admin.get(path).status == 404
     assert admin.get("/mgmt/instances?limit=none").status == 400
+
+
+@pytest.mark.parametrize("deleted", ["", "&deleted=true"])
+def test_a_project_that_can_be_none_is_no_key(admin: Api, fleet: Fleet, deleted: str) -> None:
+    """DynamoDB refuses keys that are empty or too long: nobody's mistake but the service's."""
+    everybody = admin.get(f"/mgmt/instances?limit=5{deleted}").body["instances"]
+    assert admin.get(f"/mgmt/instances?limit=5&project_id={deleted}").body["instances"] == everybody
+    assert admin.get(f"/mgmt/instances?project_id={'x' * 4000}{deleted}").status == 400
+
+
+@pytest.mark.parametrize("path", ["", "/none", "/none/root"])
+def test_whether_what_is_gone_is_meant_cannot_be_guessed(admin: Api, path: str) -> None:
+    answer = admin.get(f"/mgmt/instances{path}?deleted=perhaps")
+    assert answer.status == 400
+    assert "'deleted'" in answer.fault()
+    assert admin.get(f"/mgmt/instances{path}?deleted=False").status != 400
