@@ -1,0 +1,54 @@
+"""The documentation's site, as far as it is seen without building it: `make docs` is strict."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from chalicelib.api.application import ROUTES
+from infra.package import docs
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("site") / "docs"
+    docs.gather(folder)
+    return folder
+
+
+def test_the_reference_has_a_section_for_each_route(pages: Path) -> None:
+    told = set(re.findall(r"^### `(\w+) (\S+)`$", (pages / "api.md").read_text(), re.MULTILINE))
+    assert told == {(route.method, route.path) for route in ROUTES}
+
+
+def test_each_object_that_the_reference_names_is_in_it(pages: Path) -> None:
+    text = (pages / "api.md").read_text()
+    told = {name.lower() for name in re.findall(r"^### (\w+)$", text, re.MULTILINE)}
+    assert set(re.findall(r"\]\(#(\w+)\)", text)) <= told
+
+
+def test_each_link_leads_to_a_page(pages: Path) -> None:
+    found = 0
+    for page in pages.rglob("*.md"):
+        for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text()):
+            if "://" not in target:
+                found += 1
+                assert (page.parent / target).exists(), f"{page.relative_to(pages)}: {target}"
+    assert found > 100
+
+
+def test_what_the_navigation_names_is_there(pages: Path) -> None:
+    def names(entry: object) -> list[str]:
+        if isinstance(entry, str):
+            return [entry]
+        if isinstance(entry, list):
+            return [name for each in entry for name in names(each)]
+        assert isinstance(entry, dict)
+        return [] if "glob" in entry else [name for each in entry.values() for name in names(each)]
+
+    chosen = yaml.safe_load((pages / ".nav.yml").read_text())
+    for name in names(chosen["nav"]):
+        assert list(pages.glob(name)), name
