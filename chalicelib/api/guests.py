@@ -14,12 +14,18 @@ REFUSALS: Final[tuple[type[CofferError], ...]] = (Unauthorized, Conflict, Gone)
 
 def post_enrol(request: Request) -> Response:
     """A guest agent's first start: its key is bound to the instance."""
-    return Response(200, enrol(request.json(Enrol), request.audit.request_id))
+    return _let_in(request, enrol(request.json(Enrol), request.audit.request_id))
 
 
 def post_renew(request: Request) -> Response:
     """A guest agent's later starts, and new credentials."""
-    return Response(200, renew(request.json(Renew)))
+    return _let_in(request, renew(request.json(Renew)))
+
+
+def _let_in(request: Request, admission: Admission) -> Response:
+    """The answer; only now the request's line may say whose it was."""
+    request.audit.instance_id = admission.instance_id
+    return Response(200, admission)
 
 
 ROUTES: Final = (

@@ -11,6 +11,7 @@ from chalicelib.api import guests
 from chalicelib.conductor.enrolment import Admission, Credentials, Enrol, GuestQueues, Renew
 from chalicelib.errors import Gone
 from tests.api.client import Api
+from tests.support.lines import lines_of
 
 RENEWAL: dict[str, Any] = {
     "instance_id": "i",
@@ -51,8 +52,10 @@ def test_bodies_reach_the_conductor_without_a_token(
         "issued_at_ms": 5,
         "signature": "c2ln",
     }
-    first = api.raw("POST", "/guest/v1/enrol", enrolment, headers=no_token)
-    second = api.raw("POST", "/guest/v1/renew", RENEWAL, headers=no_token)
+    with lines_of("chalicelib.api.frame") as lines:
+        first = api.raw("POST", "/guest/v1/enrol", enrolment, headers=no_token)
+        second = api.raw("POST", "/guest/v1/renew", RENEWAL, headers=no_token)
+    assert [line["instance_id"] for line in lines] == ["i", "i"]
     assert (first.status, first.body, second.status) == (
         200,
         msgspec.to_builtins(ADMISSION),
