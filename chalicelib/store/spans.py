@@ -7,6 +7,7 @@ import logging
 from typing import Any
 
 from chalicelib import aws, tracing
+from chalicelib.domain.flows import FLOWS
 from chalicelib.domain.operations import SubjectKind
 from chalicelib.metrics import GUEST_CALL_MS, OPERATION_MS, Measured
 from chalicelib.store.models import Command, Operation
@@ -35,10 +36,12 @@ def place_of_command(command: Command) -> tracing.Trace:
 
 
 def told_of(operation: Operation) -> dict[str, Any]:
-    """What a line says of the operation that it belongs to."""
+    """What a line says of the operation that it belongs to, which a later release may know."""
+    flow = FLOWS.get(operation.action)
+    of_instance = flow is None or flow.subject is SubjectKind.INSTANCE
     return {
         "operation_id": operation.id,
-        "instance_id": operation.subject_id if operation.kind is SubjectKind.INSTANCE else None,
+        "instance_id": operation.subject_id if of_instance else None,
         "action": operation.action,
         "tenant_id": operation.tenant_id,
         "user_id": operation.user_id,

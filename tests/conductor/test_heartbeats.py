@@ -18,6 +18,7 @@ from chalicelib.store.models import ServiceStatusRow
 from simulator.aws.errors import client_error
 from tests.conductor.conftest import Built, rotate, under_newer_key
 from tests.support.bare import Fault, World, fresh
+from tests.support.lines import lines_of
 from tests.support.records import counted, event_of, failed_of
 
 WRITES = ("dynamodb.UpdateItem", "dynamodb.PutItem")
@@ -339,3 +340,18 @@ def test_a_row_is_written_as_seldom_as_half_the_expiry_allows(
     assert oldest <= max(period, expiry / 2)
     every_second = 2 * period <= expiry / 2  # one after a gap is written
     assert writes(world) - before <= (31 if every_second else 60)
+
+
+def test_a_batch_is_one_line_with_its_metrics(world: World, built: Built, other: Built) -> None:
+    late = beat(other)
+    world.run(configuration().heartbeat_seconds + 1)
+    with lines_of("chalicelib.conductor") as lines:
+        receive(late, beat(built), "junk", "more junk")
+    told = [line for line in lines if "kind" in line]
+    assert [(line["kind"], line["count"], line["refused"]) for line in told] == [
+        ("heartbeats", 4, 2)
+    ]
+    (line,) = told
+    assert (line["heartbeats"], line["heartbeats_late"], line["heartbeats_refused"]) == (4, 1, 2)
+    refusals = [(each["reason"], each["refusals"]) for each in lines if "refusals" in each]
+    assert refusals == [("Malformed", 2)]

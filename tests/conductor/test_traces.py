@@ -16,7 +16,7 @@ from chalicelib.store import commands as rows
 from chalicelib.store.events import Asked
 from chalicelib.store.models import Command
 from chalicelib.store.operations import operation_of
-from chalicelib.store.spans import place_of
+from chalicelib.store.spans import place_of, told_of
 from tests.conductor.conftest import Built
 from tests.support.bare import World
 from tests.support.lines import lines_of
@@ -145,3 +145,8 @@ def test_an_operation_of_a_request_that_began_the_trace_needs_to_store_nothing(
         made = operation_of(built.instance, RESTART, asked=asked)
     assert made.traceparent is None
     assert place_of(made).trace_id == "0af7651916cd43dd8448eb211c80319c"
+
+
+def test_an_operation_of_a_flow_of_a_later_release_is_told_of_too(built: Built) -> None:
+    built.operation.action = "of_a_later_release"
+    assert told_of(built.operation)["instance_id"] == built.instance.id

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import pytest
@@ -13,11 +14,13 @@ from chalicelib.store import accepting, events, instances, operations
 from chalicelib.store.base import as_dict
 from chalicelib.store.ending import Ending, end_operation
 from chalicelib.store.models import Operation
+from chalicelib.store.spans import place_of
 from functions import quotas, step
 from functions.outcomes import REFUSED_SECONDS, SOON_SECONDS, Busy, Done, Failed, Outcome, Wait
 from functions.step import Step
 from tests.support.bare import World
 from tests.support.definitions import definition
+from tests.support.lines import lines_of
 from tests.support.rows import TENANT, accepted, delete_operation
 
 
@@ -305,3 +308,37 @@ def test_a_value_that_goes_to_the_state_machine_holds_no_resource(operation: Ope
         "outcome",
         "seconds",
     }
+
+
+@pytest.mark.parametrize("outcome", [Done(), Wait(1), Failed("no"), KeyError("secret")])
+def test_a_run_is_one_line_that_says_whose_it_was_and_how_it_ended(
+    operation: Operation, outcome: Outcome | Exception
+) -> None:
+    with lines_of("functions") as lines, contextlib.suppress(KeyError):
+        run(operation, Recorder(outcome))
+    (line,) = [each for each in lines if "kind" in each]
+    assert (line["kind"], line["step"]) == ("step", "create_instance.volume")
+    assert line["outcome"] == (
+        "error" if isinstance(outcome, Exception) else type(outcome).__name__.lower()
+    )
+    place = place_of(operation)
+    assert (line["trace_id"], line["parent_id"]) == (place.trace_id, place.span_id)
+    assert (line["operation_id"], line["instance_id"], line["tenant_id"], line["request_id"]) == (
+        *(operation.id, operation.instance_id, TENANT),
+        operation.request_id,
+    )
+
+
+def test_the_end_of_an_operation_is_its_line_with_its_time(
+    world: World, operation: Operation
+) -> None:
+    world.run(3.0)
+    with lines_of("chalicelib") as lines:
+        end_operation(operation, Ending(OperationStatus.SUCCEEDED))
+        end_operation(operation, Ending(OperationStatus.SUCCEEDED))
+    (line,) = [each for each in lines if each.get("kind") == "operation"]
+    assert (line["outcome"], line["action"], line["operation_ms"]) == (
+        *("succeeded", "create_instance"),
+        pytest.approx(3000, abs=100),
+    )
+    assert line["span_id"] == place_of(operation).span_id
