@@ -30,6 +30,7 @@ _TRACEPARENT: Final = re.compile(
     r"(?P<more>-.*)?",
     re.ASCII,
 )
+_DIGITS: Final = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _MOST_TRACEPARENT: Final = 255
 _SAMPLED: Final = 0x01
 
@@ -70,7 +71,8 @@ def named(text: str) -> Trace:
 
 def of_request(request_id: str, said: object = None) -> Trace:
     """Where a request belongs: its client's trace, else one that has the id of the request."""
-    return parse(said) or Trace(request_id.removeprefix("req-").replace("-", ""))
+    digits = request_id.removeprefix("req-").replace("-", "")
+    return parse(said) or (Trace(digits) if _DIGITS.fullmatch(digits) else named(request_id))
 
 
 def within(request_id: str) -> Trace:

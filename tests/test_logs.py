@@ -104,6 +104,11 @@ def test_a_request_of_its_own_trace_has_the_id_of_the_request() -> None:
     assert place == tracing.Trace("0af7651916cd43dd8448eb211c80319c")
 
 
+def test_any_request_id_names_a_valid_trace() -> None:
+    place = tracing.within("request-1")
+    assert tracing.parse(str(place)) == place
+
+
 def test_parts_belong_to_the_span_around_them_and_other_lines_too(
     lines: list[dict[str, Any]],
 ) -> None:
