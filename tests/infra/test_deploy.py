@@ -1,11 +1,15 @@
 """Deploying over whatever state a stack was left in."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
 from infra import deploy
+from infra.deploy import Stack
+from infra.deployment import run
+from infra.deployment.survey import Wanted
 from infra.errors import DeployError
 
 
@@ -86,3 +90,62 @@ def test_a_failed_stack_is_told_with_the_first_reason() -> None:
     stacks = Stacks("ROLLBACK_IN_PROGRESS", "ROLLBACK_COMPLETE", events=events)
     with pytest.raises(DeployError, match=r"ROLLBACK_COMPLETE: Queue \(already exists\)"):
         deploy._wait_for_stack(stacks, "coffer")
+
+
+FIRST = Stack("CREATE_COMPLETE", {deploy.KEY: "one/functions.zip", "Kept": "5"}, {})
+SECOND = FIRST._replace(parameters={deploy.KEY: "two/functions.zip", deploy.BEFORE: "one"})
+KNOWN = (deploy.BUCKET, deploy.KEY, deploy.BEFORE, "Kept")
+TEMPLATE: dict[str, Any] = {"Parameters": {name: {"Type": "String"} for name in KNOWN}}
+
+
+@pytest.mark.parametrize(
+    ("present", "digest", "before"),
+    [
+        (None, "one", ""),
+        (FIRST, "two", "one"),
+        (FIRST, "one", ""),
+        (SECOND, "two", "one"),
+        (SECOND, "one", "two"),
+    ],
+    ids=["new", "update", "parameters alone", "later parameters", "rollback"],
+)
+def test_the_stack_remembers_the_release_before(
+    present: Stack | None, digest: str, before: str
+) -> None:
+    wanted = {"Kept": "5", "Unknown": "6"}
+    assert deploy.arguments(TEMPLATE, wanted, "bucket", digest, present) == {
+        deploy.BUCKET: "bucket",
+        deploy.KEY: f"{digest}/functions.zip",
+        deploy.BEFORE: before,
+        "Kept": "5",
+    }
+
+
+@pytest.mark.parametrize(
+    ("present", "release", "wanted", "deployed"),
+    [
+        (FIRST, "one", {"Kept": "5"}, True),
+        (FIRST, "one", {"Kept": "5", "OfNoTemplate": "1"}, True),
+        (FIRST, "one", {"Kept": "6"}, False),
+        (FIRST, "two", {"Kept": "5"}, False),
+        (FIRST._replace(status="UPDATE_ROLLBACK_COMPLETE"), "one", {"Kept": "5"}, False),
+        (None, "one", {}, False),
+    ],
+    ids=["same", "unknown to it", "parameter", "release", "failed update", "new"],
+)
+def test_a_deployment_that_is_as_wanted_is_left_alone(
+    present: Stack | None, release: str, wanted: dict[str, str], *, deployed: bool
+) -> None:
+    assert run.is_deployed(present, release, wanted) is deployed
+
+
+@pytest.mark.parametrize(
+    ("present", "said"),
+    [(None, "There is no stack coffer"), (FIRST, "has had one release only")],
+    ids=["no stack", "one release"],
+)
+def test_without_a_release_before_there_is_no_way_back(present: Stack | None, said: str) -> None:
+    survey: Any = SimpleNamespace(present=present, wanted=Wanted())
+    progress: Any = SimpleNamespace()
+    with pytest.raises(DeployError, match=said):
+        run.roll_back(survey, progress)
