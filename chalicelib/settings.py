@@ -23,6 +23,10 @@ PageSize = Annotated[int, msgspec.Meta(ge=1, le=1000)]
 """As much as a guest puts into one answer, too."""
 
 
+Certificate = Annotated[str, msgspec.Meta(pattern="^(-----BEGIN CERTIFICATE-----\n|$)")]
+"""In PEM, with its lines."""
+
+
 class BadSetting(Exception):
     """The environment says what no deployment can run with."""
 
@@ -53,6 +57,8 @@ class Settings(msgspec.Struct, frozen=True):
     os_user_domain_name: str = "Default"
     os_project_domain_name: str = "Default"
     os_region_name: str = "RegionOne"
+    os_interface: Literal["public", "internal", "admin"] = "public"
+    os_cacert: Certificate = ""
     default_datastore: str = ""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 

@@ -76,18 +76,18 @@ def lent(target: Target, stack: str, build: Build) -> Iterator[tuple[str, str]]:
 
 
 def _ensure_bucket(s3: Any, bucket: str, region: str, owner: dict[str, str]) -> None:
+    """Have the bucket, closed to the public; also one whose making was cut short."""
     try:
         s3.head_bucket(Bucket=bucket, **owner)
-        return
     except ClientError as error:
         if error.response["Error"]["Code"] not in {"404", "NoSuchBucket"}:
             raise DeployError(
                 f"The bucket {bucket} can't be used: {error}",
                 "It must belong to the account of the keys; somebody else may have made it first.",
             ) from error
-    # us-east-1 is the one region that must not be named as a constraint.
-    place = {} if region == "us-east-1" else {"LocationConstraint": region}
-    s3.create_bucket(Bucket=bucket, **({"CreateBucketConfiguration": place} if place else {}))
+        # us-east-1 is the one region that must not be named as a constraint.
+        place = {} if region == "us-east-1" else {"LocationConstraint": region}
+        s3.create_bucket(Bucket=bucket, **({"CreateBucketConfiguration": place} if place else {}))
     s3.put_public_access_block(
         Bucket=bucket,
         PublicAccessBlockConfiguration={
@@ -98,6 +98,22 @@ def _ensure_bucket(s3: Any, bucket: str, region: str, owner: dict[str, str]) -> 
         },
         **owner,
     )
+    if s3.meta.endpoint_url.startswith("https:"):  # an emulator's own is plain
+        policy = _by_tls_only(f"arn:{s3.meta.partition}:s3:::{bucket}")
+        s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy), **owner)
+
+
+def _by_tls_only(bucket_arn: str) -> Document:
+    """A policy that refuses whatever is asked without TLS."""
+    refused: Document = {
+        "Sid": "ByTlsOnly",
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:*",
+        "Resource": [bucket_arn, f"{bucket_arn}/*"],
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
+    return {"Version": "2012-10-17", "Statement": [refused]}
 
 
 def _holds(s3: Any, bucket: str, key: str, digest: str, owner: dict[str, str]) -> bool:

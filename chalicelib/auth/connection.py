@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from chalicelib import parameters
+from chalicelib import parameters, trust
 from chalicelib.parameters import Credential
 from chalicelib.settings import settings
 
@@ -39,7 +39,11 @@ class Connection:
                 project_domain_name=chosen.os_project_domain_name,
             )
             plugin = v3.ApplicationCredential if credential.application else v3.Password
-            self._session = Session(auth=plugin(**login["auth"]), timeout=TIMEOUT_SECONDS)
+            self._session = Session(
+                auth=plugin(**login["auth"]),
+                timeout=TIMEOUT_SECONDS,
+                verify=trust.authority() or True,
+            )
         return self._session
 
     def close(self) -> None:

@@ -78,7 +78,7 @@ class Networks:
         try:
             url = session.get_endpoint(
                 service_type="network",
-                interface="public",
+                interface=settings().os_interface,
                 region_name=settings().os_region_name,
                 skip_discovery=True,
             )

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
-from chalicelib import aws, crash, parameters, tracing
+from chalicelib import aws, crash, parameters, tracing, trust
 from chalicelib.cloud.errors import CloudAway, CloudError, InUse, OverQuota, Refused
 from chalicelib.cloud.refusals import Meaning, meaning_of, resource_in
 from chalicelib.parameters import Credential
@@ -55,6 +55,8 @@ def _connect(credential: Credential) -> Connection:
         load_yaml_config=False,
         load_envvars=False,
         region_name=chosen.os_region_name,
+        interface=chosen.os_interface,
+        cacert=trust.authority(),
         api_timeout=TIMEOUT_SECONDS,
         app_name="coffer",
         **credential.login(

@@ -1,4 +1,4 @@
-"""The alarms, by AWS's own metrics, and the topic that they reach.
+"""The alarms, by AWS's metrics and a few of Coffer's own, and the topic that they reach.
 
 Each belongs to a section of docs/runbook.md, which its description names; a test compares the two.
 What has to be looked at is one thing at a time: an alarm counts the failures of one kind of thing,
@@ -8,6 +8,7 @@ so that its name says where to look first.
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
+from chalicelib import metrics
 from chalicelib.domain.flows import FLOWS, LOOK
 
 Document = dict[str, Any]
@@ -15,8 +16,8 @@ Names = Iterable[tuple[str, str]]
 """Logical ids of functions with their names behind the prefix."""
 
 MINUTE: Final = 60
-METRICS: Final = "Coffer"
-"""Namespace of what is counted from log lines."""
+METRICS: Final[Document] = {"Fn::Sub": "Coffer/${Prefix}"}
+"""Namespace of what is counted from log lines: an account may have several deployments."""
 LOG_ALARMS: Final = "LogAlarms"
 FUNCTION_ERRORS: Final = 5
 """In five minutes: a step or a message that failed is tried again, and one failure is no news."""
@@ -24,6 +25,8 @@ LATE_HEARTBEAT_SECONDS: Final = 60
 """A message waits for a second. A guest is taken for silent after 360 (HeartbeatExpirySeconds)."""
 OLD_MESSAGE_SECONDS: Final = 300
 """Two receives and more: the first may have met a container that died."""
+REFUSED_MESSAGES: Final = 100
+"""In five minutes: what one guest sends by mistake are a few, reporting every 150 seconds."""
 HOT_TABLES: Final = ("Instances", "Operations", "ServiceStatuses", "Commands")
 """Those that every request, step or report goes to; the others follow them."""
 
@@ -31,7 +34,7 @@ HOT_TABLES: Final = ("Instances", "Operations", "ServiceStatuses", "Commands")
 class Metric(NamedTuple):
     """One metric of AWS: its namespace, its name and what it is of."""
 
-    namespace: str
+    namespace: str | Document
     name: str
     dimensions: Document
 
@@ -179,6 +182,14 @@ def _of_queues() -> Iterator[Alarm]:
         period=MINUTE,
         periods=3,
     )
+    yield Alarm(
+        "MessagesRefused",
+        "messages-refused",
+        "messages-refused",
+        f"The bus has refused {REFUSED_MESSAGES} messages in five minutes.",
+        (of_coffer(metrics.REFUSALS),),
+        REFUSED_MESSAGES,
+    )
     for queue, name in (
         ("TaskManagerQueue", "taskmanager"),
         ("ConductorQueue", "conductor"),
@@ -217,6 +228,12 @@ def _of_flows() -> Iterator[Alarm]:
         "Step Functions has held back transitions of this account's executions.",
         (Metric("AWS/States", "ThrottledEvents", {"ServiceMetric": "StateTransition"}),),
     )
+
+
+def of_coffer(metric: metrics.Metric, **dimensions: str) -> Metric:
+    """A metric that the functions put into their log lines, of this deployment."""
+    named = {metrics.DEPLOYMENT: {"Ref": "Prefix"}, **dimensions}
+    return Metric(metrics.NAMESPACE, metric.name, named)
 
 
 def of_function(logical_id: str, name: str) -> Metric:

@@ -1,11 +1,19 @@
 """The dashboard: what the alarms look at, over time, on one page."""
 
 import json
-from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
+from chalicelib import metrics
 from chalicelib.domain.flows import FLOWS, LOOK
-from infra.package.alarms import MINUTE, Metric, Names, of_flow, of_function, of_queue
+from infra.package.alarms import (
+    MINUTE,
+    Metric,
+    Names,
+    of_coffer,
+    of_flow,
+    of_function,
+    of_queue,
+)
 
 Document = dict[str, Any]
 
@@ -34,6 +42,21 @@ def graphs(functions: Names) -> list[Graph]:
         Graph("How long a request takes", [Metric("AWS/ApiGateway", "Latency", api)], "p99"),
         Graph("Operations begun", [of_flow(each, "ExecutionsStarted") for each in machines]),
         Graph("Operations failed", [of_flow(each, "ExecutionsFailed") for each in machines]),
+        Graph(
+            "How long operations take, by outcome",
+            [
+                of_coffer(metrics.OPERATION_MS, outcome=each)
+                for each in ("succeeded", "failed", "cancelled")
+            ],
+            "p90",
+        ),
+        Graph(
+            "Reports of guests, late and refused ones",
+            [
+                of_coffer(each)
+                for each in (metrics.HEARTBEATS, metrics.HEARTBEATS_LATE, metrics.REFUSALS)
+            ],
+        ),
         Graph("Messages", [of_queue(each, "NumberOfMessagesReceived") for each in QUEUES]),
         Graph(
             "How long the oldest message waits",
@@ -91,16 +114,14 @@ def _widget(number: int, graph: Graph, names: dict[str, Document]) -> Document:
 
 def _line(metric: Metric, names: dict[str, Document]) -> list[str]:
     """Namespace, name, each dimension and its value; `names` learns what a value stands for."""
-    dimensions: Iterable[str] = (
-        text
-        for name, value in metric.dimensions.items()
-        for text in (name, value if isinstance(value, str) else _named(value, names))
-    )
-    return [metric.namespace, metric.name, *dimensions]
+    parts = (part for pair in metric.dimensions.items() for part in pair)
+    return [_text(part, names) for part in (metric.namespace, metric.name, *parts)]
 
 
-def _named(value: Document, names: dict[str, Document]) -> str:
-    """A placeholder for a reference, e.g. `${Sweeper}` for `{"Ref": "Sweeper"}`."""
+def _text(value: str | Document, names: dict[str, Document]) -> str:
+    """The text itself, or a placeholder for a reference: `${Sweeper}` for `{"Ref": "Sweeper"}`."""
+    if isinstance(value, str):
+        return value
     ((_, referred),) = value.items()
     name = str(referred if isinstance(referred, str) else referred[0])
     names[name] = value

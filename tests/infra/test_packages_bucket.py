@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,7 +18,7 @@ from infra.errors import DeployError
 from infra.target import Target
 
 ACCOUNT = "123456789012"
-CALLS = ("HeadBucket", "PutPublicAccessBlock", "HeadObject", "PutObject")
+CALLS = ("HeadBucket", "PutPublicAccessBlock", "PutBucketPolicy", "HeadObject", "PutObject")
 
 
 class Uploads:
@@ -42,8 +43,13 @@ class Uploads:
 
         patch.setattr(Target, "client", client)
 
-    def _note(self, model: Any, params: dict[str, Any], **_: Any) -> None:
+    def _note(self, model: Any, params: dict[str, Any], **_: Any) -> Any:
         self.named.append((model.name, params["headers"].get("x-amz-expected-bucket-owner")))
+        if model.name != "PutBucketPolicy":
+            return None
+        # moto reads no conditions, and would refuse everything from here on.
+        self.policy = json.loads(params["body"])
+        return SimpleNamespace(status_code=204), {}
 
     def upload(self) -> list[str]:
         said: list[str] = []
@@ -64,6 +70,15 @@ def test_every_call_names_the_owner_it_expects(uploads: Uploads) -> None:
     calls = [(name, owner) for name, owner in uploads.named if name != "CreateBucket"]
     assert {name for name, _ in calls} == set(CALLS)
     assert {owner for _, owner in calls} == {ACCOUNT}
+
+
+def test_the_bucket_refuses_what_comes_without_tls(uploads: Uploads) -> None:
+    uploads.upload()
+    (statement,) = uploads.policy["Statement"]
+    assert (statement["Effect"], statement["Principal"]) == ("Deny", "*")
+    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    bucket = f"arn:aws:s3:::{uploads.bucket}"
+    assert statement["Resource"] == [bucket, f"{bucket}/*"]
 
 
 def test_what_lies_there_already_is_not_sent_again(uploads: Uploads) -> None:
