@@ -151,12 +151,15 @@ def _visible(request: Request, row: DatastoreVersion) -> bool:
 
 
 def _view(request: Request, row: Datastore) -> DatastoreView:
+    versions = _versions(request, row)
+    # Trove's client looks the default up among the versions, and fails where it is not.
+    shown = any(version.id == row.default_version_id for version in versions)
     return DatastoreView(
         id=row.id,
         name=row.name,
         links=request.place.links("datastores", row.id),
-        versions=[_version_view(request, version) for version in _versions(request, row)],
-        default_version=row.default_version_id or msgspec.UNSET,
+        versions=[_version_view(request, version) for version in versions],
+        default_version=(row.default_version_id or msgspec.UNSET) if shown else msgspec.UNSET,
     )
 
 

@@ -66,7 +66,7 @@ class FaultView(View, frozen=True):
     """Why something failed last, or what the database is in trouble with."""
 
     message: str
-    created: Naive | Given = msgspec.UNSET
+    created: Naive
 
 
 class InstanceSummary(View, frozen=True, kw_only=True):
@@ -190,8 +190,9 @@ def _fault(row: Instance, reported: ServiceStatusRow | None) -> FaultView | None
     That goes when the guest reports it well.
     """
     if row.fault_message:
-        since = row.fault_created
-        return FaultView(row.fault_message, naive(since) if since is not None else msgspec.UNSET)
+        # Clients read the time of a fault unasked.
+        since = row.updated if row.fault_created is None else row.fault_created
+        return FaultView(row.fault_message, naive(since))
     if row.status != Status.ACTIVE or reported is None or not reported.status_reason:
         return None
     said = f"{reported.status_reason[:1].upper()}{reported.status_reason[1:]}."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chalicelib.store.models import Quota
+from chalicelib.store.models import Datastore, Quota
 from tests.api.client import Api
 from tests.api.conftest import World
 
@@ -19,6 +19,17 @@ def test_members_see_active_versions_only(api: Api, admin: Api) -> None:
     (off,) = [row for row in everything[0]["versions"] if row["id"] == "v-off"]
     assert off["active"] is False
     assert off["image_tags"] == ["coffer"]
+
+
+def test_a_default_that_the_caller_may_not_see_is_not_told(api: Api, admin: Api) -> None:
+    """Trove's client looks it up among the versions, and fails where it is not."""
+    Datastore("ds-mariadb", name="mariadb", default_version_id="v-off").save()
+    try:
+        for caller, told in ((api, None), (admin, "v-off")):
+            answer = caller.get("/datastores/mariadb").body["datastore"]
+            assert answer.get("default_version") == told
+    finally:
+        Datastore("ds-mariadb", name="mariadb", default_version_id="v-1011").save()
 
 
 @pytest.mark.parametrize("name", ["mariadb", "ds-mariadb"])

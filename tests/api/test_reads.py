@@ -76,6 +76,7 @@ def test_administrators_see_more(admin: Api, make: Make) -> None:
     shown = admin.get(f"/instances/{row.id}").body["instance"]
     assert (shown["server_id"], shown["volume_id"]) == ("s", "v")
     assert shown["tenant_id"] == row.tenant_id
+    assert shown["fault"] == {"message": "x", "created": shown["updated"]}
     (item,) = admin.get("/instances").body["instances"]
     assert item["tenant_id"] == row.tenant_id
 

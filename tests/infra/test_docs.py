@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 import yaml
 
 from chalicelib.api.application import ROUTES
+from chalicelib.settings import Settings
 from infra.package import docs
 
 
@@ -52,3 +54,22 @@ def test_what_the_navigation_names_is_there(pages: Path) -> None:
     chosen = yaml.safe_load((pages / ".nav.yml").read_text())
     for name in names(chosen["nav"]):
         assert list(pages.glob(name)), name
+
+
+def test_a_claim_names_a_test_that_is_there(pages: Path) -> None:
+    root = docs.ROOT
+    claims = re.findall(r"`(tests/\S+\.py)::(\w+)`", (pages / "security.md").read_text())
+    assert len(claims) > 15
+    for path, name in claims:
+        assert f"def {name}(" in (root / path).read_text(), f"{path}::{name}"
+
+
+def test_a_bound_in_the_docs_is_the_one_of_the_code(pages: Path) -> None:
+    rows = re.findall(
+        r"\| (-?\d+) \| `([\w.]+)` \|$", (pages / "limits.md").read_text(), re.MULTILINE
+    )
+    assert len(rows) > 30
+    for told, name in rows:
+        where, _, attribute = name.rpartition(".")
+        holder = Settings() if where == "Settings" else import_module(where)
+        assert int(told) == getattr(holder, attribute), name
