@@ -75,7 +75,9 @@ def run(steps: dict[str, Step], event: dict[str, Any]) -> dict[str, Any]:
     """Run one step of the operation named in the event; see `outcomes.as_result` for the value."""
     invocation = msgspec.convert(event, Invocation)
     step = steps[invocation.step]
-    with tracing.span(log, "step", step=invocation.step) as span, crash.scope(invocation.step):
+    name, operation_id = invocation.step, invocation.operation_id
+    work = tracing.span(log, "step", step=name, operation_id=operation_id)
+    with work as span, crash.scope(name):
         outcome = _run(invocation, step, span)
         span.tell(outcome=type(outcome).__name__.lower())
         if invocation.token is not None and not isinstance(outcome, Pending):
@@ -88,7 +90,6 @@ def _run(invocation: Invocation, step: Step, span: tracing.Span) -> Outcome:
     try:
         operation = operations.take_lease(invocation.operation_id, name)
     except ConditionFailed:
-        span.tell(operation_id=invocation.operation_id)
         return _without_lease(invocation, name, step, span)
     _belongs(span, operation)
     if FLOWS[operation.action].turns_back(name):

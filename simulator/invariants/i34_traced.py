@@ -13,6 +13,9 @@ from simulator.invariants.marks import FORGED_TRACE
 PARTS: Final = frozenset({"dispatch", "step", "operation", "guest", "report"})
 """The kinds of lines that an operation has, or may have."""
 
+UNREAD: Final = "error"
+"""Of a line whose work may have ended before it had read which trace it belongs to."""
+
 
 class Traced(Invariant):
     """Knows the trace that each operation was accepted in, and looks at each line about it.
@@ -71,7 +74,7 @@ class Traced(Invariant):
         if kind == "request":
             for key in self._waiting.pop(str(getattr(record, "request_id", None)), ()):
                 self._require(key, trace, "the request")
-        if kind not in PARTS:
+        if kind not in PARTS or getattr(record, "outcome", None) == UNREAD:
             return
         operation_id = getattr(record, "operation_id", None)
         if operation_id in self._traces:
