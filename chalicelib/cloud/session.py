@@ -7,7 +7,7 @@ import inspect
 import logging
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 from chalicelib import aws, crash, parameters, tracing, trust
 from chalicelib.cloud.errors import CloudAway, CloudError, InUse, OverQuota, Refused
@@ -22,6 +22,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 TIMEOUT_SECONDS: Final = 15
+TOO_MUCH: Final = "admin"
 CONNECTION: Final = "cloud connection"
 _VERBS: Final = frozenset(
     {
@@ -51,7 +52,7 @@ def _connect(credential: Credential) -> Connection:
     import openstack
 
     chosen = settings()
-    return openstack.connect(
+    made = openstack.connect(
         load_yaml_config=False,
         load_envvars=False,
         region_name=chosen.os_region_name,
@@ -66,6 +67,16 @@ def _connect(credential: Credential) -> Connection:
             project_domain_name=chosen.os_project_domain_name,
         ),
     )
+    plugin: Any = made.session.auth
+    if TOO_MUCH in plugin.get_access(made.session).role_names:
+        log.error(
+            "The user %s has the role %s in the cloud; member and service are enough "
+            "(docs/the-cloud.md).",
+            credential.username,
+            TOO_MUCH,
+            extra={"alarm": "cloud.admin"},
+        )
+    return made
 
 
 def own_project() -> str:

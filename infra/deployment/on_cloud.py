@@ -129,7 +129,7 @@ def service_roles(survey: Survey) -> str:
     if any(service_users.TOO_MUCH in roles for roles in held.values()):
         raise Doubt(
             "The functions' user is an administrator: whoever reads its secret owns the cloud.",
-            'member and service on its project are enough (docs/operations.md, "In OpenStack").',
+            "member and service on its project are enough (docs/the-cloud.md).",
         )
     return ", ".join(sorted(held[parameters.CLOUD]))
 
