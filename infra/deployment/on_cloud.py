@@ -193,7 +193,7 @@ def image(survey: Survey) -> str:
     error = Failed if not found else Doubt
     raise error(
         f"No image boots {', '.join(name for name, _, _ in lacking)}: {what}.",
-        f"Build one (docs/deploying.md), then: openstack image set {tagging} "
+        f"Build one (docs/guest-images.md), then: openstack image set {tagging} "
         f"--project {project} IMAGE",
     )
 
