@@ -72,6 +72,16 @@ swarm: $(READY) ## Run the simulator's chaos under 500 seeds
 mutate: system $(READY) ## Change the shipped code in 200 small ways: do the tests and the swarm notice?
 	@$(BIN)/python -m tests.mutation --sample 200
 
+# Of the acceptance tests those that ask nothing of the local cloud's test controls but what
+# tests/openstack/stack.py can do to a real one, and no function of the deployment to die.
+REAL := $(addprefix tests/acceptance/test_,on_openstack.py path.py clients.py rebuild.py upgrade.py migrate.py)
+.PHONY: test-openstack
+test-openstack: system $(READY) ## Bring a real OpenStack up from PyPI (no Docker); the acceptance tests on it
+	@sh tests/openstack/install-system.sh
+	@PYTHON=$(PYTHON) sh tests/support/environment.sh openstack tests/openstack/requirements.txt
+	@$(BIN)/python -m tests.openstack $(PYTEST) -m "not bench and not crash" --timeout 1800 \
+	    -k "not functions_that_die and not does_not_come_up" $(REAL)
+
 bench: system $(READY) ## Measure: bring-up, latency, calls and their price, cold starts
 	@$(PYTEST) -m bench -s --timeout 0 tests --ignore tests/wire
 

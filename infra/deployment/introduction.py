@@ -15,6 +15,7 @@ from infra.errors import NotAnsweringError, StackError
 from infra.package.sources import PROJECT_ROOT
 from infra.target import Target
 
+MIRROR_ATTEMPTS: Final = 3
 API_TIMEOUT_SECONDS: Final = 30.0
 SEED_TIMEOUT_SECONDS: Final = 60
 PAUSE_SECONDS: Final = 0.2
@@ -40,12 +41,19 @@ def seed(target: Target, prefix: str) -> None:
 
 
 def mirror_flavors(target: Target, function: str) -> None:
-    """Have the task manager copy Nova's flavors: its first call of the cloud as its own user."""
-    if refused := invoke(target, function, {"step": "mirror_flavors"}):
-        raise StackError(
-            f"The task manager could not mirror the flavors: {refused[:500]}",
-            "Its log: coffer logs taskmanager-cloud, on AWS /aws/lambda/<prefix>-taskmanager-cloud",
-        )
+    """Have the task manager copy Nova's flavors: its first call of the cloud as its own user.
+
+    A function that starts cold at a busy Nova may take longer than it is given; the next is warm.
+    """
+    refused: str | None = None
+    for _ in range(MIRROR_ATTEMPTS):
+        refused = invoke(target, function, {"step": "mirror_flavors"})
+        if refused is None:
+            return
+    raise StackError(
+        f"The task manager could not mirror the flavors: {str(refused)[:500]}",
+        "Its log: coffer logs taskmanager-cloud, on AWS /aws/lambda/<prefix>-taskmanager-cloud",
+    )
 
 
 def complete(target: Target, prefix: str) -> bool:

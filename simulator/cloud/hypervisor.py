@@ -167,8 +167,7 @@ class ProcessHypervisor:
         if self._closed:
             raise RuntimeError("the hypervisor is shutting down")
         _make_folder(guest.root)
-        if spec.config_drive:
-            config_drive.write(guest.root, spec)
+        self._write_config_drive(guest, spec)
         cloud_init.write_users(guest.root, guest.user)
         for number, disk in enumerate(spec.local_disks):
             _make_local_disk(guest.root, number, disk)
@@ -181,6 +180,10 @@ class ProcessHypervisor:
             # quote the user data, so only its kind is logged.
             log.warning("server %s: bad user data: %s", spec.server_id, type(error).__name__)
         self._start(spec.server_id, guest)
+
+    def _write_config_drive(self, guest: Guest, spec: GuestSpec) -> None:
+        if spec.config_drive:
+            config_drive.write(guest.root, spec)
 
     def _link(self, guest: Guest, volume: GuestVolume) -> None:
         for link in _links(guest.root, volume):

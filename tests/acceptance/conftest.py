@@ -7,20 +7,28 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from infra.local.settings import StackSettings
 from tests.acceptance.stack import Stack, coffer
+from tests.openstack.site import VARIABLE, Site
+from tests.openstack.stack import deployed
 from tests.support.loopback import free_port, own_network
 
 CREATE_TIMEOUT_SECONDS = 150
 """Short enough for the test of a stuck server, long enough for a dozen creates side by side."""
+REAL_TIMEOUT_SECONDS = 600
+"""For services of eighteen processes on two cores."""
 QUICK_SECONDS, MEASURED_SECONDS = 3, 30
 """Between two heartbeats: so that a test waits for none, and that they are not what is measured."""
 BOUNDED = ("Create", "Restart", "Resize", "Power", "Rebuild")
 """What waits for a guest."""
+
+collect_ignore = [] if os.environ.get(VARIABLE) else ["test_on_openstack.py"]
+"""What only a real OpenStack can show."""
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
@@ -38,8 +46,31 @@ def stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
     measured = any(item.get_closest_marker("bench") for item in request.session.items)
     state = Path(tempfile.mkdtemp(prefix="coffer-test-", dir="/var/tmp"))
     state.chmod(0o755)
-    plan = state / "crash-plan"
-    plan.mkdir()
+    begin = _on_real_openstack if os.environ.get(VARIABLE) else _on_local_cloud
+    parameters = {
+        "HeartbeatSeconds": str(MEASURED_SECONDS if measured else QUICK_SECONDS),
+        "LogLevel": "DEBUG",
+    }
+    try:
+        with begin(state, parameters) as running:
+            yield running
+    finally:
+        if not os.environ.get("COFFER_KEEP_STATE"):
+            shutil.rmtree(state, ignore_errors=True)
+
+
+@contextmanager
+def _on_real_openstack(state: Path, parameters: dict[str, str]) -> Iterator[Stack]:
+    """The one that `python -m tests.openstack` runs beside the tests."""
+    slower = {f"{flow}TimeoutSeconds": str(REAL_TIMEOUT_SECONDS) for flow in BOUNDED}
+    site = Site.read(Path(os.environ[VARIABLE]))
+    with deployed(site, state, {**parameters, **slower}) as running:
+        yield running
+
+
+@contextmanager
+def _on_local_cloud(state: Path, parameters: dict[str, str]) -> Iterator[Stack]:
+    """`coffer up`, as a person has it."""
     environment = {
         **os.environ,
         "COFFER_STATE": str(state),
@@ -48,12 +79,10 @@ def stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
         "COFFER_API_PORT": str(free_port()),
         "COFFER_GUEST_NETWORK": own_network(),
     }
-    parameters = {
-        "CrashPlan": str(plan),
-        "HeartbeatSeconds": str(MEASURED_SECONDS if measured else QUICK_SECONDS),
-        "LogLevel": "DEBUG",
-        **{f"{flow}TimeoutSeconds": str(CREATE_TIMEOUT_SECONDS) for flow in BOUNDED},
-    }
+    plan = state / "crash-plan"
+    plan.mkdir()
+    bounds = {f"{flow}TimeoutSeconds": str(CREATE_TIMEOUT_SECONDS) for flow in BOUNDED}
+    parameters = {**parameters, **bounds, "CrashPlan": str(plan)}
     given = [f"--parameter={name}={value}" for name, value in parameters.items()]
     try:
         coffer(environment, "up", *given)
@@ -68,5 +97,3 @@ def stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
         yield Stack(settings, recorded["endpoint"], plan)
     finally:
         coffer(environment, "down")
-        if not os.environ.get("COFFER_KEEP_STATE"):
-            shutil.rmtree(state, ignore_errors=True)

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
-import requests
-
 from guest_agent.datastores.mariadb import version
 from infra.local.settings import STACK_NAME
-from tests.acceptance.stack import TIMEOUT_SECONDS, Stack, eventually
+from tests.acceptance.stack import Stack, eventually
 
 WITHIN: Final = 600
 """An operation whose token was lost: its bound, the sweeps after it, and its undoing."""
@@ -95,15 +93,10 @@ def ask(
 def begin(stack: Stack, instance_id: str, flow: str, shown: dict[str, Any]) -> None:
     """Ask for the operation; the image of a rebuild is the one that the cloud has."""
     operation = OPERATIONS[flow]
-    (image, *_) = requests.get(
-        f"{stack.settings.cloud_url}/image/v2/images",
-        headers={"X-Auth-Token": stack.admin.user.token},
-        timeout=TIMEOUT_SECONDS,
-    ).json()["images"]
     if flow == "upgrade_instance":
         for name in VERSIONS:
             offer(stack, name)
-    shown = {**shown, "image": image["id"]}
+    shown = {**shown, "image": stack.image_id()}
     body, admin = operation.body(shown), operation.administrators
     method, path = operation.method, operation.path
     ask(stack, instance_id, body, admin=admin, method=method, path=path)

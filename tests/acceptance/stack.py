@@ -17,6 +17,7 @@ import openstack
 import requests
 
 from infra.local.settings import STACK_NAME, StackSettings, load_secrets
+from simulator.cloud.model.cloud import PRIVATE_NETWORK
 
 T = TypeVar("T")
 TIMEOUT_SECONDS = 80
@@ -62,12 +63,10 @@ class User:
     project: str
     token: str = field(init=False)
     project_id: str = field(init=False)
+    catalog: list[dict[str, Any]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self.token, self.project_id = self.log_in()
-
-    def log_in(self) -> tuple[str, str]:
-        """A fresh token and the project's id."""
+        """Get a token."""
         domain = {"name": "Default"}
         body = {
             "auth": {
@@ -82,7 +81,23 @@ class User:
         }
         answer = requests.post(f"{self.auth_url}/auth/tokens", json=body, timeout=TIMEOUT_SECONDS)
         answer.raise_for_status()
-        return answer.headers["X-Subject-Token"], answer.json()["token"]["project"]["id"]
+        token = answer.json()["token"]
+        self.token, self.project_id = answer.headers["X-Subject-Token"], token["project"]["id"]
+        self.catalog = token["catalog"]
+
+    def listed(self, service: str, path: str, kind: str) -> list[dict[str, Any]]:
+        """What a service of the cloud lists, by the public address in the catalog."""
+        (url,) = (
+            endpoint["url"]
+            for each in self.catalog
+            for endpoint in each["endpoints"]
+            if each["type"] == service and endpoint["interface"] == "public"
+        )
+        headers = {"X-Auth-Token": self.token}
+        answer = requests.get(f"{url}{path}", headers=headers, timeout=TIMEOUT_SECONDS)
+        answer.raise_for_status()
+        found: list[dict[str, Any]] = answer.json()[kind]
+        return found
 
 
 @dataclass
@@ -187,6 +202,17 @@ class Stack:
     def admin(self) -> Api:
         """An administrator; the project in the path is the admin's own."""
         return Api(self.endpoint, self.user("admin"))
+
+    def image_id(self) -> str:
+        """The image that guests boot from."""
+        (image,) = self.admin.user.listed("image", "/v2/images", "images")
+        return str(image["id"])
+
+    def network_id(self) -> str:
+        """The network of instances that name none."""
+        path = f"/v2.0/networks?name={PRIVATE_NETWORK}"
+        (network,) = self.admin.user.listed("network", path, "networks")
+        return str(network["id"])
 
     def coffer(self, *arguments: str) -> str:
         """Run a command of the command line on this stack; what it printed."""

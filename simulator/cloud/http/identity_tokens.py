@@ -49,7 +49,7 @@ class Tokens(IdentityRoutes):
             return error_view(error)
 
     def issue(self, body: Json, request: Request) -> Response:
-        """Authenticate with a password or a token, and scope to a project if one is named.
+        """Authenticate with a password or a token; scope to the project or the system, if named.
 
         An application credential says by itself which project.
         """
@@ -61,7 +61,9 @@ class Tokens(IdentityRoutes):
                 raise BadRequest("Invalid input for field 'methods': [] is too short")
             parent: Token | None = None
             application: ApplicationCredential | None = None
-            project = self._scope(auth.get("scope"))
+            scope = auth.get("scope")
+            system = isinstance(scope, dict) and "system" in scope
+            project = None if system else self._scope(scope)
             if "application_credential" in methods:
                 wanted = _object(identity, "application_credential")
                 application = self.cloud.identity.application_credential(
@@ -77,7 +79,9 @@ class Tokens(IdentityRoutes):
             else:
                 raise Unauthorized
             used = tuple(dict.fromkeys([*map(str, methods), *(parent.methods if parent else ())]))
-            token = self.cloud.identity.issue(user, project, used, parent, application)
+            token = self.cloud.identity.issue(
+                user, project, used, parent, application, system=system and application is None
+            )
         catalog = "nocatalog" not in request.query_params
         headers = {"X-Subject-Token": token.secret, "Vary": "X-Auth-Token"}
         return JSONResponse({"token": self._view(token, catalog)}, 201, headers=headers)

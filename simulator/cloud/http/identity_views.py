@@ -57,6 +57,11 @@ def token(identity: Identity, issued: Token, with_catalog: bool) -> Json:
         view["roles"] = [{"id": role.id, "name": role.name} for role in issued.roles]
         if with_catalog:
             view["catalog"] = catalog(identity.catalog, issued.project_id)
+    elif issued.system:
+        view["system"] = {"all": True}
+        view["roles"] = [{"id": role.id, "name": role.name} for role in issued.roles]
+        if with_catalog:
+            view["catalog"] = catalog(identity.catalog, "")
     return view
 
 

@@ -158,6 +158,7 @@ class Cloud:
             if _key("user", name) not in identity.users:
                 identity.add_user(name, password, _key("user", name))
             identity.grant(_key("user", name), _key("project", project), roles[role].id)
+        identity.system_assignments.add((_key("user", "admin"), roles["admin"].id))
         raised: dict[str, object] = {**self.settings.service_quota}
         for service in (self.compute, self.volume, self.network):
             service.quotas.update(_key("project", "service"), raised)

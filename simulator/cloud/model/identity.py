@@ -77,6 +77,8 @@ class Token:
     issued_at: float
     expires_at: float
     application_credential: ApplicationCredential | None = None
+    system: bool = False
+    """Scoped to the whole system, which is no project."""
 
     def caller(self) -> Caller:
         """The caller that the other services see; an unscoped token has no project."""
@@ -96,6 +98,7 @@ class Identity:
         self.users: dict[str, User] = {}
         self.roles: dict[str, Role] = {}
         self.assignments: set[tuple[str, str, str]] = set()
+        self.system_assignments: set[tuple[str, str]] = set()
         self.application_credentials: dict[str, ApplicationCredential] = {}
         self.catalog = Catalog(ids)
         self._tokens: dict[str, Token] = {}
@@ -229,12 +232,19 @@ class Identity:
         methods: tuple[str, ...],
         parent: Token | None = None,
         application: ApplicationCredential | None = None,
+        *,
+        system: bool = False,
     ) -> Token:
         """A new token; one that was made from another (re-scoping) ends when that one does."""
         roles: tuple[Role, ...] = ()
         if project is not None:
             roles = self.roles_of(user.id, project.id)
             if not roles or not project.enabled:
+                raise Unauthorized
+        elif system:
+            held = sorted(role for who, role in self.system_assignments if who == user.id)
+            roles = tuple(self.roles[role] for role in held)
+            if not roles:
                 raise Unauthorized
         now = self._clock()
         audit_id = self._ids.token()[:22]
@@ -248,6 +258,7 @@ class Identity:
             issued_at=now,
             expires_at=parent.expires_at if parent else now + self._token_seconds,
             application_credential=application,
+            system=system,
         )
         self._tokens[token.secret] = token
         self._sweep(now)
