@@ -52,6 +52,12 @@ def test_each_alarm_stands_in_the_table_of_the_runbook() -> None:
         assert any(re.fullmatch(pattern, alarm.name) for pattern in patterns), alarm.name
 
 
+def test_the_price_of_the_alarms_is_told() -> None:
+    page = (PROJECT_ROOT / "docs" / "on-aws.md").read_text()
+    metrics = sum(len(alarm.metrics) for alarm in ALARMS)
+    assert f"{len(ALARMS)} alarms look at {metrics} | ${metrics * 0.10:.0f} |" in page
+
+
 def test_each_kind_of_line_that_is_an_alarm_has_a_section() -> None:
     assert set(headings(3)) == logged_kinds()
 
