@@ -26,16 +26,18 @@ def resources() -> dict[str, Any]:
 
 
 def headings(level: int) -> list[str]:
-    return re.findall(rf"^{'#' * level} ([a-z][a-z.-]*)$", RUNBOOK, re.MULTILINE)
+    return re.findall(rf"^{'#' * level} ([a-z][A-Za-z.-]*)$", RUNBOOK, re.MULTILINE)
 
 
 def logged_kinds() -> set[str]:
-    """The kinds that the code logs as alarms."""
+    """The kinds that the code logs as alarms; what a name has from its error is NAME."""
     sources = source_files(PROJECT_ROOT, ("chalicelib", "functions"))
     return {
-        kind
+        re.sub(r"\{.*?\}", "NAME", kind)
         for file in sources
-        for kind in re.findall(r'events\.alarm\(\s*"([^"]+)"', file.read_text())
+        for kind in re.findall(
+            r'(?:events\.alarm\(\s*f?|extra={"alarm": )"([^"]+)"', file.read_text()
+        )
     }
 
 
