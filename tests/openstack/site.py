@@ -21,7 +21,7 @@ HOST: Final = "127.0.0.1"
 REGION: Final = "RegionOne"
 SERVICE_USER: Final = "openstack"
 """The services' own user: what it may do is of no matter here, so that one does for all."""
-START_SECONDS: Final = 120
+START_SECONDS: Final = 300
 """A bound for a service that starts beside eight others on two cores, not what it takes."""
 MANAGE_SECONDS: Final = 300
 VARIABLE: Final = "COFFER_OPENSTACK"
