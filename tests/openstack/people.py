@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import openstack
 from simulator.cloud.model.cloud import FLAVORS, GUEST_IMAGE, PRIVATE_NETWORK, PUBLIC_NETWORK
-from simulator.cloud.model.settings import CloudSettings
+from simulator.cloud.model.settings import RAISED
 from tests.openstack.site import REGION, SERVICE_USER, Site
 
 ENDPOINTS: Final = (
@@ -100,7 +100,7 @@ def make_things(site: Site) -> None:
 
 def _raise_quotas(admin: Any, project_id: str) -> None:
     """As the documentation tells an operator: all instances of all tenants are this project's."""
-    raised = CloudSettings().service_quota
+    raised = RAISED
     compute = ("instances", "cores", "ram", "server_groups")
     volume = ("volumes", "gigabytes")
     admin.set_compute_quotas(project_id, **{name: raised[name] for name in compute})
