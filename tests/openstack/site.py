@@ -26,6 +26,7 @@ START_SECONDS: Final = 300
 MANAGE_SECONDS: Final = 300
 VARIABLE: Final = "COFFER_OPENSTACK"
 """Names the file in which a running one is described."""
+TOKEN_CACHE_SECONDS: Final = 2
 INSIDE: Final = Path(__file__).with_name("inside")
 
 Sections = Mapping[str, Mapping[str, object]]
@@ -92,6 +93,8 @@ class Site:
             "keystone_authtoken": {
                 **self.service_login(),
                 "www_authenticate_uri": self.auth_url,
+                # By default a role that is given counts for a known token after five minutes.
+                "token_cache_time": TOKEN_CACHE_SECONDS,
                 **tokens,
             },
             "service_user": {**self.service_login(), "send_service_user_token": True},
