@@ -47,7 +47,7 @@ test-api: system $(READY) ## Explore the API by its OpenAPI document at length, 
 	@COFFER_API_EXAMPLES=20 $(PYTEST) -m api tests
 
 test-localstack: $(READY) ## The workload with fake guests against LocalStack (AWS_ENDPOINT_URL names yours)
-	@COFFER_WIRE_EXAMPLES=5 sh infra/local/localstack.sh $(PYTEST) -m "not bench" --timeout 900 tests/wire
+	@COFFER_WIRE_EXAMPLES=5 sh infra/local/localstack.sh $(PYTEST) -m "not bench and not deploy" --timeout 900 tests/wire
 
 test-deploy: system $(READY) ## coffer deploy from an empty folder, a database on it, rollback, undeploy; on MiniStack
 	@$(PYTEST) -m deploy -s --timeout 1500 tests/wire

@@ -6,11 +6,12 @@ the emulator's API, answers as the API did, and says in Trove's form when it can
 
 import argparse
 import http.client
-import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final
 from urllib.parse import urlsplit
+
+import msgspec
 
 from chalicelib import problems
 from chalicelib.errors import BadRequest, CofferError, OverLimit, Unavailable
@@ -112,7 +113,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(error.status)
         self.send_header("Content-Type", kind)
         self.send_header("Connection", "close")
-        self._send(json.dumps(body).encode())
+        self._send(msgspec.json.encode(body))
 
     def _send(self, content: bytes) -> None:
         self.send_header("Content-Length", str(len(content)))

@@ -13,6 +13,9 @@ from simulator.invariants.marks import FORGED_TRACE
 PARTS: Final = frozenset({"dispatch", "step", "operation", "guest", "report"})
 """The kinds of lines that an operation has, or may have."""
 
+ANSWERED: Final = frozenset({"guest", "report"})
+"""Those that read their trace from the row of a command."""
+
 UNREAD: Final = "error"
 """Of a line whose work may have ended before it had read which trace it belongs to."""
 
@@ -78,6 +81,8 @@ class Traced(Invariant):
             return
         operation_id = getattr(record, "operation_id", None)
         if operation_id in self._traces:
+            if kind in ANSWERED and trace == tracing.named(operation_id).trace_id:
+                return  # F19 leaves the row of its command without, and no write tells of that
             self._require(operation_id, trace, f"the line of a {kind}")
         elif kind == "step" and operation_id is None:
             self.broken("the line of a step does not say of which operation it is")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from keystoneauth1.identity.base import BaseIdentityPlugin
 
 from chalicelib import aws, parameters
 from chalicelib.auth.connection import Connection
@@ -19,6 +21,8 @@ CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
     aws.install(aws.Provider())
     monkeypatch.setenv("OS_AUTH_URL", "https://cloud.example.org/v3")
+    nobody = SimpleNamespace(role_names=[])
+    monkeypatch.setattr(BaseIdentityPlugin, "get_access", lambda *_, **__: nobody)
     monkeypatch.setattr(parameters, "held", lambda *_: Credential("coffer", "secret"))
 
 

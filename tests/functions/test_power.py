@@ -41,7 +41,8 @@ def test_a_start_is_the_way_out_of_a_stop_that_failed(stack: Stack) -> None:
     stack.refusals["servers.stop"] = AWAY
     failed = after(stack, instance_id, STOP)
     assert failed.status == Status.ERROR
-    assert str(failed.fault_message).endswith("Start the instance.")
+    assert " Start the instance. " in str(failed.fault_message)
+    assert str(failed.fault_message).endswith("it answered 503"), "why it could not be undone"
     stack.refusals.clear()
     started = after(stack, instance_id, START)
     assert (started.status, started.fault_message) == (Status.ACTIVE, None)

@@ -66,12 +66,16 @@ def test_a_database_that_is_dead_of_a_full_volume_is_helped(served: Served) -> N
     served.holds()
 
 
-@pytest.mark.parametrize("mode", ["quota", "refuse"])
-def test_what_is_refused_outside_too_brings_the_database_back(served: Served, mode: str) -> None:
+@pytest.mark.parametrize(
+    ("mode", "said"), [("quota", "The deployment has no room"), ("refuse", "The cloud refused")]
+)
+def test_what_is_refused_outside_too_brings_the_database_back(
+    served: Served, mode: str, said: str
+) -> None:
     served.spoil("volume", "extend_volume", "not_in_use")
     served.spoil("volume", "extend_volume", mode)
     resize(served)
-    assert served.fault.startswith("The resize of the volume was given up: The cloud refused")
+    assert served.fault.startswith(f"The resize of the volume was given up: {said}")
     state = grown(served)
     assert (*state[:2], *state[3:]) == ("ACTIVE", "in-use", 1, 1)
     assert (served.status, served.row["volume_size"], served.guest.up) == (Status.ACTIVE, 1, True)
@@ -84,7 +88,7 @@ def test_a_volume_that_breaks_outside_is_told_and_goes_back_by_a_start(served: S
     resize(served)
     assert served.status == Status.ERROR
     assert "The volume went to error_extending; an operator has to reset it." in served.fault
-    assert served.fault.endswith("Start the instance.")
+    assert " Start the instance. " in served.fault
     served.cloud.volume.reset_status(served.cloud.admin(), served.volume.id, "available")
     assert served.ask("start") == 202
     served.settle()

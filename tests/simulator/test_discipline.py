@@ -74,6 +74,8 @@ REMEMBER = {
     "chalicelib/crash.py": {"_scope"},
     # A decoder is a function of its type and of nothing else.
     "chalicelib/api/schema.py": {"_decoder"},
+    # Each context has its own, and it is put back at the end of the work.
+    "chalicelib/tracing.py": {"_current"},
 }
 CACHES = {"cache", "lru_cache", "cached_property"}
 FILLED_LATER = {
