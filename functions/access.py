@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from chalicelib import datastores
+from chalicelib import engines
 from chalicelib.cloud import names, network
 from chalicelib.cloud.errors import Refused
 from chalicelib.domain import instances
@@ -74,13 +74,13 @@ def holds(instance: Instance, access: Mapping[str, Any]) -> bool:
 def _rules(instance: Instance, access: Mapping[str, Any]) -> set[network.Rule]:
     return {
         network.Rule(port=port, cidr=cidr)
-        for port in datastores.tcp_ports(instance.manager)
+        for port in engines.tcp_ports(instance.manager)
         for cidr in instances.sources(access.get("allowed_cidrs") or [])
     }
 
 
 def _present(instance: Instance, group: network.SecurityGroup) -> set[network.Rule]:
-    ports = datastores.tcp_ports(instance.manager)
+    ports = engines.tcp_ports(instance.manager)
     return {rule for rule in group.rules if rule.port in ports}
 
 

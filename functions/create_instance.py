@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from chalicelib import datastores
+from chalicelib import engines
 from chalicelib.bus import contract, keys, queues
 from chalicelib.bus.contract import arguments
 from chalicelib.cloud import images, names, network, servers, volumes
@@ -163,7 +163,7 @@ def _arguments(operation: Operation, instance: Instance) -> arguments.Prepare:
         datastore=arguments.Datastore(instance.manager, instance.datastore_version),
         flavor=arguments.Flavor(int(instance.flavor_ram), int(instance.flavor_vcpus)),
         volume_id=as_dict(operation.resources).get("volume_id", ""),
-        mount_point=datastores.mount_point(instance.manager),
+        mount_point=engines.mount_point(instance.manager),
         databases=asked.databases,
         users=asked.users,
         root_password=asked.root_password,

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from chalicelib import aws, datastores
+from chalicelib import aws, engines
 from chalicelib.bus import contract, queues
 from chalicelib.bus.contract.arguments import Datastore, Flavor, Nothing, Rebuild, StopDatabase
 from chalicelib.cloud import images, names, network, servers, volumes
@@ -213,7 +213,7 @@ def what_to_run(operation: Operation, instance: Instance, number: str = "") -> R
     return Rebuild(
         datastore=Datastore(instance.manager, instance.datastore_version),
         flavor=Flavor(int(size["ram"]), int(size["vcpus"])),
-        mount_point=datastores.mount_point(instance.manager),
+        mount_point=engines.mount_point(instance.manager),
         volume_id=instance.resources["volume_id"],
         number=number,
     )

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
-from chalicelib import datastores
+from chalicelib import engines
 from chalicelib.bus import queues
 from chalicelib.cloud import names, network, servers, volumes
 from chalicelib.domain import instances as rules
@@ -150,7 +150,7 @@ def _gather(row: Instance) -> Iterator[str]:
 
 def _open_as(row: Instance, group: network.SecurityGroup) -> None:
     """Who may reach the database may have changed since the record: the rules are what holds."""
-    ports = set(datastores.tcp_ports(row.manager))
+    ports = set(engines.tcp_ports(row.manager))
     now = sorted({rule.cidr for rule in group.rules if rule.port in ports})
     told = row.access or {}
     if now != sorted(rules.sources(told.get("allowed_cidrs") or [])):

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from chalicelib.bus.contract import METHODS, Method, answers, arguments
-from chalicelib.datastores import Part
+from chalicelib.engines.engine import Part
 from chalicelib.service_status import ServiceStatus as Status
 from guest_agent.errors import BadRequest, NotSupported
 
@@ -128,7 +128,7 @@ class WithDatabases(ABC):
 
 
 class WithUsers(ABC):
-    """A datastore that has users, each with the databases that it may use."""
+    """A datastore that has users."""
 
     @abstractmethod
     def list_users(self, request: arguments.Page) -> answers.UserPage:
@@ -153,6 +153,10 @@ class WithUsers(ABC):
     @abstractmethod
     def update_attributes(self, request: arguments.UpdateAttributes) -> answers.Done:
         """Change a user's name, host or password."""
+
+
+class WithAccess(ABC):
+    """A datastore whose users are let into databases one by one."""
 
     @abstractmethod
     def list_access(self, request: arguments.Account) -> answers.Access:
@@ -187,6 +191,7 @@ PARTS: Final[Mapping[Part, type]] = {
     Part.SERVER: Manager,
     Part.DATABASES: WithDatabases,
     Part.USERS: WithUsers,
+    Part.ACCESS: WithAccess,
     Part.ROOT: WithRoot,
     Part.UPGRADES: WithUpgrades,
 }

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import yaml
 
-from chalicelib.datastores import MANAGERS
+from chalicelib.engines import ENGINES
 from chalicelib.store.datastores import offer
 from chalicelib.store.models import Datastore, DatastoreVersion
 from infra.errors import UnusableInputError
@@ -22,10 +22,10 @@ def seed(datastores: dict[str, Any]) -> None:
     """
     for name, datastore in datastores.items():
         for version, about in datastore["versions"].items():
-            if about["manager"] not in MANAGERS:
+            if about["manager"] not in ENGINES:
                 raise UnusableInputError(
                     f"{name} {version} has the manager {about['manager']!r}, which is not known.",
-                    f"It is one of {', '.join(sorted(MANAGERS))} (chalicelib/datastores.py).",
+                    f"It is one of {', '.join(sorted(ENGINES))} (chalicelib/engines).",
                 )
     for name, datastore in datastores.items():
         datastore_id = str(uuid.uuid5(NAMESPACE, name))

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from chalicelib import datastores
+from chalicelib import engines
 from chalicelib.bus import keys, queues
 from chalicelib.bus.envelope import Direction
 from chalicelib.cloud import names
@@ -42,7 +42,7 @@ MOST_OWN_TOKENS: Final = 1000
 """Guests of a larger fleet share one enrolment token, of nobody: it takes a kilobyte each."""
 OPEN: Final = tuple(
     Traffic("ingress", "IPv4", "tcp", port, port, EVERYWHERE)
-    for port in datastores.tcp_ports("mariadb")
+    for port in engines.tcp_ports("mariadb")
 )
 """What an instance without a wish of its own has for rules; all share them."""
 _NAMES: Final = ("instances", "service-statuses", "guests")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from chalicelib import datastores
+from chalicelib import engines
 from chalicelib.bus import contract
 from chalicelib.bus.contract import Method
 from chalicelib.errors import NotSupported
@@ -21,7 +21,7 @@ Methods = Iterable[Method[Any, Any]]
 def require_offered(subject: Instance | DatastoreVersion, methods: Methods) -> None:
     """Refuse, in Trove's words, what the datastore has no such part for."""
     for method in methods:
-        if not datastores.can(subject.manager, method.part):
+        if not engines.can(subject.manager, method.part):
             raise NotSupported(
                 f"The '{method.name}' operation is not supported for the "
                 f"'{subject.datastore_name}' datastore."

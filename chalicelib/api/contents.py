@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
@@ -10,10 +10,13 @@ from chalicelib.api.frame import Request
 from chalicelib.api.paging import limit_of, name_marker_of
 from chalicelib.api.response import View
 from chalicelib.api.schema import Body, Text
+from chalicelib.bus import contract
+from chalicelib.bus.contract import Method
 from chalicelib.bus.contract.answers import UserShown
 from chalicelib.bus.contract.arguments import Page, User
 from chalicelib.bus.contract.values import Database, DatabaseName
 from chalicelib.domain import bounds, contents
+from chalicelib.engines.engine import ANY_HOST, Rules
 
 DUPLICATE_DATABASE = (
     "Two or more databases share the same name in the initial databases list. Please correct the "
@@ -49,10 +52,10 @@ class DatabaseBody(Body, frozen=True):
     character_set: str | None = None
     collate: str | None = None
 
-    def checked(self) -> Database:
+    def checked(self, rules: Rules) -> Database:
         """What the guest gets; `BadRequest` when a rule is broken."""
-        name = contents.database_name(self.name)
-        return Database(name, **contents.character_set(self.character_set, self.collate))
+        name = rules.database_name(self.name)
+        return Database(name, **rules.character_set(self.character_set, self.collate))
 
 
 class UserBody(Body, frozen=True):
@@ -63,13 +66,13 @@ class UserBody(Body, frozen=True):
     host: str | None = None
     databases: Grants | None = None
 
-    def checked(self) -> User:
+    def checked(self, rules: Rules) -> User:
         """What the guest gets; `BadRequest` when a rule is broken."""
         return User(
-            name=contents.user_name(self.name),
-            password=contents.password(self.password),
-            host=contents.host(self.host),
-            databases=[DatabaseName(name) for name in granted(self.databases or [])],
+            name=rules.user_name(self.name),
+            password=rules.password(self.password),
+            host=rules.host(self.host),
+            databases=[DatabaseName(name) for name in granted(rules, self.databases or [])],
         )
 
 
@@ -85,24 +88,29 @@ Databases = Annotated[list[DatabaseBody], msgspec.Meta(max_length=bounds.MAX_DAT
 Users = Annotated[list[UserBody], msgspec.Meta(max_length=bounds.MAX_USERS)]
 
 
-def granted(wanted: list[Named]) -> list[str]:
+def granting(users: list[UserBody]) -> list[Method[Any, Any]]:
+    """What would let the users of a request into databases, if it came later."""
+    return [contract.GRANT_ACCESS] if any(user.databases for user in users) else []
+
+
+def granted(rules: Rules, wanted: list[Named]) -> list[str]:
     """The names of the databases that a user may use; `BadRequest` when one cannot be granted."""
-    names = [contents.grantable(database.name) for database in wanted]
+    names = [rules.grantable(database.name) for database in wanted]
     contents.require_distinct(((name,) for name in names), DUPLICATE_GRANT)
     return names
 
 
-def checked_databases(bodies: list[DatabaseBody]) -> list[Database]:
+def checked_databases(rules: Rules, bodies: list[DatabaseBody]) -> list[Database]:
     """All databases of a request, each by itself and all together."""
-    databases = [body.checked() for body in bodies]
+    databases = [body.checked(rules) for body in bodies]
     contents.require_distinct(((each.name,) for each in databases), DUPLICATE_DATABASE)
     return databases
 
 
-def checked_users(bodies: list[UserBody]) -> list[User]:
+def checked_users(rules: Rules, bodies: list[UserBody]) -> list[User]:
     """All users of a request, each by itself and all together."""
-    users = [body.checked() for body in bodies]
-    accounts = ((each.name, each.host or contents.ANY_HOST) for each in users)
+    users = [body.checked(rules) for body in bodies]
+    accounts = ((each.name, each.host or ANY_HOST) for each in users)
     contents.require_distinct(accounts, DUPLICATE_USER)
     return users
 
@@ -114,4 +122,4 @@ def page_of(request: Request) -> Page:
 
 def user_view(user: UserShown) -> UserView:
     """A user as the API shows it."""
-    return UserView(user.name, user.host or contents.ANY_HOST, user.databases)
+    return UserView(user.name, user.host or ANY_HOST, user.databases)

@@ -16,7 +16,6 @@ from chalicelib.api.schema import Body, Examples
 from chalicelib.bus import contract
 from chalicelib.bus.contract.arguments import CreateDatabases, DeleteDatabase
 from chalicelib.bus.contract.values import Database, DatabaseName
-from chalicelib.domain import contents
 from chalicelib.errors import NotSupported
 from chalicelib.settings import API_VERSION
 
@@ -53,7 +52,7 @@ def create(request: Request) -> Response:
     """Make databases."""
     wanted = request.json(NewDatabases).databases
     asked = asking(request, contract.CREATE_DATABASE)
-    made = CreateDatabases(checked_databases(wanted))
+    made = CreateDatabases(checked_databases(asked.rules, wanted))
     return asked.once(Response(202), lambda _: made)
 
 
@@ -66,7 +65,7 @@ def show(request: Request) -> Response:
 def delete(request: Request) -> Response:
     """Remove a database."""
     asked = asking(request, contract.DELETE_DATABASE)
-    name = contents.database_name(request.params["database"])
+    name = asked.rules.database_name(request.params["database"])
     asked.answer(DeleteDatabase(DatabaseName(name)))
     return Response(202)
 

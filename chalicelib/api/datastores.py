@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
+from chalicelib import engines
 from chalicelib.api import flavors
 from chalicelib.api.frame import Request, Response, Route
 from chalicelib.api.links import Link
@@ -19,13 +20,17 @@ VERSIONS: Final = f"{PATH}/{{datastore}}/versions"
 
 
 class VersionView(View, frozen=True, kw_only=True):
-    """A version of a datastore. Administrators see what it is made from."""
+    """A version of a datastore, and what its instances can do: `databases`, `users` and so on.
+
+    Administrators see what it is made from.
+    """
 
     id: str
     name: str
     version: str
     datastore: str
     links: list[Link]
+    capabilities: list[str]
     active: bool | msgspec.UnsetType = msgspec.UNSET
     packages: str | msgspec.UnsetType | None = msgspec.UNSET
     image: str | msgspec.UnsetType = msgspec.UNSET
@@ -171,6 +176,7 @@ def _version_view(request: Request, row: DatastoreVersion) -> VersionView:
         version=row.version,
         datastore=row.datastore_id,
         links=request.place.links("datastores/versions", row.id),
+        capabilities=engines.capabilities(row.manager),
         active=row.active if admin else msgspec.UNSET,
         packages=row.packages if admin else msgspec.UNSET,
         image=(row.image_id or "") if admin else msgspec.UNSET,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
@@ -13,6 +13,8 @@ from chalicelib.api.frame import Request, Response
 from chalicelib.bus import commands
 from chalicelib.bus.contract import Method
 from chalicelib.bus.contract.values import Value
+from chalicelib.domain.contents import rules_of
+from chalicelib.engines.engine import Rules
 from chalicelib.errors import CofferError, Conflict, GuestFailed, NotSupported, Unprocessable
 from chalicelib.lifecycle import ServiceStatus
 from chalicelib.settings import settings
@@ -50,6 +52,11 @@ class GuestCall(msgspec.Struct, Generic[A, R], frozen=True):
     instance: Instance
     method: Method[A, R]
 
+    @property
+    def rules(self) -> Rules:
+        """The rules of the engine that the instance runs."""
+        return rules_of(self.instance.manager)
+
     def answer(self, args: A) -> R:
         """The guest's answer, if its database is ready."""
         require_ready(self.instance)
@@ -70,13 +77,14 @@ class GuestCall(msgspec.Struct, Generic[A, R], frozen=True):
         return reply
 
 
-def asking(request: Request, method: Method[A, R]) -> GuestCall[A, R]:
+def asking(request: Request, method: Method[A, R], *within: Method[Any, Any]) -> GuestCall[A, R]:
     """A call of the guest of the instance in the path, once it is known to be the caller's.
 
-    Raises `NotSupported` (501) for what its datastore has not, before any rule about contents.
+    `within` are methods whose work it does too. Raises `NotSupported` (501) for what its datastore
+    has not, before any rule about contents.
     """
     instance = instance_of(request)
-    require_able(instance, [method])
+    require_able(instance, [method, *within])
     return GuestCall(request, instance, method)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 import msgspec
 
 from chalicelib.api.access import AccessBody
-from chalicelib.api.contents import Databases, Users, checked_databases, checked_users
+from chalicelib.api.contents import Databases, Users, checked_databases, checked_users, granting
 from chalicelib.api.labels import Tags
 from chalicelib.api.schema import Body, Examples, Given, Name, Text
 from chalicelib.bus import contract
@@ -133,13 +133,14 @@ def require_supported(wanted: InstanceBody) -> None:
 def contents_asked(wanted: InstanceBody) -> list[Method[Any, Any]]:
     """What would make the databases and users of a create, if they came later."""
     asked: list[Method[Any, Any]] = [contract.CREATE_DATABASE] if wanted.databases else []
-    return [*asked, contract.CREATE_USER] if wanted.users else asked
+    return [*asked, contract.CREATE_USER, *granting(wanted.users)] if wanted.users else asked
 
 
-def initial_contents(wanted: InstanceBody) -> Contents:
-    """The databases and users to make when the database runs first."""
-    databases = checked_databases(wanted.databases or [])
-    users = checked_users(wanted.users or [])
+def initial_contents(wanted: InstanceBody, manager: str) -> Contents:
+    """The databases and users to make when the database runs first, by its engine's rules."""
+    rules = contents.rules_of(manager)
+    databases = checked_databases(rules, wanted.databases or [])
+    users = checked_users(rules, wanted.users or [])
     listed = {database.name for database in databases}
     for user in users:
         contents.require_listed(user.name, (each.name for each in user.databases), listed)

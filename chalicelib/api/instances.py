@@ -125,7 +125,7 @@ def create(request: Request) -> Response:
     _authorize_contents(request, wanted)
     version = choose_version(request.catalog, wanted.datastore or DatastoreBody())
     require_offered(version, contents_asked(wanted))
-    contents = initial_contents(wanted)
+    contents = initial_contents(wanted, version.manager)
     flavor = choose_flavor(request.catalog, rules.flavor_id(wanted.flavor_ref))
     instance = _new_instance(request, wanted, version, flavor)
     held = quotas.held_by_instance(int(flavor.ram), int(instance.volume_size))

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import base64
-from typing import ClassVar, Final, Literal
+from typing import ClassVar, Final
 
 import msgspec
 
-from chalicelib import aws
+from chalicelib import aws, engines
 from chalicelib.api.frame import Request, Response, Route
 from chalicelib.api.guest_calls import REFUSALS, asking, require_ready
 from chalicelib.api.response import View
 from chalicelib.api.schema import Body, Examples
 from chalicelib.bus import contract
 from chalicelib.bus.contract.arguments import EnableRoot, Nothing
-from chalicelib.domain import contents
 from chalicelib.errors import NotFound
 from chalicelib.settings import API_VERSION
 from chalicelib.store.changes import record_root_enabled
@@ -41,7 +40,7 @@ class RootShown(View, frozen=True):
 class RootUser(View, frozen=True):
     """The superuser, with its password."""
 
-    name: Literal["root"]
+    name: str
     password: str
 
 
@@ -61,11 +60,13 @@ def enable(request: Request) -> Response:
     """Enable root: the only answer that holds its password."""
     wished = request.json(RootPassword).password if request.body else None
     asked = asking(request, contract.ENABLE_ROOT)
-    password = _new_password() if wished is None else contents.password(wished)
+    password = _new_password() if wished is None else asked.rules.password(wished)
     require_ready(asked.instance)
     # Recorded first: a call that times out may still take effect, and must not go unnoticed.
     record_root_enabled(asked.instance, request.asked)
-    reply = Response(200, RootEnabled(RootUser("root", password)))
+    reply = Response(
+        200, RootEnabled(RootUser(engines.superuser(asked.instance.manager), password))
+    )
     return asked.once(reply, _as_told)
 
 

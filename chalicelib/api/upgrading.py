@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from chalicelib import datastores
+from chalicelib import engines
 from chalicelib.api import accepting
 from chalicelib.api.accepting import Wanted
 from chalicelib.api.catalog import Catalog, Copy
@@ -98,8 +98,8 @@ def _require_newer(row: Instance, version: DatastoreVersion) -> None:
     if version.id == row.datastore_version_id:
         raise BadRequest(f"Instance {row.id} has version '{version.name}' already.")
     now, new = row.datastore_version_number, version.version
-    before, after = datastores.numbers_of(now), datastores.numbers_of(new)
-    majors = [datastores.series_of(row.manager, each) for each in (before, after)]
+    before, after = engines.numbers_of(now), engines.numbers_of(new)
+    majors = [engines.series_of(row.manager, each) for each in (before, after)]
     if None in majors:
         raise BadRequest(
             f"Of the versions '{now}' and '{new}' it is not known whether one is newer."

@@ -13,7 +13,6 @@ from chalicelib.api.schema import Body, Examples
 from chalicelib.bus import contract
 from chalicelib.bus.contract.arguments import Account, GrantAccess, RevokeAccess
 from chalicelib.bus.contract.values import DatabaseName
-from chalicelib.domain import contents
 from chalicelib.errors import BadRequest
 
 PATH: Final = f"{users.PATH}/{{user}}/databases"
@@ -37,7 +36,7 @@ class GrantedList(View, frozen=True):
 def index(request: Request) -> Response:
     """The databases that a user may use."""
     asked = asking(request, contract.LIST_ACCESS)
-    found = asked.answer(Account(*users.addressed(request)))
+    found = asked.answer(Account(*users.addressed(asked)))
     return Response(200, GrantedList(found.databases))
 
 
@@ -45,10 +44,10 @@ def grant(request: Request) -> Response:
     """Let a user into databases."""
     wanted = request.json(NewGrants).databases
     asked = asking(request, contract.GRANT_ACCESS)
-    databases = granted(wanted)
+    databases = granted(asked.rules, wanted)
     if not databases:
         raise BadRequest("Validation error: databases must have at least 1 item")
-    name, host = users.changeable(request)
+    name, host = users.changeable(asked)
     asked.answer(GrantAccess(name, databases, host))
     return Response(202)
 
@@ -56,8 +55,8 @@ def grant(request: Request) -> Response:
 def revoke(request: Request) -> Response:
     """Let a user into a database no longer."""
     asked = asking(request, contract.REVOKE_ACCESS)
-    database = contents.database_name(request.params["database"])
-    name, host = users.changeable(request)
+    database = asked.rules.database_name(request.params["database"])
+    name, host = users.changeable(asked)
     asked.answer(RevokeAccess(name, database, host))
     return Response(202)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Final
+from typing import Annotated, Any, ClassVar, Final
 
 import msgspec
 
@@ -12,11 +12,12 @@ from chalicelib.api.contents import (
     Users,
     UserView,
     checked_users,
+    granting,
     page_of,
     user_view,
 )
 from chalicelib.api.frame import Request, Response, Route
-from chalicelib.api.guest_calls import REFUSALS, asking
+from chalicelib.api.guest_calls import REFUSALS, GuestCall, asking
 from chalicelib.api.links import Next
 from chalicelib.api.paging import PagedNames, quoted
 from chalicelib.api.response import View
@@ -24,7 +25,8 @@ from chalicelib.api.schema import Body, Examples
 from chalicelib.bus import contract
 from chalicelib.bus.contract import arguments
 from chalicelib.bus.contract.arguments import UserAttributes, UserPassword
-from chalicelib.domain import bounds, contents
+from chalicelib.domain import bounds
+from chalicelib.engines.engine import Rules
 from chalicelib.errors import BadRequest
 from chalicelib.settings import API_VERSION
 
@@ -77,12 +79,12 @@ class UserAttributesBody(Body, frozen=True):
     password: str | None = None
     host: str | None = None
 
-    def checked(self) -> UserAttributes:
+    def checked(self, rules: Rules) -> UserAttributes:
         """The attributes given; `BadRequest` when there is none, or a rule is broken."""
         chosen = UserAttributes(
-            name=None if self.name is None else contents.user_name(self.name),
-            password=None if self.password is None else contents.password(self.password),
-            host=None if self.host is None else contents.host(self.host),
+            name=None if self.name is None else rules.user_name(self.name),
+            password=None if self.password is None else rules.password(self.password),
+            host=None if self.host is None else rules.host(self.host),
         )
         if chosen == UserAttributes():
             raise BadRequest("Validation error: user must have at least 1 property to change")
@@ -121,8 +123,8 @@ def index(request: Request) -> Response:
 def create(request: Request) -> Response:
     """Make users."""
     wanted = request.json(NewUsers).users
-    asked = asking(request, contract.CREATE_USER)
-    made = arguments.CreateUsers(checked_users(wanted))
+    asked = asking(request, contract.CREATE_USER, *granting(wanted))
+    made = arguments.CreateUsers(checked_users(asked.rules, wanted))
     return asked.once(Response(202), lambda _: made)
 
 
@@ -130,7 +132,8 @@ def change_passwords(request: Request) -> Response:
     """Change the passwords of users."""
     wanted = request.json(NewPasswords).users
     asked = asking(request, contract.CHANGE_PASSWORDS)
-    users = checked_users([UserBody(user.name, user.password, user.host) for user in wanted])
+    bodies = [UserBody(user.name, user.password, user.host) for user in wanted]
+    users = checked_users(asked.rules, bodies)
     changes = [UserPassword(user.name, user.password, user.host) for user in users]
     asked.answer(arguments.ChangePasswords(changes))
     return Response(202)
@@ -139,7 +142,7 @@ def change_passwords(request: Request) -> Response:
 def show(request: Request) -> Response:
     """One user, by `name@host`; without a host, any host."""
     asked = asking(request, contract.GET_USER)
-    found = asked.answer(arguments.Account(*addressed(request)))
+    found = asked.answer(arguments.Account(*addressed(asked)))
     return Response(200, OneUserView(user_view(found.user)))
 
 
@@ -147,27 +150,27 @@ def update(request: Request) -> Response:
     """Change the name, host or password of a user."""
     wanted = request.json(UserUpdate).user
     asked = asking(request, contract.UPDATE_ATTRIBUTES)
-    name, host = changeable(request)
-    asked.answer(arguments.UpdateAttributes(name, wanted.checked(), host))
+    name, host = changeable(asked)
+    asked.answer(arguments.UpdateAttributes(name, wanted.checked(asked.rules), host))
     return Response(202)
 
 
 def delete(request: Request) -> Response:
     """Remove a user."""
     asked = asking(request, contract.DELETE_USER)
-    asked.answer(arguments.DeleteUser(arguments.UserName(*changeable(request))))
+    asked.answer(arguments.DeleteUser(arguments.UserName(*changeable(asked))))
     return Response(202)
 
 
-def addressed(request: Request) -> tuple[str, str]:
+def addressed(asked: GuestCall[Any, Any]) -> tuple[str, str | None]:
     """Name and host of the user in the path."""
-    return contents.user_and_host(request.params["user"])
+    return asked.rules.account(asked.request.params["user"])
 
 
-def changeable(request: Request) -> tuple[str, str]:
+def changeable(asked: GuestCall[Any, Any]) -> tuple[str, str | None]:
     """The same when it is not one of the service's own; `BadRequest` otherwise."""
-    name, host = addressed(request)
-    return contents.user_name(name), host
+    name, host = addressed(asked)
+    return asked.rules.user_name(name), host
 
 
 ROUTES: Final = (

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, TypeVar
 
-from chalicelib import mariadb
 from chalicelib.bus.contract import answers, arguments, values
+from chalicelib.engines import mariadb
 from guest_agent.errors import (
     BadRequest,
     DatabaseAlreadyExists,
@@ -14,7 +14,7 @@ from guest_agent.errors import (
     UserAlreadyExists,
     UserNotFound,
 )
-from guest_agent.manager import WithDatabases, WithRoot, WithUsers
+from guest_agent.manager import WithAccess, WithDatabases, WithRoot, WithUsers
 from simulator.fleet.datastore import Account, Contents, Database, User
 from simulator.fleet.machine import OnMachine
 
@@ -24,7 +24,7 @@ RESERVED_USERS: Final = mariadb.RESERVED_USERS | {""}
 DROP_SECONDS: Final = (0.1, 2.0)
 
 
-class WithContents(OnMachine, WithDatabases, WithUsers, WithRoot):
+class WithContents(OnMachine, WithDatabases, WithUsers, WithAccess, WithRoot):
     """The parts of the guest contract that are about what a server holds."""
 
     def list_databases(self, request: arguments.Page) -> answers.DatabasePage:

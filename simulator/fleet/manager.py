@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from chalicelib import aws
 from chalicelib.bus.contract import METHODS, answers, arguments
-from chalicelib.datastores import numbers_of
+from chalicelib.engines import numbers_of
 from chalicelib.service_status import ServiceStatus as Status
 from guest_agent.datastores.mariadb import configuration
 from guest_agent.errors import (

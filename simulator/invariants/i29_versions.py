@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chalicelib.datastores import numbers_of, series_of
+from chalicelib.engines import numbers_of, series_of
 from chalicelib.lifecycle import Status
 from simulator.aws.dynamodb.values import Item
 from simulator.invariants.base import Invariant

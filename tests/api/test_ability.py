@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any, Final
 
 import pytest
+from msgspec.structs import replace
 
-from chalicelib import datastores
+from chalicelib import engines
 from chalicelib.api.application import ROUTES
 from chalicelib.bus.contract import FIRST_RELEASE, METHODS, RELEASE, RESIZE_FS
-from chalicelib.datastores import Manager, Part
+from chalicelib.engines.engine import Engine, Part
+from chalicelib.engines.mariadb import MariaDBRules
 from chalicelib.store.models import TABLES, Datastore, DatastoreVersion, Instance
 from tests.api.client import Api
 from tests.api.conftest import Guest, Make, World, operations, report
@@ -42,11 +44,12 @@ CASES: Final = pytest.mark.parametrize(
 
 @pytest.fixture(autouse=True)
 def declared(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two datastores that nobody offers: one of keys, whose root has a password, and one bare."""
-    keys = Manager(tcp_ports=(1,), mount_point="/data", parts=frozenset({Part.ROOT}))
-    bare = Manager(tcp_ports=(1,), mount_point="/data", parts=frozenset())
-    more = {"keys": keys, "bare": bare}
-    monkeypatch.setattr(datastores, "MANAGERS", {**datastores.MANAGERS, **more})
+    """Three that nobody offers: one of keys with a superuser, one of users alone, and one bare."""
+    bare = Engine("Bare", (1,), "/data", frozenset(), MariaDBRules)
+    keys = replace(bare, parts=frozenset({Part.ROOT}), superuser="default")
+    flat = replace(bare, parts=frozenset({Part.USERS}))
+    more = {"keys": keys, "bare": bare, "flat": flat}
+    monkeypatch.setattr(engines, "ENGINES", {**engines.ENGINES, **more})
     for name in more:
         Datastore(f"ds-{name}", name=name, default_version_id=f"v-{name}").save()
         DatastoreVersion(
@@ -121,7 +124,8 @@ def test_what_a_datastore_has_is_asked_of_its_guest(api: Api, make: Make, guest:
     row = of(make, "keys")
     guest.answers["is_root_enabled"] = {"enabled": False}
     assert api.get(f"/instances/{row.id}/root").body == {"rootEnabled": False}
-    assert api.post(f"/instances/{row.id}/root", {"password": "pw"}).status == 200
+    enabled = api.post(f"/instances/{row.id}/root", {"password": "pw-of-root"})
+    assert enabled.body == {"user": {"name": "default", "password": "pw-of-root"}}
     assert api.get(f"/instances/{row.id}/users").status == 501
 
 
@@ -137,6 +141,25 @@ def test_a_create_with_contents_that_it_cannot_have_holds_nothing(
     assert (answer.status, answer.fault()) == (501, said(name, "keys"))
     assert (rows(), hints) == (before, [])
     assert api.post("/instances", {"instance": wanted}).status == 200
+
+
+def test_users_who_are_let_into_no_databases(api: Api, make: Make, guest: Guest) -> None:
+    row = of(make, "flat")
+    let_in = {"users": [USER | WEB]}
+    answer = api.post(f"/instances/{row.id}/users", let_in)
+    assert (answer.status, answer.fault()) == (501, said("grant_access", "flat"))
+    assert guest.calls == []
+    assert api.post(f"/instances/{row.id}/users", {"users": [USER]}).status == 202
+    wanted = {"name": "n", "flavorRef": "1", "volume": {"size": 1}, "datastore": {"type": "flat"}}
+    answer = api.post("/instances", {"instance": wanted | let_in})
+    assert (answer.status, answer.fault()) == (501, said("grant_access", "flat"))
+    assert api.post("/instances", {"instance": wanted | {"users": [USER]}}).status == 200
+
+
+def test_a_version_tells_what_its_instances_can_do(api: Api) -> None:
+    for name, parts in (("keys", ["root"]), ("flat", ["users"]), ("bare", [])):
+        shown = api.get(f"/datastores/{name}/versions/1").body["version"]
+        assert shown["capabilities"] == parts
 
 
 ACTIONS: Final = ({"resize": {"volume": {"size": 5}}}, {"resize": {"flavorRef": "big-one"}})

@@ -12,9 +12,9 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 from troveclient.common import quote_user_host
 
+from chalicelib.engines.mariadb import RESERVED_USERS
 from chalicelib.errors import BadRequest, GuestTimeout, NotFound
 from chalicelib.lifecycle import Status
-from chalicelib.mariadb import RESERVED_USERS
 from chalicelib.settings import settings
 from chalicelib.store.models import Instance
 from tests.api.client import Answer, Api

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib import datastores
+from chalicelib import engines
 from chalicelib.domain.flows import UPGRADE
 from chalicelib.lifecycle import Status
 from chalicelib.store import accepting
@@ -208,7 +208,7 @@ def test_two_at_once_are_one(api: Api, make: Make, monkeypatch: pytest.MonkeyPat
     ],
 )
 def test_a_version_begins_with_its_numbers(text: str, numbers: tuple[int, ...]) -> None:
-    assert datastores.numbers_of(text) == numbers
+    assert engines.numbers_of(text) == numbers
 
 
 def test_versions_of_one_instance_are_looked_up_by_id_too(api: Api, make: Make) -> None:

@@ -8,12 +8,12 @@ from typing import Any, Final
 import msgspec
 import pytest
 
-from chalicelib import datastores
+from chalicelib import engines
 from chalicelib.bus import contract
 from chalicelib.bus.contract import METHODS, Method, values
 from chalicelib.bus.envelope import MAX_BODY_BYTES
-from chalicelib.datastores import Part
 from chalicelib.domain.flows import FLOWS, Flow, Step, Waits
+from chalicelib.engines.engine import Part
 from chalicelib.settings import Settings
 from guest_agent.datastores.mariadb.manager import MariaDBManager
 from guest_agent.manager import PARTS
@@ -49,7 +49,7 @@ def test_a_method_that_the_last_release_had_not_is_of_a_later_one(method: Method
 @pytest.mark.parametrize("name", ["mariadb", "mysql"])
 def test_a_manager_answers_what_is_declared_of_its_datastore(kind: type, name: str) -> None:
     assert {part for part in Part if issubclass(kind, PARTS[part])} == {
-        part for part in Part if datastores.can(name, part)
+        part for part in Part if engines.can(name, part)
     }
 
 

@@ -14,7 +14,7 @@ from typing import Any, Final, Generic, TypeVar
 import msgspec
 
 from chalicelib.bus.contract import answers, arguments
-from chalicelib.datastores import Part
+from chalicelib.engines.engine import Part
 
 A = TypeVar("A")
 R = TypeVar("R")
@@ -137,13 +137,13 @@ UPDATE_ATTRIBUTES: Final = Method(
     "update_attributes", arguments.UpdateAttributes, answers.Done, Part.USERS, repeatable=False
 )
 LIST_ACCESS: Final = Method(
-    "list_access", arguments.Account, answers.Access, Part.USERS, repeatable=True
+    "list_access", arguments.Account, answers.Access, Part.ACCESS, repeatable=True
 )
 GRANT_ACCESS: Final = Method(
-    "grant_access", arguments.GrantAccess, answers.Done, Part.USERS, repeatable=True
+    "grant_access", arguments.GrantAccess, answers.Done, Part.ACCESS, repeatable=True
 )
 REVOKE_ACCESS: Final = Method(
-    "revoke_access", arguments.RevokeAccess, answers.Done, Part.USERS, repeatable=False
+    "revoke_access", arguments.RevokeAccess, answers.Done, Part.ACCESS, repeatable=False
 )
 IS_ROOT_ENABLED: Final = Method(
     "is_root_enabled", arguments.Nothing, answers.RootState, Part.ROOT, repeatable=True

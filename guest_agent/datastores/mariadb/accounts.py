@@ -11,7 +11,7 @@ from typing import Final
 from chalicelib.bus.contract.answers import UserPage, UserShown
 from chalicelib.bus.contract.arguments import Page, User, UserAttributes, UserPassword
 from chalicelib.bus.contract.values import ANY_HOST, MOST_DATABASES, DatabaseName
-from chalicelib.mariadb import RESERVED_USERS
+from chalicelib.engines.mariadb import RESERVED_USERS
 from guest_agent.answers import fitting
 from guest_agent.datastores.mariadb import databases
 from guest_agent.datastores.mariadb.initialise import agent_account

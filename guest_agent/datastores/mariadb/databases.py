@@ -7,7 +7,7 @@ from typing import Final
 from chalicelib.bus.contract.answers import DatabasePage
 from chalicelib.bus.contract.arguments import Page
 from chalicelib.bus.contract.values import Database
-from chalicelib.mariadb import RESERVED_DATABASES
+from chalicelib.engines.mariadb import RESERVED_DATABASES
 from guest_agent.answers import fitting
 from guest_agent.datastores.mariadb.sql import LONGEST_NAME, Session, check_text, identifier
 from guest_agent.errors import BadRequest, DatabaseAlreadyExists, DatabaseNotFound

@@ -17,6 +17,7 @@ from guest_agent.manager import (
     Condition,
     Manager,
     Progress,
+    WithAccess,
     WithDatabases,
     WithRoot,
     WithUpgrades,
@@ -28,7 +29,7 @@ FIRST_CONTENTS_SECONDS: Final = 600.0
 """For the databases, users and grants of a create, thousands at most."""
 
 
-class MariaDBManager(Manager, WithUpgrades, WithDatabases, WithUsers, WithRoot):
+class MariaDBManager(Manager, WithUpgrades, WithDatabases, WithUsers, WithAccess, WithRoot):
     """Long methods move the process, one at a time; reads never wait for them."""
 
     def __init__(self, guest: GuestConfig) -> None:

@@ -12,7 +12,7 @@ import os
 import subprocess
 from typing import Final
 
-from chalicelib import datastores
+from chalicelib import engines
 from guest_agent.datastores import processes
 from guest_agent.datastores.mariadb.layout import Layout
 from guest_agent.errors import GuestError
@@ -33,15 +33,15 @@ def require(layout: Layout, number: str) -> None:
     It has to be of the version `number`, and the data of its series, and of none that is newer.
     """
     engine = _engine()
-    numbers, wanted = datastores.numbers_of(engine), datastores.numbers_of(number)
+    numbers, wanted = engines.numbers_of(engine), engines.numbers_of(number)
     if not wanted or numbers[: len(wanted)] != wanted:
         raise GuestError(
             f"the image's database is of version {engine}, and was to be of {number}; nothing was "
             "started"
         )
     written = _written_by(layout)
-    before = datastores.numbers_of(written)
-    same = datastores.series_of(MANAGER, before) == datastores.series_of(MANAGER, numbers)
+    before = engines.numbers_of(written)
+    same = engines.series_of(MANAGER, before) == engines.series_of(MANAGER, numbers)
     if not same or numbers < before:
         raise GuestError(
             f"the data on the volume are of version {written or 'unknown'}, which a database of "
@@ -65,7 +65,7 @@ def _engine() -> str:
     except subprocess.TimeoutExpired:
         raise GuestError("the database did not tell its version in time") from None
     said = done.stdout.decode(errors="replace").partition(_SAID)[2].split()
-    if done.returncode != 0 or not said or not datastores.numbers_of(said[0]):
+    if done.returncode != 0 or not said or not engines.numbers_of(said[0]):
         raise GuestError("the database does not tell its version")
     return said[0][:_LONGEST]
 

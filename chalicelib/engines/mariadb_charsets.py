@@ -1,29 +1,8 @@
-"""What MariaDB 10.11 itself fixes: the API refuses by it, the guest and the simulator keep to it.
-
-A test compares it with the server that is installed. Nothing is imported here, so that both sides
-of the bus can.
-"""
+"""The character sets of MariaDB 10.11 and their collations; a test asks the server for them."""
 
 from __future__ import annotations
 
 from typing import Final
-
-LONGEST_NAME: Final = 64
-"""Characters of a database's name, and of the pattern that stands for it in a grant."""
-
-RESERVED_USERS: Final = frozenset({"os_admin", "root", "mysql", "mariadb.sys"})
-"""Accounts of the system, and the name that Trove's agents gave theirs."""
-
-RESERVED_DATABASES: Final = frozenset(
-    {
-        "mysql",
-        "information_schema",
-        "performance_schema",
-        "sys",
-        "lost+found",
-        "#mysql50#lost+found",
-    }
-)
 
 _BASIC: Final = "bin general_ci general_nopad_ci nopad_bin"
 _LANGUAGES: Final = (

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib import mariadb
+from chalicelib.engines import mariadb_charsets as charsets
 
 QUERY = """SELECT CONCAT(CHARACTER_SET_NAME, ' ', COLLATION_NAME)
 FROM information_schema.COLLATION_CHARACTER_SET_APPLICABILITY INTO OUTFILE '{file}';
@@ -34,7 +34,7 @@ def test_character_sets_and_collations_are_those_of_the_server(tmp_path: Path) -
     for line in said.read_text().splitlines():
         charset, _, collation = line.partition(" ")
         of_the_server.setdefault(charset, set()).add(collation)
-    assert of_the_server == {name: set(known) for name, known in mariadb.COLLATIONS.items()}
+    assert of_the_server == {name: set(known) for name, known in charsets.COLLATIONS.items()}
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_character_sets_and_collations_are_those_of_the_server(tmp_path: Path) -
     ],
 )
 def test_a_collation_is_known_by_its_names(written: str, known: str | None) -> None:
-    assert mariadb.collation(written) == known
+    assert charsets.collation(written) == known
 
 
 @pytest.mark.parametrize(
@@ -67,4 +67,4 @@ def test_a_collation_is_known_by_its_names(written: str, known: str | None) -> N
     ],
 )
 def test_a_collation_belongs_to_its_character_set(charset: str, collation: str, fits: bool) -> None:
-    assert mariadb.fit(charset, collation) is fits
+    assert charsets.fit(charset, collation) is fits
