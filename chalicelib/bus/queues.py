@@ -15,6 +15,7 @@ from chalicelib.settings import settings
 RETENTION_SECONDS: Final = 4 * 86400
 VISIBILITY_SECONDS: Final = 20
 REASON: Final = "reason"
+INSTANCE_TAG: Final = "coffer:instance"
 REDRIVES: Final = "redrives"
 
 log = logging.getLogger(__name__)
@@ -41,15 +42,28 @@ def notify_task_manager(operation_id: str) -> None:
 
 
 def make_guest_queue(instance_id: str, generation: int) -> str:
-    """Make the queue of a guest, or find it as it is; returns its URL."""
-    answer = aws.client("sqs").create_queue(
-        QueueName=guest_queue_name(instance_id, generation),
-        Attributes={
-            "MessageRetentionPeriod": str(RETENTION_SECONDS),
-            "VisibilityTimeout": str(VISIBILITY_SECONDS),
-            "ReceiveMessageWaitTimeSeconds": "20",
-        },
-    )
+    """Make the queue of a guest, or find it as it is; returns its URL.
+
+    It has the tags of all that is the deployment's (infra/package/template.py), and its instance's.
+    """
+    sqs = aws.client("sqs")
+    try:
+        answer = sqs.create_queue(
+            QueueName=guest_queue_name(instance_id, generation),
+            Attributes={
+                "MessageRetentionPeriod": str(RETENTION_SECONDS),
+                "VisibilityTimeout": str(VISIBILITY_SECONDS),
+                "ReceiveMessageWaitTimeSeconds": "20",
+            },
+            tags={
+                "coffer:deployment": settings().deployment_id,
+                "coffer:prefix": settings().prefix,
+                INSTANCE_TAG: instance_id,
+            },
+        )
+    except sqs.exceptions.QueueNameExists:
+        # SQS compares tags, too: a release that gave others made it before this one went on.
+        return guest_queue_url(instance_id, generation)
     return str(answer["QueueUrl"])
 
 

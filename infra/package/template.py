@@ -110,7 +110,7 @@ def _around(function: Function, architecture: str, policies: Path) -> Document:
         "Parameters": {
             concurrency: {
                 "Type": "Number",
-                "Default": function.reserved,
+                "Default": str(function.reserved),  # as it is compared, see parameters.yaml
                 "MinValue": 0,
                 "Description": f"Reserved concurrency of {function.name}; 0 reserves none",
             }

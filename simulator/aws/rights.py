@@ -67,6 +67,8 @@ def needed(service: str, call: str, what: Mapping[str, Any]) -> Iterator[Needed]
         case "sqs":
             queue = what.get("QueueUrl") or what["QueueName"]
             yield f"sqs:{call.removesuffix('Batch')}", _arn("sqs", queue.rpartition("/")[2])
+            if what.get("tags"):  # of a queue that is made
+                yield "sqs:TagQueue", _arn("sqs", queue)
         case "stepfunctions":
             yield f"states:{call}", _of_flows(what)
         case "sts":

@@ -29,6 +29,7 @@ BOUNDED = ("Create", "Restart", "Resize", "Power", "Rebuild")
 
 ASKED = {"test_on_openstack.py": VARIABLE, "test_tempest.py": "COFFER_TEMPEST"}
 """What needs more than a stack, by the variable that says that it is there."""
+ENDPOINT_VARIABLE = "COFFER_WIRE_ENDPOINT"
 collect_ignore = [name for name, variable in ASKED.items() if not os.environ.get(variable)]
 
 
@@ -71,7 +72,8 @@ def _on_real_openstack(state: Path, parameters: dict[str, str]) -> Iterator[Stac
 
 @contextmanager
 def _on_local_cloud(state: Path, parameters: dict[str, str]) -> Iterator[Stack]:
-    """`coffer up`, as a person has it."""
+    """`coffer up`, as a person has it: with a MiniStack of its own, or on an AWS that is there."""
+    endpoint = os.environ.get(ENDPOINT_VARIABLE)
     environment = {
         **os.environ,
         "COFFER_STATE": str(state),
@@ -85,6 +87,8 @@ def _on_local_cloud(state: Path, parameters: dict[str, str]) -> Iterator[Stack]:
     bounds = {f"{flow}TimeoutSeconds": str(CREATE_TIMEOUT_SECONDS) for flow in BOUNDED}
     parameters = {**parameters, **bounds, "CrashPlan": str(plan)}
     given = [f"--parameter={name}={value}" for name, value in parameters.items()]
+    if endpoint is not None:
+        given.append(f"--endpoint={endpoint}")
     try:
         coffer(environment, "up", *given)
         recorded = json.loads((state / "config.json").read_text())
@@ -94,6 +98,7 @@ def _on_local_cloud(state: Path, parameters: dict[str, str]) -> Iterator[Stack]:
             cloud_port=recorded["cloud_port"],
             chosen_api_port=recorded["api_port"],
             guest_network=recorded["guest_network"],
+            aws_endpoint=endpoint,
         )
         yield Stack(settings, recorded["endpoint"], plan)
     finally:

@@ -6,6 +6,7 @@ import pytest
 
 from chalicelib.bus import queues
 from chalicelib.settings import settings
+from infra.package.template import TAGS
 from tests.support.bare import Fault, World
 
 INSTANCE = "0b0e3a6c-6a3d-4a77-8f0e-1d2f3a4b5c6d"
@@ -18,6 +19,20 @@ def test_the_name_of_a_guests_queue_fits_into_80_characters(world: World) -> Non
 def test_the_url_of_a_guests_queue_is_the_one_it_was_made_with(world: World) -> None:
     made = queues.make_guest_queue(INSTANCE, 7)
     assert queues.guest_queue_url(INSTANCE, 7) == made
+    assert queues.make_guest_queue(INSTANCE, 7) == made
+
+
+def test_a_guests_queue_says_whose_it_is_as_the_template_has_it(world: World) -> None:
+    queues.make_guest_queue(INSTANCE, 7)
+    tags = world.sqs.queues[queues.guest_queue_name(INSTANCE, 7)].tags
+    assert tags.keys() == {*TAGS, queues.INSTANCE_TAG}
+    assert tags["coffer:deployment"] == settings().deployment_id
+    assert tags[queues.INSTANCE_TAG] == INSTANCE
+
+
+def test_a_queue_that_the_release_before_has_made_is_found(world: World) -> None:
+    name = queues.guest_queue_name(INSTANCE, 7)
+    made = world.sqs.create_queue(QueueName=name)["QueueUrl"]
     assert queues.make_guest_queue(INSTANCE, 7) == made
 
 

@@ -160,7 +160,16 @@ def test_what_ends_operations_has_executions_of_its_own(template: dict[str, Any]
     assert reserved["api"] == 0
     for function in FUNCTIONS:
         declared = template["Parameters"][f"{function.logical_id}Concurrency"]
-        assert declared["Default"] == function.reserved
+        assert declared["Default"] == str(function.reserved)
+
+
+def test_a_condition_compares_texts(template: dict[str, Any]) -> None:
+    """LocalStack takes no number for a text: a function with 0 for "none" would never run."""
+    equals = re.findall(r'\{"Fn::Equals": \[\{"Ref": "(\w+)"\}, ([^]]+)\]\}', json.dumps(template))
+    assert {name for name, _ in equals} >= {f"{each.logical_id}Concurrency" for each in FUNCTIONS}
+    for name, value in equals:
+        assert isinstance(json.loads(value), str), name
+        assert isinstance(template["Parameters"][name].get("Default", ""), str), name
 
 
 def test_the_stage_throttles_all_of_its_methods(template: dict[str, Any]) -> None:

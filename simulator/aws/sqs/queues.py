@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from heapq import heappop, heappush
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -42,6 +43,9 @@ OTHERS: Final = frozenset(
         "SqsManagedSseEnabled",
     }
 )
+
+
+NO_TAGS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class BadAttribute(Exception):
@@ -176,11 +180,14 @@ class Queue:
     """A queue's messages. Times are virtual seconds since the epoch."""
 
     __slots__ = ("_heap", "alarm_at", "arrivals", "created_at", "messages", "name", "noticed",
-                 "settings", "waiters")  # fmt: skip
+                 "settings", "tags", "waiters")  # fmt: skip
 
-    def __init__(self, name: str, settings: Settings, now: float) -> None:
+    def __init__(
+        self, name: str, settings: Settings, now: float, tags: Mapping[str, str] = NO_TAGS
+    ) -> None:
         self.name = name
         self.settings = settings
+        self.tags = tags
         self.created_at = now
         self.messages: dict[int, Message] = {}
         self.arrivals: tuple[Callable[[], None], ...] = ()

@@ -14,7 +14,15 @@ from functools import lru_cache
 from typing import Any, Final
 
 from simulator.aws.sqs.delivery import Chances, Delivery, Time
-from simulator.aws.sqs.queues import MIB, BadAttribute, Message, Queue, Settings, settings_of
+from simulator.aws.sqs.queues import (
+    MIB,
+    NO_TAGS,
+    BadAttribute,
+    Message,
+    Queue,
+    Settings,
+    settings_of,
+)
 
 MOST_RECEIVED: Final = 10
 MOST_WAIT_SECONDS: Final = 20
@@ -59,8 +67,7 @@ class Sqs(Delivery):
     # ---------------------------------------------------------------------------- queues
 
     def create_queue(self, *, QueueName: str, Attributes: Any = None, tags: Any = None) -> Answer:  # noqa: N803
-        """Make a queue; one that exists with these attributes is found."""
-        del tags
+        """Make a queue; one that exists with these attributes and tags is found."""
         operation, name = "CreateQueue", QueueName
         if not _NAME.fullmatch(name):
             raise self.bad(
@@ -79,10 +86,16 @@ class Sqs(Delivery):
                         "A queue already exists with the same name and a different value for "
                         f"attribute {attribute}",
                     )
+            if tags and tags != existing.tags:
+                raise self.error(
+                    "QueueNameExists",
+                    operation,
+                    "A queue already exists with the same name and a different value for tag(s)",
+                )
             return self._answer(QueueUrl=self.url(name))
         self._check_deleted(name, operation)
         settings = self._settings(Attributes or {}, operation)
-        self.queues[name] = Queue(name, settings, self.time.now)
+        self.queues[name] = Queue(name, settings, self.time.now, tags or NO_TAGS)
         return self._answer(QueueUrl=self.url(name))
 
     def _check_deleted(self, name: str, operation: str) -> None:

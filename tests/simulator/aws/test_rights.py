@@ -57,6 +57,15 @@ CALLS: tuple[tuple[str, str, dict[str, Any], list[tuple[str, str]]], ...] = (
         [("sqs:CreateQueue", "arn:aws:sqs:us-east-1:123456789012:coffer-guest-1")],
     ),
     (
+        "sqs",
+        "CreateQueue",
+        {"QueueName": "coffer-guest-1", "tags": {"a": "b"}},
+        [
+            ("sqs:CreateQueue", "arn:aws:sqs:us-east-1:123456789012:coffer-guest-1"),
+            ("sqs:TagQueue", "arn:aws:sqs:us-east-1:123456789012:coffer-guest-1"),
+        ],
+    ),
+    (
         "stepfunctions",
         "StopExecution",
         {"executionArn": f"{FLOW}:execution:coffer-create-instance:1"},
