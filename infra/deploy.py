@@ -107,26 +107,24 @@ def release(
 ) -> dict[str, str]:
     """Create or update the stack from a release that lies in its bucket; returns its outputs.
 
-    Parameters of the stack remember the release and the one before it.
+    Parameters of the stack remember the release and the one before it; older ones go from the
+    bucket.
     """
     cloudformation = target.client("cloudformation")
     bucket = packages_bucket.name_of(target, stack)
     template = packages_bucket.template_of(target, bucket, stack, digest)
     present = stack_of(target, stack)
     kind = _clear_the_way(cloudformation, stack, say)
-    name = change_sets.create(
-        cloudformation,
-        stack,
-        kind,
-        packages_bucket.template_url(target, bucket, digest),
-        arguments(template, parameters, bucket, digest, present),
-    )
+    given = arguments(template, parameters, bucket, digest, present)
+    place = packages_bucket.template_url(target, bucket, digest)
+    name = change_sets.create(cloudformation, stack, kind, place, given)
     if name is not None:
         cloudformation.execute_change_set(StackName=stack, ChangeSetName=name)
         say(f"stack {stack}: {kind.lower()}")
         _wait_for_stack(cloudformation, stack)
     result = outputs(target, stack)
     gateway_responses.ensure(target, result["ApiId"], template)
+    packages_bucket.prune(target, stack, {digest, given.get(BEFORE, "")}, say)
     return result
 
 

@@ -6,7 +6,7 @@ lies there counts by its digest.
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -20,6 +20,8 @@ from infra.target import Target, account_of
 TEMPLATE_NAME: Final = "sam.json"
 SHA256: Final = "sha256"
 """Name of the metadata that holds an object's digest."""
+RELEASES_KEPT: Final = 5
+"""The newest by their upload: what somebody else is about to deploy is among them."""
 GONE: Final = frozenset({"404", "NoSuchKey", "NoSuchBucket"})
 
 Say = Callable[[str], None]
@@ -153,6 +155,34 @@ def _url(target: Target, bucket: str, key: str) -> str:
     if target.endpoint_url:
         return f"{target.endpoint_url}/{bucket}/{key}"
     return f"https://{bucket}.s3.{target.region}.amazonaws.com/{key}"
+
+
+def prune(target: Target, stack: str, in_use: Collection[str], say: Say) -> None:
+    """Delete old releases, but never one `in_use`: what runs, and what a rollback deploys.
+
+    The newest `RELEASES_KEPT` stay, too. What is no release (a plan's template) is left alone. Keys
+    without the right to delete are told, and fail nothing: the stack runs.
+    """
+    bucket = name_of(target, stack)
+    s3, owner = target.client("s3"), {"ExpectedBucketOwner": account_of(target)}
+    keys: dict[str, list[str]] = {}
+    uploaded: dict[str, Any] = {}
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, **owner):
+        for item in page.get("Contents", []):
+            digest, _, name = item["Key"].partition("/")
+            keys.setdefault(digest, []).append(item["Key"])
+            if name == TEMPLATE_NAME:  # it is put last, and anew by each deployment
+                uploaded[digest] = item["LastModified"]
+    by_age = sorted(uploaded, key=lambda digest: uploaded[digest], reverse=True)
+    old = [digest for digest in by_age[RELEASES_KEPT:] if digest not in in_use]
+    try:
+        for key in [key for digest in old for key in keys[digest]]:
+            s3.delete_object(Bucket=bucket, Key=key, **owner)
+    except ClientError as error:
+        say(f"{len(old)} old releases stay in {bucket}: {error}")
+    else:
+        if old:
+            say(f"{len(old)} old releases removed from {bucket}")
 
 
 def remove(target: Target, stack: str) -> bool:

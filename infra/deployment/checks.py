@@ -45,6 +45,7 @@ CHECKS: Final = (
     Check("bucket", on_aws.bucket, ("aws-credentials",)),
     Check("tables", on_aws.tables, ("stack",)),
     Check("lambda-concurrency", on_aws.concurrency, ("stack",)),
+    Check("gateway-logs", on_aws.gateway_logs, ("stack",)),
     Check("api-address", front.check, ("stack",)),
     Check("keystone", on_cloud.keystone),
     Check("cloud-credentials", on_cloud.credentials, ("keystone",)),

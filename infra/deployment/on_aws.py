@@ -10,7 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
 from infra import deploy, packages_bucket, remove
 from infra.deployment.survey import Survey
-from infra.deployment.verdicts import Failed
+from infra.deployment.verdicts import Doubt, Failed
 from infra.package.dependencies import lambda_architecture
 from infra.package.sources import PROJECT_ROOT
 from infra.package.template import FUNCTIONS, compose
@@ -21,6 +21,8 @@ MOST_RESERVED_LEAVES: Final = 100
 """Lambda keeps so many executions of an account unreserved:
 https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html"""
 CONCURRENCY_QUOTA: Final = "L-B99A9384"
+LOG_ROLE: Final = "ApiGatewayLogRoleArn"
+"""The template's parameter that names the role by which API Gateway writes its logs."""
 
 
 def region(survey: Survey) -> str:
@@ -127,6 +129,49 @@ def concurrency(survey: Survey) -> str:
             f"--quota-code {CONCURRENCY_QUOTA} --desired-value 1000. Or reserve none: {none}",
         )
     return f"{wanted} executions reserved, {left} are left of {limit['ConcurrentExecutions']}"
+
+
+def gateway_logs(survey: Survey) -> str:
+    """Whether API Gateway can write access logs: by one role for all APIs of an account and region.
+
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-logging.html
+    """
+    if survey.on_emulator:
+        return "an emulator writes no access logs"
+    given = {**survey.present_parameters, **survey.wanted.parameters}.get(LOG_ROLE, "")
+    account = survey.target.client("apigateway").get_account()
+    held: str = account.get("cloudwatchRoleArn", "")
+    made_here = f":role/{survey.wanted.stack}-GatewayLogRole-" in held
+    for role in filter(None, {given, held if made_here else ""}):
+        _require_log_role(survey, role)
+    if not held and survey.present is not None:
+        raise Failed(
+            "API Gateway has lost the role that it writes the logs of this account and region by.",
+            "aws apigateway update-account --patch-operations "
+            f"op=replace,path=/cloudwatchRoleArn,value={given or 'ARN of such a role'}",
+        )
+    if held and held != given and not made_here:
+        raise Doubt(
+            f"All APIs of this account and region write their logs by the role {held}; this "
+            f"deployment would have them use {given or 'one of its own'}.",
+            f"To leave it as it is: --parameter {LOG_ROLE}={held}",
+        )
+    return f"written by {given or held}" if given or held else "a role will be made"
+
+
+def _require_log_role(survey: Survey, arn: str) -> None:
+    """Raise unless the role is there, and API Gateway may take it."""
+    iam = survey.target.client("iam")
+    advice = (
+        f"Name another, or none to have one made: --parameter {LOG_ROLE}=. It needs the policy "
+        "AmazonAPIGatewayPushToCloudWatchLogs."
+    )
+    try:
+        role = iam.get_role(RoleName=arn.rpartition("/")[2])["Role"]
+    except iam.exceptions.NoSuchEntityException:
+        raise Failed(f"The role {arn}, which API Gateway is to log by, is gone.", advice) from None
+    if "apigateway.amazonaws.com" not in str(role["AssumeRolePolicyDocument"]):
+        raise Failed(f"The role {arn} does not trust apigateway.amazonaws.com.", advice)
 
 
 def reservations() -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -153,6 +154,53 @@ def test_a_check_says_what_is_wrong_and_what_to_do(
     assert found.verdict == "failure"
     assert case.said in found.said
     assert case.advice in found.advice
+
+
+def log_role(name: str, service: str = "apigateway.amazonaws.com", *, used: bool = True) -> str:
+    """A role that trusts a service; `used`, it is the one that API Gateway writes its logs by."""
+    trust = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    iam = boto3.client("iam", region_name="us-east-1")
+    made = iam.create_role(RoleName=name, AssumeRolePolicyDocument=document)["Role"]["Arn"]
+    return use_log_role(made) if used else made
+
+
+def use_log_role(arn: str) -> str:
+    change = {"op": "replace", "path": "/cloudwatchRoleArn", "value": arn}
+    gateway = boto3.client("apigateway", region_name="us-east-1")
+    gateway.update_account(patchOperations=[change])
+    return arn
+
+
+def logs_of(given: str = "", present: Stack | None = None) -> Finding:
+    parameters = {"ApiGatewayLogRoleArn": given} if given else {}
+    return finding(survey(Wanted("dbs", parameters=parameters), present=present), "gateway-logs")
+
+
+def test_the_role_of_api_gateways_logs_is_looked_up_before_it_is_replaced() -> None:
+    assert logs_of() == Finding("gateway-logs", "ok", "a role will be made")
+    theirs = log_role("theirs")
+    replaced = logs_of()
+    assert (replaced.verdict, theirs in replaced.said) == ("warning", True)
+    assert replaced.advice.endswith(f"--parameter ApiGatewayLogRoleArn={theirs}")
+    assert logs_of(theirs).said == f"written by {theirs}"
+    other = logs_of(log_role("other", used=False))
+    assert (other.verdict, theirs in other.advice) == ("warning", True)
+    own = log_role("dbs-GatewayLogRole-1XYZ")
+    assert logs_of(present=OURS).said == f"written by {own}"
+
+
+def test_a_role_that_writes_no_access_logs_is_told_with_what_to_do() -> None:
+    lost = logs_of(present=OURS)
+    assert (lost.verdict, "update-account" in lost.advice) == ("failure", True)
+    wrong = logs_of(log_role("wrong", "lambda.amazonaws.com"))
+    assert "does not trust apigateway.amazonaws.com" in wrong.said
+    gone = logs_of("arn:aws:iam::123456789012:role/gone")
+    use_log_role("arn:aws:iam::123456789012:role/dbs-GatewayLogRole-1XYZ")
+    for found in (wrong, gone, logs_of(present=OURS)):
+        assert found.verdict == "failure"
+        assert "AmazonAPIGatewayPushToCloudWatchLogs" in found.advice
+    assert "is gone" in gone.said
 
 
 def test_what_the_stack_has_reserved_already_counts(monkeypatch: pytest.MonkeyPatch) -> None:

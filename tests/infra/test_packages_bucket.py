@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +13,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
+from moto.backends import get_backend
 
 from infra import packages_bucket
 from infra.errors import DeployError
@@ -93,6 +95,62 @@ def test_content_of_the_same_size_is_replaced(uploads: Uploads) -> None:
     assert len(uploads.upload()) == 1
     found = s3.get_object(Bucket=uploads.bucket, Key="d1/functions.zip")
     assert found["Body"].read() == b"the right content"
+
+
+def releases(uploads: Uploads) -> set[str]:
+    """The folders in the bucket; each release is whole or gone."""
+    listed = boto3.client("s3", region_name="us-east-1").list_objects_v2(Bucket=uploads.bucket)
+    names: dict[str, set[str]] = {}
+    for item in listed["Contents"]:
+        folder, _, name = item["Key"].partition("/")
+        names.setdefault(folder, set()).add(name)
+    whole = {"deployment.zip", "functions.zip", "sam.json"}
+    assert all(found == whole for folder, found in names.items() if folder != "plans")
+    return set(names)
+
+
+@pytest.fixture
+def history(uploads: Uploads) -> Uploads:
+    """Nine releases, a day after each other, and the template of a plan."""
+    for day in range(1, 10):
+        uploads.build.digest = f"d{day}"
+        uploads.upload()
+        made = get_backend("s3")[ACCOUNT]["aws"].buckets[uploads.bucket].keys[f"d{day}/sam.json"]
+        made.last_modified = datetime(2026, 1, day, tzinfo=UTC)
+    s3 = boto3.client("s3", region_name="us-east-1")
+    s3.put_object(Bucket=uploads.bucket, Key="plans/d1/sam.json", Body=b"{}")
+    return uploads
+
+
+def test_old_releases_go_but_what_runs_and_what_a_rollback_reaches(history: Uploads) -> None:
+    said: list[str] = []
+    history.named.clear()
+    packages_bucket.prune(history.target, "coffer", {"d1", "d3"}, said.append)
+    newest = {"d5", "d6", "d7", "d8", "d9"}
+    assert len(newest) == packages_bucket.RELEASES_KEPT
+    assert releases(history) == {"d1", "d3", "plans"} | newest
+    assert said == [f"2 old releases removed from {history.bucket}"]
+    assert {owner for _, owner in history.named} == {ACCOUNT}
+    packages_bucket.prune(history.target, "coffer", {"d1", "d3"}, said.append)
+    assert len(said) == 1, "nothing is left to do"
+
+
+def test_old_releases_that_may_not_be_deleted_are_told(
+    history: Uploads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    s3 = history.target.client("s3")
+
+    def refused(**_: Any) -> None:
+        raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "DeleteObject")
+
+    monkeypatch.setattr(s3, "delete_object", refused)
+    monkeypatch.setattr(packages_bucket, "account_of", lambda _: ACCOUNT)
+    monkeypatch.setattr(Target, "client", lambda *_: s3)
+    said: list[str] = []
+    packages_bucket.prune(history.target, "coffer", {"d9", "d8"}, said.append)
+    (told,) = said
+    assert told.startswith(f"4 old releases stay in {history.bucket}: ")
+    assert "AccessDenied" in told
 
 
 def test_a_bucket_of_somebody_else_is_refused() -> None:
