@@ -33,7 +33,7 @@ def boot(
         return not_yet(operation, f"the volume is {disk.status}")
     generation = int(operation.generation)
     server_id = servers.create(
-        names.server(instance.id, generation),
+        names.server(instance.id, generation, instance.name),
         image_id=image_id,
         flavor_id=instance.flavor_id,
         port_id=port_id,

@@ -162,7 +162,7 @@ def rebuild(
             return not_yet(operation, "what is left of the server is being deleted")
         servers.rebuild(
             found.id,
-            name=names.server(instance.id, generation),
+            name=names.server(instance.id, generation, instance.name),
             image_id=image_id,
             user_data=guest_data.user_data_of(instance, generation, expires_at),
             metadata=names.metadata(instance.id, generation, restoring.record_of(instance)),

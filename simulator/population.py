@@ -260,7 +260,7 @@ class Population:
     ) -> None:
         server = Server(
             id=server_id,
-            name=names.server(instance_id, 1),
+            name=names.server(instance_id, 1, ""),
             project_id=self._caller.project_id,
             user_id=self._caller.user_id,
             flavor=self._flavor,

@@ -22,20 +22,32 @@ GENERATION_KEY: Final = "coffer_generation"
 
 VALUE_CHARACTERS: Final = 255
 """The most that Nova and Cinder take as a value of the metadata; Nova takes 128 of them."""
+SERVER_NAME_CHARACTERS: Final = 255
+"""The most that Nova takes."""
+_UNFIT: Final = re.compile(r"[^A-Za-z0-9._ -]+")
 _RECORD: Final = "coffer_row_"
 _UUID: Final = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _NUMBERED: Final = re.compile(f"{_RECORD}[0-9]+")
 _DESCRIPTION: Final = re.compile(f"Database instance ({_UUID}) of deployment (.+)")
 
 
-def server(instance_id: str, generation: int) -> str:
-    """The name of the server of one generation."""
-    return f"{settings().prefix}-{instance_id}-{generation}"
+def server(instance_id: str, generation: int, called: str) -> str:
+    """The name of the server of one generation, of an instance that its tenant has so `called`.
+
+    That comes last, where Nova's list finds it and `server_pattern` does not ask for it: it may
+    have changed since. Nova makes the host's name of it, which Neutron may take into the DNS, so
+    that there is only ASCII in it.
+    """
+    name = f"{settings().prefix}-{instance_id}-{generation} {_UNFIT.sub('-', called)}"
+    return name[:SERVER_NAME_CHARACTERS].rstrip()
 
 
 def server_pattern(instance_id: str) -> str:
-    """A regular expression (Nova's `name` filter) for the servers of all generations."""
-    return f"^{settings().prefix}-{instance_id}-[0-9]+$"
+    """A regular expression (Nova's `name` filter) for the servers of all generations.
+
+    Nova takes a "|" for the character.
+    """
+    return f"^{settings().prefix}-{instance_id}-[0-9]+"
 
 
 def volume(instance_id: str) -> str:

@@ -39,7 +39,7 @@ def test_a_server_is_made_anew_with_the_rows_the_address_and_the_quota(served: S
     assert (served.status, served.fault, served.row["generation"]) == (Status.ACTIVE, "", 2)
     new = served.server
     assert new.id != old.id
-    assert new.name == names.server(served.id, 2)
+    assert new.name == names.server(served.id, 2, str(served.row["name"]))
     assert (new.flavor, new.port_ids) == (old.flavor, old.port_ids)
     assert served.resources() == {**before, "server_id": new.id}
     assert (served.guest.address, served.row["held"]) == (address, held)

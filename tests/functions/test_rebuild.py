@@ -256,7 +256,7 @@ def test_a_rebuild_whose_answer_was_lost_is_not_asked_for_again(
     monkeypatch.setattr(servers, "rebuild", lost)
     row, _ = rebuilt(stack, served)
     assert row.status == Status.ACTIVE
-    assert asked == [names.server(row.id, 2)]
+    assert asked == [names.server(row.id, 2, row.name)]
 
 
 def test_a_guest_that_finds_no_data_fails_the_rebuild_and_says_so(

@@ -10,6 +10,10 @@ from simulator.cloud.model.server import Server, ServerAction, ServerVolume
 MICROVERSION = "2.96"
 EXTENSIONS_IN_FLAVOR = (2, 47)
 SERVER_TAGS = (2, 26)
+EXTENDED_SERVER = (2, 3)
+SERVER_LOCKED = (2, 9)
+SERVER_DESCRIPTION = (2, 19)
+REASON_OF_LOCK = (2, 73)
 
 
 def version(url: str) -> Json:
@@ -68,20 +72,12 @@ def server(one: Server, network: NetworkService, url: str, microversion: tuple[i
         "OS-EXT-STS:task_state": one.task_state,
         "OS-EXT-STS:vm_state": one.vm_state,
         "OS-EXT-STS:power_state": one.power_state,
-        "OS-EXT-SRV-ATTR:hostname": one.hostname,
-        "os-extended-volumes:volumes_attached": [
-            {"id": volume.volume_id, "delete_on_termination": volume.delete_on_termination}
-            for volume in one.volumes
-        ],
+        "os-extended-volumes:volumes_attached": [{"id": each.volume_id} for each in one.volumes],
         "security_groups": [{"name": name} for name in _group_names(one, network)],
-        "description": one.description,
-        "locked": False,
-        "locked_reason": None,
+        **_of_later_versions(one, microversion),
     }
     if one.vm_state == "active":
         view["progress"] = 100
-    if microversion >= SERVER_TAGS:
-        view["tags"] = one.tags
     if one.fault is not None:
         view["fault"] = {
             "code": one.fault.code,
@@ -89,6 +85,30 @@ def server(one: Server, network: NetworkService, url: str, microversion: tuple[i
             "created": timestamp(one.fault.created),
         }
     return view
+
+
+def _of_later_versions(one: Server, microversion: tuple[int, int]) -> Json:
+    """What a server had not in 2.1: a client of that version may refuse what it does not know."""
+    volumes = [
+        {"id": each.volume_id, "delete_on_termination": each.delete_on_termination}
+        for each in one.volumes
+    ]
+    added: dict[tuple[int, int], Json] = {
+        EXTENDED_SERVER: {
+            "OS-EXT-SRV-ATTR:hostname": one.hostname,
+            "os-extended-volumes:volumes_attached": volumes,
+        },
+        SERVER_LOCKED: {"locked": False},
+        SERVER_DESCRIPTION: {"description": one.description},
+        SERVER_TAGS: {"tags": one.tags},
+        REASON_OF_LOCK: {"locked_reason": None},
+    }
+    return {
+        name: value
+        for since, fields in added.items()
+        if microversion >= since
+        for name, value in fields.items()
+    }
 
 
 def addresses(one: Server, network: NetworkService) -> Json:

@@ -100,7 +100,7 @@ class Asked:
     def ask_for_server(self, port_id: str, volume_id: str, zone: str | None = None) -> str:
         """A server of the instance, as Nova accepts it; answers its id."""
         return servers.create(
-            names.server(self.instance_id, 1),
+            names.server(self.instance_id, 1, "Shop, the first"),
             image_id=self.image_id,
             flavor_id=self.flavor_id,
             port_id=port_id,

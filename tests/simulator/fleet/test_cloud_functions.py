@@ -481,7 +481,7 @@ def rebuilds(side: Side) -> None:
     def rebuild(generation: int, image_id: str = IMAGE, server_id: str = server) -> None:
         wish = {"image_id": image_id, "user_data": "#cloud-config\n{}"}
         marks = names.metadata(ONE, generation)
-        name = names.server(ONE, generation)
+        name = names.server(ONE, generation, "one")
         side.see(servers.rebuild, server_id, name=name, metadata=marks, **wish)
 
     for image_id in (IMAGE, UNKNOWN):
@@ -552,7 +552,7 @@ def _server(side: Side, port_id: str, volume_id: str, **changes: Any) -> Any:
         "group_id": None,
         "metadata": names.metadata(ONE, 1),
     }
-    return side.see(servers.create, names.server(ONE, 1), **(wish | changes))
+    return side.see(servers.create, names.server(ONE, 1, "one"), **(wish | changes))
 
 
 def _status(volume: Any) -> str | None:
