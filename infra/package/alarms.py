@@ -6,16 +6,25 @@ so that its name says where to look first.
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Any, Final, NamedTuple
+from typing import Final
 
 from chalicelib import metrics
 from chalicelib.domain.flows import FLOWS, LOOK
+from infra.package import alarms_of_lines
+from infra.package.alarm import (
+    MINUTE,
+    Alarm,
+    Document,
+    Metric,
+    of_coffer,
+    of_flow,
+    of_function,
+    of_queue,
+)
 
-Document = dict[str, Any]
 Names = Iterable[tuple[str, str]]
 """Logical ids of functions with their names behind the prefix."""
 
-MINUTE: Final = 60
 METRICS: Final[Document] = {"Fn::Sub": "Coffer/${Prefix}"}
 """Namespace of what is counted from log lines: an account may have several deployments."""
 LOG_ALARMS: Final = "LogAlarms"
@@ -31,80 +40,12 @@ HOT_TABLES: Final = ("Instances", "Operations", "ServiceStatuses", "Commands")
 """Those that every request, step or report goes to; the others follow them."""
 
 
-class Metric(NamedTuple):
-    """One metric of AWS: its namespace, its name and what it is of."""
-
-    namespace: str | Document
-    name: str
-    dimensions: Document
-
-    def rendered(self) -> Document:
-        """As an alarm and a metric query have it."""
-        dimensions = [{"Name": name, "Value": value} for name, value in self.dimensions.items()]
-        return {"Namespace": self.namespace, "MetricName": self.name, "Dimensions": dimensions}
-
-
-class Alarm(NamedTuple):
-    """What raises it: the metric, or the `expression` over several, reaches `least`.
-
-    `period` is in seconds; so many `periods` in a row have to be so. `says` is for who is woken.
-    """
-
-    logical_id: str
-    name: str
-    section: str
-    says: str
-    metrics: tuple[Metric, ...]
-    least: float | Document = 1
-    statistic: str = "Sum"
-    period: int = 5 * MINUTE
-    periods: int = 1
-    expression: str = ""
-    falls_below: bool = False
-
-    def rendered(self) -> Document:
-        """The resource; only AWS has alarms that ring."""
-        below, above = "LessThanThreshold", "GreaterThanOrEqualToThreshold"
-        properties = {
-            "AlarmName": {"Fn::Sub": f"${{Prefix}}-{self.name}"},
-            "AlarmDescription": f"{self.says} See docs/runbook.md, {self.section}.",
-            "ComparisonOperator": below if self.falls_below else above,
-            "Threshold": self.least,
-            "EvaluationPeriods": self.periods,
-            "TreatMissingData": "breaching" if self.falls_below else "notBreaching",
-            "AlarmActions": [TOPIC],
-            "OKActions": [TOPIC],
-        }
-        return {
-            "Type": "AWS::CloudWatch::Alarm",
-            "Condition": "OnAws",
-            "Properties": properties | (self._math() if self.expression else self._metric()),
-        }
-
-    def _metric(self) -> Document:
-        (metric,) = self.metrics
-        return metric.rendered() | {"Statistic": self.statistic, "Period": self.period}
-
-    def _math(self) -> Document:
-        """Metrics are m1, m2, … in the expression."""
-        stated = {"Stat": self.statistic, "Period": self.period}
-        queries: list[Document] = [
-            {"Id": f"m{number}", "ReturnData": False, "MetricStat": {"Metric": each.rendered()}}
-            for number, each in enumerate(self.metrics, start=1)
-        ]
-        for query in queries:
-            query["MetricStat"] |= stated
-        return {"Metrics": [{"Id": "all", "Expression": self.expression}, *queries]}
-
-
-TOPIC: Final[Document] = {"Fn::If": ["HasTopic", {"Ref": "AlarmTopicArn"}, {"Ref": "AlarmTopic"}]}
-
-
 def alarms(functions: Names) -> Iterator[Alarm]:
     """All of them."""
     functions = list(functions)
     yield from _of_queues()
     yield from _of_flows()
+    yield from alarms_of_lines.alarms()
     for logical_id, name in functions:
         yield Alarm(
             f"{logical_id}Errors",
@@ -228,27 +169,6 @@ def _of_flows() -> Iterator[Alarm]:
         "Step Functions has held back transitions of this account's executions.",
         (Metric("AWS/States", "ThrottledEvents", {"ServiceMetric": "StateTransition"}),),
     )
-
-
-def of_coffer(metric: metrics.Metric, **dimensions: str) -> Metric:
-    """A metric that the functions put into their log lines, of this deployment."""
-    named = {metrics.DEPLOYMENT: {"Ref": "Prefix"}, **dimensions}
-    return Metric(metrics.NAMESPACE, metric.name, named)
-
-
-def of_function(logical_id: str, name: str) -> Metric:
-    """A metric of a function."""
-    return Metric("AWS/Lambda", name, {"FunctionName": {"Ref": logical_id}})
-
-
-def of_queue(logical_id: str, name: str) -> Metric:
-    """A metric of a queue."""
-    return Metric("AWS/SQS", name, {"QueueName": {"Fn::GetAtt": [logical_id, "QueueName"]}})
-
-
-def of_flow(logical_id: str, name: str) -> Metric:
-    """A metric of a state machine."""
-    return Metric("AWS/States", name, {"StateMachineArn": {"Ref": logical_id}})
 
 
 def resources(functions: Names) -> Document:

@@ -1,21 +1,20 @@
 """The dashboard: what the alarms look at, over time, on one page."""
 
 import json
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from chalicelib import metrics
 from chalicelib.domain.flows import FLOWS, LOOK
-from infra.package.alarms import (
+from infra.package.alarm import (
     MINUTE,
+    Document,
     Metric,
-    Names,
     of_coffer,
     of_flow,
     of_function,
     of_queue,
 )
-
-Document = dict[str, Any]
+from infra.package.alarms import Names
 
 WIDTH: Final = 12
 HEIGHT: Final = 6

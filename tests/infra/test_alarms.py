@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from infra.package import dashboard
-from infra.package.alarms import TOPIC, Alarm, Metric, alarms
+from infra.package.alarm import TOPIC, Alarm, Metric
+from infra.package.alarms import alarms
 from infra.package.sources import PROJECT_ROOT, source_files
 from infra.package.template import FUNCTIONS, compose
 

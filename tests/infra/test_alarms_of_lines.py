@@ -1,0 +1,102 @@
+"""What the alarms and the dashboard look at is what the functions' lines really have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import pytest
+
+from chalicelib.api import create_app
+from chalicelib.auth.context import Context
+from chalicelib.bus import commands, contract
+from chalicelib.bus.contract.arguments import Page
+from chalicelib.bus.envelope import Direction, seal
+from chalicelib.conductor import heartbeats
+from chalicelib.domain.operations import OperationStatus
+from chalicelib.errors import GuestTimeout, Unavailable
+from chalicelib.metrics import NAMESPACE
+from chalicelib.settings import Settings, settings
+from chalicelib.store.ending import Ending, end_operation
+from infra.package import dashboard
+from infra.package.alarm import MINUTE, Metric
+from infra.package.alarms import alarms
+from infra.package.alarms_of_lines import TIMED_OUT_CALLS
+from infra.package.template import FUNCTIONS
+from tests.api.client import Api
+from tests.conductor.conftest import Built
+from tests.support.bare import World
+from tests.support.lines import lines_of
+from tests.support.records import event_of
+from tests.support.rows import accepted
+
+NAMES = [(function.logical_id, function.name) for function in FUNCTIONS]
+Seen = set[tuple[str, tuple[tuple[str, str], ...]]]
+"""Names of metrics with their dimensions, without that of the deployment."""
+
+
+@pytest.fixture
+def written(world: World) -> Seen:
+    """The metrics of the lines of work that ends in every way that an alarm is on."""
+    with lines_of("chalicelib") as lines:
+        _answer_requests()
+        for status in (
+            OperationStatus.SUCCEEDED,
+            OperationStatus.FAILED,
+            OperationStatus.CANCELLED,
+        ):
+            end_operation(accepted()[1], Ending(status, undone=True))
+        guests = Built(world)
+        with pytest.raises(GuestTimeout):
+            commands.call(guests.instance, contract.LIST_USERS, Page())
+        _send_heartbeats(world, guests)
+    return {each for line in lines for each in _metrics_of(line)}
+
+
+def _answer_requests() -> None:
+    def away(_: str) -> Context:
+        raise Unavailable("The identity service is not available at the moment.")
+
+    api = Api(create_app(away), "project")
+    junk = api.raw("POST", "/guest/v1/enrol", b"junk")
+    answers = (api.raw("GET", "/"), junk, api.get("/instances"))
+    assert [each.status for each in answers] == [200, 400, 503]
+
+
+def _send_heartbeats(world: World, built: Built) -> None:
+    said = ("heartbeat", "heartbeat", {"status": "healthy"})
+    late = built.guest.sealed(*said)
+    key = built.guest.key_of(Direction.TO_CONTROL)
+    newer = seal(built.guest.envelope(*said, v=77), Direction.TO_CONTROL, key)
+    world.run(settings().heartbeat_seconds + 1)
+    heartbeats.receive(event_of(late, newer))
+
+
+def _metrics_of(line: dict[str, Any]) -> Iterator[tuple[str, tuple[tuple[str, str], ...]]]:
+    """As CloudWatch takes them out of a line."""
+    for directive in line.get("_aws", {}).get("CloudWatchMetrics", ()):
+        assert directive["Namespace"] == NAMESPACE
+        for names in directive["Dimensions"]:
+            values = sorted((name, line[name]) for name in names if name != "deployment")
+            for metric in directive["Metrics"]:
+                yield metric["Name"], tuple(values)
+
+
+def _of_coffer(found: Iterable[Metric]) -> Seen:
+    return {
+        (each.name, tuple(sorted((k, v) for k, v in each.dimensions.items() if k != "deployment")))
+        for each in found
+        if each.namespace == NAMESPACE
+    }
+
+
+def test_each_metric_of_ours_that_is_looked_at_is_one_that_the_code_writes(written: Seen) -> None:
+    watched = _of_coffer(metric for alarm in alarms(NAMES) for metric in alarm.metrics)
+    drawn = _of_coffer(metric for graph in dashboard.graphs(NAMES) for metric in graph.metrics)
+    assert len(watched) == 10
+    assert (watched | drawn) - written == set()
+
+
+def test_one_hung_guest_wakes_nobody() -> None:
+    calls = Settings().calls_per_instance * 5 * MINUTE / commands.bound_of(contract.LIST_USERS)
+    assert calls < TIMED_OUT_CALLS
