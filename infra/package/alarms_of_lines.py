@@ -12,10 +12,10 @@ from infra.package.alarm import MINUTE, Alarm, of_coffer
 
 STATUS_CLASSES: Final = ("2xx", "4xx", "5xx")
 FAILED_SHARE: Final = 5
-"""Percent of the requests in five minutes, of a hundred at least: `api-fails` counts single ones."""
+"""Percent of the requests in five minutes; `api-fails` counts single ones."""
 LEAST_REQUESTS: Final = 100
 SLOW_REQUEST_MS: Final = 10_000
-"""A guest has twice as long (`guest_timeout_seconds`), and API Gateway gives up after 29 seconds."""
+"""A guest has twice as long to answer, and API Gateway gives up after 29 seconds."""
 FAILED_OPERATIONS: Final = 10
 """In fifteen minutes, of all kinds: single ones ring by their flow."""
 TIMED_OUT_CALLS: Final = 75
