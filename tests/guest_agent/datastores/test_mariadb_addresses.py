@@ -19,7 +19,7 @@ WITHIN = 60
 USER = "mysql"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def port() -> Iterator[int]:
     """Where a server without data or grants listens, bound as the agent binds its own."""
     folder = Path(tempfile.mkdtemp(prefix="coffer-", dir="/var/tmp"))
@@ -40,13 +40,13 @@ def port() -> Iterator[int]:
         shutil.rmtree(folder)
 
 
-def test_it_is_reached_by_ipv6_and_by_ipv4(port: int) -> None:
-    def answers(host: str) -> bool:
+@pytest.mark.parametrize("host", ["::1", "127.0.0.1"])
+def test_it_is_reached_by_ipv6_and_by_ipv4(port: int, host: str) -> None:
+    def answers() -> bool:
         try:
             pymysql.connect(host=host, port=port, user="root").close()
         except pymysql.err.OperationalError:
             return False
         return True
 
-    for host in ("::1", "127.0.0.1"):
-        eventually(lambda host=host: answers(host), WITHIN, f"it answers at {host}")
+    eventually(answers, WITHIN, f"it answers at {host}")
