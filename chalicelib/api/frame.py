@@ -10,6 +10,7 @@ import contextlib
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, TypeVar, get_args
+from urllib.parse import unquote
 
 import msgspec
 from chalice.app import Request as GatewayRequest
@@ -284,13 +285,15 @@ def _tell_who(audit: Audit, context: Context) -> None:
 
 def _read(route: Route, raw: GatewayRequest, services: Services, audit: Audit) -> Request:
     headers = {name.lower(): str(value) for name, value in raw.headers.items()}
-    params = dict(raw.uri_params or {})
     given = dict(raw.query_params.items()) if raw.query_params else {}
     try:
+        # API Gateway decodes a query, but no path (https://github.com/aws/chalice/issues/511).
+        found = raw.uri_params or {}
+        params = {name: unquote(text, errors="strict") for name, text in found.items()}
         body = raw.raw_body
         for text in (*params.values(), *given.values()):
             text.encode()
-    except ValueError:  # broken base64, or text that is no Unicode
+    except ValueError:  # broken base64, or what is no Unicode
         raise BadRequest("The request cannot be decoded.") from None
     return Request(
         method=route.method,

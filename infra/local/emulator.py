@@ -6,7 +6,7 @@ than the creates. Here an invocation waits a moment for a process to be free, as
 queue, and a zip is unpacked once.
 
 A task that waits for a token fails with the function that was to get it, as on AWS, and is tried
-again; MiniStack waits on for an answer that nobody can give.
+again; MiniStack waits on for an answer that nobody can give. What is in a path comes encoded.
 """
 
 import hashlib
@@ -21,6 +21,7 @@ from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 MOST_AT_ONCE: Final = max(4, 2 * (os.cpu_count() or 1))
 """Processes of one function that start without waiting: what keeps the machine's cores busy."""
@@ -36,6 +37,8 @@ LEAST_TICKS: Final = 50
 
 # (worker, "reused" or "spawn"), or (None, why) at the ceiling `max_concurrency`.
 Lease = Callable[..., tuple[Any, str]]
+# The id of an API and a path's parts: the resource and its parameters.
+Match = Callable[[str, list[str]], tuple[Any, dict[str, str]]]
 
 
 class Cores:
@@ -137,6 +140,19 @@ class UnpackedOnce(zipfile.ZipFile):
         return folder
 
 
+def as_sent(match: Match) -> Match:
+    """MiniStack's search for an API's resource, whose parameters are encoded as on AWS.
+
+    API Gateway gives a function the parts of a path as they were sent; MiniStack decodes them.
+    """
+
+    def found(api_id: str, segments: list[str]) -> tuple[Any, dict[str, str]]:
+        resource, parameters = match(api_id, segments)
+        return resource, {name: quote(value, safe="") for name, value in parameters.items()}
+
+    return found
+
+
 class TokenTasks:
     """Tasks that wait for a token: they end with the failure of the function that was to get it.
 
@@ -188,6 +204,8 @@ def main() -> None:
     steps = import_module("ministack.services.stepfunctions")
     tasks = TokenTasks(steps)
     vars(steps).update(_invoke_with_callback=tasks.invoke, _call_lambda=tasks.call)
+    gateway = import_module("ministack.services.apigateway_v1")
+    vars(gateway).update(_match_resource_tree=as_sent(gateway._match_resource_tree))
     import_module("ministack.app").main()
 
 

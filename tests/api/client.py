@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
@@ -43,7 +43,7 @@ def gateway_event(
     query = parse_qs(parts.query, keep_blank_values=True)
     return {
         "resource": template,
-        "path": unquote(parts.path),
+        "path": parts.path,
         "httpMethod": method,
         "headers": {"Host": HOST, "X-Forwarded-Proto": "https", **headers},
         "pathParameters": params or None,
@@ -52,7 +52,7 @@ def gateway_event(
         "requestContext": {
             "httpMethod": method,
             "resourcePath": template,
-            "path": "/api" + unquote(parts.path),
+            "path": "/api" + parts.path,
             "stage": "api",
             "apiId": "abc123",
         },
@@ -62,7 +62,7 @@ def gateway_event(
 
 
 def _resource(app: Application, segments: list[str]) -> tuple[str, dict[str, str]] | None:
-    """The resource of a path; a literal wins over a parameter. Parameters are decoded once."""
+    """The resource of a path; a literal wins over a parameter. Nothing is decoded."""
     found = []
     for template in app.routes:
         wanted = [segment for segment in template.split("/") if segment]
@@ -71,7 +71,7 @@ def _resource(app: Application, segments: list[str]) -> tuple[str, dict[str, str
         params = {}
         for want, segment in zip(wanted, segments, strict=True):
             if want.startswith("{"):
-                params[want[1:-1]] = unquote(segment)
+                params[want[1:-1]] = segment
             elif want != segment:
                 break
         else:

@@ -163,6 +163,7 @@ TWICE = [{"name": "web"}, {"name": "web"}]
         ("POST", "/root", {"password": ""}),
         ("POST", "/root", {"password": 5}),
         ("GET", "/users?limit=x", None),
+        ("GET", "/users/%FF", None),
     ],
 )
 def test_what_breaks_a_rule_never_reaches_the_guest(

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from infra.local.emulator import Cores, Pools, TokenTasks, UnpackedOnce
+from infra.local.emulator import Cores, Pools, TokenTasks, UnpackedOnce, as_sent
 
 
 class Emulator:
@@ -37,6 +37,11 @@ class Emulator:
 
 def pools(emulator: Emulator, pause: float) -> Pools:
     return Pools(emulator.lease, emulator.give_back, most=2, pause=pause)
+
+
+def test_what_is_in_a_path_comes_to_a_function_as_it_was_sent() -> None:
+    match = as_sent(lambda api_id, segments: (api_id, {"name": segments[-1]}))
+    assert match("api", ["users", "a%41@10.%"]) == ("api", {"name": "a%2541%4010.%25"})
 
 
 def test_the_first_few_start_at_once_and_a_free_one_is_used_again() -> None:
