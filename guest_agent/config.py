@@ -14,7 +14,10 @@ EVERY_ADDRESS: Final = "*"
 
 
 class AgentFile(msgspec.Struct, frozen=True):
-    """`/etc/coffer/guest-agent.json`, written by cloud-init from the user data."""
+    """`/etc/coffer/guest-agent.json`, written by cloud-init from the user data.
+
+    Without a `database_user`, the database runs as the one of its engine.
+    """
 
     instance_id: str
     generation: int
@@ -24,7 +27,7 @@ class AgentFile(msgspec.Struct, frozen=True):
     datastore_version: str
     region: str
     aws_endpoint_url: str | None = None
-    database_user: str = "mysql"
+    database_user: str = ""
 
     def __repr__(self) -> str:
         return f"AgentFile(instance_id={self.instance_id!r}, generation={self.generation})"

@@ -77,6 +77,11 @@ class OsUser(NamedTuple):
                 )
 
 
+def agent_account() -> str:
+    """The name of the agent's own operating system user, who is the database's administrator."""
+    return "root" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
+
+
 def database_user(name: str, root: Path) -> OsUser:
     """The user to run the database as: `name` when the agent is root, else the agent's own user.
 

@@ -53,6 +53,19 @@ def with_argument(argument: str, owner: int) -> list[int]:
     return [pid for pid in pids if has_argument(pid, argument, owner)]
 
 
+def first_with(argument: str, owner: int) -> int | None:
+    """The one of them that started the others, if there is one."""
+    found = with_argument(argument, owner)
+    return next((pid for pid in found if _parent(pid) not in found), None)
+
+
+def _parent(pid: int) -> int | None:
+    try:
+        return int((_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[1])
+    except (OSError, IndexError):
+        return None
+
+
 def kill_all_with(argument: str, owner: int) -> None:
     """Kill what a former run of the agent left behind, and wait until it is gone."""
 

@@ -67,7 +67,7 @@ def write(root: Path, **changes: Any) -> Path:
 def test_everything_is_read(tmp_path: Path) -> None:
     guest = birth.load(write(tmp_path))
     assert (guest.server_id, guest.bind_address) == ("server-1", "10.0.0.7")
-    assert (guest.agent.generation, guest.agent.database_user) == (3, "mysql")
+    assert (guest.agent.generation, guest.agent.database_user) == (3, "")
     assert guest.state_folder == tmp_path / "var/lib/coffer"
     assert "the-token" not in repr(guest)
 

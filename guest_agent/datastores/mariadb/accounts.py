@@ -14,7 +14,6 @@ from chalicelib.bus.contract.values import ANY_HOST, MOST_DATABASES, DatabaseNam
 from chalicelib.engines.mariadb import RESERVED_USERS
 from guest_agent.answers import fitting
 from guest_agent.datastores.mariadb import databases
-from guest_agent.datastores.mariadb.initialise import agent_account
 from guest_agent.datastores.mariadb.sql import (
     LONGEST_NAME,
     LONGEST_USER_NAME,
@@ -25,6 +24,7 @@ from guest_agent.datastores.mariadb.sql import (
     pattern,
 )
 from guest_agent.datastores.mariadb.superuser import LOCAL, SUPERUSER
+from guest_agent.datastores.os_user import agent_account
 from guest_agent.errors import (
     BadRequest,
     DatabaseNotFound,

@@ -1,4 +1,4 @@
-"""Where MariaDB's files are on a guest, as paths below the server's root directory."""
+"""Where MariaDB's files are on a guest, beside those that every engine has."""
 
 from __future__ import annotations
 
@@ -6,35 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from guest_agent.datastores import layout
+
 SOCKET: Final = "mariadbd.sock"  # inside the data directory: an absolute path may be too long
 PID_FILE: Final = "mariadbd.pid"
 
 
-def below(root: Path, path: str) -> Path:
-    """An absolute path of the guest, seen from the agent."""
-    return root / path.lstrip("/")
-
-
 @dataclass(frozen=True)
-class Layout:
-    """`volume` is the mount point; everything durable of the database is on it."""
-
-    root: Path
-    volume: Path
-
-    @property
-    def data(self) -> Path:
-        return self.volume / "data"
-
-    @property
-    def unfinished(self) -> Path:
-        """The data directory until it is complete; renamed to `data` in one step."""
-        return self.volume / "data.unfinished"
-
-    @property
-    def scratch(self) -> Path:
-        """Temporary tables, on the volume because the root disk is small."""
-        return self.volume / "tmp"
+class Layout(layout.Layout):
+    """What is outside of the volume follows from the server's flavor, and is written again."""
 
     @property
     def config(self) -> Path:

@@ -1,6 +1,5 @@
-"""Sessions with the server, by its local socket as the agent's own operating system user.
+"""Sessions with MariaDB, in its words.
 
-No password, no address and no setting of the network stands between the agent and its database.
 Every name is data: identifiers and literals are quoted here, and nowhere else. Passwords are hashed
 before they become part of a statement, so that no log of the server ever shows one.
 """
@@ -10,9 +9,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
-import socket
-import struct
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -23,7 +19,9 @@ from pymysql.connections import Connection
 from pymysql.constants import CR, ER
 
 from guest_agent.bounded_socket import BoundedSocket, TooMuch
+from guest_agent.datastores import session
 from guest_agent.datastores.mariadb.layout import SOCKET
+from guest_agent.datastores.session import CLOSE_SECONDS, LOCK_SECONDS, MOST_ROWS, LockedOut
 from guest_agent.errors import (
     BadRequest,
     CommandFailed,
@@ -33,17 +31,7 @@ from guest_agent.errors import (
     Unavailable,
     where,
 )
-from guest_agent.files import open_folder
 
-GREETING_SECONDS: Final = 5.0  # a stopped server takes connections, and says nothing
-ANSWER_SECONDS: Final = 12.0  # one statement, all of its answer
-CALL_SECONDS: Final = 17.0  # a session of a synchronous call, which may take 20 s in all
-CLOSE_SECONDS: Final = 1.0  # to say goodbye
-UNDO_SECONDS: Final = 2.0  # beyond those, for taking back what a failed call has done
-LOCK_SECONDS: Final = 10  # below the answer's, so that the server tells of a lock itself
-MOST_ROWS: Final = 1000  # of one query, unless it asks for more
-ANSWER_BYTES: Final = 16 * 1024**2
-"""Of one statement: more than any query here can ask for."""
 LONGEST_NAME: Final = 64  # characters of a database
 LONGEST_USER_NAME: Final = 128
 _LAST_OF_PLANE: Final = "\uffff"
@@ -51,7 +39,6 @@ _TOO_LONG_STRING: Final = 1470
 _LONE_ACCESS_DENIED: Final = 1698
 _ACCOUNT_LOCKED: Final = 4151
 _STATEMENT_TIMEOUT: Final = 1969
-_PEER: Final = struct.Struct("3i")  # SO_PEERCRED: pid, uid, gid
 
 _OURS: Final[dict[int, tuple[type[CommandFailed], str]]] = {
     ER.DB_CREATE_EXISTS: (DatabaseAlreadyExists, "there is a database of that name"),
@@ -73,14 +60,6 @@ _OURS: Final[dict[int, tuple[type[CommandFailed], str]]] = {
 _SILENT: Final = frozenset({CR.CR_CONNECTION_ERROR, CR.CR_CONN_HOST_ERROR, CR.CR_SERVER_GONE_ERROR})
 _LOCKED_OUT: Final = frozenset({ER.ACCESS_DENIED_ERROR, _LONE_ACCESS_DENIED, _ACCOUNT_LOCKED})
 _log = logging.getLogger(__name__)
-
-
-class LockedOut(Unavailable):
-    """The server does not take the agent for its administrator any more."""
-
-
-class NotListening(Unavailable):
-    """No server is at the socket: it is starting, or dead."""
 
 
 def identifier(name: str) -> str:
@@ -109,18 +88,15 @@ def from_pattern(stored: str) -> str:
     return re.sub(r"\\(.)", r"\1", stored, flags=re.DOTALL)
 
 
-class Session:
-    """An open connection that turns the server's errors into the contract's.
-
-    Each statement has `ANSWER_SECONDS`, and nothing is waited for beyond `until` (monotonic).
-    """
+class Session(session.Session):
+    """A connection to MariaDB."""
 
     def __init__(self, connection: Connection[Any], plug: BoundedSocket, until: float) -> None:
+        super().__init__(plug, until)
         self._connection = connection
-        self._plug = plug
-        self.until = until
-        self.statements = 0
-        """How many it was asked to run."""
+
+    def ping(self) -> None:
+        self.rows("SELECT 1")
 
     def literal(self, value: str) -> str:
         """A quoted string literal."""
@@ -139,7 +115,6 @@ class Session:
         return f"IDENTIFIED BY PASSWORD '*{twice}'"
 
     def run(self, statement: str) -> None:
-        """Execute a statement whose names are quoted already."""
         self._allow()
         with _errors_as_ours(), self._connection.cursor() as cursor:
             cursor.execute(statement)
@@ -155,33 +130,7 @@ class Session:
             cursor.execute(bounded, (round(max(0.9 * seconds, 0.001), 3), *values, most))
             return list(cursor.fetchall())
 
-    def _allow(self) -> float:
-        """Let the next statement take what is left, and tell how many seconds that is."""
-        self.statements += 1
-        seconds = min(self.until - time.monotonic(), ANSWER_SECONDS)
-        self._plug.allow(seconds, ANSWER_BYTES)
-        return seconds
-
-    @contextmanager
-    def all_or_nothing(self) -> Iterator[list[str]]:
-        """Statements put on the list are run, the last first, when what follows fails.
-
-        A statement that changes accounts or databases is no part of a transaction.
-        """
-        undo: list[str] = []
-        try:
-            yield undo
-        except CommandFailed:
-            self.until = max(self.until, time.monotonic() + UNDO_SECONDS)
-            for statement in reversed(undo):
-                try:
-                    self.run(statement)
-                except CommandFailed as error:
-                    _log.error("A part of a failed call could not be undone: %s", error)
-            raise
-
     def close(self) -> None:
-        """Close it; harmless when it is closed or broken."""
         self._plug.allow(CLOSE_SECONDS, 0)
         with suppress(pymysql.MySQLError, OSError):
             self._connection.close()
@@ -190,9 +139,7 @@ class Session:
 def connect(data: Path, user: str, owner: int, until: float) -> Session:
     """A session by the socket in the data directory, with a server that runs as `owner` (uid).
 
-    Connecting is one statement more: nothing is waited for beyond `until` (monotonic).
-    The folder is the database user's, who may put there a link to the socket of another server:
-    the kernel tells whose process listens. Raises `Unavailable`, or `LockedOut`.
+    Nothing is waited for beyond `until` (monotonic). Raises `Unavailable`, or `LockedOut`.
     """
     options: dict[str, Any] = {
         "user": user,
@@ -207,10 +154,7 @@ def connect(data: Path, user: str, owner: int, until: float) -> Session:
         "ssl_disabled": True,
     }
     connection: Connection[Any] = pymysql.connect(**options)
-    seconds = min(until - time.monotonic(), ANSWER_SECONDS)
-    plug = BoundedSocket(
-        _plug(data, owner, max(min(GREETING_SECONDS, seconds), 0.001)), seconds, ANSWER_BYTES
-    )
+    plug = session.plug(data, SOCKET, owner, until, greets=True)
     try:
         with _errors_as_ours():
             connection.connect(plug.as_socket())
@@ -218,38 +162,6 @@ def connect(data: Path, user: str, owner: int, until: float) -> Session:
         plug.close()
         raise
     return Session(connection, plug, until)
-
-
-def _plug(data: Path, owner: int, seconds: float) -> socket.socket:
-    """A connected socket whose server has begun to speak.
-
-    The way through /proc keeps the path below the 107 bytes that a socket address holds.
-    """
-    plug = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        plug.settimeout(seconds)
-        with open_folder(data) as folder:
-            plug.connect(f"/proc/self/fd/{folder}/{SOCKET}")
-        _check_server(plug, owner)
-    except (FileNotFoundError, ConnectionRefusedError):
-        plug.close()
-        raise NotListening("the database does not answer") from None
-    except OSError:
-        plug.close()
-        raise Unavailable("the database does not answer") from None
-    except BaseException:
-        plug.close()
-        raise
-    return plug
-
-
-def _check_server(plug: socket.socket, owner: int) -> None:
-    """`Unavailable` unless it is a process of `owner`, and greets."""
-    _, uid, _ = _PEER.unpack(plug.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
-    if uid != owner:
-        raise Unavailable("the database's socket belongs to somebody else")
-    if not plug.recv(1, socket.MSG_PEEK):
-        raise Unavailable("the database closes its connections")
 
 
 @contextmanager

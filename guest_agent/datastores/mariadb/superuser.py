@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import Final
 
 from chalicelib.bus.contract.values import ANY_HOST
-from guest_agent.datastores.mariadb.initialise import agent_account
 from guest_agent.datastores.mariadb.layout import Layout
 from guest_agent.datastores.mariadb.sql import Session
+from guest_agent.datastores.os_user import agent_account
 from guest_agent.errors import CommandFailed
 from guest_agent.files import write_whole
 

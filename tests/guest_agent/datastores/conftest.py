@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pymysql
@@ -10,13 +11,20 @@ import pytest
 from pymysql.connections import Connection
 
 from chalicelib.bus.envelope import Envelope
-from guest_agent.datastores.mariadb.initialise import agent_account
+from guest_agent.config import AgentFile, GuestConfig
 from guest_agent.datastores.mariadb.layout import SOCKET
+from guest_agent.datastores.os_user import agent_account
 from tests.guest_agent.control_plane import ControlPlane
 from tests.guest_agent.server import Server, ask_prepare
 from tests.support.loopback import free_address
 
 PASSWORD = "first-secret"  # of alice, whom prepare makes
+
+
+def config(root: Path, manager: str = "mariadb") -> GuestConfig:
+    """What an agent knows of a server without one."""
+    agent = AgentFile("i", 1, "http://127.0.0.1", "t", manager, "", "us-east-1")
+    return GuestConfig(root, agent, "server-1", "127.0.0.1")
 
 
 class Guest(NamedTuple):

@@ -14,13 +14,14 @@ import pymysql
 import pytest
 
 from chalicelib.bus.contract.arguments import Flavor
-from guest_agent.datastores import processes
-from guest_agent.datastores.mariadb import configuration, error_log
+from guest_agent.datastores import error_log, processes
+from guest_agent.datastores.mariadb import configuration
 from guest_agent.datastores.mariadb.layout import Layout
+from guest_agent.datastores.mariadb.server import MariaDBServer
 from guest_agent.datastores.os_user import OsUser, database_user
 from guest_agent.errors import GuestError
 from tests.guest_agent.control_plane import wait_for
-from tests.guest_agent.datastores.conftest import Guest
+from tests.guest_agent.datastores.conftest import Guest, config
 from tests.guest_agent.server import ask_prepare
 
 pytestmark = pytest.mark.database
@@ -59,7 +60,8 @@ def test_an_error_log_that_is_a_link_is_replaced(
     tmp_path: Path, secret: Path, way: Callable[[Path, Path], None]
 ) -> None:
     user = database_user("mysql", Path("/"))
-    log = tmp_path / "log/mysql/error.log"
+    told = MariaDBServer(config(tmp_path), "/volume").log
+    log = told.path
     user.make_folder(log.parent)
     way(secret, log)
     os.close(error_log.open_for(log, user))
@@ -67,7 +69,7 @@ def test_an_error_log_that_is_a_link_is_replaced(
     assert log.parent.stat().st_uid == 0, "what is in the folder is not the database's to change"
     log.unlink()
     way(secret, log)
-    assert error_log.first_error(log) is None
+    assert told.first_error() is None
 
 
 @only_root

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from chalicelib.bus.contract.arguments import Flavor
-from guest_agent.datastores.mariadb import initialise
-from guest_agent.datastores.mariadb.layout import Layout
-from guest_agent.datastores.os_user import database_user
+from guest_agent.datastores import data_directory
+from guest_agent.datastores.mariadb.server import MariaDBServer
 from guest_agent.errors import GuestError
+from tests.guest_agent.datastores.conftest import config
 
 pytestmark = pytest.mark.database
 
@@ -23,27 +23,26 @@ FLAVOR = Flavor(ram=512, vcpus=1)
 
 
 @pytest.fixture
-def layouts() -> Iterator[list[Layout]]:
+def servers() -> Iterator[list[MariaDBServer]]:
     """The places of several guests on one host, which a database's user may enter."""
     root = Path(tempfile.mkdtemp(prefix="coffer-guests-"))
     root.chmod(0o755)
-    yield [Layout(root, root / str(number)) for number in range(GUESTS)]
+    yield [MariaDBServer(config(root), f"/{number}") for number in range(GUESTS)]
     shutil.rmtree(root)
 
 
-def test_several_are_made_at_once(layouts: list[Layout]) -> None:
+def test_several_are_made_at_once(servers: list[MariaDBServer]) -> None:
     """A server that starts removes the temporary tables of others that share its tmpdir."""
-    user = database_user("mysql", layouts[0].root)
-    for layout in layouts:
-        layout.volume.mkdir()
+    for server in servers:
+        server.layout.volume.mkdir()
     with ThreadPoolExecutor(GUESTS) as pool:
-        made = list(pool.map(lambda each: initialise.initialise(each, user, FLAVOR), layouts))
+        made = list(pool.map(lambda each: data_directory.make(each, FLAVOR), servers))
     assert made == [True] * GUESTS
-    assert all((layout.data / "mysql").is_dir() for layout in layouts)
+    assert all(server.holds_data() for server in servers)
 
 
-def test_a_failure_tells_its_cause() -> None:
+def test_a_failure_tells_its_cause(servers: list[MariaDBServer]) -> None:
     said = r"[Note] hello\n[ERROR] Disk is full\n[ERROR] Aborting\n"
     script = ["/bin/sh", "-c", f"printf '{said}'; exit 1"]
     with pytest.raises(GuestError, match=r"not initialised: Disk is full$"):
-        initialise._run(script, database_user("mysql", Path("/")))
+        data_directory.run(script, servers[0].user, servers[0].log)

@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from guest_agent.datastores.mariadb import sql
+from guest_agent.datastores import session
 from tests.guest_agent.control_plane import wait_for
 from tests.guest_agent.datastores.conftest import Guest
 from tests.guest_agent.server import suspend
@@ -66,7 +66,7 @@ def test_a_hanging_database_is_told_and_calls_end_in_time(guest: Guest) -> None:
     assert pid is not None
     suspend(pid)
     try:
-        answer = guest.control.ask("list_users", seconds=sql.GREETING_SECONDS + 3)
+        answer = guest.control.ask("list_users", seconds=session.GREETING_SECONDS + 3)
         assert answer.error is not None
         assert (answer.error.code, answer.error.message) == (
             "Unavailable",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from guest_agent.datastores import session
 from guest_agent.datastores.mariadb import sql
 
 
@@ -21,5 +22,5 @@ def test_a_session_by_the_local_socket_makes_no_tls_context(
         raise AssertionError("a TLS context for a local socket")
 
     monkeypatch.setattr(ssl, "create_default_context", loaded)
-    with pytest.raises(sql.NotListening):
+    with pytest.raises(session.NotListening):
         sql.connect(tmp_path, "nobody", os.getuid(), time.monotonic() + 10)

@@ -14,15 +14,17 @@ from pathlib import Path
 
 import pytest
 
+from guest_agent.datastores import probe as probe_module
 from guest_agent.datastores import processes
-from guest_agent.datastores.mariadb import probe as probe_module
 from guest_agent.datastores.mariadb import sql, superuser
-from guest_agent.datastores.mariadb.layout import SOCKET, Layout
-from guest_agent.datastores.mariadb.probe import Answer, Probe
-from guest_agent.datastores.mariadb.service import Service
+from guest_agent.datastores.mariadb.layout import SOCKET
+from guest_agent.datastores.mariadb.server import MariaDBServer
 from guest_agent.datastores.mariadb.sql import Session
 from guest_agent.datastores.os_user import OsUser
+from guest_agent.datastores.probe import Answer, Probe
+from guest_agent.datastores.service import Service
 from guest_agent.errors import GuestError, Unavailable
+from tests.guest_agent.datastores.conftest import config
 
 USER_NAME = b"the-agent"
 Speak = Callable[[socket.socket], None]
@@ -34,13 +36,14 @@ def test_a_death_by_any_signal_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     """A real-time signal ends a process too, and has no name."""
-    server = tmp_path / "mariadbd"
-    server.write_text(f"#!/bin/sh\nkill -{int(number)} $$\n")
-    server.chmod(0o755)
-    monkeypatch.setattr(processes, "program", lambda name: str(server))
-    layout = Layout(tmp_path, tmp_path / "volume")
-    layout.data.mkdir(parents=True)
-    service = Service(layout, USER)
+    program = tmp_path / "mariadbd"
+    program.write_text(f"#!/bin/sh\nkill -{int(number)} $$\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(processes, "program", lambda name: str(program))
+    monkeypatch.setattr(MariaDBServer, "user", USER)
+    server = MariaDBServer(config(tmp_path), "/volume")
+    server.layout.data.mkdir(parents=True)
+    service = Service(server)
     service.start()
     assert processes.wait_until(lambda: not service.alive(), 60.0)
     said = "SIGKILL" if number == signal.SIGKILL else "signal 40"
@@ -62,7 +65,11 @@ def test_a_server_that_does_not_speak_the_protocol_is_no_bug_of_the_agent(
 ) -> None:
     """Whoever holds the socket says what it likes; the pulse asks it each second."""
     with listening(tmp_path, lambda taken: taken.sendall(greeting)):
-        assert Probe(lambda until: connect(tmp_path, until)).ask() is Answer.SILENT
+        assert probe_of(tmp_path).ask() is Answer.SILENT
+
+
+def probe_of(data: Path) -> Probe[Session]:
+    return Probe(lambda until: connect(data, until), lambda session: superuser.secure(session))
 
 
 def connect(data: Path, until: float) -> Session:
@@ -151,7 +158,7 @@ def test_a_server_that_dribbles_holds_the_pulse_no_longer_than_a_probe(
     """In its greeting, to a login, to a setting, to a question: there is always one more byte."""
     monkeypatch.setattr(probe_module, "PROBE_SECONDS", 0.5)
     with listening(tmp_path, from_then_on(moment, dribbled)):
-        assert Probe(lambda until: connect(tmp_path, until)).ask() is Answer.SILENT
+        assert probe_of(tmp_path).ask() is Answer.SILENT
 
 
 def test_what_a_look_has_found_is_kept_to_a_bound(
@@ -161,7 +168,7 @@ def test_what_a_look_has_found_is_kept_to_a_bound(
     monkeypatch.setattr(superuser, "secure", lambda session: ["put right"] * 100)
     monkeypatch.setattr(probe_module, "GUARD_SECONDS", 0.0)
     with listening(tmp_path, from_then_on(b"nothing of that", dribbled)):
-        probe = Probe(lambda until: connect(tmp_path, until))
+        probe = probe_of(tmp_path)
         for _ in range(3):
             assert probe.ask() is Answer.YES
         assert probe.said() == ["put right"] * probe_module.SAID_KEPT
@@ -176,7 +183,7 @@ def test_a_look_that_fails_is_no_silence(tmp_path: Path, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(superuser, "secure", locked)
     with listening(tmp_path, from_then_on(b"nothing of that", dribbled)):
-        probe = Probe(lambda until: connect(tmp_path, until))
+        probe = probe_of(tmp_path)
         assert probe.ask() is Answer.YES
         assert probe.ask() is Answer.YES
 

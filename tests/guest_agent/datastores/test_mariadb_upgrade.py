@@ -13,8 +13,8 @@ import pytest
 from chalicelib.bus.envelope import Envelope
 from guest_agent.datastores import processes
 from guest_agent.datastores.mariadb import version
-from guest_agent.datastores.mariadb.initialise import agent_account
 from guest_agent.datastores.mariadb.layout import SOCKET, Layout
+from guest_agent.datastores.os_user import agent_account
 from guest_agent.errors import GuestError
 from tests.guest_agent.datastores.conftest import Guest
 from tests.guest_agent.datastores.test_mariadb_prepare import lose_the_root_disk

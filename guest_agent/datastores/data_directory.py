@@ -9,18 +9,19 @@ import shutil
 import signal
 import subprocess
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from chalicelib.bus.contract.arguments import Flavor
 from guest_agent.datastores import processes
-from guest_agent.datastores.mariadb import configuration, error_log
-from guest_agent.datastores.mariadb.layout import Layout
+from guest_agent.datastores.error_log import ErrorLog
 from guest_agent.datastores.os_user import OsUser
+from guest_agent.datastores.server import Server
 from guest_agent.errors import GuestError
 from guest_agent.files import sync_directory
 
 INITIALISE_SECONDS: Final = 300.0
 _LOGGED: Final = 4000  # characters of what the installer said, for the operator
+_ENDED: Final = "the database server ended before its time"
 _log = logging.getLogger(__name__)
 
 
@@ -28,64 +29,36 @@ class Interrupted(GuestError):
     """The program that makes the data directory did not end by itself, or not well."""
 
 
-def initialise(layout: Layout, user: OsUser, flavor: Flavor) -> bool:
-    """Make the data directory unless it is there; true when it was made.
-
-    The superuser of the new server is the operating system user of the agent, by the local socket
-    only: no password opens it.
-    """
+def make(server: Server[Any], flavor: Flavor) -> bool:
+    """Make the data directory unless it is there; true when it was made."""
+    layout, user = server.layout, server.user
     if layout.data.exists():
-        take_over(layout, user)
+        take_over(server)
         return False
-    data_argument = f"--datadir={layout.unfinished}"
-    processes.kill_all_with(data_argument, user.uid)
+    processes.kill_all_with(server.making_argument, user.uid)
     shutil.rmtree(layout.unfinished, ignore_errors=True)
     for folder in (layout.unfinished, layout.scratch):
         user.make_folder(folder)
     user.check_can_reach(layout.unfinished)
-    _run(
-        [
-            processes.program("mariadb-install-db"),
-            "--no-defaults",
-            data_argument,
-            # A starting server removes whatever temporary tables it finds in its tmpdir, those of
-            # another one that is at work there too.
-            f"--tmpdir={layout.scratch}",
-            "--skip-test-db",
-            "--skip-name-resolve",
-            "--auth-root-authentication-method=socket",
-            f"--auth-root-socket-user={agent_account()}",
-            # One sync at the end is as safe as one for each statement, and three times as fast.
-            "--innodb-flush-log-at-trx-commit=0",
-            f"--innodb-log-file-size={configuration.log_file_mib(flavor)}M",
-        ],
-        user,
-    )
+    run(server.making(flavor), user, server.log)
     _sync_file_system(layout.unfinished)
     layout.unfinished.rename(layout.data)
     sync_directory(layout.volume)
     return True
 
 
-def take_over(layout: Layout, user: OsUser) -> None:
+def take_over(server: Server[Any]) -> None:
     """Give the data directory of a former server to this one's user; `GuestError` for none."""
-    if not layout.data.exists():
-        raise GuestError("the volume holds no MariaDB data directory, and none is made")
-    if not (layout.data / "mysql").is_dir():
-        raise GuestError("the volume holds something that is not a MariaDB data directory")
-    user.take_over(layout.data)
+    name = server.ENGINE.name
+    if not server.layout.data.exists():
+        raise GuestError(f"the volume holds no {name} data directory, and none is made")
+    if not server.holds_data():
+        raise GuestError(f"the volume holds something that is not a {name} data directory")
+    server.user.take_over(server.layout.data)
 
 
-def agent_account() -> str:
-    """The database account that the agent's operating system user may open by the socket."""
-    if os.geteuid() == 0:
-        return "root"
-    import pwd
-
-    return pwd.getpwuid(os.geteuid()).pw_name
-
-
-def _run(command: list[str], user: OsUser) -> None:
+def run(command: list[str], user: OsUser, log: ErrorLog) -> None:
+    """Run the program that makes it; `Interrupted` with what it complained of first."""
     with subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
@@ -107,14 +80,8 @@ def _run(command: list[str], user: OsUser) -> None:
             ) from None
     if child.returncode != 0:
         _log.error("The data directory was not initialised:\n%s", output.strip()[-_LOGGED:])
-        raise Interrupted(f"the data directory was not initialised: {_cause(output)}")
-
-
-def _cause(output: str) -> str:
-    """What the server complained of first; that it aborts is only the end of it."""
-    lines = [line.strip() for line in output.splitlines()]
-    errors = [line for line in lines if "[ERROR]" in line and not line.endswith("Aborting")]
-    return error_log.cleaned(errors[0]) if errors else "the database server ended before its time"
+        cause = log.first_of(output) or _ENDED
+        raise Interrupted(f"the data directory was not initialised: {cause}")
 
 
 def _sync_file_system(folder: Path) -> None:

@@ -7,12 +7,10 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
-from guest_agent.datastores import processes
-from guest_agent.datastores.mariadb import error_log
-from guest_agent.datastores.mariadb.layout import Layout
-from guest_agent.datastores.os_user import OsUser
+from guest_agent.datastores import error_log, processes
+from guest_agent.datastores.server import Server
 from guest_agent.errors import GuestError
 
 READY_SECONDS: Final = 600.0  # crash recovery of a large volume takes its time
@@ -20,12 +18,11 @@ STOP_SECONDS: Final = 150.0
 
 
 class Service:
-    """One mariadbd, known by the configuration file in its command line."""
+    """One process, known by an argument in its command line that no other server has."""
 
-    def __init__(self, layout: Layout, user: OsUser) -> None:
-        self._layout = layout
-        self._user = user
-        self._argument = f"--defaults-file={layout.config}"
+    def __init__(self, server: Server[Any]) -> None:
+        self._server = server
+        self._user = server.user
         self._pid: int | None = None
         self._child: subprocess.Popen[bytes] | None = None
 
@@ -34,26 +31,28 @@ class Service:
         if self._child is not None:
             return self._child.poll() is None
         return self._pid is not None and processes.has_argument(
-            self._pid, self._argument, self._user.uid
+            self._pid, self._server.argument, self._user.uid
         )
 
     def adopt(self) -> int | None:
         """Find a process started by an earlier run of the agent; its id."""
         if self.alive():
             return self._pid
-        found = processes.with_argument(self._argument, self._user.uid)
-        self._child, self._pid = None, found[0] if found else None
+        found = processes.first_with(self._server.argument, self._user.uid)
+        self._child, self._pid = None, found
         return self._pid
 
     def start(self) -> bool:
         """Start the server unless it runs; true when it was started."""
         if self.adopt() is not None:
             return False
-        self._user.make_folder(self._layout.scratch)
-        self._user.check_can_reach(self._layout.data)
-        with os.fdopen(error_log.open_for(self._layout.error_log, self._user), "ab") as stream:
+        layout = self._server.layout
+        self._user.make_folder(layout.scratch)
+        self._user.check_can_reach(layout.data)
+        self._server.end_remains()
+        with os.fdopen(error_log.open_for(self._server.log.path, self._user), "ab") as stream:
             self._child = subprocess.Popen(
-                [processes.program("mariadbd"), self._argument],
+                self._server.command(),
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=stream,
@@ -74,7 +73,7 @@ class Service:
             how = f"the database was ended by {_signal_name(-code)}"
         else:
             how = f"the database ended with exit code {code}"
-        cause = error_log.first_error(self._layout.error_log)
+        cause = self._server.log.first_error()
         return f"{how} ({cause})" if cause else how
 
     def wait_until_ready(self, answers: Callable[[], bool]) -> None:
@@ -94,7 +93,7 @@ class Service:
         if pid is None:
             return False
         with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGTERM)
+            os.kill(pid, self._server.STOP_SIGNAL)
         if not processes.wait_until(lambda: not self.alive(), STOP_SECONDS):
             raise GuestError(f"the database did not stop within {STOP_SECONDS:.0f} s")
         self._child, self._pid = None, None

@@ -11,10 +11,9 @@ import threading
 import time
 from collections.abc import Callable
 from enum import Enum
-from typing import Final
+from typing import Final, Generic, TypeVar
 
-from guest_agent.datastores.mariadb import superuser
-from guest_agent.datastores.mariadb.sql import LockedOut, NotListening, Session
+from guest_agent.datastores.session import LockedOut, NotListening, Session
 from guest_agent.errors import CommandFailed
 
 PROBE_SECONDS: Final = 3.0
@@ -36,13 +35,19 @@ class Answer(Enum):
     LOCKED_OUT = "it does not let the agent in"
 
 
-class Probe:
-    """`connect` opens a session that ends at a moment (monotonic). Safe for several threads."""
+S = TypeVar("S", bound=Session)
 
-    def __init__(self, connect: Callable[[float], Session]) -> None:
+
+class Probe(Generic[S]):
+    """`connect` opens a session that ends at a moment (monotonic), `secure` puts the accounts right
+    and says what was wrong. Safe for several threads.
+    """
+
+    def __init__(self, connect: Callable[[float], S], secure: Callable[[S], list[str]]) -> None:
         self._connect = connect
+        self._secure = secure
         self._lock = threading.Lock()
-        self._session: Session | None = None
+        self._session: S | None = None
         self._guard_at = 0.0
         self._said: list[str] = []
 
@@ -86,7 +91,7 @@ class Probe:
     def _round_trip(session: Session, until: float) -> bool:
         session.until = until
         try:
-            session.rows("SELECT 1")
+            session.ping()
         except CommandFailed:
             return False
         return True
@@ -100,7 +105,7 @@ class Probe:
         self._guard_at = time.monotonic() + GUARD_SECONDS
         self._session.until = time.monotonic() + LOOK_SECONDS
         try:
-            self._said = [*self._said, *superuser.secure(self._session)][-SAID_KEPT:]
+            self._said = [*self._said, *self._secure(self._session)][-SAID_KEPT:]
         except CommandFailed as error:
             _log.error("The accounts of the database were not looked at: %s", error)
             self._drop()

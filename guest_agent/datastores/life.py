@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, Generic
 
 from msgspec.structs import replace
 
@@ -23,13 +23,12 @@ from chalicelib.bus.contract import arguments
 from chalicelib.bus.contract.arguments import Flavor
 from chalicelib.service_status import ServiceStatus as Status
 from guest_agent.config import GuestConfig
-from guest_agent.datastores import state
-from guest_agent.datastores.mariadb import configuration, initialise, sql, superuser, version
-from guest_agent.datastores.mariadb.layout import Layout, below
-from guest_agent.datastores.mariadb.probe import Answer, Probe
-from guest_agent.datastores.mariadb.service import Service
-from guest_agent.datastores.mariadb.sql import LockedOut, Session
-from guest_agent.datastores.os_user import OsUser, database_user
+from guest_agent.datastores import data_directory, state
+from guest_agent.datastores.layout import Layout, below
+from guest_agent.datastores.probe import Answer, Probe
+from guest_agent.datastores.server import S, Server
+from guest_agent.datastores.service import Service
+from guest_agent.datastores.session import CALL_SECONDS, LockedOut
 from guest_agent.datastores.state import DatastoreState
 from guest_agent.errors import CommandFailed, GuestError
 from guest_agent.manager import Condition
@@ -42,16 +41,17 @@ _STARTING: Final = "the database is starting"
 _log = logging.getLogger(__name__)
 
 
-class Life:
+class Life(Generic[S]):
     """Whoever moves the process holds `_lock`; looking at it, and asking it, needs no lock."""
 
-    def __init__(self, guest: GuestConfig) -> None:
+    def __init__(self, guest: GuestConfig, kind: type[Server[S]]) -> None:
         self._guest = guest
+        self._kind = kind
         self._folder = guest.state_folder
         self._state = state.load(self._folder)
         self._lock = threading.Lock()
         self._service: Service | None = None
-        self._probe = Probe(self._connect)
+        self._probe = Probe(self._connect, lambda session: self._server.secure(session))
         self._failed = False
         self._given_up = False
         self._stopped_at = 0.0
@@ -86,7 +86,7 @@ class Life:
         return volume.usage(self._layout.volume)
 
     @contextmanager
-    def session(self, seconds: float = sql.CALL_SECONDS) -> Iterator[Session]:
+    def session(self, seconds: float = CALL_SECONDS) -> Iterator[S]:
         """A session for one call, which has so long for all that it asks.
 
         An account that a customer's root has changed is put right.
@@ -181,19 +181,19 @@ class Life:
             self._given_up = False
             came_back = replace(self._state, stopped=False, at_boot=True)
             self._save(replace(came_back, flavor=flavor, next_flavor=None))
-            configuration.write(self._layout, self._guest.bind_address, flavor)
-            wanted = configuration.wanted(self._layout)
+            server = self._server
+            server.write_configuration(flavor)
             running = service.adopt() is not None and self._is_ready()
-            if not running or not configuration.holds(wanted, self._settings()):
+            if not running or not server.holds(server.wanted(), self._settings()):
                 service.stop()
                 self._start(service)
             return self.settings_held()
 
     def settings_held(self) -> dict[str, int]:
         """What it says of the settings that were asked for; `GuestError` when it has others."""
-        wanted, found = configuration.wanted(self._layout), self._settings()
-        if not configuration.holds(wanted, found):
-            raise GuestError(f"the database runs with {found} in place of {wanted}")
+        wanted, found = self._server.wanted(), self._settings()
+        if not self._server.holds(wanted, found):
+            raise GuestError(f"the database runs with {found} in place of {dict(wanted)}")
         return found
 
     def let_go(self) -> None:
@@ -205,9 +205,14 @@ class Life:
         except GuestError as error:
             _log.error("The database was not ended: %s", error)
 
+    def version(self) -> str:
+        """The version that the database tells of itself."""
+        with self.session() as session:
+            return self._server.version(session)
+
     def _settings(self) -> dict[str, int]:
         with self.session() as session:
-            return configuration.running(session)
+            return self._server.running(session)
 
     @contextmanager
     def preparing(self, wanted: DatastoreState) -> Iterator[None]:
@@ -228,9 +233,9 @@ class Life:
 
     def take_over(self, number: str = "") -> None:
         """Make the data directory of a former server this one's, if its engine is of `number`."""
-        initialise.take_over(self._layout, self._user)
+        data_directory.take_over(self._server)
         if number:
-            version.require(self._layout, number)
+            self._server.require_version(number)
 
     def _device(self) -> Path:
         root, wanted = self._guest.root, self._state
@@ -257,17 +262,16 @@ class Life:
         """Make the data directory, again when the server that makes it dies in it."""
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                initialise.initialise(self._layout, self._user, flavor)
+                data_directory.make(self._server, flavor)
                 return
-            except initialise.Interrupted:
+            except data_directory.Interrupted:
                 if attempt == ATTEMPTS:
                     raise
 
     def first_start(self, flavor: Flavor) -> None:
         """Start it with a configuration for the flavor, again when it dies before it answers."""
         service = self._make_service()
-        superuser.write_init_file(self._layout)
-        if configuration.write(self._layout, self._guest.bind_address, flavor):
+        if self._server.write_configuration(flavor):
             service.stop()  # one that was started with another configuration
         for attempt in range(1, ATTEMPTS + 1):
             try:
@@ -281,15 +285,14 @@ class Life:
     def secure(self) -> None:
         """Put the accounts of the system right."""
         with self.session() as session:
-            superuser.secure(session)
+            self._server.secure(session)
 
     def _start(self, service: Service, flavor: Flavor | None = None) -> None:
         """Start and wait; repairs the agent's account, whom an enabled root may have changed."""
         flavor = flavor or self._state.flavor
         self.attach_volume(with_data=True)
         self._grow()
-        superuser.write_init_file(self._layout)
-        configuration.write(self._layout, self._guest.bind_address, flavor)
+        self._server.write_configuration(flavor)
         service.start()
         service.wait_until_ready(self._is_ready)
         self.secure()
@@ -297,9 +300,8 @@ class Life:
     def _is_ready(self) -> bool:
         return self._probe.ask() is Answer.YES
 
-    def _connect(self, until: float) -> Session:
-        account = initialise.agent_account()
-        return sql.connect(self._layout.data, account, self._user.uid, until)
+    def _connect(self, until: float) -> S:
+        return self._server.connect(until)
 
     def _prepared_service(self) -> Service:
         if not self._state.prepared:
@@ -308,16 +310,16 @@ class Life:
 
     def _make_service(self) -> Service:
         if self._service is None:
-            self._service = Service(self._layout, self._user)
+            self._service = Service(self._server)
         return self._service
 
     @property
-    def _user(self) -> OsUser:
-        return database_user(self._guest.agent.database_user, self._guest.root)
+    def _server(self) -> Server[S]:
+        return self._kind(self._guest, self._state.mount_point)
 
     @property
     def _layout(self) -> Layout:
-        return Layout(self._guest.root, below(self._guest.root, self._state.mount_point))
+        return self._server.layout
 
     def _save(self, new: DatastoreState) -> None:
         state.save(self._folder, new)

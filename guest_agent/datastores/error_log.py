@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from guest_agent.datastores.os_user import OsUser
 from guest_agent.errors import GuestError
@@ -17,9 +17,32 @@ from guest_agent.files import open_folder, open_plain, own_folder
 
 _TAIL_BYTES: Final = 16_384
 _LONGEST_SENTENCE: Final = 200
-_FIRST_LINE: Final = "Starting MariaDB"
-_STAMP: Final = re.compile(r"^\S*\s*[\d:-]*\s+\d+\s+\[ERROR\]\s*|^.*?\[ERROR\]\s*")
 _PATH: Final = re.compile(r"['\"]?(?:\.{0,2}/[^\s'\",:;)]+)['\"]?")
+
+
+class ErrorLog(NamedTuple):
+    """Where it is and how its engine writes: `started` stands in the first line of a start, and
+    `error` matches a line that tells an error, up to what it tells.
+    """
+
+    path: Path
+    started: str
+    error: re.Pattern[str]
+
+    def first_error(self) -> str | None:
+        """What went wrong first since the last start, cleaned: what follows are consequences."""
+        text = _tail(self.path)
+        return None if text is None else self.first_of(text.rsplit(self.started, 1)[-1])
+
+    def first_of(self, text: str) -> str | None:
+        """The first error that a text tells, cleaned."""
+        lines = text.splitlines()
+        return next((self.cleaned(line) for line in lines if self.error.match(line.strip())), None)
+
+    def cleaned(self, line: str) -> str:
+        """A line as part of a sentence for a customer: no time, no path, no odd character."""
+        said = _PATH.sub("a file", self.error.sub("", line.strip(), count=1))
+        return "".join(each for each in said if each.isprintable())[:_LONGEST_SENTENCE].rstrip(". ")
 
 
 def open_for(path: Path, user: OsUser) -> int:
@@ -33,21 +56,6 @@ def open_for(path: Path, user: OsUser) -> int:
             descriptor = open_plain(folder, path.name, flags | os.O_EXCL)
     user.own(descriptor, 0o640)
     return descriptor
-
-
-def first_error(path: Path) -> str | None:
-    """What went wrong first since the last start, cleaned: what follows are consequences."""
-    text = _tail(path)
-    if text is None:
-        return None
-    lines = text.rsplit(_FIRST_LINE, 1)[-1].splitlines()
-    return next((cleaned(line) for line in lines if "[ERROR]" in line), None)
-
-
-def cleaned(line: str) -> str:
-    """A line of a log as part of a sentence for a customer: no time, no path, no odd character."""
-    said = _PATH.sub("a file", _STAMP.sub("", line.strip(), count=1))
-    return "".join(each for each in said if each.isprintable())[:_LONGEST_SENTENCE].rstrip(". ")
 
 
 def _tail(path: Path) -> str | None:

@@ -1,0 +1,113 @@
+"""What an engine's server is: the hooks of everything that all engines share.
+
+`life` moves it, `service` is its process, `data_directory` its first data, `probe` asks it. An
+engine says here what of that is its own.
+"""
+
+from __future__ import annotations
+
+import signal
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import ClassVar, Generic, TypeVar
+
+from chalicelib.bus.contract.arguments import Flavor
+from chalicelib.engines.engine import Engine
+from guest_agent.config import GuestConfig
+from guest_agent.datastores.error_log import ErrorLog
+from guest_agent.datastores.layout import Layout, below
+from guest_agent.datastores.os_user import OsUser, database_user
+from guest_agent.datastores.session import Session
+
+S = TypeVar("S", bound=Session)
+
+
+class Server(ABC, Generic[S]):
+    """The server of one guest; `mount_point` is where its volume is, as the guest sees it."""
+
+    ENGINE: ClassVar[Engine]
+    LAYOUT: ClassVar[type[Layout]] = Layout
+    STOP_SIGNAL: ClassVar[signal.Signals] = signal.SIGTERM
+    """What ends it in order, its customers' sessions too."""
+
+    def __init__(self, guest: GuestConfig, mount_point: str) -> None:
+        self.guest = guest
+        self.layout = self.LAYOUT(guest.root, below(guest.root, mount_point))
+
+    @property
+    def user(self) -> OsUser:
+        """Whom it runs as; `GuestError` when the guest has no such user."""
+        name = self.guest.agent.database_user or self.ENGINE.os_user
+        return database_user(name, self.guest.root)
+
+    @property
+    @abstractmethod
+    def log(self) -> ErrorLog:
+        """Where it says what went wrong."""
+
+    @property
+    @abstractmethod
+    def argument(self) -> str:
+        """What stands in its command line, and in no other server's."""
+
+    @abstractmethod
+    def command(self) -> list[str]:
+        """What starts it: a program that stays, with `argument` among its arguments."""
+
+    def end_remains(self) -> None:
+        """End what one that has died may have left at work in its data directory."""
+        return
+
+    @abstractmethod
+    def making(self, flavor: Flavor) -> list[str]:
+        """The program that makes a first data directory at `layout.unfinished`, and ends."""
+
+    @property
+    @abstractmethod
+    def making_argument(self) -> str:
+        """What stands in the command line of `making`, and of what that starts."""
+
+    @abstractmethod
+    def holds_data(self) -> bool:
+        """Whether the data directory, which is there, is one of this engine."""
+
+    @abstractmethod
+    def require_version(self, number: str) -> None:
+        """`GuestError` unless the engine is of the version `number`, and may go on with the data.
+
+        Asked before it starts; nothing is touched.
+        """
+
+    @abstractmethod
+    def write_configuration(self, flavor: Flavor) -> bool:
+        """Write what it reads when it starts; true when it would run with something else now."""
+
+    @abstractmethod
+    def wanted(self) -> Mapping[str, int]:
+        """The settings that are read back, as its configuration asks for them."""
+
+    @abstractmethod
+    def running(self, session: S) -> dict[str, int]:
+        """The same as it says it has them."""
+
+    def holds(self, wanted: Mapping[str, int], running: Mapping[str, int]) -> bool:
+        """Whether it runs with what is wanted, as far as it can."""
+        return all(running[name] == value for name, value in wanted.items())
+
+    @abstractmethod
+    def version(self, session: S) -> str:
+        """The version that it tells of itself."""
+
+    @abstractmethod
+    def connect(self, until: float) -> S:
+        """A session as its administrator that ends at a moment (monotonic).
+
+        Raises `NotListening`, `LockedOut`, `Unavailable`.
+        """
+
+    @abstractmethod
+    def secure(self, session: S) -> list[str]:
+        """Put the accounts of the system right; sentences about what was not.
+
+        Repeating it changes nothing: it is looked at again and again.
+        """
