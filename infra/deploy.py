@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from botocore.exceptions import ClientError
 
-from infra import change_sets, gateway_responses, packages_bucket
+from infra import change_sets, gateway, packages_bucket
 from infra.errors import DeployError
 from infra.package.build import Build
 from infra.package.template import Document
@@ -123,7 +123,7 @@ def release(
         say(f"stack {stack}: {kind.lower()}")
         _wait_for_stack(cloudformation, stack)
     result = outputs(target, stack)
-    gateway_responses.ensure(target, result["ApiId"], template)
+    gateway.ensure(target, result["ApiId"], template)
     packages_bucket.prune(target, stack, {digest, given.get(BEFORE, "")}, say)
     return result
 

@@ -8,66 +8,109 @@ import pymysql
 import typer
 from rich.markup import escape
 
-from infra.cli import options, trove, watch
+from infra.cli import demo_place, deployments, options, trove, watch
 from infra.cli.console import ConsoleProgress, out
+from infra.cli.demo_place import Place
 from infra.errors import StackError
-from infra.local import stack
-from infra.local.cloud import Admin
-from infra.local.settings import STACK_NAME, StackSettings, load_secrets, resolve
+from infra.local import stack as stacks
+from infra.local.settings import StackSettings, resolve
 
 DATABASE: Final = "shop"
 USER: Final = "alice"
-CREATE_TIMEOUT_SECONDS: Final = 120.0
-DELETE_TIMEOUT_SECONDS: Final = 60.0
+LEAST_RAM: Final = 512
+"""MiB: below it the engine does not start."""
+CONNECT_SECONDS: Final = 10
 
 
 def command(
     keep: Annotated[
         bool, typer.Option("--keep", help="Leave the stack and the instance up to play with.")
     ] = False,
+    network: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ID", help="With --stack: network of the instance (else the deployment's)."
+        ),
+    ] = None,
+    stack: options.ChosenStack = None,
+    profile: options.Profile = None,
+    region: options.Region = None,
+    os_cloud: options.OsCloud = None,
     aws_port: options.AwsPort = None,
     cloud_port: options.CloudPort = None,
     guest_network: options.GuestNetwork = None,
 ) -> None:
     """Show the whole path: create a MariaDB instance, use it, delete it, find nothing left.
 
-    Starts the stack if it is not up, and stops it at the end unless --keep is given.
+    Starts the local stack if it is not up, and stops it at the end unless --keep is given. With
+    --stack it plays on a deployment of `coffer deploy`, as the user that OS_* or --os-cloud name,
+    from a machine that has a way to the instance's network.
     """
-    settings = resolve(aws_port=aws_port, cloud_port=cloud_port, guest_network=guest_network)
-    progress = ConsoleProgress()
     started = time.monotonic()
+    if stack is not None:
+        survey = deployments.survey(stack, profile, region, os_cloud)
+        _show(demo_place.deployed(survey), network, keep=keep)
+    else:
+        settings = resolve(aws_port=aws_port, cloud_port=cloud_port, guest_network=guest_network)
+        _on_this_machine(settings, network, keep=keep)
+    out.print(f"\n[green bold]Done[/] in {time.monotonic() - started:.1f} s")
+    if keep:
+        variables = "" if stack is not None else 'eval "$(coffer openrc)"; '
+        out.print(f"The instance is up. Try:  {variables}openstack database instance list")
+
+
+def _on_this_machine(settings: StackSettings, network: str | None, *, keep: bool) -> None:
+    progress = ConsoleProgress()
     try:
         out.rule("The stack", align="left")
-        stack.up(settings, progress)
-        _show(settings, keep=keep)
+        stacks.up(settings, progress)
+        _show(demo_place.local(settings), network, keep=keep)
     finally:
         if not keep:
             out.rule("Tear down", align="left")
-            stack.down(settings, progress)
-    out.print(f"\n[green bold]Done[/] in {time.monotonic() - started:.1f} s")
-    if keep:
-        out.print(
-            'The instance is up. Try:  eval "$(coffer openrc)"; openstack database instance list'
-        )
+            stacks.down(settings, progress)
 
 
-def _show(settings: StackSettings, *, keep: bool) -> None:
-    api = trove.Api.log_in(settings.auth_url, "demo", load_secrets(settings).demo_password)
+def _show(place: Place, network: str | None, *, keep: bool) -> None:
+    """What is made is deleted, unless it is to be kept, also when it could not be used."""
+    api, (create_seconds, delete_seconds) = place.api, place.seconds
     out.rule("Create an instance", align="left")
     password = secrets.token_urlsafe(12)
-    request = {
+    request: dict[str, Any] = {
         "name": "demo",
-        "flavorRef": "1",
+        "flavorRef": _smallest(api.call("GET", "/flavors")["flavors"]),
         "volume": {"size": 1},
         "datastore": {"type": "mariadb", "version": "10.11"},
         "databases": [{"name": DATABASE}],
         "users": [{"name": USER, "password": password, "databases": [{"name": DATABASE}]}],
     }
+    if network is not None:
+        request["nics"] = [{"net-id": network}]
     out.print(f"POST {escape(api.url)}/instances")
     instance = api.call("POST", "/instances", json={"instance": request})["instance"]
     out.print(f"  {instance['id']}  {instance['status']}")
-    instance = watch.until_active(api, instance["id"], CREATE_TIMEOUT_SECONDS)
+    try:
+        instance = watch.until_active(api, instance["id"], create_seconds)
+        _use_it(api, instance, password, keep=keep)
+    finally:
+        if not keep:
+            out.rule("Delete it", align="left")
+            api.call("DELETE", f"/instances/{instance['id']}")
+            watch.until_gone(api, instance["id"], delete_seconds)
+    if not keep:
+        _show_nothing_left(place, instance["id"])
 
+
+def _smallest(flavors: list[dict[str, Any]]) -> str:
+    enough = [flavor for flavor in flavors if flavor["ram"] >= LEAST_RAM]
+    if not enough:
+        raise StackError(
+            f"No flavor with {LEAST_RAM} MiB is on offer.", "See: openstack database flavor list"
+        )
+    return str(min(enough, key=lambda flavor: (flavor["ram"], str(flavor["id"])))["id"])
+
+
+def _use_it(api: trove.Api, instance: dict[str, Any], password: str, *, keep: bool) -> None:
     out.rule("Use it", align="left")
     address = _address(instance)
     _use(address, password)
@@ -77,11 +120,6 @@ def _show(settings: StackSettings, *, keep: bool) -> None:
         raise StackError(f"The API does not list the user {USER}.")
     if keep:
         out.print(f"MYSQL_PWD={escape(password)} mariadb -h {address} -u {USER} {DATABASE}")
-        return
-    out.rule("Delete it", align="left")
-    api.call("DELETE", f"/instances/{instance['id']}")
-    watch.until_gone(api, instance["id"], DELETE_TIMEOUT_SECONDS)
-    _show_nothing_left(settings, api.project_id, instance["id"])
 
 
 def _address(instance: dict[str, Any]) -> str:
@@ -94,9 +132,19 @@ def _address(instance: dict[str, Any]) -> str:
 def _use(address: str, password: str) -> None:
     """Write and read a row over the MySQL protocol, as any application would."""
     started = time.monotonic()
-    connection = pymysql.connect(
-        host=address, user=USER, password=password, database=DATABASE, connect_timeout=10
-    )
+    try:
+        connection = pymysql.connect(
+            host=address,
+            user=USER,
+            password=password,
+            database=DATABASE,
+            connect_timeout=CONNECT_SECONDS,
+        )
+    except pymysql.err.OperationalError as error:
+        raise StackError(
+            f"The database at {address} cannot be used from here: {error.args[-1]}",
+            "Run it where there is a way to the instance's network, or name another --network.",
+        ) from error
     with connection, connection.cursor() as cursor:
         cursor.execute("SELECT VERSION()")
         version = cursor.fetchone()
@@ -115,38 +163,36 @@ def _named(users: list[dict[str, Any]]) -> str:
     return ", ".join(f"{user['name']}@{user.get('host', '%')}" for user in users)
 
 
-def _show_nothing_left(settings: StackSettings, project_id: str, instance_id: str) -> None:
+def _show_nothing_left(place: Place, instance_id: str) -> None:
     """Look where the instance had something: the cloud, the queues, the quota."""
     out.rule("What is left of it", align="left")
-    left = {**_in_the_cloud(settings, instance_id), **_on_aws(settings, project_id, instance_id)}
+    left = {**_in_the_cloud(place, instance_id), **_on_aws(place, instance_id)}
     for kind, found in left.items():
         out.print(f"  {kind:<18} {escape(str(found)) if found else 'none'}")
     if any(left.values()):
         raise StackError("The deleted instance left something behind.", "See the list above.")
 
 
-def _in_the_cloud(settings: StackSettings, instance_id: str) -> dict[str, list[str]]:
-    admin = Admin(settings.auth_url, load_secrets(settings).admin_password)
-    inventory = admin.call("GET", f"{settings.cloud_url}/_simulator/inventory")
+def _in_the_cloud(place: Place, instance_id: str) -> dict[str, list[str]]:
     return {
         kind.replace("_", " "): [
             item["name"] for item in items if instance_id in f"{item['name']}{item.get('metadata')}"
         ]
-        for kind, items in inventory.items()
-        if isinstance(items, list)
+        for kind, items in place.inventory().items()
     }
 
 
-def _on_aws(settings: StackSettings, project_id: str, instance_id: str) -> dict[str, list[str]]:
-    queues = settings.target.client("sqs").list_queues(QueueNamePrefix=f"{STACK_NAME}-guest-")
-    dynamodb = settings.target.client("dynamodb")
+def _on_aws(place: Place, instance_id: str) -> dict[str, list[str]]:
+    project_id, prefix = place.api.project_id, place.prefix
+    queues = place.target.client("sqs").list_queues(QueueNamePrefix=f"{prefix}-guest-")
+    dynamodb = place.target.client("dynamodb")
     usage = dynamodb.get_item(
-        TableName=f"{STACK_NAME}-quotas",
+        TableName=f"{prefix}-quotas",
         Key={"tenant_id": {"S": project_id}},
         ConsistentRead=True,
     ).get("Item", {})
     rows = dynamodb.query(
-        TableName=f"{STACK_NAME}-instances",
+        TableName=f"{prefix}-instances",
         IndexName="tenant-index",
         KeyConditionExpression="index_tenant = :tenant",
         ExpressionAttributeValues={":tenant": {"S": project_id}},

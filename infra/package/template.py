@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 import yaml
 
-from infra.package import alarms, dashboard, key, state_machines
+from infra.package import alarms, dashboard, key, methods, state_machines
 
 Document = dict[str, Any]
 
@@ -82,6 +82,7 @@ def compose(root: Path, architecture: str) -> Document:
     merge(template, {"Resources": _key(infra / "policies")})
     names = [(function.logical_id, function.name) for function in FUNCTIONS]
     merge(template, {"Resources": alarms.resources(names) | dashboard.resources(names)})
+    merge(template, {"Resources": methods.resources()})
     _tag(template)
     return template
 

@@ -16,16 +16,13 @@ EXAMPLES = int(os.environ.get("COFFER_API_EXAMPLES", "1"))
 
 
 def test_nothing_is_met_that_is_not_described(stack: Stack) -> None:
-    """The instance is in the path of every request until one of them deletes it.
-
-    A method that a path has not is API Gateway's to refuse: it has its own word for it (404).
-    """
+    """The instance is in the path of every request until one of them deletes it."""
     demo = stack.demo
     instance_id = demo.created("explored", databases=[{"name": "web"}])
     demo.healthy(instance_id)
     project = demo.user.project_id
     places = {"project": project, "instance": instance_id, "tenant": project}
-    config = chosen(demo.user.token, places, EXAMPLES, thorough=False, strangers=())
+    config = chosen(demo.user.token, places, EXAMPLES, thorough=False, strangers=("OPTIONS",))
     outcome = explore(openapi.from_url(f"{stack.endpoint}/v1.0/openapi.json", config=config))
     assert outcome.found == []
     assert outcome.requests > 100

@@ -88,6 +88,14 @@ def test_a_create_is_followed_from_the_request_to_sql_and_back(
         assert f" {part}" in told, told
 
 
+def test_a_method_that_a_path_has_not_is_told_with_those_that_it_has(stack: Stack) -> None:
+    for method in ("DELETE", "PATCH", "OPTIONS"):
+        answer = stack.demo.request(method, "/instances")
+        assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, POST")
+        assert "badMethod" in answer.json()
+    assert stack.demo.request("GET", "/nowhere").status_code == 404
+
+
 def test_databases_are_created_listed_and_deleted(stack: Stack, instance: dict[str, Any]) -> None:
     api = stack.demo
     body = {"databases": [{"name": "extra", "character_set": "utf8mb4"}]}

@@ -192,6 +192,11 @@ def test_from_an_empty_folder_to_nothing_left(deployer: Deployer) -> None:
     assert deploy.stack_of(deployer.target, NAME) == first
     assert deployer.credentials() == secrets
 
+    shown_off = deployer.coffer("demo")
+    assert "wrote and read (1, 'a coffer')" in shown_off
+    left = shown_off.partition("What is left of it")[2].splitlines()[1:7]
+    assert [line.split()[-1] for line in left] == ["none"] * 6, shown_off
+
     made = deployer.openstack(
         *("database", "instance", "create", "shop", "--flavor", "1", "--size", "1"),
         *("--datastore", "mariadb", "--datastore-version", "10.11"),
