@@ -25,7 +25,7 @@ from chalicelib.bus import queues
 from chalicelib.domain.flows import FLOWS
 from chalicelib.domain.operations import TERMINAL, OperationStatus
 from chalicelib.settings import settings
-from chalicelib.store import ending, events, operations, spans
+from chalicelib.store import ending, events, generations, operations, spans
 from chalicelib.store.base import ConditionFailed, as_dict
 from chalicelib.store.models import Operation
 from chalicelib.taskmanager import dispatcher, executions
@@ -199,7 +199,14 @@ def _is_hopeless(operation: Operation) -> bool:
 
 
 def _give_up(operation: Operation) -> None:
-    """End an operation whose executions all died; its row tells what it made."""
+    """End an operation whose executions all died; its row tells what it made.
+
+    The cloud is not asked, so that the server runs on. A guest that is not to stay is nobody from
+    now on all the same; the rebuild that comes next takes its key and its queue away.
+    """
+    flow, made = FLOWS[operation.action], as_dict(operation.resources)
+    if flow.disowns and flow.replaces in made and flow.disowns not in made:
+        generations.begin(operation, flow.disowns)
     reason = (
         f"Given up after {int(operation.attempt) + 1} attempts, the last one in "
         f"{operation.step or 'no step'}."

@@ -107,8 +107,9 @@ class _Search:
 
 
 def _title(spans: list[Span]) -> str:
-    """What the whole is called: the piece of work with the most parts."""
-    whole = max((span for _, span in walk(spans)), key=lambda span: len(span.parts))
+    """What the whole is called: the operation, if there is one, else what came first."""
+    pieces = [span for _, span in walk(spans)]
+    whole = next((span for span in pieces if span.kind == "operation"), pieces[0])
     return whole.label
 
 

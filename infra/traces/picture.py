@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Final, NamedTuple
@@ -12,10 +13,10 @@ WIDTH: Final = 1000
 LABELS: Final = 330
 ROW: Final = 17
 TOP: Final = 46
-INDENT: Final = 10
+INDENT: Final = 14
 MOST_ROWS: Final = 400
 LEAST_BAR: Final = 1.5
-TICKS: Final = 8
+MOST_TICKS: Final = 8
 COLOURS: Final = {
     "request": "#2f6fab",
     "operation": "#b9c4cf",
@@ -90,13 +91,20 @@ def _rows(spans: Iterable[Span]) -> Iterable[Row]:
 
 
 def _scale(length: float, wide: int, height: int) -> Iterable[str]:
-    for tick in range(TICKS + 1):
-        x = LABELS + wide * tick / TICKS
+    apart = _round_step(length / MOST_TICKS)
+    for tick in range(int(length / apart) + 1):
+        x = LABELS + wide * tick * apart / length
         yield f'<path d="M{x:.1f} {TOP - 6}V{height - 6}" stroke="#ddd"/>'
         yield (
             f'<text x="{x:.1f}" y="{TOP - 10}" fill="#555" text-anchor="middle">'
-            f"{_seconds(length * tick / TICKS)}</text>"
+            f"{_seconds(tick * apart)}</text>"
         )
+
+
+def _round_step(least: float) -> float:
+    """The smallest of 1, 2, 5, 10, 20, … and their tenths that is not less."""
+    decade = 10.0 ** math.floor(math.log10(least))
+    return next(decade * each for each in (1, 2, 5, 10) if decade * each >= least)
 
 
 def _seconds(seconds: float) -> str:

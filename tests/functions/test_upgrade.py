@@ -19,6 +19,7 @@ from chalicelib.store.events import Asked
 from chalicelib.store.models import Instance, Operation
 from functions import replacing, upgrade_instance
 from functions.outcomes import Done, Failed
+from simulator.aws.lambda_ import Fate
 from simulator.cloud.model.cloud import GUEST_IMAGE
 from simulator.cloud.model.identity import stable_id
 from simulator.fleet.engines import USUAL, Engine
@@ -304,6 +305,34 @@ def test_a_reset_makes_a_guest_of_the_new_version_nobody(stack: Stack, served: I
     assert (row.status, told(row)) == (Status.ERROR, told(served))
     assert guests.find(row.id, int(row.generation)) is None
     stack.check()
+
+
+def test_an_upgrade_that_is_given_up_leaves_no_guest_of_the_new_version(
+    stack: Stack, served: Instance
+) -> None:
+    stack.guests.on_guest = lambda guest: guest.waiting.add("upgrade")
+    before = image_of(served)
+    operation = begun(stack, served)
+    stack.reach(operation, "prepare")
+    stack.run(60)
+    assert guests.find(served.id, 2) is not None
+    stack.fates.append(lambda _: _dies(stack))
+    stack.settle()
+    row = instances.get_instance(served.id)
+    assert "Given up after" in str(row.fault_message)
+    assert (row.status, row.generation, told(row)) == (Status.ERROR, 3, told(served))
+    assert guests.find(row.id, int(row.generation)) is None
+    stack.fates.clear()
+    rebuilt = stack.accept(row.id, REBUILD, {"image_id": before, "was": Status.ERROR})
+    stack.settle()
+    assert Operation.get(rebuilt.id).status == OperationStatus.SUCCEEDED
+    stack.check()
+
+
+def _dies(stack: Stack) -> Fate:
+    """The execution ends with whatever it runs."""
+    stack.kernel.call_later(0.0, stack.stop_executions)
+    return Fate.FAIL
 
 
 def test_a_reset_on_the_way_back_does_not_wait_for_a_guest_that_is_refused(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as Xml
 
+import pytest
 from botocore.exceptions import ClientError
 
 from infra.traces import lines, picture, tree
@@ -97,6 +98,18 @@ def test_a_picture_has_a_bar_for_each_and_one_row_for_the_polls_of_a_step() -> N
     for bar in bars[1:]:
         left, width = float(bar.attrib["x"]), float(bar.attrib["width"])
         assert picture.LABELS <= left <= left + width <= picture.WIDTH
+
+
+@pytest.mark.parametrize(
+    ("seconds", "ticks"),
+    [(12.3, ["0 ms", "2.0 s", "4.0 s"]), (0.5, ["0 ms", "100 ms"]), (8.0, ["0 ms", "1.0 s"])],
+)
+def test_the_scale_of_a_picture_is_of_round_steps(seconds: float, ticks: list[str]) -> None:
+    found = [line("1", None, 1.0, took_ms=seconds * 1000)]
+    drawn = Xml.fromstring(picture.svg(tree.tree(found, TRACE), "scale"))  # noqa: S314
+    texts = [each.text for each in drawn if each.attrib.get("text-anchor") == "middle"]
+    assert texts[: len(ticks)] == ticks
+    assert len(texts) <= picture.MOST_TICKS + 1
 
 
 def test_the_picture_in_the_docs_is_of_a_create_from_http_to_sql_and_back() -> None:

@@ -122,6 +122,8 @@ UPGRADE: Final = Flow(
     during=Status.UPGRADE,
     done=Status.ACTIVE,
     timeout="rebuild_timeout_seconds",
+    replaces="new_generation",
+    disowns="generation_back",
     told_undone="The instance has its former version: {reason}",
     told_failed="The upgrade failed: {reason} Not undone: {left}. The data is on the volume; "
     "rebuild the instance on an image of its version.",

@@ -41,6 +41,7 @@ UNUSED: Final = {
     ("sweeper", "dynamodb:updateitem *-rollouts"): GIVEN_UP,
     ("sweeper", "dynamodb:deleteitem *-arguments"): GIVEN_UP,
     ("sweeper", "dynamodb:deleteitem *-service-statuses"): GIVEN_UP,
+    ("sweeper", "dynamodb:updateitem *-service-statuses"): GIVEN_UP,
     ("sweeper", "dynamodb:putitem *-events"): GIVEN_UP,
     ("sweeper", "sqs:sendmessage *-taskmanager"): GIVEN_UP,
     ("sweeper", "states:stopexecution *"): "a Step Functions that does not notice a dead worker, "
