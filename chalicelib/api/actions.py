@@ -10,7 +10,7 @@ import msgspec
 from chalicelib import lifecycle
 from chalicelib.api import accepting, migrating, rebuilding, resizing
 from chalicelib.api.accepting import Wanted
-from chalicelib.api.frame import Request, Response, Route
+from chalicelib.api.frame import Request, Response, Route, for_administrators
 from chalicelib.api.guest_calls import instance_of, require_heard
 from chalicelib.api.instances import PATH, accept_delete
 from chalicelib.api.labels import require_unprotected
@@ -73,9 +73,17 @@ def act(request: Request) -> Response:
     return action.run(request, asked)
 
 
+def permit(request: Request) -> None:
+    """See that the caller may ask for that action on an instance of its own project.
+
+    Whose the instance is `act` looks at; a kept answer is of the caller's project.
+    """
+    action, asked = chosen(request, ACTIONS, LATER)
+    policy.authorize(request.context, action.policy(asked), request.context.project_id)
+
+
 def act_as_operator(request: Request) -> Response:
     """The same for administrators: what only they may ask for, on Trove's route for them."""
-    policy.require_admin(request.context)
     action, asked = chosen(request, OPERATORS_ACTIONS)
     return action.run(request, asked)
 
@@ -86,7 +94,7 @@ def chosen(
     """The one action that the body names, and its arguments."""
     body = request.json(dict[str, Any])
     if len(body) != 1:
-        raise BadRequest("The body must hold exact_if_known one action.")
+        raise BadRequest("The body must hold exactly one action.")
     name, arguments = next(iter(body.items()))
     if name in actions or name in later:
         request.audit.action = name
@@ -205,6 +213,7 @@ ROUTES: Final = (
         "POST",
         f"{PATH}/{{instance}}/action",
         act,
+        permits=permit,
         plans=True,
         reads={name: action.body for name, action in ACTIONS.items()},
         status=202,
@@ -215,6 +224,7 @@ ROUTES: Final = (
         "POST",
         f"{OPERATORS_PATH}/{{instance}}/action",
         act_as_operator,
+        permits=for_administrators,
         plans=True,
         reads={name: action.body for name, action in OPERATORS_ACTIONS.items()},
         status=202,

@@ -153,13 +153,19 @@ class Request(msgspec.Struct, frozen=True):
 Handler = Callable[[Request], Response]
 
 
+def for_administrators(request: Request) -> None:
+    """See that the caller is one."""
+    policy.require_admin(request.context)
+
+
 class Route(msgspec.Struct, frozen=True):
-    """One method of one path. Without a policy the handler asks for what it needs itself.
+    """One method of one path. Without a policy the handler asks for what it needs itself; what that
+    is by the body and the caller alone it `permits`, before an answer is given that was kept.
 
     One that `plans` knows `dry_run`; any other that changes something is refused with it.
 
     The rest is what clients are told (`chalicelib.api.openapi`): the body that it `reads` (None in
-    a union: it may be empty), or the table of those of which a body holds exact_if_known one; the
+    a union: it may be empty), or the table of those of which a body holds exactly one; the
     parameters of its `query`; the `status` and the body that it `answers`; what it `refuses`
     beside that which each route of its form may. `follow`: the answer may say where to look, when.
     """
@@ -168,6 +174,7 @@ class Route(msgspec.Struct, frozen=True):
     path: str
     handler: Handler
     policy: str | None = None
+    permits: Callable[[Request], None] | None = None
     public: bool = False
     plans: bool = False
     reads: Any = None
@@ -261,7 +268,8 @@ def _handle(route: Route, raw: GatewayRequest, services: Services, audit: Audit)
         policy.authorize(context, route.policy, context.project_id)
     if request.dry_run and route.method != "GET" and not route.plans:
         raise BadRequest("This request cannot be tried with 'dry_run'; nothing was done.")
-    return idempotency.answered(msgspec.structs.replace(request, caller=context), route.handler)
+    request = msgspec.structs.replace(request, caller=context)
+    return idempotency.answered(request, route.handler, route.permits)
 
 
 def _begin_audit(request: Request, route: Route, raw: GatewayRequest) -> None:

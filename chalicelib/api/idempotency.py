@@ -129,12 +129,19 @@ class Once:
         return Known(row, Response(kept.status, kept.body, kept.headers))
 
 
-def answered(request: Request, handler: Callable[[Request], Response]) -> Response:
+def answered(
+    request: Request,
+    handler: Callable[[Request], Response],
+    permits: Callable[[Request], None] | None = None,
+) -> Response:
     """Run the handler, once for all requests of one project with the same key.
 
-    Whoever loses a race looks again, and finds the winner's answer.
+    Whoever loses a race looks again, and finds the winner's answer. `permits` refuses whom not
+    even a kept answer is for.
     """
     key = _key_of(request) if request.method == "POST" else None
+    if permits is not None:
+        permits(request)
     if key is None or request.dry_run:
         return handler(request)
     key_id, digest = f"{request.context.project_id}/{key}", _digest(request)

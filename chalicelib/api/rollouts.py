@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Final
 import msgspec
 
 from chalicelib.api import accepting, operations, planning
-from chalicelib.api.frame import Request, Response, Route
+from chalicelib.api.frame import Request, Response, Route, for_administrators
 from chalicelib.api.links import Next
 from chalicelib.api.operations import OperationView
 from chalicelib.api.paging import Paged, limit_of, marker_of
@@ -129,7 +129,6 @@ class OneRolloutDetail(View, frozen=True):
 
 def create(request: Request) -> Response:
     """Begin a rollout; `Conflict` (409) while another is under way."""
-    policy.require_admin(request.context)
     wanted = _wanted(request, request.json(NewRollout).rollout)
     row = store.new_rollout(request.context.project_id, wanted)
     if request.dry_run:
@@ -251,6 +250,7 @@ ROUTES: Final = (
         "POST",
         PATH,
         create,
+        permits=for_administrators,
         plans=True,
         reads=NewRollout,
         answers=OneRollout,

@@ -83,6 +83,19 @@ def test_another_request_with_the_key_is_refused(api: Api, make: Make) -> None:
     assert len(instances(api)) == 2
 
 
+def test_a_kept_answer_is_for_those_alone_who_may_ask(api: Api, admin: Api, make: Make) -> None:
+    reset = (f"/instances/{make(status='RESIZE').id}/action", {"reset_status": {}})
+    task = (f"/mgmt/instances/{make().id}/action", {"reset-task-status": {}})
+    wanted = {"image_id": "i-2", "datastore_version": "v-1011"}
+    rollout = ("/mgmt/rollouts", {"rollout": wanted})
+    for number, (path, body) in enumerate((reset, task, rollout)):
+        key = f"key-{number}"
+        first = keyed(admin, path, body, key)
+        assert first.status == 202, first.body
+        assert same(first, keyed(admin, path, body, key))
+        assert keyed(api, path, body, key).status in (401, 403)
+
+
 def test_a_key_belongs_to_a_project(api: Api, other: Api) -> None:
     first, second = create(api), create(other)
     assert (first.status, second.status) == (200, 200)

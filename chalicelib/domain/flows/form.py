@@ -69,8 +69,8 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True):
     `no_return` on there is nothing to go back to, and nobody cancels it. One that `queues` takes
     its subject away, and is accepted behind whatever is under way. `undo` runs whole after a
     failure, whatever had begun: each step looks for what it takes away. `operators`: none but an
-    administrator asks for it, or calls it back. Where the step `replaces` has made another guest the
-    instance's that none but a success is to leave, the step `disowns` of the undoing makes it nobody.
+    administrator asks for it, or calls it back. The step `replaces` makes another guest the
+    instance's; where none but a success is to leave it, that of the undoing which `disowns` it.
 
     `told_undone` and `told_failed` are the words of an end with its `{reason}`; the second may name
     the steps that are `{left}`. `reported` is what the guest is taken to have said by a success, if
