@@ -22,27 +22,31 @@ from chalicelib.domain import instances as rules
 from chalicelib.domain.flows import ADMITTING, FLOWS
 from chalicelib.domain.operations import OperationAction
 from chalicelib.status import Status
-from chalicelib.store import guests, instances, restoring
-from chalicelib.store.models import Instance, Quota
+from chalicelib.store import guests, instances, restoring, restoring_rollouts
+from chalicelib.store.models import Instance, Quota, Rollout
 from functions import access, power
 
 PAGE_ROWS: Final = 100
 PAGE_THINGS: Final = 100
 REPLACING: Final = frozenset(ADMITTING) - {OperationAction.CREATE}
-_PARTS: Final = ("servers", "volumes")
+_SERVERS: Final = "servers"
+_VOLUMES: Final = "volumes"
+_ROLLOUTS: Final = "rollouts"
 
 
 class Page(msgspec.Struct, frozen=True):
-    """What an operator asks for: a page, and whether only to tell."""
+    """What an operator asks for: a page (the first has no part), and whether only to tell."""
 
     check: bool = False
     after: str | None = None
-    part: str = _PARTS[0]
+    part: str = ""
 
 
 def restore_rows(event: dict[str, Any]) -> dict[str, Any]:
-    """Put a page of rows right by their operations."""
+    """Put a page of rows right by their operations: of instances, then of rollouts."""
     asked = msgspec.convert(event, Page)
+    if asked.part == _ROLLOUTS:
+        return _restore_rollouts(asked)
     told = []
     rows = Instance.scan(limit=PAGE_ROWS, last_evaluated_key=_key("id", asked.after))
     for row in rows:
@@ -51,7 +55,21 @@ def restore_rows(event: dict[str, Any]) -> dict[str, Any]:
             told.append(f"{row.id}: {what}")
             if not asked.check:
                 restoring.mend(row, what, actions)
-    return {"told": told, "next": _after("id", rows.last_evaluated_key)}
+    following = _after("id", rows.last_evaluated_key)
+    return {"told": told, "next": following or {"part": _ROLLOUTS}}
+
+
+def _restore_rollouts(asked: Page) -> dict[str, Any]:
+    told = []
+    rows = Rollout.scan(limit=PAGE_ROWS, last_evaluated_key=_key("id", asked.after))
+    for row in rows:
+        if found := restoring_rollouts.wrong(row):
+            what, actions = found
+            told.append(f"rollout {row.id}: {what}")
+            if not asked.check:
+                restoring_rollouts.mend(row, actions)
+    following = _after("id", rows.last_evaluated_key)
+    return {"told": told, "next": {"part": _ROLLOUTS, **following} if following else None}
 
 
 def recount_quotas(event: dict[str, Any]) -> dict[str, Any]:
@@ -69,7 +87,8 @@ def recount_quotas(event: dict[str, Any]) -> dict[str, Any]:
 def adopt(event: dict[str, Any]) -> dict[str, Any]:
     """Adopt what a page of the cloud's servers, then of its volumes, shows to have no row."""
     asked = msgspec.convert(event, Page)
-    look = servers.page if asked.part == "servers" else volumes.page
+    part = asked.part or _SERVERS
+    look = servers.page if part == _SERVERS else volumes.page
     page: list[servers.Server] | list[volumes.Volume] = look(asked.after, PAGE_THINGS)
     owned = {thing.owner: thing.metadata for thing in page if thing.owner is not None}
     rows = instances.find_instances(owned)
@@ -80,9 +99,9 @@ def adopt(event: dict[str, Any]) -> dict[str, Any]:
     ]
     following: dict[str, Any] | None = None
     if page:
-        following = {"part": asked.part, "after": page[-1].id}
-    elif asked.part == "servers":
-        following = {"part": "volumes"}
+        following = {"part": part, "after": page[-1].id}
+    elif part == _SERVERS:
+        following = {"part": _VOLUMES}
     return {"told": told, "next": following}
 
 

@@ -82,7 +82,11 @@ class UnderWay(View, frozen=True):
 
 
 class RolloutView(View, frozen=True, kw_only=True):
-    """How far a rollout has come. `all_seen`: it has looked at the whole fleet."""
+    """How far a rollout has come. `all_seen`: it has looked at the whole fleet.
+
+    The first ten are named of those whose rebuild failed, and of those that were skipped and have
+    not the image.
+    """
 
     id: str
     status: Annotated[str, one_of(RolloutStatus)]
@@ -98,6 +102,7 @@ class RolloutView(View, frozen=True, kw_only=True):
     skipped: int
     all_seen: bool
     failed_instances: list[str]
+    skipped_instances: list[str]
     under_way: list[UnderWay]
     fault: FaultAt | None
 
@@ -238,6 +243,7 @@ def _view(row: Rollout, operation: Operation | None) -> RolloutView:
         skipped=progress.skipped,
         all_seen=progress.walked,
         failed_instances=list(progress.failures),
+        skipped_instances=list(progress.passed_over),
         under_way=[UnderWay(each, children.child_id(parent, each)) for each in progress.under_way],
         fault=FaultAt(row.fault_message, exact_if_known(row.fault_created))
         if row.fault_message

@@ -18,7 +18,7 @@ from chalicelib.domain.operations import OperationStatus
 MOST_AT_ONCE: Final = 50
 MOST_TOLERATED: Final = 1000
 NAMED: Final = 10
-"""So many of the instances whose rebuilds failed are named."""
+"""So many of the instances whose rebuilds failed are named, and of those that were passed over."""
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -39,7 +39,8 @@ class Progress(msgspec.Struct, frozen=True):
     """How far a rollout has come; `behind` is the last instance of the fleet that it looked at.
 
     `skipped`: not rebuilt, since it was in ERROR, or at something else, or on the image already,
-    or since somebody called its rebuild back.
+    or since somebody called its rebuild back. `passed_over` are the first of them but for those
+    that have the image: who asks again should know what for.
     """
 
     behind: str = ""
@@ -49,6 +50,7 @@ class Progress(msgspec.Struct, frozen=True):
     failed: int = 0
     skipped: int = 0
     failures: tuple[str, ...] = ()
+    passed_over: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, resources: Mapping[str, Any]) -> Progress:
@@ -69,7 +71,12 @@ class Progress(msgspec.Struct, frozen=True):
             named = (*self.failures, instance_id)[:NAMED]
             failed = self.failed + 1
             return msgspec.structs.replace(self, under_way=left, failed=failed, failures=named)
-        return msgspec.structs.replace(self, under_way=left, skipped=self.skipped + 1)
+        return msgspec.structs.replace(self, under_way=left).passing_over(instance_id)
+
+    def passing_over(self, instance_id: str, *, has_image: bool = False) -> Progress:
+        """Count an instance that is not rebuilt, because it has the image, or for now."""
+        named = self.passed_over if has_image else (*self.passed_over, instance_id)[:NAMED]
+        return msgspec.structs.replace(self, skipped=self.skipped + 1, passed_over=named)
 
     def told(self) -> str:
         """A sentence for whoever waits."""

@@ -11,6 +11,7 @@ Nothing else may write these rows meanwhile: `docs/operations.md` says how the e
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Final
@@ -33,6 +34,8 @@ from chalicelib.store.operations import get_operation, operations_of
 from chalicelib.store.outcomes import of_version, outcome
 from chalicelib.store.subjects import faulty, unchanged
 
+MOST_RECORD: Final = 16_384
+"""Characters, as ASCII: Nova takes 128 values of 255, which leaves room for what is not a note."""
 NEWEST_OPERATIONS: Final = 50
 """So far back a row is put right: more changes of one instance than a restore should span."""
 
@@ -59,13 +62,21 @@ class Record(msgspec.Struct, forbid_unknown_fields=True):
     locality: str | None = None
     access: dict[str, Any] | None = None
     nics: list[dict[str, Any]] | None = None
+    protected: bool | None = None
+    description: str | None = None
+    tags: set[str] | None = None
 
 
 def record_of(instance: Instance) -> dict[str, Any]:
-    """What a row can be made again from."""
+    """What a row can be made again from; without notes that are too long to be kept beside it."""
     found = {name: getattr(instance, name) for name in Record.__struct_fields__}
-    record: dict[str, Any] = msgspec.to_builtins(msgspec.convert(found, Record, strict=False))
-    return {name: value for name, value in record.items() if value is not None}
+    known = msgspec.convert(found, Record, strict=False)
+    record: dict[str, Any] = msgspec.to_builtins(known, order="deterministic")
+    record = {name: value for name, value in record.items() if value is not None}
+    for note in ("tags", "description"):
+        if len(json.dumps(record)) > MOST_RECORD:
+            record.pop(note, None)
+    return record
 
 
 def row_from(instance_id: str, generation: int, record: Mapping[str, Any]) -> Instance | None:

@@ -77,7 +77,7 @@ def walk(wanted: Wanted, progress: Progress) -> Progress:
 
     A look is bounded: it may find none, and still not have seen all. What does not fit is skipped.
     """
-    under_way, skipped = list(progress.under_way), progress.skipped
+    under_way = list(progress.under_way)
     behind, walked = progress.behind, progress.walked
     for _ in range(MOST_PAGES):
         rows, following = _page(wanted, behind or None)
@@ -88,14 +88,15 @@ def walk(wanted: Wanted, progress: Progress) -> Progress:
             if fits(row, wanted):
                 under_way.append(row.id)
             else:
-                skipped += 1
+                has_image = row.image_id == wanted.image_id
+                progress = progress.passing_over(row.id, has_image=has_image)
         else:
             walked = following is None
             behind = following or behind
         if walked or len(under_way) == wanted.at_once:
             break
     return msgspec.structs.replace(
-        progress, behind=behind, walked=walked, under_way=tuple(under_way), skipped=skipped
+        progress, behind=behind, walked=walked, under_way=tuple(under_way)
     )
 
 

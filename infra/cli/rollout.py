@@ -48,6 +48,9 @@ def command(
     begun = api.call("POST", "/mgmt/rollouts", json={"rollout": asked})["rollout"]
     out.print(f"Rollout {begun['id']}")
     ended = _watch(api, begun["id"], lambda: deployment(region)[1])
+    for which in ("failed", "skipped"):
+        if named := ended.get(f"{which}_instances"):
+            out.print(f"{which}: {', '.join(named)}", soft_wrap=True)
     if ended["status"] != DONE:
         out.print(f"[red]✗[/] {ended['status']}: {escape(ended['fault']['message'])}")
         raise typer.Exit(1)

@@ -84,11 +84,13 @@ def test_another_request_with_the_key_is_refused(api: Api, make: Make) -> None:
 
 
 def test_a_kept_answer_is_for_those_alone_who_may_ask(api: Api, admin: Api, make: Make) -> None:
-    reset = (f"/instances/{make(status='RESIZE').id}/action", {"reset_status": {}})
-    task = (f"/mgmt/instances/{make().id}/action", {"reset-task-status": {}})
     wanted = {"image_id": "i-2", "datastore_version": "v-1011"}
-    rollout = ("/mgmt/rollouts", {"rollout": wanted})
-    for number, (path, body) in enumerate((reset, task, rollout)):
+    asked: list[tuple[str, Any]] = [
+        (f"/instances/{make(status='RESIZE').id}/action", {"reset_status": {}}),
+        (f"/mgmt/instances/{make().id}/action", {"reset-task-status": {}}),
+        ("/mgmt/rollouts", {"rollout": wanted}),
+    ]
+    for number, (path, body) in enumerate(asked):
         key = f"key-{number}"
         first = keyed(admin, path, body, key)
         assert first.status == 202, first.body

@@ -6,18 +6,38 @@ from typing import Any
 
 import pytest
 
+from chalicelib.bus import queues
 from chalicelib.cloud import names, network
 from chalicelib.conductor import generations
-from chalicelib.domain.flows import REBUILD, RESIZE_VOLUME, STOP, UPGRADE
+from chalicelib.domain.flows import REBUILD, RESIZE_VOLUME, ROLL_OUT, STOP, UPGRADE
 from chalicelib.domain.operations import OperationStatus
+from chalicelib.domain.rollouts import Wanted
 from chalicelib.lifecycle import ServiceStatus, Status
-from chalicelib.store import events, instances, lists, operations, quotas, restoring
+from chalicelib.status import RolloutStatus
+from chalicelib.store import (
+    accepting,
+    events,
+    instances,
+    lists,
+    operations,
+    quotas,
+    restoring,
+    rollouts,
+)
 from chalicelib.store.base import as_dict
 from chalicelib.store.events import Asked
-from chalicelib.store.models import Guest, Instance, Operation, Quota, ServiceStatusRow
+from chalicelib.store.models import (
+    Guest,
+    Instance,
+    Operation,
+    Quota,
+    Rollout,
+    ServiceStatusRow,
+)
+from chalicelib.store.operations import operation_of
 from functions import handler, restoration
 from tests.support import resizes
-from tests.support.rows import TENANT, new_instance
+from tests.support.rows import TENANT, WHO, new_instance
 from tests.support.simulated import VERSION, Stack
 from tests.support.things import make_volume
 
@@ -581,6 +601,34 @@ def test_who_may_reach_an_adopted_instance_is_what_the_rules_say(stack: Stack) -
     assert instances.get_instance(instance_id).access == {"allowed_cidrs": ["10.0.0.0/8"]}
 
 
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_rollout_learns_that_it_has_ended(stack: Stack, lost: bool) -> None:
+    created(stack)
+    row = rollouts.new_rollout(TENANT, Wanted("none such", "version-1", tolerate=1))
+    operation = operation_of(row, ROLL_OUT, arguments=row.asked, asked=WHO)
+    accepting.accept_create(row, operation, {})
+    queues.notify_task_manager(operation.id)
+    backup = Backup(stack, Rollout)
+    stack.settle()
+    before = rollouts.get_rollout(row.id)
+    assert before.status == RolloutStatus.COMPLETED
+    backup.restore()
+    if lost:
+        Operation(operation.id).delete()
+    what = "its operation is lost" if lost else "roll_out has SUCCEEDED"
+    assert run("restore_rows", check=True) == [f"rollout {row.id}: {what}"]
+    assert rollouts.get_rollout(row.id).status == RolloutStatus.RUNNING
+    assert run("restore_rows") == [f"rollout {row.id}: {what}"]
+    after = rollouts.get_rollout(row.id)
+    assert (after.operation_id, after.expires is None) == (None, False)
+    if lost:
+        assert (after.status, after.progress) == (RolloutStatus.FAILED, None)
+        assert "restored" in str(after.fault_message)
+    else:
+        assert (after.status, after.progress) == (before.status, before.progress)
+    assert run("restore_rows") == []
+
+
 def test_pages_follow_each_other(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(restoration, "PAGE_THINGS", 1)
     monkeypatch.setattr(restoration, "PAGE_ROWS", 1)
@@ -592,6 +640,26 @@ def test_pages_follow_each_other(stack: Stack, monkeypatch: pytest.MonkeyPatch) 
     stack.check()
 
 
+def test_what_is_noted_on_an_instance_is_there_again(stack: Stack) -> None:
+    noted: dict[str, Any] = {"description": "of the shop", "tags": {"a", "b"}, "protected": True}
+    instance, _ = stack.create(**noted)
+    stack.settle()
+    before = plain(instance.id)
+    lose_row(stack, instance.id)
+    run()
+    assert plain(instance.id) == before
+    assert {name: before[name] for name in noted} == noted
+
+
+@pytest.mark.usefixtures("stack")
+def test_notes_that_are_too_long_for_the_record_are_left_out_and_the_protection_is_not() -> None:
+    tags = {f"{number:02d}{'😀' * 58}" for number in range(50)}
+    row = new_instance(name="😀" * 255, description="😀" * 255, tags=tags, protected=True)
+    record = restoring.record_of(row)
+    assert ("tags" in record, "description" in record, record["protected"]) == (False, True, True)
+    assert len(names.metadata(row.id, 1, record)) <= 128
+
+
 @pytest.mark.usefixtures("stack")
 @pytest.mark.parametrize(
     "name",
@@ -600,7 +668,14 @@ def test_pages_follow_each_other(stack: Stack, monkeypatch: pytest.MonkeyPatch) 
 )
 def test_a_record_survives_the_limits_of_metadata(name: str) -> None:
     nics = [{"network_id": "n" * 36, "subnet_id": "s" * 36, "ip_address": "10.0.0.4"}]
-    row = new_instance(name=name, nics=nics, access={"is_public": False}, volume_type="fast ")
+    row = new_instance(
+        name=name,
+        nics=nics,
+        access={"is_public": False},
+        volume_type="fast ",
+        description=name,
+        tags={f"tag {number}" for number in range(50)},
+    )
     metadata = names.metadata(row.id, 1, restoring.record_of(row))
     assert len(metadata) <= 128
     assert all(len(value) <= 255 and value.isascii() for value in metadata.values())

@@ -111,7 +111,7 @@ def test_what_has_the_image_or_is_busy_is_left_alone_and_counted(stack: Stack) -
     stack.settle()
     assert seen(again) == (
         RolloutStatus.COMPLETED,
-        Progress(seen(again)[1].behind, walked=True, skipped=4),
+        Progress(seen(again)[1].behind, walked=True, skipped=4, passed_over=(new,)),
     )
     assert {instances.get_instance(each).generation for each in done} == {2}
     assert instances.get_instance(new).generation == 1
@@ -126,6 +126,7 @@ def test_one_that_is_stopped_is_so_again_and_one_in_error_is_left_alone(stack: S
     first = begin(stack)
     stack.settle()
     assert (seen(first)[1].rebuilt, seen(first)[1].skipped) == (1, 1)
+    assert seen(first)[1].passed_over == (broken,)
     row = instances.get_instance(stopped)
     assert (row.status, row.generation, row.image_id) == (Status.STOPPED, 2, IMAGE)
     assert instances.get_instance(broken).generation == 1

@@ -45,14 +45,16 @@ def test_it_is_watched_to_its_end(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     running = {"status": "RUNNING", "under_way": [{}, {}]}
-    api = Api(running, running, {"status": "COMPLETED", "rebuilt": 2})
+    left = {"skipped": 1, "skipped_instances": ["in-error"]}
+    api = Api(running, running, {"status": "COMPLETED", "rebuilt": 2, **left})
     said = watched(monkeypatch, capsys, api, at_once=2, project="mine")
     asked = {"image_id": "image-1", "datastore_version": "10.11", "at_once": 2, "tolerate": 0}
     body = {"rollout": asked | {"project_id": "mine"}}
     assert api.asked[0] == ("POST", "/mgmt/rollouts", body)
     assert api.asked[1:] == [("GET", "/mgmt/rollouts/rollout-1", None)] * 3
     assert said.count("2 under way") == 1, "what has not changed is not told again"
-    assert "2 rebuilt, 0 failed" in said
+    assert "2 rebuilt, 0 failed, 1 skipped" in said
+    assert "skipped: in-error" in said
 
 
 def test_one_that_was_stopped_fails_and_says_why(

@@ -44,6 +44,8 @@ UNUSED: Final = {
     ("sweeper", "dynamodb:updateitem *-service-statuses"): GIVEN_UP,
     ("sweeper", "dynamodb:putitem *-events"): GIVEN_UP,
     ("sweeper", "sqs:sendmessage *-taskmanager"): GIVEN_UP,
+    ("taskmanager-cloud", "dynamodb:updateitem *-rollouts"): "a restored rollout that has ended: "
+    "tests/functions/test_restoration.py",
     ("sweeper", "states:stopexecution *"): "a Step Functions that does not notice a dead worker, "
     "as MiniStack's: tests/taskmanager/test_sweeper.py",
     ("dispatcher", "dynamodb:updateitem *-operations"): "a hint that finds an answer whose token "
