@@ -9,7 +9,7 @@ PYTEST := $(BIN)/python -m pytest
 QUICK  := -n 3 --dist loadgroup -m "not crash and not bench and not deploy and not api"
 
 .DEFAULT_GOAL := help
-.PHONY: help system demo up down test test-loaded test-crash test-api test-localstack test-deploy test-image coverage wheel docs swarm mutate bench load lint format lock clean
+.PHONY: help system demo up down test test-loaded test-crash test-api test-localstack test-localstack-all test-deploy test-image coverage wheel docs swarm mutate bench load lint format lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -46,8 +46,16 @@ test-crash: system $(READY) ## Kill the control plane at every effect, guests in
 test-api: system $(READY) ## Explore the API by its OpenAPI document at length, in process and on a running stack
 	@COFFER_API_EXAMPLES=20 $(PYTEST) -m api tests
 
-test-localstack: $(READY) ## The workload with fake guests against LocalStack (AWS_ENDPOINT_URL names yours)
-	@COFFER_WIRE_EXAMPLES=5 sh infra/local/localstack.sh $(PYTEST) -m "not bench and not deploy" --timeout 900 tests/wire
+# What of the acceptance tests fits into ten minutes; a community LocalStack enforces no IAM.
+ON_LOCALSTACK := $(addprefix tests/acceptance/test_,path.py bus.py races.py requests.py)
+SLOW_ON_LOCALSTACK := $(addprefix tests/acceptance/test_,clients.py kills.py secrets.py restore.py rebuild.py upgrade.py migrate.py)
+LOCALSTACK_TESTS := $(PYTEST) -m "not bench and not crash and not api" -k "not credentials_open_no_queue" --timeout 900
+test-localstack: system $(READY) ## On LocalStack: coffer deploy and back, fake guests, real databases, attacks on the bus (AWS_ENDPOINT_URL names yours)
+	@COFFER_WIRE_EXAMPLES=5 sh infra/local/localstack.sh \
+	    sh -ec '$(LOCALSTACK_TESTS) tests/wire; $(LOCALSTACK_TESTS) $(ON_LOCALSTACK)'
+
+test-localstack-all: test-localstack ## The other acceptance tests on LocalStack, too: clients, kills, rebuilds, upgrades, migrations
+	@sh infra/local/localstack.sh $(LOCALSTACK_TESTS) $(SLOW_ON_LOCALSTACK)
 
 test-deploy: system $(READY) ## coffer deploy from an empty folder, a database on it, rollback, undeploy; on MiniStack
 	@$(PYTEST) -m deploy -s --timeout 1500 tests/wire

@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 
 from infra.local.settings import StackSettings
-from tests.acceptance.stack import Stack, coffer
+from tests.acceptance.stack import ENDPOINT_VARIABLE, Stack, coffer
 from tests.openstack.site import VARIABLE, Site
 from tests.openstack.stack import deployed
 from tests.support.loopback import free_port, own_network
+from tests.wire.stack import left_at
 
 CREATE_TIMEOUT_SECONDS = 150
 """Short enough for the test of a stuck server, long enough for a dozen creates side by side."""
@@ -29,7 +30,6 @@ BOUNDED = ("Create", "Restart", "Resize", "Power", "Rebuild")
 
 ASKED = {"test_on_openstack.py": VARIABLE, "test_tempest.py": "COFFER_TEMPEST"}
 """What needs more than a stack, by the variable that says that it is there."""
-ENDPOINT_VARIABLE = "COFFER_WIRE_ENDPOINT"
 collect_ignore = [name for name, variable in ASKED.items() if not os.environ.get(variable)]
 
 
@@ -72,7 +72,10 @@ def _on_real_openstack(state: Path, parameters: dict[str, str]) -> Iterator[Stac
 
 @contextmanager
 def _on_local_cloud(state: Path, parameters: dict[str, str]) -> Iterator[Stack]:
-    """`coffer up`, as a person has it: with a MiniStack of its own, or on an AWS that is there."""
+    """`coffer up`, as a person has it: with a MiniStack of its own, or on an AWS that is there.
+
+    There Coffer has to be gone without a trace at the end.
+    """
     endpoint = os.environ.get(ENDPOINT_VARIABLE)
     environment = {
         **os.environ,
@@ -89,6 +92,7 @@ def _on_local_cloud(state: Path, parameters: dict[str, str]) -> Iterator[Stack]:
     given = [f"--parameter={name}={value}" for name, value in parameters.items()]
     if endpoint is not None:
         given.append(f"--endpoint={endpoint}")
+    before = left_at(endpoint) if endpoint is not None else {}
     try:
         coffer(environment, "up", *given)
         recorded = json.loads((state / "config.json").read_text())
@@ -103,3 +107,5 @@ def _on_local_cloud(state: Path, parameters: dict[str, str]) -> Iterator[Stack]:
         yield Stack(settings, recorded["endpoint"], plan)
     finally:
         coffer(environment, "down")
+    if endpoint is not None:
+        assert left_at(endpoint) == before

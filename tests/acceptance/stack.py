@@ -25,6 +25,8 @@ TIMEOUT_SECONDS = 80
 COMMAND_SECONDS = 600
 """The longest: a rotation of the keys waits for six minutes by itself."""
 FLAVOR = "1"
+ENDPOINT_VARIABLE = "COFFER_WIRE_ENDPOINT"
+"""Names an AWS that is there already: the same tests run on it, on LocalStack for example."""
 
 
 def eventually(look: Callable[[], T | None], within: float, what: str) -> T:

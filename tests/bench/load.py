@@ -18,7 +18,8 @@ import requests
 
 from guest_agent import birth
 from guest_agent.clock import ServiceClock
-from guest_agent.enrolment import Enrolment
+from guest_agent.config import GuestConfig
+from guest_agent.enrolment import Credentials, Enrolment
 from guest_agent.identity import DiskIdentity
 from guest_agent.memory import Memory
 from guest_agent.outbox import Outbox
@@ -106,13 +107,24 @@ def server_folder(stack: Stack, instance_id: str) -> Path:
 
 def stolen(stack: Stack, instance_id: str) -> Outbox:
     """A guest's own keys and credentials in other hands: what its disk gives."""
-    guest = birth.load(server_folder(stack, instance_id))
     clock = ServiceClock()
-    enrolment = Enrolment(guest, DiskIdentity(guest.state_folder), HttpPost(), clock)
+    guest, enrolment = _enrolment(stack, instance_id, clock)
     queues = SqsQueues(guest.agent.region, guest.agent.aws_endpoint_url, clock)
     outbox = Outbox(queues, clock, Memory())
     outbox.adopt(enrolment.renew(start=True))
     return outbox
+
+
+def stolen_credentials(stack: Stack, instance_id: str) -> Credentials:
+    """The same, for AWS alone: the guest goes on."""
+    return _enrolment(stack, instance_id, ServiceClock())[1].renew(start=False).credentials
+
+
+def _enrolment(
+    stack: Stack, instance_id: str, clock: ServiceClock
+) -> tuple[GuestConfig, Enrolment]:
+    guest = birth.load(server_folder(stack, instance_id))
+    return guest, Enrolment(guest, DiskIdentity(guest.state_folder), HttpPost(), clock)
 
 
 def flood(outbox: Outbox, seconds: float) -> int:

@@ -18,11 +18,10 @@ from infra.errors import NotAnsweringError
 from infra.local import ministack
 from infra.local.endpoint import require_answer
 from infra.local.settings import StackSettings, cache_folder
-from tests.acceptance.stack import coffer
+from tests.acceptance.stack import ENDPOINT_VARIABLE, coffer
 from tests.support.loopback import free_port, own_network
 from tests.wire.stack import WireStack, left_at
 
-ENDPOINT_VARIABLE = "COFFER_WIRE_ENDPOINT"
 AGENT = f"{shlex.quote(sys.executable)} -m simulator.fleet.wire_agent"
 
 

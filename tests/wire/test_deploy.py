@@ -124,6 +124,7 @@ class Deployer:
         """What of the deployment is anywhere."""
         aws = self.target.client
         ours = f"{NAME}-"
+        groups = aws("logs").describe_log_groups(logGroupNamePrefix=f"/aws/lambda/{ours}")
         urls = aws("sqs").list_queues(QueueNamePrefix=ours).get("QueueUrls", [])
         path = {"Path": f"/{NAME}", "Recursive": True}
         admin = self._admin()
@@ -135,6 +136,22 @@ class Deployer:
             "functions": _ours(
                 each["FunctionName"] for each in aws("lambda").list_functions()["Functions"]
             ),
+            "machines": _ours(
+                each["name"] for each in aws("stepfunctions").list_state_machines()["stateMachines"]
+            ),
+            "apis": [
+                each["name"]
+                for each in aws("apigateway").get_rest_apis()["items"]
+                if each["name"] == NAME
+            ],
+            "roles": _ours(each["RoleName"] for each in aws("iam").list_roles()["Roles"]),
+            "rules": _ours(each["Name"] for each in aws("events").list_rules()["Rules"]),
+            "mappings": [
+                each["UUID"]
+                for each in aws("lambda").list_event_source_mappings()["EventSourceMappings"]
+                if f":{ours}" in each["EventSourceArn"]
+            ],
+            "log groups": [each["logGroupName"] for each in groups["logGroups"]],
             "secrets": [
                 each["Name"] for each in aws("ssm").get_parameters_by_path(**path)["Parameters"]
             ],
