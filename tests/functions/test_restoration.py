@@ -1,4 +1,4 @@
-"""After a restore of tables to an earlier moment: what is younger is found again, or told."""
+"""After a restore of tables to an earlier moment: rows learn what has happened since."""
 
 from __future__ import annotations
 
@@ -7,124 +7,28 @@ from typing import Any
 import pytest
 
 from chalicelib.bus import queues
-from chalicelib.cloud import names, network
 from chalicelib.conductor import generations
-from chalicelib.domain.flows import REBUILD, RESIZE_VOLUME, ROLL_OUT, STOP, UPGRADE
-from chalicelib.domain.operations import OperationStatus
+from chalicelib.domain.flows import REBUILD, ROLL_OUT, UPGRADE
 from chalicelib.domain.rollouts import Wanted
-from chalicelib.lifecycle import ServiceStatus, Status
+from chalicelib.lifecycle import Status
 from chalicelib.status import RolloutStatus
-from chalicelib.store import (
-    accepting,
-    events,
-    instances,
-    lists,
-    operations,
-    quotas,
-    restoring,
-    rollouts,
-)
-from chalicelib.store.base import as_dict
+from chalicelib.store import accepting, instances, lists, operations, quotas, rollouts
 from chalicelib.store.events import Asked
-from chalicelib.store.models import (
-    Guest,
-    Instance,
-    Operation,
-    Quota,
-    Rollout,
-    ServiceStatusRow,
-)
+from chalicelib.store.models import Instance, Operation, Quota, Rollout
 from chalicelib.store.operations import operation_of
-from functions import handler, restoration
-from tests.support import resizes
-from tests.support.rows import TENANT, WHO, new_instance
+from functions import restoration
+from tests.functions.restored import (
+    Backup,
+    created,
+    lose_row,
+    plain,
+    queued,
+    replacing,
+    resize,
+    run,
+)
+from tests.support.rows import TENANT, WHO
 from tests.support.simulated import VERSION, Stack
-from tests.support.things import make_volume
-
-ALL = ("restore_rows", "adopt", "recount_quotas")
-
-
-def run(*steps: str, check: bool = False) -> list[str]:
-    """Run jobs to their last pages; answers what they told."""
-    told: list[str] = []
-    for step in steps or ALL:
-        following: dict[str, Any] | None = {}
-        while following is not None:
-            answer = handler.cloud({"step": step, "check": check, **following}, None)
-            told += answer["told"]
-            following = answer["next"]
-    return list(dict.fromkeys(told))
-
-
-class Backup:
-    """Tables as they were at a moment."""
-
-    def __init__(self, stack: Stack, *models: Any) -> None:
-        self._stack = stack
-        self._tables = [stack.region.dynamodb.tables[model.Meta.table_name] for model in models]
-        self._snapshots = [table.snapshot() for table in self._tables]
-
-    def restore(self) -> None:
-        self._stack.invariants.hub.restoring = True
-        for table, snapshot in zip(self._tables, self._snapshots, strict=True):
-            table.restore(snapshot, self._stack.kernel.now)
-
-
-def lose_row(stack: Stack, instance_id: str) -> None:
-    """As a restore to a moment before it was made."""
-    stack.invariants.hub.restoring = True
-    Instance(instance_id).delete()
-
-
-def created(stack: Stack) -> str:
-    instance, _ = stack.create()
-    stack.settle()
-    return instance.id
-
-
-def plain(instance_id: str) -> dict[str, Any]:
-    row = instances.find_instance(instance_id)
-    assert row is not None
-    return {name: value for name, value in row.attribute_values.items() if name != "updated"}
-
-
-def test_who_may_reach_an_adopted_instance_is_what_holds_in_the_cloud(stack: Stack) -> None:
-    created(stack)
-    backup = Backup(stack, Instance)
-    young = created(stack)
-    stack.update_access(young, is_public=True, allowed_cidrs=["192.0.2.0/24"])
-    stack.settle()
-    before = plain(young)
-    backup.restore()
-    run()
-    assert plain(young)["access"] == before["access"]
-    assert plain(young)["addresses"] == before["addresses"]
-    assert len(before["addresses"]) == 2
-    stack.check()
-
-
-def test_what_is_younger_than_the_restore_is_adopted_as_it_was(stack: Stack) -> None:
-    old = created(stack)
-    backup = Backup(stack, Instance)
-    young = created(stack)
-    before, used = plain(young), quotas.used_of(quotas.get_quota(TENANT))
-    backup.restore()
-    assert run(check=True) == [f"{young}: database of {TENANT}", f"{TENANT}: {_one_less()}"]
-    assert instances.find_instance(young) is None
-    assert run() == [f"{young}: database of {TENANT}"]
-    assert plain(young) == before
-    assert quotas.used_of(quotas.get_quota(TENANT)) == used
-    assert "instance.adopted" in {each.kind for each in events.events_of(young)}
-    assert run() == []
-    stack.check()
-    for instance_id in (old, young):
-        stack.delete(instance_id)
-    stack.settle()
-    stack.check()
-
-
-def _one_less() -> str:
-    return "instances 2 → 1, ram 1024 → 512, volumes 4 → 2"
 
 
 @pytest.mark.parametrize("kinds", [(Quota,), (Quota, Instance), (Quota, Instance, Operation)])
@@ -139,51 +43,12 @@ def test_quotas_are_right_whichever_tables_were_restored(stack: Stack, kinds: An
     stack.check_quotas()
 
 
-def test_what_was_stopped_is_adopted_as_stopped(stack: Stack) -> None:
-    backup = Backup(stack, Instance)
-    young = created(stack)
-    stack.accept(young, STOP)
-    stack.settle()
-    before = plain(young)
-    backup.restore()
-    run()
-    assert plain(young) == before
-    stack.check()
-
-
 def test_a_tenant_whose_quota_row_is_lost_gets_one(stack: Stack) -> None:
     backup = Backup(stack, Instance, Quota)
     created(stack)
     backup.restore()
     run()
     assert quotas.used_of(quotas.get_quota(TENANT))["instances"] == 1
-
-
-def test_a_create_that_was_under_way_goes_on(stack: Stack) -> None:
-    backup = Backup(stack, Instance)
-    stack.guests.on_guest = lambda guest: setattr(guest, "silent", True)
-    instance, operation = stack.create()
-    stack.run(30)
-    backup.restore()
-    run()
-    row = instances.get_instance(instance.id)
-    assert (row.status, row.operation_id) == (Status.BUILD, operation.id)
-    for guest in stack.guests.values():
-        guest.silent = False
-    stack.settle()
-    stack.check()
-
-
-def replacing(stack: Stack, instance_id: str, step: str) -> Backup:
-    """A rebuild up to the end of a step, and the rows of before."""
-    (image_id,) = {server.image_id for server in stack.servers}
-    operation = stack.accept(instance_id, REBUILD, {"image_id": image_id, "was": "ACTIVE"})
-    backup = Backup(stack, Instance)
-    for _ in range(1000):
-        if step in as_dict(Operation.get(operation.id).ended):
-            return backup
-        stack.run(0.1)
-    raise AssertionError(f"{step} did not end")
 
 
 @pytest.mark.parametrize("step", ["new_generation", "server"])
@@ -280,38 +145,6 @@ def test_a_row_learns_how_large_its_volume_has_become(stack: Stack, moment: str)
     stack.check()
 
 
-def test_an_adopted_instance_is_as_large_as_its_volume(stack: Stack) -> None:
-    created(stack)
-    backup = Backup(stack, Instance)
-    young = created(stack)
-    resize(stack, young)
-    stack.settle()
-    before = plain(young)
-    backup.restore()
-    run()
-    assert plain(young) == before
-    stack.check()
-
-
-def test_an_adopted_instance_has_the_flavor_of_its_server(stack: Stack) -> None:
-    created(stack)
-    backup = Backup(stack, Instance)
-    young = created(stack)
-    resizes.resize(stack, young)
-    stack.settle()
-    before = plain(young)
-    assert before["flavor_id"] == resizes.MORE.id
-    backup.restore()
-    run()
-    assert plain(young) == before
-    stack.check()
-
-
-def resize(stack: Stack, instance_id: str) -> None:
-    holds = {**instances.get_instance(instance_id).held, "volumes": 5}
-    stack.accept(instance_id, RESIZE_VOLUME, {"volume_size": 5}, holds=holds)
-
-
 def test_a_row_that_was_being_made_learns_that_its_access_is_being_changed(stack: Stack) -> None:
     instance, _ = stack.create()
     backup = Backup(stack, Instance)
@@ -368,14 +201,6 @@ def test_a_row_learns_that_its_delete_is_under_way(stack: Stack) -> None:
     stack.check()
 
 
-def queued(stack: Stack, instance_id: str) -> Operation:
-    """A delete that waits: for a create that was called back, or a change of the access."""
-    row = instances.get_instance(instance_id)
-    deletion = stack.force_delete(row.id) if row.status == Status.BUILD else stack.delete(row.id)
-    assert deletion.status == OperationStatus.QUEUED
-    return deletion
-
-
 @pytest.mark.parametrize("moment", ["before the change", "before the delete"])
 def test_a_row_learns_that_a_delete_waits(stack: Stack, moment: str) -> None:
     instance_id = created(stack)
@@ -398,24 +223,6 @@ def test_a_row_learns_that_a_delete_waits(stack: Stack, moment: str) -> None:
         ended = operations.get_operation(operation.id)
         assert ended is not None
         assert ended.status == status
-
-
-def test_an_adopted_row_knows_of_the_delete_that_waits(stack: Stack) -> None:
-    backup = Backup(stack, Instance)
-    instance_id = created(stack)
-    change = stack.update_access(instance_id, is_public=True)
-    deletion = queued(stack, instance_id)
-    backup.restore()
-    assert run("adopt") == [f"{instance_id}: database of {TENANT}"]
-    row = instances.get_instance(instance_id)
-    assert (row.status, row.operation_id) == (Status.SHUTDOWN, change.id)
-    assert row.next_operation_id == deletion.id
-    run()
-    stack.settle()
-    stack.check()
-    ended = operations.get_operation(deletion.id)
-    assert ended is not None
-    assert ended.status == "SUCCEEDED"
 
 
 def test_a_delete_that_waits_for_an_instance_without_a_row_ends(stack: Stack) -> None:
@@ -466,36 +273,6 @@ def test_an_operation_that_is_lost_leaves_an_instance_that_can_be_deleted(stack:
     stack.check_quotas()
 
 
-def test_what_is_not_whole_is_adopted_in_error_and_can_be_deleted(stack: Stack) -> None:
-    instance_id = created(stack)
-    lose_row(stack, instance_id)
-    for server in stack.servers:
-        stack.cloud.compute._lifecycle.vanish(server)
-    (told,) = run("adopt")
-    assert told == (
-        f"{instance_id}: database of {TENANT}: "
-        "Found again after a restore without its server; delete the instance."
-    )
-    row = instances.get_instance(instance_id)
-    assert (row.status, row.fault_message) == (Status.ERROR, told.split(": ", 2)[2])
-    assert row.resources == {}, "so that it is not started"
-    stack.delete(instance_id)
-    stack.settle()
-    stack.check()
-
-
-def test_a_guest_whose_key_is_lost_is_told(stack: Stack) -> None:
-    backup = Backup(stack, Instance, Guest)
-    instance_id = created(stack)
-    backup.restore()
-    assert "without the key of its guest; rebuild the instance" in run("adopt")[0]
-    assert instances.get_instance(instance_id).status == Status.ERROR
-    stack.accept(instance_id, REBUILD, {"image_id": None, "was": Status.ERROR})
-    stack.settle()
-    row = instances.get_instance(instance_id)
-    assert (row.status, row.fault_message) == (Status.ACTIVE, None)
-
-
 def version_of(row: Instance) -> dict[str, Any]:
     """As an upgrade's arguments tell it."""
     return {
@@ -538,21 +315,6 @@ def test_an_upgrade_that_is_under_way_goes_on(stack: Stack, lost: str, step: str
     stack.check()
 
 
-def test_a_server_that_is_being_made_anew_is_made_after_a_restore(stack: Stack) -> None:
-    instance_id = created(stack)
-    ((image_id, server),) = ((server.image_id, server) for server in stack.servers)
-    stack.cloud.compute._lifecycle.vanish(server)
-    arguments = {"image_id": image_id, "was": Status.ACTIVE}
-    stack.reach(stack.accept(instance_id, REBUILD, arguments), "new_generation")
-    lose_row(stack, instance_id)
-    run()
-    stack.settle()
-    row = instances.get_instance(instance_id)
-    assert (row.status, row.generation) == (Status.ACTIVE, 2)
-    assert {"server_id", "volume_id", "port_id"} <= set(row.resources)
-    stack.check()
-
-
 def test_a_guest_that_was_expelled_since_its_rebuild_began_stays_out(stack: Stack) -> None:
     instance_id = created(stack)
     stack.guests.on_guest = lambda guest: setattr(guest, "silent", True)
@@ -562,43 +324,6 @@ def test_a_guest_that_was_expelled_since_its_rebuild_began_stays_out(stack: Stac
     assert run("restore_rows") == []
     stack.settle()
     assert instances.get_instance(instance_id).generation == 3
-
-
-def test_what_holds_no_record_is_told_and_stays(stack: Stack) -> None:
-    stranger = "0b0e3a6c-6a3d-4a77-8f0e-1d2f3a4b5c6d"
-    make_volume(f"coffer-{stranger}", names.metadata(stranger, 1))
-    (told,) = run("adopt")
-    assert told == f"{stranger}: cannot be adopted: its metadata holds no record of its row"
-    assert instances.find_instance(stranger) is None
-    stack.run(5)
-    assert stack.inventory()["volume"] == [f"coffer-{stranger}"]
-
-
-def test_the_report_of_a_guest_stands_and_its_absence_is_unknown(stack: Stack) -> None:
-    backup = Backup(stack, Instance, ServiceStatusRow)
-    instance_id = created(stack)
-    Backup(stack, ServiceStatusRow)
-    lose_row(stack, instance_id)
-    run("adopt")
-    reported = instances.service_status(instance_id)
-    assert reported is not None
-    assert reported.status == ServiceStatus.HEALTHY
-    backup.restore()
-    run("adopt")
-    reported = instances.service_status(instance_id)
-    assert reported is not None
-    assert reported.status == ServiceStatus.UNKNOWN
-
-
-def test_who_may_reach_an_adopted_instance_is_what_the_rules_say(stack: Stack) -> None:
-    instance_id = created(stack)
-    (group,) = network.find_security_groups(instance_id)
-    (rule,) = group.rules
-    network.create_rule(group.id, network.Rule(rule.port, "10.0.0.0/8"))
-    network.delete_rule(group.rules[rule])
-    lose_row(stack, instance_id)
-    run("adopt")
-    assert instances.get_instance(instance_id).access == {"allowed_cidrs": ["10.0.0.0/8"]}
 
 
 @pytest.mark.parametrize("lost", [False, True])
@@ -638,51 +363,3 @@ def test_pages_follow_each_other(stack: Stack, monkeypatch: pytest.MonkeyPatch) 
     assert len(run()) == len(young)
     assert run() == []
     stack.check()
-
-
-def test_what_is_noted_on_an_instance_is_there_again(stack: Stack) -> None:
-    noted: dict[str, Any] = {"description": "of the shop", "tags": {"a", "b"}, "protected": True}
-    instance, _ = stack.create(**noted)
-    stack.settle()
-    before = plain(instance.id)
-    lose_row(stack, instance.id)
-    run()
-    assert plain(instance.id) == before
-    assert {name: before[name] for name in noted} == noted
-
-
-@pytest.mark.usefixtures("stack")
-def test_notes_that_are_too_long_for_the_record_are_left_out_and_the_protection_is_not() -> None:
-    tags = {f"{number:02d}{'😀' * 58}" for number in range(50)}
-    row = new_instance(name="😀" * 255, description="😀" * 255, tags=tags, protected=True)
-    record = restoring.record_of(row)
-    assert ("tags" in record, "description" in record, record["protected"]) == (False, True, True)
-    assert len(names.metadata(row.id, 1, record)) <= 128
-
-
-@pytest.mark.usefixtures("stack")
-@pytest.mark.parametrize(
-    "name",
-    ["database", "d" * 255, "😀 \"'" * 50, " leading and trailing "],
-    ids=["plain", "long", "emoji", "spaces"],
-)
-def test_a_record_survives_the_limits_of_metadata(name: str) -> None:
-    nics = [{"network_id": "n" * 36, "subnet_id": "s" * 36, "ip_address": "10.0.0.4"}]
-    row = new_instance(
-        name=name,
-        nics=nics,
-        access={"is_public": False},
-        volume_type="fast ",
-        description=name,
-        tags={f"tag {number}" for number in range(50)},
-    )
-    metadata = names.metadata(row.id, 1, restoring.record_of(row))
-    assert len(metadata) <= 128
-    assert all(len(value) <= 255 and value.isascii() for value in metadata.values())
-    assert not any(" " in value for value in metadata.values())
-    record = names.record_in(metadata)
-    assert record is not None
-    again = restoring.row_from(row.id, 1, record)
-    assert again is not None
-    assert restoring.record_of(again) == restoring.record_of(row)
-    assert names.record_in({**metadata, "coffer_row_0": "{"}) is None
