@@ -105,7 +105,9 @@ def test_an_instance_younger_than_a_restored_table_stays_and_is_adopted(stack: S
     entrances.close()
     try:
         refused = api.request("GET", f"/instances/{instance_id}")
-        assert refused.status_code == 503, refused.text
+        assert refused.status_code in (429, 503), (
+            refused.text
+        )  # MiniStack's word, and API Gateway's
         restore(stack, table, backup["BackupDetails"]["BackupArn"])
         for _ in range(3):
             seen = look_for_orphans(stack)

@@ -2,10 +2,13 @@
 
 import json
 import re
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+import yaml
 from pynamodb.attributes import TTLAttribute
 
 from chalicelib.domain.flows import FLOWS, LOOK
@@ -232,6 +235,26 @@ def test_the_gateway_refuses_in_troves_words(template: dict[str, Any]) -> None:
         ((_, body),) = fault.items()
         assert body["code"] == response["StatusCode"]
         assert body["message"]
+
+
+@pytest.mark.parametrize(
+    "part", sorted((PROJECT_ROOT / "infra/template").glob("*.yaml")), ids=lambda part: part.stem
+)
+def test_no_part_says_anything_twice(part: Path) -> None:
+    """Of two values of one key YAML's reader takes the last, in silence."""
+
+    def pairs(node: yaml.Node | None) -> Iterator[yaml.MappingNode]:
+        if isinstance(node, yaml.MappingNode):
+            yield node
+            for _, value in node.value:
+                yield from pairs(value)
+        elif isinstance(node, yaml.SequenceNode):
+            for value in node.value:
+                yield from pairs(value)
+
+    for mapping in pairs(yaml.compose(part.read_text(), Loader=yaml.SafeLoader)):
+        keys = [key.value for key, _ in mapping.value]
+        assert len(keys) == len(set(keys)), f"{part.name}:{mapping.start_mark.line}: {keys}"
 
 
 def test_merging_replaces_values_and_joins_mappings() -> None:
