@@ -11,7 +11,8 @@ from chalicelib.settings import settings
 from simulator.cloud.model.caller import Caller
 from simulator.cloud.model.cloud import Cloud
 from simulator.cloud.model.errors import CloudError, NotFound
-from simulator.cloud.model.network import FloatingAddress, Port
+from simulator.cloud.model.floating import FloatingAddress
+from simulator.cloud.model.network import Port
 from simulator.cloud.model.security_groups import SecurityGroup, Traffic
 from simulator.cloud_functions.stand_ins import (
     Functions,
@@ -183,18 +184,18 @@ class Network(StandIns):
         return [self._floating(each) for each in page_of(self._own_floating(), after, limit)]
 
     def _own_floating(self) -> list[FloatingAddress]:
-        found = self.cloud.network.list_floating(self.caller)
+        found = self.cloud.network.floating.list(self.caller)
         return [each for each in found if each.project_id == self.caller.project_id]
 
     def _create_floating_address(
         self, description: str, *, network_id: str, port_id: str
     ) -> network.FloatingAddress:
         neutron = self.cloud.network
-        made = neutron.create_floating(self.caller, network_id, port_id, description)
+        made = neutron.floating.create(self.caller, network_id, port_id, description)
         return self._floating(made)
 
     def _delete_floating_address(self, address_id: str) -> None:
-        unless_gone(lambda: self.cloud.network.delete_floating(self.caller, address_id))
+        unless_gone(lambda: self.cloud.network.floating.delete(self.caller, address_id))
 
     def _group(self, one: SecurityGroup) -> network.SecurityGroup:
         rules = {

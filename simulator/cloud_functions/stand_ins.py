@@ -10,7 +10,8 @@ from chalicelib.cloud import names
 from simulator.cloud.model.caller import Caller
 from simulator.cloud.model.cloud import Cloud
 from simulator.cloud.model.errors import BadRequest, NotFound
-from simulator.cloud.model.network import FloatingAddress, Port
+from simulator.cloud.model.floating import FloatingAddress
+from simulator.cloud.model.network import Port
 from simulator.cloud.model.security_groups import SecurityGroup
 from simulator.cloud.model.server import Server
 from simulator.cloud.model.volume import Volume

@@ -449,7 +449,7 @@ def owned_things(cloud: Cloud) -> Iterator[tuple[str, str, Any]]:
         yield from _owned("port", port)
     for group in cloud.network.security_groups.groups.values():
         yield from _owned("security group", group)
-    for address in cloud.network.floating.values():
+    for address in cloud.network.floating.rows.values():
         if marked := _MARK.match(address.description):
             yield "floating address", marked[1], address
     for placed in cloud.compute.groups.groups.values():

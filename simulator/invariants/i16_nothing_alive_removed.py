@@ -62,7 +62,7 @@ class NothingAliveRemoved(Invariant):
             "volume": dict(cloud.volume.volumes),
             "port": dict(cloud.network.ports),
             "security group": dict(cloud.network.security_groups.groups),
-            "floating address": dict(cloud.network.floating),
+            "floating address": dict(cloud.network.floating.rows),
             "server group": dict(cloud.compute.groups.groups),
         }
         return things[kind]

@@ -202,7 +202,7 @@ class Stack(Simulation):
             "group": [
                 each for each in network.security_groups.groups.values() if each.name != "default"
             ],
-            "floating": network.floating.values(),
+            "floating": network.floating.rows.values(),
         }
         return {
             kind: sorted(getattr(each, "name", None) or each.description for each in things)
@@ -219,7 +219,7 @@ class Stack(Simulation):
         network = self.cloud.network
         for server in self.servers:
             self.cloud.compute._lifecycle.vanish(server)
-        for things in (network.floating, network.ports, self.cloud.volume.volumes):
+        for things in (network.floating.rows, network.ports, self.cloud.volume.volumes):
             things.clear()
         for group in self._groups():
             del network.security_groups.groups[group.id]

@@ -160,7 +160,7 @@ class ControlApi(Service):
                 ],
                 "floating_ips": [
                     {**_common(f.id, f.description, f.project_id), "address": f.address}
-                    for f in network.floating.values()
+                    for f in network.floating.rows.values()
                 ],
             }
         )

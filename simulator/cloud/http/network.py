@@ -235,13 +235,13 @@ class NetworkApi(Service):
 
     def list_floating(self, call: Call) -> Response:
         """GET /floatingips."""
-        rows = (views.floating(each) for each in self._neutron.list_floating(call.caller))
+        rows = (views.floating(each) for each in self._neutron.floating.list(call.caller))
         return self._list(call, "floatingips", rows)
 
     def create_floating(self, call: Call) -> Response:
         """POST /floatingips."""
         wanted = call.item("floatingip")
-        made = self._neutron.create_floating(
+        made = self._neutron.floating.create(
             call.caller,
             text_of(wanted, "floating_network_id"),
             text_of(wanted, "port_id") or None,
@@ -251,12 +251,12 @@ class NetworkApi(Service):
 
     def show_floating(self, call: Call) -> Response:
         """GET /floatingips/{id}."""
-        found = self._neutron.floating_address(call.caller, call.path["id"])
+        found = self._neutron.floating.show(call.caller, call.path["id"])
         return json_response({"floatingip": views.floating(found)})
 
     def delete_floating(self, call: Call) -> Response:
         """DELETE /floatingips/{id}."""
-        self._neutron.delete_floating(call.caller, call.path["id"])
+        self._neutron.floating.delete(call.caller, call.path["id"])
         return empty()
 
     def list_groups(self, call: Call) -> Response:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from simulator.cloud.http.plumbing import Json, timestamp
 from simulator.cloud.model.caller import Caller
-from simulator.cloud.model.network import FloatingAddress, Network, NetworkService, Port, Subnet
+from simulator.cloud.model.floating import FloatingAddress
+from simulator.cloud.model.network import Network, NetworkService, Port, Subnet
 from simulator.cloud.model.security_groups import Rule, SecurityGroup
 from simulator.cloud.model.sharing import ACTION, Policy
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from simulator.cloud.model.caller import Caller
 from simulator.cloud.model.errors import BadRequest, Conflict, Forbidden, NotFound, QuotaExceeded
 from simulator.cloud.model.faults import Faults
+from simulator.cloud.model.floating import FloatingAddress, FloatingAddresses
 from simulator.cloud.model.quota import Quotas
 from simulator.cloud.model.seams import Clock, Ids
 from simulator.cloud.model.security_groups import SecurityGroups
@@ -53,21 +54,6 @@ class Subnet:
 
 
 @dataclass(slots=True)
-class FloatingAddress:
-    """A public address that leads to a port, or to none."""
-
-    id: str
-    network_id: str
-    project_id: str
-    address: str
-    port_id: str | None
-    created_at: float
-    updated_at: float
-    description: str = ""
-    tags: list[str] = field(default_factory=list)
-
-
-@dataclass(slots=True)
 class Port:
     """A port with its fixed addresses: (subnet id, address) pairs."""
 
@@ -89,7 +75,7 @@ class Port:
 
 
 class NetworkService:
-    """Networks, subnets and ports; security groups stand beside them in `security_groups`."""
+    """Networks, subnets and ports; beside them `security_groups` and `floating` addresses."""
 
     def __init__(self, clock: Clock, ids: Ids, faults: Faults, quotas: Quotas) -> None:
         self._clock = clock
@@ -99,10 +85,12 @@ class NetworkService:
         self.networks: dict[str, Network] = {}
         self.subnets: dict[str, Subnet] = {}
         self.ports: dict[str, Port] = {}
-        self.floating: dict[str, FloatingAddress] = {}
         self._addresses: dict[tuple[str, str], str] = {}
         self.security_groups = SecurityGroups(clock, ids, faults, quotas, self._group_users)
         self.sharing = Sharing(ids, self._has_ports)
+        self.floating = FloatingAddresses(
+            clock, ids, faults, self.network, self.port, self._check_quota
+        )
 
     def create_network(
         self,
@@ -344,73 +332,7 @@ class NetworkService:
         if port is not None:
             for pair in port.fixed_ips:
                 self._addresses.pop(pair, None)
-            for each in self.floating.values():
-                if each.port_id == port_id:
-                    each.port_id = None
-
-    def create_floating(
-        self, caller: Caller, network_id: str, port_id: str | None, description: str = ""
-    ) -> FloatingAddress:
-        """Make a floating address of an external network.
-
-        Nothing routes between this cloud's networks, and guests run on the host that serves it: an
-        address that leads to a port is the port's own, so that it reaches what it promises.
-        """
-        caller.require_write("create_floatingip")
-        with self._faults.around("network", "create_floatingip", description):
-            network = self.network(caller, network_id)
-            if not network.external:
-                raise BadRequest(
-                    f"Bad floatingip request: Network {network_id} is not a valid external network."
-                )
-            self._check_quota(caller.project_id, "floatingip", self.floating.values())
-            if port_id is None:
-                raise BadRequest("Bad floatingip request: this cloud gives none without a port.")
-            port = self.port(caller, port_id)
-            if not port.fixed_ips:
-                raise BadRequest(
-                    f"Bad floatingip request: Port {port_id} has no fixed IPv4 address."
-                )
-            if any(each.port_id == port_id for each in self.floating.values()):
-                raise Conflict(
-                    f"Cannot associate floating IP with port {port_id}: it has one already.",
-                    kind="FloatingIPPortAlreadyAssociated",
-                )
-            now = self._clock()
-            made = FloatingAddress(
-                id=self._ids.uuid(),
-                network_id=network_id,
-                project_id=caller.project_id,
-                address=port.fixed_ips[0][1],
-                port_id=port_id,
-                created_at=now,
-                updated_at=now,
-                description=description,
-            )
-            self.floating[made.id] = made
-            return made
-
-    def list_floating(self, caller: Caller) -> list[FloatingAddress]:
-        """The floating addresses that the caller may see."""
-        with self._faults.around("network", "list_floatingips", ""):
-            return [each for each in self.floating.values() if caller.may_see(each.project_id)]
-
-    def floating_address(self, caller: Caller, address_id: str) -> FloatingAddress:
-        """A floating address that the caller may see, or NotFound."""
-        found = self.floating.get(address_id)
-        if found is None or not caller.may_see(found.project_id):
-            raise NotFound(
-                f"Floating IP {address_id} could not be found", kind="FloatingIPNotFound"
-            )
-        return found
-
-    def delete_floating(self, caller: Caller, address_id: str) -> None:
-        """Remove a floating address."""
-        found = self.floating_address(caller, address_id)
-        with self._faults.around("network", "delete_floatingip", found.description) as fault:
-            if fault and fault.mode == "stuck":
-                return
-            self.floating.pop(address_id, None)
+            self.floating.release(port_id)
 
     def bind_port(self, port: Port, device_id: str, device_owner: str, status: str) -> None:
         """Give a port to a device, or take it back (all empty, `DOWN`)."""

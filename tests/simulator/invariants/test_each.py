@@ -225,7 +225,7 @@ def i15_public_address_untold(deployment: Deployment) -> None:
     cloud = deployment.cloud
     port = next(p for p in cloud.network.ports.values() if p.name.startswith("coffer-"))
     outside = next(n.id for n in cloud.network.networks.values() if n.external)
-    cloud.network.create_floating(cloud.admin(), outside, port.id, port.description)
+    cloud.network.floating.create(cloud.admin(), outside, port.id, port.description)
     deployment.invariants.check()
 
 
