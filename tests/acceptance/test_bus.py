@@ -210,6 +210,16 @@ def test_a_guest_obeys_the_control_plane_alone_and_once(stack: Stack, instance_i
     assert databases(stack, instance_id) == {"shop"}
 
 
+def test_a_guests_queue_says_whose_it_is(stack: Stack, instance_id: str) -> None:
+    sqs = stack.aws("sqs")
+    url = sqs.get_queue_url(QueueName=f"coffer-guest-{instance_id}-1")["QueueUrl"]
+    assert sqs.list_queue_tags(QueueUrl=url)["Tags"] == {
+        "coffer:deployment": stack.secrets.deployment_id,
+        "coffer:prefix": "coffer",
+        "coffer:instance": instance_id,
+    }
+
+
 def test_a_guests_credentials_open_no_queue_but_its_own(stack: Stack, instance_id: str) -> None:
     """By IAM, which a community LocalStack has not: there seals alone keep guests apart."""
     held = load.stolen_credentials(stack, instance_id)
