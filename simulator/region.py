@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
+from urllib.parse import parse_qsl
 
 import msgspec
 
@@ -251,7 +252,10 @@ def _fits(route: tuple[str, str, list[str]], method: str, parts: list[str]) -> b
 def _proxy_event(
     method: str, target: str, headers: Mapping[str, str], body: bytes
 ) -> dict[str, Any] | None:
-    """API Gateway's event for a request, or None where it has no such route."""
+    """API Gateway's event for a request, or None where it has no such route.
+
+    It decodes a query, and leaves what is in a path as it was sent.
+    """
     path, _, query = target.partition("?")
     parts = path.strip("/").split("/")
     found = next((route for route in _ROUTES if _fits(route, method, parts)), None)
@@ -261,15 +265,15 @@ def _proxy_event(
     parameters = {
         each[1:-1]: part for each, part in zip(pattern, parts, strict=True) if each[:1] == "{"
     }
-    queries = [pair.partition("=") for pair in query.split("&") if pair]
+    queries = parse_qsl(query, keep_blank_values=True)
     return {
         "resource": resource,
         "path": path,
         "httpMethod": method,
         "headers": dict(headers),
         "multiValueHeaders": {name: [value] for name, value in headers.items()},
-        "queryStringParameters": {name: value for name, _, value in queries} or None,
-        "multiValueQueryStringParameters": {name: [value] for name, _, value in queries} or None,
+        "queryStringParameters": dict(queries) or None,
+        "multiValueQueryStringParameters": {name: [value] for name, value in queries} or None,
         "pathParameters": parameters or None,
         "stageVariables": None,
         "requestContext": {
