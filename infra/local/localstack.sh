@@ -31,7 +31,8 @@ PYTHON=$(command -v "${PYTHON3:-python3.11}") "$shared/install.sh" >"$DIR/instal
 }
 # A certificate of ours: LocalStack 4.9.2 can't make its own with today's pyOpenSSL.
 "$PYTHON" -m infra.local.certificate "$DIR/certificate.pem"
-PORT=$("$PYTHON" -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])')
+# Below the ports that Linux gives to clients, one of which could have it before LocalStack does.
+PORT=$("$PYTHON" -c 'from tests.support.loopback import free_port; print(free_port())')
 export PORT
 trap '"$shared/stop.sh"' EXIT
 trap 'exit 130' INT TERM
