@@ -238,7 +238,9 @@ def test_the_gateway_refuses_in_troves_words(template: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "part", sorted((PROJECT_ROOT / "infra/template").glob("*.yaml")), ids=lambda part: part.stem
+    "part",
+    [*PROJECT_ROOT.glob("infra/**/*.yaml"), *PROJECT_ROOT.glob(".github/workflows/*.yml")],
+    ids=lambda part: part.name,
 )
 def test_no_part_says_anything_twice(part: Path) -> None:
     """Of two values of one key YAML's reader takes the last, in silence."""
