@@ -110,6 +110,7 @@ class Provider:
             read_timeout=options.pop("read_timeout", 10),
             retries={"mode": "standard", "total_max_attempts": 4},
             tcp_keepalive=True,
+            **options.pop("config", {}),
         )
         make: Any = boto3.client
         made = make(service, config=config, **options)

@@ -47,6 +47,7 @@ class Settings(msgspec.Struct, frozen=True):
     state_machine_arn_prefix: str = ""
     control_url: str = ""
     guest_endpoint_url: str = ""
+    packages_bucket: str = ""
     public_endpoint: str = ""
     network_id: str = ""
     public_network_id: str = ""

@@ -25,6 +25,7 @@ from functions import (
     server_look,
     step,
     update_access,
+    upgrade_agent,
     upgrade_instance,
 )
 from functions.outcomes import Outcome
@@ -49,6 +50,7 @@ _STEPS: Final[Mapping[OperationAction, Mapping[str, Run]]] = {
     OperationAction.ROLL_OUT: roll_out.STEPS,
     OperationAction.MIGRATE: migrate_instance.STEPS,
     OperationAction.UPGRADE: upgrade_instance.STEPS,
+    OperationAction.UPGRADE_AGENT: upgrade_agent.STEPS,
 }
 """The steps of each flow by name, but for those that flows share."""
 

@@ -1,9 +1,10 @@
-"""The flow `roll_out`: instances are rebuilt on an image, so many at a time.
+"""The flow `roll_out`: instances are rebuilt on an image, or their agents upgraded in place, so
+many at a time.
 
     count what has ended ─▶ name the next ones ─▶ begin them ─▶ look again
         └ more failed than may be, cancelled, late ─▶ wait for what runs
 
-Every rebuild is an operation of its own on its instance (`chalicelib.store.children`). What a look
+Each of these is an operation of its own on its instance (`chalicelib.store.children`). What a look
 begins it has named in the rollout's record before, so that whoever comes after one that died knows
 all that can run: never more than `at_once` do, and each is counted once.
 """
@@ -14,9 +15,13 @@ from typing import Final
 
 import msgspec
 
-from chalicelib.bus import queues
+from chalicelib import aws
+from chalicelib.bus import contract, queues
+from chalicelib.domain.agents import AgentBundle
+from chalicelib.domain.flows import UPGRADE_AGENT
 from chalicelib.domain.operations import TERMINAL
 from chalicelib.domain.rollouts import Progress, Wanted
+from chalicelib.settings import settings
 from chalicelib.store import accepting, children, instances, operations, rollouts
 from chalicelib.store.base import ConditionFailed, as_dict
 from chalicelib.store.generations import MOST_GENERATIONS
@@ -38,7 +43,7 @@ def rebuild(operation: Operation, _: str | None) -> Outcome:
         _record(operation, progress)
     for instance_id in progress.under_way:
         if instance_id not in begun and not _begin(operation, wanted, instance_id):
-            progress = progress.without(instance_id)
+            progress = progress.without(instance_id, has_it=_has_it(wanted, instance_id))
     if progress.walked and not progress.under_way:
         return Done(progress.recorded())
     if not progress.walked and len(progress.under_way) < wanted.at_once:
@@ -74,18 +79,44 @@ def _record(operation: Operation, progress: Progress) -> None:
 
 
 def _begin(operation: Operation, wanted: Wanted, instance_id: str) -> bool:
-    """Begin the rebuild of an instance; False when it is not to be rebuilt any more.
+    """Begin what is to be done to an instance; False when nothing is, any more.
 
     One whose row changes meanwhile is tried again in the next look.
     """
     row = instances.find_instance(instance_id)
-    if row is None or not _is_able(row) or not rollouts.fits(row, wanted):
+    if row is None or not rollouts.fits(row, wanted):
         return False
-    arguments = {"image_id": wanted.image_id, "was": row.status}
-    child = children.child_of(operation, row, rollouts.REBUILDS[row.status], arguments)
+    if wanted.agent is not None:
+        if not _takes(row, wanted.agent):
+            return False
+        child = children.child_of(
+            operation, row, UPGRADE_AGENT, msgspec.structs.asdict(wanted.agent)
+        )
+    else:
+        if not _is_able(row):
+            return False
+        arguments = {"image_id": wanted.image_id, "was": row.status}
+        child = children.child_of(operation, row, rollouts.REBUILDS[row.status], arguments)
     if accepting.accept(row, child, decided_by=("generation",), parent=operation):
         queues.notify_task_manager(child.id)
     return True
+
+
+def _takes(row: Instance, agent: AgentBundle) -> bool:
+    """Whether the agent of an instance is heard, knows how to be upgraded, and is another one."""
+    reported = instances.service_status(row.id)
+    if reported is None or reported.agent_release < contract.UPGRADE_AGENT.since:
+        return False
+    heard = aws.clock() - reported.updated < settings().heartbeat_expiry_seconds
+    return heard and reported.agent_version != agent.version
+
+
+def _has_it(wanted: Wanted, instance_id: str) -> bool:
+    """Whether the agent of an instance is the one that is rolled out."""
+    if wanted.agent is None:
+        return False
+    reported = instances.service_status(instance_id)
+    return reported is not None and reported.agent_version == wanted.agent.version
 
 
 def _is_able(row: Instance) -> bool:
@@ -98,7 +129,7 @@ def _too_many(progress: Progress, wanted: Wanted) -> str:
     named = ", ".join(progress.failures)
     more = ", and others" if progress.failed > len(progress.failures) else ""
     return (
-        f"{progress.failed} failed, and {wanted.tolerate} may: the rebuild of {named}{more}. The "
+        f"{progress.failed} failed, and {wanted.tolerate} may: that of {named}{more}. The "
         "fault of each instance says why."
     )
 

@@ -17,6 +17,7 @@ from guest_agent.errors import ConfigurationMissing, GuestAgentError
 from guest_agent.identity import DiskIdentity
 from guest_agent.journal_store import SqliteStore
 from guest_agent.manager import Manager
+from guest_agent.releases import Releases
 from guest_agent.transport import HttpPost, SqsQueues
 
 _log = logging.getLogger("guest_agent")
@@ -26,9 +27,12 @@ def main(arguments: list[str] | None = None) -> int:
     """Run until the guest is retired (0), cannot start (2) or has lost its control plane (1)."""
     options = _parser().parse_args(arguments)
     logs.set_up_guest(options.log_level)
+    releases = Releases(Path(options.root))
+    releases.hand_over(sys.argv[1:] if arguments is None else arguments)
     try:
         guest = birth.load(Path(options.root))
         manager = datastores.manager(guest)
+        manager.releases = releases
         aws.spawn(lambda: _start_up(manager), name="start-up")
         loop.run(_agent(guest, manager))
     except ConfigurationMissing as error:
@@ -49,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
             f"and {birth.FOLDER}, or on a server of its own the disk named config-2, or the "
             f"metadata service, and keeps its key, its journal and its secrets in "
             f"{config.STATE_FOLDER}. Exit codes: 0 this guest is retired, 1 the control plane "
-            "stayed out of reach, 2 the configuration is missing."
+            "stayed out of reach, 2 the configuration is missing, 75 another release is to run."
         ),
     )
     parser.add_argument("--root", default="/", help='root directory of the server (default "/")')

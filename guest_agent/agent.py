@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from chalicelib import aws
+from chalicelib.service_status import ServiceStatus
 from guest_agent.clock import ServiceClock
 from guest_agent.config import AgentFile
 from guest_agent.dispatch import Dispatcher
@@ -70,6 +71,21 @@ class Agent:
         self.retired: str | None = None
 
     @property
+    def leaving(self) -> str | None:
+        """Why this process is to end now: what it was at has ended, and it begins nothing."""
+        return None if self.busy else self._dispatcher.leaving
+
+    def hand_back(self) -> None:
+        """Let the next process see at once what this one leaves to it."""
+        self._dispatcher.hand_back()
+
+    @property
+    def on_trial(self) -> bool:
+        """Whether this process is of a release that has not proved itself yet."""
+        releases = self._manager.releases
+        return releases is not None and releases.trial is not None
+
+    @property
     def busy(self) -> bool:
         """Whether a command is being executed, or a dead database started."""
         return self._dispatcher.busy or self._keeper.working
@@ -100,6 +116,7 @@ class Agent:
             aws.sleep(delay)
             return f"{error} The queue is asked again after {delay:.1f} s."
         self._memory.failures = 0
+        self._memory.polled = True
         return " ".join(sentences) if sentences else NOTHING_TO_DO
 
     def pulse(self) -> list[str]:
@@ -120,6 +137,7 @@ class Agent:
         if self.retired is None:
             every_seconds = self._memory.session.heartbeat_seconds
             said += [self._heartbeat.beat(condition, every_seconds), self._tell()]
+            said += [self._prove(condition.status)]
         return [sentence for sentence in said if sentence]
 
     def _renew_when_due(self) -> str | None:
@@ -169,6 +187,18 @@ class Agent:
         except Unreachable as error:
             return f"Events wait to be told: {error}"
         return None
+
+    def _prove(self, status: ServiceStatus) -> str | None:
+        """A release on trial stays that was heard, takes commands, and finds the database as sound
+        as the one before has left it."""
+        releases = self._manager.releases
+        if releases is None or releases.trial is None:
+            return None
+        sound = status in (ServiceStatus.HEALTHY, releases.trial.was)
+        if self._memory.reported is None or not self._memory.polled or not sound:
+            return None
+        releases.confirm()
+        return f"Release {releases.own} has proved itself."
 
     def _adopt(self, session: Session) -> None:
         """Use a session; renew it when half of its credentials' life is over."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ from guest_agent.errors import (
     GuestAgentError,
     GuestError,
     Interrupted,
+    Leaving,
     Unreachable,
     WrongGeneration,
     where,
@@ -30,6 +32,8 @@ from guest_agent.outbox import NewerKey, Outbox
 from guest_agent.queues import VISIBILITY_SECONDS, Message, Queues
 
 POSTPONE_SECONDS: Final = 3
+HAND_BACK_SECONDS: Final = 2
+"""Until a process is gone that leaves, with the poll in which it would get the message again."""
 ASK_AGAIN_SECONDS: Final = 30.0  # for a key that this guest was not given yet
 LONGEST_WAIT_SECONDS: Final = 1800.0  # for that key; as long as a create may take
 RECEIPTS_KEPT: Final = 10  # of one message that came again while its command runs
@@ -85,6 +89,10 @@ class Dispatcher:
         self._on_finished = on_finished
         self._renew = renew
         self._running: dict[str, Run] = {}
+        self._lock = aws.lock()
+        self._left: list[str] = []
+        self.leaving: str | None = None
+        """Why this process is to end; nothing is begun any more."""
         self._memory = memory or Memory()
 
     @property
@@ -117,7 +125,8 @@ class Dispatcher:
         if run.method and run.method.alone and self._busy_alone():
             self._queues.hide(message.receipt, POSTPONE_SECONDS)
             return f"{run.name} waits {POSTPONE_SECONDS} s for another one to end."
-        self._running[command.id] = run
+        if not self._begins(run):
+            return f"{run.name} is left to the next process."
         if run.method and run.method.long:
             aws.spawn(lambda: self._beside(run), name=command.method)
             return f"{run.name} started beside the loop."
@@ -127,6 +136,12 @@ class Dispatcher:
         """Keep the messages of running commands invisible for another while."""
         for run in list(self._running.values()):
             self._queues.hide(run.receipts[-1], VISIBILITY_SECONDS)
+
+    def hand_back(self) -> None:
+        """Let whoever comes next see soon what this process leaves."""
+        with suppress(Unreachable):  # else when it is visible again
+            for receipt in self._left:
+                self._queues.hide(receipt, HAND_BACK_SECONDS)
 
     def _open(self, body: str) -> Envelope:
         """The command in a message. After a rotation a renewal brings its key, and it goes on.
@@ -177,6 +192,15 @@ class Dispatcher:
         del known.receipts[:-RECEIPTS_KEPT]
         return True
 
+    def _begins(self, run: Run) -> bool:
+        """Whether it is executed here; a process that has nothing under way may leave then."""
+        with self._lock:
+            if self.leaving is not None:
+                self._left += run.receipts
+                return False
+            self._running[run.command.id] = run
+            return True
+
     def _busy_alone(self) -> bool:
         return any(run.method and run.method.alone for run in list(self._running.values()))
 
@@ -210,6 +234,11 @@ class Dispatcher:
                 run.work.tell(instance_id=self._instance_id)
                 outcome = self._run(run)
             return self._finish(run, outcome)
+        except Leaving as reason:
+            with self._lock:
+                self.leaving = str(reason)
+                self._left += run.receipts
+            return f"{run.name}: {reason}"
         finally:
             self._running.pop(run.command.id, None)
             self._on_finished()
@@ -224,6 +253,8 @@ class Dispatcher:
         try:
             result = self._manager.call(command.method, command.args, progress)
             answers.check_size(result)
+        except Leaving:
+            raise
         except CommandFailed as error:
             return _failed(error)
         except OSError as error:  # a full disk, a missing file: no secret stands in these

@@ -7,6 +7,7 @@ GuestAgentError
 ├── Unauthorized            the control plane does not accept this proof of identity
 ├── Retired                 this guest has been superseded: stop for good
 ├── JournalUnusable         the journal cannot be written: nothing may be executed
+├── Leaving                 this process ends, and the next one goes on with its command
 └── CommandFailed           a command's answer is an error, with a code of the guest contract
     ├── BadRequest  UserNotFound  DatabaseNotFound  UserAlreadyExists  DatabaseAlreadyExists
     ├── NotSupported  Interrupted  Expired  WrongGeneration
@@ -45,6 +46,10 @@ class Retired(GuestAgentError):
 
 class JournalUnusable(GuestAgentError):
     """The journal could not be read or written."""
+
+
+class Leaving(GuestAgentError):
+    """This process is to end, without an answer: the one that is started next will give it."""
 
 
 class CommandFailed(GuestAgentError):

@@ -41,6 +41,8 @@ class Heartbeat:
             "rejected": memory.rejected,
             "release": RELEASE,
         }
+        if version := self._manager.agent_version:
+            state["version"] = version
         try:
             self._outbox.heartbeat(state)
         except Unreachable as error:

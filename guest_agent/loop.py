@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from typing import Final
 
 from chalicelib import aws
@@ -10,6 +11,8 @@ from guest_agent.agent import NOTHING_TO_DO, Agent
 from guest_agent.errors import where
 
 PULSE_SECONDS: Final = 1.0
+RESTART_CODE: Final = 75
+"""Of a process that is to be started again, and at once."""
 RETIRED_SECONDS: Final = 60.0  # before a supervisor may start the agent again for the same answer
 _log = logging.getLogger(__name__)
 
@@ -31,7 +34,16 @@ def _pulse(agent: Agent) -> None:
         try:
             for sentence in agent.pulse():
                 _log.info(sentence)
+            if agent.leaving is not None:
+                _leave(agent)
         except Exception as error:  # noqa: BLE001 - without a pulse the guest would look dead
             _log.error("The pulse failed: %s", where(error))
         aws.wait(agent.woken, PULSE_SECONDS)
         agent.woken.clear()
+
+
+def _leave(agent: Agent) -> None:
+    """End this process, though the loop waits for a message: whatever it gets is left to others."""
+    _log.info("This process ends: %s", agent.leaving)
+    agent.hand_back()
+    os._exit(RESTART_CODE)

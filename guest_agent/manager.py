@@ -12,6 +12,7 @@ from chalicelib.bus.contract import METHODS, Method, answers, arguments
 from chalicelib.engines.engine import Part
 from chalicelib.service_status import ServiceStatus as Status
 from guest_agent.errors import BadRequest, NotSupported
+from guest_agent.releases import Releases
 
 Progress: TypeAlias = Callable[[str], None]
 
@@ -36,6 +37,9 @@ class Manager(ABC):
     threads: long methods run beside the loop, `condition` beside all.
     """
 
+    releases: Releases | None = None
+    """Of the agent, where it runs from a disk."""
+
     def call(self, name: str, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
         """Execute one command by the name it has in the contract; its result as JSON has it."""
         method = METHODS.get(name)
@@ -48,6 +52,21 @@ class Manager(ABC):
         answer = handler(request, progress) if method.reports else handler(request)
         result: dict[str, Any] = msgspec.to_builtins(answer)
         return result
+
+    @property
+    def agent_version(self) -> str:
+        """The version of this agent; "" of one that was not installed."""
+        return self.releases.own if self.releases is not None else ""
+
+    def upgrade_agent(self, request: arguments.UpgradeAgent, progress: Progress) -> answers.Done:
+        """Go on as another release of the agent; the server is left as it is.
+
+        Raises `Leaving`: who answers is the release that runs then.
+        """
+        if self.releases is None:
+            raise NotSupported("this guest agent keeps no releases")
+        self.releases.upgrade(request, self.condition().status, progress)
+        return answers.Done()
 
     @abstractmethod
     def start_up(self) -> str:

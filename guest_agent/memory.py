@@ -18,8 +18,9 @@ class Memory:
     """All of it. Times are of the service clock; `beat_at`, `start_at`, `steady_at` are monotonic.
 
     `asked_at` is when a session was wanted for a newer key last, `asked_since` when that began.
-    `starts` counts those of a dead database in a row, the next at `start_at`, forgotten when it is
-    sound at `steady_at`; `trouble` is what was told of it last, `events` what is still to be told.
+    `polled`: its queue has answered. `starts` counts those of a dead database in a row, the next at
+    `start_at`, forgotten when it is sound at `steady_at`; `trouble` is what was told of it last,
+    `events` what is still to be told.
     """
 
     session: Session | None = None
@@ -30,6 +31,7 @@ class Memory:
     asked_at: float = 0.0
     asked_since: float = 0.0
     failures: int = 0
+    polled: bool = False
     rejected: int = 0
     begun_since_pruned: int = 0
     reported: Status | None = None

@@ -12,7 +12,9 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
+from chalicelib.bus.bundles import key_of
 from infra.errors import DeployError
+from infra.image.bundle import Bundle
 from infra.package.build import Build
 from infra.package.template import Document
 from infra.target import Target, account_of
@@ -52,6 +54,17 @@ def upload(target: Target, stack: str, build: Build, say: Say) -> str:
     key = f"{build.digest}/{TEMPLATE_NAME}"
     s3.put_object(Bucket=bucket, Key=key, Body=_rendered(build, bucket), **owner)
     return bucket
+
+
+def lend_agent(target: Target, stack: str, made: Bundle) -> None:
+    """Put a bundle of the guest agent where guests are lent it, if it is not there."""
+    bucket, s3 = name_of(target, stack), target.client("s3")
+    owner = {"ExpectedBucketOwner": account_of(target)}
+    _ensure_bucket(s3, bucket, target.region, owner)
+    key = key_of(made.sha256)
+    if not _holds(s3, bucket, key, made.sha256, owner):
+        extra = {**owner, "Metadata": {SHA256: made.sha256}}
+        s3.upload_file(str(made.file), bucket, key, ExtraArgs=extra)
 
 
 def _rendered(build: Build, bucket: str) -> bytes:

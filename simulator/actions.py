@@ -10,9 +10,12 @@ from collections.abc import Callable
 from typing import Any, Final
 from urllib.parse import quote
 
+import msgspec
+
 from chalicelib.domain.quotas import RESOURCES
 from simulator.clients import NAMES, Clients, Tenant
 from simulator.cloud.model.settings import HOSTS
+from simulator.fleet.releases import BUNDLES
 from simulator.invariants.marks import SECRET_MARK
 from simulator.versions import FIRST, IMAGES, NEWER, OFFERS
 
@@ -26,6 +29,8 @@ LISTS: Final = (
 )
 WRONG_IMAGE: Final = 0.1
 """Share of the rebuilds whose operator takes any image."""
+SOUND_BUNDLE: Final = 0.6
+"""Share of the upgrades of agents whose bundle is sound for certain."""
 STATUSES: Final = ("ACTIVE", "STOPPED", "ERROR")
 """Those in which an instance stays."""
 
@@ -291,6 +296,16 @@ def upgrade(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
     Ask(work, tenant, instance_id)("PATCH", "", body)
 
 
+def upgrade_agent(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
+    """An operator's: to a bundle that is sound, or broken in one way or another."""
+    if instance_id is not None:
+        sound = work.stream.random() < SOUND_BUNDLE or not work.careless
+        chosen = work.stream.choice([each for each in BUNDLES if not sound or each.sound])
+        body = {"upgrade_agent": msgspec.to_builtins(chosen.asked)}
+        path = f"/mgmt/instances/{instance_id}/action"
+        work.request(tenant, "POST", path, body, admin=True)
+
+
 def expel(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
     """An operator's: the guest was stolen. Often its instance is rebuilt soon."""
     if instance_id is None:
@@ -402,7 +417,7 @@ ACTIONS: Final[dict[str, Action]] = {
         for action in (
             *(create, delete, show, list_operations, list_events, cancel, rename, protect),
             *(update_access, restart, resize_volume, resize_flavor, plan),
-            *(stop, start, reboot, migrate, rebuild, upgrade, expel, roll_out),
+            *(stop, start, reboot, migrate, rebuild, upgrade, upgrade_agent, expel, roll_out),
             *(create_user, list_users, show_user, change_password, change_user, delete_user),
             *(grant, list_access, revoke, create_database, list_databases, delete_database, write),
             *(enable_root, show_root, disable_root, limits, quota, force_delete, reset_status),

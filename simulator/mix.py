@@ -40,6 +40,7 @@ USUAL_MIX: Final[dict[str, float]] = {
     "migrate": 1,
     "rebuild": 2,
     "upgrade": 2,
+    "upgrade_agent": 1,
     "expel": 0.5,
     "roll_out": 0.3,
     "rename": 3,

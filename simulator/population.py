@@ -29,7 +29,7 @@ from simulator.cloud.model.seams import GuestSpec, GuestVolume, Interface
 from simulator.cloud.model.security_groups import SecurityGroup, Traffic
 from simulator.cloud.model.server import ACTIVE, Server, ServerVolume
 from simulator.cloud.model.volume import Attachment, Volume
-from simulator.fleet.older import told
+from simulator.fleet.older import told, version_told
 from simulator.template import PREFIX
 from simulator.versions import FIRST
 from simulator.world import World
@@ -121,9 +121,13 @@ class Population:
             resources=msgspec.json.encode(resources).decode(),
             addresses=msgspec.json.encode(addresses).decode(),
         )
-        release = self.world.fleet.guests[server_id].disk.release
+        disk = self.world.fleet.guests[server_id].disk
         self._write(
-            "service-statuses", instance_id, instance_id=instance_id, agent_release=told(release)
+            "service-statuses",
+            instance_id,
+            instance_id=instance_id,
+            agent_release=told(disk.release),
+            agent_version=version_told(disk.release, disk.agent),
         )
         self._write(
             "guests", (instance_id, 1), instance_id=instance_id, public_key=key, server_id=server_id

@@ -35,7 +35,7 @@ absence (lists and objects are stored as JSON). Not among them is what every rel
 keys, statuses, the numbers that order reports, and the maps in which a step records itself."""
 
 _FORGOTTEN: Final = {
-    "service-statuses": ("volume_used", "volume_total", "agent_release"),
+    "service-statuses": ("volume_used", "volume_total", "agent_release", "agent_version"),
     "operations": ("traceparent",),
     "commands": ("traceparent",),
 }

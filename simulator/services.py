@@ -21,6 +21,7 @@ from simulator.aws.client import Client
 from simulator.aws.dynamodb.account import Chances as DataChances
 from simulator.aws.dynamodb.client import DynamoDBClient
 from simulator.aws.dynamodb.service import DynamoDB
+from simulator.aws.s3 import S3
 from simulator.aws.sqs.delivery import Chances as QueueChances
 from simulator.aws.sqs.service import Sqs
 from simulator.aws.ssm import Ssm
@@ -62,6 +63,7 @@ class Services:
             "sqs": Client("sqs", self.sqs, effects),
             "sts": Client("sts", self.sts, effects),
             "ssm": Client("ssm", self.ssm, effects),
+            "s3": Client("s3", S3(lambda: kernel.now), effects),
         }
         self.provider = SimProvider(kernel, self.clients, self._guest_client)
         self._environment = _environment(network_id) | dict(options or {})
@@ -120,6 +122,7 @@ def _environment(network_id: str) -> dict[str, str]:
         "COFFER_GUEST_QUEUE_ARN_PREFIX": f"{QUEUE_ARNS}{template.PREFIX}-guest-",
         "COFFER_STATE_MACHINE_ARN_PREFIX": f"{states}:{template.PREFIX}-",
         "COFFER_CONTROL_URL": "https://api",
+        "COFFER_PACKAGES_BUCKET": template.PACKAGES_BUCKET,
         "COFFER_NETWORK_ID": network_id,
         "COFFER_HEARTBEAT_SECONDS": "60",
         "COFFER_HEARTBEAT_EXPIRY_SECONDS": "180",

@@ -13,6 +13,7 @@ from infra.package import state_machines
 
 INFRA: Final = Path(__file__).resolve().parent.parent / "infra"
 PREFIX: Final = "coffer"
+PACKAGES_BUCKET: Final = "coffer-packages-123456789012-us-east-1"
 DEPLOYMENT_ID: Final = "deployment-of-the-simulation"
 
 FUNCTION_NAMES: Final = {
@@ -58,6 +59,7 @@ def policy(name: str, **more: str) -> dict[str, Any]:
         "AWS::Region": "us-east-1",
         "AWS::AccountId": "123456789012",
         "Prefix": PREFIX,
+        "PackageBucket": PACKAGES_BUCKET,
         **more,
     }
     for placeholder, value in known.items():

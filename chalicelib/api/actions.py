@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from chalicelib import lifecycle
-from chalicelib.api import accepting, migrating, rebuilding, resizing
+from chalicelib.api import accepting, migrating, rebuilding, resizing, upgrading_agents
 from chalicelib.api.accepting import Wanted
 from chalicelib.api.frame import Request, Response, Route, for_administrators
 from chalicelib.api.guest_calls import instance_of, require_heard
@@ -18,6 +18,7 @@ from chalicelib.api.migrating import MigrateBody
 from chalicelib.api.rebuilding import RebuildBody
 from chalicelib.api.resizing import ResizeBody
 from chalicelib.api.schema import Body, fitted
+from chalicelib.api.upgrading_agents import BundleBody
 from chalicelib.auth import policy
 from chalicelib.conductor import generations
 from chalicelib.domain.flows import REBOOT, RESTART, START, STOP
@@ -202,11 +203,14 @@ OPERATORS_ACTIONS: Final[Mapping[str, Action]] = {
     "reboot": Action(Nothing, lambda _: "instance:reset_status", _reboot, plans=True),
     "migrate": Action(MigrateBody, lambda _: "instance:migrate", migrating.accept, plans=True),
     "rebuild": Action(RebuildBody, lambda _: "instance:rebuild", rebuilding.accept, plans=True),
+    "upgrade_agent": Action(
+        BundleBody, lambda _: "instance:upgrade_agent", upgrading_agents.accept, plans=True
+    ),
     "expel": Action(Nothing, lambda _: "instance:expel", _expel),
     "reset-task-status": Action(Nothing, lambda _: "instance:reset_status", _reset_task_status),
 }
 """Trove's `stop` leaves the server running for nothing; here it is the same stop for everybody.
-`expel` is not Trove's."""
+`upgrade_agent` and `expel` are not Trove's."""
 
 ROUTES: Final = (
     Route(

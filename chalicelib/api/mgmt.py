@@ -50,10 +50,13 @@ class ServerView(View, frozen=True):
 
 
 class GuestView(View, frozen=True):
-    """What the guest reported last, and its generation."""
+    """What the guest reported last, its generation, and its agent: the release of the contract that
+    it knows, and the version of its bundle."""
 
     state_description: str | None
     generation: int
+    agent_release: int | None
+    agent_version: str | None
 
 
 class ManagedInstance(InstanceDetail, frozen=True, kw_only=True):
@@ -156,7 +159,18 @@ def _view(request: Request, row: Instance, reported: ServiceStatusRow | None) ->
         deleted=row.status == Status.DELETED,
         deleted_at=naive(row.deleted_at) if row.deleted_at is not None else None,
         server=ServerView(row.resources.get("server_id")),
-        guest_status=GuestView(reported.status if reported else None, int(row.generation)),
+        guest_status=_guest(row, reported),
+    )
+
+
+def _guest(row: Instance, reported: ServiceStatusRow | None) -> GuestView:
+    if reported is None:
+        return GuestView(None, int(row.generation), None, None)
+    return GuestView(
+        reported.status,
+        int(row.generation),
+        int(reported.agent_release) or None,
+        reported.agent_version or None,
     )
 
 

@@ -1,4 +1,5 @@
-"""mgmt/rollouts: instances rebuilt on an image, so many at a time; for administrators.
+"""mgmt/rollouts: instances rebuilt on an image, or their agents upgraded in place, so many at a
+time; for administrators.
 
 Trove has nothing like it; the names here are this project's own.
 """
@@ -17,8 +18,10 @@ from chalicelib.api.paging import Paged, limit_of, marker_of
 from chalicelib.api.response import LOCATION_HEADER, RETRY_AFTER_HEADER, View, one_of
 from chalicelib.api.schema import Body, Examples, Given, Name
 from chalicelib.api.times import Exact, exact, exact_if_known
+from chalicelib.api.upgrading_agents import BundleBody
 from chalicelib.auth import policy
 from chalicelib.bus import queues
+from chalicelib.domain.agents import AgentBundle
 from chalicelib.domain.flows import ROLL_OUT
 from chalicelib.domain.operations import TERMINAL
 from chalicelib.domain.rollouts import MOST_AT_ONCE, MOST_TOLERATED, Progress, Wanted
@@ -37,17 +40,19 @@ PATH: Final = f"/{API_VERSION}/{{project}}/mgmt/rollouts"
 
 
 class RolloutBody(Body, frozen=True):
-    """What is asked for: an image has the engine of one version.
+    """What is asked for: an image, which has the engine of one version, or a bundle of the agent
+    for all, or those of a version.
 
-    Nobody can be asked here whether there is such an image: each rebuild looks, before it changes
-    anything.
+    Nobody can be asked here whether there is such an image, or bundle: each rebuild, or upgrade,
+    looks before it changes anything.
     """
 
-    image_id: Name
-    datastore_version: Given
+    image_id: Name | None = None
+    datastore_version: Given | None = None
     project_id: Given | None = None
     at_once: Annotated[int, msgspec.Meta(ge=1, le=MOST_AT_ONCE)] = 1
     tolerate: Annotated[int, msgspec.Meta(ge=0, le=MOST_TOLERATED)] = 0
+    agent: BundleBody | None = None
 
 
 class NewRollout(Body, frozen=True):
@@ -62,6 +67,7 @@ class NewRollout(Body, frozen=True):
                 "tolerate": 1,
             }
         },
+        {"rollout": {"agent": BundleBody.EXAMPLES[0], "at_once": 20}},
     )
 
     rollout: RolloutBody
@@ -75,23 +81,33 @@ class FaultAt(View, frozen=True):
 
 
 class UnderWay(View, frozen=True):
-    """An instance that is being rebuilt, and the operation that does it."""
+    """An instance to which it is being done, and the operation that does it."""
 
     instance_id: str
     operation_id: str
 
 
-class RolloutView(View, frozen=True, kw_only=True):
-    """How far a rollout has come. `all_seen`: it has looked at the whole fleet.
+class AgentView(View, frozen=True):
+    """The bundle of the agent that is rolled out."""
 
-    The first ten are named of those whose rebuild failed, and of those that were skipped and have
-    not the image.
+    version: str
+    sha256: str
+    size: int
+
+
+class RolloutView(View, frozen=True, kw_only=True):
+    """How far a rollout has come. `rebuilt`, or upgraded; `all_seen`: it has looked at the whole
+    fleet.
+
+    The first ten are named of those whose operation failed, and of those that were skipped and have
+    not the image, or the bundle.
     """
 
     id: str
     status: Annotated[str, one_of(RolloutStatus)]
-    image_id: str
-    datastore_version_id: str
+    image_id: str | None
+    agent: AgentView | None
+    datastore_version_id: str | None
     project_id: str | None
     at_once: int
     tolerate: int
@@ -148,7 +164,22 @@ def create(request: Request) -> Response:
 
 
 def _wanted(request: Request, asked: RolloutBody) -> Wanted:
-    named = asked.datastore_version
+    if (asked.image_id is None) == (asked.agent is None):
+        raise BadRequest("Either an 'image_id' or an 'agent' is rolled out.")
+    if asked.image_id is not None and asked.datastore_version is None:
+        raise BadRequest("An image is rolled out to the instances of one 'datastore_version'.")
+    version_id = None
+    if asked.datastore_version is not None:
+        version_id = _version(request, asked.datastore_version)
+    agent = None
+    if asked.agent is not None:
+        agent = msgspec.convert(asked.agent, AgentBundle, from_attributes=True)
+    return Wanted(
+        *(asked.image_id or "", version_id, asked.project_id, asked.at_once, asked.tolerate, agent)
+    )
+
+
+def _version(request: Request, named: str) -> str:
     found = request.catalog.find(
         lambda copy: [row for row in copy.versions if named in (row.id, row.name)] or None
     )
@@ -156,7 +187,7 @@ def _wanted(request: Request, asked: RolloutBody) -> Wanted:
         raise BadRequest(f"There is no datastore version '{named}'.")
     if len(found) > 1:
         raise BadRequest(f"Multiple datastore versions found for '{named}'; use the id of one.")
-    return Wanted(asked.image_id, found[0].id, asked.project_id, asked.at_once, asked.tolerate)
+    return str(found[0].id)
 
 
 def _planned(row: Rollout) -> Response:
@@ -231,7 +262,8 @@ def _view(row: Rollout, operation: Operation | None) -> RolloutView:
     return RolloutView(
         id=row.id,
         status=row.status,
-        image_id=wanted.image_id,
+        image_id=wanted.image_id or None,
+        agent=AgentView(**msgspec.structs.asdict(wanted.agent)) if wanted.agent else None,
         datastore_version_id=wanted.version_id,
         project_id=wanted.project_id,
         at_once=wanted.at_once,

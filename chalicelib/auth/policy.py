@@ -40,7 +40,7 @@ RULES: Final[dict[str, Rule]] = {
     **_named(_admin, "instance", "ignore_protection"),  # not Trove's
     **_named(_admin, "instance", "reset_status"),
     # Not Trove's: there whoever may use mgmt.
-    **_named(_admin, "instance", "rebuild", "expel", "migrate"),
+    **_named(_admin, "instance", "rebuild", "expel", "migrate", "upgrade_agent"),
     **_named(_admin_or_owner, "instance:extension:root", "create", "delete", "index"),
     **_named(_admin_or_owner, "instance:extension:user", "create", "delete", "index", "show"),
     **_named(_admin_or_owner, "instance:extension:user", "update", "update_all"),

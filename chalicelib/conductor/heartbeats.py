@@ -13,6 +13,7 @@ import msgspec
 
 from chalicelib import aws, batch, crash, tracing
 from chalicelib.bus import keys
+from chalicelib.bus.contract.values import AgentVersion
 from chalicelib.bus.envelope import Envelope, EnvelopeError, Malformed, Number
 from chalicelib.conductor.reports import open_report
 from chalicelib.conductor.tally import Tally
@@ -52,7 +53,16 @@ class Report(msgspec.Struct, frozen=True):
     volume: VolumeUse | None = None
     rejected: Number = 0
     release: Number = 0
+    version: str = ""
     reason: str = ""
+
+    @property
+    def told_version(self) -> str:
+        """The version of its agent; "" of one that is none."""
+        try:
+            return msgspec.convert(self.version, AgentVersion)
+        except msgspec.ValidationError:
+            return ""
 
     @property
     def told_reason(self) -> str:
@@ -181,6 +191,7 @@ def _apply(beat: Beat, last: LastReport | None) -> None:
         status=report.known_status,
         rejected=report.rejected,
         release=report.release,
+        version=report.told_version,
         reason=report.told_reason,
         volume_used=_stored(volume.used),
         volume_total=_stored(volume.total),

@@ -31,6 +31,7 @@ class OperationAction(StrEnum):
     ROLL_OUT = "roll_out"
     MIGRATE = "migrate_instance"
     UPGRADE = "upgrade_instance"
+    UPGRADE_AGENT = "upgrade_agent"
 
 
 class OperationStatus(StrEnum):

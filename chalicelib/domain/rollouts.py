@@ -2,8 +2,8 @@
 
     next in the fleet ──▶ under way ──▶ rebuilt | failed | skipped
 
-An instance stands under way before its rebuild is accepted, so that whoever takes a rollout up
-knows of every rebuild that there can be.
+An instance stands under way before its operation is accepted, so that whoever takes a rollout up
+knows of every one that there can be.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
+from chalicelib.domain.agents import AgentBundle
 from chalicelib.domain.operations import OperationStatus
 
 MOST_AT_ONCE: Final = 50
@@ -23,24 +24,25 @@ NAMED: Final = 10
 
 class Wanted(msgspec.Struct, frozen=True):
     """Which instances are rebuilt on which image: of a version, whose engine the image has, and of
-    a project, None is any.
+    a project, None is any. Or whose agents are upgraded in place to which bundle (`agent`).
 
     `at_once` are under way together; more than `tolerate` failures stop the rollout.
     """
 
-    image_id: str
-    version_id: str
+    image_id: str = ""
+    version_id: str | None = None
     project_id: str | None = None
     at_once: int = 1
     tolerate: int = 0
+    agent: AgentBundle | None = None
 
 
 class Progress(msgspec.Struct, frozen=True):
     """How far a rollout has come; `behind` is the last instance of the fleet that it looked at.
 
-    `skipped`: not rebuilt, since it was in ERROR, or at something else, or on the image already,
-    or since somebody called its rebuild back. `passed_over` are the first of them but for those
-    that have the image: who asks again should know what for.
+    `rebuilt`: or upgraded. `skipped`: since it was in ERROR, or at something else, or has it
+    already, or since somebody called its rebuild back. `passed_over` are the first of them but for
+    those that have it: who asks again should know what for.
     """
 
     behind: str = ""
@@ -61,9 +63,11 @@ class Progress(msgspec.Struct, frozen=True):
         """What is to stand there."""
         return {name: _plain(value) for name, value in msgspec.structs.asdict(self).items()}
 
-    def without(self, instance_id: str, ended: str | None = None) -> Progress:
-        """Count an instance that is under way no more, by how its rebuild ended; None: no longer
-        to be rebuilt."""
+    def without(
+        self, instance_id: str, ended: str | None = None, *, has_it: bool = False
+    ) -> Progress:
+        """Count an instance that is under way no more, by how its operation ended; None: nothing is
+        to be done to it any more, as it has it, or for now."""
         left = tuple(each for each in self.under_way if each != instance_id)
         if ended == OperationStatus.SUCCEEDED:
             return msgspec.structs.replace(self, under_way=left, rebuilt=self.rebuilt + 1)
@@ -71,16 +75,17 @@ class Progress(msgspec.Struct, frozen=True):
             named = (*self.failures, instance_id)[:NAMED]
             failed = self.failed + 1
             return msgspec.structs.replace(self, under_way=left, failed=failed, failures=named)
-        return msgspec.structs.replace(self, under_way=left).passing_over(instance_id)
+        left_alone = msgspec.structs.replace(self, under_way=left)
+        return left_alone.passing_over(instance_id, has_it=has_it)
 
-    def passing_over(self, instance_id: str, *, has_image: bool = False) -> Progress:
-        """Count an instance that is not rebuilt, because it has the image, or for now."""
-        named = self.passed_over if has_image else (*self.passed_over, instance_id)[:NAMED]
+    def passing_over(self, instance_id: str, *, has_it: bool = False) -> Progress:
+        """Count an instance to which nothing is done, because it has it already, or for now."""
+        named = self.passed_over if has_it else (*self.passed_over, instance_id)[:NAMED]
         return msgspec.structs.replace(self, skipped=self.skipped + 1, passed_over=named)
 
     def told(self) -> str:
         """A sentence for whoever waits."""
-        so_far = f"{self.rebuilt} rebuilt, {self.failed} failed, {self.skipped} skipped"
+        so_far = f"{self.rebuilt} done, {self.failed} failed, {self.skipped} skipped"
         more = "" if self.walked else "; not all instances were looked at"
         return f"{so_far}, {len(self.under_way)} under way{more}"
 

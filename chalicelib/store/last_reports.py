@@ -53,6 +53,7 @@ class Reported(msgspec.Struct, frozen=True):
     status: str
     rejected: int
     release: int = 0
+    version: str = ""
     reason: str = ""
     volume_used: float | None = None
     volume_total: float | None = None
@@ -87,7 +88,7 @@ def write(instance_id: str, reported: Reported) -> bool:
     """Store a report; False when a later one, or another generation, was stored meanwhile."""
     generation, epoch, seq = reported.order
     sets = "#status = :status, epoch = :epoch, seq = :seq, updated = :now, rejected = :rejected"
-    sets += ", status_reason = :reason, agent_release = :release"
+    sets += ", status_reason = :reason, agent_release = :release, agent_version = :version"
     values = {
         ":generation": {"N": str(generation)},
         ":epoch": {"N": str(epoch)},
@@ -97,6 +98,7 @@ def write(instance_id: str, reported: Reported) -> bool:
         ":now": {"N": repr(aws.clock())},
         ":rejected": {"N": str(reported.rejected)},
         ":release": {"N": str(reported.release)},
+        ":version": {"S": reported.version},
     }
     for name in ("volume_used", "volume_total"):
         size = getattr(reported, name)

@@ -295,6 +295,7 @@ class ServiceStatusRow(Table):
     volume_total = optional(NumberAttribute(null=True))
     rejected = NumberAttribute(default=0)
     agent_release = NumberAttribute(default=0)  # of the guest contract; 0 when it does not say
+    agent_version = UnicodeAttribute(default="")  # of its bundle; "" when it was not installed
     stale_reports = NumberAttribute(default=0)
 
 

@@ -162,5 +162,6 @@ _OUTCOMES: Final[Mapping[OperationAction, Callable[[Operation, What], Outcome]]]
     OperationAction.RESIZE_FLAVOR: _flavor_resized,
     **dict.fromkeys((OperationAction.REBUILD, OperationAction.REBUILD_STOPPED), _rebuilt),
     OperationAction.UPGRADE: _upgraded,
+    OperationAction.UPGRADE_AGENT: _came_back,
     OperationAction.ROLL_OUT: _rolled_out,
 }

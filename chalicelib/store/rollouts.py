@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from chalicelib import aws
-from chalicelib.domain.flows import REBUILD, REBUILD_STOPPED, Flow
+from chalicelib.domain.flows import REBUILD, REBUILD_STOPPED, UPGRADE_AGENT, Flow
 from chalicelib.domain.operations import OperationAction
 from chalicelib.domain.rollouts import Progress, Wanted
 from chalicelib.errors import NotFound
@@ -88,8 +88,8 @@ def walk(wanted: Wanted, progress: Progress) -> Progress:
             if fits(row, wanted):
                 under_way.append(row.id)
             else:
-                has_image = row.image_id == wanted.image_id
-                progress = progress.passing_over(row.id, has_image=has_image)
+                has_it = row.image_id == wanted.image_id
+                progress = progress.passing_over(row.id, has_it=has_it)
         else:
             walked = following is None
             behind = following or behind
@@ -101,10 +101,15 @@ def walk(wanted: Wanted, progress: Progress) -> Progress:
 
 
 def fits(row: Instance, wanted: Wanted) -> bool:
-    """Whether an instance is to be rebuilt, as it is now, and was not rebuilt on the image last."""
-    idle = row.status in REBUILDS and row.operation_id is None
-    of_it = row.datastore_version_id == wanted.version_id  # it may be upgraded meanwhile
-    return idle and of_it and row.image_id != wanted.image_id
+    """Whether an instance is to be rebuilt, as it is now, and was not rebuilt on the image last; or
+    whether it may have an agent to upgrade."""
+    # It may be upgraded meanwhile.
+    of_it = wanted.version_id in (None, row.datastore_version_id)
+    if row.operation_id is not None or not of_it:
+        return False
+    if wanted.agent is not None:
+        return row.status in UPGRADE_AGENT.sources
+    return row.status in REBUILDS and row.image_id != wanted.image_id
 
 
 def _page(wanted: Wanted, behind: str | None) -> lists.Page:

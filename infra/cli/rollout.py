@@ -45,6 +45,11 @@ def command(
     asked |= {"at_once": at_once, "tolerate": tolerate}
     if project is not None:
         asked["project_id"] = project
+    run(api, region, asked)
+
+
+def run(api: Api, region: str | None, asked: dict[str, Any]) -> None:
+    """Begin a rollout, and watch it to its end; exits with 1 when it did not come to it."""
     begun = api.call("POST", "/mgmt/rollouts", json={"rollout": asked})["rollout"]
     out.print(f"Rollout {begun['id']}")
     ended = _watch(api, begun["id"], lambda: deployment(region)[1])

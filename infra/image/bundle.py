@@ -62,6 +62,20 @@ def make(root: Path, folder: Path, python: str = PYTHON_VERSION) -> Bundle:
     return Bundle(target, version, hashlib.sha256(target.read_bytes()).hexdigest())
 
 
+def read(file: Path) -> Bundle:
+    """The bundle in a file; `PackageError` when it is none."""
+    try:
+        with tarfile.open(file) as archive:
+            first = archive.next()
+            found = archive.extractfile(f"{first.name}/VERSION") if first else None
+            version = found.read().decode().strip() if found else ""
+    except (OSError, KeyError, tarfile.TarError, UnicodeDecodeError):
+        version = ""
+    if not version:
+        raise PackageError(f"{file} is no bundle of the guest agent.", "coffer image makes one.")
+    return Bundle(file, version, hashlib.sha256(file.read_bytes()).hexdigest())
+
+
 def modules(root: Path) -> Iterator[Path]:
     """The source files of the agent: all of its package, and what that imports of others."""
     yield from source_files(root, [AGENT])

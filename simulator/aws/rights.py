@@ -73,6 +73,9 @@ def needed(service: str, call: str, what: Mapping[str, Any]) -> Iterator[Needed]
             yield f"states:{call}", _of_flows(what)
         case "sts":
             yield f"sts:{call}", what["RoleArn"]
+        case "s3":
+            named = what.get("Params", what)
+            yield f"s3:{call}", f"arn:aws:s3:::{named['Bucket']}/{named['Key']}"
         case "ssm":
             yield f"ssm:{call}", _arn("ssm", f"parameter{what['Name']}")
 

@@ -16,7 +16,9 @@ from chalicelib.bus.contract.arguments import Flavor
 from guest_agent.errors import JournalUnusable
 from guest_agent.identity import next_time
 from guest_agent.journal import Entry
+from guest_agent.releases import Upgrade
 
+AGENT_OF_THE_IMAGE: Final = "1.0.0"
 FIRST_FLAVOR: Final = Flavor(ram=512, vcpus=1)
 """Of a server that nobody has told another one."""
 _entries: Final = msgspec.json.Decoder(Entry)
@@ -26,11 +28,12 @@ class Disk:
     """The agent's files; the journal's entries are lines.
 
     `number` counts the disks that the server has had: each has another key on it. `release` is that
-    of the agent on it.
+    of the agent on it, `agent` the version of its bundle; `upgrade` is its newest one in place.
     """
 
     __slots__ = (
         "accepted_at_ms",
+        "agent",
         "at_boot",
         "damaged",
         "enrolled_generation",
@@ -45,11 +48,14 @@ class Disk:
         "release",
         "stopped",
         "unreadable",
+        "upgrade",
     )
 
     def __init__(self, number: int = 1, release: int = RELEASE) -> None:
         self.number = number
         self.release = release
+        self.agent = AGENT_OF_THE_IMAGE
+        self.upgrade: Upgrade | None = None
         self.enrolled_generation = 0
         self.issued_at_ms = 0
         self.accepted_at_ms = 0

@@ -23,12 +23,14 @@ from guest_agent.enrolment import Enrolment, Session
 from guest_agent.errors import GuestAgentError
 from guest_agent.loop import PULSE_SECONDS, RETIRED_SECONDS
 from guest_agent.memory import Memory
+from guest_agent.releases import TRIAL_SECONDS
 from simulator.cloud.model.seams import GuestSpec
 from simulator.fleet import older
 from simulator.fleet.datastore import Volume
-from simulator.fleet.disk import Disk, SimIdentity, SimJournal, key_of, public_key
+from simulator.fleet.disk import Disk, SimIdentity, SimJournal, directly, key_of, public_key
 from simulator.fleet.engines import USUAL
 from simulator.fleet.queues import SimPost, SimQueues, date_header
+from simulator.fleet.releases import Kind, SimReleases, kind_of
 from simulator.fleet.surroundings import FINE, Surroundings, agent_file_of
 from simulator.kernel import Coroutine
 
@@ -37,6 +39,8 @@ BOOT_SECONDS: Final = (8.0, 25.0)
 RESTART_SECONDS: Final = 1.0
 LONGEST_RESTART_SECONDS: Final = 8.0
 HEALTHY_SECONDS: Final = 30.0
+DIES_SECONDS: Final = 0.5
+"""What an agent lives that ends by itself."""
 RENEWAL_SLACK_SECONDS: Final = 0.001
 _ROOT: Final = Path("/")
 
@@ -46,6 +50,7 @@ class Guest:
 
     __slots__ = (
         "_again",
+        "_alarm_at",
         "_around",
         "_core",
         "_coroutines",
@@ -70,6 +75,7 @@ class Guest:
         "passing",
         "power",
         "retired",
+        "runs",
         "runs_for",
         "server_id",
         "stopped_at",
@@ -95,6 +101,8 @@ class Guest:
         self.stuck = self.failed = self.given_up = False
         self.stopped_at = 0.0
         self.passing: Status | None = None
+        self.runs = disk.agent
+        self._alarm_at = 0.0
         self.runs_for = disk.flavor
         self.retired: str | None = None
         self._core: Agent | None = None
@@ -194,6 +202,14 @@ class Guest:
         if life != self.life or not self.power or self.agent_file is None:
             return
         self._started_at = self._around.kernel.now
+        # Of the release that has proved itself the process is that decides which one runs.
+        proved = SimReleases(self, life, self.disk.agent, directly)
+        self.runs = proved.choose() or ""
+        kind = kind_of(self.runs)
+        if kind is Kind.DIES:
+            self._around.kernel.call_later(DIES_SECONDS, self._exit, life)
+        if kind in (Kind.DIES, Kind.SILENT):
+            return
         self._spawn(self._start_up, "guest.database", self._pulse_after)
         self._spawn(self._begin, "guest.start", self._begun)
 
@@ -205,7 +221,7 @@ class Guest:
         self.life += 1
         self._coroutines, self._held, self._core = (), (), None
         self._ticking = self._pulsing = self._again = self.failed = self.given_up = False
-        self._timer_at = 0.0
+        self._timer_at = self._alarm_at = 0.0
         self.passing = self.retired = None
         if self.condition.hung:
             self.condition = msgspec.structs.replace(self.condition, hung=False)
@@ -278,7 +294,11 @@ class Guest:
             if agent.retired is not None:
                 self._retire(agent.retired)
                 return
-            if agent.busy:
+            if agent.leaving is not None:
+                agent.hand_back()
+                self.crash()
+                return
+            if agent.busy or agent.on_trial:
                 aws.wait(agent.woken, PULSE_SECONDS)
             elif not agent.woken.is_set() and not self.memory.wants_renewal:
                 break
@@ -323,6 +343,21 @@ class Guest:
         if life == self.life:
             self.crash()
 
+    def set_alarm(self, seconds: int) -> None:
+        """End the process after so long; 0: never. A machine that is paused is ended later."""
+        kernel = self._around.kernel
+        self._alarm_at = kernel.now + seconds if seconds else 0.0
+        if seconds:
+            kernel.call_at(self._alarm_at, self._alarm, self.life, self._alarm_at)
+
+    def _alarm(self, life: int, when: float) -> None:
+        if life != self.life or when != self._alarm_at:
+            return
+        if self.power:
+            self.crash()
+        else:
+            self.set_alarm(TRIAL_SECONDS)
+
     def _agent(self) -> Agent:
         """The agent of this moment, made of what it remembers."""
         if self._core is None:
@@ -332,6 +367,7 @@ class Guest:
             if self.memory.session is not None:
                 queues.resume(self.memory.session)
             manager = self._around.manager(self, life, self._around.perform)
+            manager.releases = SimReleases(self, life, self.runs, self._around.perform)
             self._core = Agent(
                 file,
                 enrolment=_LateEnrolment(self),

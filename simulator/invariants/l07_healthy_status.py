@@ -9,6 +9,7 @@ from chalicelib.settings import settings
 from simulator.aws.dynamodb.values import Item
 from simulator.fleet.guest import Guest
 from simulator.fleet.manager import SimManager
+from simulator.fleet.older import version_told
 from simulator.invariants.base import Invariant
 
 PERIODS = 2.0
@@ -51,6 +52,10 @@ class HealthyStatus(Invariant):
             text = (
                 f"{guest.memory.rejected} messages were rejected, told are {reported['rejected']}"
             )
+            self.broken(text, reported["instance_id"])
+        runs = version_told(guest.disk.release, guest.runs)
+        if reported.get("agent_version", "") != runs:
+            text = f"its agent is of version {runs!r}, told is {reported.get('agent_version')!r}"
             self.broken(text, reported["instance_id"])
         for name, actual in SimManager(guest, guest.life).filesystem().items():
             told = reported.get(f"volume_{name}")

@@ -10,7 +10,7 @@ import pytest
 from chalicelib import aws
 from chalicelib.lifecycle import Status
 from chalicelib.store import lists
-from chalicelib.store.models import Instance
+from chalicelib.store.models import Instance, ServiceStatusRow
 from tests.api.client import Api
 from tests.api.conftest import Make
 
@@ -92,7 +92,13 @@ def test_an_administrator_sees_whose_it_is_and_where(admin: Api, make: Make) -> 
     shown = admin.get(f"/mgmt/instances/{row.id}").body["instance"]
     assert (shown["tenant_id"], shown["server_id"]) == (row.tenant_id, "server-1")
     assert (shown["server"], shown["deleted"]) == ({"id": "server-1"}, False)
-    assert shown["guest_status"] == {"state_description": "healthy", "generation": 1}
+    told = {"state_description": "healthy", "generation": 1}
+    assert shown["guest_status"] == told | {"agent_release": None, "agent_version": None}
+    reported = ServiceStatusRow.get(row.id)
+    reported.agent_release, reported.agent_version = 3, "1.0.1"
+    reported.save()
+    shown = admin.get(f"/mgmt/instances/{row.id}").body["instance"]
+    assert shown["guest_status"] == told | {"agent_release": 3, "agent_version": "1.0.1"}
     assert shown["deleted_at"] is None
 
 

@@ -105,6 +105,23 @@ def test_what_makes_no_sense_is_refused(admin: Api, asked: dict[str, Any]) -> No
     assert list(Rollout.scan()) == []
 
 
+def test_a_bundle_of_the_agent_is_for_all_or_those_of_a_version(admin: Api) -> None:
+    named = {"version": "0.1.0+1f3a9c02", "sha256": "ab" * 32, "size": 9_000_000}
+    asked = {"agent": named, "at_once": 20}
+    view = admin.post("/mgmt/rollouts", {"rollout": asked}).body["rollout"]
+    assert (view["agent"], view["image_id"], view["datastore_version_id"]) == (named, None, None)
+    (operation,) = operations(view["id"])
+    assert (operation.arguments or {})["agent"] == named
+    end(operation)
+    more = {"rollout": asked | {"datastore_version": "10.11"}}
+    assert admin.post("/mgmt/rollouts", more).body["rollout"]["datastore_version_id"] == "v-1011"
+    (newest,) = operations(admin.get("/mgmt/rollouts").body["rollouts"][0]["id"])
+    end(newest)
+    for wrong in ({"agent": named, "image_id": "image-2"}, {}, {"image_id": "image-2"}):
+        assert admin.post("/mgmt/rollouts", {"rollout": wrong}).status == 400
+    assert begin(admin, agent=named | {"version": "../1"}).status == 400
+
+
 def test_what_an_end_has_left_running_is_named_in_the_list_too(admin: Api) -> None:
     rollout_id, operation = begun(admin)
     end(operation, "FAILED", under_way=("instance-1",))

@@ -12,6 +12,7 @@ from chalicelib.errors import AdminRequired, Forbidden
 FOR_ADMINISTRATORS = {
     *("datastore:delete", "instance:reset_status"),
     *("instance:expel", "instance:rebuild", "instance:migrate", "instance:ignore_protection"),
+    "instance:upgrade_agent",
 }
 
 

@@ -132,6 +132,14 @@ def test_a_guest_says_of_which_release_it_is_and_one_that_does_not_is_of_none(
     assert row_of(built).agent_release == 0, "its server was put back to an older image"
 
 
+def test_a_guest_says_of_which_version_its_agent_is_in_bounds(built: Built) -> None:
+    receive(beat(built, report={"status": "healthy", "version": "0.1.0+1f3a9c02"}))
+    assert row_of(built).agent_version == "0.1.0+1f3a9c02"
+    for seq, nonsense in enumerate(("../../etc", "1" * 65, "1.0\n", "<b>"), start=1):
+        receive(beat(built, epoch=2, seq=seq, report={"status": "healthy", "version": nonsense}))
+        assert row_of(built).agent_version == ""
+
+
 def test_a_new_epoch_is_written_at_once(world: World, built: Built) -> None:
     receive(beat(built, epoch=1, seq=90))
     receive(beat(built, epoch=2, seq=1))

@@ -6,6 +6,8 @@ import base64
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from chalicelib.cloud import servers
 from chalicelib.cloud.errors import CloudAway, Refused
 from chalicelib.domain.flows import (
@@ -18,6 +20,7 @@ from chalicelib.domain.flows import (
     START,
     STOP,
     UPGRADE,
+    UPGRADE_AGENT,
     Flow,
 )
 from chalicelib.lifecycle import Status
@@ -25,6 +28,7 @@ from chalicelib.store import instances
 from simulator import template
 from simulator.cloud.model.cloud import GUEST_IMAGE
 from simulator.cloud.model.identity import stable_id
+from simulator.fleet.releases import BUNDLES, Kind
 from simulator.region import TASK_MANAGERS
 from tests.support import asking_back, resizes
 from tests.support.peer import Peer
@@ -129,6 +133,25 @@ def restart(stack: Stack) -> tuple[str, set[str]]:
     stack.settle()
     stack.accept(instance.id, RESTART)
     return instance.id, {Status.ACTIVE}
+
+
+def upgrade_agent(stack: Stack, kind: Kind = Kind.SOUND) -> tuple[str, set[str]]:
+    instance, _ = stack.create()
+    stack.settle()
+    (bundle, *_) = [each for each in BUNDLES if each.kind is kind]
+    stack.accept(instance.id, UPGRADE_AGENT, msgspec.to_builtins(bundle.asked))
+    return instance.id, {Status.ACTIVE}
+
+
+def upgrade_agent_to_one_that_dies(stack: Stack) -> tuple[str, set[str]]:
+    return upgrade_agent(stack, Kind.DIES)
+
+
+def delete_during_an_upgrade_of_the_agent(stack: Stack) -> tuple[str, set[str]]:
+    instance_id, _ = upgrade_agent(stack, Kind.SILENT)
+    stack.run(40)
+    stack.delete(instance_id)
+    return instance_id, {Status.DELETED}
 
 
 def restart_whose_undoing_asks(stack: Stack) -> tuple[str, set[str]]:
@@ -507,6 +530,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     restart,
     restart_whose_undoing_asks,
     delete_during_a_restart_that_hangs,
+    *(upgrade_agent, upgrade_agent_to_one_that_dies, delete_during_an_upgrade_of_the_agent),
     resize_volume,
     resize_volume_below_a_guest_that_fails,
     resize_volume_beyond_the_clouds_quota,

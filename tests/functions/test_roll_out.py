@@ -10,7 +10,7 @@ import pytest
 from chalicelib import aws
 from chalicelib.bus import queues
 from chalicelib.cloud.errors import Refused
-from chalicelib.domain.flows import REBUILD, RESTART, ROLL_OUT, STOP
+from chalicelib.domain.flows import REBUILD, RESTART, ROLL_OUT, STOP, UPGRADE_AGENT
 from chalicelib.domain.operations import OperationStatus
 from chalicelib.domain.rollouts import NAMED, Progress, Wanted
 from chalicelib.errors import Conflict
@@ -20,11 +20,12 @@ from chalicelib.store import accepting, children, instances, operations, rollout
 from chalicelib.store.base import as_dict
 from chalicelib.store.events import Asked
 from chalicelib.store.generations import MOST_GENERATIONS
-from chalicelib.store.models import Instance, Operation, Rollout
+from chalicelib.store.models import Instance, Operation, Rollout, ServiceStatusRow
 from functions import roll_out
 from functions.outcomes import Done
 from simulator.cloud.model.cloud import GUEST_IMAGE
 from simulator.cloud.model.identity import stable_id
+from simulator.fleet.releases import BUNDLES, Kind
 from tests.support.rows import TENANT, WHO, new_instance
 from tests.support.scripted import Script
 from tests.support.simulated import Stack
@@ -162,7 +163,7 @@ def test_too_many_failures_stop_it_and_say_which(stack: Stack) -> None:
     assert (status, progress.failed, progress.rebuilt) == (RolloutStatus.STOPPED, 2, 0)
     assert not progress.walked
     told = rollouts.get_rollout(row.id).fault_message or ""
-    assert "2 failed, and 1 may: the rebuild of" in told
+    assert "2 failed, and 1 may: that of" in told
     assert all(each in told for each in progress.failures)
     assert "Ask again to go on" in told
     states = sorted(instances.get_instance(each).status for each in ids)
@@ -309,3 +310,28 @@ def test_ten_of_those_that_failed_are_named() -> None:
     for number in range(NAMED + 2):
         progress = progress.without(str(number), OperationStatus.FAILED)
     assert (progress.failed, len(progress.failures)) == (NAMED + 2, NAMED)
+
+
+def test_agents_are_upgraded_and_those_that_have_it_already_are_left_alone(stack: Stack) -> None:
+    first, second, older = fleet(stack, 3)
+    bundle = BUNDLES[0].asked
+    stack.accept(first, UPGRADE_AGENT, msgspec.to_builtins(bundle))
+    stack.settle()
+    ServiceStatusRow(older).update(actions=[ServiceStatusRow.agent_release.set(2)])
+    row = begin(stack, image_id="", version_id=None, agent=bundle, at_once=2)
+    stack.settle()
+    status, progress = seen(row)
+    assert (status, progress.rebuilt, progress.skipped) == (RolloutStatus.COMPLETED, 1, 2)
+    assert progress.passed_over == (older,), "who asks again should know what for"
+    owners = [stack.fleet.of_instance(each) for each in (first, second, older)]
+    assert [guest.runs for (guest,) in owners] == [bundle.version, bundle.version, "1.0.0"]
+
+
+def test_a_broken_agent_stops_its_rollout(stack: Stack) -> None:
+    fleet(stack, 3)
+    (bundle,) = (each.asked for each in BUNDLES if each.kind is Kind.DIES)
+    row = begin(stack, image_id="", version_id=None, agent=bundle)
+    stack.settle()
+    status, progress = seen(row)
+    assert (status, progress.rebuilt, progress.failed) == (RolloutStatus.STOPPED, 0, 1)
+    assert {script.guest.runs for script in stack.guests.values()} == {"1.0.0"}

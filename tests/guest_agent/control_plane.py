@@ -111,6 +111,8 @@ class ControlPlane:
         self.signed_at: list[float] = []
         self.credentials_seconds = 3600.0
         self.generation = 1
+        self.files: dict[str, bytes] = {}
+        """What there is to fetch, by path."""
         handler = type("Handler", (_Handler,), {"control": self})
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self.server.daemon_threads = True
@@ -268,6 +270,17 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response_only(status)
         self.send_header("Date", formatdate(self.control.now(), usegmt=True))
         self.send_header("Content-Type", "application/x-amz-json-1.0")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        with contextlib.suppress(ConnectionError):
+            self.wfile.write(body)
+
+    def do_GET(self) -> None:
+        """A file, or the piece of it that is asked for."""
+        found = self.control.files.get(self.path)
+        first, _, last = self.headers.get("Range", "bytes=0-").removeprefix("bytes=").partition("-")
+        body = (found or b"")[int(first) : int(last) + 1 if last else None]
+        self.send_response_only(404 if found is None else 206)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         with contextlib.suppress(ConnectionError):

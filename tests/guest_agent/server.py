@@ -50,6 +50,7 @@ class Server:
         disk.symlink_to(self.volume)
         self.log = self.root / "agent.log"
         self.agent: subprocess.Popen[bytes] | None = None
+        self.program = ["-m", "guest_agent"]
         drive = "config-drive/openstack/latest"
         self.write(f"{drive}/meta_data.json", {"uuid": self.id, "name": "guest", "meta": {}})
         networks = [{"id": "network0", "type": "ipv4", "ip_address": address, "link": "tap0"}]
@@ -80,7 +81,7 @@ class Server:
         environment |= {"COFFER_SERVER_ID": self.id, "LANG": "C.UTF-8"}
         with self.log.open("ab") as stream:
             self.agent = subprocess.Popen(
-                [sys.executable, "-m", "guest_agent", "--root", str(self.root)],
+                [sys.executable, *self.program, "--root", str(self.root)],
                 cwd=REPOSITORY,
                 env=environment,
                 stdin=subprocess.DEVNULL,

@@ -191,7 +191,8 @@ def test_a_policy_names_its_actions_and_resources(name: str) -> None:
             if resource == "*":
                 assert set(statement["Action"]) <= WITHOUT_RESOURCE
             else:
-                assert "${Prefix}" in resource["Fn::Sub"] or "${SecretsPath}" in str(resource)
+                own = ("${Prefix}", "${SecretsPath}", "${PackageBucket}")
+                assert any(each in resource["Fn::Sub"] for each in own)
 
 
 def test_a_guest_may_reach_queues_and_nothing_else() -> None:

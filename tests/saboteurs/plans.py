@@ -21,6 +21,7 @@ OPENINGS: Final = {"create": 6.0, "delete": 3.0, "update_access": 12.0, "reset_s
 POWER: Final = {"create": 4.0, "delete": 1.0, "stop": 8.0, "start": 8.0, "reboot": 4.0}
 REPLACED: Final = {"create": 4.0, "delete": 1.0, "rebuild": 8.0, "expel": 4.0, "create_user": 4.0}
 UPGRADES: Final = {"create": 4.0, "delete": 1.0, "upgrade": 12.0, "write": 4.0, "show": 1.0}
+AGENTS: Final = {"create": 4.0, "delete": 1.0, "upgrade_agent": 12.0, "show": 1.0}
 RESIZES: Final = {"create": 4.0, "delete": 1.0, "resize_volume": 20.0, "show": 1.0}
 FLAVORS: Final = {"create": 4.0, "delete": 1.0, "resize_flavor": 20.0, "show": 1.0}
 ROLLED: Final = {"create": 4.0, "delete": 1.0, "roll_out": 20.0, "show": 1.0}
@@ -78,6 +79,7 @@ PLANS: Final = {
     "power": _plan("power", POWER, {"F5": 0.1, "F15": 0.1}),
     "replaced": _plan("replaced", REPLACED, {"F5": 0.1, "F14": 1.0, "F27": 2.0}),
     "upgrades": _plan("upgrades", UPGRADES, {"F5": 0.1, "F15": 0.1}),
+    "agents": _plan("agents", AGENTS, {"F5": 0.1, "F11": 0.2}),
     "vanished": _plan("vanished", REPLACED, {"F15": 0.4}, rate=80.0),
     "resizes": _plan("resizes", RESIZES, {"F15": 0.2}),
     "flavors": _plan("flavors", FLAVORS, {"F15": 0.2}),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.saboteurs import (
+    agents,
     cancels,
     flows,
     guests,
@@ -19,7 +20,7 @@ from tests.saboteurs import (
 from tests.saboteurs.registry import SABOTEURS, Saboteur
 
 PARTS = (
-    *(steps, flows, rows, messages, guests, keys, replaced, upgraded),
+    *(steps, flows, rows, messages, guests, keys, replaced, upgraded, agents),
     *(releases, cancels, listing, traces),
 )
 """The modules that register them, by subject."""

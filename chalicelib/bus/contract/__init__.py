@@ -47,7 +47,7 @@ class Method(msgspec.Struct, Generic[A, R], frozen=True):
         return msgspec.convert(result, self.answer)
 
 
-def _moves_the_database(
+def _takes_its_time(
     name: str,
     takes: type[A],
     gives: type[R],
@@ -72,13 +72,13 @@ def _moves_the_database(
     )
 
 
-PREPARE: Final = _moves_the_database(
+PREPARE: Final = _takes_its_time(
     "prepare", arguments.Prepare, answers.Prepared, "create_timeout_seconds", reports=True
 )
-REBUILD: Final = _moves_the_database(
+REBUILD: Final = _takes_its_time(
     "rebuild", arguments.Rebuild, answers.Prepared, "rebuild_timeout_seconds", reports=True, since=2
 )
-UPGRADE: Final = _moves_the_database(
+UPGRADE: Final = _takes_its_time(
     "upgrade",
     arguments.Upgrade,
     answers.Upgraded,
@@ -87,21 +87,29 @@ UPGRADE: Final = _moves_the_database(
     reports=True,
     since=2,
 )
-RESTART: Final = _moves_the_database(
+RESTART: Final = _takes_its_time(
     "restart", arguments.Nothing, answers.Done, "restart_timeout_seconds"
 )
-STOP_DB: Final = _moves_the_database(
+STOP_DB: Final = _takes_its_time(
     "stop_db", arguments.StopDatabase, answers.Done, "power_timeout_seconds"
 )
-START_DB_WITH_CONF_CHANGES: Final = _moves_the_database(
+START_DB_WITH_CONF_CHANGES: Final = _takes_its_time(
     "start_db_with_conf_changes",
     arguments.StartForFlavor,
     answers.Configured,
     "resize_timeout_seconds",
     since=2,
 )
-RESIZE_FS: Final = _moves_the_database(
+RESIZE_FS: Final = _takes_its_time(
     "resize_fs", arguments.ResizeFileSystem, answers.Done, "resize_timeout_seconds", since=2
+)
+UPGRADE_AGENT: Final = _takes_its_time(
+    "upgrade_agent",
+    arguments.UpgradeAgent,
+    answers.Done,
+    "restart_timeout_seconds",
+    reports=True,
+    since=3,
 )
 
 LIST_DATABASES: Final = Method(
@@ -159,6 +167,7 @@ METHODS: Final[Mapping[str, Method[Any, Any]]] = {
     each.name: each
     for each in (
         *(PREPARE, REBUILD, UPGRADE, RESTART, STOP_DB, START_DB_WITH_CONF_CHANGES, RESIZE_FS),
+        UPGRADE_AGENT,
         *(LIST_DATABASES, CREATE_DATABASE, DELETE_DATABASE),
         *(LIST_USERS, GET_USER, CREATE_USER, DELETE_USER, CHANGE_PASSWORDS, UPDATE_ATTRIBUTES),
         *(LIST_ACCESS, GRANT_ACCESS, REVOKE_ACCESS),

@@ -6,7 +6,16 @@ from typing import Final
 
 import msgspec
 
-from chalicelib.bus.contract.values import MOST_ROWS, Database, DatabaseName, Usable, Value
+from chalicelib.bus.contract.values import (
+    MOST_ROWS,
+    AgentVersion,
+    BundleSize,
+    Database,
+    DatabaseName,
+    Sha256,
+    Usable,
+    Value,
+)
 
 COMES_BACK_SECONDS: Final = 900.0
 """A database that was stopped for its server to be switched off is started again when that has not
@@ -125,6 +134,20 @@ class ResizeFileSystem(Value, frozen=True):
     """The volume has `size` GiB now."""
 
     size: int
+
+
+class UpgradeAgent(Value, frozen=True):
+    """The agent goes on as the release of a bundle, which lies at the URL for some minutes.
+
+    What is fetched is not used unless it has that SHA-256 (in hex) and `size` bytes. One `attempt`
+    is made once, however often it is asked for.
+    """
+
+    attempt: str
+    version: AgentVersion
+    sha256: Sha256
+    size: BundleSize
+    url: str
 
 
 class Page(Value, frozen=True):

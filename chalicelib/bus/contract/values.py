@@ -21,6 +21,12 @@ MOST_RESULT_BYTES: Final = 300_000
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=MOST_NAME)]
 Marker = Annotated[str, msgspec.Meta(min_length=1, max_length=MOST_MARKER)]
 
+MOST_BUNDLE_BYTES: Final = 128 * 1024**2
+AgentVersion = Annotated[str, msgspec.Meta(pattern=r"^[0-9][0-9A-Za-z.+-]{0,63}$(?!\n)")]
+"""Of a guest agent's bundle, as `coffer image` gives it one; a folder is named so."""
+Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
+BundleSize = Annotated[int, msgspec.Meta(ge=1, le=MOST_BUNDLE_BYTES)]
+
 
 class Value(msgspec.Struct, frozen=True, omit_defaults=True):
     """A part of a message. What has its default is not sent, so that a default never changes."""

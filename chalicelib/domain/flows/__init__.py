@@ -25,7 +25,7 @@ from chalicelib.domain.flows.many import ROLL_OUT
 from chalicelib.domain.flows.moving import MIGRATE, RESIZE_FLAVOR
 from chalicelib.domain.flows.power import REBOOT, START, STOP
 from chalicelib.domain.flows.replacing import REBUILD, REBUILD_STOPPED, UPGRADE
-from chalicelib.domain.flows.running import RESIZE_VOLUME, RESTART, UPDATE_ACCESS
+from chalicelib.domain.flows.running import RESIZE_VOLUME, RESTART, UPDATE_ACCESS, UPGRADE_AGENT
 from chalicelib.domain.operations import SubjectKind
 
 __all__ = [
@@ -54,6 +54,7 @@ __all__ = [
     "STOP",
     "UPDATE_ACCESS",
     "UPGRADE",
+    "UPGRADE_AGENT",
     "Flow",
     "Kind",
     "Runs",
@@ -70,7 +71,7 @@ FLOWS: Final[dict[str, Flow]] = {
     for flow in (
         *(CREATE, DELETE, UPDATE_ACCESS, RESTART, RESIZE_VOLUME),
         *(STOP, START, REBOOT, RESIZE_FLAVOR, REBUILD, REBUILD_STOPPED, MIGRATE, UPGRADE),
-        ROLL_OUT,
+        *(UPGRADE_AGENT, ROLL_OUT),
     )
 }
 

@@ -46,6 +46,29 @@ RESTART: Final = Flow(
     timeout="restart_timeout_seconds",
 )
 
+UPGRADE_AGENT: Final = Flow(
+    action=OperationAction.UPGRADE_AGENT,
+    title="agent upgrade",
+    comment="Has the guest go on as another release of its agent, below a database that goes on. "
+    "The release of before runs again where the new one does not prove itself.",
+    steps=(
+        Step(
+            "install",
+            Runs.LOCAL,
+            Waits.GUEST,
+            asks="upgrade_agent",
+            late="The guest agent was not heard again in time",
+            failed="The guest agent was not upgraded",
+        ),
+    ),
+    sources=frozenset({Status.ACTIVE}),
+    during=Status.ACTIVE,
+    done=Status.ACTIVE,
+    failed=Status.ACTIVE,
+    timeout="restart_timeout_seconds",
+    operators=True,
+)
+
 RESIZE_VOLUME: Final = Flow(
     action=OperationAction.RESIZE_VOLUME,
     title="volume resize",

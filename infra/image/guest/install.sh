@@ -1,32 +1,44 @@
 #!/bin/sh
 # Installs the guest agent of the bundle that this file lies in: on a running server, in a chroot, in
 # an element of diskimage-builder. Needs root and no network; the same bundle again changes nothing.
+# `--beside BASE` makes the release below that folder and leaves the one that runs: an agent does so
+# with the bundle of another one.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 version=$(cat "$here/VERSION")
 base=/opt/coffer
+[ "${1-}" != --beside ] || base=$2
 release=$base/releases/$version
+python=${PYTHON:-python3}
 
 fail() {
     echo "install: $1" >&2
     exit 1
 }
 
+make_release() {
+    "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || fail "Python 3.11 or later is needed"
+    [ ! -e "$release/complete" ] || return 0
+    rm -rf "$release"
+    mkdir -p "$base/releases"
+    "$python" -m venv "$release" || fail "python3 -m venv does not work (Debian: apt install python3-venv)"
+    "$release/bin/python" -m pip install --isolated --quiet --disable-pip-version-check --no-cache-dir \
+        --no-index --find-links "$here/wheels" "coffer-guest-agent==$version"
+    sync # before the mark: after a power cut what has it is whole
+    touch "$release/complete"
+    sync
+}
+
+if [ "${1-}" = --beside ]; then
+    make_release
+    exit
+fi
 [ "$(id -u)" = 0 ] || fail "has to run as root"
 for tool in python3 mariadbd mkfs.ext4 resize2fs blkid mount systemctl; do
     PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin command -v "$tool" >/dev/null ||
         fail "$tool is missing (Debian: apt install python3-venv mariadb-server e2fsprogs systemd)"
 done
-python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || fail "Python 3.11 or later is needed"
-
-if [ ! -e "$release/complete" ]; then
-    rm -rf "$release"
-    mkdir -p "$base/releases"
-    python3 -m venv "$release" || fail "python3 -m venv does not work (Debian: apt install python3-venv)"
-    "$release/bin/python" -m pip install --isolated --quiet --disable-pip-version-check --no-cache-dir \
-        --no-index --find-links "$here/wheels" "coffer-guest-agent==$version"
-    touch "$release/complete"
-fi
+make_release
 ln -sfn "releases/$version" "$base/next"
 mv -T "$base/next" "$base/current" # one step: there is always an agent
 

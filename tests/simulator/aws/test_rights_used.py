@@ -14,6 +14,7 @@ import pytest
 
 from simulator import template
 from simulator.aws.policies import Right, parsed, rights_of
+from simulator.fleet.releases import BUNDLES
 from simulator.run import Run
 from tests.saboteurs.plans import PLANS
 from tests.simulator.deployment import TENANT, Deployment
@@ -72,7 +73,8 @@ def used_by(plan: str) -> set[tuple[str, Right]]:
 
 
 def used_by_who_reads_what_happened() -> set[tuple[str, Right]]:
-    """The workload's tenants read no history; operators expel a guest, and roll an image out."""
+    """The workload's tenants read no history; operators upgrade an agent, expel a guest, and
+    roll an image out."""
     deployment = Deployment()
     try:
 
@@ -90,6 +92,12 @@ def used_by_who_reads_what_happened() -> set[tuple[str, Right]]:
                     assert deployment.tenant("GET", path).status == 200
             assert deployment.admin("GET", "/mgmt/instances").status == 200
             path = f"/mgmt/instances/{instance}/action"
+            while deployment.busy():
+                deployment.kernel.sleep(1.0)
+            bundle = msgspec.to_builtins(BUNDLES[0].asked)
+            assert deployment.admin("POST", path, {"upgrade_agent": bundle}).status == 202
+            while deployment.busy():
+                deployment.kernel.sleep(1.0)
             assert deployment.admin("POST", path, {"expel": {}}).status == 202
 
         def roll_out() -> None:

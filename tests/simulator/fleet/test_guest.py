@@ -16,7 +16,7 @@ from simulator.fleet.guest import Guest
 from simulator.kernel import Kernel
 from tests.simulator.fleet.world import LIFE_SECONDS, PERIOD, PREPARE, World
 
-MOST_BYTES_IDLE = 3072
+MOST_BYTES_IDLE = 3328
 
 
 def test_a_guest_boots_enrols_prepares_and_reports(world: World) -> None:

@@ -19,7 +19,14 @@ from chalicelib.bus.contract import FIRST_RELEASE
 from chalicelib.bus.contract.arguments import Flavor
 from chalicelib.bus.envelope import Direction, Envelope, seal
 from chalicelib.cloud import names, network, servers, volumes
-from chalicelib.domain.flows import MIGRATE, REBUILD, REMOVALS, RESIZE_FLAVOR, ROLL_OUT
+from chalicelib.domain.flows import (
+    MIGRATE,
+    REBUILD,
+    REMOVALS,
+    RESIZE_FLAVOR,
+    ROLL_OUT,
+    UPGRADE_AGENT,
+)
 from chalicelib.domain.operations import OperationStatus
 from chalicelib.domain.rollouts import Progress, Wanted
 from chalicelib.errors import CofferError, OverLimit, Unavailable
@@ -597,6 +604,28 @@ def i29_another_series(deployment: Deployment) -> None:
     deployment.invariants.check()
 
 
+def i35_another_agent(deployment: Deployment) -> None:
+    """An upgrade that is told to have succeeded; its guest is as it was."""
+    made = operation_of(instance(deployment), UPGRADE_AGENT, arguments={"version": "1.0.1"})
+    made.status = OperationStatus.SUCCEEDED
+    made.save()
+
+
+def i35_a_broken_agent(deployment: Deployment) -> None:
+    """One that somebody has put in another's place is the one that has proved itself."""
+    for guest in deployment.fleet:
+        guest.disk.agent = "1.0.5+forged"
+    made = operation_of(instance(deployment), UPGRADE_AGENT, arguments={"version": "1.0.1"})
+    made.status = OperationStatus.FAILED
+    made.save()
+
+
+def l7_wrong_agent(deployment: Deployment) -> None:
+    row = ServiceStatusRow(instance(deployment).id)
+    row.update(actions=[ServiceStatusRow.agent_version.set("0.9")])
+    deployment.invariants.check_healed()
+
+
 def parent(deployment: Deployment, **counted: Any) -> Operation:
     """A rollout of one at a time that runs, and has begun a rebuild which has succeeded."""
     asked = Wanted("image-1", "version-1")
@@ -768,6 +797,7 @@ BREAKS = (
     i24_deleted_all_the_same,
     i27_done_all_the_same,
     *(i28_moved_nowhere, i29_another_version, i29_another_series),
+    *(i35_another_agent, i35_a_broken_agent, l7_wrong_agent),
     *(i33_one_too_many, i33_one_twice, i33_one_after_it_was_stopped),
     *(i33_one_that_was_not_counted, i33_ended_before_its_child),
     *(i10_two_replies, i10_accepted_with_another_body, i10_refused_afterwards, i10_done_twice),
