@@ -52,7 +52,10 @@ class Keeper:
                 memory.starts = 0
             return None
         memory.steady_at = now + STEADY_SECONDS
-        if not condition.start_wanted or self.working:
+        if not condition.start_wanted:
+            memory.start_at = None  # it was told to stop meanwhile: nothing is due any more
+            return None
+        if self.working:
             return None
         if memory.starts >= STARTS:
             memory.starts = 0

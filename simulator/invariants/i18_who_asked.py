@@ -15,6 +15,7 @@ MOST_REMEMBERED: Final = 1000
 """Lines of requests whose answer was lost on its way."""
 _SERVERS: Final = "/guest/"
 """Requests of guests: no user asks for anything with them."""
+_UNAVAILABLE: Final = 503
 
 
 class WhoAsked(Invariant):
@@ -58,11 +59,15 @@ class WhoAsked(Invariant):
             return
         if not _of(told, "audit") or _of(told, "status") != exchange.reply.status:
             self.broken(f"{exchange.method} {exchange.path} left no audit record of its answer")
-        elif (_of(told, "tenant_id"), bool(_of(told, "admin"))) != (
-            exchange.tenant,
-            exchange.admin,
+        elif self._is_known(exchange, told) and (
+            (_of(told, "tenant_id"), bool(_of(told, "admin"))) != (exchange.tenant, exchange.admin)
         ):
             self.broken(f"the audit record of {exchange.path} names somebody else")
+
+    @staticmethod
+    def _is_known(exchange: Exchange, told: logging.LogRecord) -> bool:
+        """Who asks is unknown while Keystone, which alone could tell, does not answer (F20)."""
+        return exchange.reply.status != _UNAVAILABLE or _of(told, "user_id") is not None
 
 
 def _of(record: logging.LogRecord, name: str) -> object:

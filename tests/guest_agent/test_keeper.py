@@ -74,6 +74,17 @@ def test_a_stopped_database_is_left_alone(guest: Guest) -> None:
     assert events(guest) == []
 
 
+def test_a_stop_takes_back_the_start_that_was_due(guest: Guest) -> None:
+    """Else its time stays in the past, and a simulated guest wakes for it without end."""
+    guest.manager.now_is = Status.CRASHED
+    live(guest, 1)
+    guest.manager.now_is = Status.SHUTDOWN
+    live(guest, FIRST_PAUSE_SECONDS)
+    guest.manager.now_is = Status.CRASHED
+    live(guest, 1)
+    assert guest.manager.starts == 0
+
+
 def test_a_crash_loop_ends_in_a_state_that_is_told(guest: Guest) -> None:
     guest.manager.now_is, guest.manager.reason = Status.CRASHED, "it ends at once"
     live(guest, sum(pause_before(n) for n in range(STARTS + 1)) + 3 * STARTS)

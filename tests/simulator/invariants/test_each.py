@@ -445,6 +445,22 @@ def i18_no_audit_record(deployment: Deployment) -> None:
     replied(deployment, "DELETE", f"/v1.0/{OTHER}/instances/{OTHER}", reply)
 
 
+def i18_somebody_else(deployment: Deployment) -> None:
+    fields = {"audit": True, "user_id": "u", "tenant_id": OTHER}
+    replied_with_line(deployment, 202, **fields)
+
+
+def i18_nobody(deployment: Deployment) -> None:
+    replied_with_line(deployment, 202, audit=True)
+
+
+def replied_with_line(deployment: Deployment, status: int, **fields: object) -> None:
+    told = {"kind": "request", "action": "DELETE /", "request_id": "req-1", "status": status}
+    logging.getLogger("chalicelib.api.frame").info("DELETE", extra=told | fields)
+    reply = Reply(status, {"X-OpenStack-Request-Id": "req-1"}, b"{}")
+    replied(deployment, "DELETE", "/v1.0/tenant-1/instances/1", reply)
+
+
 def i34_another_trace(deployment: Deployment) -> None:
     told = {"kind": "step", "trace_id": "1" * 32, "operation_id": operation(deployment).id}
     logging.getLogger("functions.step").info("step: done", extra=told)
@@ -818,7 +834,8 @@ BREAKS = (
     *(l1_accepted_without_a_row, l2_orphan, l2_queue_left, l3_silent, l3_error_without_a_reason),
     *(i14_user_lost, i14_database_from_nowhere, i14_other_password),
     *(i17_neighbour_answered_500, i17_function_erred, i17_neighbour_shown_as_error),
-    *(i18_nobody_asked, i18_no_audit_record, i34_another_trace, i34_a_step_of_nobody),
+    *(i18_nobody_asked, i18_no_audit_record, i18_somebody_else, i18_nobody),
+    *(i34_another_trace, i34_a_step_of_nobody),
     *(i34_a_command_in_another_trace, i34_a_trace_of_a_guest),
     *(l10_function_erred, l10_answered_503),
     *(l10_guest_call_answered_503_at_once, l10_guest_with_time_that_does_not_answer),
@@ -983,3 +1000,8 @@ def test_what_a_hostile_guest_does_to_itself_is_no_violation(deployment: Deploym
     i14_user_lost(deployment)
     deployment.invariants.check_healed()
     assert not deployment.invariants.each["I14"].violations
+
+
+def test_while_keystone_does_not_answer_nobody_is_known(deployment: Deployment) -> None:
+    replied_with_line(deployment, 503, audit=True)
+    assert not deployment.invariants.each["I18"].violations
