@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 import time
 from typing import Final
 
 import requests
 
+from infra import commands
 from infra.errors import NotAnsweringError, StackError
 from infra.package.sources import PROJECT_ROOT
 from infra.target import Target
@@ -24,20 +24,15 @@ PAUSE_SECONDS: Final = 0.2
 def seed(target: Target, prefix: str) -> None:
     """Put the datastores on offer into the tables, in a process with the functions' environment."""
     environment = {**os.environ, **target.environment(), "COFFER_PREFIX": prefix}
-    done = subprocess.run(
+    commands.run(
         [sys.executable, "-m", "infra.seed"],
-        cwd=PROJECT_ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=SEED_TIMEOUT_SECONDS,
-        check=False,
+        "The datastores could not be stored",
+        "The list is infra/datastores.yaml.",
+        seconds=SEED_TIMEOUT_SECONDS,
+        error=StackError,
+        environment=environment,
+        folder=PROJECT_ROOT,
     )
-    if done.returncode != 0:
-        raise StackError(
-            f"The datastores could not be stored:\n{done.stderr.strip()[-800:]}",
-            "The list is infra/datastores.yaml.",
-        )
 
 
 def mirror_flavors(target: Target, function: str) -> None:

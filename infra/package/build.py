@@ -9,7 +9,6 @@ import contextlib
 import json
 import os
 import shutil
-import subprocess
 import sys
 import time
 import zipfile
@@ -17,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from infra.errors import PackageError
+from infra import commands
 from infra.package import dependencies
 from infra.package.sources import (
     DEPLOYED,
@@ -101,19 +100,13 @@ def _chalice_package(
         *("--merge-template", str(merge_template), str(building)),
     ]
     environment = {"AWS_DEFAULT_REGION": "us-east-1", **os.environ}
-    done = subprocess.run(
+    commands.run(
         command,
-        capture_output=True,
-        text=True,
-        timeout=CHALICE_TIMEOUT_SECONDS,
-        env=environment,
-        check=False,
+        "chalice package failed",
+        "The lines above name the file to look at (app.py is imported by this step).",
+        seconds=CHALICE_TIMEOUT_SECONDS,
+        environment=environment,
     )
-    if done.returncode != 0:
-        raise PackageError(
-            f"chalice package failed:\n{(done.stderr or done.stdout).strip()[-2000:]}",
-            "The lines above name the file to look at (app.py is imported by this step).",
-        )
     shutil.rmtree(stage)
 
 

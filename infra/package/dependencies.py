@@ -9,11 +9,11 @@ import os
 import platform
 import py_compile
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
-from infra.errors import PackageError
+from infra import commands
+from infra.package import tools
 
 # The Lambda runtime for Python 3.11 is Amazon Linux 2 (glibc 2.26): newer wheels don't load there.
 PLATFORM_TAG = "manylinux2014_{machine}"
@@ -82,15 +82,12 @@ def _pip_install(requirements: Path, constraints: Path, target: Path) -> None:
         *("--python-version", PYTHON_VERSION),
         *("--requirement", str(requirements), "--constraint", str(constraints)),
     ]
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=INSTALL_TIMEOUT_SECONDS, check=False
+    commands.run(
+        command,
+        f"pip could not install {requirements.name} for Lambda",
+        tools.PIP_ADVICE,
+        seconds=INSTALL_TIMEOUT_SECONDS,
     )
-    if done.returncode != 0:
-        last_words = "\n".join(done.stderr.strip().splitlines()[-5:])
-        raise PackageError(
-            f"pip could not install {requirements.name} for Lambda:\n{last_words}",
-            "Check that pip reaches its package index, then run the command again.",
-        )
 
 
 def _prune(folder: Path) -> None:

@@ -8,7 +8,6 @@ Strict: a link or an anchor that leads nowhere, and a page that no reader comes 
 import os
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from typing import Final
@@ -17,6 +16,7 @@ import msgspec
 
 from chalicelib.api.application import ROUTES
 from chalicelib.api.openapi import document
+from infra import commands
 from infra.errors import PackageError
 from infra.package import api_docs, tools
 
@@ -44,20 +44,15 @@ def build() -> Path:
     cache = ROOT / ".cache"
     tool = tools.environment("docs", REQUIREMENTS, cache)
     gather(cache / "docs")
-    done = subprocess.run(
-        [str(tool / "bin" / "mkdocs"), "build", "--strict", "--quiet"],
-        cwd=ROOT,
+    commands.run(
+        [str(tool / "bin" / "python"), "-m", "mkdocs", "build", "--strict", "--quiet"],
+        "The site was not built",
+        "Mend the pages that are named.",
+        seconds=BUILD_TIMEOUT_SECONDS,
         # Its theme prints an advertisement for a successor.
-        env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
-        capture_output=True,
-        text=True,
-        timeout=BUILD_TIMEOUT_SECONDS,
-        check=False,
+        environment={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
+        folder=ROOT,
     )
-    if done.returncode != 0:
-        raise PackageError(
-            f"The site was not built:\n{done.stderr.strip()}", "Mend the pages that are named."
-        )
     return cache / "site"
 
 

@@ -3,14 +3,14 @@
 import fcntl
 import hashlib
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from typing import Final
 
-from infra.errors import PackageError
+from infra import commands
 
 INSTALL_TIMEOUT_SECONDS: Final = 300
+PIP_ADVICE: Final = "Check that pip reaches its package index, then run the command again."
 
 
 def environment(name: str, requirements: Path, cache: Path) -> Path:
@@ -43,12 +43,9 @@ def _install(name: str, requirements: Path, folder: Path) -> None:
         ],
     )
     for command in steps:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=INSTALL_TIMEOUT_SECONDS, check=False
+        commands.run(
+            command,
+            f"{name} could not be installed",
+            PIP_ADVICE,
+            seconds=INSTALL_TIMEOUT_SECONDS,
         )
-        if done.returncode != 0:
-            words = "\n".join((done.stderr or done.stdout).strip().splitlines()[-5:])
-            raise PackageError(
-                f"{name} could not be installed:\n{words}",
-                "Check that pip reaches its package index, then run the command again.",
-            )
