@@ -144,11 +144,12 @@ def gateway_logs(survey: Survey) -> str:
     made_here = f":role/{survey.wanted.stack}-GatewayLogRole-" in held
     for role in filter(None, {given, held if made_here else ""}):
         _require_log_role(survey, role)
-    if not held and survey.present is not None:
+    stands = survey.present is not None and survey.present.status in deploy.STANDING
+    if stands and not held:
         raise Failed(
             "API Gateway has lost the role that it writes the logs of this account and region by.",
-            "aws apigateway update-account --patch-operations "
-            f"op=replace,path=/cloudwatchRoleArn,value={given or 'ARN of such a role'}",
+            "aws apigateway update-account --patch-operations op=replace,path=/cloudwatchRoleArn,"
+            f"value={given or 'ARN of the GatewayLogRole of the stack'}",
         )
     if held and held != given and not made_here:
         raise Doubt(
