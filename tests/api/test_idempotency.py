@@ -98,6 +98,15 @@ def test_a_kept_answer_is_for_those_alone_who_may_ask(api: Api, admin: Api, make
         assert keyed(api, path, body, key).status in (401, 403)
 
 
+@pytest.mark.parametrize("body", [{}, {"resize": {}}, {"eject_replica_source": {}}])
+def test_another_request_is_told_as_such_whatever_is_wrong_with_it(
+    api: Api, make: Make, body: Any
+) -> None:
+    path = f"/instances/{make().id}/action"
+    assert keyed(api, path, {"restart": {}}).status == 202
+    assert keyed(api, path, body).status == 422
+
+
 def test_a_key_belongs_to_a_project(api: Api, other: Api) -> None:
     first, second = create(api), create(other)
     assert (first.status, second.status) == (200, 200)
