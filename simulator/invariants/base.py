@@ -26,7 +26,7 @@ from simulator.template import DEPLOYMENT_ID, PREFIX
 
 MOST_RAISED: Final = 16
 OF_ITS_OWN: Final = frozenset(
-    {"I2", "I8", "I9", "I14", "I20", "I23", "I29", "I30", "L1", "L3", "L4", "L7"}
+    {"I2", "I8", "I9", "I14", "I20", "I23", "I29", "I30", "I35", "L1", "L3", "L4", "L7"}
 )
 """Promises that an instance loses whose guest is in somebody else's hands: its contents, its
 status, its settings and what becomes of its creates are whatever that guest says."""

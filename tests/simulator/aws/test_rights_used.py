@@ -7,6 +7,7 @@ the rare paths together leave no right of a role unused, but for those that are 
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -15,6 +16,7 @@ import pytest
 from simulator import template
 from simulator.aws.policies import Right, parsed, rights_of
 from simulator.fleet.releases import BUNDLES
+from simulator.plan import Plan, read
 from simulator.run import Run
 from tests.saboteurs.plans import PLANS
 from tests.simulator.deployment import TENANT, Deployment
@@ -25,6 +27,11 @@ COVERING: Final = (
 )
 """Plans that take the rare paths: jobs after a restore, dead letters, a change of the access, the
 same request again."""
+CANCELLED: Final = (
+    Path(__file__).parents[1]
+    / "regressions"
+    / "a_hint_to_a_cancelled_operation_may_not_read_its_instance.json"
+)
 
 POLLER = "Lambda's own poller calls it with the role, before the function is there"
 GIVEN_UP = "an operation whose executions all died: tests/taskmanager/test_sweeper.py"
@@ -65,8 +72,8 @@ def allowed() -> set[tuple[str, Right]]:
     }
 
 
-def used_by(plan: str) -> set[tuple[str, Right]]:
-    run = Run(msgspec.structs.replace(PLANS[plan], seed=1))
+def used_by(plan: Plan) -> set[tuple[str, Right]]:
+    run = Run(plan)
     run.execute()
     assert not run.world.region.rights.refused
     return run.world.region.rights.used
@@ -131,7 +138,9 @@ def is_declared(role: str, right: Right, exception: tuple[str, str]) -> bool:
 
 @pytest.mark.xdist_group("rights")
 def test_every_right_is_used_by_some_run() -> None:
-    used = used_by_who_reads_what_happened().union(*map(used_by, COVERING))
+    plans = [msgspec.structs.replace(PLANS[name], seed=1) for name in COVERING]
+    plans.append(read(CANCELLED))
+    used = used_by_who_reads_what_happened().union(*map(used_by, plans))
     unused = allowed() - used
     undeclared = {
         f"{role}: {right.action} on {right.resource}"
