@@ -11,12 +11,15 @@ from chalicelib.domain.operations import TERMINAL, OperationAction, OperationSta
 from simulator import versions
 from simulator.aws.dynamodb.values import Item
 from simulator.effects import Effect
+from simulator.fleet.releases import Kind, kind_of
 from simulator.invariants.base import Exchange, Invariant, changed
 from simulator.kernel import START
 
 TURN_SECONDS: Final = 300.0
 """An operation that is cancelled or past its deadline goes back within so long: a sweep or two wake
 it, or stop it, and its next step turns."""
+LACKING: Final = "this guest agent has no method"
+UNHEARD: Final = "did not report within"
 _INSTANCE: Final = re.compile(r"/v1\.0/[^/]+/instances/([^/?]+)")
 
 
@@ -90,13 +93,24 @@ class OperationsEnd(Invariant):
             self.broken(text, new["instance_id"])
 
     def _is_in_vain(self, new: Item) -> bool:
-        """Whether it was asked for what cannot be had, which only its steps can see."""
+        """Whether it was asked for what cannot be had, which only its steps can see.
+
+        A guest of an older release that was not heard yet is asked, and answers so for itself (I30
+        looks at all others).
+        """
+        reason = str(new.get("reason"))
+        if LACKING in reason:
+            return True
         asked = json.loads(new.get("arguments") or "{}")
         match new["action"]:
             case OperationAction.MIGRATE:
                 return asked.get("host") is not None
             case OperationAction.UPGRADE:
                 return not versions.works(asked["version"]["name"])
+            case OperationAction.UPGRADE_AGENT:
+                # By design a release is given up that nobody can hear for minutes.
+                unheard = self.hub.fair_since != START and UNHEARD in reason
+                return unheard or kind_of(asked["version"]) is not Kind.SOUND
             case OperationAction.REBUILD | OperationAction.REBUILD_STOPPED:
                 row = self.hub.row("instances", new["instance_id"]) or {}
                 own = versions.IMAGES.get(row.get("datastore_version", ""))

@@ -1,18 +1,11 @@
-"""An agent that becomes another release of itself, and the way back, beside a real database.
-
-Its bundles are like those of `coffer image`, but for their wheels: their installer makes an
-environment that finds the sources here, and breaks them as the test wants.
-"""
+"""An agent that becomes another release of itself, and the way back, beside a real database."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-import io
 import os
 import signal
-import sys
-import tarfile
 import threading
 from collections.abc import Iterator
 from typing import Any, Final
@@ -25,7 +18,7 @@ from guest_agent.bundle import RELEASES
 from guest_agent.releases import CURRENT, FOLDER, Releases
 from tests.guest_agent.control_plane import wait_for
 from tests.guest_agent.datastores.conftest import Guest
-from tests.guest_agent.server import REPOSITORY
+from tests.support.agent_bundles import DIES, SILENT, SOUND, packed
 
 PROGRAM: Final = (
     "from guest_agent import releases; releases.TRIAL_SECONDS = {seconds}; "
@@ -35,19 +28,6 @@ PROGRAM: Final = (
 """The agent of the image, which gives a release on trial so many seconds."""
 PATIENT: Final = 60
 IMPATIENT: Final = 2
-INSTALLER: Final = """#!/bin/sh
-set -eu
-here=$(cd "$(dirname "$0")" && pwd)
-release=$2/releases/$(cat "$here/VERSION")
-rm -rf "$release"
-"$PYTHON" -m venv --without-pip "$release"
-cp "$here"/site/* "$release"/lib/python3*/site-packages/
-touch "$release/complete"
-"""
-SOUND: Final = ""
-DIES: Final = "import os; os._exit(0)"
-"""As if it had nothing to do any more: no supervisor may believe that."""
-SILENT: Final = "import time, guest_agent.loop as loop; loop.run = lambda _: time.sleep(600)"
 
 
 class Machine:
@@ -89,20 +69,7 @@ class Machine:
 
     def bundle(self, version: str, breaks: str = SOUND, **changes: Any) -> dict[str, Any]:
         """What asks for a release with that fault in it; its bundle lies where it says."""
-        found = [str(REPOSITORY), *(each for each in sys.path if each.endswith("site-packages"))]
-        files = {
-            "VERSION": f"{version}\n",
-            "install.sh": INSTALLER,
-            "site/sources.pth": "\n".join(found),
-            "site/sitecustomize.py": breaks,
-        }
-        packed = io.BytesIO()
-        with tarfile.open(fileobj=packed, mode="w:gz") as archive:
-            for name, text in files.items():
-                member = tarfile.TarInfo(f"bundle/{name}")
-                member.size = len(text)
-                archive.addfile(member, io.BytesIO(text.encode()))
-        body = packed.getvalue()
+        body = packed(version, breaks)
         self.guest.control.files[f"/{version}"] = body
         return {
             "attempt": f"{version} {len(self.guest.control.reports())}",
