@@ -24,6 +24,7 @@ class BoundedSocket:
     """What clients use of a `socket.socket` or an `ssl.SSLSocket`, with the bounds of `allow`."""
 
     def __init__(self, plain: socket.socket, seconds: float, size: int) -> None:
+        self._files: list[socket.SocketIO] = []
         self._plain = plain
         self._until = -math.inf
         self._left = 0
@@ -42,11 +43,23 @@ class BoundedSocket:
         self._wait_at_most()
         self._plain.sendall(data)  # its timeout is of all of it
 
-    def makefile(self, mode: str = "rb", buffering: int | None = None) -> io.BufferedReader:
-        """What is read from it, as a file."""
-        assert mode == "rb", "clients write with sendall"
+    def makefile(self, mode: str = "rb", buffering: int | None = None) -> io.BufferedIOBase:
+        """What is read from it, as a file; with "rwb", what is written to it too."""
         raw = self._plain.makefile("rb", buffering=0)
-        return io.BufferedReader(_Reader(raw, self._wait_at_most, self._count))
+        self._files.append(raw)
+        reader = _Reader(raw, self._wait_at_most, self._count)
+        if mode == "rb":
+            return io.BufferedReader(reader)
+        return io.BufferedRWPair(reader, _Writer(self.sendall))
+
+    def close(self) -> None:
+        """Close it and what is read from it: a client that has given up may have left that open."""
+        for each in self._files:
+            each.close()
+        self._plain.close()
+
+    def __del__(self) -> None:
+        self.close()
 
     def as_socket(self) -> socket.socket:
         """Itself, for a client that declares to want the real thing."""
@@ -65,6 +78,21 @@ class BoundedSocket:
         self._left -= size
         if self._left < 0:
             raise TooMuch("the answer is longer than is allowed")
+
+
+class _Writer(io.RawIOBase):
+    """The writing side: each buffer goes out whole."""
+
+    def __init__(self, send: Callable[[Any], None]) -> None:
+        super().__init__()
+        self._send = send
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self._send(data)
+        return len(data)
 
 
 class _Reader(io.RawIOBase):

@@ -14,5 +14,9 @@ def manager(guest: GuestConfig) -> Manager:
             from guest_agent.datastores.mariadb.manager import MariaDBManager
 
             return MariaDBManager(guest)
+        case "postgresql":
+            from guest_agent.datastores.postgresql.manager import PostgreSQLManager
+
+            return PostgreSQLManager(guest)
         case name:
             raise ConfigurationMissing(f"this agent has no manager for the datastore {name!r}")

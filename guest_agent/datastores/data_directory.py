@@ -31,16 +31,17 @@ class Interrupted(GuestError):
 
 def make(server: Server[Any], flavor: Flavor) -> bool:
     """Make the data directory unless it is there; true when it was made."""
-    layout, user = server.layout, server.user
+    layout, user, maker = server.layout, server.user, server.maker
     if layout.data.exists():
         take_over(server)
         return False
-    processes.kill_all_with(server.making_argument, user.uid)
+    processes.kill_all_with(server.making_argument, maker.uid)
     shutil.rmtree(layout.unfinished, ignore_errors=True)
-    for folder in (layout.unfinished, layout.scratch):
-        user.make_folder(folder)
-    user.check_can_reach(layout.unfinished)
-    run(server.making(flavor), user, server.log)
+    maker.make_folder(layout.unfinished)
+    user.make_folder(layout.scratch)
+    maker.check_can_reach(layout.unfinished)
+    run(server.making(flavor), maker, server.log)
+    user.take_over(layout.unfinished)
     _sync_file_system(layout.unfinished)
     layout.unfinished.rename(layout.data)
     sync_directory(layout.volume)

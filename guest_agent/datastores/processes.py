@@ -59,6 +59,18 @@ def first_with(argument: str, owner: int) -> int | None:
     return next((pid for pid in found if _parent(pid) not in found), None)
 
 
+def at_work_in(folder: Path, path: str, owner: int) -> list[int]:
+    """The ids of all processes of `owner` that run the program at a path in that folder."""
+    found = []
+    for entry in _PROC.iterdir():
+        if entry.name.isdecimal():
+            with contextlib.suppress(OSError):  # it has ended meanwhile
+                of_owner = entry.stat().st_uid == owner
+                if of_owner and (entry / "cwd").samefile(folder) and (entry / "exe").samefile(path):
+                    found.append(int(entry.name))
+    return found
+
+
 def _parent(pid: int) -> int | None:
     try:
         return int((_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[1])

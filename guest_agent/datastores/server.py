@@ -41,6 +41,11 @@ class Server(ABC, Generic[S]):
         return database_user(name, self.guest.root)
 
     @property
+    def maker(self) -> OsUser:
+        """Whom the program runs as that makes its first data, which `user` gets."""
+        return self.user
+
+    @property
     @abstractmethod
     def log(self) -> ErrorLog:
         """Where it says what went wrong."""

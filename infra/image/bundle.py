@@ -28,7 +28,7 @@ from infra.package.sources import digest_of, source_files
 NAME: Final = "coffer-guest-agent"
 AGENT: Final = "guest_agent"
 GUEST_FILES: Final = "infra/image/guest"
-REQUIRED: Final = ("cryptography", "msgspec", "PyMySQL", "urllib3")
+REQUIRED: Final = ("cryptography", "msgspec", "PyMySQL", "pg8000", "urllib3")
 PYTHON_VERSION: Final = "3.11"
 """Debian 12's. The wheels with machine code are for one version."""
 PLATFORM_TAG: Final = "manylinux2014_{machine}"

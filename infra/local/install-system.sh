@@ -1,11 +1,12 @@
 #!/bin/sh
-# Installs what the database servers on this machine need, and only what is missing: MariaDB's server
-# and client, Python's venv module, and the unprivileged user that the servers run as.
+# Installs what the database servers on this machine need, and only what is missing: MariaDB's and
+# PostgreSQL's servers and clients, Python's venv module, and the unprivileged users that they run as.
 set -eu
 
 packages=""
 [ -x /usr/sbin/mariadbd ] || packages="$packages mariadb-server-core"
 [ -x /usr/bin/mariadb ] || packages="$packages mariadb-client-core"
+[ -n "$(ls /usr/lib/postgresql/*/bin/postgres 2>/dev/null)" ] || packages="$packages postgresql-15"
 if ! "${PYTHON:-python3.11}" -c 'import ensurepip' 2>/dev/null; then
     packages="$packages python3.11-venv"
 fi
@@ -22,6 +23,13 @@ if [ -n "$packages" ]; then
     fi
     export DEBIAN_FRONTEND=noninteractive
     echo "Installing:$packages"
+    # Debian's package starts a server of its own, unless it is told not to: the agents start theirs.
+    case $packages in *postgresql*)
+        $as_root mkdir -p /etc/postgresql-common/createcluster.d
+        echo "create_main_cluster = false" |
+            $as_root tee /etc/postgresql-common/createcluster.d/coffer.conf >/dev/null
+        ;;
+    esac
     # The lists of a fresh machine are empty; those of an old one may name versions that are gone.
     # shellcheck disable=SC2086
     $as_root apt-get install -qq -y --no-install-recommends $packages >/dev/null 2>&1 || {

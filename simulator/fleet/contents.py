@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 
 from chalicelib.bus.contract import answers, arguments, values
 from chalicelib.engines import mariadb
+from chalicelib.engines.engine import Engine
 from guest_agent.errors import (
     BadRequest,
     DatabaseAlreadyExists,
@@ -20,12 +21,19 @@ from simulator.fleet.machine import OnMachine
 
 T = TypeVar("T")
 
-RESERVED_USERS: Final = mariadb.RESERVED_USERS | {""}
 DROP_SECONDS: Final = (0.1, 2.0)
 
 
 class WithContents(OnMachine, WithDatabases, WithUsers, WithAccess, WithRoot):
-    """The parts of the guest contract that are about what a server holds."""
+    """The parts of the guest contract that are about what a server holds.
+
+    `DEFAULT` is a database of which nothing was said. Users come from hosts on some engines only,
+    and on some a grant outlives its database.
+    """
+
+    ENGINE: ClassVar[Engine] = mariadb.ENGINE
+    DEFAULT: ClassVar[Database] = Database()
+    GRANTS_OUTLIVE: ClassVar[bool] = True
 
     def list_databases(self, request: arguments.Page) -> answers.DatabasePage:
         shown, more = _page(self._read().databases, request, lambda name: name)
@@ -35,20 +43,26 @@ class WithContents(OnMachine, WithDatabases, WithUsers, WithAccess, WithRoot):
     def create_database(self, request: arguments.CreateDatabases) -> answers.Done:
         contents = self._read()
         for place, database in enumerate(request.databases):
-            check_database_name(database.name)
+            self._check_database_name(database.name)
             if any(database.name == other.name for other in request.databases[:place]):
                 raise BadRequest(f"the database {database.name!r} is named twice")
             if database.name in contents.databases:
                 raise DatabaseAlreadyExists(f"there is a database {database.name!r}")
         for database in request.databases:
-            self._write(self._read().with_database(database.name, database_of(database)))
+            self._write(self._read().with_database(database.name, self._database_of(database)))
         return answers.Done()
 
     def delete_database(self, request: arguments.DeleteDatabase) -> answers.Done:
-        check_database_name(request.database.name)
+        self._check_database_name(request.database.name)
         self._step(DROP_SECONDS)
         self._find_database(self._read(), request.database.name)
-        self._write(self._contents().without_database(request.database.name))
+        after = self._contents().without_database(request.database.name)
+        if not self.GRANTS_OUTLIVE:
+            for account, user in after.users.items():
+                left = user.grants - {request.database.name}
+                if left != user.grants:
+                    after = after.with_user(account, User(user.password, left))
+        self._write(after)
         return answers.Done()
 
     def list_users(self, request: arguments.Page) -> answers.UserPage:
@@ -57,13 +71,13 @@ class WithContents(OnMachine, WithDatabases, WithUsers, WithAccess, WithRoot):
 
     def get_user(self, request: arguments.Account) -> answers.OneUser:
         account = account_of(request.username, request.hostname)
-        return answers.OneUser(_view(account, _find_user(self._read(), account)))
+        return answers.OneUser(_view(account, self._find_user(self._read(), account)))
 
     def create_user(self, request: arguments.CreateUsers) -> answers.Done:
         contents = self._read()
         accounts = [account_of(user.name, user.host) for user in request.users]
         for place, user in enumerate(request.users):
-            check_user_name(user.name)
+            self._check_user_name(user.name)
             for database in user.databases:
                 self._find_database(contents, database.name)
             if accounts[place] in accounts[:place]:
@@ -77,31 +91,31 @@ class WithContents(OnMachine, WithDatabases, WithUsers, WithAccess, WithRoot):
         return answers.Done()
 
     def delete_user(self, request: arguments.DeleteUser) -> answers.Done:
-        check_user_name(request.user.name)
+        self._check_user_name(request.user.name)
         account = account_of(request.user.name, request.user.host)
         contents = self._read()
-        _find_user(contents, account)
+        self._find_user(contents, account)
         self._write(contents.without_user(account))
         return answers.Done()
 
     def change_passwords(self, request: arguments.ChangePasswords) -> answers.Done:
         contents = self._read()
         for wanted in request.users:
-            _find_user(contents, account_of(wanted.name, wanted.host))
+            self._find_user(contents, account_of(wanted.name, wanted.host))
         for wanted in request.users:
             account = account_of(wanted.name, wanted.host)
             contents = self._read()
-            before = _find_user(contents, account)
+            before = self._find_user(contents, account)
             self._write(contents.with_user(account, User(wanted.password, before.grants)))
         return answers.Done()
 
     def update_attributes(self, request: arguments.UpdateAttributes) -> answers.Done:
         wanted, before = request.user_attrs, account_of(request.username, request.hostname)
         contents = self._read()
-        user = _find_user(contents, before)
+        user = self._find_user(contents, before)
         after = (wanted.name or before[0], _host(wanted.host) if wanted.host else before[1])
         if after != before:
-            check_user_name(after[0])
+            self._check_user_name(after[0])
             _check_user_is_new(contents, after)
             contents = contents.without_user(before).with_user(after, user)
             self._write(contents)
@@ -110,18 +124,18 @@ class WithContents(OnMachine, WithDatabases, WithUsers, WithAccess, WithRoot):
         return answers.Done()
 
     def list_access(self, request: arguments.Account) -> answers.Access:
-        user = _find_user(self._read(), account_of(request.username, request.hostname))
+        user = self._find_user(self._read(), account_of(request.username, request.hostname))
         return answers.Access([values.DatabaseName(name) for name in sorted(user.grants)])
 
     def grant_access(self, request: arguments.GrantAccess) -> answers.Done:
         account = account_of(request.username, request.hostname)
         contents = self._read()
-        _find_user(contents, account)
+        self._find_user(contents, account)
         for name in request.databases:
             self._find_database(contents, name)
         for name in request.databases:
             contents = self._read()
-            before = _find_user(contents, account)
+            before = self._find_user(contents, account)
             self._write(contents.with_user(account, User(before.password, before.grants | {name})))
         return answers.Done()
 
@@ -150,12 +164,31 @@ class WithContents(OnMachine, WithDatabases, WithUsers, WithAccess, WithRoot):
 
     # ----------------------------------------------------------------------- the server
 
-    @staticmethod
-    def _find_database(contents: Contents, name: str) -> Database:
+    def _find_database(self, contents: Contents, name: str) -> Database:
         found = contents.databases.get(name)
-        if found is None or name.lower() in mariadb.RESERVED_DATABASES:
+        if found is None or name.lower() in self.ENGINE.rules.RESERVED_DATABASES:
             raise DatabaseNotFound(f"there is no database {name!r}")
         return found
+
+    def _find_user(self, contents: Contents, account: Account) -> User:
+        found = contents.users.get(account)
+        if found is None or account[0] in self.ENGINE.rules.RESERVED_USERS:
+            raise UserNotFound(f"there is no user {account[0]!r} at {account[1]!r}")
+        return found
+
+    def _check_database_name(self, name: str) -> None:
+        if name.lower() in self.ENGINE.rules.RESERVED_DATABASES:
+            raise BadRequest(f"the database name {name!r} is reserved")
+
+    def _check_user_name(self, name: str) -> None:
+        if name in self.ENGINE.rules.RESERVED_USERS | {""}:
+            raise BadRequest(f"the user name {name!r} is reserved")
+
+    def _database_of(self, wanted: values.Database) -> Database:
+        return Database(
+            wanted.character_set or self.DEFAULT.character_set,
+            wanted.collate or self.DEFAULT.collate,
+        )
 
 
 def _page(
@@ -175,33 +208,9 @@ def _page(
     return [(key, things[key]) for _, key in shown], more
 
 
-def _find_user(contents: Contents, account: Account) -> User:
-    found = contents.users.get(account)
-    if found is None or account[0] in RESERVED_USERS:
-        raise UserNotFound(f"there is no user {account[0]!r} at {account[1]!r}")
-    return found
-
-
 def _check_user_is_new(contents: Contents, account: Account) -> None:
     if account in contents.users:
         raise UserAlreadyExists(f"there is a user {account[0]!r} at {account[1]!r}")
-
-
-def check_database_name(name: str) -> None:
-    if name.lower() in mariadb.RESERVED_DATABASES:
-        raise BadRequest(f"the database name {name!r} is reserved")
-
-
-def check_user_name(name: str) -> None:
-    if name in RESERVED_USERS:
-        raise BadRequest(f"the user name {name!r} is reserved")
-
-
-def database_of(wanted: values.Database) -> Database:
-    default = Database()
-    return Database(
-        wanted.character_set or default.character_set, wanted.collate or default.collate
-    )
 
 
 def user_of(wanted: arguments.User) -> User:

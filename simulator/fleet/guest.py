@@ -248,6 +248,12 @@ class Guest:
     def _can_work(self) -> bool:
         return self.power and self.retired is None and not self.condition.hung
 
+    @property
+    def datastore_manager(self) -> str:
+        """The name of the manager that it was ordered with."""
+        assert self.agent_file is not None, "a server without user data runs no agent"
+        return self.agent_file.datastore_manager
+
     def _start_up(self) -> None:
         try:
             self._say(self._around.manager(self, self.life).start_up())

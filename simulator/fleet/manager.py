@@ -1,4 +1,4 @@
-"""The guest contract on a simulated volume: what a MariaDB manager does, as steps that take time.
+"""The guest contract on a simulated volume: what managers do, as steps that take time.
 
 Between two steps a guest can die; what was written stays written, as on a real server.
 """
@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, ClassVar, Final, Protocol
 
 from chalicelib import aws
 from chalicelib.bus.contract import METHODS, answers, arguments
-from chalicelib.engines import numbers_of
+from chalicelib.engines import numbers_of, postgresql
 from chalicelib.service_status import ServiceStatus as Status
 from guest_agent.datastores.mariadb import configuration
+from guest_agent.datastores.postgresql import configuration as of_postgresql
 from guest_agent.errors import (
     CommandFailed,
     GuestError,
@@ -28,12 +29,11 @@ from guest_agent.manager import (
 from simulator.fleet.contents import (
     WithContents,
     account_of,
-    check_database_name,
-    check_user_name,
-    database_of,
     user_of,
 )
-from simulator.fleet.machine import STATEMENT_SECONDS
+from simulator.fleet.datastore import Database
+from simulator.fleet.disk import Perform, directly
+from simulator.fleet.machine import STATEMENT_SECONDS, Machine
 
 STAGES: Final = (
     ("preparing the volume", 1.0, 4.0),
@@ -49,7 +49,7 @@ GROW_SECONDS: Final = (0.5, 20.0)
 
 
 class SimManager(WithContents, Manager, WithUpgrades):
-    """The manager in one process (`life`) of a guest's agent."""
+    """The manager of a MariaDB in one process (`life`) of a guest's agent."""
 
     def call(self, name: str, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
         """Execute a command, unless it is newer than the agent on the root disk."""
@@ -150,7 +150,9 @@ class SimManager(WithContents, Manager, WithUpgrades):
         progress("attaching the volume")
         self._step(ATTACH_SECONDS)
         if not self._formatted().formatted:
-            raise GuestError("the volume holds no MariaDB data directory, and none is made")
+            raise GuestError(
+                f"the volume holds no {self.ENGINE.name} data directory, and none is made"
+            )
         self._require(request.number)
         progress("starting the database")
         self._start()
@@ -174,11 +176,13 @@ class SimManager(WithContents, Manager, WithUpgrades):
         self._run()
         progress("creating databases and users")
         for database in request.databases:
-            check_database_name(database.name)
+            self._check_database_name(database.name)
             if database.name not in self._contents().databases:
-                self._write(self._contents().with_database(database.name, database_of(database)))
+                self._write(
+                    self._contents().with_database(database.name, self._database_of(database))
+                )
         for user in request.users:
-            check_user_name(user.name)
+            self._check_user_name(user.name)
             self._write(self._contents().with_user(account_of(user.name, user.host), user_of(user)))
         if request.root_password is not None:
             self._write(self._contents().with_root(request.root_password))
@@ -272,4 +276,36 @@ class SimManager(WithContents, Manager, WithUpgrades):
         finally:
             self._machine.passing = None
 
-    # --------------------------------------------------------------------- its contents
+
+class SimPostgreSQL(SimManager):
+    """The manager of a PostgreSQL: what differs from a MariaDB's as the contract sees it."""
+
+    ENGINE: ClassVar = postgresql.ENGINE
+    DEFAULT: ClassVar = Database("UTF8", "C.UTF-8")
+    GRANTS_OUTLIVE: ClassVar = False
+
+    def _settings(self) -> dict[str, int]:
+        size = self._machine.runs_for
+        memory = of_postgresql.shared_buffers_mib(size) * 1024**2
+        return {"shared_buffers": memory, "max_connections": of_postgresql.max_connections(size)}
+
+
+MANAGERS: Final = {
+    "mariadb": SimManager,
+    "mysql": SimManager,
+    "postgresql": SimPostgreSQL,
+}
+"""By the names that guests are ordered with."""
+
+
+class Ordered(Machine, Protocol):
+    """A machine that was ordered with a datastore."""
+
+    @property
+    def datastore_manager(self) -> str:
+        """The name of its manager."""
+
+
+def manager_of(machine: Ordered, life: int, perform: Perform = directly) -> SimManager:
+    """The manager of an agent's life, of the datastore that its machine was ordered with."""
+    return MANAGERS[machine.datastore_manager](machine, life, perform)

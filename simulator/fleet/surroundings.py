@@ -15,7 +15,7 @@ from simulator.cloud.cloud_init import files_of
 from simulator.effects import Effects
 from simulator.fleet.datastore import Volume
 from simulator.fleet.engines import Engine
-from simulator.fleet.manager import SimManager
+from simulator.fleet.manager import SimManager, manager_of
 from simulator.fleet.queues import Region
 from simulator.kernel import Kernel
 
@@ -56,7 +56,7 @@ class Surroundings:
     """Told each sentence of a guest: the server's id and what it says."""
     broken: list[tuple[str, BaseException]] = field(default_factory=list)
     """Errors that no agent should end with: defects."""
-    manager: Callable[..., SimManager] = SimManager
+    manager: Callable[..., SimManager] = manager_of
     """Makes the manager of an agent's life: of a machine, its life, and what performs a change."""
     release: Callable[[], int] = lambda: RELEASE
     """The release of the agent on the first root disk of a server; what is rebuilt gets today's."""

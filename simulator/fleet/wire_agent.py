@@ -31,7 +31,7 @@ from guest_agent.transport import HttpPost, SqsQueues
 from simulator.fleet.datastore import Contents, Database, User, Volume
 from simulator.fleet.disk import Disk
 from simulator.fleet.engines import USUAL
-from simulator.fleet.manager import SimManager
+from simulator.fleet.manager import MANAGERS
 
 VOLUME_FILE: Final = Path("dev/vdb/contents.json")
 SIZE_GIB: Final = 1
@@ -63,7 +63,7 @@ class _Kept(msgspec.Struct):
 
 
 class WireMachine:
-    """The server that a `SimManager` believes to run on; what it writes outlives this process."""
+    """The server that a manager believes to run on; what it writes outlives this process."""
 
     def __init__(self, root: Path) -> None:
         self._file = root / VOLUME_FILE
@@ -133,7 +133,7 @@ class WireMachine:
 def agent_of(guest: GuestConfig) -> Agent:
     """The shipped agent with everything but its datastore."""
     clock = ServiceClock()
-    manager = SimManager(WireMachine(guest.root), life=1)
+    manager = MANAGERS[guest.agent.datastore_manager](WireMachine(guest.root), life=1)
     _log.info(manager.start_up())
     return Agent(
         guest.agent,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from itertools import product
 from typing import Any, Final
 
 import msgspec
@@ -16,8 +17,9 @@ from chalicelib.domain.flows import FLOWS, Flow, Step, Waits
 from chalicelib.engines.engine import Part
 from chalicelib.settings import Settings
 from guest_agent.datastores.mariadb.manager import MariaDBManager
+from guest_agent.datastores.postgresql.manager import PostgreSQLManager
 from guest_agent.manager import PARTS
-from simulator.fleet.manager import SimManager
+from simulator.fleet.manager import SimManager, SimPostgreSQL
 
 EVERY = pytest.mark.parametrize("method", METHODS.values(), ids=list(METHODS))
 STEPS: Final = [(flow, each) for flow in FLOWS.values() for each in (*flow.steps, *flow.undo)]
@@ -45,8 +47,13 @@ def test_a_method_that_the_last_release_had_not_is_of_a_later_one(method: Method
     assert (method.since == contract.FIRST_RELEASE) == (method.name in RELEASED)
 
 
-@pytest.mark.parametrize("kind", [MariaDBManager, SimManager])
-@pytest.mark.parametrize("name", ["mariadb", "mysql"])
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        *product((MariaDBManager, SimManager), ("mariadb", "mysql")),
+        *product((PostgreSQLManager, SimPostgreSQL), ("postgresql",)),
+    ],
+)
 def test_a_manager_answers_what_is_declared_of_its_datastore(kind: type, name: str) -> None:
     assert {part for part in Part if issubclass(kind, PARTS[part])} == {
         part for part in Part if engines.can(name, part)

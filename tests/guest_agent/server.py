@@ -115,7 +115,10 @@ class Server:
 
     def database(self) -> int | None:
         """The id of the running server process."""
-        named = (pid for pid, line in self.processes().items() if "--defaults-file=" in line)
+        marks = ("--defaults-file=", "config_file=")
+        named = (
+            pid for pid, line in self.processes().items() if any(mark in line for mark in marks)
+        )
         return next(named, None)
 
     def kill_everything(self) -> None:

@@ -1,4 +1,4 @@
-"""One list of behaviours for every manager of MariaDB: the real one, and the simulator's.
+"""One list of behaviours for every manager: of each engine the real one, and the simulator's.
 
 What the simulator's manager does is what the flows are tested with; where it differs from the real
 one they are tested with a database that does not exist.
@@ -9,29 +9,74 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import pytest
 
 from chalicelib.bus.contract import arguments
 from chalicelib.service_status import ServiceStatus as Status
-from guest_agent import birth
-from guest_agent.datastores.mariadb.manager import MariaDBManager
+from guest_agent import birth, datastores
 from guest_agent.errors import CommandFailed
 from guest_agent.manager import Condition, Manager
 from guest_agent.storage import volume
 from simulator.fleet.datastore import Volume
 from simulator.fleet.disk import Disk
 from simulator.fleet.engines import USUAL
-from simulator.fleet.manager import SimManager
+from simulator.fleet.manager import MANAGERS
 from tests.guest_agent.control_plane import wait_for
 from tests.guest_agent.server import Server, prepare_args, suspend
 from tests.support.loopback import free_address
 
 
+class Speech(NamedTuple):
+    """What is the same on every engine, as each one says it."""
+
+    manager: str
+    version: str
+    system_database: str
+    superuser: str
+    sorted_otherwise: dict[str, str]
+    """A database with another collation than the usual one, as it is made and shown."""
+    memory: str
+    """The setting that says how much memory it takes; what it is on 512 and 1024 MiB."""
+    small: tuple[int, int]
+    large: tuple[int, int]
+    hosts: bool
+    """Whether a user may be let in from some hosts only."""
+    grants_outlive: bool
+    """Whether a user's grant outlives its database."""
+
+
+MARIADB: Final = Speech(
+    manager="mariadb",
+    version="10.11",
+    system_database="mysql",
+    superuser="root",
+    sorted_otherwise={"character_set": "utf8mb4", "collate": "utf8mb4_bin"},
+    memory="innodb_buffer_pool_size",
+    small=(204, 100),
+    large=(409, 200),
+    hosts=True,
+    grants_outlive=True,
+)
+POSTGRESQL: Final = Speech(
+    manager="postgresql",
+    version="15",
+    system_database="postgres",
+    superuser="postgres",
+    sorted_otherwise={"character_set": "UTF8", "collate": "C"},
+    memory="shared_buffers",
+    small=(128, 64),
+    large=(256, 128),
+    hosts=False,
+    grants_outlive=False,
+)
+
+
 class Subject(Protocol):
     """A manager and what a test may do to its server."""
 
+    speech: Speech
     manager: Manager
 
     def kill(self) -> None:
@@ -49,7 +94,8 @@ class Subject(Protocol):
 class Simulated:
     """A server on which nothing takes time."""
 
-    def __init__(self) -> None:
+    def __init__(self, speech: Speech) -> None:
+        self.speech = speech
         self.disk = Disk()
         self.engine = USUAL
         self.volume: Volume | None = Volume(2)
@@ -57,7 +103,7 @@ class Simulated:
         self.stopped_at = 0.0
         self.passing: Status | None = None
         self.runs_for = self.disk.flavor
-        self.manager: Manager = SimManager(self, 1)
+        self.manager: Manager = MANAGERS[speech.manager](self, 1)
 
     def here(self, life: int) -> None:
         return None
@@ -82,12 +128,18 @@ ENDED = {Status.CRASHED, Status.FAILED, Status.SHUTDOWN}
 
 
 class Real:
-    """A MariaDB of the test's own, moved by its manager in this process."""
+    """A server of the test's own, moved by its manager in this process."""
 
-    def __init__(self) -> None:
-        self._server = Server(free_address(), "http://127.0.0.1:9")
+    def __init__(self, speech: Speech) -> None:
+        self.speech = speech
+        self._server = Server(
+            free_address(),
+            "http://127.0.0.1:9",
+            datastore_manager=speech.manager,
+            datastore_version=speech.version,
+        )
         self.server_id = self._server.id
-        self.manager: Manager = MariaDBManager(birth.load(self._server.root))
+        self.manager: Manager = datastores.manager(birth.load(self._server.root))
 
     def kill(self) -> None:
         os.kill(self._pid(), signal.SIGKILL)
@@ -117,21 +169,34 @@ class Real:
         return pid
 
 
-@pytest.fixture(params=["simulated", pytest.param("real", marks=pytest.mark.database)])
+REAL: Final = [
+    pytest.param((Real, each), marks=pytest.mark.database, id=f"real-{each.manager}")
+    for each in (MARIADB, POSTGRESQL)
+]
+SIMULATED: Final = [
+    pytest.param((Simulated, each), id=f"simulated-{each.manager}")
+    for each in (MARIADB, POSTGRESQL)
+]
+
+
+@pytest.fixture(params=[*SIMULATED, *REAL])
 def subject(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Subject]:
-    """A prepared server of either kind."""
-    made: Subject
-    if request.param == "real":
-        real = Real()
-        monkeypatch.setenv("COFFER_SERVER_ID", real.server_id)
-        made = real
-    else:
-        made = Simulated()
+    """A prepared server of each kind."""
+    kind, speech = request.param
+    made: Subject = kind(speech)
+    if isinstance(made, Real):
+        monkeypatch.setenv("COFFER_SERVER_ID", made.server_id)
     try:
-        call(made, "prepare", **prepare_args())
+        call(made, "prepare", **first(made))
         yield made
     finally:
         made.close()
+
+
+def first(subject: Subject) -> dict[str, Any]:
+    """The arguments of its first start."""
+    engine = {"manager": subject.speech.manager, "version": subject.speech.version}
+    return prepare_args(datastore=engine)
 
 
 def call(subject: Subject, method: str, **args: Any) -> dict[str, Any]:
@@ -160,12 +225,13 @@ def users(subject: Subject) -> list[tuple[str, str, list[str]]]:
 
 
 ALICE = ("alice", "%", ["shop"])
+SYSTEM, SUPERUSER = "a database of the system", "the superuser"
 REFUSALS: list[tuple[str, dict[str, Any], str]] = [
     ("create_database", {"databases": [{"name": "n"}, {"name": "shop"}]}, "DatabaseAlreadyExists"),
     ("create_database", {"databases": [{"name": "n"}, {"name": "n"}]}, "BadRequest"),
-    ("create_database", {"databases": [{"name": "n"}, {"name": "mysql"}]}, "BadRequest"),
+    ("create_database", {"databases": [{"name": "n"}, {"name": SYSTEM}]}, "BadRequest"),
     ("delete_database", {"database": {"name": "missing"}}, "DatabaseNotFound"),
-    ("delete_database", {"database": {"name": "mysql"}}, "BadRequest"),
+    ("delete_database", {"database": {"name": SYSTEM}}, "BadRequest"),
     (
         "create_user",
         {"users": [{"name": "n", "password": "p"}, {"name": "alice", "password": "p"}]},
@@ -176,7 +242,7 @@ REFUSALS: list[tuple[str, dict[str, Any], str]] = [
         {"users": [{"name": "n", "password": "p"}, {"name": "n", "password": "p"}]},
         "BadRequest",
     ),
-    ("create_user", {"users": [{"name": "root", "password": "p"}]}, "BadRequest"),
+    ("create_user", {"users": [{"name": SUPERUSER, "password": "p"}]}, "BadRequest"),
     (
         "create_user",
         {"users": [{"name": "n", "password": "p", "databases": [{"name": "missing"}]}]},
@@ -184,9 +250,9 @@ REFUSALS: list[tuple[str, dict[str, Any], str]] = [
     ),
     ("get_user", {"username": "bob"}, "UserNotFound"),
     ("delete_user", {"user": {"name": "bob"}}, "UserNotFound"),
-    ("delete_user", {"user": {"name": "root"}}, "BadRequest"),
+    ("delete_user", {"user": {"name": SUPERUSER}}, "BadRequest"),
     ("change_passwords", {"users": [{"name": "bob", "password": "p"}]}, "UserNotFound"),
-    ("update_attributes", {"username": "alice", "user_attrs": {"name": "root"}}, "BadRequest"),
+    ("update_attributes", {"username": "alice", "user_attrs": {"name": SUPERUSER}}, "BadRequest"),
     ("list_access", {"username": "bob"}, "UserNotFound"),
     ("grant_access", {"username": "bob", "databases": ["shop"]}, "UserNotFound"),
     ("grant_access", {"username": "alice", "databases": ["ok", "missing"]}, "DatabaseNotFound"),
@@ -198,49 +264,64 @@ REFUSALS: list[tuple[str, dict[str, Any], str]] = [
 
 def test_what_is_refused_is_refused_alike_and_changes_nothing(subject: Subject) -> None:
     call(subject, "create_database", databases=[{"name": "ok"}])
-    for method, args, code in REFUSALS:
+    for method, told, code in REFUSALS:
+        args = as_said(subject, told)
         assert code_of(subject, method, **args) == code, (method, args)
         assert databases(subject) == ["ok", "shop"], (method, args)
         assert users(subject) == [ALICE], (method, args)
 
 
+def as_said(subject: Subject, told: Any) -> Any:
+    """Arguments with the engine's own words in the place of what stands for them."""
+    words = {SYSTEM: subject.speech.system_database, SUPERUSER: subject.speech.superuser}
+    if isinstance(told, dict):
+        return {name: as_said(subject, each) for name, each in told.items()}
+    if isinstance(told, list):
+        return [as_said(subject, each) for each in told]
+    return words.get(told, told) if isinstance(told, str) else told
+
+
 def settings_for(subject: Subject, ram: int) -> tuple[int, int]:
-    """The buffer pool in MiB and the most connections, as the engine tells them."""
+    """The memory that it takes in MiB and the most connections, as the engine tells them."""
     told = call(subject, "start_db_with_conf_changes", flavor={"ram": ram, "vcpus": 1})["settings"]
-    return told["innodb_buffer_pool_size"] >> 20, told["max_connections"]
+    return told[subject.speech.memory] >> 20, told["max_connections"]
 
 
 def test_a_database_runs_with_the_settings_of_the_flavor_it_was_told(subject: Subject) -> None:
-    assert settings_for(subject, 1024) == (409, 200)
+    speech = subject.speech
+    assert settings_for(subject, 1024) == speech.large
     assert condition(subject).status == Status.HEALTHY
     call(subject, "stop_db", flavor={"ram": 512, "vcpus": 1})
     assert condition(subject).status == Status.SHUTDOWN
-    assert settings_for(subject, 1024) == (409, 200), "whatever it was stopped for"
+    assert settings_for(subject, 1024) == speech.large, "whatever it was stopped for"
     subject.kill()
-    assert settings_for(subject, 512) == (204, 100)
+    assert settings_for(subject, 512) == speech.small
     assert users(subject) == [ALICE]
 
 
 def test_databases_users_grants_and_root(subject: Subject) -> None:
-    wanted = [{"name": "b"}, {"name": "a", "collate": "utf8mb4_bin"}]
+    speech = subject.speech
+    wanted = [{"name": "b"}, {"name": "a", "collate": speech.sorted_otherwise["collate"]}]
     call(subject, "create_database", databases=wanted)
     assert databases(subject) == ["a", "b", "shop"]
     made = call(subject, "list_databases", limit=1)
     assert made == {
-        "databases": [{"name": "a", "character_set": "utf8mb4", "collate": "utf8mb4_bin"}],
+        "databases": [{"name": "a", **speech.sorted_otherwise}],
         "next_marker": "a",
     }
-    bob = {"name": "bob", "password": "p", "host": "10.0.0.%", "databases": [{"name": "a"}]}
+    host = "10.0.0.%" if speech.hosts else "%"
+    bob = {"name": "bob", "password": "p", "host": host, "databases": [{"name": "a"}]}
     call(subject, "create_user", users=[bob])
-    bob_at = {"username": "bob", "hostname": "10.0.0.%"}
+    bob_at = {"username": "bob", "hostname": host}
     call(subject, "grant_access", **bob_at, databases=["b", "a"])
-    assert users(subject) == [ALICE, ("bob", "10.0.0.%", ["a", "b"])]
+    assert users(subject) == [ALICE, ("bob", host, ["a", "b"])]
     call(subject, "revoke_access", **bob_at, database="a")
     assert call(subject, "list_access", **bob_at) == {"databases": [{"name": "b"}]}
     call(subject, "update_attributes", **bob_at, user_attrs={"name": "rob", "host": "%"})
     call(subject, "change_passwords", users=[{"name": "rob", "password": "q"}])
     call(subject, "delete_database", database={"name": "b"})
-    assert users(subject) == [ALICE, ("rob", "%", ["b"])], "grants outlive their database"
+    left = ["b"] if speech.grants_outlive else []
+    assert users(subject) == [ALICE, ("rob", "%", left)]
     call(subject, "delete_user", user={"name": "rob"})
     assert code_of(subject, "get_user", username="rob") == "UserNotFound"
     for enabled in (True, False):
@@ -322,6 +403,6 @@ def test_a_full_volume_is_told_whether_the_database_lives_or_not(
 
 def test_a_second_prepare_keeps_what_is_there(subject: Subject) -> None:
     call(subject, "create_database", databases=[{"name": "kept"}])
-    assert call(subject, "prepare", **prepare_args()) == {"status": "healthy"}
+    assert call(subject, "prepare", **first(subject)) == {"status": "healthy"}
     assert databases(subject) == ["kept", "shop"]
     assert users(subject) == [ALICE]

@@ -1,0 +1,48 @@
+"""Where PostgreSQL's files are on a guest, beside those that every engine has.
+
+Its configuration is outside of the data directory, and nobody's but the agent's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from guest_agent.datastores import layout
+
+
+@dataclass(frozen=True)
+class Layout(layout.Layout):
+    """What is outside of the volume follows from the server's flavor, and is written again."""
+
+    @property
+    def folder(self) -> Path:
+        return self.root / "etc/coffer-postgresql"
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "coffer.conf"
+
+    @property
+    def layers(self) -> Path:
+        """The folder of the settings that are not fixed; a later file's stand for an earlier's."""
+        return self.folder / "coffer.d"
+
+    @property
+    def flavor_layer(self) -> Path:
+        """What follows from the size of the server, and yields to whatever was chosen."""
+        return self.layers / "10-flavor.conf"
+
+    @property
+    def logins(self) -> Path:
+        """Who may log in from where (pg_hba.conf)."""
+        return self.folder / "hba.conf"
+
+    @property
+    def identities(self) -> Path:
+        """Which operating system user is whom (pg_ident.conf)."""
+        return self.folder / "ident.conf"
+
+    @property
+    def error_log(self) -> Path:
+        return self.root / "var/log/postgresql/coffer.log"

@@ -1,0 +1,17 @@
+"""The guest contract on PostgreSQL: what all engines do, with its server and its statements."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from guest_agent.datastores.contents import ContentsManager
+from guest_agent.datastores.postgresql import accounts, databases, superuser
+from guest_agent.datastores.postgresql.server import PostgreSQLServer
+from guest_agent.datastores.postgresql.sql import Session
+
+
+class PostgreSQLManager(ContentsManager[Session]):
+    SERVER: ClassVar = PostgreSQLServer
+    databases = databases
+    accounts = accounts
+    superuser = superuser

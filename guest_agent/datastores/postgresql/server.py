@@ -1,0 +1,172 @@
+"""PostgreSQL's server: its command lines, its log, its configuration, its roles."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import re
+import signal
+import subprocess
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import ClassVar, Final
+
+from chalicelib import engines
+from chalicelib.bus.contract.arguments import Flavor
+from chalicelib.engines import postgresql
+from guest_agent.datastores import processes
+from guest_agent.datastores.error_log import ErrorLog
+from guest_agent.datastores.os_user import OsUser, database_user
+from guest_agent.datastores.postgresql import configuration, sql, superuser
+from guest_agent.datastores.postgresql.layout import Layout
+from guest_agent.datastores.postgresql.sql import Session
+from guest_agent.datastores.server import Server
+from guest_agent.errors import GuestError
+from guest_agent.files import open_folder, open_plain
+
+INSTALLED: Final = Path("/usr/lib/postgresql")
+"""Where Debian's packages are, each major version in a folder of its own."""
+VERSION_SECONDS: Final = 30.0
+# What a customer's session has complained of is no error of the server.
+_ERROR: Final = re.compile(r"(?!.*\] client backend )\S.*?(?:FATAL|PANIC|initdb: error):\s+")
+
+
+class PostgreSQLServer(Server[Session]):
+    """One postmaster, known by the configuration file in its command line."""
+
+    ENGINE: ClassVar = postgresql.ENGINE
+    LAYOUT: ClassVar = Layout
+    STOP_SIGNAL: ClassVar = signal.SIGINT  # "fast": sessions are ended, and a checkpoint is made
+    layout: Layout
+
+    @property
+    def maker(self) -> OsUser:
+        """initdb asks the system for the name of who runs it. Where several guests share a kernel,
+        each has a number of its own, which only its own disk knows a name of.
+        """
+        user = self.user
+        try:
+            pwd.getpwuid(user.uid)
+        except KeyError:
+            return database_user(self.ENGINE.os_user, Path("/"))
+        return user
+
+    @cached_property
+    def log(self) -> ErrorLog:
+        return ErrorLog(self.layout.error_log, "starting PostgreSQL", _ERROR)
+
+    @property
+    def argument(self) -> str:
+        return f"config_file={self.layout.config}"
+
+    def command(self) -> list[str]:
+        return [self._program("postgres"), "-c", self.argument]
+
+    def end_remains(self) -> None:
+        """Its processes outlive the one that started them by a moment, or as long as they hang."""
+
+        def gone() -> bool:
+            left = processes.at_work_in(self.layout.data, self._program("postgres"), self.user.uid)
+            for pid in left:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            return not left
+
+        if not processes.wait_until(gone, processes.KILL_SECONDS):
+            raise GuestError("processes of a database that has died could not be ended")
+
+    @property
+    def making_argument(self) -> str:
+        return f"--pgdata={self.layout.unfinished}"
+
+    def making(self, flavor: Flavor) -> list[str]:
+        return [
+            self._program("initdb"),
+            self.making_argument,
+            f"--username={postgresql.ADMINISTRATOR}",
+            "--auth=reject",  # nobody reads that file: the server is given another
+            "--encoding=UTF8",
+            "--locale=C.UTF-8",
+            "--data-checksums",
+            "--no-sync",  # all of it is synced at the end
+        ]
+
+    def holds_data(self) -> bool:
+        return bool(self._written_by())
+
+    def require_version(self, number: str) -> None:
+        """Within a major every minor reads what every other has written."""
+        engine = self._engine()
+        numbers, wanted = engines.numbers_of(engine), engines.numbers_of(number)
+        if not wanted or numbers[: len(wanted)] != wanted:
+            raise GuestError(
+                f"the image's database is of version {engine}, and was to be of {number}; nothing "
+                "was started"
+            )
+        written = self._written_by()
+        if engines.numbers_of(written)[:1] != numbers[:1]:
+            raise GuestError(
+                f"the data on the volume are of version {written or 'unknown'}, which a database "
+                f"of version {engine} cannot go on with; nothing was started"
+            )
+
+    def write_configuration(self, flavor: Flavor) -> bool:
+        return configuration.write(self.layout, self.guest.bind_address, flavor)
+
+    def wanted(self) -> Mapping[str, int]:
+        return configuration.wanted(self.layout)
+
+    def running(self, session: Session) -> dict[str, int]:
+        return configuration.running(session)
+
+    def version(self, session: Session) -> str:
+        ((said,),) = session.rows("SELECT current_setting('server_version')")
+        return str(said)
+
+    def connect(self, until: float) -> Session:
+        return sql.connect(self.layout.data, self.user.uid, until)
+
+    def secure(self, session: Session) -> list[str]:
+        return superuser.secure(session)
+
+    def _program(self, name: str) -> str:
+        """Of the major version that was ordered, or the newest where the order does not say."""
+        ordered = engines.numbers_of(self.guest.agent.datastore_version)[:1]
+        majors = [int(each.name) for each in INSTALLED.glob("*") if each.name.isdecimal()]
+        for major in ordered or sorted(majors, reverse=True):
+            path = INSTALLED / str(major) / "bin" / name
+            if path.exists():
+                return str(path)
+        return processes.program(name)
+
+    def _engine(self) -> str:
+        """The version of the installed server, e.g. `15.18`."""
+        try:
+            done = subprocess.run(
+                [self._program("postgres"), "--version"],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                env=processes.environment(),
+                cwd="/",
+                timeout=VERSION_SECONDS,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise GuestError("the database did not tell its version in time") from None
+        said = done.stdout.decode(errors="replace").partition("(PostgreSQL) ")[2].split()
+        if done.returncode != 0 or not said or not engines.numbers_of(said[0]):
+            raise GuestError("the database does not tell its version")
+        return said[0][:64]
+
+    def _written_by(self) -> str:
+        """The major version that the data say they are of; empty when they do not."""
+        try:
+            with open_folder(self.layout.data) as folder:
+                descriptor = open_plain(folder, "PG_VERSION", os.O_RDONLY)
+            with os.fdopen(descriptor, "rb") as stream:
+                said = stream.read(64).decode(errors="replace").strip()
+        except OSError:
+            return ""
+        return said if engines.numbers_of(said) else ""

@@ -1,0 +1,301 @@
+"""What is PostgreSQL's own: whatever a name is it names that and nothing else, what is granted is
+possible and what is not is refused by the server, and nobody gets out of the database.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from chalicelib.domain.contents import rules_of
+from chalicelib.errors import BadRequest as Refused
+from chalicelib.service_status import ServiceStatus as Status
+from guest_agent import birth
+from guest_agent.datastores import processes
+from guest_agent.datastores.postgresql import sql
+from guest_agent.datastores.postgresql.manager import PostgreSQLManager
+from guest_agent.datastores.postgresql.server import PostgreSQLServer
+from guest_agent.errors import BadRequest, CommandFailed, GuestError
+from tests.guest_agent.control_plane import wait_for
+from tests.guest_agent.datastores.conftest import config
+from tests.guest_agent.server import Server, prepare_args, suspend
+from tests.support.loopback import free_address
+
+pytestmark = [pytest.mark.database, pytest.mark.xdist_group("postgresql")]
+
+ENGINE: Final = {"manager": "postgresql", "version": "15"}
+PASSWORD: Final = "first-secret"
+REFUSED: Final = "refused: "
+OWN_NUMBER: Final = 23_457
+
+
+class Database:
+    """A PostgreSQL with alice, who may use shop; its server has a number of its own, as on a host
+    that several share.
+    """
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        if os.geteuid() == 0:
+            users = self.server.root / "etc/passwd"
+            users.write_text(f"postgres:x:{OWN_NUMBER}:{OWN_NUMBER}::/nonexistent:/bin/false\n")
+        self.manager = PostgreSQLManager(birth.load(self.server.root))
+        self.call("prepare", **prepare_args(datastore=ENGINE))
+
+    def call(self, method: str, **args: Any) -> dict[str, Any]:
+        return self.manager.call(method, args, lambda stage: None)
+
+    def psql(
+        self, statement: str, database: str = "shop", user: str = "alice", password: str = PASSWORD
+    ) -> str:
+        """What a tenant reads, or how it is refused."""
+        done = subprocess.run(
+            ["psql", "-XqAt", "-h", self.server.address, "-U", user, "-d", database, "-f", "-"],
+            input=statement,
+            env={"PATH": os.environ["PATH"], "PGPASSWORD": password, "LC_ALL": "C.UTF-8"},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        said = done.stderr.strip()
+        return REFUSED + said if said else done.stdout.strip()
+
+    def names(self, method: str = "list_users") -> list[str]:
+        kind = method.removeprefix("list_")
+        return [each["name"] for each in self.call(method)[kind]]
+
+
+@pytest.fixture(scope="module")
+def database() -> Iterator[Database]:
+    """One for all tests, which clean up after themselves."""
+    with pytest.MonkeyPatch.context() as patch:
+        server = Server(free_address(), "http://127.0.0.1:9", datastore_manager="postgresql")
+        patch.setenv("COFFER_SERVER_ID", server.id)
+        try:
+            made = Database(server)
+            yield made
+            server.kill_everything()  # its parent takes note of the end
+            wait_for(lambda: made.manager.condition().status is Status.CRASHED)
+        finally:
+            server.close()
+
+
+ODD: Final = st.text(
+    st.sampled_from("aZ0 _%'\"\\;$`-\n\t./@:é日😀\u202e\0") | st.characters(), max_size=70
+)
+RULES: Final = rules_of("postgresql")
+
+
+@settings(max_examples=6, deadline=None)
+@given(ODD, ODD)
+@example('"; DROP DATABASE shop; --', "'; SELECT pg_sleep(9); --")
+@example("select", "\\")
+@example("a" * 63, "日" * 255)
+@example("x" * 10_000, "y" * 10_000)
+@example("$coffer$", "\u00ad")
+@example("%I", "half \ud800")
+def test_a_user_of_any_name_is_that_user_or_refused(
+    database: Database, name: str, password: str
+) -> None:
+    user = {"name": name, "password": password, "databases": [{"name": "shop"}]}
+    try:
+        database.call("create_user", users=[user])
+    except BadRequest:
+        assert database.names() == ["alice"]
+        return
+    try:
+        assert sorted(database.names()) == sorted(["alice", name])
+        told = database.call("list_access", username=name)
+        assert told == {"databases": [{"name": "shop"}]}
+        if "\n" not in password:  # libpq takes no more of it
+            assert database.psql("SELECT session_user", user=name, password=password) == name
+    finally:
+        database.call("delete_user", user={"name": name})
+    assert database.names() == ["alice"]
+
+
+@settings(max_examples=3, deadline=None)
+@given(ODD)
+@example('"; DROP DATABASE shop; --')
+@example("template1")
+@example("é'\\%")
+def test_a_database_of_any_name_is_that_database_or_refused(database: Database, name: str) -> None:
+    try:
+        database.call("create_database", databases=[{"name": name}])
+    except BadRequest:
+        assert database.names("list_databases") == ["shop"]
+        return
+    try:
+        assert sorted(database.names("list_databases")) == sorted(["shop", name])
+        database.call("grant_access", username="alice", databases=[name])
+        assert database.psql("CREATE TABLE t (x int)", name) == ""
+    finally:
+        database.call("delete_database", database={"name": name})
+    assert database.names("list_databases") == ["shop"]
+
+
+@given(ODD)
+def test_what_the_api_takes_for_a_name_the_server_takes(name: str) -> None:
+    try:
+        RULES.database_name(name)
+        RULES.user_name(name)
+    except Refused:
+        return
+    assert sql.identifier(name)
+
+
+def test_what_one_user_makes_all_may_use_and_who_is_put_out_has_nothing(database: Database) -> None:
+    bob = {"name": "bob", "password": "b", "databases": [{"name": "shop"}]}
+    database.call("create_user", users=[bob])
+    database.call("create_database", databases=[{"name": "other"}])
+
+    def as_bob(statement: str, place: str = "shop") -> str:
+        return database.psql(statement, place, "bob", "b")
+
+    assert database.psql("CREATE TABLE t (x int); INSERT INTO t VALUES (1)") == ""
+    assert as_bob("INSERT INTO t VALUES (2); SELECT count(*) FROM t") == "2"
+    assert as_bob("CREATE SCHEMA s; CREATE TABLE s.t (x int)") == ""
+    assert database.psql("DROP TABLE s.t; DROP SCHEMA s") == ""
+    for place in ("other", "postgres", "template1"):
+        assert "does not have CONNECT privilege" in as_bob("SELECT 1", place)
+    database.call("revoke_access", username="bob", database="shop")
+    assert "does not have CONNECT privilege" in as_bob("SELECT 1")
+    database.call("grant_access", username="bob", databases=["other"])
+    assert as_bob("RESET ROLE; CREATE SCHEMA own; CREATE TABLE own.t (x int)", "other") == ""
+    database.call("delete_user", user={"name": "bob"})
+    database.call("grant_access", username="alice", databases=["other"])
+    assert database.psql("SELECT count(*) FROM own.t", "other") == "0", "what it made stays"
+    database.call("delete_database", database={"name": "other"})
+    assert database.psql("DROP TABLE t") == ""
+
+
+def test_a_user_is_renamed_with_its_password_and_its_databases(database: Database) -> None:
+    database.call("create_user", users=[{"name": "old", "password": "o"}])
+    database.call("grant_access", username="old", databases=["shop"])
+    database.call("update_attributes", username="old", user_attrs={"name": "new", "password": "n"})
+    assert database.psql("SELECT current_database()", user="new", password="n") == "shop"
+    database.call("delete_user", user={"name": "new"})
+
+
+def test_the_customers_root_has_everything_inside_and_nothing_outside(database: Database) -> None:
+    database.call("enable_root", root_password="r")
+
+    def as_root(statement: str, place: str = "shop") -> str:
+        return database.psql(statement, place, "postgres", "r")
+
+    assert database.psql("CREATE TABLE t (x int)") == ""
+    assert as_root("SELECT count(*) FROM t") == "0"
+    assert as_root("CREATE DATABASE own", "postgres") == ""
+    assert database.names("list_databases") == ["own", "shop"]
+    database.call("grant_access", username="alice", databases=["own"])
+    assert database.psql("CREATE TABLE t (x int)", "own") == ""
+    for statement in (
+        "COPY t FROM PROGRAM 'id'",
+        "COPY t FROM '/etc/passwd'",
+        "SELECT pg_read_file('/etc/passwd')",
+        "ALTER SYSTEM SET port = 1",
+        "CREATE ROLE out; GRANT pg_execute_server_program TO out",
+        "GRANT pg_read_server_files TO postgres",
+        "ALTER ROLE os_admin PASSWORD 'x'",
+        "GRANT os_admin TO postgres",
+        "ALTER ROLE postgres SUPERUSER",
+    ):
+        assert as_root(statement).startswith(REFUSED), statement
+    assert "rejects connection" in database.psql("SELECT 1", "postgres", "os_admin", "x")
+    as_root("DROP ROLE out")
+    database.call("delete_database", database={"name": "own"})
+    database.call("disable_root")
+    assert as_root("SELECT 1").startswith(REFUSED)
+    assert database.psql("DROP TABLE t") == ""
+
+
+def test_settings_of_a_customers_database_do_not_reach_the_agent_in_it(database: Database) -> None:
+    """Who owns a database sets what every session in it begins with, the administrator's too."""
+    database.call("create_database", databases=[{"name": "trap"}])
+    database.call("create_user", users=[{"name": "eve", "password": "e"}])
+    database.call("grant_access", username="eve", databases=["trap"])
+    group = database.psql("SELECT current_user", "trap", "eve", "e")
+    hostile = (
+        *("search_path = evil", "standard_conforming_strings = off"),
+        *(f"role = {group}", "default_transaction_read_only = on"),
+    )
+    for setting in hostile:
+        assert database.psql(f"ALTER DATABASE trap SET {setting}", "trap", "eve", "e") == ""
+    until = 2.0**40
+    server = PostgreSQLServer(birth.load(database.server.root), "/var/lib/mysql")
+    with closing(server.connect(until)) as made, made.within("trap") as inside:
+        for name, value in (
+            ("search_path", "pg_catalog"),
+            ("standard_conforming_strings", "on"),
+            ("role", "none"),
+            ("default_transaction_read_only", "off"),
+        ):
+            assert inside.rows("SELECT current_setting($1)", name) == [(value,)]
+    database.call("delete_user", user={"name": "eve"})
+    database.call("delete_database", database={"name": "trap"})
+
+
+def test_its_own_files_are_its_users_whoever_made_them(database: Database) -> None:
+    if os.geteuid() == 0:
+        owners = {path.lstat().st_uid for path in database.server.volume.rglob("*")}
+        assert owners == {OWN_NUMBER}
+
+
+@pytest.mark.parametrize("way", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "hanging"])
+def test_processes_that_a_dead_server_left_do_not_keep_it_down(
+    database: Database, way: signal.Signals
+) -> None:
+    """One that hangs holds the shared memory, and PostgreSQL does not start beside it."""
+    pid = database.server.database()
+    assert pid is not None
+    program = str(Path(f"/proc/{pid}/exe").readlink())
+    owner = Path(f"/proc/{pid}").stat().st_uid
+    at_work = processes.at_work_in(database.server.volume / "data", program, owner)
+    assert len(at_work) > 1
+    if way is signal.SIGSTOP:
+        suspend(next(each for each in at_work if each != pid))
+    os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: database.manager.condition().status is Status.CRASHED)
+    assert database.manager.start_again() == "The database was started again."
+    assert database.manager.condition().status is Status.HEALTHY
+    assert database.psql("SELECT 1") == "1"
+
+
+@pytest.mark.parametrize(
+    ("written", "asked", "said"),
+    [("15", "15", None), ("14", "15", "are of version 14"), ("15", "16", "was to be of 16")],
+)
+def test_data_of_another_major_are_left_alone(
+    tmp_path: Path, written: str, asked: str, said: str | None
+) -> None:
+    server = PostgreSQLServer(config(tmp_path, "postgresql"), "/volume")
+    server.layout.data.mkdir(parents=True)
+    (server.layout.data / "PG_VERSION").write_text(f"{written}\n")
+    if said is None:
+        server.require_version(asked)
+        return
+    with pytest.raises(GuestError, match=said):
+        server.require_version(asked)
+
+
+def test_encodings_and_collations_are_the_servers_or_refused(database: Database) -> None:
+    latin = RULES.character_set("iso-8859-5", None)
+    database.call("create_database", databases=[{"name": "cyrillic", **latin}])
+    told = database.call("list_databases", limit=1)["databases"]
+    assert told == [{"name": "cyrillic", "character_set": "ISO_8859_5", "collate": "C"}]
+    database.call("delete_database", database={"name": "cyrillic"})
+    for wrong in ({"collate": "xx_YY.utf8"}, {"character_set": "NONE"}):
+        with pytest.raises(CommandFailed) as refused:
+            database.call("create_database", databases=[{"name": "n", **wrong}])
+        assert refused.value.code == "BadRequest"
+    assert database.names("list_databases") == ["shop"]
