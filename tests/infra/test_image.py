@@ -73,9 +73,12 @@ def test_the_bundle_has_all_that_the_agent_imports_and_nothing_of_the_control_pl
     needed = {packages[name][0] for name in imported if name in packages}
     # msgspec takes the one where it is; the other is in each interpreter of its environment.
     needed -= {"coffer", "typing_extensions", "setuptools"}
-    brought = set(bundle.REQUIRED)
-    for name in bundle.REQUIRED:
-        brought |= {_name_of(each) for each in metadata.requires(name) or [] if "extra" not in each}
+    brought, left = set[str](), set(bundle.REQUIRED)
+    while left:
+        name = left.pop()
+        brought.add(name)
+        requires = metadata.requires(name) or []
+        left |= {_name_of(each) for each in requires if "extra" not in each} - brought
     assert set(bundle.REQUIRED) <= needed <= brought
     assert not imported & {"functions", "infra", "simulator"}
     packed = {path.name for path in (tmp_path / "chalicelib").iterdir()}
