@@ -89,11 +89,14 @@ def open_report(body: str, kinds: Container[str]) -> Envelope:
 def _heard(envelope: Envelope) -> Instance | None:
     """The instance whose guest it is that reports; None for a row that a restore has lost.
 
-    Refuses, and counts, a guest of another generation: it was replaced or expelled, and nothing
-    that it says changes anything, not even what had been asked of itself.
+    Refuses, and counts, a guest of an earlier generation: it was replaced or expelled, and nothing
+    that it says changes anything, not even what had been asked of itself. One of a later generation
+    than the row tells was made by us: a restore has set the row back, and its answers count.
     """
     found = instances.find_instance(envelope.instance_id)
-    if found is not None and found.generation != envelope.generation:
+    if found is None or found.generation < envelope.generation:
+        return None
+    if found.generation > envelope.generation:
         last_reports.count_stale(envelope.instance_id)
         raise Superseded("a report of a guest that is not the instance's any more")
     return found

@@ -164,6 +164,21 @@ def test_a_guest_of_an_older_generation_is_refused_and_counted(
     assert reasons(world) == ["Superseded: a report of a guest that is not the instance's any more"]
 
 
+def test_the_answer_of_a_guest_whose_row_was_restored_to_before_it_counts(
+    world: World, built: Built, waiting: Command
+) -> None:
+    """Only we make generations: one that the row does not know was made after what it tells."""
+    restored = instances.get_instance(built.instance.id)
+    restored.generation = int(restored.generation) - 1
+    restored.save()
+    reports.receive(built.guest.sealed("result", waiting.id, {"status": "healthy"}))
+    row = rows.find(waiting.id)
+    assert row is not None
+    assert row.result == {"status": "healthy"}
+    assert reasons(world) == []
+    assert stale_reports(built.instance.id) == 0
+
+
 @pytest.mark.parametrize("kind", ["result", "progress"])
 def test_a_report_on_a_command_that_is_not_known_is_recorded(
     world: World, built: Built, kind: str
