@@ -81,15 +81,15 @@ mutate: system $(READY) ## Change the shipped code in 200 small ways: do the tes
 	@$(BIN)/python -m tests.mutation --sample 200
 
 # Of the acceptance tests those that ask nothing of the local cloud's test controls but what
-# tests/openstack/stack.py can do to a real one, no function of the deployment to die, and no
-# command that knows only the stack of `coffer up` (expel, the trace of a create).
-REAL := $(addprefix tests/acceptance/test_,on_openstack.py path.py clients.py rebuild.py upgrade.py migrate.py)
+# tests/openstack/stack.py can do to a real one, and no function of the deployment to die; and what
+# the cloud is relied on for.
+REAL := $(addprefix tests/acceptance/test_,on_openstack.py path.py clients.py rebuild.py upgrade.py migrate.py) tests/cloud/contract
 .PHONY: test-openstack
 test-openstack: system $(READY) ## Bring a real OpenStack up from PyPI (no Docker); the acceptance tests on it
 	@sh tests/openstack/install-system.sh
 	@PYTHON=$(PYTHON) sh tests/support/environment.sh openstack tests/openstack/requirements.txt
 	@$(BIN)/python -m tests.openstack $(PYTEST) -m "not bench and not crash" --timeout 1800 \
-	    -k "not functions_that_die and not does_not_come_up and not is_reached and not expelled and not is_followed" $(REAL)
+	    -k "not functions_that_die and not does_not_come_up and not is_reached" $(REAL)
 
 .PHONY: test-tempest
 test-tempest: system $(READY) ## OpenStack's own acceptance tests for Trove, unmodified, on the local stack

@@ -39,6 +39,12 @@ class Target(NamedTuple):
         on_aws = host.endswith((".amazonaws.com", ".amazonaws.com.cn"))
         return cls(session.region_name, None if on_aws else url.rstrip("/"), profile=profile)
 
+    @property
+    def place(self) -> str:
+        """Where that is, in words."""
+        where = f" of the emulator at {self.endpoint_url}" if self.endpoint_url else ""
+        return f"{self.region}{where}"
+
     def environment(self) -> dict[str, str]:
         """The variables that lead any AWS client here."""
         variables = {

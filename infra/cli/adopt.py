@@ -5,11 +5,10 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from infra.cli import deployments, options
 from infra.cli.console import out
 from infra.deploy import outputs
 from infra.errors import StackError
-from infra.local import stack
-from infra.local.settings import STACK_NAME, resolve
 from infra.target import Target
 
 JOBS: Final = {
@@ -24,17 +23,21 @@ def command(
     check: Annotated[
         bool, typer.Option("--check", help="Only tell what there is to do; change nothing.")
     ] = False,
+    stack: options.ChosenStack = None,
+    profile: options.Profile = None,
+    region: options.Region = None,
+    os_cloud: options.OsCloud = None,
 ) -> None:
     """Make rows again, or put them right, after a table was restored to an earlier moment.
 
     Close the entrances first: docs/operations.md, "Restoring tables".
     """
-    settings = resolve()
-    stack.require_running(settings)
-    function = outputs(settings.target, STACK_NAME)["TaskManagerCloudName"]
+    deployment = deployments.chosen(stack, profile, region, os_cloud)
+    target = deployment.target
+    function = outputs(target, deployment.name)["TaskManagerCloudName"]
     for job, title in JOBS.items():
         out.print(f"{title}:", style="bold")
-        told = run(settings.target, function, job, check=check)
+        told = run(target, function, job, check=check)
         for line in told or ["nothing to do"]:
             out.print(f"  {line}", markup=False, highlight=False)
 

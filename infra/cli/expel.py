@@ -6,17 +6,16 @@ from typing import Annotated
 import typer
 
 from infra import sessions
-from infra.cli.administrator import REGION_HELP, deployment
+from infra.cli import deployments, options
 from infra.cli.console import out
-from infra.local.settings import STACK_NAME
 
 
 def command(
     instances: Annotated[list[str], typer.Argument(metavar="INSTANCE...", help="Instances' ids.")],
-    region: Annotated[str | None, typer.Option(metavar="REGION", help=REGION_HELP)] = None,
-    prefix: Annotated[
-        str, typer.Option(metavar="PREFIX", help="Of the deployment's names.")
-    ] = STACK_NAME,
+    stack: options.ChosenStack = None,
+    profile: options.Profile = None,
+    region: options.Region = None,
+    os_cloud: options.OsCloud = None,
 ) -> None:
     """End the guests of instances at once: their servers, or what they know, are somebody else's.
 
@@ -27,7 +26,8 @@ def command(
     What comes next: openstack database instance rebuild INSTANCE IMAGE. It wipes the server, and a
     new guest goes on with the data.
     """
-    target, api = deployment(region)
+    deployment = deployments.chosen(stack, profile, region, os_cloud)
+    api = deployment.log_in()
     present: dict[str, int] = {}
     try:
         for instance in dict.fromkeys(instances):
@@ -39,6 +39,7 @@ def command(
             )
     finally:  # also of those that were expelled before one could not be
         if present:
-            sessions.deny(target.client("iam"), f"{prefix}-guest", present, time.time())
+            iam = deployment.target.client("iam")
+            sessions.deny(iam, f"{deployment.name}-guest", present, time.time())
             out.print("[green]✓[/] Their AWS sessions may do nothing more.")
     out.print(f"Next: openstack database instance rebuild {instances[0]} IMAGE")

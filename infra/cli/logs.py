@@ -8,13 +8,16 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from infra.cli import deployments, options
 from infra.cli.console import out
+from infra.cli.deployments import Deployment
 from infra.errors import StackError
-from infra.local import cloud, front, ministack, stack
-from infra.local.settings import STACK_NAME, StackSettings, resolve
+from infra.local import cloud, front, ministack
+from infra.local.settings import StackSettings, resolve
 from infra.package.template import FUNCTIONS
 
 FOLLOW_SECONDS: Final = 1.0
+LOCAL: Final = ("aws", "cloud", "front", "guest")
 # MiniStack says these around every invocation.
 FRAME: Final = ("START RequestId", "END RequestId", "REPORT RequestId")
 
@@ -31,20 +34,22 @@ def command(
     ] = "api",
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
     lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="Last lines to show.")] = 100,
+    stack: options.ChosenStack = None,
+    profile: options.Profile = None,
+    region: options.Region = None,
+    os_cloud: options.OsCloud = None,
 ) -> None:
-    """Show the log of a part of the stack."""
-    settings = resolve()
-    files = _files(settings, part)
-    if files is not None:
-        _tail(files, lines, follow=follow)
-    elif part in {function.name for function in FUNCTIONS}:
-        stack.require_running(settings)
-        _function_log(settings, part, lines, follow=follow)
-    else:
-        names = ", ".join(
-            ["aws", "cloud", "front", "guest", *(function.name for function in FUNCTIONS)]
-        )
+    """Show the log of a part of the local stack, or of a function of a deployment."""
+    functions = [function.name for function in FUNCTIONS]
+    if part in functions:
+        deployment = deployments.chosen(stack, profile, region, os_cloud)
+        _function_log(deployment, part, lines, follow=follow)
+        return
+    files = None if stack is not None else _files(resolve(), part)
+    if files is None:
+        names = ", ".join([*([] if stack is not None else LOCAL), *functions])
         raise StackError(f"There is no part named {part}.", f"One of: {names}")
+    _tail(files, lines, follow=follow)
 
 
 def _files(settings: StackSettings, part: str) -> list[Path] | None:
@@ -72,9 +77,9 @@ def _tail(files: list[Path], lines: int, *, follow: bool) -> None:
     subprocess.run(["tail", f"--lines={lines}", *(["-F"] if follow else []), *present], check=False)
 
 
-def _function_log(settings: StackSettings, name: str, lines: int, *, follow: bool) -> None:
-    client = settings.target.client("logs")
-    group = f"/aws/lambda/{STACK_NAME}-{name}"
+def _function_log(deployment: Deployment, name: str, lines: int, *, follow: bool) -> None:
+    client = deployment.target.client("logs")
+    group = f"/aws/lambda/{deployment.name}-{name}"
     seen = _events(client, group, 0)
     _write(seen[-lines:])
     while follow:

@@ -25,8 +25,7 @@ def command(
     Use it as:  eval "$(coffer openrc)". With --stack they lead to a deployment's AWS and to the
     cloud as whom you have named with --os-cloud or OS_*: there is no ready-made user.
     """
-    if stack is not None:
-        found = deployments.survey(stack, profile, region, os_cloud)
+    if (found := deployments.named(stack, profile, region, os_cloud)) is not None:
         _print({**found.cloud.variables(), **found.target.environment()})
         return
     settings = resolve()

@@ -9,9 +9,9 @@ import requests
 import typer
 from rich.markup import escape
 
-from infra.cli.administrator import REGION_HELP, deployment
+from infra.cli import deployments, options
 from infra.cli.console import out
-from infra.cli.trove import Api
+from infra.cli.deployments import Deployment, Session
 from infra.errors import StackError
 
 LOOK_SECONDS: Final = 5.0
@@ -30,7 +30,10 @@ def command(
         int, typer.Option(min=0, max=1000, help="More failures than that stop it.")
     ] = 0,
     project: Annotated[str | None, typer.Option(metavar="ID", help="Of one project alone.")] = None,
-    region: Annotated[str | None, typer.Option(metavar="REGION", help=REGION_HELP)] = None,
+    stack: options.ChosenStack = None,
+    profile: options.Profile = None,
+    region: options.Region = None,
+    os_cloud: options.OsCloud = None,
 ) -> None:
     """Rebuild every instance of a datastore version on an image, with its data kept.
 
@@ -40,19 +43,19 @@ def command(
     Ctrl-C stops the watching alone. To stop the rollout: DELETE mgmt/rollouts/ID.
     The exit code is 0 when it has gone through, 1 when it was stopped.
     """
-    _, api = deployment(region)
+    deployment = deployments.chosen(stack, profile, region, os_cloud)
     asked: dict[str, Any] = {"image_id": image, "datastore_version": version}
     asked |= {"at_once": at_once, "tolerate": tolerate}
     if project is not None:
         asked["project_id"] = project
-    run(api, region, asked)
+    run(deployment, deployment.log_in(), asked)
 
 
-def run(api: Api, region: str | None, asked: dict[str, Any]) -> None:
+def run(deployment: Deployment, api: Session, asked: dict[str, Any]) -> None:
     """Begin a rollout, and watch it to its end; exits with 1 when it did not come to it."""
     begun = api.call("POST", "/mgmt/rollouts", json={"rollout": asked})["rollout"]
     out.print(f"Rollout {begun['id']}")
-    ended = _watch(api, begun["id"], lambda: deployment(region)[1])
+    ended = _watch(api, begun["id"], deployment.log_in)
     for which in ("failed", "skipped"):
         if named := ended.get(f"{which}_instances"):
             out.print(f"{which}: {', '.join(named)}", soft_wrap=True)
@@ -62,7 +65,7 @@ def run(api: Api, region: str | None, asked: dict[str, Any]) -> None:
     out.print(f"[green]✓[/] {DONE}")
 
 
-def _watch(api: Api, rollout_id: str, log_in: Callable[[], Api]) -> dict[str, Any]:
+def _watch(api: Session, rollout_id: str, log_in: Callable[[], Session]) -> dict[str, Any]:
     """Tell how far it is, as often as that changes, until it has ended.
 
     A token is good for an hour and a rollout takes a day at most: a look that fails is tried again

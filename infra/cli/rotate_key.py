@@ -5,12 +5,10 @@ from typing import Annotated
 
 import typer
 
+from infra.cli import deployments, options
 from infra.cli.console import ConsoleProgress, out
 from infra.errors import UnusableInputError
 from infra.keyrings import KeyRings
-from infra.local import stack
-from infra.local.settings import SECRETS_PATH, resolve
-from infra.target import Target
 
 
 def command(
@@ -32,20 +30,14 @@ def command(
         bool,
         typer.Option("--no-wait", help="Distribute only; the same command later does the rest."),
     ] = False,
-    region: Annotated[
-        str | None,
-        typer.Option(
-            metavar="REGION",
-            help="An AWS account, with the environment's credentials; else the local stack.",
-        ),
-    ] = None,
-    path: Annotated[
-        str, typer.Option(metavar="PATH", help="Where the deployment keeps its secrets.")
-    ] = SECRETS_PATH,
+    stack: options.ChosenStack = None,
+    profile: options.Profile = None,
+    region: options.Region = None,
+    os_cloud: options.OsCloud = None,
 ) -> None:
     """Rotate the master keys without losing a message: distribute, wait, use.
 
-    A new version is added to the parameters PATH/guest-keys and PATH/control-keys; nothing is
+    A new version is added to the deployment's parameters guest-keys and control-keys; nothing is
     sealed with it yet. Six minutes later every function has read it, and it becomes the current
     one. Guests get its keys at their next renewal, or at the first command that needs them.
 
@@ -56,7 +48,9 @@ def command(
     """
     if force and not retire:
         raise UnusableInputError("--force goes with --retire.")
-    rings = KeyRings(_target(region).client("ssm"), path.rstrip("/"), ConsoleProgress().say)
+    deployment = deployments.chosen(stack, profile, region, os_cloud)
+    ssm = deployment.target.client("ssm")
+    rings = KeyRings(ssm, deployment.secrets_path, ConsoleProgress().say)
     if retire:
         rings.retire(time.time(), forced=force)
         return
@@ -70,14 +64,6 @@ def command(
     _wait_until(usable_at)
     rings.use(time.time())
     out.print("[green]✓[/] New messages are sealed with the new keys.")
-
-
-def _target(region: str | None) -> Target:
-    if region is not None:
-        return Target(region)
-    settings = resolve()
-    stack.require_running(settings)
-    return settings.target
 
 
 def _wait_until(moment: float) -> None:

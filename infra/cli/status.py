@@ -31,8 +31,8 @@ def command(
     With --stack: of a deployment in an account or on an emulator, by the environment's credentials.
     The exit code is 0 when every part is up, 1 otherwise.
     """
-    if stack is not None:
-        _of_a_deployment(deployments.survey(stack, profile, region, os_cloud), as_json=as_json)
+    if (found := deployments.named(stack, profile, region, os_cloud)) is not None:
+        _of_a_deployment(found, as_json=as_json)
         return
     settings = resolve()
     rows = _rows(settings)

@@ -10,12 +10,11 @@ from typing import Annotated, Final
 import typer
 from rich.markup import escape
 
+from infra.cli import deployments, options
 from infra.cli.console import out
+from infra.cli.deployments import Deployment
 from infra.errors import StackError, UnusableInputError
-from infra.local import stack
-from infra.local.settings import STACK_NAME, resolve
 from infra.package.template import FUNCTIONS
-from infra.target import Target
 from infra.traces import picture
 from infra.traces.lines import Found, Line, in_files, in_groups
 from infra.traces.tree import Span, traces_of, tree, walk
@@ -39,26 +38,32 @@ def command(
     hours: Annotated[
         float, typer.Option("--hours", min=0.1, max=24 * 400, help="How far back to look.")
     ] = 24.0,
-    region: Annotated[
-        str | None,
+    guest_log: Annotated[
+        list[Path] | None,
         typer.Option(
-            metavar="REGION",
-            help="An AWS account, with the environment's credentials; else the local stack.",
+            "--guest-log",
+            exists=True,
+            dir_okay=False,
+            metavar="FILE",
+            help="A guest agent's log, copied from its server. Repeatable.",
         ),
     ] = None,
-    prefix: Annotated[
-        str, typer.Option(metavar="PREFIX", help="Of the deployment's names.")
-    ] = STACK_NAME,
+    stack: options.ChosenStack = None,
+    profile: options.Profile = None,
+    region: options.Region = None,
+    os_cloud: options.OsCloud = None,
 ) -> None:
     """Show everything that was done for a request or an operation, with times.
 
     It reads the logs of the functions (on AWS: logs:FilterLogEvents) and, on a local stack, those
-    of the guest agents. On AWS a guest's own lines stay on its server; what it has worked at is
-    told by the conductor.
+    of the guest agents. Elsewhere a guest's own lines stay on its server, unless --guest-log names
+    a copy; what it has worked at is told by the conductor.
     """
     if not ID.fullmatch(what):
         raise UnusableInputError(f"{what} is no id of a request, an operation or a trace.")
-    search = _Search(region, prefix, time.time() - hours * HOUR)
+    deployment = deployments.chosen(stack, profile, region, os_cloud)
+    files = [*deployment.guest_logs, *(guest_log or ())]
+    search = _Search(deployment, files, time.time() - hours * HOUR)
     traces = traces_of(search.lines(what), what)
     if not traces and what.startswith("req-"):
         traces = [what.removeprefix("req-").replace("-", "")]
@@ -84,19 +89,13 @@ def command(
 class _Search:
     """Looks for a text wherever this deployment writes."""
 
-    def __init__(self, region: str | None, prefix: str, since: float) -> None:
+    def __init__(self, deployment: Deployment, files: list[Path], since: float) -> None:
         self._since = since
-        self._files: list[Path] = []
-        self._target = Target(region) if region is not None else self._local()
+        self._files = files
+        self._target = deployment.target
         names = [function.name for function in FUNCTIONS]
-        self._groups = {name: f"/aws/lambda/{prefix}-{name}" for name in names}
+        self._groups = {name: f"/aws/lambda/{deployment.name}-{name}" for name in names}
         self.cut = False
-
-    def _local(self) -> Target:
-        settings = resolve()
-        stack.require_running(settings)
-        self._files = sorted(settings.cloud.glob("servers/*/var/log/guest-agent.log"))
-        return settings.target
 
     def lines(self, text: str) -> list[Line]:
         """The lines that hold it."""

@@ -10,13 +10,11 @@ import typer
 from rich.markup import escape
 
 from infra import packages_bucket
-from infra.cli import rollout
-from infra.cli.administrator import REGION_HELP, deployment
+from infra.cli import deployments, options, rollout
 from infra.cli.console import ConsoleProgress, out
-from infra.cli.trove import Api
+from infra.cli.deployments import Session
 from infra.errors import StackError, UnusableInputError
 from infra.image import bundle
-from infra.local.settings import STACK_NAME
 from infra.package.sources import PROJECT_ROOT
 
 LOOK_SECONDS: Final = 2.0
@@ -56,10 +54,10 @@ def command(
     project: Annotated[
         str | None, typer.Option(metavar="ID", help="With --all: of one project alone.")
     ] = None,
-    region: Annotated[str | None, typer.Option(metavar="REGION", help=REGION_HELP)] = None,
-    stack: Annotated[
-        str, typer.Option(metavar="NAME", help="Name of the deployment.")
-    ] = STACK_NAME,
+    stack: options.ChosenStack = None,
+    profile: options.Profile = None,
+    region: options.Region = None,
+    os_cloud: options.OsCloud = None,
 ) -> None:
     """Upgrade the agents of guests in place. Their databases and connections go on.
 
@@ -74,25 +72,26 @@ def command(
     """
     if bool(instances) == everywhere:
         raise UnusableInputError("Name the instances, or give --all.")
-    target, api = deployment(region)
+    deployment = deployments.chosen(stack, profile, region, os_cloud)
+    api = deployment.log_in()
     with tempfile.TemporaryDirectory(prefix="coffer-agent-") as scratch:
-        made = _bundle(file, python or _python_of(region), Path(scratch))
+        made = _bundle(file, python or _python_of(stack), Path(scratch))
         with ConsoleProgress().step(f"The bundle {made.version} in the deployment's bucket"):
-            packages_bucket.lend_agent(target, stack, made)
+            packages_bucket.lend_agent(deployment.target, deployment.name, made)
         size = made.file.stat().st_size
     named = {"version": made.version, "sha256": made.sha256, "size": size}
     if everywhere:
         asked: dict[str, Any] = {"agent": named, "at_once": at_once, "tolerate": tolerate}
-        rollout.run(api, region, asked | ({"project_id": project} if project else {}))
+        rollout.run(deployment, api, asked | ({"project_id": project} if project else {}))
         return
     if not all(_upgrade(api, each, named) for each in instances or ()):
         raise typer.Exit(1)
 
 
-def _python_of(region: str | None) -> str:
+def _python_of(stack: str | None) -> str:
     """A guest of the local cloud has this machine's."""
     this = ".".join(platform.python_version_tuple()[:2])
-    return this if region is None else bundle.PYTHON_VERSION
+    return this if stack is None else bundle.PYTHON_VERSION
 
 
 def _bundle(file: Path | None, python: str, scratch: Path) -> bundle.Bundle:
@@ -102,7 +101,7 @@ def _bundle(file: Path | None, python: str, scratch: Path) -> bundle.Bundle:
         return bundle.make(PROJECT_ROOT, scratch, python)
 
 
-def _upgrade(api: Api, instance: str, named: dict[str, Any]) -> bool:
+def _upgrade(api: Session, instance: str, named: dict[str, Any]) -> bool:
     """Ask for one, and watch it to its end; whether it has succeeded."""
     body = {"upgrade_agent": named}
     api.call("POST", f"/mgmt/instances/{instance}/action", json=body)

@@ -12,7 +12,8 @@ from infra.deployment.openstack import Cloud
 TYPE: Final = "database"
 NAME: Final = "coffer"
 INTERFACES: Final = ("public", "internal", "admin")
-VERSION_AND_PROJECT: Final = "/v1.0/%(tenant_id)s"
+VERSION: Final = "/v1.0"
+VERSION_AND_PROJECT: Final = f"{VERSION}/%(tenant_id)s"
 """The path begins with the version: docs/decisions/0023-a-front-for-the-endpoint.md."""
 
 

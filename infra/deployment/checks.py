@@ -12,7 +12,7 @@ from typing import Final, Literal, NamedTuple
 import requests
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra.deployment import front, on_aws, on_cloud
+from infra.deployment import front, on_aws, on_cloud, quotas
 from infra.deployment.survey import Survey
 from infra.deployment.verdicts import Doubt
 from infra.errors import StackError
@@ -54,6 +54,7 @@ CHECKS: Final = (
     Check("service-roles", on_cloud.service_roles, ("service-user",)),
     Check("catalog", on_cloud.catalog_entry, ("cloud-credentials", "stack")),
     Check("image", on_cloud.image, ("cloud-services", "stack")),
+    Check("quotas", quotas.check, ("cloud-services", "stack")),
     Check("network", on_cloud.network, ("cloud-services", "stack")),
 )
 NAMES: Final = tuple(check.name for check in CHECKS)

@@ -27,10 +27,7 @@ LOG_ROLE: Final = "ApiGatewayLogRoleArn"
 
 def region(survey: Survey) -> str:
     """Which AWS is meant."""
-    target = survey.target
-    if target.endpoint_url:
-        return f"{target.region} of the emulator at {target.endpoint_url}"
-    return target.region
+    return survey.target.place
 
 
 def credentials(survey: Survey) -> str:

@@ -24,20 +24,17 @@ SERVICES: Final = {
     "image": "Glance",
 }
 """Of which a database is made."""
+MOST_OF_AUTHORITIES: Final = 1800
+"""The template's parameter OpenStackCaCertificate."""
 ALSO_KNOWN_AS: Final = {"block-storage": ("volumev3", "block-store")}
 
 
 def keystone(survey: Survey) -> str:
     """Whether Keystone answers, and can answer to the functions."""
     cloud = survey.cloud
+    _require_trust(survey)
     with cloud.answering("tell its version"):
         cloud.connection.session.get(cloud.auth_url, authenticated=False)
-    if cloud.trust.get("cacert"):
-        raise Failed(
-            f"The certificate of {cloud.auth_url} is of an authority of your own, which the "
-            "functions do not know.",
-            "Give the cloud's public endpoints certificates of an authority that is known.",
-        )
     host = urlsplit(cloud.auth_url).hostname or ""
     in_vpc = {**survey.present_parameters, **survey.wanted.parameters}.get("SubnetIds")
     if not survey.on_emulator and not in_vpc and _is_private(host):
@@ -46,6 +43,28 @@ def keystone(survey: Survey) -> str:
             'See docs/deploying.md, "Networks".',
         )
     return cloud.auth_url
+
+
+def _require_trust(survey: Survey) -> None:
+    """Whether the functions can check the cloud's certificates as we do."""
+    cloud = survey.cloud
+    if cloud.auth_url.startswith("https:") and not cloud.connection.session.verify:
+        raise Failed(
+            "You have certificates not checked (insecure), and the functions check them.",
+            "Name the file of the authority's certificate: OS_CACERT, or cacert in clouds.yaml.",
+        )
+    given = survey.cloud_authority
+    if cloud.trust.get("cacert") and not given:
+        raise Failed(
+            f"There is no certificate in {cloud.trust['cacert']}.",
+            "The file of OS_CACERT holds the authority's, in PEM.",
+        )
+    if len(given) > MOST_OF_AUTHORITIES:
+        raise Failed(
+            f"{cloud.trust['cacert']} has {len(given)} characters of certificates, and a "
+            f"function's variables take {MOST_OF_AUTHORITIES}.",
+            "Write the one that signs the cloud's into a file of its own, and name that one.",
+        )
 
 
 def _is_private(host: str) -> bool:

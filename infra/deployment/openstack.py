@@ -195,6 +195,11 @@ class Cloud:
                 f"Keystone at {self.auth_url} refuses the user, the password or the project.",
                 "`openstack token issue` with the same OS_* variables says the same; mend those.",
             ) from None
+        except exceptions.SSLError:
+            raise CloudError(
+                f"The certificate of {self.auth_url} is of no authority that is known here.",
+                "Name the file with its authority's: OS_CACERT, or cacert in clouds.yaml.",
+            ) from None
         except (exceptions.ConnectFailure, exceptions.DiscoveryFailure, exceptions.NotFound):
             raise UnreachableError(
                 f"No Keystone answers at {self.auth_url}.",

@@ -24,10 +24,9 @@ class Part(NamedTuple):
 
 
 def parts(survey: Survey) -> Iterator[Part]:
-    """The parts that can be looked at; raises StackError when there is no such deployment."""
+    """The parts that can be looked at of a deployment that is there."""
     name, present = survey.wanted.stack, survey.present
-    if present is None:
-        raise StackError(f"There is no stack {name} here.", "Run: coffer deploy")
+    assert present is not None, "deployments.named finds none that is not there"
     before = f", before it {present.release_before}" if present.release_before else ""
     state = "up" if present.is_whole else present.status
     yield Part("Stack", state, f"{name}, release {present.release}{before}")

@@ -5,10 +5,12 @@ Each fact is looked up once, when it is first asked for; nothing here changes an
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
@@ -24,6 +26,9 @@ from infra.errors import StackError
 from infra.local.settings import HOST
 from infra.target import Target, account_of
 
+CERTIFICATE: Final = re.compile(
+    "-----BEGIN CERTIFICATE-----\n.+?\n-----END CERTIFICATE-----", re.DOTALL
+)
 DEFAULT_DATASTORE: Final = "mariadb"
 OF_THE_RELEASE: Final = frozenset({deploy.BUCKET, deploy.KEY, deploy.BEFORE})
 EXECUTE_API: Final = "/_aws/execute-api/"
@@ -254,6 +259,17 @@ class Survey:
                 and (each.is_shared or each.project_id == self.service_project_id)
             ]
 
+    @cached_property
+    def cloud_authority(self) -> str:
+        """The certificates of the operator's own authority in PEM, without words around them."""
+        file = self.cloud.trust.get("cacert")
+        try:
+            return "\n".join(CERTIFICATE.findall(Path(file).read_text())) if file else ""
+        except (OSError, ValueError) as error:
+            raise StackError(
+                f"{file} cannot be read: {error}", "Correct OS_CACERT, or cacert in clouds.yaml."
+            ) from None
+
     def template_parameters(self) -> dict[str, str]:
         """The stack's parameters: as they are, but for what was found, and for what was given."""
         scope = self.service.scope
@@ -270,6 +286,7 @@ class Survey:
             "OpenStackProjectDomainName": scope["project_domain_name"],
             "NetworkId": str(network.id) if network is not None else "",
             "PublicEndpoint": self.root or "",
+            **({"OpenStackCaCertificate": own} if (own := self.cloud_authority) else {}),
             **self._of_the_emulator(),
         }
         kept = {key: value for key, value in present.items() if key not in OF_THE_RELEASE}

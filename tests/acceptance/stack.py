@@ -220,6 +220,11 @@ class Stack:
         """Run a command of the command line on this stack; what it printed."""
         return coffer({**os.environ, "COFFER_STATE": str(self.settings.state)}, *arguments)
 
+    @property
+    def guest_logs(self) -> tuple[str, ...]:
+        """What `coffer trace` has to be told of the agents' logs; a local stack finds them."""
+        return ()
+
     def aws(self, service: str) -> Any:
         """A boto3 client of the stack's AWS."""
         return self.settings.target.client(service)

@@ -78,7 +78,7 @@ def test_a_create_is_followed_from_the_request_to_sql_and_back(
     stack: Stack, instance: dict[str, Any]
 ) -> None:
     (operation,) = stack.demo.operations(instance["id"])
-    told = stack.coffer("trace", operation["id"])
+    told = stack.coffer("trace", operation["id"], *stack.guest_logs)
     assert told.count("trace ") == 1
     for part in (
         *("request POST", "operation create_instance", "dispatch", "enrolment"),

@@ -129,6 +129,13 @@ CASES = (
         "openstack image set --tag coffer --project service IMAGE",
     ),
     Case(
+        "quotas",
+        surveyed,
+        "room for 9 databases of all tenants: instances 10, cores 20, ram 51200",
+        "openstack quota set --instances 1000 --cores 1000 --ram 1024000",
+        "warning",
+    ),
+    Case(
         "network",
         lambda cloud: surveyed(cloud, Wanted("dbs", network="nowhere")),
         "sees no network nowhere",

@@ -159,7 +159,6 @@ def test_a_service_connects_tenants_networks_and_sees_nothing_else_of_them(
         with pytest.raises(exceptions.NotFoundException):
             get(thing.id)
     for change in (
-        lambda: api.network.create_port(network_id=network.id, project_id=network.project_id),
         lambda: list(api.compute.servers(all_projects=True)),
         lambda: api.compute.create_flavor(name="big", ram=1, vcpus=1, disk=1),
     ):

@@ -8,8 +8,10 @@ import pytest
 import requests
 import typer
 
-from infra.cli import rollout
+from infra.cli import deployments, rollout
+from infra.cli.deployments import Deployment
 from infra.errors import StackError
+from infra.target import Target
 
 BEGUN = {"id": "rollout-1", "rebuilt": 0, "failed": 0, "skipped": 0, "under_way": []}
 
@@ -35,7 +37,8 @@ def watched(
     patch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *apis: Api, **options: Any
 ) -> str:
     sessions = iter(apis)
-    patch.setattr(rollout, "deployment", lambda _: (None, next(sessions)))
+    meant = Deployment("coffer", Target("nowhere"), "/coffer", lambda: next(sessions))
+    patch.setattr(deployments, "chosen", lambda *_: meant)
     patch.setattr(rollout, "LOOK_SECONDS", 0)
     rollout.command("image-1", "10.11", **options)
     return capsys.readouterr().out

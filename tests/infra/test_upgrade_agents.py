@@ -6,16 +6,17 @@ import hashlib
 import io
 import tarfile
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import typer
 
 from infra import packages_bucket
-from infra.cli import rollout, upgrade_agents
+from infra.cli import deployments, rollout, upgrade_agents
+from infra.cli.deployments import Deployment
 from infra.errors import PackageError, UnusableInputError
 from infra.image import bundle
+from infra.target import Target
 
 
 class Api:
@@ -55,8 +56,9 @@ def packed(tmp_path: Path) -> Path:
 
 def run(patch: pytest.MonkeyPatch, api: Api, **options: Any) -> list[bundle.Bundle]:
     lent: list[bundle.Bundle] = []
+    meant = Deployment("coffer", Target("nowhere"), "/coffer", lambda: api)
+    patch.setattr(deployments, "chosen", lambda *_: meant)
     for module in (upgrade_agents, rollout):
-        patch.setattr(module, "deployment", lambda _: (SimpleNamespace(), api))
         patch.setattr(module, "LOOK_SECONDS", 0)
     patch.setattr(packages_bucket, "lend_agent", lambda _, __, made: lent.append(made))
     upgrade_agents.command(**options)

@@ -55,7 +55,14 @@ class RealStack(Stack):
 
     def coffer(self, *arguments: str) -> str:
         """Run a command of the command line on this deployment; what it printed."""
-        return coffer(_environment(self.settings, self.site), *arguments)
+        environment = _environment(self.settings, self.site)
+        return coffer(environment, *arguments, "--stack", STACK_NAME)
+
+    @property
+    def guest_logs(self) -> tuple[str, ...]:
+        """The agents' logs on their servers' disks."""
+        found = self.site.state.glob("cloud/servers/*/var/log/guest-agent.log")
+        return tuple(f"--guest-log={each}" for each in found)
 
     @cached_property
     def administrator(self) -> Any:

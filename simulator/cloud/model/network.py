@@ -247,19 +247,19 @@ class NetworkService:
     ) -> Port:
         """Make a port with an address of each wanted (subnet id, address); by default one of any.
 
-        Without groups it gets the project's `default` one. Another project's only by an admin.
+        Without groups it gets the project's `default` one. A service makes another project's, too.
         """
         caller.require_write("create_port")
         with self._faults.around("network", "create_port", name):
-            owner = self.owner(caller, project_id)
+            owner = self.owner(caller, project_id, by_services=True)
             network = self.network(caller, network_id)
             wanted = None if wanted is None else list(wanted)
             self._require_place(caller, network, chosen=any(ip for _, ip in wanted or ()))
             self._check_quota(owner, "port", self.ports.values())
+            for group_id in security_group_ids or ():
+                self.security_groups.get(caller, group_id)
             if security_group_ids is None:
                 security_group_ids = [self.security_groups.default(owner).id]
-            for group_id in security_group_ids:
-                self.security_groups.get(caller, group_id)
             now = self._clock()
             identifier = self._ids.uuid()
             port = Port(
@@ -343,13 +343,22 @@ class NetworkService:
         """The netmask of a subnet (`255.255.0.0`)."""
         return str(self.subnets[subnet_id].cidr.netmask)
 
-    def owner(self, caller: Caller, project_id: str | None) -> str:
-        """The project of a new resource: the caller's; an admin may name another."""
-        if project_id and project_id != caller.project_id:
-            if not caller.is_admin:
-                raise Forbidden("rule:create for another project is disallowed by policy")
-            return project_id
-        return caller.project_id
+    def owner(self, caller: Caller, project_id: str | None, *, by_services: bool = False) -> str:
+        """The project of a new resource: the caller's; an admin may name another.
+
+        So may the role `service` where the policy lets it; to members naming one is a mistake.
+        """
+        if not project_id or project_id == caller.project_id:
+            return caller.project_id
+        if not caller.is_service:
+            raise BadRequest(
+                "Specifying 'project_id' other than the authenticated project in request is not "
+                "allowed for the current user.",
+                kind="HTTPBadRequest",
+            )
+        if not (caller.is_admin or by_services):
+            raise Forbidden("rule:create for another project is disallowed by policy")
+        return project_id
 
     def _allocate(
         self,

@@ -5,6 +5,8 @@
                                                  the cloud NAME of clouds.yaml, an administrator's
     COFFER_CONTRACT_CLOUD=envvars OS_AUTH_URL=… python -m pytest -n 0 tests/cloud/contract
                                                  the one that OS_* name, an administrator's too
+    python -m tests.openstack python -m pytest -n 0 tests/cloud/contract
+                                                 the one of `make test-openstack`
 
 The suite makes projects and users of its own (names that begin with `contract-`) and removes them,
 with all that is in them, at its end. It takes the smallest flavor and an active public image;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import openstack
@@ -21,6 +22,8 @@ from chalicelib.cloud import (
 )
 from tests.cloud.contract.asked import Asked
 from tests.cloud.contract.people import Person
+from tests.openstack import people
+from tests.openstack.site import VARIABLE, Site
 
 CLOUD = "COFFER_CONTRACT_CLOUD"
 MODULES = (session, servers, server_groups, volumes, network, images, flavors)
@@ -31,6 +34,8 @@ def admin(request: pytest.FixtureRequest) -> Iterator[Any]:
     """A client of openstacksdk for an administrator of the cloud that is asked."""
     if name := os.environ.get(CLOUD):
         connection = openstack.connect(cloud=name)
+    elif file := os.environ.get(VARIABLE):
+        connection = people.connect(Site.read(Path(file)))
     else:
         connection = request.getfixturevalue("cloud").connect("admin")
     yield connection
@@ -64,7 +69,7 @@ def stranger(admin: Any) -> Iterator[Person]:
 @pytest.fixture(params=[0, 86400], ids=["gone", "kept"])
 def keeping(request: pytest.FixtureRequest) -> Iterator[None]:
     """The local cloud without soft delete and with it; a real one is as its operator set it up."""
-    if CLOUD in os.environ:
+    if {CLOUD, VARIABLE} & os.environ.keys():
         yield
         return
     cloud = request.getfixturevalue("cloud")

@@ -39,10 +39,22 @@ def test_a_service_makes_its_port_in_a_tenants_network_at_any_address(asked: Ask
     port = asked.port(home.id, asked.group().id, subnet_id=subnet.id, ip_address="10.62.0.77")
     assert port.addresses == ("10.62.0.77",)
     assert port.owner == asked.instance_id
-    with pytest.raises(exceptions.ForbiddenException):
+    with pytest.raises(exceptions.BadRequestException, match="other than the authenticated"):
         asked.tenant.api.network.create_port(
             network_id=home.id, project_id=asked.service.project.id
         )
+
+
+def test_a_service_may_give_a_port_to_a_tenant(
+    asked: Asked,
+) -> None:
+    home = asked.network_of(asked.tenant, "10.60.0.0/24")
+    mine = asked.tenant.api.network
+    given = asked.service.api.network.create_port(
+        network_id=home.id, project_id=asked.tenant.project.id
+    )
+    asked.later(lambda: mine.delete_port(given.id))
+    assert mine.get_port(given.id).project_id == asked.tenant.project.id
 
 
 def test_nothing_else_of_a_tenant_is_there_for_a_service(asked: Asked) -> None:
@@ -67,8 +79,6 @@ def test_nothing_else_of_a_tenant_is_there_for_a_service(asked: Asked) -> None:
 
 def test_what_is_an_administrators_is_refused_to_a_service(asked: Asked) -> None:
     api, made = asked.service.api, asked.server()
-    home = asked.tenant.api.network
-    (its_network,) = home.networks(name=f"contract-{asked.instance_id}")
     forbidden: list[Callable[[], object]] = [
         lambda: list(api.compute.servers(all_projects=True)),
         lambda: api.compute.reset_server_state(made.id, "error"),
@@ -80,9 +90,6 @@ def test_what_is_an_administrators_is_refused_to_a_service(asked: Asked) -> None
             flavor_id=asked.flavor_id,
             networks="none",
             availability_zone="nova:a-host",
-        ),
-        lambda: api.network.create_port(
-            network_id=its_network.id, project_id=asked.tenant.project.id
         ),
         lambda: api.network.create_network(name="for all", is_shared=True),
     ]
