@@ -4,13 +4,13 @@ import secrets
 import time
 from typing import Annotated, Any, Final
 
-import pymysql
 import typer
 from rich.markup import escape
 
-from infra.cli import demo_place, deployments, options, trove, watch
+from infra.cli import demo_place, demo_use, deployments, options, trove, watch
 from infra.cli.console import ConsoleProgress, out
 from infra.cli.demo_place import Place
+from infra.cli.demo_use import CLIENTS, Login
 from infra.errors import StackError
 from infra.local import stack as stacks
 from infra.local.settings import StackSettings, resolve
@@ -19,13 +19,16 @@ DATABASE: Final = "shop"
 USER: Final = "alice"
 LEAST_RAM: Final = 512
 """MiB: below it the engine does not start."""
-CONNECT_SECONDS: Final = 10
 
 
 def command(
     keep: Annotated[
         bool, typer.Option("--keep", help="Leave the stack and the instance up to play with.")
     ] = False,
+    datastore: Annotated[
+        str,
+        typer.Option(metavar="NAME", help=f"What to create: {' or '.join(CLIENTS)}."),
+    ] = "mariadb",
     network: Annotated[
         str | None,
         typer.Option(
@@ -40,38 +43,44 @@ def command(
     cloud_port: options.CloudPort = None,
     guest_network: options.GuestNetwork = None,
 ) -> None:
-    """Show the whole path: create a MariaDB instance, use it, delete it, find nothing left.
+    """Show the whole path: create an instance, use it, delete it, find nothing left.
 
     Starts the local stack if it is not up, and stops it at the end unless --keep is given. With
     --stack it plays on a deployment of `coffer deploy`, as the user that OS_* or --os-cloud name,
     from a machine that has a way to the instance's network.
     """
+    if datastore not in CLIENTS:
+        raise StackError(
+            f"The demo uses no datastore {datastore!r}.", f"It is one of: {', '.join(CLIENTS)}."
+        )
     started = time.monotonic()
     if stack is not None:
         survey = deployments.survey(stack, profile, region, os_cloud)
-        _show(demo_place.deployed(survey), network, keep=keep)
+        _show(demo_place.deployed(survey), datastore, network, keep=keep)
     else:
         settings = resolve(aws_port=aws_port, cloud_port=cloud_port, guest_network=guest_network)
-        _on_this_machine(settings, network, keep=keep)
+        _on_this_machine(settings, datastore, network, keep=keep)
     out.print(f"\n[green bold]Done[/] in {time.monotonic() - started:.1f} s")
     if keep:
         variables = "" if stack is not None else 'eval "$(coffer openrc)"; '
         out.print(f"The instance is up. Try:  {variables}openstack database instance list")
 
 
-def _on_this_machine(settings: StackSettings, network: str | None, *, keep: bool) -> None:
+def _on_this_machine(
+    settings: StackSettings, datastore: str, network: str | None, *, keep: bool
+) -> None:
     progress = ConsoleProgress()
     try:
         out.rule("The stack", align="left")
         stacks.up(settings, progress)
-        _show(demo_place.local(settings), network, keep=keep)
+        _show(demo_place.local(settings), datastore, network, keep=keep)
     finally:
         if not keep:
             out.rule("Tear down", align="left")
             stacks.down(settings, progress)
 
 
-def _show(place: Place, network: str | None, *, keep: bool) -> None:
+def _show(place: Place, datastore: str, network: str | None, *, keep: bool) -> None:
     """What is made is deleted, unless it is to be kept, also when it could not be used."""
     api, (create_seconds, delete_seconds) = place.api, place.seconds
     out.rule("Create an instance", align="left")
@@ -80,7 +89,7 @@ def _show(place: Place, network: str | None, *, keep: bool) -> None:
         "name": "demo",
         "flavorRef": _smallest(api.call("GET", "/flavors")["flavors"]),
         "volume": {"size": 1},
-        "datastore": {"type": "mariadb", "version": "10.11"},
+        "datastore": {"type": datastore, "version": CLIENTS[datastore].version},
         "databases": [{"name": DATABASE}],
         "users": [{"name": USER, "password": password, "databases": [{"name": DATABASE}]}],
     }
@@ -91,7 +100,7 @@ def _show(place: Place, network: str | None, *, keep: bool) -> None:
     out.print(f"  {instance['id']}  {instance['status']}")
     try:
         instance = watch.until_active(api, instance["id"], create_seconds)
-        _use_it(api, instance, password, keep=keep)
+        _use_it(api, instance, password, datastore, keep=keep)
     finally:
         if not keep:
             out.rule("Delete it", align="left")
@@ -110,16 +119,18 @@ def _smallest(flavors: list[dict[str, Any]]) -> str:
     return str(min(enough, key=lambda flavor: (flavor["ram"], str(flavor["id"])))["id"])
 
 
-def _use_it(api: trove.Api, instance: dict[str, Any], password: str, *, keep: bool) -> None:
+def _use_it(
+    api: trove.Api, instance: dict[str, Any], password: str, datastore: str, *, keep: bool
+) -> None:
     out.rule("Use it", align="left")
-    address = _address(instance)
-    _use(address, password)
+    login = Login(_address(instance), USER, password, DATABASE)
+    _use(login, datastore)
     users = api.call("GET", f"/instances/{instance['id']}/users")["users"]
     out.print(f"GET …/users  →  {escape(_named(users))}")
     if USER not in [user["name"] for user in users]:
         raise StackError(f"The API does not list the user {USER}.")
     if keep:
-        out.print(f"MYSQL_PWD={escape(password)} mariadb -h {address} -u {USER} {DATABASE}")
+        out.print(escape(CLIENTS[datastore].shell.format(**login._asdict())))
 
 
 def _address(instance: dict[str, Any]) -> str:
@@ -129,34 +140,14 @@ def _address(instance: dict[str, Any]) -> str:
     return str(addresses[0])
 
 
-def _use(address: str, password: str) -> None:
-    """Write and read a row over the MySQL protocol, as any application would."""
-    started = time.monotonic()
-    try:
-        connection = pymysql.connect(
-            host=address,
-            user=USER,
-            password=password,
-            database=DATABASE,
-            connect_timeout=CONNECT_SECONDS,
-        )
-    except pymysql.err.OperationalError as error:
-        raise StackError(
-            f"The database at {address} cannot be used from here: {error.args[-1]}",
-            "Run it where there is a way to the instance's network, or name another --network.",
-        ) from error
-    with connection, connection.cursor() as cursor:
-        cursor.execute("SELECT VERSION()")
-        version = cursor.fetchone()
-        cursor.execute("CREATE TABLE orders (id INT PRIMARY KEY, item VARCHAR(40))")
-        cursor.execute("INSERT INTO orders VALUES (1, 'a coffer')")
-        connection.commit()
-        cursor.execute("SELECT id, item FROM orders")
-        row = cursor.fetchone()
-    if row != (1, "a coffer"):
-        raise StackError(f"The database answered {row!r} for the row that was written.")
-    out.print(f"mysql://{USER}@{address}:3306/{DATABASE}  {escape(str(version and version[0]))}")
-    out.print(f"  wrote and read {row}  ({(time.monotonic() - started) * 1000:.0f} ms)")
+def _use(login: Login, datastore: str) -> None:
+    """Write and read a row over the engine's protocol, as any application would."""
+    started, client = time.monotonic(), CLIENTS[datastore]
+    version = demo_use.use(client, login)
+    place = f"{client.scheme}://{USER}@{login.address}:{client.port}/{DATABASE}"
+    out.print(f"{place}  {escape(version)}")
+    seconds = time.monotonic() - started
+    out.print(f"  wrote and read {demo_use.ROW}  ({seconds * 1000:.0f} ms)")
 
 
 def _named(users: list[dict[str, Any]]) -> str:

@@ -42,11 +42,13 @@ mount --make-rslave "$root/dev"
 # What a package starts when it is installed would run on the machine that builds.
 printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d"
 chmod +x "$root/usr/sbin/policy-rc.d"
+mkdir -p "$root/etc/postgresql-common/createcluster.d"
+echo "create_main_cluster = false" >"$root/etc/postgresql-common/createcluster.d/coffer.conf"
 in_root() { chroot "$root" env DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 "$@"; }
 in_root apt-get -q -y --no-install-recommends install \
     systemd-sysv systemd-resolved systemd-timesyncd dbus udev netbase iproute2 kmod \
     linux-image-cloud-amd64 initramfs-tools cloud-init cloud-guest-utils \
-    python3-venv mariadb-server e2fsprogs dosfstools >>"$work/log" 2>&1 ||
+    python3-venv mariadb-server postgresql-15 e2fsprogs dosfstools >>"$work/log" 2>&1 ||
     { tail -20 "$work/log" >&2; exit 1; }
 
 echo "build-debian: the guest agent"

@@ -45,6 +45,6 @@ mv -T "$base/next" "$base/current" # one step: there is always an agent
 install -D -m 0644 "$here/coffer-guest-agent.service" \
     /etc/systemd/system/coffer-guest-agent.service
 # The agent starts the database itself, on the volume.
-systemctl --quiet mask mariadb.service
+systemctl --quiet mask mariadb.service postgresql.service
 systemctl --quiet enable coffer-guest-agent.service
 echo "coffer-guest-agent $version is installed."
