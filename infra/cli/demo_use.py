@@ -1,4 +1,4 @@
-"""What `coffer demo` does with a database: it writes a row and reads it, as any application would."""
+"""What `coffer demo` does with a database: it writes a row and reads it, as applications do."""
 
 from __future__ import annotations
 
