@@ -20,6 +20,7 @@ TURN_SECONDS: Final = 300.0
 it, or stop it, and its next step turns."""
 LACKING: Final = "this guest agent has no method"
 UNHEARD: Final = "did not report within"
+STOPPED: Final = "The rollout was stopped"
 _INSTANCE: Final = re.compile(r"/v1\.0/[^/]+/instances/([^/?]+)")
 
 
@@ -115,6 +116,8 @@ class OperationsEnd(Invariant):
                 row = self.hub.row("instances", new["instance_id"]) or {}
                 own = versions.IMAGES.get(row.get("datastore_version", ""))
                 return asked.get("image_id") not in (None, own)
+            case OperationAction.ROLL_OUT:
+                return STOPPED in reason  # by failures of its children, who answer for themselves
         return False
 
     def _turned(self, new: Item) -> None:
