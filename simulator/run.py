@@ -137,6 +137,7 @@ class Run:
         self.world.invariants = Invariants(self.world)
         self.world.invariants.install()
         self.world.invariants.hub.calm = not self.faults
+        self.world.invariants.hub.guests_only = all(fault.guests_only for fault in self.faults)
         self.world.invariants.hub.only_hostile = {fault.id for fault in self.faults} == {"F25"}
         if all(fault.fair for fault in self.faults):
             self.world.invariants.hub.fair_since = self.world.kernel.now

@@ -26,6 +26,8 @@ class Fault:
     reason: ClassVar[str] = ""
     fair: ClassVar[bool] = False
     """Whether it may make nothing fail: what is accepted beside it succeeds, and in time."""
+    guests_only: ClassVar[bool] = False
+    """Whether it strikes guests alone: no function of ours, and nothing that one needs."""
     missing: ClassVar[str] = ""
     """Which forms of a class that is reached no run exercises yet, and why."""
 

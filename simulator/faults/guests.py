@@ -13,6 +13,8 @@ LOOK_SECONDS: Final = 60.0
 class GuestFault(Fault):
     """Strikes servers of the fleet."""
 
+    guests_only = True
+
     def heal(self) -> None:
         self.on = False
 

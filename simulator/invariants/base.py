@@ -119,6 +119,8 @@ class Hub:
         """Whether no fault class but F25 is on in the whole run."""
         self.calm = False
         """Whether no fault class is on in the whole run."""
+        self.guests_only = False
+        """Whether only guests are struck in the whole run: what they send can be handled."""
         self.restoring = False
         """While a table is being restored, and its rows put right: they jump, and sums do not
         fit."""

@@ -5,12 +5,18 @@ from __future__ import annotations
 from typing import Final
 
 from chalicelib.domain.operations import TERMINAL, OperationStatus, SubjectKind
-from chalicelib.lifecycle import TABLES, TRANSITIONS, Status
+from chalicelib.lifecycle import EXPELLED, TABLES, TRANSITIONS, Status
 from chalicelib.status import RolloutStatus
 from simulator.aws.dynamodb.values import Item
 from simulator.invariants.base import Invariant, changed
 
-ALLOWED: Final = frozenset((str(before), str(after)) for (before, _), after in TRANSITIONS.items())
+_ALLOWED: Final = frozenset(
+    (str(before), str(after)) for (before, event), after in TRANSITIONS.items() if event != EXPELLED
+)
+_EXPULSIONS: Final = frozenset(
+    (str(before), str(after)) for (before, event), after in TRANSITIONS.items() if event == EXPELLED
+)
+"""From almost everywhere to ERROR, which nothing else may do: it ends the guest's generation."""
 _ROLLOUTS: Final = frozenset(
     (str(before), str(after)) for (before, _), after in TABLES[SubjectKind.ROLLOUT].items()
 )
@@ -52,7 +58,9 @@ class Transitions(Invariant):
         elif after is None:
             self._judge(before == Status.DELETED, item, f"the row in {before} was removed")
         else:
-            self._judge((before, after) in ALLOWED, item, f"from {before} to {after}")
+            expelled = changed(old or {}, item, "generation") and (before, after) in _EXPULSIONS
+            fits = expelled or (before, after) in _ALLOWED
+            self._judge(fits, item, f"from {before} to {after}")
 
     def _rollout(self, old: Item | None, new: Item | None) -> None:
         if new is None or not changed(old, new, "status"):

@@ -47,7 +47,8 @@ class Order(Invariant):
 
     def _event(self, _: Item | None, new: Item | None) -> None:
         if new is not None and new["kind"] == "message.poisoned":
-            self._given_up |= new["id"].endswith(f"/{NotAccepted.__name__}")
+            given_up = new["id"].endswith(f"/{NotAccepted.__name__}")
+            self._given_up |= given_up and not self.hub.guests_only
 
     def _sent(self, queue: str, message: Message) -> None:
         """A command that must not be repeated has one answer, however often it is sent."""

@@ -30,7 +30,8 @@ class Told(Invariant):
         self._generations: dict[Event, int] = {}
         """Of who told it last: a guest that was replaced meanwhile is not heard."""
         self._excused = False
-        """Whether a report was given up that could not be handled, or rows went back in time."""
+        """Whether a report was given up that a fault kept from being handled, or rows went back in
+        time."""
 
     def watch(self) -> None:
         self.hub.on_message(self._sent)
@@ -54,7 +55,8 @@ class Told(Invariant):
 
     def _recorded(self, _: Item | None, new: Item | None) -> None:
         if new is not None and new["kind"] == "message.poisoned":
-            self._excused |= new["id"].endswith(f"/{NotAccepted.__name__}")
+            given_up = new["id"].endswith(f"/{NotAccepted.__name__}")
+            self._excused |= given_up and not self.hub.guests_only
 
     def _progress(self, old: Item | None, new: Item | None) -> None:
         if old is None or new is None or "progress_seq" not in new:

@@ -10,6 +10,7 @@ import pytest
 from simulator.faults.f19_deploy import Deploy
 from simulator.run import Run
 from tests.saboteurs.plans import PLANS
+from tests.saboteurs.registry import Patch
 from tests.saboteurs.saboteurs import Saboteur
 
 
@@ -24,8 +25,8 @@ class Catch(NamedTuple):
 def hunt(saboteur: Saboteur) -> Catch | None:
     """The first catch within the saboteur's bound, or None: it has survived."""
     for seed in range(1, saboteur.seeds + 1):
-        with pytest.MonkeyPatch.context() as patch:
-            saboteur.apply(patch)
+        with pytest.MonkeyPatch.context() as monkeypatch:
+            saboteur.apply(Patch(monkeypatch))
             found = broken(saboteur.plan, seed)
         if found:
             return Catch(seed, tuple(found), next(iter(found.values())))

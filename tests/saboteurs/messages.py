@@ -174,7 +174,7 @@ def calls_without_a_slot(patch: Patch) -> None:
 @saboteur("dying databases", "I20")
 def events_of_guests_forgotten(patch: Patch) -> None:
     """What a guest tells of its database's deaths is taken from the queue, and kept nowhere."""
-    patch.setitem(reports._KINDS, "event", lambda _: None)
+    patch.setitem(reports._KINDS, "event", lambda *_: True)
 
 
 @saboteur("calm", "I20")
@@ -310,7 +310,7 @@ def reports_without_an_expiry(patch: Patch) -> None:
     patch.setattr(reports, "open_sealed", open_sealed)
 
 
-@saboteur("poison", "I8", seeds=10)
+@saboteur("poisoned commands", "I8")
 def an_agent_that_believes_any_seal(patch: Patch) -> None:
     """The agent runs a command that is sealed with the key of whatever guest."""
     patch.setattr(outbox, "bus", Instead(envelope, open_sealed=_opened_with_any_key(patch)))

@@ -18,6 +18,10 @@ CALLS: Final = {name: weight for name, weight in CONTENTS.items() if name != "re
 """What is asked of a guest while its client waits."""
 CREATES: Final = {"create": 10.0, "delete": 8.0, "list": 2.0}
 OPENINGS: Final = {"create": 6.0, "delete": 3.0, "update_access": 12.0, "reset_status": 2.0}
+TAKEN_BACK: Final = {"create": 4.0, "update_access": 12.0, "cancel": 12.0, "reset_status": 4.0}
+PROTECTED: Final = {"create": 6.0, "delete": 12.0, "protect": 16.0, "force_delete": 1.0}
+CROSSED: Final = {"create": 10.0, "delete": 8.0, "force_delete": 12.0}
+"""Much at the same moment, and of the same few instances."""
 POWER: Final = {"create": 4.0, "delete": 1.0, "stop": 8.0, "start": 8.0, "reboot": 4.0}
 REPLACED: Final = {"create": 4.0, "delete": 1.0, "rebuild": 8.0, "expel": 4.0, "create_user": 4.0}
 UPGRADES: Final = {"create": 4.0, "delete": 1.0, "upgrade": 12.0, "write": 4.0, "show": 1.0}
@@ -50,7 +54,10 @@ def _plan(
     **more: float,
 ) -> Plan:
     workload = Workload(
-        operations_per_guest_hour=more.get("rate", 40.0), guests_per_tenant=2, mix=mix
+        operations_per_guest_hour=more.get("rate", 40.0),
+        guests_per_tenant=2,
+        at_once=int(more.get("at_once", 1)),
+        mix=mix,
     )
     return Plan(
         scenario=f"saboteurs: {name}",
@@ -67,7 +74,7 @@ def _plan(
 PLANS: Final = {
     "calm": _plan("calm", CHURN, {}),
     "calls": _plan("calls", CONTENTS, {}),
-    "protected": _plan("protected", {**RESETS, "protect": 20.0}, {"F21": 1.0}, rate=120.0),
+    "protected": _plan("protected", PROTECTED, {"F21": 0.3}, guests=2, rate=900.0, at_once=12),
     "feeds": _plan("feeds", {**CHURN, "list_events": 10.0}, {}),
     "plans": _plan("plans", {**CHURN, "plan": 10.0}, {}),
     "keys": _plan("keys", KEYS, {"F5": 0.6, "F8": 0.1}, rate=240.0),
@@ -75,6 +82,8 @@ PLANS: Final = {
     "crashes": _plan("crashes", CHURN, {"F5": 0.2}),
     "twins": _plan("twins", CHURN, {"F1": 0.5, "F5": 0.6}),
     "races": _plan("races", RESETS, {"F21": 1.0}),
+    "crossed": _plan("crossed", CROSSED, {"F21": 1.0}, hours=0.2, rate=240.0, at_once=6),
+    "taken back": _plan("taken back", TAKEN_BACK, {"F5": 0.2, "F15": 0.2}, rate=240.0, at_once=4),
     "access": _plan("access", OPENINGS, {"F5": 0.2, "F15": 0.2, "F21": 0.3}),
     "power": _plan("power", POWER, {"F5": 0.1, "F15": 0.1}),
     "replaced": _plan("replaced", REPLACED, {"F5": 0.1, "F14": 1.0, "F27": 2.0}),
@@ -82,7 +91,7 @@ PLANS: Final = {
     "agents": _plan("agents", AGENTS, {"F5": 0.1, "F11": 0.2}),
     "vanished": _plan("vanished", REPLACED, {"F15": 0.4}, rate=80.0),
     "resizes": _plan("resizes", RESIZES, {"F15": 0.2}),
-    "flavors": _plan("flavors", FLAVORS, {"F15": 0.2}),
+    "flavors": _plan("flavors", FLAVORS, {"F15": 0.2}, rate=80.0),
     "rolled out": _plan("rolled out", ROLLED, {"F5": 0.2, "F15": 0.1}),
     "moves": _plan("moves", MOVES, {"F15": 0.2}),
     "lost hints": _plan("lost hints", CHURN, {"F4": 0.3}),
@@ -92,6 +101,7 @@ PLANS: Final = {
     "strangers": _plan("strangers", {"show": 1.0}, {"F21": 1.0}, guests=10, rate=20.0),
     "contents": _plan("contents", CONTENTS, {"F1": 0.5}),
     "poison": _plan("poison", CHURN, {"F16": 0.2}, heartbeat=10),
+    "poisoned commands": _plan("poisoned commands", CONTENTS, {"F16": 0.5}, rate=80.0),
     "a little poison": _plan("a little poison", CONTENTS, {"F16": 0.02}, settle=300.0),
     "thieves": _plan("thieves", CHURN, {"F16": 1.0}, rate=20.0),
     "crowd": _plan("crowd", CALLS, {"F13": 1.0}, rate=2000.0, hours=0.1),
@@ -112,7 +122,15 @@ PLANS: Final = {
     "releases": _plan("releases", {**RESIZES, "resize_flavor": 10.0}, {"F19": 4.0}, rate=80.0),
     "cancels": _plan("cancels", CANCELS, {}, rate=120.0),
     "labels": _plan("labels", LABELS, {}, rate=120.0),
-    "askers": _plan("askers", {"create": 4.0, "show": 1.0}, {"F12": 2.0, "F16": 1.0}, hours=1.0),
+    "askers": _plan(
+        "askers",
+        {"create": 1.0},
+        {"F12": 0.5, "F16": 1.0},
+        guests=8,
+        hours=1.0,
+        rate=8.0,
+        heartbeat=30,
+    ),
     "restored": _plan("restored", CHURN, {"F23": 4.0}),
     "namesakes": _plan("namesakes", CHURN, {"F24": 30.0}),
     "deployments": _plan("deployments", RENAMES, {"F19": 12.0}),

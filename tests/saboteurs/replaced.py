@@ -65,8 +65,10 @@ def a_rollout_that_takes_failures_for_successes(patch: Patch) -> None:
     """Whatever has ended counts as rebuilt."""
     original = Progress.without
 
-    def without(progress: Progress, instance_id: str, ended: str | None = None) -> Progress:
-        return original(progress, instance_id, ended and OperationStatus.SUCCEEDED)
+    def without(
+        progress: Progress, instance_id: str, ended: str | None = None, **why: bool
+    ) -> Progress:
+        return original(progress, instance_id, ended and OperationStatus.SUCCEEDED, **why)
 
     patch.setattr(Progress, "without", without)
 

@@ -55,7 +55,7 @@ def a_feed_for_everybody(patch: Patch) -> None:
     patch.setattr(events, "_feeds", lambda _: ["everybody"] * events.FEED_SHARDS)
 
 
-@saboteur("protected", "I24", seeds=20)
+@saboteur("protected", "I24")
 def a_protection_that_comes_too_late(patch: Patch) -> None:
     """A delete looks whether its instance is protected, and not whether it still is."""
     original = accepting.accept
@@ -86,7 +86,7 @@ def a_queued_delete_forgotten(patch: Patch) -> None:
     )
 
 
-@saboteur("races", "I1", "I3", "I5", seeds=20)
+@saboteur("crossed", "I1", "I3", "I5")
 def rows_written_as_they_were_read(patch: Patch) -> None:
     """Transactions on an instance do not ask whether it has changed since it was read."""
     for module in (instances, accepting, ending):
@@ -143,8 +143,8 @@ def quota_not_checked_again(patch: Patch) -> None:
 def tenants_not_compared(patch: Patch) -> None:
     """An instance is found by its id for whoever asks."""
 
-    def get_instance(instance_id: str, _: str | None = None) -> Instance:
-        return instances.get_instance(instance_id)
+    def get_instance(instance_id: str, _: str | None = None, *, gone: bool = False) -> Instance:
+        return instances.get_instance(instance_id, gone=gone)
 
     patch.setattr(guest_calls, "get_instance", get_instance)
 
@@ -177,7 +177,7 @@ def a_refusal_that_crashes(patch: Patch) -> None:
     patch.setattr(accepting, "require_fit", require_fit)
 
 
-@saboteur("races", "I3")
+@saboteur("crossed", "I3")
 def a_queued_delete_accepted_again(patch: Patch) -> None:
     """A delete after a reset makes a second operation although one waits already."""
 

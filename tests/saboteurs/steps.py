@@ -194,7 +194,7 @@ def rules_that_stay(patch: Patch) -> None:
     patch.setattr(access, "holds", lambda *_: True)
 
 
-@saboteur("access", "I15")
+@saboteur("taken back", "I15")
 def a_change_that_is_not_taken_back(patch: Patch) -> None:
     """The undoing of a change believes that there is nothing to undo."""
     patch.setitem(

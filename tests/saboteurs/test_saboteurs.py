@@ -6,11 +6,15 @@ The plans alone break nothing: what is noticed is the bug. Those that need many 
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from simulator.invariants import REGISTRY as INVARIANTS
+from tests.saboteurs import hunt as hunting
 from tests.saboteurs.hunt import broken, hunt
 from tests.saboteurs.plans import PLANS
+from tests.saboteurs.registry import Instead, Patch
 from tests.saboteurs.saboteurs import SABOTEURS, Saboteur
 
 LEAST = 20
@@ -43,8 +47,18 @@ def test_there_are_enough_of_them() -> None:
 def test_a_saboteur_finds_what_it_breaks(
     saboteur: Saboteur, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What it patches is still there: most of them are run in the slow tier only."""
-    saboteur.apply(monkeypatch)
+    """What it patches is there, and called as the bug is: most run in the slow tier only."""
+    saboteur.apply(Patch(monkeypatch))
+
+
+def test_a_bug_that_does_not_fit_its_place_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    patch = Patch(monkeypatch)
+    with pytest.raises(TypeError, match="place of broken"):
+        patch.setattr(hunting, "broken", lambda _: {})
+    with pytest.raises(TypeError, match="place of broken"):
+        patch.setattr(sys.modules[__name__], "hunting", Instead(hunting, broken=lambda _: {}))
+    with pytest.raises(KeyError):
+        patch.setitem(PLANS, "no such plan", PLANS["calm"])
 
 
 def test_every_invariant_that_is_reached_has_a_bug_that_it_should_notice() -> None:

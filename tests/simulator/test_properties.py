@@ -20,6 +20,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from tests.saboteurs.registry import Patch
 from tests.saboteurs.saboteurs import SABOTEURS
 from tests.simulator.machine import FAULTS, WORK, Machine
 
@@ -142,7 +143,7 @@ def test_a_broken_promise_is_told_with_its_seed_its_steps_and_a_timeline(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     saboteur = next(each for each in SABOTEURS if each.name == "a compensation forgotten")
-    saboteur.apply(monkeypatch)
+    saboteur.apply(Patch(monkeypatch))
     with pytest.raises(AssertionError) as failed:
         check(examples=3, steps=3)
     told = str(failed.value)

@@ -19,6 +19,7 @@ from chalicelib.bus.contract import FIRST_RELEASE
 from chalicelib.bus.contract.arguments import Flavor
 from chalicelib.bus.envelope import Direction, Envelope, seal
 from chalicelib.cloud import names, network, servers, volumes
+from chalicelib.conductor.dead_letters import NotAccepted
 from chalicelib.domain.flows import (
     MIGRATE,
     REBUILD,
@@ -85,6 +86,10 @@ def as_handler(deployment: Deployment, name: str, work: Callable[[], Any]) -> No
 
 def i1_revived(deployment: Deployment) -> None:
     instance(deployment).update(actions=[Instance.status.set("BUILD")])
+
+
+def i1_in_error_without_an_expulsion(deployment: Deployment) -> None:
+    instance(deployment).update(actions=[Instance.status.set("ERROR")])
 
 
 def i1_operation_reopened(deployment: Deployment) -> None:
@@ -538,6 +543,14 @@ def i20_event_lost(deployment: Deployment) -> None:
     told[0].delete()
 
 
+def i20_event_given_up(deployment: Deployment) -> None:
+    """Where only guests are struck there is no reason to give up what one tells."""
+    deployment.invariants.hub.guests_only = True
+    as_guest(deployment, "event", "an-event", {"kind": "healthy", "text": "it answers again"})
+    next(each for each in EventRow.scan() if each.kind == "guest.healthy").delete()
+    events.count("message.poisoned", NotAccepted.__name__, 1, "not accepted after 3 redrives")
+
+
 def i20_another_stage(deployment: Deployment) -> None:
     row = command(deployment)
     row.update(actions=[Command.stage.set("almost there"), Command.progress_seq.add(1)])
@@ -818,7 +831,7 @@ BREAKS = (
     *(i33_one_that_was_not_counted, i33_ended_before_its_child),
     *(i10_two_replies, i10_accepted_with_another_body, i10_refused_afterwards, i10_done_twice),
     *(i26_two_are_heard, i26_a_late_answer, i26_a_session, i26_a_generation_that_comes_back),
-    *(i20_event_lost, i20_another_stage, i21_gone_too_early, i21_kept_for_ever),
+    *(i20_event_lost, i20_event_given_up, i20_another_stage, i21_gone_too_early, i21_kept_for_ever),
     *(i21_arguments_left, i5_limits_not_stored, i19_a_slot_never_given_back),
     *(l2_report_left, l7_wrong_volume),
     *(i19_crowd, i19_without_a_slot, i19_a_row_for_a_refusal),

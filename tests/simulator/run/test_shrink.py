@@ -29,6 +29,7 @@ from simulator.shrink import (
     shrink,
 )
 from tests.saboteurs.plans import PLANS
+from tests.saboteurs.registry import Patch
 from tests.saboteurs.saboteurs import SABOTEURS
 
 FAULTS: Final = [name for name, kind in REGISTRY.items() if kind.reached]
@@ -176,7 +177,7 @@ def test_whatever_it_finds_fails_and_is_no_larger(
 
 def test_a_bug_is_found_again_in_a_much_shorter_run(monkeypatch: pytest.MonkeyPatch) -> None:
     saboteur = next(each for each in SABOTEURS if each.name == "no lease")
-    saboteur.apply(monkeypatch)
+    saboteur.apply(Patch(monkeypatch))
     drawn = {**PLANS[saboteur.plan].faults, "F2": 0.1, "F9": 0.1, "F10": 0.1}
     plan = msgspec.structs.replace(PLANS[saboteur.plan], faults=drawn)
     first = failure_of(Run(plan).execute())
