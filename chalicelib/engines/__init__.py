@@ -11,13 +11,14 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from chalicelib.engines import mariadb, postgresql
+from chalicelib.engines import mariadb, postgresql, redis
 from chalicelib.engines.engine import Engine, Part
 
 ENGINES: Final[Mapping[str, Engine]] = {
     "mysql": mariadb.ENGINE,
     "mariadb": mariadb.ENGINE,
     "postgresql": postgresql.ENGINE,
+    "redis": redis.ENGINE,
 }
 """By the names of their managers."""
 _NUMBERS: Final = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9}){0,7}(?![0-9])")

@@ -18,5 +18,9 @@ def manager(guest: GuestConfig) -> Manager:
             from guest_agent.datastores.postgresql.manager import PostgreSQLManager
 
             return PostgreSQLManager(guest)
+        case "redis":
+            from guest_agent.datastores.redis.manager import RedisManager
+
+            return RedisManager(guest)
         case name:
             raise ConfigurationMissing(f"this agent has no manager for the datastore {name!r}")

@@ -75,18 +75,40 @@ class Superuser(Protocol[T]):
         """Let it in no longer, and end its sessions; nothing happens when it is not."""
 
 
-class ContentsManager(ServerManager[S], WithDatabases, WithUsers, WithAccess, WithRoot):
+class RootManager(ServerManager[S], WithRoot):
+    """A manager of an engine with a superuser."""
+
+    superuser: Superuser[Any]
+
+    def _fill(self, session: S, wanted: arguments.Contents) -> None:
+        if wanted.root_password is not None:
+            self.superuser.enable_root(session, wanted.root_password)
+
+    def is_root_enabled(self, request: arguments.Nothing) -> answers.RootState:
+        with self._session() as session:
+            return answers.RootState(self.superuser.root_enabled(session))
+
+    def enable_root(self, request: arguments.EnableRoot) -> answers.Done:
+        with self._session() as session:
+            self.superuser.enable_root(session, request.root_password)
+        return answers.Done()
+
+    def disable_root(self, request: arguments.Nothing) -> answers.Done:
+        with self._session() as session:
+            self.superuser.disable_root(session)
+        return answers.Done()
+
+
+class ContentsManager(RootManager[S], WithDatabases, WithUsers, WithAccess):
     """A manager of an engine with databases, users who are let into them, and a superuser."""
 
     databases: Databases[Any]
     accounts: Accounts[Any]
-    superuser: Superuser[Any]
 
     def _fill(self, session: S, wanted: arguments.Contents) -> None:
         self.databases.create(session, wanted.databases, repeat=True)
         self.accounts.create(session, wanted.users, repeat=True)
-        if wanted.root_password is not None:
-            self.superuser.enable_root(session, wanted.root_password)
+        super()._fill(session, wanted)
 
     def list_databases(self, request: arguments.Page) -> answers.DatabasePage:
         with self._session() as session:
@@ -143,18 +165,4 @@ class ContentsManager(ServerManager[S], WithDatabases, WithUsers, WithAccess, Wi
     def revoke_access(self, request: arguments.RevokeAccess) -> answers.Done:
         with self._session() as session:
             self.accounts.revoke(session, request.username, request.hostname, request.database)
-        return answers.Done()
-
-    def is_root_enabled(self, request: arguments.Nothing) -> answers.RootState:
-        with self._session() as session:
-            return answers.RootState(self.superuser.root_enabled(session))
-
-    def enable_root(self, request: arguments.EnableRoot) -> answers.Done:
-        with self._session() as session:
-            self.superuser.enable_root(session, request.root_password)
-        return answers.Done()
-
-    def disable_root(self, request: arguments.Nothing) -> answers.Done:
-        with self._session() as session:
-            self.superuser.disable_root(session)
         return answers.Done()

@@ -105,6 +105,7 @@ class Life(Generic[S]):
                 told(count=made.statements)
 
     def _dead(self) -> Condition:
+        self._probe.forget()
         if self._state.stopped:
             return Condition(Status.SHUTDOWN, start_wanted=self._comes_back())
         cause = self._service.death() if self._service else "the database does not run"

@@ -65,6 +65,11 @@ class Probe(Generic[S]):
             if self._session is not None:
                 self._guard()
 
+    def forget(self) -> None:
+        """Close the connection to a server that has ended."""
+        with self._lock:
+            self._drop()
+
     def said(self) -> list[str]:
         """What was found and put right since the last call."""
         said, self._said = self._said, []

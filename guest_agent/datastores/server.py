@@ -63,6 +63,10 @@ class Server(ABC, Generic[S]):
         """End what one that has died may have left at work in its data directory."""
         return
 
+    def make_ready(self) -> None:
+        """Put in its place what only one that does not run may be given, before it starts."""
+        return
+
     @abstractmethod
     def making(self, flavor: Flavor) -> list[str]:
         """The program that makes a first data directory at `layout.unfinished`, and ends."""

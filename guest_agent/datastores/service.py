@@ -50,6 +50,7 @@ class Service:
         self._user.make_folder(layout.scratch)
         self._user.check_can_reach(layout.data)
         self._server.end_remains()
+        self._server.make_ready()
         with os.fdopen(error_log.open_for(self._server.log.path, self._user), "ab") as stream:
             self._child = subprocess.Popen(
                 self._server.command(),

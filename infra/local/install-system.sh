@@ -1,12 +1,14 @@
 #!/bin/sh
-# Installs what the database servers on this machine need, and only what is missing: MariaDB's and
-# PostgreSQL's servers and clients, Python's venv module, and the unprivileged users that they run as.
+# Installs what the database servers on this machine need, and only what is missing: MariaDB's,
+# PostgreSQL's and Redis's servers and clients, Python's venv module, and the unprivileged users that
+# they run as.
 set -eu
 
 packages=""
 [ -x /usr/sbin/mariadbd ] || packages="$packages mariadb-server-core"
 [ -x /usr/bin/mariadb ] || packages="$packages mariadb-client-core"
 [ -n "$(ls /usr/lib/postgresql/*/bin/postgres 2>/dev/null)" ] || packages="$packages postgresql-15"
+[ -x /usr/bin/redis-server ] || packages="$packages redis-server"
 if ! "${PYTHON:-python3.11}" -c 'import ensurepip' 2>/dev/null; then
     packages="$packages python3.11-venv"
 fi
@@ -23,11 +25,15 @@ if [ -n "$packages" ]; then
     fi
     export DEBIAN_FRONTEND=noninteractive
     echo "Installing:$packages"
-    # Debian's package starts a server of its own, unless it is told not to: the agents start theirs.
+    # Debian's packages start servers of their own, unless told not to: the agents start theirs.
     case $packages in *postgresql*)
         $as_root mkdir -p /etc/postgresql-common/createcluster.d
         echo "create_main_cluster = false" |
             $as_root tee /etc/postgresql-common/createcluster.d/coffer.conf >/dev/null
+        ;;
+    esac
+    case $packages in *redis*)
+        ! command -v systemctl >/dev/null || $as_root systemctl --quiet mask redis-server.service
         ;;
     esac
     # The lists of a fresh machine are empty; those of an old one may name versions that are gone.

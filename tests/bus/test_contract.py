@@ -18,6 +18,7 @@ from chalicelib.engines.engine import Part
 from chalicelib.settings import Settings
 from guest_agent.datastores.mariadb.manager import MariaDBManager
 from guest_agent.datastores.postgresql.manager import PostgreSQLManager
+from guest_agent.datastores.redis.manager import RedisManager
 from guest_agent.manager import PARTS
 from simulator.fleet.manager import SimManager, SimPostgreSQL
 
@@ -52,6 +53,7 @@ def test_a_method_that_the_last_release_had_not_is_of_a_later_one(method: Method
     [
         *product((MariaDBManager, SimManager), ("mariadb", "mysql")),
         *product((PostgreSQLManager, SimPostgreSQL), ("postgresql",)),
+        (RedisManager, "redis"),
     ],
 )
 def test_a_manager_answers_what_is_declared_of_its_datastore(kind: type, name: str) -> None:

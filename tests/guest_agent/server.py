@@ -115,7 +115,7 @@ class Server:
 
     def database(self) -> int | None:
         """The id of the running server process."""
-        marks = ("--defaults-file=", "config_file=")
+        marks = ("--defaults-file=", "config_file=", "coffer-redis/")
         named = (
             pid for pid, line in self.processes().items() if any(mark in line for mark in marks)
         )

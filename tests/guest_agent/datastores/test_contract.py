@@ -45,6 +45,10 @@ class Speech(NamedTuple):
     """Whether a user may be let in from some hosts only."""
     grants_outlive: bool
     """Whether a user's grant outlives its database."""
+    connections: str = "max_connections"
+    """The setting that says for how many it is."""
+    contents: bool = True
+    """Whether it has databases and users, beside the superuser that every one has."""
 
 
 MARIADB: Final = Speech(
@@ -70,6 +74,20 @@ POSTGRESQL: Final = Speech(
     large=(256, 128),
     hosts=False,
     grants_outlive=False,
+)
+REDIS: Final = Speech(
+    manager="redis",
+    version="7.0",
+    system_database="",
+    superuser="default",
+    sorted_otherwise={},
+    memory="maxmemory",
+    small=(307, 1024),
+    large=(614, 2048),
+    hosts=False,
+    grants_outlive=False,
+    connections="maxclients",
+    contents=False,
 )
 
 
@@ -171,12 +189,20 @@ class Real:
 
 REAL: Final = [
     pytest.param((Real, each), marks=pytest.mark.database, id=f"real-{each.manager}")
-    for each in (MARIADB, POSTGRESQL)
+    for each in (MARIADB, POSTGRESQL, REDIS)
 ]
 SIMULATED: Final = [
     pytest.param((Simulated, each), id=f"simulated-{each.manager}")
     for each in (MARIADB, POSTGRESQL)
 ]
+
+
+WITH_CONTENTS: Final = pytest.mark.parametrize(
+    "subject",
+    [each for each in (*SIMULATED, *REAL) if REDIS not in each.values[0]],
+    indirect=True,
+)
+"""For what an engine without databases and users refuses as a whole."""
 
 
 @pytest.fixture(params=[*SIMULATED, *REAL])
@@ -196,7 +222,9 @@ def subject(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 def first(subject: Subject) -> dict[str, Any]:
     """The arguments of its first start."""
     engine = {"manager": subject.speech.manager, "version": subject.speech.version}
-    return prepare_args(datastore=engine)
+    if subject.speech.contents:
+        return prepare_args(datastore=engine)
+    return prepare_args(datastore=engine, databases=[], users=[], root_password="r")
 
 
 def call(subject: Subject, method: str, **args: Any) -> dict[str, Any]:
@@ -225,6 +253,15 @@ def users(subject: Subject) -> list[tuple[str, str, list[str]]]:
 
 
 ALICE = ("alice", "%", ["shop"])
+
+
+def is_as_made(subject: Subject) -> bool:
+    """Whether what it was made with is there, and nothing else."""
+    if subject.speech.contents:
+        return (databases(subject), users(subject)) == (["shop"], [ALICE])
+    return call(subject, "is_root_enabled") == {"enabled": True}
+
+
 SYSTEM, SUPERUSER = "a database of the system", "the superuser"
 REFUSALS: list[tuple[str, dict[str, Any], str]] = [
     ("create_database", {"databases": [{"name": "n"}, {"name": "shop"}]}, "DatabaseAlreadyExists"),
@@ -262,6 +299,7 @@ REFUSALS: list[tuple[str, dict[str, Any], str]] = [
 ]
 
 
+@WITH_CONTENTS
 def test_what_is_refused_is_refused_alike_and_changes_nothing(subject: Subject) -> None:
     call(subject, "create_database", databases=[{"name": "ok"}])
     for method, told, code in REFUSALS:
@@ -284,7 +322,7 @@ def as_said(subject: Subject, told: Any) -> Any:
 def settings_for(subject: Subject, ram: int) -> tuple[int, int]:
     """The memory that it takes in MiB and the most connections, as the engine tells them."""
     told = call(subject, "start_db_with_conf_changes", flavor={"ram": ram, "vcpus": 1})["settings"]
-    return told[subject.speech.memory] >> 20, told["max_connections"]
+    return told[subject.speech.memory] >> 20, told[subject.speech.connections]
 
 
 def test_a_database_runs_with_the_settings_of_the_flavor_it_was_told(subject: Subject) -> None:
@@ -296,9 +334,10 @@ def test_a_database_runs_with_the_settings_of_the_flavor_it_was_told(subject: Su
     assert settings_for(subject, 1024) == speech.large, "whatever it was stopped for"
     subject.kill()
     assert settings_for(subject, 512) == speech.small
-    assert users(subject) == [ALICE]
+    assert is_as_made(subject)
 
 
+@WITH_CONTENTS
 def test_databases_users_grants_and_root(subject: Subject) -> None:
     speech = subject.speech
     wanted = [{"name": "b"}, {"name": "a", "collate": speech.sorted_otherwise["collate"]}]
@@ -324,12 +363,6 @@ def test_databases_users_grants_and_root(subject: Subject) -> None:
     assert users(subject) == [ALICE, ("rob", "%", left)]
     call(subject, "delete_user", user={"name": "rob"})
     assert code_of(subject, "get_user", username="rob") == "UserNotFound"
-    for enabled in (True, False):
-        if enabled:
-            call(subject, "enable_root", root_password="r")
-        else:
-            call(subject, "disable_root")
-        assert call(subject, "is_root_enabled") == {"enabled": enabled}
     assert users(subject) == [ALICE]
 
 
@@ -338,10 +371,10 @@ def test_a_dead_database_is_told_and_started_again(subject: Subject) -> None:
     subject.kill()
     told = condition(subject)
     assert (told.status, told.start_wanted, bool(told.reason)) == (Status.CRASHED, True, True)
-    assert code_of(subject, "list_users") == "Unavailable"
+    assert code_of(subject, "is_root_enabled") == "Unavailable"
     assert subject.manager.start_again() == "The database was started again."
     assert condition(subject).status is Status.HEALTHY
-    assert users(subject) == [ALICE]
+    assert is_as_made(subject)
     assert subject.manager.start_again() == "The database runs again already."
 
 
@@ -385,7 +418,7 @@ def test_a_hanging_database_is_blocked_and_calls_say_so(subject: Subject) -> Non
     told = condition(subject)
     assert (told.status, told.start_wanted) == (Status.BLOCKED, False)
     assert told.reason == "the database runs and does not answer"
-    assert code_of(subject, "list_users") == "Unavailable"
+    assert code_of(subject, "is_root_enabled") == "Unavailable"
 
 
 def test_a_full_volume_is_told_whether_the_database_lives_or_not(
@@ -394,7 +427,7 @@ def test_a_full_volume_is_told_whether_the_database_lives_or_not(
     subject.fill(monkeypatch)
     told = condition(subject)
     assert (told.status, told.reason) == (Status.BLOCKED, "the volume is full")
-    assert databases(subject) == ["shop"], "what is there can be looked at"
+    assert is_as_made(subject), "what is there can be looked at"
     subject.kill()
     told = condition(subject)
     assert told.status is Status.CRASHED
@@ -402,7 +435,19 @@ def test_a_full_volume_is_told_whether_the_database_lives_or_not(
 
 
 def test_a_second_prepare_keeps_what_is_there(subject: Subject) -> None:
-    call(subject, "create_database", databases=[{"name": "kept"}])
+    if subject.speech.contents:
+        call(subject, "create_database", databases=[{"name": "kept"}])
     assert call(subject, "prepare", **first(subject)) == {"status": "healthy"}
-    assert databases(subject) == ["kept", "shop"]
-    assert users(subject) == [ALICE]
+    if subject.speech.contents:
+        assert databases(subject) == ["kept", "shop"]
+        call(subject, "delete_database", database={"name": "kept"})
+    assert is_as_made(subject)
+
+
+def test_the_superuser_is_let_in_and_put_out(subject: Subject) -> None:
+    for _ in range(2):
+        call(subject, "enable_root", root_password="r")
+        assert call(subject, "is_root_enabled") == {"enabled": True}
+    for _ in range(2):
+        call(subject, "disable_root")
+        assert call(subject, "is_root_enabled") == {"enabled": False}

@@ -1,0 +1,48 @@
+"""Redis: its facts. It has one user for everybody, its root, and neither names nor schemas.
+
+The databases 0 to 15 of a Redis are neither made nor dropped: they are none of the contract's.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final, NoReturn
+
+from chalicelib.engines.engine import Engine, Part, Rules
+
+SUPERUSER: Final = "default"
+ADMINISTRATOR: Final = "os_admin"
+"""The agent's own account, under the name that Trove's agents give theirs."""
+
+
+class RedisRules(Rules):
+    """Nothing of a customer's has a name; what is asked all the same is refused in a sentence."""
+
+    RESERVED_DATABASES: ClassVar = frozenset[str]()
+    RESERVED_USERS: ClassVar = frozenset({SUPERUSER, ADMINISTRATOR})
+
+    def database_name(self, name: str) -> NoReturn:
+        raise self._refusal("Redis has its databases 0 to 15, and no others.")
+
+    def user_name(self, name: str) -> NoReturn:
+        raise self._refusal(f"Redis has the one user '{SUPERUSER}', whom 'root' enables.")
+
+    def host(self, name: str | None) -> NoReturn:
+        raise self._refusal("Redis lets nobody in by where they come from.")
+
+    def character_set(self, name: str | None, collation: str | None) -> NoReturn:
+        raise self._refusal("Redis keeps bytes, in no character set.")
+
+    def account(self, identifier: str) -> tuple[str, None]:
+        return identifier, None
+
+
+ENGINE: Final = Engine(
+    name="Redis",
+    tcp_ports=(6379,),
+    mount_point="/var/lib/redis",
+    parts=frozenset({Part.ROOT, Part.UPGRADES}),
+    rules=RedisRules,
+    superuser=SUPERUSER,
+    os_user="redis",
+    series=2,  # the format of its files changes between minor versions
+)

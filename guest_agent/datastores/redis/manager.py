@@ -1,0 +1,22 @@
+"""The guest contract on Redis: what all engines do, with its server and its one user."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from chalicelib.bus.contract import arguments
+from guest_agent.datastores.contents import RootManager
+from guest_agent.datastores.redis import superuser
+from guest_agent.datastores.redis.resp import Session
+from guest_agent.datastores.redis.server import RedisServer
+from guest_agent.errors import NotSupported
+
+
+class RedisManager(RootManager[Session]):
+    SERVER: ClassVar = RedisServer
+    superuser = superuser
+
+    def _fill(self, session: Session, wanted: arguments.Contents) -> None:
+        if wanted.databases or wanted.users:
+            raise NotSupported("Redis has neither databases nor users to make")
+        super()._fill(session, wanted)

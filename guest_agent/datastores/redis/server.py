@@ -1,0 +1,123 @@
+"""Redis's server: its command line, its log, its configuration, its users."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Mapping
+from functools import cached_property
+from typing import ClassVar, Final
+
+from chalicelib import engines
+from chalicelib.bus.contract.arguments import Flavor
+from chalicelib.engines import redis
+from guest_agent.datastores import processes
+from guest_agent.datastores.error_log import ErrorLog
+from guest_agent.datastores.redis import configuration, resp, superuser
+from guest_agent.datastores.redis.layout import ACL_FILE, Layout
+from guest_agent.datastores.redis.resp import Session
+from guest_agent.datastores.server import Server
+from guest_agent.errors import GuestError
+
+VERSION_SECONDS: Final = 30.0
+_HOLDS: Final = (ACL_FILE, "appendonlydir", "dump.rdb")
+# What it says at the level of a warning when nothing is wrong is left out.
+_ERROR: Final = re.compile(
+    r"[0-9]+:[A-Z] .{10,40}? # "
+    r"(?!Redis version|Configuration loaded|Server initialized|warning|user requested|"
+    r"redis is now)",
+    re.IGNORECASE,
+)
+_TOLD_VERSION: Final = re.compile(r"v=([0-9.]{1,63})")
+
+
+class RedisServer(Server[Session]):
+    """One redis-server, known by the configuration file in its command line."""
+
+    ENGINE: ClassVar = redis.ENGINE
+    LAYOUT: ClassVar = Layout
+    layout: Layout
+
+    @cached_property
+    def log(self) -> ErrorLog:
+        return ErrorLog(self.layout.error_log, "Redis is starting", _ERROR)
+
+    @property
+    def argument(self) -> str:
+        return str(self.layout.config)
+
+    def command(self) -> list[str]:
+        return [processes.program("redis-server"), self.argument]
+
+    def make_ready(self) -> None:
+        superuser.write_file(self.layout.data, self.guest.state_folder, self.user)
+
+    @property
+    def making_argument(self) -> str:
+        return str(self.layout.unfinished / ACL_FILE)
+
+    def making(self, flavor: Flavor) -> list[str]:
+        """An empty ACL file: Redis makes everything else itself."""
+        return [processes.program("touch"), self.making_argument]
+
+    def holds_data(self) -> bool:
+        return any((self.layout.data / name).exists() for name in _HOLDS)
+
+    def require_version(self, number: str) -> None:
+        """Data of a later version it refuses itself, and leaves alone, when it starts."""
+        engine = self._engine()
+        numbers, wanted = engines.numbers_of(engine), engines.numbers_of(number)
+        if not wanted or numbers[: len(wanted)] != wanted:
+            raise GuestError(
+                f"the image's database is of version {engine}, and was to be of {number}; nothing "
+                "was started"
+            )
+
+    def write_configuration(self, flavor: Flavor) -> bool:
+        return configuration.write(self.layout, self.guest.bind_address, flavor)
+
+    def wanted(self) -> Mapping[str, int]:
+        return configuration.wanted(self.layout)
+
+    def running(self, session: Session) -> dict[str, int]:
+        told = session.ask("CONFIG", "GET", configuration.MEMORY, configuration.CLIENTS)
+        words = [each for each in told if isinstance(each, bytes)] if isinstance(told, list) else []
+        pairs = zip(words[::2], words[1::2], strict=True)
+        return {name.decode(): int(value) for name, value in pairs}
+
+    def holds(self, wanted: Mapping[str, int], running: Mapping[str, int]) -> bool:
+        """It lets in fewer where the system gives it fewer open files."""
+        memory, clients = configuration.MEMORY, configuration.CLIENTS
+        return running[memory] == wanted[memory] and running[clients] <= wanted[clients]
+
+    def version(self, session: Session) -> str:
+        told = session.ask("INFO", "server")
+        lines = told.decode(errors="replace").splitlines() if isinstance(told, bytes) else []
+        named = dict(line.split(":", 1) for line in lines if ":" in line)
+        return named.get("redis_version", "")[:64]
+
+    def connect(self, until: float) -> Session:
+        password = superuser.secret(self.guest.state_folder)
+        return resp.connect(self.layout.data, self.user.uid, until, password)
+
+    def secure(self, session: Session) -> list[str]:
+        return superuser.secure(session)
+
+    def _engine(self) -> str:
+        """The version of the installed server, e.g. `7.0.15`."""
+        try:
+            done = subprocess.run(
+                [processes.program("redis-server"), "--version"],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                env=processes.environment(),
+                cwd="/",
+                timeout=VERSION_SECONDS,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise GuestError("the database did not tell its version in time") from None
+        said = _TOLD_VERSION.search(done.stdout.decode(errors="replace"))
+        if done.returncode != 0 or said is None:
+            raise GuestError("the database does not tell its version")
+        return said[1]

@@ -1,0 +1,265 @@
+"""What is Redis's own: its one user, what that may do and what not, and that no password is ever a
+rule of the file that they are kept in.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from chalicelib.service_status import ServiceStatus as Status
+from guest_agent import birth
+from guest_agent.datastores.redis.manager import RedisManager
+from guest_agent.datastores.redis.server import RedisServer
+from guest_agent.errors import BadRequest, CommandFailed, GuestError
+from tests.guest_agent.control_plane import wait_for
+from tests.guest_agent.datastores.conftest import config
+from tests.guest_agent.server import Server, prepare_args
+from tests.support.loopback import free_address
+
+pytestmark = [pytest.mark.database, pytest.mark.xdist_group("redis")]
+
+ENGINE: Final = {"manager": "redis", "version": "7.0"}
+OWN_NUMBER: Final = 23_458
+ROOT: Final = "r"
+EMPTY: Final[dict[str, Any]] = {"databases": [], "users": []}
+
+
+class Database:
+    """A Redis whose root has the password `r`; its server has a number of its own."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        if os.geteuid() == 0:
+            users = self.server.root / "etc/passwd"
+            users.write_text(f"redis:x:{OWN_NUMBER}:{OWN_NUMBER}::/nonexistent:/bin/false\n")
+        self.manager = RedisManager(birth.load(self.server.root))
+        self.call("prepare", **prepare_args(datastore=ENGINE, root_password=ROOT, **EMPTY))
+
+    def call(self, method: str, **args: Any) -> dict[str, Any]:
+        return self.manager.call(method, args, lambda stage: None)
+
+    def cli(self, *words: str, password: str | None = ROOT, user: str = "default") -> str:
+        """What redis-cli of a tenant says."""
+        login = {"REDISCLI_AUTH": password} if password is not None else {}
+        done = subprocess.run(
+            ["redis-cli", "-h", self.server.address, "--user", user, *words],
+            env={"PATH": os.environ["PATH"], **login},
+            capture_output=True,
+            timeout=60,
+            check=False,
+        )
+        return (done.stderr + done.stdout).decode(errors="replace").strip()
+
+    def die(self) -> None:
+        pid = self.server.database()
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: self.manager.condition().status is Status.CRASHED)
+
+
+@pytest.fixture(scope="module")
+def database() -> Iterator[Database]:
+    """One for all tests, which clean up after themselves."""
+    with pytest.MonkeyPatch.context() as patch:
+        server = Server(
+            free_address(),
+            "http://127.0.0.1:9",
+            datastore_manager="redis",
+            datastore_version="7.0",
+        )
+        patch.setenv("COFFER_SERVER_ID", server.id)
+        try:
+            made = Database(server)
+            yield made
+            server.kill_everything()  # its parent takes note of the end
+            wait_for(lambda: made.manager.condition().status is Status.CRASHED)
+        finally:
+            server.close()
+
+
+ODD: Final = st.text(
+    st.sampled_from("aZ0 #>~&+@\"'\\;$`-\n\r\té日😀\0") | st.characters(), max_size=70
+)
+
+REFUSED: Final = (
+    "CONFIG GET maxmemory",
+    "CONFIG SET dir /tmp",
+    "CONFIG REWRITE",
+    "DEBUG SLEEP 9",
+    "MODULE LIST",
+    "MODULE LOAD /x.so",
+    "REPLICAOF 127.0.0.1 1",
+    "SLAVEOF NO ONE",
+    "SHUTDOWN NOSAVE",
+    "ACL LIST",
+    "ACL SAVE",
+    "ACL SETUSER x on nopass",
+    "SAVE",
+    "BGSAVE",
+    "BGREWRITEAOF",
+    "CLUSTER INFO",
+    "MONITOR",
+    "SYNC",
+    "PSYNC ? -1",
+    "MIGRATE 127.0.0.1 1 k 0 9",
+    "FAILOVER",
+    "CLIENT KILL TYPE normal",
+    "CLIENT LIST",
+    "SLOWLOG GET",
+    "LATENCY LATEST",
+    "EVAL return(redis.call('CONFIG','GET','*')) 0",
+)
+
+
+@settings(max_examples=10, deadline=None)
+@given(ODD)
+@example("on nopass +@all")
+@example("p\nuser eve on nopass ~* +@all")
+@example("p\r\nCONFIG SET dir /")
+@example("#" + "0" * 64)
+@example("x" * 10_000)
+@example("half \ud800")
+def test_a_password_of_any_characters_lets_in_and_is_never_a_rule(
+    database: Database, password: str
+) -> None:
+    try:
+        database.call("enable_root", root_password=password)
+    except BadRequest:
+        assert database.cli("PING") == "PONG", "it is as it was"
+        return
+    try:
+        if "\0" not in password:  # no argument of a program has one
+            assert database.cli("PING", password=password) == "PONG"
+        assert (database.server.volume / "data/users.acl").read_text().count("\n") == 2
+        assert database.manager.condition().notices == ()
+    finally:
+        database.call("enable_root", root_password=ROOT)
+
+
+def test_the_tenant_has_all_of_its_data_and_nothing_of_the_server(database: Database) -> None:
+    for words, answer in (
+        (("SET", "k", "v"), "OK"),
+        (("KEYS", "*"), "k"),
+        (("EVAL", "return redis.call('GET', 'k')", "0"), "v"),
+        (("-n", "15", "DBSIZE"), "0"),
+        (("ACL", "WHOAMI"), "default"),
+        (("FLUSHALL",), "OK"),
+    ):
+        assert database.cli(*words) == answer
+    assert "redis_version:7" in database.cli("INFO", "server")
+    for refused in REFUSED:
+        said = database.cli(*refused.split())
+        assert any(each in said for each in ("NOPERM", "not allowed", "can't run this")), refused
+    for nobody in ({"password": None}, {"password": "x"}, {"user": "os_admin", "password": ROOT}):
+        assert "NOAUTH" in database.cli("PING", **nobody)
+
+
+def test_who_is_put_out_is_out_at_once_and_after_a_restart(database: Database) -> None:
+    with socket.create_connection((database.server.address, 6379), timeout=30) as open_session:
+        open_session.sendall(b"AUTH default r\r\n")
+        assert open_session.recv(5) == b"+OK\r\n"
+        database.call("disable_root")
+        assert open_session.recv(1) == b""
+    assert "NOAUTH" in database.cli("PING")
+    database.die()
+    database.manager.start_again()
+    assert database.call("is_root_enabled") == {"enabled": False}
+    assert "NOAUTH" in database.cli("PING")
+    database.call("enable_root", root_password=ROOT)
+    database.call("restart")
+    assert database.cli("PING") == "PONG"
+
+
+def test_what_was_written_outlives_a_death_and_what_is_strange_in_the_acl_file_does_not(
+    database: Database,
+) -> None:
+    assert database.cli("SET", "kept", "1") == "OK"
+    wait_for(lambda: "aof_pending_bio_fsync:0" in database.cli("INFO", "persistence"))
+    database.die()
+    accounts = database.server.volume / "data/users.acl"
+    with accounts.open("a") as stream:
+        stream.write("user eve on nopass ~* &* +@all\n")
+    assert database.manager.start_again() == "The database was started again."
+    assert database.cli("GET", "kept") == "1"
+    assert "NOAUTH" in database.cli("PING", user="eve", password="x")
+    assert "eve" not in accounts.read_text()
+
+
+def test_an_account_that_nobody_made_is_gone_at_the_next_look(database: Database) -> None:
+    server = RedisServer(birth.load(database.server.root), "/var/lib/mysql")
+    session = server.connect(2.0**40)
+    try:
+        session.ask("ACL", "SETUSER", "eve", "on", "nopass", "~*", "+@all")
+        session.ask("ACL", "SETUSER", "default", "on", "nopass")
+        assert server.secure(session) == [
+            "the account 'eve' was nobody's, and is gone",
+            "the account 'default' had no password, and is closed",
+        ]
+        assert server.secure(session) == []
+    finally:
+        session.close()
+    assert "NOAUTH" in database.cli("PING", password=None)
+    database.call("enable_root", root_password=ROOT)
+
+
+def test_a_cut_off_log_is_gone_on_with_and_a_damaged_one_is_told(database: Database) -> None:
+    assert database.cli("SET", "before", "1") == "OK"
+    database.call("restart")
+    database.die()
+    folder = database.server.volume / "data/appendonlydir"
+    log = max(folder.glob("*.incr.aof"), key=lambda each: each.name)
+    whole = log.read_bytes()
+    log.write_bytes(whole + b"*3\r\n$3\r\nSET\r\n$3\r\ncu")
+    assert database.manager.start_again() == "The database was started again."
+    assert database.cli("GET", "before") == "1"
+    database.die()
+    log.write_bytes(b"no command\r\n" + whole)
+    with pytest.raises(GuestError, match=r"exit code 1 \(Bad file format"):
+        database.manager.start_again()
+    told = database.manager.condition()
+    assert told.status is Status.CRASHED
+    assert "Bad file format" in told.reason
+    log.write_bytes(whole)
+    database.manager.start_again()
+    assert database.cli("GET", "before") == "1"
+
+
+def test_another_servers_agent_goes_on_with_the_volume(database: Database) -> None:
+    """Its state has no password of the administrator, and the volume has the hash of another."""
+    assert database.cli("SET", "moved", "1") == "OK"
+    database.call("stop_db", do_not_start_on_reboot=True)
+    next(database.server.root.rglob("redis-administrator")).unlink()
+    args = prepare_args(datastore=ENGINE)
+    asked = {name: args[name] for name in ("datastore", "flavor", "volume_id", "mount_point")}
+    assert database.call("rebuild", **asked, number="7.0") == {"status": "healthy"}
+    assert database.cli("GET", "moved") == "1"
+    assert database.call("is_root_enabled") == {"enabled": True}
+
+
+def test_its_own_files_are_its_users_whoever_made_them(database: Database) -> None:
+    if os.geteuid() == 0:
+        owners = {path.lstat().st_uid for path in database.server.volume.rglob("*")}
+        assert owners == {OWN_NUMBER}
+
+
+def test_neither_databases_nor_users_are_made(database: Database) -> None:
+    with pytest.raises(CommandFailed) as refused:
+        database.call("list_users")
+    assert refused.value.code == "NotSupported"
+
+
+def test_data_of_another_version_are_left_alone(tmp_path: Path) -> None:
+    server = RedisServer(config(tmp_path, "redis"), "/volume")
+    server.require_version("7.0")
+    with pytest.raises(GuestError, match=r"was to be of 7\.4"):
+        server.require_version("7.4")
