@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any, Final, NamedTuple, Protocol
 
 import pytest
+from _pytest.mark import ParameterSet
 
 from chalicelib.bus.contract import arguments
 from chalicelib.service_status import ServiceStatus as Status
@@ -187,21 +188,17 @@ class Real:
         return pid
 
 
-REAL: Final = [
-    pytest.param((Real, each), marks=pytest.mark.database, id=f"real-{each.manager}")
-    for each in (MARIADB, POSTGRESQL, REDIS)
-]
+def _real(speech: Speech) -> ParameterSet:
+    return pytest.param((Real, speech), marks=pytest.mark.database, id=f"real-{speech.manager}")
+
+
 SIMULATED: Final = [
     pytest.param((Simulated, each), id=f"simulated-{each.manager}")
     for each in (MARIADB, POSTGRESQL)
 ]
-
-
-WITH_CONTENTS: Final = pytest.mark.parametrize(
-    "subject",
-    [each for each in (*SIMULATED, *REAL) if REDIS not in each.values[0]],
-    indirect=True,
-)
+REAL: Final = [_real(each) for each in (MARIADB, POSTGRESQL, REDIS)]
+FILLED: Final = [*SIMULATED, *(_real(each) for each in (MARIADB, POSTGRESQL))]
+WITH_CONTENTS: Final = pytest.mark.parametrize("subject", FILLED, indirect=True)
 """For what an engine without databases and users refuses as a whole."""
 
 
