@@ -17,6 +17,7 @@ from tests.api.client import Answer, Api
 from tests.api.conftest import Make, World
 from tests.api.test_idempotency import BODY, _Anything
 from tests.api.test_operations import live
+from tests.api.test_upgrade_agent import BUNDLE
 
 HELD = {"instances": 1, "ram": 512, "volumes": 1}
 WRITES = {"PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems", "BatchWriteItem"}
@@ -171,7 +172,8 @@ def test_actions_that_plan_are_operations(admin: Api, make: Make, name: str) -> 
         return
     row = make(Status.STOPPED if name == "start" else Status.ACTIVE, resources={"server_id": "s"})
     path = "/instances" if name in ACTIONS else "/mgmt/instances"
-    plan = planned(admin.post(f"{path}/{row.id}/action?dry_run=true", {name: {}}))
+    body = {name: BUNDLE if name == "upgrade_agent" else {}}
+    plan = planned(admin.post(f"{path}/{row.id}/action?dry_run=true", body))
     assert plan["refusal"] is None
     assert plan["action"] in FLOWS
     assert Operation.subject_index.count(row.id) == 0
