@@ -53,13 +53,17 @@ class BoundedSocket:
         return io.BufferedRWPair(reader, _Writer(self.sendall))
 
     def close(self) -> None:
-        """Close it and what is read from it: a client that has given up may have left that open."""
+        """Close it, but for what is being read from it: an answer may still come to its end."""
+        self._plain.close()
+
+    def cut(self) -> None:
+        """Close what is read from it, too, which a client that has given up may leave open."""
         for each in self._files:
             each.close()
         self._plain.close()
 
     def __del__(self) -> None:
-        self.close()
+        self.cut()  # nobody reads any more: each reader holds its socket
 
     def as_socket(self) -> socket.socket:
         """Itself, for a client that declares to want the real thing."""

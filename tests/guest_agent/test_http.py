@@ -230,3 +230,13 @@ def certified(folder: Path) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(folder / "certificate.pem", folder / "key.pem")
     return context
+
+
+@pytest.mark.parametrize("head", [b"HTTP/1.0 200 OK\r\n\r\n", OK + b"Connection: close\r\n\r\n"])
+def test_an_answer_of_a_server_that_closes_afterwards_is_read_to_its_end(
+    serve: Callable[..., Server], head: bytes
+) -> None:
+    """The client closes its socket as soon as it has read the head: what follows still comes."""
+    body = b"x" * 200_000
+    server = serve(lambda: [head, body])
+    assert Http().get(server.url, {}, CALL_SECONDS).body == body

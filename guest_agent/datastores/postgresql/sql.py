@@ -163,7 +163,7 @@ class Session(session.Session):
         except OSError:
             taken = b""
         finally:
-            plug.close()
+            plug.cut()
         if not taken:
             raise Unavailable("the database does not answer")
 
@@ -205,7 +205,7 @@ class Session(session.Session):
         self._plug.allow(CLOSE_SECONDS, 0)
         with suppress(native.Error, OSError, ValueError):
             self._connection.close()
-        self._plug.close()
+        self._plug.cut()
 
 
 def connect(data: Path, owner: int, until: float, database: str = MAIN) -> Session:
@@ -225,7 +225,7 @@ def connect(data: Path, owner: int, until: float, database: str = MAIN) -> Sessi
                 ssl_context=False,
             )
     except BaseException:
-        plug.close()
+        plug.cut()
         raise
     return Session(connection, plug, data, owner, until)
 

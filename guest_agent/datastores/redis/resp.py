@@ -80,7 +80,7 @@ class Session(session.Session):
 
     def close(self) -> None:
         self._plug.allow(CLOSE_SECONDS, 0)
-        self._plug.close()
+        self._plug.cut()
 
     def _read(self, depth: int = 0) -> Answer:
         """One answer. Raises `ValueError` for what is none, `OSError` when the server is gone."""
