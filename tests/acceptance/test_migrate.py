@@ -40,6 +40,7 @@ def test_a_host_is_an_administrators_and_the_rows_are_where_they_were(shop: Shop
     shop.serves(generation=1)
 
 
+@pytest.mark.crash
 def test_an_agent_and_a_database_that_die_on_the_way_lose_nothing(shop: Shop) -> None:
     shop.migrate()
     eventually(lambda: shop.step("answers"), WITHIN, "the server has moved")

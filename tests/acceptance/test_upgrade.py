@@ -50,6 +50,7 @@ def test_rows_survive_it_and_the_engine_is_the_one_that_is_told(shop: Shop) -> N
     assert engine.startswith(f"{ENGINE}-")
 
 
+@pytest.mark.crash
 def test_an_agent_and_a_database_that_die_in_it_cost_nothing_but_time(shop: Shop) -> None:
     before = shop.generation()
     upgrade(shop, "newer still")
