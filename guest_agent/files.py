@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -88,3 +88,14 @@ def open_plain(folder: int, name: str, flags: int, mode: int = _PRIVATE) -> int:
         os.close(descriptor)
         raise FileExistsError(f"{name} is not a plain file")
     return descriptor
+
+
+def write_changed(texts: Mapping[Path, str], mode: int) -> bool:
+    """Write those files that say something else now; whether any did."""
+    changed = False
+    for path, text in texts.items():
+        content = text.encode()
+        if not path.exists() or path.read_bytes() != content:
+            write_whole(path, content, mode=mode)
+            changed = True
+    return changed

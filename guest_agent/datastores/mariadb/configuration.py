@@ -23,7 +23,7 @@ from chalicelib.bus.contract.arguments import Flavor
 from guest_agent.datastores.mariadb.layout import PID_FILE, SOCKET, Layout
 from guest_agent.datastores.mariadb.sql import Session
 from guest_agent.errors import GuestError
-from guest_agent.files import own_folder, write_whole
+from guest_agent.files import own_folder, write_changed
 
 PORT: Final = 3306
 _FIXED: Final = Path(__file__).with_name("config.cnf")
@@ -93,13 +93,7 @@ def write(layout: Layout, address: str, flavor: Flavor) -> bool:
         layout.flavor_layer: render_flavor(flavor),
         layout.config: render(layout, address),
     }
-    changed = False
-    for path, text in texts.items():
-        content = text.encode()
-        if not path.exists() or path.read_bytes() != content:
-            write_whole(path, content, mode=0o644)
-            changed = True
-    return changed
+    return write_changed(texts, mode=0o644)
 
 
 def wanted(layout: Layout) -> dict[str, int]:

@@ -24,7 +24,7 @@ from guest_agent.datastores.os_user import agent_account
 from guest_agent.datastores.postgresql.layout import Layout
 from guest_agent.datastores.postgresql.sql import Session
 from guest_agent.errors import GuestError
-from guest_agent.files import own_folder, write_whole
+from guest_agent.files import own_folder, write_changed
 
 _FIXED: Final = Path(__file__).with_name("config.cnf")
 _FLAVOR: Final = Path(__file__).with_name("flavor.cnf")
@@ -91,13 +91,7 @@ def write(layout: Layout, address: str, flavor: Flavor) -> bool:
         layout.identities: f'{_MAP} "{agent_account()}" {ADMINISTRATOR}\n',
         layout.config: render(layout, address),
     }
-    changed = False
-    for path, text in texts.items():
-        content = text.encode()
-        if not path.exists() or path.read_bytes() != content:
-            write_whole(path, content, mode=0o644)
-            changed = True
-    return changed
+    return write_changed(texts, mode=0o644)
 
 
 def wanted(layout: Layout) -> dict[str, int]:

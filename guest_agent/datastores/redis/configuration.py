@@ -19,7 +19,7 @@ from chalicelib.bus.contract.arguments import Flavor
 from chalicelib.engines.redis import ENGINE
 from guest_agent.datastores.redis.layout import ACL_FILE, Layout
 from guest_agent.datastores.redis.resp import SOCKET
-from guest_agent.files import own_folder, write_whole
+from guest_agent.files import own_folder, write_changed
 
 _FIXED: Final = Path(__file__).with_name("config.cnf")
 _FLAVOR: Final = Path(__file__).with_name("flavor.cnf")
@@ -66,13 +66,7 @@ def write(layout: Layout, address: str, flavor: Flavor) -> bool:
         layout.flavor_layer: render_flavor(flavor),
         layout.config: render(layout, address),
     }
-    changed = False
-    for path, text in texts.items():
-        content = text.encode()
-        if not path.exists() or path.read_bytes() != content:
-            write_whole(path, content, mode=0o644)
-            changed = True
-    return changed
+    return write_changed(texts, mode=0o644)
 
 
 def wanted(layout: Layout) -> dict[str, int]:
