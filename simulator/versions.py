@@ -33,7 +33,7 @@ class Offer(NamedTuple):
         return engine is not None and engine.starts and engine.number == self.number
 
 
-FIRST: Final = Offer("10.11", USUAL.number, GUEST_IMAGE, USUAL)
+FIRST: Final = Offer("10.11", USUAL["mariadb"].number, GUEST_IMAGE, USUAL["mariadb"])
 """What a create takes."""
 NEWER: Final = Offer("10.11.9", "10.11.9", "coffer-guest-9", Engine("10.11.9"))
 OFFERS: Final = (
@@ -64,7 +64,7 @@ def make_images(cloud: Cloud, fleet: Fleet) -> None:
         cloud.image.create(
             cloud.admin(), offer.image, visibility="public", tags=tags, image_id=offer.image_id
         )
-        fleet.around.engines[offer.image_id] = offer.engine
+        fleet.around.engines[offer.image_id, DATASTORE] = offer.engine
 
 
 def seed() -> None:

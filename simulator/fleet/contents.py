@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Final, TypeVar
 
 from chalicelib.bus.contract import answers, arguments, values
-from chalicelib.engines import mariadb
 from chalicelib.engines.engine import Engine
 from guest_agent.errors import (
     BadRequest,
@@ -24,16 +23,47 @@ T = TypeVar("T")
 DROP_SECONDS: Final = (0.1, 2.0)
 
 
-class WithContents(OnMachine, WithDatabases, WithUsers, WithAccess, WithRoot):
-    """The parts of the guest contract that are about what a server holds.
+class WithSuperuser(OnMachine, WithRoot):
+    """The part of the guest contract that every engine has: the one above all others."""
 
-    `DEFAULT` is a database of which nothing was said. Users come from hosts on some engines only,
-    and on some a grant outlives its database.
+    ENGINE: ClassVar[Engine]
+
+    def _fill(self, wanted: arguments.Contents) -> None:
+        """Make what a create wants to be there."""
+        if wanted.root_password is not None:
+            self._write(self._contents().with_root(wanted.root_password))
+
+    def is_root_enabled(self, request: arguments.Nothing) -> answers.RootState:
+        return answers.RootState(self._read().root_password is not None)
+
+    def enable_root(self, request: arguments.EnableRoot) -> answers.Done:
+        self._write(self._read().with_root(request.root_password))
+        return answers.Done()
+
+    def disable_root(self, request: arguments.Nothing) -> answers.Done:
+        self._write(self._read().with_root(None))
+        return answers.Done()
+
+
+class WithContents(WithSuperuser, WithDatabases, WithUsers, WithAccess):
+    """The parts of the guest contract about databases, users, and who is let into which.
+
+    `DEFAULT` is a database of which nothing was said. On some a grant outlives its database.
     """
 
-    ENGINE: ClassVar[Engine] = mariadb.ENGINE
     DEFAULT: ClassVar[Database] = Database()
     GRANTS_OUTLIVE: ClassVar[bool] = True
+
+    def _fill(self, wanted: arguments.Contents) -> None:
+        for database in wanted.databases:
+            self._check_database_name(database.name)
+            if database.name not in self._contents().databases:
+                made = self._database_of(database)
+                self._write(self._contents().with_database(database.name, made))
+        for user in wanted.users:
+            self._check_user_name(user.name)
+            self._write(self._contents().with_user(account_of(user.name, user.host), user_of(user)))
+        super()._fill(wanted)
 
     def list_databases(self, request: arguments.Page) -> answers.DatabasePage:
         shown, more = _page(self._read().databases, request, lambda name: name)
@@ -149,17 +179,6 @@ class WithContents(OnMachine, WithDatabases, WithUsers, WithAccess, WithRoot):
             )
         after = User(before.password, before.grants - {request.database})
         self._write(contents.with_user(account, after))
-        return answers.Done()
-
-    def is_root_enabled(self, request: arguments.Nothing) -> answers.RootState:
-        return answers.RootState(self._read().root_password is not None)
-
-    def enable_root(self, request: arguments.EnableRoot) -> answers.Done:
-        self._write(self._read().with_root(request.root_password))
-        return answers.Done()
-
-    def disable_root(self, request: arguments.Nothing) -> answers.Done:
-        self._write(self._read().with_root(None))
         return answers.Done()
 
     # ----------------------------------------------------------------------- the server

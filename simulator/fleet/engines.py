@@ -1,7 +1,8 @@
-"""Which engine an image of the simulated cloud installs, and whether it starts."""
+"""Which engines an image of the simulated cloud installs, and whether they start."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 
@@ -12,5 +13,10 @@ class Engine(NamedTuple):
     starts: bool = True
 
 
-USUAL: Final = Engine("10.11.6")
-"""Of every image that nothing else is said of."""
+USUAL: Final[Mapping[str, Engine]] = {
+    "mariadb": Engine("10.11.6"),
+    "mysql": Engine("10.11.6"),
+    "postgresql": Engine("15.14"),
+    "redis": Engine("7.0.15"),
+}
+"""Of every image that nothing else is said of, by the names of managers."""

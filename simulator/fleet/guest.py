@@ -28,7 +28,6 @@ from simulator.cloud.model.seams import GuestSpec
 from simulator.fleet import older
 from simulator.fleet.datastore import Volume
 from simulator.fleet.disk import Disk, SimIdentity, SimJournal, directly, key_of, public_key
-from simulator.fleet.engines import USUAL
 from simulator.fleet.queues import SimPost, SimQueues, date_header
 from simulator.fleet.releases import Kind, SimReleases, kind_of
 from simulator.fleet.surroundings import FINE, Surroundings, agent_file_of
@@ -91,7 +90,7 @@ class Guest:
         self.agent_file = agent_file_of(spec.user_data, around.share)
         self.volume_id = spec.volumes[0].volume_id if spec.volumes else None
         self.disk = disk
-        self.engine = around.engines.get(spec.image_id, USUAL)
+        self.engine = around.engine_of(spec.image_id, self.agent_file)
         self.memory = Memory()
         self.clock = ServiceClock()
         self.condition = FINE

@@ -5,35 +5,19 @@ Between two steps a guest can die; what was written stays written, as on a real 
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, ClassVar, Final, Protocol
+from typing import Any, Final
 
 from chalicelib import aws
 from chalicelib.bus.contract import METHODS, answers, arguments
-from chalicelib.engines import numbers_of, postgresql
+from chalicelib.engines import numbers_of
 from chalicelib.service_status import ServiceStatus as Status
-from guest_agent.datastores.mariadb import configuration
-from guest_agent.datastores.postgresql import configuration as of_postgresql
-from guest_agent.errors import (
-    CommandFailed,
-    GuestError,
-    NotSupported,
-)
-from guest_agent.manager import (
-    Condition,
-    Manager,
-    Progress,
-    WithUpgrades,
-)
-from simulator.fleet.contents import (
-    WithContents,
-    account_of,
-    user_of,
-)
-from simulator.fleet.datastore import Database
-from simulator.fleet.disk import Perform, directly
-from simulator.fleet.machine import STATEMENT_SECONDS, Machine
+from guest_agent.errors import CommandFailed, GuestError, NotSupported
+from guest_agent.manager import Condition, Manager, Progress, WithUpgrades
+from simulator.fleet.contents import WithSuperuser
+from simulator.fleet.machine import STATEMENT_SECONDS
 
 STAGES: Final = (
     ("preparing the volume", 1.0, 4.0),
@@ -48,8 +32,12 @@ TURN_SECONDS: Final = (0.05, 0.1)
 GROW_SECONDS: Final = (0.5, 20.0)
 
 
-class SimManager(WithContents, Manager, WithUpgrades):
-    """The manager of a MariaDB in one process (`life`) of a guest's agent."""
+class SimManager(WithSuperuser, Manager, WithUpgrades):
+    """The manager of any engine in one process (`life`) of a guest's agent."""
+
+    @abstractmethod
+    def _settings(self) -> dict[str, int]:
+        """What the engine says of those that follow from the flavor that it runs for."""
 
     def call(self, name: str, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
         """Execute a command, unless it is newer than the agent on the root disk."""
@@ -175,17 +163,7 @@ class SimManager(WithContents, Manager, WithUpgrades):
         self._formatted().formatted = True
         self._run()
         progress("creating databases and users")
-        for database in request.databases:
-            self._check_database_name(database.name)
-            if database.name not in self._contents().databases:
-                self._write(
-                    self._contents().with_database(database.name, self._database_of(database))
-                )
-        for user in request.users:
-            self._check_user_name(user.name)
-            self._write(self._contents().with_user(account_of(user.name, user.host), user_of(user)))
-        if request.root_password is not None:
-            self._write(self._contents().with_root(request.root_password))
+        self._fill(request)
 
     def restart(self, request: arguments.Nothing) -> answers.Done:
         with self._while_it_is(Status.RESTARTING):
@@ -218,12 +196,6 @@ class SimManager(WithContents, Manager, WithUpgrades):
                 self._stop()
                 self._start()
         return answers.Configured(self._settings())
-
-    def _settings(self) -> dict[str, int]:
-        size = self._machine.runs_for
-        pool = configuration.buffer_pool_mib(size) * 1024**2
-        most = configuration.max_connections(size)
-        return {"innodb_buffer_pool_size": pool, "max_connections": most}
 
     def resize_fs(self, request: arguments.ResizeFileSystem) -> answers.Done:
         self._require_prepared()
@@ -275,37 +247,3 @@ class SimManager(WithContents, Manager, WithUpgrades):
             yield
         finally:
             self._machine.passing = None
-
-
-class SimPostgreSQL(SimManager):
-    """The manager of a PostgreSQL: what differs from a MariaDB's as the contract sees it."""
-
-    ENGINE: ClassVar = postgresql.ENGINE
-    DEFAULT: ClassVar = Database("UTF8", "C.UTF-8")
-    GRANTS_OUTLIVE: ClassVar = False
-
-    def _settings(self) -> dict[str, int]:
-        size = self._machine.runs_for
-        memory = of_postgresql.shared_buffers_mib(size) * 1024**2
-        return {"shared_buffers": memory, "max_connections": of_postgresql.max_connections(size)}
-
-
-MANAGERS: Final = {
-    "mariadb": SimManager,
-    "mysql": SimManager,
-    "postgresql": SimPostgreSQL,
-}
-"""By the names that guests are ordered with."""
-
-
-class Ordered(Machine, Protocol):
-    """A machine that was ordered with a datastore."""
-
-    @property
-    def datastore_manager(self) -> str:
-        """The name of its manager."""
-
-
-def manager_of(machine: Ordered, life: int, perform: Perform = directly) -> SimManager:
-    """The manager of an agent's life, of the datastore that its machine was ordered with."""
-    return MANAGERS[machine.datastore_manager](machine, life, perform)

@@ -14,8 +14,9 @@ from guest_agent.config import AGENT_FILE, AgentFile
 from simulator.cloud.cloud_init import files_of
 from simulator.effects import Effects
 from simulator.fleet.datastore import Volume
-from simulator.fleet.engines import Engine
-from simulator.fleet.manager import SimManager, manager_of
+from simulator.fleet.engines import USUAL, Engine
+from simulator.fleet.manager import SimManager
+from simulator.fleet.managers import manager_of
 from simulator.fleet.queues import Region
 from simulator.kernel import Kernel
 
@@ -33,6 +34,7 @@ class Condition(msgspec.Struct, frozen=True):
 
 
 FINE: Final = Condition()
+NONE: Final = Engine("", starts=False)
 
 
 @dataclass(slots=True)
@@ -49,8 +51,8 @@ class Surroundings:
     chance: random.Random
     effects: Effects | None = None
     volumes: dict[str, Volume] = field(default_factory=dict)
-    engines: dict[str, Engine] = field(default_factory=dict)
-    """By the id of the image, where it is not the usual one."""
+    engines: dict[tuple[str, str], Engine] = field(default_factory=dict)
+    """By the id of the image and the name of a manager, where it is not the usual one."""
     shared: dict[str, str] = field(default_factory=dict)
     said: Callable[[str, str], None] | None = None
     """Told each sentence of a guest: the server's id and what it says."""
@@ -70,6 +72,13 @@ class Surroundings:
             change()
         else:
             self.effects.perform("guest", name, change)
+
+    def engine_of(self, image_id: str, ordered: AgentFile | None) -> Engine:
+        """What a server of that image runs that was ordered so; one that was not runs nothing."""
+        if ordered is None:
+            return NONE
+        manager = ordered.datastore_manager
+        return self.engines.get((image_id, manager), USUAL[manager])
 
     def share(self, text: str) -> str:
         """The one string of this text, for texts that many guests hold."""

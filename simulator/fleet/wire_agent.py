@@ -31,7 +31,7 @@ from guest_agent.transport import HttpPost, SqsQueues
 from simulator.fleet.datastore import Contents, Database, User, Volume
 from simulator.fleet.disk import Disk
 from simulator.fleet.engines import USUAL
-from simulator.fleet.manager import MANAGERS
+from simulator.fleet.managers import MANAGERS
 
 VOLUME_FILE: Final = Path("dev/vdb/contents.json")
 SIZE_GIB: Final = 1
@@ -65,12 +65,12 @@ class _Kept(msgspec.Struct):
 class WireMachine:
     """The server that a manager believes to run on; what it writes outlives this process."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, manager: str) -> None:
         self._file = root / VOLUME_FILE
         self._lock = threading.Lock()
         self._saved: _Kept | None = None
         self.disk = Disk()
-        self.engine = USUAL
+        self.engine = USUAL[manager]
         self.volume: Volume | None = Volume(SIZE_GIB)
         self.up = False
         self.stuck = self.failed = self.given_up = False
@@ -133,7 +133,8 @@ class WireMachine:
 def agent_of(guest: GuestConfig) -> Agent:
     """The shipped agent with everything but its datastore."""
     clock = ServiceClock()
-    manager = MANAGERS[guest.agent.datastore_manager](WireMachine(guest.root), life=1)
+    name = guest.agent.datastore_manager
+    manager = MANAGERS[name](WireMachine(guest.root, name), life=1)
     _log.info(manager.start_up())
     return Agent(
         guest.agent,

@@ -8,7 +8,7 @@ from chalicelib.lifecycle import Status
 from chalicelib.settings import settings
 from simulator.aws.dynamodb.values import Item
 from simulator.fleet.guest import Guest
-from simulator.fleet.manager import SimManager
+from simulator.fleet.managers import manager_of
 from simulator.fleet.older import version_told
 from simulator.invariants.base import Invariant
 
@@ -35,7 +35,7 @@ class HealthyStatus(Invariant):
     def _compare(self, row: Item, guest: Guest) -> None:
         self.exercised += 1
         reported = self.hub.row("service-statuses", row["id"])
-        actual = str(SimManager(guest, guest.life).condition().status)
+        actual = str(manager_of(guest, guest.life).condition().status)
         if reported is None:
             self.broken(f"the guest is {actual} and there is no status of it", row["id"])
             return
@@ -57,7 +57,7 @@ class HealthyStatus(Invariant):
         if reported.get("agent_version", "") != runs:
             text = f"its agent is of version {runs!r}, told is {reported.get('agent_version')!r}"
             self.broken(text, reported["instance_id"])
-        for name, actual in SimManager(guest, guest.life).filesystem().items():
+        for name, actual in manager_of(guest, guest.life).filesystem().items():
             told = reported.get(f"volume_{name}")
             if told is None or abs(float(told) - actual) > RESOLUTION_GIB:
                 text = f"{actual:.3f} GiB of its volume are {name}, its row says {told}"

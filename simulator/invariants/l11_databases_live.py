@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chalicelib.service_status import ServiceStatus as Status
 from simulator.fleet.guest import Guest
-from simulator.fleet.manager import SimManager
+from simulator.fleet.managers import manager_of
 from simulator.invariants.base import Invariant
 
 
@@ -22,7 +22,7 @@ class DatabasesLive(Invariant):
             if self._should_run(guest):
                 self.exercised += 1
                 if not guest.up:
-                    status = SimManager(guest, guest.life).condition().status
+                    status = manager_of(guest, guest.life).condition().status
                     self._judge(guest, status)
 
     def _judge(self, guest: Guest, status: Status) -> None:

@@ -20,7 +20,7 @@ from guest_agent.datastores.mariadb.manager import MariaDBManager
 from guest_agent.datastores.postgresql.manager import PostgreSQLManager
 from guest_agent.datastores.redis.manager import RedisManager
 from guest_agent.manager import PARTS
-from simulator.fleet.manager import SimManager, SimPostgreSQL
+from simulator.fleet.managers import SimMariaDB, SimPostgreSQL, SimRedis
 
 EVERY = pytest.mark.parametrize("method", METHODS.values(), ids=list(METHODS))
 STEPS: Final = [(flow, each) for flow in FLOWS.values() for each in (*flow.steps, *flow.undo)]
@@ -51,9 +51,9 @@ def test_a_method_that_the_last_release_had_not_is_of_a_later_one(method: Method
 @pytest.mark.parametrize(
     ("kind", "name"),
     [
-        *product((MariaDBManager, SimManager), ("mariadb", "mysql")),
+        *product((MariaDBManager, SimMariaDB), ("mariadb", "mysql")),
         *product((PostgreSQLManager, SimPostgreSQL), ("postgresql",)),
-        (RedisManager, "redis"),
+        *product((RedisManager, SimRedis), ("redis",)),
     ],
 )
 def test_a_manager_answers_what_is_declared_of_its_datastore(kind: type, name: str) -> None:

@@ -71,7 +71,7 @@ def failing(stack: Stack, **faults: str) -> None:
 
 def make_seventh(stack: Stack, engine: Engine) -> None:
     """A newer image with the tag of the version of before."""
-    stack.fleet.around.engines[SEVENTH] = engine
+    stack.fleet.around.engines[SEVENTH, "mariadb"] = engine
     stack.run(60)
     stack.cloud.image.create(
         stack.cloud.admin(), "seventh", visibility="public", tags=["coffer"], image_id=SEVENTH
@@ -184,7 +184,7 @@ def test_the_newest_image_with_the_tags_of_the_version_is_taken(
 def test_an_image_that_is_gone_has_the_one_of_its_version_for_the_way_back(
     stack: Stack, served: Instance
 ) -> None:
-    make_seventh(stack, USUAL)
+    make_seventh(stack, USUAL["mariadb"])
     del stack.cloud.image.images[stable_id("image", GUEST_IMAGE)]
     failing(stack, upgrade=BROKEN)
     row, _ = upgraded(stack, served)

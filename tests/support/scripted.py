@@ -14,7 +14,7 @@ from guest_agent.errors import GuestError
 from guest_agent.manager import Condition, Progress
 from simulator.fleet.fleet import Fleet
 from simulator.fleet.guest import Guest
-from simulator.fleet.manager import SimManager
+from simulator.fleet.managers import SimMariaDB
 
 LOOK_SECONDS: Final = 1.0
 REPORT_SECONDS: Final = 3600.0
@@ -126,7 +126,7 @@ class Scripts(Mapping[str, Script]):
         return ScriptedManager(self.of(machine), machine, life, *perform)
 
 
-class ScriptedManager(SimManager):
+class ScriptedManager(SimMariaDB):
     """A manager that looks into the script before it does what it is told."""
 
     def __init__(self, script: Script, machine: Guest, life: int, *perform: Any) -> None:

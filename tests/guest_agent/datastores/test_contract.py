@@ -23,7 +23,7 @@ from guest_agent.storage import volume
 from simulator.fleet.datastore import Volume
 from simulator.fleet.disk import Disk
 from simulator.fleet.engines import USUAL
-from simulator.fleet.manager import MANAGERS
+from simulator.fleet.managers import MANAGERS
 from tests.guest_agent.control_plane import wait_for
 from tests.guest_agent.server import Server, prepare_args, suspend
 from tests.support.loopback import free_address
@@ -116,7 +116,7 @@ class Simulated:
     def __init__(self, speech: Speech) -> None:
         self.speech = speech
         self.disk = Disk()
-        self.engine = USUAL
+        self.engine = USUAL[speech.manager]
         self.volume: Volume | None = Volume(2)
         self.up = self.stuck = self.failed = self.given_up = False
         self.stopped_at = 0.0
@@ -188,21 +188,23 @@ class Real:
         return pid
 
 
-def _real(speech: Speech) -> ParameterSet:
-    return pytest.param((Real, speech), marks=pytest.mark.database, id=f"real-{speech.manager}")
+def _real(*speeches: Speech) -> list[ParameterSet]:
+    return [
+        pytest.param((Real, each), marks=pytest.mark.database, id=f"real-{each.manager}")
+        for each in speeches
+    ]
 
 
-SIMULATED: Final = [
-    pytest.param((Simulated, each), id=f"simulated-{each.manager}")
-    for each in (MARIADB, POSTGRESQL)
-]
-REAL: Final = [_real(each) for each in (MARIADB, POSTGRESQL, REDIS)]
-FILLED: Final = [*SIMULATED, *(_real(each) for each in (MARIADB, POSTGRESQL))]
+def _simulated(*speeches: Speech) -> list[ParameterSet]:
+    return [pytest.param((Simulated, each), id=f"simulated-{each.manager}") for each in speeches]
+
+
+FILLED: Final = [*_simulated(MARIADB, POSTGRESQL), *_real(MARIADB, POSTGRESQL)]
 WITH_CONTENTS: Final = pytest.mark.parametrize("subject", FILLED, indirect=True)
 """For what an engine without databases and users refuses as a whole."""
 
 
-@pytest.fixture(params=[*SIMULATED, *REAL])
+@pytest.fixture(params=[*FILLED, *_simulated(REDIS), *_real(REDIS)])
 def subject(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Subject]:
     """A prepared server of each kind."""
     kind, speech = request.param

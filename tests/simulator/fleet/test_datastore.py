@@ -15,7 +15,7 @@ from guest_agent import errors
 from simulator.fleet.datastore import NOTHING, Contents, Database, User, Volume
 from simulator.fleet.disk import Disk
 from simulator.fleet.engines import USUAL
-from simulator.fleet.manager import SimManager
+from simulator.fleet.managers import SimMariaDB
 
 NAMES = st.sampled_from(["a", "b", "c"])
 WRITES = st.lists(
@@ -34,7 +34,7 @@ class Machine:
 
     def __init__(self) -> None:
         self.disk = Disk()
-        self.engine = USUAL
+        self.engine = USUAL["mariadb"]
         self.volume: Volume | None = Volume(2)
         self.up = False
         self.stuck = self.failed = self.given_up = False
@@ -58,8 +58,8 @@ def machine() -> Iterator[Machine]:
 
 
 @pytest.fixture
-def manager(machine: Machine) -> SimManager:
-    made = SimManager(machine, 1)
+def manager(machine: Machine) -> SimMariaDB:
+    made = SimMariaDB(machine, 1)
     call(
         made,
         "prepare",
@@ -73,7 +73,7 @@ def manager(machine: Machine) -> SimManager:
     return made
 
 
-def call(manager: SimManager, method: str, **args: Any) -> dict[str, Any]:
+def call(manager: SimMariaDB, method: str, **args: Any) -> dict[str, Any]:
     return manager.call(method, args, lambda stage: None)
 
 
@@ -115,7 +115,7 @@ def test_contents_differ_by_a_single_row() -> None:
 
 
 def test_prepare_is_repeatable_and_brings_up_what_was_ordered(
-    machine: Machine, manager: SimManager
+    machine: Machine, manager: SimMariaDB
 ) -> None:
     assert manager.condition().status is Status.HEALTHY
     assert manager.filesystem() == {"used": 0.2, "total": 2.0}
@@ -137,7 +137,7 @@ def test_prepare_is_repeatable_and_brings_up_what_was_ordered(
     assert machine.volume.snapshot().same_as(before)
 
 
-def test_lists_come_in_pages(manager: SimManager) -> None:
+def test_lists_come_in_pages(manager: SimMariaDB) -> None:
     first = call(manager, "list_databases", limit=1)
     assert ([d["name"] for d in first["databases"]], first["next_marker"]) == (["blog"], "blog")
     second = call(manager, "list_databases", limit=1, marker="blog")
@@ -146,7 +146,7 @@ def test_lists_come_in_pages(manager: SimManager) -> None:
     assert [d["name"] for d in again["databases"]] == ["shop"]
 
 
-def test_users_are_made_changed_and_removed(manager: SimManager) -> None:
+def test_users_are_made_changed_and_removed(manager: SimMariaDB) -> None:
     call(manager, "create_user", users=[{"name": "bob", "password": "y", "host": "H"}])
     call(manager, "grant_access", username="bob", hostname="h", databases=["blog"])
     call(manager, "update_attributes", username="bob", hostname="h", user_attrs={"name": "rob"})
@@ -179,7 +179,7 @@ def test_users_are_made_changed_and_removed(manager: SimManager) -> None:
 )
 def test_a_refusal_writes_nothing(
     machine: Machine,
-    manager: SimManager,
+    manager: SimMariaDB,
     method: str,
     args: dict[str, Any],
     error: type[errors.CommandFailed],
@@ -191,7 +191,7 @@ def test_a_refusal_writes_nothing(
     assert machine.volume.snapshot() == before
 
 
-def test_root_is_opened_and_closed(manager: SimManager) -> None:
+def test_root_is_opened_and_closed(manager: SimMariaDB) -> None:
     assert call(manager, "is_root_enabled") == {"enabled": False}
     call(manager, "enable_root", root_password="r")
     assert call(manager, "is_root_enabled") == {"enabled": True}
@@ -200,7 +200,7 @@ def test_root_is_opened_and_closed(manager: SimManager) -> None:
 
 
 def test_a_stopped_database_stays_stopped_until_it_is_restarted(
-    machine: Machine, manager: SimManager
+    machine: Machine, manager: SimMariaDB
 ) -> None:
     call(manager, "stop_db", do_not_start_on_reboot=True)
     assert manager.condition().status is Status.SHUTDOWN
@@ -214,7 +214,7 @@ def test_a_stopped_database_stays_stopped_until_it_is_restarted(
     assert manager.start_up() == "The database was started."
 
 
-def test_a_full_disk_refuses_writes_and_not_reads(machine: Machine, manager: SimManager) -> None:
+def test_a_full_disk_refuses_writes_and_not_reads(machine: Machine, manager: SimMariaDB) -> None:
     machine.disk.full = True
     with pytest.raises(OSError, match="No space left"):
         call(manager, "create_database", databases=[{"name": "new"}])

@@ -1,0 +1,83 @@
+"""The simulated manager of each engine: what differs between them as the guest contract sees it.
+
+Memory and connections follow from the flavor by the rules of the real ones.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final, Protocol
+
+from chalicelib.bus.contract import arguments
+from chalicelib.engines import mariadb, postgresql, redis
+from guest_agent.datastores.mariadb import configuration as of_mariadb
+from guest_agent.datastores.postgresql import configuration as of_postgresql
+from guest_agent.datastores.redis import configuration as of_redis
+from guest_agent.errors import NotSupported
+from simulator.fleet.contents import WithContents
+from simulator.fleet.datastore import Database
+from simulator.fleet.disk import Perform, directly
+from simulator.fleet.machine import Machine
+from simulator.fleet.manager import SimManager
+
+
+class SimMariaDB(WithContents, SimManager):
+    """The manager of a MariaDB."""
+
+    ENGINE: ClassVar = mariadb.ENGINE
+
+    def _settings(self) -> dict[str, int]:
+        size = self._machine.runs_for
+        pool = of_mariadb.buffer_pool_mib(size) * 1024**2
+        most = of_mariadb.max_connections(size)
+        return {"innodb_buffer_pool_size": pool, "max_connections": most}
+
+
+class SimPostgreSQL(WithContents, SimManager):
+    """The manager of a PostgreSQL."""
+
+    ENGINE: ClassVar = postgresql.ENGINE
+    DEFAULT: ClassVar = Database("UTF8", "C.UTF-8")
+    GRANTS_OUTLIVE: ClassVar = False
+
+    def _settings(self) -> dict[str, int]:
+        size = self._machine.runs_for
+        memory = of_postgresql.shared_buffers_mib(size) * 1024**2
+        return {"shared_buffers": memory, "max_connections": of_postgresql.max_connections(size)}
+
+
+class SimRedis(SimManager):
+    """The manager of a Redis: it has root alone."""
+
+    ENGINE: ClassVar = redis.ENGINE
+
+    def _fill(self, wanted: arguments.Contents) -> None:
+        if wanted.databases or wanted.users:
+            raise NotSupported("Redis has neither databases nor users to make")
+        super()._fill(wanted)
+
+    def _settings(self) -> dict[str, int]:
+        size = self._machine.runs_for
+        memory = of_redis.maxmemory_mib(size) * 1024**2
+        return {of_redis.MEMORY: memory, of_redis.CLIENTS: of_redis.max_clients(size)}
+
+
+MANAGERS: Final[dict[str, type[SimManager]]] = {
+    "mariadb": SimMariaDB,
+    "mysql": SimMariaDB,
+    "postgresql": SimPostgreSQL,
+    "redis": SimRedis,
+}
+"""By the names that guests are ordered with."""
+
+
+class Ordered(Machine, Protocol):
+    """A machine that was ordered with a datastore."""
+
+    @property
+    def datastore_manager(self) -> str:
+        """The name of its manager."""
+
+
+def manager_of(machine: Ordered, life: int, perform: Perform = directly) -> SimManager:
+    """The manager of an agent's life, of the datastore that its machine was ordered with."""
+    return MANAGERS[machine.datastore_manager](machine, life, perform)
