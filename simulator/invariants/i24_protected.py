@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chalicelib.lifecycle import Status
 from simulator.aws.dynamodb.values import Item
-from simulator.invariants.base import Exchange, Invariant
+from simulator.invariants.base import Exchange, Hub, Invariant
 from simulator.template import PREFIX
 
 OVERRIDE = "ignore_protection"
@@ -17,6 +17,10 @@ class Protected(Invariant):
     id = "I24"
     title = "What is protected against deletion is deleted only by an administrator who says so"
 
+    def __init__(self, hub: Hub) -> None:
+        super().__init__(hub)
+        self._allowed: set[str] = set()  # deletes that an administrator insisted on
+
     def watch(self) -> None:
         self.hub.on_write("instances", self._written)
         self.hub.on_reply(self._replied)
@@ -27,7 +31,10 @@ class Protected(Invariant):
         self.exercised += 1
         before = old["status"] if old is not None else None
         begins = before != Status.SHUTDOWN and new["status"] == Status.SHUTDOWN
-        if begins and not self._overridden():
+        delete = new.get("next_operation_id") or new.get("operation_id", "")
+        if begins and self._overridden():
+            self._allowed.add(delete)
+        elif begins and delete not in self._allowed:  # one may wait, and a reset come between
             self.broken(f"it is protected and was {before}, and is being deleted", new["id"])
 
     def _overridden(self) -> bool:

@@ -994,6 +994,28 @@ def test_two_traces_that_differ_break_l9(deployment: Deployment) -> None:
     assert invariant.verdict == "broken"
 
 
+def test_a_delete_that_an_administrator_insisted_on_goes_on_after_a_reset(
+    deployment: Deployment,
+) -> None:
+    row = instance(deployment)
+    row.update(actions=[Instance.protected.set(True)])
+    insists = SimpleNamespace(event={"body": '{"force_delete": {"ignore_protection": true}}'})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(deployment.invariants.hub, "invocation", lambda _: insists)
+        row.update(
+            actions=[Instance.status.set("SHUTDOWN"), Instance.next_operation_id.set("delete-1")]
+        )
+    row.update(actions=[Instance.status.set("ERROR")])
+    row.update(
+        actions=[
+            Instance.status.set("SHUTDOWN"),
+            Instance.operation_id.set("delete-1"),
+            Instance.next_operation_id.remove(),
+        ]
+    )
+    assert not deployment.invariants.each["I24"].violations
+
+
 def test_a_violation_is_explained_by_the_life_of_its_instance(deployment: Deployment) -> None:
     i1_revived(deployment)
     text = deployment.explain()
