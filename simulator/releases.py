@@ -27,7 +27,14 @@ ABSENT: Final[dict[str, dict[str, Any]]] = {
     "guests": {"issued_at_ms": 0},
     "service-statuses": {"rejected": 0, "stale_reports": 0},
     "quotas": {"instances": 0, "ram": 0, "volumes": 0, "backups": 0},
-    "datastore-versions": {"image_tags": [], "packages": "", "active": True},
+    "datastores": {"revision": 0},
+    "datastore-versions": {
+        "image_tags": [],
+        "packages": "",
+        "active": True,
+        "flavors": [],
+        "volume_types": [],
+    },
     "flavors": {"ephemeral": 0},
 }
 """Attributes that an older release would not have, with the value that says no more than their

@@ -9,12 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-import msgspec
-
 from chalicelib import aws
-from chalicelib.store.datastores import all_datastores, all_versions
+from chalicelib.store.datastores import Offered, offered
 from chalicelib.store.flavors import all_flavors
-from chalicelib.store.models import Datastore, DatastoreVersion, Flavor
+from chalicelib.store.models import Flavor
 
 KEEP_SECONDS: Final = 30.0
 REREAD_SECONDS: Final = 1.0
@@ -22,25 +20,11 @@ REREAD_SECONDS: Final = 1.0
 T = TypeVar("T")
 
 
-class Copy(msgspec.Struct, frozen=True):
+class Copy(Offered, frozen=True):
     """All rows as they were at `read_at`."""
 
     read_at: float
-    datastores: list[Datastore]
-    versions: list[DatastoreVersion]
     flavors: list[Flavor]
-
-    def datastore(self, name_or_id: str) -> Datastore | None:
-        """The datastore of that id or name."""
-        return next((row for row in self.datastores if name_or_id in (row.id, row.name)), None)
-
-    def versions_of(self, datastore: Datastore) -> list[DatastoreVersion]:
-        """The versions of a datastore, active or not."""
-        return [row for row in self.versions if row.datastore_id == datastore.id]
-
-    def version(self, version_id: str) -> DatastoreVersion | None:
-        """The version of that id."""
-        return next((row for row in self.versions if row.id == version_id), None)
 
     def flavor(self, flavor_id: str) -> Flavor | None:
         """The flavor of that id."""
@@ -62,8 +46,13 @@ class Catalog:
         found = search(self.now())
         return found if found is not None else search(self._fresh(REREAD_SECONDS))
 
+    def forget(self) -> None:
+        """Read the tables at the next look: the caller has changed them."""
+        self._copy = None
+
     def _fresh(self, seconds: float) -> Copy:
         now = aws.clock()
         if self._copy is None or not 0 <= now - self._copy.read_at < seconds:
-            self._copy = Copy(now, all_datastores(), all_versions(), all_flavors())
+            found = offered()
+            self._copy = Copy(found.datastores, found.versions, now, all_flavors())
         return self._copy

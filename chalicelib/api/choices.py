@@ -17,6 +17,29 @@ def choose_flavor(catalog: Catalog, flavor_id: str) -> Flavor:
     return row
 
 
+def require_flavor(version: DatastoreVersion | None, flavor_id: str) -> None:
+    """See that instances of the version may have that flavor; `FlavorNotFound` (400, as in Trove).
+
+    A version that is gone binds nothing.
+    """
+    if version is not None and version.flavors and flavor_id not in version.flavors:
+        raise FlavorNotFound(
+            f"Flavor {flavor_id[:64]} is not supported for datastore {version.datastore_name} "
+            f"version {version.name}."
+        )
+
+
+def require_volume_type(version: DatastoreVersion, named: str | None) -> None:
+    """See that instances of the version may have a volume of that type, by the operator's name for
+    it; which one is Cinder's default is not known here, so it has to be named. `BadRequest`."""
+    if version.volume_types and named not in version.volume_types:
+        raise BadRequest(
+            f"Volume type {(named or '(none)')[:64]} is not supported for datastore "
+            f"{version.datastore_name} version {version.name}; name one of "
+            f"{', '.join(version.volume_types)}."
+        )
+
+
 def choose_version(catalog: Catalog, wanted: DatastoreBody) -> DatastoreVersion:
     """The version to build, by Trove's rules for defaults.
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Final
 
 import msgspec
 
 from chalicelib import engines
 from chalicelib.api import flavors
+from chalicelib.api.flavors import FlavorList
 from chalicelib.api.frame import Request, Response, Route
 from chalicelib.api.links import Link
 from chalicelib.api.response import View
@@ -71,10 +72,17 @@ class OneDatastoreVersion(View, frozen=True):
     version: VersionView
 
 
-class VolumeTypeList(View, frozen=True):
-    """Always empty: Cinder's default is what there is."""
+class VolumeTypeView(View, frozen=True):
+    """A volume type, by the name or id that the operator has bound it by."""
 
-    volume_types: Annotated[list[Any], msgspec.Meta(max_length=0)]
+    id: str
+    name: str
+
+
+class VolumeTypeList(View, frozen=True):
+    """The volume types to choose from; none is known where the operator has bound none."""
+
+    volume_types: list[VolumeTypeView]
 
 
 def index(request: Request) -> Response:
@@ -110,15 +118,17 @@ def version_show_by_uuid(request: Request) -> Response:
 
 
 def list_flavors(request: Request) -> Response:
-    """The flavors for a version: all that there are, since none is bound to some."""
-    _version(request)
-    return flavors.index(request)
+    """The flavors for a version: those that it is bound to, or all."""
+    bound = _version(request).flavors
+    found = request.catalog.now().flavors
+    allowed = [row for row in found if not bound or row.id in bound]
+    return Response(200, FlavorList([flavors.view(row, request.place) for row in allowed]))
 
 
 def list_volume_types(request: Request) -> Response:
-    """The volume types for a version: none, so that Cinder's default is what there is."""
-    _version(request)
-    return Response(200, VolumeTypeList([]))
+    """The volume types that a version is bound to; of others only Cinder knows."""
+    bound = _version(request).volume_types
+    return Response(200, VolumeTypeList([VolumeTypeView(name, name) for name in bound]))
 
 
 def _datastore(request: Request) -> Datastore:
@@ -213,7 +223,7 @@ ROUTES: Final = (
         f"{VERSIONS}/{{version}}/flavors",
         list_flavors,
         "datastore:list_associated_flavors",
-        answers=flavors.FlavorList,
+        answers=FlavorList,
     ),
     Route(
         "GET",

@@ -11,7 +11,12 @@ from chalicelib import aws, lifecycle
 from chalicelib.api import accepting, access, instance_view, planning, upgrading
 from chalicelib.api.ability import require_offered
 from chalicelib.api.access import AccessBody
-from chalicelib.api.choices import choose_flavor, choose_version
+from chalicelib.api.choices import (
+    choose_flavor,
+    choose_version,
+    require_flavor,
+    require_volume_type,
+)
 from chalicelib.api.frame import Request, Response, Route
 from chalicelib.api.guest_calls import instance_of
 from chalicelib.api.instance_body import (
@@ -127,6 +132,8 @@ def create(request: Request) -> Response:
     require_offered(version, contents_asked(wanted))
     contents = initial_contents(wanted, version.manager)
     flavor = choose_flavor(request.catalog, rules.flavor_id(wanted.flavor_ref))
+    require_flavor(version, flavor.id)
+    require_volume_type(version, wanted.volume.type if wanted.volume else None)
     instance = _new_instance(request, wanted, version, flavor)
     held = quotas.held_by_instance(int(flavor.ram), int(instance.volume_size))
     if request.dry_run:

@@ -25,13 +25,12 @@ PROJECT: Final = f"/{API_VERSION}/{{project}}"
 class Subject(msgspec.Struct, frozen=True):
     """Routes that one sentence is true of; each is its methods, a space, and its path.
 
-    With `admin`, others get Trove's 401; with a `policy`, whoever it does not allow gets 403.
+    With `admin`, others get Trove's 401.
     """
 
     sentence: str
     routes: tuple[str, ...]
     admin: bool = False
-    policy: str | None = None
 
 
 SUBJECTS: Final = (
@@ -109,21 +108,10 @@ SUBJECTS: Final = (
         admin=True,
     ),
     Subject(
-        "Datastores are not changed over the API yet: the operator's tools register them.",
-        ("DELETE /datastores/{datastore}",),
-        policy="datastore:delete",
-    ),
-    Subject(
-        "Datastores are not changed over the API yet: the operator's tools register them.",
+        "Configuration parameters of datastores are not supported yet.",
         (
-            "GET,POST /mgmt/datastore-versions",
-            "GET,PATCH,DELETE /mgmt/datastore-versions/{version}",
             "GET,POST /mgmt/datastores/versions/{version}/parameters",
             "GET,PUT,DELETE /mgmt/datastores/versions/{version}/parameters/{parameter}",
-            "PUT /mgmt/datastores/{datastore}/versions/{version}",
-            "GET,POST /mgmt/datastores/{datastore}/versions/{version}/members",
-            "GET,DELETE /mgmt/datastores/{datastore}/versions/{version}/members/{member}",
-            "GET /mgmt/datastores/{datastore}/versions/members/{member}",
         ),
         admin=True,
     ),
@@ -150,6 +138,10 @@ SUBJECTS: Final = (
             "POST /mgmt/hosts/{host}/instances/action",
             "GET /mgmt/storage",
             "POST /mgmt/flavors",
+            "PUT /mgmt/datastores/{datastore}/versions/{version}",
+            "GET,POST /mgmt/datastores/{datastore}/versions/{version}/members",
+            "GET,DELETE /mgmt/datastores/{datastore}/versions/{version}/members/{member}",
+            "GET /mgmt/datastores/{datastore}/versions/members/{member}",
         ),
         admin=True,
     ),
@@ -173,6 +165,5 @@ def refuse(request: Request) -> Response:
 
 
 ROUTES: Final = tuple(
-    Route(method, path, refuse, subject.policy, status=NotSupported.status)
-    for (method, path), subject in _SUBJECT_OF.items()
+    Route(method, path, refuse, status=NotSupported.status) for method, path in _SUBJECT_OF
 )

@@ -78,6 +78,8 @@ def _another(row: Instance, wanted: str, catalog: Catalog) -> Wanted:
             f"The new flavor id must be different from the current flavor id of '{row.flavor_id}'."
         )
     flavor = choices.choose_flavor(catalog, wanted)
+    version = catalog.find(lambda copy: copy.version(row.datastore_version_id))
+    choices.require_flavor(version, flavor.id)
     if flavor.ephemeral:
         raise NotSupported("A flavor with a local disk of its own is not supported.")
     now = catalog.find(lambda copy: copy.flavor(row.flavor_id))

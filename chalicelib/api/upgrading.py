@@ -12,6 +12,7 @@ from chalicelib import engines
 from chalicelib.api import accepting
 from chalicelib.api.accepting import Wanted
 from chalicelib.api.catalog import Catalog, Copy
+from chalicelib.api.choices import require_flavor
 from chalicelib.api.frame import Request, Response
 from chalicelib.api.guest_calls import require_heard
 from chalicelib.conductor import generations
@@ -30,6 +31,7 @@ def _wanted(row: Instance, name_or_id: str, catalog: Catalog) -> Wanted:
     """Decided by the version as it was read, and by the guest that goes."""
     version = _find(row, name_or_id, catalog)
     _require_newer(row, version)
+    require_flavor(version, row.flavor_id)
     if not {"server_id", "volume_id"} <= set(row.resources):
         raise Unprocessable(f"Instance {row.id} has no server to upgrade; delete it.")
     require_heard(row)

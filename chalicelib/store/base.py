@@ -75,6 +75,7 @@ class IndexNames(NamedTuple):
     """The names of the indexes, as the template declares them."""
 
     TENANT: str = "tenant-index"
+    VERSION: str = "version-index"
     LIVE: str = "live-index"
     SUBJECT: str = "instance-index"
     FEED: str = "feed-index"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from chalicelib import aws
 from chalicelib.store.models import Job
 
 ORPHAN_LOOK = "orphan-look"
+PROPOSED = "proposed-datastores"
 
 
 class OrphanLook(msgspec.Struct):
@@ -33,3 +36,19 @@ def orphan_look() -> OrphanLook:
 def store_orphan_look(found: OrphanLook) -> None:
     """Remember how far the round is. Two runs at once see the same things twice, no more."""
     Job(id=ORPHAN_LOOK, state=msgspec.to_builtins(found), updated=aws.clock()).save()
+
+
+def proposed() -> dict[str, Any]:
+    """What a deployment offered last: of each datastore version by its id, of each datastore which
+    version is the default."""
+    try:
+        row = Job.get(PROPOSED, consistent_read=True)
+    except Job.DoesNotExist:
+        return {}
+    found: dict[str, Any] = row.state
+    return found
+
+
+def store_proposed(what: dict[str, Any]) -> None:
+    """Remember it; two deployments at once remember the same."""
+    Job(id=PROPOSED, state=what, updated=aws.clock()).save()

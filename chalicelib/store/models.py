@@ -61,6 +61,17 @@ class TenantIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
     id = UnicodeAttribute(range_key=True)
 
 
+class VersionIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
+    """The instances that have a datastore version; sparse, as `TenantIndex` is."""
+
+    class Meta:
+        index_name = INDEXES.VERSION
+        projection = KeysOnlyProjection()
+
+    datastore_version_id = UnicodeAttribute(hash_key=True)
+    index_tenant = UnicodeAttribute(range_key=True)
+
+
 class Instance(Subject):
     """A database instance."""
 
@@ -71,6 +82,7 @@ class Instance(Subject):
 
     index_tenant = optional(UnicodeAttribute(null=True))
     tenant_index = TenantIndex()
+    version_index = VersionIndex()
     name = UnicodeAttribute()
     description = optional(UnicodeAttribute(null=True))
     tags = optional(UnicodeSetAttribute(null=True))
@@ -314,13 +326,14 @@ class Quota(Table):
 
 
 class Datastore(Table):
-    """A kind of database on offer."""
+    """A kind of database on offer; `revision` grows with each change of it or of its versions."""
 
     class Meta:
         table_name, region = table_meta("datastores")
 
     id = UnicodeAttribute(hash_key=True)
     name = UnicodeAttribute()
+    revision = NumberAttribute(default=0)
     default_version_id = optional(UnicodeAttribute(null=True))
 
 
@@ -340,6 +353,9 @@ class DatastoreVersion(Table):
     image_tags = JSONAttribute(default=list)
     packages = UnicodeAttribute(default="")
     active = BooleanAttribute(default=True)
+    # What its instances may be made of, by id and by name; empty: whatever there is.
+    flavors = JSONAttribute(default=list)
+    volume_types = JSONAttribute(default=list)
 
 
 class Flavor(Table):

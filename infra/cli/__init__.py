@@ -10,7 +10,7 @@ import typer
 COMMANDS: Final = (
     *("deploy", "undeploy", "image"),
     *("up", "down", "status", "logs", "trace", "openrc", "demo"),
-    *("adopt", "expel", "rollout", "upgrade-agents", "rotate-key"),
+    *("datastores", "adopt", "expel", "rollout", "upgrade-agents", "rotate-key"),
     *("simulate", "swarm"),
 )
 

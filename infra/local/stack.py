@@ -11,7 +11,7 @@ from chalicelib.parameters import Credential
 from infra import deploy
 from infra.deployment import introduction, run
 from infra.deployment.openstack import Cloud
-from infra.deployment.survey import Survey, Wanted
+from infra.deployment.survey import DEFAULT_DATASTORE, Survey, Wanted
 from infra.errors import NotRunningError, StackError
 from infra.local import cloud, endpoint, front, ministack
 from infra.local.lock import exclusive
@@ -200,6 +200,7 @@ def _parameters(settings: StackSettings, secrets: Secrets) -> dict[str, str]:
         "HeartbeatSeconds": str(HEARTBEAT_SECONDS),
         "HeartbeatExpirySeconds": str(3 * HEARTBEAT_SECONDS),
         "RequestsPerMinute": str(REQUESTS_PER_MINUTE),
+        "DefaultDatastore": DEFAULT_DATASTORE,
         **settings.parameters,
     }
 

@@ -80,8 +80,8 @@ def used_by(plan: Plan) -> set[tuple[str, Right]]:
 
 
 def used_by_who_reads_what_happened() -> set[tuple[str, Right]]:
-    """The workload's tenants read no history; operators upgrade an agent, expel a guest, and
-    roll an image out."""
+    """The workload's tenants read no history; operators offer a datastore, upgrade an agent,
+    expel a guest, and roll an image out."""
     deployment = Deployment()
     try:
 
@@ -119,6 +119,23 @@ def used_by_who_reads_what_happened() -> set[tuple[str, Right]]:
             for each in deployment.admin("GET", "/mgmt/rollouts").document["rollouts"]:
                 assert deployment.admin("GET", f"/mgmt/rollouts/{each['id']}").status == 200
 
+        def keep_datastores() -> None:
+            versions = "/mgmt/datastore-versions"
+            made = {
+                "name": "12.0",
+                "datastore_name": "another",
+                "datastore_manager": "mariadb",
+                "image_tags": ["coffer"],
+                "active": True,
+            }
+            assert deployment.admin("POST", versions, {"version": made}).status == 202
+            listed = deployment.admin("GET", versions).document["versions"]
+            (path,) = (f"{versions}/{each['id']}" for each in listed if each["name"] == "12.0")
+            assert deployment.admin("PATCH", path, {"default": True}).status == 202
+            assert deployment.admin("DELETE", path).status == 202
+            assert deployment.admin("DELETE", "/datastores/another").status == 202
+
+        deployment.do(keep_datastores)
         deployment.do(read)
         deployment.do(roll_out)
         return deployment.region.rights.used
