@@ -50,6 +50,7 @@ FIELDS: Final[Mapping[str, str]] = {
     "reason": "why a message was refused",
     "late": "how many of them were late",
     "started": "how many were started",
+    "instances": "the instances that the line's metrics are of, in the order of their values",
     "alarm": "what somebody has to look at",
 }
 """What a line may hold beside level, logger, message and its metrics."""

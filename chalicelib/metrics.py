@@ -8,7 +8,7 @@ each combination of their values is a metric that is paid for.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -61,18 +61,41 @@ REFUSALS: Final = Metric(
     (("reason",), ()),
     "messages of the bus that were refused: heartbeats, and what went to the dead letters",
 )
+BY_ENGINE: Final = (("engine",),)
+CONNECTIONS: Final = Metric("connections", "Count", BY_ENGINE, "connections to a guest's database")
+CONNECTION_PERCENT: Final = Metric(
+    "connection_percent", "Percent", BY_ENGINE, "how many that is of those that it takes"
+)
+GUEST_WORK: Final = Metric(
+    "work_per_second",
+    "Count/Second",
+    BY_ENGINE,
+    "statements (MariaDB), transactions (PostgreSQL) or commands (Redis) since the last report",
+)
+CACHE_HIT_PERCENT: Final = Metric(
+    "cache_hit_percent",
+    "Percent",
+    BY_ENGINE,
+    "reads that memory answered since the last report; Redis: keys that were there",
+)
+VOLUME_PERCENT: Final = Metric(
+    "volume_percent", "Percent", BY_ENGINE, "how full a guest's volume is"
+)
 
 METRICS: Final = (
     *(REQUEST_MS, OPERATION_MS, GUEST_CALL_MS),
     *(HEARTBEATS, HEARTBEATS_LATE, HEARTBEATS_REFUSED, REFUSALS),
+    *(CONNECTIONS, CONNECTION_PERCENT, GUEST_WORK, CACHE_HIT_PERCENT, VOLUME_PERCENT),
 )
 
 
 class Measured(msgspec.Struct, frozen=True):
-    """A value of a metric, and of each dimension that is no field of the line already."""
+    """A value of a metric, or up to a hundred, and the value of each dimension that is no field of
+    the line already.
+    """
 
     metric: Metric
-    value: float
+    value: float | Sequence[float]
     dimensions: Mapping[str, str] = {}
 
 

@@ -61,6 +61,7 @@ class Settings(msgspec.Struct, frozen=True):
     os_interface: Literal["public", "internal", "admin"] = "public"
     os_cacert: Certificate = ""
     default_datastore: str = ""
+    instance_metrics: bool = False
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     page_size: PageSize = 20

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
+
+import msgspec
 
 from chalicelib import aws
 from chalicelib.bus.contract import RELEASE
@@ -34,7 +36,7 @@ class Heartbeat:
         changed = status is not memory.reported
         if now < memory.beat_at and (not changed or memory.beats_failed):
             return None
-        state = {
+        state: dict[str, Any] = {
             "status": status.value,
             "reason": condition.reason,
             "volume": self._manager.filesystem(),
@@ -43,6 +45,8 @@ class Heartbeat:
         }
         if version := self._manager.agent_version:
             state["version"] = version
+        if metrics := msgspec.to_builtins(self._manager.metrics()):
+            state["metrics"] = metrics
         try:
             self._outbox.heartbeat(state)
         except Unreachable as error:

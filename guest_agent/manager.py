@@ -9,6 +9,7 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from chalicelib.bus.contract import METHODS, Method, answers, arguments
+from chalicelib.bus.contract.metrics import EngineMetrics
 from chalicelib.engines.engine import Part
 from chalicelib.service_status import ServiceStatus as Status
 from guest_agent.errors import BadRequest, NotSupported
@@ -90,6 +91,13 @@ class Manager(ABC):
     @abstractmethod
     def filesystem(self) -> dict[str, float]:
         """`used` and `total` of the volume in GiB; zeros before there is one."""
+
+    @abstractmethod
+    def metrics(self) -> EngineMetrics:
+        """What the engine counts, asked for a heartbeat; never raises, and takes no second.
+
+        Nothing of a server that did not answer when its condition was looked at.
+        """
 
     @abstractmethod
     def prepare(self, request: arguments.Prepare, progress: Progress) -> answers.Prepared:

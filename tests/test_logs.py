@@ -164,5 +164,5 @@ def test_a_line_without_metrics_has_nothing_of_them() -> None:
 
 def test_no_dimension_is_what_users_make() -> None:
     names = {name for each in METRICS for names in each.dimensions for name in names}
-    assert names == {"route", "status_class", "action", "outcome", "method", "reason"}
+    assert names == {"route", "status_class", "action", "outcome", "method", "reason", "engine"}
     assert len(ROUTES) < 200

@@ -34,7 +34,7 @@ def _named(rule: Rule, prefix: str, *names: str) -> dict[str, Rule]:
 RULES: Final[dict[str, Rule]] = {
     **_named(_admin_or_owner, "instance", "create", "delete", "force_delete", "index", "detail"),
     **_named(_admin_or_owner, "instance", "show", "update", "edit", "restart"),
-    **_named(_admin_or_owner, "instance", "stop", "start", "cancel"),  # not Trove's
+    **_named(_admin_or_owner, "instance", "stop", "start", "cancel", "metrics"),  # not Trove's
     **_named(_admin_or_owner, "instance", "resize_volume", "resize_flavor"),
     **_named(_admin_or_owner, "instance", "promote_to_replica_source", "eject_replica_source"),
     **_named(_admin, "instance", "ignore_protection"),  # not Trove's

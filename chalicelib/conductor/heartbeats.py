@@ -13,8 +13,11 @@ import msgspec
 
 from chalicelib import aws, batch, crash, tracing
 from chalicelib.bus import keys
+from chalicelib.bus.contract import metrics
+from chalicelib.bus.contract.metrics import EngineMetrics
 from chalicelib.bus.contract.values import AgentVersion
 from chalicelib.bus.envelope import Envelope, EnvelopeError, Malformed, Number
+from chalicelib.conductor import fleet_metrics
 from chalicelib.conductor.reports import open_report
 from chalicelib.conductor.tally import Tally
 from chalicelib.errors import CofferError
@@ -55,6 +58,12 @@ class Report(msgspec.Struct, frozen=True):
     release: Number = 0
     version: str = ""
     reason: str = ""
+    metrics: Any = None
+
+    @property
+    def told_metrics(self) -> EngineMetrics:
+        """What its engine counts, as far as that fits."""
+        return metrics.read(self.metrics)
 
     @property
     def told_version(self) -> str:
@@ -98,12 +107,20 @@ def receive(event: dict[str, Any]) -> batch.Answer:
         refused = Tally(REFUSED)
         latest, unopened = _latest(event["Records"], refused)
         failed = unopened + _apply_each(latest)
+        fleet_metrics.publish([_told(beat) for beat in latest])
         _tell(span, len(event["Records"]), refused.total, _late(latest), len(failed))
         try:
             refused.store()
         except OUTAGES:
             log.exception("refused heartbeats were not counted")
     return {"batchItemFailures": batch.failures(failed)}
+
+
+def _told(beat: Beat) -> fleet_metrics.Told:
+    volume = beat.report.volume or VolumeUse()
+    return fleet_metrics.Told(
+        beat.envelope.instance_id, beat.report.told_metrics, volume.used, volume.total
+    )
 
 
 def _tell(span: tracing.Span, count: int, refused: int, late: int, failed: int) -> None:
@@ -195,6 +212,7 @@ def _apply(beat: Beat, last: LastReport | None) -> None:
         reason=report.told_reason,
         volume_used=_stored(volume.used),
         volume_total=_stored(volume.total),
+        metrics=msgspec.json.encode(report.told_metrics).decode(),
     )
     if not last_reports.write(envelope.instance_id, reported):
         log.info("a heartbeat that was overtaken")

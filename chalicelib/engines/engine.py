@@ -88,6 +88,11 @@ class Engine(msgspec.Struct, frozen=True):
     os_user: str = "mysql"
     series: int = 1
 
+    @property
+    def word(self) -> str:
+        """Its name as one lower-case word, for machines."""
+        return self.name.lower()
+
     def can(self, part: Part) -> bool:
         """Whether its guests answer the methods of that part."""
         return part is Part.SERVER or part in self.parts

@@ -47,7 +47,7 @@ class LastReport(msgspec.Struct, frozen=True):
 
 
 class Reported(msgspec.Struct, frozen=True):
-    """What a heartbeat says. Sizes in GiB."""
+    """What a heartbeat says. Sizes in GiB; the engine's metrics as JSON."""
 
     order: tuple[int, int, int]
     status: str
@@ -57,6 +57,7 @@ class Reported(msgspec.Struct, frozen=True):
     reason: str = ""
     volume_used: float | None = None
     volume_total: float | None = None
+    metrics: str = "{}"
 
 
 def read(instance_ids: Sequence[str]) -> dict[str, LastReport]:
@@ -89,6 +90,7 @@ def write(instance_id: str, reported: Reported) -> bool:
     generation, epoch, seq = reported.order
     sets = "#status = :status, epoch = :epoch, seq = :seq, updated = :now, rejected = :rejected"
     sets += ", status_reason = :reason, agent_release = :release, agent_version = :version"
+    sets += ", metrics = :metrics"
     values = {
         ":generation": {"N": str(generation)},
         ":epoch": {"N": str(epoch)},
@@ -99,6 +101,7 @@ def write(instance_id: str, reported: Reported) -> bool:
         ":rejected": {"N": str(reported.rejected)},
         ":release": {"N": str(reported.release)},
         ":version": {"S": reported.version},
+        ":metrics": {"S": reported.metrics},
     }
     for name in ("volume_used", "volume_total"):
         size = getattr(reported, name)

@@ -305,6 +305,7 @@ class ServiceStatusRow(Table):
     updated = NumberAttribute()
     volume_used = optional(NumberAttribute(null=True))
     volume_total = optional(NumberAttribute(null=True))
+    metrics = optional(UnicodeAttribute(null=True))  # `EngineMetrics` as JSON
     rejected = NumberAttribute(default=0)
     agent_release = NumberAttribute(default=0)  # of the guest contract; 0 when it does not say
     agent_version = UnicodeAttribute(default="")  # of its bundle; "" when it was not installed

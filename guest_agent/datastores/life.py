@@ -21,9 +21,11 @@ from msgspec.structs import replace
 from chalicelib import tracing
 from chalicelib.bus.contract import arguments
 from chalicelib.bus.contract.arguments import Flavor
+from chalicelib.bus.contract.metrics import EngineMetrics
 from chalicelib.service_status import ServiceStatus as Status
 from guest_agent.config import GuestConfig
 from guest_agent.datastores import data_directory, state
+from guest_agent.datastores.gauges import METRICS_SECONDS, Gauges
 from guest_agent.datastores.layout import Layout, below
 from guest_agent.datastores.probe import Answer, Probe
 from guest_agent.datastores.server import S, Server
@@ -52,6 +54,7 @@ class Life(Generic[S]):
         self._lock = threading.Lock()
         self._service: Service | None = None
         self._probe = Probe(self._connect, lambda session: self._server.secure(session))
+        self._gauges = Gauges(kind.ENGINE.word)
         self._failed = False
         self._given_up = False
         self._stopped_at = 0.0
@@ -84,6 +87,16 @@ class Life(Generic[S]):
         if not self._state.mount_point:
             return {"used": 0.0, "total": 0.0}
         return volume.usage(self._layout.volume)
+
+    def metrics(self) -> EngineMetrics:
+        """What it counts; nothing of one that did not answer when it was asked last."""
+        try:
+            with self._probe.used(METRICS_SECONDS) as session:
+                counters = None if session is None else self._server.counters(session)
+        except (CommandFailed, LookupError, ValueError) as error:
+            _log.warning("The database did not tell its counters: %s", error)
+            counters = None
+        return self._gauges.read(counters, time.monotonic())
 
     @contextmanager
     def session(self, seconds: float = CALL_SECONDS) -> Iterator[S]:

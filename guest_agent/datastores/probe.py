@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import Enum
 from typing import Final, Generic, TypeVar
 
@@ -64,6 +65,20 @@ class Probe(Generic[S]):
         with self._lock:
             if self._session is not None:
                 self._guard()
+
+    @contextmanager
+    def used(self, seconds: float) -> Iterator[S | None]:
+        """The connection that answered last, if there is one, for something that is asked in so
+        long. One on which that fails is not used again.
+        """
+        with self._lock:
+            if (session := self._session) is not None:
+                session.until = time.monotonic() + seconds
+            try:
+                yield session
+            except CommandFailed:
+                self._drop()
+                raise
 
     def forget(self) -> None:
         """Close the connection to a server that has ended."""

@@ -15,6 +15,7 @@ from chalicelib.bus.contract.arguments import Flavor
 from chalicelib.engines.engine import Engine
 from guest_agent.config import GuestConfig
 from guest_agent.datastores.error_log import ErrorLog
+from guest_agent.datastores.gauges import Counters
 from guest_agent.datastores.layout import Layout, below
 from guest_agent.datastores.os_user import OsUser, database_user
 from guest_agent.datastores.session import Session
@@ -106,6 +107,10 @@ class Server(ABC, Generic[S]):
     @abstractmethod
     def version(self, session: S) -> str:
         """The version that it tells of itself."""
+
+    @abstractmethod
+    def counters(self, session: S) -> Counters:
+        """What it counts, by one statement that costs it next to nothing."""
 
     @abstractmethod
     def connect(self, until: float) -> S:

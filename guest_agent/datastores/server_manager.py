@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Final, Generic
 
 from chalicelib import engines
 from chalicelib.bus.contract import answers, arguments
+from chalicelib.bus.contract.metrics import EngineMetrics
 from guest_agent.config import GuestConfig
 from guest_agent.datastores.life import Life
 from guest_agent.datastores.server import S, Server
@@ -51,6 +52,9 @@ class ServerManager(Manager, WithUpgrades, Generic[S]):
 
     def filesystem(self) -> dict[str, float]:
         return self._life.filesystem()
+
+    def metrics(self) -> EngineMetrics:
+        return self._life.metrics()
 
     def prepare(self, request: arguments.Prepare, progress: Progress) -> answers.Prepared:
         self._require_own(request.datastore)

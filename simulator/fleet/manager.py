@@ -8,10 +8,11 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from chalicelib import aws
 from chalicelib.bus.contract import METHODS, answers, arguments
+from chalicelib.bus.contract.metrics import NOTHING, EngineMetrics
 from chalicelib.engines import numbers_of
 from chalicelib.service_status import ServiceStatus as Status
 from guest_agent.errors import CommandFailed, GuestError, NotSupported
@@ -30,10 +31,15 @@ START_SECONDS: Final = (1.0, 5.0)
 STOP_SECONDS: Final = (0.5, 3.0)
 TURN_SECONDS: Final = (0.05, 0.1)
 GROW_SECONDS: Final = (0.5, 20.0)
+IDLE_RATE: Final = 1.0
+"""Statements a second of a database that nobody uses: the agent's own."""
 
 
 class SimManager(WithSuperuser, Manager, WithUpgrades):
     """The manager of any engine in one process (`life`) of a guest's agent."""
+
+    CONNECTIONS: ClassVar[str] = "max_connections"
+    """The setting that says for how many it is."""
 
     @abstractmethod
     def _settings(self) -> dict[str, int]:
@@ -105,6 +111,13 @@ class SimManager(WithSuperuser, Manager, WithUpgrades):
         if volume is None or not volume.formatted:
             return {"used": 0.0, "total": 0.0}
         return {"used": volume.used_gib(), "total": float(volume.file_system_gib)}
+
+    def metrics(self) -> EngineMetrics:
+        machine = self._machine
+        if not machine.up or machine.stuck:
+            return NOTHING
+        limit = self._settings()[self.CONNECTIONS]
+        return EngineMetrics(self.ENGINE.word, 1, limit, IDLE_RATE, 1.0)
 
     def prepare(self, request: arguments.Prepare, progress: Progress) -> answers.Prepared:
         return self._first_start(request.flavor, lambda: self._prepare(request, progress))

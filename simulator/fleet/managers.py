@@ -48,6 +48,7 @@ class SimPostgreSQL(WithContents, SimManager):
 class SimRedis(SimManager):
     """The manager of a Redis: it has root alone."""
 
+    CONNECTIONS: ClassVar = of_redis.CLIENTS
     ENGINE: ClassVar = redis.ENGINE
 
     def _fill(self, wanted: arguments.Contents) -> None:

@@ -71,6 +71,35 @@ def test_what_ails_a_database_is_the_fault_while_it_does(api: Api, make: Make) -
     assert "fault" not in api.get(f"/instances/{row.id}").body["instance"]
 
 
+def test_metrics_are_what_the_guest_has_reported_last_and_nobody_is_asked(
+    api: Api, make: Make
+) -> None:
+    row = make(service=None)
+    nothing = api.get(f"/instances/{row.id}/metrics").body["metrics"]
+    assert nothing["updated"] is None
+    assert nothing["volume"] == {"used": None, "total": None}
+    stored = '{"engine":"mariadb","connections":3,"connection_limit":100,"per_second":1.5}'
+    report(row, "healthy", volume_used=0.25, volume_total=1.0, metrics=stored)
+    told = api.get(f"/instances/{row.id}/metrics").body["metrics"]
+    assert NAIVE.fullmatch(told.pop("updated"))
+    assert told == {
+        "instance_id": row.id,
+        "connections": 3,
+        "connection_limit": 100,
+        "per_second": 1.5,
+        "cache_hits": None,
+        "replication_position": None,
+        "volume": {"used": 0.25, "total": 1.0},
+    }
+    report(row, "healthy", metrics='{"connections": "of a later release"}')
+    assert api.get(f"/instances/{row.id}/metrics").body["metrics"]["connections"] is None
+
+
+def test_metrics_of_others_are_not_found(other: Api, make: Make) -> None:
+    row = make()
+    assert other.get(f"/instances/{row.id}/metrics").status == 404
+
+
 def test_administrators_see_more(admin: Api, make: Make) -> None:
     row = make(resources={"server_id": "s", "volume_id": "v"}, fault_message="x")
     shown = admin.get(f"/instances/{row.id}").body["instance"]

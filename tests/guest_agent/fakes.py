@@ -10,6 +10,7 @@ from typing import Any
 from chalicelib import aws
 from chalicelib.bus import envelope as bus
 from chalicelib.bus.contract import arguments
+from chalicelib.bus.contract.metrics import EngineMetrics
 from chalicelib.bus.envelope import Direction, Envelope
 from chalicelib.service_status import ServiceStatus as Status
 from guest_agent.enrolment import Credentials, Keys, Session
@@ -156,6 +157,7 @@ class FakeManager(Manager, WithDatabases, WithUsers, WithRoot):
         self.effects: list[Any] = []
         self.now_is = Status.HEALTHY
         self.reason = ""
+        self.counted = EngineMetrics()
         self.starts = 0
         self.given_up = False
         self.fails: Exception | None = None
@@ -188,6 +190,9 @@ class FakeManager(Manager, WithDatabases, WithUsers, WithRoot):
 
     def condition(self) -> Condition:
         return Condition(self.now_is, self.reason, start_wanted=self.now_is is Status.CRASHED)
+
+    def metrics(self) -> EngineMetrics:
+        return self.counted
 
     def filesystem(self) -> dict[str, float]:
         return {"used": 0.5, "total": 1.0}

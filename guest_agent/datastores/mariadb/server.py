@@ -11,7 +11,8 @@ from chalicelib.bus.contract.arguments import Flavor
 from chalicelib.engines import mariadb
 from guest_agent.datastores import processes
 from guest_agent.datastores.error_log import ErrorLog
-from guest_agent.datastores.mariadb import configuration, sql, superuser, version
+from guest_agent.datastores.gauges import Counters
+from guest_agent.datastores.mariadb import configuration, counters, sql, superuser, version
 from guest_agent.datastores.mariadb.layout import Layout
 from guest_agent.datastores.mariadb.sql import Session
 from guest_agent.datastores.os_user import agent_account
@@ -82,6 +83,9 @@ class MariaDBServer(Server[Session]):
 
     def version(self, session: Session) -> str:
         return configuration.version(session)
+
+    def counters(self, session: Session) -> Counters:
+        return counters.read(session)
 
     def connect(self, until: float) -> Session:
         return sql.connect(self.layout.data, agent_account(), self.user.uid, until)

@@ -18,8 +18,9 @@ from chalicelib.bus.contract.arguments import Flavor
 from chalicelib.engines import postgresql
 from guest_agent.datastores import processes
 from guest_agent.datastores.error_log import ErrorLog
+from guest_agent.datastores.gauges import Counters
 from guest_agent.datastores.os_user import OsUser, database_user
-from guest_agent.datastores.postgresql import configuration, sql, superuser
+from guest_agent.datastores.postgresql import configuration, counters, sql, superuser
 from guest_agent.datastores.postgresql.layout import Layout
 from guest_agent.datastores.postgresql.sql import Session
 from guest_agent.datastores.server import Server
@@ -124,6 +125,9 @@ class PostgreSQLServer(Server[Session]):
     def version(self, session: Session) -> str:
         ((said,),) = session.rows("SELECT current_setting('server_version')")
         return str(said)
+
+    def counters(self, session: Session) -> Counters:
+        return counters.read(session)
 
     def connect(self, until: float) -> Session:
         return sql.connect(self.layout.data, self.user.uid, until)

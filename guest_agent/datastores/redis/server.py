@@ -13,7 +13,8 @@ from chalicelib.bus.contract.arguments import Flavor
 from chalicelib.engines import redis
 from guest_agent.datastores import processes
 from guest_agent.datastores.error_log import ErrorLog
-from guest_agent.datastores.redis import configuration, resp, superuser
+from guest_agent.datastores.gauges import Counters
+from guest_agent.datastores.redis import configuration, counters, resp, superuser
 from guest_agent.datastores.redis.layout import ACL_FILE, Layout
 from guest_agent.datastores.redis.resp import Session
 from guest_agent.datastores.server import Server
@@ -91,10 +92,10 @@ class RedisServer(Server[Session]):
         return running[memory] == wanted[memory] and running[clients] <= wanted[clients]
 
     def version(self, session: Session) -> str:
-        told = session.ask("INFO", "server")
-        lines = told.decode(errors="replace").splitlines() if isinstance(told, bytes) else []
-        named = dict(line.split(":", 1) for line in lines if ":" in line)
-        return named.get("redis_version", "")[:64]
+        return counters.info(session, "server").get("redis_version", "")[:64]
+
+    def counters(self, session: Session) -> Counters:
+        return counters.read(session)
 
     def connect(self, until: float) -> Session:
         password = superuser.secret(self.guest.state_folder)

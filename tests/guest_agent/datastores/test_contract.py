@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple, Protocol
 
+import msgspec
 import pytest
 from _pytest.mark import ParameterSet
 
-from chalicelib.bus.contract import arguments
+from chalicelib.bus.contract import arguments, metrics
+from chalicelib.bus.contract.metrics import EngineMetrics
 from chalicelib.service_status import ServiceStatus as Status
 from guest_agent import birth, datastores
+from guest_agent.datastores.gauges import METRICS_SECONDS
 from guest_agent.errors import CommandFailed
 from guest_agent.manager import Condition, Manager
 from guest_agent.storage import volume
@@ -363,6 +367,27 @@ def test_databases_users_grants_and_root(subject: Subject) -> None:
     call(subject, "delete_user", user={"name": "rob"})
     assert code_of(subject, "get_user", username="rob") == "UserNotFound"
     assert users(subject) == [ALICE]
+
+
+def test_it_tells_what_it_counts_while_it_answers_and_nothing_else(subject: Subject) -> None:
+    assert condition(subject).status is Status.HEALTHY
+    subject.manager.metrics()
+    assert condition(subject).status is Status.HEALTHY
+    told = subject.manager.metrics()
+    assert told.engine == subject.speech.manager
+    assert 1 <= (told.connections or 0) <= 10
+    assert told.connection_limit == subject.speech.small[1]
+    assert told.per_second is not None
+    assert metrics.read(msgspec.to_builtins(told)) == told, "as the conductor takes it"
+    subject.hang()
+    began = time.monotonic()
+    subject.manager.metrics()  # of one that hangs since the last look
+    assert time.monotonic() - began < METRICS_SECONDS + 1
+    assert condition(subject).status is Status.BLOCKED
+    assert subject.manager.metrics() == EngineMetrics()
+    subject.kill()
+    assert condition(subject).status is Status.CRASHED
+    assert subject.manager.metrics() == EngineMetrics()
 
 
 def test_a_dead_database_is_told_and_started_again(subject: Subject) -> None:
