@@ -3,7 +3,7 @@
 MiniStack starts a process for each invocation that finds none free, and unpacks the function's
 whole zip for it: thirty creates at once start sixty of them, which takes a small machine longer
 than the creates. Here an invocation waits a moment for a process to be free, as it would in a
-queue, and a zip is unpacked once.
+queue, a zip is unpacked once, and a process is forked from one that has imported its libraries.
 
 A task that waits for a token fails with the function that was to get it, as on AWS, and is tried
 again; MiniStack waits on for an answer that nobody can give. What is in a path comes encoded.
@@ -11,7 +11,9 @@ again; MiniStack waits on for an answer that nobody can give. What is in a path 
 
 import hashlib
 import os
+import runpy
 import shutil
+import subprocess
 import tempfile
 import threading
 import time
@@ -194,11 +196,14 @@ class TokenTasks:
 def main() -> None:
     """Run MiniStack until it is ended."""
     runtime = import_module("ministack.core.lambda_runtime")
+    # Coffer is no package of this environment.
+    forks = runpy.run_path(str(Path(__file__).with_name("forks.py")))["Forks"]()
     pools = Pools(runtime.acquire_worker, runtime.release_worker, idle=Cores().idle)
     # Before the services are imported: they take these by name.
     vars(runtime).update(
         acquire_worker=pools.acquire,
         release_worker=pools.release,
+        subprocess=types.SimpleNamespace(**{**vars(subprocess), "Popen": forks.popen}),
         zipfile=types.SimpleNamespace(**{**vars(zipfile), "ZipFile": UnpackedOnce}),
     )
     steps = import_module("ministack.services.stepfunctions")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any, Final
 
 import psutil
@@ -95,11 +96,12 @@ def workers() -> list[psutil.Process]:
 
 
 def _function(process: psutil.Process) -> str | None:
+    """By its folder: a forked process shows the environment of the one that has forked it."""
     try:
-        environment: dict[str, str] = process.environ()
+        folder = Path(process.cwd()).parent.name
     except psutil.Error:
         return None
-    return environment.get("AWS_LAMBDA_FUNCTION_NAME")
+    return folder.removeprefix("ministack-lambda-").rpartition("-")[0]
 
 
 def _cpu_seconds(processes: Iterable[psutil.Process]) -> float:
