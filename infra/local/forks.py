@@ -84,8 +84,7 @@ class Zygote:
         finally:
             for each in (stdin, stdout, stderr):
                 os.close(each)
-        streams = open(to, "w", buffering=1), open(out), open(err)  # noqa: SIM115 - the process's
-        return Forked(pid, handle, streams)
+        return Forked(pid, handle, (os.fdopen(to, "w", 1), os.fdopen(out), os.fdopen(err)))
 
     def _ask(self, message: bytes, descriptors: list[int]) -> tuple[int, int]:
         with self._asking:
@@ -107,7 +106,7 @@ class Forks:
         """Fork a process that runs Python; start another from nothing."""
         if command[0] != sys.executable or not hasattr(os, "pidfd_open"):
             return subprocess.Popen(command, **named)
-        package = Path(named["cwd"], next(iter(os.listdir(named["cwd"])))).resolve().parent
+        package = next(Path(named["cwd"]).iterdir()).resolve().parent
         try:
             return self._zygote(package).fork(command[1], named["cwd"], named["env"])
         except OSError:
