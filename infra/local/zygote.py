@@ -1,4 +1,4 @@
-"""A process that has imported the libraries of a function's package, and forks to be the function's.
+"""It has imported the libraries of a function's package, and forks to be the function's process.
 
 A start from nothing costs more than half a second of a core, most of it the same imports again. It
 runs as a script in MiniStack's own environment (`forks` starts it and speaks with it) and imports

@@ -1,4 +1,4 @@
-"""A function's process is forked from one that has imported its libraries, and is like any other."""
+"""A function's process is forked from one that has imported its libraries, like any other."""
 
 from __future__ import annotations
 
