@@ -64,7 +64,7 @@ class Zygote:
         self._socket, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with other:
             command = [sys.executable, "-P", str(ZYGOTE), str(folder)]
-            self._process = subprocess.Popen(command, stdin=other)
+            self._process = subprocess.Popen(command, stdin=other.fileno())
 
     def close(self) -> None:
         """End it; what it has forked goes on."""

@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from infra.local import forks as forking
 from infra.local.forks import Forks
 
 LIBRARY = "import os\nIMPORTED_BY = os.getpid()\n"
@@ -120,7 +119,7 @@ def test_what_is_no_python_is_started_as_ever(
     started: Started, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
-        patched.delattr(forking.os, "pidfd_open")
+        patched.delattr(os, "pidfd_open")
         assert isinstance(started.one(), subprocess.Popen)
     other = started.forks.popen(["true"])
     assert isinstance(other, subprocess.Popen)
