@@ -138,6 +138,14 @@ class WithUpgrades(ABC):
         """
 
 
+class WithConfiguration(ABC):
+    """A datastore with parameters that a customer may set."""
+
+    @abstractmethod
+    def update_overrides(self, request: arguments.UpdateOverrides) -> answers.Overridden:
+        """Hold those values and no others that were chosen before, at once where it can."""
+
+
 class WithDatabases(ABC):
     """A datastore that has databases: schemas, which users are let into."""
 
@@ -221,6 +229,7 @@ PARTS: Final[Mapping[Part, type]] = {
     Part.ACCESS: WithAccess,
     Part.ROOT: WithRoot,
     Part.UPGRADES: WithUpgrades,
+    Part.CONFIGURATION: WithConfiguration,
 }
 """What a manager has to be to answer the methods of a part."""
 

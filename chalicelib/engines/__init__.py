@@ -13,6 +13,7 @@ from typing import Final
 
 from chalicelib.engines import mariadb, postgresql, redis
 from chalicelib.engines.engine import Engine, Part
+from chalicelib.engines.parameter import Scalar
 
 ENGINES: Final[Mapping[str, Engine]] = {
     "mysql": mariadb.ENGINE,
@@ -37,6 +38,11 @@ def mount_point(manager: str) -> str:
 def superuser(manager: str) -> str:
     """Whom `POST root` enables."""
     return ENGINES[manager].superuser
+
+
+def template(manager: str, ram_mib: int) -> Mapping[str, Scalar]:
+    """What a server of so much memory runs with, where nobody has chosen something else."""
+    return ENGINES[manager].template(ram_mib)
 
 
 def can(manager: str, part: Part) -> bool:

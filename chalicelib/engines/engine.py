@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import ClassVar, Final
 
 import msgspec
+
+from chalicelib.engines.parameter import Scalar
 
 ANY_HOST: Final = "%"
 MAX_PASSWORD: Final = 255
@@ -22,6 +24,7 @@ class Part(StrEnum):
     ACCESS = "access"
     ROOT = "root"
     UPGRADES = "upgrades"
+    CONFIGURATION = "configuration"
 
 
 class Rules(ABC):
@@ -65,6 +68,10 @@ class Rules(ABC):
     def character_set(self, name: str | None, collation: str | None) -> dict[str, str]:
         """The given ones of `character_set` and `collate`, if the server has them and they fit."""
 
+    def together(self, values: Mapping[str, Scalar]) -> None:
+        """Refuse parameters of a configuration, each of which may be set, that do not fit."""
+        return
+
     @abstractmethod
     def account(self, identifier: str) -> tuple[str, str | None]:
         """Name and host of a user by what names it in a path, a link or a marker."""
@@ -75,8 +82,8 @@ class Engine(msgspec.Struct, frozen=True):
 
     `tcp_ports` are what the security group opens (Trove's, without Galera's); the first one is the
     server's. So many leading numbers of a version name its `series`, within which an older engine
-    reads what a newer one has written. `superuser` is whom `POST root` enables, `os_user` whom its
-    server runs as.
+    reads what a newer one has written. `template` is what we choose for a server of so much memory
+    (MiB). `superuser` is whom `POST root` enables, `os_user` whom its server runs as.
     """
 
     name: str
@@ -84,6 +91,7 @@ class Engine(msgspec.Struct, frozen=True):
     mount_point: str
     parts: frozenset[Part]
     rules: type[Rules]
+    template: Callable[[int], Mapping[str, Scalar]]
     superuser: str = "root"
     os_user: str = "mysql"
     series: int = 1

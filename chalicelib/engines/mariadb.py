@@ -7,11 +7,14 @@ and what MariaDB itself fixes: the guest and the simulator keep to it.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import ClassVar, Final
 
 from chalicelib.engines import mariadb_charsets as charsets
 from chalicelib.engines.engine import ANY_HOST, Engine, Part, Rules
+from chalicelib.engines.parameter import Scalar
 
+MIB: Final = 1024**2
 LONGEST_NAME: Final = 64
 """Characters of a database's name, and of the pattern that stands for it in a grant."""
 RESERVED_USERS: Final = frozenset({"os_admin", "root", "mysql", "mariadb.sys"})
@@ -121,6 +124,18 @@ class MariaDBRules(Rules):
             raise self._refusal("The database's 'collate' does not belong to its 'character_set'.")
         return chosen
 
+    def together(self, values: Mapping[str, Scalar]) -> None:
+        """A server whose collation is not of its character set does not start."""
+        name, collation = values.get("character_set_server"), values.get("collation_server")
+        if name is None and collation is None:
+            return
+        if name is None or collation is None:
+            raise self._refusal(
+                "The configuration parameters character_set_server and collation_server are set "
+                "together."
+            )
+        self.character_set(str(name), str(collation))
+
     def account(self, identifier: str) -> tuple[str, str]:
         """The two halves of `name@host`; no host is any host."""
         name, at, host_name = identifier.rpartition("@")
@@ -129,11 +144,32 @@ class MariaDBRules(Rules):
         return name, host_name
 
 
+def template(ram_mib: int) -> dict[str, Scalar]:
+    """The MariaDB manual's advice for a server that does nothing else, with room left for
+    connections and the agent on the smallest flavors; `max_connections` as Trove has it.
+    """
+    share = 0.40 if ram_mib <= 1024 else 0.50 if ram_mib <= 4096 else 0.65
+    pool_mib = max(int(ram_mib * share), 64)
+    connections = min(max(ram_mib * 100 // 512, 50), 10_000)
+    return {
+        "character_set_server": "utf8mb4",
+        "collation_server": "utf8mb4_general_ci",
+        "innodb_buffer_pool_size": pool_mib * MIB,
+        # A quarter of the pool, so that a checkpoint is not forced early.
+        "innodb_log_file_size": min(max(pool_mib // 4, 16), 1024) * MIB,
+        "key_buffer_size": 8 * MIB,
+        "max_connections": connections,
+        "table_open_cache": min(max(connections * 4, 400), 10_000),
+        "thread_cache_size": min(8 + connections // 100, 100),
+    }
+
+
 ENGINE: Final = Engine(
     name="MariaDB",
     tcp_ports=(3306,),
     mount_point="/var/lib/mysql",
-    parts=frozenset({Part.DATABASES, Part.USERS, Part.ACCESS, Part.ROOT, Part.UPGRADES}),
+    parts=frozenset(Part) - {Part.SERVER},
     rules=MariaDBRules,
+    template=template,
     series=2,  # 10.11 and 11.4 are major releases of MariaDB
 )

@@ -10,6 +10,7 @@ import re
 from typing import ClassVar, Final
 
 from chalicelib.engines.engine import ANY_HOST, Engine, Part, Rules
+from chalicelib.engines.parameter import Scalar
 
 LONGEST_NAME: Final = 63
 """Bytes of a name (NAMEDATALEN - 1)."""
@@ -95,12 +96,32 @@ class PostgreSQLRules(Rules):
         return name
 
 
+BLOCKS_A_MIB: Final = 128
+"""Of 8 KiB, in which PostgreSQL counts its buffers."""
+
+
+def template(ram_mib: int) -> dict[str, Scalar]:
+    """A quarter of the memory for shared buffers, as the PostgreSQL manual has it, with room left
+    for the kernel's cache and for connections, each of which is a process.
+    """
+    connections = min(max(ram_mib // 8, 25), 1000)
+    return {
+        "shared_buffers": min(max(ram_mib // 4, 64), 16_384) * BLOCKS_A_MIB,
+        "effective_cache_size": ram_mib * 6 // 10 * BLOCKS_A_MIB,
+        "maintenance_work_mem": min(max(ram_mib // 16, 32), 1024) * 1024,
+        "work_mem": min(max(ram_mib * 1024 // (4 * connections), 1024), 65_536),
+        "max_connections": connections,
+        "max_wal_size": 256,
+    }
+
+
 ENGINE: Final = Engine(
     name="PostgreSQL",
     tcp_ports=(5432,),
     mount_point="/var/lib/postgresql",
-    parts=frozenset({Part.DATABASES, Part.USERS, Part.ACCESS, Part.ROOT, Part.UPGRADES}),
+    parts=frozenset(Part) - {Part.SERVER},
     rules=PostgreSQLRules,
+    template=template,
     superuser=SUPERUSER,
     os_user="postgres",
 )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 
 def below(root: Path, path: str) -> Path:
@@ -12,8 +14,11 @@ def below(root: Path, path: str) -> Path:
 
 
 @dataclass(frozen=True)
-class Layout:
+class Layout(ABC):
     """`volume` is the mount point; everything durable of the database is on it."""
+
+    SUFFIX: ClassVar[str] = "conf"
+    """Of the files that the engine reads in a folder of them."""
 
     root: Path
     volume: Path
@@ -27,6 +32,21 @@ class Layout:
     def unfinished(self) -> Path:
         """The data directory until it is complete; renamed to `data` in one step."""
         return self.volume / "data.unfinished"
+
+    @property
+    @abstractmethod
+    def layers(self) -> Path:
+        """The folder of the settings that are not fixed; a later file's stand for an earlier's."""
+
+    @property
+    def flavor_layer(self) -> Path:
+        """What we choose for the size of the server; it yields to whatever a customer chose."""
+        return self.layers / f"10-flavor.{self.SUFFIX}"
+
+    @property
+    def group_layer(self) -> Path:
+        """What a customer has chosen by a configuration group."""
+        return self.layers / f"50-group.{self.SUFFIX}"
 
     @property
     def scratch(self) -> Path:

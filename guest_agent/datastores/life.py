@@ -12,7 +12,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, Generic
 
@@ -22,6 +22,7 @@ from chalicelib import tracing
 from chalicelib.bus.contract import arguments
 from chalicelib.bus.contract.arguments import Flavor
 from chalicelib.bus.contract.metrics import EngineMetrics
+from chalicelib.engines.parameter import Scalar
 from chalicelib.service_status import ServiceStatus as Status
 from guest_agent.config import GuestConfig
 from guest_agent.datastores import data_directory, state
@@ -32,7 +33,7 @@ from guest_agent.datastores.server import S, Server
 from guest_agent.datastores.service import Service
 from guest_agent.datastores.session import CALL_SECONDS, LockedOut
 from guest_agent.datastores.state import DatastoreState
-from guest_agent.errors import CommandFailed, GuestError
+from guest_agent.errors import CommandFailed, GuestError, Unavailable
 from guest_agent.manager import Condition
 from guest_agent.storage import device, volume
 
@@ -196,16 +197,65 @@ class Life(Generic[S]):
             came_back = replace(self._state, stopped=False, at_boot=True)
             self._save(replace(came_back, flavor=flavor, next_flavor=None))
             server = self._server
-            server.write_configuration(flavor)
+            self._write_configuration(flavor)
             running = service.adopt() is not None and self._is_ready()
-            if not running or not server.holds(server.wanted(), self._settings()):
+            if not running or not server.holds(self._wanted(), self._settings()):
                 service.stop()
                 self._start(service)
             return self.settings_held()
 
+    def override(self, values: Mapping[str, object]) -> bool:
+        """Let it run with the values of a configuration group; whether that needs a restart.
+
+        One that is dead, and was not told to stop, is started with them. What a running one does
+        not take leaves it with what it had: `BadRequest`, or `GuestError`.
+        """
+        with self._lock:
+            service, before = self._prepared_service(), self._state.configuration
+            group = self._server.checked(values)
+            self._server.try_configuration(self._state.flavor, group)
+            self._choose(group)
+            if service.adopt() is None:
+                return self._come_up(service)
+            try:
+                return self._apply()
+            except Unavailable:
+                raise  # nothing was refused: it is asked again, or starts with them
+            except CommandFailed:
+                self._choose(before)
+                with suppress(CommandFailed):
+                    self._apply()
+                raise
+
+    def checked(self, values: Mapping[str, object]) -> dict[str, Scalar]:
+        """Values that a first start is to have; `BadRequest`."""
+        return self._server.checked(values)
+
+    def _choose(self, group: dict[str, Scalar]) -> None:
+        self._save(replace(self._state, configuration=group))
+        self._write_configuration(self._state.flavor)
+
+    def _apply(self) -> bool:
+        with self.session() as session:
+            return self._server.apply(session, self._state.flavor, self._state.configuration)
+
+    def _come_up(self, service: Service) -> bool:
+        """Start what is dead and should run, with what was just written: it needs no restart."""
+        if not self._state.stopped:
+            self._given_up = False
+            with self._is(Status.RESTARTING):
+                self._start(service)
+        return False
+
+    def _write_configuration(self, flavor: Flavor) -> bool:
+        return self._server.write_configuration(flavor, self._state.configuration)
+
+    def _wanted(self) -> Mapping[str, int]:
+        return self._server.wanted(self._state.flavor, self._state.configuration)
+
     def settings_held(self) -> dict[str, int]:
         """What it says of the settings that were asked for; `GuestError` when it has others."""
-        wanted, found = self._server.wanted(), self._settings()
+        wanted, found = self._wanted(), self._settings()
         if not self._server.holds(wanted, found):
             raise GuestError(f"the database runs with {found} in place of {dict(wanted)}")
         return found
@@ -285,7 +335,7 @@ class Life(Generic[S]):
     def first_start(self, flavor: Flavor) -> None:
         """Start it with a configuration for the flavor, again when it dies before it answers."""
         service = self._make_service()
-        if self._server.write_configuration(flavor):
+        if self._write_configuration(flavor):
             service.stop()  # one that was started with another configuration
         for attempt in range(1, ATTEMPTS + 1):
             try:
@@ -306,7 +356,7 @@ class Life(Generic[S]):
         flavor = flavor or self._state.flavor
         self.attach_volume(with_data=True)
         self._grow()
-        self._server.write_configuration(flavor)
+        self._write_configuration(flavor)
         service.start()
         service.wait_until_ready(self._is_ready)
         self.secure()
@@ -342,9 +392,13 @@ class Life(Generic[S]):
     @contextmanager
     def _moving(self, passing: Status) -> Iterator[None]:
         """Hold the process while it is moved; meanwhile that is its status."""
-        with self._lock:
-            self._passing = passing
-            try:
-                yield
-            finally:
-                self._passing = None
+        with self._lock, self._is(passing):
+            yield
+
+    @contextmanager
+    def _is(self, passing: Status) -> Iterator[None]:
+        self._passing = passing
+        try:
+            yield
+        finally:
+            self._passing = None

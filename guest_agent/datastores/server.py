@@ -12,13 +12,17 @@ from collections.abc import Mapping
 from typing import ClassVar, Generic, TypeVar
 
 from chalicelib.bus.contract.arguments import Flavor
+from chalicelib.engines import parameters
 from chalicelib.engines.engine import Engine
+from chalicelib.engines.parameter import Parameter, Scalar
 from guest_agent.config import GuestConfig
+from guest_agent.datastores import layers
 from guest_agent.datastores.error_log import ErrorLog
 from guest_agent.datastores.gauges import Counters
 from guest_agent.datastores.layout import Layout, below
 from guest_agent.datastores.os_user import OsUser, database_user
 from guest_agent.datastores.session import Session
+from guest_agent.errors import BadRequest
 
 S = TypeVar("S", bound=Session)
 
@@ -27,7 +31,7 @@ class Server(ABC, Generic[S]):
     """The server of one guest; `mount_point` is where its volume is, as the guest sees it."""
 
     ENGINE: ClassVar[Engine]
-    LAYOUT: ClassVar[type[Layout]] = Layout
+    LAYOUT: ClassVar[type[Layout]]
     STOP_SIGNAL: ClassVar[signal.Signals] = signal.SIGTERM
     """What ends it in order, its customers' sessions too."""
 
@@ -88,12 +92,56 @@ class Server(ABC, Generic[S]):
         Asked before it starts; nothing is touched.
         """
 
-    @abstractmethod
-    def write_configuration(self, flavor: Flavor) -> bool:
-        """Write what it reads when it starts; true when it would run with something else now."""
+    @property
+    def known(self) -> Mapping[str, Parameter]:
+        """What may be set of it."""
+        ordered = self.guest.agent
+        return parameters.parameters(ordered.datastore_manager, ordered.datastore_version)
+
+    def checked(self, values: Mapping[str, object]) -> dict[str, Scalar]:
+        """Values of parameters as it takes them; `BadRequest` for what may not be set."""
+        if not values:
+            return {}
+        ordered = self.guest.agent
+        return parameters.check(
+            ordered.datastore_manager, ordered.datastore_version, values, BadRequest
+        )
+
+    def chosen(self, flavor: Flavor, group: Mapping[str, Scalar]) -> dict[str, Scalar]:
+        """What its layers say together."""
+        return {**self.ENGINE.template(flavor.ram), **group}
+
+    def apply(self, session: S, flavor: Flavor, group: Mapping[str, Scalar]) -> bool:
+        """Let it run with the values of a group that are written; whether it needs a restart.
+
+        Raises `GuestError` for a value that it does not take.
+        """
+        known, chosen = self.known, self.chosen(flavor, group)
+        wanted = {name: chosen.get(name, each.default) for name, each in known.items()}
+        return layers.apply(
+            *(known, wanted),
+            lambda: self.held(session),
+            lambda values: self.change(session, values),
+        )
 
     @abstractmethod
-    def wanted(self) -> Mapping[str, int]:
+    def write_configuration(self, flavor: Flavor, group: Mapping[str, Scalar]) -> bool:
+        """Write what it reads when it starts; true when it would run with something else now."""
+
+    def try_configuration(self, flavor: Flavor, group: Mapping[str, Scalar]) -> None:
+        """`BadRequest` for values that it would not start with, where it can tell without."""
+        return
+
+    @abstractmethod
+    def held(self, session: S) -> dict[str, Scalar]:
+        """What it says of its parameters, of new sessions where each has its own."""
+
+    @abstractmethod
+    def change(self, session: S, values: Mapping[str, Scalar]) -> None:
+        """Let it hold values that are written and need no restart; those it refuses are raised."""
+
+    @abstractmethod
+    def wanted(self, flavor: Flavor, group: Mapping[str, Scalar]) -> Mapping[str, int]:
         """The settings that are read back, as its configuration asks for them."""
 
     @abstractmethod

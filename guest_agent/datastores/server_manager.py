@@ -19,13 +19,19 @@ from guest_agent.datastores.life import Life
 from guest_agent.datastores.server import S, Server
 from guest_agent.datastores.state import DatastoreState
 from guest_agent.errors import BadRequest, CommandFailed
-from guest_agent.manager import Condition, Manager, Progress, WithUpgrades
+from guest_agent.manager import (
+    Condition,
+    Manager,
+    Progress,
+    WithConfiguration,
+    WithUpgrades,
+)
 
 FIRST_CONTENTS_SECONDS: Final = 600.0
 """For the databases, users and grants of a create, thousands at most."""
 
 
-class ServerManager(Manager, WithUpgrades, Generic[S]):
+class ServerManager(Manager, WithUpgrades, WithConfiguration, Generic[S]):
     """Long methods move the process, one at a time; reads never wait for them."""
 
     SERVER: ClassVar[type[Server[Any]]]
@@ -58,13 +64,14 @@ class ServerManager(Manager, WithUpgrades, Generic[S]):
 
     def prepare(self, request: arguments.Prepare, progress: Progress) -> answers.Prepared:
         self._require_own(request.datastore)
+        life = self._life
         wanted = DatastoreState(
             volume_id=request.volume_id,
             device_path=request.device_path,
             mount_point=request.mount_point,
             flavor=request.flavor,
+            configuration=life.checked(request.configuration),
         )
-        life = self._life
         with life.preparing(wanted):
             progress("preparing the volume")
             life.attach_volume()
@@ -98,10 +105,13 @@ class ServerManager(Manager, WithUpgrades, Generic[S]):
     def _going_on(self, request: arguments.Rebuild, progress: Progress) -> Iterator[None]:
         """A first start with the data that are there; what is done inside belongs to it."""
         self._require_own(request.datastore)
-        wanted = DatastoreState(
-            volume_id=request.volume_id, mount_point=request.mount_point, flavor=request.flavor
-        )
         life = self._life
+        wanted = DatastoreState(
+            volume_id=request.volume_id,
+            mount_point=request.mount_point,
+            flavor=request.flavor,
+            configuration=life.checked(request.configuration),
+        )
         with life.preparing(wanted):
             progress("attaching the volume")
             life.attach_volume(with_data=True)
@@ -122,6 +132,9 @@ class ServerManager(Manager, WithUpgrades, Generic[S]):
 
     def start_db_with_conf_changes(self, request: arguments.StartForFlavor) -> answers.Configured:
         return answers.Configured(dict(self._life.configure(request.flavor)))
+
+    def update_overrides(self, request: arguments.UpdateOverrides) -> answers.Overridden:
+        return answers.Overridden(self._life.override(request.values))
 
     def resize_fs(self, request: arguments.ResizeFileSystem) -> answers.Done:
         self._life.resize_fs(request.size)

@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from chalicelib.bus.contract.arguments import Flavor
+from chalicelib.engines.parameter import Scalar
 from guest_agent.files import write_whole
 
 STATE_FILE: Final = "datastore.json"
@@ -17,7 +18,8 @@ class DatastoreState(msgspec.Struct, frozen=True):
     """`prepared`: prepare has finished. `stopped`: by command. `at_boot`: start with the server.
 
     `flavor` is what the server was configured for last, `next_flavor` what it is to be configured
-    for when its server is switched on again, until it is told for what.
+    for when its server is switched on again, until it is told for what. `configuration` is what a
+    configuration group chooses.
     """
 
     prepared: bool = False
@@ -27,6 +29,7 @@ class DatastoreState(msgspec.Struct, frozen=True):
     device_path: str = ""
     mount_point: str = ""
     flavor: Flavor = Flavor(ram=512, vcpus=1)
+    configuration: dict[str, Scalar] = {}
     next_flavor: Flavor | None = None
 
 

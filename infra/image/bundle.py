@@ -27,6 +27,8 @@ from infra.package.sources import digest_of, source_files
 
 NAME: Final = "coffer-guest-agent"
 AGENT: Final = "guest_agent"
+DATA: Final = "chalicelib/engines/parameters"
+"""What the modules read beside themselves."""
 GUEST_FILES: Final = "infra/image/guest"
 REQUIRED: Final = ("cryptography", "msgspec", "PyMySQL", "pg8000", "urllib3")
 PYTHON_VERSION: Final = "3.11"
@@ -77,7 +79,7 @@ def read(file: Path) -> Bundle:
 
 
 def modules(root: Path) -> Iterator[Path]:
-    """The source files of the agent: all of its package, and what that imports of others."""
+    """The files of the agent: all of its package, what that imports of others, and the rules."""
     yield from source_files(root, [AGENT])
     finder = ModuleFinder(path=[str(root)])
     finder.run_script(str(root / AGENT / "__main__.py"))
@@ -85,6 +87,7 @@ def modules(root: Path) -> Iterator[Path]:
     for path in sorted(Path(name) for name in found if name):
         if path.relative_to(root).parts[0] != AGENT:
             yield path
+    yield from sorted((root / DATA).glob("*.json"))
 
 
 def _version(root: Path, python: str) -> str:
@@ -105,7 +108,7 @@ def _build_wheel(root: Path, version: str, project: Path, wheels: Path) -> None:
         f'[project]\nname = "{NAME}"\nversion = "{version}"\nrequires-python = ">=3.11"\n'
         f"dependencies = {list(_pins(root))}\n"
         '[tool.setuptools.packages.find]\ninclude = ["*"]\n'
-        '[tool.setuptools.package-data]\n"*" = ["*.cnf"]\n'
+        '[tool.setuptools.package-data]\n"*" = ["*.cnf", "*.json"]\n'
     )
     _pip("wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(wheels), str(project))
 

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from chalicelib import aws
 from chalicelib.bus.contract import RELEASE
 from chalicelib.bus.contract.arguments import Flavor
+from chalicelib.engines.parameter import Scalar
 from guest_agent.errors import JournalUnusable
 from guest_agent.identity import next_time
 from guest_agent.journal import Entry
@@ -29,12 +30,14 @@ class Disk:
 
     `number` counts the disks that the server has had: each has another key on it. `release` is that
     of the agent on it, `agent` the version of its bundle; `upgrade` is its newest one in place.
+    `configuration` is the layer of settings that a configuration group chooses.
     """
 
     __slots__ = (
         "accepted_at_ms",
         "agent",
         "at_boot",
+        "configuration",
         "damaged",
         "enrolled_generation",
         "flavor",
@@ -68,6 +71,7 @@ class Disk:
         self.stopped = False
         self.at_boot = True
         self.flavor = FIRST_FLAVOR
+        self.configuration: dict[str, Scalar] = {}
         self.next_flavor: Flavor | None = None
 
     def tear_journal(self) -> None:

@@ -7,7 +7,7 @@ in two coroutines, `tick` and `pulse`, which end when there is nothing left to d
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +15,7 @@ import msgspec
 
 from chalicelib import aws
 from chalicelib.bus.contract import RELEASE
+from chalicelib.engines.parameter import Scalar
 from chalicelib.service_status import ServiceStatus as Status
 from guest_agent.agent import NOTHING_TO_DO, Agent
 from guest_agent.clock import ServiceClock
@@ -76,6 +77,7 @@ class Guest:
         "retired",
         "runs",
         "runs_for",
+        "runs_with",
         "server_id",
         "stopped_at",
         "stuck",
@@ -103,6 +105,7 @@ class Guest:
         self.runs = disk.agent
         self._alarm_at = 0.0
         self.runs_for = disk.flavor
+        self.runs_with: Mapping[str, Scalar] = {}
         self.retired: str | None = None
         self._core: Agent | None = None
         self._coroutines: tuple[Coroutine, ...] = ()

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Mapping
 from typing import Final, Protocol
 
 from chalicelib.bus.contract import arguments
+from chalicelib.engines.parameter import Scalar
 from chalicelib.service_status import ServiceStatus as Status
 from guest_agent.errors import GuestError, Unavailable
 from simulator.fleet.datastore import Contents, Volume
@@ -37,6 +39,8 @@ class Machine(Protocol):
     """The status while the process is being started or stopped."""
     runs_for: arguments.Flavor
     """The flavor for which the database was configured when it was started."""
+    runs_with: Mapping[str, Scalar]
+    """What of a configuration group the running database holds."""
 
     @property
     def volume(self) -> Volume | None:

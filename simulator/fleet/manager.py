@@ -5,7 +5,6 @@ Between two steps a guest can die; what was written stays written, as on a real 
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, ClassVar, Final
@@ -15,8 +14,9 @@ from chalicelib.bus.contract import METHODS, answers, arguments
 from chalicelib.bus.contract.metrics import NOTHING, EngineMetrics
 from chalicelib.engines import numbers_of
 from chalicelib.service_status import ServiceStatus as Status
-from guest_agent.errors import CommandFailed, GuestError, NotSupported
-from guest_agent.manager import Condition, Manager, Progress, WithUpgrades
+from guest_agent.errors import CommandFailed, GuestError, NotSupported, Unavailable
+from guest_agent.manager import Condition, Manager, Progress, WithConfiguration, WithUpgrades
+from simulator.fleet.configuration import WithSettings
 from simulator.fleet.contents import WithSuperuser
 from simulator.fleet.machine import STATEMENT_SECONDS
 
@@ -35,15 +35,11 @@ IDLE_RATE: Final = 1.0
 """Statements a second of a database that nobody uses: the agent's own."""
 
 
-class SimManager(WithSuperuser, Manager, WithUpgrades):
+class SimManager(WithSuperuser, WithSettings, Manager, WithUpgrades, WithConfiguration):
     """The manager of any engine in one process (`life`) of a guest's agent."""
 
     CONNECTIONS: ClassVar[str] = "max_connections"
     """The setting that says for how many it is."""
-
-    @abstractmethod
-    def _settings(self) -> dict[str, int]:
-        """What the engine says of those that follow from the flavor that it runs for."""
 
     def call(self, name: str, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
         """Execute a command, unless it is newer than the agent on the root disk."""
@@ -120,10 +116,10 @@ class SimManager(WithSuperuser, Manager, WithUpgrades):
         return EngineMetrics(self.ENGINE.word, 1, limit, IDLE_RATE, 1.0)
 
     def prepare(self, request: arguments.Prepare, progress: Progress) -> answers.Prepared:
-        return self._first_start(request.flavor, lambda: self._prepare(request, progress))
+        return self._first_start(request, lambda: self._prepare(request, progress))
 
     def rebuild(self, request: arguments.Rebuild, progress: Progress) -> answers.Prepared:
-        return self._first_start(request.flavor, lambda: self._go_on(request, progress))
+        return self._first_start(request, lambda: self._go_on(request, progress))
 
     def upgrade(self, request: arguments.Upgrade, progress: Progress) -> answers.Upgraded:
         try:
@@ -134,10 +130,12 @@ class SimManager(WithSuperuser, Manager, WithUpgrades):
         return answers.Upgraded(self._settings(), self._machine.engine.number)
 
     def _first_start(
-        self, flavor: arguments.Flavor, bring_up: Callable[[], None]
+        self, request: arguments.Prepare | arguments.Rebuild, bring_up: Callable[[], None]
     ) -> answers.Prepared:
+        group = self._checked(request.configuration)
         self._machine.failed = False
-        self._machine.disk.flavor = self._machine.runs_for = flavor
+        self._machine.disk.flavor = self._machine.runs_for = request.flavor
+        self._machine.disk.configuration = group
         try:
             bring_up()
         except (CommandFailed, OSError):
@@ -210,6 +208,18 @@ class SimManager(WithSuperuser, Manager, WithUpgrades):
                 self._start()
         return answers.Configured(self._settings())
 
+    def update_overrides(self, request: arguments.UpdateOverrides) -> answers.Overridden:
+        self._require_prepared()
+        machine = self._machine
+        self._choose(self._checked(request.values))
+        if not machine.up:
+            if not machine.disk.stopped:
+                self.start_again()
+            return answers.Overridden(restart_required=False)
+        if machine.stuck:
+            raise Unavailable("the database does not answer")
+        return answers.Overridden(restart_required=self._apply())
+
     def resize_fs(self, request: arguments.ResizeFileSystem) -> answers.Done:
         self._require_prepared()
         volume = self._formatted()
@@ -231,8 +241,8 @@ class SimManager(WithSuperuser, Manager, WithUpgrades):
         if (volume := self._machine.volume) is not None:
             volume.file_system_gib = volume.size_gib
         self._check_space()
-        self._run()
         self._machine.runs_for = flavor or self._machine.disk.flavor
+        self._run()
 
     def _run(self) -> None:
         """Let the engine's process run, and write to the volume that it was there."""
@@ -240,6 +250,7 @@ class SimManager(WithSuperuser, Manager, WithUpgrades):
         if not engine.starts:
             raise GuestError("the database ended with exit code 1, while it started")
         volume.touched_by = engine.number
+        self._machine.runs_with = dict(self._machine.disk.configuration)
         self._machine.up = True
 
     def _stop(self) -> None:

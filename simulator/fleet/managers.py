@@ -24,12 +24,7 @@ class SimMariaDB(WithContents, SimManager):
     """The manager of a MariaDB."""
 
     ENGINE: ClassVar = mariadb.ENGINE
-
-    def _settings(self) -> dict[str, int]:
-        size = self._machine.runs_for
-        pool = of_mariadb.buffer_pool_mib(size) * 1024**2
-        most = of_mariadb.max_connections(size)
-        return {"innodb_buffer_pool_size": pool, "max_connections": most}
+    READ_BACK: ClassVar = dict.fromkeys(of_mariadb.READ_BACK, 1)
 
 
 class SimPostgreSQL(WithContents, SimManager):
@@ -38,11 +33,7 @@ class SimPostgreSQL(WithContents, SimManager):
     ENGINE: ClassVar = postgresql.ENGINE
     DEFAULT: ClassVar = Database("UTF8", "C.UTF-8")
     GRANTS_OUTLIVE: ClassVar = False
-
-    def _settings(self) -> dict[str, int]:
-        size = self._machine.runs_for
-        memory = of_postgresql.shared_buffers_mib(size) * 1024**2
-        return {"shared_buffers": memory, "max_connections": of_postgresql.max_connections(size)}
+    READ_BACK: ClassVar = of_postgresql.READ_BACK
 
 
 class SimRedis(SimManager):
@@ -50,16 +41,12 @@ class SimRedis(SimManager):
 
     CONNECTIONS: ClassVar = of_redis.CLIENTS
     ENGINE: ClassVar = redis.ENGINE
+    READ_BACK: ClassVar = dict.fromkeys((of_redis.MEMORY, of_redis.CLIENTS), 1)
 
     def _fill(self, wanted: arguments.Contents) -> None:
         if wanted.databases or wanted.users:
             raise NotSupported("Redis has neither databases nor users to make")
         super()._fill(wanted)
-
-    def _settings(self) -> dict[str, int]:
-        size = self._machine.runs_for
-        memory = of_redis.maxmemory_mib(size) * 1024**2
-        return {of_redis.MEMORY: memory, of_redis.CLIENTS: of_redis.max_clients(size)}
 
 
 MANAGERS: Final[dict[str, type[SimManager]]] = {

@@ -11,12 +11,14 @@ import logging
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from chalicelib.bus.contract.arguments import Flavor
+from chalicelib.engines.parameter import Scalar
 from chalicelib.service_status import ServiceStatus as Status
 from guest_agent import birth, loop
 from guest_agent.agent import Agent
@@ -57,6 +59,8 @@ class _Kept(msgspec.Struct):
     up: bool
     flavor: Flavor
     runs_for: Flavor
+    configuration: dict[str, Scalar]
+    runs_with: dict[str, Scalar]
     databases: dict[str, tuple[str, str]]
     users: list[_Account]
     root_password: str | None
@@ -77,6 +81,7 @@ class WireMachine:
         self.stopped_at = 0.0
         self.passing: Status | None = None
         self.runs_for = self.disk.flavor
+        self.runs_with: Mapping[str, Scalar] = {}
         if self._file.exists():
             self._load(msgspec.json.decode(self._file.read_bytes(), type=_Kept))
 
@@ -93,6 +98,7 @@ class WireMachine:
         self.disk.prepared, self.disk.stopped = kept.prepared, kept.stopped
         self.disk.at_boot, self.up = kept.at_boot, kept.up
         self.disk.flavor, self.runs_for = kept.flavor, kept.runs_for
+        self.disk.configuration, self.runs_with = kept.configuration, kept.runs_with
         self.volume.restore(
             Contents(
                 databases={name: Database(*about) for name, about in kept.databases.items()},
@@ -115,6 +121,8 @@ class WireMachine:
                 up=self.up,
                 flavor=self.disk.flavor,
                 runs_for=self.runs_for,
+                configuration=self.disk.configuration,
+                runs_with=dict(self.runs_with),
                 databases={
                     name: (each.character_set, each.collate)
                     for name, each in contents.databases.items()

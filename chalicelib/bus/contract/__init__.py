@@ -111,6 +111,14 @@ UPGRADE_AGENT: Final = _takes_its_time(
     reports=True,
     since=3,
 )
+UPDATE_OVERRIDES: Final = _takes_its_time(
+    "update_overrides",
+    arguments.UpdateOverrides,
+    answers.Overridden,
+    "restart_timeout_seconds",
+    part=Part.CONFIGURATION,
+    since=4,
+)
 
 LIST_DATABASES: Final = Method(
     "list_databases", arguments.Page, answers.DatabasePage, Part.DATABASES, repeatable=True
@@ -167,7 +175,7 @@ METHODS: Final[Mapping[str, Method[Any, Any]]] = {
     each.name: each
     for each in (
         *(PREPARE, REBUILD, UPGRADE, RESTART, STOP_DB, START_DB_WITH_CONF_CHANGES, RESIZE_FS),
-        UPGRADE_AGENT,
+        *(UPGRADE_AGENT, UPDATE_OVERRIDES),
         *(LIST_DATABASES, CREATE_DATABASE, DELETE_DATABASE),
         *(LIST_USERS, GET_USER, CREATE_USER, DELETE_USER, CHANGE_PASSWORDS, UPDATE_ATTRIBUTES),
         *(LIST_ACCESS, GRANT_ACCESS, REVOKE_ACCESS),

@@ -39,6 +39,12 @@ class Upgraded(Configured, frozen=True):
     version: Name
 
 
+class Overridden(Value, frozen=True):
+    """The values are held, but for those that only a start can change: these need a restart."""
+
+    restart_required: bool
+
+
 class UserShown(msgspec.Struct, frozen=True):
     """A user as its server has it; without a host, any host."""
 

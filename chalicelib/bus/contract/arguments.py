@@ -12,6 +12,8 @@ from chalicelib.bus.contract.values import (
     BundleSize,
     Database,
     DatabaseName,
+    Name,
+    Settings,
     Sha256,
     Usable,
     Value,
@@ -83,7 +85,8 @@ class Contents(Value, frozen=True):
 class Prepare(Contents, frozen=True, kw_only=True):
     """Everything for a first start; `mount_point` as the guest sees it.
 
-    The volume is the one with that id; `device_path` is of older control planes.
+    The volume is the one with that id; `device_path` is of older control planes. `configuration`
+    is what `update_overrides` would give it.
     """
 
     datastore: Datastore
@@ -91,6 +94,7 @@ class Prepare(Contents, frozen=True, kw_only=True):
     mount_point: str
     volume_id: str = ""
     device_path: str = ""
+    configuration: Settings = msgspec.field(default_factory=dict)
 
 
 class Rebuild(Value, frozen=True):
@@ -104,6 +108,7 @@ class Rebuild(Value, frozen=True):
     mount_point: str
     volume_id: str
     number: str = ""
+    configuration: Settings = msgspec.field(default_factory=dict)
 
 
 class Upgrade(Rebuild, frozen=True, kw_only=True):
@@ -128,6 +133,16 @@ class StartForFlavor(Value, frozen=True):
     """The size that its server has now."""
 
     flavor: Flavor
+
+
+class UpdateOverrides(Value, frozen=True):
+    """All values that a configuration group chooses, in the place of those that were chosen.
+
+    Without any, there is no group. `group` is its id, for who reads what the guest has written.
+    """
+
+    values: Settings = msgspec.field(default_factory=dict)
+    group: Name | None = None
 
 
 class ResizeFileSystem(Value, frozen=True):

@@ -6,6 +6,8 @@ from typing import Annotated, Final
 
 import msgspec
 
+from chalicelib.engines.parameter import LONGEST_VALUE, MOST_VALUES
+
 ANY_HOST: Final = "%"
 MOST_ROWS: Final = 1000
 """Rows in one answer, so that it stays below the size of a message."""
@@ -20,6 +22,10 @@ MOST_RESULT_BYTES: Final = 300_000
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=MOST_NAME)]
 Marker = Annotated[str, msgspec.Meta(min_length=1, max_length=MOST_MARKER)]
+
+Setting = bool | int | float | Annotated[str, msgspec.Meta(max_length=LONGEST_VALUE)]
+Settings = Annotated[dict[Name, Setting], msgspec.Meta(max_length=MOST_VALUES)]
+"""Values of parameters by name."""
 
 MOST_BUNDLE_BYTES: Final = 128 * 1024**2
 AgentVersion = Annotated[str, msgspec.Meta(pattern=r"^[0-9][0-9A-Za-z.+-]{0,63}$(?!\n)")]

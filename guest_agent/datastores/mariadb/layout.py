@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
 from guest_agent.datastores import layout
 
@@ -16,19 +16,15 @@ PID_FILE: Final = "mariadbd.pid"
 class Layout(layout.Layout):
     """What is outside of the volume follows from the server's flavor, and is written again."""
 
+    SUFFIX: ClassVar = "cnf"
+
     @property
     def config(self) -> Path:
         return self.root / "etc/mysql/coffer.cnf"
 
     @property
     def layers(self) -> Path:
-        """The folder of the settings that are not fixed; a later file's stand for an earlier's."""
         return self.root / "etc/mysql/coffer.d"
-
-    @property
-    def flavor_layer(self) -> Path:
-        """What follows from the size of the server, and yields to whatever was chosen."""
-        return self.layers / "10-flavor.cnf"
 
     @property
     def exchange(self) -> Path:

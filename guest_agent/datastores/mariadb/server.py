@@ -9,6 +9,7 @@ from typing import ClassVar, Final
 
 from chalicelib.bus.contract.arguments import Flavor
 from chalicelib.engines import mariadb
+from chalicelib.engines.parameter import Scalar
 from guest_agent.datastores import processes
 from guest_agent.datastores.error_log import ErrorLog
 from guest_agent.datastores.gauges import Counters
@@ -59,7 +60,7 @@ class MariaDBServer(Server[Session]):
             f"--auth-root-socket-user={agent_account()}",
             # One sync at the end is as safe as one for each statement, and three times as fast.
             "--innodb-flush-log-at-trx-commit=0",
-            f"--innodb-log-file-size={configuration.log_file_mib(flavor)}M",
+            f"--innodb-log-file-size={self.ENGINE.template(flavor.ram)['innodb_log_file_size']}",
         ]
 
     def holds_data(self) -> bool:
@@ -68,12 +69,20 @@ class MariaDBServer(Server[Session]):
     def require_version(self, number: str) -> None:
         version.require(self.layout, number)
 
-    def write_configuration(self, flavor: Flavor) -> bool:
+    def write_configuration(self, flavor: Flavor, group: Mapping[str, Scalar]) -> bool:
         superuser.write_init_file(self.layout)
-        return configuration.write(self.layout, self.guest.bind_address, flavor)
+        template = self.ENGINE.template(flavor.ram)
+        return configuration.write(self.layout, self.guest.bind_address, template, group)
 
-    def wanted(self) -> Mapping[str, int]:
-        return configuration.wanted(self.layout)
+    def held(self, session: Session) -> dict[str, Scalar]:
+        return configuration.held(session, self.known)
+
+    def change(self, session: Session, values: Mapping[str, Scalar]) -> None:
+        configuration.change(session, values)
+
+    def wanted(self, flavor: Flavor, group: Mapping[str, Scalar]) -> Mapping[str, int]:
+        chosen = self.chosen(flavor, group)
+        return {name: int(chosen[name]) for name in configuration.READ_BACK}
 
     def running(self, session: Session) -> dict[str, int]:
         return configuration.running(session)

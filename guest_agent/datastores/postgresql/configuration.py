@@ -1,33 +1,29 @@
-"""PostgreSQL's configuration: what is fixed, and layers of what is not, each with its own writer.
+"""PostgreSQL's configuration: what is fixed, and layers of what is not (`datastores.layers`).
 
-    coffer.conf     defaults, then the layers in the order of their names, then what is fixed
-    hba.conf        the agent by the local socket, everybody else by a password
-    ident.conf      which operating system user the agent is
-    coffer.d/
-      10-flavor.conf what follows from the size of the server
-
-The later stands for the earlier, as in MariaDB's. The flavor's shares follow the PostgreSQL manual
-(a quarter of the memory for shared buffers; the kernel's cache does the rest), with room left for
-connections, each of which is a process.
+coffer.conf     defaults, then the layers in the order of their names, then what is fixed
+hba.conf        the agent by the local socket, everybody else by a password
+ident.conf      which operating system user the agent is
 """
 
 from __future__ import annotations
 
-import re
+import time
+from collections.abc import Mapping
 from pathlib import Path
 from string import Template
 from typing import Final
 
-from chalicelib.bus.contract.arguments import Flavor
+from chalicelib.engines.parameter import Kind, Parameter, Scalar
 from chalicelib.engines.postgresql import ADMINISTRATOR, ENGINE
+from guest_agent.datastores import processes
+from guest_agent.datastores.layers import HEAD
 from guest_agent.datastores.os_user import agent_account
 from guest_agent.datastores.postgresql.layout import Layout
-from guest_agent.datastores.postgresql.sql import Session
+from guest_agent.datastores.postgresql.sql import SESSION, Session
 from guest_agent.errors import GuestError
 from guest_agent.files import own_folder, write_changed
 
 _FIXED: Final = Path(__file__).with_name("config.cnf")
-_FLAVOR: Final = Path(__file__).with_name("flavor.cnf")
 _MAP: Final = "coffer"
 _LOGINS: Final = f"""\
 # Written by the guest agent; changes are overwritten.
@@ -41,19 +37,8 @@ BLOCK: Final = 8192
 READ_BACK: Final = {"shared_buffers": BLOCK, "max_connections": 1}
 """What a server is asked for after its flavor has changed, and how much one of its units is: the
 memory it takes for itself in bytes, and for how many it may need more."""
-_UNITS: Final = {"kB": 1024, "MB": 1024**2, "GB": 1024**3, "TB": 1024**4}
-_VALUE: Final = re.compile(r"'?([0-9]+)\s*(kB|MB|GB|TB)?'?")
-_LINE: Final = re.compile(r"\s*(\w+)\s*(?:=|\s)\s*([^#\n]*)")
-
-
-def shared_buffers_mib(flavor: Flavor) -> int:
-    """A quarter of the memory."""
-    return min(max(flavor.ram // 4, 64), 16_384)
-
-
-def max_connections(flavor: Flavor) -> int:
-    """One for each 8 MiB: 64 on 512 MiB."""
-    return min(max(flavor.ram // 8, 25), 1000)
+RELOAD_SECONDS: Final = 10.0
+"""For the one who starts the sessions to have read its files again."""
 
 
 def render(layout: Layout, address: str) -> str:
@@ -68,41 +53,26 @@ def render(layout: Layout, address: str) -> str:
     )
 
 
-def render_flavor(flavor: Flavor) -> str:
-    """The text of the flavor's layer."""
-    connections = max_connections(flavor)
-    return Template(_FLAVOR.read_text(encoding="utf-8")).substitute(
-        shared_buffers_mib=shared_buffers_mib(flavor),
-        cache_mib=flavor.ram * 6 // 10,
-        maintenance_mib=min(max(flavor.ram // 16, 32), 1024),
-        work_kib=min(max(flavor.ram * 1024 // (4 * connections), 1024), 65_536),
-        max_connections=connections,
-    )
+def render_layer(settings: Mapping[str, Scalar]) -> str:
+    """The text of a layer."""
+    return HEAD + "".join(f"{name} = {_written(value)}\n" for name, value in settings.items())
 
 
-def write(layout: Layout, address: str, flavor: Flavor) -> bool:
+def write(
+    layout: Layout, address: str, template: Mapping[str, Scalar], group: Mapping[str, Scalar]
+) -> bool:
     """Write what says something new; true if a running server would have to be started anew."""
     for folder in (layout.folder, layout.layers):
         with own_folder(folder, 0o755):
             pass
     texts = {
-        layout.flavor_layer: render_flavor(flavor),
+        layout.flavor_layer: render_layer(template),
+        layout.group_layer: render_layer(group),
         layout.logins: _LOGINS,
         layout.identities: f'{_MAP} "{agent_account()}" {ADMINISTRATOR}\n',
         layout.config: render(layout, address),
     }
     return write_changed(texts, mode=0o644)
-
-
-def wanted(layout: Layout) -> dict[str, int]:
-    """What the layers say of the settings that are read back."""
-    found: dict[str, int] = {}
-    for path in sorted(layout.layers.glob("*.conf")):
-        for line in path.read_text(encoding="utf-8").splitlines():
-            match = _LINE.match(line)
-            if match and match[1].lower() in READ_BACK:
-                found[match[1].lower()] = _number(match[1].lower(), match[2].strip())
-    return found
 
 
 def running(session: Session) -> dict[str, int]:
@@ -113,11 +83,63 @@ def running(session: Session) -> dict[str, int]:
     return {str(name): int(setting) * READ_BACK[str(name)] for name, setting in rows}
 
 
-def _number(name: str, value: str) -> int:
-    found = _VALUE.fullmatch(value)
-    if found is None:
-        raise GuestError(f"the configuration gives {name} no number")
-    return int(found[1]) * (_UNITS[found[2]] if found[2] else READ_BACK[name])
+def held(session: Session, known: Mapping[str, Parameter]) -> dict[str, Scalar]:
+    """What the server says of its parameters; in what the agent's session has otherwise, its files
+    say what other sessions begin with.
+    """
+    names = [name for name in known if name not in SESSION]
+    rows = session.rows(
+        "SELECT lower(name), setting FROM pg_settings WHERE lower(name) = ANY($1::text[])", names
+    )
+    written = session.rows(
+        "SELECT lower(name), setting FROM pg_file_settings "
+        "WHERE applied AND lower(name) = ANY($1::text[]) ORDER BY seqno",
+        [name for name in known if name in SESSION],
+    )
+    found: dict[str, Scalar] = {
+        name: each.default for name, each in known.items() if name in SESSION
+    }
+    return found | {
+        str(name): _read(known[str(name)], str(said)) for name, said in [*rows, *written]
+    }
+
+
+def reload(session: Session) -> None:
+    """Let the server read its files again, and wait until new sessions begin with them.
+
+    A file that it cannot read as a whole changes nothing.
+    """
+    ((before,),) = session.rows("SELECT pg_conf_load_time()")
+    session.rows("SELECT pg_reload_conf()")
+    until = min(session.until, time.monotonic() + RELOAD_SECONDS)
+
+    def read() -> bool:
+        return bool(session.rows("SELECT pg_conf_load_time() > $1", before)[0][0])
+
+    if not processes.wait_until(read, until - time.monotonic()):
+        raise GuestError("the database did not read its configuration in time")
+
+
+def _written(value: Scalar) -> str:
+    """A value as the file has it; a text in quotes, within which two characters count."""
+    match value:
+        case bool():
+            return "on" if value else "off"
+        case str():
+            return "'" + value.replace("\\", "\\\\").replace("'", "''") + "'"
+        case _:
+            return str(value)
+
+
+def _read(rule: Parameter, told: str) -> Scalar:
+    match rule.kind:
+        case Kind.BOOLEAN:
+            return told in ("on", "true", "yes", "1")
+        case Kind.INTEGER:
+            return int(told)
+        case Kind.FLOAT:
+            return float(told)
+    return told
 
 
 def _quoted(path: Path) -> str:

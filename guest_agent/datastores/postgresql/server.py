@@ -16,6 +16,7 @@ from typing import ClassVar, Final
 from chalicelib import engines
 from chalicelib.bus.contract.arguments import Flavor
 from chalicelib.engines import postgresql
+from chalicelib.engines.parameter import Scalar
 from guest_agent.datastores import processes
 from guest_agent.datastores.error_log import ErrorLog
 from guest_agent.datastores.gauges import Counters
@@ -113,11 +114,19 @@ class PostgreSQLServer(Server[Session]):
                 f"of version {engine} cannot go on with; nothing was started"
             )
 
-    def write_configuration(self, flavor: Flavor) -> bool:
-        return configuration.write(self.layout, self.guest.bind_address, flavor)
+    def write_configuration(self, flavor: Flavor, group: Mapping[str, Scalar]) -> bool:
+        template = self.ENGINE.template(flavor.ram)
+        return configuration.write(self.layout, self.guest.bind_address, template, group)
 
-    def wanted(self) -> Mapping[str, int]:
-        return configuration.wanted(self.layout)
+    def held(self, session: Session) -> dict[str, Scalar]:
+        return configuration.held(session, self.known)
+
+    def change(self, session: Session, values: Mapping[str, Scalar]) -> None:
+        configuration.reload(session)
+
+    def wanted(self, flavor: Flavor, group: Mapping[str, Scalar]) -> Mapping[str, int]:
+        chosen = self.chosen(flavor, group)
+        return {name: int(chosen[name]) * one for name, one in configuration.READ_BACK.items()}
 
     def running(self, session: Session) -> dict[str, int]:
         return configuration.running(session)

@@ -49,7 +49,7 @@ MAIN: Final = "postgres"
 """The database that the agent asks, where nobody else may make anything."""
 ITERATIONS: Final = 4096
 SALT_BYTES: Final = 16
-_SETTINGS: Final = {
+SESSION: Final = {
     # What a customer sets for a database of its own does not count for the agent in it.
     "search_path": "pg_catalog",
     "role": "none",
@@ -61,6 +61,7 @@ _SETTINGS: Final = {
     "lock_timeout": str(LOCK_SECONDS * 1000),
     "client_min_messages": "error",
 }
+"""What the agent's sessions have, whatever is chosen for others."""
 _OURS: Final[dict[str, tuple[type[CommandFailed], str]]] = {
     "42P04": (DatabaseAlreadyExists, "there is a database of that name"),
     "3D000": (DatabaseNotFound, "there is no database of that name"),
@@ -220,7 +221,7 @@ def connect(data: Path, owner: int, until: float, database: str = MAIN) -> Sessi
                 ADMINISTRATOR,
                 database=database,
                 application_name="coffer",
-                startup_params=_SETTINGS,
+                startup_params=SESSION,
                 sock=plug.as_socket(),
                 ssl_context=False,
             )

@@ -1,47 +1,32 @@
-"""Redis's configuration: what is fixed, and layers of what is not, each with its own writer.
+"""Redis's configuration: what is fixed, and layers of what is not (`datastores.layers`).
 
-    coffer.conf     defaults, then the layers in the order of their names, then what is fixed
-    coffer.d/
-      10-flavor.conf what follows from the size of the server
-
-Three fifths of the memory are for data: a child that writes them to the volume shares what does not
-change meanwhile. At the limit writes are refused and nothing is evicted: what was stored stays.
+coffer.conf     defaults, then the layers in the order of their names, then what is fixed
 """
 
 from __future__ import annotations
 
-import re
+from collections.abc import Mapping
 from pathlib import Path
 from string import Template
 from typing import Final
 
-from chalicelib.bus.contract.arguments import Flavor
+from chalicelib.engines.parameter import Kind, Parameter, Scalar
 from chalicelib.engines.redis import ENGINE
+from guest_agent.datastores.layers import HEAD
 from guest_agent.datastores.redis.layout import ACL_FILE, Layout
-from guest_agent.datastores.redis.resp import SOCKET
+from guest_agent.datastores.redis.resp import SOCKET, Answer, Session
+from guest_agent.errors import BadRequest, GuestError, Unavailable
 from guest_agent.files import own_folder, write_changed
 
 _FIXED: Final = Path(__file__).with_name("config.cnf")
-_FLAVOR: Final = Path(__file__).with_name("flavor.cnf")
 MEMORY: Final = "maxmemory"
 CLIENTS: Final = "maxclients"
-_LINE: Final = re.compile(rf"\s*({MEMORY}|{CLIENTS})\s+([0-9]+)\s*")
-
-
-def maxmemory_mib(flavor: Flavor) -> int:
-    """What its data may take."""
-    return max(flavor.ram * 6 // 10, 32)
-
-
-def max_clients(flavor: Flavor) -> int:
-    """Two for each MiB, Redis's own default at most: 1024 on 512 MiB."""
-    return min(max(flavor.ram * 2, 256), 10_000)
 
 
 def render(layout: Layout, address: str) -> str:
     """The text of the configuration file."""
     return Template(_FIXED.read_text(encoding="utf-8")).substitute(
-        layers=_quoted(layout.layers),
+        layers=_quoted(layout.layers / "*.conf"),
         data=_quoted(layout.data),
         acl_file=ACL_FILE,
         address=address,
@@ -50,34 +35,62 @@ def render(layout: Layout, address: str) -> str:
     )
 
 
-def render_flavor(flavor: Flavor) -> str:
-    """The text of the flavor's layer."""
-    return Template(_FLAVOR.read_text(encoding="utf-8")).substitute(
-        maxmemory=maxmemory_mib(flavor) * 1024**2, maxclients=max_clients(flavor)
-    )
+def render_layer(settings: Mapping[str, Scalar]) -> str:
+    """The text of a layer."""
+    return HEAD + "".join(f"{name} {_quoted(_said(value))}\n" for name, value in settings.items())
 
 
-def write(layout: Layout, address: str, flavor: Flavor) -> bool:
+def write(
+    layout: Layout, address: str, template: Mapping[str, Scalar], group: Mapping[str, Scalar]
+) -> bool:
     """Write what says something new; true if a running server would have to be started anew."""
     for folder in (layout.folder, layout.layers):
         with own_folder(folder, 0o755):
             pass
     texts = {
-        layout.flavor_layer: render_flavor(flavor),
+        layout.flavor_layer: render_layer(template),
+        layout.group_layer: render_layer(group),
         layout.config: render(layout, address),
     }
     return write_changed(texts, mode=0o644)
 
 
-def wanted(layout: Layout) -> dict[str, int]:
-    """What the layers say of the settings that are read back."""
-    found: dict[str, int] = {}
-    for path in sorted(layout.layers.glob("*.conf")):
-        for line in path.read_text(encoding="utf-8").splitlines():
-            if match := _LINE.fullmatch(line):
-                found[match[1]] = int(match[2])
-    return found
+def held(session: Session, known: Mapping[str, Parameter]) -> dict[str, Scalar]:
+    """What the server says of its parameters."""
+    told = session.ask("CONFIG", "GET", *known)
+    words = [each.decode(errors="replace") for each in _texts(told)]
+    pairs = zip(words[::2], words[1::2], strict=True)
+    return {name: _read(known[name], said) for name, said in pairs if name in known}
 
 
-def _quoted(path: Path) -> str:
-    return str(path).replace("\\", "\\\\").replace('"', '\\"')
+def change(session: Session, values: Mapping[str, Scalar]) -> None:
+    """Set parameters, all or none; `BadRequest` when one of them is refused."""
+    words = [word for name, value in values.items() for word in (name, _said(value))]
+    try:
+        session.ask("CONFIG", "SET", *words)
+    except Unavailable:
+        raise
+    except GuestError as refused:
+        raise BadRequest(f"the database does not take the values: {refused}") from None
+
+
+def _texts(told: Answer) -> list[bytes]:
+    return [each for each in told if isinstance(each, bytes)] if isinstance(told, list) else []
+
+
+def _said(value: Scalar) -> str:
+    return ("yes" if value else "no") if isinstance(value, bool) else str(value)
+
+
+def _read(rule: Parameter, told: str) -> Scalar:
+    match rule.kind:
+        case Kind.BOOLEAN:
+            return told == "yes"
+        case Kind.INTEGER:
+            return int(told)
+    return told
+
+
+def _quoted(value: Path | str) -> str:
+    """One word of a line, whatever is in it."""
+    return '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -29,13 +29,7 @@ class Layout(layout.Layout):
 
     @property
     def layers(self) -> Path:
-        """The folder of the settings that are not fixed; a later file's stand for an earlier's."""
         return self.folder / "coffer.d"
-
-    @property
-    def flavor_layer(self) -> Path:
-        """What follows from the size of the server, and yields to whatever was chosen."""
-        return self.layers / "10-flavor.conf"
 
     @property
     def error_log(self) -> Path:

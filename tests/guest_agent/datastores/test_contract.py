@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
@@ -18,6 +18,7 @@ from _pytest.mark import ParameterSet
 
 from chalicelib.bus.contract import arguments, metrics
 from chalicelib.bus.contract.metrics import EngineMetrics
+from chalicelib.engines.parameter import Scalar
 from chalicelib.service_status import ServiceStatus as Status
 from guest_agent import birth, datastores
 from guest_agent.datastores.gauges import METRICS_SECONDS
@@ -126,6 +127,7 @@ class Simulated:
         self.stopped_at = 0.0
         self.passing: Status | None = None
         self.runs_for = self.disk.flavor
+        self.runs_with: Mapping[str, Scalar] = {}
         self.manager: Manager = MANAGERS[speech.manager](self, 1)
 
     def here(self, life: int) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pymysql
 import pytest
 
-from chalicelib.bus.contract.arguments import Flavor
+from chalicelib.engines import mariadb
 from guest_agent.datastores import error_log, processes
 from guest_agent.datastores.mariadb import configuration
 from guest_agent.datastores.mariadb.layout import Layout
@@ -89,13 +89,13 @@ def test_the_folder_for_files_of_sql_is_taken_from_the_databases_user(tmp_path: 
     layout = Layout(tmp_path, tmp_path / "volume")
     layout.exchange.mkdir(mode=0o755, parents=True)
     os.chown(layout.exchange, 23_456, 23_456)
-    configuration.write(layout, "127.0.0.1", Flavor(ram=512, vcpus=1))
+    configuration.write(layout, "127.0.0.1", mariadb.template(512), {})
     found = layout.exchange.stat()
     assert (found.st_uid, found.st_mode & 0o777) == (0, 0o700)
     layout.exchange.rmdir()
     layout.exchange.symlink_to(tmp_path)
     with pytest.raises(GuestError, match="not the folder it should be"):
-        configuration.write(layout, "127.0.0.1", Flavor(ram=512, vcpus=1))
+        configuration.write(layout, "127.0.0.1", mariadb.template(512), {})
 
 
 @only_root

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.bus.contract import arguments, values
+from chalicelib.engines.parameter import Scalar
 from chalicelib.service_status import ServiceStatus as Status
 from guest_agent import errors
 from simulator.fleet.datastore import NOTHING, Contents, Database, User, Volume
@@ -41,6 +42,7 @@ class Machine:
         self.stopped_at = 0.0
         self.passing: Status | None = None
         self.runs_for = self.disk.flavor
+        self.runs_with: Mapping[str, Scalar] = {}
         self.stages: list[str] = []
 
     def here(self, life: int) -> None:

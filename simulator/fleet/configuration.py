@@ -1,0 +1,60 @@
+"""What a simulated database server runs with: its layers of settings, on disk and in the engine.
+
+A customer's layer is on the guest's disk. Of what it says the running engine holds what it was
+started with, and what was set since.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from chalicelib.engines.engine import Engine
+from chalicelib.engines.parameter import Scalar
+from chalicelib.engines.parameters import check, effective, parameters
+from guest_agent.errors import BadRequest
+from simulator.fleet.machine import STATEMENT_SECONDS, OnMachine
+
+
+class WithSettings(OnMachine):
+    """The settings of an engine. `READ_BACK` are those that it tells of, and their units."""
+
+    ENGINE: ClassVar[Engine]
+    READ_BACK: ClassVar[Mapping[str, int]]
+
+    def _settings(self) -> dict[str, int]:
+        """What the engine says of those that follow from the flavor that it runs for."""
+        machine = self._machine
+        held = {**self.ENGINE.template(machine.runs_for.ram), **machine.runs_with}
+        return {name: int(held[name]) * one for name, one in self.READ_BACK.items()}
+
+    def _checked(self, values: Mapping[str, object]) -> dict[str, Scalar]:
+        return check(*self._rules_of, values, BadRequest) if values else {}
+
+    def _choose(self, group: dict[str, Scalar]) -> None:
+        """Write the layer of a configuration group."""
+
+        def write() -> None:
+            self._machine.disk.configuration = group
+
+        self._perform("override", write)
+        self._step(STATEMENT_SECONDS)
+
+    def _apply(self) -> bool:
+        """Let the engine hold what it can without a start; whether it needs one for the rest."""
+        machine, rules = self._machine, parameters(*self._rules_of)
+        machine.runs_with = {
+            name: value
+            for lasting, group in ((True, machine.runs_with), (False, machine.disk.configuration))
+            for name, value in group.items()
+            if rules[name].restart_required is lasting
+        }
+        return self._effective(machine.runs_with) != self._effective(machine.disk.configuration)
+
+    def _effective(self, group: Mapping[str, Scalar]) -> dict[str, Scalar]:
+        return effective(*self._rules_of, self._machine.runs_for.ram, group)
+
+    @property
+    def _rules_of(self) -> tuple[str, str]:
+        """The datastore, and the version, whose rules its parameters have."""
+        return self.ENGINE.name.lower(), self._machine.engine.number
