@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from simulator.cloud.model.faults import Fault
+from simulator.fleet.releases import BUNDLES
 from simulator.versions import NEWER
 from tests.simulator.crashes import Scenario, deaths_of, failures_of
 from tests.simulator.deployment import PASSWORD, Deployment
@@ -237,6 +239,25 @@ def upgrade_and_go_back(deployment: Deployment) -> None:
     _all_goes(deployment)
 
 
+def upgrade_the_agent(deployment: Deployment) -> None:
+    """To a bundle that is sound, and to each that is not: the agent that worked comes back."""
+
+    def work() -> None:
+        deployment.create(deployment.tenant)
+        deployment.wait()
+        for bundle in {each.kind: each for each in BUNDLES}.values():
+            body = {"upgrade_agent": msgspec.to_builtins(bundle.asked)}
+            for row in deployment.instances():
+                path = f"/mgmt/instances/{row['id']}/action"
+                while deployment.admin("POST", path, body).status >= 500:
+                    deployment.kernel.sleep(5.0)
+            deployment.idle()
+
+    deployment.do(work)
+    _all_is_well(deployment)
+    _all_goes(deployment)
+
+
 def evacuated_behind_our_back(deployment: Deployment) -> None:
     """Nova gives the server another disk; it is let in again without anybody's doing."""
 
@@ -268,6 +289,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     rebuild_expel_and_rebuild,
     vanished_and_rebuilt,
     upgrade_and_go_back,
+    upgrade_the_agent,
     evacuated_behind_our_back,
 )
 
@@ -292,5 +314,6 @@ def test_some_deaths_converge(scenario: Scenario) -> None:
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
 def test_every_death_converges(scenario: Scenario) -> None:
     everything = deaths_of(scenario)
+    print(f"{scenario.__name__}: {len(everything)} deaths")
     failed = failures_of(scenario, everything)
     assert not failed, f"{len(failed)} of {len(everything)} deaths:\n" + "\n\n".join(failed[:5])
