@@ -314,6 +314,5 @@ def test_some_deaths_converge(scenario: Scenario) -> None:
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
 def test_every_death_converges(scenario: Scenario) -> None:
     everything = deaths_of(scenario)
-    print(f"{scenario.__name__}: {len(everything)} deaths")
     failed = failures_of(scenario, everything)
     assert not failed, f"{len(failed)} of {len(everything)} deaths:\n" + "\n\n".join(failed[:5])
