@@ -12,12 +12,15 @@ from urllib.parse import quote
 
 import msgspec
 
+from chalicelib import engines
 from chalicelib.domain.quotas import RESOURCES
+from chalicelib.engines.engine import Part
 from simulator.clients import NAMES, Clients, Tenant
 from simulator.cloud.model.settings import HOSTS
 from simulator.fleet.releases import BUNDLES
+from simulator.inputs import DATASTORE
 from simulator.invariants.marks import SECRET_MARK
-from simulator.versions import FIRST, IMAGES, NEWER, OFFERS
+from simulator.versions import FIRST, IMAGES, NEWER, of
 
 USUAL_LIMITS: Final = {"instances": 10, "volumes": 40, "ram": -1}
 REBUILD_SECONDS: Final = 300.0
@@ -31,6 +34,8 @@ WRONG_IMAGE: Final = 0.1
 """Share of the rebuilds whose operator takes any image."""
 SOUND_BUNDLE: Final = 0.6
 """Share of the upgrades of agents whose bundle is sound for certain."""
+UNFIT: Final = 0.15
+"""Share of what a datastore has not that is asked for all the same, to be refused."""
 STATUSES: Final = ("ACTIVE", "STOPPED", "ERROR")
 """Those in which an instance stays."""
 
@@ -62,8 +67,10 @@ class Ask:
 
 def create(work: Clients, tenant: Tenant, _: str | None) -> None:
     """A new instance, half of the time with databases and users in it from the begin."""
-    body = creation(work.name("db"), work.stream.randrange(1, 4))
-    if work.stream.random() < 0.5:
+    datastore = work.datastore()
+    body = creation(work.name("db"), work.stream.randrange(1, 4), datastore)
+    fits = engines.can(datastore, Part.USERS) or work.stream.random() < UNFIT
+    if fits and work.stream.random() < 0.5:
         body["instance"]["databases"] = [{"name": "first"}]
         body["instance"]["users"] = [_user(work, "owner", ["first"])]
     if work.stream.random() < 0.5:
@@ -72,7 +79,7 @@ def create(work: Clients, tenant: Tenant, _: str | None) -> None:
         body["instance"]["locality"] = work.stream.choice(LOCALITIES)
     reply = work.post(tenant, "/instances", body)
     if reply.status == 200:
-        tenant.instances[reply.document["instance"]["id"]] = None
+        work.learn(tenant, reply)
 
 
 def _access(work: Clients) -> dict[str, Any]:
@@ -84,16 +91,20 @@ def _access(work: Clients) -> dict[str, Any]:
     return chosen
 
 
-def creation(name: str, size_gib: int) -> dict[str, Any]:
+def creation(name: str, size_gib: int, datastore: str = DATASTORE) -> dict[str, Any]:
     """The body of a create."""
     return {
         "instance": {
             "name": name,
             "flavorRef": "1",
             "volume": {"size": size_gib},
-            "datastore": {"type": "mariadb", "version": "10.11"},
+            "datastore": {"type": datastore, "version": FIRST[datastore].name},
         }
     }
+
+
+def _datastore_of(tenant: Tenant, instance_id: str | None) -> str:
+    return tenant.instances.get(instance_id or "", DATASTORE)
 
 
 def delete(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
@@ -123,9 +134,10 @@ def list_events(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
 def plan(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
     """What a request would come to: nothing is done."""
     path = f"/instances/{instance_id}"
+    created = creation(work.name("db"), work.stream.randrange(1, 13), work.datastore())
     method, target, body = work.stream.choice(
         (
-            ("POST", "/instances", creation(work.name("db"), work.stream.randrange(1, 13))),
+            ("POST", "/instances", created),
             ("POST", f"{path}/action", {"resize": {"volume": {"size": work.stream.randrange(13)}}}),
             ("POST", f"{path}/action", {"restart": {}}),
             ("DELETE", path, None),
@@ -279,19 +291,21 @@ def rebuild(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
         return
     path = f"/mgmt/instances/{instance_id}"
     shown = work.request(tenant, "GET", path, admin=True)
-    name = FIRST.name
+    datastore = _datastore_of(tenant, instance_id)
+    name = FIRST[datastore].name
     if shown.status == 200:
         name = shown.document["instance"]["datastore"]["version"]
     if work.careless and work.stream.random() < WRONG_IMAGE:
-        name = work.stream.choice(list(IMAGES))
+        name = work.stream.choice([each.name for each in of(datastore)])
     body = {"rebuild": {"image_id": IMAGES[name]}}
     work.request(tenant, "POST", f"{path}/action", body, admin=True)
 
 
 def upgrade(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
     """Often to one that works: what it has, an older one and another major are refused."""
-    names = [each.name for each in OFFERS if each.works or work.careless]
-    name = NEWER.name if work.stream.random() < 0.4 else work.stream.choice(names)
+    datastore = _datastore_of(tenant, instance_id)
+    names = [each.name for each in of(datastore) if each.works or work.careless]
+    name = NEWER[datastore].name if work.stream.random() < 0.4 else work.stream.choice(names)
     body = {"instance": {"datastore_version": name}}
     Ask(work, tenant, instance_id)("PATCH", "", body)
 
@@ -322,11 +336,12 @@ def roll_out(work: Clients, tenant: Tenant, _: str | None) -> None:
 
     Now and then the image is of another version, whose engine does not touch the data.
     """
-    stream = work.stream
-    name = stream.choice((FIRST.name, FIRST.name, NEWER.name))
+    stream, datastore = work.stream, work.datastore()
+    first, newer = FIRST[datastore].name, NEWER[datastore].name
+    name = stream.choice((first, first, newer))
     image = name
     if work.careless and stream.random() < WRONG_IMAGE:
-        image = stream.choice(list(IMAGES))
+        image = stream.choice([each.name for each in of(datastore)])
     asked: dict[str, Any] = {"image_id": IMAGES[image], "datastore_version": name}
     asked["at_once"], asked["tolerate"] = stream.randint(1, 3), stream.randrange(3)
     if stream.random() < 0.5:
@@ -425,3 +440,12 @@ ACTIONS: Final[dict[str, Action]] = {
     },
 }
 """All actions by the name that a plan's mix uses."""
+_BY_PART: Final = {
+    Part.USERS: (create_user, list_users, show_user, change_password, change_user, delete_user),
+    Part.ACCESS: (grant, list_access, revoke),
+    Part.DATABASES: (create_database, list_databases, delete_database),
+    Part.ROOT: (enable_root, show_root, disable_root),
+    Part.UPGRADES: (upgrade,),
+}
+PART_OF: Final = {action.__name__: part for part, all_of in _BY_PART.items() for action in all_of}
+"""The part of the guest contract that an action asks for, where it is not every engine's."""

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, Final
 
+from simulator.inputs import DATASTORE
 from simulator.kernel import Coroutine
 from simulator.region import Reply
 from simulator.world import World
@@ -30,14 +31,15 @@ OPERATORS: Final = "operators"
 
 
 class Tenant:
-    """A tenant, its token, and the instances it knows of (in the order it learned of them)."""
+    """A tenant, its token, and the instances it knows of, in the order it learned of them, each
+    with its datastore."""
 
     __slots__ = ("instances", "name", "token")
 
     def __init__(self, name: str, token: str) -> None:
         self.name = name
         self.token = token
-        self.instances: dict[str, None] = {}
+        self.instances: dict[str, str] = {}
 
 
 class Clients:
@@ -72,9 +74,21 @@ class Clients:
             self.tenants[name] = Tenant(name, self.world.region.log_in(name, "member"))
         return self.tenants[name]
 
-    def adopt(self, tenant_id: str, instance_id: str) -> None:
+    def adopt(self, tenant_id: str, instance_id: str, datastore: str) -> None:
         """Let a tenant know of an instance that is there from the begin."""
-        self.tenant(tenant_id).instances[instance_id] = None
+        self.tenant(tenant_id).instances[instance_id] = datastore
+
+    def learn(self, tenant: Tenant, reply: Reply) -> None:
+        """Let a tenant know of the instance that an accepted create tells of."""
+        told = reply.document["instance"]
+        tenant.instances[told["id"]] = told["datastore"]["type"]
+
+    def datastore(self) -> str:
+        """One of those that the plan mixes."""
+        mixed = self.world.plan.datastores or {DATASTORE: 1.0}
+        if len(mixed) == 1:
+            return next(iter(mixed))
+        return self.stream.choices(list(mixed), list(mixed.values()))[0]
 
     def begin(self, function: Callable[[], None], name: str) -> None:
         """Let somebody do something, beside everybody else."""
@@ -107,7 +121,7 @@ class Clients:
         """Send a request again; its first answer may have been lost, and with it an instance."""
         reply = self.request(tenant, "POST", path, body, key=key)
         if path == "/instances" and reply.status == 200:
-            tenant.instances[reply.document["instance"]["id"]] = None
+            self.learn(tenant, reply)
 
     def request(
         self,

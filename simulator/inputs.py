@@ -18,6 +18,11 @@ execution is found by the sweeper and begun again up to 5 times.
 """
 
 
+DATASTORE: Final = "mariadb"
+"""The one of a plan that names none."""
+DATASTORES: Final = (DATASTORE, "postgresql", "redis")
+
+
 class Workload(msgspec.Struct, forbid_unknown_fields=True):
     """What tenants and operators do. `mix` are weights of the actions in `mix.USUAL_MIX`."""
 
@@ -51,6 +56,8 @@ class Plan(msgspec.Struct, forbid_unknown_fields=True):
     prepared: bool = True
     """Whether the guests are there from the begin, or the workload has to create them."""
     heartbeat_seconds: int = 60
+    datastores: dict[str, float] = {}
+    """How often each is chosen beside the others; empty: MariaDB alone."""
     workload: Workload = msgspec.field(default_factory=Workload)
     faults: dict[str, float] = {}
     swarm: bool = False

@@ -18,7 +18,7 @@ import msgspec
 from chalicelib.domain.quotas import RESOURCES, UNLIMITED
 from simulator import extremes
 from simulator.faults import REGISTRY
-from simulator.inputs import Outage, Plan, Workload
+from simulator.inputs import DATASTORES, Outage, Plan, Workload
 from simulator.mix import USUAL_MIX
 
 __all__ = ["Outage", "Plan", "PlanError", "Workload"]
@@ -200,6 +200,12 @@ def _check_workload(plan: Plan, where: str) -> None:
     for resource, limit in plan.workload.limits.items():
         if resource not in RESOURCES or limit < UNLIMITED:
             raise PlanError(f"{where}: {resource!r} = {limit} is no limit; of {RESOURCES}.")
+    for name, weight in plan.datastores.items():
+        if name not in DATASTORES or not 0 < weight < math.inf:
+            raise PlanError(
+                f"{where}: {name!r} = {weight} is no datastore with a weight above 0; "
+                f"of {', '.join(DATASTORES)}."
+            )
     for action, weight in plan.workload.mix.items():
         if action not in USUAL_MIX:
             raise PlanError(f"{where}: {action!r} is no action; one of {', '.join(USUAL_MIX)}.")

@@ -30,6 +30,7 @@ from simulator.cloud.model.security_groups import SecurityGroup, Traffic
 from simulator.cloud.model.server import ACTIVE, Server, ServerVolume
 from simulator.cloud.model.volume import Attachment, Volume
 from simulator.fleet.older import told, version_told
+from simulator.inputs import DATASTORE, DATASTORES
 from simulator.template import PREFIX
 from simulator.versions import FIRST
 from simulator.world import World
@@ -40,11 +41,14 @@ FLAVOR: Final = "1"
 DEVICE: Final = "/dev/vdb"
 MOST_OWN_TOKENS: Final = 1000
 """Guests of a larger fleet share one enrolment token, of nobody: it takes a kilobyte each."""
-OPEN: Final = tuple(
-    Traffic("ingress", "IPv4", "tcp", port, port, EVERYWHERE)
-    for port in engines.tcp_ports("mariadb")
-)
-"""What an instance without a wish of its own has for rules; all share them."""
+OPEN: Final = {
+    name: tuple(
+        Traffic("ingress", "IPv4", "tcp", port, port, EVERYWHERE)
+        for port in engines.tcp_ports(name)
+    )
+    for name in DATASTORES
+}
+"""What an instance without a wish of its own has for rules, by datastore; all share them."""
 _NAMES: Final = ("instances", "service-statuses", "guests")
 
 
@@ -53,6 +57,7 @@ class Settled(NamedTuple):
 
     instance_id: str
     tenant_id: str
+    datastore: str
 
 
 class Population:
@@ -61,8 +66,11 @@ class Population:
     def __init__(self, world: World) -> None:
         self.world = world
         self._ids = world.kernel.stream("population")
+        self._mixed = world.plan.datastores or {DATASTORE: 1.0}
+        self._mixing = world.kernel.stream("datastores")
         self._now = world.kernel.now
         self._templates: dict[str, dict[str, Any]] = {}
+        self._versions = {name: _version_of(name) for name in self._mixed}
         self._made: list[Settled] = []
         cloud = world.cloud
         self._subnet = next(
@@ -85,15 +93,16 @@ class Population:
 
     def _one(self, tenant_id: str) -> Settled:
         instance_id, server_id, volume_id = self._uuid(), self._uuid(), self._uuid()
+        datastore = self._datastore()
         name = names.network(instance_id)  # as names.volume has it: kept once
         assert name == names.volume(instance_id)
         description = names.description(instance_id)
         metadata = names.metadata(instance_id, 1)
-        group_id = self._make_group(name, description)
+        group_id = self._make_group(name, description, datastore)
         port = self._make_port(name, description, group_id, server_id)
         self._make_volume(name, metadata, volume_id, server_id)
         token = self._token or enrolment.new_token(instance_id, 1, self._now)
-        data = _user_data(instance_id, token)
+        data = _user_data(instance_id, token, datastore)
         self._make_server(instance_id, metadata, server_id, volume_id, port.id)
         if self._token is None:
             kept = base64.b64encode(data).decode()
@@ -101,7 +110,7 @@ class Population:
         queue_url = queues.make_guest_queue(instance_id, 1)
         key = self._settle(instance_id, server_id, volume_id, port, queue_url, data)
         if not self._templates:
-            self._write_first(tenant_id)
+            self._write_first()
         resources = {
             "volume_id": volume_id,
             "security_group_id": group_id,
@@ -114,6 +123,7 @@ class Population:
         self._write(
             "instances",
             instance_id,
+            **self._versions[datastore],
             id=instance_id,
             tenant_id=tenant_id,
             index_tenant=tenant_id,
@@ -132,7 +142,12 @@ class Population:
         self._write(
             "guests", (instance_id, 1), instance_id=instance_id, public_key=key, server_id=server_id
         )
-        return Settled(instance_id, tenant_id)
+        return Settled(instance_id, tenant_id, datastore)
+
+    def _datastore(self) -> str:
+        if len(self._mixed) == 1:
+            return next(iter(self._mixed))
+        return self._mixing.choices(list(self._mixed), list(self._mixed.values()))[0]
 
     def _uuid(self) -> str:
         text = f"{self._ids.getrandbits(128):032x}"
@@ -140,23 +155,19 @@ class Population:
 
     # ---------------------------------------------------------------------------- rows
 
-    def _write_first(self, tenant_id: str) -> None:
+    def _write_first(self) -> None:
         """One row of each table by the models; what the tables hold of it is the template."""
         before = self._now - CREATED_SECONDS_AGO
         flavor = self._flavor
         held = held_by_instance(flavor.ram, 1)
         models.Instance(
             id="template",
-            tenant_id=tenant_id,
+            tenant_id="template",
             name="template",
             status=Status.ACTIVE,
             created=before,
             updated=before,
-            datastore_version_id="mariadb-10.11",
-            datastore_name="mariadb",
-            datastore_version="10.11",
-            datastore_version_number=FIRST.number,
-            manager="mariadb",
+            **_version_of(DATASTORE),
             flavor_id=flavor.id,
             flavor_ram=flavor.ram,
             flavor_vcpus=flavor.vcpus,
@@ -200,7 +211,7 @@ class Population:
 
     # --------------------------------------------------------------------------- cloud
 
-    def _make_group(self, name: str, description: str) -> str:
+    def _make_group(self, name: str, description: str, datastore: str) -> str:
         group = SecurityGroup(
             self._uuid(),
             name,
@@ -211,7 +222,7 @@ class Population:
         )
         groups = self.world.cloud.network.security_groups
         groups.groups[group.id] = group
-        for traffic in OPEN:
+        for traffic in OPEN[datastore]:
             groups._add_rule(group, traffic)
         return group.id
 
@@ -351,15 +362,27 @@ class Population:
         )
 
 
-def _user_data(instance_id: str, token: str) -> bytes:
+def _version_of(datastore: str) -> dict[str, Any]:
+    """What a row tells of its datastore."""
+    first = FIRST[datastore]
+    return {
+        "datastore_version_id": f"{datastore}-{first.name}",
+        "datastore_name": datastore,
+        "datastore_version": first.name,
+        "datastore_version_number": first.number,
+        "manager": datastore,
+    }
+
+
+def _user_data(instance_id: str, token: str, datastore: str) -> bytes:
     chosen = settings()
     configuration = user_data.GuestConfiguration(
         instance_id=instance_id,
         generation=1,
         control_url=chosen.control_url,
         enrolment_token=token,
-        datastore_manager="mariadb",
-        datastore_version="10.11",
+        datastore_manager=datastore,
+        datastore_version=FIRST[datastore].name,
         region=chosen.region,
         aws_endpoint_url=None,
     )

@@ -128,7 +128,7 @@ class Run:
             )
             gc.enable()
             for each in made:
-                self.workload.adopt(each.tenant_id, each.instance_id)
+                self.workload.adopt(each.tenant_id, each.instance_id, each.datastore)
         self.workload.admit()
         gc.collect()
         gc.freeze()

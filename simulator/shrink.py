@@ -283,7 +283,7 @@ class _Search:
     def _usual(self) -> None:
         """What an extreme has changed, back to what is usual."""
         usual = Plan()
-        for name in ("prepared", "batch", "heartbeat_seconds"):
+        for name in ("prepared", "batch", "heartbeat_seconds", "datastores"):
             if getattr(self.plan, name) != getattr(usual, name):
                 self._smaller(msgspec.structs.replace(self.plan, **{name: getattr(usual, name)}))
         for name in ("at_once", "most_in_a_list", "limits"):

@@ -10,8 +10,10 @@ import random
 from functools import partial
 from typing import Any, Final
 
+from chalicelib import engines
+from chalicelib.engines.engine import Part
 from chalicelib.store.limits import set_limits
-from simulator.actions import ACTIONS, USUAL_LIMITS, creation, set_quota
+from simulator.actions import ACTIONS, PART_OF, UNFIT, USUAL_LIMITS, creation, set_quota
 from simulator.clients import Clients, Tenant
 from simulator.mix import USUAL_MIX
 from simulator.world import World
@@ -21,6 +23,8 @@ EMPTYING_ATTEMPTS: Final = 60
 EMPTYING_PAUSE_SECONDS: Final = 60.0
 SPREAD_SECONDS: Final = 120.0
 NOISY: Final = "noisy"
+IN_ITS_PLACE: Final = "write"
+"""What the applications of a datastore do that has nothing of what was drawn."""
 
 
 class Workload(Clients):
@@ -88,9 +92,16 @@ class Workload(Clients):
         tenant = self.stream.choice(list(self.tenants.values()))
         instances = list(tenant.instances)
         instance_id = self.stream.choice(instances) if instances else None
+        if instance_id is not None and not self._fits(action, tenant.instances[instance_id]):
+            action = IN_ITS_PLACE
         self.spawn(action, tenant, instance_id)
         if self.stream.random() < self.racing:
             self._race(action, tenant, instance_id)
+
+    def _fits(self, action: str, datastore: str) -> bool:
+        """Whether it is asked for there: now and then what the datastore has not, too."""
+        part = PART_OF.get(action, Part.SERVER)
+        return engines.can(datastore, part) or self.stream.random() < UNFIT
 
     def _race(self, action: str, tenant: Tenant, instance_id: str | None) -> None:
         """The same request again, or one that gets in its way, or in somebody else's."""
@@ -126,7 +137,7 @@ class Workload(Clients):
     def _noisy(self, tenant: Tenant, method: str, path: str, body: Any) -> None:
         reply = self.request(tenant, method, path, body)
         if method == "POST" and reply.status == 200:
-            tenant.instances[reply.document["instance"]["id"]] = None
+            self.learn(tenant, reply)
 
     # -------------------------------------------------------------------------- requests
 

@@ -31,7 +31,7 @@ from guest_agent.datastores.layout import Layout, below
 from guest_agent.datastores.probe import Answer, Probe
 from guest_agent.datastores.server import S, Server
 from guest_agent.datastores.service import Service
-from guest_agent.datastores.session import CALL_SECONDS, LockedOut
+from guest_agent.datastores.session import CALL_SECONDS, Crowded, LockedOut
 from guest_agent.datastores.state import DatastoreState
 from guest_agent.errors import CommandFailed, GuestError, Unavailable
 from guest_agent.manager import Condition
@@ -79,6 +79,8 @@ class Life(Generic[S]):
             case Answer.LOCKED_OUT:
                 reason = "the agent's account in the database has been changed"
                 return Condition(Status.BLOCKED, reason, start_wanted=not self._given_up)
+            case Answer.CROWDED as crowded:
+                return Condition(Status.BLOCKED, crowded.value)
             case Answer.YES if volume.is_full(self._layout.volume):
                 return Condition(Status.BLOCKED, _FULL)
         return Condition(Status.HEALTHY, notices=tuple(self._probe.said()))
@@ -103,7 +105,8 @@ class Life(Generic[S]):
     def session(self, seconds: float = CALL_SECONDS) -> Iterator[S]:
         """A session for one call, which has so long for all that it asks.
 
-        An account that a customer's root has changed is put right.
+        An account that a customer's root has changed is put right. Where customers have taken all
+        connections it is the one that the agent keeps.
         """
         until = time.monotonic() + seconds
         try:
@@ -111,6 +114,10 @@ class Life(Generic[S]):
         except LockedOut:
             self._probe.repair()
             made = self._connect(until)
+        except Crowded:
+            with self._probe.lend(until) as kept:
+                yield kept
+            return
         with tracing.detail(_log, "sql") as told:
             try:
                 yield made

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from enum import Enum
 from typing import Final, Generic, TypeVar
 
-from guest_agent.datastores.session import LockedOut, NotListening, Session
+from guest_agent.datastores.session import Crowded, LockedOut, NotListening, Session
 from guest_agent.errors import CommandFailed
 
 PROBE_SECONDS: Final = 3.0
@@ -34,6 +34,7 @@ class Answer(Enum):
     NOT_YET = "nobody listens: it is starting"
     SILENT = "it takes connections and does not answer"
     LOCKED_OUT = "it does not let the agent in"
+    CROWDED = "its customers have taken all of its connections"
 
 
 S = TypeVar("S", bound=Session)
@@ -80,6 +81,16 @@ class Probe(Generic[S]):
                 self._drop()
                 raise
 
+    @contextmanager
+    def lend(self, until: float) -> Iterator[S]:
+        """The connection that is kept, for a call where no other is to be had; `Crowded` when it
+        is gone, too."""
+        with self._lock:
+            if self._session is None:
+                raise Crowded(f"the database lets nobody in: {Answer.CROWDED.value}")
+            self._session.until = until
+            yield self._session
+
     def forget(self) -> None:
         """Close the connection to a server that has ended."""
         with self._lock:
@@ -100,6 +111,8 @@ class Probe(Generic[S]):
             return Answer.NOT_YET
         except LockedOut:
             return Answer.LOCKED_OUT
+        except Crowded:
+            return Answer.CROWDED
         except CommandFailed:
             return Answer.SILENT
         if self._round_trip(self._session, until):

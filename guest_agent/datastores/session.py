@@ -37,6 +37,10 @@ class LockedOut(Unavailable):
     """The server does not take the agent for its administrator any more."""
 
 
+class Crowded(Unavailable):
+    """The server lets nobody in: its customers have taken all of its connections."""
+
+
 class NotListening(Unavailable):
     """No server is at the socket: it is starting, or dead."""
 

@@ -90,9 +90,11 @@ def _show(place: Place, datastore: str, network: str | None, *, keep: bool) -> N
         "flavorRef": _smallest(api.call("GET", "/flavors")["flavors"]),
         "volume": {"size": 1},
         "datastore": {"type": datastore, "version": CLIENTS[datastore].version},
-        "databases": [{"name": DATABASE}],
-        "users": [{"name": USER, "password": password, "databases": [{"name": DATABASE}]}],
     }
+    if CLIENTS[datastore].has_users:
+        granted = [{"name": DATABASE}]
+        request["databases"] = granted
+        request["users"] = [{"name": USER, "password": password, "databases": granted}]
     if network is not None:
         request["nics"] = [{"net-id": network}]
     out.print(f"POST {escape(api.url)}/instances")
@@ -123,12 +125,19 @@ def _use_it(
     api: trove.Api, instance: dict[str, Any], password: str, datastore: str, *, keep: bool
 ) -> None:
     out.rule("Use it", align="left")
-    login = Login(_address(instance), USER, password, DATABASE)
+    path, address = f"/instances/{instance['id']}", _address(instance)
+    if CLIENTS[datastore].has_users:
+        login = Login(address, USER, password, DATABASE)
+    else:
+        root = api.call("POST", f"{path}/root")["user"]
+        out.print(f"POST …/root  →  {escape(root['name'])}")
+        login = Login(address, root["name"], root["password"], "0")
     _use(login, datastore)
-    users = api.call("GET", f"/instances/{instance['id']}/users")["users"]
-    out.print(f"GET …/users  →  {escape(_named(users))}")
-    if USER not in [user["name"] for user in users]:
-        raise StackError(f"The API does not list the user {USER}.")
+    if CLIENTS[datastore].has_users:
+        users = api.call("GET", f"{path}/users")["users"]
+        out.print(f"GET …/users  →  {escape(_named(users))}")
+        if USER not in [user["name"] for user in users]:
+            raise StackError(f"The API does not list the user {USER}.")
     if keep:
         out.print(escape(CLIENTS[datastore].shell.format(**login._asdict())))
 
@@ -144,7 +153,7 @@ def _use(login: Login, datastore: str) -> None:
     """Write and read a row over the engine's protocol, as any application would."""
     started, client = time.monotonic(), CLIENTS[datastore]
     version = demo_use.use(client, login)
-    place = f"{client.scheme}://{USER}@{login.address}:{client.port}/{DATABASE}"
+    place = f"{client.scheme}://{login.user}@{login.address}:{client.port}/{login.database}"
     out.print(f"{place}  {escape(version)}")
     seconds = time.monotonic() - started
     out.print(f"  wrote and read {demo_use.ROW}  ({seconds * 1000:.0f} ms)")

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 import pymysql
+import redis
 from pg8000 import native
 
 from infra.errors import StackError
@@ -15,6 +16,10 @@ ROW: Final = (1, "a coffer")
 STATEMENTS: Final = (
     "CREATE TABLE orders (id INT PRIMARY KEY, item VARCHAR(40))",
     "INSERT INTO orders VALUES (1, 'a coffer')",
+)
+UNREACHED: Final = (
+    *(pymysql.err.OperationalError, native.InterfaceError, redis.ConnectionError),
+    *(redis.TimeoutError, OSError),
 )
 QUERIES: Final = ("SELECT id, item FROM orders", "SELECT VERSION()")
 
@@ -36,6 +41,8 @@ class Client(NamedTuple):
     version: str
     scheme: str
     port: int
+    has_users: bool
+    """Whether it has users and databases; one that has not is used as its root."""
     use: Callable[[Login], tuple[Any, Any]]
     shell: str
 
@@ -75,11 +82,27 @@ def _postgresql(login: Login) -> tuple[Any, Any]:
     return row, version
 
 
+def _redis(login: Login) -> tuple[Any, Any]:
+    with redis.Redis(
+        host=login.address,
+        username=login.user,
+        password=login.password,
+        db=int(login.database),
+        socket_connect_timeout=CONNECT_SECONDS,
+        decode_responses=True,
+    ) as connection:
+        connection.hset("orders:1", mapping={"id": ROW[0], "item": ROW[1]})
+        found: Any = connection.hgetall("orders:1")
+        about: Any = connection.info("server")
+    return (int(found["id"]), found["item"]), (about["redis_version"],)
+
+
 CLIENTS: Final = {
     "mariadb": Client(
         "10.11",
         "mysql",
         3306,
+        True,
         _mysql,
         "MYSQL_PWD={password} mariadb -h {address} -u {user} {database}",
     ),
@@ -87,8 +110,17 @@ CLIENTS: Final = {
         "15",
         "postgresql",
         5432,
+        True,
         _postgresql,
         "PGPASSWORD={password} psql -h {address} -U {user} {database}",
+    ),
+    "redis": Client(
+        "7.0",
+        "redis",
+        6379,
+        False,
+        _redis,
+        "REDISCLI_AUTH={password} redis-cli -h {address} --user {user} -n {database}",
     ),
 }
 """By the names of datastores on offer."""
@@ -98,7 +130,7 @@ def use(client: Client, login: Login) -> str:
     """Write and read the row; the version that the database tells. `StackError` with what to do."""
     try:
         row, version = client.use(login)
-    except (pymysql.err.OperationalError, native.InterfaceError, OSError) as error:
+    except UNREACHED as error:
         raise StackError(
             f"The database at {login.address} cannot be used from here: {error.args[-1]}",
             "Run it where there is a way to the instance's network, or name another --network.",

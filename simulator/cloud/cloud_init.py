@@ -17,7 +17,7 @@ import yaml
 
 HEADER = b"#cloud-config"
 DEFAULT_MODE = 0o644
-USERS = ("mysql", "postgres")
+USERS = ("mysql", "postgres", "redis")
 
 
 class UserDataError(ValueError):

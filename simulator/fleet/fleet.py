@@ -11,11 +11,13 @@ from typing import Final
 
 import msgspec
 
+from chalicelib import engines
+from chalicelib.engines.engine import Part
 from guest_agent.enrolment import Session
 from guest_agent.queues import LONG_POLL_SECONDS
 from simulator.cloud.model.seams import GuestSpec
 from simulator.effects import Effects
-from simulator.fleet.datastore import Contents, Volume
+from simulator.fleet.datastore import Contents, Database, Volume
 from simulator.fleet.guest import Guest
 from simulator.fleet.hypervisor import SimHypervisor
 from simulator.fleet.queues import Region
@@ -23,6 +25,8 @@ from simulator.fleet.surroundings import FINE, Surroundings
 from simulator.kernel import Kernel
 
 DRIFT_STEP_SECONDS: Final = 60.0
+KEYSPACE: Final = "0"
+"""Where everything is of an engine without databases; nobody makes it."""
 
 
 class Fleet(SimHypervisor):
@@ -215,11 +219,19 @@ class Fleet(SimHypervisor):
         return volume.snapshot()
 
     def write(self, server_id: str, database: str, key: str, value: str) -> bool:
-        """Write a row as an application would; False when the database does not take it."""
+        """Write a row as an application would, in the database if its engine has them; False when
+        it is not taken."""
         guest = self.guests[server_id]
         volume = guest.volume
         takes = guest.power and guest.up and not guest.disk.full
-        if not takes or volume is None or database not in volume.contents.databases:
+        if not takes or volume is None:
             return False
-        volume.contents = volume.contents.with_row(database, key, value)
+        contents = volume.contents
+        if not engines.can(guest.datastore_manager, Part.DATABASES):
+            database = KEYSPACE
+            if database not in contents.databases:
+                contents = contents.with_database(database, Database())
+        if database not in contents.databases:
+            return False
+        volume.contents = contents.with_row(database, key, value)
         return True

@@ -58,6 +58,12 @@ MANAGERS: Final[dict[str, type[SimManager]]] = {
 """By the names that guests are ordered with."""
 
 
+def grants_outlive(manager: str) -> bool:
+    """Whether a user's grant outlives its database there."""
+    kind = MANAGERS[manager]
+    return not issubclass(kind, WithContents) or kind.GRANTS_OUTLIVE
+
+
 class Ordered(Machine, Protocol):
     """A machine that was ordered with a datastore."""
 

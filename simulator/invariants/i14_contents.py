@@ -6,13 +6,16 @@ import json
 import re
 from typing import Any, Final
 
+from chalicelib import engines
+from chalicelib.engines.engine import Part
 from chalicelib.lifecycle import Status
 from chalicelib.settings import settings
 from simulator.fleet.datastore import Contents, User
+from simulator.fleet.managers import grants_outlive
 from simulator.invariants.acknowledged import THERE, UNKNOWN, State, Thing, changes_of
 from simulator.invariants.base import Asked, Exchange, Invariant
 
-REFUSED: Final = frozenset({404, 409, 413, 422})
+REFUSED: Final = frozenset({404, 409, 413, 422, 501})
 """Answers after which nothing was done. A 400 may also be a guest that died at work."""
 STILL_SECONDS: Final = 300.0
 """What had no clear answer may take effect so long after its command's expiry: the guest's clock
@@ -60,17 +63,56 @@ class Acknowledged(Invariant):
                 self._states[thing] = change(before) if alone else UNKNOWN
             elif reply.status not in REFUSED or not alone:
                 self._states[thing] = UNKNOWN
-            now = self.hub.run.kernel.now
-            late = 0.0
-            if not accepted and reply.status not in REFUSED:
-                late = settings().guest_call_seconds + STILL_SECONDS
-            self._changed[thing] = max(self._changed.get(thing, 0.0), now + late)
+            self._touched(thing, exchange)
+            if thing.kind == "databases" and exchange.method == "DELETE":
+                self._dropped(thing, exchange)
+            elif self._may_have_gone(thing):
+                self._states[thing] = UNKNOWN
         if not accepted or exchange.replayed:
             return
         if exchange.method == "POST" and exchange.path.endswith("/instances"):
             self._begun_with(json.loads(exchange.body or b"{}"), answer)
         elif exchange.method == "GET" and (found := _LIST.fullmatch(exchange.path)):
             self._listed(exchange, found[1], found[2], answer)
+
+    def _touched(self, thing: Thing, exchange: Exchange) -> None:
+        """From now on, or when it may take effect at the latest, it is as it is known to be."""
+        late = 0.0
+        if not _is_clear(exchange):
+            late = settings().guest_call_seconds + STILL_SECONDS
+        until = self.hub.run.kernel.now + late
+        self._changed[thing] = max(self._changed.get(thing, 0.0), until)
+
+    def _dropped(self, database: Thing, exchange: Exchange) -> None:
+        """Where grants go with their database they go with it, if it has gone, for all users whom
+        nothing else was done to meanwhile."""
+        if exchange.reply.status in REFUSED or self._grants_outlive(database.instance_id):
+            return
+        for user in [*self._states, *(each for each, count in self._busy.items() if count)]:
+            if user[:2] != (database.instance_id, "users"):
+                continue
+            state = self._states.get(user)
+            still = not self._busy.get(user) and exchange.begun >= self._changed.get(user, 0.0)
+            if isinstance(state, User) and still and _is_clear(exchange):
+                self._states[user] = User(state.password, state.grants - {database.name})
+            elif state is not None or not still:
+                self._states[user] = UNKNOWN
+                self._touched(user, exchange)
+
+    def _may_have_gone(self, thing: Thing) -> bool:
+        """Whether a database that a user was let into was being dropped at the time."""
+        state = self._states.get(thing)
+        if not isinstance(state, User) or self._grants_outlive(thing.instance_id):
+            return False
+        databases = [Thing(thing.instance_id, "databases", name) for name in state.grants]
+        now = self.hub.run.kernel.now
+        return any(
+            self._busy.get(each) or self._changed.get(each, 0.0) >= now for each in databases
+        )
+
+    def _grants_outlive(self, instance_id: str) -> bool:
+        row = self.hub.row("instances", instance_id)
+        return row is None or grants_outlive(row["manager"])
 
     def _begun_with(self, body: Any, answer: Any) -> None:
         """What an instance is created with, it has when it is ACTIVE."""
@@ -109,11 +151,11 @@ class Acknowledged(Invariant):
             guest = self.hub.run.fleet.guests.get(server_id)
             volume = guest.volume if guest is not None else None
             if volume is not None and volume.formatted:
-                self._compare(row["id"], volume.contents)
+                self._compare(row["id"], row["manager"], volume.contents)
 
-    def _compare(self, instance_id: str, contents: Contents) -> None:
+    def _compare(self, instance_id: str, manager: str, contents: Contents) -> None:
         there: dict[Thing, State] = {}
-        for name in contents.databases:
+        for name in contents.databases if engines.can(manager, Part.DATABASES) else ():
             there[Thing(instance_id, "databases", name)] = THERE
         for (name, _), user in contents.users.items():
             there[Thing(instance_id, "users", name)] = user
@@ -136,6 +178,11 @@ class Acknowledged(Invariant):
             for each in self._states
             if each.instance_id == instance_id and each.kind == kind
         ]
+
+
+def _is_clear(exchange: Exchange) -> bool:
+    """Whether its answer says what became of it."""
+    return exchange.reply.status < 300 or exchange.reply.status in REFUSED
 
 
 def _told(there: State, wanted: State) -> str:

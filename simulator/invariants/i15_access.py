@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
+from chalicelib import engines
 from chalicelib.domain.instances import sources
 from chalicelib.lifecycle import Status
 from simulator.aws.dynamodb.values import Item
@@ -37,9 +38,13 @@ class Access(Invariant):
     def _compare(self, row: Item, found: dict[str, list[Any]]) -> None:
         self.exercised += 1
         access = json.loads(str(row.get("access") or "{}"))
-        wanted = set(sources(access.get("allowed_cidrs") or []))
+        wanted = {
+            (source, port)
+            for source in sources(access.get("allowed_cidrs") or [])
+            for port in engines.tcp_ports(row["manager"])
+        }
         allowed = {
-            rule.traffic.remote_ip_prefix
+            (rule.traffic.remote_ip_prefix, rule.traffic.port_range_min)
             for group in found.get("security group", [])
             for rule in group.rules.values()
             if rule.traffic.direction == "ingress"

@@ -1,12 +1,16 @@
-"""I30: what a guest does not know, as it has told, is refused before anything; the rest is not."""
+"""I30: what an engine has not, or a guest does not know, as it has told, is refused before
+anything; the rest is not."""
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Final, NamedTuple
 
+from chalicelib import engines
 from chalicelib.bus.contract import FIRST_RELEASE, METHODS, RELEASE
 from chalicelib.domain.flows import FLOWS
+from chalicelib.engines.engine import Part
 from simulator.aws.dynamodb.values import Item
 from simulator.fleet.guest import Guest
 from simulator.fleet.older import told
@@ -15,7 +19,13 @@ from simulator.invariants.base import Exchange, Invariant, changed
 LATE_SECONDS: Final = 120.0
 """A request may have read what was told so long ago: a stale read (F9), and its own time."""
 NOT_SUPPORTED: Final = 501
+REFUSALS: Final = 300
+"""From here on nothing was accepted."""
 _INSTANCE: Final = re.compile(r"/v1\.0/[^/]+/(?:mgmt/)?instances/([^/?]+)")
+_PART: Final = re.compile(
+    r"/v1\.0/[^/]+/instances/([^/?]+)/(?:(databases)|(users)|(root))(/[^/?]+/databases)?"
+)
+"""The requests that are for a part of the guest contract: the instance, and what names the part."""
 
 
 class Told(NamedTuple):
@@ -32,15 +42,33 @@ def _told_by(row: Item | None) -> Told | None:
     return Told(int(row["generation"]), release if row.get("epoch") else None)
 
 
+def _part_of(exchange: Exchange) -> tuple[str, Part] | None:
+    """The instance that a request is about and the part that it is for, beside the server."""
+    if exchange.method == "POST" and exchange.path.endswith("/instances"):
+        if exchange.reply.status >= REFUSALS:
+            return None
+        wanted = json.loads(exchange.body or b"{}").get("instance", {})
+        part = Part.USERS if wanted.get("databases") or wanted.get("users") else Part.SERVER
+        return exchange.reply.document["instance"]["id"], part
+    found = _PART.match(exchange.path)
+    if found is None:
+        return None
+    instance_id, databases, users, _, access = found.groups()
+    if users:
+        return instance_id, Part.ACCESS if access else Part.USERS
+    return instance_id, Part.DATABASES if databases else Part.ROOT
+
+
 class Ability(Invariant):
     """Follows what rows tell of guests' releases, beside what is on their disks.
 
-    Looks at each report that is stored, each operation that is accepted, and each refusal. A guest
-    that has told nothing in its generation is asked, and answers for itself.
+    Looks at each report that is stored, each operation that is accepted, each command and each
+    reply. A guest that has told nothing in its generation is asked, and answers for itself; an
+    engine is what the row says, so nothing is ever sent that it has not.
     """
 
     id = "I30"
-    title = "What a guest's release does not know is refused at once, and what it knows is not"
+    title = "What an engine or a guest's release has not is refused at once, and the rest is not"
 
     def watch(self) -> None:
         self._told: dict[str, tuple[Told | None, float]] = {}
@@ -49,6 +77,7 @@ class Ability(Invariant):
             self._told[row["instance_id"]] = _told_by(row), self.hub.run.kernel.now
         self.hub.on_write("service-statuses", self._status)
         self.hub.on_write("operations", self._operation)
+        self.hub.on_write("commands", self._command)
         self.hub.on_reply(self._replied)
 
     def _status(self, old: Item | None, new: Item | None) -> None:
@@ -103,7 +132,26 @@ class Ability(Invariant):
             text = f"{new['action']} was accepted; its guest, of release {known}, has no "
             self.broken(text + ", ".join(lacking), new["instance_id"])
 
+    def _command(self, old: Item | None, new: Item | None) -> None:
+        """Nothing is sent that the engine of the instance has not."""
+        if old is not None or new is None:
+            return
+        self.exercised += 1
+        part = METHODS[new["method"]].part
+        if not self._can(new["instance_id"], part):
+            self.broken(f"{new['method']} was sent to an engine without it", new["instance_id"])
+
+    def _can(self, instance_id: str, part: Part) -> bool:
+        row = self.hub.row("instances", instance_id)
+        return row is None or engines.can(row["manager"], part)
+
     def _replied(self, exchange: Exchange) -> None:
+        if (asked := _part_of(exchange)) is not None and not self._can(*asked):
+            self.exercised += 1
+            if exchange.reply.status < REFUSALS:
+                text = f"{exchange.method} for its {asked[1]}, of which it has none, was accepted"
+                self.broken(text, asked[0])
+            return
         found = _INSTANCE.match(exchange.path)
         if exchange.reply.status != NOT_SUPPORTED or found is None or exchange.replayed:
             return

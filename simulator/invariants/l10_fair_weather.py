@@ -12,6 +12,8 @@ from simulator.invariants.base import Exchange, Invariant, changed
 from simulator.template import PREFIX
 
 BUSY: Final = 503
+NOT_SUPPORTED: Final = 501
+"""A refusal like any other; I30 looks whether it is one."""
 _OF_A_GUEST: Final = re.compile(r"/v1\.0/[^/]+/instances/([^/]+)/(users|databases|root)")
 """The requests that are passed on to a guest, and whose instance they are about."""
 
@@ -34,7 +36,8 @@ class FairWeather(Invariant):
 
     def _replied(self, exchange: Exchange) -> None:
         status = exchange.reply.status
-        if self.hub.calm and status >= 500 and not self._guest_had_no_time(exchange):
+        failed = status >= 500 and status != NOT_SUPPORTED
+        if self.hub.calm and failed and not self._guest_had_no_time(exchange):
             message = exchange.reply.body[:200].decode(errors="replace")
             self.broken(f"{exchange.method} was answered {status}: {message}")
 

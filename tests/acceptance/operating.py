@@ -61,12 +61,12 @@ OPERATIONS: Final[dict[str, Operation]] = {
 """The one before a start is a stop, whichever test comes first."""
 
 
-def offer(stack: Stack, name: str, number: str = ENGINE) -> None:
-    """One more version of MariaDB, as an operator's row has it; `number` is its engine's."""
+def offer(stack: Stack, name: str, number: str = ENGINE, datastore: str = "mariadb") -> None:
+    """One more version of a datastore, as an operator's row has it; `number` is its engine's."""
     table = f"{STACK_NAME}-datastore-versions"
     database = stack.aws("dynamodb")
     known: list[dict[str, Any]] = database.scan(TableName=table)["Items"]
-    first = next(each for each in known if each["datastore_name"]["S"] == "mariadb")
+    first = next(each for each in known if each["datastore_name"]["S"] == datastore)
     row = {**first, "id": {"S": f"v-{name}"}, "name": {"S": name}, "version": {"S": number}}
     database.put_item(TableName=table, Item=row)
 

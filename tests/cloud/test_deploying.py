@@ -125,7 +125,7 @@ CASES = (
     Case(
         "image",
         lambda cloud: surveyed(cloud, Wanted("dbs", parameters={"ImageProjectId": "another"})),
-        "No image boots mariadb 10.11, mysql 10.11, postgresql 15: coffer-guest",
+        "No image boots mariadb 10.11, mysql 10.11, postgresql 15, redis 7.0: coffer-guest",
         "openstack image set --tag coffer --project service IMAGE",
     ),
     Case(

@@ -160,27 +160,54 @@ def test_systemd_takes_the_unit_and_finds_it_closed_enough() -> None:
     assert exposed.returncode == 0, exposed.stdout + exposed.stderr
 
 
-def test_the_installer_names_what_is_missing(tmp_path: Path) -> None:
-    for tool in ("dirname", "cat", "id", "sh"):
+TOOLS: Final = ("python3", "mkfs.ext4", "resize2fs", "blkid", "mount", "systemctl")
+
+
+@pytest.mark.parametrize(
+    ("there", "said"),
+    [
+        ((), "python3 is missing"),
+        (TOOLS, "no database server is there"),
+        ((*TOOLS, "mariadbd"), "python3 -m venv does not work"),
+        ((*TOOLS, "redis-server"), "python3 -m venv does not work"),
+        ((*TOOLS, "postgresql/16/bin/postgres"), "python3 -m venv does not work"),
+    ],
+)
+def test_the_installer_names_what_is_missing(
+    tmp_path: Path, there: tuple[str, ...], said: str
+) -> None:
+    """Any engine will do; the next thing that is missing then is what the stand-in for Python has
+    not."""
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for tool in ("dirname", "cat", "id", "sh", "rm", "mkdir"):
         found = shutil.which(tool)
         assert found
-        (tmp_path / tool).symlink_to(found)
-    shutil.copy(GUEST / "install.sh", tmp_path)
+        (programs / tool).symlink_to(found)
+    for tool in there:
+        program = programs / tool
+        program.parent.mkdir(parents=True, exist_ok=True)
+        program.write_text("#!/bin/sh\ncase $* in *venv*) exit 1 ;; esac\n")
+        program.chmod(0o755)
     (tmp_path / "VERSION").write_text("1\n")
-    script = (
-        (tmp_path / "install.sh").read_text().replace("PATH=$PATH:/usr/local/sbin", "PATH=$PATH")
-    )
-    (tmp_path / "install.sh").write_text(script.replace(":/usr/sbin:/sbin", ""))
+    script = (GUEST / "install.sh").read_text()
+    for path, instead in (
+        (":/usr/local/sbin:/usr/sbin:/sbin", ""),
+        ("/usr/lib/postgresql", f"{programs}/postgresql"),
+        ("base=/opt/coffer", f"base={tmp_path}/opt"),
+    ):
+        assert path in script
+        script = script.replace(path, instead)
+    (tmp_path / "install.sh").write_text(script)
     ran = subprocess.run(
-        [str(tmp_path / "sh"), str(tmp_path / "install.sh")],
-        env={"PATH": str(tmp_path)},
+        [str(programs / "sh"), str(tmp_path / "install.sh")],
+        env={"PATH": str(programs)},
         capture_output=True,
         text=True,
         check=False,
     )
     assert ran.returncode == 1
-    wanted = "python3 is missing" if os.geteuid() == 0 else "has to run as root"
-    assert wanted in ran.stderr
+    assert (said if os.geteuid() == 0 else "has to run as root") in ran.stderr
 
 
 def test_a_disk_that_cannot_be_built_says_what_it_needs(tmp_path: Path) -> None:

@@ -231,7 +231,7 @@ def upgrade_and_go_back(deployment: Deployment) -> None:
     def work() -> None:
         deployment.create(deployment.tenant)
         deployment.wait()
-        for name in (NEWER.name, "10.11.10", "10.11.12"):
+        for name in (NEWER["mariadb"].name, "10.11.10", "10.11.12"):
             ask(name)
 
     deployment.do(work)

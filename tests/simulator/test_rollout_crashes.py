@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import pytest
 
-from simulator.versions import FIRST, IMAGES
+from simulator.versions import FIRST, IMAGES, NEWER
 from tests.simulator.crashes import Death, Scenario, deaths_of, failures_of
 from tests.simulator.deployment import Deployment
 
@@ -19,13 +19,13 @@ QUICK_DEATHS: Final = 12
 
 def two_one_after_the_other(deployment: Deployment) -> None:
     """Both are rebuilt once; the count of it is watched by I33."""
-    _roll_out(deployment, FIRST.name)
+    _roll_out(deployment, FIRST["mariadb"].name)
     assert {row["generation"] for row in deployment.instances()} == {2}
 
 
 def two_of_which_the_first_fails(deployment: Deployment) -> None:
     """The image is of another version: its engine leaves the data alone."""
-    other = next(name for name in IMAGES if name != FIRST.name)
+    other = NEWER["mariadb"].name
     _roll_out(deployment, other)
     statuses = sorted(row["status"] for row in deployment.instances())
     assert statuses == ["ACTIVE", "ERROR"]
@@ -33,12 +33,12 @@ def two_of_which_the_first_fails(deployment: Deployment) -> None:
 
 def two_and_it_is_stopped(deployment: Deployment) -> None:
     """What runs then is waited for, and the other one is left as it is."""
-    _roll_out(deployment, FIRST.name, stop_after=4.0)
+    _roll_out(deployment, FIRST["mariadb"].name, stop_after=4.0)
     assert {row["status"] for row in deployment.instances()} == {"ACTIVE"}
 
 
 def _roll_out(deployment: Deployment, image: str, stop_after: float | None = None) -> None:
-    asked: dict[str, Any] = {"image_id": IMAGES[image], "datastore_version": FIRST.name}
+    asked: dict[str, Any] = {"image_id": IMAGES[image], "datastore_version": FIRST["mariadb"].name}
 
     def work() -> None:
         for _ in range(2):

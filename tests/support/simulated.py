@@ -29,7 +29,8 @@ from simulator.cloud.model.security_groups import SecurityGroup
 from simulator.cloud.model.server import Server
 from simulator.cloud.model.volume import Volume
 from simulator.effects import Effect
-from simulator.versions import DATASTORE, NEWER
+from simulator.inputs import DATASTORE
+from simulator.versions import NEWER
 from tests.simulator.deployment import REPORTED_SECONDS, TENANT, Simulation
 from tests.support.rows import WHO, create_operation, new_instance
 from tests.support.scripted import Scripts
@@ -38,10 +39,10 @@ CONVERGES_WITHIN_SECONDS: Final = 2 * 3600.0
 LOOK_SECONDS: Final = 1.0
 PASSWORD: Final = "pass-word-of-the-user"
 VERSION: Final[dict[str, Any]] = {
-    "id": f"{DATASTORE}-{NEWER.name}",
-    "name": NEWER.name,
-    "number": NEWER.number,
-    "image": {"id": NEWER.image_id, "tags": []},
+    "id": f"{DATASTORE}-{NEWER[DATASTORE].name}",
+    "name": NEWER[DATASTORE].name,
+    "number": NEWER[DATASTORE].number,
+    "image": {"id": NEWER[DATASTORE].image_id, "tags": []},
 }
 """What an upgrade is to."""
 

@@ -11,7 +11,6 @@ from string import Template
 from typing import Final
 
 from chalicelib.engines.parameter import Kind, Parameter, Scalar
-from chalicelib.engines.redis import ENGINE
 from guest_agent.datastores.layers import HEAD
 from guest_agent.datastores.redis.layout import ACL_FILE, Layout
 from guest_agent.datastores.redis.resp import SOCKET, Answer, Session
@@ -30,7 +29,6 @@ def render(layout: Layout, address: str) -> str:
         data=_quoted(layout.data),
         acl_file=ACL_FILE,
         address=address,
-        port=ENGINE.tcp_ports[0],
         socket=SOCKET,
     )
 

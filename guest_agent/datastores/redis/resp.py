@@ -8,13 +8,20 @@ the agent has for its database.
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, TypeAlias
 
 from chalicelib.engines.redis import ADMINISTRATOR
 from guest_agent.bounded_socket import BoundedSocket, TooMuch
 from guest_agent.datastores import session
-from guest_agent.datastores.session import ANSWER_BYTES, CLOSE_SECONDS, LockedOut, NotListening
+from guest_agent.datastores.session import (
+    ANSWER_BYTES,
+    CLOSE_SECONDS,
+    Crowded,
+    LockedOut,
+    NotListening,
+)
 from guest_agent.errors import BadRequest, CommandFailed, GuestError, Unavailable
 
 SOCKET: Final = "coffer.sock"
@@ -57,7 +64,8 @@ class Session(session.Session):
         if self._broken:  # what comes next may be the answer to something else
             raise Unavailable("the database does not answer")
         try:
-            self._plug.sendall(b"*%d\r\n" % len(parts) + b"".join(map(_bulk, parts)))
+            with suppress(BrokenPipeError):  # one that lets nobody in says so before it closes
+                self._plug.sendall(b"*%d\r\n" % len(parts) + b"".join(map(_bulk, parts)))
             return self._read()
         except _Refused as refused:
             raise _error(str(refused)) from None
@@ -146,7 +154,7 @@ def _error(said: str) -> CommandFailed:
     """A refusal in the contract's words; only the server's own code is for the log."""
     code = said.partition(" ")[0][:32]
     if "max number of clients" in said:
-        return Unavailable("all connections of the database are in use")
+        return Crowded("all connections of the database are in use")
     _log.warning("The database refused with %s.", code)
     kind, sentence = _OURS.get(code, (GuestError, f"the database refused the command ({code})"))
     return kind(sentence)

@@ -21,6 +21,7 @@ from guest_agent.datastores.redis.resp import Session
 from guest_agent.datastores.server import Server
 from guest_agent.errors import GuestError
 
+PORT: Final = "port"
 VERSION_SECONDS: Final = 30.0
 _HOLDS: Final = (ACL_FILE, "appendonlydir", "dump.rdb")
 # What it says at the level of a warning when nothing is wrong is left out.
@@ -90,7 +91,11 @@ class RedisServer(Server[Session]):
         return {name: int(chosen[name]) for name in (configuration.MEMORY, configuration.CLIENTS)}
 
     def running(self, session: Session) -> dict[str, int]:
-        told = session.ask("CONFIG", "GET", configuration.MEMORY, configuration.CLIENTS)
+        return self._told(session, configuration.MEMORY, configuration.CLIENTS)
+
+    @staticmethod
+    def _told(session: Session, *names: str) -> dict[str, int]:
+        told = session.ask("CONFIG", "GET", *names)
         words = [each for each in told if isinstance(each, bytes)] if isinstance(told, list) else []
         pairs = zip(words[::2], words[1::2], strict=True)
         return {name.decode(): int(value) for name, value in pairs}
@@ -111,7 +116,16 @@ class RedisServer(Server[Session]):
         return resp.connect(self.layout.data, self.user.uid, until, password)
 
     def secure(self, session: Session) -> list[str]:
-        return superuser.secure(session)
+        """Also opens it to the network, which it is started without: before that nobody but the
+        agent takes its connections, and after it the agent has one."""
+        said = superuser.secure(session)
+        port = redis.ENGINE.tcp_ports[0]
+        if self._told(session, PORT)[PORT] != port:
+            try:
+                session.ask("CONFIG", "SET", PORT, str(port))
+            except GuestError:
+                raise GuestError(f"the database cannot listen on its port {port}") from None
+        return said
 
     def _engine(self) -> str:
         """The version of the installed server, e.g. `7.0.15`."""

@@ -86,10 +86,11 @@ def root_enabled(session: Session) -> bool:
 
 
 def enable_root(session: Session, plain: str) -> None:
-    """Let it log in; sets the password when it may already."""
+    """Let it log in; one that may already gets the password, and whoever had the former is out."""
     if not plain:
         raise BadRequest("a password must not be empty")
     _set(session, _door(_hashed(plain)))
+    session.ask("CLIENT", "KILL", "USER", SUPERUSER)
 
 
 def disable_root(session: Session) -> None:

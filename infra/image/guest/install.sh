@@ -34,10 +34,17 @@ if [ "${1-}" = --beside ]; then
     exit
 fi
 [ "$(id -u)" = 0 ] || fail "has to run as root"
-for tool in python3 mariadbd mkfs.ext4 resize2fs blkid mount systemctl; do
-    PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin command -v "$tool" >/dev/null ||
-        fail "$tool is missing (Debian: apt install python3-venv mariadb-server e2fsprogs systemd)"
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+for tool in python3 mkfs.ext4 resize2fs blkid mount systemctl; do
+    command -v "$tool" >/dev/null ||
+        fail "$tool is missing (Debian: apt install python3-venv e2fsprogs systemd)"
 done
+engine=''
+for server in mariadbd redis-server /usr/lib/postgresql/*/bin/postgres; do
+    ! command -v "$server" >/dev/null || engine=$server
+done
+[ -n "$engine" ] ||
+    fail "no database server is there (Debian: apt install mariadb-server, postgresql-15 or redis-server)"
 make_release
 ln -sfn "releases/$version" "$base/next"
 mv -T "$base/next" "$base/current" # one step: there is always an agent
@@ -45,6 +52,6 @@ mv -T "$base/next" "$base/current" # one step: there is always an agent
 install -D -m 0644 "$here/coffer-guest-agent.service" \
     /etc/systemd/system/coffer-guest-agent.service
 # The agent starts the database itself, on the volume.
-systemctl --quiet mask mariadb.service postgresql.service
+systemctl --quiet mask mariadb.service postgresql.service redis-server.service
 systemctl --quiet enable coffer-guest-agent.service
 echo "coffer-guest-agent $version is installed."

@@ -21,6 +21,7 @@ from guest_agent import birth
 from guest_agent.datastores.redis.manager import RedisManager
 from guest_agent.datastores.redis.server import RedisServer
 from guest_agent.errors import BadRequest, CommandFailed, GuestError
+from guest_agent.manager import Condition
 from tests.guest_agent.control_plane import wait_for
 from tests.guest_agent.datastores.conftest import config
 from tests.guest_agent.server import Server, prepare_args
@@ -165,9 +166,7 @@ def test_the_tenant_has_all_of_its_data_and_nothing_of_the_server(database: Data
 
 
 def test_who_is_put_out_is_out_at_once_and_after_a_restart(database: Database) -> None:
-    with socket.create_connection((database.server.address, 6379), timeout=30) as open_session:
-        open_session.sendall(b"AUTH default r\r\n")
-        assert open_session.recv(5) == b"+OK\r\n"
+    with logged_in(database) as open_session:
         database.call("disable_root")
         assert open_session.recv(1) == b""
     assert "NOAUTH" in database.cli("PING")
@@ -178,6 +177,61 @@ def test_who_is_put_out_is_out_at_once_and_after_a_restart(database: Database) -
     database.call("enable_root", root_password=ROOT)
     database.call("restart")
     assert database.cli("PING") == "PONG"
+
+
+def test_who_had_a_former_password_is_out_when_root_is_enabled_again(database: Database) -> None:
+    with logged_in(database) as session:
+        database.call("enable_root", root_password="another")
+        assert session.recv(1) == b""
+    database.call("enable_root", root_password=ROOT)
+
+
+def test_a_tenant_that_takes_all_connections_shuts_the_agent_out_of_nothing(
+    database: Database,
+) -> None:
+    """Also those that hurry to a server that starts: it is closed until the agent is in it."""
+    database.call("start_db_with_conf_changes", flavor={"ram": 64, "vcpus": 1})
+    taken: list[socket.socket] = []
+    try:
+        wait_for(lambda: crowd(database, taken))
+        assert database.manager.condition() == Condition(Status.HEALTHY)
+        assert database.call("is_root_enabled") == {"enabled": True}
+        few = len(taken)
+        database.manager._life._probe.forget()  # as after the agent's own end
+        wait_for(lambda: crowd(database, taken) and len(taken) > few)
+        told = database.manager.condition()
+        assert (told.status, told.reason) == (
+            Status.BLOCKED,
+            "its customers have taken all of its connections",
+        )
+        with pytest.raises(CommandFailed) as refused:
+            database.call("is_root_enabled")
+        assert refused.value.code == "Unavailable"
+        database.call("restart")
+        assert database.manager.condition() == Condition(Status.HEALTHY)
+    finally:
+        for each in taken:
+            each.close()
+        database.call("start_db_with_conf_changes", flavor={"ram": 512, "vcpus": 1})
+
+
+def logged_in(database: Database) -> socket.socket:
+    """A tenant's session by the network."""
+    made = socket.create_connection((database.server.address, 6379), timeout=30)
+    made.sendall(b"AUTH default r\r\n")
+    assert made.recv(5) == b"+OK\r\n"
+    return made
+
+
+def crowd(database: Database, taken: list[socket.socket]) -> bool:
+    """Add sessions of a tenant until there are no more."""
+    while True:
+        made = socket.create_connection((database.server.address, 6379), timeout=30)
+        made.sendall(b"AUTH default r\r\n")
+        if not made.recv(5).startswith(b"+OK"):
+            made.close()
+            return True
+        taken.append(made)
 
 
 def test_what_was_written_outlives_a_death_and_what_is_strange_in_the_acl_file_does_not(
