@@ -33,6 +33,7 @@ from simulator.aws.schedules import Schedule
 from simulator.aws.sqs.delivery import Chances as QueueChances
 from simulator.aws.stepfunctions import StepFunctions, StepFunctionsClient
 from simulator.effects import Effects
+from simulator.inputs import DATASTORE
 from simulator.kernel import Kernel
 from simulator.services import SECRETS_PATH, Services
 
@@ -74,7 +75,7 @@ class Region(Services):
         super().__init__(
             Effects(kernel),
             network_id=network_id,
-            options=options,
+            options={"COFFER_DEFAULT_DATASTORE": DATASTORE, **(options or {})},
             data_chances=data_chances,
             queue_chances=queue_chances,
         )
