@@ -16,6 +16,8 @@ LONGEST_VALUE: Final = 1024
 """Bytes in UTF-8: engines read lines of some length, and what is quoted may be twice as long."""
 MOST_VALUES: Final = 200
 """In one group; no engine has so many parameters here."""
+SHOWN: Final = 1e-5
+"""How exactly an engine tells a number: PostgreSQL in six digits."""
 SEPARATOR: Final = ","
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f\u0085\u2028\u2029\ud800-\udfff]")
@@ -33,7 +35,8 @@ class Kind(StrEnum):
 class Parameter(msgspec.Struct, frozen=True, omit_defaults=True, rename={"kind": "type"}):
     """One parameter. `min` and `max` are inclusive, and its value is a multiple of `step`.
 
-    A string is one of `allowed` (or `several` of them, with commas between), or matches `pattern`.
+    A string is one of `allowed` (or `several` of them, with commas between), or matches `pattern`;
+    of one that is made of `letters`, the order says nothing.
     `default` is the engine's own, `unit` what one of it is ("8kB", "ms").
     """
 
@@ -47,14 +50,17 @@ class Parameter(msgspec.Struct, frozen=True, omit_defaults=True, rename={"kind":
     allowed: tuple[str, ...] = ()
     several: bool = False
     pattern: str = ""
+    letters: bool = False
     unit: str = ""
 
     def same(self, one: Scalar, other: Scalar) -> bool:
         """Whether two values of it are the same to the engine."""
         if self.allowed:
             return _words(str(one)) == _words(str(other))
+        if self.letters:
+            return set(str(one)) == set(str(other))
         if self.kind is Kind.FLOAT:
-            return math.isclose(float(one), float(other), rel_tol=1e-6, abs_tol=1e-9)
+            return math.isclose(float(one), float(other), rel_tol=SHOWN, abs_tol=1e-9)
         return one == other
 
 

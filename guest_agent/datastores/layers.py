@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from chalicelib.engines.parameter import Parameter, Scalar
-from guest_agent.errors import GuestError
+from guest_agent.errors import BadRequest
 
 HEAD: Final = "# Written by the guest agent; changes are overwritten.\n"
 _LONGEST_SHOWN: Final = 64
@@ -30,7 +30,7 @@ def apply(
     """Let a running engine hold what is wanted, as far as it can; whether the rest needs a restart.
 
     `held` asks it, `change` tells it. What it holds already is left alone, so that repeating it
-    changes nothing. Raises `GuestError` when it was told and holds something else.
+    changes nothing. `BadRequest` when it was told and holds something else.
     """
     live = {name: each for name, each in wanted.items() if not known[name].restart_required}
     if different := _different(known, live, held()):
@@ -38,7 +38,7 @@ def apply(
     found = held()
     if left := _different(known, live, found):
         name, value = next(iter(left.items()))
-        raise GuestError(f"the database holds {shown(found[name])} for {name}, not {shown(value)}")
+        raise BadRequest(f"the database holds {shown(found[name])} for {name}, not {shown(value)}")
     return bool(_different(known, wanted, found))
 
 

@@ -215,12 +215,11 @@ class Life(Generic[S]):
         """Let it run with the values of a configuration group; whether that needs a restart.
 
         One that is dead, and was not told to stop, is started with them. What a running one does
-        not take leaves it with what it had: `BadRequest`, or `GuestError`.
+        not take (`BadRequest`) leaves it with what it had.
         """
         with self._lock:
             service, before = self._prepared_service(), self._state.configuration
             group = self._server.checked(values)
-            self._server.try_configuration(self._state.flavor, group)
             self._choose(group)
             if service.adopt() is None:
                 return self._come_up(service)

@@ -114,7 +114,7 @@ class Server(ABC, Generic[S]):
     def apply(self, session: S, flavor: Flavor, group: Mapping[str, Scalar]) -> bool:
         """Let it run with the values of a group that are written; whether it needs a restart.
 
-        Raises `GuestError` for a value that it does not take.
+        `BadRequest` for a value that it does not take.
         """
         known, chosen = self.known, self.chosen(flavor, group)
         wanted = {name: chosen.get(name, each.default) for name, each in known.items()}
@@ -127,10 +127,6 @@ class Server(ABC, Generic[S]):
     @abstractmethod
     def write_configuration(self, flavor: Flavor, group: Mapping[str, Scalar]) -> bool:
         """Write what it reads when it starts; true when it would run with something else now."""
-
-    def try_configuration(self, flavor: Flavor, group: Mapping[str, Scalar]) -> None:
-        """`BadRequest` for values that it would not start with, where it can tell without."""
-        return
 
     @abstractmethod
     def held(self, session: S) -> dict[str, Scalar]:

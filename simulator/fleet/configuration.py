@@ -12,15 +12,20 @@ from typing import ClassVar
 from chalicelib.engines.engine import Engine
 from chalicelib.engines.parameter import Scalar
 from chalicelib.engines.parameters import check, effective, parameters
-from guest_agent.errors import BadRequest
+from guest_agent.errors import BadRequest, GuestError, Unavailable
 from simulator.fleet.machine import STATEMENT_SECONDS, OnMachine
 
 
 class WithSettings(OnMachine):
-    """The settings of an engine. `READ_BACK` are those that it tells of, and their units."""
+    """The settings of an engine.
+
+    `READ_BACK` are those that it tells of, the memory that it takes before all, and their units.
+    One that `ALLOCATES` it takes no more than its server has.
+    """
 
     ENGINE: ClassVar[Engine]
     READ_BACK: ClassVar[Mapping[str, int]]
+    ALLOCATES: ClassVar[bool] = True
 
     def _settings(self) -> dict[str, int]:
         """What the engine says of those that follow from the flavor that it runs for."""
@@ -40,8 +45,33 @@ class WithSettings(OnMachine):
         self._perform("override", write)
         self._step(STATEMENT_SECONDS)
 
+    def _require_memory(self, group: Mapping[str, Scalar]) -> None:
+        """`GuestError` when what an engine is to take is more than there is."""
+        ram = self._machine.runs_for.ram
+        name, one = next(iter(self.READ_BACK.items()))
+        wanted = int({**self.ENGINE.template(ram), **group}[name]) * one
+        if self.ALLOCATES and wanted > ram * 1024**2:
+            raise GuestError("the database ended with exit code 1 (Cannot allocate memory)")
+
+    def _override(self, group: dict[str, Scalar]) -> bool:
+        """Write a layer, and let the running engine hold what it can; whether it needs a start.
+
+        What it does not take leaves it with what it had: `BadRequest`.
+        """
+        before, rules = self._machine.disk.configuration, parameters(*self._rules_of)
+        self._choose(group)
+        if self._machine.stuck:
+            raise Unavailable("the database does not answer")
+        try:
+            self._require_memory(
+                {name: value for name, value in group.items() if not rules[name].restart_required}
+            )
+        except GuestError as refused:
+            self._choose(before)
+            raise BadRequest(f"the database does not take the values: {refused}") from None
+        return self._apply()
+
     def _apply(self) -> bool:
-        """Let the engine hold what it can without a start; whether it needs one for the rest."""
         machine, rules = self._machine, parameters(*self._rules_of)
         machine.runs_with = {
             name: value

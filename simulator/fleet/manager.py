@@ -14,7 +14,7 @@ from chalicelib.bus.contract import METHODS, answers, arguments
 from chalicelib.bus.contract.metrics import NOTHING, EngineMetrics
 from chalicelib.engines import numbers_of
 from chalicelib.service_status import ServiceStatus as Status
-from guest_agent.errors import CommandFailed, GuestError, NotSupported, Unavailable
+from guest_agent.errors import CommandFailed, GuestError, NotSupported
 from guest_agent.manager import Condition, Manager, Progress, WithConfiguration, WithUpgrades
 from simulator.fleet.configuration import WithSettings
 from simulator.fleet.contents import WithSuperuser
@@ -210,15 +210,14 @@ class SimManager(WithSuperuser, WithSettings, Manager, WithUpgrades, WithConfigu
 
     def update_overrides(self, request: arguments.UpdateOverrides) -> answers.Overridden:
         self._require_prepared()
-        machine = self._machine
-        self._choose(self._checked(request.values))
-        if not machine.up:
-            if not machine.disk.stopped:
-                self.start_again()
-            return answers.Overridden(restart_required=False)
-        if machine.stuck:
-            raise Unavailable("the database does not answer")
-        return answers.Overridden(restart_required=self._apply())
+        machine, group = self._machine, self._checked(request.values)
+        if machine.up:
+            return answers.Overridden(self._override(group))
+        self._choose(group)
+        if not machine.disk.stopped:
+            machine.given_up = False
+            self.start_again()
+        return answers.Overridden(restart_required=False)
 
     def resize_fs(self, request: arguments.ResizeFileSystem) -> answers.Done:
         self._require_prepared()
@@ -249,6 +248,7 @@ class SimManager(WithSuperuser, WithSettings, Manager, WithUpgrades, WithConfigu
         engine, volume = self._machine.engine, self._formatted()
         if not engine.starts:
             raise GuestError("the database ended with exit code 1, while it started")
+        self._require_memory(self._machine.disk.configuration)
         volume.touched_by = engine.number
         self._machine.runs_with = dict(self._machine.disk.configuration)
         self._machine.up = True

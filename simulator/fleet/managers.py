@@ -42,6 +42,7 @@ class SimRedis(SimManager):
     CONNECTIONS: ClassVar = of_redis.CLIENTS
     ENGINE: ClassVar = redis.ENGINE
     READ_BACK: ClassVar = dict.fromkeys((of_redis.MEMORY, of_redis.CLIENTS), 1)
+    ALLOCATES: ClassVar = False
 
     def _fill(self, wanted: arguments.Contents) -> None:
         if wanted.databases or wanted.users:

@@ -34,6 +34,8 @@ from guest_agent.errors import (
 
 LONGEST_NAME: Final = 64  # characters of a database
 LONGEST_USER_NAME: Final = 128
+_NOT_CHOSEN: Final = "max_statement_time = 0, sql_big_selects = 1, wait_timeout = 28800"
+"""What a customer may choose for its own sessions keeps the agent from nothing."""
 _LAST_OF_PLANE: Final = "\uffff"
 _TOO_LONG_STRING: Final = 1470
 _LONE_ACCESS_DENIED: Final = 1698
@@ -147,7 +149,7 @@ def connect(data: Path, user: str, owner: int, until: float) -> Session:
         "autocommit": True,
         # A too long name is an error, whatever mode the user has chosen for the server.
         "sql_mode": "STRICT_ALL_TABLES",
-        "init_command": f"SET SESSION lock_wait_timeout = {LOCK_SECONDS}",
+        "init_command": f"SET SESSION lock_wait_timeout = {LOCK_SECONDS}, {_NOT_CHOSEN}",
         "defer_connect": True,
         # A local socket has no use for TLS, and making its context (every certificate authority of
         # the system) took 30 ms of each call.

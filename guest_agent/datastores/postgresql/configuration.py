@@ -109,12 +109,13 @@ def reload(session: Session) -> None:
 
     A file that it cannot read as a whole changes nothing.
     """
-    ((before,),) = session.rows("SELECT pg_conf_load_time()")
+    asked = "SELECT extract(epoch FROM pg_conf_load_time())::text"
+    before = session.rows(asked)
     session.rows("SELECT pg_reload_conf()")
     until = min(session.until, time.monotonic() + RELOAD_SECONDS)
 
     def read() -> bool:
-        return bool(session.rows("SELECT pg_conf_load_time() > $1", before)[0][0])
+        return session.rows(asked) != before
 
     if not processes.wait_until(read, until - time.monotonic()):
         raise GuestError("the database did not read its configuration in time")

@@ -55,6 +55,8 @@ SESSION: Final = {
     "role": "none",
     "row_security": "off",
     "default_transaction_read_only": "off",
+    "default_transaction_isolation": "read committed",
+    "idle_in_transaction_session_timeout": "0",
     "standard_conforming_strings": "on",
     "client_encoding": "UTF8",
     "statement_timeout": str(int(ANSWER_SECONDS * 900)),

@@ -19,6 +19,7 @@ from guest_agent.files import own_folder, write_changed
 
 _FIXED: Final = Path(__file__).with_name("config.cnf")
 MEMORY: Final = "maxmemory"
+ADDS: Final = "save"
 CLIENTS: Final = "maxclients"
 
 
@@ -35,7 +36,7 @@ def render(layout: Layout, address: str) -> str:
 
 def render_layer(settings: Mapping[str, Scalar]) -> str:
     """The text of a layer."""
-    return HEAD + "".join(f"{name} {_quoted(_said(value))}\n" for name, value in settings.items())
+    return HEAD + "".join(_line(name, _said(value)) for name, value in settings.items())
 
 
 def write(
@@ -70,6 +71,12 @@ def change(session: Session, values: Mapping[str, Scalar]) -> None:
         raise
     except GuestError as refused:
         raise BadRequest(f"the database does not take the values: {refused}") from None
+
+
+def _line(name: str, value: str) -> str:
+    """One that adds to what earlier ones say is preceded by one that takes that back."""
+    before = f'{name} ""\n' if name == ADDS else ""
+    return f"{before}{name} {_quoted(value)}\n"
 
 
 def _texts(told: Answer) -> list[bytes]:

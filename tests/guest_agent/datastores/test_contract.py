@@ -10,19 +10,24 @@ import os
 import signal
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
 import pytest
 from _pytest.mark import ParameterSet
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from chalicelib.bus.contract import arguments, metrics
 from chalicelib.bus.contract.metrics import EngineMetrics
-from chalicelib.engines.parameter import Scalar
+from chalicelib.engines.parameter import Parameter, Scalar
+from chalicelib.engines.parameters import effective, parameters
 from chalicelib.service_status import ServiceStatus as Status
 from guest_agent import birth, datastores
 from guest_agent.datastores.gauges import METRICS_SECONDS
-from guest_agent.errors import CommandFailed
+from guest_agent.datastores.server_manager import ServerManager
+from guest_agent.errors import BadRequest, CommandFailed, GuestError
 from guest_agent.manager import Condition, Manager
 from guest_agent.storage import volume
 from simulator.fleet.datastore import Volume
@@ -30,6 +35,7 @@ from simulator.fleet.disk import Disk
 from simulator.fleet.engines import USUAL
 from simulator.fleet.managers import MANAGERS
 from tests.guest_agent.control_plane import wait_for
+from tests.guest_agent.datastores.choices import all_others, unlike
 from tests.guest_agent.server import Server, prepare_args, suspend
 from tests.support.loopback import free_address
 
@@ -55,6 +61,10 @@ class Speech(NamedTuple):
     """The setting that says for how many it is."""
     contents: bool = True
     """Whether it has databases and users, beside the superuser that every one has."""
+    fixed: tuple[str, ...] = ()
+    """Some of what nobody may set."""
+    text: str = ""
+    """A parameter that takes more texts than others."""
 
 
 MARIADB: Final = Speech(
@@ -68,6 +78,8 @@ MARIADB: Final = Speech(
     large=(409, 200),
     hosts=True,
     grants_outlive=True,
+    fixed=("secure_file_priv", "bind_address", "plugin_dir", "log_error", "datadir", "init_file"),
+    text="init_connect",
 )
 POSTGRESQL: Final = Speech(
     manager="postgresql",
@@ -80,6 +92,8 @@ POSTGRESQL: Final = Speech(
     large=(256, 128),
     hosts=False,
     grants_outlive=False,
+    fixed=("shared_preload_libraries", "hba_file", "archive_command", "listen_addresses", "port"),
+    text="search_path",
 )
 REDIS: Final = Speech(
     manager="redis",
@@ -94,6 +108,17 @@ REDIS: Final = Speech(
     grants_outlive=False,
     connections="maxclients",
     contents=False,
+    fixed=(
+        "aclfile",
+        "dir",
+        "dbfilename",
+        "bind",
+        "requirepass",
+        "loadmodule",
+        "include",
+        "logfile",
+    ),
+    text="save",
 )
 
 
@@ -111,6 +136,9 @@ class Subject(Protocol):
 
     def fill(self, patch: pytest.MonkeyPatch) -> None:
         """Leave no room on the volume."""
+
+    def held(self) -> Mapping[str, Scalar]:
+        """What the running database says of its parameters."""
 
     def close(self) -> None: ...
 
@@ -145,6 +173,10 @@ class Simulated:
     def fill(self, patch: pytest.MonkeyPatch) -> None:
         self.disk.full = True
 
+    def held(self) -> Mapping[str, Scalar]:
+        engine = self.speech.manager, self.speech.version
+        return effective(*engine, self.runs_for.ram, self.runs_with)
+
     def close(self) -> None:
         return None
 
@@ -175,6 +207,13 @@ class Real:
 
     def fill(self, patch: pytest.MonkeyPatch) -> None:
         patch.setattr(volume, "FULL_BYTES", 2**62)  # whatever is free is not enough
+
+    def held(self) -> Mapping[str, Scalar]:
+        assert isinstance(self.manager, ServerManager)
+        server = self.manager.SERVER(birth.load(self._server.root), "/var/lib/mysql")
+        with closing(server.connect(time.monotonic() + 60)) as session:
+            found: Mapping[str, Scalar] = server.held(session)
+            return found
 
     def close(self) -> None:
         self._server.kill_everything()
@@ -477,3 +516,135 @@ def test_the_superuser_is_let_in_and_put_out(subject: Subject) -> None:
     for _ in range(2):
         call(subject, "disable_root")
         assert call(subject, "is_root_enabled") == {"enabled": False}
+
+
+def known(subject: Subject) -> Mapping[str, Parameter]:
+    return parameters(subject.speech.manager, subject.speech.version)
+
+
+def override(subject: Subject, values: Mapping[str, Scalar]) -> bool:
+    told: bool = call(subject, "update_overrides", values=values)["restart_required"]
+    return told
+
+
+def test_every_parameter_is_held_at_once_or_after_a_start_and_goes_back(subject: Subject) -> None:
+    speech, rules = subject.speech, known(subject)
+    lasting = {name for name, each in rules.items() if each.restart_required}
+    before = subject.held()
+    assert before.keys() == rules.keys()
+    assert not override(subject, {}), "what it starts with is what the rules say"
+    chosen = all_others(speech.manager, speech.version, 512)
+    assert override(subject, chosen)
+    assert unlike(rules, chosen, subject.held()) == lasting
+    assert override(subject, chosen), "it is still to be started again"
+    call(subject, "restart")
+    assert not unlike(rules, chosen, subject.held())
+    assert not override(subject, chosen)
+    resized = call(subject, "start_db_with_conf_changes", flavor={"ram": 1024, "vcpus": 1})
+    assert resized["settings"][speech.connections] == chosen[speech.connections]
+    assert not unlike(rules, chosen, subject.held())
+    call(subject, "start_db_with_conf_changes", flavor={"ram": 512, "vcpus": 1})
+    subject.kill()
+    subject.manager.start_again()
+    assert not unlike(rules, chosen, subject.held())
+    assert override(subject, {})
+    assert unlike(rules, before, subject.held()) == lasting
+    call(subject, "restart")
+    assert not unlike(rules, before, subject.held())
+    assert is_as_made(subject)
+
+
+def test_a_new_disk_has_what_was_chosen_from_its_first_start(subject: Subject) -> None:
+    speech, rules = subject.speech, known(subject)
+    chosen = all_others(speech.manager, speech.version, 512)
+    call(subject, "stop_db")
+    args = first(subject)
+    kept = {name: args[name] for name in ("datastore", "flavor", "mount_point", "volume_id")}
+    call(subject, "rebuild", **kept, configuration=chosen)
+    assert not unlike(rules, chosen, subject.held())
+    assert not override(subject, chosen)
+    assert code_of(subject, "rebuild", **kept, configuration={"no_such": 1}) == "BadRequest"
+    assert not unlike(rules, chosen, subject.held())
+
+
+HOSTILE: Final = st.text(
+    st.sampled_from("aZ0 '\"\\`%$#;[]!{}=,\n\r\0é日😀") | st.characters(), max_size=40
+)
+SAID: Final = (
+    *(
+        "'; DROP TABLE x; --",
+        '" \n[mysqld]\nplugin_dir=/x',
+        "x\n!include /etc/passwd",
+        "%s%n",
+        "$x",
+    ),
+    *("$x", "a\0b", "back\\", "\\'", "# no", "x" * 10_000, "'", '"', "include /x", "half \ud800"),
+)
+
+
+def test_a_hostile_value_is_refused_or_held_as_it_is(subject: Subject) -> None:
+    """And what it would change as a line, a section or code of a file is as it was."""
+    speech, rules = subject.speech, known(subject)
+    before = dict(subject.held())
+    for name in (
+        *speech.fixed,
+        "no_such",
+        "",
+        "x\n[y]",
+        *(f"{each} " for each in speech.fixed[:1]),
+    ):
+        assert code_of(subject, "update_overrides", values={name: "x"}) == "BadRequest"
+
+    def attempt(value: str) -> None:
+        try:
+            override(subject, {speech.text: value})
+        except BadRequest:
+            value = str(before[speech.text])
+        assert not unlike(rules, {**before, speech.text: value}, subject.held())
+        before[speech.text] = value
+
+    @settings(max_examples=10, deadline=None, database=None)
+    @given(HOSTILE)
+    def any_text(value: str) -> None:
+        attempt(value)
+
+    any_text()
+    for value in SAID:
+        attempt(value)
+    last = before[speech.text]
+    call(subject, "restart")
+    assert not unlike(rules, before, subject.held()), last
+
+
+@pytest.mark.parametrize("subject", [*_simulated(POSTGRESQL), *_real(POSTGRESQL)], indirect=True)
+def test_what_keeps_a_database_from_starting_is_told_and_healed(subject: Subject) -> None:
+    asked = known(subject)["shared_buffers"].max
+    assert asked is not None
+    assert override(subject, {"shared_buffers": asked})
+    with pytest.raises(GuestError, match="Cannot allocate memory"):
+        call(subject, "restart")
+    assert condition(subject).status is Status.CRASHED
+    subject.manager.give_up()
+    assert not override(subject, {})
+    assert condition(subject).status is Status.HEALTHY
+    assert is_as_made(subject)
+
+
+@pytest.mark.parametrize("subject", [*_simulated(MARIADB), *_real(MARIADB)], indirect=True)
+def test_what_a_running_database_does_not_take_leaves_it_as_it_was(subject: Subject) -> None:
+    assert not override(subject, {"max_connections": 77})
+    before = subject.held()
+    too_much = {"max_connections": 78, "innodb_buffer_pool_size": 2**43}
+    assert code_of(subject, "update_overrides", values=too_much) == "BadRequest"
+    assert not unlike(known(subject), before, subject.held())
+    call(subject, "restart")
+    assert not unlike(known(subject), before, subject.held())
+
+
+def test_a_stopped_database_is_not_started_by_what_is_chosen(subject: Subject) -> None:
+    speech = subject.speech
+    call(subject, "stop_db", do_not_start_on_reboot=True)
+    assert not override(subject, {speech.connections: 44})
+    assert condition(subject).status is Status.SHUTDOWN
+    call(subject, "restart")
+    assert subject.held()[speech.connections] == 44
