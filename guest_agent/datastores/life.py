@@ -25,8 +25,9 @@ from chalicelib.bus.contract.metrics import EngineMetrics
 from chalicelib.engines.parameter import Scalar
 from chalicelib.service_status import ServiceStatus as Status
 from guest_agent.config import GuestConfig
-from guest_agent.datastores import data_directory, state
+from guest_agent.datastores import data_directory, guard, state
 from guest_agent.datastores.gauges import METRICS_SECONDS, Gauges
+from guest_agent.datastores.guard import GUARD_SECONDS, Guard
 from guest_agent.datastores.layout import Layout, below
 from guest_agent.datastores.probe import Answer, Probe
 from guest_agent.datastores.server import S, Server
@@ -39,7 +40,6 @@ from guest_agent.storage import device, volume
 
 ATTEMPTS: Final = 3
 """How often a stage of the first start is begun, when the server in it dies."""
-_FULL: Final = "the volume is full"
 _STARTING: Final = "the database is starting"
 _log = logging.getLogger(__name__)
 
@@ -55,6 +55,7 @@ class Life(Generic[S]):
         self._lock = threading.Lock()
         self._service: Service | None = None
         self._probe = Probe(self._connect, lambda session: self._server.secure(session))
+        self._guard: Guard[S] = Guard()
         self._gauges = Gauges(kind.ENGINE.word)
         self._failed = False
         self._given_up = False
@@ -81,9 +82,15 @@ class Life(Generic[S]):
                 return Condition(Status.BLOCKED, reason, start_wanted=not self._given_up)
             case Answer.CROWDED as crowded:
                 return Condition(Status.BLOCKED, crowded.value)
-            case Answer.YES if volume.is_full(self._layout.volume):
-                return Condition(Status.BLOCKED, _FULL)
-        return Condition(Status.HEALTHY, notices=tuple(self._probe.said()))
+        if (full := self._guarded()) is not None:
+            return Condition(Status.BLOCKED, full)
+        notices = (*self._probe.said(), *self._guard.said())
+        return Condition(Status.HEALTHY, notices=notices)
+
+    def _guarded(self) -> str | None:
+        """Why it takes no writes, if it does not; the volume is looked at."""
+        with self._probe.used(GUARD_SECONDS) as session:
+            return None if session is None else self._guard.look(self._server, session)
 
     def filesystem(self) -> dict[str, float]:
         """`used` and `total` of the volume in GiB."""
@@ -130,8 +137,8 @@ class Life(Generic[S]):
         if self._state.stopped:
             return Condition(Status.SHUTDOWN, start_wanted=self._comes_back())
         cause = self._service.death() if self._service else "the database does not run"
-        if volume.is_full(self._layout.volume):
-            cause = f"{_FULL}: {cause}"
+        if guard.is_full(self._server):
+            cause = f"{guard.FULL}: {cause}"
         if self._given_up:
             return Condition(Status.FAILED, f"{cause}; it is not started again until it is told to")
         return Condition(Status.CRASHED, cause, start_wanted=True)
@@ -345,8 +352,10 @@ class Life(Generic[S]):
             service.stop()  # one that was started with another configuration
         for attempt in range(1, ATTEMPTS + 1):
             try:
+                self._guard.make_way(self._server)
                 service.start()
                 service.wait_until_ready(self._is_ready)
+                self._guarded()
                 return
             except GuestError:
                 if attempt == ATTEMPTS or service.alive():
@@ -363,8 +372,10 @@ class Life(Generic[S]):
         self.attach_volume(with_data=True)
         self._grow()
         self._write_configuration(flavor)
+        self._guard.make_way(self._server)
         service.start()
         service.wait_until_ready(self._is_ready)
+        self._guarded()
         self.secure()
 
     def _is_ready(self) -> bool:

@@ -157,6 +157,21 @@ class Server(ABC, Generic[S]):
         """What it counts, by one statement that costs it next to nothing."""
 
     @abstractmethod
+    def refuses_writes(self, session: S) -> bool:
+        """Whether it takes no writes of its customers, as it says itself."""
+
+    @abstractmethod
+    def refuse_writes(self, session: S) -> None:
+        """Let it take none, and put out whoever writes all the same. It is asked again and again.
+
+        The agent's own go on, so that what is too much can be dropped through it.
+        """
+
+    @abstractmethod
+    def take_writes(self, session: S) -> None:
+        """Let it take writes again."""
+
+    @abstractmethod
     def connect(self, until: float) -> S:
         """A session as its administrator that ends at a moment (monotonic).
 

@@ -29,6 +29,11 @@ def is_attached(mount_point: Path) -> bool:
     return mount_point.is_symlink()
 
 
+def shares(mount_point: Path) -> bool:
+    """Whether a directory volume has no file system to itself."""
+    return is_attached(mount_point) and not os.path.ismount(mount_point.resolve())
+
+
 def size(mount_point: Path) -> int:
     """Bytes that the files below take on disk."""
     total = 0

@@ -10,8 +10,6 @@ from typing import Final
 from guest_agent.errors import GuestError
 from guest_agent.storage import block_device, directory
 
-FULL_BYTES: Final = 8 * 1024**2
-"""With less than this InnoDB, which grows by some MiB at a time, is about to stop."""
 _GIB: Final = 1024**3
 
 
@@ -36,15 +34,6 @@ def grow(device: Path, mount_point: Path, *, size_gib: int = 0) -> None:
         block_device.grow(device, mount_point, size_gib)
 
 
-def is_full(mount_point: Path) -> bool:
-    """Whether a database finds no room to grow in."""
-    try:
-        figures = os.statvfs(mount_point)
-    except OSError:
-        return False
-    return figures.f_bavail * figures.f_frsize < FULL_BYTES
-
-
 def usage(mount_point: Path) -> dict[str, float]:
     """`used` and `total` in GiB, of what the database may have (as df tells it).
 
@@ -57,7 +46,7 @@ def usage(mount_point: Path) -> dict[str, float]:
     figures = os.statvfs(mount_point)
     taken = (figures.f_blocks - figures.f_bfree) * figures.f_frsize
     total = taken + figures.f_bavail * figures.f_frsize
-    used = directory.size(mount_point) if directory.is_attached(mount_point) else taken
+    used = directory.size(mount_point) if directory.shares(mount_point) else taken
     return {"used": round(used / _GIB, 3), "total": round(total / _GIB, 3)}
 
 

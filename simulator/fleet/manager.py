@@ -14,6 +14,7 @@ from chalicelib.bus.contract import METHODS, answers, arguments
 from chalicelib.bus.contract.metrics import NOTHING, EngineMetrics
 from chalicelib.engines import numbers_of
 from chalicelib.service_status import ServiceStatus as Status
+from guest_agent.datastores import guard
 from guest_agent.errors import CommandFailed, GuestError, NotSupported
 from guest_agent.manager import Condition, Manager, Progress, WithConfiguration, WithUpgrades
 from simulator.fleet.configuration import WithSettings
@@ -87,13 +88,13 @@ class SimManager(WithSuperuser, WithSettings, Manager, WithUpgrades, WithConfigu
         if machine.stuck:
             return Condition(Status.BLOCKED, "the database runs and does not answer")
         if machine.disk.full:
-            return Condition(Status.BLOCKED, "the volume is full")
+            return Condition(Status.BLOCKED, guard.CLOSED)
         return Condition(Status.HEALTHY)
 
     def _dead(self) -> Condition:
         if self._machine.disk.stopped:
             return Condition(Status.SHUTDOWN, start_wanted=self._comes_back())
-        cause = "the volume is full" if self._machine.disk.full else "the database has ended"
+        cause = guard.FULL if self._machine.disk.full else "the database has ended"
         if self._machine.given_up:
             return Condition(Status.FAILED, f"{cause}; it is not started again until it is told to")
         return Condition(Status.CRASHED, cause, start_wanted=True)

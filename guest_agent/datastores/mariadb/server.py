@@ -13,7 +13,7 @@ from chalicelib.engines.parameter import Scalar
 from guest_agent.datastores import processes
 from guest_agent.datastores.error_log import ErrorLog
 from guest_agent.datastores.gauges import Counters
-from guest_agent.datastores.mariadb import configuration, counters, sql, superuser, version
+from guest_agent.datastores.mariadb import configuration, counters, sql, superuser, version, writes
 from guest_agent.datastores.mariadb.layout import Layout
 from guest_agent.datastores.mariadb.sql import Session
 from guest_agent.datastores.os_user import agent_account
@@ -95,6 +95,15 @@ class MariaDBServer(Server[Session]):
 
     def counters(self, session: Session) -> Counters:
         return counters.read(session)
+
+    def refuses_writes(self, session: Session) -> bool:
+        return writes.refused(session)
+
+    def refuse_writes(self, session: Session) -> None:
+        writes.refuse(session)
+
+    def take_writes(self, session: Session) -> None:
+        writes.take(session)
 
     def connect(self, until: float) -> Session:
         return sql.connect(self.layout.data, agent_account(), self.user.uid, until)

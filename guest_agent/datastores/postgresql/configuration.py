@@ -18,7 +18,7 @@ from chalicelib.engines.postgresql import ADMINISTRATOR, ENGINE
 from guest_agent.datastores import processes
 from guest_agent.datastores.layers import HEAD
 from guest_agent.datastores.os_user import agent_account
-from guest_agent.datastores.postgresql.layout import Layout
+from guest_agent.datastores.postgresql.layout import FULL_LAYER, Layout
 from guest_agent.datastores.postgresql.sql import SESSION, Session
 from guest_agent.errors import GuestError
 from guest_agent.files import own_folder, write_changed
@@ -85,16 +85,18 @@ def running(session: Session) -> dict[str, int]:
 
 def held(session: Session, known: Mapping[str, Parameter]) -> dict[str, Scalar]:
     """What the server says of its parameters; in what the agent's session has otherwise, its files
-    say what other sessions begin with.
+    say what other sessions begin with. That they write nothing while the volume is full is none.
     """
     names = [name for name in known if name not in SESSION]
     rows = session.rows(
         "SELECT lower(name), setting FROM pg_settings WHERE lower(name) = ANY($1::text[])", names
     )
     written = session.rows(
-        "SELECT lower(name), setting FROM pg_file_settings "
-        "WHERE applied AND lower(name) = ANY($1::text[]) ORDER BY seqno",
+        "SELECT lower(name), setting FROM pg_file_settings WHERE error IS NULL"
+        " AND lower(name) = ANY($1::text[]) AND right(sourcefile, length($2)) <> $2"
+        " ORDER BY seqno",
         [name for name in known if name in SESSION],
+        FULL_LAYER,
     )
     found: dict[str, Scalar] = {
         name: each.default for name, each in known.items() if name in SESSION

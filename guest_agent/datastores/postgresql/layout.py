@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from guest_agent.datastores import layout
+
+FULL_LAYER: Final = "99-full.conf"
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,11 @@ class Layout(layout.Layout):
     @property
     def layers(self) -> Path:
         return self.folder / "coffer.d"
+
+    @property
+    def full_layer(self) -> Path:
+        """What stands for everything else while the volume is full."""
+        return self.layers / FULL_LAYER
 
     @property
     def logins(self) -> Path:

@@ -21,7 +21,7 @@ from guest_agent.datastores import processes
 from guest_agent.datastores.error_log import ErrorLog
 from guest_agent.datastores.gauges import Counters
 from guest_agent.datastores.os_user import OsUser, database_user
-from guest_agent.datastores.postgresql import configuration, counters, sql, superuser
+from guest_agent.datastores.postgresql import configuration, counters, sql, superuser, writes
 from guest_agent.datastores.postgresql.layout import Layout
 from guest_agent.datastores.postgresql.sql import Session
 from guest_agent.datastores.server import Server
@@ -137,6 +137,15 @@ class PostgreSQLServer(Server[Session]):
 
     def counters(self, session: Session) -> Counters:
         return counters.read(session)
+
+    def refuses_writes(self, session: Session) -> bool:
+        return writes.refused(session, self.layout)
+
+    def refuse_writes(self, session: Session) -> None:
+        writes.refuse(session, self.layout)
+
+    def take_writes(self, session: Session) -> None:
+        writes.take(session, self.layout)
 
     def connect(self, until: float) -> Session:
         return sql.connect(self.layout.data, self.user.uid, until)

@@ -15,7 +15,7 @@ from chalicelib.engines.parameter import Scalar
 from guest_agent.datastores import processes
 from guest_agent.datastores.error_log import ErrorLog
 from guest_agent.datastores.gauges import Counters
-from guest_agent.datastores.redis import configuration, counters, resp, superuser
+from guest_agent.datastores.redis import configuration, counters, resp, superuser, writes
 from guest_agent.datastores.redis.layout import ACL_FILE, Layout
 from guest_agent.datastores.redis.resp import Session
 from guest_agent.datastores.server import Server
@@ -110,6 +110,15 @@ class RedisServer(Server[Session]):
 
     def counters(self, session: Session) -> Counters:
         return counters.read(session)
+
+    def refuses_writes(self, session: Session) -> bool:
+        return writes.refused(session)
+
+    def refuse_writes(self, session: Session) -> None:
+        writes.refuse(session)
+
+    def take_writes(self, session: Session) -> None:
+        writes.take(session)
 
     def connect(self, until: float) -> Session:
         password = superuser.secret(self.guest.state_folder)

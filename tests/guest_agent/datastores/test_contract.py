@@ -25,11 +25,12 @@ from chalicelib.engines.parameter import Parameter, Scalar
 from chalicelib.engines.parameters import effective, parameters
 from chalicelib.service_status import ServiceStatus as Status
 from guest_agent import birth, datastores
+from guest_agent.datastores import guard
 from guest_agent.datastores.gauges import METRICS_SECONDS
 from guest_agent.datastores.server_manager import ServerManager
 from guest_agent.errors import BadRequest, CommandFailed, GuestError
 from guest_agent.manager import Condition, Manager
-from guest_agent.storage import volume
+from guest_agent.storage import room
 from simulator.fleet.datastore import Volume
 from simulator.fleet.disk import Disk
 from simulator.fleet.engines import USUAL
@@ -206,7 +207,7 @@ class Real:
         suspend(self._pid())
 
     def fill(self, patch: pytest.MonkeyPatch) -> None:
-        patch.setattr(volume, "FULL_BYTES", 2**62)  # whatever is free is not enough
+        patch.setattr(room, "LAST_BYTES", 2**62)  # whatever is free is not enough
 
     def held(self) -> Mapping[str, Scalar]:
         assert isinstance(self.manager, ServerManager)
@@ -491,7 +492,7 @@ def test_a_full_volume_is_told_whether_the_database_lives_or_not(
 ) -> None:
     subject.fill(monkeypatch)
     told = condition(subject)
-    assert (told.status, told.reason) == (Status.BLOCKED, "the volume is full")
+    assert (told.status, told.reason) == (Status.BLOCKED, guard.CLOSED)
     assert is_as_made(subject), "what is there can be looked at"
     subject.kill()
     told = condition(subject)

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -151,19 +152,24 @@ def test_root_has_the_database_and_no_file(rooted: Guest) -> None:
     assert rooted.as_agent("SELECT @@local_infile, LOAD_FILE('/etc/hostname')") == [(0, None)]
 
 
+def _have_told(guest: Guest, events: list[tuple[str, str]]) -> bool:
+    return guest.events() == events
+
+
 def test_rights_that_were_taken_back_by_force_are_lost_again(rooted: Guest) -> None:
-    rooted.rows(
-        "UPDATE mysql.global_priv SET Priv = JSON_SET(Priv, '$.access', 549755813887)"
-        " WHERE User = 'root' AND Host = '%'",
-        **ROOT,
-    )
-    rooted.rows("FLUSH PRIVILEGES", **ROOT)
-    wait_for(lambda: rooted.events())
-    assert rooted.events() == [
-        ("repaired", "the account 'root' had rights outside the database, and has lost them")
-    ]
-    with pytest.raises(pymysql.MySQLError):
-        rooted.rows("SET GLOBAL general_log = ON", **ROOT)
+    lost = ("repaired", "the account 'root' had rights outside the database, and has lost them")
+    past_read_only = "JSON_VALUE(Priv, '$.access') | 8589934592"
+    for count, rights in enumerate(("549755813887", past_read_only), start=1):
+        rooted.rows(
+            f"UPDATE mysql.global_priv SET Priv = JSON_SET(Priv, '$.access', {rights})"
+            " WHERE User = 'root' AND Host = '%'",
+            **ROOT,
+        )
+        rooted.rows("FLUSH PRIVILEGES", **ROOT)
+        wait_for(partial(_have_told, rooted, [lost] * count))
+    for setting in ("general_log = ON", "read_only = OFF"):
+        with pytest.raises(pymysql.MySQLError):
+            rooted.rows(f"SET GLOBAL {setting}", **ROOT)
     assert rooted.rows("SELECT 1", **ROOT) == [(1,)]
 
 

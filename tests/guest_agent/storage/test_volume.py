@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from guest_agent.errors import GuestError
-from guest_agent.storage import block_device, directory, tools, volume
+from guest_agent.storage import block_device, directory, room, tools, volume
 
 GIB = 1024**3
 
@@ -257,4 +257,6 @@ def test_what_root_keeps_for_itself_is_not_offered(
     monkeypatch.setattr(os, "statvfs", lambda path: SimpleNamespace(**figures))
     usage = volume.usage(tmp_path)
     assert usage["used"] == usage["total"] > 0
-    assert volume.is_full(tmp_path)
+    found = room.look(tmp_path)
+    assert found is not None
+    assert found.last

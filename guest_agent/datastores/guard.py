@@ -1,0 +1,88 @@
+"""Keeps a database from filling its volume: it takes no writes before that, and takes them again
+when there is room.
+
+      left beside the reserve        writes           reserve
+    ──────────────────────────────────────────────────────────
+      high and more                  taken            held
+      between low and high           as they were     held
+      less than low                  refused          held
+      nearly none at all             refused          let go
+
+Nothing is remembered: what is left the volume tells, whether writes are refused the database.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Final, Generic
+
+from guest_agent.datastores.server import S, Server
+from guest_agent.errors import CommandFailed
+from guest_agent.storage import room as rooms
+from guest_agent.storage.room import Room
+
+GUARD_SECONDS: Final = 5.0
+"""To let a database take no writes, or take them again."""
+FULL: Final = "the volume is full"
+CLOSED: Final = f"{FULL}: the database takes no writes until there is more room"
+OPENED: Final = "the volume has room again, and the database takes writes"
+_log = logging.getLogger(__name__)
+
+
+class Guard(Generic[S]):
+    """Looks after each answer of the database, from one thread at a time.
+
+    `closed` is what the database has said; None when it has to be asked.
+    """
+
+    def __init__(self) -> None:
+        self._closed: bool | None = None
+        self._opened = False
+
+    def look(self, server: Server[S], session: S) -> str | None:
+        """Do what is due; why it takes no writes, if it does not."""
+        volume = server.layout.volume
+        room = rooms.look(volume)
+        if room is None:
+            return None
+        full = room.left < room.low
+        try:
+            self._turn(server, session, room, full=full)
+        except CommandFailed as error:
+            self._closed = None
+            _log.error("The database was not kept from filling its volume: %s", error)
+        if room.last and rooms.let_go(volume):
+            _log.warning("The volume is full; the reserve is let go.")
+        else:
+            rooms.keep(volume, room)
+        return CLOSED if full or self._closed else None
+
+    def _turn(self, server: Server[S], session: S, room: Room, *, full: bool) -> None:
+        if full:
+            server.refuse_writes(session)
+            self._closed = True
+            return
+        if self._closed is None:
+            self._closed = server.refuses_writes(session)
+        if self._closed and room.left >= room.high:
+            server.take_writes(session)
+            self._closed, self._opened = False, True
+
+    def said(self) -> tuple[str, ...]:
+        """What was put right since the last call."""
+        opened, self._opened = self._opened, False
+        return (OPENED,) if opened else ()
+
+    def make_way(self, server: Server[S]) -> None:
+        """Before a start: let go the reserve where the database has not room enough to start."""
+        self._closed = None
+        volume = server.layout.volume
+        room = rooms.look(volume)
+        if room is not None and room.free < room.low and rooms.let_go(volume):
+            _log.warning("The volume is full; the database starts in the reserve.")
+
+
+def is_full(server: Server[S]) -> bool:
+    """Whether a database that does not run would take no writes if it did."""
+    room = rooms.look(server.layout.volume)
+    return room is not None and room.left < room.low

@@ -1,0 +1,108 @@
+"""The room that is left on a volume, and a file that keeps some of it back.
+
+    reserve   let go when nothing else is left, so that a database can end what it is at, and start
+    low       with less than this beside the reserve the database takes no writes
+    high      with more than this it takes them again
+
+A directory that shares its file system with others has no reserve: what it let go anybody could
+take.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from guest_agent.errors import GuestError
+from guest_agent.files import open_folder
+from guest_agent.storage import directory
+
+MIB: Final = 1024**2
+RESERVE: Final = "reserve"
+LAST_BYTES: Final = 8 * MIB
+"""With less than this InnoDB, which grows by some MiB at a time, is about to stop."""
+RESERVE_SHARE: Final = 1 / 16
+RESERVE_BYTES: Final = (16 * MIB, 64 * MIB)
+"""What a start needs: InnoDB's temporary tables, or two segments of PostgreSQL's log."""
+LOW_SHARE: Final = 1 / 32
+LOW_BYTES: Final = (24 * MIB, 1024 * MIB)
+"""What may be written between two looks, a second apart."""
+HYSTERESIS: Final = 2
+
+
+class Room(NamedTuple):
+    """In bytes. `free` is what the database may take, `held` what the reserve has of the volume,
+    `reserve` what it should have.
+    """
+
+    free: int
+    held: int
+    reserve: int
+    low: int
+
+    @property
+    def left(self) -> int:
+        """What is left beside the reserve, whether that is held or let go."""
+        return self.free + self.held - self.reserve
+
+    @property
+    def high(self) -> int:
+        """With so much left the database takes writes again."""
+        return HYSTERESIS * self.low
+
+    @property
+    def last(self) -> bool:
+        """Whether a database is about to stop for want of room."""
+        return self.free < LAST_BYTES
+
+
+def look(mount_point: Path) -> Room | None:
+    """The room on the volume; None when there is none to look at."""
+    try:
+        figures = os.statvfs(mount_point)
+    except OSError:
+        return None
+    free = figures.f_bavail * figures.f_frsize
+    if directory.shares(mount_point):
+        return Room(free, 0, 0, LAST_BYTES)
+    total = figures.f_blocks * figures.f_frsize
+    reserve = int(_within(total * RESERVE_SHARE, RESERVE_BYTES))
+    low = int(_within(total * LOW_SHARE, LOW_BYTES))
+    return Room(free, _held(mount_point), reserve, low)
+
+
+def keep(mount_point: Path, room: Room) -> None:
+    """Hold the reserve, where there is room for it beside what the database needs."""
+    if room.held >= room.reserve or room.left < room.low:
+        return
+    try:
+        with open_folder(mount_point.resolve()) as folder:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+            descriptor = os.open(RESERVE, flags, 0o600, dir_fd=folder)
+            try:
+                os.posix_fallocate(descriptor, 0, room.reserve)
+            finally:
+                os.close(descriptor)
+    except (GuestError, OSError):
+        let_go(mount_point)
+
+
+def let_go(mount_point: Path) -> bool:
+    """Give the reserve to the database; whether there was one."""
+    try:
+        (mount_point / RESERVE).unlink()
+    except OSError:
+        return False
+    return True
+
+
+def _held(mount_point: Path) -> int:
+    with suppress(OSError):
+        return (mount_point / RESERVE).lstat().st_blocks * 512
+    return 0
+
+
+def _within(wanted: float, bounds: tuple[int, int]) -> float:
+    return min(max(wanted, bounds[0]), bounds[1])
