@@ -66,9 +66,19 @@ def at_work_in(folder: Path, path: str, owner: int) -> list[int]:
         if entry.name.isdecimal():
             with contextlib.suppress(OSError):  # it has ended meanwhile
                 of_owner = entry.stat().st_uid == owner
-                if of_owner and (entry / "cwd").samefile(folder) and (entry / "exe").samefile(path):
+                if of_owner and (entry / "cwd").samefile(folder) and _runs(entry, path):
                     found.append(int(entry.name))
     return found
+
+
+def _runs(process: Path, path: str) -> bool:
+    """Whether it runs that program. One that is ending gives back its memory after it has none to
+    tell a program of, and its folder after that.
+    """
+    try:
+        return (process / "exe").samefile(path)
+    except OSError:
+        return True
 
 
 def _parent(pid: int) -> int | None:
