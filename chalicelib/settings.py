@@ -78,6 +78,7 @@ class Settings(msgspec.Struct, frozen=True):
     calls_per_instance: Count = 4
     calls_per_tenant: Count = 20
     requests_per_minute: Count = 200
+    configurations_per_tenant: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 100
     # STS's bounds of a session; one hour where a role assumes the next one.
     guest_credentials_seconds: Annotated[int, msgspec.Meta(ge=900, le=3600)] = 3600
     # Longer than a step's function may run (20 s), else two work on one step.

@@ -1,8 +1,9 @@
-"""The statuses of instances and of rollouts, as clients see them."""
+"""The statuses of instances, rollouts and configuration groups, as clients see them."""
 
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Final
 
 
 class Status(StrEnum):
@@ -23,6 +24,11 @@ class Status(StrEnum):
     DELETED = "DELETED"
 
 
+RESTART_REQUIRED: Final = "RESTART_REQUIRED"
+"""What clients see for `ACTIVE` where values of a configuration group wait for a restart, as in
+Trove. No status of a row: all that an ACTIVE instance may be asked for goes on."""
+
+
 class RolloutStatus(StrEnum):
     """STOPPED: too many rebuilds failed, it was cancelled or late, and nothing of it runs any more;
     FAILED: something of it may still run."""
@@ -31,3 +37,11 @@ class RolloutStatus(StrEnum):
     COMPLETED = "COMPLETED"
     STOPPED = "STOPPED"
     FAILED = "FAILED"
+
+
+class ConfigurationStatus(StrEnum):
+    """Of a configuration group: APPLYING, its values are on their way to its instances."""
+
+    ACTIVE = "ACTIVE"
+    APPLYING = "APPLYING"
+    DELETED = "DELETED"

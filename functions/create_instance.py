@@ -20,7 +20,7 @@ from chalicelib.settings import settings
 from chalicelib.store import instances, operations, restoring
 from chalicelib.store.base import as_dict
 from chalicelib.store.models import Instance, Operation
-from functions import access, booting, placement, power
+from functions import access, booting, configuring, placement, power
 from functions.asking import ask
 from functions.outcomes import Done, Failed, Outcome, not_yet
 
@@ -167,6 +167,7 @@ def _arguments(operation: Operation, instance: Instance) -> arguments.Prepare:
         databases=asked.databases,
         users=asked.users,
         root_password=asked.root_password,
+        configuration=configuring.values_for(operation, instance),
     )
 
 

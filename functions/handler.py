@@ -11,6 +11,8 @@ from chalicelib.domain.operations import OperationAction
 from chalicelib.settings import settings
 from chalicelib.store.models import Operation
 from functions import (
+    apply_configuration,
+    configure_instance,
     create_instance,
     ending,
     maintenance,
@@ -51,6 +53,8 @@ _STEPS: Final[Mapping[OperationAction, Mapping[str, Run]]] = {
     OperationAction.MIGRATE: migrate_instance.STEPS,
     OperationAction.UPGRADE: upgrade_instance.STEPS,
     OperationAction.UPGRADE_AGENT: upgrade_agent.STEPS,
+    OperationAction.CONFIGURE: configure_instance.STEPS,
+    OperationAction.APPLY: apply_configuration.STEPS,
 }
 """The steps of each flow by name, but for those that flows share."""
 

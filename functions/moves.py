@@ -23,7 +23,7 @@ from chalicelib.cloud.servers import Server
 from chalicelib.store import instances
 from chalicelib.store.base import as_dict
 from chalicelib.store.models import Operation
-from functions import power
+from functions import configuring, power
 from functions.asking import ask
 from functions.outcomes import Done, Failed, Outcome, not_yet
 
@@ -131,7 +131,7 @@ def answers(operation: Operation, _: str | None) -> Outcome:
     booted = as_dict(operation.resources).get("has_booted")
     epoch = instances.epoch_of(operation.instance_id)
     if not booted or epoch > int((operation.arguments or {})["epoch"]):
-        return Done()
+        return configuring.bring(operation)
     if aws.clock() > as_dict(operation.started)["answers"] + BOOT_SECONDS:
         return Failed("The guest agent did not come back with its server.")
     return not_yet(operation, "the guest agent has not reported yet")

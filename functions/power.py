@@ -16,6 +16,7 @@ from chalicelib.service_status import ServiceStatus
 from chalicelib.store import flavors, instances, last_reports
 from chalicelib.store.base import as_dict
 from chalicelib.store.models import Flavor, Operation
+from functions import configuring
 from functions.asking import ask
 from functions.outcomes import Done, Failed, Outcome, not_yet
 from functions.undoing import unless_deleted, unless_lost
@@ -88,7 +89,7 @@ def answers(operation: Operation, _: str | None) -> Outcome:
     waited = aws.clock() - as_dict(operation.started)[operation.step or ""]
     if reported.status not in lifecycle.READY and waited < ANSWER_SECONDS:
         return not_yet(operation, f"the database is {reported.status}")
-    return Done()
+    return configuring.bring(operation)
 
 
 def take_back(operation: Operation, found: servers.Server) -> None:

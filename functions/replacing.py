@@ -25,7 +25,7 @@ from chalicelib.store import instances, operations, restoring
 from chalicelib.store.base import as_dict
 from chalicelib.store.models import Instance, Operation
 from chalicelib.store.operations import bound_of
-from functions import booting, guest_data, power, soft_deleted
+from functions import booting, configuring, guest_data, power, soft_deleted
 from functions.asking import ask_by_polls
 from functions.outcomes import Done, Failed, Outcome, Wait, not_yet
 from functions.power import server_of
@@ -216,6 +216,7 @@ def what_to_run(operation: Operation, instance: Instance, number: str = "") -> R
         mount_point=engines.mount_point(instance.manager),
         volume_id=instance.resources["volume_id"],
         number=number,
+        configuration=configuring.values_for(operation, instance),
     )
 
 

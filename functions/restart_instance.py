@@ -1,4 +1,7 @@
-"""The flow `restart_instance`: the guest stops its database and starts it again."""
+"""The flow `restart_instance`: the guest stops its database and starts it again.
+
+It starts with what it is to hold of a configuration group: what it lacks it is sent before.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,14 @@ from typing import Final
 from chalicelib.bus import contract
 from chalicelib.bus.contract.arguments import Nothing
 from chalicelib.store.models import Operation
+from functions import configuring
 from functions.asking import ask
 from functions.outcomes import Outcome
+
+
+def configure(operation: Operation, _: str | None) -> Outcome:
+    """Send what the guest lacks; a database that does not run takes it too."""
+    return configuring.bring(operation, to_one_that_runs=False)
 
 
 def restart(operation: Operation, token: str | None) -> Outcome:
@@ -16,4 +25,4 @@ def restart(operation: Operation, token: str | None) -> Outcome:
     return ask(operation, token, "restart", contract.RESTART, lambda _: Nothing())
 
 
-STEPS: Final = {"restart": restart}
+STEPS: Final = {"configure": configure, "restart": restart}

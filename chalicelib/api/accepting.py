@@ -19,6 +19,7 @@ from chalicelib.domain.flows import Flow
 from chalicelib.errors import CofferError, Conflict, NotSupported, Unprocessable
 from chalicelib.store import accepting
 from chalicelib.store.base import Contended, races
+from chalicelib.store.kinds import Items
 from chalicelib.store.models import Instance, Operation
 from chalicelib.store.operations import get_operation, operation_of
 
@@ -34,12 +35,14 @@ class Wanted(msgspec.Struct, frozen=True):
     """What an operation is to do, decided by the instance's row as it is.
 
     `arguments` stand in the operation's row, so nothing of them is secret. `holds` and `decided_by`
-    are those of `chalicelib.store.accepting.accept`.
+    are those of `chalicelib.store.accepting.accept`, as `changes` and `beside` are.
     """
 
     arguments: dict[str, Any] | None = None
     holds: Mapping[str, int] | None = None
     decided_by: tuple[str, ...] = ()
+    changes: Mapping[str, Any] = {}
+    beside: Items | None = None
 
 
 def accepted(request: Request, instance_id: str, operation_id: str | None) -> Response:
@@ -78,6 +81,8 @@ def accept(
             operation,
             holds=asked.holds,
             decided_by=asked.decided_by,
+            changes=asked.changes,
+            beside=asked.beside,
             claim=request.keeping(reply),
         ):
             queues.notify_task_manager(operation.id)

@@ -14,6 +14,9 @@ from chalice.app import Response as GatewayResponse
 
 from chalicelib.api import (
     actions,
+    attaching,
+    configuration_parameters,
+    configurations,
     databases,
     datastores,
     events,
@@ -63,6 +66,9 @@ ROUTES: Final[tuple[Route, ...]] = (
     *users.ROUTES,
     *user_access.ROUTES,
     *root.ROUTES,
+    *configuration_parameters.ROUTES,
+    *configurations.ROUTES,
+    *attaching.ROUTES,
     *guests.ROUTES,
     *later.ROUTES,
 )

@@ -105,21 +105,17 @@ def version_index(request: Request) -> Response:
 
 def version_show(request: Request) -> Response:
     """A version of a datastore, both by name or id."""
-    return Response(200, OneDatastoreVersion(_version_view(request, _version(request))))
+    return Response(200, OneDatastoreVersion(_version_view(request, version_of(request))))
 
 
 def version_show_by_uuid(request: Request) -> Response:
     """A version by its id, of whichever datastore."""
-    version_id = request.id_of("version")
-    row = request.catalog.find(lambda copy: copy.version(version_id))
-    if row is None or not _visible(request, row):
-        raise _no_version(version_id)
-    return Response(200, OneDatastoreVersion(_version_view(request, row)))
+    return Response(200, OneDatastoreVersion(_version_view(request, version_by_uuid(request))))
 
 
 def list_flavors(request: Request) -> Response:
     """The flavors for a version: those that it is bound to, or all."""
-    bound = _version(request).flavors
+    bound = version_of(request).flavors
     found = request.catalog.now().flavors
     allowed = [row for row in found if not bound or row.id in bound]
     return Response(200, FlavorList([flavors.view(row, request.place) for row in allowed]))
@@ -127,7 +123,7 @@ def list_flavors(request: Request) -> Response:
 
 def list_volume_types(request: Request) -> Response:
     """The volume types that a version is bound to; of others only Cinder knows."""
-    bound = _version(request).volume_types
+    bound = version_of(request).volume_types
     return Response(200, VolumeTypeList([VolumeTypeView(name, name) for name in bound]))
 
 
@@ -139,7 +135,18 @@ def _datastore(request: Request) -> Datastore:
     return row
 
 
-def _version(request: Request) -> DatastoreVersion:
+def version_by_uuid(request: Request) -> DatastoreVersion:
+    """The version in the path by its id, if the caller may see it; `NotFound` otherwise."""
+    version_id = request.id_of("version")
+    row = request.catalog.find(lambda copy: copy.version(version_id))
+    if row is None or not _visible(request, row):
+        raise _no_version(version_id)
+    return row
+
+
+def version_of(request: Request) -> DatastoreVersion:
+    """The version in the path, and its datastore, both by name or id; `NotFound` when the caller
+    sees none."""
     name_or_id = request.id_of("version")
     datastore = _datastore(request)
     found = [row for row in _versions(request, datastore) if name_or_id in (row.id, row.name)]

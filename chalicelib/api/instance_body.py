@@ -68,12 +68,12 @@ class InstanceBody(Body, frozen=True):
     description: Text | None = None
     tags: Tags | None = None
     deletion_protection: bool | None = None
+    configuration: Given | None = None
 
     replica_count: Annotated[int, msgspec.Meta(ge=1, le=3)] | None = None
 
     restore_point: Any = msgspec.field(default=None, name="restorePoint")
     replica_of: Any = None
-    configuration: Any = None
     configuration_id: Any = None  # of Trove's schema, which then reads the other one
     modules: Any = None
 
@@ -109,7 +109,6 @@ class NewInstance(Body, frozen=True):
 LATER: Final = (
     ("restorePoint", "restore_point"),
     ("replica_of", "replica_of"),
-    ("configuration", "configuration"),
     ("configuration_id", "configuration_id"),
     ("modules", "modules"),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -13,9 +14,13 @@ from chalicelib.api.response import View, one_of
 from chalicelib.api.times import Naive, naive
 from chalicelib.lifecycle import Status
 from chalicelib.settings import settings
+from chalicelib.status import RESTART_REQUIRED
+from chalicelib.store import configurations
 from chalicelib.store.models import Instance, ServiceStatusRow
 
-STATUSES: Final = one_of(each for each in Status if each is not Status.DELETED)
+STATUSES: Final = one_of(
+    [*(each for each in Status if each is not Status.DELETED), RESTART_REQUIRED]
+)
 OPERATING: Final = one_of(
     ["", *dict.fromkeys(lifecycle.OPERATING_STATUS.values()), lifecycle.UNHEARD]
 )
@@ -62,6 +67,14 @@ class AddressView(View, frozen=True):
     network: str | Given = msgspec.UNSET
 
 
+class ConfigurationNamed(View, frozen=True):
+    """The configuration group of an instance."""
+
+    id: str
+    name: str
+    links: list[Link]
+
+
 class FaultView(View, frozen=True):
     """Why something failed last, or what the database is in trouble with."""
 
@@ -98,6 +111,7 @@ class InstanceDetail(InstanceSummary, frozen=True, kw_only=True):
     locality: str | Given = msgspec.UNSET
     service_status_updated: Naive | Given = msgspec.UNSET
     fault: FaultView | Given = msgspec.UNSET
+    configuration: ConfigurationNamed | Given = msgspec.UNSET
     server_id: str | Given | None = msgspec.UNSET
     volume_id: str | Given | None = msgspec.UNSET
     encrypted_rpc_messaging: bool | Given = msgspec.UNSET
@@ -130,7 +144,7 @@ def summary(request: Request, row: Instance, reported: ServiceStatusRow | None) 
     return InstanceSummary(
         id=row.id,
         name=row.name,
-        status=row.status,
+        status=row.shown_status,
         operating_status=_operating_status(row, reported),
         links=place.links("instances", row.id),
         flavor=FlavorNamed(row.flavor_id, place.links("flavors", row.flavor_id)),
@@ -149,8 +163,19 @@ def summary(request: Request, row: Instance, reported: ServiceStatusRow | None) 
     )
 
 
-def detail(request: Request, row: Instance, reported: ServiceStatusRow | None) -> InstanceDetail:
-    """What `show` and `detail` answer."""
+def groups_of(rows: Iterable[Instance]) -> dict[str, str]:
+    """The names of the configuration groups of instances by id: one read, when any has one."""
+    named = {row.configuration_id for row in rows if row.configuration_id is not None}
+    return configurations.names_of(named) if named else {}
+
+
+def detail(
+    request: Request,
+    row: Instance,
+    reported: ServiceStatusRow | None,
+    groups: Mapping[str, str] | None = None,
+) -> InstanceDetail:
+    """What `show` and `detail` answer; `groups` are the names of configuration groups by id."""
     admin, owned = request.context.is_admin, row.resources
     listed = msgspec.structs.asdict(summary(request, row, reported))
     return InstanceDetail(
@@ -160,10 +185,21 @@ def detail(request: Request, row: Instance, reported: ServiceStatusRow | None) -
         locality=row.locality or msgspec.UNSET,
         service_status_updated=naive(reported.updated) if reported else msgspec.UNSET,
         fault=_fault(row, reported) or msgspec.UNSET,
+        configuration=_configuration(request, row, groups or {}),
         server_id=owned.get("server_id") if admin else msgspec.UNSET,
         volume_id=owned.get("volume_id") if admin else msgspec.UNSET,
         encrypted_rpc_messaging=True if admin else msgspec.UNSET,
     )
+
+
+def _configuration(
+    request: Request, row: Instance, groups: Mapping[str, str]
+) -> ConfigurationNamed | Given:
+    group_id = row.configuration_id
+    if group_id is None:
+        return msgspec.UNSET
+    links = request.place.links("configurations", group_id)
+    return ConfigurationNamed(group_id, groups.get(group_id, group_id), links)
 
 
 def _operating_status(row: Instance, reported: ServiceStatusRow | None) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar, Final, TypeVar
+from typing import Any, ClassVar, Final
 
 import msgspec
 
 from chalicelib import aws, lifecycle
-from chalicelib.api import accepting, access, instance_view, planning, upgrading
+from chalicelib.api import accepting, access, attaching, instance_view, planning, upgrading
 from chalicelib.api.ability import require_offered
 from chalicelib.api.access import AccessBody
 from chalicelib.api.choices import (
@@ -35,12 +35,12 @@ from chalicelib.api.paging import limit_of, marker_of
 from chalicelib.api.response import LOCATION_HEADER, RETRY_AFTER_HEADER
 from chalicelib.api.schema import Body, Examples, Given, Name, Text
 from chalicelib.auth import policy
-from chalicelib.bus import keys, queues
+from chalicelib.bus import contract, keys, queues
 from chalicelib.domain import instances as rules
 from chalicelib.domain import quotas
 from chalicelib.domain.flows import CREATE, DELETE
 from chalicelib.domain.operations import OperationStatus
-from chalicelib.errors import BadRequest, NotFound, NotSupported
+from chalicelib.errors import BadRequest, NotFound
 from chalicelib.lifecycle import Status
 from chalicelib.settings import API_VERSION, settings
 from chalicelib.store import accepting as transactions
@@ -53,21 +53,21 @@ from chalicelib.store.operations import operation_of
 
 PATH: Final = f"/{API_VERSION}/{{project}}/instances"
 
+CHANGED_ALONE: Final = "'access', 'datastore_version' and 'configuration'"
+
 UNKNOWN_YET: Final = frozenset({"id", "links", "created", "updated"})
 """What of an instance is not known before it is made."""
-
-Item = TypeVar("Item")
-View = Callable[[Request, Instance, ServiceStatusRow | None], Item]
 
 
 class Update(Body, frozen=True):
     """What a PUT or PATCH of an instance may hold, of Trove's and of ours.
 
-    Access and datastore version are changed by an operation, and there is one at a time.
+    Access, datastore version and configuration are changed by an operation, and there is one at a
+    time. A configuration of null is taken from it, and so it is by a PUT of nothing, as in Trove.
     """
 
     name: Name | None = None
-    configuration: Any = None
+    configuration: Given | msgspec.UnsetType | None = msgspec.UNSET
     replica_of: Any = msgspec.UNSET
     slave_of: Any = msgspec.UNSET
     datastore_version: Given | None = None
@@ -84,6 +84,7 @@ class InstanceUpdate(Body, frozen=True):
         {"instance": {"name": "shop-2", "description": "The shop's orders"}},
         {"instance": {"access": {"is_public": True, "allowed_cidrs": ["203.0.113.0/24"]}}},
         {"instance": {"datastore_version": "10.11"}},
+        {"instance": {"configuration": "9bd0a2ff-0c0f-4a5a-8f0c-3f2b8a3a2b55"}},
     )
 
     instance: Update
@@ -91,17 +92,20 @@ class InstanceUpdate(Body, frozen=True):
 
 def index(request: Request) -> Response:
     """The instances of the project, a page of them."""
-    views, following = _page(request, instance_view.summary)
+    rows, reported, following = _page(request)
+    views = [instance_view.summary(request, row, reported.get(row.id)) for row in rows]
     return Response(200, InstanceList(views, following))
 
 
 def detail(request: Request) -> Response:
     """The instances of the project in detail, a page of them."""
-    views, following = _page(request, instance_view.detail)
+    rows, reported, following = _page(request)
+    groups = instance_view.groups_of(rows)
+    views = [instance_view.detail(request, row, reported.get(row.id), groups) for row in rows]
     return Response(200, InstanceDetailList(views, following))
 
 
-def _page(request: Request, view: View[Item]) -> tuple[list[Item], Next]:
+def _page(request: Request) -> tuple[list[Instance], dict[str, ServiceStatusRow], Next]:
     """One query, one batch read, for either list."""
     query = request.query
     rows, following = lists.of_tenant(
@@ -112,15 +116,14 @@ def _page(request: Request, view: View[Item]) -> tuple[list[Item], Next]:
         order_of(query),
     )
     reported = store.service_statuses(row.id for row in rows) if rows else {}
-    views = [view(request, row, reported.get(row.id)) for row in rows]
-    return views, request.place.next_page(following)
+    return rows, reported, request.place.next_page(following)
 
 
 def show(request: Request) -> Response:
     """An instance of the project."""
     row = instance_of(request)
-    reported = store.service_status(row.id)
-    return Response(200, OneInstance(instance_view.detail(request, row, reported)))
+    reported, groups = store.service_status(row.id), instance_view.groups_of([row])
+    return Response(200, OneInstance(instance_view.detail(request, row, reported, groups)))
 
 
 def create(request: Request) -> Response:
@@ -135,6 +138,11 @@ def create(request: Request) -> Response:
     require_flavor(version, flavor.id)
     require_volume_type(version, wanted.volume.type if wanted.volume else None)
     instance = _new_instance(request, wanted, version, flavor)
+    if wanted.configuration is not None:
+        policy.authorize(request.context, "instance:update", request.context.project_id)
+        require_offered(version, [contract.UPDATE_OVERRIDES])
+        group = attaching.group_of(instance.tenant_id, wanted.configuration, version)
+        instance.configuration_id = group.id
     held = quotas.held_by_instance(int(flavor.ram), int(instance.volume_size))
     if request.dry_run:
         view = instance_view.detail(request, instance, None)
@@ -217,24 +225,37 @@ def update(request: Request) -> Response:
     row = instance_of(request)
     if changes.replica_of is not msgspec.UNSET or changes.slave_of is not msgspec.UNSET:
         raise BadRequest(f"Instance {row.id} is not a replica.")
-    if changes.configuration is not None:
-        raise NotSupported("Changing an instance's 'configuration' is not supported yet.")
     values = noted(changes.name, changes.description, changes.tags)
-    operations = [each for each in (changes.access, changes.datastore_version) if each is not None]
+    operations = _operations(request, changes, nothing=changes == Update())
     if len(operations) > 1:
-        raise BadRequest("Of 'access' and 'datastore_version' one is changed at a time.")
+        raise BadRequest(f"Of {CHANGED_ALONE} one is changed at a time.")
     if request.dry_run and (values or changes.deletion_protection is not None or not operations):
-        raise BadRequest("'dry_run' plans a change of 'access' or 'datastore_version' alone.")
-    reply = Response(202)
-    if changes.access is not None:
-        reply = access.accept(request, changes.access)
-    if changes.datastore_version is not None:
-        reply = upgrading.accept(request, changes.datastore_version)
+        raise BadRequest(f"'dry_run' plans a change of one of {CHANGED_ALONE} alone.")
+    reply = operations[0]() if operations else Response(202)
     if changes.deletion_protection is not None:
         protect(request, changes.deletion_protection)
     if values:
         edit(row, values, request.asked)
     return reply
+
+
+def _operations(
+    request: Request, changes: Update, *, nothing: bool
+) -> list[Callable[[], Response]]:
+    """The operations that changes ask for; a PUT of nothing asks for one too."""
+    found: list[Callable[[], Response]] = []
+    if (wanted := changes.access) is not None:
+        found.append(lambda: access.accept(request, wanted))
+    if (version := changes.datastore_version) is not None:
+        found.append(lambda: upgrading.accept(request, version))
+    match changes.configuration:
+        case str() as group:
+            found.append(lambda: attaching.attach(request, group))
+        case None:
+            found.append(lambda: attaching.detach(request))
+        case _ if nothing and request.method == "PUT":
+            found.append(lambda: attaching.detach(request))
+    return found
 
 
 def delete(request: Request) -> Response:

@@ -44,24 +44,6 @@ SUBJECTS: Final = (
         ),
     ),
     Subject(
-        "Configuration groups are not supported yet.",
-        (
-            "GET,POST /configurations",
-            "GET,PUT,PATCH,DELETE /configurations/{configuration}",
-            "GET /configurations/{configuration}/instances",
-            "GET /instances/{instance}/configuration",
-        ),
-    ),
-    Subject(
-        "Configuration parameters of datastores are not supported yet.",
-        (
-            "GET /datastores/{datastore}/versions/{version}/parameters",
-            "GET /datastores/{datastore}/versions/{version}/parameters/{parameter}",
-            "GET /datastores/versions/{version}/parameters",
-            "GET /datastores/versions/{version}/parameters/{parameter}",
-        ),
-    ),
-    Subject(
         "Logs of databases are not supported yet.",
         ("GET,POST /instances/{instance}/log",),
     ),

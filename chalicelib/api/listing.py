@@ -18,6 +18,7 @@ from chalicelib.api.response import one_of
 from chalicelib.domain import bounds
 from chalicelib.errors import BadRequest
 from chalicelib.lifecycle import Status
+from chalicelib.status import RESTART_REQUIRED
 from chalicelib.store.lists import SORTABLE, Filter, Order
 
 LONGEST: Final = 255
@@ -32,7 +33,7 @@ class Listed(Paged, frozen=True):
     """Which instances, in which order, and which page of them."""
 
     name: Short | None = None
-    status: Annotated[str, one_of(Status)] | None = None
+    status: Annotated[str, one_of([*Status, RESTART_REQUIRED])] | None = None
     datastore: Short | None = None
     datastore_version: Short | None = None
     tags: Tags | None = None
@@ -46,7 +47,7 @@ def filter_of(query: Mapping[str, str]) -> Filter:
         if len(query.get(name, "")) > LONGEST:
             raise BadRequest(f"The '{name}' is too long.")
     status = query.get("status", "").upper() or None
-    if status is not None and status not in [*Status]:
+    if status is not None and status not in [*Status, RESTART_REQUIRED]:
         raise BadRequest(f"There is no status '{status[:LONGEST]}'.")
     tags = frozenset(tag for tag in query.get("tags", "").split(",") if tag)
     if len(tags) > bounds.MAX_TAGS:

@@ -5,6 +5,7 @@ Source: Trove 26's `mgmt` routes. As elsewhere nothing here calls the cloud or a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Final
 
 import msgspec
@@ -22,6 +23,7 @@ from chalicelib.auth import policy
 from chalicelib.errors import BadRequest, NotFound
 from chalicelib.lifecycle import Status
 from chalicelib.settings import API_VERSION
+from chalicelib.status import RESTART_REQUIRED
 from chalicelib.store import instances as store
 from chalicelib.store import lists
 from chalicelib.store.models import Instance, ServiceStatusRow
@@ -62,7 +64,7 @@ class GuestView(View, frozen=True):
 class ManagedInstance(InstanceDetail, frozen=True, kw_only=True):
     """An instance as the administrators see it, also one that is gone."""
 
-    status: Annotated[str, one_of(Status)]
+    status: Annotated[str, one_of([*Status, RESTART_REQUIRED])]
     deleted: bool
     deleted_at: Naive | None
     server: ServerView
@@ -113,14 +115,16 @@ def index(request: Request) -> Response:
     else:
         rows, following = lists.of_everybody(limit, marker, wanted, tenant_id, deleted=deleted)
     reported = store.service_statuses(row.id for row in rows) if rows else {}
-    views = [_view(request, row, reported.get(row.id)) for row in rows]
+    groups = instance_view.groups_of(rows)
+    views = [_view(request, row, reported.get(row.id), groups) for row in rows]
     return Response(200, ManagedInstanceList(views, request.place.next_page(following)))
 
 
 def show(request: Request) -> Response:
     """An instance of any project; with `deleted` one that is gone, as long as its row is kept."""
     row = _instance(request)
-    return Response(200, OneManagedInstance(_view(request, row, store.service_status(row.id))))
+    reported, groups = store.service_status(row.id), instance_view.groups_of([row])
+    return Response(200, OneManagedInstance(_view(request, row, reported, groups)))
 
 
 def root_history(request: Request) -> Response:
@@ -153,9 +157,14 @@ def _project_of(request: Request) -> str | None:
     return tenant_id
 
 
-def _view(request: Request, row: Instance, reported: ServiceStatusRow | None) -> ManagedInstance:
+def _view(
+    request: Request,
+    row: Instance,
+    reported: ServiceStatusRow | None,
+    groups: Mapping[str, str],
+) -> ManagedInstance:
     return ManagedInstance(
-        **msgspec.structs.asdict(instance_view.detail(request, row, reported)),
+        **msgspec.structs.asdict(instance_view.detail(request, row, reported, groups)),
         deleted=row.status == Status.DELETED,
         deleted_at=naive(row.deleted_at) if row.deleted_at is not None else None,
         server=ServerView(row.resources.get("server_id")),

@@ -60,6 +60,8 @@ PLACES: Final = {
     "datastore": "The name or the id of a datastore.",
     "version": "The name or the id of a datastore version.",
     "database": "The name of a database.",
+    "configuration": "The id of a configuration group.",
+    "parameter": "The name of a parameter.",
     "user": "`name@host`; without a host, any host.",
 }
 """What stands in a path; the others are those of what is not served."""

@@ -33,7 +33,7 @@ def _named(rule: Rule, prefix: str, *names: str) -> dict[str, Rule]:
 
 RULES: Final[dict[str, Rule]] = {
     **_named(_admin_or_owner, "instance", "create", "delete", "force_delete", "index", "detail"),
-    **_named(_admin_or_owner, "instance", "show", "update", "edit", "restart"),
+    **_named(_admin_or_owner, "instance", "show", "update", "edit", "restart", "configuration"),
     **_named(_admin_or_owner, "instance", "stop", "start", "cancel", "metrics"),  # not Trove's
     **_named(_admin_or_owner, "instance", "resize_volume", "resize_flavor"),
     **_named(_admin_or_owner, "instance", "promote_to_replica_source", "eject_replica_source"),
@@ -50,6 +50,10 @@ RULES: Final[dict[str, Rule]] = {
     **_named(_anyone, "datastore", "version_show_by_uuid", "list_associated_flavors"),
     **_named(_anyone, "datastore", "list_associated_volume_types"),
     **_named(_admin, "datastore", "delete"),
+    **_named(_anyone, "configuration-parameter", "index", "show"),
+    **_named(_anyone, "configuration-parameter", "index_by_version", "show_by_version"),
+    **_named(_admin_or_owner, "configuration", "create", "delete", "index", "show"),
+    **_named(_admin_or_owner, "configuration", "instances", "update", "edit"),
     **_named(_anyone, "flavor", "index", "show"),
     **_named(_admin_or_owner, "limits", "index"),
 }

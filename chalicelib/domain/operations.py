@@ -12,6 +12,7 @@ class SubjectKind(StrEnum):
 
     INSTANCE = "instance"
     ROLLOUT = "rollout"
+    CONFIGURATION = "configuration"
 
 
 class OperationAction(StrEnum):
@@ -32,6 +33,8 @@ class OperationAction(StrEnum):
     MIGRATE = "migrate_instance"
     UPGRADE = "upgrade_instance"
     UPGRADE_AGENT = "upgrade_agent"
+    CONFIGURE = "configure_instance"
+    APPLY = "apply_configuration"
 
 
 class OperationStatus(StrEnum):

@@ -9,7 +9,7 @@ knows of every one that there can be.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import msgspec
 
@@ -55,7 +55,7 @@ class Progress(msgspec.Struct, frozen=True):
     passed_over: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, resources: Mapping[str, Any]) -> Progress:
+    def of(cls, resources: Mapping[str, Any]) -> Self:
         """What stands under the operation's resources."""
         return msgspec.convert(resources, cls, strict=False)
 
@@ -63,9 +63,7 @@ class Progress(msgspec.Struct, frozen=True):
         """What is to stand there."""
         return {name: _plain(value) for name, value in msgspec.structs.asdict(self).items()}
 
-    def without(
-        self, instance_id: str, ended: str | None = None, *, has_it: bool = False
-    ) -> Progress:
+    def without(self, instance_id: str, ended: str | None = None, *, has_it: bool = False) -> Self:
         """Count an instance that is under way no more, by how its operation ended; None: nothing is
         to be done to it any more, as it has it, or for now."""
         left = tuple(each for each in self.under_way if each != instance_id)
@@ -78,7 +76,7 @@ class Progress(msgspec.Struct, frozen=True):
         left_alone = msgspec.structs.replace(self, under_way=left)
         return left_alone.passing_over(instance_id, has_it=has_it)
 
-    def passing_over(self, instance_id: str, *, has_it: bool = False) -> Progress:
+    def passing_over(self, instance_id: str, *, has_it: bool = False) -> Self:
         """Count an instance to which nothing is done, because it has it already, or for now."""
         named = self.passed_over if has_it else (*self.passed_over, instance_id)[:NAMED]
         return msgspec.structs.replace(self, skipped=self.skipped + 1, passed_over=named)

@@ -32,9 +32,9 @@ from chalicelib.store.base import (
 )
 from chalicelib.store.children import may_begin
 from chalicelib.store.events import Asked, asked_by, new_event
-from chalicelib.store.kinds import KINDS
+from chalicelib.store.kinds import KINDS, Items
 from chalicelib.store.models import Arguments, EventRow, Instance, Operation, Quota, Subject
-from chalicelib.store.subjects import DAY_SECONDS, calling_back, unchanged
+from chalicelib.store.subjects import DAY_SECONDS, calling_back, setting, unchanged
 
 
 def accept_create(
@@ -88,6 +88,8 @@ def accept(
     *,
     holds: Mapping[str, int] | None = None,
     decided_by: tuple[str, ...] = (),
+    changes: Mapping[str, Any] = {},
+    beside: Items | None = None,
     parent: Operation | None = None,
     claim: Claim | None = None,
 ) -> bool:
@@ -98,7 +100,8 @@ def accept(
     holds already; `OverLimit` when more does not fit. Clauses: status and operations are as they
     were read (two requests at once, a flow that ends meanwhile), and so are the attributes that the
     caller has `decided_by`; the quota still fits; the `parent` that begins it may
-    (`chalicelib.store.children`).
+    (`chalicelib.store.children`). `changes` are attributes of the subject that are other ones from
+    now on, whatever becomes of the operation, and `beside` what is written with them.
     """
     flow = FLOWS[operation.action]
     if subject.next_operation_id is not None:
@@ -108,7 +111,7 @@ def accept(
     operation.status = OperationStatus.QUEUED if queued else OperationStatus.ACCEPTED
     owner = Subject.next_operation_id if queued else Subject.operation_id
     target = lifecycle.next_status(subject.status, flow.event(What.ACCEPTED), flow.subject)
-    actions: list[Action] = [owner.set(operation.id)]
+    actions: list[Action] = [owner.set(operation.id), *setting(type(subject), changes)]
     if target != subject.status:
         actions += [Subject.status.set(target), Subject.updated.set(aws.clock())]
     if holds is not None:
@@ -124,6 +127,8 @@ def accept(
         write.save(event)
         write.update(subject, actions=actions, condition=same)
         call_back(write)
+        if beside is not None:
+            beside(write)
         if parent is not None:
             write.condition_check(Operation, parent.id, condition=may_begin(parent))
         if reserve is not None:

@@ -14,7 +14,7 @@ from chalicelib.lifecycle import Status
 from chalicelib.store.base import ConditionFailed, transact, transacted, update_if
 from chalicelib.store.events import Asked, new_event
 from chalicelib.store.models import EventRow, Instance
-from chalicelib.store.subjects import unchanged
+from chalicelib.store.subjects import setting, unchanged
 
 
 def edit(instance: Instance, values: Mapping[str, Any], asked: Asked) -> None:
@@ -25,11 +25,8 @@ def edit(instance: Instance, values: Mapping[str, Any], asked: Asked) -> None:
     said = " ".join(_told(instance, name, value) for name, value in values.items())
     kind = "renamed" if "name" in values else "edited"
     event = new_event(instance.id, kind, said, instance.tenant_id, asked)
-    actions: list[Action] = [
-        attribute.remove() if value is None else attribute.set(value)
-        for attribute, value in ((getattr(Instance, name), each) for name, each in values.items())
-    ]
-    _update(instance, [*actions, Instance.updated.set(aws.clock())], event)
+    actions = [*setting(Instance, values), Instance.updated.set(aws.clock())]
+    _update(instance, actions, event)
 
 
 def protect(instance: Instance, asked: Asked) -> bool:

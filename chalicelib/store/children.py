@@ -22,19 +22,21 @@ from chalicelib.store.models import Operation, Subject
 from chalicelib.store.operations import operation_of
 
 
-def child_id(parent_id: str, subject_id: str) -> str:
-    """The id of the operation that a parent begins on a subject: one at most."""
-    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{parent_id}/{subject_id}"))
+def child_id(parent_id: str, subject_id: str, turn: int = 0) -> str:
+    """The id of the operation that a parent begins on a subject: one at most, in each turn of a
+    parent that goes through its subjects more than once."""
+    again = f"/{turn}" if turn else ""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{parent_id}/{subject_id}{again}"))
 
 
 def child_of(
-    parent: Operation, subject: Subject, flow: Flow, arguments: dict[str, Any]
+    parent: Operation, subject: Subject, flow: Flow, arguments: dict[str, Any], turn: int = 0
 ) -> Operation:
     """The row of a child; who asked for its parent has asked for it."""
     made = operation_of(
         subject,
         flow,
-        operation_id=child_id(parent.id, subject.id),
+        operation_id=child_id(parent.id, subject.id, turn),
         arguments=arguments,
         asked=asked_by(parent),
     )
@@ -42,9 +44,9 @@ def child_of(
     return made
 
 
-def find(parent_id: str, subject_ids: Iterable[str]) -> dict[str, Operation]:
+def find(parent_id: str, subject_ids: Iterable[str], turn: int = 0) -> dict[str, Operation]:
     """The children on these subjects, at most a hundred, by subject, read consistently."""
-    ids = [child_id(parent_id, each) for each in subject_ids]
+    ids = [child_id(parent_id, each, turn) for each in subject_ids]
     return {row.subject_id: row for row in Operation.batch_get(ids, consistent_read=True)}
 
 

@@ -148,7 +148,9 @@ def _end(
     close = _close(ending.status, ending.reason)
     freed = _freed(subject, made)
     same = unchanged(subject, *kind.decided_by)
-    beside = kind.beside(subject.id, gone=_removes(operation, ending), reported=ending.reported)
+    gone = _removes(operation, ending)
+    beside = kind.beside(subject.id, gone=gone, reported=ending.reported)
+    leave = kind.leaving(subject) if gone else None
     queued = following or moot
     then = _accept(following) if following else close
 
@@ -164,6 +166,8 @@ def _end(
             clause = Operation.status == OperationStatus.QUEUED
             write.update(Operation(queued), actions=then, condition=clause)
         beside(write)
+        if leave is not None:
+            leave(write)
 
     return build
 

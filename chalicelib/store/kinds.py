@@ -17,8 +17,17 @@ from chalicelib import aws
 from chalicelib.domain.operations import OperationAction, SubjectKind
 from chalicelib.errors import Conflict
 from chalicelib.lifecycle import ServiceStatus, Status
+from chalicelib.store import attachments
 from chalicelib.store.instances import buried
-from chalicelib.store.models import Instance, Job, Operation, Rollout, ServiceStatusRow, Subject
+from chalicelib.store.models import (
+    Configuration,
+    Instance,
+    Job,
+    Operation,
+    Rollout,
+    ServiceStatusRow,
+    Subject,
+)
 from chalicelib.store.subjects import history_ends
 
 S = TypeVar("S", bound=Subject)
@@ -66,6 +75,10 @@ class Kind(Generic[S]):
         """What a status in which an operation ends makes of the row beside."""
         return []
 
+    def leaving(self, _: S) -> Items:
+        """What a subject that is gone no longer has a part in."""
+        return lambda _: None
+
     def beside(self, _: str, *, gone: bool, reported: ServiceStatus | None) -> Items:
         """What an end does to other rows: the subject is `gone`, its guest has `reported`."""
         return lambda _: None
@@ -80,15 +93,6 @@ class Instances(Kind[Instance]):
     def generation(self, subject: Instance) -> int:
         return int(subject.generation)
 
-    def beside_new(self, subject: Instance) -> Items:
-        service = ServiceStatusRow(
-            instance_id=subject.id,
-            generation=subject.generation,
-            status=ServiceStatus.NEW,
-            updated=subject.created,
-        )
-        return lambda write: write.save(service)
-
     def overruled(self, subject: Instance, operation: Operation) -> StrEnum | None:
         """Its guest was expelled: it needs a rebuild, whatever came of the operation.
 
@@ -100,6 +104,29 @@ class Instances(Kind[Instance]):
 
     def settled(self, status: StrEnum) -> list[Action]:
         return buried() if status is Status.DELETED else []
+
+    def beside_new(self, subject: Instance) -> Items:
+        service = ServiceStatusRow(
+            instance_id=subject.id,
+            generation=subject.generation,
+            status=ServiceStatus.NEW,
+            updated=subject.created,
+        )
+        if subject.configuration_id is None:
+            return lambda write: write.save(service)
+        attachments.require(subject.configuration_id)
+        attach = attachments.attaching(subject.configuration_id, subject.id)
+
+        def build(write: TransactWrite) -> None:
+            write.save(service)
+            attach(write)
+
+        return build
+
+    def leaving(self, subject: Instance) -> Items:
+        if subject.configuration_id is None:
+            return lambda _: None
+        return attachments.detaching(subject.configuration_id, subject.id)
 
     def beside(self, subject_id: str, *, gone: bool, reported: ServiceStatus | None) -> Items:
         row, now = ServiceStatusRow(subject_id), aws.clock()
@@ -116,6 +143,12 @@ class Instances(Kind[Instance]):
                 write.update(row, actions=actions, condition=clause)
 
         return build
+
+
+class Configurations(Kind[Configuration]):
+    """A change of its values may come while they are being applied, until that is `applied`."""
+
+    decided_by = ("revision", "applied")
 
 
 class Rollouts(Kind[Rollout]):
@@ -152,4 +185,5 @@ def _operation(operation_id: str) -> Operation | None:
 KINDS: Final[Mapping[SubjectKind, Kind[Any]]] = {
     SubjectKind.INSTANCE: Instances(Instance),
     SubjectKind.ROLLOUT: Rollouts(Rollout),
+    SubjectKind.CONFIGURATION: Configurations(Configuration),
 }

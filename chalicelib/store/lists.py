@@ -41,7 +41,7 @@ class Filter(msgspec.Struct, frozen=True):
         """Whether an instance is what is asked for."""
         return (
             self.name in (None, row.name)
-            and self.status in (None, row.status)
+            and self.status in (None, row.shown_status)
             and self.datastore in (None, row.datastore_name)
             and self.datastore_version
             in (None, row.datastore_version, row.datastore_version_number)

@@ -19,6 +19,7 @@ from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, KeysOnlyProjec
 
 from chalicelib.domain.flows import FLOWS
 from chalicelib.domain.operations import SubjectKind
+from chalicelib.status import RESTART_REQUIRED, Status
 from chalicelib.store.base import INDEXES, Table, entries, optional, table_meta
 
 
@@ -114,6 +115,65 @@ class Instance(Subject):
 
     root_enabled_at = optional(NumberAttribute(null=True))
     root_enabled_by = optional(UnicodeAttribute(null=True))
+
+    # The group whose values it is to hold; what its guest holds, as `domain.configurations.held`
+    # writes it; whether some of that waits for a restart (never False).
+    configuration_id = optional(UnicodeAttribute(null=True))
+    configuration_held = optional(UnicodeAttribute(null=True))
+    restart_required = optional(BooleanAttribute(null=True))
+
+    @property
+    def shown_status(self) -> str:
+        """The status that clients see."""
+        waits = self.restart_required and self.status == Status.ACTIVE
+        return RESTART_REQUIRED if waits else self.status
+
+
+class GroupIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
+    """The configuration groups of a tenant by id; sparse: deleted rows have no `index_tenant`."""
+
+    class Meta:
+        index_name = INDEXES.TENANT
+        projection = AllProjection()
+
+    index_tenant = UnicodeAttribute(hash_key=True)
+    id = UnicodeAttribute(range_key=True)
+
+
+class Configuration(Subject):
+    """A configuration group: values that its instances hold, of one datastore version."""
+
+    kind = SubjectKind.CONFIGURATION
+
+    class Meta:
+        table_name, region = table_meta("configurations")
+
+    index_tenant = optional(UnicodeAttribute(null=True))
+    tenant_index = GroupIndex()
+    name = UnicodeAttribute()
+    description = optional(UnicodeAttribute(null=True))
+    datastore_version_id = UnicodeAttribute()
+    datastore_name = UnicodeAttribute()
+    datastore_version = UnicodeAttribute()
+    datastore_version_number = UnicodeAttribute()
+    manager = UnicodeAttribute()
+    wanted = JSONAttribute()  # the values, by the names of parameters
+
+    revision = NumberAttribute(default=1)  # grows with each change of the values
+    applied = NumberAttribute(default=1)  # the last revision of which each instance was asked
+    attached = NumberAttribute(default=0)  # grows with each attachment: how often, not to how many
+    progress = optional(JSONAttribute(null=True))  # of the last application that has ended
+
+
+class Attachment(Table):
+    """That an instance has a group. Written with the instance's row, which alone decides: it may
+    be left over from a row that is lost."""
+
+    class Meta:
+        table_name, region = table_meta("attachments")
+
+    configuration_id = UnicodeAttribute(hash_key=True)
+    instance_id = UnicodeAttribute(range_key=True)
 
 
 class Rollout(Subject):
@@ -419,6 +479,8 @@ class Job(Table):
 TABLES: tuple[type[Table], ...] = (
     Instance,
     Rollout,
+    Configuration,
+    Attachment,
     Operation,
     Arguments,
     Command,

@@ -12,11 +12,13 @@ from typing import Any, Final
 import msgspec
 from pynamodb.expressions.update import Action
 
+from chalicelib.domain.configurations import Application
 from chalicelib.domain.flows import What
 from chalicelib.domain.operations import OperationAction
 from chalicelib.domain.rollouts import Progress
 from chalicelib.store.base import as_dict
 from chalicelib.store.models import Operation, Subject
+from chalicelib.store.subjects import setting
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -36,19 +38,39 @@ class Outcome(msgspec.Struct, frozen=True):
 
     def actions(self, model: type[Subject], *, without: Container[str] = ()) -> list[Action]:
         """The update of the row, but for its status and its quota, and for what is left out."""
-        return [
-            attribute.remove() if value is None else attribute.set(value)
-            for attribute, value in (
-                (getattr(model, name), value)
-                for name, value in self.values.items()
-                if name not in without
-            )
-        ]
+        return setting(model, self.values, without=without)
 
 
 def outcome(operation: Operation, ended: What) -> Outcome:
     """What that end of an operation makes of its subject."""
-    return _OUTCOMES[OperationAction(operation.action)](operation, ended)
+    action = OperationAction(operation.action)
+    made = _OUTCOMES[action](operation, ended)
+    if ended is not What.SUCCEEDED or action not in _SETTINGS:
+        return made
+    return msgspec.structs.replace(made, values={**made.values, **_SETTINGS[action](operation)})
+
+
+def _held(operation: Operation) -> dict[str, Any]:
+    """What its guest holds of a configuration group since an operation that has told it."""
+    told = as_dict(operation.resources)
+    values: dict[str, Any] = {}
+    holding = told.get("sent") if operation.action in _PREPARED else told.get("holding")
+    if holding is not None:
+        values["configuration_held"] = holding or None
+    if why_not := told.get("configuration_refused"):
+        values |= {"fault_message": why_not, "fault_created": float(operation.updated)}
+    return values
+
+
+def _told_running(operation: Operation) -> dict[str, Any]:
+    """The same of an engine that was told last: some of it may wait for a restart."""
+    waits = as_dict(operation.resources).get("restart_required")
+    return {**_held(operation), "restart_required": waits or None}
+
+
+def _started_last(operation: Operation) -> dict[str, Any]:
+    """The same of an engine that has started, or will, after it was told: nothing waits for it."""
+    return {**_held(operation), "restart_required": None}
 
 
 def _created(operation: Operation, ended: What) -> Outcome:
@@ -147,7 +169,38 @@ def _rolled_out(operation: Operation, _: What) -> Outcome:
     return Outcome({"progress": counted.recorded()})
 
 
+def _applied(operation: Operation, ended: What) -> Outcome:
+    counted = Application.of(as_dict(operation.resources))
+    told = _NO_FAULT if ended is What.SUCCEEDED else {}
+    return Outcome({"progress": counted.recorded(), **told})
+
+
 _NO_FAULT: Final[Mapping[str, Any]] = {"fault_message": None, "fault_created": None}
+
+_PREPARED: Final = frozenset(
+    {
+        *(OperationAction.CREATE, OperationAction.UPGRADE),
+        *(OperationAction.REBUILD, OperationAction.REBUILD_STOPPED),
+    }
+)
+"""Whose success says that a guest has begun with what it was sent."""
+_SETTINGS: Final[Mapping[OperationAction, Callable[[Operation], dict[str, Any]]]] = {
+    **dict.fromkeys(
+        (
+            *_PREPARED,
+            *(OperationAction.RESTART, OperationAction.STOP),
+        ),
+        _started_last,
+    ),
+    **dict.fromkeys(
+        (
+            *(OperationAction.START, OperationAction.REBOOT, OperationAction.CONFIGURE),
+            *(OperationAction.RESIZE_FLAVOR, OperationAction.MIGRATE),
+        ),
+        _told_running,
+    ),
+}
+"""What the success of these tells of the settings of a group."""
 
 _OUTCOMES: Final[Mapping[OperationAction, Callable[[Operation, What], Outcome]]] = {
     OperationAction.CREATE: _created,
@@ -163,5 +216,7 @@ _OUTCOMES: Final[Mapping[OperationAction, Callable[[Operation, What], Outcome]]]
     **dict.fromkeys((OperationAction.REBUILD, OperationAction.REBUILD_STOPPED), _rebuilt),
     OperationAction.UPGRADE: _upgraded,
     OperationAction.UPGRADE_AGENT: _came_back,
+    OperationAction.CONFIGURE: _came_back,
     OperationAction.ROLL_OUT: _rolled_out,
+    OperationAction.APPLY: _applied,
 }

@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container, Mapping
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
@@ -68,6 +68,17 @@ def unchanged(subject: Subject, *decided_by: str) -> Condition:
         attribute, value = getattr(type(subject), name), getattr(subject, name)
         condition &= attribute.does_not_exist() if value is None else attribute == value
     return condition
+
+
+def setting(
+    model: type[Subject], values: Mapping[str, Any], *, without: Container[str] = ()
+) -> list[Action]:
+    """The update that gives a row's attributes these values; None removes one."""
+    return [
+        getattr(model, name).remove() if value is None else getattr(model, name).set(value)
+        for name, value in values.items()
+        if name not in without
+    ]
 
 
 def faulty(reason: str) -> list[Action]:

@@ -81,6 +81,12 @@ def row(make: Make) -> Instance:
     return make()
 
 
+def new_group(api: Api) -> str:
+    """A configuration group."""
+    body = {"configuration": {"name": "g", "values": {"max_connections": 40}}}
+    return str(api.post("/configurations", body).body["configuration"]["id"])
+
+
 def check(api: Api, method: str, url: str, body: bytes | None) -> None:
     answer = api.raw(method, url, body)
     assert answer.status in (*ANSWERED_WELL, *SAY_NO), (answer.status, answer.body)
@@ -91,6 +97,7 @@ def check(api: Api, method: str, url: str, body: bytes | None) -> None:
 @pytest.mark.parametrize("route", WRITES, ids=[f"{route.method} {route.path}" for route in WRITES])
 def test_any_body(admin: Api, row: Instance, guest: Guest, route: Any) -> None:
     values = {"project": admin.project, "instance": row.id, "tenant": "t", "user": "ann"}
+    values["configuration"] = new_group(admin)
     url = route.path.format(**values, version="v-old")
 
     @QUICK
@@ -129,6 +136,8 @@ def test_any_path_and_query(api: Api, row: Instance, guest: Guest, route: Any) -
             "flavor": quote(one, safe=""),
             "tenant": quote(one, safe=""),
             "rollout": quote(one, safe=""),
+            "configuration": quote(one, safe=""),
+            "parameter": quote(one, safe=""),
         }
         url = route.path.format(**values)
         query = f"?limit={quote(limit)}&marker={quote(marker)}"

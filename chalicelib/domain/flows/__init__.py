@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from chalicelib.domain.flows.configuring import APPLY, CONFIGURE
 from chalicelib.domain.flows.form import COMPLETE, FAIL, Flow, Kind, Runs, Step, Waits, What
 from chalicelib.domain.flows.lifetime import CREATE, DELETE, PREPARE, REMOVALS
 from chalicelib.domain.flows.many import ROLL_OUT
@@ -30,7 +31,9 @@ from chalicelib.domain.operations import SubjectKind
 
 __all__ = [
     "ADMITTING",
+    "APPLY",
     "COMPLETE",
+    "CONFIGURE",
     "CREATE",
     "DELETE",
     "ENROLLING",
@@ -71,7 +74,7 @@ FLOWS: Final[dict[str, Flow]] = {
     for flow in (
         *(CREATE, DELETE, UPDATE_ACCESS, RESTART, RESIZE_VOLUME),
         *(STOP, START, REBOOT, RESIZE_FLAVOR, REBUILD, REBUILD_STOPPED, MIGRATE, UPGRADE),
-        *(UPGRADE_AGENT, ROLL_OUT),
+        *(UPGRADE_AGENT, ROLL_OUT, CONFIGURE, APPLY),
     )
 }
 

@@ -27,9 +27,10 @@ UPDATE_ACCESS: Final = Flow(
 RESTART: Final = Flow(
     action=OperationAction.RESTART,
     title="restart",
-    comment="Stops the database and starts it again. One that does not come back is told by the "
-    "guest's reports.",
+    comment="Stops the database and starts it again, with what it lacks of its configuration. One "
+    "that does not come back is told by the guest's reports.",
     steps=(
+        Step("configure", Runs.LOCAL),
         Step(
             "restart",
             Runs.LOCAL,
