@@ -33,6 +33,7 @@ LONGEST_VALUE: Final = 60
 TABLES: Final = (
     "instances",
     "rollouts",
+    "configurations",
     "operations",
     "commands",
     "guests",

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Final
 
 from chalicelib.api import accepting
-from chalicelib.api.accepting import Wanted
 from chalicelib.api.ability import require_offered
+from chalicelib.api.accepting import Wanted
 from chalicelib.api.frame import Request, Response, Route
 from chalicelib.api.guest_calls import instance_of, require_heard
 from chalicelib.api.response import View

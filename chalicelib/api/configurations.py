@@ -394,7 +394,6 @@ ROUTES: Final = (
         ONE,
         merge,
         "configuration:edit",
-        plans=True,
         reads=ConfigurationMerge,
         refuses=_REFUSES,
         follow=True,

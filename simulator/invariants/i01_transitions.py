@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from chalicelib.domain.operations import TERMINAL, OperationStatus, SubjectKind
 from chalicelib.lifecycle import EXPELLED, TABLES, TRANSITIONS, Status
-from chalicelib.status import RolloutStatus
+from chalicelib.status import ConfigurationStatus, RolloutStatus
 from simulator.aws.dynamodb.values import Item
 from simulator.invariants.base import Invariant, changed
 
@@ -17,9 +18,12 @@ _EXPULSIONS: Final = frozenset(
     (str(before), str(after)) for (before, event), after in TRANSITIONS.items() if event == EXPELLED
 )
 """From almost everywhere to ERROR, which nothing else may do: it ends the guest's generation."""
-_ROLLOUTS: Final = frozenset(
-    (str(before), str(after)) for (before, _), after in TABLES[SubjectKind.ROLLOUT].items()
-)
+_OF_FLOWS: Final = {
+    kind: frozenset((str(before), str(after)) for (before, _), after in TABLES[kind].items())
+    for kind in (SubjectKind.ROLLOUT, SubjectKind.CONFIGURATION)
+}
+_DELETED: Final = (ConfigurationStatus.ACTIVE, ConfigurationStatus.DELETED)
+"""What a configuration group comes to by no flow."""
 _OPERATIONS: Final = frozenset(
     {
         (OperationStatus.QUEUED, OperationStatus.ACCEPTED),
@@ -33,14 +37,17 @@ _FIRST: Final = (OperationStatus.QUEUED, OperationStatus.ACCEPTED)
 
 
 class Transitions(Invariant):
-    """Looks at the status of each instance, rollout and operation before and after each write."""
+    """Looks at the status of each subject and operation before and after each write."""
 
     id = "I1"
     title = "Only transitions that the lifecycle table allows"
 
     def watch(self) -> None:
         self.hub.on_write("instances", self._instance)
-        self.hub.on_write("rollouts", self._rollout)
+        rollouts = self._subject(SubjectKind.ROLLOUT, RolloutStatus.RUNNING)
+        self.hub.on_write("rollouts", rollouts)
+        groups = self._subject(SubjectKind.CONFIGURATION, ConfigurationStatus.ACTIVE, _DELETED)
+        self.hub.on_write("configurations", groups)
         self.hub.on_write("operations", self._operation)
 
     def _instance(self, old: Item | None, new: Item | None) -> None:
@@ -62,15 +69,21 @@ class Transitions(Invariant):
             fits = expelled or (before, after) in _ALLOWED
             self._judge(fits, item, f"from {before} to {after}")
 
-    def _rollout(self, old: Item | None, new: Item | None) -> None:
-        if new is None or not changed(old, new, "status"):
-            return
-        after = str(new["status"])
-        if old is None:
-            self._judge(after == RolloutStatus.RUNNING, new, f"a new rollout in {after}")
-        else:
-            before = str(old["status"])
-            self._judge((before, after) in _ROLLOUTS, new, f"from {before} to {after}")
+    def _subject(
+        self, kind: SubjectKind, first: str, *more: tuple[str, str]
+    ) -> Callable[[Item | None, Item | None], None]:
+        def written(old: Item | None, new: Item | None) -> None:
+            if new is None or not changed(old, new, "status"):
+                return
+            after = str(new["status"])
+            if old is None:
+                self._judge(after == first, new, f"a new {kind} in {after}")
+            else:
+                step = (str(old["status"]), after)
+                fits = step in _OF_FLOWS[kind] or step in more
+                self._judge(fits, new, f"from {step[0]} to {after}")
+
+        return written
 
     def _operation(self, old: Item | None, new: Item | None) -> None:
         if new is None or (old or {}).get("status") == new["status"]:

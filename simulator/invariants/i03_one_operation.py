@@ -9,14 +9,14 @@ from chalicelib.lifecycle import Status
 from simulator.aws.dynamodb.values import Item
 from simulator.invariants.base import Invariant, changed
 
-_SUBJECTS: Final = ("instances", "rollouts")
+_SUBJECTS: Final = ("instances", "rollouts", "configurations")
 
 
 class OneOperation(Invariant):
     """Compares the operations of a subject with its row after each transaction on either."""
 
     id = "I3"
-    title = "At most one live operation per instance or rollout"
+    title = "At most one live operation per instance, rollout or configuration group"
 
     def watch(self) -> None:
         self._open: dict[str, dict[str, str]] = {}

@@ -1,6 +1,8 @@
-"""I33: a rollout has no more under way than it may, and what it counts is what has ended.
+"""I33: what begins operations has no more under way than it may, and none left when it ends.
 
-Each instance is rebuilt by it once at most, and none after somebody called it back.
+A rollout counts what has ended. Each instance is rebuilt by it once at most, and none after
+somebody called it back. A change of a configuration group may come to an instance again, with newer
+values, when the operation before has ended.
 """
 
 from __future__ import annotations
@@ -9,18 +11,20 @@ import json
 from collections import Counter
 from typing import Final
 
+from chalicelib.domain.configurations import AT_ONCE
 from chalicelib.domain.operations import TERMINAL, OperationAction, OperationStatus
 from simulator.aws.dynamodb.values import Item
 from simulator.invariants.base import Invariant, changed
 
 _COUNTED: Final = {OperationStatus.SUCCEEDED: "rebuilt", OperationStatus.FAILED: "failed"}
+_PARENTS: Final = (OperationAction.ROLL_OUT, OperationAction.APPLY)
 
 
 class Rollouts(Invariant):
     """Follows the children of each operation that has any, and looks at its count at its end."""
 
     id = "I33"
-    title = "A rollout has no more under way than it may, and counts each that ended once"
+    title = "A parent has no more under way than it may, and counts each that ended once"
 
     def watch(self) -> None:
         self._children: dict[str, dict[str, str]] = {}
@@ -32,7 +36,7 @@ class Rollouts(Invariant):
             return
         if parent_id := new.get("parent_id"):
             self._child(str(parent_id), old, new)
-        elif new["action"] == OperationAction.ROLL_OUT and new["status"] in TERMINAL:
+        elif new["action"] in _PARENTS and new["status"] in TERMINAL:
             self._ended(new)
 
     def _child(self, parent_id: str, old: Item | None, new: Item) -> None:
@@ -45,12 +49,14 @@ class Rollouts(Invariant):
     def _begun(self, parent_id: str, known: dict[str, str], new: Item) -> None:
         instance_id = str(new["instance_id"])
         parent = self.hub.row("operations", parent_id) or {}
-        if instance_id in known:
+        again = parent.get("action") == OperationAction.APPLY
+        if instance_id in known and not (again and known[instance_id] in TERMINAL):
             self.broken(f"{parent_id} began a second {new['action']}", instance_id)
         if "cancelled" in parent or parent.get("compensating") or "reason" in parent:
             self.broken(f"{parent_id} began a {new['action']} after it was stopped", instance_id)
         live = 1 + sum(status not in TERMINAL for status in known.values())
-        if live > (most := json.loads(parent["arguments"])["at_once"]):
+        most = AT_ONCE if again else json.loads(parent["arguments"])["at_once"]
+        if live > most:
             self.broken(f"{parent_id} has {live} under way, and may have {most}", instance_id)
 
     def _ended(self, new: Item) -> None:
@@ -63,6 +69,8 @@ class Rollouts(Invariant):
         ends = Counter(known.values())
         if live := [each for each, status in known.items() if status not in TERMINAL]:
             self.broken(f"{new['id']} has ended before its children", live[0])
+        if new["action"] == OperationAction.APPLY:
+            return  # it counts those of its last turn
         for status, name in _COUNTED.items():
             if ends[status] != (said := told.get(name, 0)):
                 self.broken(f"{new['id']} counts {said} {name}, and {ends[status]} were")

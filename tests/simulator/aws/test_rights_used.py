@@ -47,6 +47,9 @@ UNUSED: Final = {
     ("sweeper", "dynamodb:updateitem *-quotas"): GIVEN_UP,
     ("sweeper", "dynamodb:getitem *-rollouts"): GIVEN_UP,
     ("sweeper", "dynamodb:updateitem *-rollouts"): GIVEN_UP,
+    ("sweeper", "dynamodb:getitem *-configurations"): GIVEN_UP,
+    ("sweeper", "dynamodb:updateitem *-configurations"): GIVEN_UP,
+    ("sweeper", "dynamodb:deleteitem *-attachments"): GIVEN_UP,
     ("sweeper", "dynamodb:deleteitem *-arguments"): GIVEN_UP,
     ("sweeper", "dynamodb:deleteitem *-service-statuses"): GIVEN_UP,
     ("sweeper", "dynamodb:updateitem *-service-statuses"): GIVEN_UP,
@@ -136,8 +139,32 @@ def used_by_who_reads_what_happened() -> set[tuple[str, Right]]:
             assert deployment.admin("DELETE", "/datastores/another").status == 202
 
         deployment.do(keep_datastores)
+        def change_groups() -> None:
+            body = {"configuration": {"name": "g", "values": {"max_connections": 40}}}
+            made = deployment.tenant("POST", "/configurations", body)
+            group = made.document["configuration"]["id"]
+            path = f"/configurations/{group}"
+            for _ in range(2):
+                deployment.create(deployment.tenant)
+            deployment.wait()
+            first, second = [row["id"] for row in deployment.instances()][-2:]
+            for instance, wanted in ((first, group), (second, group), (first, None)):
+                asked = {"instance": {"configuration": wanted}}
+                reply = deployment.tenant("PUT", f"/instances/{instance}", asked)
+                assert reply.status == 202, reply.body
+                deployment.idle()
+            changed = {"configuration": {"values": {"max_connections": 50}}}
+            assert deployment.tenant("PATCH", path, changed).status == 200
+            deployment.idle()
+            for each in ("/configurations", path, f"{path}/instances", "/instances/detail"):
+                assert deployment.tenant("GET", each).status == 200
+            assert deployment.tenant("DELETE", f"/instances/{second}").status == 202
+            deployment.idle()
+            assert deployment.tenant("DELETE", path).status == 202
+
         deployment.do(read)
         deployment.do(roll_out)
+        deployment.do(change_groups)
         return deployment.region.rights.used
     finally:
         deployment.close()
