@@ -139,6 +139,7 @@ def used_by_who_reads_what_happened() -> set[tuple[str, Right]]:
             assert deployment.admin("DELETE", "/datastores/another").status == 202
 
         deployment.do(keep_datastores)
+
         def change_groups() -> None:
             body = {"configuration": {"name": "g", "values": {"max_connections": 40}}}
             made = deployment.tenant("POST", "/configurations", body)
