@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from simulator.versions import FIRST, IMAGES
+from simulator.versions import FIRST
 from tests.simulator.deployment import Deployment
 
 VALUES = {"max_connections": 40}
@@ -129,7 +129,7 @@ def test_an_instance_is_made_with_a_group_and_keeps_it(deployment: Deployment) -
         groups.act(one, {"resize": {"flavorRef": "4"}})
         assert groups.held(one) == VALUES
         path = f"/mgmt/instances/{one}/action"
-        body = {"rebuild": {"image_id": IMAGES[FIRST.name]}}
+        body = {"rebuild": {"image_id": FIRST["mariadb"].image_id}}
         assert deployment.admin("POST", path, body).status == 202
         deployment.idle()
         assert groups.held(one) == VALUES
