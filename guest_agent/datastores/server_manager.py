@@ -6,6 +6,7 @@ asked of its own manager.
 
 from __future__ import annotations
 
+import logging
 from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,6 +30,7 @@ from guest_agent.manager import (
 
 FIRST_CONTENTS_SECONDS: Final = 600.0
 """For the databases, users and grants of a create, thousands at most."""
+_log = logging.getLogger(__name__)
 
 
 class ServerManager(Manager, WithUpgrades, WithConfiguration, Generic[S]):
@@ -134,6 +136,8 @@ class ServerManager(Manager, WithUpgrades, WithConfiguration, Generic[S]):
         return answers.Configured(dict(self._life.configure(request.flavor)))
 
     def update_overrides(self, request: arguments.UpdateOverrides) -> answers.Overridden:
+        chosen, group = len(request.values), request.group
+        _log.info("Configuration group %r chooses %d values.", group, chosen)
         return answers.Overridden(self._life.override(request.values))
 
     def resize_fs(self, request: arguments.ResizeFileSystem) -> answers.Done:

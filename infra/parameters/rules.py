@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -16,28 +15,34 @@ from infra.parameters import engines
 OFFERED: Final = Path(__file__).with_name("offered.yaml")
 MOST: Final = 2**63 - 1
 """Of a whole number in a message and in a row."""
-_ITEM: Final = re.compile(r'"((?:[^"\\]|\\.)*)"|([^,{}]+)')
 
 Offered = dict[str, dict[str, dict[str, Any] | None]]
 
 
 def made(series: str, offered: Mapping[str, Mapping[str, Any] | None]) -> list[Parameter]:
-    """The rules of a series, from a bare engine that is started for it."""
+    """The rules of a series: what a bare engine tells, as far as it is offered."""
+    return [
+        msgspec.structs.replace(each, **_narrowed(offered[each.name]))
+        for each in told(series, offered)
+    ]
+
+
+def told(series: str, offered: Mapping[str, Mapping[str, Any] | None]) -> list[Parameter]:
+    """What a bare engine, which is started for it, tells of the parameters that are offered."""
     match series.partition("-"):
         case "mariadb", _, _:
             rows = engines.mariadb_variables()
-            told = {name: _of_mariadb(name, rows[name]) for name in offered}
+            return [_of_mariadb(name, rows[name]) for name in offered]
         case "postgresql", _, major:
             settings = {
                 name.lower(): row for name, row in engines.postgresql_settings(major).items()
             }
-            told = {name: _of_postgresql(name, settings[name]) for name in offered}
+            return [_of_postgresql(name, settings[name]) for name in offered]
         case "redis", _, _:
             found = engines.redis_settings()
-            told = {name: _of_redis(name, found[name], offered[name] or {}) for name in offered}
+            return [_of_redis(name, found[name], offered[name] or {}) for name in offered]
         case _:
             raise ValueError(f"no engine tells of {series}")
-    return [msgspec.structs.replace(told[name], **_narrowed(offered[name])) for name in offered]
 
 
 def read() -> Offered:
@@ -48,6 +53,11 @@ def read() -> Offered:
 def text(rules: list[Parameter]) -> bytes:
     """A rule file."""
     return msgspec.json.format(msgspec.json.encode(RuleFile(rules)), indent=2) + b"\n"
+
+
+def decoded(content: bytes) -> list[Parameter]:
+    """What a rule file holds."""
+    return msgspec.json.decode(content, type=RuleFile).parameters
 
 
 def path(series: str) -> Path:
@@ -75,8 +85,8 @@ def _of_mariadb(name: str, row: Mapping[str, Any]) -> Parameter:
             least, most = int(row["NUMERIC_MIN_VALUE"]), int(row["NUMERIC_MAX_VALUE"])
             return Parameter(
                 *(name, Kind.INTEGER, min(int(told), MOST), restart),
-                min=least,
-                max=min(most, MOST // step * step),
+                min=-(-least // step) * step,
+                max=min(most, MOST) // step * step,
                 step=step,
             )
         case "DOUBLE":
@@ -94,9 +104,7 @@ def _of_postgresql(name: str, row: Mapping[str, Any]) -> Parameter:
     kind = {"bool": Kind.BOOLEAN, "integer": Kind.INTEGER, "real": Kind.FLOAT}.get(row["vartype"])
     restart, unit, told = row["context"] == "postmaster", row["unit"] or "", row["boot_val"] or ""
     if kind is None:
-        words = row["enumvals"] or ()
-        listed = words if isinstance(words, list) else _items(str(words)) if words else ()
-        return Parameter(name, Kind.STRING, told, restart, allowed=tuple(listed))
+        return Parameter(name, Kind.STRING, told, restart, allowed=tuple(row["enumvals"] or ()))
     if kind is Kind.BOOLEAN:
         return Parameter(name, kind, told == "on", restart)
     number = int if kind is Kind.INTEGER else float
@@ -113,7 +121,3 @@ def _of_redis(name: str, told: str, given: Mapping[str, Any]) -> Parameter:
     values: dict[Kind, Scalar] = {Kind.BOOLEAN: told == "yes", Kind.STRING: told}
     value = values[kind] if kind in values else int(told)
     return Parameter(name, kind, value)
-
-
-def _items(array: str) -> list[str]:
-    return [quoted or plain for quoted, plain in _ITEM.findall(array)]

@@ -138,7 +138,7 @@ class StartForFlavor(Value, frozen=True):
 class UpdateOverrides(Value, frozen=True):
     """All values that a configuration group chooses, in the place of those that were chosen.
 
-    Without any, there is no group. `group` is its id, for who reads what the guest has written.
+    Without any, there is no group. `group` is its id, for the agent's log.
     """
 
     values: Settings = msgspec.field(default_factory=dict)

@@ -37,17 +37,24 @@ BLOCK: Final = 8192
 READ_BACK: Final = {"shared_buffers": BLOCK, "max_connections": 1}
 """What a server is asked for after its flavor has changed, and how much one of its units is: the
 memory it takes for itself in bytes, and for how many it may need more."""
+NO_ALTER_SYSTEM: Final = 17
+"""The first major that can do without it."""
 RELOAD_SECONDS: Final = 10.0
 """For the one who starts the sessions to have read its files again."""
 
 
-def render(layout: Layout, address: str) -> str:
-    """The text of the configuration file."""
+def render(layout: Layout, address: str, major: int) -> str:
+    """The text of the configuration file.
+
+    What `ALTER SYSTEM` writes into the data directory stands above it. Nobody but a superuser may,
+    who is none of a customer's; from 17 on nobody.
+    """
     return Template(_FIXED.read_text(encoding="utf-8")).substitute(
         layers=_quoted(layout.layers),
         data=_quoted(layout.data),
         logins=_quoted(layout.logins),
         identities=_quoted(layout.identities),
+        own="allow_alter_system = off" if major >= NO_ALTER_SYSTEM else "",
         address=address,
         port=ENGINE.tcp_ports[0],
     )
@@ -59,7 +66,11 @@ def render_layer(settings: Mapping[str, Scalar]) -> str:
 
 
 def write(
-    layout: Layout, address: str, template: Mapping[str, Scalar], group: Mapping[str, Scalar]
+    layout: Layout,
+    address: str,
+    major: int,
+    template: Mapping[str, Scalar],
+    group: Mapping[str, Scalar],
 ) -> bool:
     """Write what says something new; true if a running server would have to be started anew."""
     for folder in (layout.folder, layout.layers):
@@ -70,7 +81,7 @@ def write(
         layout.group_layer: render_layer(group),
         layout.logins: _LOGINS,
         layout.identities: f'{_MAP} "{agent_account()}" {ADMINISTRATOR}\n',
-        layout.config: render(layout, address),
+        layout.config: render(layout, address, major),
     }
     return write_changed(texts, mode=0o644)
 

@@ -116,7 +116,8 @@ class PostgreSQLServer(Server[Session]):
 
     def write_configuration(self, flavor: Flavor, group: Mapping[str, Scalar]) -> bool:
         template = self.ENGINE.template(flavor.ram)
-        return configuration.write(self.layout, self.guest.bind_address, template, group)
+        address, major = self.guest.bind_address, next(iter(self._ordered), 0)
+        return configuration.write(self.layout, address, major, template, group)
 
     def held(self, session: Session) -> dict[str, Scalar]:
         return configuration.held(session, self.known)
@@ -155,13 +156,17 @@ class PostgreSQLServer(Server[Session]):
 
     def _program(self, name: str) -> str:
         """Of the major version that was ordered, or the newest where the order does not say."""
-        ordered = engines.numbers_of(self.guest.agent.datastore_version)[:1]
         majors = [int(each.name) for each in INSTALLED.glob("*") if each.name.isdecimal()]
-        for major in ordered or sorted(majors, reverse=True):
+        for major in self._ordered or sorted(majors, reverse=True):
             path = INSTALLED / str(major) / "bin" / name
             if path.exists():
                 return str(path)
         return processes.program(name)
+
+    @property
+    def _ordered(self) -> tuple[int, ...]:
+        """The major version that was ordered, if the order says."""
+        return engines.numbers_of(self.guest.agent.datastore_version)[:1]
 
     def _engine(self) -> str:
         """The version of the installed server, e.g. `15.18`."""

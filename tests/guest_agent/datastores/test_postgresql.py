@@ -21,7 +21,8 @@ from chalicelib.errors import BadRequest as Refused
 from chalicelib.service_status import ServiceStatus as Status
 from guest_agent import birth
 from guest_agent.datastores import processes
-from guest_agent.datastores.postgresql import sql
+from guest_agent.datastores.postgresql import configuration, sql
+from guest_agent.datastores.postgresql.layout import Layout
 from guest_agent.datastores.postgresql.manager import PostgreSQLManager
 from guest_agent.datastores.postgresql.server import PostgreSQLServer
 from guest_agent.errors import BadRequest, CommandFailed, GuestError
@@ -299,3 +300,11 @@ def test_encodings_and_collations_are_the_servers_or_refused(database: Database)
             database.call("create_database", databases=[{"name": "n", **wrong}])
         assert refused.value.code == "BadRequest"
     assert database.names("list_databases") == ["shop"]
+
+
+@pytest.mark.parametrize(("major", "said"), [(15, False), (17, True)])
+def test_nothing_stands_above_its_files_where_it_can_do_without(
+    tmp_path: Path, major: int, said: bool
+) -> None:
+    text = configuration.render(Layout(tmp_path, tmp_path / "volume"), "127.0.0.1", major)
+    assert ("allow_alter_system = off" in text) is said

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from chalicelib.engines.parameter import Kind
 from chalicelib.service_status import ServiceStatus as Status
 from guest_agent import birth
 from guest_agent.datastores.redis.manager import RedisManager
@@ -317,3 +319,18 @@ def test_data_of_another_version_are_left_alone(tmp_path: Path) -> None:
     server.require_version("7.0")
     with pytest.raises(GuestError, match=r"was to be of 7\.4"):
         server.require_version("7.4")
+
+
+def test_it_takes_what_the_rules_say_that_it_takes(database: Database) -> None:
+    """It tells no types and no bounds itself."""
+    server = RedisServer(birth.load(database.server.root), "/var/lib/mysql")
+    with closing(server.connect(2.0**40)) as session:
+        for name, rule in server.known.items():
+            values = [*rule.allowed, *(each for each in (rule.min, rule.max) if each is not None)]
+            if rule.kind is Kind.BOOLEAN:
+                values = ["yes", "no"]
+            if not rule.restart_required and name != "maxclients":  # the system says how many
+                for value in values:
+                    assert session.ask("CONFIG", "SET", name, str(value)) == b"OK", (name, value)
+    database.call("update_overrides", values={})
+    assert database.cli("GET", "moved") == "1"
