@@ -34,7 +34,7 @@ from guest_agent.datastores.server import S, Server
 from guest_agent.datastores.service import Service
 from guest_agent.datastores.session import CALL_SECONDS, Crowded, LockedOut
 from guest_agent.datastores.state import DatastoreState
-from guest_agent.errors import CommandFailed, GuestError, Unavailable
+from guest_agent.errors import BadRequest, CommandFailed, GuestError
 from guest_agent.manager import Condition
 from guest_agent.storage import device, volume
 
@@ -225,27 +225,26 @@ class Life(Generic[S]):
         not take (`BadRequest`) leaves it with what it had.
         """
         with self._lock:
-            service, before = self._prepared_service(), self._state.configuration
+            service, state = self._prepared_service(), self._state
             group = self._server.checked(values)
-            self._choose(group)
-            if service.adopt() is None:
-                return self._come_up(service)
+            before = state.configuration if state.fallback is None else state.fallback
+            self._choose(group, before)
             try:
-                return self._apply()
-            except Unavailable:
-                raise  # nothing was refused: it is asked again, or starts with them
-            except CommandFailed:
-                self._choose(before)
+                needs_restart = self._apply() if service.adopt() else self._come_up(service)
+            except BadRequest:
+                self._choose(before, before)
                 with suppress(CommandFailed):
                     self._apply()
                 raise
+            self._save(replace(self._state, fallback=None))
+            return needs_restart
 
     def checked(self, values: Mapping[str, object]) -> dict[str, Scalar]:
         """Values that a first start is to have; `BadRequest`."""
         return self._server.checked(values)
 
-    def _choose(self, group: dict[str, Scalar]) -> None:
-        self._save(replace(self._state, configuration=group))
+    def _choose(self, group: dict[str, Scalar], before: dict[str, Scalar]) -> None:
+        self._save(replace(self._state, configuration=group, fallback=before))
         self._write_configuration(self._state.flavor)
 
     def _apply(self) -> bool:

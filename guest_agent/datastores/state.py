@@ -19,7 +19,7 @@ class DatastoreState(msgspec.Struct, frozen=True):
 
     `flavor` is what the server was configured for last, `next_flavor` what it is to be configured
     for when its server is switched on again, until it is told for what. `configuration` is what a
-    configuration group chooses.
+    configuration group chooses, `fallback` what it chose before, until the database has taken it.
     """
 
     prepared: bool = False
@@ -30,6 +30,7 @@ class DatastoreState(msgspec.Struct, frozen=True):
     mount_point: str = ""
     flavor: Flavor = Flavor(ram=512, vcpus=1)
     configuration: dict[str, Scalar] = {}
+    fallback: dict[str, Scalar] | None = None
     next_flavor: Flavor | None = None
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from chalicelib.engines.parameter import Scalar
 from guest_agent.datastores import state
 from guest_agent.datastores.life import Life
 from guest_agent.datastores.mariadb.server import MariaDBServer
 from guest_agent.datastores.service import Service
 from guest_agent.datastores.state import DatastoreState
-from guest_agent.errors import GuestError
+from guest_agent.errors import BadRequest, GuestError
 from guest_agent.storage import volume
 from tests.guest_agent.datastores.conftest import config
 
@@ -38,3 +41,42 @@ def test_a_file_system_that_cannot_grow_does_not_keep_its_database_down(
     monkeypatch.setattr(Life, "secure", lambda _: told.append("secured"))
     assert Life(guest, MariaDBServer).start_up() == "The database was started."
     assert told == ["started", "ready", "secured"]
+
+
+class Died(BaseException):
+    """The agent, in the middle of it."""
+
+
+def test_what_a_dead_agent_left_untaken_is_not_what_a_refusal_goes_back_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: dict[str, Scalar] = {"max_connections": 77}
+    refused = {"max_connections": 88}
+    guest = config(tmp_path)
+    guest.state_folder.mkdir(parents=True)
+    known = DatastoreState(prepared=True, mount_point="/var/lib/mysql", configuration=taken)
+    state.save(guest.state_folder, known)
+    written: list[Any] = []
+    ends: list[BaseException | bool] = [Died(), BadRequest("no"), True, False]
+
+    def apply(*_: object) -> bool:
+        match ends.pop(0):
+            case bool() as needs_restart:
+                return needs_restart
+            case error:
+                raise error
+
+    monkeypatch.setattr(MariaDBServer, "checked", lambda _, values: dict(values))
+    monkeypatch.setattr(MariaDBServer, "write_configuration", lambda *each: written.append(each[2]))
+    monkeypatch.setattr(MariaDBServer, "apply", apply)
+    monkeypatch.setattr(Service, "adopt", lambda _: 1)
+    monkeypatch.setattr(Life, "session", lambda _: nullcontext())
+    with pytest.raises(Died):
+        Life(guest, MariaDBServer).override(refused)
+    life = Life(guest, MariaDBServer)
+    with pytest.raises(BadRequest):
+        life.override(refused)
+    assert written == [refused, refused, taken]
+    assert not life.override(refused)
+    kept = state.load(guest.state_folder)
+    assert (kept.configuration, kept.fallback) == (refused, None)
