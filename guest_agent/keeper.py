@@ -82,6 +82,9 @@ class Keeper:
         memory, status = self._memory, condition.status
         for notice in condition.notices:
             self._add("repaired", notice)
+        if condition.damaged and condition.reason != memory.damage:
+            self._add("damaged", condition.reason)
+        memory.damage = condition.reason if condition.damaged else ""
         if status in _TROUBLE and status is not memory.trouble:
             self._add(status.value, condition.reason)
             memory.trouble, memory.troubled = status, True

@@ -22,13 +22,15 @@ class Condition(msgspec.Struct, frozen=True):
     """How a server is: its status, why (a sentence's inside, for the customer), and what it needs.
 
     `start_wanted`: it should run and does not, so that `start_again` is due. `notices` are
-    sentences about what was found and put right since the last look.
+    sentences about what was found and put right since the last look. `damaged`: it answers, and the
+    reason says what of its data it has found damaged.
     """
 
     status: Status
     reason: str = ""
     start_wanted: bool = False
     notices: tuple[str, ...] = ()
+    damaged: bool = False
 
 
 class Manager(ABC):

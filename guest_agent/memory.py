@@ -20,7 +20,7 @@ class Memory:
     `asked_at` is when a session was wanted for a newer key last, `asked_since` when that began.
     `polled`: its queue has answered. `starts` counts those of a dead database in a row, the next at
     `start_at`, forgotten when it is sound at `steady_at`; `trouble` is what was told of it last,
-    `events` what is still to be told.
+    `damage` of its data, `events` what is still to be told.
     """
 
     session: Session | None = None
@@ -42,6 +42,7 @@ class Memory:
     steady_at: float = 0.0
     trouble: Status | None = None
     troubled: bool = False
+    damage: str = ""
     events: tuple[tuple[str, str], ...] = ()
 
     def adopt(self, session: Session) -> None:

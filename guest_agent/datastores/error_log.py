@@ -21,18 +21,39 @@ _PATH: Final = re.compile(r"['\"]?(?:\.{0,2}/[^\s'\",:;)]+)['\"]?")
 
 
 class ErrorLog(NamedTuple):
-    """Where it is and how its engine writes: `started` stands in the first line of a start, and
-    `error` matches a line that tells an error, up to what it tells.
+    """Where it is and how its engine writes: `started` stands in the first line of a start, `error`
+    matches a line that tells an error, up to what it tells, and `damage` one that tells of data
+    which cannot be right.
     """
 
     path: Path
     started: str
     error: re.Pattern[str]
+    damage: re.Pattern[str]
 
     def first_error(self) -> str | None:
         """What went wrong first since the last start, cleaned: what follows are consequences."""
-        text = _tail(self.path)
-        return None if text is None else self.first_of(text.rsplit(self.started, 1)[-1])
+        return self.first_of(self._since_start())
+
+    def last_line(self) -> str | None:
+        """What it has said last since then, cleaned."""
+        lines = self._since_start().split("\n", 1)[-1].split("\n")
+        return next((self.cleaned(line) for line in reversed(lines) if line.strip()), None)
+
+    def first_damage(self) -> str | None:
+        """The first line since then that tells of damaged data, cleaned."""
+        lines = self._since_start().splitlines()
+        return next((self.cleaned(line) for line in lines if self.damage.search(line)), None)
+
+    def size(self) -> int:
+        """How many bytes it has, so that one that says nothing new is not read."""
+        try:
+            return self.path.lstat().st_size
+        except OSError:
+            return 0
+
+    def _since_start(self) -> str:
+        return (_tail(self.path) or "").rsplit(self.started, 1)[-1]
 
     def first_of(self, text: str) -> str | None:
         """The first error that a text tells, cleaned."""

@@ -26,6 +26,7 @@ from chalicelib.engines.parameter import Scalar
 from chalicelib.service_status import ServiceStatus as Status
 from guest_agent.config import GuestConfig
 from guest_agent.datastores import data_directory, guard, state
+from guest_agent.datastores.damage import Damage
 from guest_agent.datastores.gauges import METRICS_SECONDS, Gauges
 from guest_agent.datastores.guard import GUARD_SECONDS, Guard
 from guest_agent.datastores.layout import Layout, below
@@ -56,6 +57,7 @@ class Life(Generic[S]):
         self._service: Service | None = None
         self._probe = Probe(self._connect, lambda session: self._server.secure(session))
         self._guard: Guard[S] = Guard()
+        self._damage = Damage()
         self._gauges = Gauges(kind.ENGINE.word)
         self._failed = False
         self._given_up = False
@@ -85,7 +87,8 @@ class Life(Generic[S]):
         if (full := self._guarded()) is not None:
             return Condition(Status.BLOCKED, full)
         notices = (*self._probe.said(), *self._guard.said())
-        return Condition(Status.HEALTHY, notices=notices)
+        damage = self._damage.look(self._server.log)
+        return Condition(Status.HEALTHY, damage, notices=notices, damaged=bool(damage))
 
     def _guarded(self) -> str | None:
         """Why it takes no writes, if it does not; the volume is looked at."""
@@ -351,7 +354,7 @@ class Life(Generic[S]):
             service.stop()  # one that was started with another configuration
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                self._guard.make_way(self._server)
+                self._before_start()
                 service.start()
                 service.wait_until_ready(self._is_ready)
                 self._guarded()
@@ -371,11 +374,15 @@ class Life(Generic[S]):
         self.attach_volume(with_data=True)
         self._grow()
         self._write_configuration(flavor)
-        self._guard.make_way(self._server)
+        self._before_start()
         service.start()
         service.wait_until_ready(self._is_ready)
         self._guarded()
         self.secure()
+
+    def _before_start(self) -> None:
+        self._damage.forget()
+        self._guard.make_way(self._server)
 
     def _is_ready(self) -> bool:
         return self._probe.ask() is Answer.YES

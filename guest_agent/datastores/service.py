@@ -15,6 +15,8 @@ from guest_agent.errors import GuestError
 
 READY_SECONDS: Final = 600.0  # crash recovery of a large volume takes its time
 STOP_SECONDS: Final = 150.0
+_KILLED: Final = frozenset({-signal.SIGKILL, -signal.SIGTERM})
+"""By somebody else: what it said last has nothing to do with that."""
 
 
 class Service:
@@ -74,7 +76,8 @@ class Service:
             how = f"the database was ended by {_signal_name(-code)}"
         else:
             how = f"the database ended with exit code {code}"
-        cause = self._server.log.first_error()
+        log = self._server.log
+        cause = log.first_error() or (None if code in _KILLED else log.last_line())
         return f"{how} ({cause})" if cause else how
 
     def wait_until_ready(self, answers: Callable[[], bool]) -> None:

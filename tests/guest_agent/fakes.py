@@ -158,6 +158,7 @@ class FakeManager(Manager, WithDatabases, WithUsers, WithRoot):
         self.now_is = Status.HEALTHY
         self.reason = ""
         self.counted = EngineMetrics()
+        self.damaged = False
         self.starts = 0
         self.given_up = False
         self.fails: Exception | None = None
@@ -189,7 +190,8 @@ class FakeManager(Manager, WithDatabases, WithUsers, WithRoot):
         self.now_is = Status.FAILED
 
     def condition(self) -> Condition:
-        return Condition(self.now_is, self.reason, start_wanted=self.now_is is Status.CRASHED)
+        crashed = self.now_is is Status.CRASHED
+        return Condition(self.now_is, self.reason, start_wanted=crashed, damaged=self.damaged)
 
     def metrics(self) -> EngineMetrics:
         return self.counted

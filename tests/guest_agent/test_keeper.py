@@ -49,6 +49,14 @@ def test_a_dead_database_is_started_again_after_a_pause(guest: Guest) -> None:
     ]
 
 
+def test_damage_is_told_once_and_again_when_it_is_another(guest: Guest) -> None:
+    for reason in ("", "page 1", "page 1", "page 2", ""):
+        guest.manager.reason, guest.manager.damaged = reason, bool(reason)
+        live(guest, 2)
+    assert events(guest) == [("damaged", "page 1"), ("damaged", "page 2")]
+    assert guest.manager.starts == 0
+
+
 def test_a_control_plane_that_hangs_holds_no_start_back(guest: Guest) -> None:
     """A pulse may wait for it until the bound of a call; the database does not wait with it."""
     guest.world.now += guest.life / 2 - FIRST_PAUSE_SECONDS

@@ -21,6 +21,10 @@ from guest_agent.datastores.server import Server
 
 # That a server aborts is only the end of what it has complained of.
 _ERROR: Final = re.compile(r"(?!.*\[ERROR\] Aborting).*?\[ERROR\]\s*")
+_DAMAGE: Final = re.compile(
+    r"page corruption|is corrupted|is marked as crashed|Incorrect key file|[Cc]hecksum mismatch"
+    r"|failed read of file|is corrupt\b"
+)
 
 
 class MariaDBServer(Server[Session]):
@@ -32,7 +36,7 @@ class MariaDBServer(Server[Session]):
 
     @cached_property
     def log(self) -> ErrorLog:
-        return ErrorLog(self.layout.error_log, "Starting MariaDB", _ERROR)
+        return ErrorLog(self.layout.error_log, "Starting MariaDB", _ERROR, _DAMAGE)
 
     @property
     def argument(self) -> str:

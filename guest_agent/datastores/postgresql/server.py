@@ -33,6 +33,11 @@ INSTALLED: Final = Path("/usr/lib/postgresql")
 VERSION_SECONDS: Final = 30.0
 # What a customer's session has complained of is no error of the server.
 _ERROR: Final = re.compile(r"(?!.*\] client backend )\S.*?(?:FATAL|PANIC|initdb: error):\s+")
+# A customer's session that meets it tells of it, and so might one that makes it up.
+_DAMAGE: Final = re.compile(
+    r"(?:ERROR|FATAL|PANIC):\s+(?:invalid page in block|could not read block|unexpected zero page"
+    r"|could not access status|missing chunk number)|WARNING:\s+page verification failed"
+)
 
 
 class PostgreSQLServer(Server[Session]):
@@ -57,7 +62,7 @@ class PostgreSQLServer(Server[Session]):
 
     @cached_property
     def log(self) -> ErrorLog:
-        return ErrorLog(self.layout.error_log, "starting PostgreSQL", _ERROR)
+        return ErrorLog(self.layout.error_log, "starting PostgreSQL", _ERROR, _DAMAGE)
 
     @property
     def argument(self) -> str:

@@ -32,6 +32,9 @@ _ERROR: Final = re.compile(
     re.IGNORECASE,
 )
 _TOLD_VERSION: Final = re.compile(r"v=([0-9.]{1,63})")
+_DAMAGE: Final = re.compile(
+    r"Bad file format|Unexpected end of file|Wrong RDB checksum|Internal error in RDB|[Cc]orrupt"
+)
 
 
 class RedisServer(Server[Session]):
@@ -43,7 +46,7 @@ class RedisServer(Server[Session]):
 
     @cached_property
     def log(self) -> ErrorLog:
-        return ErrorLog(self.layout.error_log, "Redis is starting", _ERROR)
+        return ErrorLog(self.layout.error_log, "Redis is starting", _ERROR, _DAMAGE)
 
     @property
     def argument(self) -> str:
