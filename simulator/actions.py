@@ -39,6 +39,19 @@ UNFIT: Final = 0.15
 STATUSES: Final = ("ACTIVE", "STOPPED", "ERROR")
 """Those in which an instance stays."""
 
+SETTINGS: Final[dict[str, dict[str, tuple[Any, ...]]]] = {
+    "mariadb": {
+        "max_connections": (40, 50, 60),
+        "wait_timeout": (60, 70),
+        "innodb_sort_buffer_size": (2**21, 2**22),
+    },
+    "postgresql": {"work_mem": (4096, 8192), "max_connections": (40, 50)},
+    "redis": {"maxclients": (100, 200), "hz": (10, 20)},
+}
+"""Of each datastore some that the running engine takes, and one that it takes at a start."""
+UNKNOWN_PARAMETER: Final = 0.05
+"""Share of the values with a parameter that is offered by none."""
+
 LOCALITIES: Final = ("affinity", "anti-affinity", "soft-affinity", "soft-anti-affinity")
 
 Action = Callable[[Clients, Tenant, str | None], None]
@@ -425,6 +438,67 @@ def reset_status(work: Clients, tenant: Tenant, instance_id: str | None) -> None
         work.request(tenant, "POST", path, {"reset_status": {}}, admin=True)
 
 
+# -------------------------------------------------------------------- configuration groups
+
+
+def create_group(work: Clients, tenant: Tenant, _: str | None) -> None:
+    datastore = work.datastore()
+    named = {"type": datastore, "version": FIRST[datastore].name}
+    body = {"name": work.name("group"), "values": _values(work, datastore), "datastore": named}
+    reply = work.post(tenant, "/configurations", {"configuration": body})
+    if reply.status == 200:
+        tenant.groups[reply.document["configuration"]["id"]] = datastore
+
+
+def change_group(work: Clients, tenant: Tenant, _: str | None) -> None:
+    """Some of its values, or all of them."""
+    group = _group(work, tenant)
+    if group is not None:
+        body = {"configuration": {"values": _values(work, tenant.groups[group])}}
+        method = work.stream.choice(("PATCH", "PATCH", "PUT"))
+        work.request(tenant, method, f"/configurations/{group}", body)
+
+
+def list_groups(work: Clients, tenant: Tenant, _: str | None) -> None:
+    """All, or what there is to know of one."""
+    group = _group(work, tenant)
+    below = ("", "") if group is None else ("", f"/{group}", f"/{group}/instances")
+    work.request(tenant, "GET", f"/configurations{work.stream.choice(below)}")
+
+
+def delete_group(work: Clients, tenant: Tenant, _: str | None) -> None:
+    """Many are in use, which is refused."""
+    group = _group(work, tenant)
+    if group is not None:
+        reply = work.request(tenant, "DELETE", f"/configurations/{group}")
+        if reply.status in (202, 404):
+            tenant.groups.pop(group, None)
+
+
+def attach(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
+    group = _group(work, tenant)
+    if group is not None:
+        Ask(work, tenant, instance_id)("PUT", "", {"instance": {"configuration": group}})
+
+
+def detach(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
+    Ask(work, tenant, instance_id)("PUT", "", {"instance": {"configuration": None}})
+
+
+def _group(work: Clients, tenant: Tenant) -> str | None:
+    return work.stream.choice(list(tenant.groups)) if tenant.groups else None
+
+
+def _values(work: Clients, datastore: str) -> dict[str, Any]:
+    """One or two parameters, of which one needs a start; now and then one that there is not."""
+    known = SETTINGS[datastore]
+    names = work.stream.sample(sorted(known), work.stream.randrange(1, len(known) + 1))
+    values: dict[str, Any] = {name: work.stream.choice(known[name]) for name in names}
+    if work.stream.random() < UNKNOWN_PARAMETER:
+        values["datadir"] = "elsewhere"
+    return values
+
+
 ACTIONS: Final[dict[str, Action]] = {
     "list": list_instances,
     **{
@@ -436,6 +510,7 @@ ACTIONS: Final[dict[str, Action]] = {
             *(create_user, list_users, show_user, change_password, change_user, delete_user),
             *(grant, list_access, revoke, create_database, list_databases, delete_database, write),
             *(enable_root, show_root, disable_root, limits, quota, force_delete, reset_status),
+            *(create_group, change_group, list_groups, delete_group, attach, detach),
         )
     },
 }

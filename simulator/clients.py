@@ -34,12 +34,14 @@ class Tenant:
     """A tenant, its token, and the instances it knows of, in the order it learned of them, each
     with its datastore."""
 
-    __slots__ = ("instances", "name", "token")
+    __slots__ = ("groups", "instances", "name", "token")
 
     def __init__(self, name: str, token: str) -> None:
         self.name = name
         self.token = token
         self.instances: dict[str, str] = {}
+        self.groups: dict[str, str] = {}
+        """Configuration groups, each with its datastore."""
 
 
 class Clients:

@@ -51,5 +51,11 @@ USUAL_MIX: Final[dict[str, float]] = {
     "quota": 3,
     "force_delete": 2,
     "reset_status": 1,
+    "create_group": 2,
+    "change_group": 3,
+    "list_groups": 1,
+    "delete_group": 1,
+    "attach": 4,
+    "detach": 1,
 }
 """Weights; an action that a plan's own mix does not name is not asked for."""

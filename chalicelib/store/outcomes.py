@@ -142,6 +142,8 @@ def _rebuilt(operation: Operation, ended: What) -> Outcome:
         return told
     image_id = as_dict(operation.resources).get("image_id") if ended is What.SUCCEEDED else None
     values = {**told.values, "generation": operation.generation, "image_id": image_id}
+    if ended is not What.SUCCEEDED:  # whatever the new one holds, it is told again
+        values["configuration_held"] = None
     return msgspec.structs.replace(told, values=values)
 
 

@@ -49,7 +49,7 @@ def run(stack: Stack, *arguments: str, user: str = "demo") -> Any:
     """Run `openstack …` as a user of the stack; its JSON output, or None."""
     password = stack.secrets.admin_password if user == "admin" else stack.secrets.demo_password
     environment = variables(stack, user, password)
-    reads = bool({"list", "show"} & set(arguments[:4]))
+    reads = bool({"list", "show", "default", "instances"} & set(arguments[:4]))
     command = [str(Path(sys.executable).with_name("openstack")), *arguments]
     done = subprocess.run(
         [*command, *(["-f", "json"] if reads else [])],

@@ -37,6 +37,10 @@ RESETS: Final = {"create": 10.0, "delete": 6.0, "force_delete": 6.0, "reset_stat
 
 KEYS: Final = {"create": 10.0, "delete": 8.0, "create_user": 10.0, "enable_root": 4.0}
 """Mostly POSTs, of which the workload sends a share with a key, and some of those again."""
+CONFIGURED: Final = {
+    **{"create": 4.0, "delete": 0.5, "create_group": 3.0, "attach": 12.0, "detach": 1.0},
+    **{"change_group": 16.0, "delete_group": 3.0, "list_groups": 1.0, "restart": 1.0},
+}
 RENAMES: Final = {**CHURN, "rename": 10.0}
 NO_LAMBDA: Final = tuple(
     Outage(service="lambda", at_minutes=at, minutes=minutes)
@@ -92,6 +96,7 @@ PLANS: Final = {
     "vanished": _plan("vanished", REPLACED, {"F15": 0.4}, rate=80.0),
     "resizes": _plan("resizes", RESIZES, {"F15": 0.2}),
     "flavors": _plan("flavors", FLAVORS, {"F15": 0.2}, rate=80.0),
+    "configured": _plan("configured", CONFIGURED, {"F3": 0.1, "F5": 0.1}, rate=120.0, at_once=3),
     "rolled out": _plan("rolled out", ROLLED, {"F5": 0.2, "F15": 0.1}),
     "moves": _plan("moves", MOVES, {"F15": 0.2}),
     "lost hints": _plan("lost hints", CHURN, {"F4": 0.3}),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.saboteurs import (
     agents,
     cancels,
+    configured,
     flows,
     guests,
     keys,
@@ -21,6 +22,7 @@ from tests.saboteurs.registry import SABOTEURS, Saboteur
 
 PARTS = (
     *(steps, flows, rows, messages, guests, keys, replaced, upgraded, agents),
+    configured,
     *(releases, cancels, listing, traces),
 )
 """The modules that register them, by subject."""

@@ -33,10 +33,13 @@ from chalicelib.domain.rollouts import Progress, Wanted
 from chalicelib.errors import CofferError, OverLimit, Unavailable
 from chalicelib.store import events
 from chalicelib.store.children import child_of
+from chalicelib.store.configurations import new_configuration
 from chalicelib.store.models import (
     Arguments,
+    Attachment,
     CallsRow,
     Command,
+    Configuration,
     EventRow,
     Guest,
     Instance,
@@ -655,6 +658,55 @@ def l7_wrong_agent(deployment: Deployment) -> None:
     deployment.invariants.check_healed()
 
 
+def group(deployment: Deployment, **more: Any) -> str:
+    """A configuration group that the instance has, and that its guest is told to hold."""
+    row = instance(deployment)
+    version = SimpleNamespace(id="v", name="10.11", datastore_name="mariadb", version="10.11.6")
+    version.manager = "mariadb"
+    made = new_configuration(row.tenant_id, "g", None, version)  # type: ignore[arg-type]
+    made.wanted = {"max_connections": 40}
+    for name, value in more.items():
+        setattr(made, name, value)
+    made.save()
+    Attachment(made.id, row.id).save()
+    actions = [
+        Instance.configuration_id.set(made.id),
+        Instance.configuration_held.set(f"{made.id}/1"),
+    ]
+    row.update(actions=actions)
+    return str(made.id)
+
+
+def i36_deleted_below_an_instance(deployment: Deployment) -> None:
+    row = Configuration(group(deployment))
+    row.update(actions=[Configuration.status.set("DELETED")])
+
+
+def i36_another_tenants(deployment: Deployment) -> None:
+    group(deployment, tenant_id="another")
+
+
+def i36_not_known_to_its_group(deployment: Deployment) -> None:
+    Attachment(group(deployment), instance(deployment).id).delete()
+
+
+def i36_a_revision_left_out(deployment: Deployment) -> None:
+    Configuration(group(deployment)).update(actions=[Configuration.revision.set(3)])
+
+
+def i36_other_values(deployment: Deployment) -> None:
+    """The guest was never told."""
+    group(deployment)
+
+
+def i36_an_older_revision(deployment: Deployment) -> None:
+    """Each is said to have been told."""
+    row = Configuration(group(deployment))
+    row.update(actions=[Configuration.revision.set(2), Configuration.applied.set(2)])
+    for guest in deployment.fleet:
+        guest.disk.configuration = {"max_connections": 40}
+
+
 def parent(deployment: Deployment, **counted: Any) -> Operation:
     """A rollout of one at a time that runs, and has begun a rebuild which has succeeded."""
     asked = Wanted("image-1", "version-1")
@@ -826,6 +878,8 @@ BREAKS = (
     i24_deleted_all_the_same,
     i27_done_all_the_same,
     *(i28_moved_nowhere, i29_another_version, i29_another_series),
+    *(i36_deleted_below_an_instance, i36_another_tenants, i36_not_known_to_its_group),
+    *(i36_a_revision_left_out, i36_other_values, i36_an_older_revision),
     *(i35_another_agent, i35_a_broken_agent, l7_wrong_agent),
     *(i33_one_too_many, i33_one_twice, i33_one_after_it_was_stopped),
     *(i33_one_that_was_not_counted, i33_ended_before_its_child),
