@@ -96,7 +96,7 @@ def test_a_group_reaches_its_instances_and_outlives_what_is_done_to_them(
     run(stack, *GROUP, "parameter", "set", group, json.dumps(AT_A_START))
     applied(stack, group)
     for shop in shops:
-        assert stack.demo.show(shop.id)["status"] == "RESTART_REQUIRED"
+        assert stack.demo.wait(shop.id, "RESTART_REQUIRED", within=WITHIN)
         assert variable(shop, "innodb_sort_buffer_size") == 2**20
     run(stack, "database", "instance", "restart", first.id)
     assert stack.demo.healthy(first.id)["status"] == "ACTIVE"

@@ -38,8 +38,15 @@ RESETS: Final = {"create": 10.0, "delete": 6.0, "force_delete": 6.0, "reset_stat
 KEYS: Final = {"create": 10.0, "delete": 8.0, "create_user": 10.0, "enable_root": 4.0}
 """Mostly POSTs, of which the workload sends a share with a key, and some of those again."""
 CONFIGURED: Final = {
-    **{"create": 4.0, "delete": 0.5, "create_group": 3.0, "attach": 12.0, "detach": 1.0},
-    **{"change_group": 16.0, "delete_group": 3.0, "list_groups": 1.0, "restart": 1.0},
+    "create": 4.0,
+    "delete": 0.5,
+    "create_group": 3.0,
+    "attach": 12.0,
+    "detach": 1.0,
+    "change_group": 16.0,
+    "delete_group": 3.0,
+    "list_groups": 1.0,
+    "restart": 1.0,
 }
 RENAMES: Final = {**CHURN, "rename": 10.0}
 NO_LAMBDA: Final = tuple(

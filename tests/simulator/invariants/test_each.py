@@ -669,11 +669,8 @@ def group(deployment: Deployment, **more: Any) -> str:
         setattr(made, name, value)
     made.save()
     Attachment(made.id, row.id).save()
-    actions = [
-        Instance.configuration_id.set(made.id),
-        Instance.configuration_held.set(f"{made.id}/1"),
-    ]
-    row.update(actions=actions)
+    held = Instance.configuration_held.set(f"{made.id}/1")
+    row.update(actions=[Instance.configuration_id.set(made.id), held])
     return str(made.id)
 
 
