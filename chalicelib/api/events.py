@@ -106,7 +106,7 @@ def _shown(request: Request, page: Page) -> Response:
 
 
 def _wanted(query: Mapping[str, str]) -> Wanted:
-    kind = query.get("kind") or None
+    kind = query.get("kind")
     if kind is not None and len(kind) > MAX_ID_LENGTH:
         raise BadRequest("The kind is too long.")
     return Wanted(kind, _time(query, "since"), _time(query, "until"))
@@ -115,7 +115,7 @@ def _wanted(query: Mapping[str, str]) -> Wanted:
 def _time(query: Mapping[str, str], name: str) -> float | None:
     """A time in seconds since the epoch; without a zone it is UTC, as Trove's are."""
     text = query.get(name)
-    if not text:
+    if text is None:
         return None
     try:
         moment = datetime.fromisoformat(text[:MAX_ID_LENGTH])

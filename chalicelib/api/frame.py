@@ -95,7 +95,8 @@ class Audit(msgspec.Struct):
 
 class Request(msgspec.Struct, frozen=True):
     """What a handler gets. `params` are the decoded path parameters, `query` the last values of
-    those parameters that the route declares, and `reads` is what it says of the body."""
+    those parameters that the route declares, none of them empty, and `reads` is what it says of the
+    body."""
 
     method: str
     params: Mapping[str, str]
@@ -303,10 +304,13 @@ def _read(route: Route, raw: GatewayRequest, services: Services, audit: Audit) -
             text.encode()
     except ValueError:  # broken base64, or what is no Unicode
         raise BadRequest("The request cannot be decoded.") from None
+    query = {name: given[name] for name in route.parameters if name in given}
+    if empty := [name for name, text in query.items() if not text]:
+        raise BadRequest(f"The parameter '{empty[0]}' is empty; leave it out.")
     return Request(
         method=route.method,
         params=params,
-        query={name: given[name] for name in route.parameters if name in given},
+        query=query,
         headers=headers,
         body=body if isinstance(body, bytes) else body.encode(),
         place=Place(base_url(headers, raw.context), route.path, params, given),

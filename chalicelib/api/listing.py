@@ -53,17 +53,17 @@ def filter_of(query: Mapping[str, str]) -> Filter:
     if len(tags) > bounds.MAX_TAGS:
         raise BadRequest(f"An instance has at most {bounds.MAX_TAGS} tags.")
     return Filter(
-        name=query.get("name") or None,
+        name=query.get("name"),
         status=status,
-        datastore=query.get("datastore") or None,
-        datastore_version=query.get("datastore_version") or None,
+        datastore=query.get("datastore"),
+        datastore_version=query.get("datastore_version"),
         tags=tags,
     )
 
 
 def order_of(query: Mapping[str, str]) -> Order | None:
     """The order asked for; None is that of the ids."""
-    key, direction = query.get("sort_key") or None, query.get("sort_dir") or None
+    key, direction = query.get("sort_key"), query.get("sort_dir")
     if key is None and direction is None:
         return None
     if key not in (None, *SORTABLE) or direction not in (None, *DIRECTIONS):

@@ -150,8 +150,8 @@ def _deleted(request: Request) -> bool:
 
 
 def _project_of(request: Request) -> str | None:
-    """The project asked for; DynamoDB refuses keys that are empty or longer than 2 KiB."""
-    tenant_id = request.query.get("project_id") or None
+    """The project asked for; DynamoDB refuses keys that are longer than 2 KiB."""
+    tenant_id = request.query.get("project_id")
     if tenant_id is not None and len(tenant_id) > MAX_ID_LENGTH:
         raise BadRequest("The 'project_id' is too long.")
     return tenant_id

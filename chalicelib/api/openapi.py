@@ -203,6 +203,8 @@ def _query(route: Route) -> Iterator[dict[str, Any]]:
 def _parameter(schema: dict[str, Any]) -> dict[str, Any]:
     """A parameter that may be missing, which `null` says of a field and nothing of a URL."""
     (given,) = (each for each in schema["anyOf"] if each != {"type": "null"})
+    if given.get("type") == "string" and "enum" not in given:
+        given.setdefault("minLength", 1)  # an empty one is refused wherever it stands
     described = given.pop("description", None)
     return {"schema": given, **({"description": described} if described else {})}
 

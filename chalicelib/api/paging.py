@@ -61,7 +61,7 @@ def limit_of(query: Mapping[str, str]) -> int:
     """How many items a page has; a larger wish is clamped, a senseless one refused."""
     page_size = settings().page_size
     wish = query.get("limit")
-    if not wish:
+    if wish is None:
         return page_size
     if not (wish.isascii() and wish.isdigit() and int(wish[:10]) > 0):
         raise BadRequest("The limit must be a positive integer.")
@@ -70,7 +70,7 @@ def limit_of(query: Mapping[str, str]) -> int:
 
 def marker_of(query: Mapping[str, str], longest: int = MAX_ID_LENGTH) -> str | None:
     """The last item of the page before, or None for the first page."""
-    marker = query.get("marker") or None
+    marker = query.get("marker")
     if marker is not None and len(marker) > longest:
         raise BadRequest("The marker is too long.")
     return marker

@@ -14,12 +14,13 @@ from chalicelib.engines.parameter import Scalar
 
 LONGEST_NAME: Final = 63
 """Bytes of a name (NAMEDATALEN - 1)."""
-SUPERUSER: Final = "postgres"
+SUPERUSER: Final = "root"
+"""Trove's; `postgres` is nobody here, and stays so."""
 ADMINISTRATOR: Final = "os_admin"
 """The agent's own account, under the name that Trove's agents give theirs."""
 GROUP: Final = "coffer_db_"
 """How the role of those begins who may use a database; its number follows."""
-RESERVED_USERS: Final = frozenset({SUPERUSER, ADMINISTRATOR, "public", "none"})
+RESERVED_USERS: Final = frozenset({SUPERUSER, ADMINISTRATOR, "postgres", "public", "none"})
 RESERVED_DATABASES: Final = frozenset({"postgres", "template0", "template1"})
 RESERVED_PREFIXES: Final = ("pg_", GROUP)
 

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 from guest_agent.datastores.mariadb import version
-from infra.local.settings import STACK_NAME
 from tests.acceptance.stack import Stack, eventually
 
 WITHIN: Final = 600
@@ -62,13 +61,21 @@ OPERATIONS: Final[dict[str, Operation]] = {
 
 
 def offer(stack: Stack, name: str, number: str = ENGINE, datastore: str = "mariadb") -> None:
-    """One more version of a datastore, as an operator's row has it; `number` is its engine's."""
-    table = f"{STACK_NAME}-datastore-versions"
-    database = stack.aws("dynamodb")
-    known: list[dict[str, Any]] = database.scan(TableName=table)["Items"]
-    first = next(each for each in known if each["datastore_name"]["S"] == datastore)
-    row = {**first, "id": {"S": f"v-{name}"}, "name": {"S": name}, "version": {"S": number}}
-    database.put_item(TableName=table, Item=row)
+    """One more version of a datastore, as an operator offers it; `number` is its engine's."""
+    versions = stack.admin.request("GET", "/mgmt/datastore-versions").json()["versions"]
+    if (datastore, name) in {(each["datastore_name"], each["name"]) for each in versions}:
+        return
+    first = next(each for each in versions if each["datastore_name"] == datastore)
+    wanted = {
+        "name": name,
+        "version": number,
+        "datastore_name": datastore,
+        "datastore_manager": first["datastore_manager"],
+        "image_tags": first["image_tags"],
+        "active": True,
+    }
+    answer = stack.admin.request("POST", "/mgmt/datastore-versions", {"version": wanted})
+    assert answer.status_code == 202, answer.text
 
 
 def ask(

@@ -93,10 +93,10 @@ def test_a_user_does_what_was_granted_and_nothing_else(
 
 def test_root_is_postgres(stack: Stack, instance: str, psql: Psql) -> None:
     root = stack.demo.request("POST", f"/instances/{instance}/root").json()["user"]
-    assert root["name"] == "postgres"
-    assert psql("postgres", root["password"], "first", "CREATE DATABASE third").returncode == 0
+    assert root["name"] == "root"
+    assert psql("root", root["password"], "first", "CREATE DATABASE third").returncode == 0
     run(stack, "database", "root", "disable", instance)
-    assert psql("postgres", root["password"], "first", "SELECT 1").returncode == REFUSED
+    assert psql("root", root["password"], "first", "SELECT 1").returncode == REFUSED
     run(stack, *DATABASE, "delete", instance, "third")
 
 

@@ -66,7 +66,7 @@ def test_pages_follow_each_other(api: Api, make: Make) -> None:
     row = make()
     for number in range(5):
         record(row, f"kind-{number}")
-    query, seen = "limit=2&kind=", list[Any]()
+    query, seen = "limit=2", list[Any]()
     while query:
         body = api.get(f"/events?{query}").body
         seen += [each["kind"] for each in body["events"]]

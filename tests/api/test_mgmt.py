@@ -128,8 +128,7 @@ def test_what_is_not_there_is_404(admin: Api) -> None:
 @pytest.mark.parametrize("deleted", ["", "&deleted=true"])
 def test_a_project_that_can_be_none_is_no_key(admin: Api, fleet: Fleet, deleted: str) -> None:
     """DynamoDB refuses keys that are empty or too long: nobody's mistake but the service's."""
-    everybody = admin.get(f"/mgmt/instances?limit=5{deleted}").body["instances"]
-    assert admin.get(f"/mgmt/instances?limit=5&project_id={deleted}").body["instances"] == everybody
+    assert admin.get(f"/mgmt/instances?project_id={deleted}").status == 400
     assert admin.get(f"/mgmt/instances?project_id={'x' * 4000}{deleted}").status == 400
 
 

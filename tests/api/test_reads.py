@@ -186,7 +186,8 @@ def test_a_larger_limit_is_clamped(api: Api, make: Make) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", ["limit=0", "limit=-1", "limit=a", "limit=1.5", "marker=" + "m" * 300]
+    "query",
+    ["limit=0", "limit=-1", "limit=a", "limit=1.5", "limit=", "marker=", "marker=" + "m" * 300],
 )
 def test_a_senseless_page_is_400(api: Api, query: str) -> None:
     answer = api.get(f"/instances?{query}")

@@ -192,7 +192,7 @@ def test_the_customers_root_has_everything_inside_and_nothing_outside(database: 
     database.call("enable_root", root_password="r")
 
     def as_root(statement: str, place: str = "shop") -> str:
-        return database.psql(statement, place, "postgres", "r")
+        return database.psql(statement, place, "root", "r")
 
     assert database.psql("CREATE TABLE t (x int)") == ""
     assert as_root("SELECT count(*) FROM t") == "0"
@@ -206,13 +206,14 @@ def test_the_customers_root_has_everything_inside_and_nothing_outside(database: 
         "SELECT pg_read_file('/etc/passwd')",
         "ALTER SYSTEM SET port = 1",
         "CREATE ROLE out; GRANT pg_execute_server_program TO out",
-        "GRANT pg_read_server_files TO postgres",
+        "GRANT pg_read_server_files TO root",
         "ALTER ROLE os_admin PASSWORD 'x'",
-        "GRANT os_admin TO postgres",
-        "ALTER ROLE postgres SUPERUSER",
+        "GRANT os_admin TO root",
+        "ALTER ROLE root SUPERUSER",
     ):
         assert as_root(statement).startswith(REFUSED), statement
     assert "rejects connection" in database.psql("SELECT 1", "postgres", "os_admin", "x")
+    assert database.psql("SELECT 1", "postgres", "postgres", "r").startswith(REFUSED)
     as_root("DROP ROLE out")
     database.call("delete_database", database={"name": "own"})
     database.call("disable_root")
