@@ -46,6 +46,10 @@ test-crash: system $(READY) ## Kill the control plane at every effect, guests in
 test-api: system $(READY) ## Explore the API by its OpenAPI document at length, in process and on a running stack
 	@COFFER_API_EXAMPLES=20 $(PYTEST) -m api tests
 
+.PHONY: test-hostile
+test-hostile: system $(READY) ## Hostile names, passwords, hosts and encodings on the real engines, at length
+	@COFFER_HOSTILE_EXAMPLES=200 $(PYTEST) tests/guest_agent/datastores/test_hostile.py
+
 # What of the acceptance tests fits into ten minutes; a community LocalStack enforces no IAM.
 ON_LOCALSTACK := $(addprefix tests/acceptance/test_,path.py bus.py races.py requests.py)
 SLOW_ON_LOCALSTACK := $(addprefix tests/acceptance/test_,clients.py kills.py secrets.py restore.py rebuild.py upgrade.py migrate.py)

@@ -10,11 +10,15 @@ from chalicelib.api.ability import require_offered
 from chalicelib.api.datastores import PATH, VERSIONS, version_by_uuid, version_of
 from chalicelib.api.frame import Request, Response, Route
 from chalicelib.api.response import View, one_of
+from chalicelib.auth import policy
 from chalicelib.bus import contract
 from chalicelib.domain.configurations import rules_of
 from chalicelib.engines.parameter import Kind, Parameter
 from chalicelib.errors import NotFound, NotSupported
+from chalicelib.settings import API_VERSION
 from chalicelib.store.models import DatastoreVersion
+
+MANAGED: Final = f"/{API_VERSION}/{{project}}/mgmt/datastores/versions/{{version}}"
 
 Bound = int | float | msgspec.UnsetType
 
@@ -57,6 +61,18 @@ def show_by_version(request: Request) -> Response:
     return _show(request, version_by_uuid(request))
 
 
+def managed_index(request: Request) -> Response:
+    """The parameters of a version by its id, active or not; for administrators."""
+    policy.require_admin(request.context)
+    return index_by_version(request)
+
+
+def managed_show(request: Request) -> Response:
+    """A parameter of a version by its id, active or not; for administrators."""
+    policy.require_admin(request.context)
+    return show_by_version(request)
+
+
 def _list(version: DatastoreVersion) -> Response:
     require_offered(version, [contract.UPDATE_OVERRIDES])
     known = rules_of(version.manager, version.version)
@@ -89,7 +105,7 @@ ROUTES: Final = tuple(
         "GET",
         path,
         handler,
-        f"configuration-parameter:{named}",
+        f"configuration-parameter:{named}" if named else None,
         answers=answers,
         refuses=(NotSupported,),
     )
@@ -108,5 +124,7 @@ ROUTES: Final = tuple(
             "show_by_version",
             ParameterView,
         ),
+        (f"{MANAGED}/parameters", managed_index, None, ParameterList),
+        (f"{MANAGED}/parameters/{{parameter}}", managed_show, None, ParameterView),
     )
 )

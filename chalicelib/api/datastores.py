@@ -39,10 +39,14 @@ class VersionView(View, frozen=True, kw_only=True):
 
 
 class DatastoreView(View, frozen=True):
-    """A kind of database, and its versions that the caller may see."""
+    """A kind of database, and its versions that the caller may see.
+
+    `description` says by which engines it is served: the name `mysql` may be MariaDB's.
+    """
 
     id: str
     name: str
+    description: str
     links: list[Link]
     versions: list[VersionView]
     default_version: str | msgspec.UnsetType = msgspec.UNSET
@@ -179,10 +183,22 @@ def _view(request: Request, row: Datastore) -> DatastoreView:
     return DatastoreView(
         id=row.id,
         name=row.name,
+        description=_description(row, versions),
         links=request.place.links("datastores", row.id),
         versions=[_version_view(request, version) for version in versions],
         default_version=(row.default_version_id or msgspec.UNSET) if shown else msgspec.UNSET,
     )
+
+
+def _description(row: Datastore, versions: list[DatastoreVersion]) -> str:
+    """The engines of its versions, with the words that somebody needs who expects another one."""
+    names = sorted({engines.ENGINES[each.manager].name for each in versions})
+    if not names:
+        return "Without a version."
+    told = f"Served by {', '.join(names)}"
+    if row.name == "mysql" and "MariaDB" in names:
+        return f"{told}, which speaks MySQL's protocol and is none of its versions."
+    return f"{told}."
 
 
 def _version_view(request: Request, row: DatastoreVersion) -> VersionView:

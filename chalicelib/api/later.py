@@ -90,10 +90,11 @@ SUBJECTS: Final = (
         admin=True,
     ),
     Subject(
-        "Configuration parameters of datastores are not supported yet.",
+        "What may be set of an engine is in the release's rule files, which are compared with the "
+        "engine itself: a parameter made by hand could undo what is fixed for safety.",
         (
-            "GET,POST /mgmt/datastores/versions/{version}/parameters",
-            "GET,PUT,DELETE /mgmt/datastores/versions/{version}/parameters/{parameter}",
+            "POST /mgmt/datastores/versions/{version}/parameters",
+            "PUT,DELETE /mgmt/datastores/versions/{version}/parameters/{parameter}",
         ),
         admin=True,
     ),

@@ -35,7 +35,7 @@ def offer(admin: Api) -> Iterator[Offer]:
         }
         answer = admin.post(PATH, {"version": body})
         assert (answer.status, answer.body) == (202, None), answer.body
-        return str(listed(admin, name, body["name"], body.get("version"))["id"])
+        return str(listed(admin, body["datastore_name"], body["name"], body.get("version"))["id"])
 
     yield offered
     found = store.offered()
@@ -282,3 +282,34 @@ def test_a_request_that_is_sent_again_makes_one_version(admin: Api, offer: Offer
     for _ in range(2):
         assert admin.post(PATH, {"version": body}, headers=key).status == 202
     assert len([row for row in DatastoreVersion.scan() if row.datastore_name == name]) == 1
+
+
+def test_the_parameters_of_a_version_are_shown_and_not_made(api: Api, admin: Api) -> None:
+    """Those of one that is not active, too; what a rule file does not tell cannot be set."""
+    path = "/mgmt/datastores/versions/v-off/parameters"
+    assert api.get(path).status == 401
+    assert admin.get(path).status == 200
+    told = "/mgmt/datastores/versions/v-1011/parameters"
+    listed = admin.get(told).body["configuration-parameters"]
+    assert admin.get(f"{told}/max_connections").body in listed
+    body = {"configuration-parameter": {"name": "secure_file_priv", "restart_required": 1}}
+    for answer in (
+        admin.post(told, body),
+        admin.put(f"{told}/max_connections", body),
+        admin.delete(f"{told}/max_connections"),
+    ):
+        assert (answer.status, "fixed for safety" in answer.fault()) == (501, True)
+
+
+def test_a_datastore_says_what_serves_it(api: Api, admin: Api, offer: Offer) -> None:
+    offer(datastore_name="store-mysql")
+    (datastore,) = [
+        row for row in api.get("/datastores").body["datastores"] if row["name"] == "store-mysql"
+    ]
+    assert datastore["description"] == "Served by MariaDB."
+    offer(datastore_name="mysql")
+    told = api.get("/datastores/mysql").body["datastore"]
+    assert told["description"].endswith("speaks MySQL's protocol and is none of its versions.")
+    (version,) = told["versions"]
+    assert admin.delete(f"{PATH}/{version['id']}").status == 202
+    assert admin.delete("/datastores/mysql").status == 202

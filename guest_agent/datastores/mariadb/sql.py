@@ -78,6 +78,8 @@ def check_text(name: str, longest: int) -> None:
         raise BadRequest(f"a name of {len(name)} characters is too long; {longest} are allowed")
     if max(name) > _LAST_OF_PLANE:
         raise BadRequest(f"the name {name!r} holds a character that the server cannot store")
+    if name.endswith(" "):  # the server's tables drop it, and of " " nobody is left: everybody
+        raise BadRequest(f"the name {name!r} ends with a space, which the server does not store")
 
 
 def pattern(name: str) -> str:

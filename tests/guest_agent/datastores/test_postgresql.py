@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.domain.contents import rules_of
@@ -25,7 +25,7 @@ from guest_agent.datastores.postgresql import configuration, sql
 from guest_agent.datastores.postgresql.layout import Layout
 from guest_agent.datastores.postgresql.manager import PostgreSQLManager
 from guest_agent.datastores.postgresql.server import PostgreSQLServer
-from guest_agent.errors import BadRequest, CommandFailed, GuestError
+from guest_agent.errors import CommandFailed, GuestError
 from tests.guest_agent.control_plane import wait_for
 from tests.guest_agent.datastores.conftest import config
 from tests.guest_agent.server import Server, prepare_args, suspend
@@ -95,54 +95,6 @@ ODD: Final = st.text(
     st.sampled_from("aZ0 _%'\"\\;$`-\n\t./@:é日😀\u202e\0") | st.characters(), max_size=70
 )
 RULES: Final = rules_of("postgresql")
-
-
-@settings(max_examples=6, deadline=None)
-@given(ODD, ODD)
-@example('"; DROP DATABASE shop; --', "'; SELECT pg_sleep(9); --")
-@example("select", "\\")
-@example("a" * 63, "日" * 255)
-@example("x" * 10_000, "y" * 10_000)
-@example("$coffer$", "\u00ad")
-@example("%I", "half \ud800")
-def test_a_user_of_any_name_is_that_user_or_refused(
-    database: Database, name: str, password: str
-) -> None:
-    user = {"name": name, "password": password, "databases": [{"name": "shop"}]}
-    try:
-        database.call("create_user", users=[user])
-    except BadRequest:
-        assert database.names() == ["alice"]
-        return
-    try:
-        assert sorted(database.names()) == sorted(["alice", name])
-        told = database.call("list_access", username=name)
-        assert told == {"databases": [{"name": "shop"}]}
-        if "\n" not in password:  # libpq takes no more of it
-            assert database.psql("SELECT session_user", user=name, password=password) == name
-    finally:
-        database.call("delete_user", user={"name": name})
-    assert database.names() == ["alice"]
-
-
-@settings(max_examples=3, deadline=None)
-@given(ODD)
-@example('"; DROP DATABASE shop; --')
-@example("template1")
-@example("é'\\%")
-def test_a_database_of_any_name_is_that_database_or_refused(database: Database, name: str) -> None:
-    try:
-        database.call("create_database", databases=[{"name": name}])
-    except BadRequest:
-        assert database.names("list_databases") == ["shop"]
-        return
-    try:
-        assert sorted(database.names("list_databases")) == sorted(["shop", name])
-        database.call("grant_access", username="alice", databases=[name])
-        assert database.psql("CREATE TABLE t (x int)", name) == ""
-    finally:
-        database.call("delete_database", database={"name": name})
-    assert database.names("list_databases") == ["shop"]
 
 
 @given(ODD)
