@@ -46,6 +46,7 @@ ODD: Final = st.sampled_from(HOSTILE) | st.text(
 QUICK: Final = settings(
     max_examples=EXAMPLES,
     deadline=None,
+    derandomize=EXAMPLES <= FEW,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 PASSWORD: Final = "first-secret"
