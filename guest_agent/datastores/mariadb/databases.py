@@ -58,8 +58,6 @@ def create(session: Session, databases: list[Database], *, repeat: bool = False)
 def _check_character_set(session: Session, database: Database) -> None:
     """`BadRequest` for a character set or a collation that the server does not have."""
     charset, collate = database.character_set, database.collate
-    if not f"{charset or ''}{collate or ''}".isascii():  # not even compared with those that it has
-        raise BadRequest("a character set and a collation have ASCII names")
     if charset and not session.rows(
         "SELECT 1 FROM information_schema.CHARACTER_SETS WHERE CHARACTER_SET_NAME = %s", charset
     ):

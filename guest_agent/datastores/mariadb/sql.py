@@ -42,6 +42,7 @@ _LONE_ACCESS_DENIED: Final = 1698
 _ACCOUNT_LOCKED: Final = 4151
 _STATEMENT_TIMEOUT: Final = 1969
 
+_NO_SUCH_CHARACTER: Final = (BadRequest, "nothing here has such a character in its name")
 _OURS: Final[dict[int, tuple[type[CommandFailed], str]]] = {
     ER.DB_CREATE_EXISTS: (DatabaseAlreadyExists, "there is a database of that name"),
     ER.DB_DROP_EXISTS: (DatabaseNotFound, "there is no database of that name"),
@@ -50,6 +51,10 @@ _OURS: Final[dict[int, tuple[type[CommandFailed], str]]] = {
     ER.TOO_LONG_IDENT: (BadRequest, "the name is too long"),
     ER.DATA_TOO_LONG: (BadRequest, "the name is too long"),
     _TOO_LONG_STRING: (BadRequest, "the name is too long"),
+    # Its own tables are asked for a character that they have no room for, by one column or more.
+    ER.CANT_AGGREGATE_2COLLATIONS: _NO_SUCH_CHARACTER,
+    ER.CANT_AGGREGATE_3COLLATIONS: _NO_SUCH_CHARACTER,
+    ER.CANT_AGGREGATE_NCOLLATIONS: _NO_SUCH_CHARACTER,
     ER.UNKNOWN_CHARACTER_SET: (BadRequest, "there is no such character set"),
     ER.UNKNOWN_COLLATION: (BadRequest, "there is no such collation"),
     ER.COLLATION_CHARSET_MISMATCH: (BadRequest, "the collation is of another character set"),
