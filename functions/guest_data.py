@@ -17,7 +17,8 @@ def user_data_of(instance: Instance, generation: int, expires_at: float) -> str:
             control_url=settings().control_url,
             enrolment_token=enrolment.new_token(instance.id, generation, expires_at),
             datastore_manager=instance.manager,
-            datastore_version=instance.datastore_version,
+            # Its number: a version may have any name, and a guest goes by what its engine is of.
+            datastore_version=instance.datastore_version_number,
             region=settings().region,
             aws_endpoint_url=settings().guest_endpoint_url or None,
         )

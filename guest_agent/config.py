@@ -16,7 +16,8 @@ EVERY_ADDRESS: Final = "*"
 class AgentFile(msgspec.Struct, frozen=True):
     """`/etc/coffer/guest-agent.json`, written by cloud-init from the user data.
 
-    Without a `database_user`, the database runs as the one of its engine.
+    `datastore_version` begins with the numbers of the engine's series. Without a `database_user`,
+    the database runs as the one of its engine.
     """
 
     instance_id: str

@@ -32,10 +32,14 @@ def apply(
     `held` asks it, `change` tells it. What it holds already is left alone, so that repeating it
     changes nothing. `BadRequest` when it was told and holds something else.
     """
+    if not known:
+        return False
     live = {name: each for name, each in wanted.items() if not known[name].restart_required}
     if different := _different(known, live, held()):
         change(different)
     found = held()
+    if unknown := _different(known, wanted, found).keys() - found.keys():
+        raise BadRequest(f"the database does not know {min(unknown)}")
     if left := _different(known, live, found):
         name, value = next(iter(left.items()))
         raise BadRequest(f"the database holds {shown(found[name])} for {name}, not {shown(value)}")
@@ -54,5 +58,5 @@ def _different(
     return {
         name: value
         for name, value in wanted.items()
-        if name not in found or not known[name].same(value, found[name])
+        if not known[name].same(value, found.get(name, known[name].default))
     }

@@ -39,6 +39,8 @@ from guest_agent.errors import BadRequest, CommandFailed, GuestError
 from guest_agent.manager import Condition
 from guest_agent.storage import device, volume
 
+APPLY_SECONDS: Final = 60.0
+"""For all the values of a configuration group, some of which move gigabytes."""
 ATTEMPTS: Final = 3
 """How often a stage of the first start is begun, when the server in it dies."""
 _STARTING: Final = "the database is starting"
@@ -251,7 +253,7 @@ class Life(Generic[S]):
         self._write_configuration(self._state.flavor)
 
     def _apply(self) -> bool:
-        with self.session() as session:
+        with self.session(APPLY_SECONDS) as session:
             return self._server.apply(session, self._state.flavor, self._state.configuration)
 
     def _come_up(self, service: Service) -> bool:

@@ -117,7 +117,7 @@ def test_the_server_gets_its_agents_configuration_and_no_password(stack: Stack) 
         "generation": 1,
         "control_url": settings().control_url,
         "datastore_manager": "mariadb",
-        "datastore_version": "10.11",
+        "datastore_version": instance.datastore_version_number,
         "region": "us-east-1",
         "aws_endpoint_url": None,
     }

@@ -70,7 +70,7 @@ def test_what_a_dead_agent_left_untaken_is_not_what_a_refusal_goes_back_to(
     monkeypatch.setattr(MariaDBServer, "write_configuration", lambda *each: written.append(each[2]))
     monkeypatch.setattr(MariaDBServer, "apply", apply)
     monkeypatch.setattr(Service, "adopt", lambda _: 1)
-    monkeypatch.setattr(Life, "session", lambda _: nullcontext())
+    monkeypatch.setattr(Life, "session", lambda *_: nullcontext())
     with pytest.raises(Died):
         Life(guest, MariaDBServer).override(refused)
     life = Life(guest, MariaDBServer)
