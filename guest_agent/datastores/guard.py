@@ -14,11 +14,9 @@ Nothing is remembered: what is left the volume tells, whether writes are refused
 from __future__ import annotations
 
 import logging
-from typing import Final, Generic
+from typing import Final, Generic, Protocol, TypeVar
 
-from guest_agent.datastores.server import S, Server
 from guest_agent.errors import CommandFailed
-from guest_agent.storage import room as rooms
 from guest_agent.storage.room import Room
 
 GUARD_SECONDS: Final = 5.0
@@ -28,8 +26,40 @@ CLOSED: Final = f"{FULL}: the database takes no writes until there is more room"
 OPENED: Final = "the volume has room again, and the database takes writes"
 _log = logging.getLogger(__name__)
 
+T = TypeVar("T", contravariant=True)
 
-class Guard(Generic[S]):
+
+class Volume(Protocol):
+    """What a database fills; `guest_agent.storage.room` says more."""
+
+    def look(self) -> Room | None:
+        """The room on it; None when there is none to look at."""
+
+    def keep(self, room: Room) -> None:
+        """Hold the reserve."""
+
+    def let_go(self) -> bool:
+        """Give the reserve to the database; whether there was one."""
+
+
+class Guarded(Protocol[T]):
+    """A database and its volume; `guest_agent.datastores.server` says more."""
+
+    @property
+    def room(self) -> Volume:
+        """What it fills."""
+
+    def refuses_writes(self, session: T) -> bool:
+        """Whether it takes no writes."""
+
+    def refuse_writes(self, session: T) -> None:
+        """Let it take none."""
+
+    def take_writes(self, session: T) -> None:
+        """Let it take them again."""
+
+
+class Guard(Generic[T]):
     """Looks after each answer of the database, from one thread at a time.
 
     `closed` is what the database has said; None when it has to be asked.
@@ -39,10 +69,9 @@ class Guard(Generic[S]):
         self._closed: bool | None = None
         self._opened = False
 
-    def look(self, server: Server[S], session: S) -> str | None:
+    def look(self, server: Guarded[T], session: T) -> str | None:
         """Do what is due; why it takes no writes, if it does not."""
-        volume = server.layout.volume
-        room = rooms.look(volume)
+        room = server.room.look()
         if room is None:
             return None
         full = room.left < room.low
@@ -51,13 +80,13 @@ class Guard(Generic[S]):
         except CommandFailed as error:
             self._closed = None
             _log.error("The database was not kept from filling its volume: %s", error)
-        if room.last and rooms.let_go(volume):
+        if not room.last:
+            server.room.keep(room)
+        elif server.room.let_go():
             _log.warning("The volume is full; the reserve is let go.")
-        else:
-            rooms.keep(volume, room)
         return CLOSED if full or self._closed else None
 
-    def _turn(self, server: Server[S], session: S, room: Room, *, full: bool) -> None:
+    def _turn(self, server: Guarded[T], session: T, room: Room, *, full: bool) -> None:
         if full:
             server.refuse_writes(session)
             self._closed = True
@@ -73,16 +102,15 @@ class Guard(Generic[S]):
         opened, self._opened = self._opened, False
         return (OPENED,) if opened else ()
 
-    def make_way(self, server: Server[S]) -> None:
+    def make_way(self, server: Guarded[T]) -> None:
         """Before a start: let go the reserve where the database has not room enough to start."""
         self._closed = None
-        volume = server.layout.volume
-        room = rooms.look(volume)
-        if room is not None and room.free < room.low and rooms.let_go(volume):
+        room = server.room.look()
+        if room is not None and room.free < room.low and server.room.let_go():
             _log.warning("The volume is full; the database starts in the reserve.")
 
 
-def is_full(server: Server[S]) -> bool:
+def is_full(volume: Volume) -> bool:
     """Whether a database that does not run would take no writes if it did."""
-    room = rooms.look(server.layout.volume)
+    room = volume.look()
     return room is not None and room.left < room.low

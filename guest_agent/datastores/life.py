@@ -142,7 +142,7 @@ class Life(Generic[S]):
         if self._state.stopped:
             return Condition(Status.SHUTDOWN, start_wanted=self._comes_back())
         cause = self._service.death() if self._service else "the database does not run"
-        if guard.is_full(self._server):
+        if guard.is_full(self._server.room):
             cause = f"{guard.FULL}: {cause}"
         if self._given_up:
             return Condition(Status.FAILED, f"{cause}; it is not started again until it is told to")

@@ -23,6 +23,7 @@ from guest_agent.datastores.layout import Layout, below
 from guest_agent.datastores.os_user import OsUser, database_user
 from guest_agent.datastores.session import Session
 from guest_agent.errors import BadRequest
+from guest_agent.storage.room import OnVolume
 
 S = TypeVar("S", bound=Session)
 
@@ -49,6 +50,11 @@ class Server(ABC, Generic[S]):
     def maker(self) -> OsUser:
         """Whom the program runs as that makes its first data, which `user` gets."""
         return self.user
+
+    @property
+    def room(self) -> OnVolume:
+        """The room on its volume."""
+        return OnVolume(self.layout.volume)
 
     @property
     @abstractmethod

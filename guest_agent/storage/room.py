@@ -58,50 +58,52 @@ class Room(NamedTuple):
         return self.free < LAST_BYTES
 
 
-def look(mount_point: Path) -> Room | None:
-    """The room on the volume; None when there is none to look at."""
-    try:
-        figures = os.statvfs(mount_point)
-    except OSError:
-        return None
-    free = figures.f_bavail * figures.f_frsize
-    if directory.shares(mount_point):
-        return Room(free, 0, 0, LAST_BYTES)
-    total = figures.f_blocks * figures.f_frsize
-    reserve = int(_within(total * RESERVE_SHARE, RESERVE_BYTES))
-    low = int(_within(total * LOW_SHARE, LOW_BYTES))
-    return Room(free, _held(mount_point), reserve, low)
+class OnVolume(NamedTuple):
+    """The room on what is mounted."""
 
+    mount_point: Path
 
-def keep(mount_point: Path, room: Room) -> None:
-    """Hold the reserve, where there is room for it beside what the database needs."""
-    if room.held >= room.reserve or room.left < room.low:
-        return
-    try:
-        with open_folder(mount_point.resolve()) as folder:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-            descriptor = os.open(RESERVE, flags, 0o600, dir_fd=folder)
-            try:
-                os.posix_fallocate(descriptor, 0, room.reserve)
-            finally:
-                os.close(descriptor)
-    except (GuestError, OSError):
-        let_go(mount_point)
+    def look(self) -> Room | None:
+        """The room on the volume; None when there is none to look at."""
+        try:
+            figures = os.statvfs(self.mount_point)
+        except OSError:
+            return None
+        free = figures.f_bavail * figures.f_frsize
+        if directory.shares(self.mount_point):
+            return Room(free, 0, 0, LAST_BYTES)
+        total = figures.f_blocks * figures.f_frsize
+        reserve = int(_within(total * RESERVE_SHARE, RESERVE_BYTES))
+        low = int(_within(total * LOW_SHARE, LOW_BYTES))
+        return Room(free, self._held(), reserve, low)
 
+    def keep(self, room: Room) -> None:
+        """Hold the reserve, where there is room for it beside what the database needs."""
+        if room.held >= room.reserve or room.left < room.low:
+            return
+        try:
+            with open_folder(self.mount_point.resolve()) as folder:
+                flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+                descriptor = os.open(RESERVE, flags, 0o600, dir_fd=folder)
+                try:
+                    os.posix_fallocate(descriptor, 0, room.reserve)
+                finally:
+                    os.close(descriptor)
+        except (GuestError, OSError):
+            self.let_go()
 
-def let_go(mount_point: Path) -> bool:
-    """Give the reserve to the database; whether there was one."""
-    try:
-        (mount_point / RESERVE).unlink()
-    except OSError:
-        return False
-    return True
+    def let_go(self) -> bool:
+        """Give the reserve to the database; whether there was one."""
+        try:
+            (self.mount_point / RESERVE).unlink()
+        except OSError:
+            return False
+        return True
 
-
-def _held(mount_point: Path) -> int:
-    with suppress(OSError):
-        return (mount_point / RESERVE).lstat().st_blocks * 512
-    return 0
+    def _held(self) -> int:
+        with suppress(OSError):
+            return (self.mount_point / RESERVE).lstat().st_blocks * 512
+        return 0
 
 
 def _within(wanted: float, bounds: tuple[int, int]) -> float:

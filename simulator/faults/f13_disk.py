@@ -1,4 +1,4 @@
-"""F13: a guest's disk is slow, full, or cannot be read."""
+"""F13: a guest's disk is slow, full, or cannot be read; its volume fills up, and empties again."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from simulator.faults.guests import GuestFault
 
 MEAN_SECONDS: Final = 600.0
 SLOWNESS: Final = (2.0, 60.0)
-FORMS: Final = ("slow", "slow", "slow", "full", "unreadable")
+FILLED: Final = 0.5
+EASED: Final = 1.5
+"""Of room, in times of what is so little that a database takes no writes."""
+FORMS: Final = ("slow", "slow", "slow", "full", "unreadable", "filling")
 
 
 class BadDisk(GuestFault):
@@ -32,10 +35,22 @@ class BadDisk(GuestFault):
         elif form == "full":
             self.inject(f"the disk of {server_id} is full", instance_id)
             fleet.fill_disk(server_id)
+        elif form == "filling":
+            self.inject(f"there is hardly room on the volume of {server_id}", instance_id)
+            fleet.leave_room(server_id, FILLED)
+            self.world.kernel.call_later(self.later(MEAN_SECONDS), self._ease, server_id)
+            return
         else:
             self.inject(f"the disk of {server_id} cannot be read", instance_id)
             fleet.spoil_disk(server_id)
         self.world.kernel.call_later(self.later(MEAN_SECONDS), self._mend, server_id)
+
+    def _ease(self, server_id: str) -> None:
+        """A little room is not enough to take writes again."""
+        if server_id in self.world.fleet.guests:
+            if self.on:
+                self.world.fleet.leave_room(server_id, EASED)
+            self.world.kernel.call_later(self.later(MEAN_SECONDS), self._mend, server_id)
 
     def _mend(self, server_id: str) -> None:
         if server_id in self.world.fleet.guests:

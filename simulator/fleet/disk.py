@@ -20,6 +20,8 @@ from guest_agent.journal import Entry
 from guest_agent.releases import Upgrade
 
 AGENT_OF_THE_IMAGE: Final = "1.0.0"
+PLENTY: Final = 1000.0
+"""Of room on the volume, in times of what is so little that a database takes no writes."""
 FIRST_FLAVOR: Final = Flavor(ram=512, vcpus=1)
 """Of a server that nobody has told another one."""
 _entries: Final = msgspec.json.Decoder(Entry)
@@ -49,6 +51,7 @@ class Disk:
         "number",
         "prepared",
         "release",
+        "room",
         "stopped",
         "unreadable",
         "upgrade",
@@ -66,6 +69,7 @@ class Disk:
         self.lost_before = 0.0
         self.damaged = False
         self.full = False
+        self.room = PLENTY
         self.unreadable = False
         self.prepared = False
         self.stopped = False

@@ -18,6 +18,7 @@ from guest_agent.queues import LONG_POLL_SECONDS
 from simulator.cloud.model.seams import GuestSpec
 from simulator.effects import Effects
 from simulator.fleet.datastore import Contents, Database, Volume
+from simulator.fleet.disk import PLENTY
 from simulator.fleet.guest import Guest
 from simulator.fleet.hypervisor import SimHypervisor
 from simulator.fleet.queues import Region
@@ -46,6 +47,8 @@ class Fleet(SimHypervisor):
         super().__init__(Surroundings(kernel, region, skew, self.chance, effects))
         self.kernel = kernel
         self._drifts: dict[str, float] = {}
+        self.on_room: list[Callable[[Guest], None]] = []
+        """Told when the room on a guest's volume has changed."""
 
     def watch(self, said: Callable[[str, str], None]) -> None:
         """Have each sentence of a guest: the server's id and what it says."""
@@ -166,6 +169,14 @@ class Fleet(SimHypervisor):
         self.guests[server_id].disk.full = True
         self.crash_database(server_id)
 
+    def leave_room(self, server_id: str, room: float) -> None:
+        """So much is left on the volume, in times of what is too little; seen within a second."""
+        guest = self.guests[server_id]
+        guest.disk.room = room
+        self.kernel.call_later(self.chance.random(), guest.start_pulse)
+        for told in self.on_room:
+            told(guest)
+
     def spoil_disk(self, server_id: str) -> None:
         """What is read ends in an error, of the journal and of the database."""
         self.guests[server_id].disk.unreadable = True
@@ -175,6 +186,7 @@ class Fleet(SimHypervisor):
         self.slow_disk(server_id, 1.0)
         guest = self.guests[server_id]
         guest.disk.full = guest.disk.unreadable = False
+        guest.disk.room = PLENTY
         guest.start_pulse()
 
     # ------------------------------------------------------------------------------- F14
@@ -203,6 +215,7 @@ class Fleet(SimHypervisor):
             hung = guest.condition.hung
             guest.condition = msgspec.structs.replace(FINE, hung=hung)
             guest.disk.full = guest.disk.unreadable = False
+            guest.disk.room = PLENTY
             if hung:
                 guest.wake()
             guest.stuck = False
@@ -223,7 +236,7 @@ class Fleet(SimHypervisor):
         it is not taken."""
         guest = self.guests[server_id]
         volume = guest.volume
-        takes = guest.power and guest.up and not guest.disk.full
+        takes = guest.power and guest.up and not guest.disk.full and not guest.closed
         if not takes or volume is None:
             return False
         contents = volume.contents

@@ -65,6 +65,7 @@ class Guest:
         "address",
         "agent_file",
         "clock",
+        "closed",
         "condition",
         "disk",
         "engine",
@@ -99,7 +100,7 @@ class Guest:
         self.life = 0
         self.power = False
         self.up = False
-        self.stuck = self.failed = self.given_up = False
+        self.stuck = self.closed = self.failed = self.given_up = False
         self.stopped_at = 0.0
         self.passing: Status | None = None
         self.runs = disk.agent

@@ -31,6 +31,8 @@ class Machine(Protocol):
     """Whether the database's process runs; it outlives the agent's."""
     stuck: bool
     """Whether the database's process runs and does not answer."""
+    closed: bool
+    """Whether the running database takes no writes."""
     failed: bool
     given_up: bool
     stopped_at: float

@@ -19,6 +19,8 @@ from guest_agent.errors import CommandFailed, GuestError, NotSupported
 from guest_agent.manager import Condition, Manager, Progress, WithConfiguration, WithUpgrades
 from simulator.fleet.configuration import WithSettings
 from simulator.fleet.contents import WithSuperuser
+from simulator.fleet.disk import PLENTY
+from simulator.fleet.full import SimRoom, SimWrites
 from simulator.fleet.machine import STATEMENT_SECONDS
 
 STAGES: Final = (
@@ -78,6 +80,16 @@ class SimManager(WithSuperuser, WithSettings, Manager, WithUpgrades, WithConfigu
         self._machine.given_up = True
 
     def condition(self) -> Condition:
+        seen, machine = self.seen(), self._machine
+        if not machine.disk.prepared or machine.passing or not machine.up or machine.stuck:
+            return seen
+        watch: guard.Guard[None] = guard.Guard()
+        if (full := watch.look(SimWrites(machine), None)) is not None:
+            return Condition(Status.BLOCKED, full)
+        return Condition(Status.HEALTHY, notices=watch.said())
+
+    def seen(self) -> Condition:
+        """How it is, and nothing is done about that."""
         machine = self._machine
         if not machine.disk.prepared:
             return Condition(Status.FAILED if machine.failed else Status.BUILDING)
@@ -87,14 +99,14 @@ class SimManager(WithSuperuser, WithSettings, Manager, WithUpgrades, WithConfigu
             return self._dead()
         if machine.stuck:
             return Condition(Status.BLOCKED, "the database runs and does not answer")
-        if machine.disk.full:
+        if machine.closed or guard.is_full(SimRoom(machine)):
             return Condition(Status.BLOCKED, guard.CLOSED)
         return Condition(Status.HEALTHY)
 
     def _dead(self) -> Condition:
         if self._machine.disk.stopped:
             return Condition(Status.SHUTDOWN, start_wanted=self._comes_back())
-        cause = guard.FULL if self._machine.disk.full else "the database has ended"
+        cause = guard.FULL if guard.is_full(SimRoom(self._machine)) else "the database has ended"
         if self._machine.given_up:
             return Condition(Status.FAILED, f"{cause}; it is not started again until it is told to")
         return Condition(Status.CRASHED, cause, start_wanted=True)
@@ -231,7 +243,7 @@ class SimManager(WithSuperuser, WithSettings, Manager, WithUpgrades, WithConfigu
 
         def grow() -> None:
             volume.file_system_gib = volume.size_gib
-            self._machine.disk.full = False
+            self._machine.disk.full, self._machine.disk.room = False, PLENTY
 
         self._perform("grow", grow)
         return answers.Done()
@@ -252,7 +264,7 @@ class SimManager(WithSuperuser, WithSettings, Manager, WithUpgrades, WithConfigu
         self._require_memory(self._machine.disk.configuration)
         volume.touched_by = engine.number
         self._machine.runs_with = dict(self._machine.disk.configuration)
-        self._machine.up = True
+        self._machine.up, self._machine.closed = True, False
 
     def _stop(self) -> None:
         self._step(STOP_SECONDS)

@@ -77,7 +77,7 @@ class WireMachine:
         self.engine = USUAL[manager]
         self.volume: Volume | None = Volume(SIZE_GIB)
         self.up = False
-        self.stuck = self.failed = self.given_up = False
+        self.stuck = self.closed = self.failed = self.given_up = False
         self.stopped_at = 0.0
         self.passing: Status | None = None
         self.runs_for = self.disk.flavor

@@ -49,6 +49,7 @@ from simulator.invariants.i33_rollouts import Rollouts
 from simulator.invariants.i34_traced import Traced
 from simulator.invariants.i35_agents import Agents
 from simulator.invariants.i36_configured import Configured
+from simulator.invariants.i37_full import Full
 from simulator.invariants.l01_operations_end import OperationsEnd
 from simulator.invariants.l02_no_orphans import NoOrphans
 from simulator.invariants.l03_no_lost_instance import NoLostInstance
@@ -70,7 +71,7 @@ REGISTRY: Final[dict[str, type[Invariant]]] = {
         *(Generations, Forgeries, Idempotency, Secrets, BackupChains, Replies),
         *(Acknowledged, Access, NothingAliveRemoved, Neighbours, WhoAsked, Bounds, Told, Kept),
         *(Volumes, Flavors, Protected, Answers, OneGuest, Tried, Moved, Versions),
-        *(Ability, Cancelled, Lists, Rollouts, Traced, Agents, Configured),
+        *(Ability, Cancelled, Lists, Rollouts, Traced, Agents, Configured, Full),
         *(OperationsEnd, NoOrphans, NoLostInstance, Drained, Baseline, Restores),
         *(HealthyStatus, Budget, Determinism, FairWeather, DatabasesLive),
     )

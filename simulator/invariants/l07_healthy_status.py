@@ -35,7 +35,7 @@ class HealthyStatus(Invariant):
     def _compare(self, row: Item, guest: Guest) -> None:
         self.exercised += 1
         reported = self.hub.row("service-statuses", row["id"])
-        actual = str(manager_of(guest, guest.life).condition().status)
+        actual = str(manager_of(guest, guest.life).seen().status)
         if reported is None:
             self.broken(f"the guest is {actual} and there is no status of it", row["id"])
             return

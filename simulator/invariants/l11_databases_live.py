@@ -22,7 +22,7 @@ class DatabasesLive(Invariant):
             if self._should_run(guest):
                 self.exercised += 1
                 if not guest.up:
-                    status = manager_of(guest, guest.life).condition().status
+                    status = manager_of(guest, guest.life).seen().status
                     self._judge(guest, status)
 
     def _judge(self, guest: Guest, status: Status) -> None:

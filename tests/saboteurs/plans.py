@@ -84,6 +84,7 @@ def _plan(
 
 PLANS: Final = {
     "calm": _plan("calm", CHURN, {}),
+    "filling": _plan("filling", CONTENTS, {"F13": 1.0}),
     "calls": _plan("calls", CONTENTS, {}),
     "protected": _plan("protected", PROTECTED, {"F21": 0.3}, guests=2, rate=900.0, at_once=12),
     "feeds": _plan("feeds", {**CHURN, "list_events": 10.0}, {}),

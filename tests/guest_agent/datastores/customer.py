@@ -44,20 +44,53 @@ ENGINES: Final = (
 )
 
 
-class Guest:
-    """A server with a small volume; its customer writes a row, or reads how many there are."""
+class Customer:
+    """Writes rows to a database, and reads how many there are."""
 
     def __init__(self, engine: Engine, server: Server) -> None:
         self.engine = engine
         self.server = server
+
+    def begin(self) -> None:
+        """Make what is written to."""
+        self.ask("CREATE TABLE written (a INT)")
+
+    def write(self) -> None:
+        """One row; `Refused`."""
+        self.ask("INSERT INTO written VALUES (1)", "INCR", "written")
+
+    def rows(self) -> int:
+        return int(self.ask("SELECT COUNT(*) FROM written", "GET", "written") or 0)
+
+    def ask(self, statement: str, *words: str) -> Any:
+        """The first value of the answer to a statement, or to a command's words; `Refused`."""
+        match self.engine.manager:
+            case "mariadb":
+                return _mariadb(self.server.address, statement)
+            case "postgresql":
+                return _postgresql(self.server.address, statement)
+            case _:
+                return _redis(self.server.address, *words) if words else None
+
+
+def first_start(engine: Engine) -> dict[str, Any]:
+    """The arguments of `prepare` for a database with a customer."""
+    order = {"manager": engine.manager, "version": engine.version}
+    contents: dict[str, Any] = {}
+    if engine.manager == "redis":
+        contents = {"databases": [], "users": [], "root_password": PASSWORD}
+    return prepare_args(datastore=order, **contents)
+
+
+class Guest(Customer):
+    """A prepared server that is moved by its manager in this process."""
+
+    def __init__(self, engine: Engine, server: Server) -> None:
+        super().__init__(engine, server)
         self.managers: list[Manager] = []
         self.renew_agent()
-        order = {"manager": engine.manager, "version": engine.version}
-        contents: dict[str, Any] = {}
-        if engine.manager == "redis":
-            contents = {"databases": [], "users": [], "root_password": PASSWORD}
-        self.manager.call("prepare", prepare_args(datastore=order, **contents), lambda _: None)
-        self.ask("CREATE TABLE written (a INT)")
+        self.manager.call("prepare", first_start(engine), lambda _: None)
+        self.begin()
 
     @property
     def manager(self) -> Manager:
@@ -72,13 +105,6 @@ class Guest:
         """Whether each of the agents knows that its database is gone."""
         return {each.condition().status for each in self.managers} <= ENDED
 
-    def write(self) -> None:
-        """One row; `Refused`."""
-        self.ask("INSERT INTO written VALUES (1)", "INCR", "written")
-
-    def rows(self) -> int:
-        return int(self.ask("SELECT COUNT(*) FROM written", "GET", "written") or 0)
-
     def status(self) -> Status:
         return self.manager.condition().status
 
@@ -87,16 +113,6 @@ class Guest:
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
         wait_for(lambda: self.status() is Status.CRASHED)
-
-    def ask(self, statement: str, *words: str) -> Any:
-        """The first value of the answer to a statement, or to a command's words; `Refused`."""
-        match self.engine.manager:
-            case "mariadb":
-                return _mariadb(self.server.address, statement)
-            case "postgresql":
-                return _postgresql(self.server.address, statement)
-            case _:
-                return _redis(self.server.address, *words) if words else None
 
 
 def _mariadb(address: str, statement: str) -> Any:

@@ -41,7 +41,7 @@ def test_no_writes_before_it_is_full_and_writes_again_when_it_is_larger(guest: G
     reserve = guest.server.volume / room.RESERVE
     assert reserve.exists()
     guest.write()
-    found = room.look(guest.server.volume)
+    found = room.OnVolume(guest.server.volume).look()
     assert found is not None
     filler = fill(guest.server.volume, leave=found.low - MIB)
     told = guest.manager.condition()

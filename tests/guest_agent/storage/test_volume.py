@@ -257,6 +257,6 @@ def test_what_root_keeps_for_itself_is_not_offered(
     monkeypatch.setattr(os, "statvfs", lambda path: SimpleNamespace(**figures))
     usage = volume.usage(tmp_path)
     assert usage["used"] == usage["total"] > 0
-    found = room.look(tmp_path)
+    found = room.OnVolume(tmp_path).look()
     assert found is not None
     assert found.last

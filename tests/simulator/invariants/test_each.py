@@ -523,6 +523,22 @@ def l11_left_dead(deployment: Deployment) -> None:
         guest.up = False
 
 
+def i37_never_taken_again(deployment: Deployment) -> None:
+    for guest in deployment.fleet:
+        guest.closed = True
+    deployment.invariants.check_healed()
+
+
+def i37_not_refused(deployment: Deployment) -> None:
+    deployment.run(200)
+    for guest in deployment.fleet:
+        deployment.fleet.leave_room(guest.server_id, 0.5)
+    deployment.run(60)
+    for guest in deployment.fleet:
+        guest.closed = False
+    deployment.run(70)
+
+
 def i19_crowd(deployment: Deployment) -> None:
     row = instance(deployment)
     slots = {str(n): {"instance_id": row.id, "until": aws.clock() + 20} for n in range(5)}
@@ -878,6 +894,7 @@ BREAKS = (
     *(i36_deleted_below_an_instance, i36_another_tenants, i36_not_known_to_its_group),
     *(i36_a_revision_left_out, i36_other_values, i36_an_older_revision),
     *(i35_another_agent, i35_a_broken_agent, l7_wrong_agent),
+    *(i37_never_taken_again, i37_not_refused),
     *(i33_one_too_many, i33_one_twice, i33_one_after_it_was_stopped),
     *(i33_one_that_was_not_counted, i33_ended_before_its_child),
     *(i10_two_replies, i10_accepted_with_another_body, i10_refused_afterwards, i10_done_twice),

@@ -1,0 +1,41 @@
+"""A volume on which room is running out, as the shipped guard sees it, and the database on it."""
+
+from __future__ import annotations
+
+from guest_agent.storage.room import LOW_BYTES, Room
+from simulator.fleet.machine import Machine
+
+
+class SimRoom:
+    """The room on a machine's volume; there is no reserve on it."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+
+    def look(self) -> Room:
+        low = LOW_BYTES[0]
+        disk = self._machine.disk
+        return Room(0 if disk.full else int(disk.room * low), 0, 0, low)
+
+    def keep(self, room: Room) -> None:
+        return None
+
+    def let_go(self) -> bool:
+        return False
+
+
+class SimWrites:
+    """What the guard may do to a machine's database."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self.room = SimRoom(machine)
+
+    def refuses_writes(self, session: None) -> bool:
+        return self._machine.closed
+
+    def refuse_writes(self, session: None) -> None:
+        self._machine.closed = True
+
+    def take_writes(self, session: None) -> None:
+        self._machine.closed = False
