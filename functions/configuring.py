@@ -56,12 +56,16 @@ def is_behind(instance: Instance) -> bool:
 
 
 def can_be_told(instance: Instance) -> bool:
-    """Whether a guest is heard, and knows how to hold values."""
+    """Whether a guest is heard, and knows how to hold values.
+
+    Of one that has told nothing in its generation it is not known: it answers for itself.
+    """
     reported = instances.service_status(instance.id)
     method = contract.UPDATE_OVERRIDES
     if reported is None or not engines.can(instance.manager, method.part):
         return False
-    if reported.agent_release < method.since or reported.status == ServiceStatus.UNKNOWN:
+    older = bool(reported.epoch) and reported.agent_release < method.since
+    if older or reported.status == ServiceStatus.UNKNOWN:
         return False
     return aws.clock() - reported.updated < settings().heartbeat_expiry_seconds
 

@@ -90,7 +90,7 @@ def write(instance_id: str, reported: Reported) -> bool:
     generation, epoch, seq = reported.order
     sets = "#status = :status, epoch = :epoch, seq = :seq, updated = :now, rejected = :rejected"
     sets += ", status_reason = :reason, agent_release = :release, agent_version = :version"
-    sets += ", metrics = :metrics"
+    sets += ", #metrics = :metrics"
     values = {
         ":generation": {"N": str(generation)},
         ":epoch": {"N": str(epoch)},
@@ -116,7 +116,7 @@ def write(instance_id: str, reported: Reported) -> bool:
                 "Key": {"instance_id": {"S": instance_id}},
                 "UpdateExpression": f"SET {sets}",
                 "ConditionExpression": _LATER,
-                "ExpressionAttributeNames": _NAMES,
+                "ExpressionAttributeNames": {**_NAMES, "#metrics": "metrics"},
                 "ExpressionAttributeValues": values,
             },
         )

@@ -115,11 +115,11 @@ def test_one_that_is_dead_stops_no_other_and_what_is_taken_away_is_gone(
 ) -> None:
     first, second = shops
     (group,) = (each["ID"] for each in run(stack, *GROUP, "list") if each["Name"] == "many")
-    run(stack, "database", "instance", "stop", first.id)
+    assert stack.demo.request("POST", f"/instances/{first.id}/action", {"stop": {}}).ok
     stack.demo.wait(first.id, "STOPPED")
     run(stack, *GROUP, "set", group, json.dumps({"max_connections": 88}))
     eventually(says(second, max_connections=88), WITHIN, "the other one has it")
-    run(stack, "database", "instance", "start", first.id)
+    assert stack.demo.request("POST", f"/instances/{first.id}/action", {"start": {}}).ok
     stack.demo.healthy(first.id)
     eventually(says(first, max_connections=88), WITHIN, "its start has brought it")
     for shop in shops:
