@@ -11,7 +11,7 @@ from typing import Final
 from chalicelib.bus.contract.answers import UserPage, UserShown
 from chalicelib.bus.contract.arguments import Page, User, UserAttributes, UserPassword
 from chalicelib.bus.contract.values import ANY_HOST, MOST_DATABASES, DatabaseName
-from chalicelib.engines.mariadb import RESERVED_USERS
+from chalicelib.engines.mariadb import RESERVED_USERS, MariaDBRules
 from guest_agent.answers import fitting
 from guest_agent.datastores.mariadb import databases
 from guest_agent.datastores.mariadb.sql import (
@@ -33,7 +33,8 @@ from guest_agent.errors import (
     UserNotFound,
 )
 
-LONGEST_HOST: Final = 255
+_RULES: Final = MariaDBRules(BadRequest)
+"""What the API takes for a host of a user; what it would not is refused here, too."""
 _FULL_NAME: Final = "CONVERT(CONCAT(User, '@', Host) USING utf8mb4) COLLATE utf8mb4_bin"
 _SHOWN: Final = "is_role = 'N' AND User NOT IN ('', %s) AND NOT (User IN (%s, %s) AND Host = %s)"
 
@@ -130,7 +131,7 @@ def update(session: Session, name: str, host: str | None, wanted: UserAttributes
     with session.all_or_nothing() as undo:
         if after != before:
             check_name(after[0])
-            check_text(after[1], LONGEST_HOST)
+            _RULES.host(wanted.host)
             if _exists(session, *after):
                 raise UserAlreadyExists(f"there is a user {after[0]!r} at {after[1]!r}")
             session.run(f"RENAME USER {session.account(*before)} TO {session.account(*after)}")
@@ -180,7 +181,7 @@ def _check_new(session: Session, users: list[User], *, repeat: bool) -> None:
     for place, user in enumerate(users):
         target = (user.name, host_of(user.host))
         check_name(user.name)
-        check_text(target[1], LONGEST_HOST)
+        _RULES.host(user.host)
         session.password(user.password)
         names = [database.name for database in user.databases]
         databases.check_exist(session, names)

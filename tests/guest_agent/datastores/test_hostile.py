@@ -229,6 +229,7 @@ def test_roots_password(engine: Engine, password: str) -> None:
 @QUICK
 @given(ODD, ODD)
 @hostile
+@example("somebody", "\u00ad")
 def test_a_user(engine: Engine, name: str, password: str) -> None:
     before = engine.state()
     user = {"name": name, "password": password, "databases": [{"name": "shop"}]}
