@@ -16,6 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib import aws
 from chalicelib.bus.contract import METHODS
+from chalicelib.bus.contract.metrics import EngineMetrics
 from chalicelib.bus.envelope import (
     Direction,
     Envelope,
@@ -56,6 +57,7 @@ NAMES: Final = (
         "text",
     ),
 )
+METRICS: Final = EngineMetrics.__struct_fields__
 SCALARS: Final[tuple[Any, ...]] = (
     *(None, True, False, 0, -1, 1, 2**31, 2**53, 2**63, 10**40, -(10**40)),
     *(0.0, -0.0, 1e-300, 5e-324, 1e308, -1e308, 0.1),
@@ -192,7 +194,12 @@ class HostileGuests(GuestFault):
     def heartbeat(self, report: Envelope) -> None:
         report.kind = "heartbeat"
         volume = {"used": self._thing(0), "total": self._thing(0)}
-        report.result = {"status": self._thing(0), "volume": volume} | self._object(1)
+        metrics = {name: self._thing(1) for name in self.stream.sample(METRICS, 2)}
+        report.result = {
+            "status": self._thing(0),
+            "volume": volume,
+            "metrics": metrics if self.stream.random() < 0.8 else self._thing(2),
+        } | self._object(1)
 
     def event(self, report: Envelope) -> None:
         report.kind = self.stream.choice(("event", "root", "command", "", "x" * 300))
