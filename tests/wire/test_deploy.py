@@ -16,22 +16,16 @@ import pymysql
 import pytest
 
 from infra import deploy
-from infra.local import cloud
-from infra.local.settings import (
-    ACCESS_KEY_ID,
-    REGION,
-    SECRET_ACCESS_KEY,
-    Secrets,
-    StackSettings,
-    load_secrets,
-)
+from infra.local.cloud import Admin
+from infra.local.settings import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY
 from infra.package.build import build
 from infra.package.sources import PROJECT_ROOT
 from infra.target import Target
 from tests.acceptance.stack import eventually
-from tests.support.loopback import free_port, own_network
+from tests.support.loopback import free_port
+from tests.wire.clouds import Cloud, cloud_to_deploy_for
 from tests.wire.conftest import scratch_folder
-from tests.wire.stack import CLOUD_KINDS, client
+from tests.wire.stack import client
 
 pytestmark = pytest.mark.deploy
 
@@ -43,25 +37,24 @@ COMMAND_SECONDS = 400
 class Deployer:
     """A person in an empty folder, with variables for AWS and for a cloud."""
 
-    def __init__(self, folder: Path, endpoint: str, settings: StackSettings) -> None:
+    def __init__(self, folder: Path, endpoint: str, cloud: Cloud) -> None:
         self.folder = folder
         self.endpoint = endpoint
-        self.settings = settings
-        self.secrets: Secrets = load_secrets(settings)
+        self.cloud = cloud
         self.said: list[str] = []
         self.took: dict[str, float] = {}
         self.front_port = free_port()
         self.target = Target(REGION, endpoint, ACCESS_KEY_ID, SECRET_ACCESS_KEY)
 
-    def environment(self, user: str, password: str) -> dict[str, str]:
+    def environment(self, user: str) -> dict[str, str]:
         return {
             "PATH": os.environ["PATH"],
             "HOME": str(self.folder),
             **self.target.environment(),
-            "OS_AUTH_URL": self.settings.auth_url,
+            "OS_AUTH_URL": self.cloud.login.auth_url,
             "OS_IDENTITY_API_VERSION": "3",
             "OS_USERNAME": user,
-            "OS_PASSWORD": password,
+            "OS_PASSWORD": self.cloud.login.passwords[user],
             "OS_PROJECT_NAME": user,
             "OS_USER_DOMAIN_NAME": "Default",
             "OS_PROJECT_DOMAIN_NAME": "Default",
@@ -71,8 +64,8 @@ class Deployer:
     def coffer(self, *arguments: str, code: int = 0) -> str:
         """Run a command as the cloud's administrator; what it said, to both outputs."""
         started = time.monotonic()
-        environment = self.environment("admin", self.secrets.admin_password)
-        done = self._run(["coffer", *arguments, "--stack", NAME], environment)
+        command = ["coffer", *arguments, "--stack", NAME]
+        done = self._run(command, self.environment("admin"))
         assert done.returncode == code, done.stdout + done.stderr
         self.took[" ".join(arguments)] = time.monotonic() - started
         self.said.append(done.stdout + done.stderr)
@@ -80,10 +73,9 @@ class Deployer:
 
     def openstack(self, *arguments: str) -> Any:
         """Run `openstack …` as a tenant; its JSON."""
-        environment = self.environment("demo", self.secrets.demo_password)
         command = ["openstack", *arguments]
         reads = {"list", "show", "create"} & set(arguments)
-        done = self._run([*command, "-f", "json"] if reads else command, environment)
+        done = self._run([*command, "-f", "json"] if reads else command, self.environment("demo"))
         assert done.returncode == 0, f"{arguments}: {done.stdout}\n{done.stderr}"
         return json.loads(done.stdout) if reads else None
 
@@ -110,6 +102,20 @@ class Deployer:
             return shown if shown["operating_status"] == "HEALTHY" else None
 
         return eventually(active, WITHIN, "the database is healthy")
+
+    def changed(self, instance_id: str, *verb: str) -> None:
+        """Ask for a change by `openstack database instance …`, and wait until it is done."""
+        words, value = ([*verb[:2]], verb[2:]) if verb[0] == "resize" else ([*verb], ())
+        started = time.monotonic()
+        self.openstack("database", "instance", *words, instance_id, *value)
+
+        def active() -> bool:
+            shown = self.openstack("database", "instance", "show", instance_id)
+            assert shown["status"] != "ERROR", shown
+            return bool(shown["status"] == "ACTIVE")
+
+        eventually(active, WITHIN, f"{verb} is done")
+        self.took[" ".join(verb)] = time.monotonic() - started
 
     def credentials(self) -> list[str]:
         """The passwords that were made for the service's users."""
@@ -156,25 +162,18 @@ class Deployer:
                 each["Name"] for each in aws("ssm").get_parameters_by_path(**path)["Parameters"]
             ],
             "users": _ours(
-                f"{each['name']}-"
-                for each in admin.call("GET", f"{self.settings.auth_url}/users")["users"]
+                f"{each['name']}-" for each in admin.call("GET", f"{admin.auth_url}/users")["users"]
             ),
             "endpoints": [
                 each["url"]
-                for each in admin.call("GET", f"{self.settings.auth_url}/endpoints")["endpoints"]
+                for each in admin.call("GET", f"{admin.auth_url}/endpoints")["endpoints"]
                 if f":{self.front_port}/" in each["url"]
             ],
         }
 
-    def in_the_cloud(self) -> dict[str, list[str]]:
-        inventory = self._admin().call("GET", f"{self.settings.cloud_url}/_simulator/inventory")
-        return {
-            kind: [each["name"] for each in inventory[kind] if each["name"] != "default"]
-            for kind in CLOUD_KINDS
-        }
-
-    def _admin(self) -> cloud.Admin:
-        return cloud.Admin(self.settings.auth_url, self.secrets.admin_password)
+    def _admin(self) -> Admin:
+        login = self.cloud.login
+        return Admin(login.auth_url, login.passwords["admin"])
 
 
 def _ours(names: Any) -> list[str]:
@@ -183,25 +182,26 @@ def _ours(names: Any) -> list[str]:
 
 @pytest.fixture
 def deployer(endpoint: str) -> Iterator[Deployer]:
-    with scratch_folder() as state, scratch_folder() as folder:
-        settings = StackSettings(state, cloud_port=free_port(), guest_network=own_network())
-        part = cloud.start(settings, load_secrets(settings))
-        person = Deployer(folder, endpoint, settings)
+    with (
+        scratch_folder() as state,
+        scratch_folder() as folder,
+        cloud_to_deploy_for(state) as cloud,
+    ):
+        person = Deployer(folder, endpoint, cloud)
         try:
             yield person
         finally:
             person.coffer("undeploy", "--tables", "--even-with-instances")
-            part.stop()
             shutil.rmtree(folder / ".coffer", ignore_errors=True)
 
 
 @pytest.mark.timeout(1500)
 def test_from_an_empty_folder_to_nothing_left(deployer: Deployer) -> None:
-    port = f"--front-port={deployer.front_port}"
-    assert "AWS::StepFunctions::StateMachine" in deployer.coffer("deploy", port, "--plan")
+    chosen = (f"--front-port={deployer.front_port}", *deployer.cloud.choices)
+    assert "AWS::StepFunctions::StateMachine" in deployer.coffer("deploy", *chosen, "--plan")
     assert not any(deployer.left().values())
 
-    assert "/v1.0" in deployer.coffer("deploy", port)
+    assert "/v1.0" in deployer.coffer("deploy", *chosen)
     first = deploy.stack_of(deployer.target, NAME)
     secrets = deployer.credentials()
     assert "nothing was changed" in deployer.coffer("deploy")
@@ -224,6 +224,10 @@ def test_from_an_empty_folder_to_nothing_left(deployer: Deployer) -> None:
     deployer.took["create"] = time.monotonic() - started
     use(shown["addresses"][0]["address"])
 
+    for verb in (("restart",), ("resize", "volume", "2"), ("resize", "flavor", "2")):
+        deployer.changed(made["id"], *verb)
+        use(deployer.database(made["id"])["addresses"][0]["address"])
+
     refused = deployer.coffer("undeploy", code=1)
     assert "1 instance lives" in refused
     assert deploy.stack_of(deployer.target, NAME) == first
@@ -242,9 +246,9 @@ def test_from_an_empty_folder_to_nothing_left(deployer: Deployer) -> None:
     eventually(
         lambda: not deployer.openstack("database", "instance", "list"), WITHIN, "it is deleted"
     )
-    assert not any(deployer.in_the_cloud().values())
+    assert not any(deployer.cloud.holds().values())
     told = written(deployer)
-    for secret in (*secrets, deployer.secrets.admin_password):
+    for secret in (*secrets, deployer.cloud.login.passwords["admin"]):
         assert secret not in told
 
     kept = deployer.coffer("undeploy")
