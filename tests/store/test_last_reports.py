@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import pytest
-from moto.dynamodb.parsing.reserved_keywords import ReservedKeywords
 
 from chalicelib import aws
 from chalicelib.lifecycle import ServiceStatus
@@ -45,26 +43,6 @@ def test_a_report_is_read_as_it_was_told(world: World) -> None:
     )
     row = ServiceStatusRow.get(instance.id)
     assert (row.status_reason, row.volume_total) == ("why", 2.0)
-
-
-def test_no_expression_has_a_word_that_dynamodb_keeps_for_itself(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It refuses one that is not written as a `#name`; PynamoDB knows that, and is not asked."""
-    instance, _ = accepted()
-    client, sent = type(aws.client("dynamodb")), list[dict[str, Any]]()
-    original = client._make_api_call
-
-    def call(self: Any, operation: str, arguments: dict[str, Any]) -> Any:
-        sent.append(arguments)
-        return original(self, operation, arguments)
-
-    monkeypatch.setattr(client, "_make_api_call", call)
-    assert last_reports.write(instance.id, reported((1, 1, 1), volume_used=0.5, volume_total=2.0))
-    (asked,) = (each for each in sent if "UpdateExpression" in each)
-    words = re.findall(r"(?<![:#\w])[A-Za-z_]\w*", asked["UpdateExpression"])
-    kept = set(ReservedKeywords.get_reserved_keywords())
-    assert {word.upper() for word in words} & kept == {"SET"}
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ projection  path, …
 
 from __future__ import annotations
 
+import pathlib
 import re
 from collections.abc import Callable, Mapping
 from itertools import pairwise
@@ -20,6 +21,11 @@ _TOKEN: Final = re.compile(r"\s*(#\w+|:\w+|[A-Za-z_][\w-]*|<=|>=|<>|\d+|[=<>(),.
 COMPARISONS: Final = frozenset({"=", "<>", "<", "<=", ">", ">="})
 MOST_CHOICES: Final = 100
 END: Final = "<EOF>"
+RESERVED: Final = frozenset(
+    pathlib.Path(__file__).with_name("reserved-words.txt").read_text(encoding="utf-8").split()
+)
+"""In no expression may they name an attribute, in small letters or capitals; a `#name` stands for
+one (Amazon DynamoDB Developer Guide, "Reserved words in DynamoDB")."""
 
 
 class Path(NamedTuple):
@@ -172,6 +178,8 @@ class Parser:
             return self._names[token]
         if not (token[0].isalpha() or token[0] == "_"):
             raise self._wrong(f'Syntax error; token: "{token}"')
+        if token.upper() in RESERVED:
+            raise self._wrong(f"Attribute name is a reserved keyword; reserved keyword: {token}")
         return token
 
     def _value(self) -> Value:

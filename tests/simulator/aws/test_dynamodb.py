@@ -11,9 +11,11 @@ import pytest
 from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
+from moto.dynamodb.parsing.reserved_keywords import ReservedKeywords
 
 from chalicelib.store.models import ServiceStatusRow
 from simulator.aws.dynamodb.account import Chances
+from simulator.aws.dynamodb.parser import RESERVED
 from simulator.aws.dynamodb.service import DynamoDB
 from simulator.aws.dynamodb.tables import Key
 from tests.simulator.aws.requests import PLAIN, SORTED, TABLES
@@ -243,6 +245,7 @@ def test_an_item_that_cannot_be_kept_is_refused(world: World, attributes: dict[s
         "attribute_exists(:v)",
         "a BETWEEN :v AND :w",
         "a = :v",  # :w is not used
+        "a < :v AND status = :w",  # a reserved word
     ],
 )
 def test_a_condition_that_is_none_is_refused(world: World, condition: str) -> None:
@@ -273,6 +276,8 @@ def test_a_condition_that_is_none_is_refused(world: World, condition: str) -> No
         "REMOVE a = :v",
         "PUT a = :v",
         "SET kind = :v",
+        "SET metrics = :v",  # a reserved word
+        "SET a = Metrics",
     ],
 )
 def test_an_update_that_cannot_be_is_refused(world: World, update: str) -> None:
@@ -288,6 +293,10 @@ def test_an_update_that_cannot_be_is_refused(world: World, update: str) -> None:
     )
     assert answer["Error"]["Code"] == "ValidationException"
     assert world.get("one") == {"id": {"S": "one"}, "text": {"S": "x"}, "a": {"N": "1"}}
+
+
+def test_the_words_that_it_keeps_for_itself_are_the_same_everywhere() -> None:
+    assert set(ReservedKeywords.get_reserved_keywords()) == RESERVED
 
 
 ASKS: dict[str, dict[str, Any]] = {
