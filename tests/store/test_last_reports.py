@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from chalicelib import aws
 from chalicelib.lifecycle import ServiceStatus
 from chalicelib.store import guests, last_reports
 from chalicelib.store.last_reports import LastReport, Reported
