@@ -40,6 +40,7 @@ from chalicelib.store.models import (
     CallsRow,
     Command,
     Configuration,
+    DatastoreVersion,
     EventRow,
     Guest,
     Instance,
@@ -677,9 +678,9 @@ def l7_wrong_agent(deployment: Deployment) -> None:
 def group(deployment: Deployment, **more: Any) -> str:
     """A configuration group that the instance has, and that its guest is told to hold."""
     row = instance(deployment)
-    version = SimpleNamespace(id="v", name="10.11", datastore_name="mariadb", version="10.11.6")
+    version = DatastoreVersion("v", name="10.11", datastore_name="mariadb", version="10.11.6")
     version.manager = "mariadb"
-    made = new_configuration(row.tenant_id, "g", None, version)  # type: ignore[arg-type]
+    made = new_configuration(row.tenant_id, "g", None, version)
     made.wanted = {"max_connections": 40}
     for name, value in more.items():
         setattr(made, name, value)
