@@ -213,18 +213,22 @@ def instances(request: Request) -> Response:
 def create(request: Request) -> Response:
     """Create a configuration group."""
     asked = request.json(NewConfiguration).configuration
-    version = choose_version(request.catalog, asked.datastore or DatastoreBody())
-    require_offered(version, [contract.UPDATE_OVERRIDES])
     tenant_id = request.context.project_id
-    row = store.new_configuration(tenant_id, asked.name, asked.description, version)
-    row.wanted = _checked(row, asked.values)
-    if store.are_there(tenant_id, settings().configurations_per_tenant):
-        raise OverLimit(
-            f"A project has at most {settings().configurations_per_tenant} configuration groups."
-        )
-    reply = Response(200, OneConfiguration(_view(row, 0)))
-    store.create(row, request.asked, request.keeping(reply))
-    return reply
+    for _ in races():
+        version = choose_version(request.catalog, asked.datastore or DatastoreBody())
+        require_offered(version, [contract.UPDATE_OVERRIDES])
+        row = store.new_configuration(tenant_id, asked.name, asked.description, version)
+        row.wanted = _checked(row, asked.values)
+        if store.are_there(tenant_id, settings().configurations_per_tenant):
+            raise OverLimit(
+                f"A project has at most {settings().configurations_per_tenant} configuration "
+                "groups."
+            )
+        reply = Response(200, OneConfiguration(_view(row, 0)))
+        if store.create(row, request.asked, request.keeping(reply)):
+            return reply
+        request.catalog.forget()  # the version was deleted meanwhile
+    raise Contended(BUSY)
 
 
 def replace(request: Request) -> Response:

@@ -19,6 +19,7 @@ from chalicelib.api.schema import Body, Examples, Given, Name, Text
 from chalicelib.auth import policy
 from chalicelib.errors import BadRequest, NotFound
 from chalicelib.settings import API_VERSION
+from chalicelib.store import attachments
 from chalicelib.store import datastores as store
 from chalicelib.store.base import Contended, races
 from chalicelib.store.datastores import MOST_VERSIONS, Offered
@@ -188,30 +189,33 @@ def edit(request: Request) -> Response:
         _require_image(
             values.get("image_id", row.image_id), values.get("image_tags", row.image_tags)
         )
-        if manager != row.manager and store.is_used(row.id):
-            raise BadRequest("The manager of a version that instances have cannot be changed.")
+        other = manager != row.manager
+        if other and (what := _used_by(row)):
+            raise BadRequest(f"The manager of a version that {what}s have cannot be changed.")
         if wanted.name not in (None, row.name):
             _require_free(found, datastore, wanted.name or "", row.version)
         if wanted.default and not values.get("active", row.active):
             raise _inactive(row.name)
         written = {row.id: values} if values else None
-        return store.change(datastore, written, default=_default(wanted, datastore, row))
+        alone = row if other else None
+        default = _default(wanted, datastore, row)
+        return store.change(datastore, written, ungrouped=alone, default=default)
 
     return _changing(request, decide)
 
 
 def delete(request: Request) -> Response:
-    """Withdraw a version that no instance has."""
+    """Withdraw a version that no instance and no configuration group has."""
     policy.require_admin(request.context)
 
     def decide(found: Offered) -> bool:
         row = _version(found, request)
         datastore = _datastore_of(found, row)
-        if store.is_used(row.id):
-            raise BadRequest("Datastore version is in use by instance.")
+        if what := _used_by(row):
+            raise BadRequest(f"Datastore version is in use by {what}.")
         is_default = datastore.default_version_id == row.id
         default = None if is_default else msgspec.UNSET
-        return store.change(datastore, removed=row.id, default=default)
+        return store.change(datastore, removed=row, default=default)
 
     return _changing(request, decide)
 
@@ -264,6 +268,13 @@ def _default(
     if wanted.default is False and datastore.default_version_id == row.id:
         return None
     return msgspec.UNSET
+
+
+def _used_by(row: DatastoreVersion) -> str | None:
+    """What has a version, in Trove's words for it."""
+    if store.is_used(row.id):
+        return "instance"
+    return "configuration" if attachments.any_group_of(row.id) else None
 
 
 def _require_known(manager: str, registry_ext: str | None, repl_strategy: str | None) -> None:

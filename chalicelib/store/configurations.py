@@ -22,7 +22,7 @@ from chalicelib.errors import NotFound
 from chalicelib.status import ConfigurationStatus
 from chalicelib.store import attachments
 from chalicelib.store.accepting import accept
-from chalicelib.store.base import Claim, ConditionFailed, transact, transacted, update_if
+from chalicelib.store.base import Claim, ConditionFailed, transacted, update_if
 from chalicelib.store.events import Asked, new_event
 from chalicelib.store.models import Configuration, DatastoreVersion, Instance, Operation
 from chalicelib.store.operations import get_operation, operation_of
@@ -102,15 +102,17 @@ def are_there(tenant_id: str, number: int) -> bool:
     return len(list(Configuration.tenant_index.query(tenant_id, limit=number))) >= number
 
 
-def create(row: Configuration, asked: Asked, claim: Claim | None = None) -> None:
-    """Store a new group."""
+def create(row: Configuration, asked: Asked, claim: Claim | None = None) -> bool:
+    """Store a new group; False when its datastore version is not there any more."""
     event = new_event(row.id, "configuration.created", "", row.told_to, asked)
+    attach = attachments.grouping(row.datastore_version_id, row.id)
 
     def build(write: TransactWrite) -> None:
         write.save(row, condition=Configuration.id.does_not_exist())
         write.save(event)
+        attach(write)
 
-    transact(build, claim=claim)
+    return transacted(build, claim)
 
 
 def edit(row: Configuration, noted: Mapping[str, Any], asked: Asked) -> bool:
@@ -189,10 +191,12 @@ def delete(row: Configuration, asked: Asked) -> bool:
         Configuration.expires.set(history_ends(now)),
     ]
     same = unchanged(row, *DECIDED_BY)
+    detach = attachments.detaching(row.datastore_version_id, row.id)
 
     def build(write: TransactWrite) -> None:
         write.update(row, actions=actions, condition=same)
         write.save(event)
+        detach(write)
 
     return transacted(build)
 

@@ -74,7 +74,8 @@ def change(
     datastore: Datastore,
     versions: Mapping[str, Mapping[str, Any]] | None = None,
     *,
-    removed: str | None = None,
+    removed: DatastoreVersion | None = None,
+    ungrouped: DatastoreVersion | None = None,
     default: str | msgspec.UnsetType | None = msgspec.UNSET,
     claim: Claim | None = None,
 ) -> bool:
@@ -82,7 +83,9 @@ def change(
     another default.
 
     False when the datastore was changed meanwhile; what was decided has to be decided again. The
-    clause that sees it: its revision is as it was read (rows of earlier releases have none).
+    clauses that see it: its revision is as it was read (rows of earlier releases have none); no
+    configuration group was made of the version that is `removed`, or of the one of which the
+    caller has seen that it is `ungrouped`.
     """
     actions: list[Action] = [
         Datastore.name.set(datastore.name),
@@ -95,9 +98,11 @@ def change(
     def build(write: TransactWrite) -> None:
         write.update(datastore, actions=actions, condition=_as_read(datastore))
         for version_id, values in (versions or {}).items():
-            write.update(DatastoreVersion(version_id), actions=_setting(values))
+            seen = ungrouped if ungrouped is not None and ungrouped.id == version_id else None
+            same = None if seen is None else _grouped_as_read(seen)
+            write.update(DatastoreVersion(version_id), actions=_setting(values), condition=same)
         if removed is not None:
-            write.delete(DatastoreVersion(removed))
+            write.delete(removed, condition=_grouped_as_read(removed))
 
     return transacted(build, claim)
 
@@ -114,6 +119,12 @@ def withdraw(datastore: Datastore) -> bool:
 def _as_read(datastore: Datastore) -> Condition:
     revision = int(datastore.revision)
     return Datastore.revision == revision if revision else Datastore.revision.does_not_exist()
+
+
+def _grouped_as_read(version: DatastoreVersion) -> Condition:
+    grouped, column = int(version.grouped), DatastoreVersion.grouped
+    same = column == grouped
+    return same if grouped else same | column.does_not_exist()
 
 
 def _setting(version: Mapping[str, Any]) -> list[Action]:

@@ -166,14 +166,15 @@ class Configuration(Subject):
 
 
 class Attachment(Table):
-    """That an instance has a group. Written with the instance's row, which alone decides: it may
-    be left over from a row that is lost."""
+    """That an instance has a group, or a group a datastore version. Written with the row of who has
+    it, which alone decides: it may be left over from a row that is lost."""
 
     class Meta:
         table_name, region = table_meta("attachments")
 
-    configuration_id = UnicodeAttribute(hash_key=True)
-    instance_id = UnicodeAttribute(range_key=True)
+    # The names of the attributes are those of the first of the two: rows and key keep them.
+    had_id = UnicodeAttribute(attr_name="configuration_id", hash_key=True)
+    by_id = UnicodeAttribute(attr_name="instance_id", range_key=True)
 
 
 class Rollout(Subject):
@@ -417,6 +418,7 @@ class DatastoreVersion(Table):
     # What its instances may be made of, by id and by name; empty: whatever there is.
     flavors = JSONAttribute(default=list)
     volume_types = JSONAttribute(default=list)
+    grouped = NumberAttribute(default=0)  # grows with each configuration group made of it
 
 
 class Flavor(Table):

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from chalicelib.store import attachments, configurations
 from chalicelib.store import datastores as store
-from chalicelib.store.models import Datastore, DatastoreVersion
+from chalicelib.store.models import Attachment, Configuration, Datastore, DatastoreVersion
 from tests.api.client import Api
 from tests.api.conftest import Make
 
@@ -45,6 +46,15 @@ def offer(admin: Api) -> Iterator[Offer]:
     for datastore in found.datastores:
         if datastore.name.startswith("store"):
             datastore.delete()
+
+
+def group_of(api: Api, datastore: str, version: str | None = None) -> str:
+    """A configuration group of a datastore's default version, or of that one."""
+    wanted = {"type": datastore} | ({"version": version} if version else {})
+    body = {"name": "g", "values": {"max_connections": 40}, "datastore": wanted}
+    answer = api.post("/configurations", {"configuration": body})
+    assert answer.status == 200, answer.body
+    return str(answer.body["configuration"]["id"])
 
 
 def listed(admin: Api, datastore: str, name: str, number: str | None = None) -> dict[str, Any]:
@@ -179,6 +189,78 @@ def test_what_an_instance_has_is_not_withdrawn(admin: Api, offer: Offer, make: M
     assert "default_version" not in admin.get(f"/datastores/{name}").body["datastore"]
     assert admin.delete(f"/datastores/{name}").status == 202
     assert admin.get(f"/datastores/{name}").status == 404
+
+
+def test_what_a_group_has_is_not_withdrawn(api: Api, admin: Api, offer: Offer) -> None:
+    version_id = offer(default=True)
+    made = group_of(api, shown(admin, version_id)["datastore_name"])
+    for _ in range(2):  # nothing was changed by the refusal
+        refused = admin.delete(f"{PATH}/{version_id}")
+        assert (refused.status, refused.fault()) == (
+            400,
+            "Datastore version is in use by configuration.",
+        )
+    manager = admin.patch(f"{PATH}/{version_id}", {"datastore_manager": "postgresql"})
+    assert (manager.status, "that configurations have" in manager.fault()) == (400, True)
+    assert admin.patch(f"{PATH}/{version_id}", {"name": "10.11-new"}).status == 202
+    assert api.delete(f"/configurations/{made}").status == 202
+    assert admin.delete(f"{PATH}/{version_id}").status == 202
+    assert [*Attachment.query(version_id)] == []
+
+
+@pytest.mark.parametrize(
+    ("method", "body"), [("delete", None), ("patch", {"datastore_manager": "postgresql"})]
+)
+def test_a_group_that_is_made_meanwhile_keeps_its_version(
+    api: Api, admin: Api, offer: Offer, monkeypatch: pytest.MonkeyPatch, method: str, body: Any
+) -> None:
+    """It comes between the look at the groups and the write."""
+    version_id = offer(default=True)
+    name, look = shown(admin, version_id)["datastore_name"], attachments.any_group_of
+
+    def looked(version_id: str) -> bool:
+        found = look(version_id)
+        monkeypatch.setattr(attachments, "any_group_of", look)
+        group_of(api, name)
+        return found
+
+    monkeypatch.setattr(attachments, "any_group_of", looked)
+    arguments = () if body is None else (body,)
+    assert getattr(admin, method)(f"{PATH}/{version_id}", *arguments).status == 400
+    assert shown(admin, version_id)["datastore_manager"] == "mariadb"
+
+
+def test_no_group_is_made_of_a_version_that_was_deleted_meanwhile(
+    api: Api, admin: Api, offer: Offer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The delete comes between the look at the version and the write."""
+    version_id = offer(default=True)
+    name, make = shown(admin, version_id)["datastore_name"], configurations.create
+
+    def late(*arguments: Any) -> bool:
+        monkeypatch.setattr(configurations, "create", make)
+        assert admin.delete(f"{PATH}/{version_id}").status == 202
+        return make(*arguments)
+
+    monkeypatch.setattr(configurations, "create", late)
+    body = {"name": "g", "values": {"max_connections": 40}, "datastore": {"type": name}}
+    refused = api.post("/configurations", {"configuration": body})
+    assert (refused.status, "not found" in refused.fault()) == (400, True)
+    assert [row for row in DatastoreVersion.scan() if row.id == version_id] == []
+    assert [row for row in Configuration.scan() if row.datastore_version_id == version_id] == []
+
+
+def test_rows_left_over_of_groups_hold_no_version(api: Api, admin: Api, offer: Offer) -> None:
+    """As after a restore of tables; more of them than one look reads."""
+    version_id = offer()
+    for number in range(attachments.READ_AT_ONCE + 1):
+        Attachment(version_id, f"lost-{number:03}").save()
+    made = Attachment(
+        version_id, group_of(api, shown(admin, version_id)["datastore_name"], "10.11")
+    )
+    assert admin.delete(f"{PATH}/{version_id}").status == 400
+    Configuration(made.by_id).delete()
+    assert admin.delete(f"{PATH}/{version_id}").status == 202
 
 
 @pytest.mark.parametrize("method", ["get", "patch", "delete"])

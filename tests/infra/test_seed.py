@@ -8,7 +8,7 @@ import pytest
 
 from chalicelib.store import datastores as store
 from chalicelib.store import jobs
-from chalicelib.store.models import Datastore, Job
+from chalicelib.store.models import Datastore, DatastoreVersion, Job
 from infra import seed
 from infra.errors import UnusableInputError
 from tests.support.bare import World
@@ -69,7 +69,7 @@ def test_what_an_operator_has_changed_stays(world: World) -> None:
 def test_what_an_operator_has_withdrawn_does_not_come_back(world: World) -> None:
     seed.seed(FIRST)
     (datastore,) = store.offered().datastores
-    assert store.change(datastore, removed=OLD, default=None)
+    assert store.change(datastore, removed=DatastoreVersion.get(OLD), default=None)
     seed.seed(FIRST)
     assert offered() == {}
     assert store.withdraw(store.offered().datastores[0])

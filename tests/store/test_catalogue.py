@@ -58,7 +58,7 @@ def test_of_two_changes_at_once_one_is_decided_again(world: World) -> None:
     assert datastores.change(mariadb(), {"a": version("10.11", "10.11.6")})
     assert not datastores.change(first, {"b": version("10.11", "10.11.6")})
     second = mariadb()
-    assert datastores.change(mariadb(), removed="a")
+    assert datastores.change(mariadb(), removed=DatastoreVersion.get("a"))
     assert not datastores.withdraw(first)
     assert not datastores.withdraw(second)
     assert not datastores.change(second, {"a": {"active": False}}), "its row would be back"
@@ -71,7 +71,7 @@ def test_rows_of_an_earlier_release_have_no_revision(world: World) -> None:
     mariadb().update(actions=[Datastore.revision.remove()])
     before = mariadb()
     assert datastores.change(mariadb(), {"a": version("10.11", "10.11.6")})
-    assert not datastores.change(before, removed="a")
+    assert not datastores.change(before, removed=DatastoreVersion.get("a"))
     assert DatastoreVersion.get("a").flavors == []
 
 
