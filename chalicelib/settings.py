@@ -48,6 +48,7 @@ class Settings(msgspec.Struct, frozen=True):
     control_url: str = ""
     guest_endpoint_url: str = ""
     packages_bucket: str = ""
+    backups_bucket: str = ""
     public_endpoint: str = ""
     network_id: str = ""
     public_network_id: str = ""
@@ -91,6 +92,8 @@ class Settings(msgspec.Struct, frozen=True):
     power_timeout_seconds: Seconds = 900
     rebuild_timeout_seconds: Seconds = 3600
     rollout_timeout_seconds: Seconds = 86400
+    backup_timeout_seconds: Seconds = 86400
+    restore_timeout_seconds: Seconds = 86400
     drain_timeout_seconds: Seconds = 7200
     operation_attempts: Count = 5
     deleted_row_days: Annotated[int, msgspec.Meta(ge=1, le=3650)] = 30

@@ -148,6 +148,24 @@ class WithConfiguration(ABC):
         """Hold those values and no others that were chosen before, at once where it can."""
 
 
+class WithBackups(ABC):
+    """A datastore whose data can be copied while it runs, and begun with."""
+
+    @abstractmethod
+    def create_backup(
+        self, request: arguments.CreateBackup, progress: Progress
+    ) -> answers.BackedUp:
+        """Copy the data, or what has changed, to the object store, below a server that goes on."""
+
+    @abstractmethod
+    def fetch_backup(self, request: arguments.FetchBackup, progress: Progress) -> answers.Done:
+        """Have all of a chain on the volume, as it was sent; what is there already stays."""
+
+    @abstractmethod
+    def apply_backup(self, request: arguments.ApplyBackup, progress: Progress) -> answers.Done:
+        """Make what was fetched the data that a first start goes on with."""
+
+
 class WithDatabases(ABC):
     """A datastore that has databases: schemas, which users are let into."""
 
@@ -232,6 +250,7 @@ PARTS: Final[Mapping[Part, type]] = {
     Part.ROOT: WithRoot,
     Part.UPGRADES: WithUpgrades,
     Part.CONFIGURATION: WithConfiguration,
+    Part.BACKUPS: WithBackups,
 }
 """What a manager has to be to answer the methods of a part."""
 

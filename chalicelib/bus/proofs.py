@@ -20,5 +20,10 @@ def of_renewal(instance_id: str, generation: int, issued_at_ms: int, start: bool
     return _text("coffer-renew/1", instance_id, generation, issued_at_ms, int(start))
 
 
+def of_storage(instance_id: str, generation: int, issued_at_ms: int, backup_id: str) -> bytes:
+    """That the enrolled guest asks for what it needs to write a backup, or to read it."""
+    return _text("coffer-storage/1", instance_id, generation, issued_at_ms, backup_id)
+
+
 def _text(*parts: str | int) -> bytes:
     return "\n".join(map(str, parts)).encode()

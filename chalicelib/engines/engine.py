@@ -25,6 +25,7 @@ class Part(StrEnum):
     ROOT = "root"
     UPGRADES = "upgrades"
     CONFIGURATION = "configuration"
+    BACKUPS = "backups"
 
 
 class Rules(ABC):
@@ -84,6 +85,7 @@ class Engine(msgspec.Struct, frozen=True):
     server's. So many leading numbers of a version name its `series`, within which an older engine
     reads what a newer one has written. `template` is what we choose for a server of so much memory
     (MiB). `superuser` is whom `POST root` enables, `os_user` whom its server runs as.
+    `incremental_backups`: it can tell what has changed since a backup.
     """
 
     name: str
@@ -95,6 +97,7 @@ class Engine(msgspec.Struct, frozen=True):
     superuser: str = "root"
     os_user: str = "mysql"
     series: int = 1
+    incremental_backups: bool = False
 
     @property
     def word(self) -> str:

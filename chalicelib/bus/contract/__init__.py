@@ -120,6 +120,34 @@ UPDATE_OVERRIDES: Final = _takes_its_time(
     since=4,
 )
 
+CREATE_BACKUP: Final = _takes_its_time(
+    "create_backup",
+    arguments.CreateBackup,
+    answers.BackedUp,
+    "backup_timeout_seconds",
+    part=Part.BACKUPS,
+    reports=True,
+    since=5,
+)
+FETCH_BACKUP: Final = _takes_its_time(
+    "fetch_backup",
+    arguments.FetchBackup,
+    answers.Done,
+    "restore_timeout_seconds",
+    part=Part.BACKUPS,
+    reports=True,
+    since=5,
+)
+APPLY_BACKUP: Final = _takes_its_time(
+    "apply_backup",
+    arguments.ApplyBackup,
+    answers.Done,
+    "restore_timeout_seconds",
+    part=Part.BACKUPS,
+    reports=True,
+    since=5,
+)
+
 LIST_DATABASES: Final = Method(
     "list_databases", arguments.Page, answers.DatabasePage, Part.DATABASES, repeatable=True
 )
@@ -176,6 +204,7 @@ METHODS: Final[Mapping[str, Method[Any, Any]]] = {
     for each in (
         *(PREPARE, REBUILD, UPGRADE, RESTART, STOP_DB, START_DB_WITH_CONF_CHANGES, RESIZE_FS),
         *(UPGRADE_AGENT, UPDATE_OVERRIDES),
+        *(CREATE_BACKUP, FETCH_BACKUP, APPLY_BACKUP),
         *(LIST_DATABASES, CREATE_DATABASE, DELETE_DATABASE),
         *(LIST_USERS, GET_USER, CREATE_USER, DELETE_USER, CHANGE_PASSWORDS, UPDATE_ATTRIBUTES),
         *(LIST_ACCESS, GRANT_ACCESS, REVOKE_ACCESS),

@@ -11,7 +11,17 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
-from chalicelib.bus.contract.values import MOST_ROWS, Database, Marker, Name, Usable, Value
+from chalicelib.bus.contract.values import (
+    MOST_ROWS,
+    Bytes,
+    Database,
+    Marker,
+    Name,
+    Position,
+    Sha256,
+    Usable,
+    Value,
+)
 
 MOST_SETTINGS: Final = 100
 Setting = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
@@ -43,6 +53,17 @@ class Overridden(Value, frozen=True):
     """The values are held, but for those that only a start can change: these need a restart."""
 
     restart_required: bool
+
+
+class BackedUp(Value, frozen=True):
+    """What lies in the store now: the SHA-256 of its manifest, the bytes of its objects, of the
+    data before they were compressed, and the version of the engine that they are of."""
+
+    checksum: Sha256
+    size: Bytes
+    data_size: Bytes
+    version: Name
+    position: Position = ""
 
 
 class UserShown(msgspec.Struct, frozen=True):

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
 from chalicelib.bus.contract.values import (
+    MOST_CHAIN,
     MOST_ROWS,
     AgentVersion,
+    BackupId,
     BundleSize,
+    Bytes,
     Database,
     DatabaseName,
+    Location,
     Name,
+    Position,
     Settings,
     Sha256,
     Usable,
@@ -163,6 +168,45 @@ class UpgradeAgent(Value, frozen=True):
     sha256: Sha256
     size: BundleSize
     url: str
+
+
+class StoredBackup(Value, frozen=True):
+    """A backup that is complete: where it lies, the SHA-256 of its manifest, and what is in it."""
+
+    id: BackupId
+    location: Location
+    checksum: Sha256
+    position: Position = ""
+
+
+class CreateBackup(Value, frozen=True):
+    """A backup to make, of all or of what came behind the `parent`.
+
+    At most `bandwidth` bytes a second are sent, if it is not 0.
+    """
+
+    id: BackupId
+    location: Location
+    parent: StoredBackup | None = None
+    bandwidth: Bytes = 0
+
+
+Chain = Annotated[list[StoredBackup], msgspec.Meta(min_length=1, max_length=MOST_CHAIN)]
+"""A full backup and the increments behind it, in order; the last one is what is wanted."""
+
+
+class FetchBackup(Value, frozen=True):
+    """What is to lie on a new volume, beside the place of the data."""
+
+    datastore: Datastore
+    flavor: Flavor
+    mount_point: str
+    volume_id: str
+    chain: Chain
+
+
+class ApplyBackup(FetchBackup, frozen=True):
+    """The same, to be made the data that `prepare` begins with."""
 
 
 class Page(Value, frozen=True):

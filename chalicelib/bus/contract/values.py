@@ -33,6 +33,15 @@ AgentVersion = Annotated[str, msgspec.Meta(pattern=r"^[0-9][0-9A-Za-z.+-]{0,63}$
 Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
 BundleSize = Annotated[int, msgspec.Meta(ge=1, le=MOST_BUNDLE_BYTES)]
 
+MOST_CHAIN: Final = 100
+"""Backups between a full one and the one that is restored, both counted."""
+BackupId = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f-]{36}$(?!\n)")]
+Location = Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Za-z_-]+(/[0-9A-Za-z_-]+)+$(?!\n)", max_length=255)]
+"""Where a backup's objects lie in the store: what all their keys begin with, without the last "/"."""
+Position = Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Za-z/:._-]*$(?!\n)", max_length=255)]
+"""Up to where an engine's data are in a backup, in the engine's own words."""
+Bytes = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+
 
 class Value(msgspec.Struct, frozen=True, omit_defaults=True):
     """A part of a message. What has its default is not sent, so that a default never changes."""
