@@ -36,8 +36,10 @@ BundleSize = Annotated[int, msgspec.Meta(ge=1, le=MOST_BUNDLE_BYTES)]
 MOST_CHAIN: Final = 100
 """Backups between a full one and the one that is restored, both counted."""
 BackupId = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f-]{36}$(?!\n)")]
-Location = Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Za-z_-]+(/[0-9A-Za-z_-]+)+$(?!\n)", max_length=255)]
-"""Where a backup's objects lie in the store: what all their keys begin with, without the last "/"."""
+Location = Annotated[
+    str, msgspec.Meta(pattern=r"^[0-9A-Za-z_-]+(/[0-9A-Za-z_-]+)+$(?!\n)", max_length=255)
+]
+"""Where a backup's objects lie in the store: what their keys begin with, before a "/"."""
 Position = Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Za-z/:._-]*$(?!\n)", max_length=255)]
 """Up to where an engine's data are in a backup, in the engine's own words."""
 Bytes = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
