@@ -6,9 +6,10 @@ already, or that is not ACTIVE.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
-from chalicelib.api import accepting
+from chalicelib.api import accepting, awaiting
 from chalicelib.api.ability import require_offered
 from chalicelib.api.accepting import Wanted
 from chalicelib.api.frame import Request, Response, Route
@@ -42,7 +43,7 @@ def attach(request: Request, configuration_id: str) -> Response:
     row = instance_of(request)
     if row.configuration_id is None:
         _require_active(row.shown_status)
-    return accepting.accept(request, CONFIGURE, lambda row: _attached(row, configuration_id))
+    return _seen_done(request, lambda row: _attached(row, configuration_id))
 
 
 def detach(request: Request) -> Response:
@@ -51,7 +52,17 @@ def detach(request: Request) -> Response:
     if row.configuration_id is None and not _is_detaching(row):
         return Response(202)
     _require_active(row.status)
-    return accepting.accept(request, CONFIGURE, _detached)
+    return _seen_done(request, _detached)
+
+
+def _seen_done(request: Request, wanted: Callable[[Instance], Wanted]) -> Response:
+    """Accept the operation, and wait a little for its end: in Trove the guest has done it then."""
+    until = awaiting.last_look()
+    reply = accepting.accept(request, CONFIGURE, wanted)
+    row = instance_of(request)
+    if not request.dry_run and row.operation_id is not None:
+        awaiting.end_of(row, row.operation_id, until)
+    return reply
 
 
 def group_of(tenant_id: str, configuration_id: str, version: DatastoreVersion) -> Configuration:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Final
 
 import msgspec
 
-from chalicelib.api import planning
+from chalicelib.api import awaiting, planning
 from chalicelib.api.ability import require_offered
 from chalicelib.api.choices import choose_version
 from chalicelib.api.frame import Request, Response, Route
@@ -267,6 +267,7 @@ def _change(request: Request, status: int, values: Any, noted: Mapping[str, Any]
         raise BadRequest("Validation error: the configuration holds nothing to change")
     if request.dry_run:
         return _planned(configuration_of(request), values, noted)
+    until = awaiting.last_look()
     for _ in races():
         row = configuration_of(request)
         reply = Response(status, headers={LOCATION_HEADER: _seen(request, row)})
@@ -278,6 +279,7 @@ def _change(request: Request, status: int, values: Any, noted: Mapping[str, Any]
         if changed is not None:
             if changed.operation_id is not None:
                 queues.notify_task_manager(changed.operation_id)
+                awaiting.end_of(row, changed.operation_id, until)
             return reply
     raise Contended(BUSY)
 

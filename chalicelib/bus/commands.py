@@ -29,13 +29,9 @@ from chalicelib.store import calls, operations, spans
 from chalicelib.store import commands as rows
 from chalicelib.store.base import ConditionFailed
 from chalicelib.store.models import Command, Instance, Operation
+from chalicelib.waiting import looks
 
 KEEP_SECONDS: Final = 7 * 86400
-LEAST_POLL_SECONDS: Final = 0.01
-MOST_POLL_SECONDS: Final = 1.0
-POLL_SHARE: Final = 0.1
-"""The pause before each look, as a share of the time that was waited already: an answer is found
-at most that much later than it came, with some 70 looks for a guest that says nothing."""
 MOST_CODE: Final = 64
 
 A = TypeVar("A", bound=Value)
@@ -235,10 +231,7 @@ def error_of(row: Command) -> errors.CofferError | None:
 
 def _answer(row: Command, bound_seconds: float) -> dict[str, Any]:
     deadline = float(row.deadline)
-    asked = deadline - bound_seconds
-    while (now := aws.clock()) < deadline:
-        waited = now - asked
-        aws.sleep(min(max(waited * POLL_SHARE, LEAST_POLL_SECONDS), MOST_POLL_SECONDS))
+    for _ in looks(deadline - bound_seconds, deadline):
         row.refresh(consistent_read=True)
         if (error := error_of(row)) is not None:
             raise error

@@ -22,7 +22,7 @@ from chalicelib.errors import OverLimit
 from chalicelib.outages import OUTAGES
 from chalicelib.settings import settings
 from chalicelib.store.base import ConditionFailed, as_dict, update_if
-from chalicelib.store.models import CallsRow, Instance
+from chalicelib.store.models import CallsRow, Subject
 
 ATTEMPTS: Final = 8
 BACKOFF_SECONDS: Final = 0.01
@@ -31,7 +31,7 @@ KEEP_SECONDS: Final = 86400
 log = logging.getLogger(__name__)
 
 
-def take(instance: Instance, call_id: str, until: float) -> None:
+def take(subject: Subject, call_id: str, until: float) -> None:
     """Take a slot for a call until its deadline; `OverLimit` (413) when there is none.
 
     Clause: no other call of the tenant took one since the row was read. Only this slot is written,
@@ -39,14 +39,14 @@ def take(instance: Instance, call_id: str, until: float) -> None:
     the call has already is its own: the reply to the write of it was lost.
     """
     for attempt in range(ATTEMPTS):
-        row = _row(instance.tenant_id)
+        row = _row(subject.tenant_id)
         now = aws.clock()
         slots = as_dict(row.slots)
         alive = {key: slot for key, slot in slots.items() if float(slot["until"]) > now}
         if call_id in alive:
             return
-        _require_room(instance, alive, now)
-        slot = {"instance_id": instance.id, "until": until}
+        _require_room(subject, alive, now)
+        slot = {"instance_id": subject.id, "until": until}
         version = int(row.version)
         taken = (
             CallsRow.slots[call_id].set(slot) if version else CallsRow.slots.set({call_id: slot})
@@ -67,12 +67,12 @@ def take(instance: Instance, call_id: str, until: float) -> None:
     raise _over_limit("Too many calls were begun at this moment.", 1)
 
 
-def give_back(instance: Instance, call_id: str) -> None:
+def give_back(subject: Subject, call_id: str) -> None:
     """End a call's hold on its slot, best effort: it would run out by itself."""
     try:
-        CallsRow(instance.tenant_id).update(actions=[CallsRow.slots[call_id].remove()])
+        CallsRow(subject.tenant_id).update(actions=[CallsRow.slots[call_id].remove()])
     except OUTAGES:
-        log.warning("a slot of %s was not given back", instance.tenant_id)
+        log.warning("a slot of %s was not given back", subject.tenant_id)
 
 
 def _row(tenant_id: str) -> CallsRow:
@@ -82,11 +82,11 @@ def _row(tenant_id: str) -> CallsRow:
         return CallsRow(tenant_id)
 
 
-def _require_room(instance: Instance, alive: dict[str, dict[str, object]], now: float) -> None:
+def _require_room(subject: Subject, alive: dict[str, dict[str, object]], now: float) -> None:
     chosen = settings()
-    here = [slot for slot in alive.values() if slot["instance_id"] == instance.id]
+    here = [slot for slot in alive.values() if slot["instance_id"] == subject.id]
     for slots, most, whose in (
-        (here, chosen.calls_per_instance, f"instance {instance.id}"),
+        (here, chosen.calls_per_instance, f"instance {subject.id}"),
         (list(alive.values()), chosen.calls_per_tenant, "this project's instances"),
     ):
         if len(slots) >= most:

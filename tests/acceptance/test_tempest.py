@@ -26,7 +26,9 @@ VERSION: Final = "tempest"
 DATASTORES: Final = {"MySQL": "mysql", "MariaDB": "mariadb", "PostgreSQL": "postgresql"}
 """By what its classes call them."""
 TESTS: Final = (
+    "test_instance_actions.TestInstanceActions{}.test_rebuild",
     "test_instance_actions.TestInstanceActions{}.test_resize",
+    "test_instance_basic.TestInstanceBasic{}.test_configuration",
     "test_instance_basic.TestInstanceBasic{}.test_database_access",
     "test_instance_basic.TestInstanceBasic{}.test_root_disable",
     "test_instance_basic.TestInstanceBasic{}.test_user_database",
@@ -34,8 +36,6 @@ TESTS: Final = (
 )
 BUILT: Final = tuple(test.format(each) for test in TESTS for each in DATASTORES)
 NOT_BUILT: Final = {
-    "test_configuration": "configuration groups",
-    "test_rebuild": "configuration groups, which it attaches before",
     "test_instance_ssl": "certificates",
     "test_backup": "backups",
     "test_cinder_backup": "backups",

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib import errors
+from chalicelib import errors, waiting
 from chalicelib.bus import commands, contract, keys, queues
 from chalicelib.bus.contract.answers import Done, UserPage
 from chalicelib.bus.contract.arguments import Account, CreateUsers, Page, User
@@ -114,7 +114,7 @@ def test_an_answer_is_found_soon_after_it_came(
     world.provider.on_sleep = lambda: answer() if world.now - began >= answered_after else None
     commands.call(instance, contract.LIST_USERS, Page())
     late = world.now - began - answered_after
-    assert late <= max(commands.LEAST_POLL_SECONDS, answered_after * commands.POLL_SHARE) + 1e-6
+    assert late <= max(waiting.LEAST_PAUSE_SECONDS, answered_after * waiting.SHARE) + 1e-6
 
 
 @pytest.mark.parametrize(
