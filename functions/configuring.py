@@ -6,14 +6,18 @@ values under the same command, and what is recorded then is never more than what
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 from chalicelib import aws, engines, lifecycle
 from chalicelib.bus import commands, contract
 from chalicelib.bus.contract.answers import Overridden
 from chalicelib.bus.contract.arguments import UpdateOverrides
+from chalicelib.domain.flows.form import Step
+from chalicelib.domain.operations import command_id
 from chalicelib.lifecycle import ServiceStatus
 from chalicelib.settings import settings
+from chalicelib.store import commands as rows
 from chalicelib.store import configurations, instances, operations
 from chalicelib.store.base import ConditionFailed, as_dict
 from chalicelib.store.models import Instance, Operation
@@ -23,6 +27,13 @@ from functions.outcomes import Busy, Done, Outcome, not_yet
 BRING_SECONDS: Final = 120.0
 """So long a guest has that is told in passing: what it was started for goes on without."""
 COMMAND: Final = "bring"
+BEGINNING: Final = frozenset({"prepare", "rebuild", "upgrade"})
+"""The methods that give a guest its database, with the values that it is to begin with."""
+KNOWS_NO_GROUPS: Final = (
+    "The configuration was not applied: the guest agent on this image is of a release that knows "
+    "no configuration groups. An operator upgrades it (coffer upgrade-agents) or rebuilds the "
+    "instance on a newer image."
+)
 
 
 def wanted(operation: Operation, instance: Instance) -> UpdateOverrides:
@@ -48,6 +59,24 @@ def held_since(operation: Operation, answer: Overridden) -> Done:
     return Done({"holding": sent, "restart_required": answer.restart_required})
 
 
+def begun_with(operation: Operation, steps: Iterable[Step]) -> None:
+    """Put on record whether the guest that one of the steps has brought up holds what it was sent.
+
+    One of a release that knows no groups has left the values out; it is told of them when it can.
+    """
+    sent = as_dict(operation.resources).get("sent")
+    asked = next((each.name for each in steps if each.asks in BEGINNING), None)
+    if sent is None or asked is None:
+        return
+    row = rows.find(command_id(operation.id, asked))
+    if row is None or row.result is None:
+        return
+    if not sent or contract.METHODS[row.method].decode(row.result).holds_configuration:
+        _record(operation, {"holding": sent})
+    else:
+        _record(operation, {"holding": "", "configuration_refused": KNOWS_NO_GROUPS})
+
+
 def is_behind(instance: Instance) -> bool:
     """Whether a guest lacks something of what it is to hold."""
     if instance.configuration_id is None and instance.configuration_held is None:
@@ -60,14 +89,21 @@ def can_be_told(instance: Instance) -> bool:
 
     Of one that has told nothing in its generation it is not known: it answers for itself.
     """
+    return _is_heard(instance) and not _knows_no_groups(instance)
+
+
+def _is_heard(instance: Instance) -> bool:
     reported = instances.service_status(instance.id)
-    method = contract.UPDATE_OVERRIDES
-    if reported is None or not engines.can(instance.manager, method.part):
-        return False
-    older = bool(reported.epoch) and reported.agent_release < method.since
-    if older or reported.status == ServiceStatus.UNKNOWN:
+    if reported is None or reported.status == ServiceStatus.UNKNOWN:
         return False
     return aws.clock() - reported.updated < settings().heartbeat_expiry_seconds
+
+
+def _knows_no_groups(instance: Instance) -> bool:
+    """Whether its engine has none, or its agent has said that it is of an older release."""
+    method, reported = contract.UPDATE_OVERRIDES, instances.service_status(instance.id)
+    older = reported is not None and reported.epoch and reported.agent_release < method.since
+    return bool(older) or not engines.can(instance.manager, method.part)
 
 
 def bring(operation: Operation, *, to_one_that_runs: bool = True) -> Outcome:
@@ -78,8 +114,10 @@ def bring(operation: Operation, *, to_one_that_runs: bool = True) -> Outcome:
     instance = instances.get_instance(operation.instance_id)
     until = as_dict(operation.resources).get("bring_until")
     if until is None:
-        if not (is_behind(instance) and can_be_told(instance)):
+        if not is_behind(instance) or not _is_heard(instance):
             return Done()
+        if _knows_no_groups(instance):
+            return Done({"configuration_refused": KNOWS_NO_GROUPS})
         until = aws.clock() + BRING_SECONDS
         _record(operation, {"bring_until": until})
     if to_one_that_runs and not _runs(instance) and aws.clock() < until:

@@ -8,19 +8,22 @@ from chalicelib.domain.operations import OperationStatus
 from chalicelib.store import ending
 from chalicelib.store.ending import Ending
 from chalicelib.store.models import Operation
+from functions import configuring
 from functions.outcomes import Done, Outcome
 
 
 def complete(operation: Operation, _: str | None) -> Outcome:
     """Every step is done."""
-    reported = FLOWS[operation.action].reported
-    return end(operation, Ending(OperationStatus.SUCCEEDED, reported=reported))
+    flow = FLOWS[operation.action]
+    configuring.begun_with(operation, flow.steps)
+    return end(operation, Ending(OperationStatus.SUCCEEDED, reported=flow.reported))
 
 
 def fail(operation: Operation, _: str | None) -> Outcome:
     """It was undone, or something of it may be left; the reason says which, and what to do."""
-    title = FLOWS[operation.action].title
-    reason = operation.cancelled or operation.reason or f"The {title} did not finish."
+    flow = FLOWS[operation.action]
+    configuring.begun_with(operation, flow.undo)
+    reason = operation.cancelled or operation.reason or f"The {flow.title} did not finish."
     status = OperationStatus.CANCELLED if operation.cancelled else OperationStatus.FAILED
     return end(operation, ending.failure(operation, status, reason))
 

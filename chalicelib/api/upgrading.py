@@ -16,8 +16,10 @@ from chalicelib.api.choices import require_flavor
 from chalicelib.api.frame import Request, Response
 from chalicelib.api.guest_calls import require_heard
 from chalicelib.conductor import generations
+from chalicelib.domain.configurations import checked
 from chalicelib.domain.flows import UPGRADE
 from chalicelib.errors import BadRequest, DatastoreVersionNotFound, Unprocessable
+from chalicelib.store import configurations
 from chalicelib.store.models import DatastoreVersion, Instance
 
 
@@ -32,6 +34,7 @@ def _wanted(row: Instance, name_or_id: str, catalog: Catalog) -> Wanted:
     version = _find(row, name_or_id, catalog)
     _require_newer(row, version)
     require_flavor(version, row.flavor_id)
+    _require_settings(row, version)
     if not {"server_id", "volume_id"} <= set(row.resources):
         raise Unprocessable(f"Instance {row.id} has no server to upgrade; delete it.")
     require_heard(row)
@@ -90,6 +93,23 @@ def _find(row: Instance, name_or_id: str, catalog: Catalog) -> DatastoreVersion:
     if not version.image_id and not version.image_tags:
         raise DatastoreVersionNotFound(f"Datastore version '{name_or_id}' names no image.")
     return version
+
+
+def _require_settings(row: Instance, version: DatastoreVersion) -> None:
+    """See that the new engine takes the values of the instance's group; `Unprocessable`.
+
+    Trove lets such an upgrade begin. Here it would come back with the version of before.
+    """
+    group = configurations.wanted_by(row)
+    if group is None:
+        return
+    try:
+        checked(version.manager, version.version, group.wanted)
+    except Unprocessable as refused:
+        raise Unprocessable(
+            f"Version '{version.name}' does not take the values of configuration group {group.id}: "
+            f"{refused} Change the group, or detach it, and upgrade then."
+        ) from None
 
 
 def _require_newer(row: Instance, version: DatastoreVersion) -> None:

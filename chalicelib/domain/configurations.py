@@ -42,6 +42,10 @@ def checked(manager: str, version_number: str, values: Mapping[str, Any]) -> dic
     return found
 
 
+UNKNOWN: Final = "unknown"
+"""What a guest holds that did not say whether it has taken what it was sent."""
+
+
 def held(configuration_id: str, revision: int) -> str:
     """What a guest holds that was sent the values of a group as of that revision."""
     return f"{configuration_id}/{revision}"

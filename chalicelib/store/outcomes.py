@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 from pynamodb.expressions.update import Action
 
-from chalicelib.domain.configurations import Application
+from chalicelib.domain.configurations import UNKNOWN, Application
 from chalicelib.domain.flows import What
 from chalicelib.domain.operations import OperationAction
 from chalicelib.domain.rollouts import Progress
@@ -54,8 +54,7 @@ def _held(operation: Operation) -> dict[str, Any]:
     """What its guest holds of a configuration group since an operation that has told it."""
     told = as_dict(operation.resources)
     values: dict[str, Any] = {}
-    holding = told.get("sent") if operation.action in _PREPARED else told.get("holding")
-    if holding is not None:
+    if (holding := told.get("holding")) is not None:
         values["configuration_held"] = holding or None
     if why_not := told.get("configuration_refused"):
         values |= {"fault_message": why_not, "fault_created": float(operation.updated)}
@@ -77,6 +76,8 @@ def _created(operation: Operation, ended: What) -> Outcome:
     if ended is not What.SUCCEEDED:
         return Outcome(gone=ended is What.UNDONE)
     resources = as_dict(operation.resources)
+    for noted in ("sent", "holding", "configuration_refused"):  # nothing that it owns
+        resources.pop(noted, None)
     addresses = resources.pop("addresses", [])
     return Outcome({"resources": resources, "addresses": addresses})
 
@@ -142,8 +143,9 @@ def _rebuilt(operation: Operation, ended: What) -> Outcome:
         return told
     image_id = as_dict(operation.resources).get("image_id") if ended is What.SUCCEEDED else None
     values = {**told.values, "generation": operation.generation, "image_id": image_id}
-    if ended is not What.SUCCEEDED:  # whatever the new one holds, it is told again
-        values["configuration_held"] = None
+    if ended is not What.SUCCEEDED:  # unless the one of the way back has told, it is told again
+        holding = as_dict(operation.resources).get("holding")
+        values |= {"configuration_held": holding or None, "restart_required": None}
     return msgspec.structs.replace(told, values=values)
 
 
@@ -164,6 +166,13 @@ def of_version(version: Mapping[str, Any]) -> dict[str, Any]:
         "datastore_version_number": version["number"],
         "image": version["image"],
     }
+
+
+def _configured(_: Operation, ended: What) -> Outcome:
+    """A guest that did not answer, or too late, may have taken the values, and has others then."""
+    if ended is What.SUCCEEDED:
+        return Outcome(_NO_FAULT)
+    return Outcome({"configuration_held": UNKNOWN})
 
 
 def _rolled_out(operation: Operation, _: What) -> Outcome:
@@ -218,7 +227,7 @@ _OUTCOMES: Final[Mapping[OperationAction, Callable[[Operation, What], Outcome]]]
     **dict.fromkeys((OperationAction.REBUILD, OperationAction.REBUILD_STOPPED), _rebuilt),
     OperationAction.UPGRADE: _upgraded,
     OperationAction.UPGRADE_AGENT: _came_back,
-    OperationAction.CONFIGURE: _came_back,
+    OperationAction.CONFIGURE: _configured,
     OperationAction.ROLL_OUT: _rolled_out,
     OperationAction.APPLY: _applied,
 }

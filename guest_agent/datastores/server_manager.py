@@ -86,12 +86,12 @@ class ServerManager(Manager, WithUpgrades, WithConfiguration, Generic[S]):
             progress("creating databases and users")
             with self._session(FIRST_CONTENTS_SECONDS) as session:
                 self._fill(session, request)
-        return answers.Prepared("healthy")
+        return answers.Prepared("healthy", holds_configuration=True)
 
     def rebuild(self, request: arguments.Rebuild, progress: Progress) -> answers.Prepared:
         with self._going_on(request, progress):
             pass
-        return answers.Prepared("healthy")
+        return answers.Prepared("healthy", holds_configuration=True)
 
     def upgrade(self, request: arguments.Upgrade, progress: Progress) -> answers.Upgraded:
         life = self._life
@@ -101,7 +101,7 @@ class ServerManager(Manager, WithUpgrades, WithConfiguration, Generic[S]):
         except (CommandFailed, OSError):
             life.let_go()
             raise
-        return answers.Upgraded(settings=settings, version=life.version())
+        return answers.Upgraded(settings, life.version(), holds_configuration=True)
 
     @contextmanager
     def _going_on(self, request: arguments.Rebuild, progress: Progress) -> Iterator[None]:

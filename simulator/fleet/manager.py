@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any, ClassVar, Final
 
 from chalicelib import aws
-from chalicelib.bus.contract import METHODS, answers, arguments
+from chalicelib.bus.contract import METHODS, UPDATE_OVERRIDES, answers, arguments
 from chalicelib.bus.contract.metrics import NOTHING, EngineMetrics
 from chalicelib.engines import numbers_of
 from chalicelib.service_status import ServiceStatus as Status
@@ -136,16 +136,18 @@ class SimManager(WithSuperuser, WithSettings, Manager, WithUpgrades, WithConfigu
 
     def upgrade(self, request: arguments.Upgrade, progress: Progress) -> answers.Upgraded:
         try:
-            self.rebuild(request, progress)
+            prepared = self.rebuild(request, progress)
         except (CommandFailed, OSError):
             self._machine.up = False
             raise
-        return answers.Upgraded(self._settings(), self._machine.engine.number)
+        holds = prepared.holds_configuration
+        return answers.Upgraded(self._settings(), self._machine.engine.number, holds)
 
     def _first_start(
         self, request: arguments.Prepare | arguments.Rebuild, bring_up: Callable[[], None]
     ) -> answers.Prepared:
-        group = self._checked(request.configuration)
+        knows_groups = self._machine.disk.release >= UPDATE_OVERRIDES.since
+        group = self._checked(request.configuration) if knows_groups else {}
         self._machine.failed = False
         self._machine.disk.flavor = self._machine.runs_for = request.flavor
         self._machine.disk.configuration = group
@@ -156,7 +158,7 @@ class SimManager(WithSuperuser, WithSettings, Manager, WithUpgrades, WithConfigu
             raise
         self._machine.disk.prepared = True
         self._step(STATEMENT_SECONDS)
-        return answers.Prepared("healthy")
+        return answers.Prepared("healthy", knows_groups)
 
     def _go_on(self, request: arguments.Rebuild, progress: Progress) -> None:
         progress("attaching the volume")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
+from chalicelib.domain.configurations import UNKNOWN
 from chalicelib.domain.operations import OperationStatus
 from chalicelib.lifecycle import Status
 from chalicelib.status import ConfigurationStatus
@@ -115,6 +116,8 @@ class Configured(Invariant):
     def _possible(self, group_id: str | None, held: str | None) -> list[dict[str, Any]]:
         """What a guest may hold: what is told, or newer; or what it was to hold, and failed to."""
         possible = [] if group_id is not None and held is not None else [_NOTHING]
+        if held == UNKNOWN:
+            return [_NOTHING, *(each for known in self._values.values() for each in known.values())]
         if held is not None:
             known, _, revision = held.rpartition("/")
             revisions = self._values[known]

@@ -12,7 +12,13 @@ from chalicelib.domain.flows import UPGRADE
 from chalicelib.lifecycle import Status
 from chalicelib.store import accepting
 from chalicelib.store.generations import MOST_GENERATIONS
-from chalicelib.store.models import Datastore, DatastoreVersion, Instance, ServiceStatusRow
+from chalicelib.store.models import (
+    Configuration,
+    Datastore,
+    DatastoreVersion,
+    Instance,
+    ServiceStatusRow,
+)
 from tests.api.client import Answer, Api
 from tests.api.conftest import Make, World, operations, version
 
@@ -213,3 +219,25 @@ def test_a_version_begins_with_its_numbers(text: str, numbers: tuple[int, ...]) 
 
 def test_versions_of_one_instance_are_looked_up_by_id_too(api: Api, make: Make) -> None:
     assert upgrade(api, make(resources=OWNED), str(uuid.uuid4())).status == 400
+
+
+def test_values_that_the_new_version_does_not_take_are_seen_before(
+    api: Api, make: Make, hints: list[str]
+) -> None:
+    """As those of an earlier release's rules, which offered a parameter that these do not."""
+    named = {"type": "mariadb", "version": "v-1011"}
+    body = {"name": "g", "values": {"max_connections": 40}, "datastore": named}
+    made = api.post("/configurations", {"configuration": body}).body["configuration"]["id"]
+    row = make(resources=OWNED, configuration_id=made)
+    stored = Configuration.get(made)
+    for values in ({**stored.wanted, "once_offered": 1}, {"max_connections": 10**9}):
+        stored.update(actions=[Configuration.wanted.set(values)])
+        refused = upgrade(api, row, "v-newer")
+        assert refused.status == 422
+        assert f"does not take the values of configuration group {made}" in refused.fault()
+        assert max(values) in refused.fault()
+        planned = upgrade(api, row, "v-newer", "?dry_run=true").body["dry_run"]
+        assert planned["would_be_accepted"] is False
+    assert (hints, operations(row.id)) == ([], [])
+    stored.update(actions=[Configuration.wanted.set({"max_connections": 50})])
+    assert upgrade(api, row, "v-newer").status == 202

@@ -32,9 +32,14 @@ class Done(Value, frozen=True):
 
 
 class Prepared(Value, frozen=True):
-    """The database answers; `RUNNING` and `HEALTHY` of `ServiceStatus` are that."""
+    """The database answers; `RUNNING` and `HEALTHY` of `ServiceStatus` are that.
+
+    It `holds_configuration` when it has begun with the values that it was sent. Agents of releases
+    that know no configuration groups leave them out, and do not say that they hold any.
+    """
 
     status: Literal["running", "healthy"]
+    holds_configuration: bool = False
 
 
 class Configured(Value, frozen=True):
@@ -44,9 +49,11 @@ class Configured(Value, frozen=True):
 
 
 class Upgraded(Configured, frozen=True):
-    """The same of an engine that has gone on with the data of another version, and its number."""
+    """The same of an engine that has gone on with the data of another version, and its number;
+    `holds_configuration` is as `Prepared` tells it."""
 
     version: Name
+    holds_configuration: bool = False
 
 
 class Overridden(Value, frozen=True):

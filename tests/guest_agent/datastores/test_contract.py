@@ -561,7 +561,8 @@ def test_a_new_disk_has_what_was_chosen_from_its_first_start(subject: Subject) -
     call(subject, "stop_db")
     args = first(subject)
     kept = {name: args[name] for name in ("datastore", "flavor", "mount_point", "volume_id")}
-    call(subject, "rebuild", **kept, configuration=chosen)
+    prepared = call(subject, "rebuild", **kept, configuration=chosen)
+    assert prepared["holds_configuration"] is True
     assert not unlike(rules, chosen, subject.held())
     assert not override(subject, chosen)
     assert code_of(subject, "rebuild", **kept, configuration={"no_such": 1}) == "BadRequest"

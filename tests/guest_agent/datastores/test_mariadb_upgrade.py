@@ -57,9 +57,12 @@ def upgrade(guest: Guest, number: str, **changes: Any) -> Envelope:
 
 
 def test_the_engine_of_the_version_goes_on_with_the_data(data: Guest) -> None:
-    answer = upgrade(data, numbers(), flavor={"ram": 1024, "vcpus": 2})
+    more = {"flavor": {"ram": 1024, "vcpus": 2}, "configuration": {"wait_timeout": 61}}
+    answer = upgrade(data, numbers(), **more)
     assert answer.error is None
     assert answer.result is not None
+    assert answer.result["holds_configuration"] is True
+    assert data.rows("SELECT @@global.wait_timeout") == [(61,)]
     assert answer.result["version"] == engine()
     assert answer.result["settings"]["max_connections"] == 200, "as the server has it"
     assert data.rows("SELECT id FROM kept", database="shop") == [(7,)]

@@ -27,7 +27,10 @@ def test_a_guest_boots_enrols_prepares_and_reports(world: World) -> None:
     command = world.send(guest, "prepare", PREPARE, life=600)
     world.run(60)
     (answer,) = world.results(command)
-    assert (answer.result, answer.error) == ({"status": "healthy"}, None)
+    assert (answer.result, answer.error) == (
+        {"status": "healthy", "holds_configuration": True},
+        None,
+    )
     stages = [(report.result or {})["stage"] for report in world.of("progress")]
     assert stages[0] == "preparing the volume"
     assert world.statuses()[-1] == "healthy"
