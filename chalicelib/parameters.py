@@ -3,6 +3,7 @@
     guest-keys      what messages of guests are sealed with       API, task manager, conductor,
                                                                   heartbeats, dead letters
     control-keys    what the control plane seals for itself       API, both task managers
+    backup-keys     what the keys of backups are sealed with      API, task manager
     cloud           the user that makes servers and volumes       the task manager of the cloud
     identity        the user that may validate tokens             API
 
@@ -24,9 +25,10 @@ from chalicelib.settings import settings
 
 GUEST_KEYS: Final = "guest-keys"
 CONTROL_KEYS: Final = "control-keys"
+BACKUP_KEYS: Final = "backup-keys"
 CLOUD: Final = "cloud"
 IDENTITY: Final = "identity"
-NAMES: Final = (GUEST_KEYS, CONTROL_KEYS, CLOUD, IDENTITY)
+NAMES: Final = (GUEST_KEYS, CONTROL_KEYS, BACKUP_KEYS, CLOUD, IDENTITY)
 
 REFRESH_SECONDS: Final = 300.0
 """What a container holds is never older, unless SSM is away."""

@@ -2,6 +2,9 @@
 
 Every step looks first and changes nothing that is done already, so that a rotation that was
 interrupted anywhere is gone on with by the same command. What a step means: chalicelib.bus.keyring.
+
+Of the backups' ring no version is retired: what it has sealed, the key of each backup, lives as
+long as the backup does, and without its version nothing opens it.
 """
 
 import secrets
@@ -11,12 +14,12 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from chalicelib.bus.envelope import KEY_BYTES
-from chalicelib.bus.keyring import KeyRing, TooEarly
-from chalicelib.parameters import CONTROL_KEYS, GUEST_KEYS
+from chalicelib.bus.keyring import MOST_KEPT_VERSIONS, MOST_VERSIONS, KeyRing, TooEarly
+from chalicelib.parameters import BACKUP_KEYS, CONTROL_KEYS, GUEST_KEYS
 from infra import secret_store
 from infra.errors import StackError
 
-RINGS: Final = (GUEST_KEYS, CONTROL_KEYS)
+RINGS: Final = (GUEST_KEYS, CONTROL_KEYS, BACKUP_KEYS)
 FRESH_SECONDS: Final = 3600.0
 """A rotation that ended so lately is the one that was asked for: running the command again after it
 was cut off at its very end must not begin another one."""
@@ -25,7 +28,7 @@ Say = Callable[[str], None]
 
 
 class KeyRings:
-    """Both rings of one deployment, below a path of the Parameter Store."""
+    """The rings of one deployment, below a path of the Parameter Store."""
 
     def __init__(
         self,
@@ -54,7 +57,10 @@ class KeyRings:
                 if not again and ring.current > 1 and now - ring.used < FRESH_SECONDS:
                     self._say(f"{name}: version {ring.current} is in use, and fresh")
                     continue
-                ring = self._with_new(ring, now)
+                if name == BACKUP_KEYS and len(ring.keys) >= MOST_KEPT_VERSIONS:
+                    self._say(f"{name}: full; version {ring.current} stays in use")
+                    continue
+                ring = self._with_new(name, ring, now)
                 self._replace(name, stored, ring)
                 self._say(f"{name}: version {ring.newest} is distributed")
             else:
@@ -72,9 +78,15 @@ class KeyRings:
             self._say(f"{name}: version {ring.current} is in use")
 
     def retire(self, now: float, *, forced: bool = False) -> None:
-        """Remove what is older than the versions in use; raises StackError when it is too early."""
+        """Remove what is older than the versions in use; raises StackError when it is too early.
+
+        Also `forced` the backups' ring keeps all of its versions.
+        """
         for name in RINGS:
             stored = self._read(name)
+            if name == BACKUP_KEYS:
+                self._say(f"{name}: keeps every version, as backups are sealed with them")
+                continue
             try:
                 ring = stored.ring.without_old(now, forced=forced)
             except TooEarly as early:
@@ -87,9 +99,10 @@ class KeyRings:
                 self._replace(name, stored, ring)
             self._say(f"{name}: has the versions {', '.join(map(str, sorted(ring.keys)))}")
 
-    def _with_new(self, ring: KeyRing, now: float) -> KeyRing:
+    def _with_new(self, name: str, ring: KeyRing, now: float) -> KeyRing:
+        most = MOST_KEPT_VERSIONS if name == BACKUP_KEYS else MOST_VERSIONS
         try:
-            return ring.with_new(self._new_key(KEY_BYTES), now)
+            return ring.with_new(self._new_key(KEY_BYTES), now, most)
         except ValueError as full:
             raise StackError(f"{full}.", "Run: coffer rotate-key --retire") from None
 
@@ -100,7 +113,8 @@ class KeyRings:
         except self._ssm.exceptions.ParameterNotFound:
             raise StackError(
                 f"There is no parameter {label}.",
-                "Is Coffer deployed here? See --region and --path.",
+                "Is Coffer deployed here (see --stack, --region), in this release? If so, put the "
+                "ring's copy back; without one coffer deploy makes a new ring.",
             ) from None
         try:
             ring = msgspec.json.decode(found["Value"], type=KeyRing)

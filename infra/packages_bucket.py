@@ -13,6 +13,7 @@ from typing import Any, Final
 from botocore.exceptions import ClientError
 
 from chalicelib.bus.bundles import key_of
+from infra.buckets import GONE, Bucket
 from infra.errors import DeployError
 from infra.image.bundle import Bundle
 from infra.package.build import Build
@@ -24,7 +25,6 @@ SHA256: Final = "sha256"
 """Name of the metadata that holds an object's digest."""
 RELEASES_KEPT: Final = 5
 """The newest by their upload: what somebody else is about to deploy is among them."""
-GONE: Final = frozenset({"404", "NoSuchKey", "NoSuchBucket"})
 
 Say = Callable[[str], None]
 
@@ -40,10 +40,9 @@ def upload(target: Target, stack: str, build: Build, say: Say) -> str:
     Anybody can make a bucket of that name first: each call names the owner that it expects, and
     what lies there counts by its digest.
     """
-    bucket = name_of(target, stack)
-    s3 = target.client("s3")
-    owner = {"ExpectedBucketOwner": account_of(target)}
-    _ensure_bucket(s3, bucket, target.region, owner)
+    made = Bucket(target, name_of(target, stack))
+    made.ensure()
+    bucket, s3, owner = made.name, made.s3, made.owner
     for file in (build.chalice_zip, build.functions_zip):
         key = f"{build.digest}/{file.name}"
         digest = hashlib.sha256(file.read_bytes()).hexdigest()
@@ -58,13 +57,13 @@ def upload(target: Target, stack: str, build: Build, say: Say) -> str:
 
 def lend_agent(target: Target, stack: str, made: Bundle) -> None:
     """Put a bundle of the guest agent where guests are lent it, if it is not there."""
-    bucket, s3 = name_of(target, stack), target.client("s3")
-    owner = {"ExpectedBucketOwner": account_of(target)}
-    _ensure_bucket(s3, bucket, target.region, owner)
+    bucket = Bucket(target, name_of(target, stack))
+    bucket.ensure()
+    s3, owner = bucket.s3, bucket.owner
     key = key_of(made.sha256)
-    if not _holds(s3, bucket, key, made.sha256, owner):
+    if not _holds(s3, bucket.name, key, made.sha256, owner):
         extra = {**owner, "Metadata": {SHA256: made.sha256}}
-        s3.upload_file(str(made.file), bucket, key, ExtraArgs=extra)
+        s3.upload_file(str(made.file), bucket.name, key, ExtraArgs=extra)
 
 
 def _rendered(build: Build, bucket: str) -> bytes:
@@ -88,47 +87,6 @@ def lent(target: Target, stack: str, build: Build) -> Iterator[tuple[str, str]]:
         yield bucket, _url(target, bucket, key)
     finally:
         s3.delete_object(Bucket=bucket, Key=key, **owner)
-
-
-def _ensure_bucket(s3: Any, bucket: str, region: str, owner: dict[str, str]) -> None:
-    """Have the bucket, closed to the public; also one whose making was cut short."""
-    try:
-        s3.head_bucket(Bucket=bucket, **owner)
-    except ClientError as error:
-        if error.response["Error"]["Code"] not in {"404", "NoSuchBucket"}:
-            raise DeployError(
-                f"The bucket {bucket} can't be used: {error}",
-                "It must belong to the account of the keys; somebody else may have made it first.",
-            ) from error
-        # us-east-1 is the one region that must not be named as a constraint.
-        place = {} if region == "us-east-1" else {"LocationConstraint": region}
-        s3.create_bucket(Bucket=bucket, **({"CreateBucketConfiguration": place} if place else {}))
-    s3.put_public_access_block(
-        Bucket=bucket,
-        PublicAccessBlockConfiguration={
-            "BlockPublicAcls": True,
-            "IgnorePublicAcls": True,
-            "BlockPublicPolicy": True,
-            "RestrictPublicBuckets": True,
-        },
-        **owner,
-    )
-    if s3.meta.endpoint_url.startswith("https:"):  # an emulator's own is plain
-        policy = _by_tls_only(f"arn:{s3.meta.partition}:s3:::{bucket}")
-        s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy), **owner)
-
-
-def _by_tls_only(bucket_arn: str) -> Document:
-    """A policy that refuses whatever is asked without TLS."""
-    refused: Document = {
-        "Sid": "ByTlsOnly",
-        "Effect": "Deny",
-        "Principal": "*",
-        "Action": "s3:*",
-        "Resource": [bucket_arn, f"{bucket_arn}/*"],
-        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-    }
-    return {"Version": "2012-10-17", "Statement": [refused]}
 
 
 def _holds(s3: Any, bucket: str, key: str, digest: str, owner: dict[str, str]) -> bool:
@@ -200,15 +158,4 @@ def prune(target: Target, stack: str, in_use: Collection[str], say: Say) -> None
 
 def remove(target: Target, stack: str) -> bool:
     """Empty the bucket and remove it; False when there was none."""
-    bucket = name_of(target, stack)
-    s3, owner = target.client("s3"), {"ExpectedBucketOwner": account_of(target)}
-    try:
-        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, **owner):
-            for item in page.get("Contents", []):
-                s3.delete_object(Bucket=bucket, Key=item["Key"], **owner)
-        s3.delete_bucket(Bucket=bucket, **owner)
-    except ClientError as error:
-        if error.response["Error"]["Code"] in GONE:
-            return False
-        raise
-    return True
+    return Bucket(target, name_of(target, stack)).remove()

@@ -1,7 +1,7 @@
 """Takes a deployed stack away, with what CloudFormation leaves of it.
 
-Tables with what nothing could make again outlive their stack on purpose, and with them the rings of
-keys that open what is in them: both go only when that is asked for.
+Tables with what nothing could make again outlive their stack on purpose, and with them backups and
+the rings of keys that open both: all of it goes only when that is asked for.
 """
 
 import contextlib
@@ -10,11 +10,13 @@ from typing import Any, Final, NamedTuple
 import yaml
 
 from chalicelib import parameters
-from infra import packages_bucket
+from infra import backups_bucket, packages_bucket
+from infra.buckets import Bucket
 from infra.deploy import describe, wait_until_still
 from infra.errors import DeployError
 from infra.keyrings import RINGS
 from infra.package.sources import PROJECT_ROOT
+from infra.package.template import Document
 from infra.target import Target
 
 TEMPLATE: Final = PROJECT_ROOT / "infra" / "template" / "tables.yaml"
@@ -23,29 +25,37 @@ KEY_DAYS: Final = 30
 
 
 class Removed(NamedTuple):
-    """Whether there was a stack, and the tables that are still there."""
+    """Whether there was a stack; the tables and the bucket of backups that are still there."""
 
     found: bool
     left: list[str]
+    backups: str | None
 
 
 def remove(target: Target, stack: str, secrets_path: str, *, tables: bool) -> Removed:
-    """Remove the stack, guests' queues, packages and secrets; with `tables`, all of it."""
+    """Remove the stack, guests' queues, packages and secrets; with `tables`, all of it.
+
+    An operator's own bucket of backups stays in any case.
+    """
     cloudformation = target.client("cloudformation")
-    found = describe(cloudformation, stack) is not None
+    described = describe(cloudformation, stack)
+    found = described is not None
+    backups = _bucket_of(target, stack, described or {})
     key = _key_of(target, stack) if tables else None
     if found:
         cloudformation.delete_stack(StackName=stack)
-        left = wait_until_still(cloudformation, stack)
-        if left is not None:
+        halted = wait_until_still(cloudformation, stack)
+        if halted is not None:
             raise DeployError(
-                f"The stack {stack} ended in {left['StackStatus']}.",
+                f"The stack {stack} ended in {halted['StackStatus']}.",
                 "Look at its events in CloudFormation, then run the command again.",
             )
     if tables:
         _remove_tables(target.client("dynamodb"), table_names(stack))
     _remove_guest_queues(target.client("sqs"), stack)
     packages_bucket.remove(target, stack)
+    if tables and backups == backups_bucket.name_of(target, stack):
+        Bucket(target, backups).remove()
     ssm = target.client("ssm")
     for name in parameters.NAMES if tables else set(parameters.NAMES) - set(RINGS):
         with contextlib.suppress(ssm.exceptions.ParameterNotFound):
@@ -55,7 +65,16 @@ def remove(target: Target, stack: str, secrets_path: str, *, tables: bool) -> Re
         # LocalStack keeps no key that its stack made: it is pending already.
         with contextlib.suppress(kms.exceptions.KMSInvalidStateException):
             kms.schedule_key_deletion(KeyId=key, PendingWindowInDays=KEY_DAYS)
-    return Removed(found, tables_there(target, stack))
+    left = backups if Bucket(target, backups).is_there() else None
+    return Removed(found, tables_there(target, stack), left)
+
+
+def _bucket_of(target: Target, stack: str, described: Document) -> str:
+    """Where the stack's backups lie: what it has been told, else what it would be."""
+    for each in described.get("Parameters", []):
+        if each["ParameterKey"] == backups_bucket.PARAMETER:
+            return str(each["ParameterValue"])
+    return backups_bucket.name_of(target, stack)
 
 
 def table_names(stack: str) -> list[str]:

@@ -123,6 +123,7 @@ def _environment(network_id: str) -> dict[str, str]:
         "COFFER_STATE_MACHINE_ARN_PREFIX": f"{states}:{template.PREFIX}-",
         "COFFER_CONTROL_URL": "https://api",
         "COFFER_PACKAGES_BUCKET": template.PACKAGES_BUCKET,
+        "COFFER_BACKUPS_BUCKET": template.BACKUPS_BUCKET,
         "COFFER_NETWORK_ID": network_id,
         "COFFER_HEARTBEAT_SECONDS": "60",
         "COFFER_HEARTBEAT_EXPIRY_SECONDS": "180",
@@ -135,6 +136,7 @@ def _secrets(kernel: Kernel) -> dict[str, str]:
     contents = {
         parameters.GUEST_KEYS: keyring.first(chance.randbytes(KEY_BYTES), kernel.now),
         parameters.CONTROL_KEYS: keyring.first(chance.randbytes(KEY_BYTES), kernel.now),
+        parameters.BACKUP_KEYS: keyring.first(chance.randbytes(KEY_BYTES), kernel.now),
         parameters.CLOUD: user,
         parameters.IDENTITY: user,
     }

@@ -14,6 +14,7 @@ from infra.package import state_machines
 INFRA: Final = Path(__file__).resolve().parent.parent / "infra"
 PREFIX: Final = "coffer"
 PACKAGES_BUCKET: Final = "coffer-packages-123456789012-us-east-1"
+BACKUPS_BUCKET: Final = "coffer-backups-123456789012-us-east-1"
 DEPLOYMENT_ID: Final = "deployment-of-the-simulation"
 
 FUNCTION_NAMES: Final = {
@@ -60,6 +61,7 @@ def policy(name: str, **more: str) -> dict[str, Any]:
         "AWS::AccountId": "123456789012",
         "Prefix": PREFIX,
         "PackageBucket": PACKAGES_BUCKET,
+        "BackupsBucket": BACKUPS_BUCKET,
         **more,
     }
     for placeholder, value in known.items():

@@ -24,7 +24,9 @@ RETAIN_SECONDS: Final = 15 * 86400.0
 """From the use of a version to the end of those before it: SQS keeps a message for 14 days at most,
 an operation or an enrolment token ends within one."""
 MOST_VERSIONS: Final = 8
-"""A guest is given them all, and the parameter has room for 4 KB."""
+"""A guest is given them all."""
+MOST_KEPT_VERSIONS: Final = 64
+"""Of a ring that none is retired from: the parameter has room for 4 KB."""
 
 
 class TooEarly(Exception):
@@ -65,11 +67,14 @@ class KeyRing(msgspec.Struct, frozen=True):
         """When nothing is left that a version before the current one has sealed."""
         return self.used + RETAIN_SECONDS
 
-    def with_new(self, key: bytes, now: float) -> KeyRing:
-        """The ring with one more version, which nothing is sealed with yet; `ValueError`: full."""
+    def with_new(self, key: bytes, now: float, most: int = MOST_VERSIONS) -> KeyRing:
+        """The ring with one more version, which nothing is sealed with yet.
+
+        Raises ValueError where it has `most` versions already.
+        """
         assert len(key) == KEY_BYTES, "a master key is as long as what is derived from it"
-        if len(self.keys) >= MOST_VERSIONS:
-            raise ValueError(f"the ring is full: {MOST_VERSIONS} versions; retire the old ones")
+        if len(self.keys) >= most:
+            raise ValueError(f"the ring is full: {most} versions")
         return KeyRing({**self.keys, self.newest + 1: key}, self.current, now, self.used)
 
     def with_newest_in_use(self, now: float) -> KeyRing:

@@ -18,8 +18,8 @@ def command(
 
     A stack on an endpoint of somebody else (`coffer up --endpoint`) is removed from there instead.
 
-    The instances of the stack end with it. Logs, settings and passwords stay in the state folder
-    unless --purge is given.
+    The instances of the stack end with it, and their backups. Logs, settings and passwords stay in
+    the state folder unless --purge is given.
     """
     settings = resolve()
     if stack.down(settings, ConsoleProgress(), purge=purge):

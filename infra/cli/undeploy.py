@@ -21,7 +21,8 @@ def command(
         bool,
         typer.Option(
             "--tables",
-            help="Remove also what outlives a stack: tables, the rings of keys, the key in KMS.",
+            help="Remove also what outlives a stack: tables, all backups with their bucket, the "
+            "rings of keys, the key in KMS.",
         ),
     ] = False,
     even_with_instances: Annotated[
@@ -40,8 +41,9 @@ def command(
 ) -> None:
     """Remove a deployment: its catalog entry and users, the stack, its packages and secrets.
 
-    It refuses while instances live. Tables that nothing could make again stay, with the keys that
-    open them, unless --tables is given.
+    It refuses while instances live. Tables that nothing could make again and the bucket of the
+    backups stay, with the keys that open them, unless --tables is given. A bucket of your own
+    (BackupsBucket) stays in any case.
     """
     survey = deployments.survey(stack, profile, region, os_cloud)
     cloud = () if without_cloud else ("keystone", "cloud-credentials")
@@ -52,7 +54,12 @@ def command(
     out.print("[green]✓[/] " + ("Removed." if done.found else f"There was no stack {stack}."))
     if done.tables:
         out.print(f"\nThese tables stay, with their keys: {escape(', '.join(done.tables))}")
-        out.print("coffer undeploy --tables removes them, too. It cannot be undone.")
+    if done.backups:
+        out.print(f"\nThe bucket stays, with the backups in it: {escape(done.backups)}")
+    if done.tables or (done.backups and not tables):
+        out.print("\ncoffer undeploy --tables removes what stays. It cannot be undone.")
+    elif done.backups:
+        out.print("It is your own; without the rings of keys nobody opens what is in it.")
     if done.commands:
         out.print("\nThe catalog still leads there. An administrator of the cloud runs:")
         for line in done.commands:

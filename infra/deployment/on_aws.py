@@ -8,9 +8,11 @@ from typing import Final
 
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
-from infra import deploy, packages_bucket, remove
+from infra import backups_bucket, deploy, packages_bucket, remove
+from infra.buckets import Bucket
 from infra.deployment.survey import Survey
 from infra.deployment.verdicts import Doubt, Failed
+from infra.errors import DeployError
 from infra.package.dependencies import lambda_architecture
 from infra.package.sources import PROJECT_ROOT
 from infra.package.template import FUNCTIONS, compose
@@ -86,16 +88,42 @@ def parameters(survey: Survey) -> str:
 def bucket(survey: Survey) -> str:
     """Whether the packages have where to go: anybody can take a bucket's name."""
     name = packages_bucket.name_of(survey.target, survey.wanted.stack)
-    try:
-        survey.target.client("s3").head_bucket(Bucket=name, ExpectedBucketOwner=survey.account)
-    except ClientError as error:
-        if error.response["Error"]["Code"] in {"404", "NoSuchBucket"}:
+    return f"{name} is there" if _is_there(survey, name) else f"{name} will be made"
+
+
+def backups(survey: Survey) -> str:
+    """Whether backups have where to lie, and go on to be found."""
+    target, name = survey.target, survey.backups_bucket
+    before = survey.present_parameters.get(backups_bucket.PARAMETER, name)
+    if name != before:
+        raise Failed(
+            f"Backups lie in {before}, and would be looked for in {name}.",
+            f"Stop making any, copy them (aws s3 sync s3://{before} s3://{name}), and go on with "
+            "--ignore backups.",
+        )
+    if not _is_there(survey, name):
+        if name == backups_bucket.name_of(target, survey.wanted.stack):
             return f"{name} will be made"
+        raise Failed(
+            f"There is no bucket {name}, which backups are to lie in.",
+            f"Make it, or leave {backups_bucket.PARAMETER} out: then one is made.",
+        )
+    if found := backups_bucket.troubles(target, name):
+        raise Doubt(
+            f"The bucket {name} is not as backups need it: {'; '.join(found)}.",
+            "Change that, or name another bucket before there are backups.",
+        )
+    return f"{name} is there"
+
+
+def _is_there(survey: Survey, name: str) -> bool:
+    try:
+        return Bucket(survey.target, name).is_there()
+    except DeployError:
         raise Failed(
             f"The bucket {name} belongs to another account, or these keys may not see it.",
             "Give them s3:ListBucket, or choose another name for the deployment: --stack NAME",
         ) from None
-    return f"{name} is there"
 
 
 def tables(survey: Survey) -> str:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from infra import change_sets, deploy, packages_bucket
+from infra.buckets import Bucket
 from infra.deployment.run import is_deployed
 from infra.deployment.survey import Survey
 from infra.package.build import Build
@@ -17,6 +18,9 @@ def lines(survey: Survey, package: Build) -> Iterator[str]:
     """One line for each kind of thing that is made, or each thing that changes."""
     wanted = survey.template_parameters()
     template: Document = json.loads(package.template.read_text())
+    backups = survey.backups_bucket
+    if not Bucket(survey.target, backups).is_there():  # one of the operator's own is, or it failed
+        yield f"+   1 bucket of backups, which outlives the stack: {backups}"
     if survey.present is None or survey.present.status not in deploy.STANDING:
         yield from _of_a_new_stack(template)
     elif is_deployed(survey.present, package.digest, wanted):

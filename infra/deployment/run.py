@@ -12,7 +12,7 @@ import msgspec
 
 from chalicelib.bus import keyring
 from chalicelib.bus.envelope import KEY_BYTES
-from infra import deploy, secret_store
+from infra import backups_bucket, deploy, secret_store
 from infra.deploy import Stack
 from infra.deployment import catalog, introduction, service_users
 from infra.deployment.survey import MADE, Survey
@@ -64,8 +64,9 @@ def apply(
     """
     target, stack = survey.target, survey.wanted.stack
     wanted = survey.template_parameters()
-    changed = not is_deployed(survey.present, package.digest, wanted)
-    if changed:
+    new_stack = not is_deployed(survey.present, package.digest, wanted)
+    changed = backups_bucket.ensure(target, stack, survey.backups_bucket) or new_stack
+    if new_stack:
         with progress.step("Coffer: CloudFormation change set"):
             outputs = deploy.deploy(target, stack, package, wanted, progress.say)
     else:
@@ -140,8 +141,10 @@ def roll_back(survey: Survey, progress: Progress) -> str:
             f"The stack {stack} has had one release only: there is none to go back to.",
             "Check out other sources and run: coffer deploy",
         )
+    # What this release has no parameter for, the one before may need.
+    parameters = {backups_bucket.PARAMETER: survey.backups_bucket, **present.parameters}
     with progress.step(f"Coffer: back to release {before}"):
-        outputs = deploy.release(survey.target, stack, before, present.parameters, progress.say)
+        outputs = deploy.release(survey.target, stack, before, parameters, progress.say)
     with progress.step("API answers"):
         introduction.wait_for_api(_reachable(survey.present_root or "", outputs))
     return before

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from chalicelib import parameters
 from chalicelib.parameters import Credential
-from infra import deploy
+from infra import backups_bucket, deploy
 from infra.deploy import Stack
 from infra.deployment import catalog, service_users
 from infra.deployment.catalog import Entry
@@ -112,6 +112,13 @@ class Survey:
         """Made once and kept by the stack, also by one whose first deployment failed."""
         given = self.wanted.parameters.get("DeploymentId")
         return given or self.present_parameters.get("DeploymentId") or str(uuid.uuid4())
+
+    @cached_property
+    def backups_bucket(self) -> str:
+        """Where backups lie: in the given bucket, where they lie already, or in one to be made."""
+        name = backups_bucket.PARAMETER
+        given = self.wanted.parameters.get(name) or self.present_parameters.get(name)
+        return given or backups_bucket.name_of(self.target, self.wanted.stack)
 
     @property
     def mark(self) -> str:
@@ -279,6 +286,7 @@ class Survey:
             "Prefix": self.wanted.stack,
             "SecretsPath": self.wanted.secrets_path,
             "DeploymentId": self.deployment_id,
+            backups_bucket.PARAMETER: self.backups_bucket,
             "OpenStackAuthUrl": self.cloud.auth_url,
             "OpenStackRegionName": self.cloud.region,
             "OpenStackProjectName": scope["project_name"],

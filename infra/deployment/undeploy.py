@@ -17,6 +17,7 @@ class Undeployed(NamedTuple):
 
     found: bool
     tables: list[str]
+    backups: str | None
     commands: list[str]
 
 
@@ -45,7 +46,7 @@ def undeploy(survey: Survey, progress: Progress, *, tables: bool, with_cloud: bo
     front.stop(survey)
     with progress.step(f"Remove {stack}, its packages and its secrets"):
         removed = remove.remove(target, stack, survey.wanted.secrets_path, tables=tables)
-    return Undeployed(removed.found, removed.left, commands)
+    return Undeployed(removed.found, removed.left, removed.backups, commands)
 
 
 def _leave_cloud(survey: Survey, entry: Entry, progress: Progress) -> list[str]:

@@ -142,6 +142,7 @@ class Secrets:
     demo_password: str
     guest_key: str
     control_key: str
+    backup_key: str
 
     def bootstrap(self) -> dict[str, str]:
         """What the local cloud is told at its start."""
@@ -162,7 +163,11 @@ class Secrets:
 
     def ring(self, name: str) -> bytes:
         """The first key of a new deployment's ring."""
-        keys = {parameters.GUEST_KEYS: self.guest_key, parameters.CONTROL_KEYS: self.control_key}
+        keys = {
+            parameters.GUEST_KEYS: self.guest_key,
+            parameters.CONTROL_KEYS: self.control_key,
+            parameters.BACKUP_KEYS: self.backup_key,
+        }
         return base64.b64decode(keys[name])
 
 
@@ -259,6 +264,7 @@ def load_secrets(settings: StackSettings) -> Secrets:
         "demo_password": secrets.token_urlsafe(18),
         "guest_key": base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode(),
         "control_key": base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode(),
+        "backup_key": base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode(),
     }
     if made.keys() != known.keys():
         known = {name: known.get(name, value) for name, value in made.items()}

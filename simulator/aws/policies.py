@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
+
+ACCOUNT: Final = "123456789012"
+ALWAYS: Final = {"StringEquals": {"aws:ResourceAccount": ACCOUNT}}
+"""A condition that holds here: all there is belongs to one account."""
 
 
 class Statement(NamedTuple):
-    """One statement; a condition is not read, and a statement that has one is refused.
+    """One statement; no other condition than `ALWAYS` is understood; others are refused.
 
     Its actions are in small letters: IAM does not tell them apart.
     """
@@ -43,6 +47,8 @@ def parsed(document: Mapping[str, Any]) -> Policy:
 
 def _statement(each: Mapping[str, Any]) -> Statement:
     unknown = set(each) - {"Sid", "Effect", "Action", "Resource"}
+    if each.get("Condition") == ALWAYS:
+        unknown.discard("Condition")
     if unknown or each.get("Effect") not in ("Allow", "Deny"):
         raise ValueError(f"a policy statement is not understood: {sorted(unknown)}")
     actions = tuple(name.lower() for name in _texts(each["Action"]))

@@ -12,11 +12,10 @@ from typing import Any, Final
 
 from simulator.aws.errors import client_error
 from simulator.aws.functions import Container
-from simulator.aws.policies import Policy, Right, allows, rights_of
+from simulator.aws.policies import ACCOUNT, Policy, Right, allows, rights_of
 from simulator.effects import Effect
 
 REGION: Final = "us-east-1"
-ACCOUNT: Final = "123456789012"
 MOST_REMEMBERED: Final = 4096
 
 Needed = tuple[str, str]
@@ -74,8 +73,7 @@ def needed(service: str, call: str, what: Mapping[str, Any]) -> Iterator[Needed]
         case "sts":
             yield f"sts:{call}", what["RoleArn"]
         case "s3":
-            named = what.get("Params", what)
-            yield f"s3:{call}", f"arn:aws:s3:::{named['Bucket']}/{named['Key']}"
+            yield from _of_objects(call, what.get("Params", what))
         case "ssm":
             yield f"ssm:{call}", _arn("ssm", f"parameter{what['Name']}")
 
@@ -93,6 +91,21 @@ def _of_tables(call: str, what: Mapping[str, Any]) -> Iterator[Needed]:
     else:
         index = f"/index/{what['IndexName']}" if what.get("IndexName") else ""
         yield f"dynamodb:{call}", _table(what["TableName"]) + index
+
+
+def _of_objects(call: str, what: Mapping[str, Any]) -> Iterator[Needed]:
+    """A listing needs its bucket's right, a head that of reading, and each delete its own."""
+    bucket = f"arn:aws:s3:::{what['Bucket']}"
+    match call:
+        case "ListObjectsV2":
+            yield "s3:ListBucket", bucket
+        case "DeleteObjects":
+            for each in what["Delete"]["Objects"]:
+                yield "s3:DeleteObject", f"{bucket}/{each['Key']}"
+        case "HeadObject":
+            yield "s3:GetObject", f"{bucket}/{what['Key']}"
+        case _:
+            yield f"s3:{call}", f"{bucket}/{what['Key']}"
 
 
 @lru_cache(256)

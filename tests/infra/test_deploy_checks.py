@@ -95,6 +95,24 @@ def _account() -> dict[str, str]:
     return {"Account": "1"}
 
 
+def _bucket(name: str, *, versions: bool = False) -> None:
+    s3 = boto3.client("s3", region_name="us-east-1")
+    s3.create_bucket(Bucket=name)
+    if versions:
+        status = {"Status": "Enabled"}
+        s3.put_bucket_versioning(Bucket=name, VersioningConfiguration=status)
+
+
+def _moved_backups(_: pytest.MonkeyPatch) -> Survey:
+    _bucket("new")
+    wanted = Wanted("dbs", parameters={"BackupsBucket": "new"})
+    return survey(wanted, present=OURS._replace(parameters={"BackupsBucket": "old"}))
+
+
+def _no_such_bucket(_: pytest.MonkeyPatch) -> Survey:
+    return survey(Wanted("dbs", parameters={"BackupsBucket": "nowhere"}))
+
+
 def _old_tables(_: pytest.MonkeyPatch) -> Survey:
     boto3.client("dynamodb", region_name="us-east-1").create_table(
         TableName="dbs-instances",
@@ -136,6 +154,9 @@ CASES = (
         "HeartbeatSeconds?",
     ),
     Case("bucket", _taken_bucket, "belongs to another account", "--stack NAME"),
+    Case("backups", _taken_bucket, "belongs to another account", "--stack NAME"),
+    Case("backups", _moved_backups, "Backups lie in old", "aws s3 sync s3://old s3://new"),
+    Case("backups", _no_such_bucket, "no bucket nowhere", "leave BackupsBucket out"),
     Case("tables", _old_tables, "still there: dbs-instances", "coffer undeploy --tables"),
     Case(
         "lambda-concurrency",
@@ -154,6 +175,29 @@ def test_a_check_says_what_is_wrong_and_what_to_do(
     assert found.verdict == "failure"
     assert case.said in found.said
     assert case.advice in found.advice
+
+
+def test_backups_go_where_they_lie_already_or_where_nobody_else_is() -> None:
+    made = "dbs-backups-123456789012-us-east-1"
+    assert finding(survey(), "backups") == Finding("backups", "ok", f"{made} will be made")
+    _bucket(made)
+    assert finding(survey(), "backups").said == f"{made} is there"
+    _bucket("ours", versions=True)
+    kept = survey(present=OURS._replace(parameters={"BackupsBucket": "ours"}))
+    assert kept.backups_bucket == "ours"
+    found = finding(kept, "backups")
+    assert found.verdict == "warning"
+    assert "its versioning is Enabled: what is deleted stays" in found.said
+
+
+def test_a_bucket_whose_objects_no_guest_could_write_is_told() -> None:
+    _bucket("ours")
+    kms = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms"}}
+    boto3.client("s3", region_name="us-east-1").put_bucket_encryption(
+        Bucket="ours", ServerSideEncryptionConfiguration={"Rules": [kms]}
+    )
+    found = finding(survey(Wanted("dbs", parameters={"BackupsBucket": "ours"})), "backups")
+    assert (found.verdict, "KMS" in found.said) == ("warning", True)
 
 
 def log_role(name: str, service: str = "apigateway.amazonaws.com", *, used: bool = True) -> str:

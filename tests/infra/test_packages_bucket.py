@@ -16,7 +16,6 @@ from moto import mock_aws
 from moto.backends import get_backend
 
 from infra import packages_bucket
-from infra.errors import DeployError
 from infra.target import Target
 
 ACCOUNT = "123456789012"
@@ -151,14 +150,3 @@ def test_old_releases_that_may_not_be_deleted_are_told(
     (told,) = said
     assert told.startswith(f"4 old releases stay in {history.bucket}: ")
     assert "AccessDenied" in told
-
-
-def test_a_bucket_of_somebody_else_is_refused() -> None:
-    def refused(**_: Any) -> None:
-        raise ClientError({"Error": {"Code": "403", "Message": "Forbidden"}}, "HeadBucket")
-
-    s3 = SimpleNamespace(head_bucket=refused)
-    with pytest.raises(DeployError, match="can't be used"):
-        packages_bucket._ensure_bucket(
-            s3, "coffer-packages", "us-east-1", {"ExpectedBucketOwner": ACCOUNT}
-        )

@@ -191,18 +191,29 @@ def test_a_policy_names_its_actions_and_resources(name: str) -> None:
             if resource == "*":
                 assert set(statement["Action"]) <= WITHOUT_RESOURCE
             else:
-                own = ("${Prefix}", "${SecretsPath}", "${PackageBucket}")
+                own = ("${Prefix}", "${SecretsPath}", "${PackageBucket}", "${BackupsBucket}")
                 assert any(each in resource["Fn::Sub"] for each in own)
 
 
-def test_a_guest_may_reach_queues_and_nothing_else() -> None:
+def test_a_guest_may_reach_queues_and_objects_of_backups_and_nothing_else() -> None:
     actions = {
         action
         for statement in policy(POLICIES, "guest")["Statement"]
         for action in statement["Action"]
     }
-    assert {action.partition(":")[0] for action in actions} == {"sqs"}
-    assert "sqs:CreateQueue" not in actions
+    assert actions == {
+        *("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility"),
+        *("sqs:SendMessage", "s3:PutObject", "s3:GetObject"),
+    }
+
+
+@pytest.mark.parametrize("name", sorted(file.stem for file in POLICIES.glob("*.json")))
+def test_backups_go_to_a_bucket_of_the_account_alone(name: str) -> None:
+    """Of one that was removed anybody can take the name."""
+    own = {"StringEquals": {"aws:ResourceAccount": {"Fn::Sub": "${AWS::AccountId}"}}}
+    for statement in policy(POLICIES, name)["Statement"]:
+        backups = "BackupsBucket" in json.dumps(statement["Resource"])
+        assert statement.get("Condition") == (own if backups else None)
 
 
 def test_only_the_api_may_lend_the_guest_role(template: dict[str, Any]) -> None:

@@ -83,6 +83,33 @@ CALLS: tuple[tuple[str, str, dict[str, Any], list[tuple[str, str]]], ...] = (
         {"Name": "/coffer/cloud"},
         [("ssm:GetParameter", "arn:aws:ssm:us-east-1:123456789012:parameter/coffer/cloud")],
     ),
+    (
+        "s3",
+        "ListObjectsV2",
+        {"Bucket": "backups", "Prefix": "a/"},
+        [("s3:ListBucket", "arn:aws:s3:::backups")],
+    ),
+    (
+        "s3",
+        "DeleteObjects",
+        {"Bucket": "backups", "Delete": {"Objects": [{"Key": "a/1"}, {"Key": "a/2"}]}},
+        [
+            ("s3:DeleteObject", "arn:aws:s3:::backups/a/1"),
+            ("s3:DeleteObject", "arn:aws:s3:::backups/a/2"),
+        ],
+    ),
+    (
+        "s3",
+        "HeadObject",
+        {"Bucket": "backups", "Key": "a/1"},
+        [("s3:GetObject", "arn:aws:s3:::backups/a/1")],
+    ),
+    (
+        "s3",
+        "GetObject",
+        {"Params": {"Bucket": "packages", "Key": "agents/1"}},
+        [("s3:GetObject", "arn:aws:s3:::packages/agents/1")],
+    ),
     ("openstack", "servers.create", {}, []),
 )
 
