@@ -59,7 +59,7 @@ def test_a_ring_has_a_bound() -> None:
     ring = FIRST
     for number in range(2, MOST_VERSIONS + 1):
         ring = ring.with_new(key(number), NOW)
-    with pytest.raises(ValueError, match="retire the old ones"):
+    with pytest.raises(ValueError, match="is full: 8 versions"):
         ring.with_new(key(99), NOW)
 
 
