@@ -59,7 +59,10 @@ class Kernel:
         self._instant = 0
         self._streams: dict[str, random.Random] = {}
         self._hub = greenlet.getcurrent()
-        self._dead: list[Coroutine] = []
+        self._held: dict[Coroutine, None] = {}
+        """Those that have not ended: dropping a greenlet would run its `finally` blocks, and a
+        crash must not."""
+        self._over = False
         self._turning = False
         self._trace = hashlib.sha256()
 
@@ -126,9 +129,11 @@ class Kernel:
             except Exception as error:  # noqa: BLE001 - whoever spawned it looks at the error
                 coroutine.error = error
             coroutine.ended = True
+            self._held.pop(coroutine, None)
 
         coroutine.thread = greenlet.greenlet(body, parent=self._hub)
         coroutine.on_end = on_end
+        self._held[coroutine] = None
         self.call_at(self.now, self._resume, coroutine)
         return coroutine
 
@@ -138,12 +143,12 @@ class Kernel:
             self.run(self.now + max(seconds, 0.0))
             return
         self.call_later(seconds, self._resume, self.current)
-        self._hub.switch()
+        self._give_up_control()
 
     def suspend(self) -> Coroutine:
         """Give up control until somebody calls `wake` with the returned coroutine."""
         coroutine = self._running()
-        self._hub.switch()
+        self._give_up_control()
         return coroutine
 
     def wake(self, coroutine: Coroutine, after: float = 0.0) -> None:
@@ -151,16 +156,31 @@ class Kernel:
         self.call_later(after, self._resume, coroutine)
 
     def kill(self, coroutine: Coroutine) -> None:
-        """Let a coroutine die where it is: it is held, never resumed, and cleans nothing up.
-
-        Dropping a greenlet would run its `finally` blocks, and a crash must not.
-        """
+        """Let a coroutine die where it is: it is held, never resumed, and cleans nothing up."""
         if coroutine.is_over():
             return
         coroutine.killed = True
-        self._dead.append(coroutine)
         if coroutine is self.current:
-            self._hub.switch()
+            self._give_up_control()
+
+    def close(self) -> None:
+        """End what has not ended, when nobody looks at this world any more: nothing happens again.
+
+        The garbage collector can't look into a suspended greenlet, so each would keep for good
+        whatever its frames refer to, which is the world.
+        """
+        self._over = True
+        self._heap.clear()
+        while self._held:
+            coroutine, _ = self._held.popitem()
+            before, self.current = self.current, coroutine
+            coroutine.thread.throw(greenlet.GreenletExit)
+            self.current = before
+
+    def _give_up_control(self) -> None:
+        if self._over:  # in a `finally` block of what is being ended
+            raise greenlet.GreenletExit
+        self._hub.switch()
 
     def _running(self) -> Coroutine:
         assert self.current is not None, "only a coroutine can give up control"

@@ -86,6 +86,7 @@ class World:
 
     def close(self) -> None:
         """Give the real world its place back."""
+        self.kernel.close()
         if self.invariants is not None:
             self.invariants.close()
         self.cloud_functions.uninstall()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 
 import hypothesis
@@ -13,6 +14,12 @@ from tests.support.bare import World, fresh
 # The same examples in each run: a change is judged by what it changed. Seeds are the swarm's job.
 hypothesis.settings.register_profile("coffer", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("coffer")
+
+
+def pytest_collection_finish() -> None:
+    """What is loaded now stays: no collection looks through it in each run and each fork of one."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

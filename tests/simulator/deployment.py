@@ -76,6 +76,7 @@ class Simulation:
         self.invariants.install()
 
     def close(self) -> None:
+        self.kernel.close()
         self.invariants.close()
         self.region.close()
         self.cloud_functions.uninstall()

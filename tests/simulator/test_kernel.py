@@ -1,6 +1,10 @@
-"""The kernel ends what would never end."""
+"""The kernel ends what would never end, also what waits when nobody looks any more."""
 
 from __future__ import annotations
+
+import gc
+import weakref
+from functools import partial
 
 import pytest
 
@@ -32,3 +36,33 @@ def test_many_events_of_different_moments_are_none_too_many(
     tick()
     made.run(START + 60)
     assert made.events == 120
+
+
+class Kept:
+    """Something of a world, in a frame that waits."""
+
+
+def test_what_waits_keeps_nothing_after_the_end_of_its_world() -> None:
+    made, kept, cleaned = Kernel(1), Kept(), list[str]()
+    known = weakref.ref(kept)
+
+    def wait(thing: Kept) -> None:
+        try:
+            made.suspend()
+        finally:
+            cleaned.append(type(thing).__name__)
+            made.sleep(1.0)
+            cleaned.append("slept")
+
+    for name in ("waits", "is dead", "has not begun"):
+        spawned = made.spawn(partial(wait, kept), name)
+        if name != "has not begun":
+            made.run(START + 1)
+        if name == "is dead":
+            made.kill(spawned)
+    assert cleaned == []
+    del kept, spawned
+    made.close()
+    gc.collect()
+    assert known() is None
+    assert cleaned == ["Kept", "Kept"], "cleaned up once each, and nothing waited in it"

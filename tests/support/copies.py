@@ -6,6 +6,7 @@ wrong then; meanwhile the run waits.
 
 from __future__ import annotations
 
+import gc
 import os
 import traceback
 from collections.abc import Callable
@@ -44,6 +45,7 @@ class Copies:
         reading, writing = os.pipe()
         process = os.fork()
         if process == 0:
+            gc.disable()  # to look through the run's memory would copy all of it
             os.close(reading)
             self._pipe, self._what = writing, what
             return True

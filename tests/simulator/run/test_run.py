@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import subprocess
 import sys
+import weakref
 from collections.abc import Callable
 
 import pytest
@@ -114,3 +116,14 @@ def _violations(result: Result) -> list[str]:
         for name, invariant in result.invariants.items()
         for each in invariant.violations
     ]
+
+
+def test_a_run_that_is_over_is_kept_by_nobody_after_the_next() -> None:
+    """Until then pynamodb has its client."""
+    worlds = []
+    for _ in range(2):
+        run = Run(Plan(guests=2, hours=0.05, workload=BUSY))
+        run.execute()
+        worlds.append(weakref.ref(run.world))
+    gc.collect()
+    assert worlds[0]() is None
