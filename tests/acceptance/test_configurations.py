@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
+from tests.acceptance.groups import GROUP, WITHIN, applied, change
+from tests.acceptance.operating import ask
 from tests.acceptance.shop import Shop, shop_on
 from tests.acceptance.stack import Stack, eventually
 from tests.acceptance.test_clients import run
 
-GROUP = ("database", "configuration")
-WITHIN = 120
 LIVE = {"max_connections": 77}
 AT_A_START = {"innodb_sort_buffer_size": 2**21}
 
@@ -57,18 +57,6 @@ def idle(stack: Stack, instance_id: str) -> dict[str, Any]:
     return eventually(look, WITHIN, "nothing is under way")
 
 
-def applied(stack: Stack, group: str) -> dict[str, Any]:
-    """The group, when its values have come to each instance that was there to be told."""
-
-    def look() -> dict[str, Any] | None:
-        shown = stack.demo.request("GET", f"/configurations/{group}").json()["configuration"]
-        return shown if shown["status"] == "ACTIVE" else None
-
-    told = eventually(look, WITHIN, "the values are applied")
-    assert told["fault"] is None, told
-    return told
-
-
 def test_a_group_reaches_its_instances_and_outlives_what_is_done_to_them(
     stack: Stack, shops: tuple[Shop, Shop]
 ) -> None:
@@ -108,6 +96,22 @@ def test_a_group_reaches_its_instances_and_outlives_what_is_done_to_them(
     first.rebuild()
     stack.demo.healthy(first.id)
     eventually(says(first, **LIVE, **AT_A_START), WITHIN, "held after a rebuild")
+
+
+def test_what_is_changed_while_an_instance_is_off_is_held_from_its_start(
+    stack: Stack, shops: tuple[Shop, Shop]
+) -> None:
+    first, second = shops
+    (group,) = (each["ID"] for each in run(stack, *GROUP, "list") if each["Name"] == "many")
+    ask(stack, second.id, {"stop": {}})
+    stack.demo.wait(second.id, "STOPPED")
+    change(stack, group, max_connections=66)
+    told = applied(stack, group)["application"]
+    assert (told["done"], told["passed_over_instances"]) == (1, [second.id])
+    assert says(first, max_connections=66)()
+    ask(stack, second.id, {"start": {}})
+    assert stack.demo.healthy(second.id)["status"] == "ACTIVE"
+    assert says(second, max_connections=66, **AT_A_START)()
 
 
 def test_a_replacement_reaches_both_and_what_is_taken_away_is_gone(

@@ -9,7 +9,7 @@ from typing import Any
 import pymysql
 import pytest
 
-from tests.acceptance.stack import Api, Stack
+from tests.acceptance.stack import Api, Stack, eventually
 
 PASSWORD = "pa'ss\"word`%1"
 
@@ -94,6 +94,20 @@ def test_a_method_that_a_path_has_not_is_told_with_those_that_it_has(stack: Stac
         assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, POST")
         assert "badMethod" in answer.json()
     assert stack.demo.request("GET", "/nowhere").status_code == 404
+
+
+def test_what_its_database_counts_is_told(stack: Stack, instance: dict[str, Any]) -> None:
+    api = stack.demo
+
+    def told() -> dict[str, Any] | None:
+        answer = api.request("GET", path(api, instance, "/metrics"))
+        metrics: dict[str, Any] = answer.json()["metrics"]
+        return metrics if metrics["per_second"] is not None else None
+
+    with connect(instance, "keeper", PASSWORD):
+        metrics = eventually(told, 60, "two reports make a rate")
+    assert 1 <= metrics["connections"] < metrics["connection_limit"]
+    assert 0 < metrics["volume"]["used"] < metrics["volume"]["total"] == 1
 
 
 def test_databases_are_created_listed_and_deleted(stack: Stack, instance: dict[str, Any]) -> None:

@@ -10,13 +10,17 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
+from tests.acceptance.groups import GROUP, applied, change, delete_group, new_group
+from tests.acceptance.operating import offer
 from tests.acceptance.stack import Stack, eventually
 from tests.acceptance.test_clients import run
 
 WITHIN = 120
 REFUSED = 2
 """What psql exits with when it is not let in."""
+OWN = "a password of one's own"
 ROWS = "1\n2\n3\n"
+HELD = "61\n9MB\n"
 DATABASE = ("database", "db")
 USER = ("database", "user")
 
@@ -40,9 +44,13 @@ class Psql:
             check=False,
         )
 
+    def amy(self, statement: str) -> str:
+        """What its user amy reads."""
+        return self("amy", "secret-of-amy", "first", statement).stdout
+
     def rows(self) -> bool:
-        """Whether its user amy reads all that she wrote."""
-        return self("amy", "secret-of-amy", "first", "SELECT id FROM orders").stdout == ROWS
+        """Whether she reads all that she wrote."""
+        return self.amy("SELECT id FROM orders") == ROWS
 
 
 @pytest.fixture(scope="module")
@@ -91,20 +99,58 @@ def test_a_user_does_what_was_granted_and_nothing_else(
     assert {each["Name"] for each in run(stack, *DATABASE, "list", instance)} == {"first"}
 
 
-def test_root_is_postgres(stack: Stack, instance: str, psql: Psql) -> None:
+def test_a_changed_user_keeps_what_it_has(stack: Stack, instance: str, psql: Psql) -> None:
+    """Another name and another password, and a database of another encoding and order."""
+    fourth = {"name": "fourth"}
+    eve = {"name": "eve", "password": "secret-of-eve", "databases": [fourth]}
+    for path, body in (
+        ("databases", {"databases": [{**fourth, "character_set": "LATIN1", "collate": "C"}]}),
+        ("users", {"users": [eve]}),
+    ):
+        made = stack.demo.request("POST", f"/instances/{instance}/{path}", body)
+        assert made.status_code == 202, made.text
+    shown = psql("eve", "secret-of-eve", "fourth", "SHOW server_encoding; CREATE TABLE t (id int)")
+    assert shown.stdout == "LATIN1\n"
+    changed = ("--new_name", "eva", "--new_password", "secret-of-eva")
+    run(stack, *USER, "update", "attributes", instance, "eve", *changed)
+    assert psql("eve", "secret-of-eve", "fourth", "SELECT 1").returncode == REFUSED
+    assert psql("eva", "secret-of-eve", "fourth", "SELECT 1").returncode == REFUSED
+    assert psql("eva", "secret-of-eva", "fourth", "DROP TABLE t").returncode == 0
+    access = run(stack, *USER, "show", "access", instance, "eva")
+    assert [each["Name"] for each in access] == ["fourth"]
+    for path in ("users/eva", "databases/fourth"):
+        assert stack.demo.request("DELETE", f"/instances/{instance}/{path}").status_code == 202
+
+
+def test_root_is_let_in_and_put_out(stack: Stack, instance: str, psql: Psql) -> None:
     root = stack.demo.request("POST", f"/instances/{instance}/root").json()["user"]
     assert root["name"] == "root"
     assert psql("root", root["password"], "first", "CREATE DATABASE third").returncode == 0
-    run(stack, "database", "root", "disable", instance)
+    own = {"password": OWN}
+    assert stack.demo.request("POST", f"/instances/{instance}/root", own).status_code == 200
     assert psql("root", root["password"], "first", "SELECT 1").returncode == REFUSED
+    assert psql("root", OWN, "first", "SELECT 1").returncode == 0
+    run(stack, "database", "root", "disable", instance)
+    assert psql("root", OWN, "first", "SELECT 1").returncode == REFUSED
     run(stack, *DATABASE, "delete", instance, "third")
 
 
-def test_rows_outlive_what_is_done_to_an_instance(stack: Stack, instance: str, psql: Psql) -> None:
+def test_rows_and_values_outlive_what_is_done_to_an_instance(
+    stack: Stack, instance: str, psql: Psql
+) -> None:
     words = ("database", "instance")
+    group = new_group(stack, "postgresql", "15", work_mem=8192, max_connections=61)
+    run(stack, *GROUP, "attach", instance, group)
+    eventually(lambda: psql.amy("SHOW work_mem") == "8MB\n", WITHIN, "a live value is held")
+    change(stack, group, work_mem=9216)
+    eventually(lambda: psql.amy("SHOW work_mem") == "9MB\n", WITHIN, "its change is held")
+    stack.demo.wait(instance, "RESTART_REQUIRED", within=WITHIN)
+    assert psql.amy("SHOW max_connections") != "61\n"
+    applied(stack, group)
     run(stack, *words, "restart", instance)
     stack.demo.healthy(instance)
     assert psql.rows()
+    assert psql.amy("SHOW max_connections; SHOW work_mem") == HELD
     run(stack, *words, "resize", "volume", instance, "2")
     stack.demo.wait(instance, "ACTIVE")
     run(stack, *words, "resize", "flavor", instance, "4")
@@ -113,6 +159,16 @@ def test_rows_outlive_what_is_done_to_an_instance(stack: Stack, instance: str, p
     run(stack, *words, "rebuild", instance, stack.image_id(), user="admin")
     stack.demo.healthy(instance)
     eventually(psql.rows, WITHIN, "the rows are there after a rebuild")
+    assert psql.amy("SHOW max_connections; SHOW work_mem") == HELD
+    run(stack, *GROUP, "detach", instance)
+    eventually(lambda: psql.amy("SHOW work_mem") == "2MB\n", WITHIN, "the template's is back")
+    delete_group(stack, group)
+    offer(stack, "of a minor", "15", datastore="postgresql")
+    run(stack, *words, "upgrade", instance, "of a minor")
+    stack.demo.healthy(instance)
+    eventually(psql.rows, WITHIN, "the rows are there after an upgrade")
+    assert psql.amy("SHOW max_connections") != "61\n"
+    assert (stack.demo.show(instance) or {})["datastore"]["version"] == "of a minor"
 
 
 def test_a_dead_postmaster_is_started_again(stack: Stack, instance: str, psql: Psql) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import psutil
 import pytest
 
+from tests.acceptance.groups import GROUP, applied, change, delete_group, new_group
 from tests.acceptance.operating import offer
 from tests.acceptance.stack import Stack, eventually
 from tests.acceptance.test_clients import run
@@ -39,6 +40,10 @@ class RedisCli:
             check=False,
         )
         return (done.stderr + done.stdout).strip()
+
+    def evicts(self, policy: str) -> Callable[[], bool]:
+        """Whether it makes room by that policy, as it tells of itself."""
+        return lambda: f"maxmemory_policy:{policy}" in self("INFO", "memory").split()
 
     def keeps(self) -> bool:
         """Whether it has what was written."""
@@ -114,23 +119,38 @@ def test_what_redis_has_not_is_refused_in_a_sentence(stack: Stack, instance: str
     assert said.status_code == 501
 
 
-def test_data_outlive_what_is_done_to_an_instance(
+def test_data_and_values_outlive_what_is_done_to_an_instance(
     stack: Stack, instance: str, redis: RedisCli
 ) -> None:
     words = ("database", "instance")
+    values = {"maxmemory-policy": "allkeys-lru", "databases": 20}
+    group = new_group(stack, "redis", "7.0", **values)
+    run(stack, *GROUP, "attach", instance, group)
+    eventually(redis.evicts("allkeys-lru"), WITHIN, "a live value is held")
+    change(stack, group, **{"maxmemory-policy": "allkeys-lfu"})
+    eventually(redis.evicts("allkeys-lfu"), WITHIN, "its change is held")
+    stack.demo.wait(instance, "RESTART_REQUIRED", within=WITHIN)
+    assert "out of range" in redis("-n", "19", "PING")
+    applied(stack, group)
     run(stack, *words, "restart", instance)
     stack.demo.healthy(instance)
     assert redis.keeps()
+    assert redis("-n", "19", "PING") == "PONG"
     run(stack, *words, "resize", "volume", instance, "2")
     stack.demo.wait(instance, "ACTIVE")
     run(stack, *words, "resize", "flavor", instance, "4")
     stack.demo.healthy(instance)
     assert redis.keeps()
+    assert redis.evicts("allkeys-lfu")()
+    run(stack, *GROUP, "detach", instance)
+    eventually(redis.evicts("noeviction"), WITHIN, "the template's is back")
+    delete_group(stack, group)
     offer(stack, "of a patch", "7.0", datastore="redis")
     run(stack, *words, "upgrade", instance, "of a patch")
     stack.demo.healthy(instance)
     eventually(redis.keeps, WITHIN, "the data are there after an upgrade")
     assert (stack.demo.show(instance) or {})["datastore"]["version"] == "of a patch"
+    assert "out of range" in redis("-n", "19", "PING")
 
 
 def test_a_dead_server_is_started_again(stack: Stack, instance: str, redis: RedisCli) -> None:
