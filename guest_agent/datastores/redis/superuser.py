@@ -31,6 +31,8 @@ RIGHTS: Final = (
 _ADMINISTRATOR_RIGHTS: Final = "~* &* +@all"
 _KEPT_IN: Final = "redis-administrator"
 _MOST_BYTES: Final = 65_536
+_MOST_PASSWORD_BYTES: Final = 16_384
+"""Redis reads no longer word of somebody who has not logged in yet."""
 _HASH: Final = re.compile(r"#([0-9a-f]{64})")
 _LOOKED_AT: Final = 100
 """Users that one look puts right; the next one goes on."""
@@ -89,6 +91,8 @@ def enable_root(session: Session, plain: str) -> None:
     """Let it log in; one that may already gets the password, and whoever had the former is out."""
     if not plain:
         raise BadRequest("a password must not be empty")
+    if len(_encoded(plain)) > _MOST_PASSWORD_BYTES:
+        raise BadRequest(f"a password has {_MOST_PASSWORD_BYTES} bytes at most")
     _set(session, _door(_hashed(plain)))
     session.ask("CLIENT", "KILL", "USER", SUPERUSER)
 
@@ -122,8 +126,12 @@ def _door(hashed: str) -> str:
 
 
 def _hashed(plain: str) -> str:
+    return f"#{hashlib.sha256(_encoded(plain)).hexdigest()}"
+
+
+def _encoded(plain: str) -> bytes:
     try:
-        return f"#{hashlib.sha256(plain.encode()).hexdigest()}"
+        return plain.encode()
     except UnicodeEncodeError:
         raise BadRequest("half of a surrogate pair is no character") from None
 

@@ -209,6 +209,7 @@ def sendable(*texts: str) -> bool:
 @example("p\r\nCONFIG SET dir /")
 @example("#" + "0" * 64)
 @example("x" * 10_000)
+@example("日" * 10_000)
 def test_roots_password(engine: Engine, password: str) -> None:
     before = engine.state()
     if engine.refused(REFUSALS, "enable_root", root_password=password):
