@@ -173,6 +173,9 @@ def check_name(name: str) -> None:
     """`BadRequest` for what no new account may be called."""
     if name in reserved():
         raise BadRequest(f"the user name {name!r} is reserved")
+    if len(name) > 1 and name[0] == name[-1] == "'":
+        # It would let nobody in: who logs in as 'alice', in quotes, is alice.
+        raise BadRequest("the server takes a name out of the quotes that it stands in")
     check_text(name, LONGEST_USER_NAME)
 
 

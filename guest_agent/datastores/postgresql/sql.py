@@ -101,7 +101,9 @@ def identifier(name: str) -> str:
 
 
 def literal(value: str) -> str:
-    """A quoted string literal."""
+    """A quoted string literal; `BadRequest` for what would end the statement in the middle."""
+    if "\0" in value:
+        raise BadRequest("a text must not hold a zero character")
     return str(native.literal(value))
 
 

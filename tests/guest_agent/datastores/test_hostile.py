@@ -231,6 +231,8 @@ def test_roots_password(engine: Engine, password: str) -> None:
 @given(ODD, ODD)
 @hostile
 @example("somebody", "\u00ad")
+@example("''", "p")
+@example("'alice'", "p")
 def test_a_user(engine: Engine, name: str, password: str) -> None:
     before = engine.state()
     user = {"name": name, "password": password, "databases": [{"name": "shop"}]}
@@ -278,6 +280,7 @@ def test_a_users_other_name_and_host(engine: Engine, name: str, host: str) -> No
 @QUICK
 @given(ODD, ODD)
 @hostile
+@example("some", "a\0b")
 def test_a_database(engine: Engine, name: str, encoding: str) -> None:
     """What is granted on it is granted on nothing else, whatever pattern its name would be."""
     before = engine.state()
