@@ -11,14 +11,18 @@ from collections.abc import Collection, Iterator, Mapping
 from enum import StrEnum
 from typing import Final
 
-from chalicelib.domain.flows import FLOWS_OF, Flow, What
+from chalicelib.domain.flows import CREATE_BACKUP, FLOWS_OF, Flow, What
 from chalicelib.domain.operations import SubjectKind
 from chalicelib.errors import Unprocessable
 from chalicelib.service_status import ServiceStatus as ServiceStatus
+from chalicelib.status import BackupStatus
 from chalicelib.status import Status as Status
 
 RESET: Final = "status reset by an administrator"
 EXPELLED: Final = "guest expelled by an administrator"
+BEGUN: Final = "backup begun by its guest"
+UNFINISHED: Final = frozenset({BackupStatus.NEW, BackupStatus.BUILDING})
+"""Of a backup that is being made."""
 
 _AT_REST: Final = frozenset({Status.ACTIVE, Status.STOPPED})
 _AFTER_RESET: Final[dict[StrEnum, StrEnum]] = {
@@ -58,6 +62,18 @@ def _table(kind: SubjectKind, after_reset: Mapping[StrEnum, StrEnum]) -> Table:
     return {(status, event): target for status, event, target in rows}
 
 
+def _of_backups() -> Table:
+    """A backup is made by an operation of its instance, of which its row gets the end."""
+    table = _table(SubjectKind.BACKUP, {})
+    table[BackupStatus.NEW, BEGUN] = BackupStatus.BUILDING
+    for status in UNFINISHED:
+        for what in (What.SUCCEEDED, What.UNDONE, What.FAILED):
+            done = what is What.SUCCEEDED
+            end = BackupStatus.COMPLETED if done else BackupStatus.FAILED
+            table[status, CREATE_BACKUP.event(what)] = end
+    return table
+
+
 TRANSITIONS: Final[Table] = {
     **_table(SubjectKind.INSTANCE, _AFTER_RESET),
     **{(status, RESET): target for status, target in _AFTER_RESET.items()},
@@ -67,6 +83,7 @@ TRANSITIONS: Final[Table] = {
 TABLES: Final[dict[SubjectKind, Table]] = {
     **{kind: _table(kind, {}) for kind in SubjectKind},
     SubjectKind.INSTANCE: TRANSITIONS,
+    SubjectKind.BACKUP: _of_backups(),
 }
 
 EVENTS: Final = (

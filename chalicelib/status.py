@@ -1,4 +1,4 @@
-"""The statuses of instances, rollouts and configuration groups, as clients see them."""
+"""The statuses of instances, rollouts, configuration groups and backups, as clients see them."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ class Status(StrEnum):
     STARTING = "STARTING"
     REBUILD = "REBUILD"
     UPGRADE = "UPGRADE"
+    BACKUP = "BACKUP"
     ERROR = "ERROR"
     SHUTDOWN = "SHUTDOWN"
     DELETED = "DELETED"
@@ -37,6 +38,19 @@ class RolloutStatus(StrEnum):
     COMPLETED = "COMPLETED"
     STOPPED = "STOPPED"
     FAILED = "FAILED"
+
+
+class BackupStatus(StrEnum):
+    """Trove's, where it has one. NEW: accepted; BUILDING: its guest is at it; DELETING: its objects
+    are being removed."""
+
+    NEW = "NEW"
+    BUILDING = "BUILDING"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    DELETING = "DELETING"
+    DELETE_FAILED = "DELETE_FAILED"
+    DELETED = "DELETED"
 
 
 class ConfigurationStatus(StrEnum):

@@ -150,11 +150,12 @@ def prepare(operation: Operation, token: str | None) -> Outcome:
     if lost := refusals.verdict(operation):
         return Failed(lost)
     return ask(
-        operation, token, "prepare", contract.PREPARE, lambda each: _arguments(operation, each)
+        operation, token, "prepare", contract.PREPARE, lambda each: arguments_of(operation, each)
     )
 
 
-def _arguments(operation: Operation, instance: Instance) -> arguments.Prepare:
+def arguments_of(operation: Operation, instance: Instance) -> arguments.Prepare:
+    """All that a first start is told."""
     asked = arguments.Contents()
     if sealed := operations.sealed_arguments(operation):
         revealed = keys.reveal("operation", operation.id, sealed)

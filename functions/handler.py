@@ -13,7 +13,9 @@ from chalicelib.store.models import Operation
 from functions import (
     apply_configuration,
     configure_instance,
+    create_backup,
     create_instance,
+    delete_backup,
     ending,
     maintenance,
     migrate_instance,
@@ -23,6 +25,7 @@ from functions import (
     resize_flavor,
     resize_volume,
     restart_instance,
+    restore_instance,
     roll_out,
     server_look,
     step,
@@ -55,6 +58,9 @@ _STEPS: Final[Mapping[OperationAction, Mapping[str, Run]]] = {
     OperationAction.UPGRADE_AGENT: upgrade_agent.STEPS,
     OperationAction.CONFIGURE: configure_instance.STEPS,
     OperationAction.APPLY: apply_configuration.STEPS,
+    OperationAction.CREATE_BACKUP: create_backup.STEPS,
+    OperationAction.DELETE_BACKUP: delete_backup.STEPS,
+    OperationAction.RESTORE: restore_instance.STEPS,
 }
 """The steps of each flow by name, but for those that flows share."""
 

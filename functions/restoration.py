@@ -28,7 +28,7 @@ from functions import access, power
 
 PAGE_ROWS: Final = 100
 PAGE_THINGS: Final = 100
-REPLACING: Final = frozenset(ADMITTING) - {OperationAction.CREATE}
+REPLACING: Final = frozenset(ADMITTING) - {OperationAction.CREATE, OperationAction.RESTORE}
 _SERVERS: Final = "servers"
 _VOLUMES: Final = "volumes"
 _ROLLOUTS: Final = "rollouts"

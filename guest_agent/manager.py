@@ -158,6 +158,10 @@ class WithBackups(ABC):
         """Copy the data, or what has changed, to the object store, below a server that goes on."""
 
     @abstractmethod
+    def cancel_backup(self, request: arguments.CancelBackup) -> answers.Done:
+        """Let a backup that is being made end soon, as one that failed; any other one is fine."""
+
+    @abstractmethod
     def fetch_backup(self, request: arguments.FetchBackup, progress: Progress) -> answers.Done:
         """Have all of a chain on the volume, as it was sent; what is there already stays."""
 

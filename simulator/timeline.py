@@ -34,6 +34,7 @@ TABLES: Final = (
     "instances",
     "rollouts",
     "configurations",
+    "backups",
     "operations",
     "commands",
     "guests",

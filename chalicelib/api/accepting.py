@@ -55,18 +55,24 @@ def accepted(request: Request, instance_id: str, operation_id: str | None) -> Re
 
 
 def accept(
-    request: Request, flow: Flow, wanted: Callable[[Instance], Wanted] = lambda _: Wanted()
+    request: Request,
+    flow: Flow,
+    wanted: Callable[[Instance], Wanted] = lambda _: Wanted(),
+    *,
+    row_of: Callable[[Request], Instance] = instance_of,
+    answer: Callable[[Operation], Response] | None = None,
 ) -> Response:
-    """Accept one operation of a flow on the instance in the path.
+    """Accept one operation of a flow on an instance: the one in the path, or `row_of` a request.
 
     Whoever loses a race looks again. The same that is under way already, in a status that allows
     it, is accepted, so that a client whose answer was lost may ask again; any other waits for its
-    end (422). `wanted` raises what speaks against it.
+    end (422). `wanted` raises what speaks against it. `answer` is told the operation, in the place
+    of where that is seen.
     """
     if request.dry_run:
-        return _planned(instance_of(request), flow, wanted)
+        return _planned(row_of(request), flow, wanted)
     for _ in races():
-        row = instance_of(request)
+        row = row_of(request)
         asked = _decided(row, flow, wanted)
         if row.operation_id is not None:
             live = get_operation(row.operation_id)
@@ -75,7 +81,7 @@ def accept(
             _require_same(row, live, flow, asked)
             return accepted(request, row.id, live.id)
         operation = operation_of(row, flow, arguments=asked.arguments, asked=request.asked)
-        reply = accepted(request, row.id, operation.id)
+        reply = answer(operation) if answer else accepted(request, row.id, operation.id)
         if accepting.accept(
             row,
             operation,

@@ -15,6 +15,7 @@ from chalice.app import Response as GatewayResponse
 from chalicelib.api import (
     actions,
     attaching,
+    backups,
     configuration_parameters,
     configurations,
     databases,
@@ -69,6 +70,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *configuration_parameters.ROUTES,
     *configurations.ROUTES,
     *attaching.ROUTES,
+    *backups.ROUTES,
     *guests.ROUTES,
     *later.ROUTES,
 )

@@ -1,4 +1,7 @@
-"""What guest agents ask over HTTPS: to be let in, and to go on. Their proofs are in the bodies."""
+"""What guest agents ask over HTTPS: to be let in, to go on, and for the object store of backups.
+
+Their proofs are in the bodies.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from typing import Final
 
 from chalicelib.api.frame import Request, Response, Route
 from chalicelib.conductor.enrolment import Admission, Enrol, Renew, enrol, renew
+from chalicelib.conductor.storage import Ask, Storage, storage
 from chalicelib.errors import CofferError, Conflict, Gone, Unauthorized
 
 REFUSALS: Final[tuple[type[CofferError], ...]] = (Unauthorized, Conflict, Gone)
@@ -20,6 +24,14 @@ def post_enrol(request: Request) -> Response:
 def post_renew(request: Request) -> Response:
     """A guest agent's later starts, and new credentials."""
     return _let_in(request, renew(request.json(Renew)))
+
+
+def post_storage(request: Request) -> Response:
+    """What a guest agent needs to write a backup, or to read the one it is restored from."""
+    asked = request.json(Ask)
+    lent = storage(asked)
+    request.audit.instance_id = asked.instance_id
+    return Response(200, lent)
 
 
 def _let_in(request: Request, admission: Admission) -> Response:
@@ -45,6 +57,15 @@ ROUTES: Final = (
         public=True,
         reads=Renew,
         answers=Admission,
+        refuses=REFUSALS,
+    ),
+    Route(
+        "POST",
+        "/guest/v1/storage",
+        post_storage,
+        public=True,
+        reads=Ask,
+        answers=Storage,
         refuses=REFUSALS,
     ),
 )

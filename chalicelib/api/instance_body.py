@@ -51,6 +51,19 @@ Locality = Literal["affinity", "anti-affinity", "soft-affinity", "soft-anti-affi
 or apart; the soft ones give way where there is no room."""
 
 
+class RestorePoint(Body, frozen=True):
+    """The backup that an instance begins with: its id, or a URL that ends in it."""
+
+    backup_ref: Annotated[str, msgspec.Meta(min_length=1, max_length=1024)] = msgspec.field(
+        name="backupRef"
+    )
+
+    @property
+    def backup_id(self) -> str:
+        """The id at its end, as Trove reads it."""
+        return self.backup_ref.rpartition("/")[2]
+
+
 class InstanceBody(Body, frozen=True):
     """A new instance; what stands in the last block is known to Trove and refused with 501 here."""
 
@@ -72,7 +85,8 @@ class InstanceBody(Body, frozen=True):
 
     replica_count: Annotated[int, msgspec.Meta(ge=1, le=3)] | None = None
 
-    restore_point: Any = msgspec.field(default=None, name="restorePoint")
+    restore_point: RestorePoint | None = msgspec.field(default=None, name="restorePoint")
+
     replica_of: Any = None
     configuration_id: Any = None  # of Trove's schema, which then reads the other one
     modules: Any = None
@@ -107,7 +121,6 @@ class NewInstance(Body, frozen=True):
 
 
 LATER: Final = (
-    ("restorePoint", "restore_point"),
     ("replica_of", "replica_of"),
     ("configuration_id", "configuration_id"),
     ("modules", "modules"),

@@ -38,17 +38,24 @@ from chalicelib.auth import policy
 from chalicelib.bus import contract, keys, queues
 from chalicelib.domain import instances as rules
 from chalicelib.domain import quotas
-from chalicelib.domain.flows import CREATE, DELETE
+from chalicelib.domain.backups import require_restorable
+from chalicelib.domain.flows import CREATE, DELETE, RESTORE
 from chalicelib.domain.operations import OperationStatus
 from chalicelib.errors import BadRequest, NotFound
 from chalicelib.lifecycle import Status
 from chalicelib.settings import API_VERSION, settings
 from chalicelib.store import accepting as transactions
+from chalicelib.store import backups, lists
 from chalicelib.store import instances as store
-from chalicelib.store import lists
 from chalicelib.store.base import Contended, races
 from chalicelib.store.changes import edit
-from chalicelib.store.models import DatastoreVersion, Flavor, Instance, ServiceStatusRow
+from chalicelib.store.models import (
+    Backup,
+    DatastoreVersion,
+    Flavor,
+    Instance,
+    ServiceStatusRow,
+)
 from chalicelib.store.operations import operation_of
 
 PATH: Final = f"/{API_VERSION}/{{project}}/instances"
@@ -131,13 +138,19 @@ def create(request: Request) -> Response:
     wanted = request.json(NewInstance).instance
     require_supported(wanted)
     _authorize_contents(request, wanted)
-    version = choose_version(request.catalog, wanted.datastore or DatastoreBody())
+    backup = _backup_of(request, wanted)
+    version = choose_version(request.catalog, wanted.datastore or _datastore_of(backup))
     require_offered(version, contents_asked(wanted))
     contents = initial_contents(wanted, version.manager)
     flavor = choose_flavor(request.catalog, rules.flavor_id(wanted.flavor_ref))
     require_flavor(version, flavor.id)
     require_volume_type(version, wanted.volume.type if wanted.volume else None)
     instance = _new_instance(request, wanted, version, flavor)
+    flow = CREATE
+    if backup is not None:
+        flow = RESTORE
+        require_offered(version, [contract.FETCH_BACKUP])
+        require_restorable(backup, version.manager, version.version, int(instance.volume_size))
     if wanted.configuration is not None:
         policy.authorize(request.context, "instance:update", request.context.project_id)
         require_offered(version, [contract.UPDATE_OVERRIDES])
@@ -148,13 +161,14 @@ def create(request: Request) -> Response:
         view = instance_view.detail(request, instance, None)
         shown: dict[str, Any] = msgspec.to_builtins(view)
         made = {name: value for name, value in shown.items() if name not in UNKNOWN_YET}
-        return planning.plan(instance, CREATE, lambda: (made, held))
+        return planning.plan(instance, flow, lambda: (made, held))
     request.audit.of_instance(instance.id, instance.tenant_id)
     operation_id = aws.new_id()
     operation = operation_of(
         instance,
-        CREATE,
+        flow,
         operation_id=operation_id,
+        arguments={"backup": backup.id} if backup is not None else None,
         sealed_args=keys.protect("operation", operation_id, msgspec.json.encode(contents)),
         asked=request.asked,
     )
@@ -164,6 +178,20 @@ def create(request: Request) -> Response:
     transactions.accept_create(instance, operation, held, request.keeping(reply))
     queues.notify_task_manager(operation_id)
     return reply
+
+
+def _backup_of(request: Request, wanted: InstanceBody) -> Backup | None:
+    """The backup that the instance is to begin with, of the caller's project."""
+    if wanted.restore_point is None:
+        return None
+    return backups.get_backup(wanted.restore_point.backup_id, request.context.project_id)
+
+
+def _datastore_of(backup: Backup | None) -> DatastoreBody:
+    """What is built where the body does not say: what the backup is of, or the default."""
+    if backup is None:
+        return DatastoreBody()
+    return DatastoreBody(type=backup.datastore_name, version=backup.datastore_version_id)
 
 
 def _placed(request: Request, nic: dict[str, str]) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """Trove's routes that this release does not serve: each says so with 501 and a sentence.
 
-A bare 404 would be read as an answer: clients make of it "No backup with a name or ID of …".
+A bare 404 would be read as an answer: clients make of it "No module with a name or ID of …".
 A list of what cannot exist is refused too, since an empty one would say that nothing was found.
 The token, the project and the instance in the path are checked first, as on every other route.
 
@@ -35,13 +35,8 @@ class Subject(msgspec.Struct, frozen=True):
 
 SUBJECTS: Final = (
     Subject(
-        "Backups are not supported yet.",
-        (
-            "GET,POST /backups",
-            "GET,DELETE /backups/{backup}",
-            "GET /instances/{instance}/backups",
-            "GET,POST,DELETE /backup_strategies",
-        ),
+        "A backup strategy names a container of Swift, where no backups go yet.",
+        ("GET,POST,DELETE /backup_strategies",),
     ),
     Subject(
         "Logs of databases are not supported yet.",

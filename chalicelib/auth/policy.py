@@ -54,6 +54,9 @@ RULES: Final[dict[str, Rule]] = {
     **_named(_anyone, "configuration-parameter", "index_by_version", "show_by_version"),
     **_named(_admin_or_owner, "configuration", "create", "delete", "index", "show"),
     **_named(_admin_or_owner, "configuration", "instances", "update", "edit"),
+    **_named(_admin_or_owner, "instance", "backups"),
+    **_named(_admin_or_owner, "backup", "create", "delete", "index", "show"),
+    **_named(_admin, "backup", "index:all_projects"),
     **_named(_anyone, "flavor", "index", "show"),
     **_named(_admin_or_owner, "limits", "index"),
 }

@@ -11,28 +11,25 @@ from __future__ import annotations
 
 import base64
 import logging
-from datetime import UTC, datetime
 from typing import Any, ClassVar, Final
 
 import msgspec
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from chalicelib import aws, crash, tracing
 from chalicelib.bus import keys, proofs, queues
 from chalicelib.bus.envelope import BadSeal, Direction, InstanceId, Number
 from chalicelib.conductor import readmission, refusals
+from chalicelib.conductor.lending import Credentials, lend
+from chalicelib.conductor.proving import check_signature, check_time, present, proven, seen_before
 from chalicelib.domain.flows import ENROLLING
-from chalicelib.errors import BadRequest, CofferError, Conflict, Gone, Unauthorized
-from chalicelib.lifecycle import Status
+from chalicelib.errors import BadRequest, CofferError, Conflict, Unauthorized
 from chalicelib.settings import settings
-from chalicelib.store import guests, instances
+from chalicelib.store import guests
 from chalicelib.store.base import ConditionFailed
 from chalicelib.store.models import Guest, Instance
 
 PURPOSE: Final = "enrolment token"
 PUBLIC_KEY_BYTES: Final = 32
-CLOCK_SKEW_MS: Final = 300_000
 
 log = logging.getLogger(__name__)
 
@@ -90,15 +87,6 @@ class Renew(msgspec.Struct, frozen=True):
     signature: str
 
 
-class Credentials(msgspec.Struct, frozen=True):
-    """AWS credentials of a guest, and when they end."""
-
-    access_key_id: str
-    secret_access_key: str
-    session_token: str
-    expires_at: str
-
-
 class GuestQueues(msgspec.Struct, frozen=True):
     """The URLs of the queues that a guest reads and writes."""
 
@@ -144,8 +132,8 @@ def enrol(body: Enrol, request_id: str | None = None) -> Admission:
         _check_server_id(body.server_id)
         token = _open_token(body.token)
         _check_proof(body)
-        _check_time(body.issued_at_ms)
-        instance = _present(token.instance_id, token.generation)
+        check_time(body.issued_at_ms)
+        instance = present(token.instance_id, token.generation)
         if instance.status not in ENROLLING:
             raise readmission.refuse(instance, body.public_key, body.server_id, request_id)
         with tracing.span(log, "enrolment", tracing.parse(token.traceparent)) as span:
@@ -171,18 +159,15 @@ def renew(body: Renew) -> Admission:
     Raises `Unauthorized` (unknown guest, signature), `BadRequest` (time, seen before), `Gone`.
     """
     with crash.scope("renew"):
-        guest = guests.find(body.instance_id, body.generation)
-        if guest is None:
-            _present(body.instance_id, body.generation)
-            raise Unauthorized("This guest is not enrolled.")
         text = proofs.of_renewal(body.instance_id, body.generation, body.issued_at_ms, body.start)
-        _check_signature(guest.public_key, body.signature, text)
-        _present(body.instance_id, body.generation)
-        _check_time(body.issued_at_ms)
-        try:
-            guests.renew(guest, body.issued_at_ms, start=body.start)
-        except ConditionFailed:
-            raise _seen_before() from None
+        guest = proven(
+            body.instance_id,
+            body.generation,
+            body.issued_at_ms,
+            signature=body.signature,
+            text=text,
+            start=body.start,
+        )
         return _admission(guest)
 
 
@@ -190,14 +175,9 @@ def _refused(instance: Instance, generation: int, body: Enrol) -> CofferError:
     """Why a generation was not bound; its own holder's old request is nobody else's attempt."""
     holder = guests.find(instance.id, generation)
     if holder and (holder.public_key, holder.server_id) == (body.public_key, body.server_id):
-        return _seen_before()
+        return seen_before()
     refusals.record(instance, generation, body.server_id)
     return Conflict("This generation is enrolled with another key or server.")
-
-
-def _seen_before() -> BadRequest:
-    """No 409, which tells a guest that its place is taken: the holder asks again, and is let in."""
-    return BadRequest("The request was seen before; sign it with a later time.")
 
 
 def _open_token(text: str) -> Token:
@@ -225,30 +205,7 @@ def _check_server_id(server_id: str) -> None:
 def _check_proof(body: Enrol) -> None:
     """A public key is no secret: only its owner may bind it."""
     text = proofs.of_enrolment(body.token, body.public_key, body.server_id, body.issued_at_ms)
-    _check_signature(body.public_key, body.signature, text)
-
-
-def _check_signature(public_key: str, signature: str, text: bytes) -> None:
-    key = Ed25519PublicKey.from_public_bytes(base64.b64decode(public_key))
-    try:
-        key.verify(base64.b64decode(signature, validate=True), text)
-    except (ValueError, InvalidSignature):
-        raise Unauthorized("The signature does not fit the guest's key.") from None
-
-
-def _check_time(issued_at_ms: int) -> None:
-    """The guest corrects its clock by the Date of this refusal, and asks again."""
-    if abs(aws.clock() * 1000 - issued_at_ms) > CLOCK_SKEW_MS:
-        raise BadRequest("The request was issued at another time; correct the clock offset.")
-
-
-def _present(instance_id: str, generation: int) -> Instance:
-    instance = instances.find_instance(instance_id)
-    if instance is None or instance.status in (Status.DELETED, Status.SHUTDOWN):
-        raise Gone("The instance is gone.")
-    if instance.generation != generation:
-        raise Gone("This generation of the guest has been superseded.")
-    return instance
+    check_signature(body.public_key, body.signature, text)
 
 
 def _admission(guest: Guest) -> Admission:
@@ -273,7 +230,7 @@ def _admission(guest: Guest) -> Admission:
             for version in ring.keys
             if version != ring.current
         },
-        credentials=_credentials(instance_id, generation),
+        credentials=lend(instance_id, generation, session_policy(instance_id, generation)),
         queues=GuestQueues(
             guest=queues.guest_queue_url(instance_id, generation),
             conductor=chosen.conductor_queue_url,
@@ -307,19 +264,3 @@ def session_policy(instance_id: str, generation: int) -> dict[str, Any]:
             {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": others},
         ],
     }
-
-
-def _credentials(instance_id: str, generation: int) -> Credentials:
-    answer = aws.client("sts").assume_role(
-        RoleArn=settings().guest_role_arn,
-        RoleSessionName=f"guest-{instance_id}-{generation}"[:64],
-        Policy=msgspec.json.encode(session_policy(instance_id, generation)).decode(),
-        DurationSeconds=settings().guest_credentials_seconds,
-    )["Credentials"]
-    expires: datetime = answer["Expiration"]
-    return Credentials(
-        access_key_id=answer["AccessKeyId"],
-        secret_access_key=answer["SecretAccessKey"],
-        session_token=answer["SessionToken"],
-        expires_at=expires.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-    )

@@ -13,6 +13,7 @@ class SubjectKind(StrEnum):
     INSTANCE = "instance"
     ROLLOUT = "rollout"
     CONFIGURATION = "configuration"
+    BACKUP = "backup"
 
 
 class OperationAction(StrEnum):
@@ -35,6 +36,9 @@ class OperationAction(StrEnum):
     UPGRADE_AGENT = "upgrade_agent"
     CONFIGURE = "configure_instance"
     APPLY = "apply_configuration"
+    CREATE_BACKUP = "create_backup"
+    DELETE_BACKUP = "delete_backup"
+    RESTORE = "restore_instance"
 
 
 class OperationStatus(StrEnum):

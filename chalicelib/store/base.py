@@ -79,6 +79,7 @@ class IndexNames(NamedTuple):
     LIVE: str = "live-index"
     SUBJECT: str = "instance-index"
     FEED: str = "feed-index"
+    SOURCE: str = "source-index"
 
 
 INDEXES: Final = IndexNames()

@@ -17,7 +17,7 @@ from chalicelib.lifecycle import ServiceStatus
 from chalicelib.store import outcomes, quotas, spans
 from chalicelib.store.base import ConditionFailed, Contended, as_dict, races, transact, update_if
 from chalicelib.store.events import asked_by, new_event
-from chalicelib.store.kinds import KINDS
+from chalicelib.store.kinds import KINDS, Ended
 from chalicelib.store.models import Arguments, Operation, Subject
 from chalicelib.store.operations import CHECK_AFTER_SECONDS, get_operation
 from chalicelib.store.outcomes import Outcome
@@ -99,7 +99,8 @@ def _end_alone(operation: Operation, ending: Ending) -> None:
     close = _close(ending.status, ending.reason)
     live = Operation.status.is_in(*STARTABLE)
     gone = ending.what is What.UNDONE or _removes(operation, ending)
-    beside = KINDS[operation.kind].beside(operation.subject_id, gone=gone, reported=None)
+    told = Ended(ending.what, ending.reason, gone=gone)
+    beside = KINDS[operation.kind].beside(operation, told)
 
     def build(write: TransactWrite) -> None:
         write.update(Operation(operation.id), actions=close, condition=live)
@@ -149,7 +150,8 @@ def _end(
     freed = _freed(subject, made)
     same = unchanged(subject, *kind.decided_by)
     gone = _removes(operation, ending)
-    beside = kind.beside(subject.id, gone=gone, reported=ending.reported)
+    told = Ended(ending.what, ending.reason, gone=gone, reported=ending.reported)
+    beside = kind.beside(operation, told)
     leave = kind.leaving(subject) if gone else None
     queued = following or moot
     then = _accept(following) if following else close

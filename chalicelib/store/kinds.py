@@ -10,16 +10,20 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any, ClassVar, Final, Generic, TypeVar
 
+import msgspec
 from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
 from chalicelib import aws
+from chalicelib.domain.flows import What
 from chalicelib.domain.operations import OperationAction, SubjectKind
 from chalicelib.errors import Conflict
 from chalicelib.lifecycle import ServiceStatus, Status
-from chalicelib.store import attachments
+from chalicelib.status import BackupStatus
+from chalicelib.store import attachments, backups
 from chalicelib.store.instances import buried
 from chalicelib.store.models import (
+    Backup,
     Configuration,
     Instance,
     Job,
@@ -36,6 +40,19 @@ NEWEST_ROLLOUT: Final = "newest-rollout"
 
 Items = Callable[[TransactWrite], None]
 """A part of a transaction."""
+
+_WHOLE: Final = frozenset({OperationAction.CREATE, OperationAction.RESTORE, OperationAction.DELETE})
+"""What makes all of an instance, or takes all of it away."""
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """How an operation has ended, as other rows are told: the subject is `gone`, its guest has
+    `reported`."""
+
+    what: What
+    reason: str = ""
+    gone: bool = False
+    reported: ServiceStatus | None = None
 
 
 class Kind(Generic[S]):
@@ -79,8 +96,8 @@ class Kind(Generic[S]):
         """What a subject that is gone no longer has a part in."""
         return lambda _: None
 
-    def beside(self, _: str, *, gone: bool, reported: ServiceStatus | None) -> Items:
-        """What an end does to other rows: the subject is `gone`, its guest has `reported`."""
+    def beside(self, _: Operation, __: Ended) -> Items:
+        """What an end does to other rows."""
         return lambda _: None
 
 
@@ -98,7 +115,7 @@ class Instances(Kind[Instance]):
 
         A create has taken its instance back then, and a delete takes all of it away.
         """
-        if operation.action in (OperationAction.CREATE, OperationAction.DELETE):
+        if operation.action in _WHOLE:
             return None
         return Status.ERROR if subject.generation > operation.generation else None
 
@@ -128,10 +145,13 @@ class Instances(Kind[Instance]):
             return lambda _: None
         return attachments.detaching(subject.configuration_id, subject.id)
 
-    def beside(self, subject_id: str, *, gone: bool, reported: ServiceStatus | None) -> Items:
-        row, now = ServiceStatusRow(subject_id), aws.clock()
+    def beside(self, operation: Operation, ended: Ended) -> Items:
+        row, now = ServiceStatusRow(operation.subject_id), aws.clock()
+        gone, reported = ended.gone, ended.reported
+        backup = backups.ending(operation, ended.what, ended.reason)
 
         def build(write: TransactWrite) -> None:
+            backup(write)
             if gone:
                 write.delete(row)
             elif reported is not None:
@@ -149,6 +169,19 @@ class Configurations(Kind[Configuration]):
     """A change of its values may come while they are being applied, until that is `applied`."""
 
     decided_by = ("revision", "applied")
+
+
+class Backups(Kind[Backup]):
+    """One that is gone no longer counts as a child of the one that it was built on."""
+
+    decided_by = ("children",)
+
+    def settled(self, status: StrEnum) -> list[Action]:
+        return backups.buried() if status is BackupStatus.DELETED else []
+
+    def leaving(self, subject: Backup) -> Items:
+        # One that failed was taken off its parent's count by the end of what made it.
+        return backups.leaving(subject) if subject.checksum is not None else lambda _: None
 
 
 class Rollouts(Kind[Rollout]):
@@ -186,4 +219,5 @@ KINDS: Final[Mapping[SubjectKind, Kind[Any]]] = {
     SubjectKind.INSTANCE: Instances(Instance),
     SubjectKind.ROLLOUT: Rollouts(Rollout),
     SubjectKind.CONFIGURATION: Configurations(Configuration),
+    SubjectKind.BACKUP: Backups(Backup),
 }

@@ -177,6 +177,68 @@ class Attachment(Table):
     by_id = UnicodeAttribute(attr_name="instance_id", range_key=True)
 
 
+class BackupIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
+    """The backups of a tenant by id; sparse: deleted rows have no `index_tenant`."""
+
+    class Meta:
+        index_name = INDEXES.TENANT
+        projection = AllProjection()
+
+    index_tenant = UnicodeAttribute(hash_key=True)
+    id = UnicodeAttribute(range_key=True)
+
+
+class SourceIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
+    """The backups of an instance by time; sparse, as `BackupIndex` is."""
+
+    class Meta:
+        index_name = INDEXES.SOURCE
+        projection = AllProjection()
+
+    index_source = UnicodeAttribute(hash_key=True)
+    created = NumberAttribute(range_key=True)
+
+
+class Backup(Subject):
+    """A backup of an instance, which it outlives. Sizes are in bytes."""
+
+    kind = SubjectKind.BACKUP
+
+    class Meta:
+        table_name, region = table_meta("backups")
+
+    index_tenant = optional(UnicodeAttribute(null=True))
+    tenant_index = BackupIndex()
+    instance_id = UnicodeAttribute()
+    index_source = optional(UnicodeAttribute(null=True))
+    source_index = SourceIndex()
+    name = UnicodeAttribute()
+    description = optional(UnicodeAttribute(null=True))
+    datastore_version_id = UnicodeAttribute()
+    datastore_name = UnicodeAttribute()
+    datastore_version = UnicodeAttribute()
+    datastore_version_number = UnicodeAttribute()
+    manager = UnicodeAttribute()
+
+    parents = JSONAttribute(default=list)  # the ids that it builds on, the full backup first
+    children = NumberAttribute(default=0)  # so many build on it directly
+    location = UnicodeAttribute()
+    sealed_key = optional(UnicodeAttribute(null=True))  # what its objects are encrypted with
+
+    # What its guest told, when it was seen to lie in the store.
+    checksum = optional(UnicodeAttribute(null=True))
+    size = optional(NumberAttribute(null=True))
+    data_size = optional(NumberAttribute(null=True))
+    position = optional(UnicodeAttribute(null=True))
+    engine_version = optional(UnicodeAttribute(null=True))
+    volume_used = optional(NumberAttribute(null=True))  # GiB of its instance's volume, then
+
+    @property
+    def parent_id(self) -> str | None:
+        """The backup that it builds on; None of a full one."""
+        return self.parents[-1] if self.parents else None
+
+
 class Rollout(Subject):
     """Instances that are rebuilt on an image; its tenant is the project of who asked for it."""
 
@@ -483,6 +545,7 @@ TABLES: tuple[type[Table], ...] = (
     Rollout,
     Configuration,
     Attachment,
+    Backup,
     Operation,
     Arguments,
     Command,

@@ -175,6 +175,15 @@ def _configured(_: Operation, ended: What) -> Outcome:
     return Outcome({"configuration_held": UNKNOWN})
 
 
+def _as_before(_: Operation, __: What) -> Outcome:
+    """What it makes is another row's."""
+    return Outcome()
+
+
+def _deleted_backup(_: Operation, ended: What) -> Outcome:
+    return Outcome(gone=ended is What.SUCCEEDED)
+
+
 def _rolled_out(operation: Operation, _: What) -> Outcome:
     counted = Progress.of(as_dict(operation.resources))
     return Outcome({"progress": counted.recorded()})
@@ -190,7 +199,7 @@ _NO_FAULT: Final[Mapping[str, Any]] = {"fault_message": None, "fault_created": N
 
 _PREPARED: Final = frozenset(
     {
-        *(OperationAction.CREATE, OperationAction.UPGRADE),
+        *(OperationAction.CREATE, OperationAction.RESTORE, OperationAction.UPGRADE),
         *(OperationAction.REBUILD, OperationAction.REBUILD_STOPPED),
     }
 )
@@ -214,7 +223,7 @@ _SETTINGS: Final[Mapping[OperationAction, Callable[[Operation], dict[str, Any]]]
 """What the success of these tells of the settings of a group."""
 
 _OUTCOMES: Final[Mapping[OperationAction, Callable[[Operation, What], Outcome]]] = {
-    OperationAction.CREATE: _created,
+    **dict.fromkeys((OperationAction.CREATE, OperationAction.RESTORE), _created),
     OperationAction.DELETE: _deleted,
     OperationAction.UPDATE_ACCESS: _access_updated,
     OperationAction.RESTART: _came_back,
@@ -230,4 +239,6 @@ _OUTCOMES: Final[Mapping[OperationAction, Callable[[Operation, What], Outcome]]]
     OperationAction.CONFIGURE: _configured,
     OperationAction.ROLL_OUT: _rolled_out,
     OperationAction.APPLY: _applied,
+    OperationAction.CREATE_BACKUP: _as_before,
+    OperationAction.DELETE_BACKUP: _deleted_backup,
 }

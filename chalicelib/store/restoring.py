@@ -25,7 +25,7 @@ from chalicelib.domain.flows import FLOWS, What
 from chalicelib.domain.operations import STARTABLE, OperationAction, OperationStatus
 from chalicelib.domain.quotas import RESOURCES, held_by_instance
 from chalicelib.lifecycle import ServiceStatus, Status, next_status
-from chalicelib.store import quotas
+from chalicelib.store import backups, quotas
 from chalicelib.store.base import ConditionFailed, Contended, as_dict, races, transact, update_if
 from chalicelib.store.events import new_event
 from chalicelib.store.instances import buried
@@ -237,6 +237,7 @@ def recount(tenant_id: str, *, check: bool) -> str | None:
         for row in rows:
             for resource, amount in row.held.items():
                 held[resource] += int(amount)
+        held["backups"] += backups.held_by(tenant_id)
         if held == used:
             return None
         said = ", ".join(

@@ -7,7 +7,7 @@ from typing import Final
 
 from chalicelib.domain.operations import TERMINAL, OperationStatus, SubjectKind
 from chalicelib.lifecycle import EXPELLED, TABLES, TRANSITIONS, Status
-from chalicelib.status import ConfigurationStatus, RolloutStatus
+from chalicelib.status import BackupStatus, ConfigurationStatus, RolloutStatus
 from simulator.aws.dynamodb.values import Item
 from simulator.invariants.base import Invariant, changed
 
@@ -20,7 +20,7 @@ _EXPULSIONS: Final = frozenset(
 """From almost everywhere to ERROR, which nothing else may do: it ends the guest's generation."""
 _OF_FLOWS: Final = {
     kind: frozenset((str(before), str(after)) for (before, _), after in TABLES[kind].items())
-    for kind in (SubjectKind.ROLLOUT, SubjectKind.CONFIGURATION)
+    for kind in (SubjectKind.ROLLOUT, SubjectKind.CONFIGURATION, SubjectKind.BACKUP)
 }
 _DELETED: Final = (ConfigurationStatus.ACTIVE, ConfigurationStatus.DELETED)
 """What a configuration group comes to by no flow."""
@@ -48,6 +48,7 @@ class Transitions(Invariant):
         self.hub.on_write("rollouts", rollouts)
         groups = self._subject(SubjectKind.CONFIGURATION, ConfigurationStatus.ACTIVE, _DELETED)
         self.hub.on_write("configurations", groups)
+        self.hub.on_write("backups", self._subject(SubjectKind.BACKUP, BackupStatus.NEW))
         self.hub.on_write("operations", self._operation)
 
     def _instance(self, old: Item | None, new: Item | None) -> None:

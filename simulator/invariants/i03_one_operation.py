@@ -9,7 +9,7 @@ from chalicelib.lifecycle import Status
 from simulator.aws.dynamodb.values import Item
 from simulator.invariants.base import Invariant, changed
 
-_SUBJECTS: Final = ("instances", "rollouts", "configurations")
+_SUBJECTS: Final = ("instances", "rollouts", "configurations", "backups")
 
 
 class OneOperation(Invariant):

@@ -9,6 +9,8 @@ from typing import Any, Final
 from chalicelib.domain.operations import OperationAction
 from chalicelib.domain.quotas import RESOURCES, UNLIMITED
 from chalicelib.lifecycle import Status
+from chalicelib.status import BackupStatus
+from chalicelib.store.backups import HELD
 from chalicelib.store.quotas import default_limits
 from simulator.aws.dynamodb.values import Item
 from simulator.invariants.base import Exchange, Invariant, changed, held_of, unseen_end
@@ -21,6 +23,7 @@ _RESIZES: Final = {
     "volumes": OperationAction.RESIZE_VOLUME,
     "ram": OperationAction.RESIZE_FLAVOR,
 }
+_HOLDERS: Final = ("instances", "backups")
 _LIMITS: Final = re.compile(r"/v1\.0/[^/]+/mgmt/quotas/([^/]+)")
 
 
@@ -32,9 +35,10 @@ class QuotaSums(Invariant):
 
     def watch(self) -> None:
         self._sums: dict[str, dict[str, int]] = {}
-        for row in self.hub.rows("instances"):
-            self._add(row["tenant_id"], held_of(row), 1)
-        self.hub.on_write("instances", self._instance)
+        for table in _HOLDERS:
+            for row in self.hub.rows(table):
+                self._add(row["tenant_id"], held_of(row), 1)
+            self.hub.on_write(table, self._holder)
         self.hub.on_write("quotas", self._quota)
         self._limits: dict[str, list[tuple[float, dict[str, int]]]] = {}
         """Of each tenant: when it was given other limits, and which."""
@@ -59,7 +63,7 @@ class QuotaSums(Invariant):
         for name, amount in held.items():
             sums[name] += sign * amount
 
-    def _instance(self, old: Item | None, new: Item | None) -> None:
+    def _holder(self, old: Item | None, new: Item | None) -> None:
         if not changed(old, new, "held"):
             return
         row: Item = new or old or {}
@@ -107,6 +111,11 @@ class QuotaSums(Invariant):
                     most[name] = max(most[name], held[name])
             if held != most:
                 self.broken(f"in {row['status']} it holds {held}", row["id"])
+        for row in self.hub.rows("backups"):
+            held = held_of(row)
+            self._add(row["tenant_id"], held, 1)
+            if held != ({} if row["status"] == BackupStatus.DELETED else HELD):
+                self.broken(f"in {row['status']} the backup {row['id']} holds {held}")
         for tenant in dict.fromkeys((*self._sums, *(q["tenant_id"] for q in self._rows()))):
             self._compare(tenant)
 

@@ -7,7 +7,7 @@ from typing import Final
 from chalicelib.domain.operations import TERMINAL
 from chalicelib.lifecycle import Status
 from chalicelib.settings import settings
-from chalicelib.status import ConfigurationStatus, RolloutStatus
+from chalicelib.status import BackupStatus, ConfigurationStatus, RolloutStatus
 from simulator.aws.dynamodb.values import Item
 from simulator.invariants.base import Invariant, changed
 
@@ -31,6 +31,7 @@ class Kept(Invariant):
             ("instances", days, days),
             ("rollouts", days, days),
             ("configurations", days, days),
+            ("backups", days, days),
             ("operations", days, days),
             ("events", EVENT_DAYS, EVENT_DAYS),
             ("arguments", 0, SOME_DAYS),
@@ -65,6 +66,9 @@ class Kept(Invariant):
         for row in self.hub.rows("configurations"):
             if row["status"] == ConfigurationStatus.DELETED:
                 self._over("configuration group", row, row["id"])
+        for row in self.hub.rows("backups"):
+            if row["status"] == BackupStatus.DELETED:
+                self._over("backup", row, row["id"])
         for row in self.hub.rows("arguments"):
             operation = operations.get(row["id"])
             self.exercised += 1

@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from chalicelib.api import guests
-from chalicelib.conductor.enrolment import Admission, Credentials, Enrol, GuestQueues, Renew
+from chalicelib.conductor.enrolment import Admission, Enrol, GuestQueues, Renew
+from chalicelib.conductor.lending import Credentials
 from chalicelib.errors import Gone
 from tests.api.client import Api
 from tests.support.lines import lines_of

@@ -56,14 +56,14 @@ def _opened_with_any_key(patch: Patch) -> Any:
 @saboteur("calm", "I11")
 def passwords_in_the_log(patch: Patch) -> None:
     """The step logs the arguments of `prepare`, initial users with their passwords among them."""
-    original = create_instance._arguments
+    original = create_instance.arguments_of
 
     def arguments(operation: Operation, instance: Instance) -> Prepare:
         found = original(operation, instance)
         logging.getLogger("functions.create_instance").debug("prepare %s", found)
         return found
 
-    patch.setattr(create_instance, "_arguments", arguments)
+    patch.setattr(create_instance, "arguments_of", arguments)
 
 
 @saboteur("contents", "I11")

@@ -129,6 +129,14 @@ CREATE_BACKUP: Final = _takes_its_time(
     reports=True,
     since=5,
 )
+CANCEL_BACKUP: Final = Method(
+    "cancel_backup",
+    arguments.CancelBackup,
+    answers.Done,
+    Part.BACKUPS,
+    repeatable=True,
+    since=5,
+)
 FETCH_BACKUP: Final = _takes_its_time(
     "fetch_backup",
     arguments.FetchBackup,
@@ -204,7 +212,7 @@ METHODS: Final[Mapping[str, Method[Any, Any]]] = {
     for each in (
         *(PREPARE, REBUILD, UPGRADE, RESTART, STOP_DB, START_DB_WITH_CONF_CHANGES, RESIZE_FS),
         *(UPGRADE_AGENT, UPDATE_OVERRIDES),
-        *(CREATE_BACKUP, FETCH_BACKUP, APPLY_BACKUP),
+        *(CREATE_BACKUP, CANCEL_BACKUP, FETCH_BACKUP, APPLY_BACKUP),
         *(LIST_DATABASES, CREATE_DATABASE, DELETE_DATABASE),
         *(LIST_USERS, GET_USER, CREATE_USER, DELETE_USER, CHANGE_PASSWORDS, UPDATE_ATTRIBUTES),
         *(LIST_ACCESS, GRANT_ACCESS, REVOKE_ACCESS),

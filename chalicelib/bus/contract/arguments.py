@@ -191,6 +191,12 @@ class CreateBackup(Value, frozen=True):
     bandwidth: Bytes = 0
 
 
+class CancelBackup(Value, frozen=True):
+    """The backup that is not wanted any more."""
+
+    id: BackupId
+
+
 Chain = Annotated[list[StoredBackup], msgspec.Meta(min_length=1, max_length=MOST_CHAIN)]
 """A full backup and the increments behind it, in order; the last one is what is wanted."""
 

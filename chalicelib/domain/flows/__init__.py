@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from chalicelib.domain.flows.backups import CREATE_BACKUP, DELETE_BACKUP, RESTORE
 from chalicelib.domain.flows.configuring import APPLY, CONFIGURE
 from chalicelib.domain.flows.form import COMPLETE, FAIL, Flow, Kind, Runs, Step, Waits, What
 from chalicelib.domain.flows.lifetime import CREATE, DELETE, PREPARE, REMOVALS
@@ -35,7 +36,9 @@ __all__ = [
     "COMPLETE",
     "CONFIGURE",
     "CREATE",
+    "CREATE_BACKUP",
     "DELETE",
+    "DELETE_BACKUP",
     "ENROLLING",
     "FAIL",
     "FLOWS",
@@ -52,6 +55,7 @@ __all__ = [
     "RESIZE_FLAVOR",
     "RESIZE_VOLUME",
     "RESTART",
+    "RESTORE",
     "ROLL_OUT",
     "START",
     "STOP",
@@ -75,6 +79,7 @@ FLOWS: Final[dict[str, Flow]] = {
         *(CREATE, DELETE, UPDATE_ACCESS, RESTART, RESIZE_VOLUME),
         *(STOP, START, REBOOT, RESIZE_FLAVOR, REBUILD, REBUILD_STOPPED, MIGRATE, UPGRADE),
         *(UPGRADE_AGENT, ROLL_OUT, CONFIGURE, APPLY),
+        *(CREATE_BACKUP, DELETE_BACKUP, RESTORE),
     )
 }
 

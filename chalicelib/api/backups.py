@@ -1,0 +1,372 @@
+"""Backups: list, show, create, delete. Codes and names are Trove's, a delete of a parent is not.
+
+Making one is an operation of its instance, whose status says BACKUP; deleting is one of the backup.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Final
+
+import msgspec
+
+from chalicelib import aws, lifecycle
+from chalicelib.api import accepting, planning
+from chalicelib.api.accepting import Wanted
+from chalicelib.api.frame import Request, Response, Route
+from chalicelib.api.guest_calls import instance_of, require_heard
+from chalicelib.api.links import Next
+from chalicelib.api.paging import Paged, limit_of, marker_of
+from chalicelib.api.response import LOCATION_HEADER, RETRY_AFTER_HEADER, View, one_of
+from chalicelib.api.schema import Body, Examples, Given, Name, Text
+from chalicelib.api.times import Naive, naive
+from chalicelib.auth import policy
+from chalicelib.bus import queues
+from chalicelib.conductor.storage import new_key
+from chalicelib.domain import backups as rules
+from chalicelib.domain.flows import CREATE_BACKUP, DELETE_BACKUP
+from chalicelib.errors import BadRequest, Conflict, NotFound, NotSupported, Unprocessable
+from chalicelib.settings import API_VERSION, settings
+from chalicelib.status import BackupStatus
+from chalicelib.store import accepting as transactions
+from chalicelib.store import backups as store
+from chalicelib.store import instances
+from chalicelib.store.base import Contended, races
+from chalicelib.store.models import Backup, Instance, Operation
+from chalicelib.store.operations import operation_of
+
+PROJECT: Final = f"/{API_VERSION}/{{project}}"
+PATH: Final = f"{PROJECT}/backups"
+KEY_BYTES: Final = 32
+BUSY: Final = "The backup is being changed by others at the moment; try again."
+STATUSES: Final = one_of(each for each in BackupStatus if each is not BackupStatus.DELETED)
+
+
+class BackupBody(Body, frozen=True):
+    """A backup of an instance, on top of the parent that is named, or of its newest (incremental).
+
+    What stands in the last block is known to Trove and refused with 501 here.
+    """
+
+    name: Name
+    instance: Given | None = None
+    description: Text | None = None
+    parent_id: Given | None = None
+    incremental: bool | int | str | None = None
+
+    swift_container: Any = None
+    storage_driver: Any = None
+    restore_from: Any = None
+
+
+class NewBackup(Body, frozen=True):
+    """A backup to make."""
+
+    EXAMPLES: ClassVar[Examples] = (
+        {
+            "backup": {
+                "name": "before-the-sale",
+                "instance": "41c17c74-6146-4d87-b45c-4c23c3a89f15",
+                "description": "All of the shop",
+                "incremental": 0,
+            }
+        },
+    )
+
+    backup: BackupBody
+
+
+class Chosen(Paged, frozen=True):
+    """Which backups a list has."""
+
+    instance_id: Annotated[str, msgspec.Meta(max_length=255)] | None = None
+    datastore: Annotated[str, msgspec.Meta(max_length=255)] | None = None
+    project_id: (
+        Annotated[str, msgspec.Meta(max_length=255, description="Of administrators alone.")] | None
+    ) = None
+    all_projects: Annotated[bool, msgspec.Meta(description="Of administrators alone.")] | None = (
+        None
+    )
+
+
+class Datastore(View, frozen=True):
+    """What a backup is of."""
+
+    type: str
+    version: str
+    version_id: str
+
+
+class FaultOf(View, frozen=True):
+    """Why a backup failed, or was not deleted."""
+
+    message: str
+    created: Naive
+
+
+class BackupView(View, frozen=True, kw_only=True):
+    """A backup; `size` is in GiB of the instance's volume, what a restore needs of one.
+
+    `stored_bytes` lie in the object store, and `checksum` is the SHA-256 of what describes them.
+    """
+
+    id: str
+    name: str
+    description: str | None
+    instance_id: str
+    project_id: str
+    parent_id: str | None
+    created: Naive
+    updated: Naive
+    status: Annotated[str, STATUSES]
+    size: float | None
+    locationRef: str | None  # noqa: N815 - Trove's name
+    datastore: Datastore
+    stored_bytes: int | None = None
+    checksum: str | None = None
+    children: int = 0
+    fault: FaultOf | None = None
+
+
+class BackupList(View, frozen=True):
+    """A page of backups."""
+
+    backups: list[BackupView]
+    links: Next = msgspec.UNSET
+
+
+class OneBackup(View, frozen=True):
+    """One backup."""
+
+    backup: BackupView
+
+
+def backup_of(request: Request) -> Backup:
+    """The backup in the path, if the caller may see it; `NotFound` otherwise."""
+    found = store.get_backup(request.id_of("backup"), request.context.visible_tenant)
+    request.audit.owner_id = found.tenant_id if request.audit.audit else None
+    return found
+
+
+def index(request: Request) -> Response:
+    """The backups of the project, a page of them; an administrator's may be of others."""
+    query, context = request.query, request.context
+    limit, marker = limit_of(query), marker_of(query)
+    everybody = query.get("all_projects", "").lower() in ("true", "1")
+    project_id = query.get("project_id", context.project_id)
+    if everybody or project_id != context.project_id:
+        policy.authorize(context, "backup:index:all_projects", context.project_id)
+
+    def fits(row: Backup) -> bool:
+        named = query.get("datastore")
+        return query.get("instance_id") in (None, row.instance_id) and named in (
+            None,
+            row.datastore_name,
+        )
+
+    found = (
+        store.of_everybody(limit, marker, fits)
+        if everybody
+        else store.of_tenant(project_id, limit, marker, fits)
+    )
+    return _listed(request, found)
+
+
+def of_instance(request: Request) -> Response:
+    """The backups of an instance, newest first, a page of them."""
+    row = instance_of(request)
+    query = request.query
+    return _listed(request, store.of_instance(row.id, limit_of(query), marker_of(query)))
+
+
+def _listed(request: Request, found: store.Page) -> Response:
+    views = [_view(row) for row in found.rows]
+    return Response(200, BackupList(views, request.place.next_page(found.marker)))
+
+
+def show(request: Request) -> Response:
+    """A backup."""
+    return Response(200, OneBackup(_view(backup_of(request))))
+
+
+def create(request: Request) -> Response:
+    """Back up an instance: accepted means durable, and the instance is in BACKUP."""
+    asked = request.json(NewBackup).backup
+    _require_supported(asked)
+    if not asked.instance:
+        raise BadRequest("Validation error: backup 'instance' is a required property")
+    instance_id = asked.instance.rpartition("/")[2]  # Trove takes the end of a URL
+    made: dict[str, Backup] = {}
+
+    def row_of(asking: Request) -> Instance:
+        row = instances.get_instance(instance_id, asking.context.visible_tenant)
+        asking.audit.of_instance(row.id, row.tenant_id)
+        return row
+
+    def wanted(row: Instance) -> Wanted:
+        require_heard(row)
+        backup = _new_backup(row, asked)
+        made["backup"] = backup
+        arguments = {"backup": backup.id, "name": backup.name, "parent": backup.parent_id}
+        return Wanted(
+            arguments=arguments,
+            decided_by=("generation",),
+            beside=store.making(backup),
+        )
+
+    def answer(_: Operation) -> Response:
+        headers = {
+            LOCATION_HEADER: request.place.url("backups", made["backup"].id),
+            RETRY_AFTER_HEADER: str(accepting.RETRY_AFTER_SECONDS),
+        }
+        return Response(202, OneBackup(_view(made["backup"])), headers)
+
+    return accepting.accept(request, CREATE_BACKUP, wanted, row_of=row_of, answer=answer)
+
+
+def _require_supported(asked: BackupBody) -> None:
+    """Refuse what a later release does (501)."""
+    for name in ("swift_container", "storage_driver", "restore_from"):
+        if getattr(asked, name) is not None:
+            raise NotSupported(f"A backup with '{name}' is not supported yet.")
+
+
+def _new_backup(row: Instance, asked: BackupBody) -> Backup:
+    """The row of a backup that is not stored yet; refuses a parent that cannot be one."""
+    now, backup_id = aws.clock(), aws.new_id()
+    parent = _parent(row, asked)
+    parents = [*parent.parents, parent.id] if parent is not None else []
+    return Backup(
+        id=backup_id,
+        tenant_id=row.tenant_id,
+        index_tenant=row.tenant_id,
+        instance_id=row.id,
+        index_source=row.id,
+        status=BackupStatus.NEW,
+        created=now,
+        updated=now,
+        held=dict(store.HELD),
+        name=asked.name,
+        description=asked.description or None,
+        datastore_version_id=row.datastore_version_id,
+        datastore_name=row.datastore_name,
+        datastore_version=row.datastore_version,
+        datastore_version_number=row.datastore_version_number,
+        manager=row.manager,
+        parents=parents,
+        location=rules.location(row.tenant_id, parents, backup_id),
+        sealed_key=new_key(backup_id, aws.token_bytes(KEY_BYTES)),
+    )
+
+
+def _parent(row: Instance, asked: BackupBody) -> Backup | None:
+    """What the backup is to build on: the one that is named, or the newest (if there is one)."""
+    incremental = str(asked.incremental).lower() in ("1", "true")
+    if asked.parent_id:
+        rules.require_incremental(row.manager, row.datastore_name)
+        parent = store.get_backup(asked.parent_id, row.tenant_id)
+        rules.require_parent(parent, row)
+        return parent
+    if not incremental:
+        return None
+    rules.require_incremental(row.manager, row.datastore_name)
+    newest = store.newest_complete(row.id)
+    return newest if newest is not None and rules.can_build_on(newest, row) else None
+
+
+def delete(request: Request) -> Response:
+    """Delete a backup that no other one builds on (409)."""
+    if request.dry_run:
+        return _planned_delete(backup_of(request))
+    for _ in races():
+        row = backup_of(request)
+        if row.operation_id is not None:
+            return Response(202)
+        _require_deletable(row)
+        operation = operation_of(row, DELETE_BACKUP, asked=request.asked)
+        reply = Response(202)
+        claim = request.keeping(reply)
+        if transactions.accept(row, operation, decided_by=("children",), claim=claim):
+            queues.notify_task_manager(operation.id)
+            return reply
+    raise Contended(BUSY)
+
+
+def _require_deletable(row: Backup) -> None:
+    if row.status in lifecycle.UNFINISHED:
+        raise Unprocessable(
+            f"Backup {row.id} is being made; delete it when that has ended, or cancel the "
+            "operation of its instance."
+        )
+    if row.children:
+        raise Conflict(
+            f"Backup {row.id} cannot be deleted: {int(row.children)} incremental backups build on "
+            "it. Delete those first."
+        )
+
+
+def _planned_delete(row: Backup) -> Response:
+    def decide() -> tuple[Any, dict[str, int]]:
+        _require_deletable(row)
+        return None, {}
+
+    return planning.plan(row, DELETE_BACKUP, decide, behind=row.operation_id)
+
+
+def _view(row: Backup) -> BackupView:
+    fault = None
+    if row.fault_message:
+        fault = FaultOf(row.fault_message, naive(row.fault_created or row.updated))
+    complete = row.checksum is not None
+    return BackupView(
+        id=row.id,
+        name=row.name,
+        description=row.description,
+        instance_id=row.instance_id,
+        project_id=row.tenant_id,
+        parent_id=row.parent_id,
+        created=naive(row.created),
+        updated=naive(row.updated),
+        status=row.status,
+        size=rules.size_gib(row) if complete else None,
+        locationRef=f"s3://{settings().backups_bucket}/{row.location}" if complete else None,
+        datastore=Datastore(row.datastore_name, row.datastore_version, row.datastore_version_id),
+        stored_bytes=int(row.size) if row.size is not None else None,
+        checksum=row.checksum,
+        children=int(row.children),
+        fault=fault,
+    )
+
+
+ROUTES: Final = (
+    Route("GET", PATH, index, "backup:index", query=Chosen, answers=BackupList),
+    Route(
+        "POST",
+        PATH,
+        create,
+        "backup:create",
+        plans=True,
+        reads=NewBackup,
+        answers=OneBackup,
+        status=202,
+        refuses=(NotFound, *accepting.REFUSALS),
+        follow=True,
+    ),
+    Route("GET", f"{PATH}/{{backup}}", show, "backup:show", answers=OneBackup),
+    Route(
+        "DELETE",
+        f"{PATH}/{{backup}}",
+        delete,
+        "backup:delete",
+        plans=True,
+        status=202,
+        refuses=accepting.REFUSALS,
+    ),
+    Route(
+        "GET",
+        f"{PROJECT}/instances/{{instance}}/backups",
+        of_instance,
+        "instance:backups",
+        query=Paged,
+        answers=BackupList,
+    ),
+)

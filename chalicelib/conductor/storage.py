@@ -1,0 +1,147 @@
+"""What a guest needs of the object store: asked for with its key, for one backup, while it is due.
+
+    its instance is making that backup        write below its location, its key
+    its instance is restored from that one    read below the chain's, the keys of the chain
+    anything else                             410
+
+The credentials end within the hour, and are asked for again: what goes back or has ended lends
+nothing any more.
+"""
+
+from __future__ import annotations
+
+import base64
+import logging
+from typing import Any, ClassVar, Final
+
+import msgspec
+
+from chalicelib import crash, tracing
+from chalicelib.bus import keys, proofs
+from chalicelib.bus.contract.values import BackupId
+from chalicelib.bus.envelope import InstanceId, Number
+from chalicelib.conductor.lending import Credentials, lend
+from chalicelib.conductor.proving import proven
+from chalicelib.domain.operations import OperationAction
+from chalicelib.errors import Gone
+from chalicelib.settings import settings
+from chalicelib.store import backups, instances
+from chalicelib.store.models import Backup, Instance, Operation
+from chalicelib.store.operations import get_operation
+
+PURPOSE: Final = "backup"
+OVER: Final = "No operation of the instance needs that backup now."
+
+log = logging.getLogger(__name__)
+
+
+class Ask(msgspec.Struct, frozen=True):
+    """Body of POST /guest/v1/storage, signed with the enrolled key over `proofs.of_storage`."""
+
+    EXAMPLES: ClassVar[tuple[dict[str, Any], ...]] = (
+        {
+            "instance_id": "41c17c74-6146-4d87-b45c-4c23c3a89f15",
+            "generation": 1,
+            "issued_at_ms": 1795728263512,
+            "backup_id": "8f2d1f0e-0d4c-4b57-9d39-0c1cbb1b6f0a",
+            "signature": "c2lnbmF0dXJl",
+        },
+    )
+
+    instance_id: InstanceId
+    generation: Number
+    issued_at_ms: Number
+    backup_id: BackupId
+    signature: str
+
+
+class Storage(msgspec.Struct, frozen=True):
+    """What a guest gets: the place, credentials for it, and the keys of the backups (base64).
+
+    Without an `endpoint` it is the region's own. `writes`: it may write one, else read them.
+    """
+
+    bucket: str
+    region: str
+    endpoint: str | None
+    writes: bool
+    credentials: Credentials
+    keys: dict[str, str]
+
+
+def new_key(backup_id: str, plain: bytes) -> str:
+    """The key of a backup's objects as its row keeps it."""
+    return keys.protect(PURPOSE, backup_id, plain)
+
+
+def storage(body: Ask) -> Storage:
+    """What the guest needs for that backup now.
+
+    Raises as `proving.proven` does, and `Gone` when no live operation is about it.
+    """
+    with crash.scope("storage"), tracing.span(log, "storage") as span:
+        span.tell(instance_id=body.instance_id, generation=body.generation)
+        text = proofs.of_storage(
+            body.instance_id, body.generation, body.issued_at_ms, body.backup_id
+        )
+        proven(
+            body.instance_id,
+            body.generation,
+            body.issued_at_ms,
+            signature=body.signature,
+            text=text,
+        )
+        row = backups.find_backup(body.backup_id)
+        instance = instances.find_instance(body.instance_id)
+        live = _about(instance, body.backup_id)
+        if row is None or live is None:
+            raise Gone(OVER)
+        writes = live.action == OperationAction.CREATE_BACKUP
+        if writes:
+            backups.begin(row)
+        needed = [row] if writes else backups.chain_of(row)
+        return Storage(
+            bucket=settings().backups_bucket,
+            region=settings().region,
+            endpoint=settings().guest_endpoint_url or None,
+            writes=writes,
+            credentials=lend(body.instance_id, body.generation, session_policy(row, writes=writes)),
+            keys={each.id: _key(each) for each in needed},
+        )
+
+
+def _about(instance: Instance | None, backup_id: str) -> Operation | None:
+    """The live operation of an instance that is about a backup, and goes forward."""
+    if instance is None or instance.operation_id is None:
+        return None
+    live = get_operation(instance.operation_id)
+    if live is None or live.live is None or live.cancelled or live.compensating:
+        return None
+    about = (live.arguments or {}).get("backup") if live.action in _ACTIONS else None
+    return live if about == backup_id else None
+
+
+_ACTIONS: Final = (OperationAction.CREATE_BACKUP, OperationAction.RESTORE)
+
+
+def session_policy(row: Backup, *, writes: bool) -> dict[str, Any]:
+    """What the credentials allow: to write below the backup's location, or to read its chain's."""
+    chain, _, _ = row.location.rpartition("/")
+    partition = settings().guest_role_arn.split(":")[1]
+    where = f"{row.location if writes else chain}/*"
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Action": "s3:PutObject" if writes else "s3:GetObject",
+                "Resource": f"arn:{partition}:s3:::{settings().backups_bucket}/{where}",
+            }
+        ],
+    }
+
+
+def _key(row: Backup) -> str:
+    if row.sealed_key is None:
+        raise Gone(OVER)
+    return base64.b64encode(keys.reveal(PURPOSE, row.id, row.sealed_key)).decode()

@@ -1,0 +1,115 @@
+"""The rules of backups: where they lie, what builds on what, where they can be restored to."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+from chalicelib import engines
+from chalicelib.bus.contract.values import MOST_CHAIN
+from chalicelib.errors import BadRequest, Conflict, Forbidden, NotSupported
+from chalicelib.status import BackupStatus
+
+GIB: Final = 1024**3
+
+
+class Made(Protocol):
+    """What of a backup its rules look at."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def status(self) -> str: ...
+    @property
+    def instance_id(self) -> str: ...
+    @property
+    def parents(self) -> Sequence[str]: ...
+    @property
+    def manager(self) -> str: ...
+    @property
+    def datastore_version_number(self) -> str: ...
+    @property
+    def data_size(self) -> float | None: ...
+    @property
+    def volume_used(self) -> float | None: ...
+
+
+class Source(Protocol):
+    """What of an instance they look at."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def datastore_version_number(self) -> str: ...
+
+
+def location(tenant_id: str, parents: Sequence[str], backup_id: str) -> str:
+    """Where a backup's objects lie: with its chain, below the project's and the full backup's id,
+    so that one prefix is all that a restore reads."""
+    return f"{tenant_id}/{parents[0] if parents else backup_id}/{backup_id}"
+
+
+def require_incremental(manager: str, datastore: str) -> None:
+    """`NotSupported` (501) for an engine that cannot tell what has changed."""
+    if not engines.ENGINES[manager].incremental_backups:
+        raise NotSupported(f"The '{datastore}' datastore has no incremental backups.")
+
+
+def require_parent(parent: Made, source: Source) -> None:
+    """Refuse a parent that the next backup of an instance cannot build on."""
+    if parent.status != BackupStatus.COMPLETED:
+        raise Conflict(f"Backup {parent.id} is {parent.status} and cannot be built on.")
+    if parent.instance_id != source.id:
+        raise BadRequest(f"Backup {parent.id} is of another instance.")
+    if parent.datastore_version_number != source.datastore_version_number:
+        raise BadRequest(
+            f"Backup {parent.id} is of version {parent.datastore_version_number}; the instance has "
+            f"{source.datastore_version_number}: make a full backup."
+        )
+    if len(parent.parents) + 1 >= MOST_CHAIN:
+        raise BadRequest(
+            f"Backup {parent.id} is the last of {MOST_CHAIN} that build on each other: make a full "
+            "backup."
+        )
+
+
+def can_build_on(parent: Made, source: Source) -> bool:
+    """Whether the next backup of an instance can build on that one."""
+    try:
+        require_parent(parent, source)
+    except (BadRequest, Conflict):
+        return False
+    return True
+
+
+def size_gib(made: Made) -> float:
+    """What a restore needs of a volume, in GiB: what its instance's volume had in use, or at least
+    what was copied."""
+    copied = float(made.data_size or 0) / GIB
+    return round(max(float(made.volume_used or 0), copied), 3)
+
+
+def require_restorable(made: Made, manager: str, version_number: str, volume_gib: int) -> None:
+    """Refuse to begin an instance with a backup: 409 until it is complete, 400 for another engine
+    or an older version, 403 for a volume that is too small, as in Trove."""
+    if made.status != BackupStatus.COMPLETED:
+        raise Conflict(f"Backup {made.id} is not complete: it is {made.status}.")
+    engine = engines.ENGINES[made.manager]
+    if engine is not engines.ENGINES[manager]:
+        raise BadRequest(
+            f"Backup {made.id} is of {engine.name}, which the datastore of the instance does not "
+            "run."
+        )
+    before, after = map(engines.numbers_of, (made.datastore_version_number, version_number))
+    if after < before or engines.series_of(manager, after) != engines.series_of(manager, before):
+        raise BadRequest(
+            f"Backup {made.id} is of version {made.datastore_version_number}: an instance of "
+            f"version {version_number} cannot begin with it."
+        )
+    needed = math.ceil(size_gib(made))
+    if needed > volume_gib:
+        raise Forbidden(
+            f"Backup is too large for given flavor or volume. Backup size: {needed} GBs. "
+            f"Available size: {volume_gib} GBs."
+        )

@@ -1,0 +1,91 @@
+"""How a backup is made, how it goes, and how an instance begins from one."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from chalicelib.domain.flows.form import Flow, Runs, Step, Waits
+from chalicelib.domain.flows.lifetime import CREATE, PREPARE
+from chalicelib.domain.operations import OperationAction, SubjectKind
+from chalicelib.status import BackupStatus, Status
+
+CREATE_BACKUP: Final = Flow(
+    action=OperationAction.CREATE_BACKUP,
+    title="backup",
+    comment="Has the guest copy its data, or what has changed of them, to the object store below a "
+    "database that goes on, and compares what lies there with what it says. One that fails "
+    "leaves nothing in the store.",
+    steps=(
+        Step(
+            "copy",
+            Runs.LOCAL,
+            Waits.GUEST,
+            asks="create_backup",
+            late="The guest agent did not finish the backup in time",
+            failed="The guest agent failed to make the backup",
+        ),
+        Step("check", Runs.LOCAL),
+    ),
+    undo=(Step("discard", Runs.LOCAL, timeout="delete_timeout_seconds"),),
+    sources=frozenset({Status.ACTIVE}),
+    during=Status.BACKUP,
+    done=Status.ACTIVE,
+    failed=Status.ACTIVE,
+    timeout="backup_timeout_seconds",
+    told_undone="The backup was given up: {reason}",
+    told_failed="The backup failed, and objects of it may be left until the maintenance finds "
+    "them: {reason}",
+)
+
+DELETE_BACKUP: Final = Flow(
+    action=OperationAction.DELETE_BACKUP,
+    subject=SubjectKind.BACKUP,
+    title="backup deletion",
+    comment="Takes a backup out of the object store. What cannot be removed is tried again by the "
+    "next delete.",
+    steps=(Step("remove", Runs.LOCAL, timeout="delete_timeout_seconds"),),
+    sources=frozenset({BackupStatus.COMPLETED, BackupStatus.FAILED, BackupStatus.DELETE_FAILED}),
+    during=BackupStatus.DELETING,
+    done=BackupStatus.DELETED,
+    undone=BackupStatus.DELETE_FAILED,
+    failed=BackupStatus.DELETE_FAILED,
+    timeout="delete_timeout_seconds",
+    revocable=False,
+    queues=True,
+    told_failed="{reason} Delete the backup again.",
+)
+
+
+def _guest(name: str, asks: str, late: str, failed: str) -> Step:
+    return Step(name, Runs.LOCAL, Waits.GUEST, asks=asks, admits=True, late=late, failed=failed)
+
+
+RESTORE: Final = Flow(
+    action=OperationAction.RESTORE,
+    title="restore",
+    comment="Makes an instance with the data of a backup: a create whose guest fetches the backup "
+    "and those that it builds on, and makes them its data, before its database starts.",
+    steps=(
+        *(step for step in CREATE.steps if step is not PREPARE),
+        _guest(
+            "fetch",
+            "fetch_backup",
+            "The guest agent did not fetch the backup in time",
+            "The guest agent failed to fetch the backup",
+        ),
+        _guest(
+            "apply",
+            "apply_backup",
+            "The guest agent did not make the backup its data in time",
+            "The guest agent failed to make the backup its data",
+        ),
+        PREPARE,
+    ),
+    undo=CREATE.undo,
+    during=CREATE.during,
+    done=CREATE.done,
+    undone=CREATE.undone,
+    timeout="restore_timeout_seconds",
+    told_failed=CREATE.told_failed,
+    reported=CREATE.reported,
+)

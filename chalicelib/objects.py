@@ -1,0 +1,75 @@
+"""The object store of the backups: what lies below a location, and that it is gone.
+
+S3 in the bucket of the deployment. A list is a page of at most 1,000 keys, as S3 gives it, and one
+call removes as many.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, Final, NamedTuple
+
+from botocore.exceptions import ClientError
+
+from chalicelib import aws
+from chalicelib.settings import settings
+
+PAGE_KEYS: Final = 1000
+"""S3's limit of a list and of a delete of many."""
+MANIFEST: Final = "manifest"
+"""The key, below a backup's location, of what tells its parts; written last."""
+
+
+class Page(NamedTuple):
+    """Keys below a location with their sizes in bytes; `after` is where the next page begins."""
+
+    sizes: dict[str, int]
+    after: str | None
+
+
+class NotStored(Exception):
+    """No such object, or one that is larger than it may be."""
+
+
+def page(location: str, after: str | None = None) -> Page:
+    """The next keys below a location, in their order; consistent with every write before."""
+    where: dict[str, Any] = {"StartAfter": after} if after is not None else {}
+    answer = aws.client("s3").list_objects_v2(
+        Bucket=settings().backups_bucket, Prefix=f"{location}/", MaxKeys=PAGE_KEYS, **where
+    )
+    sizes = {each["Key"]: int(each["Size"]) for each in answer.get("Contents", [])}
+    return Page(sizes, max(sizes) if answer.get("IsTruncated") and sizes else None)
+
+
+def remove(keys: list[str]) -> None:
+    """Remove objects, a page of them at most; those that are gone are fine.
+
+    Raises `OSError` naming how many the store has refused.
+    """
+    answer = aws.client("s3").delete_objects(
+        Bucket=settings().backups_bucket,
+        Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True},
+    )
+    if refused := answer.get("Errors"):
+        raise OSError(f"{len(refused)} objects were not removed: {refused[0].get('Code')}")
+
+
+def read(key: str, most: int) -> bytes:
+    """The content of an object of at most that many bytes; `NotStored`."""
+    try:
+        answer = aws.client("s3").get_object(Bucket=settings().backups_bucket, Key=key)
+    except ClientError as error:
+        if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
+            raise NotStored(f"{key} is not there") from None
+        raise
+    body = answer["Body"]
+    content: bytes = body.read(most + 1)
+    body.close()
+    if len(content) > most:
+        raise NotStored(f"{key} has more than {most} bytes")
+    return content
+
+
+def checksum(content: bytes) -> str:
+    """SHA-256 in hex."""
+    return hashlib.sha256(content).hexdigest()

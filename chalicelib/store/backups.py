@@ -1,0 +1,193 @@
+"""Rows of backups: made with the operation that makes them, ended with it.
+
+    accept     operation of the instance, row in NEW, quota, the parent's count    one transaction
+    begin      BUILDING, when its guest has asked for the store                     one write
+    end        operation, instance, row COMPLETED or FAILED                         one transaction
+
+A backup that others build on counts them; one that failed, or is gone, counts no more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Final, NamedTuple
+
+from pynamodb.expressions.update import Action
+from pynamodb.transactions import TransactWrite
+
+from chalicelib import aws
+from chalicelib.domain.flows import CREATE_BACKUP, What
+from chalicelib.domain.operations import OperationAction
+from chalicelib.domain.quotas import require_fit
+from chalicelib.errors import NotFound
+from chalicelib.lifecycle import BEGUN, TABLES, UNFINISHED
+from chalicelib.status import BackupStatus
+from chalicelib.store import quotas
+from chalicelib.store.base import ConditionFailed, as_dict, update_if
+from chalicelib.store.models import Backup, Operation
+from chalicelib.store.subjects import history_ends, setting
+
+HELD: Final = {"backups": 1}
+"""What each holds of its tenant's quota until it is deleted, however it ended."""
+MOST_LOOKED_AT: Final = 1000
+"""Newest backups of an instance among which one is looked for to build on."""
+
+Items = Callable[[TransactWrite], None]
+
+
+class Page(NamedTuple):
+    """A page of backups; `marker` is where the next one begins, None when there is none."""
+
+    rows: list[Backup]
+    marker: str | None
+
+
+def find_backup(backup_id: str) -> Backup | None:
+    """The row, read consistently, or None."""
+    try:
+        return Backup.get(backup_id, consistent_read=True)
+    except Backup.DoesNotExist:
+        return None
+
+
+def get_backup(backup_id: str, tenant_id: str | None = None) -> Backup:
+    """The backup, read consistently; `NotFound` for another tenant's or a deleted one."""
+    row = find_backup(backup_id)
+    gone = row is None or row.status == BackupStatus.DELETED
+    if row is None or gone or tenant_id not in (None, row.tenant_id):
+        raise NotFound(f"Backup {backup_id} could not be found.")
+    return row
+
+
+def chain_of(row: Backup) -> list[Backup]:
+    """The backups that one builds on, the full one first, and itself; without those that are lost,
+    which the caller misses by their ids."""
+    if not row.parents:
+        return [row]
+    found = {each.id: each for each in Backup.batch_get(row.parents, consistent_read=True)}
+    return [*(found[each] for each in row.parents if each in found), row]
+
+
+def of_tenant(tenant_id: str, limit: int, marker: str | None, fits: Fits) -> Page:
+    """A page of a tenant's backups by id; one that filters may be short and have a next one."""
+    after = Backup.id > marker if marker else None
+    return _page(Backup.tenant_index.query(tenant_id, after, limit=limit + 1), limit, fits)
+
+
+def of_everybody(limit: int, marker: str | None, fits: Fits) -> Page:
+    """The same of all tenants', in the order of the table."""
+    key = {"id": {"S": marker}} if marker else None
+    found = Backup.scan(limit=limit + 1, last_evaluated_key=key)
+    return _page(found, limit, lambda row: row.status != BackupStatus.DELETED and fits(row))
+
+
+def of_instance(instance_id: str, limit: int, marker: str | None) -> Page:
+    """A page of an instance's backups, newest first; the marker is a backup's id."""
+    last = find_backup(marker) if marker else None
+    before = Backup.created < last.created if last is not None else None
+    found = Backup.source_index.query(
+        instance_id, before, scan_index_forward=False, limit=limit + 1
+    )
+    return _page(found, limit, lambda _: True)
+
+
+Fits = Callable[[Backup], bool]
+
+
+def _page(found: Iterable[Backup], limit: int, fits: Fits) -> Page:
+    rows = list(found)
+    marker = rows[limit - 1].id if len(rows) > limit else None
+    return Page([row for row in rows[:limit] if fits(row)], marker)
+
+
+def newest_complete(instance_id: str) -> Backup | None:
+    """The newest backup of an instance that is complete, to build on; as far as the index knows."""
+    found = Backup.source_index.query(
+        instance_id, scan_index_forward=False, limit=MOST_LOOKED_AT, page_size=20
+    )
+    complete = (row for row in found if row.status == BackupStatus.COMPLETED)
+    return next(complete, None)
+
+
+def held_by(tenant_id: str) -> int:
+    """What a tenant's backups hold of its quota."""
+    rows = Backup.tenant_index.query(tenant_id)
+    return sum(int(row.held.get("backups", 0)) for row in rows)
+
+
+def making(row: Backup) -> Items:
+    """What the transaction writes that accepts an operation which makes a backup.
+
+    Clauses: the quota still fits; the parent is complete, and nothing is being done to it (a delete
+    meanwhile). Raises `OverLimit`. It is asked again before each attempt.
+    """
+    quota = quotas.get_quota(row.tenant_id)
+    require_fit(quotas.used_of(quota), HELD, quotas.limits_of(quota))
+    parent = row.parent_id
+    there = (Backup.status == BackupStatus.COMPLETED) & Backup.operation_id.does_not_exist()
+
+    def build(write: TransactWrite) -> None:
+        write.save(row, condition=Backup.id.does_not_exist())
+        quotas.reserve(write, quota, HELD)
+        if parent is not None:
+            write.update(Backup(parent), actions=[Backup.children.add(1)], condition=there)
+
+    return build
+
+
+def begin(row: Backup) -> None:
+    """Its guest is at it. Clause: it has not ended (an end meanwhile, or a second time)."""
+    target = TABLES[Backup.kind][BackupStatus.NEW, BEGUN]
+    actions: list[Action] = [Backup.status.set(target), Backup.updated.set(aws.clock())]
+    try:
+        update_if(row, actions, Backup.status == BackupStatus.NEW)
+    except ConditionFailed:
+        return
+
+
+def ending(operation: Operation, what: What, reason: str) -> Items:
+    """What the end of an operation writes beside, if it was to make a backup.
+
+    Clause: the backup is unfinished. One whose row is lost, or has ended, is left so.
+    """
+    if operation.action != OperationAction.CREATE_BACKUP:
+        return lambda _: None
+    row = find_backup((operation.arguments or {})["backup"])
+    if row is None or row.status not in UNFINISHED:
+        return lambda _: None
+    now = aws.clock()
+    target = TABLES[Backup.kind][BackupStatus(row.status), CREATE_BACKUP.event(what)]
+    actions: list[Action] = [Backup.status.set(target), Backup.updated.set(now)]
+    if what is What.SUCCEEDED:
+        made: dict[str, Any] = as_dict(operation.resources)["backup"]
+        actions += setting(Backup, made)
+        leave: Items = lambda _: None  # noqa: E731
+    else:
+        actions += [Backup.fault_message.set(reason[:1024]), Backup.fault_created.set(now)]
+        leave = leaving(row)
+    same = Backup.status == row.status
+
+    def build(write: TransactWrite) -> None:
+        write.update(row, actions=actions, condition=same)
+        leave(write)
+
+    return build
+
+
+def leaving(row: Backup) -> Items:
+    """What a backup writes that its parent no longer counts, if that has a row and does count."""
+    parent = find_backup(row.parent_id) if row.parent_id is not None else None
+    if parent is None or parent.children < 1:
+        return lambda _: None
+    counted = Backup.children >= 1
+    return lambda write: write.update(parent, actions=[Backup.children.add(-1)], condition=counted)
+
+
+def buried() -> list[Action]:
+    """What a deleted backup's row keeps: its history, and nothing that opens anything."""
+    return [
+        Backup.index_tenant.remove(),
+        Backup.index_source.remove(),
+        Backup.sealed_key.remove(),
+        Backup.expires.set(history_ends(aws.clock())),
+    ]

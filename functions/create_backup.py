@@ -1,0 +1,160 @@
+"""The flow `create_backup`: the guest copies its data to the object store, and that is looked at.
+
+    copy ──▶ check: manifest as it was said? its parts there? no other ones? ──▶ COMPLETED
+      └ failed, cancelled, late ──▶ discard: guest told, what it has sent removed ──▶ FAILED
+
+The guest writes to the store with credentials of its own (`chalicelib.conductor.storage`), which
+are no longer given out when the operation goes back.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from chalicelib import aws, objects
+from chalicelib.bus import contract
+from chalicelib.bus.contract import arguments, manifest
+from chalicelib.bus.contract.answers import BackedUp
+from chalicelib.domain.operations import command_id
+from chalicelib.settings import settings
+from chalicelib.store import backups, instances
+from chalicelib.store import commands as rows
+from chalicelib.store.base import as_dict
+from chalicelib.store.models import Backup, Instance, Operation
+from functions import removing_objects
+from functions.asking import ask, ask_by_polls
+from functions.outcomes import Done, Failed, Outcome, Wait, not_yet
+
+GONE: Final = "The backup's row is not there any more."
+PAGES_AT_ONCE: Final = 20
+"""Pages of keys in one look, of 16 GB each: within a step's function."""
+HEARS_SECONDS: Final = 20.0
+"""So long a guest has to stop what it was told to."""
+
+
+def copy(operation: Operation, token: str | None) -> Outcome:
+    """Ask the guest for it."""
+    row = _backup(operation)
+    if row is None:
+        return Failed(GONE)
+    wanted = arguments.CreateBackup(
+        id=row.id,
+        location=row.location,
+        parent=_parent(row),
+        bandwidth=settings().backup_bytes_per_second,
+    )
+    return ask(operation, token, "copy", contract.CREATE_BACKUP, lambda _: wanted)
+
+
+def _parent(row: Backup) -> arguments.StoredBackup | None:
+    found = backups.find_backup(row.parent_id) if row.parent_id is not None else None
+    return stored(found) if found is not None else None
+
+
+def stored(row: Backup) -> arguments.StoredBackup:
+    """A complete backup as a guest is told of it."""
+    return arguments.StoredBackup(
+        id=row.id,
+        location=row.location,
+        checksum=str(row.checksum),
+        position=row.position or "",
+    )
+
+
+def check(operation: Operation, _: str | None) -> Outcome:
+    """Compare what lies in the store with what the guest has said, and remove what it began and
+    did not finish."""
+    row, said = _backup(operation), _said(operation)
+    if row is None or said is None:
+        return Failed(GONE if row is None else "What the guest agent has answered is not known.")
+    known = as_dict(operation.resources).get("check", {})
+    try:
+        content = objects.read(f"{row.location}/{objects.MANIFEST}", manifest.MOST_BYTES)
+        told = manifest.opened(content, said.checksum)
+    except (objects.NotStored, ValueError) as error:
+        return Failed(f"The backup is not whole in the object store: {error}.")
+    found = int(known.get("bytes", 0))
+    after = known.get("after")
+    own = f"{row.location}/{told.attempt}/"
+    for _page in range(PAGES_AT_ONCE):
+        page = objects.page(row.location, after)
+        found += sum(size for key, size in page.sizes.items() if key.startswith(own))
+        left = [key for key in page.sizes if not _is_of(key, row, own)]
+        if left:
+            objects.remove(left)
+        after = page.after
+        if after is None:
+            return _judged(operation, said, told, found)
+    return Wait(1, {"check": {"bytes": found, "after": after}}, "its objects are being looked at")
+
+
+def _is_of(key: str, row: Backup, own: str) -> bool:
+    return key.startswith(own) or key == f"{row.location}/{objects.MANIFEST}"
+
+
+def _judged(operation: Operation, said: BackedUp, told: manifest.Manifest, found: int) -> Outcome:
+    if found != told.stored:
+        return Failed(
+            f"The backup is not whole in the store: of {told.stored} bytes {found} are there."
+        )
+    reported = instances.service_status(operation.instance_id)
+    used = reported.volume_used if reported is not None else None
+    made: dict[str, Any] = {
+        "checksum": said.checksum,
+        "size": found,
+        "data_size": said.data_size,
+        "position": said.position or None,
+        "engine_version": said.version,
+        "volume_used": used,
+    }
+    return Done({"backup": {name: each for name, each in made.items() if each is not None}})
+
+
+def discard(operation: Operation, _: str | None) -> Outcome:
+    """Tell the guest to stop, if it was asked, and remove what it has sent."""
+    row = _backup(operation)
+    if row is None:
+        return Done()
+    if waiting := _tell_to_stop(operation, row):
+        return waiting
+    return removing_objects.below(operation, row.location)
+
+
+def _tell_to_stop(operation: Operation, row: Backup) -> Outcome | None:
+    """A wait until it has heard it, or until it has had the time to; None then.
+
+    One that does not hear it is stopped by its credentials, and the maintenance removes the rest.
+    """
+    asked = rows.find(command_id(operation.id, "copy"))
+    if asked is None or asked.answered is not None or not _is_guest_of(operation, row):
+        return None
+    until = as_dict(operation.started)["discard"] + HEARS_SECONDS
+    told = ask_by_polls(
+        operation,
+        "stop",
+        contract.CANCEL_BACKUP,
+        arguments.CancelBackup(id=row.id),
+        until=until,
+    )
+    if told.answered is not None or aws.clock() > until:
+        return None
+    return not_yet(operation, "the guest agent is told to stop")
+
+
+def _is_guest_of(operation: Operation, row: Backup) -> bool:
+    instance: Instance | None = instances.find_instance(row.instance_id)
+    return instance is not None and instance.generation == operation.generation
+
+
+def _backup(operation: Operation) -> Backup | None:
+    return backups.find_backup((operation.arguments or {})["backup"])
+
+
+def _said(operation: Operation) -> BackedUp | None:
+    asked = rows.find(command_id(operation.id, "copy"))
+    if asked is None or asked.result is None:
+        return None
+    return contract.CREATE_BACKUP.decode(asked.result)
+
+
+STEPS: Final = {"copy": copy, "check": check, "discard": discard}
