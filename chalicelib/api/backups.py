@@ -15,9 +15,10 @@ from chalicelib.api.accepting import Wanted
 from chalicelib.api.frame import Request, Response, Route
 from chalicelib.api.guest_calls import instance_of, require_heard
 from chalicelib.api.links import Next
+from chalicelib.api.listing import LONGEST, Short
 from chalicelib.api.paging import Paged, limit_of, marker_of
 from chalicelib.api.response import LOCATION_HEADER, RETRY_AFTER_HEADER, View, one_of
-from chalicelib.api.schema import Body, Examples, Given, Name, Text
+from chalicelib.api.schema import Body, Examples, Given, Name, Text, flag_of
 from chalicelib.api.times import Naive, naive
 from chalicelib.auth import policy
 from chalicelib.bus import queues
@@ -76,19 +77,15 @@ class NewBackup(Body, frozen=True):
 
 
 class Chosen(Paged, frozen=True):
-    """Which backups a list has."""
+    """Which backups a list has; those of other projects are shown to administrators alone."""
 
-    instance_id: Annotated[str, msgspec.Meta(max_length=255)] | None = None
-    datastore: Annotated[str, msgspec.Meta(max_length=255)] | None = None
-    project_id: (
-        Annotated[str, msgspec.Meta(max_length=255, description="Of administrators alone.")] | None
-    ) = None
-    all_projects: Annotated[bool, msgspec.Meta(description="Of administrators alone.")] | None = (
-        None
-    )
+    instance_id: Short | None = None
+    datastore: Short | None = None
+    project_id: Short | None = None
+    all_projects: bool | None = None
 
 
-class Datastore(View, frozen=True):
+class BackupDatastore(View, frozen=True):
     """What a backup is of."""
 
     type: str
@@ -96,7 +93,7 @@ class Datastore(View, frozen=True):
     version_id: str
 
 
-class FaultOf(View, frozen=True):
+class BackupFault(View, frozen=True):
     """Why a backup failed, or was not deleted."""
 
     message: str
@@ -120,11 +117,11 @@ class BackupView(View, frozen=True, kw_only=True):
     status: Annotated[str, STATUSES]
     size: float | None
     locationRef: str | None  # noqa: N815 - Trove's name
-    datastore: Datastore
+    datastore: BackupDatastore
     stored_bytes: int | None = None
     checksum: str | None = None
     children: int = 0
-    fault: FaultOf | None = None
+    fault: BackupFault | None = None
 
 
 class BackupList(View, frozen=True):
@@ -151,7 +148,10 @@ def index(request: Request) -> Response:
     """The backups of the project, a page of them; an administrator's may be of others."""
     query, context = request.query, request.context
     limit, marker = limit_of(query), marker_of(query)
-    everybody = query.get("all_projects", "").lower() in ("true", "1")
+    for name in ("instance_id", "datastore", "project_id"):
+        if len(query.get(name, "")) > LONGEST:
+            raise BadRequest(f"The '{name}' is too long.")
+    everybody = flag_of(query, "all_projects")
     project_id = query.get("project_id", context.project_id)
     if everybody or project_id != context.project_id:
         policy.authorize(context, "backup:index:all_projects", context.project_id)
@@ -315,7 +315,7 @@ def _planned_delete(row: Backup) -> Response:
 def _view(row: Backup) -> BackupView:
     fault = None
     if row.fault_message:
-        fault = FaultOf(row.fault_message, naive(row.fault_created or row.updated))
+        fault = BackupFault(row.fault_message, naive(row.fault_created or row.updated))
     complete = row.checksum is not None
     return BackupView(
         id=row.id,
@@ -329,7 +329,9 @@ def _view(row: Backup) -> BackupView:
         status=row.status,
         size=rules.size_gib(row) if complete else None,
         locationRef=f"s3://{settings().backups_bucket}/{row.location}" if complete else None,
-        datastore=Datastore(row.datastore_name, row.datastore_version, row.datastore_version_id),
+        datastore=BackupDatastore(
+            row.datastore_name, row.datastore_version, row.datastore_version_id
+        ),
         stored_bytes=int(row.size) if row.size is not None else None,
         checksum=row.checksum,
         children=int(row.children),

@@ -137,6 +137,7 @@ def test_any_path_and_query(api: Api, row: Instance, guest: Guest, route: Any) -
             "tenant": quote(one, safe=""),
             "rollout": quote(one, safe=""),
             "configuration": quote(one, safe=""),
+            "backup": quote(one, safe=""),
             "parameter": quote(one, safe=""),
         }
         url = route.path.format(**values)

@@ -38,7 +38,7 @@ def test_each_error_is_a_problem_for_who_asks_for_one(api: Api, make: Make) -> N
         "Unprocessable Entity",
         "unprocessableEntity",
     )
-    problem(api.get("/backups", headers=ASKED), 501, "Not Implemented", "notImplemented")
+    problem(api.get("/modules", headers=ASKED), 501, "Not Implemented", "notImplemented")
     problem(api.get("/mgmt/instances", headers=ASKED), 401, "Unauthorized", "unauthorized")
 
 

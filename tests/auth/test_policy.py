@@ -12,7 +12,7 @@ from chalicelib.errors import AdminRequired, Forbidden
 FOR_ADMINISTRATORS = {
     *("datastore:delete", "instance:reset_status"),
     *("instance:expel", "instance:rebuild", "instance:migrate", "instance:ignore_protection"),
-    "instance:upgrade_agent",
+    *("instance:upgrade_agent", "backup:index:all_projects"),
 }
 
 OF_THE_CATALOG = ("datastore:", "flavor:", "configuration-parameter:")
