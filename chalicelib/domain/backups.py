@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final, Protocol
 
 from chalicelib import engines
-from chalicelib.bus.contract.values import MOST_CHAIN
+from chalicelib.engines.engine import MOST_CHAIN
 from chalicelib.errors import BadRequest, Conflict, Forbidden, NotSupported
 from chalicelib.status import BackupStatus
 

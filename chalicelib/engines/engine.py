@@ -13,6 +13,8 @@ from chalicelib.engines.parameter import Scalar
 
 ANY_HOST: Final = "%"
 MAX_PASSWORD: Final = 255
+MOST_CHAIN: Final = 100
+"""Backups between a full one and the one that is restored, both counted."""
 
 
 class Part(StrEnum):

@@ -7,7 +7,6 @@ from typing import Annotated, Final
 import msgspec
 
 from chalicelib.bus.contract.values import (
-    MOST_CHAIN,
     MOST_ROWS,
     AgentVersion,
     BackupId,
@@ -23,6 +22,7 @@ from chalicelib.bus.contract.values import (
     Usable,
     Value,
 )
+from chalicelib.engines.engine import MOST_CHAIN
 
 COMES_BACK_SECONDS: Final = 900.0
 """A database that was stopped for its server to be switched off is started again when that has not

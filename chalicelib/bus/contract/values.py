@@ -33,8 +33,6 @@ AgentVersion = Annotated[str, msgspec.Meta(pattern=r"^[0-9][0-9A-Za-z.+-]{0,63}$
 Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
 BundleSize = Annotated[int, msgspec.Meta(ge=1, le=MOST_BUNDLE_BYTES)]
 
-MOST_CHAIN: Final = 100
-"""Backups between a full one and the one that is restored, both counted."""
 BackupId = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f-]{36}$(?!\n)")]
 Location = Annotated[
     str, msgspec.Meta(pattern=r"^[0-9A-Za-z_-]+(/[0-9A-Za-z_-]+)+$(?!\n)", max_length=255)
