@@ -67,7 +67,10 @@ UNUSED: Final = {
     "as MiniStack's: tests/taskmanager/test_sweeper.py",
     ("dispatcher", "dynamodb:updateitem *-operations"): "a hint that finds an answer whose token "
     "was not completed: tests/taskmanager/test_dispatcher.py",
-    ("*", "dynamodb:* *-backups*"): "no simulated engine offers backups yet",
+    **{
+        ("*", f"dynamodb:{action} *-backups*"): "no simulated engine offers backups yet"
+        for action in ("getitem", "putitem", "updateitem", "batchgetitem", "query", "scan")
+    },
     ("dispatcher", "states:sendtasksuccess *"): "the same, and a hint to what is cancelled",
 }
 """Rights that no run here uses, by role and action (and resource), each with its reason."""
