@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+import msgspec
+
 from chalicelib.domain.flows.form import Flow, Runs, Step, Waits
 from chalicelib.domain.flows.lifetime import CREATE, PREPARE
 from chalicelib.domain.operations import OperationAction, SubjectKind
@@ -79,7 +81,7 @@ RESTORE: Final = Flow(
             "The guest agent did not make the backup its data in time",
             "The guest agent failed to make the backup its data",
         ),
-        PREPARE,
+        msgspec.structs.replace(PREPARE, timeout=CREATE.timeout),
     ),
     undo=CREATE.undo,
     during=CREATE.during,
