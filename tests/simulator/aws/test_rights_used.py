@@ -37,8 +37,6 @@ POLLER = "Lambda's own poller calls it with the role, before the function is the
 NO_BACKUPS = "nothing makes a backup yet"
 GIVEN_UP = "an operation whose executions all died: tests/taskmanager/test_sweeper.py"
 UNUSED: Final = {
-    ("api", "dynamodb:updateitem *-kept-replies"): "a call with a key whose guest could not do it "
-    "at that time: tests/api/test_idempotency.py",
     ("api", "ssm:getparameter */backup-keys"): NO_BACKUPS,
     ("taskmanager", "ssm:getparameter */backup-keys"): NO_BACKUPS,
     ("taskmanager", "s3:listbucket"): NO_BACKUPS,
