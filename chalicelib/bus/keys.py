@@ -52,19 +52,22 @@ def key_of(header: Header) -> bytes:
     )
 
 
-def protect(purpose: str, context: str, plain: bytes) -> str:
+def protect(purpose: str, context: str, plain: bytes, ring: str = parameters.CONTROL_KEYS) -> str:
     """Encrypt what the control plane keeps for itself, bound to a purpose and a context.
 
-    Used for secrets in operation rows and for enrolment tokens; `reveal` reverses it.
+    Used for secrets in operation rows, for enrolment tokens, and with a `ring` of their own for the
+    keys of backups; `reveal` reverses it.
     """
-    version = parameters.held(parameters.CONTROL_KEYS, KeyRing).current
+    version = parameters.held(ring, KeyRing).current
     nonce = aws.token_bytes(_NONCE_BYTES)
-    key = _derive(parameters.CONTROL_KEYS, purpose, version)
+    key = _derive(ring, purpose, version)
     content = AESGCM(key).encrypt(nonce, plain, context.encode())
     return f"{version}." + base64.urlsafe_b64encode(nonce + content).decode()
 
 
-def reveal(purpose: str, context: str, protected: str) -> bytes:
+def reveal(
+    purpose: str, context: str, protected: str, ring: str = parameters.CONTROL_KEYS
+) -> bytes:
     """The bytes behind `protect`; `BadSeal` when it was changed or meant for something else.
 
     Raises `NotYetKnown` for one that a newer version has sealed.
@@ -72,7 +75,7 @@ def reveal(purpose: str, context: str, protected: str) -> bytes:
     version, _, encoded = protected.partition(".")
     try:
         raw = base64.urlsafe_b64decode(encoded)
-        key = _derive(parameters.CONTROL_KEYS, purpose, int(version))
+        key = _derive(ring, purpose, int(version))
         return AESGCM(key).decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], context.encode())
     except (ValueError, InvalidTag):
         raise BadSeal(f"not a valid {purpose}") from None

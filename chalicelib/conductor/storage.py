@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Final
 
 import msgspec
 
-from chalicelib import crash, tracing
+from chalicelib import crash, parameters, tracing
 from chalicelib.bus import keys, proofs
 from chalicelib.bus.contract.values import BackupId
 from chalicelib.bus.envelope import InstanceId, Number
@@ -71,7 +71,7 @@ class Storage(msgspec.Struct, frozen=True):
 
 def new_key(backup_id: str, plain: bytes) -> str:
     """The key of a backup's objects as its row keeps it."""
-    return keys.protect(PURPOSE, backup_id, plain)
+    return keys.protect(PURPOSE, backup_id, plain, parameters.BACKUP_KEYS)
 
 
 def storage(body: Ask) -> Storage:
@@ -144,4 +144,5 @@ def session_policy(row: Backup, *, writes: bool) -> dict[str, Any]:
 def _key(row: Backup) -> str:
     if row.sealed_key is None:
         raise Gone(OVER)
-    return base64.b64encode(keys.reveal(PURPOSE, row.id, row.sealed_key)).decode()
+    plain = keys.reveal(PURPOSE, row.id, row.sealed_key, parameters.BACKUP_KEYS)
+    return base64.b64encode(plain).decode()

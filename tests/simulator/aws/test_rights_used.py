@@ -38,7 +38,6 @@ NO_BACKUPS = "nothing makes a backup yet"
 GIVEN_UP = "an operation whose executions all died: tests/taskmanager/test_sweeper.py"
 UNUSED: Final = {
     ("api", "ssm:getparameter */backup-keys"): NO_BACKUPS,
-    ("taskmanager", "ssm:getparameter */backup-keys"): NO_BACKUPS,
     ("taskmanager", "s3:listbucket"): NO_BACKUPS,
     ("taskmanager", "s3:getobject *-backups-*"): NO_BACKUPS,
     ("taskmanager", "s3:deleteobject"): NO_BACKUPS,
@@ -66,7 +65,7 @@ UNUSED: Final = {
     ("dispatcher", "dynamodb:updateitem *-operations"): "a hint that finds an answer whose token "
     "was not completed: tests/taskmanager/test_dispatcher.py",
     **{
-        ("*", f"dynamodb:{action} *-backups*"): "no simulated engine offers backups yet"
+        ("*", f"dynamodb:{action} *-backups*"): NO_BACKUPS
         for action in ("getitem", "putitem", "updateitem", "batchgetitem", "query", "scan")
     },
     ("dispatcher", "states:sendtasksuccess *"): "the same, and a hint to what is cancelled",
