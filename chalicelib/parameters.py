@@ -3,7 +3,7 @@
     guest-keys      what messages of guests are sealed with       API, task manager, conductor,
                                                                   heartbeats, dead letters
     control-keys    what the control plane seals for itself       API, both task managers
-    backup-keys     what the keys of backups are sealed with      API, task manager
+    backup-keys     what the keys of backups are sealed with      API
     cloud           the user that makes servers and volumes       the task manager of the cloud
     identity        the user that may validate tokens             API
 
