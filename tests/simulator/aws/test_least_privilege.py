@@ -14,7 +14,7 @@ SECRETS = {
     "conductor": {GUEST_KEYS},
     "heartbeats": {GUEST_KEYS},
     "dead-letters": {GUEST_KEYS},
-    "taskmanager": {GUEST_KEYS, CONTROL_KEYS, BACKUP_KEYS},
+    "taskmanager": {GUEST_KEYS, CONTROL_KEYS},
     "taskmanager-cloud": {CLOUD, CONTROL_KEYS},
 }
 ROLES = template.roles(SecretsPath="/coffer")
