@@ -1,0 +1,168 @@
+"""What a guest gets of the object store: for its own backup, while it is made, and nothing else."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pytest
+
+from chalicelib import aws, errors
+from chalicelib.bus import proofs
+from chalicelib.conductor import storage
+from chalicelib.conductor.storage import Ask, Storage
+from chalicelib.domain.flows import CREATE_BACKUP
+from chalicelib.domain.operations import OperationStatus
+from chalicelib.settings import settings
+from chalicelib.status import BackupStatus
+from chalicelib.store import accepting, backups, instances, operations
+from chalicelib.store.ending import Ending, end_operation
+from chalicelib.store.models import Backup, Operation
+from tests.conductor.conftest import Built
+from tests.support.bare import World
+
+
+class Making:
+    """An instance that is being backed up."""
+
+    def __init__(self, world: World, built: Built, parents: tuple[str, ...] = ()) -> None:
+        self.world, self.built = world, built
+        if built.operation.live is not None:
+            end_operation(built.operation, Ending(OperationStatus.SUCCEEDED))
+            built.operation.live = None
+        self.key = aws.token_bytes(32)
+        self.backup = new_backup(built, self.key, parents)
+        row = instances.get_instance(built.instance.id)
+        arguments = {"backup": self.backup.id}
+        self.operation = operations.operation_of(row, CREATE_BACKUP, arguments=arguments)
+        assert accepting.accept(row, self.operation, beside=backups.making(self.backup))
+
+    def ask(self, **changes: Any) -> Ask:
+        return asked(self.world, self.built, self.backup.id, **changes)
+
+
+def new_backup(built: Built, key: bytes, parents: tuple[str, ...] = ()) -> Backup:
+    backup_id, tenant = aws.new_id(), built.instance.tenant_id
+    return Backup(
+        id=backup_id,
+        tenant_id=tenant,
+        index_tenant=tenant,
+        instance_id=built.instance.id,
+        index_source=built.instance.id,
+        status=BackupStatus.NEW,
+        created=aws.clock(),
+        updated=aws.clock(),
+        held=dict(backups.HELD),
+        name="nightly",
+        datastore_version_id="v",
+        datastore_name="mariadb",
+        datastore_version="10.11",
+        datastore_version_number="10.11.6",
+        manager="mariadb",
+        parents=list(parents),
+        location=f"{tenant}/{parents[0] if parents else backup_id}/{backup_id}",
+        sealed_key=storage.new_key(backup_id, key),
+    )
+
+
+def asked(world: World, built: Built, backup: str, **changes: Any) -> Ask:
+    world.run(1)
+    fields: dict[str, Any] = {
+        "instance_id": built.instance.id,
+        "generation": 1,
+        "issued_at_ms": int(world.now * 1000) + 1,
+        "backup_id": backup,
+    }
+    signature = built.guest.sign(proofs.of_storage(**fields))
+    return Ask(**({**fields, "signature": signature} | changes))
+
+
+def complete(making: Making) -> None:
+    made = {"checksum": "ab" * 32, "size": 1, "data_size": 1}
+    making.operation.update(actions=[Operation.resources["backup"].set(made)])
+    end_operation(making.operation, Ending(OperationStatus.SUCCEEDED))
+
+
+def policy(world: World) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(world.assumed[-1]["Policy"])["Statement"]
+    return found
+
+
+@pytest.fixture
+def making(world: World, built: Built) -> Making:
+    return Making(world, built)
+
+
+def test_who_makes_a_backup_writes_below_its_location_alone(world: World, making: Making) -> None:
+    lent: Storage = storage.storage(making.ask())
+    assert lent.writes
+    assert base64.b64decode(lent.keys[making.backup.id]) == making.key
+    assert (lent.bucket, lent.endpoint) == (settings().backups_bucket, None)
+    where = f"arn:aws:s3:::{settings().backups_bucket}/{making.backup.location}/*"
+    assert policy(world) == [{"Effect": "Allow", "Action": "s3:PutObject", "Resource": where}]
+    found = backups.find_backup(making.backup.id)
+    assert found is not None
+    assert found.status == BackupStatus.BUILDING
+
+
+def test_who_is_restored_reads_its_chain_alone(world: World, built: Built, other: Built) -> None:
+    full = Making(world, built)
+    complete(full)
+    child = Making(world, built, (full.backup.id,))
+    complete(child)
+    other.operation.update(
+        actions=[
+            Operation.action.set("restore_instance"),
+            Operation.arguments.set({"backup": child.backup.id}),
+        ]
+    )
+    lent = storage.storage(asked(world, other, child.backup.id))
+    assert not lent.writes
+    assert set(lent.keys) == {full.backup.id, child.backup.id}
+    chain = f"{full.backup.tenant_id}/{full.backup.id}"
+    where = f"arn:aws:s3:::{settings().backups_bucket}/{chain}/*"
+    assert policy(world) == [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": where}]
+    with pytest.raises(errors.Gone):
+        storage.storage(asked(world, other, full.backup.id))
+
+
+def test_nobody_gets_another_ones(world: World, making: Making, other: Built) -> None:
+    given = len(world.assumed)
+    with pytest.raises(errors.Gone, match="No operation of the instance needs that backup"):
+        storage.storage(asked(world, other, making.backup.id))
+    forged = asked(world, other, making.backup.id, instance_id=making.built.instance.id)
+    with pytest.raises(errors.Unauthorized, match="signature"):
+        storage.storage(forged)
+    with pytest.raises(errors.Unauthorized, match="signature"):
+        storage.storage(making.ask(backup_id=aws.new_id()))
+    assert len(world.assumed) == given
+
+
+def test_a_request_counts_once(world: World, making: Making) -> None:
+    ask = making.ask()
+    storage.storage(ask)
+    with pytest.raises(errors.BadRequest, match="seen before"):
+        storage.storage(ask)
+
+
+@pytest.mark.parametrize("how", ["cancelled", "compensating", "ended", "lost"])
+def test_what_goes_back_or_is_over_lends_nothing(world: World, making: Making, how: str) -> None:
+    match how:
+        case "cancelled":
+            making.operation.update(actions=[Operation.cancelled.set("No.")])
+        case "compensating":
+            making.operation.update(actions=[Operation.compensating.set(True)])
+        case "ended":
+            complete(making)
+        case _:
+            making.backup.delete()
+    given = len(world.assumed)
+    with pytest.raises(errors.Gone):
+        storage.storage(making.ask())
+    assert len(world.assumed) == given
+
+
+def test_a_session_policy_has_room_in_its_2048_characters(world: World, making: Making) -> None:
+    storage.storage(making.ask())
+    assert len(world.assumed[-1]["Policy"]) < 600
