@@ -17,7 +17,7 @@ from chalicelib.cloud.errors import CloudError
 from chalicelib.store import events
 from chalicelib.store import flavors as rows
 from chalicelib.store.models import Flavor
-from functions import orphans, restoration
+from functions import orphans, restoration, restoration_of_groups
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +49,7 @@ JOBS: Final[dict[str, Callable[[dict[str, Any]], dict[str, Any]]]] = {
     "look_for_orphans": look_for_orphans,
     "restore_rows": restoration.restore_rows,
     "adopt": restoration.adopt,
+    "restore_groups": restoration_of_groups.restore_groups,
     "recount_quotas": restoration.recount_quotas,
 }
 

@@ -2,6 +2,7 @@
 
     restore_rows     each row against the operations since then
     adopt            what is in the cloud and has no row, made a row again or told
+    restore_groups   configuration groups, see `functions.restoration_of_groups`
     recount_quotas   each tenant's counters against its rows
 
 Every page answers where the next one begins (`next`), so that a run is as long as its caller wants;
@@ -22,8 +23,8 @@ from chalicelib.domain import instances as rules
 from chalicelib.domain.flows import ADMITTING, FLOWS
 from chalicelib.domain.operations import OperationAction
 from chalicelib.status import Status
-from chalicelib.store import guests, instances, restoring, restoring_rollouts
-from chalicelib.store.models import Instance, Quota, Rollout
+from chalicelib.store import guests, instances, restoring, restoring_many
+from chalicelib.store.models import Configuration, Instance, Quota, Rollout, Subject
 from functions import access, power
 
 PAGE_ROWS: Final = 100
@@ -31,7 +32,11 @@ PAGE_THINGS: Final = 100
 REPLACING: Final = frozenset(ADMITTING) - {OperationAction.CREATE, OperationAction.RESTORE}
 _SERVERS: Final = "servers"
 _VOLUMES: Final = "volumes"
-_ROLLOUTS: Final = "rollouts"
+_MANY: Final[dict[str, tuple[type[Subject], str]]] = {
+    "rollouts": (Rollout, "configurations"),
+    "configurations": (Configuration, ""),
+}
+"""The parts of what has many instances, and which comes after each."""
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -43,10 +48,10 @@ class Page(msgspec.Struct, frozen=True):
 
 
 def restore_rows(event: dict[str, Any]) -> dict[str, Any]:
-    """Put a page of rows right by their operations: of instances, then of rollouts."""
+    """Put a page of rows right by their operations: of instances, then of what has many."""
     asked = msgspec.convert(event, Page)
-    if asked.part == _ROLLOUTS:
-        return _restore_rollouts(asked)
+    if asked.part in _MANY:
+        return _restore_many(asked)
     told = []
     rows = Instance.scan(limit=PAGE_ROWS, last_evaluated_key=_key("id", asked.after))
     for row in rows:
@@ -56,20 +61,22 @@ def restore_rows(event: dict[str, Any]) -> dict[str, Any]:
             if not asked.check:
                 restoring.mend(row, what, actions)
     following = _after("id", rows.last_evaluated_key)
-    return {"told": told, "next": following or {"part": _ROLLOUTS}}
+    return {"told": told, "next": following or {"part": next(iter(_MANY))}}
 
 
-def _restore_rollouts(asked: Page) -> dict[str, Any]:
+def _restore_many(asked: Page) -> dict[str, Any]:
     told = []
-    rows = Rollout.scan(limit=PAGE_ROWS, last_evaluated_key=_key("id", asked.after))
+    model, then = _MANY[asked.part]
+    rows = model.scan(limit=PAGE_ROWS, last_evaluated_key=_key("id", asked.after))
     for row in rows:
-        if found := restoring_rollouts.wrong(row):
+        if found := restoring_many.wrong(row):
             what, actions = found
-            told.append(f"rollout {row.id}: {what}")
+            told.append(f"{row.kind} {row.id}: {what}")
             if not asked.check:
-                restoring_rollouts.mend(row, actions)
-    following = _after("id", rows.last_evaluated_key)
-    return {"told": told, "next": {"part": _ROLLOUTS, **following} if following else None}
+                restoring_many.mend(row, actions)
+    if following := _after("id", rows.last_evaluated_key):
+        return {"told": told, "next": {"part": asked.part, **following}}
+    return {"told": told, "next": {"part": then} if then else None}
 
 
 def recount_quotas(event: dict[str, Any]) -> dict[str, Any]:

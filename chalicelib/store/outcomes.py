@@ -50,6 +50,13 @@ def outcome(operation: Operation, ended: What) -> Outcome:
     return msgspec.structs.replace(made, values={**made.values, **_SETTINGS[action](operation)})
 
 
+def accepted(operation: Operation) -> dict[str, Any]:
+    """What its subject has since an operation was accepted, whatever became of it."""
+    if operation.action != OperationAction.CONFIGURE:
+        return {}
+    return {"configuration_id": (operation.arguments or {})["configuration"]}
+
+
 def _held(operation: Operation) -> dict[str, Any]:
     """What its guest holds of a configuration group since an operation that has told it."""
     told = as_dict(operation.resources)

@@ -21,18 +21,18 @@ from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
 from chalicelib import aws
+from chalicelib.domain.configurations import UNKNOWN
 from chalicelib.domain.flows import FLOWS, What
 from chalicelib.domain.operations import STARTABLE, OperationAction, OperationStatus
 from chalicelib.domain.quotas import RESOURCES, held_by_instance
 from chalicelib.lifecycle import ServiceStatus, Status, next_status
-from chalicelib.store import backups, quotas
+from chalicelib.store import backups, outcomes, quotas
 from chalicelib.store.base import ConditionFailed, Contended, as_dict, races, transact, update_if
 from chalicelib.store.events import new_event
 from chalicelib.store.instances import buried
 from chalicelib.store.models import Instance, Operation, Quota, ServiceStatusRow
 from chalicelib.store.operations import get_operation, operations_of
-from chalicelib.store.outcomes import of_version, outcome
-from chalicelib.store.subjects import faulty, unchanged
+from chalicelib.store.subjects import faulty, setting, unchanged
 
 MOST_RECORD: Final = 16_384
 """Characters, as ASCII: Nova takes 128 values of 255, which leaves room for what is not a note."""
@@ -63,6 +63,7 @@ class Record(msgspec.Struct, forbid_unknown_fields=True):
     access: dict[str, Any] | None = None
     nics: list[dict[str, Any]] | None = None
     protected: bool | None = None
+    configuration_id: str | None = None
     description: str | None = None
     tags: set[str] | None = None
 
@@ -92,6 +93,7 @@ def row_from(instance_id: str, generation: int, record: Mapping[str, Any]) -> In
         status=Status.ACTIVE,
         updated=aws.clock(),
         held=held_by_instance(known.flavor_ram, known.volume_size),
+        configuration_held=UNKNOWN if known.configuration_id else None,
         **{name: getattr(known, name) for name in Record.__struct_fields__},
     )
 
@@ -107,7 +109,11 @@ def adopt(instance: Instance, fault: str | None) -> bool:
     The quota's counters are for `recount`: the row of the tenant's quota is only made sure of. What
     the guest reported stands when its table was not restored.
     """
-    running, queued, _ = _newest(instance.id)
+    running, queued, ended = _newest(instance.id)
+    for operation in sorted([*ended, *([running] if running else [])], key=_age):
+        for name, value in outcomes.accepted(operation).items():
+            setattr(instance, name, value)
+            instance.configuration_held = UNKNOWN
     if running is not None:
         instance.operation_id = running.id
         instance.next_operation_id = queued.id if queued is not None else None
@@ -115,7 +121,7 @@ def adopt(instance: Instance, fault: str | None) -> bool:
         instance.generation = max(int(instance.generation), int(running.generation))
         if running.action == OperationAction.UPGRADE:
             # The record is of what was asked for; the row tells it when it has succeeded.
-            for name, value in of_version((running.arguments or {})["before"]).items():
+            for name, value in outcomes.of_version((running.arguments or {})["before"]).items():
                 setattr(instance, name, value)
     elif fault is not None:
         instance.status = Status.ERROR
@@ -164,12 +170,15 @@ def wrong(instance: Instance) -> tuple[str, list[Action]] | None:
     since = _since(instance, ended)
     if since is None and running is None:
         reason = "The operation that was under way is not known any more: the tables were restored."
-        return "its operation is lost", [*(_idle(Status.ERROR) | _faulty(reason)).values()]
+        held_now = _values({"configuration_held": UNKNOWN}) if _has_held(instance) else {}
+        lost = _idle(Status.ERROR) | _faulty(reason) | held_now
+        return "its operation is lost", [*lost.values()]
     changes: dict[str, Action] = {}
     held = dict(instance.held)
     for operation in since or []:
-        changes |= _outcome(operation, held)
+        changes |= _values(outcomes.accepted(operation)) | _outcome(operation, held)
     if running is not None:
+        changes |= _values(outcomes.accepted(running))
         changes |= _under_way(instance, running, queued)
         return f"{running.action} is under way", [*changes.values()]
     if not since:
@@ -190,7 +199,20 @@ def _since(instance: Instance, ended: list[Operation]) -> list[Operation] | None
             return None
     known = instance.updated if own is None else own.created
     later = [each for each in ended if each.created > known and each.id != instance.operation_id]
-    return ([own] if own else []) + sorted(later, key=lambda each: each.created)
+    return ([own] if own else []) + sorted(later, key=_age)
+
+
+def _age(operation: Operation) -> float:
+    return float(operation.created)
+
+
+def _values(values: Mapping[str, Any]) -> dict[str, Action]:
+    """The update of a row, by attribute."""
+    return dict(zip(values, setting(Instance, values), strict=True))
+
+
+def _has_held(instance: Instance) -> bool:
+    return instance.configuration_id is not None or instance.configuration_held is not None
 
 
 def _outcome(ended: Operation, held: dict[str, int]) -> dict[str, Action]:
@@ -199,7 +221,7 @@ def _outcome(ended: Operation, held: dict[str, int]) -> dict[str, Action]:
     succeeded = ended.status == OperationStatus.SUCCEEDED
     what = What.SUCCEEDED if succeeded else flow.ended(as_dict(ended.ended))
     status = next_status(flow.during, flow.event(what))
-    made = outcome(ended, what)
+    made = outcomes.outcome(ended, what)
     changes = _idle(status) | dict(zip(made.values, made.actions(Instance), strict=True))
     if (holds := made.held_after(held)) != held:
         changes["held"] = Instance.held.set(holds)

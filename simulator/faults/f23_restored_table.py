@@ -11,8 +11,11 @@ from simulator.template import PREFIX
 
 INSTANCES: Final = f"{PREFIX}-instances"
 QUOTAS: Final = f"{PREFIX}-quotas"
+GROUPS: Final = (f"{PREFIX}-configurations", f"{PREFIX}-attachments")
 WITH_QUOTAS: Final = 0.5
 """Share of the restores that put the quotas back as well."""
+WITH_GROUPS: Final = 0.3
+"""Of those of configuration groups, with what says who has them, or without."""
 CLOSED: Final = tuple(
     f"{PREFIX}-{name}" for name in ("api", "dispatcher", "sweeper", "taskmanager")
 )
@@ -24,7 +27,7 @@ LATE_SECONDS: Final = 900.0
 BACK_SECONDS: Final = (60.0, 900.0)
 CLOSE_BEFORE: Final = 0.9
 """At this share, at the latest, of what is left of a run that is shorter."""
-JOBS: Final = ("restore_rows", "adopt", "recount_quotas")
+JOBS: Final = ("restore_rows", "adopt", "restore_groups", "recount_quotas")
 MOST_TRIES: Final = 200
 RETRY_SECONDS: Final = 10.0
 
@@ -41,11 +44,12 @@ class RestoredTable(Fault):
     range = (0.5, 4.0)
     unit = "restores an hour, at least one"
     chance = 0.05
-    missing = "other tables than instances and quotas"
+    missing = "other tables than instances, quotas and configuration groups"
 
     def install(self) -> None:
         self.on = True
         self.closed = False
+        self.groups = self.world.kernel.stream(f"fault {self.id} groups")
         self.world.decisions.all.append(self._decide)
         whole = self.world.plan.hours * 3600.0
         self.ends = self.world.kernel.now + whole
@@ -65,6 +69,8 @@ class RestoredTable(Fault):
         if not self.on or left < 0:
             return
         also = [QUOTAS] if self.stream.random() < WITH_QUOTAS else []
+        if self.groups.random() < WITH_GROUPS:
+            also += GROUPS[: self.groups.choice((1, 2))]
         tables = self.world.region.dynamodb.tables
         snapshots = {name: tables[name].snapshot() for name in (INSTANCES, *also)}
         back = min(self.stream.uniform(*BACK_SECONDS), left * CLOSE_BEFORE)

@@ -26,15 +26,18 @@ class Configured(Invariant):
     title = "A configuration group in use is there, and its guests hold what is told"
 
     def watch(self) -> None:
-        self._values: dict[str, dict[int, dict[str, Any]]] = {}
+        self._values: dict[str, dict[int, list[dict[str, Any]]]] = {}
         for row in self.hub.rows("configurations"):
             self._learn(row)
         self.hub.on_write("configurations", self._group)
         self.hub.on_write("instances", self._instance)
 
     def _learn(self, row: Item) -> None:
+        """After a restore of tables a revision comes a second time, and with other values."""
         revisions = self._values.setdefault(row["id"], {})
-        revisions[int(row["revision"])] = json.loads(row["wanted"])
+        known = revisions.setdefault(int(row["revision"]), [])
+        if (values := json.loads(row["wanted"])) not in known:
+            known.append(values)
 
     def _group(self, old: Item | None, new: Item | None) -> None:
         if new is None:
@@ -42,7 +45,7 @@ class Configured(Invariant):
         self._learn(new)
         if old is not None and changed(old, new, "revision"):
             self.exercised += 1
-            if int(new["revision"]) != int(old["revision"]) + 1:
+            if int(new["revision"]) != int(old["revision"]) + 1 and not self.hub.restoring:
                 self.broken(f"from revision {old['revision']} to {new['revision']}", new["id"])
         if changed(old, new, "status") and new["status"] == ConfigurationStatus.DELETED:
             self.hub.soon(self._unused, new["id"])
@@ -64,7 +67,7 @@ class Configured(Invariant):
         """What an instance has is there, is its tenant's, and knows of it."""
         if row.get("configuration_id") != group_id or row["status"] == Status.DELETED:
             return
-        if self.hub.restored_at or self.hub.restoring:
+        if self.hub.restoring:
             return
         self.exercised += 1
         group = self.hub.row("configurations", group_id)
@@ -84,8 +87,6 @@ class Configured(Invariant):
                 self._there(row, row["configuration_id"])
 
     def check_healed(self) -> None:
-        if self.hub.restored_at:
-            return
         troubled = {
             row["instance_id"]
             for row in self.hub.rows("operations")
@@ -108,6 +109,8 @@ class Configured(Invariant):
             text = f"its guest holds {guest.disk.configuration}, and its row tells {held}"
             self.broken(text, row["id"])
         group = self.hub.row("configurations", group_id) if group_id is not None else None
+        if self.hub.restored_at:
+            return  # what a group says to have been told was told to other rows
         if group is not None and not troubled and _all_were_told(group):
             revision = int(group["revision"])
             if held != f"{group_id}/{revision}":
@@ -117,14 +120,18 @@ class Configured(Invariant):
         """What a guest may hold: what is told, or newer; or what it was to hold, and failed to."""
         possible = [] if group_id is not None and held is not None else [_NOTHING]
         if held == UNKNOWN:
-            return [_NOTHING, *(each for known in self._values.values() for each in known.values())]
+            return [_NOTHING, *(each for known in self._values.values() for each in _all(known))]
         if held is not None:
             known, _, revision = held.rpartition("/")
             revisions = self._values[known]
-            possible += [values for each, values in revisions.items() if each >= int(revision)]
+            possible += _all({each: revisions[each] for each in revisions if each >= int(revision)})
         if group_id is not None:
-            possible += self._values[group_id].values()
+            possible += _all(self._values[group_id])
         return possible
+
+
+def _all(revisions: dict[int, list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    return [values for each in revisions.values() for values in each]
 
 
 def _all_were_told(group: Item) -> bool:
