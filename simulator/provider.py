@@ -78,9 +78,9 @@ class SimProvider(Provider):
         self,
         kernel: Kernel,
         clients: dict[str, Any],
-        guest_client: Callable[[str, str], Any] | None = None,
+        guest_client: Callable[[str, str, str], Any] | None = None,
     ) -> None:
-        """`guest_client` makes the client of SQS for credentials: a key's id and its token."""
+        """`guest_client` makes a client for credentials: of a service, a key's id and its token."""
         super().__init__()
         self._guest_client = guest_client
         self._kernel = kernel
@@ -138,6 +138,6 @@ class SimProvider(Provider):
 
     def make_client(self, service: str, **options: Any) -> Any:
         if self._guest_client is not None and "aws_access_key_id" in options:
-            assert service == "sqs", "a guest talks to SQS alone"
-            return self._guest_client(options["aws_access_key_id"], options["aws_session_token"])
+            key, token = options["aws_access_key_id"], options["aws_session_token"]
+            return self._guest_client(service, key, token)
         return self._simulated[service]

@@ -58,12 +58,13 @@ class Services:
         self.sqs = Sqs(kernel, queue_chances)
         self.sts = Sts(lambda: kernel.now, {GUEST_ROLE: template.policy("guest")})
         self.ssm = Ssm(_secrets(kernel))
+        self.s3 = S3(lambda: kernel.now)
         self.clients: dict[str, Any] = {
             "dynamodb": DynamoDBClient(self.dynamodb, effects),
             "sqs": Client("sqs", self.sqs, effects),
             "sts": Client("sts", self.sts, effects),
             "ssm": Client("ssm", self.ssm, effects),
-            "s3": Client("s3", S3(lambda: kernel.now), effects),
+            "s3": Client("s3", self.s3, effects),
         }
         self.provider = SimProvider(kernel, self.clients, self._guest_client)
         self._environment = _environment(network_id) | dict(options or {})
@@ -71,9 +72,19 @@ class Services:
         self._previous: aws.Provider | None = None
         self._levels: dict[str, int] = {}
 
-    def _guest_client(self, key: str, token: str) -> Client:
-        """SQS with the credentials of a guest."""
-        return Client("sqs", self.sqs, self.effects, self.sts.guard("sqs", key, token, _queue_arn))
+    def _guest_client(self, service: str, key: str, token: str) -> Client:
+        """SQS or S3 with the credentials of a guest."""
+        guard = self.sts.guard(service, key, token)
+        if service == "sqs":
+            return Client(service, self.sqs, self.effects, guard)
+
+        def guard_of_objects(operation: str, asked: Mapping[str, Any]) -> None:
+            """That an object is missing S3 tells only who may list the bucket."""
+            guard(operation, asked)
+            if operation in ("GetObject", "HeadObject") and not self.s3.has(**asked):
+                guard("ListObjectsV2", asked)
+
+        return Client(service, self.s3, self.effects, guard_of_objects)
 
     def deploy(self) -> None:
         """Take the place of the real world; make the tables and the queues."""
@@ -85,6 +96,8 @@ class Services:
             self._levels[name] = logging.getLogger(name).level
             logging.getLogger(name).setLevel(logging.CRITICAL)
         self.dynamodb.create_tables(TABLES)
+        for bucket in (template.PACKAGES_BUCKET, template.BACKUPS_BUCKET):
+            self.s3.create_bucket(Bucket=bucket)
         for name, attributes in template.queues().items():
             self.sqs.create_queue(QueueName=name, Attributes=attributes)
 
@@ -144,7 +157,3 @@ def _secrets(kernel: Kernel) -> dict[str, str]:
         f"{SECRETS_PATH}/{name}": msgspec.json.encode(each).decode()
         for name, each in contents.items()
     }
-
-
-def _queue_arn(arguments: Mapping[str, Any]) -> str:
-    return f"{QUEUE_ARNS}{arguments['QueueUrl'].rpartition('/')[2]}"

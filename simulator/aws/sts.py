@@ -12,6 +12,7 @@ import msgspec
 
 from simulator.aws.errors import Exceptions, client_error
 from simulator.aws.policies import Policy, allows, parsed
+from simulator.aws.rights import needed
 
 LEAST_SECONDS: Final = 900
 MOST_CHAINED_SECONDS: Final = 3600
@@ -19,7 +20,6 @@ MOST_CHAINED_SECONDS: Final = 3600
 MOST_POLICY_CHARACTERS: Final = 2048
 
 _SESSION_NAME: Final = re.compile(r"[\w+=,.@-]{2,64}", re.ASCII)
-_BATCH: Final = "Batch"
 
 
 class Session(NamedTuple):
@@ -125,11 +125,7 @@ class Sts:
         return self._sessions.get(access_key_id)
 
     def guard(
-        self,
-        service: str,
-        access_key_id: str,
-        session_token: str,
-        resource_of: Callable[[Mapping[str, Any]], str],
+        self, service: str, access_key_id: str, session_token: str
     ) -> Callable[[str, Mapping[str, Any]], None]:
         """What a client with these credentials has to pass before each call of a service."""
 
@@ -141,15 +137,14 @@ class Sts:
             if session.expires_at <= self.now():
                 message = "The security token included in the request is expired"
                 raise client_error("ExpiredToken", operation, message, status=403)
-            action = f"{service}:{operation.removesuffix(_BATCH)}"
-            resource = resource_of(kwargs)
-            if not session.allows(action, resource):
-                message = (
-                    f"User: {_assumed(session.role_arn, session.name)} is not authorized to "
-                    f"perform: {action.lower()} on resource: {resource} because no session policy "
-                    f"allows the {action} action"
-                )
-                raise client_error("AccessDenied", operation, message, status=403)
+            for action, resource in needed(service, operation, kwargs):
+                if not session.allows(action, resource):
+                    message = (
+                        f"User: {_assumed(session.role_arn, session.name)} is not authorized to "
+                        f"perform: {action.lower()} on resource: {resource} because no session "
+                        f"policy allows the {action} action"
+                    )
+                    raise client_error("AccessDenied", operation, message, status=403)
 
         return guard
 

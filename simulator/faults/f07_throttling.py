@@ -6,6 +6,7 @@ from simulator.aws.errors import throttled, unavailable
 from simulator.aws.lambda_ import Event, Fate, Function
 from simulator.effects import Effect
 from simulator.faults.base import Fault
+from simulator.faults.bursts import Bursts
 
 SERVICES = ("dynamodb", "sqs", "stepfunctions", "lambda", "sts")
 BURST_SECONDS = (5.0, 120.0)
@@ -26,7 +27,7 @@ class Throttling(Fault):
         self.world.decisions.all.append(self._decide)
         self.world.data_chances.conflicts.append(self._conflict)
         self.world.data_chances.leftovers.append(self._conflict)
-        self._pause()
+        Bursts(self, BURST_SECONDS, self._begin, self._end).pause()
 
     def heal(self) -> None:
         self.on = False
@@ -34,21 +35,12 @@ class Throttling(Fault):
         self.world.region.effects.hooks.remove(self)
         self.world.decisions.all.remove(self._decide)
 
-    def _pause(self) -> None:
-        self.service = ""
-        if self.on and self.strength:
-            burst = sum(BURST_SECONDS) / 2
-            pause = self.later(burst / self.strength - burst + 1.0)
-            self.world.kernel.call_later(pause, self._begin)
-
-    def _begin(self) -> None:
-        if not self.on:
-            return
+    def _begin(self) -> str:
         self.service = self.stream.choice(SERVICES)
-        seconds = self.stream.uniform(*BURST_SECONDS)
-        self.world.note(self.id, f"{self.service} refuses for {seconds:.0f} s")
-        self.world.lane(self.id, seconds)
-        self.world.kernel.call_later(seconds, self._pause)
+        return f"{self.service} refuses"
+
+    def _end(self) -> None:
+        self.service = ""
 
     def before(self, effect: Effect) -> None:
         if effect.service != self.service or not self.hits(REFUSED):

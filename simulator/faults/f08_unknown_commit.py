@@ -11,6 +11,7 @@ from simulator.faults.base import Fault
 READS = frozenset(
     {
         *("BatchGetItem", "DescribeExecution", "GetItem", "GetParameter", "GetQueueAttributes"),
+        *("GetObject", "HeadObject", "ListObjectsV2"),
         *("Query", "ReceiveMessage", "Scan", "validate"),
     }
 )

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
+from simulator import template
 from simulator.aws.client import Client
 from simulator.aws.s3 import S3
 from simulator.aws.sqs.service import Sqs
@@ -16,6 +20,7 @@ from simulator.aws.ssm import Ssm
 from simulator.aws.sts import Sts
 from simulator.effects import Effects
 from simulator.kernel import START, Kernel
+from simulator.services import GUEST_ROLE, Services
 
 ROLE = "arn:aws:iam::123456789012:role/guest"
 PREFIX = "arn:aws:sqs:us-east-1:123456789012:"
@@ -48,12 +53,7 @@ class Account:
     def client(self, policy: dict[str, Any] | None, token: str | None = None) -> Client:
         more: Any = {"Policy": json.dumps(policy)} if policy else {}
         made = self.sts.assume_role(RoleArn=ROLE, RoleSessionName="guest-1", **more)["Credentials"]
-        guard = self.sts.guard(
-            "sqs",
-            made["AccessKeyId"],
-            token or made["SessionToken"],
-            lambda kwargs: self.sqs.arn(kwargs["QueueUrl"].rsplit("/", 1)[-1]),
-        )
+        guard = self.sts.guard("sqs", made["AccessKeyId"], token or made["SessionToken"])
         return Client("sqs", self.sqs, self.effects, guard)
 
 
@@ -160,6 +160,63 @@ def test_a_conditional_write_loses_its_race(s3: S3) -> None:
     s3.put_object(Bucket="bucket", Key="a", Body=b"2", IfMatch=etag)
     late = code(lambda: s3.put_object(Bucket="bucket", Key="a", Body=b"3", IfMatch=etag))
     assert late == "PreconditionFailed"
+
+
+def test_what_is_not_what_was_sent_is_not_written(s3: S3) -> None:
+    sent = base64.b64encode(hashlib.sha256(b"sent").digest()).decode()
+    s3.put_object(Bucket="bucket", Key="a", Body=b"sent", ChecksumSHA256=sent)
+    torn = partial(s3.put_object, Bucket="bucket", Key="a", Body=b"se")
+    assert code(lambda: torn(ChecksumSHA256=sent)) == "BadDigest"
+    assert code(lambda: torn(ChecksumSHA256="x")) == "InvalidRequest"
+    assert s3.get_object(Bucket="bucket", Key="a")["Body"].read() == b"sent"
+    assert code(lambda: s3.put_object(Bucket="bucket", Key="k" * 1025)) == "KeyTooLongError"
+
+
+def test_a_request_deletes_a_thousand_objects_at_most(s3: S3) -> None:
+    for number in range(1002):
+        s3.put_object(Bucket="bucket", Key=f"a/{number:04}")
+    page = s3.list_objects_v2(Bucket="bucket", Prefix="a/")
+    assert (page["KeyCount"], page["IsTruncated"]) == (1000, True)
+    objects = [{"Key": each["Key"]} for each in page["Contents"]]
+    for wrong in ([], [*objects, {"Key": "one more"}]):
+        asked = partial(s3.delete_objects, Bucket="bucket", Delete={"Objects": wrong})
+        assert code(asked) == "MalformedXML"
+    for _ in range(2):  # what is gone is deleted, too
+        answer = s3.delete_objects(Bucket="bucket", Delete={"Objects": objects, "Quiet": True})
+        assert "Deleted" not in answer
+    assert s3.list_objects_v2(Bucket="bucket", MaxKeys=0)["IsTruncated"] is False
+    assert s3.list_objects_v2(Bucket="bucket")["KeyCount"] == 2
+
+
+def test_a_guest_reaches_the_objects_of_its_own_backup_alone() -> None:
+    """What its role allows on all of the bucket, narrowed by the policy of its session."""
+    region = Services(Effects(Kernel(1)), network_id="net")
+    bucket, other = template.BACKUPS_BUCKET, template.PACKAGES_BUCKET
+    for name in (bucket, other):
+        region.s3.create_bucket(Bucket=name)
+    own = {
+        "Effect": "Allow",
+        "Action": ["s3:PutObject", "s3:GetObject", "s3:DeleteObject"],
+        "Resource": f"arn:aws:s3:::{bucket}/t/b/*",
+    }
+    lent = region.sts.assume_role(
+        RoleArn=GUEST_ROLE, RoleSessionName="guest-1", Policy=json.dumps(document(own))
+    )["Credentials"]
+    client = region.provider.make_client(
+        "s3", aws_access_key_id=lent["AccessKeyId"], aws_session_token=lent["SessionToken"]
+    )
+    client.put_object(Bucket=bucket, Key="t/b/1/0", Body=b"x")
+    assert client.get_object(Bucket=bucket, Key="t/b/1/0")["Body"].read() == b"x"
+    denied: list[Callable[[], Any]] = [
+        lambda: client.put_object(Bucket=bucket, Key="t/c/1/0", Body=b"x"),
+        lambda: client.put_object(Bucket=other, Key="t/b/1/0", Body=b"x"),
+        lambda: client.get_object(Bucket=bucket, Key="t/b/1/missing"),
+        lambda: client.head_object(Bucket=bucket, Key="t/b/1/missing"),
+        lambda: client.list_objects_v2(Bucket=bucket, Prefix="t/b/"),
+        lambda: client.delete_object(Bucket=bucket, Key="t/b/1/0"),
+        lambda: client.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": "t/b/1/0"}]}),
+    ]
+    assert [code(call) for call in denied] == ["AccessDenied"] * len(denied)
 
 
 def test_a_listing_comes_in_pages_and_groups(s3: S3) -> None:
