@@ -166,6 +166,27 @@ class Enrolment:
             },
         )
 
+    def storage(self, backup_id: str) -> bytes:
+        """What the control plane lends for a backup, as JSON (`backups.grant`).
+
+        Raises `Retired` when no operation of this instance needs that backup now.
+        """
+        agent = self._config.agent
+        issued = self._next_issue()
+        text = proofs.of_storage(agent.instance_id, agent.generation, issued, backup_id)
+        lent = self._answer(
+            "storage",
+            {
+                "instance_id": agent.instance_id,
+                "generation": agent.generation,
+                "issued_at_ms": issued,
+                "backup_id": backup_id,
+                "signature": self._signature(text),
+            },
+        )
+        self._identity.remember_accepted(agent.generation, issued)
+        return lent
+
     def _next_issue(self) -> int:
         """A time that strictly grows, so that a recorded request cannot be repeated."""
         return self._identity.next_issue(int(self._clock.now() * 1000))
@@ -174,14 +195,18 @@ class Enrolment:
         return base64.b64encode(self._identity.sign(text)).decode()
 
     def _ask(self, call: str, document: dict[str, Any]) -> Session:
+        session = self._session(self._answer(call, document))
+        self._identity.remember_accepted(session.generation, document["issued_at_ms"])
+        return session
+
+    def _answer(self, call: str, document: dict[str, Any]) -> bytes:
+        """The body of the answer of a request that was accepted."""
         asked = aws.clock()
         reply = self._post(f"{self._config.agent.control_url}/guest/v1/{call}", document)
         self._clock.observe(reply.date, asked, aws.clock())
         match reply.status:
             case 200:
-                session = self._session(reply.body)
-                self._identity.remember_accepted(session.generation, document["issued_at_ms"])
-                return session
+                return reply.body
             case 401:
                 raise Unauthorized(f"The control plane did not accept the {call} request.")
             case 409 if call == "enrol":

@@ -6,6 +6,7 @@ further than the caller allows, is not unpacked, and a redirect is not followed.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Mapping
 from typing import Final
 
@@ -28,52 +29,64 @@ _PIECE_BYTES: Final = 64 * 1024  # room is made for a piece, whatever length the
 class _Socket(BoundedSocket):
     """urllib3 says at the start of each phase how long it may take: that bounds all of it."""
 
+    def __init__(self, plain: socket.socket, answer_bytes: int) -> None:
+        super().__init__(plain, CONNECT_SECONDS, answer_bytes)
+        self._answer_bytes = answer_bytes
+
     def settimeout(self, seconds: float | None) -> None:
         assert seconds is not None, "every request has a bound"
-        self.allow(seconds, ANSWER_BYTES)
+        self.allow(seconds, self._answer_bytes)
 
 
-class _Connection(HTTPConnection):
-    def connect(self) -> None:
-        super().connect()
-        _bound(self)
+def _pools(answer_bytes: int) -> dict[str, type[HTTPConnectionPool]]:
+    """urllib3's pools by scheme, of connections whose answers have at most so many bytes."""
 
+    def bound(connection: HTTPConnection) -> None:
+        assert connection.sock is not None, "it has just been connected"
+        connection.sock = _Socket(connection.sock, answer_bytes).as_socket()
 
-class _TlsConnection(HTTPSConnection):
-    def connect(self) -> None:
-        super().connect()
-        _bound(self)
+    class Connection(HTTPConnection):
+        def connect(self) -> None:
+            super().connect()
+            bound(self)
 
+    class TlsConnection(HTTPSConnection):
+        def connect(self) -> None:
+            super().connect()
+            bound(self)
 
-def _bound(connection: HTTPConnection) -> None:
-    assert connection.sock is not None, "it has just been connected"
-    connection.sock = _Socket(connection.sock, CONNECT_SECONDS, ANSWER_BYTES).as_socket()
+    class Pool(HTTPConnectionPool):
+        ConnectionCls = Connection
 
+    class TlsPool(HTTPSConnectionPool):
+        ConnectionCls = TlsConnection
 
-class _Pool(HTTPConnectionPool):
-    ConnectionCls = _Connection
-
-
-class _TlsPool(HTTPSConnectionPool):
-    ConnectionCls = _TlsConnection
+    return {"http": Pool, "https": TlsPool}
 
 
 class Http:
-    """Connections that are kept; certificates are verified against the system's authorities."""
+    """Connections that are kept; certificates are verified against the system's authorities.
 
-    def __init__(self) -> None:
+    `answer_bytes` bounds an answer with its headers, `send_seconds` a request until all of it is
+    sent, and the connection before it, within what the whole may take.
+    """
+
+    def __init__(
+        self, answer_bytes: int = ANSWER_BYTES, send_seconds: float = CONNECT_SECONDS
+    ) -> None:
+        self._send_seconds = send_seconds
         self._pool = urllib3.PoolManager(maxsize=CONNECTIONS_KEPT, retries=False)
-        self._pool.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
+        self._pool.pool_classes_by_scheme = _pools(answer_bytes)
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str], seconds: float) -> Reply:
         """The answer; raises urllib3's `HTTPError` when there is none within so many seconds."""
-        return self._ask("POST", url, body, headers, seconds)
+        return self.ask("POST", url, body, headers, seconds)
 
     def get(self, url: str, headers: Mapping[str, str], seconds: float) -> Reply:
         """As `post`, of what is only read."""
-        return self._ask("GET", url, None, headers, seconds)
+        return self.ask("GET", url, None, headers, seconds)
 
-    def _ask(
+    def ask(
         self,
         method: str,
         url: str,
@@ -81,12 +94,13 @@ class Http:
         headers: Mapping[str, str],
         seconds: float,
     ) -> Reply:
+        """The same of any method."""
         answer = self._pool.request(
             method,
             url,
             body=body,
             headers=headers,
-            timeout=urllib3.Timeout(connect=min(CONNECT_SECONDS, seconds), total=seconds),
+            timeout=urllib3.Timeout(connect=min(self._send_seconds, seconds), total=seconds),
             redirect=False,
             preload_content=False,
         )

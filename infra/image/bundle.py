@@ -30,7 +30,7 @@ AGENT: Final = "guest_agent"
 DATA: Final = "chalicelib/engines/parameters"
 """What the modules read beside themselves."""
 GUEST_FILES: Final = "infra/image/guest"
-REQUIRED: Final = ("cryptography", "msgspec", "PyMySQL", "pg8000", "urllib3")
+REQUIRED: Final = ("cryptography", "msgspec", "PyMySQL", "pg8000", "urllib3", "zstandard")
 PYTHON_VERSION: Final = "3.11"
 """Debian 12's. The wheels with machine code are for one version."""
 PLATFORM_TAG: Final = "manylinux2014_{machine}"

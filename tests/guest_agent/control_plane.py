@@ -112,7 +112,9 @@ class ControlPlane:
         self.credentials_seconds = 3600.0
         self.generation = 1
         self.files: dict[str, bytes] = {}
-        """What there is to fetch, by path."""
+        """What there is to fetch, and what was put, by path."""
+        self.lends: dict[str, Any] | None = None
+        """What is lent for a backup, to write below any path, or to read."""
         handler = type("Handler", (_Handler,), {"control": self})
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self.server.daemon_threads = True
@@ -189,6 +191,17 @@ class ControlPlane:
         self.epoch += int(document["start"])
         return 200, self.session()
 
+    def storage(self, document: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        self.calls.append("storage")
+        fields = ("instance_id", "generation", "issued_at_ms", "backup_id")
+        text = proofs.of_storage(*(document[name] for name in fields))
+        if self.public_key is None or not _fits(self.public_key, document["signature"], text):
+            return 401, {}
+        if document["issued_at_ms"] <= self.issued_at_ms:
+            return 400, {}
+        self.issued_at_ms = document["issued_at_ms"]
+        return (410, {}) if self.lends is None else (200, self.lends)
+
     def command(self, method: str, args: dict[str, Any] | None = None, **changes: Any) -> Envelope:
         """A command as the control plane would send it."""
         now = self.now()
@@ -264,6 +277,8 @@ class _Handler(BaseHTTPRequestHandler):
             status, answer = self.control.refusals.pop(0), {}
         elif self.path.endswith("/enrol"):
             status, answer = self.control.enrol(document)
+        elif self.path.endswith("/storage"):
+            status, answer = self.control.storage(document)
         else:
             status, answer = self.control.renew(document)
         body = json.dumps(answer).encode()
@@ -280,11 +295,18 @@ class _Handler(BaseHTTPRequestHandler):
         found = self.control.files.get(self.path)
         first, _, last = self.headers.get("Range", "bytes=0-").removeprefix("bytes=").partition("-")
         body = (found or b"")[int(first) : int(last) + 1 if last else None]
-        self.send_response_only(404 if found is None else 206)
+        self.send_response_only(404 if found is None else 206 if "Range" in self.headers else 200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         with contextlib.suppress(ConnectionError):
             self.wfile.write(body)
+
+    def do_PUT(self) -> None:
+        """An object of a backup."""
+        self.control.files[self.path] = self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response_only(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
 
     def _client_is_gone(self) -> bool:
         """Whether the agent that polls was killed; its poll must not take a message along."""
