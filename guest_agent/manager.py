@@ -12,6 +12,7 @@ from chalicelib.bus.contract import METHODS, Method, answers, arguments
 from chalicelib.bus.contract.metrics import EngineMetrics
 from chalicelib.engines.engine import Part
 from chalicelib.service_status import ServiceStatus as Status
+from guest_agent.backups.store import OpenStore
 from guest_agent.errors import BadRequest, NotSupported
 from guest_agent.releases import Releases
 
@@ -42,6 +43,8 @@ class Manager(ABC):
 
     releases: Releases | None = None
     """Of the agent, where it runs from a disk."""
+    open_store: OpenStore | None = None
+    """Where backups lie, for a manager that makes them."""
 
     def call(self, name: str, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
         """Execute one command by the name it has in the contract; its result as JSON has it."""

@@ -17,7 +17,9 @@ from chalicelib.engines.parameter import Scalar
 MIB: Final = 1024**2
 LONGEST_NAME: Final = 64
 """Characters of a database's name, and of the pattern that stands for it in a grant."""
-RESERVED_USERS: Final = frozenset({"os_admin", "root", "mysql", "mariadb.sys"})
+BACKUP_USER: Final = "coffer_backup"
+"""Whom the guest makes for the time of a backup."""
+RESERVED_USERS: Final = frozenset({"os_admin", "root", "mysql", "mariadb.sys", BACKUP_USER})
 """Accounts of the system, and the name that Trove's agents gave theirs."""
 RESERVED_DATABASES: Final = frozenset(
     {
@@ -168,8 +170,9 @@ ENGINE: Final = Engine(
     name="MariaDB",
     tcp_ports=(3306,),
     mount_point="/var/lib/mysql",
-    parts=frozenset(Part) - {Part.SERVER, Part.BACKUPS},
+    parts=frozenset(Part) - {Part.SERVER},
     rules=MariaDBRules,
     template=template,
     series=2,  # 10.11 and 11.4 are major releases of MariaDB
+    incremental_backups=True,
 )

@@ -42,10 +42,15 @@ def make(server: Server[Any], flavor: Flavor) -> bool:
     maker.check_can_reach(layout.unfinished)
     run(server.making(flavor), maker, server.log)
     user.take_over(layout.unfinished)
-    _sync_file_system(layout.unfinished)
-    layout.unfinished.rename(layout.data)
-    sync_directory(layout.volume)
+    place(layout.unfinished, layout.data)
     return True
+
+
+def place(made: Path, target: Path) -> None:
+    """Give what was made on a volume its name, in one step, once all of it is durable."""
+    _sync_file_system(made)
+    made.rename(target)
+    sync_directory(target.parent)
 
 
 def take_over(server: Server[Any]) -> None:

@@ -62,8 +62,13 @@ class ErrorLog(NamedTuple):
 
     def cleaned(self, line: str) -> str:
         """A line as part of a sentence for a customer: no time, no path, no odd character."""
-        said = _PATH.sub("a file", self.error.sub("", line.strip(), count=1))
-        return "".join(each for each in said if each.isprintable())[:_LONGEST_SENTENCE].rstrip(". ")
+        return without_paths(self.error.sub("", line.strip(), count=1))
+
+
+def without_paths(line: str) -> str:
+    """What a program has said as part of a sentence: no path, no odd character, not too long."""
+    said = _PATH.sub("a file", line)
+    return "".join(each for each in said if each.isprintable())[:_LONGEST_SENTENCE].rstrip(". ")
 
 
 def open_for(path: Path, user: OsUser) -> int:

@@ -34,6 +34,11 @@ class Layout(ABC):
         return self.volume / "data.unfinished"
 
     @property
+    def restored(self) -> Path:
+        """Where backups lie until they are the data directory."""
+        return self.volume / "restored"
+
+    @property
     @abstractmethod
     def layers(self) -> Path:
         """The folder of the settings that are not fixed; a later file's stand for an earlier's."""

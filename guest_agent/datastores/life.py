@@ -298,12 +298,18 @@ class Life(Generic[S]):
     @contextmanager
     def preparing(self, wanted: DatastoreState) -> Iterator[None]:
         """A first start: nobody else moves the process; saved as prepared at its end."""
+        with self.before_prepared(wanted):
+            yield
+            self._save(replace(self._state, prepared=True))
+
+    @contextmanager
+    def before_prepared(self, wanted: DatastoreState) -> Iterator[None]:
+        """What is done before there is a database; one that was prepared is none any more."""
         with self._lock:
             self._failed = False
             try:
                 self._save(wanted)
                 yield
-                self._save(replace(self._state, prepared=True))
             except (CommandFailed, OSError):
                 self._failed = True
                 raise
@@ -401,6 +407,11 @@ class Life(Generic[S]):
         if self._service is None:
             self._service = Service(self._server)
         return self._service
+
+    @property
+    def server(self) -> Server[S]:
+        """What the engine says of it, at the mount point that is known now."""
+        return self._server
 
     @property
     def _server(self) -> Server[S]:

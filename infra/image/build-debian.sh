@@ -48,7 +48,7 @@ in_root() { chroot "$root" env DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 "$@
 in_root apt-get -q -y --no-install-recommends install \
     systemd-sysv systemd-resolved systemd-timesyncd dbus udev netbase iproute2 kmod \
     linux-image-cloud-amd64 initramfs-tools cloud-init cloud-guest-utils \
-    python3-venv mariadb-server postgresql-15 redis-server e2fsprogs dosfstools >>"$work/log" 2>&1 ||
+    python3-venv mariadb-server mariadb-backup postgresql-15 redis-server e2fsprogs dosfstools >>"$work/log" 2>&1 ||
     { tail -20 "$work/log" >&2; exit 1; }
 
 echo "build-debian: the guest agent"

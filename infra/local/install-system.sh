@@ -1,12 +1,13 @@
 #!/bin/sh
 # Installs what the database servers on this machine need, and only what is missing: MariaDB's,
-# PostgreSQL's and Redis's servers and clients, Python's venv module, and the unprivileged users that
-# they run as.
+# PostgreSQL's and Redis's servers and clients, what copies a MariaDB that runs, Python's venv module,
+# and the unprivileged users that they run as.
 set -eu
 
 packages=""
 [ -x /usr/sbin/mariadbd ] || packages="$packages mariadb-server-core"
 [ -x /usr/bin/mariadb ] || packages="$packages mariadb-client-core"
+[ -x /usr/bin/mariadb-backup ] || packages="$packages mariadb-backup"
 [ -n "$(ls /usr/lib/postgresql/*/bin/postgres 2>/dev/null)" ] || packages="$packages postgresql-15"
 [ -x /usr/bin/redis-server ] || packages="$packages redis-server"
 if ! "${PYTHON:-python3.11}" -c 'import ensurepip' 2>/dev/null; then

@@ -99,16 +99,18 @@ class Volume:
     """A volume: empty until `prepare` initialises a data directory on it. Sizes in GiB.
 
     Its file system has the size that the volume had, until it is told to grow. `touched_by` is the
-    version of the engine that has written it last.
+    version of the engine that has written it last, `fetched` are backups by id that lie beside the
+    place of the data.
     """
 
-    __slots__ = ("contents", "file_system_gib", "formatted", "size_gib", "touched_by")
+    __slots__ = ("contents", "fetched", "file_system_gib", "formatted", "size_gib", "touched_by")
 
     def __init__(self, size_gib: int) -> None:
         self.size_gib = self.file_system_gib = size_gib
         self.formatted = False
         self.contents = NOTHING
         self.touched_by = ""
+        self.fetched: dict[str, bytes] = {}
 
     def used_gib(self) -> float:
         """How much of it is taken."""

@@ -13,6 +13,7 @@ from guest_agent.datastores.mariadb import configuration as of_mariadb
 from guest_agent.datastores.postgresql import configuration as of_postgresql
 from guest_agent.datastores.redis import configuration as of_redis
 from guest_agent.errors import NotSupported
+from simulator.fleet.backups import WithSimBackups
 from simulator.fleet.contents import WithContents
 from simulator.fleet.datastore import Database
 from simulator.fleet.disk import Perform, directly
@@ -20,7 +21,7 @@ from simulator.fleet.machine import Machine
 from simulator.fleet.manager import SimManager
 
 
-class SimMariaDB(WithContents, SimManager):
+class SimMariaDB(WithContents, WithSimBackups, SimManager):
     """The manager of a MariaDB."""
 
     ENGINE: ClassVar = mariadb.ENGINE

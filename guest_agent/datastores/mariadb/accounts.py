@@ -11,7 +11,7 @@ from typing import Final
 from chalicelib.bus.contract.answers import UserPage, UserShown
 from chalicelib.bus.contract.arguments import Page, User, UserAttributes, UserPassword
 from chalicelib.bus.contract.values import ANY_HOST, MOST_DATABASES, DatabaseName
-from chalicelib.engines.mariadb import RESERVED_USERS, MariaDBRules
+from chalicelib.engines.mariadb import BACKUP_USER, RESERVED_USERS, MariaDBRules
 from guest_agent.answers import fitting
 from guest_agent.datastores.mariadb import databases
 from guest_agent.datastores.mariadb.sql import (
@@ -36,7 +36,9 @@ from guest_agent.errors import (
 _RULES: Final = MariaDBRules(BadRequest)
 """What the API takes for a host of a user; what it would not is refused here, too."""
 _FULL_NAME: Final = "CONVERT(CONCAT(User, '@', Host) USING utf8mb4) COLLATE utf8mb4_bin"
-_SHOWN: Final = "is_role = 'N' AND User NOT IN ('', %s) AND NOT (User IN (%s, %s) AND Host = %s)"
+_SHOWN: Final = (
+    "is_role = 'N' AND User NOT IN ('', %s) AND NOT (User IN (%s, %s, %s) AND Host = %s)"
+)
 
 
 def reserved() -> frozenset[str]:
@@ -213,7 +215,7 @@ def _exists(session: Session, name: str, host: str) -> bool:
 
 def _system() -> tuple[str, ...]:
     """The values of `_SHOWN`: root is another call's, the rest are the server's own."""
-    return SUPERUSER, "mariadb.sys", agent_account(), LOCAL
+    return SUPERUSER, "mariadb.sys", BACKUP_USER, agent_account(), LOCAL
 
 
 def _check_exists(session: Session, name: str, host: str) -> None:

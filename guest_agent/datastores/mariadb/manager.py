@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from guest_agent.datastores.backups import BackupsManager
 from guest_agent.datastores.contents import ContentsManager
 from guest_agent.datastores.mariadb import accounts, databases, superuser
+from guest_agent.datastores.mariadb.copies import MariaDBCopies
 from guest_agent.datastores.mariadb.server import MariaDBServer
 from guest_agent.datastores.mariadb.sql import Session
 
 
-class MariaDBManager(ContentsManager[Session]):
+class MariaDBManager(ContentsManager[Session], BackupsManager[Session]):
     SERVER: ClassVar = MariaDBServer
+    COPIES: ClassVar = MariaDBCopies
     databases = databases
     accounts = accounts
     superuser = superuser

@@ -35,7 +35,7 @@ if [ "${1-}" = --beside ]; then
 fi
 [ "$(id -u)" = 0 ] || fail "has to run as root"
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
-for tool in python3 mkfs.ext4 resize2fs blkid mount systemctl; do
+for tool in python3 mkfs.ext4 resize2fs blkid mount setpriv systemctl; do
     command -v "$tool" >/dev/null ||
         fail "$tool is missing (Debian: apt install python3-venv e2fsprogs systemd)"
 done
@@ -45,6 +45,8 @@ for server in mariadbd redis-server /usr/lib/postgresql/*/bin/postgres; do
 done
 [ -n "$engine" ] ||
     fail "no database server is there (Debian: apt install mariadb-server, postgresql-15 or redis-server)"
+! command -v mariadbd >/dev/null || command -v mariadb-backup >/dev/null ||
+    fail "mariadb-backup is missing, which copies a MariaDB that runs (Debian: apt install mariadb-backup)"
 make_release
 ln -sfn "releases/$version" "$base/next"
 mv -T "$base/next" "$base/current" # one step: there is always an agent

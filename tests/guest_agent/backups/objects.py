@@ -107,6 +107,7 @@ class Lender:
 
     def __init__(self, objects: Objects, seconds: float = 3600.0) -> None:
         self.objects, self.seconds = objects, seconds
+        self.backups: tuple[str, ...] = (ONE, OTHER)
         self.lent = 0
         self.over: Exception | None = None
 
@@ -124,7 +125,7 @@ class Lender:
             credentials=Credentials(self.objects.good, "secret", "token", expires),
             keys={
                 each: base64.b64encode(hashlib.sha256(each.encode()).digest()).decode()
-                for each in (ONE, OTHER)
+                for each in self.backups
             },
         )
 

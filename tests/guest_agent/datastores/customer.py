@@ -7,7 +7,7 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 import pg8000.native
 import pymysql
@@ -171,12 +171,15 @@ def server_of(engine: Engine) -> Iterator[Server]:
         server.close()
 
 
+G = TypeVar("G", bound=Guest)
+
+
 @contextmanager
-def guest_on(engine: Engine, server: Server) -> Iterator[Guest]:
+def guest_on(engine: Engine, server: Server, kind: type[G]) -> Iterator[G]:
     """Its database, which is ended; `COFFER_SERVER_ID` is to be the server's."""
     made = None
     try:
-        made = Guest(engine, server)
+        made = kind(engine, server)
         yield made
     finally:
         server.kill_everything()

@@ -35,6 +35,7 @@ from simulator.fleet.datastore import Volume
 from simulator.fleet.disk import Disk
 from simulator.fleet.engines import USUAL
 from simulator.fleet.managers import MANAGERS
+from tests.guest_agent.backups.objects import ONE, Lender, Objects
 from tests.guest_agent.control_plane import wait_for
 from tests.guest_agent.datastores.choices import all_others, unlike
 from tests.guest_agent.server import Server, prepare_args, suspend
@@ -141,6 +142,9 @@ class Subject(Protocol):
     def held(self) -> Mapping[str, Scalar]:
         """What the running database says of its parameters."""
 
+    def number(self) -> str:
+        """The version that the engine tells of itself."""
+
     def close(self) -> None: ...
 
 
@@ -178,6 +182,9 @@ class Simulated:
         engine = self.speech.manager, self.speech.version
         return effective(*engine, self.runs_for.ram, self.runs_with)
 
+    def number(self) -> str:
+        return self.engine.number
+
     def close(self) -> None:
         return None
 
@@ -208,6 +215,12 @@ class Real:
 
     def fill(self, patch: pytest.MonkeyPatch) -> None:
         patch.setattr(room, "LAST_BYTES", 2**62)  # whatever is free is not enough
+
+    def number(self) -> str:
+        assert isinstance(self.manager, ServerManager)
+        server = self.manager.SERVER(birth.load(self._server.root), "/var/lib/mysql")
+        with closing(server.connect(time.monotonic() + 60)) as session:
+            return str(server.version(session))
 
     def held(self) -> Mapping[str, Scalar]:
         assert isinstance(self.manager, ServerManager)
@@ -650,3 +663,35 @@ def test_a_stopped_database_is_not_started_by_what_is_chosen(subject: Subject) -
     assert condition(subject).status is Status.SHUTDOWN
     call(subject, "restart")
     assert subject.held()[speech.connections] == 44
+
+
+@pytest.mark.parametrize("subject", [*_simulated(MARIADB), *_real(MARIADB)], indirect=True)
+def test_what_a_backup_held_is_what_is_restored(
+    subject: Subject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And no later change; a restore that is asked for twice is made once."""
+    lender = Lender(Objects())
+    call(subject, "create_database", databases=[{"name": "kept"}])
+    subject.manager.open_store = lambda _, stop: lender.store(stop)
+    location = f"tenant/chain/{ONE}"
+    told = call(subject, "create_backup", id=ONE, location=location)
+    assert told["version"] == subject.number()
+    call(subject, "create_database", databases=[{"name": "later"}])
+    chain = [{"id": ONE, "location": location, "checksum": told["checksum"]}]
+    other = (Real if isinstance(subject, Real) else Simulated)(subject.speech)
+    if isinstance(other, Real):
+        monkeypatch.setenv("COFFER_SERVER_ID", other.server_id)
+    try:
+        args = first(other)
+        order = {name: args[name] for name in ("datastore", "flavor", "mount_point", "volume_id")}
+        assert code_of(other, "fetch_backup", **order, chain=chain) == "NotSupported"
+        other.manager.open_store = lambda _, stop: lender.store(stop)
+        for method in ("fetch_backup", "fetch_backup", "apply_backup", "apply_backup"):
+            assert condition(other).status in (Status.BUILDING, Status.FAILED)
+            call(other, method, **order, chain=chain)
+        call(other, "prepare", **args)
+        assert databases(other) == ["kept", "shop"]
+        assert users(other) == [ALICE]
+        assert condition(other).status is Status.HEALTHY
+    finally:
+        other.close()

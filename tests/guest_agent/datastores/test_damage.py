@@ -24,7 +24,7 @@ ROOT_PAGE = {"mariadb": 3, "postgresql": 0}
 def guest(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Guest]:
     with server_of(request.param) as server:
         monkeypatch.setenv("COFFER_SERVER_ID", server.id)
-        with guest_on(request.param, server) as made:
+        with guest_on(request.param, server, Guest) as made:
             yield made
 
 

@@ -29,7 +29,7 @@ def guest(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> It
     engine: Engine = request.param
     with server_of(engine) as server:
         monkeypatch.setenv("COFFER_SERVER_ID", server.id)
-        with small(server.volume, engine.volume_mib), guest_on(engine, server) as made:
+        with small(server.volume, engine.volume_mib), guest_on(engine, server, Guest) as made:
             yield made
 
 

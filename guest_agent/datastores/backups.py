@@ -1,0 +1,73 @@
+"""The parts of the contract about backups: the order of things, on any engine that has `Copies`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, ClassVar
+
+from chalicelib import aws
+from chalicelib.bus.contract import answers, arguments
+from guest_agent.backups.store import OpenStore
+from guest_agent.backups.writer import Writer
+from guest_agent.config import GuestConfig
+from guest_agent.datastores.copies import Copies, Restore
+from guest_agent.datastores.server import S
+from guest_agent.datastores.server_manager import ServerManager
+from guest_agent.datastores.state import DatastoreState
+from guest_agent.errors import NotSupported
+from guest_agent.manager import Progress, WithBackups
+
+
+class BackupsManager(ServerManager[S], WithBackups):
+    """A backup never holds the process of its database, which may be moved meanwhile."""
+
+    COPIES: ClassVar[type[Copies[Any]]]
+
+    def __init__(self, guest: GuestConfig) -> None:
+        super().__init__(guest)
+        self._stops: dict[str, aws.Event] = {}
+
+    def create_backup(
+        self, request: arguments.CreateBackup, progress: Progress
+    ) -> answers.BackedUp:
+        stop = self._stops[request.id] = aws.event()
+        try:
+            version = self._life.version()
+            store = self._opener()(request.id, stop)
+            writer = Writer(store, request.id, request.location, progress, request.bandwidth)
+            progress("copying the data")
+            position = self._copies().copy(writer.write, request.parent, stop)
+            return writer.finish(engine_version=version, position=position)
+        finally:
+            self._stops.pop(request.id, None)
+
+    def fetch_backup(self, request: arguments.FetchBackup, progress: Progress) -> answers.Done:
+        with self._restoring(request) as restore:
+            restore.fetch(progress)
+        return answers.Done()
+
+    def apply_backup(self, request: arguments.ApplyBackup, progress: Progress) -> answers.Done:
+        with self._restoring(request) as restore:
+            restore.apply(progress)
+        return answers.Done()
+
+    @contextmanager
+    def _restoring(self, request: arguments.FetchBackup) -> Iterator[Restore[S]]:
+        """The restore of a server that has no database yet, on its volume."""
+        self._require_own(request.datastore)
+        wanted = DatastoreState(
+            volume_id=request.volume_id, mount_point=request.mount_point, flavor=request.flavor
+        )
+        opener = self._opener()
+        with self._life.before_prepared(wanted):
+            self._life.attach_volume()
+            yield Restore(self._copies(), request.chain, opener)
+
+    def _copies(self) -> Copies[S]:
+        return self.COPIES(self._life.server, self._session)
+
+    def _opener(self) -> OpenStore:
+        if self.open_store is None:
+            raise NotSupported("this guest agent reaches no object store")
+        return self.open_store

@@ -1,0 +1,113 @@
+"""An engine's data as copies: how one is made while the database runs, and how it becomes data.
+
+    <mount point>/restored/<backup>.part     being fetched
+                           <backup>          as the engine's tool has unpacked it, whole
+                           applying          what is there is being changed
+    <mount point>/data                       made of them, renamed in one step
+
+A copy that was being changed when the agent died is fetched again: an engine's tool cannot tell how
+far it was.
+"""
+
+from __future__ import annotations
+
+import shutil
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Final, Generic, Protocol, TypeVar
+
+from chalicelib import aws
+from chalicelib.bus.contract.arguments import StoredBackup
+from guest_agent.backups.reader import Reader
+from guest_agent.backups.store import OpenStore, Store
+from guest_agent.datastores import data_directory
+from guest_agent.datastores.server import S, Server
+from guest_agent.files import own_folder, sync_directory, write_whole
+from guest_agent.manager import Progress
+
+PART: Final = ".part"
+APPLYING: Final = "applying"
+Write = Callable[[Iterable[bytes]], None]
+T = TypeVar("T", covariant=True)
+
+
+class OpenSession(Protocol[T]):
+    """`Life.session`."""
+
+    def __call__(self, seconds: float = ...) -> AbstractContextManager[T]: ...
+
+
+class Copies(ABC, Generic[S]):
+    """What an engine does of it; `server` is the one whose data it is."""
+
+    def __init__(self, server: Server[S], session: OpenSession[S]) -> None:
+        self.server, self.session = server, session
+
+    @abstractmethod
+    def copy(self, write: Write, parent: StoredBackup | None, stop: aws.Event) -> str:
+        """Give all data to `write`, or what came after the parent; the position that it reaches.
+
+        The database goes on meanwhile. Nothing runs any more when it returns, whatever comes of it.
+        """
+
+    @abstractmethod
+    def unpack(self, chunks: Iterable[bytes], folder: Path) -> None:
+        """Make files of what was copied, in a folder that is there, empty, and the database's."""
+
+    @abstractmethod
+    def apply(self, folders: list[Path]) -> Path:
+        """Make a data directory of a chain, in its order; the folder that it is then."""
+
+
+class Restore(Generic[S]):
+    """A chain on its way to be the data directory of a server that has none."""
+
+    def __init__(self, copies: Copies[S], chain: list[StoredBackup], open_store: OpenStore) -> None:
+        self._copies, self._chain, self._open_store = copies, chain, open_store
+        self._layout = copies.server.layout
+
+    def fetch(self, progress: Progress) -> None:
+        """Have all of it in folders; what is there whole stays, unless it has been changed."""
+        if self._layout.data.exists():
+            return
+        folder = self._layout.restored
+        with own_folder(folder, 0o755):
+            pass
+        if (folder / APPLYING).exists():
+            shutil.rmtree(folder)
+            with own_folder(folder, 0o755):
+                pass
+        wanted = {backup.id for backup in self._chain}
+        for left in [each for each in folder.iterdir() if each.name not in wanted]:
+            shutil.rmtree(left)
+        store = self._open_store(self._chain[-1].id, aws.event())
+        for number, backup in enumerate(self._chain, 1):
+            if not (folder / backup.id).exists():
+                self._fetch(store, backup, _of(f"backup {number} of {len(self._chain)}", progress))
+
+    def apply(self, progress: Progress) -> None:
+        """Make it the data directory; again from the store if that was cut short before."""
+        layout = self._layout
+        if not layout.data.exists():
+            self.fetch(progress)
+            progress("applying the backups")
+            write_whole(layout.restored / APPLYING, b"")
+            made = self._copies.apply([layout.restored / backup.id for backup in self._chain])
+            data_directory.place(made, layout.data)
+        shutil.rmtree(layout.restored, ignore_errors=True)
+        sync_directory(layout.volume)
+
+    def _fetch(self, store: Store, backup: StoredBackup, progress: Progress) -> None:
+        user = self._copies.server.user
+        part = self._layout.restored / f"{backup.id}{PART}"
+        user.make_folder(part)
+        user.check_can_reach(part)
+        self._copies.unpack(Reader(store, backup, progress).chunks(), part)
+        data_directory.place(part, self._layout.restored / backup.id)
+
+
+def _of(part: str, progress: Progress) -> Progress:
+    """Progress in one part of the work."""
+    return lambda said: progress(f"{part}: {said}")

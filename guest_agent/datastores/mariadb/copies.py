@@ -1,0 +1,141 @@
+"""Copies of a MariaDB by mariadb-backup: all of it, or the pages behind a log sequence number.
+
+The tool reads the database's files, so it runs as the database's user and not as the agent. For its
+time it has an account of its own with a password that only its memory knows: the user that it runs
+as may have no name on its server, and then no socket tells who it is.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from chalicelib import aws
+from chalicelib.bus.contract.arguments import StoredBackup
+from chalicelib.engines.mariadb import BACKUP_USER
+from guest_agent.datastores import copies, processes, tool
+from guest_agent.datastores.copies import Write
+from guest_agent.datastores.mariadb.layout import SOCKET
+from guest_agent.datastores.mariadb.sql import Session
+from guest_agent.datastores.mariadb.superuser import LOCAL
+from guest_agent.errors import CommandFailed, GuestError
+from guest_agent.files import open_folder, open_plain
+
+PREPARE_SECONDS: Final = 4 * 3600.0
+"""For one backup of a chain: what was written while it was made is done again."""
+SECRET_BYTES: Final = 24
+_PRIVILEGES: Final = "RELOAD, PROCESS, LOCK TABLES, BINLOG MONITOR, CONNECTION ADMIN"
+"""CONNECTION ADMIN finds a place where customers have taken all, and runs no `init_connect`."""
+_CHECKPOINTS: Final = "xtrabackup_checkpoints"
+_MOST_CHECKPOINTS: Final = 4096
+_TO_LSN: Final = re.compile(r"^to_lsn = (\d+)$", re.MULTILINE)
+_OF_THE_TOOL: Final = ("xtrabackup_*", "mariadb_backup_*", "backup-my.cnf")
+_log = logging.getLogger(__name__)
+
+
+class MariaDBCopies(copies.Copies[Session]):
+    """Its position is the checkpoint (LSN) that the next increment begins with."""
+
+    def copy(self, write: Write, parent: StoredBackup | None, stop: aws.Event) -> str:
+        layout, user = self.server.layout, self.server.user
+        of_this_server = f"--datadir={layout.data}"
+        processes.kill_all_with(of_this_server, user.uid)
+        with self._notes() as notes, self._login() as login:
+            command = [
+                processes.program("mariadb-backup"),
+                f"--defaults-file=/proc/self/fd/{login}",
+                "--backup",
+                "--stream=mbstream",
+                of_this_server,
+                f"--tmpdir={layout.scratch}",
+                f"--target-dir={notes}",
+                f"--extra-lsndir={notes}",
+            ]
+            if parent is not None:
+                command.append(f"--incremental-lsn={_lsn(parent)}")
+            write(tool.output(command, user, stop, handed_on=(login,)))
+            return _reached(notes)
+
+    def unpack(self, chunks: Iterable[bytes], folder: Path) -> None:
+        command = [processes.program("mbstream"), "--extract", f"--directory={folder}"]
+        tool.feed(command, self.server.user, chunks)
+
+    def apply(self, folders: list[Path]) -> Path:
+        full, *increments = folders
+        self._prepare(full)
+        for increment in increments:
+            self._prepare(full, f"--incremental-dir={increment}")
+        for pattern in _OF_THE_TOOL:
+            for path in full.glob(pattern):
+                path.unlink()
+        return full
+
+    def _prepare(self, full: Path, *more: str) -> None:
+        target = f"--target-dir={full}"
+        processes.kill_all_with(target, self.server.user.uid)
+        command = [processes.program("mariadb-backup"), "--no-defaults", "--prepare", target, *more]
+        tool.run(command, self.server.user, PREPARE_SECONDS)
+
+    @contextmanager
+    def _notes(self) -> Iterator[Path]:
+        """A folder for what the tool has to say at its end."""
+        user, folder = self.server.user, self.server.layout.scratch / "backup"
+        shutil.rmtree(folder, ignore_errors=True)
+        user.make_folder(self.server.layout.scratch)
+        user.make_folder(folder)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    @contextmanager
+    def _login(self) -> Iterator[int]:
+        """The tool's account, while it lasts, as an option file in memory: its descriptor."""
+        secret = aws.token_bytes(SECRET_BYTES).hex()
+        with self.session() as session:
+            account = session.account(BACKUP_USER, LOCAL)
+            session.run(f"CREATE OR REPLACE USER {account} {session.password(secret)}")
+            session.run(f"GRANT {_PRIVILEGES} ON *.* TO {account}")
+        options = os.memfd_create("coffer-backup")
+        try:
+            socket = self.server.layout.data / SOCKET
+            lines = ("[mariadb-backup]", f"user={BACKUP_USER}", f"password={secret}")
+            os.write(options, "\n".join([*lines, f'socket="{socket}"', ""]).encode())
+            self.server.user.own(options, 0o400)
+            yield options
+        finally:
+            os.close(options)
+            self._forget()
+
+    def _forget(self) -> None:
+        """Take the account away; the next backup replaces one that is left."""
+        try:
+            with self.session() as session:
+                session.run(f"DROP USER IF EXISTS {session.account(BACKUP_USER, LOCAL)}")
+        except CommandFailed as error:
+            _log.warning("The account of backups is left behind: %s", error)
+
+
+def _lsn(parent: StoredBackup) -> str:
+    if not parent.position.isdecimal():
+        raise GuestError(f"the backup {parent.id} tells no log sequence number to go on from")
+    return parent.position
+
+
+def _reached(notes: Path) -> str:
+    """The checkpoint that the copy reaches, as the tool has written it down."""
+    content = ""
+    with suppress(OSError), open_folder(notes) as folder:
+        descriptor = open_plain(folder, _CHECKPOINTS, os.O_RDONLY)
+        with os.fdopen(descriptor, "rb") as stream:
+            content = stream.read(_MOST_CHECKPOINTS).decode(errors="replace")
+    found = _TO_LSN.search(content)
+    if found is None:
+        raise GuestError("mariadb-backup did not tell up to where the backup goes")
+    return found[1]

@@ -1,0 +1,126 @@
+"""A program of an engine, run as the database's user: its output, its input, its last words.
+
+It dies with the agent, whatever kills that (PR_SET_PDEATHSIG), and with the call.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any, Final
+
+from chalicelib import aws
+from guest_agent.backups.store import Cancelled
+from guest_agent.datastores import processes
+from guest_agent.datastores.error_log import without_paths
+from guest_agent.datastores.os_user import OsUser
+from guest_agent.errors import GuestError
+
+CHUNK_BYTES: Final = 1024**2
+SILENT_SECONDS: Final = 900.0
+"""One that gives nothing, and takes nothing, for so long hangs."""
+ENDS_SECONDS: Final = 60.0
+"""From its last byte to its end."""
+LOOK_SECONDS: Final = 0.5
+_LAST_BYTES: Final = 16 * 1024
+_ERROR: Final = re.compile(r"error|fatal|fail|cannot|no space|denied", re.IGNORECASE)
+_STAMP: Final = re.compile(r"^(\[\d+\] )?(FATAL ERROR: )?\d{4}-\d\d-\d\d +[\d:.]+ (\[\d+\] |\d+ )?")
+
+
+def output(
+    command: list[str], user: OsUser, stop: aws.Event, *, handed_on: tuple[int, ...] = ()
+) -> Iterator[bytes]:
+    """What it writes, to its end; `GuestError` when that is not a good one."""
+    with _running(command, user, stdout=subprocess.PIPE, pass_fds=handed_on) as process:
+        stream = process.stdout
+        assert stream is not None, "it was asked for"
+        while chunk := _read(process, stream, stop):
+            yield chunk
+
+
+def feed(command: list[str], user: OsUser, chunks: Iterable[bytes]) -> None:
+    """Let it read all of them, and end; `GuestError` when it has not."""
+    with _running(command, user, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+        stream = process.stdin
+        assert stream is not None, "it was asked for"
+        with suppress(BrokenPipeError):  # it has ended, and says why
+            for chunk in chunks:
+                stream.write(chunk)
+        with suppress(BrokenPipeError):
+            stream.close()
+
+
+def run(command: list[str], user: OsUser, seconds: float) -> None:
+    """Let it do its work within so many seconds."""
+    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
+    with _running(command, user, **quiet) as process:
+        try:
+            process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise GuestError(f"{_name(command)} took longer than {seconds:.0f} s") from None
+
+
+def _read(process: subprocess.Popen[bytes], stream: IO[bytes], stop: aws.Event) -> bytes:
+    """Its next bytes; none at its end."""
+    until = time.monotonic() + SILENT_SECONDS
+    while not select.select([stream], [], [], LOOK_SECONDS)[0]:
+        if stop.is_set():
+            break
+        if time.monotonic() >= until:
+            raise GuestError(f"{_name(process.args)} was silent for {SILENT_SECONDS:.0f} s")
+    if stop.is_set():
+        raise Cancelled("the backup was cancelled")
+    return os.read(stream.fileno(), CHUNK_BYTES)
+
+
+@contextmanager
+def _running(command: list[str], user: OsUser, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
+    """The process; afterwards it has ended well, or `GuestError` tells how it did."""
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(
+            [processes.program("setpriv"), "--pdeathsig", "KILL", *command],
+            stderr=said,
+            env=processes.environment(),
+            cwd="/",
+            start_new_session=True,
+            bufsize=0,
+            **user.child_options(),
+            **options,
+        )
+        with process:
+            try:
+                yield process
+                code = process.wait(ENDS_SECONDS)
+            except subprocess.TimeoutExpired:
+                raise GuestError(f"{_name(command)} did not end") from None
+            finally:
+                if process.poll() is None:
+                    with suppress(ProcessLookupError):
+                        os.killpg(process.pid, signal.SIGKILL)
+        if code != 0:
+            raise GuestError(f"{_name(command)} ended with {code}: {_last_words(said)}")
+
+
+def _last_words(said: IO[bytes]) -> str:
+    """Its last line that tells an error, or else its last line."""
+    size = said.seek(0, os.SEEK_END)
+    said.seek(max(size - _LAST_BYTES, 0))
+    lines = [line.strip() for line in said.read().decode(errors="replace").splitlines()]
+    told = [line for line in lines if line]
+    errors = [line for line in told if _ERROR.search(line)]
+    last = (errors or told or ["it said nothing"])[-1]
+    return without_paths(_STAMP.sub("", last))
+
+
+def _name(command: Any) -> str:
+    """Of the program, without setpriv's part."""
+    words = [str(each) for each in command]
+    return Path(words[3] if words[1:2] == ["--pdeathsig"] else words[0]).name

@@ -1,0 +1,117 @@
+"""Backups of the real engines below a customer who writes all the time, and what they restore."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import msgspec
+import pytest
+
+from chalicelib.bus.contract.answers import BackedUp
+from chalicelib.bus.contract.arguments import StoredBackup
+from guest_agent import birth, datastores
+from guest_agent.manager import Manager
+from tests.guest_agent.backups.objects import Lender, Objects
+from tests.guest_agent.datastores.customer import ENGINES, Engine, Guest, guest_on, server_of
+from tests.guest_agent.datastores.numbered import held, numbering
+from tests.guest_agent.server import Server, prepare_args
+
+pytestmark = pytest.mark.database
+TENANT: Final = "tenant"
+MARIADB: Final = ENGINES[0]
+INCREMENTAL: Final = [MARIADB]
+
+
+class Backups:
+    """Those of one guest, in a store in memory."""
+
+    def __init__(self) -> None:
+        self.objects = Objects()
+        self.lender = Lender(self.objects)
+        self.made: list[StoredBackup] = []
+        self.sizes: list[int] = []
+        """Of what came from the engine's tool."""
+
+    def connect(self, manager: Manager) -> None:
+        manager.open_store = lambda _, stop: self.lender.store(stop)
+
+    def create(self, guest: Guest, parent: StoredBackup | None = None, **more: Any) -> StoredBackup:
+        """Have a backup made; `parent` is the one that it is an increment of."""
+        self.connect(guest.manager)
+        backup_id = str(uuid.uuid4())
+        self.lender.backups += (backup_id,)
+        location = f"{TENANT}/chain/{backup_id}"
+        args = {"id": backup_id, "location": location, **more}
+        if parent is not None:
+            args["parent"] = msgspec.to_builtins(parent)
+        said = guest.manager.call("create_backup", args, lambda _: None)
+        told = msgspec.convert(said, BackedUp)
+        self.made.append(StoredBackup(backup_id, location, told.checksum, told.position))
+        self.sizes.append(told.data_size)
+        return self.made[-1]
+
+    def restore(self, engine: Engine, server: Server, chain: list[StoredBackup]) -> None:
+        """As the flow of a create does it: fetched, applied, and started."""
+        manager = datastores.manager(birth.load(server.root))
+        self.connect(manager)
+        for method in ("fetch_backup", "apply_backup"):
+            manager.call(method, restore_args(engine, chain), lambda _: None)
+
+
+def restore_args(engine: Engine, chain: list[StoredBackup]) -> dict[str, Any]:
+    order = {"manager": engine.manager, "version": engine.version}
+    full = prepare_args(datastore=order)
+    kept = {name: full[name] for name in ("datastore", "flavor", "mount_point", "volume_id")}
+    return {**kept, "chain": msgspec.to_builtins(chain)}
+
+
+class Restored(Guest):
+    """Of a server whose data directory is there already: there is nothing to make in it."""
+
+    def begin(self) -> None:
+        return None
+
+
+@contextmanager
+def restored(
+    backups: Backups, engine: Engine, chain: list[StoredBackup], patch: pytest.MonkeyPatch
+) -> Iterator[Restored]:
+    """A server of its own that was made of them."""
+    with server_of(engine) as server:
+        patch.setenv("COFFER_SERVER_ID", server.id)
+        backups.restore(engine, server, chain)
+        with guest_on(engine, server, Restored) as guest:
+            yield guest
+
+
+@contextmanager
+def guest_of(engine: Engine, patch: pytest.MonkeyPatch) -> Iterator[Guest]:
+    with server_of(engine) as server:
+        patch.setenv("COFFER_SERVER_ID", server.id)
+        with guest_on(engine, server, Guest) as guest:
+            yield guest
+
+
+@pytest.mark.parametrize("engine", INCREMENTAL, ids=lambda each: each.manager)
+def test_a_restore_of_each_of_a_chain_holds_exactly_the_rows_up_to_it(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backups, bounds = Backups(), list[tuple[int, int]]()
+    with guest_of(engine, monkeypatch) as guest:
+        guest.manager.call("enable_root", {"root_password": "root-secret"}, lambda _: None)
+        with numbering(guest) as rows:
+            parent = None
+            for _ in range(3):
+                before = rows.committed
+                parent = backups.create(guest, parent)
+                bounds.append((before, rows.committed + 1))
+                rows.more(20)
+        assert held(guest) >= rows.committed
+    assert max(backups.sizes[1:]) < backups.sizes[0] / 2, "an increment is less than all"
+    for number, (least, most) in enumerate(bounds, 1):
+        with restored(backups, engine, backups.made[:number], monkeypatch) as guest:
+            assert least <= held(guest) <= most
+            assert guest.manager.call("is_root_enabled", {}, lambda _: None)["enabled"]
