@@ -42,6 +42,11 @@ class BackupsManager(ServerManager[S], WithBackups):
         finally:
             self._stops.pop(request.id, None)
 
+    def cancel_backup(self, request: arguments.CancelBackup) -> answers.Done:
+        if (stop := self._stops.get(request.id)) is not None:
+            stop.set()
+        return answers.Done()
+
     def fetch_backup(self, request: arguments.FetchBackup, progress: Progress) -> answers.Done:
         with self._restoring(request) as restore:
             restore.fetch(progress)

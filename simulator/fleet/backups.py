@@ -44,11 +44,13 @@ class WithSimBackups(OnMachine, WithBackups):
     """The part of the guest contract about backups."""
 
     open_store: OpenStore | None
+    _being_made: tuple[str, aws.Event] | None = None
 
     def create_backup(
         self, request: arguments.CreateBackup, progress: Progress
     ) -> answers.BackedUp:
         stop = aws.event()
+        self._being_made = (request.id, stop)
         store = self._opener()(request.id, stop)
         writer = Writer(store, request.id, request.location, progress, request.bandwidth)
         progress("copying the data")
@@ -62,6 +64,11 @@ class WithSimBackups(OnMachine, WithBackups):
         )
         writer.write(self._taking_time(msgspec.json.encode(copy, enc_hook=dict)))
         return writer.finish(engine_version=self._machine.engine.number, position=copy.position)
+
+    def cancel_backup(self, request: arguments.CancelBackup) -> answers.Done:
+        if self._being_made is not None and self._being_made[0] == request.id:
+            self._being_made[1].set()
+        return answers.Done()
 
     def fetch_backup(self, request: arguments.FetchBackup, progress: Progress) -> answers.Done:
         volume = self._formatted()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,11 +11,18 @@ from typing import Any, Final
 import msgspec
 import pytest
 
+from chalicelib import aws
 from chalicelib.bus.contract.answers import BackedUp
 from chalicelib.bus.contract.arguments import StoredBackup
 from guest_agent import birth, datastores
+from guest_agent.backups.s3 import S3Store
+from guest_agent.backups.store import Store
+from guest_agent.clock import ServiceClock
+from guest_agent.enrolment import Reply
+from guest_agent.errors import CommandFailed
 from guest_agent.manager import Manager
-from tests.guest_agent.backups.objects import Lender, Objects
+from tests.guest_agent.backups.objects import ONE, OTHER, SLOW, Lender, Objects
+from tests.guest_agent.control_plane import wait_for
 from tests.guest_agent.datastores.customer import ENGINES, Engine, Guest, guest_on, server_of
 from tests.guest_agent.datastores.numbered import held, numbering
 from tests.guest_agent.server import Server, prepare_args
@@ -68,6 +76,41 @@ def restore_args(engine: Engine, chain: list[StoredBackup]) -> dict[str, Any]:
     return {**kept, "chain": msgspec.to_builtins(chain)}
 
 
+class Stalled:
+    """A store that answers nothing but that it is busy, once somebody has `reached` it."""
+
+    def __init__(self, backups: Backups) -> None:
+        self._backups, self.reached = backups, threading.Event()
+
+    def open(self, _: str, stop: aws.Event) -> Store:
+        lender = self._backups.lender
+        return S3Store(lender.ask, ServiceClock(), stop, self._send)
+
+    def _send(self, method: str, url: str, body: bytes | None, headers: dict[str, str]) -> Reply:
+        self.reached.set()
+        return SLOW
+
+
+class Asked:
+    """A command that a thread of its own waits for, as an agent's does."""
+
+    def __init__(self, manager: Manager, method: str, args: dict[str, Any]) -> None:
+        self._error: Exception | None = None
+        self._thread = threading.Thread(target=self._run, args=(manager, method, args))
+        self._thread.start()
+
+    def _run(self, manager: Manager, method: str, args: dict[str, Any]) -> None:
+        try:
+            manager.call(method, args, lambda _: None)
+        except CommandFailed as error:
+            self._error = error
+
+    def error(self) -> Exception | None:
+        """Why it failed, when it has ended."""
+        self._thread.join()
+        return self._error
+
+
 class Restored(Guest):
     """Of a server whose data directory is there already: there is nothing to make in it."""
 
@@ -115,3 +158,23 @@ def test_a_restore_of_each_of_a_chain_holds_exactly_the_rows_up_to_it(
         with restored(backups, engine, backups.made[:number], monkeypatch) as guest:
             assert least <= held(guest) <= most
             assert guest.manager.call("is_root_enabled", {}, lambda _: None)["enabled"]
+
+
+def test_one_that_is_cancelled_ends_soon_and_leaves_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whether it waits for the tool or for the store; no account, no tool, no manifest stays."""
+    backups = Backups()
+    with guest_of(MARIADB, monkeypatch) as guest:
+        store = Stalled(backups)
+        guest.manager.open_store = store.open
+        asked = Asked(guest.manager, "create_backup", {"id": ONE, "location": f"t/{ONE}"})
+        wait_for(store.reached.is_set)
+        for backup_id in (OTHER, ONE):
+            guest.manager.call("cancel_backup", {"id": backup_id}, lambda _: None)
+        assert "cancelled" in str(asked.error())
+        assert not [line for line in guest.server.processes().values() if "backup" in line]
+        accounts = guest.manager.call("list_users", {}, lambda _: None)["users"]
+        assert [each["name"] for each in accounts] == ["alice"]
+        assert not backups.objects.held
+        assert backups.create(guest).checksum
