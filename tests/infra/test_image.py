@@ -160,7 +160,7 @@ def test_systemd_takes_the_unit_and_finds_it_closed_enough() -> None:
     assert exposed.returncode == 0, exposed.stdout + exposed.stderr
 
 
-TOOLS: Final = ("python3", "mkfs.ext4", "resize2fs", "blkid", "mount", "systemctl")
+TOOLS: Final = ("python3", "mkfs.ext4", "resize2fs", "blkid", "mount", "setpriv", "systemctl")
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,8 @@ TOOLS: Final = ("python3", "mkfs.ext4", "resize2fs", "blkid", "mount", "systemct
     [
         ((), "python3 is missing"),
         (TOOLS, "no database server is there"),
-        ((*TOOLS, "mariadbd"), "python3 -m venv does not work"),
+        ((*TOOLS, "mariadbd"), "mariadb-backup is missing"),
+        ((*TOOLS, "mariadbd", "mariadb-backup"), "python3 -m venv does not work"),
         ((*TOOLS, "redis-server"), "python3 -m venv does not work"),
         ((*TOOLS, "postgresql/16/bin/postgres"), "python3 -m venv does not work"),
     ],

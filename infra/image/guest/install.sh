@@ -37,7 +37,7 @@ fi
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 for tool in python3 mkfs.ext4 resize2fs blkid mount setpriv systemctl; do
     command -v "$tool" >/dev/null ||
-        fail "$tool is missing (Debian: apt install python3-venv e2fsprogs systemd)"
+        fail "$tool is missing (Debian: apt install python3-venv e2fsprogs util-linux systemd)"
 done
 engine=''
 for server in mariadbd redis-server /usr/lib/postgresql/*/bin/postgres; do
