@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Mapping
+from functools import cache
 from typing import Final
 
 import urllib3
@@ -38,6 +39,7 @@ class _Socket(BoundedSocket):
         self.allow(seconds, self._answer_bytes)
 
 
+@cache
 def _pools(answer_bytes: int) -> dict[str, type[HTTPConnectionPool]]:
     """urllib3's pools by scheme, of connections whose answers have at most so many bytes."""
 

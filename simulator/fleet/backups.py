@@ -5,7 +5,7 @@ An increment says where it begins and all that there is then; a chain with a gap
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 import msgspec
@@ -78,7 +78,7 @@ class WithSimBackups(OnMachine, WithBackups):
                 if backup.id not in volume.fetched:
                     content = b"".join(Reader(store, backup, progress).chunks())
                     self._step(COPY_SECONDS)
-                    volume.fetched[backup.id] = content
+                    volume.fetched = {**volume.fetched, backup.id: content}
         return answers.Done()
 
     def apply_backup(self, request: arguments.ApplyBackup, progress: Progress) -> answers.Done:
@@ -89,7 +89,7 @@ class WithSimBackups(OnMachine, WithBackups):
             contents = _made_of(request.chain, volume.fetched)
             self._step(APPLY_SECONDS)
             self._perform("apply", lambda: volume.restore(contents))
-        volume.fetched.clear()
+        volume.fetched = {}
         return answers.Done()
 
     def _taking_time(self, content: bytes) -> Iterator[bytes]:
@@ -102,7 +102,7 @@ class WithSimBackups(OnMachine, WithBackups):
         return self.open_store
 
 
-def _made_of(chain: list[StoredBackup], fetched: dict[str, bytes]) -> Contents:
+def _made_of(chain: list[StoredBackup], fetched: Mapping[str, bytes]) -> Contents:
     before: Copy | None = None
     for backup in chain:
         copy = msgspec.json.decode(fetched[backup.id], type=Copy)

@@ -110,7 +110,7 @@ class Volume:
         self.formatted = False
         self.contents = NOTHING
         self.touched_by = ""
-        self.fetched: dict[str, bytes] = {}
+        self.fetched: Mapping[str, bytes] = _EMPTY
 
     def used_gib(self) -> float:
         """How much of it is taken."""
