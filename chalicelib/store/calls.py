@@ -1,7 +1,8 @@
 """The synchronous calls of a tenant in flight: one row of slots, bounded per instance and tenant.
 
 A call occupies a request and its Lambda until the guest answers, so that fifty calls of one tenant
-to slow guests would keep everybody else's waiting. A slot holds until the call's deadline at most:
+to slow guests would keep everybody else's waiting. So does an answer that waits for an end
+(`chalicelib.api.awaiting`). A slot holds until the call's deadline at most:
 
     read the row ──▶ too many alive? refuse ──▶ write if nobody took a slot meanwhile ──▶ call
                                                  └─ no: again                              │
