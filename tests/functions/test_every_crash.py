@@ -1,7 +1,8 @@
 """Every flow with a fault at its k-th effect, for every k: it still ends whole.
 
 An effect is a call that a function makes, of AWS or of the cloud. At each the process may be
-killed right after it, its reply may be lost, or it may be refused.
+killed right after it, its reply may be lost, or it may be refused. The quick tier strikes each kind
+of call of a flow once, `make test-crash` each call.
 """
 
 from __future__ import annotations
@@ -42,11 +43,24 @@ def test_a_flow_ends_whole(scenario: Scenario) -> None:
         ends_whole(stack, instance_id, allowed)
 
 
+def hit(scenario: Scenario, fault: Fault, *, every: bool) -> int:
+    """Run it with the fault in each place; how many there are."""
+    with prepared(scenario) as (stack, instance_id, allowed):
+        strikes = Strikes(stack, fault, every=every)
+        strikes.run(lambda: ends_whole(stack, instance_id, allowed))
+    assert not strikes.copies.failures, "\n\n".join(strikes.copies.failures[:3])
+    return strikes.copies.count
+
+
 @pytest.mark.parametrize("fault", Fault, ids=lambda fault: fault.name.lower())
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
 def test_a_flow_ends_whole_wherever_it_was_hit(scenario: Scenario, fault: Fault) -> None:
-    with prepared(scenario) as (stack, instance_id, allowed):
-        strikes = Strikes(stack, fault)
-        strikes.run(lambda: ends_whole(stack, instance_id, allowed))
-    assert strikes.copies.count >= 7, "the shortest flow has so many"
-    assert not strikes.copies.failures, "\n\n".join(strikes.copies.failures[:3])
+    assert hit(scenario, fault, every=False) >= 5, "the shortest flow has so many"
+
+
+@pytest.mark.crash
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("fault", Fault, ids=lambda fault: fault.name.lower())
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
+def test_a_flow_ends_whole_whenever_it_was_hit(scenario: Scenario, fault: Fault) -> None:
+    assert hit(scenario, fault, every=True) >= 7, "the shortest flow has so many"

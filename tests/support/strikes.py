@@ -1,4 +1,8 @@
-"""A fault at each call of the functions, one after the other, each in a copy of the run."""
+"""A fault at each call of the functions, one after the other, each in a copy of the run.
+
+Or once at each kind of call, which is what a step asks of a table by one expression: what differs
+then is only how often it was asked before.
+"""
 
 from __future__ import annotations
 
@@ -34,10 +38,12 @@ class Fault(Enum):
 
 
 class Strikes:
-    """The fault at each call that is worth it."""
+    """The fault at each call that is worth it, or at the first of each kind."""
 
-    def __init__(self, stack: Stack, fault: Fault) -> None:
+    def __init__(self, stack: Stack, fault: Fault, *, every: bool = False) -> None:
         self.copies = Copies()
+        self._every = every
+        self._kinds: set[tuple[object, ...]] = set()
         self._stack = stack
         self._fault = fault
         self._effect: Effect | None = None
@@ -74,7 +80,12 @@ class Strikes:
     def _worth_it(self, effect: Effect) -> bool:
         """After a read all is as after the call before it; a refusal by the cloud differs."""
         read = READS.match(name_of(effect))
-        return read is None or (self._fault is Fault.REFUSED and read[1] is None)
+        if read is not None and (self._fault is not Fault.REFUSED or read[1] is not None):
+            return False
+        kind = kind_of(effect)
+        known = kind in self._kinds
+        self._kinds.add(kind)
+        return self._every or not known
 
     def _told(self, effect: Effect) -> str:
         return f"{self._fault.name} at {name_of(effect)} of {effect.scope}"
@@ -83,6 +94,12 @@ class Strikes:
 def name_of(effect: Effect) -> str:
     """What a call is called in READS."""
     return effect.call if effect.service == "openstack" else f"{effect.service}.{effect.call}"
+
+
+def kind_of(effect: Effect) -> tuple[object, ...]:
+    """What the calls of one line of a step have in common."""
+    told = ("TableName", "UpdateExpression", "ConditionExpression")
+    return (name_of(effect), effect.scope, *(effect.what.get(each) for each in told))
 
 
 def refusal(effect: Effect) -> Exception:
