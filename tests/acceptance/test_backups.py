@@ -1,0 +1,202 @@
+"""Backups by unmodified clients on a running stack: made below a writer, restored, deleted."""
+
+from __future__ import annotations
+
+import hashlib
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any, Final
+
+import psutil
+import pymysql
+import pytest
+
+from tests.acceptance.stack import Stack, eventually
+from tests.acceptance.test_clients import run
+
+WITHIN: Final = 240
+USER, PASSWORD = "ann", "pw-of-ann"
+DEATHS: Final = (
+    *("create_backup.copy@SendMessage", "storage@AssumeRole", "conductor@SendTaskSuccess"),
+    *("create_backup.check@ListObjectsV2", "create_backup.complete@TransactWriteItems"),
+)
+DEATHS_OF_A_DELETE: Final = ("delete_backup.remove@DeleteObjects",)
+
+
+def sum_of(number: int) -> str:
+    return hashlib.sha256(str(number).encode()).hexdigest()
+
+
+class Writer(threading.Thread):
+    """A customer who commits numbered rows, one by one, without an end."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(daemon=True)
+        self.address, self.committed, self.over = address, 0, threading.Event()
+
+    def run(self) -> None:
+        with closing(connect(self.address)) as connection, connection.cursor() as cursor:
+            cursor.execute("CREATE TABLE rows_ (n INT PRIMARY KEY, s CHAR(64)) ENGINE InnoDB")
+            while not self.over.is_set():
+                number = self.committed + 1
+                cursor.execute("INSERT INTO rows_ VALUES (%s, %s)", (number, sum_of(number)))
+                self.committed = number
+
+
+def connect(address: str) -> Any:
+    return pymysql.connect(
+        host=address, user=USER, password=PASSWORD, database="shop", autocommit=True
+    )
+
+
+def rows_of(address: str) -> int:
+    """How many rows there are: they are the first ones, each as it was written."""
+    with closing(connect(address)) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT n, s FROM rows_ ORDER BY n")
+        found = cursor.fetchall()
+    assert list(found) == [(number, sum_of(number)) for number in range(1, len(found) + 1)]
+    return len(found)
+
+
+def address_of(stack: Stack, instance_id: str) -> str:
+    return str(stack.demo.healthy(instance_id)["addresses"][0]["address"])
+
+
+@pytest.fixture(scope="module")
+def source(stack: Stack) -> Iterator[str]:
+    run(
+        stack, "database", "instance", "create", "source", "--flavor", "1", "--size", "1",
+        "--datastore", "mariadb", "--datastore-version", "10.11",
+        "--databases", "shop", "--users", f"{USER}:{PASSWORD}",
+    )  # fmt: skip
+    listed = run(stack, "database", "instance", "list")
+    (instance_id,) = (each["ID"] for each in listed if each["Name"] == "source")
+    yield str(instance_id)
+    run(stack, "database", "instance", "delete", instance_id)
+    stack.demo.wait(instance_id, "GONE")
+    stack.assert_owns_nothing(stack.demo, instance_id)
+
+
+@pytest.fixture(scope="module")
+def writer(stack: Stack, source: str) -> Iterator[Writer]:
+    made = Writer(address_of(stack, source))
+    made.start()
+    yield made
+    made.over.set()
+    made.join(30)
+
+
+def shown(stack: Stack, backup: str) -> dict[str, Any]:
+    answer = stack.demo.request("GET", f"/backups/{backup}")
+    found: dict[str, Any] = answer.json().get("backup", {"status": "GONE"})
+    return found
+
+
+def ended(stack: Stack, backup: str) -> dict[str, Any]:
+    """The backup once it is no longer being made."""
+
+    def look() -> dict[str, Any] | None:
+        found = shown(stack, backup)
+        return found if found["status"] not in ("NEW", "BUILDING") else None
+
+    return eventually(look, WITHIN, f"an end of backup {backup}")
+
+
+def back_up(stack: Stack, instance_id: str, name: str, *more: str) -> str:
+    """The id of a backup that was asked for by the client."""
+    stack.demo.wait(instance_id, "ACTIVE")
+    run(stack, "database", "backup", "create", name, "--instance", instance_id, *more)
+    listed = run(stack, "database", "backup", "list", "instance", instance_id)
+    (found,) = (each["ID"] for each in listed if each["Name"] == name)
+    return str(found)
+
+
+def objects(stack: Stack) -> list[str]:
+    bucket = stack.settings.backups_bucket
+    found = stack.aws("s3").list_objects_v2(Bucket=bucket).get("Contents", [])
+    return [each["Key"] for each in found]
+
+
+@pytest.fixture(scope="module")
+def chain(stack: Stack, source: str, writer: Writer) -> dict[str, tuple[int, int]]:
+    """A full backup and two increments: how many rows were there when each began, and ended."""
+    made = {}
+    for name, more in (("full", ()), ("first", ("--incremental",)), ("second", ("--incremental",))):
+        wanted = writer.committed + 50
+        eventually(lambda least=wanted: writer.committed >= least, WITHIN, "more rows")
+        least = writer.committed
+        backup = back_up(stack, source, name, *more)
+        assert ended(stack, backup)["status"] == "COMPLETED", shown(stack, backup)
+        made[backup] = (least, writer.committed + 1)
+    return made
+
+
+def test_each_of_a_chain_is_restored_exactly(
+    stack: Stack, chain: dict[str, tuple[int, int]]
+) -> None:
+    parents = [shown(stack, backup)["parent_id"] for backup in chain]
+    assert parents == [None, *list(chain)[:2]]
+    copies = {}
+    for number, backup in enumerate(chain):
+        run(
+            stack, "database", "instance", "create", f"copy-{number}", "--flavor", "1",
+            "--size", "1", "--datastore", "mariadb", "--datastore-version", "10.11",
+            "--backup", backup,
+        )  # fmt: skip
+    for each in run(stack, "database", "instance", "list"):
+        if each["Name"].startswith("copy-"):
+            copies[each["ID"]] = list(chain)[int(each["Name"][-1])]
+    assert len(copies) == len(chain)
+    for instance_id, backup in copies.items():
+        least, most = chain[backup]
+        assert least <= rows_of(address_of(stack, instance_id)) <= most
+    for instance_id in copies:
+        assert stack.demo.delete(instance_id).status_code == 202
+    for instance_id in copies:
+        stack.demo.wait(instance_id, "GONE")
+        stack.assert_owns_nothing(stack.demo, instance_id)
+
+
+def test_a_chain_goes_from_its_end_and_leaves_nothing(
+    stack: Stack, chain: dict[str, tuple[int, int]]
+) -> None:
+    full, *_ = chain
+    assert stack.demo.request("DELETE", f"/backups/{full}").status_code == 409
+    for backup in reversed(chain):
+        run(stack, "database", "backup", "delete", backup)
+        eventually(lambda gone=backup: shown(stack, gone)["status"] == "GONE", WITHIN, "gone")
+    assert not [key for key in objects(stack) if full in key]
+
+
+def agent_of(address: str) -> psutil.Process:
+    """The agent beside the database of that address: its server is below the agent's folder."""
+    for process in psutil.process_iter():
+        try:
+            command = process.cmdline()
+        except psutil.Error:
+            continue
+        if "guest_agent" in command and address in " ".join(process.environ().values()):
+            return process
+    raise AssertionError(f"no agent of {address}")
+
+
+@pytest.mark.crash
+def test_it_is_made_once_whoever_dies(stack: Stack, source: str, writer: Writer) -> None:
+    for death in DEATHS:
+        (stack.crash_plan / death).touch()
+    least = writer.committed
+    backup = back_up(stack, source, "deaths")
+    assert ended(stack, backup)["status"] == "COMPLETED", shown(stack, backup)
+    assert [each for each in DEATHS if (stack.crash_plan / each).exists()] == []
+    most = writer.committed + 1
+    copy = stack.demo.created("copy", restorePoint={"backupRef": backup})
+    assert least <= rows_of(address_of(stack, copy)) <= most
+    for death in DEATHS_OF_A_DELETE:
+        (stack.crash_plan / death).touch()
+    run(stack, "database", "backup", "delete", backup)
+    eventually(lambda: shown(stack, backup)["status"] == "GONE", WITHIN, "gone")
+    assert not [key for key in objects(stack) if backup in key]
+    assert stack.demo.delete(copy).status_code == 202
+    stack.demo.wait(copy, "GONE")
