@@ -36,10 +36,15 @@ _STAMP: Final = re.compile(r"^(\[\d+\] )?(FATAL ERROR: )?\d{4}-\d\d-\d\d +[\d:.]
 
 
 def output(
-    command: list[str], user: OsUser, stop: aws.Event, *, handed_on: tuple[int, ...] = ()
+    command: list[str],
+    user: OsUser,
+    stop: aws.Event,
+    *,
+    at: Path,
+    handed_on: tuple[int, ...] = (),
 ) -> Iterator[bytes]:
-    """What it writes, to its end; `GuestError` when that is not a good one."""
-    with _running(command, user, stdout=subprocess.PIPE, pass_fds=handed_on) as process:
+    """What it writes `at` a folder, to its end; `GuestError` when that is not a good one."""
+    with _running(command, user, stdout=subprocess.PIPE, pass_fds=handed_on, cwd=at) as process:
         stream = process.stdout
         assert stream is not None, "it was asked for"
         while chunk := _read(process, stream, stop):
@@ -89,11 +94,10 @@ def _running(command: list[str], user: OsUser, **options: Any) -> Iterator[subpr
             [processes.program("setpriv"), "--pdeathsig", "KILL", *command],
             stderr=said,
             env=processes.environment(),
-            cwd="/",
             start_new_session=True,
             bufsize=0,
             **user.child_options(),
-            **options,
+            **{"cwd": "/", **options},
         )
         with process:
             try:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import signal
 import threading
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any, Final
 
-import psutil
 import pymysql
 import pytest
 
+from infra import backups_bucket
+from infra.local.settings import STACK_NAME
 from tests.acceptance.stack import Stack, eventually
 from tests.acceptance.test_clients import run
 
@@ -113,8 +113,19 @@ def back_up(stack: Stack, instance_id: str, name: str, *more: str) -> str:
     return str(found)
 
 
+def is_gone(stack: Stack, backup: str) -> None:
+    """It is, in a while."""
+    eventually(lambda: shown(stack, backup)["status"] == "GONE", WITHIN, f"{backup} gone")
+
+
+def goes_on(writer: Writer) -> None:
+    """There are more rows, in a while."""
+    wanted = writer.committed + 50
+    eventually(lambda: writer.committed >= wanted, WITHIN, "more rows")
+
+
 def objects(stack: Stack) -> list[str]:
-    bucket = stack.settings.backups_bucket
+    bucket = backups_bucket.name_of(stack.settings.target, STACK_NAME)
     found = stack.aws("s3").list_objects_v2(Bucket=bucket).get("Contents", [])
     return [each["Key"] for each in found]
 
@@ -124,11 +135,11 @@ def chain(stack: Stack, source: str, writer: Writer) -> dict[str, tuple[int, int
     """A full backup and two increments: how many rows were there when each began, and ended."""
     made = {}
     for name, more in (("full", ()), ("first", ("--incremental",)), ("second", ("--incremental",))):
-        wanted = writer.committed + 50
-        eventually(lambda least=wanted: writer.committed >= least, WITHIN, "more rows")
+        goes_on(writer)
         least = writer.committed
         backup = back_up(stack, source, name, *more)
-        assert ended(stack, backup)["status"] == "COMPLETED", shown(stack, backup)
+        done = ended(stack, backup)
+        assert done["status"] == "COMPLETED", done["fault"]
         made[backup] = (least, writer.committed + 1)
     return made
 
@@ -166,20 +177,8 @@ def test_a_chain_goes_from_its_end_and_leaves_nothing(
     assert stack.demo.request("DELETE", f"/backups/{full}").status_code == 409
     for backup in reversed(chain):
         run(stack, "database", "backup", "delete", backup)
-        eventually(lambda gone=backup: shown(stack, gone)["status"] == "GONE", WITHIN, "gone")
+        is_gone(stack, backup)
     assert not [key for key in objects(stack) if full in key]
-
-
-def agent_of(address: str) -> psutil.Process:
-    """The agent beside the database of that address: its server is below the agent's folder."""
-    for process in psutil.process_iter():
-        try:
-            command = process.cmdline()
-        except psutil.Error:
-            continue
-        if "guest_agent" in command and address in " ".join(process.environ().values()):
-            return process
-    raise AssertionError(f"no agent of {address}")
 
 
 @pytest.mark.crash
@@ -196,7 +195,7 @@ def test_it_is_made_once_whoever_dies(stack: Stack, source: str, writer: Writer)
     for death in DEATHS_OF_A_DELETE:
         (stack.crash_plan / death).touch()
     run(stack, "database", "backup", "delete", backup)
-    eventually(lambda: shown(stack, backup)["status"] == "GONE", WITHIN, "gone")
+    is_gone(stack, backup)
     assert not [key for key in objects(stack) if backup in key]
     assert stack.demo.delete(copy).status_code == 202
     stack.demo.wait(copy, "GONE")

@@ -59,7 +59,7 @@ class MariaDBCopies(copies.Copies[Session]):
             ]
             if parent is not None:
                 command.append(f"--incremental-lsn={_lsn(parent)}")
-            write(tool.output(command, user, stop, handed_on=(login,)))
+            write(tool.output(command, user, stop, at=layout.data, handed_on=(login,)))
             return _reached(notes)
 
     def unpack(self, chunks: Iterable[bytes], folder: Path) -> None:
@@ -104,9 +104,9 @@ class MariaDBCopies(copies.Copies[Session]):
             session.run(f"GRANT {_PRIVILEGES} ON *.* TO {account}")
         options = os.memfd_create("coffer-backup")
         try:
-            socket = self.server.layout.data / SOCKET
-            lines = ("[mariadb-backup]", f"user={BACKUP_USER}", f"password={secret}")
-            os.write(options, "\n".join([*lines, f'socket="{socket}"', ""]).encode())
+            # Seen from the data directory: an absolute path may be too long for a socket.
+            lines = (f"user={BACKUP_USER}", f"password={secret}", f"socket={SOCKET}")
+            os.write(options, "\n".join(["[mariadb-backup]", *lines, ""]).encode())
             self.server.user.own(options, 0o400)
             yield options
         finally:
