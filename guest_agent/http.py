@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Mapping
-from functools import cache
 from typing import Final
 
 import urllib3
@@ -39,8 +38,10 @@ class _Socket(BoundedSocket):
         self.allow(seconds, self._answer_bytes)
 
 
-@cache
-def _pools(answer_bytes: int) -> dict[str, type[HTTPConnectionPool]]:
+Pools = dict[str, type[HTTPConnectionPool]]
+
+
+def pools(answer_bytes: int) -> Pools:
     """urllib3's pools by scheme, of connections whose answers have at most so many bytes."""
 
     def bound(connection: HTTPConnection) -> None:
@@ -66,19 +67,20 @@ def _pools(answer_bytes: int) -> dict[str, type[HTTPConnectionPool]]:
     return {"http": Pool, "https": TlsPool}
 
 
+_USUAL: Final = pools(ANSWER_BYTES)
+
+
 class Http:
     """Connections that are kept; certificates are verified against the system's authorities.
 
-    `answer_bytes` bounds an answer with its headers, `send_seconds` a request until all of it is
-    sent, and the connection before it, within what the whole may take.
+    `kinds` bound an answer, `send_seconds` a request until all of it is sent, with the connection
+    before it, within what the whole may take.
     """
 
-    def __init__(
-        self, answer_bytes: int = ANSWER_BYTES, send_seconds: float = CONNECT_SECONDS
-    ) -> None:
+    def __init__(self, kinds: Pools = _USUAL, send_seconds: float = CONNECT_SECONDS) -> None:
         self._send_seconds = send_seconds
         self._pool = urllib3.PoolManager(maxsize=CONNECTIONS_KEPT, retries=False)
-        self._pool.pool_classes_by_scheme = _pools(answer_bytes)
+        self._pool.pool_classes_by_scheme = kinds
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str], seconds: float) -> Reply:
         """The answer; raises urllib3's `HTTPError` when there is none within so many seconds."""

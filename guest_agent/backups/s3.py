@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 from urllib3.exceptions import HTTPError
 
 from chalicelib import aws, crash
-from guest_agent import sigv4
+from guest_agent import http, sigv4
 from guest_agent.backups.grant import Grant, obtain
 from guest_agent.backups.store import (
     PATIENCE_SECONDS,
@@ -31,14 +31,13 @@ from guest_agent.backups.store import (
 )
 from guest_agent.clock import ServiceClock
 from guest_agent.enrolment import Reply, delay_before
-from guest_agent.http import Http
 
 ATTEMPT_SECONDS: Final = 120.0
 """For one part in one direction: 140 KiB a second are too slow."""
 RENEW_BEFORE_SECONDS: Final = 2 * ATTEMPT_SECONDS
 """Credentials with less life left are not begun with."""
-ROOM_BYTES: Final = 64 * 1024**2 + 1024**2
-"""The most of an answer, with its headers: a manifest is larger than any part."""
+_LARGE: Final = http.pools(64 * 1024**2 + 1024**2)
+"""The most of an answer, with its headers: a manifest may be larger than any part."""
 _DONE: Final = frozenset({200, 201, 204})
 _DENIED: Final = frozenset({401, 403})
 _TOO_OFTEN: Final = 429
@@ -63,7 +62,7 @@ class HttpSend:
     """`Send` by HTTP, on connections that are kept."""
 
     def __init__(self) -> None:
-        self._http = Http(ROOM_BYTES, ATTEMPT_SECONDS)
+        self._http = http.Http(_LARGE, ATTEMPT_SECONDS)
 
     def __call__(
         self, method: str, url: str, body: bytes | None, headers: dict[str, str]

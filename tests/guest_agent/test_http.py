@@ -144,13 +144,10 @@ def endless(start: bytes, piece: bytes = bytes(65536)) -> Answer:
         ),
     ],
 )
-def test_an_answer_without_an_end_is_not_kept(
-    serve: Callable[..., Server], answer: Answer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(http, "ANSWER_BYTES", 1024 * 1024)
+def test_an_answer_without_an_end_is_not_kept(serve: Callable[..., Server], answer: Answer) -> None:
     server = serve(answer)
     with pytest.raises(HTTPError) as ended:
-        Http().post(server.url, b"{}", {}, seconds=20.0)
+        Http(http.pools(1024 * 1024)).post(server.url, b"{}", {}, seconds=20.0)
     assert "Time" not in repr(ended.value), "its size ends it, not the bound of time"
 
 
