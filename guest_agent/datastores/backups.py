@@ -37,8 +37,11 @@ class BackupsManager(ServerManager[S], WithBackups):
             store = self._opener()(request.id, stop)
             writer = Writer(store, request.id, request.location, progress, request.bandwidth)
             progress("copying the data")
-            position = self._copies().copy(writer.write, request.parent, stop)
-            return writer.finish(engine_version=version, position=position)
+            copies = self._copies()
+            position = copies.copy(writer.write, request.parent, stop)
+            made = writer.finish(engine_version=version, position=position)
+            copies.completed(position, request.parent)
+            return made
         finally:
             self._stops.pop(request.id, None)
 

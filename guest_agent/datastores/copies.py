@@ -52,6 +52,10 @@ class Copies(ABC, Generic[S]):
         The database goes on meanwhile. Nothing runs any more when it returns, whatever comes of it.
         """
 
+    def completed(self, position: str, parent: StoredBackup | None) -> None:
+        """The copy up to there lies in the store, whole."""
+        return
+
     @abstractmethod
     def unpack(self, chunks: Iterable[bytes], folder: Path) -> None:
         """Make files of what was copied, in a folder that is there, empty, and the database's."""

@@ -82,6 +82,11 @@ def agent_account() -> str:
     return "root" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
 
 
+def own_user() -> OsUser:
+    """The agent's own, for what only speaks to a database."""
+    return OsUser(agent_account(), os.geteuid(), os.getegid(), switch=False)
+
+
 def database_user(name: str, root: Path) -> OsUser:
     """The user to run the database as: `name` when the agent is root, else the agent's own user.
 

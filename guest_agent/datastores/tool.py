@@ -12,7 +12,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Final
@@ -42,9 +42,14 @@ def output(
     *,
     at: Path,
     handed_on: tuple[int, ...] = (),
+    hear: Callable[[str], object] = str,
 ) -> Iterator[bytes]:
-    """What it writes `at` a folder, to its end; `GuestError` when that is not a good one."""
-    with _running(command, user, stdout=subprocess.PIPE, pass_fds=handed_on, cwd=at) as process:
+    """What it writes `at` a folder, to its end; `GuestError` when that is not a good one.
+
+    It has the descriptors that are handed on. `hear` is told its last lines after a good end.
+    """
+    piped = _running(command, user, hear, stdout=subprocess.PIPE, pass_fds=handed_on, cwd=at)
+    with piped as process:
         stream = process.stdout
         assert stream is not None, "it was asked for"
         while chunk := _read(process, stream, stop):
@@ -58,15 +63,15 @@ def feed(command: list[str], user: OsUser, chunks: Iterable[bytes]) -> None:
         assert stream is not None, "it was asked for"
         with suppress(BrokenPipeError):  # it has ended, and says why
             for chunk in chunks:
-                stream.write(chunk)
+                _write(stream, chunk)
         with suppress(BrokenPipeError):
             stream.close()
 
 
 def run(command: list[str], user: OsUser, seconds: float) -> None:
     """Let it do its work within so many seconds."""
-    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
-    with _running(command, user, **quiet) as process:
+    nothing = subprocess.DEVNULL
+    with _running(command, user, stdin=nothing, stdout=nothing) as process:
         try:
             process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -86,14 +91,23 @@ def _read(process: subprocess.Popen[bytes], stream: IO[bytes], stop: aws.Event) 
     return os.read(stream.fileno(), CHUNK_BYTES)
 
 
+def _write(stream: IO[bytes], chunk: bytes) -> None:
+    """All of it, of which a pipe may take a part at a time."""
+    left = memoryview(chunk)
+    while left:
+        left = left[stream.write(left) :]
+
+
 @contextmanager
-def _running(command: list[str], user: OsUser, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
+def _running(
+    command: list[str], user: OsUser, hear: Callable[[str], object] = str, **options: Any
+) -> Iterator[subprocess.Popen[bytes]]:
     """The process; afterwards it has ended well, or `GuestError` tells how it did."""
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(
             [processes.program("setpriv"), "--pdeathsig", "KILL", *command],
             stderr=said,
-            env=processes.environment(),
+            env=processes.environment() | {"LC_ALL": "C.UTF-8"},
             start_new_session=True,
             bufsize=0,
             **user.child_options(),
@@ -110,14 +124,19 @@ def _running(command: list[str], user: OsUser, **options: Any) -> Iterator[subpr
                     with suppress(ProcessLookupError):
                         os.killpg(process.pid, signal.SIGKILL)
         if code != 0:
-            raise GuestError(f"{_name(command)} ended with {code}: {_last_words(said)}")
+            raise GuestError(f"{_name(command)} ended with {code}: {_last_words(_tail(said))}")
+        hear(_tail(said))
 
 
-def _last_words(said: IO[bytes]) -> str:
-    """Its last line that tells an error, or else its last line."""
+def _tail(said: IO[bytes]) -> str:
     size = said.seek(0, os.SEEK_END)
     said.seek(max(size - _LAST_BYTES, 0))
-    lines = [line.strip() for line in said.read().decode(errors="replace").splitlines()]
+    return said.read().decode(errors="replace")
+
+
+def _last_words(said: str) -> str:
+    """Its last line that tells an error, or else its last line."""
+    lines = [line.strip() for line in said.splitlines()]
     told = [line for line in lines if line]
     errors = [line for line in told if _ERROR.search(line)]
     last = (errors or told or ["it said nothing"])[-1]

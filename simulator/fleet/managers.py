@@ -28,7 +28,7 @@ class SimMariaDB(WithContents, WithSimBackups, SimManager):
     READ_BACK: ClassVar = dict.fromkeys(of_mariadb.READ_BACK, 1)
 
 
-class SimPostgreSQL(WithContents, SimManager):
+class SimPostgreSQL(WithContents, WithSimBackups, SimManager):
     """The manager of a PostgreSQL."""
 
     ENGINE: ClassVar = postgresql.ENGINE
@@ -37,7 +37,7 @@ class SimPostgreSQL(WithContents, SimManager):
     READ_BACK: ClassVar = of_postgresql.READ_BACK
 
 
-class SimRedis(SimManager):
+class SimRedis(WithSimBackups, SimManager):
     """The manager of a Redis: it has root alone."""
 
     CONNECTIONS: ClassVar = of_redis.CLIENTS

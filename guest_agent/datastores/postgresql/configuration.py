@@ -7,6 +7,7 @@ ident.conf      which operating system user the agent is
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,7 +28,7 @@ _FIXED: Final = Path(__file__).with_name("config.cnf")
 _MAP: Final = "coffer"
 _LOGINS: Final = f"""\
 # Written by the guest agent; changes are overwritten.
-local all {ADMINISTRATOR} peer map={_MAP}
+local all,replication {ADMINISTRATOR} peer map={_MAP}
 local all all reject
 host all {ADMINISTRATOR} all reject
 host all all all scram-sha-256
@@ -39,6 +40,8 @@ READ_BACK: Final = {"shared_buffers": BLOCK, "max_connections": 1}
 memory it takes for itself in bytes, and for how many it may need more."""
 NO_ALTER_SYSTEM: Final = 17
 """The first major that can do without it."""
+KEPT_SHARE: Final = 1 / 8
+KEPT_MIB: Final = (64, 64 * 1024)
 RELOAD_SECONDS: Final = 10.0
 """For the one who starts the sessions to have read its files again."""
 
@@ -57,6 +60,7 @@ def render(layout: Layout, address: str, major: int) -> str:
         own="allow_alter_system = off" if major >= NO_ALTER_SYSTEM else "",
         address=address,
         port=ENGINE.tcp_ports[0],
+        kept_mib=_kept_mib(layout),
     )
 
 
@@ -84,6 +88,11 @@ def write(
         layout.config: render(layout, address, major),
     }
     return write_changed(texts, mode=0o644)
+
+
+def write_logins(layout: Layout) -> bool:
+    """Write who may log in from where, by which copies are made too; true if that was not so."""
+    return write_changed({layout.logins: _LOGINS}, mode=0o644)
 
 
 def running(session: Session) -> dict[str, int]:
@@ -132,6 +141,16 @@ def reload(session: Session) -> None:
 
     if not processes.wait_until(read, until - time.monotonic()):
         raise GuestError("the database did not read its configuration in time")
+
+
+def _kept_mib(layout: Layout) -> int:
+    """How much of the log is kept for the next increment of a backup: a share of the volume."""
+    try:
+        figures = os.statvfs(layout.volume)
+    except OSError:
+        return KEPT_MIB[0]
+    share = int(figures.f_blocks * figures.f_frsize * KEPT_SHARE) >> 20
+    return min(max(share, KEPT_MIB[0]), KEPT_MIB[1])
 
 
 def _written(value: Scalar) -> str:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from guest_agent.datastores.backups import BackupsManager
 from guest_agent.datastores.contents import ContentsManager
 from guest_agent.datastores.postgresql import accounts, databases, superuser
+from guest_agent.datastores.postgresql.copies import PostgreSQLCopies
 from guest_agent.datastores.postgresql.server import PostgreSQLServer
 from guest_agent.datastores.postgresql.sql import Session
 
 
-class PostgreSQLManager(ContentsManager[Session]):
+class PostgreSQLManager(ContentsManager[Session], BackupsManager[Session]):
     SERVER: ClassVar = PostgreSQLServer
+    COPIES: ClassVar = PostgreSQLCopies
     databases = databases
     accounts = accounts
     superuser = superuser

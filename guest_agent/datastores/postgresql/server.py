@@ -69,13 +69,13 @@ class PostgreSQLServer(Server[Session]):
         return f"config_file={self.layout.config}"
 
     def command(self) -> list[str]:
-        return [self._program("postgres"), "-c", self.argument]
+        return [self.program("postgres"), "-c", self.argument]
 
     def end_remains(self) -> None:
         """Its processes outlive the one that started them by a moment, or as long as they hang."""
 
         def gone() -> bool:
-            left = processes.at_work_in(self.layout.data, self._program("postgres"), self.user.uid)
+            left = processes.at_work_in(self.layout.data, self.program("postgres"), self.user.uid)
             for pid in left:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
@@ -90,7 +90,7 @@ class PostgreSQLServer(Server[Session]):
 
     def making(self, flavor: Flavor) -> list[str]:
         return [
-            self._program("initdb"),
+            self.program("initdb"),
             self.making_argument,
             f"--username={postgresql.ADMINISTRATOR}",
             "--auth=reject",  # nobody reads that file: the server is given another
@@ -159,8 +159,8 @@ class PostgreSQLServer(Server[Session]):
     def secure(self, session: Session) -> list[str]:
         return superuser.secure(session)
 
-    def _program(self, name: str) -> str:
-        """Of the major version that was ordered, or the newest where the order does not say."""
+    def program(self, name: str) -> str:
+        """The path of one, of the major version that was ordered, or the newest where none was."""
         majors = [int(each.name) for each in INSTALLED.glob("*") if each.name.isdecimal()]
         for major in self._ordered or sorted(majors, reverse=True):
             path = INSTALLED / str(major) / "bin" / name
@@ -177,7 +177,7 @@ class PostgreSQLServer(Server[Session]):
         """The version of the installed server, e.g. `15.18`."""
         try:
             done = subprocess.run(
-                [self._program("postgres"), "--version"],
+                [self.program("postgres"), "--version"],
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 env=processes.environment(),

@@ -5,15 +5,18 @@ from __future__ import annotations
 from typing import ClassVar
 
 from chalicelib.bus.contract import arguments
+from guest_agent.datastores.backups import BackupsManager
 from guest_agent.datastores.contents import RootManager
 from guest_agent.datastores.redis import superuser
+from guest_agent.datastores.redis.copies import RedisCopies
 from guest_agent.datastores.redis.resp import Session
 from guest_agent.datastores.redis.server import RedisServer
 from guest_agent.errors import NotSupported
 
 
-class RedisManager(RootManager[Session]):
+class RedisManager(RootManager[Session], BackupsManager[Session]):
     SERVER: ClassVar = RedisServer
+    COPIES: ClassVar = RedisCopies
     superuser = superuser
 
     def _fill(self, session: Session, wanted: arguments.Contents) -> None:

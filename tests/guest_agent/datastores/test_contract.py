@@ -665,18 +665,23 @@ def test_a_stopped_database_is_not_started_by_what_is_chosen(subject: Subject) -
     assert subject.held()[speech.connections] == 44
 
 
-@pytest.mark.parametrize("subject", [*_simulated(MARIADB), *_real(MARIADB)], indirect=True)
+@pytest.mark.parametrize(
+    "subject", [*_simulated(MARIADB, POSTGRESQL, REDIS), *_real(MARIADB)], indirect=True
+)
 def test_what_a_backup_held_is_what_is_restored(
     subject: Subject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And no later change; a restore that is asked for twice is made once."""
     lender = Lender(Objects())
-    call(subject, "create_database", databases=[{"name": "kept"}])
+    contents = subject.speech.contents
+    if contents:
+        call(subject, "create_database", databases=[{"name": "kept"}])
     subject.manager.open_store = lambda _, stop: lender.store(stop)
     location = f"tenant/chain/{ONE}"
     told = call(subject, "create_backup", id=ONE, location=location)
     assert told["version"] == subject.number()
-    call(subject, "create_database", databases=[{"name": "later"}])
+    if contents:
+        call(subject, "create_database", databases=[{"name": "later"}])
     chain = [{"id": ONE, "location": location, "checksum": told["checksum"]}]
     other = (Real if isinstance(subject, Real) else Simulated)(subject.speech)
     if isinstance(other, Real):
@@ -690,8 +695,10 @@ def test_what_a_backup_held_is_what_is_restored(
             assert condition(other).status in (Status.BUILDING, Status.FAILED)
             call(other, method, **order, chain=chain)
         call(other, "prepare", **args)
-        assert databases(other) == ["kept", "shop"]
-        assert users(other) == [ALICE]
+        if contents:
+            assert databases(other) == ["kept", "shop"]
+            call(other, "delete_database", database={"name": "kept"})
+        assert is_as_made(other)
         assert condition(other).status is Status.HEALTHY
     finally:
         other.close()

@@ -1,0 +1,51 @@
+"""Files as one stream and back, as tar(1) knows it: for engines whose copies are whole files."""
+
+from __future__ import annotations
+
+import os
+import tarfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+from guest_agent.datastores import processes, tool
+from guest_agent.datastores.os_user import OsUser
+from guest_agent.errors import GuestError
+from guest_agent.files import open_folder, open_plain
+
+CHUNK_BYTES: Final = 1024**2
+
+
+def of_file(folder: Path, name: str, inside: str) -> Iterator[bytes]:
+    """A plain file of a folder, as long as it is now, by the name that it has `inside`.
+
+    One that is replaced meanwhile goes on to be read. Raises `GuestError` when it is not there.
+    """
+    try:
+        with open_folder(folder) as opened:
+            descriptor = open_plain(opened, name, os.O_RDONLY)
+    except OSError as error:
+        raise GuestError(f"{name} cannot be read ({error.strerror})") from None
+    with os.fdopen(descriptor, "rb", buffering=0) as stream:
+        entry = tarfile.TarInfo(inside)
+        entry.size, entry.mode = os.fstat(descriptor).st_size, 0o600
+        yield entry.tobuf(tarfile.GNU_FORMAT)
+        left = entry.size
+        while left:
+            chunk = stream.read(min(left, CHUNK_BYTES))
+            if not chunk:
+                raise GuestError(f"{name} has become shorter while it was read")
+            left -= len(chunk)
+            yield chunk
+        yield bytes(-entry.size % tarfile.BLOCKSIZE)
+
+
+def end() -> bytes:
+    """What stands behind the last file."""
+    return bytes(2 * tarfile.BLOCKSIZE)
+
+
+def unpack(chunks: Iterable[bytes], folder: Path, user: OsUser) -> None:
+    """Make files of a stream, as their user and in the folder alone."""
+    command = [processes.program("tar"), "--extract", "--file=-", f"--directory={folder}"]
+    tool.feed([*command, "--no-same-owner", "--delay-directory-restore"], user, chunks)

@@ -1,0 +1,165 @@
+"""Copies of a PostgreSQL: all of it by pg_basebackup, or the write-ahead log since another copy.
+
+    full         base.tar with the log that it needs     up to where the backup has ended
+    increment    segments of the log, whole              up to the last switch of segments
+
+A replication slot keeps the log for the next increment, as much as `max_slot_wal_keep_size` lets
+it: what a database writes beyond that, or before the last full backup, costs an increment and not
+the volume. A restored server finds all segments of its chain in `pg_wal` and recovers to their end,
+on the timeline of the backup: nobody else goes on with that one.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from chalicelib import aws
+from chalicelib.bus.contract.arguments import StoredBackup
+from chalicelib.engines.postgresql import ADMINISTRATOR
+from guest_agent.datastores import archive, copies, tool
+from guest_agent.datastores.copies import Write
+from guest_agent.datastores.os_user import own_user
+from guest_agent.datastores.postgresql import configuration
+from guest_agent.datastores.postgresql.server import PostgreSQLServer
+from guest_agent.datastores.postgresql.sql import Session
+from guest_agent.errors import GuestError
+from guest_agent.files import open_folder
+
+SLOT: Final = "coffer_backups"
+MOST_SEGMENTS: Final = 100_000
+"""In one increment: 1.5 TiB."""
+_LOG: Final = "pg_wal"
+_SEGMENT: Final = re.compile(r"[0-9A-F]{24}")
+_ENDS: Final = re.compile(r"write-ahead log end point: ([0-9A-F]+/[0-9A-F]+)")
+_POSITION: Final = re.compile(r"[0-9A-F]{1,8}/[0-9A-F]{1,8}")
+
+
+class PostgreSQLCopies(copies.Copies[Session]):
+    """Its position is a place in the log (LSN), of the only timeline that a server has."""
+
+    def copy(self, write: Write, parent: StoredBackup | None, stop: aws.Event) -> str:
+        return self._full(write, stop) if parent is None else self._since(write, parent)
+
+    def completed(self, position: str, parent: StoredBackup | None) -> None:
+        """A full copy begins a chain: what the log was kept for before is not continued."""
+        if parent is None:
+            with self.session() as session:
+                session.rows("SELECT pg_replication_slot_advance($1, $2::pg_lsn)", SLOT, position)
+
+    def unpack(self, chunks: Iterable[bytes], folder: Path) -> None:
+        archive.unpack(chunks, folder, self.server.user)
+
+    def apply(self, folders: list[Path]) -> Path:
+        full, *increments = folders
+        for increment in increments:
+            for segment in sorted(increment.iterdir()):
+                if not _SEGMENT.fullmatch(segment.name):
+                    raise GuestError("an increment holds something that is no write-ahead log")
+                segment.rename(full / _LOG / segment.name)
+        return full
+
+    def _full(self, write: Write, stop: aws.Event) -> str:
+        assert isinstance(self.server, PostgreSQLServer)
+        self._let_in()
+        self._keep_log()
+        said: list[str] = []
+        with self._socket() as socket:
+            command = [
+                self.server.program("pg_basebackup"),
+                f"--host=/proc/self/fd/{socket}",
+                f"--username={ADMINISTRATOR}",
+                "--no-password",
+                "--pgdata=-",
+                "--format=tar",
+                "--wal-method=fetch",
+                "--checkpoint=fast",
+                "--no-manifest",
+                "--verbose",
+            ]
+            at, user = Path("/"), own_user()
+            write(tool.output(command, user, stop, at=at, handed_on=(socket,), hear=said.append))
+        found = _ENDS.search("".join(said))
+        if found is None:
+            raise GuestError("pg_basebackup did not tell up to where the backup goes")
+        return found[1]
+
+    def _since(self, write: Write, parent: StoredBackup) -> str:
+        """The segments behind the parent, and with the one that it ends in; the slot keeps them."""
+        if not _POSITION.fullmatch(parent.position):
+            raise GuestError(f"the backup {parent.id} tells no place in the log to go on from")
+        with self.session() as session:
+            self._require_kept(session, parent)
+            session.rows(
+                "SELECT pg_replication_slot_advance($1, $2::pg_lsn)", SLOT, parent.position
+            )
+            ((reached,),) = session.rows("SELECT pg_switch_wal()::text")
+            ((first, last),) = session.rows(
+                "SELECT pg_walfile_name($1::pg_lsn), pg_walfile_name($2::pg_lsn)",
+                parent.position,
+                reached,
+            )
+        segments = self._segments(str(first), str(last))
+        write(self._files(segments))
+        return str(reached)
+
+    def _require_kept(self, session: Session, parent: StoredBackup) -> None:
+        kept = session.rows(
+            "SELECT 1 FROM pg_replication_slots WHERE slot_name = $1 AND restart_lsn <= $2::pg_lsn"
+            " AND wal_status IN ('reserved', 'extended')",
+            SLOT,
+            parent.position,
+        )
+        if not kept:
+            raise GuestError(
+                f"the write-ahead log since the backup {parent.id} is not kept any more: a full "
+                "backup begins a new chain"
+            )
+
+    def _segments(self, first: str, last: str) -> list[str]:
+        folder = self.server.layout.data / _LOG
+        with open_folder(folder) as opened:
+            # By the descriptor: a path could lead elsewhere by now.
+            names = sorted(name for name in os.listdir(opened) if _SEGMENT.fullmatch(name))  # noqa: PTH208
+        found = [name for name in names if first <= name <= last]
+        if not found or (found[0], found[-1]) != (first, last) or len(found) > MOST_SEGMENTS:
+            raise GuestError("the write-ahead log since the parent is not whole on the volume")
+        return found
+
+    def _files(self, segments: list[str]) -> Iterator[bytes]:
+        for name in segments:
+            yield from archive.of_file(self.server.layout.data / _LOG, name, name)
+        yield archive.end()
+
+    def _let_in(self) -> None:
+        """A server that was started by an agent of before lets no copy be made by its socket."""
+        assert isinstance(self.server, PostgreSQLServer)
+        if configuration.write_logins(self.server.layout):
+            with self.session() as session:
+                configuration.reload(session)
+
+    def _keep_log(self) -> None:
+        """Have the slot, with what it kept; one that has lost that is made anew."""
+        with self.session() as session:
+            lost = session.rows(
+                "SELECT 1 FROM pg_replication_slots WHERE slot_name = $1"
+                " AND wal_status NOT IN ('reserved', 'extended')",
+                SLOT,
+            )
+            if lost:
+                session.rows("SELECT pg_drop_replication_slot($1)", SLOT)
+            session.rows(
+                "SELECT pg_create_physical_replication_slot($1, true) WHERE NOT EXISTS"
+                " (SELECT FROM pg_replication_slots WHERE slot_name = $1)",
+                SLOT,
+            )
+
+    @contextmanager
+    def _socket(self) -> Iterator[int]:
+        """The folder of the server's socket, as a path that is short enough for one."""
+        with open_folder(self.server.layout.data) as folder:
+            yield folder
