@@ -20,6 +20,13 @@ def new_group(stack: Stack, datastore: str, version: str, **values: Any) -> str:
     return str(answer.json()["configuration"]["id"])
 
 
+def hold(stack: Stack, instance_id: str, group: str | None) -> None:
+    """Give an instance a group, or take it away."""
+    body = {"instance": {"configuration": group}}
+    answer = stack.demo.request("PUT", f"/instances/{instance_id}", body)
+    assert answer.status_code == 202, answer.text
+
+
 def change(stack: Stack, group: str, **values: Any) -> None:
     """Give some parameters of a group other values."""
     body = {"configuration": {"values": values}}

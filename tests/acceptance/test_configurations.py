@@ -102,7 +102,9 @@ def test_what_is_changed_while_an_instance_is_off_is_held_from_its_start(
     stack: Stack, shops: tuple[Shop, Shop]
 ) -> None:
     first, second = shops
-    (group,) = (each["ID"] for each in run(stack, *GROUP, "list") if each["Name"] == "many")
+    shown = stack.demo.show(first.id)
+    assert shown is not None
+    group = shown["configuration"]["id"]
     ask(stack, second.id, {"stop": {}})
     stack.demo.wait(second.id, "STOPPED")
     change(stack, group, max_connections=66)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import psutil
 import pytest
 
-from tests.acceptance.groups import GROUP, applied, change, delete_group, new_group
+from tests.acceptance.groups import applied, change, delete_group, hold, new_group
 from tests.acceptance.operating import offer
 from tests.acceptance.stack import Stack, eventually
 from tests.acceptance.test_clients import run
@@ -125,7 +125,7 @@ def test_data_and_values_outlive_what_is_done_to_an_instance(
     words = ("database", "instance")
     values = {"maxmemory-policy": "allkeys-lru", "databases": 20}
     group = new_group(stack, "redis", "7.0", **values)
-    run(stack, *GROUP, "attach", instance, group)
+    hold(stack, instance, group)
     eventually(redis.evicts("allkeys-lru"), WITHIN, "a live value is held")
     change(stack, group, **{"maxmemory-policy": "allkeys-lfu"})
     eventually(redis.evicts("allkeys-lfu"), WITHIN, "its change is held")
@@ -142,7 +142,7 @@ def test_data_and_values_outlive_what_is_done_to_an_instance(
     stack.demo.healthy(instance)
     assert redis.keeps()
     assert redis.evicts("allkeys-lfu")()
-    run(stack, *GROUP, "detach", instance)
+    hold(stack, instance, None)
     eventually(redis.evicts("noeviction"), WITHIN, "the template's is back")
     delete_group(stack, group)
     offer(stack, "of a patch", "7.0", datastore="redis")
