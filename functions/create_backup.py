@@ -15,6 +15,7 @@ from chalicelib import aws, objects
 from chalicelib.bus import contract
 from chalicelib.bus.contract import arguments, manifest
 from chalicelib.bus.contract.answers import BackedUp
+from chalicelib.domain.backups import LEAST_BYTES_PER_SECOND
 from chalicelib.domain.operations import command_id
 from chalicelib.settings import settings
 from chalicelib.store import backups, instances
@@ -41,9 +42,15 @@ def copy(operation: Operation, token: str | None) -> Outcome:
         id=row.id,
         location=row.location,
         parent=_parent(row),
-        bandwidth=settings().backup_bytes_per_second,
+        bandwidth=_bandwidth(),
     )
     return ask(operation, token, "copy", contract.CREATE_BACKUP, lambda _: wanted)
+
+
+def _bandwidth() -> int:
+    """Bytes that are sent in a second at most; 0 is no limit."""
+    chosen = settings().backup_bytes_per_second
+    return max(chosen, LEAST_BYTES_PER_SECOND) if chosen else 0
 
 
 def _parent(row: Backup) -> arguments.StoredBackup | None:

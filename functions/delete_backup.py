@@ -1,13 +1,47 @@
-"""The flow `delete_backup`: its objects go, then its row says so."""
+"""The flow `delete_backup`: what builds on it goes first, if that was asked for, then its objects.
+
+Each that builds on it is deleted by an operation of its own (`chalicelib.store.children`), which
+begins with what builds on that. From its acceptance on nothing new is built on any of them.
+"""
 
 from __future__ import annotations
 
 from typing import Final
 
-from chalicelib.store import backups
-from chalicelib.store.models import Operation
+from chalicelib.bus import queues
+from chalicelib.domain.backups import CASCADE
+from chalicelib.domain.flows import DELETE_BACKUP
+from chalicelib.domain.operations import TERMINAL
+from chalicelib.status import BackupStatus
+from chalicelib.store import accepting, backups, children
+from chalicelib.store.models import Backup, Operation
 from functions import removing_objects
-from functions.outcomes import Done, Outcome
+from functions.outcomes import Done, Failed, Outcome, not_yet
+
+
+def others(operation: Operation, _: str | None) -> Outcome:
+    """See to it that nothing builds on it any more."""
+    row = backups.find_backup(operation.subject_id)
+    if row is None or not row.children:
+        return Done()
+    found = backups.building_on(row)
+    begun = children.find(operation.id, [each.id for each in found])
+    for each in found:
+        child = begun.get(each.id)
+        if child is None:
+            _begin(operation, each)
+        elif child.status in TERMINAL and each.status == BackupStatus.DELETE_FAILED:
+            return Failed(f"Backup {each.id}, which builds on it, was not deleted: {child.reason}")
+    return not_yet(operation, f"{int(row.children)} backups that build on it are being deleted")
+
+
+def _begin(operation: Operation, each: Backup) -> None:
+    """One that is being deleted already, or made, is waited for."""
+    if each.operation_id is not None or each.status not in DELETE_BACKUP.sources:
+        return
+    child = children.child_of(operation, each, DELETE_BACKUP, CASCADE)
+    if accepting.accept(each, child, parent=operation):
+        queues.notify_task_manager(child.id)
 
 
 def remove(operation: Operation, _: str | None) -> Outcome:
@@ -16,4 +50,4 @@ def remove(operation: Operation, _: str | None) -> Outcome:
     return Done() if row is None else removing_objects.below(operation, row.location)
 
 
-STEPS: Final = {"remove": remove}
+STEPS: Final = {"others": others, "remove": remove}

@@ -18,7 +18,7 @@ from chalicelib.api.links import Next
 from chalicelib.api.listing import LONGEST, Short
 from chalicelib.api.paging import Paged, limit_of, marker_of
 from chalicelib.api.response import LOCATION_HEADER, RETRY_AFTER_HEADER, View, one_of
-from chalicelib.api.schema import Body, Examples, Given, Name, Text, flag_of
+from chalicelib.api.schema import Body, Examples, Given, Name, Query, Text, flag_of
 from chalicelib.api.times import Naive, naive
 from chalicelib.auth import policy
 from chalicelib.bus import queues
@@ -83,6 +83,12 @@ class Chosen(Paged, frozen=True):
     datastore: Short | None = None
     project_id: Short | None = None
     all_projects: bool | None = None
+
+
+class Cascade(Query, frozen=True):
+    """Whether what builds on a backup goes with it."""
+
+    cascade: bool | None = None
 
 
 class BackupDatastore(View, frozen=True):
@@ -274,15 +280,17 @@ def _parent(row: Instance, asked: BackupBody) -> Backup | None:
 
 
 def delete(request: Request) -> Response:
-    """Delete a backup that no other one builds on (409)."""
+    """Delete a backup that no other one builds on (409), or with `cascade` those too."""
+    cascade = flag_of(request.query, "cascade")
     if request.dry_run:
-        return _planned_delete(backup_of(request))
+        return _planned_delete(backup_of(request), cascade=cascade)
     for _ in races():
         row = backup_of(request)
         if row.operation_id is not None:
             return Response(202)
-        _require_deletable(row)
-        operation = operation_of(row, DELETE_BACKUP, asked=request.asked)
+        _require_deletable(row, cascade=cascade)
+        arguments = rules.CASCADE if cascade else None
+        operation = operation_of(row, DELETE_BACKUP, arguments=arguments, asked=request.asked)
         reply = Response(202)
         claim = request.keeping(reply)
         if transactions.accept(row, operation, decided_by=("children",), claim=claim):
@@ -291,22 +299,22 @@ def delete(request: Request) -> Response:
     raise Contended(BUSY)
 
 
-def _require_deletable(row: Backup) -> None:
+def _require_deletable(row: Backup, *, cascade: bool) -> None:
     if row.status in lifecycle.UNFINISHED:
         raise Unprocessable(
             f"Backup {row.id} is being made; delete it when that has ended, or cancel the "
             "operation of its instance."
         )
-    if row.children:
+    if row.children and not cascade:
         raise Conflict(
             f"Backup {row.id} cannot be deleted: {int(row.children)} incremental backups build on "
-            "it. Delete those first."
+            "it. Delete those first, or with it (?cascade=true)."
         )
 
 
-def _planned_delete(row: Backup) -> Response:
+def _planned_delete(row: Backup, *, cascade: bool) -> Response:
     def decide() -> tuple[Any, dict[str, int]]:
-        _require_deletable(row)
+        _require_deletable(row, cascade=cascade)
         return None, {}
 
     return planning.plan(row, DELETE_BACKUP, decide, behind=row.operation_id)
@@ -360,6 +368,7 @@ ROUTES: Final = (
         delete,
         "backup:delete",
         plans=True,
+        query=Cascade,
         status=202,
         refuses=accepting.REFUSALS,
     ),

@@ -12,6 +12,10 @@ from chalicelib.errors import BadRequest, Conflict, Forbidden, NotSupported
 from chalicelib.status import BackupStatus
 
 GIB: Final = 1024**3
+CASCADE: Final = {"cascade": True}
+"""The arguments of a deletion that takes along what builds on a backup."""
+LEAST_BYTES_PER_SECOND: Final = 64 * 1024
+"""A part of a backup then takes four minutes; with less, no store would wait for it."""
 
 
 class Made(Protocol):

@@ -29,6 +29,8 @@ from chalicelib.store.subjects import history_ends, setting
 
 HELD: Final = {"backups": 1}
 """What each holds of its tenant's quota until it is deleted, however it ended."""
+MOST_CHILDREN: Final = 100
+"""That are deleted at once with the one that they build on; others follow."""
 MOST_LOOKED_AT: Final = 1000
 """Newest backups of an instance among which one is looked for to build on."""
 
@@ -107,6 +109,12 @@ def newest_complete(instance_id: str) -> Backup | None:
     )
     complete = (row for row in found if row.status == BackupStatus.COMPLETED)
     return next(complete, None)
+
+
+def building_on(row: Backup) -> list[Backup]:
+    """Those that build on a backup directly, as far as the index knows them now."""
+    found = Backup.source_index.query(row.instance_id, Backup.created > row.created)
+    return [each for each in found if each.parent_id == row.id][:MOST_CHILDREN]
 
 
 def held_by(tenant_id: str) -> int:

@@ -178,6 +178,17 @@ def test_what_others_build_on_is_not_deleted(api: Api, make: Make) -> None:
     assert api.delete(f"/backups/{full}").status == 202
 
 
+def test_what_builds_on_it_goes_with_it_when_that_is_asked_for(api: Api, make: Make) -> None:
+    row = make()
+    full = made(api, row)
+    made(api, row, incremental=1)
+    assert api.delete(f"/backups/{full}?cascade=false").status == 409
+    assert api.delete(f"/backups/{full}?cascade=maybe").status == 400
+    assert api.delete(f"/backups/{full}?cascade=true").status == 202
+    assert [each.arguments for each in operations(full)] == [{"cascade": True}]
+    assert ask(api, row, parent_id=full).status == 409
+
+
 def test_an_increment_that_failed_holds_nothing_of_its_parent(api: Api, make: Make) -> None:
     row = make()
     full = made(api, row)

@@ -43,15 +43,18 @@ DELETE_BACKUP: Final = Flow(
     action=OperationAction.DELETE_BACKUP,
     subject=SubjectKind.BACKUP,
     title="backup deletion",
-    comment="Takes a backup out of the object store. What cannot be removed is tried again by the "
-    "next delete.",
-    steps=(Step("remove", Runs.LOCAL, timeout="delete_timeout_seconds"),),
+    comment="Takes a backup out of the object store, and before it those that build on it, if that "
+    "was asked for. What cannot be removed is tried again by the next delete.",
+    steps=(
+        Step("others", Runs.LOCAL),
+        Step("remove", Runs.LOCAL, timeout="delete_timeout_seconds"),
+    ),
     sources=frozenset({BackupStatus.COMPLETED, BackupStatus.FAILED, BackupStatus.DELETE_FAILED}),
     during=BackupStatus.DELETING,
     done=BackupStatus.DELETED,
     undone=BackupStatus.DELETE_FAILED,
     failed=BackupStatus.DELETE_FAILED,
-    timeout="delete_timeout_seconds",
+    timeout="drain_timeout_seconds",
     revocable=False,
     queues=True,
     told_failed="{reason} Delete the backup again.",
