@@ -31,7 +31,7 @@ COVERAGE: Final = """
 ## What breaks each invariant
 
 The bugs of the table by the invariant that they broke: *alone*, or together with others. Each is
-broken once more, directly, in `tests/simulator/invariants/test_each.py`. L9 has no bug here: two
+broken once more, directly, in `tests/simulator/invariants`. L9 has no bug here: two
 processes run the same plan (`coffer simulate --verify`), and its test gives it two traces.
 
 | invariant | alone | with others |

@@ -21,7 +21,7 @@ from simulator.plan import PlanError, checked
 from simulator.region import Reply
 from simulator.run import Run
 from tests.simulator.deployment import Deployment
-from tests.simulator.invariants.test_each import replied
+from tests.simulator.invariants.breaking import replied
 
 MIXED = dict.fromkeys(DATASTORES, 1.0)
 GRANTS = {"create_database": 3, "delete_database": 3, "create_user": 2, "grant": 3, "revoke": 1}
