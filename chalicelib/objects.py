@@ -20,6 +20,10 @@ MANIFEST: Final = "manifest"
 """The key, below a backup's location, of what tells its parts; written last."""
 
 
+LOCATION_PARTS: Final = 3
+"""Of a location: project, full backup, backup (`chalicelib.domain.backups.location`)."""
+
+
 class Page(NamedTuple):
     """Keys below a location with their sizes in bytes; `after` is where the next page begins."""
 
@@ -33,9 +37,24 @@ class NotStored(Exception):
 
 def page(location: str, after: str | None = None) -> Page:
     """The next keys below a location, in their order; consistent with every write before."""
+    return _page(f"{location}/", after)
+
+
+def page_of_all(after: str | None = None) -> Page:
+    """The same of all that lies in the bucket."""
+    return _page("", after)
+
+
+def location_of(key: str) -> str | None:
+    """The location of the backup that an object belongs to; None where it is no backup's."""
+    parts = key.split("/", LOCATION_PARTS)
+    return "/".join(parts[:LOCATION_PARTS]) if len(parts) > LOCATION_PARTS else None
+
+
+def _page(prefix: str, after: str | None) -> Page:
     where: dict[str, Any] = {"StartAfter": after} if after is not None else {}
     answer = aws.client("s3").list_objects_v2(
-        Bucket=settings().backups_bucket, Prefix=f"{location}/", MaxKeys=PAGE_KEYS, **where
+        Bucket=settings().backups_bucket, Prefix=prefix, MaxKeys=PAGE_KEYS, **where
     )
     sizes = {each["Key"]: int(each["Size"]) for each in answer.get("Contents", [])}
     return Page(sizes, max(sizes) if answer.get("IsTruncated") and sizes else None)

@@ -89,12 +89,14 @@ LOCAL_STEPS: Final = {name: each for name, each in STEPS.items() if KINDS[name].
 def cloud(event: dict[str, Any], _: object) -> dict[str, Any]:
     """A step that calls OpenStack, a look at a server, or a job of the maintenance."""
     if event.get("step") in maintenance.JOBS:
-        return maintenance.run(event)
+        return maintenance.run(maintenance.JOBS, event)
     if event.get("step") == LOOK:
         return server_look.run(event)
     return step.run(CLOUD_STEPS, event)
 
 
 def local(event: dict[str, Any], _: object) -> dict[str, Any]:
-    """A step that calls AWS only."""
+    """A step that calls AWS only, or a job of the maintenance."""
+    if event.get("step") in maintenance.LOCAL_JOBS:
+        return maintenance.run(maintenance.LOCAL_JOBS, event)
     return step.run(LOCAL_STEPS, event)

@@ -1,8 +1,8 @@
-"""The jobs beside the flows: the mirror of the flavors and the look for leftovers on a schedule,
+"""The jobs beside the flows: the mirror of the flavors and the looks for leftovers on a schedule,
 and what an operator runs after a restore of tables.
 
 Each is an invocation of its own, so that neither waits for the other nor fails with it. A cloud
-that is away is told to the operators; the next run is the retry.
+or an object store that is away is told to the operators; the next run is the retry.
 """
 
 from __future__ import annotations
@@ -11,13 +11,15 @@ import logging
 from collections.abc import Callable
 from typing import Any, Final
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from chalicelib import crash, tracing
 from chalicelib.cloud import flavors
 from chalicelib.cloud.errors import CloudError
 from chalicelib.store import events
 from chalicelib.store import flavors as rows
 from chalicelib.store.models import Flavor
-from functions import orphans, restoration, restoration_of_groups
+from functions import orphans, restoration, restoration_of_groups, stray_objects
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +46,14 @@ def look_for_orphans(event: dict[str, Any]) -> dict[str, Any]:
     return orphans.look(sure=event.get("sure") is True)
 
 
-JOBS: Final[dict[str, Callable[[dict[str, Any]], dict[str, Any]]]] = {
+def look_for_stray_objects(event: dict[str, Any]) -> dict[str, Any]:
+    """See `stray_objects.look`; `sure` comes from an operator who invokes the function by hand."""
+    return stray_objects.look(sure=event.get("sure") is True)
+
+
+Jobs = dict[str, Callable[[dict[str, Any]], dict[str, Any]]]
+
+JOBS: Final[Jobs] = {
     "mirror_flavors": mirror_flavors,
     "look_for_orphans": look_for_orphans,
     "restore_rows": restoration.restore_rows,
@@ -52,15 +61,18 @@ JOBS: Final[dict[str, Callable[[dict[str, Any]], dict[str, Any]]]] = {
     "restore_groups": restoration_of_groups.restore_groups,
     "recount_quotas": restoration.recount_quotas,
 }
+"""Those that call the cloud."""
+LOCAL_JOBS: Final[Jobs] = {"look_for_stray_objects": look_for_stray_objects}
+"""Those that call AWS only."""
 
 
-def run(event: dict[str, Any]) -> dict[str, Any]:
-    """Run the job that the event names; answers what it did, or why the cloud let it fail."""
+def run(jobs: Jobs, event: dict[str, Any]) -> dict[str, Any]:
+    """Run the job that the event names; answers what it did, or what was away and let it fail."""
     name = event["step"]
     with tracing.span(log, "job", step=name) as span, crash.scope(name):
         try:
-            return JOBS[name](event)
-        except CloudError as error:
+            return jobs[name](event)
+        except (CloudError, ClientError, BotoCoreError) as error:
             span.tell(outcome="failed")
             events.alarm("job.failed", f"{name.replace('_', ' ')}: {error}")
             return {"failed": str(error)}

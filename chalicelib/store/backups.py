@@ -52,6 +52,11 @@ def find_backup(backup_id: str) -> Backup | None:
         return None
 
 
+def find_backups(backup_ids: Iterable[str]) -> list[Backup]:
+    """The rows that are there, deleted or not, read consistently a hundred at a time."""
+    return list(Backup.batch_get(list(backup_ids), consistent_read=True))
+
+
 def get_backup(backup_id: str, tenant_id: str | None = None) -> Backup:
     """The backup, read consistently; `NotFound` for another tenant's or a deleted one."""
     row = find_backup(backup_id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -10,7 +10,10 @@ from chalicelib import aws
 from chalicelib.store.models import Job
 
 ORPHAN_LOOK = "orphan-look"
+STRAY_LOOK = "stray-look"
 PROPOSED = "proposed-datastores"
+
+T = TypeVar("T")
 
 
 class OrphanLook(msgspec.Struct):
@@ -24,31 +27,56 @@ class OrphanLook(msgspec.Struct):
     condemned: int = 0
 
 
+class StrayLook(msgspec.Struct):
+    """A round of the look for leftovers of backups: when it begins, which key it is behind, counts
+    of backups."""
+
+    begins: float = 0.0
+    after: str | None = None
+    seen: int = 0
+    unknown: int = 0
+    condemned: int = 0
+
+
 def orphan_look() -> OrphanLook:
     """The round that is under way, or a new one."""
-    try:
-        row = Job.get(ORPHAN_LOOK, consistent_read=True)
-    except Job.DoesNotExist:
-        return OrphanLook()
-    return msgspec.convert(row.state, OrphanLook)
+    return _known(ORPHAN_LOOK, OrphanLook)
 
 
 def store_orphan_look(found: OrphanLook) -> None:
     """Remember how far the round is. Two runs at once see the same things twice, no more."""
-    Job(id=ORPHAN_LOOK, state=msgspec.to_builtins(found), updated=aws.clock()).save()
+    _store(ORPHAN_LOOK, msgspec.to_builtins(found))
+
+
+def stray_look() -> StrayLook:
+    """The round that is under way, or a new one."""
+    return _known(STRAY_LOOK, StrayLook)
+
+
+def store_stray_look(found: StrayLook) -> None:
+    """Remember how far the round is. Two runs at once see the same backups twice, no more."""
+    _store(STRAY_LOOK, msgspec.to_builtins(found))
 
 
 def proposed() -> dict[str, Any]:
     """What a deployment offered last: of each datastore version by its id, of each datastore which
     version is the default."""
-    try:
-        row = Job.get(PROPOSED, consistent_read=True)
-    except Job.DoesNotExist:
-        return {}
-    found: dict[str, Any] = row.state
-    return found
+    return _known(PROPOSED, dict[str, Any])
 
 
 def store_proposed(what: dict[str, Any]) -> None:
     """Remember it; two deployments at once remember the same."""
-    Job(id=PROPOSED, state=what, updated=aws.clock()).save()
+    _store(PROPOSED, what)
+
+
+def _known(name: str, kind: type[T]) -> T:
+    """What was remembered, else a new one."""
+    try:
+        row = Job.get(name, consistent_read=True)
+    except Job.DoesNotExist:
+        return kind()
+    return msgspec.convert(row.state, kind)
+
+
+def _store(name: str, state: dict[str, Any]) -> None:
+    Job(id=name, state=state, updated=aws.clock()).save()

@@ -39,7 +39,6 @@ NO_BACKUPS = "nothing makes a backup yet"
 GIVEN_UP = "an operation whose executions all died: tests/taskmanager/test_sweeper.py"
 UNUSED: Final = {
     ("api", "ssm:getparameter */backup-keys"): NO_BACKUPS,
-    ("taskmanager", "s3:listbucket"): NO_BACKUPS,
     ("taskmanager", "s3:getobject *-backups-*"): NO_BACKUPS,
     ("taskmanager", "s3:deleteobject"): NO_BACKUPS,
     ("*", "sqs:receivemessage"): POLLER,

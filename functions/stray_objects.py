@@ -1,0 +1,137 @@
+"""The look for what ended backups left in the object store: a slice of the bucket at each run.
+
+    page of objects ──▶ of which backups? ──▶ their rows ──▶ no row              told, never touched
+                                                             DELETED, FAILED     removed after a day
+                                                             anything else       stays
+
+A flow removes its own and sees it gone: what is left came afterwards, from an agent that did not
+know that it was over, while its credentials lasted. An object whose backup has no row is none: a
+table that was restored to an earlier moment looks like that for all that is younger. A run that
+would remove an implausible share of the backups that it has seen removes nothing and says so.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Final, NamedTuple
+
+from botocore.exceptions import ClientError
+
+from chalicelib import aws, objects
+from chalicelib.status import BackupStatus
+from chalicelib.store import backups, events, jobs
+from chalicelib.store.models import Backup
+
+AGE_SECONDS: Final = 86400
+"""How long a backup has to be over: longer than any credentials, and less than its row is kept."""
+SLICE_SECONDS: Final = 8
+"""A run begins no page later than that: it still ends within its function."""
+MOST_REMOVED: Final = 20_000
+"""Objects at a run, give or take a page; the others wait for the next round."""
+PLAUSIBLE_REMOVALS: Final = 10
+PLAUSIBLE_SHARE: Final = 0.05
+"""More backups with leftovers than the larger of these, of what a round has seen, are somebody's
+mistake."""
+TOLD: Final = 5
+PAUSE_SECONDS: Final = 5
+MOST_PAUSE_SECONDS: Final = 86400
+"""A round lists each backup's objects, so the next one waits so long for each, a day at most."""
+
+log = logging.getLogger(__name__)
+
+
+class _Sorted(NamedTuple):
+    """The backups of a page by what is to become of them: all, without a row, to be removed."""
+
+    locations: list[str]
+    unknown: list[str]
+    condemned: list[Backup]
+
+
+def look(*, sure: bool = False) -> dict[str, Any]:
+    """Look at the next slice; answers what was seen and told since the round began, and how many
+    objects this run has removed.
+
+    `sure` is an operator's word that a share that looks implausible is right.
+    """
+    started = aws.clock()
+    found = jobs.stray_look()
+    if started < found.begins and not sure:
+        return {"seen": 0, "unknown": 0, "removed": 0}
+    removed, unknown, following = 0, list[str](), found
+    while aws.clock() - started < SLICE_SECONDS and removed < MOST_REMOVED:
+        page = objects.page_of_all(found.after)
+        these = _sort(list(page.sizes))
+        found.seen += len(these.locations)
+        found.unknown += len(these.unknown)
+        found.condemned += len(these.condemned)
+        unknown += these.unknown
+        if not sure and found.condemned > max(PLAUSIBLE_REMOVALS, PLAUSIBLE_SHARE * found.seen):
+            _tell_implausible(found)
+            following = jobs.StrayLook()
+            break
+        removed += sum(map(_remove, these.condemned))
+        if page.after is None:
+            pause = min(found.seen * PAUSE_SECONDS, MOST_PAUSE_SECONDS)
+            following = jobs.StrayLook(begins=aws.clock() + pause)
+            break
+        found.after = _behind(page.after)
+    if unknown:
+        _tell_unknown(unknown)
+    jobs.store_stray_look(following)
+    return {"seen": found.seen, "unknown": found.unknown, "removed": removed}
+
+
+def _behind(key: str) -> str:
+    """Where to go on: what else lies below the last key's backup tells nothing new."""
+    location = objects.location_of(key)
+    return key if location is None else f"{location}/~"
+
+
+def _sort(keys: list[str]) -> _Sorted:
+    """Find the rows of what lies there; a key that is no backup's has none."""
+    locations = list(dict.fromkeys(objects.location_of(key) or key for key in keys))
+    rows = backups.find_backups({place.rpartition("/")[2] for place in locations})
+    at = {row.location: row for row in rows}
+    return _Sorted(
+        locations,
+        [place for place in locations if place not in at],
+        [at[place] for place in locations if place in at and _is_over(at[place])],
+    )
+
+
+def _is_over(row: Backup) -> bool:
+    ended = row.status in (BackupStatus.DELETED, BackupStatus.FAILED)
+    return ended and aws.clock() - row.updated >= AGE_SECONDS
+
+
+def _remove(row: Backup) -> int:
+    """Remove what lies at its location, `MOST_REMOVED` at most; how many it were."""
+    removed = 0
+    try:
+        while removed < MOST_REMOVED and (keys := list(objects.page(row.location).sizes)):
+            objects.remove(keys)
+            removed += len(keys)
+    except (ClientError, OSError) as error:
+        log.warning("leftovers of the backup %s stay for now: %s", row.id, error)
+    if removed:
+        text = f"{removed} objects of backup {row.id} were still there after its end."
+        log.warning("removed: %s", text)
+        events.record(row.instance_id, "objects.removed", text)
+    return removed
+
+
+def _tell_unknown(places: list[str]) -> None:
+    events.alarm(
+        "objects.unknown",
+        f"{len(places)} backups lie in the object store and have no row, as after a restore of the "
+        f"table: {', '.join(places[:TOLD])}. They stay; see docs/operations.md.",
+    )
+
+
+def _tell_implausible(found: jobs.StrayLook) -> None:
+    events.alarm(
+        "objects.implausible",
+        f"{found.condemned} of {found.seen} backups in the object store are over and still lie "
+        "there: nothing is removed before somebody has looked (docs/operations.md).",
+    )

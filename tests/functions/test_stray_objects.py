@@ -1,0 +1,194 @@
+"""What ended backups left in the object store: removed after a day; what has no row is told."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from chalicelib import objects
+from chalicelib.store import events, jobs
+from chalicelib.store.models import Backup
+from functions import handler, stray_objects
+from simulator.aws.errors import throttled
+from simulator.template import BACKUPS_BUCKET
+from tests.support.simulated import Stack
+
+DAY = 86400.0
+
+
+@pytest.fixture(autouse=True)
+def told(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    """The log lines, which Lambda's own handler keeps from pytest."""
+    loggers = [logging.getLogger(name) for name in ("chalicelib", "functions")]
+    for each in loggers:
+        each.addHandler(caplog.handler)
+    yield caplog
+    for each in loggers:
+        each.removeHandler(caplog.handler)
+
+
+class Store:
+    """A bucket with backups, and the job that looks at it."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+        self.s3 = stack.region.s3
+        stack.stop_schedules()
+
+    def backup(self, number: int, status: str | None, *, objects: int = 2) -> str:
+        """One with so many objects, without a row where there is no status; its location."""
+        backup_id = f"00000000-0000-4000-8000-{number:012}"
+        location = f"tenant/{backup_id}/{backup_id}"
+        for part in range(objects):
+            key = f"{location}/1/{part:05}"
+            self.s3.put_object(Bucket=BACKUPS_BUCKET, Key=key, Body=b"x")
+        if status is not None:
+            now = self.stack.kernel.now
+            Backup(
+                id=backup_id,
+                tenant_id="tenant",
+                status=status,
+                created=now,
+                updated=now,
+                instance_id="instance-1",
+                name="b",
+                datastore_version_id="v",
+                datastore_name="mariadb",
+                datastore_version="10.11",
+                datastore_version_number="10.11",
+                manager="mariadb",
+                location=location,
+            ).save()
+        return location
+
+    def look(self, **more: Any) -> dict[str, Any]:
+        answers: list[dict[str, Any]] = []
+        event = {"step": "look_for_stray_objects", **more}
+        self.stack.do(lambda: answers.append(handler.local(event, None)))
+        return answers[0]
+
+    def left(self, location: str = "") -> int:
+        listed = self.s3.list_objects_v2(Bucket=BACKUPS_BUCKET, Prefix=location)
+        return int(listed["KeyCount"])
+
+
+@pytest.fixture
+def store(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Store:
+    monkeypatch.setattr(stray_objects, "PAUSE_SECONDS", 0)
+    return Store(stack)
+
+
+def alarms(told: pytest.LogCaptureFixture) -> list[str]:
+    return [record.alarm for record in told.records if hasattr(record, "alarm")]
+
+
+def test_what_an_ended_backup_left_goes_after_a_day_and_all_else_stays(store: Store) -> None:
+    stay = {store.backup(1, "COMPLETED"), store.backup(2, "BUILDING"), store.backup(3, "DELETING")}
+    gone = {store.backup(4, "DELETED"), store.backup(5, "FAILED")}
+    store.stack.run(DAY - 60)
+    assert store.look() == {"seen": 5, "unknown": 0, "removed": 0}, "its agent may be at work"
+    store.stack.run(60)
+    assert store.look() == {"seen": 5, "unknown": 0, "removed": 4}
+    assert {store.left(each) for each in stay} == {2}
+    assert {store.left(each) for each in gone} == {0}
+    said = [row.message for row in events.events_of("instance-1") if row.kind == "objects.removed"]
+    assert len(said) == 2
+    assert said[0].startswith("2 objects of backup 00000000-")
+
+
+def test_what_has_no_row_is_told_and_never_removed(
+    store: Store, told: pytest.LogCaptureFixture
+) -> None:
+    """What a restore of the table to an earlier moment makes of every younger backup."""
+    lost = store.backup(1, None)
+    store.s3.put_object(Bucket=BACKUPS_BUCKET, Key="somebody's file", Body=b"x")
+    moved = store.backup(2, "DELETED")
+    elsewhere = moved.replace("tenant/", "another/")
+    store.s3.put_object(Bucket=BACKUPS_BUCKET, Key=f"{elsewhere}/1/0", Body=b"x")
+    store.stack.run(30 * DAY)
+    assert store.look() == {"seen": 4, "unknown": 3, "removed": 2}
+    assert (store.left(lost), store.left(), store.left(moved)) == (2, 4, 0)
+    assert alarms(told) == ["objects.unknown"]
+    (said,) = [row.message for row in events.events_of(events.OPERATORS)]
+    assert all(each in said for each in (lost, "somebody's file", elsewhere))
+
+
+def test_a_run_that_would_remove_an_implausible_share_removes_nothing(
+    store: Store, told: pytest.LogCaptureFixture
+) -> None:
+    for number in range(stray_objects.PLAUSIBLE_REMOVALS + 1):
+        store.backup(number, "DELETED")
+    store.stack.run(2 * DAY)
+    for _ in range(2):
+        assert store.look()["removed"] == 0
+    assert alarms(told) == ["objects.implausible"] * 2
+    assert store.look(sure=True)["removed"] == 22
+    assert store.left() == 0
+
+
+def test_a_look_goes_on_where_the_last_run_stopped_and_lists_no_backup_to_its_end(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(objects, "PAGE_KEYS", 2)
+    list_page = objects.page_of_all
+
+    def slow(after: str | None = None) -> objects.Page:
+        store.stack.kernel.sleep(stray_objects.SLICE_SECONDS)
+        return list_page(after)
+
+    monkeypatch.setattr(objects, "page_of_all", slow)
+    for number in range(3):
+        store.backup(number, "COMPLETED", objects=7)
+    assert [store.look()["seen"] for _ in range(4)] == [1, 2, 3, 3]
+    again = jobs.stray_look()
+    assert again == jobs.StrayLook(begins=again.begins)
+    assert store.look()["seen"] == 1
+
+
+def test_a_run_removes_so_many_and_the_rest_waits(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(objects, "PAGE_KEYS", 2)
+    monkeypatch.setattr(stray_objects, "MOST_REMOVED", 4)
+    store.backup(1, "FAILED", objects=5)
+    store.stack.run(2 * DAY)
+    assert [store.look(sure=True)["removed"] for _ in range(4)] == [4, 0, 1, 0], "the next round"
+
+
+def test_a_round_waits_for_as_long_as_the_last_one_was_large(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stray_objects, "PAUSE_SECONDS", 100)
+    store.backup(1, "COMPLETED")
+    assert store.look()["seen"] == 1
+    assert store.look()["seen"] == 0
+    assert store.look(sure=True)["seen"] == 1
+    store.stack.run(101)
+    assert store.look()["seen"] == 1
+
+
+def test_a_store_that_is_away_is_an_alarm_and_one_that_refuses_is_asked_again(
+    store: Store, told: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.backup(1, "DELETED")
+    store.stack.run(2 * DAY)
+
+    def refuse(*_: Any) -> None:
+        raise throttled("s3", "DeleteObjects")
+
+    monkeypatch.setattr(objects, "remove", refuse)
+    assert store.look() == {"seen": 1, "unknown": 0, "removed": 0}
+    monkeypatch.undo()
+
+    def away(*_: Any) -> ClientError:
+        raise throttled("s3", "ListObjectsV2")
+
+    monkeypatch.setattr(objects, "page_of_all", away)
+    assert "SlowDown" in store.look(sure=True)["failed"]
+    assert alarms(told) == ["job.failed"]
+    monkeypatch.undo()
+    assert store.look(sure=True)["removed"] == 2
