@@ -62,13 +62,10 @@ UNUSED: Final = {
     "tests/functions/test_restoration.py",
     ("sweeper", "states:stopexecution *"): "a Step Functions that does not notice a dead worker, "
     "as MiniStack's: tests/taskmanager/test_sweeper.py",
-    ("dispatcher", "dynamodb:updateitem *-operations"): "a hint that finds an answer whose token "
-    "was not completed: tests/taskmanager/test_dispatcher.py",
     **{
         ("*", f"dynamodb:{action} *-backups*"): NO_BACKUPS
         for action in ("getitem", "putitem", "updateitem", "batchgetitem", "query", "scan")
     },
-    ("dispatcher", "states:sendtasksuccess *"): "the same, and a hint to what is cancelled",
 }
 """Rights that no run here uses, by role and action (and resource), each with its reason."""
 
