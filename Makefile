@@ -46,7 +46,10 @@ test-crash: system $(READY) ## Kill the control plane at every effect, guests in
 test-api: system $(READY) ## Explore the API by its OpenAPI document at length, in process and on a running stack
 	@COFFER_API_EXAMPLES=20 $(PYTEST) -m api tests
 
-.PHONY: test-hostile
+.PHONY: test-hostile test-postgresql
+test-postgresql: system $(READY) ## PostgreSQL 16 and 18, from PyPI: the manager's contract, and the rule files
+	@$(BIN)/python -m tests.postgresql
+
 test-hostile: system $(READY) ## Hostile names, passwords, hosts and encodings on the real engines, at length
 	@COFFER_HOSTILE_EXAMPLES=200 $(PYTEST) tests/guest_agent/datastores/test_hostile.py
 

@@ -24,7 +24,11 @@ VARIABLES: Final = (
     *("VARIABLE_NAME", "VARIABLE_TYPE", "GLOBAL_VALUE", "READ_ONLY", "ENUM_VALUE_LIST"),
     *("NUMERIC_MIN_VALUE", "NUMERIC_MAX_VALUE", "NUMERIC_BLOCK_SIZE"),
 )
-POSTGRESQL: Final = "/usr/lib/postgresql/{major}/bin/{name}"
+POSTGRESQL: Final = (
+    Path("/usr/lib/postgresql"),  # Debian's
+    Path(__file__).parents[2] / ".cache" / "postgresql",  # of PyPI: `make test-postgresql`
+)
+"""Where a major version of PostgreSQL may be, in a folder of its number."""
 
 
 def mariadb_variables() -> Rows:
@@ -56,13 +60,18 @@ def mariadb_variables() -> Rows:
     return {row["VARIABLE_NAME"].lower(): row for row in rows}
 
 
+def postgresql(major: str) -> Path | None:
+    """The place in which there is a folder with that major version of PostgreSQL."""
+    found = (place for place in POSTGRESQL if (place / major / "bin" / "postgres").exists())
+    return next(found, None)
+
+
 def postgresql_settings(major: str) -> Rows:
     """The rows of `pg_settings` by name."""
     with _folder("postgres") as folder:
         data = str(folder / "data")
-        initdb, postgres = (
-            POSTGRESQL.format(major=major, name=each) for each in ("initdb", "postgres")
-        )
+        programs = (postgresql(major) or POSTGRESQL[0]) / major / "bin"
+        initdb, postgres = (str(programs / each) for each in ("initdb", "postgres"))
         _run([initdb, "-D", data, "-U", "postgres", "-A", "trust", "--no-sync"], "postgres")
         query = "SELECT json_agg(each) FROM pg_settings AS each"
         told = _told(

@@ -46,8 +46,9 @@ def told(series: str, offered: Mapping[str, Mapping[str, Any] | None]) -> list[P
 
 
 def read() -> Offered:
-    """What is offered, by series and name."""
-    return msgspec.yaml.decode(OFFERED.read_bytes(), type=Offered)
+    """What is offered, by series and name. What has no number is what several share."""
+    found = msgspec.yaml.decode(OFFERED.read_bytes(), type=Offered)
+    return {series: offered for series, offered in found.items() if "-" in series}
 
 
 def text(rules: list[Parameter]) -> bytes:

@@ -14,8 +14,11 @@ from chalicelib.bus.envelope import Envelope
 from guest_agent.config import AgentFile, GuestConfig
 from guest_agent.datastores.mariadb.layout import SOCKET
 from guest_agent.datastores.os_user import agent_account
+from guest_agent.datastores.postgresql import server
+from infra.parameters import engines
 from tests.guest_agent.control_plane import ControlPlane
 from tests.guest_agent.server import Server, ask_prepare
+from tests.support import postgresql
 from tests.support.loopback import free_address
 
 PASSWORD = "first-secret"  # of alice, whom prepare makes
@@ -130,3 +133,13 @@ def shared() -> Iterator[Guest]:
         yield made
     finally:
         made.close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _installed() -> Iterator[None]:
+    """PostgreSQL's programs are where those of the major version that is tested are."""
+    with pytest.MonkeyPatch.context() as patch:
+        place = engines.postgresql(postgresql.MAJOR)
+        assert place is not None, f"there is no PostgreSQL {postgresql.MAJOR}: make test-postgresql"
+        patch.setattr(server, "INSTALLED", place)
+        yield

@@ -39,6 +39,7 @@ from tests.guest_agent.backups.objects import ONE, Lender, Objects
 from tests.guest_agent.control_plane import wait_for
 from tests.guest_agent.datastores.choices import all_others, unlike
 from tests.guest_agent.server import Server, prepare_args, suspend
+from tests.support import postgresql
 from tests.support.loopback import free_address
 
 
@@ -85,7 +86,7 @@ MARIADB: Final = Speech(
 )
 POSTGRESQL: Final = Speech(
     manager="postgresql",
-    version="15",
+    version=postgresql.MAJOR,
     system_database="postgres",
     superuser="root",
     sorted_otherwise={"character_set": "UTF8", "collate": "C"},
@@ -516,7 +517,7 @@ def test_a_full_volume_is_told_whether_the_database_lives_or_not(
 def test_a_second_prepare_keeps_what_is_there(subject: Subject) -> None:
     if subject.speech.contents:
         call(subject, "create_database", databases=[{"name": "kept"}])
-    assert call(subject, "prepare", **first(subject)) == {"status": "healthy"}
+    assert call(subject, "prepare", **first(subject))["status"] == "healthy"
     if subject.speech.contents:
         assert databases(subject) == ["kept", "shop"]
         call(subject, "delete_database", database={"name": "kept"})

@@ -29,11 +29,12 @@ from guest_agent.errors import CommandFailed, GuestError
 from tests.guest_agent.control_plane import wait_for
 from tests.guest_agent.datastores.conftest import config
 from tests.guest_agent.server import Server, prepare_args, suspend
+from tests.support import postgresql
 from tests.support.loopback import free_address
 
 pytestmark = [pytest.mark.database, pytest.mark.xdist_group("postgresql")]
 
-ENGINE: Final = {"manager": "postgresql", "version": "15"}
+ENGINE: Final = {"manager": "postgresql", "version": postgresql.MAJOR}
 PASSWORD: Final = "first-secret"
 REFUSED: Final = "refused: "
 OWN_NUMBER: Final = 23_457
