@@ -35,6 +35,7 @@ TABLES: Final = (
     "rollouts",
     "configurations",
     "backups",
+    "backup-schedules",
     "operations",
     "commands",
     "guests",

@@ -15,6 +15,7 @@ from chalice.app import Response as GatewayResponse
 from chalicelib.api import (
     actions,
     attaching,
+    backup_schedules,
     backups,
     configuration_parameters,
     configurations,
@@ -71,6 +72,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *configurations.ROUTES,
     *attaching.ROUTES,
     *backups.ROUTES,
+    *backup_schedules.ROUTES,
     *guests.ROUTES,
     *later.ROUTES,
 )

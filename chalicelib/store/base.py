@@ -80,6 +80,7 @@ class IndexNames(NamedTuple):
     SUBJECT: str = "instance-index"
     FEED: str = "feed-index"
     SOURCE: str = "source-index"
+    DUE: str = "due-index"
 
 
 INDEXES: Final = IndexNames()

@@ -239,6 +239,62 @@ class Backup(Subject):
         return self.parents[-1] if self.parents else None
 
 
+class ScheduleIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
+    """The schedules of a tenant, those of an instance beside each other."""
+
+    class Meta:
+        index_name = INDEXES.TENANT
+        projection = AllProjection()
+
+    tenant_id = UnicodeAttribute(hash_key=True)
+    place = UnicodeAttribute(range_key=True)
+
+
+class DueIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
+    """The schedules by the time at which they are looked at, in some partitions."""
+
+    class Meta:
+        index_name = INDEXES.DUE
+        projection = KeysOnlyProjection()
+
+    shard = UnicodeAttribute(hash_key=True)
+    due_at = NumberAttribute(range_key=True)
+
+
+class BackupSchedule(Table):
+    """When an instance is backed up, and which of those backups are kept."""
+
+    class Meta:
+        table_name, region = table_meta("backup-schedules")
+
+    id = UnicodeAttribute(hash_key=True)
+    tenant_id = UnicodeAttribute()
+    place = UnicodeAttribute()  # instance/id
+    tenant_index = ScheduleIndex()
+    instance_id = UnicodeAttribute()
+    shard = UnicodeAttribute()
+    due_at = NumberAttribute()  # when it is looked at next, whatever for
+    due_index = DueIndex()
+    created = NumberAttribute()
+    updated = NumberAttribute()
+    revision = NumberAttribute(default=1)  # grows with each change by its tenant
+
+    name = UnicodeAttribute()
+    enabled = BooleanAttribute(default=True)
+    cron = optional(UnicodeAttribute(null=True))
+    interval_hours = optional(NumberAttribute(null=True))
+    time_zone = UnicodeAttribute()
+    full_every = NumberAttribute(default=1)
+    keep_count = optional(NumberAttribute(null=True))
+    keep_days = optional(NumberAttribute(null=True))
+
+    next_at = optional(NumberAttribute(null=True))  # the slot; the run begins a little later
+    last_at = optional(NumberAttribute(null=True))  # of the last run that was begun
+    last_backup_id = optional(UnicodeAttribute(null=True))
+    reason = optional(UnicodeAttribute(null=True))  # why a slot waits, or has passed without a run
+    reason_at = optional(NumberAttribute(null=True))
+
+
 class Rollout(Subject):
     """Instances that are rebuilt on an image; its tenant is the project of who asked for it."""
 
@@ -546,6 +602,7 @@ TABLES: tuple[type[Table], ...] = (
     Configuration,
     Attachment,
     Backup,
+    BackupSchedule,
     Operation,
     Arguments,
     Command,

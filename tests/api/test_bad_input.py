@@ -138,6 +138,7 @@ def test_any_path_and_query(api: Api, row: Instance, guest: Guest, route: Any) -
             "rollout": quote(one, safe=""),
             "configuration": quote(one, safe=""),
             "backup": quote(one, safe=""),
+            "schedule": quote(one, safe=""),
             "parameter": quote(one, safe=""),
         }
         url = route.path.format(**values)

@@ -105,6 +105,13 @@ def used_by_who_reads_what_happened() -> set[tuple[str, Right]]:
                     path = f"/instances/{instance}/operations/{each['id']}"
                     assert deployment.tenant("GET", path).status == 200
             assert deployment.admin("GET", "/mgmt/instances").status == 200
+            asked = {"name": "x", "instance": instance, "cron": "0 0 * * *"}
+            made = deployment.tenant("POST", "/backup_schedules", {"backup_schedule": asked})
+            path = f"/backup_schedules/{made.document['backup_schedule']['id']}"
+            assert deployment.tenant("GET", "/backup_schedules").status == 200
+            change = {"backup_schedule": {"keep_count": 3}}
+            assert deployment.tenant("PUT", path, change).status == 200
+            assert deployment.tenant("DELETE", path).status == 202
             path = f"/mgmt/instances/{instance}/action"
             while deployment.busy():
                 deployment.kernel.sleep(1.0)

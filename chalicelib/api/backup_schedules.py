@@ -1,0 +1,285 @@
+"""Schedules of backups: list, show, create, change, delete. Ours: Trove leaves them to Mistral."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Final
+
+import msgspec
+
+from chalicelib.api.ability import require_offered
+from chalicelib.api.backups import PROJECT
+from chalicelib.api.frame import Request, Response, Route
+from chalicelib.api.links import Next
+from chalicelib.api.listing import LONGEST, Short
+from chalicelib.api.paging import Paged, limit_of, marker_of
+from chalicelib.api.response import View
+from chalicelib.api.schema import Body, Examples, Given, Name
+from chalicelib.api.times import Naive, naive
+from chalicelib.bus import contract
+from chalicelib.domain import backups as rules
+from chalicelib.domain.schedules import begins_at
+from chalicelib.engines.engine import MOST_CHAIN
+from chalicelib.errors import BadRequest, NotFound, NotSupported, OverLimit
+from chalicelib.store import instances
+from chalicelib.store import schedules as store
+from chalicelib.store.base import Contended, races
+from chalicelib.store.models import BackupSchedule, Instance
+
+PATH: Final = f"{PROJECT}/backup_schedules"
+BUSY: Final = "The schedule is being changed by others at the moment; try again."
+MOST_KEPT: Final = 500
+
+Crontab = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
+Hours = Annotated[int, msgspec.Meta(ge=1, le=24 * 31)]
+Zone = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+Chain = Annotated[int, msgspec.Meta(ge=1, le=MOST_CHAIN)]
+Count = Annotated[int, msgspec.Meta(ge=1, le=MOST_KEPT)]
+Days = Annotated[int, msgspec.Meta(ge=1, le=3650)]
+
+
+class ScheduleChange(Body, frozen=True):
+    """What a schedule has from now on; what is not given stays.
+
+    `cron` takes the place of an `interval_hours`, and the other way round. Each `full_every`-th
+    backup is full, the rest build on the one before. `keep_count` and `keep_days` null keep all.
+    """
+
+    name: Name | msgspec.UnsetType = msgspec.UNSET
+    cron: Crontab | msgspec.UnsetType = msgspec.UNSET
+    interval_hours: Hours | msgspec.UnsetType = msgspec.UNSET
+    time_zone: Zone | msgspec.UnsetType = msgspec.UNSET
+    full_every: Chain | msgspec.UnsetType = msgspec.UNSET
+    keep_count: Count | msgspec.UnsetType | None = msgspec.UNSET
+    keep_days: Days | msgspec.UnsetType | None = msgspec.UNSET
+    enabled: bool | msgspec.UnsetType = msgspec.UNSET
+
+
+class ScheduleBody(Body, frozen=True):
+    """A schedule of an instance: at the times of a `cron`, or every so many hours.
+
+    Each `full_every`-th backup is full, the rest build on the one before. What is beyond
+    `keep_count` or older than `keep_days` is deleted, but for what a backup that is kept builds on.
+    """
+
+    name: Name
+    instance: Given
+    cron: Crontab | None = None
+    interval_hours: Hours | None = None
+    time_zone: Zone = "UTC"
+    full_every: Chain = 1
+    keep_count: Count | None = None
+    keep_days: Days | None = None
+    enabled: bool = True
+
+
+class NewSchedule(Body, frozen=True):
+    """A schedule to make."""
+
+    EXAMPLES: ClassVar[Examples] = (
+        {
+            "backup_schedule": {
+                "name": "nightly",
+                "instance": "41c17c74-6146-4d87-b45c-4c23c3a89f15",
+                "cron": "30 2 * * *",
+                "time_zone": "Europe/Berlin",
+                "full_every": 7,
+                "keep_days": 30,
+            }
+        },
+    )
+
+    backup_schedule: ScheduleBody
+
+
+class ChangedSchedule(Body, frozen=True):
+    """Another content of a schedule."""
+
+    EXAMPLES: ClassVar[Examples] = ({"backup_schedule": {"enabled": False}},)
+
+    backup_schedule: ScheduleChange
+
+
+class Chosen(Paged, frozen=True):
+    """Which schedules a list has."""
+
+    instance_id: Short | None = None
+
+
+class ScheduleView(View, frozen=True, kw_only=True):
+    """A schedule. `next_at` is when its next run begins, a while after the time that is asked for;
+    `reason` says why the last one has not, or what it waits for."""
+
+    id: str
+    name: str
+    instance_id: str
+    project_id: str
+    created: Naive
+    updated: Naive
+    enabled: bool
+    cron: str | None
+    interval_hours: int | None
+    time_zone: str
+    full_every: int
+    keep_count: int | None
+    keep_days: int | None
+    next_at: Naive | None
+    last_at: Naive | None
+    last_backup_id: str | None
+    reason: str | None
+    reason_at: Naive | None
+
+
+class ScheduleList(View, frozen=True):
+    """A page of schedules."""
+
+    backup_schedules: list[ScheduleView]
+    links: Next = msgspec.UNSET
+
+
+class OneSchedule(View, frozen=True):
+    """One schedule."""
+
+    backup_schedule: ScheduleView
+
+
+def schedule_of(request: Request) -> BackupSchedule:
+    """The schedule in the path, if the caller may see it; `NotFound` otherwise."""
+    found = store.get_schedule(request.id_of("schedule"), request.context.visible_tenant)
+    request.audit.of_instance(found.instance_id, found.tenant_id)
+    return found
+
+
+def index(request: Request) -> Response:
+    """The schedules of the project, a page of them, or those of an instance."""
+    query = request.query
+    instance_id = query.get("instance_id")
+    if len(instance_id or "") > LONGEST:
+        raise BadRequest("The 'instance_id' is too long.")
+    project_id = request.context.project_id
+    found = store.of_tenant(project_id, instance_id, limit_of(query), marker_of(query))
+    views = [_view(row) for row in found.rows]
+    return Response(200, ScheduleList(views, request.place.next_page(found.marker)))
+
+
+def show(request: Request) -> Response:
+    """A schedule of backups."""
+    return Response(200, OneSchedule(_view(schedule_of(request))))
+
+
+def create(request: Request) -> Response:
+    """Have an instance backed up again and again."""
+    asked = request.json(NewSchedule).backup_schedule
+    instance = instances.get_instance(asked.instance, request.context.visible_tenant)
+    request.audit.of_instance(instance.id, instance.tenant_id)
+    _require_possible(instance, asked.full_every)
+    if store.are_there(instance, store.MOST_OF_INSTANCE):
+        raise OverLimit(f"An instance has at most {store.MOST_OF_INSTANCE} schedules.")
+    values = msgspec.structs.asdict(asked)
+    del values["instance"]
+    row = store.new_schedule(instance, values)
+    reply = Response(200, OneSchedule(_view(row)))
+    store.create(row, request.asked, request.keeping(reply))
+    return reply
+
+
+def change(request: Request) -> Response:
+    """Change a schedule; its next run is that of the times as they are then."""
+    asked = request.json(ChangedSchedule).backup_schedule
+    values = _given(asked)
+    if not values:
+        raise BadRequest("Validation error: the schedule holds nothing to change")
+    for _ in races():
+        row = schedule_of(request)
+        _require_possible(instances.get_instance(row.instance_id), values.get("full_every", 1))
+        if store.change(row, values, request.asked):
+            return Response(200, OneSchedule(_view(row)))
+    raise Contended(BUSY)
+
+
+def _given(asked: ScheduleChange) -> dict[str, Any]:
+    values = {
+        name: value
+        for name, value in msgspec.structs.asdict(asked).items()
+        if value is not msgspec.UNSET
+    }
+    for one, other in (("cron", "interval_hours"), ("interval_hours", "cron")):
+        if one in values:
+            values.setdefault(other, None)
+    return values
+
+
+def _require_possible(instance: Instance, full_every: int) -> None:
+    """Refuse (501) what the instance's datastore has not."""
+    require_offered(instance, [contract.CREATE_BACKUP])
+    if full_every > 1:
+        rules.require_incremental(instance.manager, instance.datastore_name)
+
+
+def delete(request: Request) -> Response:
+    """Take a schedule away; the backups that it has made stay."""
+    store.delete(schedule_of(request), request.asked)
+    return Response(202)
+
+
+def _view(row: BackupSchedule) -> ScheduleView:
+    begins = begins_at(row, row.next_at) if row.next_at is not None else None
+    return ScheduleView(
+        id=row.id,
+        name=row.name,
+        instance_id=row.instance_id,
+        project_id=row.tenant_id,
+        created=naive(row.created),
+        updated=naive(row.updated),
+        enabled=row.enabled,
+        cron=row.cron,
+        interval_hours=_whole(row.interval_hours),
+        time_zone=row.time_zone,
+        full_every=int(row.full_every),
+        keep_count=_whole(row.keep_count),
+        keep_days=_whole(row.keep_days),
+        next_at=_at(begins),
+        last_at=_at(row.last_at),
+        last_backup_id=row.last_backup_id,
+        reason=row.reason,
+        reason_at=_at(row.reason_at),
+    )
+
+
+def _whole(number: float | None) -> int | None:
+    return int(number) if number is not None else None
+
+
+def _at(seconds: float | None) -> str | None:
+    return naive(seconds) if seconds is not None else None
+
+
+ROUTES: Final = (
+    Route("GET", PATH, index, "backup_schedule:index", query=Chosen, answers=ScheduleList),
+    Route(
+        "POST",
+        PATH,
+        create,
+        "backup_schedule:create",
+        reads=NewSchedule,
+        answers=OneSchedule,
+        refuses=(NotFound, NotSupported, OverLimit),
+    ),
+    Route(
+        "GET",
+        f"{PATH}/{{schedule}}",
+        show,
+        "backup_schedule:show",
+        answers=OneSchedule,
+    ),
+    Route(
+        "PUT",
+        f"{PATH}/{{schedule}}",
+        change,
+        "backup_schedule:update",
+        reads=ChangedSchedule,
+        answers=OneSchedule,
+        refuses=(NotSupported,),
+    ),
+    Route("DELETE", f"{PATH}/{{schedule}}", delete, "backup_schedule:delete", status=202),
+)
+"""What an instance is backed up by, again and again."""

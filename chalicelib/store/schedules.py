@@ -1,0 +1,163 @@
+"""Rows of schedules of backups: made, changed and deleted by their tenants, moved on by their runs.
+
+    run        backup, operation, instance, quota; the schedule's next slot    one transaction
+
+Each row has a time at which it is looked at, whatever for. Who looks moves that first: what is lost
+on the way, or dies over it, is looked at again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from pynamodb.expressions.update import Action
+from pynamodb.transactions import TransactWrite
+
+from chalicelib import aws
+from chalicelib.domain import schedules as rules
+from chalicelib.errors import NotFound
+from chalicelib.store.base import Claim, transacted
+from chalicelib.store.events import Asked, new_event
+from chalicelib.store.models import BackupSchedule, Instance
+
+LOOK_SECONDS: Final = 86400.0
+"""So long at most until a schedule is looked at again: its instance may be gone."""
+MOST_OF_INSTANCE: Final = 10
+TIMES: Final = frozenset({"cron", "interval_hours", "time_zone", "enabled"})
+"""What tells when a schedule is due."""
+
+
+class Page(NamedTuple):
+    """A page of schedules; `marker` is where the next one begins, None when there is none."""
+
+    rows: list[BackupSchedule]
+    marker: str | None
+
+
+def new_schedule(instance: Instance, values: Mapping[str, Any]) -> BackupSchedule:
+    """A row that is not stored yet; `BadRequest` when it would never be due."""
+    now, schedule_id = aws.clock(), aws.new_id()
+    row = BackupSchedule(
+        id=schedule_id,
+        tenant_id=instance.tenant_id,
+        place=f"{instance.id}/{schedule_id}",
+        instance_id=instance.id,
+        shard=rules.due_shard(schedule_id),
+        created=now,
+        updated=now,
+        **values,
+    )
+    plan(row)
+    return row
+
+
+def plan(row: BackupSchedule) -> None:
+    """Give a row that was made or changed the slot that comes next, if it is enabled."""
+    now = aws.clock()
+    following = rules.plan_of(row).next_after(now)
+    row.next_at = following if row.enabled else None
+    row.reason = row.reason_at = None
+    row.due_at = look_at(row, now)
+
+
+def look_at(row: BackupSchedule, now: float) -> float:
+    """When a schedule is to be looked at, if nothing of it is due."""
+    latest = now + LOOK_SECONDS
+    return latest if row.next_at is None else min(rules.begins_at(row, row.next_at), latest)
+
+
+def find_schedule(schedule_id: str) -> BackupSchedule | None:
+    """The row, read consistently, or None."""
+    try:
+        return BackupSchedule.get(schedule_id, consistent_read=True)
+    except BackupSchedule.DoesNotExist:
+        return None
+
+
+def get_schedule(schedule_id: str, tenant_id: str | None = None) -> BackupSchedule:
+    """The schedule, read consistently; `NotFound` for another tenant's."""
+    row = find_schedule(schedule_id)
+    if row is None or tenant_id not in (None, row.tenant_id):
+        raise NotFound(f"Backup schedule {schedule_id} could not be found.")
+    return row
+
+
+def of_tenant(tenant_id: str, instance_id: str | None, limit: int, marker: str | None) -> Page:
+    """A page of a tenant's schedules, those of an instance beside each other, or of one alone.
+
+    The marker is a place, which tells the instance, too: the row of it may be gone.
+    """
+    within = f"{instance_id}/" if instance_id is not None else ""
+    first, last = max(marker or " ", within), f"{within}~"
+    if first >= last:
+        return Page([], None)
+    found = BackupSchedule.tenant_index.query(
+        tenant_id, BackupSchedule.place.between(first, last), limit=limit + 2
+    )
+    rows = [row for row in found if row.place != marker]
+    return Page(rows[:limit], rows[limit - 1].place if len(rows) > limit else None)
+
+
+def are_there(instance: Instance, number: int) -> bool:
+    """Whether an instance has so many: those of the last moment may not be counted yet."""
+    return len(of_tenant(instance.tenant_id, instance.id, number, None).rows) >= number
+
+
+def create(row: BackupSchedule, asked: Asked, claim: Claim | None = None) -> None:
+    """Store a new schedule. Raises `Claimed` when the key of the request has an answer already."""
+    event = _event(row, "created", asked=asked)
+
+    def build(write: TransactWrite) -> None:
+        write.save(row, condition=BackupSchedule.id.does_not_exist())
+        write.save(event)
+
+    if not transacted(build, claim):
+        raise AssertionError("the id of a new schedule was taken")
+
+
+def change(row: BackupSchedule, values: Mapping[str, Any], asked: Asked) -> bool:
+    """Change a schedule; False when it was changed or deleted meanwhile.
+
+    Clause: nobody has changed it. A run that begins at the same time decides by the revision, too.
+    """
+    before = row.revision
+    for name, value in values.items():
+        setattr(row, name, value)
+    if TIMES & set(values):
+        plan(row)
+    row.revision, row.updated = before + 1, aws.clock()
+    changed = (*values, "next_at", "due_at", "reason", "reason_at", "revision", "updated")
+    actions = _setting({name: getattr(row, name) for name in changed})
+    event = _event(row, "changed", asked=asked)
+
+    def build(write: TransactWrite) -> None:
+        write.update(row, actions=actions, condition=BackupSchedule.revision == before)
+        write.save(event)
+
+    return transacted(build)
+
+
+def delete(row: BackupSchedule, asked: Asked | None, why: str = "") -> bool:
+    """Take a schedule away; False when it is gone already. Its backups stay."""
+    event = _event(row, "deleted", why, asked)
+
+    def build(write: TransactWrite) -> None:
+        write.delete(row, condition=BackupSchedule.id.exists())
+        write.save(event)
+
+    return transacted(build)
+
+
+def _event(row: BackupSchedule, what: str, message: str = "", asked: Asked | None = None) -> Any:
+    text = f"Schedule {row.name!r} ({row.id}). {message}".rstrip()
+    return new_event(row.instance_id, f"backup_schedule.{what}", text, row.tenant_id, asked)
+
+
+def _setting(values: Mapping[str, Any]) -> list[Action]:
+    return [
+        getattr(BackupSchedule, name).remove()
+        if value is None
+        else getattr(BackupSchedule, name).set(value)
+        for name, value in values.items()
+    ]
