@@ -87,6 +87,12 @@ def new_group(api: Api) -> str:
     return str(api.post("/configurations", body).body["configuration"]["id"])
 
 
+def new_schedule(api: Api, row: Instance) -> str:
+    """A schedule of backups."""
+    body = {"backup_schedule": {"name": "n", "instance": row.id, "interval_hours": 24}}
+    return str(api.post("/backup_schedules", body).body["backup_schedule"]["id"])
+
+
 def check(api: Api, method: str, url: str, body: bytes | None) -> None:
     answer = api.raw(method, url, body)
     assert answer.status in (*ANSWERED_WELL, *SAY_NO), (answer.status, answer.body)
@@ -97,7 +103,7 @@ def check(api: Api, method: str, url: str, body: bytes | None) -> None:
 @pytest.mark.parametrize("route", WRITES, ids=[f"{route.method} {route.path}" for route in WRITES])
 def test_any_body(admin: Api, row: Instance, guest: Guest, route: Any) -> None:
     values = {"project": admin.project, "instance": row.id, "tenant": "t", "user": "ann"}
-    values["configuration"] = new_group(admin)
+    values |= {"configuration": new_group(admin), "schedule": new_schedule(admin, row)}
     url = route.path.format(**values, version="v-old")
 
     @QUICK
