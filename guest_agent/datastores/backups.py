@@ -11,7 +11,7 @@ from chalicelib.bus.contract import answers, arguments
 from guest_agent.backups.store import OpenStore
 from guest_agent.backups.writer import Writer
 from guest_agent.config import GuestConfig
-from guest_agent.datastores.copies import Copies, Restore
+from guest_agent.datastores.copies import Copies, Restore, room_told
 from guest_agent.datastores.server import S
 from guest_agent.datastores.server_manager import ServerManager
 from guest_agent.datastores.state import DatastoreState
@@ -38,7 +38,8 @@ class BackupsManager(ServerManager[S], WithBackups):
             writer = Writer(store, request.id, request.location, progress, request.bandwidth)
             progress("copying the data")
             copies = self._copies()
-            position = copies.copy(writer.write, request.parent, stop)
+            with room_told(copies.server):
+                position = copies.copy(writer.write, request.parent, stop)
             made = writer.finish(engine_version=version, position=position)
             copies.completed(position, request.parent)
             return made

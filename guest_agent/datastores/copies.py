@@ -13,17 +13,18 @@ from __future__ import annotations
 
 import shutil
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 from chalicelib import aws
 from chalicelib.bus.contract.arguments import StoredBackup
 from guest_agent.backups.reader import Reader
 from guest_agent.backups.store import OpenStore, Store
-from guest_agent.datastores import data_directory
+from guest_agent.datastores import data_directory, guard
 from guest_agent.datastores.server import S, Server
+from guest_agent.errors import GuestError
 from guest_agent.files import own_folder, sync_directory, write_whole
 from guest_agent.manager import Progress
 
@@ -37,6 +38,17 @@ class OpenSession(Protocol[T]):
     """`Life.session`."""
 
     def __call__(self, seconds: float = ...) -> AbstractContextManager[T]: ...
+
+
+@contextmanager
+def room_told(server: Server[Any]) -> Iterator[None]:
+    """Say so when it fails on a full volume, of which a tool may only say that it cannot write."""
+    try:
+        yield
+    except GuestError as error:
+        if guard.is_full(server.room):
+            raise GuestError(f"{guard.FULL}: {error}") from None
+        raise
 
 
 class Copies(ABC, Generic[S]):
@@ -74,8 +86,11 @@ class Restore(Generic[S]):
 
     def fetch(self, progress: Progress) -> None:
         """Have all of it in folders; what is there whole stays, unless it has been changed."""
-        if self._layout.data.exists():
-            return
+        if not self._layout.data.exists():
+            with room_told(self._copies.server):
+                self._fetch_all(progress)
+
+    def _fetch_all(self, progress: Progress) -> None:
         folder = self._layout.restored
         with own_folder(folder, 0o755):
             pass
@@ -98,8 +113,9 @@ class Restore(Generic[S]):
             self.fetch(progress)
             progress("applying the backups")
             write_whole(layout.restored / APPLYING, b"")
-            made = self._copies.apply([layout.restored / backup.id for backup in self._chain])
-            data_directory.place(made, layout.data)
+            with room_told(self._copies.server):
+                folders = [layout.restored / backup.id for backup in self._chain]
+                data_directory.place(self._copies.apply(folders), layout.data)
         shutil.rmtree(layout.restored, ignore_errors=True)
         sync_directory(layout.volume)
 
