@@ -44,6 +44,7 @@ CHECKS: Final = (
     Check("parameters", on_aws.parameters),
     Check("bucket", on_aws.bucket, ("aws-credentials",)),
     Check("backups", on_aws.backups, ("stack",)),
+    Check("rings", on_aws.rings, ("stack",)),
     Check("tables", on_aws.tables, ("stack",)),
     Check("lambda-concurrency", on_aws.concurrency, ("stack",)),
     Check("gateway-logs", on_aws.gateway_logs, ("stack",)),

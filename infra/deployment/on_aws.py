@@ -8,11 +8,13 @@ from typing import Final
 
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
-from infra import backups_bucket, deploy, packages_bucket, remove
+from chalicelib.parameters import BACKUP_KEYS
+from infra import backups_bucket, deploy, packages_bucket, remove, secret_store
 from infra.buckets import Bucket
 from infra.deployment.survey import Survey
 from infra.deployment.verdicts import Doubt, Failed
 from infra.errors import DeployError
+from infra.keyrings import RINGS
 from infra.package.dependencies import lambda_architecture
 from infra.package.sources import PROJECT_ROOT
 from infra.package.template import FUNCTIONS, compose
@@ -114,6 +116,27 @@ def backups(survey: Survey) -> str:
             "Change that, or name another bucket before there are backups.",
         )
     return f"{name} is there"
+
+
+def rings(survey: Survey) -> str:
+    """Whether a stack that stands has its rings of keys: a new one opens nothing of a lost one's.
+
+    It is a doubt and no failure: a first deployment that was cut off has none of them yet.
+    """
+    present = survey.present
+    if present is None or present.status not in deploy.STANDING:
+        return "made with the stack, or kept from before"
+    ssm, path = survey.target.client("ssm"), survey.wanted.secrets_path
+    lost = [name for name in RINGS if secret_store.key_of(ssm, f"{path}/{name}") is None]
+    if backups_bucket.PARAMETER not in present.parameters and BACKUP_KEYS in lost:
+        lost.remove(BACKUP_KEYS)  # a release that made no backups
+    if lost:
+        raise Doubt(
+            f"The stack has no {', '.join(lost)} below {path}: new ones will be made, which open "
+            "nothing that was sealed before, backups least of all.",
+            "If it has worked already, put your copies back first.",
+        )
+    return f"{len(RINGS)} are there"
 
 
 def _is_there(survey: Survey, name: str) -> bool:

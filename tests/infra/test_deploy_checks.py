@@ -190,6 +190,19 @@ def test_backups_go_where_they_lie_already_or_where_nobody_else_is() -> None:
     assert "its versioning is Enabled: what is deleted stays" in found.said
 
 
+def test_a_ring_that_is_lost_is_told_before_a_new_one_takes_its_place() -> None:
+    now = OURS._replace(parameters={"BackupsBucket": "ours"})
+    assert finding(survey(), "rings").verdict == "ok", "a new stack has none"
+    ssm = boto3.client("ssm", region_name="us-east-1")
+    for name in ("guest-keys", "control-keys"):
+        ssm.put_parameter(Name=f"/dbs/{name}", Value="{}", Type="SecureString")
+    assert finding(survey(present=OURS), "rings").verdict == "ok", "of a release before backups"
+    lost = finding(survey(present=now), "rings")
+    assert (lost.verdict, "no backup-keys below /dbs" in lost.said) == ("warning", True)
+    ssm.put_parameter(Name="/dbs/backup-keys", Value="{}", Type="SecureString")
+    assert finding(survey(present=now), "rings").said == "3 are there"
+
+
 def test_a_bucket_whose_objects_no_guest_could_write_is_told() -> None:
     _bucket("ours")
     kms = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms"}}
