@@ -252,8 +252,12 @@ def test_from_an_empty_folder_to_nothing_left(deployer: Deployer) -> None:
         assert secret not in told
 
     kept = deployer.coffer("undeploy")
+    left = deployer.left()
     # MiniStack keeps the tables that are to outlive their stack, LocalStack keeps none.
-    assert all(table in kept for table in deployer.left()["tables"])
+    assert all(table in kept for table in left["tables"])
+    (backups,) = left["buckets"]
+    assert backups.startswith(f"{NAME}-backups-")
+    assert backups in kept
     deployer.coffer("undeploy", "--tables")
     assert not any(deployer.left().values())
     sys.stdout.writelines(f"{name:<40} {took:6.1f} s\n" for name, took in deployer.took.items())
