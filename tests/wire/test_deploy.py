@@ -252,10 +252,10 @@ def test_from_an_empty_folder_to_nothing_left(deployer: Deployer) -> None:
         assert secret not in told
 
     kept = deployer.coffer("undeploy")
-    left = deployer.left()
+    there = deployer.left()
     # MiniStack keeps the tables that are to outlive their stack, LocalStack keeps none.
-    assert all(table in kept for table in left["tables"])
-    (backups,) = left["buckets"]
+    assert all(table in kept for table in there["tables"])
+    (backups,) = there["buckets"]
     assert backups.startswith(f"{NAME}-backups-")
     assert backups in kept
     deployer.coffer("undeploy", "--tables")
