@@ -18,6 +18,7 @@ from guest_agent.manager import Manager
 from tests.guest_agent.control_plane import wait_for
 from tests.guest_agent.server import Server, prepare_args
 from tests.support.loopback import free_address
+from tests.support.postgresql import MAJOR
 
 PASSWORD: Final = "first-secret"
 
@@ -39,7 +40,7 @@ class Engine(NamedTuple):
 
 ENGINES: Final = (
     Engine("mariadb", "10.11", 256),
-    Engine("postgresql", "15", 160),
+    Engine("postgresql", MAJOR, 160),
     Engine("redis", "7.0", 96),
 )
 
