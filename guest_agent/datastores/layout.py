@@ -57,3 +57,30 @@ class Layout(ABC):
     def scratch(self) -> Path:
         """Temporary tables, on the volume because the root disk is small."""
         return self.volume / "tmp"
+
+
+@dataclass(frozen=True)
+class OwnFolder(Layout):
+    """Of an engine whose configuration is in a folder that is nobody's but the agent's.
+
+    What is outside of the volume follows from the server's flavor, and is written again.
+    """
+
+    NAME: ClassVar[str]
+    """Of the engine."""
+
+    @property
+    def folder(self) -> Path:
+        return self.root / f"etc/coffer-{self.NAME}"
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "coffer.conf"
+
+    @property
+    def layers(self) -> Path:
+        return self.folder / "coffer.d"
+
+    @property
+    def error_log(self) -> Path:
+        return self.root / f"var/log/{self.NAME}/coffer.log"

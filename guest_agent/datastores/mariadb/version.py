@@ -9,22 +9,20 @@ numbers in the same file (https://mariadb.com/kb/en/mariadb-upgrade/).
 from __future__ import annotations
 
 import os
-import subprocess
+import re
 from typing import Final
 
 from chalicelib import engines
-from guest_agent.datastores import processes
+from guest_agent.datastores import installed, processes
 from guest_agent.datastores.mariadb.layout import Layout
-from guest_agent.errors import GuestError
 from guest_agent.files import open_folder, open_plain
 
-VERSION_SECONDS: Final = 30.0
 MANAGER: Final = "mariadb"
 _WRITTEN_BY: Final = ("mariadb_upgrade_info", "mysql_upgrade_info")
 """Where the data say which version they are of: since 11.0, and before. `mariadb-install-db` writes
 it with the first data, `mariadb-upgrade` with each change of the series."""
 _LONGEST: Final = 64
-_SAID: Final = " Ver "
+_SAID: Final = re.compile(r" Ver ([0-9]\S{0,63})")
 
 
 def require(layout: Layout, number: str) -> None:
@@ -33,41 +31,18 @@ def require(layout: Layout, number: str) -> None:
     It has to be of the version `number`, and the data of its series, and of none that is newer.
     """
     engine = _engine()
-    numbers, wanted = engines.numbers_of(engine), engines.numbers_of(number)
-    if not wanted or numbers[: len(wanted)] != wanted:
-        raise GuestError(
-            f"the image's database is of version {engine}, and was to be of {number}; nothing was "
-            "started"
-        )
+    numbers = installed.require(engine, number)
     written = _written_by(layout)
     before = engines.numbers_of(written)
     same = engines.series_of(MANAGER, before) == engines.series_of(MANAGER, numbers)
     if not same or numbers < before:
-        raise GuestError(
-            f"the data on the volume are of version {written or 'unknown'}, which a database of "
-            f"version {engine} cannot go on with; nothing was started"
-        )
+        raise installed.strange_data(written, engine)
 
 
 def _engine() -> str:
     """The version of the installed server, e.g. `10.11.18-MariaDB-0+deb12u1`."""
     command = [processes.program("mariadbd"), "--no-defaults", "--version"]
-    try:
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            env=processes.environment(),
-            cwd="/",
-            timeout=VERSION_SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise GuestError("the database did not tell its version in time") from None
-    said = done.stdout.decode(errors="replace").partition(_SAID)[2].split()
-    if done.returncode != 0 or not said or not engines.numbers_of(said[0]):
-        raise GuestError("the database does not tell its version")
-    return said[0][:_LONGEST]
+    return installed.version(command, _SAID)
 
 
 def _written_by(layout: Layout) -> str:

@@ -7,7 +7,6 @@ import os
 import pwd
 import re
 import signal
-import subprocess
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +16,7 @@ from chalicelib import engines
 from chalicelib.bus.contract.arguments import Flavor
 from chalicelib.engines import postgresql
 from chalicelib.engines.parameter import Scalar
-from guest_agent.datastores import processes
+from guest_agent.datastores import installed, processes
 from guest_agent.datastores.error_log import ErrorLog
 from guest_agent.datastores.gauges import Counters
 from guest_agent.datastores.os_user import OsUser, database_user
@@ -30,7 +29,7 @@ from guest_agent.files import open_folder, open_plain
 
 INSTALLED: Final = Path("/usr/lib/postgresql")
 """Where Debian's packages are, each major version in a folder of its own."""
-VERSION_SECONDS: Final = 30.0
+_TOLD_VERSION: Final = re.compile(r"\(PostgreSQL\) ([0-9]\S{0,63})")
 # What a customer's session has complained of is no error of the server.
 _ERROR: Final = re.compile(r"(?!.*\] client backend )\S.*?(?:FATAL|PANIC|initdb: error):\s+")
 # A customer's session that meets it tells of it, and so might one that makes it up.
@@ -106,18 +105,10 @@ class PostgreSQLServer(Server[Session]):
     def require_version(self, number: str) -> None:
         """Within a major every minor reads what every other has written."""
         engine = self._engine()
-        numbers, wanted = engines.numbers_of(engine), engines.numbers_of(number)
-        if not wanted or numbers[: len(wanted)] != wanted:
-            raise GuestError(
-                f"the image's database is of version {engine}, and was to be of {number}; nothing "
-                "was started"
-            )
+        numbers = installed.require(engine, number)
         written = self._written_by()
         if engines.numbers_of(written)[:1] != numbers[:1]:
-            raise GuestError(
-                f"the data on the volume are of version {written or 'unknown'}, which a database "
-                f"of version {engine} cannot go on with; nothing was started"
-            )
+            raise installed.strange_data(written, engine)
 
     def write_configuration(self, flavor: Flavor, group: Mapping[str, Scalar]) -> bool:
         template = self.ENGINE.template(flavor.ram)
@@ -175,22 +166,7 @@ class PostgreSQLServer(Server[Session]):
 
     def _engine(self) -> str:
         """The version of the installed server, e.g. `15.18`."""
-        try:
-            done = subprocess.run(
-                [self.program("postgres"), "--version"],
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                env=processes.environment(),
-                cwd="/",
-                timeout=VERSION_SECONDS,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            raise GuestError("the database did not tell its version in time") from None
-        said = done.stdout.decode(errors="replace").partition("(PostgreSQL) ")[2].split()
-        if done.returncode != 0 or not said or not engines.numbers_of(said[0]):
-            raise GuestError("the database does not tell its version")
-        return said[0][:64]
+        return installed.version([self.program("postgres"), "--version"], _TOLD_VERSION)
 
     def _written_by(self) -> str:
         """The major version that the data say they are of; empty when they do not."""

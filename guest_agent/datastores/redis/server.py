@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from collections.abc import Mapping
 from functools import cached_property
 from typing import ClassVar, Final
 
-from chalicelib import engines
 from chalicelib.bus.contract.arguments import Flavor
 from chalicelib.engines import redis
 from chalicelib.engines.parameter import Scalar
-from guest_agent.datastores import processes
+from guest_agent.datastores import installed, processes
 from guest_agent.datastores.error_log import ErrorLog
 from guest_agent.datastores.gauges import Counters
 from guest_agent.datastores.redis import configuration, counters, resp, superuser, writes
@@ -22,7 +20,6 @@ from guest_agent.datastores.server import Server
 from guest_agent.errors import GuestError
 
 PORT: Final = "port"
-VERSION_SECONDS: Final = 30.0
 _HOLDS: Final = (ACL_FILE, "appendonlydir", "dump.rdb")
 # What it says at the level of a warning when nothing is wrong is left out.
 _ERROR: Final = re.compile(
@@ -71,13 +68,8 @@ class RedisServer(Server[Session]):
 
     def require_version(self, number: str) -> None:
         """Data of a later version it refuses itself, and leaves alone, when it starts."""
-        engine = self._engine()
-        numbers, wanted = engines.numbers_of(engine), engines.numbers_of(number)
-        if not wanted or numbers[: len(wanted)] != wanted:
-            raise GuestError(
-                f"the image's database is of version {engine}, and was to be of {number}; nothing "
-                "was started"
-            )
+        command = [processes.program("redis-server"), "--version"]
+        installed.require(installed.version(command, _TOLD_VERSION), number)
 
     def write_configuration(self, flavor: Flavor, group: Mapping[str, Scalar]) -> bool:
         template = self.ENGINE.template(flavor.ram)
@@ -138,22 +130,3 @@ class RedisServer(Server[Session]):
             except GuestError:
                 raise GuestError(f"the database cannot listen on its port {port}") from None
         return said
-
-    def _engine(self) -> str:
-        """The version of the installed server, e.g. `7.0.15`."""
-        try:
-            done = subprocess.run(
-                [processes.program("redis-server"), "--version"],
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                env=processes.environment(),
-                cwd="/",
-                timeout=VERSION_SECONDS,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            raise GuestError("the database did not tell its version in time") from None
-        said = _TOLD_VERSION.search(done.stdout.decode(errors="replace"))
-        if done.returncode != 0 or said is None:
-            raise GuestError("the database does not tell its version")
-        return said[1]
