@@ -320,7 +320,10 @@ def test_a_first_start_that_is_killed_begins_again(guest: Guest) -> None:
     started = wait_for(guest.server.database)
     assert started
     os.kill(started, signal.SIGKILL)
-    assert guest.control.answer(command_id).result == {"status": "healthy"}
+    assert guest.control.answer(command_id).result == {
+        "status": "healthy",
+        "holds_configuration": True,
+    }
     assert guest.rows("SELECT 1", database="shop") == [(1,)]
 
 

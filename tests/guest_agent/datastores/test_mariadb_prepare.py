@@ -23,13 +23,14 @@ STAGES = [
 ]
 
 KILLS = 20
+HEALTHY = {"status": "healthy", "holds_configuration": True}
 
 pytestmark = pytest.mark.database
 
 
 def test_an_empty_server_becomes_a_usable_database(guest: Guest) -> None:
     answer = guest.prepare()
-    assert answer.result == {"status": "healthy"}
+    assert answer.result == HEALTHY
     progress = [r.result for r in guest.control.reports() if r.kind == "progress"]
     assert all(stage in [{"stage": each} for each in STAGES] for stage in progress)
     wait_for(lambda: guest.statuses()[-1:] == ["healthy"])
@@ -110,7 +111,7 @@ def test_an_agent_killed_in_any_stage_finishes_when_it_is_back(
     guest, command_id = killed_in(stage, make_guest)
     guest.control.queues["guest"].show_all()
     guest.server.start_agent()
-    assert guest.control.answer(command_id).result == {"status": "healthy"}
+    assert guest.control.answer(command_id).result == HEALTHY
     assert guest.rows("SELECT 1", database="shop") == [(1,)]
     running = [line for line in guest.server.processes().values() if "mariadbd " in line]
     assert len(running) == 1
@@ -126,7 +127,7 @@ def test_a_server_that_loses_power_while_it_initialises_starts_over(guest: Guest
     assert unfinished.exists()
     guest.control.queues["guest"].show_all()
     guest.server.start_agent()
-    assert guest.control.answer(command_id).result == {"status": "healthy"}
+    assert guest.control.answer(command_id).result == HEALTHY
     assert guest.rows("SELECT 1", database="shop") == [(1,)]
     assert not unfinished.exists()
 
@@ -136,7 +137,7 @@ def test_a_prepared_server_may_be_prepared_again(guest: Guest) -> None:
     guest.rows("CREATE TABLE kept (id INT)", database="shop")
     before = guest.server.database()
     again = prepare_args(users=[{"name": "alice", "password": "second-secret"}])
-    assert guest.ask("prepare", again) == {"status": "healthy"}
+    assert guest.ask("prepare", again) == HEALTHY
     assert guest.server.database() == before
     assert guest.rows("SHOW TABLES", database="shop", password="second-secret") == [("kept",)]
 
@@ -165,7 +166,7 @@ def test_a_rebuilt_server_takes_its_volume_over(guest: Guest) -> None:
     guest.rows("INSERT INTO kept VALUES (7)", database="shop")
     guest.ask("enable_root", {"root_password": "root-secret"})
     lose_the_root_disk(guest)
-    assert guest.control.answer(ask_rebuild(guest)).result == {"status": "healthy"}
+    assert guest.control.answer(ask_rebuild(guest)).result == HEALTHY
     assert guest.rows("SELECT id FROM kept", database="shop") == [(7,)]
     assert guest.ask("is_root_enabled") == {"enabled": True}
 
@@ -187,7 +188,7 @@ def test_an_agent_that_dies_in_a_rebuild_goes_on_with_it(guest: Guest) -> None:
     guest.server.kill_everything()
     guest.control.queues["guest"].show_all()
     guest.server.start_agent()
-    assert guest.control.answer(command_id).result == {"status": "healthy"}
+    assert guest.control.answer(command_id).result == HEALTHY
     assert guest.rows("SHOW TABLES", database="shop") == [("kept",)]
 
 

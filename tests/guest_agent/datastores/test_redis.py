@@ -266,7 +266,10 @@ def test_another_servers_agent_goes_on_with_the_volume(database: Database) -> No
     next(database.server.root.rglob("redis-administrator")).unlink()
     args = prepare_args(datastore=ENGINE)
     asked = {name: args[name] for name in ("datastore", "flavor", "volume_id", "mount_point")}
-    assert database.call("rebuild", **asked, number="7.0") == {"status": "healthy"}
+    assert database.call("rebuild", **asked, number="7.0") == {
+        "status": "healthy",
+        "holds_configuration": True,
+    }
     assert database.cli("GET", "moved") == "1"
     assert database.call("is_root_enabled") == {"enabled": True}
 
