@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import os
 import socket
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import openstack
 
+from tests.acceptance.commands import give
 from tests.acceptance.stack import Stack, eventually
 
 
@@ -33,16 +31,9 @@ def variables(stack: Stack, user: str, password: str) -> dict[str, str]:
 
 def trove(stack: Stack, *arguments: str) -> str:
     """Run Trove's legacy client; what it printed."""
-    done = subprocess.run(
-        [str(Path(sys.executable).with_name("trove")), *arguments],
-        env=variables(stack, "demo", stack.secrets.demo_password),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, f"{arguments}: {done.stdout}\n{done.stderr}"
-    return done.stdout
+    ended = give("trove", arguments, variables(stack, "demo", stack.secrets.demo_password))
+    assert not ended.code, f"{arguments}: {ended.said}\n{ended.complained}"
+    return ended.said
 
 
 def run(stack: Stack, *arguments: str, user: str = "demo") -> Any:
@@ -50,19 +41,11 @@ def run(stack: Stack, *arguments: str, user: str = "demo") -> Any:
     password = stack.secrets.admin_password if user == "admin" else stack.secrets.demo_password
     environment = variables(stack, user, password)
     reads = bool({"list", "show", "default", "instances"} & set(arguments[:4]))
-    command = [str(Path(sys.executable).with_name("openstack")), *arguments]
-    done = subprocess.run(
-        [*command, *(["-f", "json"] if reads else [])],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, f"{arguments}: {done.stdout}\n{done.stderr}"
+    ended = give("openstack", (*arguments, *(("-f", "json") if reads else ())), environment)
+    assert not ended.code, f"{arguments}: {ended.said}\n{ended.complained}"
     if not reads:
         return None
-    document = done.stdout
+    document = ended.said
     if document.startswith("+"):  # `limit list` prints a table of its own first
         document = document[document.index("\n[") :]
     return json.loads(document)
