@@ -8,6 +8,9 @@ READY  := $(VENV)/ready
 PYTEST := $(BIN)/python -m pytest
 QUICK  := -n 3 --dist loadgroup -m "not crash and not bench and not deploy and not api"
 
+# Hundreds of processes are started: none compiles what another has compiled.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help system demo up down test test-loaded test-crash test-api test-localstack test-localstack-all test-deploy test-image coverage wheel docs swarm mutate bench load lint format lock clean
 

@@ -16,6 +16,11 @@ hypothesis.settings.register_profile("coffer", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("coffer")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes long begins first: no worker is left alone with it at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 def pytest_collection_finish() -> None:
     """What is loaded now stays: no collection looks through it in each run and each fork of one."""
     gc.collect()

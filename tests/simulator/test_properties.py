@@ -134,6 +134,7 @@ def check(examples: int, steps: int) -> None:
         run_state_machine_as_test(Promises, settings=settings(LIKE, **profile))
 
 
+@pytest.mark.long
 @pytest.mark.timeout(900)  # an example takes seconds, and a failure is shrunk
 def test_promises_hold_in_any_order_of_events() -> None:
     check(examples=25, steps=20)

@@ -29,6 +29,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     """All tests of this folder go to one worker, which owns the endpoint."""
     if "/wire/" in str(item.path):
         item.add_marker(pytest.mark.xdist_group("wire"))
+        item.add_marker(pytest.mark.long)
 
 
 @pytest.fixture(scope="session")

@@ -216,7 +216,7 @@ def is_declared(role: str, right: Right, exception: tuple[str, str]) -> bool:
     )
 
 
-@pytest.mark.xdist_group("rights")
+@pytest.mark.long
 def test_every_right_is_used_by_some_run() -> None:
     plans = [msgspec.structs.replace(PLANS[name], seed=1) for name in COVERING]
     plans.append(read(CANCELLED))
