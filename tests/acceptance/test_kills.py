@@ -12,24 +12,24 @@ import pytest
 
 from tests.acceptance.stack import Stack, eventually
 
-CREATE_CRASHES = (
-    "dispatcher@StartExecution",
-    "create_instance.volume@volumes.create",
-    "create_instance.network@network.create_port",
-    "create_instance.message_queue@CreateQueue",
-    "create_instance.server@servers.create",
-    "create_instance.prepare@SendMessage",
-    "enrol@AssumeRole",
-    "conductor@SendTaskSuccess",
-    "create_instance.complete@TransactWriteItems",
+DEATHS = (
+    (
+        *("dispatcher@StartExecution", "create_instance.message_queue@CreateQueue"),
+        *("create_instance.server@servers.create", "create_instance.prepare@SendMessage"),
+        *("enrol@AssumeRole", "conductor@SendTaskSuccess"),
+        "create_instance.complete@TransactWriteItems",
+    ),
+    (
+        *("remove_server@servers.delete", "remove_message_queue@DeleteQueue"),
+        "delete_instance.complete@TransactWriteItems",
+    ),
 )
-DELETE_CRASHES = (
-    "remove_server@servers.delete",
-    "remove_volume@volumes.delete",
-    "remove_network@network.delete_port",
-    "remove_message_queue@DeleteQueue",
-    "delete_instance.complete@TransactWriteItems",
+"""Of a create and of a delete: in each kind of function, after each kind of effect."""
+MORE_DEATHS = (
+    ("create_instance.volume@volumes.create", "create_instance.network@network.create_port"),
+    ("remove_volume@volumes.delete", "remove_network@network.delete_port"),
 )
+"""Of the same kinds. Each costs a lease, or the time until its message comes again."""
 CONVERGES_WITHIN = 240
 
 
@@ -37,18 +37,30 @@ class Early(NamedTuple):
     """What takes long by its nature, begun before the other tests of this file."""
 
     stuck: str
+    killed: str
     lost_status: int
 
 
 @pytest.fixture(scope="module")
 def early(stack: Stack) -> Early:
-    """A create whose server never leaves BUILD, and one whose hint was never sent."""
+    """A create whose server never leaves BUILD, one whose guest agent is killed in the middle of
+    prepare, and one whose hint was never sent.
+    """
     fault = {"service": "compute", "call": "create_server", "mode": "stuck", "count": 1}
     stack.cloud("POST", "/faults", {**fault, "match": ""})
     stuck = stack.demo.created("stuck")
     eventually(lambda: stack.things_of(stuck, "servers"), 60, "the stuck server is there")
+    killed = stack.demo.created("killed")
+
+    def preparing() -> bool:
+        (operation,) = stack.demo.operations(killed)
+        return any(step["name"] == "prepare" for step in operation["steps"])
+
+    eventually(preparing, 60, "the guest is asked to prepare its database")
+    (server,) = stack.things_of(killed, "servers")
+    stack.cloud("POST", f"/servers/{server['id']}/kill_agent")
     (stack.crash_plan / "api@TransactWriteItems").touch()
-    return Early(stuck, stack.demo.create("lost").status_code)
+    return Early(stuck, killed, stack.demo.create("lost").status_code)
 
 
 def plan(stack: Stack, crashes: tuple[str, ...]) -> None:
@@ -63,41 +75,44 @@ def still_planned(stack: Stack, crashes: tuple[str, ...]) -> list[str]:
 
 
 @pytest.mark.usefixtures("early")
-def test_a_handler_that_dies_in_each_step_of_create_and_of_delete(stack: Stack) -> None:
+@pytest.mark.parametrize(
+    "deaths",
+    [
+        pytest.param(DEATHS, id="each"),
+        pytest.param(MORE_DEATHS, id="more", marks=pytest.mark.crash),
+    ],
+)
+def test_a_handler_that_dies_in_each_step_of_create_and_of_delete(
+    stack: Stack, deaths: tuple[tuple[str, ...], tuple[str, ...]]
+) -> None:
     api = stack.demo
-    plan(stack, CREATE_CRASHES)
+    of_create, of_delete = deaths
+    plan(stack, of_create)
     ids = [api.created(f"crash-{number}") for number in range(4)]
     for instance_id in ids:
         api.wait(instance_id, "ACTIVE", within=CONVERGES_WITHIN)
-    assert still_planned(stack, CREATE_CRASHES) == []
+    assert still_planned(stack, of_create) == []
     assert stack.quota_in_use(api) == stack.quota_expected(api)
 
-    plan(stack, DELETE_CRASHES)
+    plan(stack, of_delete)
     for instance_id in ids:
         assert api.delete(instance_id).status_code == 202
     for instance_id in ids:
         api.wait(instance_id, "GONE", within=CONVERGES_WITHIN)
         stack.assert_owns_nothing(api, instance_id)
-    assert still_planned(stack, DELETE_CRASHES) == []
+    assert still_planned(stack, of_delete) == []
 
 
-def test_a_guest_agent_killed_in_the_middle_of_prepare_finishes_or_tells_why(stack: Stack) -> None:
+def test_a_guest_agent_killed_in_the_middle_of_prepare_finishes_or_tells_why(
+    stack: Stack, early: Early
+) -> None:
     api = stack.demo
-    instance_id = api.created("killed")
-
-    def preparing() -> bool:
-        (operation,) = api.operations(instance_id)
-        return any(step["name"] == "prepare" for step in operation["steps"])
-
-    eventually(preparing, 60, "the guest is asked to prepare its database")
-    (server,) = stack.things_of(instance_id, "servers")
-    stack.cloud("POST", f"/servers/{server['id']}/kill_agent")
-    ended = api.wait(instance_id, "ACTIVE", "ERROR", within=CONVERGES_WITHIN)
+    ended = api.wait(early.killed, "ACTIVE", "ERROR", within=CONVERGES_WITHIN)
     if ended["status"] == "ERROR":
         assert ended["fault"]["message"]
-    assert api.delete(instance_id).status_code == 202
-    api.wait(instance_id, "GONE")
-    stack.assert_owns_nothing(api, instance_id)
+    assert api.delete(early.killed).status_code == 202
+    api.wait(early.killed, "GONE")
+    stack.assert_owns_nothing(api, early.killed)
 
 
 def test_a_lost_message_to_the_task_manager_is_made_up_for_by_the_sweeper(
