@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -104,41 +103,49 @@ def test_its_name_is_a_buckets_also_where_all_of_its_parts_are_long() -> None:
     assert len(longest) <= 63
 
 
-def _kept_stack(s3: Any, bucket: str) -> None:
-    """A stack that says where its backups lie, and more of them than one request takes."""
-    template = {
-        "Parameters": {"BackupsBucket": {"Type": "String"}},
-        "Resources": {"Q": {"Type": "AWS::SQS::Queue", "Properties": {}}},
-    }
-    boto3.client("cloudformation", region_name="eu-west-1").create_stack(
-        StackName="dbs",
-        TemplateBody=json.dumps(template),
-        Parameters=[{"ParameterKey": "BackupsBucket", "ParameterValue": bucket}],
-    )
-    s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
-    for number in range(5):
-        s3.put_object(Bucket=bucket, Key=f"t/b/{number}", Body=b"x")
+@pytest.fixture
+def stack_with(s3: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Makes a stack that says where its backups lie, and five objects there."""
+    make = Target.client
+    nothing = SimpleNamespace(delete_stack=lambda **_: None)
+
+    def client(target: Target, service: str) -> Any:
+        return nothing if service == "cloudformation" else make(target, service)
+
+    def made(bucket: str) -> None:
+        said = [{"ParameterKey": "BackupsBucket", "ParameterValue": bucket}]
+        monkeypatch.setattr(remove, "describe", lambda *_: {"Parameters": said})
+        place = {"LocationConstraint": "eu-west-1"}
+        s3.create_bucket(Bucket=bucket, CreateBucketConfiguration=place)
+        for number in range(5):
+            s3.put_object(Bucket=bucket, Key=f"t/b/{number}", Body=b"x")
+
+    monkeypatch.setattr(Target, "client", client)
+    monkeypatch.setattr(remove, "wait_until_still", lambda *_: None)
+    return made
 
 
 def test_it_outlives_its_stack_until_all_of_it_is_to_go(
-    s3: Any, monkeypatch: pytest.MonkeyPatch
+    s3: Any, stack_with: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("infra.buckets.MOST_DELETED", 2)
-    _kept_stack(s3, NAME)
+    stack_with(NAME)
     assert remove.remove(TARGET, "dbs", "/dbs", tables=False).backups == NAME
     assert s3.list_objects_v2(Bucket=NAME)["KeyCount"] == 5
     assert remove.remove(TARGET, "dbs", "/dbs", tables=True).backups is None
     assert s3.list_buckets()["Buckets"] == []
 
 
-def test_an_operators_own_stays_in_any_case(s3: Any) -> None:
-    _kept_stack(s3, "ours-alone")
+def test_an_operators_own_stays_in_any_case(s3: Any, stack_with: Callable[[str], None]) -> None:
+    stack_with("ours-alone")
     assert remove.remove(TARGET, "dbs", "/dbs", tables=True).backups == "ours-alone"
     assert s3.list_objects_v2(Bucket="ours-alone")["KeyCount"] == 5
 
 
-def test_an_object_that_may_not_go_is_told(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    _kept_stack(s3, NAME)
+def test_an_object_that_may_not_go_is_told(
+    stack_with: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack_with(NAME)
     bucket = Bucket(TARGET, NAME)
     errors = [{"Key": "t/b/0", "Code": "AccessDenied", "Message": "held by a lock"}]
     monkeypatch.setattr(bucket.s3, "delete_objects", lambda **_: {"Errors": errors})
