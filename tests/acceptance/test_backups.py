@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -181,6 +183,86 @@ def test_a_chain_goes_from_its_end_or_whole_and_leaves_nothing(
     for backup in chain:
         is_gone(stack, backup)
     assert not [key for key in objects(stack) if full in key]
+
+
+def made_by(stack: Stack, instance_id: str, name: str, **more: Any) -> str:
+    """The id of a backup that is complete, asked for by the API."""
+    body = {"backup": {"name": name, "instance": instance_id, **more}}
+    answer = stack.demo.request("POST", "/backups", body)
+    assert answer.status_code == 202, answer.text
+    backup = str(answer.json()["backup"]["id"])
+    done = ended(stack, backup)
+    assert done["status"] == "COMPLETED", done["fault"]
+    return backup
+
+
+def psql(address: str, statement: str) -> str:
+    done = subprocess.run(
+        ["psql", "-XqAt", "-h", address, "-U", USER, "-c", statement, "shop"],
+        env={"PATH": os.environ["PATH"], "PGPASSWORD": PASSWORD},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def redis(address: str, password: str, *words: str) -> str:
+    done = subprocess.run(
+        ["redis-cli", "-h", address, *words],
+        env={"PATH": os.environ["PATH"], "REDISCLI_AUTH": password},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return done.stdout.strip()
+
+
+def test_the_other_engines_begin_with_theirs_too(stack: Stack) -> None:
+    """PostgreSQL with an increment, Redis with all it has, root's password too."""
+    api = stack.demo
+    user = {"name": USER, "password": PASSWORD, "databases": [{"name": "shop"}]}
+    contents = {"databases": [{"name": "shop"}], "users": [user]}
+    of: dict[str, dict[str, Any]] = {
+        "postgresql": {"datastore": {"type": "postgresql", "version": "15"}, **contents},
+        "redis": {"datastore": {"type": "redis", "version": "7.0"}},
+    }
+    made = {name: api.created(name, **fields) for name, fields in of.items()}
+    address = address_of(stack, made["postgresql"])
+    psql(address, "CREATE TABLE kept AS SELECT g AS n FROM generate_series(1, 1000) g")
+    made_by(stack, made["postgresql"], "full")
+    psql(address, "INSERT INTO kept SELECT g FROM generate_series(1001, 1500) g")
+    rows = made_by(stack, made["postgresql"], "increment", incremental=1)
+    psql(address, "DELETE FROM kept")
+    cache = address_of(stack, made["redis"])
+    root = api.request("POST", f"/instances/{made['redis']}/root").json()["user"]["password"]
+    assert redis(cache, root, "SET", "kept", "1") == "OK"
+    keys = made_by(stack, made["redis"], "full")
+    assert redis(cache, root, "DEL", "kept") == "1"
+    body = {"backup": {"name": "none", "instance": made["redis"], "incremental": 1}}
+    assert api.request("POST", "/backups", body).status_code == 501
+    again = {
+        name: api.created(f"{name}-again", datastore=of[name]["datastore"], restorePoint=point)
+        for name, point in (
+            ("postgresql", {"backupRef": rows}),
+            ("redis", {"backupRef": keys}),
+        )
+    }
+    counted = psql(address_of(stack, again["postgresql"]), "SELECT count(*), max(n) FROM kept")
+    assert counted == "1500|1500"
+    assert redis(address_of(stack, again["redis"]), root, "GET", "kept") == "1"
+    for instance_id in (*made.values(), *again.values()):
+        assert api.delete(instance_id).status_code == 202
+    for instance_id in (*made.values(), *again.values()):
+        api.wait(instance_id, "GONE")
+    for backup in api.request("GET", "/backups").json()["backups"]:
+        if backup["parent_id"] is None:
+            path = f"/backups/{backup['id']}?cascade=true"
+            assert api.request("DELETE", path).status_code == 202
+            is_gone(stack, backup["id"])
 
 
 @pytest.mark.crash
