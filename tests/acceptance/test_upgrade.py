@@ -62,11 +62,15 @@ def test_an_agent_and_a_database_that_die_in_it_cost_nothing_but_time(shop: Shop
     assert told(shop) == ("newer still", ENGINE)
 
 
-def test_a_version_that_does_not_come_up_is_followed_by_the_one_of_before(shop: Shop) -> None:
-    """A function dies on the way back, and the last agent."""
+@pytest.mark.parametrize("dies", [False, pytest.param(True, marks=pytest.mark.crash)])
+def test_a_version_that_does_not_come_up_is_followed_by_the_one_of_before(
+    shop: Shop, dies: bool
+) -> None:
+    """The agent dies on the way back; a function too (`dies`), which costs its lease."""
     before, version_before = shop.generation(), told(shop)
     planned = shop.stack.crash_plan / "upgrade_instance.generation_back@TransactWriteItems"
-    planned.touch()
+    if dies:
+        planned.touch()
     upgrade(shop, "mislabelled")
     eventually(lambda: shop.step("prepare_back"), WITHIN, "the guest of before is asked")
     shop.stack.cloud("POST", f"/servers/{shop.server_id}/kill_agent")

@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any, Final
+from typing import ClassVar, Final
 
 import pytest
 from hypothesis import given
@@ -26,11 +26,10 @@ from guest_agent.datastores.postgresql.layout import Layout
 from guest_agent.datastores.postgresql.manager import PostgreSQLManager
 from guest_agent.datastores.postgresql.server import PostgreSQLServer
 from guest_agent.errors import CommandFailed, GuestError
-from tests.guest_agent.control_plane import wait_for
 from tests.guest_agent.datastores.conftest import config
-from tests.guest_agent.server import Server, prepare_args, suspend
+from tests.guest_agent.datastores.managed import Managed, one
+from tests.guest_agent.server import suspend
 from tests.support import postgresql
-from tests.support.loopback import free_address
 
 pytestmark = [pytest.mark.database, pytest.mark.xdist_group("postgresql")]
 
@@ -40,21 +39,12 @@ REFUSED: Final = "refused: "
 OWN_NUMBER: Final = 23_457
 
 
-class Database:
-    """A PostgreSQL with alice, who may use shop; its server has a number of its own, as on a host
-    that several share.
-    """
+class Database(Managed):
+    """A PostgreSQL with alice, who may use shop."""
 
-    def __init__(self, server: Server) -> None:
-        self.server = server
-        if os.geteuid() == 0:
-            users = self.server.root / "etc/passwd"
-            users.write_text(f"postgres:x:{OWN_NUMBER}:{OWN_NUMBER}::/nonexistent:/bin/false\n")
-        self.manager = PostgreSQLManager(birth.load(self.server.root))
-        self.call("prepare", **prepare_args(datastore=ENGINE))
-
-    def call(self, method: str, **args: Any) -> dict[str, Any]:
-        return self.manager.call(method, args, lambda stage: None)
+    MANAGER = PostgreSQLManager
+    USER = ("postgres", OWN_NUMBER)
+    ASKED: ClassVar = {"datastore": ENGINE}
 
     def psql(
         self, statement: str, database: str = "shop", user: str = "alice", password: str = PASSWORD
@@ -79,17 +69,8 @@ class Database:
 
 @pytest.fixture(scope="module")
 def database() -> Iterator[Database]:
-    """One for all tests, which clean up after themselves."""
-    with pytest.MonkeyPatch.context() as patch:
-        server = Server(free_address(), "http://127.0.0.1:9", datastore_manager="postgresql")
-        patch.setenv("COFFER_SERVER_ID", server.id)
-        try:
-            made = Database(server)
-            yield made
-            server.kill_everything()  # its parent takes note of the end
-            wait_for(lambda: made.manager.condition().status is Status.CRASHED)
-        finally:
-            server.close()
+    with one(Database) as made:
+        yield made
 
 
 ODD: Final = st.text(
@@ -220,7 +201,7 @@ def test_processes_that_a_dead_server_left_do_not_keep_it_down(
     if way is signal.SIGSTOP:
         suspend(next(each for each in at_work if each != pid))
     os.kill(pid, signal.SIGKILL)
-    wait_for(lambda: database.manager.condition().status is Status.CRASHED)
+    database.wait_until_crashed()
     assert database.manager.start_again() == "The database was started again."
     assert database.manager.condition().status is Status.HEALTHY
     assert database.psql("SELECT 1") == "1"

@@ -11,7 +11,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import pytest
 
@@ -24,8 +24,8 @@ from guest_agent.errors import CommandFailed, GuestError
 from guest_agent.manager import Condition
 from tests.guest_agent.control_plane import wait_for
 from tests.guest_agent.datastores.conftest import config
-from tests.guest_agent.server import Server, prepare_args
-from tests.support.loopback import free_address
+from tests.guest_agent.datastores.managed import Managed, one
+from tests.guest_agent.server import prepare_args
 
 pytestmark = [pytest.mark.database, pytest.mark.xdist_group("redis")]
 
@@ -35,19 +35,12 @@ ROOT: Final = "r"
 EMPTY: Final[dict[str, Any]] = {"databases": [], "users": []}
 
 
-class Database:
-    """A Redis whose root has the password `r`; its server has a number of its own."""
+class Database(Managed):
+    """A Redis whose root has the password `r`."""
 
-    def __init__(self, server: Server) -> None:
-        self.server = server
-        if os.geteuid() == 0:
-            users = self.server.root / "etc/passwd"
-            users.write_text(f"redis:x:{OWN_NUMBER}:{OWN_NUMBER}::/nonexistent:/bin/false\n")
-        self.manager = RedisManager(birth.load(self.server.root))
-        self.call("prepare", **prepare_args(datastore=ENGINE, root_password=ROOT, **EMPTY))
-
-    def call(self, method: str, **args: Any) -> dict[str, Any]:
-        return self.manager.call(method, args, lambda stage: None)
+    MANAGER = RedisManager
+    USER = ("redis", OWN_NUMBER)
+    ASKED: ClassVar = {"datastore": ENGINE, "root_password": ROOT, **EMPTY}
 
     def cli(self, *words: str, password: str | None = ROOT, user: str = "default") -> str:
         """What redis-cli of a tenant says."""
@@ -65,27 +58,13 @@ class Database:
         pid = self.server.database()
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
-        wait_for(lambda: self.manager.condition().status is Status.CRASHED)
+        self.wait_until_crashed()
 
 
 @pytest.fixture(scope="module")
 def database() -> Iterator[Database]:
-    """One for all tests, which clean up after themselves."""
-    with pytest.MonkeyPatch.context() as patch:
-        server = Server(
-            free_address(),
-            "http://127.0.0.1:9",
-            datastore_manager="redis",
-            datastore_version="7.0",
-        )
-        patch.setenv("COFFER_SERVER_ID", server.id)
-        try:
-            made = Database(server)
-            yield made
-            server.kill_everything()  # its parent takes note of the end
-            wait_for(lambda: made.manager.condition().status is Status.CRASHED)
-        finally:
-            server.close()
+    with one(Database) as made:
+        yield made
 
 
 REFUSED: Final = (
