@@ -1,31 +1,39 @@
 """The look at the server of an operation that waits long for its guest.
 
-    sweeper ──▶ execution of its own ──▶ this: is there a server that can have a guest?
+    sweeper ──▶ execution of its own ──▶ this: is there a server that can have a guest, and one
+                                               that reports?
                                              no: the operation is told why, and the next sweep
                                                  lets the step that waits go on, or back
 
-Without it such a step learns at its bound that its server was switched off, broken or deleted
-meanwhile. The sweeper has no way to the cloud; who asks for the look, and how often, is there
-(`chalicelib.taskmanager.sweeper`). A cloud that does not answer says nothing: the next look comes.
+Without it such a step learns at its bound, which for a backup is a day, that its server was
+switched off, broken or deleted meanwhile, or that its guest has lost its disk. The sweeper has no
+way to the cloud; who asks for the look, and how often, is there (`chalicelib.taskmanager.sweeper`).
+A cloud that does not answer says nothing: the next look comes.
 """
 
 from __future__ import annotations
 
 import logging
 from contextlib import suppress
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
-from chalicelib import crash, tracing
+from chalicelib import aws, crash, tracing
 from chalicelib.cloud.errors import CloudError
 from chalicelib.cloud.servers import Server
 from chalicelib.domain.flows import FLOWS, LOOK
 from chalicelib.domain.operations import TERMINAL
 from chalicelib.errors import NotFound
-from chalicelib.store import operations, spans
+from chalicelib.settings import settings
+from chalicelib.store import instances, operations, spans
 from chalicelib.store.base import ConditionFailed, as_dict
+from chalicelib.store.models import Operation
 from functions import power
+
+SILENT_SECONDS: Final = 3600.0
+"""A guest that has reported nothing for so long is at nothing; an outage of the reports' way that
+lasts longer ends what its guests are at for long."""
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +55,7 @@ def run(event: dict[str, Any]) -> dict[str, Any]:
     place, told = spans.place_of(operation), spans.told_of(operation)
     with tracing.span(log, "step", place, step=LOOK, **told), crash.scope(LOOK):
         try:
-            why = _why_alone(power.server_of(operation))
+            why = _why_alone(power.server_of(operation)) or _why_unheard(operation)
         except NotFound:
             return {}  # of the tables one was restored to an earlier moment
         except CloudError as error:
@@ -71,3 +79,15 @@ def _why_alone(server: Server | None) -> str | None:
     if server.status == "SHUTOFF":
         return "The server was switched off."
     return None
+
+
+def _why_unheard(operation: Operation) -> str | None:
+    """Why nothing is expected of a guest that has a server; None of one that reports, or has an
+    hour to begin with it."""
+    reported = instances.service_status(operation.instance_id)
+    if reported is None:
+        return None
+    silent = aws.clock() - reported.updated
+    if silent < max(SILENT_SECONDS, 2 * settings().heartbeat_expiry_seconds):
+        return None
+    return f"The guest agent has reported nothing for {silent / 60:.0f} minutes."

@@ -52,6 +52,13 @@ SETTINGS: Final[dict[str, dict[str, tuple[Any, ...]]]] = {
 UNKNOWN_PARAMETER: Final = 0.05
 """Share of the values with a parameter that is offered by none."""
 
+INCREMENTAL: Final = 0.4
+NAMED_PARENT: Final = 0.3
+"""Shares of the backups that build on the newest one of their instance, or on one that is named."""
+
+CASCADING: Final = 0.3
+"""Share of the deletes of backups that take along what builds on them."""
+
 LOCALITIES: Final = ("affinity", "anti-affinity", "soft-affinity", "soft-anti-affinity")
 
 Action = Callable[[Clients, Tenant, str | None], None]
@@ -499,6 +506,68 @@ def _values(work: Clients, datastore: str) -> dict[str, Any]:
     return values
 
 
+# ------------------------------------------------------------------------------------- backups
+
+
+def create_backup(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
+    """Of all, of what has changed since the newest, or since one that is named, which often cannot
+    be built on."""
+    if instance_id is None:
+        return
+    body: dict[str, Any] = {"name": work.name("backup"), "instance": instance_id}
+    how = work.stream.random()
+    parents = [each for each, (_, source) in tenant.backups.items() if source == instance_id]
+    if how < INCREMENTAL:
+        body["incremental"] = 1
+    elif how < INCREMENTAL + NAMED_PARENT and parents:
+        body["parent_id"] = work.stream.choice(parents)
+    reply = work.post(tenant, "/backups", {"backup": body})
+    if reply.status == 202:
+        work.learn_backup(tenant, reply)
+
+
+def list_backups(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
+    """All, those of an instance, or one."""
+    backup = _backup(work, tenant)
+    paths = ["/backups", "/backups?limit=2"]
+    if instance_id is not None:
+        paths += [f"/backups?instance_id={instance_id}", f"/instances/{instance_id}/backups"]
+    if backup is not None:
+        paths += [f"/backups/{backup}"] * 2
+    work.request(tenant, "GET", work.stream.choice(paths))
+
+
+def restore(work: Clients, tenant: Tenant, _: str | None) -> None:
+    """An instance with the data of a backup, now and then one that is not complete."""
+    backup = _backup(work, tenant)
+    if backup is None:
+        return
+    datastore, _source = tenant.backups[backup]
+    body = creation(work.name("restored"), work.stream.randrange(1, 4), datastore)
+    body["instance"]["restorePoint"] = {"backupRef": backup}
+    if work.stream.random() < 0.5:
+        del body["instance"]["datastore"]
+    if engines.can(datastore, Part.USERS) and work.stream.random() < 0.2:
+        body["instance"]["users"] = [_user(work, work.name("user"), [])]
+    reply = work.post(tenant, "/instances", body)
+    if reply.status == 200:
+        work.learn(tenant, reply)
+
+
+def delete_backup(work: Clients, tenant: Tenant, _: str | None) -> None:
+    """Some are built on, which is refused unless that goes too, some are being restored."""
+    backup = _backup(work, tenant)
+    if backup is None:
+        return
+    more = "?cascade=true" if work.stream.random() < CASCADING else ""
+    if work.request(tenant, "DELETE", f"/backups/{backup}{more}").status == 404:
+        tenant.backups.pop(backup, None)
+
+
+def _backup(work: Clients, tenant: Tenant) -> str | None:
+    return work.stream.choice(list(tenant.backups)) if tenant.backups else None
+
+
 ACTIONS: Final[dict[str, Action]] = {
     "list": list_instances,
     **{
@@ -511,6 +580,7 @@ ACTIONS: Final[dict[str, Action]] = {
             *(grant, list_access, revoke, create_database, list_databases, delete_database, write),
             *(enable_root, show_root, disable_root, limits, quota, force_delete, reset_status),
             *(create_group, change_group, list_groups, delete_group, attach, detach),
+            *(create_backup, list_backups, restore, delete_backup),
         )
     },
 }
@@ -521,6 +591,7 @@ _BY_PART: Final = {
     Part.DATABASES: (create_database, list_databases, delete_database),
     Part.ROOT: (enable_root, show_root, disable_root),
     Part.UPGRADES: (upgrade,),
+    Part.BACKUPS: (create_backup,),
 }
 PART_OF: Final = {action.__name__: part for part, all_of in _BY_PART.items() for action in all_of}
 """The part of the guest contract that an action asks for, where it is not every engine's."""

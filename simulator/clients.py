@@ -34,7 +34,7 @@ class Tenant:
     """A tenant, its token, and the instances it knows of, in the order it learned of them, each
     with its datastore."""
 
-    __slots__ = ("groups", "instances", "name", "token")
+    __slots__ = ("backups", "groups", "instances", "name", "token")
 
     def __init__(self, name: str, token: str) -> None:
         self.name = name
@@ -42,6 +42,8 @@ class Tenant:
         self.instances: dict[str, str] = {}
         self.groups: dict[str, str] = {}
         """Configuration groups, each with its datastore."""
+        self.backups: dict[str, tuple[str, str]] = {}
+        """Backups, each with its datastore and what it is of."""
 
 
 class Clients:
@@ -85,6 +87,11 @@ class Clients:
         told = reply.document["instance"]
         tenant.instances[told["id"]] = told["datastore"]["type"]
 
+    def learn_backup(self, tenant: Tenant, reply: Reply) -> None:
+        """The same of the backup that an accepted one tells of."""
+        told = reply.document["backup"]
+        tenant.backups[told["id"]] = told["datastore"]["type"], told["instance_id"]
+
     def datastore(self) -> str:
         """One of those that the plan mixes."""
         mixed = self.world.plan.datastores or {DATASTORE: 1.0}
@@ -124,6 +131,8 @@ class Clients:
         reply = self.request(tenant, "POST", path, body, key=key)
         if path == "/instances" and reply.status == 200:
             self.learn(tenant, reply)
+        elif path == "/backups" and reply.status == 202:
+            self.learn_backup(tenant, reply)
 
     def request(
         self,

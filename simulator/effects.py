@@ -78,12 +78,8 @@ class Effects:
         A retry repeats the same request: the same client token, and a condition that the first
         attempt may have made false.
         """
-        running = self.kernel.current
-        if running is not None:
-            effect = Effect(service, call, running.name, running.owner, what)
-        elif self.outsider is not None:
-            effect = Effect(service, call, self.outsider, None, what)
-        else:
+        effect = self._effect(service, call, what)
+        if effect is None:
             return function()
         for attempt in range(1, ATTEMPTS):
             try:
@@ -95,6 +91,20 @@ class Effects:
             pause = min(2.0 ** (attempt - 1), LONGEST_BACKOFF_SECONDS)
             self.kernel.sleep(pause * self._latency.random())
         return self._once(effect, function)
+
+    def perform_once(self, service: str, call: str, function: Callable[[], T], **what: Any) -> T:
+        """The same of a client that is not botocore's, and tries again by itself."""
+        effect = self._effect(service, call, what)
+        return function() if effect is None else self._once(effect, function)
+
+    def _effect(self, service: str, call: str, what: dict[str, Any]) -> Effect | None:
+        """The call as hooks see it; None when it is none of theirs."""
+        running = self.kernel.current
+        if running is not None:
+            return Effect(service, call, running.name, running.owner, what)
+        if self.outsider is not None:
+            return Effect(service, call, self.outsider, None, what)
+        return None
 
     def _once(self, effect: Effect, function: Callable[[], T]) -> T:
         self.calls[effect.scope, effect.service, effect.call] += 1

@@ -13,6 +13,7 @@ from simulator.template import PREFIX
 from simulator.world import World
 
 INSTANCES: Final = f"{PREFIX}-instances"
+BACKUPS: Final = f"{PREFIX}-backups"
 OPERATIONS: Final = f"{PREFIX}-operations"
 CONTROL_QUEUES: Final = ("taskmanager", "conductor", "heartbeats", "dead-letters")
 EXISTING: Final = ("BUILD", "ACTIVE", "ERROR", "SHUTDOWN")
@@ -27,7 +28,7 @@ class Meters:
         self.accepted: Counter[str] = Counter()
         self.ended: Counter[tuple[str, str]] = Counter()
         self.latencies: dict[str, list[float]] = {}
-        self.live = 0
+        self.live = self.backups = 0
         self.guest_hours = 0.0
         self.series = Series()
         self._recent: list[float] = []
@@ -53,6 +54,8 @@ class Meters:
                     self.status[before] -= 1
                 if after is not None:
                     self.status[after] += 1
+        elif table == BACKUPS:
+            self.backups += _is_there(new) - _is_there(old)
         elif table == OPERATIONS and new is not None:
             self._operation(old, new)
 
@@ -117,3 +120,7 @@ def percentile(ordered: list[float], share: float) -> float | None:
     if not ordered:
         return None
     return round(ordered[min(len(ordered) - 1, int(share * len(ordered)))], 3)
+
+
+def _is_there(row: Item | None) -> bool:
+    return row is not None and row["status"] != "DELETED"

@@ -57,5 +57,9 @@ USUAL_MIX: Final[dict[str, float]] = {
     "delete_group": 1,
     "attach": 4,
     "detach": 1,
+    "create_backup": 8,
+    "list_backups": 1,
+    "restore": 5,
+    "delete_backup": 2,
 }
 """Weights; an action that a plan's own mix does not name is not asked for."""

@@ -90,9 +90,7 @@ def _faults(run: Run) -> dict[str, FaultResult]:
     found = {}
     for name, kind in REGISTRY.items():
         injected = run.world.injected[name]
-        if not kind.reached:
-            reason = kind.reason
-        elif name not in strengths:
+        if name not in strengths:
             reason = "off in this run"
         else:
             reason = "" if injected else "chance did not strike in this run"

@@ -145,7 +145,7 @@ def _with_swarm(plan: Plan) -> Plan:
     for name, fault in REGISTRY.items():
         stream = random.Random(f"{plan.seed}/swarm/{name}")
         on, share = stream.random() < fault.chance, stream.random()
-        if name in faults or not fault.reached or not on:
+        if name in faults or not on:
             continue
         faults[name] = strength(name, share)
     return msgspec.structs.replace(plan, faults=faults, swarm=False)
@@ -174,8 +174,6 @@ def checked(plan: Plan, where: str) -> Plan:
         fault = REGISTRY.get(name)
         if fault is None:
             raise PlanError(f"{where}: {_unknown_fault(name)}")
-        if not fault.reached:
-            raise PlanError(f"{where}: {name} ({fault.title}) is not reached: {fault.reason}")
         if not 0 <= strength <= fault.range[1]:
             low, high = fault.range
             raise PlanError(f"{where}: {name} must be within {low:g} and {high:g} ({fault.unit}).")

@@ -220,7 +220,7 @@ class Run:
         self.phase = "emptied"
         self.workload.empty()
         until = self.world.kernel.now + self.world.plan.settle_seconds
-        while self.world.kernel.now < until and self.meters.guests:
+        while self.world.kernel.now < until and (self.meters.guests or self.meters.backups):
             self._go(LOOK_SECONDS)
         self._settle()
         assert self.invariants is not None

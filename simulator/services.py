@@ -73,7 +73,7 @@ class Services:
         self._levels: dict[str, int] = {}
 
     def _guest_client(self, service: str, key: str, token: str) -> Client:
-        """SQS or S3 with the credentials of a guest."""
+        """SQS or S3 with the credentials of a guest, whose client of S3 is its own."""
         guard = self.sts.guard(service, key, token)
         if service == "sqs":
             return Client(service, self.sqs, self.effects, guard)
@@ -84,7 +84,7 @@ class Services:
             if operation in ("GetObject", "HeadObject") and not self.s3.has(**asked):
                 guard("ListObjectsV2", asked)
 
-        return Client(service, self.s3, self.effects, guard_of_objects)
+        return Client(service, self.s3, self.effects, guard_of_objects, retries=False)
 
     def deploy(self) -> None:
         """Take the place of the real world; make the tables and the queues."""
@@ -138,6 +138,9 @@ def _environment(network_id: str) -> dict[str, str]:
         "COFFER_PACKAGES_BUCKET": template.PACKAGES_BUCKET,
         "COFFER_BACKUPS_BUCKET": template.BACKUPS_BUCKET,
         "COFFER_NETWORK_ID": network_id,
+        # Less than the day that is usual, so that a run sees what ends at its bound.
+        "COFFER_BACKUP_TIMEOUT_SECONDS": "5400",
+        "COFFER_RESTORE_TIMEOUT_SECONDS": "5400",
         "COFFER_HEARTBEAT_SECONDS": "60",
         "COFFER_HEARTBEAT_EXPIRY_SECONDS": "180",
     }

@@ -157,5 +157,4 @@ class Totals:
         return [
             (name, fault.title, self.injected[name], self.seeds_with[name])
             for name, fault in REGISTRY.items()
-            if fault.reached
         ]

@@ -19,10 +19,17 @@ from simulator.mix import USUAL_MIX
 from simulator.world import World
 
 RACE_SECONDS: Final = 3.0
+RIVALS: Final = {
+    "create_backup": ("resize_volume", "cancel", "delete", "restart"),
+    "restore": ("delete_backup",),
+    "delete_backup": ("restore", "create_backup"),
+}
+"""What gets in the way of a backup, beside what gets in everything's."""
 EMPTYING_ATTEMPTS: Final = 60
 EMPTYING_PAUSE_SECONDS: Final = 60.0
 SPREAD_SECONDS: Final = 120.0
 NOISY: Final = "noisy"
+DELETABLE: Final = ("COMPLETED", "FAILED", "DELETE_FAILED")
 IN_ITS_PLACE: Final = "write"
 """What the applications of a datastore do that has nothing of what was drawn."""
 
@@ -106,12 +113,14 @@ class Workload(Clients):
     def _race(self, action: str, tenant: Tenant, instance_id: str | None) -> None:
         """The same request again, or one that gets in its way, or in somebody else's."""
         other = self.stream.choice(("same", "delete", "force_delete", "quota", "stranger"))
+        if action in RIVALS and self.stream.random() < 0.5:
+            other = self.stream.choice(RIVALS[action])
         later = self.stream.random() ** 2 * RACE_SECONDS
         self.world.inject("F21", f"{other} races {action} of {tenant.name}", instance_id)
         if other == "same":
             self.world.kernel.call_later(later, self.spawn, action, tenant, instance_id)
-        elif other == "quota":
-            self.world.kernel.call_later(later, self.spawn, "quota", tenant, instance_id)
+        elif other == "quota" or other in RIVALS.get(action, ()):
+            self.world.kernel.call_later(later, self.spawn, other, tenant, instance_id)
         elif other == "stranger":
             stranger = self.stream.choice(list(self.tenants.values()))
             self.world.kernel.call_later(later, self.spawn, "delete", stranger, instance_id)
@@ -149,12 +158,15 @@ class Workload(Clients):
 
     def _empty(self, tenant: Tenant) -> None:
         for _ in range(EMPTYING_ATTEMPTS):
-            left = self._listed(tenant)
-            if left is not None and not left:
+            left, backups = self._listed(tenant, "instances"), self._listed(tenant, "backups")
+            if left == [] and backups == []:
                 return
             for instance in left or ():
                 if instance["status"] != "SHUTDOWN":
                     self._remove(tenant, f"/instances/{instance['id']}")
+            for backup in backups or ():
+                if not backup["children"] and backup["status"] in DELETABLE:
+                    self.request(tenant, "DELETE", f"/backups/{backup['id']}")
             self.world.kernel.sleep(EMPTYING_PAUSE_SECONDS)
 
     def _remove(self, tenant: Tenant, path: str) -> None:
@@ -162,7 +174,7 @@ class Workload(Clients):
             self.request(tenant, "PUT", path, {"instance": {"deletion_protection": False}})
             self.request(tenant, "DELETE", path)
 
-    def _listed(self, tenant: Tenant) -> list[dict[str, Any]] | None:
-        """The first page of a tenant's instances; what is deleted makes room for the next."""
-        reply = self.request(tenant, "GET", "/instances")
-        return list(reply.document["instances"]) if reply.status == 200 else None
+    def _listed(self, tenant: Tenant, what: str) -> list[dict[str, Any]] | None:
+        """The first page of what a tenant has; what is deleted makes room for the next."""
+        reply = self.request(tenant, "GET", f"/{what}")
+        return list(reply.document[what]) if reply.status == 200 else None

@@ -32,7 +32,7 @@ def _faults() -> Table:
     faults = _table("fault", "class", "strength")
     for id_, fault in REGISTRY.items():
         low, high = fault.range
-        strength = f"{low:g} to {high:g}, {fault.unit}" if fault.reached else "not reached yet"
+        strength = f"{low:g} to {high:g}, {fault.unit}"
         faults.add_row(f"[bold]{id_}[/]", escape(fault.title), f"[dim]{escape(strength)}[/]")
     return faults
 
@@ -51,7 +51,7 @@ def _missing() -> None:
 
     out.print("Forms of the faults that no run exercises yet:")
     for id_, fault in REGISTRY.items():
-        if lacking := fault.missing or fault.reason:
+        if lacking := fault.missing:
             prose(f"[bold]{id_}[/]  [dim]{escape(lacking)}[/]", out)
 
 

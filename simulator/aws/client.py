@@ -23,16 +23,22 @@ Guard = Callable[[str, Mapping[str, Any]], None]
 
 
 class Client:
-    """Stands where a boto3 client stands."""
+    """Stands where a boto3 client stands; or, without `retries`, where one that is none."""
 
-    __slots__ = ("_effects", "_guard", "_name", "service")
+    __slots__ = ("_guard", "_name", "_perform", "service")
 
     def __init__(
-        self, name: str, service: Service, effects: Effects, guard: Guard | None = None
+        self,
+        name: str,
+        service: Service,
+        effects: Effects,
+        guard: Guard | None = None,
+        *,
+        retries: bool = True,
     ) -> None:
         self.service = service
         self._name = name
-        self._effects = effects
+        self._perform = effects.perform if retries else effects.perform_once
         self._guard = guard
 
     @property
@@ -51,6 +57,6 @@ class Client:
                     guard(operation, kwargs)
                 return function(**kwargs)
 
-            return self._effects.perform(self._name, operation, apply, **kwargs)
+            return self._perform(self._name, operation, apply, **kwargs)
 
         return call

@@ -12,8 +12,7 @@ if TYPE_CHECKING:  # a plan names its faults without what they strike
 class Fault:
     """One class of `simulation.md` in one run. `strength` is within `range`.
 
-    `chance` is how likely a swarm switches it on. A class that nothing can exercise yet has
-    `reached` False and says why.
+    `chance` is how likely a swarm switches it on.
     """
 
     id: ClassVar[str]
@@ -22,14 +21,12 @@ class Fault:
     unit: ClassVar[str] = "share"
     """What a strength is: "share", "per hour" of each guest, or "hours"."""
     chance: ClassVar[float] = 0.5
-    reached: ClassVar[bool] = True
-    reason: ClassVar[str] = ""
     fair: ClassVar[bool] = False
     """Whether it may make nothing fail: what is accepted beside it succeeds, and in time."""
     guests_only: ClassVar[bool] = False
     """Whether it strikes guests alone: no function of ours, and nothing that one needs."""
     missing: ClassVar[str] = ""
-    """Which forms of a class that is reached no run exercises yet, and why."""
+    """Which of its forms no run exercises yet, and why."""
 
     def __init__(self, world: World, workload: Workload, strength: float) -> None:
         self.world = world

@@ -19,7 +19,6 @@ class BadDisk(GuestFault):
     title = "bad disk"
     range = (0.0, 0.3)
     unit = "share of the time"
-    missing = "full during a backup: no flow makes backups yet"
 
     def install(self) -> None:
         self.on = True

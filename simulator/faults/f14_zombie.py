@@ -20,7 +20,7 @@ class Zombie(Fault):
     range = (0.0, 1.0)
     unit = "share of the dead servers"
     fair = True
-    missing = "after a restore or failover: there is neither yet"
+    missing = "after a failover: there is none yet"
 
     def install(self) -> None:
         self.on = True

@@ -1,4 +1,4 @@
-"""F18: the object store refuses for a minute, or takes a write and loses its reply."""
+"""F18: the object store refuses for a minute, takes a write and loses its reply, or an object."""
 
 from __future__ import annotations
 
@@ -6,16 +6,21 @@ from typing import Final
 
 from botocore.exceptions import ConnectionClosedError
 
+from chalicelib.status import BackupStatus
 from simulator.aws.errors import throttled
 from simulator.effects import Effect
 from simulator.faults.base import Fault
 from simulator.faults.bursts import Bursts
+from simulator.template import BACKUPS_BUCKET
 
 BURST_SECONDS: Final = (5.0, 90.0)
 REFUSED: Final = 0.8
 """Share of the calls that are answered 503 in a burst: most of them outlive botocore's retries."""
 LOST: Final = 0.1
 """Share of the replies to writes that are lost, of the strength."""
+SPOILED: Final = 60.0
+"""Objects that are lost or changed in an hour, at full strength."""
+CHANGED: Final = 0.5
 WRITES: Final = frozenset({"PutObject", "DeleteObject", "DeleteObjects"})
 
 
@@ -24,14 +29,14 @@ class ObjectStore(Fault):
     title = "object store"
     range = (0.0, 0.4)
     unit = "share of the time"
-    reached = False
-    reason = "no workload makes a backup yet"
+    missing = "half a part: an object is written whole or not at all"
 
     def install(self) -> None:
         self.on = True
         self.away = False
         self.world.region.effects.hooks.append(self)
         Bursts(self, BURST_SECONDS, self._begin, self._end).pause()
+        self._next()
 
     def heal(self) -> None:
         self.on = False
@@ -44,6 +49,38 @@ class ObjectStore(Fault):
 
     def _end(self) -> None:
         self.away = False
+
+    def _next(self) -> None:
+        pause = self.later(3600.0 / (self.strength * SPOILED))
+        self.world.kernel.call_later(pause, self._spoil)
+
+    def _spoil(self) -> None:
+        """Lose an object, or change a byte of one that is complete: of what is being made nobody
+        reads the parts again before they are restored."""
+        if not self.on:
+            return
+        self._next()
+        stored = self.world.region.s3.buckets[BACKUPS_BUCKET]
+        keys = [key for key, _ in stored.behind("", "")]
+        if not keys:
+            return
+        key = self.stream.choice(keys)
+        backup_id = key.split("/")[2]
+        assert self.world.invariants is not None
+        hub = self.world.invariants.hub
+        row, found = hub.row("backups", backup_id), stored.get(key)
+        hub.spoiled[backup_id] = None
+        whose = row["instance_id"] if row is not None else None
+        complete = row is not None and row["status"] == BackupStatus.COMPLETED
+        if complete and found is not None and self.stream.random() < CHANGED:
+            place = self.stream.randrange(len(found.body))
+            changed = bytes([found.body[place] ^ 1])
+            body = found.body[:place] + changed + found.body[place + 1 :]
+            stored.put(key, found._replace(body=body))
+            self.inject(f"an object of the backup {backup_id} is changed", whose)
+        else:
+            stored.delete(key)
+            self.inject(f"an object of the backup {backup_id} is lost", whose)
 
     def before(self, effect: Effect) -> None:
         if self.away and effect.service == "s3" and self.hits(REFUSED):

@@ -13,7 +13,6 @@ class Tenants(Fault):
     range = (0.0, 1.0)
     unit = "share of the requests"
     fair = True
-    missing = "resize during backup: there is neither yet"
 
     def install(self) -> None:
         self.on = True

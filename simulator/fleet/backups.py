@@ -1,11 +1,12 @@
-"""Backups of a simulated database: what is on its volume, by the guest's own writer and reader.
+"""Backups of a simulated database: pages of its volume, by the guest's own writer and reader.
 
-An increment says where it begins and all that there is then; a chain with a gap is not applied.
+A full one has all pages. An increment has those that were written behind its parent's position, and
+says where that is: a chain with a gap is not applied.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 import msgspec
@@ -18,26 +19,32 @@ from guest_agent.backups.store import OpenStore
 from guest_agent.backups.writer import Writer
 from guest_agent.errors import GuestError, NotSupported
 from guest_agent.manager import Progress, WithBackups
-from simulator.fleet.datastore import Account, Contents, Database, User
+from simulator.fleet.datastore import NOTHING, Contents, Database, Page, User
 from simulator.fleet.machine import OnMachine
 
 COPY_SECONDS: Final = (0.5, 10.0)
+FETCH_SECONDS: Final = (0.2, 5.0)
 APPLY_SECONDS: Final = (0.5, 10.0)
+
+
+class Written(msgspec.Struct, frozen=True):
+    """A page as it is at the end of the copy; without `content` it was removed.
+
+    A database tells its character set and its collation, a row its value, a user a password and
+    grants, root a password.
+    """
+
+    page: Page
+    position: int
+    content: list[str] | None = None
 
 
 class Copy(msgspec.Struct, frozen=True):
     """What one backup holds, from behind a position of the log (`None`: all) to another one."""
 
-    after: str | None
-    position: str
-    databases: dict[str, Database]
-    users: list[tuple[Account, User]]
-    root_password: str | None
-
-    def contents(self) -> Contents:
-        """What the database holds that is made of it."""
-        position = int(self.position)
-        return Contents(self.databases, dict(self.users), self.root_password, position)
+    after: int | None
+    position: int
+    pages: list[Written]
 
 
 class WithSimBackups(OnMachine, WithBackups):
@@ -51,19 +58,14 @@ class WithSimBackups(OnMachine, WithBackups):
     ) -> answers.BackedUp:
         stop = aws.event()
         self._being_made = (request.id, stop)
+        after = int(request.parent.position) if request.parent else None
         store = self._opener()(request.id, stop)
         writer = Writer(store, request.id, request.location, progress, request.bandwidth)
         progress("copying the data")
-        held = self._read()
-        copy = Copy(
-            after=request.parent.position if request.parent else None,
-            position=str(held.log_position),
-            databases=dict(held.databases),
-            users=list(held.users.items()),
-            root_password=held.root_password,
-        )
-        writer.write(self._taking_time(msgspec.json.encode(copy, enc_hook=dict)))
-        return writer.finish(engine_version=self._machine.engine.number, position=copy.position)
+        copied: list[Copy] = []
+        writer.write(self._copying(after, copied))
+        position = str(copied[0].position)
+        return writer.finish(engine_version=self._machine.engine.number, position=position)
 
     def cancel_backup(self, request: arguments.CancelBackup) -> answers.Done:
         if self._being_made is not None and self._being_made[0] == request.id:
@@ -76,9 +78,10 @@ class WithSimBackups(OnMachine, WithBackups):
             store = self._opener()(request.chain[-1].id, aws.event())
             for backup in request.chain:
                 if backup.id not in volume.fetched:
+                    self._step(FETCH_SECONDS)
                     content = b"".join(Reader(store, backup, progress).chunks())
-                    self._step(COPY_SECONDS)
-                    volume.fetched = {**volume.fetched, backup.id: content}
+                    self._check_space()
+                    self._put_beside(backup.id, content)
         return answers.Done()
 
     def apply_backup(self, request: arguments.ApplyBackup, progress: Progress) -> answers.Done:
@@ -86,15 +89,28 @@ class WithSimBackups(OnMachine, WithBackups):
         volume = self._formatted()
         if not volume.formatted:
             progress("applying the backups")
-            contents = _made_of(request.chain, volume.fetched)
+            contents = made_of(request.chain, volume.fetched)
             self._step(APPLY_SECONDS)
+            self._check_space()
             self._perform("apply", lambda: volume.restore(contents))
         volume.fetched = {}
         return answers.Done()
 
-    def _taking_time(self, content: bytes) -> Iterator[bytes]:
+    def _copying(self, after: int | None, copied: list[Copy]) -> Iterator[bytes]:
+        """The copy, of the moment at which it ends; the database may die meanwhile."""
+        self._read()
         self._step(COPY_SECONDS)
-        yield content
+        self._check_space()  # for what the tool keeps of the log meanwhile
+        copied.append(copy_of(self._contents(), after))
+        yield msgspec.json.encode(copied[0])
+
+    def _put_beside(self, backup_id: str, content: bytes) -> None:
+        volume = self._formatted()
+
+        def put() -> None:
+            volume.fetched = {**volume.fetched, backup_id: content}
+
+        self._perform("fetched", put)
 
     def _opener(self) -> OpenStore:
         if self.open_store is None:
@@ -102,12 +118,66 @@ class WithSimBackups(OnMachine, WithBackups):
         return self.open_store
 
 
-def _made_of(chain: list[StoredBackup], fetched: Mapping[str, bytes]) -> Contents:
-    before: Copy | None = None
+def copy_of(contents: Contents, after: int | None) -> Copy:
+    """What was written behind a position, or all that there is."""
+    first = 0 if after is None else after + 1
+    pages = [
+        Written(page, position, _content(contents, page))
+        for page, position in contents.written.items()
+        if position >= first
+    ]
+    if after is None:
+        pages = [each for each in pages if each.content is not None]
+    pages.sort(key=lambda each: each.position)
+    return Copy(after, contents.log_position, pages)
+
+
+def made_of(chain: Iterable[StoredBackup], fetched: Mapping[str, bytes]) -> Contents:
+    """The contents at the end of a chain; `GuestError` where it has a gap."""
+    contents, position = NOTHING, None
     for backup in chain:
         copy = msgspec.json.decode(fetched[backup.id], type=Copy)
-        if copy.after != (before.position if before else None):
+        if copy.after != position:
             raise GuestError(f"the backup {backup.id} does not go on where the one before it ends")
-        before = copy
-    assert before is not None, "a chain has a backup"
-    return before.contents()
+        position = copy.position
+        for each in copy.pages:
+            contents = _with(contents, each)
+        contents = msgspec.structs.replace(contents, log_position=position)
+    return contents
+
+
+def _content(contents: Contents, page: Page) -> list[str] | None:
+    kind, *name = page
+    match kind:
+        case "database":
+            database = contents.databases.get(name[0])
+            return [database.character_set, database.collate] if database else None
+        case "row":
+            rows = contents.databases[name[0]].rows if name[0] in contents.databases else {}
+            return [rows[name[1]]] if name[1] in rows else None
+        case "user":
+            user = contents.users.get((name[0], name[1]))
+            return [user.password, *sorted(user.grants)] if user else None
+        case _:
+            return [contents.root_password] if contents.root_password is not None else None
+
+
+def _with(contents: Contents, written: Written) -> Contents:
+    (kind, *name), content = written.page, written.content
+    contents = msgspec.structs.replace(contents, log_position=written.position - 1)
+    match kind:
+        case "database" if content is not None:
+            return contents.with_database(name[0], Database(content[0], content[1]))
+        case "database":
+            return contents.without_database(name[0])
+        case "row" if content is not None:
+            return contents.with_row(name[0], name[1], content[0])
+        case "row":
+            return contents  # it went with its database
+        case "user" if content is not None:
+            user = User(content[0], frozenset(content[1:]))
+            return contents.with_user((name[0], name[1]), user)
+        case "user":
+            return contents.without_user((name[0], name[1]))
+        case _:
+            return contents.with_root(content[0] if content else None)

@@ -40,15 +40,22 @@ class User(msgspec.Struct, frozen=True):
 
 Account = tuple[str, str]
 """A user's name and host."""
+Page = tuple[str, ...]
+"""What is written at once: ("database", name), ("row", database, key), ("user", name, host) or
+("root",)."""
 
 
 class Contents(msgspec.Struct, frozen=True):
-    """Everything in a datastore at one position of its log, which grows with every write."""
+    """Everything in a datastore at one position of its log, which grows with every write.
+
+    `written` has the position at which each page was written or removed last.
+    """
 
     databases: Mapping[str, Database] = msgspec.field(default_factory=lambda: _EMPTY)
     users: Mapping[Account, User] = msgspec.field(default_factory=lambda: _EMPTY)
     root_password: str | None = None
     log_position: int = 0
+    written: Mapping[Page, int] = msgspec.field(default_factory=lambda: _EMPTY)
 
     def rows(self) -> int:
         """How many rows there are."""
@@ -56,29 +63,31 @@ class Contents(msgspec.Struct, frozen=True):
 
     def with_database(self, name: str, database: Database) -> Contents:
         """With one database made or put in the place of its former self."""
-        return self._written(databases={**self.databases, name: database})
+        databases = {**self.databases, name: database}
+        return self._written(("database", name), databases=databases)
 
     def without_database(self, name: str) -> Contents:
         """Without one database. Grants on it stay, as on a real server."""
-        return self._written(databases=_without(self.databases, name))
+        return self._written(("database", name), databases=_without(self.databases, name))
 
     def with_row(self, database: str, key: str, value: str) -> Contents:
         """With one row written."""
         before = self.databases[database]
         after = msgspec.structs.replace(before, rows={**before.rows, key: value})
-        return self.with_database(database, after)
+        databases = {**self.databases, database: after}
+        return self._written(("row", database, key), databases=databases)
 
     def with_user(self, account: Account, user: User) -> Contents:
         """With one user made or changed."""
-        return self._written(users={**self.users, account: user})
+        return self._written(("user", *account), users={**self.users, account: user})
 
     def without_user(self, account: Account) -> Contents:
         """Without one user."""
-        return self._written(users=_without(self.users, account))
+        return self._written(("user", *account), users=_without(self.users, account))
 
     def with_root(self, password: str | None) -> Contents:
         """With the superuser's login opened, or closed (None)."""
-        return self._written(root_password=password)
+        return self._written(("root",), root_password=password)
 
     def same_as(self, other: Contents) -> bool:
         """Whether a user of either could tell no difference, the log's position aside."""
@@ -88,8 +97,10 @@ class Contents(msgspec.Struct, frozen=True):
             and self.root_password == other.root_password
         )
 
-    def _written(self, **changes: Any) -> Contents:
-        return msgspec.structs.replace(self, log_position=self.log_position + 1, **changes)
+    def _written(self, page: Page, **changes: Any) -> Contents:
+        position = self.log_position + 1
+        written = {**self.written, page: position}
+        return msgspec.structs.replace(self, log_position=position, written=written, **changes)
 
 
 NOTHING: Final = Contents()
@@ -100,17 +111,37 @@ class Volume:
 
     Its file system has the size that the volume had, until it is told to grow. `touched_by` is the
     version of the engine that has written it last, `fetched` are backups by id that lie beside the
-    place of the data.
+    place of the data. While somebody wants to know, `past` has the contents by position.
     """
 
-    __slots__ = ("contents", "fetched", "file_system_gib", "formatted", "size_gib", "touched_by")
+    __slots__ = (
+        "_contents",
+        "fetched",
+        "file_system_gib",
+        "formatted",
+        "past",
+        "size_gib",
+        "touched_by",
+    )
 
     def __init__(self, size_gib: int) -> None:
         self.size_gib = self.file_system_gib = size_gib
         self.formatted = False
-        self.contents = NOTHING
+        self.past: dict[int, Contents] | None = None
+        self._contents = NOTHING
         self.touched_by = ""
         self.fetched: Mapping[str, bytes] = _EMPTY
+
+    @property
+    def contents(self) -> Contents:
+        """What is on it."""
+        return self._contents
+
+    @contents.setter
+    def contents(self, contents: Contents) -> None:
+        self._contents = contents
+        if self.past is not None:
+            self.past[contents.log_position] = contents
 
     def used_gib(self) -> float:
         """How much of it is taken."""

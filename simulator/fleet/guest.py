@@ -26,7 +26,7 @@ from guest_agent.loop import PULSE_SECONDS, RETIRED_SECONDS
 from guest_agent.memory import Memory
 from guest_agent.releases import TRIAL_SECONDS
 from simulator.cloud.model.seams import GuestSpec
-from simulator.fleet import older
+from simulator.fleet import objects, older
 from simulator.fleet.datastore import Volume
 from simulator.fleet.disk import Disk, SimIdentity, SimJournal, directly, key_of, public_key
 from simulator.fleet.queues import SimPost, SimQueues, date_header
@@ -377,9 +377,11 @@ class Guest:
                 queues.resume(self.memory.session)
             manager = self._around.manager(self, life, self._around.perform)
             manager.releases = SimReleases(self, life, self.runs, self._around.perform)
+            enrolment = _LateEnrolment(self)
+            manager.open_store = objects.opener(self, life, enrolment)
             self._core = Agent(
                 file,
-                enrolment=_LateEnrolment(self),
+                enrolment=enrolment,
                 queues=queues,
                 store=SimJournal(self, life, self._around.perform),
                 manager=manager,
@@ -502,6 +504,9 @@ class _LateEnrolment(Enrolment):
 
     def renew(self, *, start: bool) -> Session:
         return self._guest.enrolment().renew(start=start)
+
+    def storage(self, backup_id: str) -> bytes:
+        return self._guest.enrolment().storage(backup_id)
 
 
 def _ring(guest: Guest, life: int, when: float) -> None:

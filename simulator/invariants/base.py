@@ -17,6 +17,7 @@ from simulator.aws.stepfunctions.execution import Execution
 from simulator.cloud.model.cloud import Cloud
 from simulator.cloud_functions import CloudFunctions
 from simulator.effects import Effect
+from simulator.fleet.datastore import Contents
 from simulator.fleet.fleet import Fleet
 from simulator.invariants.lines import LogLines, OnLine
 from simulator.invariants.marks import FORGED_HEADER
@@ -26,7 +27,7 @@ from simulator.template import DEPLOYMENT_ID, PREFIX
 
 MOST_RAISED: Final = 16
 OF_ITS_OWN: Final = frozenset(
-    {"I2", "I8", "I9", "I14", "I20", "I23", "I29", "I30", "I35", "L1", "L3", "L4", "L7"}
+    {"I2", "I8", "I9", "I14", "I20", "I23", "I29", "I30", "I35", "L1", "L3", "L4", "L6", "L7"}
 )
 """Promises that an instance loses whose guest is in somebody else's hands: its contents, its
 status, its settings and what becomes of its creates are whatever that guest says."""
@@ -126,6 +127,10 @@ class Hub:
         fit."""
         self.restored_at = 0.0
         """When that was over last."""
+        self.points: dict[str, Contents] = {}
+        """What each complete backup has to hold."""
+        self.spoiled: dict[str, None] = {}
+        """Backups whose objects a fault has changed or removed in the store (F18)."""
         self.first_sent: dict[str, float] = {}
         """Bodies that a forger sends again, and when they were sent first."""
         self._batch: tuple[Invocation | None, dict[str, list[Record]]] = None, {}
@@ -408,6 +413,12 @@ def json_of(row: Item | None, name: str) -> dict[str, Any]:
     """The object that an attribute of a row holds; an empty one when it has none."""
     text = (row or {}).get(name)
     found: dict[str, Any] = json.loads(text) if text else {}
+    return found
+
+
+def parents_of(backup: Item) -> list[str]:
+    """The ids of what a backup builds on, the full one first."""
+    found: list[str] = json.loads(backup.get("parents") or "[]")
     return found
 
 

@@ -1,13 +1,144 @@
-"""I12: every completed backup has all its ancestors, completed and intact."""
+"""I12: every completed backup has all that it builds on, and its objects, as they were written."""
 
 from __future__ import annotations
 
-from simulator.invariants.base import Invariant
+from collections import Counter
+from typing import Final
+
+from chalicelib import objects
+from chalicelib.bus.contract import manifest
+from chalicelib.status import BackupStatus
+from simulator.aws.dynamodb.values import Item
+from simulator.effects import Effect
+from simulator.invariants.base import Exchange, Invariant, changed, json_of, parents_of
+from simulator.template import BACKUPS_BUCKET
+
+COUNTED: Final = frozenset(BackupStatus) - {BackupStatus.FAILED, BackupStatus.DELETED}
+"""What its parent counts: what is being made, is there, or may be there still."""
+THERE: Final = (BackupStatus.COMPLETED, BackupStatus.DELETING, BackupStatus.DELETE_FAILED)
+"""What can be built on, or waits until nothing builds on it any more."""
+_DELETES: Final = frozenset({"DeleteObject", "DeleteObjects"})
 
 
 class BackupChains(Invariant):
-    """Waits for backups."""
+    """Looks into the store when a backup is complete, whenever something is removed or written
+    there, and at all of it now and then.
+
+    What a fault has spoiled in the store (F18) is found when it is restored, not before.
+    """
 
     id = "I12"
     title = "Every completed backup has all its ancestors; none is deleted under a child"
-    unreachable = "there are no backups in this release"
+
+    def watch(self) -> None:
+        self.hub.on_write("backups", self._written)
+        self.hub.on_effect("s3", self._called)
+        self.hub.on_reply(self._replied)
+
+    def _written(self, old: Item | None, new: Item | None) -> None:
+        if old is None or new is None or not changed(old, new, "status"):
+            return
+        match new["status"]:
+            case BackupStatus.COMPLETED:
+                self._whole(new)
+            case BackupStatus.DELETING | BackupStatus.DELETED:
+                self.hub.soon(self._goes, new["id"])
+
+    def _goes(self, backup_id: str) -> None:
+        """Nothing builds on it any more, or what does goes first."""
+        self.exercised += 1
+        row = self.hub.row("backups", backup_id)
+        if row is None:
+            return
+        operation = self.hub.row("operations", row.get("operation_id", ""))
+        child = self._child_of(backup_id)
+        if child is not None and not json_of(operation, "arguments").get("cascade"):
+            text = f"{backup_id} is {row['status']} below {child['status']} {child['id']}"
+            self.broken(text, _whose(row))
+
+    def _child_of(self, backup_id: str) -> Item | None:
+        rows = self.hub.rows("backups")
+        below = (row for row in rows if backup_id in parents_of(row) and row["status"] in COUNTED)
+        return next(below, None)
+
+    def _called(self, effect: Effect) -> None:
+        """Nothing of a backup that is complete is removed, or written again, and nothing is removed
+        of what others build on."""
+        what = effect.what
+        if what.get("Bucket") != BACKUPS_BUCKET:
+            return
+        if effect.call in _DELETES:
+            keys = [each["Key"] for each in what["Delete"]["Objects"]]
+        elif effect.call == "PutObject":
+            keys = [what["Key"]]
+        else:
+            return
+        self.exercised += 1
+        for backup_id in dict.fromkeys(key.split("/")[2] for key in keys):
+            row = self.hub.row("backups", backup_id)
+            if row is not None and row["status"] == BackupStatus.COMPLETED:
+                self._whole(row)
+            child = self._child_of(backup_id) if effect.call in _DELETES else None
+            if child is not None and child["status"] != BackupStatus.DELETING:
+                text = f"objects of {backup_id} are removed below {child['status']} {child['id']}"
+                self.broken(text, _whose(child))
+
+    def _replied(self, exchange: Exchange) -> None:
+        """Accepted means durable."""
+        path = exchange.path.partition("?")[0]
+        accepted = exchange.reply.status == 202 and not exchange.tried
+        if accepted and exchange.method == "POST" and path.endswith("/backups"):
+            self.exercised += 1
+            made = exchange.reply.document["backup"]["id"]
+            if self.hub.row("backups", made) is None:
+                self.broken(f"the backup {made} was accepted and left no row")
+
+    def check(self) -> None:
+        rows = {row["id"]: row for row in self.hub.rows("backups")}
+        children: Counter[str] = Counter()
+        for row in rows.values():
+            if row["status"] == BackupStatus.COMPLETED:
+                self._whole(row)
+            parents = parents_of(row)
+            if parents and row["status"] in COUNTED:
+                children[parents[-1]] += 1
+        for row in rows.values():
+            counted = int(row.get("children", 0))
+            if row["status"] != BackupStatus.DELETED and counted != children[row["id"]]:
+                text = f"{row['id']} counts {counted} children, and has {children[row['id']]}"
+                self.broken(text, row["instance_id"])
+
+    def _whole(self, row: Item) -> None:
+        self.exercised += 1
+        for parent_id in parents_of(row):
+            parent = self.hub.row("backups", parent_id)
+            if parent is None or parent["status"] not in THERE:
+                told = "lost" if parent is None else parent["status"]
+                self.broken(f"{row['id']} builds on {parent_id}, which is {told}", _whose(row))
+        if row["id"] not in self.hub.spoiled:
+            why = self._damage(row)
+            if why is not None:
+                self.broken(f"{row['id']} is complete, and {why}", _whose(row))
+
+    def _damage(self, row: Item) -> str | None:
+        """What is wrong with its objects."""
+        stored = self.hub.run.region.s3.buckets[BACKUPS_BUCKET]
+        found = stored.get(f"{row['location']}/{objects.MANIFEST}")
+        if found is None:
+            return "its manifest is not there"
+        try:
+            told = manifest.opened(found.body, row["checksum"])
+        except ValueError as error:
+            return str(error)
+        below = f"{row['location']}/{told.attempt}"
+        for number, part in enumerate(told.parts):
+            written = stored.get(f"{below}/{number}")
+            if written is None:
+                return f"part {number} is not there"
+            if (len(written.body), objects.checksum(written.body)) != (part.size, part.sha256):
+                return f"part {number} is another one"
+        return None
+
+
+def _whose(row: Item) -> str:
+    return str(row["instance_id"])

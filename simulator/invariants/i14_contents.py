@@ -115,8 +115,15 @@ class Acknowledged(Invariant):
         return row is None or grants_outlive(row["manager"])
 
     def _begun_with(self, body: Any, answer: Any) -> None:
-        """What an instance is created with, it has when it is ACTIVE."""
+        """What an instance is created with, it has when it is ACTIVE: what a backup held, and what
+        its body names."""
         instance_id, wanted = answer["instance"]["id"], body.get("instance", {})
+        if "restorePoint" in wanted:
+            backup_id = wanted["restorePoint"]["backupRef"].rpartition("/")[2]
+            if backup_id not in self.hub.points:
+                return  # begun before anybody looked
+            manager = answer["instance"]["datastore"]["type"]
+            self._states |= _things(instance_id, manager, self.hub.points[backup_id])
         self._made[instance_id] = None
         for each in wanted.get("databases") or ():
             self._states[Thing(instance_id, "databases", each["name"])] = THERE
@@ -154,13 +161,7 @@ class Acknowledged(Invariant):
                 self._compare(row["id"], row["manager"], volume.contents)
 
     def _compare(self, instance_id: str, manager: str, contents: Contents) -> None:
-        there: dict[Thing, State] = {}
-        for name in contents.databases if engines.can(manager, Part.DATABASES) else ():
-            there[Thing(instance_id, "databases", name)] = THERE
-        for (name, _), user in contents.users.items():
-            there[Thing(instance_id, "users", name)] = user
-        if contents.root_password is not None:
-            there[Thing(instance_id, "root", "root")] = User(contents.root_password)
+        there = _things(instance_id, manager, contents)
         known = [each for each in self._states if each.instance_id == instance_id]
         now = self.hub.run.kernel.now
         for thing in dict.fromkeys((*there, *known)):
@@ -178,6 +179,18 @@ class Acknowledged(Invariant):
             for each in self._states
             if each.instance_id == instance_id and each.kind == kind
         ]
+
+
+def _things(instance_id: str, manager: str, contents: Contents) -> dict[Thing, State]:
+    """All that a database holds, as it is followed here."""
+    there: dict[Thing, State] = {}
+    for name in contents.databases if engines.can(manager, Part.DATABASES) else ():
+        there[Thing(instance_id, "databases", name)] = THERE
+    for (name, _), user in contents.users.items():
+        there[Thing(instance_id, "users", name)] = user
+    if contents.root_password is not None:
+        there[Thing(instance_id, "root", "root")] = User(contents.root_password)
+    return there
 
 
 def _is_clear(exchange: Exchange) -> bool:

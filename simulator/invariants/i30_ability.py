@@ -50,6 +50,9 @@ def _part_of(exchange: Exchange) -> tuple[str, Part] | None:
         wanted = json.loads(exchange.body or b"{}").get("instance", {})
         part = Part.USERS if wanted.get("databases") or wanted.get("users") else Part.SERVER
         return exchange.reply.document["instance"]["id"], part
+    if exchange.method == "POST" and exchange.path.endswith("/backups"):
+        asked = json.loads(exchange.body or b"{}").get("backup", {}).get("instance")
+        return (asked.rpartition("/")[2], Part.BACKUPS) if asked else None
     found = _PART.match(exchange.path)
     if found is None:
         return None

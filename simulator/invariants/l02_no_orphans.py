@@ -1,15 +1,19 @@
-"""L2: no orphan: cloud things, guests' queues, keys and reports are exactly those of live rows."""
+"""L2: no orphan: cloud things, guests' queues, keys and reports are exactly those of live rows, and
+so are the objects of backups."""
 
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from typing import Any, Final
 
 from chalicelib.lifecycle import Status
+from chalicelib.status import BackupStatus
 from simulator.aws.dynamodb.values import Item
+from simulator.effects import Effect
 from simulator.invariants.base import Invariant, held_of, owned_things
-from simulator.template import PREFIX
+from simulator.template import BACKUPS_BUCKET, PREFIX
 
 _RECORDED: Final = {
     "server": "server_id",
@@ -19,11 +23,20 @@ _RECORDED: Final = {
 }
 
 
+_THERE: Final = (BackupStatus.COMPLETED, BackupStatus.DELETE_FAILED)
+_TOLD: Final = "objects of it may be left"
+
+
 class NoOrphans(Invariant):
     """Compares what is in the cloud, in SQS and told or held by guests with the rows."""
 
     id = "L2"
     title = "No orphan: what exists is exactly what live rows own"
+
+    def watch(self) -> None:
+        self._looked: dict[str, float] = {}
+        """When somebody has looked last at what lies below a prefix of the store."""
+        self.hub.on_effect("s3", self._called)
 
     def check_healed(self) -> None:
         owned = self._by_instance()
@@ -39,6 +52,29 @@ class NoOrphans(Invariant):
             found["key"] = [None] * keys[instance_id]
             found["report"] = [None] * reports[instance_id]
             self._compare(instance_id, row, found)
+        self._objects()
+
+    def _called(self, effect: Effect) -> None:
+        if effect.call == "ListObjectsV2" and effect.what.get("Bucket") == BACKUPS_BUCKET:
+            self._looked[effect.what.get("Prefix", "")] = self.hub.run.kernel.now
+
+    def _objects(self) -> None:
+        """What lies in the store is of a backup that is there.
+
+        What a guest has written after the last look below a backup that is over, which it did not
+        know yet, the maintenance removes a day later; what could not be removed is told.
+        """
+        stored = self.hub.run.region.s3.buckets[BACKUPS_BUCKET]
+        for key, written in stored.behind("", ""):
+            self.exercised += 1
+            location, backup_id = "/".join(key.split("/")[:3]), key.split("/")[2]
+            row = self.hub.row("backups", backup_id)
+            status = row["status"] if row is not None else BackupStatus.DELETED
+            late = written.written_at > self._looked.get(f"{location}/", math.inf)
+            told = _TOLD in str((row or {}).get("fault_message"))
+            if status not in _THERE and not late and not told:
+                text = f"objects of the backup {backup_id} left behind in {status}"
+                self.broken(text, row["instance_id"] if row is not None else None)
 
     def _compare(self, instance_id: str, row: Item | None, found: dict[str, list[Any]]) -> None:
         status = row["status"] if row is not None else Status.DELETED

@@ -9,7 +9,7 @@ from simulator.invariants.base import Invariant
 
 
 class Baseline(Invariant):
-    """Looks at the counters of each tenant that had instances and has none any more."""
+    """Looks at the counters of each tenant that had something and has nothing any more."""
 
     id = "L5"
     title = "Quota returns to its baseline after everything is deleted"
@@ -25,7 +25,8 @@ class Baseline(Invariant):
     def check_healed(self) -> None:
         owning = {
             row["tenant_id"]: None
-            for row in self.hub.rows("instances")
+            for table in ("instances", "backups")
+            for row in self.hub.rows(table)
             if row["status"] != Status.DELETED
         }
         for quota in self.hub.rows("quotas"):
@@ -35,4 +36,4 @@ class Baseline(Invariant):
             self.exercised += 1
             left = {name: int(quota[name]) for name in RESOURCES if quota.get(name)}
             if left:
-                self.broken(f"{tenant} has no instance and still uses {left}")
+                self.broken(f"{tenant} has nothing and still uses {left}")

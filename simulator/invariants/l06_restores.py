@@ -2,12 +2,91 @@
 
 from __future__ import annotations
 
-from simulator.invariants.base import Invariant
+from chalicelib.bus import contract
+from chalicelib.status import BackupStatus
+from simulator.aws.dynamodb.values import Item
+from simulator.fleet.datastore import Contents, Volume
+from simulator.invariants.base import Invariant, changed, json_of
 
 
 class Restores(Invariant):
-    """Waits for backups and restores."""
+    """Keeps every state of a database from the moment at which a backup of it is asked for.
+
+    The position that the backup tells is that of its point, not before that moment. A restore's
+    volume is compared with the state at that point when its guest says that it is done: before its
+    database takes writes. With what is done since I14 goes on.
+    """
 
     id = "L6"
     title = "A restored datastore holds exactly what the backup point held"
-    unreachable = "there are no restores in this release"
+
+    def watch(self) -> None:
+        self._begun: dict[str, tuple[Volume, int]] = {}
+        """Of each backup that is made: the volume, and its position when it was asked for."""
+        self.hub.on_write("commands", self._command)
+        self.hub.on_write("backups", self._backup)
+
+    def _volume(self, instance_id: str) -> Volume | None:
+        """What the one server of an instance has."""
+        found = [guest.volume for guest in self.hub.run.fleet.of_instance(instance_id)]
+        return found[0] if len(found) == 1 else None
+
+    def _command(self, old: Item | None, new: Item | None) -> None:
+        if new is None:
+            return
+        if new["method"] == contract.CREATE_BACKUP.name and old is None:
+            self._asked(new)
+        answered = changed(old, new, "answered") and "result" in new and "error" not in new
+        if new["method"] == contract.APPLY_BACKUP.name and answered:
+            self._applied(new)
+
+    def _backup_of(self, command: Item) -> str:
+        operation = self.hub.row("operations", command["operation_id"])
+        return str(json_of(operation, "arguments")["backup"])
+
+    def _asked(self, command: Item) -> None:
+        volume = self._volume(command["instance_id"])
+        if volume is not None:
+            volume.past = {volume.contents.log_position: volume.contents}
+            self._begun[self._backup_of(command)] = volume, volume.contents.log_position
+
+    def _backup(self, old: Item | None, new: Item | None) -> None:
+        if new is None or not changed(old, new, "status") or new["id"] not in self._begun:
+            return
+        if new["status"] == BackupStatus.COMPLETED:
+            self._completed(new, *self._begun[new["id"]])
+        if new["status"] in (BackupStatus.COMPLETED, BackupStatus.FAILED):
+            self._begun.pop(new["id"])[0].past = None
+
+    def _completed(self, row: Item, volume: Volume, begun: int) -> None:
+        self.exercised += 1
+        position = int(row["position"])
+        point = (volume.past or {}).get(position)
+        if point is None or position < begun:
+            text = f"{row['id']} is of position {position}, and was asked for at {begun}"
+            self.broken(text, row["instance_id"])
+        else:
+            self.hub.points[row["id"]] = point
+
+    def _applied(self, command: Item) -> None:
+        volume = self._volume(command["instance_id"])
+        backup_id = self._backup_of(command)
+        point = self.hub.points.get(backup_id)
+        if volume is None or point is None:
+            return
+        self.exercised += 1
+        if not volume.contents.same_as(point):
+            text = (
+                f"of {backup_id} {_told(point)} are to be there, and {_told(volume.contents)} are"
+            )
+            self.broken(text, command["instance_id"])
+
+
+def _told(contents: Contents) -> str:
+    rows = sorted(
+        f"{name}.{key}={value}"
+        for name, database in contents.databases.items()
+        for key, value in database.rows.items()
+    )
+    users = sorted(name for name, _ in contents.users)
+    return f"{sorted(contents.databases)}, {users}, {rows}"

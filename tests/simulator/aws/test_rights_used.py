@@ -20,6 +20,7 @@ from simulator.fleet.releases import BUNDLES
 from simulator.plan import Plan, read
 from simulator.run import Run
 from tests.saboteurs.plans import PLANS
+from tests.simulator.backing_up import Backups
 from tests.simulator.deployment import TENANT, Deployment
 
 COVERING: Final = (
@@ -35,12 +36,8 @@ CANCELLED: Final = (
 )
 
 POLLER = "Lambda's own poller calls it with the role, before the function is there"
-NO_BACKUPS = "nothing makes a backup yet"
 GIVEN_UP = "an operation whose executions all died: tests/taskmanager/test_sweeper.py"
 UNUSED: Final = {
-    ("api", "ssm:getparameter */backup-keys"): NO_BACKUPS,
-    ("taskmanager", "s3:getobject *-backups-*"): NO_BACKUPS,
-    ("taskmanager", "s3:deleteobject"): NO_BACKUPS,
     ("*", "sqs:receivemessage"): POLLER,
     ("*", "sqs:deletemessage"): POLLER,
     ("*", "sqs:getqueueattributes"): POLLER,
@@ -57,15 +54,12 @@ UNUSED: Final = {
     ("sweeper", "dynamodb:deleteitem *-service-statuses"): GIVEN_UP,
     ("sweeper", "dynamodb:updateitem *-service-statuses"): GIVEN_UP,
     ("sweeper", "dynamodb:putitem *-events"): GIVEN_UP,
+    ("sweeper", "dynamodb:updateitem *-backups"): GIVEN_UP,
     ("sweeper", "sqs:sendmessage *-taskmanager"): GIVEN_UP,
     ("taskmanager-cloud", "dynamodb:updateitem *-rollouts"): "a restored rollout that has ended: "
     "tests/functions/test_restoration.py",
     ("sweeper", "states:stopexecution *"): "a Step Functions that does not notice a dead worker, "
     "as MiniStack's: tests/taskmanager/test_sweeper.py",
-    **{
-        ("*", f"dynamodb:{action} *-backups*"): NO_BACKUPS
-        for action in ("getitem", "putitem", "updateitem", "batchgetitem", "query", "scan")
-    },
 }
 """Rights that no run here uses, by role and action (and resource), each with its reason."""
 
@@ -206,6 +200,26 @@ def used_by_who_reads_what_happened() -> set[tuple[str, Right]]:
         deployment.close()
 
 
+def used_by_who_backs_up() -> set[tuple[str, Right]]:
+    """A chain is made, shown and restored, a backup is cancelled, and all are deleted."""
+    deployment = Backups()
+    try:
+        instance = deployment.begin()
+        first = deployment.back_up(instance)
+        second = deployment.back_up(instance, incremental=1)
+        deployment.restore(second)
+        deployment.give_up(instance)
+        for path in (f"/backups/{first}", "/backups", f"/instances/{instance}/backups"):
+            assert deployment.ask("GET", path).status == 200
+        paths = ("GET", "/backups?all_projects=true")
+        deployment.do(lambda: deployment.admin(*paths))
+        assert deployment.ask("DELETE", f"/backups/{first}?cascade=true").status == 202
+        deployment.settle()
+        return deployment.region.rights.used
+    finally:
+        deployment.close()
+
+
 def is_declared(role: str, right: Right, exception: tuple[str, str]) -> bool:
     whose, what = exception
     action, _, resource = what.partition(" ")
@@ -220,7 +234,8 @@ def is_declared(role: str, right: Right, exception: tuple[str, str]) -> bool:
 def test_every_right_is_used_by_some_run() -> None:
     plans = [msgspec.structs.replace(PLANS[name], seed=1) for name in COVERING]
     plans.append(read(CANCELLED))
-    used = used_by_who_reads_what_happened().union(*map(used_by, plans))
+    used = used_by_who_reads_what_happened() | used_by_who_backs_up()
+    used = used.union(*map(used_by, plans))
     unused = allowed() - used
     undeclared = {
         f"{role}: {right.action} on {right.resource}"

@@ -118,5 +118,4 @@ def test_a_dead_letter_of_a_guest_comes_back_to_the_conductor() -> None:
 
 def test_a_class_says_which_of_its_forms_no_run_exercises() -> None:
     lacking = [name for name, kind in REGISTRY.items() if kind.missing]
-    assert lacking == ["F4", "F12", "F13", "F14", "F19", "F21", "F22", "F23", "F26"]
-    assert {name for name, kind in REGISTRY.items() if not kind.reached} == {"F18"}
+    assert lacking == ["F4", "F12", "F14", "F18", "F19", "F22", "F23", "F26"]

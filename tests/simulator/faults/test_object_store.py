@@ -12,6 +12,7 @@ from simulator.effects import Effects
 from simulator.faults.f18_object_store import ObjectStore
 from simulator.kernel import START, Kernel
 from simulator.services import Services
+from simulator.template import BACKUPS_BUCKET
 
 HOUR = 3600.0
 
@@ -19,7 +20,8 @@ HOUR = 3600.0
 def test_it_refuses_in_bursts_and_a_write_whose_reply_is_lost_is_there() -> None:
     kernel = Kernel(3)
     services = Services(Effects(kernel), network_id="net")
-    services.s3.create_bucket(Bucket="bucket")
+    for name in ("bucket", BACKUPS_BUCKET):
+        services.s3.create_bucket(Bucket=name)
     said: list[str] = []
     outcomes: Counter[str] = Counter()
     world: Any = SimpleNamespace(

@@ -1,0 +1,88 @@
+"""A guest's way to the object store: the shipped client, whose requests go to the simulated S3.
+
+It is let in there by the credentials that it was lent, and the network in between may be cut.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from chalicelib import aws
+from guest_agent import sigv4
+from guest_agent.backups.grant import obtain
+from guest_agent.backups.s3 import ATTEMPT_SECONDS, S3Store
+from guest_agent.backups.store import OpenStore
+from guest_agent.enrolment import Enrolment, Reply
+from simulator.fleet.queues import Wire
+
+_KEY: Final = re.compile(r"Credential=([^/]+)/")
+
+
+def opener(guest: Wire, life: int, enrolment: Enrolment) -> OpenStore:
+    """What opens the store for the backups of one process (`life`) of a guest."""
+    send = SimSend(guest, life)
+
+    def open_store(backup_id: str, stop: aws.Event) -> S3Store:
+        def ask() -> Any:
+            return obtain(enrolment.storage, backup_id, stop)
+
+        return S3Store(ask, guest.clock, stop, send)
+
+    return open_store
+
+
+class SimSend:
+    """`guest_agent.backups.s3.Send` of one process of a guest."""
+
+    def __init__(self, guest: Wire, life: int) -> None:
+        self._guest = guest
+        self._life = life
+
+    def __call__(
+        self, method: str, url: str, body: bytes | None, headers: dict[str, str]
+    ) -> Reply | None:
+        self._guest.here(self._life)
+        lost, deaf = self._guest.cut()
+        reply = None if lost else self._answer(method, url, body, headers)
+        if lost or deaf:
+            aws.sleep(ATTEMPT_SECONDS)
+            reply = None
+        self._guest.here(self._life)
+        return reply
+
+    def _answer(
+        self, method: str, url: str, body: bytes | None, headers: dict[str, str]
+    ) -> Reply | None:
+        """S3's answer, as it has it on the wire; None when the connection ends without one."""
+        address = urlsplit(url)
+        found = _KEY.search(headers["Authorization"])
+        assert found is not None, "a guest signs what it asks for"
+        client = aws.make_client(
+            "s3",
+            aws_access_key_id=found[1],
+            aws_session_token=headers["X-Amz-Security-Token"],
+        )
+        where = {"Bucket": address.netloc.partition(".s3.")[0], "Key": address.path[1:]}
+        try:
+            if method == "PUT":
+                digest = bytes.fromhex(headers[sigv4.CONTENT_SHA256])
+                sha256 = base64.b64encode(digest).decode()
+                client.put_object(**where, Body=body, ChecksumSHA256=sha256)
+                content = b""
+            else:
+                content = client.get_object(**where)["Body"].read()
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+            return Reply(status, f"<Error><Code>{code}</Code></Error>".encode(), self._date())
+        except BotoCoreError:
+            return None
+        return Reply(200, content, self._date())
+
+    def _date(self) -> str | None:
+        return self._guest.date() if self._guest.listens() else None

@@ -1,0 +1,61 @@
+"""Backups in the simulator: shipped handlers, agents, writers and readers, and a simulated S3."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from simulator.fleet.datastore import Contents
+from tests.simulator.backing_up import Backups
+
+
+@pytest.fixture
+def stack() -> Iterator[Backups]:
+    made = Backups(options={"COFFER_BACKUP_TIMEOUT_SECONDS": "86400"})
+    yield made
+    made.settle()
+    made.invariants.check_healed()
+    broken = made.explain()
+    made.close()
+    assert not broken, broken
+
+
+def test_each_of_a_chain_is_restored_to_its_own_point(stack: Backups) -> None:
+    instance_id = stack.begin()
+    stack.write(instance_id, "1", "2")
+    points: dict[str, Contents] = {}
+    for more in ({}, {"incremental": 1}, {"incremental": 1}):
+        made = stack.back_up(instance_id, **more)
+        assert stack.row(made)["status"] == "COMPLETED", stack.row(made)
+        points[made] = stack.held(instance_id)
+        stack.write(instance_id, f"behind {made}")
+    first, second, third = points
+    assert [stack.row(each).get("children", 0) for each in points] == [1, 1, 0]
+    for made, point in points.items():
+        again = stack.restore(made)
+        assert stack.held(again).same_as(point)
+        assert not stack.held(again).same_as(stack.held(instance_id))
+    assert stack.ask("DELETE", f"/backups/{second}").status == 409
+    for each in (third, second, first):
+        assert stack.ask("DELETE", f"/backups/{each}").status == 202
+        stack.settle()
+    assert stack.keys == []
+
+
+def test_one_that_is_given_up_leaves_nothing(stack: Backups) -> None:
+    made = stack.give_up(stack.begin())
+    assert stack.row(made)["status"] == "FAILED"
+    assert stack.keys == []
+
+
+def test_a_guest_that_is_silent_for_an_hour_is_not_waited_for(stack: Backups) -> None:
+    instance_id = stack.begin()
+    (guest,) = stack.fleet.of_instance(instance_id)
+    stack.fleet.partition(guest.server_id)
+    made = stack.back_up(instance_id)
+    row = stack.row(made)
+    assert row["status"] == "FAILED"
+    assert "has reported nothing for" in row["fault_message"]
+    stack.fleet.heal()
+    stack.run(300.0)
