@@ -73,7 +73,8 @@ class MariaDBCopies(copies.Copies[Session]):
             self._prepare(full, f"--incremental-dir={increment}")
         for pattern in _OF_THE_TOOL:
             for path in full.glob(pattern):
-                path.unlink()
+                if not path.is_dir():  # a database may have a name like that
+                    path.unlink()
         return full
 
     def _prepare(self, full: Path, *more: str) -> None:
