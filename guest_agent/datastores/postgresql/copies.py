@@ -11,6 +11,7 @@ on the timeline of the backup: nobody else goes on with that one.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -27,7 +28,7 @@ from guest_agent.datastores.os_user import own_user
 from guest_agent.datastores.postgresql import configuration
 from guest_agent.datastores.postgresql.server import PostgreSQLServer
 from guest_agent.datastores.postgresql.sql import Session
-from guest_agent.errors import GuestError
+from guest_agent.errors import CommandFailed, GuestError
 from guest_agent.files import open_folder
 
 SLOT: Final = "coffer_backups"
@@ -37,6 +38,7 @@ _LOG: Final = "pg_wal"
 _SEGMENT: Final = re.compile(r"[0-9A-F]{24}")
 _ENDS: Final = re.compile(r"write-ahead log end point: ([0-9A-F]+/[0-9A-F]+)")
 _POSITION: Final = re.compile(r"[0-9A-F]{1,8}/[0-9A-F]{1,8}")
+_log = logging.getLogger(__name__)
 
 
 class PostgreSQLCopies(copies.Copies[Session]):
@@ -46,10 +48,17 @@ class PostgreSQLCopies(copies.Copies[Session]):
         return self._full(write, stop) if parent is None else self._since(write, parent)
 
     def completed(self, position: str, parent: StoredBackup | None) -> None:
-        """A full copy begins a chain: what the log was kept for before is not continued."""
-        if parent is None:
+        """A full copy begins a chain: what the log was kept for before is not continued.
+
+        It is whole, whatever becomes of that: the slot keeps more, or the next increment fails.
+        """
+        if parent is not None:
+            return
+        try:
             with self.session() as session:
                 session.rows("SELECT pg_replication_slot_advance($1, $2::pg_lsn)", SLOT, position)
+        except CommandFailed as error:
+            _log.warning("The slot of the backups was not advanced: %s", error)
 
     def unpack(self, chunks: Iterable[bytes], folder: Path) -> None:
         archive.unpack(chunks, folder, self.server.user)
@@ -98,13 +107,17 @@ class PostgreSQLCopies(copies.Copies[Session]):
                 "SELECT pg_replication_slot_advance($1, $2::pg_lsn)", SLOT, parent.position
             )
             ((reached,),) = session.rows("SELECT pg_switch_wal()::text")
+            # Of the bytes behind the one and before the other: at a bound between two segments
+            # PostgreSQL names the former one until 16, the latter since 17.
             ((first, last),) = session.rows(
-                "SELECT pg_walfile_name($1::pg_lsn), pg_walfile_name($2::pg_lsn)",
+                "SELECT pg_walfile_name($1::pg_lsn + 1), pg_walfile_name($2::pg_lsn - 1)",
                 parent.position,
                 reached,
             )
-        segments = self._segments(str(first), str(last))
-        write(self._files(segments))
+        write(self._files(self._segments(str(first), str(last))))
+        with self.session() as session:
+            # What it did not keep to the end may have been read while it was written anew.
+            self._require_kept(session, parent)
         return str(reached)
 
     def _require_kept(self, session: Session, parent: StoredBackup) -> None:
@@ -126,6 +139,8 @@ class PostgreSQLCopies(copies.Copies[Session]):
             # By the descriptor: a path could lead elsewhere by now.
             names = sorted(name for name in os.listdir(opened) if _SEGMENT.fullmatch(name))  # noqa: PTH208
         found = [name for name in names if first <= name <= last]
+        if first > last:  # nothing was written since
+            return []
         if not found or (found[0], found[-1]) != (first, last) or len(found) > MOST_SEGMENTS:
             raise GuestError("the write-ahead log since the parent is not whole on the volume")
         return found

@@ -67,15 +67,18 @@ class RedisCopies(copies.Copies[Session]):
         """Have an RDB that was begun after now, and is whole."""
         until = aws.monotonic() + SAVE_SECONDS
         _wait_while(lambda: self._told()["rdb_bgsave_in_progress"] != "0", stop, until)
-        before = self._told()["rdb_saves"]
+        before = self._told()
         with self.session() as session:
             session.ask("BGSAVE", "SCHEDULE")
         _wait_while(lambda: self._is_saving(before), stop, until)
 
-    def _is_saving(self, before: str) -> bool:
-        """Whether one that was begun since has not ended; `rdb_saves` counts their beginnings."""
+    def _is_saving(self, before: dict[str, str]) -> bool:
+        """Whether one that was begun since has not ended; `rdb_saves` counts their beginnings, and
+        begins with the server."""
         told = self._told()
-        if told["rdb_saves"] == before or told["rdb_bgsave_in_progress"] != "0":
+        if told["run_id"] != before["run_id"]:
+            raise GuestError("the database was started again before its RDB was written")
+        if told["rdb_saves"] == before["rdb_saves"] or told["rdb_bgsave_in_progress"] != "0":
             return True
         if told["rdb_last_bgsave_status"] != "ok":
             raise GuestError("the database could not write its RDB; its log says why")
@@ -83,7 +86,7 @@ class RedisCopies(copies.Copies[Session]):
 
     def _told(self) -> dict[str, str]:
         with self.session() as session:
-            return counters.info(session, "persistence")
+            return counters.info(session, "server", "persistence")
 
 
 def _wait_while(condition: Callable[[], bool], stop: aws.Event, until: float) -> None:

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pymysql
 import pytest
 
+from chalicelib import aws
+from guest_agent.datastores.postgresql.copies import SLOT, PostgreSQLCopies
+from guest_agent.datastores.postgresql.manager import PostgreSQLManager
+from guest_agent.datastores.redis.copies import RedisCopies
+from guest_agent.errors import GuestError
 from tests.guest_agent.datastores.customer import PASSWORD, Guest
-from tests.guest_agent.datastores.test_backups import MARIADB, Backups, guest_of, restored
+from tests.guest_agent.datastores.test_backups import (
+    MARIADB,
+    POSTGRESQL,
+    Backups,
+    guest_of,
+    restored,
+)
 
 pytestmark = pytest.mark.database
 
@@ -78,3 +90,76 @@ def test_databases_and_tables_that_come_and_go_between_two_backups(
             assert as_root(guest, f"SELECT * FROM {table} ORDER BY 1") == rows, table
         assert as_root(guest, "SHOW TABLES IN shop LIKE 'before'") == []
         assert as_root(guest, "CHECK TABLE shop.again, shop.cut, shop.after")[0][3] == "OK"
+
+
+def of_postgresql(guest: Guest) -> PostgreSQLManager:
+    assert isinstance(guest.manager, PostgreSQLManager)
+    return guest.manager
+
+
+def lose_log(guest: Guest) -> None:
+    """As when a database has written more than is kept for an increment."""
+    with of_postgresql(guest)._session() as session:
+        session.rows("SELECT pg_drop_replication_slot($1)", SLOT)
+
+
+def test_log_that_was_not_kept_until_it_was_read_is_no_increment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """PostgreSQL writes it anew, below whoever reads; a full backup does not need it."""
+    backups = Backups()
+
+    def slowly(chunks: Iterable[bytes]) -> None:
+        for number, _ in enumerate(chunks):
+            if number == 1:
+                lose_log(guest)
+
+    with guest_of(POSTGRESQL, monkeypatch) as guest:
+        full = backups.create(guest)
+        guest.write()
+        with pytest.raises(GuestError, match="not kept any more"):
+            of_postgresql(guest)._copies().copy(slowly, full, aws.event())
+        completed = PostgreSQLCopies.completed
+
+        def late(self: PostgreSQLCopies, *args: Any) -> None:
+            lose_log(guest)
+            completed(self, *args)
+
+        monkeypatch.setattr(PostgreSQLCopies, "completed", late)
+        assert backups.create(guest).checksum
+
+
+def test_a_chain_of_a_database_in_which_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+    backups = Backups()
+    with guest_of(POSTGRESQL, monkeypatch) as guest:
+        guest.write()
+        parent = backups.create(guest)
+        for _ in range(3):
+            parent = backups.create(guest, parent)
+        with of_postgresql(guest)._session() as session:
+            session.run("CHECKPOINT")
+        guest.write()
+        backups.create(guest, parent)
+    with restored(backups, POSTGRESQL, backups.made, monkeypatch) as guest:
+        assert guest.rows() == 2
+
+
+class Told:
+    """A Redis whose words of itself are known."""
+
+    def __init__(self, *words: dict[str, str]) -> None:
+        self._words: Iterator[dict[str, str]] = iter(words)
+
+    def __call__(self) -> dict[str, str]:
+        return next(self._words)
+
+
+def test_an_rdb_of_before_a_restart_is_no_backup(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What lies on the volume is older than the backup then, and its counter begins again."""
+    idle = {"rdb_bgsave_in_progress": "0", "rdb_last_bgsave_status": "ok"}
+    before = {"run_id": "a", "rdb_saves": "5", **idle}
+    begun_again = {"run_id": "b", "rdb_saves": "0", **idle}
+    copies = RedisCopies.__new__(RedisCopies)
+    monkeypatch.setattr(copies, "_told", Told(begun_again))
+    with pytest.raises(GuestError, match="started again"):
+        copies._is_saving(before)
