@@ -16,8 +16,6 @@ from chalicelib.settings import settings
 
 PAGE_KEYS: Final = 1000
 """S3's limit of a list and of a delete of many."""
-MANIFEST: Final = "manifest"
-"""The key, below a backup's location, of what tells its parts; written last."""
 
 
 LOCATION_PARTS: Final = 3

@@ -75,8 +75,9 @@ def check(operation: Operation, _: str | None) -> Outcome:
     if row is None or said is None:
         return Failed(GONE if row is None else "What the guest agent has answered is not known.")
     known = as_dict(operation.resources).get("check", {})
+    described = manifest.key_of(row.location, said.checksum)
     try:
-        content = objects.read(f"{row.location}/{objects.MANIFEST}", manifest.MOST_BYTES)
+        content = objects.read(described, manifest.MOST_BYTES)
         told = manifest.opened(content, said.checksum)
     except (objects.NotStored, ValueError) as error:
         return Failed(f"The backup is not whole in the object store: {error}.")
@@ -86,17 +87,13 @@ def check(operation: Operation, _: str | None) -> Outcome:
     for _page in range(PAGES_AT_ONCE):
         page = objects.page(row.location, after)
         found += sum(size for key, size in page.sizes.items() if key.startswith(own))
-        left = [key for key in page.sizes if not _is_of(key, row, own)]
+        left = [key for key in page.sizes if key != described and not key.startswith(own)]
         if left:
             objects.remove(left)
         after = page.after
         if after is None:
             return _judged(operation, said, told, found)
     return Wait(1, {"check": {"bytes": found, "after": after}}, "its objects are being looked at")
-
-
-def _is_of(key: str, row: Backup, own: str) -> bool:
-    return key.startswith(own) or key == f"{row.location}/{objects.MANIFEST}"
 
 
 def _judged(operation: Operation, said: BackedUp, told: manifest.Manifest, found: int) -> Outcome:

@@ -18,7 +18,7 @@ from chalicelib.bus.contract.arguments import StoredBackup
 from chalicelib.bus.contract.manifest import Manifest
 from guest_agent.backups.beside import Beside
 from guest_agent.backups.sealing import Sealing
-from guest_agent.backups.store import Damaged, Store, manifest_key, part_key
+from guest_agent.backups.store import Damaged, Store, part_key
 from guest_agent.backups.writer import PROGRESS_SECONDS
 from guest_agent.manager import Progress
 
@@ -30,7 +30,7 @@ class Reader:
 
     def __init__(self, store: Store, backup: StoredBackup, progress: Progress) -> None:
         self._store, self._backup, self._progress = store, backup, progress
-        content = store.get(manifest_key(backup.location), manifest.MOST_BYTES)
+        content = store.get(manifest.key_of(backup.location, backup.checksum), manifest.MOST_BYTES)
         try:
             self.manifest: Manifest = manifest.opened(content, backup.checksum)
         except ValueError as error:

@@ -16,7 +16,6 @@ from guest_agent.errors import GuestError
 PATIENCE_SECONDS: Final = 300.0
 """How long one object is tried for: past a minute without the store, not past an hour of it."""
 PART_BYTES: Final = 16 * 1024**2
-MANIFEST: Final = "manifest"
 
 
 class StoreFailed(GuestError):
@@ -55,8 +54,3 @@ set."""
 def part_key(location: str, attempt: str, number: int) -> str:
     """Of the part with that number, from 0."""
     return f"{location}/{attempt}/{number}"
-
-
-def manifest_key(location: str) -> str:
-    """Of the object that makes the others a backup."""
-    return f"{location}/{MANIFEST}"

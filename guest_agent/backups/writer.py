@@ -17,14 +17,13 @@ import zstandard
 
 from chalicelib import aws
 from chalicelib.bus.contract.answers import BackedUp
-from chalicelib.bus.contract.manifest import MOST_PARTS, VERSION, Manifest, StoredPart
+from chalicelib.bus.contract.manifest import MOST_PARTS, VERSION, Manifest, StoredPart, key_of
 from guest_agent.backups.beside import Beside
 from guest_agent.backups.sealing import Sealing
 from guest_agent.backups.store import (
     PART_BYTES,
     Store,
     StoreFailed,
-    manifest_key,
     part_key,
 )
 from guest_agent.errors import BadRequest
@@ -87,7 +86,7 @@ class Writer:
         )
         content = msgspec.json.encode(manifest)
         checksum = hashlib.sha256(content).hexdigest()
-        self._store.put(manifest_key(self._location), content, checksum)
+        self._store.put(key_of(self._location, checksum), content, checksum)
         return BackedUp(
             checksum=checksum,
             size=manifest.stored,

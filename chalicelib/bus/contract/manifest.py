@@ -44,6 +44,11 @@ class Manifest(msgspec.Struct, frozen=True):
         return sum(part.size for part in self.parts)
 
 
+def key_of(location: str, checksum: str) -> str:
+    """The key of a manifest, by its own SHA-256: an attempt that ends late overwrites none."""
+    return f"{location}/manifest.{checksum}"
+
+
 def opened(content: bytes, checksum: str) -> Manifest:
     """A manifest whose SHA-256 is known; `ValueError` for another one, or for one that is none."""
     if hashlib.sha256(content).hexdigest() != checksum:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from chalicelib import aws
 from chalicelib.bus.contract.answers import BackedUp
 from chalicelib.bus.contract.arguments import StoredBackup
-from chalicelib.bus.contract.manifest import Manifest
+from chalicelib.bus.contract.manifest import Manifest, key_of
 from guest_agent.backups import s3, store, writer
 from guest_agent.backups.reader import CHUNK_BYTES, Reader
 from guest_agent.backups.store import Cancelled, Damaged, StoreFailed
@@ -84,7 +84,14 @@ def read(lender: Lender, backup: StoredBackup) -> bytes:
 
 
 def manifest_of(objects: Objects, backup: str = ONE) -> Manifest:
-    return msgspec.json.decode(objects.held[f"{WHERE[backup]}/manifest"], type=Manifest)
+    return msgspec.json.decode(objects.held[manifest_key(objects, backup)], type=Manifest)
+
+
+def manifest_key(objects: Objects, backup: str = ONE) -> str:
+    """Of the backup's only manifest."""
+    start = f"{WHERE[backup]}/manifest."
+    (found,) = (key for key in objects.held if key.startswith(start))
+    return found
 
 
 @settings(max_examples=30, deadline=None, database=None)
@@ -96,7 +103,7 @@ def test_what_is_written_is_read_again(sizes: list[int]) -> None:
     assert read(lender, stored(told)) == b"".join(chunks)
     manifest = manifest_of(objects)
     assert told.data_size == manifest.data_size == len(b"".join(chunks))
-    parts = {key: body for key, body in objects.held.items() if not key.endswith("/manifest")}
+    parts = {key: body for key, body in objects.held.items() if "/manifest." not in key}
     assert told.size == sum(map(len, parts.values())), "no part is there that is not named"
     assert (told.position, manifest.position, manifest.engine_version) == ("42", "42", "10.11")
 
@@ -137,7 +144,7 @@ def test_a_store_that_is_away_is_waited_for_and_not_for_ever(
     with pytest.raises(StoreFailed, match=r"did not take or give .* 503 SlowDown"):
         write(lender, chunks)
     assert instant.now - began <= store.PATIENCE_SECONDS
-    assert ("PUT", f"{WHERE[ONE]}/manifest") not in objects.requests[-3:]
+    assert not any("/manifest." in key for _, key in objects.requests[-3:])
 
 
 def test_what_is_forbidden_is_asked_for_once_with_new_credentials(
@@ -215,7 +222,7 @@ def _gone(objects: Objects, _: Lender) -> None:
 def _manifest(objects: Objects, _: Lender) -> None:
     told = manifest_of(objects)
     content = msgspec.json.encode(msgspec.structs.replace(told, parts=told.parts[:-1]))
-    objects.held[f"{WHERE[ONE]}/manifest"] = content
+    objects.held[manifest_key(objects)] = content
 
 
 CHUNKS = [noise(MORE, seed) for seed in range(3)]
@@ -249,8 +256,8 @@ def test_a_part_has_its_place_even_when_every_sum_is_right(
     bodies = [objects.held[_part(told, number)] for number in range(len(kept))]
     parts = [type(told.parts[0])(len(body), hashlib.sha256(body).hexdigest()) for body in bodies]
     content = msgspec.json.encode(msgspec.structs.replace(told, parts=parts))
-    objects.held[f"{WHERE[ONE]}/manifest"] = content
     forged = StoredBackup(ONE, WHERE[ONE], hashlib.sha256(content).hexdigest())
+    objects.held[key_of(WHERE[ONE], forged.checksum)] = content
     with pytest.raises(Damaged, match="not sealed as this part"):
         read(lender, forged)
 
@@ -259,6 +266,15 @@ def test_another_backups_manifest_is_told(lender: Lender, objects: Objects) -> N
     told = write(lender, CHUNKS, OTHER)
     with pytest.raises(Damaged, match="another backup's"):
         read(lender, StoredBackup(ONE, WHERE[OTHER], told.checksum))
+
+
+def test_an_attempt_that_ends_late_overwrites_nothing(lender: Lender) -> None:
+    """The agent that has begun anew, and its former self that goes on."""
+    former = Writer(lender.store(), ONE, WHERE[ONE], silent)
+    former.write([b"as it was before"])
+    told = write(lender, [b"as it is"])
+    former.finish(engine_version="10.11")
+    assert read(lender, stored(told)) == b"as it is"
 
 
 def test_a_bandwidth_is_kept(lender: Lender, instant: Instant) -> None:
@@ -293,7 +309,7 @@ def test_a_source_that_fails_leaves_nothing_under_way(lender: Lender, objects: O
     with pytest.raises(OSError, match="the tool"):
         made.write(failing())
     assert [method for method, _ in objects.requests] == ["PUT"]
-    assert f"{WHERE[ONE]}/manifest" not in objects.held
+    assert not any("/manifest." in key for key in objects.held)
 
 
 def test_the_place_of_an_object_follows_from_the_endpoint(lender: Lender) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 import pytest
 
+from chalicelib.bus.contract.manifest import key_of
 from chalicelib.service_status import ServiceStatus as Status
 from guest_agent import birth, datastores
 from guest_agent.datastores import tool
@@ -176,7 +177,8 @@ def test_an_agent_that_is_killed_leaves_no_tool_and_begins_anew(
     answer = control.answer(asked)
     assert answer.error is None, answer.error
     assert server.database() == before, "the database went on"
-    manifest = control.files[f"/{BUCKET}/{ORDER['location']}/manifest"]
-    assert hashlib.sha256(manifest).hexdigest() == (answer.result or {})["checksum"]
-    attempts = {key.split("/")[-2] for key in control.files if not key.endswith("manifest")}
+    checksum = (answer.result or {})["checksum"]
+    manifest = control.files[f"/{BUCKET}/{key_of(str(ORDER['location']), checksum)}"]
+    assert hashlib.sha256(manifest).hexdigest() == checksum
+    attempts = {key.split("/")[-2] for key in control.files if "/manifest." not in key}
     assert msgspec.json.decode(manifest)["attempt"] in attempts

@@ -12,6 +12,7 @@ import pytest
 
 from chalicelib import aws
 from chalicelib.bus.contract.arguments import StoredBackup
+from chalicelib.bus.contract.manifest import key_of
 from guest_agent.backups.reader import Reader
 from guest_agent.backups.s3 import HttpSend, S3Store
 from guest_agent.backups.store import StoreFailed
@@ -39,11 +40,11 @@ def test_a_backup_goes_to_a_server_and_comes_back(ministack: dict[str, Any]) -> 
     made.write(data)
     told = made.finish(engine_version="10.11")
     listed = client.list_objects_v2(Bucket=BUCKET)["Contents"]
-    assert sum(each["Size"] for each in listed if "/manifest" not in each["Key"]) == told.size
+    assert sum(each["Size"] for each in listed if "/manifest." not in each["Key"]) == told.size
     backup = StoredBackup(ONE, LOCATION, told.checksum)
     assert b"".join(Reader(store, backup, lambda _: None).chunks()) == b"".join(data)
     with pytest.raises(StoreFailed, match="404 NoSuchKey"):
         store.get("tenant/none", 10)
     with pytest.raises(StoreFailed, match="more than 3 bytes"):
-        store.get(f"{LOCATION}/manifest", 3)
+        store.get(key_of(LOCATION, told.checksum), 3)
     client.close()
