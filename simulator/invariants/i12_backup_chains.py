@@ -123,7 +123,7 @@ class BackupChains(Invariant):
     def _damage(self, row: Item) -> str | None:
         """What is wrong with its objects."""
         stored = self.hub.run.region.s3.buckets[BACKUPS_BUCKET]
-        found = stored.get(f"{row['location']}/{objects.MANIFEST}")
+        found = stored.get(manifest.key_of(row["location"], row["checksum"]))
         if found is None:
             return "its manifest is not there"
         try:

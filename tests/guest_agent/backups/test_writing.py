@@ -187,10 +187,11 @@ def test_it_ends_when_nobody_wants_it_any_more(lender: Lender, objects: Objects)
 def _other_attempt(objects: Objects, lender: Lender) -> None:
     first = manifest_of(objects)
     before = dict(objects.held)
+    objects.held.clear()
     write(lender, CHUNKS)
-    second = manifest_of(objects)
-    objects.held |= before
-    objects.held[_part(first, 1)] = objects.held[_part(second, 1)]
+    moved = objects.held[_part(manifest_of(objects), 1)]
+    objects.held.clear()
+    objects.held |= {**before, _part(first, 1): moved}
 
 
 def _other_backup(objects: Objects, lender: Lender) -> None:
