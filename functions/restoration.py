@@ -11,10 +11,11 @@ Every page answers where the next one begins (`next`), so that a run is as long 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import msgspec
+from pynamodb.expressions.update import Action
 
 from chalicelib import engines
 from chalicelib.bus import queues
@@ -23,8 +24,8 @@ from chalicelib.domain import instances as rules
 from chalicelib.domain.flows import ADMITTING, FLOWS
 from chalicelib.domain.operations import OperationAction
 from chalicelib.status import Status
-from chalicelib.store import guests, instances, restoring, restoring_many
-from chalicelib.store.models import Configuration, Instance, Quota, Rollout, Subject
+from chalicelib.store import guests, instances, restoring, restoring_backups, restoring_many
+from chalicelib.store.models import Backup, Configuration, Instance, Quota, Rollout, Subject
 from functions import access, power
 
 PAGE_ROWS: Final = 100
@@ -32,11 +33,14 @@ PAGE_THINGS: Final = 100
 REPLACING: Final = frozenset(ADMITTING) - {OperationAction.CREATE, OperationAction.RESTORE}
 _SERVERS: Final = "servers"
 _VOLUMES: Final = "volumes"
-_MANY: Final[dict[str, tuple[type[Subject], str]]] = {
-    "rollouts": (Rollout, "configurations"),
-    "configurations": (Configuration, ""),
+_Wrong = Callable[[Any], tuple[str, list[Action]] | None]
+_OTHERS: Final[dict[str, tuple[type[Subject], _Wrong, str]]] = {
+    "rollouts": (Rollout, restoring_many.wrong, "configurations"),
+    "configurations": (Configuration, restoring_many.wrong, "backups"),
+    "backups": (Backup, restoring_backups.wrong, "chains"),
+    "chains": (Backup, restoring_backups.miscounted, ""),
 }
-"""The parts of what has many instances, and which comes after each."""
+"""The parts beside the instances: whose rows, what is wrong with one, and which comes next."""
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -48,10 +52,10 @@ class Page(msgspec.Struct, frozen=True):
 
 
 def restore_rows(event: dict[str, Any]) -> dict[str, Any]:
-    """Put a page of rows right by their operations: of instances, then of what has many."""
+    """Put a page of rows right by their operations: of instances, then of what else has some."""
     asked = msgspec.convert(event, Page)
-    if asked.part in _MANY:
-        return _restore_many(asked)
+    if asked.part in _OTHERS:
+        return _restore_others(asked)
     told = []
     rows = Instance.scan(limit=PAGE_ROWS, last_evaluated_key=_key("id", asked.after))
     for row in rows:
@@ -61,15 +65,15 @@ def restore_rows(event: dict[str, Any]) -> dict[str, Any]:
             if not asked.check:
                 restoring.mend(row, what, actions)
     following = _after("id", rows.last_evaluated_key)
-    return {"told": told, "next": following or {"part": next(iter(_MANY))}}
+    return {"told": told, "next": following or {"part": next(iter(_OTHERS))}}
 
 
-def _restore_many(asked: Page) -> dict[str, Any]:
+def _restore_others(asked: Page) -> dict[str, Any]:
     told = []
-    model, then = _MANY[asked.part]
+    model, wrong, then = _OTHERS[asked.part]
     rows = model.scan(limit=PAGE_ROWS, last_evaluated_key=_key("id", asked.after))
     for row in rows:
-        if found := restoring_many.wrong(row):
+        if found := wrong(row):
             what, actions = found
             told.append(f"{row.kind} {row.id}: {what}")
             if not asked.check:

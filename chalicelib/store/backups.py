@@ -9,7 +9,7 @@ A backup that others build on counts them; one that failed, or is gone, counts n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from pynamodb.expressions.update import Action
@@ -168,16 +168,11 @@ def ending(operation: Operation, what: What, reason: str) -> Items:
     row = find_backup((operation.arguments or {})["backup"])
     if row is None or row.status not in UNFINISHED:
         return lambda _: None
-    now = aws.clock()
-    target = TABLES[Backup.kind][BackupStatus(row.status), CREATE_BACKUP.event(what)]
-    actions: list[Action] = [Backup.status.set(target), Backup.updated.set(now)]
     if what is What.SUCCEEDED:
-        made: dict[str, Any] = as_dict(operation.resources)["backup"]
-        actions += setting(Backup, made)
+        actions = outcome(row, what, as_dict(operation.resources)["backup"])
         leave: Items = lambda _: None  # noqa: E731
     else:
-        actions += [Backup.fault_message.set(reason[:1024]), Backup.fault_created.set(now)]
-        leave = leaving(row)
+        actions, leave = outcome(row, what, reason=reason), leaving(row)
     same = Backup.status == row.status
 
     def build(write: TransactWrite) -> None:
@@ -185,6 +180,25 @@ def ending(operation: Operation, what: What, reason: str) -> Items:
         leave(write)
 
     return build
+
+
+def outcome(
+    row: Backup, what: What, made: Mapping[str, Any] = {}, reason: str = ""
+) -> list[Action]:
+    """What the end of the operation that made it makes of an unfinished backup."""
+    now = aws.clock()
+    target = TABLES[Backup.kind][BackupStatus(row.status), CREATE_BACKUP.event(what)]
+    actions: list[Action] = [Backup.status.set(target), Backup.updated.set(now)]
+    if what is What.SUCCEEDED:
+        return actions + setting(Backup, made)
+    return [*actions, Backup.fault_message.set(reason[:1024]), Backup.fault_created.set(now)]
+
+
+def counts(row: Backup) -> bool:
+    """Whether its parent counts it: until it has failed, or is gone."""
+    if row.status == BackupStatus.DELETED:
+        return False
+    return row.status in UNFINISHED or row.checksum is not None
 
 
 def leaving(row: Backup) -> Items:

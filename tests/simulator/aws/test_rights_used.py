@@ -36,6 +36,7 @@ CANCELLED: Final = (
 )
 
 POLLER = "Lambda's own poller calls it with the role, before the function is there"
+MENDED = "a restored table of backups: tests/functions/test_restoration_of_backups.py"
 GIVEN_UP = "an operation whose executions all died: tests/taskmanager/test_sweeper.py"
 UNUSED: Final = {
     ("*", "sqs:receivemessage"): POLLER,
@@ -56,6 +57,8 @@ UNUSED: Final = {
     ("sweeper", "dynamodb:putitem *-events"): GIVEN_UP,
     ("sweeper", "dynamodb:updateitem *-backups"): GIVEN_UP,
     ("sweeper", "sqs:sendmessage *-taskmanager"): GIVEN_UP,
+    ("taskmanager-cloud", "dynamodb:updateitem *-backups"): MENDED,
+    ("taskmanager-cloud", "dynamodb:query *-backups/index/source-index"): MENDED,
     ("taskmanager-cloud", "dynamodb:updateitem *-rollouts"): "a restored rollout that has ended: "
     "tests/functions/test_restoration.py",
     ("sweeper", "states:stopexecution *"): "a Step Functions that does not notice a dead worker, "

@@ -1,0 +1,89 @@
+"""Backups of a restored table: what made or deleted each is told by the operations since.
+
+    being made, nobody is at it      as that has ended; FAILED when how is not known
+    deleted since, or being deleted  as that has ended
+    what builds on it                counted again, when all rows are right
+
+Without it what no operation will ever end could not be deleted, and held its quota for ever.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+from pynamodb.expressions.update import Action
+
+from chalicelib import aws
+from chalicelib.domain.flows import CREATE_BACKUP, DELETE_BACKUP, FLOWS, What
+from chalicelib.domain.operations import OperationAction, OperationStatus
+from chalicelib.lifecycle import UNFINISHED
+from chalicelib.status import BackupStatus
+from chalicelib.store import backups
+from chalicelib.store.base import as_dict
+from chalicelib.store.models import Backup, Operation
+from chalicelib.store.operations import operations_of
+from chalicelib.store.restoring_many import LOST
+from chalicelib.store.subjects import faulty
+
+FIRST_OPERATIONS: Final = 5
+"""Among so many of its instance, since it was accepted, is the one that makes a backup."""
+
+
+def wrong(row: Backup) -> tuple[str, list[Action]] | None:
+    """What a row does not know of its operations, and the actions that put it right; or None."""
+    if row.status == BackupStatus.DELETED:
+        return None
+    newest = next(iter(operations_of(row.id, 1)), None)
+    if newest is not None and newest.live is not None:
+        if row.operation_id == newest.id:
+            return None
+        return "delete_backup is under way", [
+            Backup.operation_id.set(newest.id),
+            *_is(DELETE_BACKUP.during),
+        ]
+    if newest is not None and newest.status == OperationStatus.SUCCEEDED:
+        gone = [*_is(BackupStatus.DELETED), Backup.held.set({}), *backups.buried()]
+        return "it was deleted", [*gone, Backup.operation_id.remove()]
+    failed_since = newest is not None and row.status != DELETE_BACKUP.failed
+    if failed_since or row.status == DELETE_BACKUP.during:
+        reason = newest.reason if newest is not None else None
+        failed = [*_is(DELETE_BACKUP.failed), *faulty(reason or LOST)]
+        return "its deletion has failed", [*failed, Backup.operation_id.remove()]
+    return _unfinished(row) if row.status in UNFINISHED else None
+
+
+def miscounted(row: Backup) -> tuple[str, list[Action]] | None:
+    """The same of how many build on it."""
+    if row.status == BackupStatus.DELETED:
+        return None
+    found = Backup.source_index.query(row.instance_id)
+    counted = sum(each.parent_id == row.id and backups.counts(each) for each in found)
+    if counted == row.children:
+        return None
+    return f"{counted} build on it", [Backup.children.set(counted)]
+
+
+def _unfinished(row: Backup) -> tuple[str, list[Action]] | None:
+    making = _making(row)
+    if making is None:
+        return "what made it is lost", backups.outcome(row, What.FAILED, reason=LOST)
+    if making.live is not None:
+        return None
+    made = as_dict(making.resources).get("backup")
+    if making.status == OperationStatus.SUCCEEDED and made is not None:
+        return "it is complete", backups.outcome(row, What.SUCCEEDED, made)
+    what = FLOWS[CREATE_BACKUP.action].ended(as_dict(making.ended))
+    return "it has failed", backups.outcome(row, what, reason=making.reason or LOST)
+
+
+def _making(row: Backup) -> Operation | None:
+    """The operation that makes it, which was accepted with it."""
+    since = Operation.created >= row.created
+    found = Operation.subject_index.query(row.instance_id, since, limit=FIRST_OPERATIONS)
+    about = (each for each in found if each.action == OperationAction.CREATE_BACKUP)
+    return next((each for each in about if (each.arguments or {})["backup"] == row.id), None)
+
+
+def _is(status: StrEnum) -> list[Action]:
+    return [Backup.status.set(status), Backup.updated.set(aws.clock())]

@@ -1,0 +1,196 @@
+"""After a restore of tables: backups know how they ended, and what builds on them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from chalicelib import aws
+from chalicelib.domain.flows import CREATE_BACKUP, DELETE_BACKUP
+from chalicelib.domain.operations import OperationStatus
+from chalicelib.lifecycle import Status
+from chalicelib.status import BackupStatus
+from chalicelib.store import accepting, backups, instances, quotas
+from chalicelib.store.ending import Ending, end_operation
+from chalicelib.store.models import Backup, Operation
+from chalicelib.store.operations import operation_of
+from tests.functions.restored import run
+from tests.support.bare import World
+from tests.support.rows import TENANT, WHO, new_instance
+
+pytestmark = pytest.mark.usefixtures("world")
+JOBS = ("restore_rows", "recount_quotas")
+MADE = {"checksum": "ab" * 32, "size": 7, "data_size": 9}
+SUCCEEDED = Ending(OperationStatus.SUCCEEDED)
+FAILED = Ending(OperationStatus.FAILED, "No.")
+
+
+@pytest.fixture
+def instance_id(world: World) -> str:
+    row = new_instance(status=Status.ACTIVE)
+    row.save()
+    return row.id
+
+
+def asked_for(instance_id: str, parent: Backup | None = None) -> tuple[Backup, Operation]:
+    aws.sleep(1)
+    row, backup_id = instances.get_instance(instance_id), aws.new_id()
+    backup = Backup(
+        id=backup_id,
+        tenant_id=TENANT,
+        index_tenant=TENANT,
+        instance_id=row.id,
+        index_source=row.id,
+        status=BackupStatus.NEW,
+        created=aws.clock(),
+        updated=aws.clock(),
+        held=dict(backups.HELD),
+        name="nightly",
+        datastore_version_id="v",
+        datastore_name="mariadb",
+        datastore_version="10.11",
+        datastore_version_number="10.11.6",
+        manager="mariadb",
+        parents=[*parent.parents, parent.id] if parent else [],
+        location=f"{TENANT}/{backup_id}/{backup_id}",
+    )
+    operation = operation_of(row, CREATE_BACKUP, arguments={"backup": backup.id}, asked=WHO)
+    assert accepting.accept(row, operation, beside=backups.making(backup))
+    return backup, operation
+
+
+def ended(operation: Operation, ending: Ending = SUCCEEDED) -> None:
+    if operation.action == CREATE_BACKUP.action:
+        operation.update(actions=[Operation.resources["backup"].set(MADE)])
+    end_operation(operation, ending)
+
+
+def made(instance_id: str, parent: Backup | None = None) -> Backup:
+    backup, operation = asked_for(instance_id, parent)
+    ended(operation)
+    return now(backup)
+
+
+def deleting(backup: Backup) -> Operation:
+    aws.sleep(1)
+    row = now(backup)
+    operation = operation_of(row, DELETE_BACKUP, asked=WHO)
+    assert accepting.accept(row, operation)
+    return operation
+
+
+def now(backup: Backup) -> Backup:
+    found = backups.find_backup(backup.id)
+    assert found is not None
+    return found
+
+
+def put_right() -> list[str]:
+    """What the jobs tell; they change nothing before, and have nothing to do afterwards."""
+    before = run(*JOBS, check=True)
+    assert run(*JOBS, check=True) == before
+    told = run(*JOBS)
+    assert bool(told) == bool(before)
+    assert run(*JOBS) == []
+    return told
+
+
+def held() -> int:
+    return quotas.used_of(quotas.get_quota(TENANT))["backups"]
+
+
+@pytest.mark.parametrize(
+    ("ending", "status", "checksum"),
+    [(SUCCEEDED, "COMPLETED", MADE["checksum"]), (FAILED, "FAILED", None)],
+)
+def test_one_that_was_being_made_has_ended_since(
+    instance_id: str, ending: Ending, status: str, checksum: Any
+) -> None:
+    before, operation = asked_for(instance_id)
+    ended(operation, ending)
+    after = now(before).attribute_values
+    before.save()
+    put_right()
+    found = now(before)
+    assert (found.status, found.checksum) == (status, checksum)
+    assert set(found.attribute_values) == set(after)
+    ended(deleting(found))
+    assert held() == 0
+
+
+def test_one_of_which_nobody_knows_what_made_it_has_failed(instance_id: str) -> None:
+    before, operation = asked_for(instance_id)
+    ended(operation)
+    before.save()
+    operation.delete()
+    put_right()
+    assert now(before).status == BackupStatus.FAILED
+
+
+def test_one_that_is_being_made_is_left_alone(instance_id: str) -> None:
+    backup, operation = asked_for(instance_id)
+    assert put_right() == []
+    ended(operation)
+    assert now(backup).status == BackupStatus.COMPLETED
+
+
+def test_one_that_was_deleted_since_is_so_and_holds_nothing(instance_id: str) -> None:
+    full = made(instance_id)
+    child = made(instance_id, full)
+    full = now(full)
+    ended(deleting(child))
+    child.save()
+    full.save()
+    put_right()
+    found = now(child)
+    assert (found.status, found.sealed_key, held()) == (BackupStatus.DELETED, None, 1)
+    assert now(full).children == 0
+
+
+def test_a_deletion_that_is_under_way_goes_on(instance_id: str) -> None:
+    before = made(instance_id)
+    operation = deleting(before)
+    before.save()
+    put_right()
+    assert (now(before).status, now(before).operation_id) == ("DELETING", operation.id)
+    ended(operation)
+    assert (now(before).status, held()) == (BackupStatus.DELETED, 0)
+
+
+def test_one_of_which_some_was_removed_since_is_no_longer_complete(instance_id: str) -> None:
+    before = made(instance_id)
+    ended(deleting(before), FAILED)
+    before.save()
+    put_right()
+    assert now(before).status == BackupStatus.DELETE_FAILED
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_one_that_was_being_deleted_can_be_deleted_again(instance_id: str, *, lost: bool) -> None:
+    backup = made(instance_id)
+    operation = deleting(backup)
+    before = now(backup)
+    ended(operation, FAILED)
+    before.save()
+    if lost:
+        operation.delete()
+    put_right()
+    assert now(backup).status == BackupStatus.DELETE_FAILED
+    ended(deleting(backup))
+    assert held() == 0
+
+
+def test_what_builds_on_it_is_counted_again(instance_id: str) -> None:
+    """One that failed builds on nothing, and one whose row is lost neither."""
+    full = made(instance_id)
+    before = now(full)
+    child = made(instance_id, full)
+    _, failing = asked_for(instance_id, full)
+    ended(failing, FAILED)
+    before.save()
+    put_right()
+    assert now(full).children == 1
+    child.delete()
+    put_right()
+    assert now(full).children == 0
