@@ -9,7 +9,7 @@ Each part is a zstd frame of its own, so that it can be read without those befor
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
@@ -69,9 +69,7 @@ class Writer:
             if self._sending is not None:
                 self._sending.wait()
 
-    def finish(
-        self, *, engine_version: str, position: str = "", meta: Mapping[str, str] | None = None
-    ) -> BackedUp:
+    def finish(self, *, engine_version: str, position: str = "") -> BackedUp:
         """Make what was sent a backup, by its manifest; the answer of the command."""
         manifest = Manifest(
             version=VERSION,
@@ -82,7 +80,6 @@ class Writer:
             data_sha256=self._data.hexdigest(),
             engine_version=engine_version,
             position=position,
-            meta=dict(meta or {}),
         )
         content = msgspec.json.encode(manifest)
         checksum = hashlib.sha256(content).hexdigest()

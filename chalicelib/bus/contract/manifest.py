@@ -26,7 +26,10 @@ class StoredPart(msgspec.Struct, frozen=True):
 
 class Manifest(msgspec.Struct, frozen=True):
     """A whole backup. `data_size` and `data_sha256` are of what came from the engine's tool, before
-    it was compressed; `meta` are the engine's own words, for whoever applies it."""
+    it was compressed.
+
+    Nothing in it has no bound, as a guest may have been broken into and who checks it has little
+    memory: what is not named here is read past."""
 
     version: Annotated[int, msgspec.Meta(ge=1, le=VERSION)]
     backup_id: BackupId
@@ -36,7 +39,6 @@ class Manifest(msgspec.Struct, frozen=True):
     data_sha256: Sha256
     engine_version: Name
     position: Position = ""
-    meta: dict[str, str] = {}
 
     @property
     def stored(self) -> int:
