@@ -18,7 +18,7 @@ from chalicelib.api.links import Next
 from chalicelib.api.listing import LONGEST, Short
 from chalicelib.api.paging import Paged, limit_of, marker_of
 from chalicelib.api.response import LOCATION_HEADER, RETRY_AFTER_HEADER, View, one_of
-from chalicelib.api.schema import Body, Examples, Given, Name, Query, Text, flag_of
+from chalicelib.api.schema import Body, Examples, Given, Name, Query, Reference, Text, flag_of
 from chalicelib.api.times import Naive, naive
 from chalicelib.auth import policy
 from chalicelib.bus import queues
@@ -49,7 +49,7 @@ class BackupBody(Body, frozen=True):
     """
 
     name: Name
-    instance: Given | None = None
+    instance: Reference | None = None
     description: Text | None = None
     parent_id: Given | None = None
     incremental: bool | int | str | None = None

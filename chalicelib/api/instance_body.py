@@ -9,7 +9,7 @@ import msgspec
 from chalicelib.api.access import AccessBody
 from chalicelib.api.contents import Databases, Users, checked_databases, checked_users, granting
 from chalicelib.api.labels import Tags
-from chalicelib.api.schema import Body, Examples, Given, Name, Text
+from chalicelib.api.schema import Body, Examples, Given, Name, Reference, Text
 from chalicelib.bus import contract
 from chalicelib.bus.contract import Method
 from chalicelib.bus.contract.arguments import Contents
@@ -54,9 +54,7 @@ or apart; the soft ones give way where there is no room."""
 class RestorePoint(Body, frozen=True):
     """The backup that an instance begins with: its id, or a URL that ends in it."""
 
-    backup_ref: Annotated[str, msgspec.Meta(min_length=1, max_length=1024)] = msgspec.field(
-        name="backupRef"
-    )
+    backup_ref: Reference = msgspec.field(name="backupRef")
 
     @property
     def backup_id(self) -> str:

@@ -20,6 +20,9 @@ Text = Annotated[str, msgspec.Meta(max_length=255)]
 Given = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
 """The same, when it says something: an empty string is not a way to leave a thing out."""
 
+Reference = Annotated[str, msgspec.Meta(min_length=1, max_length=1024, pattern=r"[^/]$(?!\n)")]
+"""An id, or a URL that ends in it, of which Trove takes the end."""
+
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=255, pattern="[0-9A-Za-z]")]
 """Trove's `non_empty_string`: 1 to 255 characters, at least one letter or digit."""
 

@@ -252,6 +252,7 @@ def test_an_increment_that_comes_between_the_look_and_the_delete_wins(
     ("change", "status", "said"),
     [
         ({"instance": "none"}, 404, "none"),
+        ({"instance": "https://trove/v1.0/x/instances/"}, 400, "'instance'"),
         ({"instance": None}, 400, "'instance' is a required property"),
         ({"parent_id": "none"}, 404, "Backup none could not be found."),
         ({"swift_container": "mine"}, 501, "'swift_container' is not supported yet"),

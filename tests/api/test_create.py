@@ -195,6 +195,7 @@ def test_a_public_instance_is_taken(api: Api) -> None:
         ({"replica_count": True}, 400, "replica_count"),
         ({"replica_of": ""}, 400, "instance['replica_of'] is empty"),
         ({"restorePoint": {}}, 400, "instance['restorePoint'] 'backupRef' is a required property"),
+        ({"restorePoint": {"backupRef": "https://trove/"}}, 400, "instance['restorePoint']"),
         ({"restorePoint": {"backupRef": "b"}}, 404, "Backup b could not be found."),
         ({"configuration": ""}, 400, "instance['configuration'] Expected str of length >= 1"),
         ({"modules": []}, 400, "instance['modules'] is empty"),
