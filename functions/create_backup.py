@@ -18,6 +18,7 @@ from chalicelib.bus.contract.answers import BackedUp
 from chalicelib.domain.backups import LEAST_BYTES_PER_SECOND
 from chalicelib.domain.operations import command_id
 from chalicelib.settings import settings
+from chalicelib.status import BackupStatus
 from chalicelib.store import backups, instances
 from chalicelib.store import commands as rows
 from chalicelib.store.base import as_dict
@@ -38,10 +39,13 @@ def copy(operation: Operation, token: str | None) -> Outcome:
     row = _backup(operation)
     if row is None:
         return Failed(GONE)
+    parent = backups.find_backup(row.parent_id) if row.parent_id is not None else None
+    if row.parent_id is not None and (parent is None or parent.status != BackupStatus.COMPLETED):
+        return Failed(f"Backup {row.parent_id}, which it builds on, is not there any more.")
     wanted = arguments.CreateBackup(
         id=row.id,
         location=row.location,
-        parent=_parent(row),
+        parent=stored(parent) if parent is not None else None,
         bandwidth=_bandwidth(),
     )
     return ask(operation, token, "copy", contract.CREATE_BACKUP, lambda _: wanted)
@@ -51,11 +55,6 @@ def _bandwidth() -> int:
     """Bytes that are sent in a second at most; 0 is no limit."""
     chosen = settings().backup_bytes_per_second
     return max(chosen, LEAST_BYTES_PER_SECOND) if chosen else 0
-
-
-def _parent(row: Backup) -> arguments.StoredBackup | None:
-    found = backups.find_backup(row.parent_id) if row.parent_id is not None else None
-    return stored(found) if found is not None else None
 
 
 def stored(row: Backup) -> arguments.StoredBackup:

@@ -117,8 +117,9 @@ def newest_complete(instance_id: str) -> Backup | None:
 
 
 def building_on(row: Backup) -> list[Backup]:
-    """Those that build on a backup directly, as far as the index knows them now."""
-    found = Backup.source_index.query(row.instance_id, Backup.created > row.created)
+    """Those that build on a backup directly, as far as the index knows them now; a clock may have
+    gone back meanwhile, so that one looks older."""
+    found = Backup.source_index.query(row.instance_id)
     return [each for each in found if each.parent_id == row.id][:MOST_CHILDREN]
 
 
