@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from botocore.exceptions import ConnectionClosedError
 
@@ -18,6 +19,8 @@ REFUSED: Final = 0.8
 """Share of the calls that are answered 503 in a burst: most of them outlive botocore's retries."""
 LOST: Final = 0.1
 """Share of the replies to writes that are lost, of the strength."""
+AT_ONCE: Final = 0.05
+"""Share of the objects that are lost when they were written, of the strength."""
 SPOILED: Final = 60.0
 """Objects that are lost or changed in an hour, at full strength."""
 CHANGED: Final = 0.5
@@ -82,6 +85,12 @@ class ObjectStore(Fault):
             stored.delete(key)
             self.inject(f"an object of the backup {backup_id} is lost", whose)
 
+    def _lose(self, what: Mapping[str, Any]) -> None:
+        """Lose what was written just now: whoever looks before the backup is complete misses it."""
+        if "Key" in what:
+            self.world.region.s3.buckets[BACKUPS_BUCKET].delete(what["Key"])
+            self.inject(f"{what['Key']} is lost as soon as it was written")
+
     def before(self, effect: Effect) -> None:
         if self.away and effect.service == "s3" and self.hits(REFUSED):
             self.world.inject(self.id)
@@ -90,6 +99,8 @@ class ObjectStore(Fault):
     def after(self, effect: Effect) -> None:
         if effect.service != "s3" or effect.call not in WRITES:
             return
+        if self.hits(self.strength * AT_ONCE) and effect.what.get("Bucket") == BACKUPS_BUCKET:
+            self._lose(effect.what)
         if self.hits(self.strength * LOST):
             self.inject(f"s3 {effect.call} of {effect.scope}: the reply is lost")
             raise ConnectionClosedError(endpoint_url="s3")

@@ -7,14 +7,13 @@ from typing import Final
 
 from chalicelib import objects
 from chalicelib.bus.contract import manifest
+from chalicelib.lifecycle import UNFINISHED
 from chalicelib.status import BackupStatus
 from simulator.aws.dynamodb.values import Item
 from simulator.effects import Effect
 from simulator.invariants.base import Exchange, Invariant, changed, json_of, parents_of
 from simulator.template import BACKUPS_BUCKET
 
-COUNTED: Final = frozenset(BackupStatus) - {BackupStatus.FAILED, BackupStatus.DELETED}
-"""What its parent counts: what is being made, is there, or may be there still."""
 THERE: Final = (BackupStatus.COMPLETED, BackupStatus.DELETING, BackupStatus.DELETE_FAILED)
 """What can be built on, or waits until nothing builds on it any more."""
 _DELETES: Final = frozenset({"DeleteObject", "DeleteObjects"})
@@ -58,7 +57,7 @@ class BackupChains(Invariant):
 
     def _child_of(self, backup_id: str) -> Item | None:
         rows = self.hub.rows("backups")
-        below = (row for row in rows if backup_id in parents_of(row) and row["status"] in COUNTED)
+        below = (row for row in rows if backup_id in parents_of(row) and _is_counted(row))
         return next(below, None)
 
     def _called(self, effect: Effect) -> None:
@@ -100,7 +99,7 @@ class BackupChains(Invariant):
             if row["status"] == BackupStatus.COMPLETED:
                 self._whole(row)
             parents = parents_of(row)
-            if parents and row["status"] in COUNTED:
+            if parents and _is_counted(row):
                 children[parents[-1]] += 1
         for row in rows.values():
             counted = int(row.get("children", 0))
@@ -138,6 +137,12 @@ class BackupChains(Invariant):
             if (len(written.body), objects.checksum(written.body)) != (part.size, part.sha256):
                 return f"part {number} is another one"
         return None
+
+
+def _is_counted(row: Item) -> bool:
+    """Whether its parent counts it: it is being made, or is complete until it is deleted."""
+    status = row["status"]
+    return status in UNFINISHED or ("checksum" in row and status != BackupStatus.DELETED)
 
 
 def _whose(row: Item) -> str:

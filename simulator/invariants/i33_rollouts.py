@@ -2,7 +2,7 @@
 
 A rollout counts what has ended. Each instance is rebuilt by it once at most, and none after
 somebody called it back. A change of a configuration group may come to an instance again, with newer
-values, when the operation before has ended.
+values, when the operation before has ended. A delete of a backup takes along what builds on it.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Final
 
 from chalicelib.domain.configurations import AT_ONCE
 from chalicelib.domain.operations import TERMINAL, OperationAction, OperationStatus
+from chalicelib.store.backups import MOST_CHILDREN
 from simulator.aws.dynamodb.values import Item
 from simulator.invariants.base import Invariant, changed
 
@@ -55,7 +56,9 @@ class Rollouts(Invariant):
         if "cancelled" in parent or parent.get("compensating") or "reason" in parent:
             self.broken(f"{parent_id} began a {new['action']} after it was stopped", instance_id)
         live = 1 + sum(status not in TERMINAL for status in known.values())
-        most = AT_ONCE if again else json.loads(parent["arguments"])["at_once"]
+        most = MOST_CHILDREN  # of a delete that takes along what builds on a backup
+        if parent.get("action") in _PARENTS:
+            most = AT_ONCE if again else json.loads(parent["arguments"])["at_once"]
         if live > most:
             self.broken(f"{parent_id} has {live} under way, and may have {most}", instance_id)
 

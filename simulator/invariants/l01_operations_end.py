@@ -24,6 +24,9 @@ STOPPED: Final = "The rollout was stopped"
 _INSTANCE: Final = re.compile(r"/v1\.0/[^/]+/instances/([^/?]+)")
 
 
+NOT_THERE: Final = "is not there any more"
+
+
 class OperationsEnd(Invariant):
     """Remembers what was accepted, by rows and by replies, and asks for its end after heal.
 
@@ -116,6 +119,8 @@ class OperationsEnd(Invariant):
                 row = self.hub.row("instances", new["instance_id"]) or {}
                 own = versions.IMAGES.get(row.get("datastore_version", ""))
                 return asked.get("image_id") not in (None, own)
+            case OperationAction.RESTORE:
+                return NOT_THERE in reason  # the backup was deleted meanwhile
             case OperationAction.ROLL_OUT:
                 return STOPPED in reason  # by failures of its children, who answer for themselves
         return False

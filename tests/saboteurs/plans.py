@@ -48,6 +48,17 @@ CONFIGURED: Final = {
     "list_groups": 1.0,
     "restart": 1.0,
 }
+BACKED_UP: Final = {
+    "create": 2.0,
+    "create_backup": 14.0,
+    "restore": 6.0,
+    "delete_backup": 6.0,
+    "list_backups": 1.0,
+    "write": 12.0,
+    "create_database": 6.0,
+    "create_user": 4.0,
+}
+GIVEN_UP: Final = {"create": 1.0, "create_backup": 10.0, "cancel": 10.0}
 RENAMES: Final = {**CHURN, "rename": 10.0}
 NO_LAMBDA: Final = tuple(
     Outage(service="lambda", at_minutes=at, minutes=minutes)
@@ -105,6 +116,9 @@ PLANS: Final = {
     "resizes": _plan("resizes", RESIZES, {"F15": 0.2}),
     "flavors": _plan("flavors", FLAVORS, {"F15": 0.2}, rate=80.0),
     "configured": _plan("configured", CONFIGURED, {"F3": 0.1, "F5": 0.1}, rate=120.0, at_once=3),
+    "backed up": _plan("backed up", BACKED_UP, {}, rate=120.0),
+    "given up": _plan("given up", GIVEN_UP, {"F3": 0.3, "F21": 0.5}, rate=240.0, at_once=3),
+    "a bad store": _plan("a bad store", BACKED_UP, {"F18": 4.0}, rate=120.0),
     "rolled out": _plan("rolled out", ROLLED, {"F5": 0.2, "F15": 0.1}),
     "moves": _plan("moves", MOVES, {"F15": 0.2}),
     "lost hints": _plan("lost hints", CHURN, {"F4": 0.3}),

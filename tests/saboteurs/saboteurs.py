@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.saboteurs import (
     agents,
+    backed_up,
     cancels,
     configured,
     flows,
@@ -22,7 +23,7 @@ from tests.saboteurs.registry import SABOTEURS, Saboteur
 
 PARTS = (
     *(steps, flows, rows, messages, guests, keys, replaced, upgraded, agents),
-    configured,
+    *(configured, backed_up),
     *(releases, cancels, listing, traces),
 )
 """The modules that register them, by subject."""

@@ -1,0 +1,89 @@
+"""Bugs of backups: chains that break, objects nobody looks at, a store lent to who needs none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from pynamodb.transactions import TransactWrite
+
+from chalicelib.api import backups as api
+from chalicelib.bus.contract.arguments import StoredBackup
+from chalicelib.conductor import storage
+from chalicelib.store import quotas
+from chalicelib.store.models import Instance, Operation
+from functions import create_backup, handler
+from functions.outcomes import Done, Outcome
+from functions.step import Step
+from simulator.fleet import backups as guests
+from simulator.fleet.datastore import Contents
+from tests.saboteurs.registry import Patch, saboteur
+
+
+@saboteur("backed up", "I12")
+def a_parent_that_goes_under_its_children(patch: Patch) -> None:
+    """Nobody looks whether another backup builds on the one that is deleted."""
+    patch.setattr(api, "_require_deletable", lambda row, *, cascade: None)
+
+
+@saboteur("a bad store", "I12", seeds=10)
+def a_guest_that_is_believed(patch: Patch) -> None:
+    """What its guest says of a backup is not compared with what lies in the store."""
+
+    def check(operation: Operation, _: str | None) -> Outcome:
+        said = create_backup._said(operation)
+        assert said is not None
+        made = {"checksum": said.checksum, "size": said.size, "data_size": said.data_size}
+        return Done({"backup": {**made, "position": said.position}})
+
+    patch.setitem(handler.LOCAL_STEPS, "create_backup.check", Step(check))
+
+
+@saboteur("a bad store", "L2", seeds=10)
+def objects_of_a_failed_backup_that_stay(patch: Patch) -> None:
+    """What a backup that fails has sent is left."""
+    step = Step(lambda *_: Done(), backwards=True)
+    patch.setitem(handler.LOCAL_STEPS, "create_backup.discard", step)
+
+
+@saboteur("backed up", "L2")
+def objects_of_a_deleted_backup_that_stay(patch: Patch) -> None:
+    """A delete removes the row alone."""
+    patch.setitem(handler.LOCAL_STEPS, "delete_backup.remove", Step(lambda *_: Done()))
+
+
+@saboteur("given up", "I38", seeds=10)
+def a_store_that_is_lent_for_what_was_given_up(patch: Patch) -> None:
+    """Whoever has begun a backup gets credentials for it, whatever became of that."""
+
+    def about(instance: Instance | None, backup_id: str) -> Operation | None:
+        assert instance is not None
+        made = [each for each in Operation.scan() if each.instance_id == instance.id]
+        about = [each for each in made if (each.arguments or {}).get("backup") == backup_id]
+        return about[0] if about else None
+
+    patch.setattr(storage, "_about", about)
+
+
+@saboteur("backed up", "I5")
+def a_quota_that_is_not_given_back(patch: Patch) -> None:
+    """A backup that is deleted counts on."""
+    original = quotas.release
+
+    def release(write: TransactWrite, tenant_id: str, held: Mapping[str, int]) -> None:
+        kept = {name: amount for name, amount in held.items() if name != "backups"}
+        if kept:
+            original(write, tenant_id, kept)
+
+    patch.setattr(quotas, "release", release)
+
+
+@saboteur("backed up", "L6")
+def a_restore_that_skips_an_increment(patch: Patch) -> None:
+    """The last of a chain is not applied."""
+    original = guests.made_of
+
+    def made_of(chain: Iterable[StoredBackup], fetched: Mapping[str, bytes]) -> Contents:
+        first, *rest = chain
+        return original([first, *rest[:-1]], fetched)
+
+    patch.setattr(guests, "made_of", made_of)
