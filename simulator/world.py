@@ -86,9 +86,9 @@ class World:
 
     def close(self) -> None:
         """Give the real world its place back."""
-        self.kernel.close()
         if self.invariants is not None:
-            self.invariants.close()
+            self.invariants.close()  # first: what is ended now may still log, out of its trace
+        self.kernel.close()
         self.cloud_functions.uninstall()
         self.region.close()
 

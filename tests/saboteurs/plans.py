@@ -117,7 +117,7 @@ PLANS: Final = {
     "flavors": _plan("flavors", FLAVORS, {"F15": 0.2}, rate=80.0),
     "configured": _plan("configured", CONFIGURED, {"F3": 0.1, "F5": 0.1}, rate=120.0, at_once=3),
     "backed up": _plan("backed up", BACKED_UP, {}, rate=120.0),
-    "given up": _plan("given up", GIVEN_UP, {"F3": 0.3, "F21": 0.5}, rate=240.0, at_once=3),
+    "given up": _plan("given up", GIVEN_UP, {"F3": 0.3, "F11": 20.0}, rate=240.0, at_once=3),
     "a bad store": _plan("a bad store", BACKED_UP, {"F18": 4.0}, rate=120.0),
     "rolled out": _plan("rolled out", ROLLED, {"F5": 0.2, "F15": 0.1}),
     "moves": _plan("moves", MOVES, {"F15": 0.2}),
