@@ -163,11 +163,12 @@ def index(request: Request) -> Response:
         policy.authorize(context, "backup:index:all_projects", context.project_id)
 
     def fits(row: Backup) -> bool:
-        named = query.get("datastore")
-        return query.get("instance_id") in (None, row.instance_id) and named in (
-            None,
-            row.datastore_name,
-        )
+        wanted = {
+            "instance_id": row.instance_id,
+            "datastore": row.datastore_name,
+            "project_id": row.tenant_id,
+        }
+        return all(query.get(name) in (None, value) for name, value in wanted.items())
 
     found = (
         store.of_everybody(limit, marker, fits)
@@ -304,6 +305,11 @@ def _require_deletable(row: Backup, *, cascade: bool) -> None:
         raise Unprocessable(
             f"Backup {row.id} is being made; delete it when that has ended, or cancel the "
             "operation of its instance."
+        )
+    if row.status not in DELETE_BACKUP.sources:
+        raise Unprocessable(
+            f"Backup {row.id} is {row.status}, and nobody is at it: the tables were restored, and "
+            "are not put right yet."
         )
     if row.children and not cascade:
         raise Conflict(

@@ -329,14 +329,15 @@ def test_the_quota_has_the_last_word(api: Api, admin: Api, make: Make) -> None:
     assert get_instance(row.id).status == "ACTIVE"
 
 
-def everybodys(operator: Api) -> list[str]:
-    """The ids of all backups, page by page."""
+def everybodys(operator: Api, chosen: str = "") -> list[str]:
+    """The ids of all backups, or of those chosen, page by page."""
     found: list[str] = []
-    page = operator.get("/backups?all_projects=true&limit=7").body
+    path = f"/backups?all_projects=true&limit=7{chosen}"
+    page = operator.get(path).body
     while page.get("links"):
         found += [each["id"] for each in page["backups"]]
         marker = page["links"][0]["href"].rpartition("marker=")[2].partition("&")[0]
-        page = operator.get(f"/backups?all_projects=true&limit=7&marker={marker}").body
+        page = operator.get(f"{path}&marker={marker}").body
     return found + [each["id"] for each in page["backups"]]
 
 
@@ -362,6 +363,16 @@ def test_lists_are_each_tenants_own_by_page_and_filter(
     assert set(all_of_them) <= set(everybodys(operator))
     theirs = operator.get(f"/backups?project_id={api.project}")
     assert {each["id"] for each in theirs.body["backups"]} == set(all_of_them)
+    assert set(everybodys(operator, f"&project_id={api.project}")) == set(all_of_them)
+
+
+def test_one_that_a_restored_table_shows_half_way_is_refused_and_not_an_error(
+    api: Api, make: Make
+) -> None:
+    backup = made(api, make())
+    Backup.get(backup).update(actions=[Backup.status.set(BackupStatus.DELETING)])
+    answer = api.delete(f"/backups/{backup}")
+    assert (answer.status, "nobody is at it" in answer.fault()) == (422, True)
 
 
 def test_an_instances_backups_are_listed_newest_first_and_outlive_it(
