@@ -19,11 +19,11 @@ import msgspec
 from chalicelib import crash, parameters, tracing
 from chalicelib.bus import keys, proofs
 from chalicelib.bus.contract.values import BackupId
-from chalicelib.bus.envelope import InstanceId, Number
+from chalicelib.bus.envelope import BadSeal, InstanceId, Number
 from chalicelib.conductor.lending import Credentials, lend
 from chalicelib.conductor.proving import proven
 from chalicelib.domain.operations import OperationAction
-from chalicelib.errors import Gone
+from chalicelib.errors import Gone, Unavailable
 from chalicelib.settings import settings
 from chalicelib.store import backups, instances
 from chalicelib.store.models import Backup, Instance, Operation
@@ -77,7 +77,8 @@ def new_key(backup_id: str, plain: bytes) -> str:
 def storage(body: Ask) -> Storage:
     """What the guest needs for that backup now.
 
-    Raises as `proving.proven` does, and `Gone` when no live operation is about it.
+    Raises as `proving.proven` does, `Gone` when no live operation is about it, and `Unavailable`
+    when the ring that has sealed its key is not there (an operator may put back a copy).
     """
     with crash.scope("storage"), tracing.span(log, "storage") as span:
         span.tell(instance_id=body.instance_id, generation=body.generation)
@@ -144,5 +145,8 @@ def session_policy(row: Backup, *, writes: bool) -> dict[str, Any]:
 def _key(row: Backup) -> str:
     if row.sealed_key is None:
         raise Gone(OVER)
-    plain = keys.reveal(PURPOSE, row.id, row.sealed_key, parameters.BACKUP_KEYS)
+    try:
+        plain = keys.reveal(PURPOSE, row.id, row.sealed_key, parameters.BACKUP_KEYS)
+    except BadSeal:
+        raise Unavailable(f"The key of backup {row.id} cannot be opened by this ring.") from None
     return base64.b64encode(plain).decode()

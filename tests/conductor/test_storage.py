@@ -163,6 +163,13 @@ def test_what_goes_back_or_is_over_lends_nothing(world: World, making: Making, h
     assert len(world.assumed) == given
 
 
+def test_a_key_that_a_lost_ring_has_sealed_is_asked_for_again(making: Making) -> None:
+    sealed = storage.new_key(aws.new_id(), making.key)
+    making.backup.update(actions=[Backup.sealed_key.set(sealed)])
+    with pytest.raises(errors.Unavailable, match="cannot be opened"):
+        storage.storage(making.ask())
+
+
 def test_a_session_policy_has_room_in_its_2048_characters(world: World, making: Making) -> None:
     storage.storage(making.ask())
     assert len(world.assumed[-1]["Policy"]) < 600
