@@ -50,5 +50,5 @@ def dead_letters(event: Event, _: object) -> batch.Answer:
 
 @app.lambda_function(name="sweeper")
 def sweeper(event: Event, _: object) -> dict[str, int]:
-    """Every minute: repeat what was lost."""
-    return sweeps.run()
+    """Every minute: repeat what was lost, and tell which schedules are due."""
+    return sweeps.minute()

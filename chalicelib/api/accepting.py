@@ -9,11 +9,11 @@ import msgspec
 
 from chalicelib import lifecycle
 from chalicelib.api import planning
-from chalicelib.api.ability import require_able, require_offered
 from chalicelib.api.frame import Request, Response
 from chalicelib.api.guest_calls import instance_of
 from chalicelib.api.response import LOCATION_HEADER, RETRY_AFTER_HEADER
 from chalicelib.bus import queues
+from chalicelib.bus.ability import require_able, require_offered
 from chalicelib.bus.contract import METHODS
 from chalicelib.domain.flows import Flow
 from chalicelib.errors import CofferError, Conflict, NotSupported, Unprocessable

@@ -11,7 +11,7 @@ from chalicelib import lifecycle
 from chalicelib.api import accepting, migrating, rebuilding, resizing, upgrading_agents
 from chalicelib.api.accepting import Wanted
 from chalicelib.api.frame import Request, Response, Route, for_administrators
-from chalicelib.api.guest_calls import instance_of, require_heard
+from chalicelib.api.guest_calls import instance_of
 from chalicelib.api.instances import PATH, accept_delete
 from chalicelib.api.labels import require_unprotected
 from chalicelib.api.migrating import MigrateBody
@@ -20,6 +20,7 @@ from chalicelib.api.resizing import ResizeBody
 from chalicelib.api.schema import Body, fitted
 from chalicelib.api.upgrading_agents import BundleBody
 from chalicelib.auth import policy
+from chalicelib.bus.ability import require_heard
 from chalicelib.conductor import generations
 from chalicelib.domain.flows import REBOOT, RESTART, START, STOP
 from chalicelib.errors import BadRequest, CofferError, NotSupported, Unprocessable

@@ -10,12 +10,12 @@ from collections.abc import Callable
 from typing import Final
 
 from chalicelib.api import accepting, awaiting
-from chalicelib.api.ability import require_offered
 from chalicelib.api.accepting import Wanted
 from chalicelib.api.frame import Request, Response, Route
-from chalicelib.api.guest_calls import instance_of, require_heard
+from chalicelib.api.guest_calls import instance_of
 from chalicelib.api.response import View
 from chalicelib.bus import contract
+from chalicelib.bus.ability import require_heard, require_offered
 from chalicelib.domain.configurations import defaults_of
 from chalicelib.domain.flows import CONFIGURE
 from chalicelib.engines.parameter import Scalar

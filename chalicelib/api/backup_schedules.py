@@ -6,7 +6,6 @@ from typing import Annotated, Any, ClassVar, Final
 
 import msgspec
 
-from chalicelib.api.ability import require_offered
 from chalicelib.api.backups import PROJECT
 from chalicelib.api.frame import Request, Response, Route
 from chalicelib.api.links import Next
@@ -16,6 +15,7 @@ from chalicelib.api.response import View
 from chalicelib.api.schema import Body, Examples, Given, Name
 from chalicelib.api.times import Naive, naive
 from chalicelib.bus import contract
+from chalicelib.bus.ability import require_offered
 from chalicelib.domain import backups as rules
 from chalicelib.domain.schedules import begins_at
 from chalicelib.engines.engine import MOST_CHAIN

@@ -9,11 +9,11 @@ from typing import Annotated, Any, ClassVar, Final
 
 import msgspec
 
-from chalicelib import aws, lifecycle
+from chalicelib import lifecycle
 from chalicelib.api import accepting, planning
 from chalicelib.api.accepting import Wanted
 from chalicelib.api.frame import Request, Response, Route
-from chalicelib.api.guest_calls import instance_of, require_heard
+from chalicelib.api.guest_calls import instance_of
 from chalicelib.api.links import Next
 from chalicelib.api.listing import LONGEST, Short
 from chalicelib.api.paging import Paged, limit_of, marker_of
@@ -22,7 +22,7 @@ from chalicelib.api.schema import Body, Examples, Given, Name, Query, Reference,
 from chalicelib.api.times import Naive, naive
 from chalicelib.auth import policy
 from chalicelib.bus import queues
-from chalicelib.conductor.storage import new_key
+from chalicelib.bus.ability import require_heard
 from chalicelib.domain import backups as rules
 from chalicelib.domain.flows import CREATE_BACKUP, DELETE_BACKUP
 from chalicelib.errors import BadRequest, Conflict, NotFound, NotSupported, Unprocessable
@@ -37,7 +37,6 @@ from chalicelib.store.operations import operation_of
 
 PROJECT: Final = f"/{API_VERSION}/{{project}}"
 PATH: Final = f"{PROJECT}/backups"
-KEY_BYTES: Final = 32
 BUSY: Final = "The backup is being changed by others at the moment; try again."
 STATUSES: Final = one_of(each for each in BackupStatus if each is not BackupStatus.DELETED)
 
@@ -211,7 +210,8 @@ def create(request: Request) -> Response:
 
     def wanted(row: Instance) -> Wanted:
         require_heard(row)
-        backup = _new_backup(row, asked)
+        parent = _parent(row, asked)
+        backup = store.new_backup(row, asked.name, asked.description, parent=parent)
         made["backup"] = backup
         arguments = {"backup": backup.id, "name": backup.name, "parent": backup.parent_id}
         return Wanted(
@@ -235,34 +235,6 @@ def _require_supported(asked: BackupBody) -> None:
     for name in ("swift_container", "storage_driver", "restore_from"):
         if getattr(asked, name) is not None:
             raise NotSupported(f"A backup with '{name}' is not supported yet.")
-
-
-def _new_backup(row: Instance, asked: BackupBody) -> Backup:
-    """The row of a backup that is not stored yet; refuses a parent that cannot be one."""
-    now, backup_id = aws.clock(), aws.new_id()
-    parent = _parent(row, asked)
-    parents = [*parent.parents, parent.id] if parent is not None else []
-    return Backup(
-        id=backup_id,
-        tenant_id=row.tenant_id,
-        index_tenant=row.tenant_id,
-        instance_id=row.id,
-        index_source=row.id,
-        status=BackupStatus.NEW,
-        created=now,
-        updated=now,
-        held=dict(store.HELD),
-        name=asked.name,
-        description=asked.description or None,
-        datastore_version_id=row.datastore_version_id,
-        datastore_name=row.datastore_name,
-        datastore_version=row.datastore_version,
-        datastore_version_number=row.datastore_version_number,
-        manager=row.manager,
-        parents=parents,
-        location=rules.location(row.tenant_id, parents, backup_id),
-        sealed_key=new_key(backup_id, aws.token_bytes(KEY_BYTES)),
-    )
 
 
 def _parent(row: Instance, asked: BackupBody) -> Backup | None:

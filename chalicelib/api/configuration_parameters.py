@@ -6,12 +6,12 @@ from typing import Annotated, Final
 
 import msgspec
 
-from chalicelib.api.ability import require_offered
 from chalicelib.api.datastores import PATH, VERSIONS, version_by_uuid, version_of
 from chalicelib.api.frame import Request, Response, Route
 from chalicelib.api.response import View, one_of
 from chalicelib.auth import policy
 from chalicelib.bus import contract
+from chalicelib.bus.ability import require_offered
 from chalicelib.domain.configurations import rules_of
 from chalicelib.engines.parameter import Kind, Parameter
 from chalicelib.errors import NotFound, NotSupported

@@ -12,7 +12,6 @@ from typing import Annotated, Any, ClassVar, Final
 import msgspec
 
 from chalicelib.api import awaiting, planning
-from chalicelib.api.ability import require_offered
 from chalicelib.api.choices import choose_version
 from chalicelib.api.frame import Request, Response, Route
 from chalicelib.api.instance_body import DatastoreBody
@@ -22,6 +21,7 @@ from chalicelib.api.response import LOCATION_HEADER, View, one_of
 from chalicelib.api.schema import Body, Examples, Name, Text
 from chalicelib.api.times import Naive, naive
 from chalicelib.bus import contract, queues
+from chalicelib.bus.ability import require_offered
 from chalicelib.domain.configurations import Application, checked
 from chalicelib.domain.flows import APPLY
 from chalicelib.engines.parameter import Scalar

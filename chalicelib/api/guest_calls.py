@@ -7,18 +7,16 @@ from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
-from chalicelib import aws, lifecycle
-from chalicelib.api.ability import require_able
+from chalicelib import lifecycle
 from chalicelib.api.frame import Request, Response
 from chalicelib.bus import commands
+from chalicelib.bus.ability import not_ready, require_able, require_heard
 from chalicelib.bus.contract import Method
 from chalicelib.bus.contract.values import Value
 from chalicelib.domain.contents import rules_of
 from chalicelib.engines.engine import Rules
 from chalicelib.errors import CofferError, Conflict, GuestFailed, NotSupported, Unprocessable
-from chalicelib.lifecycle import ServiceStatus
-from chalicelib.settings import settings
-from chalicelib.store.instances import get_instance, service_status
+from chalicelib.store.instances import get_instance
 from chalicelib.store.models import Instance
 
 REFUSALS: Final[tuple[type[CofferError], ...]] = (
@@ -91,24 +89,7 @@ def asking(request: Request, method: Method[A, R], *within: Method[Any, Any]) ->
 def require_ready(instance: Instance) -> None:
     """`Unprocessable` (422) unless the instance's database answers."""
     if instance.status not in lifecycle.SERVING:
-        raise _not_ready(instance, instance.status)
+        raise not_ready(instance, instance.status)
     status = require_heard(instance)
     if status not in lifecycle.READY:
-        raise _not_ready(instance, lifecycle.OPERATING_STATUS.get(status, "ERROR"))
-
-
-def require_heard(instance: Instance) -> str:
-    """What the guest reported last; `Unprocessable` (422) when that is too long ago to call it.
-
-    Who calls a guest that does not live waits for all of the call's deadline.
-    """
-    reported = service_status(instance.id)
-    if reported is None:
-        return ServiceStatus.NEW
-    if aws.clock() - reported.updated >= settings().heartbeat_expiry_seconds:
-        raise _not_ready(instance, lifecycle.UNHEARD)
-    return reported.status
-
-
-def _not_ready(instance: Instance, status: str) -> Unprocessable:
-    return Unprocessable(f"Instance {instance.id} is not ready, status: {status}.")
+        raise not_ready(instance, lifecycle.OPERATING_STATUS.get(status, "ERROR"))

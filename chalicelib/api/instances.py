@@ -9,7 +9,6 @@ import msgspec
 
 from chalicelib import aws, lifecycle
 from chalicelib.api import accepting, access, attaching, instance_view, planning, upgrading
-from chalicelib.api.ability import require_offered
 from chalicelib.api.access import AccessBody
 from chalicelib.api.choices import (
     choose_flavor,
@@ -36,6 +35,7 @@ from chalicelib.api.response import LOCATION_HEADER, RETRY_AFTER_HEADER
 from chalicelib.api.schema import Body, Examples, Given, Name, Text
 from chalicelib.auth import policy
 from chalicelib.bus import contract, keys, queues
+from chalicelib.bus.ability import require_offered
 from chalicelib.domain import instances as rules
 from chalicelib.domain import quotas
 from chalicelib.domain.backups import require_restorable

@@ -7,8 +7,8 @@ from typing import ClassVar
 from chalicelib.api import accepting
 from chalicelib.api.accepting import Wanted
 from chalicelib.api.frame import Request, Response
-from chalicelib.api.guest_calls import require_heard
 from chalicelib.api.schema import Body, Examples, Name
+from chalicelib.bus.ability import require_heard
 from chalicelib.domain.flows import MIGRATE
 from chalicelib.store.guests import epoch_of
 from chalicelib.store.models import Instance

@@ -10,8 +10,8 @@ from chalicelib.api import accepting, choices
 from chalicelib.api.accepting import Wanted
 from chalicelib.api.catalog import Catalog
 from chalicelib.api.frame import Request, Response
-from chalicelib.api.guest_calls import require_heard
 from chalicelib.api.schema import Body, Examples
+from chalicelib.bus.ability import require_heard
 from chalicelib.domain import instances
 from chalicelib.domain.flows import RESIZE_FLAVOR, RESIZE_VOLUME
 from chalicelib.errors import BadRequest, NotSupported

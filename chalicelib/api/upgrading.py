@@ -14,7 +14,7 @@ from chalicelib.api.accepting import Wanted
 from chalicelib.api.catalog import Catalog, Copy
 from chalicelib.api.choices import require_flavor
 from chalicelib.api.frame import Request, Response
-from chalicelib.api.guest_calls import require_heard
+from chalicelib.bus.ability import require_heard
 from chalicelib.conductor import generations
 from chalicelib.domain.configurations import checked
 from chalicelib.domain.flows import UPGRADE

@@ -9,8 +9,8 @@ import msgspec
 from chalicelib.api import accepting
 from chalicelib.api.accepting import Wanted
 from chalicelib.api.frame import Request, Response
-from chalicelib.api.guest_calls import require_heard
 from chalicelib.api.schema import Body, Examples
+from chalicelib.bus.ability import require_heard
 from chalicelib.bus.contract.values import AgentVersion, BundleSize, Sha256
 from chalicelib.domain.flows import UPGRADE_AGENT
 from chalicelib.store.models import Instance

@@ -25,6 +25,8 @@ class Hint(msgspec.Struct, frozen=True):
     """What the task manager's queue carries: a pointer to a row, never a fact by itself."""
 
     operation_id: Annotated[str, msgspec.Meta(max_length=64)]
+    schedule: bool = False
+    """Whether the id is a schedule's: to whom does not know this, it is no operation's."""
 
 
 def guest_queue_name(instance_id: str, generation: int) -> str:
@@ -39,6 +41,19 @@ def notify_task_manager(operation_id: str) -> None:
         aws.client("sqs").send_message(QueueUrl=settings().taskmanager_queue_url, MessageBody=body)
     except (ClientError, BotoCoreError) as error:
         log.warning("hint for %s not sent: %s", operation_id, type(error).__name__)
+
+
+def notify_of_schedule(schedule_id: str, delay_seconds: int) -> None:
+    """Ask the dispatcher to look at a schedule of backups; the sweeper repeats a lost hint."""
+    body = msgspec.json.encode(Hint(schedule_id, schedule=True)).decode()
+    try:
+        aws.client("sqs").send_message(
+            QueueUrl=settings().taskmanager_queue_url,
+            MessageBody=body,
+            DelaySeconds=delay_seconds,
+        )
+    except (ClientError, BotoCoreError) as error:
+        log.warning("hint for %s not sent: %s", schedule_id, type(error).__name__)
 
 
 def make_guest_queue(instance_id: str, generation: int) -> str:

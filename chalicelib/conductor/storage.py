@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Final
 
 import msgspec
 
-from chalicelib import crash, parameters, tracing
+from chalicelib import aws, crash, parameters, tracing
 from chalicelib.bus import keys, proofs
 from chalicelib.bus.contract.values import BackupId
 from chalicelib.bus.envelope import BadSeal, InstanceId, Number
@@ -25,11 +25,13 @@ from chalicelib.conductor.proving import proven
 from chalicelib.domain.operations import OperationAction
 from chalicelib.errors import Gone, Unavailable
 from chalicelib.settings import settings
+from chalicelib.status import BackupStatus
 from chalicelib.store import backups, instances
 from chalicelib.store.models import Backup, Instance, Operation
 from chalicelib.store.operations import get_operation
 
 PURPOSE: Final = "backup"
+KEY_BYTES: Final = 32
 OVER: Final = "No operation of the instance needs that backup now."
 
 log = logging.getLogger(__name__)
@@ -98,8 +100,8 @@ def storage(body: Ask) -> Storage:
         if row is None or live is None:
             raise Gone(OVER)
         writes = live.action == OperationAction.CREATE_BACKUP
-        if writes:
-            backups.begin(row)
+        if writes and row.status == BackupStatus.NEW:
+            row = backups.begin(row, live, new_key(row.id, aws.token_bytes(KEY_BYTES)))
         needed = [row] if writes else backups.chain_of(row)
         return Storage(
             bucket=settings().backups_bucket,

@@ -66,7 +66,8 @@ def accept_create(
 def _creation(
     subject: Subject, operation: Operation, sealed: str | None, event: EventRow, quota: Quota | None
 ) -> Callable[[TransactWrite], None]:
-    beside = KINDS[operation.kind].beside_new(subject)
+    kind = KINDS[operation.kind]
+    beside, beside_first = kind.beside_new(subject), kind.beside_first(operation)
 
     def build(write: TransactWrite) -> None:
         write.save(subject, condition=Subject.id.does_not_exist())
@@ -76,6 +77,7 @@ def _creation(
             write.save(Arguments(operation.id, sealed=sealed, expires=expires))
         write.save(event)
         beside(write)
+        beside_first(write)
         if quota is not None:
             quotas.reserve(write, quota, subject.held)
 

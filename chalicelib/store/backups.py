@@ -16,17 +16,20 @@ from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
 from chalicelib import aws
+from chalicelib.domain import backups as rules
 from chalicelib.domain.flows import CREATE_BACKUP, What
 from chalicelib.domain.operations import OperationAction
 from chalicelib.domain.quotas import require_fit
-from chalicelib.errors import NotFound
+from chalicelib.errors import Conflict, NotFound
 from chalicelib.lifecycle import BEGUN, TABLES, UNFINISHED
 from chalicelib.status import BackupStatus
 from chalicelib.store import quotas
-from chalicelib.store.base import ConditionFailed, as_dict, update_if
-from chalicelib.store.models import Backup, Operation
+from chalicelib.store.base import as_dict, transacted
+from chalicelib.store.models import Backup, Instance, Operation
 from chalicelib.store.subjects import history_ends, setting
 
+KEY: Final = "key"
+"""Among what an operation has made: the key of its backup."""
 HELD: Final = {"backups": 1}
 """What each holds of its tenant's quota until it is deleted, however it ended."""
 MOST_CHILDREN: Final = 100
@@ -75,6 +78,41 @@ def chain_of(row: Backup) -> list[Backup]:
     return [*(found[each] for each in row.parents if each in found), row]
 
 
+def new_backup(
+    source: Instance,
+    name: str,
+    description: str | None = None,
+    *,
+    parent: Backup | None = None,
+    schedule_id: str | None = None,
+) -> Backup:
+    """The row of a backup of an instance that is not stored yet. Its key comes when its guest asks
+    for the store."""
+    now, backup_id = aws.clock(), aws.new_id()
+    parents = [*parent.parents, parent.id] if parent is not None else []
+    return Backup(
+        id=backup_id,
+        tenant_id=source.tenant_id,
+        index_tenant=source.tenant_id,
+        instance_id=source.id,
+        index_source=source.id,
+        status=BackupStatus.NEW,
+        created=now,
+        updated=now,
+        held=dict(HELD),
+        name=name,
+        description=description or None,
+        datastore_version_id=source.datastore_version_id,
+        datastore_name=source.datastore_name,
+        datastore_version=source.datastore_version,
+        datastore_version_number=source.datastore_version_number,
+        manager=source.manager,
+        parents=parents,
+        location=rules.location(source.tenant_id, parents, backup_id),
+        schedule_id=schedule_id,
+    )
+
+
 def of_tenant(tenant_id: str, limit: int, marker: str | None, fits: Fits) -> Page:
     """A page of a tenant's backups by id; one that filters may be short and have a next one."""
     after = Backup.id > marker if marker else None
@@ -105,6 +143,15 @@ def _page(found: Iterable[Backup], limit: int, fits: Fits) -> Page:
     rows = list(found)
     marker = rows[limit - 1].id if len(rows) > limit else None
     return Page([row for row in rows[:limit] if fits(row)], marker)
+
+
+def all_of(instance_id: str) -> list[Backup]:
+    """The backups of an instance, newest first, `MOST_LOOKED_AT` at most; as the index knows them.
+
+    What builds on one of them is newer, so that it is among them, too.
+    """
+    found = Backup.source_index.query(instance_id, scan_index_forward=False, limit=MOST_LOOKED_AT)
+    return list(found)
 
 
 def newest_complete(instance_id: str) -> Backup | None:
@@ -149,14 +196,56 @@ def making(row: Backup) -> Items:
     return build
 
 
-def begin(row: Backup) -> None:
-    """Its guest is at it. Clause: it has not ended (an end meanwhile, or a second time)."""
+def reading(backup_id: str, operation_id: str) -> Items:
+    """What the transaction writes that accepts a restore: that it reads a backup.
+
+    Raises `Conflict` when that cannot be read any more. Clauses: it is complete, nothing is done to
+    it (a delete meanwhile), and nobody else has begun to read it.
+    """
+    row = find_backup(backup_id)
+    if row is None or row.status != BackupStatus.COMPLETED or row.operation_id is not None:
+        raise Conflict(f"Backup {backup_id} is being deleted.")
+    before = row.readers
+    readers = [*_live(before or []), operation_id]
+    attribute = Backup.readers
+    same = attribute.does_not_exist() if before is None else attribute == before
+    same &= (Backup.status == BackupStatus.COMPLETED) & Backup.operation_id.does_not_exist()
+    actions: list[Action] = [Backup.readers.set(readers)]
+    return lambda write: write.update(row, actions=actions, condition=same)
+
+
+def read_now(rows: Iterable[Backup]) -> set[str]:
+    """The ids of those that a restore reads which lives."""
+    return {row.id for row in rows if row.readers and _live(row.readers)}
+
+
+def _live(operation_ids: list[str]) -> list[str]:
+    found = Operation.batch_get(operation_ids, consistent_read=True) if operation_ids else ()
+    live = {row.id for row in found if row.live is not None}
+    return [each for each in operation_ids if each in live]
+
+
+def begin(row: Backup, making: Operation, sealed_key: str) -> Backup:
+    """Its guest is at it: it has that key from now on, unless it has one; the row as it is then.
+
+    Clauses: it has not begun (the guest asks again), nor ended; its operation has made no key
+    before, which a restored table of backups does not know: what the guest has sent is sealed with
+    that one, and the row stays without any.
+    """
     target = TABLES[Backup.kind][BackupStatus.NEW, BEGUN]
-    actions: list[Action] = [Backup.status.set(target), Backup.updated.set(aws.clock())]
-    try:
-        update_if(row, actions, Backup.status == BackupStatus.NEW)
-    except ConditionFailed:
-        return
+    actions: list[Action] = [
+        Backup.status.set(target),
+        Backup.updated.set(aws.clock()),
+        Backup.sealed_key.set(Backup.sealed_key | sealed_key),
+    ]
+    first = Operation.live.exists() & Operation.resources[KEY].does_not_exist()
+
+    def build(write: TransactWrite) -> None:
+        write.update(row, actions=actions, condition=Backup.status == BackupStatus.NEW)
+        write.update(making, actions=[Operation.resources[KEY].set(True)], condition=first)
+
+    transacted(build)
+    return find_backup(row.id) or row
 
 
 def ending(operation: Operation, what: What, reason: str) -> Items:

@@ -84,6 +84,10 @@ class Kind(Generic[S]):
         """
         return lambda _: None
 
+    def beside_first(self, _: Operation) -> Items:
+        """What else its first operation writes there; asked, and may refuse, in the same way."""
+        return lambda _: None
+
     def overruled(self, _: S, __: Operation) -> StrEnum | None:
         """The status, when what happened meanwhile has decided it, whatever the operation did."""
         return None
@@ -139,6 +143,11 @@ class Instances(Kind[Instance]):
             attach(write)
 
         return build
+
+    def beside_first(self, operation: Operation) -> Items:
+        if operation.action != OperationAction.RESTORE:
+            return lambda _: None
+        return backups.reading((operation.arguments or {})["backup"], operation.id)
 
     def leaving(self, subject: Instance) -> Items:
         if subject.configuration_id is None:

@@ -222,6 +222,8 @@ class Backup(Subject):
 
     parents = JSONAttribute(default=list)  # the ids that it builds on, the full backup first
     children = NumberAttribute(default=0)  # so many build on it directly
+    schedule_id = optional(UnicodeAttribute(null=True))  # what has made it, unless somebody asked
+    readers = optional(JSONAttribute(null=True))  # restores that were begun with it, the last ones
     location = UnicodeAttribute()
     sealed_key = optional(UnicodeAttribute(null=True))  # what its objects are encrypted with
 

@@ -71,6 +71,8 @@ def _unfinished(row: Backup) -> tuple[str, list[Action]] | None:
     if making.live is not None:
         return None
     made = as_dict(making.resources).get("backup")
+    if row.sealed_key is None:
+        return "its key is lost", backups.outcome(row, What.FAILED, reason=LOST)
     if making.status == OperationStatus.SUCCEEDED and made is not None:
         return "it is complete", backups.outcome(row, What.SUCCEEDED, made)
     what = FLOWS[CREATE_BACKUP.action].ended(as_dict(making.ended))

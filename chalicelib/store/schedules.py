@@ -11,15 +11,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
+from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
 from chalicelib import aws
 from chalicelib.domain import schedules as rules
 from chalicelib.errors import NotFound
-from chalicelib.store.base import Claim, transacted
+from chalicelib.store import backups
+from chalicelib.store.backups import Items
+from chalicelib.store.base import Claim, ConditionFailed, transacted, update_if
 from chalicelib.store.events import Asked, new_event
-from chalicelib.store.models import BackupSchedule, Instance
+from chalicelib.store.models import Backup, BackupSchedule, EventRow, Instance
 
 LOOK_SECONDS: Final = 86400.0
 """So long at most until a schedule is looked at again: its instance may be gone."""
@@ -33,6 +36,13 @@ class Page(NamedTuple):
 
     rows: list[BackupSchedule]
     marker: str | None
+
+
+class Due(NamedTuple):
+    """A schedule that is to be looked at, and since when."""
+
+    id: str
+    due_at: float
 
 
 def new_schedule(instance: Instance, values: Mapping[str, Any]) -> BackupSchedule:
@@ -58,13 +68,13 @@ def plan(row: BackupSchedule) -> None:
     following = rules.plan_of(row).next_after(now)
     row.next_at = following if row.enabled else None
     row.reason = row.reason_at = None
-    row.due_at = look_at(row, now)
+    row.due_at = look_at(row, row.next_at)
 
 
-def look_at(row: BackupSchedule, now: float) -> float:
-    """When a schedule is to be looked at, if nothing of it is due."""
-    latest = now + LOOK_SECONDS
-    return latest if row.next_at is None else min(rules.begins_at(row, row.next_at), latest)
+def look_at(row: BackupSchedule, slot: float | None) -> float:
+    """When a schedule is to be looked at whose next slot is that one, or which has none."""
+    latest = aws.clock() + LOOK_SECONDS
+    return latest if slot is None else min(rules.begins_at(row, slot), latest)
 
 
 def find_schedule(schedule_id: str) -> BackupSchedule | None:
@@ -149,7 +159,100 @@ def delete(row: BackupSchedule, asked: Asked | None, why: str = "") -> bool:
     return transacted(build)
 
 
-def _event(row: BackupSchedule, what: str, message: str = "", asked: Asked | None = None) -> Any:
+def due_schedules(now: float, limit: int, *, latest: bool = False) -> list[Due]:
+    """What is to be looked at, longest overdue first, or latest first."""
+    due = [
+        Due(row.id, row.due_at)
+        for shard in rules.SHARDS
+        for row in BackupSchedule.due_index.query(
+            shard, BackupSchedule.due_at <= now, limit=limit, scan_index_forward=not latest
+        )
+    ]
+    due.sort(key=lambda each: each.due_at, reverse=latest)
+    return due[:limit]
+
+
+def claim(due: Due, until: float) -> bool:
+    """Have nobody else told of a schedule until then; False when somebody was, or it is gone.
+
+    Clause: it is due since then (the index is late, another sweep, a change by its tenant).
+    """
+    row = BackupSchedule(due.id)
+    try:
+        update_if(row, [BackupSchedule.due_at.set(until)], BackupSchedule.due_at == due.due_at)
+    except ConditionFailed:
+        return False
+    return True
+
+
+def look_again(row: BackupSchedule, at: float) -> None:
+    """Have a schedule looked at then. Clauses: those of `_same`."""
+    _write(row, {"due_at": at})
+
+
+def wait(row: BackupSchedule, until: float, reason: str) -> None:
+    """Have a slot tried again then, and say why it waits. Clauses: those of `_same`."""
+    _write(row, {"due_at": until, **_because(reason)})
+
+
+def miss(row: BackupSchedule, following: float, at: float, reason: str) -> None:
+    """Give a slot up for that one, look again then, and tell its tenant why. Clauses: the same."""
+    values = {"next_at": following, "due_at": at, **_because(reason)}
+    _write(row, values, _event(row, "missed", reason))
+
+
+def _because(reason: str) -> dict[str, Any]:
+    return {"reason": reason[:1024], "reason_at": aws.clock()}
+
+
+def _write(row: BackupSchedule, values: Mapping[str, Any], event: EventRow | None = None) -> None:
+    """Change a schedule that was looked at; nothing when it is another one by now."""
+    actions, same = _setting(values), _same(row)
+
+    def build(write: TransactWrite) -> None:
+        write.update(row, actions=actions, condition=same)
+        if event is not None:
+            write.save(event)
+
+    transacted(build)
+
+
+def running(row: BackupSchedule, following: float, at: float, backup: Backup) -> Items:
+    """What the transaction writes that accepts a run: its backup, the schedule's next slot, and
+    when it is looked at.
+
+    Clauses: those of `backups.making` and of `_same`: a slot is run once, whoever looks twice.
+    """
+    make, same = backups.making(backup), _same(row)
+    values = {
+        "next_at": following,
+        "due_at": at,
+        "last_at": aws.clock(),
+        "last_backup_id": backup.id,
+        "reason": None,
+        "reason_at": None,
+    }
+
+    def build(write: TransactWrite) -> None:
+        make(write)
+        write.update(row, actions=_setting(values), condition=same)
+
+    return build
+
+
+def _same(row: BackupSchedule) -> Condition:
+    """Clauses: neither its tenant nor a run has changed a schedule since it was read, and it is
+    there."""
+    same: Condition = BackupSchedule.next_at.does_not_exist()
+    if row.next_at is not None:
+        same = BackupSchedule.next_at == row.next_at
+    same &= BackupSchedule.revision == row.revision
+    return same
+
+
+def _event(
+    row: BackupSchedule, what: str, message: str = "", asked: Asked | None = None
+) -> EventRow:
     text = f"Schedule {row.name!r} ({row.id}). {message}".rstrip()
     return new_event(row.instance_id, f"backup_schedule.{what}", text, row.tenant_id, asked)
 

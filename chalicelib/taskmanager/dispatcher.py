@@ -19,7 +19,7 @@ from chalicelib.store import commands as rows
 from chalicelib.store import instances, operations, spans
 from chalicelib.store.generations import guest_is_lost
 from chalicelib.store.models import Operation
-from chalicelib.taskmanager import executions
+from chalicelib.taskmanager import executions, schedules
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +27,12 @@ log = logging.getLogger(__name__)
 def receive(body: str) -> None:
     """Act on one hint; raises on a body that is none (it goes to the dead letters)."""
     with crash.scope("dispatcher"):
-        operation = operations.get_operation(msgspec.json.decode(body, type=Hint).operation_id)
+        hint = msgspec.json.decode(body, type=Hint)
+        if hint.schedule:
+            with tracing.span(log, "dispatch", step="schedule") as span:
+                span.tell(outcome=schedules.look(hint.operation_id))
+            return
+        operation = operations.get_operation(hint.operation_id)
         if operation is None:
             log.info("a hint with nothing to do")
             return

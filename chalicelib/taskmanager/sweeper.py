@@ -15,9 +15,7 @@ Past that time:
 from __future__ import annotations
 
 import contextlib
-import itertools
 import logging
-from collections.abc import Iterator
 from typing import Final
 
 from chalicelib import aws, crash, tracing
@@ -28,11 +26,14 @@ from chalicelib.settings import settings
 from chalicelib.store import ending, events, generations, operations, spans
 from chalicelib.store.base import ConditionFailed, as_dict
 from chalicelib.store.models import Operation
-from chalicelib.taskmanager import dispatcher, executions
+from chalicelib.taskmanager import dispatcher, executions, schedules
 from chalicelib.taskmanager.executions import Execution
+from chalicelib.taskmanager.pages import from_both_ends
 
 SWEEP_SECONDS: Final = 12.0
 """Less than the function's 20 s; what is left then is due in the next sweep too."""
+MINUTE_SECONDS: Final = 17.0
+"""The same with the schedules, which have what a sweep leaves."""
 PAGE: Final = 100
 QUEUED_SECONDS: Final = 3600.0
 """A queued operation waits for the one before it, whose last transaction makes it due."""
@@ -50,12 +51,22 @@ class SweepFailed(Exception):
     """Some operations could not be swept: raised at the end, so that the function's errors tell."""
 
 
+def minute() -> dict[str, int]:
+    """All that is the sweeper's in a minute: a sweep, and what is due of schedules of backups."""
+    until = aws.clock() + MINUTE_SECONDS
+    try:
+        swept = run()
+    finally:
+        told = schedules.tell_due(until)
+    return {**swept, "schedules": told}
+
+
 def run() -> dict[str, int]:
     """One sweep; answers how many operations were seen and how many were started again."""
     seen = started = failed = 0
     until, waiting = aws.clock() + SWEEP_SECONDS, list[Operation]()
     with tracing.span(log, "sweep") as span, crash.scope("sweeper"):
-        for operation_id in _due(until):
+        for operation_id in from_both_ends(operations.due_operations, PAGE, until):
             operation = operations.get_operation(operation_id)
             if operation is None or operation.status in TERMINAL:
                 continue
@@ -78,27 +89,6 @@ def run() -> dict[str, int]:
         events.alarm("job.failed", f"sweeper: {failed} of {seen} operations could not be swept")
         raise SweepFailed(f"{failed} of {seen} operations could not be swept")
     return {"seen": seen, "started": started}
-
-
-def _due(until: float) -> Iterator[str]:
-    """Each operation that is due, once, page by page until the time is over.
-
-    Pages are taken from both ends in turn: what was lost a minute ago does not wait behind a
-    backlog, and the backlog does not wait for ever behind what is lost.
-    """
-    met = set[str]()
-    for page in itertools.count():
-        latest = page % 2 == 0
-        found = operations.due_operations(aws.clock(), PAGE, latest=latest)
-        new = [each for each in found if each not in met]
-        if not new and not latest:
-            return
-        for operation_id in new:
-            if aws.clock() > until:
-                log.warning("the sweep's time is over; the next one goes on")
-                return
-            met.add(operation_id)
-            yield operation_id
 
 
 def _sweep(operation: Operation, waiting: list[Operation]) -> int:

@@ -139,9 +139,11 @@ def test_one_that_failed_says_why_and_counts_until_it_is_deleted(api: Api, make:
 
 def test_the_key_of_a_backup_is_sealed_and_gone_with_it(api: Api, make: Make) -> None:
     row = make()
-    backup = made(api, row)
-    stored = Backup.get(backup)
-    assert stored.sealed_key is not None
+    backup = ask(api, row).body["backup"]["id"]
+    assert Backup.get(backup).sealed_key is None, "it comes when its guest asks for the store"
+    stored = backups.begin(Backup.get(backup), live(row), "sealed")
+    assert stored.sealed_key == "sealed"
+    end(row)
     assert stored.sealed_key not in str(api.get(f"/backups/{backup}").body)
     api.delete(f"/backups/{backup}")
     deleted(backup)
@@ -402,6 +404,20 @@ def test_an_instance_begins_with_a_backup_on_the_same_datastore(api: Api, make: 
     assert (told["status"], told["datastore"]["version"]) == ("BUILD", "10.11")
     operation = live(get_instance(told["id"]))
     assert (operation.action, operation.arguments) == ("restore_instance", {"backup": backup})
+
+
+def test_a_backup_knows_which_restores_read_it_as_long_as_they_live(api: Api, make: Make) -> None:
+    backup = made(api, make())
+    first = get_instance(restore(api, backup).body["instance"]["id"])
+    assert Backup.get(backup).readers == [first.operation_id]
+    second = get_instance(restore(api, backup).body["instance"]["id"])
+    assert Backup.get(backup).readers == [first.operation_id, second.operation_id]
+    assert backups.read_now([Backup.get(backup)]) == {backup}
+    for row in (first, second):
+        end_operation(live(row), Ending(OperationStatus.SUCCEEDED))
+    assert backups.read_now([Backup.get(backup)]) == set()
+    third = get_instance(restore(api, backup).body["instance"]["id"])
+    assert Backup.get(backup).readers == [third.operation_id]
 
 
 @pytest.mark.parametrize(

@@ -106,6 +106,49 @@ def test_who_makes_a_backup_writes_below_its_location_alone(world: World, making
     assert found.status == BackupStatus.BUILDING
 
 
+def test_a_backup_gets_its_key_with_the_first_ask_and_keeps_it(world: World, built: Built) -> None:
+    making = Making(world, built)
+    making.backup.update(actions=[Backup.sealed_key.remove()])
+    first = storage.storage(making.ask())
+    assert len(base64.b64decode(first.keys[making.backup.id])) == 32
+    assert storage.storage(making.ask()).keys == first.keys
+
+
+def test_a_key_that_a_restored_table_does_not_know_is_not_made_anew(
+    world: World, built: Built
+) -> None:
+    making = Making(world, built)
+    before = Backup.get(making.backup.id)
+    before.sealed_key = None
+    before.save()
+    storage.storage(making.ask())
+    before.save()
+    with pytest.raises(errors.Gone):
+        storage.storage(making.ask())
+    assert Backup.get(making.backup.id).sealed_key is None
+
+
+def test_of_two_first_asks_at_once_both_get_one_key(
+    world: World, built: Built, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    making = Making(world, built)
+    making.backup.update(actions=[Backup.sealed_key.remove()])
+    asks = [making.ask(), making.ask()]
+    lent: list[Storage] = []
+
+    find = backups.find_backup
+
+    def late(backup_id: str) -> Backup | None:
+        row = find(backup_id)
+        monkeypatch.setattr(backups, "find_backup", find)
+        lent.append(storage.storage(asks[1]))
+        return row
+
+    monkeypatch.setattr(backups, "find_backup", late)
+    lent.append(storage.storage(asks[0]))
+    assert lent[0].keys == lent[1].keys
+
+
 def test_who_is_restored_reads_its_chain_alone(world: World, built: Built, other: Built) -> None:
     full = Making(world, built)
     complete(full)

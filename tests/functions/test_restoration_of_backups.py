@@ -54,6 +54,7 @@ def asked_for(instance_id: str, parent: Backup | None = None) -> tuple[Backup, O
         manager="mariadb",
         parents=[*parent.parents, parent.id] if parent else [],
         location=f"{TENANT}/{backup_id}/{backup_id}",
+        sealed_key="sealed",
     )
     operation = operation_of(row, CREATE_BACKUP, arguments={"backup": backup.id}, asked=WHO)
     assert accepting.accept(row, operation, beside=backups.making(backup))
@@ -98,6 +99,15 @@ def put_right() -> list[str]:
 
 def held() -> int:
     return quotas.used_of(quotas.get_quota(TENANT))["backups"]
+
+
+def test_one_whose_key_is_lost_can_never_be_read_and_has_failed(instance_id: str) -> None:
+    before, operation = asked_for(instance_id)
+    ended(operation)
+    before.sealed_key = None
+    before.save()
+    assert "its key is lost" in put_right()[0]
+    assert now(before).status == "FAILED"
 
 
 @pytest.mark.parametrize(

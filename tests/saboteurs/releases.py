@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from chalicelib.api import ability, accepting
+from chalicelib.api import accepting
+from chalicelib.bus import ability
 from chalicelib.conductor import heartbeats
 from chalicelib.store import last_reports
 from chalicelib.store.last_reports import Reported

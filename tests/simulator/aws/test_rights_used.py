@@ -37,8 +37,16 @@ CANCELLED: Final = (
 
 POLLER = "Lambda's own poller calls it with the role, before the function is there"
 MENDED = "a restored table of backups: tests/functions/test_restoration_of_backups.py"
+SCHEDULED = "of a schedule of backups: tests/taskmanager/test_schedules.py"
 GIVEN_UP = "an operation whose executions all died: tests/taskmanager/test_sweeper.py"
 UNUSED: Final = {
+    ("dispatcher", "dynamodb:updateitem *-operations"): "a hint that finds an answer whose token "
+    "was not completed: tests/taskmanager/test_dispatcher.py",
+    ("dispatcher", "states:sendtasksuccess *"): "the same, and a hint to what is cancelled",
+    ("dispatcher", "dynamodb:deleteitem *-backup-schedules"): SCHEDULED,
+    ("dispatcher", "dynamodb:batchgetitem *-operations"): SCHEDULED,
+    ("api", "dynamodb:batchgetitem *-operations"): "a second restore of the same backup: "
+    "tests/api/test_backups.py",
     ("*", "sqs:receivemessage"): POLLER,
     ("*", "sqs:deletemessage"): POLLER,
     ("*", "sqs:getqueueattributes"): POLLER,
@@ -46,6 +54,7 @@ UNUSED: Final = {
     ("taskmanager-cloud", "ssm:getparameter */cloud"): "the simulator's cloud is called directly",
     ("sweeper", "dynamodb:updateitem *-instances"): GIVEN_UP,
     ("sweeper", "dynamodb:updateitem *-quotas"): GIVEN_UP,
+    ("sweeper", "dynamodb:getitem *-backups"): GIVEN_UP,
     ("sweeper", "dynamodb:getitem *-rollouts"): GIVEN_UP,
     ("sweeper", "dynamodb:updateitem *-rollouts"): GIVEN_UP,
     ("sweeper", "dynamodb:getitem *-configurations"): GIVEN_UP,
@@ -56,7 +65,6 @@ UNUSED: Final = {
     ("sweeper", "dynamodb:updateitem *-service-statuses"): GIVEN_UP,
     ("sweeper", "dynamodb:putitem *-events"): GIVEN_UP,
     ("sweeper", "dynamodb:updateitem *-backups"): GIVEN_UP,
-    ("sweeper", "sqs:sendmessage *-taskmanager"): GIVEN_UP,
     ("taskmanager-cloud", "dynamodb:updateitem *-backups"): MENDED,
     ("taskmanager-cloud", "dynamodb:query *-backups/index/source-index"): MENDED,
     ("taskmanager-cloud", "dynamodb:updateitem *-rollouts"): "a restored rollout that has ended: "
@@ -109,6 +117,12 @@ def used_by_who_reads_what_happened() -> set[tuple[str, Right]]:
             change = {"backup_schedule": {"keep_count": 3}}
             assert deployment.tenant("PUT", path, change).status == 200
             assert deployment.tenant("DELETE", path).status == 202
+            asked = {"name": "x", "instance": instance, "interval_hours": 1, "keep_count": 1}
+            deployment.tenant("POST", "/backup_schedules", {"backup_schedule": asked})
+            for _ in range(4 * 60):
+                deployment.kernel.sleep(60.0)
+            while deployment.busy():
+                deployment.kernel.sleep(1.0)
             path = f"/mgmt/instances/{instance}/action"
             while deployment.busy():
                 deployment.kernel.sleep(1.0)
@@ -195,7 +209,7 @@ def used_by_who_reads_what_happened() -> set[tuple[str, Right]]:
             assert [row.by_id for row in Attachment.query(group.id)] == [instance]
 
         deployment.do(restore_groups)
-        deployment.do(read)
+        deployment.do(read, within=5 * 3600.0)
         deployment.do(roll_out)
         deployment.do(change_groups)
         return deployment.region.rights.used

@@ -1,0 +1,95 @@
+"""Which backups a schedule gives up.
+
+kept     its newest complete ones, `keep_count` of them, none older than `keep_days`; the newest
+         in any case, however old: a schedule that has failed for months leaves something
+stays    all of a chain in which one is kept, or being made, or read by a restore, or which
+         holds what the schedule has not made
+goes     the rest, what nothing builds on first; and what has failed, when a newer one is there
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Sequence
+from typing import Final, Protocol
+
+from chalicelib.status import BackupStatus
+
+DAY_SECONDS: Final = 86400.0
+
+
+class Made(Protocol):
+    """What of a backup decides."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def status(self) -> str: ...
+    @property
+    def schedule_id(self) -> str | None: ...
+    @property
+    def created(self) -> float: ...
+    @property
+    def parents(self) -> Sequence[str]: ...
+    @property
+    def children(self) -> float: ...
+
+
+class Keeping(Protocol):
+    """What of a schedule decides."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def keep_count(self) -> float | None: ...
+    @property
+    def keep_days(self) -> float | None: ...
+
+
+def given_up(
+    keeping: Keeping, made: Sequence[Made], now: float, read: Container[str] = ()
+) -> list[str]:
+    """The ids of those that nothing builds on and that go now, the oldest first.
+
+    `made` are all backups of the instance, whoever asked for them; `read` the ids of those that a
+    restore reads. What these were built on goes when they are gone.
+    """
+    if keeping.keep_count is None and keeping.keep_days is None:
+        return []
+    own = [each for each in made if each.schedule_id == keeping.id]
+    kept = _kept(keeping, own, now)
+    staying = {
+        _chain(each)
+        for each in made
+        if each.id in kept
+        or each.id in read
+        or each.status in _MADE
+        or (each.schedule_id != keeping.id and each.status != BackupStatus.FAILED)
+    }
+    newest = max((each.created for each in own), default=0.0)
+    gone = [
+        each
+        for each in own
+        if not each.children
+        and each.status in _CAN_GO
+        and (each.created < newest if each.status in _BROKEN else _chain(each) not in staying)
+    ]
+    return [each.id for each in sorted(gone, key=lambda each: each.created)]
+
+
+_MADE: Final = frozenset({BackupStatus.NEW, BackupStatus.BUILDING})
+_BROKEN: Final = frozenset({BackupStatus.FAILED, BackupStatus.DELETE_FAILED})
+_CAN_GO: Final = frozenset({BackupStatus.COMPLETED, *_BROKEN})
+
+
+def _kept(keeping: Keeping, own: Sequence[Made], now: float) -> set[str]:
+    complete = [each for each in own if each.status == BackupStatus.COMPLETED]
+    complete.sort(key=lambda each: each.created, reverse=True)
+    most = len(complete) if keeping.keep_count is None else int(keeping.keep_count)
+    days = keeping.keep_days
+    since = now - float(days) * DAY_SECONDS if days is not None else 0.0
+    kept = {each.id for each in complete[:most] if each.created >= since}
+    return kept | {each.id for each in complete[:1]}
+
+
+def _chain(each: Made) -> str:
+    return each.parents[0] if each.parents else each.id

@@ -1,0 +1,184 @@
+"""Schedules of backups at work: found by the sweeper's minute, looked at by the dispatcher.
+
+    sweeper       finds what is due, moves that on by some minutes, and tells the dispatcher
+    dispatcher    looks at one: is its instance there, is a run due, what is to be given up
+
+A look that is lost or dies comes again when those minutes are over. A run is one transaction,
+which moves the schedule on: a slot has one, whoever looks twice.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from chalicelib import aws, crash, lifecycle, tracing
+from chalicelib.bus import queues
+from chalicelib.bus.ability import require_able, require_heard, require_offered
+from chalicelib.bus.contract import METHODS
+from chalicelib.domain import backups as chains
+from chalicelib.domain import retention
+from chalicelib.domain.flows import CREATE_BACKUP, DELETE_BACKUP
+from chalicelib.domain.schedules import begins_at, plan_of
+from chalicelib.errors import CofferError, Unprocessable
+from chalicelib.lifecycle import Status
+from chalicelib.status import BackupStatus
+from chalicelib.store import accepting, backups, instances
+from chalicelib.store import schedules as store
+from chalicelib.store.events import Asked
+from chalicelib.store.models import Backup, BackupSchedule, Instance, Operation
+from chalicelib.store.operations import operation_of
+from chalicelib.taskmanager import executions
+from chalicelib.taskmanager.pages import from_both_ends
+
+PAGE: Final = 100
+MOST_A_MINUTE: Final = 2000
+"""100,000 instances with a backup an hour are 1,700 a minute; what is more waits for the next."""
+CLAIM_SECONDS: Final = 180.0
+"""So long somebody who was told has to look: the queue's delay, and what stands before it."""
+DELAY_SECONDS: Final = 45
+"""Over so many seconds a minute's looks are spread: no hint of others waits behind them all."""
+SOON_SECONDS: Final = 60.0
+MOST_WAITED_SECONDS: Final = 900.0
+"""Between two looks at an instance that is busy."""
+MOST_GIVEN_UP: Final = 10
+"""In one look; the next one goes on."""
+
+log = logging.getLogger(__name__)
+
+
+def tell_due(until: float) -> int:
+    """Have each schedule looked at that is due, as long as there is time; how many it told of."""
+    told = 0
+    with tracing.span(log, "job", step="schedules") as span, crash.scope("sweeper"):
+        for due in from_both_ends(store.due_schedules, PAGE, until):
+            if told >= MOST_A_MINUTE:
+                log.warning("a minute's schedules are told; the next one goes on")
+                break
+            if store.claim(due, aws.clock() + CLAIM_SECONDS):
+                queues.notify_of_schedule(due.id, int(aws.random() * DELAY_SECONDS))
+                told += 1
+        span.tell(count=told)
+    return told
+
+
+def look(schedule_id: str) -> str:
+    """Do what is due of a schedule; answers what that was."""
+    row = store.find_schedule(schedule_id)
+    instance = instances.find_instance(row.instance_id) if row is not None else None
+    if row is None:
+        return "nothing"
+    if instance is not None and instance.status == Status.DELETED:
+        store.delete(row, None, "Its instance was deleted; the backups stay.")
+        return "ended"
+    if instance is None or row.next_at is None:  # lost, or disabled
+        store.look_again(row, store.look_at(row, None))
+        return "nothing"
+    made = backups.all_of(instance.id)
+    soon = aws.clock() + SOON_SECONDS if _give_up(row, made) else math.inf
+    if aws.clock() >= begins_at(row, row.next_at):
+        return _run(row, instance, made, soon)
+    store.look_again(row, min(store.look_at(row, row.next_at), soon))
+    return "looked"
+
+
+def _run(row: BackupSchedule, instance: Instance, made: Sequence[Backup], soon: float) -> str:
+    """Begin the backup that is due, or wait for what speaks against it."""
+    try:
+        operation = _accepted(row, instance, made, soon)
+    except CofferError as refusal:
+        return _wait(row, refusal.message)
+    if operation is None:
+        return "raced"  # looked at again when the claim is over
+    _start(operation)
+    return "started"
+
+
+def _start(operation: Operation) -> None:
+    try:
+        executions.start(operation)
+    except executions.Throttled as error:
+        log.warning("%s is left to the sweeper: %s", operation.id, error)
+
+
+def _accepted(
+    row: BackupSchedule, instance: Instance, made: Sequence[Backup], soon: float
+) -> Operation | None:
+    """The operation of the run, by the rules of a request; None when another was faster."""
+    require_able(instance, [METHODS[name] for name in CREATE_BACKUP.asks])
+    require_offered(instance, [METHODS[name] for name in CREATE_BACKUP.asks_next])
+    lifecycle.require(CREATE_BACKUP.sources, instance.id, instance.status)
+    if instance.operation_id is not None:
+        raise Unprocessable(f"Another operation of instance {instance.id} is under way.")
+    require_heard(instance)
+    assert row.next_at is not None
+    name = f"{row.name[:200]}-{datetime.fromtimestamp(row.next_at, UTC):%Y-%m-%dT%H-%MZ}"
+    parent = _parent(row, instance, made)
+    backup = backups.new_backup(instance, name, parent=parent, schedule_id=row.id)
+    operation = operation_of(
+        instance,
+        CREATE_BACKUP,
+        arguments={"backup": backup.id, "name": name, "parent": backup.parent_id},
+        asked=asked_by(row),
+    )
+    following = plan_of(row).next_after(aws.clock())
+    beside = store.running(row, following, min(store.look_at(row, following), soon), backup)
+    done = accepting.accept(instance, operation, decided_by=("generation",), beside=beside)
+    return operation if done else None
+
+
+def asked_by(row: BackupSchedule) -> Asked:
+    """Who asks for what a schedule does: itself, with a request of its own each time."""
+    return Asked(f"backup-schedule:{row.id}", f"req-{aws.new_id()}", row.tenant_id)
+
+
+def _parent(row: BackupSchedule, instance: Instance, made: Sequence[Backup]) -> Backup | None:
+    """What the next backup builds on; None for a full one.
+
+    It is the newest of the instance, as an engine keeps its log from there on, and the schedule's
+    own, whose retention then is one of whole chains. Behind one that failed a new chain begins.
+    """
+    newest = next((each for each in made if each.status != BackupStatus.FAILED), None)
+    last = next((each for each in made if each.schedule_id == row.id), None)
+    if newest is None or last is None or newest.id != last.id:
+        return None
+    parent = backups.find_backup(last.id)  # the index may be late
+    if parent is None or len(parent.parents) + 1 >= row.full_every:
+        return None
+    free = parent.operation_id is None and chains.can_build_on(parent, instance)
+    return parent if free else None
+
+
+def _wait(row: BackupSchedule, reason: str) -> str:
+    """Try again within the slot; when that is over it is missed, and the one that has begun is
+    next. Of more than one, as after an outage, that which is to come."""
+    now, plan = aws.clock(), plan_of(row)
+    assert row.next_at is not None
+    following = plan.next_after(row.next_at)
+    if now < begins_at(row, following):
+        pause = min(max(now - begins_at(row, row.next_at), SOON_SECONDS), MOST_WAITED_SECONDS)
+        store.wait(row, now + pause, reason)
+        return "waits"
+    if now >= begins_at(row, plan.next_after(following)):
+        following = plan.next_after(now)
+    store.miss(row, following, store.look_at(row, following), reason)
+    return "missed"
+
+
+def _give_up(row: BackupSchedule, made: Sequence[Backup]) -> bool:
+    """Begin to delete what is not kept; whether there was something."""
+    now = aws.clock()
+    if not retention.given_up(row, made, now):
+        return False
+    sure = backups.find_backups([each.id for each in made])  # the index may be late
+    read = backups.read_now(sure)
+    going = set(retention.given_up(row, sure, now, read))
+    chosen = [each for each in sure if each.id in going and each.operation_id is None]
+    for each in chosen[:MOST_GIVEN_UP]:
+        operation = operation_of(each, DELETE_BACKUP, asked=asked_by(row))
+        if accepting.accept(each, operation, decided_by=("children", "readers")):
+            _start(operation)
+    return bool(chosen)
