@@ -12,4 +12,11 @@ def told_to_another(deployment: Deployment) -> None:
     replied(deployment, "GET", "/v1.0/tenant-2/instances", Reply(200, {}, body))
 
 
-test_a_broken_promise_is_told = told_by("I6", told_to_another)
+def told_by_a_filter(deployment: Deployment) -> None:
+    instance_id = deployment.instances()[0]["id"]
+    body = f'{{"backups": [{{"instance_id": "{instance_id}"}}]}}'.encode()
+    path = f"/v1.0/tenant-2/backups?instance_id={instance_id}"
+    replied(deployment, "GET", path, Reply(200, {}, body))
+
+
+test_a_broken_promise_is_told = told_by("I6", told_to_another, told_by_a_filter)
