@@ -49,7 +49,7 @@ class Settings(msgspec.Struct, frozen=True):
     guest_endpoint_url: str = ""
     packages_bucket: str = ""
     backups_bucket: str = ""
-    backup_bytes_per_second: Annotated[int, msgspec.Meta(ge=0, le=2**40)] = 0
+    backup_bytes_per_second: Annotated[int, msgspec.Meta(ge=0, le=10**11)] = 0
     public_endpoint: str = ""
     network_id: str = ""
     public_network_id: str = ""

@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import msgspec
-from pynamodb.expressions.update import Action
 
 from chalicelib import engines
 from chalicelib.bus import queues
@@ -33,7 +32,7 @@ PAGE_THINGS: Final = 100
 REPLACING: Final = frozenset(ADMITTING) - {OperationAction.CREATE, OperationAction.RESTORE}
 _SERVERS: Final = "servers"
 _VOLUMES: Final = "volumes"
-_Wrong = Callable[[Any], tuple[str, list[Action]] | None]
+_Wrong = Callable[[Any], tuple[str, Any] | None]
 _OTHERS: Final[dict[str, tuple[type[Subject], _Wrong, str]]] = {
     "rollouts": (Rollout, restoring_many.wrong, "configurations"),
     "configurations": (Configuration, restoring_many.wrong, "backups"),

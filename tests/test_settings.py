@@ -17,6 +17,7 @@ NUMBERS = [each.name for each in msgspec.structs.fields(Settings) if isinstance(
 MAY_BE_NONE = {
     *("token_cache_seconds", "instance_metrics"),  # no time at all; no
     *(each for each in NUMBERS if each.startswith("quota")),
+    "backup_bytes_per_second",  # no limit
 }
 
 

@@ -35,7 +35,7 @@ def surveyed(behind: Behind, **trust: object) -> Survey:
     scope = {"project_name": "admin", **DOMAINS}
     login = Cloud.of(behind.url, "RegionOne", ADMIN, scope, trust)
     survey = Survey(Wanted("dbs"), lambda: EMULATOR, lambda: login)
-    vars(survey).update(present=None, _stored=lambda: None)
+    vars(survey).update(present=None, _stored=lambda: None, backups_bucket="given")
     return survey
 
 
