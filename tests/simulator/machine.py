@@ -5,6 +5,7 @@ from __future__ import annotations
 from simulator.actions import ACTIONS
 from simulator.clients import Tenant
 from simulator.faults import REGISTRY
+from simulator.invariants.base import Hub
 from simulator.plan import Plan
 from simulator.run import Run
 from simulator.workload import Workload
@@ -77,6 +78,7 @@ class Machine:
             fault = REGISTRY[name](self.run.world, self.workload, low + SHARE * (high - low))
             self.run.faults.append(fault)
             fault.install()
+            self._hub.calm = False
             if not fault.fair:
                 self._no_longer_fair()
 
@@ -90,6 +92,7 @@ class Machine:
     def strike(self, what: str, guest: int) -> None:
         """Crash an agent or its database, or reboot its server, now."""
         self.script.append(f"strike({what!r}, {guest})")
+        self._hub.calm = False
         self._no_longer_fair()
         servers = list(self.run.world.fleet.guests)
         if servers:
@@ -106,8 +109,12 @@ class Machine:
 
     def _no_longer_fair(self) -> None:
         """From here to the next heal something is broken on purpose: what is accepted may fail."""
-        assert self.run.invariants is not None
-        self.run.invariants.hub.fair_since = None
+        self._hub.fair_since = None
+
+    @property
+    def _hub(self) -> Hub:
+        assert self.run.invariants is not None, "a machine has begun when it is made"
+        return self.run.invariants.hub
 
     def heal(self) -> None:
         """End all faults, wait until everything is at rest, check all that must then hold."""
