@@ -56,6 +56,7 @@ def wire(endpoint: str) -> Iterator[WireStack]:
             **os.environ,
             "COFFER_STATE": str(state),
             "COFFER_CLOUD_PORT": str(free_port()),
+            "COFFER_API_PORT": str(free_port()),
             "COFFER_GUEST_NETWORK": own_network(),
         }
         before = left_at(endpoint)
