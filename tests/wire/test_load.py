@@ -42,7 +42,6 @@ def running_stack() -> Iterator[Stack]:
             "COFFER_AWS_PORT": str(free_port()),
             "COFFER_CLOUD_PORT": str(free_port()),
             "COFFER_API_PORT": str(free_port()),
-            "COFFER_API_PORT": str(free_port()),
             "COFFER_GUEST_NETWORK": own_network(),
         }
         try:
