@@ -37,7 +37,7 @@ up: system $(READY) ## Bring the local stack up
 down: ## Stop the local stack
 	@if [ -x $(BIN)/coffer ]; then $(BIN)/coffer down; else echo "Nothing is installed here."; fi
 
-test: system $(READY) ## The quick tiers of the tests (at most 15 minutes)
+test: system $(READY) ## The quick tiers of the tests
 	@$(PYTEST) $(QUICK) tests
 
 test-loaded: system $(READY) ## The tests that start processes, twenty times beside two busy loops

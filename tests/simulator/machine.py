@@ -77,10 +77,9 @@ class Machine:
             low, high = REGISTRY[name].range
             fault = REGISTRY[name](self.run.world, self.workload, low + SHARE * (high - low))
             self.run.faults.append(fault)
+            fault.prepare()
             fault.install()
-            self._hub.calm = False
-            if not fault.fair:
-                self._no_longer_fair()
+            self._begins(fair=fault.fair, guests_only=fault.guests_only)
 
     def switch_off(self, name: str) -> None:
         """Let a fault class end, if it is on."""
@@ -92,8 +91,7 @@ class Machine:
     def strike(self, what: str, guest: int) -> None:
         """Crash an agent or its database, or reboot its server, now."""
         self.script.append(f"strike({what!r}, {guest})")
-        self._hub.calm = False
-        self._no_longer_fair()
+        self._begins(fair=False, guests_only=True)
         servers = list(self.run.world.fleet.guests)
         if servers:
             server_id = servers[guest % len(servers)]
@@ -107,9 +105,14 @@ class Machine:
             blow(server_id)
         self._go(0.0)
 
-    def _no_longer_fair(self) -> None:
-        """From here to the next heal something is broken on purpose: what is accepted may fail."""
-        self._hub.fair_since = None
+    def _begins(self, *, fair: bool, guests_only: bool) -> None:
+        """From here on something is broken on purpose, what a run knows before it begins: unless it
+        is `fair`, what is accepted may fail."""
+        hub = self._hub
+        hub.calm = False
+        hub.guests_only = hub.guests_only and guests_only
+        if not fair:
+            hub.fair_since, hub.lossless = None, False
 
     @property
     def _hub(self) -> Hub:
