@@ -12,6 +12,7 @@ from guest_agent.backups.store import OpenStore
 from guest_agent.backups.writer import Writer
 from guest_agent.config import GuestConfig
 from guest_agent.datastores.copies import Copies, Restore, room_told
+from guest_agent.datastores.log import Log
 from guest_agent.datastores.server import S
 from guest_agent.datastores.server_manager import ServerManager
 from guest_agent.datastores.state import DatastoreState
@@ -23,6 +24,8 @@ class BackupsManager(ServerManager[S], WithBackups):
     """A backup never holds the process of its database, which may be moved meanwhile."""
 
     COPIES: ClassVar[type[Copies[Any]]]
+    LOG: ClassVar[type[Log[Any]] | None] = None
+    """Of an engine that can be restored to any moment."""
 
     def __init__(self, guest: GuestConfig) -> None:
         super().__init__(guest)
@@ -39,9 +42,9 @@ class BackupsManager(ServerManager[S], WithBackups):
             progress("copying the data")
             copies = self._copies()
             with room_told(copies.server):
-                position = copies.copy(writer.write, request.parent, stop)
-            made = writer.finish(engine_version=version, position=position)
-            copies.completed(position, request.parent)
+                copied = copies.copy(writer.write, request.parent, stop)
+            made = writer.finish(engine_version=version, position=copied.position)
+            copies.completed(copied.position, request.parent)
             return made
         finally:
             self._stops.pop(request.id, None)
@@ -72,6 +75,10 @@ class BackupsManager(ServerManager[S], WithBackups):
         with self._life.before_prepared(wanted):
             self._life.attach_volume()
             yield Restore(self._copies(), request.chain, opener)
+
+    def log(self) -> Log[S] | None:
+        """Its log; None of an engine that keeps none to replay."""
+        return None if self.LOG is None else self.LOG(self._life.server, self._session)
 
     def _copies(self) -> Copies[S]:
         return self.COPIES(self._life.server, self._session)

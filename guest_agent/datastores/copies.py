@@ -14,30 +14,33 @@ from __future__ import annotations
 import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, NamedTuple
 
 from chalicelib import aws
 from chalicelib.bus.contract.arguments import StoredBackup
 from guest_agent.backups.reader import Reader
 from guest_agent.backups.store import OpenStore, Store
 from guest_agent.datastores import data_directory, guard
+from guest_agent.datastores.log import ArchivedPiece
 from guest_agent.datastores.server import S, Server
-from guest_agent.errors import GuestError
+from guest_agent.datastores.session import OpenSession
+from guest_agent.errors import GuestError, NotSupported
 from guest_agent.files import own_folder, sync_directory, write_whole
 from guest_agent.manager import Progress
 
 PART: Final = ".part"
 APPLYING: Final = "applying"
 Write = Callable[[Iterable[bytes]], None]
-T = TypeVar("T", covariant=True)
 
 
-class OpenSession(Protocol[T]):
-    """`Life.session`."""
+class Copied(NamedTuple):
+    """Up to where a copy goes: for the next increment, and for the log (`log`) that goes on behind
+    it, "" where none is kept."""
 
-    def __call__(self, seconds: float = ...) -> AbstractContextManager[T]: ...
+    position: str = ""
+    log_position: str = ""
 
 
 @contextmanager
@@ -58,8 +61,8 @@ class Copies(ABC, Generic[S]):
         self.server, self.session = server, session
 
     @abstractmethod
-    def copy(self, write: Write, parent: StoredBackup | None, stop: aws.Event) -> str:
-        """Give all data to `write`, or what came after the parent; the position that it reaches.
+    def copy(self, write: Write, parent: StoredBackup | None, stop: aws.Event) -> Copied:
+        """Give all data to `write`, or what came after the parent; up to where it reaches.
 
         The database goes on meanwhile. Nothing runs any more when it returns, whatever comes of it.
         """
@@ -75,6 +78,17 @@ class Copies(ABC, Generic[S]):
     @abstractmethod
     def apply(self, folders: list[Path]) -> Path:
         """Make a data directory of a chain, in its order; the folder that it is then."""
+
+    def replay(
+        self, data: Path, since: str, pieces: Iterator[ArchivedPiece], target_ms: int
+    ) -> None:
+        """Bring data that was applied, and not yet given its place, to a moment.
+
+        `since` is the copy's `log_position`: inside the first piece, at its start, or at its end.
+        What was committed up to `target_ms` is in the data then, that moment included, and nothing
+        else. It may die at any point: data and pieces then come anew. All pieces are read.
+        """
+        raise NotSupported(f"{self.server.ENGINE.name} keeps no log to replay")
 
 
 class Restore(Generic[S]):

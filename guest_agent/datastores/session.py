@@ -12,9 +12,9 @@ import struct
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol, TypeVar
 
 from guest_agent.bounded_socket import BoundedSocket
 from guest_agent.errors import CommandFailed, Unavailable
@@ -31,6 +31,14 @@ ANSWER_BYTES: Final = 16 * 1024**2
 """Of one statement: more than any query here can ask for."""
 _PEER: Final = struct.Struct("3i")  # SO_PEERCRED: pid, uid, gid
 _log = logging.getLogger(__name__)
+
+T = TypeVar("T", covariant=True)
+
+
+class OpenSession(Protocol[T]):
+    """`Life.session`."""
+
+    def __call__(self, seconds: float = ...) -> AbstractContextManager[T]: ...
 
 
 class LockedOut(Unavailable):

@@ -20,7 +20,7 @@ from chalicelib import aws
 from chalicelib.bus.contract.arguments import StoredBackup
 from chalicelib.engines.mariadb import BACKUP_USER
 from guest_agent.datastores import copies, processes, tool
-from guest_agent.datastores.copies import Write
+from guest_agent.datastores.copies import Copied, Write
 from guest_agent.datastores.mariadb.layout import SOCKET
 from guest_agent.datastores.mariadb.sql import Session
 from guest_agent.datastores.mariadb.superuser import LOCAL
@@ -42,7 +42,7 @@ _log = logging.getLogger(__name__)
 class MariaDBCopies(copies.Copies[Session]):
     """Its position is the checkpoint (LSN) that the next increment begins with."""
 
-    def copy(self, write: Write, parent: StoredBackup | None, stop: aws.Event) -> str:
+    def copy(self, write: Write, parent: StoredBackup | None, stop: aws.Event) -> Copied:
         layout, user = self.server.layout, self.server.user
         of_this_server = f"--datadir={layout.data}"
         processes.kill_all_with(of_this_server, user.uid)
@@ -60,7 +60,7 @@ class MariaDBCopies(copies.Copies[Session]):
             if parent is not None:
                 command.append(f"--incremental-lsn={_lsn(parent)}")
             write(tool.output(command, user, stop, at=layout.data, handed_on=(login,)))
-            return _reached(notes)
+            return Copied(_reached(notes))
 
     def unpack(self, chunks: Iterable[bytes], folder: Path) -> None:
         command = [processes.program("mbstream"), "--extract", f"--directory={folder}"]

@@ -23,7 +23,7 @@ from chalicelib import aws
 from chalicelib.bus.contract.arguments import StoredBackup
 from chalicelib.engines.postgresql import ADMINISTRATOR
 from guest_agent.datastores import archive, copies, tool
-from guest_agent.datastores.copies import Write
+from guest_agent.datastores.copies import Copied, Write
 from guest_agent.datastores.os_user import own_user
 from guest_agent.datastores.postgresql import configuration
 from guest_agent.datastores.postgresql.server import PostgreSQLServer
@@ -44,8 +44,9 @@ _log = logging.getLogger(__name__)
 class PostgreSQLCopies(copies.Copies[Session]):
     """Its position is a place in the log (LSN), of the only timeline that a server has."""
 
-    def copy(self, write: Write, parent: StoredBackup | None, stop: aws.Event) -> str:
-        return self._full(write, stop) if parent is None else self._since(write, parent)
+    def copy(self, write: Write, parent: StoredBackup | None, stop: aws.Event) -> Copied:
+        at = self._full(write, stop) if parent is None else self._since(write, parent)
+        return Copied(at, at)
 
     def completed(self, position: str, parent: StoredBackup | None) -> None:
         """A full copy begins a chain: what the log was kept for before is not continued.

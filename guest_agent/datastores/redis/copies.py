@@ -15,7 +15,7 @@ from chalicelib import aws
 from chalicelib.bus.contract.arguments import StoredBackup
 from guest_agent.backups.store import Cancelled
 from guest_agent.datastores import archive, copies
-from guest_agent.datastores.copies import Write
+from guest_agent.datastores.copies import Copied, Write
 from guest_agent.datastores.redis import counters
 from guest_agent.datastores.redis.layout import ACL_FILE
 from guest_agent.datastores.redis.resp import Session
@@ -34,12 +34,12 @@ _MANIFEST: Final = "appendonly.aof.manifest"
 class RedisCopies(copies.Copies[Session]):
     """All of it each time: Redis tells no change from another."""
 
-    def copy(self, write: Write, parent: StoredBackup | None, stop: aws.Event) -> str:
+    def copy(self, write: Write, parent: StoredBackup | None, stop: aws.Event) -> Copied:
         if parent is not None:
             raise NotSupported("Redis has full backups only")
         self._save(stop)
         write(self._files())
-        return ""
+        return Copied()
 
     def unpack(self, chunks: Iterable[bytes], folder: Path) -> None:
         archive.unpack(chunks, folder, self.server.user)
