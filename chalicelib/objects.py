@@ -7,6 +7,7 @@ call removes as many.
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import Any, Final, NamedTuple
 
 from botocore.exceptions import ClientError
@@ -16,7 +17,11 @@ from chalicelib.settings import settings
 
 PAGE_KEYS: Final = 1000
 """S3's limit of a list and of a delete of many."""
-
+MOST_ALONE: Final = 100
+"""Objects that are removed by a call each, at once: some seconds."""
+_NO_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What a key may hold, and the document cannot in which many keys are told. A guest that was broken
+into may write such keys."""
 
 LOCATION_PARTS: Final = 3
 """Of a location: project, full backup, backup (`chalicelib.domain.backups.location`)."""
@@ -61,8 +66,20 @@ def _page(prefix: str, after: str | None) -> Page:
 def remove(keys: list[str]) -> None:
     """Remove objects, a page of them at most; those that are gone are fine.
 
-    Raises `OSError` naming how many the store has refused.
+    Raises `OSError` naming how many the store has refused, or how many are left for the next time:
+    of those whose keys no list can tell `MOST_ALONE` go at once.
     """
+    together = [key for key in keys if not _NO_XML.search(key)]
+    alone = [key for key in keys if _NO_XML.search(key)]
+    if together:
+        _remove_together(together)
+    for key in alone[:MOST_ALONE]:
+        aws.client("s3").delete_object(Bucket=settings().backups_bucket, Key=key)
+    if left := alone[MOST_ALONE:]:
+        raise OSError(f"{len(left)} objects are removed one by one, the next time")
+
+
+def _remove_together(keys: list[str]) -> None:
     answer = aws.client("s3").delete_objects(
         Bucket=settings().backups_bucket,
         Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True},

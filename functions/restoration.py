@@ -11,7 +11,8 @@ Every page answers where the next one begins (`next`), so that a run is as long 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import logging
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 import msgspec
@@ -22,8 +23,10 @@ from chalicelib.cloud import names, network, servers, volumes
 from chalicelib.domain import instances as rules
 from chalicelib.domain.flows import ADMITTING, FLOWS
 from chalicelib.domain.operations import OperationAction
+from chalicelib.outages import is_outage
 from chalicelib.status import Status
 from chalicelib.store import guests, instances, restoring, restoring_backups, restoring_many
+from chalicelib.store.base import ConditionFailed
 from chalicelib.store.models import Backup, Configuration, Instance, Quota, Rollout, Subject
 from functions import access, power
 
@@ -32,6 +35,8 @@ PAGE_THINGS: Final = 100
 REPLACING: Final = frozenset(ADMITTING) - {OperationAction.CREATE, OperationAction.RESTORE}
 _SERVERS: Final = "servers"
 _VOLUMES: Final = "volumes"
+log = logging.getLogger(__name__)
+
 _Wrong = Callable[[Any], tuple[str, Any] | None]
 _OTHERS: Final[dict[str, tuple[type[Subject], _Wrong, str]]] = {
     "rollouts": (Rollout, restoring_many.wrong, "configurations"),
@@ -55,31 +60,48 @@ def restore_rows(event: dict[str, Any]) -> dict[str, Any]:
     asked = msgspec.convert(event, Page)
     if asked.part in _OTHERS:
         return _restore_others(asked)
-    told = []
     rows = Instance.scan(limit=PAGE_ROWS, last_evaluated_key=_key("id", asked.after))
-    for row in rows:
-        if found := restoring.wrong(row):
-            what, actions = found
-            told.append(f"{row.id}: {what}")
-            if not asked.check:
-                restoring.mend(row, what, actions)
+    told = _put_right(asked, rows, restoring.wrong, restoring.mend)
     following = _after("id", rows.last_evaluated_key)
     return {"told": told, "next": following or {"part": next(iter(_OTHERS))}}
 
 
 def _restore_others(asked: Page) -> dict[str, Any]:
-    told = []
     model, wrong, then = _OTHERS[asked.part]
     rows = model.scan(limit=PAGE_ROWS, last_evaluated_key=_key("id", asked.after))
-    for row in rows:
-        if found := wrong(row):
-            what, actions = found
-            told.append(f"{row.kind} {row.id}: {what}")
-            if not asked.check:
-                restoring_many.mend(row, actions)
+    told = _put_right(asked, rows, wrong, lambda row, _, actions: restoring_many.mend(row, actions))
     if following := _after("id", rows.last_evaluated_key):
         return {"told": told, "next": {"part": asked.part, **following}}
     return {"told": told, "next": {"part": then} if then else None}
+
+
+def _put_right(
+    asked: Page,
+    rows: Iterable[Any],
+    wrong: _Wrong,
+    mend: Callable[[Any, str, Any], None],
+) -> list[str]:
+    """Put each row of a page right, if it is to be; what was wrong of each.
+
+    One that nobody can judge is told as that: the others are put right all the same.
+    """
+    told = []
+    for row in rows:
+        name = row.id if isinstance(row, Instance) else f"{row.kind} {row.id}"
+        try:
+            if found := wrong(row):
+                what, actions = found
+                told.append(f"{name}: {what}")
+                if not asked.check:
+                    mend(row, what, actions)
+        except ConditionFailed:
+            told.append(f"{name}: it has changed meanwhile; look again")
+        except Exception as error:
+            if is_outage(error):
+                raise
+            log.exception("%s could not be put right", name)
+            told.append(f"{name}: cannot be put right ({type(error).__name__}); the log says more")
+    return told
 
 
 def recount_quotas(event: dict[str, Any]) -> dict[str, Any]:

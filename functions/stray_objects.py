@@ -15,7 +15,7 @@ from __future__ import annotations
 import logging
 from typing import Any, Final, NamedTuple
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib import aws, objects
 from chalicelib.status import BackupStatus
@@ -25,7 +25,7 @@ from chalicelib.store.models import Backup
 AGE_SECONDS: Final = 86400
 """How long a backup has to be over: longer than any credentials, and less than its row is kept."""
 SLICE_SECONDS: Final = 8
-"""A run begins no page later than that: it still ends within its function."""
+"""A run begins no page later than that, and removes none: it still ends within its function."""
 MOST_REMOVED: Final = 20_000
 """Objects at a run, give or take a page; the others wait for the next round."""
 PLAUSIBLE_REMOVALS: Final = 10
@@ -55,11 +55,12 @@ def look(*, sure: bool = False) -> dict[str, Any]:
     `sure` is an operator's word that a share that looks implausible is right.
     """
     started = aws.clock()
+    until = started + SLICE_SECONDS
     found = jobs.stray_look()
     if started < found.begins and not sure:
         return {"seen": 0, "unknown": 0, "removed": 0}
     removed, unknown, following = 0, list[str](), found
-    while aws.clock() - started < SLICE_SECONDS and removed < MOST_REMOVED:
+    while aws.clock() < until and removed < MOST_REMOVED:
         page = objects.page_of_all(found.after)
         these = _sort(list(page.sizes))
         found.seen += len(these.locations)
@@ -70,7 +71,7 @@ def look(*, sure: bool = False) -> dict[str, Any]:
             _tell_implausible(found)
             following = jobs.StrayLook()
             break
-        removed += sum(map(_remove, these.condemned))
+        removed += sum(_remove(each, until) for each in these.condemned)
         if page.after is None:
             pause = min(found.seen * PAUSE_SECONDS, MOST_PAUSE_SECONDS)
             following = jobs.StrayLook(begins=aws.clock() + pause)
@@ -83,9 +84,10 @@ def look(*, sure: bool = False) -> dict[str, Any]:
 
 
 def _behind(key: str) -> str:
-    """Where to go on: what else lies below the last key's backup tells nothing new."""
+    """Where to go on: what else lies below the last key's backup tells nothing new, whatever its
+    guest has called it ("0" comes next after "/")."""
     location = objects.location_of(key)
-    return key if location is None else f"{location}/~"
+    return key if location is None else f"{location}0"
 
 
 def _sort(keys: list[str]) -> _Sorted:
@@ -105,14 +107,17 @@ def _is_over(row: Backup) -> bool:
     return ended and aws.clock() - row.updated >= AGE_SECONDS
 
 
-def _remove(row: Backup) -> int:
-    """Remove what lies at its location, `MOST_REMOVED` at most; how many it were."""
+def _remove(row: Backup, until: float) -> int:
+    """Remove what lies at its location, `MOST_REMOVED` at most and as long as there is time; how
+    many it were. What is left goes in the next round."""
     removed = 0
     try:
-        while removed < MOST_REMOVED and (keys := list(objects.page(row.location).sizes)):
+        while removed < MOST_REMOVED and aws.clock() < until:
+            if not (keys := list(objects.page(row.location).sizes)):
+                break
             objects.remove(keys)
             removed += len(keys)
-    except (ClientError, OSError) as error:
+    except (ClientError, BotoCoreError, OSError) as error:
         log.warning("leftovers of the backup %s stay for now: %s", row.id, error)
     if removed:
         text = f"{removed} objects of backup {row.id} were still there after its end."

@@ -222,7 +222,6 @@ def delete(request: Request) -> Response:
 
 
 def _view(row: BackupSchedule) -> ScheduleView:
-    begins = begins_at(row, row.next_at) if row.next_at is not None else None
     return ScheduleView(
         id=row.id,
         name=row.name,
@@ -237,12 +236,21 @@ def _view(row: BackupSchedule) -> ScheduleView:
         full_every=int(row.full_every),
         keep_count=_whole(row.keep_count),
         keep_days=_whole(row.keep_days),
-        next_at=_at(begins),
+        next_at=_at(_begins(row)),
         last_at=_at(row.last_at),
         last_backup_id=row.last_backup_id,
         reason=row.reason,
         reason_at=_at(row.reason_at),
     )
+
+
+def _begins(row: BackupSchedule) -> float | None:
+    """When its next run begins; None also where its times say nothing any more, as when a zone is
+    gone: that schedule is not what a list of them fails by."""
+    try:
+        return begins_at(row, row.next_at) if row.next_at is not None else None
+    except BadRequest:
+        return None
 
 
 def _whole(number: float | None) -> int | None:

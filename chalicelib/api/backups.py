@@ -18,7 +18,17 @@ from chalicelib.api.links import Next
 from chalicelib.api.listing import LONGEST, Short
 from chalicelib.api.paging import Paged, limit_of, marker_of
 from chalicelib.api.response import LOCATION_HEADER, RETRY_AFTER_HEADER, View, one_of
-from chalicelib.api.schema import Body, Examples, Given, Name, Query, Reference, Text, flag_of
+from chalicelib.api.schema import (
+    Body,
+    Examples,
+    Given,
+    Name,
+    Query,
+    Reference,
+    Text,
+    flag_of,
+    id_at_end,
+)
 from chalicelib.api.times import Naive, naive
 from chalicelib.auth import policy
 from chalicelib.bus import queues
@@ -200,7 +210,7 @@ def create(request: Request) -> Response:
     _require_supported(asked)
     if not asked.instance:
         raise BadRequest("Validation error: backup 'instance' is a required property")
-    instance_id = asked.instance.rpartition("/")[2]  # Trove takes the end of a URL
+    instance_id = id_at_end(asked.instance)
     made: dict[str, Backup] = {}
 
     def row_of(asking: Request) -> Instance:

@@ -17,12 +17,13 @@ from typing import Annotated, Final
 
 import msgspec
 
-from chalicelib.api.frame import MAX_ID_LENGTH, Request, Response, Route
+from chalicelib.api.frame import Request, Response, Route
 from chalicelib.api.guest_calls import remembered
 from chalicelib.api.instances import PATH
 from chalicelib.api.links import Next
 from chalicelib.api.paging import Paged, limit_of, marker_of
 from chalicelib.api.response import View
+from chalicelib.api.schema import MAX_ID_LENGTH
 from chalicelib.api.times import Exact, exact
 from chalicelib.errors import BadRequest, NotFound
 from chalicelib.settings import API_VERSION

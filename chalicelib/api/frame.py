@@ -24,7 +24,7 @@ from chalicelib.api.links import Place, base_url
 from chalicelib.api.rates import Rates
 from chalicelib.api.response import ALLOW_HEADER, RETRY_AFTER_HEADER
 from chalicelib.api.response import Response as Response
-from chalicelib.api.schema import Query, flag_of, parse
+from chalicelib.api.schema import MAX_ID_LENGTH, Query, flag_of, parse
 from chalicelib.auth import policy
 from chalicelib.auth.context import Context
 from chalicelib.auth.keystone import Authenticate
@@ -50,7 +50,6 @@ REQUEST_ID_HEADER: Final = "X-OpenStack-Request-Id"
 CONTENT_TYPE_HEADER: Final = "Content-Type"
 TRACEPARENT_HEADER: Final = "traceparent"
 SERVER_FAILURES: Final = 500
-MAX_ID_LENGTH: Final = 255
 DRY_RUN: Final = "dry_run"
 MAX_ADDRESS: Final = 45  # an IPv6 address with an IPv4 one in it
 MAX_METHOD: Final = 16

@@ -9,7 +9,7 @@ import msgspec
 from chalicelib.api.access import AccessBody
 from chalicelib.api.contents import Databases, Users, checked_databases, checked_users, granting
 from chalicelib.api.labels import Tags
-from chalicelib.api.schema import Body, Examples, Given, Name, Reference, Text
+from chalicelib.api.schema import Body, Examples, Given, Name, Reference, Text, id_at_end
 from chalicelib.bus import contract
 from chalicelib.bus.contract import Method
 from chalicelib.bus.contract.arguments import Contents
@@ -59,7 +59,7 @@ class RestorePoint(Body, frozen=True):
     @property
     def backup_id(self) -> str:
         """The id at its end, as Trove reads it."""
-        return self.backup_ref.rpartition("/")[2]
+        return id_at_end(self.backup_ref)
 
 
 class InstanceBody(Body, frozen=True):

@@ -11,13 +11,13 @@ from typing import Annotated, Final
 import msgspec
 
 from chalicelib.api import instance_view
-from chalicelib.api.frame import MAX_ID_LENGTH, Request, Response, Route
+from chalicelib.api.frame import Request, Response, Route
 from chalicelib.api.instance_view import InstanceDetail
 from chalicelib.api.links import Next
 from chalicelib.api.listing import Listed, filter_of, order_of
 from chalicelib.api.paging import limit_of, marker_of
 from chalicelib.api.response import View, one_of
-from chalicelib.api.schema import Query, flag_of
+from chalicelib.api.schema import MAX_ID_LENGTH, Query, flag_of
 from chalicelib.api.times import Naive, naive
 from chalicelib.auth import policy
 from chalicelib.errors import BadRequest, NotFound

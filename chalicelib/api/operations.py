@@ -12,12 +12,13 @@ from typing import Annotated, Final
 import msgspec
 
 from chalicelib.api.accepting import accepted
-from chalicelib.api.frame import MAX_ID_LENGTH, Request, Response, Route
+from chalicelib.api.frame import Request, Response, Route
 from chalicelib.api.guest_calls import instance_of, remembered
 from chalicelib.api.instances import PATH
 from chalicelib.api.links import Next
 from chalicelib.api.paging import Paged, limit_of, marker_of
 from chalicelib.api.response import View, one_of
+from chalicelib.api.schema import MAX_ID_LENGTH
 from chalicelib.api.times import Exact, exact, exact_if_known
 from chalicelib.auth import policy
 from chalicelib.bus import queues

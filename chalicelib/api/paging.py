@@ -9,11 +9,10 @@ from urllib.parse import quote, unquote
 
 import msgspec
 
-from chalicelib.api.schema import Query
+from chalicelib.api.schema import MAX_ID_LENGTH, Query
 from chalicelib.errors import BadRequest
 from chalicelib.settings import settings
 
-MAX_ID_LENGTH: Final = 255
 MAX_NAME_LENGTH: Final = 2048
 """Enough for the longest `name@host`, each of its bytes quoted."""
 

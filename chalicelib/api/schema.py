@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Final, TypeVar, cast
 
 import msgspec
 
-from chalicelib.errors import BadRequest, OverLimit, UnsupportedMediaType
+from chalicelib.errors import BadRequest, NotFound, OverLimit, UnsupportedMediaType
 
 MAX_BODY_BYTES: Final = 64 * 1024
 CONTENT_TYPES: Final = ("application/json", "application/vnd.openstack.trove+json")
@@ -21,7 +21,8 @@ Given = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
 """The same, when it says something: an empty string is not a way to leave a thing out."""
 
 Reference = Annotated[str, msgspec.Meta(min_length=1, max_length=1024, pattern=r"[^/]$(?!\n)")]
-"""An id, or a URL that ends in it, of which Trove takes the end."""
+"""An id, or a URL that ends in it, of which Trove takes the end (`id_at_end`)."""
+MAX_ID_LENGTH: Final = 255
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=255, pattern="[0-9A-Za-z]")]
 """Trove's `non_empty_string`: 1 to 255 characters, at least one letter or digit."""
@@ -86,6 +87,15 @@ def fitted(value: Any, kind: type[T], name: str) -> T:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
         raise BadRequest(f"Validation error: {name} {explain(str(error))}") from None
+
+
+def id_at_end(reference: str) -> str:
+    """The id that a reference is or ends in; `NotFound` for what can be none (DynamoDB refuses keys
+    that are longer than 2 KiB)."""
+    found = reference.rpartition("/")[2]
+    if len(found) > MAX_ID_LENGTH:
+        raise NotFound("The resource could not be found.")
+    return found
 
 
 def flag_of(query: Mapping[str, str], name: str) -> bool:

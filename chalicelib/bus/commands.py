@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
@@ -21,7 +22,12 @@ from botocore.exceptions import ClientError
 from chalicelib import aws, errors, tracing
 from chalicelib.bus import keys, queues
 from chalicelib.bus.contract import METHODS, Method
-from chalicelib.bus.contract.values import MOST_MESSAGE, MOST_RESULT_BYTES, Value
+from chalicelib.bus.contract.values import (
+    MOST_DEPTH,
+    MOST_MESSAGE,
+    MOST_RESULT_BYTES,
+    Value,
+)
 from chalicelib.bus.envelope import Direction, Envelope, Fault, seal
 from chalicelib.domain.operations import step_of
 from chalicelib.settings import settings
@@ -157,6 +163,8 @@ def store_answer(
     error: Fault | None,
 ) -> Command:
     """Store what a guest answered, bounded and printable, as `rows.answer` does."""
+    if error is None and _is_deeper(result, MOST_DEPTH):
+        error = Fault("GuestError", "The guest's answer is nested too deep to be one.")
     if error is None and len(json.dumps(result)) > MOST_RESULT_BYTES:
         error = Fault("GuestError", "The guest's answer is too large to be stored; ask for less.")
     told = None
@@ -166,6 +174,20 @@ def store_answer(
             "message": printable(error.message, MOST_MESSAGE),
         }
     return rows.answer(command_id, instance_id, generation, result or {}, told)
+
+
+def _is_deeper(content: Any, most: int) -> bool:
+    """Whether more lists and objects are within each other; it looks at one level at a time."""
+    level = [content]
+    for _ in range(most):
+        level = [inner for each in level for inner in _within(each)]
+    return any(isinstance(each, dict | list) for each in level)
+
+
+def _within(content: Any) -> Iterable[Any]:
+    if isinstance(content, dict):
+        return content.values()
+    return content if isinstance(content, list) else ()
 
 
 def printable(text: str, most: int) -> str:

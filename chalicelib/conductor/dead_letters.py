@@ -80,7 +80,7 @@ def _judge(body: str) -> tuple[str | None, str | None]:
     try:
         msgspec.json.decode(body, type=queues.Hint)
         return settings().taskmanager_queue_url, None
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         pass
     try:
         open_report(body, kinds=KINDS)

@@ -172,14 +172,15 @@ def _event(envelope: Envelope, found: Instance | None) -> bool:
     """What a guest tells of its datastore goes into the instance's feed, in bounded plain text."""
     _require_known(envelope, found)
     told = envelope.result or {}
-    kind = str(told.get("kind", ""))
-    text = commands.printable(str(told.get("text", "")), LONGEST_EVENT)
+    kind, text = (
+        each if isinstance(each, str) else "" for each in (told.get("kind"), told.get("text"))
+    )
     now = aws.clock()
     issued = min(max(envelope.issued_at, now - OLDEST_EVENT_SECONDS), now)
     events.record_once_a_second(
         envelope.instance_id,
         f"guest.{kind if kind in _EVENTS else 'said'}",
-        text,
+        commands.printable(text, LONGEST_EVENT),
         issued,
         tenant_id=found.tenant_id if found else None,
     )

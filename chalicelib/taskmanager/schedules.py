@@ -23,7 +23,7 @@ from chalicelib.domain import backups as chains
 from chalicelib.domain import retention
 from chalicelib.domain.flows import CREATE_BACKUP, DELETE_BACKUP
 from chalicelib.domain.schedules import begins_at, plan_of
-from chalicelib.errors import CofferError, Unprocessable
+from chalicelib.errors import BadRequest, CofferError, Unprocessable
 from chalicelib.lifecycle import Status
 from chalicelib.status import BackupStatus
 from chalicelib.store import accepting, backups, instances
@@ -76,6 +76,11 @@ def look(schedule_id: str) -> str:
         return "ended"
     if instance is None or row.next_at is None:  # lost, or disabled
         store.look_again(row, store.look_at(row, None))
+        return "nothing"
+    try:
+        plan_of(row)
+    except BadRequest as error:  # a zone that is gone, or a release that takes less
+        store.wait(row, store.look_at(row, None), error.message)
         return "nothing"
     made = backups.all_of(instance.id)
     soon = aws.clock() + SOON_SECONDS if _give_up(row, made) else math.inf

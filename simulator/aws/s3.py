@@ -21,6 +21,8 @@ MOST_KEYS: Final = 1000
 MOST_PUT_BYTES: Final = 5 * 1024**3
 MOST_KEY_BYTES: Final = 1024
 
+_NO_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What no XML can hold, as which the keys of a delete of many are sent."""
 _RANGE: Final = re.compile(r"bytes=(\d*)-(\d*)")
 Answer = dict[str, Any]
 
@@ -169,7 +171,7 @@ class S3:
         """Delete many objects, also such as are not there; `Quiet`, only what failed is told."""
         objects = self._bucket(Bucket, "DeleteObjects")
         keys = [each["Key"] for each in Delete["Objects"]]
-        if not 1 <= len(keys) <= MOST_KEYS:
+        if not 1 <= len(keys) <= MOST_KEYS or any(map(_NO_XML.search, keys)):
             message = "The XML you provided was not well-formed or did not validate"
             raise client_error("MalformedXML", "DeleteObjects", message)
         for key in keys:

@@ -67,7 +67,8 @@ class BackupChains(Invariant):
         if what.get("Bucket") != BACKUPS_BUCKET:
             return
         if effect.call in _DELETES:
-            keys = [each["Key"] for each in what["Delete"]["Objects"]]
+            asked = what["Delete"]["Objects"] if "Delete" in what else [what]
+            keys = [each["Key"] for each in asked]
         elif effect.call == "PutObject":
             keys = [what["Key"]]
         else:

@@ -209,3 +209,15 @@ def test_the_same_request_again_makes_one(api: Api, make: Make, world: World) ->
     assert answers[0].status == answers[1].status == 200
     assert answers[0].body == answers[1].body
     assert len(listed(api)) == 1
+
+
+def test_one_whose_zone_is_gone_is_shown_listed_and_can_be_mended(api: Api, make: Make) -> None:
+    row = make()
+    lost, good = made(api, row)["id"], made(api, row)["id"]
+    stored(lost).update(actions=[BackupSchedule.time_zone.set("Mars/Olympus")])
+    assert sorted(listed(api)) == sorted([lost, good])
+    told = api.get(f"/backup_schedules/{lost}").body["backup_schedule"]
+    assert (told["next_at"], told["time_zone"]) == (None, "Mars/Olympus")
+    mended = change(api, lost, time_zone="Europe/Berlin").body["backup_schedule"]
+    assert mended["next_at"] is not None
+    assert api.delete(f"/backup_schedules/{good}").status == 202

@@ -24,7 +24,10 @@ FIELDS: Final = (
     "password", "host", "availability_zone", "region_name", "replica_of", "replica_count",
     "modules", "configuration", "locality", "restorePoint", "restart", "resize", "reset_status",
     "force_delete", "quotas", "ram", "token", "public_key", "server_id", "instance_id",
-    "generation", "issued_at_ms", "start", "signature",
+    "generation", "issued_at_ms", "start", "signature", "backup", "description", "parent_id",
+    "incremental", "swift_container", "restore_from", "backupRef", "backup_id", "backup_schedule",
+    "cron", "interval_hours", "time_zone", "full_every", "keep_count", "keep_days", "enabled",
+    "values",
 )
 # fmt: on
 TEXT: Final = st.text(max_size=40) | st.sampled_from(["1", "mariadb", "10.11", "%", "root", "a@b"])
@@ -56,12 +59,37 @@ INSTANCE: Final = st.fixed_dictionaries(
         "region_name": SCALAR,
     },
 )
+THE_INSTANCE: Final = "the instance"
+"""Its id takes the place of this."""
+BACKUP: Final = st.fixed_dictionaries(
+    {"name": TEXT, "instance": st.just(THE_INSTANCE) | SCALAR},
+    optional=dict.fromkeys(("description", "parent_id", "incremental"), SCALAR),
+)
+TIMES: Final = st.sampled_from(
+    ["30 2 * * *", "0 0 29 2 *", "0 0 30 2 *", "*/15 * * * *", "0 */25 * * *", "\t", "1 1 1 1 MON"]
+)
+SCHEDULE: Final = st.fixed_dictionaries(
+    {"name": TEXT, "instance": st.just(THE_INSTANCE) | SCALAR},
+    optional={
+        "cron": TIMES | SCALAR,
+        "interval_hours": st.integers(0, 800) | SCALAR,
+        "time_zone": st.sampled_from(["Europe/Berlin", "America", "posix/UTC", "a/" * 30]) | SCALAR,
+        **dict.fromkeys(("full_every", "keep_count", "keep_days", "enabled"), SCALAR),
+    },
+)
+CONFIGURATION: Final = st.fixed_dictionaries(
+    {"values": st.dictionaries(st.sampled_from(["max_connections", "sql_mode"]) | TEXT, SCALAR)},
+    optional={"name": SCALAR, "description": SCALAR, "datastore": JSON},
+)
 NEAR: Final = (
     st.fixed_dictionaries({"instance": INSTANCE})
     | st.fixed_dictionaries({"users": st.lists(USER, max_size=3)})
     | st.fixed_dictionaries({"user": USER})
     | st.fixed_dictionaries({"databases": st.lists(DATABASE, max_size=3)})
     | st.fixed_dictionaries({"password": SCALAR})
+    | st.fixed_dictionaries({"backup": BACKUP})
+    | st.fixed_dictionaries({"backup_schedule": SCHEDULE | JSON})
+    | st.fixed_dictionaries({"configuration": CONFIGURATION})
     | st.dictionaries(st.sampled_from(["restart", "reset_status", "resize", "dance"]), JSON)
     | st.fixed_dictionaries({"quotas": st.dictionaries(st.sampled_from(["ram", "cpu"]), SCALAR)})
 )
@@ -109,7 +137,7 @@ def test_any_body(admin: Api, row: Instance, guest: Guest, route: Any) -> None:
     @QUICK
     @given(st.binary(max_size=50) | (JSON | NEAR).map(lambda data: json.dumps(data).encode()))
     def any_body(body: bytes) -> None:
-        check(admin, route.method, url, body)
+        check(admin, route.method, url, body.replace(THE_INSTANCE.encode(), row.id.encode()))
 
     any_body()
 
@@ -160,3 +188,31 @@ def test_what_can_be_no_key_is_not_found(admin: Api, world: World, path: str, te
     world.calls.clear()
     assert admin.get(path.format(text)).status == 404
     assert world.calls == []
+
+
+LONGEST: Final = "\U0001f600" * 1024
+
+
+@pytest.mark.parametrize(
+    ("url", "body"),
+    [
+        ("/backups", {"backup": {"name": "b", "instance": LONGEST}}),
+        ("/backups", {"backup": {"name": "b", "instance": f"http://x/{LONGEST[:1000]}"}}),
+        (
+            "/instances",
+            {
+                "instance": {
+                    "name": "i",
+                    "flavorRef": "1",
+                    "volume": {"size": 1},
+                    "datastore": {"type": "mariadb"},
+                    "restorePoint": {"backupRef": LONGEST},
+                }
+            },
+        ),
+    ],
+)
+def test_a_reference_that_can_be_no_key_is_not_found(api: Api, url: str, body: Any) -> None:
+    answer = api.post(url, body)
+    assert answer.status == 404, answer.body
+    answer.fault()

@@ -6,6 +6,7 @@ import hashlib
 import tracemalloc
 
 import msgspec
+import pytest
 
 from chalicelib.bus.contract.manifest import VERSION, Manifest, StoredPart, opened
 
@@ -33,3 +34,9 @@ def test_a_guest_cannot_make_it_take_more_memory_than_it_has_bytes() -> None:
         assert tracemalloc.get_traced_memory()[1] < len(content)
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize("content", [b'{"x":' + b"[" * 100_000, b'{"x": "\xff"}', b"[]", b""])
+def test_whatever_a_guest_writes_is_one_or_none(content: bytes) -> None:
+    with pytest.raises(ValueError, match="its manifest cannot be read"):
+        opened(content, hashlib.sha256(content).hexdigest())

@@ -44,10 +44,11 @@ def test_a_buried_message_is_recorded_with_its_reason_and_not_its_content(
 
 
 TOO_LONG = '{"operation_id": "' + "x" * 1000 + '"}'
+TOO_DEEP = '{"x":' + "[" * 100_000
 
 
 @pytest.mark.parametrize(
-    "body", ["", "poison", "{}", "[" * 100_000, '{"operation_id": 7}', TOO_LONG]
+    "body", ["", "poison", "{}", "[" * 100_000, TOO_DEEP, '{"operation_id": 7}', TOO_LONG]
 )
 def test_a_poisoned_message_without_a_reason_is_judged_and_recorded(
     world: World, body: str

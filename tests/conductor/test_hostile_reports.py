@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from chalicelib import errors
 from chalicelib.bus import commands, contract
 from chalicelib.bus.contract import Method
-from chalicelib.bus.contract.values import MOST_MESSAGE
+from chalicelib.bus.contract.values import MOST_DEPTH, MOST_MESSAGE
 from chalicelib.bus.envelope import Direction, Fault, open_sealed
 from chalicelib.conductor import reports
 from chalicelib.store.models import Command
@@ -95,10 +95,24 @@ def test_whatever_a_guest_answers_is_an_answer_or_its_own_failure(
     answered()
 
 
+def nested(depth: int) -> dict[str, Any]:
+    """So many lists within each other, in an object."""
+    inner: list[Any] = []
+    for _ in range(depth - 1):
+        inner = [inner]
+    return {"users": inner}
+
+
 @pytest.mark.parametrize(
     "result",
-    [{"rows": ["é" * 1000] * 60}, {"rows": ["x" * 1000] * 190}, {"é" * 60_000: 1}],
-    ids=["grows in the table", "largest message", "one key"],
+    [
+        {"rows": ["é" * 1000] * 60},
+        {"rows": ["x" * 1000] * 190},
+        {"é" * 60_000: 1},
+        nested(MOST_DEPTH),
+        nested(700),
+    ],
+    ids=["grows in the table", "largest message", "one key", "deep", "as deep as can be read"],
 )
 def test_an_answer_that_no_row_can_hold_is_told_at_once(
     world: World, built: Built, result: dict[str, Any]

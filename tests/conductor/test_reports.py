@@ -346,7 +346,12 @@ def test_a_guest_that_tells_without_end_fills_no_feed(world: World, built: Built
     assert len(events.events_of(built.instance.id)) - before == 3
 
 
-@pytest.mark.parametrize("said", [{}, {"kind": {"a": 1}, "text": [None]}, {"kind": "x" * 999}])
+DEEP: Any = json.loads("[" * 900 + "]" * 900)
+
+
+@pytest.mark.parametrize(
+    "said", [{}, {"kind": {"a": 1}, "text": [None]}, {"kind": "x" * 999}, {"text": DEEP}]
+)
 def test_an_event_of_any_shape_is_bounded_text(built: Built, said: dict[str, Any]) -> None:
     reports.receive(built.guest.sealed("event", "e-1", said))
     assert next(row.kind for row in events.events_of(built.instance.id)) == "guest.said"

@@ -191,6 +191,19 @@ def test_one_that_was_being_deleted_can_be_deleted_again(instance_id: str, *, lo
     assert held() == 0
 
 
+def test_a_row_that_nobody_can_judge_is_told_and_keeps_no_other_from_being_put_right(
+    instance_id: str,
+) -> None:
+    """What another release has written, or nobody."""
+    good = made(instance_id)
+    strange, operation = asked_for(instance_id)
+    good.update(actions=[Backup.children.set(3)])
+    operation.update(actions=[Operation.arguments.set({})])
+    told = run(*JOBS)
+    assert f"backup {strange.id}: cannot be put right (KeyError); the log says more" in told
+    assert now(good).children == 0
+
+
 def test_what_builds_on_it_is_counted_again(instance_id: str) -> None:
     """One that failed builds on nothing, and one whose row is lost neither."""
     full = made(instance_id)

@@ -17,6 +17,8 @@ from chalicelib.taskmanager import executions, sweeper
 from functions import server_look
 from simulator.template import PREFIX
 from tests.simulator.served import Served
+from tests.support.bare import World
+from tests.support.rows import accepted
 
 SOON = 330.0
 """The first look, the sweeps around it, and what follows: less than any bound."""
@@ -200,3 +202,13 @@ def test_a_sweep_has_so_many_looked_at_and_no_more(monkeypatch: pytest.MonkeyPat
     assert looked == waiting[: sweeper.MOST_LOOKS]
     sweeper._look_at_servers(waiting, aws.clock() - 1)
     assert len(looked) == sweeper.MOST_LOOKS, "the sweep's time was over"
+
+
+def test_an_operation_whose_instance_a_restored_table_does_not_know_is_left_alone(
+    world: World,
+) -> None:
+    instance, operation = accepted()
+    operation.update(actions=[Operation.step.set("prepare")])
+    instance.delete()
+    assert server_look.run({"operation_id": operation.id}) == {}
+    assert Operation.get(operation.id).alone is None

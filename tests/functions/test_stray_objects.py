@@ -192,3 +192,50 @@ def test_a_store_that_is_away_is_an_alarm_and_one_that_refuses_is_asked_again(
     assert alarms(told) == ["job.failed"]
     monkeypatch.undo()
     assert store.look(sure=True)["removed"] == 2
+
+
+def test_what_a_broken_guest_has_called_as_no_list_can_tell_goes_one_by_one(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It writes what it likes below its location; one such key would keep all of them there."""
+    monkeypatch.setattr(objects, "MOST_ALONE", 2)
+    gone = store.backup(1, "DELETED")
+    for name in ("\x01", "\x02", "\x1f", "\uffff", "é", "😀", "\n"):
+        store.s3.put_object(Bucket=BACKUPS_BUCKET, Key=f"{gone}/{name}", Body=b"x")
+    store.stack.run(2 * DAY)
+    looks = [store.look(sure=True) for _ in range(2)]
+    assert [store.left(gone), *(each["seen"] for each in looks)] == [0, 1, 1]
+
+
+def test_a_guest_that_names_its_objects_behind_all_others_holds_up_no_other_backup(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(objects, "PAGE_KEYS", 2)
+    hostile = store.backup(1, "COMPLETED")
+    for name in ("~~~", "é", "😀", "\U0010ffff"):
+        store.s3.put_object(Bucket=BACKUPS_BUCKET, Key=f"{hostile}/{name}", Body=b"x")
+    gone = store.backup(2, "DELETED")
+    store.stack.run(2 * DAY)
+    assert store.look() == {"seen": 2, "unknown": 0, "removed": 2}
+    assert (store.left(hostile), store.left(gone)) == (6, 0)
+
+
+def test_a_run_ends_in_its_time_however_slowly_the_store_removes(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(objects, "PAGE_KEYS", 2)
+    remove, times = objects.remove, list[float]()
+
+    def slow(keys: list[str]) -> None:
+        times.append(store.stack.kernel.now)
+        store.stack.kernel.sleep(stray_objects.SLICE_SECONDS / 4)
+        remove(keys)
+
+    monkeypatch.setattr(objects, "remove", slow)
+    for number in range(2):
+        store.backup(number, "DELETED", objects=20)
+    store.stack.run(2 * DAY)
+    assert store.look()["removed"] == 8
+    assert times[-1] - times[0] < stray_objects.SLICE_SECONDS
+    while store.left():
+        store.look()

@@ -18,7 +18,7 @@ from chalicelib.store.base import as_dict
 from chalicelib.store.events import Asked
 from chalicelib.store.models import Instance, Operation
 from functions import replacing, upgrade_instance
-from functions.outcomes import Done, Failed
+from functions.outcomes import Done, Failed, Outcome
 from simulator.aws.lambda_ import Fate
 from simulator.cloud.model.cloud import GUEST_IMAGE
 from simulator.cloud.model.identity import stable_id
@@ -449,3 +449,21 @@ def test_the_way_back_has_its_own_time(stack: Stack, served: Instance) -> None:
     assert stored.updated > operation.deadline
     assert settings().rebuild_timeout_seconds == operation.deadline - operation.created
     assert instances.get_instance(served.id).status == Status.ACTIVE
+
+
+def test_the_guest_of_the_way_back_may_come_as_long_as_it_is_waited_for(
+    stack: Stack, served: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its token is good to the end of the step behind the one that makes its server."""
+    rebuilt: list[tuple[Operation, float]] = []
+    rebuild = replacing.rebuild
+
+    def seen(operation: Operation, *args: Any, expires_at: float) -> Outcome:
+        rebuilt.append((operation, expires_at))
+        return rebuild(operation, *args, expires_at=expires_at)
+
+    monkeypatch.setattr(replacing, "rebuild", seen)
+    failing(stack, upgrade=BROKEN)
+    _, operation = upgraded(stack, served)
+    assert operations.bound_of(operation, "prepare_back") <= rebuilt[-1][1]
+    assert rebuilt[-1][0].step == "server_back"

@@ -35,6 +35,7 @@ from tests.support.rows import TENANT, WHO, create_operation, new_instance
 
 HOUR: Final = 3600.0
 DAY: Final = 86400.0
+INTERVAL: Final = BackupSchedule.interval_hours
 MADE: Final = {"checksum": "ab" * 32, "size": 1, "data_size": 1}
 
 
@@ -484,3 +485,17 @@ def test_a_month_of_daily_full_backups_and_increments_keeps_whole_chains(fleet: 
     assert 7 < ages[-1] < 8.2, "no more than the chain of the oldest that is kept"
     assert 28 <= len(left) <= 33
     assert quotas.used_of(quotas.get_quota(TENANT))["backups"] == len(left)
+
+
+def test_one_whose_times_say_nothing_any_more_is_told_so_and_holds_up_no_other(
+    fleet: Fleet,
+) -> None:
+    """A zone has left the database of zones, or a release takes less than the one before."""
+    good, lost = (fleet.schedule(fleet.instance()) for _ in range(2))
+    lost.update(actions=[BackupSchedule.cron.set("*/5 * * * *"), INTERVAL.remove()])
+    fleet.until(begin_of(good) + HOUR)
+    assert stored(good).last_backup_id is not None
+    told = stored(lost)
+    assert (told.last_backup_id, told.next_at) == (None, lost.next_at)
+    assert "two times within 15 minutes" in str(told.reason)
+    assert told.due_at > fleet.world.now + 20 * HOUR, "nor is it looked at again and again"

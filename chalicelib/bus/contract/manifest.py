@@ -57,5 +57,5 @@ def opened(content: bytes, checksum: str) -> Manifest:
         raise ValueError("its manifest is not the one that was written")
     try:
         return msgspec.json.decode(content, type=Manifest)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise ValueError(f"its manifest cannot be read ({error})") from None

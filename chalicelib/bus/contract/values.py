@@ -19,6 +19,9 @@ MOST_MESSAGE: Final = 1024
 """Characters of a refusal."""
 MOST_RESULT_BYTES: Final = 300_000
 """Of a result as JSON in ASCII, as the row of its command holds it; DynamoDB takes 400 KB a row."""
+MOST_DEPTH: Final = 20
+"""Of lists and objects within each other in a result: five are used, and who reads some hundred
+more than one level at a time runs out of stack."""
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=MOST_NAME)]
 Marker = Annotated[str, msgspec.Meta(min_length=1, max_length=MOST_MARKER)]
