@@ -35,6 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
         manager = datastores.manager(guest)
         manager.releases = releases
         aws.spawn(lambda: _start_up(manager), name="start-up")
+        aws.spawn(lambda: loop.watch(manager), name="watch")
         loop.run(_agent(guest, manager))
     except ConfigurationMissing as error:
         _log.error("The guest agent cannot start: %s", error)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Final
 
 import urllib3
@@ -78,9 +79,15 @@ class Http:
     """
 
     def __init__(self, kinds: Pools = _USUAL, send_seconds: float = CONNECT_SECONDS) -> None:
+        self._kinds = kinds
         self._send_seconds = send_seconds
-        self._pool = urllib3.PoolManager(maxsize=CONNECTIONS_KEPT, retries=False)
-        self._pool.pool_classes_by_scheme = kinds
+
+    @cached_property
+    def _pool(self) -> urllib3.PoolManager:
+        """Made with the first request: who only might ask, as a simulated guest, holds none."""
+        made = urllib3.PoolManager(maxsize=CONNECTIONS_KEPT, retries=False)
+        made.pool_classes_by_scheme = self._kinds
+        return made
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str], seconds: float) -> Reply:
         """The answer; raises urllib3's `HTTPError` when there is none within so many seconds."""

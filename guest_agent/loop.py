@@ -1,4 +1,5 @@
-"""The loop on one screen: ticks on this thread, pulses beside them, every sentence into the log."""
+"""The loop on one screen: ticks on this thread, pulses and the watch beside them, every sentence
+into the log."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from typing import Final
 from chalicelib import aws
 from guest_agent.agent import NOTHING_TO_DO, Agent
 from guest_agent.errors import where
+from guest_agent.manager import Manager
 
 PULSE_SECONDS: Final = 1.0
 RESTART_CODE: Final = 75
@@ -27,6 +29,17 @@ def run(agent: Agent) -> None:
         _log.log(logging.DEBUG if sentence == NOTHING_TO_DO else logging.INFO, sentence)
     _log.warning("No more commands are taken: %s", agent.retired)
     aws.sleep(RETIRED_SECONDS)
+
+
+def watch(manager: Manager) -> None:
+    """Look at what cannot wait for a pulse, which may wait for a network; as long as this lives."""
+    while True:
+        try:
+            seconds = manager.watch()
+        except Exception as error:  # noqa: BLE001 - nobody else looks
+            _log.error("The watch failed: %s", where(error))
+            seconds = PULSE_SECONDS
+        aws.sleep(seconds)
 
 
 def _pulse(agent: Agent) -> None:

@@ -16,6 +16,8 @@ from guest_agent.backups.store import OpenStore
 from guest_agent.errors import BadRequest, NotSupported
 from guest_agent.releases import Releases
 
+NOTHING_TO_WATCH_SECONDS: Final = 60.0
+
 Progress: TypeAlias = Callable[[str], None]
 
 
@@ -92,6 +94,11 @@ class Manager(ABC):
     @abstractmethod
     def condition(self) -> Condition:
         """How the server is now; never raises and answers within a few seconds."""
+
+    def watch(self) -> float:
+        """Look at what cannot wait for a pulse; after how many seconds again. A fleet's managers,
+        which nothing fills, have nothing to look at."""
+        return NOTHING_TO_WATCH_SECONDS
 
     @abstractmethod
     def filesystem(self) -> dict[str, float]:

@@ -19,7 +19,7 @@ from chalicelib.api.schema import Body, Examples, Given, Name, Text
 from chalicelib.auth import policy
 from chalicelib.errors import BadRequest, NotFound
 from chalicelib.settings import API_VERSION
-from chalicelib.store import attachments
+from chalicelib.store import attachments, backups
 from chalicelib.store import datastores as store
 from chalicelib.store.base import Contended, races
 from chalicelib.store.datastores import MOST_VERSIONS, Offered
@@ -205,7 +205,7 @@ def edit(request: Request) -> Response:
 
 
 def delete(request: Request) -> Response:
-    """Withdraw a version that no instance and no configuration group has."""
+    """Withdraw a version that no instance, no backup and no configuration group has."""
     policy.require_admin(request.context)
 
     def decide(found: Offered) -> bool:
@@ -271,9 +271,12 @@ def _default(
 
 
 def _used_by(row: DatastoreVersion) -> str | None:
-    """What has a version, in Trove's words for it."""
+    """What has a version, in Trove's words for it. Instances first: what is made of one that is on
+    its way to another version, or out, is there when the rest is looked for."""
     if store.is_used(row.id):
         return "instance"
+    if backups.any_of_version(row.id):
+        return "backup"
     return "configuration" if attachments.any_group_of(row.id) else None
 
 

@@ -154,6 +154,15 @@ def all_of(instance_id: str) -> list[Backup]:
     return list(found)
 
 
+def any_of_version(version_id: str) -> bool:
+    """Whether there is a backup that was made of a datastore version: who restores it needs that.
+
+    As an index knows it that is a moment behind. The instance has the version until its backup has
+    ended: who looks for instances first, and then here, misses none that is made meanwhile.
+    """
+    return any(True for _ in Backup.version_index.query(version_id, limit=1))
+
+
 def newest_complete(instance_id: str) -> Backup | None:
     """The newest backup of an instance that is complete, to build on; as far as the index knows."""
     found = Backup.source_index.query(

@@ -199,6 +199,17 @@ class SourceIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
     created = NumberAttribute(range_key=True)
 
 
+class BackupVersionIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
+    """The backups that were made of a datastore version; sparse, as `BackupIndex` is."""
+
+    class Meta:
+        index_name = INDEXES.VERSION
+        projection = KeysOnlyProjection()
+
+    datastore_version_id = UnicodeAttribute(hash_key=True)
+    index_tenant = UnicodeAttribute(range_key=True)
+
+
 class Backup(Subject):
     """A backup of an instance, which it outlives. Sizes are in bytes."""
 
@@ -212,6 +223,7 @@ class Backup(Subject):
     instance_id = UnicodeAttribute()
     index_source = optional(UnicodeAttribute(null=True))
     source_index = SourceIndex()
+    version_index = BackupVersionIndex()
     name = UnicodeAttribute()
     description = optional(UnicodeAttribute(null=True))
     datastore_version_id = UnicodeAttribute()

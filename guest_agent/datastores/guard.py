@@ -9,6 +9,9 @@ when there is room.
       nearly none at all             refused          let go
 
 Nothing is remembered: what is left the volume tells, whether writes are refused the database.
+
+A look at the volume costs nothing, so it is made as often as the fastest writer could need it, and
+waits for no heartbeat. The database is asked when there is something to tell it.
 """
 
 from __future__ import annotations
@@ -21,6 +24,13 @@ from guest_agent.storage.room import Room
 
 GUARD_SECONDS: Final = 5.0
 """To let a database take no writes, or take them again."""
+LOOK_SECONDS: Final = 1.0
+"""From one look at the volume to the next, at most: it may be made larger."""
+SHORTEST_SECONDS: Final = 0.02
+AGAIN_SECONDS: Final = 0.25
+"""After the database could not be told."""
+FASTEST_BYTES: Final = 1024**3
+"""Written in a second, at most; in the shortest time between two looks less than `low` is."""
 FULL: Final = "the volume is full"
 CLOSED: Final = f"{FULL}: the database takes no writes until there is more room"
 OPENED: Final = "the volume has room again, and the database takes writes"
@@ -60,7 +70,8 @@ class Guarded(Protocol[T]):
 
 
 class Guard(Generic[T]):
-    """Looks after each answer of the database, from one thread at a time.
+    """`look` is called after each answer of the database, from one thread at a time; `due` and
+    `pause` by who watches the volume.
 
     `closed` is what the database has said; None when it has to be asked.
     """
@@ -68,6 +79,18 @@ class Guard(Generic[T]):
     def __init__(self) -> None:
         self._closed: bool | None = None
         self._opened = False
+        self._free = 0
+
+    def due(self, room: Room) -> bool:
+        """Whether the database is to be told at once: it still takes writes, or goes on writing."""
+        shrinks, self._free = room.free < self._free, room.free
+        return room.left < room.low and (shrinks or not self._closed)
+
+    def pause(self, room: Room) -> float:
+        """Seconds after which the volume is to be looked at again."""
+        if room.left < room.low:
+            return SHORTEST_SECONDS if self._closed else AGAIN_SECONDS
+        return min(max((room.left - room.low) / FASTEST_BYTES, SHORTEST_SECONDS), LOOK_SECONDS)
 
     def look(self, server: Guarded[T], session: T) -> str | None:
         """Do what is due; why it takes no writes, if it does not."""
@@ -75,6 +98,8 @@ class Guard(Generic[T]):
         if room is None:
             return None
         full = room.left < room.low
+        if room.last and server.room.let_go():  # first: who writes ends only when it has room
+            _log.warning("The volume is full; the reserve is let go.")
         try:
             self._turn(server, session, room, full=full)
         except CommandFailed as error:
@@ -82,8 +107,6 @@ class Guard(Generic[T]):
             _log.error("The database was not kept from filling its volume: %s", error)
         if not room.last:
             server.room.keep(room)
-        elif server.room.let_go():
-            _log.warning("The volume is full; the reserve is let go.")
         return CLOSED if full or self._closed else None
 
     def _turn(self, server: Guarded[T], session: T, room: Room, *, full: bool) -> None:

@@ -92,6 +92,17 @@ class Life(Generic[S]):
         damage = self._damage.look(self._server.log)
         return Condition(Status.HEALTHY, damage, notices=notices, damaged=bool(damage))
 
+    def watch(self) -> float:
+        """Keep the volume from being filled between two pulses; seconds until the next look."""
+        service = self._service
+        runs = self._passing is None and service is not None and service.alive()
+        room = self._server.room.look() if runs and self._state.prepared else None
+        if room is None:
+            return guard.LOOK_SECONDS
+        if self._guard.due(room):
+            self._guarded()
+        return self._guard.pause(room)
+
     def _guarded(self) -> str | None:
         """Why it takes no writes, if it does not; the volume is looked at."""
         with self._probe.used(GUARD_SECONDS) as session:

@@ -58,6 +58,9 @@ class ServerManager(Manager, WithUpgrades, WithConfiguration, Generic[S]):
     def condition(self) -> Condition:
         return self._life.condition()
 
+    def watch(self) -> float:
+        return self._life.watch()
+
     def filesystem(self) -> dict[str, float]:
         return self._life.filesystem()
 

@@ -8,9 +8,16 @@ from typing import Any
 
 import pytest
 
-from chalicelib.store import attachments, configurations
+from chalicelib.status import BackupStatus
+from chalicelib.store import attachments, backups, configurations
 from chalicelib.store import datastores as store
-from chalicelib.store.models import Attachment, Configuration, Datastore, DatastoreVersion
+from chalicelib.store.models import (
+    Attachment,
+    Backup,
+    Configuration,
+    Datastore,
+    DatastoreVersion,
+)
 from tests.api.client import Api
 from tests.api.conftest import Make
 
@@ -189,6 +196,38 @@ def test_what_an_instance_has_is_not_withdrawn(admin: Api, offer: Offer, make: M
     assert "default_version" not in admin.get(f"/datastores/{name}").body["datastore"]
     assert admin.delete(f"/datastores/{name}").status == 202
     assert admin.get(f"/datastores/{name}").status == 404
+
+
+def test_what_a_backup_was_made_of_is_not_withdrawn(admin: Api, offer: Offer, make: Make) -> None:
+    """Its instance is gone, and a restore asks for the version."""
+    version_id = offer(default=True)
+    source = make(datastore_version_id=version_id)
+    backup = backups.new_backup(source, "nightly")
+    backup.save()
+    source.delete()
+    refused = admin.delete(f"{PATH}/{version_id}")
+    assert (refused.status, refused.fault()) == (400, "Datastore version is in use by backup.")
+    manager = admin.patch(f"{PATH}/{version_id}", {"datastore_manager": "postgresql"})
+    assert (manager.status, "that backups have" in manager.fault()) == (400, True)
+    backup.update(actions=[Backup.status.set(BackupStatus.DELETED), *backups.buried()])
+    assert admin.delete(f"{PATH}/{version_id}").status == 202
+
+
+def test_a_backup_that_is_made_meanwhile_keeps_its_version(
+    admin: Api, offer: Offer, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is made of an instance that is gone by then, between the look at each."""
+    version_id = offer()
+    source, look = make(datastore_version_id=version_id), store.is_used
+
+    def looked(version_id: str) -> bool:
+        backups.new_backup(source, "last").save()
+        source.delete()
+        return look(version_id)
+
+    monkeypatch.setattr(store, "is_used", looked)
+    assert "in use by backup" in admin.delete(f"{PATH}/{version_id}").fault()
+    assert shown(admin, version_id)["id"] == version_id
 
 
 def test_what_a_group_has_is_not_withdrawn(api: Api, admin: Api, offer: Offer) -> None:

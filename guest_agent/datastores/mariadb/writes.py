@@ -12,8 +12,10 @@ from guest_agent.datastores.mariadb.sql import Session
 from guest_agent.datastores.os_user import agent_account
 from guest_agent.errors import GuestError, Unavailable
 
-_WAIT_SECONDS: Final = 1
-"""For statements that are at work, and for explicit locks."""
+_MOMENT_SECONDS: Final = 0.25
+"""For statements that are at work, and for explicit locks: one may fill the rest of the volume."""
+_ENDING_SECONDS: Final = 1.0
+"""For those that have been put out."""
 _MOST_THREADS: Final = 10_000
 
 
@@ -24,19 +26,25 @@ def refused(session: Session) -> bool:
 
 def refuse(session: Session) -> None:
     """Let it take none; who holds that up for more than a moment is put out."""
-    session.run(f"SET SESSION lock_wait_timeout = {_WAIT_SECONDS}")
     try:
-        session.run("SET GLOBAL read_only = ON")
+        _set(session, _MOMENT_SECONDS)
     except Unavailable:
         _put_out(session)
-        session.run("SET GLOBAL read_only = ON")
-    finally:
-        session.run("SET SESSION lock_wait_timeout = DEFAULT")
+        _set(session, _ENDING_SECONDS)
 
 
 def take(session: Session) -> None:
     """Let it take writes again."""
     session.run("SET GLOBAL read_only = OFF")
+
+
+def _set(session: Session, seconds: float) -> None:
+    """Nothing begins to write while this waits for those who do."""
+    session.run(f"SET SESSION max_statement_time = {seconds}")
+    try:
+        session.run("SET GLOBAL read_only = ON")
+    finally:
+        session.run("SET SESSION max_statement_time = 0")
 
 
 def _put_out(session: Session) -> None:

@@ -1,0 +1,59 @@
+"""A customer writes faster than a heartbeat comes, and the agent, as a process, keeps the engine
+from its end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import pytest
+
+from guest_agent.datastores import guard
+from tests.guest_agent.control_plane import wait_for
+from tests.guest_agent.datastores.conftest import Guest
+from tests.guest_agent.datastores.customer import ENGINES, PASSWORD, Engine, first_start
+from tests.guest_agent.datastores.volumes import needs_root, resize, small
+from tests.guest_agent.datastores.writers import WRITERS, Writer, write_until_refused
+
+pytestmark = [pytest.mark.database, needs_root]
+
+USERS: Final = {"redis": "default"}
+
+
+@pytest.fixture(params=ENGINES, ids=lambda engine: engine.manager)
+def engine(request: pytest.FixtureRequest) -> Engine:
+    return request.param  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def filled(engine: Engine, make_guest: Callable[..., Guest]) -> Iterator[Guest]:
+    """A guest on a small volume, with its agent's process."""
+    made = make_guest(datastore_manager=engine.manager, datastore_version=engine.version)
+    with small(made.server.volume, engine.volume_mib):
+        prepare = made.control.send(made.control.command("prepare", first_start(engine)))
+        made.server.start_agent()
+        assert made.control.answer(prepare).error is None
+        yield made
+        made.server.kill_everything()
+
+
+def writer_of(engine: Engine, address: str) -> Writer:
+    user = USERS.get(engine.manager, "alice")
+    made = WRITERS[engine.manager](address, user, PASSWORD, "shop")
+    made.make()
+    return made
+
+
+def test_a_fast_writer_is_refused_in_the_engines_words_and_the_engine_lives(
+    engine: Engine, filled: Guest
+) -> None:
+    pid, writer = filled.server.database(), writer_of(engine, filled.server.address)
+    wrote = write_until_refused(writer, lambda said: writer.SAYS in said)
+    assert writer.rows() == wrote.rows > 0
+    wait_for(lambda: ("blocked", guard.CLOSED) in filled.events())
+    assert filled.server.database() == pid
+    resize(filled.server.volume, engine.volume_mib * 2)
+    wait_for(lambda: filled.statuses()[-1] == "healthy")
+    writer.write()
+    assert writer.rows() == wrote.rows + 1
+    writer.close()
