@@ -27,8 +27,9 @@ class LogLost(GuestError):
 class Piece(NamedTuple):
     """A run of log that goes on where the one before it has ended.
 
-    `until_ms`: all that was committed up to then is in it or before it. It may be less than is
-    true, never more, and never grows smaller from piece to piece. `chunks` gives its bytes, the
+    `until_ms`: all that was committed up to then is in it or before it; 0 where that is told by one
+    behind it, as for a transaction that is in two. It may be less than is true, never more, and
+    never grows smaller from piece to piece that tells it. `chunks` gives its bytes, the
     same each time it is called while its log is not released; it raises `LogLost`.
     """
 

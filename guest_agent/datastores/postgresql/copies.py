@@ -24,8 +24,9 @@ from chalicelib.bus.contract.arguments import StoredBackup
 from chalicelib.engines.postgresql import ADMINISTRATOR
 from guest_agent.datastores import archive, copies, tool
 from guest_agent.datastores.copies import Copied, Write
+from guest_agent.datastores.log import ArchivedPiece
 from guest_agent.datastores.os_user import own_user
-from guest_agent.datastores.postgresql import configuration
+from guest_agent.datastores.postgresql import configuration, replay, wal
 from guest_agent.datastores.postgresql.server import PostgreSQLServer
 from guest_agent.datastores.postgresql.sql import Session
 from guest_agent.errors import CommandFailed, GuestError
@@ -34,7 +35,6 @@ from guest_agent.files import open_folder
 SLOT: Final = "coffer_backups"
 MOST_SEGMENTS: Final = 100_000
 """In one increment: 1.5 TiB."""
-_LOG: Final = "pg_wal"
 _SEGMENT: Final = re.compile(r"[0-9A-F]{24}")
 _ENDS: Final = re.compile(r"write-ahead log end point: ([0-9A-F]+/[0-9A-F]+)")
 _POSITION: Final = re.compile(r"[0-9A-F]{1,8}/[0-9A-F]{1,8}")
@@ -70,8 +70,14 @@ class PostgreSQLCopies(copies.Copies[Session]):
             for segment in sorted(increment.iterdir()):
                 if not _SEGMENT.fullmatch(segment.name):
                     raise GuestError("an increment holds something that is no write-ahead log")
-                segment.rename(full / _LOG / segment.name)
+                segment.rename(full / wal.FOLDER / segment.name)
         return full
+
+    def replay(
+        self, data: Path, since: str, pieces: Iterator[ArchivedPiece], target_ms: int
+    ) -> None:
+        assert isinstance(self.server, PostgreSQLServer)
+        replay.to_moment(self.server, data, since, pieces, target_ms)
 
     def _full(self, write: Write, stop: aws.Event) -> str:
         assert isinstance(self.server, PostgreSQLServer)
@@ -135,7 +141,7 @@ class PostgreSQLCopies(copies.Copies[Session]):
             )
 
     def _segments(self, first: str, last: str) -> list[str]:
-        folder = self.server.layout.data / _LOG
+        folder = self.server.layout.data / wal.FOLDER
         with open_folder(folder) as opened:
             # By the descriptor: a path could lead elsewhere by now.
             names = sorted(name for name in os.listdir(opened) if _SEGMENT.fullmatch(name))  # noqa: PTH208
@@ -148,7 +154,7 @@ class PostgreSQLCopies(copies.Copies[Session]):
 
     def _files(self, segments: list[str]) -> Iterator[bytes]:
         for name in segments:
-            yield from archive.of_file(self.server.layout.data / _LOG, name, name)
+            yield from archive.of_file(self.server.layout.data / wal.FOLDER, name, name)
         yield archive.end()
 
     def _let_in(self) -> None:
@@ -159,20 +165,9 @@ class PostgreSQLCopies(copies.Copies[Session]):
                 configuration.reload(session)
 
     def _keep_log(self) -> None:
-        """Have the slot, with what it kept; one that has lost that is made anew."""
+        """Have the slot, which keeps the log for increments."""
         with self.session() as session:
-            lost = session.rows(
-                "SELECT 1 FROM pg_replication_slots WHERE slot_name = $1"
-                " AND wal_status NOT IN ('reserved', 'extended')",
-                SLOT,
-            )
-            if lost:
-                session.rows("SELECT pg_drop_replication_slot($1)", SLOT)
-            session.rows(
-                "SELECT pg_create_physical_replication_slot($1, true) WHERE NOT EXISTS"
-                " (SELECT FROM pg_replication_slots WHERE slot_name = $1)",
-                SLOT,
-            )
+            wal.keep_by(session, SLOT)
 
     @contextmanager
     def _socket(self) -> Iterator[int]:

@@ -8,6 +8,7 @@ from guest_agent.datastores.backups import BackupsManager
 from guest_agent.datastores.contents import ContentsManager
 from guest_agent.datastores.postgresql import accounts, databases, superuser
 from guest_agent.datastores.postgresql.copies import PostgreSQLCopies
+from guest_agent.datastores.postgresql.log import PostgreSQLLog
 from guest_agent.datastores.postgresql.server import PostgreSQLServer
 from guest_agent.datastores.postgresql.sql import Session
 
@@ -15,6 +16,7 @@ from guest_agent.datastores.postgresql.sql import Session
 class PostgreSQLManager(ContentsManager[Session], BackupsManager[Session]):
     SERVER: ClassVar = PostgreSQLServer
     COPIES: ClassVar = PostgreSQLCopies
+    LOG: ClassVar = PostgreSQLLog
     databases = databases
     accounts = accounts
     superuser = superuser

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -26,12 +27,21 @@ def sum_of(number: int) -> str:
     return hashlib.sha256(b"%d" % number).hexdigest()
 
 
+def now_ms() -> float:
+    """By the clock that the databases have, too."""
+    return time.time() * 1000
+
+
 class Numbering:
-    """`committed` is the highest number whose row was answered; those above may be there."""
+    """`committed` is the highest number whose row was answered; those above may be there.
+
+    `times` has for each the moments before and after its commit, in milliseconds.
+    """
 
     def __init__(self, guest: Guest) -> None:
         self._guest = guest
         self.committed = 0
+        self.times: list[tuple[float, float]] = []
         self._error: Exception | None = None
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -48,6 +58,12 @@ class Numbering:
         wait_for(lambda: self.committed >= until or self._error)
         assert self._error is None, self._error
 
+    def up_to(self, moment_ms: float, within_ms: float = 0) -> tuple[int, int]:
+        """The least and the most rows of what was committed up to then, for a log whose times are
+        of so many milliseconds."""
+        least = sum(after <= moment_ms for _, after in self.times)
+        return least, sum(before < moment_ms + within_ms for before, _ in self.times)
+
     def end(self) -> None:
         self._ended.set()
         self._thread.join()
@@ -56,7 +72,9 @@ class Numbering:
         try:
             with _session(self._guest) as ask:
                 while not self._ended.is_set():
+                    began = now_ms()
                     ask(INSERT.format(self.committed + 1, sum_of(self.committed + 1)))
+                    self.times.append((began, now_ms()))
                     self.committed += 1
         except Exception as error:  # noqa: BLE001 - told to who waits
             self._error = error

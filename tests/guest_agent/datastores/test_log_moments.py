@@ -1,0 +1,43 @@
+"""The engines' logs, archived below a customer who writes all the time: a restore to a moment holds
+exactly what was committed up to it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pytest
+
+from tests.guest_agent.datastores.archived import Archive
+from tests.guest_agent.datastores.customer import ENGINES, Engine
+from tests.guest_agent.datastores.numbered import held, now_ms, numbering
+from tests.guest_agent.datastores.test_backups import guest_of
+
+pytestmark = pytest.mark.database
+WITHIN_MS: Final = {"mariadb": 1000.0, "postgresql": 0.0}
+"""How exact the times in an engine's log are."""
+
+
+@pytest.mark.parametrize("engine", ENGINES[1:2], ids=lambda each: each.manager)
+def test_a_restore_to_a_moment_holds_exactly_the_rows_up_to_it(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with guest_of(engine, monkeypatch) as guest:
+        archive = Archive(guest)
+        with numbering(guest) as rows:
+            archive.send()
+            copy = archive.copy()
+            moments = []
+            for _ in range(3):
+                rows.more(30)
+                moments.append(now_ms())
+                rows.more(30)
+                assert archive.send()
+        assert archive.send(), "what was written behind the last piece"
+        assert not archive.send(), "nothing was written since"
+        moments.append(archive.until_ms)
+        everything = held(guest)
+    for moment in moments[1:]:
+        least, most = rows.up_to(moment, WITHIN_MS[engine.manager])
+        with archive.restored(copy, int(moment), monkeypatch) as guest:
+            assert least <= held(guest) <= most
+    assert most == everything
