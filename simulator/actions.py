@@ -59,6 +59,14 @@ NAMED_PARENT: Final = 0.3
 CASCADING: Final = 0.3
 """Share of the deletes of backups that take along what builds on them."""
 
+SOON_MINUTES: Final = 3
+"""A schedule's first time comes within so many: a run of the swarm lasts only a few."""
+MOST_CHAIN: Final = 3
+HOURLY: Final = 0.2
+ON: Final = 0.7
+"""Shares of the schedules of an interval, and of the changes that switch one on."""
+ZONES: Final = ("UTC", "Europe/Berlin", "Asia/Kathmandu", "America/St_Johns")
+
 LOCALITIES: Final = ("affinity", "anti-affinity", "soft-affinity", "soft-anti-affinity")
 
 Action = Callable[[Clients, Tenant, str | None], None]
@@ -568,6 +576,70 @@ def _backup(work: Clients, tenant: Tenant) -> str | None:
     return work.stream.choice(list(tenant.backups)) if tenant.backups else None
 
 
+def create_schedule(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
+    """Backups again and again: soon and each quarter of an hour, or each hour; some are kept."""
+    if instance_id is None:
+        return
+    datastore = _datastore_of(tenant, instance_id)
+    fits = engines.ENGINES[datastore].incremental_backups or work.stream.random() < UNFIT
+    body = {
+        "name": work.name("schedule"),
+        "instance": instance_id,
+        "full_every": work.stream.randrange(1, MOST_CHAIN + 1) if fits else 1,
+        **_times(work),
+        **_keeping(work),
+    }
+    tried = "?dry_run=true" if work.stream.random() < UNFIT else ""
+    reply = work.post(tenant, f"/backup_schedules{tried}", {"backup_schedule": body})
+    if reply.status == 200 and not tried:
+        work.learn_schedule(tenant, reply)
+
+
+def change_schedule(work: Clients, tenant: Tenant, _: str | None) -> None:
+    """Other times, more or fewer that are kept, on or off."""
+    schedule = _schedule(work, tenant)
+    if schedule is None:
+        return
+    chosen = (_times(work), _keeping(work), {"enabled": work.stream.random() < ON})
+    body = {"backup_schedule": work.stream.choice(chosen)}
+    work.request(tenant, "PUT", f"/backup_schedules/{schedule}", body)
+
+
+def list_schedules(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
+    """All, those of an instance, or one."""
+    schedule = _schedule(work, tenant)
+    paths = ["/backup_schedules", f"/backup_schedules?instance_id={instance_id}&limit=1"]
+    if schedule is not None:
+        paths += [f"/backup_schedules/{schedule}"]
+    work.request(tenant, "GET", work.stream.choice(paths))
+
+
+def delete_schedule(work: Clients, tenant: Tenant, _: str | None) -> None:
+    schedule = _schedule(work, tenant)
+    if schedule is not None:
+        reply = work.request(tenant, "DELETE", f"/backup_schedules/{schedule}")
+        if reply.status in (202, 404):
+            tenant.schedules.pop(schedule, None)
+
+
+def _schedule(work: Clients, tenant: Tenant) -> str | None:
+    return work.stream.choice(list(tenant.schedules)) if tenant.schedules else None
+
+
+def _times(work: Clients) -> dict[str, Any]:
+    if work.stream.random() < HOURLY:
+        return {"interval_hours": 1}
+    first = int(work.world.kernel.now // 60) + work.stream.randrange(1, SOON_MINUTES)
+    minutes = sorted((first + quarter * 15) % 60 for quarter in range(4))
+    zone = work.stream.choice(ZONES)
+    return {"cron": f"{','.join(map(str, minutes))} * * * *", "time_zone": zone}
+
+
+def _keeping(work: Clients) -> dict[str, Any]:
+    counts, days = work.stream.choice((None, 1, 1, 2, 3)), work.stream.choice((None, None, 1))
+    return {"keep_count": counts, "keep_days": days}
+
+
 ACTIONS: Final[dict[str, Action]] = {
     "list": list_instances,
     **{
@@ -581,6 +653,7 @@ ACTIONS: Final[dict[str, Action]] = {
             *(enable_root, show_root, disable_root, limits, quota, force_delete, reset_status),
             *(create_group, change_group, list_groups, delete_group, attach, detach),
             *(create_backup, list_backups, restore, delete_backup),
+            *(create_schedule, change_schedule, list_schedules, delete_schedule),
         )
     },
 }
@@ -591,7 +664,7 @@ _BY_PART: Final = {
     Part.DATABASES: (create_database, list_databases, delete_database),
     Part.ROOT: (enable_root, show_root, disable_root),
     Part.UPGRADES: (upgrade,),
-    Part.BACKUPS: (create_backup,),
+    Part.BACKUPS: (create_backup, create_schedule),
 }
 PART_OF: Final = {action.__name__: part for part, all_of in _BY_PART.items() for action in all_of}
 """The part of the guest contract that an action asks for, where it is not every engine's."""

@@ -34,7 +34,7 @@ class Tenant:
     """A tenant, its token, and the instances it knows of, in the order it learned of them, each
     with its datastore."""
 
-    __slots__ = ("backups", "groups", "instances", "name", "token")
+    __slots__ = ("backups", "groups", "instances", "name", "schedules", "token")
 
     def __init__(self, name: str, token: str) -> None:
         self.name = name
@@ -44,6 +44,8 @@ class Tenant:
         """Configuration groups, each with its datastore."""
         self.backups: dict[str, tuple[str, str]] = {}
         """Backups, each with its datastore and what it is of."""
+        self.schedules: dict[str, str] = {}
+        """Schedules of backups, each with its instance."""
 
 
 class Clients:
@@ -92,6 +94,11 @@ class Clients:
         told = reply.document["backup"]
         tenant.backups[told["id"]] = told["datastore"]["type"], told["instance_id"]
 
+    def learn_schedule(self, tenant: Tenant, reply: Reply) -> None:
+        """The same of a schedule of backups."""
+        told = reply.document["backup_schedule"]
+        tenant.schedules[told["id"]] = told["instance_id"]
+
     def datastore(self) -> str:
         """One of those that the plan mixes."""
         mixed = self.world.plan.datastores or {DATASTORE: 1.0}
@@ -133,6 +140,8 @@ class Clients:
             self.learn(tenant, reply)
         elif path == "/backups" and reply.status == 202:
             self.learn_backup(tenant, reply)
+        elif path == "/backup_schedules" and reply.status == 200:
+            self.learn_schedule(tenant, reply)
 
     def request(
         self,

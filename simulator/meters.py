@@ -14,6 +14,7 @@ from simulator.world import World
 
 INSTANCES: Final = f"{PREFIX}-instances"
 BACKUPS: Final = f"{PREFIX}-backups"
+SCHEDULES: Final = f"{PREFIX}-backup-schedules"
 OPERATIONS: Final = f"{PREFIX}-operations"
 CONTROL_QUEUES: Final = ("taskmanager", "conductor", "heartbeats", "dead-letters")
 EXISTING: Final = ("BUILD", "ACTIVE", "ERROR", "SHUTDOWN")
@@ -28,7 +29,8 @@ class Meters:
         self.accepted: Counter[str] = Counter()
         self.ended: Counter[tuple[str, str]] = Counter()
         self.latencies: dict[str, list[float]] = {}
-        self.live = self.backups = 0
+        self.live = self.backups = self.schedules = 0
+        """Operations that are live, backups that are there, and schedules that have a next time."""
         self.guest_hours = 0.0
         self.series = Series()
         self._recent: list[float] = []
@@ -56,6 +58,8 @@ class Meters:
                     self.status[after] += 1
         elif table == BACKUPS:
             self.backups += _is_there(new) - _is_there(old)
+        elif table == SCHEDULES:
+            self.schedules += ("next_at" in (new or {})) - ("next_at" in (old or {}))
         elif table == OPERATIONS and new is not None:
             self._operation(old, new)
 

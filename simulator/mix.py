@@ -61,5 +61,9 @@ USUAL_MIX: Final[dict[str, float]] = {
     "list_backups": 1,
     "restore": 5,
     "delete_backup": 2,
+    "create_schedule": 3,
+    "change_schedule": 2,
+    "list_schedules": 0.5,
+    "delete_schedule": 0.5,
 }
 """Weights; an action that a plan's own mix does not name is not asked for."""

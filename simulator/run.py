@@ -191,9 +191,9 @@ class Run:
             self._go(min(LOOK_SECONDS, until - self.world.kernel.now))
 
     def is_quiet(self) -> bool:
-        """Whether no operation is live, no queue has work, the cloud has no orphan, and no restored
-        row waits for the operator who puts it right."""
-        if self.meters.live or self.world.region.states.open:
+        """Whether no operation is live or begun by a schedule, no queue has work, the cloud has no
+        orphan, and no restored row waits for the operator who puts it right."""
+        if self.meters.live or self.meters.schedules or self.world.region.states.open:
             return False
         if not all(fault.mended for fault in self.faults):
             return False

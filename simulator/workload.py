@@ -23,10 +23,13 @@ RIVALS: Final = {
     "create_backup": ("resize_volume", "cancel", "delete", "restart"),
     "restore": ("delete_backup",),
     "delete_backup": ("restore", "create_backup"),
+    "create_schedule": ("create_schedule", "delete", "stop"),
+    "change_schedule": ("change_schedule", "delete_schedule"),
 }
 """What gets in the way of a backup, beside what gets in everything's."""
 EMPTYING_ATTEMPTS: Final = 60
 EMPTYING_PAUSE_SECONDS: Final = 60.0
+PAGE_PAUSE_SECONDS: Final = 1.0
 SPREAD_SECONDS: Final = 120.0
 NOISY: Final = "noisy"
 DELETABLE: Final = ("COMPLETED", "FAILED", "DELETE_FAILED")
@@ -70,11 +73,13 @@ class Workload(Clients):
             self._next()
 
     def stop(self) -> None:
-        """Begin nothing more, and set the limits right that were lowered."""
+        """Begin nothing more, by schedules neither, and set the limits right that were lowered."""
         self.on = False
         for name in self.lowered:
             tenant = self.tenants[name]
             self.begin(partial(set_quota, self, tenant, USUAL_LIMITS), "quota")
+        for tenant in self.tenants.values():
+            self.begin(partial(self._end_schedules, tenant), "schedules")
 
     def empty(self) -> None:
         """Delete everything, again and again until nothing is left; a coroutine a tenant."""
@@ -155,6 +160,15 @@ class Workload(Clients):
         if self.on:
             self.asked += 1
             self.begin(lambda: ACTIONS[action](self, tenant, instance_id), action)
+
+    def _end_schedules(self, tenant: Tenant) -> None:
+        for _ in range(EMPTYING_ATTEMPTS):
+            listed = self._listed(tenant, "backup_schedules")
+            if listed == []:
+                return
+            for each in listed or ():
+                self.request(tenant, "DELETE", f"/backup_schedules/{each['id']}")
+            self.world.kernel.sleep(PAGE_PAUSE_SECONDS if listed else EMPTYING_PAUSE_SECONDS)
 
     def _empty(self, tenant: Tenant) -> None:
         for _ in range(EMPTYING_ATTEMPTS):

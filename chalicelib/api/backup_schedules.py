@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any, ClassVar, Final
 
 import msgspec
 
+from chalicelib.api import planning
 from chalicelib.api.backups import PROJECT
 from chalicelib.api.frame import Request, Response, Route
 from chalicelib.api.links import Next
@@ -17,7 +19,8 @@ from chalicelib.api.times import Naive, naive
 from chalicelib.bus import contract
 from chalicelib.bus.ability import require_offered
 from chalicelib.domain import backups as rules
-from chalicelib.domain.schedules import begins_at
+from chalicelib.domain.flows import CREATE_BACKUP
+from chalicelib.domain.schedules import begins_at, plan_of
 from chalicelib.engines.engine import MOST_CHAIN
 from chalicelib.errors import BadRequest, NotFound, NotSupported, OverLimit
 from chalicelib.store import instances
@@ -28,6 +31,7 @@ from chalicelib.store.models import BackupSchedule, Instance
 PATH: Final = f"{PROJECT}/backup_schedules"
 BUSY: Final = "The schedule is being changed by others at the moment; try again."
 MOST_KEPT: Final = 500
+MOST_SLOTS_TOLD: Final = 5
 
 Crontab = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
 Hours = Annotated[int, msgspec.Meta(ge=1, le=24 * 31)]
@@ -171,15 +175,43 @@ def create(request: Request) -> Response:
     asked = request.json(NewSchedule).backup_schedule
     instance = instances.get_instance(asked.instance, request.context.visible_tenant)
     request.audit.of_instance(instance.id, instance.tenant_id)
-    _require_possible(instance, asked.full_every)
-    if store.are_there(instance, store.MOST_OF_INSTANCE):
-        raise OverLimit(f"An instance has at most {store.MOST_OF_INSTANCE} schedules.")
     values = msgspec.structs.asdict(asked)
     del values["instance"]
     row = store.new_schedule(instance, values)
+
+    def require() -> None:
+        _require_possible(instance, asked.full_every)
+        if store.are_there(instance, store.MOST_OF_INSTANCE):
+            raise OverLimit(f"An instance has at most {store.MOST_OF_INSTANCE} schedules.")
+
+    if request.dry_run:
+        return _planned(instance, row, values, require)
+    require()
     reply = Response(200, OneSchedule(_view(row)))
     store.create(row, request.asked, request.keeping(reply))
     return reply
+
+
+def _planned(
+    instance: Instance, row: BackupSchedule, values: dict[str, Any], require: Callable[[], None]
+) -> Response:
+    """What a schedule would have, its next slots, and what each of its runs does."""
+
+    def decide() -> tuple[Any, None]:
+        require()
+        return {**values, "slots": _slots(row)}, None
+
+    return planning.plan(instance, CREATE_BACKUP, decide)
+
+
+def _slots(row: BackupSchedule) -> list[str]:
+    """The next times at which it is due; a run begins within a while after."""
+    found: list[float] = []
+    if row.next_at is not None:
+        found.append(row.next_at)
+        for _ in range(MOST_SLOTS_TOLD - 1):
+            found.append(plan_of(row).next_after(found[-1]))
+    return [naive(each) for each in found]
 
 
 def change(request: Request) -> Response:
@@ -188,12 +220,21 @@ def change(request: Request) -> Response:
     values = _given(asked)
     if not values:
         raise BadRequest("Validation error: the schedule holds nothing to change")
+    if request.dry_run:
+        return _planned_change(schedule_of(request), values)
     for _ in races():
         row = schedule_of(request)
         _require_possible(instances.get_instance(row.instance_id), values.get("full_every", 1))
         if store.change(row, values, request.asked):
             return Response(200, OneSchedule(_view(row)))
     raise Contended(BUSY)
+
+
+def _planned_change(row: BackupSchedule, values: dict[str, Any]) -> Response:
+    instance = instances.get_instance(row.instance_id)
+    store.apply(row, values)
+    full_every = values.get("full_every", 1)
+    return _planned(instance, row, values, lambda: _require_possible(instance, full_every))
 
 
 def _given(asked: ScheduleChange) -> dict[str, Any]:
@@ -268,6 +309,7 @@ ROUTES: Final = (
         PATH,
         create,
         "backup_schedule:create",
+        plans=True,
         reads=NewSchedule,
         answers=OneSchedule,
         refuses=(NotFound, NotSupported, OverLimit),
@@ -284,6 +326,7 @@ ROUTES: Final = (
         f"{PATH}/{{schedule}}",
         change,
         "backup_schedule:update",
+        plans=True,
         reads=ChangedSchedule,
         answers=OneSchedule,
         refuses=(NotSupported,),

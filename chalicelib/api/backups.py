@@ -276,7 +276,7 @@ def delete(request: Request) -> Response:
         operation = operation_of(row, DELETE_BACKUP, arguments=arguments, asked=request.asked)
         reply = Response(202)
         claim = request.keeping(reply)
-        if transactions.accept(row, operation, decided_by=("children",), claim=claim):
+        if transactions.accept(row, operation, decided_by=("children", "readers"), claim=claim):
             queues.notify_task_manager(operation.id)
             return reply
     raise Contended(BUSY)
@@ -292,6 +292,11 @@ def _require_deletable(row: Backup, *, cascade: bool) -> None:
         raise Unprocessable(
             f"Backup {row.id} is {row.status}, and nobody is at it: the tables were restored, and "
             "are not put right yet."
+        )
+    if store.read_now([row, *(store.below(row) if cascade else ())]):
+        raise Conflict(
+            f"Backup {row.id} cannot be deleted: an instance is being made of it. Delete it when "
+            "that has ended."
         )
     if row.children and not cascade:
         raise Conflict(

@@ -25,7 +25,7 @@ from chalicelib.lifecycle import BEGUN, TABLES, UNFINISHED
 from chalicelib.status import BackupStatus
 from chalicelib.store import quotas
 from chalicelib.store.base import as_dict, transacted
-from chalicelib.store.models import Backup, Instance, Operation
+from chalicelib.store.models import Backup, BackupSchedule, Instance, Operation
 from chalicelib.store.subjects import history_ends, setting
 
 KEY: Final = "key"
@@ -208,11 +208,15 @@ def making(row: Backup) -> Items:
 def reading(backup_id: str, operation_id: str) -> Items:
     """What the transaction writes that accepts a restore: that it reads a backup.
 
-    Raises `Conflict` when that cannot be read any more. Clauses: it is complete, nothing is done to
-    it (a delete meanwhile), and nobody else has begun to read it.
+    Raises `Conflict` when that cannot be read any more, it or what it builds on. Clauses: it is
+    complete, nothing is done to it (a delete meanwhile), and nobody else has begun to read it.
     """
     row = find_backup(backup_id)
-    if row is None or row.status != BackupStatus.COMPLETED or row.operation_id is not None:
+    chain = chain_of(row) if row is not None else []
+    going = any(
+        each.status != BackupStatus.COMPLETED or each.operation_id is not None for each in chain
+    )
+    if row is None or going:
         raise Conflict(f"Backup {backup_id} is being deleted.")
     before = row.readers
     readers = [*_live(before or []), operation_id]
@@ -226,6 +230,11 @@ def reading(backup_id: str, operation_id: str) -> Items:
 def read_now(rows: Iterable[Backup]) -> set[str]:
     """The ids of those that a restore reads which lives."""
     return {row.id for row in rows if row.readers and _live(row.readers)}
+
+
+def below(row: Backup) -> list[Backup]:
+    """Those that build on a backup, directly or not, as far as the index knows them now."""
+    return [each for each in all_of(row.instance_id) if row.id in each.parents]
 
 
 def _live(operation_ids: list[str]) -> list[str]:
@@ -271,12 +280,37 @@ def ending(operation: Operation, what: What, reason: str) -> Items:
         actions = outcome(row, what, as_dict(operation.resources)["backup"])
         leave: Items = lambda _: None  # noqa: E731
     else:
-        actions, leave = outcome(row, what, reason=reason), leaving(row)
+        actions, leave = outcome(row, what, reason=reason), _failing(row, operation)
     same = Backup.status == row.status
 
     def build(write: TransactWrite) -> None:
         write.update(row, actions=actions, condition=same)
         leave(write)
+
+    return build
+
+
+def _failing(row: Backup, operation: Operation) -> Items:
+    """What else is written when the operation that was to make a backup has failed.
+
+    The schedule of an increment makes a full one in its place, at once, and not when its next slot
+    comes: what it was to build on may be gone. Clause: the schedule is there.
+    """
+    leave = leaving(row)
+    if not row.parents or row.schedule_id is None or operation.cancelled is not None:
+        return leave
+    try:
+        schedule = BackupSchedule.get(row.schedule_id, consistent_read=True)
+    except BackupSchedule.DoesNotExist:
+        return leave
+    actions: list[Action] = [
+        BackupSchedule.again.set(row.name),
+        BackupSchedule.due_at.set(aws.clock()),
+    ]
+
+    def build(write: TransactWrite) -> None:
+        leave(write)
+        write.update(schedule, actions=actions, condition=BackupSchedule.id.exists())
 
     return build
 

@@ -305,6 +305,7 @@ class BackupSchedule(Table):
     next_at = optional(NumberAttribute(null=True))  # the slot; the run begins a little later
     last_at = optional(NumberAttribute(null=True))  # of the last run that was begun
     last_backup_id = optional(UnicodeAttribute(null=True))
+    again = optional(UnicodeAttribute(null=True))  # the failed increment that a full one is due for
     reason = optional(UnicodeAttribute(null=True))  # why a slot waits, or has passed without a run
     reason_at = optional(NumberAttribute(null=True))
 

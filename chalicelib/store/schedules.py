@@ -67,7 +67,7 @@ def plan(row: BackupSchedule) -> None:
     now = aws.clock()
     following = rules.plan_of(row).next_after(now)
     row.next_at = following if row.enabled else None
-    row.reason = row.reason_at = None
+    row.again = row.reason = row.reason_at = None
     row.due_at = look_at(row, row.next_at)
 
 
@@ -132,12 +132,10 @@ def change(row: BackupSchedule, values: Mapping[str, Any], asked: Asked) -> bool
     Clause: nobody has changed it. A run that begins at the same time decides by the revision, too.
     """
     before = row.revision
-    for name, value in values.items():
-        setattr(row, name, value)
-    if TIMES & set(values):
-        plan(row)
+    apply(row, values)
     row.revision, row.updated = before + 1, aws.clock()
-    changed = (*values, "next_at", "due_at", "reason", "reason_at", "revision", "updated")
+    told = ("again", "reason", "reason_at", "revision", "updated")
+    changed = (*values, "next_at", "due_at", *told)
     actions = _setting({name: getattr(row, name) for name in changed})
     event = _event(row, "changed", asked=asked)
 
@@ -146,6 +144,14 @@ def change(row: BackupSchedule, values: Mapping[str, Any], asked: Asked) -> bool
         write.save(event)
 
     return transacted(build)
+
+
+def apply(row: BackupSchedule, values: Mapping[str, Any]) -> None:
+    """Give a row what it has from now on; nothing is stored."""
+    for name, value in values.items():
+        setattr(row, name, value)
+    if TIMES & set(values):
+        plan(row)
 
 
 def delete(row: BackupSchedule, asked: Asked | None, why: str = "") -> bool:
@@ -229,6 +235,7 @@ def running(row: BackupSchedule, following: float, at: float, backup: Backup) ->
         "due_at": at,
         "last_at": aws.clock(),
         "last_backup_id": backup.id,
+        "again": None,
         "reason": None,
         "reason_at": None,
     }
@@ -238,6 +245,15 @@ def running(row: BackupSchedule, following: float, at: float, backup: Backup) ->
         write.update(row, actions=_setting(values), condition=same)
 
     return build
+
+
+def unchanged(row: BackupSchedule) -> Items:
+    """What a transaction looks at that takes away what a schedule does not keep.
+
+    Clause: neither is it gone, nor has its tenant changed it, to keep more perhaps.
+    """
+    same = BackupSchedule.revision == row.revision
+    return lambda write: write.condition_check(BackupSchedule, row.id, condition=same)
 
 
 def _same(row: BackupSchedule) -> Condition:

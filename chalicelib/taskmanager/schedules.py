@@ -84,7 +84,7 @@ def look(schedule_id: str) -> str:
         return "nothing"
     made = backups.all_of(instance.id)
     soon = aws.clock() + SOON_SECONDS if _give_up(row, made) else math.inf
-    if aws.clock() >= begins_at(row, row.next_at):
+    if row.again is not None or aws.clock() >= begins_at(row, row.next_at):
         return _run(row, instance, made, soon)
     store.look_again(row, min(store.look_at(row, row.next_at), soon))
     return "looked"
@@ -120,7 +120,8 @@ def _accepted(
         raise Unprocessable(f"Another operation of instance {instance.id} is under way.")
     require_heard(instance)
     assert row.next_at is not None
-    name = f"{row.name[:200]}-{datetime.fromtimestamp(row.next_at, UTC):%Y-%m-%dT%H-%MZ}"
+    slot = f"{row.name[:200]}-{datetime.fromtimestamp(row.next_at, UTC):%Y-%m-%dT%H-%MZ}"
+    name = row.again or slot
     parent = _parent(row, instance, made)
     backup = backups.new_backup(instance, name, parent=parent, schedule_id=row.id)
     operation = operation_of(
@@ -146,6 +147,8 @@ def _parent(row: BackupSchedule, instance: Instance, made: Sequence[Backup]) -> 
     It is the newest of the instance, as an engine keeps its log from there on, and the schedule's
     own, whose retention then is one of whole chains. Behind one that failed a new chain begins.
     """
+    if row.again is not None:
+        return None
     newest = next((each for each in made if each.status != BackupStatus.FAILED), None)
     last = next((each for each in made if each.schedule_id == row.id), None)
     if newest is None or last is None or newest.id != last.id:
@@ -164,7 +167,8 @@ def _wait(row: BackupSchedule, reason: str) -> str:
     assert row.next_at is not None
     following = plan.next_after(row.next_at)
     if now < begins_at(row, following):
-        pause = min(max(now - begins_at(row, row.next_at), SOON_SECONDS), MOST_WAITED_SECONDS)
+        since = begins_at(row, row.next_at) if row.again is None else float(row.last_at or now)
+        pause = min(max(now - since, SOON_SECONDS), MOST_WAITED_SECONDS)
         store.wait(row, now + pause, reason)
         return "waits"
     if now >= begins_at(row, plan.next_after(following)):
@@ -184,6 +188,7 @@ def _give_up(row: BackupSchedule, made: Sequence[Backup]) -> bool:
     chosen = [each for each in sure if each.id in going and each.operation_id is None]
     for each in chosen[:MOST_GIVEN_UP]:
         operation = operation_of(each, DELETE_BACKUP, asked=asked_by(row))
-        if accepting.accept(each, operation, decided_by=("children", "readers")):
+        clauses = ("children", "readers")
+        if accepting.accept(each, operation, decided_by=clauses, beside=store.unchanged(row)):
             _start(operation)
     return bool(chosen)

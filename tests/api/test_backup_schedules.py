@@ -221,3 +221,35 @@ def test_one_whose_zone_is_gone_is_shown_listed_and_can_be_mended(api: Api, make
     mended = change(api, lost, time_zone="Europe/Berlin").body["backup_schedule"]
     assert mended["next_at"] is not None
     assert api.delete(f"/backup_schedules/{good}").status == 202
+
+
+def test_a_schedule_is_tried_and_nothing_is_done(api: Api, make: Make) -> None:
+    row = make()
+    body = {"name": "n", "instance": row.id, "cron": "30 2 * * *", "time_zone": "Europe/Berlin"}
+    answer = api.post("/backup_schedules?dry_run=true", {"backup_schedule": body})
+    assert answer.status == 200, answer.body
+    plan = answer.body["dry_run"]
+    assert (plan["action"], plan["refusal"]) == ("create_backup", None)
+    assert plan["changes"]["cron"] == "30 2 * * *"
+    assert len(plan["changes"]["slots"]) == 5
+    assert listed(api) == []
+    assert events_of(row.id) == []
+    wrong = {"backup_schedule": body | {"cron": "x"}}
+    assert api.post("/backup_schedules?dry_run=true", wrong).status == 400
+
+
+def test_a_change_is_tried_and_nothing_is_done(api: Api, make: Make) -> None:
+    told = made(api, make())
+    path = f"/backup_schedules/{told['id']}"
+    answer = api.put(f"{path}?dry_run=true", {"backup_schedule": {"enabled": False}})
+    assert answer.body["dry_run"]["changes"] == {"enabled": False, "slots": []}
+    assert api.get(path).body["backup_schedule"] == told
+
+
+def test_a_plan_tells_what_would_be_refused(api: Api, make: Make) -> None:
+    row = make()
+    for number in range(schedules.MOST_OF_INSTANCE):
+        made(api, row, name=f"n{number}")
+    body = {"name": "n", "instance": row.id, "interval_hours": 1}
+    answer = api.post("/backup_schedules?dry_run=true", {"backup_schedule": body})
+    assert answer.body["dry_run"]["refusal"]["code"] == 413

@@ -420,6 +420,46 @@ def test_a_backup_knows_which_restores_read_it_as_long_as_they_live(api: Api, ma
     assert Backup.get(backup).readers == [third.operation_id]
 
 
+def test_what_a_restore_reads_is_not_deleted_under_it(api: Api, make: Make) -> None:
+    source = make()
+    full = made(api, source)
+    child = made(api, source, incremental=1)
+    copy = get_instance(restore(api, child).body["instance"]["id"])
+    for path in (f"/backups/{child}", f"/backups/{full}?cascade=true"):
+        answer = api.delete(path)
+        assert answer.status == 409
+        assert "an instance is being made of it" in answer.fault()
+    end_operation(live(copy), Ending(OperationStatus.SUCCEEDED))
+    assert api.delete(f"/backups/{full}?cascade=true").status == 202
+
+
+def test_a_restore_that_begins_between_the_look_and_the_delete_wins(
+    api: Api, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backup = made(api, make())
+    read_now = backups.read_now
+
+    def late(rows: Any) -> set[str]:
+        found = read_now(rows)
+        monkeypatch.setattr(backups, "read_now", read_now)
+        assert restore(api, backup).status == 200
+        return found
+
+    monkeypatch.setattr(backups, "read_now", late)
+    assert api.delete(f"/backups/{backup}").status == 409
+    assert shown(api, backup)["status"] == "COMPLETED"
+
+
+def test_an_instance_does_not_begin_with_what_loses_its_parent(api: Api, make: Make) -> None:
+    source = make()
+    full = made(api, source)
+    child = made(api, source, incremental=1)
+    assert api.delete(f"/backups/{full}?cascade=true").status == 202
+    answer = restore(api, child)
+    assert answer.status == 409
+    assert "is being deleted" in answer.fault()
+
+
 @pytest.mark.parametrize(
     ("told", "change", "status", "said"),
     [

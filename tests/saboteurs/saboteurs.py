@@ -15,6 +15,7 @@ from tests.saboteurs import (
     releases,
     replaced,
     rows,
+    scheduled,
     steps,
     traces,
     upgraded,
@@ -23,7 +24,7 @@ from tests.saboteurs.registry import SABOTEURS, Saboteur
 
 PARTS = (
     *(steps, flows, rows, messages, guests, keys, replaced, upgraded, agents),
-    *(configured, backed_up),
+    *(configured, backed_up, scheduled),
     *(releases, cancels, listing, traces),
 )
 """The modules that register them, by subject."""

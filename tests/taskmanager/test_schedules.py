@@ -28,6 +28,7 @@ from chalicelib.store.models import (
     Quota,
     ServiceStatusRow,
 )
+from chalicelib.store.subjects import cancel
 from chalicelib.taskmanager import dispatcher
 from chalicelib.taskmanager import schedules as runs
 from tests.support.bare import Fault, World, fresh
@@ -409,6 +410,74 @@ def test_behind_one_that_failed_a_chain_begins(fleet: Fleet) -> None:
         ("COMPLETED", 0),
         ("COMPLETED", 1),
     ]
+
+
+def test_behind_an_increment_that_failed_a_full_one_comes_at_once(fleet: Fleet) -> None:
+    instance = fleet.instance()
+    row = fleet.schedule(instance, full_every=5)
+    for status in ("SUCCEEDED", "FAILED"):
+        fleet.come(row)
+        fleet.end(OperationStatus(status))
+    slot = slot_of(stored(row))
+    assert fleet.minute() == 1
+    *_, failed, full = made(instance)
+    assert (failed.status, full.status, full.parents) == ("FAILED", "NEW", [])
+    assert full.name == failed.name, "it is in its place"
+    assert slot_of(stored(row)) == slot
+    fleet.end(OperationStatus.FAILED)
+    assert fleet.minute() == 0, "a full one that fails is not tried again before its slot"
+    fleet.come(row)
+    fleet.end()
+    assert [each.status for each in made(instance)].count("FAILED") == 2
+    assert len(made(instance)) == 4
+
+
+def test_an_increment_that_is_asked_for_again_and_again_does_not_loop(fleet: Fleet) -> None:
+    """Nor when the one that failed is gone: what it was built on cannot be built on."""
+    instance = fleet.instance(status=Status.ACTIVE)
+    row = fleet.schedule(instance, full_every=5)
+    for status in ("SUCCEEDED", "FAILED"):
+        fleet.come(row)
+        fleet.end(OperationStatus(status))
+    become(instance, Status.REBOOT)
+    fleet.minute()
+    waiting = stored(row)
+    assert (waiting.again, waiting.next_at) == (made(instance)[-1].name, slot_of(waiting))
+    assert "instance status was REBOOT" in str(waiting.reason)
+    become(instance, Status.ACTIVE)
+    Backup(made(instance)[-1].id).delete()
+    fleet.world.run_until(waiting.due_at + 1)
+    fleet.hear(instance)
+    fleet.minute()
+    assert [len(each.parents) for each in made(instance)] == [0, 0]
+    assert stored(row).again is None
+
+
+def test_one_that_somebody_cancelled_is_not_made_in_its_place(fleet: Fleet) -> None:
+    instance = fleet.instance()
+    row = fleet.schedule(instance, full_every=5)
+    fleet.come(row)
+    fleet.end()
+    fleet.come(row)
+    (operation,) = live(instance)
+    assert cancel(instances.get_instance(instance.id), operation, "Not now.", WHO)
+    fleet.end(OperationStatus.CANCELLED)
+    assert fleet.minute() == 0
+    assert [each.status for each in made(instance)] == ["COMPLETED", "FAILED"]
+
+
+def test_a_schedule_that_is_gone_keeps_no_backup_from_ending(fleet: Fleet) -> None:
+    instance = fleet.instance()
+    row = fleet.schedule(instance, full_every=5)
+    fleet.come(row)
+    fleet.end()
+    fleet.come(row)
+    fleet.world.interruptions["dynamodb.TransactWriteItems"] = lambda: BackupSchedule(
+        row.id
+    ).delete()
+    fleet.end(OperationStatus.FAILED)
+    assert [each.status for each in made(instance)] == ["COMPLETED", "FAILED"]
+    assert schedules.find_schedule(row.id) is None
 
 
 def test_what_somebody_has_made_is_neither_built_on_nor_touched(fleet: Fleet) -> None:

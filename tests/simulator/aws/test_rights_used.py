@@ -45,6 +45,9 @@ UNUSED: Final = {
     ("dispatcher", "states:sendtasksuccess *"): "the same, and a hint to what is cancelled",
     ("dispatcher", "dynamodb:deleteitem *-backup-schedules"): SCHEDULED,
     ("dispatcher", "dynamodb:batchgetitem *-operations"): SCHEDULED,
+    ("taskmanager", "dynamodb:getitem *-backup-schedules"): SCHEDULED,
+    ("taskmanager", "dynamodb:updateitem *-backup-schedules"): SCHEDULED,
+    ("sweeper", "dynamodb:getitem *-backup-schedules"): GIVEN_UP,
     ("api", "dynamodb:batchgetitem *-operations"): "a second restore of the same backup: "
     "tests/api/test_backups.py",
     ("*", "sqs:receivemessage"): POLLER,

@@ -1,0 +1,77 @@
+"""Bugs of schedules of backups, and of what they do not keep."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Sequence
+from typing import Any
+
+from chalicelib.domain import retention
+from chalicelib.domain.retention import Keeping, Made
+from chalicelib.status import BackupStatus
+from chalicelib.store import schedules as store
+from chalicelib.store.models import BackupSchedule
+from chalicelib.taskmanager import schedules
+from tests.saboteurs.registry import Patch, saboteur
+
+
+@saboteur("scheduled", "I39")
+def a_retention_that_forgets_the_chain(patch: Patch) -> None:
+    """Each backup is looked at by itself, whatever builds on it, or it on what."""
+
+    def given_up(
+        keeping: Keeping, made: Sequence[Made], now: float, read: Container[str] = ()
+    ) -> list[str]:
+        own = [each for each in made if each.schedule_id == keeping.id]
+        complete = [each for each in own if each.status == BackupStatus.COMPLETED]
+        complete.sort(key=lambda each: each.created, reverse=True)
+        count = int(keeping.keep_count or len(complete))
+        return [each.id for each in complete[count:]]
+
+    patch.setattr(retention, "given_up", given_up)
+
+
+@saboteur("scheduled", "I39")
+def a_retention_that_keeps_no_newest(patch: Patch) -> None:
+    """What is older than the schedule keeps goes, and so do those of which there is no newer."""
+    patch.setattr(retention, "_kept", lambda keeping, own, now: set())
+
+
+@saboteur("scheduled", "I39")
+def a_missed_run_forgotten(patch: Patch) -> None:
+    """A slot that has passed is left out, and nobody is told."""
+
+    def miss(row: BackupSchedule, following: float, at: float, reason: str) -> None:
+        store._write(row, {"next_at": following, "due_at": at})
+
+    patch.setattr(store, "miss", miss)
+
+
+@saboteur("scheduled", "I39")
+def a_slot_that_is_run_twice(patch: Patch) -> None:
+    """A run leaves its slot as the next one."""
+    original = store.running
+
+    def running(row: BackupSchedule, following: float, at: float, backup: Any) -> Any:
+        assert row.next_at is not None
+        return original(row, row.next_at, at, backup)
+
+    patch.setattr(store, "running", running)
+
+
+@saboteur("scheduled", "I39")
+def a_look_that_comes_too_late(patch: Patch) -> None:
+    """Nobody finds what is due."""
+    patch.setattr(schedules, "tell_due", lambda until: 0)
+
+
+@saboteur("scheduled and changed", "I39", seeds=10)
+def a_change_of_a_schedule_that_comes_too_late(patch: Patch) -> None:
+    """What is deleted is decided by a schedule that is another one by then."""
+    patch.setattr(store, "unchanged", lambda row: lambda write: None)
+
+
+@saboteur("scheduled and changed", "I39", seeds=10)
+def a_run_of_a_schedule_as_it_was(patch: Patch) -> None:
+    """Whoever looks twice at a slot runs it twice."""
+
+    patch.setattr(store, "_same", lambda row: BackupSchedule.id.exists())
