@@ -212,7 +212,7 @@ LONGEST: Final = "\U0001f600" * 1024
         ),
     ],
 )
-def test_a_reference_that_can_be_no_key_is_not_found(api: Api, url: str, body: Any) -> None:
+def test_a_reference_that_can_be_no_key_is_not_looked_up(api: Api, url: str, body: Any) -> None:
     answer = api.post(url, body)
     assert answer.status == 404, answer.body
-    answer.fault()
+    assert answer.fault() == "The resource could not be found."

@@ -36,7 +36,11 @@ def test_a_guest_cannot_make_it_take_more_memory_than_it_has_bytes() -> None:
         tracemalloc.stop()
 
 
-@pytest.mark.parametrize("content", [b'{"x":' + b"[" * 100_000, b'{"x": "\xff"}', b"[]", b""])
+@pytest.mark.parametrize(
+    "content",
+    [b'{"x":' + b"[" * 100_000, b'{"x": "\xff"}', b"[]", b""],
+    ids=["too deep", "no text", "no object", "nothing"],
+)
 def test_whatever_a_guest_writes_is_one_or_none(content: bytes) -> None:
     with pytest.raises(ValueError, match="its manifest cannot be read"):
         opened(content, hashlib.sha256(content).hexdigest())

@@ -48,7 +48,9 @@ TOO_DEEP = '{"x":' + "[" * 100_000
 
 
 @pytest.mark.parametrize(
-    "body", ["", "poison", "{}", "[" * 100_000, TOO_DEEP, '{"operation_id": 7}', TOO_LONG]
+    "body",
+    ["", "poison", "{}", "[" * 100_000, TOO_DEEP, '{"operation_id": 7}', TOO_LONG],
+    ids=["empty", "no JSON", "no hint", "deep", "too deep", "no id", "too long"],
 )
 def test_a_poisoned_message_without_a_reason_is_judged_and_recorded(
     world: World, body: str

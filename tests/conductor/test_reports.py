@@ -346,15 +346,11 @@ def test_a_guest_that_tells_without_end_fills_no_feed(world: World, built: Built
     assert len(events.events_of(built.instance.id)) - before == 3
 
 
-DEEP: Any = json.loads("[" * 900 + "]" * 900)
-
-
-@pytest.mark.parametrize(
-    "said", [{}, {"kind": {"a": 1}, "text": [None]}, {"kind": "x" * 999}, {"text": DEEP}]
-)
+@pytest.mark.parametrize("said", [{}, {"kind": {"a": 1}, "text": [None]}, {"kind": "x" * 999}])
 def test_an_event_of_any_shape_is_bounded_text(built: Built, said: dict[str, Any]) -> None:
     reports.receive(built.guest.sealed("event", "e-1", said))
-    assert next(row.kind for row in events.events_of(built.instance.id)) == "guest.said"
+    (row,) = (row for row in events.events_of(built.instance.id) if row.kind == "guest.said")
+    assert row.message == "", "what is no text is not spelled out: it may be nested deep"
 
 
 def test_an_epoch_that_the_guest_chose_itself_is_buried(world: World, built: Built) -> None:
