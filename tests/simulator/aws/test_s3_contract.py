@@ -170,3 +170,16 @@ def test_ministack_answers_alike(emulated: Any, sequence: list[Call]) -> None:
 @given(sequence=SEQUENCES)
 def test_moto_answers_alike(moto: Any, sequence: list[Call]) -> None:
     compare(moto, sequence, moto_is_wrong)
+
+
+@pytest.mark.parametrize("key", ["a/\x01", "a/\x1f", "a/\uffff"])
+def test_a_key_that_no_xml_can_hold_is_deleted_alone(emulated: Any, key: str) -> None:
+    sequence: list[Call] = [
+        ("put_object", {"Key": key, "Body": b"one"}),
+        ("put_object", {"Key": "a/2", "Body": b"two"}),
+        ("delete_objects", {"Delete": {"Objects": [{"Key": "a/2"}, {"Key": key}], "Quiet": True}}),
+        ("list_objects_v2", {"Prefix": "a/"}),
+        ("delete_object", {"Key": key}),
+        ("list_objects_v2", {"Prefix": "a/"}),
+    ]
+    compare(emulated, sequence, lambda *_: False)
