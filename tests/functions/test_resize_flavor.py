@@ -16,7 +16,6 @@ from chalicelib.domain.operations import OperationStatus
 from chalicelib.lifecycle import Status
 from chalicelib.settings import settings
 from chalicelib.store import instances, operations
-from chalicelib.store.base import as_dict
 from chalicelib.store.events import Asked
 from chalicelib.store.models import Flavor, Instance, Operation
 from functions import moves, power, resize_flavor
@@ -175,22 +174,6 @@ def test_nothing_is_said_to_a_guest_that_is_not_back(stack: Stack) -> None:
     assert "did not come back with its server" in str(row.fault_message)
     assert (row.status, row.flavor_id) == (Status.ACTIVE, "1")
     stack.check()
-
-
-def test_nor_to_one_whose_server_the_cloud_has_let_go_by_itself(stack: Stack) -> None:
-    """It has booted elsewhere all the same, although it is ACTIVE when it is seen first."""
-    instance_id, guest = active(stack)
-    stack.cloud.compute._lifecycle.confirm_seconds = 0.5
-    stack.interruptions["servers.resize"] = guest.cut_off
-    operation = resize(stack, instance_id)
-    stack.reach(operation, "answers")
-    stack.run(moves.BOOT_SECONDS / 2)
-    stored = operations.get_operation(operation.id)
-    assert stored is not None
-    assert (stored.step, as_dict(stored.resources)["has_booted"]) == ("answers", True)
-    assert [method for method, _ in guest.told][-1] == "stop_db"
-    guest.mend()
-    stack.settle()
 
 
 def test_a_reset_takes_a_resize_back(stack: Stack) -> None:
