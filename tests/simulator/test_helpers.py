@@ -50,7 +50,7 @@ def test_a_flow_that_does_not_get_over_a_death_is_told() -> None:
     try:
         stack.stop_schedules()
         instance_id, _ = create(stack)
-        strikes = Strikes(stack, Fault.REFUSED)
+        strikes = Strikes(stack, Fault.REFUSED, set())
 
         def work() -> None:
             stack.run(60)

@@ -37,13 +37,16 @@ class Fault(Enum):
     """It did not take effect, however often it is made."""
 
 
-class Strikes:
-    """The fault at each call that is worth it, or at the first of each kind."""
+Kind = tuple[object, ...]
+Kinds = set[Kind]
 
-    def __init__(self, stack: Stack, fault: Fault, *, every: bool = False) -> None:
+
+class Strikes:
+    """The fault at each call that is worth it, or only at one of a kind that is not `known` yet."""
+
+    def __init__(self, stack: Stack, fault: Fault, known: Kinds | None = None) -> None:
         self.copies = Copies()
-        self._every = every
-        self._kinds: set[tuple[object, ...]] = set()
+        self._known = known
         self._stack = stack
         self._fault = fault
         self._effect: Effect | None = None
@@ -82,10 +85,12 @@ class Strikes:
         read = READS.match(name_of(effect))
         if read is not None and (self._fault is not Fault.REFUSED or read[1] is not None):
             return False
+        if self._known is None:
+            return True
         kind = kind_of(effect)
-        known = kind in self._kinds
-        self._kinds.add(kind)
-        return self._every or not known
+        known = kind in self._known
+        self._known.add(kind)
+        return not known
 
     def _told(self, effect: Effect) -> str:
         return f"{self._fault.name} at {name_of(effect)} of {effect.scope}"
@@ -96,7 +101,7 @@ def name_of(effect: Effect) -> str:
     return effect.call if effect.service == "openstack" else f"{effect.service}.{effect.call}"
 
 
-def kind_of(effect: Effect) -> tuple[object, ...]:
+def kind_of(effect: Effect) -> Kind:
     """What the calls of one line of a step have in common."""
     told = ("TableName", "UpdateExpression", "ConditionExpression")
     return (name_of(effect), effect.scope, *(effect.what.get(each) for each in told))
