@@ -49,7 +49,7 @@ def output(
 
     It has the descriptors that are handed on. `hear` is told its last lines after a good end.
     """
-    piped = _running(command, user, hear, stdout=subprocess.PIPE, pass_fds=handed_on, cwd=at)
+    piped = running(command, user, hear, stdout=subprocess.PIPE, pass_fds=handed_on, cwd=at)
     with piped as process:
         stream = process.stdout
         assert stream is not None, "it was asked for"
@@ -59,7 +59,7 @@ def output(
 
 def feed(command: list[str], user: OsUser, chunks: Iterable[bytes]) -> None:
     """Let it read all of them, and end; `GuestError` when it has not."""
-    with _running(command, user, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+    with running(command, user, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
         stream = process.stdin
         assert stream is not None, "it was asked for"
         with suppress(BrokenPipeError):  # it has ended, and says why
@@ -72,7 +72,7 @@ def feed(command: list[str], user: OsUser, chunks: Iterable[bytes]) -> None:
 def run(command: list[str], user: OsUser, seconds: float) -> None:
     """Let it do its work within so many seconds."""
     nothing = subprocess.DEVNULL
-    with _running(command, user, stdin=nothing, stdout=nothing) as process:
+    with running(command, user, stdin=nothing, stdout=nothing) as process:
         try:
             process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -111,7 +111,7 @@ def _write(stream: IO[bytes], chunk: bytes) -> None:
 
 
 @contextmanager
-def _running(
+def running(
     command: list[str], user: OsUser, hear: Callable[[str], object] = str, **options: Any
 ) -> Iterator[subprocess.Popen[bytes]]:
     """The process; afterwards it has ended well, or `GuestError` tells how it did."""

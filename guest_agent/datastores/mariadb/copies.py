@@ -21,7 +21,11 @@ from chalicelib.bus.contract.arguments import StoredBackup
 from chalicelib.engines.mariadb import BACKUP_USER
 from guest_agent.datastores import copies, processes, tool
 from guest_agent.datastores.copies import Copied, Write
+from guest_agent.datastores.log import ArchivedPiece
+from guest_agent.datastores.mariadb import replay
+from guest_agent.datastores.mariadb.binlog import FILE, Place
 from guest_agent.datastores.mariadb.layout import SOCKET
+from guest_agent.datastores.mariadb.server import MariaDBServer
 from guest_agent.datastores.mariadb.sql import Session
 from guest_agent.datastores.mariadb.superuser import LOCAL
 from guest_agent.errors import CommandFailed, GuestError
@@ -33,8 +37,12 @@ SECRET_BYTES: Final = 24
 _PRIVILEGES: Final = "RELOAD, PROCESS, LOCK TABLES, BINLOG MONITOR, CONNECTION ADMIN"
 """CONNECTION ADMIN finds a place where customers have taken all, and runs no `init_connect`."""
 _CHECKPOINTS: Final = "xtrabackup_checkpoints"
-_MOST_CHECKPOINTS: Final = 4096
+_INFO: Final = "xtrabackup_info"
+_MOST_NOTED: Final = 64 * 1024
 _TO_LSN: Final = re.compile(r"^to_lsn = (\d+)$", re.MULTILINE)
+_LOGGED: Final = re.compile(
+    rf"^binlog_pos = filename '({FILE.pattern})', position '(\d+)'", re.MULTILINE
+)
 _OF_THE_TOOL: Final = ("xtrabackup_*", "mariadb_backup_*", "backup-my.cnf")
 _log = logging.getLogger(__name__)
 
@@ -60,7 +68,7 @@ class MariaDBCopies(copies.Copies[Session]):
             if parent is not None:
                 command.append(f"--incremental-lsn={_lsn(parent)}")
             write(tool.output(command, user, stop, at=layout.data, handed_on=(login,)))
-            return Copied(_reached(notes))
+            return Copied(_reached(notes), _logged(notes))
 
     def unpack(self, chunks: Iterable[bytes], folder: Path) -> None:
         command = [processes.program("mbstream"), "--extract", f"--directory={folder}"]
@@ -76,6 +84,12 @@ class MariaDBCopies(copies.Copies[Session]):
                 if not path.is_dir():  # a database may have a name like that
                     path.unlink()
         return full
+
+    def replay(
+        self, data: Path, since: str, pieces: Iterator[ArchivedPiece], target_ms: int
+    ) -> None:
+        assert isinstance(self.server, MariaDBServer)
+        replay.to_moment(self.server, data, since, pieces, target_ms)
 
     def _prepare(self, full: Path, *more: str) -> None:
         target = f"--target-dir={full}"
@@ -131,12 +145,22 @@ def _lsn(parent: StoredBackup) -> str:
 
 def _reached(notes: Path) -> str:
     """The checkpoint that the copy reaches, as the tool has written it down."""
-    content = ""
-    with suppress(OSError), open_folder(notes) as folder:
-        descriptor = open_plain(folder, _CHECKPOINTS, os.O_RDONLY)
-        with os.fdopen(descriptor, "rb") as stream:
-            content = stream.read(_MOST_CHECKPOINTS).decode(errors="replace")
-    found = _TO_LSN.search(content)
+    found = _TO_LSN.search(_noted(notes, _CHECKPOINTS))
     if found is None:
         raise GuestError("mariadb-backup did not tell up to where the backup goes")
     return found[1]
+
+
+def _logged(notes: Path) -> str:
+    """The place in the binary log that the copy reaches; none where no log is written."""
+    found = _LOGGED.search(_noted(notes, _INFO))
+    return "" if found is None else str(Place(int(found[2]), int(found[3])))
+
+
+def _noted(notes: Path, name: str) -> str:
+    """What the tool has written down; nothing where it has not."""
+    with suppress(OSError), open_folder(notes) as folder:
+        descriptor = open_plain(folder, name, os.O_RDONLY)
+        with os.fdopen(descriptor, "rb") as stream:
+            return stream.read(_MOST_NOTED).decode(errors="replace")
+    return ""

@@ -27,6 +27,16 @@ class Layout(layout.Layout):
         return self.root / "etc/mysql/coffer.d"
 
     @property
+    def log_layer(self) -> Path:
+        """What switches the binary log on, and stands above what a customer may choose."""
+        return self.layers / f"90-log.{self.SUFFIX}"
+
+    @property
+    def binary_logs(self) -> Path:
+        """Beside the data: a folder in there would be a database."""
+        return self.volume / "binlog"
+
+    @property
     def exchange(self) -> Path:
         """The only folder that SQL may read or write files in; nobody's but the agent's."""
         return self.root / "var/lib/mysql-files"

@@ -8,6 +8,7 @@ from guest_agent.datastores.backups import BackupsManager
 from guest_agent.datastores.contents import ContentsManager
 from guest_agent.datastores.mariadb import accounts, databases, superuser
 from guest_agent.datastores.mariadb.copies import MariaDBCopies
+from guest_agent.datastores.mariadb.log import MariaDBLog
 from guest_agent.datastores.mariadb.server import MariaDBServer
 from guest_agent.datastores.mariadb.sql import Session
 
@@ -15,6 +16,7 @@ from guest_agent.datastores.mariadb.sql import Session
 class MariaDBManager(ContentsManager[Session], BackupsManager[Session]):
     SERVER: ClassVar = MariaDBServer
     COPIES: ClassVar = MariaDBCopies
+    LOG: ClassVar = MariaDBLog
     databases = databases
     accounts = accounts
     superuser = superuser

@@ -13,8 +13,16 @@ from chalicelib.engines.parameter import Scalar
 from guest_agent.datastores import processes
 from guest_agent.datastores.error_log import ErrorLog
 from guest_agent.datastores.gauges import Counters
-from guest_agent.datastores.mariadb import configuration, counters, sql, superuser, version, writes
+from guest_agent.datastores.mariadb import (
+    configuration,
+    counters,
+    sql,
+    superuser,
+    version,
+    writes,
+)
 from guest_agent.datastores.mariadb.layout import Layout
+from guest_agent.datastores.mariadb.log import make_ready
 from guest_agent.datastores.mariadb.sql import Session
 from guest_agent.datastores.os_user import agent_account
 from guest_agent.datastores.server import Server
@@ -44,6 +52,9 @@ class MariaDBServer(Server[Session]):
 
     def command(self) -> list[str]:
         return [processes.program("mariadbd"), self.argument]
+
+    def make_ready(self) -> None:
+        make_ready(self.layout, self.user)
 
     @property
     def making_argument(self) -> str:

@@ -17,6 +17,7 @@ from typing import Any, Final
 import pymysql
 from pymysql.connections import Connection
 from pymysql.constants import CR, ER
+from pymysql.cursors import DictCursor
 
 from guest_agent.bounded_socket import BoundedSocket, TooMuch
 from guest_agent.datastores import session
@@ -138,6 +139,13 @@ class Session(session.Session):
         with _errors_as_ours(), self._connection.cursor() as cursor:
             cursor.execute(bounded, (round(max(0.9 * seconds, 0.001), 3), *values, most))
             return list(cursor.fetchall())
+
+    def shown(self, statement: str) -> list[dict[str, Any]]:
+        """The first rows of a SHOW, which is no query, by the names of their columns."""
+        self._allow()
+        with _errors_as_ours(), self._connection.cursor(DictCursor) as cursor:
+            cursor.execute(statement)
+            return list(cursor.fetchmany(MOST_ROWS))
 
     def close(self) -> None:
         self._plug.allow(CLOSE_SECONDS, 0)

@@ -31,9 +31,9 @@ WITHHELD: Final = (
     " READ_ONLY ADMIN, REPLICATION SLAVE, REPLICATION SLAVE ADMIN, REPLICATION MASTER ADMIN,"
     " BINLOG ADMIN, BINLOG REPLAY, SLAVE MONITOR"
 )
-# SHUTDOWN, FILE, SUPER, SET USER and READ_ONLY ADMIN as bits of mysql.global_priv (MariaDB's
-# sql/privilege.h).
-_DANGEROUS: Final = 1 << 7 | 1 << 9 | 1 << 15 | 1 << 30 | 1 << 33
+# SHUTDOWN, FILE, SUPER, SET USER, READ_ONLY ADMIN, and BINLOG ADMIN, who may leave changes out of
+# the binary log or remove it, as bits of mysql.global_priv (MariaDB's sql/privilege.h).
+_DANGEROUS: Final = 1 << 7 | 1 << 9 | 1 << 15 | 1 << 30 | 1 << 33 | 1 << 36
 _ALL: Final = (1 << 39) - 1
 _NO_SUCH_THREAD: Final = 1094
 _LOOKED_AT: Final = 100
