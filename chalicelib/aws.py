@@ -102,6 +102,10 @@ class Provider:
             return self._clients[service]
 
     def make_client(self, service: str, **options: Any) -> Any:
+        if service == "swift":
+            from chalicelib.swift_client import SwiftClient
+
+            return SwiftClient(**options)
         import boto3
         from botocore.config import Config
 

@@ -4,6 +4,8 @@
                                                                   heartbeats, dead letters
     control-keys    what the control plane seals for itself       API, both task managers
     backup-keys     what the keys of backups are sealed with      API
+    container-keys  what URLs of tenants' containers are signed   API, the task manager
+                    with
     cloud           the user that makes servers and volumes       the task manager of the cloud
     identity        the user that may validate tokens             API
 
@@ -26,9 +28,10 @@ from chalicelib.settings import settings
 GUEST_KEYS: Final = "guest-keys"
 CONTROL_KEYS: Final = "control-keys"
 BACKUP_KEYS: Final = "backup-keys"
+CONTAINER_KEYS: Final = "container-keys"
 CLOUD: Final = "cloud"
 IDENTITY: Final = "identity"
-NAMES: Final = (GUEST_KEYS, CONTROL_KEYS, BACKUP_KEYS, CLOUD, IDENTITY)
+NAMES: Final = (GUEST_KEYS, CONTROL_KEYS, BACKUP_KEYS, CONTAINER_KEYS, CLOUD, IDENTITY)
 
 REFRESH_SECONDS: Final = 300.0
 """What a container holds is never older, unless SSM is away."""

@@ -9,9 +9,10 @@ are no longer given out when the operation goes back.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
-from chalicelib import aws, objects
+from chalicelib import aws, containers, objects
 from chalicelib.bus import contract
 from chalicelib.bus.contract import arguments, manifest
 from chalicelib.bus.contract.answers import BackedUp
@@ -23,7 +24,7 @@ from chalicelib.store import backups, instances
 from chalicelib.store import commands as rows
 from chalicelib.store.base import as_dict
 from chalicelib.store.models import Backup, Instance, Operation
-from functions import removing_objects
+from functions import container_objects, removing_objects
 from functions.asking import ask, ask_by_polls
 from functions.outcomes import Done, Failed, Outcome, Wait, not_yet
 
@@ -73,6 +74,8 @@ def check(operation: Operation, _: str | None) -> Outcome:
     row, said = _backup(operation), _said(operation)
     if row is None or said is None:
         return Failed(GONE if row is None else "What the guest agent has answered is not known.")
+    if row.container_url is not None:
+        return _check_in_container(operation, row, said)
     known = as_dict(operation.resources).get("check", {})
     described = manifest.key_of(row.location, said.checksum)
     try:
@@ -91,15 +94,29 @@ def check(operation: Operation, _: str | None) -> Outcome:
             objects.remove(left)
         after = page.after
         if after is None:
-            return _judged(operation, said, told, found)
+            if found != told.stored:
+                return Failed(
+                    f"The backup is not whole in the store: of {told.stored} bytes {found} are "
+                    "there."
+                )
+            return _complete(operation, said, found)
     return Wait(1, {"check": {"bytes": found, "after": after}}, "its objects are being looked at")
 
 
-def _judged(operation: Operation, said: BackedUp, told: manifest.Manifest, found: int) -> Outcome:
-    if found != told.stored:
-        return Failed(
-            f"The backup is not whole in the store: of {told.stored} bytes {found} are there."
-        )
+def _check_in_container(operation: Operation, row: Backup, said: BackedUp) -> Outcome:
+    try:
+        told = container_objects.whole(operation, row, said)
+    except containers.Away as error:
+        return not_yet(operation, f"the object store is waited for: {error}")
+    if not isinstance(told, manifest.Manifest):
+        return told
+    more = {"attempts": container_objects.remaining(told)}
+    return _complete(operation, said, told.stored, more)
+
+
+def _complete(
+    operation: Operation, said: BackedUp, found: int, more: Mapping[str, Any] = {}
+) -> Outcome:
     reported = instances.service_status(operation.instance_id)
     used = reported.volume_used if reported is not None else None
     made: dict[str, Any] = {
@@ -109,6 +126,7 @@ def _judged(operation: Operation, said: BackedUp, told: manifest.Manifest, found
         "position": said.position or None,
         "engine_version": said.version,
         "volume_used": used,
+        **more,
     }
     return Done({"backup": {name: each for name, each in made.items() if each is not None}})
 
@@ -120,7 +138,13 @@ def discard(operation: Operation, _: str | None) -> Outcome:
         return Done()
     if waiting := _tell_to_stop(operation, row):
         return waiting
-    return removing_objects.below(operation, row.location)
+    if row.container_url is None:
+        return removing_objects.of(operation, row)
+    asked = rows.find(command_id(operation.id, "copy"))
+    answered = asked is not None and asked.answered is not None
+    if waiting := container_objects.remove(operation, row, answered=answered):
+        return waiting
+    return Done() if backups.lend(row, []) else Wait(1, note="its row is being changed")
 
 
 def _tell_to_stop(operation: Operation, row: Backup) -> Outcome | None:

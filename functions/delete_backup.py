@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from chalicelib.bus import queues
-from chalicelib.domain.backups import CASCADE
+from chalicelib.domain.backups import CASCADE, LOST
 from chalicelib.domain.flows import DELETE_BACKUP
 from chalicelib.domain.operations import TERMINAL
 from chalicelib.status import BackupStatus
@@ -39,15 +39,17 @@ def _begin(operation: Operation, each: Backup) -> None:
     """One that is being deleted already, or made, is waited for."""
     if each.operation_id is not None or each.status not in DELETE_BACKUP.sources:
         return
-    child = children.child_of(operation, each, DELETE_BACKUP, CASCADE)
+    known = operation.arguments or {}
+    arguments = {**CASCADE, LOST: True} if LOST in known else CASCADE  # a chain lies in one place
+    child = children.child_of(operation, each, DELETE_BACKUP, arguments)
     if accepting.accept(each, child, parent=operation):
         queues.notify_task_manager(child.id)
 
 
 def remove(operation: Operation, _: str | None) -> Outcome:
-    """Remove all that lies below its location, and see that nothing is left."""
+    """Remove all of it from the store, and see that nothing is left."""
     row = backups.find_backup(operation.subject_id)
-    return Done() if row is None else removing_objects.below(operation, row.location)
+    return Done() if row is None else removing_objects.of(operation, row)
 
 
 STEPS: Final = {"others": others, "remove": remove}

@@ -1,4 +1,4 @@
-"""Removing all that lies below a location of the object store, some pages in each look."""
+"""Removing all of a backup from where it lies, some pages of it in each look."""
 
 from __future__ import annotations
 
@@ -7,13 +7,21 @@ from typing import Final
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib import objects
-from chalicelib.store.models import Operation
+from chalicelib.store.models import Backup, Operation
+from functions import container_objects
 from functions.outcomes import Done, Outcome, Wait, not_yet
 
 PAGES_AT_ONCE: Final = 5
 
 
-def below(operation: Operation, location: str) -> Outcome:
+def of(operation: Operation, row: Backup) -> Outcome:
+    """Done when nothing of a backup is left."""
+    if row.container_url is None:
+        return _below(operation, row.location)
+    return container_objects.remove(operation, row) or Done()
+
+
+def _below(operation: Operation, location: str) -> Outcome:
     """Done when nothing is left; whatever the store refuses, or is not there for, comes again."""
     try:
         for _ in range(PAGES_AT_ONCE):

@@ -10,7 +10,7 @@ from pathlib import Path
 from chalicelib import aws, logs
 from guest_agent import birth, config, datastores, loop
 from guest_agent.agent import Agent
-from guest_agent.backups import s3
+from guest_agent.backups import opening
 from guest_agent.clock import ServiceClock
 from guest_agent.config import GuestConfig
 from guest_agent.enrolment import Enrolment
@@ -71,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
 def _agent(guest: GuestConfig, manager: Manager) -> Agent:
     clock = ServiceClock()
     enrolment = Enrolment(guest, DiskIdentity(guest.state_folder), HttpPost(), clock)
-    manager.open_store = s3.opener(enrolment.storage, clock)
+    manager.open_store = opening.opener(enrolment.storage, clock)
     return Agent(
         guest.agent,
         enrolment=enrolment,

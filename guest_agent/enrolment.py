@@ -166,24 +166,23 @@ class Enrolment:
             },
         )
 
-    def storage(self, backup_id: str) -> bytes:
+    def storage(self, backup_id: str, attempt: str | None = None) -> bytes:
         """What the control plane lends for a backup, as JSON (`backups.grant`).
 
-        Raises `Retired` when no operation of this instance needs that backup now.
+        `attempt` is the one that it is written in, where that is to be known there. Raises
+        `Retired` when no operation of this instance needs that backup now.
         """
         agent = self._config.agent
         issued = self._next_issue()
-        text = proofs.of_storage(agent.instance_id, agent.generation, issued, backup_id)
-        lent = self._answer(
-            "storage",
-            {
-                "instance_id": agent.instance_id,
-                "generation": agent.generation,
-                "issued_at_ms": issued,
-                "backup_id": backup_id,
-                "signature": self._signature(text),
-            },
-        )
+        text = proofs.of_storage(agent.instance_id, agent.generation, issued, backup_id, attempt)
+        body = {
+            "instance_id": agent.instance_id,
+            "generation": agent.generation,
+            "issued_at_ms": issued,
+            "backup_id": backup_id,
+            "signature": self._signature(text),
+        }
+        lent = self._answer("storage", body if attempt is None else {**body, "attempt": attempt})
         self._identity.remember_accepted(agent.generation, issued)
         return lent
 

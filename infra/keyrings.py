@@ -3,8 +3,8 @@
 Every step looks first and changes nothing that is done already, so that a rotation that was
 interrupted anywhere is gone on with by the same command. What a step means: chalicelib.bus.keyring.
 
-Of the backups' ring no version is retired: what it has sealed, the key of each backup, lives as
-long as the backup does, and without its version nothing opens it.
+Of the backups' rings no version is retired: what one has sealed, the key of each backup, and what
+the other one has made, the key of a container with backups, live as long as those do.
 """
 
 import secrets
@@ -15,11 +15,13 @@ import msgspec
 
 from chalicelib.bus.envelope import KEY_BYTES
 from chalicelib.bus.keyring import MOST_KEPT_VERSIONS, MOST_VERSIONS, KeyRing, TooEarly
-from chalicelib.parameters import BACKUP_KEYS, CONTROL_KEYS, GUEST_KEYS
+from chalicelib.parameters import BACKUP_KEYS, CONTAINER_KEYS, CONTROL_KEYS, GUEST_KEYS
 from infra import secret_store
 from infra.errors import StackError
 
-RINGS: Final = (GUEST_KEYS, CONTROL_KEYS, BACKUP_KEYS)
+RINGS: Final = (GUEST_KEYS, CONTROL_KEYS, BACKUP_KEYS, CONTAINER_KEYS)
+KEPT: Final = (BACKUP_KEYS, CONTAINER_KEYS)
+"""Those of which no version is retired."""
 FRESH_SECONDS: Final = 3600.0
 """A rotation that ended so lately is the one that was asked for: running the command again after it
 was cut off at its very end must not begin another one."""
@@ -57,7 +59,7 @@ class KeyRings:
                 if not again and ring.current > 1 and now - ring.used < FRESH_SECONDS:
                     self._say(f"{name}: version {ring.current} is in use, and fresh")
                     continue
-                if name == BACKUP_KEYS and len(ring.keys) >= MOST_KEPT_VERSIONS:
+                if name in KEPT and len(ring.keys) >= MOST_KEPT_VERSIONS:
                     self._say(f"{name}: full; version {ring.current} stays in use")
                     continue
                 ring = self._with_new(name, ring, now)
@@ -80,11 +82,11 @@ class KeyRings:
     def retire(self, now: float, *, forced: bool = False) -> None:
         """Remove what is older than the versions in use; raises StackError when it is too early.
 
-        Also `forced` the backups' ring keeps all of its versions.
+        Also `forced` the backups' rings keep all of their versions.
         """
         for name in RINGS:
             stored = self._read(name)
-            if name == BACKUP_KEYS:
+            if name in KEPT:
                 self._say(f"{name}: keeps every version, as backups are sealed with them")
                 continue
             try:
@@ -100,7 +102,7 @@ class KeyRings:
             self._say(f"{name}: has the versions {', '.join(map(str, sorted(ring.keys)))}")
 
     def _with_new(self, name: str, ring: KeyRing, now: float) -> KeyRing:
-        most = MOST_KEPT_VERSIONS if name == BACKUP_KEYS else MOST_VERSIONS
+        most = MOST_KEPT_VERSIONS if name in KEPT else MOST_VERSIONS
         try:
             return ring.with_new(self._new_key(KEY_BYTES), now, most)
         except ValueError as full:

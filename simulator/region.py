@@ -148,7 +148,9 @@ class Region(Services):
         for name, function in plain.items():
             self._add(name, _always(function), STEP_TIMEOUT_SECONDS)
         self._add(
-            "api", lambda: create_app(self.authenticate, self.look_at_network), API_TIMEOUT_SECONDS
+            "api",
+            lambda: create_app(self.authenticate, self.look_at_network, self.swift.reach),
+            API_TIMEOUT_SECONDS,
         )
         self._add("taskmanager", lambda: handler.local, STEP_TIMEOUT_SECONDS, step_of)
         self._add("taskmanager-cloud", lambda: handler.cloud, STEP_TIMEOUT_SECONDS, step_of)

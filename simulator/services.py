@@ -29,6 +29,7 @@ from simulator.aws.sts import Sts
 from simulator.effects import Effects
 from simulator.kernel import Kernel
 from simulator.provider import SimProvider
+from simulator.swift import Swift
 
 GUEST_ROLE: Final = f"arn:aws:iam::123456789012:role/{template.PREFIX}-guest"
 QUEUES: Final = "https://sqs.us-east-1.amazonaws.com/123456789012"
@@ -59,7 +60,9 @@ class Services:
         self.sts = Sts(lambda: kernel.now, {GUEST_ROLE: template.policy("guest")})
         self.ssm = Ssm(_secrets(kernel))
         self.s3 = S3(lambda: kernel.now)
+        self.swift = Swift(effects)
         self.clients: dict[str, Any] = {
+            "swift": self.swift,
             "dynamodb": DynamoDBClient(self.dynamodb, effects),
             "sqs": Client("sqs", self.sqs, effects),
             "sts": Client("sts", self.sts, effects),
@@ -153,6 +156,7 @@ def _secrets(kernel: Kernel) -> dict[str, str]:
         parameters.GUEST_KEYS: keyring.first(chance.randbytes(KEY_BYTES), kernel.now),
         parameters.CONTROL_KEYS: keyring.first(chance.randbytes(KEY_BYTES), kernel.now),
         parameters.BACKUP_KEYS: keyring.first(chance.randbytes(KEY_BYTES), kernel.now),
+        parameters.CONTAINER_KEYS: keyring.first(chance.randbytes(KEY_BYTES), kernel.now),
         parameters.CLOUD: user,
         parameters.IDENTITY: user,
     }

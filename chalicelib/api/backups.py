@@ -10,8 +10,9 @@ from typing import Annotated, Any, ClassVar, Final
 import msgspec
 
 from chalicelib import lifecycle
-from chalicelib.api import accepting, planning
+from chalicelib.api import accepting, backup_places, planning
 from chalicelib.api.accepting import Wanted
+from chalicelib.api.backup_places import DRIVERS, S3, SWIFT, ContainerName
 from chalicelib.api.frame import Request, Response, Route
 from chalicelib.api.guest_calls import instance_of
 from chalicelib.api.links import Next
@@ -36,7 +37,7 @@ from chalicelib.bus.ability import require_heard
 from chalicelib.domain import backups as rules
 from chalicelib.domain.flows import CREATE_BACKUP, DELETE_BACKUP
 from chalicelib.errors import BadRequest, Conflict, NotFound, NotSupported, Unprocessable
-from chalicelib.settings import API_VERSION, settings
+from chalicelib.settings import API_VERSION
 from chalicelib.status import BackupStatus
 from chalicelib.store import accepting as transactions
 from chalicelib.store import backups as store
@@ -54,7 +55,8 @@ STATUSES: Final = one_of(each for each in BackupStatus if each is not BackupStat
 class BackupBody(Body, frozen=True):
     """A backup of an instance, on top of the parent that is named, or of its newest (incremental).
 
-    What stands in the last block is known to Trove and refused with 501 here.
+    It goes to the `swift_container`, or to where what it builds on lies, or to that of a strategy,
+    or to the deployment's own store. `restore_from` is known to Trove and refused with 501 here.
     """
 
     name: Name
@@ -63,8 +65,8 @@ class BackupBody(Body, frozen=True):
     parent_id: Given | None = None
     incremental: bool | int | str | None = None
 
-    swift_container: Any = None
-    storage_driver: Any = None
+    swift_container: ContainerName | None = None
+    storage_driver: Text | None = None
     restore_from: Any = None
 
 
@@ -136,6 +138,8 @@ class BackupView(View, frozen=True, kw_only=True):
     stored_bytes: int | None = None
     checksum: str | None = None
     children: int = 0
+    storage_driver: Annotated[str, one_of(DRIVERS)] = S3
+    swift_container: str | None = None
     fault: BackupFault | None = None
 
 
@@ -220,8 +224,12 @@ def create(request: Request) -> Response:
 
     def wanted(row: Instance) -> Wanted:
         require_heard(row)
-        parent = _parent(row, asked)
-        backup = store.new_backup(row, asked.name, asked.description, parent=parent)
+        name = backup_places.name_of(asked.swift_container, asked.storage_driver)
+        parent = _parent(row, asked, name)
+        container = backup_places.container_of(request, row, name, parent)
+        backup = store.new_backup(
+            row, asked.name, asked.description, parent=parent, container=container
+        )
         made["backup"] = backup
         arguments = {"backup": backup.id, "name": backup.name, "parent": backup.parent_id}
         return Wanted(
@@ -242,24 +250,27 @@ def create(request: Request) -> Response:
 
 def _require_supported(asked: BackupBody) -> None:
     """Refuse what a later release does (501)."""
-    for name in ("swift_container", "storage_driver", "restore_from"):
-        if getattr(asked, name) is not None:
-            raise NotSupported(f"A backup with '{name}' is not supported yet.")
+    if asked.restore_from is not None:
+        raise NotSupported("A backup with 'restore_from' is not supported yet.")
 
 
-def _parent(row: Instance, asked: BackupBody) -> Backup | None:
-    """What the backup is to build on: the one that is named, or the newest (if there is one)."""
+def _parent(row: Instance, asked: BackupBody, container: str | None) -> Backup | None:
+    """What the backup is to build on: the one that is named, or the newest (if there is one, and it
+    lies where the backup goes: a chain lies in one place)."""
     incremental = str(asked.incremental).lower() in ("1", "true")
     if asked.parent_id:
         rules.require_incremental(row.manager, row.datastore_name)
         parent = store.get_backup(asked.parent_id, row.tenant_id)
         rules.require_parent(parent, row)
+        backup_places.require_same(parent, asked.swift_container, asked.storage_driver)
         return parent
     if not incremental:
         return None
     rules.require_incremental(row.manager, row.datastore_name)
     newest = store.newest_complete(row.id)
-    return newest if newest is not None and rules.can_build_on(newest, row) else None
+    if newest is None or not rules.can_build_on(newest, row):
+        return None
+    return newest if backup_places.lies_in(newest, container) else None
 
 
 def delete(request: Request) -> Response:
@@ -272,8 +283,12 @@ def delete(request: Request) -> Response:
         if row.operation_id is not None:
             return Response(202)
         _require_deletable(row, cascade=cascade)
-        arguments = rules.CASCADE if cascade else None
-        operation = operation_of(row, DELETE_BACKUP, arguments=arguments, asked=request.asked)
+        arguments = (rules.CASCADE if cascade else {}) | (
+            {rules.LOST: True} if backup_places.is_lost(request, row) else {}
+        )
+        operation = operation_of(
+            row, DELETE_BACKUP, arguments=arguments or None, asked=request.asked
+        )
         reply = Response(202)
         claim = request.keeping(reply)
         if transactions.accept(row, operation, decided_by=("children", "readers"), claim=claim):
@@ -317,7 +332,7 @@ def _view(row: Backup) -> BackupView:
     fault = None
     if row.fault_message:
         fault = BackupFault(row.fault_message, naive(row.fault_created or row.updated))
-    complete = row.checksum is not None
+    complete, container = row.checksum is not None, store.container_of(row)
     return BackupView(
         id=row.id,
         name=row.name,
@@ -329,13 +344,15 @@ def _view(row: Backup) -> BackupView:
         updated=naive(row.updated),
         status=row.status,
         size=rules.size_gib(row) if complete else None,
-        locationRef=f"s3://{settings().backups_bucket}/{row.location}" if complete else None,
+        locationRef=backup_places.shown(row) if complete else None,
         datastore=BackupDatastore(
             row.datastore_name, row.datastore_version, row.datastore_version_id
         ),
         stored_bytes=int(row.size) if row.size is not None else None,
         checksum=row.checksum,
         children=int(row.children),
+        storage_driver=SWIFT if row.container_url is not None else S3,
+        swift_container=container.name if container is not None else None,
         fault=fault,
     )
 

@@ -26,9 +26,11 @@ from chalicelib.api.response import ALLOW_HEADER, RETRY_AFTER_HEADER
 from chalicelib.api.response import Response as Response
 from chalicelib.api.schema import MAX_ID_LENGTH, Query, flag_of, parse
 from chalicelib.auth import policy
+from chalicelib.auth.containers import Reach
 from chalicelib.auth.context import Context
 from chalicelib.auth.keystone import Authenticate
 from chalicelib.auth.networks import Look
+from chalicelib.domain.containers import Container
 from chalicelib.errors import (
     BadRequest,
     CofferError,
@@ -105,6 +107,7 @@ class Request(msgspec.Struct, frozen=True):
     place: Place
     audit: Audit
     networks: Look
+    containers: Reach
     catalog: Catalog
     reads: Any = None
     caller: Context | None = None
@@ -119,6 +122,11 @@ class Request(msgspec.Struct, frozen=True):
     def shown_network(self, nic: Mapping[str, str]) -> str | None:
         """The network of a nic, if Neutron shows the caller that it is its project's to use."""
         return self.networks(_token(self.headers), self.context.project_id, nic)
+
+    def container(self, name: str, *, make: bool) -> Container | None:
+        """A container of the caller's project that the deployment's key lies beside; None when it
+        is not there and not to be made."""
+        return self.containers(_token(self.headers), self.context.project_id, name, make)
 
     @property
     def dry_run(self) -> bool:
@@ -196,6 +204,7 @@ class Services(msgspec.Struct, frozen=True):
 
     authenticate: Authenticate
     networks: Look
+    containers: Reach
     catalog: Catalog
     rates: Rates
 
@@ -315,6 +324,7 @@ def _read(route: Route, raw: GatewayRequest, services: Services, audit: Audit) -
         place=Place(base_url(headers, raw.context), route.path, params, given),
         audit=audit,
         networks=services.networks,
+        containers=services.containers,
         catalog=services.catalog,
         reads=dict[str, Any] if isinstance(route.reads, Mapping) else route.reads,
     )

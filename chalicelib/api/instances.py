@@ -8,7 +8,15 @@ from typing import Any, ClassVar, Final
 import msgspec
 
 from chalicelib import aws, lifecycle
-from chalicelib.api import accepting, access, attaching, instance_view, planning, upgrading
+from chalicelib.api import (
+    accepting,
+    access,
+    attaching,
+    backup_places,
+    instance_view,
+    planning,
+    upgrading,
+)
 from chalicelib.api.access import AccessBody
 from chalicelib.api.choices import (
     choose_flavor,
@@ -184,7 +192,9 @@ def _backup_of(request: Request, wanted: InstanceBody) -> Backup | None:
     """The backup that the instance is to begin with, of the caller's project."""
     if wanted.restore_point is None:
         return None
-    return backups.get_backup(wanted.restore_point.backup_id, request.context.project_id)
+    found = backups.get_backup(wanted.restore_point.backup_id, request.context.project_id)
+    backup_places.require_there(request, found)
+    return found
 
 
 def _datastore_of(backup: Backup | None) -> DatastoreBody:

@@ -81,6 +81,20 @@ def reveal(
         raise BadSeal(f"not a valid {purpose}") from None
 
 
+def container_key(url: str, version: int) -> str:
+    """What the temporary URLs of a tenant's container are signed with, as Swift keeps it there.
+
+    Raises `BadSeal` for a version that is lost, and `NotYetKnown`.
+    """
+    key = _derive(parameters.CONTAINER_KEYS, f"container/{url}", version)
+    return base64.urlsafe_b64encode(key).decode().rstrip("=")
+
+
+def container_ring() -> KeyRing:
+    """The master keys of the containers' keys."""
+    return parameters.held(parameters.CONTAINER_KEYS, KeyRing)
+
+
 def _derive(name: str, purpose: str, version: int) -> bytes:
     info = f"coffer/1/{purpose}".encode()
     return HKDF(SHA256(), KEY_BYTES, salt=None, info=info).derive(_master(name, version))

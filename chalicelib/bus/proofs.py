@@ -20,9 +20,13 @@ def of_renewal(instance_id: str, generation: int, issued_at_ms: int, start: bool
     return _text("coffer-renew/1", instance_id, generation, issued_at_ms, int(start))
 
 
-def of_storage(instance_id: str, generation: int, issued_at_ms: int, backup_id: str) -> bytes:
-    """That the enrolled guest asks for what it needs to write a backup, or to read it."""
-    return _text("coffer-storage/1", instance_id, generation, issued_at_ms, backup_id)
+def of_storage(
+    instance_id: str, generation: int, issued_at_ms: int, backup_id: str, attempt: str | None = None
+) -> bytes:
+    """That the enrolled guest asks for what it needs to write a backup, or to read it; in a
+    container it says in which attempt it writes."""
+    text = _text("coffer-storage/1", instance_id, generation, issued_at_ms, backup_id)
+    return text if attempt is None else text + b"\n" + attempt.encode()
 
 
 def _text(*parts: str | int) -> bytes:

@@ -5,7 +5,8 @@
     anything else                             410
 
 The credentials end within the hour, and are asked for again: what goes back or has ended lends
-nothing any more.
+nothing any more. In a container of the tenant's they are signatures of temporary URLs, of minutes:
+to write, a guest says in which attempt, which the row knows before it is answered.
 """
 
 from __future__ import annotations
@@ -16,12 +17,15 @@ from typing import Any, ClassVar, Final
 
 import msgspec
 
-from chalicelib import aws, crash, parameters, tracing
+from chalicelib import aws, containers, crash, parameters, tracing
 from chalicelib.bus import keys, proofs
+from chalicelib.bus.contract.manifest import Attempt
 from chalicelib.bus.contract.values import BackupId
 from chalicelib.bus.envelope import BadSeal, InstanceId, Number
 from chalicelib.conductor.lending import Credentials, lend
 from chalicelib.conductor.proving import proven
+from chalicelib.domain import attempts
+from chalicelib.domain.containers import Container
 from chalicelib.domain.operations import OperationAction
 from chalicelib.errors import Gone, Unavailable
 from chalicelib.settings import settings
@@ -33,6 +37,7 @@ from chalicelib.store.operations import get_operation
 PURPOSE: Final = "backup"
 KEY_BYTES: Final = 32
 OVER: Final = "No operation of the instance needs that backup now."
+OVERTAKEN: Final = "Another attempt at that backup has begun, or there were too many."
 
 log = logging.getLogger(__name__)
 
@@ -55,20 +60,36 @@ class Ask(msgspec.Struct, frozen=True):
     issued_at_ms: Number
     backup_id: BackupId
     signature: str
+    attempt: Attempt | None = None
+
+
+class LentContainer(msgspec.Struct, frozen=True):
+    """Signatures of temporary URLs below a prefix, by method, and when they end.
+
+    Who is to write and has not said in which attempt gets none.
+    """
+
+    url: str
+    prefix: str
+    signatures: dict[str, str]
+    expires_at: int
 
 
 class Storage(msgspec.Struct, frozen=True):
     """What a guest gets: the place, credentials for it, and the keys of the backups (base64).
 
-    Without an `endpoint` it is the region's own. `writes`: it may write one, else read them.
+    Without an `endpoint` it is the region's own. `writes`: it may write one, else read them. With
+    a `container` they lie there, each in the attempt that is named.
     """
 
-    bucket: str
-    region: str
-    endpoint: str | None
     writes: bool
-    credentials: Credentials
     keys: dict[str, str]
+    bucket: str | None = None
+    region: str | None = None
+    endpoint: str | None = None
+    credentials: Credentials | None = None
+    container: LentContainer | None = None
+    attempts: dict[str, str] | None = None
 
 
 def new_key(backup_id: str, plain: bytes) -> str:
@@ -85,7 +106,7 @@ def storage(body: Ask) -> Storage:
     with crash.scope("storage"), tracing.span(log, "storage") as span:
         span.tell(instance_id=body.instance_id, generation=body.generation)
         text = proofs.of_storage(
-            body.instance_id, body.generation, body.issued_at_ms, body.backup_id
+            body.instance_id, body.generation, body.issued_at_ms, body.backup_id, body.attempt
         )
         proven(
             body.instance_id,
@@ -103,14 +124,55 @@ def storage(body: Ask) -> Storage:
         if writes and row.status == BackupStatus.NEW:
             row = backups.begin(row, live, new_key(row.id, aws.token_bytes(KEY_BYTES)))
         needed = [row] if writes else backups.chain_of(row)
+        opens = {each.id: _key(each) for each in needed}
+        if (place := backups.container_of(row)) is not None:
+            lent = _to_write(row, place, body.attempt) if writes else _to_read(row, place)
+            known = {} if writes else {each.id: _attempt_of(each) for each in needed}
+            return Storage(writes=writes, keys=opens, container=lent, attempts=known)
         return Storage(
             bucket=settings().backups_bucket,
             region=settings().region,
             endpoint=settings().guest_endpoint_url or None,
             writes=writes,
             credentials=lend(body.instance_id, body.generation, session_policy(row, writes=writes)),
-            keys={each.id: _key(each) for each in needed},
+            keys=opens,
         )
+
+
+def _to_write(row: Backup, place: Container, attempt: str | None) -> LentContainer:
+    """What is needed to write below one attempt, once the row tells of it.
+
+    Raises `Gone` when it is not the newest one any more: it ends with what it was lent before.
+    """
+    if attempt is None:
+        return LentContainer(place.url, "", {}, 0)
+    expires = aws.clock() + containers.LENT_SECONDS
+    extended = attempts.extended(attempts.of(row.attempts), attempt, expires)
+    if extended is None:
+        raise Gone(OVERTAKEN)
+    if not backups.lend(row, extended):
+        raise Unavailable("The backup is being changed by others at the moment; try again.")
+    return _lent(place, f"{row.location}/{attempt}/", "PUT", expires)
+
+
+def _to_read(row: Backup, place: Container) -> LentContainer:
+    chain, _, _ = row.location.rpartition("/")
+    return _lent(place, f"{chain}/", "GET", aws.clock() + containers.LENT_SECONDS)
+
+
+def _lent(place: Container, prefix: str, method: str, expires: float) -> LentContainer:
+    try:
+        signed = containers.signature(place, method, prefix, int(expires))
+    except containers.Refused as error:
+        raise Unavailable(f"The backup cannot be reached: {error}.") from None
+    return LentContainer(place.url, prefix, {method: signed}, int(expires))
+
+
+def _attempt_of(row: Backup) -> str:
+    known = attempts.of(row.attempts)
+    if not known:
+        raise Gone(OVER)
+    return known[-1].id
 
 
 def _about(instance: Instance | None, backup_id: str) -> Operation | None:

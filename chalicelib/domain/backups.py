@@ -14,6 +14,8 @@ from chalicelib.status import BackupStatus
 GIB: Final = 1024**3
 CASCADE: Final = {"cascade": True}
 """The arguments of a deletion that takes along what builds on a backup."""
+LOST: Final = "container_lost"
+"""Among them: who asked for it was told by Swift that the container is not there any more."""
 LEAST_BYTES_PER_SECOND: Final = 64 * 1024
 """A part of a backup then takes four minutes; with less, no store would wait for it."""
 

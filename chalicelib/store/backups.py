@@ -9,6 +9,7 @@ A backup that others build on counts them; one that failed, or is gone, counts n
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
@@ -16,7 +17,9 @@ from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
 from chalicelib import aws
+from chalicelib.domain import attempts
 from chalicelib.domain import backups as rules
+from chalicelib.domain.containers import Container
 from chalicelib.domain.flows import CREATE_BACKUP, What
 from chalicelib.domain.operations import OperationAction
 from chalicelib.domain.quotas import require_fit
@@ -24,7 +27,7 @@ from chalicelib.errors import Conflict, NotFound
 from chalicelib.lifecycle import BEGUN, TABLES, UNFINISHED
 from chalicelib.status import BackupStatus
 from chalicelib.store import quotas
-from chalicelib.store.base import as_dict, transacted
+from chalicelib.store.base import ConditionFailed, as_dict, transacted, update_if
 from chalicelib.store.models import Backup, BackupSchedule, Instance, Operation
 from chalicelib.store.subjects import history_ends, setting
 
@@ -85,9 +88,10 @@ def new_backup(
     *,
     parent: Backup | None = None,
     schedule_id: str | None = None,
+    container: Container | None = None,
 ) -> Backup:
     """The row of a backup of an instance that is not stored yet. Its key comes when its guest asks
-    for the store."""
+    for the store, which is the deployment's unless it is a container of the tenant's."""
     now, backup_id = aws.clock(), aws.new_id()
     parents = [*parent.parents, parent.id] if parent is not None else []
     return Backup(
@@ -110,7 +114,16 @@ def new_backup(
         parents=parents,
         location=rules.location(source.tenant_id, parents, backup_id),
         schedule_id=schedule_id,
+        container_url=container.url if container is not None else None,
+        container_key=container.key if container is not None else None,
     )
+
+
+def container_of(row: Backup) -> Container | None:
+    """The container that a backup lies in; None when it is in the deployment's bucket."""
+    if row.container_url is None:
+        return None
+    return Container(row.container_url, int(row.container_key or 0))
 
 
 def of_tenant(tenant_id: str, limit: int, marker: str | None, fits: Fits) -> Page:
@@ -264,6 +277,29 @@ def begin(row: Backup, making: Operation, sealed_key: str) -> Backup:
 
     transacted(build)
     return find_backup(row.id) or row
+
+
+def reached(rows: Iterable[Backup], container: Container) -> None:
+    """Have backups in a container read with the key that is there now."""
+    for row in rows:
+        if row.container_url == container.url and row.container_key != container.key:
+            same = Backup.container_key == row.container_key
+            with contextlib.suppress(ConditionFailed):  # somebody else has done so
+                update_if(row, [Backup.container_key.set(container.key)], same)
+
+
+def lend(row: Backup, extended: list[attempts.Attempt]) -> bool:
+    """Remember the attempts at a backup before its guest is let go on with the newest; False when
+    somebody else has changed them meanwhile. Clauses: they are as they were, it is being made."""
+    before, attribute = row.attempts, Backup.attempts
+    same = attribute.does_not_exist() if before is None else attribute == before
+    same &= Backup.status == row.status
+    actions: list[Action] = [attribute.set(attempts.plain(extended))]
+    try:
+        update_if(row, actions, same)
+    except ConditionFailed:
+        return False
+    return True
 
 
 def ending(operation: Operation, what: What, reason: str) -> Items:

@@ -238,6 +238,9 @@ class Backup(Subject):
     readers = optional(JSONAttribute(null=True))  # restores that were begun with it, the last ones
     location = UnicodeAttribute()
     sealed_key = optional(UnicodeAttribute(null=True))  # what its objects are encrypted with
+    container_url = optional(UnicodeAttribute(null=True))  # its tenant's, else it is our bucket
+    container_key = optional(NumberAttribute(null=True))  # version of what URLs of it are signed by
+    attempts = optional(JSONAttribute(null=True))  # in a container: `chalicelib.domain.attempts`
 
     # What its guest told, when it was seen to lie in the store.
     checksum = optional(UnicodeAttribute(null=True))

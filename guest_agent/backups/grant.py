@@ -17,18 +17,16 @@ from guest_agent.errors import Retired, Unauthorized, Unreachable
 KEY_BYTES: Final = 32
 
 
-class Grant(msgspec.Struct, frozen=True):
-    """Without an `endpoint` the bucket is the region's own. `keys` are base64, by backup."""
+class Lent(msgspec.Struct, frozen=True):
+    """`keys` are the data keys, in base64, by backup; `writes`: one may be written, else read."""
 
-    bucket: str
-    region: str
-    endpoint: str | None
     writes: bool
-    credentials: Credentials
     keys: dict[str, str]
 
-    def __repr__(self) -> str:
-        return f"Grant(bucket={self.bucket!r}, writes={self.writes})"
+    @property
+    def ends_at(self) -> float:
+        """When it is over, on the services' clock."""
+        raise NotImplementedError
 
     def key_of(self, backup_id: str) -> bytes:
         """The key of a backup; `StoreFailed` when it is not among those that were lent."""
@@ -41,16 +39,68 @@ class Grant(msgspec.Struct, frozen=True):
         return key
 
 
-def obtain(ask: Callable[[str], bytes], backup_id: str, stop: aws.Event) -> Grant:
+class Grant(Lent, frozen=True, kw_only=True):
+    """A place in S3. Without an `endpoint` the bucket is the region's own."""
+
+    bucket: str
+    region: str
+    endpoint: str | None
+    credentials: Credentials
+
+    def __repr__(self) -> str:
+        return f"Grant(bucket={self.bucket!r}, writes={self.writes})"
+
+    @property
+    def ends_at(self) -> float:
+        return self.credentials.expires_at.timestamp()
+
+
+class LentContainer(msgspec.Struct, frozen=True):
+    """Signatures of temporary URLs below a prefix of a container, by method, until a time."""
+
+    url: str
+    prefix: str
+    signatures: dict[str, str]
+    expires_at: int
+
+    def __repr__(self) -> str:
+        return f"LentContainer(url={self.url!r}, prefix={self.prefix!r})"
+
+
+class ContainerGrant(Lent, frozen=True, kw_only=True):
+    """A place in Swift; the attempt that each backup lies in which is to be read."""
+
+    container: LentContainer
+    attempts: dict[str, str]
+
+    def __repr__(self) -> str:
+        return f"ContainerGrant({self.container!r}, writes={self.writes})"
+
+    @property
+    def ends_at(self) -> float:
+        return float(self.container.expires_at)
+
+
+class _Kind(msgspec.Struct):
+    container: LentContainer | None = None
+
+
+def _decoded(lent: bytes) -> Grant | ContainerGrant:
+    if msgspec.json.decode(lent, type=_Kind).container is None:
+        return msgspec.json.decode(lent, type=Grant)
+    return msgspec.json.decode(lent, type=ContainerGrant)
+
+
+def obtain(ask: Callable[[], bytes], stop: aws.Event) -> Grant | ContainerGrant:
     """Ask for a grant, as long as `PATIENCE_SECONDS` while the control plane cannot be reached.
 
-    `ask` is `Enrolment.storage`. Raises `Cancelled` when no operation needs the backup now.
+    `ask` asks once. Raises `Cancelled` when no operation needs the backup now.
     """
     until = aws.monotonic() + PATIENCE_SECONDS
     attempt = 0
     while True:
         try:
-            return msgspec.json.decode(ask(backup_id), type=Grant)
+            return _decoded(ask())
         except Retired:
             raise Cancelled("no operation of the instance needs this backup any more") from None
         except Unauthorized:

@@ -37,13 +37,15 @@ def command(
 ) -> None:
     """Rotate the master keys without losing a message: distribute, wait, use.
 
-    A new version is added to the deployment's parameters guest-keys, control-keys and backup-keys;
-    nothing is sealed with it yet. Six minutes later every function has read it, and it becomes the
-    current one. Guests get its keys at their next renewal, or at the first command that needs them.
+    A new version is added to the deployment's parameters guest-keys, control-keys, backup-keys and
+    container-keys; nothing is sealed with it yet. Six minutes later every function has read it, and
+    it becomes the current one. Guests get its keys at their next renewal, or at the first command
+    that needs them.
 
     The old versions go on opening what they have sealed, until `coffer rotate-key --retire`. Those
-    of backup-keys are never retired, also with --force: backups that they sealed could be opened by
-    nobody any more. What a leaked one has sealed is made safe by deleting the backup.
+    of backup-keys and container-keys are never retired, also with --force: backups that they sealed
+    could be opened by nobody any more. What a leaked one has sealed is made safe by deleting the
+    backup.
 
     Stop the command whenever you like and run it again: it goes on where it was. After a leak run
     it, then --retire --force as soon as the queues are empty.

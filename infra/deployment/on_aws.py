@@ -8,7 +8,7 @@ from typing import Final
 
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
-from chalicelib.parameters import BACKUP_KEYS
+from chalicelib.parameters import BACKUP_KEYS, CONTAINER_KEYS
 from infra import backups_bucket, deploy, packages_bucket, remove, secret_store
 from infra.buckets import Bucket
 from infra.deployment.survey import Survey
@@ -121,7 +121,8 @@ def backups(survey: Survey) -> str:
 def rings(survey: Survey) -> str:
     """Whether a stack that stands has its rings of keys: a new one opens nothing of a lost one's.
 
-    It is a doubt and no failure: a first deployment that was cut off has none of them yet.
+    It is a doubt and no failure: a first deployment that was cut off has none of them yet. That of
+    the tenants' containers is made anew without a word: their next request puts its key there.
     """
     present = survey.present
     if present is None or present.status not in deploy.STANDING:
@@ -130,6 +131,7 @@ def rings(survey: Survey) -> str:
     lost = [name for name in RINGS if secret_store.key_of(ssm, f"{path}/{name}") is None]
     if backups_bucket.PARAMETER not in present.parameters and BACKUP_KEYS in lost:
         lost.remove(BACKUP_KEYS)  # a release that made no backups
+    lost = [name for name in lost if name != CONTAINER_KEYS]
     if lost:
         raise Doubt(
             f"The stack has no {', '.join(lost)} below {path}: new ones will be made, which open "

@@ -143,6 +143,7 @@ class Secrets:
     guest_key: str
     control_key: str
     backup_key: str
+    container_key: str
 
     def bootstrap(self) -> dict[str, str]:
         """What the local cloud is told at its start."""
@@ -167,6 +168,7 @@ class Secrets:
             parameters.GUEST_KEYS: self.guest_key,
             parameters.CONTROL_KEYS: self.control_key,
             parameters.BACKUP_KEYS: self.backup_key,
+            parameters.CONTAINER_KEYS: self.container_key,
         }
         return base64.b64decode(keys[name])
 
@@ -265,6 +267,7 @@ def load_secrets(settings: StackSettings) -> Secrets:
         "guest_key": base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode(),
         "control_key": base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode(),
         "backup_key": base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode(),
+        "container_key": base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode(),
     }
     if made.keys() != known.keys():
         known = {name: known.get(name, value) for name, value in made.items()}

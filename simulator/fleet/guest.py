@@ -505,8 +505,8 @@ class _LateEnrolment(Enrolment):
     def renew(self, *, start: bool) -> Session:
         return self._guest.enrolment().renew(start=start)
 
-    def storage(self, backup_id: str) -> bytes:
-        return self._guest.enrolment().storage(backup_id)
+    def storage(self, backup_id: str, attempt: str | None = None) -> bytes:
+        return self._guest.enrolment().storage(backup_id, attempt)
 
 
 def _ring(guest: Guest, life: int, when: float) -> None:

@@ -1,4 +1,4 @@
-"""A guest's way to the object store: the shipped client, whose requests go to the simulated S3.
+"""A guest's way to the object store: the shipped client, whose requests go to the simulated ones.
 
 It is let in there by the credentials that it was lent, and the network in between may be cut.
 """
@@ -7,33 +7,26 @@ from __future__ import annotations
 
 import base64
 import re
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib import aws
 from guest_agent import sigv4
-from guest_agent.backups.grant import obtain
-from guest_agent.backups.s3 import ATTEMPT_SECONDS, S3Store
+from guest_agent.backups import opening
+from guest_agent.backups.calls import ATTEMPT_SECONDS
 from guest_agent.backups.store import OpenStore
 from guest_agent.enrolment import Enrolment, Reply
 from simulator.fleet.queues import Wire
+from simulator.swift import URL as SWIFT_URL
 
 _KEY: Final = re.compile(r"Credential=([^/]+)/")
 
 
 def opener(guest: Wire, life: int, enrolment: Enrolment) -> OpenStore:
     """What opens the store for the backups of one process (`life`) of a guest."""
-    send = SimSend(guest, life)
-
-    def open_store(backup_id: str, stop: aws.Event) -> S3Store:
-        def ask() -> Any:
-            return obtain(enrolment.storage, backup_id, stop)
-
-        return S3Store(ask, guest.clock, stop, send)
-
-    return open_store
+    return opening.opener(enrolment.storage, guest.clock, SimSend(guest, life))
 
 
 class SimSend:
@@ -58,8 +51,15 @@ class SimSend:
     def _answer(
         self, method: str, url: str, body: bytes | None, headers: dict[str, str]
     ) -> Reply | None:
-        """S3's answer, as it has it on the wire; None when the connection ends without one."""
+        """S3's answer, as it has it on the wire, or Swift's; None when the connection ends without
+        one."""
         address = urlsplit(url)
+        if url.startswith(SWIFT_URL):
+            answered = aws.client("swift").sent(method, url, body or b"", headers)
+            if answered is None:
+                return None
+            status, content = answered
+            return Reply(status, content, self._date())
         found = _KEY.search(headers["Authorization"])
         assert found is not None, "a guest signs what it asks for"
         client = aws.make_client(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
+from collections.abc import Iterable
 from typing import Final
 
 from chalicelib import objects
@@ -12,6 +14,7 @@ from chalicelib.status import BackupStatus
 from simulator.aws.dynamodb.values import Item
 from simulator.effects import Effect
 from simulator.invariants.base import Exchange, Invariant, changed, json_of, parents_of
+from simulator.swift import backup_of_url
 from simulator.template import BACKUPS_BUCKET
 
 THERE: Final = (BackupStatus.COMPLETED, BackupStatus.DELETING, BackupStatus.DELETE_FAILED)
@@ -32,6 +35,7 @@ class BackupChains(Invariant):
     def watch(self) -> None:
         self.hub.on_write("backups", self._written)
         self.hub.on_effect("s3", self._called)
+        self.hub.on_effect("swift", self._called_in_container)
         self.hub.on_reply(self._replied)
 
     def _written(self, old: Item | None, new: Item | None) -> None:
@@ -73,12 +77,21 @@ class BackupChains(Invariant):
             keys = [what["Key"]]
         else:
             return
+        removes = effect.call in _DELETES
+        self._touched(dict.fromkeys(key.split("/")[2] for key in keys), removes=removes)
+
+    def _called_in_container(self, effect: Effect) -> None:
+        removes = effect.call in _DELETES
+        if removes or effect.call == "PutObject":
+            self._touched([backup_of_url(effect.what["Url"])], removes=removes)
+
+    def _touched(self, backup_ids: Iterable[str], *, removes: bool) -> None:
         self.exercised += 1
-        for backup_id in dict.fromkeys(key.split("/")[2] for key in keys):
+        for backup_id in backup_ids:
             row = self.hub.row("backups", backup_id)
             if row is not None and row["status"] == BackupStatus.COMPLETED:
                 self._whole(row)
-            child = self._child_of(backup_id) if effect.call in _DELETES else None
+            child = self._child_of(backup_id) if removes else None
             if child is not None and child["status"] != BackupStatus.DELETING:
                 text = f"objects of {backup_id} are removed below {child['status']} {child['id']}"
                 self.broken(text, _whose(child))
@@ -122,22 +135,36 @@ class BackupChains(Invariant):
 
     def _damage(self, row: Item) -> str | None:
         """What is wrong with its objects."""
-        stored = self.hub.run.region.s3.buckets[BACKUPS_BUCKET]
-        found = stored.get(manifest.key_of(row["location"], row["checksum"]))
+        found = self._stored(row, _manifest_of(row))
         if found is None:
             return "its manifest is not there"
         try:
-            told = manifest.opened(found.body, row["checksum"])
+            told = manifest.opened(found, row["checksum"])
         except ValueError as error:
             return str(error)
         below = f"{row['location']}/{told.attempt}"
         for number, part in enumerate(told.parts):
-            written = stored.get(f"{below}/{number}")
+            written = self._stored(row, f"{below}/{number}")
             if written is None:
                 return f"part {number} is not there"
-            if (len(written.body), objects.checksum(written.body)) != (part.size, part.sha256):
+            if (len(written), objects.checksum(written)) != (part.size, part.sha256):
                 return f"part {number} is another one"
         return None
+
+    def _stored(self, row: Item, key: str) -> bytes | None:
+        """An object of a backup, where that lies."""
+        region = self.hub.run.region
+        if "container_url" in row:
+            return region.swift.body(f"{row['container_url']}/{key}")
+        found = region.s3.buckets[BACKUPS_BUCKET].get(key)
+        return found.body if found is not None else None
+
+
+def _manifest_of(row: Item) -> str:
+    if "container_url" not in row:
+        return manifest.key_of(row["location"], row["checksum"])
+    newest = json.loads(row["attempts"])[-1]["id"]
+    return manifest.place_in_container(row["location"], newest)
 
 
 def _is_counted(row: Item) -> bool:

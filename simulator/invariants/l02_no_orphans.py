@@ -13,6 +13,7 @@ from chalicelib.status import BackupStatus
 from simulator.aws.dynamodb.values import Item
 from simulator.effects import Effect
 from simulator.invariants.base import Invariant, held_of, owned_things
+from simulator.swift import backup_of_url
 from simulator.template import BACKUPS_BUCKET, PREFIX
 
 _RECORDED: Final = {
@@ -62,7 +63,8 @@ class NoOrphans(Invariant):
         """What lies in the store is of a backup that is there.
 
         What a guest has written after the last look below a backup that is over, which it did not
-        know yet, the maintenance removes a day later; what could not be removed is told.
+        know yet, the maintenance removes a day later; what could not be removed is told. In a
+        container nothing is left late: there it is waited for until no guest may write.
         """
         stored = self.hub.run.region.s3.buckets[BACKUPS_BUCKET]
         for key, written in stored.behind("", ""):
@@ -74,6 +76,14 @@ class NoOrphans(Invariant):
             told = _TOLD in str((row or {}).get("fault_message"))
             if status not in _THERE and not late and not told:
                 text = f"objects of the backup {backup_id} left behind in {status}"
+                self.broken(text, row["instance_id"] if row is not None else None)
+
+        for backup_id in dict.fromkeys(map(backup_of_url, self.hub.run.region.swift.urls())):
+            self.exercised += 1
+            row = self.hub.row("backups", backup_id)
+            status = row["status"] if row is not None else BackupStatus.DELETED
+            if status not in _THERE and _TOLD not in str((row or {}).get("fault_message")):
+                text = f"objects of the backup {backup_id} left in a container in {status}"
                 self.broken(text, row["instance_id"] if row is not None else None)
 
     def _compare(self, instance_id: str, row: Item | None, found: dict[str, list[Any]]) -> None:

@@ -10,6 +10,7 @@ from tests.openstack.site import HOST, INSIDE, Site
 
 KINDS: Final = ("account", "container", "object")
 REALM: Final = "AUTH_"
+PIPELINE: Final = "catch_errors tempurl authtoken keystoneauth container_quotas proxy-server"
 
 
 def configure(site: Site) -> None:
@@ -35,8 +36,10 @@ def configure(site: Site) -> None:
         "swift",
         {
             "DEFAULT": _default(site, site.ports["swift"]),
-            "pipeline:main": {"pipeline": "catch_errors authtoken keystoneauth proxy-server"},
+            "pipeline:main": {"pipeline": PIPELINE},
             "filter:catch_errors": {"use": "egg:swift#catch_errors"},
+            "filter:tempurl": {"use": "egg:swift#tempurl"},
+            "filter:container_quotas": {"use": "egg:swift#container_quotas"},
             "filter:authtoken": {
                 "paste.filter_factory": "keystonemiddleware.auth_token:filter_factory",
                 "delay_auth_decision": True,

@@ -43,12 +43,12 @@ class Backups(Deployment):
         self.settle()
         return str(made.document["backup"]["id"])
 
-    def give_up(self, instance_id: str) -> str:
+    def give_up(self, instance_id: str, **more: Any) -> str:
         """Have a backup begun, and its operation cancelled; its id."""
         made: list[str] = []
 
         def begin_and_cancel() -> None:
-            asked = {"backup": {"name": "b", "instance": instance_id}}
+            asked = {"backup": {"name": "b", "instance": instance_id, **more}}
             reply = self.tenant("POST", "/backups", asked)
             made.append(reply.document["backup"]["id"])
             path = f"/instances/{instance_id}/operations"

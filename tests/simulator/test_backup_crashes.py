@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import pytest
 
-from simulator.template import BACKUPS_BUCKET
+from simulator.template import BACKUPS_BUCKET, PREFIX
 from tests.simulator.crashes import Death, Scenario, deaths_of, failures_of
 from tests.simulator.deployment import Deployment
 
@@ -83,8 +83,24 @@ def one_is_cancelled(deployment: Deployment) -> None:
     deployment.do(work)
 
 
+def a_chain_in_a_container_is_made_and_deleted(deployment: Deployment) -> None:
+    """Nothing is ever listed there, and nothing may be left all the same."""
+
+    def work() -> None:
+        instance_id = _instance(deployment)
+        first = _back_up(deployment, instance_id, swift_container="nightly")
+        _back_up(deployment, instance_id, swift_container="nightly", incremental=1)
+        _asked(deployment, "DELETE", f"/backups/{first}?cascade=true")
+        for backup in deployment.region.dynamodb.rows(f"{PREFIX}-backups"):  # if the first failed
+            _asked(deployment, "DELETE", f"/backups/{backup['id']}?cascade=true")
+
+    deployment.do(work)
+    assert deployment.region.swift.urls() == []
+
+
 SCENARIOS: Final = (
     a_chain_is_made_and_deleted,
+    a_chain_in_a_container_is_made_and_deleted,
     a_chain_is_restored_and_goes_at_once,
     one_is_cancelled,
 )

@@ -51,6 +51,12 @@ def key_of(location: str, checksum: str) -> str:
     return f"{location}/manifest.{checksum}"
 
 
+def place_in_container(location: str, attempt: str) -> str:
+    """Where a manifest lies in a container: nothing is listed there, so that its place has to
+    follow from what is known. No attempt is begun twice: none overwrites another's."""
+    return f"{location}/{attempt}/manifest"
+
+
 def opened(content: bytes, checksum: str) -> Manifest:
     """A manifest whose SHA-256 is known; `ValueError` for another one, or for one that is none."""
     if hashlib.sha256(content).hexdigest() != checksum:

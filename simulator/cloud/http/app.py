@@ -16,11 +16,12 @@ from simulator.cloud.http.identity import IdentityApi
 from simulator.cloud.http.image import ImageApi
 from simulator.cloud.http.metadata import MetadataApi
 from simulator.cloud.http.network import NetworkApi
+from simulator.cloud.http.object_store import ObjectStoreApi
 from simulator.cloud.http.plumbing import json_response, open_route
 from simulator.cloud.http.volume import VolumeApi
 from simulator.cloud.model.cloud import Cloud
 
-PREFIXES = ("identity", "compute", "network", "volume", "image")
+PREFIXES = ("identity", "compute", "network", "volume", "image", "object-store")
 
 Lifespan = Callable[[Starlette], AbstractAsyncContextManager[None]]
 
@@ -37,6 +38,7 @@ def make_app(cloud: Cloud, url: str, agents: Agents, lifespan: Lifespan) -> Star
         "/network": NetworkApi(cloud, f"{url}/network").routes(),
         "/volume": VolumeApi(cloud, f"{url}/volume").routes(),
         "/image": ImageApi(cloud, f"{url}/image").routes(),
+        "/object-store": ObjectStoreApi(cloud, f"{url}/object-store").routes(),
         "/_simulator": ControlApi(cloud, f"{url}/_simulator", agents).routes(),
     }
     return Starlette(

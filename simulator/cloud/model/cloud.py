@@ -11,6 +11,7 @@ from simulator.cloud.model.flavors import Flavor
 from simulator.cloud.model.identity import Identity, stable_id
 from simulator.cloud.model.image import ImageService
 from simulator.cloud.model.network import NetworkService
+from simulator.cloud.model.object_store import ObjectStore
 from simulator.cloud.model.quota import Quotas
 from simulator.cloud.model.resize import ResizingCompute, ResizingLifecycle
 from simulator.cloud.model.seams import Clock, Hypervisor, Ids, Scheduler
@@ -35,6 +36,7 @@ SERVICES = (
     ("volumev3", "cinderv3", "/volume/v3/$(project_id)s"),
     ("block-storage", "cinder", "/volume/v3/$(project_id)s"),
     ("image", "glance", "/image"),
+    ("object-store", "swift", "/object-store/v1/AUTH_$(project_id)s"),
     ("database", "trove", None),
 )
 
@@ -50,7 +52,7 @@ class Passwords:
 
 
 class Cloud:
-    """A running cloud: `identity`, `compute`, `network`, `volume`, `image`, `faults`."""
+    """A running cloud: `identity`, `compute`, `network`, `volume`, `image`, `objects`, `faults`."""
 
     def __init__(
         self,
@@ -66,6 +68,7 @@ class Cloud:
         self.faults = Faults()
         self.identity = Identity(clock, ids, self.settings.token_seconds)
         self.image = ImageService(clock, ids, self.faults)
+        self.objects = ObjectStore(clock, self.faults)
         self.network = NetworkService(clock, ids, self.faults, Quotas(self.settings.network_quota))
         self.volume = VolumeService(
             clock,

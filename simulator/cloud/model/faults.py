@@ -102,6 +102,12 @@ CALLS = {
         }
     ),
     "image": frozenset({"create_image", "delete_image", "get_image", "list_images"}),
+    "object_store": frozenset(
+        {
+            *("put_container", "post_container", "delete_container"),
+            *("put_object", "post_object", "get_object", "head_object", "delete_object"),
+        }
+    ),
 }
 
 # Modes that only some calls can show; every other mode works on every call.
@@ -125,7 +131,7 @@ _ENDS_IN_ERROR = {
     *("resize_server", "migrate_server", "confirm_resize", "revert_resize"),
     *("create_volume", "delete_volume", "extend_volume"),
 }
-_QUOTA_STATUS = {"compute": 403, "volume": 413, "network": 409}
+_QUOTA_STATUS = {"compute": 403, "volume": 413, "network": 409, "object_store": 413}
 
 
 @dataclass

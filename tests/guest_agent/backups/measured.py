@@ -17,8 +17,9 @@ import msgspec
 
 from chalicelib import aws
 from chalicelib.bus.contract.arguments import StoredBackup
+from guest_agent.backups.calls import HttpSend
 from guest_agent.backups.reader import Reader
-from guest_agent.backups.s3 import HttpSend, S3Store
+from guest_agent.backups.s3 import S3Store
 from guest_agent.backups.writer import Writer
 from guest_agent.clock import ServiceClock
 from guest_agent.enrolment import Credentials

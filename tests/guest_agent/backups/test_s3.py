@@ -71,34 +71,35 @@ def test_a_grant_is_asked_for_with_the_guests_key(tmp_path: Path, control: Contr
     enrolment = Enrolment(config, DiskIdentity(tmp_path), HttpPost(), ServiceClock())
     enrolment.begin()
     control.lends = msgspec.to_builtins(_grant())
-    found = obtain(enrolment.storage, ONE, aws.event())
+    found = obtain(lambda: enrolment.storage(ONE), aws.event())
+    assert isinstance(found, Grant)
     assert (found.bucket, len(found.key_of(ONE))) == (BUCKET, 32)
     with pytest.raises(StoreFailed, match="no key"):
         found.key_of("another")
     control.lends = None
     with pytest.raises(Cancelled, match="no operation"):
-        obtain(enrolment.storage, ONE, aws.event())
+        obtain(lambda: enrolment.storage(ONE), aws.event())
 
 
 def test_a_control_plane_that_is_away_is_waited_for(world: World) -> None:
     answers: list[Exception | bytes] = [Unreachable("It did not answer.")] * 3
     answers.append(msgspec.json.encode(_grant()))
 
-    def ask(_: str) -> bytes:
+    def ask() -> bytes:
         answer = answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
         return answer
 
     stop = VirtualEvent(world)
-    assert obtain(ask, ONE, stop).writes
+    assert obtain(ask, stop).writes
     answers[:] = [Unreachable("It did not answer.")] * 1000
     with pytest.raises(StoreFailed, match="within 300 s: It did not answer"):
-        obtain(ask, ONE, stop)
+        obtain(ask, stop)
     for error, kind in ((Retired("x"), Cancelled), (Unauthorized("x"), StoreFailed)):
         answers[:] = [error]
         with pytest.raises(kind):
-            obtain(ask, ONE, stop)
+            obtain(ask, stop)
     answers[:] = [b"{}"]
     with pytest.raises(StoreFailed, match="not known"):
-        obtain(ask, ONE, stop)
+        obtain(ask, stop)

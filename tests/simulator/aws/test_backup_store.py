@@ -13,8 +13,9 @@ import pytest
 from chalicelib import aws
 from chalicelib.bus.contract.arguments import StoredBackup
 from chalicelib.bus.contract.manifest import key_of
+from guest_agent.backups.calls import HttpSend
 from guest_agent.backups.reader import Reader
-from guest_agent.backups.s3 import HttpSend, S3Store
+from guest_agent.backups.s3 import S3Store
 from guest_agent.backups.store import StoreFailed
 from guest_agent.backups.writer import Writer
 from guest_agent.clock import ServiceClock

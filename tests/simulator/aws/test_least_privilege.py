@@ -5,16 +5,23 @@ from __future__ import annotations
 import pytest
 
 from chalicelib import parameters
-from chalicelib.parameters import BACKUP_KEYS, CLOUD, CONTROL_KEYS, GUEST_KEYS, IDENTITY
+from chalicelib.parameters import (
+    BACKUP_KEYS,
+    CLOUD,
+    CONTAINER_KEYS,
+    CONTROL_KEYS,
+    GUEST_KEYS,
+    IDENTITY,
+)
 from simulator import template
 from simulator.aws.policies import allows, parsed
 
 SECRETS = {
-    "api": {GUEST_KEYS, CONTROL_KEYS, BACKUP_KEYS, IDENTITY},
+    "api": {GUEST_KEYS, CONTROL_KEYS, BACKUP_KEYS, CONTAINER_KEYS, IDENTITY},
     "conductor": {GUEST_KEYS},
     "heartbeats": {GUEST_KEYS},
     "dead-letters": {GUEST_KEYS},
-    "taskmanager": {GUEST_KEYS, CONTROL_KEYS},
+    "taskmanager": {GUEST_KEYS, CONTROL_KEYS, CONTAINER_KEYS},
     "taskmanager-cloud": {CLOUD, CONTROL_KEYS},
 }
 ROLES = template.roles(SecretsPath="/coffer")

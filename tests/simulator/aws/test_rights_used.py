@@ -234,6 +234,8 @@ def used_by_who_backs_up() -> set[tuple[str, Right]]:
         paths = ("GET", "/backups?all_projects=true")
         deployment.do(lambda: deployment.admin(*paths))
         assert deployment.ask("DELETE", f"/backups/{first}?cascade=true").status == 202
+        third = deployment.back_up(instance, swift_container="mine")
+        assert deployment.ask("DELETE", f"/backups/{third}").status == 202
         deployment.settle()
         return deployment.region.rights.used
     finally:

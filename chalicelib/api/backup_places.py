@@ -1,0 +1,126 @@
+"""Where a backup goes: to the deployment's bucket, or to a container of the project's in Swift.
+
+    what it builds on        a chain lies in one place
+    `swift_container`        of the request
+    `storage_driver` swift   Trove's container
+    else                     the bucket
+
+A container is made, and the deployment's key put beside it, with the token of who asks. Whoever
+begins an instance with a backup, or deletes it, has that looked at again.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+import msgspec
+
+from chalicelib.api.frame import Request
+from chalicelib.bus.contract.manifest import place_in_container
+from chalicelib.domain import attempts
+from chalicelib.domain.containers import DEFAULT, MOST_NAME, Container
+from chalicelib.errors import (
+    BadRequest,
+    CofferError,
+    Conflict,
+    Forbidden,
+    NotFound,
+    NotSupported,
+)
+from chalicelib.settings import settings
+from chalicelib.status import BackupStatus
+from chalicelib.store import backups as store
+from chalicelib.store.models import Backup, Instance
+
+S3: Final = "s3"
+SWIFT: Final = "swift"
+DRIVERS: Final = (S3, SWIFT)
+
+ContainerName = Annotated[
+    str, msgspec.Meta(min_length=1, max_length=MOST_NAME, pattern=r"^(?!\.{1,2}$)[^/\n]+$(?!\n)")
+]
+"""Of a container: anything without a slash, and not what a path is made shorter by."""
+
+
+def name_of(swift_container: str | None, driver: str | None) -> str | None:
+    """The container that a request names; None for the bucket. Refuses what is no driver here."""
+    if driver == "cinder":
+        raise NotSupported("Backups by snapshots of Cinder are not supported yet.")
+    if driver not in (None, *DRIVERS):
+        raise BadRequest(f"The storage drivers are {' and '.join(DRIVERS)}.")
+    if driver == S3:
+        if swift_container is not None:
+            raise BadRequest("A backup in a 'swift_container' has the storage driver swift.")
+        return None
+    return swift_container or (DEFAULT if driver == SWIFT else None)
+
+
+def lies_in(row: Backup, name: str | None) -> bool:
+    """Whether a backup lies in the container of that name; None is the bucket."""
+    container = store.container_of(row)
+    return (container.name if container is not None else None) == name
+
+
+def require_same(parent: Backup, swift_container: str | None, driver: str | None) -> None:
+    """Refuse (400) a request that names another place than its parent's."""
+    named = swift_container is not None or driver is not None
+    if named and not lies_in(parent, name_of(swift_container, driver)):
+        raise BadRequest(
+            f"Backup {parent.id} lies elsewhere: what builds on it lies there too. Leave the "
+            "place out, or make a full backup."
+        )
+
+
+def container_of(
+    request: Request, row: Instance, name: str | None, parent: Backup | None
+) -> Container | None:
+    """The container that a new backup of an instance goes to, reached; None for the bucket."""
+    place = store.container_of(parent) if parent is not None else None
+    name = place.name if place is not None else (None if parent is not None else name)
+    if name is None or request.dry_run:
+        return None
+    if request.context.project_id != row.tenant_id:
+        raise Forbidden("Only a token of the instance's own project reaches its containers.")
+    found = request.container(name, make=parent is None)
+    if found is None or (place is not None and found.url != place.url):
+        raise Conflict(f"Container {name}, which the backup builds on, is not there any more.")
+    if parent is not None:
+        store.reached(store.chain_of(parent), found)
+    return found
+
+
+def require_there(request: Request, row: Backup) -> None:
+    """Refuse (404) to begin an instance with what lay in a container that is gone."""
+    place = store.container_of(row)
+    if place is None or request.dry_run or row.status != BackupStatus.COMPLETED:
+        return
+    found = request.container(place.name, make=False)
+    if found is None:
+        raise NotFound(
+            f"Backup file in {shown(row)} was not found: container {place.name} is gone."
+        )
+    store.reached(store.chain_of(row), found)
+
+
+def is_lost(request: Request, row: Backup) -> bool:
+    """Whether a backup's container is known to be gone, so that nothing is left to delete. Where
+    that cannot be asked the deletion finds out what it can."""
+    place = store.container_of(row)
+    if place is None or request.context.project_id != row.tenant_id:
+        return False
+    try:
+        found = request.container(place.name, make=False)
+    except CofferError:
+        return False
+    if found is not None:
+        store.reached([row], found)
+    return found is None
+
+
+def shown(row: Backup) -> str:
+    """Where a backup lies, as its tenant sees it: in a container as Swift's URL of its manifest."""
+    if row.container_url is None:
+        return f"s3://{settings().backups_bucket}/{row.location}"
+    known = attempts.of(row.attempts)
+    attempt = known[-1].id if known else ""
+    return f"{row.container_url}/{place_in_container(row.location, attempt)}"

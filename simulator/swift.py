@@ -1,0 +1,115 @@
+"""Swift as the control plane and guests of a simulation reach it: the local cloud's own model.
+
+A tenant's account is made as soon as it is used, and every tenant may have containers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from chalicelib.auth.containers import SLOTS
+from chalicelib.bus import keys
+from chalicelib.domain.containers import Container
+from chalicelib.swift_client import Answer
+from simulator.cloud.model.errors import CloudError
+from simulator.cloud.model.faults import Faults
+from simulator.cloud.model.object_store import META, REALM, ObjectStore, Signed
+from simulator.effects import Effects
+
+URL: Final = "https://swift"
+
+
+class Swift:
+    """Containers and objects, by temporary URLs."""
+
+    def __init__(self, effects: Effects) -> None:
+        self._effects = effects
+        self.store = ObjectStore(lambda: effects.kernel.now, Faults())
+
+    def ask(self, *, Method: str, Url: str, Most: int) -> Answer | None:  # noqa: N803 - as boto3's
+        """The answer to the control plane; None when none came."""
+        answered = self.sent(Method, Url, b"", {})
+        if answered is None:
+            return None
+        status, body = answered
+        return Answer(status, len(body), b"" if Method == "HEAD" else body[: Most + 1])
+
+    def sent(
+        self, method: str, url: str, body: bytes, headers: Mapping[str, str]
+    ) -> tuple[int, bytes] | None:
+        """Status and body, of a HEAD too; None when none came. Each request is an effect."""
+        try:
+            return self._effects.perform_once(
+                "swift",
+                f"{method.title()}Object",
+                lambda: self._answer(method, url, body, headers),
+                Url=url,
+            )
+        except (ClientError, BotoCoreError):
+            return None
+
+    def _answer(
+        self, method: str, url: str, body: bytes, headers: Mapping[str, str]
+    ) -> tuple[int, bytes]:
+        account, container, name = _place(url)
+        query = dict(parse_qsl(urlsplit(url).query))
+        prefix = query.get("temp_url_prefix")
+        signed = Signed(query["temp_url_sig"], int(query["temp_url_expires"]), prefix)
+        try:
+            self.store.by_url(method, account, container, name, signed)
+            return self._object(method, (account, container, name), body, headers)
+        except CloudError as error:
+            return error.status, b""
+
+    def _object(
+        self, method: str, place: tuple[str, str, str], body: bytes, headers: Mapping[str, str]
+    ) -> tuple[int, bytes]:
+        match method:
+            case "PUT":
+                self.store.put(*place, body, headers.get("ETag", ""), "application/octet-stream")
+                return 201, b""
+            case "DELETE":
+                self.store.delete(*place)
+                return 204, b""
+        return 200, self.store.get(*place, f"{method.lower()}_object").body
+
+    def reach(self, token: str, project_id: str, name: str, make: bool) -> Container | None:
+        """`chalicelib.auth.containers.Reach` of any token."""
+        account, version = f"{REALM}{project_id}", keys.container_ring().current
+        url = f"{URL}/v1/{account}/{quote(name, safe='')}"
+        if not make and name not in self.store.accounts.get(account, {}):
+            return None
+        slot = SLOTS[-1].lower().removeprefix(META)
+        self.store.put_container(account, name, {slot: keys.container_key(url, version)})
+        return Container(url, version)
+
+    def urls(self) -> list[str]:
+        """All that lies there."""
+        return [
+            f"{URL}/v1/{account}/{quote(container, safe='')}/{name}"
+            for account, known in self.store.accounts.items()
+            for container, held in known.items()
+            for name in held.objects
+        ]
+
+    def body(self, url: str) -> bytes | None:
+        """The content of an object; None when it is not there."""
+        account, container, name = _place(url)
+        held = self.store.accounts.get(account, {}).get(container)
+        found = held.objects.get(name) if held is not None else None
+        return found.body if found is not None else None
+
+
+def backup_of_url(url: str) -> str:
+    """The id of the backup that an object is of."""
+    return _place(url)[2].split("/")[2]
+
+
+def _place(url: str) -> tuple[str, str, str]:
+    """Account, container and name of an object."""
+    _, _, account, container, name = urlsplit(url).path.split("/", 4)
+    return account, unquote(container), unquote(name)
