@@ -87,6 +87,10 @@ wheel: $(READY) ## Build the wheel into dist/, and try it in an environment of i
 swarm: $(READY) ## Run the simulator's chaos under 500 seeds
 	@$(BIN)/coffer swarm chaos --seeds 500
 
+.PHONY: month
+month: $(READY) ## A month of hourly backups of 200 simulated guests under faults, ten at a time (hours)
+	@$(BIN)/coffer swarm month --seeds 20
+
 mutate: system $(READY) ## Change the shipped code in 200 small ways: do the tests and the swarm notice?
 	@$(BIN)/python -m tests.mutation --sample 200
 

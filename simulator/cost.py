@@ -15,12 +15,23 @@ PRICES: Final = {
     "invocation": 0.20e-6,
     "gb second": 16.6667e-6,
     "api request": 3.50e-6,
+    "s3 write": 5e-6,
+    "s3 read": 0.4e-6,
 }
 """Dollars for one; DynamoDB on demand, Lambda on x86, standard workflows."""
+
+_S3: Final = {
+    "PutObject": PRICES["s3 write"],
+    "ListObjectsV2": PRICES["s3 write"],
+    "GetObject": PRICES["s3 read"],
+    "HeadObject": PRICES["s3 read"],
+}
+"""What a delete costs is nothing."""
 
 HOURS_A_MONTH: Final = 730.0
 ASSUMPTIONS: Final = (
     "List prices of us-east-1, without a free tier; CloudWatch and transfer are not counted.",
+    "Of S3 its requests alone: a simulated database has next to no data, a real one's is stored.",
     "Lambda is billed for its virtual seconds, in which a call of AWS takes 2 to 6 ms.",
     "Idle long polls of the guests and of the event source mappings are counted by arithmetic.",
 )
@@ -43,6 +54,7 @@ def by_service(world: World) -> dict[str, float]:
         * PRICES["sqs request"],
         "Step Functions": transitions * PRICES["state transition"],
         "Lambda": invocations * PRICES["invocation"] + seconds * PRICES["gb second"],
+        "S3": sum(_S3.get(call, 0.0) * many for call, many in calls.get("s3", {}).items()),
         "API Gateway": region.lambda_.functions["coffer-api"].invocations * PRICES["api request"],
     }
 

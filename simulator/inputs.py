@@ -33,6 +33,8 @@ class Workload(msgspec.Struct, forbid_unknown_fields=True):
     """Requests come so many at the same moment; as many in an hour as without."""
     most_in_a_list: int = 3
     """Lists of users and databases in bodies have at most so many members."""
+    schedule: dict[str, int] = {}
+    """What each guest that is there from the begin is backed up by; empty: by nothing."""
     limits: dict[str, int] = {}
     """Limits of each tenant's quota from the begin, where they are not the usual ones."""
 

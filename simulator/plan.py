@@ -26,6 +26,7 @@ __all__ = ["Outage", "Plan", "PlanError", "Workload"]
 SCENARIOS: Final = Path(__file__).resolve().parent / "scenarios"
 MOST_GUESTS: Final = 1_000_000
 MOST_HOURS: Final = 24.0 * 31
+SCHEDULE: Final = ("interval_hours", "full_every", "keep_count", "keep_days")
 MOST_REQUESTS: Final = 3600.0
 """For each guest and hour: one a second."""
 
@@ -198,6 +199,7 @@ def _check_workload(plan: Plan, where: str) -> None:
     for resource, limit in plan.workload.limits.items():
         if resource not in RESOURCES or limit < UNLIMITED:
             raise PlanError(f"{where}: {resource!r} = {limit} is no limit; of {RESOURCES}.")
+    _check_schedule(plan.workload.schedule, where)
     for name, weight in plan.datastores.items():
         if name not in DATASTORES or not 0 < weight < math.inf:
             raise PlanError(
@@ -211,6 +213,14 @@ def _check_workload(plan: Plan, where: str) -> None:
             raise PlanError(f"{where}: the weight of {action} must be positive, not {weight}.")
     if plan.workload.mix and not any(plan.workload.mix.values()):
         raise PlanError(f"{where}: the workload's mix has no action with a weight.")
+
+
+def _check_schedule(schedule: Mapping[str, int], where: str) -> None:
+    for name, value in schedule.items():
+        if name not in SCHEDULE or value < 1:
+            raise PlanError(f"{where}: {name!r} = {value} is none of a schedule's {SCHEDULE}.")
+    if schedule and "interval_hours" not in schedule:
+        raise PlanError(f"{where}: the workload's schedule has no interval_hours.")
 
 
 def _check_outages(plan: Plan, where: str) -> None:

@@ -69,6 +69,9 @@ class Workload(Clients):
                 self.world.kernel.call_later(
                     self.stream.random() * SPREAD_SECONDS, self.spawn, "create", tenant, None
                 )
+        if plan.workload.schedule:
+            for tenant in self.tenants.values():
+                self.begin(partial(self._schedule, tenant), "schedules")
         if plan.workload.operations_per_guest_hour:
             self._next()
 
@@ -160,6 +163,20 @@ class Workload(Clients):
         if self.on:
             self.asked += 1
             self.begin(lambda: ACTIONS[action](self, tenant, instance_id), action)
+
+    def _schedule(self, tenant: Tenant) -> None:
+        """Have each of a tenant's guests backed up as the plan says."""
+        for instance_id in list(tenant.instances):
+            times = {"name": "s", "instance": instance_id, **self.world.plan.workload.schedule}
+            for _ in range(EMPTYING_ATTEMPTS):
+                reply = self.request(
+                    tenant, "POST", "/backup_schedules", {"backup_schedule": times}
+                )
+                if reply.status < 500:
+                    assert reply.status == 200, reply.body
+                    self.learn_schedule(tenant, reply)
+                    break
+                self.world.kernel.sleep(EMPTYING_PAUSE_SECONDS)
 
     def _end_schedules(self, tenant: Tenant) -> None:
         for _ in range(EMPTYING_ATTEMPTS):

@@ -25,12 +25,14 @@ def from_both_ends(find: Find[T], page: int, until: float) -> Iterator[T]:
     """Each that is due, once, until the time is over.
 
     What was lost a minute ago does not wait behind a backlog, and the backlog does not wait for
-    ever behind what is lost.
+    ever behind what is lost. A page that is not full is all that is due: nothing is left to look
+    for from the other end, which halves what an idle minute costs.
     """
     met = set[T]()
     for number in itertools.count():
         latest = number % 2 == 0
-        new = [each for each in find(aws.clock(), page, latest=latest) if each not in met]
+        found = find(aws.clock(), page, latest=latest)
+        new = [each for each in found if each not in met]
         if not new and not latest:
             return
         for each in new:
@@ -39,3 +41,5 @@ def from_both_ends(find: Find[T], page: int, until: float) -> Iterator[T]:
                 return
             met.add(each)
             yield each
+        if len(found) < page:
+            return

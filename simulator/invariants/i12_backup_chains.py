@@ -33,12 +33,17 @@ class BackupChains(Invariant):
     title = "Every completed backup has all its ancestors; none is deleted under a child"
 
     def watch(self) -> None:
+        self._below: dict[str, dict[str, None]] = {}
+        """What builds on each backup, directly or not."""
         self.hub.on_write("backups", self._written)
         self.hub.on_effect("s3", self._called)
         self.hub.on_effect("swift", self._called_in_container)
         self.hub.on_reply(self._replied)
 
     def _written(self, old: Item | None, new: Item | None) -> None:
+        if old is None and new is not None:
+            for parent_id in parents_of(new):
+                self._below.setdefault(parent_id, {})[new["id"]] = None
         if old is None or new is None or not changed(old, new, "status"):
             return
         match new["status"]:
@@ -60,9 +65,8 @@ class BackupChains(Invariant):
             self.broken(text, _whose(row))
 
     def _child_of(self, backup_id: str) -> Item | None:
-        rows = self.hub.rows("backups")
-        below = (row for row in rows if backup_id in parents_of(row) and _is_counted(row))
-        return next(below, None)
+        rows = (self.hub.row("backups", each) for each in self._below.get(backup_id, ()))
+        return next((row for row in rows if row is not None and _is_counted(row)), None)
 
     def _called(self, effect: Effect) -> None:
         """Nothing of a backup that is complete is removed, or written again, and nothing is removed

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from chalicelib.bus import contract
+from chalicelib.bus.contract.arguments import StoredBackup
 from chalicelib.status import BackupStatus
+from guest_agent.errors import GuestError
 from simulator.aws.dynamodb.values import Item
+from simulator.fleet.backups import made_of
 from simulator.fleet.datastore import Contents, Volume
-from simulator.invariants.base import Invariant, changed, json_of
+from simulator.invariants import stored
+from simulator.invariants.base import Invariant, changed, json_of, parents_of
+from simulator.template import BACKUPS_BUCKET
 
 
 class Restores(Invariant):
@@ -14,7 +19,8 @@ class Restores(Invariant):
 
     The position that the backup tells is that of its point, not before that moment. A restore's
     volume is compared with the state at that point when its guest says that it is done: before its
-    database takes writes. With what is done since I14 goes on.
+    database takes writes. With what is done since I14 goes on. In the end each complete backup is
+    read out of the store as a restore reads it, whether somebody has restored it or not.
     """
 
     id = "L6"
@@ -51,7 +57,11 @@ class Restores(Invariant):
             self._begun[self._backup_of(command)] = volume, volume.contents.log_position
 
     def _backup(self, old: Item | None, new: Item | None) -> None:
-        if new is None or not changed(old, new, "status") or new["id"] not in self._begun:
+        if new is None or not changed(old, new, "status"):
+            return
+        if new["status"] == BackupStatus.DELETED:
+            self.hub.points.pop(new["id"], None)
+        if new["id"] not in self._begun:
             return
         if new["status"] == BackupStatus.COMPLETED:
             self._completed(new, *self._begun[new["id"]])
@@ -80,6 +90,32 @@ class Restores(Invariant):
                 f"of {backup_id} {_told(point)} are to be there, and {_told(volume.contents)} are"
             )
             self.broken(text, command["instance_id"])
+
+    def check_healed(self) -> None:
+        for row in list(self.hub.rows("backups")):
+            point = self.hub.points.get(row["id"])
+            chain = [self.hub.row("backups", each) for each in (*parents_of(row), row["id"])]
+            spoiled = any(each is None or each["id"] in self.hub.spoiled for each in chain)
+            if row["status"] != BackupStatus.COMPLETED or point is None or spoiled:
+                continue
+            self.exercised += 1
+            try:
+                held = self._restored([each for each in chain if each is not None])
+            except (ValueError, GuestError) as error:
+                self.broken(f"{row['id']} cannot be restored: {error}", row["instance_id"])
+            else:
+                if not held.same_as(point):
+                    text = f"of {row['id']} {_told(point)} are to be there, and {_told(held)} are"
+                    self.broken(text, row["instance_id"])
+
+    def _restored(self, chain: list[Item]) -> Contents:
+        """What a restore of the last of a chain makes."""
+        objects = self.hub.run.region.s3.buckets[BACKUPS_BUCKET]
+        wanted = [
+            StoredBackup(row["id"], row["location"], row["checksum"], row["position"])
+            for row in chain
+        ]
+        return made_of(wanted, {row["id"]: stored.content_of(objects, row) for row in chain})
 
 
 def _told(contents: Contents) -> str:

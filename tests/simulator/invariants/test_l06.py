@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from chalicelib import aws
+from chalicelib.status import BackupStatus
+from chalicelib.store import backups
 from chalicelib.store.models import Operation
 from simulator.fleet.datastore import NOTHING, Database
 from tests.simulator.deployment import Deployment
-from tests.simulator.invariants.breaking import command, operation, told_by
+from tests.simulator.invariants.breaking import command, instance, operation, told_by
 
 
 def restored_otherwise(deployment: Deployment) -> None:
@@ -19,4 +21,11 @@ def restored_otherwise(deployment: Deployment) -> None:
     asked.save()
 
 
-test_a_broken_promise_is_told = told_by("L6", restored_otherwise)
+def complete_and_not_to_be_read(deployment: Deployment) -> None:
+    made = backups.new_backup(instance(deployment), "b")
+    made.status, made.checksum, made.position = BackupStatus.COMPLETED, "ab" * 32, "1"
+    made.save()
+    deployment.invariants.hub.points[made.id] = NOTHING
+
+
+test_a_broken_promise_is_told = told_by("L6", restored_otherwise, complete_and_not_to_be_read)
