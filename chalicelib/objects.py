@@ -32,6 +32,8 @@ class Page(NamedTuple):
 
     sizes: dict[str, int]
     after: str | None
+    etags: dict[str, str]
+    """In hex: of what was written in one piece, and not encrypted by KMS, its MD5."""
 
 
 class NotStored(Exception):
@@ -59,8 +61,10 @@ def _page(prefix: str, after: str | None) -> Page:
     answer = aws.client("s3").list_objects_v2(
         Bucket=settings().backups_bucket, Prefix=prefix, MaxKeys=PAGE_KEYS, **where
     )
-    sizes = {each["Key"]: int(each["Size"]) for each in answer.get("Contents", [])}
-    return Page(sizes, max(sizes) if answer.get("IsTruncated") and sizes else None)
+    found = answer.get("Contents", [])
+    sizes = {each["Key"]: int(each["Size"]) for each in found}
+    etags = {each["Key"]: each["ETag"].strip('"') for each in found}
+    return Page(sizes, max(sizes) if answer.get("IsTruncated") and sizes else None, etags)
 
 
 def remove(keys: list[str]) -> None:

@@ -1,6 +1,6 @@
 """The flow `create_backup`: the guest copies its data to the object store, and that is looked at.
 
-    copy ──▶ check: manifest as it was said? its parts there? no other ones? ──▶ COMPLETED
+    copy ──▶ check: manifest as it was said? each part as in there? no other ones? ──▶ COMPLETED
       └ failed, cancelled, late ──▶ discard: guest told, what it has sent removed ──▶ FAILED
 
 The guest writes to the store with credentials of its own (`chalicelib.conductor.storage`), which
@@ -12,11 +12,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+import msgspec
+
 from chalicelib import aws, containers, objects
 from chalicelib.bus import contract
 from chalicelib.bus.contract import arguments, manifest
 from chalicelib.bus.contract.answers import BackedUp
-from chalicelib.domain.backups import LEAST_BYTES_PER_SECOND
+from chalicelib.domain.backups import GIB, LEAST_BYTES_PER_SECOND
 from chalicelib.domain.operations import command_id
 from chalicelib.settings import settings
 from chalicelib.status import BackupStatus
@@ -31,6 +33,13 @@ from functions.outcomes import Done, Failed, Outcome, Wait, not_yet
 GONE: Final = "The backup's row is not there any more."
 PAGES_AT_ONCE: Final = 20
 """Pages of keys in one look, of 16 GB each: within a step's function."""
+MOST_VOLUMES: Final = 4
+SPARE_BYTES: Final = 16 * GIB
+"""What a backup may have at most: so often its instance's volume, for all that is written while it
+is made, and that. A guest that was broken into could send more without an end."""
+MOST_ATTEMPTS: Final = 20
+SPARE_OBJECTS: Final = 1000
+"""What may lie beside a backup: so often its own parts, of agents that died, and that."""
 HEARS_SECONDS: Final = 20.0
 """So long a guest has to stop what it was told to."""
 
@@ -68,39 +77,82 @@ def stored(row: Backup) -> arguments.StoredBackup:
     )
 
 
+class Looked(msgspec.Struct):
+    """How far its objects were looked at, and how many of them there were."""
+
+    parts: int = 0
+    strays: int = 0
+    after: str | None = None
+
+
 def check(operation: Operation, _: str | None) -> Outcome:
-    """Compare what lies in the store with what the guest has said, and remove what it began and
-    did not finish."""
+    """Compare each part in the store with what the guest has said, and remove what it began and did
+    not finish."""
     row, said = _backup(operation), _said(operation)
     if row is None or said is None:
         return Failed(GONE if row is None else "What the guest agent has answered is not known.")
     if row.container_url is not None:
         return _check_in_container(operation, row, said)
-    known = as_dict(operation.resources).get("check", {})
     described = manifest.key_of(row.location, said.checksum)
     try:
         content = objects.read(described, manifest.MOST_BYTES)
         told = manifest.opened(content, said.checksum)
     except (objects.NotStored, ValueError) as error:
         return Failed(f"The backup is not whole in the object store: {error}.")
-    found = int(known.get("bytes", 0))
-    after = known.get("after")
-    own = f"{row.location}/{told.attempt}/"
+    if too_large := _too_large(operation, told):
+        return Failed(too_large)
+    looked = msgspec.convert(as_dict(operation.resources).get("check", {}), Looked)
     for _page in range(PAGES_AT_ONCE):
-        page = objects.page(row.location, after)
-        found += sum(size for key, size in page.sizes.items() if key.startswith(own))
-        left = [key for key in page.sizes if key != described and not key.startswith(own)]
-        if left:
-            objects.remove(left)
-        after = page.after
-        if after is None:
-            if found != told.stored:
-                return Failed(
-                    f"The backup is not whole in the store: of {told.stored} bytes {found} are "
-                    "there."
-                )
-            return _complete(operation, said, found)
-    return Wait(1, {"check": {"bytes": found, "after": after}}, "its objects are being looked at")
+        page = objects.page(row.location, looked.after)
+        if wrong := _look(row, told, described, page, looked):
+            return Failed(wrong)
+        if looked.after is None:
+            return _judged(operation, said, told, looked)
+    known = {"check": msgspec.to_builtins(looked)}
+    return Wait(1, known, "its objects are being looked at")
+
+
+def _too_large(operation: Operation, told: manifest.Manifest) -> str | None:
+    """Why it is no backup of that instance, if it is larger than any could be."""
+    instance = instances.find_instance(operation.instance_id)
+    volume = float(instance.volume_size) if instance is not None else 0.0
+    if told.stored <= MOST_VOLUMES * volume * GIB + SPARE_BYTES:
+        return None
+    return f"The backup has {told.stored} bytes, more than a volume of {volume:.0f} GiB can give."
+
+
+def _look(
+    row: Backup, told: manifest.Manifest, described: str, page: objects.Page, looked: Looked
+) -> str | None:
+    """Look at a page of its objects; what is wrong with them."""
+    own, strays = f"{row.location}/{told.attempt}/", list[str]()
+    for key, size in page.sizes.items():
+        part = told.part(key.removeprefix(own)) if key.startswith(own) else None
+        if part is not None:
+            if not part.lies_as(size, page.etags.get(key, "")):
+                number = key.removeprefix(own)
+                return f"The backup is not whole in the store: its part {number} is another one."
+            looked.parts += 1
+        elif key != described:
+            strays.append(key)
+    looked.strays += len(strays)
+    if looked.strays > MOST_ATTEMPTS * len(told.parts) + SPARE_OBJECTS:
+        return "More lies beside the backup than attempts at it can have left."
+    if strays:
+        objects.remove(strays)
+    looked.after = page.after
+    return None
+
+
+def _judged(
+    operation: Operation, said: BackedUp, told: manifest.Manifest, looked: Looked
+) -> Outcome:
+    if looked.parts != len(told.parts):
+        return Failed(
+            f"The backup is not whole in the store: of {len(told.parts)} parts {looked.parts} are "
+            "there."
+        )
+    return _complete(operation, said, told)
 
 
 def _check_in_container(operation: Operation, row: Backup, said: BackedUp) -> Outcome:
@@ -111,17 +163,18 @@ def _check_in_container(operation: Operation, row: Backup, said: BackedUp) -> Ou
     if not isinstance(told, manifest.Manifest):
         return told
     more = {"attempts": container_objects.remaining(told)}
-    return _complete(operation, said, told.stored, more)
+    return _complete(operation, said, told, more)
 
 
 def _complete(
-    operation: Operation, said: BackedUp, found: int, more: Mapping[str, Any] = {}
+    operation: Operation, said: BackedUp, told: manifest.Manifest, more: Mapping[str, Any] = {}
 ) -> Outcome:
     reported = instances.service_status(operation.instance_id)
     used = reported.volume_used if reported is not None else None
     made: dict[str, Any] = {
         "checksum": said.checksum,
-        "size": found,
+        "attempt": told.attempt,
+        "size": told.stored,
         "data_size": said.data_size,
         "position": said.position or None,
         "engine_version": said.version,

@@ -2,6 +2,7 @@
 
     page of objects ──▶ of which backups? ──▶ their rows ──▶ no row              told, never touched
                                                              DELETED, FAILED     removed after a day
+                                                             COMPLETED           other attempts go
                                                              anything else       stays
 
 A flow removes its own and sees it gone: what is left came afterwards, from an agent that did not
@@ -18,6 +19,7 @@ from typing import Any, Final, NamedTuple
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib import aws, objects
+from chalicelib.bus.contract import manifest
 from chalicelib.status import BackupStatus
 from chalicelib.store import backups, events, jobs
 from chalicelib.store.models import Backup
@@ -41,11 +43,13 @@ log = logging.getLogger(__name__)
 
 
 class _Sorted(NamedTuple):
-    """The backups of a page by what is to become of them: all, without a row, to be removed."""
+    """The backups of a page by what is to become of them: all, without a row, with something to be
+    removed; and those of which some is to stay."""
 
     locations: list[str]
     unknown: list[str]
     condemned: list[Backup]
+    settled: dict[str, Backup]
 
 
 def look(*, sure: bool = False) -> dict[str, Any]:
@@ -63,7 +67,7 @@ def look(*, sure: bool = False) -> dict[str, Any]:
     while aws.clock() < until and removed < MOST_REMOVED:
         page = objects.page_of_all(found.after)
         these = _sort(list(page.sizes))
-        found.seen += len(these.locations)
+        found.seen += sum(not _within(place, found.after) for place in these.locations)
         found.unknown += len(these.unknown)
         found.condemned += len(these.condemned)
         unknown += these.unknown
@@ -76,18 +80,27 @@ def look(*, sure: bool = False) -> dict[str, Any]:
             pause = min(found.seen * PAUSE_SECONDS, MOST_PAUSE_SECONDS)
             following = jobs.StrayLook(begins=aws.clock() + pause)
             break
-        found.after = _behind(page.after)
+        found.after = _behind(page.after, these.settled)
     if unknown:
         _tell_unknown(unknown)
     jobs.store_stray_look(following)
     return {"seen": found.seen, "unknown": found.unknown, "removed": removed}
 
 
-def _behind(key: str) -> str:
-    """Where to go on: what else lies below the last key's backup tells nothing new, whatever its
-    guest has called it ("0" comes next after "/")."""
+def _within(location: str, key: str | None) -> bool:
+    return key is not None and key.startswith(f"{location}/")
+
+
+def _behind(key: str, settled: dict[str, Backup]) -> str:
+    """Where to go on: what else lies below the last key's backup tells nothing new, but behind the
+    parts of one that is complete there may be others ("0" comes next after "/")."""
     location = objects.location_of(key)
-    return key if location is None else f"{location}0"
+    if location is None:
+        return key
+    row = settled.get(location)
+    if row is None:
+        return f"{location}0"
+    return _behind_parts(row) if key.startswith(_parts_of(row)) else key
 
 
 def _sort(keys: list[str]) -> _Sorted:
@@ -95,10 +108,21 @@ def _sort(keys: list[str]) -> _Sorted:
     locations = list(dict.fromkeys(objects.location_of(key) or key for key in keys))
     rows = backups.find_backups({place.rpartition("/")[2] for place in locations})
     at = {row.location: row for row in rows}
+    settled = {place: row for place, row in at.items() if _is_settled(row)}
+    littered = {
+        place
+        for key in keys
+        if (place := objects.location_of(key)) in settled and not _is_own(settled[place], key)
+    }
     return _Sorted(
         locations,
         [place for place in locations if place not in at],
-        [at[place] for place in locations if place in at and _is_over(at[place])],
+        [
+            at[place]
+            for place in locations
+            if place in at and (_is_over(at[place]) or place in littered)
+        ],
+        settled,
     )
 
 
@@ -107,16 +131,42 @@ def _is_over(row: Backup) -> bool:
     return ended and aws.clock() - row.updated >= AGE_SECONDS
 
 
+def _is_settled(row: Backup) -> bool:
+    """Whether it is complete, and nobody can write below it any more."""
+    complete = row.status == BackupStatus.COMPLETED and row.attempt is not None
+    return complete and aws.clock() - row.updated >= AGE_SECONDS
+
+
+def _is_own(row: Backup, key: str) -> bool:
+    """Whether an object is one of a complete backup's."""
+    described = manifest.key_of(row.location, str(row.checksum))
+    return row.status == BackupStatus.COMPLETED and (
+        key == described or key.startswith(_parts_of(row))
+    )
+
+
+def _parts_of(row: Backup) -> str:
+    return f"{row.location}/{row.attempt}/"
+
+
+def _behind_parts(row: Backup) -> str:
+    return f"{row.location}/{row.attempt}0"
+
+
 def _remove(row: Backup, until: float) -> int:
-    """Remove what lies at its location, `MOST_REMOVED` at most and as long as there is time; how
-    many it were. What is left goes in the next round."""
-    removed = 0
+    """Remove what lies at its location and is not its own, `MOST_REMOVED` at most and as long as
+    there is time; how many it were. What is left goes in the next round."""
+    removed, after = 0, None
     try:
         while removed < MOST_REMOVED and aws.clock() < until:
-            if not (keys := list(objects.page(row.location).sizes)):
+            page = objects.page(row.location, after)
+            if left := [key for key in page.sizes if not _is_own(row, key)]:
+                objects.remove(left)
+                removed += len(left)
+            if page.after is None:
                 break
-            objects.remove(keys)
-            removed += len(keys)
+            own = row.status == BackupStatus.COMPLETED and page.after.startswith(_parts_of(row))
+            after = _behind_parts(row) if own else page.after
     except (ClientError, BotoCoreError, OSError) as error:
         log.warning("leftovers of the backup %s stay for now: %s", row.id, error)
     if removed:

@@ -40,7 +40,8 @@ class RedisRules(Rules):
 def template(ram_mib: int) -> dict[str, Scalar]:
     """Three fifths of the memory are for data: a child that writes them to the volume shares what
     does not change meanwhile. At the limit writes are refused and nothing is evicted: what was
-    stored stays. Two clients for each MiB, Redis's own default at most.
+    stored stays. Two clients for each MiB, Redis's own default at most. What was answered is in the
+    append-only file: an RDB that fails, as one of a backup may, is no reason to take no writes.
     """
     return {
         "maxmemory": max(ram_mib * 6 // 10, 32) * 1024**2,
@@ -48,6 +49,7 @@ def template(ram_mib: int) -> dict[str, Scalar]:
         "maxclients": min(max(ram_mib * 2, 256), 10_000),
         "save": "3600 1 300 100 60 10000",
         "appendfsync": "everysec",
+        "stop-writes-on-bgsave-error": False,
     }
 
 

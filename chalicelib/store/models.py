@@ -244,6 +244,7 @@ class Backup(Subject):
 
     # What its guest told, when it was seen to lie in the store.
     checksum = optional(UnicodeAttribute(null=True))
+    attempt = optional(UnicodeAttribute(null=True))  # the folder of its parts
     size = optional(NumberAttribute(null=True))
     data_size = optional(NumberAttribute(null=True))
     position = optional(UnicodeAttribute(null=True))

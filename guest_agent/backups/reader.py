@@ -41,7 +41,10 @@ class Reader:
         self._sealing = Sealing(store.data_key(backup.id), backup.id, attempt)
 
     def chunks(self) -> Iterator[bytes]:
-        """What was written, in pieces of `CHUNK_BYTES` at most; `Damaged` where it is not."""
+        """What was written, in pieces of `CHUNK_BYTES` at most; `Damaged` where it is not.
+
+        It is never more than the manifest says, however little was stored for it.
+        """
         digest, size, told_at = hashlib.sha256(), 0, aws.monotonic()
         decompressor = zstandard.ZstdDecompressor()
         for number, plain in self._parts():
@@ -49,6 +52,8 @@ class Reader:
                 while chunk := self._next(stream, number):
                     digest.update(chunk)
                     size += len(chunk)
+                    if size > self.manifest.data_size:
+                        raise self._damaged("it has more data than was written")
                     yield chunk
             if aws.monotonic() - told_at >= PROGRESS_SECONDS:
                 told_at = aws.monotonic()

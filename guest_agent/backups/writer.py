@@ -8,6 +8,7 @@ Each part is a zstd frame of its own, so that it can be read without those befor
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from collections.abc import Iterable
 from typing import Final
@@ -22,6 +23,7 @@ from guest_agent.backups.beside import Beside
 from guest_agent.backups.sealing import Sealing
 from guest_agent.backups.store import (
     PART_BYTES,
+    Cancelled,
     Store,
     StoreFailed,
     part_key,
@@ -47,13 +49,16 @@ class Writer:
         location: str,
         progress: Progress,
         bandwidth: int = 0,
+        stop: aws.Event | None = None,
     ) -> None:
+        """`stop` is set when nobody wants it any more; `bandwidth` in bytes a second, 0 for all."""
         if bandwidth and bandwidth < LEAST_BANDWIDTH:
             raise BadRequest(f"a backup is sent with at least {LEAST_BANDWIDTH} bytes a second")
         self._store, self._backup_id, self._location = store, backup_id, location
         self._attempt = aws.token_bytes(ATTEMPT_BYTES).hex()
         self._sealing = Sealing(store.data_key(backup_id), backup_id, self._attempt)
         self._progress, self._bandwidth = progress, bandwidth
+        self._stop = stop or aws.event()
         self._data, self._data_size = hashlib.sha256(), 0
         self._parts: list[StoredPart] = []
         self._sent = 0
@@ -115,7 +120,12 @@ class Writer:
         self._wait()
         self._pause()
         sealed = self._sealing.seal(number, part, last=last)
-        stored = StoredPart(len(sealed), hashlib.sha256(sealed).hexdigest())
+        md5 = hashlib.md5(sealed, usedforsecurity=False).digest()
+        stored = StoredPart(
+            size=len(sealed),
+            sha256=hashlib.sha256(sealed).hexdigest(),
+            md5=base64.b64encode(md5).decode(),
+        )
         key = part_key(self._location, self._attempt, number)
         self._parts.append(stored)
         self._sending = Beside(
@@ -133,7 +143,8 @@ class Writer:
         """Let what was sent have taken the time that the bandwidth gives it."""
         if self._bandwidth:
             due = self._began_at + self._sent / self._bandwidth
-            aws.sleep(max(due - aws.monotonic(), 0.0))
+            if aws.wait(self._stop, max(due - aws.monotonic(), 0.0)):
+                raise Cancelled("the backup was cancelled")
 
     def _tell(self) -> None:
         now = aws.monotonic()

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-from guest_agent.datastores import processes, tool
+from guest_agent.datastores import processes, streams, tool
 from guest_agent.datastores.os_user import OsUser
 from guest_agent.errors import GuestError
 from guest_agent.files import open_folder, open_plain
@@ -48,4 +48,5 @@ def end() -> bytes:
 def unpack(chunks: Iterable[bytes], folder: Path, user: OsUser) -> None:
     """Make files of a stream, as their user and in the folder alone."""
     command = [processes.program("tar"), "--extract", "--file=-", f"--directory={folder}"]
-    tool.feed([*command, "--no-same-owner", "--delay-directory-restore"], user, chunks)
+    command += ["--no-same-owner", "--delay-directory-restore"]
+    tool.feed(command, user, streams.of_tar(chunks))

@@ -11,7 +11,7 @@ from chalicelib.bus.contract import answers, arguments
 from guest_agent.backups.store import OpenStore
 from guest_agent.backups.writer import Writer
 from guest_agent.config import GuestConfig
-from guest_agent.datastores.copies import Copies, Restore, room_told
+from guest_agent.datastores.copies import Copies, Restore, require_room, room_told
 from guest_agent.datastores.log import Log
 from guest_agent.datastores.server import S
 from guest_agent.datastores.server_manager import ServerManager
@@ -36,11 +36,11 @@ class BackupsManager(ServerManager[S], WithBackups):
     ) -> answers.BackedUp:
         stop = self._stops[request.id] = aws.event()
         try:
-            version = self._life.version()
+            version, copies = self._life.version(), self._copies()
+            require_room(copies.server)
             store = self._opener()(request.id, stop)
-            writer = Writer(store, request.id, request.location, progress, request.bandwidth)
+            writer = Writer(store, request.id, request.location, progress, request.bandwidth, stop)
             progress("copying the data")
-            copies = self._copies()
             with room_told(copies.server):
                 copied = copies.copy(writer.write, request.parent, stop)
             made = writer.finish(engine_version=version, position=copied.position)

@@ -2,11 +2,11 @@
 
     <mount point>/restored/<backup>.part     being fetched
                            <backup>          as the engine's tool has unpacked it, whole
-                           applying          what is there is being changed
+                           <backup>.changed  that one is being changed
     <mount point>/data                       made of them, renamed in one step
 
-A copy that was being changed when the agent died is fetched again: an engine's tool cannot tell how
-far it was.
+A copy that a tool was changing when the agent died is fetched again: it cannot tell how far it was.
+The others stay, and so does what is only moved, step by step.
 """
 
 from __future__ import annotations
@@ -31,8 +31,11 @@ from guest_agent.files import own_folder, sync_directory, write_whole
 from guest_agent.manager import Progress
 
 PART: Final = ".part"
-APPLYING: Final = "applying"
+CHANGED: Final = ".changed"
 Write = Callable[[Iterable[bytes]], None]
+Changing = Callable[[Path], None]
+"""Told of a copy before something changes it of which nobody could tell how far that was; before
+its log is replayed, too."""
 
 
 class Copied(NamedTuple):
@@ -41,6 +44,17 @@ class Copied(NamedTuple):
 
     position: str = ""
     log_position: str = ""
+
+
+def require_room(server: Server[Any], needed: int = 0) -> None:
+    """Refuse to begin with a copy, which needs so many bytes on the volume, before it takes from
+    the database what that is about to run out of."""
+    room = server.room.look()
+    if room is not None and room.left - needed < room.low:
+        raise GuestError(
+            f"{guard.FULL}: a backup needs {(needed + room.low) >> 20} MiB of it, and "
+            f"{max(room.left, 0) >> 20} are free"
+        )
 
 
 @contextmanager
@@ -76,8 +90,12 @@ class Copies(ABC, Generic[S]):
         """Make files of what was copied, in a folder that is there, empty, and the database's."""
 
     @abstractmethod
-    def apply(self, folders: list[Path]) -> Path:
-        """Make a data directory of a chain, in its order; the folder that it is then."""
+    def apply(self, folders: list[Path], changing: Changing) -> Path:
+        """Make a data directory of a chain, in its order; the folder that it is then.
+
+        It is done again over what one that was cut short has left, but for the copies that
+        `changing` was told of.
+        """
 
     def replay(
         self, data: Path, since: str, pieces: Iterator[ArchivedPiece], target_ms: int
@@ -108,38 +126,53 @@ class Restore(Generic[S]):
         folder = self._layout.restored
         with own_folder(folder, 0o755):
             pass
-        if (folder / APPLYING).exists():
-            shutil.rmtree(folder)
-            with own_folder(folder, 0o755):
-                pass
         wanted = {backup.id for backup in self._chain}
-        for left in [each for each in folder.iterdir() if each.name not in wanted]:
-            shutil.rmtree(left)
+        for left in [each for each in folder.iterdir() if each.is_dir()]:
+            if left.name not in wanted or _changed(left).exists():
+                shutil.rmtree(left)
+        sync_directory(folder)
+        for mark in folder.glob(f"*{CHANGED}"):
+            mark.unlink()
         store = self._open_store(self._chain[-1].id, aws.event())
         for number, backup in enumerate(self._chain, 1):
             if not (folder / backup.id).exists():
                 self._fetch(store, backup, _of(f"backup {number} of {len(self._chain)}", progress))
 
     def apply(self, progress: Progress) -> None:
-        """Make it the data directory; again from the store if that was cut short before."""
+        """Make it the data directory, of what is whole of one that was cut short before."""
         layout = self._layout
         if not layout.data.exists():
             self.fetch(progress)
             progress("applying the backups")
-            write_whole(layout.restored / APPLYING, b"")
             with room_told(self._copies.server):
                 folders = [layout.restored / backup.id for backup in self._chain]
-                data_directory.place(self._copies.apply(folders), layout.data)
+                applied = self._copies.apply(folders, lambda each: write_whole(_changed(each), b""))
+                data_directory.place(applied, layout.data)
         shutil.rmtree(layout.restored, ignore_errors=True)
         sync_directory(layout.volume)
 
     def _fetch(self, store: Store, backup: StoredBackup, progress: Progress) -> None:
-        user = self._copies.server.user
+        user, reader = self._copies.server.user, Reader(store, backup, progress)
+        self._require_room(backup, reader.manifest.data_size)
         part = self._layout.restored / f"{backup.id}{PART}"
         user.make_folder(part)
         user.check_can_reach(part)
-        self._copies.unpack(Reader(store, backup, progress).chunks(), part)
+        self._copies.unpack(reader.chunks(), part)
         data_directory.place(part, self._layout.restored / backup.id)
+
+    def _require_room(self, backup: StoredBackup, needed: int) -> None:
+        """No more than that is unpacked (`Reader`)."""
+        room = self._copies.server.room.look()
+        if room is not None and needed > room.free:
+            raise GuestError(
+                f"{guard.FULL}: the backup {backup.id} needs {needed >> 20} MiB, and "
+                f"{room.free >> 20} are free"
+            )
+
+
+def _changed(copy: Path) -> Path:
+    """The mark of a copy that is being changed."""
+    return copy.with_name(copy.name + CHANGED)
 
 
 def _of(part: str, progress: Progress) -> Progress:

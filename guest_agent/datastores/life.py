@@ -41,6 +41,8 @@ from guest_agent.storage import device, volume
 
 APPLY_SECONDS: Final = 60.0
 """For all the values of a configuration group, some of which move gigabytes."""
+ADOPT_SECONDS: Final = 12.0
+"""For a database that runs already to read again what is fixed."""
 ATTEMPTS: Final = 3
 """How often a stage of the first start is begun, when the server in it dies."""
 _STARTING: Final = "the database is starting"
@@ -173,12 +175,21 @@ class Life(Generic[S]):
         with self._moving(Status.RESTARTING):
             service = self._make_service()
             if (pid := service.adopt()) is not None:
+                self._bring_up_to_date()
                 return f"The database runs already (process {pid})."
             if self._state.stopped and not self._state.at_boot:
                 return "The database was stopped and is to stay so."
             self._save(replace(self._state, stopped=False))
             self._start(service, self._state.next_flavor)
             return "The database was started."
+
+    def _bring_up_to_date(self) -> None:
+        """Of one that does not answer now, its next start does it."""
+        try:
+            with self.session(ADOPT_SECONDS) as session:
+                self._server.adopted(session)
+        except CommandFailed as error:
+            _log.warning("The database runs on as the agent before has started it: %s", error)
 
     def start_again(self) -> str:
         """Start what has died or locks the agent out, unless it was told to stop; a sentence."""

@@ -134,6 +134,11 @@ class Server(ABC, Generic[S]):
     def write_configuration(self, flavor: Flavor, group: Mapping[str, Scalar]) -> bool:
         """Write what it reads when it starts; true when it would run with something else now."""
 
+    def adopted(self, session: S) -> None:
+        """Let one that an agent of before has started run with what is fixed now, where it takes
+        that without a restart. Repeating it changes nothing."""
+        return
+
     @abstractmethod
     def held(self, session: S) -> dict[str, Scalar]:
         """What it says of its parameters, of new sessions where each has its own."""

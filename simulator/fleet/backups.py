@@ -60,7 +60,7 @@ class WithSimBackups(OnMachine, WithBackups):
         self._being_made = (request.id, stop)
         after = int(request.parent.position) if request.parent else None
         store = self._opener()(request.id, stop)
-        writer = Writer(store, request.id, request.location, progress, request.bandwidth)
+        writer = Writer(store, request.id, request.location, progress, request.bandwidth, stop)
         progress("copying the data")
         copied: list[Copy] = []
         writer.write(self._copying(after, copied))

@@ -44,7 +44,7 @@ def test_a_backup_of_terabytes_is_removed_within_its_time(
     instance_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever removes it goes on at once, however long that has taken; not so who is refused."""
-    monkeypatch.setattr(objects, "page", lambda _: objects.Page({"a": 1}, None))
+    monkeypatch.setattr(objects, "page", lambda _: objects.Page({"a": 1}, None, {}))
     monkeypatch.setattr(objects, "remove", lambda _: None)
     leased = operations.take_lease(deleting(made(instance_id)).id, "remove")
     aws.sleep(400)

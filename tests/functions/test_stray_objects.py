@@ -100,6 +100,28 @@ def test_what_an_ended_backup_left_goes_after_a_day_and_all_else_stays(store: St
     assert said[0].startswith("2 objects of backup 00000000-")
 
 
+def test_what_lies_beside_a_complete_backup_goes_and_all_of_its_own_stays(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An attempt that was still on its way when another one was complete, before or behind it; of
+    a backup of a former release nobody knows which is its own."""
+    monkeypatch.setattr(objects, "PAGE_KEYS", 2)
+    monkeypatch.setattr(stray_objects, "PLAUSIBLE_SHARE", 1.0)
+    old = store.backup(1, "COMPLETED", objects=5)
+    location = store.backup(2, "COMPLETED", objects=5)
+    row = Backup.get(location.rpartition("/")[2])
+    row.update(actions=[Backup.attempt.set("1"), Backup.checksum.set("ab" * 32)])
+    names = [f"manifest.{'ab' * 32}", f"manifest.{'cd' * 32}", "0/0", *(f"2/{n}" for n in range(5))]
+    for name in names:
+        store.s3.put_object(Bucket=BACKUPS_BUCKET, Key=f"{location}/{name}", Body=b"x")
+    assert store.look()["removed"] == 0, "its guest may be at work"
+    store.stack.run(DAY)
+    assert store.look() == {"seen": 2, "unknown": 0, "removed": 7}
+    assert (store.left(old), store.left(f"{location}/1/"), store.left(location)) == (5, 5, 6)
+    assert store.left(f"{location}/{names[0]}") == 1
+    assert store.look()["removed"] == 0
+
+
 def test_what_has_no_row_is_told_and_never_removed(
     store: Store, told: pytest.LogCaptureFixture
 ) -> None:

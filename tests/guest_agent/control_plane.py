@@ -115,6 +115,9 @@ class ControlPlane:
         """What there is to fetch, and what was put, by path."""
         self.lends: dict[str, Any] | None = None
         """What is lent for a backup, to write below any path, or to read."""
+        self.put, self.puts = threading.Event(), threading.Event()
+        """Whether somebody puts an object, and whether that goes on."""
+        self.puts.set()
         handler = type("Handler", (_Handler,), {"control": self})
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self.server.daemon_threads = True
@@ -303,6 +306,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_PUT(self) -> None:
         """An object of a backup."""
+        self.control.put.set()
+        self.control.puts.wait(WAIT_SECONDS)
         self.control.files[self.path] = self.rfile.read(int(self.headers["Content-Length"]))
         self.send_response_only(200)
         self.send_header("Content-Length", "0")

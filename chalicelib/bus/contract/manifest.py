@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import re
 from typing import Annotated, Final
 
 import msgspec
@@ -14,14 +16,27 @@ MOST_PARTS: Final = 500_000
 """Of 16 MiB: 7.6 TiB, compressed."""
 MOST_BYTES: Final = 64 * 1024**2
 """Of a manifest."""
+Md5 = Annotated[str, msgspec.Meta(pattern=r"^([0-9A-Za-z+/]{22}==)?$(?!\n)")]
+_NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,6}")
+_MD5: Final = re.compile(r"[0-9a-f]{32}")
 Attempt = Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Za-z_-]{1,64}$(?!\n)")]
 
 
 class StoredPart(msgspec.Struct, frozen=True):
-    """One object, `<location>/<attempt>/<number>`: its bytes as they lie there, and their sum."""
+    """One object, `<location>/<attempt>/<number>`: its bytes as they lie there, and their sums.
+
+    The MD5 (base64) is what a list of the store tells of an object, its ETag, so that all parts are
+    compared without a call for each; a guest of a former release says none.
+    """
 
     size: Bytes
     sha256: Sha256
+    md5: Md5 = ""
+
+    def lies_as(self, size: int, etag: str) -> bool:
+        """Whether that is what a list of the store tells of it."""
+        told = base64.b64encode(bytes.fromhex(etag)).decode() if _MD5.fullmatch(etag) else ""
+        return size == self.size and self.md5 in ("", told)
 
 
 class Manifest(msgspec.Struct, frozen=True):
@@ -44,6 +59,11 @@ class Manifest(msgspec.Struct, frozen=True):
     def stored(self) -> int:
         """The bytes of its parts."""
         return sum(part.size for part in self.parts)
+
+    def part(self, name: str) -> StoredPart | None:
+        """The part whose object has that name in the attempt's folder."""
+        known = _NUMBER.fullmatch(name) is not None and int(name) < len(self.parts)
+        return self.parts[int(name)] if known else None
 
 
 def key_of(location: str, checksum: str) -> str:

@@ -19,8 +19,8 @@ from typing import Final
 from chalicelib import aws
 from chalicelib.bus.contract.arguments import StoredBackup
 from chalicelib.engines.mariadb import BACKUP_USER
-from guest_agent.datastores import copies, processes, tool
-from guest_agent.datastores.copies import Copied, Write
+from guest_agent.datastores import copies, processes, streams, tool
+from guest_agent.datastores.copies import Changing, Copied, Write
 from guest_agent.datastores.log import ArchivedPiece
 from guest_agent.datastores.mariadb import replay
 from guest_agent.datastores.mariadb.binlog import FILE, Place
@@ -72,12 +72,15 @@ class MariaDBCopies(copies.Copies[Session]):
 
     def unpack(self, chunks: Iterable[bytes], folder: Path) -> None:
         command = [processes.program("mbstream"), "--extract", f"--directory={folder}"]
-        tool.feed(command, self.server.user, chunks)
+        tool.feed(command, self.server.user, streams.of_mbstream(chunks))
 
-    def apply(self, folders: list[Path]) -> Path:
+    def apply(self, folders: list[Path], changing: Changing) -> Path:
+        """An increment is changed too: the tool recovers in it what was written meanwhile."""
         full, *increments = folders
+        changing(full)
         self._prepare(full)
         for increment in increments:
+            changing(increment)
             self._prepare(full, f"--incremental-dir={increment}")
         for pattern in _OF_THE_TOOL:
             for path in full.glob(pattern):

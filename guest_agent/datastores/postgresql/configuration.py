@@ -80,19 +80,24 @@ def write(
     for folder in (layout.folder, layout.layers):
         with own_folder(folder, 0o755):
             pass
-    texts = {
+    layers = {
         layout.flavor_layer: render_layer(template),
         layout.group_layer: render_layer(group),
+    }
+    return write_changed({**layers, **_fixed(layout, address, major)}, mode=0o644)
+
+
+def write_fixed(layout: Layout, address: str, major: int) -> bool:
+    """Write what no layer may change; true if a running server has read something else."""
+    return write_changed(_fixed(layout, address, major), mode=0o644)
+
+
+def _fixed(layout: Layout, address: str, major: int) -> dict[Path, str]:
+    return {
         layout.logins: _LOGINS,
         layout.identities: f'{_MAP} "{agent_account()}" {ADMINISTRATOR}\n',
         layout.config: render(layout, address, major),
     }
-    return write_changed(texts, mode=0o644)
-
-
-def write_logins(layout: Layout) -> bool:
-    """Write who may log in from where, by which copies are made too; true if that was not so."""
-    return write_changed({layout.logins: _LOGINS}, mode=0o644)
 
 
 def running(session: Session) -> dict[str, int]:

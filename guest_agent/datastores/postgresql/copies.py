@@ -23,10 +23,10 @@ from chalicelib import aws
 from chalicelib.bus.contract.arguments import StoredBackup
 from chalicelib.engines.postgresql import ADMINISTRATOR
 from guest_agent.datastores import archive, copies, tool
-from guest_agent.datastores.copies import Copied, Write
+from guest_agent.datastores.copies import Changing, Copied, Write
 from guest_agent.datastores.log import ArchivedPiece
 from guest_agent.datastores.os_user import own_user
-from guest_agent.datastores.postgresql import configuration, replay, wal
+from guest_agent.datastores.postgresql import replay, wal
 from guest_agent.datastores.postgresql.server import PostgreSQLServer
 from guest_agent.datastores.postgresql.sql import Session
 from guest_agent.errors import CommandFailed, GuestError
@@ -35,6 +35,7 @@ from guest_agent.files import open_folder
 SLOT: Final = "coffer_backups"
 MOST_SEGMENTS: Final = 100_000
 """In one increment: 1.5 TiB."""
+_LOCKS: Final = ".s.PGSQL.*.lock"
 _SEGMENT: Final = re.compile(r"[0-9A-F]{24}")
 _ENDS: Final = re.compile(r"write-ahead log end point: ([0-9A-F]+/[0-9A-F]+)")
 _POSITION: Final = re.compile(r"[0-9A-F]{1,8}/[0-9A-F]{1,8}")
@@ -64,8 +65,11 @@ class PostgreSQLCopies(copies.Copies[Session]):
     def unpack(self, chunks: Iterable[bytes], folder: Path) -> None:
         archive.unpack(chunks, folder, self.server.user)
 
-    def apply(self, folders: list[Path]) -> Path:
+    def apply(self, folders: list[Path], changing: Changing) -> Path:
+        """What was moved by one that was cut short is there already."""
         full, *increments = folders
+        for lock in full.glob(_LOCKS):  # of the server that was copied
+            lock.unlink()
         for increment in increments:
             for segment in sorted(increment.iterdir()):
                 if not _SEGMENT.fullmatch(segment.name):
@@ -81,7 +85,10 @@ class PostgreSQLCopies(copies.Copies[Session]):
 
     def _full(self, write: Write, stop: aws.Event) -> str:
         assert isinstance(self.server, PostgreSQLServer)
-        self._let_in()
+        with self.session() as session:
+            # One that an agent of before has started lets no copy be made by its socket, and keeps
+            # the log without a bound.
+            self.server.adopted(session)
         self._keep_log()
         said: list[str] = []
         with self._socket() as socket:
@@ -156,13 +163,6 @@ class PostgreSQLCopies(copies.Copies[Session]):
         for name in segments:
             yield from archive.of_file(self.server.layout.data / wal.FOLDER, name, name)
         yield archive.end()
-
-    def _let_in(self) -> None:
-        """A server that was started by an agent of before lets no copy be made by its socket."""
-        assert isinstance(self.server, PostgreSQLServer)
-        if configuration.write_logins(self.server.layout):
-            with self.session() as session:
-                configuration.reload(session)
 
     def _keep_log(self) -> None:
         """Have the slot, which keeps the log for increments."""

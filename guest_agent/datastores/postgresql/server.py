@@ -112,8 +112,12 @@ class PostgreSQLServer(Server[Session]):
 
     def write_configuration(self, flavor: Flavor, group: Mapping[str, Scalar]) -> bool:
         template = self.ENGINE.template(flavor.ram)
-        address, major = self.guest.bind_address, next(iter(self._ordered), 0)
-        return configuration.write(self.layout, address, major, template, group)
+        address = self.guest.bind_address
+        return configuration.write(self.layout, address, self._major, template, group)
+
+    def adopted(self, session: Session) -> None:
+        if configuration.write_fixed(self.layout, self.guest.bind_address, self._major):
+            configuration.reload(session)
 
     def held(self, session: Session) -> dict[str, Scalar]:
         return configuration.held(session, self.known)
@@ -163,6 +167,10 @@ class PostgreSQLServer(Server[Session]):
     def _ordered(self) -> tuple[int, ...]:
         """The major version that was ordered, if the order says."""
         return engines.numbers_of(self.guest.agent.datastore_version)[:1]
+
+    @property
+    def _major(self) -> int:
+        return next(iter(self._ordered), 0)
 
     def _engine(self) -> str:
         """The version of the installed server, e.g. `15.18`."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +16,7 @@ from chalicelib import aws
 from chalicelib.bus.contract.arguments import StoredBackup
 from guest_agent.backups.store import Cancelled
 from guest_agent.datastores import archive, copies
-from guest_agent.datastores.copies import Copied, Write
+from guest_agent.datastores.copies import Changing, Copied, Write
 from guest_agent.datastores.redis import counters
 from guest_agent.datastores.redis.layout import ACL_FILE
 from guest_agent.datastores.redis.resp import Session
@@ -37,6 +38,8 @@ class RedisCopies(copies.Copies[Session]):
     def copy(self, write: Write, parent: StoredBackup | None, stop: aws.Event) -> Copied:
         if parent is not None:
             raise NotSupported("Redis has full backups only")
+        with suppress(FileNotFoundError):  # as large, about, and beside the former one
+            copies.require_room(self.server, (self.server.layout.data / DUMP).stat().st_size)
         self._save(stop)
         write(self._files())
         return Copied()
@@ -44,10 +47,12 @@ class RedisCopies(copies.Copies[Session]):
     def unpack(self, chunks: Iterable[bytes], folder: Path) -> None:
         archive.unpack(chunks, folder, self.server.user)
 
-    def apply(self, folders: list[Path]) -> Path:
+    def apply(self, folders: list[Path], changing: Changing) -> Path:
+        """What one that was cut short has moved is there already."""
         folder, user = folders[-1], self.server.user
         appended = user.make_folder(folder / _APPENDED)
-        (folder / DUMP).rename(appended / _BASE)
+        if not (appended / _BASE).exists():
+            (folder / DUMP).rename(appended / _BASE)
         write_whole(appended / _MANIFEST, f"file {_BASE} seq 1 type b\n".encode())
         with open_folder(appended) as opened:
             descriptor = open_plain(opened, _MANIFEST, os.O_RDONLY)

@@ -31,6 +31,7 @@ from tests.guest_agent.backups.objects import (
     Instant,
     Lender,
     Objects,
+    VirtualEvent,
     refusal,
 )
 
@@ -65,12 +66,16 @@ def noise(size: int, seed: int = 0) -> bytes:
     return b"".join(itertools.islice(blocks, size // 32 + 1))[:size]
 
 
+def md5(body: bytes) -> str:
+    return hashlib.md5(body, usedforsecurity=False).hexdigest()
+
+
 def silent(_: str) -> None:
     return None
 
 
-def write(lender: Lender, chunks: list[bytes], backup: str = ONE, **options: int) -> BackedUp:
-    made = Writer(lender.store(), backup, WHERE[backup], silent, **options)
+def write(lender: Lender, chunks: list[bytes], backup: str = ONE, bandwidth: int = 0) -> BackedUp:
+    made = Writer(lender.store(), backup, WHERE[backup], silent, bandwidth)
     made.write(chunks)
     return made.finish(engine_version="10.11", position="42")
 
@@ -284,6 +289,49 @@ def test_a_bandwidth_is_kept(lender: Lender, instant: Instant) -> None:
     assert instant.now - began >= (told.size - 2 * MORE) / (64 * 1024)
     with pytest.raises(BadRequest, match="at least"):
         write(lender, [b"x"], bandwidth=1)
+
+
+def test_who_waits_for_the_bandwidth_hears_that_it_is_cancelled(
+    lender: Lender, instant: Instant
+) -> None:
+    """A part with the least of it takes four minutes."""
+
+    class HeardWithin(VirtualEvent):
+        def wait(self, timeout: float | None = None) -> bool:
+            self.set()
+            return super().wait(timeout)
+
+    stop = HeardWithin(instant)
+    made = Writer(lender.store(), ONE, WHERE[ONE], silent, writer.LEAST_BANDWIDTH, stop)
+    began = instant.now
+    with pytest.raises(Cancelled):
+        made.write([noise(MORE, seed) for seed in range(20)])
+    assert instant.now == began
+
+
+def test_a_part_that_stands_for_more_than_was_written_is_not_unpacked_to_its_end(
+    lender: Lender, objects: Objects
+) -> None:
+    """As of a guest that was broken into, whose key it is sealed with."""
+    write(lender, [bytes(CHUNK_BYTES)] * 40)
+    told = msgspec.structs.replace(manifest_of(objects), data_size=3 * CHUNK_BYTES)
+    content = msgspec.json.encode(told)
+    forged = StoredBackup(ONE, WHERE[ONE], hashlib.sha256(content).hexdigest())
+    objects.held[key_of(WHERE[ONE], forged.checksum)] = content
+    pieces = Reader(lender.store(), forged, silent).chunks()
+    assert sum(len(next(pieces)) for _ in range(3)) == told.data_size
+    with pytest.raises(Damaged, match="more data than was written"):
+        next(pieces)
+
+
+def test_each_part_is_told_as_the_store_will_list_it(lender: Lender, objects: Objects) -> None:
+    write(lender, CHUNKS)
+    told = manifest_of(objects)
+    for number, part in enumerate(told.parts):
+        body = objects.held[_part(told, number)]
+        assert part.lies_as(len(body), md5(body))
+        assert not part.lies_as(len(body), md5(body[:-1] + b"x"))
+        assert not part.lies_as(len(body), "an-etag-of-another-kind")
 
 
 def test_progress_is_told_now_and_then(lender: Lender, instant: Instant) -> None:

@@ -119,7 +119,7 @@ def restore(server: Server, copy: Copy, pieces: Iterable[ArchivedPiece], target_
         layout.restored.mkdir(mode=0o755)
         folder = user.make_folder(layout.restored / "copy")
         copies.unpack([copy.content], folder)
-        data = copies.apply([folder])
+        data = copies.apply([folder], lambda _: None)
         copies.replay(data, copy.copied.log_position, iter(pieces), target_ms)
         data_directory.place(data, layout.data)
         shutil.rmtree(layout.restored)

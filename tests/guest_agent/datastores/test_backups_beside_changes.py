@@ -9,7 +9,9 @@ import pymysql
 import pytest
 
 from chalicelib import aws
+from guest_agent.datastores.postgresql import configuration
 from guest_agent.datastores.postgresql.copies import SLOT, PostgreSQLCopies
+from guest_agent.datastores.postgresql.layout import Layout
 from guest_agent.datastores.postgresql.manager import PostgreSQLManager
 from guest_agent.datastores.redis.copies import RedisCopies
 from guest_agent.errors import GuestError
@@ -163,3 +165,28 @@ def test_an_rdb_of_before_a_restart_is_no_backup(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(copies, "_told", Told(begun_again))
     with pytest.raises(GuestError, match="started again"):
         copies._is_saving(before)
+
+
+def bound_of(guest: Guest) -> str:
+    with of_postgresql(guest)._session() as session:
+        ((said,),) = session.rows("SELECT current_setting('max_slot_wal_keep_size')")
+    return str(said)
+
+
+def test_what_an_agent_of_before_has_started_keeps_no_log_without_a_bound(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """From the next agent's start on, and not only from the database's."""
+    with guest_of(POSTGRESQL, monkeypatch) as guest:
+        layout = of_postgresql(guest)._life.server.layout
+        assert isinstance(layout, Layout)
+        bound, as_it_is = bound_of(guest), layout.config.read_text()
+        lines = as_it_is.splitlines(keepends=True)
+        layout.config.write_text("".join(each for each in lines if "max_slot_wal" not in each))
+        with of_postgresql(guest)._session() as session:
+            configuration.reload(session)
+        assert bound_of(guest) == "-1"
+        pid = guest.server.database()
+        guest.renew_agent()
+        assert "runs already" in guest.manager.start_up()
+        assert (bound_of(guest), guest.server.database()) == (bound, pid)

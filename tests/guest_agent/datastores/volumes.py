@@ -31,11 +31,11 @@ def resize(folder: Path, mib: int) -> None:
     subprocess.run(["mount", "-o", f"remount,size={mib}m", str(folder)], check=True)
 
 
-def fill(folder: Path, leave: int = 0) -> Path:
+def fill(folder: Path, leave: int = 0, inside: str = "data") -> Path:
     """Take all that is free but so many bytes, as files of somebody else's would."""
     figures = os.statvfs(folder)
     size = figures.f_bavail * figures.f_frsize - leave
-    path = folder / "data/filler"
+    path = folder / inside / "filler"
     with path.open("wb") as stream:
         os.posix_fallocate(stream.fileno(), 0, max(size, 1))
     return path

@@ -1,0 +1,109 @@
+"""What lies in the store is compared with what its guest has said before a backup is complete."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from functions import create_backup
+from simulator.aws.s3 import Object, Objects
+from simulator.template import BACKUPS_BUCKET
+from tests.simulator.backing_up import Backups
+
+HOUR = 3600.0
+Harm = Callable[[Objects, str], None]
+
+
+class Beside:
+    """Somebody who does something to the store once a backup's manifest is there."""
+
+    def __init__(self, stack: Backups, harm: Harm) -> None:
+        self._store, self._harm = stack.region.s3.buckets[BACKUPS_BUCKET], harm
+        self._done = False
+        stack.region.effects.hooks.append(self)
+
+    def before(self, effect: Any) -> None:
+        return
+
+    def after(self, effect: Any) -> None:
+        if effect.call == "PutObject" and "/manifest." in effect.what["Key"] and not self._done:
+            self._done = True
+            self._harm(self._store, effect.what["Key"].rpartition("/")[0])
+
+
+@pytest.fixture
+def stack() -> Iterator[Backups]:
+    made = Backups(options={})
+    yield made
+    made.settle()
+    made.invariants.check_healed()
+    broken = made.explain()
+    made.close()
+    assert not broken, broken
+
+
+def part_of(store: Objects, location: str) -> tuple[str, Object]:
+    parts = (each for each in store.behind(f"{location}/", "") if "/manifest." not in each[0])
+    return next(parts)
+
+
+def changed(store: Objects, location: str) -> None:
+    key, found = part_of(store, location)
+    body = found.body[:-1] + bytes([found.body[-1] ^ 1])
+    store.put(key, found._replace(body=body, etag='"0123456789abcdef0123456789abcdef"'))
+
+
+def lost(store: Objects, location: str) -> None:
+    store.delete(part_of(store, location)[0])
+
+
+def beside(store: Objects, location: str, number: int) -> None:
+    """Attempts that have died, and one part too many in its own."""
+    key, found = part_of(store, location)
+    store.put(f"{key}9", found)
+    for each in range(number):
+        store.put(f"{location}/another/{each}", found)
+
+
+@pytest.mark.parametrize(
+    ("harm", "told"),
+    [(changed, "its part 0 is another one"), (lost, "of 1 parts 0 are there")],
+)
+def test_what_was_changed_before_the_end_is_seen_at_the_end(
+    stack: Backups, harm: Harm, told: str
+) -> None:
+    """Not when it is restored, months later."""
+    instance_id = stack.begin()
+    Beside(stack, harm)
+    row = stack.row(stack.back_up(instance_id))
+    assert row["status"] == "FAILED"
+    assert told in row["fault_message"]
+    assert stack.keys == []
+    assert stack.row(stack.back_up(instance_id))["status"] == "COMPLETED"
+
+
+def test_what_attempts_have_left_is_removed(stack: Backups) -> None:
+    instance_id = stack.begin()
+    Beside(stack, lambda store, location: beside(store, location, 500))
+    row = stack.row(stack.back_up(instance_id))
+    assert row["status"] == "COMPLETED"
+    assert len(stack.keys) == 2
+    assert any(f"/{row['attempt']}/0" in key for key in stack.keys)
+
+
+def test_a_guest_that_fills_its_location_has_made_no_backup(
+    stack: Backups, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    most = create_backup.MOST_ATTEMPTS + create_backup.SPARE_OBJECTS
+    instance_id = stack.begin()
+    Beside(stack, lambda store, location: beside(store, location, most))
+    row = stack.row(stack.back_up(instance_id))
+    assert row["status"] == "FAILED"
+    assert "than attempts at it can have left" in row["fault_message"]
+    monkeypatch.setattr(create_backup, "MOST_VOLUMES", 0)
+    monkeypatch.setattr(create_backup, "SPARE_BYTES", 100)
+    row = stack.row(stack.back_up(instance_id))
+    assert "more than a volume of 1 GiB can give" in row["fault_message"]
+    assert stack.keys == []
