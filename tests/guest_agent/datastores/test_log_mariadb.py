@@ -14,7 +14,7 @@ from guest_agent.datastores.log import LogLost
 from guest_agent.datastores.mariadb.layout import SOCKET
 from guest_agent.datastores.os_user import agent_account
 from tests.guest_agent.control_plane import wait_for
-from tests.guest_agent.datastores.archived import Archive
+from tests.guest_agent.datastores.archived import Archive, manager_of
 from tests.guest_agent.datastores.customer import PASSWORD, Guest, guest_on, server_of
 from tests.guest_agent.datastores.numbered import numbering
 from tests.guest_agent.datastores.test_backups import MARIADB, guest_of
@@ -153,7 +153,7 @@ def test_one_who_gave_itself_the_right_loses_it(guest: Guest) -> None:
             "FLUSH PRIVILEGES",
         )
         assert "BINLOG ADMIN" in root.ask("SHOW GRANTS FOR eve")[0][0]
-        guest.manager._life.secure()
+        manager_of(guest)._life.secure()
         assert "BINLOG ADMIN" not in root.ask("SHOW GRANTS FOR eve")[0][0]
 
 
