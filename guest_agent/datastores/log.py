@@ -51,7 +51,7 @@ class ArchivedPiece(NamedTuple):
 class Log(ABC, Generic[S]):
     """The log of one server. Called from one thread; each call of the database is bounded.
 
-    All but `keep` raise `Unavailable` while the database does not answer. Nothing is remembered in
+    All of it raises `Unavailable` while the database does not answer. Nothing is remembered in
     it: the agent that goes on after a death calls with the position that it finds on the volume.
     """
 
@@ -63,8 +63,8 @@ class Log(ABC, Generic[S]):
         """Have the log kept; False while that waits for a start of the database.
 
         The start may be anybody's, also the first one of a server with data: what is wanted stands
-        where a start finds it, so this may be called before the database runs. It changes nothing
-        when it is so already.
+        where a start finds it, also when this raises because the database does not run. It changes
+        nothing when it is so already.
         """
 
     @abstractmethod

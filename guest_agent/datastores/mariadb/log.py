@@ -24,7 +24,7 @@ from guest_agent.datastores.mariadb.binlog import MARK_BYTES, Place
 from guest_agent.datastores.mariadb.layout import Layout
 from guest_agent.datastores.mariadb.sql import Session
 from guest_agent.datastores.os_user import OsUser
-from guest_agent.errors import GuestError, Unavailable
+from guest_agent.errors import GuestError
 from guest_agent.files import open_folder, open_plain, sync_directory, write_changed
 
 PIECE_BYTES: Final = 16 * 1024**2
@@ -49,6 +49,8 @@ binlog_expire_logs_seconds      = 0
 # Whoever may make a function or a trigger may do so with a log, too: rows tell what it did.
 log_bin_trust_function_creators = ON
 """
+_WANTED: Final = "wanted"
+"""A file among those of the log; whoever has the volume keeps it."""
 _OFF: Final = "the database was started without its binary log"
 _GONE: Final = "a file of the binary log is not there any more"
 _log = logging.getLogger(__name__)
@@ -64,21 +66,19 @@ class MariaDBLog(log.Log[Session]):
         return layout
 
     def keep(self) -> bool:
-        text = _LAYER.format(folder=self.layout.binary_logs.name)
-        write_changed({self.layout.log_layer: text}, mode=0o644)
-        try:
-            with self.session() as session:
-                if not _is_on(session):
-                    return False
-                _expire(session, 0)
-        except Unavailable:
-            return False
+        _switch_on(self.layout)
+        with self.session() as session:
+            if not _is_on(session):
+                return False
+            _expire(session, 0)
+        _want(self.layout)
         return True
 
     def forget(self) -> None:
-        with suppress(FileNotFoundError):
-            self.layout.log_layer.unlink()
-            sync_directory(self.layout.layers)
+        for path in (self.layout.binary_logs / _WANTED, self.layout.log_layer):
+            with suppress(FileNotFoundError):
+                path.unlink()
+                sync_directory(path.parent)
         with self.session() as session:
             if not _is_on(session):
                 shutil.rmtree(self.layout.binary_logs, ignore_errors=True)
@@ -176,12 +176,16 @@ class MariaDBLog(log.Log[Session]):
 def make_ready(layout: Layout, user: OsUser) -> None:
     """Before a start: the folder is there, and its index names nothing that is not.
 
-    A server whose index names a file that somebody has removed does not start.
+    A volume that was kept a log on goes on with it, before anybody tells a rebuilt server that it
+    is wanted. A server whose index names a file that somebody has removed does not start.
     """
+    if (layout.binary_logs / _WANTED).exists():
+        _switch_on(layout)
     if not layout.log_layer.exists():
         return
     user.make_folder(layout.binary_logs)
     user.take_over(layout.binary_logs)
+    _want(layout)
     with open_folder(layout.binary_logs) as folder, suppress(FileNotFoundError):
         descriptor = open_plain(folder, f"{binlog.BASE}.index", os.O_RDWR)
         with os.fdopen(descriptor, "r+b") as stream:
@@ -193,6 +197,19 @@ def make_ready(layout: Layout, user: OsUser) -> None:
                 stream.seek(0)
                 stream.writelines(kept)
                 stream.truncate()
+
+
+def _switch_on(layout: Layout) -> None:
+    """Let the next start find that the log is wanted."""
+    text = _LAYER.format(folder=layout.binary_logs.name)
+    write_changed({layout.log_layer: text}, mode=0o644)
+
+
+def _want(layout: Layout) -> None:
+    """Let the next start of whatever server has the volume find it."""
+    with open_folder(layout.binary_logs) as folder:
+        os.close(open_plain(folder, _WANTED, os.O_WRONLY | os.O_CREAT))
+        os.fsync(folder)
 
 
 def _is_on(session: Session) -> bool:

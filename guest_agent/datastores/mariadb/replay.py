@@ -31,6 +31,8 @@ from guest_agent.errors import CommandFailed, GuestError
 from guest_agent.files import open_folder, open_plain
 
 REPLAY_SECONDS: Final = 4 * 3600.0
+SETTLED_MS: Final = 1000
+"""How long before it was asked for the log is told to go up to."""
 _RELAY: Final = "relay"
 _SETTINGS: Final = (
     "skip-networking",
@@ -69,6 +71,31 @@ class File(NamedTuple):
     path: Path
     least: int
     shift: int
+
+
+class Surely:
+    """Up to where all was committed by the moment, and where nothing is any more, whatever times
+    transactions tell: those anybody may choose.
+
+    A round of the archiver tells with its last piece when it was asked for: what came in the
+    rounds before was committed before that.
+    """
+
+    def __init__(self, target_ms: int) -> None:
+        self._target_ms, self._told_ms = target_ms, 0
+        self.before = self._round = At(0, 0)
+
+    def heard(self, until_ms: int, end: At) -> None:
+        """A piece that goes up to `end`."""
+        if until_ms > self._told_ms:
+            if until_ms + SETTLED_MS <= self._target_ms:
+                self.before = self._round
+            self._told_ms, self._round = until_ms, end
+
+    @property
+    def over(self) -> bool:
+        """Whether all that was committed by the moment has been heard of."""
+        return self._told_ms >= self._target_ms
 
 
 class Files:
@@ -147,15 +174,14 @@ def to_moment(
 ) -> None:
     """Have data that go up to `since` hold what was committed up to the moment."""
     folder = server.user.make_folder(server.layout.restored / "log")
-    files, surely = Files(server, folder), At(0, 0)
+    files, surely = Files(server, folder), Surely(target_ms)
     for piece in pieces:
-        end = files.lay(piece)
-        if 0 < piece.until_ms <= target_ms:
-            surely = end  # whatever times its transactions tell, which anybody may choose
+        if not surely.over:
+            surely.heard(piece.until_ms, files.lay(piece))
     if not files.all:
         return
     start = files.where(Place.of(since))
-    files.cut(max(surely, start), target_ms)
+    files.cut(max(surely.before, start), target_ms)
     files.index()
     _apply(server, data, folder, files, start)
 

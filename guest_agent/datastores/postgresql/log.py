@@ -19,7 +19,7 @@ from guest_agent.datastores.postgresql import wal
 from guest_agent.datastores.postgresql.sql import Session
 from guest_agent.datastores.postgresql.wal import SEGMENT_BYTES, Place
 from guest_agent.datastores.processes import POLL_SECONDS
-from guest_agent.errors import GuestError, Unavailable
+from guest_agent.errors import GuestError
 from guest_agent.files import open_folder, open_plain
 
 SLOT: Final = "coffer_log"
@@ -32,11 +32,8 @@ class PostgreSQLLog(log.Log[Session]):
     """Its slot is in the data directory, and so outlives the server's disk and its engine."""
 
     def keep(self) -> bool:
-        try:
-            with self.session() as session:
-                wal.keep_by(session, SLOT)
-        except Unavailable:
-            return False
+        with self.session() as session:
+            wal.keep_by(session, SLOT)
         return True
 
     def forget(self) -> None:

@@ -12,6 +12,7 @@ import pytest
 from chalicelib.service_status import ServiceStatus as Status
 from guest_agent.datastores.log import LogLost
 from guest_agent.datastores.mariadb.layout import SOCKET
+from guest_agent.datastores.mariadb.replay import SETTLED_MS
 from guest_agent.datastores.os_user import agent_account
 from tests.guest_agent.control_plane import wait_for
 from tests.guest_agent.datastores.archived import Archive, manager_of
@@ -20,7 +21,7 @@ from tests.guest_agent.datastores.numbered import numbering
 from tests.guest_agent.datastores.test_backups import MARIADB, guest_of
 from tests.guest_agent.datastores.volumes import fill, needs_root, small
 
-pytestmark = pytest.mark.database
+pytestmark = [pytest.mark.database, pytest.mark.xdist_group("log-mariadb")]
 BIG: Final = 3_000
 """Rows of ten thousand bytes in one transaction: two pieces of a log."""
 MAKES: Final = (
@@ -112,7 +113,8 @@ def test_what_a_log_carries_is_there_again(guest: Guest, monkeypatch: pytest.Mon
         archive.send()
         then = held_of(guest)
         assert then != before
-        with archive.restored(copy, int(archive.until_ms), monkeypatch) as again:
+        moment = archive.until_ms + SETTLED_MS
+        with archive.restored(copy, moment, monkeypatch) as again:
             assert held_of(again) == then
             with customer(again) as alice:
                 assert alice.ask("SELECT status FROM information_schema.events") == [("ENABLED",)]
@@ -170,7 +172,7 @@ def test_one_that_was_reset_is_lost_and_another_begins(guest: Guest) -> None:
 def test_one_whose_file_is_another_is_lost(guest: Guest) -> None:
     """Of the same name, and as long: the bytes before the position tell."""
     archive = Archive(guest)
-    guest.ask("INSERT INTO latin VALUES ('a')")
+    guest.write()
     archive.send()
     name, offset, mark = archive.position.split(":")
     archive.position = f"{name}:{offset}:{'0' * len(mark)}"
@@ -180,7 +182,7 @@ def test_one_whose_file_is_another_is_lost(guest: Guest) -> None:
 
 def test_a_file_that_is_gone_is_told_and_the_database_starts(guest: Guest) -> None:
     archive = Archive(guest)
-    guest.ask("INSERT INTO latin VALUES ('b')")
+    guest.write()
     archive.send()
     (guest.server.volume / "binlog" / archive.position.split(":")[0]).unlink()
     guest.kill()
@@ -189,6 +191,17 @@ def test_a_file_that_is_gone_is_told_and_the_database_starts(guest: Guest) -> No
     with pytest.raises(LogLost):
         archive.send()
     assert Archive(guest).send() == 1
+
+
+def test_a_server_that_is_rebuilt_goes_on_with_it(guest: Guest) -> None:
+    """From its first start, whenever it is told that the log is wanted."""
+    archive = Archive(guest)
+    guest.kill()
+    (guest.server.root / "etc/mysql/coffer.d/90-log.cnf").unlink()
+    guest.manager.start_again()
+    guest.write()
+    assert archive.send() >= 1
+    assert archive.log.keep()
 
 
 def test_what_nobody_wants_any_more_goes(guest: Guest) -> None:

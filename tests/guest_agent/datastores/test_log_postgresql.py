@@ -15,7 +15,7 @@ from tests.guest_agent.datastores.archived import Archive, manager_of
 from tests.guest_agent.datastores.customer import PASSWORD, Guest
 from tests.guest_agent.datastores.test_backups import POSTGRESQL, guest_of
 
-pytestmark = pytest.mark.database
+pytestmark = [pytest.mark.database, pytest.mark.xdist_group("log-postgresql")]
 WIDE: Final = "(SELECT string_agg(md5(n::text || m::text), '') FROM generate_series(1, 60) m)"
 """What is not stored in less than it has."""
 

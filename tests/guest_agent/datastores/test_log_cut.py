@@ -1,0 +1,137 @@
+"""Where MariaDB's log is cut for a moment: by the archiver's rounds, then by the times in it."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from guest_agent.datastores.log import ArchivedPiece
+from guest_agent.datastores.mariadb import binlog
+from guest_agent.datastores.mariadb.binlog import Place
+from guest_agent.datastores.mariadb.replay import At, Files, Surely
+from guest_agent.datastores.mariadb.server import MariaDBServer
+from guest_agent.errors import GuestError
+from tests.guest_agent.datastores.conftest import config
+
+GTID, XID, DESCRIPTION = 162, 16, 15
+
+
+def event(kind: int, seconds: int = 0, body: bytes = b"body") -> bytes:
+    return struct.pack("<IBIIIH", seconds, kind, 1, 19 + len(body), 0, 0) + body
+
+
+HEAD: Final = b"\xfebin" + event(DESCRIPTION, body=bytes(60))
+
+
+def committed(*seconds: int) -> bytes:
+    return b"".join(event(GTID, each) + event(XID, each) for each in seconds)
+
+
+ONE: Final = len(committed(1))
+
+
+class Log:
+    """Pieces of one file, one after another."""
+
+    def __init__(self, file: int = 7, offset: int = 0) -> None:
+        self.file, self.offset = file, offset
+
+    def piece(self, content: bytes, until_s: int = 0) -> ArchivedPiece:
+        start = Place(self.file, self.offset)
+        given = (HEAD if self.offset else b"") + content
+        self.offset += len(content)
+        end = Place(self.file, self.offset)
+        chunks = (given[at : at + 5] for at in range(0, len(given), 5))
+        return ArchivedPiece(str(start), str(end), until_s * 1000, chunks)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Files:
+    return Files(MariaDBServer(config(tmp_path), "/volume"), tmp_path)
+
+
+def kept(files: Files, target_s: float, since: Place, *pieces: ArchivedPiece) -> list[int]:
+    """The seconds of what is left behind a copy."""
+    surely = Surely(int(target_s * 1000))
+    for piece in pieces:
+        if not surely.over:
+            surely.heard(piece.until_ms, files.lay(piece))
+    start = files.where(since)
+    files.cut(max(surely.before, start), int(target_s * 1000))
+    found = []
+    for index, file in enumerate(files.all[start.log :]):
+        begin = start.offset if index == 0 else binlog.START
+        found += [each.seconds for each in binlog.groups(file.path.read_bytes(), begin)]
+    return found
+
+
+def test_all_of_the_moments_own_second_stays(files: Files) -> None:
+    log = Log()
+    pieces = log.piece(HEAD + committed(10, 11, 11, 12), 12), log.piece(committed(13), 20)
+    assert kept(files, 11.3, Place(7, len(HEAD)), *pieces) == [10, 11, 11]
+
+
+def test_times_that_are_made_up_count_in_their_own_round_only(files: Files) -> None:
+    """A far future ends no replay to a later moment; a far past is not before an earlier one."""
+    log = Log()
+    rounds = (
+        log.piece(HEAD + committed(10, 2_000_000_000), 12),
+        log.piece(committed(11, 14), 20),
+        log.piece(committed(21, 22), 30),
+        log.piece(committed(1, 31), 40),
+    )
+    expected = [10, 2_000_000_000, 11, 14, 21, 22]
+    assert kept(files, 29, Place(7, len(HEAD)), *rounds) == expected
+
+
+def test_a_round_is_one_however_many_pieces_it_has(files: Files) -> None:
+    """Those before its last tell what the round before has told, or nothing."""
+    log = Log()
+    pieces = (
+        log.piece(HEAD + committed(10), 12),
+        log.piece(committed(13, 25), 12),
+        log.piece(committed(26), 0),
+        log.piece(committed(28), 30),
+    )
+    assert kept(files, 20, Place(7, len(HEAD)), *pieces) == [10, 13]
+
+
+def test_what_begins_within_a_file_is_read_by_its_head(files: Files) -> None:
+    log = Log(offset=1000)
+    pieces = log.piece(committed(10, 11), 11), log.piece(committed(12), 12)
+    assert kept(files, 20, Place(7, 1000 + ONE), *pieces) == [11, 12]
+
+
+def test_what_a_death_has_torn_is_left_out(files: Files) -> None:
+    """In a file that another one follows; what does not end in it is a replica's to take back."""
+    torn = committed(11) + event(XID, 12)[:-1]
+    pieces = Log(7).piece(HEAD + torn), Log(8).piece(HEAD + committed(13), 20)
+    first = Place(7, len(HEAD))
+    assert kept(files, 30, first, *pieces) == [11, 13]
+    assert files.all[0].path.stat().st_size == len(HEAD) + ONE
+
+
+def test_a_copy_that_ends_with_a_file_goes_on_in_the_next(files: Files) -> None:
+    assert kept(files, 30, Place(6, 4711), Log(7).piece(HEAD + committed(10), 20)) == [10]
+
+
+@pytest.mark.parametrize("since", [Place(7, 999), Place(7, 2000), Place(5, 4), Place(8, 4)])
+def test_a_copy_that_the_log_does_not_continue_is_refused(files: Files, since: Place) -> None:
+    files.lay(Log(7, offset=1000).piece(committed(10)))
+    with pytest.raises(GuestError, match="does not go on where the backup has ended"):
+        files.where(since)
+
+
+def test_pieces_that_leave_something_out_are_refused(files: Files) -> None:
+    files.lay(Log(7, offset=1000).piece(committed(10)))
+    with pytest.raises(GuestError, match="do not go on"):
+        files.lay(Log(7, offset=1000 + ONE + 1).piece(committed(11)))
+
+
+def test_a_place_is_where_it_was_in_the_file(files: Files) -> None:
+    end = files.lay(Log(7, offset=1000).piece(committed(10)))
+    assert end == At(0, len(HEAD) + ONE)
+    assert files.where(Place(7, 1000)) == At(0, len(HEAD))
