@@ -29,7 +29,7 @@ def test_a_restore_to_a_moment_holds_exactly_the_rows_up_to_it(
             moments = []
             for _ in range(3):
                 rows.more(30)
-                moments.append(now_ms())
+                moments.append(int(now_ms()))
                 rows.more(30)
                 assert archive.send()
         assert archive.send(), "what was written behind the last piece"
@@ -38,6 +38,6 @@ def test_a_restore_to_a_moment_holds_exactly_the_rows_up_to_it(
         everything = held(guest)
     for moment in moments[1:]:
         least, most = rows.up_to(moment, WITHIN_MS[engine.manager])
-        with archive.restored(copy, int(moment), monkeypatch) as guest:
+        with archive.restored(copy, moment, monkeypatch) as guest:
             assert least <= held(guest) <= most
     assert most == everything
