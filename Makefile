@@ -97,7 +97,7 @@ mutate: system $(READY) ## Change the shipped code in 200 small ways: do the tes
 # Of the acceptance tests those that ask nothing of the local cloud's test controls but what
 # tests/openstack/stack.py can do to a real one, and no function of the deployment to die; and what
 # the cloud is relied on for.
-REAL := $(addprefix tests/acceptance/test_,on_openstack.py path.py clients.py rebuild.py upgrade.py migrate.py) tests/cloud/contract tests/wire/test_deploy.py
+REAL := $(addprefix tests/acceptance/test_,on_openstack.py path.py clients.py swift.py rebuild.py upgrade.py migrate.py) tests/cloud/contract tests/wire/test_deploy.py
 .PHONY: test-openstack
 test-openstack: system $(READY) ## Bring a real OpenStack up from PyPI (no Docker); the acceptance tests on it
 	@sh tests/openstack/install-system.sh

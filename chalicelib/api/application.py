@@ -16,6 +16,7 @@ from chalicelib.api import (
     actions,
     attaching,
     backup_schedules,
+    backup_strategies,
     backups,
     configuration_parameters,
     configurations,
@@ -74,6 +75,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *attaching.ROUTES,
     *backups.ROUTES,
     *backup_schedules.ROUTES,
+    *backup_strategies.ROUTES,
     *guests.ROUTES,
     *later.ROUTES,
 )

@@ -2,7 +2,8 @@
 
     what it builds on        a chain lies in one place
     `swift_container`        of the request
-    `storage_driver` swift   Trove's container
+    `storage_driver`         of the request: swift is Trove's container, s3 the bucket
+    a strategy               the instance's, or the project's
     else                     the bucket
 
 A container is made, and the deployment's key put beside it, with the token of who asks. Whoever
@@ -30,6 +31,7 @@ from chalicelib.errors import (
 from chalicelib.settings import settings
 from chalicelib.status import BackupStatus
 from chalicelib.store import backups as store
+from chalicelib.store import strategies
 from chalicelib.store.models import Backup, Instance
 
 S3: Final = "s3"
@@ -40,6 +42,11 @@ ContainerName = Annotated[
     str, msgspec.Meta(min_length=1, max_length=MOST_NAME, pattern=r"^(?!\.{1,2}$)[^/\n]+$(?!\n)")
 ]
 """Of a container: anything without a slash, and not what a path is made shorter by."""
+
+
+def is_named(swift_container: str | None, driver: str | None) -> bool:
+    """Whether a request says where its backup is to go."""
+    return swift_container is not None or driver is not None
 
 
 def name_of(swift_container: str | None, driver: str | None) -> str | None:
@@ -63,7 +70,7 @@ def lies_in(row: Backup, name: str | None) -> bool:
 
 def require_same(parent: Backup, swift_container: str | None, driver: str | None) -> None:
     """Refuse (400) a request that names another place than its parent's."""
-    named = swift_container is not None or driver is not None
+    named = is_named(swift_container, driver)
     if named and not lies_in(parent, name_of(swift_container, driver)):
         raise BadRequest(
             f"Backup {parent.id} lies elsewhere: what builds on it lies there too. Leave the "
@@ -72,11 +79,20 @@ def require_same(parent: Backup, swift_container: str | None, driver: str | None
 
 
 def container_of(
-    request: Request, row: Instance, name: str | None, parent: Backup | None
+    request: Request,
+    row: Instance,
+    swift_container: str | None,
+    driver: str | None,
+    parent: Backup | None,
 ) -> Container | None:
     """The container that a new backup of an instance goes to, reached; None for the bucket."""
-    place = store.container_of(parent) if parent is not None else None
-    name = place.name if place is not None else (None if parent is not None else name)
+    name, place = name_of(swift_container, driver), None
+    if parent is not None:
+        place = store.container_of(parent)
+        name = place.name if place is not None else None
+    elif not is_named(swift_container, driver):
+        chosen = strategies.container_for(row)
+        name = chosen.name if chosen is not None else None
     if name is None or request.dry_run:
         return None
     if request.context.project_id != row.tenant_id:

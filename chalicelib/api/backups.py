@@ -224,9 +224,10 @@ def create(request: Request) -> Response:
 
     def wanted(row: Instance) -> Wanted:
         require_heard(row)
-        name = backup_places.name_of(asked.swift_container, asked.storage_driver)
-        parent = _parent(row, asked, name)
-        container = backup_places.container_of(request, row, name, parent)
+        place = asked.swift_container, asked.storage_driver
+        backup_places.name_of(*place)
+        parent = _parent(row, asked)
+        container = backup_places.container_of(request, row, *place, parent)
         backup = store.new_backup(
             row, asked.name, asked.description, parent=parent, container=container
         )
@@ -254,15 +255,16 @@ def _require_supported(asked: BackupBody) -> None:
         raise NotSupported("A backup with 'restore_from' is not supported yet.")
 
 
-def _parent(row: Instance, asked: BackupBody, container: str | None) -> Backup | None:
+def _parent(row: Instance, asked: BackupBody) -> Backup | None:
     """What the backup is to build on: the one that is named, or the newest (if there is one, and it
-    lies where the backup goes: a chain lies in one place)."""
+    lies where the backup is said to go: a chain lies in one place)."""
     incremental = str(asked.incremental).lower() in ("1", "true")
+    place = asked.swift_container, asked.storage_driver
     if asked.parent_id:
         rules.require_incremental(row.manager, row.datastore_name)
         parent = store.get_backup(asked.parent_id, row.tenant_id)
         rules.require_parent(parent, row)
-        backup_places.require_same(parent, asked.swift_container, asked.storage_driver)
+        backup_places.require_same(parent, *place)
         return parent
     if not incremental:
         return None
@@ -270,7 +272,10 @@ def _parent(row: Instance, asked: BackupBody, container: str | None) -> Backup |
     newest = store.newest_complete(row.id)
     if newest is None or not rules.can_build_on(newest, row):
         return None
-    return newest if backup_places.lies_in(newest, container) else None
+    elsewhere = backup_places.is_named(*place) and not backup_places.lies_in(
+        newest, backup_places.name_of(*place)
+    )
+    return None if elsewhere else newest
 
 
 def delete(request: Request) -> Response:

@@ -35,10 +35,6 @@ class Subject(msgspec.Struct, frozen=True):
 
 SUBJECTS: Final = (
     Subject(
-        "A backup strategy names a container of Swift, where no backups go yet.",
-        ("GET,POST,DELETE /backup_strategies",),
-    ),
-    Subject(
         "Logs of databases are not supported yet.",
         ("GET,POST /instances/{instance}/log",),
     ),

@@ -108,6 +108,7 @@ class Instance(Subject):
     availability_zone = optional(UnicodeAttribute(null=True))
     locality = optional(UnicodeAttribute(null=True))  # the policy of its server group
     access = optional(JSONAttribute(null=True))
+    backup_container = optional(JSONAttribute(null=True))  # `chalicelib.store.strategies`
     nics = optional(JSONAttribute(null=True))
 
     resources = JSONAttribute(default=dict)  # what it owns in the cloud
@@ -522,6 +523,7 @@ class Quota(Table):
     volumes = NumberAttribute(default=0)
     backups = NumberAttribute(default=0)
     limits = optional(JSONAttribute(null=True))
+    backup_container = optional(JSONAttribute(null=True))  # `chalicelib.store.strategies`
 
 
 class Datastore(Table):

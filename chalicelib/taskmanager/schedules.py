@@ -26,7 +26,7 @@ from chalicelib.domain.schedules import begins_at, plan_of
 from chalicelib.errors import BadRequest, CofferError, Unprocessable
 from chalicelib.lifecycle import Status
 from chalicelib.status import BackupStatus
-from chalicelib.store import accepting, backups, instances
+from chalicelib.store import accepting, backups, instances, strategies
 from chalicelib.store import schedules as store
 from chalicelib.store.events import Asked
 from chalicelib.store.models import Backup, BackupSchedule, Instance, Operation
@@ -123,7 +123,8 @@ def _accepted(
     slot = f"{row.name[:200]}-{datetime.fromtimestamp(row.next_at, UTC):%Y-%m-%dT%H-%MZ}"
     name = row.again or slot
     parent = _parent(row, instance, made)
-    backup = backups.new_backup(instance, name, parent=parent, schedule_id=row.id)
+    place = backups.container_of(parent) if parent else strategies.container_for(instance)
+    backup = backups.new_backup(instance, name, parent=parent, schedule_id=row.id, container=place)
     operation = operation_of(
         instance,
         CREATE_BACKUP,

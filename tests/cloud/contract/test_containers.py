@@ -4,7 +4,9 @@ the deployment's key."""
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
+import os
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -24,7 +26,11 @@ from guest_agent.backups.grant import ContainerGrant, LentContainer
 from guest_agent.backups.store import StoreFailed
 from guest_agent.backups.swift import SwiftStore
 from guest_agent.clock import ServiceClock
+from tests.cloud.contract.conftest import CLOUD
 from tests.cloud.contract.people import Person
+from tests.cloud.served import PASSWORDS
+from tests.openstack import swift_alone
+from tests.openstack.site import VARIABLE
 
 BACKUP = "5d1c5c41-0f0c-4a52-9c1f-0d6a3c5a2a11"
 LOCATION = f"tenant/{BACKUP}/{BACKUP}"
@@ -33,7 +39,25 @@ CHECKSUM = "ab" * 32
 DATA_KEYS = {BACKUP: base64.b64encode(bytes(32)).decode()}
 RING = KeyRing({1: b"1" * 32, 2: b"2" * 32}, 2, 0.0, 0.0)
 
+STORES = ("asked",) if {CLOUD, VARIABLE} & os.environ.keys() else ("asked", "Swift")
+
 Reach = Callable[..., Container | None]
+
+
+@pytest.fixture(scope="module", params=STORES)
+def tenant(
+    request: pytest.FixtureRequest, admin: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Person]:
+    """A plain member whose object store is that of the cloud that is asked, or a real Swift."""
+    with contextlib.ExitStack() as stack:
+        if request.param == "Swift":
+            url, password = admin.config.auth["auth_url"], PASSWORDS["validation_password"]
+            folder = tmp_path_factory.mktemp("swift")
+            running = swift_alone.running(folder, url, "coffer-api", password)
+            stack.enter_context(swift_alone.in_catalog(admin, stack.enter_context(running)))
+        made = Person(admin, "owner", ("member",))
+        stack.callback(made.gone)
+        yield made
 
 
 @pytest.fixture

@@ -1,0 +1,128 @@
+"""Backups in the project's own Swift, a real one, by unmodified clients."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import openstack
+import pytest
+
+from infra.local.settings import load_secrets
+from tests.acceptance.stack import Stack
+from tests.acceptance.test_backups import (
+    PASSWORD,
+    USER,
+    Writer,
+    address_of,
+    back_up,
+    ended,
+    goes_on,
+    is_gone,
+    objects,
+    rows_of,
+    shown,
+)
+from tests.acceptance.test_clients import run
+from tests.openstack import swift_alone
+from tests.openstack.site import VARIABLE
+
+CONTAINER: Final = "nightly backups"
+STORES: Final = ("asked",) if VARIABLE in os.environ else ("Swift",)
+"""A real OpenStack has one; beside the local cloud, whose own answers alike
+(`tests/cloud/contract/test_containers.py`), one from PyPI is started."""
+
+pytestmark = pytest.mark.timeout(900)
+
+
+def connect(stack: Stack, user: str, password: str) -> Any:
+    """A client of openstacksdk with a token, and so a catalog, of its own."""
+    return openstack.connect(
+        auth_url=stack.settings.auth_url,
+        username=user,
+        password=password,
+        project_name=user,
+        user_domain_name="Default",
+        project_domain_name="Default",
+        region_name="RegionOne",
+        load_yaml_config=False,
+        load_envvars=False,
+    )
+
+
+@pytest.fixture(scope="module", params=STORES)
+def store(
+    request: pytest.FixtureRequest, stack: Stack, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Any]:
+    """The object store of the project, as its user sees it."""
+    secrets = load_secrets(stack.settings)
+    if request.param != "Swift":
+        yield connect(stack, "demo", secrets.demo_password).object_store
+        return
+    folder: Path = tmp_path_factory.mktemp("swift")
+    url, password = stack.settings.auth_url, secrets.validation_password
+    admin = connect(stack, "admin", secrets.admin_password)
+    with (
+        swift_alone.running(folder, url, "coffer-api", password) as place,
+        swift_alone.in_catalog(admin, place),
+    ):
+        yield connect(stack, "demo", secrets.demo_password).object_store
+
+
+@pytest.fixture(scope="module")
+def instance(stack: Stack) -> Iterator[str]:
+    user = {"name": USER, "password": PASSWORD, "databases": [{"name": "shop"}]}
+    made = stack.demo.created("in-swift", databases=[{"name": "shop"}], users=[user])
+    yield made
+    assert stack.demo.delete(made).status_code == 202
+    stack.demo.wait(made, "GONE")
+    stack.assert_owns_nothing(stack.demo, made)
+
+
+@pytest.fixture(scope="module")
+def writer(stack: Stack, instance: str) -> Iterator[Writer]:
+    made = Writer(address_of(stack, instance))
+    made.start()
+    yield made
+    made.over.set()
+    made.join(30)
+
+
+def names(store: Any) -> list[str]:
+    """What lies in the container."""
+    return [each["name"] for each in store.get(f"/{CONTAINER}?format=json").json()]
+
+
+def test_a_chain_is_made_restored_and_deleted_and_nothing_is_left(
+    stack: Stack, store: Any, instance: str, writer: Writer
+) -> None:
+    before = objects(stack)
+    goes_on(writer)
+    full = back_up(stack, instance, "full", "--swift-container", CONTAINER)
+    assert ended(stack, full)["status"] == "COMPLETED", shown(stack, full)
+    goes_on(writer)
+    least = writer.committed
+    more = back_up(stack, instance, "more", "--swift-container", CONTAINER, "--incremental")
+    done = ended(stack, more)
+    most = writer.committed + 1
+    assert (done["status"], done["parent_id"]) == ("COMPLETED", full), done
+    assert done["swift_container"] == CONTAINER
+    assert done["locationRef"].rpartition(f"/{full}/")[2] in "\n".join(names(store))
+    assert objects(stack) == before, "nothing of it is in the deployment's own store"
+    run(
+        stack, "database", "instance", "create", "copy-of-more", "--flavor", "1", "--size", "1",
+        "--datastore", "mariadb", "--datastore-version", "10.11", "--backup", more,
+    )  # fmt: skip
+    listed = run(stack, "database", "instance", "list")
+    (copy,) = (each["ID"] for each in listed if each["Name"] == "copy-of-more")
+    assert least <= rows_of(address_of(stack, copy)) <= most
+    assert stack.demo.delete(copy).status_code == 202
+    run(stack, "database", "backup", "delete", more)
+    is_gone(stack, more)
+    run(stack, "database", "backup", "delete", full)
+    is_gone(stack, full)
+    assert names(store) == []
+    assert store.delete(f"/{CONTAINER}").status_code == 204
+    stack.demo.wait(copy, "GONE")
