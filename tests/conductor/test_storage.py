@@ -6,12 +6,15 @@ import base64
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
-from chalicelib import aws, errors
+from chalicelib import aws, containers, errors
 from chalicelib.bus import proofs
 from chalicelib.conductor import storage
 from chalicelib.conductor.storage import Ask, Storage
+from chalicelib.domain import attempts
+from chalicelib.domain.containers import Container
 from chalicelib.domain.flows import CREATE_BACKUP
 from chalicelib.domain.operations import OperationStatus
 from chalicelib.settings import settings
@@ -216,3 +219,108 @@ def test_a_key_that_a_lost_ring_has_sealed_is_asked_for_again(making: Making) ->
 def test_a_session_policy_has_room_in_its_2048_characters(world: World, making: Making) -> None:
     storage.storage(making.ask())
     assert len(world.assumed[-1]["Policy"]) < 600
+
+
+PLACE = Container("https://swift/v1/AUTH_tenant/mine", 1)
+ATTEMPTS = ("first-attempt", "second-attempt")
+
+
+@pytest.fixture
+def in_swift(making: Making) -> Making:
+    actions = [Backup.container_url.set(PLACE.url), Backup.container_key.set(PLACE.key)]
+    making.backup.update(actions=actions)
+    return making
+
+
+def known(making: Making) -> list[attempts.Attempt]:
+    return attempts.of(Backup.get(making.backup.id).attempts)
+
+
+def writing(making: Making, attempt: str | None = None) -> storage.LentContainer:
+    body = making.ask() if attempt is None else of(making, attempt)
+    lent = storage.storage(body).container
+    assert lent is not None
+    return lent
+
+
+def of(making: Making, attempt: str, said: str | None = None) -> Ask:
+    """An ask in an attempt, signed for it or for another one."""
+    plain = making.ask()
+    text = proofs.of_storage(
+        plain.instance_id, plain.generation, plain.issued_at_ms, plain.backup_id, attempt
+    )
+    signature = making.built.guest.sign(text)
+    return msgspec.structs.replace(plain, attempt=said or attempt, signature=signature)
+
+
+def test_who_writes_into_a_container_says_in_which_attempt(world: World, in_swift: Making) -> None:
+    given = len(world.assumed)
+    nothing = writing(in_swift)
+    assert (nothing.signatures, nothing.prefix, known(in_swift)) == ({}, "", [])
+    lent = writing(in_swift, ATTEMPTS[0])
+    assert lent.prefix == f"{in_swift.backup.location}/{ATTEMPTS[0]}/"
+    signed = containers.signature(PLACE, "PUT", lent.prefix, lent.expires_at)
+    assert (lent.url, lent.signatures) == (PLACE.url, {"PUT": signed})
+    assert 0 < lent.expires_at - world.now <= containers.LENT_SECONDS
+    assert [each.id for each in known(in_swift)] == [ATTEMPTS[0]]
+    assert len(world.assumed) == given, "nothing of AWS is lent"
+    world.run(60)
+    later = writing(in_swift, ATTEMPTS[0])
+    (attempt,) = known(in_swift)
+    assert lent.expires_at < later.expires_at <= attempt.until
+
+
+def test_only_the_newest_attempt_is_lent_more_and_there_are_not_many(in_swift: Making) -> None:
+    for attempt in ATTEMPTS:
+        writing(in_swift, attempt)
+    with pytest.raises(errors.Gone, match="Another attempt"):
+        writing(in_swift, ATTEMPTS[0])
+    for number in range(attempts.MOST - len(ATTEMPTS)):
+        writing(in_swift, f"attempt-{number}")
+    with pytest.raises(errors.Gone, match="too many"):
+        writing(in_swift, "one-more")
+    assert len(known(in_swift)) == attempts.MOST
+
+
+def test_of_two_attempts_at_once_one_is_asked_for_again(
+    in_swift: Making, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bodies = [of(in_swift, each) for each in ATTEMPTS]
+    find = backups.find_backup
+
+    def late(backup_id: str) -> Backup | None:
+        row = find(backup_id)
+        monkeypatch.setattr(backups, "find_backup", find)
+        storage.storage(bodies[1])
+        return row
+
+    Backup.get(in_swift.backup.id).update(actions=[Backup.status.set(BackupStatus.BUILDING)])
+    monkeypatch.setattr(backups, "find_backup", late)
+    with pytest.raises(errors.Unavailable, match="try again"):
+        storage.storage(bodies[0])
+    assert [each.id for each in known(in_swift)] == [ATTEMPTS[1]]
+
+
+def test_an_attempt_is_a_part_of_what_is_signed(in_swift: Making) -> None:
+    with pytest.raises(errors.Unauthorized, match="signature"):
+        storage.storage(of(in_swift, ATTEMPTS[0], said=ATTEMPTS[1]))
+    assert known(in_swift) == []
+
+
+def test_who_is_restored_reads_below_its_chain_and_is_told_the_attempt(
+    in_swift: Making, other: Built
+) -> None:
+    writing(in_swift, ATTEMPTS[0])
+    complete(in_swift)
+    other.operation.update(
+        actions=[
+            Operation.action.set("restore_instance"),
+            Operation.arguments.set({"backup": in_swift.backup.id}),
+        ]
+    )
+    lent = storage.storage(asked(in_swift.world, other, in_swift.backup.id))
+    assert lent.container is not None
+    assert lent.container.prefix == f"{in_swift.backup.tenant_id}/{in_swift.backup.id}/"
+    assert set(lent.container.signatures) == {"GET"}
+    assert lent.attempts == {in_swift.backup.id: ATTEMPTS[0]}
+    assert (lent.credentials, lent.bucket) == (None, None)
