@@ -64,7 +64,7 @@ def place_of(api: Api, row: Instance, **more: Any) -> str | None:
     answer = ask(api, row, **more)
     assert answer.status == 202, answer.body
     end(row)
-    shown = answer.body["backup"]["swift_container"]
+    shown: str | None = answer.body["backup"]["swift_container"]
     assert (shown is None) == (answer.body["backup"]["storage_driver"] == "s3")
     return shown
 

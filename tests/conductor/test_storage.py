@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from pynamodb.expressions.update import Action
 
 from chalicelib import aws, containers, errors
 from chalicelib.bus import proofs
@@ -227,7 +228,10 @@ ATTEMPTS = ("first-attempt", "second-attempt")
 
 @pytest.fixture
 def in_swift(making: Making) -> Making:
-    actions = [Backup.container_url.set(PLACE.url), Backup.container_key.set(PLACE.key)]
+    actions: list[Action] = [
+        Backup.container_url.set(PLACE.url),
+        Backup.container_key.set(PLACE.key),
+    ]
     making.backup.update(actions=actions)
     return making
 

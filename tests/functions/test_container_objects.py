@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import math
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 import pytest
+from pynamodb.expressions.update import Action
 
 from chalicelib import aws, containers
 from chalicelib.bus.contract.answers import BackedUp
@@ -19,7 +20,6 @@ from chalicelib.store.models import Backup, Operation
 from functions import container_objects
 from functions.outcomes import Failed, Outcome, Wait
 from simulator.cloud.model.object_store import ObjectStore
-from simulator.swift import Swift
 from tests.functions.test_restoration_of_backups import asked_for, deleting, made, now
 from tests.functions.test_restoration_of_backups import instance_id as instance_id  # a fixture
 from tests.support.bare import World
@@ -34,7 +34,7 @@ class Kept:
 
     def __init__(self, world: World, row: Backup, operation: Operation) -> None:
         self.world, self.row, self.operation = world, row, operation
-        self.swift = cast(Swift, world.swift)
+        self.swift = world.swift
         place = self.swift.reach("token", "tenant-1", NAME, True)
         assert place is not None
         self.place = place
@@ -45,7 +45,7 @@ class Kept:
         return self.swift.store
 
     def know(self, *known: Attempt) -> None:
-        actions = [
+        actions: list[Action] = [
             Backup.container_url.set(self.place.url),
             Backup.container_key.set(self.place.key),
             Backup.attempts.set(attempts.plain(known)),

@@ -12,7 +12,7 @@ ALL = Container("https://swift/v1/AUTH_x/all", 1)
 OWN = Container("https://swift/v1/AUTH_x/own", 2)
 
 
-def places(instance: Instance) -> list[tuple[str | None, int | None]]:
+def places(instance: Instance) -> list[tuple[str | None, float | None]]:
     return [(each.container_url, each.container_key) for each in made(instance)]
 
 
