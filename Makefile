@@ -49,7 +49,10 @@ test-crash: system $(READY) ## Kill the control plane at every effect, guests in
 test-api: system $(READY) ## Explore the API by its OpenAPI document at length, in process and on a running stack
 	@COFFER_API_EXAMPLES=20 $(PYTEST) -m api tests
 
-.PHONY: test-hostile test-postgresql
+.PHONY: test-hostile test-postgresql test-mysql
+test-mysql: system $(READY) ## MySQL 9.7, of Debian unstable, in a folder of its own: the manager's contract
+	@$(BIN)/python -m tests.mysql
+
 test-postgresql: system $(READY) ## PostgreSQL 16 and 18, from PyPI: the manager's contract, and the rule files
 	@$(BIN)/python -m tests.postgresql
 

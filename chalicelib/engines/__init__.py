@@ -11,13 +11,14 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from chalicelib.engines import mariadb, postgresql, redis
+from chalicelib.engines import mariadb, mysql, postgresql, redis
 from chalicelib.engines.engine import Engine, Part
 from chalicelib.engines.parameter import Scalar
 
 ENGINES: Final[Mapping[str, Engine]] = {
     "mysql": mariadb.ENGINE,
     "mariadb": mariadb.ENGINE,
+    "mysqld": mysql.ENGINE,
     "postgresql": postgresql.ENGINE,
     "redis": redis.ENGINE,
 }

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import ClassVar, Final
+from typing import ClassVar, Final, Protocol
 
-from chalicelib.engines import mariadb_charsets as charsets
+from chalicelib.engines import mariadb_charsets
 from chalicelib.engines.engine import ANY_HOST, Engine, Part, Rules
 from chalicelib.engines.parameter import Scalar
 
@@ -47,11 +47,28 @@ _DATABASE: Final = re.compile(r"[A-Za-z0-9_-]+([ ?#@]*[A-Za-z0-9_-]+)?")
 _NOT_IN_USER: Final = re.compile(r"""^\s|\s$|['";`,/\\]|[\x00-\x1f\x7f]""")
 
 
+class Charsets(Protocol):
+    """What a server has of them; `mariadb_charsets` says more."""
+
+    def character_set(self, name: str) -> str | None:
+        """The character set of that name."""
+
+    def collation(self, name: str) -> str | None:
+        """The collation of that name."""
+
+    def fit(self, charset: str, collate: str) -> bool:
+        """Whether a known collation belongs to a known character set."""
+
+
 class MariaDBRules(Rules):
     """A user is a name and a host; a grant names a pattern."""
 
     RESERVED_DATABASES: ClassVar = RESERVED_DATABASES
     RESERVED_USERS: ClassVar = RESERVED_USERS
+    NAME: ClassVar = "MariaDB"
+    CHARSETS: ClassVar[Charsets] = mariadb_charsets
+    HINT: ClassVar = "; for MySQL's 'utf8mb4_0900_ai_ci' it has 'utf8mb4_uca1400_ai_ci'"
+    """Behind the refusal of a collation."""
 
     def database_name(self, name: str) -> str:
         if name.lower() in RESERVED_DATABASES:
@@ -66,13 +83,13 @@ class MariaDBRules(Rules):
         return name
 
     def user_name(self, name: str) -> str:
-        if name.lower() in RESERVED_USERS:
+        if name.lower() in self.RESERVED_USERS:
             raise self._refusal(f"'{name}' is a reserved user name.")
         if not 0 < len(name) <= MAX_USER_NAME:
             raise self._refusal(f"A user name has 1 to {MAX_USER_NAME} characters.")
         if max(name) > LAST_OF_BMP:
             raise self._refusal(
-                "A user name has no characters beyond U+FFFF: MariaDB keeps none there."
+                f"A user name has no characters beyond U+FFFF: {self.NAME} keeps none there."
             )
         if _NOT_IN_USER.search(name):
             raise self._refusal(
@@ -108,18 +125,17 @@ class MariaDBRules(Rules):
         return name
 
     def character_set(self, name: str | None, collation: str | None) -> dict[str, str]:
-        chosen: dict[str, str] = {}
+        charsets, chosen = self.CHARSETS, dict[str, str]()
         if name is not None:
             if not (known := charsets.character_set(name)):
                 raise self._refusal(
-                    f"MariaDB has no character set '{name[:64]}' ('character_set')."
+                    f"{self.NAME} has no character set '{name[:64]}' ('character_set')."
                 )
             chosen["character_set"] = known
         if collation is not None:
             if not (known := charsets.collation(collation)):
                 raise self._refusal(
-                    f"MariaDB has no collation '{collation[:64]}' ('collate'); for MySQL's "
-                    "'utf8mb4_0900_ai_ci' it has 'utf8mb4_uca1400_ai_ci'."
+                    f"{self.NAME} has no collation '{collation[:64]}' ('collate'){self.HINT}."
                 )
             chosen["collate"] = known
         if len(chosen) > 1 and not charsets.fit(chosen["character_set"], chosen["collate"]):

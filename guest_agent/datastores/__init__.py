@@ -14,6 +14,10 @@ def manager(guest: GuestConfig) -> Manager:
             from guest_agent.datastores.mariadb.manager import MariaDBManager
 
             return MariaDBManager(guest)
+        case "mysqld":
+            from guest_agent.datastores.mysql.manager import MySQLManager
+
+            return MySQLManager(guest)
         case "postgresql":
             from guest_agent.datastores.postgresql.manager import PostgreSQLManager
 

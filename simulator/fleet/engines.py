@@ -16,6 +16,7 @@ class Engine(NamedTuple):
 USUAL: Final[Mapping[str, Engine]] = {
     "mariadb": Engine("10.11.6"),
     "mysql": Engine("10.11.6"),
+    "mysqld": Engine("9.7.4"),
     "postgresql": Engine("15.14"),
     "redis": Engine("7.0.15"),
 }

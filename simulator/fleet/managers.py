@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import ClassVar, Final, Protocol
 
 from chalicelib.bus.contract import arguments
-from chalicelib.engines import mariadb, postgresql, redis
+from chalicelib.engines import mariadb, mysql, postgresql, redis
 from guest_agent.datastores.mariadb import configuration as of_mariadb
 from guest_agent.datastores.postgresql import configuration as of_postgresql
 from guest_agent.datastores.redis import configuration as of_redis
@@ -25,6 +25,13 @@ class SimMariaDB(WithContents, WithSimBackups, SimManager):
     """The manager of a MariaDB."""
 
     ENGINE: ClassVar = mariadb.ENGINE
+    READ_BACK: ClassVar = dict.fromkeys(of_mariadb.READ_BACK, 1)
+
+
+class SimMySQL(WithContents, SimManager):
+    """The manager of a MySQL, which makes no backups."""
+
+    ENGINE: ClassVar = mysql.ENGINE
     READ_BACK: ClassVar = dict.fromkeys(of_mariadb.READ_BACK, 1)
 
 
@@ -54,6 +61,7 @@ class SimRedis(WithSimBackups, SimManager):
 MANAGERS: Final[dict[str, type[SimManager]]] = {
     "mariadb": SimMariaDB,
     "mysql": SimMariaDB,
+    "mysqld": SimMySQL,
     "postgresql": SimPostgreSQL,
     "redis": SimRedis,
 }

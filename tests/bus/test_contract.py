@@ -17,10 +17,11 @@ from chalicelib.domain.flows import FLOWS, Flow, Step, Waits
 from chalicelib.engines.engine import Part
 from chalicelib.settings import Settings
 from guest_agent.datastores.mariadb.manager import MariaDBManager
+from guest_agent.datastores.mysql.manager import MySQLManager
 from guest_agent.datastores.postgresql.manager import PostgreSQLManager
 from guest_agent.datastores.redis.manager import RedisManager
 from guest_agent.manager import PARTS
-from simulator.fleet.managers import SimMariaDB, SimPostgreSQL, SimRedis
+from simulator.fleet.managers import SimMariaDB, SimMySQL, SimPostgreSQL, SimRedis
 
 EVERY = pytest.mark.parametrize("method", METHODS.values(), ids=list(METHODS))
 STEPS: Final = [(flow, each) for flow in FLOWS.values() for each in (*flow.steps, *flow.undo)]
@@ -52,6 +53,7 @@ def test_a_method_that_the_last_release_had_not_is_of_a_later_one(method: Method
     ("kind", "name"),
     [
         *product((MariaDBManager, SimMariaDB), ("mariadb", "mysql")),
+        *product((MySQLManager, SimMySQL), ("mysqld",)),
         *product((PostgreSQLManager, SimPostgreSQL), ("postgresql",)),
         *product((RedisManager, SimRedis), ("redis",)),
     ],

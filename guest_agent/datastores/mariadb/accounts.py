@@ -36,9 +36,6 @@ from guest_agent.errors import (
 _RULES: Final = MariaDBRules(BadRequest)
 """What the API takes for a host of a user; what it would not is refused here, too."""
 _FULL_NAME: Final = "CONVERT(CONCAT(User, '@', Host) USING utf8mb4) COLLATE utf8mb4_bin"
-_SHOWN: Final = (
-    "is_role = 'N' AND User NOT IN ('', %s) AND NOT (User IN (%s, %s, %s) AND Host = %s)"
-)
 
 
 def reserved() -> frozenset[str]:
@@ -56,9 +53,9 @@ def listed(session: Session, page: Page) -> UserPage:
     comparison = ">=" if page.include_marker else ">"
     rows = session.rows(  # constants are put in here, values are passed
         "SELECT User, Host FROM mysql.user"  # noqa: S608
-        f" WHERE {_SHOWN} AND (%s IS NULL OR {_FULL_NAME} {comparison} %s)"
+        f" WHERE {_shown(session)} AND (%s IS NULL OR {_FULL_NAME} {comparison} %s)"
         f" ORDER BY {_FULL_NAME}",
-        *_system(),
+        *_system(session),
         page.marker,
         page.marker,
         most=page.size() + 1,
@@ -209,18 +206,23 @@ def _grant_statement(account: str, database: str) -> str:
 
 
 def _exists(session: Session, name: str, host: str) -> bool:
-    query = "SELECT 1 FROM mysql.user WHERE User = %s AND Host = %s AND is_role = 'N'"
+    query = f"SELECT 1 FROM mysql.user WHERE User = %s AND Host = %s AND {session.NO_ROLE}"  # noqa: S608
     return bool(session.rows(query, name, host))
 
 
-def _system() -> tuple[str, ...]:
-    """The values of `_SHOWN`: root is another call's, the rest are the server's own."""
-    return SUPERUSER, "mariadb.sys", BACKUP_USER, agent_account(), LOCAL
+def _shown(session: Session) -> str:
+    """Which rows of `mysql.user` are a customer's."""
+    return f"{session.NO_ROLE} AND User NOT IN ('', %s) AND NOT (User IN %s AND Host = %s)"
+
+
+def _system(session: Session) -> tuple[object, ...]:
+    """The values of `_shown`: root is another call's, the rest are the server's own."""
+    return SUPERUSER, (*session.SYSTEM_USERS, BACKUP_USER, agent_account()), LOCAL
 
 
 def _check_exists(session: Session, name: str, host: str) -> None:
-    query = f"SELECT 1 FROM mysql.user WHERE {_SHOWN} AND User = %s AND Host = %s"  # noqa: S608
-    if not session.rows(query, *_system(), name, host):
+    query = f"SELECT 1 FROM mysql.user WHERE {_shown(session)} AND User = %s AND Host = %s"  # noqa: S608
+    if not session.rows(query, *_system(session), name, host):
         raise UserNotFound(f"there is no user {name!r} at {host!r}")
 
 

@@ -45,10 +45,10 @@ def render(layout: Layout, address: str) -> str:
     )
 
 
-def render_layer(settings: Mapping[str, Scalar]) -> str:
+def render_layer(settings: Mapping[str, Scalar], program: str = "mariadbd") -> str:
     """The text of a layer."""
     lines = (f"{name} = {_written(value)}\n" for name, value in settings.items())
-    return f"{HEAD}[mariadbd]\n{''.join(lines)}"
+    return f"{HEAD}[{program}]\n{''.join(lines)}"
 
 
 def write(
@@ -81,7 +81,7 @@ def held(session: Session, known: Mapping[str, Parameter]) -> dict[str, Scalar]:
         "WHERE VARIABLE_NAME IN %s",
         tuple(known),
     )
-    return {str(name): _read(known[str(name)], str(told)) for name, told in rows}
+    return {str(name): read(known[str(name)], str(told)) for name, told in rows}
 
 
 def change(session: Session, values: Mapping[str, Scalar]) -> None:
@@ -123,7 +123,8 @@ def _written(value: Scalar) -> str:
             return str(value)
 
 
-def _read(rule: Parameter, told: str) -> Scalar:
+def read(rule: Parameter, told: str) -> Scalar:
+    """What the server tells of a parameter, in the type that it has."""
     match rule.kind:
         case Kind.BOOLEAN:
             return told == "ON"

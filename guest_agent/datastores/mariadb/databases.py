@@ -67,9 +67,9 @@ def _check_character_set(session: Session, database: Database) -> None:
     applies = {
         str(name).lower()
         for (name,) in session.rows(
-            "SELECT CHARACTER_SET_NAME"
+            "SELECT CHARACTER_SET_NAME"  # noqa: S608 - a constant of the session's kind
             " FROM information_schema.COLLATION_CHARACTER_SET_APPLICABILITY"
-            " WHERE %s IN (COLLATION_NAME, FULL_COLLATION_NAME)",
+            f" WHERE %s IN ({session.COLLATION_NAMES})",
             collate,
         )
     }

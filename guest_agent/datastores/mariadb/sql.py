@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final, TypeVar
 
 import pymysql
 from pymysql.connections import Connection
@@ -35,13 +35,11 @@ from guest_agent.errors import (
 
 LONGEST_NAME: Final = 64  # characters of a database
 LONGEST_USER_NAME: Final = 128
-_NOT_CHOSEN: Final = "max_statement_time = 0, sql_big_selects = 1, wait_timeout = 28800"
-"""What a customer may choose for its own sessions keeps the agent from nothing."""
 _LAST_OF_PLANE: Final = "\uffff"
 _TOO_LONG_STRING: Final = 1470
 _LONE_ACCESS_DENIED: Final = 1698
-_ACCOUNT_LOCKED: Final = 4151
-_STATEMENT_TIMEOUT: Final = 1969
+_ACCOUNT_LOCKED: Final = (4151, 3118)  # MariaDB's, and MySQL's, which has other numbers there
+_STATEMENT_TIMEOUT: Final = (1969, 3024)
 
 _NO_SUCH_CHARACTER: Final = (BadRequest, "nothing here has such a character in its name")
 _OURS: Final[dict[int, tuple[type[CommandFailed], str]]] = {
@@ -61,12 +59,12 @@ _OURS: Final[dict[int, tuple[type[CommandFailed], str]]] = {
     ER.COLLATION_CHARSET_MISMATCH: (BadRequest, "the collation is of another character set"),
     ER.LOCK_WAIT_TIMEOUT: (Unavailable, "other sessions hold locks on what the call would change"),
     ER.CON_COUNT_ERROR: (Unavailable, "all connections of the database are in use"),
-    _STATEMENT_TIMEOUT: (Unavailable, "the database took too long to find it"),
+    **dict.fromkeys(_STATEMENT_TIMEOUT, (Unavailable, "the database took too long to find it")),
     ER.DISK_FULL: (Unavailable, "the volume is full"),
     ER.RECORD_FILE_FULL: (Unavailable, "the volume is full"),
 }
 _SILENT: Final = frozenset({CR.CR_CONNECTION_ERROR, CR.CR_CONN_HOST_ERROR, CR.CR_SERVER_GONE_ERROR})
-_LOCKED_OUT: Final = frozenset({ER.ACCESS_DENIED_ERROR, _LONE_ACCESS_DENIED, _ACCOUNT_LOCKED})
+_LOCKED_OUT: Final = frozenset({ER.ACCESS_DENIED_ERROR, _LONE_ACCESS_DENIED, *_ACCOUNT_LOCKED})
 _log = logging.getLogger(__name__)
 
 
@@ -99,7 +97,22 @@ def from_pattern(stored: str) -> str:
 
 
 class Session(session.Session):
-    """A connection to MariaDB."""
+    """A connection to MariaDB, and what its words are: MySQL has some others."""
+
+    SOCKET: ClassVar = SOCKET
+    NOT_CHOSEN: ClassVar = "max_statement_time = 0, sql_big_selects = 1, wait_timeout = 28800"
+    """What a customer may choose for its own sessions keeps the agent from nothing."""
+    NO_ROLE: ClassVar = "is_role = 'N'"
+    """Of the rows of `mysql.user`, those that are accounts."""
+    SYSTEM_USERS: ClassVar[tuple[str, ...]] = ("mariadb.sys",)
+    """The server's own, all local."""
+    COLLATION_NAMES: ClassVar = "COLLATION_NAME, FULL_COLLATION_NAME"
+    ROOT_PRIVILEGES: ClassVar = (
+        "SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, RELOAD, PROCESS, REFERENCES, INDEX, ALTER,"
+        " SHOW DATABASES, CREATE TEMPORARY TABLES, LOCK TABLES, EXECUTE, CREATE VIEW, SHOW VIEW,"
+        " CREATE ROUTINE, ALTER ROUTINE, CREATE USER, EVENT, TRIGGER, DELETE HISTORY,"
+        " BINLOG MONITOR"
+    )
 
     def __init__(self, connection: Connection[Any], plug: BoundedSocket, until: float) -> None:
         super().__init__(plug, until)
@@ -134,10 +147,9 @@ class Session(session.Session):
 
         The server gives it up a little before the agent does, and does not go on for nobody.
         """
-        bounded = f"SET STATEMENT max_statement_time=%s FOR {query} LIMIT %s"
-        seconds = self._allow()
+        seconds = max(0.9 * self._allow(), 0.001)
         with _errors_as_ours(), self._connection.cursor() as cursor:
-            cursor.execute(bounded, (round(max(0.9 * seconds, 0.001), 3), *values, most))
+            cursor.execute(self._bounded(f"{query} LIMIT %s", seconds), (*values, most))
             return list(cursor.fetchall())
 
     def shown(self, statement: str) -> list[dict[str, Any]]:
@@ -147,13 +159,25 @@ class Session(session.Session):
             cursor.execute(statement)
             return list(cursor.fetchmany(MOST_ROWS))
 
+    def _bounded(self, query: str, seconds: float) -> str:
+        """A query that the server gives up after so long."""
+        return f"SET STATEMENT max_statement_time={seconds:.3f} FOR {query}"
+
     def close(self) -> None:
         self._plug.allow(CLOSE_SECONDS, 0)
         with suppress(pymysql.MySQLError, OSError):
             self._connection.close()
 
 
+K = TypeVar("K", bound=Session)
+
+
 def connect(data: Path, user: str, owner: int, until: float) -> Session:
+    """A session with a MariaDB; see `open_session`."""
+    return open_session(Session, data, user, owner, until)
+
+
+def open_session(kind: type[K], data: Path, user: str, owner: int, until: float) -> K:
     """A session by the socket in the data directory, with a server that runs as `owner` (uid).
 
     Nothing is waited for beyond `until` (monotonic). Raises `Unavailable`, or `LockedOut`.
@@ -164,21 +188,21 @@ def connect(data: Path, user: str, owner: int, until: float) -> Session:
         "autocommit": True,
         # A too long name is an error, whatever mode the user has chosen for the server.
         "sql_mode": "STRICT_ALL_TABLES",
-        "init_command": f"SET SESSION lock_wait_timeout = {LOCK_SECONDS}, {_NOT_CHOSEN}",
+        "init_command": f"SET SESSION lock_wait_timeout = {LOCK_SECONDS}, {kind.NOT_CHOSEN}",
         "defer_connect": True,
         # A local socket has no use for TLS, and making its context (every certificate authority of
         # the system) took 30 ms of each call.
         "ssl_disabled": True,
     }
     connection: Connection[Any] = pymysql.connect(**options)
-    plug = session.plug(data, SOCKET, owner, until, greets=True)
+    plug = session.plug(data, kind.SOCKET, owner, until, greets=True)
     try:
         with _errors_as_ours():
             connection.connect(plug.as_socket())
     except BaseException:
         plug.close()
         raise
-    return Session(connection, plug, until)
+    return kind(connection, plug, until)
 
 
 @contextmanager

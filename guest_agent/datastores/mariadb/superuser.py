@@ -21,11 +21,6 @@ LOCAL: Final = "localhost"
 FORMER_ADMIN: Final = "os_admin"
 """The agent's account of former releases, over the network."""
 
-ROOT_PRIVILEGES: Final = (
-    "SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, RELOAD, PROCESS, REFERENCES, INDEX, ALTER,"
-    " SHOW DATABASES, CREATE TEMPORARY TABLES, LOCK TABLES, EXECUTE, CREATE VIEW, SHOW VIEW,"
-    " CREATE ROUTINE, ALTER ROUTINE, CREATE USER, EVENT, TRIGGER, DELETE HISTORY, BINLOG MONITOR"
-)
 WITHHELD: Final = (
     "FILE, SUPER, SHUTDOWN, CREATE TABLESPACE, SET USER, FEDERATED ADMIN, CONNECTION ADMIN,"
     " READ_ONLY ADMIN, REPLICATION SLAVE, REPLICATION SLAVE ADMIN, REPLICATION MASTER ADMIN,"
@@ -83,7 +78,7 @@ def enable_root(session: Session, password: str) -> None:
             undo.append(f"DROP USER IF EXISTS {root}")
         session.run(f"CREATE USER IF NOT EXISTS {root} {identified}")
         session.run(f"ALTER USER {root} {identified}")
-        session.run(f"GRANT {ROOT_PRIVILEGES} ON *.* TO {root} WITH GRANT OPTION")
+        session.run(f"GRANT {session.ROOT_PRIVILEGES} ON *.* TO {root} WITH GRANT OPTION")
 
 
 def disable_root(session: Session) -> None:
@@ -170,7 +165,7 @@ def _too_mighty(session: Session) -> list[tuple[str, str, bool]]:
 def _roots(session: Session) -> list[str]:
     """The hosts from which root may log in, the local one left out."""
     rows = session.rows(
-        "SELECT Host FROM mysql.user WHERE User = %s AND Host <> %s AND is_role = 'N'",
+        f"SELECT Host FROM mysql.user WHERE User = %s AND Host <> %s AND {session.NO_ROLE}",  # noqa: S608
         SUPERUSER,
         LOCAL,
     )

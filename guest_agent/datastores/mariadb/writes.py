@@ -29,7 +29,7 @@ def refuse(session: Session) -> None:
     try:
         _set(session, _MOMENT_SECONDS)
     except Unavailable:
-        _put_out(session)
+        put_out(session)
         _set(session, _ENDING_SECONDS)
 
 
@@ -47,7 +47,7 @@ def _set(session: Session, seconds: float) -> None:
         session.run("SET SESSION max_statement_time = 0")
 
 
-def _put_out(session: Session) -> None:
+def put_out(session: Session) -> None:
     """End the sessions that hold locks or are at a statement: all but those that only wait."""
     for (thread,) in session.rows(
         "SELECT ID FROM information_schema.PROCESSLIST WHERE USER NOT IN (%s, 'system user')"

@@ -18,9 +18,11 @@ from guest_agent.datastores.postgresql import server
 from infra.parameters import engines
 from tests.guest_agent.control_plane import ControlPlane
 from tests.guest_agent.server import Server, ask_prepare
-from tests.support import postgresql
+from tests.support import mysql, postgresql
 from tests.support.loopback import free_address
 
+collect_ignore = [] if mysql.IS_HERE else ["test_mysql.py"]
+"""What needs a server that no stable Debian has: `make test-mysql`."""
 PASSWORD = "first-secret"  # of alice, whom prepare makes
 
 

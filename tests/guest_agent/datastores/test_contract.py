@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 
 from chalicelib.bus.contract import arguments, metrics
 from chalicelib.bus.contract.metrics import EngineMetrics
+from chalicelib.engines import ENGINES
 from chalicelib.engines.parameter import Parameter, Scalar
 from chalicelib.engines.parameters import effective, parameters
 from chalicelib.service_status import ServiceStatus as Status
@@ -39,7 +40,7 @@ from tests.guest_agent.backups.objects import ONE, Lender, Objects
 from tests.guest_agent.control_plane import wait_for
 from tests.guest_agent.datastores.choices import all_others, unlike
 from tests.guest_agent.server import Server, prepare_args, suspend
-from tests.support import postgresql
+from tests.support import mysql, postgresql
 from tests.support.loopback import free_address
 
 
@@ -97,6 +98,18 @@ POSTGRESQL: Final = Speech(
     grants_outlive=False,
     fixed=("shared_preload_libraries", "hba_file", "archive_command", "listen_addresses", "port"),
     text="search_path",
+)
+MYSQL: Final = Speech(
+    manager="mysqld",
+    version=mysql.VERSION,
+    system_database="mysql",
+    superuser="root",
+    sorted_otherwise={"character_set": "utf8mb4", "collate": "utf8mb4_bin"},
+    memory="innodb_buffer_pool_size",
+    small=(128, 100),
+    large=(384, 200),
+    hosts=True,
+    grants_outlive=True,
 )
 REDIS: Final = Speech(
     manager="redis",
@@ -259,12 +272,19 @@ def _simulated(*speeches: Speech) -> list[ParameterSet]:
     return [pytest.param((Simulated, each), id=f"simulated-{each.manager}") for each in speeches]
 
 
-FILLED: Final = [*_simulated(MARIADB, POSTGRESQL), *_real(MARIADB, POSTGRESQL)]
+SET: Final = [*_simulated(MARIADB, POSTGRESQL), *_real(MARIADB, POSTGRESQL)]
+"""Those with databases, users and rule files."""
+FILLED: Final = [*SET, *_simulated(MYSQL), *(_real(MYSQL) if mysql.IS_HERE else ())]
 WITH_CONTENTS: Final = pytest.mark.parametrize("subject", FILLED, indirect=True)
 """For what an engine without databases and users refuses as a whole."""
 
 
-@pytest.fixture(params=[*FILLED, *_simulated(REDIS), *_real(REDIS)])
+OF_REDIS: Final = [*_simulated(REDIS), *_real(REDIS)]
+WITH_RULES: Final = pytest.mark.parametrize("subject", [*SET, *OF_REDIS], indirect=True)
+"""For what an engine refuses of which nothing may be set."""
+
+
+@pytest.fixture(params=[*FILLED, *OF_REDIS])
 def subject(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Subject]:
     """A prepared server of each kind."""
     kind, speech = request.param
@@ -430,7 +450,7 @@ def test_it_tells_what_it_counts_while_it_answers_and_nothing_else(subject: Subj
     subject.manager.metrics()
     assert condition(subject).status is Status.HEALTHY
     told = subject.manager.metrics()
-    assert told.engine == subject.speech.manager
+    assert told.engine == ENGINES[subject.speech.manager].word
     assert 1 <= (told.connections or 0) <= 10
     assert told.connection_limit == subject.speech.small[1]
     assert told.per_second is not None
@@ -542,6 +562,7 @@ def override(subject: Subject, values: Mapping[str, Scalar]) -> bool:
     return told
 
 
+@WITH_RULES
 def test_every_parameter_is_held_at_once_or_after_a_start_and_goes_back(subject: Subject) -> None:
     speech, rules = subject.speech, known(subject)
     lasting = {name for name, each in rules.items() if each.restart_required}
@@ -598,6 +619,7 @@ SAID: Final = (
 )
 
 
+@WITH_RULES
 def test_a_hostile_value_is_refused_or_held_as_it_is(subject: Subject) -> None:
     """And what it would change as a line, a section or code of a file is as it was."""
     speech, rules = subject.speech, known(subject)
@@ -657,6 +679,7 @@ def test_what_a_running_database_does_not_take_leaves_it_as_it_was(subject: Subj
     assert not unlike(known(subject), before, subject.held())
 
 
+@WITH_RULES
 def test_a_stopped_database_is_not_started_by_what_is_chosen(subject: Subject) -> None:
     speech = subject.speech
     call(subject, "stop_db", do_not_start_on_reboot=True)

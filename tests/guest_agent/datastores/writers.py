@@ -3,9 +3,11 @@ itself, where it can."""
 
 from __future__ import annotations
 
+import socket
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
 import pg8000.native
@@ -58,8 +60,10 @@ class Writer(ABC):
         self._do("drop")
 
     def close(self) -> None:
+        """Whether or not the other side has gone already."""
         if self._open is not None:
-            self._open.close()
+            with suppress(Exception):
+                self._open.close()
         self._open = None
 
     def _do(self, what: str) -> Any:
@@ -68,7 +72,7 @@ class Writer(ABC):
                 self._open = self._connect(*self._login)
             return self._ask(self._open, what)
         except PutOut:
-            self._open = None
+            self.close()
             raise
 
 
@@ -111,11 +115,15 @@ class PostgreSQLWriter(Writer):
     """Put out by an administrator, starting or stopping, and no connection left."""
 
     def _connect(self, address: str, user: str, password: str, database: str) -> Any:
+        plain = None
         try:
+            plain = socket.create_connection((address, 5432))
             return pg8000.native.Connection(
-                user, host=address, password=password, database=database, ssl_context=False
+                user, sock=plain, password=password, database=database, ssl_context=False
             )
         except (pg8000.exceptions.Error, OSError) as error:
+            if plain is not None:
+                plain.close()
             raise PutOut(str(error)) from None
 
     def _ask(self, connection: Any, what: str) -> Any:
