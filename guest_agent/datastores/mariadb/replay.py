@@ -27,12 +27,13 @@ from guest_agent.datastores.mariadb.server import MariaDBServer
 from guest_agent.datastores.mariadb.sql import Session
 from guest_agent.datastores.os_user import agent_account
 from guest_agent.datastores.service import READY_SECONDS, STOP_SECONDS
+from guest_agent.datastores.session import CALL_SECONDS
 from guest_agent.errors import CommandFailed, GuestError
 from guest_agent.files import open_folder, open_plain
 
 REPLAY_SECONDS: Final = 4 * 3600.0
-SETTLED_MS: Final = 1000
-"""How long before it was asked for the log is told to go up to."""
+ROUND_MS: Final = 1000 + int(CALL_SECONDS * 1000)
+"""Between the moment up to which the log is told to go, and the one at which its end was read."""
 _RELAY: Final = "relay"
 _SETTINGS: Final = (
     "skip-networking",
@@ -77,20 +78,20 @@ class Surely:
     """Up to where all was committed by the moment, and where nothing is any more, whatever times
     transactions tell: those anybody may choose.
 
-    A round of the archiver tells with its last piece when it was asked for: what came in the
-    rounds before was committed before that.
+    With its last piece a round of the archiver tells up to when it goes. It has nothing that was
+    committed so long after that as it may take to ask a database for its position.
     """
 
     def __init__(self, target_ms: int) -> None:
         self._target_ms, self._told_ms = target_ms, 0
-        self.before = self._round = At(0, 0)
+        self.before = At(0, 0)
 
     def heard(self, until_ms: int, end: At) -> None:
         """A piece that goes up to `end`."""
         if until_ms > self._told_ms:
-            if until_ms + SETTLED_MS <= self._target_ms:
-                self.before = self._round
-            self._told_ms, self._round = until_ms, end
+            self._told_ms = until_ms
+            if until_ms + ROUND_MS <= self._target_ms:
+                self.before = end
 
     @property
     def over(self) -> bool:

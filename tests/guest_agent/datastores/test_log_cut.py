@@ -78,25 +78,25 @@ def test_times_that_are_made_up_count_in_their_own_round_only(files: Files) -> N
     """A far future ends no replay to a later moment; a far past is not before an earlier one."""
     log = Log()
     rounds = (
-        log.piece(HEAD + committed(10, 2_000_000_000), 12),
-        log.piece(committed(11, 14), 20),
-        log.piece(committed(21, 22), 30),
-        log.piece(committed(1, 31), 40),
+        log.piece(HEAD + committed(10, 2_000_000_000), 60),
+        log.piece(committed(61, 62), 120),
+        log.piece(committed(121, 125), 180),
+        log.piece(committed(1, 181), 240),
     )
-    expected = [10, 2_000_000_000, 11, 14, 21, 22]
-    assert kept(files, 29, Place(7, len(HEAD)), *rounds) == expected
+    expected = [10, 2_000_000_000, 61, 62, 121, 125]
+    assert kept(files, 150, Place(7, len(HEAD)), *rounds) == expected
 
 
 def test_a_round_is_one_however_many_pieces_it_has(files: Files) -> None:
     """Those before its last tell what the round before has told, or nothing."""
     log = Log()
     pieces = (
-        log.piece(HEAD + committed(10), 12),
-        log.piece(committed(13, 25), 12),
-        log.piece(committed(26), 0),
-        log.piece(committed(28), 30),
+        log.piece(HEAD + committed(10), 60),
+        log.piece(committed(61, 95), 60),
+        log.piece(committed(96), 0),
+        log.piece(committed(98), 120),
     )
-    assert kept(files, 20, Place(7, len(HEAD)), *pieces) == [10, 13]
+    assert kept(files, 90, Place(7, len(HEAD)), *pieces) == [10, 61]
 
 
 def test_what_begins_within_a_file_is_read_by_its_head(files: Files) -> None:

@@ -12,7 +12,7 @@ import pytest
 from chalicelib.service_status import ServiceStatus as Status
 from guest_agent.datastores.log import LogLost
 from guest_agent.datastores.mariadb.layout import SOCKET
-from guest_agent.datastores.mariadb.replay import SETTLED_MS
+from guest_agent.datastores.mariadb.replay import ROUND_MS
 from guest_agent.datastores.os_user import agent_account
 from tests.guest_agent.control_plane import wait_for
 from tests.guest_agent.datastores.archived import Archive, manager_of
@@ -113,7 +113,7 @@ def test_what_a_log_carries_is_there_again(guest: Guest, monkeypatch: pytest.Mon
         archive.send()
         then = held_of(guest)
         assert then != before
-        moment = archive.until_ms + SETTLED_MS
+        moment = archive.until_ms + ROUND_MS
         with archive.restored(copy, moment, monkeypatch) as again:
             assert held_of(again) == then
             with customer(again) as alice:
