@@ -82,9 +82,14 @@ VOLUME_PERCENT: Final = Metric(
     "volume_percent", "Percent", BY_ENGINE, "how full a guest's volume is"
 )
 
+BACKUPS_UNSOUND: Final = Metric(
+    "backups_unsound", "Count", ((),), "backups that were tried out and found damaged"
+)
+
 METRICS: Final = (
     *(REQUEST_MS, OPERATION_MS, GUEST_CALL_MS),
     *(HEARTBEATS, HEARTBEATS_LATE, HEARTBEATS_REFUSED, REFUSALS),
+    BACKUPS_UNSOUND,
     *(CONNECTIONS, CONNECTION_PERCENT, GUEST_WORK, CACHE_HIT_PERCENT, VOLUME_PERCENT),
 )
 

@@ -56,13 +56,13 @@ def copy(operation: Operation, token: str | None) -> Outcome:
         id=row.id,
         location=row.location,
         parent=stored(parent) if parent is not None else None,
-        bandwidth=_bandwidth(),
+        bandwidth=bandwidth(),
     )
     return ask(operation, token, "copy", contract.CREATE_BACKUP, lambda _: wanted)
 
 
-def _bandwidth() -> int:
-    """Bytes that are sent in a second at most; 0 is no limit."""
+def bandwidth() -> int:
+    """Bytes that a guest moves in a second at most; 0 is no limit."""
     chosen = settings().backup_bytes_per_second
     return max(chosen, LEAST_BYTES_PER_SECOND) if chosen else 0
 
@@ -189,7 +189,7 @@ def discard(operation: Operation, _: str | None) -> Outcome:
     row = _backup(operation)
     if row is None:
         return Done()
-    if waiting := _tell_to_stop(operation, row):
+    if waiting := tell_to_stop(operation, row, asked="copy", step="discard"):
         return waiting
     if row.container_url is None:
         return removing_objects.of(operation, row)
@@ -200,15 +200,16 @@ def discard(operation: Operation, _: str | None) -> Outcome:
     return Done() if backups.lend(row, []) else Wait(1, note="its row is being changed")
 
 
-def _tell_to_stop(operation: Operation, row: Backup) -> Outcome | None:
-    """A wait until it has heard it, or until it has had the time to; None then.
+def tell_to_stop(operation: Operation, row: Backup, *, asked: str, step: str) -> Outcome | None:
+    """Tell the guest to end what the step `asked` has begun, from an undoing's `step`: a wait until
+    it has heard it, or has had the time to; None then.
 
     One that does not hear it is stopped by its credentials, and the maintenance removes the rest.
     """
-    asked = rows.find(command_id(operation.id, "copy"))
-    if asked is None or asked.answered is not None or not _is_guest_of(operation, row):
+    begun = rows.find(command_id(operation.id, asked))
+    if begun is None or begun.answered is not None or not _is_guest_of(operation, row):
         return None
-    until = as_dict(operation.started)["discard"] + HEARS_SECONDS
+    until = as_dict(operation.started)[step] + HEARS_SECONDS
     told = ask_by_polls(
         operation,
         "stop",

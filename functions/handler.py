@@ -32,6 +32,7 @@ from functions import (
     update_access,
     upgrade_agent,
     upgrade_instance,
+    verify_backup,
 )
 from functions.outcomes import Outcome
 from functions.step import Step
@@ -61,6 +62,7 @@ _STEPS: Final[Mapping[OperationAction, Mapping[str, Run]]] = {
     OperationAction.CREATE_BACKUP: create_backup.STEPS,
     OperationAction.DELETE_BACKUP: delete_backup.STEPS,
     OperationAction.RESTORE: restore_instance.STEPS,
+    OperationAction.VERIFY_BACKUP: verify_backup.STEPS,
 }
 """The steps of each flow by name, but for those that flows share."""
 

@@ -179,6 +179,12 @@ class WithBackups(ABC):
     def apply_backup(self, request: arguments.ApplyBackup, progress: Progress) -> answers.Done:
         """Make what was fetched the data that a first start goes on with."""
 
+    @abstractmethod
+    def verify_backup(
+        self, request: arguments.VerifyBackup, progress: Progress
+    ) -> answers.Verified:
+        """Restore a backup beside the database, which goes on, look at all of it, and remove it."""
+
 
 class WithDatabases(ABC):
     """A datastore that has databases: schemas, which users are let into."""

@@ -572,6 +572,13 @@ def delete_backup(work: Clients, tenant: Tenant, _: str | None) -> None:
         tenant.backups.pop(backup, None)
 
 
+def verify_backup(work: Clients, tenant: Tenant, _: str | None) -> None:
+    """Some are not complete, or their instance is gone."""
+    backup = _backup(work, tenant)
+    if backup is not None:
+        work.post(tenant, f"/backups/{backup}/action", {"verify": {}})
+
+
 def _backup(work: Clients, tenant: Tenant) -> str | None:
     return work.stream.choice(list(tenant.backups)) if tenant.backups else None
 
@@ -652,7 +659,7 @@ ACTIONS: Final[dict[str, Action]] = {
             *(grant, list_access, revoke, create_database, list_databases, delete_database, write),
             *(enable_root, show_root, disable_root, limits, quota, force_delete, reset_status),
             *(create_group, change_group, list_groups, delete_group, attach, detach),
-            *(create_backup, list_backups, restore, delete_backup),
+            *(create_backup, list_backups, restore, delete_backup, verify_backup),
             *(create_schedule, change_schedule, list_schedules, delete_schedule),
         )
     },

@@ -65,5 +65,6 @@ USUAL_MIX: Final[dict[str, float]] = {
     "change_schedule": 2,
     "list_schedules": 0.5,
     "delete_schedule": 0.5,
+    "verify_backup": 2,
 }
 """Weights; an action that a plan's own mix does not name is not asked for."""

@@ -35,10 +35,10 @@ from chalicelib.auth import policy
 from chalicelib.bus import queues
 from chalicelib.bus.ability import require_heard
 from chalicelib.domain import backups as rules
-from chalicelib.domain.flows import CREATE_BACKUP, DELETE_BACKUP
+from chalicelib.domain.flows import CREATE_BACKUP, DELETE_BACKUP, VERIFY_BACKUP
 from chalicelib.errors import BadRequest, Conflict, NotFound, NotSupported, Unprocessable
 from chalicelib.settings import API_VERSION
-from chalicelib.status import BackupStatus
+from chalicelib.status import BackupStatus, Status
 from chalicelib.store import accepting as transactions
 from chalicelib.store import backups as store
 from chalicelib.store import instances
@@ -87,6 +87,18 @@ class NewBackup(Body, frozen=True):
     backup: BackupBody
 
 
+class VerifyBody(Body, frozen=True):
+    """Have a backup tried out; there is nothing to choose."""
+
+
+class BackupAction(Body, frozen=True):
+    """What is to be done with a backup."""
+
+    EXAMPLES: ClassVar[Examples] = ({"verify": {}},)
+
+    verify: VerifyBody
+
+
 class Chosen(Paged, frozen=True):
     """Which backups a list has; those of other projects are shown to administrators alone."""
 
@@ -121,6 +133,7 @@ class BackupView(View, frozen=True, kw_only=True):
     """A backup; `size` is in GiB of the instance's volume, what a restore needs of one.
 
     `stored_bytes` lie in the object store, and `checksum` is the SHA-256 of what describes them.
+    `verdict` is what came of it when it was tried out last.
     """
 
     id: str
@@ -140,6 +153,9 @@ class BackupView(View, frozen=True, kw_only=True):
     children: int = 0
     storage_driver: Annotated[str, one_of(DRIVERS)] = S3
     swift_container: str | None = None
+    verified_at: Naive | None = None
+    verdict: Annotated[str, one_of(rules.VERDICTS)] | None = None
+    verdict_reason: str | None = None
     fault: BackupFault | None = None
 
 
@@ -315,8 +331,8 @@ def _require_deletable(row: Backup, *, cascade: bool) -> None:
         )
     if store.read_now([row, *(store.below(row) if cascade else ())]):
         raise Conflict(
-            f"Backup {row.id} cannot be deleted: an instance is being made of it. Delete it when "
-            "that has ended."
+            f"Backup {row.id} cannot be deleted: an instance is being made of it, or it is being "
+            "verified. Delete it when that has ended."
         )
     if row.children and not cascade:
         raise Conflict(
@@ -331,6 +347,38 @@ def _planned_delete(row: Backup, *, cascade: bool) -> Response:
         return None, {}
 
     return planning.plan(row, DELETE_BACKUP, decide, behind=row.operation_id)
+
+
+def act(request: Request) -> Response:
+    """Have a backup tried out beside the database of its instance, which goes on."""
+    request.json(BackupAction)
+    request.audit.action = "verify"
+    backup = backup_of(request)
+
+    def wanted(row: Instance) -> Wanted:
+        return rules_of_trial(row, backup)
+
+    def row_of(_: Request) -> Instance:
+        return _source_of(backup)
+
+    return accepting.accept(request, VERIFY_BACKUP, wanted, row_of=row_of)
+
+
+def _source_of(backup: Backup) -> Instance:
+    row = instances.find_instance(backup.instance_id)
+    if row is None or row.status == Status.DELETED:
+        raise Unprocessable(
+            f"The instance of backup {backup.id} is gone, which would try it out: restore the "
+            "backup to a new instance."
+        )
+    return row
+
+
+def rules_of_trial(row: Instance, backup: Backup) -> Wanted:
+    """What an instance is asked for that tries out one of its backups."""
+    require_heard(row)
+    rules.require_readable(backup, row.manager, row.datastore_version_number)
+    return Wanted(arguments={"backup": backup.id}, decided_by=("generation",))
 
 
 def _view(row: Backup) -> BackupView:
@@ -358,6 +406,9 @@ def _view(row: Backup) -> BackupView:
         children=int(row.children),
         storage_driver=SWIFT if row.container_url is not None else S3,
         swift_container=container.name if container is not None else None,
+        verified_at=naive(row.verified_at) if row.verified_at is not None else None,
+        verdict=row.verdict,
+        verdict_reason=row.verdict_reason,
         fault=fault,
     )
 
@@ -386,6 +437,17 @@ ROUTES: Final = (
         query=Cascade,
         status=202,
         refuses=accepting.REFUSALS,
+    ),
+    Route(
+        "POST",
+        f"{PATH}/{{backup}}/action",
+        act,
+        "backup:verify",
+        plans=True,
+        reads=BackupAction,
+        status=202,
+        refuses=accepting.REFUSALS,
+        follow=True,
     ),
     Route(
         "GET",

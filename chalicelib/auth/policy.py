@@ -56,6 +56,7 @@ RULES: Final[dict[str, Rule]] = {
     **_named(_admin_or_owner, "configuration", "instances", "update", "edit"),
     **_named(_admin_or_owner, "instance", "backups"),
     **_named(_admin_or_owner, "backup", "create", "delete", "index", "show"),
+    **_named(_admin_or_owner, "backup", "verify"),  # not Trove's
     **_named(_admin, "backup", "index:all_projects"),
     **_named(_admin_or_owner, "backup_strategy", "create", "delete", "index"),
     **_named(_admin_or_owner, "backup_schedule", "create", "delete", "index", "show", "update"),

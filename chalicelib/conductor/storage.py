@@ -2,6 +2,7 @@
 
     its instance is making that backup        write below its location, its key
     its instance is restored from that one    read below the chain's, the keys of the chain
+    its instance tries that one out           the same
     anything else                             410
 
 The credentials end within the hour, and are asked for again: what goes back or has ended lends
@@ -186,7 +187,11 @@ def _about(instance: Instance | None, backup_id: str) -> Operation | None:
     return live if about == backup_id else None
 
 
-_ACTIONS: Final = (OperationAction.CREATE_BACKUP, OperationAction.RESTORE)
+_ACTIONS: Final = (
+    OperationAction.CREATE_BACKUP,
+    OperationAction.RESTORE,
+    OperationAction.VERIFY_BACKUP,
+)
 
 
 def session_policy(row: Backup, *, writes: bool) -> dict[str, Any]:

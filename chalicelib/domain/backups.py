@@ -16,6 +16,10 @@ CASCADE: Final = {"cascade": True}
 """The arguments of a deletion that takes along what builds on a backup."""
 LOST: Final = "container_lost"
 """Among them: who asked for it was told by Swift that the container is not there any more."""
+PASSED: Final = "passed"
+FAILED: Final = "failed"
+VERDICTS: Final = (PASSED, FAILED)
+"""Of a backup that was tried out."""
 LEAST_BYTES_PER_SECOND: Final = 64 * 1024
 """A part of a backup then takes four minutes; with less, no store would wait for it."""
 
@@ -97,8 +101,20 @@ def size_gib(made: Made) -> float:
 
 
 def require_restorable(made: Made, manager: str, version_number: str, volume_gib: int) -> None:
-    """Refuse to begin an instance with a backup: 409 until it is complete, 400 for another engine
-    or an older version, 403 for a volume that is too small, as in Trove."""
+    """Refuse to begin an instance with a backup: as `require_readable`, and 403 for a volume that
+    is too small, as in Trove."""
+    require_readable(made, manager, version_number)
+    needed = math.ceil(size_gib(made))
+    if needed > volume_gib:
+        raise Forbidden(
+            f"Backup is too large for given flavor or volume. Backup size: {needed} GBs. "
+            f"Available size: {volume_gib} GBs."
+        )
+
+
+def require_readable(made: Made, manager: str, version_number: str) -> None:
+    """Refuse a backup to an engine that cannot go on with it: 409 until it is complete, 400 for
+    another engine or an older version."""
     if made.status != BackupStatus.COMPLETED:
         raise Conflict(f"Backup {made.id} is not complete: it is {made.status}.")
     engine = engines.ENGINES[made.manager]
@@ -112,10 +128,4 @@ def require_restorable(made: Made, manager: str, version_number: str, volume_gib
         raise BadRequest(
             f"Backup {made.id} is of version {made.datastore_version_number}: an instance of "
             f"version {version_number} cannot begin with it."
-        )
-    needed = math.ceil(size_gib(made))
-    if needed > volume_gib:
-        raise Forbidden(
-            f"Backup is too large for given flavor or volume. Backup size: {needed} GBs. "
-            f"Available size: {volume_gib} GBs."
         )

@@ -39,6 +39,7 @@ class OperationAction(StrEnum):
     CREATE_BACKUP = "create_backup"
     DELETE_BACKUP = "delete_backup"
     RESTORE = "restore_instance"
+    VERIFY_BACKUP = "verify_backup"
 
 
 class OperationStatus(StrEnum):

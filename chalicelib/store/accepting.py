@@ -67,7 +67,7 @@ def _creation(
     subject: Subject, operation: Operation, sealed: str | None, event: EventRow, quota: Quota | None
 ) -> Callable[[TransactWrite], None]:
     kind = KINDS[operation.kind]
-    beside, beside_first = kind.beside_new(subject), kind.beside_first(operation)
+    beside, beside_accepted = kind.beside_new(subject), kind.beside_accepted(operation)
 
     def build(write: TransactWrite) -> None:
         write.save(subject, condition=Subject.id.does_not_exist())
@@ -77,7 +77,7 @@ def _creation(
             write.save(Arguments(operation.id, sealed=sealed, expires=expires))
         write.save(event)
         beside(write)
-        beside_first(write)
+        beside_accepted(write)
         if quota is not None:
             quotas.reserve(write, quota, subject.held)
 
@@ -102,8 +102,9 @@ def accept(
     holds already; `OverLimit` when more does not fit. Clauses: status and operations are as they
     were read (two requests at once, a flow that ends meanwhile), and so are the attributes that the
     caller has `decided_by`; the quota still fits; the `parent` that begins it may
-    (`chalicelib.store.children`). `changes` are attributes of the subject that are other ones from
-    now on, whatever becomes of the operation, and `beside` what is written with them.
+    (`chalicelib.store.children`); those of its kind. `changes` are attributes of the subject that
+    are other ones from now on, whatever becomes of the operation, and `beside` what is written with
+    them.
     """
     flow = FLOWS[operation.action]
     if subject.next_operation_id is not None:
@@ -123,12 +124,14 @@ def accept(
     call_back = calling_back(subject, f"The {flow.subject} is being deleted.")
     same = unchanged(subject, *decided_by)
     reserve = _reservation(subject, holds) if holds is not None else None
+    read = KINDS[operation.kind].beside_accepted(operation)
 
     def build(write: TransactWrite) -> None:
         write.save(operation, condition=Operation.id.does_not_exist())
         write.save(event)
         write.update(subject, actions=actions, condition=same)
         call_back(write)
+        read(write)
         if beside is not None:
             beside(write)
         if parent is not None:

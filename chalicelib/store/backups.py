@@ -28,9 +28,12 @@ from chalicelib.lifecycle import BEGUN, TABLES, UNFINISHED
 from chalicelib.status import BackupStatus
 from chalicelib.store import quotas
 from chalicelib.store.base import ConditionFailed, as_dict, transacted, update_if
+from chalicelib.store.events import new_event
 from chalicelib.store.models import Backup, BackupSchedule, Instance, Operation
 from chalicelib.store.subjects import history_ends, setting
 
+VERDICT: Final = "verdict"
+"""Among what an operation has found: what has come of the backup that was tried out."""
 KEY: Final = "key"
 """Among what an operation has made: the key of its backup."""
 HELD: Final = {"backups": 1}
@@ -219,7 +222,7 @@ def making(row: Backup) -> Items:
 
 
 def reading(backup_id: str, operation_id: str) -> Items:
-    """What the transaction writes that accepts a restore: that it reads a backup.
+    """What the transaction writes that accepts a restore, or a trial: that it reads a backup.
 
     Raises `Conflict` when that cannot be read any more, it or what it builds on. Clauses: it is
     complete, nothing is done to it (a delete meanwhile), and nobody else has begun to read it.
@@ -241,7 +244,7 @@ def reading(backup_id: str, operation_id: str) -> Items:
 
 
 def read_now(rows: Iterable[Backup]) -> set[str]:
-    """The ids of those that a restore reads which lives."""
+    """The ids of those that a restore or a trial reads which lives."""
     return {row.id for row in rows if row.readers and _live(row.readers)}
 
 
@@ -303,10 +306,12 @@ def lend(row: Backup, extended: list[attempts.Attempt]) -> bool:
 
 
 def ending(operation: Operation, what: What, reason: str) -> Items:
-    """What the end of an operation writes beside, if it was to make a backup.
+    """What the end of an operation writes beside, if it was to make a backup, or to try one out.
 
     Clause: the backup is unfinished. One whose row is lost, or has ended, is left so.
     """
+    if operation.action == OperationAction.VERIFY_BACKUP and what is What.SUCCEEDED:
+        return verifying(operation)
     if operation.action != OperationAction.CREATE_BACKUP:
         return lambda _: None
     row = find_backup((operation.arguments or {})["backup"])
@@ -349,6 +354,35 @@ def _failing(row: Backup, operation: Operation) -> Items:
         write.update(schedule, actions=actions, condition=BackupSchedule.id.exists())
 
     return build
+
+
+def verifying(operation: Operation) -> Items:
+    """What the end of a trial writes of its backup, and tells. Clause: it is there."""
+    row = find_backup((operation.arguments or {})["backup"])
+    if row is None or row.status == BackupStatus.DELETED:
+        return lambda _: None
+    found = as_dict(operation.resources)[VERDICT]
+    actions = verdict(found, aws.clock())
+    why = found.get("reason")
+    words = f"Backup {row.name!r} ({row.id}) {'is not sound: ' + why if why else 'is sound.'}"
+    kind = f"backup.verification_{found['verdict']}"
+    event = new_event(row.instance_id, kind, words, row.tenant_id)
+
+    def build(write: TransactWrite) -> None:
+        write.update(row, actions=actions, condition=Backup.status != BackupStatus.DELETED)
+        write.save(event)
+
+    return build
+
+
+def verdict(found: Mapping[str, Any], at: float) -> list[Action]:
+    """What a trial makes of its backup's row."""
+    made = {
+        "verified_at": at,
+        "verdict": found["verdict"],
+        "verdict_reason": found.get("reason"),
+    }
+    return setting(Backup, made)
 
 
 def outcome(

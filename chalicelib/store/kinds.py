@@ -84,8 +84,9 @@ class Kind(Generic[S]):
         """
         return lambda _: None
 
-    def beside_first(self, _: Operation) -> Items:
-        """What else its first operation writes there; asked, and may refuse, in the same way."""
+    def beside_accepted(self, _: Operation) -> Items:
+        """What else is written where an operation is accepted; asked, and may refuse, in the same
+        way."""
         return lambda _: None
 
     def overruled(self, _: S, __: Operation) -> StrEnum | None:
@@ -144,8 +145,8 @@ class Instances(Kind[Instance]):
 
         return build
 
-    def beside_first(self, operation: Operation) -> Items:
-        if operation.action != OperationAction.RESTORE:
+    def beside_accepted(self, operation: Operation) -> Items:
+        if operation.action not in (OperationAction.RESTORE, OperationAction.VERIFY_BACKUP):
             return lambda _: None
         return backups.reading((operation.arguments or {})["backup"], operation.id)
 

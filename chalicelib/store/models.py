@@ -252,6 +252,11 @@ class Backup(Subject):
     engine_version = optional(UnicodeAttribute(null=True))
     volume_used = optional(NumberAttribute(null=True))  # GiB of its instance's volume, then
 
+    # What came of it when it was tried out last.
+    verified_at = optional(NumberAttribute(null=True))
+    verdict = optional(UnicodeAttribute(null=True))
+    verdict_reason = optional(UnicodeAttribute(null=True))
+
     @property
     def parent_id(self) -> str | None:
         """The backup that it builds on; None of a full one."""

@@ -247,5 +247,6 @@ _OUTCOMES: Final[Mapping[OperationAction, Callable[[Operation, What], Outcome]]]
     OperationAction.ROLL_OUT: _rolled_out,
     OperationAction.APPLY: _applied,
     OperationAction.CREATE_BACKUP: _as_before,
+    OperationAction.VERIFY_BACKUP: _as_before,
     OperationAction.DELETE_BACKUP: _deleted_backup,
 }

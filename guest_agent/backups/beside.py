@@ -17,8 +17,8 @@ T = TypeVar("T")
 class Beside(Generic[T]):
     """A call that has been begun; `result` waits for it."""
 
-    def __init__(self, call: Callable[[], T], name: str) -> None:
-        self._call = call
+    def __init__(self, call: Callable[[], T], name: str, seconds: float = LONGEST_SECONDS) -> None:
+        self._call, self._seconds = call, seconds
         self._ended = aws.event()
         self._results: list[T] = []
         self._error: Exception | None = None
@@ -33,8 +33,8 @@ class Beside(Generic[T]):
 
     def wait(self) -> None:
         """Wait for its end, however it ends."""
-        if not aws.wait(self._ended, LONGEST_SECONDS):
-            raise StoreFailed(f"the object store held a call for {LONGEST_SECONDS:.0f} s")
+        if not aws.wait(self._ended, self._seconds):
+            raise StoreFailed(f"the object store held a call for {self._seconds:.0f} s")
 
     def _run(self) -> None:
         try:

@@ -28,8 +28,11 @@ CHUNK_BYTES: Final = 1024**2
 class Reader:
     """One backup. Its manifest is read, and compared with the sum that the caller was told."""
 
-    def __init__(self, store: Store, backup: StoredBackup, progress: Progress) -> None:
+    def __init__(
+        self, store: Store, backup: StoredBackup, progress: Progress, bandwidth: int = 0
+    ) -> None:
         self._store, self._backup, self._progress = store, backup, progress
+        self._bandwidth = bandwidth
         content = store.get(manifest.key_of(backup.location, backup.checksum), manifest.MOST_BYTES)
         try:
             self.manifest: Manifest = manifest.opened(content, backup.checksum)
@@ -64,10 +67,15 @@ class Reader:
     def _parts(self) -> Iterator[tuple[int, bytes]]:
         """Each part, opened, with its number; the next one is fetched meanwhile."""
         last = len(self.manifest.parts) - 1
+        began_at, fetched = aws.monotonic(), 0
         fetching = self._fetch(0)
         try:
             for number in range(last + 1):
                 sealed = fetching.result()
+                fetched += len(sealed)
+                if self._bandwidth:
+                    due = began_at + fetched / self._bandwidth
+                    aws.sleep(max(due - aws.monotonic(), 0.0))
                 if number < last:
                     fetching = self._fetch(number + 1)
                 yield number, self._opened(number, sealed, last=number == last)

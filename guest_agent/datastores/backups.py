@@ -16,6 +16,7 @@ from guest_agent.datastores.log import Log
 from guest_agent.datastores.server import S
 from guest_agent.datastores.server_manager import ServerManager
 from guest_agent.datastores.state import DatastoreState
+from guest_agent.datastores.trial import Trial
 from guest_agent.errors import NotSupported
 from guest_agent.manager import Progress, WithBackups
 
@@ -24,12 +25,17 @@ class BackupsManager(ServerManager[S], WithBackups):
     """A backup never holds the process of its database, which may be moved meanwhile."""
 
     COPIES: ClassVar[type[Copies[Any]]]
+    TRIAL: ClassVar[type[Trial[Any]]]
     LOG: ClassVar[type[Log[Any]] | None] = None
     """Of an engine that can be restored to any moment."""
 
     def __init__(self, guest: GuestConfig) -> None:
         super().__init__(guest)
         self._stops: dict[str, aws.Event] = {}
+
+    def start_up(self) -> str:
+        self._life.clear_trial()
+        return super().start_up()
 
     def create_backup(
         self, request: arguments.CreateBackup, progress: Progress
@@ -63,6 +69,16 @@ class BackupsManager(ServerManager[S], WithBackups):
         with self._restoring(request) as restore:
             restore.apply(progress)
         return answers.Done()
+
+    def verify_backup(
+        self, request: arguments.VerifyBackup, progress: Progress
+    ) -> answers.Verified:
+        backup_id = request.chain[-1].id
+        stop = self._stops[backup_id] = aws.event()
+        try:
+            return self.TRIAL(self._copies(), request, self._opener()).run(stop, progress)
+        finally:
+            self._stops.pop(backup_id, None)
 
     @contextmanager
     def _restoring(self, request: arguments.FetchBackup) -> Iterator[Restore[S]]:

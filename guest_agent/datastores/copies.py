@@ -46,6 +46,10 @@ class Copied(NamedTuple):
     log_position: str = ""
 
 
+class Unsound(GuestError):
+    """What was fetched, as it was written, is nothing that an engine could go on with."""
+
+
 def require_room(server: Server[Any], needed: int = 0) -> None:
     """Refuse to begin with a copy, which needs so many bytes on the volume, before it takes from
     the database what that is about to run out of."""

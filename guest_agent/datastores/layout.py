@@ -39,6 +39,11 @@ class Layout(ABC):
         return self.volume / "restored"
 
     @property
+    def trial(self) -> Path:
+        """Where a backup is tried out: nothing of it is needed afterwards."""
+        return self.volume / "trial"
+
+    @property
     @abstractmethod
     def layers(self) -> Path:
         """The folder of the settings that are not fixed; a later file's stand for an earlier's."""

@@ -25,7 +25,7 @@ from chalicelib.bus.contract.metrics import EngineMetrics
 from chalicelib.engines.parameter import Scalar
 from chalicelib.service_status import ServiceStatus as Status
 from guest_agent.config import GuestConfig
-from guest_agent.datastores import data_directory, guard, state
+from guest_agent.datastores import data_directory, guard, state, trial
 from guest_agent.datastores.damage import Damage
 from guest_agent.datastores.gauges import METRICS_SECONDS, Gauges
 from guest_agent.datastores.guard import GUARD_SECONDS, Guard
@@ -339,6 +339,14 @@ class Life(Generic[S]):
     def attach_volume(self, *, with_data: bool = False) -> None:
         """Make the volume appear at its mount point; where data has to be nothing is formatted."""
         volume.attach(self._device(), self._layout.volume, format_blank=not with_data)
+
+    def clear_trial(self) -> None:
+        """Remove what an agent that died has left of a backup that it tried out."""
+        if self._state.mount_point:
+            try:
+                trial.clear(self._server)
+            except GuestError as error:  # the database starts anyhow
+                _log.error("Of the trial of a backup something is left: %s", error)
 
     def take_over(self, number: str = "") -> None:
         """Make the data directory of a former server this one's, if its engine is of `number`."""

@@ -102,6 +102,32 @@ def kill_all_with(argument: str, owner: int) -> None:
         raise GuestError("processes of an interrupted run could not be ended")
 
 
+def kill_all_below(folder: Path, owner: int) -> None:
+    """Kill all of `owner` that work in that folder or below it, and wait until they are gone."""
+
+    def killed() -> bool:
+        left = _at_work_below(folder.resolve(), owner)
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return not left
+
+    if not wait_until(killed, KILL_SECONDS):
+        raise GuestError("processes of an interrupted run could not be ended")
+
+
+def _at_work_below(folder: Path, owner: int) -> list[int]:
+    found = []
+    for entry in _PROC.iterdir():
+        if entry.name.isdecimal():
+            with contextlib.suppress(OSError):  # it has ended meanwhile
+                if entry.stat().st_uid == owner and (entry / "cwd").readlink().is_relative_to(
+                    folder
+                ):
+                    found.append(int(entry.name))
+    return found
+
+
 def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
     """Poll until the condition holds; false when it did not in time."""
     deadline = time.monotonic() + seconds

@@ -120,6 +120,7 @@ class ServerManager(Manager, WithUpgrades, WithConfiguration, Generic[S]):
         with life.preparing(wanted):
             progress("attaching the volume")
             life.attach_volume(with_data=True)
+            life.clear_trial()
             life.take_over(request.number)
             progress("starting the database")
             life.first_start(request.flavor)

@@ -56,12 +56,13 @@ class NotListening(Unavailable):
 class Session(ABC):
     """An open connection that turns the server's errors into the contract's.
 
-    Each statement has `ANSWER_SECONDS`, and nothing is waited for beyond `until` (monotonic).
+    Each statement has `answer_seconds`, and nothing is waited for beyond `until` (monotonic).
     """
 
     def __init__(self, plug: BoundedSocket, until: float) -> None:
         self._plug = plug
         self.until = until
+        self.answer_seconds = ANSWER_SECONDS
         self.statements = 0
         """How many it was asked to run."""
 
@@ -80,7 +81,7 @@ class Session(ABC):
     def _allow(self) -> float:
         """Let the next statement take what is left, and tell how many seconds that is."""
         self.statements += 1
-        seconds = min(self.until - time.monotonic(), ANSWER_SECONDS)
+        seconds = min(self.until - time.monotonic(), self.answer_seconds)
         self._plug.allow(seconds, ANSWER_BYTES)
         return seconds
 

@@ -37,6 +37,14 @@ _ERROR: Final = re.compile(r"error|fatal|fail|cannot|no space|denied", re.IGNORE
 _STAMP: Final = re.compile(r"^(\[\d+\] )?(FATAL ERROR: )?\d{4}-\d\d-\d\d +[\d:.]+ (\[\d+\] |\d+ )?")
 
 
+class ToolFailed(GuestError):
+    """It has ended with a code that is not good, less than 0 of one that a signal has ended."""
+
+    def __init__(self, code: int, words: str) -> None:
+        super().__init__(words)
+        self.ended_with = code
+
+
 def output(
     command: list[str],
     user: OsUser,
@@ -80,6 +88,33 @@ def run(command: list[str], user: OsUser, seconds: float) -> None:
             raise GuestError(f"{_name(command)} took longer than {seconds:.0f} s") from None
 
 
+def ended(
+    command: list[str],
+    user: OsUser,
+    look: Callable[[], None],
+    seconds: float,
+    handed_on: tuple[int, ...] = (),
+) -> tuple[int, str]:
+    """The code it ends with within so many seconds, and what it has said of an error.
+
+    `look` raises what ends it before its time.
+    """
+    with (
+        tempfile.TemporaryFile() as said,
+        _started(
+            command, user, stdin=subprocess.DEVNULL, stdout=said, stderr=said, pass_fds=handed_on
+        ) as process,
+    ):
+        until = time.monotonic() + seconds
+        while (code := process.poll()) is None:
+            look()
+            if time.monotonic() >= until:
+                raise GuestError(f"{_name(command)} took longer than {seconds:.0f} s")
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(LOOK_SECONDS)
+        return code, last_words(said)
+
+
 def _read(process: subprocess.Popen[bytes], stream: IO[bytes], stop: aws.Event) -> bytes:
     """Its next bytes; none at its end."""
     until, done = time.monotonic() + SILENT_SECONDS, ""
@@ -117,28 +152,35 @@ def running(
 ) -> Iterator[subprocess.Popen[bytes]]:
     """The process; afterwards it has ended well, or `GuestError` tells how it did."""
     with tempfile.TemporaryFile() as said:
-        process = subprocess.Popen(
-            [processes.program("setpriv"), "--pdeathsig", "KILL", *command],
-            stderr=said,
-            env=processes.environment() | {"LC_ALL": "C.UTF-8"},
-            start_new_session=True,
-            bufsize=0,
-            **user.child_options(),
-            **{"cwd": "/", **options},
-        )
-        with process:
+        with _started(command, user, stderr=said, **options) as process:
+            yield process
             try:
-                yield process
                 code = process.wait(ENDS_SECONDS)
             except subprocess.TimeoutExpired:
                 raise GuestError(f"{_name(command)} did not end") from None
-            finally:
-                if process.poll() is None:
-                    with suppress(ProcessLookupError):
-                        os.killpg(process.pid, signal.SIGKILL)
         if code != 0:
-            raise GuestError(f"{_name(command)} ended with {code}: {_last_words(_tail(said))}")
+            raise ToolFailed(code, f"{_name(command)} ended with {code}: {last_words(said)}")
         hear(_tail(said))
+
+
+@contextmanager
+def _started(command: list[str], user: OsUser, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
+    """The process; afterwards it is gone, with all that it has started."""
+    process = subprocess.Popen(
+        [processes.program("setpriv"), "--pdeathsig", "KILL", *command],
+        env=processes.environment() | {"LC_ALL": "C.UTF-8"},
+        start_new_session=True,
+        bufsize=0,
+        **user.child_options(),
+        **{"cwd": "/", **options},
+    )
+    with process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
 
 
 def _tail(said: IO[bytes]) -> str:
@@ -147,9 +189,9 @@ def _tail(said: IO[bytes]) -> str:
     return said.read().decode(errors="replace")
 
 
-def _last_words(said: str) -> str:
+def last_words(stream: IO[bytes]) -> str:
     """Its last line that tells an error, or else its last line."""
-    lines = [line.strip() for line in said.splitlines()]
+    lines = [line.strip() for line in _tail(stream).splitlines()]
     told = [line for line in lines if line]
     errors = [line for line in told if _ERROR.search(line)]
     last = (errors or told or ["it said nothing"])[-1]

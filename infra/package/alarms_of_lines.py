@@ -75,6 +75,13 @@ def alarms() -> Iterator[Alarm]:
         period=15 * MINUTE,
         periods=2,
     )
+    yield Alarm(
+        "BackupsUnsound",
+        "backup-unsound",
+        "backup-unsound",
+        "A backup was tried out and cannot be restored.",
+        (of_coffer(metrics.BACKUPS_UNSOUND),),
+    )
 
 
 def _of_requests() -> Iterator[Alarm]:

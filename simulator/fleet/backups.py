@@ -15,11 +15,12 @@ from chalicelib import aws
 from chalicelib.bus.contract import answers, arguments
 from chalicelib.bus.contract.arguments import StoredBackup
 from guest_agent.backups.reader import Reader
-from guest_agent.backups.store import OpenStore
+from guest_agent.backups.store import Damaged, OpenStore
 from guest_agent.backups.writer import Writer
-from guest_agent.errors import GuestError, NotSupported
+from guest_agent.datastores.copies import Unsound
+from guest_agent.errors import NotSupported
 from guest_agent.manager import Progress, WithBackups
-from simulator.fleet.datastore import NOTHING, Contents, Database, Page, User
+from simulator.fleet.datastore import NOTHING, Contents, Database, Page, User, Volume
 from simulator.fleet.machine import OnMachine
 
 COPY_SECONDS: Final = (0.5, 10.0)
@@ -96,6 +97,43 @@ class WithSimBackups(OnMachine, WithBackups):
         volume.fetched = {}
         return answers.Done()
 
+    def verify_backup(
+        self, request: arguments.VerifyBackup, progress: Progress
+    ) -> answers.Verified:
+        """As the real ones do it: beside the data, and nothing of it stays."""
+        self._read()
+        clear_trial(self._formatted())
+        try:
+            self._try(request, progress)
+        except (Damaged, Unsound) as error:
+            return answers.Verified(sound=False, reason=str(error))
+        finally:
+            self._machine.here(self._life)  # one that has died removes nothing
+            clear_trial(self._formatted())
+        return answers.Verified(sound=True)
+
+    def _try(self, request: arguments.VerifyBackup, progress: Progress) -> None:
+        wanted, stop = request.chain[-1].id, aws.event()
+        self._being_made = (wanted, stop)
+        store = self._opener()(wanted, stop)
+        for backup in request.chain:
+            self._step(FETCH_SECONDS)
+            reader = Reader(store, backup, progress, request.bandwidth)
+            content = b"".join(reader.chunks())
+            self._check_space()
+            self._put_aside(backup.id, content)
+        progress("reading all of it")
+        self._step(APPLY_SECONDS)
+        made_of(request.chain, self._formatted().trial)
+
+    def _put_aside(self, backup_id: str, content: bytes) -> None:
+        volume = self._formatted()
+
+        def put() -> None:
+            volume.trial = {**volume.trial, backup_id: content}
+
+        self._perform("put aside", put)
+
     def _copying(self, after: int | None, copied: list[Copy]) -> Iterator[bytes]:
         """The copy, of the moment at which it ends; the database may die meanwhile."""
         self._read()
@@ -118,6 +156,11 @@ class WithSimBackups(OnMachine, WithBackups):
         return self.open_store
 
 
+def clear_trial(volume: Volume) -> None:
+    """Remove what there is of a backup that was tried out."""
+    volume.trial = {}
+
+
 def copy_of(contents: Contents, after: int | None) -> Copy:
     """What was written behind a position, or all that there is."""
     first = 0 if after is None else after + 1
@@ -133,12 +176,12 @@ def copy_of(contents: Contents, after: int | None) -> Copy:
 
 
 def made_of(chain: Iterable[StoredBackup], fetched: Mapping[str, bytes]) -> Contents:
-    """The contents at the end of a chain; `GuestError` where it has a gap."""
+    """The contents at the end of a chain; `Unsound` where it has a gap."""
     contents, position = NOTHING, None
     for backup in chain:
         copy = msgspec.json.decode(fetched[backup.id], type=Copy)
         if copy.after != position:
-            raise GuestError(f"the backup {backup.id} does not go on where the one before it ends")
+            raise Unsound(f"the backup {backup.id} does not go on where the one before it ends")
         position = copy.position
         for each in copy.pages:
             contents = _with(contents, each)

@@ -111,7 +111,8 @@ class Volume:
 
     Its file system has the size that the volume had, until it is told to grow. `touched_by` is the
     version of the engine that has written it last, `fetched` are backups by id that lie beside the
-    place of the data. While somebody wants to know, `past` has the contents by position.
+    place of the data, and `trial` those that are tried out. While somebody wants to know, `past`
+    has the contents by position.
     """
 
     __slots__ = (
@@ -122,6 +123,7 @@ class Volume:
         "past",
         "size_gib",
         "touched_by",
+        "trial",
     )
 
     def __init__(self, size_gib: int) -> None:
@@ -131,6 +133,7 @@ class Volume:
         self._contents = NOTHING
         self.touched_by = ""
         self.fetched: Mapping[str, bytes] = _EMPTY
+        self.trial: Mapping[str, bytes] = _EMPTY
 
     @property
     def contents(self) -> Contents:

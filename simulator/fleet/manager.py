@@ -17,6 +17,7 @@ from chalicelib.service_status import ServiceStatus as Status
 from guest_agent.datastores import guard
 from guest_agent.errors import CommandFailed, GuestError, NotSupported
 from guest_agent.manager import Condition, Manager, Progress, WithConfiguration, WithUpgrades
+from simulator.fleet import backups
 from simulator.fleet.configuration import WithSettings
 from simulator.fleet.contents import WithSuperuser
 from simulator.fleet.disk import PLENTY
@@ -53,6 +54,8 @@ class SimManager(WithSuperuser, WithSettings, Manager, WithUpgrades, WithConfigu
 
     def start_up(self) -> str:
         machine = self._machine
+        if machine.volume is not None:
+            backups.clear_trial(machine.volume)
         if not machine.disk.prepared:
             return "There is no database yet; waiting for prepare."
         if machine.up:
@@ -167,6 +170,7 @@ class SimManager(WithSuperuser, WithSettings, Manager, WithUpgrades, WithConfigu
             raise GuestError(
                 f"the volume holds no {self.ENGINE.name} data directory, and none is made"
             )
+        backups.clear_trial(self._formatted())
         self._require(request.number)
         progress("starting the database")
         self._start()

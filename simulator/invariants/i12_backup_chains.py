@@ -13,7 +13,7 @@ from chalicelib.lifecycle import UNFINISHED
 from chalicelib.status import BackupStatus
 from simulator.aws.dynamodb.values import Item
 from simulator.effects import Effect
-from simulator.invariants.base import Exchange, Invariant, changed, json_of, parents_of
+from simulator.invariants.base import Exchange, Hub, Invariant, changed, json_of, parents_of
 from simulator.swift import backup_of_url
 from simulator.template import BACKUPS_BUCKET
 
@@ -133,35 +133,37 @@ class BackupChains(Invariant):
                 told = "lost" if parent is None else parent["status"]
                 self.broken(f"{row['id']} builds on {parent_id}, which is {told}", _whose(row))
         if row["id"] not in self.hub.spoiled:
-            why = self._damage(row)
+            why = damage_of(self.hub, row)
             if why is not None:
                 self.broken(f"{row['id']} is complete, and {why}", _whose(row))
 
-    def _damage(self, row: Item) -> str | None:
-        """What is wrong with its objects."""
-        found = self._stored(row, _manifest_of(row))
-        if found is None:
-            return "its manifest is not there"
-        try:
-            told = manifest.opened(found, row["checksum"])
-        except ValueError as error:
-            return str(error)
-        below = f"{row['location']}/{told.attempt}"
-        for number, part in enumerate(told.parts):
-            written = self._stored(row, f"{below}/{number}")
-            if written is None:
-                return f"part {number} is not there"
-            if (len(written), objects.checksum(written)) != (part.size, part.sha256):
-                return f"part {number} is another one"
-        return None
 
-    def _stored(self, row: Item, key: str) -> bytes | None:
-        """An object of a backup, where that lies."""
-        region = self.hub.run.region
-        if "container_url" in row:
-            return region.swift.body(f"{row['container_url']}/{key}")
-        found = region.s3.buckets[BACKUPS_BUCKET].get(key)
-        return found.body if found is not None else None
+def damage_of(hub: Hub, row: Item) -> str | None:
+    """What is wrong with the objects of a complete backup."""
+    found = _stored(hub, row, _manifest_of(row))
+    if found is None:
+        return "its manifest is not there"
+    try:
+        told = manifest.opened(found, row["checksum"])
+    except ValueError as error:
+        return str(error)
+    below = f"{row['location']}/{told.attempt}"
+    for number, part in enumerate(told.parts):
+        written = _stored(hub, row, f"{below}/{number}")
+        if written is None:
+            return f"part {number} is not there"
+        if (len(written), objects.checksum(written)) != (part.size, part.sha256):
+            return f"part {number} is another one"
+    return None
+
+
+def _stored(hub: Hub, row: Item, key: str) -> bytes | None:
+    """An object of a backup, where that lies."""
+    region = hub.run.region
+    if "container_url" in row:
+        return region.swift.body(f"{row['container_url']}/{key}")
+    found = region.s3.buckets[BACKUPS_BUCKET].get(key)
+    return found.body if found is not None else None
 
 
 def _manifest_of(row: Item) -> str:

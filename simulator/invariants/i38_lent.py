@@ -1,4 +1,4 @@
-"""I38: the object store is lent to who makes or restores a backup, and to nobody else."""
+"""I38: the object store is lent to who makes, restores or verifies a backup, and to nobody else."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Lending(Invariant):
     """
 
     id = "I38"
-    title = "The object store is lent to who makes or restores a backup, and to nobody else"
+    title = "The object store is lent to who makes, restores or verifies a backup, to nobody else"
 
     def watch(self) -> None:
         self._over: dict[Lent, float] = {}
@@ -31,6 +31,7 @@ class Lending(Invariant):
         if new is None or new["action"] not in (
             OperationAction.CREATE_BACKUP,
             OperationAction.RESTORE,
+            OperationAction.VERIFY_BACKUP,
         ):
             return
         about = new["instance_id"], json_of(new, "arguments")["backup"]

@@ -78,6 +78,21 @@ def a_quota_that_is_not_given_back(patch: Patch) -> None:
     patch.setattr(quotas, "release", release)
 
 
+@saboteur("a bad store", "I40")
+def a_verdict_without_a_look(patch: Patch) -> None:
+    """A backup is called sound that nobody has tried out."""
+    for name in ("look", "try"):
+        patch.setitem(handler.LOCAL_STEPS, f"verify_backup.{name}", Step(lambda *_: Done()))
+    sound = Done({"verdict": {"verdict": "passed"}})
+    patch.setitem(handler.LOCAL_STEPS, "verify_backup.judge", Step(lambda *_: sound))
+
+
+@saboteur("backed up", "I40")
+def a_trial_that_stays(patch: Patch) -> None:
+    """What was tried out is left on the volume."""
+    patch.setattr(guests, "clear_trial", lambda volume: None)
+
+
 @saboteur("backed up", "L6")
 def a_restore_that_skips_an_increment(patch: Patch) -> None:
     """The last of a chain is not applied."""

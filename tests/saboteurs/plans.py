@@ -53,6 +53,7 @@ BACKED_UP: Final = {
     "create_backup": 14.0,
     "restore": 6.0,
     "delete_backup": 6.0,
+    "verify_backup": 6.0,
     "list_backups": 1.0,
     "write": 12.0,
     "create_database": 6.0,

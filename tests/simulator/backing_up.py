@@ -72,6 +72,14 @@ class Backups(Deployment):
         self.settle()
         return str(made.document["instance"]["id"])
 
+    def verify(self, backup_id: str) -> dict[str, Any]:
+        """Have a backup tried out; what it is shown as then."""
+        path = f"/backups/{backup_id}"
+        assert self.ask("POST", f"{path}/action", {"verify": {}}).status == 202
+        self.settle()
+        shown: dict[str, Any] = self.ask("GET", path).document["backup"]
+        return shown
+
     def row(self, backup_id: str) -> dict[str, Any]:
         """A backup's row."""
         (found,) = (

@@ -14,7 +14,10 @@ from tests.simulator.crashes import Death, Scenario, deaths_of, failures_of
 from tests.simulator.deployment import Deployment
 
 QUICK_DEATHS: Final = 12
-SCOPES: Final = ("create_backup.", "delete_backup.", "restore_instance.", "guest.", "part ")
+SCOPES: Final = (
+    *("create_backup.", "delete_backup.", "restore_instance.", "verify_backup."),
+    *("guest.", "part "),
+)
 
 
 def _asked(deployment: Deployment, method: str, path: str, body: Any = None) -> Any:
@@ -70,15 +73,29 @@ def a_chain_is_restored_and_goes_at_once(deployment: Deployment) -> None:
     deployment.do(work)
 
 
+def one_is_tried_out_and_again(deployment: Deployment) -> None:
+    """To its end, and then cancelled on the way."""
+
+    def work() -> None:
+        instance_id = _instance(deployment)
+        backup = f"/backups/{_back_up(deployment, instance_id)}"
+        for _ in range(2):
+            _asked(deployment, "POST", f"{backup}/action", {"verify": {}})
+        deployment.tenant("POST", f"{backup}/action", {"verify": {}})
+        deployment.kernel.sleep(2.0)
+        _cancel(deployment, instance_id)
+        _asked(deployment, "DELETE", backup)
+
+    deployment.do(work)
+
+
 def one_is_cancelled(deployment: Deployment) -> None:
     def work() -> None:
         instance_id = _instance(deployment)
         wanted = {"backup": {"name": "b", "instance": instance_id}}
         deployment.tenant("POST", "/backups", wanted)
         deployment.kernel.sleep(4.0)
-        path = f"/instances/{instance_id}/operations"
-        for each in deployment.tenant("GET", f"{path}?limit=1").document["operations"]:
-            _asked(deployment, "DELETE", f"{path}/{each['id']}")
+        _cancel(deployment, instance_id)
 
     deployment.do(work)
 
@@ -98,11 +115,18 @@ def a_chain_in_a_container_is_made_and_deleted(deployment: Deployment) -> None:
     assert deployment.region.swift.urls() == []
 
 
+def _cancel(deployment: Deployment, instance_id: str) -> None:
+    path = f"/instances/{instance_id}/operations"
+    for each in deployment.tenant("GET", f"{path}?limit=1").document["operations"]:
+        _asked(deployment, "DELETE", f"{path}/{each['id']}")
+
+
 SCENARIOS: Final = (
     a_chain_is_made_and_deleted,
     a_chain_in_a_container_is_made_and_deleted,
     a_chain_is_restored_and_goes_at_once,
     one_is_cancelled,
+    one_is_tried_out_and_again,
 )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from simulator.fleet.datastore import Contents
+from simulator.template import BACKUPS_BUCKET
 from tests.simulator.backing_up import Backups
 
 
@@ -41,6 +42,36 @@ def test_each_of_a_chain_is_restored_to_its_own_point(stack: Backups) -> None:
         assert stack.ask("DELETE", f"/backups/{each}").status == 202
         stack.settle()
     assert stack.keys == []
+
+
+def test_what_is_whole_is_called_sound_and_what_is_not_damaged(stack: Backups) -> None:
+    instance_id = stack.begin()
+    stack.write(instance_id, "1")
+    chain = [stack.back_up(instance_id, incremental=1) for _ in range(2)]
+    shown = stack.verify(chain[-1])
+    assert (shown["verdict"], shown["verdict_reason"]) == ("passed", None)
+    assert shown["verified_at"] is not None
+    (guest,) = stack.fleet.of_instance(instance_id)
+    assert guest.volume is not None
+    assert not guest.volume.trial
+    stack.invariants.hub.spoiled[chain[0]] = None
+    stored = stack.region.s3.buckets[BACKUPS_BUCKET]
+    key = next(key for key in stack.keys if key.endswith("/0") and chain[0] in key.split("/")[2])
+    held = stored.get(key)
+    assert held is not None
+    for body, why in ((held.body[:-1] + b"x", "part 0 is not what was written"), (None, "0 are")):
+        if body is None:
+            stored.delete(key)
+        else:
+            stored.put(key, held._replace(body=body))
+        shown = stack.verify(chain[-1])
+        assert shown["verdict"] == "failed"
+        assert why in shown["verdict_reason"]
+    stored.put(key, held)
+    assert stack.verify(chain[0])["verdict"] == "passed"
+    told = stack.ask("GET", f"/instances/{instance_id}/events").document["events"]
+    verdicts = [each["kind"].rpartition("_")[2] for each in told if "verification" in each["kind"]]
+    assert sorted(verdicts) == ["failed", "failed", "passed", "passed"]
 
 
 def test_one_that_is_given_up_leaves_nothing(stack: Backups) -> None:

@@ -155,6 +155,15 @@ APPLY_BACKUP: Final = _takes_its_time(
     reports=True,
     since=5,
 )
+VERIFY_BACKUP: Final = _takes_its_time(
+    "verify_backup",
+    arguments.VerifyBackup,
+    answers.Verified,
+    "restore_timeout_seconds",
+    part=Part.BACKUPS,
+    reports=True,
+    since=6,
+)
 
 LIST_DATABASES: Final = Method(
     "list_databases", arguments.Page, answers.DatabasePage, Part.DATABASES, repeatable=True
@@ -212,7 +221,7 @@ METHODS: Final[Mapping[str, Method[Any, Any]]] = {
     for each in (
         *(PREPARE, REBUILD, UPGRADE, RESTART, STOP_DB, START_DB_WITH_CONF_CHANGES, RESIZE_FS),
         *(UPGRADE_AGENT, UPDATE_OVERRIDES),
-        *(CREATE_BACKUP, CANCEL_BACKUP, FETCH_BACKUP, APPLY_BACKUP),
+        *(CREATE_BACKUP, CANCEL_BACKUP, FETCH_BACKUP, APPLY_BACKUP, VERIFY_BACKUP),
         *(LIST_DATABASES, CREATE_DATABASE, DELETE_DATABASE),
         *(LIST_USERS, GET_USER, CREATE_USER, DELETE_USER, CHANGE_PASSWORDS, UPDATE_ATTRIBUTES),
         *(LIST_ACCESS, GRANT_ACCESS, REVOKE_ACCESS),

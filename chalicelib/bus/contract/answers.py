@@ -18,6 +18,7 @@ from chalicelib.bus.contract.values import (
     Marker,
     Name,
     Position,
+    Sentence,
     Sha256,
     Usable,
     Value,
@@ -71,6 +72,14 @@ class BackedUp(Value, frozen=True):
     data_size: Bytes
     version: Name
     position: Position = ""
+
+
+class Verified(Value, frozen=True):
+    """What has come of a backup that was tried out; when it was not sound, why, as a sentence's
+    inside. What kept it from being tried is no verdict but a refusal."""
+
+    sound: bool
+    reason: Sentence = ""
 
 
 class UserShown(msgspec.Struct, frozen=True):

@@ -215,6 +215,16 @@ class ApplyBackup(FetchBackup, frozen=True):
     """The same, to be made the data that `prepare` begins with."""
 
 
+class VerifyBackup(Value, frozen=True):
+    """A backup to try out beside the database: the last one of the chain.
+
+    At most `bandwidth` bytes a second are fetched, if it is not 0.
+    """
+
+    chain: Chain
+    bandwidth: Bytes = 0
+
+
 class Page(Value, frozen=True):
     """A slice of an ordered list: what follows the marker, or begins with it."""
 

@@ -44,6 +44,8 @@ Location = Annotated[
 Position = Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Za-z/:._-]*$(?!\n)", max_length=255)]
 """Up to where an engine's data are in a backup, in the engine's own words."""
 Bytes = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+Sentence = Annotated[str, msgspec.Meta(max_length=MOST_MESSAGE)]
+"""What a guest says for its customer; whoever shows it makes it printable."""
 
 
 class Value(msgspec.Struct, frozen=True, omit_defaults=True):

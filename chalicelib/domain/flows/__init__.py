@@ -19,7 +19,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from chalicelib.domain.flows.backups import CREATE_BACKUP, DELETE_BACKUP, RESTORE
+from chalicelib.domain.flows.backups import (
+    CREATE_BACKUP,
+    DELETE_BACKUP,
+    RESTORE,
+    VERIFY_BACKUP,
+)
 from chalicelib.domain.flows.configuring import APPLY, CONFIGURE
 from chalicelib.domain.flows.form import COMPLETE, FAIL, Flow, Kind, Runs, Step, Waits, What
 from chalicelib.domain.flows.lifetime import CREATE, DELETE, PREPARE, REMOVALS
@@ -62,6 +67,7 @@ __all__ = [
     "UPDATE_ACCESS",
     "UPGRADE",
     "UPGRADE_AGENT",
+    "VERIFY_BACKUP",
     "Flow",
     "Kind",
     "Runs",
@@ -79,7 +85,7 @@ FLOWS: Final[dict[str, Flow]] = {
         *(CREATE, DELETE, UPDATE_ACCESS, RESTART, RESIZE_VOLUME),
         *(STOP, START, REBOOT, RESIZE_FLAVOR, REBUILD, REBUILD_STOPPED, MIGRATE, UPGRADE),
         *(UPGRADE_AGENT, ROLL_OUT, CONFIGURE, APPLY),
-        *(CREATE_BACKUP, DELETE_BACKUP, RESTORE),
+        *(CREATE_BACKUP, DELETE_BACKUP, RESTORE, VERIFY_BACKUP),
     )
 }
 

@@ -39,6 +39,34 @@ CREATE_BACKUP: Final = Flow(
     "them: {reason}",
 )
 
+VERIFY_BACKUP: Final = Flow(
+    action=OperationAction.VERIFY_BACKUP,
+    title="verification",
+    comment="Has the guest of its instance try out a backup beside a database that goes on: the "
+    "chain is restored, an engine is started on it, and all of it is read. What is found wrong is "
+    "the verdict on the backup; what keeps it from being tried fails the operation.",
+    steps=(
+        Step("look", Runs.LOCAL),
+        Step(
+            "try",
+            Runs.LOCAL,
+            Waits.GUEST,
+            asks="verify_backup",
+            late="The guest agent did not try out the backup in time",
+            failed="The guest agent could not try out the backup",
+        ),
+        Step("judge", Runs.LOCAL),
+    ),
+    undo=(Step("stop", Runs.LOCAL, timeout="delete_timeout_seconds"),),
+    sources=frozenset({Status.ACTIVE}),
+    during=Status.ACTIVE,
+    done=Status.ACTIVE,
+    failed=Status.ACTIVE,
+    timeout="restore_timeout_seconds",
+    told_undone="The backup was not verified: {reason}",
+    told_failed="The backup was not verified: {reason}",
+)
+
 DELETE_BACKUP: Final = Flow(
     action=OperationAction.DELETE_BACKUP,
     subject=SubjectKind.BACKUP,

@@ -11,12 +11,14 @@ from guest_agent.datastores.mariadb.copies import MariaDBCopies
 from guest_agent.datastores.mariadb.log import MariaDBLog
 from guest_agent.datastores.mariadb.server import MariaDBServer
 from guest_agent.datastores.mariadb.sql import Session
+from guest_agent.datastores.mariadb.trial import MariaDBTrial
 
 
 class MariaDBManager(ContentsManager[Session], BackupsManager[Session]):
     SERVER: ClassVar = MariaDBServer
     COPIES: ClassVar = MariaDBCopies
     LOG: ClassVar = MariaDBLog
+    TRIAL: ClassVar = MariaDBTrial
     databases = databases
     accounts = accounts
     superuser = superuser

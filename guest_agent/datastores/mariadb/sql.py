@@ -159,6 +159,13 @@ class Session(session.Session):
             cursor.execute(statement)
             return list(cursor.fetchmany(MOST_ROWS))
 
+    def told(self, statement: str) -> list[tuple[Any, ...]]:
+        """The rows of a statement that takes no LIMIT, as long as the answer has room for them."""
+        self._allow()
+        with _errors_as_ours(), self._connection.cursor() as cursor:
+            cursor.execute(statement)
+            return list(cursor.fetchall())
+
     def _bounded(self, query: str, seconds: float) -> str:
         """A query that the server gives up after so long."""
         return f"SET STATEMENT max_statement_time={seconds:.3f} FOR {query}"

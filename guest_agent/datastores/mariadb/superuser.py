@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from chalicelib.bus.contract.values import ANY_HOST
+from chalicelib.engines.mariadb import BACKUP_USER
 from guest_agent.datastores.mariadb.layout import Layout
 from guest_agent.datastores.mariadb.sql import Session
 from guest_agent.datastores.os_user import agent_account
@@ -39,9 +40,12 @@ _MOST_THREADS: Final = 10_000  # the most connections of any flavor
 def write_init_file(layout: Layout) -> None:
     """What the server runs before it takes connections: the agent is its administrator.
 
-    A customer's root may have changed that, and then nobody could put it right from outside.
+    A customer's root may have changed that, and then nobody could put it right from outside. And no
+    backup is being made: the account of one belongs to the data of a restored server.
     """
-    statements = "".join(f"{each};\n" for each in _own_account(f"'{agent_account()}'@'{LOCAL}'"))
+    own = _own_account(f"'{agent_account()}'@'{LOCAL}'")
+    left = f"DROP USER IF EXISTS '{BACKUP_USER}'@'{LOCAL}'"
+    statements = "".join(f"{each};\n" for each in (*own, left))
     write_whole(layout.init_file, statements.encode(), mode=0o644)
 
 

@@ -23,7 +23,7 @@ from chalicelib import aws
 from chalicelib.bus.contract.arguments import StoredBackup
 from chalicelib.engines.postgresql import ADMINISTRATOR
 from guest_agent.datastores import archive, copies, tool
-from guest_agent.datastores.copies import Changing, Copied, Write
+from guest_agent.datastores.copies import Changing, Copied, Unsound, Write
 from guest_agent.datastores.log import ArchivedPiece
 from guest_agent.datastores.os_user import own_user
 from guest_agent.datastores.postgresql import replay, wal
@@ -73,7 +73,7 @@ class PostgreSQLCopies(copies.Copies[Session]):
         for increment in increments:
             for segment in sorted(increment.iterdir()):
                 if not _SEGMENT.fullmatch(segment.name):
-                    raise GuestError("an increment holds something that is no write-ahead log")
+                    raise Unsound("an increment holds something that is no write-ahead log")
                 segment.rename(full / wal.FOLDER / segment.name)
         return full
 

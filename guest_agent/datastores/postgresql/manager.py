@@ -11,12 +11,14 @@ from guest_agent.datastores.postgresql.copies import PostgreSQLCopies
 from guest_agent.datastores.postgresql.log import PostgreSQLLog
 from guest_agent.datastores.postgresql.server import PostgreSQLServer
 from guest_agent.datastores.postgresql.sql import Session
+from guest_agent.datastores.postgresql.trial import PostgreSQLTrial
 
 
 class PostgreSQLManager(ContentsManager[Session], BackupsManager[Session]):
     SERVER: ClassVar = PostgreSQLServer
     COPIES: ClassVar = PostgreSQLCopies
     LOG: ClassVar = PostgreSQLLog
+    TRIAL: ClassVar = PostgreSQLTrial
     databases = databases
     accounts = accounts
     superuser = superuser

@@ -164,6 +164,11 @@ class PostgreSQLServer(Server[Session]):
         return processes.program(name)
 
     @property
+    def major(self) -> int:
+        """The major version of the installed server."""
+        return engines.numbers_of(self._engine())[0]
+
+    @property
     def _ordered(self) -> tuple[int, ...]:
         """The major version that was ordered, if the order says."""
         return engines.numbers_of(self.guest.agent.datastore_version)[:1]

@@ -11,12 +11,14 @@ from guest_agent.datastores.redis import superuser
 from guest_agent.datastores.redis.copies import RedisCopies
 from guest_agent.datastores.redis.resp import Session
 from guest_agent.datastores.redis.server import RedisServer
+from guest_agent.datastores.redis.trial import RedisTrial
 from guest_agent.errors import NotSupported
 
 
 class RedisManager(RootManager[Session], BackupsManager[Session]):
     SERVER: ClassVar = RedisServer
     COPIES: ClassVar = RedisCopies
+    TRIAL: ClassVar = RedisTrial
     superuser = superuser
 
     def _fill(self, session: Session, wanted: arguments.Contents) -> None:

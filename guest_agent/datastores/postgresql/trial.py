@@ -1,0 +1,110 @@
+"""A backup of PostgreSQL tried out: recovered, started without a network, read by amcheck.
+
+What was chosen for the database that it is of stays out: its own files of settings are not read,
+and neither its replication nor its event triggers run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import time
+from pathlib import Path
+from typing import Final
+
+from chalicelib.engines.postgresql import ADMINISTRATOR
+from guest_agent.datastores import second_engine, tool, trial
+from guest_agent.datastores.os_user import own_user
+from guest_agent.datastores.postgresql import sql
+from guest_agent.datastores.postgresql.server import PostgreSQLServer
+from guest_agent.datastores.postgresql.sql import Session
+from guest_agent.datastores.session import CALL_SECONDS
+from guest_agent.datastores.trial import TRIAL_SECONDS, Watch
+from guest_agent.errors import GuestError
+from guest_agent.files import open_folder
+from guest_agent.manager import Progress
+
+WITH_EVENT_TRIGGERS_OFF: Final = 17
+"""The first major that can have none run."""
+_CHOSEN: Final = "postgresql.auto.conf"
+"""In a data directory: what ALTER SYSTEM has written."""
+_ALONE: Final = {
+    "config_file": "/dev/null",
+    "listen_addresses": "",
+    "unix_socket_directories": ".",
+    "unix_socket_permissions": "0700",
+    "archive_mode": "off",
+    "autovacuum": "off",
+    "max_wal_senders": "0",
+    "max_logical_replication_workers": "0",
+    "max_worker_processes": "0",
+    "shared_preload_libraries": "",
+    "fsync": "off",
+    "log_line_prefix": "",
+    "full_page_writes": "off",
+}
+_SMALL: Final = {
+    "shared_buffers": "32MB",
+    "maintenance_work_mem": "32MB",
+    "max_connections": "10",
+    # Those that the data hold go on with it.
+    "max_prepared_transactions": "1000",
+}
+
+
+class PostgreSQLTrial(trial.Trial[Session]):
+    def examine(self, folders: list[Path], watch: Watch, progress: Progress) -> None:
+        progress("applying the backups")
+        data = self.applied(folders)
+        (data / _CHOSEN).unlink(missing_ok=True)
+        progress("starting an engine on them")
+        user = self.server.user
+        with second_engine.running(self._command(data), user, watch, signal.SIGQUIT) as engine:
+            engine.wait_until_ready(lambda: self._connected(data))
+            self._require_amcheck(data)
+            progress("reading all tables and indexes")
+            with open_folder(data) as socket:
+                code, said = tool.ended(
+                    self._amcheck(socket), own_user(), watch.look, TRIAL_SECONDS, (socket,)
+                )
+            if code != 0:
+                engine.require_alive("was read")
+                raise tool.ToolFailed(code, f"pg_amcheck ended with {code}: {said}")
+
+    @property
+    def _postgresql(self) -> PostgreSQLServer:
+        assert isinstance(self.server, PostgreSQLServer)
+        return self.server
+
+    def _command(self, data: Path) -> list[str]:
+        layout = self._postgresql.layout
+        chosen = {
+            **_ALONE,
+            **_SMALL,
+            "hba_file": str(layout.logins),
+            "ident_file": str(layout.identities),
+        }
+        if self._postgresql.major >= WITH_EVENT_TRIGGERS_OFF:
+            chosen["event_triggers"] = "off"
+        settings = [word for name, each in chosen.items() for word in ("-c", f"{name}={each}")]
+        return [self._postgresql.program("postgres"), "-D", str(data), *settings]
+
+    def _connected(self, data: Path) -> Session:
+        return sql.connect(data, self.server.user.uid, time.monotonic() + CALL_SECONDS)
+
+    def _require_amcheck(self, data: Path) -> None:
+        with contextlib.closing(self._connected(data)) as session:
+            known = "SELECT 1 FROM pg_available_extensions WHERE name = 'amcheck'"
+            if not session.rows(known):
+                raise GuestError("amcheck, which reads the data, is not installed on this server")
+
+    def _amcheck(self, socket: int) -> list[str]:
+        return [
+            self._postgresql.program("pg_amcheck"),
+            f"--host=/proc/self/fd/{socket}",
+            f"--username={ADMINISTRATOR}",
+            "--no-password",
+            "--all",
+            "--install-missing",
+            "--heapallindexed",
+        ]

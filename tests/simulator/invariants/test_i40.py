@@ -1,0 +1,26 @@
+"""I40, broken on purpose, is told."""
+
+from __future__ import annotations
+
+from chalicelib.bus.contract import CREATE_BACKUP
+from chalicelib.store import backups
+from chalicelib.store.models import Backup
+from tests.simulator.deployment import Deployment
+from tests.simulator.invariants.breaking import as_handler, instance, told_by
+
+
+def called_sound_by_nobody(deployment: Deployment) -> None:
+    row = backups.new_backup(instance(deployment), CREATE_BACKUP.name)
+    as_handler(deployment, "taskmanager", row.save)
+    found = {"verdict": "passed"}
+    actions = backups.verdict(found, 1.0)
+    as_handler(deployment, "taskmanager", lambda: Backup(row.id).update(actions=actions))
+
+
+def a_trial_that_stays(deployment: Deployment) -> None:
+    guest = next(iter(deployment.fleet))
+    assert guest.volume is not None
+    guest.volume.trial = {"b": b""}
+
+
+test_a_broken_promise_is_told = told_by("I40", called_sound_by_nobody, a_trial_that_stays)
