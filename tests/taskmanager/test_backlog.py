@@ -1,4 +1,4 @@
-"""A hint that was lost is found beside 25,000 operations that wait for their guests."""
+"""A hint that was lost is found beside thousands of operations that wait for their guests."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from tests.support.bare import fresh
 from tests.support.rows import accepted, create_operation, new_instance
 from tests.support.simulated import Stack
 
-WAITING: Final = 25_000
+WAITING: Final = 5_000
+"""What a dozen sweeps look at: more would only take longer to make."""
 LOOK_SECONDS: Final = 0.03
 """What a look at one operation takes: three calls."""
 
