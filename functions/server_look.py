@@ -6,7 +6,8 @@
                                                  lets the step that waits go on, or back
 
 Without it such a step learns at its bound, which for a backup is a day, that its server was
-switched off, broken or deleted meanwhile, or that its guest has lost its disk. The sweeper has no
+switched off, broken or deleted meanwhile, that its guest has lost its disk, or that what it was
+asked for, or its answer, got lost on the way. The sweeper has no
 way to the cloud; who asks for the look, and how often, is there (`chalicelib.taskmanager.sweeper`).
 A cloud that does not answer says nothing: the next look comes.
 """
@@ -20,12 +21,14 @@ from typing import Any, Final
 import msgspec
 
 from chalicelib import aws, crash, tracing
+from chalicelib.bus.contract import METHODS
 from chalicelib.cloud.errors import CloudError
 from chalicelib.cloud.servers import Server
 from chalicelib.domain.flows import FLOWS, LOOK
-from chalicelib.domain.operations import TERMINAL
+from chalicelib.domain.operations import TERMINAL, command_id
 from chalicelib.errors import NotFound
 from chalicelib.settings import settings
+from chalicelib.store import commands as rows
 from chalicelib.store import instances, operations, spans
 from chalicelib.store.base import ConditionFailed, as_dict
 from chalicelib.store.models import Operation
@@ -55,7 +58,7 @@ def run(event: dict[str, Any]) -> dict[str, Any]:
     place, told = spans.place_of(operation), spans.told_of(operation)
     with tracing.span(log, "step", place, step=LOOK, **told), crash.scope(LOOK):
         try:
-            why = _why_alone(power.server_of(operation)) or _why_unheard(operation)
+            why = _why_alone(power.server_of(operation)) or _why_unheard(operation, step)
         except NotFound:
             return {}  # of the tables one was restored to an earlier moment
         except CloudError as error:
@@ -81,13 +84,27 @@ def _why_alone(server: Server | None) -> str | None:
     return None
 
 
-def _why_unheard(operation: Operation) -> str | None:
-    """Why nothing is expected of a guest that has a server; None of one that reports, or has an
-    hour to begin with it."""
+def _why_unheard(operation: Operation, step: str) -> str | None:
+    """Why nothing is expected of a guest that has a server; None of one that reports and is at what
+    it was asked for, or has an hour to begin with it."""
     reported = instances.service_status(operation.instance_id)
     if reported is None:
         return None
-    silent = aws.clock() - reported.updated
-    if silent < max(SILENT_SECONDS, 2 * settings().heartbeat_expiry_seconds):
+    if silent := _silent_since(reported.updated):
+        return f"The guest agent has reported nothing for {silent / 60:.0f} minutes."
+    asked = rows.find(command_id(operation.id, step))
+    if asked is None or asked.answered is not None or not METHODS[asked.method].reports:
         return None
-    return f"The guest agent has reported nothing for {silent / 60:.0f} minutes."
+    since = asked.created if asked.stage is None else asked.again
+    if since is not None and (silent := _silent_since(since)):
+        return (
+            f"The guest agent reports, and has told nothing of '{asked.method}' for "
+            f"{silent / 60:.0f} minutes: the command, or its answer, is lost."
+        )
+    return None
+
+
+def _silent_since(heard: float) -> float:
+    """For how many seconds nothing was heard, if that is too long; else 0."""
+    silent = aws.clock() - float(heard)
+    return silent if silent >= max(SILENT_SECONDS, 2 * settings().heartbeat_expiry_seconds) else 0.0

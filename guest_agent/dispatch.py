@@ -36,6 +36,8 @@ HAND_BACK_SECONDS: Final = 2
 """Until a process is gone that leaves, with the poll in which it would get the message again."""
 ASK_AGAIN_SECONDS: Final = 30.0  # for a key that this guest was not given yet
 LONGEST_WAIT_SECONDS: Final = 1800.0  # for that key; as long as a create may take
+TELL_AGAIN_SECONDS: Final = 600.0
+"""So often the stage of a running command is told that has not changed: somebody waits for it."""
 RECEIPTS_KEPT: Final = 10  # of one message that came again while its command runs
 _ROOT_METHODS: Final = frozenset({ENABLE_ROOT.name, PREPARE.name})
 _log = logging.getLogger(__name__)
@@ -50,6 +52,7 @@ class Run:
     receipts: list[str] = field(default_factory=list)
     stage: str | None = None
     reported: str | None = None
+    reported_at: float = 0.0
     work: tracing.Span | None = None
 
     @property
@@ -171,12 +174,14 @@ class Dispatcher:
         return f"A message is sealed with the newer key {error.version}, and waits for it."
 
     def report_progress(self) -> None:
-        """Report the stages that running commands have reached since they were reported last."""
+        """Report the stages that running commands have reached since they were reported last, and
+        now and then that they are still at them."""
+        now = aws.monotonic()
         for run in list(self._running.values()):
-            stage = run.stage
-            if stage and stage != run.reported:
-                self._outbox.progress(run.command, stage, run.work)
-                run.reported = stage
+            stage, again = run.stage, now - run.reported_at >= TELL_AGAIN_SECONDS
+            if stage and (stage != run.reported or again):
+                self._outbox.progress(run.command, stage, run.work, TELL_AGAIN_SECONDS)
+                run.reported, run.reported_at = stage, now
 
     def _reject(self, message: Message, reason: str) -> str:
         """It can never become valid: count it, say so, and let it go."""

@@ -56,9 +56,12 @@ class Outbox:
         """
         self._queues.report(self._sealed("result", command, result, fault, work))
 
-    def progress(self, command: Envelope, stage: str, work: Span | None) -> None:
-        """Tell how far a command is."""
-        self._queues.report(self._sealed("progress", command, {"stage": stage}, None, work))
+    def progress(
+        self, command: Envelope, stage: str, work: Span | None, again_seconds: float
+    ) -> None:
+        """Tell how far a command is, and that it is told again within so long."""
+        told = {"stage": stage, "again_seconds": again_seconds}
+        self._queues.report(self._sealed("progress", command, told, None, work))
 
     def root_enabled(self, command: Envelope) -> None:
         """Report that the superuser's login was enabled by a command."""

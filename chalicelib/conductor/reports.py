@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Container
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
@@ -50,9 +50,11 @@ class UnknownKind(EnvelopeError):
 
 
 class Progress(msgspec.Struct, frozen=True):
-    """What a report on a running command tells."""
+    """What a report on a running command tells: its stage, and within how long that is told again;
+    0 of an agent of a former release, which tells each once."""
 
     stage: str = ""
+    again_seconds: Annotated[float, msgspec.Meta(ge=0, le=86400)] = 0
 
 
 def receive(body: str) -> None:
@@ -140,12 +142,13 @@ def _require_sender(envelope: Envelope, instance_id: str, generation: int) -> No
 
 def _progress(envelope: Envelope, _: Instance | None) -> bool:
     try:
-        stage = msgspec.convert(envelope.result, Progress).stage
+        told = msgspec.convert(envelope.result, Progress)
     except msgspec.ValidationError:
         raise Malformed(f"a progress of {envelope.instance_id} that names no stage") from None
     guest, order = (envelope.instance_id, envelope.generation), (envelope.epoch, envelope.seq)
     try:
-        row = rows.progress(envelope.id, *guest, order, commands.printable(stage, MOST_STAGE))
+        stage = commands.printable(told.stage, MOST_STAGE)
+        row = rows.progress(envelope.id, *guest, order, stage, told.again_seconds)
     except ConditionFailed:
         traces.follow(_known_command(envelope), envelope)
         return False

@@ -85,9 +85,15 @@ def answer(
 
 
 def progress(
-    command_id: str, instance_id: str, generation: int, order: tuple[int, int], stage: str
+    command_id: str,
+    instance_id: str,
+    generation: int,
+    order: tuple[int, int],
+    stage: str,
+    again_seconds: float = 0.0,
 ) -> Command:
-    """Store how far a guest is with a command; `order` is (epoch, seq) of its report.
+    """Store how far a guest is with a command; `order` is (epoch, seq) of its report, and it tells
+    so again within `again_seconds`, if that is not 0.
 
     Returns the row as it is then.
 
@@ -111,6 +117,8 @@ def progress(
         Command.progress_epoch.set(epoch),
         Command.progress_seq.set(seq),
     ]
+    if again_seconds:
+        actions.append(Command.again.set(aws.clock() + again_seconds))
     row = Command(command_id)
     update_if(row, actions, clause)
     return row

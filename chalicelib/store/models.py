@@ -449,6 +449,7 @@ class Command(Table):
     stage = optional(UnicodeAttribute(null=True))  # how far the guest is, while it runs
     progress_epoch = optional(NumberAttribute(null=True))
     progress_seq = optional(NumberAttribute(null=True))
+    again = optional(NumberAttribute(null=True))  # by then its guest tells of it again
 
 
 class CallsRow(Table):

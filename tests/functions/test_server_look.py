@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from chalicelib import aws
 from chalicelib.cloud.servers import Server
+from chalicelib.domain.operations import command_id
 from chalicelib.lifecycle import Status
 from chalicelib.settings import settings
-from chalicelib.store.models import Operation
+from chalicelib.store import commands
+from chalicelib.store.models import Command, Operation, ServiceStatusRow
 from chalicelib.taskmanager import executions, sweeper
 from functions import server_look
 from simulator.template import PREFIX
@@ -212,3 +215,61 @@ def test_an_operation_whose_instance_a_restored_table_does_not_know_is_left_alon
     instance.delete()
     assert server_look.run({"operation_id": operation.id}) == {}
     assert Operation.get(operation.id).alone is None
+
+
+def report(instance_id: str) -> None:
+    """A heartbeat of its guest."""
+    now = aws.clock()
+    ServiceStatusRow(instance_id, generation=1, epoch=1, status="healthy", updated=now).save()
+
+
+def waiting(world: World, method: str = "create_backup", **row: Any) -> Operation:
+    """An operation whose guest reports, and was asked for something."""
+    instance, operation = accepted()
+    operation.update(actions=[Operation.step.set("prepare")])
+    commands.keep(
+        Command(
+            command_id(operation.id, "prepare"),
+            instance_id=instance.id,
+            generation=1,
+            method=method,
+            operation_id=operation.id,
+            created=aws.clock(),
+            deadline=aws.clock() + 86400,
+            expires=datetime.fromtimestamp(aws.clock() + 86400, UTC),
+        ),
+        *(getattr(Command, name).set(value) for name, value in row.items()),
+    )
+    aws.sleep(server_look.SILENT_SECONDS)
+    report(instance.id)
+    return operation
+
+
+@pytest.mark.parametrize(
+    ("row", "method", "lost"),
+    [
+        ({}, "create_backup", True),
+        ({}, "restart", False),
+        ({"answered": 1.0}, "create_backup", False),
+        ({"stage": "told once by an agent of a former release"}, "create_backup", False),
+    ],
+)
+def test_what_a_guest_was_asked_for_and_never_told_of_is_lost(
+    world: World, row: dict[str, Any], method: str, *, lost: bool
+) -> None:
+    operation = waiting(world, method, **row)
+    told = server_look._why_unheard(operation, "prepare")
+    assert bool(told) == lost
+    assert not lost or "has told nothing of 'create_backup' for 60 minutes" in str(told)
+
+
+def test_what_it_was_to_tell_of_again_and_did_not_is_lost_too(world: World) -> None:
+    operation = waiting(world, stage="copying the data")
+    row = Command(command_id(operation.id, "prepare"))
+    row.update(actions=[Command.again.set(aws.clock() - server_look.SILENT_SECONDS + 1)])
+    assert server_look._why_unheard(operation, "prepare") is None
+    aws.sleep(1)
+    report(operation.instance_id)
+    assert "the command, or its answer, is lost" in str(
+        server_look._why_unheard(operation, "prepare")
+    )

@@ -15,7 +15,7 @@ from chalicelib.bus.contract.values import MOST_MESSAGE, MOST_RESULT_BYTES
 from chalicelib.bus.envelope import Envelope
 from guest_agent.answers import ANSWER_BYTES
 from guest_agent.clock import ServiceClock
-from guest_agent.dispatch import POSTPONE_SECONDS, Dispatcher
+from guest_agent.dispatch import POSTPONE_SECONDS, TELL_AGAIN_SECONDS, Dispatcher
 from guest_agent.journal import Journal
 from guest_agent.outbox import Outbox
 from tests.guest_agent.fakes import (
@@ -247,9 +247,28 @@ def test_progress_and_answer_are_numbered_in_their_order(guest: Guest, world: Wo
     (progress,) = guest.queues.reports("progress")
     (root,) = guest.queues.reports("root")
     (answer,) = guest.queues.reports("result")
-    assert progress.result == {"stage": "preparing the volume"}
+    again = {"again_seconds": TELL_AGAIN_SECONDS}
+    assert progress.result == {"stage": "preparing the volume", **again}
     assert progress.id == root.id == answer.id
     assert progress.seq < root.seq < answer.seq
+
+
+def test_a_stage_that_does_not_change_is_told_again_now_and_then(
+    guest: Guest, world: World
+) -> None:
+    """Else nobody could tell a command that takes hours from one that is lost."""
+
+    def hours() -> None:
+        for _ in range(2 * 60):
+            world.now += 60
+            guest.dispatcher.report_progress()
+
+    guest.manager.on_stage = hours
+    guest.deliver(command("prepare", PREPARE))
+    world.run_spawned()
+    told = guest.queues.reports("progress")
+    assert len(told) == 2 * 3600 / TELL_AGAIN_SECONDS
+    assert {(report.result or {})["stage"] for report in told} == {"preparing the volume"}
 
 
 def test_an_answer_that_cannot_be_sent_is_kept_and_sent_later(guest: Guest) -> None:

@@ -6,9 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from chalicelib.bus import commands
 from simulator.fleet.datastore import Contents
 from simulator.template import BACKUPS_BUCKET
 from tests.simulator.backing_up import Backups
+
+HOUR = 3600.0
 
 
 @pytest.fixture
@@ -90,3 +93,18 @@ def test_a_guest_that_is_silent_for_an_hour_is_not_waited_for(stack: Backups) ->
     assert "has reported nothing for" in row["fault_message"]
     stack.fleet.heal()
     stack.run(300.0)
+
+
+def test_a_command_that_is_lost_is_not_waited_for_until_the_bound(
+    stack: Backups, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its guest reports all the time, and nobody else would notice before a day is over."""
+    instance_id = stack.begin()
+    with monkeypatch.context() as patch:
+        patch.setattr(commands, "send", lambda *_: None)
+        began = stack.kernel.now
+        row = stack.row(stack.back_up(instance_id))
+    assert row["status"] == "FAILED"
+    assert "has told nothing of 'create_backup'" in row["fault_message"]
+    assert stack.kernel.now - began < 3 * HOUR
+    assert stack.row(stack.back_up(instance_id))["status"] == "COMPLETED"

@@ -1,9 +1,11 @@
-"""What a backup costs: its throughput beside the bare tool's into the same store, its memory."""
+"""What a backup costs: its throughput and a restore's beside the bare tools' with the same store,
+its memory at any size, and what it takes from the database while it is made."""
 
 from __future__ import annotations
 
 import http.client
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -12,26 +14,41 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 import pytest
+import redis
 
-from guest_agent.datastores.mariadb.layout import SOCKET
-from guest_agent.datastores.os_user import agent_account
+from chalicelib.bus.contract.answers import BackedUp
+from chalicelib.bus.contract.arguments import StoredBackup
+from guest_agent import birth, datastores
 from tests.guest_agent.backups import measured, sink
 from tests.guest_agent.backups.objects import ONE
 from tests.guest_agent.control_plane import wait_for
-from tests.guest_agent.datastores.customer import Guest
-from tests.guest_agent.datastores.test_backups import MARIADB, guest_of
+from tests.guest_agent.datastores import bare_tools
+from tests.guest_agent.datastores.customer import ENGINES, PASSWORD, Engine, Guest, server_of
+from tests.guest_agent.datastores.numbered import numbering
+from tests.guest_agent.datastores.test_backups import guest_of, restore_args
 from tests.support.loopback import HOST, free_port
 
 pytestmark = [pytest.mark.bench, pytest.mark.database]
-SIZES_MIB: Final = (100, 1000)
+SIZES_MIB: Final = (100, 2000)
 ROUNDS: Final = 3
-ROWS: Final = 1024
-DOUBLINGS: Final = 7
-PART_BYTES: Final = 16 * 1024**2
+FILLED_MIB: Final = 150
 MOST_RATIO: Final = 2.0
+"""Times as long as the bare tools take."""
 MOST_GROWTH_MIB: Final = 32.0
 """Of one part more at work when its memory was looked at."""
+IDLE_SECONDS: Final = 5.0
+LEAST_SHARE: Final = 0.1
+"""Of what its customer commits when no backup is made, on two cores that do all of it."""
+HALF_BYTES: Final = 512
+FILLING: Final = {
+    "mariadb": "INSERT INTO filled SELECT CONCAT(RANDOM_BYTES(512), REPEAT('a', 512))"
+    " FROM seq_1_to_{}",
+    "postgresql": "INSERT INTO filled SELECT decode(string_agg(md5(random()::text), ''), 'hex')"
+    " || convert_to(repeat('a', 512), 'UTF8') FROM generate_series(1, {}) row,"
+    " generate_series(1, 32) GROUP BY row",
+}
 
 
 @pytest.fixture
@@ -71,58 +88,99 @@ def test_memory_is_flat_at_any_size(port: int) -> None:
         assert large[phase] - small[phase] < MOST_GROWTH_MIB
 
 
-def test_a_backup_beside_the_bare_tool(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    with guest_of(MARIADB, monkeypatch) as guest:
-        guest.ask("CREATE TABLE filled (a VARCHAR(2000)) ROW_FORMAT=DYNAMIC")
-        random = "CONCAT(REPEAT(MD5(RAND()), 8), REPEAT(SHA2(RAND(), 512), 8))"
-        guest.ask(f"INSERT INTO filled SELECT {random} FROM seq_1_to_{ROWS}")
-        for _ in range(DOUBLINGS):
-            guest.ask(f"INSERT INTO filled SELECT {random} FROM filled")
+def fill(guest: Guest) -> None:
+    """Give it some data, of which half can be compressed."""
+    rows = FILLED_MIB * 1024
+    if guest.engine.manager == "redis":
+        with redis.Redis(guest.server.address, password=PASSWORD) as client:
+            for first in range(0, rows, 1000):
+                with client.pipeline(transaction=False) as pipe:
+                    for number in range(first, first + 1000):
+                        pipe.set(f"filled:{number}", os.urandom(HALF_BYTES) + bytes(HALF_BYTES))
+                    pipe.execute()
+        return
+    kind = {"mariadb": "VARBINARY(1024)", "postgresql": "BYTEA"}[guest.engine.manager]
+    guest.ask(f"CREATE TABLE filled (a {kind})")
+    guest.ask(FILLING[guest.engine.manager].format(rows))
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=[each.manager for each in ENGINES])
+def test_a_backup_and_a_restore_beside_the_bare_tools(
+    engine: Engine, port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with guest_of(engine, monkeypatch) as guest:
+        fill(guest)
         guest.manager.open_store = lambda *_: measured.store(f"http://{HOST}:{port}")
-        ours, bare, sizes = list[float](), list[float](), list[int]()
-        for _ in range(ROUNDS):
-            bare.append(_seconds(lambda: _bare(guest, port)))
-            ours.append(_seconds(lambda: sizes.append(_ours(guest)["data_size"])))
-        size = sizes[-1] / 1024**2
-    one, other = statistics.median(ours), statistics.median(bare)
-    print(  # noqa: T201 - what a benchmark is for
-        f"\n{size:.0f} MiB of MariaDB: {size / one:.0f} MiB/s through the agent, "
-        f"{size / other:.0f} MiB/s by the tool and zstd alone; {one / other:.2f} times as long"
+        made = list[BackedUp]()
+        backed_up = _compared(
+            lambda _: made.append(back_up(guest)), lambda _: bare_tools.back_up(guest, port)
+        )
+
+    def into_folder(number: int) -> None:
+        folder = tmp_path / f"restored-{number}"
+        folder.mkdir()
+        bare_tools.restore(engine, port, folder)
+
+    restored = _compared(
+        lambda _: fetched(engine, port, made[-1]),
+        into_folder,
     )
-    assert one / other < MOST_RATIO
+    size = made[-1].data_size / 1024**2
+    for what, (ours, bare) in {"backup": backed_up, "restore": restored}.items():
+        print(  # noqa: T201 - what a benchmark is for
+            f"\n{engine.manager}: {what} of {size:.0f} MiB: {size / ours:.0f} MiB/s through the "
+            f"agent, {size / bare:.0f} MiB/s by the tools alone; {ours / bare:.2f} times as long"
+        )
+    assert max(ours / bare for ours, bare in (backed_up, restored)) < MOST_RATIO
 
 
-def _seconds(call: Callable[[], object]) -> float:
-    began = time.monotonic()
-    call()
-    return time.monotonic() - began
+def _compared(ours: Callable[[int], object], bare: Callable[[int], object]) -> tuple[float, float]:
+    """The seconds that both take, by turns."""
+    seconds: dict[Any, list[float]] = {ours: [], bare: []}
+    for number in range(ROUNDS):
+        for each in (bare, ours):
+            began = time.monotonic()
+            each(number)
+            seconds[each].append(time.monotonic() - began)
+    return statistics.median(seconds[ours]), statistics.median(seconds[bare])
 
 
-def _ours(guest: Guest) -> dict[str, Any]:
+def back_up(guest: Guest) -> BackedUp:
     args = {"id": ONE, "location": f"tenant/{ONE}"}
-    return guest.manager.call("create_backup", args, lambda _: None)
+    said = guest.manager.call("create_backup", args, lambda _: None)
+    return msgspec.convert(said, BackedUp)
 
 
-def _bare(guest: Guest, port: int) -> None:
-    """As an operator pipes it: the tool, zstd, and objects of the same size, one after another."""
-    data, notes = guest.server.volume / "data", guest.server.root / "notes"
-    command = ["mariadb-backup", "--no-defaults", "--backup", "--stream=mbstream"]
-    where = [f"--datadir={data}", f"--socket={data / SOCKET}", f"--target-dir={notes}"]
-    connection = http.client.HTTPConnection(HOST, port)
-    quiet = subprocess.DEVNULL
-    with (
-        subprocess.Popen(
-            [*command, *where, f"--user={agent_account()}"], stdout=subprocess.PIPE, stderr=quiet
-        ) as tool,
-        subprocess.Popen(
-            ["zstd", "-3", "--single-thread", "-c"], stdin=tool.stdout, stdout=subprocess.PIPE
-        ) as packed,
-    ):
-        assert packed.stdout is not None
-        number = 0
-        while part := packed.stdout.read(PART_BYTES):
-            connection.request("PUT", f"/bare/{number}", part)
-            connection.getresponse().read()
-            number += 1
-    connection.close()
-    assert (tool.returncode, packed.returncode) == (0, 0)
+def fetched(engine: Engine, port: int, made: BackedUp) -> None:
+    """By an agent on a volume of its own."""
+    with server_of(engine) as server:
+        manager = datastores.manager(birth.load(server.root))
+        manager.open_store = lambda *_: measured.store(f"http://{HOST}:{port}")
+        chain = [StoredBackup(ONE, f"tenant/{ONE}", made.checksum)]
+        manager.call("fetch_backup", restore_args(engine, chain), lambda _: None)
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=[each.manager for each in ENGINES])
+def test_what_it_takes_from_the_database(
+    engine: Engine, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with guest_of(engine, monkeypatch) as guest:
+        fill(guest)
+        guest.manager.open_store = lambda *_: measured.store(f"http://{HOST}:{port}")
+        with numbering(guest) as rows:
+            idle, busy = list[float](), list[float]()
+            for _ in range(ROUNDS):
+                idle.append(_rate(lambda: rows.committed, lambda: time.sleep(IDLE_SECONDS)))
+                busy.append(_rate(lambda: rows.committed, lambda: back_up(guest)))
+    one, other = statistics.median(busy), statistics.median(idle)
+    print(  # noqa: T201 - what a benchmark is for
+        f"\n{engine.manager}: {other:.0f} commits a second by one customer, {one:.0f} while a "
+        f"backup is made: {100 * one / other:.0f} %"
+    )
+    assert one / other > LEAST_SHARE
+
+
+def _rate(count: Callable[[], int], during: Callable[[], object]) -> float:
+    began, before = time.monotonic(), count()
+    during()
+    return (count() - before) / (time.monotonic() - began)
