@@ -16,7 +16,7 @@ Source: Swift's middleware `tempurl`.
 from __future__ import annotations
 
 import hmac
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import quote, urlencode
 
 from chalicelib import aws, trust
@@ -32,6 +32,13 @@ LENT_SECONDS: Final = 420.0
 """Of a guest's, which are asked for anew while they are needed."""
 REQUEST_SECONDS: Final = 120.0
 """So long a guest may send an object that it has begun with (`guest_agent.backups.calls`)."""
+
+
+class Stored(NamedTuple):
+    """An object's bytes, and its ETag: of what was written in one piece its MD5 in hex."""
+
+    size: int
+    etag: str
 
 
 class Refused(Exception):
@@ -74,10 +81,10 @@ def read(container: Container, key: str, most: int) -> bytes:
     return answer.body
 
 
-def size_of(container: Container, key: str) -> int | None:
-    """The bytes of an object; None when it is not there."""
+def look(container: Container, key: str) -> Stored | None:
+    """What is known of an object; None when it is not there."""
     answer = _ask(container, "HEAD", key)
-    return None if answer is None else answer.length
+    return None if answer is None else Stored(answer.length, answer.etag)
 
 
 def remove(container: Container, key: str) -> None:

@@ -21,6 +21,7 @@ class Answer(msgspec.Struct, frozen=True):
     status: int
     length: int = 0
     body: bytes = b""
+    etag: str = ""
 
 
 class SwiftClient:
@@ -52,4 +53,5 @@ class SwiftClient:
             return None
         crash.effect(f"swift.{Method}")
         declared = answer.headers.get("Content-Length", "")
-        return Answer(answer.status, int(declared) if declared.isdecimal() else 0, body)
+        length, etag = int(declared) if declared.isdecimal() else 0, answer.headers.get("ETag", "")
+        return Answer(answer.status, length, body, etag.strip('"'))

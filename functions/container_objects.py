@@ -39,9 +39,9 @@ def whole(operation: Operation, row: Backup, said: BackedUp) -> Manifest | Outco
     number = int(as_dict(operation.resources).get("check", {}).get("part", 0))
     try:
         while number < len(told.parts):
-            size = containers.size_of(place, _part(row, told.attempt, number))
-            if size != told.parts[number].size:
-                lies = "is not there" if size is None else f"has {size} bytes"
+            found = containers.look(place, _part(row, told.attempt, number))
+            if found is None or not told.parts[number].lies_as(found.size, found.etag):
+                lies = "is not there" if found is None else "is another one"
                 return Failed(
                     f"The backup is not whole in the container {place.name}: part {number} {lies}."
                 )
@@ -114,7 +114,7 @@ def _end(place: Container, row: Backup, attempt: str) -> int:
     """How many parts of an attempt are there: twice as far each time, then by halving."""
 
     def there(number: int) -> bool:
-        return containers.size_of(place, _part(row, attempt, number)) is not None
+        return containers.look(place, _part(row, attempt, number)) is not None
 
     first, beyond = 0, 1
     while beyond <= MOST_PARTS and there(beyond - 1):

@@ -5,6 +5,7 @@ A tenant's account is made as soon as it is used, and every tenant may have cont
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from typing import Final
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
@@ -36,7 +37,8 @@ class Swift:
         if answered is None:
             return None
         status, body = answered
-        return Answer(status, len(body), b"" if Method == "HEAD" else body[: Most + 1])
+        etag = hashlib.md5(body, usedforsecurity=False).hexdigest()
+        return Answer(status, len(body), b"" if Method == "HEAD" else body[: Most + 1], etag)
 
     def sent(
         self, method: str, url: str, body: bytes, headers: Mapping[str, str]

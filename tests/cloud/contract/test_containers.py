@@ -140,11 +140,12 @@ def test_what_a_guest_writes_is_read_measured_and_removed(reach: Reach, tenant: 
     assert containers.read(place, f"{LOCATION}/{ATTEMPT}/manifest", 100) == manifest
     with pytest.raises(NotStored, match="more than 100 bytes"):
         containers.read(place, f"{LOCATION}/{ATTEMPT}/0", 100)
-    assert containers.size_of(place, f"{LOCATION}/{ATTEMPT}/0") == len(part)
+    etag = hashlib.md5(part, usedforsecurity=False).hexdigest()
+    assert containers.look(place, f"{LOCATION}/{ATTEMPT}/0") == (len(part), etag)
     for _ in range(2):
         containers.remove(place, f"{LOCATION}/{ATTEMPT}/0")
         containers.remove(place, f"{LOCATION}/{ATTEMPT}/manifest")
-    assert containers.size_of(place, f"{LOCATION}/{ATTEMPT}/0") is None
+    assert containers.look(place, f"{LOCATION}/{ATTEMPT}/0") is None
     with pytest.raises(NotStored, match="is not there"):
         containers.read(place, f"{LOCATION}/{ATTEMPT}/manifest", 100)
     assert not list(tenant.api.object_store.objects("nightly backups"))
@@ -174,14 +175,14 @@ def test_what_is_broken_on_the_way_is_not_kept(reach: Reach) -> None:
     broken = HttpSend()("PUT", url, b"other", {"ETag": hashlib.md5(b"that").hexdigest()})  # noqa: S324
     assert broken is not None
     assert broken.status == 422
-    assert containers.size_of(place, "a/0") is None
+    assert containers.look(place, "a/0") is None
 
 
 def test_a_url_that_is_over_is_none(reach: Reach, monkeypatch: pytest.MonkeyPatch) -> None:
     place = made(reach)
     monkeypatch.setattr(containers, "URL_SECONDS", -10.0)
     with pytest.raises(Refused):
-        containers.size_of(place, "a")
+        containers.look(place, "a")
 
 
 def test_a_key_of_the_tenants_stays_and_two_leave_no_room(reach: Reach, tenant: Person) -> None:
@@ -190,10 +191,10 @@ def test_a_key_of_the_tenants_stays_and_two_leave_no_room(reach: Reach, tenant: 
     place = made(reach, "own")
     kept = headers_of(tenant, "own")
     assert kept[SLOTS[1]] == "the-tenants"
-    assert containers.size_of(place, "a") is None
+    assert containers.look(place, "a") is None
     assert swift.post("/own", headers={SLOTS[0]: "another"}).status_code == 204
     with pytest.raises(Refused, match="container own"):
-        containers.size_of(place, "a")
+        containers.look(place, "a")
     with pytest.raises(Conflict, match="no room"):
         reach("own")
     assert set(headers_of(tenant, "own").values()) == {"the-tenants", "another"}
@@ -208,7 +209,7 @@ def test_a_key_of_an_older_version_goes_on_being_used(
     monkeypatch.setattr(parameters, "held", lambda name, kind: RING)
     assert made(reach) == place
     assert place.key == 1
-    assert containers.size_of(place, "a") is None
+    assert containers.look(place, "a") is None
 
 
 def test_a_container_that_is_gone_is_told_apart_by_a_token_alone(
@@ -217,7 +218,7 @@ def test_a_container_that_is_gone_is_told_apart_by_a_token_alone(
     place = made(reach)
     assert tenant.api.object_store.delete("/nightly backups").status_code == 204
     with pytest.raises(Refused, match="was deleted or its key changed"):
-        containers.size_of(place, "a")
+        containers.look(place, "a")
     assert reach("nightly backups", make=False) is None
 
 
