@@ -8,12 +8,11 @@ no holes, for which a stream is small and its files are not.
 from __future__ import annotations
 
 import tarfile
-from collections.abc import Iterable, Iterator
-from typing import Final, TypeAlias
+from collections.abc import Generator, Iterable, Iterator
+from typing import Final, NamedTuple, TypeAlias
 
 from guest_agent.errors import GuestError
 
-Chunk: TypeAlias = bytes | memoryview
 BLOCK_BYTES: Final = tarfile.BLOCKSIZE
 _ZEROS: Final = bytes(BLOCK_BYTES)
 _PLAIN: Final = frozenset({tarfile.REGTYPE, tarfile.AREGTYPE})
@@ -26,69 +25,69 @@ MOST_CHUNK_BYTES: Final = 256 * 1024**2
 """mbstream holds one in memory; mariadb-backup writes 10 MiB."""
 
 
-def of_tar(chunks: Iterable[bytes]) -> Iterator[Chunk]:
+def of_tar(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """The same bytes; `GuestError` before what may not be unpacked."""
-    passing = _Passing(chunks)
-    while header := passing.take(BLOCK_BYTES):
+    return _looked_at(chunks, _tar())
+
+
+def of_mbstream(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The same bytes; `GuestError` before what may not be unpacked."""
+    return _looked_at(chunks, _mbstream())
+
+
+class _Read(NamedTuple):
+    """So many bytes are read, or passed by; the stream may end before them."""
+
+    size: int
+    kept: bool = True
+    may_end: bool = False
+
+
+_Reader: TypeAlias = Generator[_Read, bytes, None]
+
+
+def _tar() -> _Reader:
+    while True:
+        header = yield _Read(BLOCK_BYTES, may_end=True)
         if header != _ZEROS:
             size = _size(header)
-            yield header
-            yield from passing.on(size + -size % BLOCK_BYTES)
-        else:
-            yield header
+            yield _Read(size + -size % BLOCK_BYTES, kept=False)
 
 
-def of_mbstream(chunks: Iterable[bytes]) -> Iterator[Chunk]:
-    """The same bytes; `GuestError` before what may not be unpacked."""
-    passing = _Passing(chunks)
-    while head := passing.take(len(MAGIC) + 6):
+def _mbstream() -> _Reader:
+    while True:
+        head = yield _Read(len(MAGIC) + 6, may_end=True)
         kind, length = head[9:10], int.from_bytes(head[10:], "little")
         if head[:8] != MAGIC or kind not in (_PAYLOAD, _LAST) or length > MOST_NAME_BYTES:
             raise _strange("something that is no part of a file")
-        name = passing.take(length)
+        name = yield _Read(length)
         _require_below(name.decode(errors="replace"))
-        yield head + name
         if kind == _PAYLOAD:
-            sizes = passing.take(20)
+            sizes = yield _Read(20)
             size = int.from_bytes(sizes[:8], "little")
             if size > MOST_CHUNK_BYTES:
                 raise _strange("a part of a file that is too large")
-            yield sizes
-            yield from passing.on(size)
+            yield _Read(size, kept=False)
 
 
-class _Passing:
-    """Bytes in the pieces that they come in, of which some are read."""
-
-    def __init__(self, chunks: Iterable[bytes]) -> None:
-        self._chunks = iter(chunks)
-        self._left = memoryview(b"")
-
-    def take(self, size: int) -> bytes:
-        """So many bytes; none at the end."""
-        taken = b"".join(self._pieces(size))
-        if taken and len(taken) < size:
-            raise _cut()
-        return taken
-
-    def on(self, size: int) -> Iterator[memoryview]:
-        """So many bytes, as they come."""
-        for piece in self._pieces(size):
-            size -= len(piece)
-            yield piece
-        if size:
-            raise _cut()
-
-    def _pieces(self, size: int) -> Iterator[memoryview]:
-        while size:
-            while not self._left:
-                chunk = next(self._chunks, None)
-                if chunk is None:
-                    return
-                self._left = memoryview(chunk)
-            piece, self._left = self._left[:size], self._left[size:]
-            size -= len(piece)
-            yield piece
+def _looked_at(chunks: Iterable[bytes], reader: _Reader) -> Iterator[bytes]:
+    """Each chunk as it came, once all that is whole in it was read: a tool waits for the rest of a
+    header, and makes nothing of what it has."""
+    wanted, have = next(reader), bytearray()
+    left = wanted.size
+    for chunk in chunks:
+        rest = memoryview(chunk)
+        while rest:
+            piece, rest = rest[:left], rest[left:]
+            left -= len(piece)
+            if wanted.kept:
+                have += piece
+            while not left:
+                wanted = reader.send(bytes(have))
+                have, left = bytearray(), wanted.size
+        yield chunk
+    if not wanted.may_end or left < wanted.size:
+        raise GuestError("the backup is not unpacked: it ends in the middle of a file")
 
 
 def _size(header: bytes) -> int:
@@ -111,7 +110,3 @@ def _require_below(name: str) -> None:
 
 def _strange(what: str) -> GuestError:
     return GuestError(f"the backup is not unpacked: it holds {what}")
-
-
-def _cut() -> GuestError:
-    return GuestError("the backup is not unpacked: it ends in the middle of a file")

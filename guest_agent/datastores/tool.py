@@ -22,7 +22,6 @@ from guest_agent.backups.store import Cancelled
 from guest_agent.datastores import processes
 from guest_agent.datastores.error_log import without_paths
 from guest_agent.datastores.os_user import OsUser
-from guest_agent.datastores.streams import Chunk
 from guest_agent.errors import GuestError
 
 CHUNK_BYTES: Final = 1024**2
@@ -66,7 +65,7 @@ def output(
             yield chunk
 
 
-def feed(command: list[str], user: OsUser, chunks: Iterable[Chunk]) -> None:
+def feed(command: list[str], user: OsUser, chunks: Iterable[bytes]) -> None:
     """Let it read all of them, and end; `GuestError` when it has not."""
     with running(command, user, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
         stream = process.stdin
@@ -139,7 +138,7 @@ def _done_by(process: subprocess.Popen[bytes]) -> str:
         return ""
 
 
-def _write(stream: IO[bytes], chunk: Chunk) -> None:
+def _write(stream: IO[bytes], chunk: bytes) -> None:
     """All of it, of which a pipe may take a part at a time."""
     left = memoryview(chunk)
     while left:

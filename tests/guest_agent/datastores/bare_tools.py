@@ -104,7 +104,7 @@ def _save(guest: Guest) -> None:
     assert isinstance(guest.manager, RedisManager)
     with guest.manager._session(WAIT_SECONDS) as session:
         saves = counters.info(session, "persistence")["rdb_saves"]
-        session.ask("BGSAVE")
+        session.ask("BGSAVE", "SCHEDULE")
 
         def saved() -> bool:
             told = counters.info(session, "persistence")

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from guest_agent.datastores import streams
 from guest_agent.errors import GuestError
 
-Look = Callable[[Iterable[bytes]], Iterator[streams.Chunk]]
+Look = Callable[[Iterable[bytes]], Iterator[bytes]]
 CONTENT = b"as it was" * 100
 
 
