@@ -77,14 +77,20 @@ def _look_at(row: Backup, seen: Seen) -> Seen:
         newest = attempts.of(row.attempts)[-1].id
         key = manifest.place_in_container(row.location, newest)
         told = manifest.opened(containers.read(place, key, manifest.MOST_BYTES), checksum)
-        size = containers.size_of(place, f"{row.location}/{newest}/{seen.found}")
-        if size != told.parts[seen.found].size:
+        lies = containers.look(place, f"{row.location}/{newest}/{seen.found}")
+        if lies is None or not told.parts[seen.found].lies_as(lies.size, lies.etag):
             raise objects.NotStored(f"part {seen.found} is not what was written")
         more = seen.found + 1 < len(told.parts)
         return Seen(seen.at, seen.found + 1, None) if more else Seen(seen.at + 1, 0, None)
     key = manifest.key_of(row.location, checksum)
     told = manifest.opened(objects.read(key, manifest.MOST_BYTES), checksum)
-    page = objects.page(f"{row.location}/{told.attempt}", seen.after)
+    own = f"{row.location}/{told.attempt}"
+    page = objects.page(own, seen.after)
+    for key, size in page.sizes.items():
+        name = key.removeprefix(f"{own}/")
+        part = told.part(name)
+        if part is not None and not part.lies_as(size, page.etags.get(key, "")):
+            raise objects.NotStored(f"part {name} is not what was written")
     found = seen.found + sum(page.sizes.values())
     if page.after is not None:
         return Seen(seen.at, found, page.after)
