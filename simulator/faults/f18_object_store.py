@@ -58,8 +58,7 @@ class ObjectStore(Fault):
         self.world.kernel.call_later(pause, self._spoil)
 
     def _spoil(self) -> None:
-        """Lose an object, or change a byte of one that is complete: of what is being made nobody
-        reads the parts again before they are restored."""
+        """Lose an object, or change a byte of one that is complete."""
         if not self.on:
             return
         self._next()
