@@ -81,6 +81,12 @@ CACHE_HIT_PERCENT: Final = Metric(
 VOLUME_PERCENT: Final = Metric(
     "volume_percent", "Percent", BY_ENGINE, "how full a guest's volume is"
 )
+LOG_LAG_SECONDS: Final = Metric(
+    "log_lag_seconds",
+    "Seconds",
+    BY_ENGINE,
+    "for how long what a database commits has not been archived, of those whose log is",
+)
 
 BACKUPS_UNSOUND: Final = Metric(
     "backups_unsound", "Count", ((),), "backups that were tried out and found damaged"
@@ -91,6 +97,7 @@ METRICS: Final = (
     *(HEARTBEATS, HEARTBEATS_LATE, HEARTBEATS_REFUSED, REFUSALS),
     BACKUPS_UNSOUND,
     *(CONNECTIONS, CONNECTION_PERCENT, GUEST_WORK, CACHE_HIT_PERCENT, VOLUME_PERCENT),
+    *(LOG_LAG_SECONDS,),
 )
 
 

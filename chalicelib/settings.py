@@ -74,6 +74,7 @@ class Settings(msgspec.Struct, frozen=True):
     quota_backups: Limit = 50
     token_cache_seconds: Annotated[int, msgspec.Meta(ge=0, le=3600)] = 20
     heartbeat_seconds: Seconds = 150
+    archive_seconds: Annotated[int, msgspec.Meta(ge=1, le=86400)] = 60
     heartbeat_expiry_seconds: Annotated[int, msgspec.Meta(ge=2, le=3 * _MONTH)] = 360
     # A request may take 29 s in API Gateway, and has more to do than to wait for its guest.
     guest_call_seconds: Annotated[int, msgspec.Meta(ge=1, le=27)] = 20

@@ -22,7 +22,7 @@ from chalicelib.domain.backups import GIB, LEAST_BYTES_PER_SECOND
 from chalicelib.domain.operations import command_id
 from chalicelib.settings import settings
 from chalicelib.status import BackupStatus
-from chalicelib.store import backups, instances
+from chalicelib.store import archives, backups, instances
 from chalicelib.store import commands as rows
 from chalicelib.store.base import as_dict
 from chalicelib.store.models import Backup, Instance, Operation
@@ -180,8 +180,25 @@ def _complete(
         "engine_version": said.version,
         "volume_used": used,
         **more,
+        **_log_behind(operation, said),
     }
     return Done({"backup": {name: each for name, each in made.items() if each is not None}})
+
+
+def _log_behind(operation: Operation, said: BackedUp) -> dict[str, Any]:
+    """Where the log goes on behind it, as its guest has said, in an archive of its instance."""
+    made = _backup(operation)
+    if said.log is None or made is None or backups.container_of(made) is not None:
+        return {}  # the log lies in the bucket, and who restores is lent one place
+    row = archives.find_archive(said.log.archive)
+    if row is None or row.instance_id != operation.instance_id:
+        return {}
+    return {
+        "archive_id": row.id,
+        "archive_number": said.log.number,
+        "log_position": said.log.position,
+        "reached_ms": said.log.reached_ms,
+    }
 
 
 def discard(operation: Operation, _: str | None) -> Outcome:

@@ -1,4 +1,5 @@
-"""The flow `delete_backup`: what builds on it goes first, if that was asked for, then its objects.
+"""The flow `delete_backup`: what builds on it goes first, if that was asked for, then its objects,
+and what of the log only it has needed.
 
 Each that builds on it is deleted by an operation of its own (`chalicelib.store.children`), which
 begins with what builds on that. From its acceptance on nothing new is built on any of them.
@@ -9,11 +10,12 @@ from __future__ import annotations
 from typing import Final
 
 from chalicelib.bus import queues
+from chalicelib.domain import archives as rules
 from chalicelib.domain.backups import CASCADE, LOST
 from chalicelib.domain.flows import DELETE_BACKUP
 from chalicelib.domain.operations import TERMINAL
 from chalicelib.status import BackupStatus
-from chalicelib.store import accepting, backups, children
+from chalicelib.store import accepting, archives, backups, children
 from chalicelib.store.models import Backup, Operation
 from functions import removing_objects
 from functions.outcomes import Done, Failed, Outcome, not_yet
@@ -52,4 +54,23 @@ def remove(operation: Operation, _: str | None) -> Outcome:
     return Done() if row is None else removing_objects.of(operation, row)
 
 
-STEPS: Final = {"others": others, "remove": remove}
+def trim(operation: Operation, _: str | None) -> Outcome:
+    """Remove the pieces of the log that went on from it and that no backup needs which is kept.
+
+    Of a log without a base nothing is removed while it is archived: the next base may be under way.
+    Clause of the rest: numbers of later bases are no smaller, so that one that the index does not
+    know yet needs nothing of what is removed.
+    """
+    row = backups.find_backup(operation.subject_id)
+    archive = archives.find_archive(row.archive_id) if row and row.archive_id else None
+    if row is None or archive is None:
+        return Done()
+    ids = [each.id for each in backups.all_of(row.instance_id) if each.id != row.id]
+    left = [each for each in backups.find_backups(ids) if each.archive_id == archive.id]
+    floor = rules.floor_of(archive, left)
+    if floor is None:
+        return Done()  # what has ended without a base is found by the maintenance
+    return removing_objects.pieces(operation, archive.location, floor)
+
+
+STEPS: Final = {"others": others, "remove": remove, "trim": trim}

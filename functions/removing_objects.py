@@ -7,6 +7,7 @@ from typing import Final
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib import objects
+from chalicelib.bus.contract.pieces import parsed
 from chalicelib.store.models import Backup, Operation
 from functions import container_objects
 from functions.outcomes import Done, Outcome, Wait, not_yet
@@ -32,6 +33,23 @@ def _below(operation: Operation, location: str) -> Outcome:
     except (ClientError, BotoCoreError, OSError) as error:
         return not_yet(operation, f"the object store refuses ({_told(error)})")
     return Wait(1, note="its objects are being removed")  # soon: terabytes are hundreds of looks
+
+
+def pieces(operation: Operation, location: str, floor: int) -> Outcome:
+    """Done when no piece of a log is left with a number up to that one."""
+    try:
+        for _ in range(PAGES_AT_ONCE):
+            page = objects.page(location)  # the lowest numbers come first
+            named = {key: parsed(key.rpartition("/")[2]) for key in page.sizes}
+            going = [key for key, name in named.items() if name is None or name.number <= floor]
+            if not going:
+                return Done()
+            objects.remove(going)
+            if len(going) < len(named):
+                return Done()
+    except (ClientError, BotoCoreError, OSError) as error:
+        return not_yet(operation, f"the object store refuses ({_told(error)})")
+    return Wait(1, note="pieces of the log are being removed")
 
 
 def _told(error: Exception) -> str:

@@ -1,18 +1,23 @@
 """The flow `restore_instance`: a create whose guest begins with the data of a backup.
 
-`fetch` brings the chain to the new volume, `apply` makes it the data, and `prepare` goes on with
-what it finds, as after a create that was interrupted.
+`fetch` brings the chain to the new volume, `apply` makes it the data, with the log that goes on
+behind it up to a moment if that was asked for, and `prepare` goes on with what it finds, as after a
+create that was interrupted.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
+import msgspec
+
 from chalicelib.bus import contract
 from chalicelib.bus.contract import arguments
 from chalicelib.conductor import refusals
+from chalicelib.domain.operations import command_id
 from chalicelib.status import BackupStatus
 from chalicelib.store import backups, instances
+from chalicelib.store import commands as rows
 from chalicelib.store.models import Operation
 from functions import create_instance
 from functions.asking import ask
@@ -54,7 +59,31 @@ def _wanted(operation: Operation) -> arguments.ApplyBackup | Failed:
         mount_point=begun.mount_point,
         volume_id=begun.volume_id,
         chain=[stored(each) for each in chain],
+        log=_log(operation),
     )
 
 
-STEPS: Final = {**create_instance.STEPS, "fetch": fetch, "apply": apply}
+def _log(operation: Operation) -> arguments.LogToReplay | None:
+    """What is replayed behind the backup, as it was when the restore was accepted."""
+    asked = (operation.arguments or {}).get("log")
+    return msgspec.convert(asked, arguments.LogToReplay) if asked is not None else None
+
+
+def prepare(operation: Operation, token: str | None) -> Outcome:
+    """Go on with the first start, unless the data are of another moment than was asked for: an
+    older agent does not know what it is to replay."""
+    log, asked = _log(operation), rows.find(command_id(operation.id, "apply"))
+    if log is not None:
+        answer = asked.result if asked is not None else None
+        applied = contract.APPLY_BACKUP.decode(answer) if answer is not None else None
+        if applied is None or applied.until_ms != log.target_ms:
+            return Failed("The guest agent has not replayed the log: its release is an older one.")
+    return create_instance.prepare(operation, token)
+
+
+STEPS: Final = {
+    **create_instance.STEPS,
+    "fetch": fetch,
+    "apply": apply,
+    "prepare": prepare,
+}

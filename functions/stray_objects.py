@@ -3,6 +3,7 @@
     page of objects ──▶ of which backups? ──▶ their rows ──▶ no row              told, never touched
                                                              DELETED, FAILED     removed after a day
                                                              COMPLETED           other attempts go
+                        or archives?                         `stray_logs`
                                                              anything else       stays
 
 A flow removes its own and sees it gone: what is left came afterwards, from an agent that did not
@@ -22,7 +23,8 @@ from chalicelib import aws, objects
 from chalicelib.bus.contract import manifest
 from chalicelib.status import BackupStatus
 from chalicelib.store import backups, events, jobs
-from chalicelib.store.models import Backup
+from chalicelib.store.models import Archive, Backup
+from functions import stray_logs
 
 AGE_SECONDS: Final = 86400
 """How long a backup has to be over: longer than any credentials, and less than its row is kept."""
@@ -50,6 +52,7 @@ class _Sorted(NamedTuple):
     unknown: list[str]
     condemned: list[Backup]
     settled: dict[str, Backup]
+    logs: list[Archive]
 
 
 def look(*, sure: bool = False) -> dict[str, Any]:
@@ -69,13 +72,14 @@ def look(*, sure: bool = False) -> dict[str, Any]:
         these = _sort(list(page.sizes))
         found.seen += sum(not _within(place, found.after) for place in these.locations)
         found.unknown += len(these.unknown)
-        found.condemned += len(these.condemned)
+        found.condemned += len(these.condemned) + len(these.logs)
         unknown += these.unknown
         if not sure and found.condemned > max(PLAUSIBLE_REMOVALS, PLAUSIBLE_SHARE * found.seen):
             _tell_implausible(found)
             following = jobs.StrayLook()
             break
         removed += sum(_remove(each, until) for each in these.condemned)
+        removed += sum(stray_logs.remove(each, until) for each in these.logs)
         if page.after is None:
             pause = min(found.seen * PAUSE_SECONDS, MOST_PAUSE_SECONDS)
             following = jobs.StrayLook(begins=aws.clock() + pause)
@@ -106,7 +110,9 @@ def _behind(key: str, settled: dict[str, Backup]) -> str:
 def _sort(keys: list[str]) -> _Sorted:
     """Find the rows of what lies there; a key that is no backup's has none."""
     locations = list(dict.fromkeys(objects.location_of(key) or key for key in keys))
-    rows = backups.find_backups({place.rpartition("/")[2] for place in locations})
+    logs = stray_logs.at(locations)
+    of_backups = [place for place in locations if not stray_logs.is_log(place)]
+    rows = backups.find_backups({place.rpartition("/")[2] for place in of_backups})
     at = {row.location: row for row in rows}
     settled = {place: row for place, row in at.items() if _is_settled(row)}
     littered = {
@@ -116,13 +122,14 @@ def _sort(keys: list[str]) -> _Sorted:
     }
     return _Sorted(
         locations,
-        [place for place in locations if place not in at],
+        [place for place in locations if place not in at and place not in logs],
         [
             at[place]
             for place in locations
             if place in at and (_is_over(at[place]) or place in littered)
         ],
         settled,
+        [row for row in logs.values() if stray_logs.is_over(row)],
     )
 
 

@@ -72,6 +72,7 @@ def _agent(guest: GuestConfig, manager: Manager) -> Agent:
     clock = ServiceClock()
     enrolment = Enrolment(guest, DiskIdentity(guest.state_folder), HttpPost(), clock)
     manager.open_store = opening.opener(enrolment.storage, clock)
+    manager.list_pieces = enrolment.pieces
     return Agent(
         guest.agent,
         enrolment=enrolment,

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from typing import Final
 
+import msgspec
+
 from chalicelib import aws
 from chalicelib.service_status import ServiceStatus
+from guest_agent.backups.archiver import Archiver
 from guest_agent.clock import ServiceClock
 from guest_agent.config import AgentFile
 from guest_agent.dispatch import Dispatcher
@@ -67,6 +70,7 @@ class Agent:
         self._manager = manager
         self._heartbeat = Heartbeat(manager, self._outbox, self._memory)
         self._keeper = Keeper(manager, self._outbox, self._memory, self.woken.set)
+        self._archiver = Archiver(manager, self._memory, self.woken.set)
         self._extend_at = 0.0
         self.retired: str | None = None
 
@@ -87,8 +91,8 @@ class Agent:
 
     @property
     def busy(self) -> bool:
-        """Whether a command is being executed, or a dead database started."""
-        return self._dispatcher.busy or self._keeper.working
+        """Whether a command is being executed, a dead database started, or log sent."""
+        return self._dispatcher.busy or self._keeper.working or self._archiver.working
 
     def begin(self) -> str:
         """Enrol, or renew with a new epoch; everything else needs it."""
@@ -135,6 +139,7 @@ class Agent:
             self._report_progress(),
         ]
         if self.retired is None:
+            self._archiver.look(condition.status)
             every_seconds = self._memory.session.heartbeat_seconds
             said += [self._heartbeat.beat(condition, every_seconds), self._tell()]
             said += [self._prove(condition.status)]
@@ -203,6 +208,8 @@ class Agent:
     def _adopt(self, session: Session) -> None:
         """Use a session; renew it when half of its credentials' life is over."""
         self._outbox.adopt(session)
+        if session.archive is not msgspec.UNSET:
+            self._archiver.want(session.archive)
         now = self._clock.now()
         life = session.credentials.expires_at.timestamp() - now
         self._memory.renew_at = now + max(life / 2, 5.0)

@@ -12,6 +12,7 @@ import msgspec
 
 from chalicelib import aws
 from chalicelib.bus import proofs
+from chalicelib.bus.contract.arguments import Archive
 from guest_agent.clock import ServiceClock
 from guest_agent.config import GuestConfig
 from guest_agent.errors import Retired, Unauthorized, Unreachable
@@ -66,6 +67,7 @@ class Session(msgspec.Struct, frozen=True):
     """What the control plane answers to an enrolment or a renewal.
 
     `other_keys` open commands of other key versions than the present one (base64, by version).
+    `archive` is where the log is to be sent; a control plane that knows no archives does not say.
     """
 
     instance_id: str
@@ -77,6 +79,7 @@ class Session(msgspec.Struct, frozen=True):
     queues: Queues
     heartbeat_seconds: float = 30.0
     other_keys: dict[int, str] = {}
+    archive: Archive | msgspec.UnsetType | None = msgspec.UNSET
 
     def __repr__(self) -> str:
         return f"Session(instance_id={self.instance_id!r}, epoch={self.epoch})"
@@ -175,14 +178,33 @@ class Enrolment:
         agent = self._config.agent
         issued = self._next_issue()
         text = proofs.of_storage(agent.instance_id, agent.generation, issued, backup_id, attempt)
-        body = {
-            "instance_id": agent.instance_id,
-            "generation": agent.generation,
-            "issued_at_ms": issued,
-            "backup_id": backup_id,
-            "signature": self._signature(text),
-        }
-        lent = self._answer("storage", body if attempt is None else {**body, "attempt": attempt})
+        asked = {"backup_id": backup_id}
+        if attempt is not None:
+            asked["attempt"] = attempt
+        return self._lent("storage", issued, text, asked)
+
+    def pieces(self, archive_id: str, behind: int) -> bytes:
+        """Which pieces of an archive lie behind a number, as JSON (`backups.replaying`).
+
+        Raises `Retired` when this instance is not restored from it now.
+        """
+        agent = self._config.agent
+        issued = self._next_issue()
+        text = proofs.of_pieces(agent.instance_id, agent.generation, issued, archive_id, behind)
+        return self._lent("pieces", issued, text, {"archive_id": archive_id, "behind": behind})
+
+    def _lent(self, call: str, issued: int, text: bytes, asked: dict[str, Any]) -> bytes:
+        agent = self._config.agent
+        lent = self._answer(
+            call,
+            {
+                "instance_id": agent.instance_id,
+                "generation": agent.generation,
+                "issued_at_ms": issued,
+                **asked,
+                "signature": self._signature(text),
+            },
+        )
         self._identity.remember_accepted(agent.generation, issued)
         return lent
 

@@ -34,8 +34,9 @@ class Heartbeat:
             # Whoever sent `prepare` knows that much; only a long one has to show it is alive.
             memory.reported, memory.beat_at = status, now + every_seconds
         changed = status is not memory.reported
-        if now < memory.beat_at and (not changed or memory.beats_failed):
+        if now < memory.beat_at and (not (changed or memory.news) or memory.beats_failed):
             return None
+        memory.news = False
         state: dict[str, Any] = {
             "status": status.value,
             "reason": condition.reason,
@@ -47,6 +48,8 @@ class Heartbeat:
             state["version"] = version
         if metrics := msgspec.to_builtins(self._manager.metrics()):
             state["metrics"] = metrics
+        if memory.archiving is not None:
+            state["archive"] = msgspec.to_builtins(memory.archiving)
         try:
             self._outbox.heartbeat(state)
         except Unreachable as error:

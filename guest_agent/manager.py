@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
 
@@ -16,9 +16,14 @@ from guest_agent.backups.store import OpenStore
 from guest_agent.errors import BadRequest, NotSupported
 from guest_agent.releases import Releases
 
+if TYPE_CHECKING:  # what implements it imports this module
+    from guest_agent.datastores.log import Log
+
 NOTHING_TO_WATCH_SECONDS: Final = 60.0
 
 Progress: TypeAlias = Callable[[str], None]
+ListPieces: TypeAlias = Callable[[str, int], bytes]
+"""`Enrolment.pieces`: those of an archive behind a number, as JSON."""
 
 
 class Condition(msgspec.Struct, frozen=True):
@@ -47,6 +52,12 @@ class Manager(ABC):
     """Of the agent, where it runs from a disk."""
     open_store: OpenStore | None = None
     """Where backups lie, for a manager that makes them."""
+    list_pieces: ListPieces | None = None
+    """What lies in the store of a log, for a manager that replays it."""
+    want_log: Callable[[arguments.Archive | None], bool] | None = None
+    """Tells the agent where the log is to be sent; whether it is kept without a restart."""
+    log_place: Callable[[], tuple[str, int] | None] | None = None
+    """The archive that runs, and the last number that was sent."""
 
     def call(self, name: str, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
         """Execute one command by the name it has in the contract; its result as JSON has it."""
@@ -176,8 +187,28 @@ class WithBackups(ABC):
         """Have all of a chain on the volume, as it was sent; what is there already stays."""
 
     @abstractmethod
-    def apply_backup(self, request: arguments.ApplyBackup, progress: Progress) -> answers.Done:
-        """Make what was fetched the data that a first start goes on with."""
+    def apply_backup(self, request: arguments.ApplyBackup, progress: Progress) -> answers.Applied:
+        """Make what was fetched the data that a first start goes on with, and replay the log."""
+
+
+class WithLog(ABC):
+    """A datastore whose log can be kept and replayed, so that it can be restored to any moment."""
+
+    @abstractmethod
+    def log(self) -> Log[Any] | None:
+        """The log of its server; None of one that keeps none to replay."""
+
+    @abstractmethod
+    def read_note(self) -> bytes | None:
+        """What was noted on the volume, whose database answers; None without any."""
+
+    @abstractmethod
+    def write_note(self, note: bytes) -> None:
+        """Note it durably on the volume, in the place of the former one."""
+
+    @abstractmethod
+    def keep_log(self, request: arguments.KeepLog) -> answers.LogKept:
+        """Keep the log for that archive from now on, or for none."""
 
     @abstractmethod
     def verify_backup(
@@ -271,6 +302,7 @@ PARTS: Final[Mapping[Part, type]] = {
     Part.UPGRADES: WithUpgrades,
     Part.CONFIGURATION: WithConfiguration,
     Part.BACKUPS: WithBackups,
+    Part.LOG: WithLog,
 }
 """What a manager has to be to answer the methods of a part."""
 

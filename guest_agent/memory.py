@@ -9,6 +9,8 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass, field
 
+from chalicelib.bus.contract.archiving import Archiving
+from chalicelib.bus.contract.arguments import Archive
 from chalicelib.service_status import ServiceStatus as Status
 from guest_agent.enrolment import Session
 
@@ -20,7 +22,9 @@ class Memory:
     `asked_at` is when a session was wanted for a newer key last, `asked_since` when that began.
     `polled`: its queue has answered. `starts` counts those of a dead database in a row, the next at
     `start_at`, forgotten when it is sound at `steady_at`; `trouble` is what was told of it last,
-    `damage` of its data, `events` what is still to be told.
+    `damage` of its data, `events` what is still to be told. `archive` is where the log is to be
+    sent, once that is known, looked at again at `archive_at` (monotonic); `archiving` how that
+    goes, `news` that it has sent something, with `log_waiting` bytes on the volume.
     """
 
     session: Session | None = None
@@ -44,6 +48,14 @@ class Memory:
     troubled: bool = False
     damage: str = ""
     events: tuple[tuple[str, str], ...] = ()
+    archive: Archive | None = None
+    archive_known: bool = False
+    archive_at: float = 0.0
+    archiving: Archiving | None = None
+    news: bool = False
+    log_let_go: bool = False
+    log_waiting: int = 0
+    log_warned: bool = False
 
     def adopt(self, session: Session) -> None:
         """Use the keys and the epoch of this session from now on."""

@@ -68,7 +68,7 @@ class Outbox:
         self._queues.report(self._sealed("root", command, {}, None))
 
     def event(self, kind: str, text: str) -> None:
-        """Report what happened to the datastore: a status, "repaired" or "damaged", and why."""
+        """Report what happened to the datastore: a status, or another kind, and why."""
         session = self._current
         report = self._new("event", aws.new_id(), session, REPORT_LIFE_SECONDS)
         report.result = {"kind": kind, "text": text}

@@ -36,6 +36,7 @@ TABLES: Final = (
     "configurations",
     "backups",
     "backup-schedules",
+    "archives",
     "operations",
     "commands",
     "guests",

@@ -14,6 +14,7 @@ from chalice.app import Response as GatewayResponse
 
 from chalicelib.api import (
     actions,
+    archives,
     attaching,
     backup_schedules,
     backup_strategies,
@@ -76,6 +77,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *backups.ROUTES,
     *backup_schedules.ROUTES,
     *backup_strategies.ROUTES,
+    *archives.ROUTES,
     *guests.ROUTES,
     *later.ROUTES,
 )

@@ -7,7 +7,8 @@ from typing import Annotated, Any, ClassVar, Final
 
 import msgspec
 
-from chalicelib.api import planning
+from chalicelib import engines
+from chalicelib.api import keeping_log, planning
 from chalicelib.api.backups import PROJECT
 from chalicelib.api.frame import Request, Response, Route
 from chalicelib.api.links import Next
@@ -17,12 +18,12 @@ from chalicelib.api.response import View
 from chalicelib.api.schema import Body, Examples, Given, Name
 from chalicelib.api.times import Naive, naive
 from chalicelib.bus import contract
-from chalicelib.bus.ability import require_offered
+from chalicelib.bus.ability import require_able, require_offered
 from chalicelib.domain import backups as rules
 from chalicelib.domain.flows import CREATE_BACKUP
 from chalicelib.domain.schedules import begins_at, plan_of
 from chalicelib.engines.engine import MOST_CHAIN
-from chalicelib.errors import BadRequest, NotFound, NotSupported, OverLimit
+from chalicelib.errors import BadRequest, Conflict, NotFound, NotSupported, OverLimit
 from chalicelib.store import instances
 from chalicelib.store import schedules as store
 from chalicelib.store.base import Contended, races
@@ -56,6 +57,7 @@ class ScheduleChange(Body, frozen=True):
     keep_count: Count | msgspec.UnsetType | None = msgspec.UNSET
     keep_days: Days | msgspec.UnsetType | None = msgspec.UNSET
     enabled: bool | msgspec.UnsetType = msgspec.UNSET
+    point_in_time: bool | msgspec.UnsetType = msgspec.UNSET
 
 
 class ScheduleBody(Body, frozen=True):
@@ -63,6 +65,8 @@ class ScheduleBody(Body, frozen=True):
 
     Each `full_every`-th backup is full, the rest build on the one before. What is beyond
     `keep_count` or older than `keep_days` is deleted, but for what a backup that is kept builds on.
+    With `point_in_time` the database's log is archived, too, and an instance can be made of any
+    moment since the oldest backup that is kept.
     """
 
     name: Name
@@ -74,6 +78,7 @@ class ScheduleBody(Body, frozen=True):
     keep_count: Count | None = None
     keep_days: Days | None = None
     enabled: bool = True
+    point_in_time: bool = False
 
 
 class NewSchedule(Body, frozen=True):
@@ -88,6 +93,7 @@ class NewSchedule(Body, frozen=True):
                 "time_zone": "Europe/Berlin",
                 "full_every": 7,
                 "keep_days": 30,
+                "point_in_time": True,
             }
         },
     )
@@ -126,6 +132,7 @@ class ScheduleView(View, frozen=True, kw_only=True):
     full_every: int
     keep_count: int | None
     keep_days: int | None
+    point_in_time: bool
     next_at: Naive | None
     last_at: Naive | None
     last_backup_id: str | None
@@ -180,7 +187,7 @@ def create(request: Request) -> Response:
     row = store.new_schedule(instance, values)
 
     def require() -> None:
-        _require_possible(instance, asked.full_every)
+        _require_possible(instance, asked.full_every, log=asked.point_in_time)
         if store.are_there(instance, store.MOST_OF_INSTANCE):
             raise OverLimit(f"An instance has at most {store.MOST_OF_INSTANCE} schedules.")
 
@@ -188,7 +195,14 @@ def create(request: Request) -> Response:
         return _planned(instance, row, values, require)
     require()
     reply = Response(200, OneSchedule(_view(row)))
-    store.create(row, request.asked, request.keeping(reply))
+    for _ in races():
+        if store.create(row, instance, request.asked, request.keeping(reply)):
+            break
+        instance = instances.get_instance(asked.instance, request.context.visible_tenant)
+    else:
+        raise Contended(BUSY)
+    if row.point_in_time:
+        keeping_log.tell(instance.id)
     return reply
 
 
@@ -224,8 +238,13 @@ def change(request: Request) -> Response:
         return _planned_change(schedule_of(request), values)
     for _ in races():
         row = schedule_of(request)
-        _require_possible(instances.get_instance(row.instance_id), values.get("full_every", 1))
-        if store.change(row, values, request.asked):
+        instance = instances.get_instance(row.instance_id)
+        log = bool(values.get("point_in_time"))
+        _require_possible(instance, values.get("full_every", 1), log=log)
+        before = bool(row.point_in_time)
+        if store.change(row, instance, values, request.asked):
+            if bool(row.point_in_time) != before:
+                keeping_log.tell(instance.id)
             return Response(200, OneSchedule(_view(row)))
     raise Contended(BUSY)
 
@@ -234,7 +253,8 @@ def _planned_change(row: BackupSchedule, values: dict[str, Any]) -> Response:
     instance = instances.get_instance(row.instance_id)
     store.apply(row, values)
     full_every = values.get("full_every", 1)
-    return _planned(instance, row, values, lambda: _require_possible(instance, full_every))
+    log = bool(values.get("point_in_time"))
+    return _planned(instance, row, values, lambda: _require_possible(instance, full_every, log=log))
 
 
 def _given(asked: ScheduleChange) -> dict[str, Any]:
@@ -249,17 +269,30 @@ def _given(asked: ScheduleChange) -> dict[str, Any]:
     return values
 
 
-def _require_possible(instance: Instance, full_every: int) -> None:
-    """Refuse (501) what the instance's datastore has not."""
+def _require_possible(instance: Instance, full_every: int, *, log: bool) -> None:
+    """Refuse (501) what the instance's datastore, or its guest, has not."""
     require_offered(instance, [contract.CREATE_BACKUP])
+    if log and not engines.can(instance.manager, contract.KEEP_LOG.part):
+        raise NotSupported(
+            f"The '{instance.datastore_name}' datastore keeps no log that could be restored to a "
+            "moment: what was written since the last backup is lost with the instance, so let the "
+            "schedule make them as often as you can bear."
+        )
+    if log:
+        require_able(instance, [contract.KEEP_LOG])
     if full_every > 1:
         rules.require_incremental(instance.manager, instance.datastore_name)
 
 
 def delete(request: Request) -> Response:
     """Take a schedule away; the backups that it has made stay."""
-    store.delete(schedule_of(request), request.asked)
-    return Response(202)
+    for _ in races():
+        row = schedule_of(request)
+        if store.delete(row, request.asked):
+            if row.point_in_time:
+                keeping_log.tell(row.instance_id)
+            return Response(202)
+    raise Contended(BUSY)
 
 
 def _view(row: BackupSchedule) -> ScheduleView:
@@ -277,6 +310,7 @@ def _view(row: BackupSchedule) -> ScheduleView:
         full_every=int(row.full_every),
         keep_count=_whole(row.keep_count),
         keep_days=_whole(row.keep_days),
+        point_in_time=bool(row.point_in_time),
         next_at=_at(_begins(row)),
         last_at=_at(row.last_at),
         last_backup_id=row.last_backup_id,
@@ -312,7 +346,7 @@ ROUTES: Final = (
         plans=True,
         reads=NewSchedule,
         answers=OneSchedule,
-        refuses=(NotFound, NotSupported, OverLimit),
+        refuses=(Conflict, NotFound, NotSupported, OverLimit),
     ),
     Route(
         "GET",
@@ -329,7 +363,7 @@ ROUTES: Final = (
         plans=True,
         reads=ChangedSchedule,
         answers=OneSchedule,
-        refuses=(NotSupported,),
+        refuses=(Conflict, NotSupported),
     ),
     Route("DELETE", f"{PATH}/{{schedule}}", delete, "backup_schedule:delete", status=202),
 )

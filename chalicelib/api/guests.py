@@ -9,7 +9,7 @@ from typing import Final
 
 from chalicelib.api.frame import Request, Response, Route
 from chalicelib.conductor.enrolment import Admission, Enrol, Renew, enrol, renew
-from chalicelib.conductor.storage import Ask, Storage, storage
+from chalicelib.conductor.storage import Ask, AskPieces, Pieces, Storage, list_pieces, storage
 from chalicelib.errors import CofferError, Conflict, Gone, Unauthorized
 
 REFUSALS: Final[tuple[type[CofferError], ...]] = (Unauthorized, Conflict, Gone)
@@ -32,6 +32,14 @@ def post_storage(request: Request) -> Response:
     lent = storage(asked)
     request.audit.instance_id = asked.instance_id
     return Response(200, lent)
+
+
+def post_pieces(request: Request) -> Response:
+    """Which pieces of a log a guest agent replays that is restored to a moment."""
+    asked = request.json(AskPieces)
+    found = list_pieces(asked)
+    request.audit.instance_id = asked.instance_id
+    return Response(200, found)
 
 
 def _let_in(request: Request, admission: Admission) -> Response:
@@ -66,6 +74,15 @@ ROUTES: Final = (
         public=True,
         reads=Ask,
         answers=Storage,
+        refuses=REFUSALS,
+    ),
+    Route(
+        "POST",
+        "/guest/v1/pieces",
+        post_pieces,
+        public=True,
+        reads=AskPieces,
+        answers=Pieces,
         refuses=REFUSALS,
     ),
 )

@@ -51,15 +51,27 @@ Locality = Literal["affinity", "anti-affinity", "soft-affinity", "soft-anti-affi
 or apart; the soft ones give way where there is no room."""
 
 
-class RestorePoint(Body, frozen=True):
-    """The backup that an instance begins with: its id, or a URL that ends in it."""
+Moment = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+"""A time of ISO 8601; UTC where it names no offset."""
 
-    backup_ref: Reference = msgspec.field(name="backupRef")
+
+class RestorePoint(Body, frozen=True):
+    """What an instance begins with: a backup (its id, or a URL that ends in it), or the data that
+    an `instance` had, or would have had behind a backup, at a `time`."""
+
+    backup_ref: Reference | None = msgspec.field(default=None, name="backupRef")
+    instance: Reference | None = None
+    time: Moment | None = None
 
     @property
-    def backup_id(self) -> str:
+    def backup_id(self) -> str | None:
         """The id at its end, as Trove reads it."""
-        return id_at_end(self.backup_ref)
+        return id_at_end(self.backup_ref) if self.backup_ref is not None else None
+
+    @property
+    def instance_id(self) -> str | None:
+        """The same of the instance."""
+        return id_at_end(self.instance) if self.instance is not None else None
 
 
 class InstanceBody(Body, frozen=True):

@@ -12,9 +12,9 @@ from chalicelib.api import (
     accepting,
     access,
     attaching,
-    backup_places,
     instance_view,
     planning,
+    restore_point,
     upgrading,
 )
 from chalicelib.api.access import AccessBody
@@ -53,8 +53,8 @@ from chalicelib.errors import BadRequest, NotFound
 from chalicelib.lifecycle import Status
 from chalicelib.settings import API_VERSION, settings
 from chalicelib.store import accepting as transactions
-from chalicelib.store import backups, lists
 from chalicelib.store import instances as store
+from chalicelib.store import lists
 from chalicelib.store.base import Contended, races
 from chalicelib.store.changes import edit
 from chalicelib.store.models import (
@@ -146,7 +146,8 @@ def create(request: Request) -> Response:
     wanted = request.json(NewInstance).instance
     require_supported(wanted)
     _authorize_contents(request, wanted)
-    backup = _backup_of(request, wanted)
+    begins = restore_point.chosen(request, wanted.restore_point)
+    backup = begins.backup if begins is not None else None
     version = choose_version(request.catalog, wanted.datastore or _datastore_of(backup))
     require_offered(version, contents_asked(wanted))
     contents = initial_contents(wanted, version.manager)
@@ -157,7 +158,8 @@ def create(request: Request) -> Response:
     flow = CREATE
     if backup is not None:
         flow = RESTORE
-        require_offered(version, [contract.FETCH_BACKUP])
+        log = begins is not None and begins.log is not None
+        require_offered(version, [contract.KEEP_LOG if log else contract.FETCH_BACKUP])
         require_restorable(backup, version.manager, version.version, int(instance.volume_size))
     if wanted.configuration is not None:
         policy.authorize(request.context, "instance:update", request.context.project_id)
@@ -176,7 +178,7 @@ def create(request: Request) -> Response:
         instance,
         flow,
         operation_id=operation_id,
-        arguments={"backup": backup.id} if backup is not None else None,
+        arguments=begins.arguments if begins is not None else None,
         sealed_args=keys.protect("operation", operation_id, msgspec.json.encode(contents)),
         asked=request.asked,
     )
@@ -186,15 +188,6 @@ def create(request: Request) -> Response:
     transactions.accept_create(instance, operation, held, request.keeping(reply))
     queues.notify_task_manager(operation_id)
     return reply
-
-
-def _backup_of(request: Request, wanted: InstanceBody) -> Backup | None:
-    """The backup that the instance is to begin with, of the caller's project."""
-    if wanted.restore_point is None:
-        return None
-    found = backups.get_backup(wanted.restore_point.backup_id, request.context.project_id)
-    backup_places.require_there(request, found)
-    return found
 
 
 def _datastore_of(backup: Backup | None) -> DatastoreBody:

@@ -54,7 +54,7 @@ RULES: Final[dict[str, Rule]] = {
     **_named(_anyone, "configuration-parameter", "index_by_version", "show_by_version"),
     **_named(_admin_or_owner, "configuration", "create", "delete", "index", "show"),
     **_named(_admin_or_owner, "configuration", "instances", "update", "edit"),
-    **_named(_admin_or_owner, "instance", "backups"),
+    **_named(_admin_or_owner, "instance", "backups", "archives"),
     **_named(_admin_or_owner, "backup", "create", "delete", "index", "show"),
     **_named(_admin_or_owner, "backup", "verify"),  # not Trove's
     **_named(_admin, "backup", "index:all_projects"),

@@ -29,5 +29,12 @@ def of_storage(
     return text if attempt is None else text + b"\n" + attempt.encode()
 
 
+def of_pieces(
+    instance_id: str, generation: int, issued_at_ms: int, archive_id: str, behind: int
+) -> bytes:
+    """That the enrolled guest asks which pieces of an archive lie behind a number."""
+    return _text("coffer-pieces/1", instance_id, generation, issued_at_ms, archive_id, behind)
+
+
 def _text(*parts: str | int) -> bytes:
     return "\n".join(map(str, parts)).encode()

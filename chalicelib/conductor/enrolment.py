@@ -17,14 +17,16 @@ import msgspec
 
 from chalicelib import aws, crash, tracing
 from chalicelib.bus import keys, proofs, queues
+from chalicelib.bus.contract.arguments import Archive as ToldArchive
 from chalicelib.bus.envelope import BadSeal, Direction, InstanceId, Number
 from chalicelib.conductor import readmission, refusals
 from chalicelib.conductor.lending import Credentials, lend
+from chalicelib.conductor.logs_archived import as_told
 from chalicelib.conductor.proving import check_signature, check_time, present, proven, seen_before
 from chalicelib.domain.flows import ENROLLING
 from chalicelib.errors import BadRequest, CofferError, Conflict, Unauthorized
 from chalicelib.settings import settings
-from chalicelib.store import guests
+from chalicelib.store import archives, guests, instances
 from chalicelib.store.base import ConditionFailed
 from chalicelib.store.models import Guest, Instance
 
@@ -99,7 +101,7 @@ class Admission(msgspec.Struct, frozen=True):
     """What a guest gets that is let in.
 
     `keys` are those of its messages, by their direction; `other_keys` open commands that were
-    sealed before a rotation, and those of the next one.
+    sealed before a rotation, and those of the next one. `archive` is where its log is to be sent.
     """
 
     instance_id: str
@@ -111,6 +113,7 @@ class Admission(msgspec.Struct, frozen=True):
     credentials: Credentials
     queues: GuestQueues
     heartbeat_seconds: int
+    archive: ToldArchive | None = None
 
 
 def new_token(instance_id: str, generation: int, expires_at: float) -> str:
@@ -237,7 +240,14 @@ def _admission(guest: Guest) -> Admission:
             heartbeats=chosen.heartbeats_queue_url,
         ),
         heartbeat_seconds=chosen.heartbeat_seconds,
+        archive=_archive_of(instance_id),
     )
+
+
+def _archive_of(instance_id: str) -> ToldArchive | None:
+    """What the log of an instance is wanted for now, as its guest is told of it."""
+    instance = instances.find_instance(instance_id)
+    return as_told(archives.present(instance)) if instance is not None else None
 
 
 def session_policy(instance_id: str, generation: int) -> dict[str, Any]:

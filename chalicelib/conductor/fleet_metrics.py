@@ -21,6 +21,7 @@ from chalicelib.metrics import (
     CONNECTION_PERCENT,
     CONNECTIONS,
     GUEST_WORK,
+    LOG_LAG_SECONDS,
     VOLUME_PERCENT,
     Measured,
     Metric,
@@ -34,12 +35,13 @@ log = logging.getLogger(__name__)
 
 
 class Told(msgspec.Struct, frozen=True):
-    """What one guest has told of itself. Sizes in GiB."""
+    """What one guest has told of itself. Sizes in GiB; `log_lag` in seconds."""
 
     instance_id: str
     metrics: EngineMetrics
     volume_used: float | None
     volume_total: float | None
+    log_lag: float | None = None
 
 
 def publish(told: Sequence[Told]) -> None:
@@ -85,4 +87,5 @@ _VALUES: Final[dict[Metric, Callable[[Told], float | None]]] = {
     GUEST_WORK: lambda told: told.metrics.per_second,
     CACHE_HIT_PERCENT: lambda told: _percent(told.metrics.cache_hits, 1),
     VOLUME_PERCENT: lambda told: _percent(told.volume_used, told.volume_total),
+    LOG_LAG_SECONDS: lambda told: told.log_lag,
 }

@@ -13,11 +13,12 @@ import msgspec
 
 from chalicelib import aws, batch, crash, tracing
 from chalicelib.bus import keys
-from chalicelib.bus.contract import metrics
+from chalicelib.bus.contract import archiving, metrics
+from chalicelib.bus.contract.archiving import Archiving
 from chalicelib.bus.contract.metrics import EngineMetrics
 from chalicelib.bus.contract.values import AgentVersion
 from chalicelib.bus.envelope import Envelope, EnvelopeError, Malformed, Number
-from chalicelib.conductor import fleet_metrics
+from chalicelib.conductor import fleet_metrics, logs_archived
 from chalicelib.conductor.reports import open_report
 from chalicelib.conductor.tally import Tally
 from chalicelib.errors import CofferError
@@ -25,8 +26,9 @@ from chalicelib.lifecycle import ServiceStatus
 from chalicelib.metrics import HEARTBEATS, HEARTBEATS_LATE, HEARTBEATS_REFUSED
 from chalicelib.outages import OUTAGES, is_outage
 from chalicelib.settings import settings
-from chalicelib.store import last_reports
+from chalicelib.store import archives, last_reports
 from chalicelib.store.last_reports import LastReport, Reported
+from chalicelib.store.models import Archive
 
 GIB_RESOLUTION: Final = 0.1
 MOST_REASON: Final = 300
@@ -59,6 +61,12 @@ class Report(msgspec.Struct, frozen=True):
     version: str = ""
     reason: str = ""
     metrics: Any = None
+    archive: Any = None
+
+    @property
+    def told_archive(self) -> Archiving | None:
+        """How the archive of its log is doing, as far as that fits."""
+        return archiving.read(self.archive)
 
     @property
     def told_metrics(self) -> EngineMetrics:
@@ -119,8 +127,20 @@ def receive(event: dict[str, Any]) -> batch.Answer:
 def _told(beat: Beat) -> fleet_metrics.Told:
     volume = beat.report.volume or VolumeUse()
     return fleet_metrics.Told(
-        beat.envelope.instance_id, beat.report.told_metrics, volume.used, volume.total
+        beat.envelope.instance_id,
+        beat.report.told_metrics,
+        volume.used,
+        volume.total,
+        _log_lag(beat),
     )
+
+
+def _log_lag(beat: Beat) -> float | None:
+    """For how long what it commits has not been archived; None without an archive."""
+    said = beat.report.told_archive
+    if said is None or not said.until_ms:
+        return None
+    return round(max(beat.envelope.issued_at - said.until_ms / 1000, 0.0), 1)
 
 
 def _tell(span: tracing.Span, count: int, refused: int, late: int, failed: int) -> None:
@@ -165,6 +185,8 @@ def _apply_each(beats: list[Beat]) -> list[str]:
         return []
     try:
         rows = last_reports.read(sorted({beat.envelope.instance_id for beat in beats}))
+        wanted = {told.id for beat in beats if (told := beat.report.told_archive) is not None}
+        logs = archives.find_archives(wanted) if wanted else {}
     except (CofferError, *OUTAGES) as error:
         log.warning("the last reports cannot be read: %s", type(error).__name__)
         return [beat.message_id for beat in beats]
@@ -175,7 +197,9 @@ def _apply_each(beats: list[Beat]) -> list[str]:
             failed.append(beat.message_id)
             continue
         try:
-            _apply(beat, rows.get(beat.envelope.instance_id))
+            last = rows.get(beat.envelope.instance_id)
+            _apply(beat, last)
+            _apply_to_archive(beat, last, logs)
         except Exception as error:
             log.exception("the heartbeat of %s failed", beat.envelope.instance_id)
             failed.append(beat.message_id)
@@ -216,6 +240,13 @@ def _apply(beat: Beat, last: LastReport | None) -> None:
     )
     if not last_reports.write(envelope.instance_id, reported):
         log.info("a heartbeat that was overtaken")
+
+
+def _apply_to_archive(beat: Beat, last: LastReport | None, logs: dict[str, Archive]) -> None:
+    """What it tells of the archive of its log, which is its own and of the present generation."""
+    said, envelope = beat.report.told_archive, beat.envelope
+    if said is not None and last is not None and last.order[0] == envelope.generation:
+        logs_archived.tell(logs, envelope.instance_id, beat.order, said)
 
 
 def _stored(size: float | None) -> float | None:

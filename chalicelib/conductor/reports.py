@@ -32,7 +32,7 @@ MOST_STAGE: Final = 255
 LONGEST_EVENT: Final = 300
 OLDEST_EVENT_SECONDS: Final = 86400.0
 """An event that says it is older is told as of then."""
-_EVENTS: Final = frozenset({*map(str, ServiceStatus), "repaired", "damaged"})
+_EVENTS: Final = frozenset({*map(str, ServiceStatus), "repaired", "damaged", "log_waits"})
 
 log = logging.getLogger(__name__)
 

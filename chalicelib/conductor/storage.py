@@ -1,8 +1,10 @@
 """What a guest needs of the object store: asked for with its key, for one backup, while it is due.
 
     its instance is making that backup        write below its location, its key
-    its instance is restored from that one    read below the chain's, the keys of the chain
-    its instance tries that one out           the same
+    its instance is restored from that one    read below the chain's, the keys of the chain; and
+                                              below the archive's and its key, to a moment
+    its instance tries that one out           read below the chain's, the keys of the chain
+    its instance wants that archive           write below its location, its key
     anything else                             410
 
 The credentials end within the hour, and are asked for again: what goes back or has ended lends
@@ -18,24 +20,27 @@ from typing import Any, ClassVar, Final
 
 import msgspec
 
-from chalicelib import aws, containers, crash, parameters, tracing
+from chalicelib import aws, containers, crash, objects, parameters, tracing
 from chalicelib.bus import keys, proofs
+from chalicelib.bus.contract import pieces
 from chalicelib.bus.contract.manifest import Attempt
 from chalicelib.bus.contract.values import BackupId
 from chalicelib.bus.envelope import BadSeal, InstanceId, Number
 from chalicelib.conductor.lending import Credentials, lend
 from chalicelib.conductor.proving import proven
 from chalicelib.domain import attempts
+from chalicelib.domain.archives import State
 from chalicelib.domain.containers import Container
 from chalicelib.domain.operations import OperationAction
 from chalicelib.errors import Gone, Unavailable
 from chalicelib.settings import settings
 from chalicelib.status import BackupStatus
-from chalicelib.store import backups, instances
-from chalicelib.store.models import Backup, Instance, Operation
+from chalicelib.store import archives, backups, instances
+from chalicelib.store.models import Archive, Backup, Instance, Operation
 from chalicelib.store.operations import get_operation
 
 PURPOSE: Final = "backup"
+PURPOSE_OF_LOGS: Final = "log"
 KEY_BYTES: Final = 32
 OVER: Final = "No operation of the instance needs that backup now."
 OVERTAKEN: Final = "Another attempt at that backup has begun, or there were too many."
@@ -44,7 +49,10 @@ log = logging.getLogger(__name__)
 
 
 class Ask(msgspec.Struct, frozen=True):
-    """Body of POST /guest/v1/storage, signed with the enrolled key over `proofs.of_storage`."""
+    """Body of POST /guest/v1/storage, signed with the enrolled key over `proofs.of_storage`.
+
+    `backup_id` may be an archive's.
+    """
 
     EXAMPLES: ClassVar[tuple[dict[str, Any], ...]] = (
         {
@@ -116,8 +124,10 @@ def storage(body: Ask) -> Storage:
             signature=body.signature,
             text=text,
         )
-        row = backups.find_backup(body.backup_id)
         instance = instances.find_instance(body.instance_id)
+        if instance is not None and instance.archive_id == body.backup_id:
+            return _for_archive(body, instance)
+        row = backups.find_backup(body.backup_id)
         live = _about(instance, body.backup_id)
         if row is None or live is None:
             raise Gone(OVER)
@@ -130,14 +140,49 @@ def storage(body: Ask) -> Storage:
             lent = _to_write(row, place, body.attempt) if writes else _to_read(row, place)
             known = {} if writes else {each.id: _attempt_of(each) for each in needed}
             return Storage(writes=writes, keys=opens, container=lent, attempts=known)
-        return Storage(
-            bucket=settings().backups_bucket,
-            region=settings().region,
-            endpoint=settings().guest_endpoint_url or None,
-            writes=writes,
-            credentials=lend(body.instance_id, body.generation, session_policy(row, writes=writes)),
-            keys=opens,
+        replayed = None if writes else _replayed(live)
+        allowed = session_policy(row, writes=writes, behind=replayed)
+        if replayed is not None:
+            opens[replayed.id] = _key_of_log(replayed)
+        return _in_bucket(body, allowed, opens, writes=writes)
+
+
+def _in_bucket(
+    body: Ask, allowed: dict[str, Any], keys_of: dict[str, str], *, writes: bool
+) -> Storage:
+    return Storage(
+        bucket=settings().backups_bucket,
+        region=settings().region,
+        endpoint=settings().guest_endpoint_url or None,
+        writes=writes,
+        credentials=lend(body.instance_id, body.generation, allowed),
+        keys=keys_of,
+    )
+
+
+def _for_archive(body: Ask, instance: Instance) -> Storage:
+    """For the archive that an instance's log is wanted for."""
+    row = archives.find_archive(body.backup_id)
+    if row is None or row.state == State.ENDED or row.instance_id != instance.id:
+        raise Gone(OVER)
+    if row.sealed_key is None:
+        plain = aws.token_bytes(KEY_BYTES)
+        row = archives.seal(
+            row, keys.protect(PURPOSE_OF_LOGS, row.id, plain, parameters.BACKUP_KEYS)
         )
+    allowed = _policy([("s3:PutObject", row.location)])
+    return _in_bucket(body, allowed, {row.id: _key_of_log(row)}, writes=True)
+
+
+def _replayed(live: Operation) -> Archive | None:
+    """The archive that a restore to a moment replays; `Gone` when it is not there any more."""
+    asked = (live.arguments or {}).get("log")
+    if asked is None:
+        return None
+    row = archives.find_archive(asked["archive"])
+    if row is None or row.tenant_id != live.tenant_id:
+        raise Gone(OVER)
+    return row
 
 
 def _to_write(row: Backup, place: Container, attempt: str | None) -> LentContainer:
@@ -178,13 +223,19 @@ def _attempt_of(row: Backup) -> str:
 
 def _about(instance: Instance | None, backup_id: str) -> Operation | None:
     """The live operation of an instance that is about a backup, and goes forward."""
+    live = _live(instance, _ACTIONS)
+    about = (live.arguments or {}).get("backup") if live is not None else None
+    return live if about == backup_id else None
+
+
+def _live(instance: Instance | None, actions: tuple[OperationAction, ...]) -> Operation | None:
+    """The live operation of an instance, if it is one of those and goes forward."""
     if instance is None or instance.operation_id is None:
         return None
     live = get_operation(instance.operation_id)
     if live is None or live.live is None or live.cancelled or live.compensating:
         return None
-    about = (live.arguments or {}).get("backup") if live.action in _ACTIONS else None
-    return live if about == backup_id else None
+    return live if live.action in actions else None
 
 
 _ACTIONS: Final = (
@@ -194,28 +245,104 @@ _ACTIONS: Final = (
 )
 
 
-def session_policy(row: Backup, *, writes: bool) -> dict[str, Any]:
-    """What the credentials allow: to write below the backup's location, or to read its chain's."""
+def session_policy(row: Backup, *, writes: bool, behind: Archive | None = None) -> dict[str, Any]:
+    """What the credentials allow: to write below the backup's location, or to read its chain's, and
+    the log that goes on behind it."""
+    if writes:
+        return _policy([("s3:PutObject", row.location)])
     chain, _, _ = row.location.rpartition("/")
-    partition = settings().guest_role_arn.split(":")[1]
-    where = f"{row.location if writes else chain}/*"
+    places = [chain, behind.location] if behind is not None else [chain]
+    return _policy([("s3:GetObject", place) for place in places])
+
+
+def _policy(allowed: list[tuple[str, str]]) -> dict[str, Any]:
+    """A call each below a place."""
+    partition, bucket = settings().guest_role_arn.split(":")[1], settings().backups_bucket
     return {
         "Version": "2012-10-17",
         "Statement": [
             {
                 "Effect": "Allow",
-                "Action": "s3:PutObject" if writes else "s3:GetObject",
-                "Resource": f"arn:{partition}:s3:::{settings().backups_bucket}/{where}",
+                "Action": action,
+                "Resource": f"arn:{partition}:s3:::{bucket}/{place}/*",
             }
+            for action, place in allowed
         ],
     }
 
 
+class AskPieces(msgspec.Struct, frozen=True):
+    """Body of POST /guest/v1/pieces, signed with the enrolled key over `proofs.of_pieces`."""
+
+    EXAMPLES: ClassVar[tuple[dict[str, Any], ...]] = (
+        {
+            "instance_id": "41c17c74-6146-4d87-b45c-4c23c3a89f15",
+            "generation": 1,
+            "issued_at_ms": 1795728263512,
+            "archive_id": "8f2d1f0e-0d4c-4b57-9d39-0c1cbb1b6f0a",
+            "behind": 120,
+            "signature": "c2lnbmF0dXJl",
+        },
+    )
+
+    instance_id: InstanceId
+    generation: Number
+    issued_at_ms: Number
+    archive_id: BackupId
+    behind: Number
+    signature: str
+
+
+class Pieces(msgspec.Struct, frozen=True):
+    """The next names of pieces behind a number; `more`: others come behind the last one's."""
+
+    names: list[str]
+    more: bool
+
+
+def list_pieces(body: AskPieces) -> Pieces:
+    """Which pieces lie in the store, of the archive that the guest's instance is restored from.
+
+    Raises as `storage` does. The guest finds among them those that lead to the head it was told.
+    """
+    with crash.scope("pieces"), tracing.span(log, "pieces") as span:
+        span.tell(instance_id=body.instance_id, generation=body.generation)
+        proven(
+            body.instance_id,
+            body.generation,
+            body.issued_at_ms,
+            signature=body.signature,
+            text=proofs.of_pieces(
+                body.instance_id,
+                body.generation,
+                body.issued_at_ms,
+                body.archive_id,
+                body.behind,
+            ),
+        )
+        instance = instances.find_instance(body.instance_id)
+        live = _live(instance, (OperationAction.RESTORE,))
+        row = _replayed(live) if live is not None else None
+        if row is None or row.id != body.archive_id:
+            raise Gone(OVER)
+        page = objects.page(row.location, f"{row.location}/{pieces.after(body.behind)}")
+        names = [key.rpartition("/")[2] for key in page.sizes]
+        return Pieces([each for each in names if pieces.parsed(each)], page.after is not None)
+
+
 def _key(row: Backup) -> str:
-    if row.sealed_key is None:
+    return _revealed(PURPOSE, row.id, row.sealed_key)
+
+
+def _key_of_log(row: Archive) -> str:
+    return _revealed(PURPOSE_OF_LOGS, row.id, row.sealed_key)
+
+
+def _revealed(purpose: str, its_id: str, sealed: str | None) -> str:
+    if sealed is None:
         raise Gone(OVER)
     try:
-        plain = keys.reveal(PURPOSE, row.id, row.sealed_key, parameters.BACKUP_KEYS)
+        plain = keys.reveal(purpose, its_id, sealed, parameters.BACKUP_KEYS)
     except BadSeal:
-        raise Unavailable(f"The key of backup {row.id} cannot be opened by this ring.") from None
+        raise Unavailable(f"The key of {purpose} {its_id} cannot be opened by this ring.") from None
     return base64.b64encode(plain).decode()

@@ -28,6 +28,7 @@ class Part(StrEnum):
     UPGRADES = "upgrades"
     CONFIGURATION = "configuration"
     BACKUPS = "backups"
+    LOG = "log"
 
 
 class Rules(ABC):

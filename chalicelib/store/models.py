@@ -122,6 +122,7 @@ class Instance(Subject):
     configuration_id = optional(UnicodeAttribute(null=True))
     configuration_held = optional(UnicodeAttribute(null=True))
     restart_required = optional(BooleanAttribute(null=True))
+    archive_id = optional(UnicodeAttribute(null=True))  # of its log, while one is wanted
 
     @property
     def shown_status(self) -> str:
@@ -257,6 +258,13 @@ class Backup(Subject):
     verdict = optional(UnicodeAttribute(null=True))
     verdict_reason = optional(UnicodeAttribute(null=True))
 
+    # Where the log goes on behind it: the archive that ran while it was made, the last piece that
+    # was sent before, its place in the log, and the moment whose data it has (milliseconds).
+    archive_id = optional(UnicodeAttribute(null=True))
+    archive_number = optional(NumberAttribute(null=True))
+    log_position = optional(UnicodeAttribute(null=True))
+    reached_ms = optional(NumberAttribute(null=True))
+
     @property
     def parent_id(self) -> str | None:
         """The backup that it builds on; None of a full one."""
@@ -311,6 +319,7 @@ class BackupSchedule(Table):
     full_every = NumberAttribute(default=1)
     keep_count = optional(NumberAttribute(null=True))
     keep_days = optional(NumberAttribute(null=True))
+    point_in_time = BooleanAttribute(default=False)  # the log is archived between its backups
 
     next_at = optional(NumberAttribute(null=True))  # the slot; the run begins a little later
     last_at = optional(NumberAttribute(null=True))  # of the last run that was begun
@@ -318,6 +327,50 @@ class BackupSchedule(Table):
     again = optional(UnicodeAttribute(null=True))  # the failed increment that a full one is due for
     reason = optional(UnicodeAttribute(null=True))  # why a slot waits, or has passed without a run
     reason_at = optional(NumberAttribute(null=True))
+
+
+class ArchiveIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
+    """The archives of an instance by time."""
+
+    class Meta:
+        index_name = INDEXES.SOURCE
+        projection = AllProjection()
+
+    instance_id = UnicodeAttribute(hash_key=True)
+    created = NumberAttribute(range_key=True)
+
+
+class Archive(Table):
+    """A contiguous run of an instance's log in the object store. Moments are in milliseconds, by
+    the clock of the instance's server."""
+
+    class Meta:
+        table_name, region = table_meta("archives")
+
+    id = UnicodeAttribute(hash_key=True)
+    tenant_id = UnicodeAttribute()
+    instance_id = UnicodeAttribute()
+    created = NumberAttribute()
+    source_index = ArchiveIndex()
+    updated = NumberAttribute()
+    expires = optional(TTLAttribute(null=True))
+    schedule_id = UnicodeAttribute()
+    location = UnicodeAttribute()
+    sealed_key = optional(UnicodeAttribute(null=True))  # what its pieces are encrypted with
+
+    state = UnicodeAttribute()
+    reason = optional(UnicodeAttribute(null=True))  # why it waits, or has ended
+    ended = optional(NumberAttribute(null=True))
+
+    # What its guest has told, the last in the order of heartbeats.
+    generation = NumberAttribute(default=0)
+    epoch = NumberAttribute(default=0)
+    seq = NumberAttribute(default=0)
+    number = NumberAttribute(default=0)  # of the last piece, 0 without any
+    sha256 = optional(UnicodeAttribute(null=True))  # its sum
+    from_ms = optional(NumberAttribute(null=True))
+    until_ms = optional(NumberAttribute(null=True))
+    waiting_bytes = NumberAttribute(default=0)
 
 
 class Rollout(Subject):
@@ -630,6 +683,7 @@ TABLES: tuple[type[Table], ...] = (
     Attachment,
     Backup,
     BackupSchedule,
+    Archive,
     Operation,
     Arguments,
     Command,

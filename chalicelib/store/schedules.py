@@ -18,7 +18,7 @@ from pynamodb.transactions import TransactWrite
 from chalicelib import aws
 from chalicelib.domain import schedules as rules
 from chalicelib.errors import NotFound
-from chalicelib.store import backups
+from chalicelib.store import archives, backups
 from chalicelib.store.backups import Items
 from chalicelib.store.base import Claim, ConditionFailed, transacted, update_if
 from chalicelib.store.events import Asked, new_event
@@ -114,24 +114,33 @@ def are_there(instance: Instance, number: int) -> bool:
     return len(of_tenant(instance.tenant_id, instance.id, number, None).rows) >= number
 
 
-def create(row: BackupSchedule, asked: Asked, claim: Claim | None = None) -> None:
-    """Store a new schedule. Raises `Claimed` when the key of the request has an answer already."""
+def create(
+    row: BackupSchedule, instance: Instance, asked: Asked, claim: Claim | None = None
+) -> bool:
+    """Store a new schedule; False when another one has begun to archive the log meanwhile.
+
+    Raises `Claimed` when the key of the request has an answer already, and `Conflict` as
+    `archives.begun_by` does.
+    """
     event = _event(row, "created", asked=asked)
+    begin = archives.begun_by(instance, row.id) if row.point_in_time else _nothing
 
     def build(write: TransactWrite) -> None:
         write.save(row, condition=BackupSchedule.id.does_not_exist())
         write.save(event)
+        begin(write)
 
-    if not transacted(build, claim):
-        raise AssertionError("the id of a new schedule was taken")
+    return transacted(build, claim)
 
 
-def change(row: BackupSchedule, values: Mapping[str, Any], asked: Asked) -> bool:
-    """Change a schedule; False when it was changed or deleted meanwhile.
+def change(
+    row: BackupSchedule, instance: Instance, values: Mapping[str, Any], asked: Asked
+) -> bool:
+    """Change a schedule; False when it, or what archives the log, was changed meanwhile.
 
     Clause: nobody has changed it. A run that begins at the same time decides by the revision, too.
     """
-    before = row.revision
+    before, archive = row.revision, _switching(row, instance, values)
     apply(row, values)
     row.revision, row.updated = before + 1, aws.clock()
     told = ("again", "reason", "reason_at", "revision", "updated")
@@ -142,6 +151,7 @@ def change(row: BackupSchedule, values: Mapping[str, Any], asked: Asked) -> bool
     def build(write: TransactWrite) -> None:
         write.update(row, actions=actions, condition=BackupSchedule.revision == before)
         write.save(event)
+        archive(write)
 
     return transacted(build)
 
@@ -154,13 +164,32 @@ def apply(row: BackupSchedule, values: Mapping[str, Any]) -> None:
         plan(row)
 
 
+def _switching(row: BackupSchedule, instance: Instance, values: Mapping[str, Any]) -> Items:
+    """What is written beside a change that turns archiving on or off."""
+    after = values.get("point_in_time", row.point_in_time)
+    if after == row.point_in_time:
+        return _nothing
+    if after:
+        return archives.begun_by(instance, row.id)
+    return archives.stopping(instance.id, row.id, "It was turned off.")
+
+
+def _nothing(_: TransactWrite) -> None:
+    return
+
+
 def delete(row: BackupSchedule, asked: Asked | None, why: str = "") -> bool:
-    """Take a schedule away; False when it is gone already. Its backups stay."""
+    """Take a schedule away; False when it is gone already, or its archive has moved on meanwhile.
+
+    Its backups stay, and its archive with them, which ends.
+    """
     event = _event(row, "deleted", why, asked)
+    stop = archives.stopping(row.instance_id, row.id, why or "Its schedule was deleted.")
 
     def build(write: TransactWrite) -> None:
         write.delete(row, condition=BackupSchedule.id.exists())
         write.save(event)
+        stop(write)
 
     return transacted(build)
 

@@ -18,10 +18,12 @@ _NUMBER_BYTES: Final = 11
 
 
 class Sealing:
-    """Seals and opens the parts of one attempt of one backup."""
+    """Seals and opens the parts of one attempt of one backup, or a piece of a log."""
 
-    def __init__(self, data_key: bytes, backup_id: str, attempt: str) -> None:
-        purpose = "\n".join(["coffer-backup/1", backup_id, attempt])
+    def __init__(
+        self, data_key: bytes, backup_id: str, attempt: str, kind: str = "coffer-backup/1"
+    ) -> None:
+        purpose = "\n".join([kind, backup_id, attempt])
         self._cipher = AESGCM(hmac.digest(data_key, purpose.encode(), "sha256"))
 
     def seal(self, number: int, plain: bytes | bytearray, *, last: bool) -> bytes:

@@ -6,13 +6,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
+from msgspec.structs import replace
+
 from chalicelib import aws
 from chalicelib.bus.contract import answers, arguments
+from guest_agent.backups.archiver import log_behind
 from guest_agent.backups.store import OpenStore
 from guest_agent.backups.writer import Writer
 from guest_agent.config import GuestConfig
 from guest_agent.datastores.copies import Copies, Restore, require_room, room_told
-from guest_agent.datastores.log import Log
 from guest_agent.datastores.server import S
 from guest_agent.datastores.server_manager import ServerManager
 from guest_agent.datastores.state import DatastoreState
@@ -26,8 +28,6 @@ class BackupsManager(ServerManager[S], WithBackups):
 
     COPIES: ClassVar[type[Copies[Any]]]
     TRIAL: ClassVar[type[Trial[Any]]]
-    LOG: ClassVar[type[Log[Any]] | None] = None
-    """Of an engine that can be restored to any moment."""
 
     def __init__(self, guest: GuestConfig) -> None:
         super().__init__(guest)
@@ -47,9 +47,11 @@ class BackupsManager(ServerManager[S], WithBackups):
             store = self._opener()(request.id, stop)
             writer = Writer(store, request.id, request.location, progress, request.bandwidth, stop)
             progress("copying the data")
+            before = self._place()
             with room_told(copies.server):
                 copied = copies.copy(writer.write, request.parent, stop)
             made = writer.finish(engine_version=version, position=copied.position)
+            made = replace(made, log=log_behind(before, self._place(), copied.log_position))
             copies.completed(copied.position, request.parent)
             return made
         finally:
@@ -65,10 +67,10 @@ class BackupsManager(ServerManager[S], WithBackups):
             restore.fetch(progress)
         return answers.Done()
 
-    def apply_backup(self, request: arguments.ApplyBackup, progress: Progress) -> answers.Done:
+    def apply_backup(self, request: arguments.ApplyBackup, progress: Progress) -> answers.Applied:
         with self._restoring(request) as restore:
-            restore.apply(progress)
-        return answers.Done()
+            restore.apply(progress, request.log, self.list_pieces)
+        return answers.Applied(request.log.target_ms if request.log is not None else 0)
 
     def verify_backup(
         self, request: arguments.VerifyBackup, progress: Progress
@@ -92,9 +94,8 @@ class BackupsManager(ServerManager[S], WithBackups):
             self._life.attach_volume()
             yield Restore(self._copies(), request.chain, opener)
 
-    def log(self) -> Log[S] | None:
-        """Its log; None of an engine that keeps none to replay."""
-        return None if self.LOG is None else self.LOG(self._life.server, self._session)
+    def _place(self) -> tuple[str, int] | None:
+        return self.log_place() if self.log_place is not None else None
 
     def _copies(self) -> Copies[S]:
         return self.COPIES(self._life.server, self._session)

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any, Final, Generic, NamedTuple
 
 from chalicelib import aws
-from chalicelib.bus.contract.arguments import StoredBackup
+from chalicelib.bus.contract.arguments import LogToReplay, StoredBackup
+from guest_agent.backups import replaying
 from guest_agent.backups.reader import Reader
 from guest_agent.backups.store import OpenStore, Store
 from guest_agent.datastores import data_directory, guard
@@ -28,7 +29,7 @@ from guest_agent.datastores.server import S, Server
 from guest_agent.datastores.session import OpenSession
 from guest_agent.errors import GuestError, NotSupported
 from guest_agent.files import own_folder, sync_directory, write_whole
-from guest_agent.manager import Progress
+from guest_agent.manager import ListPieces, Progress
 
 PART: Final = ".part"
 CHANGED: Final = ".changed"
@@ -142,8 +143,14 @@ class Restore(Generic[S]):
             if not (folder / backup.id).exists():
                 self._fetch(store, backup, _of(f"backup {number} of {len(self._chain)}", progress))
 
-    def apply(self, progress: Progress) -> None:
-        """Make it the data directory, of what is whole of one that was cut short before."""
+    def apply(
+        self,
+        progress: Progress,
+        log: LogToReplay | None = None,
+        list_pieces: ListPieces | None = None,
+    ) -> None:
+        """Make it the data directory, with the log that goes on behind it up to a moment; of
+        what is whole of one that was cut short before."""
         layout = self._layout
         if not layout.data.exists():
             self.fetch(progress)
@@ -151,9 +158,21 @@ class Restore(Generic[S]):
             with room_told(self._copies.server):
                 folders = [layout.restored / backup.id for backup in self._chain]
                 applied = self._copies.apply(folders, lambda each: write_whole(_changed(each), b""))
+                if log is not None:
+                    self._replay(applied, log, list_pieces, progress)
                 data_directory.place(applied, layout.data)
         shutil.rmtree(layout.restored, ignore_errors=True)
         sync_directory(layout.volume)
+
+    def _replay(
+        self, data: Path, log: LogToReplay, list_pieces: ListPieces | None, progress: Progress
+    ) -> None:
+        if list_pieces is None:
+            raise NotSupported("this guest agent lists no logs")
+        store = self._open_store(self._chain[-1].id, aws.event())
+        chosen = replaying.wanted(log, list_pieces)
+        pieces = replaying.told(len(chosen), replaying.replayed(log, store, chosen), progress)
+        self._copies.replay(data, log.position, pieces, log.target_ms)
 
     def _fetch(self, store: Store, backup: StoredBackup, progress: Progress) -> None:
         user, reader = self._copies.server.user, Reader(store, backup, progress)

@@ -34,6 +34,11 @@ class Layout(ABC):
         return self.volume / "data.unfinished"
 
     @property
+    def log_note(self) -> Path:
+        """Up to where the log was archived; beside the log, which goes with the volume, too."""
+        return self.volume / "log-archived.json"
+
+    @property
     def restored(self) -> Path:
         """Where backups lie until they are the data directory."""
         return self.volume / "restored"

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from botocore.exceptions import ConnectionClosedError
 
+from chalicelib.domain.archives import FOLDER
 from chalicelib.status import BackupStatus
 from simulator.aws.errors import throttled
 from simulator.effects import Effect
@@ -88,6 +89,9 @@ class ObjectStore(Fault):
         """Lose what was written just now: whoever looks before the backup is complete misses it."""
         if "Key" in what:
             self.world.region.s3.buckets[BACKUPS_BUCKET].delete(what["Key"])
+            if f"/{FOLDER}/" in what["Key"]:  # of a log, which nobody reads before a restore
+                assert self.world.invariants is not None
+                self.world.invariants.hub.spoiled[what["Key"].split("/")[2]] = None
             self.inject(f"{what['Key']} is lost as soon as it was written")
 
     def before(self, effect: Effect) -> None:

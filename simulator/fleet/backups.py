@@ -6,7 +6,7 @@ says where that is: a chain with a gap is not applied.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
 import msgspec
@@ -14,12 +14,15 @@ import msgspec
 from chalicelib import aws
 from chalicelib.bus.contract import answers, arguments
 from chalicelib.bus.contract.arguments import StoredBackup
+from guest_agent.backups import replaying
+from guest_agent.backups.archiver import log_behind
 from guest_agent.backups.reader import Reader
 from guest_agent.backups.store import Damaged, OpenStore
 from guest_agent.backups.writer import Writer
 from guest_agent.datastores.copies import Unsound
+from guest_agent.datastores.log import ArchivedPiece
 from guest_agent.errors import NotSupported
-from guest_agent.manager import Progress, WithBackups
+from guest_agent.manager import ListPieces, Progress, WithBackups
 from simulator.fleet.datastore import NOTHING, Contents, Database, Page, User, Volume
 from simulator.fleet.machine import OnMachine
 
@@ -52,6 +55,8 @@ class WithSimBackups(OnMachine, WithBackups):
     """The part of the guest contract about backups."""
 
     open_store: OpenStore | None
+    list_pieces: ListPieces | None
+    log_place: Callable[[], tuple[str, int] | None] | None
     _being_made: tuple[str, aws.Event] | None = None
 
     def create_backup(
@@ -64,9 +69,14 @@ class WithSimBackups(OnMachine, WithBackups):
         writer = Writer(store, request.id, request.location, progress, request.bandwidth, stop)
         progress("copying the data")
         copied: list[Copy] = []
+        before = self._place()
         writer.write(self._copying(after, copied))
         position = str(copied[0].position)
-        return writer.finish(engine_version=self._machine.engine.number, position=position)
+        made = writer.finish(engine_version=self._machine.engine.number, position=position)
+        return msgspec.structs.replace(made, log=log_behind(before, self._place(), position))
+
+    def _place(self) -> tuple[str, int] | None:
+        return self.log_place() if self.log_place is not None else None
 
     def cancel_backup(self, request: arguments.CancelBackup) -> answers.Done:
         if self._being_made is not None and self._being_made[0] == request.id:
@@ -85,17 +95,39 @@ class WithSimBackups(OnMachine, WithBackups):
                     self._put_beside(backup.id, content)
         return answers.Done()
 
-    def apply_backup(self, request: arguments.ApplyBackup, progress: Progress) -> answers.Done:
+    def apply_backup(self, request: arguments.ApplyBackup, progress: Progress) -> answers.Applied:
         self.fetch_backup(request, progress)
         volume = self._formatted()
         if not volume.formatted:
             progress("applying the backups")
             contents = made_of(request.chain, volume.fetched)
+            if request.log is not None:
+                contents = self._replayed(request, request.log, contents, progress)
             self._step(APPLY_SECONDS)
             self._check_space()
             self._perform("apply", lambda: volume.restore(contents))
         volume.fetched = {}
-        return answers.Done()
+        return answers.Applied(request.log.target_ms if request.log is not None else 0)
+
+    def _replayed(
+        self,
+        request: arguments.ApplyBackup,
+        log: arguments.LogToReplay,
+        contents: Contents,
+        progress: Progress,
+    ) -> Contents:
+        if self.list_pieces is None:
+            raise NotSupported("this guest agent lists no logs")
+        store = self._opener()(request.chain[-1].id, aws.event())
+        chosen = replaying.wanted(log, self.list_pieces)
+        pieces = replaying.told(len(chosen), replaying.replayed(log, store, chosen), progress)
+        return self.replay(contents, log.position, pieces, log.target_ms)
+
+    def replay(
+        self, contents: Contents, since: str, pieces: Iterator[ArchivedPiece], target_ms: int
+    ) -> Contents:
+        """What an engine makes of a copy and the log behind it."""
+        raise NotSupported("this engine keeps no log to replay")
 
     def verify_backup(
         self, request: arguments.VerifyBackup, progress: Progress
@@ -184,7 +216,7 @@ def made_of(chain: Iterable[StoredBackup], fetched: Mapping[str, bytes]) -> Cont
             raise Unsound(f"the backup {backup.id} does not go on where the one before it ends")
         position = copy.position
         for each in copy.pages:
-            contents = _with(contents, each)
+            contents = with_page(contents, each)
         contents = msgspec.structs.replace(contents, log_position=position)
     return contents
 
@@ -205,7 +237,8 @@ def _content(contents: Contents, page: Page) -> list[str] | None:
             return [contents.root_password] if contents.root_password is not None else None
 
 
-def _with(contents: Contents, written: Written) -> Contents:
+def with_page(contents: Contents, written: Written) -> Contents:
+    """With a page as it was written."""
     (kind, *name), content = written.page, written.content
     contents = msgspec.structs.replace(contents, log_position=written.position - 1)
     match kind:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
+
+from chalicelib import aws
 
 T = TypeVar("T")
 
@@ -106,13 +108,41 @@ class Contents(msgspec.Struct, frozen=True):
 NOTHING: Final = Contents()
 
 
+class Logged(NamedTuple):
+    """A commit: the positions before it and of it, when (milliseconds), and what there was then."""
+
+    after: int
+    position: int
+    at_ms: int
+    contents: Contents
+
+
+class Log:
+    """The commits behind a position, as long as they are not released."""
+
+    def __init__(self, start: int) -> None:
+        self.start = start
+        self.entries: list[Logged] = []
+
+    def append(self, after: int, contents: Contents) -> None:
+        """Note a commit of now."""
+        at_ms = int(aws.clock() * 1000)
+        self.entries.append(Logged(after, contents.log_position, at_ms, contents))
+
+    def release(self, position: int) -> None:
+        """Forget what is up to there."""
+        self.start = max(self.start, position)
+        self.entries = [each for each in self.entries if each.position > position]
+
+
 class Volume:
     """A volume: empty until `prepare` initialises a data directory on it. Sizes in GiB.
 
     Its file system has the size that the volume had, until it is told to grow. `touched_by` is the
     version of the engine that has written it last, `fetched` are backups by id that lie beside the
-    place of the data, and `trial` those that are tried out. While somebody wants to know, `past`
-    has the contents by position.
+    place of the data, and `trial` those that are tried out. `log` is what was committed, while it is
+    kept, `log_note` the agent's. While somebody wants to know, `past` has the contents by position,
+    `history` by time.
     """
 
     __slots__ = (
@@ -120,6 +150,9 @@ class Volume:
         "fetched",
         "file_system_gib",
         "formatted",
+        "history",
+        "log",
+        "log_note",
         "past",
         "size_gib",
         "touched_by",
@@ -134,6 +167,9 @@ class Volume:
         self.touched_by = ""
         self.fetched: Mapping[str, bytes] = _EMPTY
         self.trial: Mapping[str, bytes] = _EMPTY
+        self.log: Log | None = None
+        self.log_note: bytes | None = None
+        self.history: list[tuple[int, Contents]] | None = None
 
     @property
     def contents(self) -> Contents:
@@ -142,7 +178,11 @@ class Volume:
 
     @contents.setter
     def contents(self, contents: Contents) -> None:
-        self._contents = contents
+        before, self._contents = self._contents, contents
+        if self.log is not None and contents.log_position > before.log_position:
+            self.log.append(before.log_position, contents)
+        if self.history is not None:
+            self.history.append((int(aws.clock() * 1000), contents))
         if self.past is not None:
             self.past[contents.log_position] = contents
 

@@ -32,7 +32,8 @@ class Disk:
 
     `number` counts the disks that the server has had: each has another key on it. `release` is that
     of the agent on it, `agent` the version of its bundle; `upgrade` is its newest one in place.
-    `configuration` is the layer of settings that a configuration group chooses.
+    `configuration` is the layer of settings that a configuration group chooses; `keeps_log` tells a
+    start of the database that its log is to be kept.
     """
 
     __slots__ = (
@@ -46,6 +47,7 @@ class Disk:
         "full",
         "issued_at_ms",
         "journal",
+        "keeps_log",
         "lost_before",
         "next_flavor",
         "number",
@@ -76,6 +78,7 @@ class Disk:
         self.at_boot = True
         self.flavor = FIRST_FLAVOR
         self.configuration: dict[str, Scalar] = {}
+        self.keeps_log = False
         self.next_flavor: Flavor | None = None
 
     def tear_journal(self) -> None:

@@ -314,7 +314,8 @@ class Guest:
         memory, now = self.memory, self._around.kernel.now
         renewal = now + memory.renew_at - self.clock.now() + RENEWAL_SLACK_SECONDS
         start = memory.start_at if memory.start_at is not None else memory.beat_at
-        self._set_timer(min(memory.beat_at, renewal, start))
+        log = memory.archive_at if memory.archive is not None else memory.beat_at
+        self._set_timer(min(memory.beat_at, renewal, start, log))
 
     def _pulsed(self, coroutine: Coroutine) -> None:
         self._pulsing = False
@@ -379,6 +380,7 @@ class Guest:
             manager.releases = SimReleases(self, life, self.runs, self._around.perform)
             enrolment = _LateEnrolment(self)
             manager.open_store = objects.opener(self, life, enrolment)
+            manager.list_pieces = enrolment.pieces
             self._core = Agent(
                 file,
                 enrolment=enrolment,
@@ -507,6 +509,9 @@ class _LateEnrolment(Enrolment):
 
     def storage(self, backup_id: str, attempt: str | None = None) -> bytes:
         return self._guest.enrolment().storage(backup_id, attempt)
+
+    def pieces(self, archive_id: str, behind: int) -> bytes:
+        return self._guest.enrolment().pieces(archive_id, behind)
 
 
 def _ring(guest: Guest, life: int, when: float) -> None:

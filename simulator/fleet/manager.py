@@ -20,6 +20,7 @@ from guest_agent.manager import Condition, Manager, Progress, WithConfiguration,
 from simulator.fleet import backups
 from simulator.fleet.configuration import WithSettings
 from simulator.fleet.contents import WithSuperuser
+from simulator.fleet.datastore import Log
 from simulator.fleet.disk import PLENTY
 from simulator.fleet.full import SimRoom, SimWrites
 from simulator.fleet.machine import STATEMENT_SECONDS
@@ -271,6 +272,10 @@ class SimManager(WithSuperuser, WithSettings, Manager, WithUpgrades, WithConfigu
         volume.touched_by = engine.number
         self._machine.runs_with = dict(self._machine.disk.configuration)
         self._machine.up, self._machine.closed = True, False
+        if not self._machine.disk.keeps_log:
+            volume.log = None
+        elif volume.log is None:
+            volume.log = Log(volume.contents.log_position)
 
     def _stop(self) -> None:
         self._step(STOP_SECONDS)

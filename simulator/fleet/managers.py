@@ -17,13 +17,15 @@ from simulator.fleet.backups import WithSimBackups
 from simulator.fleet.contents import WithContents
 from simulator.fleet.datastore import Database
 from simulator.fleet.disk import Perform, directly
+from simulator.fleet.logs import WithSimLog
 from simulator.fleet.machine import Machine
 from simulator.fleet.manager import SimManager
 
 
-class SimMariaDB(WithContents, WithSimBackups, SimManager):
+class SimMariaDB(WithContents, WithSimLog, WithSimBackups, SimManager):
     """The manager of a MariaDB."""
 
+    KEPT_AT_ONCE: ClassVar = False
     ENGINE: ClassVar = mariadb.ENGINE
     READ_BACK: ClassVar = dict.fromkeys(of_mariadb.READ_BACK, 1)
 
@@ -35,7 +37,7 @@ class SimMySQL(WithContents, SimManager):
     READ_BACK: ClassVar = dict.fromkeys(of_mariadb.READ_BACK, 1)
 
 
-class SimPostgreSQL(WithContents, WithSimBackups, SimManager):
+class SimPostgreSQL(WithContents, WithSimLog, WithSimBackups, SimManager):
     """The manager of a PostgreSQL."""
 
     ENGINE: ClassVar = postgresql.ENGINE

@@ -64,6 +64,7 @@ from simulator.invariants.l08_budget import Budget
 from simulator.invariants.l09_determinism import Determinism
 from simulator.invariants.l10_fair_weather import FairWeather
 from simulator.invariants.l11_databases_live import DatabasesLive
+from simulator.invariants.l12_moments import Moments
 from simulator.result import InvariantResult, ViolationResult
 from simulator.timeline import Timeline
 
@@ -77,7 +78,7 @@ REGISTRY: Final[dict[str, type[Invariant]]] = {
         *(Ability, Cancelled, Lists, Rollouts, Traced, Agents, Configured, Full),
         *(Lending, Scheduled, Verdicts),
         *(OperationsEnd, NoOrphans, NoLostInstance, Drained, Baseline, Restores),
-        *(HealthyStatus, Budget, Determinism, FairWeather, DatabasesLive),
+        *(HealthyStatus, Budget, Determinism, FairWeather, DatabasesLive, Moments),
     )
 }
 """All invariants by their id, in the order of the contract."""

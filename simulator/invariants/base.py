@@ -129,6 +129,8 @@ class Hub:
         """When that was over last."""
         self.points: dict[str, Contents] = {}
         """What each complete backup has to hold."""
+        self.histories: dict[str, list[tuple[int, Contents]]] = {}
+        """What each instance held since when (milliseconds), from when its log is archived."""
         self.spoiled: dict[str, None] = {}
         """Backups whose objects a fault has changed or removed in the store (F18)."""
         self.first_sent: dict[str, float] = {}
@@ -273,6 +275,11 @@ class Hub:
     def rows(self, table: str) -> Iterator[Item]:
         """The items of a table (its name without the prefix), one after the other."""
         return self.run.region.dynamodb.rows(f"{PREFIX}-{table}")
+
+    def at(self, instance_id: str, moment_ms: int) -> Contents | None:
+        """What an instance held at a moment; None of one that nobody has watched then."""
+        held = [each for since, each in self.histories.get(instance_id, ()) if since <= moment_ms]
+        return held[-1] if held else None
 
     def row(self, table: str, key: Any) -> Item | None:
         """One item of a table."""

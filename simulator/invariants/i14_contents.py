@@ -7,6 +7,7 @@ import re
 from typing import Any, Final
 
 from chalicelib import engines
+from chalicelib.domain.archives import moment
 from chalicelib.engines.engine import Part
 from chalicelib.lifecycle import Status
 from chalicelib.settings import settings
@@ -119,17 +120,26 @@ class Acknowledged(Invariant):
         its body names."""
         instance_id, wanted = answer["instance"]["id"], body.get("instance", {})
         if "restorePoint" in wanted:
-            backup_id = wanted["restorePoint"]["backupRef"].rpartition("/")[2]
-            if backup_id not in self.hub.points:
+            point = self._point(wanted["restorePoint"])
+            if point is None:
                 return  # begun before anybody looked
             manager = answer["instance"]["datastore"]["type"]
-            self._states |= _things(instance_id, manager, self.hub.points[backup_id])
+            self._states |= _things(instance_id, manager, point)
         self._made[instance_id] = None
         for each in wanted.get("databases") or ():
             self._states[Thing(instance_id, "databases", each["name"])] = THERE
         for each in wanted.get("users") or ():
             grants = frozenset(database["name"] for database in each.get("databases") or ())
             self._states[Thing(instance_id, "users", each["name"])] = User(each["password"], grants)
+
+    def _point(self, asked: Any) -> Contents | None:
+        """What a backup held, or an instance at a moment."""
+        backup_id = asked.get("backupRef", "").rpartition("/")[2]
+        if "time" not in asked:
+            return self.hub.points.get(backup_id)
+        backup = self.hub.row("backups", backup_id) if backup_id else None
+        source = backup["instance_id"] if backup else asked.get("instance", "").rpartition("/")[2]
+        return self.hub.at(source, moment(asked["time"]))
 
     # ------------------------------------------------------------------------- what is seen
 

@@ -12,7 +12,7 @@ from simulator.template import PREFIX
 _TABLES: Final = (
     *("instances", "operations", "arguments", "commands", "calls", "kept-replies", "guests"),
     *("service-statuses", "quotas", "events", "rollouts", "jobs"),
-    *("configurations", "attachments", "backups", "backup-schedules"),
+    *("configurations", "attachments", "backups", "backup-schedules", "archives"),
 )
 
 

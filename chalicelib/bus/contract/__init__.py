@@ -149,7 +149,7 @@ FETCH_BACKUP: Final = _takes_its_time(
 APPLY_BACKUP: Final = _takes_its_time(
     "apply_backup",
     arguments.ApplyBackup,
-    answers.Done,
+    answers.Applied,
     "restore_timeout_seconds",
     part=Part.BACKUPS,
     reports=True,
@@ -162,6 +162,15 @@ VERIFY_BACKUP: Final = _takes_its_time(
     "restore_timeout_seconds",
     part=Part.BACKUPS,
     reports=True,
+    since=6,
+)
+
+KEEP_LOG: Final = Method(
+    "keep_log",
+    arguments.KeepLog,
+    answers.LogKept,
+    Part.LOG,
+    repeatable=True,
     since=6,
 )
 
@@ -221,7 +230,7 @@ METHODS: Final[Mapping[str, Method[Any, Any]]] = {
     for each in (
         *(PREPARE, REBUILD, UPGRADE, RESTART, STOP_DB, START_DB_WITH_CONF_CHANGES, RESIZE_FS),
         *(UPGRADE_AGENT, UPDATE_OVERRIDES),
-        *(CREATE_BACKUP, CANCEL_BACKUP, FETCH_BACKUP, APPLY_BACKUP, VERIFY_BACKUP),
+        *(CREATE_BACKUP, CANCEL_BACKUP, FETCH_BACKUP, APPLY_BACKUP, VERIFY_BACKUP, KEEP_LOG),
         *(LIST_DATABASES, CREATE_DATABASE, DELETE_DATABASE),
         *(LIST_USERS, GET_USER, CREATE_USER, DELETE_USER, CHANGE_PASSWORDS, UPDATE_ATTRIBUTES),
         *(LIST_ACCESS, GRANT_ACCESS, REVOKE_ACCESS),

@@ -11,8 +11,10 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
+from chalicelib.bus.contract.archiving import Moment, PieceNumber
 from chalicelib.bus.contract.values import (
     MOST_ROWS,
+    BackupId,
     Bytes,
     Database,
     Marker,
@@ -63,15 +65,40 @@ class Overridden(Value, frozen=True):
     restart_required: bool
 
 
+class LogPlace(Value, frozen=True):
+    """Where an archive of the log goes on behind a backup: in the pieces behind that number, at the
+    engine's position, with what was committed after that moment."""
+
+    archive: BackupId
+    number: PieceNumber
+    position: Position
+    reached_ms: Moment
+
+
+class LogKept(Value, frozen=True):
+    """Whether the log is kept only after a restart of the database."""
+
+    restart_required: bool
+
+
+class Applied(Value, frozen=True):
+    """Up to which moment the data go that were restored; 0 when that of the backup was wanted."""
+
+    until_ms: Moment = 0
+
+
 class BackedUp(Value, frozen=True):
     """What lies in the store now: the SHA-256 of its manifest, the bytes of its objects, of the
-    data before they were compressed, and the version of the engine that they are of."""
+    data before they were compressed, and the version of the engine that they are of.
+
+    With a `log`, an archive ran from before the copy to its end."""
 
     checksum: Sha256
     size: Bytes
     data_size: Bytes
     version: Name
     position: Position = ""
+    log: LogPlace | None = None
 
 
 class Verified(Value, frozen=True):

@@ -6,6 +6,7 @@ from typing import Annotated, Final
 
 import msgspec
 
+from chalicelib.bus.contract.archiving import Moment, PieceNumber
 from chalicelib.bus.contract.values import (
     MOST_ROWS,
     AgentVersion,
@@ -201,14 +202,43 @@ Chain = Annotated[list[StoredBackup], msgspec.Meta(min_length=1, max_length=MOST
 """A full backup and the increments behind it, in order; the last one is what is wanted."""
 
 
+class Archive(Value, frozen=True):
+    """Where the log of the instance is to be sent, and how often at least, if there is any."""
+
+    id: BackupId
+    location: Location
+    every_seconds: Annotated[int, msgspec.Meta(ge=1, le=86400)] = 60
+
+
+class KeepLog(Value, frozen=True):
+    """The archive that the log is kept for from now on; None when it is kept for none."""
+
+    archive: Archive | None = None
+
+
+class LogToReplay(Value, frozen=True):
+    """The pieces of an archive behind a number up to its head, and what of them is wanted: what
+    came behind a backup's own `position` and was committed up to `target_ms`."""
+
+    archive: BackupId
+    location: Location
+    behind: PieceNumber
+    number: PieceNumber
+    sha256: Sha256 | None
+    position: Position
+    target_ms: Moment
+
+
 class FetchBackup(Value, frozen=True):
-    """What is to lie on a new volume, beside the place of the data."""
+    """What is to lie on a new volume, beside the place of the data; with a `log`, data of a moment
+    behind the last backup."""
 
     datastore: Datastore
     flavor: Flavor
     mount_point: str
     volume_id: str
     chain: Chain
+    log: LogToReplay | None = None
 
 
 class ApplyBackup(FetchBackup, frozen=True):

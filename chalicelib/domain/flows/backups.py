@@ -72,10 +72,12 @@ DELETE_BACKUP: Final = Flow(
     subject=SubjectKind.BACKUP,
     title="backup deletion",
     comment="Takes a backup out of the object store, and before it those that build on it, if that "
-    "was asked for. What cannot be removed is tried again by the next delete.",
+    "was asked for; after it the log that no backup needs any more. What cannot be removed is "
+    "tried again by the next delete.",
     steps=(
         Step("others", Runs.LOCAL),
         Step("remove", Runs.LOCAL, timeout="delete_timeout_seconds"),
+        Step("trim", Runs.LOCAL, timeout="delete_timeout_seconds"),
     ),
     sources=frozenset({BackupStatus.COMPLETED, BackupStatus.FAILED, BackupStatus.DELETE_FAILED}),
     during=BackupStatus.DELETING,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from guest_agent.datastores.backups import BackupsManager
 from guest_agent.datastores.contents import ContentsManager
+from guest_agent.datastores.logged import LoggedManager
 from guest_agent.datastores.mariadb import accounts, databases, superuser
 from guest_agent.datastores.mariadb.copies import MariaDBCopies
 from guest_agent.datastores.mariadb.log import MariaDBLog
@@ -14,7 +14,7 @@ from guest_agent.datastores.mariadb.sql import Session
 from guest_agent.datastores.mariadb.trial import MariaDBTrial
 
 
-class MariaDBManager(ContentsManager[Session], BackupsManager[Session]):
+class MariaDBManager(ContentsManager[Session], LoggedManager[Session]):
     SERVER: ClassVar = MariaDBServer
     COPIES: ClassVar = MariaDBCopies
     LOG: ClassVar = MariaDBLog

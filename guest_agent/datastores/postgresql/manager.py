@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from guest_agent.datastores.backups import BackupsManager
 from guest_agent.datastores.contents import ContentsManager
+from guest_agent.datastores.logged import LoggedManager
 from guest_agent.datastores.postgresql import accounts, databases, superuser
 from guest_agent.datastores.postgresql.copies import PostgreSQLCopies
 from guest_agent.datastores.postgresql.log import PostgreSQLLog
@@ -14,7 +14,7 @@ from guest_agent.datastores.postgresql.sql import Session
 from guest_agent.datastores.postgresql.trial import PostgreSQLTrial
 
 
-class PostgreSQLManager(ContentsManager[Session], BackupsManager[Session]):
+class PostgreSQLManager(ContentsManager[Session], LoggedManager[Session]):
     SERVER: ClassVar = PostgreSQLServer
     COPIES: ClassVar = PostgreSQLCopies
     LOG: ClassVar = PostgreSQLLog

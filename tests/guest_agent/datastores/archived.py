@@ -13,9 +13,9 @@ import pytest
 from chalicelib import aws
 from guest_agent import birth, datastores
 from guest_agent.datastores import data_directory
-from guest_agent.datastores.backups import BackupsManager
 from guest_agent.datastores.copies import Copied, Copies
 from guest_agent.datastores.log import ArchivedPiece, Log
+from guest_agent.datastores.logged import LoggedManager
 from guest_agent.datastores.state import DatastoreState
 from tests.guest_agent.datastores.customer import Guest, guest_on, server_of
 from tests.guest_agent.server import VOLUME, Server
@@ -98,8 +98,8 @@ class Restored(Guest):
         return None
 
 
-def manager_of(guest: Guest) -> BackupsManager[Any]:
-    assert isinstance(guest.manager, BackupsManager)
+def manager_of(guest: Guest) -> LoggedManager[Any]:
+    assert isinstance(guest.manager, LoggedManager)
     return guest.manager
 
 
@@ -110,7 +110,7 @@ def copies_of(guest: Guest) -> Copies[Any]:
 def restore(server: Server, copy: Copy, pieces: Iterable[ArchivedPiece], target_ms: int) -> None:
     """Make a copy and pieces the data of a server that has none."""
     manager = datastores.manager(birth.load(server.root))
-    assert isinstance(manager, BackupsManager)
+    assert isinstance(manager, LoggedManager)
     life = manager._life
     with life.before_prepared(DatastoreState(volume_id=VOLUME, mount_point="/var/lib/mysql")):
         life.attach_volume()

@@ -21,8 +21,9 @@ WHO = Asked("somebody", "req-1", "tenant-1")
 def schedule(deployment: Deployment, **values: Any) -> BackupSchedule:
     """One that keeps its newest backup."""
     given = {"name": "s", "time_zone": "UTC", "interval_hours": 1, "keep_count": 1}
-    row = schedules.new_schedule(instance(deployment), given | values)
-    schedules.create(row, WHO)
+    source = instance(deployment)
+    row = schedules.new_schedule(source, given | values)
+    assert schedules.create(row, source, WHO)
     return row
 
 

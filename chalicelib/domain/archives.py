@@ -1,0 +1,149 @@
+"""The rules of archives of logs: where they lie, and to which moments an instance can be restored.
+
+A backup that an archive has gone on from is a base. From the moment of a base to the last one that
+its archive has, everything can be restored; what lies between two archives cannot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Final, NamedTuple, Protocol, TypeVar
+
+from chalicelib.errors import BadRequest
+from chalicelib.status import BackupStatus
+
+FOLDER: Final = "log"
+"""Below a project's, beside its backups', whose names are ids."""
+MOST_RANGES: Final = 5
+"""That a refusal names, the newest."""
+EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
+_MS: Final = 1000
+
+
+class State(StrEnum):
+    """Of the row of an archive. NEW: its guest has told nothing of it yet."""
+
+    NEW = "new"
+    WAITS = "waits"
+    RUNS = "runs"
+    ENDED = "ended"
+
+
+class Base(Protocol):
+    """What of a backup its rules look at."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def status(self) -> str: ...
+    @property
+    def archive_id(self) -> str | None: ...
+    @property
+    def reached_ms(self) -> float | None: ...
+
+
+class Archived(Protocol):
+    """What of an archive."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def until_ms(self) -> float | None: ...
+
+
+class Range(NamedTuple):
+    """Moments that can be restored, both ends included, in milliseconds."""
+
+    since_ms: int
+    until_ms: int
+
+
+B = TypeVar("B", bound=Base)
+A = TypeVar("A", bound=Archived)
+
+
+def location(tenant_id: str, archive_id: str) -> str:
+    """Where its pieces lie: as deep as a backup's objects."""
+    return f"{tenant_id}/{FOLDER}/{archive_id}"
+
+
+def moment(text: str) -> int:
+    """The milliseconds of a time in ISO 8601, UTC where it names no offset; `BadRequest`."""
+    try:
+        found = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise BadRequest(
+            "Validation error: 'time' is no time of ISO 8601, such as 2026-11-27T12:30:00Z."
+        ) from None
+    if found.tzinfo is None:
+        found = found.replace(tzinfo=UTC)
+    try:
+        since = found - EARLIEST
+    except OverflowError:
+        since = timedelta(-1)
+    if since < timedelta(0):
+        raise BadRequest(f"Validation error: 'time' is before {EARLIEST:%Y-%m-%d}.")
+    return int(EARLIEST.timestamp()) * _MS + since // timedelta(milliseconds=1)
+
+
+def shown(ms: float) -> str:
+    """A moment as people read it."""
+    found = datetime.fromtimestamp(int(ms) / _MS, UTC)
+    return found.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def is_base(base: Base, archive: Archived) -> bool:
+    """Whether an archive has gone on from a backup."""
+    return (
+        base.status == BackupStatus.COMPLETED
+        and base.archive_id == archive.id
+        and base.reached_ms is not None
+        and archive.until_ms is not None
+        and base.reached_ms <= archive.until_ms
+    )
+
+
+def range_of(archive: Archived, bases: Iterable[Base]) -> Range | None:
+    """The moments that an archive and the backups that are kept give back; None without any."""
+    since = [int(base.reached_ms or 0) for base in bases if is_base(base, archive)]
+    return Range(min(since), int(archive.until_ms or 0)) if since else None
+
+
+def base_for(target_ms: int, bases: Sequence[B], archives: Sequence[A], whose: str) -> tuple[B, A]:
+    """The newest backup that a moment can be restored from, and the archive that goes on from it.
+
+    `BadRequest` (400) tells what is possible.
+    """
+    by_id = {archive.id: archive for archive in archives}
+    fitting = [
+        (base, by_id[base.archive_id])
+        for base in bases
+        if base.archive_id in by_id
+        and is_base(base, by_id[base.archive_id])
+        and int(base.reached_ms or 0) <= target_ms <= int(by_id[base.archive_id].until_ms or 0)
+    ]
+    if not fitting:
+        raise BadRequest(
+            f"{whose} cannot be restored to {shown(target_ms)}. {_possible(bases, archives)}"
+        )
+    return max(fitting, key=lambda found: int(found[0].reached_ms or 0))
+
+
+def _possible(bases: Sequence[Base], archives: Sequence[Archived]) -> str:
+    found = sorted({each for archive in archives if (each := range_of(archive, bases))})
+    if not found:
+        return "No moment is possible: no backup is kept whose log goes on in an archive."
+    told = [f"from {shown(each.since_ms)} to {shown(each.until_ms)}" for each in found]
+    return f"Possible is {', and '.join(told[-MOST_RANGES:])}."
+
+
+def floor_of(archive: Archived, bases: Iterable[Base]) -> int | None:
+    """The number up to which no base that is kept needs the pieces; None without a base."""
+    needed = [
+        int(getattr(base, "archive_number", None) or 0)
+        for base in bases
+        if base.archive_id == archive.id and base.status == BackupStatus.COMPLETED
+    ]
+    return min(needed, default=None)

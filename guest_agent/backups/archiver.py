@@ -1,0 +1,321 @@
+"""Sends the database's log to the object store, piece by piece, as long as that is wanted.
+
+    wanted (with the credentials, or by command) ──▶ the log is kept ──▶ an archive begins here
+    each minute      what is new ──▶ a piece ──▶ PUT ──▶ noted on the volume ──▶ released
+    not any more     the log is let go
+    a gap            noted; told until another archive is wanted, which begins anew
+
+The note lies on the volume, beside the log that it points into: whoever has that volume goes on
+with both. What is not sent may take a share of the volume and no more: a database that stands still
+for want of room is worse than an archive with an end.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+from chalicelib import aws
+from chalicelib.bus.contract.answers import LogPlace
+from chalicelib.bus.contract.archiving import ArchiveState, Archiving, sentence
+from chalicelib.bus.contract.arguments import Archive
+from chalicelib.bus.contract.pieces import NONE
+from chalicelib.service_status import ServiceStatus as Status
+from guest_agent.backups import pieces
+from guest_agent.backups.store import Cancelled, Store, StoreFailed
+from guest_agent.datastores.log import Log, LogLost
+from guest_agent.errors import CommandFailed, GuestAgentError, where
+from guest_agent.manager import Manager, WithLog
+from guest_agent.memory import Memory
+
+SHARE: Final = 8
+"""Of the volume, one part in so many may wait for the store."""
+GUARD_SECONDS: Final = 30.0
+"""So often what waits is looked at while a piece is on its way."""
+SETTLED_MS: Final = 1000
+"""A commit is in the log so long after the time that it is stamped with, at most."""
+GIB: Final = 1024**3
+_WAITS_FOR_START: Final = "the database keeps its log after a restart only"
+_RAN_WITHOUT: Final = "the database ran without its log"
+_log = logging.getLogger(__name__)
+
+
+class Note(msgspec.Struct, frozen=True):
+    """Up to where an archive has been sent; without a `position` it has not begun, and with a
+    reason it is `broken`."""
+
+    archive: str
+    position: str = ""
+    number: int = 0
+    sha256: str = NONE
+    from_ms: int = 0
+    until_ms: int = 0
+    broken: str = ""
+
+
+class Archiver:
+    """Looks with every pulse; the work is done beside it, one round at a time."""
+
+    def __init__(self, manager: Manager, memory: Memory, on_finished: Callable[[], None]) -> None:
+        self._manager, self._memory, self._on_finished = manager, memory, on_finished
+        self.working = False
+        self._turn = aws.lock()
+        self._store: tuple[str, Store] | None = None
+        self._stop = aws.event()
+        self._position = ""
+        self._guarded_at = 0.0
+        self._guarding = False
+        manager.want_log, manager.log_place = self.keep, self.place
+
+    def keep(self, archive: Archive | None) -> bool:
+        """The same by command; whether the log is kept from now on, without a restart."""
+        self.want(archive)
+        manager = self._manager
+        log = manager.log() if isinstance(manager, WithLog) else None
+        if archive is None or log is None:
+            return True
+        with self._turn:
+            return log.keep()
+
+    def want(self, archive: Archive | None) -> None:
+        """Send the log there from now on, or nowhere."""
+        memory = self._memory
+        if not memory.archive_known or archive != memory.archive:
+            memory.archive, memory.archive_known, memory.archive_at = archive, True, 0.0
+            self._on_finished()
+
+    def look(self, status: Status) -> None:
+        """Begin a round if one is due."""
+        memory, now = self._memory, aws.monotonic()
+        manager = self._manager
+        if not isinstance(manager, WithLog) or not memory.archive_known:
+            return
+        if memory.archive is None and memory.log_let_go:
+            return
+        if self.working:
+            self._look_beside(manager, now)
+            return
+        if now < memory.archive_at:
+            return
+        every = memory.archive.every_seconds if memory.archive is not None else GUARD_SECONDS
+        memory.archive_at = now + every
+        self.working, self._guarded_at = True, now
+        aws.spawn(lambda: self._round(manager, status), name="archive")
+
+    def _round(self, manager: WithLog, status: Status) -> None:
+        before = self._memory.archiving
+        try:
+            log = manager.log()
+            if log is not None:
+                self._archive(manager, log, status)
+        except CommandFailed as error:
+            _log.warning("The log waits: %s", error)
+            self._hold_up(str(error))
+        except OSError as error:  # the next round is the retry
+            _log.warning("The log waits:\n%s", where(error))
+            self._hold_up(f"the guest's operating system refused: {error.strerror}")
+        except Exception as error:  # noqa: BLE001 - the next round is the retry
+            _log.error("The log was not archived:\n%s", where(error))
+            self._hold_up("an internal error in the guest")
+        finally:
+            # What lies in the store counts when the control plane knows of it.
+            self._memory.news |= _head(before) != _head(self._memory.archiving)
+            self.working = False
+            self._on_finished()
+
+    def _archive(self, manager: WithLog, log: Log[Any], status: Status) -> None:
+        memory, wanted = self._memory, self._memory.archive
+        if wanted is None:
+            log.forget()
+            memory.log_let_go, memory.archiving = True, None
+            return
+        memory.log_let_go = False
+        with self._turn:
+            kept = log.keep()
+        if status is not Status.HEALTHY:
+            self._tell(ArchiveState.WAITS, Note(wanted.id), "the database does not answer")
+            return
+        note = self._note(manager, wanted)
+        if not note.broken:
+            note = self._go_on(manager, log, note, kept=kept)
+        if note.broken:
+            log.release(log.begin())
+            self._tell(ArchiveState.BROKEN, note, note.broken)
+            memory.wants_renewal = True  # another one may be wanted by now
+
+    def _note(self, manager: WithLog, wanted: Archive) -> Note:
+        """What is noted of the archive that is wanted; a new note for another one."""
+        written = manager.read_note()
+        try:
+            note = msgspec.json.decode(written or b"", type=Note)
+        except msgspec.DecodeError:
+            note = Note("")
+        return note if note.archive == wanted.id else Note(wanted.id)
+
+    def _go_on(self, manager: WithLog, log: Log[Any], note: Note, *, kept: bool) -> Note:
+        """Send what is new; the note as it is then."""
+        if not kept:
+            if note.position:
+                return self._break(manager, note, _RAN_WITHOUT)
+            self._tell(ArchiveState.WAITS, note, _WAITS_FOR_START)
+            return note
+        if not note.position:
+            now = _now_ms()
+            note = msgspec.structs.replace(note, position=log.begin(), from_ms=now, until_ms=now)
+            manager.write_note(msgspec.json.encode(note))
+        self._tell(ArchiveState.RUNS, note, "")
+        try:
+            return self._send_all(manager, log, note)
+        except LogLost as error:
+            return self._break(manager, self._note_again(manager, note), str(error))
+        except Cancelled:
+            self._store = None
+            if self._stop.is_set():
+                self._stop = aws.event()
+                return self._break(manager, self._note_again(manager, note), self._overfull())
+            self._memory.wants_renewal = True  # it is not wanted any more
+            self._hold_up("another archive may be wanted")
+        except StoreFailed as error:
+            self._store = None
+            self._hold_up(str(error))
+        return self._note_again(manager, note)
+
+    def _send_all(self, manager: WithLog, log: Log[Any], note: Note) -> Note:
+        if self._too_much(manager, log, note.position):
+            return self._break(manager, note, self._overfull())
+        asked = _now_ms() - SETTLED_MS
+        for piece in log.since(note.position):
+            until_ms = max(min(piece.until_ms, asked), note.until_ms)
+            header = pieces.Header(
+                number=note.number + 1,
+                before=note.sha256,
+                start=piece.start,
+                end=piece.end,
+                from_ms=note.until_ms,
+                until_ms=until_ms,
+            )
+            wanted = self._memory.archive
+            if wanted is None or wanted.id != note.archive:
+                return note
+            name = pieces.put(
+                self._open(wanted), wanted.id, wanted.location, header, piece.chunks()
+            )
+            note = msgspec.structs.replace(
+                note,
+                position=piece.end,
+                number=name.number,
+                sha256=name.sha256,
+                until_ms=until_ms,
+            )
+            manager.write_note(msgspec.json.encode(note))
+            log.release(piece.end)
+            self._position = piece.end
+            self._tell(ArchiveState.RUNS, note, "")
+            if self._too_much(manager, log, note.position):
+                return self._break(manager, note, self._overfull())
+        # All that was committed before it was asked is there.
+        note = msgspec.structs.replace(note, until_ms=max(asked, note.until_ms))
+        self._tell(ArchiveState.RUNS, note, "")
+        return note
+
+    def _open(self, wanted: Archive) -> Store:
+        """The store, as long as it works: each opening asks for credentials."""
+        if self._store is None or self._store[0] != wanted.id:
+            open_store = self._manager.open_store
+            if open_store is None:
+                raise StoreFailed("this guest agent reaches no object store")
+            self._store = wanted.id, open_store(wanted.id, self._stop)
+        return self._store[1]
+
+    def _break(self, manager: WithLog, note: Note, why: str) -> Note:
+        broken = msgspec.structs.replace(note, broken=sentence(why) or "its log was lost")
+        manager.write_note(msgspec.json.encode(broken))
+        _log.error("The archive of the log ends: %s", why)
+        return broken
+
+    def _note_again(self, manager: WithLog, note: Note) -> Note:
+        return self._note(manager, Archive(note.archive, ""))
+
+    def _too_much(self, manager: WithLog, log: Log[Any], position: str) -> bool:
+        """Whether more waits than may; said before it does."""
+        self._position = position
+        waiting, most = log.waiting(position), self._most()
+        self._memory.log_waiting = waiting
+        if waiting > most / 2 and not self._memory.log_warned:
+            said = f"{waiting} bytes of log wait to be archived, of {most} that may"
+            self._memory.events = (*self._memory.events, ("log_waits", said))
+        self._memory.log_warned = waiting > most / 2
+        return waiting > most
+
+    def _look_beside(self, manager: WithLog, now: float) -> None:
+        """While a store is waited for, the log goes on growing: let the round end in time."""
+        if self._guarding or now - self._guarded_at < GUARD_SECONDS or not self._position:
+            return
+        self._guarded_at, self._guarding = now, True
+        aws.spawn(lambda: self._guard(manager), name="archive-guard")
+
+    def _guard(self, manager: WithLog) -> None:
+        try:
+            log = manager.log()
+            if log is not None and self._too_much(manager, log, self._position):
+                self._stop.set()
+        except GuestAgentError as error:
+            _log.warning("What waits of the log is not known: %s", error)
+        finally:
+            self._guarding = False
+
+    def _tell(self, state: ArchiveState, note: Note, why: str) -> None:
+        self._memory.archiving = Archiving(
+            id=note.archive,
+            state=state,
+            number=note.number,
+            sha256=note.sha256 if note.number else None,
+            from_ms=note.from_ms,
+            until_ms=note.until_ms,
+            waiting=self._memory.log_waiting,
+            reason=sentence(why),
+        )
+
+    def _hold_up(self, why: str) -> None:
+        if self._memory.archiving is not None:
+            self._memory.archiving = msgspec.structs.replace(
+                self._memory.archiving, reason=sentence(why)
+            )
+
+    def _most(self) -> int:
+        """Bytes of log that may wait."""
+        return int(self._manager.filesystem()["total"] * GIB / SHARE)
+
+    def _overfull(self) -> str:
+        return f"more log waited for the store than {self._most()} bytes, a share of the volume"
+
+    def place(self) -> tuple[str, int] | None:
+        """The archive that runs and the last number that was sent; None of one that does not."""
+        told = self._memory.archiving
+        running = told is not None and told.state is ArchiveState.RUNS
+        return (told.id, told.number) if told is not None and running else None
+
+
+def log_behind(
+    before: tuple[str, int] | None, now: tuple[str, int] | None, position: str
+) -> LogPlace | None:
+    """Where the log goes on behind a copy, if one archive ran from before it to its end.
+
+    `before` and `now` are the archive that ran then and runs now, with the last number sent.
+    """
+    if before is None or now is None or before[0] != now[0] or not position:
+        return None
+    archive, number = before
+    return LogPlace(archive, number, position, math.ceil(aws.clock() * 1000))
+
+
+def _head(told: Archiving | None) -> tuple[str, str, int] | None:
+    return (told.id, told.state, told.number) if told is not None else None
+
+
+def _now_ms() -> int:
+    return int(aws.clock() * 1000)

@@ -1,0 +1,161 @@
+"""The log of a simulated database: its commits, as pieces of a few, and how they are replayed.
+
+MariaDB keeps it after a restart only, PostgreSQL at once. It has no gap that it does not tell of; a
+replay, though, takes what it is given: that a gap was overlooked the invariants have to see.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar, Final
+
+import msgspec
+
+from chalicelib.bus.contract import answers, arguments
+from guest_agent.datastores.log import ArchivedPiece, Log, LogLost, Piece
+from guest_agent.errors import NotSupported
+from guest_agent.manager import WithLog
+from simulator.fleet import datastore
+from simulator.fleet.backups import Written, copy_of, with_page
+from simulator.fleet.datastore import Contents
+from simulator.fleet.machine import OnMachine
+
+A_PIECE: Final = 4
+"""Commits in one."""
+ENTRY_BYTES: Final = 64 * 1024
+"""What a commit takes of the volume in the log."""
+
+
+class Committed(msgspec.Struct, frozen=True):
+    """A commit as it is archived: its positions, when it was, and the pages that it has written."""
+
+    after: int
+    position: int
+    at_ms: int
+    pages: list[Written]
+
+
+class WithSimLog(OnMachine, WithLog):
+    """The part of the guest contract about the log."""
+
+    KEPT_AT_ONCE: ClassVar[bool] = True
+    want_log: Callable[[arguments.Archive | None], bool] | None
+
+    def log(self) -> Log[Any] | None:
+        return SimLog(self)
+
+    def read_note(self) -> bytes | None:
+        return self._formatted().log_note
+
+    def write_note(self, note: bytes) -> None:
+        volume = self._formatted()
+
+        def write() -> None:
+            volume.log_note = note
+
+        self._perform("note", write)
+
+    def keep_log(self, request: arguments.KeepLog) -> answers.LogKept:
+        if self.want_log is None:
+            raise NotSupported("this guest agent archives no log")
+        return answers.LogKept(restart_required=not self.want_log(request.archive))
+
+    def replay(
+        self, contents: Contents, since: str, pieces: Iterator[ArchivedPiece], target_ms: int
+    ) -> Contents:
+        """As `WithSimBackups` wants it."""
+        return replayed(contents, since, pieces, target_ms)
+
+    def keep(self) -> bool:
+        """Have a start keep it; whether it is kept now."""
+        machine = self._machine
+        machine.here(self._life)
+        machine.disk.keeps_log = True
+        if not machine.up:
+            return False
+        volume = self._formatted()
+        if volume.log is None and self.KEPT_AT_ONCE:
+            volume.log = datastore.Log(volume.contents.log_position)
+        return volume.log is not None
+
+    def forget(self) -> None:
+        """Keep it no longer."""
+        machine = self._machine
+        machine.here(self._life)
+        machine.disk.keeps_log = False
+        if machine.volume is not None and self.KEPT_AT_ONCE:
+            machine.volume.log = None
+
+    def kept(self) -> datastore.Log:
+        """What is kept; `LogLost` when nothing is."""
+        self._read()
+        found = self._formatted().log
+        if found is None:
+            raise LogLost("the database kept no log")
+        return found
+
+    def reached(self) -> int:
+        """The position of the last commit."""
+        return self._read().log_position
+
+
+class SimLog(Log[Any]):
+    """`Log` of a simulated database."""
+
+    def __init__(self, guest: WithSimLog) -> None:
+        self._guest = guest
+
+    def keep(self) -> bool:
+        return self._guest.keep()
+
+    def forget(self) -> None:
+        self._guest.forget()
+
+    def begin(self) -> str:
+        return str(self._guest.reached())
+
+    def since(self, position: str) -> Iterator[Piece]:
+        log, behind = self._guest.kept(), int(position)
+        if log.start > behind:
+            raise LogLost(f"the log begins behind {log.start}")
+        if behind > self._guest.reached():
+            raise LogLost("the database was put back to an earlier state")
+        entries = [each for each in log.entries if each.position > behind]
+        for first in range(0, len(entries), A_PIECE):
+            yield _piece(entries[first : first + A_PIECE])
+
+    def release(self, position: str) -> None:
+        self._guest.kept().release(int(position))
+
+    def waiting(self, position: str) -> int:
+        entries = self._guest.kept().entries
+        return ENTRY_BYTES * sum(each.position > int(position) for each in entries)
+
+
+def replayed(
+    contents: Contents, since: str, pieces: Iterator[ArchivedPiece], target_ms: int
+) -> Contents:
+    """The contents of a copy with what was committed behind it, up to a moment."""
+    for piece in pieces:
+        for each in msgspec.json.decode(b"".join(piece.chunks), type=list[Committed]):
+            if each.position > max(contents.log_position, int(since)) and each.at_ms <= target_ms:
+                for page in each.pages:
+                    contents = with_page(contents, page)
+                contents = msgspec.structs.replace(contents, log_position=each.position)
+    return contents
+
+
+def _piece(entries: list[datastore.Logged]) -> Piece:
+    start, end = str(entries[0].after), str(entries[-1].position)
+    return Piece(start, end, entries[-1].at_ms - 1, lambda: iter([_encoded(entries)]))
+
+
+def _encoded(entries: list[datastore.Logged]) -> bytes:
+    return msgspec.json.encode(
+        [
+            Committed(
+                each.after, each.position, each.at_ms, copy_of(each.contents, each.after).pages
+            )
+            for each in entries
+        ]
+    )

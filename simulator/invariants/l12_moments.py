@@ -1,0 +1,75 @@
+"""L12: a datastore that is restored to a moment holds exactly what was committed up to it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chalicelib.bus import contract
+from chalicelib.domain.operations import OperationAction, OperationStatus
+from simulator.aws.dynamodb.values import Item
+from simulator.fleet.datastore import Volume
+from simulator.invariants.base import Invariant, changed, json_of
+
+LOST = "the log cannot be restored"
+
+
+class Moments(Invariant):
+    """Keeps the history of each database from the time at which its log is to be archived.
+
+    A restore's volume is compared with the state at its moment when its guest says that it is done,
+    before its database takes writes. What was accepted must not fail for want of log, unless a
+    fault has spoiled that in the store.
+    """
+
+    id = "L12"
+    title = "A restore to a moment holds exactly what was committed up to it"
+
+    def watch(self) -> None:
+        self.hub.on_write("instances", self._instance)
+        self.hub.on_write("commands", self._command)
+        self.hub.on_write("operations", self._operation)
+
+    def _volume(self, instance_id: str) -> Volume | None:
+        found = [guest.volume for guest in self.hub.run.fleet.of_instance(instance_id)]
+        return found[0] if len(found) == 1 else None
+
+    def _instance(self, old: Item | None, new: Item | None) -> None:
+        if new is None or not new.get("archive_id") or not changed(old, new, "archive_id"):
+            return
+        volume = self._volume(new["id"])
+        if volume is not None and volume.history is None:
+            volume.history = [(int(self.hub.run.kernel.now * 1000), volume.contents)]
+            self.hub.histories[new["id"]] = volume.history
+
+    def _command(self, old: Item | None, new: Item | None) -> None:
+        if new is None or new["method"] != contract.APPLY_BACKUP.name:
+            return
+        if not changed(old, new, "answered") or "result" not in new or "error" in new:
+            return
+        operation = self.hub.row("operations", new["operation_id"])
+        log: Any = json_of(operation, "arguments").get("log")
+        archive = self.hub.row("archives", log["archive"]) if log else None
+        volume = self._volume(new["instance_id"])
+        if archive is None or volume is None:
+            return
+        point = self.hub.at(archive["instance_id"], log["target_ms"])
+        if point is None:
+            return
+        self.exercised += 1
+        if not volume.contents.same_as(point):
+            text = (
+                f"of {archive['instance_id']} at {log['target_ms']} {point.rows()} rows are to be "
+                f"there, and {volume.contents.rows()} are"
+            )
+            self.broken(text, new["instance_id"])
+
+    def _operation(self, old: Item | None, new: Item | None) -> None:
+        if new is None or new["action"] != OperationAction.RESTORE:
+            return
+        log: Any = json_of(new, "arguments").get("log")
+        failed = changed(old, new, "status") and new["status"] == OperationStatus.FAILED
+        if log is None or not failed or log["archive"] in self.hub.spoiled:
+            return
+        self.exercised += 1
+        if LOST in new.get("reason", ""):
+            self.broken(f"it was accepted, and failed: {new['reason']}", new["instance_id"])

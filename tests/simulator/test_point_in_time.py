@@ -1,0 +1,158 @@
+"""Point in time in the simulator: shipped handlers, agents and archiver, and a simulated S3."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from chalicelib.domain.archives import shown
+from simulator.template import PREFIX
+from tests.simulator.backing_up import DATABASE, Backups
+
+
+@pytest.fixture
+def stack() -> Iterator[Backups]:
+    made = Backups(options={"COFFER_BACKUP_TIMEOUT_SECONDS": "86400"})
+    yield made
+    made.settle()
+    made.invariants.check_healed()
+    broken = made.explain()
+    made.close()
+    assert not broken, broken
+
+
+def archived(stack: Backups) -> str:
+    """An instance whose log is archived, with a base; its id."""
+    instance_id = stack.begin()
+    asked = {"name": "s", "instance": instance_id, "interval_hours": 24, "point_in_time": True}
+    made = stack.ask("POST", "/backup_schedules", {"backup_schedule": asked})
+    assert made.status == 200, made.body
+    row = stack.ask("GET", f"/instances/{instance_id}").document["instance"]
+    if row["status"] == "RESTART_REQUIRED":
+        restart = stack.ask("POST", f"/instances/{instance_id}/action", {"restart": {}})
+        assert restart.status == 202, restart.body
+        stack.settle()
+    stack.run(120.0)
+    stack.write(instance_id, "before the base")
+    stack.back_up(instance_id)
+    return instance_id
+
+
+def archives(stack: Backups, instance_id: str) -> list[dict[str, Any]]:
+    answer = stack.ask("GET", f"/instances/{instance_id}/archives")
+    assert answer.status == 200, answer.body
+    found: list[dict[str, Any]] = answer.document["archives"]
+    return found
+
+
+def at(stack: Backups, instance_id: str, moment: str | None) -> Any:
+    """The answer to a create with the data of a moment."""
+    wanted = {
+        "name": "again",
+        "flavorRef": "1",
+        "volume": {"size": 1},
+        "restorePoint": {"instance": instance_id, "time": moment},
+    }
+    return stack.ask("POST", "/instances", {"instance": wanted})
+
+
+def restored(stack: Backups, instance_id: str, moment: str | None) -> set[str]:
+    """The rows of an instance that is made of a moment."""
+    made = at(stack, instance_id, moment)
+    assert made.status == 200, made.body
+    stack.settle()
+    return set(stack.held(made.document["instance"]["id"]).databases[DATABASE].rows)
+
+
+def now(stack: Backups) -> str:
+    return shown(int(stack.kernel.now * 1000))
+
+
+def test_a_restore_to_a_moment_has_exactly_what_was_committed_up_to_it(stack: Backups) -> None:
+    instance_id = archived(stack)
+    moments: dict[str, set[str]] = {}
+    for number in range(6):
+        stack.write(instance_id, f"row {number}")
+        stack.run(40.0)
+        moments[now(stack)] = set(stack.held(instance_id).databases[DATABASE].rows)
+        stack.run(40.0)
+    stack.run(300.0)
+    (archive,) = archives(stack, instance_id)
+    assert archive["state"] == "runs"
+    for moment, rows in moments.items():
+        assert archive["restorable_from"] <= moment <= archive["restorable_until"]
+        assert restored(stack, instance_id, moment) == rows
+    assert restored(stack, instance_id, archive["restorable_until"]) >= rows
+
+
+def test_a_moment_that_is_not_possible_is_refused_with_those_that_are(stack: Backups) -> None:
+    instance_id = archived(stack)
+    stack.run(300.0)
+    (archive,) = archives(stack, instance_id)
+    for moment in ("2001-01-01T00:00:00Z", "2199-01-01T00:00:00+01:00"):
+        refused = at(stack, instance_id, moment)
+        assert refused.status == 400
+        said = refused.document["badRequest"]["message"]
+        assert archive["restorable_from"] in said
+        assert archive["restorable_until"] in said
+
+
+def test_an_archive_that_has_a_gap_ends_and_another_one_begins(stack: Backups) -> None:
+    instance_id = archived(stack)
+    stack.run(900.0)
+    (guest,) = stack.fleet.of_instance(instance_id)
+    assert guest.volume is not None
+    log = guest.volume.log
+    assert log is not None
+    stack.write(instance_id, "is lost")
+    log.release(guest.volume.contents.log_position)
+    during = now(stack)
+    stack.run(900.0)
+    second, first = archives(stack, instance_id)
+    assert (first["state"], second["state"]) == ("ended", "runs")
+    assert first["reason"]
+    assert at(stack, instance_id, during).status == 400
+    stack.back_up(instance_id)
+    stack.write(instance_id, "behind it")
+    stack.run(300.0)
+    second, first = archives(stack, instance_id)
+    assert first["restorable_until"] < during < second["restorable_from"]
+    assert "is lost" in restored(stack, instance_id, second["restorable_until"])
+    kinds = {row["kind"] for row in stack.region.dynamodb.rows(f"{PREFIX}-events")}
+    assert {"log_archive.began", "log_archive.broken"} <= kinds
+
+
+def test_an_agent_that_dies_between_a_piece_and_its_note_leaves_no_gap(stack: Backups) -> None:
+    instance_id = archived(stack)
+    (guest,) = stack.fleet.of_instance(instance_id)
+    for number in range(12):
+        stack.write(instance_id, f"row {number}")
+        stack.run(59.0)
+        guest.crash()
+    stack.run(600.0)
+    (archive,) = archives(stack, instance_id)
+    assert archive["state"] == "runs"
+    rows = set(stack.held(instance_id).databases[DATABASE].rows)
+    assert restored(stack, instance_id, archive["restorable_until"]) == rows
+
+
+def test_archiving_that_is_turned_off_leaves_the_moments_before(stack: Backups) -> None:
+    instance_id = archived(stack)
+    stack.write(instance_id, "in it")
+    stack.run(300.0)
+    listed = stack.ask("GET", f"/backup_schedules?instance_id={instance_id}")
+    (schedule,) = listed.document["backup_schedules"]
+    path = f"/backup_schedules/{schedule['id']}"
+    changed = stack.ask("PUT", path, {"backup_schedule": {"point_in_time": False}})
+    assert changed.status == 200, changed.body
+    stack.run(120.0)
+    (guest,) = stack.fleet.of_instance(instance_id)
+    assert not guest.disk.keeps_log
+    (archive,) = archives(stack, instance_id)
+    assert archive["state"] == "ended"
+    assert "in it" in restored(stack, instance_id, archive["restorable_until"])
+    assert stack.ask("DELETE", f"/instances/{instance_id}").status == 202
+    stack.settle()
+    assert archives(stack, instance_id)[0]["restorable_until"] == archive["restorable_until"]
