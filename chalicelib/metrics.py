@@ -84,7 +84,7 @@ VOLUME_PERCENT: Final = Metric(
 LOG_LAG_SECONDS: Final = Metric(
     "log_lag_seconds",
     "Seconds",
-    BY_ENGINE,
+    (("engine",), ()),
     "for how long what a database commits has not been archived, of those whose log is",
 )
 

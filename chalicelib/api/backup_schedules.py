@@ -196,9 +196,8 @@ def create(request: Request) -> Response:
     require()
     reply = Response(200, OneSchedule(_view(row)))
     for _ in races():
-        if store.create(row, instance, request.asked, request.keeping(reply)):
+        if store.create(row, request.asked, request.keeping(reply)):
             break
-        instance = instances.get_instance(asked.instance, request.context.visible_tenant)
     else:
         raise Contended(BUSY)
     if row.point_in_time:
@@ -242,7 +241,7 @@ def change(request: Request) -> Response:
         log = bool(values.get("point_in_time"))
         _require_possible(instance, values.get("full_every", 1), log=log)
         before = bool(row.point_in_time)
-        if store.change(row, instance, values, request.asked):
+        if store.change(row, values, request.asked):
             if bool(row.point_in_time) != before:
                 keeping_log.tell(instance.id)
             return Response(200, OneSchedule(_view(row)))

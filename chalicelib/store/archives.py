@@ -109,8 +109,9 @@ def beginning(row: Archive) -> Items:
     return build
 
 
-def begun_by(instance: Instance, schedule_id: str) -> Items:
+def begun_by(instance_id: str, schedule_id: str) -> Items:
     """The same, of a new archive; `Conflict` where the instance has one."""
+    instance = instances.get_instance(instance_id)
     if instance.archive_id is not None:
         raise Conflict(
             f"The log of instance {instance.id} is archived already: one schedule at most has "

@@ -114,16 +114,14 @@ def are_there(instance: Instance, number: int) -> bool:
     return len(of_tenant(instance.tenant_id, instance.id, number, None).rows) >= number
 
 
-def create(
-    row: BackupSchedule, instance: Instance, asked: Asked, claim: Claim | None = None
-) -> bool:
+def create(row: BackupSchedule, asked: Asked, claim: Claim | None = None) -> bool:
     """Store a new schedule; False when another one has begun to archive the log meanwhile.
 
     Raises `Claimed` when the key of the request has an answer already, and `Conflict` as
     `archives.begun_by` does.
     """
     event = _event(row, "created", asked=asked)
-    begin = archives.begun_by(instance, row.id) if row.point_in_time else _nothing
+    begin = archives.begun_by(row.instance_id, row.id) if row.point_in_time else _nothing
 
     def build(write: TransactWrite) -> None:
         write.save(row, condition=BackupSchedule.id.does_not_exist())
@@ -133,14 +131,12 @@ def create(
     return transacted(build, claim)
 
 
-def change(
-    row: BackupSchedule, instance: Instance, values: Mapping[str, Any], asked: Asked
-) -> bool:
+def change(row: BackupSchedule, values: Mapping[str, Any], asked: Asked) -> bool:
     """Change a schedule; False when it, or what archives the log, was changed meanwhile.
 
     Clause: nobody has changed it. A run that begins at the same time decides by the revision, too.
     """
-    before, archive = row.revision, _switching(row, instance, values)
+    before, archive = row.revision, _switching(row, values)
     apply(row, values)
     row.revision, row.updated = before + 1, aws.clock()
     told = ("again", "reason", "reason_at", "revision", "updated")
@@ -164,14 +160,14 @@ def apply(row: BackupSchedule, values: Mapping[str, Any]) -> None:
         plan(row)
 
 
-def _switching(row: BackupSchedule, instance: Instance, values: Mapping[str, Any]) -> Items:
+def _switching(row: BackupSchedule, values: Mapping[str, Any]) -> Items:
     """What is written beside a change that turns archiving on or off."""
     after = values.get("point_in_time", row.point_in_time)
     if after == row.point_in_time:
         return _nothing
     if after:
-        return archives.begun_by(instance, row.id)
-    return archives.stopping(instance.id, row.id, "It was turned off.")
+        return archives.begun_by(row.instance_id, row.id)
+    return archives.stopping(row.instance_id, row.id, "It was turned off.")
 
 
 def _nothing(_: TransactWrite) -> None:

@@ -171,6 +171,7 @@ class Restore(Generic[S]):
             raise NotSupported("this guest agent lists no logs")
         store = self._open_store(self._chain[-1].id, aws.event())
         chosen = replaying.wanted(log, list_pieces)
+        write_whole(_changed(data), b"")
         pieces = replaying.told(len(chosen), replaying.replayed(log, store, chosen), progress)
         self._copies.replay(data, log.position, pieces, log.target_ms)
 

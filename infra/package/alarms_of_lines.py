@@ -23,6 +23,8 @@ TIMED_OUT_CALLS: Final = 75
 LATE_SHARE: Final = 10
 """Percent of the heartbeats in five minutes, of twenty at least."""
 LEAST_HEARTBEATS: Final = 20
+LOG_LAG_SECONDS: Final = 900
+"""What a customer does to a volume of its own is one log of many; a store that is away is all."""
 REFUSED_HEARTBEATS: Final = 20
 """In five minutes: those of ten guests, which report every 150 seconds."""
 
@@ -57,6 +59,16 @@ def alarms() -> Iterator[Alarm]:
         (of_coffer(metrics.HEARTBEATS_LATE), of_coffer(metrics.HEARTBEATS)),
         LATE_SHARE,
         expression=f"IF(m2 >= {LEAST_HEARTBEATS}, 100 * FILL(m1, 0) / m2, 0)",
+    )
+    yield Alarm(
+        "LogsLag",
+        "logs-lag",
+        "logs-lag",
+        "Of half of the databases whose log is archived nothing has been for fifteen minutes.",
+        (of_coffer(metrics.LOG_LAG_SECONDS),),
+        LOG_LAG_SECONDS,
+        statistic="p50",
+        periods=3,
     )
     yield Alarm(
         "HeartbeatsRefused",

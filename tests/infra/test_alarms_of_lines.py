@@ -64,7 +64,9 @@ def _answer_requests() -> None:
 
 
 def _send_heartbeats(world: World, built: Built) -> None:
-    said = ("heartbeat", "heartbeat", {"status": "healthy"})
+    archive = {"id": "8f2d1f0e-0d4c-4b57-9d39-0c1cbb1b6f0a", "state": "runs", "until_ms": 1000}
+    state = {"status": "healthy", "metrics": {"engine": "mariadb"}, "archive": archive}
+    said = ("heartbeat", "heartbeat", state)
     late = built.guest.sealed(*said)
     key = built.guest.key_of(Direction.TO_CONTROL)
     newer = seal(built.guest.envelope(*said, v=77), Direction.TO_CONTROL, key)
@@ -93,7 +95,7 @@ def _of_coffer(found: Iterable[Metric]) -> Seen:
 def test_each_metric_of_ours_that_is_looked_at_is_one_that_the_code_writes(written: Seen) -> None:
     watched = _of_coffer(metric for alarm in alarms(NAMES) for metric in alarm.metrics)
     drawn = _of_coffer(metric for graph in dashboard.graphs(NAMES) for metric in graph.metrics)
-    assert len(watched) == 10
+    assert len(watched) == 11
     assert (watched | drawn) - written == set()
 
 

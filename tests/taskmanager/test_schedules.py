@@ -73,7 +73,7 @@ class Fleet:
     def schedule(self, instance: Instance, **values: Any) -> BackupSchedule:
         given = {"name": "daily", "time_zone": "UTC", "full_every": 1, "interval_hours": 24}
         row = schedules.new_schedule(instance, given | values)
-        assert schedules.create(row, instance, WHO)
+        assert schedules.create(row, WHO)
         return row
 
     def minute(self) -> int:
@@ -284,7 +284,7 @@ def test_a_change_between_the_look_and_the_run_wins(fleet: Fleet) -> None:
     fleet.world.run_until(begin_of(row) + 1)
     fleet.hear(instance)
     fleet.world.interruptions["dynamodb.TransactWriteItems"] = lambda: schedules.change(
-        stored(row), instance, {"enabled": False}, WHO
+        stored(row), {"enabled": False}, WHO
     )
     assert runs.look(row.id) == "raced"
     assert made(instance) == []

@@ -23,7 +23,7 @@ def schedule(deployment: Deployment, **values: Any) -> BackupSchedule:
     given = {"name": "s", "time_zone": "UTC", "interval_hours": 1, "keep_count": 1}
     source = instance(deployment)
     row = schedules.new_schedule(source, given | values)
-    assert schedules.create(row, source, WHO)
+    assert schedules.create(row, WHO)
     return row
 
 
