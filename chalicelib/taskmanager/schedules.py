@@ -26,7 +26,7 @@ from chalicelib.domain.schedules import begins_at, plan_of
 from chalicelib.errors import BadRequest, CofferError, Unprocessable
 from chalicelib.lifecycle import Status
 from chalicelib.status import BackupStatus
-from chalicelib.store import accepting, backups, instances, strategies
+from chalicelib.store import accepting, archives, backups, instances, strategies
 from chalicelib.store import schedules as store
 from chalicelib.store.events import Asked
 from chalicelib.store.models import Backup, BackupSchedule, Instance, Operation
@@ -82,6 +82,8 @@ def look(schedule_id: str) -> str:
     except BadRequest as error:  # a zone that is gone, or a release that takes less
         store.wait(row, store.look_at(row, None), error.message)
         return "nothing"
+    if row.point_in_time:
+        archives.settle(instance, row.id)
     made = backups.all_of(instance.id)
     soon = aws.clock() + SOON_SECONDS if _give_up(row, made) else math.inf
     if row.again is not None or aws.clock() >= begins_at(row, row.next_at):
