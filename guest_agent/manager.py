@@ -190,6 +190,12 @@ class WithBackups(ABC):
     def apply_backup(self, request: arguments.ApplyBackup, progress: Progress) -> answers.Applied:
         """Make what was fetched the data that a first start goes on with, and replay the log."""
 
+    @abstractmethod
+    def verify_backup(
+        self, request: arguments.VerifyBackup, progress: Progress
+    ) -> answers.Verified:
+        """Restore a backup beside the database, which goes on, look at all of it, and remove it."""
+
 
 class WithLog(ABC):
     """A datastore whose log can be kept and replayed, so that it can be restored to any moment."""
@@ -209,12 +215,6 @@ class WithLog(ABC):
     @abstractmethod
     def keep_log(self, request: arguments.KeepLog) -> answers.LogKept:
         """Keep the log for that archive from now on, or for none."""
-
-    @abstractmethod
-    def verify_backup(
-        self, request: arguments.VerifyBackup, progress: Progress
-    ) -> answers.Verified:
-        """Restore a backup beside the database, which goes on, look at all of it, and remove it."""
 
 
 class WithDatabases(ABC):
