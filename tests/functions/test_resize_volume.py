@@ -10,9 +10,13 @@ from chalicelib.cloud.errors import CloudAway
 from chalicelib.domain.flows import RESIZE_VOLUME
 from chalicelib.lifecycle import Status
 from chalicelib.settings import settings
-from chalicelib.store import instances, operations
+from chalicelib.store import accepting, instances, operations
 from chalicelib.store.base import as_dict
-from chalicelib.store.models import Instance
+from chalicelib.store.models import Instance, Operation
+from functions import moves, resize_volume
+from functions.outcomes import Done, Failed, Wait
+from tests.support.bare import World
+from tests.support.rows import WHO, new_instance
 from tests.support.simulated import Stack
 
 
@@ -91,3 +95,73 @@ def test_a_volume_that_one_answer_denies_is_looked_for_in_the_list(
     row = resized(stack, instance.id, 5)
     assert (row.status, row.volume_size, row.fault_message) == (Status.ACTIVE, 5, None)
     stack.check()
+
+
+@pytest.fixture
+def resizing(world: World) -> Operation:
+    """A resize of an instance whose volume is there, as its steps are given it."""
+    row = new_instance(status=Status.ACTIVE, resources={"volume_id": "volume-1"})
+    row.save()
+    wanted = {"volume_size": 5}
+    operation = operations.operation_of(row, RESIZE_VOLUME, arguments=wanted, asked=WHO)
+    assert accepting.accept(row, operation)
+    operation.step, operation.started = "extend", {"extend": world.now, "answers": world.now}
+    return operation
+
+
+def seen(monkeypatch: pytest.MonkeyPatch, status: str = "in-use", size: int = 2) -> list[int]:
+    """Cinder shows the volume so; the sizes that it is asked for."""
+    asked: list[int] = []
+    disk = volumes.Volume("volume-1", "v", status, owner=None, size=size)
+    monkeypatch.setattr(volumes, "get", lambda _: disk)
+    monkeypatch.setattr(volumes, "extend", lambda _, size: asked.append(size))
+    return asked
+
+
+def test_cinder_is_asked_so_often_before_the_server_is_switched_off_for_it(
+    resizing: Operation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = seen(monkeypatch)
+    for already in range(resize_volume.MOST_ASKED):
+        resizing.resources = {"extensions_asked": already}
+        outcome = resize_volume.extend(resizing, None)
+        assert isinstance(outcome, Wait)
+        assert outcome.resources == {"extensions_asked": already + 1}
+    resizing.resources = {"extensions_asked": resize_volume.MOST_ASKED}
+    outcome = resize_volume.extend(resizing, None)
+    assert isinstance(outcome, Wait)
+    assert outcome.resources == {"offline": True}
+    assert asked == [5] * resize_volume.MOST_ASKED
+
+
+@pytest.mark.parametrize("size", [5, 6])
+def test_a_volume_that_has_the_size_is_not_asked_for_it(
+    resizing: Operation, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    asked = seen(monkeypatch, size=size)
+    assert resize_volume.extend(resizing, None) == Done({"volume_size": size})
+    assert asked == []
+
+
+def test_an_agent_has_so_long_to_come_back_with_its_server(
+    resizing: Operation, world: World
+) -> None:
+    assert resize_volume.answers(resizing, None) == Done(), "its server was never switched off"
+    resizing.resources, resizing.step = {"offline": True}, "answers"
+    world.run(moves.BOOT_SECONDS - 1)
+    assert isinstance(resize_volume.answers(resizing, None), Wait)
+    world.run(2)
+    assert isinstance(resize_volume.answers(resizing, None), Failed)
+
+
+@pytest.mark.parametrize("offline", [False, True])
+def test_what_nobody_sees_is_waited_for_to_its_bound_and_beyond_if_the_server_is_off(
+    resizing: Operation, world: World, monkeypatch: pytest.MonkeyPatch, *, offline: bool
+) -> None:
+    seen(monkeypatch, status="extending")
+    resizing.resources, resizing.step = {"offline": True} if offline else {}, "measure"
+    resizing.started = {"measure": world.now}
+    world.run_until(operations.bound_of(resizing, "measure") - 1)
+    assert isinstance(resize_volume.measure(resizing, None), Wait)
+    world.run(2)
+    assert isinstance(resize_volume.measure(resizing, None), Wait) == offline

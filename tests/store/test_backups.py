@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from chalicelib import aws, errors
-from chalicelib.domain.flows import CREATE_BACKUP, What
+from chalicelib.domain.flows import CREATE_BACKUP, DELETE_BACKUP, What
 from chalicelib.domain.operations import OperationStatus
 from chalicelib.lifecycle import Status
 from chalicelib.status import BackupStatus
@@ -149,5 +149,14 @@ def test_a_row_learns_of_its_deletion_once(source: Instance) -> None:
     told, actions = restoring_backups.wrong(now(row)) or ("", [])
     assert told == "its deletion has failed"
     row.update(actions=actions)
+    assert now(row).status == BackupStatus.DELETE_FAILED
+    assert restoring_backups.wrong(now(row)) is None
+
+
+def test_a_deletion_that_has_failed_and_says_so_is_left_as_it_is(source: Instance) -> None:
+    row = made(source)
+    operation = operation_of(row, DELETE_BACKUP, asked=WHO)
+    assert accepting.accept(row, operation)
+    end_operation(operation, Ending(OperationStatus.FAILED, "No."))
     assert now(row).status == BackupStatus.DELETE_FAILED
     assert restoring_backups.wrong(now(row)) is None
