@@ -1,5 +1,4 @@
-"""A server that asks with another key: Nova is asked about it where its disk may be lost, and nowhere
-else."""
+"""A server that asks with another key: Nova is asked about it where its disk may be lost only."""
 
 from __future__ import annotations
 
