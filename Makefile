@@ -113,7 +113,7 @@ test-tempest: system $(READY) ## OpenStack's own acceptance tests for Trove, unm
 	@PYTHON=$(PYTHON) sh tests/support/environment.sh tempest tests/acceptance/tempest-requirements.txt
 	@COFFER_TEMPEST=1 $(PYTEST) tests/acceptance/test_tempest.py
 
-bench: system $(READY) ## Measure: bring-up, latency, calls and their price, cold starts
+bench: system $(READY) ## Measure: bring-up, latency, calls and their price, cold starts, backups
 	@$(PYTEST) -m bench -s --timeout 0 tests --ignore tests/wire
 
 test-image: $(READY) ## Build the guest image and boot it with QEMU (root): a database on each bus, after a power cut too
