@@ -579,6 +579,14 @@ def verify_backup(work: Clients, tenant: Tenant, _: str | None) -> None:
         work.post(tenant, f"/backups/{backup}/action", {"verify": {}})
 
 
+def delete_after_backup(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
+    if instance_id is not None:
+        name = work.name("last")
+        work.request(
+            tenant, "DELETE", f"/instances/{instance_id}?final_backup=true&backup_name={name}"
+        )
+
+
 def _backup(work: Clients, tenant: Tenant) -> str | None:
     return work.stream.choice(list(tenant.backups)) if tenant.backups else None
 
@@ -659,7 +667,14 @@ ACTIONS: Final[dict[str, Action]] = {
             *(grant, list_access, revoke, create_database, list_databases, delete_database, write),
             *(enable_root, show_root, disable_root, limits, quota, force_delete, reset_status),
             *(create_group, change_group, list_groups, delete_group, attach, detach),
-            *(create_backup, list_backups, restore, delete_backup, verify_backup),
+            *(
+                create_backup,
+                list_backups,
+                restore,
+                delete_backup,
+                verify_backup,
+                delete_after_backup,
+            ),
             *(create_schedule, change_schedule, list_schedules, delete_schedule),
         )
     },
@@ -671,7 +686,7 @@ _BY_PART: Final = {
     Part.DATABASES: (create_database, list_databases, delete_database),
     Part.ROOT: (enable_root, show_root, disable_root),
     Part.UPGRADES: (upgrade,),
-    Part.BACKUPS: (create_backup, create_schedule),
+    Part.BACKUPS: (create_backup, create_schedule, delete_after_backup),
 }
 PART_OF: Final = {action.__name__: part for part, all_of in _BY_PART.items() for action in all_of}
 """The part of the guest contract that an action asks for, where it is not every engine's."""

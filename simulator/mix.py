@@ -66,5 +66,6 @@ USUAL_MIX: Final[dict[str, float]] = {
     "list_schedules": 0.5,
     "delete_schedule": 0.5,
     "verify_backup": 2,
+    "delete_after_backup": 1,
 }
 """Weights; an action that a plan's own mix does not name is not asked for."""

@@ -25,6 +25,7 @@ RIVALS: Final = {
     "delete_backup": ("restore", "create_backup"),
     "create_schedule": ("create_schedule", "delete", "stop"),
     "change_schedule": ("change_schedule", "delete_schedule"),
+    "delete_after_backup": ("delete", "cancel", "protect"),
     "verify_backup": ("delete_backup", "cancel", "rebuild"),
 }
 """What gets in the way of a backup, beside what gets in everything's."""

@@ -248,12 +248,7 @@ def create(request: Request) -> Response:
             row, asked.name, asked.description, parent=parent, container=container
         )
         made["backup"] = backup
-        arguments = {"backup": backup.id, "name": backup.name, "parent": backup.parent_id}
-        return Wanted(
-            arguments=arguments,
-            decided_by=("generation",),
-            beside=store.making(backup),
-        )
+        return making(backup)
 
     def answer(_: Operation) -> Response:
         headers = {
@@ -263,6 +258,12 @@ def create(request: Request) -> Response:
         return Response(202, OneBackup(_view(made["backup"])), headers)
 
     return accepting.accept(request, CREATE_BACKUP, wanted, row_of=row_of, answer=answer)
+
+
+def making(backup: Backup) -> Wanted:
+    """What an instance is asked for that makes this backup, whose row is not stored yet."""
+    arguments = {"backup": backup.id, "name": backup.name, "parent": backup.parent_id}
+    return Wanted(arguments=arguments, decided_by=("generation",), beside=store.making(backup))
 
 
 def _require_supported(asked: BackupBody) -> None:

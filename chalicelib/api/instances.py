@@ -12,6 +12,7 @@ from chalicelib.api import (
     accepting,
     access,
     attaching,
+    final_backups,
     instance_view,
     planning,
     restore_point,
@@ -24,6 +25,7 @@ from chalicelib.api.choices import (
     require_flavor,
     require_volume_type,
 )
+from chalicelib.api.final_backups import FinalBackup
 from chalicelib.api.frame import Request, Response, Route
 from chalicelib.api.guest_calls import instance_of
 from chalicelib.api.instance_body import (
@@ -290,7 +292,9 @@ def _operations(
 
 
 def delete(request: Request) -> Response:
-    """Delete an instance."""
+    """Delete an instance, after a last backup of it if that is wanted."""
+    if final_backups.is_wanted(request.query):
+        return final_backups.accept(request)
     return accept_delete(request)
 
 
@@ -378,6 +382,7 @@ ROUTES: Final = (
         delete,
         "instance:delete",
         plans=True,
+        query=FinalBackup,
         status=202,
         refuses=accepting.REFUSALS,
         follow=True,

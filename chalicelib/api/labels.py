@@ -10,6 +10,7 @@ from chalicelib.api.frame import Request
 from chalicelib.api.guest_calls import instance_of
 from chalicelib.api.schema import Text
 from chalicelib.domain import bounds, labels
+from chalicelib.domain.backups import is_final
 from chalicelib.domain.operations import OperationAction
 from chalicelib.errors import Conflict
 from chalicelib.store import changes
@@ -65,4 +66,6 @@ def _is_being_deleted(row: Instance) -> bool:
     if row.next_operation_id is not None:
         return True
     live = get_operation(row.operation_id) if row.operation_id is not None else None
-    return live is not None and live.action == OperationAction.DELETE
+    if live is None:
+        return False
+    return live.action == OperationAction.DELETE or is_final(live.action, live.arguments)

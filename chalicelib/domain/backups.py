@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Final, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Protocol
 
 from chalicelib import engines
+from chalicelib.domain.operations import OperationAction
 from chalicelib.engines.engine import MOST_CHAIN
 from chalicelib.errors import BadRequest, Conflict, Forbidden, NotSupported
 from chalicelib.status import BackupStatus
@@ -16,6 +17,8 @@ CASCADE: Final = {"cascade": True}
 """The arguments of a deletion that takes along what builds on a backup."""
 LOST: Final = "container_lost"
 """Among them: who asked for it was told by Swift that the container is not there any more."""
+FINAL: Final = {"final": True}
+"""Among the arguments of a backup after which its instance is deleted."""
 PASSED: Final = "passed"
 FAILED: Final = "failed"
 VERDICTS: Final = (PASSED, FAILED)
@@ -52,6 +55,11 @@ class Source(Protocol):
     def id(self) -> str: ...
     @property
     def datastore_version_number(self) -> str: ...
+
+
+def is_final(action: str, arguments: Mapping[str, Any] | None) -> bool:
+    """Whether an operation makes the last backup of an instance, which is deleted then."""
+    return action == OperationAction.CREATE_BACKUP and (arguments or {}).items() >= FINAL.items()
 
 
 def location(tenant_id: str, parents: Sequence[str], backup_id: str) -> str:

@@ -11,7 +11,8 @@ from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
 from chalicelib import aws, lifecycle
-from chalicelib.domain.flows import FLOWS, REMOVING, What
+from chalicelib.domain.backups import is_final
+from chalicelib.domain.flows import DELETE, FLOWS, REMOVING, What
 from chalicelib.domain.operations import STARTABLE, OperationStatus, live_shard
 from chalicelib.lifecycle import ServiceStatus
 from chalicelib.store import outcomes, quotas, spans
@@ -19,7 +20,7 @@ from chalicelib.store.base import ConditionFailed, Contended, as_dict, races, tr
 from chalicelib.store.events import asked_by, new_event
 from chalicelib.store.kinds import KINDS, Ended
 from chalicelib.store.models import Arguments, Operation, Subject
-from chalicelib.store.operations import CHECK_AFTER_SECONDS, get_operation
+from chalicelib.store.operations import CHECK_AFTER_SECONDS, get_operation, operation_of
 from chalicelib.store.outcomes import Outcome
 from chalicelib.store.subjects import faulty, history_ends, unchanged
 
@@ -78,8 +79,10 @@ def end_operation(operation: Operation, ending: Ending) -> str | None:
         following, moot = subject.next_operation_id, None
         if following is not None and _removes(operation, ending):
             moot, following = following, None
+        new = _deleting(operation, ending, subject) if following is None else None
+        following = new.id if new is not None else following
         try:
-            transact(_end(operation, ending, subject, following, moot), until)
+            transact(_end(operation, ending, subject, following, moot, new), until)
         except ConditionFailed:
             ending = msgspec.structs.replace(ending, reported=None)
         else:
@@ -128,6 +131,13 @@ def end_forgotten(operation: Operation) -> bool:
     return True
 
 
+def _deleting(operation: Operation, ending: Ending, subject: Subject) -> Operation | None:
+    """The delete that begins with the end of the last backup of an instance, when that is made."""
+    if ending.what is not What.SUCCEEDED or not is_final(operation.action, operation.arguments):
+        return None
+    return operation_of(subject, DELETE, asked=asked_by(operation))
+
+
 def _removes(operation: Operation, ending: Ending) -> bool:
     """Whether nothing of the subject is left."""
     return FLOWS[operation.action].queues and ending.what is What.SUCCEEDED
@@ -139,8 +149,11 @@ def _end(
     subject: Subject,
     following: str | None,
     moot: str | None,
+    new: Operation | None = None,
 ) -> Callable[[TransactWrite], None]:
-    """The items of the last transaction; `moot` is a queued delete with nothing left to do."""
+    """The items of the last transaction; `moot` is a queued delete with nothing left to do, `new`
+    the one that follows and was not queued.
+    """
     kind = KINDS[operation.kind]
     made = outcomes.outcome(operation, ending.what)
     actions = _changes(operation, ending, subject, following, made)
@@ -153,8 +166,9 @@ def _end(
     told = Ended(ending.what, ending.reason, gone=gone, reported=ending.reported)
     beside = kind.beside(operation, told)
     leave = kind.leaving(subject) if gone else None
-    queued = following or moot
+    queued = moot if new is not None else following or moot
     then = _accept(following) if following else close
+    begins = _beginning(new, subject) if new is not None else None
 
     def build(write: TransactWrite) -> None:
         write.save(event)
@@ -167,9 +181,23 @@ def _end(
         if queued is not None:
             clause = Operation.status == OperationStatus.QUEUED
             write.update(Operation(queued), actions=then, condition=clause)
+        if begins is not None:
+            begins(write)
         beside(write)
         if leave is not None:
             leave(write)
+
+    return build
+
+
+def _beginning(new: Operation, subject: Subject) -> Callable[[TransactWrite], None]:
+    """What is written of an operation that begins with the end of another one."""
+    kind = f"{new.action}.{What.ACCEPTED}"
+    event = new_event(subject.id, kind, "", subject.told_to, asked_by(new))
+
+    def build(write: TransactWrite) -> None:
+        write.save(new, condition=Operation.id.does_not_exist())
+        write.save(event)
 
     return build
 

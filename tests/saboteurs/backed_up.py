@@ -9,9 +9,10 @@ from pynamodb.transactions import TransactWrite
 from chalicelib.api import backups as api
 from chalicelib.bus.contract.arguments import StoredBackup
 from chalicelib.conductor import storage
-from chalicelib.domain.operations import OperationAction
-from chalicelib.store import backups, quotas
-from chalicelib.store.models import Instance, Operation
+from chalicelib.domain.operations import OperationAction, OperationStatus
+from chalicelib.store import backups, ending, quotas
+from chalicelib.store.ending import Ending
+from chalicelib.store.models import Instance, Operation, Subject
 from functions import create_backup, handler
 from functions.outcomes import Done, Outcome
 from functions.step import Step
@@ -91,6 +92,17 @@ def a_verdict_without_a_look(patch: Patch) -> None:
 def a_trial_that_stays(patch: Patch) -> None:
     """What was tried out is left on the volume."""
     patch.setattr(guests, "clear_trial", lambda volume: None)
+
+
+@saboteur("given up", "I41", seeds=10)
+def a_delete_that_waits_for_no_backup(patch: Patch) -> None:
+    """An instance is deleted after its last backup, whatever has become of that."""
+    original = ending._deleting
+
+    def deleting(operation: Operation, how: Ending, subject: Subject) -> Operation | None:
+        return original(operation, Ending(OperationStatus.SUCCEEDED), subject)
+
+    patch.setattr(ending, "_deleting", deleting)
 
 
 @saboteur("backed up", "L6")

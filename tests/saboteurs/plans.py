@@ -54,6 +54,7 @@ BACKED_UP: Final = {
     "restore": 6.0,
     "delete_backup": 6.0,
     "verify_backup": 6.0,
+    "delete_after_backup": 2.0,
     "list_backups": 1.0,
     "write": 12.0,
     "create_database": 6.0,
@@ -69,7 +70,12 @@ SCHEDULED: Final = {
     "start": 3.0,
 }
 CHANGED: Final = {"create_schedule": 4.0, "change_schedule": 12.0, "write": 4.0}
-GIVEN_UP: Final = {"create": 1.0, "create_backup": 10.0, "cancel": 10.0}
+GIVEN_UP: Final = {
+    "create": 1.0,
+    "create_backup": 10.0,
+    "delete_after_backup": 2.0,
+    "cancel": 10.0,
+}
 RENAMES: Final = {**CHURN, "rename": 10.0}
 NO_LAMBDA: Final = tuple(
     Outage(service="lambda", at_minutes=at, minutes=minutes)

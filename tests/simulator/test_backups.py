@@ -77,6 +77,19 @@ def test_what_is_whole_is_called_sound_and_what_is_not_damaged(stack: Backups) -
     assert sorted(verdicts) == ["failed", "failed", "passed", "passed"]
 
 
+def test_an_instance_is_deleted_when_its_last_backup_is_complete(stack: Backups) -> None:
+    instance_id = stack.begin()
+    stack.write(instance_id, "1")
+    held = stack.held(instance_id)
+    path = f"/instances/{instance_id}"
+    assert stack.ask("DELETE", f"{path}?final_backup=true&backup_name=last").status == 202
+    stack.settle()
+    assert stack.ask("GET", path).status == 404
+    (shown,) = stack.ask("GET", "/backups").document["backups"]
+    assert (shown["name"], shown["status"]) == ("last", "COMPLETED")
+    assert stack.held(stack.restore(shown["id"])).same_as(held)
+
+
 def test_one_that_is_given_up_leaves_nothing(stack: Backups) -> None:
     made = stack.give_up(stack.begin())
     assert stack.row(made)["status"] == "FAILED"

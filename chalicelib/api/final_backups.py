@@ -1,0 +1,73 @@
+"""A delete that makes a last backup first: an ordinary one, whose end begins the delete.
+
+    DELETE …?final_backup=true ──▶ backup ──▶ COMPLETED: the delete, by the same transaction
+                                      └ failed, cancelled ──▶ the instance stays, and says why
+
+A delete without it calls the backup back, and goes on alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from chalicelib.api import accepting, backup_places
+from chalicelib.api.accepting import Wanted
+from chalicelib.api.backups import making
+from chalicelib.api.frame import Request, Response
+from chalicelib.api.guest_calls import instance_of
+from chalicelib.api.labels import require_unprotected
+from chalicelib.api.schema import Name, Query, flag_of
+from chalicelib.auth import policy
+from chalicelib.bus.ability import require_heard
+from chalicelib.domain import backups as rules
+from chalicelib.domain.flows import CREATE_BACKUP
+from chalicelib.errors import BadRequest
+from chalicelib.status import Status
+from chalicelib.store import backups
+from chalicelib.store.models import Instance
+from chalicelib.store.operations import get_operation
+
+LONGEST_NAME: Final = 255
+
+
+class FinalBackup(Query, frozen=True):
+    """Whether a delete makes a full backup first, and that one's name."""
+
+    final_backup: bool | None = None
+    backup_name: Name | None = None
+
+
+def is_wanted(query: Mapping[str, str]) -> bool:
+    """Whether the query of a delete asks for it; `BadRequest` for a name without."""
+    wanted = flag_of(query, "final_backup")
+    if "backup_name" in query and not wanted:
+        raise BadRequest("A 'backup_name' is that of a 'final_backup', which is not asked for.")
+    return wanted
+
+
+def accept(request: Request) -> Response:
+    """Accept the backup; one that is under way already is that which was asked for."""
+    name = request.query.get("backup_name", "")
+    if len(name) > LONGEST_NAME:
+        raise BadRequest("The 'backup_name' is too long.")
+    row = instance_of(request)
+    policy.authorize(request.context, "backup:create", row.tenant_id)
+    live = get_operation(row.operation_id) if row.operation_id is not None else None
+    final = live is not None and rules.is_final(live.action, live.arguments)
+    if not request.dry_run and (final or row.status == Status.SHUTDOWN):
+        return accepting.accepted(request, row.id, row.operation_id)
+
+    def wanted(row: Instance) -> Wanted:
+        require_unprotected(row)
+        require_heard(row)
+        place = backup_places.container_of(request, row, None, None, None)
+        backup = backups.new_backup(row, name or f"{row.name[:200]}-final", container=place)
+        asked = making(backup)
+        return Wanted(
+            arguments={**(asked.arguments or {}), **rules.FINAL},
+            decided_by=(*asked.decided_by, "protected"),
+            beside=asked.beside,
+        )
+
+    return accepting.accept(request, CREATE_BACKUP, wanted)
