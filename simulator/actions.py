@@ -58,6 +58,8 @@ NAMED_PARENT: Final = 0.3
 
 CASCADING: Final = 0.3
 """Share of the deletes of backups that take along what builds on them."""
+CONTAINERS: Final = ("nightly", "by hand")
+"""Of each tenant's, in Swift."""
 
 SOON_MINUTES: Final = 3
 """A schedule's first time comes within so many: a run of the swarm lasts only a few."""
@@ -517,12 +519,16 @@ def _values(work: Clients, datastore: str) -> dict[str, Any]:
 # ------------------------------------------------------------------------------------- backups
 
 
-def create_backup(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
+def create_backup(
+    work: Clients, tenant: Tenant, instance_id: str | None, container: str | None = None
+) -> None:
     """Of all, of what has changed since the newest, or since one that is named, which often cannot
     be built on."""
     if instance_id is None:
         return
     body: dict[str, Any] = {"name": work.name("backup"), "instance": instance_id}
+    if container is not None:
+        body["swift_container"] = container
     how = work.stream.random()
     parents = [each for each, (_, source) in tenant.backups.items() if source == instance_id]
     if how < INCREMENTAL:
@@ -532,6 +538,11 @@ def create_backup(work: Clients, tenant: Tenant, instance_id: str | None) -> Non
     reply = work.post(tenant, "/backups", {"backup": body})
     if reply.status == 202:
         work.learn_backup(tenant, reply)
+
+
+def create_backup_in_container(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
+    """The same in one of two containers of the tenant's: a chain lies in one of them."""
+    create_backup(work, tenant, instance_id, work.stream.choice(CONTAINERS))
 
 
 def list_backups(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
@@ -675,6 +686,7 @@ ACTIONS: Final[dict[str, Action]] = {
                 verify_backup,
                 delete_after_backup,
             ),
+            create_backup_in_container,
             *(create_schedule, change_schedule, list_schedules, delete_schedule),
         )
     },
@@ -686,7 +698,12 @@ _BY_PART: Final = {
     Part.DATABASES: (create_database, list_databases, delete_database),
     Part.ROOT: (enable_root, show_root, disable_root),
     Part.UPGRADES: (upgrade,),
-    Part.BACKUPS: (create_backup, create_schedule, delete_after_backup),
+    Part.BACKUPS: (
+        create_backup,
+        create_backup_in_container,
+        create_schedule,
+        delete_after_backup,
+    ),
 }
 PART_OF: Final = {action.__name__: part for part, all_of in _BY_PART.items() for action in all_of}
 """The part of the guest contract that an action asks for, where it is not every engine's."""

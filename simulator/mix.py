@@ -67,5 +67,6 @@ USUAL_MIX: Final[dict[str, float]] = {
     "delete_schedule": 0.5,
     "verify_backup": 2,
     "delete_after_backup": 1,
+    "create_backup_in_container": 0.0,  # another store for the same flows: by plans of its own
 }
 """Weights; an action that a plan's own mix does not name is not asked for."""

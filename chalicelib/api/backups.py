@@ -49,6 +49,11 @@ from chalicelib.store.operations import operation_of
 PROJECT: Final = f"/{API_VERSION}/{{project}}"
 PATH: Final = f"{PROJECT}/backups"
 BUSY: Final = "The backup is being changed by others at the moment; try again."
+NO_IMPORT: Final = (
+    "Backups that lie elsewhere are not taken in ('restore_from'): another deployment's are sealed "
+    "with its keys, and Trove's hold no account for the agent. Restore there, and bring the data "
+    "by a dump."
+)
 STATUSES: Final = one_of(each for each in BackupStatus if each is not BackupStatus.DELETED)
 
 
@@ -269,7 +274,7 @@ def making(backup: Backup) -> Wanted:
 def _require_supported(asked: BackupBody) -> None:
     """Refuse what a later release does (501)."""
     if asked.restore_from is not None:
-        raise NotSupported("A backup with 'restore_from' is not supported yet.")
+        raise NotSupported(NO_IMPORT)
 
 
 def _parent(row: Instance, asked: BackupBody) -> Backup | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable
 from typing import Final
@@ -13,6 +12,7 @@ from chalicelib.lifecycle import UNFINISHED
 from chalicelib.status import BackupStatus
 from simulator.aws.dynamodb.values import Item
 from simulator.effects import Effect
+from simulator.invariants import stored
 from simulator.invariants.base import Exchange, Hub, Invariant, changed, json_of, parents_of
 from simulator.swift import backup_of_url
 from simulator.template import BACKUPS_BUCKET
@@ -140,7 +140,8 @@ class BackupChains(Invariant):
 
 def damage_of(hub: Hub, row: Item) -> str | None:
     """What is wrong with the objects of a complete backup."""
-    found = _stored(hub, row, _manifest_of(row))
+    region = hub.run.region
+    found = stored.body(region, row, stored.manifest_key(row))
     if found is None:
         return "its manifest is not there"
     try:
@@ -149,28 +150,12 @@ def damage_of(hub: Hub, row: Item) -> str | None:
         return str(error)
     below = f"{row['location']}/{told.attempt}"
     for number, part in enumerate(told.parts):
-        written = _stored(hub, row, f"{below}/{number}")
+        written = stored.body(region, row, f"{below}/{number}")
         if written is None:
             return f"part {number} is not there"
         if (len(written), objects.checksum(written)) != (part.size, part.sha256):
             return f"part {number} is another one"
     return None
-
-
-def _stored(hub: Hub, row: Item, key: str) -> bytes | None:
-    """An object of a backup, where that lies."""
-    region = hub.run.region
-    if "container_url" in row:
-        return region.swift.body(f"{row['container_url']}/{key}")
-    found = region.s3.buckets[BACKUPS_BUCKET].get(key)
-    return found.body if found is not None else None
-
-
-def _manifest_of(row: Item) -> str:
-    if "container_url" not in row:
-        return manifest.key_of(row["location"], row["checksum"])
-    newest = json.loads(row["attempts"])[-1]["id"]
-    return manifest.place_in_container(row["location"], newest)
 
 
 def _is_counted(row: Item) -> bool:

@@ -11,7 +11,6 @@ from simulator.fleet.backups import made_of
 from simulator.fleet.datastore import Contents, Volume
 from simulator.invariants import stored
 from simulator.invariants.base import Invariant, changed, json_of, parents_of
-from simulator.template import BACKUPS_BUCKET
 
 
 class Restores(Invariant):
@@ -114,12 +113,13 @@ class Restores(Invariant):
 
     def _restored(self, chain: list[Item]) -> Contents:
         """What a restore of the last of a chain makes."""
-        objects = self.hub.run.region.s3.buckets[BACKUPS_BUCKET]
         wanted = [
             StoredBackup(row["id"], row["location"], row["checksum"], row["position"])
             for row in chain
         ]
-        return made_of(wanted, {row["id"]: stored.content_of(objects, row) for row in chain})
+        return made_of(
+            wanted, {row["id"]: stored.content_of(self.hub.run.region, row) for row in chain}
+        )
 
 
 def _told(contents: Contents) -> str:

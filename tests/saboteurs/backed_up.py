@@ -13,7 +13,7 @@ from chalicelib.domain.operations import OperationAction, OperationStatus
 from chalicelib.store import backups, ending, quotas
 from chalicelib.store.ending import Ending
 from chalicelib.store.models import Instance, Operation, Subject
-from functions import create_backup, handler
+from functions import container_objects, create_backup, handler
 from functions.outcomes import Done, Outcome
 from functions.step import Step
 from simulator.fleet import backups as guests
@@ -51,6 +51,12 @@ def objects_of_a_failed_backup_that_stay(patch: Patch) -> None:
 def objects_of_a_deleted_backup_that_stay(patch: Patch) -> None:
     """A delete removes the row alone."""
     patch.setitem(handler.LOCAL_STEPS, "delete_backup.remove", Step(lambda *_: Done()))
+
+
+@saboteur("in containers", "L2")
+def objects_in_a_container_that_stay(patch: Patch) -> None:
+    """What lies in a tenant's container is taken for removed."""
+    patch.setattr(container_objects, "_removed", lambda operation, row, gone, sent_to: None)
 
 
 @saboteur("given up", "I38", seeds=10)
