@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from chalicelib.domain.archives import shown
+from guest_agent.datastores.log import Piece
+from simulator.fleet.logs import SimLog
 from simulator.template import PREFIX
 from tests.simulator.backing_up import DATABASE, Backups
 
@@ -156,3 +158,31 @@ def test_archiving_that_is_turned_off_leaves_the_moments_before(stack: Backups) 
     assert stack.ask("DELETE", f"/instances/{instance_id}").status == 202
     stack.settle()
     assert archives(stack, instance_id)[0]["restorable_until"] == archive["restorable_until"]
+
+
+def test_a_gap_that_is_overlooked_is_told_by_l12(monkeypatch: pytest.MonkeyPatch) -> None:
+    def overlooked(self: SimLog, position: str) -> Iterator[Piece]:
+        log = self._guest.kept()
+        log.start = min(log.start, int(position))
+        return since(self, position)
+
+    since = SimLog.since
+    monkeypatch.setattr(SimLog, "since", overlooked)
+    stack = Backups(options={"COFFER_BACKUP_TIMEOUT_SECONDS": "86400"})
+    try:
+        instance_id = archived(stack)
+        (guest,) = stack.fleet.of_instance(instance_id)
+        assert guest.volume is not None
+        assert guest.volume.log is not None
+        stack.run(300.0)
+        stack.write(instance_id, "is lost")
+        guest.volume.log.release(guest.volume.contents.log_position)
+        stack.write(instance_id, "is there")
+        stack.run(600.0)
+        (archive,) = archives(stack, instance_id)
+        made = at(stack, instance_id, archive["restorable_until"])
+        assert made.status == 200, made.body
+        stack.settle()
+        assert "L12 is broken" in stack.explain()
+    finally:
+        stack.close()

@@ -1,0 +1,94 @@
+"""A moment that an instance is made of, on a running stack: below a writer, on the real engine."""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+from typing import Any
+
+from tests.acceptance.stack import Stack, eventually
+from tests.acceptance.test_backups import (
+    PASSWORD,
+    USER,
+    Writer,
+    address_of,
+    back_up,
+    connect,
+    ended,
+    rows_of,
+)
+
+WITHIN = 240
+
+
+def archive_of(stack: Stack, instance_id: str) -> dict[str, Any]:
+    """The newest archive of the instance's log."""
+    answer = stack.demo.request("GET", f"/instances/{instance_id}/archives")
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()["archives"][0]
+    return found
+
+
+def running(stack: Stack, instance_id: str) -> dict[str, Any]:
+    def look() -> dict[str, Any] | None:
+        found = archive_of(stack, instance_id)
+        return found if found["state"] == "runs" else None
+
+    return eventually(look, WITHIN, "an archive that runs")
+
+
+def now_of(address: str) -> str:
+    """The time by the database's own clock, as ISO 8601."""
+    with closing(connect(address)) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT DATE_FORMAT(UTC_TIMESTAMP(6), '%Y-%m-%dT%H:%i:%s.%fZ')")
+        (found,) = cursor.fetchone()
+    return str(found)
+
+
+def test_a_moment_between_two_rows_is_restored(stack: Stack) -> None:
+    user = {"name": USER, "password": PASSWORD, "databases": [{"name": "shop"}]}
+    source = stack.demo.created("logged", databases=[{"name": "shop"}], users=[user])
+    address = address_of(stack, source)
+    schedule = {"name": "s", "instance": source, "interval_hours": 24, "point_in_time": True}
+    made = stack.demo.request("POST", "/backup_schedules", {"backup_schedule": schedule})
+    assert made.status_code == 200, made.text
+    stack.demo.wait(source, "RESTART_REQUIRED")
+    restart = stack.demo.request("POST", f"/instances/{source}/action", {"restart": {}})
+    assert restart.status_code == 202, restart.text
+    stack.demo.healthy(source)
+    running(stack, source)
+
+    writer = Writer(address)
+    writer.start()
+    try:
+        base = back_up(stack, source, "base")
+        assert ended(stack, base)["status"] == "COMPLETED"
+        before = writer.committed
+        eventually(lambda: writer.committed > before + 50, WITHIN, "rows behind the base")
+    finally:
+        writer.over.set()
+        writer.join(30)
+    count = rows_of(address)
+    time.sleep(1.1)  # MariaDB's log has whole seconds
+    moment = now_of(address)
+    time.sleep(1.1)
+    with closing(connect(address)) as connection, connection.cursor() as cursor:
+        cursor.execute("DELETE FROM rows_")
+    assert rows_of(address) == 0
+
+    eventually(
+        lambda: (archive_of(stack, source)["restorable_until"] or "") > moment,
+        WITHIN,
+        "an archive up to the moment",
+    )
+    point = {"instance": source, "time": moment}
+    refused = stack.demo.create("never", restorePoint={**point, "time": "2001-01-01T00:00:00Z"})
+    assert refused.status_code == 400, refused.text
+    assert archive_of(stack, source)["restorable_from"] in refused.text
+    again = stack.demo.created("at the moment", restorePoint=point)
+    assert rows_of(address_of(stack, again)) == count
+    for each in (again, source):
+        assert stack.demo.delete(each).status_code == 202
+        stack.demo.wait(each, "GONE")
+    assert archive_of(stack, source)["restorable_until"] > moment
+    stack.demo.request("DELETE", f"/backups/{base}")
