@@ -1,0 +1,86 @@
+"""To which moments an instance can be restored, and from what."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import pytest
+
+from chalicelib.domain import archives as rules
+from chalicelib.errors import BadRequest
+from chalicelib.status import BackupStatus
+
+
+class Base(NamedTuple):
+    id: str
+    reached_ms: float | None
+    archive_id: str | None = "a"
+    archive_number: int = 0
+    status: str = BackupStatus.COMPLETED
+
+
+class Archive(NamedTuple):
+    id: str = "a"
+    until_ms: float | None = 1000.0
+
+
+def chosen(target: int, bases: list[Base], archives: list[Archive]) -> str:
+    return rules.base_for(target, bases, archives, "Instance i")[0].id
+
+
+def test_the_newest_base_before_the_moment_is_chosen_its_own_moment_included() -> None:
+    bases = [Base("1", 100), Base("2", 200), Base("late", 900)]
+    assert [chosen(at, bases, [Archive()]) for at in (100, 199, 200, 899, 1000)] == [
+        *("1", "1", "2", "2", "late")
+    ]
+
+
+@pytest.mark.parametrize("target", [99, 1001])
+def test_a_moment_outside_is_refused_with_what_is_possible(target: int) -> None:
+    with pytest.raises(BadRequest) as refused:
+        chosen(target, [Base("1", 100), Base("other", 10, "b")], [Archive(), Archive("b", 50)])
+    for ms in (100, 1000, 10, 50):
+        assert rules.shown(ms) in refused.value.message
+
+
+def test_between_two_archives_nothing_is_possible() -> None:
+    bases = [Base("1", 100), Base("2", 2000, "b")]
+    archives = [Archive(), Archive("b", 3000)]
+    assert chosen(1000, bases, archives) == "1"
+    assert chosen(2000, bases, archives) == "2"
+    with pytest.raises(BadRequest):
+        chosen(1500, bases, archives)
+
+
+@pytest.mark.parametrize(
+    "base",
+    [Base("x", 100, None), Base("x", None), Base("x", 100, status=BackupStatus.DELETING)],
+)
+def test_what_is_no_base_gives_nothing_back(base: Base) -> None:
+    assert rules.range_of(Archive(), [base]) is None
+    with pytest.raises(BadRequest, match="No moment is possible"):
+        chosen(500, [base], [Archive()])
+
+
+def test_what_no_base_needs_is_below_the_lowest_number() -> None:
+    bases = [Base("1", 1, archive_number=7), Base("2", 2, archive_number=4), Base("3", 3, "b")]
+    assert rules.floor_of(Archive(), bases) == 4
+    assert rules.floor_of(Archive(), bases[2:]) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "ms"),
+    [
+        ("2000-01-01T00:00:00Z", 946684800000),
+        ("2000-01-01T01:00:00.5+01:00", 946684800500),
+        ("2000-01-01", 946684800000),
+    ],
+)
+def test_a_time_is_utc_unless_it_names_an_offset(text: str, ms: int) -> None:
+    assert rules.moment(text) == ms
+
+
+@pytest.mark.parametrize("text", ["", "noon", "1999-12-31T23:59:59Z", "2026-13-01", "9" * 60])
+def test_what_is_no_time_is_refused(text: str) -> None:
+    with pytest.raises(BadRequest):
+        rules.moment(text)
