@@ -30,6 +30,7 @@ from simulator.cloud.model.cloud import GUEST_IMAGE
 from simulator.cloud.model.identity import stable_id
 from simulator.fleet.releases import BUNDLES, Kind
 from simulator.region import TASK_MANAGERS
+from tests.functions.scenarios_of_backups import BACKUPS
 from tests.support import asking_back, resizes
 from tests.support.peer import Peer
 from tests.support.scripted import Script
@@ -595,6 +596,7 @@ FAMILIES: dict[str, tuple[Scenario, ...]] = {
         upgrade_that_fails_on_both_ways,
         delete_during_the_way_back_of_an_upgrade,
     ),
+    "backup": BACKUPS,
 }
 """Those that have most of their steps in common stand together."""
 SCENARIOS: tuple[Scenario, ...] = tuple(each for family in FAMILIES.values() for each in family)

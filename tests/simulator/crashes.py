@@ -16,6 +16,9 @@ from tests.simulator.deployment import Deployment
 from tests.support.copies import Copies
 
 Scenario = Callable[[Deployment], None]
+QUICK_DEATHS: Final = 12
+LEAST_DEATHS: Final = 100
+"""A scenario with fewer has not done what it is for."""
 MAINTENANCE_SECONDS: Final = 1800.0
 """So long an orphan may live: 15 minutes of age, 10 to the next look, and a look that fails."""
 
@@ -158,6 +161,28 @@ def failures_of(scenario: Scenario, deaths: Sequence[Death]) -> list[str]:
         deployment.close()
     assert recorder.copies.count == len(deaths), "the runs must be the same"
     return recorder.copies.failures
+
+
+def own_deaths(scenario: Scenario, scopes: tuple[str, ...]) -> list[Death]:
+    """The deaths of those whose scope begins with one of these."""
+    return [each for each in deaths_of(scenario) if each.place.scope.startswith(scopes)]
+
+
+def some_converge(scenario: Scenario, *scopes: str) -> None:
+    """A dozen of them, of all places."""
+    everything = own_deaths(scenario, scopes)
+    assert len(everything) > LEAST_DEATHS
+    _converge(scenario, everything[:: len(everything) // QUICK_DEATHS])
+
+
+def all_converge(scenario: Scenario, *scopes: str) -> None:
+    """Each of them."""
+    _converge(scenario, own_deaths(scenario, scopes))
+
+
+def _converge(scenario: Scenario, deaths: Sequence[Death]) -> None:
+    failed = failures_of(scenario, deaths)
+    assert not failed, "\n\n".join(failed[:5])
 
 
 def settle_and_check(deployment: Deployment) -> None:

@@ -10,10 +10,9 @@ from typing import Any, Final
 import pytest
 
 from simulator.template import BACKUPS_BUCKET, PREFIX
-from tests.simulator.crashes import Death, Scenario, deaths_of, failures_of
+from tests.simulator.crashes import Scenario, all_converge, some_converge
 from tests.simulator.deployment import Deployment
 
-QUICK_DEATHS: Final = 12
 SCOPES: Final = (
     *("create_backup.", "delete_backup.", "restore_instance.", "verify_backup."),
     *("guest.", "part "),
@@ -130,22 +129,13 @@ SCENARIOS: Final = (
 )
 
 
-def own_deaths(scenario: Scenario) -> list[Death]:
-    """The deaths in a step about backups, or in an agent."""
-    return [each for each in deaths_of(scenario) if each.place.scope.startswith(SCOPES)]
-
-
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
 def test_some_deaths_of_a_backup_converge(scenario: Scenario) -> None:
-    everything = own_deaths(scenario)
-    assert len(everything) > 100
-    failed = failures_of(scenario, everything[:: len(everything) // QUICK_DEATHS])
-    assert not failed, "\n\n".join(failed[:5])
+    some_converge(scenario, *SCOPES)
 
 
 @pytest.mark.crash
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
 def test_every_death_of_a_backup_converges(scenario: Scenario) -> None:
-    failed = failures_of(scenario, own_deaths(scenario))
-    assert not failed, "\n\n".join(failed[:5])
+    all_converge(scenario, *SCOPES)

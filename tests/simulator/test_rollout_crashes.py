@@ -11,10 +11,8 @@ from typing import Any, Final
 import pytest
 
 from simulator.versions import FIRST, IMAGES, NEWER
-from tests.simulator.crashes import Death, Scenario, deaths_of, failures_of
+from tests.simulator.crashes import Scenario, all_converge, some_converge
 from tests.simulator.deployment import Deployment
-
-QUICK_DEATHS: Final = 12
 
 
 def two_one_after_the_other(deployment: Deployment) -> None:
@@ -58,22 +56,13 @@ def _roll_out(deployment: Deployment, image: str, stop_after: float | None = Non
 SCENARIOS: Final = (two_one_after_the_other, two_of_which_the_first_fails, two_and_it_is_stopped)
 
 
-def own_deaths(scenario: Scenario) -> list[Death]:
-    """The deaths in a step of the rollout itself."""
-    return [each for each in deaths_of(scenario) if each.place.scope.startswith("roll_out.")]
-
-
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
 def test_some_deaths_of_a_rollout_converge(scenario: Scenario) -> None:
-    everything = own_deaths(scenario)
-    assert len(everything) > 100
-    failed = failures_of(scenario, everything[:: len(everything) // QUICK_DEATHS])
-    assert not failed, "\n\n".join(failed[:5])
+    some_converge(scenario, "roll_out.")
 
 
 @pytest.mark.crash
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
 def test_every_death_of_a_rollout_converges(scenario: Scenario) -> None:
-    failed = failures_of(scenario, own_deaths(scenario))
-    assert not failed, "\n\n".join(failed[:5])
+    all_converge(scenario, "roll_out.")
