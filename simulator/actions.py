@@ -615,9 +615,12 @@ def create_schedule(work: Clients, tenant: Tenant, instance_id: str | None) -> N
         **_times(work),
         **_keeping(work),
     }
-    tried = "?dry_run=true" if work.stream.random() < UNFIT else ""
-    reply = work.post(tenant, f"/backup_schedules{tried}", {"backup_schedule": body})
-    if reply.status == 200 and not tried:
+    if work.stream.random() < UNFIT:
+        path = "/backup_schedules?dry_run=true"
+        work.request(tenant, "POST", path, {"backup_schedule": body})  # whose key is not kept
+        return
+    reply = work.post(tenant, "/backup_schedules", {"backup_schedule": body})
+    if reply.status == 200:
         work.learn_schedule(tenant, reply)
 
 
