@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.bus.contract.pieces import parsed
 from chalicelib.domain.archives import shown
 from guest_agent.datastores.log import Piece
 from simulator.fleet.logs import SimLog
@@ -186,3 +187,46 @@ def test_a_gap_that_is_overlooked_is_told_by_l12(monkeypatch: pytest.MonkeyPatch
         assert "L12 is broken" in stack.explain()
     finally:
         stack.close()
+
+
+def numbers(stack: Backups) -> list[int]:
+    """Of the pieces that lie in the store."""
+    named = (parsed(key.rpartition("/")[2]) for key in stack.keys)
+    return [each.number for each in named if each is not None]
+
+
+def test_what_no_backup_needs_any_more_goes_with_the_last_that_has(stack: Backups) -> None:
+    instance_id = archived(stack)
+    for number in range(3):
+        stack.write(instance_id, f"row {number}")
+        stack.run(120.0)
+    (first,) = stack.ask("GET", "/backups").document["backups"]
+    second = stack.back_up(instance_id)
+    stack.write(instance_id, "behind it")
+    stack.run(300.0)
+    floor = int(stack.row(second)["archive_number"])
+    before = numbers(stack)
+    assert min(before) <= floor < max(before)
+    assert stack.ask("DELETE", f"/backups/{first['id']}").status == 202
+    stack.settle()
+    assert numbers(stack) == [each for each in before if each > floor]
+    (archive,) = archives(stack, instance_id)
+    assert restored(stack, instance_id, archive["restorable_until"]) == set(
+        stack.held(instance_id).databases[DATABASE].rows
+    )
+    assert at(stack, instance_id, first["created"] + "Z").status == 400
+
+
+@pytest.mark.long
+def test_a_log_that_has_ended_without_a_base_is_removed_a_day_later(stack: Backups) -> None:
+    instance_id = archived(stack)
+    stack.write(instance_id, "in it")
+    stack.run(300.0)
+    assert numbers(stack)
+    assert stack.ask("DELETE", f"/instances/{instance_id}").status == 202
+    stack.settle()
+    (backup,) = stack.ask("GET", "/backups").document["backups"]
+    assert stack.ask("DELETE", f"/backups/{backup['id']}").status == 202
+    stack.run(3 * 86400.0)
+    assert stack.keys == []
+    assert stack.ask("GET", f"/instances/{instance_id}/archives").status == 404
