@@ -46,7 +46,8 @@ class ScheduleChange(Body, frozen=True):
     """What a schedule has from now on; what is not given stays.
 
     `cron` takes the place of an `interval_hours`, and the other way round. Each `full_every`-th
-    backup is full, the rest build on the one before. `keep_count` and `keep_days` null keep all.
+    backup is full, the rest build on the one before. `keep_count` and `keep_days` null keep all;
+    `verify_every` null has none tried out.
     """
 
     name: Name | msgspec.UnsetType = msgspec.UNSET
@@ -56,6 +57,7 @@ class ScheduleChange(Body, frozen=True):
     full_every: Chain | msgspec.UnsetType = msgspec.UNSET
     keep_count: Count | msgspec.UnsetType | None = msgspec.UNSET
     keep_days: Days | msgspec.UnsetType | None = msgspec.UNSET
+    verify_every: Count | msgspec.UnsetType | None = msgspec.UNSET
     enabled: bool | msgspec.UnsetType = msgspec.UNSET
     point_in_time: bool | msgspec.UnsetType = msgspec.UNSET
 
@@ -65,6 +67,7 @@ class ScheduleBody(Body, frozen=True):
 
     Each `full_every`-th backup is full, the rest build on the one before. What is beyond
     `keep_count` or older than `keep_days` is deleted, but for what a backup that is kept builds on.
+    Each `verify_every`-th backup is tried out.
     With `point_in_time` the database's log is archived, too, and an instance can be made of any
     moment since the oldest backup that is kept.
     """
@@ -77,6 +80,7 @@ class ScheduleBody(Body, frozen=True):
     full_every: Chain = 1
     keep_count: Count | None = None
     keep_days: Days | None = None
+    verify_every: Count | None = None
     enabled: bool = True
     point_in_time: bool = False
 
@@ -132,6 +136,7 @@ class ScheduleView(View, frozen=True, kw_only=True):
     full_every: int
     keep_count: int | None
     keep_days: int | None
+    verify_every: int | None
     point_in_time: bool
     next_at: Naive | None
     last_at: Naive | None
@@ -309,6 +314,7 @@ def _view(row: BackupSchedule) -> ScheduleView:
         full_every=int(row.full_every),
         keep_count=_whole(row.keep_count),
         keep_days=_whole(row.keep_days),
+        verify_every=_whole(row.verify_every),
         point_in_time=bool(row.point_in_time),
         next_at=_at(_begins(row)),
         last_at=_at(row.last_at),

@@ -312,6 +312,8 @@ class BackupSchedule(Table):
     revision = NumberAttribute(default=1)  # grows with each change by its tenant
 
     name = UnicodeAttribute()
+    verify_every = optional(NumberAttribute(null=True))
+    unverified = NumberAttribute(default=0)  # backups that it has made since one was tried out
     enabled = BooleanAttribute(default=True)
     cron = optional(UnicodeAttribute(null=True))
     interval_hours = optional(NumberAttribute(null=True))

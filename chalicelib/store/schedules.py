@@ -260,6 +260,7 @@ def running(row: BackupSchedule, following: float, at: float, backup: Backup) ->
         "due_at": at,
         "last_at": aws.clock(),
         "last_backup_id": backup.id,
+        "unverified": row.unverified + 1,
         "again": None,
         "reason": None,
         "reason_at": None,
@@ -279,6 +280,18 @@ def unchanged(row: BackupSchedule) -> Items:
     """
     same = BackupSchedule.revision == row.revision
     return lambda write: write.condition_check(BackupSchedule, row.id, condition=same)
+
+
+def verifying(row: BackupSchedule) -> Items:
+    """What the transaction writes that accepts a trial of one of its backups.
+
+    Clause: none has begun, and none was made, since it was read.
+    """
+    before = row.unverified
+    count = BackupSchedule.unverified
+    same = count == before if before else count.does_not_exist() | (count == 0)
+    actions: list[Action] = [count.set(0)]
+    return lambda write: write.update(row, actions=actions, condition=same)
 
 
 def _same(row: BackupSchedule) -> Condition:

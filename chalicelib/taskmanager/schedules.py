@@ -15,24 +15,22 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
-from chalicelib import aws, crash, lifecycle, tracing
+from chalicelib import aws, crash, tracing
 from chalicelib.bus import queues
-from chalicelib.bus.ability import require_able, require_heard, require_offered
-from chalicelib.bus.contract import METHODS
 from chalicelib.domain import backups as chains
 from chalicelib.domain import retention
 from chalicelib.domain.flows import CREATE_BACKUP, DELETE_BACKUP
 from chalicelib.domain.schedules import begins_at, plan_of
-from chalicelib.errors import BadRequest, CofferError, Unprocessable
+from chalicelib.errors import BadRequest, CofferError
 from chalicelib.lifecycle import Status
 from chalicelib.status import BackupStatus
 from chalicelib.store import accepting, archives, backups, instances, strategies
 from chalicelib.store import schedules as store
-from chalicelib.store.events import Asked
 from chalicelib.store.models import Backup, BackupSchedule, Instance, Operation
 from chalicelib.store.operations import operation_of
-from chalicelib.taskmanager import executions
+from chalicelib.taskmanager import verifications
 from chalicelib.taskmanager.pages import from_both_ends
+from chalicelib.taskmanager.unasked import asked_by, require_free, start
 
 PAGE: Final = 100
 MOST_A_MINUTE: Final = 2000
@@ -88,6 +86,7 @@ def look(schedule_id: str) -> str:
     soon = aws.clock() + SOON_SECONDS if _give_up(row, made) else math.inf
     if row.again is not None or aws.clock() >= begins_at(row, row.next_at):
         return _run(row, instance, made, soon)
+    soon = min(soon, verifications.begin(row, instance, made))
     store.look_again(row, min(store.look_at(row, row.next_at), soon))
     return "looked"
 
@@ -100,27 +99,15 @@ def _run(row: BackupSchedule, instance: Instance, made: Sequence[Backup], soon: 
         return _wait(row, refusal.message)
     if operation is None:
         return "raced"  # looked at again when the claim is over
-    _start(operation)
+    start(operation)
     return "started"
-
-
-def _start(operation: Operation) -> None:
-    try:
-        executions.start(operation)
-    except executions.Throttled as error:
-        log.warning("%s is left to the sweeper: %s", operation.id, error)
 
 
 def _accepted(
     row: BackupSchedule, instance: Instance, made: Sequence[Backup], soon: float
 ) -> Operation | None:
     """The operation of the run, by the rules of a request; None when another was faster."""
-    require_able(instance, [METHODS[name] for name in CREATE_BACKUP.asks])
-    require_offered(instance, [METHODS[name] for name in CREATE_BACKUP.asks_next])
-    lifecycle.require(CREATE_BACKUP.sources, instance.id, instance.status)
-    if instance.operation_id is not None:
-        raise Unprocessable(f"Another operation of instance {instance.id} is under way.")
-    require_heard(instance)
+    require_free(instance, CREATE_BACKUP)
     assert row.next_at is not None
     slot = f"{row.name[:200]}-{datetime.fromtimestamp(row.next_at, UTC):%Y-%m-%dT%H-%MZ}"
     name = row.again or slot
@@ -134,14 +121,11 @@ def _accepted(
         asked=asked_by(row),
     )
     following = plan_of(row).next_after(aws.clock())
+    if verifications.is_due(row, more=1):
+        soon = min(soon, aws.clock() + SOON_SECONDS)
     beside = store.running(row, following, min(store.look_at(row, following), soon), backup)
     done = accepting.accept(instance, operation, decided_by=("generation",), beside=beside)
     return operation if done else None
-
-
-def asked_by(row: BackupSchedule) -> Asked:
-    """Who asks for what a schedule does: itself, with a request of its own each time."""
-    return Asked(f"backup-schedule:{row.id}", f"req-{aws.new_id()}", row.tenant_id)
 
 
 def _parent(row: BackupSchedule, instance: Instance, made: Sequence[Backup]) -> Backup | None:
@@ -193,5 +177,5 @@ def _give_up(row: BackupSchedule, made: Sequence[Backup]) -> bool:
         operation = operation_of(each, DELETE_BACKUP, asked=asked_by(row))
         clauses = ("children", "readers")
         if accepting.accept(each, operation, decided_by=clauses, beside=store.unchanged(row)):
-            _start(operation)
+            start(operation)
     return bool(chosen)

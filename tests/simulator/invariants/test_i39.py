@@ -11,7 +11,7 @@ from chalicelib.store import backups, schedules
 from chalicelib.store.events import Asked
 from chalicelib.store.models import Backup, BackupSchedule
 from chalicelib.store.operations import operation_of
-from chalicelib.taskmanager.schedules import asked_by
+from chalicelib.taskmanager.unasked import asked_by
 from tests.simulator.deployment import Deployment
 from tests.simulator.invariants.breaking import instance, told_by
 
