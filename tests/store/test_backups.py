@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from chalicelib import aws, errors
+from chalicelib.domain import attempts
 from chalicelib.domain.flows import CREATE_BACKUP, DELETE_BACKUP, What
 from chalicelib.domain.operations import OperationStatus
 from chalicelib.lifecycle import Status
@@ -160,3 +161,22 @@ def test_a_deletion_that_has_failed_and_says_so_is_left_as_it_is(source: Instanc
     end_operation(operation, Ending(OperationStatus.FAILED, "No."))
     assert now(row).status == BackupStatus.DELETE_FAILED
     assert restoring_backups.wrong(now(row)) is None
+
+
+def test_attempts_are_remembered_one_writer_at_a_time_and_while_it_is_made(
+    source: Instance,
+) -> None:
+    row, operation = begun(source)
+    one, other = now(row), now(row)
+    first = attempts.Attempt("a", 1.0)
+    assert backups.lend(one, [first])
+    assert not backups.lend(other, [attempts.Attempt("b", 1.0)])
+    both = [first, attempts.Attempt("b", 2.0)]
+    stale = now(row)
+    assert backups.lend(now(row), both)
+    assert not backups.lend(stale, [first])
+    assert attempts.of(now(row).attempts) == both
+    read = now(row)
+    end_operation(operation, Ending(OperationStatus.FAILED, "No."))
+    assert not backups.lend(read, [first])
+    assert attempts.of(now(row).attempts) == both
