@@ -15,6 +15,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 
 import msgspec
@@ -143,7 +144,8 @@ class Archiver:
         if not note.broken:
             note = self._go_on(manager, log, note, kept=kept)
         if note.broken:
-            log.release(log.begin())
+            with suppress(LogLost):  # there is none to release
+                log.release(log.begin())
             self._tell(ArchiveState.BROKEN, note, note.broken)
             memory.wants_renewal = True  # another one may be wanted by now
 
