@@ -62,6 +62,7 @@ def to_moment(
         if _NOT_REACHED not in str(error):
             raise
         _recover(server, data, _SETTINGS)
+    server.user.take_over(data)
 
 
 def _lay(server: PostgreSQLServer, data: Path, since: str, pieces: Iterable[ArchivedPiece]) -> bool:
@@ -93,7 +94,10 @@ def _owned(server: PostgreSQLServer, folder: int, name: str) -> int:
 
 
 def _recover(server: PostgreSQLServer, data: Path, settings: dict[str, str]) -> None:
-    processes.kill_all_with(str(data), server.user.uid)
+    """Run a server to the end of its recovery, as who makes data: it asks for the user's name."""
+    maker = server.maker
+    processes.kill_all_with(str(data), maker.uid)
+    maker.take_over(data)
     chosen = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
     command = [server.program("postgres"), "--single", "-D", str(data), *chosen, "postgres"]
-    tool.run(command, server.user, REPLAY_SECONDS)
+    tool.run(command, maker, REPLAY_SECONDS)

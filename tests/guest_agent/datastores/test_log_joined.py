@@ -26,6 +26,8 @@ from tests.guest_agent.datastores.test_backups import MARIADB, Backups, guest_of
 from tests.guest_agent.fakes import Crash
 
 pytestmark = pytest.mark.database
+NAMELESS: Final = "".join(f"{each}:x:48226:48226::/:/bin/false\n" for each in ("mysql", "postgres"))
+"""The users of a server that shares its kernel: their number has no name there."""
 TO_LAST_MS: Final = 1000
 """A second's events of MariaDB's log are of that second, and a round goes up to one before it."""
 
@@ -109,6 +111,7 @@ def test_a_moment_is_restored_by_commands_also_when_its_agent_dies_in_it(
     with ExitStack() as stack:
         server = stack.enter_context(server_of(engine))
         monkeypatch.setenv("COFFER_SERVER_ID", server.id)
+        (server.root / "etc/passwd").write_text(NAMELESS, encoding="utf-8")
         with pytest.MonkeyPatch.context() as patch:
             dies_in_it(patch, engine)
             with pytest.raises(Crash):
