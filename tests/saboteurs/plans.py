@@ -75,7 +75,6 @@ SCHEDULED: Final = {
     "stop": 1.0,
     "start": 3.0,
 }
-CHANGED: Final = {"create_schedule": 4.0, "change_schedule": 12.0, "write": 4.0}
 GIVEN_UP: Final = {
     "create": 1.0,
     "create_backup": 10.0,
@@ -144,15 +143,6 @@ PLANS: Final = {
         "in containers", IN_CONTAINERS, {"F3": 0.2, "F5": 0.1, "F9": 0.2, "F11": 10.0}, rate=120.0
     ),
     "scheduled": _plan("scheduled", SCHEDULED, {}, guests=3, rate=8.0, hours=3.0),
-    "scheduled and changed": _plan(
-        "scheduled and changed",
-        CHANGED,
-        {"F1": 0.5, "F3": 0.1},
-        guests=3,
-        rate=120.0,
-        at_once=6,
-        hours=1.5,
-    ),
     "given up": _plan("given up", GIVEN_UP, {"F3": 0.3, "F11": 20.0}, rate=240.0, at_once=3),
     "a bad store": _plan("a bad store", BACKED_UP, {"F18": 4.0}, rate=120.0),
     "rolled out": _plan("rolled out", ROLLED, {"F5": 0.2, "F15": 0.1}),

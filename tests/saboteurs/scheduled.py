@@ -62,16 +62,3 @@ def a_slot_that_is_run_twice(patch: Patch) -> None:
 def a_look_that_comes_too_late(patch: Patch) -> None:
     """Nobody finds what is due."""
     patch.setattr(schedules, "tell_due", lambda until: 0)
-
-
-@saboteur("scheduled and changed", "I39", seeds=10)
-def a_change_of_a_schedule_that_comes_too_late(patch: Patch) -> None:
-    """What is deleted is decided by a schedule that is another one by then."""
-    patch.setattr(store, "unchanged", lambda row: lambda write: None)
-
-
-@saboteur("scheduled and changed", "I39", seeds=10)
-def a_run_of_a_schedule_as_it_was(patch: Patch) -> None:
-    """Whoever looks twice at a slot runs it twice."""
-
-    patch.setattr(store, "_same", lambda row: BackupSchedule.id.exists())
