@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -21,7 +22,7 @@ REFUSED: Final = 0.8
 LOST: Final = 0.1
 """Share of the replies to writes that are lost, of the strength."""
 AT_ONCE: Final = 0.05
-"""Share of the objects that are lost when they were written, of the strength."""
+"""Share of the objects that are lost or changed when they were written, of the strength."""
 SPOILED: Final = 60.0
 """Objects that are lost or changed in an hour, at full strength."""
 CHANGED: Final = 0.5
@@ -76,23 +77,35 @@ class ObjectStore(Fault):
         whose = row["instance_id"] if row is not None else None
         complete = row is not None and row["status"] == BackupStatus.COMPLETED
         if complete and found is not None and self.stream.random() < CHANGED:
-            place = self.stream.randrange(len(found.body))
-            changed = bytes([found.body[place] ^ 1])
-            body = found.body[:place] + changed + found.body[place + 1 :]
-            stored.put(key, found._replace(body=body))
+            stored.put(key, found._replace(body=self._changed(found.body)))
             self.inject(f"an object of the backup {backup_id} is changed", whose)
         else:
             stored.delete(key)
             self.inject(f"an object of the backup {backup_id} is lost", whose)
 
     def _lose(self, what: Mapping[str, Any]) -> None:
-        """Lose what was written just now: whoever looks before the backup is complete misses it."""
-        if "Key" in what:
-            self.world.region.s3.buckets[BACKUPS_BUCKET].delete(what["Key"])
-            if f"/{FOLDER}/" in what["Key"]:  # of a log, which nobody reads before a restore
-                assert self.world.invariants is not None
-                self.world.invariants.hub.spoiled[what["Key"].split("/")[2]] = None
-            self.inject(f"{what['Key']} is lost as soon as it was written")
+        """Lose what was written just now, or let another write over it: whoever looks before the
+        backup is complete notices."""
+        if "Key" not in what:
+            return
+        key, stored = what["Key"], self.world.region.s3.buckets[BACKUPS_BUCKET]
+        found = stored.get(key)
+        if f"/{FOLDER}/" in key:  # of a log, which nobody reads before a restore
+            assert self.world.invariants is not None
+            self.world.invariants.hub.spoiled[key.split("/")[2]] = None
+        if found is not None and self.stream.random() < CHANGED:
+            body = self._changed(found.body)
+            etag = f'"{hashlib.md5(body, usedforsecurity=False).hexdigest()}"'
+            stored.put(key, found._replace(body=body, etag=etag))
+            self.inject(f"{key} is written over as soon as it was written")
+        else:
+            stored.delete(key)
+            self.inject(f"{key} is lost as soon as it was written")
+
+    def _changed(self, body: bytes) -> bytes:
+        """The same but for a bit."""
+        place = self.stream.randrange(len(body))
+        return body[:place] + bytes([body[place] ^ 1]) + body[place + 1 :]
 
     def before(self, effect: Effect) -> None:
         if self.away and effect.service == "s3" and self.hits(REFUSED):

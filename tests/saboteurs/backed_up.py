@@ -8,6 +8,7 @@ from pynamodb.transactions import TransactWrite
 
 from chalicelib.api import backups as api
 from chalicelib.bus.contract.arguments import StoredBackup
+from chalicelib.bus.contract.manifest import StoredPart
 from chalicelib.conductor import storage
 from chalicelib.domain.operations import OperationAction, OperationStatus
 from chalicelib.store import backups, ending, quotas
@@ -38,6 +39,12 @@ def a_guest_that_is_believed(patch: Patch) -> None:
         return Done({"backup": {**made, "position": said.position}})
 
     patch.setitem(handler.LOCAL_STEPS, "create_backup.check", Step(check))
+
+
+@saboteur("a bad store", "I12", seeds=10)
+def parts_of_which_the_size_is_enough(patch: Patch) -> None:
+    """What lies in the place of a part is as long as that was, and another one."""
+    patch.setattr(StoredPart, "lies_as", lambda self, size, etag: size == self.size)
 
 
 @saboteur("a bad store", "L2", seeds=10)
