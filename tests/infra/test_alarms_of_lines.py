@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
 
+from chalicelib import tracing
 from chalicelib.api import create_app
 from chalicelib.auth.context import Context
 from chalicelib.bus import commands, contract
 from chalicelib.bus.contract.arguments import Page
 from chalicelib.bus.envelope import Direction, seal
 from chalicelib.conductor import heartbeats
+from chalicelib.domain.flows import VERIFY_BACKUP
 from chalicelib.domain.operations import OperationStatus
 from chalicelib.errors import GuestTimeout, Unavailable
 from chalicelib.metrics import NAMESPACE
 from chalicelib.settings import Settings, settings
+from chalicelib.store.backups import VERDICT
 from chalicelib.store.ending import Ending, end_operation
+from chalicelib.store.operations import operation_of
+from functions import verify_backup
 from infra.package import dashboard
 from infra.package.alarm import MINUTE, Metric
 from infra.package.alarms import alarms
@@ -50,6 +56,7 @@ def written(world: World) -> Seen:
         with pytest.raises(GuestTimeout):
             commands.call(guests.instance, contract.LIST_USERS, Page())
         _send_heartbeats(world, guests)
+        _judge_a_backup(guests)
     return {each for line in lines for each in _metrics_of(line)}
 
 
@@ -74,6 +81,13 @@ def _send_heartbeats(world: World, built: Built) -> None:
     heartbeats.receive(event_of(late, newer))
 
 
+def _judge_a_backup(built: Built) -> None:
+    operation = operation_of(built.instance, VERIFY_BACKUP, arguments={"backup": "b"})
+    operation.resources = {VERDICT: {"verdict": "failed", "reason": "page 7"}}
+    with tracing.span(logging.getLogger("chalicelib"), "step"):
+        verify_backup.judge(operation, None)
+
+
 def _metrics_of(line: dict[str, Any]) -> Iterator[tuple[str, tuple[tuple[str, str], ...]]]:
     """As CloudWatch takes them out of a line."""
     for directive in line.get("_aws", {}).get("CloudWatchMetrics", ()):
@@ -95,7 +109,7 @@ def _of_coffer(found: Iterable[Metric]) -> Seen:
 def test_each_metric_of_ours_that_is_looked_at_is_one_that_the_code_writes(written: Seen) -> None:
     watched = _of_coffer(metric for alarm in alarms(NAMES) for metric in alarm.metrics)
     drawn = _of_coffer(metric for graph in dashboard.graphs(NAMES) for metric in graph.metrics)
-    assert len(watched) == 11
+    assert len(watched) == 12
     assert (watched | drawn) - written == set()
 
 
