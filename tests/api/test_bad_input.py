@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from chalicelib.api import later
 from chalicelib.api.application import ROUTES
+from chalicelib.store import backups
 from chalicelib.store.models import Instance
 from tests.api.client import Api
 from tests.api.conftest import Guest, Make, World
@@ -115,6 +116,14 @@ def new_group(api: Api) -> str:
     return str(api.post("/configurations", body).body["configuration"]["id"])
 
 
+def new_backup(row: Instance) -> str:
+    """A complete backup."""
+    backup = backups.new_backup(row, "n")
+    backup.status, backup.checksum = "COMPLETED", "cd" * 32
+    backup.save()
+    return str(backup.id)
+
+
 def new_schedule(api: Api, row: Instance) -> str:
     """A schedule of backups."""
     body = {"backup_schedule": {"name": "n", "instance": row.id, "interval_hours": 24}}
@@ -132,6 +141,7 @@ def check(api: Api, method: str, url: str, body: bytes | None) -> None:
 def test_any_body(admin: Api, row: Instance, guest: Guest, route: Any) -> None:
     values = {"project": admin.project, "instance": row.id, "tenant": "t", "user": "ann"}
     values |= {"configuration": new_group(admin), "schedule": new_schedule(admin, row)}
+    values["backup"] = new_backup(row)
     url = route.path.format(**values, version="v-old")
 
     @QUICK
