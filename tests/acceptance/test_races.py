@@ -28,6 +28,7 @@ def test_the_same_create_three_times_at_once_keeps_the_quota_exact(stack: Stack)
             actions = [each["action"] for each in operations.json()["operations"]]
             assert actions.count("delete_instance") == 1
         api.wait(instance_id, "GONE")
+    for instance_id in ids:
         stack.assert_owns_nothing(api, instance_id)
     assert stack.quota_in_use(api) == {"instances": 0, "ram": 0, "volumes": 0}
 
