@@ -20,6 +20,7 @@ from chalicelib.bus.contract import arguments, manifest
 from chalicelib.bus.contract.values import MOST_MESSAGE
 from chalicelib.domain import attempts
 from chalicelib.domain.backups import FAILED, PASSED
+from chalicelib.domain.containers import Container
 from chalicelib.domain.operations import command_id
 from chalicelib.status import BackupStatus
 from chalicelib.store import backups
@@ -57,7 +58,7 @@ def look(operation: Operation, _: str | None) -> Outcome:
     until = aws.monotonic() + SLICE_SECONDS
     try:
         while seen.at < len(chain):
-            seen = _look_at(chain[seen.at], seen)
+            seen = _look_at(chain[seen.at], seen, until)
             if aws.monotonic() > until:
                 return Wait(1, {"look": seen._asdict()}, "its objects are being looked at")
     except (objects.NotStored, ValueError) as error:
@@ -69,19 +70,12 @@ def look(operation: Operation, _: str | None) -> Outcome:
     return Done()
 
 
-def _look_at(row: Backup, seen: Seen) -> Seen:
-    """The next page, or part, of one backup. Raises `NotStored` where something is missing."""
-    checksum = str(row.checksum)
+def _look_at(row: Backup, seen: Seen, until: float) -> Seen:
+    """What comes next of one backup. Raises `NotStored` where something is missing."""
     place = backups.container_of(row)
     if place is not None:
-        newest = attempts.of(row.attempts)[-1].id
-        key = manifest.place_in_container(row.location, newest)
-        told = manifest.opened(containers.read(place, key, manifest.MOST_BYTES), checksum)
-        lies = containers.look(place, f"{row.location}/{newest}/{seen.found}")
-        if lies is None or not told.parts[seen.found].lies_as(lies.size, lies.etag):
-            raise objects.NotStored(f"part {seen.found} is not what was written")
-        more = seen.found + 1 < len(told.parts)
-        return Seen(seen.at, seen.found + 1, None) if more else Seen(seen.at + 1, 0, None)
+        return _look_in_container(row, place, seen, until)
+    checksum = str(row.checksum)
     key = manifest.key_of(row.location, checksum)
     told = manifest.opened(objects.read(key, manifest.MOST_BYTES), checksum)
     own = f"{row.location}/{told.attempt}"
@@ -96,6 +90,20 @@ def _look_at(row: Backup, seen: Seen) -> Seen:
         return Seen(seen.at, found, page.after)
     if found != told.stored:
         raise objects.NotStored(f"of {told.stored} bytes {found} are there")
+    return Seen(seen.at + 1, 0, None)
+
+
+def _look_in_container(row: Backup, place: Container, seen: Seen, until: float) -> Seen:
+    """Its next parts, until then. A manifest may be as long as a part: it is read once for them."""
+    newest = attempts.of(row.attempts)[-1].id
+    key = manifest.place_in_container(row.location, newest)
+    told = manifest.opened(containers.read(place, key, manifest.MOST_BYTES), str(row.checksum))
+    for number in range(seen.found, len(told.parts)):
+        lies = containers.look(place, f"{row.location}/{newest}/{number}")
+        if lies is None or not told.parts[number].lies_as(lies.size, lies.etag):
+            raise objects.NotStored(f"part {number} is not what was written")
+        if aws.monotonic() > until:
+            return Seen(seen.at, number + 1, None)
     return Seen(seen.at + 1, 0, None)
 
 

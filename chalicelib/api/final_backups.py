@@ -47,16 +47,18 @@ def is_wanted(query: Mapping[str, str]) -> bool:
 
 
 def accept(request: Request) -> Response:
-    """Accept the backup; one that is under way already is that which was asked for."""
+    """Accept the backup; one that is under way already is that which was asked for, unless it goes
+    back: no delete follows on that one."""
     name = request.query.get("backup_name", "")
     if len(name) > LONGEST_NAME:
         raise BadRequest("The 'backup_name' is too long.")
     row = instance_of(request)
     policy.authorize(request.context, "backup:create", row.tenant_id)
     live = get_operation(row.operation_id) if row.operation_id is not None else None
-    final = live is not None and rules.is_final(live.action, live.arguments)
+    goes = live is not None and not (live.cancelled or live.compensating)
+    final = goes and live is not None and rules.is_final(live.action, live.arguments)
     if not request.dry_run and (final or row.status == Status.SHUTDOWN):
-        return accepting.accepted(request, row.id, row.operation_id)
+        return accepting.accepted(request, row.id, row.next_operation_id or row.operation_id)
 
     def wanted(row: Instance) -> Wanted:
         require_unprotected(row)

@@ -67,7 +67,8 @@ def end_operation(operation: Operation, ending: Ending) -> str | None:
     Returns the id of the operation that is live next, if one was queued. Clauses: the operation is
     not terminal yet and is the subject's live one (a second run of the last step); the queue
     behind it is as it was read (a delete that is accepted meanwhile), and so is what else its kind
-    is decided by (an expulsion). Already ended is success.
+    is decided by (an expulsion); one that a delete follows on was not called back. Already ended is
+    success.
     """
     for until in races():
         subject: Subject | None = KINDS[operation.kind].find(operation.subject_id)
@@ -132,8 +133,13 @@ def end_forgotten(operation: Operation) -> bool:
 
 
 def _deleting(operation: Operation, ending: Ending, subject: Subject) -> Operation | None:
-    """The delete that begins with the end of the last backup of an instance, when that is made."""
+    """The delete that begins with the end of the last backup of an instance, when that is made and
+    was not called back meanwhile: whoever does so wants the instance kept, and that was accepted.
+    """
     if ending.what is not What.SUCCEEDED or not is_final(operation.action, operation.arguments):
+        return None
+    stored = get_operation(operation.id)
+    if stored is None or stored.cancelled:
         return None
     return operation_of(subject, DELETE, asked=asked_by(operation))
 
@@ -169,10 +175,13 @@ def _end(
     queued = moot if new is not None else following or moot
     then = _accept(following) if following else close
     begins = _beginning(new, subject) if new is not None else None
+    live = Operation.status.is_in(*STARTABLE)
+    if new is not None:
+        live &= Operation.cancelled.does_not_exist()
 
     def build(write: TransactWrite) -> None:
         write.save(event)
-        write.update(operation, actions=close, condition=Operation.status.is_in(*STARTABLE))
+        write.update(operation, actions=close, condition=live)
         write.update(subject, actions=actions, condition=same)
         if operation.secret:
             write.delete(Arguments(operation.id))

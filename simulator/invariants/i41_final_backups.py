@@ -13,7 +13,8 @@ from simulator.invariants.base import Invariant, changed, json_of
 class FinalBackups(Invariant):
     """Looks at each last backup that ends, at what its instance is then.
 
-    A delete that was asked for meanwhile goes on either way: it was behind that backup.
+    A delete that was asked for meanwhile goes on either way: it was behind that backup. One that
+    was called back keeps its instance, also when it was made all the same.
     """
 
     id = "I41"
@@ -41,14 +42,16 @@ class FinalBackups(Invariant):
         whole = operation["status"] == OperationStatus.SUCCEEDED
         if whole and backup["status"] != BackupStatus.COMPLETED:
             self.broken(f"its last backup is {backup['status']}", instance["id"])
-        if whole and instance["status"] not in _GOES:
+        goes = whole and "cancelled" not in operation
+        if goes and instance["status"] not in _GOES:
             self.broken(
                 f"its last backup is complete, and it is {instance['status']}", instance["id"]
             )
         behind = self.hub.row("operations", instance.get("operation_id", ""))
         own = behind is not None and behind["action"] == OperationAction.DELETE
-        if not whole and own and behind is not None and not _was_queued(behind, operation):
-            self.broken("it is deleted, and its last backup was not made", instance["id"])
+        if not goes and own and behind is not None and not _was_queued(behind, operation):
+            why = "was called back" if whole else "was not made"
+            self.broken(f"it is deleted, and its last backup {why}", instance["id"])
 
 
 _ENDS = (OperationStatus.SUCCEEDED, OperationStatus.FAILED, OperationStatus.CANCELLED)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from chalicelib.domain.operations import OperationStatus
 from chalicelib.lifecycle import Status
+from chalicelib.store import ending
 from chalicelib.store.ending import Ending, end_operation
 from chalicelib.store.instances import find_instance, get_instance
 from chalicelib.store.models import Instance, Operation
@@ -76,6 +79,62 @@ def test_it_is_called_back_like_every_backup(api: Api, make: Make) -> None:
     assert called.cancelled
     end_operation(called, Ending(OperationStatus.CANCELLED, "Called back."))
     assert get_instance(row.id).status == Status.ACTIVE
+
+
+def test_one_that_goes_back_is_not_the_one_that_is_asked_for(api: Api, make: Make) -> None:
+    """Else who asks again would wait for a delete that nobody makes."""
+    row = make()
+    delete(api, row)
+    assert api.delete(f"/instances/{row.id}/operations/{live(row).id}").status == 202
+    answer = delete(api, row)
+    assert answer.status == 422
+    assert "not currently available" in answer.fault()
+
+
+def test_one_that_is_called_back_at_its_end_is_made_and_deletes_nothing(
+    api: Api, make: Make
+) -> None:
+    """Its last step has looked before the call, and ends it after."""
+    row = make()
+    delete(api, row)
+    backup, operation = backup_of(row), live(row)
+    made = {"checksum": "ab" * 32, "size": 1, "data_size": 1, "engine_version": "10.11.6"}
+    operation.update(actions=[Operation.resources["backup"].set(made)])
+    assert api.delete(f"/instances/{row.id}/operations/{operation.id}").status == 202
+    assert not operation.cancelled, "as the step has read it"
+    assert end_operation(operation, Ending(OperationStatus.SUCCEEDED)) is None
+    left = get_instance(row.id)
+    assert (left.status, left.operation_id) == (Status.ACTIVE, None)
+    assert shown(api, backup)["status"] == "COMPLETED"
+    assert "delete_instance.accepted" not in events(api, row)
+
+
+def test_a_call_between_the_look_and_the_end_is_not_overlooked(
+    api: Api, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = make()
+    delete(api, row)
+    operation = live(row)
+    made = {"checksum": "ab" * 32, "size": 1, "data_size": 1, "engine_version": "10.11.6"}
+    operation.update(actions=[Operation.resources["backup"].set(made)])
+    transact, calls = ending.transact, [f"/instances/{row.id}/operations/{operation.id}"]
+
+    def called_back_before(*rest: Any) -> None:
+        while calls:
+            assert api.delete(calls.pop()).status == 202
+        transact(*rest)
+
+    monkeypatch.setattr(ending, "transact", called_back_before)
+    assert end_operation(operation, Ending(OperationStatus.SUCCEEDED)) is None
+    assert get_instance(row.id).status == Status.ACTIVE
+
+
+def test_who_asks_while_a_delete_waits_is_shown_the_delete(api: Api, make: Make) -> None:
+    row = make()
+    delete(api, row)
+    delete(api, row, "")
+    queued = get_instance(row.id).next_operation_id
+    assert delete(api, row).headers["Location"].endswith(f"/operations/{queued}")
 
 
 def test_a_delete_without_one_calls_it_back_and_goes_on_alone(api: Api, make: Make) -> None:
