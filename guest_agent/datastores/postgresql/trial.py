@@ -17,7 +17,7 @@ from guest_agent.datastores import second_engine, tool, trial
 from guest_agent.datastores.os_user import own_user
 from guest_agent.datastores.postgresql import sql
 from guest_agent.datastores.postgresql.server import PostgreSQLServer
-from guest_agent.datastores.postgresql.sql import Session
+from guest_agent.datastores.postgresql.sql import MAIN, Session
 from guest_agent.datastores.session import CALL_SECONDS
 from guest_agent.datastores.trial import TRIAL_SECONDS, Watch
 from guest_agent.errors import GuestError
@@ -50,6 +50,20 @@ _SMALL: Final = {
     # Those that the data hold go on with it.
     "max_prepared_transactions": "1000",
 }
+_FREE: Final = {
+    # What is chosen for one database, which no setting of the server stands above.
+    "search_path": "pg_catalog",
+    "role": "none",
+    "row_security": "off",
+    "default_transaction_read_only": "off",
+    "statement_timeout": "0",
+    "lock_timeout": "0",
+    "idle_session_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+    "maintenance_work_mem": _SMALL["maintenance_work_mem"],
+}
+"""Of a session that reads: what an owner has set for a database keeps none of it from being read,
+and is no fault of the data."""
 
 
 class PostgreSQLTrial(trial.Trial[Session]):
@@ -99,12 +113,15 @@ class PostgreSQLTrial(trial.Trial[Session]):
                 raise GuestError("amcheck, which reads the data, is not installed on this server")
 
     def _amcheck(self, socket: int) -> list[str]:
+        chosen = " ".join(f"-c {name}={each}" for name, each in _FREE.items())
         return [
             self._postgresql.program("pg_amcheck"),
             f"--host=/proc/self/fd/{socket}",
             f"--username={ADMINISTRATOR}",
             "--no-password",
             "--all",
+            # But for its name, what stands there holds for the connections to the others too.
+            f"--maintenance-db=dbname={MAIN} options='{chosen}'",
             "--install-missing",
             "--heapallindexed",
         ]

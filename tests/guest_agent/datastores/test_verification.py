@@ -21,7 +21,7 @@ from guest_agent.errors import CommandFailed
 from tests.guest_agent.backups.objects import BUCKET, ONE, Lender, Objects
 from tests.guest_agent.control_plane import wait_for
 from tests.guest_agent.datastores import conftest
-from tests.guest_agent.datastores.customer import Engine, Guest
+from tests.guest_agent.datastores.customer import Engine, Guest, Refused
 from tests.guest_agent.datastores.test_backups import (
     CHAINS,
     MARIADB,
@@ -95,6 +95,19 @@ def test_a_damaged_page_is_found_in_a_backup_of_postgresql(monkeypatch: pytest.M
         assert not told["sound"]
         assert "damaged" in told["reason"]
         assert nothing_is_left(guest.server)
+
+
+def test_what_is_set_for_a_database_is_no_fault_of_its_data(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    backups = Backups()
+    with guest_of(POSTGRESQL, monkeypatch) as guest:
+        guest.write()
+        for setting in ("maintenance_work_mem = '1GB'", "default_transaction_read_only = on"):
+            guest.ask(f"ALTER DATABASE shop SET {setting}")
+        with pytest.raises(Refused):
+            guest.write()
+        assert verify(guest, [backups.create(guest)]) == {"sound": True}
 
 
 def test_a_damaged_rdb_is_found_in_a_backup_of_redis(monkeypatch: pytest.MonkeyPatch) -> None:
