@@ -65,9 +65,10 @@ def trim(operation: Operation, _: str | None) -> Outcome:
     archive = archives.find_archive(row.archive_id) if row and row.archive_id else None
     if row is None or archive is None:
         return Done()
-    ids = [each.id for each in backups.all_of(row.instance_id) if each.id != row.id]
-    left = [each for each in backups.find_backups(ids) if each.archive_id == archive.id]
-    floor = rules.floor_of(archive, left)
+    kept = backups.every_of(row.instance_id)
+    if kept is None:
+        return Done()  # one that was not looked at may need any of them; a later deletion removes
+    floor = rules.floor_of(archive, [each for each in kept if each.id != row.id])
     if floor is None:
         return Done()  # what has ended without a base is found by the maintenance
     return removing_objects.pieces(operation, archive.location, floor)

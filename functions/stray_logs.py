@@ -43,9 +43,10 @@ def is_over(row: Archive) -> bool:
     wanted = instance is not None and instance.archive_id == row.id
     if wanted or aws.clock() - (row.ended or row.updated) < AGE_SECONDS:
         return False
-    ids = [each.id for each in backups.all_of(row.instance_id)]
-    bases = (each for each in backups.find_backups(ids) if each.archive_id == row.id)
-    return all(each.status == BackupStatus.DELETED for each in bases)
+    made = backups.every_of(row.instance_id)
+    if made is None:
+        return False
+    return all(each.status == BackupStatus.DELETED for each in made if each.archive_id == row.id)
 
 
 def remove(row: Archive, until: float) -> int:

@@ -84,8 +84,10 @@ def _of_instance(instance_id: str, tenant_id: str, target_ms: int) -> Begins:
         raise NotFound(f"Instance {instance_id} has no archive of its log.")
     ids = [row.id for row in backups.all_of(instance_id) if row.archive_id is not None]
     bases = backups.find_backups(ids)  # the index may be late
-    sure = archives.find_archives(row.id for row in found)
-    base, archive = rules.base_for(target_ms, bases, list(sure.values()), f"Instance {instance_id}")
+    # Those that bases have: of a log that breaks again and again, the newest may have none.
+    named = archives.find_archives({row.archive_id for row in bases if row.archive_id})
+    sure = [row for row in named.values() if row.tenant_id == tenant_id]
+    base, archive = rules.base_for(target_ms, bases, sure, f"Instance {instance_id}")
     return _begins(base, archive, target_ms)
 
 

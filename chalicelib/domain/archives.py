@@ -19,7 +19,7 @@ FOLDER: Final = "log"
 MOST_RANGES: Final = 5
 """That a refusal names, the newest."""
 EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
-_MS: Final = 1000
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class State(StrEnum):
@@ -73,24 +73,21 @@ def moment(text: str) -> int:
     """The milliseconds of a time in ISO 8601, UTC where it names no offset; `BadRequest`."""
     try:
         found = datetime.fromisoformat(text.strip())
-    except ValueError:
+        if found.tzinfo is None:
+            found = found.replace(tzinfo=UTC)
+        found = found.astimezone(UTC)  # whose year has four digits there, too
+    except (ValueError, OverflowError):
         raise BadRequest(
             "Validation error: 'time' is no time of ISO 8601, such as 2026-11-27T12:30:00Z."
         ) from None
-    if found.tzinfo is None:
-        found = found.replace(tzinfo=UTC)
-    try:
-        since = found - EARLIEST
-    except OverflowError:
-        since = timedelta(-1)
-    if since < timedelta(0):
+    if found < EARLIEST:
         raise BadRequest(f"Validation error: 'time' is before {EARLIEST:%Y-%m-%d}.")
-    return int(EARLIEST.timestamp()) * _MS + since // timedelta(milliseconds=1)
+    return (found - _EPOCH) // timedelta(milliseconds=1)
 
 
 def shown(ms: float) -> str:
     """A moment as people read it."""
-    found = datetime.fromtimestamp(int(ms) / _MS, UTC)
+    found = _EPOCH + timedelta(milliseconds=int(ms))
     return found.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 

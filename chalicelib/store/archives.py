@@ -208,7 +208,7 @@ def tell(row: Archive, order: Order, said: Told) -> None:
     news = (
         said.broken
         or said.state != row.state
-        or said.number != row.number
+        or (said.until_ms and said.number != row.number)  # else it tells of no head
         or (said.reason or None) != row.reason
         or said.until_ms - (row.until_ms or 0) >= WRITE_MS
     )

@@ -170,6 +170,15 @@ def all_of(instance_id: str) -> list[Backup]:
     return list(found)
 
 
+def every_of(instance_id: str) -> list[Backup] | None:
+    """The same, each as it is now; None where there are more than are looked at.
+
+    Who removes what none of them needs has to have seen each.
+    """
+    ids = [each.id for each in all_of(instance_id)]
+    return find_backups(ids) if len(ids) < MOST_LOOKED_AT else None
+
+
 def any_of_version(version_id: str) -> bool:
     """Whether there is a backup that was made of a datastore version: who restores it needs that.
 

@@ -170,7 +170,7 @@ class Archiver:
             now = _now_ms()
             note = msgspec.structs.replace(note, position=log.begin(), from_ms=now, until_ms=now)
             manager.write_note(msgspec.json.encode(note))
-        self._tell(ArchiveState.RUNS, note, "")
+        self._tell(ArchiveState.RUNS, note, self._held_up())
         try:
             return self._send_all(manager, log, note)
         except LogLost as error:
@@ -272,16 +272,24 @@ class Archiver:
             self._guarding = False
 
     def _tell(self, state: ArchiveState, note: Note, why: str) -> None:
+        before, until_ms = self._memory.archiving, note.until_ms
+        if before is not None and before.id == note.archive and until_ms:
+            until_ms = max(until_ms, before.until_ms)  # an idle log is told of, and not noted
         self._memory.archiving = Archiving(
             id=note.archive,
             state=state,
             number=note.number,
             sha256=note.sha256 if note.number else None,
             from_ms=note.from_ms,
-            until_ms=note.until_ms,
+            until_ms=until_ms,
             waiting=self._memory.log_waiting,
             reason=sentence(why),
         )
+
+    def _held_up(self) -> str:
+        """What has held it up, and may still: it is told until something was sent, or all was."""
+        told = self._memory.archiving
+        return told.reason if told is not None and told.state is ArchiveState.RUNS else ""
 
     def _hold_up(self, why: str) -> None:
         if self._memory.archiving is not None:

@@ -80,7 +80,17 @@ def test_a_time_is_utc_unless_it_names_an_offset(text: str, ms: int) -> None:
     assert rules.moment(text) == ms
 
 
-@pytest.mark.parametrize("text", ["", "noon", "1999-12-31T23:59:59Z", "2026-13-01", "9" * 60])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "noon", "1999-12-31T23:59:59Z", "2026-13-01", "9" * 60),
+        *("9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00"),
+    ],
+)
 def test_what_is_no_time_is_refused(text: str) -> None:
     with pytest.raises(BadRequest):
         rules.moment(text)
+
+
+def test_each_moment_that_is_taken_can_be_told_of() -> None:
+    assert rules.shown(rules.moment("9999-12-31T23:59:59.999Z")) == "9999-12-31T23:59:59.999Z"

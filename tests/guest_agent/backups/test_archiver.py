@@ -1,0 +1,138 @@
+"""What the archiver tells of a log between its rounds, and while its store is away."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import pytest
+
+from chalicelib.bus.contract import answers, arguments
+from chalicelib.bus.contract.archiving import ArchiveState, Archiving
+from chalicelib.service_status import ServiceStatus as Status
+from guest_agent.backups.archiver import Archiver
+from guest_agent.backups.store import StoreFailed
+from guest_agent.datastores.log import Log, Piece
+from guest_agent.manager import WithLog
+from guest_agent.memory import Memory
+from tests.guest_agent.fakes import FakeManager, World
+
+ARCHIVE = arguments.Archive("00000000-0000-4000-8000-000000000001", "tenant/log/1", 60)
+
+
+class Written(Log[Any]):
+    """A log that has what a test writes."""
+
+    def __init__(self) -> None:
+        self.written: list[bytes] = []
+        self.on_read: Callable[[], None] = lambda: None
+
+    def keep(self) -> bool:
+        return True
+
+    def forget(self) -> None:
+        self.written.clear()
+
+    def begin(self) -> str:
+        return str(len(self.written))
+
+    def since(self, position: str) -> Iterator[Piece]:
+        self.on_read()
+        for at in range(int(position), len(self.written)):
+            yield Piece(str(at), str(at + 1), 10**14, partial(self._chunks, at))
+
+    def _chunks(self, at: int) -> Iterator[bytes]:
+        yield self.written[at]
+
+    def release(self, position: str) -> None:
+        return None
+
+    def waiting(self, position: str) -> int:
+        return len(self.written) - int(position)
+
+
+class Place:
+    """A store that takes what comes, unless it is away."""
+
+    def __init__(self) -> None:
+        self.away = False
+
+    def put(self, key: str, body: bytes, sha256: str) -> None:
+        if self.away:
+            raise StoreFailed("the store is away")
+
+    def get(self, key: str, most: int) -> bytes:
+        raise AssertionError(key)
+
+    def data_key(self, backup_id: str) -> bytes:
+        return bytes(32)
+
+
+class Logged(FakeManager, WithLog):
+    """A datastore with a log, and a volume that a note lies on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept, self.place, self.note = Written(), Place(), b""
+        self.open_store = lambda _, __: self.place
+
+    def log(self) -> Written:
+        return self.kept
+
+    def read_note(self) -> bytes:
+        return self.note
+
+    def write_note(self, note: bytes) -> None:
+        self.note = note
+
+    def keep_log(self, request: arguments.KeepLog) -> answers.LogKept:
+        raise AssertionError(request)
+
+
+class Rounds:
+    """An archiver, round by round, and all that a heartbeat could have told meanwhile."""
+
+    def __init__(self, world: World) -> None:
+        self.world, self.manager, self.memory = world, Logged(), Memory()
+        self.archiver = Archiver(self.manager, self.memory, lambda: None)
+        self.archiver.want(ARCHIVE)
+        self.meanwhile: list[Archiving] = []
+        self.manager.kept.on_read = lambda: self.meanwhile.append(self.told)
+
+    @property
+    def told(self) -> Archiving:
+        assert self.memory.archiving is not None
+        return self.memory.archiving
+
+    def run(self, rounds: int = 1) -> None:
+        for _ in range(rounds):
+            self.world.now += ARCHIVE.every_seconds
+            self.archiver.look(Status.HEALTHY)
+            self.world.run_spawned()
+
+
+@pytest.fixture
+def rounds(world: World) -> Rounds:
+    return Rounds(world)
+
+
+def test_an_idle_log_never_tells_an_earlier_moment_than_it_has_told(rounds: Rounds) -> None:
+    rounds.run(60)
+    told = [each.until_ms for each in rounds.meanwhile]
+    assert told == sorted(told)
+    assert rounds.told.until_ms - told[-1] == ARCHIVE.every_seconds * 1000
+
+
+def test_a_store_that_is_away_holds_up_from_where_it_went_away(rounds: Rounds) -> None:
+    rounds.run(60)
+    until_ms = rounds.told.until_ms
+    rounds.manager.place.away = True
+    rounds.manager.kept.written.append(b"new")
+    rounds.run(3)
+    assert rounds.told.until_ms == until_ms
+    assert [each.reason for each in rounds.meanwhile[-2:]] == ["the store is away"] * 2
+    rounds.manager.place.away = False
+    rounds.run()
+    assert (rounds.told.state, rounds.told.number, rounds.told.reason) == (ArchiveState.RUNS, 1, "")
+    assert rounds.told.until_ms > until_ms
