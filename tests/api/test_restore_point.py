@@ -1,0 +1,34 @@
+"""From which archive a moment of an instance is restored."""
+
+from __future__ import annotations
+
+import pytest
+
+from chalicelib.api import restore_point
+from chalicelib.errors import BadRequest
+from chalicelib.status import BackupStatus
+from chalicelib.store import archives, backups
+from tests.support.bare import World
+from tests.support.rows import TENANT, new_instance
+
+
+def test_a_moment_is_found_behind_however_many_archives_that_came_to_nothing(
+    plain_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archives, "MOST_LISTED", 2)
+    instance = new_instance()
+    instance.save()
+    good = archives.new_archive(instance, "schedule-1")
+    good.until_ms = 2000
+    good.save()
+    base = backups.new_backup(instance, "base")
+    base.status, base.archive_id, base.reached_ms = BackupStatus.COMPLETED, good.id, 1000
+    base.archive_number, base.log_position = 0, "1:0/1"
+    base.save()
+    for _ in range(3):
+        plain_world.run(600.0)
+        archives.new_archive(instance, "schedule-1").save()
+    found = restore_point._of_instance(instance.id, TENANT, 1500)
+    assert (found.backup.id, found.log and found.log.archive) == (base.id, good.id)
+    with pytest.raises(BadRequest, match="Possible is"):
+        restore_point._of_instance(instance.id, TENANT, 2001)
