@@ -126,7 +126,8 @@ class Guard(Generic[T]):
         return (OPENED,) if opened else ()
 
     def make_way(self, server: Guarded[T]) -> None:
-        """Before a start: let go the reserve where the database has not room enough to start."""
+        """Before a start, or where nobody answers: let go the reserve where the database has not
+        room enough to start."""
         self._closed = None
         room = server.room.look()
         if room is not None and room.free < room.low and server.room.let_go():

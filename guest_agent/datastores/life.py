@@ -108,7 +108,10 @@ class Life(Generic[S]):
     def _guarded(self) -> str | None:
         """Why it takes no writes, if it does not; the volume is looked at."""
         with self._probe.used(GUARD_SECONDS) as session:
-            return None if session is None else self._guard.look(self._server, session)
+            if session is not None:
+                return self._guard.look(self._server, session)
+        self._guard.make_way(self._server)  # it may have died of it, and comes up in the reserve
+        return None
 
     def filesystem(self) -> dict[str, float]:
         """`used` and `total` of the volume in GiB."""

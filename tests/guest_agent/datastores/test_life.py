@@ -16,6 +16,7 @@ from guest_agent.datastores.service import Service
 from guest_agent.datastores.state import DatastoreState
 from guest_agent.errors import BadRequest, GuestError
 from guest_agent.storage import volume
+from guest_agent.storage.room import MIB, Room
 from tests.guest_agent.datastores.conftest import config
 
 
@@ -80,3 +81,43 @@ def test_what_a_dead_agent_left_untaken_is_not_what_a_refusal_goes_back_to(
     assert not life.override(refused)
     kept = state.load(guest.state_folder)
     assert (kept.configuration, kept.fallback) == (refused, None)
+
+
+class Full:
+    """A volume of which nearly all is taken, and the reserve held."""
+
+    held = True
+
+    def look(self) -> Room:
+        return Room(
+            free=12 * MIB, held=16 * MIB if self.held else 0, reserve=16 * MIB, low=24 * MIB
+        )
+
+    def keep(self, _: Room) -> None:
+        raise AssertionError("there is no room for it")
+
+    def let_go(self) -> bool:
+        was, self.held = self.held, False
+        return was
+
+
+class Alive:
+    """A server's process that does not answer: it recovers, or waits for room."""
+
+    def alive(self) -> bool:
+        return True
+
+
+def test_a_database_that_does_not_answer_on_a_full_volume_gets_the_reserve(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL dies of a log that it cannot write, and comes up only where it can."""
+    guest = config(tmp_path)
+    guest.state_folder.mkdir(parents=True)
+    state.save(guest.state_folder, DatastoreState(prepared=True))
+    life, full = Life(guest, MariaDBServer), Full()
+    monkeypatch.setattr(MariaDBServer, "room", full)
+    monkeypatch.setattr(life, "_service", Alive())
+    monkeypatch.setattr(life._probe, "used", lambda _: nullcontext(None))
+    life.watch()
+    assert not full.held
