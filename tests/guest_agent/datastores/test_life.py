@@ -118,6 +118,7 @@ def test_a_database_that_does_not_answer_on_a_full_volume_gets_the_reserve(
     life, full = Life(guest, MariaDBServer), Full()
     monkeypatch.setattr(MariaDBServer, "room", full)
     monkeypatch.setattr(life, "_service", Alive())
+    monkeypatch.setattr(life, "_passing", None)
     monkeypatch.setattr(life._probe, "used", lambda _: nullcontext(None))
     life.watch()
     assert not full.held
