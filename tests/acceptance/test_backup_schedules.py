@@ -1,7 +1,7 @@
 """A schedule at work on a running stack: real backups come by themselves, and old ones go.
 
 Its time comes by its row, as nobody waits here for an hour: the sweeper finds it in its minute,
-afterwards the dispatcher is told at once.
+afterwards the dispatcher is told at once. Of the slow tier, as it waits for the sweeper's minutes.
 """
 
 from __future__ import annotations
@@ -10,12 +10,14 @@ import time
 from typing import Any
 
 import msgspec
+import pytest
 
 from chalicelib.bus.queues import Hint
 from infra.local.settings import STACK_NAME
 from tests.acceptance.stack import Stack, eventually
 from tests.acceptance.test_backups import WITHIN, is_gone, objects
 
+pytestmark = [pytest.mark.crash, pytest.mark.timeout(900)]
 SLOT_AGO_SECONDS = 1000
 """A run of a schedule with one an hour begins a quarter of an hour after its slot, at most."""
 
