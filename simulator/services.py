@@ -36,7 +36,7 @@ QUEUES: Final = "https://sqs.us-east-1.amazonaws.com/123456789012"
 QUEUE_ARNS: Final = "arn:aws:sqs:us-east-1:123456789012:"
 SECRETS_PATH: Final = "/coffer"
 SERVICE_PASSWORD: Final = "service-password-of-the-simulation"  # noqa: S105 - guards nothing
-_SILENCED: Final = ("chalicelib", "functions")
+SILENCED: Final = ("chalicelib", "functions")
 """Loggers: what handlers say of faults that were put in is of no use."""
 
 
@@ -95,7 +95,7 @@ class Services:
             self._restore[name] = os.environ.get(name)
             os.environ[name] = value
         self._previous = aws.install(self.provider)
-        for name in _SILENCED:
+        for name in SILENCED:
             self._levels[name] = logging.getLogger(name).level
             logging.getLogger(name).setLevel(logging.CRITICAL)
         self.dynamodb.create_tables(TABLES)

@@ -1,28 +1,25 @@
-"""The API in one process: a mocked DynamoDB and SSM, tokens that name their owner, a fake guest."""
+"""The API in one process: tables in memory, tokens that name their owner, a fake guest."""
 
 from __future__ import annotations
 
 import itertools
-import os
+import logging
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import msgspec
 import pytest
-from moto import mock_aws
 
-from chalicelib import aws, parameters
+from chalicelib import aws
 from chalicelib.api import create_app
 from chalicelib.api.application import Application
 from chalicelib.auth.context import Context
-from chalicelib.bus import commands, keyring, queues
+from chalicelib.bus import commands, queues
 from chalicelib.bus.contract import Method
 from chalicelib.bus.contract.values import Value
 from chalicelib.errors import CofferError, Unauthorized
 from chalicelib.lifecycle import Status
-from chalicelib.settings import settings
 from chalicelib.store.models import (
-    TABLES,
     Datastore,
     DatastoreVersion,
     Flavor,
@@ -31,7 +28,9 @@ from chalicelib.store.models import (
     ServiceStatusRow,
 )
 from chalicelib.store.models import Guest as GuestRow
+from simulator.services import SILENCED
 from tests.api.client import Api
+from tests.support.bare import World, fresh
 
 R = TypeVar("R")
 
@@ -39,29 +38,6 @@ _projects = itertools.count(1)
 
 PUBLIC_KEY = "BP9WZ5oOnF+JRBR9hF3kzhhnPvT6DZDZmSdAWdY6BOI="
 """Of a guest that never signs anything here."""
-
-
-class World(aws.Provider):
-    """The real provider with a clock that tests can move, and no waiting."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.offset_seconds = 0.0
-        self.calls: list[str] = []
-
-    def clock(self) -> float:
-        return super().clock() + self.offset_seconds
-
-    def sleep(self, seconds: float) -> None:
-        self.offset_seconds += seconds
-
-    def make_client(self, service: str, **options: Any) -> Any:
-        made = super().make_client(service, **options)
-        made.meta.events.register("before-call", self._count)
-        return made
-
-    def _count(self, model: Any, **_: Any) -> None:
-        self.calls.append(model.name)
 
 
 class Guest:
@@ -93,33 +69,15 @@ class Guest:
 
 @pytest.fixture(scope="module")
 def world() -> Iterator[World]:
-    """Tables, secrets and the catalog's rows, for one module of tests."""
-    with pytest.MonkeyPatch.context() as patch, mock_aws():
-        for name in [name for name in os.environ if name.startswith(("COFFER_", "OS_", "AWS_"))]:
-            patch.delenv(name)
-        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-            patch.setenv(name, "testing")
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        made = World()
-        previous = aws.install(made)
-        for table in TABLES:
-            table.create_table(billing_mode="PAY_PER_REQUEST")
-        _put_secrets()
+    """Tables in memory, secrets and the catalog's rows, for one module of tests; a call takes 1 ms.
+
+    That the tables behave as DynamoDB's is said by `tests/simulator/aws` and `tests/store`.
+    """
+    with fresh(latency_seconds=0.001) as made:
+        for name in SILENCED:  # tests look at what is said
+            logging.getLogger(name).setLevel(logging.NOTSET)
         _fill_catalog()
         yield made
-        aws.install(previous)
-
-
-def _put_secrets() -> None:
-    ring = keyring.first(b"m" * 32, 0.0)
-    user = parameters.Credential("coffer", "service-pw")
-    for name in parameters.NAMES:
-        content = ring if name.endswith("-keys") else user
-        aws.client("ssm").put_parameter(
-            Name=f"{settings().secrets_path}/{name}",
-            Value=msgspec.json.encode(content).decode(),
-            Type="SecureString",
-        )
 
 
 def _fill_catalog() -> None:

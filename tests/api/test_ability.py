@@ -14,7 +14,8 @@ from chalicelib.engines.engine import Engine, Part
 from chalicelib.engines.mariadb import MariaDBRules
 from chalicelib.store.models import TABLES, Datastore, DatastoreVersion, Instance
 from tests.api.client import Api
-from tests.api.conftest import Guest, Make, World, operations, report
+from tests.api.conftest import Guest, Make, operations, report
+from tests.support.bare import World
 
 USER: Final = {"name": "ann", "password": "pw-of-ann"}
 WEB: Final = {"databases": [{"name": "web"}]}

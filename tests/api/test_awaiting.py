@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from chalicelib import aws
 from chalicelib.domain.operations import OperationStatus
 from chalicelib.settings import settings
 from chalicelib.store.ending import Ending, end_operation
@@ -15,8 +14,9 @@ from chalicelib.store.instances import get_instance
 from chalicelib.store.models import CallsRow, Configuration, Instance
 from chalicelib.store.operations import get_operation
 from tests.api.client import Api
-from tests.api.conftest import Make, World, operations
+from tests.api.conftest import Make, operations
 from tests.api.test_configurations import attach, end, group
+from tests.support.bare import World
 
 Asleep = Callable[[Callable[[], None]], None]
 LATER = 3
@@ -28,16 +28,15 @@ def asleep(world: World, monkeypatch: pytest.MonkeyPatch) -> Asleep:
     """Has something done while a request sleeps."""
 
     def later(does: Callable[[], None]) -> None:
-        count, sleep = 0, world.sleep
+        count = 0
 
-        def slept(seconds: float) -> None:
+        def slept() -> None:
             nonlocal count
-            sleep(seconds)
             count += 1
             if count == LATER:
                 does()
 
-        monkeypatch.setattr(world, "sleep", slept)
+        monkeypatch.setattr(world.provider, "on_sleep", slept)
 
     return later
 
@@ -51,18 +50,18 @@ def test_an_attach_and_a_detach_are_answered_at_their_end(
 ) -> None:
     row, made = make(), group(api)
     for wanted in (made, None):
-        began = world.offset_seconds
+        began = world.now
         asleep(lambda: end(row))
         assert attach(api, row, wanted).status == 202
         assert get_instance(row.id).operation_id is None
-        assert world.offset_seconds - began < 1
+        assert world.now - began < 1
         assert in_flight(api) == {}
 
 
 def test_another_operation_that_has_begun_since_is_not_waited_for(
     api: Api, make: Make, world: World, asleep: Asleep
 ) -> None:
-    row, began = make(), world.offset_seconds
+    row, began = make(), world.now
 
     def others() -> None:
         end(row)
@@ -70,7 +69,7 @@ def test_another_operation_that_has_begun_since_is_not_waited_for(
 
     asleep(others)
     assert attach(api, row, group(api)).status == 202
-    assert world.offset_seconds - began < 1
+    assert world.now - began < 1
 
 
 @pytest.mark.parametrize("method", ["put", "patch"])
@@ -94,28 +93,27 @@ def test_a_change_of_a_group_is_answered_when_its_instances_have_it(
 def test_what_takes_longer_than_a_guests_answer_is_answered_before(
     api: Api, make: Make, world: World
 ) -> None:
-    row, began, ran = make(), world.offset_seconds, aws.monotonic()
+    row, began = make(), world.now
     assert attach(api, row, group(api)).status == 202
     live = get_operation(str(get_instance(row.id).operation_id))
     assert live is not None
     assert live.live is not None
     bound = settings().guest_call_seconds
-    ran = aws.monotonic() - ran  # of the machine's own time, which may be slow
-    assert bound - ran - 1 <= world.offset_seconds - began < bound + 1
+    assert bound - 1 <= world.now - began < bound + 1
     assert in_flight(api) == {}
 
 
 def test_nobody_waits_without_a_slot_nor_for_what_is_only_tried(
     api: Api, make: Make, world: World
 ) -> None:
-    row, made, now = make(), group(api), world.clock()
+    row, made, now = make(), group(api), world.now
     busy = {str(n): {"instance_id": row.id, "until": now + 60} for n in range(4)}
     CallsRow(api.project, slots=busy, version=1).save()
-    began = world.offset_seconds
+    began = world.now
     body = {"instance": {"configuration": made}}
     assert api.put(f"/instances/{row.id}?dry_run=true", body).status == 200
     assert attach(api, row, made).status == 202
-    assert world.offset_seconds - began < 1
+    assert world.now - began < 1
 
 
 def test_a_look_that_fails_leaves_the_answer_as_it_is(api: Api, make: Make, asleep: Asleep) -> None:

@@ -11,7 +11,8 @@ from chalicelib.store import schedules
 from chalicelib.store.events import events_of
 from chalicelib.store.models import BackupSchedule, Instance
 from tests.api.client import Answer, Api
-from tests.api.conftest import Make, World
+from tests.api.conftest import Make
+from tests.support.bare import World
 
 
 def ask(api: Api, row: Instance, **more: Any) -> Answer:

@@ -17,6 +17,7 @@ from chalicelib.store.ending import Ending, end_operation
 from chalicelib.store.instances import get_instance
 from chalicelib.store.models import Backup, Instance, Operation, ServiceStatusRow
 from chalicelib.store.operations import get_operation
+from simulator import template
 from tests.api.client import Answer, Api
 from tests.api.conftest import Make, operations
 
@@ -116,7 +117,7 @@ def test_its_end_is_its_instances_and_its_own(api: Api, make: Make) -> None:
         "status": "COMPLETED",
         "stored_bytes": 7_000,
         "checksum": CHECKSUM,
-        "locationRef": f"s3:///{api.project}/{backup}/{backup}",
+        "locationRef": f"s3://{template.BACKUPS_BUCKET}/{api.project}/{backup}/{backup}",
         "fault": None,
     }.items() <= shown(api, backup).items()
 
@@ -156,7 +157,7 @@ def test_an_increment_builds_on_the_newest_and_lies_with_its_chain(api: Api, mak
     first = made(api, row, incremental=1)
     second = made(api, row, parent_id=first)
     assert [shown(api, each)["parent_id"] for each in (full, first, second)] == [None, full, first]
-    location = f"s3:///{api.project}/{full}/{second}"
+    location = f"s3://{template.BACKUPS_BUCKET}/{api.project}/{full}/{second}"
     assert shown(api, second)["locationRef"] == location
     assert [shown(api, each)["children"] for each in (full, first, second)] == [1, 1, 0]
 

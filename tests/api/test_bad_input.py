@@ -15,7 +15,8 @@ from chalicelib.api.application import ROUTES
 from chalicelib.store import backups
 from chalicelib.store.models import Instance
 from tests.api.client import Api
-from tests.api.conftest import Guest, Make, World
+from tests.api.conftest import Guest, Make
+from tests.support.bare import World
 
 # fmt: off
 FIELDS: Final = (
@@ -195,9 +196,9 @@ def test_any_path_and_query(api: Api, row: Instance, guest: Guest, route: Any) -
 @pytest.mark.parametrize("text", ["x" * 3000, ".json"])
 @pytest.mark.parametrize("path", ["/instances/{}", "/instances/{}/users", "/mgmt/quotas/{}"])
 def test_what_can_be_no_key_is_not_found(admin: Api, world: World, path: str, text: str) -> None:
-    world.calls.clear()
+    world.log.clear()
     assert admin.get(path.format(text)).status == 404
-    assert world.calls == []
+    assert world.log == []
 
 
 LONGEST: Final = "\U0001f600" * 1024

@@ -6,7 +6,7 @@ import pytest
 
 from chalicelib.store.models import Datastore, Quota
 from tests.api.client import Api
-from tests.api.conftest import World
+from tests.support.bare import World
 
 
 def test_members_see_active_versions_only(api: Api, admin: Api) -> None:
@@ -107,14 +107,14 @@ def test_a_flavor_has_a_number_for_its_id_or_null(api: Api) -> None:
 
 def test_the_catalog_is_read_once_in_half_a_minute(api: Api, world: World) -> None:
     api.get("/flavors")
-    world.calls.clear()
+    world.log.clear()
     for _ in range(3):
         api.get("/flavors")
         api.get("/datastores")
-    assert world.calls == []
-    world.offset_seconds += 31
+    assert world.log == []
+    world.run(31)
     api.get("/flavors")
-    assert world.calls == ["Scan", "Scan", "Scan"]
+    assert world.log == ["dynamodb.Scan"] * 3
 
 
 def test_limits_are_the_quotas(api: Api, admin: Api) -> None:

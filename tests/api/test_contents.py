@@ -18,7 +18,8 @@ from chalicelib.lifecycle import Status
 from chalicelib.settings import settings
 from chalicelib.store.models import Instance
 from tests.api.client import Answer, Api
-from tests.api.conftest import Guest, Make, World
+from tests.api.conftest import Guest, Make
+from tests.support.bare import World
 
 ANN = {"name": "ann", "host": "%", "databases": [{"name": "web"}]}
 HERE = {"username": "ann", "hostname": "%"}
@@ -349,7 +350,7 @@ def test_the_guests_refusal_is_the_answer(
 def test_a_guest_that_was_not_heard_of_for_too_long_is_not_called(
     inside: Inside, guest: Guest, world: World, method: str, path: str, body: Any
 ) -> None:
-    world.offset_seconds += settings().heartbeat_expiry_seconds
+    world.run(settings().heartbeat_expiry_seconds)
     answer = inside.ask(method, path, body)
     assert (answer.status, guest.calls) == (422, [])
     assert "ERROR" in answer.fault()

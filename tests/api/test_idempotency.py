@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -15,7 +15,8 @@ from chalicelib.errors import GuestTimeout
 from chalicelib.store import accepting, replies
 from chalicelib.store.models import Command, Instance, KeptReply
 from tests.api.client import Answer, Api
-from tests.api.conftest import Guest, Make, World, operations
+from tests.api.conftest import Guest, Make, operations
+from tests.support.bare import World
 
 BODY = {
     "instance": {
@@ -134,7 +135,7 @@ def test_a_key_that_is_none_is_400_in_a_plan_too(api: Api) -> None:
 def test_a_day_later_the_key_is_a_new_one(api: Api, world: World) -> None:
     """DynamoDB removes what has expired within days: the row is still there."""
     first = create(api)
-    world.offset_seconds += replies.KEEP_SECONDS + 1
+    world.run(replies.KEEP_SECONDS + 1)
     assert KeptReply.count() > 0
     second = create(api, name="other")
     assert second.status == 200
@@ -283,7 +284,7 @@ def told(command_id: str | None, row: Instance, error: tuple[str, str] | None = 
         method="create_user",
         created=aws.clock(),
         deadline=aws.clock(),
-        expires=timedelta(hours=1),
+        expires=datetime.fromtimestamp(aws.clock() + 3600, UTC),
         answered=aws.clock(),
         result={} if error is None else None,
         error=said,

@@ -9,7 +9,8 @@ import pytest
 
 from chalicelib.lifecycle import Status
 from tests.api.client import Api
-from tests.api.conftest import Make, World
+from tests.api.conftest import Make
+from tests.support.bare import World
 
 
 def names(api: Api, query: str, path: str = "/instances") -> list[str]:
@@ -85,6 +86,6 @@ def test_administrators_filter_everybodys_and_sort_one_projects(
 
 
 def test_a_sorted_list_is_two_reads(api: Api, world: World, fleet: None) -> None:
-    world.calls.clear()
+    world.log.clear()
     names(api, "sort_key=created&tags=eu")
-    assert world.calls == ["Query", "BatchGetItem"]
+    assert world.log == ["dynamodb.Query", "dynamodb.BatchGetItem"]

@@ -14,10 +14,11 @@ from chalicelib.lifecycle import Status
 from chalicelib.settings import settings
 from chalicelib.store.models import EventRow, Instance, KeptReply, Operation, Quota
 from tests.api.client import Answer, Api
-from tests.api.conftest import Make, World
+from tests.api.conftest import Make
 from tests.api.test_idempotency import BODY, _Anything
 from tests.api.test_operations import live
 from tests.api.test_upgrade_agent import BUNDLE
+from tests.support.bare import World
 
 HELD = {"instances": 1, "ram": 512, "volumes": 1}
 WRITES = {"PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems", "BatchWriteItem"}
@@ -38,9 +39,9 @@ def act(api: Api, row: Instance, body: dict[str, Any]) -> dict[str, Any]:
 def test_a_create_tells_what_would_be_made_and_held(
     api: Api, world: World, hints: list[str]
 ) -> None:
-    world.calls.clear()
+    world.log.clear()
     plan = planned(api.post("/instances?dry_run=true", BODY))
-    assert not WRITES & set(world.calls)
+    assert not WRITES & set(world.log)
     assert plan["action"] == "create_instance"
     assert plan["changes"]["name"] == "shop"
     assert not {"id", "links", "created"} & set(plan["changes"])
@@ -62,9 +63,9 @@ def test_a_create_tells_what_would_be_made_and_held(
 
 def test_a_resize_tells_what_it_would_change(api: Api, make: Make, world: World) -> None:
     row = make(held=HELD)
-    world.calls.clear()
+    world.log.clear()
     plan = act(api, row, RESIZE)
-    assert not WRITES & set(world.calls)
+    assert not WRITES & set(world.log)
     assert (plan["changes"], plan["can_be_cancelled"]) == ({"volume_size": 3}, True)
     assert [each["name"] for each in plan["steps"]] == [each.name for each in RESIZE_VOLUME.steps]
     volumes = next(each for each in plan["quota"] if each["resource"] == "volumes")

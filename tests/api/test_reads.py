@@ -11,7 +11,8 @@ import pytest
 from chalicelib.lifecycle import Status
 from chalicelib.settings import settings
 from tests.api.client import HOST, Api
-from tests.api.conftest import Make, World, report
+from tests.api.conftest import Make, report
+from tests.support.bare import World
 
 NAIVE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
 
@@ -140,7 +141,7 @@ def test_the_operating_status(
 
 def test_a_silent_guest_is_shown_as_error(api: Api, make: Make, world: World) -> None:
     row = make()
-    world.offset_seconds += settings().heartbeat_expiry_seconds + 1
+    world.run(settings().heartbeat_expiry_seconds + 1)
     assert api.get(f"/instances/{row.id}").body["instance"]["operating_status"] == "ERROR"
 
 
@@ -201,16 +202,16 @@ def test_a_list_is_one_query_and_one_batch_read(
 ) -> None:
     for _ in range(20):
         make()
-    world.calls.clear()
+    world.log.clear()
     assert len(api.get(path).body["instances"]) == 20
-    assert world.calls == ["Query", "BatchGetItem"]
+    assert world.log == ["dynamodb.Query", "dynamodb.BatchGetItem"]
 
 
 def test_show_is_two_reads(api: Api, make: Make, world: World) -> None:
     row = make()
-    world.calls.clear()
+    world.log.clear()
     api.get(f"/instances/{row.id}")
-    assert world.calls == ["GetItem", "GetItem"]
+    assert world.log == ["dynamodb.GetItem", "dynamodb.GetItem"]
 
 
 def rename(api: Api, row_id: str, method: str, **changes: Any) -> int:

@@ -16,7 +16,8 @@ from chalicelib.store.kinds import Items, Rollouts
 from chalicelib.store.models import Job, Operation, Rollout
 from chalicelib.store.operations import get_operation
 from tests.api.client import Answer, Api
-from tests.api.conftest import Make, World, operations
+from tests.api.conftest import Make, operations
+from tests.support.bare import World
 
 ASKED = {"image_id": "image-2", "datastore_version": "10.11"}
 

@@ -20,7 +20,8 @@ from chalicelib.store.models import (
     ServiceStatusRow,
 )
 from tests.api.client import Answer, Api
-from tests.api.conftest import Make, World, operations, version
+from tests.api.conftest import Make, operations, version
+from tests.support.bare import World
 
 OWNED = {"server_id": "server-1", "volume_id": "volume-1"}
 NEWER = {

@@ -63,9 +63,10 @@ class Patient(SimProvider):
 class World(Services):
     """Services, clock and faults. `close` gives the process back."""
 
-    def __init__(self) -> None:
+    def __init__(self, latency_seconds: float = 0.0) -> None:
+        """A call takes half to one and a half times `latency_seconds`."""
         self._late = Late()
-        effects = Effects(Kernel(1), latency_seconds=0.0)
+        effects = Effects(Kernel(1), latency_seconds)
         effects.outsider = CALLER
         super().__init__(effects, network_id="network-1", data_chances=self._late)
         self.provider: Patient = Patient(self.kernel, self.clients, self._guest_client)
@@ -155,9 +156,9 @@ class World(Services):
 
 
 @contextmanager
-def fresh() -> Iterator[World]:
-    """Empty tables, empty queues, and a clock that stands still until it is moved."""
-    made = World()
+def fresh(latency_seconds: float = 0.0) -> Iterator[World]:
+    """Empty tables, empty queues, and a clock that moves with calls, or when it is moved."""
+    made = World(latency_seconds)
     made.deploy()
     try:
         yield made
