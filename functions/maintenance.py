@@ -19,7 +19,13 @@ from chalicelib.cloud.errors import CloudError
 from chalicelib.store import events
 from chalicelib.store import flavors as rows
 from chalicelib.store.models import Flavor
-from functions import orphans, restoration, restoration_of_groups, stray_objects
+from functions import (
+    old_bundles,
+    orphans,
+    restoration,
+    restoration_of_groups,
+    stray_objects,
+)
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +57,11 @@ def look_for_stray_objects(event: dict[str, Any]) -> dict[str, Any]:
     return stray_objects.look(sure=event.get("sure") is True)
 
 
+def look_for_old_bundles(_: dict[str, Any]) -> dict[str, Any]:
+    """See `old_bundles.look`."""
+    return old_bundles.look()
+
+
 Jobs = dict[str, Callable[[dict[str, Any]], dict[str, Any]]]
 
 JOBS: Final[Jobs] = {
@@ -62,7 +73,10 @@ JOBS: Final[Jobs] = {
     "recount_quotas": restoration.recount_quotas,
 }
 """Those that call the cloud."""
-LOCAL_JOBS: Final[Jobs] = {"look_for_stray_objects": look_for_stray_objects}
+LOCAL_JOBS: Final[Jobs] = {
+    "look_for_stray_objects": look_for_stray_objects,
+    "look_for_old_bundles": look_for_old_bundles,
+}
 """Those that call AWS only."""
 
 

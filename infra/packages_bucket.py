@@ -56,14 +56,13 @@ def upload(target: Target, stack: str, build: Build, say: Say) -> str:
 
 
 def lend_agent(target: Target, stack: str, made: Bundle) -> None:
-    """Put a bundle of the guest agent where guests are lent it, if it is not there."""
+    """Put a bundle of the guest agent where guests are lent it: anew also where it is, since the
+    old ones go by their age (`functions.old_bundles`)."""
     bucket = Bucket(target, name_of(target, stack))
     bucket.ensure()
-    s3, owner = bucket.s3, bucket.owner
     key = key_of(made.sha256)
-    if not _holds(s3, bucket.name, key, made.sha256, owner):
-        extra = {**owner, "Metadata": {SHA256: made.sha256}}
-        s3.upload_file(str(made.file), bucket.name, key, ExtraArgs=extra)
+    extra = {**bucket.owner, "Metadata": {SHA256: made.sha256}}
+    bucket.s3.upload_file(str(made.file), bucket.name, key, ExtraArgs=extra)
 
 
 def _rendered(build: Build, bucket: str) -> bytes:

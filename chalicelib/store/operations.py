@@ -146,6 +146,16 @@ def due_operations(now: float, limit: int, *, latest: bool = False) -> list[str]
     return [row.id for row in due[:limit]]
 
 
+def live_operations(most: int) -> list[Operation] | None:
+    """Those that are not terminal, but for some of the last second; None when they are more."""
+    ids: list[str] = []
+    for partition in PARTITIONS:
+        ids += [row.id for row in Operation.live_index.query(partition, limit=most + 1 - len(ids))]
+        if len(ids) > most:
+            return None
+    return list(Operation.batch_get(ids, consistent_read=True))
+
+
 def take_lease(operation_id: str, step: str) -> Operation:
     """Claim a step for one worker and return the row as it is then.
 

@@ -208,12 +208,12 @@ def test_a_guest_may_reach_queues_and_objects_of_backups_and_nothing_else() -> N
 
 
 @pytest.mark.parametrize("name", sorted(file.stem for file in POLICIES.glob("*.json")))
-def test_backups_go_to_a_bucket_of_the_account_alone(name: str) -> None:
+def test_buckets_are_those_of_the_account_alone(name: str) -> None:
     """Of one that was removed anybody can take the name."""
     own = {"StringEquals": {"aws:ResourceAccount": {"Fn::Sub": "${AWS::AccountId}"}}}
     for statement in policy(POLICIES, name)["Statement"]:
-        backups = "BackupsBucket" in json.dumps(statement["Resource"])
-        assert statement.get("Condition") == (own if backups else None)
+        of_bucket = "Bucket}" in json.dumps(statement["Resource"])
+        assert statement.get("Condition") == (own if of_bucket else None)
 
 
 def test_only_the_api_may_lend_the_guest_role(template: dict[str, Any]) -> None:

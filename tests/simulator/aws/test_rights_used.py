@@ -44,6 +44,7 @@ MENDED = "a restored table of backups: tests/functions/test_restoration_of_backu
 SCHEDULED = "of a schedule of backups: tests/taskmanager/test_schedules.py"
 GIVEN_UP = "an operation whose executions all died: tests/taskmanager/test_sweeper.py"
 ARCHIVED = "of the archive of a log: tests/simulator/test_point_in_time.py"
+OLD = "of bundles of the agent that are a month old: tests/functions/test_old_bundles.py"
 ASKED_ANEW = "a key whose guest did nothing: tests/api/test_idempotency.py"
 UNUSED: Final = {
     ("api", "dynamodb:updateitem *-kept-replies"): ASKED_ANEW,
@@ -61,6 +62,8 @@ UNUSED: Final = {
     ("taskmanager", "dynamodb:getitem *-archives"): ARCHIVED,
     ("taskmanager", "dynamodb:batchgetitem *-archives"): ARCHIVED,
     ("taskmanager", "dynamodb:updateitem *-archives"): ARCHIVED,
+    ("taskmanager", "s3:deleteobject *-packages-*/agents/*"): OLD,
+    ("taskmanager", "dynamodb:query *-operations/index/live-index"): OLD,
     ("dispatcher", "dynamodb:updateitem *-operations"): "a hint that finds an answer whose token "
     "was not completed: tests/taskmanager/test_dispatcher.py",
     ("dispatcher", "states:sendtasksuccess *"): "the same, and a hint to what is cancelled",
