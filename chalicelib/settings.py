@@ -22,9 +22,11 @@ VolumeZones = Annotated[str, msgspec.Meta(pattern=zones.PATTERN)]
 PageSize = Annotated[int, msgspec.Meta(ge=1, le=1000)]
 """As much as a guest puts into one answer, too."""
 
-
-Certificate = Annotated[str, msgspec.Meta(pattern="^(-----BEGIN CERTIFICATE-----\n|$)")]
-"""In PEM, with its lines."""
+Certificate = Annotated[
+    str,
+    msgspec.Meta(pattern="^(-----BEGIN CERTIFICATE-----\n|[0-9A-Za-z!#$%&()*+;<=>?@^_`{|}~-]*$)"),
+]
+"""In PEM, with its lines, or packed (`chalicelib.trust`)."""
 
 
 class BadSetting(Exception):

@@ -13,7 +13,7 @@ import yaml
 from chalicelib import parameters
 from infra.deployment import catalog, service_users
 from infra.deployment.openstack import Cloud
-from infra.deployment.survey import MADE, Survey
+from infra.deployment.survey import MADE, MOST_OF_AUTHORITIES, Survey
 from infra.deployment.verdicts import Doubt, Failed
 from infra.seed import DATASTORES
 
@@ -24,8 +24,6 @@ SERVICES: Final = {
     "image": "Glance",
 }
 """Of which a database is made."""
-MOST_OF_AUTHORITIES: Final = 1800
-"""The template's parameter OpenStackCaCertificate."""
 ALSO_KNOWN_AS: Final = {"block-storage": ("volumev3", "block-store")}
 
 
@@ -61,9 +59,12 @@ def _require_trust(survey: Survey) -> None:
         )
     if len(given) > MOST_OF_AUTHORITIES:
         raise Failed(
-            f"{cloud.trust['cacert']} has {len(given)} characters of certificates, and a "
-            f"function's variables take {MOST_OF_AUTHORITIES}.",
-            "Write the one that signs the cloud's into a file of its own, and name that one.",
+            f"{cloud.trust['cacert']} has {len(survey.cloud_authorities)} certificates of "
+            f"{len(given)} characters together, packed, and a function's variables take "
+            f"{MOST_OF_AUTHORITIES}.",
+            "Write the one that signs the cloud's into a file of its own, and name that one. If it "
+            "is alone already, have the public endpoints signed by an authority with a shorter key "
+            "(an elliptic curve, or RSA of 4,096 bits at most) or a public one.",
         )
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
-from chalicelib import parameters
+from chalicelib import parameters, trust
 from chalicelib.parameters import Credential
 from infra import backups_bucket, deploy
 from infra.deploy import Stack
@@ -29,6 +29,8 @@ from infra.target import Target, account_of
 CERTIFICATE: Final = re.compile(
     "-----BEGIN CERTIFICATE-----\n.+?\n-----END CERTIFICATE-----", re.DOTALL
 )
+MOST_OF_AUTHORITIES: Final = 1800
+"""The template's parameter OpenStackCaCertificate."""
 DEFAULT_DATASTORE: Final = "mariadb"
 OF_THE_RELEASE: Final = frozenset({deploy.BUCKET, deploy.KEY, deploy.BEFORE})
 EXECUTE_API: Final = "/_aws/execute-api/"
@@ -267,14 +269,28 @@ class Survey:
             ]
 
     @cached_property
-    def cloud_authority(self) -> str:
+    def cloud_authorities(self) -> list[str]:
         """The certificates of the operator's own authority in PEM, without words around them."""
         file = self.cloud.trust.get("cacert")
         try:
-            return "\n".join(CERTIFICATE.findall(Path(file).read_text())) if file else ""
+            return CERTIFICATE.findall(Path(file).read_text()) if file else []
         except (OSError, ValueError) as error:
             raise StackError(
                 f"{file} cannot be read: {error}", "Correct OS_CACERT, or cacert in clouds.yaml."
+            ) from None
+
+    @cached_property
+    def cloud_authority(self) -> str:
+        """The same as the template's parameter takes it: packed where PEM is too long."""
+        in_pem = "\n".join(self.cloud_authorities)
+        if len(in_pem) <= MOST_OF_AUTHORITIES:
+            return in_pem
+        try:
+            return trust.packed(self.cloud_authorities)
+        except ValueError as error:
+            raise StackError(
+                f"{self.cloud.trust.get('cacert')} holds something that is no certificate: {error}",
+                "The file of OS_CACERT holds the authority's, in PEM.",
             ) from None
 
     def template_parameters(self) -> dict[str, str]:

@@ -115,18 +115,7 @@ class Asked:
         """A server of the instance that is ACTIVE, with its port and volume."""
         home = self.network_of(self.tenant, "10.61.0.0/24")
         port, disk = self.port(home.id, self.group().id), self.volume()
-        server_id = self.ask_for_server(port.id, disk.id)
-
-        def active() -> servers.Server | None:
-            found = servers.get(server_id)
-            assert found is not None, "the server has vanished"
-            assert found.status != "ERROR", found.fault
-            return found if found.status == "ACTIVE" else None
-
-        until(active, "the server is ACTIVE")
-        found = active()
-        assert found is not None
-        return found
+        return self.in_status(self.ask_for_server(port.id, disk.id), "ACTIVE")
 
     @property
     def image_id(self) -> str:
@@ -141,7 +130,31 @@ class Asked:
         """The smallest flavor."""
         if chosen := os.environ.get("COFFER_CONTRACT_FLAVOR"):
             return chosen
-        return str(min(self.service.api.compute.flavors(), key=lambda each: each.ram).id)
+        return str(self._flavors()[0].id)
+
+    def two_flavors(self) -> tuple[Any, Any]:
+        """The one that servers are made with, and another that is larger."""
+        listed = self._flavors()
+        here = next(each for each in listed if each.id == self.flavor_id)
+        return here, next(each for each in listed if (each.ram, each.id) > (here.ram, here.id))
+
+    def _flavors(self) -> list[Any]:
+        listed = self.service.api.compute.flavors()
+        return sorted(listed, key=lambda each: (each.ram, each.id))
+
+    def in_status(self, server_id: str, *statuses: str) -> servers.Server:
+        """The server, once it has one of these and Nova is at it no more."""
+        seen: list[servers.Server] = []
+
+        def there() -> bool:
+            found = servers.get(server_id)
+            assert found is not None, "the server has vanished"
+            assert found.status != "ERROR", found.fault
+            seen.append(found)
+            return found.status in statuses and not found.moving
+
+        until(there, f"the server is {' or '.join(statuses)}")
+        return seen[-1]
 
 
 def refused(call: Callable[[], object]) -> errors.CloudError:

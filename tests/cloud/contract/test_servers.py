@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 
 import pytest
@@ -35,6 +36,26 @@ def test_what_a_state_does_not_allow_is_for_later(asked: Asked) -> None:
     ]
     for each in attempts:
         assert type(refused(each)) is errors.CloudAway
+
+
+@pytest.mark.parametrize("taken_back", [True, False], ids=["reverted", "confirmed"])
+def test_a_resize_waits_until_it_is_taken_back_or_confirmed(asked: Asked, taken_back: bool) -> None:
+    """The disk of data stays in the server; asking for the end again while it comes is fine."""
+    made = asked.server()
+    here, there = ((it.id, it.name, it.ram, it.vcpus) for it in asked.two_flavors())
+    assert made.has_flavor(*here)
+    servers.resize(made.id, there[0])
+    waiting = asked.in_status(made.id, "VERIFY_RESIZE")
+    assert waiting.has_flavor(*there)
+    assert waiting.volumes == made.volumes
+    end = servers.revert_resize if taken_back else servers.confirm_resize
+    end(made.id)
+    with contextlib.suppress(errors.CloudAway):  # for later, as all that a state does not allow
+        end(made.id)
+    ended = asked.in_status(made.id, "ACTIVE")
+    assert ended.has_flavor(*(here if taken_back else there))
+    assert (ended.volumes, ended.owner) == (made.volumes, asked.instance_id)
+    assert ended.host_id == (made if taken_back else waiting).host_id
 
 
 @pytest.mark.usefixtures("keeping")
