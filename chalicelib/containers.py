@@ -6,7 +6,8 @@ temporary URL, which is all that is used afterwards, here and by guests.
 
     GET, HEAD, DELETE    the control plane, of one object, for a minute or two
     PUT                  a guest, below its attempt, for some minutes
-    GET                  a guest, below the chain that it is restored from, for some minutes
+    GET                  a guest, below the chain that it is restored from, or of the one object
+                         that was imported, for some minutes
 
 Swift compares a signature with the container's keys. It answers 401 when none fits, as when the
 container is not there any more, and lists nothing by a temporary URL.
@@ -54,9 +55,9 @@ def signature(container: Container, method: str, prefix: str, expires: int) -> s
     return _signed(container, method, f"prefix:{container.path}/{prefix}", expires)
 
 
-def url_of(container: Container, method: str, key: str) -> str:
+def url_of(container: Container, method: str, key: str, expires: int | None = None) -> str:
     """A temporary URL of one object; raises `Refused`."""
-    expires = int(aws.clock() + URL_SECONDS)
+    expires = int(aws.clock() + URL_SECONDS) if expires is None else expires
     signed = _signed(container, method, f"{container.path}/{key}", expires)
     query = urlencode({"temp_url_sig": signed, "temp_url_expires": expires})
     return f"{container.url}/{quote(key)}?{query}"

@@ -18,6 +18,7 @@ from chalicelib import aws, containers, objects
 from chalicelib.bus import contract
 from chalicelib.bus.contract import arguments, manifest
 from chalicelib.bus.contract.answers import BackedUp
+from chalicelib.domain import imports
 from chalicelib.domain.backups import GIB, LEAST_BYTES_PER_SECOND
 from chalicelib.domain.operations import command_id
 from chalicelib.settings import settings
@@ -74,7 +75,15 @@ def stored(row: Backup) -> arguments.StoredBackup:
         location=row.location,
         checksum=str(row.checksum),
         position=row.position or "",
+        imported=_as_told(row),
     )
+
+
+def _as_told(row: Backup) -> arguments.ImportedObject | None:
+    found = imports.known(row.imported)
+    if found is None:
+        return None
+    return arguments.ImportedObject(size=found.size, etag=found.etag, large=found.large)
 
 
 class Looked(msgspec.Struct):

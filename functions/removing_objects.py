@@ -16,7 +16,9 @@ PAGES_AT_ONCE: Final = 5
 
 
 def of(operation: Operation, row: Backup) -> Outcome:
-    """Done when nothing of a backup is left."""
+    """Done when nothing of a backup is left; what was imported is its tenant's, and stays."""
+    if row.imported is not None:
+        return Done()
     if row.container_url is None:
         return _below(operation, row.location)
     return container_objects.remove(operation, row) or Done()

@@ -149,7 +149,7 @@ class Region(Services):
             self._add(name, _always(function), STEP_TIMEOUT_SECONDS)
         self._add(
             "api",
-            lambda: create_app(self.authenticate, self.look_at_network, self.swift.reach),
+            lambda: create_app(self.authenticate, self.look_at_network, self.swift),
             API_TIMEOUT_SECONDS,
         )
         self._add("taskmanager", lambda: handler.local, STEP_TIMEOUT_SECONDS, step_of)

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from chalicelib.auth.containers import SLOTS
+from chalicelib.auth.containers import SLOTS, Found, place_in
 from chalicelib.bus import keys
 from chalicelib.domain.containers import Container
 from chalicelib.swift_client import Answer
@@ -77,10 +77,11 @@ class Swift:
             case "DELETE":
                 self.store.delete(*place)
                 return 204, b""
-        return 200, self.store.get(*place, f"{method.lower()}_object").body
+        found = self.store.get(*place, f"{method.lower()}_object")
+        return found.part(headers.get("Range"), headers.get("If-Match"))
 
     def reach(self, token: str, project_id: str, name: str, make: bool) -> Container | None:
-        """`chalicelib.auth.containers.Reach` of any token."""
+        """`chalicelib.auth.containers.OwnStore` of any token."""
         account, version = f"{REALM}{project_id}", keys.container_ring().current
         url = f"{URL}/v1/{account}/{quote(name, safe='')}"
         if not make and name not in self.store.accounts.get(account, {}):
@@ -88,6 +89,17 @@ class Swift:
         slot = SLOTS[-1].lower().removeprefix(META)
         self.store.put_container(account, name, {slot: keys.container_key(url, version)})
         return Container(url, version)
+
+    def find(self, token: str, project_id: str, url: str) -> Found | None:
+        """See `reach`."""
+        account = f"{REALM}{project_id}"
+        container, name = place_in(f"{URL}/v1/{account}", url)
+        held = self.store.accounts.get(account, {}).get(container)
+        found = held.objects.get(name) if held is not None else None
+        if found is None:
+            return None
+        headers = {"Content-Length": str(len(found.body)), "ETag": found.etag, **found.headers}
+        return Found(container, name, headers)
 
     def urls(self) -> list[str]:
         """All that lies there."""

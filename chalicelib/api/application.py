@@ -45,7 +45,7 @@ from chalicelib.api.catalog import Catalog
 from chalicelib.api.frame import Route, Services, answer, refuse
 from chalicelib.api.rates import Rates
 from chalicelib.auth.connection import Connection
-from chalicelib.auth.containers import Containers, Reach, no_store
+from chalicelib.auth.containers import Containers, NoStore, OwnStore
 from chalicelib.auth.keystone import Authenticate, Keystone
 from chalicelib.auth.networks import Look, Networks, nobody
 from chalicelib.errors import CofferError, MethodNotAllowed, NotFound
@@ -104,7 +104,7 @@ class Application(Chalice):
 def create_app(
     authenticate: Authenticate | None = None,
     networks: Look | None = None,
-    containers: Reach | None = None,
+    containers: OwnStore | None = None,
 ) -> Application:
     """The app with all routes; Keystone validates tokens, Neutron shows tenants their networks, and
     Swift their containers, unless told otherwise."""
@@ -113,7 +113,7 @@ def create_app(
     services = Services(
         authenticate or Keystone(connection),
         networks or (nobody if authenticate else Networks(connection)),
-        containers or (no_store if authenticate else Containers(connection)),
+        containers or (NoStore() if authenticate else Containers(connection)),
         Catalog(),
         Rates(),
     )

@@ -13,12 +13,14 @@ begins an instance with a backup, or deletes it, has that looked at again.
 from __future__ import annotations
 
 from typing import Annotated, Final
+from urllib.parse import quote
 
 import msgspec
 
+from chalicelib.api import importing
 from chalicelib.api.frame import Request
 from chalicelib.bus.contract.manifest import place_in_container
-from chalicelib.domain import attempts
+from chalicelib.domain import attempts, imports
 from chalicelib.domain.containers import DEFAULT, MOST_NAME, Container
 from chalicelib.errors import (
     BadRequest,
@@ -110,6 +112,7 @@ def require_there(request: Request, row: Backup) -> None:
     place = store.container_of(row)
     if place is None or request.dry_run or row.status != BackupStatus.COMPLETED:
         return
+    importing.require_same(request, row, shown(row))
     found = request.container(place.name, make=False)
     if found is None:
         raise NotFound(
@@ -122,7 +125,8 @@ def is_lost(request: Request, row: Backup) -> bool:
     """Whether a backup's container is known to be gone, so that nothing is left to delete. Where
     that cannot be asked the deletion finds out what it can."""
     place = store.container_of(row)
-    if place is None or request.context.project_id != row.tenant_id:
+    foreign = request.context.project_id != row.tenant_id or row.imported is not None
+    if place is None or foreign:
         return False
     try:
         found = request.container(place.name, make=False)
@@ -137,6 +141,8 @@ def shown(row: Backup) -> str:
     """Where a backup lies, as its tenant sees it: in a container as Swift's URL of its manifest."""
     if row.container_url is None:
         return f"s3://{settings().backups_bucket}/{row.location}"
+    if (found := imports.known(row.imported)) is not None:
+        return f"{row.container_url}/{quote(found.key)}"
     known = attempts.of(row.attempts)
     attempt = known[-1].id if known else ""
     return f"{row.container_url}/{place_in_container(row.location, attempt)}"

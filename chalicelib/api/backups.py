@@ -10,11 +10,12 @@ from typing import Annotated, Any, ClassVar, Final
 import msgspec
 
 from chalicelib import lifecycle
-from chalicelib.api import accepting, backup_places, planning
+from chalicelib.api import accepting, backup_places, importing, planning
 from chalicelib.api.accepting import Wanted
 from chalicelib.api.backup_places import DRIVERS, S3, SWIFT, ContainerName
 from chalicelib.api.frame import Request, Response, Route
 from chalicelib.api.guest_calls import instance_of
+from chalicelib.api.importing import RestoreFrom
 from chalicelib.api.links import Next
 from chalicelib.api.listing import LONGEST, Short
 from chalicelib.api.paging import Paged, limit_of, marker_of
@@ -49,19 +50,21 @@ from chalicelib.store.operations import operation_of
 PROJECT: Final = f"/{API_VERSION}/{{project}}"
 PATH: Final = f"{PROJECT}/backups"
 BUSY: Final = "The backup is being changed by others at the moment; try again."
-NO_IMPORT: Final = (
-    "Backups that lie elsewhere are not taken in ('restore_from'): another deployment's are sealed "
-    "with its keys, and Trove's hold no account for the agent. Restore there, and bring the data "
-    "by a dump."
+RESTORED: Final = "RESTORED"
+"""What clients see for COMPLETED of a backup that was imported, as in Trove."""
+STATUSES: Final = one_of(
+    [*(each for each in BackupStatus if each is not BackupStatus.DELETED), RESTORED]
 )
-STATUSES: Final = one_of(each for each in BackupStatus if each is not BackupStatus.DELETED)
+OF_ANOTHER: Final = {"instance", "parent_id", "swift_container", "storage_driver"}
+"""What a backup that is imported has not: it is made, and lies where it lies."""
 
 
 class BackupBody(Body, frozen=True):
     """A backup of an instance, on top of the parent that is named, or of its newest (incremental).
 
     It goes to the `swift_container`, or to where what it builds on lies, or to that of a strategy,
-    or to the deployment's own store. `restore_from` is known to Trove and refused with 501 here.
+    or to the deployment's own store. With `restore_from` nothing is made: a backup that Trove has
+    made is taken in as it lies in the project's own Swift.
     """
 
     name: Name
@@ -72,7 +75,7 @@ class BackupBody(Body, frozen=True):
 
     swift_container: ContainerName | None = None
     storage_driver: Text | None = None
-    restore_from: Any = None
+    restore_from: RestoreFrom | None = None
 
 
 class NewBackup(Body, frozen=True):
@@ -85,6 +88,17 @@ class NewBackup(Body, frozen=True):
                 "instance": "41c17c74-6146-4d87-b45c-4c23c3a89f15",
                 "description": "All of the shop",
                 "incremental": 0,
+            }
+        },
+        {
+            "backup": {
+                "name": "from-trove",
+                "restore_from": {
+                    "remote_location": "https://swift.example.org/v1/AUTH_d5f1/database_backups/"
+                    "1f2d1f0e-0d4c-4b57-9d39-0c1cbb1b6f0a.xbstream.gz",
+                    "local_datastore_version_id": "8f2d1f0e-0d4c-4b57-9d39-0c1cbb1b6f0a",
+                    "size": 1.2,
+                },
             }
         },
     )
@@ -144,7 +158,7 @@ class BackupView(View, frozen=True, kw_only=True):
     id: str
     name: str
     description: str | None
-    instance_id: str
+    instance_id: str | None
     project_id: str
     parent_id: str | None
     created: Naive
@@ -232,7 +246,8 @@ def show(request: Request) -> Response:
 def create(request: Request) -> Response:
     """Back up an instance: accepted means durable, and the instance is in BACKUP."""
     asked = request.json(NewBackup).backup
-    _require_supported(asked)
+    if asked.restore_from is not None:
+        return _import(request, asked, asked.restore_from)
     if not asked.instance:
         raise BadRequest("Validation error: backup 'instance' is a required property")
     instance_id = id_at_end(asked.instance)
@@ -271,10 +286,23 @@ def making(backup: Backup) -> Wanted:
     return Wanted(arguments=arguments, decided_by=("generation",), beside=store.making(backup))
 
 
-def _require_supported(asked: BackupBody) -> None:
-    """Refuse what a later release does (501)."""
-    if asked.restore_from is not None:
-        raise NotSupported(NO_IMPORT)
+def _import(request: Request, asked: BackupBody, place: RestoreFrom) -> Response:
+    """Take in a backup that lies in the project's own Swift: it is complete at once."""
+    if any(getattr(asked, name) is not None for name in OF_ANOTHER):
+        raise BadRequest(
+            "A backup that is imported ('restore_from') has neither an 'instance' nor a parent, "
+            "and no place but its own."
+        )
+    if request.dry_run:
+        raise BadRequest("An import cannot be tried with 'dry_run'; nothing was done.")
+    row = importing.imported(request, asked.name, asked.description, place)
+    reply = Response(
+        202,
+        OneBackup(_view(row)),
+        {LOCATION_HEADER: request.place.url("backups", row.id)},
+    )
+    store.take_in(row, request.asked, request.keeping(reply))
+    return reply
 
 
 def _parent(row: Instance, asked: BackupBody) -> Backup | None:
@@ -371,6 +399,11 @@ def act(request: Request) -> Response:
 
 
 def _source_of(backup: Backup) -> Instance:
+    if backup.imported is not None:
+        raise NotSupported(
+            f"Backup {backup.id} was imported, and has no instance to try it out: restore it to a "
+            "new one."
+        )
     row = instances.find_instance(backup.instance_id)
     if row is None or row.status == Status.DELETED:
         raise Unprocessable(
@@ -387,6 +420,12 @@ def rules_of_trial(row: Instance, backup: Backup) -> Wanted:
     return Wanted(arguments={"backup": backup.id}, decided_by=("generation",))
 
 
+def shown_status(row: Backup) -> str:
+    """A backup's status as clients see it."""
+    taken_in = row.imported is not None and row.status == BackupStatus.COMPLETED
+    return RESTORED if taken_in else str(row.status)
+
+
 def _view(row: Backup) -> BackupView:
     fault = None
     if row.fault_message:
@@ -396,12 +435,12 @@ def _view(row: Backup) -> BackupView:
         id=row.id,
         name=row.name,
         description=row.description,
-        instance_id=row.instance_id,
+        instance_id=row.instance_id or None,
         project_id=row.tenant_id,
         parent_id=row.parent_id,
         created=naive(row.created),
         updated=naive(row.updated),
-        status=row.status,
+        status=shown_status(row),
         size=rules.size_gib(row) if complete else None,
         locationRef=backup_places.shown(row) if complete else None,
         datastore=BackupDatastore(

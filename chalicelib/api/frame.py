@@ -26,7 +26,7 @@ from chalicelib.api.response import ALLOW_HEADER, RETRY_AFTER_HEADER
 from chalicelib.api.response import Response as Response
 from chalicelib.api.schema import MAX_ID_LENGTH, Query, flag_of, parse
 from chalicelib.auth import policy
-from chalicelib.auth.containers import Reach
+from chalicelib.auth.containers import Found, OwnStore
 from chalicelib.auth.context import Context
 from chalicelib.auth.keystone import Authenticate
 from chalicelib.auth.networks import Look
@@ -107,7 +107,7 @@ class Request(msgspec.Struct, frozen=True):
     place: Place
     audit: Audit
     networks: Look
-    containers: Reach
+    containers: OwnStore
     catalog: Catalog
     reads: Any = None
     caller: Context | None = None
@@ -126,7 +126,11 @@ class Request(msgspec.Struct, frozen=True):
     def container(self, name: str, *, make: bool) -> Container | None:
         """A container of the caller's project that the deployment's key lies beside; None when it
         is not there and not to be made."""
-        return self.containers(_token(self.headers), self.context.project_id, name, make)
+        return self.containers.reach(_token(self.headers), self.context.project_id, name, make)
+
+    def object_at(self, url: str) -> Found | None:
+        """An object of the project's own containers, by its URL; None when it is not there."""
+        return self.containers.find(_token(self.headers), self.context.project_id, url)
 
     @property
     def dry_run(self) -> bool:
@@ -204,7 +208,7 @@ class Services(msgspec.Struct, frozen=True):
 
     authenticate: Authenticate
     networks: Look
-    containers: Reach
+    containers: OwnStore
     catalog: Catalog
     rates: Rates
 

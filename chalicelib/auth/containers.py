@@ -13,15 +13,16 @@ for two keys, and one that is not ours is somebody's: it is left as it is.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
-from typing import Any, Final
-from urllib.parse import quote, urlsplit
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple, Protocol
+from urllib.parse import quote, unquote, urlsplit
 
 import msgspec
 
 from chalicelib.auth.connection import Connection, auth_url
 from chalicelib.bus import keys
-from chalicelib.domain.containers import VERSION, Container
+from chalicelib.domain.containers import MOST_NAME, VERSION, Container
+from chalicelib.domain.imports import MOST_OBJECT_NAME
 from chalicelib.errors import (
     BadRequest,
     Conflict,
@@ -32,11 +33,29 @@ from chalicelib.errors import (
 )
 from chalicelib.settings import settings
 
-Reach = Callable[[str, str, str, bool], Container | None]
-"""The container of a name, by token and project, with our key beside it; None where it is not there
-and is not to be made. Raises what the tenant is to be told."""
+
+class Found(NamedTuple):
+    """An object of the tenant's own account: its place, and what Swift says of it."""
+
+    container: str
+    key: str
+    headers: Mapping[str, str]
+
+
+class OwnStore(Protocol):
+    """A project's own containers, by its token. Raises what the tenant is to be told."""
+
+    def reach(self, token: str, project_id: str, name: str, make: bool) -> Container | None:
+        """The container of a name, with our key beside it; None where it is not there and is not
+        to be made."""
+
+    def find(self, token: str, project_id: str, url: str) -> Found | None:
+        """The object of an URL; None where it is not there. `BadRequest` for an URL of any other
+        place than the project's own account, which is never asked for."""
+
 
 SLOTS: Final = ("X-Container-Meta-Temp-Url-Key", "X-Container-Meta-Temp-Url-Key-2")
+OWN: Final = "it is an URL of an object there, as 'openstack object store account show' tells it."
 NONE: Final = "This cloud has no object store that backups could go to."
 _DENIED: Final = (401, 403)
 _FULL: Final = (413, 507)
@@ -59,9 +78,35 @@ class _Catalog(msgspec.Struct, frozen=True):
     catalog: list[_Service] = []
 
 
-def no_store(token: str, project_id: str, name: str, make: bool) -> Container | None:
-    """A `Reach` where there is no Swift."""
-    raise NotSupported(NONE)
+class NoStore:
+    """An `OwnStore` where there is no Swift."""
+
+    def reach(self, token: str, project_id: str, name: str, make: bool) -> Container | None:
+        raise NotSupported(NONE)
+
+    def find(self, token: str, project_id: str, url: str) -> Found | None:
+        raise NotSupported(NONE)
+
+
+def place_in(account: str, url: str) -> tuple[str, str]:
+    """Container and name of an object by its URL, as Trove writes it or quoted; `BadRequest` unless
+    it is below the account's own."""
+    mine, given = urlsplit(account), urlsplit(url)
+    below = f"{mine.path}/"
+    if (
+        (given.scheme, given.netloc) != (mine.scheme, mine.netloc)
+        or not given.path.startswith(below)
+        or given.query
+        or given.fragment
+    ):
+        raise BadRequest(f"The 'remote_location' is not in the object store of the project: {OWN}")
+    container, _, key = given.path.removeprefix(below).partition("/")
+    container, key = unquote(container), unquote(key)
+    names = (container, *key.split("/"))
+    strange = "/" in container or {"", ".", ".."} & {container, key} or {".", ".."} & set(names)
+    if strange or len(key.encode()) > MOST_OBJECT_NAME or len(container) > MOST_NAME:
+        raise BadRequest("The 'remote_location' names no object of a container.")
+    return container, key
 
 
 class Containers:
@@ -70,8 +115,8 @@ class Containers:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def __call__(self, token: str, project_id: str, name: str, make: bool) -> Container | None:
-        """See `Reach`."""
+    def reach(self, token: str, project_id: str, name: str, make: bool) -> Container | None:
+        """See `OwnStore`."""
         url = f"{self._account(token)}/{quote(name, safe='')}"
         status, found = self._ask("HEAD", url, token)
         if status == 404:
@@ -92,6 +137,17 @@ class Containers:
         status, _ = self._ask("POST", url, token, {free[-1]: key})
         self._require_done(status, name, project_id)
         return Container(url, ring.current)
+
+    def find(self, token: str, project_id: str, url: str) -> Found | None:
+        """See `OwnStore`."""
+        account = self._account(token)
+        container, key = place_in(account, url)
+        place = f"{account}/{quote(container, safe='')}/{quote(key)}"
+        status, headers = self._ask("HEAD", place, token)
+        if status == 404:
+            return None
+        self._require_done(status, container, project_id)
+        return Found(container, key, headers)
 
     def _made(self, url: str, name: str, token: str, project_id: str) -> Container:
         version = keys.container_ring().current

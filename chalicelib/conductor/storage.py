@@ -1,7 +1,8 @@
 """What a guest needs of the object store: asked for with its key, for one backup, while it is due.
 
     its instance is making that backup        write below its location, its key
-    its instance is restored from that one    read below the chain's, the keys of the chain; and
+    its instance is restored from that one    read the object of one that was imported; else
+                                              below the chain's, the keys of the chain; and
                                               below the archive's and its key, to a moment
     its instance tries that one out           read below the chain's, the keys of the chain
     its instance wants that archive           write below its location, its key
@@ -28,9 +29,10 @@ from chalicelib.bus.contract.values import BackupId
 from chalicelib.bus.envelope import BadSeal, InstanceId, Number
 from chalicelib.conductor.lending import Credentials, lend
 from chalicelib.conductor.proving import proven
-from chalicelib.domain import attempts
+from chalicelib.domain import attempts, imports
 from chalicelib.domain.archives import State
 from chalicelib.domain.containers import Container
+from chalicelib.domain.imports import Imported
 from chalicelib.domain.operations import OperationAction
 from chalicelib.errors import Gone, Unavailable
 from chalicelib.settings import settings
@@ -84,11 +86,19 @@ class LentContainer(msgspec.Struct, frozen=True):
     expires_at: int
 
 
+class LentObject(msgspec.Struct, frozen=True):
+    """A temporary URL to read an object by that was imported, and when it ends."""
+
+    url: str
+    expires_at: int
+
+
 class Storage(msgspec.Struct, frozen=True):
     """What a guest gets: the place, credentials for it, and the keys of the backups (base64).
 
     Without an `endpoint` it is the region's own. `writes`: it may write one, else read them. With
-    a `container` they lie there, each in the attempt that is named.
+    a `container` they lie there, each in the attempt that is named. An `object` is all of a backup
+    that was imported.
     """
 
     writes: bool
@@ -99,6 +109,7 @@ class Storage(msgspec.Struct, frozen=True):
     credentials: Credentials | None = None
     container: LentContainer | None = None
     attempts: dict[str, str] | None = None
+    object: LentObject | None = None
 
 
 def new_key(backup_id: str, plain: bytes) -> str:
@@ -131,6 +142,8 @@ def storage(body: Ask) -> Storage:
         live = _about(instance, body.backup_id)
         if row is None or live is None:
             raise Gone(OVER)
+        if (found := imports.known(row.imported)) is not None:
+            return Storage(writes=False, keys={}, object=_object(row, found))
         writes = live.action == OperationAction.CREATE_BACKUP
         if writes and row.status == BackupStatus.NEW:
             row = backups.begin(row, live, new_key(row.id, aws.token_bytes(KEY_BYTES)))
@@ -204,6 +217,17 @@ def _to_write(row: Backup, place: Container, attempt: str | None) -> LentContain
 def _to_read(row: Backup, place: Container) -> LentContainer:
     chain, _, _ = row.location.rpartition("/")
     return _lent(place, f"{chain}/", "GET", aws.clock() + containers.LENT_SECONDS)
+
+
+def _object(row: Backup, found: Imported) -> LentObject:
+    """Of that object alone: what lies beside it is its tenant's."""
+    place = backups.container_of(row)
+    assert place is not None, "what was imported lies in a container"
+    expires = int(aws.clock() + containers.LENT_SECONDS)
+    try:
+        return LentObject(containers.url_of(place, "GET", found.key, expires), expires)
+    except containers.Refused as error:
+        raise Unavailable(f"The backup cannot be reached: {error}.") from None
 
 
 def _lent(place: Container, prefix: str, method: str, expires: float) -> LentContainer:

@@ -88,7 +88,8 @@ class Engine(msgspec.Struct, frozen=True):
     server's. So many leading numbers of a version name its `series`, within which an older engine
     reads what a newer one has written. `template` is what we choose for a server of so much memory
     (MiB). `superuser` is whom `POST root` enables, `os_user` whom its server runs as.
-    `incremental_backups`: it can tell what has changed since a backup.
+    `incremental_backups`: it can tell what has changed since a backup. `imports`: its guests can
+    begin with a backup that Trove has made.
     """
 
     name: str
@@ -101,6 +102,7 @@ class Engine(msgspec.Struct, frozen=True):
     os_user: str = "mysql"
     series: int = 1
     incremental_backups: bool = False
+    imports: bool = False
 
     @property
     def word(self) -> str:

@@ -191,4 +191,5 @@ ENGINE: Final = Engine(
     template=template,
     series=2,  # 10.11 and 11.4 are major releases of MariaDB
     incremental_backups=True,
+    imports=True,
 )

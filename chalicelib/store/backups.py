@@ -13,6 +13,7 @@ import contextlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
+import msgspec
 from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
@@ -21,15 +22,32 @@ from chalicelib.domain import attempts
 from chalicelib.domain import backups as rules
 from chalicelib.domain.containers import Container
 from chalicelib.domain.flows import CREATE_BACKUP, What
+from chalicelib.domain.imports import Imported
 from chalicelib.domain.operations import OperationAction
 from chalicelib.domain.quotas import require_fit
 from chalicelib.errors import Conflict, NotFound
 from chalicelib.lifecycle import BEGUN, TABLES, UNFINISHED
 from chalicelib.status import BackupStatus
 from chalicelib.store import quotas
-from chalicelib.store.base import ConditionFailed, as_dict, transacted, update_if
-from chalicelib.store.events import new_event
-from chalicelib.store.models import Backup, BackupSchedule, Instance, Operation
+from chalicelib.store.base import (
+    Claim,
+    ConditionFailed,
+    Contended,
+    as_dict,
+    races,
+    transact,
+    transacted,
+    update_if,
+)
+from chalicelib.store.events import Asked, new_event
+from chalicelib.store.models import (
+    Backup,
+    BackupSchedule,
+    DatastoreVersion,
+    Instance,
+    Operation,
+    Quota,
+)
 from chalicelib.store.subjects import history_ends, setting
 
 VERDICT: Final = "verdict"
@@ -122,6 +140,68 @@ def new_backup(
     )
 
 
+def imported_backup(
+    tenant_id: str,
+    name: str,
+    version: DatastoreVersion,
+    container: Container,
+    found: Imported,
+    size_gib: float,
+) -> Backup:
+    """The row of a backup that somebody else has made, which is not stored yet. It is complete."""
+    now, backup_id = aws.clock(), aws.new_id()
+    return Backup(
+        id=backup_id,
+        tenant_id=tenant_id,
+        index_tenant=tenant_id,
+        instance_id="",
+        status=BackupStatus.COMPLETED,
+        created=now,
+        updated=now,
+        held=dict(HELD),
+        name=name,
+        datastore_version_id=version.id,
+        datastore_name=version.datastore_name,
+        datastore_version=version.name,
+        datastore_version_number=version.version,
+        manager=version.manager,
+        location=rules.location(tenant_id, (), backup_id),
+        container_url=container.url,
+        container_key=container.key,
+        imported=msgspec.to_builtins(found),
+        checksum=found.sha256,
+        size=found.size,
+        volume_used=size_gib,
+    )
+
+
+def take_in(row: Backup, asked: Asked, claim: Claim | None = None) -> None:
+    """Store a backup that was imported; `OverLimit` when the quota has no room for it.
+
+    Clauses: the quota still fits, and the version that it is of is there (`NotFound`).
+    """
+    event = new_event(row.id, "backup.imported", "", row.told_to, asked)
+    there = DatastoreVersion.id.exists()
+    for until in races():
+        quota, version_id = quotas.get_quota(row.tenant_id), row.datastore_version_id
+        require_fit(quotas.used_of(quota), HELD, quotas.limits_of(quota))
+        if not DatastoreVersion.count(version_id):
+            raise NotFound(f"Datastore version {version_id} cannot be found.")
+
+        def build(write: TransactWrite, quota: Quota = quota) -> None:
+            write.save(row, condition=Backup.id.does_not_exist())
+            write.save(event)
+            quotas.reserve(write, quota, HELD)
+            write.condition_check(DatastoreVersion, row.datastore_version_id, condition=there)
+
+        try:
+            transact(build, until, claim)
+            return
+        except ConditionFailed:
+            continue
+    raise Contended("Other requests change the same at the moment; try again.")
+
+
 def container_of(row: Backup) -> Container | None:
     """The container that a backup lies in; None when it is in the deployment's bucket."""
     if row.container_url is None:
@@ -200,6 +280,8 @@ def newest_complete(instance_id: str) -> Backup | None:
 def building_on(row: Backup) -> list[Backup]:
     """Those that build on a backup directly, as far as the index knows them now; a clock may have
     gone back meanwhile, so that one looks older."""
+    if row.imported is not None:
+        return []
     found = Backup.source_index.query(row.instance_id)
     return [each for each in found if each.parent_id == row.id][:MOST_CHILDREN]
 
@@ -259,6 +341,8 @@ def read_now(rows: Iterable[Backup]) -> set[str]:
 
 def below(row: Backup) -> list[Backup]:
     """Those that build on a backup, directly or not, as far as the index knows them now."""
+    if row.imported is not None:
+        return []
     return [each for each in all_of(row.instance_id) if row.id in each.parents]
 
 

@@ -222,7 +222,7 @@ class Backup(Subject):
 
     index_tenant = optional(UnicodeAttribute(null=True))
     tenant_index = BackupIndex()
-    instance_id = UnicodeAttribute()
+    instance_id = UnicodeAttribute()  # "" of what was imported
     index_source = optional(UnicodeAttribute(null=True))
     source_index = SourceIndex()
     version_index = BackupVersionIndex()
@@ -243,6 +243,7 @@ class Backup(Subject):
     container_url = optional(UnicodeAttribute(null=True))  # its tenant's, else it is our bucket
     container_key = optional(NumberAttribute(null=True))  # version of what URLs of it are signed by
     attempts = optional(JSONAttribute(null=True))  # in a container: `chalicelib.domain.attempts`
+    imported = optional(JSONAttribute(null=True))  # somebody else's: `chalicelib.domain.imports`
 
     # What its guest told, when it was seen to lie in the store.
     checksum = optional(UnicodeAttribute(null=True))

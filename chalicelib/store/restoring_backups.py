@@ -55,7 +55,7 @@ def wrong(row: Backup) -> tuple[str, list[Action]] | None:
 
 def miscounted(row: Backup) -> tuple[str, list[Action]] | None:
     """The same of how many build on it."""
-    if row.status == BackupStatus.DELETED:
+    if row.status == BackupStatus.DELETED or row.imported is not None:
         return None
     found = Backup.source_index.query(row.instance_id)
     counted = sum(each.parent_id == row.id and backups.counts(each) for each in found)

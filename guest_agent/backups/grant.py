@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -81,17 +81,44 @@ class ContainerGrant(Lent, frozen=True, kw_only=True):
         return float(self.container.expires_at)
 
 
+class LentObject(msgspec.Struct, frozen=True):
+    """A temporary URL to read an object by, until a time."""
+
+    url: str
+    expires_at: int
+
+    def __repr__(self) -> str:
+        return "LentObject()"
+
+
+class ObjectGrant(Lent, frozen=True, kw_only=True):
+    """The one object that a backup was imported as."""
+
+    object: LentObject
+
+    @property
+    def ends_at(self) -> float:
+        return float(self.object.expires_at)
+
+
+AnyGrant: TypeAlias = Grant | ContainerGrant | ObjectGrant
+
+
 class _Kind(msgspec.Struct):
     container: LentContainer | None = None
+    object: LentObject | None = None
 
 
-def _decoded(lent: bytes) -> Grant | ContainerGrant:
-    if msgspec.json.decode(lent, type=_Kind).container is None:
+def _decoded(lent: bytes) -> AnyGrant:
+    kind = msgspec.json.decode(lent, type=_Kind)
+    if kind.object is not None:
+        return msgspec.json.decode(lent, type=ObjectGrant)
+    if kind.container is None:
         return msgspec.json.decode(lent, type=Grant)
     return msgspec.json.decode(lent, type=ContainerGrant)
 
 
-def obtain(ask: Callable[[], bytes], stop: aws.Event) -> Grant | ContainerGrant:
+def obtain(ask: Callable[[], bytes], stop: aws.Event) -> AnyGrant:
     """Ask for a grant, as long as `PATIENCE_SECONDS` while the control plane cannot be reached.
 
     `ask` asks once. Raises `Cancelled` when no operation needs the backup now.

@@ -6,7 +6,8 @@ from typing import Final, Protocol
 
 from chalicelib import aws
 from guest_agent.backups.calls import HttpSend, Send
-from guest_agent.backups.grant import ContainerGrant, Grant, obtain
+from guest_agent.backups.grant import AnyGrant, ContainerGrant, Grant, ObjectGrant, obtain
+from guest_agent.backups.imported import ImportedStore
 from guest_agent.backups.s3 import S3Store
 from guest_agent.backups.store import OpenStore, Store, StoreFailed
 from guest_agent.backups.swift import SwiftStore
@@ -25,7 +26,7 @@ def opener(ask: Ask, clock: ServiceClock, send: Send | None = None) -> OpenStore
     """What opens the store of a backup."""
 
     def open_store(backup_id: str, stop: aws.Event) -> Store:
-        def lent(attempt: str | None = None) -> Grant | ContainerGrant:
+        def lent(attempt: str | None = None) -> AnyGrant:
             return obtain(lambda: ask(backup_id, attempt), stop)
 
         def in_bucket() -> Grant:
@@ -40,7 +41,15 @@ def opener(ask: Ask, clock: ServiceClock, send: Send | None = None) -> OpenStore
                 raise StoreFailed(CHANGED)
             return grant
 
+        def of_object() -> ObjectGrant:
+            grant = lent()
+            if not isinstance(grant, ObjectGrant):
+                raise StoreFailed(CHANGED)
+            return grant
+
         first, sending = lent(), send or HttpSend()
+        if isinstance(first, ObjectGrant):
+            return ImportedStore(of_object, clock, stop, sending, first)
         if isinstance(first, Grant):
             return S3Store(in_bucket, clock, stop, sending, first)
         return SwiftStore(in_container, clock, stop, sending, first)

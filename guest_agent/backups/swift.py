@@ -90,19 +90,24 @@ class SwiftStore(Calls[ContainerGrant]):
         return f"{lent.url}/{quote(call.key)}?{query}", headers
 
     def judged(self, reply: Reply) -> tuple[Then, str]:
-        said = f"answered {reply.status}"
-        if reply.status in _DONE:
-            return Then.DONE, said
-        if reply.status in _DENIED:
-            return Then.RENEW, (
-                f"refused the deployment's key ({reply.status}), as where the container was "
-                "deleted or its key changed,"
-            )
-        if reply.status in _NO_ROOM:
-            return Then.END, f"{said}, that a quota or its room is used up,"
-        if reply.status in _AGAIN or reply.status >= _BROKEN:
-            return Then.AGAIN, said
-        return Then.END, said
+        return judged(reply)
+
+
+def judged(reply: Reply) -> tuple[Then, str]:
+    """What an answer of Swift's to a temporary URL means; see `Calls.judged`."""
+    said = f"answered {reply.status}"
+    if reply.status in _DONE:
+        return Then.DONE, said
+    if reply.status in _DENIED:
+        return Then.RENEW, (
+            f"refused the deployment's key ({reply.status}), as where the container was "
+            "deleted or its key changed,"
+        )
+    if reply.status in _NO_ROOM:
+        return Then.END, f"{said}, that a quota or its room is used up,"
+    if reply.status in _AGAIN or reply.status >= _BROKEN:
+        return Then.AGAIN, said
+    return Then.END, said
 
 
 def _attempt_in(key: str) -> tuple[str, str | None]:

@@ -21,6 +21,7 @@ from typing import Any, Final, Generic, NamedTuple
 from chalicelib import aws
 from chalicelib.bus.contract.arguments import LogToReplay, StoredBackup
 from guest_agent.backups import replaying
+from guest_agent.backups.imported import ImportedStore, ImportReader
 from guest_agent.backups.reader import Reader
 from guest_agent.backups.store import OpenStore, Store
 from guest_agent.datastores import data_directory, guard
@@ -102,6 +103,18 @@ class Copies(ABC, Generic[S]):
         `changing` was told of.
         """
 
+    def require_own(self, copy: Path) -> None:
+        """Refuse a copy that was imported, as the tool has written it, of another engine."""
+        raise NotSupported(f"{self.server.ENGINE.name} takes in no backups of others")
+
+    def adopt(self, data: Path) -> None:
+        """Have data that were imported, applied, and not yet given their place, hold no accounts
+        but the customer's, with no more rights than a customer may have.
+
+        It may die at any point: the copy is fetched again then.
+        """
+        raise NotSupported(f"{self.server.ENGINE.name} takes in no backups of others")
+
     def replay(
         self, data: Path, since: str, pieces: Iterator[ArchivedPiece], target_ms: int
     ) -> None:
@@ -158,6 +171,10 @@ class Restore(Generic[S]):
             with room_told(self._copies.server):
                 folders = [layout.restored / backup.id for backup in self._chain]
                 applied = self._copies.apply(folders, lambda each: write_whole(_changed(each), b""))
+                if self._chain[-1].imported is not None:
+                    progress("putting the accounts right")
+                    write_whole(_changed(applied), b"")
+                    self._copies.adopt(applied)
                 if log is not None:
                     self._replay(applied, log, list_pieces, progress)
                 data_directory.place(applied, layout.data)
@@ -176,13 +193,26 @@ class Restore(Generic[S]):
         self._copies.replay(data, log.position, pieces, log.target_ms)
 
     def _fetch(self, store: Store, backup: StoredBackup, progress: Progress) -> None:
-        user, reader = self._copies.server.user, Reader(store, backup, progress)
-        self._require_room(backup, reader.manifest.data_size)
+        user, copies = self._copies.server.user, self._copies
+        chunks = self._chunks(store, backup, progress)
         part = self._layout.restored / f"{backup.id}{PART}"
         user.make_folder(part)
         user.check_can_reach(part)
-        self._copies.unpack(reader.chunks(), part)
+        copies.unpack(chunks, part)
+        if backup.imported is not None:
+            copies.require_own(part)
         data_directory.place(part, self._layout.restored / backup.id)
+
+    def _chunks(self, store: Store, backup: StoredBackup, progress: Progress) -> Iterator[bytes]:
+        if backup.imported is None:
+            reader = Reader(store, backup, progress)
+            self._require_room(backup, reader.manifest.data_size)
+            return reader.chunks()
+        if not isinstance(store, ImportedStore):
+            raise GuestError(f"what is lent for the backup {backup.id} is not what was imported")
+        room = self._copies.server.room.look()
+        most = max(room.left - room.low, 0) if room is not None else None
+        return ImportReader(store, backup.imported, progress, most).chunks()
 
     def _require_room(self, backup: StoredBackup, needed: int) -> None:
         """No more than that is unpacked (`Reader`)."""

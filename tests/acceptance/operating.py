@@ -10,7 +10,7 @@ from tests.acceptance.stack import Stack, eventually
 
 WITHIN: Final = 600
 """An operation whose token was lost: its bound, the sweeps after it, and its undoing."""
-ENGINE: Final = version._engine().partition("-")[0]
+ENGINE: Final = version.installed_engine().partition("-")[0]
 """What each image of the local cloud has."""
 VERSIONS: Final = ("this one", "that one")
 ENDED: Final = frozenset({"SUCCEEDED", "FAILED", "CANCELLED"})

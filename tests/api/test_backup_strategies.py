@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from chalicelib.api import create_app
+from chalicelib.auth.containers import Found
 from chalicelib.domain.containers import Container
 from chalicelib.errors import NotSupported
 from chalicelib.store.instances import get_instance
@@ -32,6 +33,9 @@ class Swift:
         there = f"{project_id}/{name}" in self.there
         return Container(f"https://swift/v1/AUTH_{project_id}/{name}", self.key) if there else None
 
+    def find(self, token: str, project_id: str, url: str) -> Found | None:
+        return None
+
 
 @pytest.fixture
 def swift() -> Swift:
@@ -40,7 +44,7 @@ def swift() -> Swift:
 
 @pytest.fixture
 def api(api: Api, swift: Swift) -> Api:
-    return Api(create_app(authenticate, containers=swift.reach), api.project)
+    return Api(create_app(authenticate, containers=swift), api.project)
 
 
 @pytest.fixture

@@ -265,7 +265,7 @@ def test_an_increment_that_comes_between_the_look_and_the_delete_wins(
         ({"storage_driver": "swift"}, 501, "no object store"),
         ({"storage_driver": "cinder"}, 501, "snapshots of Cinder"),
         ({"storage_driver": "tape"}, 400, "s3 and swift"),
-        ({"restore_from": {"remote_location": "x"}}, 501, "another deployment's are sealed"),
+        ({"restore_from": {"remote_location": "x"}}, 400, "restore_from"),
         ({"name": ""}, 400, "name"),
     ],
 )

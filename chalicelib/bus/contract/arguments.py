@@ -15,6 +15,7 @@ from chalicelib.bus.contract.values import (
     Bytes,
     Database,
     DatabaseName,
+    Etag,
     Location,
     Name,
     Position,
@@ -171,13 +172,25 @@ class UpgradeAgent(Value, frozen=True):
     url: str
 
 
+class ImportedObject(Value, frozen=True):
+    """The object that a backup was imported as; its ETag is its MD5 unless it is `large`."""
+
+    size: Bytes
+    etag: Etag
+    large: bool = False
+
+
 class StoredBackup(Value, frozen=True):
-    """A backup that is complete: where it lies, the SHA-256 of its manifest, and what is in it."""
+    """A backup that is complete: where it lies, the SHA-256 of its manifest, and what is in it.
+
+    Of one that was `imported` that is what it is known by, and nothing lies there.
+    """
 
     id: BackupId
     location: Location
     checksum: Sha256
     position: Position = ""
+    imported: ImportedObject | None = None
 
 
 class CreateBackup(Value, frozen=True):

@@ -34,6 +34,7 @@ MOST_BUNDLE_BYTES: Final = 128 * 1024**2
 AgentVersion = Annotated[str, msgspec.Meta(pattern=r"^[0-9][0-9A-Za-z.+-]{0,63}$(?!\n)")]
 """Of a guest agent's bundle, as `coffer image` gives it one; a folder is named so."""
 Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
+Etag = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{32}$(?!\n)")]
 BundleSize = Annotated[int, msgspec.Meta(ge=1, le=MOST_BUNDLE_BYTES)]
 
 BackupId = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f-]{36}$(?!\n)")]

@@ -22,7 +22,7 @@ from chalicelib.engines.mariadb import BACKUP_USER
 from guest_agent.datastores import copies, processes, streams, tool
 from guest_agent.datastores.copies import Changing, Copied, Write
 from guest_agent.datastores.log import ArchivedPiece
-from guest_agent.datastores.mariadb import replay
+from guest_agent.datastores.mariadb import adoption, replay
 from guest_agent.datastores.mariadb.binlog import FILE, Place
 from guest_agent.datastores.mariadb.layout import SOCKET
 from guest_agent.datastores.mariadb.server import MariaDBServer
@@ -93,6 +93,13 @@ class MariaDBCopies(copies.Copies[Session]):
     ) -> None:
         assert isinstance(self.server, MariaDBServer)
         replay.to_moment(self.server, data, since, pieces, target_ms)
+
+    def require_own(self, copy: Path) -> None:
+        adoption.require_own(copy)
+
+    def adopt(self, data: Path) -> None:
+        assert isinstance(self.server, MariaDBServer)
+        adoption.adopt(self.server, data)
 
     def _prepare(self, full: Path, *more: str) -> None:
         target = f"--target-dir={full}"

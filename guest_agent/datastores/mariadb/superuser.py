@@ -14,7 +14,7 @@ from chalicelib.engines.mariadb import BACKUP_USER
 from guest_agent.datastores.mariadb.layout import Layout
 from guest_agent.datastores.mariadb.sql import Session
 from guest_agent.datastores.os_user import agent_account
-from guest_agent.errors import CommandFailed
+from guest_agent.errors import CommandFailed, GuestError
 from guest_agent.files import write_whole
 
 SUPERUSER: Final = "root"
@@ -30,10 +30,13 @@ WITHHELD: Final = (
 # SHUTDOWN, FILE, SUPER, SET USER, READ_ONLY ADMIN, and BINLOG ADMIN, who may leave changes out of
 # the binary log or remove it, as bits of mysql.global_priv (MariaDB's sql/privilege.h).
 _DANGEROUS: Final = 1 << 7 | 1 << 9 | 1 << 15 | 1 << 30 | 1 << 33 | 1 << 36
+_WITHHELD: Final = _DANGEROUS | 1 << 19 | 1 << 28 | 1 << 31 | 1 << 32 | 0b1111 << 34 | 1 << 38
+"""The bits of all of them, where a customer's root has never been."""
 _ALL: Final = (1 << 39) - 1
 _NO_SUCH_THREAD: Final = 1094
 _LOOKED_AT: Final = 100
 """Accounts that one look puts right; the next one goes on."""
+_MOST_LOOKS: Final = 1000
 _MOST_THREADS: Final = 10_000  # the most connections of any flavor
 
 
@@ -60,13 +63,42 @@ def secure(session: Session) -> list[str]:
         for statement in _own_account(session.account(agent_account(), LOCAL)):
             session.run(statement)
         said.append("the agent's account in the database had been changed, and was put right")
-    for name, host in _unwanted(session):
+    _drop_unwanted(session)
+    said += [
+        f"the account {name!r} had rights outside the database, and has lost them"
+        for name in _withhold(session, _DANGEROUS)
+    ]
+    return said
+
+
+def adopt(session: Session) -> None:
+    """The same of data that somebody else's server has made, whatever accounts it had: each of them
+    loses all that is withheld, and there is no root but the local one.
+
+    The agent's own account is whole already (`write_init_file`).
+    """
+    for _ in range(_MOST_LOOKS):
+        if not _drop_unwanted(session) and not _withhold(session, _WITHHELD):
+            disable_root(session)
+            return
+    raise GuestError("the accounts of the backup are too many to be put right")
+
+
+def _drop_unwanted(session: Session) -> bool:
+    """Drop some of those accounts; whether there were any."""
+    found = _unwanted(session)
+    for name, host in found:
         session.run(f"DROP USER {session.account(name, host)}")
-    for name, host, is_role in _too_mighty(session):
+    return bool(found)
+
+
+def _withhold(session: Session, bits: int) -> list[str]:
+    """Take what is withheld from some of those who have one of these rights; their names."""
+    found = _too_mighty(session, bits)
+    for name, host, is_role in found:
         account = session.literal(name) if is_role else session.account(name, host)
         session.run(f"REVOKE {WITHHELD} ON *.* FROM {account}")
-        said.append(f"the account {name!r} had rights outside the database, and has lost them")
-    return said
+    return [name for name, *_ in found]
 
 
 def root_enabled(session: Session) -> bool:
@@ -153,14 +185,14 @@ def _unwanted(session: Session) -> list[tuple[str, str]]:
     return [(str(name), str(host)) for name, host in rows]
 
 
-def _too_mighty(session: Session) -> list[tuple[str, str, bool]]:
+def _too_mighty(session: Session, bits: int) -> list[tuple[str, str, bool]]:
     rows = session.rows(
         "SELECT User, Host, COALESCE(JSON_VALUE(Priv, '$.is_role'), 'false') IN ('1', 'true')"
         " FROM mysql.global_priv WHERE NOT (User = %s AND Host = %s)"
         " AND CAST(COALESCE(JSON_VALUE(Priv, '$.access'), '0') AS UNSIGNED) & %s <> 0",
         agent_account(),
         LOCAL,
-        _DANGEROUS,
+        bits,
         most=_LOOKED_AT,
     )
     return [(str(name), str(host), bool(is_role)) for name, host, is_role in rows]

@@ -30,7 +30,7 @@ def require(layout: Layout, number: str) -> None:
 
     It has to be of the version `number`, and the data of its series, and of none that is newer.
     """
-    engine = _engine()
+    engine = installed_engine()
     numbers = installed.require(engine, number)
     written = _written_by(layout)
     before = engines.numbers_of(written)
@@ -39,7 +39,7 @@ def require(layout: Layout, number: str) -> None:
         raise installed.strange_data(written, engine)
 
 
-def _engine() -> str:
+def installed_engine() -> str:
     """The version of the installed server, e.g. `10.11.18-MariaDB-0+deb12u1`."""
     command = [processes.program("mariadbd"), "--no-defaults", "--version"]
     return installed.version(command, _SAID)

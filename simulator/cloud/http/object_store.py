@@ -17,7 +17,7 @@ from starlette.routing import BaseRoute, Route
 from simulator.cloud.http.plumbing import Service, json_response, open_route
 from simulator.cloud.model.cloud import Cloud
 from simulator.cloud.model.errors import BadRequest, CloudError, InternalError, Unauthorized
-from simulator.cloud.model.object_store import META, MOST_LISTED, Signed, StoredObject
+from simulator.cloud.model.object_store import META, MOST_LISTED, OBJECT_META, Signed, StoredObject
 
 METHODS = ["GET", "HEAD", "PUT", "POST", "DELETE"]
 INFO = {
@@ -150,7 +150,12 @@ class ObjectStoreApi(Service):
             case "PUT":
                 kind = request.headers.get("content-type", "application/octet-stream")
                 etag = request.headers.get("etag", "")
-                stored = self._swift.put(account, container, name, body, etag, kind)
+                noted = {
+                    each: value
+                    for each, value in request.headers.items()
+                    if each.startswith(OBJECT_META)
+                }
+                stored = self._swift.put(account, container, name, body, etag, kind, noted)
                 return Response(status_code=201, headers=_headers(stored))
             case "DELETE":
                 self._swift.delete(account, container, name)
@@ -160,11 +165,12 @@ class ObjectStoreApi(Service):
                 return Response(status_code=202)
         call = "get_object" if request.method == "GET" else "head_object"
         found = self._swift.get(account, container, name, call)
-        headers = _headers(found)
+        headers = {**_headers(found), **found.headers, "Accept-Ranges": "bytes"}
         if request.method == "HEAD":
             headers["Content-Length"] = str(len(found.body))
             return Response(headers=headers, media_type=found.content_type)
-        return Response(found.body, headers=headers, media_type=found.content_type)
+        status, part = found.part(request.headers.get("range"), request.headers.get("if-match"))
+        return Response(part, status, headers=headers, media_type=found.content_type)
 
 
 def _headers(stored: StoredObject) -> dict[str, str]:

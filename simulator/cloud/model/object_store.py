@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -35,6 +36,8 @@ MOST_HELD_BYTES = 2 * 1024**3
 META = "x-container-meta-"
 URL_KEYS = ("temp-url-key", "temp-url-key-2")
 QUOTA = "quota-bytes"
+OBJECT_META = "x-object-meta-"
+RANGE = re.compile(r"bytes=(\d+)-(\d*)")
 DIGESTS = {"sha256": hashlib.sha256, "sha512": hashlib.sha512}
 
 
@@ -46,6 +49,20 @@ class StoredObject:
     etag: str
     content_type: str
     changed_at: float
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """What else is noted of it: its own metadata."""
+
+    def part(self, wanted: str | None, match: str | None) -> tuple[int, bytes]:
+        """Status and body for whoever asks for a range of bytes, or for this object alone."""
+        if match is not None and match.strip('"') != self.etag:
+            return 412, b""
+        found = RANGE.fullmatch(wanted) if wanted is not None else None
+        if found is None:
+            return 200, self.body
+        first, last = int(found[1]), int(found[2] or len(self.body) - 1)
+        if first >= len(self.body) or last < first:
+            return 416, b""
+        return 206, self.body[first : last + 1]
 
 
 @dataclass
@@ -154,7 +171,14 @@ class ObjectStore:
     # ------------------------------------------------------------------------ objects
 
     def put(
-        self, account: str, container: str, name: str, body: bytes, etag: str, content_type: str
+        self,
+        account: str,
+        container: str,
+        name: str,
+        body: bytes,
+        etag: str,
+        content_type: str,
+        headers: Mapping[str, str] = {},
     ) -> StoredObject:
         """Store an object whole, if its sum is the one that is told (if one is)."""
         if len(name.encode()) > MOST_OBJECT_NAME:
@@ -172,7 +196,7 @@ class ObjectStore:
                 raise CloudError("There was not enough space to save the resource.", status=507)
             if etag and etag.strip('"').lower() != digest:
                 raise CloudError("Unable to process the contained instructions", status=422)
-            stored = StoredObject(body, digest, content_type, self._clock())
+            stored = StoredObject(body, digest, content_type, self._clock(), headers)
             found.objects[name] = stored
             return stored
 

@@ -69,7 +69,7 @@ def reach(tenant: Person, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reach]:
     look = Containers(_Connection(tenant))
 
     def reached(name: str, *, make: bool = True, who: Person = tenant) -> Container | None:
-        return look(who.api.auth_token, who.project.id, name, make)
+        return look.reach(who.api.auth_token, who.project.id, name, make)
 
     yield reached
     store = tenant.api.object_store

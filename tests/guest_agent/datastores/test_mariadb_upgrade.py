@@ -25,7 +25,7 @@ pytestmark = pytest.mark.database
 
 def engine() -> str:
     """The version of the database that is installed here."""
-    return version._engine()
+    return version.installed_engine()
 
 
 def numbers() -> str:
@@ -155,4 +155,4 @@ def test_a_program_that_does_not_tell_its_version_is_no_engine(
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     with pytest.raises(GuestError, match="does not tell its version"):
-        version._engine()
+        version.installed_engine()
