@@ -91,19 +91,14 @@ class NoStore:
 def place_in(account: str, url: str) -> tuple[str, str]:
     """Container and name of an object by its URL, as Trove writes it or quoted; `BadRequest` unless
     it is below the account's own."""
-    mine, given = urlsplit(account), urlsplit(url)
-    below = f"{mine.path}/"
-    if (
-        (given.scheme, given.netloc) != (mine.scheme, mine.netloc)
-        or not given.path.startswith(below)
-        or given.query
-        or given.fragment
-    ):
+    below = f"{account}/"
+    if not url.startswith(below) or {"?", "#"} & set(url):
         raise BadRequest(f"The 'remote_location' is not in the object store of the project: {OWN}")
-    container, _, key = given.path.removeprefix(below).partition("/")
+    container, _, key = url.removeprefix(below).partition("/")
     container, key = unquote(container), unquote(key)
-    names = (container, *key.split("/"))
-    strange = "/" in container or {"", ".", ".."} & {container, key} or {".", ".."} & set(names)
+    strange = (
+        "/" in container or not container or not key or {".", ".."} & {container, *key.split("/")}
+    )
     if strange or len(key.encode()) > MOST_OBJECT_NAME or len(container) > MOST_NAME:
         raise BadRequest("The 'remote_location' names no object of a container.")
     return container, key

@@ -16,8 +16,9 @@ from chalicelib.bus.contract import answers, arguments
 from chalicelib.bus.contract.arguments import StoredBackup
 from guest_agent.backups import replaying
 from guest_agent.backups.archiver import log_behind
+from guest_agent.backups.imported import ImportedStore, ImportReader
 from guest_agent.backups.reader import Reader
-from guest_agent.backups.store import Damaged, OpenStore
+from guest_agent.backups.store import Damaged, OpenStore, Store
 from guest_agent.backups.writer import Writer
 from guest_agent.datastores.copies import Unsound
 from guest_agent.datastores.log import ArchivedPiece
@@ -90,7 +91,7 @@ class WithSimBackups(OnMachine, WithBackups):
             for backup in request.chain:
                 if backup.id not in volume.fetched:
                     self._step(FETCH_SECONDS)
-                    content = b"".join(Reader(store, backup, progress).chunks())
+                    content = b"".join(_chunks(store, backup, progress))
                     self._check_space()
                     self._put_beside(backup.id, content)
         return answers.Done()
@@ -101,6 +102,8 @@ class WithSimBackups(OnMachine, WithBackups):
         if not volume.formatted:
             progress("applying the backups")
             contents = made_of(request.chain, volume.fetched)
+            if request.chain[-1].imported is not None:
+                contents = adopted(contents)
             if request.log is not None:
                 contents = self._replayed(request, request.log, contents, progress)
             self._step(APPLY_SECONDS)
@@ -186,6 +189,21 @@ class WithSimBackups(OnMachine, WithBackups):
         if self.open_store is None:
             raise NotSupported("this guest agent reaches no object store")
         return self.open_store
+
+
+def _chunks(store: Store, backup: StoredBackup, progress: Progress) -> Iterator[bytes]:
+    if backup.imported is None:
+        return Reader(store, backup, progress).chunks()
+    assert isinstance(store, ImportedStore), "what is lent for it is what was imported"
+    return ImportReader(store, backup.imported, progress, None).chunks()
+
+
+def adopted(contents: Contents) -> Contents:
+    """What somebody else's server has had, without its administrators."""
+    for name, host in contents.users:
+        if name == "os_admin":
+            contents = contents.without_user((name, host))
+    return contents.with_root(None)
 
 
 def clear_trial(volume: Volume) -> None:

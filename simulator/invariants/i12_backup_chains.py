@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterable
 from typing import Final
@@ -141,6 +142,8 @@ class BackupChains(Invariant):
 def damage_of(hub: Hub, row: Item) -> str | None:
     """What is wrong with the objects of a complete backup."""
     region = hub.run.region
+    if "imported" in row:
+        return _changed_since(hub, row)
     found = stored.body(region, row, stored.manifest_key(row))
     if found is None:
         return "its manifest is not there"
@@ -156,6 +159,16 @@ def damage_of(hub: Hub, row: Item) -> str | None:
         if (len(written), objects.checksum(written)) != (part.size, part.sha256):
             return f"part {number} is another one"
     return None
+
+
+def _changed_since(hub: Hub, row: Item) -> str | None:
+    """What was imported is its tenant's: nothing of ours changes or removes it."""
+    known = json_of(row, "imported")
+    held = hub.run.region.swift.body(f"{row['container_url']}/{known['key']}")
+    if held is None:
+        return "its object is not there"
+    etag = hashlib.md5(held, usedforsecurity=False).hexdigest()
+    return None if (len(held), etag) == (known["size"], known["etag"]) else "its object is another"
 
 
 def _is_counted(row: Item) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import openstack
+import pymysql
 import pytest
 
 from infra.local.settings import load_secrets
@@ -28,6 +30,7 @@ from tests.acceptance.test_backups import (
 from tests.acceptance.test_clients import run
 from tests.openstack import swift_alone
 from tests.openstack.site import VARIABLE
+from tests.support import trove
 
 CONTAINER: Final = "nightly backups"
 STORES: Final = ("asked",) if VARIABLE in os.environ else ("Swift",)
@@ -126,3 +129,68 @@ def test_a_chain_is_made_restored_and_deleted_and_nothing_is_left(
     assert names(store) == []
     assert store.delete(f"/{CONTAINER}").status_code == 204
     stack.demo.wait(copy, "GONE")
+
+
+TROVES: Final = "database_backups"
+SEGMENT_BYTES: Final = 200_000
+
+
+def put_as_trove_does(store: Any, name: str, content: bytes) -> str:
+    """In segments below a manifest, as what is larger than 2 GiB there; the manifest's URL."""
+    store.put(f"/{TROVES}")
+    told = []
+    for number, start in enumerate(range(0, len(content), SEGMENT_BYTES)):
+        part, path = content[start : start + SEGMENT_BYTES], f"/{TROVES}/{name}_{number:08d}"
+        assert store.put(path, data=part).status_code == 201
+        etag = hashlib.md5(part, usedforsecurity=False).hexdigest()
+        told.append({"path": path, "etag": etag, "size_bytes": len(part)})
+    key = f"/{TROVES}/{name}.xbstream.gz"
+    noted = {"X-Object-Meta-Lsn": "42"}
+    answer = store.put(f"{key}?multipart-manifest=put", json=told, headers=noted)
+    assert answer.status_code == 201, answer.text
+    return f"{store.get_endpoint()}{key}"
+
+
+def test_what_trove_has_made_becomes_an_instance_and_stays_where_it_lies(
+    stack: Stack, store: Any
+) -> None:
+    with trove.mariadb() as folder:
+        url = put_as_trove_does(store, "of-trove", trove.zipped(trove.stream(folder)))
+    before = {each["name"] for each in store.get(f"/{TROVES}?format=json").json()}
+    (version,) = run(stack, "datastore", "version", "list", "mariadb")
+    run(
+        stack, "database", "backup", "create", "from-trove", "--restore-from", url,
+        "--restore-datastore-version", version["ID"], "--restore-size", "0.2",
+    )  # fmt: skip
+    (backup,) = (
+        each["ID"]
+        for each in run(stack, "database", "backup", "list")
+        if each["Name"] == "from-trove"
+    )
+    assert shown(stack, backup)["status"] == "RESTORED"
+    run(
+        stack, "database", "instance", "create", "of-trove", "--flavor", "1", "--size", "1",
+        "--datastore", "mariadb", "--datastore-version", "10.11", "--backup", backup,
+    )  # fmt: skip
+    listed = run(stack, "database", "instance", "list")
+    (instance,) = (each["ID"] for each in listed if each["Name"] == "of-trove")
+    address = address_of(stack, instance)
+    login = {"host": address, "user": "carol", "password": trove.PASSWORD}
+    with pymysql.connect(**login) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT COUNT(*), MAX(n) FROM shop.numbers")
+        assert cursor.fetchone() == (trove.ROWS, trove.ROWS)
+    for name in ("os_admin", "root"):
+        with pytest.raises(pymysql.OperationalError, match="Access denied"):
+            pymysql.connect(host=address, user=name, password=trove.ADMIN_PASSWORD)
+    made = back_up(stack, instance, "of-its-own")
+    assert ended(stack, made)["status"] == "COMPLETED", "it is one of ours from now on"
+    for each in (made, backup):
+        run(stack, "database", "backup", "delete", each)
+        is_gone(stack, each)
+    after = {each["name"] for each in store.get(f"/{TROVES}?format=json").json()}
+    assert after == before
+    assert stack.demo.delete(instance).status_code == 202
+    stack.demo.wait(instance, "GONE")
+    for name in after:
+        assert store.delete(f"/{TROVES}/{name}").status_code == 204
+    assert store.delete(f"/{TROVES}").status_code == 204

@@ -257,6 +257,29 @@ def of(making: Making, attempt: str, said: str | None = None) -> Ask:
     return msgspec.structs.replace(plain, attempt=said or attempt, signature=signature)
 
 
+def test_an_import_is_lent_as_that_object_alone(in_swift: Making, other: Built) -> None:
+    """By an URL of it, and of nothing beside it; only while an instance is made of it."""
+    complete(in_swift)
+    found = {"key": "a b.xbstream.gz", "size": 1, "etag": "0" * 32, "large": False}
+    in_swift.backup.update(actions=[Backup.imported.set(found)])
+    with pytest.raises(errors.Gone):
+        storage.storage(asked(in_swift.world, other, in_swift.backup.id))
+    other.operation.update(
+        actions=[
+            Operation.action.set("restore_instance"),
+            Operation.arguments.set({"backup": in_swift.backup.id}),
+        ]
+    )
+    lent = storage.storage(asked(in_swift.world, other, in_swift.backup.id))
+    assert (lent.writes, lent.keys, lent.container, lent.credentials) == (False, {}, None, None)
+    assert lent.object is not None
+    expires = lent.object.expires_at
+    assert 0 < expires - in_swift.world.now <= containers.LENT_SECONDS
+    assert lent.object.url == containers.url_of(PLACE, "GET", "a b.xbstream.gz", expires)
+    assert lent.object.url.startswith(f"{PLACE.url}/a%20b.xbstream.gz?temp_url_sig=")
+    assert "temp_url_prefix" not in lent.object.url
+
+
 def test_who_writes_into_a_container_says_in_which_attempt(world: World, in_swift: Making) -> None:
     given = len(world.assumed)
     nothing = writing(in_swift)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Callable
 
+import msgspec
+
+from chalicelib.api import importing
 from chalicelib.bus import keys, queues
 from chalicelib.domain.backups import CASCADE
 from chalicelib.domain.flows import CREATE_BACKUP, DELETE_BACKUP, RESTORE
@@ -12,9 +16,11 @@ from chalicelib.domain.quotas import held_by_instance
 from chalicelib.lifecycle import Status
 from chalicelib.status import BackupStatus
 from chalicelib.store import accepting, backups, instances
-from chalicelib.store.models import Backup, Operation
+from chalicelib.store.models import Backup, DatastoreVersion, Operation
 from chalicelib.store.operations import operation_of
-from tests.support.rows import WHO, new_instance
+from simulator.fleet.backups import copy_of
+from simulator.fleet.datastore import NOTHING, Database, User
+from tests.support.rows import TENANT, WHO, new_instance
 from tests.support.simulated import PASSWORD, Stack
 
 GIVES_UP_AFTER_SECONDS = 3.0
@@ -65,7 +71,10 @@ def delete_during_a_backup(stack: Stack) -> tuple[str, set[str]]:
 
 
 def restore(stack: Stack) -> tuple[str, set[str]]:
-    backup = _made(stack, _running(stack))
+    return _begin_with(_made(stack, _running(stack))), {Status.ACTIVE, Status.ERROR}
+
+
+def _begin_with(backup: Backup) -> str:
     instance = new_instance()
     asked = {"users": [{"name": "alice", "password": PASSWORD}]}
     operation = operation_of(instance, RESTORE, arguments={"backup": backup.id}, asked=WHO)
@@ -73,7 +82,56 @@ def restore(stack: Stack) -> tuple[str, set[str]]:
     held = held_by_instance(int(instance.flavor_ram), int(instance.volume_size))
     accepting.accept_create(instance, operation, held)
     queues.notify_task_manager(operation.id)
-    return instance.id, {Status.ACTIVE, Status.ERROR}
+    return instance.id
+
+
+TROVES = "AUTH_" + TENANT, "database_backups", "of-trove.xbstream.gz"
+HELD = NOTHING.with_database("shop", Database("utf8mb4", "utf8mb4_general_ci")).with_row(
+    "shop", "1", "kept"
+)
+"""What it had beside its accounts."""
+
+
+def _imported(stack: Stack) -> Backup:
+    """A backup that Trove has made, with its accounts, as the API takes it in."""
+    account, container, key = TROVES
+    swift, there = stack.region.swift, HELD.with_user(("os_admin", "%"), User("x", frozenset()))
+    place = swift.reach("token", TENANT, container, True)
+    assert place is not None
+    content = gzip.compress(msgspec.json.encode(copy_of(there.with_root("theirs"), None)), mtime=0)
+    swift.store.put(account, container, key, content, "", "application/octet-stream")
+    found = swift.find("token", TENANT, f"{place.url}/{key}")
+    assert found is not None
+    row = backups.imported_backup(
+        TENANT, "of-trove", _version(), place, importing.described(found), 1.0
+    )
+    backups.take_in(row, WHO)
+    stack.invariants.hub.points[row.id] = HELD
+    return row
+
+
+def _version() -> DatastoreVersion:
+    made = new_instance()
+    version = DatastoreVersion(
+        made.datastore_version_id,
+        datastore_id="ds",
+        datastore_name=made.datastore_name,
+        name=made.datastore_version,
+        version=made.datastore_version_number,
+        manager=made.manager,
+    )
+    version.save()
+    return version
+
+
+def restore_of_an_import(stack: Stack) -> tuple[str, set[str]]:
+    return _begin_with(_imported(stack)), {Status.ACTIVE, Status.ERROR}
+
+
+def delete_an_import(stack: Stack) -> tuple[str, set[str]]:
+    instance_id = _running(stack)
+    _delete(_imported(stack), None)
+    return instance_id, {Status.ACTIVE}
 
 
 def _delete(row: Backup, arguments: dict[str, bool] | None) -> None:
@@ -101,6 +159,8 @@ BACKUPS: tuple[Callable[[Stack], tuple[str, set[str]]], ...] = (
     create_backup_since_another,
     delete_during_a_backup,
     restore,
+    restore_of_an_import,
     delete_backup,
+    delete_an_import,
     delete_backup_with_what_builds_on_it,
 )

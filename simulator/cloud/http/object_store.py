@@ -155,7 +155,10 @@ class ObjectStoreApi(Service):
                     for each, value in request.headers.items()
                     if each.startswith(OBJECT_META)
                 }
-                stored = self._swift.put(account, container, name, body, etag, kind, noted)
+                if request.query_params.get("multipart-manifest") == "put":
+                    stored = self._swift.put_manifest(account, container, name, body, noted)
+                else:
+                    stored = self._swift.put(account, container, name, body, etag, kind, noted)
                 return Response(status_code=201, headers=_headers(stored))
             case "DELETE":
                 self._swift.delete(account, container, name)

@@ -14,15 +14,19 @@ from typing import Any
 import pytest
 
 from chalicelib import aws, containers, parameters
+from chalicelib.api import importing
 from chalicelib.auth.connection import Connection
 from chalicelib.auth.containers import SLOTS, Containers
+from chalicelib.bus.contract.arguments import ImportedObject
 from chalicelib.bus.keyring import KeyRing
 from chalicelib.containers import LENT_SECONDS, Refused
 from chalicelib.domain.containers import Container
-from chalicelib.errors import Conflict, Unauthorized
+from chalicelib.errors import BadRequest, Conflict, Unauthorized
 from chalicelib.objects import NotStored
+from guest_agent.backups import imported
 from guest_agent.backups.calls import HttpSend
-from guest_agent.backups.grant import ContainerGrant, LentContainer
+from guest_agent.backups.grant import ContainerGrant, LentContainer, LentObject, ObjectGrant
+from guest_agent.backups.imported import ImportedStore, ImportReader
 from guest_agent.backups.store import StoreFailed
 from guest_agent.backups.swift import SwiftStore
 from guest_agent.clock import ServiceClock
@@ -61,12 +65,17 @@ def tenant(
 
 
 @pytest.fixture
-def reach(tenant: Person, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reach]:
-    """The API's look, with the tenant's token; the containers are gone afterwards."""
+def look(tenant: Person) -> Containers:
+    """The API's, with the tenant's token."""
+    return Containers(_Connection(tenant))
+
+
+@pytest.fixture
+def reach(tenant: Person, look: Containers, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reach]:
+    """Its look at a container; the containers are gone afterwards."""
     monkeypatch.setenv("OS_AUTH_URL", tenant.api.config.auth["auth_url"])
     aws.forget("settings")
     monkeypatch.setattr(parameters, "held", lambda name, kind: RING)
-    look = Containers(_Connection(tenant))
 
     def reached(name: str, *, make: bool = True, who: Person = tenant) -> Container | None:
         return look.reach(who.api.auth_token, who.project.id, name, make)
@@ -111,6 +120,17 @@ def store_of(place: Container, method: str, prefix: str, **changes: Any) -> Swif
         )
 
     return SwiftStore(lend, ServiceClock(), aws.event(), HttpSend(), lend(None))
+
+
+def imported_of(place: Container, key: str) -> ImportedStore:
+    """A guest's, that was lent an URL of one object."""
+
+    def lend() -> ObjectGrant:
+        expires = int(time.time() + LENT_SECONDS)
+        url = containers.url_of(place, "GET", key, expires)
+        return ObjectGrant(writes=False, keys={}, object=LentObject(url, expires))
+
+    return ImportedStore(lend, ServiceClock(), aws.event(), HttpSend(), lend())
 
 
 def sha256(body: bytes) -> str:
@@ -239,3 +259,56 @@ def test_a_full_container_is_told(reach: Reach, tenant: Person) -> None:
     writer = store_of(place, "PUT", f"{LOCATION}/{ATTEMPT}/")
     with pytest.raises(StoreFailed, match="answered 413, that a quota or its room is used up"):
         writer.put(f"{LOCATION}/{ATTEMPT}/0", b"x" * 100, sha256(b"x" * 100))
+
+
+@pytest.mark.parametrize("large", [False, True], ids=["one object", "segments"])
+def test_what_trove_has_put_there_is_read_in_ranges_by_an_url_of_it_alone(
+    reach: Reach, look: Containers, tenant: Person, monkeypatch: pytest.MonkeyPatch, *, large: bool
+) -> None:
+    """As Trove's `SwiftStorage` puts it: one segment under its own name, or a manifest of more."""
+    monkeypatch.setattr(imported, "PART_BYTES", 1000)
+    place, swift, name = made(reach), tenant.api.object_store, "a b.xbstream.gz"
+    content = bytes(range(256)) * 20
+    noted = {"X-Object-Meta-Lsn": "42"}
+    if large:
+        told = []
+        for number, part in enumerate((content[:3000], content[3000:])):
+            answer = swift.put(f"/nightly backups/a_0000000{number}", data=part)
+            etag = hashlib.md5(part, usedforsecurity=False).hexdigest()
+            path = f"/nightly backups/a_0000000{number}"
+            told.append({"path": path, "etag": etag, "size_bytes": len(part)})
+            assert answer.status_code == 201
+        url = f"/nightly backups/{name}?multipart-manifest=put"
+        answer = swift.put(url, json=told, headers=noted)
+    else:
+        answer = swift.put(f"/nightly backups/{name}", data=content, headers=noted)
+    assert answer.status_code == 201
+    swift.put("/nightly backups/a b.xbstream.gz.more", data=b"mine")
+    given = (tenant.api.auth_token, tenant.project.id)
+    for url in (f"{place.url}/a%20b.xbstream.gz", f"{place.url}/{name}".replace("%20", " ")):
+        found = look.find(*given, url)
+        assert found is not None
+        assert (found.container, found.key) == ("nightly backups", name)
+    assert look.find(*given, f"{place.url}/another") is None
+    with pytest.raises(BadRequest, match="not in the object store of the project"):
+        look.find(*given, place.url.replace(tenant.project.id, "0" * 32) + "/a")
+    known = importing.described(found)
+    assert (known.size, known.large) == (len(content), large)
+    wanted = ImportedObject(known.size, known.etag, known.large)
+    store = imported_of(place, name)
+    read = ImportReader(store, wanted, lambda _: None, None).chunks()
+    assert b"".join(read) == content
+    monkeypatch.setattr(store, "request", lambda *_: (beside(store), {"Range": "bytes=0-3"}))
+    with pytest.raises(StoreFailed, match=r"refused the deployment's key \(401\)"):
+        store.part(wanted, 0)
+    assert swift.put(f"/nightly backups/{name}", data=content[::-1]).status_code == 201
+    with pytest.raises(StoreFailed, match="somebody has changed it"):
+        imported_of(place, name).part(wanted, 0)
+    assert swift.delete(f"/nightly backups/{name}").status_code == 204
+    with pytest.raises(StoreFailed, match="answered 404"):
+        imported_of(place, name).part(wanted, 0)
+
+
+def beside(store: ImportedStore) -> str:
+    """What was lent, used for another object."""
+    return store.current().object.url.replace(".gz?", ".gz.more?")
