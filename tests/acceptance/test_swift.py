@@ -175,8 +175,10 @@ def test_what_trove_has_made_becomes_an_instance_and_stays_where_it_lies(
     listed = run(stack, "database", "instance", "list")
     (instance,) = (each["ID"] for each in listed if each["Name"] == "of-trove")
     address = address_of(stack, instance)
-    login = {"host": address, "user": "carol", "password": trove.PASSWORD}
-    with pymysql.connect(**login) as connection, connection.cursor() as cursor:
+    with (
+        pymysql.connect(host=address, user="carol", password=trove.PASSWORD) as connection,
+        connection.cursor() as cursor,
+    ):
         cursor.execute("SELECT COUNT(*), MAX(n) FROM shop.numbers")
         assert cursor.fetchone() == (trove.ROWS, trove.ROWS)
     for name in ("os_admin", "root"):

@@ -98,7 +98,7 @@ def _run(command: list[str], user: OsUser) -> bytes:
         command, capture_output=True, timeout=120, check=False, cwd="/", **user.child_options()
     )
     assert done.returncode == 0, done.stderr.decode(errors="replace")[-2000:]
-    return done.stdout
+    return bytes(done.stdout)
 
 
 @contextmanager

@@ -292,6 +292,7 @@ def test_what_trove_has_put_there_is_read_in_ranges_by_an_url_of_it_alone(
     assert look.find(*given, f"{place.url}/another") is None
     with pytest.raises(BadRequest, match="not in the object store of the project"):
         look.find(*given, place.url.replace(tenant.project.id, "0" * 32) + "/a")
+    assert found is not None
     known = importing.described(found)
     assert (known.size, known.large) == (len(content), large)
     wanted = ImportedObject(known.size, known.etag, known.large)
