@@ -56,8 +56,6 @@ class Manager(ABC):
     """What lies in the store of a log, for a manager that replays it."""
     want_log: Callable[[arguments.Archive | None], bool] | None = None
     """Tells the agent where the log is to be sent; whether it is kept without a restart."""
-    log_waits: Callable[[], bool] | None = None
-    """Whether the log that is wanted is kept after a restart only."""
     log_place: Callable[[], tuple[str, int] | None] | None = None
     """The archive that runs, and the last number that was sent."""
 

@@ -13,8 +13,11 @@ from urllib.parse import quote
 import msgspec
 
 from chalicelib import engines
+from chalicelib.domain.archives import moment
+from chalicelib.domain.archives import shown as as_time
 from chalicelib.domain.quotas import RESOURCES
 from chalicelib.engines.engine import Part
+from chalicelib.status import RESTART_REQUIRED
 from simulator.clients import NAMES, Clients, Tenant
 from simulator.cloud.model.settings import HOSTS
 from simulator.fleet.releases import BUNDLES
@@ -67,6 +70,13 @@ MOST_CHAIN: Final = 3
 HOURLY: Final = 0.2
 ON: Final = 0.7
 """Shares of the schedules of an interval, and of the changes that switch one on."""
+ARCHIVED: Final = 0.3
+"""Share of the schedules, and of their changes, that have a log archived."""
+SEEN_SECONDS: Final = 5.0
+BEGUN_SECONDS: Final = 90.0
+"""So long after a start of the database its archive has begun, in good weather."""
+IMPOSSIBLE: Final = 0.1
+"""Share of the moments that no archive has."""
 ZONES: Final = ("UTC", "Europe/Berlin", "Asia/Kathmandu", "America/St_Johns")
 
 LOCALITIES: Final = ("affinity", "anti-affinity", "soft-affinity", "soft-anti-affinity")
@@ -614,6 +624,8 @@ def create_schedule(work: Clients, tenant: Tenant, instance_id: str | None) -> N
         "full_every": work.stream.randrange(1, MOST_CHAIN + 1) if fits else 1,
         **_times(work),
         **_keeping(work),
+        **_trying(work),
+        "point_in_time": work.stream.random() < ARCHIVED,
     }
     if work.stream.random() < UNFIT:
         path = "/backup_schedules?dry_run=true"
@@ -622,14 +634,20 @@ def create_schedule(work: Clients, tenant: Tenant, instance_id: str | None) -> N
     reply = work.post(tenant, "/backup_schedules", {"backup_schedule": body})
     if reply.status == 200:
         work.learn_schedule(tenant, reply)
+        if body["point_in_time"]:
+            tenant.archived[instance_id] = datastore
 
 
 def change_schedule(work: Clients, tenant: Tenant, _: str | None) -> None:
-    """Other times, more or fewer that are kept, on or off."""
+    """Other times, more or fewer that are kept or tried out, the log archived or not, on or off."""
     schedule = _schedule(work, tenant)
     if schedule is None:
         return
-    chosen = (_times(work), _keeping(work), {"enabled": work.stream.random() < ON})
+    log, on = work.stream.random() < ARCHIVED, work.stream.random() < ON
+    chosen = (
+        *(_times(work), _keeping(work), _trying(work)),
+        *({"enabled": on}, {"point_in_time": log}),
+    )
     body = {"backup_schedule": work.stream.choice(chosen)}
     work.request(tenant, "PUT", f"/backup_schedules/{schedule}", body)
 
@@ -669,6 +687,76 @@ def _keeping(work: Clients) -> dict[str, Any]:
     return {"keep_count": counts, "keep_days": days}
 
 
+def _trying(work: Clients) -> dict[str, Any]:
+    return {"verify_every": work.stream.choice((None, None, 1, 2))}
+
+
+# ------------------------------------------------------------------------------------- moments
+
+
+def archive_log(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
+    """Have a log archived, with what that needs: a restart where the engine begins it with one, and
+    a backup that it goes on from."""
+    if instance_id is None:
+        return
+    body = {
+        "name": work.name("schedule"),
+        "instance": instance_id,
+        "interval_hours": 1,
+        "point_in_time": True,
+    }
+    reply = work.post(tenant, "/backup_schedules", {"backup_schedule": body})
+    if reply.status != 200:
+        return
+    work.learn_schedule(tenant, reply)
+    tenant.archived[instance_id] = _datastore_of(tenant, instance_id)
+    work.world.kernel.sleep(work.stream.random() * SEEN_SECONDS)
+    path = f"/instances/{instance_id}"
+    shown = work.request(tenant, "GET", path)
+    if shown.status == 200 and shown.document["instance"]["status"] == RESTART_REQUIRED:
+        work.post(tenant, f"{path}/action", {"restart": {}})
+    work.world.kernel.sleep(BEGUN_SECONDS)
+    create_backup(work, tenant, instance_id)
+
+
+def restore_to_moment(work: Clients, tenant: Tenant, _: str | None) -> None:
+    """An instance as another one was, which may be gone, at a moment that an archive has; now and
+    then at one that none has."""
+    if not tenant.archived:
+        return
+    source = work.stream.choice(list(tenant.archived))
+    told = work.request(tenant, "GET", f"/instances/{source}/archives")
+    archives = told.document["archives"] if told.status == 200 else []
+    ranges = [
+        (moment(each["restorable_from"]), moment(each["restorable_until"]))
+        for each in archives
+        if each["restorable_from"] is not None
+    ]
+    now_ms = int(work.world.kernel.now * 1000)
+    since, until = work.stream.choice(ranges) if ranges else (now_ms, now_ms)
+    at_ms = work.stream.randint(since, until)
+    if work.stream.random() < IMPOSSIBLE:
+        at_ms = work.stream.choice((since - 1, until + 1000))
+    datastore = tenant.archived[source]
+    body = creation(work.name("restored"), work.stream.randrange(1, 4), datastore)
+    body["instance"]["restorePoint"] = {"instance": source, "time": as_time(at_ms)}
+    if work.stream.random() < 0.5:
+        del body["instance"]["datastore"]
+    reply = work.post(tenant, "/instances", body)
+    if reply.status == 200:
+        work.learn(tenant, reply)
+
+
+def purge_log(work: Clients, _: Tenant, instance_id: str | None) -> None:
+    """The owner of a database removes what is kept of its log, with what was written just now; no
+    call of the API."""
+    fleet = work.world.fleet
+    for guest in fleet.of_instance(instance_id or ""):
+        for number in range(NAMES):
+            fleet.write(guest.server_id, f"schema{number}", work.name("key"), work.name("value"))
+        fleet.purge_log(guest.server_id)
+
+
 ACTIONS: Final[dict[str, Action]] = {
     "list": list_instances,
     **{
@@ -691,6 +779,7 @@ ACTIONS: Final[dict[str, Action]] = {
             ),
             create_backup_in_container,
             *(create_schedule, change_schedule, list_schedules, delete_schedule),
+            *(archive_log, restore_to_moment, purge_log),
         )
     },
 }
@@ -707,6 +796,7 @@ _BY_PART: Final = {
         create_schedule,
         delete_after_backup,
     ),
+    Part.LOG: (archive_log, purge_log),
 }
 PART_OF: Final = {action.__name__: part for part, all_of in _BY_PART.items() for action in all_of}
 """The part of the guest contract that an action asks for, where it is not every engine's."""

@@ -34,7 +34,7 @@ class Tenant:
     """A tenant, its token, and the instances it knows of, in the order it learned of them, each
     with its datastore."""
 
-    __slots__ = ("backups", "groups", "instances", "name", "schedules", "token")
+    __slots__ = ("archived", "backups", "groups", "instances", "name", "schedules", "token")
 
     def __init__(self, name: str, token: str) -> None:
         self.name = name
@@ -46,6 +46,8 @@ class Tenant:
         """Backups, each with its datastore and what it is of."""
         self.schedules: dict[str, str] = {}
         """Schedules of backups, each with its instance."""
+        self.archived: dict[str, str] = {}
+        """Instances of which a log was to be archived, each with its datastore."""
 
 
 class Clients:

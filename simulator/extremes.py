@@ -31,6 +31,7 @@ FLOWS: Final[tuple[Mapping[str, float], ...]] = (
     {"restart": 2, "write": 2, "list_databases": 1},
     {"enable_root": 2, "disable_root": 1, "show_root": 1},
     {"rename": 2, "show": 1, "quota": 1, "create": 1, "delete": 1},
+    {"archive_log": 4, "write": 4, "create_database": 2, "restore_to_moment": 3, "purge_log": 0.2},
 )
 _STEPS: Final = ("F5", "F8", "F15")
 """Classes that make steps of flows fail; the extreme takes one to the end of its range."""

@@ -67,6 +67,9 @@ USUAL_MIX: Final[dict[str, float]] = {
     "delete_schedule": 0.5,
     "verify_backup": 2,
     "delete_after_backup": 1,
+    "archive_log": 2,
+    "restore_to_moment": 3,
+    "purge_log": 0.3,
     "create_backup_in_container": 0.0,  # another store for the same flows: by plans of its own
 }
 """Weights; an action that a plan's own mix does not name is not asked for."""

@@ -27,6 +27,8 @@ RIVALS: Final = {
     "change_schedule": ("change_schedule", "delete_schedule"),
     "delete_after_backup": ("delete", "cancel", "protect"),
     "verify_backup": ("delete_backup", "cancel", "rebuild"),
+    "archive_log": ("delete_schedule", "change_schedule", "rebuild", "delete"),
+    "restore_to_moment": ("delete_backup", "delete_schedule", "purge_log"),
 }
 """What gets in the way of a backup, beside what gets in everything's."""
 EMPTYING_ATTEMPTS: Final = 60

@@ -36,4 +36,4 @@ def tell(instance_id: str) -> None:
         log.warning("the guest was not told of its archive: %s", error.message)
         return
     if answer.restart_required and row is not None:
-        archives.note_restart(instance)
+        archives.note_restart(instance, row)

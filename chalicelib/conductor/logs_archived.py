@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from chalicelib.bus.contract import arguments
 from chalicelib.bus.contract.archiving import ArchiveState, Archiving
@@ -20,6 +21,14 @@ def as_told(row: Archive | None) -> arguments.Archive | None:
     return arguments.Archive(row.id, row.location, settings().archive_seconds)
 
 
+_STATES: Final = {
+    ArchiveState.WAITS: State.WAITS,
+    ArchiveState.RESTART: State.RESTART,
+    ArchiveState.RUNS: State.RUNS,
+    ArchiveState.BROKEN: State.RUNS,  # until its end is written
+}
+
+
 def tell(rows: Mapping[str, Archive], instance_id: str, order: Order, said: Archiving) -> None:
     """Write what a guest tells of the archive of its own instance; nothing of another's."""
     row = rows.get(said.id)
@@ -29,7 +38,7 @@ def tell(rows: Mapping[str, Archive], instance_id: str, order: Order, said: Arch
         row,
         order,
         Told(
-            state=State.WAITS if said.state is ArchiveState.WAITS else State.RUNS,
+            state=_STATES[said.state],
             broken=said.state is ArchiveState.BROKEN,
             number=said.number,
             sha256=said.sha256,

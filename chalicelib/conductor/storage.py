@@ -155,7 +155,7 @@ def storage(body: Ask) -> Storage:
             return Storage(writes=writes, keys=opens, container=lent, attempts=known)
         replayed = None if writes else _replayed(live)
         allowed = session_policy(row, writes=writes, behind=replayed)
-        if replayed is not None:
+        if replayed is not None and replayed.sealed_key is not None:  # else nothing was sent yet
             opens[replayed.id] = _key_of_log(replayed)
         return _in_bucket(body, allowed, opens, writes=writes)
 

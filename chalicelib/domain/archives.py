@@ -23,10 +23,12 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class State(StrEnum):
-    """Of the row of an archive. NEW: its guest has told nothing of it yet."""
+    """Of the row of an archive. NEW: its guest has told nothing of it yet. RESTART: it begins with
+    the next start of the database."""
 
     NEW = "new"
     WAITS = "waits"
+    RESTART = "restart"
     RUNS = "runs"
     ENDED = "ended"
 

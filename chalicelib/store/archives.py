@@ -135,7 +135,8 @@ def stopping(instance_id: str, schedule_id: str, why: str) -> Items:
     def build(write: TransactWrite) -> None:
         if row.state != State.ENDED:
             write.update(row, actions=actions, condition=same)
-        write.update(instance, actions=[Instance.archive_id.remove()], condition=wanted)
+        actions_of = [Instance.archive_id.remove(), Instance.log_waits.remove()]
+        write.update(instance, actions=actions_of, condition=wanted)
         write.save(event)
 
     return build
@@ -150,9 +151,19 @@ def present(instance: Instance) -> Archive | None:
     if instance.archive_id is None:
         return None
     row = find_archive(instance.archive_id)
+    if row is not None:
+        _settle_restart(instance, row)
     if row is None or row.state != State.ENDED or aws.clock() - row.created < LEAST_SECONDS:
         return row
     return _follow(row) or row
+
+
+def _settle_restart(instance: Instance, row: Archive) -> None:
+    """Have an instance tell whether its log waits for a start, as its guest has told since the last
+    operation has ended; what was told before may be over."""
+    waits = row.state == State.RESTART and row.updated >= instance.updated
+    if (waits or row.state == State.RUNS) and waits != bool(instance.log_waits):
+        _write_waits(instance, row.id, waits=waits)
 
 
 def _follow(row: Archive) -> Archive | None:
@@ -179,7 +190,7 @@ def settle(instance: Instance, schedule_id: str) -> None:
             return
         lost = Instance.archive_id == instance.archive_id
         try:
-            update_if(instance, [Instance.archive_id.remove()], lost)
+            update_if(instance, [Instance.archive_id.remove(), Instance.log_waits.remove()], lost)
         except ConditionFailed:
             return
     transacted(beginning(new_archive(instance, schedule_id)))
@@ -194,11 +205,17 @@ def seal(row: Archive, sealed_key: str) -> Archive:
     return row
 
 
-def note_restart(instance: Instance) -> None:
+def note_restart(instance: Instance, row: Archive) -> None:
     """Its database keeps its log after a restart only, and clients see so."""
-    wanted = Instance.archive_id.exists() & Instance.index_tenant.exists()
+    _write_waits(instance, row.id, waits=True)
+
+
+def _write_waits(instance: Instance, archive_id: str, *, waits: bool) -> None:
+    """Clause: that archive is wanted still."""
+    action = Instance.log_waits.set(True) if waits else Instance.log_waits.remove()
+    wanted = (Instance.archive_id == archive_id) & Instance.index_tenant.exists()
     try:
-        update_if(instance, [Instance.restart_required.set(True)], wanted)
+        update_if(instance, [action], wanted)
     except ConditionFailed:
         return
 

@@ -123,11 +123,12 @@ class Instance(Subject):
     configuration_held = optional(UnicodeAttribute(null=True))
     restart_required = optional(BooleanAttribute(null=True))
     archive_id = optional(UnicodeAttribute(null=True))  # of its log, while one is wanted
+    log_waits = optional(BooleanAttribute(null=True))  # for a start; never False
 
     @property
     def shown_status(self) -> str:
         """The status that clients see."""
-        waits = self.restart_required and self.status == Status.ACTIVE
+        waits = (self.restart_required or self.log_waits) and self.status == Status.ACTIVE
         return RESTART_REQUIRED if waits else self.status
 
 

@@ -47,7 +47,9 @@ def outcome(operation: Operation, ended: What) -> Outcome:
     made = _OUTCOMES[action](operation, ended)
     if ended is not What.SUCCEEDED or action not in _SETTINGS:
         return made
-    return msgspec.structs.replace(made, values={**made.values, **_SETTINGS[action](operation)})
+    log = {"log_waits": None} if action in _STARTED else {}
+    values = {**made.values, **_SETTINGS[action](operation), **log}
+    return msgspec.structs.replace(made, values=values)
 
 
 def accepted(operation: Operation) -> dict[str, Any]:
@@ -211,6 +213,14 @@ _PREPARED: Final = frozenset(
     }
 )
 """Whose success says that a guest has begun with what it was sent."""
+_STARTED: Final = frozenset(
+    {
+        *(OperationAction.RESTART, OperationAction.STOP, OperationAction.START),
+        *(OperationAction.REBOOT, OperationAction.RESIZE_FLAVOR, OperationAction.MIGRATE),
+    }
+)
+"""With whose success an engine keeps the log that is wanted, or will; one on a new root disk does
+so only if the volume says so, which its guest tells."""
 _SETTINGS: Final[Mapping[OperationAction, Callable[[Operation], dict[str, Any]]]] = {
     **dict.fromkeys(
         (

@@ -71,7 +71,6 @@ class Archiver:
         self._guarded_at = 0.0
         self._guarding = False
         manager.want_log, manager.log_place = self.keep, self.place
-        manager.log_waits = self.waits_for_start
 
     def keep(self, archive: Archive | None) -> bool:
         """The same by command; whether the log is kept from now on, without a restart."""
@@ -164,7 +163,7 @@ class Archiver:
         if not kept:
             if note.position:
                 return self._break(manager, note, _RAN_WITHOUT)
-            self._tell(ArchiveState.WAITS, note, _WAITS_FOR_START)
+            self._tell(ArchiveState.RESTART, note, _WAITS_FOR_START)
             return note
         if not note.position:
             now = _now_ms()
@@ -296,11 +295,6 @@ class Archiver:
             self._memory.archiving = msgspec.structs.replace(
                 self._memory.archiving, reason=sentence(why)
             )
-
-    def waits_for_start(self) -> bool:
-        """Whether the log that is wanted is kept after a restart only, as far as was seen."""
-        told = self._memory.archiving
-        return told is not None and told.reason == _WAITS_FOR_START
 
     def _most(self) -> int:
         """Bytes of log that may wait."""

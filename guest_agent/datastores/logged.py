@@ -28,12 +28,6 @@ class LoggedManager(BackupsManager[S], WithLog):
             raise NotSupported(f"{self.SERVER.ENGINE.name} keeps no log to replay")
         return answers.LogKept(restart_required=not self.want_log(request.archive))
 
-    def update_overrides(self, request: arguments.UpdateOverrides) -> answers.Overridden:
-        """A restart that the log waits for is required still, whatever a group needs."""
-        held = super().update_overrides(request)
-        waits = self.log_waits is not None and self.log_waits()
-        return answers.Overridden(held.restart_required or waits)
-
     def read_note(self) -> bytes | None:
         with suppress(FileNotFoundError):
             return self._life.server.layout.log_note.read_bytes()

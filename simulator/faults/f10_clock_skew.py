@@ -27,7 +27,10 @@ class ClockSkew(GuestFault):
             return
         fleet, kind = self.world.fleet, self.stream.choice(("off", "drifts", "steps"))
         off = self.stream.uniform(-MOST_SECONDS, MOST_SECONDS)
-        self.inject(f"the clock of {server_id} {kind} ({off:+.0f} s)", self.instance_of(server_id))
+        instance_id = self.instance_of(server_id)
+        self.inject(f"the clock of {server_id} {kind} ({off:+.0f} s)", instance_id)
+        if instance_id is not None and self.world.invariants is not None:
+            self.world.invariants.hub.skewed[instance_id] = None
         if kind == "drifts":
             fleet.drift(server_id, self.stream.uniform(-MOST_DRIFT_A_DAY, MOST_DRIFT_A_DAY))
         else:

@@ -124,9 +124,8 @@ class Log:
         self.start = start
         self.entries: list[Logged] = []
 
-    def append(self, after: int, contents: Contents) -> None:
-        """Note a commit of now."""
-        at_ms = int(aws.clock() * 1000)
+    def append(self, after: int, contents: Contents, at_ms: int) -> None:
+        """Note a commit."""
         self.entries.append(Logged(after, contents.log_position, at_ms, contents))
 
     def release(self, position: int) -> None:
@@ -141,7 +140,7 @@ class Volume:
     Its file system has the size that the volume had, until it is told to grow. `touched_by` is the
     version of the engine that has written it last, `fetched` are backups by id that lie beside the
     place of the data, and `trial` those that are tried out. `log` is what was committed, while that
-    is kept, `log_note` the agent's. While somebody wants to know, `past` has the contents by
+    is kept, as it is once begun also from another root disk (`keeps_log`), `log_note` the agent's. While somebody wants to know, `past` has the contents by
     position, `history` by time.
     """
 
@@ -151,6 +150,7 @@ class Volume:
         "file_system_gib",
         "formatted",
         "history",
+        "keeps_log",
         "log",
         "log_note",
         "past",
@@ -168,6 +168,7 @@ class Volume:
         self.fetched: Mapping[str, bytes] = _EMPTY
         self.trial: Mapping[str, bytes] = _EMPTY
         self.log: Log | None = None
+        self.keeps_log = False
         self.log_note: bytes | None = None
         self.history: list[tuple[int, Contents]] | None = None
 
@@ -178,11 +179,15 @@ class Volume:
 
     @contents.setter
     def contents(self, contents: Contents) -> None:
+        self.commit(contents, aws.clock())
+
+    def commit(self, contents: Contents, at: float) -> None:
+        """Hold what is committed at a time of the server's clock."""
         before, self._contents = self._contents, contents
         if self.log is not None and contents.log_position > before.log_position:
-            self.log.append(before.log_position, contents)
+            self.log.append(before.log_position, contents, int(at * 1000))
         if self.history is not None:
-            self.history.append((int(aws.clock() * 1000), contents))
+            self.history.append((int(at * 1000), contents))
         if self.past is not None:
             self.past[contents.log_position] = contents
 

@@ -246,5 +246,12 @@ class Fleet(SimHypervisor):
                 contents = contents.with_database(database, Database())
         if database not in contents.databases:
             return False
-        volume.contents = contents.with_row(database, key, value)
+        at = self.kernel.now + self.around.skew.get(server_id, 0.0)  # as its server says it
+        volume.commit(contents.with_row(database, key, value), at)
         return True
+
+    def purge_log(self, server_id: str) -> None:
+        """What is kept of a database's log is gone, as by its owner's hand or for want of room."""
+        volume = self.guests[server_id].volume
+        if volume is not None and volume.log is not None:
+            volume.log.release(volume.contents.log_position)

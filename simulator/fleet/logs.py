@@ -76,15 +76,18 @@ class WithSimLog(OnMachine, WithLog):
         volume = self._formatted()
         if volume.log is None and self.KEPT_AT_ONCE:
             volume.log = datastore.Log(volume.contents.log_position)
-        return volume.log is not None
+        volume.keeps_log = volume.log is not None
+        return volume.keeps_log
 
     def forget(self) -> None:
         """Keep it no longer."""
         machine = self._machine
         machine.here(self._life)
         machine.disk.keeps_log = False
-        if machine.volume is not None and self.KEPT_AT_ONCE:
-            machine.volume.log = None
+        if machine.volume is not None:
+            machine.volume.keeps_log = False
+            if self.KEPT_AT_ONCE:
+                machine.volume.log = None
 
     def kept(self) -> datastore.Log:
         """What is kept; `LogLost` when nothing is."""
@@ -138,7 +141,9 @@ def replayed(
     """The contents of a copy with what was committed behind it, up to a moment."""
     for piece in pieces:
         for each in msgspec.json.decode(b"".join(piece.chunks), type=list[Committed]):
-            if each.position > max(contents.log_position, int(since)) and each.at_ms <= target_ms:
+            if each.at_ms > target_ms:
+                return contents  # as an engine does, whatever comes behind it
+            if each.position > max(contents.log_position, int(since)):
                 for page in each.pages:
                     contents = with_page(contents, page)
                 contents = msgspec.structs.replace(contents, log_position=each.position)

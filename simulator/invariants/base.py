@@ -131,6 +131,8 @@ class Hub:
         """What each complete backup has to hold."""
         self.histories: dict[str, list[tuple[int, Contents]]] = {}
         """What each instance held since when (milliseconds), from when its log is archived."""
+        self.skewed: dict[str, None] = {}
+        """Instances of which a server's clock was off (F10): their moments are nobody else's."""
         self.spoiled: dict[str, None] = {}
         """Backups whose objects a fault has changed or removed in the store (F18)."""
         self.first_sent: dict[str, float] = {}
@@ -277,7 +279,10 @@ class Hub:
         return self.run.region.dynamodb.rows(f"{PREFIX}-{table}")
 
     def at(self, instance_id: str, moment_ms: int) -> Contents | None:
-        """What an instance held at a moment; None of one that nobody has watched then."""
+        """What an instance held at a moment; None of one that nobody has watched then, or whose
+        clock was another one."""
+        if instance_id in self.skewed:
+            return None
         held = [each for since, each in self.histories.get(instance_id, ()) if since <= moment_ms]
         return held[-1] if held else None
 

@@ -75,6 +75,18 @@ SCHEDULED: Final = {
     "stop": 1.0,
     "start": 3.0,
 }
+ARCHIVED: Final = {
+    "archive_log": 8.0,
+    "restore_to_moment": 8.0,
+    "purge_log": 2.0,
+    "create_backup": 3.0,
+    "delete_backup": 1.5,
+    "delete_schedule": 0.5,
+    "delete": 1.5,
+    "restart": 1.0,
+    "create_database": 6.0,
+    "write": 24.0,
+}
 GIVEN_UP: Final = {
     "create": 1.0,
     "create_backup": 10.0,
@@ -143,6 +155,10 @@ PLANS: Final = {
         "in containers", IN_CONTAINERS, {"F3": 0.2, "F5": 0.1, "F9": 0.2, "F11": 10.0}, rate=120.0
     ),
     "scheduled": _plan("scheduled", SCHEDULED, {}, guests=3, rate=8.0, hours=3.0),
+    "archived": _plan("archived", ARCHIVED, {}, rate=80.0, hours=0.8),
+    "archived in trouble": _plan(
+        "archived in trouble", ARCHIVED, {"F5": 0.05, "F11": 4.0, "F18": 0.4}, rate=80.0, hours=0.8
+    ),
     "given up": _plan("given up", GIVEN_UP, {"F3": 0.3, "F11": 20.0}, rate=240.0, at_once=3),
     "a bad store": _plan("a bad store", BACKED_UP, {"F18": 4.0}, rate=120.0),
     "rolled out": _plan("rolled out", ROLLED, {"F5": 0.2, "F15": 0.1}),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.saboteurs import (
     agents,
+    archived,
     backed_up,
     cancels,
     configured,
@@ -24,7 +25,7 @@ from tests.saboteurs.registry import SABOTEURS, Saboteur
 
 PARTS = (
     *(steps, flows, rows, messages, guests, keys, replaced, upgraded, agents),
-    *(configured, backed_up, scheduled),
+    *(configured, backed_up, scheduled, archived),
     *(releases, cancels, listing, traces),
 )
 """The modules that register them, by subject."""

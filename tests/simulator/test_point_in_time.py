@@ -12,6 +12,7 @@ from chalicelib.domain.archives import shown
 from guest_agent.datastores.log import Piece
 from simulator.fleet.logs import SimLog
 from simulator.template import PREFIX
+from simulator.versions import FIRST
 from tests.simulator.backing_up import DATABASE, Backups
 
 
@@ -26,7 +27,7 @@ def stack() -> Iterator[Backups]:
     assert not broken, broken
 
 
-def archived(stack: Backups) -> str:
+def archived(stack: Backups, *, writes: bool = True) -> str:
     """An instance whose log is archived, with a base; its id."""
     instance_id = stack.begin()
     asked = {"name": "s", "instance": instance_id, "interval_hours": 24, "point_in_time": True}
@@ -38,7 +39,8 @@ def archived(stack: Backups) -> str:
         assert restart.status == 202, restart.body
         stack.settle()
     stack.run(120.0)
-    stack.write(instance_id, "before the base")
+    if writes:
+        stack.write(instance_id, "before the base")
     stack.back_up(instance_id)
     return instance_id
 
@@ -88,6 +90,18 @@ def test_a_restore_to_a_moment_has_exactly_what_was_committed_up_to_it(stack: Ba
         assert archive["restorable_from"] <= moment <= archive["restorable_until"]
         assert restored(stack, instance_id, moment) == rows
     assert restored(stack, instance_id, archive["restorable_until"]) >= rows
+
+
+def test_a_database_in_which_nothing_was_committed_is_restored_too(stack: Backups) -> None:
+    """Its archive has no piece, and no key: its guest never asked for the store."""
+    instance_id = archived(stack, writes=False)
+    stack.run(300.0)
+    (archive,) = archives(stack, instance_id)
+    made = at(stack, instance_id, archive["restorable_until"])
+    assert made.status == 200, made.body
+    stack.settle()
+    path = f"/instances/{made.document['instance']['id']}"
+    assert stack.ask("GET", path).document["instance"]["status"] == "ACTIVE"
 
 
 def test_a_moment_that_is_not_possible_is_refused_with_those_that_are(stack: Backups) -> None:
@@ -230,3 +244,60 @@ def test_a_log_that_has_ended_without_a_base_is_removed_a_day_later(stack: Backu
     stack.run(3 * 86400.0)
     assert stack.keys == []
     assert stack.ask("GET", f"/instances/{instance_id}/archives").status == 404
+
+
+def wanting(stack: Backups) -> tuple[str, str]:
+    """An instance whose log is archived with its next restart, and the path of its schedule."""
+    instance_id = stack.begin()
+    asked = {"name": "s", "instance": instance_id, "interval_hours": 24, "point_in_time": True}
+    made = stack.ask("POST", "/backup_schedules", {"backup_schedule": asked})
+    assert made.status == 200, made.body
+    assert status(stack, instance_id) == "RESTART_REQUIRED"
+    return instance_id, f"/backup_schedules/{made.document['backup_schedule']['id']}"
+
+
+def status(stack: Backups, instance_id: str) -> str:
+    return str(stack.ask("GET", f"/instances/{instance_id}").document["instance"]["status"])
+
+
+def restart(stack: Backups, instance_id: str) -> None:
+    asked = stack.ask("POST", f"/instances/{instance_id}/action", {"restart": {}})
+    assert asked.status == 202, asked.body
+    stack.settle()
+
+
+def test_a_log_that_is_not_wanted_any_more_needs_no_restart(stack: Backups) -> None:
+    instance_id, schedule = wanting(stack)
+    off = {"backup_schedule": {"point_in_time": False}}
+    assert stack.ask("PUT", schedule, off).status == 200
+    assert status(stack, instance_id) == "ACTIVE"
+
+
+def test_after_a_rebuild_a_restart_is_wanted_as_long_as_its_archive_waits(stack: Backups) -> None:
+    """Its new engine may have been told before it started, or behind that."""
+    instance_id, _ = wanting(stack)
+    codes: list[int] = []
+    body = {"rebuild": {"image_id": FIRST["mariadb"].image_id}}
+    path = f"/mgmt/instances/{instance_id}/action"
+    stack.do(lambda: codes.append(stack.admin("POST", path, body).status))
+    assert codes == [202]
+    stack.settle()
+    assert status(stack, instance_id) == "RESTART_REQUIRED"
+    stack.run(3600.0)
+    (archive,) = archives(stack, instance_id)
+    assert archive["state"] == "runs"
+    assert status(stack, instance_id) == "ACTIVE"
+
+
+def test_an_archive_that_follows_another_one_may_want_a_restart_too(stack: Backups) -> None:
+    instance_id = archived(stack)
+    (guest,) = stack.fleet.of_instance(instance_id)
+    assert guest.volume is not None
+    guest.disk.keeps_log = guest.volume.keeps_log = False  # as by somebody's hand
+    restart(stack, instance_id)
+    stack.run(3600.0)
+    second, first = archives(stack, instance_id)
+    assert (first["state"], second["state"]) == ("ended", "restart")
+    assert status(stack, instance_id) == "RESTART_REQUIRED"
+    restart(stack, instance_id)
+    assert status(stack, instance_id) == "ACTIVE"

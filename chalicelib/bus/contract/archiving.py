@@ -22,10 +22,11 @@ Reason = Annotated[str, msgspec.Meta(max_length=MOST_REASON)]
 
 
 class ArchiveState(StrEnum):
-    """`WAITS`: for a restart of the database, or for the database. `BROKEN`: the log does not go on
+    """`WAITS`: for the database; `RESTART`: for a restart of it. `BROKEN`: the log does not go on
     from what was sent, and this archive has ended."""
 
     WAITS = "waits"
+    RESTART = "restart"
     RUNS = "runs"
     BROKEN = "broken"
 

@@ -1,0 +1,65 @@
+"""Bugs of archives of logs: gaps, pieces that go too early, moments that are told too soon."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from chalicelib.bus.contract.archiving import ArchiveState
+from chalicelib.bus.contract.arguments import LogToReplay
+from chalicelib.bus.contract.pieces import PieceName
+from chalicelib.domain import archives as rules
+from guest_agent.backups import replaying
+from guest_agent.backups.archiver import Archiver, Note
+from guest_agent.manager import ListPieces, WithLog
+from tests.saboteurs.registry import Patch, saboteur
+
+TOO_SOON_MS = 120_000
+
+
+@saboteur("archived", "L12")
+def a_gap_that_is_overlooked(patch: Patch) -> None:
+    """An archive whose log is lost goes on from where the log is now."""
+
+    def go_on(self: Archiver, manager: WithLog, note: Note, why: str) -> Note:
+        log = manager.log()
+        assert log is not None
+        further = msgspec.structs.replace(note, position=log.begin())
+        manager.write_note(msgspec.json.encode(further))
+        return further
+
+    patch.setattr(Archiver, "_break", go_on)
+
+
+@saboteur("archived", "L12")
+def a_piece_that_is_left_out(patch: Patch) -> None:
+    """A restore to a moment begins with the second piece behind its backup."""
+    original = replaying.wanted
+
+    def wanted(log: LogToReplay, ask: ListPieces) -> list[PieceName]:
+        return original(log, ask)[1:]
+
+    patch.setattr(replaying, "wanted", wanted)
+
+
+@saboteur("archived", "L12")
+def pieces_that_go_too_early(patch: Patch) -> None:
+    """With a backup all of the log goes, also what another one goes on with."""
+
+    def floor_of(archive: rules.Archived, bases: Iterable[rules.Base]) -> int:
+        return int(getattr(archive, "number", 0))
+
+    patch.setattr(rules, "floor_of", floor_of)
+
+
+@saboteur("archived", "L12")
+def a_moment_that_is_told_too_soon(patch: Patch) -> None:
+    """A guest says that all is in the store which will be there in two minutes."""
+    original = Archiver._tell
+
+    def tell(self: Archiver, state: ArchiveState, note: Note, why: str) -> None:
+        later = note.until_ms and note.until_ms + TOO_SOON_MS
+        original(self, state, msgspec.structs.replace(note, until_ms=later), why)
+
+    patch.setattr(Archiver, "_tell", tell)
