@@ -140,8 +140,8 @@ class Volume:
     Its file system has the size that the volume had, until it is told to grow. `touched_by` is the
     version of the engine that has written it last, `fetched` are backups by id that lie beside the
     place of the data, and `trial` those that are tried out. `log` is what was committed, while that
-    is kept, as it is once begun also from another root disk (`keeps_log`), `log_note` the agent's. While somebody wants to know, `past` has the contents by
-    position, `history` by time.
+    is kept, as it is once begun from another root disk, too (`keeps_log`), `log_note` the agent's.
+    While somebody wants to know, `past` has the contents by position, `history` by time.
     """
 
     __slots__ = (
