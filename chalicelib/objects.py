@@ -17,6 +17,8 @@ from chalicelib.settings import settings
 
 PAGE_KEYS: Final = 1000
 """S3's limit of a list and of a delete of many."""
+MOST_KEY: Final = 1024
+"""S3's limit of a key, in bytes."""
 MOST_ALONE: Final = 100
 """Objects that are removed by a call each, at once: some seconds."""
 _NO_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

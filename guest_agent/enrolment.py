@@ -183,8 +183,8 @@ class Enrolment:
             asked["attempt"] = attempt
         return self._lent("storage", issued, text, asked)
 
-    def pieces(self, archive_id: str, behind: int) -> bytes:
-        """Which pieces of an archive lie behind a number, as JSON (`backups.replaying`).
+    def pieces(self, archive_id: str, behind: str) -> bytes:
+        """Which pieces of an archive lie behind a name, as JSON (`backups.replaying`).
 
         Raises `Retired` when this instance is not restored from it now.
         """

@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # what implements it imports this module
 NOTHING_TO_WATCH_SECONDS: Final = 60.0
 
 Progress: TypeAlias = Callable[[str], None]
-ListPieces: TypeAlias = Callable[[str, int], bytes]
+ListPieces: TypeAlias = Callable[[str, str], bytes]
 """`Enrolment.pieces`: those of an archive behind a number, as JSON."""
 
 

@@ -30,9 +30,9 @@ def of_storage(
 
 
 def of_pieces(
-    instance_id: str, generation: int, issued_at_ms: int, archive_id: str, behind: int
+    instance_id: str, generation: int, issued_at_ms: int, archive_id: str, behind: str
 ) -> bytes:
-    """That the enrolled guest asks which pieces of an archive lie behind a number."""
+    """That the enrolled guest asks which pieces of an archive lie behind a name."""
     return _text("coffer-pieces/1", instance_id, generation, issued_at_ms, archive_id, behind)
 
 

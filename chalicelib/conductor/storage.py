@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import base64
 import logging
-from typing import Any, ClassVar, Final
+from typing import Annotated, Any, ClassVar, Final
 
 import msgspec
 
@@ -295,6 +295,10 @@ def _policy(allowed: list[tuple[str, str]]) -> dict[str, Any]:
     }
 
 
+Behind = Annotated[str, msgspec.Meta(max_length=objects.MOST_KEY)]
+"""A name, of a piece or of anything else, or what stands between two (`contract.pieces.after`)."""
+
+
 class AskPieces(msgspec.Struct, frozen=True):
     """Body of POST /guest/v1/pieces, signed with the enrolled key over `proofs.of_pieces`."""
 
@@ -304,7 +308,7 @@ class AskPieces(msgspec.Struct, frozen=True):
             "generation": 1,
             "issued_at_ms": 1795728263512,
             "archive_id": "8f2d1f0e-0d4c-4b57-9d39-0c1cbb1b6f0a",
-            "behind": 120,
+            "behind": "000000000120.~",
             "signature": "c2lnbmF0dXJl",
         },
     )
@@ -313,15 +317,16 @@ class AskPieces(msgspec.Struct, frozen=True):
     generation: Number
     issued_at_ms: Number
     archive_id: BackupId
-    behind: Number
+    behind: Behind
     signature: str
 
 
 class Pieces(msgspec.Struct, frozen=True):
-    """The next names of pieces behind a number; `more`: others come behind the last one's."""
+    """The next names of pieces behind one; `next` is what to ask for then, None at the end. What is
+    none's is left out: whoever has written there once may have written anything."""
 
     names: list[str]
-    more: bool
+    next: str | None
 
 
 def list_pieces(body: AskPieces) -> Pieces:
@@ -349,9 +354,11 @@ def list_pieces(body: AskPieces) -> Pieces:
         row = _replayed(live) if live is not None else None
         if row is None or row.id != body.archive_id:
             raise Gone(OVER)
-        page = objects.page(row.location, f"{row.location}/{pieces.after(body.behind)}")
-        names = [key.rpartition("/")[2] for key in page.sizes]
-        return Pieces([each for each in names if pieces.parsed(each)], page.after is not None)
+        before = f"{row.location}/"
+        page = objects.page(row.location, before + body.behind)
+        names = [key.removeprefix(before) for key in page.sizes]
+        following = page.after.removeprefix(before) if page.after is not None else None
+        return Pieces([each for each in names if pieces.parsed(each)], following)
 
 
 def _key(row: Backup) -> str:

@@ -131,12 +131,12 @@ def stopping(instance_id: str, schedule_id: str, why: str) -> Items:
         return lambda _: None
     actions, same, event = _ending(why), Archive.state == row.state, _event(row, "ended", why)
     wanted = Instance.archive_id == row.id
+    unwanted: list[Action] = [Instance.archive_id.remove(), Instance.log_waits.remove()]
 
     def build(write: TransactWrite) -> None:
         if row.state != State.ENDED:
             write.update(row, actions=actions, condition=same)
-        actions_of = [Instance.archive_id.remove(), Instance.log_waits.remove()]
-        write.update(instance, actions=actions_of, condition=wanted)
+        write.update(instance, actions=unwanted, condition=wanted)
         write.save(event)
 
     return build

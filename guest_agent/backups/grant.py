@@ -10,9 +10,9 @@ from typing import Final, TypeAlias
 import msgspec
 
 from chalicelib import aws
-from guest_agent.backups.store import PATIENCE_SECONDS, Cancelled, StoreFailed
-from guest_agent.enrolment import Credentials, delay_before
-from guest_agent.errors import Retired, Unauthorized, Unreachable
+from guest_agent.backups.asking import Words, asked
+from guest_agent.backups.store import StoreFailed
+from guest_agent.enrolment import Credentials
 
 KEY_BYTES: Final = 32
 
@@ -118,29 +118,13 @@ def _decoded(lent: bytes) -> AnyGrant:
     return msgspec.json.decode(lent, type=ContainerGrant)
 
 
-def obtain(ask: Callable[[], bytes], stop: aws.Event) -> AnyGrant:
-    """Ask for a grant, as long as `PATIENCE_SECONDS` while the control plane cannot be reached.
+_WORDS: Final = Words(
+    over="no operation of the instance needs this backup any more",
+    unknown="what the control plane lends for a backup is not known",
+    none="nothing was lent for the backup",
+)
 
-    `ask` asks once. Raises `Cancelled` when no operation needs the backup now.
-    """
-    until = aws.monotonic() + PATIENCE_SECONDS
-    attempt = 0
-    while True:
-        try:
-            return _decoded(ask())
-        except Retired:
-            raise Cancelled("no operation of the instance needs this backup any more") from None
-        except Unauthorized:
-            raise StoreFailed("the control plane does not accept this guest's key") from None
-        except msgspec.DecodeError:
-            raise StoreFailed("what the control plane lends for a backup is not known") from None
-        except Unreachable as error:
-            pause = delay_before(attempt)
-            if aws.monotonic() + pause >= until:
-                raise StoreFailed(
-                    f"nothing was lent for the backup within {PATIENCE_SECONDS:.0f} s: "
-                    f"{str(error).rstrip('.')}"
-                ) from None
-        attempt += 1
-        if aws.wait(stop, pause):
-            raise Cancelled("the backup was cancelled")
+
+def obtain(ask: Callable[[], bytes], stop: aws.Event) -> AnyGrant:
+    """Ask for a grant (`ask` does so once); raises as `asking.asked` does."""
+    return asked(lambda: _decoded(ask()), stop, _WORDS)

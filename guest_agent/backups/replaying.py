@@ -12,31 +12,34 @@ from chalicelib.bus.contract import pieces as names
 from chalicelib.bus.contract.arguments import LogToReplay
 from chalicelib.bus.contract.pieces import PieceName
 from guest_agent.backups import pieces
-from guest_agent.backups.store import PATIENCE_SECONDS, Cancelled, Damaged, Store, StoreFailed
+from guest_agent.backups.asking import Words, asked
+from guest_agent.backups.store import Damaged, Store, StoreFailed
 from guest_agent.datastores.log import ArchivedPiece
-from guest_agent.enrolment import delay_before
-from guest_agent.errors import Retired, Unauthorized, Unreachable
 from guest_agent.manager import ListPieces, Progress
 
 MOST_PIECES: Final = 1_000_000
 """Behind one backup: two years of one a minute."""
+MOST_PAGES: Final = 2_000
+"""Of a list, each of up to 1,000 names: whatever else lies there is read over."""
 
 
 class Listed(msgspec.Struct, frozen=True):
-    """A page of names; `more`: others come behind the last one's number."""
+    """A page of names of pieces; `next` is what to ask for then, None at the end."""
 
     names: list[str]
-    more: bool
+    next: str | None
 
 
-def wanted(log: LogToReplay, ask: ListPieces) -> list[PieceName]:
+def wanted(log: LogToReplay, ask: ListPieces, stop: aws.Event) -> list[PieceName]:
     """The pieces behind a backup that lead to the head, in order, as far as the moment needs them.
 
     Raises `StoreFailed`, or `Damaged` where one is missing.
     """
     if log.number == log.behind:
         return []
-    found = list(names.leading_to(_listed(log, ask), log.behind, log.number, log.sha256 or ""))
+    found = list(
+        names.leading_to(_listed(log, ask, stop), log.behind, log.number, log.sha256 or "")
+    )
     if len(found) != log.number - log.behind:
         last = found[-1].number if found else log.number + 1
         raise Damaged(f"the log cannot be restored: piece {last - 1} is not in the store")
@@ -63,39 +66,33 @@ def told(count: int, found: Iterator[ArchivedPiece], progress: Progress) -> Iter
         yield piece
 
 
-def _listed(log: LogToReplay, ask: ListPieces) -> Iterator[PieceName]:
-    behind, count = log.behind, 0
-    while behind < log.number:
-        page = _page(log.archive, behind, ask)
+def _listed(log: LogToReplay, ask: ListPieces, stop: aws.Event) -> Iterator[PieceName]:
+    """All names of pieces up to the head, with those that are on no way back from it: a guest that
+    was broken into may have written any number of such names into its own archive."""
+    behind: str | None = names.after(log.behind)
+    count = 0
+    for _ in range(MOST_PAGES):
+        if behind is None or behind >= names.after(log.number):
+            return
+        page = _page(log.archive, behind, ask, stop)
         found = [each for name in page.names if (each := names.parsed(name)) is not None]
         yield from found
         count += len(found)
-        if not page.more or not found:
-            return
         if count > MOST_PIECES:
-            raise StoreFailed(f"more than {MOST_PIECES} pieces of the log are to be replayed")
-        # All of a number come together, whatever page they begin on.
-        behind = max(found[-1].number - 1, behind + 1)
+            break
+        behind = page.next
+    raise StoreFailed(
+        f"the log cannot be restored: its archive has more than {MOST_PIECES} pieces behind the "
+        f"backup, or {MOST_PAGES} pages of other objects among them"
+    )
 
 
-def _page(archive_id: str, behind: int, ask: ListPieces) -> Listed:
-    """Asked for as long as a store is, while the control plane cannot be reached."""
-    until = aws.monotonic() + PATIENCE_SECONDS
-    attempt = 0
-    while True:
-        try:
-            return msgspec.json.decode(ask(archive_id, behind), type=Listed)
-        except Retired:
-            raise Cancelled("no restore of the instance needs this log any more") from None
-        except Unauthorized:
-            raise StoreFailed("the control plane does not accept this guest's key") from None
-        except msgspec.DecodeError:
-            raise StoreFailed("what the control plane lists of a log is not known") from None
-        except Unreachable as error:
-            pause = delay_before(attempt)
-            if aws.monotonic() + pause >= until:
-                raise StoreFailed(
-                    f"the pieces of the log were not listed: {str(error).rstrip('.')}"
-                ) from None
-        attempt += 1
-        aws.sleep(pause)
+def _page(archive_id: str, behind: str, ask: ListPieces, stop: aws.Event) -> Listed:
+    return asked(lambda: msgspec.json.decode(ask(archive_id, behind), type=Listed), stop, _WORDS)
+
+
+_WORDS: Final = Words(
+    over="no restore of the instance needs this log any more",
+    unknown="what the control plane lists of a log is not known",
+    none="the pieces of the log were not listed",
+)

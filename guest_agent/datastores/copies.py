@@ -186,8 +186,9 @@ class Restore(Generic[S]):
     ) -> None:
         if list_pieces is None:
             raise NotSupported("this guest agent lists no logs")
-        store = self._open_store(self._chain[-1].id, aws.event())
-        chosen = replaying.wanted(log, list_pieces)
+        stop = aws.event()
+        store = self._open_store(self._chain[-1].id, stop)
+        chosen = replaying.wanted(log, list_pieces, stop)
         write_whole(_changed(data), b"")
         pieces = replaying.told(len(chosen), replaying.replayed(log, store, chosen), progress)
         self._copies.replay(data, log.position, pieces, log.target_ms)

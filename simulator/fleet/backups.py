@@ -121,8 +121,9 @@ class WithSimBackups(OnMachine, WithBackups):
     ) -> Contents:
         if self.list_pieces is None:
             raise NotSupported("this guest agent lists no logs")
-        store = self._opener()(request.chain[-1].id, aws.event())
-        chosen = replaying.wanted(log, self.list_pieces)
+        stop = aws.event()
+        store = self._opener()(request.chain[-1].id, stop)
+        chosen = replaying.wanted(log, self.list_pieces, stop)
         pieces = replaying.told(len(chosen), replaying.replayed(log, store, chosen), progress)
         return self.replay(contents, log.position, pieces, log.target_ms)
 

@@ -510,7 +510,7 @@ class _LateEnrolment(Enrolment):
     def storage(self, backup_id: str, attempt: str | None = None) -> bytes:
         return self._guest.enrolment().storage(backup_id, attempt)
 
-    def pieces(self, archive_id: str, behind: int) -> bytes:
+    def pieces(self, archive_id: str, behind: str) -> bytes:
         return self._guest.enrolment().pieces(archive_id, behind)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from chalicelib import aws
 from chalicelib.bus.contract.archiving import ArchiveState
 from chalicelib.bus.contract.arguments import LogToReplay
 from chalicelib.bus.contract.pieces import PieceName
@@ -37,8 +38,8 @@ def a_piece_that_is_left_out(patch: Patch) -> None:
     """A restore to a moment begins with the second piece behind its backup."""
     original = replaying.wanted
 
-    def wanted(log: LogToReplay, ask: ListPieces) -> list[PieceName]:
-        return original(log, ask)[1:]
+    def wanted(log: LogToReplay, ask: ListPieces, stop: aws.Event) -> list[PieceName]:
+        return original(log, ask, stop)[1:]
 
     patch.setattr(replaying, "wanted", wanted)
 

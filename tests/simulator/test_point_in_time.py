@@ -11,7 +11,7 @@ from chalicelib.bus.contract.pieces import parsed
 from chalicelib.domain.archives import shown
 from guest_agent.datastores.log import Piece
 from simulator.fleet.logs import SimLog
-from simulator.template import PREFIX
+from simulator.template import BACKUPS_BUCKET, PREFIX
 from simulator.versions import FIRST
 from tests.simulator.backing_up import DATABASE, Backups
 
@@ -102,6 +102,20 @@ def test_a_database_in_which_nothing_was_committed_is_restored_too(stack: Backup
     stack.settle()
     path = f"/instances/{made.document['instance']['id']}"
     assert stack.ask("GET", path).document["instance"]["status"] == "ACTIVE"
+
+
+def test_what_a_guest_writes_among_its_pieces_is_read_over(stack: Backups) -> None:
+    instance_id = archived(stack)
+    stack.run(300.0)
+    (piece, *_) = (key for key in stack.keys if "/log/" in key)
+    location = piece.rpartition("/")[0]
+    bucket = stack.region.s3.buckets[BACKUPS_BUCKET]
+    held = bucket.get(piece)
+    assert held is not None
+    for number in range(1500):
+        bucket.put(f"{location}/000000000001.{number:04d}", held)
+    (archive,) = archives(stack, instance_id)
+    assert restored(stack, instance_id, archive["restorable_until"]) == {"before the base"}
 
 
 def test_a_moment_that_is_not_possible_is_refused_with_those_that_are(stack: Backups) -> None:

@@ -63,11 +63,11 @@ class Sent:
 
         wait_for(there)
 
-    def list(self, _: str, behind: int) -> bytes:
+    def list(self, _: str, behind: str) -> bytes:
         """As the control plane lists it, all on one page."""
         names = (key.rpartition("/")[2] for key in self.backups.objects.held if "/log/" in key)
-        found = [name for name in names if int(name.split(".")[0]) > behind]
-        return msgspec.json.encode({"names": sorted(found), "more": False})
+        found = sorted(name for name in names if name > behind)
+        return msgspec.json.encode({"names": found, "next": None})
 
     def restore_args(self, made: BackedUp, stored: StoredBackup, moment_ms: int) -> dict[str, Any]:
         told, place = self.memory.archiving, made.log
