@@ -15,7 +15,7 @@ from guest_agent.backups import replaying
 from guest_agent.backups.store import Cancelled, Damaged, StoreFailed
 from guest_agent.errors import Unreachable
 from tests.guest_agent.backups.objects import VirtualEvent
-from tests.support.bare import World
+from tests.guest_agent.fakes import World
 
 PAGE = 1000
 SUMS = [f"{number}" * 64 for number in range(1, 6)]
