@@ -1,7 +1,7 @@
 """A fault at each call of the functions, one after the other, each in a copy of the run.
 
-Or once at each kind of call, which is what a step asks of a table by one expression: what differs
-then is only how often it was asked before.
+Or once at each kind of call. Where a process dies, each step is another one; what a call of AWS
+does that is refused or loses its answer is the same wherever the line is that makes it.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class Strikes:
             return False
         if self._known is None:
             return True
-        kind = kind_of(effect)
+        kind = kind_of(effect, self._fault)
         known = kind in self._known
         self._known.add(kind)
         return not known
@@ -101,10 +101,12 @@ def name_of(effect: Effect) -> str:
     return effect.call if effect.service == "openstack" else f"{effect.service}.{effect.call}"
 
 
-def kind_of(effect: Effect) -> Kind:
-    """What the calls of one line of a step have in common."""
+def kind_of(effect: Effect, fault: Fault) -> Kind:
+    """What the calls of one line have in common; for a death, or in the cloud, those of a step."""
     told = ("TableName", "UpdateExpression", "ConditionExpression")
-    return (name_of(effect), effect.scope, *(effect.what.get(each) for each in told))
+    by_step = fault is Fault.KILLED_AFTER or effect.service == "openstack"
+    scope = effect.scope if by_step else None
+    return (name_of(effect), scope, *(effect.what.get(each) for each in told))
 
 
 def refusal(effect: Effect) -> Exception:
