@@ -6,7 +6,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/ready
 PYTEST := $(BIN)/python -m pytest
-QUICK  := -n 3 --dist loadgroup -m "not crash and not bench and not deploy and not api"
+QUICK  := -n 4 --dist loadgroup -m "not crash and not bench and not deploy and not api"
 
 # Hundreds of processes are started: none compiles what another has compiled.
 unexport PYTHONDONTWRITEBYTECODE

@@ -1,4 +1,4 @@
-"""One stack for all acceptance tests of a run, on ports and addresses of its own."""
+"""Two stacks for the acceptance tests of a run, each on ports and addresses of its own."""
 
 from __future__ import annotations
 
@@ -33,10 +33,16 @@ ASKED = {"test_on_openstack.py": VARIABLE, "test_tempest.py": "COFFER_TEMPEST"}
 collect_ignore = [name for name, variable in ASKED.items() if not os.environ.get(variable)]
 
 
+DATA = ("backup", "configurations", "point_in_time", "postgresql", "redis", "restore", "swift")
+"""What the tests of one of the two stacks are about; they wait more than they work."""
+
+
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """All tests of this folder go to one worker, which owns the stack."""
+    """The tests of one stack go to one worker, which owns it."""
     if "/acceptance/" in str(item.path):
-        item.add_marker(pytest.mark.xdist_group("acceptance"))
+        subject = item.path.stem.removeprefix("test_")
+        group = "acceptance-data" if subject.startswith(DATA) else "acceptance"
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")
