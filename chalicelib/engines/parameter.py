@@ -36,7 +36,8 @@ class Parameter(msgspec.Struct, frozen=True, omit_defaults=True, rename={"kind":
     """One parameter. `min` and `max` are inclusive, and its value is a multiple of `step`.
 
     A string is one of `allowed` (or `several` of them, with commas between), or matches `pattern`;
-    of one that is made of `letters`, the order says nothing.
+    of one that is made of `letters`, the order says nothing. `stands_for`: the engine tells a word
+    (`TRADITIONAL`) together with those that it means by it.
     `default` is the engine's own, `unit` what one of it is ("8kB", "ms").
     """
 
@@ -50,18 +51,29 @@ class Parameter(msgspec.Struct, frozen=True, omit_defaults=True, rename={"kind":
     allowed: tuple[str, ...] = ()
     several: bool = False
     pattern: str = ""
+    stands_for: Mapping[str, tuple[str, ...]] = {}
     letters: bool = False
     unit: str = ""
 
     def same(self, one: Scalar, other: Scalar) -> bool:
         """Whether two values of it are the same to the engine."""
         if self.allowed:
-            return _words(str(one)) == _words(str(other))
+            return self._meant(str(one)) == self._meant(str(other))
         if self.letters:
             return set(str(one)) == set(str(other))
         if self.kind is Kind.FLOAT:
             return math.isclose(float(one), float(other), rel_tol=SHOWN, abs_tol=1e-9)
         return one == other
+
+    def _meant(self, text: str) -> frozenset[str]:
+        """The words in a text, and those that they stand for."""
+        words = _words(text)
+        found = [
+            SEPARATOR.join(self.stands_for[each])
+            for each in self.stands_for
+            if each.lower() in words
+        ]
+        return words.union(*map(_words, found))
 
 
 def checked(

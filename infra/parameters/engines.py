@@ -8,25 +8,28 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
 import msgspec
+import pymysql
 
+from infra.parameters import variables
+
+T = TypeVar("T")
 Row: TypeAlias = dict[str, Any]
 Rows: TypeAlias = dict[str, Row]
 
-START_SECONDS: Final = 60.0
+START_SECONDS: Final = 240.0
 STOP_SECONDS: Final = 60.0
-VARIABLES: Final = (
-    *("VARIABLE_NAME", "VARIABLE_TYPE", "GLOBAL_VALUE", "READ_ONLY", "ENUM_VALUE_LIST"),
-    *("NUMERIC_MIN_VALUE", "NUMERIC_MAX_VALUE", "NUMERIC_BLOCK_SIZE"),
-)
+_CACHE: Final = Path(__file__).parents[2] / ".cache"
+MYSQL: Final = _CACHE / "mysql"
+"""Where `make test-mysql` has put MySQL, which no stable Debian has."""
 POSTGRESQL: Final = (
     Path("/usr/lib/postgresql"),  # Debian's
-    Path(__file__).parents[2] / ".cache" / "postgresql",  # of PyPI: `make test-postgresql`
+    _CACHE / "postgresql",  # of PyPI: `make test-postgresql`
 )
 """Where a major version of PostgreSQL may be, in a folder of its number."""
 
@@ -37,27 +40,29 @@ def mariadb_variables() -> Rows:
         data, plug = folder / "data", folder / "s"
         made = ["mariadb-install-db", "--no-defaults", f"--datadir={data}", "--skip-test-db"]
         _run([*made, "--auth-root-authentication-method=normal"], "mysql")
-        columns = ", ".join(f"'{each}', {each}" for each in VARIABLES)
-        query = f"SELECT JSON_OBJECT({columns}) FROM information_schema.SYSTEM_VARIABLES"  # noqa: S608 - no name of anybody's
-        told = _told(
-            [
-                *(_found("mariadbd"), "--no-defaults", "--skip-networking"),
-                *(f"--datadir={data}", f"--socket={plug}"),
-            ],
+        server = [_found("mariadbd"), "--no-defaults", "--skip-networking"]
+        return _of_running(
+            [*server, f"--datadir={data}", f"--socket={plug}"],
             "mysql",
-            [
-                "mariadb",
-                "--no-defaults",
-                f"--socket={plug}",
-                "--user=root",
-                "-N",
-                "-r",
-                "-e",
-                query,
-            ],
+            lambda: variables.of_mariadb(str(plug)),
+            (OSError, pymysql.OperationalError),
         )
-    rows = [msgspec.json.decode(line, type=Row) for line in told.splitlines()]
-    return {row["VARIABLE_NAME"].lower(): row for row in rows}
+
+
+def mysql_variables(names: list[str]) -> Rows:
+    """What MySQL tells of variables, by name."""
+    program = MYSQL / "usr" / "sbin" / "mysqld"
+    with _folder("mysql") as folder:
+        data, plug = folder / "data", folder / "s"
+        bare = [str(program), "--no-defaults", f"--datadir={data}", f"--basedir={MYSQL / 'usr'}"]
+        _run([*bare, "--initialize-insecure"], "mysql")
+        own = ["--skip-networking", "--mysqlx=OFF", "--secure-file-priv=", f"--socket={plug}"]
+        return _of_running(
+            [*bare, *own],
+            "mysql",
+            lambda: variables.of_mysql(str(plug), names),
+            (OSError, pymysql.OperationalError),
+        )
 
 
 def postgresql(major: str) -> Path | None:
@@ -122,15 +127,29 @@ def _run(command: list[str], user: str) -> None:
 
 def _told(command: list[str], user: str, ask: list[str]) -> bytes:
     """What a client tells of a server that is started for it, once that answers."""
+
+    def asked() -> bytes:
+        return subprocess.run(ask, capture_output=True, check=True, timeout=START_SECONDS).stdout
+
+    return _of_running(command, user, asked, subprocess.CalledProcessError)
+
+
+def _of_running(
+    command: list[str],
+    user: str,
+    ask: Callable[[], T],
+    silent: type[Exception] | tuple[type[Exception], ...],
+) -> T:
+    """What is asked of a server that is started for it; `silent` is raised until it answers."""
     quiet = subprocess.DEVNULL
     server = subprocess.Popen(command, cwd="/", stdout=quiet, stderr=quiet, **_as(user))
     try:
         deadline = time.monotonic() + START_SECONDS
         while server.poll() is None and time.monotonic() < deadline:
-            done = subprocess.run(ask, capture_output=True, check=False, timeout=START_SECONDS)
-            if done.returncode == 0:
-                return done.stdout
-            time.sleep(0.1)
+            try:
+                return ask()
+            except silent:
+                time.sleep(0.1)
         raise TimeoutError(f"{command[0]} did not answer")
     finally:
         server.send_signal(signal.SIGINT if "postgres" in command[0] else signal.SIGTERM)

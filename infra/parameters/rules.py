@@ -33,6 +33,9 @@ def told(series: str, offered: Mapping[str, Mapping[str, Any] | None]) -> list[P
         case "mariadb", _, _:
             rows = engines.mariadb_variables()
             return [_of_mariadb(name, rows[name]) for name in offered]
+        case "mysql", _, _:
+            rows = engines.mysql_variables(list(offered))
+            return [_of_mysql(name, rows[name]) for name in offered]
         case "postgresql", _, major:
             settings = {
                 name.lower(): row for name, row in engines.postgresql_settings(major).items()
@@ -97,8 +100,37 @@ def _of_mariadb(name: str, row: Mapping[str, Any]) -> Parameter:
                 max=float(row["NUMERIC_MAX_VALUE"]),
             )
         case _:
-            several = kind == "SET"
-            return Parameter(name, Kind.STRING, told, restart, allowed=words, several=several)
+            return Parameter(
+                *(name, Kind.STRING, told, restart),
+                allowed=words,
+                several=kind == "SET",
+                stands_for=row.get("STANDS_FOR", {}),
+            )
+
+
+def _of_mysql(name: str, row: Mapping[str, Any]) -> Parameter:
+    restart, told = row["READ_ONLY"], row["VARIABLE_VALUE"]
+    match row["DATA_TYPE"]:
+        case "Boolean":
+            return Parameter(name, Kind.BOOLEAN, told == "ON", restart)
+        case "Integer":
+            step, least, most = row["STEP"], int(row["MIN_VALUE"]), int(row["MAX_VALUE"])
+            return Parameter(
+                *(name, Kind.INTEGER, min(int(told), MOST), restart),
+                min=-(-least // step) * step,
+                max=min(most, MOST) // step * step,
+                step=step,
+            )
+        case "Numeric":
+            bounds = float(row["MIN_VALUE"]), float(row["MAX_VALUE"])
+            return Parameter(name, Kind.FLOAT, float(told), restart, min=bounds[0], max=bounds[1])
+        case kind:
+            return Parameter(
+                *(name, Kind.STRING, told, restart),
+                allowed=tuple(row["WORDS"]),
+                several=kind == "Set",
+                stands_for=row["STANDS_FOR"],
+            )
 
 
 def _of_postgresql(name: str, row: Mapping[str, Any]) -> Parameter:

@@ -21,12 +21,15 @@ from guest_agent.datastores.mariadb import configuration as mariadb
 from guest_agent.datastores.postgresql import configuration as postgresql
 from guest_agent.datastores.redis import configuration as redis
 
-SERIES: Final = (("mariadb", "10.11"), ("postgresql", "15"), ("redis", "7.0"))
+SERIES: Final = (("mariadb", "10.11"), ("mysqld", "9.7"), ("postgresql", "15"), ("redis", "7.0"))
 EVERY: Final = pytest.mark.parametrize(("manager", "version"), SERIES)
 NEVER: Final = {
     *("secure_file_priv", "bind_address", "port", "socket", "datadir", "tmpdir", "plugin_dir"),
     *("plugin_load", "plugin_load_add", "log_error", "general_log_file", "slow_query_log_file"),
     *("init_file", "local_infile", "skip_name_resolve", "skip_grant_tables", "pid_file"),
+    *("persisted_globals_load", "mysqlx", "basedir", "read_only", "super_read_only", "log_bin"),
+    *("mandatory_roles", "authentication_policy", "partial_revokes", "require_secure_transport"),
+    *("admin_address", "innodb_directories", "innodb_doublewrite", "innodb_force_recovery"),
     *("hba_file", "ident_file", "data_directory", "config_file", "archive_command", "port"),
     *("restore_command", "shared_preload_libraries", "session_preload_libraries", "include_dir"),
     *("local_preload_libraries", "dynamic_library_path", "listen_addresses", "log_directory"),
@@ -137,6 +140,17 @@ def test_names_and_words_are_taken_as_the_engine_writes_them() -> None:
     assert checked({"sql_mode": ""}) == {"sql_mode": ""}
 
 
+@pytest.mark.parametrize("manager", ["mariadb", "mysqld"])
+def test_a_word_is_the_same_as_the_words_that_the_engine_tells_with_it(manager: str) -> None:
+    rule = parameters(manager, dict(SERIES)[manager])["sql_mode"]
+    told = "REAL_AS_FLOAT,PIPES_AS_CONCAT,ANSI_QUOTES,IGNORE_SPACE"
+    told += ",ONLY_FULL_GROUP_BY" * (manager == "mysqld")
+    assert rule.same("ANSI", f"{told},ANSI")
+    assert rule.same("ansi,ANSI_QUOTES", f"ANSI,{told}")
+    assert not rule.same("ANSI", told)
+    assert not rule.same("ANSI", f"{told},ANSI,NO_ZERO_DATE")
+
+
 ODD: Final = st.text(
     st.sampled_from("aZ0 '\"\\`%$#;[]!{}=,\n\r\0é日😀") | st.characters(), max_size=60
 )
@@ -162,7 +176,9 @@ def test_a_text_is_refused_or_one_quoted_word_of_one_line(
         found = check(manager, version, {name: text}, Refused)
     except Refused:
         return
-    of_engine = {"mariadb": mariadb, "postgresql": postgresql, "redis": redis}[manager]
+    of_engine = {"mariadb": mariadb, "mysqld": mariadb, "postgresql": postgresql, "redis": redis}[
+        manager
+    ]
     lines = of_engine.render_layer(found).removeprefix(HEAD).splitlines()
     own = [line for line in lines if line not in ("[mariadbd]", f'{name} ""')]
     assert len(own) <= 1

@@ -6,14 +6,17 @@ import pytest
 
 from chalicelib.engines.parameter import Kind, Parameter
 from infra.parameters import rules
+from tests.support import mysql
 from tests.support.postgresql import MAJOR
 
 pytestmark = pytest.mark.database
 OFFERED = rules.read()
-HERE = [
-    each for each in OFFERED if not each.startswith("postgresql-") or each.endswith(f"-{MAJOR}")
-]
-"""Of PostgreSQL the version that the tests run: `make test-postgresql` asks the others."""
+ELSEWHERE = {
+    *(f"postgresql-{major}" for major in ("15", "16", "18") if major != MAJOR),
+    *([] if mysql.IS_HERE else [f"mysql-{mysql.VERSION}"]),
+}
+"""`make test-postgresql` and `make test-mysql` ask those."""
+HERE = sorted(OFFERED.keys() - ELSEWHERE)
 
 
 @pytest.mark.parametrize("series", HERE)
@@ -27,6 +30,7 @@ def test_a_rule_file_says_what_the_engine_says_of_itself(series: str) -> None:
         assert rule.kind is of_engine.kind, rule.name
         assert rule.default == of_engine.default, rule.name
         assert rule.restart_required >= of_engine.restart_required, rule.name
+        assert rule.stands_for == of_engine.stands_for, rule.name
         assert set(rule.allowed) <= set(of_engine.allowed) or not of_engine.allowed, rule.name
         if not series.startswith("redis"):  # it tells neither
             assert rule.kind is Kind.STRING or _within(rule, of_engine), rule.name

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Final
 
+from infra.parameters.engines import MYSQL
+
 VERSION: Final = "9.7"
-PLACE: Final = Path(__file__).parents[2] / ".cache" / "mysql"
-PROGRAMS: Final = PLACE / "usr" / "sbin"
+PROGRAMS: Final = MYSQL / "usr" / "sbin"
 VARIABLE: Final = "COFFER_TEST_MYSQL"
 IS_HERE: Final = VARIABLE in os.environ

@@ -1,4 +1,5 @@
-"""MariaDB's configuration: what is fixed, and layers of what is not (`datastores.layers`).
+"""The configuration of a MariaDB, or a MySQL: what is fixed, and layers of what is not
+(`datastores.layers`).
 
 coffer.cnf      defaults, then the layers in the order of their names, then what is fixed
 """
@@ -6,13 +7,12 @@ coffer.cnf      defaults, then the layers in the order of their names, then what
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from string import Template
 from typing import Final
 
 from chalicelib.engines.parameter import Kind, Parameter, Scalar
 from guest_agent.datastores.layers import HEAD, shown
-from guest_agent.datastores.mariadb.layout import PID_FILE, SOCKET, Layout
+from guest_agent.datastores.mariadb.layout import Layout
 from guest_agent.datastores.mariadb.sql import Session
 from guest_agent.errors import BadRequest, GuestError, Unavailable
 from guest_agent.files import own_folder, write_changed
@@ -20,7 +20,6 @@ from guest_agent.files import own_folder, write_changed
 PORT: Final = 3306
 MOST: Final = 2**63 - 1
 """Of a number in a rule; what a server has no limit for is more."""
-_FIXED: Final = Path(__file__).with_name("config.cnf")
 
 READ_BACK: Final = ("innodb_buffer_pool_size", "max_connections")
 """What a server is asked for after its flavor has changed: the memory it takes for itself, and for
@@ -31,21 +30,11 @@ _ROUNDING: Final[Mapping[str, float]] = {"innodb_buffer_pool_size": 1 / 32}
 
 def render(layout: Layout, address: str) -> str:
     """The text of the configuration file."""
-    return Template(_FIXED.read_text(encoding="utf-8")).substitute(
-        layers=layout.layers,
-        data=layout.data,
-        scratch=layout.scratch,
-        socket=SOCKET,
-        pid_file=PID_FILE,
-        error_log=layout.error_log,
-        exchange=layout.exchange,
-        init_file=layout.init_file,
-        address=address,
-        port=PORT,
-    )
+    fixed = Template(layout.FIXED.read_text(encoding="utf-8"))
+    return fixed.substitute(layout.named, address=address, port=PORT)
 
 
-def render_layer(settings: Mapping[str, Scalar], program: str = "mariadbd") -> str:
+def render_layer(settings: Mapping[str, Scalar], program: str = Layout.PROGRAM) -> str:
     """The text of a layer."""
     lines = (f"{name} = {_written(value)}\n" for name, value in settings.items())
     return f"{HEAD}[{program}]\n{''.join(lines)}"
@@ -60,8 +49,8 @@ def write(
     with own_folder(layout.layers, 0o755):
         pass
     texts = {
-        layout.flavor_layer: render_layer(template),
-        layout.group_layer: render_layer(group),
+        layout.flavor_layer: render_layer(template, layout.PROGRAM),
+        layout.group_layer: render_layer(group, layout.PROGRAM),
         layout.config: render(layout, address),
     }
     return write_changed(texts, mode=0o644)
@@ -76,9 +65,11 @@ def running(session: Session) -> dict[str, int]:
 
 def held(session: Session, known: Mapping[str, Parameter]) -> dict[str, Scalar]:
     """What the server says of its parameters."""
+    if not known:
+        return {}
     rows = session.rows(
-        "SELECT LOWER(VARIABLE_NAME), GLOBAL_VALUE FROM information_schema.SYSTEM_VARIABLES "
-        "WHERE VARIABLE_NAME IN %s",
+        "SELECT LOWER(VARIABLE_NAME), VARIABLE_VALUE"  # noqa: S608 - our own words
+        f" FROM {session.TELLING}.global_variables WHERE VARIABLE_NAME IN %s",
         tuple(known),
     )
     return {str(name): read(known[str(name)], str(told)) for name, told in rows}

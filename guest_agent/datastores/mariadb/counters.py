@@ -1,4 +1,4 @@
-"""MariaDB's counters."""
+"""The counters of a MariaDB, or a MySQL."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from guest_agent.datastores.gauges import Counters
 from guest_agent.datastores.mariadb.sql import Session
 
 _ASKED: Final = """
-SELECT VARIABLE_NAME, VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS
- WHERE VARIABLE_NAME IN ('THREADS_CONNECTED', 'QUESTIONS', 'INNODB_BUFFER_POOL_READ_REQUESTS',
-                         'INNODB_BUFFER_POOL_READS')
+SELECT VARIABLE_NAME, VARIABLE_VALUE FROM {telling}.global_status
+ WHERE VARIABLE_NAME IN ('Threads_connected', 'Questions', 'Innodb_buffer_pool_read_requests',
+                         'Innodb_buffer_pool_reads')
  UNION ALL SELECT 'LIMIT', @@GLOBAL.max_connections
- UNION ALL SELECT 'POSITION', @@GLOBAL.gtid_current_pos"""
+ UNION ALL SELECT 'POSITION', @@GLOBAL.{position}"""
 
 
 def read(session: Session) -> Counters:
     """The counters of this moment. What InnoDB did not read from the disk was in its pool."""
-    told = {str(name).upper(): value for name, value in session.rows(_ASKED)}
+    asked = _ASKED.format(telling=session.TELLING, position=session.POSITION)
+    told = {str(name).upper(): value for name, value in session.rows(asked)}
     reads = int(told["INNODB_BUFFER_POOL_READ_REQUESTS"])
     return Counters(
         connections=int(told["THREADS_CONNECTED"]),

@@ -17,6 +17,11 @@ class Layout(layout.Layout):
     """What is outside of the volume follows from the server's flavor, and is written again."""
 
     SUFFIX: ClassVar = "cnf"
+    PROGRAM: ClassVar = "mariadbd"
+    """The server, after which its sections in option files are named."""
+    SOCKET: ClassVar = SOCKET
+    PID_FILE: ClassVar = PID_FILE
+    FIXED: ClassVar = Path(__file__).with_name("config.cnf")
 
     @property
     def config(self) -> Path:
@@ -48,3 +53,17 @@ class Layout(layout.Layout):
     @property
     def error_log(self) -> Path:
         return self.root / "var/log/mysql/error.log"
+
+    @property
+    def named(self) -> dict[str, object]:
+        """The places that the text of `FIXED` names."""
+        return {
+            "layers": self.layers,
+            "data": self.data,
+            "scratch": self.scratch,
+            "socket": self.SOCKET,
+            "pid_file": self.PID_FILE,
+            "error_log": self.error_log,
+            "exchange": self.exchange,
+            "init_file": self.init_file,
+        }

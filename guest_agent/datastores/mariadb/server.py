@@ -1,4 +1,4 @@
-"""MariaDB's server: its command lines, its log, its configuration, its accounts."""
+"""MariaDB's server: its command lines, its log, its accounts."""
 
 from __future__ import annotations
 
@@ -9,23 +9,13 @@ from typing import ClassVar, Final
 
 from chalicelib.bus.contract.arguments import Flavor
 from chalicelib.engines import mariadb
-from chalicelib.engines.parameter import Scalar
 from guest_agent.datastores import processes
 from guest_agent.datastores.error_log import ErrorLog
-from guest_agent.datastores.gauges import Counters
-from guest_agent.datastores.mariadb import (
-    configuration,
-    counters,
-    sql,
-    superuser,
-    version,
-    writes,
-)
-from guest_agent.datastores.mariadb.layout import Layout
+from guest_agent.datastores.mariadb import configuration, sql, superuser, version, writes
+from guest_agent.datastores.mariadb.family import FamilyServer
 from guest_agent.datastores.mariadb.log import make_ready
 from guest_agent.datastores.mariadb.sql import Session
 from guest_agent.datastores.os_user import agent_account
-from guest_agent.datastores.server import Server
 
 # That a server aborts is only the end of what it has complained of.
 _ERROR: Final = re.compile(r"(?!.*\[ERROR\] Aborting).*?\[ERROR\]\s*")
@@ -35,30 +25,15 @@ _DAMAGE: Final = re.compile(
 )
 
 
-class MariaDBServer(Server[Session]):
-    """One mariadbd, known by the configuration file in its command line."""
-
+class MariaDBServer(FamilyServer[Session]):
     ENGINE: ClassVar = mariadb.ENGINE
-    LAYOUT: ClassVar = Layout
-    layout: Layout
 
     @cached_property
     def log(self) -> ErrorLog:
         return ErrorLog(self.layout.error_log, "Starting MariaDB", _ERROR, _DAMAGE)
 
-    @property
-    def argument(self) -> str:
-        return f"--defaults-file={self.layout.config}"
-
-    def command(self) -> list[str]:
-        return [processes.program("mariadbd"), self.argument]
-
     def make_ready(self) -> None:
         make_ready(self.layout, self.user)
-
-    @property
-    def making_argument(self) -> str:
-        return f"--datadir={self.layout.unfinished}"
 
     def making(self, flavor: Flavor) -> list[str]:
         """Its superuser is the agent's own operating system user, by the local socket only."""
@@ -84,41 +59,14 @@ class MariaDBServer(Server[Session]):
     def require_version(self, number: str) -> None:
         version.require(self.layout, number)
 
-    def write_configuration(self, flavor: Flavor, group: Mapping[str, Scalar]) -> bool:
+    def write_init_file(self) -> None:
         superuser.write_init_file(self.layout)
-        template = self.ENGINE.template(flavor.ram)
-        return configuration.write(self.layout, self.guest.bind_address, template, group)
-
-    def held(self, session: Session) -> dict[str, Scalar]:
-        return configuration.held(session, self.known)
-
-    def change(self, session: Session, values: Mapping[str, Scalar]) -> None:
-        configuration.change(session, values)
-
-    def wanted(self, flavor: Flavor, group: Mapping[str, Scalar]) -> Mapping[str, int]:
-        chosen = self.chosen(flavor, group)
-        return {name: int(chosen[name]) for name in configuration.READ_BACK}
-
-    def running(self, session: Session) -> dict[str, int]:
-        return configuration.running(session)
 
     def holds(self, wanted: Mapping[str, int], running: Mapping[str, int]) -> bool:
         return configuration.holds(wanted, running)
 
-    def version(self, session: Session) -> str:
-        return configuration.version(session)
-
-    def counters(self, session: Session) -> Counters:
-        return counters.read(session)
-
-    def refuses_writes(self, session: Session) -> bool:
-        return writes.refused(session)
-
     def refuse_writes(self, session: Session) -> None:
         writes.refuse(session)
-
-    def take_writes(self, session: Session) -> None:
-        writes.take(session)
 
     def connect(self, until: float) -> Session:
         return sql.connect(self.layout.data, agent_account(), self.user.uid, until)

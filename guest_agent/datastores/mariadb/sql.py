@@ -106,6 +106,10 @@ class Session(session.Session):
     """Of the rows of `mysql.user`, those that are accounts."""
     SYSTEM_USERS: ClassVar[tuple[str, ...]] = ("mariadb.sys",)
     """The server's own, all local."""
+    TELLING: ClassVar = "information_schema"
+    """Where `global_variables` and `global_status` are."""
+    POSITION: ClassVar = "gtid_current_pos"
+    """The variable that tells up to where its log of changes goes."""
     COLLATION_NAMES: ClassVar = "COLLATION_NAME, FULL_COLLATION_NAME"
     ROOT_PRIVILEGES: ClassVar = (
         "SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, RELOAD, PROCESS, REFERENCES, INDEX, ALTER,"

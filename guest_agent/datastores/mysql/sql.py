@@ -24,6 +24,8 @@ class Session(sql.Session):
         " AND COALESCE(authentication_string, '') = '')"
     )
     SYSTEM_USERS: ClassVar = tuple(sorted(SYSTEM_USERS))
+    TELLING: ClassVar = "performance_schema"
+    POSITION: ClassVar = "gtid_executed"
     COLLATION_NAMES: ClassVar = "COLLATION_NAME"
     ROOT_PRIVILEGES: ClassVar = (
         "SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, RELOAD, PROCESS, REFERENCES, INDEX, ALTER,"

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from guest_agent.datastores.mariadb.writes import put_out, refused, take
+from guest_agent.datastores.mariadb.writes import put_out
 from guest_agent.datastores.mysql.sql import Session
 from guest_agent.datastores.session import LOCK_SECONDS
 from guest_agent.errors import Unavailable
-
-__all__ = ["refuse", "refused", "take"]
 
 _WAIT_SECONDS: Final = 1
 

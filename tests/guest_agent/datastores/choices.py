@@ -44,7 +44,7 @@ def _other(rule: Parameter, now: Scalar) -> Scalar:
         case Kind.INTEGER | Kind.FLOAT:
             return _neighbour(rule, now)
         case _ if rule.several:
-            return ",".join(rule.allowed[:2])
+            return ",".join([*rule.stands_for, *rule.allowed][:2])
     return next(each for each in rule.allowed if each.lower() != str(now).lower())
 
 

@@ -110,6 +110,14 @@ MYSQL: Final = Speech(
     large=(384, 200),
     hosts=True,
     grants_outlive=True,
+    fixed=(
+        "secure_file_priv",
+        "bind_address",
+        "persisted_globals_load",
+        "mysqlx",
+        "plugin_load_add",
+    ),
+    text="init_connect",
 )
 REDIS: Final = Speech(
     manager="redis",
@@ -272,16 +280,16 @@ def _simulated(*speeches: Speech) -> list[ParameterSet]:
     return [pytest.param((Simulated, each), id=f"simulated-{each.manager}") for each in speeches]
 
 
-SET: Final = [*_simulated(MARIADB, POSTGRESQL), *_real(MARIADB, POSTGRESQL)]
-"""Those with databases, users and rule files."""
-FILLED: Final = [*SET, *_simulated(MYSQL), *(_real(MYSQL) if mysql.IS_HERE else ())]
+FILLED: Final = [
+    *_simulated(MARIADB, POSTGRESQL, MYSQL),
+    *_real(MARIADB, POSTGRESQL, *([MYSQL] if mysql.IS_HERE else [])),
+]
+"""Those with databases and users."""
 WITH_CONTENTS: Final = pytest.mark.parametrize("subject", FILLED, indirect=True)
 """For what an engine without databases and users refuses as a whole."""
 
 
 OF_REDIS: Final = [*_simulated(REDIS), *_real(REDIS)]
-WITH_RULES: Final = pytest.mark.parametrize("subject", [*SET, *OF_REDIS], indirect=True)
-"""For what an engine refuses of which nothing may be set."""
 
 
 @pytest.fixture(params=[*FILLED, *OF_REDIS])
@@ -562,7 +570,6 @@ def override(subject: Subject, values: Mapping[str, Scalar]) -> bool:
     return told
 
 
-@WITH_RULES
 def test_every_parameter_is_held_at_once_or_after_a_start_and_goes_back(subject: Subject) -> None:
     speech, rules = subject.speech, known(subject)
     lasting = {name for name, each in rules.items() if each.restart_required}
@@ -619,7 +626,6 @@ SAID: Final = (
 )
 
 
-@WITH_RULES
 def test_a_hostile_value_is_refused_or_held_as_it_is(subject: Subject) -> None:
     """And what it would change as a line, a section or code of a file is as it was."""
     speech, rules = subject.speech, known(subject)
@@ -679,7 +685,6 @@ def test_what_a_running_database_does_not_take_leaves_it_as_it_was(subject: Subj
     assert not unlike(known(subject), before, subject.held())
 
 
-@WITH_RULES
 def test_a_stopped_database_is_not_started_by_what_is_chosen(subject: Subject) -> None:
     speech = subject.speech
     call(subject, "stop_db", do_not_start_on_reboot=True)
