@@ -20,11 +20,13 @@ class WithSettings(OnMachine):
     """The settings of an engine.
 
     `READ_BACK` are those that it tells of, the memory that it takes before all, and their units.
-    One that `ALLOCATES` it takes no more than its server has.
+    Its rules go by the name of its `MANAGER`. One that `ALLOCATES` it takes no more than its server
+    has.
     """
 
     ENGINE: ClassVar[Engine]
     READ_BACK: ClassVar[Mapping[str, int]]
+    MANAGER: ClassVar[str]
     ALLOCATES: ClassVar[bool] = True
 
     def _settings(self) -> dict[str, int]:
@@ -87,4 +89,4 @@ class WithSettings(OnMachine):
     @property
     def _rules_of(self) -> tuple[str, str]:
         """The datastore, and the version, whose rules its parameters have."""
-        return self.ENGINE.name.lower(), self._machine.engine.number
+        return self.MANAGER, self._machine.engine.number

@@ -26,6 +26,7 @@ class SimMariaDB(WithContents, WithSimLog, WithSimBackups, SimManager):
     """The manager of a MariaDB."""
 
     KEPT_AT_ONCE: ClassVar = False
+    MANAGER: ClassVar = "mariadb"
     ENGINE: ClassVar = mariadb.ENGINE
     READ_BACK: ClassVar = dict.fromkeys(of_mariadb.READ_BACK, 1)
 
@@ -33,6 +34,7 @@ class SimMariaDB(WithContents, WithSimLog, WithSimBackups, SimManager):
 class SimMySQL(WithContents, SimManager):
     """The manager of a MySQL, which makes no backups."""
 
+    MANAGER: ClassVar = "mysqld"
     ENGINE: ClassVar = mysql.ENGINE
     READ_BACK: ClassVar = dict.fromkeys(of_mariadb.READ_BACK, 1)
 
@@ -40,6 +42,7 @@ class SimMySQL(WithContents, SimManager):
 class SimPostgreSQL(WithContents, WithSimLog, WithSimBackups, SimManager):
     """The manager of a PostgreSQL."""
 
+    MANAGER: ClassVar = "postgresql"
     ENGINE: ClassVar = postgresql.ENGINE
     DEFAULT: ClassVar = Database("UTF8", "C.UTF-8")
     GRANTS_OUTLIVE: ClassVar = False
@@ -50,6 +53,7 @@ class SimRedis(WithSimBackups, SimManager):
     """The manager of a Redis: it has root alone."""
 
     CONNECTIONS: ClassVar = of_redis.CLIENTS
+    MANAGER: ClassVar = "redis"
     ENGINE: ClassVar = redis.ENGINE
     READ_BACK: ClassVar = dict.fromkeys((of_redis.MEMORY, of_redis.CLIENTS), 1)
     ALLOCATES: ClassVar = False
