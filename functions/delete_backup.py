@@ -11,6 +11,7 @@ from typing import Final
 
 from chalicelib.bus import queues
 from chalicelib.domain import archives as rules
+from chalicelib.domain.archives import State
 from chalicelib.domain.backups import CASCADE, LOST
 from chalicelib.domain.flows import DELETE_BACKUP
 from chalicelib.domain.operations import TERMINAL
@@ -70,7 +71,9 @@ def trim(operation: Operation, _: str | None) -> Outcome:
         return Done()  # one that was not looked at may need any of them; a later deletion removes
     floor = rules.floor_of(archive, [each for each in kept if each.id != row.id])
     if floor is None:
-        return Done()  # what has ended without a base is found by the maintenance
+        if archive.state == State.ENDED and not archive.number and archive.expires is None:
+            archives.buried(archive)
+        return Done()  # what has pieces is found by the maintenance
     return removing_objects.pieces(operation, archive.location, floor)
 
 

@@ -22,7 +22,7 @@ from chalicelib.auth import policy
 from chalicelib.bus.ability import require_heard
 from chalicelib.domain import backups as rules
 from chalicelib.domain.flows import CREATE_BACKUP
-from chalicelib.errors import BadRequest
+from chalicelib.errors import BadRequest, Unprocessable
 from chalicelib.status import Status
 from chalicelib.store import backups
 from chalicelib.store.models import Instance
@@ -57,7 +57,10 @@ def accept(request: Request) -> Response:
     live = get_operation(row.operation_id) if row.operation_id is not None else None
     goes = live is not None and not (live.cancelled or live.compensating)
     final = goes and live is not None and rules.is_final(live.action, live.arguments)
-    if not request.dry_run and (final or row.status == Status.SHUTDOWN):
+    follows = live is not None and live.arguments == rules.AFTER_FINAL
+    if row.status == Status.SHUTDOWN and not follows:
+        raise Unprocessable(f"Instance {row.id} is being deleted, without a last backup.")
+    if not request.dry_run and (final or follows):
         return accepting.accepted(request, row.id, row.next_operation_id or row.operation_id)
 
     def wanted(row: Instance) -> Wanted:

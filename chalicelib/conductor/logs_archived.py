@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from chalicelib import aws
 from chalicelib.bus.contract import arguments
 from chalicelib.bus.contract.archiving import ArchiveState, Archiving
 from chalicelib.domain.archives import State
@@ -21,6 +22,9 @@ def as_told(row: Archive | None) -> arguments.Archive | None:
     return arguments.Archive(row.id, row.location, settings().archive_seconds)
 
 
+MOST_AHEAD_MS: Final = 15 * 60_000
+"""So far ahead of ours a guest's clock may be."""
+AHEAD: Final = "The clock of its server is ahead by more than a quarter of an hour."
 _STATES: Final = {
     ArchiveState.WAITS: State.WAITS,
     ArchiveState.RESTART: State.RESTART,
@@ -30,21 +34,25 @@ _STATES: Final = {
 
 
 def tell(rows: Mapping[str, Archive], instance_id: str, order: Order, said: Archiving) -> None:
-    """Write what a guest tells of the archive of its own instance; nothing of another's."""
+    """Write what a guest tells of the archive of its own instance; nothing of another's.
+
+    Nothing is told of moments that are still to come: what a clock says that is ahead counts until
+    now, and one that is far ahead ends its archive.
+    """
     row = rows.get(said.id)
     if row is None or row.instance_id != instance_id:
         return
-    archives.tell(
-        row,
-        order,
-        Told(
-            state=_STATES[said.state],
-            broken=said.state is ArchiveState.BROKEN,
-            number=said.number,
-            sha256=said.sha256,
-            from_ms=said.from_ms,
-            until_ms=said.until_ms,
-            waiting=said.waiting,
-            reason=said.reason,
-        ),
+    now_ms = int(aws.clock() * 1000)
+    told = Told(
+        state=_STATES[said.state],
+        broken=said.state is ArchiveState.BROKEN,
+        number=said.number,
+        sha256=said.sha256,
+        from_ms=min(said.from_ms, now_ms),
+        until_ms=min(said.until_ms, now_ms),
+        waiting=said.waiting,
+        reason=said.reason,
     )
+    if said.until_ms > now_ms + MOST_AHEAD_MS:
+        told = told._replace(broken=True, until_ms=0, reason=AHEAD)
+    archives.tell(row, order, told)

@@ -19,6 +19,8 @@ LOST: Final = "container_lost"
 """Among them: who asked for it was told by Swift that the container is not there any more."""
 FINAL: Final = {"final": True}
 """Among the arguments of a backup after which its instance is deleted."""
+AFTER_FINAL: Final = {"after_final_backup": True}
+"""The arguments of the delete that follows on it."""
 PASSED: Final = "passed"
 FAILED: Final = "failed"
 VERDICTS: Final = (PASSED, FAILED)

@@ -22,7 +22,7 @@ from chalicelib import aws
 from chalicelib.domain import archives as rules
 from chalicelib.domain.archives import State
 from chalicelib.errors import Conflict
-from chalicelib.store import instances
+from chalicelib.store import backups, instances
 from chalicelib.store.backups import Items
 from chalicelib.store.base import ConditionFailed, transacted, update_if
 from chalicelib.store.events import Asked, new_event
@@ -129,12 +129,14 @@ def stopping(instance_id: str, schedule_id: str, why: str) -> Items:
     row = find_archive(instance.archive_id) if instance and instance.archive_id else None
     if instance is None or row is None or row.schedule_id != schedule_id:
         return lambda _: None
-    actions, same, event = _ending(why), Archive.state == row.state, _event(row, "ended", why)
+    ending = [] if row.state == State.ENDED else _ending(why)
+    actions = [*ending, *_forgetting(row)]
+    same, event = Archive.state == row.state, _event(row, "ended", why)
     wanted = Instance.archive_id == row.id
     unwanted: list[Action] = [Instance.archive_id.remove(), Instance.log_waits.remove()]
 
     def build(write: TransactWrite) -> None:
-        if row.state != State.ENDED:
+        if actions:
             write.update(row, actions=actions, condition=same)
         write.update(instance, actions=unwanted, condition=wanted)
         write.save(event)
@@ -174,8 +176,11 @@ def _follow(row: Archive) -> Archive | None:
     following = new_archive(instance, row.schedule_id)
     why = f"{row.reason or 'It has ended.'} Another archive begins."
     event, wanted = _event(row, "broken", why), Instance.archive_id == row.id
+    forgetting, there = _forgetting(row), Archive.id.exists()
 
     def build(write: TransactWrite) -> None:
+        if forgetting:
+            write.update(row, actions=forgetting, condition=there)
         write.save(following, condition=Archive.id.does_not_exist())
         write.update(instance, actions=[Instance.archive_id.set(following.id)], condition=wanted)
         write.save(event)
@@ -293,6 +298,16 @@ def _later(order: Order) -> Condition:
 def _ending(why: str) -> list[Action]:
     now = aws.clock()
     return [Archive.state.set(State.ENDED), Archive.reason.set(why), Archive.ended.set(now)]
+
+
+def _forgetting(row: Archive) -> list[Action]:
+    """What is written to one that has ended without a piece: no look through the store finds it.
+
+    Where a backup is kept that it goes on from, that one's deletion does the same.
+    """
+    if row.number or any(each.archive_id == row.id for each in backups.all_of(row.instance_id)):
+        return []
+    return [Archive.expires.set(history_ends(aws.clock()))]
 
 
 def buried(row: Archive) -> None:

@@ -11,7 +11,7 @@ from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
 from chalicelib import aws, lifecycle
-from chalicelib.domain.backups import is_final
+from chalicelib.domain.backups import AFTER_FINAL, is_final
 from chalicelib.domain.flows import DELETE, FLOWS, REMOVING, What
 from chalicelib.domain.operations import STARTABLE, OperationStatus, live_shard
 from chalicelib.lifecycle import ServiceStatus
@@ -141,7 +141,7 @@ def _deleting(operation: Operation, ending: Ending, subject: Subject) -> Operati
     stored = get_operation(operation.id)
     if stored is None or stored.cancelled:
         return None
-    return operation_of(subject, DELETE, asked=asked_by(operation))
+    return operation_of(subject, DELETE, arguments=AFTER_FINAL, asked=asked_by(operation))
 
 
 def _removes(operation: Operation, ending: Ending) -> bool:

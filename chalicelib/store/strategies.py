@@ -17,8 +17,9 @@ from chalicelib.store import quotas
 from chalicelib.store.base import ConditionFailed, update_if
 from chalicelib.store.models import Instance, Quota
 
+PAGE: Final = 1000
 MOST_LISTED: Final = 1000
-"""Instances of a project that are looked at for those with a strategy of their own."""
+"""Instances of a project with a strategy of their own that are told, of however many it has."""
 
 
 class Strategy(NamedTuple):
@@ -38,8 +39,15 @@ def container_for(instance: Instance) -> Container | None:
 def of_tenant(tenant_id: str, instance_id: str | None = None) -> list[Strategy]:
     """The strategies of a project, its own first; or that of one of its instances."""
     found = [] if instance_id else [(None, quotas.get_quota(tenant_id).backup_container)]
-    rows = Instance.tenant_index.query(tenant_id, limit=MOST_LISTED)
-    found += [(row.id, row.backup_container) for row in rows if instance_id in (None, row.id)]
+    chosen = Instance.id == instance_id if instance_id else None
+    rows = Instance.tenant_index.query(
+        tenant_id,
+        chosen,
+        filter_condition=Instance.backup_container.exists(),
+        page_size=PAGE,
+        limit=MOST_LISTED,
+    )
+    found += [(row.id, row.backup_container) for row in rows]
     return [
         Strategy(tenant_id, owner, container)
         for owner, stored in found

@@ -39,8 +39,11 @@ GUARD_SECONDS: Final = 30.0
 """So often what waits is looked at while a piece is on its way."""
 SETTLED_MS: Final = 1000
 """A commit is in the log so long after the time that it is stamped with, at most."""
+MOST_BACK_MS: Final = 60_000
+"""So far a clock may be put back: more makes moments that are there twice, and ends an archive."""
 GIB: Final = 1024**3
 _WAITS_FOR_START: Final = "the database keeps its log after a restart only"
+_PUT_BACK: Final = "the clock of the server was put back"
 _RAN_WITHOUT: Final = "the database ran without its log"
 _log = logging.getLogger(__name__)
 
@@ -190,6 +193,8 @@ class Archiver:
         if self._too_much(manager, log, note.position):
             return self._break(manager, note, self._overfull())
         asked = _now_ms() - SETTLED_MS
+        if asked < self._told_until(note) - MOST_BACK_MS:
+            return self._break(manager, note, _PUT_BACK)
         for piece in log.since(note.position):
             until_ms = max(min(piece.until_ms, asked), note.until_ms)
             header = pieces.Header(
@@ -270,10 +275,14 @@ class Archiver:
         finally:
             self._guarding = False
 
+    def _told_until(self, note: Note) -> int:
+        """An idle log is told of, and not noted."""
+        before = self._memory.archiving
+        known = before is not None and before.id == note.archive and note.until_ms
+        return max(note.until_ms, before.until_ms) if before and known else note.until_ms
+
     def _tell(self, state: ArchiveState, note: Note, why: str) -> None:
-        before, until_ms = self._memory.archiving, note.until_ms
-        if before is not None and before.id == note.archive and until_ms:
-            until_ms = max(until_ms, before.until_ms)  # an idle log is told of, and not noted
+        until_ms = self._told_until(note)
         self._memory.archiving = Archiving(
             id=note.archive,
             state=state,

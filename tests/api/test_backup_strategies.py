@@ -10,6 +10,7 @@ from chalicelib.api import create_app
 from chalicelib.auth.containers import Found
 from chalicelib.domain.containers import Container
 from chalicelib.errors import NotSupported
+from chalicelib.store import strategies
 from chalicelib.store.instances import get_instance
 from chalicelib.store.models import Backup, Instance
 from chalicelib.store.operations import get_operation
@@ -159,6 +160,17 @@ def test_nobody_is_served_with_anothers_token(
     assert swift.asked == []
     assert operator.delete(f"/backup_strategies?project_id={api.project}").status == 202
     assert listed(api) == []
+
+
+def test_one_is_found_among_any_number_of_instances_without(
+    api: Api, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(strategies, "PAGE", 1)
+    monkeypatch.setattr(strategies, "MOST_LISTED", 2)
+    last = max(make().id for _ in range(4))
+    assert choose(api, "nightly", instance_id=last).status == 202
+    assert listed(api) == [(last, "nightly")]
+    assert listed(api, f"?instance_id={last}") == [(last, "nightly")]
 
 
 def test_a_deleted_instance_has_none(api: Api, make: Make) -> None:

@@ -58,6 +58,16 @@ def test_the_end_of_the_backup_begins_the_delete(api: Api, make: Make, hints: li
     assert used(api) == 1
 
 
+def test_one_that_is_being_deleted_already_has_no_last_backup(api: Api, make: Make) -> None:
+    row = make()
+    assert delete(api, row, "").status == 202
+    for query in ("?final_backup=true", "?final_backup=true&dry_run=true"):
+        refused = delete(api, row, query)
+        assert refused.status == 422
+        assert "without a last backup" in refused.body["unprocessableEntity"]["message"]
+    assert delete(api, row, "").status == 202
+
+
 def test_the_instance_stays_when_the_backup_fails(api: Api, make: Make) -> None:
     row = make()
     delete(api, row)
@@ -130,12 +140,13 @@ def test_a_call_between_the_look_and_the_end_is_not_overlooked(
     assert get_instance(row.id).status == Status.ACTIVE
 
 
-def test_who_asks_while_a_delete_waits_is_shown_the_delete(api: Api, make: Make) -> None:
+def test_who_asks_while_a_delete_without_one_waits_is_refused(api: Api, make: Make) -> None:
     row = make()
     delete(api, row)
     delete(api, row, "")
     queued = get_instance(row.id).next_operation_id
-    assert delete(api, row).headers["Location"].endswith(f"/operations/{queued}")
+    assert delete(api, row).status == 422, "that one has called the backup back"
+    assert delete(api, row, "").headers["Location"].endswith(f"/operations/{queued}")
 
 
 def test_a_delete_without_one_calls_it_back_and_goes_on_alone(api: Api, make: Make) -> None:

@@ -100,8 +100,15 @@ def test_a_database_in_which_nothing_was_committed_is_restored_too(stack: Backup
     made = at(stack, instance_id, archive["restorable_until"])
     assert made.status == 200, made.body
     stack.settle()
-    path = f"/instances/{made.document['instance']['id']}"
-    assert stack.ask("GET", path).document["instance"]["status"] == "ACTIVE"
+    assert status(stack, made.document["instance"]["id"]) == "ACTIVE"
+    (schedule,) = stack.ask("GET", "/backup_schedules").document["backup_schedules"]
+    assert stack.ask("DELETE", f"/backup_schedules/{schedule['id']}").status == 202
+    assert archives(stack, instance_id)[0]["restorable_until"], "its base is kept"
+    (backup,) = stack.ask("GET", "/backups").document["backups"]
+    assert stack.ask("DELETE", f"/backups/{backup['id']}").status == 202
+    stack.settle()
+    assert archives(stack, instance_id) == []
+    assert next(stack.region.dynamodb.rows(f"{PREFIX}-archives"))["expires"]
 
 
 def test_what_a_guest_writes_among_its_pieces_is_read_over(stack: Backups) -> None:
@@ -285,6 +292,7 @@ def test_a_log_that_is_not_wanted_any_more_needs_no_restart(stack: Backups) -> N
     off = {"backup_schedule": {"point_in_time": False}}
     assert stack.ask("PUT", schedule, off).status == 200
     assert status(stack, instance_id) == "ACTIVE"
+    assert archives(stack, instance_id) == [], "of one that never began nothing is to be told"
 
 
 def test_after_a_rebuild_a_restart_is_wanted_as_long_as_its_archive_waits(stack: Backups) -> None:

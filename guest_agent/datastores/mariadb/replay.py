@@ -208,6 +208,7 @@ def _command(server: MariaDBServer, data: Path, folder: Path) -> list[str]:
         "socket": SOCKET,
         "tmpdir": server.layout.scratch,
         "slave-load-tmpdir": server.layout.scratch,
+        "secure-file-priv": server.layout.scratch,
         "init-file": server.layout.init_file,
         "relay-log": folder / _RELAY,
         "relay-log-index": folder / f"{_RELAY}.index",

@@ -72,6 +72,7 @@ class MariaDBTrial(trial.Trial[Session]):
             f"--socket={SOCKET}",
             f"--pid-file={data}/trial.pid",
             f"--tmpdir={scratch}",
+            f"--secure-file-priv={scratch}",
             *_ALONE,
             *_SMALL,
         ]

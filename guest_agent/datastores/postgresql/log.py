@@ -16,6 +16,7 @@ from chalicelib import aws
 from guest_agent.datastores import log
 from guest_agent.datastores.log import LogLost, Piece
 from guest_agent.datastores.postgresql import wal
+from guest_agent.datastores.postgresql.server import PostgreSQLServer
 from guest_agent.datastores.postgresql.sql import Session
 from guest_agent.datastores.postgresql.wal import SEGMENT_BYTES, Place
 from guest_agent.datastores.processes import POLL_SECONDS
@@ -32,7 +33,10 @@ class PostgreSQLLog(log.Log[Session]):
     """Its slot is in the data directory, and so outlives the server's disk and its engine."""
 
     def keep(self) -> bool:
+        assert isinstance(self.server, PostgreSQLServer)
         with self.session() as session:
+            # One that an agent of before has started keeps the log of a slot without a bound.
+            self.server.adopted(session)
             wal.keep_by(session, SLOT)
         return True
 

@@ -56,7 +56,7 @@ def keep_by(session: Session, slot: str) -> None:
     """Have a slot that keeps the log, with what it kept; one that has lost that is made anew."""
     lost = session.rows(
         "SELECT 1 FROM pg_replication_slots WHERE slot_name = $1"
-        " AND wal_status NOT IN ('reserved', 'extended')",
+        " AND coalesce(wal_status, 'lost') NOT IN ('reserved', 'extended')",
         slot,
     )
     if lost:

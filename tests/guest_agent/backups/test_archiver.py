@@ -11,6 +11,7 @@ import pytest
 from chalicelib.bus.contract import answers, arguments
 from chalicelib.bus.contract.archiving import ArchiveState, Archiving
 from chalicelib.service_status import ServiceStatus as Status
+from guest_agent.backups import archiver
 from guest_agent.backups.archiver import Archiver
 from guest_agent.backups.store import StoreFailed
 from guest_agent.datastores.log import Log, Piece
@@ -122,6 +123,21 @@ def test_an_idle_log_never_tells_an_earlier_moment_than_it_has_told(rounds: Roun
     told = [each.until_ms for each in rounds.meanwhile]
     assert told == sorted(told)
     assert rounds.told.until_ms - told[-1] == ARCHIVE.every_seconds * 1000
+
+
+@pytest.mark.parametrize(
+    ("seconds", "state"), [(100.0, ArchiveState.RUNS), (200.0, ArchiveState.BROKEN)]
+)
+def test_a_clock_that_is_put_back_ends_an_archive(
+    rounds: Rounds, monkeypatch: pytest.MonkeyPatch, seconds: float, state: ArchiveState
+) -> None:
+    """What is committed now would be of moments that were told of before."""
+    rounds.run(10)
+    back = int(rounds.world.now * 1000) - int(seconds * 1000) + ARCHIVE.every_seconds * 1000
+    monkeypatch.setattr(archiver, "_now_ms", lambda: back)
+    rounds.run()
+    assert rounds.told.state is state
+    assert rounds.told.reason == ("" if state is ArchiveState.RUNS else archiver._PUT_BACK)
 
 
 def test_a_store_that_is_away_holds_up_from_where_it_went_away(rounds: Rounds) -> None:

@@ -98,3 +98,33 @@ def test_what_is_sent_is_kept_no_longer(guest: Guest) -> None:
     archive.log.forget()
     with pytest.raises(LogLost):
         archive.send()
+
+
+def test_a_slot_never_keeps_more_than_its_share_and_one_that_is_lost_is_made_anew(
+    guest: Guest,
+) -> None:
+    archive = Archive(guest)
+    session = manager_of(guest)._session
+    with session() as asked:
+        asked.rows("ALTER SYSTEM SET max_slot_wal_keep_size = '1MB'")
+        asked.rows("SELECT pg_reload_conf()")
+    try:
+        for _ in range(4):
+            guest.write()
+            with session() as asked:
+                asked.rows("SELECT pg_switch_wal()")
+        with session() as asked:
+            asked.rows("CHECKPOINT")
+            ((status,),) = asked.rows(
+                "SELECT wal_status FROM pg_replication_slots WHERE slot_name = $1", SLOT
+            )
+        assert status == "lost"
+        with pytest.raises(LogLost, match="more was written"):
+            archive.send()
+    finally:
+        with session() as asked:
+            asked.rows("ALTER SYSTEM RESET max_slot_wal_keep_size")
+            asked.rows("SELECT pg_reload_conf()")
+    fresh = Archive(guest)
+    guest.write()
+    assert fresh.send() == 1

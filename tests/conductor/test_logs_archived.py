@@ -1,0 +1,56 @@
+"""What a guest tells of its archive is believed as far as our own clock allows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from chalicelib import aws
+from chalicelib.bus.contract.archiving import ArchiveState, Archiving
+from chalicelib.conductor import logs_archived
+from chalicelib.domain.archives import State
+from chalicelib.store import archives
+from chalicelib.store.models import Archive
+from tests.support.bare import World
+from tests.support.rows import new_instance
+
+SUM = "1" * 64
+
+
+@pytest.fixture
+def row(plain_world: World) -> Archive:
+    made = archives.new_archive(new_instance(), "schedule-1")
+    made.save()
+    return made
+
+
+def tell(row: Archive, seq: int, ahead_seconds: float, **changes: Any) -> Archive:
+    """Have its guest tell of an archive whose clock is so far ahead; the row as it is then."""
+    until_ms = int((aws.clock() + ahead_seconds) * 1000)
+    said = Archiving(
+        row.id, ArchiveState.RUNS, number=5, sha256=SUM, from_ms=until_ms, until_ms=until_ms
+    )
+    logs_archived.tell({row.id: row}, changes.get("of", row.instance_id), (1, 1, seq), said)
+    found = archives.find_archive(row.id)
+    assert found is not None
+    return found
+
+
+def test_no_moment_is_told_that_is_still_to_come(row: Archive) -> None:
+    now = tell(row, 1, 600.0)
+    assert now.state == State.RUNS
+    assert now.until_ms == int(aws.clock() * 1000)
+    assert now.from_ms is not None
+    assert now.from_ms <= now.until_ms
+
+
+def test_a_clock_that_is_far_ahead_ends_its_archive_where_it_was(row: Archive) -> None:
+    before = tell(row, 1, -10.0)
+    after = tell(before, 2, 3 * 365 * 86400.0)
+    assert (after.state, after.reason) == (State.ENDED, logs_archived.AHEAD)
+    assert after.until_ms == before.until_ms
+
+
+def test_a_guest_tells_nothing_of_the_archive_of_another_instance(row: Archive) -> None:
+    assert tell(row, 1, 0.0, of="another").state == State.NEW
