@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 import msgspec
+from pynamodb.expressions.update import Action
 
 from chalicelib import engines
 from chalicelib.bus import queues
@@ -25,7 +26,14 @@ from chalicelib.domain.flows import ADMITTING, FLOWS
 from chalicelib.domain.operations import OperationAction
 from chalicelib.outages import is_outage
 from chalicelib.status import Status
-from chalicelib.store import guests, instances, restoring, restoring_backups, restoring_many
+from chalicelib.store import (
+    guests,
+    instances,
+    restoring,
+    restoring_archives,
+    restoring_backups,
+    restoring_many,
+)
 from chalicelib.store.base import ConditionFailed
 from chalicelib.store.models import Backup, Configuration, Instance, Quota, Rollout, Subject
 from functions import access, power
@@ -38,13 +46,22 @@ _VOLUMES: Final = "volumes"
 log = logging.getLogger(__name__)
 
 _Wrong = Callable[[Any], tuple[str, Any] | None]
-_OTHERS: Final[dict[str, tuple[type[Subject], _Wrong, str]]] = {
-    "rollouts": (Rollout, restoring_many.wrong, "configurations"),
-    "configurations": (Configuration, restoring_many.wrong, "backups"),
-    "backups": (Backup, restoring_backups.wrong, "chains"),
-    "chains": (Backup, restoring_backups.miscounted, ""),
+_Mend = Callable[[Any, str, Any], None]
+
+
+def _mend_row(row: Subject, _: str, actions: list[Action]) -> None:
+    restoring_many.mend(row, actions)
+
+
+_OTHERS: Final[dict[str, tuple[type[Subject], _Wrong, _Mend, str]]] = {
+    "rollouts": (Rollout, restoring_many.wrong, _mend_row, "configurations"),
+    "configurations": (Configuration, restoring_many.wrong, _mend_row, "backups"),
+    "backups": (Backup, restoring_backups.wrong, _mend_row, "chains"),
+    "chains": (Backup, restoring_backups.miscounted, _mend_row, "archives"),
+    "archives": (Instance, restoring_archives.wrong, restoring_archives.mend, ""),
 }
-"""The parts beside the instances: whose rows, what is wrong with one, and which comes next."""
+"""The parts beside the instances: whose rows, what is wrong with one, how that is mended, and which
+comes next."""
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -67,9 +84,9 @@ def restore_rows(event: dict[str, Any]) -> dict[str, Any]:
 
 
 def _restore_others(asked: Page) -> dict[str, Any]:
-    model, wrong, then = _OTHERS[asked.part]
+    model, wrong, mend, then = _OTHERS[asked.part]
     rows = model.scan(limit=PAGE_ROWS, last_evaluated_key=_key("id", asked.after))
-    told = _put_right(asked, rows, wrong, lambda row, _, actions: restoring_many.mend(row, actions))
+    told = _put_right(asked, rows, wrong, mend)
     if following := _after("id", rows.last_evaluated_key):
         return {"told": told, "next": {"part": asked.part, **following}}
     return {"told": told, "next": {"part": then} if then else None}
@@ -79,7 +96,7 @@ def _put_right(
     asked: Page,
     rows: Iterable[Any],
     wrong: _Wrong,
-    mend: Callable[[Any, str, Any], None],
+    mend: _Mend,
 ) -> list[str]:
     """Put each row of a page right, if it is to be; what was wrong of each.
 

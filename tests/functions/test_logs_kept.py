@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib import objects
 from chalicelib.domain.archives import State
 from chalicelib.domain.flows import DELETE_BACKUP
 from chalicelib.status import BackupStatus
@@ -105,3 +106,17 @@ def test_none_is_over_where_older_backups_were_not_looked_at(
     for number in range(3):
         log.base(number, archive_id="another")
     assert not stray_logs.is_over(log.end())
+
+
+def test_pieces_of_one_that_is_over_are_removed_within_a_bound(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = log.end()
+    assert stray_logs.remove(row, log.world.now) == 0, "its time is over"
+    with monkeypatch.context() as patch:
+        patch.setattr(objects, "PAGE_KEYS", 2)
+        patch.setattr(stray_logs, "MOST_REMOVED", 3)
+        assert stray_logs.remove(row, log.world.now + 60.0) == 4, "give or take a page"
+    assert archives.find_archives([row.id])[row.id].expires is None
+    assert stray_logs.remove(row, log.world.now + 60.0) == 1
+    assert archives.find_archives([row.id])[row.id].expires

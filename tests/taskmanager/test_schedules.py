@@ -537,6 +537,18 @@ def test_a_restore_that_begins_as_a_backup_goes_has_the_backup_or_is_refused(
     assert backups.get_backup(oldest.id).status == BackupStatus.DELETING
 
 
+def test_what_its_tenant_wants_to_keep_by_then_stays(fleet: Fleet) -> None:
+    fleet, instance, row = due_now(fleet.world)
+    oldest = made(instance)[0]
+    fleet.world.interruptions["dynamodb.TransactWriteItems"] = lambda: schedules.change(
+        stored(row), {"keep_count": 5}, WHO
+    )
+    runs.look(row.id)
+    assert stored(row).keep_count == 5
+    runs.look(row.id)
+    assert backups.get_backup(oldest.id).status == BackupStatus.COMPLETED
+
+
 def test_a_month_of_daily_full_backups_and_increments_keeps_whole_chains(fleet: Fleet) -> None:
     instance = fleet.instance()
     quotas.get_quota(TENANT).update(actions=[Quota.limits.set({"backups": -1})])

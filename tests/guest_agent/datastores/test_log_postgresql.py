@@ -106,7 +106,7 @@ def test_a_slot_never_keeps_more_than_its_share_and_one_that_is_lost_is_made_ane
     archive = Archive(guest)
     session = manager_of(guest)._session
     with session() as asked:
-        asked.rows("ALTER SYSTEM SET max_slot_wal_keep_size = '1MB'")
+        asked.run("ALTER SYSTEM SET max_slot_wal_keep_size = '1MB'")
         asked.rows("SELECT pg_reload_conf()")
     try:
         for _ in range(4):
@@ -114,7 +114,7 @@ def test_a_slot_never_keeps_more_than_its_share_and_one_that_is_lost_is_made_ane
             with session() as asked:
                 asked.rows("SELECT pg_switch_wal()")
         with session() as asked:
-            asked.rows("CHECKPOINT")
+            asked.run("CHECKPOINT")
             ((status,),) = asked.rows(
                 "SELECT wal_status FROM pg_replication_slots WHERE slot_name = $1", SLOT
             )
@@ -123,7 +123,7 @@ def test_a_slot_never_keeps_more_than_its_share_and_one_that_is_lost_is_made_ane
             archive.send()
     finally:
         with session() as asked:
-            asked.rows("ALTER SYSTEM RESET max_slot_wal_keep_size")
+            asked.run("ALTER SYSTEM RESET max_slot_wal_keep_size")
             asked.rows("SELECT pg_reload_conf()")
     fresh = Archive(guest)
     guest.write()

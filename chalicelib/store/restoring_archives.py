@@ -1,0 +1,42 @@
+"""Archives of a restored table: an instance wants the log that a schedule of its wants, or none.
+
+its schedule is gone, or wants no log any more     the archive ends, the instance wants none
+its archive has no row                             the instance wants none
+a schedule wants one that the instance has not     `archives.settle`, at the schedule's next look
+
+Without it a guest would archive a log for ever that nobody has asked for, or no schedule could.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from pynamodb.expressions.update import Action
+
+from chalicelib.store import archives, schedules
+from chalicelib.store.base import transact, update_if
+from chalicelib.store.models import Archive, Instance
+
+UNWANTED: Final = "No schedule wants its log any more."
+_LOST: Final = "the archive of its log is lost"
+
+
+def wrong(row: Instance) -> tuple[str, Archive | None] | None:
+    """What an instance does not know of its archive, and which one ends; or None."""
+    if row.archive_id is None:
+        return None
+    archive = archives.find_archive(row.archive_id)
+    if archive is None:
+        return _LOST, None
+    schedule = schedules.find_schedule(archive.schedule_id)
+    wanted = schedule is not None and schedule.instance_id == row.id and schedule.point_in_time
+    return None if wanted else ("no schedule wants its log", archive)
+
+
+def mend(row: Instance, _: str, archive: Any) -> None:
+    """Want it no more. Clause: the instance has that archive still; `ConditionFailed`."""
+    if archive is None:
+        actions: list[Action] = [Instance.archive_id.remove(), Instance.log_waits.remove()]
+        update_if(row, actions, Instance.archive_id == row.archive_id)
+    else:
+        transact(archives.stopping(row.id, archive.schedule_id, UNWANTED))
