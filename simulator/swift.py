@@ -118,9 +118,10 @@ class Swift:
         return found.body if found is not None else None
 
 
-def backup_of_url(url: str) -> str:
-    """The id of the backup that an object is of."""
-    return _place(url)[2].split("/")[2]
+def backup_of_url(url: str) -> str | None:
+    """The id of the backup that an object is of; None of what is its tenant's own."""
+    names = _place(url)[2].split("/")
+    return names[2] if len(names) > 3 else None
 
 
 def _place(url: str) -> tuple[str, str, str]:

@@ -78,7 +78,8 @@ class Transitions(Invariant):
                 return
             after = str(new["status"])
             if old is None:
-                self._judge(after == first, new, f"a new {kind} in {after}")
+                taken_in = "imported" in new and after == BackupStatus.COMPLETED
+                self._judge(after == first or taken_in, new, f"a new {kind} in {after}")
             else:
                 step = (str(old["status"]), after)
                 fits = step in _OF_FLOWS[kind] or step in more

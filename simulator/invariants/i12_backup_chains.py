@@ -88,7 +88,11 @@ class BackupChains(Invariant):
     def _called_in_container(self, effect: Effect) -> None:
         removes = effect.call in _DELETES
         if removes or effect.call == "PutObject":
-            self._touched([backup_of_url(effect.what["Url"])], removes=removes)
+            backup_id = backup_of_url(effect.what["Url"])
+            if backup_id is None:
+                self.broken("what is its tenant's own is removed, or written over")
+                return
+            self._touched([backup_id], removes=removes)
 
     def _touched(self, backup_ids: Iterable[str], *, removes: bool) -> None:
         self.exercised += 1
