@@ -81,9 +81,8 @@ class NoOrphans(Invariant):
                 text = f"objects of the backup {backup_id} left behind in {status}"
                 self.broken(text, row["instance_id"] if row is not None else None)
 
-        for backup_id in dict.fromkeys(map(backup_of_url, self.hub.run.region.swift.urls())):
-            if backup_id is None:
-                continue  # its tenant's own
+        ours = filter(None, map(backup_of_url, self.hub.run.region.swift.urls()))
+        for backup_id in dict.fromkeys(ours):
             self.exercised += 1
             row = self.hub.row("backups", backup_id)
             status = row["status"] if row is not None else BackupStatus.DELETED
