@@ -54,6 +54,7 @@ class Settings(msgspec.Struct, frozen=True):
     backup_bytes_per_second: Annotated[int, msgspec.Meta(ge=0, le=10**11)] = 0
     public_endpoint: str = ""
     network_id: str = ""
+    ipv6_only_networks: bool = False
     public_network_id: str = ""
     image_project_id: str = ""
     volume_zones: VolumeZones = ""

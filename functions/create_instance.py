@@ -86,8 +86,8 @@ def ports_and_groups(operation: Operation, _: str | None) -> Outcome:
             subnet_id=place.subnet_id,
             ip_address=place.ip_address,
         )
-    if not any("." in address for address in port.addresses):
-        return Failed(f"Network {port.network_id} has no IPv4 address for the instance's port.")
+    if reason := _unreachable(port):
+        return Failed(reason)
     wanted = instance.access or {}
     addresses = (  # no look for a public address that nobody can have made
         access.publish(instance.id, port, wanted)
@@ -95,6 +95,17 @@ def ports_and_groups(operation: Operation, _: str | None) -> Outcome:
         else access.addresses(port, [])
     )
     return Done({"security_group_id": group.id, "port_id": port.id, "addresses": addresses})
+
+
+def _unreachable(port: network.Port) -> str | None:
+    """Why an agent at this port would not reach its control plane: AWS answers the names that its
+    region has by IPv4, unless something between translates, which the operator knows."""
+    if any("." in address for address in port.addresses):
+        return None
+    if port.addresses and settings().ipv6_only_networks:
+        return None
+    family = "" if settings().ipv6_only_networks else "IPv4 "
+    return f"Network {port.network_id} has no {family}address for the instance's port."
 
 
 def message_queue(operation: Operation, _: str | None) -> Outcome:

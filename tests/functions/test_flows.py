@@ -8,6 +8,7 @@ import json
 import msgspec
 import pytest
 
+from chalicelib import aws
 from chalicelib.bus import commands, queues
 from chalicelib.bus.envelope import Fault
 from chalicelib.cloud import names, network, servers
@@ -77,27 +78,50 @@ def test_the_security_group_opens_the_datastores_port_to_the_allowed_sources(
     }
 
 
-@pytest.mark.parametrize("addresses", [(), ("2001:db8::9",)])
-def test_a_network_without_ipv4_fails_at_its_own_step(
-    stack: Stack, monkeypatch: pytest.MonkeyPatch, addresses: tuple[str, ...]
+@pytest.mark.parametrize(
+    ("reached_by_ipv6", "addresses", "family"),
+    [(False, (), "IPv4 "), (False, ("2001:db8::9",), "IPv4 "), (True, (), "")],
+)
+def test_a_network_by_which_no_guest_is_heard_fails_at_its_own_step(
+    stack: Stack, reached_by_ipv6: bool, addresses: tuple[str, ...], family: str
 ) -> None:
+    _have_ports(stack, addresses, reached_by_ipv6=reached_by_ipv6)
+    instance, operation = stack.create()
+    stack.settle()
+    stack.check()
+    row = instances.get_instance(instance.id)
+    where = f"Network {settings().network_id}"
+    assert row.fault_message == f"{where} has no {family}address for the instance's port."
+    ended = operations.get_operation(operation.id)
+    assert ended is not None
+    assert ended.reason == row.fault_message
+    assert "server" not in as_dict(ended.started)
+
+
+def test_a_network_of_ipv6_alone_will_do_where_the_operator_says_so(stack: Stack) -> None:
+    """Its tenant lets clients in by name: without names it is IPv4, as in Trove."""
+    _have_ports(stack, ("2001:db8::9",), reached_by_ipv6=True)
+    instance, _ = stack.create(access={"allowed_cidrs": ["2001:db8::/32"]})
+    stack.settle()
+    stack.check()
+    row = instances.get_instance(instance.id)
+    assert row.status == Status.ACTIVE
+    assert [each["address"] for each in row.addresses] == ["2001:db8::9"]
+    (group,) = network.find_security_groups(instance.id)
+    assert {(rule.port, rule.cidr) for rule in group.rules} == {(3306, "2001:db8::/32")}
+
+
+def _have_ports(stack: Stack, addresses: tuple[str, ...], *, reached_by_ipv6: bool) -> None:
+    """Ports have these addresses, and the operator says whether guests need IPv4."""
+    stack.patch.setenv("COFFER_IPV6_ONLY_NETWORKS", str(reached_by_ipv6).lower())
+    aws.forget("settings")
     make, find = network.create_port, network.find_ports
 
     def bare(port: network.Port) -> network.Port:
         return msgspec.structs.replace(port, addresses=addresses)
 
-    monkeypatch.setattr(network, "create_port", lambda *a, **more: bare(make(*a, **more)))
-    monkeypatch.setattr(network, "find_ports", lambda owner: [bare(each) for each in find(owner)])
-    instance, operation = stack.create()
-    stack.settle()
-    stack.check()
-    row = instances.get_instance(instance.id)
-    wanted = settings().network_id
-    assert row.fault_message == f"Network {wanted} has no IPv4 address for the instance's port."
-    ended = operations.get_operation(operation.id)
-    assert ended is not None
-    assert ended.reason == row.fault_message
-    assert "server" not in as_dict(ended.started)
+    stack.patch.setattr(network, "create_port", lambda *a, **more: bare(make(*a, **more)))
+    stack.patch.setattr(network, "find_ports", lambda owner: [bare(each) for each in find(owner)])
 
 
 def test_the_server_gets_its_agents_configuration_and_no_password(stack: Stack) -> None:

@@ -11,6 +11,7 @@ from string import Template
 from typing import Final
 
 from chalicelib.engines.parameter import Kind, Parameter, Scalar
+from guest_agent.config import EVERY_ADDRESS
 from guest_agent.datastores.layers import HEAD
 from guest_agent.datastores.redis.layout import ACL_FILE, Layout
 from guest_agent.datastores.redis.resp import SOCKET, Answer, Session
@@ -21,6 +22,8 @@ _FIXED: Final = Path(__file__).with_name("config.cnf")
 MEMORY: Final = "maxmemory"
 ADDS: Final = "save"
 CLIENTS: Final = "maxclients"
+EVERY_FAMILY: Final = "* -::*"
+"""To Redis `*` is IPv4's alone. The minus: where a kernel has no IPv6 it comes up all the same."""
 
 
 def render(layout: Layout, address: str) -> str:
@@ -29,7 +32,7 @@ def render(layout: Layout, address: str) -> str:
         layers=_quoted(layout.layers / "*.conf"),
         data=_quoted(layout.data),
         acl_file=ACL_FILE,
-        address=address,
+        address=EVERY_FAMILY if address == EVERY_ADDRESS else address,
         socket=SOCKET,
     )
 

@@ -69,9 +69,12 @@ class FloatingAddresses:
             if port_id is None:
                 raise BadRequest("Bad floatingip request: this cloud gives none without a port.")
             port = self._port(caller, port_id)
-            if not port.fixed_ips:
+            own = [address for _, address in port.fixed_ips if "." in address]
+            if not own:
                 raise BadRequest(
-                    f"Bad floatingip request: Port {port_id} has no fixed IPv4 address."
+                    f"Bad floatingip request: Cannot add floating IP to port {port_id} that has no "
+                    "fixed IPv4 addresses.",
+                    kind="BadRequest",
                 )
             if any(each.port_id == port_id for each in self.rows.values()):
                 raise Conflict(
@@ -83,7 +86,7 @@ class FloatingAddresses:
                 id=self._ids.uuid(),
                 network_id=network_id,
                 project_id=caller.project_id,
-                address=port.fixed_ips[0][1],
+                address=own[0],
                 port_id=port_id,
                 created_at=now,
                 updated_at=now,

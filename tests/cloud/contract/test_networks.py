@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from openstack import exceptions
 
 from chalicelib.auth.connection import Connection
 from chalicelib.auth.networks import Networks
-from chalicelib.cloud import errors, network
+from chalicelib.cloud import errors, names, network
 from chalicelib.errors import BadRequest
 from tests.cloud.contract.asked import Asked, refused
 from tests.cloud.contract.people import Person
@@ -109,3 +110,33 @@ def test_a_port_in_a_network_of_both_families_has_an_address_of_each(asked: Aske
     home = asked.network_of(asked.tenant, "10.68.0.0/24", "fd00:68::/64")
     port = asked.port(home.id, asked.group().id)
     assert sorted(":" in each for each in port.addresses) == [False, True]
+
+
+def test_a_port_in_a_network_of_ipv6_alone_has_an_address_of_it_alone(asked: Asked) -> None:
+    home = asked.network_of(asked.tenant, "fd00:71::/64")
+    (subnet,) = asked.tenant.api.network.subnets(network_id=home.id)
+    group = asked.group()
+    ports = [
+        asked.port(home.id, group.id),
+        asked.port(home.id, group.id, subnet_id=subnet.id),
+        asked.port(home.id, group.id, subnet_id=subnet.id, ip_address="fd00:71::9"),
+    ]
+    (first,), (second,), (third,) = (each.addresses for each in ports)
+    assert all(ip_address(each) in ip_network("fd00:71::/64") for each in (first, second))
+    assert (first != second, third) == (True, "fd00:71::9")
+
+
+def test_a_port_of_ipv6_alone_takes_no_public_address(asked: Asked, admin: Any) -> None:
+    outside = admin.network.create_network(name="contract-outside", is_router_external=True)
+    asked.later(lambda: admin.network.delete_network(outside.id))
+    place = {"cidr": "203.0.113.0/24", "ip_version": 4, "enable_dhcp": False}
+    admin.network.create_subnet(network_id=outside.id, **place)
+    home = asked.network_of(asked.tenant, "fd00:72::/64")
+    port = asked.port(home.id, asked.group().id)
+    whose = names.description(asked.instance_id)
+    error = refused(
+        lambda: network.create_floating_address(whose, network_id=outside.id, port_id=port.id)
+    )
+    assert type(error) is errors.Refused
+    assert port.id in str(error)
+    assert network.find_floating_addresses(asked.instance_id) == []
