@@ -185,6 +185,12 @@ def used_by_who_reads_what_happened() -> set[tuple[str, Right]]:
             assert deployment.admin("DELETE", path).status == 202
             assert deployment.admin("DELETE", "/datastores/another").status == 202
 
+        def look_for_old_bundles() -> None:
+            event = {"step": "look_for_old_bundles"}
+            told = deployment.region.lambda_.call("coffer-taskmanager", event)
+            assert told.result == {"seen": 0, "removed": 0}
+
+        deployment.do(look_for_old_bundles)
         deployment.do(keep_datastores)
 
         def change_groups() -> None:
