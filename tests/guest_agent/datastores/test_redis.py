@@ -259,6 +259,19 @@ def test_its_own_files_are_its_users_whoever_made_them(database: Database) -> No
         assert owners == {OWN_NUMBER}
 
 
+def test_outside_of_its_volume_it_has_folders_of_its_own(database: Database) -> None:
+    """The package's, as /etc/redis, are no business of the agent's."""
+    server = database.server
+    outside = {
+        str(each.relative_to(server.root))
+        for each in server.root.rglob("*redis*/**/*")
+        if each.is_file() and not each.is_relative_to(server.volume)
+    }
+    layers = {f"etc/coffer-redis/coffer.d/{each}.conf" for each in ("10-flavor", "50-group")}
+    assert outside == {"etc/coffer-redis/coffer.conf", *layers, "var/log/redis/coffer.log"}
+    assert (server.volume / "data" / "users.acl").is_file()
+
+
 def test_neither_databases_nor_users_are_made(database: Database) -> None:
     with pytest.raises(CommandFailed) as refused:
         database.call("list_users")
