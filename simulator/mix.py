@@ -70,6 +70,6 @@ USUAL_MIX: Final[dict[str, float]] = {
     "archive_log": 2,
     "restore_to_moment": 3,
     "purge_log": 0.3,
-    "create_backup_in_container": 0.0,  # another store for the same flows: by plans of its own
+    "create_backup_in_container": 2,
 }
 """Weights; an action that a plan's own mix does not name is not asked for."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
@@ -116,6 +117,15 @@ class Swift:
         held = self.store.accounts.get(account, {}).get(container)
         found = held.objects.get(name) if held is not None else None
         return found.body if found is not None else None
+
+    def spoil(self, url: str, body: bytes | None) -> None:
+        """Change the content of an object below what is known of it, or lose it (None)."""
+        account, container, name = _place(url)
+        held = self.store.accounts[account][container].objects
+        if body is None:
+            del held[name]
+        else:
+            held[name] = replace(held[name], body=body)
 
 
 def backup_of_url(url: str) -> str | None:

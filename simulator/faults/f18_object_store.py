@@ -14,6 +14,7 @@ from simulator.aws.errors import throttled
 from simulator.effects import Effect
 from simulator.faults.base import Fault
 from simulator.faults.bursts import Bursts
+from simulator.swift import backup_of_url
 from simulator.template import BACKUPS_BUCKET
 
 BURST_SECONDS: Final = (5.0, 90.0)
@@ -27,6 +28,7 @@ SPOILED: Final = 60.0
 """Objects that are lost or changed in an hour, at full strength."""
 CHANGED: Final = 0.5
 WRITES: Final = frozenset({"PutObject", "DeleteObject", "DeleteObjects"})
+STORES: Final = ("s3", "swift")
 
 
 class ObjectStore(Fault):
@@ -66,9 +68,13 @@ class ObjectStore(Fault):
         self._next()
         stored = self.world.region.s3.buckets[BACKUPS_BUCKET]
         keys = [key for key, _ in stored.behind("", "")]
-        if not keys:
+        urls = self.world.region.swift.urls()
+        if not keys and not urls:
             return
-        key = self.stream.choice(keys)
+        key = self.stream.choice([*keys, *urls])
+        if key in urls:
+            self._spoil_in_container(key)
+            return
         backup_id = key.split("/")[2]
         assert self.world.invariants is not None
         hub = self.world.invariants.hub
@@ -82,6 +88,23 @@ class ObjectStore(Fault):
         else:
             stored.delete(key)
             self.inject(f"an object of the backup {backup_id} is lost", whose)
+
+    def _spoil_in_container(self, url: str) -> None:
+        """The same in a container; a sum is compared by who restores it alone."""
+        assert self.world.invariants is not None
+        hub, swift = self.world.invariants.hub, self.world.region.swift
+        backup_id, body = backup_of_url(url), swift.body(url)
+        row = hub.row("backups", backup_id)
+        if body is None or row is None:
+            return
+        hub.spoiled[backup_id] = None
+        complete = row["status"] == BackupStatus.COMPLETED
+        if complete and self.stream.random() < CHANGED:
+            swift.spoil(url, self._changed(body))
+            self.inject(f"in a container the backup {backup_id} is changed", row["instance_id"])
+        else:
+            swift.spoil(url, None)
+            self.inject(f"in a container the backup {backup_id} is lost", row["instance_id"])
 
     def _lose(self, what: Mapping[str, Any]) -> None:
         """Lose what was written just now, or let another write over it: whoever looks before the
@@ -108,15 +131,16 @@ class ObjectStore(Fault):
         return body[:place] + bytes([body[place] ^ 1]) + body[place + 1 :]
 
     def before(self, effect: Effect) -> None:
-        if self.away and effect.service == "s3" and self.hits(REFUSED):
+        if self.away and effect.service in STORES and self.hits(REFUSED):
             self.world.inject(self.id)
-            raise throttled("s3", effect.call)
+            raise throttled(effect.service, effect.call)
 
     def after(self, effect: Effect) -> None:
-        if effect.service != "s3" or effect.call not in WRITES:
+        if effect.service not in STORES or effect.call not in WRITES:
             return
         if self.hits(self.strength * AT_ONCE) and effect.what.get("Bucket") == BACKUPS_BUCKET:
             self._lose(effect.what)
         if self.hits(self.strength * LOST):
-            self.inject(f"s3 {effect.call} of {effect.scope}: the reply is lost")
-            raise ConnectionClosedError(endpoint_url="s3")
+            said = f"{effect.service} {effect.call} of {effect.scope}: the reply is lost"
+            self.inject(said)
+            raise ConnectionClosedError(endpoint_url=effect.service)

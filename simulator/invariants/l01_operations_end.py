@@ -22,8 +22,8 @@ LACKING: Final = "this guest agent has no method"
 UNHEARD: Final = "did not report within"
 STOPPED: Final = "The rollout was stopped"
 _INSTANCE: Final = re.compile(r"/v1\.0/[^/]+/instances/([^/?]+)")
-
-
+_AFTER_BACKUP: Final = "final_backup=true"
+"""A delete that follows on a backup only when that is complete (I41)."""
 NOT_THERE: Final = "is not there any more"
 
 
@@ -151,11 +151,11 @@ class OperationsEnd(Invariant):
             self.broken(text, row["instance_id"])
 
     def _replied(self, exchange: Exchange) -> None:
-        path = exchange.path.partition("?")[0]
+        path, _, query = exchange.path.partition("?")
         if exchange.reply.status >= 300 or exchange.tried:
             return
         found = _INSTANCE.fullmatch(path)
-        if exchange.method == "DELETE" and found:
+        if exchange.method == "DELETE" and found and _AFTER_BACKUP not in query:
             self._deleted[found[1]] = None
         elif exchange.method == "POST" and path.endswith("/instances"):
             self._created[json.loads(exchange.reply.body)["instance"]["id"]] = None

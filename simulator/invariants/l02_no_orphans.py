@@ -86,6 +86,8 @@ class NoOrphans(Invariant):
             self.exercised += 1
             row = self.hub.row("backups", backup_id)
             status = row["status"] if row is not None else BackupStatus.DELETED
+            if backup_id in self.hub.spoiled:
+                continue  # what lies behind one that is lost is not found by asking for each
             if status not in _THERE and _TOLD not in str((row or {}).get("fault_message")):
                 text = f"objects of the backup {backup_id} left in a container in {status}"
                 self.broken(text, row["instance_id"] if row is not None else None)

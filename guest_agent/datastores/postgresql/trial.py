@@ -43,6 +43,16 @@ _ALONE: Final = {
     "log_line_prefix": "",
     "full_page_writes": "off",
 }
+_CLOSED: Final = (
+    "SELECT format('ALTER DATABASE %I ALLOW_CONNECTIONS true', datname) FROM pg_database"
+    " WHERE NOT datallowconn AND datconnlimit <> -2 AND datname <> 'template0'"
+)
+_DATABASES: Final = "SELECT datname FROM pg_database WHERE datallowconn AND datconnlimit <> -2"
+_TRIGGERS: Final = (
+    "SELECT format('ALTER EVENT TRIGGER %I DISABLE', evtname) FROM pg_event_trigger"
+    " WHERE evtenabled <> 'D'"
+)
+"""Statements about event triggers fire none."""
 _SMALL: Final = {
     "shared_buffers": "32MB",
     "maintenance_work_mem": "32MB",
@@ -76,6 +86,7 @@ class PostgreSQLTrial(trial.Trial[Session]):
         with second_engine.running(self._command(data), user, watch, signal.SIGQUIT) as engine:
             engine.wait_until_ready(lambda: self._connected(data))
             self._require_amcheck(data)
+            self._let_in(data)
             progress("reading all tables and indexes")
             with open_folder(data) as socket:
                 code, said = tool.ended(
@@ -111,6 +122,20 @@ class PostgreSQLTrial(trial.Trial[Session]):
             known = "SELECT 1 FROM pg_available_extensions WHERE name = 'amcheck'"
             if not session.rows(known):
                 raise GuestError("amcheck, which reads the data, is not installed on this server")
+
+    def _let_in(self, data: Path) -> None:
+        """Each database is read, also one that lets nobody in, and none has anything run when
+        `amcheck` comes into it."""
+        until = time.monotonic() + TRIAL_SECONDS
+        with contextlib.closing(sql.connect(data, self.server.user.uid, until)) as session:
+            for (statement,) in session.rows(_CLOSED):
+                session.run(str(statement))
+            if self._postgresql.major >= WITH_EVENT_TRIGGERS_OFF:
+                return
+            for (database,) in session.rows(_DATABASES):
+                with session.within(str(database)) as inside:
+                    for (statement,) in inside.rows(_TRIGGERS):
+                        inside.run(str(statement))
 
     def _amcheck(self, socket: int) -> list[str]:
         chosen = " ".join(f"-c {name}={each}" for name, each in _FREE.items())

@@ -16,11 +16,13 @@ import pytest
 from chalicelib.bus.contract.arguments import StoredBackup
 from chalicelib.service_status import ServiceStatus as Status
 from guest_agent.datastores import trial
+from guest_agent.datastores.postgresql.sql import MAIN
 from guest_agent.datastores.redis.copies import DUMP, RedisCopies
 from guest_agent.errors import CommandFailed
 from tests.guest_agent.backups.objects import BUCKET, ONE, Lender, Objects
 from tests.guest_agent.control_plane import wait_for
 from tests.guest_agent.datastores import conftest
+from tests.guest_agent.datastores.archived import manager_of
 from tests.guest_agent.datastores.customer import Engine, Guest, Refused
 from tests.guest_agent.datastores.test_backups import (
     CHAINS,
@@ -91,10 +93,27 @@ def test_a_damaged_page_is_found_in_a_backup_of_postgresql(monkeypatch: pytest.M
         guest.ask("CREATE INDEX damaged ON written (a)")
         where = str(guest.ask("SELECT pg_relation_filepath('damaged')"))
         _damage(guest, guest.server.volume / "data" / where, lambda page: bytes(len(page)))
-        told = verify(guest, [backups.create(guest)])
-        assert not told["sound"]
-        assert "damaged" in told["reason"]
-        assert nothing_is_left(guest.server)
+        for allowed in ("true", "false"):
+            _administer(guest, MAIN, f"ALTER DATABASE shop ALLOW_CONNECTIONS {allowed}")
+            told = verify(guest, [backups.create(guest)])
+            assert not told["sound"]
+            assert "damaged" in told["reason"]
+            assert nothing_is_left(guest.server)
+
+
+def test_an_event_trigger_is_not_run_when_a_backup_is_tried(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    backups = Backups()
+    with guest_of(POSTGRESQL, monkeypatch) as guest:
+        raises = "CREATE FUNCTION no() RETURNS event_trigger LANGUAGE plpgsql AS"
+        _administer(
+            guest,
+            "shop",
+            f"{raises} $$ BEGIN RAISE EXCEPTION 'run'; END $$",
+            'CREATE EVENT TRIGGER "No" ON ddl_command_start EXECUTE FUNCTION no()',
+        )
+        assert verify(guest, [backups.create(guest)]) == {"sound": True}
 
 
 def test_what_is_set_for_a_database_is_no_fault_of_its_data(
@@ -215,6 +234,13 @@ def _damage(guest: Guest, file: Path, change: Callable[[bytes], bytes]) -> None:
     with file.open("r+b") as stream:
         stream.write(content)
     guest.manager.call("restart", {}, lambda _: None)
+
+
+def _administer(guest: Guest, database: str, *statements: str) -> None:
+    """What only a superuser may."""
+    with manager_of(guest)._session() as session, session.within(database) as inside:
+        for statement in statements:
+            inside.run(statement)
 
 
 def _cut(page: bytes) -> bytes:
