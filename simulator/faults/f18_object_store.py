@@ -94,8 +94,8 @@ class ObjectStore(Fault):
         assert self.world.invariants is not None
         hub, swift = self.world.invariants.hub, self.world.region.swift
         backup_id, body = backup_of_url(url), swift.body(url)
-        row = hub.row("backups", backup_id)
-        if body is None or row is None:
+        row = hub.row("backups", backup_id) if backup_id is not None else None
+        if backup_id is None or body is None or row is None:
             return
         hub.spoiled[backup_id] = None
         complete = row["status"] == BackupStatus.COMPLETED
