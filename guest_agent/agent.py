@@ -158,10 +158,16 @@ class Agent:
         """
         memory = self._memory
         memory.wants_renewal = False
-        memory.renew_at = self._clock.now() + RENEW_RETRY_SECONDS * (0.5 + aws.random() / 2)
+        held = max(memory.renewal_held_until - aws.monotonic(), 0.0)
+        pause = RENEW_RETRY_SECONDS * (0.5 + aws.random() / 2)
+        memory.renew_at = self._clock.now() + (held or pause)
+        if held:
+            return f"The control plane is asked for a renewal in {held:.0f} s, as it has said."
         try:
             self._adopt(self._enrolment.renew(start=False))
         except (Unreachable, Unauthorized) as error:
+            if isinstance(error, Unreachable):
+                memory.renewal_held_until = aws.monotonic() + error.retry_after_seconds
             return f"Credentials were not renewed: {error}"
         except Retired as reason:
             self.retired = str(reason)

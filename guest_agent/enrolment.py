@@ -20,17 +20,20 @@ from guest_agent.identity import Identity
 
 FIRST_DELAY_SECONDS: Final = 0.25
 LONGEST_DELAY_SECONDS: Final = 30.0
+LONGEST_RETRY_AFTER_SECONDS: Final = 60.0
+"""What any rate of the control plane may ask for: all of them are of a minute."""
 ATTEMPTS: Final = 120  # about an hour; then the supervisor starts the agent afresh
 
 _log = logging.getLogger(__name__)
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """An HTTP answer: status, body, and the Date header."""
+    """An HTTP answer: status, body, and the headers Date and Retry-After."""
 
     status: int
     body: bytes
     date: str | None = None
+    retry_after: str | None = None
 
 
 class Post(Protocol):
@@ -91,6 +94,17 @@ def delay_before(attempt: int) -> float:
     return longest * (0.5 + aws.random() / 2)
 
 
+def delay_after(error: Unreachable, attempt: int) -> float:
+    """The same after an error: behind what the answer has asked for."""
+    return error.retry_after_seconds + delay_before(attempt)
+
+
+def _told_to_wait(reply: Reply) -> float:
+    """The seconds of a Retry-After, bounded; 0 without one, or for one that is a date."""
+    told = reply.retry_after or ""
+    return min(float(told), LONGEST_RETRY_AFTER_SECONDS) if told.isdecimal() else 0.0
+
+
 class Enrolment:
     """Talks to `{control_url}/guest/v1`."""
 
@@ -111,7 +125,7 @@ class Enrolment:
             try:
                 return self._begin()
             except Unreachable as error:
-                delay = delay_before(attempt)
+                delay = delay_after(error, attempt)
                 _log.warning("Not enrolled: %s Trying again in %.1f s.", error, delay)
                 aws.sleep(delay)
         raise Unreachable(f"The control plane did not answer in {ATTEMPTS} attempts.")
@@ -237,7 +251,9 @@ class Enrolment:
             case 410:
                 raise Retired("This generation is superseded or the instance is gone.")
             case status:
-                raise Unreachable(f"The control plane answered {status} to {call}.")
+                raise Unreachable(
+                    f"The control plane answered {status} to {call}.", _told_to_wait(reply)
+                )
 
     def _session(self, body: bytes) -> Session:
         try:

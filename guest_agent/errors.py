@@ -29,7 +29,11 @@ class ConfigurationMissing(GuestAgentError):
 
 
 class Unreachable(GuestAgentError):
-    """No usable answer came; the same call may succeed later."""
+    """No usable answer came; the same call may succeed later, and not before so many seconds."""
+
+    def __init__(self, message: str, retry_after_seconds: float = 0.0) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class Denied(Unreachable):

@@ -116,4 +116,5 @@ class Http:
             preload_content=False,
         )
         read = b"".join(answer.stream(_PIECE_BYTES, decode_content=False))
-        return Reply(answer.status, read, answer.headers.get("Date"))
+        told = answer.headers
+        return Reply(answer.status, read, told.get("Date"), told.get("Retry-After"))

@@ -19,6 +19,7 @@ from guest_agent.enrolment import Session
 class Memory:
     """All of it. Times are of the service clock; `beat_at`, `start_at`, `steady_at` are monotonic.
 
+    Before `renewal_held_until` (monotonic) the control plane wants to hear of no renewal.
     `asked_at` is when a session was wanted for a newer key last, `asked_since` when that began.
     `polled`: its queue has answered. `starts` counts those of a dead database in a row, the next at
     `start_at`, forgotten when it is sound at `steady_at`; `trouble` is what was told of it last,
@@ -31,6 +32,7 @@ class Memory:
     # A counter, not a number: the loop, the pulse and the workers all draw from it.
     sequence: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
     renew_at: float = 0.0
+    renewal_held_until: float = 0.0
     wants_renewal: bool = False
     asked_at: float = 0.0
     asked_since: float = 0.0

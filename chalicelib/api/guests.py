@@ -10,10 +10,10 @@ from typing import Final
 from chalicelib.api.frame import Request, Response, Route
 from chalicelib.conductor.enrolment import Admission, Enrol, Renew, enrol, renew
 from chalicelib.conductor.storage import Ask, AskPieces, Pieces, Storage, list_pieces, storage
-from chalicelib.errors import CofferError, Conflict, Gone, Unauthorized
+from chalicelib.errors import CofferError, Conflict, Gone, OverLimit, Unauthorized
 
-REFUSALS: Final[tuple[type[CofferError], ...]] = (Unauthorized, Conflict, Gone)
-"""A proof that is none, a place that is taken, and one that is gone."""
+REFUSALS: Final[tuple[type[CofferError], ...]] = (Unauthorized, Conflict, Gone, OverLimit)
+"""A proof that is none, a place that is taken or gone, and a guest that asks too often."""
 
 
 def post_enrol(request: Request) -> Response:

@@ -11,6 +11,7 @@ from collections import OrderedDict
 from typing import Final
 
 from chalicelib import aws
+from chalicelib.domain.rates import Rate
 from chalicelib.errors import OverLimit
 from chalicelib.settings import settings
 
@@ -23,21 +24,20 @@ class Rates:
     """The buckets of one app: each fills by a request and leaks as many a minute as it holds."""
 
     def __init__(self) -> None:
-        self._buckets: OrderedDict[tuple[str, str], tuple[float, float]] = OrderedDict()
+        self._empty_at: OrderedDict[tuple[str, str], float] = OrderedDict()
 
     def require(self, project_id: str, verb: str) -> None:
         """Count a request; `OverLimit` (413) in Trove's words when the bucket is full."""
-        most = settings().requests_per_minute
+        rate = Rate(settings().requests_per_minute, SECONDS)
         now = aws.monotonic()
-        level, since = self._buckets.pop((project_id, verb), (0.0, now))
-        level = max(0.0, level - (now - since) * most / SECONDS)
-        refused = level + 1 > most
-        self._buckets[project_id, verb] = (level if refused else level + 1, now)
-        if len(self._buckets) > MOST_BUCKETS:
-            self._buckets.popitem(last=False)
-        if refused:
+        empty_at = self._empty_at.pop((project_id, verb), now)
+        wait = rate.wait(empty_at, now)
+        self._empty_at[project_id, verb] = empty_at if wait else rate.filled(empty_at, now)
+        if len(self._empty_at) > MOST_BUCKETS:
+            self._empty_at.popitem(last=False)
+        if wait:
             raise OverLimit(
                 "This request was rate-limited.",
-                details=f"Only {most} {verb} request(s) can be made to * every minute.",
-                retry_after_seconds=math.ceil((level + 1 - most) * SECONDS / most),
+                details=f"Only {rate.most} {verb} request(s) can be made to * every minute.",
+                retry_after_seconds=math.ceil(wait),
             )

@@ -22,9 +22,9 @@ from chalicelib.bus.envelope import BadSeal, Direction, InstanceId, Number
 from chalicelib.conductor import readmission, refusals
 from chalicelib.conductor.lending import Credentials, lend
 from chalicelib.conductor.logs_archived import as_told
-from chalicelib.conductor.proving import check_signature, check_time, present, proven, seen_before
+from chalicelib.conductor.proving import admit, check_signature, check_time, present, proven
 from chalicelib.domain.flows import ENROLLING
-from chalicelib.errors import BadRequest, CofferError, Conflict, Unauthorized
+from chalicelib.errors import BadRequest, Conflict, Unauthorized
 from chalicelib.settings import settings
 from chalicelib.store import archives, guests, instances
 from chalicelib.store.base import ConditionFailed
@@ -32,6 +32,8 @@ from chalicelib.store.models import Guest, Instance
 
 PURPOSE: Final = "enrolment token"
 PUBLIC_KEY_BYTES: Final = 32
+REFUSED_SECONDS: Final = 10
+"""So often it is recorded that somebody was refused, however often it asks."""
 
 log = logging.getLogger(__name__)
 
@@ -126,9 +128,9 @@ def new_token(instance_id: str, generation: int, expires_at: float) -> str:
 def enrol(body: Enrol, request_id: str | None = None) -> Admission:
     """Bind key and server to the generation and answer with keys and credentials.
 
-    Raises `BadRequest` (form; time, seen before), `Unauthorized` (token, signature), `Gone`, and
-    `Conflict`: another key or server holds the generation. What a server is worth that has lost its
-    disk says `readmission`.
+    Raises `BadRequest` (form; time, seen before), `Unauthorized` (token, signature), `OverLimit`
+    (too often), `Gone`, and `Conflict`: another key or server holds the generation. What a server
+    is worth that has lost its disk says `readmission`.
     """
     with crash.scope("enrol"):
         _check_public_key(body.public_key)
@@ -146,20 +148,29 @@ def enrol(body: Enrol, request_id: str | None = None) -> Admission:
 
 
 def _bind(instance: Instance, body: Enrol, token: Token) -> Guest:
+    """The guest that has the generation now: it was nobody's, or its holder asks again."""
     if token.expires_at < aws.clock():
         raise Unauthorized("The enrolment token has expired.")
-    try:
-        return guests.bind(
-            instance.id, token.generation, body.public_key, body.server_id, body.issued_at_ms
-        )
-    except ConditionFailed:
-        raise _refused(instance, token.generation, body) from None
+    holder = guests.find(instance.id, token.generation)
+    if holder is None:
+        try:
+            return guests.bind(
+                instance.id, token.generation, body.public_key, body.server_id, body.issued_at_ms
+            )
+        except ConditionFailed:
+            holder = guests.find(instance.id, token.generation)
+    if holder and (holder.public_key, holder.server_id) == (body.public_key, body.server_id):
+        admit(holder, body.issued_at_ms, start=True)
+        return holder
+    if holder is None or guests.note_stranger(holder, REFUSED_SECONDS):
+        refusals.record(instance, token.generation, body.server_id)
+    raise Conflict("This generation is enrolled with another key or server.")
 
 
 def renew(body: Renew) -> Admission:
     """Check the signature and answer with fresh credentials, and a new epoch when it starts.
 
-    Raises `Unauthorized` (unknown guest, signature), `BadRequest` (time, seen before), `Gone`.
+    Raises as `proving.proven` does.
     """
     with crash.scope("renew"):
         text = proofs.of_renewal(body.instance_id, body.generation, body.issued_at_ms, body.start)
@@ -172,15 +183,6 @@ def renew(body: Renew) -> Admission:
             start=body.start,
         )
         return _admission(guest)
-
-
-def _refused(instance: Instance, generation: int, body: Enrol) -> CofferError:
-    """Why a generation was not bound; its own holder's old request is nobody else's attempt."""
-    holder = guests.find(instance.id, generation)
-    if holder and (holder.public_key, holder.server_id) == (body.public_key, body.server_id):
-        return seen_before()
-    refusals.record(instance, generation, body.server_id)
-    return Conflict("This generation is enrolled with another key or server.")
 
 
 def _open_token(text: str) -> Token:

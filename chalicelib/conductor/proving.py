@@ -12,7 +12,6 @@ from chalicelib import aws
 from chalicelib.errors import BadRequest, Gone, Unauthorized
 from chalicelib.lifecycle import Status
 from chalicelib.store import guests, instances
-from chalicelib.store.base import ConditionFailed
 from chalicelib.store.models import Guest, Instance
 
 CLOCK_SKEW_MS: Final = 300_000
@@ -29,21 +28,30 @@ def proven(
 ) -> Guest:
     """The enrolled guest that has signed the text at that time, which is the latest one now.
 
-    `start` begins an epoch. Raises `Unauthorized` (unknown guest, signature), `BadRequest` (time,
-    seen before), `Gone`.
+    `start` begins an epoch. Raises `Unauthorized` (unknown guest, signature), `OverLimit` (too
+    often), `BadRequest` (time, seen before), `Gone`.
     """
     guest = guests.find(instance_id, generation)
     if guest is None:
         present(instance_id, generation)
         raise Unauthorized("This guest is not enrolled.")
     check_signature(guest.public_key, signature, text)
+    guests.require_room(guest)
     present(instance_id, generation)
     check_time(issued_at_ms)
-    try:
-        guests.renew(guest, issued_at_ms, start=start)
-    except ConditionFailed:
-        raise seen_before() from None
+    admit(guest, issued_at_ms, start=start)
     return guest
+
+
+def admit(guest: Guest, issued_at_ms: int, *, start: bool) -> None:
+    """Take a request that its guest has signed; what is refused here costs no write.
+
+    Raises `OverLimit` (too often), `BadRequest` (seen before).
+    """
+    guests.require_room(guest)
+    if issued_at_ms <= guest.issued_at_ms:
+        raise seen_before()
+    guests.admit(guest, issued_at_ms, start=start)
 
 
 def present(instance_id: str, generation: int) -> Instance:

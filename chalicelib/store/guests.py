@@ -1,14 +1,24 @@
-"""Enrolled guests: the public key that speaks for a generation of an instance."""
+"""Enrolled guests: the public key that speaks for a generation of an instance, and how often."""
 
 from __future__ import annotations
+
+import math
+from typing import Final
 
 from pynamodb.attributes import Attribute
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
 from chalicelib import aws
+from chalicelib.domain.rates import Rate
+from chalicelib.errors import OverLimit
 from chalicelib.store.base import ConditionFailed, update_if
 from chalicelib.store.models import Guest
+
+REQUESTS_A_MINUTE: Final = 30
+"""Of one guest, to all routes; as many may come at once. A sound one makes a few an hour."""
+RATE: Final = Rate(REQUESTS_A_MINUTE, period=60_000)
+"""In milliseconds, which a row keeps exactly."""
 
 
 def find(instance_id: str, generation: int) -> Guest | None:
@@ -28,34 +38,55 @@ def epoch_of(instance_id: str, generation: int) -> int:
 def bind(
     instance_id: str, generation: int, public_key: str, server_id: str, issued_at_ms: int
 ) -> Guest:
-    """Bind a key and a server to a generation, or begin a new epoch of the same two.
+    """Bind a key and a server to a generation, and begin its first epoch.
 
-    Clauses: nobody is bound, which closes the race of two servers with one token; or the same two
-    ask by a later request. Raises `ConditionFailed`.
+    Clause: nobody is bound, which closes the race of two servers with one token. Raises
+    `ConditionFailed`.
     """
     guest = Guest(instance_id, generation)
-    unbound = Guest.public_key.does_not_exist()
-    same = (Guest.public_key == public_key) & (Guest.server_id == server_id)
     actions: list[Action] = [
         Guest.public_key.set(public_key),
         Guest.server_id.set(server_id),
-        Guest.enrolled.set(Guest.enrolled | aws.clock()),
+        Guest.enrolled.set(aws.clock()),
         Guest.issued_at_ms.set(issued_at_ms),
         Guest.epoch.add(1),
     ]
-    _write(guest, actions, unbound | (same & _not_replayed(issued_at_ms)))
+    _write(guest, actions, Guest.public_key.does_not_exist())
     return guest
 
 
-def renew(guest: Guest, issued_at_ms: int, *, start: bool) -> None:
-    """Note a renewal, and begin a new epoch when the guest starts; the row is as it is then.
+def require_room(guest: Guest) -> None:
+    """Raise `OverLimit` when a guest has asked too often; its row, as it was read, tells."""
+    wait_ms = RATE.wait(int(guest.quiet_at_ms), int(aws.clock() * 1000))
+    if wait_ms:
+        raise _too_many(math.ceil(wait_ms / 1000))
 
-    Clause: the request is later than any before. Raises `ConditionFailed`.
+
+def admit(guest: Guest, issued_at_ms: int, *, start: bool) -> None:
+    """Note a request of a guest, and begin a new epoch when it starts; the row is as it is then.
+
+    Clause: the guest's last request is still the one of the row that was read. So none is taken
+    twice, and of those that come together each is counted: one is noted, the others are refused.
+    Raises `OverLimit` for them.
     """
-    actions: list[Action] = [Guest.issued_at_ms.set(issued_at_ms)]
+    assert issued_at_ms > guest.issued_at_ms, "it was seen before"
+    filled = RATE.filled(int(guest.quiet_at_ms), int(aws.clock() * 1000))
+    actions: list[Action] = [
+        Guest.issued_at_ms.set(issued_at_ms),
+        Guest.quiet_at_ms.set(math.ceil(filled)),
+    ]
     if start:
         actions.append(Guest.epoch.add(1))
-    _write(guest, actions, _not_replayed(issued_at_ms))
+    try:
+        _write(guest, actions, Guest.issued_at_ms == guest.issued_at_ms)
+    except ConditionFailed:
+        raise _too_many(1) from None
+
+
+def _too_many(seconds: int) -> OverLimit:
+    return OverLimit(
+        "There are too many requests of this guest. Try again later.", retry_after_seconds=seconds
+    )
 
 
 def note_stranger(guest: Guest, seconds: float) -> bool:
@@ -71,6 +102,8 @@ def note_question(guest: Guest, seconds: float) -> bool:
 def _note(guest: Guest, when: Attribute[float | None], seconds: float) -> bool:
     """Clauses: the guest is there (an expulsion meanwhile), and nobody was noted since then."""
     now = aws.clock()
+    if (noted := getattr(guest, when.attr_name)) is not None and noted >= now - seconds:
+        return False  # no write, however often somebody asks
     clause = when.does_not_exist() | (when < now - seconds)
     row = Guest(guest.instance_id, guest.generation)
     try:
@@ -93,8 +126,3 @@ def _write(guest: Guest, actions: list[Action], clause: Condition) -> None:
     """
     call = aws.new_id()
     update_if(guest, [*actions, Guest.writer.set(call)], clause | (Guest.writer == call))
-
-
-def _not_replayed(issued_at_ms: int) -> Condition:
-    clause: Condition = Guest.issued_at_ms.does_not_exist() | (Guest.issued_at_ms < issued_at_ms)
-    return clause

@@ -547,6 +547,7 @@ class Guest(Table):
     enrolled = NumberAttribute()
     issued_at_ms = NumberAttribute(default=0)  # of its last request: strictly increasing
     writer = optional(UnicodeAttribute(null=True))  # the call that wrote the row last
+    quiet_at_ms = NumberAttribute(default=0)  # when its bucket of requests will be empty
     # When another key was last told of that asked for its place, and when Nova was asked about one.
     stranger_at = optional(NumberAttribute(null=True))
     questioned_at = optional(NumberAttribute(null=True))

@@ -10,7 +10,7 @@ import msgspec
 
 from chalicelib import aws
 from guest_agent.backups.store import PATIENCE_SECONDS, Cancelled, StoreFailed
-from guest_agent.enrolment import delay_before
+from guest_agent.enrolment import delay_after
 from guest_agent.errors import Retired, Unauthorized, Unreachable
 
 T = TypeVar("T")
@@ -42,7 +42,7 @@ def asked(ask: Callable[[], T], stop: aws.Event, words: Words) -> T:
         except msgspec.DecodeError:
             raise StoreFailed(words.unknown) from None
         except Unreachable as error:
-            pause = delay_before(attempt)
+            pause = delay_after(error, attempt)
             if aws.monotonic() + pause >= until:
                 why = str(error).rstrip(".")
                 raise StoreFailed(f"{words.none} within {PATIENCE_SECONDS:.0f} s: {why}") from None

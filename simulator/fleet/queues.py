@@ -156,7 +156,7 @@ class SimPost:
             raise Unreachable("The control plane did not answer (ReadTimeoutError).")
         self._guest.here(self._life)
         date = headers.get("Date") or (self._guest.date() if self._guest.listens() else None)
-        return Reply(status, body, date)
+        return Reply(status, body, date, headers.get("Retry-After"))
 
 
 def date_header(now: float) -> str:

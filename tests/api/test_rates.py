@@ -52,7 +52,7 @@ def check_rate(clock: Clock, pauses: list[float]) -> None:
         clock.run(pause)
         for _ in range(20):
             passed += allowed(limits)
-    assert passed <= MOST + (clock.now - began) * MOST / rates.SECONDS + 1e-6
+    assert passed <= MOST + (clock.now - began) * MOST / rates.SECONDS + 1e-5
 
 
 def test_who_waits_as_long_as_it_was_told_is_let_in(clock: Clock) -> None:
@@ -71,7 +71,7 @@ def test_what_is_remembered_is_bounded(clock: Clock, monkeypatch: pytest.MonkeyP
     limits = rates.Rates()
     for number in range(50):
         limits.require(f"project-{number}", "GET")
-    assert len(limits._buckets) == 10
+    assert len(limits._empty_at) == 10
 
 
 def test_a_refusal_is_troves(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:

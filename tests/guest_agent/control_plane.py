@@ -106,6 +106,7 @@ class ControlPlane:
         self.issued_at_ms = 0
         self.calls: list[str] = []
         self.refusals: list[int] = []
+        self.retry_after: str | None = None
         self.clock_offset = 0.0
         self.oldest_signature_seconds: float | None = None
         self.signed_at: list[float] = []
@@ -287,6 +288,8 @@ class _Handler(BaseHTTPRequestHandler):
         body = json.dumps(answer).encode()
         self.send_response_only(status)
         self.send_header("Date", formatdate(self.control.now(), usegmt=True))
+        if status == 413 and self.control.retry_after is not None:
+            self.send_header("Retry-After", self.control.retry_after)
         self.send_header("Content-Type", "application/x-amz-json-1.0")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

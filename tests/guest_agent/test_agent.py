@@ -60,6 +60,7 @@ class Guest:
         self.asked: list[str] = []
         self.on_ask: Callable[[], None] = lambda: None
         self.status = 200
+        self.retry_after: str | None = None
         self.life = 3600.0
         self.key_version = 1
         self.other_keys: dict[int, str] = {}
@@ -80,7 +81,7 @@ class Guest:
         self.on_ask()
         made: Session = session(life=self.life, key_version=self.key_version)
         made = msgspec.structs.replace(made, other_keys=self.other_keys)
-        return Reply(self.status, msgspec.json.encode(made))
+        return Reply(self.status, msgspec.json.encode(made), retry_after=self.retry_after)
 
     def pulses(self, seconds: int) -> list[str]:
         said = []
@@ -246,6 +247,22 @@ def test_a_failed_renewal_is_repeated_and_stops_nothing(guest: Guest) -> None:
     assert guest.statuses()[-1] == "healthy"
     guest.status = 200
     assert "Credentials were renewed." in guest.pulses(31)
+
+
+def test_a_renewal_that_is_to_wait_waits_whoever_wants_it(guest: Guest) -> None:
+    """The pulse, a queue that denies, and a command under a key that is not there yet."""
+    guest.status, guest.retry_after = 413, "45"
+    guest.pulses(1799)
+    guest.pulses(10)
+    assert guest.asked == ["enrol", "renew"]
+    guest.status, guest.retry_after = 200, None
+    guest.queues.put(sealed(command("list_databases", key_version=3), key=bytes(32)))
+    for _ in range(30):
+        guest.agent.tick()
+        guest.pulses(1)
+    assert guest.asked == ["enrol", "renew"]
+    assert "Credentials were renewed." in guest.pulses(10)
+    assert guest.statuses()[-1] == "healthy"
 
 
 def test_a_superseded_guest_takes_no_more_commands(guest: Guest) -> None:

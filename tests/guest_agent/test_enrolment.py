@@ -109,6 +109,27 @@ def test_it_waits_with_growing_bounded_jittered_delays(
     assert quick.slept[-1] >= 15.0
 
 
+@pytest.mark.parametrize(
+    ("told", "seconds"),
+    [
+        ("7", 7.0),
+        ("0", 0.0),
+        ("86400", 60.0),
+        ("Fri, 27 Nov 2026 16:00:00 GMT", 0.0),
+        ("-5", 0.0),
+        ("nan", 0.0),
+        (None, 0.0),
+    ],
+)
+def test_it_waits_as_long_as_it_is_told_and_no_longer_than_a_rate_asks_for(
+    guest: Guest, control: ControlPlane, quick: Quick, told: str | None, seconds: float
+) -> None:
+    control.refusals, control.retry_after = [413], told
+    assert guest.enrolment.begin().epoch == 1
+    assert len(quick.slept) == 1
+    assert seconds < quick.slept[0] <= seconds + 0.25
+
+
 def test_without_a_control_plane_it_gives_up_in_the_end(tmp_path: Path, quick: Quick) -> None:
     guest = Guest(tmp_path / "coffer", "http://127.0.0.1:9")
     with pytest.raises(Unreachable, match="120 attempts"):

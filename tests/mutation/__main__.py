@@ -33,6 +33,7 @@ def main() -> int:
     until = time.monotonic() + options.seconds
     with Trees(ROOT, CACHE, options.jobs) as trees, ThreadPoolExecutor(options.jobs) as pool:
         waiting = [each for each in chosen if verdicts.wanted(each, options.again)]
+        waiting = [each for each in waiting if each.module.startswith(options.under)]
         running: dict[Future[Verdict], Mutant] = {}
         while waiting or running:
             while waiting and len(running) < options.jobs and time.monotonic() < until:
@@ -65,6 +66,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--again", type=Again, choices=list(Again), default=Again.NONE)
+    parser.add_argument("--under", default="", help="only those of the sample in this folder")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="begin none later")
     return parser.parse_args()
 

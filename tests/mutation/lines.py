@@ -67,14 +67,15 @@ def _after_head(parsed: ast.Module) -> int:
 
 def noted(file: Path) -> list[Noted]:
     """What a process in a marked copy has noted, the shortest first."""
-    read = [msgspec.json.decode(line, type=Noted) for line in file.read_bytes().splitlines()]
+    told = file.read_bytes().splitlines() if file.exists() else []
+    read = [msgspec.json.decode(line, type=Noted) for line in told]
     return sorted(read, key=lambda each: each.seconds)
 
 
-def who_runs(everybody: list[Noted], module: str, source: str, line: int) -> list[str]:
+def who_runs(everybody: list[Noted], module: str, source: str, line: int) -> list[Noted]:
     """Who of them runs the statement with a line; what stands outside of functions runs always."""
     statement = _innermost(source, line)
-    return [each.what for each in everybody if not statement or (module, statement) in each.lines]
+    return [each for each in everybody if not statement or (module, statement) in each.lines]
 
 
 def _innermost(source: str, line: int) -> int:

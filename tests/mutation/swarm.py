@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import resource
 import sys
+import time
 from typing import Final
 
 from simulator.plan import Plan, load_scenario, with_options
@@ -42,7 +43,7 @@ def _run(number: int) -> None:
         resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
         outcome = run_seed(plan(number))
         if NOTES_MODULE in sys.modules:
-            sys.modules[NOTES_MODULE].close(str(number))
+            sys.modules[NOTES_MODULE].close(str(number), time.process_time())
         if outcome.failed:
             broken = {each.invariant for each in outcome.broken} or {outcome.error_kind}
             sys.stdout.write(f"NOTICED {number} {' '.join(sorted(broken))}\n")

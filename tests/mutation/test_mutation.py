@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.mutation import first, judges, lines
+from tests.mutation import chosen, judges, lines
 from tests.mutation.__main__ import sample
+from tests.mutation.notes import Notes
 from tests.mutation.operators import mutations
 from tests.mutation.report import report
 from tests.mutation.verdicts import Again, Verdict, Verdicts, mutants
@@ -89,7 +90,8 @@ def test_who_runs_a_line_is_noted(tmp_path: Path) -> None:
     )
     assert not judges.noticed(tmp_path, ["used.py"])
     noted = lines.noted(tmp_path / lines.RAN)
-    assert [lines.who_runs(noted, "module.py", SMALL, line) for line in (1, 2, 3, 4)] == [
+    running = [lines.who_runs(noted, "module.py", SMALL, line) for line in (1, 2, 3, 4)]
+    assert [[each.what for each in those] for those in running] == [
         ["4", "3"],
         ["4", "3"],
         ["3"],
@@ -97,13 +99,47 @@ def test_who_runs_a_line_is_noted(tmp_path: Path) -> None:
     ]
 
 
-def test_tests_that_run_a_line_come_first_and_the_others_after_them(tmp_path: Path) -> None:
+def test_only_tests_that_run_a_line_are_asked_in_their_order(tmp_path: Path) -> None:
     (tmp_path / "test_small.py").write_text("".join(f"def test_{x}(): pass\n" for x in "abc"))
-    shutil.copy(first.__file__, tmp_path / "first.py")
-    (tmp_path / first.FIRST).write_text('["test_small.py::test_c"]')
-    command = [sys.executable, "-m", "pytest", "-v", "-p", "first", "-p", "no:cacheprovider"]
+    shutil.copy(chosen.__file__, tmp_path / "chosen.py")
+    (tmp_path / chosen.CHOSEN).write_text('["test_small.py::test_c", "test_small.py::test_a"]')
+    command = [sys.executable, "-m", "pytest", "-v", "-p", "chosen", "-p", "no:cacheprovider"]
     said = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
-    assert re.findall(r"::test_(.) PASSED", said) == ["c", "a", "b"]
+    assert re.findall(r"::test_(.) PASSED", said) == ["c", "a"]
+
+
+def test_the_file_of_the_modules_name_comes_first_and_what_takes_too_long_is_left_out() -> None:
+    def noted(what: str, seconds: float) -> lines.Noted:
+        return lines.Noted(what, seconds, set())
+
+    short, usual = noted("tests/store/test_a.py::t", 1.0), noted("tests/store/test_b.py::t", 50.0)
+    named = noted("tests/store/test_quotas.py::t", 30.0)
+    said = judges.first_of([short, named, usual], "chalicelib/store/quotas.py")
+    assert said == [named.what, short.what]
+    long = noted("tests/store/test_a.py::long", 1000.0)
+    assert judges.first_of([long], "chalicelib/store/quotas.py") == [long.what]
+
+
+def test_who_is_asked_is_noted_once_for_each_file_of_tests(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stop between two files loses nothing of what was noted."""
+    asked: list[str] = []
+
+    def noticed(tree: Path, arguments: list[str], patience: int) -> str:
+        asked.append(arguments[-1])
+        (tree / lines.RAN).write_text('{"what": "t", "seconds": 1.0, "lines": []}\n')
+        return ""
+
+    monkeypatch.setattr(judges, "noticed", noticed)
+    notes = Notes(tmp_path, tmp_path / "kept")
+    for _ in range(2):
+        assert [each.what for each in notes.of("a", ["a.py"])] == ["t"]
+    assert Notes(tmp_path, tmp_path / "kept").of("a", ["a.py"]) == notes.of("a", ["a.py"])
+    assert asked == ["a.py"]
+    monkeypatch.setattr(judges, "noticed", lambda *_, patience: "t failed")
+    with pytest.raises(RuntimeError, match="without a mutant: t failed"):
+        notes.of("b", ["b.py"])
 
 
 def test_a_process_that_hangs_or_fails_has_noticed_something(

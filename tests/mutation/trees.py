@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import queue
 import shutil
 import subprocess
@@ -11,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 
 from tests.mutation import judges, lines
+from tests.mutation.notes import Notes
 from tests.mutation.verdicts import Mutant, Verdict
 
 
@@ -31,8 +31,8 @@ class Trees:
 
     def __enter__(self) -> Trees:
         try:
-            self._swarm = self._lines("swarm", [["-m", judges.SWARM]])
-            self._tests = self._lines("tests", judges.all_tests())
+            self._notes = Notes.of_copy(self._copied(self._folder / "marked"), self._cache)
+            self._swarm = self._notes.of("swarm", ["-m", judges.SWARM])
         except BaseException:
             shutil.rmtree(self._folder)
             raise
@@ -57,40 +57,20 @@ class Trees:
         place = (mutant.module, before, mutant.mutation.line)
         try:
             _write(file, mutant.mutation.source)
-            numbers = lines.who_runs(self._swarm, *place)
+            numbers = [each.what for each in lines.who_runs(self._swarm, *place)]
             swarm = known.swarm if known else ""
             if numbers and not swarm:
                 swarm = judges.noticed_by_swarm(tree, numbers)
             tests = known.tests if known else ""
             if not tests:
-                first = lines.who_runs(self._tests, *place)
-                tests = judges.noticed_by_tests(tree, mutant.module, first)
+                running = lines.who_runs(
+                    self._notes.of_tests(judges.folder_of(mutant.module)), *place
+                )
+                tests = judges.noticed_by_tests(tree, mutant.module, running)
             return Verdict(mutant.key, tests, swarm, bool(numbers))
         finally:
             _write(file, before)
             self._free.put(tree)
-
-    def _lines(self, name: str, judge: list[list[str]]) -> list[lines.Noted]:
-        """Who runs which lines without a mutant; looked at once for the same code.
-
-        What the tests ran before they changed is good enough: it is no more than their order.
-        """
-        tree = self._copied(self._folder / name)
-        digest = hashlib.sha256()
-        for file in sorted(tree.rglob("*.py")) + sorted(tree.rglob("*.toml")):
-            place = str(file.relative_to(tree))
-            if not place.startswith("tests/"):
-                digest.update(place.encode() + file.read_bytes())
-        known = self._cache / f"{name}-{digest.hexdigest()[:16]}.jsonl"
-        if not known.exists():
-            lines.mark(tree, judges.targets(tree))
-            for command in judge:
-                failed = judges.noticed(tree, command)
-                if failed:
-                    raise RuntimeError(f"Mend first what fails without a mutant: {failed}")
-            self._cache.mkdir(parents=True, exist_ok=True)
-            shutil.copy(tree / lines.RAN, known)
-        return lines.noted(known)
 
     def _copied(self, to: Path) -> Path:
         listed = subprocess.run(

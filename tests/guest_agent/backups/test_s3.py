@@ -92,7 +92,12 @@ def test_a_control_plane_that_is_away_is_waited_for(world: World) -> None:
         return answer
 
     stop = VirtualEvent(world)
+    began = world.now
     assert obtain(ask, stop).writes
+    assert world.now - began < 5
+    answers[:] = [Unreachable("Too often.", 40.0), msgspec.json.encode(_grant())]
+    assert obtain(ask, stop).writes
+    assert 40 < world.now - began < 50
     answers[:] = [Unreachable("It did not answer.")] * 1000
     with pytest.raises(StoreFailed, match="within 300 s: It did not answer"):
         obtain(ask, stop)
