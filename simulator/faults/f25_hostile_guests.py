@@ -2,12 +2,14 @@
 
 What they send is sealed as it should be, so that no signature helps: results of any shape in place
 of the true ones, and before them; reports with numbers and texts of any size; messages about
-commands of others, out of every order, and in bursts. The true agents go on beside it.
+commands of others, out of every order, and in bursts; requests over HTTPS as fast as they are
+answered. The true agents go on beside it.
 """
 
 from __future__ import annotations
 
 import base64
+import contextlib
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
@@ -26,7 +28,9 @@ from chalicelib.bus.envelope import (
     open_sealed,
     seal,
 )
-from guest_agent.enrolment import Session
+from chalicelib.store.guests import REQUESTS_A_MINUTE
+from guest_agent.enrolment import Enrolment, Session
+from guest_agent.errors import GuestAgentError
 from simulator.aws.sqs.queues import Message
 from simulator.faults.guests import GuestFault
 from simulator.fleet.guest import Guest
@@ -37,6 +41,9 @@ ANSWERED: Final = 0.6
 """The share of commands that get a false answer before the true one."""
 BURST: Final = 12
 MANY: Final = 2000
+RUSH: Final = 3 * REQUESTS_A_MINUTE
+RUSH_EVERY: Final = 10
+"""Turns; one is another guest's, perhaps."""
 HEARD: Final = 50
 LIFE_SECONDS: Final = 600.0
 LATEST: Final = 2**50 - 1
@@ -78,6 +85,7 @@ class HostileGuests(GuestFault):
         self.on = True
         self._heard: list[str] = []
         """Ids of commands to any guest."""
+        self._turns = 0
         self._unread: dict[str, Message] = {}
         """By queue, the last command that no guest in bad hands has looked at."""
         tenants = list(self.workload.tenants)
@@ -119,6 +127,9 @@ class HostileGuests(GuestFault):
             count = BURST if self.stream.random() < 1 / BURST else 1
             for _ in range(count):
                 self._say(guest, self.stream.choice(list(FORMS)), self._id())
+            self._turns += 1
+            if self._turns % RUSH_EVERY == 0:
+                self._rush(guest)
         pause = self.later(60.0 / self.strength / max(len(guests), 1))
         self.world.kernel.call_later(pause, self._next)
 
@@ -179,6 +190,12 @@ class HostileGuests(GuestFault):
         self.inject(f"{form} of {guest.server_id}", session.instance_id)
         send = partial(_send, session, url, body)
         self.world.kernel.spawn(send, "hostile guest", guest.server_id, None)
+
+    def _rush(self, guest: Guest) -> None:
+        """Ask for what only this guest may ask for, as fast as it is answered."""
+        self.inject(f"rush of {guest.server_id}", None)
+        rush = partial(_ask, guest.enrolment(), aws.new_id())
+        self.world.kernel.spawn(rush, "hostile guest", guest.server_id, None)
 
     def answer(self, report: Envelope) -> None:
         if self.stream.random() < 0.3:
@@ -250,6 +267,16 @@ def _opened(session: Session, body: str) -> Envelope | None:
         return open_sealed(body, Direction.TO_GUEST, key_of)
     except EnvelopeError:
         return None
+
+
+def _ask(enrolment: Enrolment, unknown: str) -> None:
+    """Renew, and ask for a backup that is none, until nobody answers any more."""
+    for number in range(RUSH):
+        with contextlib.suppress(GuestAgentError):
+            if number % 2:
+                enrolment.renew(start=number % 3 == 0)
+            else:
+                enrolment.storage(unknown)
 
 
 def _send(session: Session, url: str, body: str) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from typing import Final
 
 from chalicelib.conductor.dead_letters import KIND as POISONED
 from chalicelib.conductor.heartbeats import REFUSED
 from chalicelib.settings import settings
 from chalicelib.store.events import BUS
+from chalicelib.store.guests import REQUESTS_A_MINUTE
 from simulator.aws.dynamodb.values import Item
 from simulator.invariants.base import Invariant
 
@@ -16,14 +17,20 @@ COUNTED: Final = frozenset({POISONED, REFUSED})
 """Kinds of events of which anybody who can send may make as many as it likes."""
 
 
+MINUTE: Final = 60.0
+
+
 class Bounds(Invariant):
-    """Looks at the slots of calls in flight, who calls without one, and rows about junk."""
+    """Looks at the slots of calls in flight, who calls without one, rows about junk, and how often
+    a guest's requests over HTTPS are taken."""
 
     id = "I19"
-    title = "Calls in flight and rows about what is refused are bounded"
+    title = "Calls in flight, rows about what is refused, and a guest's requests are bounded"
 
     def watch(self) -> None:
         self._taken: set[str] = set()
+        self._requests: dict[tuple[str, int], deque[float]] = {}
+        self.hub.on_write("guests", self._requested)
         self.hub.on_write("calls", self._slots)
         self.hub.on_write("commands", self._asked)
         self.hub.on_write("events", self._recorded)
@@ -48,6 +55,19 @@ class Bounds(Invariant):
         self.exercised += 1
         if new["id"] not in self._taken:
             self.broken(f"{new['method']} was called without a slot", new["instance_id"])
+
+    def _requested(self, old: Item | None, new: Item | None) -> None:
+        """Within a minute a bucket empties once, and may have been empty before."""
+        if old is None or new is None or old["issued_at_ms"] == new["issued_at_ms"]:
+            return
+        self.exercised += 1
+        now = self.hub.run.kernel.now
+        taken = self._requests.setdefault((new["instance_id"], int(new["generation"])), deque())
+        taken.append(now)
+        while taken[0] < now - MINUTE:
+            taken.popleft()
+        if len(taken) > 2 * REQUESTS_A_MINUTE:
+            self.broken(f"{len(taken)} requests of a guest in a minute", new["instance_id"])
 
     def check_healed(self) -> None:
         """Who dies while it calls leaves its slot to the call's deadline; nobody else does."""

@@ -14,7 +14,7 @@ from chalicelib import aws, batch, parameters
 from chalicelib.bus import commands, envelope, keys, queues
 from chalicelib.bus.contract.arguments import Prepare
 from chalicelib.bus.contract.values import Value
-from chalicelib.conductor import dead_letters, enrolment, heartbeats, reports
+from chalicelib.conductor import dead_letters, enrolment, heartbeats, proving, reports
 from chalicelib.conductor.tally import Tally
 from chalicelib.settings import settings
 from chalicelib.store import calls, events, guests, last_reports
@@ -319,7 +319,17 @@ def an_agent_that_believes_any_seal(patch: Patch) -> None:
 @saboteur("thieves", "I9", "I2")
 def renewals_that_are_replayed(patch: Patch) -> None:
     """A renewal is granted whose signed time was seen before."""
-    patch.setattr(guests, "_not_replayed", lambda _: Guest.public_key.exists())
+
+    def admit(guest: Guest, issued_at_ms: int, *, start: bool) -> None:
+        guests.admit(guest, max(issued_at_ms, int(guest.issued_at_ms) + 1), start=start)
+
+    patch.setattr(proving, "admit", admit)
+
+
+@saboteur("hostile", "I19")
+def requests_without_a_rate(patch: Patch) -> None:
+    """A guest's request is taken, however many it has made."""
+    patch.setattr(proving, "guests", Instead(guests, require_room=lambda _: None))
 
 
 @saboteur("thieves", "I9")

@@ -52,7 +52,7 @@ FORMS: dict[str, tuple[dict[str, float], tuple[str, ...]]] = {
     ),
     "F25": (
         {"F25": 6.0},
-        ("answer of", "progress of", "heartbeat of", "event of", "out of order of"),
+        ("answer of", "progress of", "heartbeat of", "event of", "out of order of", "rush of"),
     ),
 }
 """By class: what is on (stronger than a swarm would draw it), and the words of each form."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chalicelib import aws
 from chalicelib.bus import commands
-from chalicelib.store import events
+from chalicelib.store import events, guests
 from chalicelib.store.models import CallsRow
 from tests.simulator.deployment import Deployment
 from tests.simulator.invariants.breaking import OTHER, instance, told_by
@@ -33,6 +33,18 @@ def a_slot_never_given_back(deployment: Deployment) -> None:
     )
 
 
+def a_guest_at_full_speed(deployment: Deployment) -> None:
+    row = instance(deployment)
+    guest = guests.bind(row.id, 99, "key", "server", 1)
+    for number in range(2, 2 * guests.REQUESTS_A_MINUTE + 3):
+        guests.admit(guest, number, start=False)
+
+
 test_a_broken_promise_is_told = told_by(
-    "I19", crowd, without_a_slot, a_row_for_a_refusal, a_slot_never_given_back
+    "I19",
+    crowd,
+    without_a_slot,
+    a_row_for_a_refusal,
+    a_slot_never_given_back,
+    a_guest_at_full_speed,
 )
