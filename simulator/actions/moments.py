@@ -1,0 +1,82 @@
+"""Logs that are archived, and what is made of them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from chalicelib.domain.archives import moment
+from chalicelib.domain.archives import shown as as_time
+from chalicelib.status import RESTART_REQUIRED
+from simulator.actions.asking import datastore_of
+from simulator.actions.backups import create_backup
+from simulator.actions.instances import creation
+from simulator.clients import NAMES, Clients, Tenant
+
+SEEN_SECONDS: Final = 5.0
+BEGUN_SECONDS: Final = 90.0
+"""So long after a start of the database its archive has begun, in good weather."""
+IMPOSSIBLE: Final = 0.1
+"""Share of the moments that no archive has."""
+
+
+def archive_log(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
+    """Have a log archived, with what that needs: a restart where the engine begins it with one, and
+    a backup that it goes on from."""
+    if instance_id is None:
+        return
+    body = {
+        "name": work.name("schedule"),
+        "instance": instance_id,
+        "interval_hours": 1,
+        "point_in_time": True,
+    }
+    reply = work.post(tenant, "/backup_schedules", {"backup_schedule": body})
+    if reply.status != 200:
+        return
+    work.learn_schedule(tenant, reply)
+    tenant.archived[instance_id] = datastore_of(tenant, instance_id)
+    work.world.kernel.sleep(work.stream.random() * SEEN_SECONDS)
+    path = f"/instances/{instance_id}"
+    shown = work.request(tenant, "GET", path)
+    if shown.status == 200 and shown.document["instance"]["status"] == RESTART_REQUIRED:
+        work.post(tenant, f"{path}/action", {"restart": {}})
+    work.world.kernel.sleep(BEGUN_SECONDS)
+    create_backup(work, tenant, instance_id)
+
+
+def restore_to_moment(work: Clients, tenant: Tenant, _: str | None) -> None:
+    """An instance as another one was, which may be gone, at a moment that an archive has; now and
+    then at one that none has."""
+    if not tenant.archived:
+        return
+    source = work.stream.choice(list(tenant.archived))
+    told = work.request(tenant, "GET", f"/instances/{source}/archives")
+    archives = told.document["archives"] if told.status == 200 else []
+    ranges = [
+        (moment(each["restorable_from"]), moment(each["restorable_until"]))
+        for each in archives
+        if each["restorable_from"] is not None
+    ]
+    now_ms = int(work.world.kernel.now * 1000)
+    since, until = work.stream.choice(ranges) if ranges else (now_ms, now_ms)
+    at_ms = work.stream.randint(since, until)
+    if work.stream.random() < IMPOSSIBLE:
+        at_ms = work.stream.choice((since - 1, until + 1000))
+    datastore = tenant.archived[source]
+    body = creation(work.name("restored"), work.stream.randrange(1, 4), datastore)
+    body["instance"]["restorePoint"] = {"instance": source, "time": as_time(at_ms)}
+    if work.stream.random() < 0.5:
+        del body["instance"]["datastore"]
+    reply = work.post(tenant, "/instances", body)
+    if reply.status == 200:
+        work.learn(tenant, reply)
+
+
+def purge_log(work: Clients, _: Tenant, instance_id: str | None) -> None:
+    """The owner of a database removes what is kept of its log, with what was written just now; no
+    call of the API."""
+    fleet = work.world.fleet
+    for guest in fleet.of_instance(instance_id or ""):
+        for number in range(NAMES):
+            fleet.write(guest.server_id, f"schema{number}", work.name("key"), work.name("value"))
+        fleet.purge_log(guest.server_id)
