@@ -323,7 +323,8 @@ def renewals_that_are_replayed(patch: Patch) -> None:
     def admit(guest: Guest, issued_at_ms: int, *, start: bool) -> None:
         guests.admit(guest, max(issued_at_ms, int(guest.issued_at_ms) + 1), start=start)
 
-    patch.setattr(proving, "admit", admit)
+    for place in (proving, enrolment):
+        patch.setattr(place, "admit", admit)
 
 
 @saboteur("hostile", "I19")
