@@ -18,7 +18,7 @@ from tests.mutation.judges import FAIR_SEEDS, SEEDS
 from tests.mutation.lines import NOTES_MODULE
 
 CPU_SECONDS: Final = 20
-"""For one plan, which takes less than one: a loop without an end has been noticed."""
+"""For one plan, which takes three on a busy machine: a loop without an end has been noticed."""
 
 
 def plan(number: int) -> Plan:
