@@ -65,10 +65,10 @@ USUAL_MIX: Final[dict[str, float]] = {
     "change_schedule": 2,
     "list_schedules": 0.5,
     "delete_schedule": 0.5,
-    "verify_backup": 2,
+    "verify_backup": 4,
     "delete_after_backup": 1,
-    "archive_log": 2,
-    "restore_to_moment": 3,
+    "archive_log": 3,
+    "restore_to_moment": 4,
     "purge_log": 0.3,
     "create_backup_in_container": 2,
 }

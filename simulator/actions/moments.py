@@ -15,6 +15,8 @@ from simulator.clients import NAMES, Clients, Tenant
 SEEN_SECONDS: Final = 5.0
 BEGUN_SECONDS: Final = 90.0
 """So long after a start of the database its archive has begun, in good weather."""
+REACHED_SECONDS: Final = 100.0
+"""So long after a base was asked for the archive has gone on from it."""
 IMPOSSIBLE: Final = 0.1
 """Share of the moments that no archive has."""
 
@@ -41,13 +43,17 @@ def archive_log(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
     if shown.status == 200 and shown.document["instance"]["status"] == RESTART_REQUIRED:
         work.post(tenant, f"{path}/action", {"restart": {}})
     work.world.kernel.sleep(BEGUN_SECONDS)
-    create_backup(work, tenant, instance_id)
+    if work.on:
+        create_backup(work, tenant, instance_id)
 
 
-def restore_to_moment(work: Clients, tenant: Tenant, _: str | None) -> None:
+def restore_to_moment(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
     """An instance as another one was, which may be gone, at a moment that an archive has; now and
-    then at one that none has."""
+    then at one that none has. A tenant without an archive begins one, and waits for its range."""
     if not tenant.archived:
+        archive_log(work, tenant, instance_id)
+        work.world.kernel.sleep(REACHED_SECONDS)
+    if not tenant.archived or not work.on:
         return
     source = work.stream.choice(list(tenant.archived))
     told = work.request(tenant, "GET", f"/instances/{source}/archives")
