@@ -1,0 +1,123 @@
+"""A backup that Trove has made: shipped handlers and agents, and the simulated Swift it lies in."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable, Iterator
+
+import msgspec
+import pytest
+
+from simulator.cloud.model.object_store import REALM
+from simulator.fleet.backups import copy_of
+from simulator.fleet.datastore import NOTHING, Contents, Database, User
+from simulator.region import Reply
+from simulator.swift import URL
+from tests.simulator.backing_up import Backups
+from tests.simulator.deployment import TENANT
+
+CONTAINER, NAME = "database_backups", "of-trove.xbstream.gz"
+KEPT = NOTHING.with_database("shop", Database()).with_row("shop", "1", "kept")
+KEPT = KEPT.with_user(("carol", "%"), User("pw", frozenset({"shop"})))
+
+
+@pytest.fixture
+def stack() -> Iterator[Backups]:
+    made = Backups()
+    yield made
+    made.settle()
+    made.invariants.check_healed()
+    broken = made.explain()
+    made.close()
+    assert not broken, broken
+
+
+def put(stack: Backups, contents: Contents = KEPT) -> str:
+    """As Trove puts it, with accounts of its own; its URL."""
+    account = f"{REALM}{TENANT}"
+    theirs = contents.with_user(("os_admin", "%"), User("of-the-old-guest")).with_root("theirs")
+    body = gzip.compress(msgspec.json.encode(copy_of(theirs, None)), mtime=0)
+    store = stack.region.swift.store
+    store.put_container(account, CONTAINER, {})
+    store.put(account, CONTAINER, NAME, body, "", "application/octet-stream")
+    return f"{URL}/v1/{account}/{CONTAINER}/{NAME}"
+
+
+def take_in(stack: Backups, url: str) -> Reply:
+    version = stack.ask("GET", "/datastores/mariadb").document["datastore"]["default_version"]
+    asked = {
+        "remote_location": url,
+        "local_datastore_version_id": version,
+        "size": 0.5,
+    }
+    return stack.ask("POST", "/backups", {"backup": {"name": "trove's", "restore_from": asked}})
+
+
+def imported(stack: Backups) -> str:
+    reply = take_in(stack, put(stack))
+    assert reply.status == 202, reply.body
+    backup_id = str(reply.document["backup"]["id"])
+    stack.invariants.hub.points[backup_id] = KEPT
+    return backup_id
+
+
+def beside(stack: Backups, act: Callable[[], object]) -> list[str]:
+    """Have something happen once, when a guest has read the object; what has happened."""
+    done: list[str] = []
+
+    class Hook:
+        def before(self, effect: object) -> None:
+            pass
+
+        def after(self, effect: object) -> None:
+            if getattr(effect, "call", "") == "GetObject" and not done:
+                done.append("x")
+                act()
+
+    stack.region.effects.hooks.append(Hook())
+    return done
+
+
+def test_it_is_taken_in_restored_and_deleted_and_its_object_stays(stack: Backups) -> None:
+    backup_id = imported(stack)
+    instance_id = stack.restore(backup_id)
+    assert stack.held(instance_id).same_as(KEPT), "and nobody else comes in"
+    more = stack.back_up(instance_id)
+    assert stack.row(more)["status"] == "COMPLETED"
+    assert stack.ask("DELETE", f"/backups/{backup_id}").status == 202
+    stack.settle()
+    assert stack.row(backup_id)["status"] == "DELETED"
+    assert stack.region.swift.urls() == [f"{URL}/v1/{REALM}{TENANT}/{CONTAINER}/{NAME}"]
+
+
+def test_an_agent_that_dies_on_the_way_begins_again(stack: Backups) -> None:
+    backup_id = imported(stack)
+
+    def dies() -> None:
+        (guest,) = stack.fleet
+        stack.kernel.call_later(0.0, stack.fleet.crash, guest.server_id)
+
+    died = beside(stack, dies)
+    instance_id = stack.restore(backup_id)
+    assert died
+    assert stack.held(instance_id).same_as(KEPT)
+
+
+def test_what_is_changed_on_the_way_makes_no_data(stack: Backups) -> None:
+    backup_id = imported(stack)
+    stack.invariants.hub.spoiled[backup_id] = None
+    wanted = {
+        "name": "again",
+        "flavorRef": "1",
+        "volume": {"size": 1},
+        "restorePoint": {"backupRef": backup_id},
+    }
+    made = stack.ask("POST", "/instances", {"instance": wanted})
+    assert made.status == 200, made.body
+    put(stack, KEPT.with_row("shop", "2", "of somebody else"))
+    stack.settle()
+    shown = stack.ask("GET", f"/instances/{made.document['instance']['id']}").document["instance"]
+    assert shown["status"] == "ERROR"
+    assert "somebody has changed it" in shown["fault"]["message"]
+    refused = stack.ask("POST", "/instances", {"instance": wanted})
+    assert refused.status == 409
