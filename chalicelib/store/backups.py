@@ -185,8 +185,10 @@ def take_in(row: Backup, asked: Asked, claim: Claim | None = None) -> None:
     for until in races():
         quota, version_id = quotas.get_quota(row.tenant_id), row.datastore_version_id
         require_fit(quotas.used_of(quota), HELD, quotas.limits_of(quota))
-        if not DatastoreVersion.count(version_id):
-            raise NotFound(f"Datastore version {version_id} cannot be found.")
+        try:
+            DatastoreVersion.get(version_id, consistent_read=True)
+        except DatastoreVersion.DoesNotExist:
+            raise NotFound(f"Datastore version {version_id} cannot be found.") from None
 
         def build(write: TransactWrite, quota: Quota = quota) -> None:
             write.save(row, condition=Backup.id.does_not_exist())
