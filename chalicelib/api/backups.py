@@ -295,14 +295,14 @@ def _import(request: Request, asked: BackupBody, place: RestoreFrom) -> Response
         )
     if request.dry_run:
         raise BadRequest("An import cannot be tried with 'dry_run'; nothing was done.")
-    row = importing.imported(request, asked.name, asked.description, place)
-    reply = Response(
-        202,
-        OneBackup(_view(row)),
-        {LOCATION_HEADER: request.place.url("backups", row.id)},
-    )
-    store.take_in(row, request.asked, request.keeping(reply))
-    return reply
+    for _ in races():
+        row = importing.imported(request, asked.name, asked.description, place)
+        headers = {LOCATION_HEADER: request.place.url("backups", row.id)}
+        reply = Response(202, OneBackup(_view(row)), headers)
+        if store.take_in(row, request.asked, request.keeping(reply)):
+            return reply
+        request.catalog.forget()  # the version was deleted meanwhile
+    raise Contended(BUSY)
 
 
 def _parent(row: Instance, asked: BackupBody) -> Backup | None:

@@ -32,10 +32,7 @@ from chalicelib.store import quotas
 from chalicelib.store.base import (
     Claim,
     ConditionFailed,
-    Contended,
     as_dict,
-    races,
-    transact,
     transacted,
     update_if,
 )
@@ -46,7 +43,6 @@ from chalicelib.store.models import (
     DatastoreVersion,
     Instance,
     Operation,
-    Quota,
 )
 from chalicelib.store.subjects import history_ends, setting
 
@@ -175,33 +171,24 @@ def imported_backup(
     )
 
 
-def take_in(row: Backup, asked: Asked, claim: Claim | None = None) -> None:
-    """Store a backup that was imported; `OverLimit` when the quota has no room for it.
+def take_in(row: Backup, asked: Asked, claim: Claim | None = None) -> bool:
+    """Store a backup that was imported; False when its version is gone, or the quota has changed.
 
-    Clauses: the quota still fits, and the version that it is of is there (`NotFound`).
+    Raises `OverLimit`. Clauses: the quota still fits; the version is there, which counts it (a
+    delete of it meanwhile, which in turn looks at the counter).
     """
     event = new_event(row.id, "backup.imported", "", row.told_to, asked)
-    there = DatastoreVersion.id.exists()
-    for until in races():
-        quota, version_id = quotas.get_quota(row.tenant_id), row.datastore_version_id
-        require_fit(quotas.used_of(quota), HELD, quotas.limits_of(quota))
-        try:
-            DatastoreVersion.get(version_id, consistent_read=True)
-        except DatastoreVersion.DoesNotExist:
-            raise NotFound(f"Datastore version {version_id} cannot be found.") from None
+    quota = quotas.get_quota(row.tenant_id)
+    require_fit(quotas.used_of(quota), HELD, quotas.limits_of(quota))
+    version, there = DatastoreVersion(row.datastore_version_id), DatastoreVersion.id.exists()
 
-        def build(write: TransactWrite, quota: Quota = quota) -> None:
-            write.save(row, condition=Backup.id.does_not_exist())
-            write.save(event)
-            quotas.reserve(write, quota, HELD)
-            write.condition_check(DatastoreVersion, row.datastore_version_id, condition=there)
+    def build(write: TransactWrite) -> None:
+        write.save(row, condition=Backup.id.does_not_exist())
+        write.save(event)
+        quotas.reserve(write, quota, HELD)
+        write.update(version, actions=[DatastoreVersion.grouped.add(1)], condition=there)
 
-        try:
-            transact(build, until, claim)
-            return
-        except ConditionFailed:
-            continue
-    raise Contended("Other requests change the same at the moment; try again.")
+    return transacted(build, claim)
 
 
 def container_of(row: Backup) -> Container | None:

@@ -84,8 +84,8 @@ def change(
 
     False when the datastore was changed meanwhile; what was decided has to be decided again. The
     clauses that see it: its revision is as it was read (rows of earlier releases have none); no
-    configuration group was made of the version that is `removed`, or of the one of which the
-    caller has seen that it is `ungrouped`.
+    configuration group was made, and no backup imported, of the version that is `removed`, or of
+    the one of which the caller has seen that it is `ungrouped`.
     """
     actions: list[Action] = [
         Datastore.name.set(datastore.name),

@@ -292,3 +292,21 @@ def test_the_quota_holds_for_it(api: Api, swift: Swift, monkeypatch: pytest.Monk
     monkeypatch.setattr("chalicelib.store.quotas.default_limits", lambda: {"backups": 1})
     assert take_in(api, swift).status == 202
     assert take_in(api, swift).status == 413
+
+
+def test_a_version_that_is_deleted_meanwhile_takes_nothing_in(
+    api: Api, swift: Swift, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = DatastoreVersion.get("v-1011")
+    version = DatastoreVersion(**{**gone.attribute_values, "id": "v-brief", "name": "brief"})
+    version.save()
+    find = swift.find
+
+    def found(*where: str) -> Found | None:
+        version.delete()
+        return find(*where)
+
+    monkeypatch.setattr(swift, "find", found)
+    answer = take_in(api, swift, local_datastore_version_id="v-brief")
+    assert (answer.status, "'v-brief'" in answer.fault()) == (400, True)
+    assert used(api) == 0

@@ -105,7 +105,7 @@ def _imported(stack: Stack) -> Backup:
     row = backups.imported_backup(
         TENANT, "of-trove", _version(), place, importing.described(found), 1.0
     )
-    backups.take_in(row, WHO)
+    assert backups.take_in(row, WHO)
     stack.invariants.hub.points[row.id] = HELD
     return row
 

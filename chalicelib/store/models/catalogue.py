@@ -58,7 +58,7 @@ class DatastoreVersion(Table):
     # What its instances may be made of, by id and by name; empty: whatever there is.
     flavors = JSONAttribute(default=list)
     volume_types = JSONAttribute(default=list)
-    grouped = NumberAttribute(default=0)  # grows with each configuration group made of it
+    grouped = NumberAttribute(default=0)  # grows with each group made, or backup imported, of it
 
 
 class Flavor(Table):
