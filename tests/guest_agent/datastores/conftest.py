@@ -26,9 +26,9 @@ collect_ignore = [] if mysql.IS_HERE else ["test_mysql.py"]
 PASSWORD = "first-secret"  # of alice, whom prepare makes
 
 
-def config(root: Path, manager: str = "mariadb") -> GuestConfig:
+def config(root: Path, manager: str = "mariadb", version: str = "") -> GuestConfig:
     """What an agent knows of a server without one."""
-    agent = AgentFile("i", 1, "http://127.0.0.1", "t", manager, "", "us-east-1")
+    agent = AgentFile("i", 1, "http://127.0.0.1", "t", manager, version, "us-east-1")
     return GuestConfig(root, agent, "server-1", "127.0.0.1")
 
 

@@ -207,21 +207,28 @@ def test_processes_that_a_dead_server_left_do_not_keep_it_down(
     assert database.psql("SELECT 1") == "1"
 
 
+OURS: Final = int(postgresql.MAJOR)
+
+
 @pytest.mark.parametrize(
     ("written", "asked", "said"),
-    [("15", "15", None), ("14", "15", "are of version 14"), ("15", "16", "was to be of 16")],
+    [
+        (OURS, OURS, None),
+        (OURS - 1, OURS, f"are of version {OURS - 1}"),
+        (OURS, OURS + 1, f"was to be of {OURS + 1}"),
+    ],
 )
 def test_data_of_another_major_are_left_alone(
-    tmp_path: Path, written: str, asked: str, said: str | None
+    tmp_path: Path, written: int, asked: int, said: str | None
 ) -> None:
-    server = PostgreSQLServer(config(tmp_path, "postgresql"), "/volume")
+    server = PostgreSQLServer(config(tmp_path, "postgresql", postgresql.MAJOR), "/volume")
     server.layout.data.mkdir(parents=True)
     (server.layout.data / "PG_VERSION").write_text(f"{written}\n")
     if said is None:
-        server.require_version(asked)
+        server.require_version(str(asked))
         return
     with pytest.raises(GuestError, match=said):
-        server.require_version(asked)
+        server.require_version(str(asked))
 
 
 def test_encodings_and_collations_are_the_servers_or_refused(database: Database) -> None:
