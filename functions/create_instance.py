@@ -27,6 +27,11 @@ from functions.outcomes import Done, Failed, Outcome, not_yet
 
 def volume(operation: Operation, _: str | None) -> Outcome:
     """Make the data volume; a later step waits for it to be available."""
+    return volume_of(operation)
+
+
+def volume_of(operation: Operation, snapshot_id: str | None = None) -> Outcome:
+    """The same, with what a snapshot holds if one is named."""
     instance = instances.get_instance(operation.instance_id)
     found = volumes.find(instance.id)
     if not found:
@@ -43,6 +48,7 @@ def volume(operation: Operation, _: str | None) -> Outcome:
             volume_type=instance.volume_type,
             availability_zone=volume_zone(settings().volume_zones, instance.availability_zone),
             metadata=_metadata(instance),
+            snapshot_id=snapshot_id,
         )
     )
     return Done({"volume_id": made.id})

@@ -1,5 +1,5 @@
 """The flow `delete_backup`: what builds on it goes first, if that was asked for, then its objects,
-and what of the log only it has needed.
+or its snapshot, and what of the log only it has needed.
 
 Each that builds on it is deleted by an operation of its own (`chalicelib.store.children`), which
 begins with what builds on that. From its acceptance on nothing new is built on any of them.
@@ -18,7 +18,7 @@ from chalicelib.domain.operations import TERMINAL
 from chalicelib.status import BackupStatus
 from chalicelib.store import accepting, archives, backups, children
 from chalicelib.store.models import Backup, Operation
-from functions import removing_objects
+from functions import removing_objects, snapshot_removal
 from functions.outcomes import Done, Failed, Outcome, not_yet
 
 
@@ -52,7 +52,17 @@ def _begin(operation: Operation, each: Backup) -> None:
 def remove(operation: Operation, _: str | None) -> Outcome:
     """Remove all of it from the store, and see that nothing is left."""
     row = backups.find_backup(operation.subject_id)
-    return Done() if row is None else removing_objects.of(operation, row)
+    if row is None or row.is_snapshot:
+        return Done()
+    return removing_objects.of(operation, row)
+
+
+def remove_snapshot(operation: Operation, _: str | None) -> Outcome:
+    """The same of one that is a snapshot."""
+    row = backups.find_backup(operation.subject_id)
+    if row is None or not row.is_snapshot:
+        return Done()
+    return snapshot_removal.of(operation, row)
 
 
 def trim(operation: Operation, _: str | None) -> Outcome:
@@ -77,4 +87,9 @@ def trim(operation: Operation, _: str | None) -> Outcome:
     return removing_objects.pieces(operation, archive.location, floor)
 
 
-STEPS: Final = {"others": others, "remove": remove, "trim": trim}
+STEPS: Final = {
+    "others": others,
+    "remove": remove,
+    "remove_snapshot": remove_snapshot,
+    "trim": trim,
+}

@@ -15,6 +15,7 @@ from functions import (
     configure_instance,
     create_backup,
     create_instance,
+    create_snapshot,
     delete_backup,
     ending,
     maintenance,
@@ -26,6 +27,7 @@ from functions import (
     resize_volume,
     restart_instance,
     restore_instance,
+    restore_snapshot,
     roll_out,
     server_look,
     step,
@@ -63,6 +65,8 @@ _STEPS: Final[Mapping[OperationAction, Mapping[str, Run]]] = {
     OperationAction.DELETE_BACKUP: delete_backup.STEPS,
     OperationAction.RESTORE: restore_instance.STEPS,
     OperationAction.VERIFY_BACKUP: verify_backup.STEPS,
+    OperationAction.CREATE_SNAPSHOT: create_snapshot.STEPS,
+    OperationAction.RESTORE_SNAPSHOT: restore_snapshot.STEPS,
 }
 """The steps of each flow by name, but for those that flows share."""
 

@@ -7,8 +7,8 @@
 A flow removes its own and sees it gone, so a leftover is rare: what appeared after its delete had
 looked for the last time. A thing whose row is missing is not one: a table that was restored to an
 earlier moment looks like that for everything that is younger. Neither is the thing of another
-deployment, whatever its name. A run that would remove an implausible share of what it has seen
-removes nothing and says so.
+deployment, whatever its name, nor a volume that stays for its snapshots. A run that would remove an
+implausible share of what it has seen removes nothing and says so.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
 from chalicelib import aws
-from chalicelib.cloud import network, server_groups, servers, volumes
+from chalicelib.cloud import network, server_groups, servers, snapshots, volumes
 from chalicelib.cloud.errors import CloudError, Refused
 from chalicelib.lifecycle import Status
-from chalicelib.store import events, instances, jobs
-from chalicelib.store.models import Instance
+from chalicelib.status import BackupStatus
+from chalicelib.store import backups, events, instances, jobs
+from chalicelib.store.models import Backup, Instance
 from functions import soft_deleted
 
 AGE_SECONDS: Final = 900
@@ -57,13 +58,25 @@ class Thing(Protocol):
     def owner(self) -> str | None: ...
 
 
+def _of_instances(owners: set[str]) -> dict[str, float]:
+    return {row.id: _gone_for(row) for row in instances.find_instances(owners).values()}
+
+
+def _of_backups(owners: set[str]) -> dict[str, float]:
+    return {row.id: _over_for(row) for row in backups.find_backups(owners)}
+
+
 class Kind(NamedTuple):
-    """A kind of thing: how it is listed and removed, and for how long its row has to be DELETED."""
+    """A kind of thing: how it is listed and removed, for how long its row has to be DELETED, and
+    for how long those of some owners are."""
 
     name: str
     page: Callable[[str | None, int], Sequence[Thing]]
     delete: Callable[[Any], bool]
     age_seconds: float = AGE_SECONDS
+    gone_for: Callable[[set[str]], dict[str, float]] = _of_instances
+    scope: Callable[[Any], str | None] = lambda thing: thing.owner
+    """The instance in whose feed a removal is told."""
 
 
 def look(*, sure: bool = False) -> dict[str, Any]:
@@ -123,12 +136,10 @@ def _page(kind: Kind, found: jobs.OrphanLook) -> Sequence[Thing]:
 def _sort(kind: Kind, page: Sequence[Thing], found: jobs.OrphanLook) -> list[Thing]:
     """Count what is ours on a page and tell what has no row; answers what a deleted one left."""
     ours = [(thing, thing.owner) for thing in page if thing.owner is not None]
-    rows = instances.find_instances({owner for _, owner in ours})
+    rows = kind.gone_for({owner for _, owner in ours})
     unknown = [thing for thing, owner in ours if owner not in rows]
     condemned = [
-        thing
-        for thing, owner in ours
-        if owner in rows and _gone_for(rows[owner]) >= kind.age_seconds
+        thing for thing, owner in ours if owner in rows and rows[owner] >= kind.age_seconds
     ]
     found.seen += len(ours)
     found.unknown += len(unknown)
@@ -150,6 +161,17 @@ def _gone_for(row: Instance) -> float:
     return aws.clock() - row.deleted_at
 
 
+def _over_for(row: Backup) -> float:
+    """For how many seconds a backup has been deleted, or has failed with nobody at it; less than
+    any bound for one that has not."""
+    if row.operation_id is not None or row.status not in (
+        BackupStatus.DELETED,
+        BackupStatus.FAILED,
+    ):
+        return -1
+    return aws.clock() - row.updated
+
+
 def _remove(kind: Kind, thing: Thing) -> int:
     try:
         asked = kind.delete(thing)
@@ -159,7 +181,7 @@ def _remove(kind: Kind, thing: Thing) -> int:
     if asked:
         log.warning("removing a leftover: %s %s", kind.name, thing.name)
         text = f"{kind.name} {thing.name} was still there after the delete."
-        events.record(str(thing.owner), "orphan.removed", text)
+        events.record(str(kind.scope(thing)), "orphan.removed", text)
     return int(asked)
 
 
@@ -201,6 +223,13 @@ def _delete_volume(volume: volumes.Volume) -> bool:
     return True
 
 
+def _delete_snapshot(snapshot: snapshots.Snapshot) -> bool:
+    if snapshot.status not in snapshots.DELETABLE:
+        return False
+    snapshots.delete(snapshot.id)
+    return True
+
+
 _KINDS: Final = (
     Kind("server", lambda *slice_: servers.page(*slice_), _delete_server),
     Kind(
@@ -216,4 +245,12 @@ _KINDS: Final = (
     ),
     Kind("server group", lambda *slice_: server_groups.page(*slice_), _delete_server_group),
     Kind("volume", lambda *slice_: volumes.page(*slice_), _delete_volume, VOLUME_AGE_SECONDS),
+    Kind(
+        "snapshot",
+        lambda *slice_: snapshots.page(*slice_),
+        _delete_snapshot,
+        VOLUME_AGE_SECONDS,
+        _of_backups,
+        lambda snapshot: snapshot.instance_id,
+    ),
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from chalicelib.cloud import network, server_groups, servers, volumes
+from chalicelib.cloud import network, server_groups, servers, snapshots, volumes
 from chalicelib.conductor import generations
 from chalicelib.store import instances
 from chalicelib.store.models import Operation
@@ -41,16 +41,30 @@ def _groups(operation: Operation) -> list[server_groups.ServerGroup]:
 
 
 def volume(operation: Operation, _: str | None) -> Outcome:
-    """Delete every volume of the instance and see them gone."""
-    found = volumes.find(operation.instance_id)
-    for each in found:
-        if each.status in volumes.DELETABLE:
-            volumes.delete(each.id)
-        else:
-            soft_deleted.free(each)
-    if not found:
+    """Delete every volume of the instance and see them gone, but for what backups are snapshots of.
+
+    Cinder deletes no volume before its snapshots. That one is marked, and stays until the last of
+    them is deleted (`functions.snapshot_removal`). It is looked at again behind the mark: whoever
+    deletes a snapshot looks for the mark behind that, so that one of the two deletes the volume.
+    """
+    found = volumes.find(operation.instance_id, kept=True)
+    staying = [each.id for each in found if _stays(each)]
+    if len(staying) == len(found):
         return Done()
     return not_yet(operation, "waiting for the volume to be gone")
+
+
+def _stays(disk: volumes.Volume) -> bool:
+    """Whether a volume may be left as it is; begins what is to be done with it else."""
+    if disk.status not in volumes.DELETABLE:
+        soft_deleted.free(disk)
+    elif not snapshots.of_volume(disk.id):
+        volumes.delete(disk.id)
+    elif disk.kept_for is None:
+        volumes.keep(disk.id)
+    else:
+        return True
+    return False
 
 
 def ports_and_groups(operation: Operation, _: str | None) -> Outcome:

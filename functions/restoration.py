@@ -40,7 +40,9 @@ from functions import access, power
 
 PAGE_ROWS: Final = 100
 PAGE_THINGS: Final = 100
-REPLACING: Final = frozenset(ADMITTING) - {OperationAction.CREATE, OperationAction.RESTORE}
+REPLACING: Final = frozenset(ADMITTING) - {
+    *(OperationAction.CREATE, OperationAction.RESTORE, OperationAction.RESTORE_SNAPSHOT)
+}
 _SERVERS: Final = "servers"
 _VOLUMES: Final = "volumes"
 log = logging.getLogger(__name__)

@@ -1,8 +1,10 @@
-"""Where a backup goes: to the deployment's bucket, or to a container of the project's in Swift.
+"""Where a backup goes: to the deployment's bucket, to a container of the project's in Swift, or
+nowhere: a snapshot of the volume stays where that is.
 
     what it builds on        a chain lies in one place
     `swift_container`        of the request
-    `storage_driver`         of the request: swift is Trove's container, s3 the bucket
+    `storage_driver`         of the request: swift is Trove's container, s3 the bucket, cinder a
+                             snapshot, which is always asked for
     a strategy               the instance's, or the project's
     else                     the bucket
 
@@ -21,6 +23,7 @@ from chalicelib.api import importing
 from chalicelib.api.frame import Request
 from chalicelib.bus.contract.manifest import place_in_container
 from chalicelib.domain import attempts, imports
+from chalicelib.domain import backups as rules
 from chalicelib.domain.containers import DEFAULT, MOST_NAME, Container
 from chalicelib.errors import (
     BadRequest,
@@ -28,7 +31,7 @@ from chalicelib.errors import (
     Conflict,
     Forbidden,
     NotFound,
-    NotSupported,
+    Unprocessable,
 )
 from chalicelib.settings import settings
 from chalicelib.status import BackupStatus
@@ -38,7 +41,8 @@ from chalicelib.store.models import Backup, Instance
 
 S3: Final = "s3"
 SWIFT: Final = "swift"
-DRIVERS: Final = (S3, SWIFT)
+CINDER: Final = "cinder"
+DRIVERS: Final = (S3, SWIFT, CINDER)
 
 ContainerName = Annotated[
     str, msgspec.Meta(min_length=1, max_length=MOST_NAME, pattern=r"^(?!\.{1,2}$)[^/\n]+$(?!\n)")
@@ -52,12 +56,11 @@ def is_named(swift_container: str | None, driver: str | None) -> bool:
 
 
 def name_of(swift_container: str | None, driver: str | None) -> str | None:
-    """The container that a request names; None for the bucket. Refuses what is no driver here."""
-    if driver == "cinder":
-        raise NotSupported("Backups by snapshots of Cinder are not supported yet.")
+    """The container that a request names; None for the bucket, and for a snapshot. Refuses what
+    is no driver here."""
     if driver not in (None, *DRIVERS):
-        raise BadRequest(f"The storage drivers are {' and '.join(DRIVERS)}.")
-    if driver == S3:
+        raise BadRequest(f"The storage drivers are {', '.join(DRIVERS[:-1])} and {DRIVERS[-1]}.")
+    if driver in (S3, CINDER):
         if swift_container is not None:
             raise BadRequest("A backup in a 'swift_container' has the storage driver swift.")
         return None
@@ -137,8 +140,30 @@ def is_lost(request: Request, row: Backup) -> bool:
     return found is None
 
 
+def volume_of(row: Instance, swift_container: str | None, *, builds_on: bool) -> str:
+    """The volume that a snapshot is to be made of. Refuses what no snapshot can be: a part of a
+    chain, one in a container, of an engine that does not go on with one, of no volume."""
+    name_of(swift_container, CINDER)
+    rules.require_snapshots(row.manager, row.datastore_name)
+    if builds_on:
+        raise BadRequest("A snapshot is a full backup: it builds on none ('incremental').")
+    volume_id: str | None = row.resources.get("volume_id")
+    if volume_id is None:
+        raise Unprocessable(f"Instance {row.id} has no volume of which a snapshot could be made.")
+    return volume_id
+
+
+def driver_of(row: Backup) -> str:
+    """Its storage driver, by Trove's word."""
+    if row.is_snapshot:
+        return CINDER
+    return SWIFT if row.container_url is not None else S3
+
+
 def shown(row: Backup) -> str:
     """Where a backup lies, as its tenant sees it: in a container as Swift's URL of its manifest."""
+    if row.is_snapshot:
+        return f"{CINDER}://{row.snapshot_id}"
     if row.container_url is None:
         return f"s3://{settings().backups_bucket}/{row.location}"
     if (found := imports.known(row.imported)) is not None:

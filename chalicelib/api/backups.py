@@ -12,7 +12,7 @@ import msgspec
 from chalicelib import lifecycle
 from chalicelib.api import accepting, backup_places, importing, planning
 from chalicelib.api.accepting import Wanted
-from chalicelib.api.backup_places import DRIVERS, S3, SWIFT, ContainerName
+from chalicelib.api.backup_places import CINDER, DRIVERS, S3, ContainerName
 from chalicelib.api.frame import Request, Response, Route
 from chalicelib.api.guest_calls import instance_of
 from chalicelib.api.importing import RestoreFrom
@@ -36,7 +36,7 @@ from chalicelib.auth import policy
 from chalicelib.bus import queues
 from chalicelib.bus.ability import require_heard
 from chalicelib.domain import backups as rules
-from chalicelib.domain.flows import CREATE_BACKUP, DELETE_BACKUP, VERIFY_BACKUP
+from chalicelib.domain.flows import CREATE_BACKUP, CREATE_SNAPSHOT, DELETE_BACKUP, VERIFY_BACKUP
 from chalicelib.errors import BadRequest, Conflict, NotFound, NotSupported, Unprocessable
 from chalicelib.settings import API_VERSION
 from chalicelib.status import BackupStatus, Status
@@ -63,8 +63,9 @@ class BackupBody(Body, frozen=True):
     """A backup of an instance, on top of the parent that is named, or of its newest (incremental).
 
     It goes to the `swift_container`, or to where what it builds on lies, or to that of a strategy,
-    or to the deployment's own store. With `restore_from` nothing is made: a backup that Trove has
-    made is taken in as it lies in the project's own Swift.
+    or to the deployment's own store. With the `storage_driver` cinder it is a snapshot of the
+    volume, which is always a full one. With `restore_from` nothing is made: a backup that Trove
+    has made is taken in as it lies in the project's own Swift.
     """
 
     name: Name
@@ -151,7 +152,8 @@ class BackupFault(View, frozen=True):
 class BackupView(View, frozen=True, kw_only=True):
     """A backup; `size` is in GiB of the instance's volume, what a restore needs of one.
 
-    `stored_bytes` lie in the object store, and `checksum` is the SHA-256 of what describes them.
+    `stored_bytes` lie in the object store (a snapshot has none there), and `checksum` is the
+    SHA-256 of what describes them.
     `verdict` is what came of it when it was tried out last.
     """
 
@@ -251,6 +253,7 @@ def create(request: Request) -> Response:
     if not asked.instance:
         raise BadRequest("Validation error: backup 'instance' is a required property")
     instance_id = id_at_end(asked.instance)
+    is_snapshot = asked.storage_driver == CINDER
     made: dict[str, Backup] = {}
 
     def row_of(asking: Request) -> Instance:
@@ -259,16 +262,23 @@ def create(request: Request) -> Response:
         return row
 
     def wanted(row: Instance) -> Wanted:
+        made["backup"] = (snapshot_of if is_snapshot else copy_of)(row)
+        return making(made["backup"])
+
+    def copy_of(row: Instance) -> Backup:
         require_heard(row)
         place = asked.swift_container, asked.storage_driver
         backup_places.name_of(*place)
         parent = _parent(row, asked)
         container = backup_places.container_of(request, row, *place, parent)
-        backup = store.new_backup(
+        return store.new_backup(
             row, asked.name, asked.description, parent=parent, container=container
         )
-        made["backup"] = backup
-        return making(backup)
+
+    def snapshot_of(row: Instance) -> Backup:
+        builds_on = asked.parent_id is not None or _is_incremental(asked)
+        volume_id = backup_places.volume_of(row, asked.swift_container, builds_on=builds_on)
+        return store.new_backup(row, asked.name, asked.description, volume_id=volume_id)
 
     def answer(_: Operation) -> Response:
         headers = {
@@ -277,7 +287,8 @@ def create(request: Request) -> Response:
         }
         return Response(202, OneBackup(_view(made["backup"])), headers)
 
-    return accepting.accept(request, CREATE_BACKUP, wanted, row_of=row_of, answer=answer)
+    flow = CREATE_SNAPSHOT if is_snapshot else CREATE_BACKUP
+    return accepting.accept(request, flow, wanted, row_of=row_of, answer=answer)
 
 
 def making(backup: Backup) -> Wanted:
@@ -308,7 +319,6 @@ def _import(request: Request, asked: BackupBody, place: RestoreFrom) -> Response
 def _parent(row: Instance, asked: BackupBody) -> Backup | None:
     """What the backup is to build on: the one that is named, or the newest (if there is one, and it
     lies where the backup is said to go: a chain lies in one place)."""
-    incremental = str(asked.incremental).lower() in ("1", "true")
     place = asked.swift_container, asked.storage_driver
     if asked.parent_id:
         rules.require_incremental(row.manager, row.datastore_name)
@@ -316,7 +326,7 @@ def _parent(row: Instance, asked: BackupBody) -> Backup | None:
         rules.require_parent(parent, row)
         backup_places.require_same(parent, *place)
         return parent
-    if not incremental:
+    if not _is_incremental(asked):
         return None
     rules.require_incremental(row.manager, row.datastore_name)
     newest = store.newest_complete(row.id)
@@ -326,6 +336,10 @@ def _parent(row: Instance, asked: BackupBody) -> Backup | None:
         newest, backup_places.name_of(*place)
     )
     return None if elsewhere else newest
+
+
+def _is_incremental(asked: BackupBody) -> bool:
+    return str(asked.incremental).lower() in ("1", "true")
 
 
 def delete(request: Request) -> Response:
@@ -415,6 +429,11 @@ def _source_of(backup: Backup) -> Instance:
 
 def rules_of_trial(row: Instance, backup: Backup) -> Wanted:
     """What an instance is asked for that tries out one of its backups."""
+    if backup.is_snapshot:
+        raise NotSupported(
+            f"Backup {backup.id} is a snapshot, which lies on no volume that its instance could "
+            "read: restore it to a new instance."
+        )
     require_heard(row)
     rules.require_readable(backup, row.manager, row.datastore_version_number)
     return Wanted(arguments={"backup": backup.id}, decided_by=("generation",))
@@ -430,7 +449,8 @@ def _view(row: Backup) -> BackupView:
     fault = None
     if row.fault_message:
         fault = BackupFault(row.fault_message, naive(row.fault_created or row.updated))
-    complete, container = row.checksum is not None, store.container_of(row)
+    complete = row.checksum is not None or row.snapshot_id is not None
+    container = store.container_of(row)
     return BackupView(
         id=row.id,
         name=row.name,
@@ -449,7 +469,7 @@ def _view(row: Backup) -> BackupView:
         stored_bytes=int(row.size) if row.size is not None else None,
         checksum=row.checksum,
         children=int(row.children),
-        storage_driver=SWIFT if row.container_url is not None else S3,
+        storage_driver=backup_places.driver_of(row),
         swift_container=container.name if container is not None else None,
         verified_at=naive(row.verified_at) if row.verified_at is not None else None,
         verdict=row.verdict,

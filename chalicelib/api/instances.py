@@ -49,7 +49,7 @@ from chalicelib.bus.ability import require_offered
 from chalicelib.domain import instances as rules
 from chalicelib.domain import quotas
 from chalicelib.domain.backups import require_restorable
-from chalicelib.domain.flows import CREATE, DELETE, RESTORE
+from chalicelib.domain.flows import CREATE, DELETE, RESTORE, RESTORE_SNAPSHOT
 from chalicelib.domain.operations import OperationStatus
 from chalicelib.errors import BadRequest, NotFound
 from chalicelib.lifecycle import Status
@@ -159,9 +159,10 @@ def create(request: Request) -> Response:
     instance = _new_instance(request, wanted, version, flavor)
     flow = CREATE
     if backup is not None:
-        flow = RESTORE
+        flow = RESTORE_SNAPSHOT if backup.is_snapshot else RESTORE
         log = begins is not None and begins.log is not None
-        require_offered(version, [contract.KEEP_LOG if log else contract.FETCH_BACKUP])
+        copied = contract.KEEP_LOG if log else contract.FETCH_BACKUP
+        require_offered(version, [contract.REBUILD if backup.is_snapshot else copied])
         require_restorable(backup, version.manager, version.version, int(instance.volume_size))
     if wanted.configuration is not None:
         policy.authorize(request.context, "instance:update", request.context.project_id)

@@ -19,6 +19,9 @@ from chalicelib.settings import settings
 DEPLOYMENT_KEY: Final = "coffer_deployment_id"
 INSTANCE_KEY: Final = "coffer_instance_id"
 GENERATION_KEY: Final = "coffer_generation"
+BACKUP_KEY: Final = "coffer_backup_id"
+TENANT_KEY: Final = "coffer_tenant_id"
+KEPT_KEY: Final = "coffer_kept_for_snapshots"
 
 VALUE_CHARACTERS: Final = 255
 """The most that Nova and Cinder take as a value of the metadata; Nova takes 128 of them."""
@@ -55,6 +58,11 @@ def volume(instance_id: str) -> str:
     return f"{settings().prefix}-{instance_id}"
 
 
+def snapshot(backup_id: str) -> str:
+    """The name of the snapshot that a backup is."""
+    return f"{settings().prefix}-{backup_id}"
+
+
 def network(instance_id: str) -> str:
     """The name of the port and of the security group."""
     return f"{settings().prefix}-{instance_id}"
@@ -77,6 +85,16 @@ def metadata(
     }
 
 
+def snapshot_metadata(backup_id: str, instance_id: str, tenant_id: str) -> dict[str, str]:
+    """What marks a snapshot as a backup's; whose it is, too, for whoever reads Cinder's list."""
+    return {
+        DEPLOYMENT_KEY: _deployment(),
+        BACKUP_KEY: backup_id,
+        INSTANCE_KEY: instance_id,
+        TENANT_KEY: tenant_id,
+    }
+
+
 def record_in(found: Mapping[str, str]) -> dict[str, Any] | None:
     """The record that the metadata holds, or None when it holds none that is whole."""
     numbers = sorted(int(key.removeprefix(_RECORD)) for key in found if _NUMBERED.fullmatch(key))
@@ -95,6 +113,11 @@ def description(instance_id: str) -> str:
 def marked_in_metadata(found: Mapping[str, str]) -> str | None:
     """The instance of this deployment that the metadata names, or None."""
     return found.get(INSTANCE_KEY) if found.get(DEPLOYMENT_KEY) == _deployment() else None
+
+
+def backup_in_metadata(found: Mapping[str, str]) -> str | None:
+    """The backup of this deployment that a snapshot's metadata name, or None."""
+    return found.get(BACKUP_KEY) if found.get(DEPLOYMENT_KEY) == _deployment() else None
 
 
 def marked_in_description(text: str) -> str | None:

@@ -52,7 +52,7 @@ WORDS: Final = (
     # Nova, 400: of a volume that it will not attach across zones (`cross_az_attach`).
     (re.compile(r"not in the same availability_zone"), Meaning.FINAL),
     # Nova and Cinder, 400: the volume is being made, attached, detached, or in another server.
-    (re.compile(r"Invalid volume: "), Meaning.LATER),
+    (re.compile(r"Invalid (volume|snapshot): "), Meaning.LATER),
     # Nova, 409: which network or group was meant does not become clear by waiting.
     (
         re.compile(r"(Multiple|More than one) possible network|No Unique Match"),
@@ -65,6 +65,7 @@ RESOURCES: Final = (
     (re.compile(r"server groups"), "server_groups"),
     (re.compile(r"servers in group"), "server_group_members"),
     (re.compile(r"metadata items"), "metadata_items"),
+    (re.compile(r"snapshots"), "snapshots"),
     (re.compile(r"ExceedsLimit"), "per_volume_gigabytes"),
     (
         re.compile(r"security_group_rule|security_group|floatingip|port|network|subnet"),
@@ -82,6 +83,7 @@ OPTIONS: Final = {
     "server_group_members": "--server-group-members",
     "metadata_items": "--properties",
     "volumes": "--volumes",
+    "snapshots": "--snapshots",
     "gigabytes": "--gigabytes",
     "per_volume_gigabytes": "--per-volume-gigabytes",
     "port": "--ports",

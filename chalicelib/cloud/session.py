@@ -26,7 +26,7 @@ TOO_MUCH: Final = "admin"
 CONNECTION: Final = "cloud connection"
 _VERBS: Final = frozenset(
     {
-        *("create", "delete", "extend", "find", "get", "list", "start", "stop", "update"),
+        *("create", "delete", "extend", "find", "get", "keep", "list", "start", "stop", "update"),
         *("attach", "detach"),
         *("confirm", "migrate", "rebuild", "resize", "revert"),
     }

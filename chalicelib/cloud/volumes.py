@@ -16,7 +16,8 @@ DELETABLE: Final = ("available", "error", "error_deleting", "error_restoring", "
 class Volume(msgspec.Struct, frozen=True):
     """A volume: its id, its name, Cinder's status, the instance of ours that owns it, its GiB.
 
-    `server_ids` are the servers that have it, or are about to.
+    `server_ids` are the servers that have it, or are about to. One that outlives its instance,
+    `kept_for` it because of its snapshots, has no owner any more.
     """
 
     id: str
@@ -26,6 +27,7 @@ class Volume(msgspec.Struct, frozen=True):
     size: int
     metadata: Mapping[str, str] = {}
     server_ids: tuple[str, ...] = ()
+    kept_for: str | None = None
 
 
 class VolumeType(msgspec.Struct, frozen=True):
@@ -58,13 +60,17 @@ def get_type_projects(type_id: str) -> frozenset[str]:
 
 
 @cloud_call
-def find(instance_id: str) -> list[Volume]:
-    """The volumes of an instance, oldest first."""
+def find(instance_id: str, *, kept: bool = False) -> list[Volume]:
+    """The volumes of an instance, oldest first; with `kept` also what outlives it."""
     name = names.volume(instance_id)
     raw = connection().block_storage.volumes(details=True, name=name)
     ordered = sorted(raw, key=lambda volume: (volume.created_at or "", volume.id))
     found = [_volume(each) for each in ordered if each.name == name]
-    return [each for each in found if each.owner == instance_id]
+    return [
+        each
+        for each in found
+        if each.owner == instance_id or (kept and each.kept_for == instance_id)
+    ]
 
 
 @cloud_call
@@ -95,14 +101,16 @@ def create(
     volume_type: str | None,
     availability_zone: str | None,
     metadata: Mapping[str, str],
+    snapshot_id: str | None = None,
 ) -> Volume:
-    """Ask for a volume; it is `creating` at first."""
+    """Ask for a volume, with what a snapshot holds if one is named; it is `creating` at first."""
     wanted = {
         "name": name,
         "size": size_gib,
         "volume_type": volume_type,
         "availability_zone": availability_zone,
         "metadata": dict(metadata),
+        "snapshot_id": snapshot_id,
     }
     given = {key: value for key, value in wanted.items() if value is not None}
     return _volume(connection().block_storage.create_volume(**given))
@@ -119,6 +127,12 @@ def extend(volume_id: str, size_gib: int) -> None:
 
 
 @cloud_call
+def keep(volume_id: str) -> None:
+    """Mark a volume whose instance goes as one that stays until its last snapshot is deleted."""
+    connection().block_storage.set_volume_metadata(volume_id, **{names.KEPT_KEY: "true"})
+
+
+@cloud_call
 def delete(volume_id: str) -> None:
     """Ask for a volume to be deleted; one that is gone is fine."""
     connection().block_storage.delete_volume(volume_id, ignore_missing=True)
@@ -127,12 +141,15 @@ def delete(volume_id: str) -> None:
 def _volume(raw: Any) -> Volume:
     own = raw.project_id == own_project()
     metadata = dict(raw.metadata or {})
+    marked = names.marked_in_metadata(metadata) if own else None
+    kept = names.KEPT_KEY in metadata
     return Volume(
         id=raw.id,
         name=raw.name or "",
         status=raw.status,
-        owner=names.marked_in_metadata(metadata) if own else None,
+        owner=None if kept else marked,
         size=int(raw.size),
         metadata=metadata,
         server_ids=tuple(each["server_id"] for each in raw.attachments or ()),
+        kept_for=marked if kept else None,
     )

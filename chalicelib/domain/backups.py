@@ -17,6 +17,8 @@ CASCADE: Final = {"cascade": True}
 """The arguments of a deletion that takes along what builds on a backup."""
 LOST: Final = "container_lost"
 """Among them: who asked for it was told by Swift that the container is not there any more."""
+MAKING: Final = frozenset({OperationAction.CREATE_BACKUP, OperationAction.CREATE_SNAPSHOT})
+"""The operations of an instance that make a backup, which is named among their arguments."""
 FINAL: Final = {"final": True}
 """Among the arguments of a backup after which its instance is deleted."""
 AFTER_FINAL: Final = {"after_final_backup": True}
@@ -48,6 +50,10 @@ class Made(Protocol):
     def data_size(self) -> float | None: ...
     @property
     def volume_used(self) -> float | None: ...
+    @property
+    def is_snapshot(self) -> bool: ...
+    @property
+    def snapshot_gib(self) -> float | None: ...
 
 
 class Source(Protocol):
@@ -76,10 +82,21 @@ def require_incremental(manager: str, datastore: str) -> None:
         raise NotSupported(f"The '{datastore}' datastore has no incremental backups.")
 
 
+def require_snapshots(manager: str, datastore: str) -> None:
+    """`NotSupported` (501) for an engine whose answers may not be on its volume yet."""
+    if not engines.ENGINES[manager].snapshots:
+        raise NotSupported(
+            f"A snapshot of its volume is no backup of the '{datastore}' datastore, which has in "
+            "its memory what it has answered: leave the 'storage_driver' out."
+        )
+
+
 def require_parent(parent: Made, source: Source) -> None:
     """Refuse a parent that the next backup of an instance cannot build on."""
     if parent.status != BackupStatus.COMPLETED:
         raise Conflict(f"Backup {parent.id} is {parent.status} and cannot be built on.")
+    if parent.is_snapshot:
+        raise BadRequest(f"Backup {parent.id} is a snapshot, on which nothing builds.")
     if parent.instance_id != source.id:
         raise BadRequest(f"Backup {parent.id} is of another instance.")
     if parent.datastore_version_number != source.datastore_version_number:
@@ -105,7 +122,9 @@ def can_build_on(parent: Made, source: Source) -> bool:
 
 def size_gib(made: Made) -> float:
     """What a restore needs of a volume, in GiB: what its instance's volume had in use, or at least
-    what was copied."""
+    what was copied; of a snapshot the volume's size, of which Cinder makes no smaller one."""
+    if made.snapshot_gib is not None:
+        return float(made.snapshot_gib)
     copied = float(made.data_size or 0) / GIB
     return round(max(float(made.volume_used or 0), copied), 3)
 

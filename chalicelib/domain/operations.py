@@ -40,6 +40,8 @@ class OperationAction(StrEnum):
     DELETE_BACKUP = "delete_backup"
     RESTORE = "restore_instance"
     VERIFY_BACKUP = "verify_backup"
+    CREATE_SNAPSHOT = "create_snapshot"
+    RESTORE_SNAPSHOT = "restore_snapshot"
 
 
 class OperationStatus(StrEnum):

@@ -89,7 +89,8 @@ class Engine(msgspec.Struct, frozen=True):
     reads what a newer one has written. `template` is what we choose for a server of so much memory
     (MiB). `superuser` is whom `POST root` enables, `os_user` whom its server runs as.
     `incremental_backups`: it can tell what has changed since a backup. `imports`: its guests can
-    begin with a backup that Trove has made.
+    begin with a backup that Trove has made. `snapshots`: what it has answered is on its volume, so
+    that it goes on with a copy of that of any moment.
     """
 
     name: str
@@ -103,6 +104,7 @@ class Engine(msgspec.Struct, frozen=True):
     series: int = 1
     incremental_backups: bool = False
     imports: bool = False
+    snapshots: bool = False
 
     @property
     def word(self) -> str:

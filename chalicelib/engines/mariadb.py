@@ -192,4 +192,5 @@ ENGINE: Final = Engine(
     series=2,  # 10.11 and 11.4 are major releases of MariaDB
     incremental_backups=True,
     imports=True,
+    snapshots=True,
 )

@@ -58,5 +58,6 @@ ENGINE: Final = Engine(
     parts=frozenset(Part) - {Part.SERVER, Part.BACKUPS, Part.LOG},
     rules=MySQLRules,
     template=template,
+    snapshots=True,
     series=2,  # 8.4 and 9.7 are long-term releases
 )

@@ -122,6 +122,7 @@ ENGINE: Final = Engine(
     mount_point="/var/lib/postgresql",
     parts=frozenset(Part) - {Part.SERVER},
     incremental_backups=True,
+    snapshots=True,
     rules=PostgreSQLRules,
     template=template,
     superuser=SUPERUSER,

@@ -106,9 +106,11 @@ def new_backup(
     parent: Backup | None = None,
     schedule_id: str | None = None,
     container: Container | None = None,
+    volume_id: str | None = None,
 ) -> Backup:
     """The row of a backup of an instance that is not stored yet. Its key comes when its guest asks
-    for the store, which is the deployment's unless it is a container of the tenant's."""
+    for the store, which is the deployment's unless it is a container of the tenant's. With a
+    `volume_id` it is a snapshot of that."""
     now, backup_id = aws.clock(), aws.new_id()
     parents = [*parent.parents, parent.id] if parent is not None else []
     return Backup(
@@ -133,6 +135,7 @@ def new_backup(
         schedule_id=schedule_id,
         container_url=container.url if container is not None else None,
         container_key=container.key if container is not None else None,
+        volume_id=volume_id,
     )
 
 
@@ -258,11 +261,14 @@ def any_of_version(version_id: str) -> bool:
 
 
 def newest_complete(instance_id: str) -> Backup | None:
-    """The newest backup of an instance that is complete, to build on; as far as the index knows."""
+    """The newest backup of an instance that is complete, to build on, which no snapshot is; as far
+    as the index knows."""
     found = Backup.source_index.query(
         instance_id, scan_index_forward=False, limit=MOST_LOOKED_AT, page_size=20
     )
-    complete = (row for row in found if row.status == BackupStatus.COMPLETED)
+    complete = (
+        row for row in found if row.status == BackupStatus.COMPLETED and not row.is_snapshot
+    )
     return next(complete, None)
 
 
@@ -394,7 +400,7 @@ def ending(operation: Operation, what: What, reason: str) -> Items:
     """
     if operation.action == OperationAction.VERIFY_BACKUP and what is What.SUCCEEDED:
         return verifying(operation)
-    if operation.action != OperationAction.CREATE_BACKUP:
+    if operation.action not in rules.MAKING:
         return lambda _: None
     row = find_backup((operation.arguments or {})["backup"])
     if row is None or row.status not in UNFINISHED:

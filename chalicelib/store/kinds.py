@@ -41,7 +41,19 @@ NEWEST_ROLLOUT: Final = "newest-rollout"
 Items = Callable[[TransactWrite], None]
 """A part of a transaction."""
 
-_WHOLE: Final = frozenset({OperationAction.CREATE, OperationAction.RESTORE, OperationAction.DELETE})
+_WHOLE: Final = frozenset(
+    {
+        *(OperationAction.CREATE, OperationAction.RESTORE, OperationAction.RESTORE_SNAPSHOT),
+        OperationAction.DELETE,
+    }
+)
+_READING: Final = frozenset(
+    {
+        *(OperationAction.RESTORE, OperationAction.RESTORE_SNAPSHOT),
+        OperationAction.VERIFY_BACKUP,
+    }
+)
+"""Those that read a backup, which is not deleted meanwhile."""
 """What makes all of an instance, or takes all of it away."""
 
 
@@ -146,7 +158,7 @@ class Instances(Kind[Instance]):
         return build
 
     def beside_accepted(self, operation: Operation) -> Items:
-        if operation.action not in (OperationAction.RESTORE, OperationAction.VERIFY_BACKUP):
+        if operation.action not in _READING:
             return lambda _: None
         return backups.reading((operation.arguments or {})["backup"], operation.id)
 

@@ -208,7 +208,8 @@ _NO_FAULT: Final[Mapping[str, Any]] = {"fault_message": None, "fault_created": N
 
 _PREPARED: Final = frozenset(
     {
-        *(OperationAction.CREATE, OperationAction.RESTORE, OperationAction.UPGRADE),
+        *(OperationAction.CREATE, OperationAction.RESTORE, OperationAction.RESTORE_SNAPSHOT),
+        OperationAction.UPGRADE,
         *(OperationAction.REBUILD, OperationAction.REBUILD_STOPPED),
     }
 )
@@ -240,7 +241,10 @@ _SETTINGS: Final[Mapping[OperationAction, Callable[[Operation], dict[str, Any]]]
 """What the success of these tells of the settings of a group."""
 
 _OUTCOMES: Final[Mapping[OperationAction, Callable[[Operation, What], Outcome]]] = {
-    **dict.fromkeys((OperationAction.CREATE, OperationAction.RESTORE), _created),
+    **dict.fromkeys(
+        (OperationAction.CREATE, OperationAction.RESTORE, OperationAction.RESTORE_SNAPSHOT),
+        _created,
+    ),
     OperationAction.DELETE: _deleted,
     OperationAction.UPDATE_ACCESS: _access_updated,
     OperationAction.RESTART: _came_back,
@@ -257,6 +261,7 @@ _OUTCOMES: Final[Mapping[OperationAction, Callable[[Operation, What], Outcome]]]
     OperationAction.ROLL_OUT: _rolled_out,
     OperationAction.APPLY: _applied,
     OperationAction.CREATE_BACKUP: _as_before,
+    OperationAction.CREATE_SNAPSHOT: _as_before,
     OperationAction.VERIFY_BACKUP: _as_before,
     OperationAction.DELETE_BACKUP: _deleted_backup,
 }

@@ -15,8 +15,9 @@ from typing import Final
 from pynamodb.expressions.update import Action
 
 from chalicelib import aws
+from chalicelib.domain.backups import MAKING
 from chalicelib.domain.flows import CREATE_BACKUP, DELETE_BACKUP, FLOWS, What
-from chalicelib.domain.operations import OperationAction, OperationStatus
+from chalicelib.domain.operations import OperationStatus
 from chalicelib.lifecycle import UNFINISHED
 from chalicelib.status import BackupStatus
 from chalicelib.store import backups
@@ -71,7 +72,7 @@ def _unfinished(row: Backup) -> tuple[str, list[Action]] | None:
     if making.live is not None:
         return None
     made = as_dict(making.resources).get("backup")
-    if row.sealed_key is None:
+    if row.sealed_key is None and not row.is_snapshot:
         return "its key is lost", backups.outcome(row, What.FAILED, reason=LOST)
     if making.status == OperationStatus.SUCCEEDED and made is not None:
         return "it is complete", backups.outcome(row, What.SUCCEEDED, made)
@@ -83,7 +84,7 @@ def _making(row: Backup) -> Operation | None:
     """The operation that makes it, which was accepted with it."""
     since = Operation.created >= row.created
     found = Operation.subject_index.query(row.instance_id, since, limit=FIRST_OPERATIONS)
-    about = (each for each in found if each.action == OperationAction.CREATE_BACKUP)
+    about = (each for each in found if each.action in MAKING)
     return next((each for each in about if (each.arguments or {})["backup"] == row.id), None)
 
 

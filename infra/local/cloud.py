@@ -26,7 +26,7 @@ def start(settings: StackSettings, secrets: Secrets) -> PartProcess:
     """Start the local cloud, without the servers of an earlier one, and wait until it answers."""
     require_free(settings.cloud_port, "--cloud-port")
     stop_all(part for part in leftovers(settings.state) if "COFFER_SERVER_ID" in part.environ())
-    for folder in ("servers", "volumes"):
+    for folder in ("servers", "volumes", "snapshots"):
         shutil.rmtree(settings.cloud / folder, ignore_errors=True)
     bootstrap = settings.cloud / "bootstrap.json"
     write_private(bootstrap, secrets.bootstrap())

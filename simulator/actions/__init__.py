@@ -13,6 +13,7 @@ from simulator.actions.asking import UNFIT, Action
 from simulator.actions.backups import (
     create_backup,
     create_backup_in_container,
+    create_snapshot,
     delete_after_backup,
     delete_backup,
     list_backups,
@@ -111,6 +112,7 @@ ACTIONS: Final[dict[str, Action]] = {
                 delete_after_backup,
             ),
             create_backup_in_container,
+            create_snapshot,
             *(create_schedule, change_schedule, list_schedules, delete_schedule),
             *(archive_log, restore_to_moment, purge_log),
         )
@@ -126,6 +128,7 @@ _BY_PART: Final = {
     Part.BACKUPS: (
         create_backup,
         create_backup_in_container,
+        create_snapshot,
         create_schedule,
         delete_after_backup,
     ),

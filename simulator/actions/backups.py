@@ -45,6 +45,16 @@ def create_backup_in_container(work: Clients, tenant: Tenant, instance_id: str |
     create_backup(work, tenant, instance_id, work.stream.choice(CONTAINERS))
 
 
+def create_snapshot(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
+    """A backup that is a snapshot of the volume, also of an engine that has none."""
+    if instance_id is None:
+        return
+    body = {"name": work.name("backup"), "instance": instance_id, "storage_driver": "cinder"}
+    reply = work.post(tenant, "/backups", {"backup": body})
+    if reply.status == 202:
+        work.learn_backup(tenant, reply)
+
+
 def list_backups(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
     """All, those of an instance, or one."""
     backup = _backup(work, tenant)

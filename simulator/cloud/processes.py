@@ -9,12 +9,14 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 SERVER_VARIABLE = "COFFER_SERVER_ID"
 KILL_ROUNDS = 100
 ROUND_SECONDS = 0.01
+STOP_ROUNDS = 20
 
 _MARK = f"{SERVER_VARIABLE}=".encode()
 
@@ -56,6 +58,31 @@ def kill_servers(server_ids: Collection[str]) -> int:
         killed.update(alive)
         time.sleep(ROUND_SECONDS)
     raise TimeoutError(f"{len(of_servers(server_ids))} processes of a server could not be killed")
+
+
+@contextmanager
+def standing_still(server_ids: Collection[str]) -> Iterator[None]:
+    """Stop every process of these servers for the block, those too that are forked meanwhile.
+
+    Raises TimeoutError when there are still new ones after the last round.
+    """
+    stopped: set[int] = set()
+    seen_none = not server_ids
+    try:
+        for _ in range(STOP_ROUNDS):
+            running = set(of_servers(server_ids)) - stopped if server_ids else set[int]()
+            if not running and seen_none:
+                break
+            seen_none = not running  # one that just loads its program has no environment
+            for pid in running:
+                signal_process(pid, signal.SIGSTOP)
+            stopped |= running
+        else:
+            raise TimeoutError("the processes of a server could not be stopped")
+        yield
+    finally:
+        for pid in stopped:
+            signal_process(pid, signal.SIGCONT)
 
 
 def signal_process(pid: int, number: signal.Signals) -> bool:

@@ -14,10 +14,11 @@ from simulator.cloud.model.floating import FloatingAddress
 from simulator.cloud.model.network import Port
 from simulator.cloud.model.security_groups import SecurityGroup
 from simulator.cloud.model.server import Server
+from simulator.cloud.model.snapshot import Snapshot
 from simulator.cloud.model.volume import Volume
 
 T = TypeVar("T")
-Thing = TypeVar("Thing", Server, Volume, Port, SecurityGroup, FloatingAddress)
+Thing = TypeVar("Thing", Server, Volume, Snapshot, Port, SecurityGroup, FloatingAddress)
 Functions = dict[ModuleType, dict[str, Callable[..., Any]]]
 """Stand-ins by the module and the name of the original."""
 

@@ -201,6 +201,22 @@ class Volume:
         """What it holds now; later writes do not change it."""
         return self.contents
 
+    def copied(self) -> Volume:
+        """All that is on it now, as a volume of its own."""
+        made = Volume(self.size_gib)
+        made.begin_with(self)
+        return made
+
+    def begin_with(self, other: Volume) -> None:
+        """Hold what another one does, in a file system of that one's size."""
+        self.file_system_gib, self.formatted = other.file_system_gib, other.formatted
+        self.touched_by, self.fetched, self.trial = other.touched_by, other.fetched, other.trial
+        self.log_note = other.log_note
+        if other.log is not None:
+            self.log = Log(other.log.start)
+            self.log.entries = list(other.log.entries)
+        self._contents = other.contents
+
     def restore(self, contents: Contents) -> None:
         """Hold what a snapshot held."""
         self.formatted = True

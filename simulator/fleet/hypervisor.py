@@ -26,6 +26,7 @@ class SimHypervisor:
         self._serving: dict[str, list[Guest]] = {}
         self.graves: deque[Guest] = deque(maxlen=GRAVES)
         self._disks: dict[str, int] = {}
+        self.snapshots: dict[str, Volume] = {}
 
     @property
     def volumes(self) -> dict[str, Volume]:
@@ -88,9 +89,13 @@ class SimHypervisor:
             guest.volume_id = None
         done(None)
 
-    def create_volume(self, volume_id: str, size_gib: int, done: Done) -> None:
-        """Make an empty volume."""
-        self.around.volumes[volume_id] = Volume(size_gib)
+    def create_volume(
+        self, volume_id: str, size_gib: int, snapshot_id: str | None, done: Done
+    ) -> None:
+        """Make a volume, empty or with what a snapshot holds."""
+        made = self.around.volumes[volume_id] = Volume(size_gib)
+        if snapshot_id is not None:
+            made.begin_with(self.snapshots[snapshot_id])
         done(None)
 
     def extend_volume(self, volume_id: str, size_gib: int) -> None:
@@ -100,6 +105,16 @@ class SimHypervisor:
     def delete_volume(self, volume_id: str, done: Done) -> None:
         """Remove a volume and what is on it."""
         self.around.volumes.pop(volume_id, None)
+        done(None)
+
+    def create_snapshot(self, snapshot_id: str, volume_id: str, done: Done) -> None:
+        """Keep what is on a volume now."""
+        self.snapshots[snapshot_id] = self.around.volumes[volume_id].copied()
+        done(None)
+
+    def delete_snapshot(self, snapshot_id: str, done: Done) -> None:
+        """Remove a snapshot."""
+        self.snapshots.pop(snapshot_id, None)
         done(None)
 
     def _bury(self, server_id: str) -> None:

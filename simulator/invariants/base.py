@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, Final, Literal, NamedTuple, Protocol
 
+from chalicelib.cloud.names import KEPT_KEY
 from chalicelib.domain.flows import FLOWS, What
 from chalicelib.domain.operations import OperationAction, OperationStatus
 from simulator.aws.dynamodb.values import Item
@@ -463,12 +464,13 @@ def things_of(cloud: Cloud, instance_id: str) -> dict[str, list[Any]]:
 
 
 def owned_things(cloud: Cloud) -> Iterator[tuple[str, str, Any]]:
-    """Everything in the cloud that carries the deployment's mark: kind, instance id, thing."""
+    """Everything in the cloud that carries the deployment's mark: kind, instance id, thing. What
+    outlives its instance for its snapshots is nobody's."""
     for server in cloud.compute.servers.values():
         if server.task_state not in ("deleting", "force-deleting"):
             yield from _owned("server", server)
     for volume in cloud.volume.volumes.values():
-        if volume.status != "deleting":
+        if volume.status != "deleting" and KEPT_KEY not in volume.metadata:
             yield from _owned("volume", volume)
     for port in cloud.network.ports.values():
         yield from _owned("port", port)

@@ -146,6 +146,10 @@ class BackupChains(Invariant):
 def damage_of(hub: Hub, row: Item) -> str | None:
     """What is wrong with the objects of a complete backup."""
     region = hub.run.region
+    if "volume_id" in row:
+        kept = hub.run.cloud.volume.snapshots.snapshots.get(row["snapshot_id"])
+        status = kept.status if kept is not None else "gone"
+        return None if status == "available" else f"its snapshot is {status}"
     if "imported" in row:
         return _changed_since(hub, row)
     found = stored.body(region, row, stored.manifest_key(row))

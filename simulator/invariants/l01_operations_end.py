@@ -119,7 +119,7 @@ class OperationsEnd(Invariant):
                 row = self.hub.row("instances", new["instance_id"]) or {}
                 own = versions.IMAGES.get(row.get("datastore_version", ""))
                 return asked.get("image_id") not in (None, own)
-            case OperationAction.RESTORE:
+            case OperationAction.RESTORE | OperationAction.RESTORE_SNAPSHOT:
                 return NOT_THERE in reason  # the backup was deleted meanwhile
             case OperationAction.ROLL_OUT:
                 return STOPPED in reason  # by failures of its children, who answer for themselves

@@ -1,5 +1,5 @@
 """L2: no orphan: cloud things, guests' queues, keys and reports are exactly those of live rows, and
-so are the objects of backups."""
+so are the objects and the snapshots of backups."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import math
 from collections import Counter
 from typing import Any, Final
 
+from chalicelib.cloud.names import BACKUP_KEY, INSTANCE_KEY, KEPT_KEY
 from chalicelib.domain.archives import FOLDER
 from chalicelib.lifecycle import Status
 from chalicelib.status import BackupStatus
@@ -27,6 +28,7 @@ _RECORDED: Final = {
 
 _THERE: Final = (BackupStatus.COMPLETED, BackupStatus.DELETE_FAILED)
 _TOLD: Final = "objects of it may be left"
+_SNAPSHOT_TOLD: Final = "may be left in the cloud until its backup is deleted"
 
 
 class NoOrphans(Invariant):
@@ -55,6 +57,7 @@ class NoOrphans(Invariant):
             found["report"] = [None] * reports[instance_id]
             self._compare(instance_id, row, found)
         self._objects()
+        self._snapshots()
 
     def _called(self, effect: Effect) -> None:
         if effect.call == "ListObjectsV2" and effect.what.get("Bucket") == BACKUPS_BUCKET:
@@ -91,6 +94,27 @@ class NoOrphans(Invariant):
             if status not in _THERE and _TOLD not in str((row or {}).get("fault_message")):
                 text = f"objects of the backup {backup_id} left in a container in {status}"
                 self.broken(text, row["instance_id"] if row is not None else None)
+
+    def _snapshots(self) -> None:
+        """Each is of a backup that is there, and a volume that outlives its instance has one."""
+        cinder = self.hub.run.cloud.volume
+        for kept in cinder.snapshots.snapshots.values():
+            backup_id = kept.metadata.get(BACKUP_KEY)
+            if backup_id is None or kept.status == "deleting":
+                continue
+            self.exercised += 1
+            row = self.hub.row("backups", backup_id)
+            status = row["status"] if row is not None else BackupStatus.DELETED
+            told = _SNAPSHOT_TOLD in str((row or {}).get("fault_message"))
+            extra = row is not None and row.get("snapshot_id") != kept.id
+            if (status not in _THERE or extra) and not told:
+                text = f"a snapshot of the backup {backup_id} left behind in {status}"
+                self.broken(text, kept.metadata[INSTANCE_KEY])
+        for volume in cinder.volumes.values():
+            lonely = not cinder.snapshots.of_volume(volume.id)
+            if KEPT_KEY in volume.metadata and lonely and volume.status != "deleting":
+                text = f"the volume {volume.id} is kept for no snapshot"
+                self.broken(text, volume.metadata[INSTANCE_KEY])
 
     def _compare(self, instance_id: str, row: Item | None, found: dict[str, list[Any]]) -> None:
         status = row["status"] if row is not None else Status.DELETED

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from chalicelib.bus import contract
 from chalicelib.bus.contract.arguments import StoredBackup
+from chalicelib.domain.operations import OperationAction
 from chalicelib.status import BackupStatus
 from guest_agent.errors import GuestError
 from simulator.aws.dynamodb.values import Item
@@ -42,8 +43,17 @@ class Restores(Invariant):
         if new["method"] == contract.CREATE_BACKUP.name and old is None:
             self._asked(new)
         answered = changed(old, new, "answered") and "result" in new and "error" not in new
-        if new["method"] == contract.APPLY_BACKUP.name and answered:
+        if not answered:
+            return
+        if new["method"] == contract.APPLY_BACKUP.name or self._adopts(new):
             self._applied(new)
+
+    def _adopts(self, command: Item) -> bool:
+        """Whether a guest was to go on with what a snapshot holds."""
+        if command["method"] != contract.REBUILD.name:
+            return False
+        operation = self.hub.row("operations", command["operation_id"])
+        return operation is not None and operation["action"] == OperationAction.RESTORE_SNAPSHOT
 
     def _backup_of(self, command: Item) -> str:
         operation = self.hub.row("operations", command["operation_id"])
@@ -56,6 +66,8 @@ class Restores(Invariant):
             self._begun[self._backup_of(command)] = volume, volume.contents.log_position
 
     def _backup(self, old: Item | None, new: Item | None) -> None:
+        if old is None and new is not None and "volume_id" in new:
+            self._snapshot_asked(new)
         if new is None or not changed(old, new, "status"):
             return
         if new["status"] == BackupStatus.DELETED:
@@ -69,13 +81,25 @@ class Restores(Invariant):
 
     def _completed(self, row: Item, volume: Volume, begun: int) -> None:
         self.exercised += 1
-        position = int(row["position"])
+        position = self._position(row)
         point = (volume.past or {}).get(position)
         if point is None or position < begun:
             text = f"{row['id']} is of position {position}, and was asked for at {begun}"
             self.broken(text, row["instance_id"])
         else:
             self.hub.points[row["id"]] = point
+
+    def _snapshot_asked(self, row: Item) -> None:
+        volume = self._volume(row["instance_id"])
+        if volume is not None:
+            volume.past = {volume.contents.log_position: volume.contents}
+            self._begun[row["id"]] = volume, volume.contents.log_position
+
+    def _position(self, row: Item) -> int:
+        """Up to where a complete backup goes: as its guest has told, or as the snapshot is."""
+        if "volume_id" not in row:
+            return int(row["position"])
+        return self.hub.run.fleet.snapshots[row["snapshot_id"]].contents.log_position
 
     def _applied(self, command: Item) -> None:
         volume = self._volume(command["instance_id"])
@@ -98,7 +122,8 @@ class Restores(Invariant):
             point = self.hub.points.get(row["id"])
             chain = [self.hub.row("backups", each) for each in (*parents_of(row), row["id"])]
             spoiled = any(each is None or each["id"] in self.hub.spoiled for each in chain)
-            if row["status"] != BackupStatus.COMPLETED or point is None or spoiled:
+            nowhere = "volume_id" in row  # a snapshot: see its restores
+            if row["status"] != BackupStatus.COMPLETED or point is None or spoiled or nowhere:
                 continue
             self.exercised += 1
             try:

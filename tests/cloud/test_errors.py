@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.cloud import flavors, images, network, servers, session, volumes
+from chalicelib.cloud import flavors, images, network, servers, session, snapshots, volumes
 from chalicelib.cloud.errors import CloudAway, OverQuota, Refused
 
 
@@ -32,6 +32,9 @@ def neutron(kind: str) -> HttpError:
         (volumes.create, {"name": "db-1", "size_gib": 5}, "create the volume db-1"),
         (volumes.extend, {"volume_id": "v", "size_gib": 5}, "extend the volume v"),
         (volumes.find, {"instance_id": "i"}, "find the volume of instance i"),
+        (volumes.keep, {"volume_id": "v"}, "keep the volume v"),
+        (snapshots.create, {"name": "s", "volume_id": "v"}, "create the snapshot s"),
+        (snapshots.of_volume, {"volume_id": "v"}, "find the snapshot of volume v"),
         (volumes.find_type, {"name_or_id": "fast"}, "find the type fast"),
         (servers.delete, {"server_id": "s"}, "delete the server s"),
         (servers.find_end, {"server_id": "s"}, "find the end of server s"),

@@ -78,14 +78,22 @@ class InstantHypervisor:
     def detach_volume(self, server_id: str, volume: GuestVolume, done: Done) -> None:
         self._note("detach", done)
 
-    def create_volume(self, volume_id: str, size_gib: int, done: Done) -> None:
-        self._note("create volume", done)
+    def create_volume(
+        self, volume_id: str, size_gib: int, snapshot_id: str | None, done: Done
+    ) -> None:
+        self._note("create volume" + (" of a snapshot" if snapshot_id else ""), done)
 
     def extend_volume(self, volume_id: str, size_gib: int) -> None:
         self.log.append(f"extend volume to {size_gib}")
 
     def delete_volume(self, volume_id: str, done: Done) -> None:
         self._note("delete volume", done)
+
+    def create_snapshot(self, snapshot_id: str, volume_id: str, done: Done) -> None:
+        self._note("create snapshot", done)
+
+    def delete_snapshot(self, snapshot_id: str, done: Done) -> None:
+        self._note("delete snapshot", done)
 
     def _note(self, entry: str, done: Done) -> None:
         self.log.append(entry)

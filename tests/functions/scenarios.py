@@ -31,6 +31,7 @@ from simulator.cloud.model.identity import stable_id
 from simulator.fleet.releases import BUNDLES, Kind
 from simulator.region import TASK_MANAGERS
 from tests.functions.scenarios_of_backups import BACKUPS
+from tests.functions.scenarios_of_snapshots import SNAPSHOTS
 from tests.support import asking_back, resizes
 from tests.support.peer import Peer
 from tests.support.scripted import Script
@@ -579,5 +580,6 @@ SCENARIOS: tuple[Scenario, ...] = (
     upgrade_that_fails_on_both_ways,
     delete_during_the_way_back_of_an_upgrade,
     *BACKUPS,
+    *SNAPSHOTS,
 )
 """Those that have most of their steps in common stand together."""

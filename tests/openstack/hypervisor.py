@@ -95,12 +95,24 @@ class Served:
 
     async def make_volume(self, request: Request) -> JSONResponse:
         volume_id, body = request.path_params["volume_id"], await request.json()
-        await _done(lambda done: self._hypervisor.create_volume(volume_id, body["size"], done))
+        size, snapshot_id = body["size"], body.get("snapshot_id")
+        await _done(lambda done: self._hypervisor.create_volume(volume_id, size, snapshot_id, done))
         return JSONResponse({})
 
     async def remove_volume(self, request: Request) -> JSONResponse:
         volume_id = request.path_params["volume_id"]
         await _done(lambda done: self._hypervisor.delete_volume(volume_id, done))
+        return JSONResponse({})
+
+    async def make_snapshot(self, request: Request) -> JSONResponse:
+        snapshot_id, body = request.path_params["snapshot_id"], await request.json()
+        volume_id = body["volume_id"]
+        await _done(lambda done: self._hypervisor.create_snapshot(snapshot_id, volume_id, done))
+        return JSONResponse({})
+
+    async def remove_snapshot(self, request: Request) -> JSONResponse:
+        snapshot_id = request.path_params["snapshot_id"]
+        await _done(lambda done: self._hypervisor.delete_snapshot(snapshot_id, done))
         return JSONResponse({})
 
 
@@ -140,11 +152,14 @@ def main(state: Path, port: int) -> None:
         await hypervisor.close()
 
     act, volume = "/servers/{server_id}/{action}", "/volumes/{volume_id}"
+    snapshot = "/snapshots/{snapshot_id}"
     routes = [
         Route("/servers", served.list_servers, methods=["GET"]),
         Route(act, served.act_on_server, methods=["POST"]),
         Route(volume, served.make_volume, methods=["PUT"]),
         Route(volume, served.remove_volume, methods=["DELETE"]),
+        Route(snapshot, served.make_snapshot, methods=["PUT"]),
+        Route(snapshot, served.remove_snapshot, methods=["DELETE"]),
     ]
     uvicorn.run(
         Starlette(routes=routes, lifespan=lifespan),

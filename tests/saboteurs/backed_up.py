@@ -9,12 +9,13 @@ from pynamodb.transactions import TransactWrite
 from chalicelib.api import backups as api
 from chalicelib.bus.contract.arguments import StoredBackup
 from chalicelib.bus.contract.manifest import StoredPart
+from chalicelib.cloud import snapshots
 from chalicelib.conductor import storage
 from chalicelib.domain.operations import OperationAction, OperationStatus
 from chalicelib.store import backups, ending, quotas
 from chalicelib.store.ending import Ending
 from chalicelib.store.models import Instance, Operation, Subject
-from functions import container_objects, create_backup, handler
+from functions import container_objects, create_backup, create_snapshot, handler
 from functions.outcomes import Done, Outcome
 from functions.step import Step
 from simulator.fleet import backups as guests
@@ -128,3 +129,24 @@ def a_restore_that_skips_an_increment(patch: Patch) -> None:
         return original([first, *rest[:-1]], fetched)
 
     patch.setattr(guests, "made_of", made_of)
+
+
+@saboteur("snapshots", "L2")
+def snapshots_of_deleted_backups_that_stay(patch: Patch) -> None:
+    """A delete removes the row alone, and the volume of a deleted instance stays with it."""
+    patch.setitem(handler.CLOUD_STEPS, "delete_backup.remove_snapshot", Step(lambda *_: Done()))
+
+
+@saboteur("snapshots", "I12")
+def a_snapshot_that_is_believed(patch: Patch) -> None:
+    """Whatever Cinder has accepted is complete."""
+
+    def snapshot(operation: Operation, _: str | None) -> Outcome:
+        row = create_snapshot._backup(operation)
+        assert row is not None
+        known = snapshots.find(row.id)
+        made = known[0] if known else create_snapshot._make(operation, row, str(row.volume_id))
+        assert made is not None
+        return Done({"backup": {"snapshot_id": made.id, "snapshot_gib": made.size}})
+
+    patch.setitem(handler.CLOUD_STEPS, "create_snapshot.snapshot", Step(snapshot))

@@ -66,6 +66,13 @@ IN_CONTAINERS: Final = {
     "create_backup_in_container": 14.0,
     "cancel": 3.0,
 }
+SNAPSHOTS: Final = {
+    **BACKED_UP,
+    "create_backup": 2.0,
+    "create_snapshot": 14.0,
+    "delete": 3.0,
+    "cancel": 2.0,
+}
 SCHEDULED: Final = {
     "create_schedule": 4.0,
     "create_backup": 1.0,
@@ -151,6 +158,7 @@ PLANS: Final = {
     "flavors": _plan("flavors", FLAVORS, {"F15": 0.2}, rate=80.0),
     "configured": _plan("configured", CONFIGURED, {"F3": 0.1, "F5": 0.1}, rate=120.0, at_once=3),
     "backed up": _plan("backed up", BACKED_UP, {}, rate=120.0),
+    "snapshots": _plan("snapshots", SNAPSHOTS, {"F5": 0.1, "F15": 0.1}, rate=120.0),
     "in containers": _plan(
         "in containers", IN_CONTAINERS, {"F3": 0.2, "F5": 0.1, "F9": 0.2, "F11": 10.0}, rate=120.0
     ),

@@ -21,8 +21,10 @@ from typing import Final
 
 from chalicelib.domain.flows.backups import (
     CREATE_BACKUP,
+    CREATE_SNAPSHOT,
     DELETE_BACKUP,
     RESTORE,
+    RESTORE_SNAPSHOT,
     VERIFY_BACKUP,
 )
 from chalicelib.domain.flows.configuring import APPLY, CONFIGURE
@@ -42,6 +44,7 @@ __all__ = [
     "CONFIGURE",
     "CREATE",
     "CREATE_BACKUP",
+    "CREATE_SNAPSHOT",
     "DELETE",
     "DELETE_BACKUP",
     "ENROLLING",
@@ -61,6 +64,7 @@ __all__ = [
     "RESIZE_VOLUME",
     "RESTART",
     "RESTORE",
+    "RESTORE_SNAPSHOT",
     "ROLL_OUT",
     "START",
     "STOP",
@@ -86,6 +90,7 @@ FLOWS: Final[dict[str, Flow]] = {
         *(STOP, START, REBOOT, RESIZE_FLAVOR, REBUILD, REBUILD_STOPPED, MIGRATE, UPGRADE),
         *(UPGRADE_AGENT, ROLL_OUT, CONFIGURE, APPLY),
         *(CREATE_BACKUP, DELETE_BACKUP, RESTORE, VERIFY_BACKUP),
+        *(CREATE_SNAPSHOT, RESTORE_SNAPSHOT),
     )
 }
 

@@ -39,6 +39,23 @@ CREATE_BACKUP: Final = Flow(
     "them: {reason}",
 )
 
+CREATE_SNAPSHOT: Final = Flow(
+    action=OperationAction.CREATE_SNAPSHOT,
+    title="snapshot",
+    comment="Has Cinder make a snapshot of the volume below a database that goes on, and sees it "
+    "available. One that fails leaves none.",
+    steps=(Step("snapshot"),),
+    undo=(Step("discard_snapshot", timeout="delete_timeout_seconds"),),
+    sources=frozenset({Status.ACTIVE}),
+    during=Status.BACKUP,
+    done=Status.ACTIVE,
+    failed=Status.ACTIVE,
+    timeout="create_timeout_seconds",
+    told_undone="The snapshot was given up: {reason}",
+    told_failed="The snapshot failed, and may be left in the cloud until its backup is deleted: "
+    "{reason}",
+)
+
 VERIFY_BACKUP: Final = Flow(
     action=OperationAction.VERIFY_BACKUP,
     title="verification",
@@ -72,11 +89,13 @@ DELETE_BACKUP: Final = Flow(
     subject=SubjectKind.BACKUP,
     title="backup deletion",
     comment="Takes a backup out of the object store, and before it those that build on it, if that "
-    "was asked for; after it the log that no backup needs any more. What cannot be removed is "
-    "tried again by the next delete.",
+    "was asked for; after it the log that no backup needs any more. Of one that is a snapshot that "
+    "goes, and with the last one the volume of an instance that is gone. What cannot be removed "
+    "is tried again by the next delete.",
     steps=(
         Step("others", Runs.LOCAL),
         Step("remove", Runs.LOCAL, timeout="delete_timeout_seconds"),
+        Step("remove_snapshot", timeout="delete_timeout_seconds"),
         Step("trim", Runs.LOCAL, timeout="delete_timeout_seconds"),
     ),
     sources=frozenset({BackupStatus.COMPLETED, BackupStatus.FAILED, BackupStatus.DELETE_FAILED}),
@@ -115,6 +134,36 @@ RESTORE: Final = Flow(
             "The guest agent failed to make the backup its data",
         ),
         msgspec.structs.replace(PREPARE, timeout=CREATE.timeout),
+    ),
+    undo=CREATE.undo,
+    during=CREATE.during,
+    done=CREATE.done,
+    undone=CREATE.undone,
+    timeout="restore_timeout_seconds",
+    told_failed=CREATE.told_failed,
+    reported=CREATE.reported,
+)
+
+RESTORE_SNAPSHOT: Final = Flow(
+    action=OperationAction.RESTORE_SNAPSHOT,
+    title="restore of a snapshot",
+    comment="Makes an instance on a volume that Cinder makes of a snapshot: a create whose guest "
+    "goes on with the data that it finds, as after a crash, and makes what else was asked for.",
+    steps=(
+        *(step for step in CREATE.steps if step is not PREPARE),
+        _guest(
+            "adopt",
+            "rebuild",
+            "The guest agent did not start the database on the snapshot's data in time",
+            "The guest agent failed to start the database on the snapshot's data",
+        ),
+        _guest(
+            "grow",
+            "resize_fs",
+            "The file system did not grow in time",
+            "The file system did not grow",
+        ),
+        PREPARE,
     ),
     undo=CREATE.undo,
     during=CREATE.during,

@@ -84,6 +84,11 @@ class Backup(Subject):
     attempts = optional(JSONAttribute(null=True))  # in a container: `chalicelib.domain.attempts`
     imported = optional(JSONAttribute(null=True))  # somebody else's: `chalicelib.domain.imports`
 
+    # Of one that is a snapshot in Cinder: the volume that it is of, and itself when it is there.
+    volume_id = optional(UnicodeAttribute(null=True))
+    snapshot_id = optional(UnicodeAttribute(null=True))
+    snapshot_gib = optional(NumberAttribute(null=True))
+
     # What its guest told, when it was seen to lie in the store.
     checksum = optional(UnicodeAttribute(null=True))
     attempt = optional(UnicodeAttribute(null=True))  # the folder of its parts
@@ -104,6 +109,11 @@ class Backup(Subject):
     archive_number = optional(NumberAttribute(null=True))
     log_position = optional(UnicodeAttribute(null=True))
     reached_ms = optional(NumberAttribute(null=True))
+
+    @property
+    def is_snapshot(self) -> bool:
+        """Whether it is one in Cinder, and nothing of it lies in an object store."""
+        return self.volume_id is not None
 
     @property
     def parent_id(self) -> str | None:

@@ -133,6 +133,10 @@ class ControlApi(Service):
                     }
                     for s in self.cloud.compute.servers.values()
                 ],
+                "snapshots": [
+                    {"id": s.id, "name": s.name, "status": s.status, "volume_id": s.volume_id}
+                    for s in self.cloud.volume.snapshots.snapshots.values()
+                ],
                 "volumes": [
                     {
                         **_common(v.id, v.name, v.project_id),

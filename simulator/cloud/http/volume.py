@@ -21,6 +21,7 @@ from simulator.cloud.http.plumbing import (
     text_of,
     timestamp,
 )
+from simulator.cloud.http.snapshots import SnapshotApi
 from simulator.cloud.model.cloud import Cloud
 from simulator.cloud.model.errors import BadRequest, NotFound
 from simulator.cloud.model.volume import Volume, VolumeType
@@ -35,6 +36,7 @@ class VolumeApi(Service):
     def __init__(self, cloud: Cloud, url: str) -> None:
         super().__init__(cloud, url, fault_view)
         self._cinder = cloud.volume
+        self._snapshots = SnapshotApi(cloud.volume, url)
 
     def routes(self) -> list[BaseRoute]:
         """All routes of the service; those of a project are below `/v3/{project_id}`."""
@@ -59,8 +61,9 @@ class VolumeApi(Service):
             self._own("/types/{id}/os-volume-type-access", get=self.list_type_access),
             self._own("/attachments", get=self.list_attachments),
             self._own("/attachments/detail", get=self.list_attachments),
-            self._own("/snapshots", get=lambda call: json_response({"snapshots": []})),
-            self._own("/snapshots/detail", get=lambda call: json_response({"snapshots": []})),
+            self._own("/snapshots", get=self._snapshots.index, post=self._snapshots.create),
+            self._own("/snapshots/detail", get=self._snapshots.detail),
+            self._own("/snapshots/{id}", get=self._snapshots.show, delete=self._snapshots.delete),
             self._own("/backups/detail", get=lambda call: json_response({"backups": []})),
             self._own("/os-availability-zone", get=self.list_zones),
             self._own("/extensions", get=lambda call: json_response({"extensions": []})),
@@ -93,8 +96,8 @@ class VolumeApi(Service):
     def create(self, call: Call) -> Response:
         """POST /volumes: 202."""
         wanted = call.item("volume")
-        if wanted.get("snapshot_id") or wanted.get("source_volid") or wanted.get("imageRef"):
-            raise BadRequest("Invalid input received: only empty volumes can be made here.")
+        if wanted.get("source_volid") or wanted.get("imageRef"):
+            raise BadRequest("Invalid input received: a volume is empty here, or of a snapshot.")
         volume = self._cinder.create(
             call.caller,
             number_of(wanted, "size"),
@@ -103,6 +106,7 @@ class VolumeApi(Service):
             volume_type=text_of(wanted, "volume_type") or None,
             metadata=strings_of(wanted, "metadata"),
             availability_zone=text_of(wanted, "availability_zone") or None,
+            snapshot_id=text_of(wanted, "snapshot_id") or None,
         )
         return json_response({"volume": self._view(volume)}, 202)
 
@@ -231,7 +235,7 @@ class VolumeApi(Service):
             "maxTotalSnapshots": limits["snapshots"],
             "totalVolumesUsed": used["volumes"],
             "totalGigabytesUsed": used["gigabytes"],
-            "totalSnapshotsUsed": 0,
+            "totalSnapshotsUsed": used["snapshots"],
         }
         return json_response({"limits": {"rate": [], "absolute": absolute}})
 
@@ -294,7 +298,7 @@ class VolumeApi(Service):
             "replication_status": None,
             "consistencygroup_id": None,
             "migration_status": None,
-            "snapshot_id": None,
+            "snapshot_id": volume.snapshot_id,
             "source_volid": None,
             "user_id": volume.user_id,
             "os-vol-tenant-attr:tenant_id": volume.project_id,

@@ -91,6 +91,7 @@ CALLS = {
     ),
     "volume": frozenset(
         {
+            *("create_snapshot", "delete_snapshot", "list_snapshots"),
             "create_volume",
             "delete_volume",
             "extend_volume",
@@ -116,10 +117,11 @@ _CALLS_OF_MODE = {
         *("create_server", "delete_server", "reboot_server", "rebuild_server"),
         *("resize_server", "migrate_server", "confirm_resize", "revert_resize"),
         *("create_volume", "delete_volume", "extend_volume", "delete_port"),
+        *("create_snapshot", "delete_snapshot"),
     },
     "left_as_it_was": {"resize_server", "migrate_server", "extend_volume"},
     "not_in_use": {"extend_volume"},
-    "slow_delete": {"delete_server", "delete_volume"},
+    "slow_delete": {"delete_server", "delete_volume", "delete_snapshot"},
     "seen_again": {"list_servers"},
     "vanish": {
         *("create_server", "get_server", "delete_server"),
@@ -130,6 +132,7 @@ _ENDS_IN_ERROR = {
     *("create_server", "delete_server", "reboot_server", "rebuild_server"),
     *("resize_server", "migrate_server", "confirm_resize", "revert_resize"),
     *("create_volume", "delete_volume", "extend_volume"),
+    *("create_snapshot", "delete_snapshot"),
 }
 _QUOTA_STATUS = {"compute": 403, "volume": 413, "network": 409, "object_store": 413}
 

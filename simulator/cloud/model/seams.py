@@ -108,8 +108,10 @@ class Hypervisor(Protocol):
         """Unplug a volume from a server."""
         ...
 
-    def create_volume(self, volume_id: str, size_gib: int, done: Done) -> None:
-        """Make an empty volume."""
+    def create_volume(
+        self, volume_id: str, size_gib: int, snapshot_id: str | None, done: Done
+    ) -> None:
+        """Make a volume, empty or with what a snapshot holds."""
         ...
 
     def extend_volume(self, volume_id: str, size_gib: int) -> None:
@@ -118,4 +120,12 @@ class Hypervisor(Protocol):
 
     def delete_volume(self, volume_id: str, done: Done) -> None:
         """Remove a volume and what is on it."""
+        ...
+
+    def create_snapshot(self, snapshot_id: str, volume_id: str, done: Done) -> None:
+        """Keep what is on a volume at one moment, whatever its server is at."""
+        ...
+
+    def delete_snapshot(self, snapshot_id: str, done: Done) -> None:
+        """Remove a snapshot."""
         ...

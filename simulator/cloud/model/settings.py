@@ -70,6 +70,7 @@ RAISED: Final[Mapping[str, int]] = {
     "ram": 1024000,
     "server_groups": 200,
     "volumes": 200,
+    "snapshots": 200,
     "gigabytes": 20000,
     "port": 500,
     "security_group": 300,

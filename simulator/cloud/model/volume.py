@@ -10,6 +10,7 @@ from simulator.cloud.model.faults import Fault, Faults
 from simulator.cloud.model.quota import Quotas
 from simulator.cloud.model.seams import Clock, Hypervisor, Ids, Scheduler
 from simulator.cloud.model.settings import ZONE, Delays
+from simulator.cloud.model.snapshot import SnapshotService
 
 DELETABLE = (
     "available",
@@ -58,6 +59,7 @@ class Volume:
     availability_zone: str = ZONE
     status: str = "creating"
     bootable: bool = False
+    snapshot_id: str | None = None
     metadata: dict[str, str] = field(default_factory=dict)
     attachments: list[Attachment] = field(default_factory=list)
 
@@ -85,6 +87,9 @@ class VolumeService:
         self.volumes: dict[str, Volume] = {}
         self.types: dict[str, VolumeType] = {}
         self.zones: tuple[str, ...] = (ZONE,)
+        self.snapshots = SnapshotService(
+            clock, ids, later, hypervisor, faults, delays, self._check_snapshots
+        )
 
     def create(
         self,
@@ -96,8 +101,10 @@ class VolumeService:
         volume_type: str | None = None,
         metadata: dict[str, str] | None = None,
         availability_zone: str | None = None,
+        snapshot_id: str | None = None,
     ) -> Volume:
-        """Accept a volume of `size` GiB; it is `creating` and becomes `available` by itself."""
+        """Accept a volume of `size` GiB, with what a snapshot holds if one is named; it is
+        `creating` and becomes `available` by itself."""
         caller.require_write("volume:create")
         with self._faults.around("volume", "create_volume", name) as fault:
             if size < 1:
@@ -105,6 +112,8 @@ class VolumeService:
             if availability_zone not in (None, *self.zones):
                 raise BadRequest(f"Availability zone '{availability_zone}' is invalid.")
             chosen = self._type(caller, volume_type)
+            if snapshot_id is not None:
+                self.snapshots.source(caller, snapshot_id, size)
             self._check_quota(caller.project_id, size)
             now = self._clock()
             volume = Volume(
@@ -118,6 +127,7 @@ class VolumeService:
                 updated_at=now,
                 description=description,
                 availability_zone=availability_zone or self.zones[0],
+                snapshot_id=snapshot_id,
                 metadata=dict(metadata or {}),
             )
             self.volumes[volume.id] = volume
@@ -166,7 +176,8 @@ class VolumeService:
         volume = self.get(caller, volume_id)
         caller.require_write("volume:delete")
         with self._faults.around("volume", "delete_volume", volume.name) as fault:
-            if volume.attachments or (volume.status not in DELETABLE and not force):
+            used = volume.attachments or self.snapshots.of_volume(volume_id)
+            if used or (volume.status not in DELETABLE and not force):
                 raise BadRequest(
                     "Invalid volume: Volume status must be available or error or error_restoring "
                     "or error_extending or error_managing and must not be migrating, attached, "
@@ -286,24 +297,37 @@ class VolumeService:
         raise NotFound(f"Volume type {name_or_id} could not be found.", kind="VolumeTypeNotFound")
 
     def used(self, project_id: str) -> dict[str, int]:
-        """Volumes and gigabytes that count against the project's quota."""
+        """Volumes, snapshots, and gigabytes of both, that count against the project's quota."""
         sizes = [v.size for v in self.volumes.values() if v.project_id == project_id]
-        return {"volumes": len(sizes), "gigabytes": sum(sizes)}
+        kept = self.snapshots.used(project_id)
+        gigabytes = sum(sizes) + kept["gigabytes"]
+        return {"volumes": len(sizes), "snapshots": kept["snapshots"], "gigabytes": gigabytes}
 
     def _type(self, caller: Caller, name_or_id: str | None) -> VolumeType:
         if name_or_id is not None:
             return self.type_of(caller, name_or_id)
         return next(kind for kind in self.types.values() if kind.is_default)
 
-    def _check_quota(self, project_id: str, gigabytes: int, count: int = 1) -> None:
+    def _check_snapshots(self, project_id: str, gigabytes: int) -> None:
+        self._check_quota(project_id, gigabytes, counted="snapshots")
+
+    def _check_quota(
+        self, project_id: str, gigabytes: int, count: int = 1, counted: str = "volumes"
+    ) -> None:
         used = self.used(project_id)
-        wanted = {"volumes": count, "gigabytes": gigabytes}
+        wanted = {counted: count, "gigabytes": gigabytes}
         resource = self.quotas.exceeded(project_id, used, wanted)
         limit = self.quotas.limits(project_id)
         if resource == "volumes":
             raise QuotaExceeded(
                 f"VolumeLimitExceeded: Maximum number of volumes allowed ({limit['volumes']}) "
                 "exceeded for quota 'volumes'.",
+                status=413,
+            )
+        if resource == "snapshots":
+            raise QuotaExceeded(
+                "SnapshotLimitExceeded: Maximum number of snapshots allowed "
+                f"({limit['snapshots']}) exceeded",
                 status=413,
             )
         if resource == "gigabytes":
@@ -328,7 +352,7 @@ class VolumeService:
             if fault and fault.mode == "vanish":
                 self._remove(volume)
 
-        self._hypervisor.create_volume(volume.id, volume.size, made)
+        self._hypervisor.create_volume(volume.id, volume.size, volume.snapshot_id, made)
 
     def _unmake(self, volume: Volume, fault: Fault | None) -> None:
         if volume.status != "deleting" or volume.id not in self.volumes:

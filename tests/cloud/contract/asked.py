@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.cloud import errors, names, network, servers, volumes
+from chalicelib.cloud import errors, names, network, servers, snapshots, volumes
 from tests.cloud.contract.people import Person, until
 
 
@@ -42,8 +42,12 @@ class Asked:
             self._clean.pop()()
 
     def _without_volumes(self) -> bool:
-        found = volumes.find(self.instance_id)
+        found = volumes.find(self.instance_id, kept=True)
         for each in found:
+            for snapshot in snapshots.of_volume(each.id):
+                if snapshot.status in snapshots.DELETABLE:
+                    snapshots.delete(snapshot.id)
+        for each in [each for each in found if not snapshots.of_volume(each.id)]:
             if each.status in volumes.DELETABLE:
                 volumes.delete(each.id)
         return not found
@@ -79,7 +83,9 @@ class Asked:
             ip_address=ip_address,
         )
 
-    def volume(self, size_gib: int = 1, zone: str | None = None) -> volumes.Volume:
+    def volume(
+        self, size_gib: int = 1, zone: str | None = None, snapshot_id: str | None = None
+    ) -> volumes.Volume:
         """A volume of the instance that is available."""
         made = volumes.create(
             names.volume(self.instance_id),
@@ -87,6 +93,7 @@ class Asked:
             volume_type=None,
             availability_zone=zone,
             metadata=names.metadata(self.instance_id, 1),
+            snapshot_id=snapshot_id,
         )
         until(lambda: self.status_of(made.id) == "available", "the volume is available")
         return made
@@ -111,10 +118,10 @@ class Asked:
             metadata=names.metadata(self.instance_id, 1),
         )
 
-    def server(self) -> servers.Server:
+    def server(self, volume_gib: int = 1) -> servers.Server:
         """A server of the instance that is ACTIVE, with its port and volume."""
         home = self.network_of(self.tenant, "10.61.0.0/24")
-        port, disk = self.port(home.id, self.group().id), self.volume()
+        port, disk = self.port(home.id, self.group().id), self.volume(volume_gib)
         return self.in_status(self.ask_for_server(port.id, disk.id), "ACTIVE")
 
     @property

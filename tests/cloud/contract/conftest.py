@@ -18,6 +18,7 @@ from chalicelib.cloud import (
     server_groups,
     servers,
     session,
+    snapshots,
     volumes,
 )
 from tests.cloud.contract.asked import Asked
@@ -26,7 +27,7 @@ from tests.openstack import people
 from tests.openstack.site import VARIABLE, Site
 
 CLOUD = "COFFER_CONTRACT_CLOUD"
-MODULES = (session, servers, server_groups, volumes, network, images, flavors)
+MODULES = (session, servers, server_groups, volumes, snapshots, network, images, flavors)
 
 
 @pytest.fixture(scope="session")

@@ -15,12 +15,23 @@ from typing import Any
 import pytest
 
 from chalicelib import aws
-from chalicelib.cloud import flavors, images, network, server_groups, servers, session, volumes
+from chalicelib.cloud import (
+    flavors,
+    images,
+    network,
+    server_groups,
+    servers,
+    session,
+    snapshots,
+    volumes,
+)
 from simulator.effects import Effect
 from tests.cloud.served import ServedCloud
 from tests.simulator.fleet.plays import everything, faults, make_volume, refusals, strangers
 from tests.simulator.fleet.plays_of_servers import broken_builds, groups, rebuilds, resizes
 from tests.simulator.fleet.sides import GUEST_NETWORK, Served, Side, Simulated
+
+MODULES = (servers, server_groups, volumes, snapshots, network, images, flavors)
 
 
 @pytest.fixture(scope="module")
@@ -46,14 +57,18 @@ def deployment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.parametrize(
-    "script", [everything, strangers, refusals, faults, broken_builds, resizes, rebuilds, groups]
+    "script",
+    [
+        *(everything, strangers, refusals, faults),
+        *(broken_builds, resizes, rebuilds, groups),
+    ],
 )
 def test_both_sides_give_the_same_results_and_errors(
     served: tuple[ServedCloud, Any], script: Callable[[Side], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cloud, connection = served
     with monkeypatch.context() as patch:
-        for module in (session, servers, server_groups, volumes, network, images, flavors):
+        for module in (session, *MODULES):
             patch.setattr(module, "connection", lambda: connection)
         original = Served(cloud)
         script(original)
@@ -72,7 +87,7 @@ def test_every_function_of_the_cloud_has_a_stand_in_with_its_signature() -> None
 
     originals = {
         (module, name): function
-        for module in (servers, server_groups, volumes, network, images, flavors)
+        for module in MODULES
         for name, function in vars(module).items()
         if hasattr(function, "__wrapped__") and function.__module__ == module.__name__
     }

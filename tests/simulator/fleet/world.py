@@ -91,7 +91,7 @@ class World:
         )
         volume = f"volume-{number}"
         if volume not in self.fleet.volumes:
-            self.fleet.create_volume(volume, 2, lambda error: None)
+            self.fleet.create_volume(volume, 2, None, lambda error: None)
         address = f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}"
         return GuestSpec(
             server_id=f"11111111-0000-4000-8000-{number:012d}",

@@ -1,0 +1,197 @@
+"""Backups that are snapshots: what is in the cloud after each, and what a restore has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from chalicelib.cloud import volumes
+from chalicelib.cloud.errors import Refused
+from chalicelib.lifecycle import Status
+from chalicelib.status import BackupStatus
+from chalicelib.store import backups, events, instances
+from chalicelib.store.models import Backup
+from functions import orphans
+from tests.functions.scenarios_of_snapshots import begin, delete, made, restored, running
+from tests.support.simulated import Stack
+
+
+@pytest.fixture
+def quiet(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Lets nobody but the test do anything: days are short then."""
+    monkeypatch.setattr(orphans, "PAUSE_SECONDS", 0)
+
+    def begin() -> None:
+        stack.stop_schedules()
+        stack.switch_guests_off()
+
+    return begin
+
+
+def snapshots_of(stack: Stack) -> list[str]:
+    """The statuses of those that the cloud has."""
+    return [each.status for each in stack.cloud.volume.snapshots.snapshots.values()]
+
+
+def now(backup: Backup) -> Backup:
+    found = backups.find_backup(backup.id)
+    assert found is not None
+    return found
+
+
+def test_a_restore_has_what_the_volume_had_and_a_file_system_of_its_own_size(stack: Stack) -> None:
+    instance_id = running(stack)
+    source = stack.fleet.volumes[instances.get_instance(instance_id).resources["volume_id"]]
+    backup = made(stack, instance_id)
+    assert (backup.snapshot_gib, backup.children, backup.sealed_key) == (source.size_gib, 0, None)
+    copy = restored(backup, more_gib=1)
+    stack.settle()
+    row = instances.get_instance(copy)
+    assert (row.status, row.fault_message) == (Status.ACTIVE, None)
+    found = stack.fleet.volumes[row.resources["volume_id"]]
+    assert found.contents.users
+    assert found.contents.same_as(source.contents)
+    assert found.size_gib == found.file_system_gib == source.size_gib + 1
+    stack.check()
+
+
+def test_a_volume_without_data_is_not_made_a_database(stack: Stack) -> None:
+    """It would look as if all had been restored."""
+    backup = made(stack, running(stack))
+    (kept,) = stack.fleet.snapshots.values()
+    kept.formatted = False
+    copy = restored(backup)
+    stack.settle()
+    row = instances.get_instance(copy)
+    assert row.status == Status.ERROR
+    assert "failed to start the database on the snapshot's data" in str(row.fault_message)
+
+
+def test_a_snapshot_that_fails_leaves_nothing(stack: Stack) -> None:
+    instance_id = running(stack)
+    stack.spoil("volume", "create_snapshot", "error")
+    backup, _ = begin(instance_id)
+    stack.settle()
+    assert now(backup).status == BackupStatus.FAILED
+    assert "The snapshot went to error" in str(now(backup).fault_message)
+    assert snapshots_of(stack) == []
+    assert instances.get_instance(instance_id).status == Status.ACTIVE
+    stack.check()
+
+
+def test_of_two_that_an_unknown_result_has_left_one_stays_and_both_go(stack: Stack) -> None:
+    instance_id = running(stack)
+    backup = made(stack, instance_id)
+    cinder = stack.cloud.volume
+    (first,) = cinder.snapshots.snapshots.values()
+    volume = cinder.volumes[first.volume_id]
+    cinder.snapshots.create(
+        stack.cloud.admin(), volume, name=first.name, metadata=first.metadata, force=True
+    )
+    stack.run(60)
+    delete(backup)
+    stack.settle()
+    assert now(backup).status == BackupStatus.DELETED
+    assert snapshots_of(stack) == []
+
+
+def test_a_volume_outlives_its_instance_until_its_last_snapshot(stack: Stack) -> None:
+    instance_id = running(stack)
+    first, second = made(stack, instance_id), made(stack, instance_id)
+    stack.delete(instance_id)
+    stack.settle()
+    assert instances.get_instance(instance_id, gone=True).status == Status.DELETED
+    assert [each.name for each in stack.volumes] == [f"coffer-{instance_id}"]
+    copy = restored(first)
+    stack.settle()
+    assert instances.get_instance(copy).status == Status.ACTIVE
+    delete(first)
+    stack.settle()
+    assert len(stack.volumes) == 2
+    delete(second)
+    stack.settle()
+    assert [each.name for each in stack.volumes] == [f"coffer-{copy}"]
+    assert snapshots_of(stack) == []
+    stack.check_quotas()
+
+
+def test_a_kept_volume_is_no_leftover_and_no_instance(
+    stack: Stack, quiet: Callable[[], None]
+) -> None:
+    """Neither while the row of its instance says DELETED, nor when that is forgotten."""
+    instance_id = running(stack)
+    made(stack, instance_id)
+    stack.delete(instance_id)
+    stack.settle()
+    quiet()
+    stack.run(orphans.VOLUME_AGE_SECONDS + 60)
+    assert stack.job("look_for_orphans", sure=True) == {"seen": 1, "unknown": 0, "removed": 0}
+    instances.get_instance(instance_id, gone=True).delete()
+    assert stack.job("look_for_orphans", sure=True) == {"seen": 1, "unknown": 0, "removed": 0}
+    assert stack.job("adopt", part="volumes")["told"] == []
+    assert instances.find_instance(instance_id) is None
+
+
+def test_a_snapshot_whose_backup_is_gone_is_removed_after_a_while(
+    stack: Stack, quiet: Callable[[], None]
+) -> None:
+    """As one whose answer came after its undoing had looked for the last time."""
+    instance_id = running(stack)
+    backup = made(stack, instance_id)
+    (left,) = stack.cloud.volume.snapshots.snapshots.values()
+    again = left.metadata
+    delete(backup)
+    stack.settle()
+    volume = next(iter(stack.cloud.volume.volumes.values()))
+    stack.cloud.volume.snapshots.create(
+        stack.cloud.admin(), volume, name=left.name, metadata=again, force=True
+    )
+    quiet()
+    stack.run(orphans.VOLUME_AGE_SECONDS - 3600)
+    assert stack.job("look_for_orphans", sure=True)["removed"] == 0
+    stack.run(2 * 3600)
+    stack.job("look_for_orphans", sure=True)
+    stack.run(60)
+    assert snapshots_of(stack) == []
+    told = [row.kind for row in events.events_of(instance_id)]
+    assert "orphan.removed" in told
+
+
+def test_a_snapshot_of_a_row_that_is_missing_stays_and_is_told(
+    stack: Stack, quiet: Callable[[], None]
+) -> None:
+    backup = made(stack, running(stack))
+    backup.delete()
+    quiet()
+    stack.run(orphans.VOLUME_AGE_SECONDS + 60)
+    found = stack.job("look_for_orphans", sure=True)
+    assert (found["unknown"], found["removed"]) == (1, 0)
+    assert snapshots_of(stack) == ["available"]
+
+
+def test_a_snapshot_that_cinder_does_not_give_up_is_deleted_again(stack: Stack) -> None:
+    instance_id = running(stack)
+    backup = made(stack, instance_id)
+    stack.refusals["snapshots.delete"] = Refused("The cloud refused to delete the snapshot: busy")
+    delete(backup)
+    stack.settle()
+    row = now(backup)
+    assert row.status == BackupStatus.DELETE_FAILED
+    assert "busy" in str(row.fault_message)
+    del stack.refusals["snapshots.delete"]
+    delete(backup)
+    stack.settle()
+    assert now(backup).status == BackupStatus.DELETED
+    assert snapshots_of(stack) == []
+
+
+def test_a_volume_that_is_another_ones_is_not_copied(stack: Stack) -> None:
+    instance_id, another = running(stack), running(stack)
+    backup = made(stack, instance_id)
+    (theirs,) = volumes.find(another)
+    backup.update(actions=[Backup.volume_id.set(theirs.id)])
+    failing, _ = begin(instance_id)
+    failing.update(actions=[Backup.volume_id.set(theirs.id)])
+    stack.settle()
+    assert "The volume has vanished" in str(now(failing).fault_message)
