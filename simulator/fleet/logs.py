@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Final
 import msgspec
 
 from chalicelib.bus.contract import answers, arguments
+from guest_agent.backups.store import Damaged
 from guest_agent.datastores.log import ArchivedPiece, Log, LogLost, Piece
 from guest_agent.errors import NotSupported
 from guest_agent.manager import WithLog
@@ -145,7 +146,10 @@ def replayed(
                 return contents  # as an engine does, whatever comes behind it
             if each.position > max(contents.log_position, int(since)):
                 for page in each.pages:
-                    contents = with_page(contents, page)
+                    try:
+                        contents = with_page(contents, page)
+                    except KeyError:  # of a database that is not there: something is missing
+                        raise Damaged("the log cannot be restored: it does not fit") from None
                 contents = msgspec.structs.replace(contents, log_position=each.position)
     return contents
 
