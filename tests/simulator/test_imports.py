@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import msgspec
 import pytest
@@ -61,6 +61,23 @@ def imported(stack: Backups) -> str:
     return backup_id
 
 
+def beside(stack: Backups, act: Callable[[], object]) -> list[str]:
+    """Have something happen once, when a guest has read the object; what has happened."""
+    done: list[str] = []
+
+    class Hook:
+        def before(self, effect: object) -> None:
+            pass
+
+        def after(self, effect: object) -> None:
+            if getattr(effect, "call", "") == "GetObject" and not done:
+                done.append("x")
+                act()
+
+    stack.region.effects.hooks.append(Hook())
+    return done
+
+
 def test_it_is_taken_in_restored_and_deleted_and_its_object_stays(stack: Backups) -> None:
     backup_id = imported(stack)
     instance_id = stack.restore(backup_id)
@@ -71,6 +88,19 @@ def test_it_is_taken_in_restored_and_deleted_and_its_object_stays(stack: Backups
     stack.settle()
     assert stack.row(backup_id)["status"] == "DELETED"
     assert stack.region.swift.urls() == [f"{URL}/v1/{REALM}{TENANT}/{CONTAINER}/{NAME}"]
+
+
+def test_an_agent_that_dies_on_the_way_begins_again(stack: Backups) -> None:
+    backup_id = imported(stack)
+
+    def dies() -> None:
+        (guest,) = stack.fleet
+        stack.kernel.call_later(0.0, stack.fleet.crash, guest.server_id)
+
+    died = beside(stack, dies)
+    instance_id = stack.restore(backup_id)
+    assert died
+    assert stack.held(instance_id).same_as(KEPT)
 
 
 def test_what_is_changed_on_the_way_makes_no_data(stack: Backups) -> None:
