@@ -10,7 +10,7 @@ from tests.openstack.site import HOST, INSIDE, Site
 
 KINDS: Final = ("account", "container", "object")
 REALM: Final = "AUTH_"
-PIPELINE: Final = "catch_errors tempurl authtoken keystoneauth container_quotas proxy-server"
+PIPELINE: Final = "catch_errors tempurl authtoken keystoneauth container_quotas slo proxy-server"
 
 
 def configure(site: Site) -> None:
@@ -40,6 +40,7 @@ def configure(site: Site) -> None:
             "filter:catch_errors": {"use": "egg:swift#catch_errors"},
             "filter:tempurl": {"use": "egg:swift#tempurl"},
             "filter:container_quotas": {"use": "egg:swift#container_quotas"},
+            "filter:slo": {"use": "egg:swift#slo"},
             "filter:authtoken": {
                 "paste.filter_factory": "keystonemiddleware.auth_token:filter_factory",
                 "delay_auth_decision": True,
