@@ -157,10 +157,11 @@ def test_what_trove_has_made_becomes_an_instance_and_stays_where_it_lies(
     with trove.mariadb() as folder:
         url = put_as_trove_does(store, "of-trove", trove.zipped(trove.stream(folder)))
     before = {each["name"] for each in store.get(f"/{TROVES}?format=json").json()}
-    (version,) = run(stack, "datastore", "version", "list", "mariadb")
+    versions = run(stack, "datastore", "version", "list", "mariadb")
+    version = next(each["ID"] for each in versions if each["Name"] == "10.11")
     run(
         stack, "database", "backup", "create", "from-trove", "--restore-from", url,
-        "--restore-datastore-version", version["ID"], "--restore-size", "0.2",
+        "--restore-datastore-version", version, "--restore-size", "0.2",
     )  # fmt: skip
     (backup,) = (
         each["ID"]
