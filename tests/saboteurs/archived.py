@@ -56,7 +56,7 @@ def pieces_that_go_too_early(patch: Patch) -> None:
     patch.setattr(rules, "floor_of", floor_of)
 
 
-@saboteur("archived", "L12")
+@saboteur("archived", "L12", seeds=10)
 def a_moment_that_is_told_too_soon(patch: Patch) -> None:
     """A guest says each minute that all is in the store, and sends it in each third one."""
     original = Archiver._send_all
