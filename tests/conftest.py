@@ -15,6 +15,9 @@ from tests.support.bare import World, fresh
 hypothesis.settings.register_profile("coffer", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("coffer")
 
+GARBAGE = 50_000
+"""Objects between two looks for cycles. A look after each 700 takes a tenth of a simulated run."""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes long begins first: no worker is left alone with it at the end."""
@@ -25,6 +28,7 @@ def pytest_collection_finish() -> None:
     """What is loaded now stays: no collection looks through it in each run and each fork of one."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(GARBAGE, 20, 100)
 
 
 @pytest.fixture
