@@ -92,6 +92,6 @@ class Instead:
         return self.instead[name] if name in self.instead else getattr(self._module, name)
 
 
-def nothing(*_: Any) -> list[Any]:
+def nothing(*_: Any, **__: Any) -> list[Any]:
     """What a look answers that finds nothing."""
     return []

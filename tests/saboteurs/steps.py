@@ -107,8 +107,8 @@ def a_compensation_forgotten(patch: Patch) -> None:
 def a_volume_not_waited_for(patch: Patch) -> None:
     """The removal of volumes deletes only those that are available, and calls the rest done."""
 
-    def find(name: str) -> list[Any]:
-        found: Iterable[Any] = original.find(name)
+    def find(instance_id: str, *, kept: bool = False) -> list[Any]:
+        found: Iterable[Any] = original.find(instance_id, kept=kept)
         return [each for each in found if each.status == "error"]
 
     original = cloud_volumes
