@@ -148,7 +148,9 @@ class ProcessHypervisor:
             if snapshot_id is None:
                 _make_folder(self._volumes / volume_id)
             else:
-                await _copy(self._snapshots / snapshot_id, self._volumes / volume_id)
+                await asyncio.to_thread(
+                    _copy, self._snapshots / snapshot_id, self._volumes / volume_id
+                )
 
         self._run(work(), done)
 
@@ -168,9 +170,12 @@ class ProcessHypervisor:
         them notices: what is there then is what a power cut would leave, and what was not yet
         synced besides."""
 
+        def copy(server_ids: list[str]) -> None:
+            with processes.standing_still(server_ids):
+                _copy(self._volumes / volume_id, self._snapshots / snapshot_id)
+
         async def work() -> None:
-            with processes.standing_still(self._servers_with(volume_id)):
-                await _copy(self._volumes / volume_id, self._snapshots / snapshot_id)
+            await asyncio.to_thread(copy, self._servers_with(volume_id))
 
         self._run(work(), done)
 
@@ -351,16 +356,13 @@ def _make_local_disk(root: Path, number: int, device: str) -> None:
     link.symlink_to(folder, target_is_directory=True)
 
 
-async def _copy(folder: Path, target: Path) -> None:
+def _copy(folder: Path, target: Path) -> None:
     """All of a folder, with owners and holes; a tool of many years knows more kinds of files."""
-    await asyncio.to_thread(shutil.rmtree, target, True)
-    command = ("cp", "--archive", "--sparse=auto", "--reflink=auto")
-    copying = await asyncio.create_subprocess_exec(
-        *command, str(folder), str(target), stderr=subprocess.PIPE
-    )
-    _, said = await copying.communicate()
-    if copying.returncode:
-        raise OSError(f"{folder.name} was not copied: {said.decode(errors='replace').strip()}")
+    shutil.rmtree(target, ignore_errors=True)
+    command = ["cp", "--archive", "--sparse=auto", "--reflink=auto", str(folder), str(target)]
+    copied = subprocess.run(command, capture_output=True, text=True, check=False)
+    if copied.returncode:
+        raise OSError(f"{folder.name} was not copied: {copied.stderr.strip()}")
 
 
 def _is_somebody(number: int) -> bool:

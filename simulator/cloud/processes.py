@@ -16,7 +16,7 @@ from pathlib import Path
 SERVER_VARIABLE = "COFFER_SERVER_ID"
 KILL_ROUNDS = 100
 ROUND_SECONDS = 0.01
-STOP_ROUNDS = 20
+STOP_ROUNDS = 500
 
 _MARK = f"{SERVER_VARIABLE}=".encode()
 
@@ -64,15 +64,19 @@ def kill_servers(server_ids: Collection[str]) -> int:
 def standing_still(server_ids: Collection[str]) -> Iterator[None]:
     """Stop every process of these servers for the block, those too that are forked meanwhile.
 
-    Raises TimeoutError when there are still new ones after the last round.
+    Each thread of them has stopped when the block begins: the signal reaches one on another core
+    a moment later. Raises TimeoutError when that is not so, or there are new ones, after the last
+    round.
     """
     stopped: set[int] = set()
     seen_none = not server_ids
     try:
         for _ in range(STOP_ROUNDS):
             running = set(of_servers(server_ids)) - stopped if server_ids else set[int]()
-            if not running and seen_none:
+            if not running and seen_none and all(map(_stands_still, stopped)):
                 break
+            if seen_none:
+                time.sleep(ROUND_SECONDS)
             seen_none = not running  # one that just loads its program has no environment
             for pid in running:
                 signal_process(pid, signal.SIGSTOP)
@@ -83,6 +87,15 @@ def standing_still(server_ids: Collection[str]) -> Iterator[None]:
     finally:
         for pid in stopped:
             signal_process(pid, signal.SIGCONT)
+
+
+def _stands_still(pid: int) -> bool:
+    """Whether each thread of a process is stopped, or it has ended."""
+    try:
+        threads = [Path(each.path, "stat").read_text() for each in os.scandir(f"/proc/{pid}/task")]
+    except OSError:
+        return not Path(f"/proc/{pid}").exists()
+    return all(text.rpartition(")")[2].split()[0] in "TtZX" for text in threads)
 
 
 def signal_process(pid: int, number: signal.Signals) -> bool:
