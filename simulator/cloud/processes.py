@@ -72,7 +72,7 @@ def standing_still(server_ids: Collection[str]) -> Iterator[None]:
     seen_none = not server_ids
     try:
         for _ in range(STOP_ROUNDS):
-            running = set(of_servers(server_ids)) - stopped if server_ids else set[int]()
+            running = _with_children(of_servers(server_ids)) - stopped if server_ids else set()
             if not running and seen_none and all(map(_stands_still, stopped)):
                 break
             if seen_none:
@@ -87,6 +87,24 @@ def standing_still(server_ids: Collection[str]) -> Iterator[None]:
     finally:
         for pid in stopped:
             signal_process(pid, signal.SIGCONT)
+
+
+def _with_children(found: Collection[int]) -> set[int]:
+    """With all that descend from them: PostgreSQL's write their titles over their environment."""
+    children: dict[int, list[int]] = {}
+    for entry in os.scandir("/proc"):
+        if entry.name.isdigit():
+            try:
+                parent = Path(entry.path, "stat").read_text().rpartition(")")[2].split()[1]
+            except OSError:
+                continue  # it has ended
+            children.setdefault(int(parent), []).append(int(entry.name))
+    family, left = set(found), list(found)
+    while left:
+        born = [each for each in children.get(left.pop(), ()) if each not in family]
+        family.update(born)
+        left += born
+    return family
 
 
 def _stands_still(pid: int) -> bool:
