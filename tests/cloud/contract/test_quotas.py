@@ -11,6 +11,9 @@ import pytest
 from chalicelib.cloud import errors, names, network, server_groups
 from tests.cloud.contract.asked import Asked, refused
 
+ENOUGH = 1_000_000
+"""Of anything, MiB of memory included: what a project has for the tests that come after these."""
+
 
 @contextmanager
 def limited(asked: Asked, service: str, name: str, limit: int) -> Iterator[None]:
@@ -27,7 +30,7 @@ def limited(asked: Asked, service: str, name: str, limit: int) -> Iterator[None]
         if service == "network":
             client.delete(f"/quotas/{project_id}").raise_for_status()
         else:
-            _set(client, project_id, {name: 1000})
+            _set(client, project_id, {name: ENOUGH})
 
 
 def _set(client: Any, project_id: str, limits: dict[str, int]) -> None:
