@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 import msgspec
-from pynamodb.expressions.update import Action
 
 from chalicelib import engines
 from chalicelib.bus import queues
@@ -51,7 +50,7 @@ _Wrong = Callable[[Any], tuple[str, Any] | None]
 _Mend = Callable[[Any, str, Any], None]
 
 
-def _mend_row(row: Subject, _: str, actions: list[Action]) -> None:
+def _mend_row(row: Subject, _: str, actions: Any) -> None:
     restoring_many.mend(row, actions)
 
 
