@@ -17,7 +17,8 @@ from functions.outcomes import Done, Failed, Outcome, not_yet
 
 
 def snapshot(operation: Operation, _: str | None) -> Outcome:
-    """Make it, and see it available. Of two that unknown results have left the oldest stays."""
+    """Make it, and see it available. Of two that unknown results have left the oldest stays; one
+    that Cinder is still at is waited for, as nobody would look for it later."""
     row = _backup(operation)
     if row is None or row.volume_id is None:
         return Failed(GONE)
@@ -28,6 +29,9 @@ def snapshot(operation: Operation, _: str | None) -> Outcome:
     made = found[0] if found else _make(operation, row, row.volume_id)
     if made is None:
         return Failed("The volume has vanished.")
+    late = next((each for each in found[1:] if each.status in snapshots.PASSING), None)
+    if made.status == "available" and late is not None:
+        return not_yet(operation, f"a snapshot too many is {late.status}")
     if made.status == "available":
         return Done({"backup": {"snapshot_id": made.id, "snapshot_gib": made.size}})
     if made.status.startswith("error"):

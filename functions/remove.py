@@ -58,7 +58,7 @@ def _stays(disk: volumes.Volume) -> bool:
     """Whether a volume may be left as it is; begins what is to be done with it else."""
     if disk.status not in volumes.DELETABLE:
         soft_deleted.free(disk)
-    elif not snapshots.of_volume(disk.id):
+    elif not any(each.owner is not None for each in snapshots.of_volume(disk.id)):
         volumes.delete(disk.id)
     elif disk.kept_for is None:
         volumes.keep(disk.id)

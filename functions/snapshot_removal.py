@@ -2,11 +2,16 @@
 
 The delete of an instance marks the volume first and looks for snapshots then; here the snapshot is
 seen gone first, and the mark is looked for then. So one of the two sees what the other has done.
+
+A marked volume whose instance has a row that is not DELETED is left to the next delete of that: it
+failed behind the mark, or a restored table has the instance again, which may be all of its data.
 """
 
 from __future__ import annotations
 
 from chalicelib.cloud import snapshots, volumes
+from chalicelib.lifecycle import Status
+from chalicelib.store import instances
 from chalicelib.store.models import Backup, Operation
 from functions.outcomes import Done, Outcome, not_yet
 
@@ -21,6 +26,11 @@ def of(operation: Operation, row: Backup) -> Outcome:
         return not_yet(operation, f"the snapshot is {found[0].status}, and is to be gone")
     kept = volumes.get(row.volume_id) if row.volume_id is not None else None
     if kept is None or kept.kept_for is None or snapshots.of_volume(kept.id):
+        return Done()
+    source = instances.find_instance(kept.kept_for)
+    if source is not None and source.status == Status.SHUTDOWN:
+        return not_yet(operation, f"instance {source.id} is being deleted")
+    if source is not None and source.status != Status.DELETED:
         return Done()
     if kept.status in volumes.DELETABLE:
         volumes.delete(kept.id)

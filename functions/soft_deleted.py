@@ -11,7 +11,8 @@ from chalicelib.cloud import servers, volumes
 
 def free(disk: volumes.Volume) -> None:
     """Have every such server ended that holds the volume and is of the same instance."""
-    for server_id in disk.server_ids:
+    owner = disk.owner or disk.kept_for
+    for server_id in disk.server_ids if owner is not None else ():
         kept = servers.find_soft_deleted(server_id)
-        if kept is not None and kept.owner == disk.owner and not kept.moving:
+        if kept is not None and kept.owner == owner and not kept.moving:
             servers.delete(kept.id)

@@ -12,6 +12,8 @@ from chalicelib.cloud.session import cloud_call, connection, own_project
 
 DELETABLE: Final = ("available", "error")
 """Those in which Cinder takes a deletion of somebody who is no administrator."""
+PASSING: Final = ("creating", "available", "error", "deleting")
+"""Those that become another one by themselves, or by a deletion."""
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -40,9 +42,11 @@ def find(backup_id: str) -> list[Snapshot]:
 
 @cloud_call
 def of_volume(volume_id: str) -> list[Snapshot]:
-    """The snapshots of a volume that are backups of ours: it cannot go before them."""
-    raw = connection().block_storage.snapshots(details=True, volume_id=volume_id)
-    return [each for each in map(_snapshot, raw) if each.owner is not None]
+    """The snapshots of a volume, whoever made them: it cannot go before them."""
+    return [
+        _snapshot(each)
+        for each in connection().block_storage.snapshots(details=True, volume_id=volume_id)
+    ]
 
 
 @cloud_call

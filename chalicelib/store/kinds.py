@@ -47,6 +47,7 @@ _WHOLE: Final = frozenset(
         OperationAction.DELETE,
     }
 )
+"""What makes all of an instance, or takes all of it away."""
 _READING: Final = frozenset(
     {
         *(OperationAction.RESTORE, OperationAction.RESTORE_SNAPSHOT),
@@ -54,7 +55,6 @@ _READING: Final = frozenset(
     }
 )
 """Those that read a backup, which is not deleted meanwhile."""
-"""What makes all of an instance, or takes all of it away."""
 
 
 class Ended(msgspec.Struct, frozen=True):

@@ -121,7 +121,7 @@ class BlockStorage(StandIns):
 
     def _snapshots_of_volume(self, volume_id: str) -> list[snapshots.Snapshot]:
         found = map(self._snapshot, self.cloud.volume.snapshots.visible(self.caller))
-        return [each for each in found if each.volume_id == volume_id and each.owner is not None]
+        return [each for each in found if each.volume_id == volume_id]
 
     def _page_of_snapshots(self, after: str | None, limit: int) -> list[snapshots.Snapshot]:
         found = self.cloud.volume.snapshots.visible(self.caller)

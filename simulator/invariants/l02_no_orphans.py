@@ -112,7 +112,10 @@ class NoOrphans(Invariant):
                 self.broken(text, kept.metadata[INSTANCE_KEY])
         for volume in cinder.volumes.values():
             lonely = not cinder.snapshots.of_volume(volume.id)
-            if KEPT_KEY in volume.metadata and lonely and volume.status != "deleting":
+            if KEPT_KEY not in volume.metadata or volume.status == "deleting" or not lonely:
+                continue
+            row = self.hub.row("instances", volume.metadata[INSTANCE_KEY])
+            if row is None or row["status"] == Status.DELETED:  # else its next delete takes it
                 text = f"the volume {volume.id} is kept for no snapshot"
                 self.broken(text, volume.metadata[INSTANCE_KEY])
 

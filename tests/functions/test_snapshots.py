@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 import pytest
 
-from chalicelib.cloud import volumes
+from chalicelib.cloud import servers, volumes
 from chalicelib.cloud.errors import Refused
 from chalicelib.lifecycle import Status
 from chalicelib.status import BackupStatus
 from chalicelib.store import backups, events, instances
 from chalicelib.store.models import Backup
-from functions import orphans
+from functions import orphans, soft_deleted
 from tests.functions.scenarios_of_snapshots import begin, delete, made, restored, running
 from tests.support.simulated import Stack
 
@@ -195,3 +195,68 @@ def test_a_volume_that_is_another_ones_is_not_copied(stack: Stack) -> None:
     failing.update(actions=[Backup.volume_id.set(theirs.id)])
     stack.settle()
     assert "The volume has vanished" in str(now(failing).fault_message)
+
+
+def test_a_kept_volume_of_an_instance_that_a_restored_table_has_stays(stack: Stack) -> None:
+    """It may be all that is left of its data."""
+    instance_id = running(stack)
+    backup, before = made(stack, instance_id), instances.get_instance(instance_id)
+    stack.delete(instance_id)
+    stack.settle()
+    before.save()
+    stack.job("recount_quotas")
+    delete(backup)
+    stack.settle()
+    assert now(backup).status == BackupStatus.DELETED
+    assert [each.name for each in stack.volumes] == [f"coffer-{instance_id}"]
+    stack.delete(instance_id)
+    stack.settle()
+    assert stack.volumes == []
+
+
+def test_one_too_many_that_is_still_being_made_is_waited_for(stack: Stack) -> None:
+    backup, _ = begin(running(stack))
+    cinder = stack.cloud.volume
+    while not (found := list(cinder.snapshots.snapshots.values())):
+        stack.run(0.1)
+    (first,) = found
+    stack.spoil("volume", "create_snapshot", "stuck")
+    second = cinder.snapshots.create(
+        stack.cloud.admin(),
+        cinder.volumes[first.volume_id],
+        name=first.name,
+        metadata=first.metadata,
+        force=True,
+    )
+    stack.run(60)
+    second.status = "available"
+    stack.settle()
+    assert (now(backup).status, now(backup).snapshot_id) == (BackupStatus.COMPLETED, first.id)
+    assert snapshots_of(stack) == ["available"]
+
+
+def test_a_snapshot_that_an_operator_has_made_keeps_the_volume_and_not_the_backup(
+    stack: Stack,
+) -> None:
+    instance_id = running(stack)
+    backup = made(stack, instance_id)
+    (volume,) = stack.cloud.volume.volumes.values()
+    stack.cloud.volume.snapshots.create(stack.cloud.admin(), volume, name="mine", force=True)
+    stack.delete(instance_id)
+    delete(backup)
+    stack.settle()
+    assert now(backup).status == BackupStatus.DELETED
+    assert len(stack.volumes) == 1
+    assert snapshots_of(stack) == ["available"]
+
+
+def test_a_server_that_is_nobodys_is_not_ended_for_a_kept_volume(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    theirs = servers.Server(
+        id="theirs", name="rescue", status="SOFT_DELETED", deleting=False, fault=None, owner=None
+    )
+    monkeypatch.setattr(servers, "find_soft_deleted", lambda _: theirs)
+    monkeypatch.setattr(servers, "delete", lambda _: pytest.fail("it is somebody else's"))
+    disk = volumes.Volume("v", "kept", "in-use", None, 1, server_ids=("theirs",), kept_for="i")
+    soft_deleted.free(disk)
