@@ -9,6 +9,7 @@ import pytest
 
 from chalicelib.bus.contract.pieces import parsed
 from chalicelib.domain.archives import shown
+from chalicelib.store.models import BackupSchedule
 from guest_agent.datastores.log import Piece
 from simulator.fleet.logs import SimLog
 from simulator.template import BACKUPS_BUCKET, PREFIX
@@ -323,3 +324,19 @@ def test_an_archive_that_follows_another_one_may_want_a_restart_too(stack: Backu
     assert status(stack, instance_id) == "RESTART_REQUIRED"
     restart(stack, instance_id)
     assert status(stack, instance_id) == "ACTIVE"
+
+
+def test_a_log_that_no_schedule_wants_after_a_restore_of_tables_ends(stack: Backups) -> None:
+    """By the function's own role: its job reads and ends what only its table tells."""
+    instance_id = archived(stack)
+
+    def restored_without_its_schedule() -> None:
+        for row in BackupSchedule.scan():
+            row.delete()
+        event = {"step": "restore_rows", "part": "archives"}
+        answer = stack.region.lambda_.call(f"{PREFIX}-taskmanager-cloud", event)
+        told = [f"{instance_id}: no schedule wants its log"]
+        assert answer.result == {"told": told, "next": None}
+
+    stack.do(restored_without_its_schedule)
+    assert [each["state"] for each in archives(stack, instance_id)] == ["ended"]

@@ -62,6 +62,9 @@ UNUSED: Final = {
     ("taskmanager", "dynamodb:getitem *-archives"): ARCHIVED,
     ("taskmanager", "dynamodb:batchgetitem *-archives"): ARCHIVED,
     ("taskmanager", "dynamodb:updateitem *-archives"): ARCHIVED,
+    ("taskmanager-cloud", "dynamodb:getitem *-archives"): ARCHIVED,
+    ("taskmanager-cloud", "dynamodb:updateitem *-archives"): ARCHIVED,
+    ("taskmanager-cloud", "dynamodb:getitem *-backup-schedules"): ARCHIVED,
     ("taskmanager", "s3:deleteobject *-packages-*/agents/*"): OLD,
     ("taskmanager", "dynamodb:query *-operations/index/live-index"): OLD,
     ("dispatcher", "dynamodb:updateitem *-operations"): "a hint that finds an answer whose token "
