@@ -100,8 +100,11 @@ class Session(session.Session):
     """A connection to MariaDB, and what its words are: MySQL has some others."""
 
     SOCKET: ClassVar = SOCKET
-    NOT_CHOSEN: ClassVar = "max_statement_time = 0, sql_big_selects = 1, wait_timeout = 28800"
-    """What a customer may choose for its own sessions keeps the agent from nothing."""
+    NOT_CHOSEN: ClassVar = (
+        "max_statement_time = 0, sql_big_selects = 1, wait_timeout = 28800, max_sort_length = 8192"
+    )
+    """What a customer may choose for its own sessions keeps the agent from nothing. Names are
+    sorted by all of their bytes, or a page leaves some out."""
     NO_ROLE: ClassVar = "is_role = 'N'"
     """Of the rows of `mysql.user`, those that are accounts."""
     SYSTEM_USERS: ClassVar[tuple[str, ...]] = ("mariadb.sys",)

@@ -17,7 +17,9 @@ class Session(sql.Session):
     """A connection to MySQL."""
 
     SOCKET: ClassVar = SOCKET
-    NOT_CHOSEN: ClassVar = "max_execution_time = 0, sql_big_selects = 1, wait_timeout = 28800"
+    NOT_CHOSEN: ClassVar = (
+        "max_execution_time = 0, sql_big_selects = 1, wait_timeout = 28800, max_sort_length = 8192"
+    )
     # A role is an account that nobody can use: locked, its password expired, and without one.
     NO_ROLE: ClassVar = (
         "NOT (account_locked = 'Y' AND password_expired = 'Y'"

@@ -118,6 +118,27 @@ def test_pages_meet_without_gaps_or_repeats(clean: Guest) -> None:
         assert [key(entry) for entry in included[of]] == [keys[1]]
 
 
+def test_pages_meet_where_a_customer_has_names_sorted_by_few_bytes(clean: Guest) -> None:
+    """`max_sort_length` of a group is of what it sorts itself; an agent's page has its order."""
+    names_of = [f"{'n' * 40}-{each}" for each in "dbcae"]
+    make_database(clean, *names_of)
+    for name in names_of:
+        make_user(clean, name)
+    ((before,),) = clean.rows("SELECT @@GLOBAL.max_sort_length")
+    clean.as_agent("SET GLOBAL max_sort_length = 64")
+    try:
+        for method, of in (("list_databases", "databases"), ("list_users", "users")):
+            paged: list[str] = []
+            marker = None
+            while marker is not None or not paged:
+                page = clean.ask(method, {"limit": 1, "marker": marker})
+                paged += names(page, of)
+                marker = page["next_marker"]
+            assert [each for each in paged if each in names_of] == sorted(names_of)
+    finally:
+        clean.as_agent(f"SET GLOBAL max_sort_length = {before}")
+
+
 def test_character_sets_and_collations(clean: Guest) -> None:
     wanted = [
         {"name": "standard"},
