@@ -28,8 +28,8 @@ def of(operation: Operation, row: Backup) -> Outcome:
     if kept is None or kept.kept_for is None or snapshots.of_volume(kept.id):
         return Done()
     source = instances.find_instance(kept.kept_for)
-    if source is not None and source.status == Status.SHUTDOWN:
-        return not_yet(operation, f"instance {source.id} is being deleted")
+    if source is not None and source.operation_id is not None:  # its delete may have looked by now
+        return not_yet(operation, f"instance {source.id} is being changed")
     if source is not None and source.status != Status.DELETED:
         return Done()
     if kept.status in volumes.DELETABLE:

@@ -11,7 +11,7 @@ from chalicelib.cloud.errors import Refused
 from chalicelib.lifecycle import Status
 from chalicelib.status import BackupStatus
 from chalicelib.store import backups, events, instances
-from chalicelib.store.models import Backup
+from chalicelib.store.models import Backup, Instance
 from functions import orphans, soft_deleted
 from tests.functions.scenarios_of_snapshots import begin, delete, made, restored, running
 from tests.support.simulated import Stack
@@ -212,6 +212,22 @@ def test_a_kept_volume_of_an_instance_that_a_restored_table_has_stays(stack: Sta
     stack.delete(instance_id)
     stack.settle()
     assert stack.volumes == []
+
+
+def test_a_kept_volume_waits_for_a_delete_whose_status_was_reset(stack: Stack) -> None:
+    """That has left the volume already, so that nobody would come for it."""
+    instance_id = running(stack)
+    backup = made(stack, instance_id)
+    stack.delete(instance_id)
+    stack.settle()
+    row = instances.get_instance(instance_id, gone=True)
+    row.update([Instance.status.set(Status.ERROR), Instance.operation_id.set("a-delete")])
+    delete(backup)
+    stack.run(60)
+    assert (len(stack.volumes), now(backup).status) == (1, BackupStatus.DELETING)
+    row.update([Instance.status.set(Status.DELETED), Instance.operation_id.remove()])
+    stack.settle()
+    assert (len(stack.volumes), now(backup).status) == (0, BackupStatus.DELETED)
 
 
 def test_one_too_many_that_is_still_being_made_is_waited_for(stack: Stack) -> None:
