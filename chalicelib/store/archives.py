@@ -34,6 +34,7 @@ LEAST_SECONDS: Final = 600.0
 WRITE_MS: Final = 60_000
 """A later `until` alone is written when it has gone on so far: an idle database is a write a
 minute, and not one for each heartbeat."""
+PAGE: Final = 1000
 MOST_LISTED: Final = 200
 """Newest archives of an instance that anybody looks at."""
 BACKWARDS: Final = "Its guest has told less than before: the volume, or its note of it, is older."
@@ -84,9 +85,18 @@ def find_archives(archive_ids: Iterable[str]) -> dict[str, Archive]:
 
 
 def of_instance(instance_id: str) -> list[Archive]:
-    """The archives of an instance, newest first, `MOST_LISTED` at most; as the index knows them."""
-    found = Archive.source_index.query(instance_id, scan_index_forward=False, limit=MOST_LISTED)
-    return [row for row in found if row.expires is None]
+    """The archives of an instance, newest first, `MOST_LISTED` at most; as the index knows them.
+
+    Those that are history are passed over: a log that breaks again and again leaves any number.
+    """
+    found = Archive.source_index.query(
+        instance_id,
+        scan_index_forward=False,
+        filter_condition=Archive.expires.does_not_exist(),
+        page_size=PAGE,
+        limit=MOST_LISTED,
+    )
+    return list(found)
 
 
 def beginning(row: Archive) -> Items:

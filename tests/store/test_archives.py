@@ -10,6 +10,7 @@ from chalicelib.domain.archives import State
 from chalicelib.store import archives
 from chalicelib.store.archives import Order, Told
 from chalicelib.store.models import Archive
+from chalicelib.store.subjects import history_ends
 from tests.support.bare import World
 from tests.support.rows import new_instance
 
@@ -99,3 +100,17 @@ def test_a_log_that_breaks_ends_its_archive_at_the_head_that_it_tells(row: Archi
     archives.tell(row, (1, 1, 2), told(broken=True, number=6, sha256=OTHER, reason="purged"))
     assert head(row)[:3] == (State.ENDED, 6, OTHER)
     assert now(row).reason == "purged"
+
+
+def test_history_hides_no_archive_behind_it(
+    row: Archive, plain_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a log that breaks again and again the newest may all have ended without a piece."""
+    monkeypatch.setattr(archives, "MOST_LISTED", 2)
+    instance = new_instance(id=row.instance_id)
+    for _ in range(3):
+        plain_world.run(1.0)
+        ended = archives.new_archive(instance, "schedule-1")
+        ended.expires = history_ends(plain_world.now)
+        ended.save()
+    assert [each.id for each in archives.of_instance(row.instance_id)] == [row.id]
