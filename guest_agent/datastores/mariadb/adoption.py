@@ -91,6 +91,7 @@ def _command(server: MariaDBServer, data: Path) -> list[str]:
         f"--datadir={data}",
         f"--socket={SOCKET}",  # inside of it, which is the database user's alone
         f"--tmpdir={server.layout.scratch}",
+        f"--secure-file-priv={server.layout.scratch}",  # a view of theirs is read with all rights
         f"--init-file={server.layout.init_file}",
         *(f"--{setting}" for setting in _SETTINGS),
     ]

@@ -21,10 +21,12 @@ from guest_agent.backups.grant import LentObject, ObjectGrant
 from guest_agent.backups.imported import ImportedStore
 from guest_agent.clock import ServiceClock
 from guest_agent.datastores.mariadb import adoption, superuser
+from guest_agent.datastores.mariadb.server import MariaDBServer
 from guest_agent.datastores.mariadb.sql import Session
 from guest_agent.enrolment import Reply
 from guest_agent.errors import CommandFailed, GuestError
 from guest_agent.storage.room import OnVolume, Room
+from tests.guest_agent.datastores.conftest import config
 from tests.guest_agent.datastores.customer import guest_on, server_of
 from tests.guest_agent.datastores.test_backups import MARIADB, Restored, restore_args
 from tests.guest_agent.fakes import Crash
@@ -229,3 +231,10 @@ def test_a_server_that_ends_before_its_accounts_are_right_makes_no_data(
     with pytest.raises(CommandFailed, match="before the accounts of the backup were put right"):
         restore(server, Swift(trove.zipped(streams[0])))
     assert not (server.volume / "data").exists()
+
+
+def test_what_their_views_do_with_files_stays_in_a_folder_of_its_own(tmp_path: Path) -> None:
+    """`mysql.user` is a view, which the agent reads with all rights: theirs may be another one."""
+    server = MariaDBServer(config(tmp_path), "/volume")
+    told = adoption._command(server, tmp_path)
+    assert f"--secure-file-priv={server.layout.scratch}" in told
