@@ -39,7 +39,8 @@ def _install(name: str, requirements: Path, folder: Path) -> None:
         [sys.executable, "-m", "venv", str(folder)],
         [
             *(str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet"),
-            *("--disable-pip-version-check", "--requirement", str(requirements)),
+            *("--disable-pip-version-check", "--no-compile"),
+            *("--requirement", str(requirements)),
         ],
     )
     for command in steps:

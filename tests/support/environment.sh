@@ -11,6 +11,6 @@ if ! cmp -s "$wanted" "$environment/installed" || ! grep -qF "$python" "$environ
     echo "Installing the packages of $wanted into $environment"
     rm -rf "$environment"
     "${PYTHON:-python3.11}" -m venv "${python%/bin/python}"
-    "$python" -m pip install --quiet --disable-pip-version-check -r "$wanted"
+    "$python" -m pip install --quiet --disable-pip-version-check --no-compile -r "$wanted"
     cp "$wanted" "$environment/installed"
 fi
