@@ -26,8 +26,8 @@ from tests.simulator.backing_up import Backups
 from tests.simulator.deployment import TENANT, Deployment
 
 COVERING: Final = (
-    *("restored", "hostile", "lost hints", "access", "keys", "contents", "power", "replaced"),
-    "crashes",
+    *("restored", "crashes", "lost hints", "hostile", "keys", "access", "contents", "power"),
+    "replaced",
 )
 """Plans that take the rare paths: jobs after a restore, dead letters, a change of the access, the
 same request again. Those come first that something is used by alone."""
@@ -42,6 +42,7 @@ CANCELLED: Final = (
 POLLER = "Lambda's own poller calls it with the role, before the function is there"
 MENDED = "a restored table of backups: tests/functions/test_restoration_of_backups.py"
 SCHEDULED = "of a schedule of backups: tests/taskmanager/test_schedules.py"
+LEFT = "snapshots that nobody deleted: tests/functions/test_snapshots.py"
 GIVEN_UP = "an operation whose executions all died: tests/taskmanager/test_sweeper.py"
 ARCHIVED = "of the archive of a log: tests/simulator/test_point_in_time.py"
 OLD = "of bundles of the agent that are a month old: tests/functions/test_old_bundles.py"
@@ -95,6 +96,7 @@ UNUSED: Final = {
     ("sweeper", "dynamodb:updateitem *-backups"): GIVEN_UP,
     ("taskmanager-cloud", "dynamodb:updateitem *-backups"): MENDED,
     ("taskmanager-cloud", "dynamodb:query *-backups/index/source-index"): MENDED,
+    ("taskmanager-cloud", "dynamodb:batchgetitem *-backups"): LEFT,
     ("taskmanager-cloud", "dynamodb:updateitem *-rollouts"): "a restored rollout that has ended: "
     "tests/functions/test_restoration.py",
     ("sweeper", "states:stopexecution *"): "a Step Functions that does not notice a dead worker, "
