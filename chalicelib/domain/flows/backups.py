@@ -110,8 +110,17 @@ DELETE_BACKUP: Final = Flow(
 )
 
 
-def _guest(name: str, asks: str, late: str, failed: str) -> Step:
-    return Step(name, Runs.LOCAL, Waits.GUEST, asks=asks, admits=True, late=late, failed=failed)
+def _guest(name: str, asks: str, late: str, failed: str, timeout: str | None = None) -> Step:
+    return Step(
+        name,
+        Runs.LOCAL,
+        Waits.GUEST,
+        timeout=timeout,
+        asks=asks,
+        admits=True,
+        late=late,
+        failed=failed,
+    )
 
 
 RESTORE: Final = Flow(
@@ -156,14 +165,16 @@ RESTORE_SNAPSHOT: Final = Flow(
             "rebuild",
             "The guest agent did not start the database on the snapshot's data in time",
             "The guest agent failed to start the database on the snapshot's data",
+            timeout="rebuild_timeout_seconds",
         ),
         _guest(
             "grow",
             "resize_fs",
             "The file system did not grow in time",
             "The file system did not grow",
+            timeout="resize_timeout_seconds",
         ),
-        PREPARE,
+        msgspec.structs.replace(PREPARE, timeout=CREATE.timeout),
     ),
     undo=CREATE.undo,
     during=CREATE.during,
