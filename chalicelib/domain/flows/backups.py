@@ -110,7 +110,7 @@ DELETE_BACKUP: Final = Flow(
 )
 
 
-def _guest(name: str, asks: str, late: str, failed: str, timeout: str | None = None) -> Step:
+def _guest(name: str, asks: str, late: str, failed: str, timeout: str = "") -> Step:
     return Step(
         name,
         Runs.LOCAL,
