@@ -24,7 +24,7 @@ ABSENT: Final[dict[str, dict[str, Any]]] = {
         "resources": {},
     },
     "operations": {"attempt": 0, "compensating": False},
-    "guests": {"issued_at_ms": 0},
+    "guests": {"issued_at_ms": 0, "quiet_at_ms": 0},
     "service-statuses": {"rejected": 0, "stale_reports": 0},
     "quotas": {"instances": 0, "ram": 0, "volumes": 0, "backups": 0},
     "datastores": {"revision": 0},

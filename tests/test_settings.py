@@ -15,7 +15,7 @@ from chalicelib.settings import BadSetting, Settings, settings
 
 NUMBERS = [each.name for each in msgspec.structs.fields(Settings) if isinstance(each.default, int)]
 MAY_BE_NONE = {
-    *("token_cache_seconds", "instance_metrics"),  # no time at all; no
+    *("token_cache_seconds", "instance_metrics", "ipv6_only_networks"),  # no time at all; no
     *(each for each in NUMBERS if each.startswith("quota")),
     "backup_bytes_per_second",  # no limit
 }

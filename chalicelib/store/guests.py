@@ -77,8 +77,11 @@ def admit(guest: Guest, issued_at_ms: int, *, start: bool) -> None:
     ]
     if start:
         actions.append(Guest.epoch.add(1))
+    same = Guest.issued_at_ms == guest.issued_at_ms
+    if not guest.issued_at_ms:
+        same |= Guest.issued_at_ms.does_not_exist()  # an older release had none
     try:
-        _write(guest, actions, Guest.issued_at_ms == guest.issued_at_ms)
+        _write(guest, actions, same)
     except ConditionFailed:
         raise _too_many(1) from None
 

@@ -58,7 +58,7 @@ class Bounds(Invariant):
 
     def _requested(self, old: Item | None, new: Item | None) -> None:
         """Within a minute a bucket empties once, and may have been empty before."""
-        if old is None or new is None or old["issued_at_ms"] == new["issued_at_ms"]:
+        if old is None or new is None or old.get("issued_at_ms") == new.get("issued_at_ms"):
             return
         self.exercised += 1
         now = self.hub.run.kernel.now

@@ -80,6 +80,13 @@ def asked(guest: Guest) -> int:
     return int(guest.issued_at_ms) - before
 
 
+def test_a_row_of_a_release_that_noted_no_request_is_one_of_none_yet(world: World) -> None:
+    guest = bound()
+    guest.update(actions=[Guest.issued_at_ms.remove(), Guest.quiet_at_ms.remove()])
+    guests.admit(found(), 12, start=True)
+    assert found().issued_at_ms == 12
+
+
 def test_another_generation_is_another_guest(world: World) -> None:
     bound()
     guests.bind(HERE[0], 2, "another key", "another server", 1)

@@ -157,7 +157,7 @@ RESTORE_SNAPSHOT: Final = Flow(
     action=OperationAction.RESTORE_SNAPSHOT,
     title="restore of a snapshot",
     comment="Makes an instance on a volume that Cinder makes of a snapshot: a create whose guest "
-    "goes on with the data that it finds, as after a crash, and makes what else was asked for.",
+    "goes on with the data that it finds, as after a power cut, and makes what else was asked for.",
     steps=(
         *(step for step in CREATE.steps if step is not PREPARE),
         _guest(
