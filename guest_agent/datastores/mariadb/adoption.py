@@ -11,20 +11,18 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from chalicelib import engines
 from guest_agent.datastores import processes, tool
-from guest_agent.datastores.mariadb import sql, superuser, version
+from guest_agent.datastores.mariadb import superuser, version
 from guest_agent.datastores.mariadb.layout import SOCKET
+from guest_agent.datastores.mariadb.replay import connected
 from guest_agent.datastores.mariadb.server import MariaDBServer
-from guest_agent.datastores.mariadb.sql import Session
-from guest_agent.datastores.os_user import agent_account
-from guest_agent.datastores.service import READY_SECONDS, STOP_SECONDS
-from guest_agent.errors import CommandFailed, GuestError
+from guest_agent.datastores.service import STOP_SECONDS
+from guest_agent.errors import GuestError
 from guest_agent.files import open_folder, open_plain
 
 ADOPT_SECONDS: Final = 600.0
@@ -74,7 +72,7 @@ def adopt(server: MariaDBServer, data: Path) -> None:
     user.make_folder(server.layout.scratch)
     superuser.write_init_file(server.layout)
     with tool.running(_command(server, data), user, stdin=nothing, stdout=nothing) as run:
-        session = _connected(server, data, run)
+        session = connected(server, data, run, ADOPT_SECONDS)
         if session is not None:
             superuser.adopt(session)
             session.close()
@@ -95,23 +93,6 @@ def _command(server: MariaDBServer, data: Path) -> list[str]:
         f"--init-file={server.layout.init_file}",
         *(f"--{setting}" for setting in _SETTINGS),
     ]
-
-
-def _connected(server: MariaDBServer, data: Path, run: subprocess.Popen[bytes]) -> Session | None:
-    """A session with the server, once it answers; None when it ends before."""
-    made: list[Session] = []
-    until = time.monotonic() + ADOPT_SECONDS
-
-    def settled() -> bool:
-        try:
-            made.append(sql.connect(data, agent_account(), server.user.uid, until))
-        except CommandFailed:
-            return run.poll() is not None
-        return True
-
-    if not processes.wait_until(settled, READY_SECONDS):
-        raise GuestError(f"the database did not answer within {READY_SECONDS:.0f} s")
-    return made[0] if made else None
 
 
 def _noted(copy: Path, names: tuple[str, ...], wanted: re.Pattern[str]) -> re.Match[str] | None:

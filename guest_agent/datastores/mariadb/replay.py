@@ -194,7 +194,7 @@ def _apply(server: MariaDBServer, data: Path, folder: Path, files: Files, start:
     user.make_folder(server.layout.scratch)
     superuser.write_init_file(server.layout)
     with tool.running(_command(server, data, folder), user, stdin=nothing, stdout=nothing) as run:
-        session = _connected(server, data, run)
+        session = connected(server, data, run, REPLAY_SECONDS)
         if session is not None:  # else it has ended, and says why
             _replay(session, run, files, start)
             session.close()
@@ -224,10 +224,12 @@ def _command(server: MariaDBServer, data: Path, folder: Path) -> list[str]:
     ]
 
 
-def _connected(server: MariaDBServer, data: Path, run: subprocess.Popen[bytes]) -> Session | None:
-    """A session with the server, once it answers; None when it ends before."""
+def connected(
+    server: MariaDBServer, data: Path, run: subprocess.Popen[bytes], seconds: float
+) -> Session | None:
+    """A session of so long with a second server, once it answers; None when it ends before."""
     made: list[Session] = []
-    until = time.monotonic() + REPLAY_SECONDS
+    until = time.monotonic() + seconds
 
     def settled() -> bool:
         try:

@@ -226,7 +226,7 @@ def test_a_server_that_ends_before_its_accounts_are_right_makes_no_data(
     server: Server, streams: tuple[bytes, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where it ends well, as when somebody has asked it to."""
-    monkeypatch.setattr(adoption, "_connected", lambda *_: None)
+    monkeypatch.setattr(adoption, "connected", lambda *_: None)
     monkeypatch.setattr(adoption, "_command", lambda *_: ["/bin/true"])
     with pytest.raises(CommandFailed, match="before the accounts of the backup were put right"):
         restore(server, Swift(trove.zipped(streams[0])))
