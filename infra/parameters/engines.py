@@ -39,10 +39,11 @@ def mariadb_variables() -> Rows:
     with _folder("mysql") as folder:
         data, plug = folder / "data", folder / "s"
         made = ["mariadb-install-db", "--no-defaults", f"--datadir={data}", "--skip-test-db"]
+        made.append(f"--tmpdir={folder}")
         _run([*made, "--auth-root-authentication-method=normal"], "mysql")
         server = [_found("mariadbd"), "--no-defaults", "--skip-networking"]
         return _of_running(
-            [*server, f"--datadir={data}", f"--socket={plug}"],
+            [*server, f"--datadir={data}", f"--tmpdir={folder}", f"--socket={plug}"],
             "mysql",
             lambda: variables.of_mariadb(str(plug)),
             (OSError, pymysql.OperationalError),

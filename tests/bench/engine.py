@@ -127,7 +127,7 @@ def _first_answer(ask: Callable[[str], None], address: str) -> None:
 
 
 def _make_mariadb(folder: Path) -> list[str]:
-    made = ["mariadb-install-db", "--no-defaults", f"--datadir={folder}"]
+    made = ["mariadb-install-db", "--no-defaults", f"--datadir={folder}", f"--tmpdir={folder}"]
     return [*made, "--skip-test-db", "--auth-root-authentication-method=normal"]
 
 
@@ -135,7 +135,7 @@ def _serve_mariadb(folder: Path, address: str) -> list[str]:
     return [
         *("/usr/sbin/mariadbd", "--no-defaults", f"--datadir={folder}", "--socket=mysqld.sock"),
         *(f"--bind-address={address}", "--port=3306", "--skip-networking=0"),
-        "--skip-grant-tables",
+        *("--skip-grant-tables", f"--tmpdir={folder}"),
     ]
 
 

@@ -23,7 +23,7 @@ def test_character_sets_and_collations_are_those_of_the_server(tmp_path: Path) -
     subprocess.run(
         [
             *("/usr/sbin/mariadbd", "--no-defaults", "--bootstrap", "--user=root"),
-            f"--datadir={data}",
+            *(f"--datadir={data}", f"--tmpdir={tmp_path}"),
         ],
         input=QUERY.format(file=said).encode(),
         capture_output=True,

@@ -51,17 +51,22 @@ def keep(site: Site, part: PartProcess, kept: Path) -> None:
 
 def _install(data: Path) -> None:
     subprocess.run(
-        ["mariadb-install-db", "--no-defaults", f"--datadir={data}", "--skip-test-db"],
+        ["mariadb-install-db", "--no-defaults", *_places(data), "--skip-test-db"],
         check=True,
         capture_output=True,
         timeout=INSTALL_SECONDS,
     )
 
 
+def _places(data: Path) -> tuple[str, str]:
+    """A server that starts removes the temporary tables of others that share its tmpdir."""
+    return f"--datadir={data}", f"--tmpdir={data}"
+
+
 def _command(site: Site, data: Path) -> list[str]:
     """It holds nothing that has to outlive the machine: no write waits for the disk."""
     return [
-        *("mariadbd", "--no-defaults", f"--datadir={data}", f"--init-file={_first_words(site)}"),
+        *("mariadbd", "--no-defaults", *_places(data), f"--init-file={_first_words(site)}"),
         *(f"--bind-address={HOST}", f"--port={site.ports['mariadb']}"),
         *(f"--socket={data}/socket", f"--pid-file={data}/pid", "--max-connections=1000"),
         *("--innodb-flush-log-at-trx-commit=0", "--innodb-flush-method=nosync"),

@@ -55,11 +55,12 @@ def mariadb() -> Iterator[Path]:
     user = database_user("mysql", Path("/"))
     folder.chmod(0o755)
     user.make_folder(folder / "data")
+    user.make_folder(folder / "tmp")
     try:
         _run(
             [
                 program("mariadb-install-db"),
-                *("--no-defaults", f"--datadir={folder / 'data'}", "--skip-test-db"),
+                *("--no-defaults", *_places(folder), "--skip-test-db"),
                 "--auth-root-authentication-method=normal",
             ],
             user,
@@ -93,6 +94,11 @@ def asked(folder: Path, *statements: str) -> None:
             connection.cursor().execute(each)
 
 
+def _places(folder: Path) -> tuple[str, str]:
+    """A server that starts removes the temporary tables of others that share its tmpdir."""
+    return f"--datadir={folder / 'data'}", f"--tmpdir={folder / 'tmp'}"
+
+
 def _run(command: list[str], user: OsUser) -> bytes:
     done = subprocess.run(
         command, capture_output=True, timeout=120, check=False, cwd="/", **user.child_options()
@@ -106,7 +112,7 @@ def _server(folder: Path, user: OsUser) -> Iterator[None]:
     process = subprocess.Popen(
         [
             program("mariadbd"),
-            *("--no-defaults", f"--datadir={folder / 'data'}", "--socket=socket"),
+            *("--no-defaults", *_places(folder), "--socket=socket"),
             *("--skip-networking", "--innodb-log-file-size=16M", "--event-scheduler=OFF"),
         ],
         stdin=subprocess.DEVNULL,

@@ -42,7 +42,7 @@ def _mariadb(folder: Path, port: int) -> list[str]:
     return [
         *("/usr/sbin/mariadbd", "--no-defaults", f"--datadir={folder}", "--user=mysql"),
         *(f"--bind-address={EVERY_ADDRESS}", f"--port={port}", "--socket=mysqld.sock"),
-        *("--skip-grant-tables", "--innodb-log-file-size=4M"),
+        *("--skip-grant-tables", "--innodb-log-file-size=4M", f"--tmpdir={folder}"),
     ]
 
 
