@@ -24,8 +24,9 @@ RESERVE: Final = "reserve"
 LAST_BYTES: Final = 8 * MIB
 """With less than this InnoDB, which grows by some MiB at a time, is about to stop."""
 RESERVE_SHARE: Final = 1 / 16
-RESERVE_BYTES: Final = (16 * MIB, 64 * MIB)
-"""What a start needs: InnoDB's temporary tables, or two segments of PostgreSQL's log."""
+RESERVE_BYTES: Final = (40 * MIB, 64 * MIB)
+"""What a start needs: InnoDB's temporary tables, or PostgreSQL's two segments of its log (for the
+end of a recovery, and the first record behind it) beside the pages of a checkpoint."""
 LOW_SHARE: Final = 1 / 32
 LOW_BYTES: Final = (24 * MIB, 1024 * MIB)
 """What may be written between two looks, a second apart."""

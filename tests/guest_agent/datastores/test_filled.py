@@ -3,6 +3,9 @@ from its end."""
 
 from __future__ import annotations
 
+import itertools
+import os
+import signal
 from collections.abc import Callable, Iterator
 from typing import Final
 
@@ -13,7 +16,13 @@ from tests.guest_agent.control_plane import wait_for
 from tests.guest_agent.datastores.conftest import Guest
 from tests.guest_agent.datastores.customer import ENGINES, PASSWORD, Engine, first_start
 from tests.guest_agent.datastores.volumes import needs_root, resize, small
-from tests.guest_agent.datastores.writers import WRITERS, Writer, write_until_refused
+from tests.guest_agent.datastores.writers import (
+    WRITERS,
+    PutOut,
+    Refused,
+    Writer,
+    write_until_refused,
+)
 
 pytestmark = [pytest.mark.database, needs_root]
 
@@ -46,6 +55,16 @@ def writer_of(engine: Engine, address: str) -> Writer:
     return made
 
 
+def write_until_full(writer: Writer) -> int:
+    """How many rows were written."""
+    for rows in itertools.count():
+        try:
+            writer.write()
+        except (Refused, PutOut):
+            return rows
+    raise AssertionError
+
+
 def test_a_fast_writer_is_refused_in_the_engines_words_and_the_engine_lives(
     engine: Engine, filled: Guest
 ) -> None:
@@ -58,4 +77,18 @@ def test_a_fast_writer_is_refused_in_the_engines_words_and_the_engine_lives(
     wait_for(lambda: filled.statuses()[-1] == "healthy")
     writer.write()
     assert writer.rows() == wrote.rows + 1
+    writer.close()
+
+
+def test_an_engine_that_found_no_room_at_all_comes_back_in_the_reserve(
+    engine: Engine, filled: Guest
+) -> None:
+    """Nobody looks at the volume, as on a machine that gives the agent no processor."""
+    agent, writer = filled.server.agent, writer_of(engine, filled.server.address)
+    assert agent is not None
+    os.kill(agent.pid, signal.SIGSTOP)
+    rows = write_until_full(writer)
+    os.kill(agent.pid, signal.SIGCONT)
+    rows += write_until_refused(writer, lambda said: writer.SAYS in said).rows
+    assert writer.rows() in {rows, rows + 1}, "the last one may be there, and not have been told"
     writer.close()
