@@ -31,6 +31,8 @@ def boot(
     if disk.status != "available":
         soft_deleted.free(disk)
         return not_yet(operation, f"the volume is {disk.status}")
+    if disk.kept_for is not None:  # before anybody writes to it: a kept one may be deleted
+        volumes.reclaim(disk.id)
     generation = int(operation.generation)
     server_id = servers.create(
         names.server(instance.id, generation, instance.name),

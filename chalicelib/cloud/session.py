@@ -26,8 +26,8 @@ TOO_MUCH: Final = "admin"
 CONNECTION: Final = "cloud connection"
 _VERBS: Final = frozenset(
     {
-        *("create", "delete", "extend", "find", "get", "keep", "list", "start", "stop", "update"),
-        *("attach", "detach"),
+        *("create", "delete", "extend", "find", "get", "keep", "list", "reclaim"),
+        *("attach", "detach", "start", "stop", "update"),
         *("confirm", "migrate", "rebuild", "resize", "revert"),
     }
 )

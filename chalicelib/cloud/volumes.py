@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -130,6 +131,15 @@ def extend(volume_id: str, size_gib: int) -> None:
 def keep(volume_id: str) -> None:
     """Mark a volume whose instance goes as one that stays until its last snapshot is deleted."""
     connection().block_storage.set_volume_metadata(volume_id, **{names.KEPT_KEY: "true"})
+
+
+@cloud_call
+def reclaim(volume_id: str) -> None:
+    """Take that mark from one that its instance uses again; one without it is fine."""
+    from openstack.exceptions import NotFoundException
+
+    with contextlib.suppress(NotFoundException):
+        connection().block_storage.delete_volume_metadata(volume_id, [names.KEPT_KEY])
 
 
 @cloud_call

@@ -24,6 +24,7 @@ class BlockStorage(StandIns):
                 "create": self._create_volume,
                 "extend": self._extend_volume,
                 "keep": self._keep_volume,
+                "reclaim": self._reclaim_volume,
                 "delete": self._delete_volume,
                 "find_type": self._find_volume_type,
                 "get_type_projects": self._volume_type_projects,
@@ -83,6 +84,11 @@ class BlockStorage(StandIns):
         found = self.cloud.volume.get(self.caller, volume_id)
         metadata: dict[str, object] = {**found.metadata, names.KEPT_KEY: "true"}
         self.cloud.volume.update(self.caller, volume_id, {"metadata": metadata})
+
+    def _reclaim_volume(self, volume_id: str) -> None:
+        unless_gone(
+            lambda: self.cloud.volume.delete_metadata(self.caller, volume_id, names.KEPT_KEY)
+        )
 
     def _delete_volume(self, volume_id: str) -> None:
         unless_gone(lambda: self.cloud.volume.delete(self.caller, volume_id))

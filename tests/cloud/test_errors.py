@@ -33,6 +33,7 @@ def neutron(kind: str) -> HttpError:
         (volumes.extend, {"volume_id": "v", "size_gib": 5}, "extend the volume v"),
         (volumes.find, {"instance_id": "i"}, "find the volume of instance i"),
         (volumes.keep, {"volume_id": "v"}, "keep the volume v"),
+        (volumes.reclaim, {"volume_id": "v"}, "reclaim the volume v"),
         (snapshots.create, {"name": "s", "volume_id": "v"}, "create the snapshot s"),
         (snapshots.of_volume, {"volume_id": "v"}, "find the snapshot of volume v"),
         (volumes.find_type, {"name_or_id": "fast"}, "find the type fast"),

@@ -6,13 +6,16 @@ import json
 from collections.abc import Callable
 
 from chalicelib.bus import keys, queues
-from chalicelib.domain.flows import CREATE_SNAPSHOT, DELETE_BACKUP, RESTORE_SNAPSHOT
+from chalicelib.cloud.errors import Refused
+from chalicelib.domain.flows import CREATE_SNAPSHOT, DELETE_BACKUP, REBUILD, RESTORE_SNAPSHOT
 from chalicelib.domain.quotas import held_by_instance
 from chalicelib.lifecycle import Status
 from chalicelib.status import BackupStatus
 from chalicelib.store import accepting, backups, instances
 from chalicelib.store.models import Backup, Operation
 from chalicelib.store.operations import operation_of
+from simulator.cloud.model.cloud import GUEST_IMAGE
+from simulator.cloud.model.identity import stable_id
 from tests.support.rows import WHO, new_instance
 from tests.support.simulated import PASSWORD, Stack
 
@@ -105,6 +108,24 @@ def delete_the_last_snapshot(stack: Stack) -> tuple[str, set[str]]:
     return instance_id, {Status.DELETED}
 
 
+def rebuild_on_a_kept_volume(stack: Stack) -> tuple[str, set[str]]:
+    """Its delete has failed behind the mark, and a restored table knows none of it."""
+    instance_id = running(stack)
+    made(stack, instance_id)
+    before = instances.get_instance(instance_id)
+    stack.refusals["network.delete_port"] = Refused("The cloud refused to delete the port: busy")
+    deletion = stack.delete(instance_id)
+    stack.settle()
+    del stack.refusals["network.delete_port"]
+    deletion.delete()
+    before.save()
+    stack.job("recount_quotas")
+    stack.accept(
+        instance_id, REBUILD, {"image_id": stable_id("image", GUEST_IMAGE), "was": "ACTIVE"}
+    )
+    return instance_id, {Status.ACTIVE}
+
+
 SNAPSHOTS: tuple[Callable[[Stack], tuple[str, set[str]]], ...] = (
     create_snapshot,
     create_snapshot_that_fails,
@@ -112,4 +133,5 @@ SNAPSHOTS: tuple[Callable[[Stack], tuple[str, set[str]]], ...] = (
     delete_snapshot,
     delete_beside_its_snapshot,
     delete_the_last_snapshot,
+    rebuild_on_a_kept_volume,
 )

@@ -13,7 +13,14 @@ from chalicelib.status import BackupStatus
 from chalicelib.store import backups, events, instances
 from chalicelib.store.models import Backup, Instance
 from functions import orphans, soft_deleted
-from tests.functions.scenarios_of_snapshots import begin, delete, made, restored, running
+from tests.functions.scenarios_of_snapshots import (
+    begin,
+    delete,
+    made,
+    rebuild_on_a_kept_volume,
+    restored,
+    running,
+)
 from tests.support.simulated import Stack
 
 
@@ -212,6 +219,24 @@ def test_a_kept_volume_of_an_instance_that_a_restored_table_has_stays(stack: Sta
     stack.delete(instance_id)
     stack.settle()
     assert stack.volumes == []
+
+
+def test_a_kept_volume_that_is_used_again_is_its_instances_once_more(stack: Stack) -> None:
+    """Backups, a resize and the end of the last snapshot are as those of every other volume."""
+    instance_id, _ = rebuild_on_a_kept_volume(stack)
+    assert volumes.find(instance_id) == []
+    stack.settle()
+    row = instances.get_instance(instance_id)
+    assert (row.status, row.fault_message) == (Status.ACTIVE, None)
+    (disk,) = volumes.find(instance_id)
+    assert (disk.kept_for, disk.status) == (None, "in-use")
+    first, second = backups.every_of(instance_id) or [], made(stack, instance_id)
+    for backup in [*first, second]:
+        delete(backup)
+    stack.settle()
+    assert [each.name for each in stack.volumes] == [f"coffer-{instance_id}"]
+    assert snapshots_of(stack) == []
+    stack.check()
 
 
 def test_a_kept_volume_waits_for_a_delete_whose_status_was_reset(stack: Stack) -> None:

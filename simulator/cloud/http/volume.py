@@ -56,6 +56,7 @@ class VolumeApi(Service):
                 post=self.merge_metadata,
                 put=self.replace_metadata,
             ),
+            self._own("/volumes/{id}/metadata/{key}", delete=self.delete_metadata_item),
             self._own("/types", get=self.list_types),
             self._own("/types/{id}", get=self.show_type),
             self._own("/types/{id}/os-volume-type-access", get=self.list_type_access),
@@ -171,6 +172,11 @@ class VolumeApi(Service):
     def replace_metadata(self, call: Call) -> Response:
         """PUT /volumes/{id}/metadata."""
         return self._write_metadata(call, strings_of(call.body, "metadata"))
+
+    def delete_metadata_item(self, call: Call) -> Response:
+        """DELETE /volumes/{id}/metadata/{key}."""
+        self._cinder.delete_metadata(call.caller, call.path["id"], call.path["key"])
+        return empty()
 
     def _write_metadata(self, call: Call, metadata: dict[str, str]) -> Response:
         changes: dict[str, object] = {"metadata": metadata}

@@ -171,6 +171,15 @@ class VolumeService:
             volume.updated_at = self._clock()
             return volume
 
+    def delete_metadata(self, caller: Caller, volume_id: str, key: str) -> None:
+        """Remove one metadata item."""
+        volume = self.get(caller, volume_id)
+        with self._faults.around("volume", "update_volume", volume.name):
+            if key not in volume.metadata:
+                raise NotFound("Metadata item was not found.")
+            del volume.metadata[key]
+            volume.updated_at = self._clock()
+
     def delete(self, caller: Caller, volume_id: str, *, force: bool = False) -> None:
         """Accept the deletion of a volume that is in no server; BadRequest in any other state."""
         volume = self.get(caller, volume_id)

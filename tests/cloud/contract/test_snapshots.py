@@ -42,6 +42,12 @@ def test_a_volume_stays_as_long_as_its_snapshots(asked: Asked) -> None:
     assert volumes.find(asked.instance_id) == []  # nobody's any more, but of who asks for it
     (kept,) = volumes.find(asked.instance_id, kept=True)
     assert (kept.id, kept.owner, kept.kept_for) == (disk.id, None, asked.instance_id)
+    for _ in range(2):
+        volumes.reclaim(disk.id)  # and one that is nobody's is its instance's once more
+        assert [each.id for each in volumes.find(asked.instance_id)] == [disk.id]
+    assert volumes.get(disk.id) == volumes.find(asked.instance_id)[0]
+    volumes.reclaim(str(uuid.uuid4()))
+    volumes.keep(disk.id)
     gone(first)
     assert type(refused(lambda: volumes.delete(disk.id))) is errors.CloudAway
     gone(second)
