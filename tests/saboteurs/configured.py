@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chalicelib.bus.contract.arguments import UpdateOverrides
-from chalicelib.store import attachments, children
+from chalicelib.store import attachments, children, configurations
 from chalicelib.store.models import Instance, Operation
 from functions import configuring
 from tests.saboteurs.registry import Patch, saboteur
@@ -36,3 +36,9 @@ def values_that_are_recorded_and_not_sent(patch: Patch) -> None:
         return UpdateOverrides()
 
     patch.setattr(configuring, "wanted", wanted)
+
+
+@saboteur("configured", "I42", seeds=5)
+def a_group_that_nobody_finds(patch: Patch) -> None:
+    """A read of a group is answered as if there were none."""
+    patch.setattr(configurations, "find_configuration", lambda _: None)
