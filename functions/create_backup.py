@@ -23,7 +23,7 @@ from chalicelib.domain.backups import GIB, LEAST_BYTES_PER_SECOND
 from chalicelib.domain.operations import command_id
 from chalicelib.settings import settings
 from chalicelib.status import BackupStatus
-from chalicelib.store import archives, backups, instances
+from chalicelib.store import archives, backups, instances, making_backups
 from chalicelib.store import commands as rows
 from chalicelib.store.base import as_dict
 from chalicelib.store.models import Backup, Instance, Operation
@@ -223,7 +223,7 @@ def discard(operation: Operation, _: str | None) -> Outcome:
     answered = asked is not None and asked.answered is not None
     if waiting := container_objects.remove(operation, row, answered=answered):
         return waiting
-    return Done() if backups.lend(row, []) else Wait(1, note="its row is being changed")
+    return Done() if making_backups.lend(row, []) else Wait(1, note="its row is being changed")
 
 
 def tell_to_stop(operation: Operation, row: Backup, *, asked: str, step: str) -> Outcome | None:

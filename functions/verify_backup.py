@@ -4,7 +4,7 @@
       └ something is missing in the store: a verdict already        └ FAILED: it was not tried
                             cancelled, late ──▶ stop: the guest is told
 
-The end writes the verdict with the operation's end (`chalicelib.store.backups.ending`). While the
+The end writes the verdict with the operation's end (`store.ending_backups.ending`). While the
 operation lives, nobody deletes the backup: it is among its readers.
 """
 
@@ -25,8 +25,8 @@ from chalicelib.domain.operations import command_id
 from chalicelib.status import BackupStatus
 from chalicelib.store import backups
 from chalicelib.store import commands as rows
-from chalicelib.store.backups import VERDICT
 from chalicelib.store.base import as_dict
+from chalicelib.store.ending_backups import VERDICT
 from chalicelib.store.models import Backup, Operation
 from functions.asking import ask
 from functions.create_backup import bandwidth, stored, tell_to_stop

@@ -13,10 +13,10 @@ from typing import Final
 
 from chalicelib.api import accepting, backup_places
 from chalicelib.api.accepting import Wanted
-from chalicelib.api.backups import making
 from chalicelib.api.frame import Request, Response
 from chalicelib.api.guest_calls import instance_of
 from chalicelib.api.labels import require_unprotected
+from chalicelib.api.making_backups import making
 from chalicelib.api.schema import Name, Query, flag_of
 from chalicelib.auth import policy
 from chalicelib.bus.ability import require_heard
@@ -24,7 +24,7 @@ from chalicelib.domain import backups as rules
 from chalicelib.domain.flows import CREATE_BACKUP
 from chalicelib.errors import BadRequest, Unprocessable
 from chalicelib.status import Status
-from chalicelib.store import backups
+from chalicelib.store import making_backups
 from chalicelib.store.models import Instance
 from chalicelib.store.operations import get_operation
 
@@ -67,7 +67,7 @@ def accept(request: Request) -> Response:
         require_unprotected(row)
         require_heard(row)
         place = backup_places.container_of(request, row, None, None, None)
-        backup = backups.new_backup(row, name or f"{row.name[:200]}-final", container=place)
+        backup = making_backups.new_backup(row, name or f"{row.name[:200]}-final", container=place)
         asked = making(backup)
         return Wanted(
             arguments={**(asked.arguments or {}), **rules.FINAL},

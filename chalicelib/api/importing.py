@@ -29,7 +29,7 @@ from chalicelib.errors import (
     NotFound,
     Unavailable,
 )
-from chalicelib.store import backups as store
+from chalicelib.store import making_backups
 from chalicelib.store.models import Backup, DatastoreVersion
 
 MOST_URL: Final = 4096
@@ -56,7 +56,9 @@ def imported(request: Request, name: str, description: str | None, asked: Restor
     if place is None:
         raise _lost(asked.remote_location)
     needed = max(asked.size, what.size / GIB)
-    row = store.imported_backup(request.context.project_id, name, version, place, what, needed)
+    row = making_backups.imported_backup(
+        request.context.project_id, name, version, place, what, needed
+    )
     row.description = description or None
     return row
 

@@ -37,7 +37,7 @@ from chalicelib.domain.operations import OperationAction
 from chalicelib.errors import Gone, Unavailable
 from chalicelib.settings import settings
 from chalicelib.status import BackupStatus
-from chalicelib.store import archives, backups, instances
+from chalicelib.store import archives, backups, instances, making_backups
 from chalicelib.store.models import Archive, Backup, Instance, Operation
 from chalicelib.store.operations import get_operation
 
@@ -146,7 +146,7 @@ def storage(body: Ask) -> Storage:
             return Storage(writes=False, keys={}, object=_object(row, found))
         writes = live.action == OperationAction.CREATE_BACKUP
         if writes and row.status == BackupStatus.NEW:
-            row = backups.begin(row, live, new_key(row.id, aws.token_bytes(KEY_BYTES)))
+            row = making_backups.begin(row, live, new_key(row.id, aws.token_bytes(KEY_BYTES)))
         needed = [row] if writes else backups.chain_of(row)
         opens = {each.id: _key(each) for each in needed}
         if (place := backups.container_of(row)) is not None:
@@ -209,7 +209,7 @@ def _to_write(row: Backup, place: Container, attempt: str | None) -> LentContain
     extended = attempts.extended(attempts.of(row.attempts), attempt, expires)
     if extended is None:
         raise Gone(OVERTAKEN)
-    if not backups.lend(row, extended):
+    if not making_backups.lend(row, extended):
         raise Unavailable("The backup is being changed by others at the moment; try again.")
     return _lent(place, f"{row.location}/{attempt}/", "PUT", expires)
 

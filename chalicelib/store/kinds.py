@@ -20,7 +20,7 @@ from chalicelib.domain.operations import OperationAction, SubjectKind
 from chalicelib.errors import Conflict
 from chalicelib.lifecycle import ServiceStatus, Status
 from chalicelib.status import BackupStatus
-from chalicelib.store import attachments, backups
+from chalicelib.store import attachments, backups, ending_backups
 from chalicelib.store.instances import buried
 from chalicelib.store.models import (
     Backup,
@@ -170,7 +170,7 @@ class Instances(Kind[Instance]):
     def beside(self, operation: Operation, ended: Ended) -> Items:
         row, now = ServiceStatusRow(operation.subject_id), aws.clock()
         gone, reported = ended.gone, ended.reported
-        backup = backups.ending(operation, ended.what, ended.reason)
+        backup = ending_backups.ending(operation, ended.what, ended.reason)
 
         def build(write: TransactWrite) -> None:
             backup(write)
@@ -199,11 +199,11 @@ class Backups(Kind[Backup]):
     decided_by = ("children",)
 
     def settled(self, status: StrEnum) -> list[Action]:
-        return backups.buried() if status is BackupStatus.DELETED else []
+        return ending_backups.buried() if status is BackupStatus.DELETED else []
 
     def leaving(self, subject: Backup) -> Items:
         # One that failed was taken off its parent's count by the end of what made it.
-        return backups.leaving(subject) if subject.checksum is not None else lambda _: None
+        return ending_backups.leaving(subject) if subject.checksum is not None else lambda _: None
 
 
 class Rollouts(Kind[Rollout]):

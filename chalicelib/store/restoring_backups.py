@@ -20,7 +20,7 @@ from chalicelib.domain.flows import CREATE_BACKUP, DELETE_BACKUP, FLOWS, What
 from chalicelib.domain.operations import OperationStatus
 from chalicelib.lifecycle import UNFINISHED
 from chalicelib.status import BackupStatus
-from chalicelib.store import backups
+from chalicelib.store import ending_backups
 from chalicelib.store.base import as_dict
 from chalicelib.store.models import Backup, Operation
 from chalicelib.store.operations import operations_of
@@ -44,7 +44,7 @@ def wrong(row: Backup) -> tuple[str, list[Action]] | None:
             *_is(DELETE_BACKUP.during),
         ]
     if newest is not None and newest.status == OperationStatus.SUCCEEDED:
-        gone = [*_is(BackupStatus.DELETED), Backup.held.set({}), *backups.buried()]
+        gone = [*_is(BackupStatus.DELETED), Backup.held.set({}), *ending_backups.buried()]
         return "it was deleted", [*gone, Backup.operation_id.remove()]
     failed_since = newest is not None and row.status != DELETE_BACKUP.failed
     if failed_since or row.status == DELETE_BACKUP.during:
@@ -59,7 +59,7 @@ def miscounted(row: Backup) -> tuple[str, list[Action]] | None:
     if row.status == BackupStatus.DELETED or row.imported is not None:
         return None
     found = Backup.source_index.query(row.instance_id)
-    counted = sum(each.parent_id == row.id and backups.counts(each) for each in found)
+    counted = sum(each.parent_id == row.id and ending_backups.counts(each) for each in found)
     if counted == row.children:
         return None
     return f"{counted} build on it", [Backup.children.set(counted)]
@@ -68,16 +68,16 @@ def miscounted(row: Backup) -> tuple[str, list[Action]] | None:
 def _unfinished(row: Backup) -> tuple[str, list[Action]] | None:
     making = _making(row)
     if making is None:
-        return "what made it is lost", backups.outcome(row, What.FAILED, reason=LOST)
+        return "what made it is lost", ending_backups.outcome(row, What.FAILED, reason=LOST)
     if making.live is not None:
         return None
     made = as_dict(making.resources).get("backup")
     if row.sealed_key is None and not row.is_snapshot:
-        return "its key is lost", backups.outcome(row, What.FAILED, reason=LOST)
+        return "its key is lost", ending_backups.outcome(row, What.FAILED, reason=LOST)
     if making.status == OperationStatus.SUCCEEDED and made is not None:
-        return "it is complete", backups.outcome(row, What.SUCCEEDED, made)
+        return "it is complete", ending_backups.outcome(row, What.SUCCEEDED, made)
     what = FLOWS[CREATE_BACKUP.action].ended(as_dict(making.ended))
-    return "it has failed", backups.outcome(row, what, reason=making.reason or LOST)
+    return "it has failed", ending_backups.outcome(row, what, reason=making.reason or LOST)
 
 
 def _making(row: Backup) -> Operation | None:

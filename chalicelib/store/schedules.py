@@ -18,7 +18,7 @@ from pynamodb.transactions import TransactWrite
 from chalicelib import aws
 from chalicelib.domain import schedules as rules
 from chalicelib.errors import NotFound
-from chalicelib.store import archives, backups
+from chalicelib.store import archives, making_backups
 from chalicelib.store.backups import Items
 from chalicelib.store.base import Claim, ConditionFailed, transacted, update_if
 from chalicelib.store.events import Asked, new_event
@@ -252,9 +252,10 @@ def running(row: BackupSchedule, following: float, at: float, backup: Backup) ->
     """What the transaction writes that accepts a run: its backup, the schedule's next slot, and
     when it is looked at.
 
-    Clauses: those of `backups.making` and of `_same`: a slot is run once, whoever looks twice.
+    Clauses: those of `making_backups.making` and of `_same`: a slot is run once, whoever looks
+    twice.
     """
-    make, same = backups.making(backup), _same(row)
+    make, same = making_backups.making(backup), _same(row)
     values = {
         "next_at": following,
         "due_at": at,

@@ -24,7 +24,7 @@ from chalicelib.domain.schedules import begins_at, plan_of
 from chalicelib.errors import BadRequest, CofferError
 from chalicelib.lifecycle import Status
 from chalicelib.status import BackupStatus
-from chalicelib.store import accepting, archives, backups, instances, strategies
+from chalicelib.store import accepting, archives, backups, instances, making_backups, strategies
 from chalicelib.store import schedules as store
 from chalicelib.store.models import Backup, BackupSchedule, Instance, Operation
 from chalicelib.store.operations import operation_of
@@ -113,7 +113,9 @@ def _accepted(
     name = row.again or slot
     parent = _parent(row, instance, made)
     place = backups.container_of(parent) if parent else strategies.container_for(instance)
-    backup = backups.new_backup(instance, name, parent=parent, schedule_id=row.id, container=place)
+    backup = making_backups.new_backup(
+        instance, name, parent=parent, schedule_id=row.id, container=place
+    )
     operation = operation_of(
         instance,
         CREATE_BACKUP,

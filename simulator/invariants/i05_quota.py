@@ -10,7 +10,7 @@ from chalicelib.domain.operations import OperationAction
 from chalicelib.domain.quotas import RESOURCES, UNLIMITED
 from chalicelib.lifecycle import Status
 from chalicelib.status import BackupStatus
-from chalicelib.store.backups import HELD
+from chalicelib.store.making_backups import HELD
 from chalicelib.store.quotas import default_limits
 from simulator.aws.dynamodb.values import Item
 from simulator.invariants.base import Exchange, Invariant, changed, held_of, unseen_end

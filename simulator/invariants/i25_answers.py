@@ -9,7 +9,7 @@ import msgspec
 from chalicelib.bus.contract import METHODS
 from chalicelib.domain.flows import FLOWS
 from chalicelib.domain.operations import command_id
-from chalicelib.store.backups import VERDICT
+from chalicelib.store.ending_backups import VERDICT
 from simulator.aws.dynamodb.values import Item
 from simulator.invariants.base import Invariant
 

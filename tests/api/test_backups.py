@@ -12,7 +12,7 @@ from chalicelib import engines
 from chalicelib.domain.operations import OperationStatus
 from chalicelib.engines.engine import Part
 from chalicelib.status import BackupStatus
-from chalicelib.store import backups, quotas
+from chalicelib.store import backups, making_backups, quotas
 from chalicelib.store.ending import Ending, end_operation
 from chalicelib.store.instances import get_instance
 from chalicelib.store.models import Backup, Instance, Operation, ServiceStatusRow
@@ -142,7 +142,7 @@ def test_the_key_of_a_backup_is_sealed_and_gone_with_it(api: Api, make: Make) ->
     row = make()
     backup = ask(api, row).body["backup"]["id"]
     assert Backup.get(backup).sealed_key is None, "it comes when its guest asks for the store"
-    stored = backups.begin(Backup.get(backup), live(row), "sealed")
+    stored = making_backups.begin(Backup.get(backup), live(row), "sealed")
     assert stored.sealed_key == "sealed"
     end(row)
     assert stored.sealed_key not in str(api.get(f"/backups/{backup}").body)
@@ -218,15 +218,15 @@ def test_a_delete_that_comes_between_the_look_and_the_write_wins(
 ) -> None:
     row = make()
     full = made(api, row)
-    making = backups.making
+    making = making_backups.making
 
     def late(backup: Backup) -> Any:
-        monkeypatch.setattr(backups, "making", making)
+        monkeypatch.setattr(making_backups, "making", making)
         found = making(backup)
         assert api.delete(f"/backups/{full}").status == 202
         return found
 
-    monkeypatch.setattr(backups, "making", late)
+    monkeypatch.setattr(making_backups, "making", late)
     answer = ask(api, row, parent_id=full)
     assert answer.status == 409
     assert get_instance(row.id).status == "ACTIVE"

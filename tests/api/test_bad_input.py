@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from chalicelib.api import later
 from chalicelib.api.application import ROUTES
-from chalicelib.store import backups
+from chalicelib.store import making_backups
 from chalicelib.store.models import Instance
 from tests.api.client import Api
 from tests.api.conftest import Guest, Make
@@ -119,7 +119,7 @@ def new_group(api: Api) -> str:
 
 def new_backup(row: Instance) -> str:
     """A complete backup."""
-    backup = backups.new_backup(row, "n")
+    backup = making_backups.new_backup(row, "n")
     backup.status, backup.checksum = "COMPLETED", "cd" * 32
     backup.save()
     return str(backup.id)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from chalicelib.status import BackupStatus
-from chalicelib.store import attachments, backups, configurations
+from chalicelib.store import attachments, configurations, ending_backups, making_backups
 from chalicelib.store import datastores as store
 from chalicelib.store.models import (
     Attachment,
@@ -202,14 +202,14 @@ def test_what_a_backup_was_made_of_is_not_withdrawn(admin: Api, offer: Offer, ma
     """Its instance is gone, and a restore asks for the version."""
     version_id = offer(default=True)
     source = make(datastore_version_id=version_id)
-    backup = backups.new_backup(source, "nightly")
+    backup = making_backups.new_backup(source, "nightly")
     backup.save()
     source.delete()
     refused = admin.delete(f"{PATH}/{version_id}")
     assert (refused.status, refused.fault()) == (400, "Datastore version is in use by backup.")
     manager = admin.patch(f"{PATH}/{version_id}", {"datastore_manager": "postgresql"})
     assert (manager.status, "that backups have" in manager.fault()) == (400, True)
-    backup.update(actions=[Backup.status.set(BackupStatus.DELETED), *backups.buried()])
+    backup.update(actions=[Backup.status.set(BackupStatus.DELETED), *ending_backups.buried()])
     assert admin.delete(f"{PATH}/{version_id}").status == 202
 
 
@@ -221,7 +221,7 @@ def test_a_backup_that_is_made_meanwhile_keeps_its_version(
     source, look = make(datastore_version_id=version_id), store.is_used
 
     def looked(version_id: str) -> bool:
-        backups.new_backup(source, "last").save()
+        making_backups.new_backup(source, "last").save()
         source.delete()
         return look(version_id)
 

@@ -7,7 +7,7 @@ import pytest
 from chalicelib.api import restore_point
 from chalicelib.errors import BadRequest
 from chalicelib.status import BackupStatus
-from chalicelib.store import archives, backups
+from chalicelib.store import archives, making_backups
 from tests.support.bare import World
 from tests.support.rows import TENANT, new_instance
 
@@ -21,7 +21,7 @@ def test_a_moment_is_found_behind_however_many_archives_that_came_to_nothing(
     good = archives.new_archive(instance, "schedule-1")
     good.until_ms = 2000
     good.save()
-    base = backups.new_backup(instance, "base")
+    base = making_backups.new_backup(instance, "base")
     base.status, base.archive_id, base.reached_ms = BackupStatus.COMPLETED, good.id, 1000
     base.archive_number, base.log_position = 0, "1:0/1"
     base.save()

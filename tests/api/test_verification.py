@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from chalicelib.domain.operations import OperationStatus
-from chalicelib.store import backups
+from chalicelib.store import backups, making_backups
 from chalicelib.store.ending import Ending, end_operation
 from chalicelib.store.instances import get_instance
 from chalicelib.store.models import Backup, Instance, Operation
@@ -52,7 +52,7 @@ def test_it_is_an_operation_of_its_instance_which_goes_on(
 
 def made_of(row: Instance) -> str:
     """Another backup of it, which is complete."""
-    backup = backups.new_backup(row, "another")
+    backup = making_backups.new_backup(row, "another")
     backup.status, backup.checksum = "COMPLETED", "cd" * 32
     backup.save()
     return str(backup.id)

@@ -20,7 +20,7 @@ from chalicelib.domain.flows import CREATE_BACKUP
 from chalicelib.domain.operations import OperationStatus
 from chalicelib.settings import settings
 from chalicelib.status import BackupStatus
-from chalicelib.store import accepting, backups, instances, operations
+from chalicelib.store import accepting, backups, instances, making_backups, operations
 from chalicelib.store.ending import Ending, end_operation
 from chalicelib.store.models import Backup, Operation
 from tests.conductor.conftest import Built
@@ -40,7 +40,7 @@ class Making:
         row = instances.get_instance(built.instance.id)
         arguments = {"backup": self.backup.id}
         self.operation = operations.operation_of(row, CREATE_BACKUP, arguments=arguments)
-        assert accepting.accept(row, self.operation, beside=backups.making(self.backup))
+        assert accepting.accept(row, self.operation, beside=making_backups.making(self.backup))
 
     def ask(self, **changes: Any) -> Ask:
         return asked(self.world, self.built, self.backup.id, **changes)
@@ -57,7 +57,7 @@ def new_backup(built: Built, key: bytes, parents: tuple[str, ...] = ()) -> Backu
         status=BackupStatus.NEW,
         created=aws.clock(),
         updated=aws.clock(),
-        held=dict(backups.HELD),
+        held=dict(making_backups.HELD),
         name="nightly",
         datastore_version_id="v",
         datastore_name="mariadb",

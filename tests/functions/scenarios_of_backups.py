@@ -15,7 +15,7 @@ from chalicelib.domain.flows import CREATE_BACKUP, DELETE_BACKUP, RESTORE
 from chalicelib.domain.quotas import held_by_instance
 from chalicelib.lifecycle import Status
 from chalicelib.status import BackupStatus
-from chalicelib.store import accepting, backups, instances
+from chalicelib.store import accepting, backups, instances, making_backups
 from chalicelib.store.models import Backup, DatastoreVersion, Operation
 from chalicelib.store.operations import operation_of
 from simulator.fleet.backups import copy_of
@@ -35,9 +35,9 @@ def _running(stack: Stack) -> str:
 def _begin(instance_id: str, parent: Backup | None = None) -> tuple[Backup, Operation]:
     """Accept a backup as the API does, and hint the task manager."""
     row = instances.get_instance(instance_id)
-    backup = backups.new_backup(row, "b", parent=parent)
+    backup = making_backups.new_backup(row, "b", parent=parent)
     operation = operation_of(row, CREATE_BACKUP, arguments={"backup": backup.id}, asked=WHO)
-    assert accepting.accept(row, operation, beside=backups.making(backup))
+    assert accepting.accept(row, operation, beside=making_backups.making(backup))
     queues.notify_task_manager(operation.id)
     return backup, operation
 
@@ -102,10 +102,10 @@ def _imported(stack: Stack) -> Backup:
     swift.store.put(account, container, key, content, "", "application/octet-stream")
     found = swift.find("token", TENANT, f"{place.url}/{key}")
     assert found is not None
-    row = backups.imported_backup(
+    row = making_backups.imported_backup(
         TENANT, "of-trove", _version(), place, importing.described(found), 1.0
     )
-    assert backups.take_in(row, WHO)
+    assert making_backups.take_in(row, WHO)
     stack.invariants.hub.points[row.id] = HELD
     return row
 

@@ -11,7 +11,7 @@ from chalicelib.domain.flows import CREATE_SNAPSHOT, DELETE_BACKUP, REBUILD, RES
 from chalicelib.domain.quotas import held_by_instance
 from chalicelib.lifecycle import Status
 from chalicelib.status import BackupStatus
-from chalicelib.store import accepting, backups, instances
+from chalicelib.store import accepting, backups, instances, making_backups
 from chalicelib.store.models import Backup, Operation
 from chalicelib.store.operations import operation_of
 from simulator.cloud.model.cloud import GUEST_IMAGE
@@ -30,9 +30,9 @@ def running(stack: Stack) -> str:
 def begin(instance_id: str) -> tuple[Backup, Operation]:
     """Accept a snapshot as the API does, and hint the task manager."""
     row = instances.get_instance(instance_id)
-    backup = backups.new_backup(row, "s", volume_id=row.resources["volume_id"])
+    backup = making_backups.new_backup(row, "s", volume_id=row.resources["volume_id"])
     operation = operation_of(row, CREATE_SNAPSHOT, arguments={"backup": backup.id}, asked=WHO)
-    assert accepting.accept(row, operation, beside=backups.making(backup))
+    assert accepting.accept(row, operation, beside=making_backups.making(backup))
     queues.notify_task_manager(operation.id)
     return backup, operation
 

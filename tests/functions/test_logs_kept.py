@@ -10,7 +10,7 @@ from chalicelib import objects
 from chalicelib.domain.archives import State
 from chalicelib.domain.flows import DELETE_BACKUP
 from chalicelib.status import BackupStatus
-from chalicelib.store import archives, backups
+from chalicelib.store import archives, backups, making_backups
 from chalicelib.store.models import Archive, Backup, Instance
 from chalicelib.store.operations import operation_of
 from functions import delete_backup, stray_logs
@@ -38,7 +38,7 @@ class Log:
     def base(self, number: int, **changes: Any) -> Backup:
         """A complete one with the pieces up to a number before it."""
         self.world.run(1.0)
-        made = backups.new_backup(self.instance, f"at {number}")
+        made = making_backups.new_backup(self.instance, f"at {number}")
         known: dict[str, Any] = {"status": BackupStatus.COMPLETED, "archive_id": self.row.id}
         known["archive_number"] = number
         for name, value in (known | changes).items():

@@ -11,7 +11,7 @@ from chalicelib.domain.flows import CREATE_BACKUP, DELETE_BACKUP
 from chalicelib.domain.operations import OperationStatus
 from chalicelib.lifecycle import Status
 from chalicelib.status import BackupStatus
-from chalicelib.store import accepting, backups, instances, quotas
+from chalicelib.store import accepting, backups, instances, making_backups, quotas
 from chalicelib.store.ending import Ending, end_operation
 from chalicelib.store.models import Backup, Operation
 from chalicelib.store.operations import operation_of
@@ -45,7 +45,7 @@ def asked_for(instance_id: str, parent: Backup | None = None) -> tuple[Backup, O
         status=BackupStatus.NEW,
         created=aws.clock(),
         updated=aws.clock(),
-        held=dict(backups.HELD),
+        held=dict(making_backups.HELD),
         name="nightly",
         datastore_version_id="v",
         datastore_name="mariadb",
@@ -57,7 +57,7 @@ def asked_for(instance_id: str, parent: Backup | None = None) -> tuple[Backup, O
         sealed_key="sealed",
     )
     operation = operation_of(row, CREATE_BACKUP, arguments={"backup": backup.id}, asked=WHO)
-    assert accepting.accept(row, operation, beside=backups.making(backup))
+    assert accepting.accept(row, operation, beside=making_backups.making(backup))
     return backup, operation
 
 

@@ -9,7 +9,7 @@ import pytest
 from chalicelib.domain.backups import FAILED
 from chalicelib.domain.flows import VERIFY_BACKUP
 from chalicelib.store import instances
-from chalicelib.store.backups import VERDICT
+from chalicelib.store.ending_backups import VERDICT
 from chalicelib.store.models import Backup, Operation
 from chalicelib.store.operations import operation_of
 from functions import verify_backup

@@ -20,8 +20,8 @@ from chalicelib.domain.operations import OperationStatus
 from chalicelib.errors import GuestTimeout, Unavailable
 from chalicelib.metrics import NAMESPACE
 from chalicelib.settings import Settings, settings
-from chalicelib.store.backups import VERDICT
 from chalicelib.store.ending import Ending, end_operation
+from chalicelib.store.ending_backups import VERDICT
 from chalicelib.store.operations import operation_of
 from functions import verify_backup
 from infra.package import dashboard

@@ -12,7 +12,14 @@ from chalicelib.domain.flows import CREATE_BACKUP, DELETE_BACKUP, What
 from chalicelib.domain.operations import OperationStatus
 from chalicelib.lifecycle import Status
 from chalicelib.status import BackupStatus
-from chalicelib.store import accepting, backups, instances, restoring_backups
+from chalicelib.store import (
+    accepting,
+    backups,
+    ending_backups,
+    instances,
+    making_backups,
+    restoring_backups,
+)
 from chalicelib.store.base import transacted
 from chalicelib.store.ending import Ending, end_operation
 from chalicelib.store.models import Backup, Instance, Operation
@@ -33,10 +40,10 @@ def source(plain_world: Any) -> Instance:
 def begun(source: Instance, parent: Backup | None = None) -> tuple[Backup, Operation]:
     aws.sleep(1)
     row = instances.get_instance(source.id)
-    backup = backups.new_backup(row, "nightly", parent=parent)
+    backup = making_backups.new_backup(row, "nightly", parent=parent)
     arguments = {"backup": backup.id}
     operation = operation_of(row, CREATE_BACKUP, arguments=arguments, asked=WHO)
-    assert accepting.accept(row, operation, beside=backups.making(backup))
+    assert accepting.accept(row, operation, beside=making_backups.making(backup))
     return backup, operation
 
 
@@ -58,7 +65,7 @@ def test_a_backup_is_its_tenants_and_an_administrators_alone(source: Instance) -
     assert backups.get_backup(row.id, TENANT).id == backups.get_backup(row.id).id == row.id
     with pytest.raises(errors.NotFound):
         backups.get_backup(row.id, "tenant-2")
-    row.update(actions=[Backup.status.set(BackupStatus.DELETED), *backups.buried()])
+    row.update(actions=[Backup.status.set(BackupStatus.DELETED), *ending_backups.buried()])
     for tenant_id in (TENANT, None):
         with pytest.raises(errors.NotFound):
             backups.get_backup(row.id, tenant_id)
@@ -112,7 +119,7 @@ def test_the_end_of_an_operation_whose_backup_is_lost_or_has_ended_frees_its_ins
     lost.delete()
     end_operation(operation, Ending(OperationStatus.FAILED, "No."))
     ended, operation = begun(source)
-    ended.update(actions=backups.outcome(ended, What.FAILED, reason="Before."))
+    ended.update(actions=ending_backups.outcome(ended, What.FAILED, reason="Before."))
     end_operation(operation, Ending(OperationStatus.FAILED, "No."))
     assert now(ended).fault_message == "Before."
     assert instances.get_instance(source.id).status == Status.ACTIVE
@@ -169,14 +176,14 @@ def test_attempts_are_remembered_one_writer_at_a_time_and_while_it_is_made(
     row, operation = begun(source)
     one, other = now(row), now(row)
     first = attempts.Attempt("a", 1.0)
-    assert backups.lend(one, [first])
-    assert not backups.lend(other, [attempts.Attempt("b", 1.0)])
+    assert making_backups.lend(one, [first])
+    assert not making_backups.lend(other, [attempts.Attempt("b", 1.0)])
     both = [first, attempts.Attempt("b", 2.0)]
     stale = now(row)
-    assert backups.lend(now(row), both)
-    assert not backups.lend(stale, [first])
+    assert making_backups.lend(now(row), both)
+    assert not making_backups.lend(stale, [first])
     assert attempts.of(now(row).attempts) == both
     read = now(row)
     end_operation(operation, Ending(OperationStatus.FAILED, "No."))
-    assert not backups.lend(read, [first])
+    assert not making_backups.lend(read, [first])
     assert attempts.of(now(row).attempts) == both

@@ -18,7 +18,15 @@ from chalicelib.domain.schedules import begins_at
 from chalicelib.errors import Conflict
 from chalicelib.lifecycle import Status
 from chalicelib.status import BackupStatus
-from chalicelib.store import accepting, backups, events, instances, quotas, schedules
+from chalicelib.store import (
+    accepting,
+    backups,
+    events,
+    instances,
+    making_backups,
+    quotas,
+    schedules,
+)
 from chalicelib.store.ending import Ending, end_operation
 from chalicelib.store.models import (
     Backup,
@@ -485,11 +493,11 @@ def test_what_somebody_has_made_is_neither_built_on_nor_touched(fleet: Fleet) ->
     row = fleet.schedule(instance, full_every=9, keep_count=1)
     fleet.come(row)
     fleet.end()
-    mine = backups.new_backup(instance, "mine", parent=made(instance)[0])
+    mine = making_backups.new_backup(instance, "mine", parent=made(instance)[0])
     operation = create_operation(instance)
     operation.action, operation.arguments = "create_backup", {"backup": mine.id}
     now = instances.get_instance(instance.id)
-    assert accepting.accept(now, operation, beside=backups.making(mine))
+    assert accepting.accept(now, operation, beside=making_backups.making(mine))
     fleet.end()
     for _ in range(3):
         fleet.come(row)

@@ -7,7 +7,7 @@ from typing import Any
 from chalicelib import aws
 from chalicelib.domain.flows import DELETE_BACKUP
 from chalicelib.status import BackupStatus
-from chalicelib.store import backups, schedules
+from chalicelib.store import making_backups, schedules
 from chalicelib.store.events import Asked
 from chalicelib.store.models import Backup, BackupSchedule
 from chalicelib.store.operations import operation_of
@@ -31,7 +31,7 @@ def backup(deployment: Deployment, row: BackupSchedule | None, **values: Any) ->
     """A complete one of a schedule, which knows of it."""
     of = row.id if row is not None else None
     parent = values.pop("parent", None)
-    made = backups.new_backup(instance(deployment), "b", schedule_id=of, parent=parent)
+    made = making_backups.new_backup(instance(deployment), "b", schedule_id=of, parent=parent)
     made.status, made.checksum = BackupStatus.COMPLETED, "ab" * 32
     for name, value in values.items():
         setattr(made, name, value)
@@ -57,7 +57,7 @@ def a_run_of_which_its_schedule_knows_nothing(deployment: Deployment) -> None:
     row = schedule(deployment)
     made = backup(deployment, row)
     row.update(actions=[BackupSchedule.last_backup_id.remove()])
-    again = backups.new_backup(instance(deployment), "c", schedule_id=row.id)
+    again = making_backups.new_backup(instance(deployment), "c", schedule_id=row.id)
     again.save()
     assert made.id != again.id
 

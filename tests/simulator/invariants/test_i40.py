@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from chalicelib.bus.contract import CREATE_BACKUP
-from chalicelib.store import backups
+from chalicelib.store import ending_backups, making_backups
 from chalicelib.store.models import Backup
 from tests.simulator.deployment import Deployment
 from tests.simulator.invariants.breaking import as_handler, instance, told_by
 
 
 def called_sound_by_nobody(deployment: Deployment) -> None:
-    row = backups.new_backup(instance(deployment), CREATE_BACKUP.name)
+    row = making_backups.new_backup(instance(deployment), CREATE_BACKUP.name)
     as_handler(deployment, "taskmanager", row.save)
     found = {"verdict": "passed"}
-    actions = backups.verdict(found, 1.0)
+    actions = ending_backups.verdict(found, 1.0)
     as_handler(deployment, "taskmanager", lambda: Backup(row.id).update(actions=actions))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chalicelib.domain.flows import CREATE_BACKUP
-from chalicelib.store import backups
+from chalicelib.store import making_backups
 from chalicelib.store.models import Operation
 from chalicelib.store.operations import operation_of
 from tests.simulator.deployment import Deployment
@@ -12,7 +12,7 @@ from tests.simulator.invariants.breaking import as_handler, instance, told_by
 
 def stays_after_its_last_backup(deployment: Deployment) -> None:
     row = instance(deployment)
-    backup = backups.new_backup(row, "last")
+    backup = making_backups.new_backup(row, "last")
     operation = operation_of(row, CREATE_BACKUP, arguments={"backup": backup.id, "final": True})
 
     def made() -> None:

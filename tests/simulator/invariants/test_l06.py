@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chalicelib import aws
 from chalicelib.status import BackupStatus
-from chalicelib.store import backups
+from chalicelib.store import making_backups
 from chalicelib.store.models import Operation
 from simulator.fleet.datastore import NOTHING, Database
 from tests.simulator.deployment import Deployment
@@ -22,7 +22,7 @@ def restored_otherwise(deployment: Deployment) -> None:
 
 
 def complete_and_not_to_be_read(deployment: Deployment) -> None:
-    made = backups.new_backup(instance(deployment), "b")
+    made = making_backups.new_backup(instance(deployment), "b")
     made.status, made.checksum, made.position = BackupStatus.COMPLETED, "ab" * 32, "1"
     made.save()
     deployment.invariants.hub.points[made.id] = NOTHING
