@@ -20,7 +20,7 @@ from chalicelib.domain.flows import CREATE_BACKUP
 from chalicelib.domain.operations import OperationStatus
 from chalicelib.settings import settings
 from chalicelib.status import BackupStatus
-from chalicelib.store import accepting, backups, instances, making_backups, operations
+from chalicelib.store import accepting, archives, backups, instances, making_backups, operations
 from chalicelib.store.ending import Ending, end_operation
 from chalicelib.store.models import Backup, Operation
 from tests.conductor.conftest import Built
@@ -351,3 +351,24 @@ def test_who_is_restored_reads_below_its_chain_and_is_told_the_attempt(
     assert set(lent.container.signatures) == {"GET"}
     assert lent.attempts == {in_swift.backup.id: ATTEMPTS[0]}
     assert (lent.credentials, lent.bucket) == (None, None)
+
+
+@pytest.mark.parametrize("whose", ["nobody", "another tenant"])
+def test_a_log_that_is_gone_is_not_replayed(
+    world: World, built: Built, other: Built, whose: str
+) -> None:
+    """Without it the data would be of another moment than was asked for."""
+    full = Making(world, built)
+    complete(full)
+    log = archives.new_archive(instances.get_instance(built.instance.id), "schedule-1")
+    if whose == "another tenant":
+        log.tenant_id = "tenant-2"
+        log.save()
+    restore = {"backup": full.backup.id, "log": {"archive": log.id}}
+    other.operation.update(
+        actions=[Operation.action.set("restore_instance"), Operation.arguments.set(restore)]
+    )
+    given = len(world.assumed)
+    with pytest.raises(errors.Gone):
+        storage.storage(asked(world, other, full.backup.id))
+    assert len(world.assumed) == given

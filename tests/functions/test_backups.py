@@ -5,11 +5,21 @@ from __future__ import annotations
 import pytest
 
 from chalicelib import aws, objects
-from chalicelib.bus import queues
-from chalicelib.store import operations
-from chalicelib.store.models import Backup
-from functions import create_backup, delete_backup
-from functions.outcomes import Failed, Wait
+from chalicelib.bus import commands, queues
+from chalicelib.bus.contract.answers import BackedUp
+from chalicelib.domain.operations import command_id
+from chalicelib.status import BackupStatus
+from chalicelib.store import commands as rows
+from chalicelib.store import instances, operations
+from chalicelib.store.models import Backup, Operation
+from functions import (
+    container_objects,
+    create_backup,
+    delete_backup,
+    removing_objects,
+    restore_snapshot,
+)
+from functions.outcomes import Done, Failed, Outcome, Wait
 from tests.functions.test_restoration_of_backups import asked_for, deleting, made, now
 from tests.functions.test_restoration_of_backups import instance_id as instance_id  # a fixture
 
@@ -50,3 +60,65 @@ def test_a_backup_of_terabytes_is_removed_within_its_time(
     aws.sleep(400)
     assert isinstance(outcome := delete_backup.remove(leased, None), Wait)
     assert outcome.seconds == 1
+
+
+def test_a_backup_without_its_row_or_its_guests_answer_is_not_complete(instance_id: str) -> None:
+    row, operation = asked_for(instance_id)
+    leased = operations.take_lease(operation.id, "check")
+    assert create_backup.check(leased, None) == Failed(
+        "What the guest agent has answered is not known."
+    )
+    row.delete()
+    assert create_backup.check(leased, None) == Failed(create_backup.GONE)
+
+
+def test_a_guest_has_some_seconds_to_hear_that_its_backup_is_over(
+    instance_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then what it has sent is removed, whether it has heard it or not."""
+    told: list[str] = []
+    monkeypatch.setattr(commands, "send", lambda _, row, *rest: told.append(row.method))
+    monkeypatch.setattr(removing_objects, "of", lambda *_: Done())
+    _, operation = asked_for(instance_id)
+    queues.make_guest_queue(instance_id, 1)
+    asked = commands.new_command(
+        command_id(operation.id, "copy"),
+        instances.get_instance(instance_id),
+        "create_backup",
+        deadline=aws.clock() + 3600,
+        operation_id=operation.id,
+    )
+    rows.keep(asked)
+    leased = operations.take_lease(operation.id, "discard")
+    assert isinstance(create_backup.discard(leased, None), Wait)
+    aws.sleep(create_backup.HEARS_SECONDS - 1)
+    assert isinstance(create_backup.discard(leased, None), Wait)
+    aws.sleep(1)
+    assert isinstance(create_backup.discard(leased, None), Wait)
+    aws.sleep(0.5)
+    assert isinstance(create_backup.discard(leased, None), Done)
+    assert told == ["cancel_backup"]
+
+
+@pytest.mark.parametrize("found", [Failed("Its part 3 is another one."), Wait(1, note="looking")])
+def test_what_is_found_in_a_container_is_what_the_step_says(
+    instance_id: str, monkeypatch: pytest.MonkeyPatch, found: Outcome
+) -> None:
+    row, operation = asked_for(instance_id)
+    row.update(actions=[Backup.container_url.set("https://swift/v1/AUTH_tenant-1/mine")])
+    said = BackedUp("ab" * 32, 1, 1, "10.11")
+    monkeypatch.setattr(create_backup, "_said", lambda _: said)
+    monkeypatch.setattr(container_objects, "whole", lambda *_: found)
+    leased = operations.take_lease(operation.id, "check")
+    assert create_backup.check(leased, None) == found
+
+
+@pytest.mark.parametrize("row", ["gone", "deleted"])
+def test_a_snapshot_whose_backup_is_gone_is_not_restored(instance_id: str, row: str) -> None:
+    full, (_, asked) = made(instance_id), asked_for(instance_id)
+    asked.update(actions=[Operation.arguments.set({"backup": full.id})])
+    if row == "gone":
+        full.delete()
+    else:
+        full.update(actions=[Backup.status.set(BackupStatus.DELETED)])
+    assert restore_snapshot.volume(asked, None) == Failed("The backup is not there any more.")

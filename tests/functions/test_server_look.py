@@ -17,7 +17,7 @@ from chalicelib.settings import settings
 from chalicelib.store import commands
 from chalicelib.store.models import Command, Operation, ServiceStatusRow
 from chalicelib.taskmanager import executions, sweeper
-from functions import server_look
+from functions import power, server_look
 from simulator.template import PREFIX
 from tests.simulator.served import Served
 from tests.support.bare import World
@@ -273,3 +273,18 @@ def test_what_it_was_to_tell_of_again_and_did_not_is_lost_too(world: World) -> N
     assert "the command, or its answer, is lost" in str(
         server_look._why_unheard(operation, "prepare")
     )
+
+
+@pytest.mark.parametrize("how", ["it waits", "it has ended", "it waits for no guest"])
+def test_only_a_step_that_waits_for_its_guest_is_looked_at(
+    world: World, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    operation = waiting(world)
+    if how == "it has ended":
+        operation.update(actions=[Operation.ended.set({"prepare": aws.clock()})])
+    if how == "it waits for no guest":
+        operation.update(actions=[Operation.step.set("volume")])
+    monkeypatch.setattr(server_look, "_why_alone", lambda _: "The server has vanished.")
+    monkeypatch.setattr(power, "server_of", lambda _: None)
+    told = server_look.run({"operation_id": operation.id})
+    assert told == ({"alone": "The server has vanished."} if how == "it waits" else {})

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
 
+from chalicelib import aws
 from chalicelib.cloud import names, servers
 from chalicelib.cloud.errors import Refused
 from chalicelib.conductor import generations, heartbeats
@@ -13,12 +15,13 @@ from chalicelib.domain.flows import REBUILD, UPGRADE
 from chalicelib.domain.operations import OperationStatus
 from chalicelib.lifecycle import ServiceStatus, Status
 from chalicelib.settings import settings
+from chalicelib.store import commands as rows
 from chalicelib.store import guests, instances, operations, subjects
 from chalicelib.store.base import as_dict
 from chalicelib.store.events import Asked
-from chalicelib.store.models import Instance, Operation
+from chalicelib.store.models import Command, Instance, Operation
 from functions import replacing, upgrade_instance
-from functions.outcomes import Done, Failed, Outcome
+from functions.outcomes import Done, Failed, Outcome, Wait
 from simulator.aws.lambda_ import Fate
 from simulator.cloud.model.cloud import GUEST_IMAGE
 from simulator.cloud.model.identity import stable_id
@@ -467,3 +470,21 @@ def test_the_guest_of_the_way_back_may_come_as_long_as_it_is_waited_for(
     _, operation = upgraded(stack, served)
     assert operations.bound_of(operation, "prepare_back") <= rebuilt[-1][1]
     assert rebuilt[-1][0].step == "server_back"
+
+
+def test_a_database_that_was_stopped_is_waited_for_until_it_has_started_again(
+    served: Instance, stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operation = begun(stack, served)
+    operation.step, operation.started = "start_database", {"start_database": aws.clock()}
+    answered = Command("any", answered=aws.clock())
+    monkeypatch.setattr(rows, "find", lambda _: answered)
+    known = Command("restart")
+    monkeypatch.setattr(replacing, "bound_of", lambda *_: aws.clock() + 60)
+    monkeypatch.setattr(replacing, "ask_by_polls", lambda *_, **__: known)
+    started = partial(replacing.start_database, operation, "stop_database", "start_database")
+    assert isinstance(started(), Wait)
+    known.answered = aws.clock()
+    assert started() == Done()
+    known.error = {"message": "No room."}
+    assert started() == Failed("The database was not started again: No room.")

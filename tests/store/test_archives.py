@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from chalicelib import aws
 from chalicelib.domain.archives import State
-from chalicelib.store import archives
+from chalicelib.store import archives, instances
 from chalicelib.store.archives import Order, Told
 from chalicelib.store.models import Archive
 from chalicelib.store.subjects import history_ends
@@ -114,3 +115,18 @@ def test_history_hides_no_archive_behind_it(
         ended.expires = history_ends(plain_world.now)
         ended.save()
     assert [each.id for each in archives.of_instance(row.instance_id)] == [row.id]
+
+
+def test_an_archive_that_has_ended_is_followed_by_another_where_it_is_wanted(row: Archive) -> None:
+    archives.tell(row, (1, 1, 2), told(broken=True, reason="purged"))
+    instance = new_instance(id=row.instance_id, archive_id=row.id)
+    instance.save()
+    aws.sleep(archives.LEAST_SECONDS)
+    another = archives.present(instance)
+    assert another is not None
+    assert another.id != row.id
+    assert instances.get_instance(instance.id).archive_id == another.id
+    late = archives.present(instance)  # as it was read before
+    assert late is not None
+    assert late.id == row.id, "nobody wants it any more, and nothing follows on it"
+    assert instances.get_instance(instance.id).archive_id == another.id

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.domain.flows import REBUILD, REMOVALS
+from chalicelib.domain.flows import REBUILD, REMOVALS, UPGRADE
 from chalicelib.domain.operations import OperationStatus
 from chalicelib.domain.quotas import RESOURCES
 from chalicelib.lifecycle import ServiceStatus, Status
@@ -309,6 +309,18 @@ def test_an_adopted_row_belongs_to_the_operation_that_is_under_way(world: World)
     found = adopted(instance, "a fault that the operation will tell by itself")
     assert (found.status, found.operation_id) == (Status.BUILD, operation.id)
     assert found.fault_message is None
+
+
+def test_an_adopted_row_whose_upgrade_is_under_way_is_of_the_version_before(world: World) -> None:
+    """The record in the cloud is of what was asked for."""
+    before = {"id": "version-0", "name": "10.6", "number": "10.6.1", "image": {"id": "image-0"}}
+    after = {"id": "version-1", "name": "10.11", "number": "10.11.6", "image": {"id": None}}
+    instance = new_instance()
+    operation_of(instance, UPGRADE, arguments={"version": after, "before": before}).save()
+    found = adopted(instance)
+    assert found.status == UPGRADE.during
+    assert (found.datastore_version_id, found.datastore_version) == ("version-0", "10.6")
+    assert (found.datastore_version_number, found.image) == ("10.6.1", {"id": "image-0"})
 
 
 # ---------------------------------------------------------------------- quotas counted again
