@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from chalicelib.bus.envelope import Direction, Envelope
 from chalicelib.conductor.dead_letters import NotAccepted
 from chalicelib.lifecycle import Status
@@ -11,6 +13,8 @@ from simulator.invariants.base import Hub, Invariant
 from simulator.invariants.mail import Mail
 from simulator.template import PREFIX
 
+DAMAGED: Final = "damaged"
+"""The kind of an event that no guest here has a reason for."""
 Event = tuple[str, str, int]
 """Of one kind a guest tells once a second: instance, kind, second."""
 
@@ -51,6 +55,8 @@ class Told(Invariant):
         elif report.kind == "event" and report.issued_at <= self.hub.run.kernel.now:
             event = report.instance_id, f"guest.{_said(report, 'kind')}", int(report.issued_at)
             self._events.setdefault(event, set()).add(_said(report, "text"))
+            if _said(report, "kind") == DAMAGED:
+                self.broken("its guest tells of damage, and no data were damaged", event[0])
             self._generations[event] = report.generation
 
     def _recorded(self, _: Item | None, new: Item | None) -> None:

@@ -16,6 +16,9 @@ PARTS: Final = frozenset({"dispatch", "step", "operation", "guest", "report"})
 ANSWERED: Final = frozenset({"guest", "report"})
 """Those that read their trace from the row of a command."""
 
+REFUSED: Final = "refused"
+"""Of the line of a report that nobody could open."""
+
 UNREAD: Final = "error"
 """Of a line whose work may have ended before it had read which trace it belongs to."""
 
@@ -80,12 +83,19 @@ class Traced(Invariant):
         if kind not in PARTS or getattr(record, "outcome", None) == UNREAD:
             return
         operation_id = getattr(record, "operation_id", None)
+        if kind == "report" and getattr(record, "outcome", None) != REFUSED:
+            self._require_owner(record)
         if operation_id in self._traces:
             if kind in ANSWERED and trace == tracing.named(operation_id).trace_id:
                 return  # F19 leaves the row of its command without, and no write tells of that
             self._require(operation_id, trace, f"the line of a {kind}")
         elif kind == "step" and operation_id is None:
             self.broken("the line of a step does not say of which operation it is")
+
+    def _require_owner(self, record: logging.LogRecord) -> None:
+        """The line of a report says whose it is, of an operation or of none."""
+        if getattr(record, "instance_id", None) is None:
+            self.broken("the line of a report does not say of which instance it is")
 
     def _require(self, key: str, trace: str | None, what: str) -> None:
         self.exercised += 1

@@ -29,4 +29,10 @@ def another_stage(deployment: Deployment) -> None:
     row.update(actions=[Command.stage.set("almost there"), Command.progress_seq.add(1)])
 
 
-test_a_broken_promise_is_told = told_by("I20", event_lost, event_given_up, another_stage)
+def damage_that_nobody_has(deployment: Deployment) -> None:
+    as_guest(deployment, "event", "an-event", {"kind": "damaged", "text": "a page is torn"})
+
+
+test_a_broken_promise_is_told = told_by(
+    "I20", event_lost, event_given_up, another_stage, damage_that_nobody_has
+)

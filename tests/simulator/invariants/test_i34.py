@@ -29,11 +29,21 @@ def a_command_in_another_trace(deployment: Deployment) -> None:
     made.save()
 
 
+def a_report_of_nobody(deployment: Deployment) -> None:
+    told = {"kind": "report", "outcome": "done", "trace_id": "1" * 32}
+    logging.getLogger("chalicelib.conductor.reports").info("report: done", extra=told)
+
+
 def a_trace_of_a_guest(deployment: Deployment) -> None:
     told = {"kind": "guest", "trace_id": FORGED_TRACE}
     logging.getLogger("chalicelib.store.spans").info("guest: done", extra=told)
 
 
 test_a_broken_promise_is_told = told_by(
-    "I34", another_trace, a_step_of_nobody, a_command_in_another_trace, a_trace_of_a_guest
+    "I34",
+    another_trace,
+    a_step_of_nobody,
+    a_report_of_nobody,
+    a_command_in_another_trace,
+    a_trace_of_a_guest,
 )
