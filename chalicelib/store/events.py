@@ -196,7 +196,8 @@ def _chosen(
             if wanted.fits(row):
                 found.append(row)
             if len(found) == limit:
-                return Page(found, before if place + 1 < len(rows) else None)
+                more = place + 1 < len(rows) or len(rows) == at_once
+                return Page(found, before if more else None)
         if len(rows) < at_once:
             return Page(found, None)
     return Page(found, before)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib import containers
 from chalicelib.domain.backups import FAILED
 from chalicelib.domain.flows import VERIFY_BACKUP
 from chalicelib.store import instances
@@ -13,7 +14,7 @@ from chalicelib.store.ending_backups import VERDICT
 from chalicelib.store.models import Backup, Operation
 from chalicelib.store.operations import operation_of
 from functions import verify_backup
-from functions.outcomes import Done, Outcome, Wait
+from functions.outcomes import Done, Failed, Outcome, Wait
 from tests.functions.test_container_objects import ACCOUNT, FIRST, NAME, Kept
 from tests.functions.test_restoration_of_backups import deleting, made, now
 from tests.functions.test_restoration_of_backups import instance_id as instance_id  # a fixture
@@ -77,3 +78,32 @@ def test_a_part_that_is_gone_is_a_verdict(kept: Kept, number: int) -> None:
     verdict = outcome.resources[VERDICT]
     assert verdict["verdict"] == FAILED
     assert f"part {number} is not what was written" in verdict["reason"]
+
+
+def test_a_store_that_refuses_is_no_verdict(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> Any:
+        raise containers.Refused("The container has another key.")
+
+    monkeypatch.setattr(containers, "read", refuse)
+    told = "The object store does not give the backup: The container has another key.."
+    assert look(kept) == Failed(told)
+
+
+@pytest.mark.parametrize("waiting", [None, Wait(1, note="the guest agent is told to stop")])
+def test_who_tries_it_out_is_told_to_stop(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch, waiting: Wait | None
+) -> None:
+    told: list[tuple[str, str, str]] = []
+
+    def tell(_: Operation, row: Backup, *, asked: str, step: str) -> Wait | None:
+        told.append((row.id, asked, step))
+        return waiting
+
+    monkeypatch.setattr(verify_backup, "tell_to_stop", tell)
+    source = instances.get_instance(kept.row.instance_id)
+    operation = operation_of(source, VERIFY_BACKUP, arguments={"backup": kept.row.id})
+    assert verify_backup.stop(operation, None) == (waiting or Done())
+    assert told == [(kept.row.id, "try", "stop")]
+    kept.row.delete()
+    assert verify_backup.stop(operation, None) == Done()
+    assert len(told) == 1

@@ -127,6 +127,23 @@ def test_an_archive_that_has_ended_is_followed_by_another_where_it_is_wanted(row
     assert another.id != row.id
     assert instances.get_instance(instance.id).archive_id == another.id
     late = archives.present(instance)  # as it was read before
+    assert now(row).expires is None, "pieces of it are there"
     assert late is not None
     assert late.id == row.id, "nobody wants it any more, and nothing follows on it"
     assert instances.get_instance(instance.id).archive_id == another.id
+
+
+def test_one_that_has_ended_without_a_piece_is_forgotten_when_another_follows(
+    plain_world: World,
+) -> None:
+    instance = new_instance()
+    empty = archives.new_archive(instance, "schedule-1")
+    empty.state = State.ENDED
+    empty.save()
+    instance.archive_id = empty.id
+    instance.save()
+    aws.sleep(archives.LEAST_SECONDS)
+    another = archives.present(instance)
+    assert another is not None
+    assert another.id != empty.id
+    assert now(empty).expires == history_ends(plain_world.now)

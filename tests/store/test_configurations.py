@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from chalicelib import errors
+from chalicelib.domain.configurations import Application
 from chalicelib.domain.flows import APPLY, CONFIGURE
 from chalicelib.domain.operations import OperationStatus
 from chalicelib.lifecycle import Status
@@ -117,6 +118,23 @@ def test_values_that_no_instance_has_are_applied_at_once_and_others_by_an_operat
     assert configurations.change(now(row), {"max_connections": 80}, {}, WHO) is None
     operation.update(actions=[Operation.cancelled.set("No.")])
     assert configurations.change(now(row), {"max_connections": 80}, {}, WHO) is None
+
+
+@pytest.mark.parametrize("how", [OperationStatus.SUCCEEDED, OperationStatus.FAILED])
+def test_how_far_its_values_have_come_is_told_when_it_ends(
+    version: DatastoreVersion, how: OperationStatus
+) -> None:
+    row = made(version)
+    attached(row)
+    configurations.change(now(row), {"max_connections": 60}, {}, WHO)
+    operation = get_operation(str(now(row).operation_id))
+    assert operation is not None
+    progress = Application(revision=2, rebuilt=1, walked=True).recorded()
+    operation.update(actions=[Operation.resources.set(progress)])
+    end_operation(operation, Ending(how, "No." if how is OperationStatus.FAILED else ""))
+    found = now(row)
+    assert (found.status, found.operation_id) == (ConfigurationStatus.ACTIVE, None)
+    assert (found.progress or {})["rebuilt"] == 1
 
 
 def test_a_deleted_group_is_history_and_nobodys(
