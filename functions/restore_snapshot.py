@@ -47,10 +47,9 @@ def adopt(operation: Operation, token: str | None) -> Outcome:
 
 
 def grow(operation: Operation, token: str | None) -> Outcome:
-    """Ask the guest to use the room that the snapshot had not."""
-    row, size = _backup(operation), int(instances.get_instance(operation.instance_id).volume_size)
-    if row is not None and row.snapshot_gib == size:
-        return Done()
+    """Ask the guest to use the room that the snapshot had not, or that nobody had used there: its
+    volume may have grown a moment before its file system."""
+    size = int(instances.get_instance(operation.instance_id).volume_size)
     return ask(operation, token, "grow", contract.RESIZE_FS, lambda _: ResizeFileSystem(size))
 
 

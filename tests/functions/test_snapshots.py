@@ -63,6 +63,19 @@ def test_a_restore_has_what_the_volume_had_and_a_file_system_of_its_own_size(sta
     stack.check()
 
 
+def test_a_file_system_that_was_smaller_than_its_volume_is_grown(stack: Stack) -> None:
+    """A snapshot between the two halves of a resize, restored to a volume of just its size."""
+    backup = made(stack, running(stack))
+    (kept,) = stack.fleet.snapshots.values()
+    kept.file_system_gib = kept.size_gib - 1
+    copy = restored(backup)
+    stack.settle()
+    row = instances.get_instance(copy)
+    assert (row.status, row.fault_message) == (Status.ACTIVE, None)
+    found = stack.fleet.volumes[row.resources["volume_id"]]
+    assert found.file_system_gib == found.size_gib == kept.size_gib
+
+
 def test_a_volume_without_data_is_not_made_a_database(stack: Stack) -> None:
     """It would look as if all had been restored."""
     backup = made(stack, running(stack))
