@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from chalicelib.cloud import names, snapshots, volumes
-from chalicelib.store import backups
+from chalicelib.store import backups, restoring_snapshots
 from chalicelib.store.models import Backup, Operation
 from functions import snapshot_removal
 from functions.create_backup import GONE
@@ -44,7 +44,8 @@ def _make(operation: Operation, row: Backup, volume_id: str) -> snapshots.Snapsh
     disk = volumes.get(volume_id)
     if disk is None or disk.owner != operation.instance_id:
         return None
-    marks = names.snapshot_metadata(row.id, row.instance_id, row.tenant_id)
+    record = restoring_snapshots.record_of(row)
+    marks = names.snapshot_metadata(row.id, row.instance_id, row.tenant_id, record)
     return snapshots.create(names.snapshot(row.id), volume_id=disk.id, metadata=marks)
 
 

@@ -35,7 +35,7 @@ from chalicelib.store import (
 )
 from chalicelib.store.base import ConditionFailed
 from chalicelib.store.models import Backup, Configuration, Instance, Quota, Rollout, Subject
-from functions import access, power
+from functions import access, power, restoration_of_snapshots
 
 PAGE_ROWS: Final = 100
 PAGE_THINGS: Final = 100
@@ -44,6 +44,8 @@ REPLACING: Final = frozenset(ADMITTING) - {
 }
 _SERVERS: Final = "servers"
 _VOLUMES: Final = "volumes"
+_SNAPSHOTS: Final = "snapshots"
+_AFTER: Final = {_SERVERS: _VOLUMES, _VOLUMES: _SNAPSHOTS}
 log = logging.getLogger(__name__)
 
 _Wrong = Callable[[Any], tuple[str, Any] | None]
@@ -135,9 +137,15 @@ def recount_quotas(event: dict[str, Any]) -> dict[str, Any]:
 
 
 def adopt(event: dict[str, Any]) -> dict[str, Any]:
-    """Adopt what a page of the cloud's servers, then of its volumes, shows to have no row."""
+    """Adopt what a page of the cloud's servers, of its volumes, then of its snapshots shows to
+    have no row."""
     asked = msgspec.convert(event, Page)
     part = asked.part or _SERVERS
+    if part == _SNAPSHOTS:
+        of_backups, last = restoration_of_snapshots.adopt_page(
+            asked.after, PAGE_THINGS, check=asked.check
+        )
+        return {"told": of_backups, "next": {"part": part, "after": last} if last else None}
     look = servers.page if part == _SERVERS else volumes.page
     page: list[servers.Server] | list[volumes.Volume] = look(asked.after, PAGE_THINGS)
     owned = {thing.owner: thing.metadata for thing in page if thing.owner is not None}
@@ -147,11 +155,7 @@ def adopt(event: dict[str, Any]) -> dict[str, Any]:
         for owner, metadata in owned.items()
         if owner not in rows
     ]
-    following: dict[str, Any] | None = None
-    if page:
-        following = {"part": part, "after": page[-1].id}
-    elif part == _SERVERS:
-        following = {"part": _VOLUMES}
+    following = {"part": part, "after": page[-1].id} if page else {"part": _AFTER[part]}
     return {"told": told, "next": following}
 
 

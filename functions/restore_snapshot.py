@@ -17,7 +17,7 @@ from chalicelib.store import backups, instances
 from chalicelib.store.models import Backup, Instance, Operation
 from functions import create_instance
 from functions.asking import ask
-from functions.outcomes import Done, Failed, Outcome
+from functions.outcomes import Failed, Outcome
 
 
 def volume(operation: Operation, _: str | None) -> Outcome:

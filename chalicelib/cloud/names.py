@@ -71,27 +71,33 @@ def network(instance_id: str) -> str:
 def metadata(
     instance_id: str, generation: int, record: Mapping[str, Any] | None = None
 ) -> dict[str, str]:
-    """What marks a server or volume as an instance's, with a record to make its row again from.
-
-    The record is JSON in ASCII and without spaces, in as many values as it needs.
-    """
-    text = json.dumps(record, separators=(",", ":")).replace(" ", "\\u0020") if record else ""
-    pieces = range(0, len(text), VALUE_CHARACTERS)
+    """What marks a server or volume as an instance's, with a record to make its row again from."""
     return {
         DEPLOYMENT_KEY: _deployment(),
         INSTANCE_KEY: instance_id,
         GENERATION_KEY: str(generation),
-        **{f"{_RECORD}{n}": text[at : at + VALUE_CHARACTERS] for n, at in enumerate(pieces)},
+        **_values_of(record),
     }
 
 
-def snapshot_metadata(backup_id: str, instance_id: str, tenant_id: str) -> dict[str, str]:
-    """What marks a snapshot as a backup's; whose it is, too, for whoever reads Cinder's list."""
+def _values_of(record: Mapping[str, Any] | None) -> dict[str, str]:
+    """A record as JSON in ASCII and without spaces, in as many values as it needs."""
+    text = json.dumps(record, separators=(",", ":")).replace(" ", "\\u0020") if record else ""
+    pieces = range(0, len(text), VALUE_CHARACTERS)
+    return {f"{_RECORD}{n}": text[at : at + VALUE_CHARACTERS] for n, at in enumerate(pieces)}
+
+
+def snapshot_metadata(
+    backup_id: str, instance_id: str, tenant_id: str, record: Mapping[str, Any] | None = None
+) -> dict[str, str]:
+    """What marks a snapshot as a backup's, with a record to make its row again from; whose it is,
+    too, for whoever reads Cinder's list."""
     return {
         DEPLOYMENT_KEY: _deployment(),
         BACKUP_KEY: backup_id,
         INSTANCE_KEY: instance_id,
         TENANT_KEY: tenant_id,
+        **_values_of(record),
     }
 
 

@@ -29,6 +29,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     size: int
     volume_id: str
     instance_id: str = ""
+    metadata: Mapping[str, str] = {}
 
 
 @cloud_call
@@ -86,4 +87,5 @@ def _snapshot(raw: Any) -> Snapshot:
         size=int(raw.size),
         volume_id=raw.volume_id,
         instance_id=metadata.get(names.INSTANCE_KEY, ""),
+        metadata=metadata,
     )

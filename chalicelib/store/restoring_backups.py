@@ -66,7 +66,7 @@ def miscounted(row: Backup) -> tuple[str, list[Action]] | None:
 
 
 def _unfinished(row: Backup) -> tuple[str, list[Action]] | None:
-    making = _making(row)
+    making = making_of(row)
     if making is None:
         return "what made it is lost", ending_backups.outcome(row, What.FAILED, reason=LOST)
     if making.live is not None:
@@ -80,7 +80,7 @@ def _unfinished(row: Backup) -> tuple[str, list[Action]] | None:
     return "it has failed", ending_backups.outcome(row, what, reason=making.reason or LOST)
 
 
-def _making(row: Backup) -> Operation | None:
+def making_of(row: Backup) -> Operation | None:
     """The operation that makes it, which was accepted with it."""
     since = Operation.created >= row.created
     found = Operation.subject_index.query(row.instance_id, since, limit=FIRST_OPERATIONS)

@@ -13,7 +13,7 @@ from infra.target import Target
 
 JOBS: Final = {
     "restore_rows": "Rows and the operations since the restore",
-    "adopt": "Instances that are in the cloud and have no row",
+    "adopt": "Instances and snapshots that are in the cloud and have no row",
     "restore_groups": "Configuration groups and who has them",
     "recount_quotas": "Quotas and what the rows hold",
 }

@@ -155,4 +155,5 @@ class BlockStorage(StandIns):
             size=one.size,
             volume_id=one.volume_id,
             instance_id=one.metadata.get(names.INSTANCE_KEY, ""),
+            metadata=dict(one.metadata),
         )
