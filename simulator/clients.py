@@ -43,7 +43,7 @@ class Tenant:
         self.groups: dict[str, str] = {}
         """Configuration groups, each with its datastore."""
         self.backups: dict[str, tuple[str, str]] = {}
-        """Backups, each with its datastore and what it is of."""
+        """Backups, each with its datastore and what it is of; "" of what was imported."""
         self.schedules: dict[str, str] = {}
         """Schedules of backups, each with its instance."""
         self.archived: dict[str, str] = {}
@@ -94,7 +94,7 @@ class Clients:
     def learn_backup(self, tenant: Tenant, reply: Reply) -> None:
         """The same of the backup that an accepted one tells of."""
         told = reply.document["backup"]
-        tenant.backups[told["id"]] = told["datastore"]["type"], told["instance_id"]
+        tenant.backups[told["id"]] = told["datastore"]["type"], told["instance_id"] or ""
 
     def learn_schedule(self, tenant: Tenant, reply: Reply) -> None:
         """The same of a schedule of backups."""

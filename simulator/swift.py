@@ -6,9 +6,10 @@ A tenant's account is made as soon as it is used, and every tenant may have cont
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final, TypeVar
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -16,6 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from chalicelib.auth.containers import SLOTS, Found, place_in
 from chalicelib.bus import keys
 from chalicelib.domain.containers import Container
+from chalicelib.errors import Unavailable
 from chalicelib.swift_client import Answer
 from simulator.cloud.model.errors import CloudError
 from simulator.cloud.model.faults import Faults
@@ -23,6 +25,7 @@ from simulator.cloud.model.object_store import META, REALM, ObjectStore, Signed
 from simulator.effects import Effects
 
 URL: Final = "https://swift"
+T = TypeVar("T")
 
 
 class Swift:
@@ -83,6 +86,9 @@ class Swift:
 
     def reach(self, token: str, project_id: str, name: str, make: bool) -> Container | None:
         """`chalicelib.auth.containers.OwnStore` of any token."""
+        return self._asked("PutContainer", lambda: self._reached(project_id, name, make))
+
+    def _reached(self, project_id: str, name: str, make: bool) -> Container | None:
         account, version = f"{REALM}{project_id}", keys.container_ring().current
         url = f"{URL}/v1/{account}/{quote(name, safe='')}"
         if not make and name not in self.store.accounts.get(account, {}):
@@ -95,12 +101,24 @@ class Swift:
         """See `reach`."""
         account = f"{REALM}{project_id}"
         container, name = place_in(f"{URL}/v1/{account}", url)
+        return self._asked("HeadObject", lambda: self._found(account, container, name))
+
+    def _found(self, account: str, container: str, name: str) -> Found | None:
         held = self.store.accounts.get(account, {}).get(container)
         found = held.objects.get(name) if held is not None else None
         if found is None:
             return None
         headers = {"Content-Length": str(len(found.body)), "ETag": found.etag, **found.headers}
         return Found(container, name, headers)
+
+    def _asked(self, call: str, answer: Callable[[], T]) -> T:
+        """What the API asks with a tenant's token, and what it tells that tenant otherwise."""
+        try:
+            return self._effects.perform_once("swift", call, answer)
+        except (ClientError, BotoCoreError):
+            raise Unavailable(
+                "The object store does not answer at the moment; try again."
+            ) from None
 
     def urls(self) -> list[str]:
         """All that lies there."""
@@ -118,6 +136,10 @@ class Swift:
         found = held.objects.get(name) if held is not None else None
         return found.body if found is not None else None
 
+    def put_over(self, url: str, body: bytes) -> None:
+        """Put another object into the place of one, as its owner may."""
+        self.store.put(*_place(url), body, "", "application/octet-stream")
+
     def spoil(self, url: str, body: bytes | None) -> None:
         """Change the content of an object below what is known of it, or lose it (None)."""
         account, container, name = _place(url)
@@ -126,6 +148,20 @@ class Swift:
             del held[name]
         else:
             held[name] = replace(held[name], body=body)
+
+
+def imported_from(row: Mapping[str, Any]) -> str | None:
+    """The URL of the object that a backup was imported from; None of every other one."""
+    if "imported" not in row:
+        return None
+    return f"{row['container_url']}/{quote(json.loads(row['imported'])['key'])}"
+
+
+def is_as_imported(row: Mapping[str, Any], body: bytes) -> bool:
+    """Whether it is what the backup of that row was imported as."""
+    known = json.loads(row["imported"])
+    etag = hashlib.md5(body, usedforsecurity=False).hexdigest()
+    return (len(body), etag) == (known["size"], known["etag"])
 
 
 def backup_of_url(url: str) -> str | None:

@@ -36,7 +36,7 @@ EMPTYING_PAUSE_SECONDS: Final = 60.0
 PAGE_PAUSE_SECONDS: Final = 1.0
 SPREAD_SECONDS: Final = 120.0
 NOISY: Final = "noisy"
-DELETABLE: Final = ("COMPLETED", "FAILED", "DELETE_FAILED")
+DELETABLE: Final = ("COMPLETED", "RESTORED", "FAILED", "DELETE_FAILED")
 IN_ITS_PLACE: Final = "write"
 """What the applications of a datastore do that has nothing of what was drawn."""
 

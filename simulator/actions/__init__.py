@@ -46,6 +46,7 @@ from simulator.actions.groups import (
     detach,
     list_groups,
 )
+from simulator.actions.imports import import_backup
 from simulator.actions.instances import (
     cancel,
     create,
@@ -113,6 +114,7 @@ ACTIONS: Final[dict[str, Action]] = {
             ),
             create_backup_in_container,
             create_snapshot,
+            import_backup,
             *(create_schedule, change_schedule, list_schedules, delete_schedule),
             *(archive_log, restore_to_moment, purge_log),
         )

@@ -14,7 +14,9 @@ from simulator.aws.errors import throttled
 from simulator.effects import Effect
 from simulator.faults.base import Fault
 from simulator.faults.bursts import Bursts
-from simulator.swift import backup_of_url
+from simulator.fleet.datastore import NOTHING, Database
+from simulator.fleet.troves import packed
+from simulator.swift import backup_of_url, imported_from
 from simulator.template import BACKUPS_BUCKET
 
 BURST_SECONDS: Final = (5.0, 90.0)
@@ -94,8 +96,11 @@ class ObjectStore(Fault):
         assert self.world.invariants is not None
         hub, swift = self.world.invariants.hub, self.world.region.swift
         backup_id, body = backup_of_url(url), swift.body(url)
-        row = hub.row("backups", backup_id) if backup_id is not None else None
-        if backup_id is None or body is None or row is None:
+        if backup_id is None:
+            self._change_what_is_its_tenants(url)
+            return
+        row = hub.row("backups", backup_id)
+        if body is None or row is None:
             return
         hub.spoiled[backup_id] = None
         complete = row["status"] == BackupStatus.COMPLETED
@@ -105,6 +110,26 @@ class ObjectStore(Fault):
         else:
             swift.spoil(url, None)
             self.inject(f"in a container the backup {backup_id} is lost", row["instance_id"])
+
+    def _change_what_is_its_tenants(self, url: str) -> None:
+        """Somebody removes an object that was imported, or puts another backup over it; or a bit
+        of it turns."""
+        assert self.world.invariants is not None
+        hub, swift = self.world.invariants.hub, self.world.region.swift
+        body = swift.body(url)
+        known = [row["id"] for row in hub.rows("backups") if imported_from(row) == url]
+        if body is None or not known:
+            return
+        hub.spoiled |= dict.fromkeys(known)
+        how = self.stream.choice(("removed", "another one", "damaged"))
+        match how:
+            case "removed":
+                swift.spoil(url, None)
+            case "another one":
+                swift.put_over(url, packed(NOTHING.with_database("of-somebody-else", Database())))
+            case _:
+                swift.spoil(url, self._changed(body))
+        self.inject(f"what {len(known)} backups were imported from is {how}")
 
     def _lose(self, what: Mapping[str, Any]) -> None:
         """Lose what was written just now, or let another write over it: whoever looks before the

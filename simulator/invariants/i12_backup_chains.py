@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterable
 from typing import Final
@@ -15,7 +14,7 @@ from simulator.aws.dynamodb.values import Item
 from simulator.effects import Effect
 from simulator.invariants import stored
 from simulator.invariants.base import Exchange, Hub, Invariant, changed, json_of, parents_of
-from simulator.swift import backup_of_url
+from simulator.swift import backup_of_url, imported_from, is_as_imported
 from simulator.template import BACKUPS_BUCKET
 
 THERE: Final = (BackupStatus.COMPLETED, BackupStatus.DELETING, BackupStatus.DELETE_FAILED)
@@ -171,12 +170,11 @@ def damage_of(hub: Hub, row: Item) -> str | None:
 
 def _changed_since(hub: Hub, row: Item) -> str | None:
     """What was imported is its tenant's: nothing of ours changes or removes it."""
-    known = json_of(row, "imported")
-    held = hub.run.region.swift.body(f"{row['container_url']}/{known['key']}")
+    url = imported_from(row)
+    held = hub.run.region.swift.body(url) if url is not None else None
     if held is None:
         return "its object is not there"
-    etag = hashlib.md5(held, usedforsecurity=False).hexdigest()
-    return None if (len(held), etag) == (known["size"], known["etag"]) else "its object is another"
+    return None if is_as_imported(row, held) else "its object is another"
 
 
 def _is_counted(row: Item) -> bool:

@@ -10,8 +10,10 @@ from guest_agent.errors import GuestError
 from simulator.aws.dynamodb.values import Item
 from simulator.fleet.backups import made_of
 from simulator.fleet.datastore import Contents, Volume
+from simulator.fleet.troves import unpacked
 from simulator.invariants import stored
 from simulator.invariants.base import Invariant, changed, json_of, parents_of
+from simulator.swift import imported_from, is_as_imported
 
 
 class Restores(Invariant):
@@ -68,6 +70,8 @@ class Restores(Invariant):
     def _backup(self, old: Item | None, new: Item | None) -> None:
         if old is None and new is not None and "volume_id" in new:
             self._snapshot_asked(new)
+        if old is None and new is not None and "imported" in new:
+            self._taken_in(new)
         if new is None or not changed(old, new, "status"):
             return
         if new["status"] == BackupStatus.DELETED:
@@ -87,6 +91,17 @@ class Restores(Invariant):
             text = f"{row['id']} is of position {position}, and was asked for at {begun}"
             self.broken(text, row["instance_id"])
         else:
+            self.hub.points[row["id"]] = point
+
+    def _taken_in(self, row: Item) -> None:
+        """What it has to hold lies there already, unless somebody has changed it meanwhile."""
+        url = imported_from(row)
+        body = self.hub.run.region.swift.body(url) if url is not None else None
+        point = unpacked(body) if body is not None and is_as_imported(row, body) else None
+        if point is None:
+            self.hub.spoiled[row["id"]] = None
+        else:
+            self.exercised += 1
             self.hub.points[row["id"]] = point
 
     def _snapshot_asked(self, row: Item) -> None:

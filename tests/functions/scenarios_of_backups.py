@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 from collections.abc import Callable
-
-import msgspec
 
 from chalicelib.api import importing
 from chalicelib.bus import keys, queues
@@ -18,8 +15,8 @@ from chalicelib.status import BackupStatus
 from chalicelib.store import accepting, backups, instances, making_backups
 from chalicelib.store.models import Backup, DatastoreVersion, Operation
 from chalicelib.store.operations import operation_of
-from simulator.fleet.backups import copy_of
-from simulator.fleet.datastore import NOTHING, Database, User
+from simulator.fleet.datastore import NOTHING, Database
+from simulator.fleet.troves import packed
 from tests.support.rows import TENANT, WHO, new_instance
 from tests.support.simulated import PASSWORD, Stack
 
@@ -95,18 +92,16 @@ HELD = NOTHING.with_database("shop", Database("utf8mb4", "utf8mb4_general_ci")).
 def _imported(stack: Stack) -> Backup:
     """A backup that Trove has made, with its accounts, as the API takes it in."""
     account, container, key = TROVES
-    swift, there = stack.region.swift, HELD.with_user(("os_admin", "%"), User("x", frozenset()))
+    swift = stack.region.swift
     place = swift.reach("token", TENANT, container, True)
     assert place is not None
-    content = gzip.compress(msgspec.json.encode(copy_of(there.with_root("theirs"), None)), mtime=0)
-    swift.store.put(account, container, key, content, "", "application/octet-stream")
+    swift.store.put(account, container, key, packed(HELD), "", "application/gzip")
     found = swift.find("token", TENANT, f"{place.url}/{key}")
     assert found is not None
     row = making_backups.imported_backup(
         TENANT, "of-trove", _version(), place, importing.described(found), 1.0
     )
     assert making_backups.take_in(row, WHO)
-    stack.invariants.hub.points[row.id] = HELD
     return row
 
 

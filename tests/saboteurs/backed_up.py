@@ -4,18 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+import msgspec
 from pynamodb.transactions import TransactWrite
 
+from chalicelib import containers
 from chalicelib.api import backups as api
+from chalicelib.api import importing
+from chalicelib.api.frame import Request
 from chalicelib.bus.contract.arguments import StoredBackup
 from chalicelib.bus.contract.manifest import StoredPart
 from chalicelib.cloud import snapshots
 from chalicelib.conductor import storage
+from chalicelib.domain import imports
 from chalicelib.domain.operations import OperationAction, OperationStatus
 from chalicelib.store import backups, ending, quotas
 from chalicelib.store.ending import Ending
-from chalicelib.store.models import Instance, Operation, Subject
-from functions import container_objects, create_backup, create_snapshot, handler
+from chalicelib.store.models import Backup, Instance, Operation, Subject
+from functions import (
+    container_objects,
+    create_backup,
+    create_snapshot,
+    handler,
+    removing_objects,
+)
 from functions.outcomes import Done, Outcome
 from functions.step import Step
 from simulator.fleet import backups as guests
@@ -150,3 +161,35 @@ def a_snapshot_that_is_believed(patch: Patch) -> None:
         return Done({"backup": {"snapshot_id": made.id, "snapshot_gib": made.size}})
 
     patch.setitem(handler.CLOUD_STEPS, "create_snapshot.snapshot", Step(snapshot))
+
+
+@saboteur("imports", "L6")
+def accounts_of_another_guest_that_stay(patch: Patch) -> None:
+    """What was imported begins with Trove's administrators, and their passwords."""
+    patch.setattr(guests, "adopted", lambda contents: contents)
+
+
+@saboteur("imports", "L6", seeds=10)
+def whatever_lies_there_now(patch: Patch) -> None:
+    """An instance begins with what is in the place of the object that was imported."""
+
+    def require_same(request: Request, row: Backup, location: str) -> None:
+        if not request.dry_run and row.imported is not None:
+            found = importing.described(importing._found(request, location))
+            row.update(actions=[Backup.imported.set(msgspec.to_builtins(found))])
+
+    patch.setattr(importing, "require_same", require_same)
+
+
+@saboteur("imports", "I12")
+def a_delete_that_takes_the_object_along(patch: Patch) -> None:
+    """With an import what it was imported from goes, as at Trove."""
+    original = removing_objects.of
+
+    def of(operation: Operation, row: Backup) -> Outcome:
+        known, place = imports.known(row.imported), backups.container_of(row)
+        if known is not None and place is not None:
+            containers.remove(place, known.key)
+        return original(operation, row)
+
+    patch.setattr(removing_objects, "of", of)

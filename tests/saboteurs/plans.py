@@ -73,6 +73,15 @@ SNAPSHOTS: Final = {
     "delete": 3.0,
     "cancel": 2.0,
 }
+IMPORTS: Final = {
+    "create": 0.5,
+    "delete": 6.0,
+    "import_backup": 10.0,
+    "restore": 14.0,
+    "delete_backup": 2.0,
+    "create_backup": 1.0,
+    "cancel": 1.0,
+}
 SCHEDULED: Final = {
     "create_schedule": 4.0,
     "create_backup": 1.0,
@@ -162,6 +171,7 @@ PLANS: Final = {
     "in containers": _plan(
         "in containers", IN_CONTAINERS, {"F3": 0.2, "F5": 0.1, "F9": 0.2, "F11": 10.0}, rate=120.0
     ),
+    "imports": _plan("imports", IMPORTS, {"F5": 0.05, "F11": 4.0, "F18": 0.4}, rate=120.0),
     "scheduled": _plan("scheduled", SCHEDULED, {}, guests=3, rate=8.0, hours=3.0),
     "archived": _plan("archived", ARCHIVED, {}, rate=80.0, hours=0.8),
     "archived in trouble": _plan(

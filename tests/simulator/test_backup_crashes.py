@@ -1,4 +1,4 @@
-"""Every step of a backup, a restore and a delete killed before and after each of its effects.
+"""Every step of backups, snapshots and restores killed before and after each of its effects.
 
 An agent that dies at its work dies in the same scenarios.
 """
@@ -12,9 +12,11 @@ import pytest
 from simulator.template import BACKUPS_BUCKET, PREFIX
 from tests.simulator.crashes import Scenario, all_converge, some_converge
 from tests.simulator.deployment import Deployment
+from tests.simulator.troves import put_by_trove
 
 SCOPES: Final = (
     *("create_backup.", "delete_backup.", "restore_instance.", "verify_backup."),
+    *("create_snapshot.", "restore_snapshot.", "delete_instance."),
     *("guest.", "part "),
 )
 
@@ -59,14 +61,8 @@ def a_chain_is_restored_and_goes_at_once(deployment: Deployment) -> None:
         instance_id = _instance(deployment)
         _back_up(deployment, instance_id)
         second = _back_up(deployment, instance_id, incremental=1)
-        wanted = {
-            "name": "again",
-            "flavorRef": "1",
-            "volume": {"size": 1},
-            "restorePoint": {"backupRef": second},
-        }
-        _asked(deployment, "POST", "/instances", {"instance": wanted})
-        deployment.tenant("POST", "/instances", {"instance": wanted})
+        _restore(deployment, second)
+        deployment.tenant("POST", "/instances", _beginning_with(second))
         _asked(deployment, "DELETE", f"/backups/{second}")
 
     deployment.do(work)
@@ -114,6 +110,50 @@ def a_chain_in_a_container_is_made_and_deleted(deployment: Deployment) -> None:
     assert deployment.region.swift.urls() == []
 
 
+def a_snapshot_is_restored_and_outlives_its_instance(deployment: Deployment) -> None:
+    """The volume stays with it, and goes with it."""
+
+    def work() -> None:
+        instance_id = _instance(deployment)
+        snapshot = _back_up(deployment, instance_id, storage_driver="cinder")
+        _restore(deployment, snapshot)
+        _asked(deployment, "DELETE", f"/instances/{instance_id}")
+        _asked(deployment, "DELETE", f"/backups/{snapshot}")
+
+    deployment.do(work)
+
+
+def one_is_taken_in_restored_and_deleted(deployment: Deployment) -> None:
+    """Whoever dies, the object stays as it is."""
+    lying: list[str] = []
+
+    def work() -> None:
+        lying.append(put_by_trove(deployment))
+        found = _asked(deployment, "GET", "/datastores/mariadb").document["datastore"]
+        asked = {
+            "remote_location": lying[0],
+            "local_datastore_version_id": found["default_version"],
+            "size": 0.5,
+        }
+        body = {"backup": {"name": "trove's", "restore_from": asked}}
+        imported = _asked(deployment, "POST", "/backups", body).document["backup"]["id"]
+        _restore(deployment, imported)
+        _asked(deployment, "DELETE", f"/backups/{imported}")
+
+    deployment.do(work)
+    assert deployment.region.swift.urls() == lying
+
+
+def _restore(deployment: Deployment, backup_id: str) -> None:
+    _asked(deployment, "POST", "/instances", _beginning_with(backup_id))
+
+
+def _beginning_with(backup_id: str) -> dict[str, Any]:
+    point = {"backupRef": backup_id}
+    wanted = {"name": "again", "flavorRef": "1", "volume": {"size": 1}, "restorePoint": point}
+    return {"instance": wanted}
+
+
 def _cancel(deployment: Deployment, instance_id: str) -> None:
     path = f"/instances/{instance_id}/operations"
     for each in deployment.tenant("GET", f"{path}?limit=1").document["operations"]:
@@ -127,6 +167,11 @@ SCENARIOS: Final = (
     one_is_cancelled,
     one_is_tried_out_and_again,
 )
+AT_LENGTH: Final = (
+    a_snapshot_is_restored_and_outlives_its_instance,
+    one_is_taken_in_restored_and_deleted,
+)
+"""Each kind of effect of these flows is struck once in `tests/functions/test_every_crash.py`."""
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
@@ -136,6 +181,6 @@ def test_some_deaths_of_a_backup_converge(scenario: Scenario) -> None:
 
 @pytest.mark.crash
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
+@pytest.mark.parametrize("scenario", SCENARIOS + AT_LENGTH, ids=lambda scenario: scenario.__name__)
 def test_every_death_of_a_backup_converges(scenario: Scenario) -> None:
     all_converge(scenario, *SCOPES)

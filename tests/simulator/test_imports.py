@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Callable, Iterator
 
-import msgspec
 import pytest
 
-from simulator.cloud.model.object_store import REALM
-from simulator.fleet.backups import copy_of
-from simulator.fleet.datastore import NOTHING, Contents, Database, User
 from simulator.region import Reply
-from simulator.swift import URL
 from tests.simulator.backing_up import Backups
-from tests.simulator.deployment import TENANT
-
-CONTAINER, NAME = "database_backups", "of-trove.xbstream.gz"
-KEPT = NOTHING.with_database("shop", Database()).with_row("shop", "1", "kept")
-KEPT = KEPT.with_user(("carol", "%"), User("pw", frozenset({"shop"})))
+from tests.simulator.troves import KEPT, put_by_trove
 
 
 @pytest.fixture
@@ -32,17 +22,6 @@ def stack() -> Iterator[Backups]:
     assert not broken, broken
 
 
-def put(stack: Backups, contents: Contents = KEPT) -> str:
-    """As Trove puts it, with accounts of its own; its URL."""
-    account = f"{REALM}{TENANT}"
-    theirs = contents.with_user(("os_admin", "%"), User("of-the-old-guest")).with_root("theirs")
-    body = gzip.compress(msgspec.json.encode(copy_of(theirs, None)), mtime=0)
-    store = stack.region.swift.store
-    store.put_container(account, CONTAINER, {})
-    store.put(account, CONTAINER, NAME, body, "", "application/octet-stream")
-    return f"{URL}/v1/{account}/{CONTAINER}/{NAME}"
-
-
 def take_in(stack: Backups, url: str) -> Reply:
     version = stack.ask("GET", "/datastores/mariadb").document["datastore"]["default_version"]
     asked = {
@@ -54,11 +33,9 @@ def take_in(stack: Backups, url: str) -> Reply:
 
 
 def imported(stack: Backups) -> str:
-    reply = take_in(stack, put(stack))
+    reply = take_in(stack, put_by_trove(stack))
     assert reply.status == 202, reply.body
-    backup_id = str(reply.document["backup"]["id"])
-    stack.invariants.hub.points[backup_id] = KEPT
-    return backup_id
+    return str(reply.document["backup"]["id"])
 
 
 def beside(stack: Backups, act: Callable[[], object]) -> list[str]:
@@ -80,6 +57,7 @@ def beside(stack: Backups, act: Callable[[], object]) -> list[str]:
 
 def test_it_is_taken_in_restored_and_deleted_and_its_object_stays(stack: Backups) -> None:
     backup_id = imported(stack)
+    (url,) = stack.region.swift.urls()
     instance_id = stack.restore(backup_id)
     assert stack.held(instance_id).same_as(KEPT), "and nobody else comes in"
     more = stack.back_up(instance_id)
@@ -87,7 +65,7 @@ def test_it_is_taken_in_restored_and_deleted_and_its_object_stays(stack: Backups
     assert stack.ask("DELETE", f"/backups/{backup_id}").status == 202
     stack.settle()
     assert stack.row(backup_id)["status"] == "DELETED"
-    assert stack.region.swift.urls() == [f"{URL}/v1/{REALM}{TENANT}/{CONTAINER}/{NAME}"]
+    assert stack.region.swift.urls() == [url]
 
 
 def test_an_agent_that_dies_on_the_way_begins_again(stack: Backups) -> None:
@@ -114,7 +92,7 @@ def test_what_is_changed_on_the_way_makes_no_data(stack: Backups) -> None:
     }
     made = stack.ask("POST", "/instances", {"instance": wanted})
     assert made.status == 200, made.body
-    put(stack, KEPT.with_row("shop", "2", "of somebody else"))
+    put_by_trove(stack, KEPT.with_row("shop", "2", "of somebody else"))
     stack.settle()
     shown = stack.ask("GET", f"/instances/{made.document['instance']['id']}").document["instance"]
     assert shown["status"] == "ERROR"
