@@ -111,16 +111,22 @@ def container_of(
 
 
 def require_there(request: Request, row: Backup) -> None:
-    """Refuse (404) to begin an instance with what lay in a container that is gone."""
+    """Refuse to begin an instance with what lay in a container that is gone (404), or in an object
+    store that is not the project's any more (409), as when its operator has moved it."""
     place = store.container_of(row)
     if place is None or request.dry_run or row.status != BackupStatus.COMPLETED:
         return
-    importing.require_same(request, row, shown(row))
     found = request.container(place.name, make=False)
     if found is None:
         raise NotFound(
             f"Backup file in {shown(row)} was not found: container {place.name} is gone."
         )
+    if found.url != place.url:
+        raise Conflict(
+            f"Backup {row.id} lies in {place.url}, and the object store of the project is "
+            "elsewhere by now, as the catalog of the cloud tells: ask its operator."
+        )
+    importing.require_same(request, row, shown(row))
     store.reached(store.chain_of(row), found)
 
 

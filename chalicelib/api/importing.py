@@ -27,7 +27,6 @@ from chalicelib.errors import (
     Conflict,
     DatastoreVersionNotFound,
     NotFound,
-    Unavailable,
 )
 from chalicelib.store import making_backups
 from chalicelib.store.models import Backup, DatastoreVersion
@@ -67,7 +66,12 @@ def require_same(request: Request, row: Backup, location: str) -> None:
     """Refuse to begin an instance with what is gone (404), or is not the same any more (409)."""
     if request.dry_run or row.imported is None:
         return
-    if described(_found(request, location)) != imports.known(row.imported):
+    found = _found(request, location)
+    try:
+        same = described(found) == imports.known(row.imported)
+    except BadRequest:  # nor could what is there now be imported
+        same = False
+    if not same:
         raise Conflict(
             f"The object {location} is not the one that was imported as backup {row.id}: somebody "
             "has changed it. Import it again."
@@ -80,7 +84,10 @@ def described(found: Found) -> Imported:
     imports.require_full(found.key, headers)
     etag, size = headers.get("etag", "").strip('"'), headers.get("content-length", "")
     if not _ETAG.fullmatch(etag) or not size.isdecimal():
-        raise Unavailable("The object store does not tell what lies there; try again.")
+        raise BadRequest(
+            "The object store tells no size and MD5 of that object, by which a restore could see "
+            "that nobody has changed it: put it there anew as one plain object, and import that."
+        )
     if not int(size):
         raise BadRequest("That object is empty, and no backup.")
     large = headers.get("x-static-large-object", "").lower() == "true"

@@ -122,10 +122,25 @@ def test_what_was_changed_or_lost_since_begins_nothing(api: Api, swift: Swift) -
     swift.put(Etag="f" * 32)
     answer = begin(api, backup)
     assert (answer.status, "Import it again" in answer.fault()) == (409, True)
-    swift.objects.clear()
+    swift.put(**{"Content-Length": "0"})
+    assert begin(api, backup).status == 409
+    swift.put("another")
+    del swift.objects["backups", NAME]
     answer = begin(api, backup)
     assert (answer.status, "There is no object" in answer.fault()) == (404, True)
+    swift.objects.clear()
+    answer = begin(api, backup)
+    assert (answer.status, "container backups is gone" in answer.fault()) == (404, True)
     assert api.get("/instances").body["instances"] == []
+
+
+def test_an_object_store_that_has_moved_is_nobodys_fault(
+    api: Api, swift: Swift, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backup = take_in(api, swift).body["backup"]["id"]
+    monkeypatch.setattr(swift, "account", lambda project_id: f"https://new/v1/AUTH_{project_id}")
+    answer = begin(api, backup)
+    assert (answer.status, "is elsewhere by now" in answer.fault()) == (409, True)
 
 
 def test_it_goes_without_a_look_at_what_is_its_tenants(api: Api, swift: Swift) -> None:
@@ -230,7 +245,10 @@ def test_what_cannot_be_taken_in_is_refused_and_holds_nothing(
         (f"{NAME}.enc", {}, 400, "encrypted"),
         (NAME, {"X-Object-Meta-Parent-Location": "https://x"}, 400, "make a full backup"),
         (NAME, {"Content-Length": "0"}, 400, "empty"),
-        (NAME, {"Etag": ""}, 503, "does not tell"),
+        *(
+            (NAME, headers, 400, "tells no size and MD5")
+            for headers in ({"Etag": ""}, {"Etag": f"{ETAG}-12"}, {"Content-Length": ""})
+        ),
     ],
 )
 def test_an_object_that_is_no_whole_backup_in_the_clear_is_refused(
