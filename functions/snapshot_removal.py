@@ -12,18 +12,15 @@ from __future__ import annotations
 from chalicelib.cloud import snapshots, volumes
 from chalicelib.lifecycle import Status
 from chalicelib.store import instances
+from chalicelib.store.base import as_dict
 from chalicelib.store.models import Backup, Operation
-from functions.outcomes import Done, Outcome, not_yet
+from functions.outcomes import Done, Failed, Outcome, not_yet
 
 
 def of(operation: Operation, row: Backup) -> Outcome:
     """Done when neither a snapshot of the backup is left nor a volume that only it has kept."""
-    found = snapshots.find(row.id)
-    for each in found:
-        if each.status in snapshots.DELETABLE:
-            snapshots.delete(each.id)
-    if found:
-        return not_yet(operation, f"the snapshot is {found[0].status}, and is to be gone")
+    if found := snapshots.find(row.id):
+        return _snapshots_go(operation, found)
     kept = volumes.get(row.volume_id) if row.volume_id is not None else None
     if kept is None or kept.kept_for is None or snapshots.of_volume(kept.id):
         return Done()
@@ -32,6 +29,34 @@ def of(operation: Operation, row: Backup) -> Outcome:
         return not_yet(operation, f"instance {source.id} is being changed")
     if source is not None and source.status != Status.DELETED:
         return Done()
-    if kept.status in volumes.DELETABLE:
-        volumes.delete(kept.id)
-    return not_yet(operation, f"the volume of the deleted instance is {kept.status}")
+    if kept.status not in volumes.DELETABLE:
+        return not_yet(operation, f"the volume of the deleted instance is {kept.status}")
+    volumes.delete(kept.id)
+    return _asked(operation, "volume", kept.id, kept.status)
+
+
+def _snapshots_go(operation: Operation, found: list[snapshots.Snapshot]) -> Outcome:
+    """Have Cinder delete them, where it can: one that has failed at it takes no deletion more."""
+    for each in found:
+        if each.status == "error_deleting":
+            return Failed(
+                f"Cinder could not delete snapshot {each.id}, which is {each.status}: somebody who "
+                "operates the cloud has to look, and to reset its state."
+            )
+        if each.status in snapshots.DELETABLE:
+            snapshots.delete(each.id)
+    return _asked(operation, "snapshot", found[0].id, found[0].status)
+
+
+def _asked(operation: Operation, what: str, thing_id: str, status: str) -> Outcome:
+    """Look again: what is `available` after it was asked for once is in use below Cinder, which
+    takes such a deletion back without a word (RBD with clones of version 1, and others)."""
+    known = f"{what}_asked"
+    if as_dict(operation.resources).get(known) == thing_id and status == "available":
+        note = (
+            f"Cinder has {what} {thing_id} available again after each deletion, as its storage "
+            "needs it still; with some that is so until the last instance that was restored from "
+            "it is deleted"
+        )
+        return not_yet(operation, note)
+    return not_yet(operation, f"the {what} is {status}, and is to be gone", {known: thing_id})

@@ -13,6 +13,7 @@ from chalicelib.status import BackupStatus
 from chalicelib.store import backups, events, instances
 from chalicelib.store.models import Backup, Instance
 from functions import orphans, soft_deleted
+from tests.functions.scenarios import ALWAYS
 from tests.functions.scenarios_of_snapshots import (
     begin,
     delete,
@@ -204,6 +205,44 @@ def test_a_snapshot_that_cinder_does_not_give_up_is_deleted_again(stack: Stack) 
     stack.settle()
     assert now(backup).status == BackupStatus.DELETED
     assert snapshots_of(stack) == []
+
+
+@pytest.mark.parametrize(
+    ("thing", "mode", "words"),
+    [
+        ("snapshot", "error", "which is error_deleting: somebody who operates the cloud"),
+        (
+            "snapshot",
+            "left_as_it_was",
+            "until the last instance that was restored from it is deleted",
+        ),
+        (
+            "volume",
+            "left_as_it_was",
+            "until the last instance that was restored from it is deleted",
+        ),
+    ],
+)
+def test_what_cinder_cannot_delete_is_told_with_the_reason(
+    stack: Stack, thing: str, mode: str, words: str
+) -> None:
+    """A clone in its storage needs it, or that is broken; behind that it is deleted again."""
+    instance_id = running(stack)
+    backup = made(stack, instance_id)
+    stack.delete(instance_id)
+    stack.settle()
+    stack.spoil("volume", f"delete_{thing}", mode, times=ALWAYS)
+    delete(backup)
+    stack.settle()
+    row = now(backup)
+    assert row.status == BackupStatus.DELETE_FAILED
+    assert words in str(row.fault_message)
+    stack.cloud.faults.clear()
+    for each in stack.cloud.volume.snapshots.snapshots.values():
+        each.status = "available"
+    delete(backup)
+    stack.settle()
+    assert (now(backup).status, stack.volumes) == (BackupStatus.DELETED, [])
 
 
 def test_a_volume_that_is_another_ones_is_not_copied(stack: Stack) -> None:

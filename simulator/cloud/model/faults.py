@@ -119,7 +119,10 @@ _CALLS_OF_MODE = {
         *("create_volume", "delete_volume", "extend_volume", "delete_port"),
         *("create_snapshot", "delete_snapshot"),
     },
-    "left_as_it_was": {"resize_server", "migrate_server", "extend_volume"},
+    "left_as_it_was": {
+        *("resize_server", "migrate_server", "extend_volume"),
+        *("delete_volume", "delete_snapshot"),
+    },
     "not_in_use": {"extend_volume"},
     "slow_delete": {"delete_server", "delete_volume", "delete_snapshot"},
     "seen_again": {"list_servers"},

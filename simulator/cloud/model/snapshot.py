@@ -172,6 +172,11 @@ class SnapshotService:
         if fault and fault.mode == "error":
             self._set(found, "error_deleting")
             return
+        if (
+            fault and fault.mode == "left_as_it_was"
+        ):  # a clone needs it: Cinder takes the deletion back
+            self._set(found, "available")
+            return
 
         def gone(error: str | None) -> None:
             if error:

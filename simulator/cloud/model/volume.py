@@ -369,6 +369,11 @@ class VolumeService:
         if fault and fault.mode == "error":
             self._set(volume, "error_deleting")
             return
+        if (
+            fault and fault.mode == "left_as_it_was"
+        ):  # its storage needs it: Cinder takes the deletion back
+            self._set(volume, "available")
+            return
 
         def gone(error: str | None) -> None:
             if error:
