@@ -91,8 +91,9 @@ swarm: $(READY) ## Run the simulator's chaos under 500 seeds
 	@$(BIN)/coffer swarm chaos --seeds 500
 
 .PHONY: month
-month: $(READY) ## A month of hourly backups of 200 simulated guests under faults, ten at a time (hours)
-	@$(BIN)/coffer swarm month --seeds 20
+month: $(READY) ## A month of hourly backups of 200 simulated guests under faults, 25 at a time (hours; goes on where it was left)
+	@mkdir -p .cache
+	@$(BIN)/coffer swarm month --seeds 8 --json .cache/month.jsonl --resume
 
 mutate: system $(READY) ## Change the shipped code in 200 small ways: do the tests and the swarm notice?
 	@$(BIN)/python -m tests.mutation --sample 200

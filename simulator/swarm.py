@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import multiprocessing
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -50,6 +51,8 @@ class Outcome(msgspec.Struct):
     error: str = ""
     error_kind: str = ""
     """The type of the error."""
+    plan: str = ""
+    """See `of_plan`."""
 
     @property
     def failed(self) -> bool:
@@ -65,14 +68,20 @@ class Outcome(msgspec.Struct):
         return Failure(first.invariant, ViolationResult(*where))
 
 
+def of_plan(plan: Plan) -> str:
+    """What the seeds of one swarm have in common: a digest of their plan, but for the seed."""
+    same = msgspec.json.encode(msgspec.structs.replace(plan, seed=0, title=""))
+    return hashlib.sha256(same).hexdigest()[:16]
+
+
 def run_seed(plan: Plan) -> Outcome:
     """Run one plan to its end, whatever happens in it."""
-    plan = drawn(plan)
+    asked, plan = of_plan(plan), drawn(plan)
     try:
         result = Run(plan).execute()
     except Exception as error:  # noqa: BLE001 - it is one seed's outcome, and the others go on
         kind = type(error).__name__
-        return Outcome(plan.seed, plan.faults, error=told(error), error_kind=kind)
+        return Outcome(plan.seed, plan.faults, error=told(error), error_kind=kind, plan=asked)
     unexpected = result.errors[0] if result.errors else None
     return Outcome(
         seed=plan.seed,
@@ -89,6 +98,7 @@ def run_seed(plan: Plan) -> Outcome:
         broken=_broken(result),
         error=unexpected.text if unexpected is not None else "",
         error_kind=unexpected.kind if unexpected is not None else "",
+        plan=asked,
     )
 
 
@@ -125,7 +135,7 @@ class Totals:
     """The sums over all seeds that are ready."""
 
     def __init__(self) -> None:
-        self.seeds = 0
+        self.ready: set[int] = set()
         self.failing: list[Outcome] = []
         self.guest_hours = 0.0
         self.virtual_seconds = 0.0
@@ -139,7 +149,7 @@ class Totals:
 
     def add(self, outcome: Outcome) -> None:
         """Count one seed."""
-        self.seeds += 1
+        self.ready.add(outcome.seed)
         if outcome.failed:
             self.failing.append(outcome)
         self.guest_hours += outcome.guest_hours
@@ -151,6 +161,11 @@ class Totals:
         self.seeds_with.update(outcome.injected.keys())
         for name, verdict in outcome.verdicts.items():
             self.verdicts[name][verdict] += 1
+
+    @property
+    def seeds(self) -> int:
+        """How many are ready."""
+        return len(self.ready)
 
     def faults(self) -> list[tuple[str, str, int, int]]:
         """Each class that can strike: id, title, injections, seeds in which it struck."""

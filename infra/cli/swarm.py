@@ -1,23 +1,20 @@
 """`coffer swarm`: one scenario under many seeds, and which of them break a promise."""
 
-import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 
-import msgspec
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from infra.cli import again, chosen, failures, shrinking
+from infra.cli import again, chosen, failures, outcomes, shrinking
 from infra.cli.attempt import BROKEN, INTERRUPTED
 from infra.cli.console import err, out, prose
-from infra.cli.files import require_writable, writing
 from infra.cli.running import LINE_SECONDS
 from infra.errors import UNEXPECTED, UnusableInputError
 from simulator.report.words import count, duration, many
@@ -46,6 +43,9 @@ Faults = Annotated[
 JsonFile = Annotated[
     Path | None,
     typer.Option("--json", metavar="FILE", help="What each seed said, one JSON document a line."),
+]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on with --json's file: run the seeds that it lacks.")
 ]
 Shrink = Annotated[float, typer.Option(metavar="SECONDS", help=shrinking.HELP)]
 
@@ -76,6 +76,7 @@ def command(
     hours: Hours = None,
     faults: Faults = None,
     json_file: JsonFile = None,
+    resume: Resume = False,
     shrink: Shrink = shrinking.SECONDS,
 ) -> None:
     """Run a scenario under many seeds and list each seed that breaks a promise.
@@ -96,10 +97,13 @@ def command(
         raise UnusableInputError(f"--jobs must be at least 1, not {jobs}.")
     shrinking.require(shrink)
     interrupted, began = False, time.monotonic()
-    totals = _none_yet()
-    with _lines_of(json_file) as keep:
+    totals, wanted = _none_yet(), range(first, first + seeds)
+    for outcome in outcomes.there_already(json_file, plan, wanted) if resume else ():
+        totals.add(outcome)
+    missing = [seed for seed in wanted if seed not in totals.ready]
+    with outcomes.kept_in(json_file, resumed=resume) as keep:
         try:
-            _run(given, range(first, first + seeds), jobs or os.cpu_count() or 1, totals, keep)
+            _run(given, missing, jobs or os.cpu_count() or 1, totals, keep)
         except KeyboardInterrupt:
             interrupted = True
             err.print(f"[red]Interrupted[/] after {totals.seeds} of {many(seeds, 'seed')}.")
@@ -132,28 +136,15 @@ def _none_yet() -> "Totals":
     return Totals()
 
 
-@contextlib.contextmanager
-def _lines_of(path: Path | None) -> Iterator[Callable[["Outcome"], None]]:
-    """A function that writes a seed's outcome where --json says, at once."""
-    if path is None:
-        yield lambda outcome: None
-        return
-    require_writable(path)
-    with path.open("wb") as file:
-
-        def keep(outcome: "Outcome") -> None:
-            with writing(path):
-                file.write(msgspec.json.encode(outcome) + b"\n")
-                file.flush()
-
-        yield keep
-
-
 def _run(
-    given: Given, seeds: range, jobs: int, totals: "Totals", keep: Callable[["Outcome"], None]
+    given: Given,
+    seeds: Sequence[int],
+    jobs: int,
+    totals: "Totals",
+    keep: Callable[["Outcome"], None],
 ) -> None:
     """All seeds; a failing one is told at once."""
-    from simulator.swarm import outcomes
+    from simulator import swarm
 
     bar = Progress(
         TextColumn("seeds"),
@@ -164,10 +155,11 @@ def _run(
         console=err,
         disable=not err.is_terminal,
     )
-    told = time.monotonic()
+    told, ready = time.monotonic(), totals.seeds
+    most = ready + len(seeds)
     with bar:
-        task = bar.add_task("", total=len(seeds))
-        for outcome in outcomes(given.plan, seeds, jobs):
+        task = bar.add_task("", total=most, completed=ready)
+        for outcome in swarm.outcomes(given.plan, seeds, jobs):
             keep(outcome)
             totals.add(outcome)
             bar.update(task, advance=1, description=_spoken(totals))
@@ -175,7 +167,7 @@ def _run(
                 tell(outcome, given.command(given.of_seed(outcome.seed)), err)
             if not err.is_terminal and time.monotonic() - told >= LINE_SECONDS:
                 told = time.monotonic()
-                err.print(f"{totals.seeds} of {len(seeds)} seeds  {_spoken(totals)}")
+                err.print(f"{totals.seeds} of {most} seeds  {_spoken(totals)}")
 
 
 def _spoken(totals: "Totals") -> str:

@@ -88,6 +88,7 @@ from simulator.actions.schedules import (
     delete_schedule,
     list_schedules,
 )
+from simulator.actions.strategies import drop_strategy, set_strategy
 
 __all__ = ["ACTIONS", "PART_OF", "UNFIT", "USUAL_LIMITS", "creation", "set_quota"]
 
@@ -114,7 +115,7 @@ ACTIONS: Final[dict[str, Action]] = {
             ),
             create_backup_in_container,
             create_snapshot,
-            import_backup,
+            *(import_backup, set_strategy, drop_strategy),
             *(create_schedule, change_schedule, list_schedules, delete_schedule),
             *(archive_log, restore_to_moment, purge_log),
         )

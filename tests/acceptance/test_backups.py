@@ -6,10 +6,11 @@ import hashlib
 import os
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Any, Final
 
+import pg8000.dbapi
 import pymysql
 import pytest
 
@@ -31,34 +32,48 @@ def sum_of(number: int) -> str:
     return hashlib.sha256(str(number).encode()).hexdigest()
 
 
-class Writer(threading.Thread):
-    """A customer who commits numbered rows, one by one, without an end."""
-
-    def __init__(self, address: str) -> None:
-        super().__init__(daemon=True)
-        self.address, self.committed, self.over = address, 0, threading.Event()
-
-    def run(self) -> None:
-        with closing(connect(self.address)) as connection, connection.cursor() as cursor:
-            cursor.execute("CREATE TABLE rows_ (n INT PRIMARY KEY, s CHAR(64)) ENGINE InnoDB")
-            while not self.over.is_set():
-                number = self.committed + 1
-                cursor.execute("INSERT INTO rows_ VALUES (%s, %s)", (number, sum_of(number)))
-                self.committed = number
-
-
 def connect(address: str) -> Any:
     return pymysql.connect(
         host=address, user=USER, password=PASSWORD, database="shop", autocommit=True
     )
 
 
-def rows_of(address: str) -> int:
+def connect_to_postgresql(address: str) -> Any:
+    made = pg8000.dbapi.connect(host=address, user=USER, password=PASSWORD, database="shop")
+    made.autocommit = True
+    return made
+
+
+Connect = Callable[[str], Any]
+"""To a database at an address, as its customer."""
+
+
+class Writer(threading.Thread):
+    """A customer who commits numbered rows, one by one, without an end."""
+
+    def __init__(self, address: str, connect: Connect = connect) -> None:
+        super().__init__(daemon=True)
+        self.address, self.committed, self.over = address, 0, threading.Event()
+        self._connect = connect
+
+    def run(self) -> None:
+        with (
+            closing(self._connect(self.address)) as connection,
+            closing(connection.cursor()) as cursor,
+        ):
+            cursor.execute("CREATE TABLE rows_ (n INT PRIMARY KEY, s CHAR(64))")
+            while not self.over.is_set():
+                number = self.committed + 1
+                cursor.execute("INSERT INTO rows_ VALUES (%s, %s)", (number, sum_of(number)))
+                self.committed = number
+
+
+def rows_of(address: str, connect: Connect = connect) -> int:
     """How many rows there are: they are the first ones, each as it was written."""
-    with closing(connect(address)) as connection, connection.cursor() as cursor:
+    with closing(connect(address)) as connection, closing(connection.cursor()) as cursor:
         cursor.execute("SELECT n, s FROM rows_ ORDER BY n")
-        found = cursor.fetchall()
-    assert list(found) == [(number, sum_of(number)) for number in range(1, len(found) + 1)]
+        found = [tuple(each) for each in cursor.fetchall()]
+    assert found == [(number, sum_of(number)) for number in range(1, len(found) + 1)]
     return len(found)
 
 

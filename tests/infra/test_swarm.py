@@ -71,6 +71,54 @@ def test_seeds_that_hold(
     assert [each.seed for each in read] == [1, 2]
 
 
+def ran(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The seeds that are run from now on; each holds."""
+    asked: list[int] = []
+
+    def outcomes(plan: Plan, seeds: Sequence[int], jobs: int) -> Iterator[Outcome]:
+        for seed in seeds:
+            asked.append(seed)
+            yield msgspec.structs.replace(outcome(seed), plan=swarm.of_plan(plan))
+
+    monkeypatch.setattr(swarm, "outcomes", outcomes)
+    return asked
+
+
+def test_a_swarm_that_is_resumed_runs_the_seeds_that_its_file_lacks(
+    coffer: Coffer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    lines, asked = tmp_path / "seeds.jsonl", ran(monkeypatch)
+    file = ("--json", str(lines), "--resume")
+    assert coffer("chaos", "--seeds", "2", "--first", "2", *file) == 0
+    with lines.open("ab") as cut_off:
+        cut_off.write(b'{"seed": 4, "fau')
+    assert coffer("chaos", "--seeds", "4", *file) == 0
+    assert asked == [2, 3, 1, 4]
+    assert "4 seeds · 10 virtual guest-hours" in capsys.readouterr().out
+    read = [msgspec.json.decode(line, type=Outcome) for line in lines.read_bytes().splitlines()]
+    assert [each.seed for each in read] == asked
+
+
+def test_a_swarm_is_not_resumed_without_a_file_or_with_another_plans(
+    coffer: Coffer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    lines, asked = tmp_path / "seeds.jsonl", ran(monkeypatch)
+    file = ("--seeds", "1", "--json", str(lines), "--resume")
+    assert coffer("chaos", "--resume") == 2
+    assert coffer("chaos", *file) == 0
+    assert coffer("chaos", "--guests", "3", *file) == 2
+    assert "another plan" in capsys.readouterr().err
+    lines.write_bytes(b"[]\n")
+    assert coffer("chaos", *file) == 2
+    assert asked == [1]
+
+
 CHAOS = ("chaos", "--seeds", "2", "--first", "7", "--guests", "4", "--hours", "0.5")
 
 

@@ -17,7 +17,7 @@ from chalicelib.cloud import snapshots
 from chalicelib.conductor import storage
 from chalicelib.domain import imports
 from chalicelib.domain.operations import OperationAction, OperationStatus
-from chalicelib.store import backups, ending, quotas
+from chalicelib.store import backups, ending, quotas, strategies
 from chalicelib.store.ending import Ending
 from chalicelib.store.models import Backup, Instance, Operation, Subject
 from functions import (
@@ -193,3 +193,9 @@ def a_delete_that_takes_the_object_along(patch: Patch) -> None:
         return original(operation, row)
 
     patch.setattr(removing_objects, "of", of)
+
+
+@saboteur("by strategy", "I43")
+def a_strategy_that_is_forgotten(patch: Patch) -> None:
+    """Nobody looks where a strategy has backups go."""
+    patch.setattr(strategies, "container_for", lambda instance: None)

@@ -82,6 +82,15 @@ IMPORTS: Final = {
     "create_backup": 1.0,
     "cancel": 1.0,
 }
+BY_STRATEGY: Final = {
+    "create": 0.5,
+    "set_strategy": 1.0,
+    "drop_strategy": 0.5,
+    "create_backup": 12.0,
+    "create_backup_in_container": 2.0,
+    "create_schedule": 2.0,
+    "delete_backup": 4.0,
+}
 SCHEDULED: Final = {
     "create_schedule": 4.0,
     "create_backup": 1.0,
@@ -172,6 +181,7 @@ PLANS: Final = {
         "in containers", IN_CONTAINERS, {"F3": 0.2, "F5": 0.1, "F9": 0.2, "F11": 10.0}, rate=120.0
     ),
     "imports": _plan("imports", IMPORTS, {"F5": 0.05, "F11": 4.0, "F18": 0.4}, rate=120.0),
+    "by strategy": _plan("by strategy", BY_STRATEGY, {}, guests=2, rate=80.0, hours=0.6),
     "scheduled": _plan("scheduled", SCHEDULED, {}, guests=3, rate=8.0, hours=3.0),
     "archived": _plan("archived", ARCHIVED, {}, rate=80.0, hours=0.8),
     "archived in trouble": _plan(

@@ -12,10 +12,12 @@ import pytest
 
 from simulator.invariants import REGISTRY as INVARIANTS
 from tests.saboteurs import hunt as hunting
+from tests.saboteurs import table
 from tests.saboteurs.hunt import broken, hunt
 from tests.saboteurs.plans import PLANS
 from tests.saboteurs.registry import Instead, Patch
 from tests.saboteurs.saboteurs import SABOTEURS, Saboteur
+from tests.saboteurs.table import PAGE
 
 LEAST = 20
 QUICK: tuple[str, ...] = (
@@ -41,6 +43,16 @@ def test_there_are_enough_of_them() -> None:
     assert {each.name for each in SABOTEURS} >= set(QUICK)
     assert {each.plan for each in SABOTEURS} <= set(PLANS)
     assert all(each.sentence.endswith(".") for each in SABOTEURS)
+
+
+def test_the_page_has_each_of_them_with_its_plan() -> None:
+    """A whole hunt writes it; whoever adds one writes its line."""
+    lines = PAGE.read_text().splitlines()
+    for each in SABOTEURS:
+        told = f"| {each.name} | {each.sentence} | {each.plan} |"
+        assert any(line.startswith(told) for line in lines), each.name
+    told_plans = set(lines[lines.index("## Plans") :])
+    assert set(table._plans().splitlines()[3:]) <= told_plans
 
 
 @pytest.mark.parametrize("saboteur", SABOTEURS, ids=lambda each: each.name)
