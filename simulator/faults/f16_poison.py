@@ -16,7 +16,7 @@ from chalicelib.bus import keys, proofs
 from chalicelib.bus.envelope import MAX_BODY_BYTES, Direction, Envelope, seal
 from simulator.aws.sqs.queues import Message
 from simulator.faults.base import Fault
-from simulator.invariants.marks import FORGED_HEADER, FORGED_MARK, FORGED_NUMBER
+from simulator.invariants.marks import FORGED_HEADER, FORGED_MARK, FORGED_NUMBER, FORGER
 from simulator.region import Reply
 
 ENROLMENTS: Final = (
@@ -25,6 +25,15 @@ ENROLMENTS: Final = (
     "stolen token, the guest's public key",
     "replayed enrolment",
 )
+SIGNED: Final[dict[str, Callable[..., bytes]]] = {
+    "renew": proofs.of_renewal,
+    "storage": proofs.of_storage,
+    "pieces": proofs.of_pieces,
+}
+"""The text of each of an enrolled guest's requests, by the end of its path."""
+REQUESTS: Final = ("replayed {}", "{} signed by another")
+MORE_REQUESTS: Final = 10
+"""For one message there is a tenth of a request."""
 KEPT: Final = 200
 STOLEN_SECONDS: Final = 10.0
 """After its guest; while that one is being prepared, a create still waits."""
@@ -35,7 +44,7 @@ FORGED: Final = f"{FORGED_MARK}by-the-simulation"
 
 class Poison(Fault):
     """Follows a share of the messages that are sent with one of its own on the same queue, and a
-    share of the guests' enrolments and renewals with a request of its own.
+    share of the guests' requests with one of its own.
     """
 
     id = "F16"
@@ -92,13 +101,27 @@ class Poison(Fault):
         """A guest has enrolled, or renewed: a token that is used up, a signature that is seen."""
         if reply.status != 200 or FORGED_HEADER in headers or not path.startswith("/guest/"):
             return
-        if not self.hits():
+        if not self.hits(self.strength * MORE_REQUESTS):
             return
-        form = "replayed renewal"
-        if path.endswith("/enrol"):
+        name = path.rpartition("/")[2]
+        if name == "enrol":
             form = self.stream.choice(ENROLMENTS)
+        else:
+            form = self.stream.choice(REQUESTS).format(name)
         for mean in (STOLEN_SECONDS, PATIENT_SECONDS):
             self.world.kernel.call_later(self.later(mean), self._ask, path, body, form)
+
+    def _signed_by_another(self, path: str, body: bytes) -> bytes:
+        """The request of an enrolled guest, asked now by somebody who has not its key."""
+        document = json.loads(body)
+        document["issued_at_ms"] = max(
+            document["issued_at_ms"] + 1, int(self.world.kernel.now * 1000)
+        )
+        said = {name: value for name, value in document.items() if name != "signature"}
+        key = Ed25519PrivateKey.from_private_bytes(self.stream.randbytes(32))
+        signature = key.sign(SIGNED[path.rpartition("/")[2]](**said))
+        document["signature"] = base64.b64encode(signature).decode()
+        return json.dumps(document).encode()
 
     def _forged(self, body: bytes, form: str) -> bytes:
         """An enrolment by the token of another, made now and signed with a key of its own.
@@ -124,10 +147,12 @@ class Poison(Fault):
             return
         if form.startswith("stolen"):
             body = self._forged(body, form)
+        elif form.endswith("signed by another"):
+            body = self._signed_by_another(path, body)
         self.inject(f"{form} at {path}")
         headers = {"Content-Type": "application/json", FORGED_HEADER: "1"}
         request = partial(self.world.region.http, "POST", path, headers, body)
-        self.world.kernel.spawn(request, "forger", None, None)
+        self.world.kernel.spawn(request, FORGER, None, None)
 
     # ---------------------------------------------------------------------------- forms
 

@@ -19,12 +19,13 @@ from guest_agent.journal import Entry
 from guest_agent.outbox import HEARTBEAT_LIFE_SECONDS
 from simulator.aws.dynamodb.values import Item
 from simulator.aws.sqs.queues import Message
-from simulator.invariants.base import Hub, Invariant, Record, changed
+from simulator.invariants.base import Exchange, Hub, Invariant, Record, changed
 from simulator.invariants.mail import Mail
-from simulator.invariants.marks import FORGED_MARK, FORGED_NUMBER
+from simulator.invariants.marks import FORGED_MARK, FORGED_NUMBER, FORGER
 from simulator.template import PREFIX
 
 TABLES: Final = ("instances", "operations", "commands", "guests", "service-statuses", "quotas")
+REFUSALS: Final = 400
 HANDLING_SECONDS: Final = 30.0
 """A message may expire while it is being handled."""
 
@@ -52,6 +53,7 @@ class Forgeries(Invariant):
         self.hub.on_write("guests", self._enrolled)
         self.hub.on_write("service-statuses", self._reported_late)
         self.hub.on_message(self._reported)
+        self.hub.on_reply(self._replied)
 
     def _written(self, old: Item | None, new: Item | None) -> None:
         if new is None:
@@ -81,6 +83,15 @@ class Forgeries(Invariant):
             if holder.get("server_id") == new["resources"].get("server_id"):
                 text = f"a forger's request ended a create that has its guest: {new.get('reason')}"
                 self.broken(text, instance_id)
+
+    def _replied(self, exchange: Exchange) -> None:
+        """No forger is told what it asks for."""
+        running = self.hub.run.kernel.current
+        if running is None or running.name != FORGER:
+            return
+        self.exercised += 1
+        if exchange.reply.status < REFUSALS:
+            self.broken(f"a forger's {exchange.path} was answered {exchange.reply.status}")
 
     def _replaced(self, old: Item | None, new: Item | None) -> None:
         """A guest is replaced because somebody asked to be it only when Nova has done something."""

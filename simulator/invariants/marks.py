@@ -18,3 +18,6 @@ FORGED_TRACE: Final = "f0" * 16
 
 FORGED_HEADER: Final = "X-Forged"
 """Stands on each request that a forger makes of the API: what it changes is told from the rest."""
+
+FORGER: Final = "forger"
+"""The name of a coroutine that asks so."""

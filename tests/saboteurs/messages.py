@@ -327,6 +327,12 @@ def renewals_that_are_replayed(patch: Patch) -> None:
         patch.setattr(place, "admit", admit)
 
 
+@saboteur("impostors", "I9", seeds=10)
+def a_key_that_nobody_checks(patch: Patch) -> None:
+    """Any signature will do for what an enrolled guest asks over HTTPS."""
+    patch.setattr(proving, "check_signature", lambda *_: None)
+
+
 @saboteur("hostile", "I19")
 def requests_without_a_rate(patch: Patch) -> None:
     """A guest's request is taken, however many it has made."""

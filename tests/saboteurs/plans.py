@@ -201,6 +201,7 @@ PLANS: Final = {
     "poisoned commands": _plan("poisoned commands", CONTENTS, {"F16": 0.5}, rate=80.0),
     "a little poison": _plan("a little poison", CONTENTS, {"F16": 0.02}, settle=300.0),
     "thieves": _plan("thieves", CHURN, {"F16": 1.0}, rate=20.0),
+    "impostors": _plan("impostors", CHURN, {"F11": 20.0, "F16": 0.05}, rate=20.0),
     "crowd": _plan("crowd", CALLS, {"F13": 1.0}, rate=2000.0, hours=0.1),
     "hostile": _plan("hostile", CONTENTS, {"F25": 6.0}, heartbeat=10),
     "hostile creates": _plan("hostile creates", CREATES, {"F25": 6.0}, rate=120.0),

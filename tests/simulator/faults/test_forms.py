@@ -37,7 +37,13 @@ FORMS: dict[str, tuple[dict[str, float], tuple[str, ...]]] = {
     ),
     "F16": (
         {"F16": 0.5},
-        ("stolen token at", "stolen token, same server at", "replayed renewal at", "replay on"),
+        (
+            "stolen token at",
+            "stolen token, same server at",
+            "replayed renew at",
+            "renew signed by another at",
+            "replay on",
+        ),
     ),
     "F17": (
         {"F17": 0.6},

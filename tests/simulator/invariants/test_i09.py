@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from chalicelib import aws
 from chalicelib.store.models import Command, Instance, ServiceStatusRow
-from simulator.invariants.marks import FORGED_HEADER, FORGED_MARK, FORGED_NUMBER
+from simulator.invariants.marks import FORGED_HEADER, FORGED_MARK, FORGED_NUMBER, FORGER
+from simulator.region import Reply
 from tests.simulator.deployment import Deployment
-from tests.simulator.invariants.breaking import command, instance, told_by
+from tests.simulator.invariants.breaking import as_handler, command, instance, told_by
 
 
 def forged_text(deployment: Deployment) -> None:
@@ -34,6 +35,17 @@ def forger_heard(deployment: Deployment) -> None:
     deployment.do(rename)
 
 
+def forger_answered(deployment: Deployment) -> None:
+    """What it asks for changes nothing, and tells it much."""
+    body = b"{}"
+
+    def ask() -> None:
+        for watch in deployment.region.replied:
+            watch("POST", "/guest/v1/renew", {FORGED_HEADER: "1"}, body, Reply(200, {}, body))
+
+    as_handler(deployment, FORGER, ask)
+
+
 test_a_broken_promise_is_told = told_by(
-    "I9", forged_text, forged_number, answer_that_nobody_sent, forger_heard
+    "I9", forged_text, forged_number, answer_that_nobody_sent, forger_heard, forger_answered
 )
