@@ -73,10 +73,11 @@ def group_of(tenant_id: str, configuration_id: str, version: DatastoreVersion) -
 
 
 def defaults(request: Request) -> Response:
-    """What the parameters of an instance are where its group sets none, by its flavor."""
+    """What the parameters of an instance are where its group sets none, by its flavor and volume."""
     row = instance_of(request)
     require_offered(row, [contract.UPDATE_OVERRIDES])
-    values = defaults_of(row.manager, row.datastore_version_number, int(row.flavor_ram))
+    size = int(row.flavor_ram), int(row.volume_size)
+    values = defaults_of(row.manager, row.datastore_version_number, *size)
     return Response(200, OfInstance(Defaults(values)))
 
 

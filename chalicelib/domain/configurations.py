@@ -28,9 +28,11 @@ def rules_of(manager: str, version_number: str) -> Mapping[str, Parameter]:
     return parameters(manager, version_number)
 
 
-def defaults_of(manager: str, version_number: str, ram_mib: int) -> dict[str, Scalar]:
+def defaults_of(
+    manager: str, version_number: str, ram_mib: int, volume_gib: int
+) -> dict[str, Scalar]:
     """What the parameters of a server of that much memory are, where no group sets them."""
-    return effective(manager, version_number, ram_mib, {})
+    return effective(manager, version_number, ram_mib, volume_gib, {})
 
 
 def checked(manager: str, version_number: str, values: Mapping[str, Any]) -> dict[str, Scalar]:

@@ -41,9 +41,10 @@ def superuser(manager: str) -> str:
     return ENGINES[manager].superuser
 
 
-def template(manager: str, ram_mib: int) -> Mapping[str, Scalar]:
-    """What a server of so much memory runs with, where nobody has chosen something else."""
-    return ENGINES[manager].template(ram_mib)
+def chosen_for(manager: str, ram_mib: int, volume_gib: int) -> Mapping[str, Scalar]:
+    """What a server of so much memory on a volume of that size runs with, where nobody has chosen
+    something else."""
+    return ENGINES[manager].chosen_for(ram_mib, volume_gib)
 
 
 def can(manager: str, part: Part) -> bool:

@@ -81,6 +81,11 @@ class Rules(ABC):
         """Name and host of a user by what names it in a path, a link or a marker."""
 
 
+GIB: Final = 1024**3
+LOG_SHARE: Final = 8
+"""The log of an engine that is not archived takes one of so many parts of the volume at most."""
+
+
 class Engine(msgspec.Struct, frozen=True):
     """One engine. It answers the methods of its `parts`.
 
@@ -90,7 +95,8 @@ class Engine(msgspec.Struct, frozen=True):
     (MiB). `superuser` is whom `POST root` enables, `os_user` whom its server runs as.
     `incremental_backups`: it can tell what has changed since a backup. `imports`: its guests can
     begin with a backup that Trove has made. `snapshots`: what it has answered is on its volume, so
-    that it goes on with a copy of that of any moment.
+    that it goes on with a copy of that of any moment. `log` is the setting of how many bytes of a
+    log it keeps there, if it does so by its memory alone.
     """
 
     name: str
@@ -105,6 +111,15 @@ class Engine(msgspec.Struct, frozen=True):
     incremental_backups: bool = False
     imports: bool = False
     snapshots: bool = False
+    log: str | None = None
+
+    def chosen_for(self, ram_mib: int, volume_gib: int) -> dict[str, Scalar]:
+        """What we choose for a server of so much memory on a volume of that size: its log takes a
+        share of that at most, for what is left is for data."""
+        values = dict(self.template(ram_mib))
+        if self.log is not None:
+            values[self.log] = min(int(values[self.log]), volume_gib * GIB // LOG_SHARE)
+        return values
 
     @property
     def word(self) -> str:

@@ -193,4 +193,5 @@ ENGINE: Final = Engine(
     incremental_backups=True,
     imports=True,
     snapshots=True,
+    log="innodb_log_file_size",
 )

@@ -59,5 +59,6 @@ ENGINE: Final = Engine(
     rules=MySQLRules,
     template=template,
     snapshots=True,
+    log="innodb_redo_log_capacity",
     series=2,  # 8.4 and 9.7 are long-term releases
 )

@@ -23,7 +23,7 @@ from guest_agent.datastores.layout import Layout, below
 from guest_agent.datastores.os_user import OsUser, database_user
 from guest_agent.datastores.session import Session
 from guest_agent.errors import BadRequest
-from guest_agent.storage.room import OnVolume
+from guest_agent.storage.room import OnVolume, size_gib
 
 S = TypeVar("S", bound=Session)
 
@@ -115,7 +115,11 @@ class Server(ABC, Generic[S]):
 
     def chosen(self, flavor: Flavor, group: Mapping[str, Scalar]) -> dict[str, Scalar]:
         """What its layers say together."""
-        return {**self.ENGINE.template(flavor.ram), **group}
+        return {**self.template(flavor), **group}
+
+    def template(self, flavor: Flavor) -> dict[str, Scalar]:
+        """What we choose for it, by what its server and its volume have."""
+        return self.ENGINE.chosen_for(flavor.ram, size_gib(self.layout.volume))
 
     def apply(self, session: S, flavor: Flavor, group: Mapping[str, Scalar]) -> bool:
         """Let it run with the values of a group that are written; whether it needs a restart.

@@ -10,6 +10,7 @@ take.
 
 from __future__ import annotations
 
+import math
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -20,6 +21,7 @@ from guest_agent.files import open_folder
 from guest_agent.storage import directory
 
 MIB: Final = 1024**2
+GIB: Final = 1024**3
 RESERVE: Final = "reserve"
 LAST_BYTES: Final = 8 * MIB
 """With less than this InnoDB, which grows by some MiB at a time, is about to stop."""
@@ -57,6 +59,16 @@ class Room(NamedTuple):
     def last(self) -> bool:
         """Whether a database is about to stop for want of room."""
         return self.free < LAST_BYTES
+
+
+def size_gib(mount_point: Path) -> int:
+    """The size of the volume below, as it was asked for: a file system has a little less. 1 where
+    there is none to ask: no volume is smaller."""
+    try:
+        figures = os.statvfs(mount_point)
+    except OSError:
+        return 1
+    return math.ceil(figures.f_blocks * figures.f_frsize / GIB)
 
 
 class OnVolume(NamedTuple):

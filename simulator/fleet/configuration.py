@@ -84,7 +84,8 @@ class WithSettings(OnMachine):
         return self._effective(machine.runs_with) != self._effective(machine.disk.configuration)
 
     def _effective(self, group: Mapping[str, Scalar]) -> dict[str, Scalar]:
-        return effective(*self._rules_of, self._machine.runs_for.ram, group)
+        volume, ram = self._machine.volume, self._machine.runs_for.ram
+        return effective(*self._rules_of, ram, volume.size_gib if volume else 0, group)
 
     @property
     def _rules_of(self) -> tuple[str, str]:

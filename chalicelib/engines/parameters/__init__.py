@@ -66,9 +66,10 @@ def check(
 
 
 def effective(
-    manager: str, version: str, ram_mib: int, values: Mapping[str, Scalar]
+    manager: str, version: str, ram_mib: int, volume_gib: int, values: Mapping[str, Scalar]
 ) -> dict[str, Scalar]:
-    """What every parameter of a server with so much memory is, with those values chosen."""
+    """What every parameter of a server with so much memory is, on a volume of that size, with
+    those values chosen."""
     known = parameters(manager, version)
-    ours = ENGINES[manager].template(ram_mib)
+    ours = ENGINES[manager].chosen_for(ram_mib, volume_gib)
     return {name: values.get(name, ours.get(name, each.default)) for name, each in known.items()}

@@ -41,7 +41,7 @@ class FamilyServer(Server[S]):
 
     def write_configuration(self, flavor: Flavor, group: Mapping[str, Scalar]) -> bool:
         self.write_init_file()
-        template, address = self.ENGINE.template(flavor.ram), self.guest.bind_address
+        template, address = self.template(flavor), self.guest.bind_address
         return configuration.write(self.layout, address, template, group)
 
     def held(self, session: S) -> dict[str, Scalar]:

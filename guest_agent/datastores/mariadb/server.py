@@ -50,7 +50,7 @@ class MariaDBServer(FamilyServer[Session]):
             f"--auth-root-socket-user={agent_account()}",
             # One sync at the end is as safe as one for each statement, and three times as fast.
             "--innodb-flush-log-at-trx-commit=0",
-            f"--innodb-log-file-size={self.ENGINE.template(flavor.ram)['innodb_log_file_size']}",
+            f"--innodb-log-file-size={self.template(flavor)['innodb_log_file_size']}",
         ]
 
     def holds_data(self) -> bool:

@@ -36,7 +36,7 @@ class MySQLServer(FamilyServer[Session]):
     def making(self, flavor: Flavor) -> list[str]:
         """Its superuser comes in without a password, until the first start has run `init_file`:
         nobody is let in before."""
-        capacity = self.ENGINE.template(flavor.ram)["innodb_redo_log_capacity"]
+        capacity = self.template(flavor)["innodb_redo_log_capacity"]
         return [
             processes.program(self.layout.PROGRAM),
             "--no-defaults",

@@ -111,7 +111,7 @@ class PostgreSQLServer(Server[Session]):
             raise installed.strange_data(written, engine)
 
     def write_configuration(self, flavor: Flavor, group: Mapping[str, Scalar]) -> bool:
-        template = self.ENGINE.template(flavor.ram)
+        template = self.template(flavor)
         address = self.guest.bind_address
         return configuration.write(self.layout, address, self._major, template, group)
 

@@ -72,7 +72,7 @@ class RedisServer(Server[Session]):
         installed.require(installed.version(command, _TOLD_VERSION), number)
 
     def write_configuration(self, flavor: Flavor, group: Mapping[str, Scalar]) -> bool:
-        template = self.ENGINE.template(flavor.ram)
+        template = self.template(flavor)
         return configuration.write(self.layout, self.guest.bind_address, template, group)
 
     def held(self, session: Session) -> dict[str, Scalar]:

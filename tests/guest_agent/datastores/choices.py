@@ -22,9 +22,13 @@ _TEXTS: Final = {
 }
 
 
+LARGE: Final = 1000
+"""GiB of a volume on which nothing is bounded by it."""
+
+
 def all_others(manager: str, version: str, ram_mib: int) -> dict[str, Scalar]:
     """Every parameter of a datastore with another value than a server of that size has."""
-    now = effective(manager, version, ram_mib, {})
+    now = effective(manager, version, ram_mib, LARGE, {})
     return {name: _other(rule, now[name]) for name, rule in parameters(manager, version).items()}
 
 

@@ -38,7 +38,7 @@ from simulator.fleet.engines import USUAL
 from simulator.fleet.managers import MANAGERS
 from tests.guest_agent.backups.objects import ONE, Lender, Objects
 from tests.guest_agent.control_plane import wait_for
-from tests.guest_agent.datastores.choices import all_others, unlike
+from tests.guest_agent.datastores.choices import LARGE, all_others, unlike
 from tests.guest_agent.server import Server, prepare_args, suspend
 from tests.support import mysql, postgresql
 from tests.support.loopback import free_address
@@ -202,7 +202,7 @@ class Simulated:
 
     def held(self) -> Mapping[str, Scalar]:
         engine = self.speech.manager, self.speech.version
-        return effective(*engine, self.runs_for.ram, self.runs_with)
+        return effective(*engine, self.runs_for.ram, LARGE, self.runs_with)
 
     def number(self) -> str:
         return self.engine.number
