@@ -73,7 +73,7 @@ def group_of(tenant_id: str, configuration_id: str, version: DatastoreVersion) -
 
 
 def defaults(request: Request) -> Response:
-    """What the parameters of an instance are where its group sets none, by its flavor and volume."""
+    """What the parameters of an instance are where no group sets them, by its flavor and volume."""
     row = instance_of(request)
     require_offered(row, [contract.UPDATE_OVERRIDES])
     size = int(row.flavor_ram), int(row.volume_size)
