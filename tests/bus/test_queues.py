@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from unittest.mock import Mock
+
 import pytest
+from botocore.exceptions import BotoCoreError, EndpointConnectionError
 
 from chalicelib.bus import queues
 from chalicelib.settings import settings
@@ -43,9 +46,17 @@ def test_a_queue_that_is_gone_is_removed_without_complaint(world: World) -> None
     assert queues.guest_queue_name(INSTANCE, 7) not in world.sqs.queues
 
 
-def test_a_hint_that_cannot_be_sent_does_not_fail_what_was_accepted(world: World) -> None:
-    world.faults = {1: Fault.REFUSED}
+@pytest.mark.parametrize("error", [None, EndpointConnectionError(endpoint_url="https://sqs")])
+def test_a_hint_that_cannot_be_sent_does_not_fail_what_was_accepted(
+    world: World, monkeypatch: pytest.MonkeyPatch, error: BotoCoreError | None
+) -> None:
+    """Whether SQS refuses it, or is not reached at all."""
+    if error is None:
+        world.faults = {1: Fault.REFUSED, 2: Fault.REFUSED}
+    else:
+        monkeypatch.setattr(world.sqs, "send_message", Mock(side_effect=error))
     queues.notify_task_manager("operation-1")
+    queues.notify_of_schedule("schedule-1", 5)
     assert world.sqs.records(settings().taskmanager_queue_url) == []
 
 

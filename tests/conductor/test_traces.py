@@ -93,6 +93,16 @@ def test_an_answer_that_comes_again_is_known_and_not_told_twice(
     assert kinds == [("guest", "done"), ("report", "done"), ("report", "known")]
 
 
+def test_a_progress_that_was_overtaken_is_known(
+    built: Built, called: Command, lines: list[dict[str, Any]]
+) -> None:
+    """Another one with its number has come before."""
+    for seq in (7, 7, 8):
+        reports.receive(built.guest.sealed("progress", "call-1", {"stage": "soon"}, seq=seq))
+    told = [line["outcome"] for line in lines if line.get("kind") == "report"]
+    assert told == ["done", "known", "done"]
+
+
 def test_a_fault_that_no_release_knows_is_no_value_of_a_metric(
     built: Built, called: Command, lines: list[dict[str, Any]]
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from chalicelib import aws
 from chalicelib.cloud import servers
 from chalicelib.cloud.errors import CloudAway
 from chalicelib.conductor import generations, heartbeats
@@ -12,8 +13,9 @@ from chalicelib.lifecycle import ServiceStatus, Status
 from chalicelib.settings import settings
 from chalicelib.store import instances, operations
 from chalicelib.store.events import Asked
-from chalicelib.store.models import Instance
+from chalicelib.store.models import Instance, ServiceStatusRow
 from functions import power
+from functions.outcomes import Wait
 from tests.support.scripted import Script
 from tests.support.simulated import Stack
 
@@ -140,3 +142,14 @@ def test_a_server_that_one_answer_denies_is_looked_for_in_the_list(
     assert after(stack, instance_id, STOP).status == Status.STOPPED
     assert after(stack, instance_id, START).status == Status.ACTIVE
     stack.check()
+
+
+def test_a_guest_of_which_no_report_is_kept_is_waited_for(stack: Stack) -> None:
+    """A restore of tables may have lost its row."""
+    instance_id, _ = active(stack)
+    operation = stack.accept(instance_id, REBOOT)
+    operation.step, operation.started = "answers", {"answers": aws.clock()}
+    ServiceStatusRow(instance_id).delete()
+    outcome = power.answers(operation, None)
+    assert isinstance(outcome, Wait)
+    assert outcome.note == "the guest agent has not reported yet"

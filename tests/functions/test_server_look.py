@@ -288,3 +288,18 @@ def test_only_a_step_that_waits_for_its_guest_is_looked_at(
     monkeypatch.setattr(power, "server_of", lambda _: None)
     told = server_look.run({"operation_id": operation.id})
     assert told == ({"alone": "The server has vanished."} if how == "it waits" else {})
+
+
+@pytest.mark.parametrize("how", ["over", "not begun", "not there"])
+def test_what_is_at_no_step_is_not_looked_at(
+    world: World, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    monkeypatch.setattr(server_look, "_why_alone", lambda _: "The server has vanished.")
+    monkeypatch.setattr(power, "server_of", lambda _: None)
+    operation = waiting(world)
+    if how == "over":
+        operation.update(actions=[Operation.status.set("SUCCEEDED")])
+    elif how == "not begun":
+        operation.update(actions=[Operation.step.remove()])
+    asked = aws.new_id() if how == "not there" else operation.id
+    assert server_look.run({"operation_id": asked}) == {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -300,3 +301,13 @@ def test_every_tick_ends_in_a_sentence(guest: Guest) -> None:
     guest.queues.put(sealed(command("list_users")))
     assert guest.agent.tick() == "list_users (command-1) is done."
     assert guest.agent.tick() == "Nothing to do."
+
+
+@pytest.mark.parametrize("trial", [None, object()])
+def test_a_process_is_on_trial_whose_release_has_not_proved_itself(
+    guest: Guest, trial: object
+) -> None:
+    """One that keeps no releases never is."""
+    assert not guest.agent.on_trial
+    guest.manager.releases = SimpleNamespace(trial=trial)  # type: ignore[assignment]
+    assert guest.agent.on_trial == (trial is not None)

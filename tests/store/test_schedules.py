@@ -8,7 +8,8 @@ from typing import Any, Final
 import pytest
 
 from chalicelib import errors
-from chalicelib.store import schedules
+from chalicelib.domain.archives import State
+from chalicelib.store import archives, instances, schedules
 from chalicelib.store.models import BackupSchedule, Instance
 from chalicelib.store.schedules import Due
 from tests.support.rows import TENANT, WHO, new_instance
@@ -112,3 +113,22 @@ def test_of_two_changes_of_one_reading_the_first_is_made() -> None:
     assert (now(row).keep_count, now(row).revision) == (3, 2)
     assert schedules.delete(now(row), WHO)
     assert not schedules.delete(one, WHO)
+
+
+def test_a_log_is_archived_while_one_schedule_wants_it() -> None:
+    instance = new_instance()
+    instance.save()
+    row, other = made(instance), made(instance)
+    assert schedules.change(now(row), {"point_in_time": True}, WHO)
+    archive = archives.find_archive(str(instances.get_instance(instance.id).archive_id))
+    assert archive is not None
+    assert (archive.schedule_id, archive.state) == (row.id, State.NEW)
+    with pytest.raises(errors.Conflict):
+        schedules.change(now(other), {"point_in_time": True}, WHO)
+    assert schedules.change(now(other), {"point_in_time": False}, WHO), "it never was"
+    assert instances.get_instance(instance.id).archive_id == archive.id
+    assert schedules.change(now(row), {"point_in_time": False}, WHO)
+    assert instances.get_instance(instance.id).archive_id is None
+    ended = archives.find_archive(archive.id)
+    assert ended is not None
+    assert (ended.state, ended.reason) == (State.ENDED, "It was turned off.")
