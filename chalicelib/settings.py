@@ -29,6 +29,11 @@ Certificate = Annotated[
 """In PEM, with its lines, or packed (`chalicelib.trust`)."""
 
 
+TIMEOUTS: Final = "COFFER_TIMEOUTS"
+"""All timeouts in one variable ("create=1800 delete=600"): Lambda has 4 KB for all of them."""
+_TIMEOUT: Final = "_timeout_seconds"
+
+
 class BadSetting(Exception):
     """The environment says what no deployment can run with."""
 
@@ -117,7 +122,7 @@ def settings() -> Settings:
 
 
 def _from_environment() -> Settings:
-    values: dict[str, str] = {}
+    values = _timeouts(os.environ.get(TIMEOUTS, ""))
     for field in msgspec.structs.fields(Settings):
         if value := os.environ.get(_variable(field.name)):
             values[field.name] = value
@@ -126,6 +131,18 @@ def _from_environment() -> Settings:
         return msgspec.convert(values, Settings, strict=False)
     except msgspec.ValidationError:
         raise BadSetting(" ".join(_refusals(values))) from None
+
+
+def _timeouts(told: str) -> dict[str, str]:
+    """What the one variable says of all timeouts; each may have one of its own, which counts."""
+    found = {}
+    for each in told.split():
+        name, _, value = each.partition("=")
+        field = f"{name}{_TIMEOUT}"
+        if field not in Settings.__struct_fields__:
+            raise BadSetting(f"{TIMEOUTS} names '{name[:80]}', and there is no {field[:100]}.")
+        found[field] = value
+    return found
 
 
 def _variable(name: str) -> str:

@@ -67,6 +67,32 @@ def test_each_bad_value_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "COFFER_REQUESTS_PER_MINUTE is '0' and has to be `int` >= 1." in str(refused.value)
 
 
+def test_timeouts_may_be_one_variable_or_each_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COFFER_TIMEOUTS", "create=60 delete=90")
+    monkeypatch.setenv("COFFER_DELETE_TIMEOUT_SECONDS", "120")
+    found, usual = settings(), Settings()
+    assert (found.create_timeout_seconds, found.delete_timeout_seconds) == (60, 120)
+    assert found.update_timeout_seconds == usual.update_timeout_seconds
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        ("create=soon", "COFFER_CREATE_TIMEOUT_SECONDS is 'soon'"),
+        ("create=", "COFFER_CREATE_TIMEOUT_SECONDS is ''"),
+        ("cretae=60", "COFFER_TIMEOUTS names 'cretae'"),
+    ],
+)
+def test_a_timeout_that_is_none_is_told(
+    monkeypatch: pytest.MonkeyPatch, told: str, words: str
+) -> None:
+    monkeypatch.setenv("COFFER_TIMEOUTS", told)
+    with pytest.raises(BadSetting, match=words):
+        settings()
+
+
 def test_the_defaults_are_within_their_bounds() -> None:
     defaults = {each.name: each.default for each in msgspec.structs.fields(Settings)}
     assert msgspec.convert(defaults, Settings) == Settings()

@@ -12,7 +12,7 @@ import yaml
 from pynamodb.attributes import TTLAttribute
 
 from chalicelib.domain.flows import FLOWS, LOOK
-from chalicelib.settings import Settings
+from chalicelib.settings import TIMEOUTS, Settings
 from chalicelib.store.base import Table
 from chalicelib.store.models import TABLES
 from infra.package.sources import PROJECT_ROOT
@@ -93,7 +93,18 @@ def test_every_variable_of_the_functions_is_a_setting(template: dict[str, Any]) 
         name.upper() if name.startswith("os_") else f"COFFER_{name.upper()}"
         for name in (field.name for field in msgspec.structs.fields(Settings))
     }
-    assert given <= known
+    assert given <= known | {TIMEOUTS}
+
+
+def test_every_timeout_is_given_to_the_functions(template: dict[str, Any]) -> None:
+    variables = template["Globals"]["Function"]["Environment"]["Variables"]
+    told = dict(each.split("=") for each in variables[TIMEOUTS]["Fn::Sub"].split())
+    names = [name.removesuffix("_timeout_seconds") for name in Settings.__struct_fields__]
+    assert told == {
+        name: f"${{{name.title()}TimeoutSeconds}}"
+        for name in names
+        if f"{name}_timeout_seconds" in Settings.__struct_fields__
+    }
 
 
 def test_the_bound_of_each_flow_is_a_parameter_with_the_settings_own_default(
