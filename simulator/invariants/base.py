@@ -32,6 +32,7 @@ OF_ITS_OWN: Final = frozenset(
 )
 """Promises that an instance loses whose guest is in somebody else's hands: its contents, its
 status, its settings and what becomes of its creates are whatever that guest says."""
+_RESIZES: Final = (OperationAction.RESIZE_VOLUME, OperationAction.RESIZE_FLAVOR)
 MOST_VIOLATIONS: Final = 20
 """So many of one invariant are told; a broken one repeats itself."""
 
@@ -141,6 +142,9 @@ class Hub:
         self._batch: tuple[Invocation | None, dict[str, list[Record]]] = None, {}
         self.tenants: dict[str, str] = {}
         """The tenant of each instance that ever was."""
+        self.resizes: dict[tuple[str, str], dict[str, None]] = {}
+        """The operations of each instance that have resized it, by their action: a month has tens
+        of thousands of others, and each check asks for the last of these."""
         self.raised: deque[tuple[str, str]] = deque(maxlen=MOST_RAISED)
         """Log lines with an exception, and where it was raised."""
         self._writes: dict[str, list[OnWrite]] = {}
@@ -222,6 +226,13 @@ class Hub:
         self.on_write("instances", self._learn)
         for row in self.rows("instances"):
             self._learn(None, row)
+        self.on_write("operations", self._begun_operation)
+        for row in self.rows("operations"):
+            self._begun_operation(None, row)
+
+    def _begun_operation(self, old: Item | None, new: Item | None) -> None:
+        if old is None and new is not None and new["action"] in _RESIZES:
+            self.resizes.setdefault((new["instance_id"], new["action"]), {})[new["id"]] = None
 
     def close(self) -> None:
         """Give the loggers back."""
@@ -437,11 +448,8 @@ def parents_of(backup: Item) -> list[str]:
 
 def unseen_end(hub: Hub, instance_id: str, action: OperationAction) -> bool:
     """Whether nobody saw the end of an instance's last resize: it may have had its effect."""
-    resizes = [
-        row
-        for row in hub.rows("operations")
-        if row["instance_id"] == instance_id and row["action"] == action
-    ]
+    known = (hub.row("operations", each) for each in hub.resizes.get((instance_id, action), ()))
+    resizes = [row for row in known if row is not None]
     last: Item = max(resizes, key=lambda row: float(row["created"]), default={})
     failed = last.get("status") in (OperationStatus.FAILED, OperationStatus.CANCELLED)
     if failed and action is OperationAction.RESIZE_VOLUME:

@@ -33,6 +33,9 @@ class BackupChains(Invariant):
     title = "Every completed backup has all its ancestors; none is deleted under a child"
 
     def watch(self) -> None:
+        self._sound: dict[str, dict[str, bytes]] = {}
+        """What each backup was seen to be whole of, by its manifest's key: as long as just that
+        lies there, it is so still, and nothing is summed once more."""
         self._below: dict[str, dict[str, None]] = {}
         """What builds on each backup, directly or not."""
         self.hub.on_write("backups", self._written)
@@ -120,8 +123,7 @@ class BackupChains(Invariant):
         for row in rows.values():
             if row["status"] == BackupStatus.COMPLETED:
                 self._whole(row)
-            parents = parents_of(row)
-            if parents and _is_counted(row):
+            if _is_counted(row) and (parents := parents_of(row)):
                 children[parents[-1]] += 1
         for row in rows.values():
             counted = int(row.get("children", 0))
@@ -136,14 +138,27 @@ class BackupChains(Invariant):
             if parent is None or parent["status"] not in THERE:
                 told = "lost" if parent is None else parent["status"]
                 self.broken(f"{row['id']} builds on {parent_id}, which is {told}", _whose(row))
-        if row["id"] not in self.hub.spoiled:
-            why = damage_of(self.hub, row)
+        if row["id"] not in self.hub.spoiled and not self._is_as_seen(row):
+            seen: dict[str, bytes] = {}
+            why = damage_of(self.hub, row, seen)
             if why is not None:
                 self.broken(f"{row['id']} is complete, and {why}", _whose(row))
+            elif seen:
+                self._sound[stored.manifest_key(row)] = seen
+
+    def _is_as_seen(self, row: Item) -> bool:
+        """Not of a snapshot, or of an import, which have no manifest of ours."""
+        ours = "volume_id" not in row and "imported" not in row
+        seen = self._sound.get(stored.manifest_key(row)) if ours else None
+        return seen is not None and all(
+            stored.body(self.hub.run.region, row, key) is body for key, body in seen.items()
+        )
 
 
-def damage_of(hub: Hub, row: Item) -> str | None:
-    """What is wrong with the objects of a complete backup."""
+def damage_of(hub: Hub, row: Item, seen: dict[str, bytes] | None = None) -> str | None:
+    """What is wrong with the objects of a complete backup; those that it has are put into `seen`
+    by their keys."""
+    seen = {} if seen is None else seen
     region = hub.run.region
     if "volume_id" in row:
         kept = hub.run.cloud.volume.snapshots.snapshots.get(row["snapshot_id"])
@@ -151,18 +166,22 @@ def damage_of(hub: Hub, row: Item) -> str | None:
         return None if status == "available" else f"its snapshot is {status}"
     if "imported" in row:
         return _changed_since(hub, row)
-    found = stored.body(region, row, stored.manifest_key(row))
+    key = stored.manifest_key(row)
+    found = stored.body(region, row, key)
     if found is None:
         return "its manifest is not there"
+    seen[key] = found
     try:
         told = manifest.opened(found, row["checksum"])
     except ValueError as error:
         return str(error)
     below = f"{row['location']}/{told.attempt}"
     for number, part in enumerate(told.parts):
-        written = stored.body(region, row, f"{below}/{number}")
+        key = f"{below}/{number}"
+        written = stored.body(region, row, key)
         if written is None:
             return f"part {number} is not there"
+        seen[key] = written
         if (len(written), objects.checksum(written)) != (part.size, part.sha256):
             return f"part {number} is another one"
     return None

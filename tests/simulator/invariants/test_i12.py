@@ -6,6 +6,7 @@ from typing import Any
 
 from chalicelib import aws
 from chalicelib.store.models import Backup
+from simulator.template import BACKUPS_BUCKET
 from tests.simulator.deployment import Deployment
 from tests.simulator.invariants.breaking import instance, told_by
 
@@ -62,3 +63,24 @@ test_a_broken_promise_is_told = told_by(
     deleted_below_a_child,
     counts_children_that_are_none,
 )
+
+
+def test_what_was_whole_is_looked_at_again(deployment: Deployment) -> None:
+    row, body = instance(deployment), {"name": "b", "instance": deployment.instances()[0]["id"]}
+    deployment.do(lambda: deployment.tenant("POST", "/backups", {"backup": body}))
+    deployment.settle()
+    chains, store = deployment.invariants.each["I12"], deployment.region.s3.buckets[BACKUPS_BUCKET]
+    chains.check()
+    assert chains.exercised
+    assert not chains.violations
+    lying = {key: store.get(key) for key, _ in store.behind("", "")}
+    assert any(row.tenant_id in key for key in lying)
+    for key, found in lying.items():
+        assert found is not None
+        told = len(chains.violations)
+        store.put(key, found._replace(body=found.body[:-1] + bytes([found.body[-1] ^ 1])))
+        chains.check()
+        assert len(chains.violations) == told + 1, key
+        store.put(key, found)
+        chains.check()
+        assert len(chains.violations) == told + 1, key
