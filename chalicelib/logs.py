@@ -73,10 +73,8 @@ class JsonFormatter(logging.Formatter):
         }
         if self._timed:
             line["time"] = datetime.fromtimestamp(record.created, UTC).isoformat()
-        around = tracing.around()
-        for name in FIELDS:
-            if (value := getattr(record, name, around.get(name))) is not None:
-                line[name] = value
+        told = tracing.around() | vars(record)
+        line |= {name: told[name] for name in FIELDS if told.get(name) is not None}
         measured = getattr(record, "measured", ())
         line.update(metrics.embedded(measured, self._deployment, aws.clock()))
         if record.exc_info:

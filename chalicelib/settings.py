@@ -123,9 +123,9 @@ def settings() -> Settings:
 
 def _from_environment() -> Settings:
     values = _timeouts(os.environ.get(TIMEOUTS, ""))
-    for field in msgspec.structs.fields(Settings):
-        if value := os.environ.get(_variable(field.name)):
-            values[field.name] = value
+    for name in Settings.__struct_fields__:
+        if value := os.environ.get(_variable(name)):
+            values[name] = value
     values.setdefault("region", os.environ.get("AWS_DEFAULT_REGION", "us-east-1"))
     try:
         return msgspec.convert(values, Settings, strict=False)

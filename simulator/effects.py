@@ -67,6 +67,9 @@ class Effects:
         self._latency_seconds = latency_seconds
         self.hooks: list[Hook] = []
         self.calls: Counter[tuple[str, str, str]] = Counter()
+        """By scope, service and call."""
+        self.made: Counter[tuple[str, str]] = Counter()
+        """The same by service and call alone, of which there are few."""
         self.retries: Counter[str] = Counter()
         """Calls that botocore made again, by service."""
         self._latency = kernel.stream("latency")
@@ -108,6 +111,7 @@ class Effects:
 
     def _once(self, effect: Effect, function: Callable[[], T]) -> T:
         self.calls[effect.scope, effect.service, effect.call] += 1
+        self.made[effect.service, effect.call] += 1
         hooks = self.hooks
         for hook in hooks:
             hook.before(effect)

@@ -8,6 +8,7 @@ drawing in one subsystem does not move another. The trace is a running hash of w
 from __future__ import annotations
 
 import hashlib
+import math
 import random
 from collections.abc import Callable
 from heapq import heappop, heappush
@@ -64,6 +65,8 @@ class Kernel:
         crash must not."""
         self._over = False
         self._turning = False
+        self._until, self._most = START, math.inf
+        """How far the events that run now may go: a time, and how many have happened by then."""
         self._trace = hashlib.sha256()
 
     # ------------------------------------------------------------------ time and chance
@@ -92,6 +95,7 @@ class Kernel:
         bound = None if most_events is None else self.events + most_events
         assert not self._turning, "only a coroutine can give up control"
         self._turning = True
+        self._until, self._most = until, math.inf if bound is None else bound
         try:
             while heap and heap[0][0] <= until:
                 when, _, function, args = heappop(heap)
@@ -142,8 +146,22 @@ class Kernel:
         if self.current is None:
             self.run(self.now + max(seconds, 0.0))
             return
-        self.call_later(seconds, self._resume, self.current)
-        self._give_up_control()
+        if not self._is_alone(seconds):
+            self.call_later(seconds, self._resume, self.current)
+            self._give_up_control()
+
+    def _is_alone(self, seconds: float) -> bool:
+        """Whether nothing else happens before a coroutine that sleeps so long goes on: then time
+        has passed already, as the same one event, without the way to the hub and back."""
+        when, heap = self.now + seconds, self._heap
+        if when <= self.now or when > self._until or (heap and heap[0][0] <= when):
+            return False
+        if self._over or self.events >= self._most:
+            return False
+        self.now, self._instant = when, self.events
+        self._order += 1
+        self.events += 1
+        return True
 
     def suspend(self) -> Coroutine:
         """Give up control until somebody calls `wake` with the returned coroutine."""

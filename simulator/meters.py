@@ -97,7 +97,7 @@ class Meters:
         series.latency_p95.append(percentile(self._recent, 0.95))
         self._recent = []
         series.cost.append(round(sum(cost.by_service(world).values()), 6))
-        calls = world.region.effects.calls.total()
+        calls = world.region.effects.made.total()
         series.calls.append(calls - self._calls)
         self._calls = calls
 

@@ -123,9 +123,8 @@ class World:
     def calls_by_service(self) -> dict[str, dict[str, int]]:
         """How often each call was made, by service."""
         found: dict[str, dict[str, int]] = {}
-        for (_, service, call), count in self.region.effects.calls.items():
-            calls = found.setdefault(service, {})
-            calls[call] = calls.get(call, 0) + count
+        for (service, call), count in self.region.effects.made.items():
+            found.setdefault(service, {})[call] = count
         return {service: dict(sorted(calls.items())) for service, calls in sorted(found.items())}
 
 

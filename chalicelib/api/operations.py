@@ -137,9 +137,7 @@ def view(row: Operation, stage: str | None, *, admin: bool) -> OperationView:
 
     Its parent is the operators' business.
     """
-    started, ended, notes = (
-        dict(column.attribute_values) for column in (row.started, row.ended, row.notes)
-    )
+    started, ended, notes = (as_dict(column) for column in (row.started, row.ended, row.notes))
     steps = sorted(started, key=lambda step: float(started[step]))
     # A step that failed has no end of its own: the next one began when it was over.
     for step, following in itertools.pairwise(steps):

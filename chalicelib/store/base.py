@@ -9,10 +9,10 @@ StoreError
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
-from typing import Any, Final, NamedTuple, Protocol, TypeVar, cast
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, NamedTuple, Protocol, Self, TypeVar, cast
 
-from pynamodb.attributes import Attribute, MapAttribute
+from pynamodb.attributes import Attribute
 from pynamodb.connection import Connection
 from pynamodb.connection.table import TableConnection
 from pynamodb.exceptions import PynamoDBException, TransactWriteError, UpdateError
@@ -24,6 +24,7 @@ from pynamodb.transactions import TransactWrite
 from chalicelib import aws
 from chalicelib.errors import Unavailable
 from chalicelib.settings import settings
+from chalicelib.store import reading
 
 T = TypeVar("T")
 
@@ -61,14 +62,25 @@ class Contended(Unavailable):
     """The same items were written by others until the time for it was over."""
 
 
-class Table(Model):
-    """A PynamoDB model whose calls go through the shared client."""
+class Table(Model, metaclass=reading.ModelWithColumns):
+    """A PynamoDB model with the shared client, whose rows are read by its columns."""
 
     @classmethod
     def _get_connection(cls) -> TableConnection:
         table = super()._get_connection()
         table.connection._client = aws.client("dynamodb")
         return table
+
+    @classmethod
+    def from_raw_data(cls, data: dict[str, Any]) -> Self:
+        """A row of what the service answered."""
+        row = cls.__new__(cls)
+        row.deserialize(data)
+        return row
+
+    def deserialize(self, attribute_values: dict[str, dict[str, Any]]) -> None:
+        """Be what the service answered."""
+        self.attribute_values = reading.read(type(self).columns, attribute_values)
 
 
 class IndexNames(NamedTuple):
@@ -91,14 +103,14 @@ def optional(attribute: Attribute[T]) -> Attribute[T | None]:
     return cast("Attribute[T | None]", attribute)
 
 
-def entries() -> MapAttribute[str, Any]:
+def entries() -> reading.Entries:
     """A map whose keys are data, written key by key so that two writers do not overwrite."""
-    return MapAttribute(default=dict)  # type: ignore[no-untyped-call]
+    return reading.Entries(default=dict)
 
 
-def as_dict(stored: MapAttribute[str, Any]) -> dict[str, Any]:
-    """The plain content of an `entries` attribute."""
-    return dict(stored.as_dict())  # type: ignore[no-untyped-call]
+def as_dict(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of an `entries` attribute, which may be changed."""
+    return dict(stored)
 
 
 def table_meta(name: str) -> tuple[str, str]:

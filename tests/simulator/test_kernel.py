@@ -38,6 +38,42 @@ def test_many_events_of_different_moments_are_none_too_many(
     assert made.events == 120
 
 
+@pytest.mark.parametrize("others", [[], [1.0], [2.5], [1.0, 2.5, 4.0]])
+def test_a_sleep_ends_at_its_time_after_all_that_is_due_till_then(others: list[float]) -> None:
+    """Alone or not: whoever sleeps alone need not give up control, and nobody can tell."""
+    made, seen = Kernel(1), list[tuple[str, float, int]]()
+
+    def note(who: str) -> None:
+        seen.append((who, made.now - START, made.events))
+
+    def sleeper() -> None:
+        for seconds in (1.0, 0.0, 1.5, 1.5):
+            made.sleep(seconds)
+            note("sleeper")
+
+    for at in others:
+        made.call_later(at, note, "other")
+    made.spawn(sleeper, "sleeper")
+    made.run(START + 3)
+    assert made.now == START + 3
+    made.run(START + 5)
+    due = [(at, 0) for at in others] + [(at, 1) for at in (1.0, 1.0, 2.5, 4.0)]
+    expected = [("sleeper" if mine else "other", at) for at, mine in sorted(due)]
+    assert seen == [(who, at, events) for events, (who, at) in enumerate(expected, start=2)]
+
+
+def test_a_bound_on_events_holds_for_who_sleeps_alone() -> None:
+    made = Kernel(1)
+
+    def forever() -> None:
+        while True:
+            made.sleep(1.0)
+
+    made.spawn(forever, "forever")
+    with pytest.raises(Deadlock, match="more than 10 events"):
+        made.run(START + 60, most_events=10)
+
+
 class Kept:
     """Something of a world, in a frame that waits."""
 

@@ -65,7 +65,7 @@ def test_neither_a_hint_nor_a_sweep_disturbs_an_undoing_that_waits(stack: Stack)
     guest.silent = False
     stack.settle()
     ended = stored(operation)
-    assert asking_back.BACK.name in ended.ended.attribute_values
+    assert asking_back.BACK.name in ended.ended
     assert ended.status == OperationStatus.CANCELLED
     assert "Left" not in str(ended.reason)
     assert status(operation) == Status.ACTIVE
@@ -79,7 +79,7 @@ def test_an_answer_outlives_the_execution_that_waited_for_it(stack: Stack) -> No
     stack.stop_executions()
     guest.silent = False
     stack.settle()
-    assert asking_back.BACK.name in stored(operation).ended.attribute_values
+    assert asking_back.BACK.name in stored(operation).ended
     assert status(operation) == Status.ACTIVE
 
 
@@ -89,7 +89,7 @@ def test_the_command_lives_as_long_as_its_step_whatever_the_operation_was_given(
     operation, _ = begun(stack)
     command = rows.find(operation.id + ASKED)
     assert command is not None
-    began = stored(operation).started.attribute_values[asking_back.BACK.name]
+    began = stored(operation).started[asking_back.BACK.name]
     assert command.deadline == began + settings().power_timeout_seconds > operation.deadline
     assert command.backwards
 
