@@ -34,6 +34,10 @@ FASTEST_BYTES: Final = 1024**3
 FULL: Final = "the volume is full"
 CLOSED: Final = f"{FULL}: the database takes no writes until there is more room"
 OPENED: Final = "the volume has room again, and the database takes writes"
+BRIEFLY: Final = (
+    "the volume was full for a moment, in which the database took no writes; it takes them again"
+)
+"""The same where nobody was told that it took none: it had room again before the next pulse."""
 _log = logging.getLogger(__name__)
 
 T = TypeVar("T", contravariant=True)
@@ -79,6 +83,7 @@ class Guard(Generic[T]):
     def __init__(self) -> None:
         self._closed: bool | None = None
         self._opened = False
+        self._told = True  # who was at it before may have told
         self._free = 0
 
     def due(self, room: Room) -> bool:
@@ -112,6 +117,8 @@ class Guard(Generic[T]):
     def _turn(self, server: Guarded[T], session: T, room: Room, *, full: bool) -> None:
         if full:
             server.refuse_writes(session)
+            if self._closed is False:
+                self._told = False
             self._closed = True
             return
         if self._closed is None:
@@ -123,7 +130,11 @@ class Guard(Generic[T]):
     def said(self) -> tuple[str, ...]:
         """What was put right since the last call."""
         opened, self._opened = self._opened, False
-        return (OPENED,) if opened else ()
+        return (OPENED if self._told else BRIEFLY,) if opened else ()
+
+    def reported(self) -> None:
+        """That it takes no writes was told to who asks for its condition."""
+        self._told = True
 
     def make_way(self, server: Guarded[T]) -> None:
         """Before a start, or where nobody answers: let go the reserve where the database has not

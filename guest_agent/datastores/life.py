@@ -89,6 +89,7 @@ class Life(Generic[S]):
             case Answer.CROWDED as crowded:
                 return Condition(Status.BLOCKED, crowded.value)
         if (full := self._guarded()) is not None:
+            self._guard.reported()
             return Condition(Status.BLOCKED, full)
         notices = (*self._probe.said(), *self._guard.said())
         damage = self._damage.look(self._server.log)
