@@ -15,6 +15,8 @@ from tests.support.bare import World, fresh
 hypothesis.settings.register_profile("coffer", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("coffer")
 
+gc.disable()  # until all is loaded: what loading makes stays, and each look would go through it
+
 GARBAGE = 50_000
 """Objects between two looks for cycles. A look after each 700 takes a tenth of a simulated run."""
 
@@ -29,6 +31,7 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(GARBAGE, 20, 100)
+    gc.enable()
 
 
 @pytest.fixture

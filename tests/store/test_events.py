@@ -55,24 +55,27 @@ def test_a_tenant_reads_the_events_of_all_its_instances_in_their_order(world: Wo
 
 
 @pytest.mark.parametrize("limit", [1, 3, 5, 10, 11])
-@pytest.mark.parametrize("kind", [None, "guest.crashed", "guest", "nothing"])
 def test_pages_are_the_whole_feed(
-    world: World, limit: int, kind: str | None, monkeypatch: pytest.MonkeyPatch
+    world: World, limit: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where a page is full with the last row that was read at once, there may be more behind it."""
+    """Of each kind from the same events, which take longer to record than to read.
+
+    Where a page is full with the last row that was read at once, there may be more behind it.
+    """
     monkeypatch.setattr(events, "READ_AT_ONCE", 3)
     fill(world)
-    wanted = events.Wanted(kind=kind)
-    whole = told(events.page_of_tenant("tenant-1", 100, None, wanted))
-    assert len(whole) == {None: 10, "nothing": 0}.get(kind, 4)
-    seen, marker = list[str](), None
-    while True:
-        page = events.page_of_tenant("tenant-1", limit, marker, wanted)
-        assert len(page.rows) <= limit
-        seen, marker = seen + told(page), page.marker
-        if marker is None:
-            break
-    assert seen == whole
+    for kind, length in {None: 10, "guest.crashed": 4, "guest": 4, "nothing": 0}.items():
+        wanted = events.Wanted(kind=kind)
+        whole = told(events.page_of_tenant("tenant-1", 100, None, wanted))
+        assert len(whole) == length, kind
+        seen, marker = list[str](), None
+        while True:
+            page = events.page_of_tenant("tenant-1", limit, marker, wanted)
+            assert len(page.rows) <= limit
+            seen, marker = seen + told(page), page.marker
+            if marker is None:
+                break
+        assert seen == whole, kind
 
 
 def test_times_bound_a_feed(world: World) -> None:
