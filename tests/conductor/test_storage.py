@@ -15,6 +15,7 @@ from chalicelib.bus import proofs
 from chalicelib.conductor import storage
 from chalicelib.conductor.storage import Ask, Storage
 from chalicelib.domain import attempts
+from chalicelib.domain.archives import State
 from chalicelib.domain.containers import Container
 from chalicelib.domain.flows import CREATE_BACKUP
 from chalicelib.domain.operations import OperationStatus
@@ -22,7 +23,7 @@ from chalicelib.settings import settings
 from chalicelib.status import BackupStatus
 from chalicelib.store import accepting, archives, backups, instances, making_backups, operations
 from chalicelib.store.ending import Ending, end_operation
-from chalicelib.store.models import Backup, Operation
+from chalicelib.store.models import Archive, Backup, Instance, Operation
 from tests.conductor.conftest import Built
 from tests.support.bare import World
 
@@ -372,3 +373,21 @@ def test_a_log_that_is_gone_is_not_replayed(
     with pytest.raises(errors.Gone):
         storage.storage(asked(world, other, full.backup.id))
     assert len(world.assumed) == given
+
+
+def test_a_guest_writes_its_log_below_its_own_archive_alone(
+    world: World, built: Built, other: Built
+) -> None:
+    log = archives.new_archive(instances.get_instance(built.instance.id), "schedule-1")
+    log.save()
+    for each in (built, other):
+        Instance(each.instance.id).update(actions=[Instance.archive_id.set(log.id)])
+    lent = storage.storage(asked(world, built, log.id))
+    assert (lent.writes, set(lent.keys)) == (True, {log.id})
+    where = f"arn:aws:s3:::{settings().backups_bucket}/{log.location}/*"
+    assert policy(world) == [{"Effect": "Allow", "Action": "s3:PutObject", "Resource": where}]
+    with pytest.raises(errors.Gone):
+        storage.storage(asked(world, other, log.id))
+    log.update(actions=[Archive.state.set(State.ENDED)])
+    with pytest.raises(errors.Gone):
+        storage.storage(asked(world, built, log.id))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
 
 from chalicelib.bus import queues
+from chalicelib.cloud import servers, volumes
 from chalicelib.conductor import generations
 from chalicelib.domain.flows import REBUILD, ROLL_OUT, UPGRADE
 from chalicelib.domain.rollouts import Wanted
@@ -352,6 +354,24 @@ def test_a_rollout_learns_that_it_has_ended(stack: Stack, lost: bool) -> None:
     else:
         assert (after.status, after.progress) == (before.status, before.progress)
     assert run("restore_rows") == []
+
+
+@pytest.mark.parametrize(("part", "looked"), [(None, "servers"), ("volumes", "volumes")])
+def test_servers_are_looked_at_before_volumes(
+    monkeypatch: pytest.MonkeyPatch, part: str | None, looked: str
+) -> None:
+    """Who has a server is adopted with it, and is no volume without one."""
+    seen: list[str] = []
+
+    def page(name: str, *_: Any) -> list[Any]:
+        seen.append(name)
+        return []
+
+    monkeypatch.setattr(servers, "page", partial(page, "servers"))
+    monkeypatch.setattr(volumes, "page", partial(page, "volumes"))
+    monkeypatch.setattr(instances, "find_instances", lambda _: {})
+    restoration.adopt({"part": part} if part else {})
+    assert seen == [looked]
 
 
 def test_pages_follow_each_other(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:

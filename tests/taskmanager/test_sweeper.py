@@ -6,15 +6,16 @@ from typing import Any
 
 import pytest
 
+from chalicelib.domain.flows import UPGRADE
 from chalicelib.domain.operations import OperationStatus
 from chalicelib.lifecycle import Status
 from chalicelib.settings import settings
-from chalicelib.store import instances, operations
+from chalicelib.store import generations, instances, operations
 from chalicelib.store.base import as_dict
 from chalicelib.store.models import Operation
 from chalicelib.taskmanager import sweeper
 from tests.support.rows import accepted
-from tests.support.simulated import Stack
+from tests.support.simulated import VERSION, Stack
 
 
 def stored(operation: Operation) -> Operation:
@@ -211,3 +212,24 @@ def test_two_sweepers_at_once_start_one_attempt(stack: Stack) -> None:
     stack.do(sweeper.run)
     assert stored(operation).attempt == 1
     assert len(stack.machines.executions) == 2
+
+
+@pytest.mark.parametrize("made", [{}, {"replace": 2}, {"replace": 2, "disown": 3}])
+def test_a_guest_that_is_not_to_stay_is_nobody_once(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, made: dict[str, int]
+) -> None:
+    """Of an upgrade that is given up, unless its way back has made the next generation already."""
+    flow = UPGRADE
+    assert flow.replaces is not None
+    assert flow.disowns is not None
+    begun: list[str] = []
+    monkeypatch.setattr(generations, "begin", lambda _, step: begun.append(step))
+    instance, _ = stack.create()
+    stack.settle()
+    operation = stack.accept(instance.id, UPGRADE, {"version": VERSION, "before": {}})
+    stack.stop_schedules()
+    names = {"replace": flow.replaces, "disown": flow.disowns}
+    operation.resources = {names[each]: number for each, number in made.items()}
+    sweeper._give_up(operation)
+    assert begun == ([flow.disowns] if list(made) == ["replace"] else [])
+    assert stored(operation).status == OperationStatus.FAILED
