@@ -236,13 +236,17 @@ def _write_waits(instance: Instance, archive_id: str, *, waits: bool) -> None:
 
 
 def tell(row: Archive, order: Order, said: Told) -> None:
-    """Write what a guest tells of its archive, if it says more than the row, or it is time."""
+    """Write what a guest tells of its archive, if it says more than the row, or it is time.
+
+    That it waits for a start is written again: the last start may have been before that was asked.
+    """
     news = (
         said.broken
         or said.state != row.state
         or (said.until_ms and said.number != row.number)  # else it tells of no head
         or (said.reason or None) != row.reason
         or said.until_ms - (row.until_ms or 0) >= WRITE_MS
+        or (said.state == State.RESTART and aws.clock() - row.updated >= LEAST_SECONDS)
     )
     if news and row.state != State.ENDED:
         told(row, order, said)

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from pynamodb.expressions.update import Action
 
 from chalicelib import aws
 from chalicelib.bus.contract.archiving import ArchiveState, Archiving
 from chalicelib.conductor import logs_archived
 from chalicelib.domain.archives import State
-from chalicelib.store import archives
-from chalicelib.store.models import Archive
+from chalicelib.status import Status
+from chalicelib.store import archives, instances
+from chalicelib.store.models import Archive, Instance
 from tests.support.bare import World
 from tests.support.rows import new_instance
 
@@ -54,3 +56,27 @@ def test_a_clock_that_is_far_ahead_ends_its_archive_where_it_was(row: Archive) -
 
 def test_a_guest_tells_nothing_of_the_archive_of_another_instance(row: Archive) -> None:
     assert tell(row, 1, 0.0, of="another").state == State.NEW
+
+
+def test_that_the_log_waits_for_a_start_is_told_again_behind_a_start(plain_world: World) -> None:
+    """One that was under way when the log was asked for clears what was told since."""
+    instance = new_instance(status=Status.ACTIVE)
+    instance.save()
+    row = archives.new_archive(instance, "schedule-1")
+    row.save()
+    instance.update([Instance.archive_id.set(row.id)])
+
+    def told(seq: int) -> bool:
+        said = Archiving(row.id, ArchiveState.RESTART)
+        found = archives.find_archives([row.id])
+        logs_archived.tell(found, instance.id, (1, 1, seq), said)
+        archives.present(instances.get_instance(instance.id))
+        return bool(instances.get_instance(instance.id).log_waits)
+
+    assert told(1)
+    aws.sleep(10)
+    ended: list[Action] = [Instance.log_waits.remove(), Instance.updated.set(aws.clock())]
+    instance.update(ended)
+    assert not told(2), "it may be what it said before that start"
+    aws.sleep(archives.LEAST_SECONDS)
+    assert told(3)
