@@ -11,6 +11,7 @@ The others stay, and so does what is only moved, step by step.
 
 from __future__ import annotations
 
+import errno
 import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
@@ -71,6 +72,10 @@ def room_told(server: Server[Any]) -> Iterator[None]:
     except GuestError as error:
         if guard.is_full(server.room):
             raise GuestError(f"{guard.FULL}: {error}") from None
+        raise
+    except OSError as error:  # what the agent writes itself, as the log that is replayed
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise GuestError(f"{guard.FULL}: {error.strerror}") from None
         raise
 
 
