@@ -123,64 +123,63 @@ def _guest(name: str, asks: str, late: str, failed: str, timeout: str = "") -> S
     )
 
 
-RESTORE: Final = Flow(
-    action=OperationAction.RESTORE,
-    title="restore",
-    comment="Makes an instance with the data of a backup: a create whose guest fetches the backup "
+def _restore(action: OperationAction, title: str, comment: str, *begins: Step) -> Flow:
+    """A create whose guest begins with data that are there, by the steps before it prepares."""
+    return Flow(
+        action=action,
+        title=title,
+        comment=comment,
+        steps=(
+            *(step for step in CREATE.steps if step is not PREPARE),
+            *begins,
+            msgspec.structs.replace(PREPARE, timeout=CREATE.timeout),
+        ),
+        undo=CREATE.undo,
+        during=CREATE.during,
+        done=CREATE.done,
+        undone=CREATE.undone,
+        timeout="restore_timeout_seconds",
+        told_failed=CREATE.told_failed,
+        reported=CREATE.reported,
+    )
+
+
+RESTORE: Final = _restore(
+    OperationAction.RESTORE,
+    "restore",
+    "Makes an instance with the data of a backup: a create whose guest fetches the backup "
     "and those that it builds on, and makes them its data, before its database starts.",
-    steps=(
-        *(step for step in CREATE.steps if step is not PREPARE),
-        _guest(
-            "fetch",
-            "fetch_backup",
-            "The guest agent did not fetch the backup in time",
-            "The guest agent failed to fetch the backup",
-        ),
-        _guest(
-            "apply",
-            "apply_backup",
-            "The guest agent did not make the backup its data in time",
-            "The guest agent failed to make the backup its data",
-        ),
-        msgspec.structs.replace(PREPARE, timeout=CREATE.timeout),
+    _guest(
+        "fetch",
+        "fetch_backup",
+        "The guest agent did not fetch the backup in time",
+        "The guest agent failed to fetch the backup",
     ),
-    undo=CREATE.undo,
-    during=CREATE.during,
-    done=CREATE.done,
-    undone=CREATE.undone,
-    timeout="restore_timeout_seconds",
-    told_failed=CREATE.told_failed,
-    reported=CREATE.reported,
+    _guest(
+        "apply",
+        "apply_backup",
+        "The guest agent did not make the backup its data in time",
+        "The guest agent failed to make the backup its data",
+    ),
 )
 
-RESTORE_SNAPSHOT: Final = Flow(
-    action=OperationAction.RESTORE_SNAPSHOT,
-    title="restore of a snapshot",
-    comment="Makes an instance on a volume that Cinder makes of a snapshot: a create whose guest "
+RESTORE_SNAPSHOT: Final = _restore(
+    OperationAction.RESTORE_SNAPSHOT,
+    "restore of a snapshot",
+    "Makes an instance on a volume that Cinder makes of a snapshot: a create whose guest "
     "goes on with the data that it finds, as after a power cut, and makes what else was asked for.",
-    steps=(
-        *(step for step in CREATE.steps if step is not PREPARE),
-        _guest(
-            "adopt",
-            "rebuild",
-            "The guest agent did not start the database on the snapshot's data in time",
-            "The guest agent failed to start the database on the snapshot's data",
-            timeout="rebuild_timeout_seconds",
-        ),
-        _guest(
-            "grow",
-            "resize_fs",
-            "The file system did not grow in time",
-            "The file system did not grow",
-            timeout="resize_timeout_seconds",
-        ),
-        msgspec.structs.replace(PREPARE, timeout=CREATE.timeout),
+    _guest(
+        "adopt",
+        "rebuild",
+        "The guest agent did not start the database on the snapshot's data in time",
+        "The guest agent failed to start the database on the snapshot's data",
+        timeout="rebuild_timeout_seconds",
     ),
-    undo=CREATE.undo,
-    during=CREATE.during,
-    done=CREATE.done,
-    undone=CREATE.undone,
-    timeout="restore_timeout_seconds",
-    told_failed=CREATE.told_failed,
-    reported=CREATE.reported,
+    _guest(
+        "grow",
+        "resize_fs",
+        "The file system did not grow in time",
+        "The file system did not grow",
+        timeout="resize_timeout_seconds",
+    ),
 )

@@ -39,9 +39,9 @@ def require(layout: Layout, number: str) -> None:
         raise installed.strange_data(written, engine)
 
 
-def installed_engine() -> str:
+def installed_engine(program: str = Layout.PROGRAM) -> str:
     """The version of the installed server, e.g. `10.11.18-MariaDB-0+deb12u1`."""
-    command = [processes.program("mariadbd"), "--no-defaults", "--version"]
+    command = [processes.program(program), "--no-defaults", "--version"]
     return installed.version(command, _SAID)
 
 

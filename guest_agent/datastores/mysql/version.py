@@ -7,21 +7,20 @@ MySQL goes back within a long-term series (8.4, 9.7), and nowhere else: only tho
 from __future__ import annotations
 
 import os
-import re
 from typing import Final
 
 import msgspec
 
 from chalicelib import engines
-from guest_agent.datastores import installed, processes
+from guest_agent.datastores import installed
 from guest_agent.datastores.mariadb.layout import Layout
+from guest_agent.datastores.mariadb.version import installed_engine
 from guest_agent.files import open_folder, open_plain
 
 MANAGER: Final = "mysqld"
 SERIES: Final = frozenset({(8, 4), (9, 7)})
 _HISTORY: Final = "mysql_upgrade_history"
 _LONGEST: Final = 65_536
-_SAID: Final = re.compile(r" Ver ([0-9]\S{0,63})")
 
 
 class _Version(msgspec.Struct):
@@ -34,7 +33,7 @@ class _History(msgspec.Struct):
 
 def require(layout: Layout, number: str) -> None:
     """Refuse to let the engine start; `GuestError` says why."""
-    engine = installed.version([processes.program("mysqld"), "--no-defaults", "--version"], _SAID)
+    engine = installed_engine(layout.PROGRAM)
     numbers = installed.require(engine, number)
     written = _written_by(layout)
     if numbers[:2] not in SERIES or engines.numbers_of(written)[:2] != numbers[:2]:

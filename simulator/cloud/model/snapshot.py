@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from simulator.cloud.model import ending
 from simulator.cloud.model.caller import Caller
 from simulator.cloud.model.errors import BadRequest, NotFound
 from simulator.cloud.model.faults import Fault, Faults
@@ -167,24 +168,7 @@ class SnapshotService:
         self._hypervisor.create_snapshot(made.id, made.volume_id, kept)
 
     def _unmake(self, found: Snapshot, fault: Fault | None) -> None:
-        if found.status != "deleting" or found.id not in self.snapshots:
-            return
-        if fault and fault.mode == "error":
-            self._set(found, "error_deleting")
-            return
-        if (
-            fault and fault.mode == "left_as_it_was"
-        ):  # a clone needs it: Cinder takes the deletion back
-            self._set(found, "available")
-            return
-
-        def gone(error: str | None) -> None:
-            if error:
-                self._set(found, "error_deleting")
-            else:
-                self.snapshots.pop(found.id, None)
-
-        self._hypervisor.delete_snapshot(found.id, gone)
+        ending.end(self.snapshots, found, fault, self._set, self._hypervisor.delete_snapshot)
 
     def _set(self, snapshot: Snapshot, status: str) -> None:
         snapshot.status = status

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from simulator.cloud.model import ending
 from simulator.cloud.model.caller import Caller
 from simulator.cloud.model.errors import BadRequest, NotFound, QuotaExceeded
 from simulator.cloud.model.faults import Fault, Faults
@@ -364,24 +365,7 @@ class VolumeService:
         self._hypervisor.create_volume(volume.id, volume.size, volume.snapshot_id, made)
 
     def _unmake(self, volume: Volume, fault: Fault | None) -> None:
-        if volume.status != "deleting" or volume.id not in self.volumes:
-            return
-        if fault and fault.mode == "error":
-            self._set(volume, "error_deleting")
-            return
-        if (
-            fault and fault.mode == "left_as_it_was"
-        ):  # its storage needs it: Cinder takes the deletion back
-            self._set(volume, "available")
-            return
-
-        def gone(error: str | None) -> None:
-            if error:
-                self._set(volume, "error_deleting")
-            else:
-                self.volumes.pop(volume.id, None)
-
-        self._hypervisor.delete_volume(volume.id, gone)
+        ending.end(self.volumes, volume, fault, self._set, self._hypervisor.delete_volume)
 
     def _grow(self, volume: Volume, new_size: int) -> None:
         if volume.id not in self.volumes or volume.status != "extending":
