@@ -9,8 +9,10 @@ from simulator.faults import REGISTRY
 from simulator.plan import Plan, load_scenario, strength
 from simulator.run import Run
 
-MOST_SEEDS = 12
-"""The rarest, F2, needs two messages in a queue at once: two of 15 short runs have that."""
+MOST_SEEDS = 5
+"""The runs are short: a class that strikes once in an hour has nothing to strike in some."""
+OFTEN = ("F1", "F2")
+"""What strikes messages has enough of them in every run."""
 
 
 def strikes(plan: Plan) -> int:
@@ -29,5 +31,5 @@ def test_a_class_in_the_middle_of_its_range_strikes_within_a_few_seeds(name: str
         settle_seconds=0.0,
         empty_at_end=False,
     )
-    seeds = range(1, MOST_SEEDS + 1)
+    seeds = range(1, 2 if name in OFTEN else MOST_SEEDS + 1)
     assert any(strikes(msgspec.structs.replace(chaos, seed=seed)) for seed in seeds)
