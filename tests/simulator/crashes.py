@@ -116,6 +116,17 @@ class Recorder:
         else:
             deployment.region.lambda_.crash(running)
 
+    def deaths(self) -> list[Death]:
+        """All that could die in what was recorded."""
+        return [
+            Death(place, after, twice)
+            for twice in (False, True)
+            for place in self.places
+            for after in (False, True)
+            if (not twice or place.runner.startswith("invocation"))
+            and (not after or place in self.answered)
+        ]
+
     def _decide(self, function: Function, event: Any, source: str) -> Fate:
         """A second delivery beside the invocation that will die."""
         self._begun += 1
@@ -136,18 +147,13 @@ def deaths_of(scenario: Scenario) -> list[Death]:
         settle_and_check(deployment)
     finally:
         deployment.close()
-    return [
-        Death(place, after, twice)
-        for twice in (False, True)
-        for place in recorder.places
-        for after in (False, True)
-        if (not twice or place.runner.startswith("invocation"))
-        and (not after or place in recorder.answered)
-    ]
+    return recorder.deaths()
 
 
-def failures_of(scenario: Scenario, deaths: Sequence[Death]) -> list[str]:
-    """What did not converge after which of these deaths."""
+def failures_of(
+    scenario: Scenario, deaths: Sequence[Death], everything: Sequence[Death]
+) -> list[str]:
+    """What did not converge after which of these deaths; the run is one that has `everything`."""
     deployment = Deployment()
     try:
         recorder = Recorder(deployment, deaths)
@@ -159,30 +165,33 @@ def failures_of(scenario: Scenario, deaths: Sequence[Death]) -> list[str]:
         recorder.copies.run(run)
     finally:
         deployment.close()
-    assert recorder.copies.count == len(deaths), "the runs must be the same"
+    assert recorder.deaths() == everything, "the runs must be the same"
+    assert recorder.copies.count == len(deaths)
     return recorder.copies.failures
 
 
-def own_deaths(scenario: Scenario, scopes: tuple[str, ...]) -> list[Death]:
-    """The deaths of those whose scope begins with one of these."""
-    return [each for each in deaths_of(scenario) if each.place.scope.startswith(scopes)]
-
-
 def some_converge(scenario: Scenario, *scopes: str) -> None:
-    """A dozen of them, of all places."""
-    everything = own_deaths(scenario, scopes)
-    assert len(everything) > LEAST_DEATHS
-    _converge(scenario, everything[:: len(everything) // QUICK_DEATHS])
+    """A dozen deaths, of all places; of those alone whose scope begins with one of these, if any
+    is named."""
+    everything = deaths_of(scenario)
+    own = _own(everything, scopes)
+    assert len(own) > LEAST_DEATHS
+    _converge(scenario, own[:: len(own) // QUICK_DEATHS], everything)
 
 
 def all_converge(scenario: Scenario, *scopes: str) -> None:
     """Each of them."""
-    _converge(scenario, own_deaths(scenario, scopes))
+    everything = deaths_of(scenario)
+    _converge(scenario, _own(everything, scopes), everything)
 
 
-def _converge(scenario: Scenario, deaths: Sequence[Death]) -> None:
-    failed = failures_of(scenario, deaths)
-    assert not failed, "\n\n".join(failed[:5])
+def _own(deaths: Sequence[Death], scopes: tuple[str, ...]) -> Sequence[Death]:
+    return [each for each in deaths if not scopes or each.place.scope.startswith(scopes)]
+
+
+def _converge(scenario: Scenario, deaths: Sequence[Death], everything: Sequence[Death]) -> None:
+    failed = failures_of(scenario, deaths, everything)
+    assert not failed, f"{len(failed)} of {len(deaths)} deaths:\n" + "\n\n".join(failed[:5])
 
 
 def settle_and_check(deployment: Deployment) -> None:

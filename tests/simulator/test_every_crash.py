@@ -1,7 +1,7 @@
 """Every handler, every step and every agent killed before and after each of its effects.
 
 The deaths of one scenario are spread over a few tests, so that each ends in time; those that
-`make test` runs are every n-th, the rest is marked `crash`.
+`make test` runs are a dozen of each scenario, the rest is marked `crash`.
 """
 
 from __future__ import annotations
@@ -14,11 +14,8 @@ import pytest
 from simulator.cloud.model.faults import Fault
 from simulator.fleet.releases import BUNDLES
 from simulator.versions import NEWER
-from tests.simulator.crashes import Scenario, deaths_of, failures_of
+from tests.simulator.crashes import Scenario, all_converge, some_converge
 from tests.simulator.deployment import PASSWORD, Deployment
-
-QUICK_DEATHS = 20
-"""So many deaths of each scenario are in the quick tier."""
 
 
 def _all_is_well(deployment: Deployment) -> None:
@@ -295,24 +292,12 @@ SCENARIOS: tuple[Scenario, ...] = (
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
-def test_a_scenario_without_a_death_holds(scenario: Scenario) -> None:
-    deaths = deaths_of(scenario)
-    assert len(deaths) > 200
-    assert deaths_of(scenario) == deaths, "the runs must be the same"
-
-
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
-def test_some_deaths_converge(scenario: Scenario) -> None:
-    everything = deaths_of(scenario)
-    step = max(1, len(everything) // QUICK_DEATHS)
-    failed = failures_of(scenario, everything[::step])
-    assert not failed, "\n\n".join(failed[:5])
+def test_a_scenario_holds_without_a_death_and_after_some(scenario: Scenario) -> None:
+    some_converge(scenario)
 
 
 @pytest.mark.crash
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
 def test_every_death_converges(scenario: Scenario) -> None:
-    everything = deaths_of(scenario)
-    failed = failures_of(scenario, everything)
-    assert not failed, f"{len(failed)} of {len(everything)} deaths:\n" + "\n\n".join(failed[:5])
+    all_converge(scenario)
