@@ -23,6 +23,8 @@ RIVALS: Final = {
     "create_backup": ("resize_volume", "cancel", "delete", "restart"),
     "restore": ("delete_backup",),
     "delete_backup": ("restore", "create_backup"),
+    "import_backup": ("delete_backup", "restore"),
+    "set_strategy": ("create_backup", "set_strategy", "drop_strategy"),
     "create_schedule": ("create_schedule", "delete", "stop"),
     "change_schedule": ("change_schedule", "delete_schedule"),
     "delete_after_backup": ("delete", "cancel", "protect"),
