@@ -17,6 +17,7 @@ from functions import (
     create_backup,
     delete_backup,
     removing_objects,
+    restore_instance,
     restore_snapshot,
 )
 from functions.outcomes import Done, Failed, Outcome, Wait
@@ -122,3 +123,15 @@ def test_a_snapshot_whose_backup_is_gone_is_not_restored(instance_id: str, row: 
     else:
         full.update(actions=[Backup.status.set(BackupStatus.DELETED)])
     assert restore_snapshot.volume(asked, None) == Failed("The backup is not there any more.")
+
+
+def test_a_backup_that_went_before_its_restore_fails_it(instance_id: str) -> None:
+    """Or a part of its chain: an increment alone is nothing."""
+    full = made(instance_id)
+    child = made(instance_id, full)
+    _, asked = asked_for(instance_id)
+    asked.update(actions=[Operation.arguments.set({"backup": child.id})])
+    told = Failed(f"Backup {child.id}, or what it builds on, is not there any more.")
+    for row in (full, child):
+        row.delete()
+        assert restore_instance.apply(asked, "token") == told

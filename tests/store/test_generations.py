@@ -50,6 +50,15 @@ def test_a_new_generation_has_said_nothing_and_is_heard_from_its_first_epoch_on(
     assert not last_reports.write(instance.id, Reported((1, 8, 1), "crashed", 0))
 
 
+def test_of_a_new_generation_nobody_is_enrolled(world: World) -> None:
+    """Whoever was of the one before is no rival of its guest."""
+    _, operation = rebuilding()
+    operation.update(actions=[Operation.enrolled_server.set("server-1")])
+    assert generations.begin(operation, "new_generation")
+    operation.refresh(consistent_read=True)
+    assert (operation.generation, operation.enrolled_server) == (2, None)
+
+
 def test_a_second_run_leaves_what_the_new_guest_has_said(world: World) -> None:
     instance, operation = rebuilding()
     generations.begin(operation, "new_generation")

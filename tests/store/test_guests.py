@@ -110,3 +110,7 @@ def test_nothing_is_noted_of_a_guest_that_was_taken_away_meanwhile(
     world.run(601)
     assert not note(seen, 600)
     assert guests.find(*HERE) is None
+
+
+def test_who_has_not_enrolled_has_begun_no_epoch(world: World) -> None:
+    assert guests.epoch_of("instance-1", 1) == 0
