@@ -105,13 +105,13 @@ REAL := $(addprefix tests/acceptance/test_,on_openstack.py path.py clients.py sw
 .PHONY: test-openstack
 test-openstack: system $(READY) ## Bring a real OpenStack up from PyPI (no Docker); the acceptance tests on it
 	@sh tests/openstack/install-system.sh
-	@PYTHON=$(PYTHON) sh tests/support/environment.sh openstack tests/openstack/requirements.txt
+	@PYTHON=$(BIN)/python sh tests/support/environment.sh openstack tests/openstack/requirements.txt
 	@$(BIN)/python -m tests.openstack $(PYTEST) -m "not bench and not crash" --timeout 1800 \
 	    -k "not functions_that_die and not does_not_come_up and not is_reached" $(REAL)
 
 .PHONY: test-tempest
 test-tempest: system $(READY) ## OpenStack's own acceptance tests for Trove, unmodified, on the local stack
-	@PYTHON=$(PYTHON) sh tests/support/environment.sh tempest tests/acceptance/tempest-requirements.txt
+	@PYTHON=$(BIN)/python sh tests/support/environment.sh tempest tests/acceptance/tempest-requirements.txt
 	@COFFER_TEMPEST=1 $(PYTEST) tests/acceptance/test_tempest.py
 
 bench: system $(READY) ## Measure: bring-up, latency, calls and their price, cold starts, backups

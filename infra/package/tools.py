@@ -36,10 +36,11 @@ def environment(name: str, requirements: Path, cache: Path) -> Path:
 
 def _install(name: str, requirements: Path, folder: Path) -> None:
     steps = (
-        [sys.executable, "-m", "venv", str(folder)],
+        # The pip that is here installs: one there would take longer to make than most tools.
+        [sys.executable, "-m", "venv", "--without-pip", str(folder)],
         [
-            *(str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet"),
-            *("--disable-pip-version-check", "--no-compile"),
+            *(sys.executable, "-m", "pip", "--python", str(folder / "bin" / "python"), "install"),
+            *("--quiet", "--disable-pip-version-check", "--no-compile"),
             *("--requirement", str(requirements)),
         ],
     )
