@@ -6,14 +6,15 @@ what is allowed there.
 
 from typing import Any, Final
 
-from chalicelib.api.application import ROUTES
-
 ANY_METHOD: Final = "x-amazon-apigateway-any-method"
 """In an imported definition: any method that is not named beside it."""
 
 
 def resources() -> dict[str, Any]:
     """What the API's definition, as Chalice writes it, lacks of that."""
+    # The whole API with its tables: most commands compose no template.
+    from chalicelib.api.application import ROUTES
+
     handler = "${APIHandler.Arn}/invocations"
     api = "arn:${AWS::Partition}:apigateway:${AWS::Region}:lambda:path/2015-03-31/functions/"
     integration = {"type": "aws_proxy", "httpMethod": "POST", "uri": {"Fn::Sub": api + handler}}

@@ -11,11 +11,16 @@ from infra.cli import COMMANDS
 BOUND_SECONDS = 60
 
 
-def coffer(state: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def coffer(state: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the command line on a state folder."""
     return subprocess.run(
         [sys.executable, "-c", "from infra.cli import main; main()", *arguments],
-        env={"COFFER_STATE": str(state), "PATH": "/usr/bin:/bin", "HOME": str(state)},
+        env={
+            "COFFER_STATE": str(state),
+            "PATH": "/usr/bin:/bin",
+            "HOME": str(state),
+            **environment,
+        },
         capture_output=True,
         text=True,
         timeout=BOUND_SECONDS,
@@ -23,9 +28,12 @@ def coffer(state: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_help_lists_every_command(tmp_path: Path) -> None:
-    listed = coffer(tmp_path, "--help").stdout
-    assert all(name in listed for name in COMMANDS)
+def test_help_lists_every_command_and_loads_no_api_for_it(tmp_path: Path) -> None:
+    """What composes a template has the API's routes, and so all that the API stands on."""
+    done = coffer(tmp_path, "--help", PYTHONPROFILEIMPORTTIME="1")
+    assert all(name in done.stdout for name in COMMANDS)
+    assert "infra.deploy\n" in done.stderr
+    assert "chalicelib.api\n" not in done.stderr
 
 
 @pytest.mark.parametrize("name", ["openrc", "logs"])
