@@ -15,22 +15,12 @@ from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, KeysOnlyProjec
 
 from chalicelib.domain.operations import SubjectKind
 from chalicelib.store.base import INDEXES, Table, optional, table_meta
+from chalicelib.store.models.indexes import TenantIndex, VersionIndex
 from chalicelib.store.models.subject import Subject
 
 
-class BackupIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
-    """The backups of a tenant by id; sparse: deleted rows have no `index_tenant`."""
-
-    class Meta:
-        index_name = INDEXES.TENANT
-        projection = AllProjection()
-
-    index_tenant = UnicodeAttribute(hash_key=True)
-    id = UnicodeAttribute(range_key=True)
-
-
 class SourceIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
-    """The backups of an instance by time; sparse, as `BackupIndex` is."""
+    """The backups of an instance by time; sparse, as `TenantIndex` is."""
 
     class Meta:
         index_name = INDEXES.SOURCE
@@ -38,17 +28,6 @@ class SourceIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
 
     index_source = UnicodeAttribute(hash_key=True)
     created = NumberAttribute(range_key=True)
-
-
-class BackupVersionIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
-    """The backups that were made of a datastore version; sparse, as `BackupIndex` is."""
-
-    class Meta:
-        index_name = INDEXES.VERSION
-        projection = KeysOnlyProjection()
-
-    datastore_version_id = UnicodeAttribute(hash_key=True)
-    index_tenant = UnicodeAttribute(range_key=True)
 
 
 class Backup(Subject):
@@ -60,11 +39,11 @@ class Backup(Subject):
         table_name, region = table_meta("backups")
 
     index_tenant = optional(UnicodeAttribute(null=True))
-    tenant_index = BackupIndex()
+    tenant_index = TenantIndex()
     instance_id = UnicodeAttribute()  # "" of what was imported
     index_source = optional(UnicodeAttribute(null=True))
     source_index = SourceIndex()
-    version_index = BackupVersionIndex()
+    version_index = VersionIndex()
     name = UnicodeAttribute()
     description = optional(UnicodeAttribute(null=True))
     datastore_version_id = UnicodeAttribute()

@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pynamodb.attributes import (
     JSONAttribute,
     NumberAttribute,
     UnicodeAttribute,
 )
-from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
 
 from chalicelib.domain.operations import SubjectKind
-from chalicelib.store.base import INDEXES, Table, optional, table_meta
+from chalicelib.store.base import Table, optional, table_meta
+from chalicelib.store.models.indexes import TenantIndex
 from chalicelib.store.models.subject import Subject
-
-
-class GroupIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
-    """The configuration groups of a tenant by id; sparse: deleted rows have no `index_tenant`."""
-
-    class Meta:
-        index_name = INDEXES.TENANT
-        projection = AllProjection()
-
-    index_tenant = UnicodeAttribute(hash_key=True)
-    id = UnicodeAttribute(range_key=True)
 
 
 class Configuration(Subject):
@@ -36,7 +23,7 @@ class Configuration(Subject):
         table_name, region = table_meta("configurations")
 
     index_tenant = optional(UnicodeAttribute(null=True))
-    tenant_index = GroupIndex()
+    tenant_index = TenantIndex()
     name = UnicodeAttribute()
     description = optional(UnicodeAttribute(null=True))
     datastore_version_id = UnicodeAttribute()

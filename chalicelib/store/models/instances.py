@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pynamodb.attributes import (
     BooleanAttribute,
     JSONAttribute,
@@ -11,34 +9,12 @@ from pynamodb.attributes import (
     UnicodeAttribute,
     UnicodeSetAttribute,
 )
-from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, KeysOnlyProjection
 
 from chalicelib.domain.operations import SubjectKind
 from chalicelib.status import RESTART_REQUIRED, Status
-from chalicelib.store.base import INDEXES, Table, optional, table_meta
+from chalicelib.store.base import Table, optional, table_meta
+from chalicelib.store.models.indexes import TenantIndex, VersionIndex
 from chalicelib.store.models.subject import Subject
-
-
-class TenantIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
-    """The instances of a tenant by id; sparse: deleted rows have no `index_tenant`."""
-
-    class Meta:
-        index_name = INDEXES.TENANT
-        projection = AllProjection()
-
-    index_tenant = UnicodeAttribute(hash_key=True)
-    id = UnicodeAttribute(range_key=True)
-
-
-class VersionIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
-    """The instances that have a datastore version; sparse, as `TenantIndex` is."""
-
-    class Meta:
-        index_name = INDEXES.VERSION
-        projection = KeysOnlyProjection()
-
-    datastore_version_id = UnicodeAttribute(hash_key=True)
-    index_tenant = UnicodeAttribute(range_key=True)
 
 
 class Instance(Subject):
