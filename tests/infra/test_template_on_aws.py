@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import yaml
-from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 
 from infra.local.overlay import OVERLAY, overlaid
 from infra.local.settings import REGION
@@ -150,6 +149,9 @@ def test_no_one_but_the_account_and_services_may_use_the_key_without_a_condition
 
 
 def test_everything_that_takes_tags_has_the_deployments(template: dict[str, Any]) -> None:
+    # Each worker of a run loads this module, and cfn-lint takes a second of it.
+    from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
+
     for name, resource in template["Resources"].items():
         kind = resource.get("Type", "AWS::Serverless::Api")
         if kind.startswith("AWS::Serverless::"):
