@@ -30,7 +30,7 @@ FORMS: dict[str, tuple[dict[str, float], tuple[str, ...]]] = {
         ),
     ),
     "F12": ({"F12": 0.3}, ("is lost for", "is deaf for", "is lost and deaf for")),
-    "F13": ({"F13": 0.5, "F11": 1.0}, ("times slower", "is full", "cannot be read", "hardly room")),
+    "F13": ({"F13": 1.5, "F11": 1.0}, ("times slower", "is full", "cannot be read", "hardly room")),
     "F15": (
         {"F15": 0.2},
         (
