@@ -103,6 +103,15 @@ def test_a_progress_that_was_overtaken_is_known(
     assert told == ["done", "known", "done"]
 
 
+def test_a_superuser_that_is_told_of_again_is_known(
+    built: Built, lines: list[dict[str, Any]]
+) -> None:
+    for number in range(2):
+        reports.receive(built.guest.sealed("root", f"root-{number}", {}))
+    told = [line["outcome"] for line in lines if line.get("kind") == "report"]
+    assert told == ["done", "known"]
+
+
 def test_a_fault_that_no_release_knows_is_no_value_of_a_metric(
     built: Built, called: Command, lines: list[dict[str, Any]]
 ) -> None:

@@ -8,7 +8,9 @@ import pytest
 
 from chalicelib import aws, errors
 from chalicelib.domain import attempts
+from chalicelib.domain.containers import Container
 from chalicelib.domain.flows import CREATE_BACKUP, DELETE_BACKUP, What
+from chalicelib.domain.imports import Imported
 from chalicelib.domain.operations import OperationStatus
 from chalicelib.lifecycle import Status
 from chalicelib.status import BackupStatus
@@ -18,11 +20,12 @@ from chalicelib.store import (
     ending_backups,
     instances,
     making_backups,
+    quotas,
     restoring_backups,
 )
 from chalicelib.store.base import transacted
 from chalicelib.store.ending import Ending, end_operation
-from chalicelib.store.models import Backup, Instance, Operation
+from chalicelib.store.models import Backup, DatastoreVersion, Instance, Operation
 from chalicelib.store.operations import operation_of
 from tests.support.rows import TENANT, WHO, new_instance
 
@@ -187,3 +190,26 @@ def test_attempts_are_remembered_one_writer_at_a_time_and_while_it_is_made(
     end_operation(operation, Ending(OperationStatus.FAILED, "No."))
     assert not making_backups.lend(read, [first])
     assert attempts.of(now(row).attempts) == both
+
+
+def test_what_is_taken_in_counts_against_its_tenant_and_its_version_once() -> None:
+    version = DatastoreVersion(
+        "version-1",
+        datastore_id="mariadb",
+        datastore_name="mariadb",
+        name="10.11",
+        version="10.11.6",
+        manager="mariadb",
+    )
+    version.save()
+    place = Container("https://swift/v1/AUTH_tenant-1/database_backups", 1)
+    found = Imported("of-trove.xbstream.gz", 7, "ab" * 16)
+    row = making_backups.imported_backup(TENANT, "of-trove", version, place, found, 1.0)
+    for stored in (True, False):
+        assert making_backups.take_in(row, WHO) == stored
+    version.refresh(consistent_read=True)
+    assert version.grouped == 1
+    assert quotas.used_of(quotas.get_quota(TENANT))["backups"] == 1
+    version.delete()
+    other = making_backups.imported_backup(TENANT, "of-trove", version, place, found, 1.0)
+    assert not making_backups.take_in(other, WHO), "of a version that is gone"
