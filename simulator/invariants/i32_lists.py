@@ -6,6 +6,7 @@ import re
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
+from chalicelib.status import RESTART_REQUIRED, Status
 from simulator.aws.dynamodb.values import Item
 from simulator.invariants.base import Exchange, Invariant
 
@@ -76,7 +77,13 @@ def _fits(row: Item, query: dict[str, str]) -> bool:
     return (
         "index_tenant" in row
         and query.get("name") in (None, row["name"])
-        and query.get("status") in (None, row["status"])
+        and query.get("status") in (None, _shown_status(row))
         and query.get("datastore") in (None, row["datastore_name"])
         and tags <= (row["tags"].members if row.get("tags") else set())
     )
+
+
+def _shown_status(row: Item) -> str:
+    """What waits for a start is told as that."""
+    waits = row.get("restart_required") or row.get("log_waits")
+    return RESTART_REQUIRED if waits and row["status"] == Status.ACTIVE else row["status"]

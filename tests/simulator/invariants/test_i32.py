@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
+from chalicelib.store.models import Instance
 from simulator.region import Reply
 from tests.simulator.deployment import Deployment
 from tests.simulator.invariants.breaking import instance, replied, told_by
@@ -32,3 +35,12 @@ def another_order(deployment: Deployment) -> None:
 
 
 test_a_broken_promise_is_told = told_by("I32", not_listed, listed_all_the_same, another_order)
+
+
+@pytest.mark.parametrize("status", ["ACTIVE", "RESTART_REQUIRED"])
+def test_what_waits_for_a_start_is_listed_as_that(deployment: Deployment, status: str) -> None:
+    row = instance(deployment)
+    row.update(actions=[Instance.log_waits.set(True)])
+    shown = [{"id": row.id}] if status == "RESTART_REQUIRED" else []
+    listed(deployment, f"?status={status}", *shown)
+    assert not deployment.invariants.each["I32"].violations
