@@ -37,14 +37,15 @@ def of(operation: Operation, row: Backup) -> Outcome:
 
 def _snapshots_go(operation: Operation, found: list[snapshots.Snapshot]) -> Outcome:
     """Have Cinder delete them, where it can: one that has failed at it takes no deletion more."""
+    stuck = next((each for each in found if each.status == "error_deleting"), None)
     for each in found:
-        if each.status == "error_deleting":
-            return Failed(
-                f"Cinder could not delete snapshot {each.id}, which is {each.status}: somebody who "
-                "operates the cloud has to look, and to reset its state."
-            )
-        if each.status in snapshots.DELETABLE:
+        if each is not stuck and each.status in snapshots.DELETABLE:
             snapshots.delete(each.id)
+    if stuck is not None:
+        return Failed(
+            f"Cinder could not delete snapshot {stuck.id}, which is {stuck.status}: somebody who "
+            "operates the cloud has to look, and to reset its state."
+        )
     return _asked(operation, "snapshot", found[0].id, found[0].status)
 
 

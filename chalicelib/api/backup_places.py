@@ -121,7 +121,7 @@ def require_there(request: Request, row: Backup) -> None:
         raise NotFound(
             f"Backup file in {shown(row)} was not found: container {place.name} is gone."
         )
-    if found.url != place.url:
+    if row.imported is not None and found.url != place.url:
         raise Conflict(
             f"Backup {row.id} lies in {place.url}, and the object store of the project is "
             "elsewhere by now, as the catalog of the cloud tells: ask its operator."

@@ -27,6 +27,7 @@ from chalicelib.store.operations import operations_of
 from chalicelib.store.restoring_many import LOST
 from chalicelib.store.subjects import faulty
 
+COMPLETE: Final = "it is complete"
 FIRST_OPERATIONS: Final = 5
 """Among so many of its instance, since it was accepted, is the one that makes a backup."""
 
@@ -75,7 +76,7 @@ def _unfinished(row: Backup) -> tuple[str, list[Action]] | None:
     if row.sealed_key is None and not row.is_snapshot:
         return "its key is lost", ending_backups.outcome(row, What.FAILED, reason=LOST)
     if making.status == OperationStatus.SUCCEEDED and made is not None:
-        return "it is complete", ending_backups.outcome(row, What.SUCCEEDED, made)
+        return COMPLETE, ending_backups.outcome(row, What.SUCCEEDED, made)
     what = FLOWS[CREATE_BACKUP.action].ended(as_dict(making.ended))
     return "it has failed", ending_backups.outcome(row, what, reason=making.reason or LOST)
 

@@ -15,8 +15,9 @@ from pynamodb.transactions import TransactWrite
 
 from chalicelib import aws
 from chalicelib.domain import backups as rules
+from chalicelib.domain.flows import What
 from chalicelib.status import BackupStatus
-from chalicelib.store import restoring_backups, restoring_many
+from chalicelib.store import ending_backups, restoring_backups, restoring_many
 from chalicelib.store.base import ConditionFailed, transact
 from chalicelib.store.events import new_event
 from chalicelib.store.making_backups import HELD
@@ -90,6 +91,10 @@ def adopt(row: Backup, *, available: bool) -> bool:
         transact(build)
     except ConditionFailed:
         return False
-    if found := restoring_backups.wrong(row):
+    found = restoring_backups.wrong(row)
+    if found is not None and found[0] == restoring_backups.COMPLETE and not available:
+        told = "Its snapshot is not whole, or on its way out, as the cloud has it."
+        found = told, ending_backups.outcome(row, What.FAILED, reason=told)
+    if found is not None:
         restoring_many.mend(row, found[1])
     return True

@@ -11,6 +11,7 @@ from chalicelib.cloud.errors import Refused
 from chalicelib.status import BackupStatus
 from chalicelib.store import backups, events, quotas
 from chalicelib.store.models import Backup, Operation
+from simulator.template import PREFIX
 from tests.functions.restored import run
 from tests.functions.scenarios_of_snapshots import begin, delete, made, restored, running
 from tests.support.rows import TENANT
@@ -66,6 +67,26 @@ def test_one_whose_operation_is_forgotten_is_believed_as_far_as_cinder_has_it(st
     run("adopt")
     assert backups.get_backup(whole.id).status == BackupStatus.COMPLETED
     assert backups.get_backup(half.id).status == BackupStatus.FAILED
+
+
+def test_one_on_its_way_out_is_no_sound_backup(stack: Stack) -> None:
+    """What was to delete it is lost with the operations; what has made it is not."""
+    backup = made(stack, running(stack))
+    lost(stack, backup)
+    stack.cloud.volume.snapshots.snapshots[str(backup.snapshot_id)].status = "deleting"
+    run("adopt")
+    assert backups.get_backup(backup.id).status == BackupStatus.FAILED
+
+
+def test_the_functions_own_role_may_make_the_row_again(stack: Stack) -> None:
+    backup = made(stack, running(stack))
+    lost(stack, backup)
+    answers: list[Any] = []
+    event = {"step": "adopt", "part": "snapshots"}
+    call = stack.region.lambda_.call
+    stack.do(lambda: answers.append(call(f"{PREFIX}-taskmanager-cloud", event)))
+    assert answers[0].error is None, answers[0]
+    assert backups.get_backup(backup.id).status == BackupStatus.COMPLETED
 
 
 def test_one_that_is_being_made_is_completed_by_its_operation(stack: Stack) -> None:

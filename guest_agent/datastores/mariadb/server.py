@@ -9,6 +9,7 @@ from typing import ClassVar, Final
 
 from chalicelib.bus.contract.arguments import Flavor
 from chalicelib.engines import mariadb
+from chalicelib.engines.parameter import Scalar
 from guest_agent.datastores import processes
 from guest_agent.datastores.error_log import ErrorLog
 from guest_agent.datastores.mariadb import configuration, sql, superuser, version, writes
@@ -23,6 +24,11 @@ _DAMAGE: Final = re.compile(
     r"page corruption|is corrupted|is marked as crashed|Incorrect key file|[Cc]hecksum mismatch"
     r"|failed read of file|is corrupt\b"
 )
+
+
+LOG: Final = "innodb_log_file_size"
+SMALLEST_LOG_BYTES: Final = 4 * 1024**2
+"""A prepared backup has one of some kilobytes, of which a server makes its own."""
 
 
 class MariaDBServer(FamilyServer[Session]):
@@ -50,8 +56,31 @@ class MariaDBServer(FamilyServer[Session]):
             f"--auth-root-socket-user={agent_account()}",
             # One sync at the end is as safe as one for each statement, and three times as fast.
             "--innodb-flush-log-at-trx-commit=0",
-            f"--innodb-log-file-size={self.template(flavor)['innodb_log_file_size']}",
+            f"--innodb-log-file-size={self.template(flavor)[LOG]}",
         ]
+
+    def template(self, flavor: Flavor) -> dict[str, Scalar]:
+        """What is chosen, with the log as large as it is where there is no room for another.
+
+        A server that starts, or is told to, writes a log of another size beside the old one, and
+        does not start without the room for it: also where the new one is smaller.
+        """
+        values = super().template(flavor)
+        held, room = self._log_bytes(), self.room.look()
+        other = int(values[LOG])
+        full = room is not None and room.left < other + room.low
+        if held is not None and held != other and full:
+            values[LOG] = held
+        return values
+
+    def _log_bytes(self) -> int | None:
+        """How large the log of the data is that are there; None where there is none to go on with,
+        as in a backup that was prepared."""
+        try:
+            held = (self.layout.data / "ib_logfile0").lstat().st_size
+        except OSError:
+            return None
+        return held if held >= SMALLEST_LOG_BYTES else None
 
     def holds_data(self) -> bool:
         return (self.layout.data / "mysql").is_dir()

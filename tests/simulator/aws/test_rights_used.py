@@ -41,6 +41,7 @@ CANCELLED: Final = (
 
 POLLER = "Lambda's own poller calls it with the role, before the function is there"
 MENDED = "a restored table of backups: tests/functions/test_restoration_of_backups.py"
+ADOPTED = "a snapshot whose row is lost: tests/functions/test_restoration_of_snapshots.py"
 SCHEDULED = "of a schedule of backups: tests/taskmanager/test_schedules.py"
 LEFT = "snapshots that nobody deleted: tests/functions/test_snapshots.py"
 GIVEN_UP = "an operation whose executions all died: tests/taskmanager/test_sweeper.py"
@@ -95,6 +96,7 @@ UNUSED: Final = {
     ("sweeper", "dynamodb:putitem *-events"): GIVEN_UP,
     ("sweeper", "dynamodb:updateitem *-backups"): GIVEN_UP,
     ("taskmanager-cloud", "dynamodb:updateitem *-backups"): MENDED,
+    ("taskmanager-cloud", "dynamodb:putitem *-backups"): ADOPTED,
     ("taskmanager-cloud", "dynamodb:query *-backups/index/source-index"): MENDED,
     ("taskmanager-cloud", "dynamodb:batchgetitem *-backups"): LEFT,
     ("taskmanager-cloud", "dynamodb:updateitem *-rollouts"): "a restored rollout that has ended: "
