@@ -158,5 +158,13 @@ def _refusals(values: dict[str, str]) -> list[str]:
             msgspec.convert(value, types[name], strict=False)
         except msgspec.ValidationError as error:
             wanted = str(error).removeprefix("Expected ").partition(",")[0]
-            found.append(f"{_variable(name)} is {value[:80]!r} and has to be {wanted}.")
+            found.append(f"{_said_by(name)} is {value[:80]!r} and has to be {wanted}.")
     return found
+
+
+def _said_by(name: str) -> str:
+    """Where the environment has a value: who mends it looks for that."""
+    own = _variable(name)
+    if name.endswith(_TIMEOUT) and not os.environ.get(own):
+        return f"{name.removesuffix(_TIMEOUT)} in {TIMEOUTS}"
+    return own

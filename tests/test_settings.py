@@ -80,8 +80,8 @@ def test_timeouts_may_be_one_variable_or_each_its_own(
 @pytest.mark.parametrize(
     ("told", "words"),
     [
-        ("create=soon", "COFFER_CREATE_TIMEOUT_SECONDS is 'soon'"),
-        ("create=", "COFFER_CREATE_TIMEOUT_SECONDS is ''"),
+        ("create=soon", "create in COFFER_TIMEOUTS is 'soon'"),
+        ("create=", "create in COFFER_TIMEOUTS is ''"),
         ("cretae=60", "COFFER_TIMEOUTS names 'cretae'"),
     ],
 )
