@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import openstack
 import requests
@@ -27,6 +27,9 @@ COMMAND_SECONDS = 600
 FLAVOR = "1"
 ENDPOINT_VARIABLE = "COFFER_WIRE_ENDPOINT"
 """Names an AWS that is there already: the same tests run on it, on LocalStack for example."""
+
+
+SETTLED_SECONDS: Final = 60.0
 
 
 def eventually(look: Callable[[], T | None], within: float, what: str) -> T:
@@ -318,4 +321,9 @@ class Stack:
     def assert_owns_nothing(self, api: Api, instance_id: str) -> None:
         """Nothing of the instance is left anywhere, and the quota is exact."""
         assert self.left_of(instance_id) == []
-        assert self.quota_in_use(api) == self.quota_expected(api)
+
+        def same() -> bool:
+            return self.quota_in_use(api) == self.quota_expected(api)
+
+        # The two are read one after the other, and others of the project may be at work between.
+        eventually(lambda: same() or None, SETTLED_SECONDS, f"the quota of {api.user.name} exact")

@@ -26,6 +26,9 @@ from tests.guest_agent.datastores.writers import (
 
 pytestmark = [pytest.mark.database, needs_root]
 
+PAUSE_SECONDS: Final = 0.02
+"""50 MiB a second at most: faster than a heartbeat by far, and half a second from the first look
+that finds little room to the last byte."""
 USERS: Final = {"redis": "default"}
 BLOCKED: Final = ("blocked", guard.CLOSED)
 BRIEFLY: Final = ("repaired", guard.BRIEFLY)
@@ -71,7 +74,7 @@ def test_a_fast_writer_is_refused_in_the_engines_words_and_the_engine_lives(
     engine: Engine, filled: Guest
 ) -> None:
     pid, writer = filled.server.database(), writer_of(engine, filled.server.address)
-    wrote = write_until_refused(writer, lambda said: writer.SAYS in said)
+    wrote = write_until_refused(writer, lambda said: writer.SAYS in said, PAUSE_SECONDS)
     assert writer.rows() == wrote.rows > 0
     wait_for(lambda: {BLOCKED, BRIEFLY} & set(filled.events()))
     assert filled.server.database() == pid

@@ -176,14 +176,18 @@ class Filled(NamedTuple):
     put_out: int
 
 
-def write_until_refused(writer: Writer, until: Callable[[str], bool]) -> Filled:
-    """Write until the engine says no in words that are waited for; fails past the bound."""
+def write_until_refused(writer: Writer, until: Callable[[str], bool], pause: float = 0.0) -> Filled:
+    """Write until the engine says no in words that are waited for; fails past the bound.
+
+    With a `pause` behind each row the agent has its looks even where it gets hardly any processor.
+    """
     began, rows, put_out = time.monotonic(), 0, 0
     others: dict[str, int] = {}
     while (seconds := time.monotonic() - began) < LONGEST_SECONDS:
         try:
             writer.write()
             rows += 1
+            time.sleep(pause)
         except Refused as refused:
             if until(str(refused)):
                 return Filled(rows, seconds, str(refused), put_out)
