@@ -7,6 +7,7 @@ import itertools
 import os
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import Final
 
 import pytest
@@ -53,11 +54,14 @@ def filled(engine: Engine, make_guest: Callable[..., Guest]) -> Iterator[Guest]:
         made.server.kill_everything()
 
 
-def writer_of(engine: Engine, address: str) -> Writer:
+@pytest.fixture
+def writer(engine: Engine, filled: Guest) -> Iterator[Writer]:
+    """A customer of it."""
     user = USERS.get(engine.manager, "alice")
-    made = WRITERS[engine.manager](address, user, PASSWORD, "shop")
-    made.make()
-    return made
+    made = WRITERS[engine.manager](filled.server.address, user, PASSWORD, "shop")
+    with closing(made):
+        made.make()
+        yield made
 
 
 def write_until_full(writer: Writer) -> int:
@@ -71,9 +75,9 @@ def write_until_full(writer: Writer) -> int:
 
 
 def test_a_fast_writer_is_refused_in_the_engines_words_and_the_engine_lives(
-    engine: Engine, filled: Guest
+    engine: Engine, filled: Guest, writer: Writer
 ) -> None:
-    pid, writer = filled.server.database(), writer_of(engine, filled.server.address)
+    pid = filled.server.database()
     wrote = write_until_refused(writer, lambda said: writer.SAYS in said, PAUSE_SECONDS)
     assert writer.rows() == wrote.rows > 0
     wait_for(lambda: {BLOCKED, BRIEFLY} & set(filled.events()))
@@ -82,19 +86,17 @@ def test_a_fast_writer_is_refused_in_the_engines_words_and_the_engine_lives(
     wait_for(lambda: filled.statuses()[-1] == "healthy")
     writer.write()
     assert writer.rows() == wrote.rows + 1
-    writer.close()
     wait_for(lambda: (BLOCKED in filled.events()) == (OPENED in filled.events()))
 
 
 def test_an_engine_that_found_no_room_at_all_comes_back_in_the_reserve(
-    engine: Engine, filled: Guest
+    filled: Guest, writer: Writer
 ) -> None:
     """Nobody looks at the volume, as on a machine that gives the agent no processor."""
-    agent, writer = filled.server.agent, writer_of(engine, filled.server.address)
+    agent = filled.server.agent
     assert agent is not None
     os.kill(agent.pid, signal.SIGSTOP)
     rows = write_until_full(writer)
     os.kill(agent.pid, signal.SIGCONT)
     rows += write_until_refused(writer, lambda said: writer.SAYS in said).rows
     assert writer.rows() in {rows, rows + 1}, "the last one may be there, and not have been told"
-    writer.close()
