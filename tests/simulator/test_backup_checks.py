@@ -11,6 +11,7 @@ from functions import create_backup
 from simulator.aws.s3 import Object, Objects
 from simulator.template import BACKUPS_BUCKET
 from tests.simulator.backing_up import Backups
+from tests.support import damage
 
 HOUR = 3600.0
 Harm = Callable[[Objects, str], None]
@@ -51,7 +52,7 @@ def part_of(store: Objects, location: str) -> tuple[str, Object]:
 
 def changed(store: Objects, location: str) -> None:
     key, found = part_of(store, location)
-    body = found.body[:-1] + bytes([found.body[-1] ^ 1])
+    body = damage.changed(found.body)
     store.put(key, found._replace(body=body, etag='"0123456789abcdef0123456789abcdef"'))
 
 

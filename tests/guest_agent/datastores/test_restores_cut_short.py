@@ -28,6 +28,7 @@ from tests.guest_agent.datastores.test_backups import (
 from tests.guest_agent.datastores.volumes import fill, needs_root, small
 from tests.guest_agent.fakes import Crash
 from tests.guest_agent.server import Server
+from tests.support import damage
 
 pytestmark = pytest.mark.database
 
@@ -72,7 +73,7 @@ def test_what_was_changed_in_the_store_makes_no_data(taken: Taken, server: Serve
     objects = taken.backups.objects
     key = next(key for key in objects.held if "/manifest." not in key)
     before = objects.held[key]
-    objects.held[key] = before[:-1] + bytes([before[-1] ^ 1])
+    objects.held[key] = damage.changed(before)
     try:
         with pytest.raises(CommandFailed, match="part 0 is not what was written"):
             taken.backups.restore(taken.engine, server, taken.chain)

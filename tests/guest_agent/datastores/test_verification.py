@@ -35,6 +35,7 @@ from tests.guest_agent.datastores.test_backups import (
     guest_of,
 )
 from tests.guest_agent.server import Server
+from tests.support import damage
 
 pytestmark = pytest.mark.database
 PAGE: Final = {"mariadb": 16_384, "postgresql": 8_192}
@@ -199,7 +200,7 @@ def _cancelled(guest: Guest, made: list[StoredBackup], backups: Backups) -> None
 def _changed_in_the_store(guest: Guest, made: list[StoredBackup], backups: Backups) -> None:
     """That is one: nobody could restore it."""
     key = next(key for key in backups.objects.held if "/manifest." not in key)
-    backups.objects.held[key] = backups.objects.held[key][:-1] + b"x"
+    backups.objects.held[key] = damage.changed(backups.objects.held[key])
     told = verify(guest, made)
     assert not told["sound"]
     assert "part 0 is not what was written" in told["reason"]

@@ -9,6 +9,7 @@ from chalicelib.store.models import Backup
 from simulator.template import BACKUPS_BUCKET
 from tests.simulator.deployment import Deployment
 from tests.simulator.invariants.breaking import instance, told_by
+from tests.support import damage
 
 
 def _backup(deployment: Deployment, backup_id: str, **more: Any) -> Backup:
@@ -78,7 +79,7 @@ def test_what_was_whole_is_looked_at_again(deployment: Deployment) -> None:
     for key, found in lying.items():
         assert found is not None
         told = len(chains.violations)
-        store.put(key, found._replace(body=found.body[:-1] + bytes([found.body[-1] ^ 1])))
+        store.put(key, found._replace(body=damage.changed(found.body)))
         chains.check()
         assert len(chains.violations) == told + 1, key
         store.put(key, found)
