@@ -1,7 +1,8 @@
 """What an operator runs after a restore of tables, a page at a time: see `store.restoring`.
 
     restore_rows     each row against the operations since then
-    adopt            what is in the cloud and has no row, made a row again or told
+    adopt            what is in the cloud and has no row, made a row again or told; backups that are
+                     lost told
     restore_groups   configuration groups, see `functions.restoration_of_groups`
     recount_quotas   each tenant's counters against its rows
 
@@ -33,8 +34,16 @@ from chalicelib.store import (
     restoring_backups,
     restoring_many,
 )
-from chalicelib.store.base import ConditionFailed
-from chalicelib.store.models import Backup, Configuration, Instance, Quota, Rollout, Subject
+from chalicelib.store.base import ConditionFailed, Table
+from chalicelib.store.models import (
+    Archive,
+    Backup,
+    Configuration,
+    Instance,
+    Quota,
+    Rollout,
+    Subject,
+)
 from functions import access, power, restoration_of_snapshots
 
 PAGE_ROWS: Final = 100
@@ -45,7 +54,9 @@ REPLACING: Final = frozenset(ADMITTING) - {
 _SERVERS: Final = "servers"
 _VOLUMES: Final = "volumes"
 _SNAPSHOTS: Final = "snapshots"
+_LOST: Final = "lost"
 _AFTER: Final = {_SERVERS: _VOLUMES, _VOLUMES: _SNAPSHOTS}
+_AT_LAST: Final = {"part": _LOST}
 log = logging.getLogger(__name__)
 
 _Wrong = Callable[[Any], tuple[str, Any] | None]
@@ -56,12 +67,13 @@ def _mend_row(row: Subject, _: str, actions: Any) -> None:
     restoring_many.mend(row, actions)
 
 
-_OTHERS: Final[dict[str, tuple[type[Subject], _Wrong, _Mend, str]]] = {
+_OTHERS: Final[dict[str, tuple[type[Table], _Wrong, _Mend, str]]] = {
     "rollouts": (Rollout, restoring_many.wrong, _mend_row, "configurations"),
     "configurations": (Configuration, restoring_many.wrong, _mend_row, "backups"),
     "backups": (Backup, restoring_backups.wrong, _mend_row, "chains"),
     "chains": (Backup, restoring_backups.miscounted, _mend_row, "archives"),
-    "archives": (Instance, restoring_archives.wrong, restoring_archives.mend, ""),
+    "archives": (Instance, restoring_archives.wrong, restoring_archives.mend, "logs"),
+    "logs": (Archive, restoring_archives.nobodys, restoring_archives.end, ""),
 }
 """The parts beside the instances: whose rows, what is wrong with one, how that is mended, and which
 comes next."""
@@ -107,7 +119,7 @@ def _put_right(
     """
     told = []
     for row in rows:
-        name = row.id if isinstance(row, Instance) else f"{row.kind} {row.id}"
+        name = _name(row)
         try:
             if found := wrong(row):
                 what, actions = found
@@ -124,6 +136,13 @@ def _put_right(
     return told
 
 
+def _name(row: Any) -> str:
+    if isinstance(row, Instance):
+        return str(row.id)
+    kind = "log archive" if isinstance(row, Archive) else row.kind
+    return f"{kind} {row.id}"
+
+
 def recount_quotas(event: dict[str, Any]) -> dict[str, Any]:
     """Count again what a page of tenants holds."""
     asked = msgspec.convert(event, Page)
@@ -138,14 +157,16 @@ def recount_quotas(event: dict[str, Any]) -> dict[str, Any]:
 
 def adopt(event: dict[str, Any]) -> dict[str, Any]:
     """Adopt what a page of the cloud's servers, of its volumes, then of its snapshots shows to
-    have no row."""
+    have no row; then tell which backups of a page of instances are lost."""
     asked = msgspec.convert(event, Page)
     part = asked.part or _SERVERS
     if part == _SNAPSHOTS:
         of_backups, last = restoration_of_snapshots.adopt_page(
             asked.after, PAGE_THINGS, check=asked.check
         )
-        return {"told": of_backups, "next": {"part": part, "after": last} if last else None}
+        return {"told": of_backups, "next": {"part": part, "after": last} if last else _AT_LAST}
+    if part == _LOST:
+        return _tell_lost(asked)
     look = servers.page if part == _SERVERS else volumes.page
     page: list[servers.Server] | list[volumes.Volume] = look(asked.after, PAGE_THINGS)
     owned = {thing.owner: thing.metadata for thing in page if thing.owner is not None}
@@ -157,6 +178,18 @@ def adopt(event: dict[str, Any]) -> dict[str, Any]:
     ]
     following = {"part": part, "after": page[-1].id} if page else {"part": _AFTER[part]}
     return {"told": told, "next": following}
+
+
+def _tell_lost(asked: Page) -> dict[str, Any]:
+    """When all that can be found again has its row."""
+    rows = Instance.scan(limit=PAGE_ROWS, last_evaluated_key=_key("id", asked.after))
+    told = [
+        f"backup {backup_id} of instance {operation.instance_id} of {operation.tenant_id}: is lost "
+        "with its row, which held its key"
+        for backup_id, operation in restoring_backups.lost(row.id for row in rows).items()
+    ]
+    following = _after("id", rows.last_evaluated_key)
+    return {"told": told, "next": {"part": _LOST, **following} if following else None}
 
 
 def _adopted(instance_id: str, metadata: Any, *, check: bool) -> str:

@@ -5,16 +5,25 @@ seen gone first, and the mark is looked for then. So one of the two sees what th
 
 A marked volume whose instance has a row that is not DELETED is left to the next delete of that: it
 failed behind the mark, or a restored table has the instance again, which may be all of its data.
+So it is when that row is lost: only a delete that is known to have succeeded, or is too long ago to
+be known, lets the volume go.
 """
 
 from __future__ import annotations
 
+from typing import Final
+
 from chalicelib.cloud import snapshots, volumes
+from chalicelib.domain.operations import OperationAction, OperationStatus
 from chalicelib.lifecycle import Status
 from chalicelib.store import instances
 from chalicelib.store.base import as_dict
-from chalicelib.store.models import Backup, Operation
+from chalicelib.store.models import Backup, Instance, Operation
+from chalicelib.store.operations import operations_of
 from functions.outcomes import Done, Failed, Outcome, not_yet
+
+MOST_OPERATIONS: Final = 50
+"""Among so many of an instance, the newest, is the delete that has ended it: none comes behind."""
 
 
 def of(operation: Operation, row: Backup) -> Outcome:
@@ -27,12 +36,20 @@ def of(operation: Operation, row: Backup) -> Outcome:
     source = instances.find_instance(kept.kept_for)
     if source is not None and source.operation_id is not None:  # its delete may have looked by now
         return not_yet(operation, f"instance {source.id} is being changed")
-    if source is not None and source.status != Status.DELETED:
+    if not _is_deleted(kept.kept_for, source):
         return Done()
     if kept.status not in volumes.DELETABLE:
         return not_yet(operation, f"the volume of the deleted instance is {kept.status}")
     volumes.delete(kept.id)
     return _asked(operation, "volume", kept.id, kept.status)
+
+
+def _is_deleted(instance_id: str, row: Instance | None) -> bool:
+    if row is not None:
+        return bool(row.status == Status.DELETED)
+    known = operations_of(instance_id, MOST_OPERATIONS)
+    deletes = (each.status for each in known if each.action == OperationAction.DELETE)
+    return not known or OperationStatus.SUCCEEDED in deletes
 
 
 def _snapshots_go(operation: Operation, found: list[snapshots.Snapshot]) -> Outcome:

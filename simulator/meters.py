@@ -39,9 +39,16 @@ class Meters:
 
     def watch(self) -> None:
         """Begin, from what the tables hold."""
-        for row in self.world.region.dynamodb.rows(INSTANCES):
-            self.status[row["status"]] += 1
+        self._count()
         self.world.region.dynamodb.watchers.append(self._written)
+        self.world.region.dynamodb.restored.append(lambda _: self._count())
+
+    def _count(self) -> None:
+        """From what the tables hold, which a restore of them changes without a write."""
+        rows = self.world.region.dynamodb.rows
+        self.status = Counter(row["status"] for row in rows(INSTANCES))
+        self.backups = sum(map(_is_there, rows(BACKUPS)))
+        self.schedules = sum("next_at" in row for row in rows(SCHEDULES))
 
     @property
     def guests(self) -> int:

@@ -38,6 +38,7 @@ from chalicelib.errors import Gone, Unavailable
 from chalicelib.settings import settings
 from chalicelib.status import BackupStatus
 from chalicelib.store import archives, backups, instances, making_backups
+from chalicelib.store.base import ConditionFailed
 from chalicelib.store.models import Archive, Backup, Instance, Operation
 from chalicelib.store.operations import get_operation
 
@@ -45,6 +46,7 @@ PURPOSE: Final = "backup"
 PURPOSE_OF_LOGS: Final = "log"
 KEY_BYTES: Final = 32
 OVER: Final = "No operation of the instance needs that backup now."
+LOST_KEY: Final = "The tables were restored, and the key of what it has sent is lost."
 OVERTAKEN: Final = "Another attempt at that backup has begun, or there were too many."
 
 log = logging.getLogger(__name__)
@@ -179,12 +181,27 @@ def _for_archive(body: Ask, instance: Instance) -> Storage:
     if row is None or row.state == State.ENDED or row.instance_id != instance.id:
         raise Gone(OVER)
     if row.sealed_key is None:
+        _require_empty(row)
         plain = aws.token_bytes(KEY_BYTES)
         row = archives.seal(
             row, keys.protect(PURPOSE_OF_LOGS, row.id, plain, parameters.BACKUP_KEYS)
         )
     allowed = _policy([("s3:PutObject", row.location)])
     return _in_bucket(body, allowed, {row.id: _key_of_log(row)}, writes=True)
+
+
+def _require_empty(row: Archive) -> None:
+    """An archive without a key, of which pieces lie there, had one: a restored table lacks it.
+
+    Nobody could open those before, so it ends, and another one begins.
+    """
+    if not objects.page(row.location).sizes:
+        return
+    try:
+        archives.end(row, LOST_KEY)
+    except ConditionFailed:
+        raise Unavailable("The log's archive is being changed by others; try again.") from None
+    raise Gone(OVER)
 
 
 def _replayed(live: Operation) -> Archive | None:

@@ -24,7 +24,7 @@ from chalicelib.domain.archives import State
 from chalicelib.errors import Conflict
 from chalicelib.store import backups, instances
 from chalicelib.store.backups import Items
-from chalicelib.store.base import ConditionFailed, transacted, update_if
+from chalicelib.store.base import ConditionFailed, transact, transacted, update_if
 from chalicelib.store.events import Asked, new_event
 from chalicelib.store.models import Archive, EventRow, Instance
 from chalicelib.store.subjects import history_ends
@@ -176,6 +176,20 @@ def _settle_restart(instance: Instance, row: Archive) -> None:
     waits = row.state == State.RESTART and row.updated >= instance.updated
     if (waits or row.state == State.RUNS) and waits != bool(instance.log_waits):
         _write_waits(instance, row.id, waits=waits)
+
+
+def end(row: Archive, why: str) -> None:
+    """End an archive that cannot go on. Clause: it is as it was read; raises `ConditionFailed`."""
+    actions, event = [*_ending(why), *_forgetting(row)], _event(row, "ended", why)
+    key = Archive.sealed_key
+    same = Archive.state == row.state
+    same &= key.does_not_exist() if row.sealed_key is None else key == row.sealed_key
+
+    def build(write: TransactWrite) -> None:
+        write.update(row, actions=actions, condition=same)
+        write.save(event)
+
+    transact(build)
 
 
 def _follow(row: Archive) -> Archive | None:

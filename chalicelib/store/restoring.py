@@ -16,7 +16,6 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Final
 
-import msgspec
 from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
@@ -26,7 +25,7 @@ from chalicelib.domain.flows import FLOWS, What
 from chalicelib.domain.operations import STARTABLE, OperationAction, OperationStatus
 from chalicelib.domain.quotas import RESOURCES, held_by_instance
 from chalicelib.lifecycle import ServiceStatus, Status, next_status
-from chalicelib.store import backups, outcomes, quotas
+from chalicelib.store import backups, outcomes, quotas, records
 from chalicelib.store.base import ConditionFailed, Contended, as_dict, races, transact, update_if
 from chalicelib.store.events import new_event
 from chalicelib.store.instances import buried
@@ -40,17 +39,9 @@ NEWEST_OPERATIONS: Final = 50
 """So far back a row is put right: more changes of one instance than a restore should span."""
 
 
-class Record(msgspec.Struct, forbid_unknown_fields=True):
+class Record(records.Record, kw_only=True):
     """What the cloud keeps of a row: all that was asked for with the create, in the row's units."""
 
-    tenant_id: str
-    name: str
-    created: float
-    datastore_version_id: str
-    datastore_name: str
-    datastore_version: str
-    datastore_version_number: str
-    manager: str
     image: dict[str, Any]
     flavor_id: str
     flavor_ram: int
@@ -64,16 +55,12 @@ class Record(msgspec.Struct, forbid_unknown_fields=True):
     nics: list[dict[str, Any]] | None = None
     protected: bool | None = None
     configuration_id: str | None = None
-    description: str | None = None
     tags: set[str] | None = None
 
 
 def record_of(instance: Instance) -> dict[str, Any]:
     """What a row can be made again from; without notes that are too long to be kept beside it."""
-    found = {name: getattr(instance, name) for name in Record.__struct_fields__}
-    known = msgspec.convert(found, Record, strict=False)
-    record: dict[str, Any] = msgspec.to_builtins(known, order="deterministic")
-    record = {name: value for name, value in record.items() if value is not None}
+    record = records.of(instance, Record)
     for note in ("tags", "description"):
         if len(json.dumps(record)) > MOST_RECORD:
             record.pop(note, None)
@@ -82,9 +69,8 @@ def record_of(instance: Instance) -> dict[str, Any]:
 
 def row_from(instance_id: str, generation: int, record: Mapping[str, Any]) -> Instance | None:
     """The row as it is without an operation and without its resources, or None: no such record."""
-    try:
-        known = msgspec.convert(record, Record)
-    except msgspec.ValidationError:
+    known = records.read(record, Record)
+    if known is None:
         return None
     return Instance(
         id=instance_id,
@@ -94,7 +80,7 @@ def row_from(instance_id: str, generation: int, record: Mapping[str, Any]) -> In
         updated=aws.clock(),
         held=held_by_instance(known.flavor_ram, known.volume_size),
         configuration_held=UNKNOWN if known.configuration_id else None,
-        **{name: getattr(known, name) for name in Record.__struct_fields__},
+        **records.values(known),
     )
 
 

@@ -2,6 +2,7 @@
 
     being made, nobody is at it      as that has ended; FAILED when how is not known
     deleted since, or being deleted  as that has ended
+    made since, and not found again  told: its key is nowhere else
     what builds on it                counted again, when all rows are right
 
 Without it what no operation will ever end could not be deleted, and held its quota for ever.
@@ -9,6 +10,7 @@ Without it what no operation will ever end could not be deleted, and held its qu
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Final
 
@@ -17,17 +19,19 @@ from pynamodb.expressions.update import Action
 from chalicelib import aws
 from chalicelib.domain.backups import MAKING
 from chalicelib.domain.flows import CREATE_BACKUP, DELETE_BACKUP, FLOWS, What
-from chalicelib.domain.operations import OperationStatus
+from chalicelib.domain.operations import OperationAction, OperationStatus
 from chalicelib.lifecycle import UNFINISHED
 from chalicelib.status import BackupStatus
-from chalicelib.store import ending_backups
+from chalicelib.store import backups, ending_backups
 from chalicelib.store.base import as_dict
 from chalicelib.store.models import Backup, Operation
 from chalicelib.store.operations import operations_of
+from chalicelib.store.restoring import NEWEST_OPERATIONS
 from chalicelib.store.restoring_many import LOST
 from chalicelib.store.subjects import faulty
 
 COMPLETE: Final = "it is complete"
+_MADE: Final = (OperationAction.CREATE_BACKUP, OperationStatus.SUCCEEDED)
 FIRST_OPERATIONS: Final = 5
 """Among so many of its instance, since it was accepted, is the one that makes a backup."""
 
@@ -53,6 +57,32 @@ def wrong(row: Backup) -> tuple[str, list[Action]] | None:
         failed = [*_is(DELETE_BACKUP.failed), *faulty(reason or LOST)]
         return "its deletion has failed", [*failed, Backup.operation_id.remove()]
     return _unfinished(row) if row.status in UNFINISHED else None
+
+
+def lost(instance_ids: Iterable[str]) -> dict[str, Operation]:
+    """Backups of these instances that were complete and have no row, with what has made each.
+
+    Of the newest operations of each. One that was deleted, or is being, is none; nor is a snapshot,
+    which tells by itself that it is there.
+    """
+    made: dict[str, Operation] = {}
+    for instance_id in instance_ids:
+        for each in operations_of(instance_id, NEWEST_OPERATIONS):
+            if (each.action, each.status) == _MADE:
+                made[(each.arguments or {})["backup"]] = each
+    known = {row.id for row in backups.find_backups(made)}
+    return {
+        backup_id: each
+        for backup_id, each in made.items()
+        if backup_id not in known and not _is_deleted(backup_id)
+    }
+
+
+def _is_deleted(backup_id: str) -> bool:
+    newest = next(iter(operations_of(backup_id, 1)), None)
+    return newest is not None and (
+        newest.live is not None or newest.status == OperationStatus.SUCCEEDED
+    )
 
 
 def miscounted(row: Backup) -> tuple[str, list[Action]] | None:

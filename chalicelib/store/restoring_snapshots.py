@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
 from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
@@ -17,43 +16,30 @@ from chalicelib import aws
 from chalicelib.domain import backups as rules
 from chalicelib.domain.flows import What
 from chalicelib.status import BackupStatus
-from chalicelib.store import ending_backups, restoring_backups, restoring_many
+from chalicelib.store import ending_backups, records, restoring_backups, restoring_many
 from chalicelib.store.base import ConditionFailed, transact
 from chalicelib.store.events import new_event
 from chalicelib.store.making_backups import HELD
 from chalicelib.store.models import Backup, Quota
 
 
-class Record(msgspec.Struct, forbid_unknown_fields=True):
+class Record(records.Record, kw_only=True):
     """What the cloud keeps of a row."""
 
-    tenant_id: str
     instance_id: str
-    name: str
-    created: float
-    datastore_version_id: str
-    datastore_name: str
-    datastore_version: str
-    datastore_version_number: str
-    manager: str
-    description: str | None = None
 
 
 def record_of(row: Backup) -> dict[str, Any]:
     """What a row can be made again from."""
-    found = {name: getattr(row, name) for name in Record.__struct_fields__}
-    known = msgspec.convert(found, Record, strict=False)
-    record: dict[str, Any] = msgspec.to_builtins(known, order="deterministic")
-    return {name: value for name, value in record.items() if value is not None}
+    return records.of(row, Record)
 
 
 def row_from(
     backup_id: str, record: Mapping[str, Any], *, snapshot_id: str, volume_id: str, size_gib: int
 ) -> Backup | None:
     """The row of a snapshot that is there and complete, or None: no such record."""
-    try:
-        known = msgspec.convert(record, Record)
-    except msgspec.ValidationError:
+    known = records.read(record, Record)
+    if known is None:
         return None
     return Backup(
         id=backup_id,
@@ -66,7 +52,7 @@ def row_from(
         snapshot_id=snapshot_id,
         snapshot_gib=size_gib,
         volume_id=volume_id,
-        **{name: getattr(known, name) for name in Record.__struct_fields__},
+        **records.values(known),
     )
 
 

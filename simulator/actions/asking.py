@@ -22,7 +22,7 @@ class Ask:
         self.instance_id = instance_id
 
     def __call__(self, method: str, path: str, body: Any = None) -> None:
-        """A request on the instance; one that is gone is forgotten."""
+        """A request on the instance; one that is gone is forgotten, and not one whose group is."""
         if self.instance_id is None:
             return
         whole = f"/instances/{self.instance_id}{path}"
@@ -30,7 +30,7 @@ class Ask:
             self.work.post(self.tenant, whole, body)
             return
         reply = self.work.request(self.tenant, method, whole, body)
-        if reply.status == 404 and not path:
+        if reply.status == 404 and not path and self.instance_id.encode() in reply.body:
             self.tenant.instances.pop(self.instance_id, None)
 
 

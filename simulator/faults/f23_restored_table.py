@@ -12,10 +12,13 @@ from simulator.template import PREFIX
 INSTANCES: Final = f"{PREFIX}-instances"
 QUOTAS: Final = f"{PREFIX}-quotas"
 GROUPS: Final = (f"{PREFIX}-configurations", f"{PREFIX}-attachments")
+BACKUPS: Final = tuple(f"{PREFIX}-{name}" for name in ("backups", "backup-schedules", "archives"))
 WITH_QUOTAS: Final = 0.5
 """Share of the restores that put the quotas back as well."""
 WITH_GROUPS: Final = 0.3
 """Of those of configuration groups, with what says who has them, or without."""
+WITH_BACKUPS: Final = 0.5
+"""Of those of each table of backups, of what makes them, and of logs."""
 CLOSED: Final = tuple(
     f"{PREFIX}-{name}" for name in ("api", "dispatcher", "sweeper", "taskmanager")
 )
@@ -44,12 +47,13 @@ class RestoredTable(Fault):
     range = (0.5, 4.0)
     unit = "restores an hour, at least one"
     chance = 0.05
-    missing = "other tables than instances, quotas and configuration groups"
+    missing = "other tables than instances, quotas, configuration groups, and those of backups"
 
     def install(self) -> None:
         self.on = True
         self.closed = False
         self.groups = self.world.kernel.stream(f"fault {self.id} groups")
+        self.backups = self.world.kernel.stream(f"fault {self.id} backups")
         self.world.decisions.all.append(self._decide)
         whole = self.world.plan.hours * 3600.0
         self.ends = self.world.kernel.now + whole
@@ -71,6 +75,7 @@ class RestoredTable(Fault):
         also = [QUOTAS] if self.stream.random() < WITH_QUOTAS else []
         if self.groups.random() < WITH_GROUPS:
             also += GROUPS[: self.groups.choice((1, 2))]
+        also += [name for name in BACKUPS if self.backups.random() < WITH_BACKUPS]
         tables = self.world.region.dynamodb.tables
         snapshots = {name: tables[name].snapshot() for name in (INSTANCES, *also)}
         back = min(self.stream.uniform(*BACK_SECONDS), left * CLOSE_BEFORE)
@@ -83,14 +88,16 @@ class RestoredTable(Fault):
         self.world.kernel.call_later(DRAIN_SECONDS, self._restore, snapshots)
 
     def _restore(self, snapshots: Snapshots) -> None:
-        tables = self.world.region.dynamodb.tables
-        lost = len([key for key in tables[INSTANCES].items if key not in snapshots[INSTANCES]])
         assert self.world.invariants is not None
         self.world.invariants.hub.restoring = True
-        for name, snapshot in snapshots.items():
-            tables[name].restore(snapshot, self.world.kernel.now)
+        lost = self.world.region.dynamodb.restore(snapshots)
         what = " and ".join(snapshots)
-        self.inject(f"{what} are back at an earlier moment; {lost} instances are missing")
+        missing = " and ".join(
+            f"{len(lost[name])} {name.removeprefix(PREFIX)[1:]}"
+            for name in (INSTANCES, BACKUPS[0])
+            if name in lost
+        )
+        self.inject(f"{what} are back at an earlier moment; {missing} are missing")
         late = self.stream.random() * LATE_SECONDS
         self.world.lane(self.id, late)
         self.world.kernel.call_later(late, self._put_right)
@@ -123,6 +130,8 @@ class RestoredTable(Fault):
         if answer.error is not None or "failed" in answer.result:
             self.world.kernel.sleep(RETRY_SECONDS)
             return page
+        assert self.world.invariants is not None
+        self.world.invariants.hub.told_of_restore += answer.result["told"]
         for told in answer.result["told"]:
             self.world.note(self.id, f"{job}: {told}")
         following: dict[str, Any] | None = answer.result["next"]

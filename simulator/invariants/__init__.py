@@ -56,6 +56,7 @@ from simulator.invariants.i40_verdicts import Verdicts
 from simulator.invariants.i41_final_backups import FinalBackups
 from simulator.invariants.i42_found import Found
 from simulator.invariants.i43_places import Places
+from simulator.invariants.i44_restored import Restored
 from simulator.invariants.l01_operations_end import OperationsEnd
 from simulator.invariants.l02_no_orphans import NoOrphans
 from simulator.invariants.l03_no_lost_instance import NoLostInstance
@@ -79,7 +80,7 @@ REGISTRY: Final[dict[str, type[Invariant]]] = {
         *(Acknowledged, Access, NothingAliveRemoved, Neighbours, WhoAsked, Bounds, Told, Kept),
         *(Volumes, Flavors, Protected, Answers, OneGuest, Tried, Moved, Versions),
         *(Ability, Cancelled, Lists, Rollouts, Traced, Agents, Configured, Full),
-        *(Lending, Scheduled, Verdicts, FinalBackups, Found, Places),
+        *(Lending, Scheduled, Verdicts, FinalBackups, Found, Places, Restored),
         *(OperationsEnd, NoOrphans, NoLostInstance, Drained, Baseline, Restores),
         *(HealthyStatus, Budget, Determinism, FairWeather, DatabasesLive, Moments),
     )

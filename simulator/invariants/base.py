@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Final, Literal, NamedTuple, Protocol
 from chalicelib.cloud.names import KEPT_KEY
 from chalicelib.domain.flows import FLOWS, What
 from chalicelib.domain.operations import OperationAction, OperationStatus
+from simulator.aws.dynamodb.account import Lost
 from simulator.aws.dynamodb.values import Item
 from simulator.aws.functions import Container, Invocation
 from simulator.aws.sqs.queues import Message
@@ -129,6 +130,10 @@ class Hub:
         fit."""
         self.restored_at = 0.0
         """When that was over last."""
+        self.lost: dict[str, dict[Any, Item]] = {}
+        """By table (its name without the prefix): rows that a restore has lost, as they were."""
+        self.told_of_restore: list[str] = []
+        """What an operator was told by the jobs of a restore."""
         self.points: dict[str, Contents] = {}
         """What each complete backup has to hold."""
         self.histories: dict[str, list[tuple[int, Contents]]] = {}
@@ -186,6 +191,10 @@ class Hub:
         """Be told of each message that a queue accepted: its queue's name, and the message."""
         self._messages.append(function)
 
+    def on_restored(self, function: Callable[[], None]) -> None:
+        """Be told when tables are back at an earlier moment."""
+        self.run.region.dynamodb.restored.append(lambda _: function())
+
     def on_line(self, function: OnLine) -> None:
         """Be told of each line that our own code logs."""
         self._lines.tell(function)
@@ -216,6 +225,7 @@ class Hub:
         """Subscribe to the services of the run; after its set-up, before anything runs."""
         region = self.run.region
         region.dynamodb.watchers.append(self._written)
+        region.dynamodb.restored.append(self._lose)
         region.sqs.watchers.append(self._sent)
         region.effects.hooks.insert(0, self)
         region.asked.append(self._asked)
@@ -245,6 +255,14 @@ class Hub:
     def _written(self, table: str, old: Item | None, new: Item | None) -> None:
         for function in self._writes.get(table, ()):
             function(old, new)
+
+    def _lose(self, lost: Lost) -> None:
+        for name, rows in lost.items():
+            self.lost.setdefault(name.removeprefix(f"{PREFIX}-"), {}).update(rows)
+
+    def is_lost(self, table: str, key: Any) -> bool:
+        """Whether a restore has lost that row, and it was not found again."""
+        return key in self.lost.get(table, ()) and self.row(table, key) is None
 
     def _sent(self, queue: str, message: Message) -> None:
         for function in self._messages:

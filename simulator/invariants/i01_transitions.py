@@ -74,7 +74,7 @@ class Transitions(Invariant):
         self, kind: SubjectKind, first: str, *more: tuple[str, str]
     ) -> Callable[[Item | None, Item | None], None]:
         def written(old: Item | None, new: Item | None) -> None:
-            if new is None or not changed(old, new, "status"):
+            if new is None or not changed(old, new, "status") or self.hub.restoring:
                 return
             after = str(new["status"])
             if old is None:

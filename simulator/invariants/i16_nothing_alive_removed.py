@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
-from chalicelib.domain.operations import TERMINAL
+from chalicelib.domain.operations import TERMINAL, OperationAction, OperationStatus
 from chalicelib.lifecycle import Status
+from simulator.aws.dynamodb.values import Item
 from simulator.effects import Effect
 from simulator.invariants.base import Invariant, marked_for
 from simulator.template import PREFIX
@@ -19,12 +21,15 @@ _REMOVALS: Final = {
     "server_groups.delete": ("server group", "group_id"),
 }
 
+_DELETED: Final = (OperationAction.DELETE, OperationStatus.SUCCEEDED)
+
 
 class NothingAliveRemoved(Invariant):
     """Asks at each removal in the cloud who may own the thing, before the call is made.
 
     It is right while an operation of the instance is under way (a delete, or the undoing of a
-    create), and when the row says DELETED. That there is no row allows nothing.
+    create), and when the row says DELETED, or, where a restore has lost that, when a delete has
+    succeeded. That there is no row allows nothing.
     """
 
     id = "I16"
@@ -48,7 +53,8 @@ class NothingAliveRemoved(Invariant):
             return
         row = self.hub.row("instances", instance_id)
         status = "no row" if row is None else row["status"]
-        if status != Status.DELETED and not self._under_way(instance_id):
+        lost = row is None and self._has(instance_id, _was_deleted)
+        if status != Status.DELETED and not lost and not self._has(instance_id, _is_live):
             text = f"{effect.scope} removes the {kind} of an instance at rest: {status}"
             self.broken(text, instance_id)
 
@@ -67,7 +73,16 @@ class NothingAliveRemoved(Invariant):
         }
         return things[kind]
 
-    def _under_way(self, instance_id: str) -> bool:
+    def _has(self, instance_id: str, which: Callable[[Item], bool]) -> bool:
+        """Whether the instance has such an operation."""
         table = self.hub.run.region.dynamodb.tables[f"{PREFIX}-operations"]
         entries = table.indexes["instance-index"].partitions.get(instance_id, [])
-        return any(table.items[key]["status"] not in TERMINAL for _, key in entries)
+        return any(which(table.items[key]) for _, key in entries)
+
+
+def _is_live(operation: Item) -> bool:
+    return operation["status"] not in TERMINAL
+
+
+def _was_deleted(operation: Item) -> bool:
+    return (operation["action"], operation["status"]) == _DELETED

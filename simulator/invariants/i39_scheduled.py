@@ -51,10 +51,18 @@ class Scheduled(Invariant):
         self._told: Counter[str] = Counter()
         self._restores: dict[str, set[str]] = {}
         """The live restores of each backup."""
+        self.hub.on_restored(self._look_again)
         self.hub.on_write("backup-schedules", self._schedule)
         self.hub.on_write("backups", self._backup)
         self.hub.on_write("events", self._event)
         self.hub.on_write("operations", self._operation)
+
+    def _look_again(self) -> None:
+        """A schedule that is back at an earlier slot makes up for what was due since, once more."""
+        self._of, self._named = {}, {}
+        for row in self.hub.rows("backups"):
+            if row["status"] != BackupStatus.DELETED:
+                self._of.setdefault(row["instance_id"], {})[row["id"]] = row
 
     # ------------------------------------------------------------------------------- slots
 

@@ -68,7 +68,7 @@ class Restores(Invariant):
             self._begun[self._backup_of(command)] = volume, volume.contents.log_position
 
     def _backup(self, old: Item | None, new: Item | None) -> None:
-        if old is None and new is not None and "volume_id" in new:
+        if old is None and new is not None and "volume_id" in new and not self.hub.restoring:
             self._snapshot_asked(new)
         if old is None and new is not None and "imported" in new:
             self._taken_in(new)

@@ -391,3 +391,26 @@ def test_a_guest_writes_its_log_below_its_own_archive_alone(
     log.update(actions=[Archive.state.set(State.ENDED)])
     with pytest.raises(errors.Gone):
         storage.storage(asked(world, built, log.id))
+
+
+@pytest.mark.parametrize("sent", [False, True])
+def test_an_archive_whose_key_a_restore_has_lost_ends_when_something_was_sent(
+    world: World, built: Built, *, sent: bool
+) -> None:
+    """Nobody opens what another key has sealed: the next archive begins with one of its own."""
+    log = archives.new_archive(instances.get_instance(built.instance.id), "schedule-1")
+    log.save()
+    Instance(built.instance.id).update(actions=[Instance.archive_id.set(log.id)])
+    key = storage.storage(asked(world, built, log.id)).keys[log.id]
+    if sent:
+        bucket = settings().backups_bucket
+        aws.client("s3").put_object(Bucket=bucket, Key=f"{log.location}/1", Body=b"sealed")
+    log.update(actions=[Archive.sealed_key.remove()])
+    if not sent:
+        assert storage.storage(asked(world, built, log.id)).keys[log.id] != key
+        return
+    with pytest.raises(errors.Gone):
+        storage.storage(asked(world, built, log.id))
+    ended = archives.find_archive(log.id)
+    assert ended is not None
+    assert (ended.state, ended.reason) == (State.ENDED, storage.LOST_KEY)

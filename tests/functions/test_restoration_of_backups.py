@@ -176,6 +176,25 @@ def test_one_of_which_some_was_removed_since_is_no_longer_complete(instance_id: 
     assert now(before).status == BackupStatus.DELETE_FAILED
 
 
+def test_one_that_is_lost_is_told_and_counts_no_more(instance_id: str) -> None:
+    """Its key was in its row alone. What was deleted since, or failed, is nobody's loss."""
+    full = made(instance_id)
+    lost, deleted, going = made(instance_id, full), made(instance_id, full), made(instance_id)
+    failed, operation = asked_for(instance_id)
+    ended(operation, FAILED)
+    ended(deleting(deleted))
+    deleting(going)
+    for each in (lost, deleted, going, failed):
+        each.delete()
+    told = "is lost with its row, which held its key"
+    words = f"backup {lost.id} of instance {instance_id} of {TENANT}: {told}"
+    assert [each for each in run("adopt", check=True) if "lost" in each] == [words]
+    assert [each for each in run("restore_rows", "adopt", "recount_quotas") if told in each] == [
+        words
+    ]
+    assert (now(full).children, held()) == (0, 1)
+
+
 @pytest.mark.parametrize("lost", [False, True])
 def test_one_that_was_being_deleted_can_be_deleted_again(instance_id: str, *, lost: bool) -> None:
     backup = made(instance_id)

@@ -8,10 +8,12 @@ import pytest
 
 from chalicelib.cloud import servers, volumes
 from chalicelib.cloud.errors import Refused
+from chalicelib.domain.operations import OperationStatus
 from chalicelib.lifecycle import Status
 from chalicelib.status import BackupStatus
 from chalicelib.store import backups, events, instances
-from chalicelib.store.models import Backup, Instance
+from chalicelib.store.models import Backup, Instance, Operation
+from chalicelib.store.operations import operations_of
 from functions import orphans, soft_deleted
 from tests.functions.scenarios import ALWAYS
 from tests.functions.scenarios_of_snapshots import (
@@ -271,6 +273,30 @@ def test_a_kept_volume_of_an_instance_that_a_restored_table_has_stays(stack: Sta
     stack.delete(instance_id)
     stack.settle()
     assert stack.volumes == []
+
+
+@pytest.mark.parametrize(
+    ("ends", "kept"),
+    [(OperationStatus.SUCCEEDED, 0), (OperationStatus.FAILED, 1), (None, 0)],
+)
+def test_a_kept_volume_whose_instances_row_is_lost_goes_when_its_delete_has_succeeded(
+    stack: Stack, ends: OperationStatus | None, kept: int
+) -> None:
+    """Or is so long ago that nobody knows it; one that failed may have left all of the data."""
+    instance_id = running(stack)
+    backup = made(stack, instance_id)
+    operation = stack.delete(instance_id)
+    stack.settle()
+    instances.get_instance(instance_id, gone=True).delete()
+    for each in operations_of(instance_id):
+        if ends is None:
+            each.delete()
+        elif each.id == operation.id:
+            each.update(actions=[Operation.status.set(ends)])
+    delete(backup)
+    stack.settle()
+    assert now(backup).status == BackupStatus.DELETED
+    assert len(stack.volumes) == kept
 
 
 def test_a_kept_volume_that_is_used_again_is_its_instances_once_more(stack: Stack) -> None:

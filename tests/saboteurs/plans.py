@@ -60,6 +60,7 @@ BACKED_UP: Final = {
     "create_database": 6.0,
     "create_user": 4.0,
 }
+RESTORED_BACKUPS: Final = {**BACKED_UP, "create_snapshot": 6.0, "delete": 1.0}
 IN_CONTAINERS: Final = {
     **BACKED_UP,
     "create_backup": 2.0,
@@ -230,6 +231,8 @@ PLANS: Final = {
         heartbeat=30,
     ),
     "restored": _plan("restored", CHURN, {"F23": 4.0}),
+    "restored backups": _plan("restored backups", RESTORED_BACKUPS, {"F23": 4.0}, rate=120.0),
+    "restored archives": _plan("restored archives", ARCHIVED, {"F23": 4.0}, rate=80.0, hours=0.8),
     "namesakes": _plan("namesakes", CHURN, {"F24": 30.0}),
     "deployments": _plan("deployments", RENAMES, {"F19": 12.0}),
     "deaths and deployments": _plan("deaths and deployments", CHURN, {"F17": 0.2, "F19": 12.0}),

@@ -15,6 +15,7 @@ from tests.saboteurs import (
     messages,
     releases,
     replaced,
+    restored,
     rows,
     scheduled,
     steps,
@@ -25,7 +26,7 @@ from tests.saboteurs.registry import SABOTEURS, Saboteur
 
 PARTS = (
     *(steps, flows, rows, messages, guests, keys, replaced, upgraded, agents),
-    *(configured, backed_up, scheduled, archived),
+    *(configured, backed_up, scheduled, archived, restored),
     *(releases, cancels, listing, traces),
 )
 """The modules that register them, by subject."""

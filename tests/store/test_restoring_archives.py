@@ -69,6 +69,34 @@ def test_one_that_is_lost_makes_room_for_another(instance: Instance) -> None:
     assert archive_of(now(instance)).schedule_id == schedule_id
 
 
+def test_one_that_its_instance_does_not_know_ends(instance: Instance) -> None:
+    """Its schedule begins another one; this one is removed when no backup needs it any more."""
+    row = archive_of(instance)
+    assert restoring_archives.nobodys(row) is None
+    instance.update(actions=[Instance.archive_id.remove()])
+    found = restoring_archives.nobodys(row)
+    assert found is not None
+    restoring_archives.end(row, *found)
+    ended = archives.find_archive(row.id)
+    assert ended is not None
+    assert (ended.state, ended.reason) == (State.ENDED, restoring_archives.UNKNOWN)
+    assert restoring_archives.nobodys(ended) is None
+
+
+def test_one_whose_instance_is_lost_ends(instance: Instance) -> None:
+    row = archive_of(instance)
+    instance.delete()
+    assert restoring_archives.nobodys(row) is not None
+
+
+def test_one_that_has_got_its_key_meanwhile_goes_on(instance: Instance) -> None:
+    row = archive_of(instance)
+    archives.seal(row, "sealed")
+    row.sealed_key = None
+    with pytest.raises(ConditionFailed):
+        archives.end(row, "It has none.")
+
+
 def test_one_that_has_another_archive_by_then_is_left_alone(instance: Instance) -> None:
     archive_of(instance).delete()
     found = restoring_archives.wrong(instance)

@@ -16,7 +16,7 @@ from chalicelib.cloud.errors import CloudError
 from chalicelib.domain.flows import DELETE, UPDATE_ACCESS, Flow
 from chalicelib.domain.quotas import RESOURCES, held_by_instance
 from chalicelib.lifecycle import Status
-from chalicelib.store import accepting, instances, operations, quotas
+from chalicelib.store import accepting, backups, instances, operations, quotas
 from chalicelib.store.base import as_dict
 from chalicelib.store.models import Instance, Operation
 from functions import handler
@@ -155,6 +155,7 @@ class Stack(Simulation):
         """The counters are what the rows hold."""
         rows = [instances.find_instance(row["id"]) for row in self.instances()]
         held = {name: sum(row.held.get(name, 0) for row in rows if row) for name in RESOURCES}
+        held["backups"] += backups.held_by(TENANT)
         assert quotas.used_of(quotas.get_quota(TENANT)) == held
 
     # ------------------------------------------------------------- what is there, what was called

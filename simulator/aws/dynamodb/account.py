@@ -13,6 +13,8 @@ from simulator.aws.dynamodb.values import Invalid, Item, item_size, plain_item
 from simulator.aws.errors import client_error
 
 Watch = Callable[[str, Item | None, Item | None], None]
+Lost = Mapping[str, Mapping[Key, Item]]
+"""By table: the items that a restore to an earlier moment does not know."""
 
 WRITE_UNIT_BYTES: Final = 1024
 READ_UNIT_BYTES: Final = 4096
@@ -91,6 +93,8 @@ class Account:
         self.chances = chances or Chances()
         self.tables: dict[str, Table] = {}
         self.watchers: list[Watch] = []
+        self.restored: list[Callable[[Lost], None]] = []
+        """Who keeps sums of tables has to look again when some were restored."""
         self.read_units: defaultdict[str, float] = defaultdict(float)
         self.write_units: Counter[str] = Counter()
         self.most_lag_seconds = 0.0
@@ -128,6 +132,20 @@ class Account:
         table.write(write.key, write.old, write.new, self.now())
         for watch in self.watchers:
             watch(table.name, write.old, write.new)
+
+    def restore(self, snapshots: Mapping[str, Mapping[Key, Item]]) -> Lost:
+        """Put tables back to an earlier moment, under their own names; answers what they lack then.
+
+        There is no write, so no watcher is told: what jumps is not judged as a change.
+        """
+        lost = {}
+        for name, snapshot in snapshots.items():
+            table = self.tables[name]
+            lost[name] = {k: each for k, each in table.items.items() if k not in snapshot}
+            table.restore(snapshot, self.now())
+        for look in self.restored:
+            look(lost)
+        return lost
 
     def count_read(self, table: str, size: int, consistent: bool) -> None:
         """Add to the read units of a table."""

@@ -29,7 +29,7 @@ FORMS: dict[str, tuple[dict[str, float], tuple[str, ...]]] = {
             "-conductor is a dead letter",
         ),
     ),
-    "F12": ({"F12": 0.3}, ("is lost for", "is deaf for", "is lost and deaf for")),
+    "F12": ({"F12": 1.0}, ("is lost for", "is deaf for", "is lost and deaf for")),
     "F13": ({"F13": 1.5, "F11": 1.0}, ("times slower", "is full", "cannot be read", "hardly room")),
     "F15": (
         {"F15": 0.2},
