@@ -5,14 +5,16 @@ PYTHON ?= python3.11
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/ready
+LOADED := $(VENV)/loaded
 PYTEST := $(BIN)/python -m pytest
-QUICK  := -n 4 --dist loadgroup -m "not crash and not bench and not deploy and not api"
+IN_MEMORY := sh tests/in_memory.sh
+QUICK  := -n 6 --dist loadgroup -m "not deep and not crash and not bench and not deploy and not api"
 
 # Hundreds of processes are started: none compiles what another has compiled.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help system demo up down test test-loaded test-crash test-api test-localstack test-localstack-all test-deploy test-image coverage wheel docs swarm mutate bench load lint format lock clean
+.PHONY: help system demo up down test test-deep test-loaded test-crash test-api test-localstack test-localstack-all test-deploy test-image coverage wheel docs swarm mutate bench load lint format lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -37,8 +39,16 @@ up: system $(READY) ## Bring the local stack up
 down: ## Stop the local stack
 	@if [ -x $(BIN)/coffer ]; then $(BIN)/coffer down; else echo "Nothing is installed here."; fi
 
-test: system $(READY) ## The quick tiers of the tests
-	@$(PYTEST) $(QUICK) tests
+# Each worker would compile the tests by itself, all at the same time.
+$(LOADED): $(READY)
+	@$(PYTEST) --collect-only -qq tests >/dev/null
+	@touch $@
+
+test: system $(READY) $(LOADED) ## The quick tiers of the tests
+	@$(IN_MEMORY) $(PYTEST) $(QUICK) tests
+
+test-deep: system $(READY) $(LOADED) ## The long ones: faults, deaths and saboteurs in many runs in virtual time
+	@$(PYTEST) -n 2 -m deep tests
 
 test-loaded: system $(READY) ## The tests that start processes, twenty times beside two busy loops
 	@$(BIN)/python -m tests.loaded
@@ -74,7 +84,7 @@ test-deploy: system $(READY) ## coffer deploy from an empty folder, a database o
 	@$(PYTEST) -m deploy -s --timeout 1500 tests/wire
 
 coverage: system $(READY) ## What the quick tests reach, line by line: .cache/coverage/html
-	@$(PYTEST) $(QUICK) --timeout 900 --cov --cov-report term:skip-covered --cov-report html tests
+	@$(IN_MEMORY) $(PYTEST) $(QUICK) --timeout 900 --cov --cov-report term:skip-covered --cov-report html tests
 
 wheel: $(READY) ## Build the wheel into dist/, and try it in an environment of its own
 	@rm -rf dist build .cache/wheel

@@ -33,7 +33,8 @@ TESTS: Final = (
 BUSY_LOOPS: Final = 2
 PYTEST: Final = (
     *(sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "loadgroup"),
-    *("-m", "not crash and not bench and not stack and not api", "-p", "no:cacheprovider"),
+    *("-m", "not deep and not crash and not bench and not stack and not api"),
+    *("-p", "no:cacheprovider"),
 )
 NOTHING_FAILED: Final = 0
 LOOP: Final = "import os\nparent = os.getppid()\nwhile os.getppid() == parent:\n    pass"

@@ -20,6 +20,7 @@ class Replies(Invariant):
     title = "Every reply is as the published document says; no 500"
 
     def watch(self) -> None:
+        self._document = published()  # once, before the run is copied: each copy would make it
         self.hub.on_reply(self._replied)
 
     def _replied(self, exchange: Exchange) -> None:
@@ -27,7 +28,7 @@ class Replies(Invariant):
         reply = exchange.reply
         where = f"{exchange.method} {_general(exchange.path)} was answered {reply.status}"
         media_type = reply.headers.get("Content-Type", "")
-        complaint = published().complaint(
+        complaint = self._document.complaint(
             exchange.method, exchange.path, reply.status, media_type, reply.body
         )
         if complaint is not None:

@@ -52,7 +52,7 @@ def stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
     Where something is measured its guests report as seldom as elsewhere.
     """
     measured = any(item.get_closest_marker("bench") for item in request.session.items)
-    state = Path(tempfile.mkdtemp(prefix="coffer-test-", dir="/var/tmp"))
+    state = Path(tempfile.mkdtemp(prefix="coffer-test-"))
     state.chmod(0o755)
     begin = _on_real_openstack if os.environ.get(VARIABLE) else _on_local_cloud
     parameters = {

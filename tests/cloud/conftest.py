@@ -22,7 +22,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 @pytest.fixture(scope="session")
 def cloud_root() -> Iterator[Path]:
     """A folder that goes away with the run."""
-    root = Path(tempfile.mkdtemp(prefix="coffer-cloud-", dir="/tmp"))
+    root = Path(tempfile.mkdtemp(prefix="coffer-cloud-"))
     root.chmod(0o755)
     yield root
     shutil.rmtree(root, ignore_errors=True)

@@ -29,7 +29,7 @@ def network() -> str:
 @pytest.fixture
 def own_cloud(network: str, request: pytest.FixtureRequest) -> Iterator[ServedCloud]:
     """A cloud that this test may end as it likes, with the options that it asks for."""
-    root = Path(tempfile.mkdtemp(prefix="coffer-cloud-", dir="/tmp"))
+    root = Path(tempfile.mkdtemp(prefix="coffer-cloud-"))
     options: tuple[str, ...] = getattr(request, "param", ())
     served = ServedCloud(root, network, *options)
     served.start()

@@ -54,6 +54,7 @@ def hit(scenario: Scenario, fault: Fault, known: Kinds | None) -> int:
     return strikes.copies.count
 
 
+@pytest.mark.deep
 @pytest.mark.long
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("fault", Fault, ids=lambda fault: fault.name.lower())

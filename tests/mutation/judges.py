@@ -34,7 +34,7 @@ CPU_SECONDS: Final = 300
 SECONDS: Final = 1800.0
 SWARM: Final = "tests.mutation.swarm"
 MARKS: Final = ("FAILED test", "ERROR test", "NOTICED ")
-QUICK: Final = "not crash and not bench and not stack and not database"
+QUICK: Final = "not deep and not crash and not bench and not stack and not database"
 NONE_CHOSEN: Final = 5
 """Pytest's exit code when none of a file's tests is quick."""
 

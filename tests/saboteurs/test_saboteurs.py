@@ -79,6 +79,7 @@ def test_every_invariant_that_is_reached_has_a_bug_that_it_should_notice() -> No
     assert noticing == reached - {"L9"} | {"F19"}
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("plan", ["calm", "contents"])
 def test_a_plan_without_a_saboteur_breaks_nothing(plan: str) -> None:
     assert broken(plan, 1) == {}
@@ -97,6 +98,7 @@ def _noticed(saboteur: Saboteur) -> None:
     assert saboteur.noticed_by & set(catch.invariants), catch
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize(
     "saboteur", [each for each in SABOTEURS if each.name in QUICK], ids=lambda each: each.name
 )

@@ -174,6 +174,7 @@ AT_LENGTH: Final = (
 """Each kind of effect of these flows is struck once in `tests/functions/test_every_crash.py`."""
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
 def test_some_deaths_of_a_backup_converge(scenario: Scenario) -> None:
     some_converge(scenario, *SCOPES)

@@ -72,6 +72,7 @@ def _held(deployment: Deployment) -> list[dict[str, object]]:
 SCENARIOS: Final = (two_changes_of_two_instances, a_change_and_a_detach)
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
 def test_some_deaths_of_a_change_converge(scenario: Scenario) -> None:
     some_converge(scenario, *SCOPES)

@@ -6,6 +6,8 @@ import json
 from collections import Counter
 from typing import Final
 
+import pytest
+
 from simulator.aws.dynamodb.account import Chances
 from simulator.aws.dynamodb.tables import Key
 from simulator.kernel import START
@@ -61,12 +63,14 @@ def burst(instances: int) -> tuple[Counter[int], OneAtATime]:
         deployment.close()
 
 
+@pytest.mark.deep
 def test_all_are_accepted_where_the_quota_has_room() -> None:
     answers, chances = burst(instances=-1)
     assert chances.conflicts > AT_ONCE
     assert answers == {200: AT_ONCE}
 
 
+@pytest.mark.deep
 def test_the_rest_is_refused_by_the_quota_and_not_as_busy() -> None:
     answers, _ = burst(instances=10)
     assert answers == {200: 10, 413: AT_ONCE - 10}

@@ -291,6 +291,7 @@ SCENARIOS: tuple[Scenario, ...] = (
 )
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
 def test_a_scenario_holds_without_a_death_and_after_some(scenario: Scenario) -> None:
     some_converge(scenario)

@@ -65,6 +65,7 @@ def interrupted(
     return [str(row["status"]) for row in deployment.instances()]
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("interruption", INTERRUPTIONS)
 @pytest.mark.parametrize("flow", FLOWS)
 def test_a_flow_ends_at_rest_whenever_somebody_comes_between(flow: str, interruption: str) -> None:

@@ -253,6 +253,7 @@ def test_what_no_backup_needs_any_more_goes_with_the_last_that_has(stack: Backup
     assert at(stack, instance_id, first["created"] + "Z").status == 400
 
 
+@pytest.mark.deep
 @pytest.mark.long
 def test_a_log_that_has_ended_without_a_base_is_removed_a_day_later(stack: Backups) -> None:
     instance_id = archived(stack)
@@ -263,7 +264,7 @@ def test_a_log_that_has_ended_without_a_base_is_removed_a_day_later(stack: Backu
     stack.settle()
     (backup,) = stack.ask("GET", "/backups").document["backups"]
     assert stack.ask("DELETE", f"/backups/{backup['id']}").status == 202
-    stack.run(3 * 86400.0)
+    stack.run(2 * 86400.0)
     assert stack.keys == []
     assert stack.ask("GET", f"/instances/{instance_id}/archives").status == 404
 

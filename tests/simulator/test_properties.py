@@ -134,12 +134,14 @@ def check(examples: int, steps: int) -> None:
         run_state_machine_as_test(Promises, settings=settings(LIKE, **profile))
 
 
+@pytest.mark.deep
 @pytest.mark.long
 @pytest.mark.timeout(900)  # an example takes seconds, and a failure is shrunk
 def test_promises_hold_in_any_order_of_events() -> None:
     check(examples=25, steps=20)
 
 
+@pytest.mark.deep
 def test_a_broken_promise_is_told_with_its_seed_its_steps_and_a_timeline(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

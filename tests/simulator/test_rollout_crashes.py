@@ -56,6 +56,7 @@ def _roll_out(deployment: Deployment, image: str, stop_after: float | None = Non
 SCENARIOS: Final = (two_one_after_the_other, two_of_which_the_first_fails, two_and_it_is_stopped)
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
 def test_some_deaths_of_a_rollout_converge(scenario: Scenario) -> None:
     some_converge(scenario, "roll_out.")

@@ -90,7 +90,7 @@ def require_one(url: str) -> None:
 @contextmanager
 def scratch_folder() -> Iterator[Path]:
     """A state folder that any user may enter."""
-    state = Path(tempfile.mkdtemp(prefix="coffer-wire-", dir="/var/tmp"))
+    state = Path(tempfile.mkdtemp(prefix="coffer-wire-"))
     state.chmod(0o755)
     try:
         yield state

@@ -28,7 +28,7 @@ WITHIN = 60
 def port(request: pytest.FixtureRequest) -> Iterator[int]:
     """Where a server without data or grants listens, bound as the agent binds its own."""
     user, port = request.param, free_port()
-    folder = Path(tempfile.mkdtemp(prefix="coffer-", dir="/var/tmp"))
+    folder = Path(tempfile.mkdtemp(prefix="coffer-"))
     shutil.chown(folder, user)
     command = {"mysql": _mariadb, "redis": _redis}[user](folder, port)
     try:

@@ -296,6 +296,7 @@ def missing(used: set[tuple[str, Right]]) -> set[str]:
     }
 
 
+@pytest.mark.deep
 @pytest.mark.long
 @pytest.mark.timeout(900)
 def test_every_right_is_used_by_some_run() -> None:

@@ -59,6 +59,7 @@ class Witness:
         ]
 
 
+@pytest.mark.deep
 def test_old_and_new_are_at_work_at_once_and_nothing_breaks() -> None:
     slow = {"F19": 12.0, "F3": 1.0}  # so that functions are at work when they are updated
     beside = mixed = 0
@@ -78,6 +79,7 @@ def test_old_and_new_are_at_work_at_once_and_nothing_breaks() -> None:
     raise AssertionError(f"beside {beside}, mixed {mixed}")
 
 
+@pytest.mark.deep
 def test_guests_of_two_releases_are_side_by_side_and_each_is_asked_for_what_it_knows() -> None:
     mix = {"create": 4.0, "resize_flavor": 10.0, "resize_volume": 10.0, "rebuild": 1.0}
     workload = Workload(operations_per_guest_hour=60.0, mix=mix)
@@ -102,6 +104,7 @@ def test_guests_of_two_releases_are_side_by_side_and_each_is_asked_for_what_it_k
     raise AssertionError(f"{releases_seen}, {answers}")
 
 
+@pytest.mark.deep
 def test_items_of_other_releases_are_changed_and_lose_nothing() -> None:
     plan = Plan(guests=6, hours=0.4, seed=4, workload=CHANGING, faults={"F19": 12.0})
     run = Run(plan)

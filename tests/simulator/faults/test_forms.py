@@ -76,6 +76,7 @@ def execute(run: Run) -> list[str]:
     return [each.text for each in run.world.journal]
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("fault", FORMS)
 def test_every_form_strikes_and_nothing_breaks(fault: str) -> None:
     strengths, forms = FORMS[fault]

@@ -21,6 +21,7 @@ def strikes(plan: Plan) -> int:
     return Run(plan).execute().faults[name].injected
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("name", REGISTRY)
 def test_a_class_in_the_middle_of_its_range_strikes_within_a_few_seeds(name: str) -> None:
     chaos = msgspec.structs.replace(

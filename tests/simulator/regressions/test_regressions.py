@@ -12,6 +12,7 @@ from simulator.run import Run
 PLANS = sorted(Path(__file__).parent.glob("*.json"))
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("path", PLANS, ids=lambda path: path.stem)
 def test_what_once_broke_holds(path: Path) -> None:
     result = Run(read(path)).execute()

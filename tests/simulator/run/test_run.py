@@ -18,6 +18,7 @@ from simulator.faults import REGISTRY
 from simulator.plan import Plan, Workload, load_scenario, with_options
 from simulator.result import Counters, Result
 from simulator.run import Run
+from tests.simulator.faults.test_forms import FORMS
 
 BUSY = Workload(operations_per_guest_hour=20.0)
 DENSE = Workload(operations_per_guest_hour=28.0)
@@ -78,8 +79,10 @@ def test_an_idle_fleet_stays_healthy_and_tells_its_cost() -> None:
     assert result.guest_hours == pytest.approx(50 * result.virtual_seconds / 3600, rel=0.05)
 
 
-@pytest.mark.parametrize("name", REGISTRY)
+@pytest.mark.deep
+@pytest.mark.parametrize("name", sorted(REGISTRY.keys() - FORMS.keys()))
 def test_each_fault_class_strikes_and_nothing_breaks(name: str) -> None:
+    """Of the others each form does, in `tests/simulator/faults/test_forms.py`."""
     kind = REGISTRY[name]
     strength = kind.range[1] if name != "F20" else 0.2
     struck = 0
@@ -109,7 +112,7 @@ def test_the_world_is_given_back_when_a_run_fails(monkeypatch: pytest.MonkeyPatc
 
 
 def test_the_smoke_scenario_holds() -> None:
-    assert _violations(Run(load_scenario("smoke")).execute()) == []
+    assert _violations(Run(with_options(load_scenario("smoke"), hours=0.5)).execute()) == []
 
 
 def _violations(result: Result) -> list[str]:
