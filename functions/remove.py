@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from chalicelib.cloud import network, server_groups, servers, snapshots, volumes
+from chalicelib.cloud.errors import Refused
 from chalicelib.conductor import generations
 from chalicelib.store import instances
 from chalicelib.store.models import Operation
@@ -49,9 +50,20 @@ def volume(operation: Operation, _: str | None) -> Outcome:
     """
     found = volumes.find(operation.instance_id, kept=True)
     staying = [each.id for each in found if _stays(each)]
+    for each in found:
+        require_not_given_up("volume", each)
     if len(staying) == len(found):
         return Done()
     return not_yet(operation, "waiting for the volume to be gone")
+
+
+def require_not_given_up(kind: str, thing: volumes.Volume | snapshots.Snapshot) -> None:
+    """Raises `Refused` for what Cinder has failed to delete: only an administrator can help."""
+    if thing.status == volumes.GIVEN_UP:
+        raise Refused(
+            f"Cinder could not delete {kind} {thing.id}, which is {thing.status}: somebody who "
+            "operates the cloud has to look, and to reset its state."
+        )
 
 
 def _stays(disk: volumes.Volume) -> bool:

@@ -20,7 +20,8 @@ from chalicelib.store import instances
 from chalicelib.store.base import as_dict
 from chalicelib.store.models import Backup, Instance, Operation
 from chalicelib.store.operations import operations_of
-from functions.outcomes import Done, Failed, Outcome, not_yet
+from functions.outcomes import Done, Outcome, not_yet
+from functions.remove import require_not_given_up
 
 MOST_OPERATIONS: Final = 50
 """Among so many of an instance, the newest, is the delete that has ended it: none comes behind."""
@@ -38,6 +39,7 @@ def of(operation: Operation, row: Backup) -> Outcome:
         return not_yet(operation, f"instance {source.id} is being changed")
     if not _is_deleted(kept.kept_for, source):
         return Done()
+    require_not_given_up("volume", kept)
     if kept.status not in volumes.DELETABLE:
         return not_yet(operation, f"the volume of the deleted instance is {kept.status}")
     volumes.delete(kept.id)
@@ -54,15 +56,11 @@ def _is_deleted(instance_id: str, row: Instance | None) -> bool:
 
 def _snapshots_go(operation: Operation, found: list[snapshots.Snapshot]) -> Outcome:
     """Have Cinder delete them, where it can: one that has failed at it takes no deletion more."""
-    stuck = next((each for each in found if each.status == "error_deleting"), None)
     for each in found:
-        if each is not stuck and each.status in snapshots.DELETABLE:
+        if each.status in snapshots.DELETABLE:
             snapshots.delete(each.id)
-    if stuck is not None:
-        return Failed(
-            f"Cinder could not delete snapshot {stuck.id}, which is {stuck.status}: somebody who "
-            "operates the cloud has to look, and to reset its state."
-        )
+    for each in found:
+        require_not_given_up("snapshot", each)
     return _asked(operation, "snapshot", found[0].id, found[0].status)
 
 

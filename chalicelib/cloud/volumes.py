@@ -11,7 +11,10 @@ import msgspec
 from chalicelib.cloud import names
 from chalicelib.cloud.session import cloud_call, connection, own_project
 
-DELETABLE: Final = ("available", "error", "error_deleting", "error_restoring", "error_extending")
+DELETABLE: Final = ("available", "error", "error_restoring", "error_extending")
+"""What Cinder deletes for who is no administrator, of the states that ours have."""
+GIVEN_UP: Final = "error_deleting"
+"""Of a volume or a snapshot that Cinder could not delete: it takes no deletion of it more."""
 
 
 class Volume(msgspec.Struct, frozen=True):

@@ -79,11 +79,16 @@ def repair(cloud: Cloud) -> None:
             lifecycle.delete(server, None)
         else:
             lifecycle._break(server, 500, "The build was stuck; an operator gave it up.")
+    for snapshot in cloud.volume.snapshots.snapshots.values():
+        if snapshot.status == "error_deleting":
+            cloud.volume.snapshots.reset_status(cloud.admin(), snapshot.id, "error")
     for volume in list(cloud.volume.volumes.values()):
         if volume.updated_at > patience:
             continue
         if volume.status == "deleting":
             cloud.volume._unmake(volume, None)
+        elif volume.status == "error_deleting":
+            cloud.volume.reset_status(cloud.admin(), volume.id, "error")
         elif volume.status in ("extending", "error_extending"):
             now = "in-use" if volume.attachments else "available"
             cloud.volume.reset_status(cloud.admin(), volume.id, now)

@@ -213,6 +213,7 @@ def test_a_snapshot_that_cinder_does_not_give_up_is_deleted_again(stack: Stack) 
     ("thing", "mode", "words"),
     [
         ("snapshot", "error", "which is error_deleting: somebody who operates the cloud"),
+        ("volume", "error", "which is error_deleting: somebody who operates the cloud"),
         (
             "snapshot",
             "left_as_it_was",
@@ -240,8 +241,10 @@ def test_what_cinder_cannot_delete_is_told_with_the_reason(
     assert row.status == BackupStatus.DELETE_FAILED
     assert words in str(row.fault_message)
     stack.cloud.faults.clear()
-    for each in stack.cloud.volume.snapshots.snapshots.values():
-        each.status = "available"
+    for snapshot in stack.cloud.volume.snapshots.snapshots.values():
+        snapshot.status = "available"
+    for volume in stack.volumes:
+        stack.cloud.volume.reset_status(stack.cloud.admin(), volume.id, "error")
     delete(backup)
     stack.settle()
     assert (now(backup).status, stack.volumes) == (BackupStatus.DELETED, [])

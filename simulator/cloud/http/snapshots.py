@@ -14,6 +14,7 @@ from simulator.cloud.http.plumbing import (
     text_of,
     timestamp,
 )
+from simulator.cloud.model.errors import BadRequest
 from simulator.cloud.model.snapshot import Snapshot
 from simulator.cloud.model.volume import VolumeService
 
@@ -58,6 +59,14 @@ class SnapshotApi:
     def delete(self, call: Call) -> Response:
         """DELETE /snapshots/{id}: 202."""
         self._cinder.snapshots.delete(call.caller, call.path["id"])
+        return empty(202)
+
+    def action(self, call: Call) -> Response:
+        """POST /snapshots/{id}/action."""
+        if "os-reset_status" not in call.body:
+            raise BadRequest(f"There is no such action: {', '.join(call.body) or 'none'}")
+        status = text_of(call.item("os-reset_status"), "status")
+        self._cinder.snapshots.reset_status(call.caller, call.path["id"], status)
         return empty(202)
 
     def _page(self, call: Call, path: str) -> tuple[list[Json], Json]:

@@ -65,6 +65,7 @@ class VolumeApi(Service):
             self._own("/snapshots", get=self._snapshots.index, post=self._snapshots.create),
             self._own("/snapshots/detail", get=self._snapshots.detail),
             self._own("/snapshots/{id}", get=self._snapshots.show, delete=self._snapshots.delete),
+            self._own("/snapshots/{id}/action", post=self._snapshots.action),
             self._own("/backups/detail", get=lambda call: json_response({"backups": []})),
             self._own("/os-availability-zone", get=self.list_zones),
             self._own("/extensions", get=lambda call: json_response({"extensions": []})),

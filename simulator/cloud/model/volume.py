@@ -13,14 +13,7 @@ from simulator.cloud.model.seams import Clock, Hypervisor, Ids, Scheduler
 from simulator.cloud.model.settings import ZONE, Delays
 from simulator.cloud.model.snapshot import SnapshotService
 
-DELETABLE = (
-    "available",
-    "error",
-    "error_restoring",
-    "error_extending",
-    "error_managing",
-    "error_deleting",
-)
+DELETABLE = ("available", "error", "error_restoring", "error_extending", "error_managing")
 
 
 @dataclass(frozen=True)

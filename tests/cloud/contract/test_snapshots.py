@@ -68,6 +68,23 @@ def test_a_volume_is_made_of_a_snapshot_that_is_no_larger(asked: Asked) -> None:
     gone(made)
 
 
+def test_what_cinder_could_not_delete_is_deleted_behind_an_administrator(asked: Asked) -> None:
+    disk = asked.volume(2)
+    made, storage = taken(asked, disk.id), asked.admin.block_storage
+    storage.reset_snapshot_status(made.id, volumes.GIVEN_UP)
+    assert volumes.GIVEN_UP not in snapshots.DELETABLE
+    refused(lambda: snapshots.delete(made.id))
+    storage.reset_snapshot_status(made.id, "error")
+    gone(made)
+    storage.reset_volume_status(disk.id, status=volumes.GIVEN_UP)
+    assert volumes.GIVEN_UP not in volumes.DELETABLE
+    refused(lambda: volumes.delete(disk.id))
+    for status in volumes.DELETABLE[1:]:
+        storage.reset_volume_status(disk.id, status=status)
+    volumes.delete(disk.id)
+    until(lambda: asked.status_of(disk.id) is None, "the volume is gone")
+
+
 def test_a_snapshot_is_made_below_a_server(asked: Asked) -> None:
     (volume_id,) = asked.server(2).volumes
     made = taken(asked, volume_id)
