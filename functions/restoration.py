@@ -92,7 +92,7 @@ def restore_rows(event: dict[str, Any]) -> dict[str, Any]:
     asked = msgspec.convert(event, Page)
     if asked.part in _OTHERS:
         return _restore_others(asked)
-    rows = Instance.scan(limit=PAGE_ROWS, last_evaluated_key=_key("id", asked.after))
+    rows = scan(Instance, _key("id", asked.after))
     told = _put_right(asked, rows, restoring.wrong, restoring.mend)
     following = _after("id", rows.last_evaluated_key)
     return {"told": told, "next": following or {"part": next(iter(_OTHERS))}}
@@ -100,7 +100,7 @@ def restore_rows(event: dict[str, Any]) -> dict[str, Any]:
 
 def _restore_others(asked: Page) -> dict[str, Any]:
     model, wrong, mend, then = _OTHERS[asked.part]
-    rows = model.scan(limit=PAGE_ROWS, last_evaluated_key=_key("id", asked.after))
+    rows = scan(model, _key("id", asked.after))
     told = _put_right(asked, rows, wrong, mend)
     if following := _after("id", rows.last_evaluated_key):
         return {"told": told, "next": {"part": asked.part, **following}}
@@ -146,7 +146,7 @@ def _name(row: Any) -> str:
 def recount_quotas(event: dict[str, Any]) -> dict[str, Any]:
     """Count again what a page of tenants holds."""
     asked = msgspec.convert(event, Page)
-    rows = Quota.scan(limit=PAGE_ROWS, last_evaluated_key=_key("tenant_id", asked.after))
+    rows = scan(Quota, _key("tenant_id", asked.after))
     told = [
         f"{row.tenant_id}: {difference}"
         for row in rows
@@ -182,7 +182,7 @@ def adopt(event: dict[str, Any]) -> dict[str, Any]:
 
 def _tell_lost(asked: Page) -> dict[str, Any]:
     """When all that can be found again has its row."""
-    rows = Instance.scan(limit=PAGE_ROWS, last_evaluated_key=_key("id", asked.after))
+    rows = scan(Instance, _key("id", asked.after))
     told = [
         f"backup {backup_id} of instance {operation.instance_id} of {operation.tenant_id}: is lost "
         "with its row, which held its key"
@@ -261,6 +261,11 @@ def _open_as(row: Instance, group: network.SecurityGroup) -> None:
     told = row.access or {}
     if now != sorted(rules.sources(told.get("allowed_cidrs") or [])):
         row.access = {**told, "allowed_cidrs": now}
+
+
+def scan(model: type[Table], after: dict[str, Any] | None) -> Any:
+    """A page of rows as they are now: the job before has just written some of them."""
+    return model.scan(limit=PAGE_ROWS, last_evaluated_key=after, consistent_read=True)
 
 
 def _key(name: str, after: str | None) -> dict[str, Any] | None:

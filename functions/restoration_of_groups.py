@@ -17,7 +17,7 @@ import msgspec
 from chalicelib.store import restoring_groups
 from chalicelib.store.base import Table
 from chalicelib.store.models import Attachment, Configuration, Instance
-from functions.restoration import PAGE_ROWS, Page
+from functions.restoration import Page, scan
 
 
 class _Part(NamedTuple):
@@ -48,7 +48,7 @@ def restore_groups(event: dict[str, Any]) -> dict[str, Any]:
     if asked.after is not None:
         values = asked.after.split("/")
         begins = {each: {"S": value} for each, value in zip(part.key, values, strict=True)}
-    rows = part.model.scan(limit=PAGE_ROWS, last_evaluated_key=begins)
+    rows = scan(part.model, begins)
     told = part.mend(rows, check=asked.check)
     following: dict[str, Any] | None = {"part": part.then} if part.then else None
     if (last := rows.last_evaluated_key) is not None:

@@ -195,6 +195,20 @@ def test_one_that_is_lost_is_told_and_counts_no_more(instance_id: str) -> None:
     assert (now(full).children, held()) == (0, 1)
 
 
+def test_one_of_an_instance_that_was_adopted_a_moment_ago_is_told_too(
+    world: World, instance_id: str
+) -> None:
+    """A read that lags would not know of that instance."""
+    world.read_late(30.0)
+    lost, row = made(instance_id), instances.get_instance(instance_id)
+    for each in (lost, row):
+        each.delete()
+    aws.sleep(60.0)
+    row.save()
+    (told,) = handler.cloud({"step": "adopt", "part": "lost"}, None)["told"]
+    assert told.startswith(f"backup {lost.id} of instance {instance_id} ")
+
+
 @pytest.mark.parametrize("lost", [False, True])
 def test_one_that_was_being_deleted_can_be_deleted_again(instance_id: str, *, lost: bool) -> None:
     backup = made(instance_id)
