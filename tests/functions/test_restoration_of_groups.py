@@ -229,7 +229,7 @@ def test_what_was_restored_to_one_moment_agrees(stack: Stack, tables: Any) -> No
 
 
 def test_pages_are_read_to_their_ends(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("functions.restoration_of_groups.PAGE_ROWS", 1)
+    monkeypatch.setattr("functions.restoration.PAGE_ROWS", 1)
     backup = Backup(stack, Attachment)
     made = [with_group(stack) for _ in range(2)]
     backup.restore()
