@@ -41,7 +41,7 @@ down: ## Stop the local stack
 
 # Each worker would compile the tests by itself, all at the same time.
 $(LOADED): $(READY)
-	@$(PYTEST) --collect-only -qq tests >/dev/null
+	@$(PYTEST) --collect-only -qq tests >/dev/null || true  # what does not load, the tests tell
 	@touch $@
 
 test: system $(READY) $(LOADED) ## The quick tiers of the tests

@@ -25,6 +25,7 @@ from chalicelib.status import BackupStatus
 from chalicelib.store import backups, events, instances, jobs
 from chalicelib.store.models import Backup, Instance
 from functions import soft_deleted
+from functions.remove import require_not_given_up
 
 AGE_SECONDS: Final = 900
 """How long a row has said DELETED before its leftovers go."""
@@ -215,6 +216,7 @@ def _delete_server_group(group: server_groups.ServerGroup) -> bool:
 def _delete_volume(volume: volumes.Volume) -> bool:
     """Data goes last: when nothing is attached to it and no server or port could still come back
     to it."""
+    require_not_given_up("volume", volume)
     owner = str(volume.owner)
     if volume.status not in volumes.DELETABLE or servers.find(owner) or network.find_ports(owner):
         soft_deleted.free(volume)
@@ -224,6 +226,7 @@ def _delete_volume(volume: volumes.Volume) -> bool:
 
 
 def _delete_snapshot(snapshot: snapshots.Snapshot) -> bool:
+    require_not_given_up("snapshot", snapshot)
     if snapshot.status not in snapshots.DELETABLE:
         return False
     snapshots.delete(snapshot.id)

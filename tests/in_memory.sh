@@ -1,17 +1,24 @@
 #!/bin/sh
-# Runs a command whose temporary files are in memory. The databases of the tests are made to be
-# thrown away, and the disk's part of their time is a third. The folder is mounted for this
-# command alone, so that nothing is left of it however it ends. Without the right to mount, or with
-# little memory, the command has its files where they always are.
-set -eu
-FOLDER=/tmp/coffer-tests
-ENOUGH_KB=8000000
-free_kb=$(awk '$1 == "MemAvailable:" { print $2 }' /proc/meminfo)
-mkdir -p "$FOLDER"
-if [ "$free_kb" -ge $ENOUGH_KB ] && unshare --mount mount -t tmpfs coffer "$FOLDER" 2>/dev/null; then
-    exec unshare --mount sh -euc '
-        mount -t tmpfs coffer "$0"
-        export TMPDIR="$0"
-        exec "$@"' "$FOLDER" "$@"
+# Runs a command whose temporary files are in memory: the databases of the tests are made to be
+# thrown away, and the disk has a third of their time. They are mounted for this command and what it
+# starts alone, so that nothing stays, however it ends. Who has chosen a TMPDIR keeps it; without the
+# right to mount, or with little memory, all is where it always is.
+set -u
+ENOUGH_KB=12000000
+
+has_room() {
+    free_kb=$(awk '$1 == "MemAvailable:" { print $2 }' /proc/meminfo 2>/dev/null)
+    most=$(cat /sys/fs/cgroup/memory.max 2>/dev/null || echo max)
+    [ "${free_kb:-0}" -ge $ENOUGH_KB ] && { [ "$most" = max ] || [ "${most%???}" -ge $ENOUGH_KB ]; }
+}
+
+if [ -n "${TMPDIR:-}" ] || ! has_room || ! unshare --mount true 2>/dev/null; then
+    exec "$@"
 fi
-exec "$@"
+folder=$(mktemp -d /tmp/coffer-XXXXXX) || exec "$@"
+unshare --mount sh -uc '
+    mount -t tmpfs coffer "$0" && export TMPDIR="$0"
+    exec "$@"' "$folder" "$@"
+code=$?
+rmdir "$folder"
+exit $code

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from chalicelib import aws
-from chalicelib.cloud import names, network, server_groups, servers
+from chalicelib.cloud import names, network, server_groups, servers, volumes
 from chalicelib.cloud.errors import CloudAway, Refused
 from chalicelib.store import events, instances, jobs
 from chalicelib.store.models import Flavor, Instance
@@ -335,3 +335,16 @@ def test_a_leftover_that_cannot_be_removed_does_not_hold_up_the_others(stack: St
     row = instances.find_instance(instance_id)
     assert row is not None
     assert row.status == "DELETED"
+
+
+def test_a_leftover_that_cinder_could_not_delete_is_told(
+    stack: Stack, told: pytest.LogCaptureFixture
+) -> None:
+    things_of(stack, deleted(stack), server=False)
+    (volume,) = stack.volumes
+    stack.run(orphans.VOLUME_AGE_SECONDS + 60)
+    stack.cloud.volume.reset_status(stack.cloud.admin(), volume.id, volumes.GIVEN_UP)
+    for _ in range(3):
+        look(stack)
+    assert [each.id for each in stack.volumes] == [volume.id]
+    assert f"Cinder could not delete volume {volume.id}" in told.text
