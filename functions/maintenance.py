@@ -71,6 +71,7 @@ JOBS: Final[Jobs] = {
     "adopt": restoration.adopt,
     "restore_groups": restoration_of_groups.restore_groups,
     "recount_quotas": restoration.recount_quotas,
+    "tell_lost": restoration.tell_lost,
 }
 """Those that call the cloud."""
 LOCAL_JOBS: Final[Jobs] = {

@@ -1,10 +1,10 @@
 """What an operator runs after a restore of tables, a page at a time: see `store.restoring`.
 
     restore_rows     each row against the operations since then
-    adopt            what is in the cloud and has no row, made a row again or told; backups that are
-                     lost told
+    adopt            what is in the cloud and has no row, made a row again or told
     restore_groups   configuration groups, see `functions.restoration_of_groups`
     recount_quotas   each tenant's counters against its rows
+    tell_lost        backups of which nothing but their operation is known
 
 Every page answers where the next one begins (`next`), so that a run is as long as its caller wants;
 `check` changes nothing. Running a page again changes nothing more.
@@ -44,9 +44,12 @@ from chalicelib.store.models import (
     Rollout,
     Subject,
 )
-from functions import access, power, restoration_of_snapshots
+from functions import access, kept_volumes, power, restoration_of_snapshots
 
 PAGE_ROWS: Final = 100
+PAGE_LOST: Final = 5
+"""Instances whose lost backups are looked for at once: each of their operations may be of one,
+which is a query, and the function has 20 seconds."""
 PAGE_THINGS: Final = 100
 REPLACING: Final = frozenset(ADMITTING) - {
     *(OperationAction.CREATE, OperationAction.RESTORE, OperationAction.RESTORE_SNAPSHOT)
@@ -54,9 +57,7 @@ REPLACING: Final = frozenset(ADMITTING) - {
 _SERVERS: Final = "servers"
 _VOLUMES: Final = "volumes"
 _SNAPSHOTS: Final = "snapshots"
-_LOST: Final = "lost"
 _AFTER: Final = {_SERVERS: _VOLUMES, _VOLUMES: _SNAPSHOTS}
-_AT_LAST: Final = {"part": _LOST}
 log = logging.getLogger(__name__)
 
 _Wrong = Callable[[Any], tuple[str, Any] | None]
@@ -157,39 +158,41 @@ def recount_quotas(event: dict[str, Any]) -> dict[str, Any]:
 
 def adopt(event: dict[str, Any]) -> dict[str, Any]:
     """Adopt what a page of the cloud's servers, of its volumes, then of its snapshots shows to
-    have no row; then tell which backups of a page of instances are lost."""
+    have no row."""
     asked = msgspec.convert(event, Page)
     part = asked.part or _SERVERS
     if part == _SNAPSHOTS:
         of_backups, last = restoration_of_snapshots.adopt_page(
             asked.after, PAGE_THINGS, check=asked.check
         )
-        return {"told": of_backups, "next": {"part": part, "after": last} if last else _AT_LAST}
-    if part == _LOST:
-        return _tell_lost(asked)
+        return {"told": of_backups, "next": {"part": part, "after": last} if last else None}
     look = servers.page if part == _SERVERS else volumes.page
     page: list[servers.Server] | list[volumes.Volume] = look(asked.after, PAGE_THINGS)
     owned = {thing.owner: thing.metadata for thing in page if thing.owner is not None}
-    rows = instances.find_instances(owned)
+    kept = {each.kept_for for each in page if isinstance(each, volumes.Volume) and each.kept_for}
+    rows = instances.find_instances(owned.keys() | kept)
     told = [
         f"{owner}: {_adopted(owner, metadata, check=asked.check)}"
         for owner, metadata in owned.items()
         if owner not in rows
     ]
+    told += kept_volumes.doubtful((v for v in page if isinstance(v, volumes.Volume)), rows)
     following = {"part": part, "after": page[-1].id} if page else {"part": _AFTER[part]}
     return {"told": told, "next": following}
 
 
-def _tell_lost(asked: Page) -> dict[str, Any]:
-    """When all that can be found again has its row."""
-    rows = scan(Instance, _key("id", asked.after))
+def tell_lost(event: dict[str, Any]) -> dict[str, Any]:
+    """Tell which backups of a page of instances are lost: the last job, when all that can be found
+    again has its row. It tells the same whenever it is run; nothing is there to be done."""
+    asked = msgspec.convert(event, Page)
+    rows = scan(Instance, _key("id", asked.after), PAGE_LOST)
     told = [
         f"backup {backup_id} of instance {operation.instance_id} of {operation.tenant_id}: is lost "
         "with its row, which held its key"
         for backup_id, operation in restoring_backups.lost(row.id for row in rows).items()
     ]
     following = _after("id", rows.last_evaluated_key)
-    return {"told": told, "next": {"part": _LOST, **following} if following else None}
+    return {"told": told, "next": following}
 
 
 def _adopted(instance_id: str, metadata: Any, *, check: bool) -> str:
@@ -263,9 +266,9 @@ def _open_as(row: Instance, group: network.SecurityGroup) -> None:
         row.access = {**told, "allowed_cidrs": now}
 
 
-def scan(model: type[Table], after: dict[str, Any] | None) -> Any:
+def scan(model: type[Table], after: dict[str, Any] | None, limit: int | None = None) -> Any:
     """A page of rows as they are now: the job before has just written some of them."""
-    return model.scan(limit=PAGE_ROWS, last_evaluated_key=after, consistent_read=True)
+    return model.scan(limit=limit or PAGE_ROWS, last_evaluated_key=after, consistent_read=True)
 
 
 def _key(name: str, after: str | None) -> dict[str, Any] | None:

@@ -5,21 +5,24 @@ seen gone first, and the mark is looked for then. So one of the two sees what th
 
 A marked volume whose instance has a row that is not DELETED is left to the next delete of that: it
 failed behind the mark, or a restored table has the instance again, which may be all of its data.
-So it is when that row is lost: only a delete that is known to have succeeded, or is too long ago to
-be known, lets the volume go.
+So it is when that row is lost: only a delete that is known to have succeeded, or is longer ago than
+any is known, lets the volume go. `coffer adopt` tells what stays.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
+from chalicelib import aws
 from chalicelib.cloud import snapshots, volumes
-from chalicelib.domain.operations import OperationAction, OperationStatus
 from chalicelib.lifecycle import Status
+from chalicelib.settings import settings
 from chalicelib.store import instances
 from chalicelib.store.base import as_dict
-from chalicelib.store.models import Backup, Instance, Operation
+from chalicelib.store.models import Backup, Operation
 from chalicelib.store.operations import operations_of
+from chalicelib.store.subjects import DAY_SECONDS
+from functions import kept_volumes
 from functions.outcomes import Done, Outcome, not_yet
 from functions.remove import require_not_given_up
 
@@ -35,9 +38,15 @@ def of(operation: Operation, row: Backup) -> Outcome:
     if kept is None or kept.kept_for is None or snapshots.of_volume(kept.id):
         return Done()
     source = instances.find_instance(kept.kept_for)
-    if source is not None and source.operation_id is not None:  # its delete may have looked by now
-        return not_yet(operation, f"instance {source.id} is being changed")
-    if not _is_deleted(kept.kept_for, source):
+    if source is None:
+        known = operations_of(kept.kept_for, MOST_OPERATIONS)
+        changing, deleted = any(each.live for each in known), kept_volumes.was_deleted(known)
+        deleted |= not known and _is_older_than_history(row)
+    else:
+        changing, deleted = source.operation_id is not None, source.status == Status.DELETED
+    if changing:  # its delete may have looked by now
+        return not_yet(operation, f"instance {kept.kept_for} is being changed")
+    if not deleted:
         return Done()
     require_not_given_up("volume", kept)
     if kept.status not in volumes.DELETABLE:
@@ -46,12 +55,9 @@ def of(operation: Operation, row: Backup) -> Outcome:
     return _asked(operation, "volume", kept.id, kept.status)
 
 
-def _is_deleted(instance_id: str, row: Instance | None) -> bool:
-    if row is not None:
-        return bool(row.status == Status.DELETED)
-    known = operations_of(instance_id, MOST_OPERATIONS)
-    deletes = (each.status for each in known if each.action == OperationAction.DELETE)
-    return not known or OperationStatus.SUCCEEDED in deletes
+def _is_older_than_history(row: Backup) -> bool:
+    """Whether what came soon behind a backup may be known no more by itself."""
+    return float(row.created) < aws.clock() - settings().deleted_row_days * DAY_SECONDS
 
 
 def _snapshots_go(operation: Operation, found: list[snapshots.Snapshot]) -> Outcome:

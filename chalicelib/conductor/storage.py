@@ -30,7 +30,7 @@ from chalicelib.bus.envelope import BadSeal, InstanceId, Number
 from chalicelib.conductor.lending import Credentials, lend
 from chalicelib.conductor.proving import proven
 from chalicelib.domain import attempts, imports
-from chalicelib.domain.archives import State
+from chalicelib.domain.archives import State, is_open
 from chalicelib.domain.containers import Container
 from chalicelib.domain.imports import Imported
 from chalicelib.domain.operations import OperationAction
@@ -198,7 +198,7 @@ def _require_empty(row: Archive) -> None:
     if not objects.page(row.location).sizes:
         return
     try:
-        archives.end(row, LOST_KEY)
+        archives.end(row, LOST_KEY, empty=False)
     except ConditionFailed:
         raise Unavailable("The log's archive is being changed by others; try again.") from None
     raise Gone(OVER)
@@ -210,7 +210,7 @@ def _replayed(live: Operation) -> Archive | None:
     if asked is None:
         return None
     row = archives.find_archive(asked["archive"])
-    if row is None or row.tenant_id != live.tenant_id:
+    if row is None or row.tenant_id != live.tenant_id or not is_open(row):
         raise Gone(OVER)
     return row
 

@@ -53,6 +53,10 @@ class Archived(Protocol):
     def id(self) -> str: ...
     @property
     def until_ms(self) -> float | None: ...
+    @property
+    def number(self) -> float: ...
+    @property
+    def sealed_key(self) -> str | None: ...
 
 
 class Range(NamedTuple):
@@ -93,10 +97,16 @@ def shown(ms: float) -> str:
     return found.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def is_open(archive: Archived) -> bool:
+    """Whether what was sent to an archive can be opened: a restored table may lack its key."""
+    return archive.sealed_key is not None or not archive.number
+
+
 def is_base(base: Base, archive: Archived) -> bool:
-    """Whether an archive has gone on from a backup."""
+    """Whether an archive has gone on from a backup, and can be read."""
     return (
-        base.status == BackupStatus.COMPLETED
+        is_open(archive)
+        and base.status == BackupStatus.COMPLETED
         and base.archive_id == archive.id
         and base.reached_ms is not None
         and archive.until_ms is not None

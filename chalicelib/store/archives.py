@@ -178,9 +178,13 @@ def _settle_restart(instance: Instance, row: Archive) -> None:
         _write_waits(instance, row.id, waits=waits)
 
 
-def end(row: Archive, why: str) -> None:
-    """End an archive that cannot go on. Clause: it is as it was read; raises `ConditionFailed`."""
-    actions, event = [*_ending(why), *_forgetting(row)], _event(row, "ended", why)
+def end(row: Archive, why: str, *, empty: bool) -> None:
+    """End an archive that cannot go on; `empty` if no piece of it is known to be in the store.
+
+    Clause: it is as it was read; raises `ConditionFailed`.
+    """
+    forgetting = _forgetting(row) if empty else []
+    actions, event = [*_ending(why), *forgetting], _event(row, "ended", why)
     key = Archive.sealed_key
     same = Archive.state == row.state
     same &= key.does_not_exist() if row.sealed_key is None else key == row.sealed_key

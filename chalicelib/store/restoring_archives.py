@@ -47,8 +47,11 @@ def nobodys(row: Archive) -> tuple[str, str] | None:
 
 
 def end(row: Archive, _: str, why: str) -> None:
-    """Clause: it is as it was read; `ConditionFailed`."""
-    archives.end(row, why)
+    """Clause: it is as it was read; `ConditionFailed`.
+
+    The row stays for longer than the look for strays needs, if something of it is there after all.
+    """
+    archives.end(row, why, empty=True)
 
 
 def mend(row: Instance, _: str, archive: Any) -> None:

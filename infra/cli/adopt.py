@@ -16,6 +16,7 @@ JOBS: Final = {
     "adopt": "Instances and snapshots that are in the cloud and have no row",
     "restore_groups": "Configuration groups and who has them",
     "recount_quotas": "Quotas and what the rows hold",
+    "tell_lost": "Backups that are lost, which is told whenever this is run",
 }
 """In this order: the later ones build on what the earlier ones have put right."""
 

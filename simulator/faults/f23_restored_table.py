@@ -30,7 +30,7 @@ LATE_SECONDS: Final = 900.0
 BACK_SECONDS: Final = (60.0, 900.0)
 CLOSE_BEFORE: Final = 0.9
 """At this share, at the latest, of what is left of a run that is shorter."""
-JOBS: Final = ("restore_rows", "adopt", "restore_groups", "recount_quotas")
+JOBS: Final = ("restore_rows", "adopt", "restore_groups", "recount_quotas", "tell_lost")
 MOST_TRIES: Final = 200
 RETRY_SECONDS: Final = 10.0
 

@@ -57,6 +57,13 @@ class Restored(Invariant):
             self._removed(found.metadata[BACKUP_KEY])
 
     def _removed(self, backup_id: str) -> None:
+        """Something of a backup, or of an archive of a log, is removed."""
+        if self.hub.is_lost("archives", backup_id):
+            self.exercised += 1
+            log = self.hub.lost["archives"][backup_id]
+            self.broken(
+                f"pieces of the log {backup_id} are removed, whose row is lost", _whose(log)
+            )
         lost = self._lost_backups().get(backup_id)
         if lost is None or self.hub.row("backups", backup_id) is not None:
             return

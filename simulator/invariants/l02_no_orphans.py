@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from chalicelib.cloud.names import BACKUP_KEY, INSTANCE_KEY, KEPT_KEY
 from chalicelib.domain.archives import FOLDER
+from chalicelib.domain.operations import OperationAction, OperationStatus
 from chalicelib.lifecycle import Status
 from chalicelib.status import BackupStatus
 from simulator.aws.dynamodb.values import Item
@@ -121,9 +122,19 @@ class NoOrphans(Invariant):
             if KEPT_KEY not in volume.metadata or volume.status == "deleting" or not lonely:
                 continue
             row = self.hub.row("instances", volume.metadata[INSTANCE_KEY])
+            if self._is_doubtful(volume.metadata[INSTANCE_KEY]):
+                continue  # an operator is told
             if row is None or row["status"] == Status.DELETED:  # else its next delete takes it
                 text = f"the volume {volume.id} is kept for no snapshot"
                 self.broken(text, volume.metadata[INSTANCE_KEY])
+
+    def _is_doubtful(self, instance_id: str) -> bool:
+        """Whether a restore has lost an instance of which no delete has succeeded."""
+        return self.hub.is_lost("instances", instance_id) and not any(
+            (each["instance_id"], each["action"], each["status"])
+            == (instance_id, OperationAction.DELETE, OperationStatus.SUCCEEDED)
+            for each in self.hub.rows("operations")
+        )
 
     def _compare(self, instance_id: str, row: Item | None, found: dict[str, list[Any]]) -> None:
         status = row["status"] if row is not None else Status.DELETED

@@ -354,7 +354,7 @@ def test_who_is_restored_reads_below_its_chain_and_is_told_the_attempt(
     assert (lent.credentials, lent.bucket) == (None, None)
 
 
-@pytest.mark.parametrize("whose", ["nobody", "another tenant"])
+@pytest.mark.parametrize("whose", ["nobody", "another tenant", "nobody who can open it"])
 def test_a_log_that_is_gone_is_not_replayed(
     world: World, built: Built, other: Built, whose: str
 ) -> None:
@@ -364,6 +364,9 @@ def test_a_log_that_is_gone_is_not_replayed(
     log = archives.new_archive(instances.get_instance(built.instance.id), "schedule-1")
     if whose == "another tenant":
         log.tenant_id = "tenant-2"
+        log.save()
+    if whose == "nobody who can open it":
+        log.number = 7
         log.save()
     restore = {"backup": full.backup.id, "log": {"archive": log.id}}
     other.operation.update(

@@ -22,6 +22,8 @@ class Base(NamedTuple):
 class Archive(NamedTuple):
     id: str = "a"
     until_ms: float | None = 1000.0
+    number: int = 7
+    sealed_key: str | None = "sealed"
 
 
 def chosen(target: int, bases: list[Base], archives: list[Archive]) -> str:
@@ -60,6 +62,15 @@ def test_what_is_no_base_gives_nothing_back(base: Base) -> None:
     assert rules.range_of(Archive(), [base]) is None
     with pytest.raises(BadRequest, match="No moment is possible"):
         chosen(500, [base], [Archive()])
+
+
+def test_what_nobody_can_open_gives_nothing_back() -> None:
+    """A restored table lacks the key of what was sent; where nothing was, none is missing."""
+    base = Base("1", 100)
+    with pytest.raises(BadRequest, match="No moment is possible"):
+        chosen(500, [base], [Archive(sealed_key=None)])
+    assert rules.range_of(Archive(sealed_key=None), [base]) is None
+    assert chosen(500, [base], [Archive(sealed_key=None, number=0)]) == "1"
 
 
 def test_what_no_base_needs_is_below_the_lowest_number() -> None:

@@ -13,7 +13,7 @@ from chalicelib.store.models import Instance, Operation
 from functions import handler
 from tests.support.simulated import Stack
 
-ALL = ("restore_rows", "adopt", "restore_groups", "recount_quotas")
+ALL = ("restore_rows", "adopt", "restore_groups", "recount_quotas", "tell_lost")
 
 
 def run(*steps: str, check: bool = False) -> list[str]:

@@ -189,7 +189,7 @@ def test_one_that_is_lost_is_told_and_counts_no_more(instance_id: str) -> None:
         each.delete()
     told = "is lost with its row, which held its key"
     words = f"backup {lost.id} of instance {instance_id} of {TENANT}: {told}"
-    answer = handler.cloud({"step": "adopt", "part": "lost"}, None)
+    answer = handler.cloud({"step": "tell_lost"}, None)
     assert answer == {"told": [words], "next": None}
     put_right()
     assert (now(full).children, held()) == (0, 1)
@@ -205,7 +205,7 @@ def test_one_of_an_instance_that_was_adopted_a_moment_ago_is_told_too(
         each.delete()
     aws.sleep(60.0)
     row.save()
-    (told,) = handler.cloud({"step": "adopt", "part": "lost"}, None)["told"]
+    (told,) = handler.cloud({"step": "tell_lost"}, None)["told"]
     assert told.startswith(f"backup {lost.id} of instance {instance_id} ")
 
 

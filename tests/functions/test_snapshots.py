@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from chalicelib import aws
 from chalicelib.cloud import servers, volumes
 from chalicelib.cloud.errors import Refused
 from chalicelib.domain.operations import OperationStatus
@@ -14,7 +15,8 @@ from chalicelib.status import BackupStatus
 from chalicelib.store import backups, events, instances
 from chalicelib.store.models import Backup, Instance, Operation
 from chalicelib.store.operations import operations_of
-from functions import orphans, soft_deleted
+from functions import kept_volumes, orphans, soft_deleted
+from tests.functions.restored import run
 from tests.functions.scenarios import ALWAYS
 from tests.functions.scenarios_of_snapshots import (
     begin,
@@ -279,13 +281,19 @@ def test_a_kept_volume_of_an_instance_that_a_restored_table_has_stays(stack: Sta
 
 
 @pytest.mark.parametrize(
-    ("ends", "kept"),
-    [(OperationStatus.SUCCEEDED, 0), (OperationStatus.FAILED, 1), (None, 0)],
+    ("ends", "days", "told"),
+    [
+        (OperationStatus.SUCCEEDED, 0, ""),
+        (OperationStatus.FAILED, 0, kept_volumes.TOLD),
+        (None, 0, kept_volumes.LONELY),
+        (None, 31, ""),
+    ],
 )
 def test_a_kept_volume_whose_instances_row_is_lost_goes_when_its_delete_has_succeeded(
-    stack: Stack, ends: OperationStatus | None, kept: int
+    stack: Stack, ends: OperationStatus | None, days: int, told: str
 ) -> None:
-    """Or is so long ago that nobody knows it; one that failed may have left all of the data."""
+    """Or is so long ago that nobody knows it; one that failed may have left all of the data, and
+    so may one that is lost with the operations. What stays is told."""
     instance_id = running(stack)
     backup = made(stack, instance_id)
     operation = stack.delete(instance_id)
@@ -296,10 +304,32 @@ def test_a_kept_volume_whose_instances_row_is_lost_goes_when_its_delete_has_succ
             each.delete()
         elif each.id == operation.id:
             each.update(actions=[Operation.status.set(ends)])
+    backup.update(actions=[Backup.created.set(backup.created - days * 86400)])
     delete(backup)
     stack.settle()
     assert now(backup).status == BackupStatus.DELETED
-    assert len(stack.volumes) == kept
+    assert [each.id for each in stack.volumes] == ([backup.volume_id] if told else [])
+    lines = [f"{instance_id}: its volume {backup.volume_id} {told}"] if told else []
+    assert [each for each in run("adopt", check=True) if "volume" in each] == lines
+
+
+def test_a_kept_volume_waits_for_a_delete_of_which_no_row_knows(stack: Stack) -> None:
+    """It has left the volume already, so that nobody would come for it."""
+    instance_id = running(stack)
+    backup = made(stack, instance_id)
+    operation = stack.delete(instance_id)
+    stack.settle()
+    instances.get_instance(instance_id, gone=True).delete()
+    operation = Operation.get(operation.id)
+    ended = operation.status
+    live = [Operation.live.set("another day"), Operation.status.set(OperationStatus.RUNNING)]
+    operation.update(actions=[*live, Operation.check_at.set(aws.clock() + 86400)])
+    delete(backup)
+    stack.run(60)
+    assert (len(stack.volumes), now(backup).status) == (1, BackupStatus.DELETING)
+    operation.update(actions=[Operation.live.remove(), Operation.status.set(ended)])
+    stack.settle()
+    assert (len(stack.volumes), now(backup).status) == (0, BackupStatus.DELETED)
 
 
 def test_a_kept_volume_that_is_used_again_is_its_instances_once_more(stack: Stack) -> None:

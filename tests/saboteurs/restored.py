@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from chalicelib import objects
 from chalicelib.status import BackupStatus
 from chalicelib.store import restoring_backups
 from chalicelib.store.models import Backup
-from functions import restoration, restoration_of_snapshots, stray_objects
+from functions import restoration, restoration_of_snapshots, stray_logs, stray_objects
 from tests.saboteurs.registry import Patch, saboteur
 
 
@@ -49,6 +50,21 @@ def a_chain_that_is_not_counted_again(patch: Patch) -> None:
     """After a restore a backup counts what has built on it then."""
     model, _, mend, then = restoration._OTHERS["chains"]
     patch.setitem(restoration._OTHERS, "chains", (model, lambda row: None, mend, then))
+
+
+@saboteur("restored archives", "I44", seeds=10)
+def the_log_of_a_lost_archive_is_a_leftover(patch: Patch) -> None:
+    """Pieces of a log whose archive has no row are removed."""
+    original = stray_objects._sort
+
+    def sort(keys: list[str]) -> stray_objects._Sorted:
+        found = original(keys)
+        for place in found.unknown:
+            if stray_logs.is_log(place):
+                objects.remove(list(objects.page(place).sizes))
+        return found
+
+    patch.setattr(stray_objects, "_sort", sort)
 
 
 @saboteur("restored archives", "I44", seeds=10)

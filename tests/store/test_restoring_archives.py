@@ -94,7 +94,7 @@ def test_one_that_has_got_its_key_meanwhile_goes_on(instance: Instance) -> None:
     archives.seal(row, "sealed")
     row.sealed_key = None
     with pytest.raises(ConditionFailed):
-        archives.end(row, "It has none.")
+        archives.end(row, "It has none.", empty=False)
 
 
 def test_one_that_has_another_archive_by_then_is_left_alone(instance: Instance) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from chalicelib import objects
+from chalicelib import aws, objects
 from chalicelib.domain.archives import State
 from chalicelib.store import archives
 from chalicelib.store.models import Archive, Backup
-from simulator.template import PREFIX
+from simulator.template import BACKUPS_BUCKET, PREFIX
 from tests.simulator.deployment import Deployment
 from tests.simulator.invariants.breaking import as_handler, instance, told_by
 
@@ -49,6 +49,18 @@ def removed_from_the_store(deployment: Deployment) -> None:
     as_handler(deployment, "look_for_stray_objects", clean)
 
 
+def pieces_removed_of_a_log_that_is_lost(deployment: Deployment) -> None:
+    row = archives.new_archive(instance(deployment), "a-schedule")
+    deployment.invariants.hub.lost["archives"] = {row.id: {"instance_id": row.instance_id}}
+    key = f"{row.location}/1"
+
+    def clean() -> None:
+        aws.client("s3").put_object(Bucket=BACKUPS_BUCKET, Key=key, Body=b"sealed")
+        objects.remove([key])
+
+    as_handler(deployment, "look_for_stray_objects", clean)
+
+
 def an_archive_for_nobody(deployment: Deployment) -> None:
     archives.new_archive(instance(deployment), "a-schedule").save()
 
@@ -58,6 +70,7 @@ test_a_broken_promise_is_told = told_by(
     lost_without_a_word,
     lost_although_its_snapshot_is_there,
     removed_from_the_store,
+    pieces_removed_of_a_log_that_is_lost,
     an_archive_for_nobody,
 )
 
