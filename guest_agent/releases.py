@@ -104,8 +104,8 @@ class Releases:
         self._switch(self.own)
         self._save(msgspec.structs.replace(self.trial, stage=Stage.TAKEN))
         self._alarm(0)
-        self.trial = None
         self._prune({self.own, before})
+        self.trial = None  # from now on the upgrade is answered, see `_wait_for_proof`
 
     def choose(self) -> str | None:
         """The version that is to run now; None when this process is of the only one there is."""

@@ -142,3 +142,24 @@ def test_a_torn_record_is_none(tmp_path: Path) -> None:
     server = Server(tmp_path)
     (tmp_path / releases.FOLDER / releases.UPGRADE_FILE).write_bytes(b'{"attempt": "at')
     assert server.boot().own == PROVED
+
+
+@pytest.mark.usefixtures("world")
+def test_what_is_not_kept_is_gone_before_the_upgrade_is_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who waits for the proof looks at `trial`, in a thread of its own."""
+    server = Server(tmp_path)
+    server.of("0.9.9")
+    answered: list[bool] = []
+    prune = Process._prune
+
+    def watched(process: Process, kept: set[str | None]) -> None:
+        answered.append(process.trial is None)
+        prune(process, kept)
+
+    monkeypatch.setattr(Process, "_prune", watched)
+    upgrade(server)
+    assert answered == [False]
+    left = {each.name for each in (tmp_path / releases.FOLDER / "releases").iterdir()}
+    assert left == {PROVED, NEW}
