@@ -31,6 +31,8 @@ from chalicelib.store.restoring_many import LOST
 from chalicelib.store.subjects import faulty
 
 COMPLETE: Final = "it is complete"
+LEFT: Final = f"{LOST} All objects of it may be left until it is deleted."
+"""Of one that may be whole, but that nobody can open."""
 _MADE: Final = (OperationAction.CREATE_BACKUP, OperationStatus.SUCCEEDED)
 FIRST_OPERATIONS: Final = 5
 """Among so many of its instance, since it was accepted, is the one that makes a backup."""
@@ -99,12 +101,12 @@ def miscounted(row: Backup) -> tuple[str, list[Action]] | None:
 def _unfinished(row: Backup) -> tuple[str, list[Action]] | None:
     making = making_of(row)
     if making is None:
-        return "what made it is lost", ending_backups.outcome(row, What.FAILED, reason=LOST)
+        return "what made it is lost", ending_backups.outcome(row, What.FAILED, reason=LEFT)
     if making.live is not None:
         return None
     made = as_dict(making.resources).get("backup")
     if row.sealed_key is None and not row.is_snapshot:
-        return "its key is lost", ending_backups.outcome(row, What.FAILED, reason=LOST)
+        return "its key is lost", ending_backups.outcome(row, What.FAILED, reason=LEFT)
     if making.status == OperationStatus.SUCCEEDED and made is not None:
         return COMPLETE, ending_backups.outcome(row, What.SUCCEEDED, made)
     what = FLOWS[CREATE_BACKUP.action].ended(as_dict(making.ended))

@@ -29,6 +29,7 @@ _RECORDED: Final = {
 
 _THERE: Final = (BackupStatus.COMPLETED, BackupStatus.DELETE_FAILED)
 _TOLD: Final = "objects of it may be left"
+"""By a flow that could not remove them, or of a restored row whose key is lost."""
 _SNAPSHOT_TOLD: Final = "may be left in the cloud until its backup is deleted"
 
 

@@ -109,6 +109,7 @@ def test_one_whose_key_is_lost_can_never_be_read_and_has_failed(instance_id: str
     before.save()
     assert "its key is lost" in put_right()[0]
     assert now(before).status == "FAILED"
+    assert "objects of it may be left until it is deleted" in str(now(before).fault_message)
 
 
 @pytest.mark.parametrize(
