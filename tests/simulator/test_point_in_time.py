@@ -337,7 +337,7 @@ def test_a_log_that_no_schedule_wants_after_a_restore_of_tables_ends(stack: Back
         event = {"step": "restore_rows", "part": "archives"}
         answer = stack.region.lambda_.call(f"{PREFIX}-taskmanager-cloud", event)
         told = [f"{instance_id}: no schedule wants its log"]
-        assert answer.result == {"told": told, "next": None}
+        assert answer.result == {"told": told, "next": {"part": "logs"}}
 
     stack.do(restored_without_its_schedule)
     assert [each["state"] for each in archives(stack, instance_id)] == ["ended"]
