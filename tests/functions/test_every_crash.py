@@ -1,8 +1,8 @@
 """Every flow with a fault at its k-th effect, for every k: it still ends whole.
 
 An effect is a call that a function makes, of AWS or of the cloud. At each the process may be
-killed right after it, its reply may be lost, or it may be refused. The quick tier strikes each kind
-of call once, in the first scenario that makes it; `make test-crash` each call of each.
+killed right after it, its reply may be lost, or it may be refused. `make test-deep` strikes each
+kind of call once, in the first scenario that makes it; `make test-crash` each call of each.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ QUICK: tuple[str, ...] = (
     "a hold that outlives its instance",
     "a size that was only asked for",
 )
-"""In `make test`; the others are in the slow tier."""
+"""In `make test-deep`; the others are in `make test-crash`."""
 
 
 def test_there_are_enough_of_them() -> None:

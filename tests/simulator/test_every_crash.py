@@ -1,7 +1,7 @@
 """Every handler, every step and every agent killed before and after each of its effects.
 
 The deaths of one scenario are spread over a few tests, so that each ends in time; those that
-`make test` runs are a dozen of each scenario, the rest is marked `crash`.
+`make test-deep` runs are a dozen of each scenario, the rest is marked `crash`.
 """
 
 from __future__ import annotations
