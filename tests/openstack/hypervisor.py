@@ -1,4 +1,4 @@
-"""The local cloud's hypervisor behind HTTP, for the drivers in Nova and Cinder.
+"""The local cloud's hypervisor behind HTTP, for the drivers in Nova and Cinder, and the router.
 
 `python -m tests.openstack.hypervisor STATE PORT`. A server boots from the config drive that Nova
 made of it, byte for byte. The hosts of compute may be killed and start again: the guests stay.
@@ -26,6 +26,7 @@ from starlette.routing import Route
 from simulator.cloud import config_drive
 from simulator.cloud.hypervisor import Guest, ProcessHypervisor
 from simulator.cloud.model.seams import Done, GuestSpec, GuestVolume
+from tests.openstack.router import Router
 
 USER_DATA = "openstack/latest/user_data"
 NUMBERS = {
@@ -63,8 +64,9 @@ class NovaHypervisor(ProcessHypervisor):
 class Served:
     """The calls of the drivers, and those by which a test hurts a guest."""
 
-    def __init__(self, hypervisor: NovaHypervisor) -> None:
+    def __init__(self, hypervisor: NovaHypervisor, router: Router) -> None:
         self._hypervisor = hypervisor
+        self._router = router
 
     async def list_servers(self, request: Request) -> JSONResponse:
         return JSONResponse(self._hypervisor.servers())
@@ -115,6 +117,11 @@ class Served:
         await _done(lambda done: self._hypervisor.delete_snapshot(snapshot_id, done))
         return JSONResponse({})
 
+    async def lead_address(self, request: Request) -> JSONResponse:
+        body = await request.json()
+        await self._router.lead(request.path_params["address"], body["fixed"])
+        return JSONResponse({})
+
 
 def _spec(server_id: str, body: Mapping[str, Any], volumes: list[GuestVolume]) -> NovaSpec:
     drive = {path: base64.b64decode(content) for path, content in body["drive"].items()}
@@ -144,11 +151,13 @@ def main(state: Path, port: int) -> None:
     command = shlex.split(f"{shlex.quote(sys.executable)} -m guest_agent")
     hypervisor = NovaHypervisor(state, command)
     hypervisor.clean()
-    served = Served(hypervisor)
+    router = Router()
+    served = Served(hypervisor, router)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         yield
+        await router.close()
         await hypervisor.close()
 
     act, volume = "/servers/{server_id}/{action}", "/volumes/{volume_id}"
@@ -160,6 +169,7 @@ def main(state: Path, port: int) -> None:
         Route(volume, served.remove_volume, methods=["DELETE"]),
         Route(snapshot, served.make_snapshot, methods=["PUT"]),
         Route(snapshot, served.remove_snapshot, methods=["DELETE"]),
+        Route("/addresses/{address}", served.lead_address, methods=["PUT"]),
     ]
     uvicorn.run(
         Starlette(routes=routes, lifespan=lifespan),

@@ -1,4 +1,5 @@
-"""Neutron: networks, ports, groups and floating addresses, without an agent and without packets."""
+"""Neutron: networks, ports, groups and floating addresses, without an agent. Floating addresses
+lead to their ports; there are no other packets."""
 
 from __future__ import annotations
 
@@ -19,6 +20,7 @@ def configure(site: Site) -> None:
         "notify_nova_on_port_data_changes": True,
         "dhcp_agent_notification": False,
         "rpc_response_timeout": 10,
+        "hypervisor_url": site.url("hypervisor"),
     }
     sections["nova"] = site.service_login()
     sections["ml2"] = {

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import openstack
 from simulator.cloud.model.cloud import FLAVORS, GUEST_IMAGE, PRIVATE_NETWORK, PUBLIC_NETWORK
-from simulator.cloud.model.settings import RAISED
+from simulator.cloud.model.settings import RAISED, CloudSettings
 from tests.openstack.site import REGION, SERVICE_USER, Site
 
 ENDPOINTS: Final = (
@@ -100,13 +100,14 @@ def make_things(site: Site) -> None:
 
 def _raise_quotas(admin: Any, project_id: str) -> None:
     """As the documentation tells an operator: all instances of all tenants are this project's."""
-    raised = RAISED
-    compute = ("instances", "cores", "ram", "server_groups")
-    volume = ("volumes", "gigabytes")
-    admin.set_compute_quotas(project_id, **{name: raised[name] for name in compute})
-    admin.set_volume_quotas(project_id, **{name: raised[name] for name in volume})
-    rest = {key: value for key, value in raised.items() if key not in (*compute, *volume)}
-    admin.set_network_quotas(project_id, **rest)
+    defaults = CloudSettings()
+    services = (
+        (admin.set_compute_quotas, defaults.compute_quota),
+        (admin.set_volume_quotas, defaults.volume_quota),
+        (admin.set_network_quotas, defaults.network_quota),
+    )
+    for raises, known in services:
+        raises(project_id, **{name: RAISED[name] for name in RAISED if name in known})
 
 
 def _make_networks(admin: Any, block: str) -> None:
