@@ -65,7 +65,7 @@ def test_what_was_committed_before_a_snapshot_is_restored_from_it(stack: Stack) 
     stack.assert_owns_nothing(stack.demo, source)
     deleted(stack, copy)
     stack.assert_owns_nothing(stack.demo, copy)
-    assert stack.cloud("GET", "/inventory")["snapshots"] == []
+    assert stack.things_of(backup, "snapshots") == []
 
 
 def test_postgresql_goes_on_with_a_snapshot_of_its_volume(stack: Stack) -> None:

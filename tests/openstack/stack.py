@@ -90,6 +90,9 @@ class RealStack(Stack):
     def _volumes(self, instance_id: str) -> list[dict[str, Any]]:
         return _named(self.administrator.block_storage.volumes(all_projects=True), instance_id)
 
+    def _snapshots(self, backup_id: str) -> list[dict[str, Any]]:
+        return _named(self.administrator.block_storage.snapshots(all_projects=True), backup_id)
+
     def _ports(self, instance_id: str) -> list[dict[str, Any]]:
         return _named(self.administrator.network.ports(), instance_id)
 
