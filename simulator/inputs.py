@@ -57,6 +57,8 @@ class Plan(msgspec.Struct, forbid_unknown_fields=True):
     seed: int = 1
     prepared: bool = True
     """Whether the guests are there from the begin, or the workload has to create them."""
+    leftovers: bool = False
+    """Whether instances that were deleted days ago have left one thing of each kind."""
     heartbeat_seconds: int = 60
     datastores: dict[str, float] = {}
     """How often each is chosen beside the others; empty: MariaDB alone."""

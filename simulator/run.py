@@ -20,6 +20,7 @@ from simulator.inputs import Plan
 from simulator.invariants import Invariants
 from simulator.invariants.base import owned_things
 from simulator.kernel import START
+from simulator.leftovers import Leftovers
 from simulator.meters import Meters
 from simulator.plan import drawn
 from simulator.population import Population
@@ -131,6 +132,8 @@ class Run:
             gc.enable()
             for each in made:
                 self.workload.adopt(each.tenant_id, each.instance_id, each.datastore)
+        if self.world.plan.leftovers:
+            Leftovers(self.world).leave()
         self.workload.admit()
         self._freeze()
         self.meters.watch()

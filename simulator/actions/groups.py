@@ -32,12 +32,13 @@ def create_group(work: Clients, tenant: Tenant, _: str | None) -> None:
 
 
 def change_group(work: Clients, tenant: Tenant, _: str | None) -> None:
-    """Some of its values, or all of them."""
+    """Some of its values, or all of them; an operator looks at what has come of it."""
     group = _group(work, tenant)
     if group is not None:
         body = {"configuration": {"values": _values(work, tenant.groups[group])}}
         method = work.stream.choice(("PATCH", "PATCH", "PUT"))
         work.request(tenant, method, f"/configurations/{group}", body)
+        work.request(tenant, "GET", f"/configurations/{group}", admin=True)
 
 
 def list_groups(work: Clients, tenant: Tenant, _: str | None) -> None:

@@ -12,11 +12,12 @@ OF_AN_INSTANCE: Final = 0.5
 
 
 def set_strategy(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
-    """One of two containers, in the place of the one before."""
+    """One of two containers, in the place of the one before; and what there is then."""
     wanted = {"swift_container": work.stream.choice(CONTAINERS)}
     if instance_id is not None and work.stream.random() < OF_AN_INSTANCE:
         wanted["instance_id"] = instance_id
     work.request(tenant, "POST", "/backup_strategies", {"backup_strategy": wanted})
+    work.request(tenant, "GET", "/backup_strategies")
 
 
 def drop_strategy(work: Clients, tenant: Tenant, instance_id: str | None) -> None:

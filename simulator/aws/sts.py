@@ -84,7 +84,7 @@ class Sts:
         return {
             "Credentials": {
                 "AccessKeyId": key,
-                "SecretAccessKey": f"secret-of-{key}",
+                "SecretAccessKey": secret_of(key),
                 "SessionToken": f"token-of-{key}",
                 "Expiration": datetime.fromtimestamp(expires_at, UTC),
             },
@@ -147,6 +147,11 @@ class Sts:
                     raise client_error("AccessDenied", operation, message, status=403)
 
         return guard
+
+
+def secret_of(access_key_id: str) -> str:
+    """The secret of a key: what a request has to be signed by."""
+    return f"secret-of-{access_key_id}"
 
 
 def _assumed(role_arn: str, name: str) -> str:

@@ -10,6 +10,9 @@ import re
 from typing import Final
 from urllib.parse import urlsplit
 
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib import aws
@@ -18,10 +21,11 @@ from guest_agent.backups import opening
 from guest_agent.backups.calls import ATTEMPT_SECONDS
 from guest_agent.backups.store import OpenStore
 from guest_agent.enrolment import Enrolment, Reply
+from simulator.aws.sts import secret_of
 from simulator.fleet.queues import Wire
 from simulator.swift import URL as SWIFT_URL
 
-_KEY: Final = re.compile(r"Credential=([^/]+)/")
+_SIGNED: Final = re.compile(r"Credential=([^/]+)/\d+/([^/]+)/s3/.*Signature=([0-9a-f]+)")
 
 
 def opener(guest: Wire, life: int, enrolment: Enrolment) -> OpenStore:
@@ -60,12 +64,13 @@ class SimSend:
                 return None
             status, content = answered
             return Reply(status, content, self._date())
-        found = _KEY.search(headers["Authorization"])
+        found = _SIGNED.search(headers["Authorization"])
         assert found is not None, "a guest signs what it asks for"
+        key, region, signature = found.groups()
+        if signature != _signature_of(method, url, headers, key, region):
+            return Reply(403, b"<Error><Code>SignatureDoesNotMatch</Code></Error>", self._date())
         client = aws.make_client(
-            "s3",
-            aws_access_key_id=found[1],
-            aws_session_token=headers["X-Amz-Security-Token"],
+            "s3", aws_access_key_id=key, aws_session_token=headers["X-Amz-Security-Token"]
         )
         where = {"Bucket": address.netloc.partition(".s3.")[0], "Key": address.path[1:]}
         try:
@@ -86,3 +91,18 @@ class SimSend:
 
     def _date(self) -> str | None:
         return self._guest.date() if self._guest.listens() else None
+
+
+def _signature_of(
+    method: str, url: str, headers: dict[str, str], access_key: str, region: str
+) -> str:
+    """What S3 works out for a request: by the SDK's code, which is not the agent's.
+
+    S3 believes no header but those that were signed; a guest signs all that it sends.
+    """
+    signer = S3SigV4Auth(Credentials(access_key, secret_of(access_key)), "s3", region)
+    request = AWSRequest(method, url, headers)
+    request.context["timestamp"] = headers["X-Amz-Date"]
+    del request.headers["Authorization"]
+    text = signer.string_to_sign(request, signer.canonical_request(request))
+    return str(signer.signature(text, request))

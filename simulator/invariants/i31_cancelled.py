@@ -44,6 +44,9 @@ class Cancelled(Invariant):
         in_time = new["id"] in self._in_time
         self._in_time.pop(new["id"], None)
         name, how = f"{new['action']} {new['id']}", FLOWS[new["action"]]
+        undone = new["status"] != OperationStatus.SUCCEEDED
+        if undone and new["cancelled"] not in new["reason"]:
+            self.broken(f"{name} was cancelled, and says: {new['reason']!r}", _whose(new))
         if new["status"] == OperationStatus.SUCCEEDED:
             if in_time:
                 self.broken(f"{name} was cancelled in time and went on to its end", _whose(new))

@@ -6,9 +6,13 @@ import logging
 from typing import Final
 
 from chalicelib import tracing
+from chalicelib.bus.envelope import Direction
 from simulator.aws.dynamodb.values import Item
+from simulator.aws.sqs.queues import Message
 from simulator.invariants.base import Hub, Invariant
+from simulator.invariants.mail import Mail
 from simulator.invariants.marks import FORGED_TRACE
+from simulator.template import PREFIX
 
 PARTS: Final = frozenset({"dispatch", "step", "operation", "guest", "report"})
 """The kinds of lines that an operation has, or may have."""
@@ -38,11 +42,30 @@ class Traced(Invariant):
         self._traces: dict[str, set[str]] = {}
         self._waiting: dict[str, list[str]] = {}
         """Operations whose request has not been told of yet, by its id."""
+        self._mail = Mail(hub.run.region)
+        self._works: dict[str, str] = {}
+        """The span of what a guest says it has done for a command, by its id."""
+        self._done: set[str] = set()
+        """Spans of guests' work that lines have told of."""
 
     def watch(self) -> None:
         self.hub.on_write("operations", self._operation)
         self.hub.on_write("commands", self._command)
         self.hub.on_line(self._line)
+        self.hub.on_message(self._sent)
+
+    def _sent(self, queue: str, message: Message) -> None:
+        """What a guest's answer says of its work, in the trace of the command; in fair weather it
+        is lost nowhere."""
+        if not self.hub.calm or queue != f"{PREFIX}-conductor" or not self.hub.is_guest():
+            return
+        report = self._mail.opened(message.body, Direction.TO_CONTROL)
+        command = self.hub.row("commands", report.id) if report is not None else None
+        if report is None or report.kind != "result" or command is None or "answered" in command:
+            return
+        said, asked = tracing.parse(report.traceparent), tracing.parse(command.get("traceparent"))
+        if said is not None and asked is not None and said.trace_id == asked.trace_id:
+            self._works[report.id] = said.span_id
 
     def _operation(self, old: Item | None, new: Item | None) -> None:
         if new is None or self.hub.restoring:
@@ -83,6 +106,8 @@ class Traced(Invariant):
         if kind not in PARTS or getattr(record, "outcome", None) == UNREAD:
             return
         operation_id = getattr(record, "operation_id", None)
+        if kind == "guest":
+            self._done.add(str(getattr(record, "span_id", None)))
         if kind == "report" and getattr(record, "outcome", None) != REFUSED:
             self._require_owner(record)
         if operation_id in self._traces:
@@ -91,6 +116,16 @@ class Traced(Invariant):
             self._require(operation_id, trace, f"the line of a {kind}")
         elif kind == "step" and operation_id is None:
             self.broken("the line of a step does not say of which operation it is")
+
+    def check_healed(self) -> None:
+        """What a guest has said of its work, before its command was over, is told as it says."""
+        for command_id, span_id in self._works.items():
+            command = self.hub.row("commands", command_id)
+            if command is not None and "result" in command:
+                self.exercised += 1
+                if span_id not in self._done:
+                    text = f"no line tells of what was done for {command['method']} {command_id}"
+                    self.broken(text, command["instance_id"])
 
     def _require_owner(self, record: logging.LogRecord) -> None:
         """The line of a report says whose it is, of an operation or of none."""

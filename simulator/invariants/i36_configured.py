@@ -47,6 +47,8 @@ class Configured(Invariant):
             self.exercised += 1
             if int(new["revision"]) != int(old["revision"]) + 1 and not self.hub.restoring:
                 self.broken(f"from revision {old['revision']} to {new['revision']}", new["id"])
+            if not changed(old, new, "updated") and not self.hub.restoring:
+                self.broken(f"revision {new['revision']} is not told to be newer", new["id"])
         if changed(old, new, "status") and new["status"] == ConfigurationStatus.DELETED:
             self.hub.soon(self._unused, new["id"])
 

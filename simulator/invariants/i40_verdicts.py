@@ -1,4 +1,5 @@
-"""I40: a backup is called sound when it is whole, damaged when it is not; no trial stays."""
+"""I40: a backup is called sound when it is whole, damaged with the reason when it is not; no trial
+stays."""
 
 from __future__ import annotations
 
@@ -39,6 +40,9 @@ class Verdicts(Invariant):
         self.exercised += 1
         backup_id, known = new["id"], "nobody has tried it out"
         before = self._asked.pop(backup_id, known)
+        if ("verdict_reason" in new) == (new["verdict"] == PASSED):
+            text = f"{backup_id} is called {new['verdict']}: {new.get('verdict_reason')!r}"
+            self.broken(text, new["instance_id"])
         if new["verdict"] == PASSED and before is not None:
             self.broken(f"{backup_id} is called sound, and {before}", new["instance_id"])
         if new["verdict"] != PASSED and self._damage(backup_id) is None:

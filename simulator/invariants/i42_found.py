@@ -1,4 +1,4 @@
-"""I42: what is there is found by whose it is, and what is gone is not."""
+"""I42: what is there is found by whose it is and by administrators, and what is gone is not."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Found(Invariant):
     """
 
     id = "I42"
-    title = "What is there is found by whose it is, and what is gone is not"
+    title = "What is there is found by whose it is and by operators, and what is gone is not"
 
     def watch(self) -> None:
         self._changed: dict[tuple[str, str], float] = {}
@@ -58,7 +58,7 @@ class Found(Invariant):
         if max(changed, self.hub.restored_at) > exchange.begun - LATE_SECONDS:
             return
         row = self.hub.row(table, thing)
-        own = row is None or row["tenant_id"] == exchange.tenant
+        own = exchange.admin or row is None or row["tenant_id"] == exchange.tenant
         missing = exchange.reply.status == 404 and thing.encode() in exchange.reply.body
         if missing and own and _is_there(row):
             self.exercised += 1

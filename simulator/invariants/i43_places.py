@@ -34,6 +34,8 @@ class Places(Invariant):
         self._chosen: dict[Owner, str | None] = {}
         self._unsure: dict[Owner, float] = {}
         """Until when nobody knows which one counts: for ever, or for a while after a change."""
+        self._answered: dict[Owner, float] = {}
+        """When the last request was answered that nobody else's has crossed."""
         self._busy: dict[Owner, int] = {}
         self._crossed: set[Owner] = set()
         """Those about which two requests have been under way at once, and one still is."""
@@ -50,6 +52,8 @@ class Places(Invariant):
             self._unsure[owner] = math.inf
 
     def _replied(self, exchange: Exchange) -> None:
+        if exchange.method == "GET" and exchange.path.endswith(_PATH) and exchange.tenant:
+            self._listed(exchange.tenant, exchange)
         owner = _owner(exchange.method, exchange.path, exchange.body)
         if owner is None:
             return
@@ -60,6 +64,30 @@ class Places(Invariant):
         if alone and exchange.reply.status == 202 and not exchange.replayed:
             self._chosen[owner] = _strategy(exchange.body).get("swift_container")
             self._unsure[owner] = self.hub.run.kernel.now + LATE_SECONDS
+            self._answered[owner] = self.hub.run.kernel.now
+
+    def _listed(self, project: str, exchange: Exchange) -> None:
+        """A list of strategies has each that is known to be there, and none that is not."""
+        if exchange.reply.status != 200 or exchange.admin:
+            return
+        told = {
+            (each["project_id"], each["instance_id"]): each["swift_container"]
+            for each in exchange.reply.document["backup_strategies"]
+        }
+        index = self.hub.run.region.dynamodb.most_lag_seconds
+        for owner, chosen in self._chosen.items():
+            alone = self._unsure[owner] < math.inf and not self.hub.restored_at
+            known = alone and self._answered[owner] + index <= exchange.begun
+            if owner[0] == project and known and self._is_there(owner[1]):
+                self.exercised += 1
+                if told.get(owner) != chosen:
+                    text = f"the strategy of {owner[1] or project} is {chosen}, and {told} are told"
+                    self.broken(text, owner[1] or None)
+
+    def _is_there(self, instance_id: str) -> bool:
+        """Whether an instance may have a strategy still; "" is a project, which does not go."""
+        row = self.hub.row("instances", instance_id)
+        return not instance_id or (row is not None and "index_tenant" in row)
 
     def _written(self, old: Item | None, new: Item | None) -> None:
         elsewhere = new is not None and ("imported" in new or "volume_id" in new)
