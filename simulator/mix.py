@@ -72,8 +72,8 @@ USUAL_MIX: Final[dict[str, float]] = {
     "purge_log": 0.3,
     "create_backup_in_container": 2,
     "import_backup": 1,
-    "set_strategy": 0.3,
-    "drop_strategy": 0.2,
+    "set_strategy": 1,
+    "drop_strategy": 0.3,
     "create_snapshot": 0.0,  # flows of their own: by plans of its own
 }
 """Weights; an action that a plan's own mix does not name is not asked for."""

@@ -35,6 +35,10 @@ DELAYS: Final = Delays(
     slow_delete=60.0,
 )
 ADDRESSES: Final = "10.0.0.0/8"
+SECOND_NETWORK: Final = "second"
+SECOND_ID: Final = stable_id("network", SECOND_NETWORK)
+"""A network that every tenant may use, beside the one that instances get by themselves."""
+SECOND_ADDRESSES: Final = "172.16.0.0/12"
 _INSTANCE: Final = re.compile(rf"{PREFIX}-([0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}})")
 
 
@@ -79,6 +83,12 @@ class World:
         self.cloud = make_cloud(self.kernel, _as_hypervisor(self.fleet), _cloud_settings())
         self.cloud.bootstrap(Passwords("admin", "service", "demo", "validation"), "http://cloud")
         make_images(self.cloud, self.fleet)
+        self.cloud.network.create_network(
+            self.cloud.admin(), SECOND_NETWORK, shared=True, network_id=SECOND_ID
+        )
+        self.cloud.network.create_subnet(
+            self.cloud.admin(), SECOND_ID, SECOND_ADDRESSES, f"{SECOND_NETWORK}-subnet"
+        )
         self.cloud_functions = CloudFunctions(self.kernel, self.region.effects, self.cloud)
         self.region.networks = shown_to_tenants(self.cloud)
         self.invariants: Invariants | None = None

@@ -11,6 +11,7 @@ from simulator.actions.contents import new_user
 from simulator.clients import Clients, Tenant
 from simulator.inputs import DATASTORE
 from simulator.versions import FIRST, NEWER, of
+from simulator.world import SECOND_ID
 
 LISTS: Final = (
     *("/instances", "/instances/detail", "/instances/detail?sort_key=created&sort_dir=desc"),
@@ -18,6 +19,8 @@ LISTS: Final = (
 )
 STATUSES: Final = ("ACTIVE", "STOPPED", "ERROR")
 """Those in which an instance stays."""
+ELSEWHERE: Final = 0.3
+"""Share of the creates whose tenant chooses a network."""
 LOCALITIES: Final = ("affinity", "anti-affinity", "soft-affinity", "soft-anti-affinity")
 
 
@@ -33,6 +36,8 @@ def create(work: Clients, tenant: Tenant, _: str | None) -> None:
         body["instance"]["access"] = access_of(work)
     if work.stream.random() < 0.2:
         body["instance"]["locality"] = work.stream.choice(LOCALITIES)
+    if work.stream.random() < ELSEWHERE:
+        body["instance"]["nics"] = [{"network_id": SECOND_ID}]
     reply = work.post(tenant, "/instances", body)
     if reply.status == 200:
         work.learn(tenant, reply)

@@ -83,7 +83,10 @@ class Lending(Invariant):
             return
         since = exchange.begun - LATE_SECONDS
         settled = all(self._moved.get(each["id"], 0.0) < since for each in (instance, archive))
-        its_own = (instance.get("archive_id"), archive["instance_id"]) == (archive_id, instance["id"])
+        its_own = (instance.get("archive_id"), archive["instance_id"]) == (
+            archive_id,
+            instance["id"],
+        )
         present = int(instance["generation"]) == asked["generation"]
         if settled and its_own and present and archive["state"] != State.ENDED:
             self.exercised += 1
