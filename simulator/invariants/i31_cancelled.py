@@ -45,8 +45,8 @@ class Cancelled(Invariant):
         self._in_time.pop(new["id"], None)
         name, how = f"{new['action']} {new['id']}", FLOWS[new["action"]]
         undone = new["status"] != OperationStatus.SUCCEEDED
-        if undone and new["cancelled"] not in new["reason"]:
-            self.broken(f"{name} was cancelled, and says: {new['reason']!r}", _whose(new))
+        if undone and new["cancelled"] not in new.get("reason", ""):
+            self.broken(f"{name} was cancelled, and says: {new.get('reason')!r}", _whose(new))
         if new["status"] == OperationStatus.SUCCEEDED:
             if in_time:
                 self.broken(f"{name} was cancelled in time and went on to its end", _whose(new))

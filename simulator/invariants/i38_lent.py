@@ -1,5 +1,5 @@
-"""I38: the object store is lent to who makes, restores or verifies a backup or sends its log, and to
-nobody else."""
+"""I38: the object store is lent to who makes, restores or verifies a backup or sends its log, and
+to nobody else."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class Asked(Invariant):
     def _replied(self, exchange: Exchange) -> None:
         accepted = exchange.reply.status == 200 and exchange.method == "POST"
         made = accepted and exchange.path.endswith("/instances") and not exchange.tried
-        if made and not exchange.replayed:
+        if made and exchange.body and not exchange.replayed:
             asked: dict[str, Any] = json.loads(exchange.body)["instance"]
             self._asked[exchange.reply.document["instance"]["id"]] = asked
 

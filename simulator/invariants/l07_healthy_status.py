@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Final
 
-from chalicelib.domain.operations import OperationAction, OperationStatus
 from chalicelib.lifecycle import Status
 from chalicelib.settings import settings
 from simulator.aws.dynamodb.values import Item
@@ -17,9 +15,6 @@ from simulator.invariants.base import Invariant
 PERIODS = 2.0
 RESOLUTION_GIB = 0.15
 """A change of 0.1 GiB is news, and sizes are stored in MiB."""
-AT_ONCE_SECONDS: Final = 20.0
-"""The next look of the agent, and the way through the queue; less than a heartbeat's period."""
-_CHANGES: Final = (OperationAction.START, OperationAction.STOP, OperationAction.RESTART)
 
 
 class HealthyStatus(Invariant):
@@ -27,33 +22,6 @@ class HealthyStatus(Invariant):
 
     id = "L7"
     title = "A healthy guest's report is right within two heartbeat periods"
-
-    def watch(self) -> None:
-        self.hub.on_write("operations", self._operation)
-
-    def _operation(self, old: Item | None, new: Item | None) -> None:
-        """What a start or a stop has changed is told at once, which only fair weather shows."""
-        if old is None or new is None or not self.hub.calm or new["action"] not in _CHANGES:
-            return
-        if new["status"] != OperationStatus.SUCCEEDED or old["status"] == new["status"]:
-            return
-        found = self.hub.run.fleet.of_instance(new["instance_id"])
-        if len(found) == 1:
-            guest, was = found[0], _status(found[0])
-            kernel = self.hub.run.kernel
-            kernel.call_at(kernel.now + AT_ONCE_SECONDS, lambda: self._is_told(new, guest, was))
-
-    def _is_told(self, ended: Item, guest: Guest, was: str) -> None:
-        instance_id = ended["instance_id"]
-        row = self.hub.row("instances", instance_id)
-        reported = self.hub.row("service-statuses", instance_id)
-        busy = row is None or "operation_id" in row or row["updated"] > ended["updated"]
-        if reported is None or busy or not guest.power or _status(guest) != was:
-            return
-        self.exercised += 1
-        if reported["status"] != was:
-            text = f"the guest is {was} since {AT_ONCE_SECONDS:.0f} s, told is {reported['status']}"
-            self.broken(text, instance_id)
 
     def check_healed(self) -> None:
         for row in self.hub.rows("instances"):
@@ -67,7 +35,7 @@ class HealthyStatus(Invariant):
     def _compare(self, row: Item, guest: Guest) -> None:
         self.exercised += 1
         reported = self.hub.row("service-statuses", row["id"])
-        actual = _status(guest)
+        actual = str(manager_of(guest, guest.life).seen().status)
         if reported is None:
             self.broken(f"the guest is {actual} and there is no status of it", row["id"])
             return
@@ -94,8 +62,3 @@ class HealthyStatus(Invariant):
             if told is None or abs(float(told) - actual) > RESOLUTION_GIB:
                 text = f"{actual:.3f} GiB of its volume are {name}, its row says {told}"
                 self.broken(text, reported["instance_id"])
-
-
-def _status(guest: Guest) -> str:
-    """What a guest would report now."""
-    return str(manager_of(guest, guest.life).seen().status)

@@ -11,7 +11,10 @@ from chalicelib import aws
 from chalicelib.bus.contract.archiving import ArchiveState
 from chalicelib.bus.contract.arguments import LogToReplay
 from chalicelib.bus.contract.pieces import PieceName
+from chalicelib.conductor import storage
 from chalicelib.domain import archives as rules
+from chalicelib.errors import Gone
+from chalicelib.store.models import Instance
 from guest_agent.backups import replaying
 from guest_agent.backups.archiver import Archiver, Note
 from guest_agent.datastores.log import Log
@@ -69,3 +72,13 @@ def a_moment_that_is_told_too_soon(patch: Patch) -> None:
         return note
 
     patch.setattr(Archiver, "_send_all", send_all)
+
+
+@saboteur("archived", "I38")
+def an_archive_that_nothing_is_lent_for(patch: Patch) -> None:
+    """Whoever has a log to send is told that nobody needs it."""
+
+    def refuse(_: storage.Ask, __: Instance) -> storage.Storage:
+        raise Gone(storage.OVER)
+
+    patch.setattr(storage, "_for_archive", refuse)

@@ -16,9 +16,11 @@ from chalicelib.bus.contract.manifest import StoredPart
 from chalicelib.cloud import snapshots
 from chalicelib.conductor import storage
 from chalicelib.domain import imports
+from chalicelib.domain.backups import FAILED, PASSED
 from chalicelib.domain.operations import OperationAction, OperationStatus
 from chalicelib.store import backups, ending, quotas, strategies
 from chalicelib.store.ending import Ending
+from chalicelib.store.ending_backups import VERDICT
 from chalicelib.store.models import Backup, Instance, Operation, Subject
 from functions import (
     container_objects,
@@ -26,6 +28,7 @@ from functions import (
     create_snapshot,
     handler,
     removing_objects,
+    verify_backup,
 )
 from functions.outcomes import Done, Outcome
 from functions.step import Step
@@ -199,3 +202,19 @@ def a_delete_that_takes_the_object_along(patch: Patch) -> None:
 def a_strategy_that_is_forgotten(patch: Patch) -> None:
     """Nobody looks where a strategy has backups go."""
     patch.setattr(strategies, "container_for", lambda instance: None)
+
+
+@saboteur("by strategy", "I43")
+def strategies_that_are_not_listed(patch: Patch) -> None:
+    """A project is told that it has none."""
+    patch.setattr(strategies, "of_tenant", lambda _, __=None: [])
+
+
+@saboteur("a bad store", "I40", seeds=10)
+def a_verdict_without_a_reason(patch: Patch) -> None:
+    """A backup is called damaged, and nobody says why."""
+
+    def judged(*, sound: bool, reason: str) -> Done:
+        return Done({VERDICT: {"verdict": PASSED if sound else FAILED}})
+
+    patch.setattr(verify_backup, "_judged", judged)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from chalicelib import aws
 from chalicelib.bus.contract.arguments import UpdateOverrides
 from chalicelib.store import attachments, children, configurations
-from chalicelib.store.models import Instance, Operation
+from chalicelib.store.models import Configuration, Instance, Operation
 from functions import configuring
-from tests.saboteurs.registry import Patch, saboteur
+from tests.saboteurs.registry import Instead, Patch, saboteur
 
 
 @saboteur("configured", "I36", seeds=10)
@@ -42,3 +43,20 @@ def values_that_are_recorded_and_not_sent(patch: Patch) -> None:
 def a_group_that_nobody_finds(patch: Patch) -> None:
     """A read of a group is answered as if there were none."""
     patch.setattr(configurations, "find_configuration", lambda _: None)
+
+
+@saboteur("configured", "I42", seeds=5)
+def a_group_that_operators_do_not_find(patch: Patch) -> None:
+    """A read of a group by who may see all of them is answered as if there were none."""
+    original = configurations.get_configuration
+
+    def get_configuration(configuration_id: str, tenant_id: str | None = None) -> Configuration:
+        return original(configuration_id, tenant_id or "of-nobody")
+
+    patch.setattr(configurations, "get_configuration", get_configuration)
+
+
+@saboteur("configured", "I36", seeds=5)
+def a_change_that_is_not_told_to_be_newer(patch: Patch) -> None:
+    """A change of a group is told with the time of the one before."""
+    patch.setattr(configurations, "aws", Instead(aws, clock=lambda: 0.0))

@@ -150,11 +150,13 @@ def _plan(
         outages=list(outages),
         settle_seconds=more.get("settle", SETTLE_SECONDS),
         heartbeat_seconds=int(more.get("heartbeat", 60)),
+        leftovers=bool(more.get("leftovers")),
     )
 
 
 PLANS: Final = {
     "calm": _plan("calm", CHURN, {}),
+    "left over": _plan("left over", {"list": 1.0}, {}, leftovers=True, rate=4.0),
     "filling": _plan("filling", CONTENTS, {"F13": 1.0}),
     "calls": _plan("calls", CONTENTS, {}),
     "protected": _plan("protected", PROTECTED, {"F21": 0.3}, guests=2, rate=900.0, at_once=12),

@@ -14,6 +14,7 @@ from chalicelib.cloud import volumes as cloud_volumes
 from chalicelib.domain.flows import REMOVALS
 from chalicelib.domain.operations import STARTABLE
 from chalicelib.lifecycle import Status
+from chalicelib.settings import settings
 from chalicelib.store import base, guests, instances, operations
 from chalicelib.store.models import Instance, Operation
 from functions import (
@@ -22,6 +23,7 @@ from functions import (
     handler,
     maintenance,
     orphans,
+    placement,
     power,
     remove,
     step,
@@ -271,3 +273,16 @@ def a_migration_that_is_not_taken_back(patch: Patch) -> None:
 def a_stop_that_leaves_the_server_running(patch: Patch) -> None:
     """A stop ends when the database has; nobody asks Nova."""
     patch.setitem(handler.CLOUD_STEPS, "stop_instance.power_off", Step(lambda *_: Done()))
+
+
+@saboteur("left over", "L2", seeds=1)
+def addresses_that_nobody_looks_for(patch: Patch) -> None:
+    """The look for leftovers does not know of floating addresses."""
+    known = tuple(each for each in orphans._KINDS if each.name != "floating IP")
+    patch.setattr(orphans, "_KINDS", known)
+
+
+@saboteur("calm", "I45")
+def a_network_that_nobody_asked_for(patch: Patch) -> None:
+    """Every instance goes to the operator's network, whatever its tenant has chosen."""
+    patch.setattr(placement, "of_port", lambda _: placement.Place(settings().network_id))

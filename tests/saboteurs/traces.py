@@ -42,3 +42,9 @@ def a_change_without_an_audit_record(patch: Patch) -> None:
         return None
 
     patch.setattr(frame, "_begin_audit", begin_audit)
+
+
+@saboteur("calls", "I34")
+def work_of_a_guest_that_is_not_told(patch: Patch) -> None:
+    """The line of a guest's work is one of nobody's, whatever the guest says."""
+    patch.setattr(traces, "_work_of", lambda _, __: None)

@@ -53,9 +53,13 @@ def replied(
 
 
 def as_guest(
-    deployment: Deployment, kind: str, command_id: str, result: dict[str, str] | None = None
+    deployment: Deployment,
+    kind: str,
+    command_id: str,
+    result: dict[str, str] | None = None,
+    work: str | None = None,
 ) -> None:
-    """Let the instance's own agent send a report of generation 1."""
+    """Let the instance's own agent send a report of generation 1; `work` is a `traceparent`."""
     guest = next(iter(deployment.fleet))
     session = guest.memory.session
     assert session is not None
@@ -70,6 +74,7 @@ def as_guest(
         issued_at=aws.clock(),
         expires_at=aws.clock() + 600,
         key_version=session.key_version,
+        traceparent=work,
     )
     key = deployment.invariants.each["I8"]._mail._derive  # type: ignore[attr-defined]
     body = seal(

@@ -34,4 +34,8 @@ def not_undone(deployment: Deployment) -> None:
     cancelled(deployment, "CANCELLED")
 
 
-test_a_broken_promise_is_told = told_by("I31", not_told, went_on, not_undone)
+def for_another_reason(deployment: Deployment) -> None:
+    cancelled(deployment, "CANCELLED")  # without any
+
+
+test_a_broken_promise_is_told = told_by("I31", not_told, went_on, not_undone, for_another_reason)

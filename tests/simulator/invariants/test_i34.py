@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import logging
 
-from chalicelib import aws
+import pytest
+
+from chalicelib import aws, tracing
 from chalicelib.bus import commands
+from chalicelib.conductor import traces
+from chalicelib.store.models import Command
 from simulator.invariants.marks import FORGED_TRACE
 from tests.simulator.deployment import Deployment
-from tests.simulator.invariants.breaking import instance, operation, told_by
+from tests.simulator.invariants.breaking import as_guest, instance, operation, told_by
 
 
 def another_trace(deployment: Deployment) -> None:
@@ -47,3 +51,24 @@ test_a_broken_promise_is_told = told_by(
     a_command_in_another_trace,
     a_trace_of_a_guest,
 )
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_work_of_a_guest_is_told_as_it_says(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, *, told: bool
+) -> None:
+    deployment.invariants.hub.calm = True
+    if not told:
+        monkeypatch.setattr(traces, "_work_of", lambda _, __: None)
+    row = instance(deployment)
+    asked = commands.new_command(
+        "c-2", row, "restart", deadline=aws.clock() + 60, operation_id=operation(deployment).id
+    )
+    asked.save()
+    place = tracing.parse(asked.traceparent)
+    assert place is not None
+    as_guest(deployment, "result", "c-2", work=f"00-{place.trace_id}-{'5' * 16}-01")
+    Command("c-2").update(actions=[Command.result.set({})])
+    deployment.invariants.check_healed()
+    found = [each.text for each in deployment.invariants.each["I34"].violations]
+    assert ["no line tells of what was done for restart c-2"] * (not told) == found

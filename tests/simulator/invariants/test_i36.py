@@ -43,6 +43,10 @@ def a_revision_left_out(deployment: Deployment) -> None:
     Configuration(group(deployment)).update(actions=[Configuration.revision.set(3)])
 
 
+def a_change_at_no_time(deployment: Deployment) -> None:
+    Configuration(group(deployment)).update(actions=[Configuration.revision.set(2)])
+
+
 def other_values(deployment: Deployment) -> None:
     """The guest was never told."""
     group(deployment)
@@ -62,6 +66,7 @@ test_a_broken_promise_is_told = told_by(
     another_tenants,
     not_known_to_its_group,
     a_revision_left_out,
+    a_change_at_no_time,
     other_values,
     an_older_revision,
 )

@@ -23,4 +23,23 @@ def a_trial_that_stays(deployment: Deployment) -> None:
     guest.volume.trial = {"b": b""}
 
 
-test_a_broken_promise_is_told = told_by("I40", called_sound_by_nobody, a_trial_that_stays)
+def verdict(deployment: Deployment, **found: str) -> None:
+    row = making_backups.new_backup(instance(deployment), CREATE_BACKUP.name)
+    as_handler(deployment, "taskmanager", row.save)
+    actions = ending_backups.verdict(found, 1.0)
+    as_handler(deployment, "taskmanager", lambda: Backup(row.id).update(actions=actions))
+
+
+def damaged_for_no_reason(deployment: Deployment) -> None:
+    verdict(deployment, verdict="failed")
+
+
+test_a_broken_promise_is_told = told_by(
+    "I40", called_sound_by_nobody, a_trial_that_stays, damaged_for_no_reason
+)
+
+
+def test_a_reason_is_asked_of_what_is_damaged_alone(deployment: Deployment) -> None:
+    verdict(deployment, verdict="failed", reason="a page is damaged")
+    texts = [each.text for each in deployment.invariants.each["I40"].violations]
+    assert not any("is called failed" in each for each in texts), texts

@@ -54,8 +54,19 @@ def apart_from_what_it_builds_on(deployment: Deployment) -> None:
     made(deployment, NIGHTLY, parent=full)
 
 
+def not_listed(deployment: Deployment) -> None:
+    chosen(deployment, "nightly ones")
+    tenant = instance(deployment).tenant_id
+    body = b'{"backup_strategies": []}'
+    replied(deployment, "GET", f"/v1.0/{tenant}/backup_strategies", Reply(200, {}, body))
+
+
 test_a_broken_promise_is_told = told_by(
-    "I43", where_no_strategy_says, in_the_bucket_against_a_strategy, apart_from_what_it_builds_on
+    "I43",
+    where_no_strategy_says,
+    in_the_bucket_against_a_strategy,
+    apart_from_what_it_builds_on,
+    not_listed,
 )
 
 
