@@ -6,9 +6,10 @@ import logging
 
 import pytest
 
-from chalicelib import aws, tracing
+from chalicelib import aws
 from chalicelib.bus import commands
 from chalicelib.conductor import traces
+from chalicelib.store import spans
 from chalicelib.store.models import Command
 from simulator.invariants.marks import FORGED_TRACE
 from tests.simulator.deployment import Deployment
@@ -60,13 +61,13 @@ def test_work_of_a_guest_is_told_as_it_says(
     deployment.invariants.hub.calm = True
     if not told:
         monkeypatch.setattr(traces, "_work_of", lambda _, __: None)
-    row = instance(deployment)
+    row, of = instance(deployment), operation(deployment)
     asked = commands.new_command(
-        "c-2", row, "restart", deadline=aws.clock() + 60, operation_id=operation(deployment).id
+        "c-2", row, "restart", deadline=aws.clock() + 60, operation_id=of.id
     )
+    place = spans.place_of(of)
+    asked.traceparent = f"00-{place.trace_id}-{'4' * 16}-01"
     asked.save()
-    place = tracing.parse(asked.traceparent)
-    assert place is not None
     as_guest(deployment, "result", "c-2", work=f"00-{place.trace_id}-{'5' * 16}-01")
     Command("c-2").update(actions=[Command.result.set({})])
     deployment.invariants.check_healed()
