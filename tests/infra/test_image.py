@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
@@ -32,7 +33,19 @@ HIDES_MOUNTS: Final = {
     *("ProtectKernelTunables", "ProtectProc", "ProtectSystem", "TemporaryFileSystem"),
 }
 """What gives a unit a mount namespace of its own (systemd.exec(5))."""
-MOST_EXPOSED: Final = 5.0
+MOST_EXPOSED: Final = 5.2
+NOBODY: Final = 65_534
+FINDS_AND_ENDS: Final = """
+import os, sys
+from pathlib import Path
+from types import SimpleNamespace
+from guest_agent.datastores import processes, tool
+folder, program, pid = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+owner = os.stat(f"/proc/{pid}").st_uid
+assert processes.at_work_in(folder, program, owner) == [pid]
+assert "read_bytes" in tool._done_by(SimpleNamespace(pid=pid))
+processes.kill_all_below(folder, owner)
+"""
 IMPORT_ALL: Final = """
 import guest_agent, importlib, pkgutil, sys
 for found in pkgutil.walk_packages(guest_agent.__path__, "guest_agent."):
@@ -144,7 +157,34 @@ def test_the_sandbox_leaves_the_agent_its_mounts_and_the_database_its_life() -> 
     assert not HIDES_MOUNTS & set(service)
     assert (service["KillMode"], service["OOMPolicy"]) == ("process", "continue")
     assert service["NoNewPrivileges"] == "yes"
+    assert "MemoryDenyWriteExecute" not in service, "PostgreSQL compiles queries"
     assert "time-sync.target" in unit()["Unit"]["After"]
+
+
+def test_the_sandbox_leaves_the_agent_the_sight_of_its_databases_processes(tmp_path: Path) -> None:
+    """They are another user's, and root without a capability may not look at those."""
+    is_root = os.geteuid() == 0
+    program = shutil.which("sleep")
+    assert program
+    owner = NOBODY if is_root else None
+    bounds = re.findall(r"CAP_(\w+)", " ".join(_lines_of("CapabilityBoundingSet")))
+    bounded = [
+        "setpriv",
+        "--bounding-set",
+        ",".join(["-all", *(f"+{each.lower()}" for each in bounds)]),
+    ]
+    with subprocess.Popen([program, "600"], cwd=tmp_path, user=owner, group=owner) as database:
+        looks = [sys.executable, "-c", FINDS_AND_ENDS, str(tmp_path), program, str(database.pid)]
+        try:
+            subprocess.run([*(bounded if is_root else ()), *looks], cwd=PROJECT_ROOT, check=True)
+            assert database.wait(60) == -signal.SIGKILL
+        finally:
+            database.kill()
+
+
+def _lines_of(directive: str) -> list[str]:
+    """All values of one that may stand several times."""
+    return re.findall(rf"(?m)^{directive}=(.*)$", UNIT.read_text())
 
 
 def test_systemd_takes_the_unit_and_finds_it_closed_enough() -> None:
