@@ -88,6 +88,7 @@ class ServerManager(Manager, WithUpgrades, WithConfiguration, Generic[S]):
             life.secure()
             progress("creating databases and users")
             with self._session(FIRST_CONTENTS_SECONDS) as session:
+                session.allow_each(FIRST_CONTENTS_SECONDS)
                 self._fill(session, request)
         return answers.Prepared("healthy", holds_configuration=True)
 

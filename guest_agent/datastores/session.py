@@ -66,6 +66,10 @@ class Session(ABC):
         self.statements = 0
         """How many it was asked to run."""
 
+    def allow_each(self, seconds: float) -> None:
+        """Let a statement take so long: of a command for whose answer nobody stays connected."""
+        self.answer_seconds = seconds
+
     @abstractmethod
     def ping(self) -> None:
         """One round trip that asks for nothing."""

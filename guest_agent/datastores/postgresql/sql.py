@@ -49,6 +49,9 @@ MAIN: Final = "postgres"
 """The database that the agent asks, where nobody else may make anything."""
 ITERATIONS: Final = 4096
 SALT_BYTES: Final = 16
+OF_WHICH_MS: Final = 900
+"""Of each second that an answer has, the milliseconds of its statement: the server says itself that
+it was too long."""
 SESSION: Final = {
     # What a customer sets for a database of its own does not count for the agent in it.
     "search_path": "pg_catalog",
@@ -59,7 +62,7 @@ SESSION: Final = {
     "idle_in_transaction_session_timeout": "0",
     "standard_conforming_strings": "on",
     "client_encoding": "UTF8",
-    "statement_timeout": str(int(ANSWER_SECONDS * 900)),
+    "statement_timeout": f"{ANSWER_SECONDS * OF_WHICH_MS:.0f}",
     "lock_timeout": str(LOCK_SECONDS * 1000),
     "client_min_messages": "error",
 }
@@ -159,6 +162,10 @@ class Session(session.Session):
         """The major version that the server tells."""
         return int(self._connection.parameter_statuses["server_version"].split(".")[0])
 
+    def allow_each(self, seconds: float) -> None:
+        super().allow_each(seconds)
+        self.run(f"SET statement_timeout = {seconds * OF_WHICH_MS:.0f}")
+
     def ping(self) -> None:
         """This session's process, and the one that makes a process for each who comes."""
         self.rows("SELECT 1")
@@ -199,9 +206,11 @@ class Session(session.Session):
 
     @contextmanager
     def within(self, database: str) -> Iterator[Session]:
-        """A session in another database, until the same moment."""
+        """A session in another database, with the same bounds."""
         made = connect(self._data, self._owner, self.until, database)
         try:
+            if self.answer_seconds > made.answer_seconds:
+                made.allow_each(self.answer_seconds)
             yield made
         finally:
             made.close()

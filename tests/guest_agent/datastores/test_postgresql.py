@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chalicelib.bus.contract.arguments import Prepare
 from chalicelib.domain.contents import rules_of
 from chalicelib.errors import BadRequest as Refused
 from chalicelib.service_status import ServiceStatus as Status
@@ -25,10 +26,11 @@ from guest_agent.datastores.postgresql import configuration, sql
 from guest_agent.datastores.postgresql.layout import Layout
 from guest_agent.datastores.postgresql.manager import PostgreSQLManager
 from guest_agent.datastores.postgresql.server import PostgreSQLServer
+from guest_agent.datastores.server_manager import FIRST_CONTENTS_SECONDS
 from guest_agent.errors import CommandFailed, GuestError
 from tests.guest_agent.datastores.conftest import config
 from tests.guest_agent.datastores.managed import Managed, one
-from tests.guest_agent.server import suspend
+from tests.guest_agent.server import prepare_args, suspend
 from tests.support import postgresql
 
 pytestmark = [pytest.mark.database, pytest.mark.xdist_group("postgresql")]
@@ -179,6 +181,25 @@ def test_settings_of_a_customers_database_do_not_reach_the_agent_in_it(database:
             assert inside.rows("SELECT current_setting($1)", name) == [(value,)]
     database.call("delete_user", user={"name": "eve"})
     database.call("delete_database", database={"name": "trap"})
+
+
+def test_a_create_lets_a_statement_take_longer_than_a_call_may(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A slow volume takes its time for CREATE DATABASE."""
+    allowed: list[list[tuple[object, ...]]] = []
+
+    def fill(_: PostgreSQLManager, session: sql.Session, request: Prepare) -> None:
+        with session.within("shop") as inside:
+            for each in (session, inside):
+                allowed.append(each.rows("SELECT current_setting('statement_timeout')"))
+                assert each.answer_seconds == FIRST_CONTENTS_SECONDS
+
+    monkeypatch.setattr(PostgreSQLManager, "_fill", fill)
+    database.call("prepare", **prepare_args(**Database.ASKED))
+    assert allowed == [[("9min",)]] * 2
+    with database.manager._life.session() as usual:
+        assert usual.rows("SELECT current_setting('statement_timeout')") == [("10800ms",)]
 
 
 def test_its_own_files_are_its_users_whoever_made_them(database: Database) -> None:
