@@ -9,14 +9,18 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from typing import Final
+from collections.abc import Container
+from typing import Any, Final
 
 from chalicelib.domain.configurations import AT_ONCE
 from chalicelib.domain.operations import TERMINAL, OperationAction, OperationStatus
+from chalicelib.lifecycle import Status
 from chalicelib.store.backups import MOST_CHILDREN
 from simulator.aws.dynamodb.values import Item
 from simulator.invariants.base import Invariant, changed
 
+LATE_SECONDS: Final = 120.0
+"""What has changed within so long may be missing in an index that lags (F9)."""
 _COUNTED: Final = {OperationStatus.SUCCEEDED: "rebuilt", OperationStatus.FAILED: "failed"}
 _PARENTS: Final = (OperationAction.ROLL_OUT, OperationAction.APPLY)
 
@@ -74,8 +78,28 @@ class Rollouts(Invariant):
             self.broken(f"{new['id']} has ended before its children", live[0])
         if new["action"] == OperationAction.APPLY:
             return  # it counts those of its last turn
+        if new["status"] == OperationStatus.SUCCEEDED and not self.hub.restored_at:
+            self._whole(new, known)
         for status, name in _COUNTED.items():
             if ends[status] != (said := told.get(name, 0)):
                 self.broken(f"{new['id']} counts {said} {name}, and {ends[status]} were")
         if told.get("skipped", 0) < ends[OperationStatus.CANCELLED]:
             self.broken(f"{new['id']} has not counted who was called back")
+
+    def _whole(self, new: Item, known: Container[str]) -> None:
+        """What fits, was there and is at nothing, it has rebuilt or counts as passed over."""
+        wanted: dict[str, Any] = json.loads(new["arguments"])
+        passed = int((new.get("resources") or {}).get("skipped", 0))
+        left = [
+            row["id"]
+            for row in self.hub.rows("instances")
+            if row["id"] not in known
+            and wanted.get("version_id") in (None, row["datastore_version_id"])
+            and wanted.get("project_id") in (None, row["tenant_id"])
+            and row["status"] == Status.ACTIVE
+            and "operation_id" not in row
+            and float(row["updated"]) < float(new["created"]) - LATE_SECONDS
+            and row.get("image_id") != wanted.get("image_id")
+        ]
+        if len(left) > passed:
+            self.broken(f"{new['id']} has ended, and {len(left)} were left out", left[0])

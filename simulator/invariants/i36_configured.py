@@ -51,6 +51,8 @@ class Configured(Invariant):
                 self.broken(f"revision {new['revision']} is not told to be newer", new["id"])
         if changed(old, new, "status") and new["status"] == ConfigurationStatus.DELETED:
             self.hub.soon(self._unused, new["id"])
+            if "index_tenant" in new:
+                self.broken("it is deleted, and stays in its tenant's list", new["id"])
 
     def _unused(self, group_id: str) -> None:
         for row in self.hub.rows("instances"):

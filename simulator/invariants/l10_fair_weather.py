@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from math import inf
 from typing import Final
 
+from chalicelib.lifecycle import Status
 from chalicelib.settings import settings
 from simulator.aws.dynamodb.values import Item
 from simulator.invariants.base import Exchange, Invariant, changed
@@ -29,10 +31,22 @@ class FairWeather(Invariant):
         """When each instance's guest was replaced or expelled last."""
         self.hub.on_reply(self._replied)
         self.hub.on_write("instances", self._instance)
+        self.hub.on_line(self._line)
 
     def _instance(self, old: Item | None, new: Item | None) -> None:
         if old is not None and new is not None and changed(old, new, "generation"):
             self._replaced[new["id"]] = self.hub.run.kernel.now
+
+    def _line(self, record: logging.LogRecord) -> None:
+        """No report is refused but of a guest that is the instance's no more."""
+        said = record.__dict__
+        if not self.hub.calm or (said.get("kind"), said.get("outcome")) != ("report", "refused"):
+            return
+        self.exercised += 1
+        row = self.hub.row("instances", said.get("instance_id"))
+        gone = row is None or row["status"] == Status.DELETED
+        if row is None or (not gone and int(row["generation"]) == said.get("generation")):
+            self.broken(f"a {said.get('report')} was refused: {said.get('error')}", None)
 
     def _replied(self, exchange: Exchange) -> None:
         status = exchange.reply.status
