@@ -11,6 +11,7 @@ from chalicelib.store.children import child_of
 from chalicelib.store.models import Operation
 from chalicelib.store.operations import operation_of
 from chalicelib.store.rollouts import new_rollout
+from simulator.invariants.i33_rollouts import LATE_SECONDS
 from tests.simulator.deployment import Deployment
 from tests.simulator.invariants.breaking import instance, told_by
 
@@ -56,6 +57,19 @@ def one_that_was_not_counted(deployment: Deployment) -> None:
     parent(deployment).update(actions=[Operation.status.set(OperationStatus.SUCCEEDED)])
 
 
+def one_left_out(deployment: Deployment) -> None:
+    """The instance is of the version, at nothing, and on another image."""
+    deployment.run(LATE_SECONDS + 60)
+    row = new_rollout("operators", Wanted("image-1", instance(deployment).datastore_version_id))
+    made = operation_of(row, ROLL_OUT, arguments=row.asked)
+    row.operation_id, made.resources = made.id, Progress().recorded()
+    made.save()
+    row.save()
+    made.update(actions=[Operation.status.set(OperationStatus.SUCCEEDED)])
+    texts = [each.text for each in deployment.invariants.each["I33"].violations]
+    assert any("were left out" in each for each in texts), texts
+
+
 def ended_before_its_child(deployment: Deployment) -> None:
     made = parent(deployment, rebuilt=1)
     child(deployment, made, OperationStatus.RUNNING, 2)
@@ -68,5 +82,6 @@ test_a_broken_promise_is_told = told_by(
     one_twice,
     one_after_it_was_stopped,
     one_that_was_not_counted,
+    one_left_out,
     ended_before_its_child,
 )

@@ -31,6 +31,13 @@ def deleted_below_an_instance(deployment: Deployment) -> None:
     row.update(actions=[Configuration.status.set("DELETED")])
 
 
+def listed_when_it_is_deleted(deployment: Deployment) -> None:
+    row = Configuration(group(deployment))
+    row.update(actions=[Configuration.status.set("DELETED"), Configuration.updated.set(1.0)])
+    texts = [each.text for each in deployment.invariants.each["I36"].violations]
+    assert any("stays in its tenant's list" in each for each in texts), texts
+
+
 def another_tenants(deployment: Deployment) -> None:
     group(deployment, tenant_id="another")
 
@@ -63,6 +70,7 @@ def an_older_revision(deployment: Deployment) -> None:
 test_a_broken_promise_is_told = told_by(
     "I36",
     deleted_below_an_instance,
+    listed_when_it_is_deleted,
     another_tenants,
     not_known_to_its_group,
     a_revision_left_out,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from types import SimpleNamespace
 
 import pytest
 
 from simulator.region import Reply
 from tests.simulator.deployment import Deployment
-from tests.simulator.invariants.breaking import OTHER, replied, told_by
+from tests.simulator.invariants.breaking import OTHER, instance, replied, told_by
 
 
 def function_erred(deployment: Deployment) -> None:
@@ -32,6 +33,17 @@ def guest_with_time_that_does_not_answer(deployment: Deployment) -> None:
     answer_of_a_guest(deployment, 503, waited=20.5)
 
 
+def refused(deployment: Deployment, generation: int) -> None:
+    deployment.invariants.hub.calm = True
+    told = {"kind": "report", "outcome": "refused", "instance_id": instance(deployment).id}
+    log = logging.getLogger("chalicelib.conductor.reports")
+    log.info("report: refused", extra={**told, "generation": generation, "trace_id": "1" * 32})
+
+
+def a_report_refused(deployment: Deployment) -> None:
+    refused(deployment, 1)
+
+
 def answer_of_a_guest(deployment: Deployment, status: int, waited: float, **state: bool) -> None:
     """A reply to a call of a guest that is in some state, after so many seconds."""
     guest = SimpleNamespace(
@@ -48,6 +60,7 @@ def answer_of_a_guest(deployment: Deployment, status: int, waited: float, **stat
 
 test_a_broken_promise_is_told = told_by(
     "L10",
+    a_report_refused,
     function_erred,
     answered_503,
     guest_call_answered_503_at_once,
@@ -74,3 +87,8 @@ def test_a_guest_whose_database_is_dead_says_so_at_once(deployment: Deployment) 
     deployment.invariants.hub.calm = True
     answer_of_a_guest(deployment, 503, waited=0.1, up=False)
     assert deployment.invariants.violations == []
+
+
+def test_a_guest_that_was_replaced_is_refused(deployment: Deployment) -> None:
+    refused(deployment, 0)
+    assert not deployment.invariants.each["L10"].violations
