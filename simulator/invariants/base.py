@@ -304,6 +304,11 @@ class Hub:
         """Virtual seconds since the begin of the run."""
         return self.run.kernel.now - START
 
+    @property
+    def lag(self) -> float:
+        """For how many seconds what has changed may be read as it was (F9); 0: not at all."""
+        return self.run.region.dynamodb.most_lag_seconds
+
     def rows(self, table: str) -> Iterator[Item]:
         """The items of a table (its name without the prefix), one after the other."""
         return self.run.region.dynamodb.rows(f"{PREFIX}-{table}")

@@ -10,9 +10,6 @@ from chalicelib.status import RESTART_REQUIRED, Status
 from simulator.aws.dynamodb.values import Item
 from simulator.invariants.base import Exchange, Invariant
 
-LATE_SECONDS: Final = 120.0
-"""What has changed within so long may be listed as it was: an index that lags (F9), and a request's
-own time."""
 _LIST: Final = re.compile(r"/v1\.0/[^/]+/instances(?:/detail)?(?:\?(.*))?")
 
 
@@ -68,7 +65,7 @@ class Lists(Invariant):
     def _settled(self, instance_id: str, begun: float) -> Item | None:
         """The row of an instance that has not changed for long before a request."""
         at = max(self._changed[instance_id], self.hub.restored_at)
-        return self.hub.row("instances", instance_id) if at < begun - LATE_SECONDS else None
+        return self.hub.row("instances", instance_id) if at < begun - self.hub.lag else None
 
 
 def _fits(row: Item, query: dict[str, str]) -> bool:

@@ -19,8 +19,6 @@ from chalicelib.store.backups import MOST_CHILDREN
 from simulator.aws.dynamodb.values import Item
 from simulator.invariants.base import Invariant, changed
 
-LATE_SECONDS: Final = 120.0
-"""What has changed within so long may be missing in an index that lags (F9)."""
 _COUNTED: Final = {OperationStatus.SUCCEEDED: "rebuilt", OperationStatus.FAILED: "failed"}
 _PARENTS: Final = (OperationAction.ROLL_OUT, OperationAction.APPLY)
 
@@ -98,7 +96,7 @@ class Rollouts(Invariant):
             and wanted.get("project_id") in (None, row["tenant_id"])
             and row["status"] == Status.ACTIVE
             and "operation_id" not in row
-            and float(row["updated"]) < float(new["created"]) - LATE_SECONDS
+            and float(row["updated"]) < float(new["created"]) - self.hub.lag
             and row.get("image_id") != wanted.get("image_id")
         ]
         if len(left) > passed:

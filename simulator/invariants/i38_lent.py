@@ -12,9 +12,6 @@ from chalicelib.errors import Gone
 from simulator.aws.dynamodb.values import Item
 from simulator.invariants.base import Exchange, Invariant, changed, json_of
 
-LATE_SECONDS: Final = 120.0
-"""What has changed within so long may be told as it was: a stale read (F9), and the request's own
-time."""
 _OF_A_LOAN: Final = ("archive_id", "generation", "status", "state")
 Lent = tuple[str, str]
 """An instance and a backup."""
@@ -81,7 +78,7 @@ class Lending(Invariant):
         archive = self.hub.row("archives", archive_id)
         if instance is None or archive is None or self.hub.restoring:
             return
-        since = exchange.begun - LATE_SECONDS
+        since = exchange.begun - self.hub.lag
         settled = all(self._moved.get(each["id"], 0.0) < since for each in (instance, archive))
         its_own = (instance.get("archive_id"), archive["instance_id"]) == (
             archive_id,

@@ -10,9 +10,6 @@ from chalicelib.status import BackupStatus, ConfigurationStatus
 from simulator.aws.dynamodb.values import Item
 from simulator.invariants.base import Exchange, Invariant
 
-LATE_SECONDS: Final = 120.0
-"""What has changed within so long may be told as it was: a stale read (F9), and the request's own
-time."""
 GONE: Final = frozenset({Status.DELETED, ConfigurationStatus.DELETED, BackupStatus.DELETED})
 TABLES: Final = {
     "instances": "instances",
@@ -55,7 +52,7 @@ class Found(Invariant):
             return
         table, thing = TABLES[found[1]], found[2]
         changed = self._changed.get((table, thing), 0.0)
-        if max(changed, self.hub.restored_at) > exchange.begun - LATE_SECONDS:
+        if max(changed, self.hub.restored_at) >= exchange.begun - self.hub.lag:
             return
         row = self.hub.row(table, thing)
         own = exchange.admin or row is None or row["tenant_id"] == exchange.tenant

@@ -12,8 +12,8 @@ from simulator.aws.dynamodb.values import Item
 from simulator.invariants.base import Asked, Exchange, Invariant, parents_of
 from simulator.template import PREFIX
 
-LATE_SECONDS: Final = 120.0
-"""A backup is made as what was read so long ago said: a stale read (F9), and the request's time."""
+REQUEST_SECONDS: Final = 60.0
+"""Who stores a backup, a request or a sweep, has read where it goes at most so long ago."""
 _PATH: Final = "/backup_strategies"
 Owner = tuple[str, str]
 """A project, and an instance of it or "" for all of them."""
@@ -63,7 +63,7 @@ class Places(Invariant):
             self._crossed.discard(owner)
         if alone and exchange.reply.status == 202 and not exchange.replayed:
             self._chosen[owner] = _strategy(exchange.body).get("swift_container")
-            self._unsure[owner] = self.hub.run.kernel.now + LATE_SECONDS
+            self._unsure[owner] = self.hub.run.kernel.now + self.hub.lag + REQUEST_SECONDS
             self._answered[owner] = self.hub.run.kernel.now
 
     def _listed(self, project: str, exchange: Exchange) -> None:
@@ -74,10 +74,9 @@ class Places(Invariant):
             (each["project_id"], each["instance_id"]): each["swift_container"]
             for each in exchange.reply.document["backup_strategies"]
         }
-        index = self.hub.run.region.dynamodb.most_lag_seconds
         for owner, chosen in self._chosen.items():
             alone = self._unsure[owner] < math.inf and not self.hub.restored_at
-            known = alone and self._answered[owner] + index <= exchange.begun
+            known = alone and self._answered[owner] + self.hub.lag <= exchange.begun
             if owner[0] == project and known and self._is_there(owner[1]):
                 self.exercised += 1
                 if told.get(owner) != chosen:

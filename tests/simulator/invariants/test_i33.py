@@ -11,7 +11,6 @@ from chalicelib.store.children import child_of
 from chalicelib.store.models import Operation
 from chalicelib.store.operations import operation_of
 from chalicelib.store.rollouts import new_rollout
-from simulator.invariants.i33_rollouts import LATE_SECONDS
 from tests.simulator.deployment import Deployment
 from tests.simulator.invariants.breaking import instance, told_by
 
@@ -59,7 +58,7 @@ def one_that_was_not_counted(deployment: Deployment) -> None:
 
 def one_left_out(deployment: Deployment) -> None:
     """The instance is of the version, at nothing, and on another image."""
-    deployment.run(LATE_SECONDS + 60)
+    deployment.run(60)
     row = new_rollout("operators", Wanted("image-1", instance(deployment).datastore_version_id))
     made = operation_of(row, ROLL_OUT, arguments=row.asked)
     row.operation_id, made.resources = made.id, Progress().recorded()

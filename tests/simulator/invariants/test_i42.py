@@ -46,6 +46,7 @@ test_a_broken_promise_is_told = told_by(
 
 
 def test_who_has_just_gone_may_be_found_as_it_was(deployment: Deployment) -> None:
+    deployment.region.dynamodb.most_lag_seconds = 60.0
     answered(deployment, 200, gone=True, after=1)
     assert not deployment.invariants.each["I42"].violations
 

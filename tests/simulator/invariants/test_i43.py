@@ -10,7 +10,7 @@ import pytest
 from chalicelib.domain.containers import Container
 from chalicelib.store import making_backups
 from chalicelib.store.models import Backup
-from simulator.invariants.i43_places import LATE_SECONDS
+from simulator.invariants.i43_places import REQUEST_SECONDS
 from simulator.region import Reply
 from tests.simulator.deployment import Deployment
 from tests.simulator.invariants.breaking import as_handler, instance, replied, told_by
@@ -44,7 +44,7 @@ def where_no_strategy_says(deployment: Deployment) -> None:
 
 def in_the_bucket_against_a_strategy(deployment: Deployment) -> None:
     chosen(deployment, "nightly ones")
-    deployment.run(LATE_SECONDS)
+    deployment.run(REQUEST_SECONDS)
     made(deployment, None)
 
 
@@ -72,10 +72,10 @@ test_a_broken_promise_is_told = told_by(
 
 def test_a_strategy_that_is_kept_holds(deployment: Deployment) -> None:
     chosen(deployment, "nightly ones")
-    deployment.run(LATE_SECONDS)
+    deployment.run(REQUEST_SECONDS)
     made(deployment, NIGHTLY)
     chosen(deployment, None)
-    deployment.run(LATE_SECONDS)
+    deployment.run(REQUEST_SECONDS)
     made(deployment, None)
     assert deployment.invariants.results()["I43"].verdict == "holds", deployment.explain()
 
@@ -85,7 +85,7 @@ def test_what_has_just_changed_or_had_no_clear_answer_says_nothing(
     deployment: Deployment, status: int
 ) -> None:
     chosen(deployment, "nightly ones", status=status)
-    deployment.run(LATE_SECONDS if status == 503 else 1.0)
+    deployment.run(REQUEST_SECONDS if status == 503 else 1.0)
     made(deployment, None)
     assert not deployment.invariants.each["I43"].violations
 
@@ -97,6 +97,6 @@ def test_of_two_changes_at_once_nobody_knows_which_one_counts(deployment: Deploy
         ask("POST", path, body)
     chosen(deployment, "nightly ones")
     replied(deployment, "POST", path, Reply(202, {}, b""), body)
-    deployment.run(LATE_SECONDS)
+    deployment.run(REQUEST_SECONDS)
     made(deployment, None)
     assert not deployment.invariants.each["I43"].violations
