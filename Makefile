@@ -133,7 +133,7 @@ test-tempest-openstack: system $(READY) ## The same on a real OpenStack, as `mak
 bench: system $(READY) ## Measure: bring-up, latency, calls and their price, cold starts, backups
 	@$(PYTEST) -m bench -s --timeout 0 tests --ignore tests/wire
 
-test-image: $(READY) ## Build the guest image and boot it with QEMU (root): a database on each bus, after a power cut too
+test-image: $(READY) ## Build the guest image and boot it with QEMU (root): each engine, each bus, upgrades of the agent, power cuts
 	@$(BIN)/python -m tests.image
 
 load: system $(READY) ## Bursts and misbehaving neighbours on running stacks: time, memory, what others notice

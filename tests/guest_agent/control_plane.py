@@ -95,10 +95,14 @@ class Queue:
         return [key for key, message in self.messages.items() if message["visible_at"] <= now]
 
 
+class _Server6(ThreadingHTTPServer):
+    address_family = socket.AF_INET6
+
+
 class ControlPlane:
     """Serves one guest on a loopback port; `refusals` are statuses to answer first."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: str = "127.0.0.1") -> None:
         self.queues = {"guest": Queue(), "conductor": Queue(), "heartbeats": Queue()}
         self.epoch = 0
         self.public_key: bytes | None = None
@@ -120,9 +124,10 @@ class ControlPlane:
         """Whether somebody puts an object, and whether that goes on."""
         self.puts.set()
         handler = type("Handler", (_Handler,), {"control": self})
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self.server = (_Server6 if ":" in host else ThreadingHTTPServer)((host, 0), handler)
         self.server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        in_url = f"[{host}]" if ":" in host else host
+        self.url = f"http://{in_url}:{self.server.server_address[1]}"
         self._thread = threading.Thread(
             target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
         )

@@ -1,7 +1,4 @@
-"""A server as libvirt makes one: QEMU with a root disk, other disks, a config drive and a card.
-
-Its network is QEMU's own (DHCP at 10.0.2.0/24); the host's loopback is 10.0.2.2 in it.
-"""
+"""A server as libvirt makes one: QEMU with a root disk, other disks, a config drive and a card."""
 
 from __future__ import annotations
 
@@ -13,11 +10,9 @@ from typing import Final
 
 from simulator.cloud import config_drive
 from simulator.cloud.model.seams import GuestSpec
-from tests.support.loopback import free_port
 
-HOST: Final = "10.0.2.2"
-DATABASE_PORT: Final = 3306
 MEMORY_MIB: Final = 1024
+CUT: Final = "a power cut"
 BUSES: Final = {
     "virtio": "virtio-blk-pci,drive=volume,serial={id}",
     "scsi": "scsi-hd,drive=volume,serial={id}",
@@ -29,12 +24,14 @@ BUSES: Final = {
 class Machine:
     """One server; its disks stay when it is switched off."""
 
-    def __init__(self, folder: Path, image: Path, spec: GuestSpec, bus: str, accel: str) -> None:
+    def __init__(
+        self, folder: Path, image: Path, spec: GuestSpec, netdev: str, bus: str, accel: str
+    ) -> None:
         self.folder = folder
         self.console = folder / "console"
         self.ephemeral = folder / "ephemeral.raw"
-        self.port = free_port()
         self._spec = spec
+        self._netdev = netdev
         self._bus = bus
         self._accel = accel
         self._process: subprocess.Popen[bytes] | None = None
@@ -76,11 +73,19 @@ class Machine:
                     "-device",
                     f"virtio-net-pci,netdev=net,mac={self._spec.interfaces[0].mac_address}",
                 ),
-                *("-netdev", f"user,id=net,hostfwd=tcp:127.0.0.1:{self.port}-:{DATABASE_PORT}"),
+                *("-netdev", self._netdev),
                 *("-device", "virtio-rng-pci"),
             ],
             stdin=subprocess.DEVNULL,
         )
+
+    def said(self) -> str:
+        """What its console shows."""
+        return self.console.read_text(errors="replace")
+
+    def require_blank_disk(self) -> None:
+        """Nothing was written to the disk that is not the volume."""
+        assert not any(self.ephemeral.read_bytes()), "the ephemeral disk was written to"
 
     @property
     def runs(self) -> bool:
