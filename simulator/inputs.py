@@ -58,7 +58,7 @@ class Plan(msgspec.Struct, forbid_unknown_fields=True):
     prepared: bool = True
     """Whether the guests are there from the begin, or the workload has to create them."""
     leftovers: bool = False
-    """Whether instances that were deleted days ago have left one thing of each kind."""
+    """Whether instances that were deleted days ago have left things, each of another kind."""
     heartbeat_seconds: int = 60
     datastores: dict[str, float] = {}
     """How often each is chosen beside the others; empty: MariaDB alone."""

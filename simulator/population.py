@@ -235,7 +235,7 @@ class Population:
             network_id=self._network.id,
             project_id=self._caller.project_id,
             mac_address=f"fa:16:3e:{port_id[:2]}:{port_id[2:4]}:{port_id[4:6]}",
-            fixed_ips=network._allocate(self._network, port_id, None),
+            fixed_ips=network.allocate(self._network, port_id, None),
             security_group_ids=[group_id],
             created_at=self._now,
             updated_at=self._now,

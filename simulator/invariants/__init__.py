@@ -57,7 +57,7 @@ from simulator.invariants.i41_final_backups import FinalBackups
 from simulator.invariants.i42_found import Found
 from simulator.invariants.i43_places import Places
 from simulator.invariants.i44_restored import Restored
-from simulator.invariants.i45_asked import Asked
+from simulator.invariants.i45_asked import Made
 from simulator.invariants.l01_operations_end import OperationsEnd
 from simulator.invariants.l02_no_orphans import NoOrphans
 from simulator.invariants.l03_no_lost_instance import NoLostInstance
@@ -82,7 +82,7 @@ REGISTRY: Final[dict[str, type[Invariant]]] = {
         *(Volumes, Flavors, Protected, Answers, OneGuest, Tried, Moved, Versions),
         *(Ability, Cancelled, Lists, Rollouts, Traced, Agents, Configured, Full),
         *(Lending, Scheduled, Verdicts, FinalBackups, Found, Places, Restored),
-        Asked,
+        Made,
         *(OperationsEnd, NoOrphans, NoLostInstance, Drained, Baseline, Restores),
         *(HealthyStatus, Budget, Determinism, FairWeather, DatabasesLive, Moments),
     )

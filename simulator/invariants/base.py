@@ -306,7 +306,8 @@ class Hub:
 
     @property
     def lag(self) -> float:
-        """For how many seconds what has changed may be read as it was (F9); 0: not at all."""
+        """For how many seconds what has changed may be read as it was, at most and in all of the
+        run (F9); 0: not at all."""
         return self.run.region.dynamodb.most_lag_seconds
 
     def rows(self, table: str) -> Iterator[Item]:

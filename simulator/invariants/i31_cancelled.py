@@ -23,7 +23,7 @@ class Cancelled(Invariant):
     """
 
     id = "I31"
-    title = "What is cancelled goes back and is undone, unless its last step had begun"
+    title = "What is cancelled is undone and says why, unless its last step had begun"
 
     def watch(self) -> None:
         self._in_time: dict[str, None] = {}
@@ -44,8 +44,9 @@ class Cancelled(Invariant):
         in_time = new["id"] in self._in_time
         self._in_time.pop(new["id"], None)
         name, how = f"{new['action']} {new['id']}", FLOWS[new["action"]]
-        undone = new["status"] != OperationStatus.SUCCEEDED
-        if undone and new["cancelled"] not in new.get("reason", ""):
+        if new["status"] == OperationStatus.CANCELLED and new["cancelled"] not in new.get(
+            "reason", ""
+        ):
             self.broken(f"{name} was cancelled, and says: {new.get('reason')!r}", _whose(new))
         if new["status"] == OperationStatus.SUCCEEDED:
             if in_time:

@@ -1,8 +1,9 @@
 """I33: what begins operations has no more under way than it may, and none left when it ends.
 
-A rollout counts what has ended. Each instance is rebuilt by it once at most, and none after
-somebody called it back. A change of a configuration group may come to an instance again, with newer
-values, when the operation before has ended. A delete of a backup takes along what builds on it.
+A rollout counts what has ended, and leaves none out. Each instance is rebuilt by it once at most,
+and none after somebody called it back. A change of a configuration group may come to an instance
+again, with newer values, when the operation before has ended. A delete of a backup takes along what
+builds on it.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from typing import Any, Final
 
 from chalicelib.domain.configurations import AT_ONCE
 from chalicelib.domain.operations import TERMINAL, OperationAction, OperationStatus
-from chalicelib.lifecycle import Status
 from chalicelib.store.backups import MOST_CHILDREN
+from chalicelib.store.rollouts import REBUILDS
 from simulator.aws.dynamodb.values import Item
 from simulator.invariants.base import Invariant, changed
 
@@ -85,19 +86,21 @@ class Rollouts(Invariant):
             self.broken(f"{new['id']} has not counted who was called back")
 
     def _whole(self, new: Item, known: Container[str]) -> None:
-        """What fits, was there and is at nothing, it has rebuilt or counts as passed over."""
+        """What fits, and was there and at nothing all the time, it has rebuilt.
+
+        What begins or ends for an instance gives its row another time.
+        """
         wanted: dict[str, Any] = json.loads(new["arguments"])
-        passed = int((new.get("resources") or {}).get("skipped", 0))
-        left = [
-            row["id"]
-            for row in self.hub.rows("instances")
-            if row["id"] not in known
-            and wanted.get("version_id") in (None, row["datastore_version_id"])
-            and wanted.get("project_id") in (None, row["tenant_id"])
-            and row["status"] == Status.ACTIVE
-            and "operation_id" not in row
-            and float(row["updated"]) < float(new["created"]) - self.hub.lag
-            and row.get("image_id") != wanted.get("image_id")
-        ]
-        if len(left) > passed:
-            self.broken(f"{new['id']} has ended, and {len(left)} were left out", left[0])
+        if wanted.get("agent") is not None:
+            return
+        for row in self.hub.rows("instances"):
+            if (
+                row["id"] not in known
+                and wanted.get("version_id") in (None, row["datastore_version_id"])
+                and wanted.get("project_id") in (None, row["tenant_id"])
+                and row["status"] in REBUILDS
+                and "operation_id" not in row
+                and float(row["updated"]) < float(new["created"]) - self.hub.lag
+                and row.get("image_id") != wanted["image_id"]
+            ):
+                self.broken(f"the rollout {new['id']} has ended, and has left it out", row["id"])

@@ -106,7 +106,7 @@ class Traced(Invariant):
         if kind not in PARTS or getattr(record, "outcome", None) == UNREAD:
             return
         operation_id = getattr(record, "operation_id", None)
-        if kind == "guest":
+        if kind == "guest" and self.hub.calm:
             self._done.add(str(getattr(record, "span_id", None)))
         if kind == "report" and getattr(record, "outcome", None) != REFUSED:
             self._require_owner(record)
@@ -118,7 +118,7 @@ class Traced(Invariant):
             self.broken("the line of a step does not say of which operation it is")
 
     def check_healed(self) -> None:
-        """What a guest has said of its work, before its command was over, is told as it says."""
+        """What a guest has said of work that came to a result is told as it says."""
         for command_id, span_id in self._works.items():
             command = self.hub.row("commands", command_id)
             if command is not None and "result" in command:

@@ -9,6 +9,7 @@ from typing import Final
 from chalicelib.domain.archives import State
 from chalicelib.domain.operations import TERMINAL, OperationAction
 from chalicelib.errors import Gone
+from chalicelib.lifecycle import Status
 from simulator.aws.dynamodb.values import Item
 from simulator.invariants.base import Exchange, Invariant, changed, json_of
 
@@ -84,7 +85,8 @@ class Lending(Invariant):
             archive_id,
             instance["id"],
         )
-        present = int(instance["generation"]) == asked["generation"]
+        going = instance["status"] in (Status.SHUTDOWN, Status.DELETED)
+        present = not going and int(instance["generation"]) == asked["generation"]
         if settled and its_own and present and archive["state"] != State.ENDED:
             self.exercised += 1
             self.broken(f"nothing was lent for the archive {archive_id} of its log", instance["id"])

@@ -1,4 +1,4 @@
-"""I42: what is there is found by whose it is and by administrators, and what is gone is not."""
+"""I42: what is there is found by whose it is and by operators, and what is gone is not."""
 
 from __future__ import annotations
 

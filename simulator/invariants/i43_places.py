@@ -36,6 +36,8 @@ class Places(Invariant):
         """Until when nobody knows which one counts: for ever, or for a while after a change."""
         self._answered: dict[Owner, float] = {}
         """When the last request was answered that nobody else's has crossed."""
+        self._unclear: dict[Owner, float] = {}
+        """When a request had no clear answer last: what it does may come behind the next one."""
         self._busy: dict[Owner, int] = {}
         self._crossed: set[Owner] = set()
         """Those about which two requests have been under way at once, and one still is."""
@@ -61,10 +63,14 @@ class Places(Invariant):
         self._busy[owner] -= 1
         if not self._busy[owner]:
             self._crossed.discard(owner)
-        if alone and exchange.reply.status == 202 and not exchange.replayed:
+        now = self.hub.run.kernel.now
+        if exchange.reply.status >= 500:
+            self._unclear[owner] = now
+        clear = exchange.begun > self._unclear.get(owner, -math.inf) + REQUEST_SECONDS
+        if alone and clear and exchange.reply.status == 202 and not exchange.replayed:
             self._chosen[owner] = _strategy(exchange.body).get("swift_container")
-            self._unsure[owner] = self.hub.run.kernel.now + self.hub.lag + REQUEST_SECONDS
-            self._answered[owner] = self.hub.run.kernel.now
+            self._unsure[owner] = now + self.hub.lag + REQUEST_SECONDS
+            self._answered[owner] = now
 
     def _listed(self, project: str, exchange: Exchange) -> None:
         """A list of strategies has each that is known to be there, and none that is not."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from chalicelib.domain.operations import OperationAction, OperationStatus
+from chalicelib.domain.operations import TERMINAL, OperationAction, OperationStatus
 from simulator.aws.dynamodb.values import Item
-from simulator.invariants.base import Exchange, Invariant, owned_things
-from simulator.versions import IMAGES
+from simulator.inputs import DATASTORE
+from simulator.invariants.base import Exchange, Invariant
+from simulator.versions import FIRST, IMAGES
 
 CREATES: Final = (
     OperationAction.CREATE,
@@ -17,10 +18,10 @@ CREATES: Final = (
 )
 
 
-class Asked(Invariant):
+class Made(Invariant):
     """Remembers each create that is accepted, and compares it with the cloud when it has succeeded.
 
-    The cloud may have lost a thing by then (F15): L3 asks for that one.
+    The cloud may have lost a thing by then (F15): L3 asks for that one. I15 asks for the access.
     """
 
     id = "I45"
@@ -41,35 +42,36 @@ class Asked(Invariant):
     def _operation(self, old: Item | None, new: Item | None) -> None:
         if old is None or new is None or new["action"] not in CREATES:
             return
-        if new["status"] != OperationStatus.SUCCEEDED or old["status"] == new["status"]:
+        if new["status"] not in TERMINAL or old["status"] == new["status"]:
             return
         asked = self._asked.pop(new["instance_id"], None)
-        if asked is not None:
-            for kind, instance_id, thing in owned_things(self.hub.run.cloud):
-                if instance_id == new["instance_id"]:
-                    self._compare(asked, kind, thing, instance_id)
+        if asked is not None and new["status"] == OperationStatus.SUCCEEDED:
+            self._compare(asked, new.get("resources") or {}, new["instance_id"])
 
-    def _compare(self, asked: dict[str, Any], kind: str, thing: Any, instance_id: str) -> None:
-        wanted = _wanted(asked, kind, thing)
-        self.exercised += bool(wanted)
-        for what, (is_so, should_be) in wanted.items():
-            if should_be is not None and is_so != should_be:
-                text = f"its {kind} has the {what} {is_so}, and {should_be} was asked for"
+    def _compare(self, asked: dict[str, Any], made: dict[str, Any], instance_id: str) -> None:
+        for what, (is_so, should_be) in self._wanted(asked, made).items():
+            if should_be is None:
+                continue
+            self.exercised += 1
+            if is_so != should_be:
+                text = f"it has the {what} {is_so}, and {should_be} was asked for"
                 self.broken(text, instance_id)
 
+    def _wanted(self, asked: dict[str, Any], made: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+        """Of what is there in the cloud what it is, and what it should be; None is anything."""
+        cloud, found = self.hub.run.cloud, dict[str, tuple[Any, Any]]()
+        if (server := cloud.compute.servers.get(made.get("server_id", ""))) is not None:
+            found["flavor"] = server.flavor.id, asked.get("flavorRef")
+            found["image"] = server.image_id, _image(asked.get("datastore"))
+        if (volume := cloud.volume.volumes.get(made.get("volume_id", ""))) is not None:
+            found["size"] = volume.size, (asked.get("volume") or {}).get("size")
+        if (port := cloud.network.ports.get(made.get("port_id", ""))) is not None:
+            nic = (asked.get("nics") or [{}])[0]
+            found["network"] = port.network_id, nic.get("network_id")
+        return found
 
-def _wanted(asked: dict[str, Any], kind: str, thing: Any) -> dict[str, tuple[Any, Any]]:
-    """Of a thing in the cloud what it is and what it should be; None where nobody has said."""
-    if kind == "server":
-        version = (asked.get("datastore") or {}).get("version")
-        image = IMAGES.get(version) if version is not None else None
-        return {
-            "flavor": (thing.flavor.id, asked.get("flavorRef")),
-            "image": (thing.image_id, image),
-        }
-    if kind == "volume":
-        return {"size": (thing.size, (asked.get("volume") or {}).get("size"))}
-    if kind == "port":
-        nic = (asked.get("nics") or [{}])[0]
-        return {"network": (thing.network_id, nic.get("network_id"))}
-    return {}
+
+def _image(datastore: dict[str, Any] | None) -> str | None:
+    """Of the version that was named, or of the usual one of the datastore."""
+    named = datastore or {}
+    return IMAGES.get(named.get("version") or FIRST[named.get("type") or DATASTORE].name)

@@ -43,10 +43,11 @@ class FairWeather(Invariant):
         if not self.hub.calm or (said.get("kind"), said.get("outcome")) != ("report", "refused"):
             return
         self.exercised += 1
-        row = self.hub.row("instances", said.get("instance_id"))
-        gone = row is None or row["status"] == Status.DELETED
-        if row is None or (not gone and int(row["generation"]) == said.get("generation")):
-            self.broken(f"a {said.get('report')} was refused: {said.get('error')}", None)
+        whose = said.get("instance_id")
+        row = self.hub.row("instances", whose) if whose is not None else None
+        is_present = row is not None and int(row["generation"]) == said.get("generation")
+        if whose is None or (row is not None and is_present and row["status"] != Status.DELETED):
+            self.broken(f"a {said.get('report', 'report')} was refused: {said['error']}", whose)
 
     def _replied(self, exchange: Exchange) -> None:
         status = exchange.reply.status

@@ -35,9 +35,13 @@ class Router:
             if fixed is None:
                 return
             self._connections[address] = set()
-            self._listeners[address] = [
-                await self._listen(address, fixed, port) for port in self._ports
-            ]
+            self._listeners[address] = []
+            try:
+                for port in self._ports:
+                    self._listeners[address].append(await self._listen(address, fixed, port))
+            except OSError:
+                await self._end(address)
+                raise
 
     async def close(self) -> None:
         """Let all of them lead nowhere."""
@@ -48,6 +52,9 @@ class Router:
         connections = self._connections[address]
 
         def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            if self._connections.get(address) is not connections:
+                writer.close()  # it was accepted before the address has led elsewhere
+                return
             task = asyncio.ensure_future(_carry(reader, writer, fixed, port))
             connections.add(task)
             task.add_done_callback(connections.discard)

@@ -7,7 +7,7 @@ from chalicelib.bus.envelope import Envelope
 from chalicelib.conductor import generations, reports
 from chalicelib.domain.operations import OperationStatus
 from chalicelib.domain.rollouts import Progress
-from chalicelib.store import instances, kinds, operations
+from chalicelib.store import instances, kinds, operations, rollouts
 from chalicelib.store.models import Instance
 from functions import handler
 from functions.outcomes import Done
@@ -78,3 +78,9 @@ def a_rollout_that_waits_for_nobody(patch: Patch) -> None:
     """One that is stopped has ended at once."""
     step = Step(lambda *_: Done(), backwards=True)
     patch.setitem(handler.LOCAL_STEPS, "roll_out.wait", step)
+
+
+@saboteur("rolled out", "I33", seeds=10)
+def a_rollout_that_finds_nobody(patch: Patch) -> None:
+    """Whoever is of the version is passed over as another's."""
+    patch.setattr(rollouts, "fits", lambda _, __: False)

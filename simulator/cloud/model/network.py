@@ -268,7 +268,7 @@ class NetworkService:
                 network_id=network.id,
                 project_id=owner,
                 mac_address=_mac(identifier),
-                fixed_ips=self._allocate(network, identifier, wanted),
+                fixed_ips=self.allocate(network, identifier, wanted),
                 security_group_ids=list(security_group_ids),
                 created_at=now,
                 updated_at=now,
@@ -360,7 +360,7 @@ class NetworkService:
             raise Forbidden("rule:create for another project is disallowed by policy")
         return project_id
 
-    def _allocate(
+    def allocate(
         self,
         network: Network,
         port_id: str,

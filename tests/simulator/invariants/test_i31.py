@@ -36,6 +36,8 @@ def not_undone(deployment: Deployment) -> None:
 
 def for_another_reason(deployment: Deployment) -> None:
     cancelled(deployment, "CANCELLED")  # without any
+    texts = [each.text for each in deployment.invariants.each["I31"].violations]
+    assert any("was cancelled, and says: None" in each for each in texts), texts
 
 
 test_a_broken_promise_is_told = told_by("I31", not_told, went_on, not_undone, for_another_reason)

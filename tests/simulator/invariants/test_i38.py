@@ -46,3 +46,9 @@ def test_what_has_just_changed_may_be_answered_as_it_was(deployment: Deployment)
     deployment.region.dynamodb.most_lag_seconds = 60.0
     refused(deployment, after=10.0)
     assert not deployment.invariants.each["I38"].violations
+
+
+def test_who_is_being_deleted_is_refused(deployment: Deployment) -> None:
+    instance(deployment).update(actions=[Instance.status.set("SHUTDOWN")])
+    refused(deployment)
+    assert not deployment.invariants.each["I38"].violations
