@@ -37,7 +37,10 @@ def refused(deployment: Deployment, generation: int) -> None:
     deployment.invariants.hub.calm = True
     told = {"kind": "report", "outcome": "refused", "instance_id": instance(deployment).id}
     log = logging.getLogger("chalicelib.conductor.reports")
-    log.info("report: refused", extra={**told, "generation": generation, "trace_id": "1" * 32})
+    log.info(
+        "report: refused",
+        extra={**told, "error": "Superseded", "generation": generation, "trace_id": "1" * 32},
+    )
 
 
 def a_report_refused(deployment: Deployment) -> None:
