@@ -18,7 +18,7 @@ from simulator import outcome
 from simulator.faults import REGISTRY, Fault
 from simulator.inputs import Plan
 from simulator.invariants import Invariants
-from simulator.invariants.base import owned_things
+from simulator.invariants.things import owned_things
 from simulator.kernel import START
 from simulator.leftovers import Leftovers
 from simulator.meters import Meters

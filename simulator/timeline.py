@@ -21,7 +21,7 @@ from simulator.effects import Effect
 from simulator.kernel import START
 
 if TYPE_CHECKING:
-    from simulator.invariants.base import Exchange, Hub, Violation
+    from simulator.invariants.hub import Exchange, Hub, Violation
 
 MOST_ENTRIES: Final = 400
 MOST_LINES: Final = 120

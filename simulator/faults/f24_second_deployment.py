@@ -7,7 +7,7 @@ from typing import Final
 from simulator.cloud.model.caller import Caller
 from simulator.cloud.model.errors import CloudError
 from simulator.faults.base import Fault
-from simulator.invariants.base import owned_things
+from simulator.invariants.things import owned_things
 from simulator.template import PREFIX
 
 OTHER: Final = "another-deployment"

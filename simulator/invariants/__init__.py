@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from simulator.invariants.base import Hub, Invariant, Violation, Watched
+from simulator.invariants.base import Invariant
+from simulator.invariants.hub import Hub, Violation, Watched
 from simulator.invariants.i01_transitions import Transitions
 from simulator.invariants.i02_order import Order
 from simulator.invariants.i03_one_operation import OneOperation

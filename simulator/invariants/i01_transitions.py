@@ -9,7 +9,8 @@ from chalicelib.domain.operations import TERMINAL, OperationStatus, SubjectKind
 from chalicelib.lifecycle import EXPELLED, TABLES, TRANSITIONS, Status
 from chalicelib.status import BackupStatus, ConfigurationStatus, RolloutStatus
 from simulator.aws.dynamodb.values import Item
-from simulator.invariants.base import Invariant, changed
+from simulator.invariants.base import Invariant
+from simulator.invariants.rows import changed
 
 _ALLOWED: Final = frozenset(
     (str(before), str(after)) for (before, event), after in TRANSITIONS.items() if event != EXPELLED

@@ -10,8 +10,10 @@ from chalicelib.conductor.dead_letters import NotAccepted
 from guest_agent.errors import Expired, Interrupted, WrongGeneration
 from simulator.aws.dynamodb.values import Item
 from simulator.aws.sqs.queues import Message
-from simulator.invariants.base import Hub, Invariant, changed
+from simulator.invariants.base import Invariant
+from simulator.invariants.hub import Hub
 from simulator.invariants.mail import Mail
+from simulator.invariants.rows import changed
 from simulator.template import PREFIX
 
 HEARTBEATS: Final = f"{PREFIX}-heartbeats"

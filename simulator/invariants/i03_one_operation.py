@@ -7,7 +7,8 @@ from typing import Final
 from chalicelib.domain.operations import STARTABLE, TERMINAL, OperationStatus
 from chalicelib.lifecycle import Status
 from simulator.aws.dynamodb.values import Item
-from simulator.invariants.base import Invariant, changed
+from simulator.invariants.base import Invariant
+from simulator.invariants.rows import changed
 
 _SUBJECTS: Final = ("instances", "rollouts", "configurations", "backups")
 

@@ -7,7 +7,9 @@ from typing import Any
 from chalicelib.domain.operations import TERMINAL, OperationAction, OperationStatus
 from simulator.aws.dynamodb.values import Item
 from simulator.effects import Effect
-from simulator.invariants.base import Invariant, changed, owned_things, owner_of, things_of
+from simulator.invariants.base import Invariant
+from simulator.invariants.rows import changed
+from simulator.invariants.things import owned_things, owner_of, things_of
 
 _MAKES = ("servers.create", "volumes.create", "network.create_port",
           "network.create_security_group")  # fmt: skip

@@ -13,7 +13,9 @@ from chalicelib.status import BackupStatus
 from chalicelib.store.making_backups import HELD
 from chalicelib.store.quotas import default_limits
 from simulator.aws.dynamodb.values import Item
-from simulator.invariants.base import Exchange, Invariant, changed, held_of, unseen_end
+from simulator.invariants.base import Invariant
+from simulator.invariants.hub import Exchange
+from simulator.invariants.rows import changed, held_of, unseen_end
 
 _HOLDING: Final = frozenset(Status) - {
     *(Status.RESIZE, Status.ERROR, Status.SHUTDOWN, Status.DELETED)

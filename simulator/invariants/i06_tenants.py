@@ -6,7 +6,8 @@ import re
 from typing import Final
 
 from simulator.aws.dynamodb.values import Item
-from simulator.invariants.base import Exchange, Invariant
+from simulator.invariants.base import Invariant
+from simulator.invariants.hub import Exchange
 
 _ID: Final = re.compile(rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _TABLES: Final = ("instances", "operations", "commands")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from chalicelib.bus.envelope import Direction
 from simulator.aws.sqs.queues import Message
-from simulator.invariants.base import Hub, Invariant
+from simulator.invariants.base import Invariant
+from simulator.invariants.hub import Hub
 from simulator.invariants.mail import Mail
 from simulator.template import PREFIX
 

@@ -19,9 +19,11 @@ from guest_agent.journal import Entry
 from guest_agent.outbox import HEARTBEAT_LIFE_SECONDS
 from simulator.aws.dynamodb.values import Item
 from simulator.aws.sqs.queues import Message
-from simulator.invariants.base import Exchange, Hub, Invariant, Record, changed
+from simulator.invariants.base import Invariant
+from simulator.invariants.hub import Exchange, Hub, Record
 from simulator.invariants.mail import Mail
 from simulator.invariants.marks import FORGED_MARK, FORGED_NUMBER, FORGER
+from simulator.invariants.rows import changed
 from simulator.template import PREFIX
 
 TABLES: Final = ("instances", "operations", "commands", "guests", "service-statuses", "quotas")

@@ -9,7 +9,8 @@ from chalicelib.bus.commands import CODES
 from chalicelib.errors import Unavailable
 from chalicelib.store.replies import KEEP_SECONDS
 from simulator.aws.dynamodb.values import Item
-from simulator.invariants.base import Exchange, Invariant
+from simulator.invariants.base import Invariant
+from simulator.invariants.hub import Exchange
 
 NOT_NOW: Final = frozenset({413, *range(500, 600)})
 """What may be answered to any request: ask later."""

@@ -16,9 +16,11 @@ from simulator.aws.dynamodb.values import Item
 from simulator.aws.sqs.queues import Message
 from simulator.aws.stepfunctions.execution import Execution
 from simulator.effects import Effect
-from simulator.invariants.base import Exchange, Hub, Invariant, changed
+from simulator.invariants.base import Invariant
+from simulator.invariants.hub import Exchange, Hub
 from simulator.invariants.mail import Mail
 from simulator.invariants.marks import SECRET_MARK
+from simulator.invariants.rows import changed
 from simulator.services import SERVICE_PASSWORD
 
 MARKS: Final = (SECRET_MARK, "secret-of-ASIA", "token-of-ASIA")

@@ -13,7 +13,9 @@ from chalicelib.status import BackupStatus
 from simulator.aws.dynamodb.values import Item
 from simulator.effects import Effect
 from simulator.invariants import stored
-from simulator.invariants.base import Exchange, Hub, Invariant, changed, json_of, parents_of
+from simulator.invariants.base import Invariant
+from simulator.invariants.hub import Exchange, Hub
+from simulator.invariants.rows import changed, json_of, parents_of
 from simulator.swift import backup_of_url, imported_from, is_as_imported
 from simulator.template import BACKUPS_BUCKET
 

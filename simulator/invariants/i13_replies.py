@@ -6,7 +6,8 @@ import re
 from typing import Any, Final
 
 from simulator.described import published
-from simulator.invariants.base import Exchange, Invariant
+from simulator.invariants.base import Invariant
+from simulator.invariants.hub import Exchange
 from simulator.template import PREFIX
 
 KILLED: Final = frozenset({"Runtime.ExitError", "Sandbox.Timedout"})

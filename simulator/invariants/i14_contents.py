@@ -14,7 +14,8 @@ from chalicelib.settings import settings
 from simulator.fleet.datastore import Contents, User
 from simulator.fleet.managers import grants_outlive
 from simulator.invariants.acknowledged import THERE, UNKNOWN, State, Thing, changes_of
-from simulator.invariants.base import Asked, Exchange, Invariant
+from simulator.invariants.base import Invariant
+from simulator.invariants.hub import Asked, Exchange
 
 REFUSED: Final = frozenset({404, 409, 413, 422, 501})
 """Answers after which nothing was done. A 400 may also be a guest that died at work."""

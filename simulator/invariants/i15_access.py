@@ -9,7 +9,8 @@ from chalicelib import engines
 from chalicelib.domain.instances import sources
 from chalicelib.lifecycle import Status
 from simulator.aws.dynamodb.values import Item
-from simulator.invariants.base import Invariant, owned_things
+from simulator.invariants.base import Invariant
+from simulator.invariants.things import owned_things
 
 IN_PART: Final = "may be changed in part"
 

@@ -9,7 +9,8 @@ from chalicelib.domain.operations import TERMINAL, OperationAction, OperationSta
 from chalicelib.lifecycle import Status
 from simulator.aws.dynamodb.values import Item
 from simulator.effects import Effect
-from simulator.invariants.base import Invariant, marked_for
+from simulator.invariants.base import Invariant
+from simulator.invariants.things import marked_for
 from simulator.template import PREFIX
 
 _REMOVALS: Final = {

@@ -7,7 +7,8 @@ from typing import Any, Final
 from chalicelib.lifecycle import ServiceStatus, Status
 from chalicelib.settings import settings
 from simulator.aws.dynamodb.values import Item
-from simulator.invariants.base import Exchange, Invariant
+from simulator.invariants.base import Invariant
+from simulator.invariants.hub import Exchange
 
 PERIODS: Final = 3.0
 """So long after an instance became ACTIVE its guest has been heard of."""

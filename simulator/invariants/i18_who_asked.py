@@ -8,7 +8,8 @@ from collections import deque
 from typing import Final
 
 from simulator.aws.dynamodb.values import Item
-from simulator.invariants.base import Exchange, Hub, Invariant
+from simulator.invariants.base import Invariant
+from simulator.invariants.hub import Exchange, Hub
 
 REQUEST_ID: Final = "X-OpenStack-Request-Id"
 MOST_REMEMBERED: Final = 1000

@@ -9,7 +9,8 @@ from chalicelib.conductor.dead_letters import NotAccepted
 from chalicelib.lifecycle import Status
 from simulator.aws.dynamodb.values import Item
 from simulator.aws.sqs.queues import Message
-from simulator.invariants.base import Hub, Invariant
+from simulator.invariants.base import Invariant
+from simulator.invariants.hub import Hub
 from simulator.invariants.mail import Mail
 from simulator.template import PREFIX
 

@@ -9,7 +9,8 @@ from chalicelib.lifecycle import Status
 from chalicelib.settings import settings
 from chalicelib.status import BackupStatus, ConfigurationStatus, RolloutStatus
 from simulator.aws.dynamodb.values import Item
-from simulator.invariants.base import Invariant, changed
+from simulator.invariants.base import Invariant
+from simulator.invariants.rows import changed
 
 DAY_SECONDS: Final = 86400.0
 EVENT_DAYS: Final = 90

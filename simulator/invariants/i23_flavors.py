@@ -6,7 +6,9 @@ from chalicelib.domain.operations import OperationAction
 from chalicelib.lifecycle import Status
 from simulator.aws.dynamodb.values import Item
 from simulator.cloud.model.server import Server
-from simulator.invariants.base import Invariant, owned_things, unseen_end
+from simulator.invariants.base import Invariant
+from simulator.invariants.rows import unseen_end
+from simulator.invariants.things import owned_things
 
 
 class Flavors(Invariant):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from chalicelib.lifecycle import Status
 from simulator.aws.dynamodb.values import Item
-from simulator.invariants.base import Exchange, Hub, Invariant
+from simulator.invariants.base import Invariant
+from simulator.invariants.hub import Exchange, Hub
 from simulator.template import PREFIX
 
 OVERRIDE = "ignore_protection"

@@ -11,7 +11,8 @@ from chalicelib.domain.flows import FLOWS
 from chalicelib.domain.operations import OperationAction, command_id
 from chalicelib.store.ending_backups import VERDICT
 from simulator.aws.dynamodb.values import Item
-from simulator.invariants.base import Invariant, json_of
+from simulator.invariants.base import Invariant
+from simulator.invariants.rows import json_of
 
 
 class Answers(Invariant):

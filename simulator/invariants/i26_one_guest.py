@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from simulator.aws.dynamodb.values import Item
-from simulator.invariants.base import Invariant, changed
+from simulator.invariants.base import Invariant
+from simulator.invariants.rows import changed
 
 LATE_SECONDS: Final = 30.0
 """Who read the row before the guest was replaced may write so long after it: a function's life."""

@@ -6,7 +6,8 @@ from typing import Final
 
 from simulator.aws.dynamodb.values import Item
 from simulator.aws.sqs.queues import Message
-from simulator.invariants.base import Exchange, Invariant
+from simulator.invariants.base import Invariant
+from simulator.invariants.hub import Exchange
 from simulator.template import PREFIX
 
 _TABLES: Final = (

@@ -6,7 +6,8 @@ import json
 
 from chalicelib.domain.operations import OperationAction, OperationStatus
 from simulator.aws.dynamodb.values import Item
-from simulator.invariants.base import Invariant, owned_things
+from simulator.invariants.base import Invariant
+from simulator.invariants.things import owned_things
 
 
 class Moved(Invariant):

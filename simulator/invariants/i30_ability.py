@@ -14,7 +14,9 @@ from chalicelib.engines.engine import Part
 from simulator.aws.dynamodb.values import Item
 from simulator.fleet.guest import Guest
 from simulator.fleet.older import told
-from simulator.invariants.base import Exchange, Invariant, changed
+from simulator.invariants.base import Invariant
+from simulator.invariants.hub import Exchange
+from simulator.invariants.rows import changed
 
 LATE_SECONDS: Final = 120.0
 """A request may have read what was told so long ago: a stale read (F9), and its own time."""

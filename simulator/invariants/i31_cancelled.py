@@ -9,7 +9,8 @@ from chalicelib.api.operations import CANCELLED
 from chalicelib.domain.flows import COMPLETE, FLOWS, What
 from chalicelib.domain.operations import TERMINAL, OperationStatus
 from simulator.aws.dynamodb.values import Item
-from simulator.invariants.base import Exchange, Invariant
+from simulator.invariants.base import Invariant
+from simulator.invariants.hub import Exchange
 from simulator.kernel import START
 
 _OPERATION: Final = re.compile(r"/v1\.0/[^/]+/instances/[^/]+/operations/([^/?]+)")

@@ -8,7 +8,8 @@ from urllib.parse import parse_qsl
 
 from chalicelib.status import RESTART_REQUIRED, Status
 from simulator.aws.dynamodb.values import Item
-from simulator.invariants.base import Exchange, Invariant
+from simulator.invariants.base import Invariant
+from simulator.invariants.hub import Exchange
 
 _LIST: Final = re.compile(r"/v1\.0/[^/]+/instances(?:/detail)?(?:\?(.*))?")
 

@@ -18,7 +18,8 @@ from chalicelib.domain.operations import TERMINAL, OperationAction, OperationSta
 from chalicelib.store.backups import MOST_CHILDREN
 from chalicelib.store.rollouts import REBUILDS
 from simulator.aws.dynamodb.values import Item
-from simulator.invariants.base import Invariant, changed
+from simulator.invariants.base import Invariant
+from simulator.invariants.rows import changed
 
 _COUNTED: Final = {OperationStatus.SUCCEEDED: "rebuilt", OperationStatus.FAILED: "failed"}
 _PARENTS: Final = (OperationAction.ROLL_OUT, OperationAction.APPLY)

@@ -9,7 +9,8 @@ from chalicelib import tracing
 from chalicelib.bus.envelope import Direction
 from simulator.aws.dynamodb.values import Item
 from simulator.aws.sqs.queues import Message
-from simulator.invariants.base import Hub, Invariant
+from simulator.invariants.base import Invariant
+from simulator.invariants.hub import Hub
 from simulator.invariants.mail import Mail
 from simulator.invariants.marks import FORGED_TRACE
 from simulator.template import PREFIX

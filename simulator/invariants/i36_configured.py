@@ -10,7 +10,8 @@ from chalicelib.domain.operations import OperationStatus
 from chalicelib.lifecycle import Status
 from chalicelib.status import ConfigurationStatus
 from simulator.aws.dynamodb.values import Item
-from simulator.invariants.base import Invariant, changed
+from simulator.invariants.base import Invariant
+from simulator.invariants.rows import changed
 
 _NOTHING: Final[dict[str, Any]] = {}
 

@@ -11,7 +11,9 @@ from chalicelib.domain.operations import TERMINAL, OperationAction
 from chalicelib.errors import Gone
 from chalicelib.lifecycle import Status
 from simulator.aws.dynamodb.values import Item
-from simulator.invariants.base import Exchange, Invariant, changed, json_of
+from simulator.invariants.base import Invariant
+from simulator.invariants.hub import Exchange
+from simulator.invariants.rows import changed, json_of
 
 _OF_A_LOAN: Final = ("archive_id", "generation", "status", "state")
 Lent = tuple[str, str]

@@ -12,7 +12,8 @@ from chalicelib.domain.operations import TERMINAL, OperationAction
 from chalicelib.domain.schedules import plan_of
 from chalicelib.status import BackupStatus
 from simulator.aws.dynamodb.values import Item
-from simulator.invariants.base import Invariant, changed, json_of, parents_of
+from simulator.invariants.base import Invariant
+from simulator.invariants.rows import changed, json_of, parents_of
 
 DAY_SECONDS: Final = 86400.0
 ASKER: Final = "backup-schedule:"

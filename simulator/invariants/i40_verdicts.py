@@ -6,8 +6,9 @@ from __future__ import annotations
 from chalicelib.bus import contract
 from chalicelib.domain.backups import PASSED
 from simulator.aws.dynamodb.values import Item
-from simulator.invariants.base import Invariant, changed, json_of, parents_of
+from simulator.invariants.base import Invariant
 from simulator.invariants.i12_backup_chains import damage_of
+from simulator.invariants.rows import changed, json_of, parents_of
 
 
 class Verdicts(Invariant):

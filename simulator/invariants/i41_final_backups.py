@@ -7,7 +7,8 @@ from chalicelib.domain.operations import OperationAction, OperationStatus
 from chalicelib.lifecycle import Status
 from chalicelib.status import BackupStatus
 from simulator.aws.dynamodb.values import Item
-from simulator.invariants.base import Invariant, changed, json_of
+from simulator.invariants.base import Invariant
+from simulator.invariants.rows import changed, json_of
 
 
 class FinalBackups(Invariant):

@@ -8,7 +8,8 @@ from typing import Final
 from chalicelib.lifecycle import Status
 from chalicelib.status import BackupStatus, ConfigurationStatus
 from simulator.aws.dynamodb.values import Item
-from simulator.invariants.base import Exchange, Invariant
+from simulator.invariants.base import Invariant
+from simulator.invariants.hub import Exchange
 
 GONE: Final = frozenset({Status.DELETED, ConfigurationStatus.DELETED, BackupStatus.DELETED})
 TABLES: Final = {

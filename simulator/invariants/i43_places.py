@@ -9,7 +9,9 @@ from urllib.parse import parse_qs, unquote
 
 from chalicelib.domain.containers import DEFAULT
 from simulator.aws.dynamodb.values import Item
-from simulator.invariants.base import Asked, Exchange, Invariant, parents_of
+from simulator.invariants.base import Invariant
+from simulator.invariants.hub import Asked, Exchange
+from simulator.invariants.rows import parents_of
 from simulator.template import PREFIX
 
 REQUEST_SECONDS: Final = 60.0

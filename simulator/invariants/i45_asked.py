@@ -8,7 +8,8 @@ from typing import Any, Final
 from chalicelib.domain.operations import TERMINAL, OperationAction, OperationStatus
 from simulator.aws.dynamodb.values import Item
 from simulator.inputs import DATASTORE
-from simulator.invariants.base import Exchange, Invariant
+from simulator.invariants.base import Invariant
+from simulator.invariants.hub import Exchange
 from simulator.versions import FIRST, IMAGES
 
 CREATES: Final = (

@@ -12,7 +12,9 @@ from simulator import versions
 from simulator.aws.dynamodb.values import Item
 from simulator.effects import Effect
 from simulator.fleet.releases import Kind, kind_of
-from simulator.invariants.base import Exchange, Invariant, changed
+from simulator.invariants.base import Invariant
+from simulator.invariants.hub import Exchange
+from simulator.invariants.rows import changed
 from simulator.kernel import START
 
 TURN_SECONDS: Final = 300.0

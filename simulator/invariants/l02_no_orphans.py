@@ -15,7 +15,9 @@ from chalicelib.lifecycle import Status
 from chalicelib.status import BackupStatus
 from simulator.aws.dynamodb.values import Item
 from simulator.effects import Effect
-from simulator.invariants.base import Invariant, held_of, owned_things
+from simulator.invariants.base import Invariant
+from simulator.invariants.rows import held_of
+from simulator.invariants.things import owned_things
 from simulator.swift import backup_of_url
 from simulator.template import BACKUPS_BUCKET, PREFIX
 

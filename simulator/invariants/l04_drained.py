@@ -8,7 +8,8 @@ from chalicelib.bus.queues import REASON
 from chalicelib.conductor.dead_letters import KIND
 from simulator.aws.dynamodb.values import Item
 from simulator.aws.sqs.queues import Message
-from simulator.invariants.base import Hub, Invariant
+from simulator.invariants.base import Invariant
+from simulator.invariants.hub import Hub
 from simulator.template import PREFIX
 
 OWN: Final = ("taskmanager", "conductor", "dead-letters")

@@ -12,7 +12,8 @@ from simulator.fleet.backups import made_of
 from simulator.fleet.datastore import Contents, Volume
 from simulator.fleet.troves import unpacked
 from simulator.invariants import stored
-from simulator.invariants.base import Invariant, changed, json_of, parents_of
+from simulator.invariants.base import Invariant
+from simulator.invariants.rows import changed, json_of, parents_of
 from simulator.swift import imported_from, is_as_imported
 
 

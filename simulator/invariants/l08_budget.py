@@ -10,7 +10,8 @@ from typing import Final
 
 from chalicelib.domain.flows import FLOWS
 from simulator.aws.dynamodb.values import Item
-from simulator.invariants.base import Exchange, Invariant
+from simulator.invariants.base import Invariant
+from simulator.invariants.hub import Exchange
 from simulator.kernel import START
 
 FLOW_CALLS: Final = 10

@@ -10,7 +10,9 @@ from typing import Final
 from chalicelib.lifecycle import Status
 from chalicelib.settings import settings
 from simulator.aws.dynamodb.values import Item
-from simulator.invariants.base import Exchange, Invariant, changed
+from simulator.invariants.base import Invariant
+from simulator.invariants.hub import Exchange
+from simulator.invariants.rows import changed
 from simulator.template import PREFIX
 
 BUSY: Final = 503

@@ -8,7 +8,8 @@ from chalicelib.bus import contract
 from chalicelib.domain.operations import OperationAction, OperationStatus
 from simulator.aws.dynamodb.values import Item
 from simulator.fleet.datastore import Volume
-from simulator.invariants.base import Invariant, changed, json_of
+from simulator.invariants.base import Invariant
+from simulator.invariants.rows import changed, json_of
 
 LOST = "the log cannot be restored"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from simulator.actions import ACTIONS
 from simulator.clients import Tenant
 from simulator.faults import REGISTRY
-from simulator.invariants.base import Hub
+from simulator.invariants.hub import Hub
 from simulator.plan import Plan
 from simulator.run import Run
 from simulator.workload import Workload

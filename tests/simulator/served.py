@@ -9,7 +9,7 @@ from simulator.cloud.model.faults import Fault
 from simulator.cloud.model.server import Server
 from simulator.cloud.model.volume import Volume
 from simulator.fleet.guest import Guest
-from simulator.invariants.base import things_of
+from simulator.invariants.things import things_of
 from simulator.template import PREFIX
 from tests.simulator.deployment import Client, Deployment
 

@@ -14,8 +14,8 @@ from simulator.fleet.fleet import KEYSPACE
 from simulator.fleet.managers import SimPostgreSQL
 from simulator.inputs import DATASTORES, Plan, Workload
 from simulator.invariants import i14_contents
-from simulator.invariants.base import owned_things
 from simulator.invariants.i30_ability import LATE_SECONDS
+from simulator.invariants.things import owned_things
 from simulator.mix import USUAL_MIX
 from simulator.plan import PlanError, checked
 from simulator.region import Reply

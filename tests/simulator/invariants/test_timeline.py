@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from simulator.invariants.base import Hub, OnBroken, OnWrite, Violation
+from simulator.invariants.hub import Hub, OnBroken, OnWrite, Violation
 from simulator.timeline import LINES_AFTER, MOST_ENTRIES, MOST_LINES, Timeline
 
 ID = "5a0c3e1e-94b5-4f7e-8d6f-4a4f5d0b7c11"
