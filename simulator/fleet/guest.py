@@ -14,22 +14,20 @@ from typing import Final
 import msgspec
 
 from chalicelib import aws
-from chalicelib.bus.contract import RELEASE
 from chalicelib.engines.parameter import Scalar
 from chalicelib.service_status import ServiceStatus as Status
 from guest_agent.agent import NOTHING_TO_DO, Agent
 from guest_agent.clock import ServiceClock
-from guest_agent.config import GuestConfig
 from guest_agent.enrolment import Enrolment, Session
 from guest_agent.errors import GuestAgentError
 from guest_agent.loop import PULSE_SECONDS, RETIRED_SECONDS
 from guest_agent.memory import Memory
 from guest_agent.releases import TRIAL_SECONDS
 from simulator.cloud.model.seams import GuestSpec
-from simulator.fleet import objects, older
+from simulator.fleet.assembly import enrolment_of, made
 from simulator.fleet.datastore import Volume
-from simulator.fleet.disk import Disk, SimIdentity, SimJournal, directly, key_of, public_key
-from simulator.fleet.queues import SimPost, SimQueues, date_header
+from simulator.fleet.disk import Disk, directly, key_of, public_key
+from simulator.fleet.queues import date_header
 from simulator.fleet.releases import Kind, SimReleases, kind_of
 from simulator.fleet.surroundings import FINE, Surroundings, agent_file_of
 from simulator.kernel import Coroutine
@@ -371,29 +369,7 @@ class Guest:
     def _agent(self) -> Agent:
         """The agent of this moment, made of what it remembers."""
         if self._core is None:
-            assert self.agent_file is not None, "a server without user data runs no agent"
-            file, life = self.agent_file, self.life
-            queues = SimQueues(self, life, file.region, file.aws_endpoint_url)
-            if self.memory.session is not None:
-                queues.resume(self.memory.session)
-            manager = self._around.manager(self, life, self._around.perform)
-            manager.releases = SimReleases(self, life, self.runs, self._around.perform)
-            enrolment = _LateEnrolment(self)
-            manager.open_store = objects.opener(self, life, enrolment)
-            manager.list_pieces = enrolment.pieces
-            self._core = Agent(
-                file,
-                enrolment=enrolment,
-                queues=queues,
-                store=SimJournal(self, life, self._around.perform),
-                manager=manager,
-                clock=self.clock,
-                memory=self.memory,
-            )
-            release = self.disk.release
-            if release < RELEASE:
-                beat = older.heartbeat_of(release, manager, queues, self.clock, self.memory)
-                self._core._heartbeat = beat
+            self._core = made(self, self._around)
         return self._core
 
     def _spawn(
@@ -470,14 +446,7 @@ class Guest:
 
     def enrolment(self) -> Enrolment:
         """What talks to the control plane for the agent of this life."""
-        file, life = self.agent_file, self.life
-        assert file is not None
-        return Enrolment(
-            GuestConfig(_ROOT, file, self.server_id, self.address),
-            SimIdentity(self, life, key_of(self._around.kernel.seed, self.server_id, self.disk)),
-            SimPost(self, life, self._around.region, file.control_url),
-            self.clock,
-        )
+        return enrolment_of(self, self._around)
 
     @property
     def public_key(self) -> bytes:
@@ -493,25 +462,6 @@ class Guest:
             put(session.queues, "guest", self._watched)
         put(session.queues, "conductor", share(session.queues.conductor))
         put(session.queues, "heartbeats", share(session.queues.heartbeats))
-
-
-class _LateEnrolment(Enrolment):
-    """An enrolment that is put together when it is used, for most moments need none."""
-
-    def __init__(self, guest: Guest) -> None:
-        self._guest = guest
-
-    def begin(self) -> Session:
-        return self._guest.enrolment().begin()
-
-    def renew(self, *, start: bool) -> Session:
-        return self._guest.enrolment().renew(start=start)
-
-    def storage(self, backup_id: str, attempt: str | None = None) -> bytes:
-        return self._guest.enrolment().storage(backup_id, attempt)
-
-    def pieces(self, archive_id: str, behind: str) -> bytes:
-        return self._guest.enrolment().pieces(archive_id, behind)
 
 
 def _ring(guest: Guest, life: int, when: float) -> None:
