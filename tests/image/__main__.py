@@ -12,10 +12,12 @@ has to be blank at the end.
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 from contextlib import closing
 from pathlib import Path
+from types import FrameType
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -67,6 +69,7 @@ class Releases(NamedTuple):
 def main() -> int:
     """0 when each server did all that it had to."""
     options = _options()
+    signal.signal(signal.SIGTERM, _interrupt)
     with tempfile.TemporaryDirectory(prefix="coffer-image-test-") as scratch:
         folder = Path(scratch)
         image = options.image or _build(folder)
@@ -81,6 +84,11 @@ def main() -> int:
             else:
                 _try(server, image.resolve(), place, offered, options.accel)
     return 0
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """End as by Ctrl-C: nothing is left running, mounted or on a loop device."""
+    raise KeyboardInterrupt
 
 
 def _servers(options: argparse.Namespace) -> list[Server]:

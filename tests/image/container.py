@@ -18,6 +18,7 @@ from typing import Any, Final
 from guest_agent.storage.device import SERIAL_CHARACTERS
 from simulator.cloud import config_drive
 from simulator.cloud.model.seams import GuestSpec
+from tests.image.machine import DIES_WITH_US
 
 CUT: Final = "all its processes died"
 STATE_SECONDS: Final = 60
@@ -98,7 +99,17 @@ class Container:
         seen = (self._folder / "root", self._disk, self._volume, link, self._folder / "seed")
         masked = (f"systemd.mask={name}.service" for name in _IDLE)
         self._process = subprocess.Popen(
-            ["unshare", *namespaces, "sh", "-c", _ENTER, "enter", *map(str, seen), *masked],
+            [
+                *DIES_WITH_US,
+                "unshare",
+                *namespaces,
+                "sh",
+                "-c",
+                _ENTER,
+                "enter",
+                *map(str, seen),
+                *masked,
+            ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             start_new_session=True,

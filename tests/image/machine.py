@@ -13,6 +13,8 @@ from simulator.cloud.model.seams import GuestSpec
 
 MEMORY_MIB: Final = 1024
 CUT: Final = "a power cut"
+DIES_WITH_US: Final = ("setpriv", "--pdeathsig", "KILL")
+"""Before the command of a server: who tries it may be killed."""
 BUSES: Final = {
     "virtio": "virtio-blk-pci,drive=volume,serial={id}",
     "scsi": "scsi-hd,drive=volume,serial={id}",
@@ -60,7 +62,7 @@ class Machine:
         drive = "if=none,format=raw"
         self._process = subprocess.Popen(
             [
-                *("qemu-system-x86_64", "-m", str(MEMORY_MIB), "-display", "none"),
+                *(*DIES_WITH_US, "qemu-system-x86_64", "-m", str(MEMORY_MIB), "-display", "none"),
                 *("-machine", f"pc,accel={self._accel}", "-cpu", "max", "-smp", "2"),
                 *("-serial", f"file:{self.console}", "-monitor", "none", "-no-reboot"),
                 *("-drive", f"file={self._root},if=none,id=root"),
