@@ -48,8 +48,11 @@ def command(
     ] = None,
     front_port: options.FrontPort = None,
     service_project: Annotated[
-        str, typer.Option(metavar="NAME", help="Project of the servers and volumes.")
-    ] = "service",
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Project of the servers and volumes (as before, else service)."
+        ),
+    ] = None,
     service_user: Annotated[
         str | None,
         typer.Option(
@@ -102,6 +105,7 @@ def command(
     survey = deployments.survey(stack, profile, region, os_cloud, wanted)
     progress = ConsoleProgress()
     if rollback:
+        _require_nothing_else(wanted, plan=plan)
         _roll_back(survey, progress)
         return
     show(checks.findings(survey, ignored))
@@ -121,6 +125,20 @@ def command(
         out.print(f"Its name has to be a CNAME of {escape(done.domain_target)}")
     for line in _commands(done.commands):
         out.print(line, markup=False)
+
+
+def _require_nothing_else(wanted: Wanted, *, plan: bool) -> None:
+    """A rollback keeps all parameters, and shows nothing first: who asks for more is told so."""
+    if plan:
+        raise UnusableInputError(
+            "--rollback shows no plan: with --plan nothing is to be changed.",
+            f"`coffer status --stack {wanted.stack}` names the release that it goes back to.",
+        )
+    if wanted != Wanted(stack=wanted.stack):
+        raise UnusableInputError(
+            "--rollback takes no other choice: the release before gets the parameters as they are.",
+            "Roll back first, then choose with the sources of that release.",
+        )
 
 
 def _roll_back(survey: Survey, progress: ConsoleProgress) -> None:

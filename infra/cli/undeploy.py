@@ -46,7 +46,7 @@ def command(
     (BackupsBucket) stays in any case.
     """
     survey = deployments.survey(stack, profile, region, os_cloud)
-    cloud = () if without_cloud else ("keystone", "cloud-credentials")
+    cloud = () if without_cloud else ("keystone", "cloud-credentials", "same-cloud")
     show(checks.findings(survey, only=(*checks.OF_A_ROLLBACK, *cloud)))
     if not even_with_instances:
         require_no_instances(survey)

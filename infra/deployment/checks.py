@@ -12,7 +12,7 @@ from typing import Final, Literal, NamedTuple
 import requests
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra.deployment import front, on_aws, on_cloud, quotas
+from infra.deployment import front, given, on_aws, on_cloud, quotas
 from infra.deployment.survey import Survey
 from infra.deployment.verdicts import Doubt
 from infra.errors import StackError
@@ -41,16 +41,17 @@ CHECKS: Final = (
     Check("aws-region", on_aws.region),
     Check("aws-credentials", on_aws.credentials, ("aws-region",)),
     Check("stack", on_aws.stack, ("aws-credentials",)),
-    Check("parameters", on_aws.parameters),
+    Check("parameters", given.check, ("stack",)),
     Check("bucket", on_aws.bucket, ("aws-credentials",)),
     Check("backups", on_aws.backups, ("stack",)),
     Check("rings", on_aws.rings, ("stack",)),
     Check("tables", on_aws.tables, ("stack",)),
-    Check("lambda-concurrency", on_aws.concurrency, ("stack",)),
+    Check("lambda-concurrency", on_aws.concurrency, ("stack", "parameters")),
     Check("gateway-logs", on_aws.gateway_logs, ("stack",)),
     Check("api-address", front.check, ("stack",)),
     Check("keystone", on_cloud.keystone),
     Check("cloud-credentials", on_cloud.credentials, ("keystone",)),
+    Check("same-cloud", on_cloud.same_cloud, ("cloud-credentials", "stack")),
     Check("cloud-services", on_cloud.services, ("cloud-credentials",)),
     Check("service-user", on_cloud.service_user, ("cloud-credentials", "stack")),
     Check("service-roles", on_cloud.service_roles, ("service-user",)),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from typing import Final
 
@@ -15,9 +14,7 @@ from infra.deployment.survey import Survey
 from infra.deployment.verdicts import Doubt, Failed
 from infra.errors import DeployError
 from infra.keyrings import RINGS
-from infra.package.dependencies import lambda_architecture
-from infra.package.sources import PROJECT_ROOT
-from infra.package.template import FUNCTIONS, compose
+from infra.package.template import FUNCTIONS
 
 STACK_NAME: Final = re.compile("[a-z][a-z0-9-]{1,19}")
 """The template's parameter Prefix, which begins the name of every table, queue and role."""
@@ -72,19 +69,6 @@ def stack(survey: Survey) -> str:
             "Choose another name: --stack NAME",
         )
     return f"{name} is {present.status}"
-
-
-def parameters(survey: Survey) -> str:
-    """Whether the template knows what is given for it: CloudFormation is told nothing else."""
-    known = compose(PROJECT_ROOT, lambda_architecture())["Parameters"]
-    given = survey.wanted.parameters
-    if unknown := sorted(given.keys() - known.keys()):
-        close = difflib.get_close_matches(unknown[0], known, 1)
-        raise Failed(
-            f"The template has no parameter {', '.join(unknown)}.",
-            f"Is it {close[0]}?" if close else "They are in infra/template/parameters.yaml.",
-        )
-    return f"{len(given)} of {len(known)} given"
 
 
 def bucket(survey: Survey) -> str:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from chalicelib import parameters
+from infra import deploy
 from infra.deployment import catalog, service_users
 from infra.deployment.openstack import Cloud
 from infra.deployment.survey import MADE, MOST_OF_AUTHORITIES, Survey
@@ -87,6 +88,47 @@ def credentials(survey: Survey) -> str:
     return f"{access.username} in {access.project_name}, {what}"
 
 
+def same_cloud(survey: Survey) -> str:
+    """Whether a stack that stands stays with the cloud that its instances are in.
+
+    By the variables of another one everything would go well, and no instance be found again.
+    """
+    given = survey.wanted.parameters
+    return _require_as_before(
+        survey,
+        {
+            "OpenStackAuthUrl": given.get("OpenStackAuthUrl", survey.cloud.auth_url),
+            "OpenStackRegionName": survey.cloud.region,
+        },
+        "another cloud",
+        "Come with the variables of that cloud (OS_*, --os-cloud). If it is the same one under "
+        "another address: --ignore same-cloud, of coffer undeploy --without-cloud.",
+    )
+
+
+def _require_as_before(survey: Survey, now: dict[str, str], what: str, advice: str) -> str:
+    """Raise when a stack that stands has others of these parameters."""
+    present = survey.present
+    if present is None or present.status not in deploy.STANDING:
+        return "the deployment's first"
+    moved = [
+        f"{name} is {before}, and would be {after}"
+        for name, after in now.items()
+        if _place(before := present.parameters.get(name, after)) != _place(after)
+    ]
+    if moved:
+        raise Failed(
+            f"The deployment {survey.wanted.stack} is in {what}, where its instances are: "
+            f"{'; '.join(moved)}.",
+            advice,
+        )
+    return "as before"
+
+
+def _place(value: str) -> str:
+    return value.rstrip("/").removesuffix("/v3").rstrip("/")
+
+
 def services(survey: Survey) -> str:
     """Whether everything is in the catalog that a database is made of."""
     cloud = survey.cloud
@@ -106,6 +148,15 @@ def services(survey: Survey) -> str:
 def service_user(survey: Survey) -> str:
     """Whom the functions will be, and whether Keystone lets them in."""
     service = survey.service
+    _require_as_before(
+        survey,
+        {
+            "OpenStackProjectName": service.scope["project_name"],
+            "OpenStackProjectDomainName": service.scope["project_domain_name"],
+        },
+        "another project",
+        "Leave --service-project out, and come with a user of that project.",
+    )
     if service.source == MADE:
         return _to_be_made(survey)
     for name, cloud in survey.as_service.items():
@@ -259,7 +310,7 @@ def network(survey: Survey) -> str:
                 f"openstack subnet create --network {found.id} --subnet-range CIDR NAME",
             )
         return f"{found.name} ({found.id})"
-    if named := survey.wanted.network:
+    if named := survey.wanted.parameters.get("NetworkId") or survey.wanted.network:
         raise Failed(
             f"The service's project sees no network {named}.",
             "`openstack network list` lists them; --network takes a name or an id.",

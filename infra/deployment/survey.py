@@ -32,6 +32,8 @@ CERTIFICATE: Final = re.compile(
 MOST_OF_AUTHORITIES: Final = 1800
 """The template's parameter OpenStackCaCertificate."""
 DEFAULT_DATASTORE: Final = "mariadb"
+SERVICE_PROJECT: Final = "service"
+"""Of servers and volumes, unless another one is named."""
 OF_THE_RELEASE: Final = frozenset({deploy.BUCKET, deploy.KEY, deploy.BEFORE})
 EXECUTE_API: Final = "/_aws/execute-api/"
 """Where LocalStack and MiniStack serve their APIs, by path and not by host."""
@@ -47,7 +49,7 @@ class Wanted:
     network: str | None = None
     public_endpoint: str | None = None
     front_port: int | None = None
-    service_project: str = "service"
+    service_project: str | None = None
     # Credentials by the group of functions; empty: the stored ones, the deployer's, or made ones.
     credentials: dict[str, Credential] = field(default_factory=dict)
     # Takes the place of another deployment's, or Trove's, entry in the catalog.
@@ -123,6 +125,12 @@ class Survey:
         return given or backups_bucket.name_of(self.target, self.wanted.stack)
 
     @property
+    def service_project(self) -> str:
+        """The project of servers and volumes: the one that is named, else where they are."""
+        kept = self.present_parameters if self.wanted.keep_parameters else {}
+        return self.wanted.service_project or kept.get("OpenStackProjectName") or SERVICE_PROJECT
+
+    @property
     def mark(self) -> str:
         """What the users and the service that we make say in their descriptions."""
         return f"Coffer, deployment {self.deployment_id}"
@@ -135,7 +143,7 @@ class Survey:
             parameters.IDENTITY: f"{self.wanted.stack}-api",
         }
         domain = str(self.cloud.access.user_domain_name)
-        return Users(names, self.wanted.service_project, domain, self.mark)
+        return Users(names, self.service_project, domain, self.mark)
 
     @property
     def root(self) -> str | None:
@@ -176,7 +184,7 @@ class Survey:
     def service(self) -> Service:
         """Given, else stored, else the deployer itself; an administrator has users made."""
         wanted, cloud = self.wanted, self.cloud
-        scope = {**cloud.scope, "project_name": wanted.service_project}
+        scope = {**cloud.scope, "project_name": self.service_project}
         if wanted.credentials:
             return Service("given", wanted.credentials, scope)
         if stored := self._stored():
@@ -247,8 +255,8 @@ class Survey:
         """The network of an instance that names none: the one that is named, else the only one."""
         present = self.present_parameters if self.wanted.keep_parameters else {}
         named = (
-            self.wanted.network
-            or self.wanted.parameters.get("NetworkId")
+            self.wanted.parameters.get("NetworkId")
+            or self.wanted.network
             or present.get("NetworkId")
         )
         with self.seen.answering("list its networks"):
@@ -308,7 +316,7 @@ class Survey:
             "OpenStackProjectName": scope["project_name"],
             "OpenStackUserDomainName": scope["user_domain_name"],
             "OpenStackProjectDomainName": scope["project_domain_name"],
-            "NetworkId": str(network.id) if network is not None else "",
+            "NetworkId": "",
             "PublicEndpoint": self.root or "",
             **({"OpenStackCaCertificate": own} if (own := self.cloud_authority) else {}),
             **self._of_the_emulator(),
@@ -319,6 +327,8 @@ class Survey:
             **kept,
             **found,
             **self.wanted.parameters,
+            # By its id, also where --parameter gives a name: functions look none up.
+            **({"NetworkId": str(network.id)} if network is not None else {}),
         }
 
     def _of_the_emulator(self) -> dict[str, str]:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from chalicelib.parameters import Credential
 from infra import deploy
-from infra.deployment import introduction, run
+from infra.deployment import given, introduction, run
 from infra.deployment.openstack import Cloud
 from infra.deployment.survey import DEFAULT_DATASTORE, Survey, Wanted
 from infra.errors import NotRunningError, StackError
@@ -39,6 +39,14 @@ HEARTBEAT_SECONDS: Final = 30
 REQUESTS_PER_MINUTE: Final = 6000
 """Whoever waits for something here asks ten times a second."""
 QUEUE_VISIBILITY_SECONDS: Final = 30
+OF_ONE_MACHINE: Final = {
+    "QueueVisibilitySeconds": str(QUEUE_VISIBILITY_SECONDS),
+    "HeartbeatSeconds": str(HEARTBEAT_SECONDS),
+    "HeartbeatExpirySeconds": str(3 * HEARTBEAT_SECONDS),
+    "RequestsPerMinute": str(REQUESTS_PER_MINUTE),
+    "DefaultDatastore": DEFAULT_DATASTORE,
+}
+"""The template's parameters that are others here."""
 # Executions at once on this machine, where each is a process: a step that finds none free is tried
 # again by its flow. (The emulator leaves a template's reservations out, and lets a task that waits
 # for a token hang when its function is throttled: so not the task manager's other function.)
@@ -68,6 +76,8 @@ def up(settings: StackSettings, progress: Progress) -> Running:
 
 
 def _up(settings: StackSettings, progress: Progress) -> Running:
+    if settings.parameters:
+        given.require(settings.parameters, OF_ONE_MACHINE)
     _require_same_endpoint(settings)
     if settings.aws_endpoint:
         endpoint.require_answer(settings)
@@ -193,14 +203,10 @@ def _start_parts(settings: StackSettings, secrets: Secrets, progress: Progress) 
 
 
 def _parameters(settings: StackSettings, secrets: Secrets) -> dict[str, str]:
-    """The template's parameters that are others on this machine."""
+    """What the template is given: for one machine, unless something else is asked for."""
     return {
-        "QueueVisibilitySeconds": str(QUEUE_VISIBILITY_SECONDS),
+        **OF_ONE_MACHINE,
         "DeploymentId": secrets.deployment_id,
-        "HeartbeatSeconds": str(HEARTBEAT_SECONDS),
-        "HeartbeatExpirySeconds": str(3 * HEARTBEAT_SECONDS),
-        "RequestsPerMinute": str(REQUESTS_PER_MINUTE),
-        "DefaultDatastore": DEFAULT_DATASTORE,
         **settings.parameters,
     }
 

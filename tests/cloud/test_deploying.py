@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from chalicelib.parameters import Credential
+from infra.deploy import Stack
 from infra.deployment import catalog, checks, service_users
 from infra.deployment.catalog import Entry
 from infra.deployment.checks import Finding
@@ -181,6 +182,59 @@ def test_a_failure_that_is_ignored_stops_nothing(cloud: ServedCloud) -> None:
     survey = surveyed(cloud, Wanted("dbs", network="nowhere"))
     (found,) = checks.findings(survey, ignored=("network",), only=("network",))
     assert found.verdict == "warning"
+
+
+def standing(cloud: ServedCloud, wanted: Wanted | None = None, **parameters: str) -> Survey:
+    """A deployment that is there, for that cloud but for some parameters."""
+    survey = surveyed(cloud, wanted)
+    now = {
+        "OpenStackAuthUrl": f"{cloud.url}/identity",  # as another openrc file names it
+        "OpenStackRegionName": "RegionOne",
+        "OpenStackProjectName": "service",
+        "OpenStackProjectDomainName": "Default",
+    }
+    vars(survey)["backups_bucket"] = "dbs-backups"
+    vars(survey)["present"] = Stack("UPDATE_COMPLETE", {**now, **parameters}, {})
+    return survey
+
+
+def test_a_deployment_that_stands_stays_in_its_cloud(cloud: ServedCloud) -> None:
+    assert finding(standing(cloud), "same-cloud").said == "as before"
+    moved = finding(standing(cloud, OpenStackAuthUrl="https://first.example/v3"), "same-cloud")
+    assert moved.verdict == "failure"
+    assert "OpenStackAuthUrl is https://first.example/v3, and would be http://" in moved.said
+    assert "--without-cloud" in moved.advice
+    region = finding(standing(cloud, OpenStackRegionName="RegionTwo"), "same-cloud")
+    assert region.verdict == "failure"
+    given = Wanted("dbs", parameters={"OpenStackAuthUrl": "https://inside.example/v3/"})
+    inside = standing(cloud, given, OpenStackAuthUrl="https://inside.example/v3")
+    assert finding(inside, "same-cloud").verdict == "ok"
+
+
+def test_servers_stay_in_the_project_that_was_chosen_once(cloud: ServedCloud) -> None:
+    there = {"OpenStackProjectName": "demo"}
+    again = standing(cloud, **there)  # whose stored password Keystone refuses, as after a change
+    assert (again.service.source, again.service_project) == ("made", "demo")
+    assert again.users.project == "demo"
+    assert again.template_parameters()["OpenStackProjectName"] == "demo"
+    assert finding(again, "service-user").verdict == "ok"
+    moved = standing(cloud, Wanted("dbs", service_project="service"), **there)
+    found = finding(moved, "service-user")
+    assert found.verdict == "failure"
+    assert "OpenStackProjectName is demo, and would be service" in found.said
+    assert "--service-project" in found.advice
+    own = standing(cloud, Wanted("dbs", credentials={"cloud": SERVICE}), **there)
+    assert own.service.scope["project_name"] == "demo", "a new password is for the same project"
+
+
+def test_a_network_that_is_a_parameter_may_be_a_name(cloud: ServedCloud) -> None:
+    survey = surveyed(cloud, Wanted("dbs", parameters={"NetworkId": "private"}))
+    assert finding(survey, "network").verdict == "ok"
+    vars(survey)["backups_bucket"] = "dbs-backups"
+    network = survey.seen.connection.network.find_network("private")
+    assert survey.template_parameters()["NetworkId"] == network.id
+    nowhere = surveyed(cloud, Wanted("dbs", parameters={"NetworkId": "nowhere"}))
+    assert "sees no network nowhere" in finding(nowhere, "network").said
 
 
 @pytest.fixture

@@ -14,12 +14,17 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
+from infra.cli import deploy
 from infra.deploy import Stack
-from infra.deployment import checks
+from infra.deployment import checks, given, run
 from infra.deployment.checks import Finding
 from infra.deployment.openstack import Cloud, CloudError
 from infra.deployment.survey import Survey, Wanted
 from infra.deployment.undeploy import InstancesLiveError, require_no_instances
+from infra.errors import UnusableInputError
+from infra.local.stack import OF_ONE_MACHINE
+from infra.package.sources import PROJECT_ROOT
+from infra.package.template import compose
 from infra.target import Target
 from tests.infra.test_cli import coffer
 
@@ -153,6 +158,33 @@ CASES = (
         "no parameter HeartbeatSecond",
         "HeartbeatSeconds?",
     ),
+    *(
+        Case("parameters", lambda _, one=given: survey(Wanted("dbs", parameters=one)), said, advice)
+        for given, said, advice in (
+            ({"HeartbeatSeconds": "soon"}, "'soon' and has to be a whole number from 1 to 300", ""),
+            ({"HeartbeatSeconds": "301"}, "'301' and has to be a whole number from 1 to 300", ""),
+            ({"TaskManagerConcurrency": "1.5"}, "'1.5' and has to be a whole number from 0", ""),
+            ({"LogLevel": "info"}, "has to be one of DEBUG, INFO, WARNING, ERROR", ""),
+            ({"VolumeZones": "az1"}, "VolumeZones is 'az1' and has to be like", ""),
+            ({"OpenStackCaCertificate": "x" * 1801}, "1801 characters, and has to have 1800", ""),
+            ({"Prefix": "other"}, "coffer deploy decides Prefix itself", "--stack NAME"),
+            ({"SecretsPath": "/x"}, "coffer deploy decides SecretsPath itself", "--stack NAME"),
+            ({"OpenStackProjectName": "x"}, "OpenStackProjectName itself", "--service-project"),
+            ({"HeartbeatSeconds": "200"}, "at least twice HeartbeatSeconds (200)", "the other"),
+            ({"RebuildTimeoutSeconds": "7200"}, "more than RebuildTimeoutSeconds", "the other"),
+            ({"SubnetIds": "subnet-1"}, "both SubnetIds and SecurityGroupIds", "the other"),
+            ({"RequestsPerAddress": "9"}, "0, or at least 10", "the other"),
+            ({"DomainName": "db.example.org"}, "DomainName needs CertificateArn", "the other"),
+            ({"AlarmEmail": "a@b", "AlarmTopicArn": "arn"}, "AlarmEmail is for the", "the other"),
+            (
+                {"DomainName": "a.org", "CertificateArn": "arn:aws:acm:eu-west-1:1:certificate/1"},
+                "has to be of this region's ACM (acm:us-east-1)",
+                "Correct it",
+            ),
+            ({"PublicEndpoint": "db.example.org"}, "has to be the root of a URL", "Correct it"),
+            ({"PublicEndpoint": "https://a.org/v1.0"}, "Coffer puts /v1.0 behind", "Correct it"),
+        )
+    ),
     Case("bucket", _taken_bucket, "belongs to another account", "--stack NAME"),
     Case("backups", _taken_bucket, "belongs to another account", "--stack NAME"),
     Case("backups", _moved_backups, "Backups lie in old", "aws s3 sync s3://old s3://new"),
@@ -175,6 +207,36 @@ def test_a_check_says_what_is_wrong_and_what_to_do(
     assert found.verdict == "failure"
     assert case.said in found.said
     assert case.advice in found.advice
+
+
+def test_wrong_values_are_told_together() -> None:
+    wrong = {"HeartbeatSeconds": "0", "LogLevel": "LOUD"}
+    found = finding(survey(Wanted("dbs", parameters=wrong)), "parameters")
+    assert "HeartbeatSeconds is '0'" in found.said
+    assert "LogLevel is 'LOUD'" in found.said
+
+
+def test_a_value_is_held_against_what_the_stack_keeps() -> None:
+    slow = OURS._replace(parameters={"HeartbeatExpirySeconds": "600"})
+    wanted = Wanted("dbs", parameters={"HeartbeatSeconds": "200"})
+    assert finding(survey(wanted, present=slow), "parameters").verdict == "ok"
+    back = Wanted("dbs", parameters={"HeartbeatExpirySeconds": "360"})
+    fast = OURS._replace(parameters={"HeartbeatSeconds": "200"})
+    assert finding(survey(back, present=fast), "parameters").verdict == "failure"
+
+
+def test_every_default_of_the_template_passes_its_own_check() -> None:
+    known = compose(PROJECT_ROOT, "x86_64")["Parameters"]
+    defaults = {name: str(each["Default"]) for name, each in known.items() if "Default" in each}
+    assert given.require(defaults, {}) == len(known)
+    assert given.require(OF_ONE_MACHINE, {}) == len(known)
+
+
+def test_an_endpoint_that_is_not_the_domain_is_refused() -> None:
+    domain = {"DomainName": "db.example.org", "CertificateArn": "arn:aws:acm:us-east-1:1:c/1"}
+    for endpoint, verdict in (("https://db.example.org", "ok"), ("https://x.org", "failure")):
+        wanted = Wanted("dbs", parameters=domain, public_endpoint=endpoint)
+        assert finding(survey(wanted), "parameters").verdict == verdict
 
 
 def test_backups_go_where_they_lie_already_or_where_nobody_else_is() -> None:
@@ -292,6 +354,26 @@ def test_an_unknown_check_cannot_be_ignored(tmp_path: Path) -> None:
     done = coffer(tmp_path, "deploy", "--ignore", "everything")
     assert done.returncode == 2
     assert "lambda-concurrency" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("wanted", "plan", "said"),
+    [
+        (Wanted("dbs"), True, "--rollback shows no plan"),
+        (Wanted("dbs", parameters={"LogLevel": "DEBUG"}), False, "takes no other choice"),
+        (Wanted("dbs", network="private"), False, "takes no other choice"),
+    ],
+    ids=["plan", "parameter", "network"],
+)
+def test_a_rollback_does_nothing_that_it_is_not_asked_for(
+    monkeypatch: pytest.MonkeyPatch, wanted: Wanted, plan: bool, said: str
+) -> None:
+    monkeypatch.setattr(run, "roll_back", pytest.fail)
+    given = [f"{name}={value}" for name, value in wanted.parameters.items()]
+    with pytest.raises(UnusableInputError, match=said):
+        deploy.command(
+            stack=wanted.stack, plan=plan, rollback=True, parameter=given, network=wanted.network
+        )
 
 
 def test_a_password_file_that_is_empty_is_no_password(tmp_path: Path) -> None:
