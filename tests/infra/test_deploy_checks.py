@@ -108,6 +108,10 @@ def _bucket(name: str, *, versions: bool = False) -> None:
         s3.put_bucket_versioning(Bucket=name, VersioningConfiguration=status)
 
 
+def _with(parameters: dict[str, str]) -> Callable[[pytest.MonkeyPatch], Survey]:
+    return lambda _: survey(Wanted("dbs", parameters=parameters))
+
+
 def _moved_backups(_: pytest.MonkeyPatch) -> Survey:
     _bucket("new")
     wanted = Wanted("dbs", parameters={"BackupsBucket": "new"})
@@ -159,7 +163,7 @@ CASES = (
         "HeartbeatSeconds?",
     ),
     *(
-        Case("parameters", lambda _, one=given: survey(Wanted("dbs", parameters=one)), said, advice)
+        Case("parameters", _with(given), said, advice)
         for given, said, advice in (
             ({"HeartbeatSeconds": "soon"}, "'soon' and has to be a whole number from 1 to 300", ""),
             ({"HeartbeatSeconds": "301"}, "'301' and has to be a whole number from 1 to 300", ""),
