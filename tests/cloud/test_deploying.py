@@ -213,7 +213,9 @@ def test_a_deployment_that_stands_stays_in_its_cloud(cloud: ServedCloud) -> None
 
 def test_servers_stay_in_the_project_that_was_chosen_once(cloud: ServedCloud) -> None:
     there = {"OpenStackProjectName": "demo"}
-    again = standing(cloud, None, **there)  # whose stored password Keystone refuses, as after a change
+    again = standing(
+        cloud, None, **there
+    )  # whose stored password Keystone refuses, as after a change
     assert (again.service.source, again.service_project) == ("made", "demo")
     assert again.users.project == "demo"
     assert again.template_parameters()["OpenStackProjectName"] == "demo"
