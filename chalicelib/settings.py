@@ -32,6 +32,15 @@ Certificate = Annotated[
 TIMEOUTS: Final = "COFFER_TIMEOUTS"
 """All timeouts in one variable ("create=1800 delete=600"): Lambda has 4 KB for all of them."""
 _TIMEOUT: Final = "_timeout_seconds"
+LIMITS: Final = "COFFER_LIMITS"
+"""The limits that a deployment may choose, likewise ("quota_instances=50 max_volume_size=1000")."""
+CHOSEN_LIMITS: Final = frozenset(
+    {
+        *("page_size", "max_volume_size", "deleted_row_days", "configurations_per_tenant"),
+        *("quota_instances", "quota_ram_mb", "quota_volumes", "quota_backups"),
+        *("token_cache_seconds", "guest_call_seconds", "calls_per_instance", "calls_per_tenant"),
+    }
+)
 
 
 class BadSetting(Exception):
@@ -122,7 +131,7 @@ def settings() -> Settings:
 
 
 def _from_environment() -> Settings:
-    values = _timeouts(os.environ.get(TIMEOUTS, ""))
+    values = _timeouts(os.environ.get(TIMEOUTS, "")) | _limits(os.environ.get(LIMITS, ""))
     for name in Settings.__struct_fields__:
         if value := os.environ.get(_variable(name)):
             values[name] = value
@@ -133,14 +142,29 @@ def _from_environment() -> Settings:
         raise BadSetting(" ".join(_refusals(values))) from None
 
 
+def require_limits(told: str) -> None:
+    """Raise BadSetting unless functions would start with these limits."""
+    if refused := _refusals(_limits(told)):
+        raise BadSetting(" ".join(refused))
+
+
 def _timeouts(told: str) -> dict[str, str]:
     """What the one variable says of all timeouts; each may have one of its own, which counts."""
+    return _of_one(TIMEOUTS, told, frozenset(Settings.__struct_fields__), _TIMEOUT)
+
+
+def _limits(told: str) -> dict[str, str]:
+    """The same of the limits that a deployment may choose."""
+    return _of_one(LIMITS, told, CHOSEN_LIMITS, "")
+
+
+def _of_one(variable: str, told: str, known: frozenset[str], suffix: str) -> dict[str, str]:
     found = {}
     for each in told.split():
         name, _, value = each.partition("=")
-        field = f"{name}{_TIMEOUT}"
-        if field not in Settings.__struct_fields__:
-            raise BadSetting(f"{TIMEOUTS} names '{name[:80]}', and there is no {field[:100]}.")
+        field = f"{name}{suffix}"
+        if field not in known:
+            raise BadSetting(f"{variable} names '{name[:80]}', and there is no {field[:100]}.")
         found[field] = value
     return found
 
@@ -167,4 +191,6 @@ def _said_by(name: str) -> str:
     own = _variable(name)
     if name.endswith(_TIMEOUT) and not os.environ.get(own):
         return f"{name.removesuffix(_TIMEOUT)} in {TIMEOUTS}"
+    if name in CHOSEN_LIMITS and not os.environ.get(own):
+        return f"{name} in {LIMITS}"
     return own

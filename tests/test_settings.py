@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from chalicelib import aws
-from chalicelib.settings import BadSetting, Settings, settings
+from chalicelib.settings import CHOSEN_LIMITS, BadSetting, Settings, settings
 
 NUMBERS = [each.name for each in msgspec.structs.fields(Settings) if isinstance(each.default, int)]
 MAY_BE_NONE = {
@@ -89,6 +89,31 @@ def test_a_timeout_that_is_none_is_told(
     monkeypatch: pytest.MonkeyPatch, told: str, words: str
 ) -> None:
     monkeypatch.setenv("COFFER_TIMEOUTS", told)
+    with pytest.raises(BadSetting, match=words):
+        settings()
+
+
+def test_a_deployment_chooses_its_limits_in_one_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = " ".join(f"{name}={number}" for number, name in enumerate(sorted(CHOSEN_LIMITS), 2))
+    monkeypatch.setenv("COFFER_LIMITS", told)
+    monkeypatch.setenv("COFFER_PAGE_SIZE", "7")
+    found = settings()
+    wanted = {name: number for number, name in enumerate(sorted(CHOSEN_LIMITS), 2)}
+    assert {name: getattr(found, name) for name in CHOSEN_LIMITS} == {**wanted, "page_size": 7}
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        ("page_size=0", "page_size in COFFER_LIMITS is '0' and has to be"),
+        ("prefix=other", "COFFER_LIMITS names 'prefix'"),
+        ("lease_seconds=900", "COFFER_LIMITS names 'lease_seconds'"),
+    ],
+)
+def test_a_limit_that_is_none_is_told(
+    monkeypatch: pytest.MonkeyPatch, told: str, words: str
+) -> None:
+    monkeypatch.setenv("COFFER_LIMITS", told)
     with pytest.raises(BadSetting, match=words):
         settings()
 

@@ -14,6 +14,7 @@ from functools import cache
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from chalicelib.settings import BadSetting, require_limits
 from infra.deployment.survey import Survey
 from infra.deployment.verdicts import Failed
 from infra.package.dependencies import lambda_architecture
@@ -90,6 +91,14 @@ def _refusal(name: str, value: str, known: Mapping[str, Document]) -> str | None
     pattern = declared.get("AllowedPattern")
     if pattern is not None and not re.fullmatch(pattern, value):
         return _said(name, value, f"like {pattern} ({declared['Description']})")
+    return _refused_limits(value) if name == "Limits" else None
+
+
+def _refused_limits(value: str) -> str | None:
+    try:
+        require_limits(value)
+    except BadSetting as error:
+        return str(error)
     return None
 
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from chalicelib.api.application import ROUTES
-from chalicelib.settings import Settings
+from chalicelib.settings import CHOSEN_LIMITS, Settings
 from infra.package import docs
 
 
@@ -62,6 +62,11 @@ def test_a_claim_names_a_test_that_is_there(pages: Path) -> None:
     assert len(claims) > 15
     for path, name in claims:
         assert f"def {name}(" in (root / path).read_text(), f"{path}::{name}"
+
+
+def test_the_limits_that_can_be_chosen_are_told(pages: Path) -> None:
+    told = (pages / "limits.md").read_text().partition("## Changing them")[2]
+    assert set(re.findall(r"`([a-z]+_[a-z_]+)`", told)) == CHOSEN_LIMITS
 
 
 def test_a_bound_in_the_docs_is_the_one_of_the_code(pages: Path) -> None:

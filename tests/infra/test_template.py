@@ -12,7 +12,7 @@ import yaml
 from pynamodb.attributes import TTLAttribute
 
 from chalicelib.domain.flows import FLOWS, LOOK
-from chalicelib.settings import TIMEOUTS, Settings
+from chalicelib.settings import LIMITS, TIMEOUTS, Settings
 from chalicelib.store.base import Table
 from chalicelib.store.models import TABLES
 from infra.package.sources import PROJECT_ROOT
@@ -93,7 +93,7 @@ def test_every_variable_of_the_functions_is_a_setting(template: dict[str, Any]) 
         name.upper() if name.startswith("os_") else f"COFFER_{name.upper()}"
         for name in (field.name for field in msgspec.structs.fields(Settings))
     }
-    assert given <= known | {TIMEOUTS}
+    assert given <= known | {TIMEOUTS, LIMITS}
 
 
 def test_every_timeout_is_given_to_the_functions(template: dict[str, Any]) -> None:
