@@ -36,7 +36,7 @@ LIMITS: Final = "COFFER_LIMITS"
 """The limits that a deployment may choose, likewise ("quota_instances=50 max_volume_size=1000")."""
 CHOSEN_LIMITS: Final = frozenset(
     {
-        *("page_size", "max_volume_size", "deleted_row_days", "configurations_per_tenant"),
+        *("page_size", "max_volume_size", "configurations_per_tenant"),
         *("quota_instances", "quota_ram_mb", "quota_volumes", "quota_backups"),
         *("token_cache_seconds", "guest_call_seconds", "calls_per_instance", "calls_per_tenant"),
     }

@@ -11,7 +11,7 @@ from typing import Any, Final
 import pytest
 
 from infra.package.sources import PROJECT_ROOT
-from infra.package.template import compose
+from infra.package.template import FUNCTIONS, compose
 
 MOST_BYTES: Final = 4096
 REGION: Final = "ap-southeast-7"
@@ -85,11 +85,8 @@ def of_name(name: str, parameters: dict[str, Any]) -> str:
 def test_every_functions_variables_fit_at_their_largest(template: dict[str, Any]) -> None:
     parameters, common = template["Parameters"], template["Globals"]["Function"]["Environment"]
     functions = {
-        name: each["Properties"]
-        for name, each in template["Resources"].items()
-        if each.get("Type") == "AWS::Serverless::Function"
+        each.name: template["Resources"][each.logical_id]["Properties"] for each in FUNCTIONS
     }
-    assert len(functions) > 1
     for name, properties in functions.items():
         own = properties.get("Environment", {}).get("Variables", {})
         variables = {
