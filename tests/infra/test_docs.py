@@ -5,13 +5,18 @@ from __future__ import annotations
 import re
 from importlib import import_module
 from pathlib import Path
+from typing import Final
 
 import pytest
+import typer
 import yaml
 
 from chalicelib.api.application import ROUTES
 from chalicelib.settings import CHOSEN_LIMITS, Settings
+from infra.cli import COMMANDS
 from infra.package import docs
+
+A_COMMAND: Final = re.compile(r"(?:`|^ *\$ |&& )coffer ([a-z][^`\n#]*)", re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +72,34 @@ def test_a_claim_names_a_test_that_is_there(pages: Path) -> None:
 def test_the_limits_that_can_be_chosen_are_told(pages: Path) -> None:
     told = (pages / "limits.md").read_text().partition("## Changing them")[2]
     assert set(re.findall(r"`([a-z]+_[a-z_]+)`", told)) == CHOSEN_LIMITS
+
+
+def test_a_command_in_the_docs_is_one_with_those_options(pages: Path) -> None:
+    program = typer.Typer()
+    for name in COMMANDS:
+        module = import_module(f"infra.cli.{name.replace('-', '_')}")
+        program.command(name)(module.command)
+    known = typer.main.get_command(program)
+    assert isinstance(known, typer.core.TyperGroup)
+    options = {
+        name: {option for each in command.params for option in each.opts}
+        for name, command in known.commands.items()
+    }
+    read = [docs.ROOT / "README.md", docs.ROOT / "CONTRIBUTING.md", *pages.rglob("*.md")]
+    told = [
+        words
+        for page in read
+        if "decisions" not in page.parts and page.name != "CHANGELOG.md"
+        for words in re.findall(
+            r"(?:`|^ *\$ |&& )coffer ([a-z][^`\n#]*)", page.read_text(), re.MULTILINE
+        )
+    ]
+    assert len(told) > 80
+    for words in told:
+        name, *rest = words.split()
+        assert name in options, f"coffer {words}"
+        wanted = {word.partition("=")[0] for word in rest if word.startswith("--")}
+        assert wanted <= options[name], f"coffer {words}"
 
 
 def test_a_bound_in_the_docs_is_the_one_of_the_code(pages: Path) -> None:
