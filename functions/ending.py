@@ -21,11 +21,9 @@ def complete(operation: Operation, _: str | None) -> Outcome:
 
 def fail(operation: Operation, _: str | None) -> Outcome:
     """It was undone, or something of it may be left; the reason says which, and what to do."""
-    flow = FLOWS[operation.action]
-    configuring.begun_with(operation, flow.undo)
-    reason = operation.cancelled or operation.reason or f"The {flow.title} did not finish."
+    configuring.begun_with(operation, FLOWS[operation.action].undo)
     status = OperationStatus.CANCELLED if operation.cancelled else OperationStatus.FAILED
-    return end(operation, ending.failure(operation, status, reason))
+    return end(operation, ending.failure(operation, status))
 
 
 def end(operation: Operation, how: Ending) -> Outcome:

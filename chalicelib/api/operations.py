@@ -23,7 +23,13 @@ from chalicelib.api.times import Exact, exact, exact_if_known
 from chalicelib.auth import policy
 from chalicelib.bus import queues
 from chalicelib.domain.flows import FLOWS
-from chalicelib.domain.operations import TERMINAL, OperationAction, OperationStatus, command_id
+from chalicelib.domain.operations import (
+    TERMINAL,
+    OperationAction,
+    OperationStatus,
+    command_id,
+    together,
+)
 from chalicelib.errors import Conflict, NotFound
 from chalicelib.store import commands, subjects
 from chalicelib.store.base import Contended, as_dict, races
@@ -153,7 +159,7 @@ def view(row: Operation, stage: str | None, *, admin: bool) -> OperationView:
         updated=exact(row.updated),
         deadline=exact(row.deadline),
         attempt=int(row.attempt) + 1,
-        reason=row.cancelled or row.reason,
+        reason=together(row.cancelled, row.reason) or None,
         undoing=bool(row.compensating),
         steps=[
             StepView(

@@ -64,6 +64,20 @@ LIVE_SHARDS: Final = 8
 a sweep asks each of them once at least. More may be added at any time, fewer never."""
 
 
+def together(*said: str | None) -> str:
+    """The reasons of one operation as sentences, in that order; what another one says is left out.
+
+    A user is told all of them: that it was called back, what had failed, and what ended it.
+    """
+    kept: list[str] = []
+    for each in filter(None, said):
+        if not any(each in other for other in kept):
+            kept = [other for other in kept if other not in each]
+            kept.append(each)
+    *before, last = kept or [""]
+    return " ".join([*(f"{each.rstrip('.')}." for each in before), last])
+
+
 def command_id(operation_id: str, step: str) -> str:
     """The id of the command that a step sends: the same for each run of the step."""
     return f"{operation_id}.{step}"

@@ -13,7 +13,7 @@ from pynamodb.transactions import TransactWrite
 from chalicelib import aws, lifecycle
 from chalicelib.domain.backups import AFTER_FINAL, is_final
 from chalicelib.domain.flows import DELETE, FLOWS, REMOVING, What
-from chalicelib.domain.operations import STARTABLE, OperationStatus, live_shard
+from chalicelib.domain.operations import STARTABLE, OperationStatus, live_shard, together
 from chalicelib.lifecycle import ServiceStatus
 from chalicelib.store import outcomes, quotas, spans
 from chalicelib.store.base import ConditionFailed, Contended, as_dict, races, transact, update_if
@@ -50,11 +50,15 @@ class Ending(msgspec.Struct, frozen=True):
         return What.UNDONE if self.undone else What.FAILED
 
 
-def failure(operation: Operation, status: OperationStatus, reason: str) -> Ending:
-    """The end of an operation that did not succeed, and what the user is told of it."""
+def failure(operation: Operation, status: OperationStatus, last: str = "") -> Ending:
+    """The end of an operation that did not succeed, and all that the user is told of it.
+
+    That is what called it back, what failed, and `last`: what ends it now. None hides another.
+    """
     flow, recorded = FLOWS[operation.action], as_dict(operation.ended)
     left = flow.unfinished(recorded)
-    told = flow.told(reason, left)
+    reason = together(operation.cancelled, operation.reason, last)
+    told = flow.told(reason or f"The {flow.title} did not finish.", left)
     why = next(filter(None, map(as_dict(operation.notes).get, left)), "") if flow.undo else ""
     if why and why not in told:
         told = f"{told.rstrip('.')}. {why}"
@@ -67,8 +71,8 @@ def end_operation(operation: Operation, ending: Ending) -> str | None:
     Returns the id of the operation that is live next, if one was queued. Clauses: the operation is
     not terminal yet and is the subject's live one (a second run of the last step); the queue
     behind it is as it was read (a delete that is accepted meanwhile), and so is what else its kind
-    is decided by (an expulsion); one that a delete follows on was not called back. Already ended is
-    success.
+    is decided by (an expulsion); one that a delete follows on, or that failed, was not called back
+    since it was read. Already ended is success.
     """
     for until in races():
         subject: Subject | None = KINDS[operation.kind].find(operation.subject_id)
@@ -86,6 +90,7 @@ def end_operation(operation: Operation, ending: Ending) -> str | None:
             transact(_end(operation, ending, subject, following, moot, new), until)
         except ConditionFailed:
             ending = msgspec.structs.replace(ending, reported=None)
+            operation, ending = _called_back_meanwhile(operation, ending)
         else:
             spans.tell_end(operation, ending.status)
             return following
@@ -93,6 +98,15 @@ def end_operation(operation: Operation, ending: Ending) -> str | None:
     if stored is not None and stored.live is None:
         return None
     raise Contended(f"The {operation.kind} is being changed by others at the moment.")
+
+
+def _called_back_meanwhile(operation: Operation, ending: Ending) -> tuple[Operation, Ending]:
+    """Both as they are now: a cancel since the operation was read is told beside what ends it."""
+    stored = get_operation(operation.id)
+    if stored is None or ending.what is What.SUCCEEDED:
+        return operation, ending
+    reason = together(stored.cancelled, ending.reason)
+    return stored, msgspec.structs.replace(ending, reason=reason)
 
 
 def _end_alone(operation: Operation, ending: Ending) -> None:
@@ -176,7 +190,7 @@ def _end(
     then = _accept(following) if following else close
     begins = _beginning(new, subject) if new is not None else None
     live = Operation.status.is_in(*STARTABLE)
-    if new is not None:
+    if new is not None or (ending.what is not What.SUCCEEDED and not operation.cancelled):
         live &= Operation.cancelled.does_not_exist()
 
     def build(write: TransactWrite) -> None:

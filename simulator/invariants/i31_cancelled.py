@@ -45,9 +45,8 @@ class Cancelled(Invariant):
         in_time = new["id"] in self._in_time
         self._in_time.pop(new["id"], None)
         name, how = f"{new['action']} {new['id']}", FLOWS[new["action"]]
-        if new["status"] == OperationStatus.CANCELLED and new["cancelled"] not in new.get(
-            "reason", ""
-        ):
+        undone = new["status"] != OperationStatus.SUCCEEDED
+        if undone and new["cancelled"] not in new.get("reason", ""):
             self.broken(f"{name} was cancelled, and says: {new.get('reason')!r}", _whose(new))
         if new["status"] == OperationStatus.SUCCEEDED:
             if in_time:

@@ -215,6 +215,16 @@ def test_one_that_goes_back_by_itself_keeps_its_reason(api: Api, make: Make) -> 
     assert (operation.cancelled, operation.reason) == (None, "Nova refused.")
 
 
+@pytest.mark.parametrize("status", ["RUNNING", "FAILED"])
+def test_one_that_was_cancelled_hides_no_other_reason(api: Api, make: Make, status: str) -> None:
+    row = make()
+    operation = live(
+        row, "stop_instance", status=status, cancelled="Called back.", reason="Nova refused."
+    )
+    shown = api.get(f"/instances/{row.id}/operations/{operation.id}").body["operation"]
+    assert shown["reason"] == "Called back. Nova refused."
+
+
 def test_a_delete_that_waits_is_not_cancelled(api: Api, make: Make) -> None:
     row = make()
     live(row, "restart_instance")

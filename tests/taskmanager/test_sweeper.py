@@ -146,6 +146,19 @@ def test_executions_that_keep_dying_are_given_up_within_a_bound(stack: Stack) ->
     assert row.held["instances"] == 1
 
 
+def test_one_that_was_called_back_and_is_given_up_tells_both(stack: Stack) -> None:
+    instance, operation = accepted()
+    assert instances.reset_status(instances.get_instance(instance.id), "Called back")
+    stack.stop_schedules()
+    for _ in range(settings().operation_attempts + 1):
+        stack.run(61)
+        sweeper.run()
+        stack.stop_executions()
+    reason = str(stored(operation).reason)
+    assert stored(operation).status == OperationStatus.FAILED
+    assert reason.startswith("Called back. Given up after"), reason
+
+
 def test_a_delete_queued_behind_one_that_is_given_up_starts(stack: Stack) -> None:
     instance, operation = accepted()
     instances.reset_status(instances.get_instance(instance.id), "forced")

@@ -35,9 +35,20 @@ def not_undone(deployment: Deployment) -> None:
 
 
 def for_another_reason(deployment: Deployment) -> None:
-    cancelled(deployment, "CANCELLED")  # without any
+    without_a_reason(deployment, "CANCELLED")
+
+
+def given_up_for_another_reason(deployment: Deployment) -> None:
+    without_a_reason(deployment, "FAILED")
+
+
+def without_a_reason(deployment: Deployment, ended: str) -> None:
+    cancelled(deployment, ended)
     texts = [each.text for each in deployment.invariants.each["I31"].violations]
     assert any("was cancelled, and says: None" in each for each in texts), texts
 
 
-test_a_broken_promise_is_told = told_by("I31", not_told, went_on, not_undone, for_another_reason)
+test_a_broken_promise_is_told = told_by(
+    *("I31", not_told, went_on, not_undone),
+    *(for_another_reason, given_up_for_another_reason),
+)
