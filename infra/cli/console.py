@@ -1,6 +1,7 @@
 """How the commands speak: steps with their times, remarks, errors that say what to do next."""
 
 import contextlib
+import errno
 import sys
 import time
 from collections.abc import Iterator
@@ -19,6 +20,12 @@ PIPE_WIDTH: Final = 110
 
 # What a shell says of a program whose reader has gone away (`| head`).
 READER_GONE: Final = 141
+
+
+OF_THE_MACHINE: Final = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}
+)
+"""What a full disk and a folder that is closed answer: theirs to mend who run the command."""
 
 
 class PipedConsole(Console):
@@ -80,5 +87,12 @@ def failing_clearly() -> Iterator[None]:
         err.print(f"[red bold]Error:[/] {escape(str(error))}")
         sys.exit(2)
     except KeyboardInterrupt:
-        err.print("[red]Interrupted.[/] `coffer status` says what is up; `coffer down` stops it.")
+        err.print("[red]Interrupted.[/] The same command goes on from what is there.")
         sys.exit(130)
+    except OSError as error:
+        if error.errno not in OF_THE_MACHINE:
+            raise
+        where = error.filename or "a file of this command"
+        err.print(f"[red bold]Error:[/] {escape(f'{where}: {error.strerror}')}")
+        err.print("[bold]Next:[/]  Make room, or let this user write there; then run it again.")
+        sys.exit(1)

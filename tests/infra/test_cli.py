@@ -1,5 +1,7 @@
 """The command line: help that suffices, errors that say what to do next."""
 
+import errno
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from infra.cli import COMMANDS
+from infra.cli.console import failing_clearly
 
 BOUND_SECONDS = 60
 
@@ -67,3 +70,17 @@ def test_a_parameter_without_a_value_is_refused(tmp_path: Path) -> None:
     done = coffer(tmp_path, "up", "--parameter", "HeartbeatSeconds")
     assert done.returncode == 1
     assert "NAME=VALUE" in done.stderr
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EACCES, errno.EROFS])
+def test_a_full_disk_and_a_closed_folder_are_told_in_a_sentence(
+    capsys: pytest.CaptureFixture[str], code: int
+) -> None:
+    with pytest.raises(SystemExit) as ended, failing_clearly():
+        raise OSError(code, os.strerror(code), "/there/build.zip")
+    said = capsys.readouterr().err
+    assert ended.value.code == 1
+    assert f"/there/build.zip: {os.strerror(code)}" in said
+    assert "run it again" in said
+    with pytest.raises(ChildProcessError), failing_clearly():
+        raise OSError(errno.ECHILD, "a defect of ours")
