@@ -71,7 +71,7 @@ test-hostile: system $(READY) ## Hostile names, passwords, hosts and encodings o
 
 # What of the acceptance tests fits into ten minutes; a community LocalStack enforces no IAM.
 ON_LOCALSTACK := $(addprefix tests/acceptance/test_,path.py bus.py races.py requests.py)
-SLOW_ON_LOCALSTACK := $(addprefix tests/acceptance/test_,clients.py kills.py secrets.py restore.py rebuild.py upgrade.py migrate.py)
+SLOW_ON_LOCALSTACK := $(addprefix tests/acceptance/test_,clients.py kills.py secrets.py rebuild.py upgrade.py migrate.py)
 LOCALSTACK_TESTS := $(PYTEST) -m "not bench and not crash and not api" -k "not credentials_open_no_queue" --timeout 900
 test-localstack: system $(READY) ## On LocalStack: coffer deploy and back, fake guests, real databases, attacks on the bus (AWS_ENDPOINT_URL names yours)
 	@COFFER_WIRE_EXAMPLES=5 sh infra/local/localstack.sh \
