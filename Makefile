@@ -71,13 +71,13 @@ test-hostile: system $(READY) ## Hostile names, passwords, hosts and encodings o
 
 # What of the acceptance tests fits into ten minutes; a community LocalStack enforces no IAM.
 ON_LOCALSTACK := $(addprefix tests/acceptance/test_,path.py bus.py races.py requests.py)
-SLOW_ON_LOCALSTACK := $(addprefix tests/acceptance/test_,clients.py kills.py secrets.py rebuild.py upgrade.py migrate.py)
+SLOW_ON_LOCALSTACK := $(addprefix tests/acceptance/test_,clients.py kills.py secrets.py rebuild.py upgrade.py migrate.py postgresql.py redis.py backups.py point_in_time.py)
 LOCALSTACK_TESTS := $(PYTEST) -m "not bench and not crash and not api" -k "not credentials_open_no_queue" --timeout 900
 test-localstack: system $(READY) ## On LocalStack: coffer deploy and back, fake guests, real databases, attacks on the bus (AWS_ENDPOINT_URL names yours)
 	@COFFER_WIRE_EXAMPLES=5 sh infra/local/localstack.sh \
 	    sh -ec '$(LOCALSTACK_TESTS) tests/wire; $(LOCALSTACK_TESTS) $(ON_LOCALSTACK)'
 
-test-localstack-all: test-localstack ## The other acceptance tests on LocalStack, too: clients, kills, rebuilds, upgrades, migrations
+test-localstack-all: test-localstack ## The other acceptance tests on LocalStack, too: clients, kills, rebuilds, upgrades, migrations, each engine, backups
 	@sh infra/local/localstack.sh $(LOCALSTACK_TESTS) $(SLOW_ON_LOCALSTACK)
 
 test-deploy: system $(READY) ## coffer deploy from an empty folder, a database on it, rollback, undeploy; on MiniStack
@@ -109,25 +109,20 @@ mutate: system $(READY) ## Change the shipped code in 200 small ways: do the tes
 	@$(BIN)/python -m tests.mutation --sample 200
 
 # Of the acceptance tests those that ask nothing of the local cloud's test controls but what
-# tests/openstack/stack.py can do to a real one, and no function of the deployment to die; and what
-# the cloud is relied on for.
+# tests/openstack/stack.py can do to a real one, and what the cloud is relied on for. Not those in
+# which functions of the deployment die.
 REAL := $(addprefix tests/acceptance/test_,on_openstack.py path.py clients.py swift.py snapshots.py rebuild.py upgrade.py migrate.py) tests/cloud/contract tests/wire/test_deploy.py
 .PHONY: test-openstack
 test-openstack: system $(READY) ## Bring a real OpenStack up from PyPI (no Docker); the acceptance tests on it
 	@sh tests/openstack/install-system.sh
-	@PYTHON=$(BIN)/python sh tests/support/environment.sh openstack tests/openstack/requirements.txt
-	@$(BIN)/python -m tests.openstack $(PYTEST) -m "not bench" --timeout 1800 \
-	    -k "not functions_that_die and not (does_not_come_up and True)" $(REAL)
+	@$(BIN)/python -m tests.openstack $(PYTEST) -m "not bench and not deaths" --timeout 1800 $(REAL)
 
 .PHONY: test-tempest test-tempest-openstack
 test-tempest: system $(READY) ## OpenStack's own acceptance tests for Trove, unmodified, on the local stack
-	@PYTHON=$(BIN)/python sh tests/support/environment.sh tempest tests/acceptance/tempest-requirements.txt
 	@COFFER_TEMPEST=1 $(PYTEST) tests/acceptance/test_tempest.py
 
 test-tempest-openstack: system $(READY) ## The same on a real OpenStack, as `make test-openstack` brings it up
 	@sh tests/openstack/install-system.sh
-	@PYTHON=$(BIN)/python sh tests/support/environment.sh openstack tests/openstack/requirements.txt
-	@PYTHON=$(BIN)/python sh tests/support/environment.sh tempest tests/acceptance/tempest-requirements.txt
 	@COFFER_TEMPEST=1 $(BIN)/python -m tests.openstack $(PYTEST) tests/acceptance/test_tempest.py
 
 bench: system $(READY) ## Measure: bring-up, latency, calls and their price, cold starts, backups

@@ -13,12 +13,23 @@ INSTALL_TIMEOUT_SECONDS: Final = 300
 PIP_ADVICE: Final = "Check that pip reaches its package index, then run the command again."
 
 
-def environment(name: str, requirements: Path, cache: Path) -> Path:
-    """The folder of a tool's virtual environment, made once for each content of its requirements.
+def environment(
+    name: str,
+    requirements: Path,
+    cache: Path,
+    *,
+    whole: bool = False,
+    seconds: float = INSTALL_TIMEOUT_SECONDS,
+) -> Path:
+    """The folder of a tool's virtual environment, made once for each content of its requirements:
+    one that runs keeps its own when the list changes. A `whole` list names all that is needed, so
+    that pip has nothing to look for; `seconds` bounds the installation.
 
     Raises PackageError with pip's last words.
     """
-    digest = hashlib.sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()[:12]
+    # Its commands name the folder in which it was made.
+    made_of = requirements.read_bytes() + sys.version.encode() + bytes(cache.resolve())
+    digest = hashlib.sha256(made_of).hexdigest()[:12]
     folder = cache / f"{name}-{digest}"
     complete = folder / "complete"
     if complete.exists():
@@ -29,18 +40,19 @@ def environment(name: str, requirements: Path, cache: Path) -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not complete.exists():
             shutil.rmtree(folder, ignore_errors=True)
-            _install(name, requirements, folder)
+            _install(name, requirements, folder.resolve(), whole, seconds)
             complete.touch()
     return folder
 
 
-def _install(name: str, requirements: Path, folder: Path) -> None:
+def _install(name: str, requirements: Path, folder: Path, whole: bool, seconds: float) -> None:
     steps = (
         # The pip that is here installs: one there would take longer to make than most tools.
         [sys.executable, "-m", "venv", "--without-pip", str(folder)],
         [
             *(sys.executable, "-m", "pip", "--python", str(folder / "bin" / "python"), "install"),
             *("--quiet", "--disable-pip-version-check", "--no-compile"),
+            *(("--no-deps",) if whole else ()),
             *("--requirement", str(requirements)),
         ],
     )
@@ -49,5 +61,5 @@ def _install(name: str, requirements: Path, folder: Path) -> None:
             command,
             f"{name} could not be installed",
             PIP_ADVICE,
-            seconds=INSTALL_TIMEOUT_SECONDS,
+            seconds=seconds,
         )

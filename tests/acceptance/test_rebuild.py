@@ -33,6 +33,7 @@ def test_a_rebuild_keeps_the_rows_and_replaces_the_guest(shop: Shop) -> None:
 
 
 @pytest.mark.crash
+@pytest.mark.deaths
 def test_functions_that_die_after_their_effects_cost_nothing_but_time(
     stack: Stack, shop: Shop
 ) -> None:

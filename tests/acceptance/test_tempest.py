@@ -14,11 +14,11 @@ from typing import Any, Final
 
 import pytest
 
-from infra.package.sources import PROJECT_ROOT
 from tests.acceptance.operating import offer
 from tests.acceptance.stack import Stack
+from tests.support.installed import installed
 
-ENVIRONMENT: Final = PROJECT_ROOT / ".cache" / "tempest"
+REQUIREMENTS: Final = "acceptance/tempest-requirements.txt"
 SCENARIO: Final = "trove_tempest_plugin.tests.scenario"
 WITHIN_SECONDS: Final = 1800
 BUILD_SECONDS: Final = 600
@@ -149,7 +149,7 @@ def _run(workspace: Path, *arguments: str) -> str:
 def _tempest(*arguments: str) -> str:
     """Run it to its end; what it said. Its exit code is left to whoever reads what it said."""
     done = subprocess.run(
-        [str(ENVIRONMENT / "bin" / "tempest"), *arguments],
+        [str(installed("tempest", REQUIREMENTS) / "bin" / "tempest"), *arguments],
         capture_output=True,
         text=True,
         timeout=WITHIN_SECONDS,

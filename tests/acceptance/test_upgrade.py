@@ -12,6 +12,7 @@ from tests.acceptance.shop import WITHIN, Shop, shop_on
 from tests.acceptance.stack import Stack, eventually
 from tests.acceptance.test_clients import run
 
+DEATHS = (pytest.mark.crash, pytest.mark.deaths)
 OTHER = f"{ENGINE.rpartition('.')[0]}.999"
 """One that no image has: a new guest finds another engine, and starts nothing."""
 
@@ -62,7 +63,7 @@ def test_an_agent_and_a_database_that_die_in_it_cost_nothing_but_time(shop: Shop
     assert told(shop) == ("newer still", ENGINE)
 
 
-@pytest.mark.parametrize("dies", [False, pytest.param(True, marks=pytest.mark.crash)])
+@pytest.mark.parametrize("dies", [False, pytest.param(True, marks=DEATHS)])
 def test_a_version_that_does_not_come_up_is_followed_by_the_one_of_before(
     shop: Shop, dies: bool
 ) -> None:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import secrets
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,21 +18,18 @@ from chalicelib.auth.keystone import Keystone
 from chalicelib.errors import Unauthorized, Unavailable
 from chalicelib.parameters import LOOK_SECONDS, Credential
 from chalicelib.settings import Settings
-from infra.package.sources import PROJECT_ROOT
 from tests.acceptance.stack import eventually
 from tests.cloud.served import PASSWORDS, ServedCloud
 from tests.openstack import keystone as service
-from tests.openstack.cloud import CACHE
 from tests.openstack.site import Site
+from tests.support.installed import installed
 from tests.support.loopback import free_port, own_network
 
 pytestmark = [pytest.mark.xdist_group("keystone"), pytest.mark.timeout(900)]
 
 PASSWORD = "a-users-password"
-REQUIREMENTS = Path("tests/openstack/keystone-requirements.txt")
+REQUIREMENTS = "openstack/keystone-requirements.txt"
 MANY_SECONDS = 60
-INSTALL_SECONDS = 600
-"""The first time of a tree, when its packages come over the network."""
 
 
 class AloneSite(Site):
@@ -74,17 +68,9 @@ def running(
 
 
 def _real(folder: Path) -> Iterator[Running]:
-    command = ("sh", "tests/support/environment.sh", "keystone", str(REQUIREMENTS))
-    subprocess.run(
-        command,
-        cwd=PROJECT_ROOT,
-        env={**os.environ, "PYTHON": sys.executable},
-        check=True,
-        capture_output=True,
-        timeout=INSTALL_SECONDS,
-    )
+    environment = installed("keystone", REQUIREMENTS)
     password = secrets.token_urlsafe(12)
-    site = AloneSite(folder, CACHE / "keystone", {"keystone": free_port()}, "", password)
+    site = AloneSite(folder, environment, {"keystone": free_port()}, "", password)
     service.configure(site)
     service.sync(site)
     service.bootstrap(site)

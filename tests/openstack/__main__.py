@@ -17,9 +17,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import Final
 
 from tests.openstack.cloud import down, new_site, up
 from tests.openstack.site import VARIABLE
+from tests.support.installed import installed
+
+REQUIREMENTS: Final = "openstack/requirements.txt"
 
 
 def main(state: Path | None, command: list[str]) -> int:
@@ -39,7 +43,8 @@ def main(state: Path | None, command: list[str]) -> int:
 
 @contextmanager
 def _openstack(folder: Path) -> Iterator[Path]:
-    site = new_site(folder)
+    _say("Installing the services' packages, the first time of a tree: some minutes")
+    site = new_site(folder, installed("openstack", REQUIREMENTS))
     try:
         up(site, _say)
         file = site.record()

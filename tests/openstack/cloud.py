@@ -14,7 +14,6 @@ from typing import Final
 import requests
 
 from infra.local.processes import leftovers, stop_all
-from infra.package.sources import PROJECT_ROOT
 from tests.openstack import (
     cinder,
     database,
@@ -28,9 +27,9 @@ from tests.openstack import (
     swift,
 )
 from tests.openstack.site import START_SECONDS, Site, await_all, listens
+from tests.support.installed import CACHE
 from tests.support.loopback import free_port, own_network
 
-CACHE: Final = PROJECT_ROOT / ".cache"
 PORTS: Final = (
     *("mariadb", "rabbitmq", "epmd", "erlang", "hypervisor"),
     *("keystone", "placement", "glance", "neutron", "nova", "cinder"),
@@ -43,7 +42,7 @@ POLL_SECONDS: Final = 0.2
 Say = Callable[[str], None]
 
 
-def new_site(state: Path, environment: Path = CACHE / "openstack") -> Site:
+def new_site(state: Path, environment: Path) -> Site:
     """An OpenStack that is not there yet, on ports and addresses that nobody else is given."""
     return Site(
         state=state,

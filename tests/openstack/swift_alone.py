@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,14 +9,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from infra.local.processes import PartProcess
-from infra.package.sources import PROJECT_ROOT
 from tests.openstack import swift
 from tests.openstack.site import Site, await_all, listens
+from tests.support.installed import installed
 from tests.support.loopback import free_port
 
-REQUIREMENTS: Final = Path("tests/openstack/swift-requirements.txt")
-INSTALL_SECONDS: Final = 600
-"""The first time of a tree, when its packages come over the network."""
+REQUIREMENTS: Final = "openstack/swift-requirements.txt"
 PORTS: Final = ("swift", *(f"swift-{kind}" for kind in swift.KINDS))
 
 
@@ -45,17 +40,9 @@ class SwiftSite(Site):
 @contextmanager
 def running(folder: Path, keystone_url: str, validator: str, password: str) -> Iterator[str]:
     """The URL of a Swift whose accounts are there for the projects of that Keystone."""
-    subprocess.run(
-        ("sh", "tests/support/environment.sh", "swift", str(REQUIREMENTS)),
-        cwd=PROJECT_ROOT,
-        env={**os.environ, "PYTHON": sys.executable},
-        check=True,
-        capture_output=True,
-        timeout=INSTALL_SECONDS,
-    )
     site = SwiftSite(
         state=folder,
-        environment=PROJECT_ROOT / ".cache" / "swift",
+        environment=installed("swift", REQUIREMENTS),
         ports={name: free_port() for name in PORTS},
         guest_network="",
         password=password,
