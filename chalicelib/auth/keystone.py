@@ -26,6 +26,8 @@ from chalicelib.settings import settings
 Authenticate = Callable[[str], Context]
 """What makes a context of a token; raises `Unauthorized` or `Unavailable`."""
 
+ANSWER_SECONDS: Final = 9
+"""How long Keystone's answer may take: of API Gateway's 29 s, what a guest's call (20) leaves."""
 CACHE_ENTRIES: Final = 512
 _TOKEN: Final = re.compile(r"[\x21-\x7e]{1,8192}")
 
@@ -108,24 +110,34 @@ class Keystone:
             raise Unavailable("The identity service cannot validate tokens now.") from None
 
     def _ask(self, token: str) -> Any:
-        """Keystone's answer; None when it does not accept our own credentials."""
+        """Keystone's answer; None when it does not accept our own credentials.
+
+        A connection that broke (one kept open, that Keystone has closed) is made anew, once. An
+        answer that is slow is waited for and not asked for again: that is twice the work.
+        """
         from keystoneauth1 import exceptions
 
         try:
-            answer = self._connection.session().get(
-                f"{auth_url()}/auth/tokens?nocatalog",
-                headers={"X-Subject-Token": token, "Accept": "application/json"},
-                authenticated=True,
-                connect_retries=1,
-                raise_exc=False,
-                log=False,
-            )
+            try:
+                answer = self._get(token)
+            except exceptions.ConnectFailure:
+                answer = self._get(token)
         except exceptions.Unauthorized:
             return None
         except exceptions.ClientException as error:
             log.error("Keystone cannot be asked: %s", type(error).__name__)  # noqa: TRY400
             raise Unavailable("The identity service is not available at the moment.") from None
         return None if answer.status_code == HTTPStatus.UNAUTHORIZED else answer
+
+    def _get(self, token: str) -> Any:
+        return self._connection.session().get(
+            f"{auth_url()}/auth/tokens?nocatalog",
+            headers={"X-Subject-Token": token, "Accept": "application/json"},
+            authenticated=True,
+            timeout=ANSWER_SECONDS,
+            raise_exc=False,
+            log=False,
+        )
 
 
 def _context(token: _Token) -> Context:

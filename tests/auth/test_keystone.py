@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import requests
 
 from chalicelib import aws
 from chalicelib.auth import connection, keystone
@@ -19,6 +20,7 @@ from chalicelib.auth.keystone import Keystone
 from chalicelib.errors import Unauthorized, Unavailable
 from chalicelib.parameters import LOOK_SECONDS, Credential
 from chalicelib.settings import Settings
+from simulator.region import API_TIMEOUT_SECONDS
 
 LATER = "2999-01-01T00:00:00.000000Z"
 
@@ -262,6 +264,67 @@ def test_a_keystone_away_is_503(validate: Keystone, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(connection, "settings", lambda: away)
     with pytest.raises(Unavailable):
         validate("good")
+
+
+class Line:
+    """The way to Keystone: what fails on it next, and how long each validation may take."""
+
+    def __init__(self, validate: Keystone, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.failures: list[Exception] = []
+        self.timeouts: list[Any] = []
+        http = validate._connection.session().session
+        self._request = http.request
+        monkeypatch.setattr(http, "request", self._asked)
+
+    def _asked(self, method: str, url: str, **more: Any) -> Any:
+        if method == "GET":
+            self.timeouts.append(more["timeout"])
+            if self.failures:
+                raise self.failures.pop(0)
+        return self._request(method, url, **more)
+
+
+@pytest.fixture
+def line(fake: FakeKeystone, validate: Keystone, monkeypatch: pytest.MonkeyPatch) -> Line:
+    fake.users |= {"first": of_user(), "good": of_user()}
+    validate("first")
+    return Line(validate, monkeypatch)
+
+
+def test_a_slow_keystone_has_all_the_time_that_a_request_leaves_it(
+    validate: Keystone, line: Line
+) -> None:
+    assert validate("good").user_id == "u1"
+    assert line.timeouts == [keystone.ANSWER_SECONDS]
+    assert keystone.ANSWER_SECONDS + Settings().guest_call_seconds <= API_TIMEOUT_SECONDS
+
+
+def test_a_keystone_that_does_not_answer_is_not_asked_again(validate: Keystone, line: Line) -> None:
+    line.failures.append(requests.exceptions.ReadTimeout())
+    with pytest.raises(Unavailable):
+        validate("good")
+    assert len(line.timeouts) == 1
+
+
+def test_a_token_that_was_validated_just_now_needs_no_keystone(
+    validate: Keystone, line: Line
+) -> None:
+    line.failures.append(requests.exceptions.ReadTimeout())
+    assert validate("first").user_id == "u1"
+    assert line.timeouts == []
+
+
+@pytest.mark.parametrize("broken", [1, 2])
+def test_a_connection_that_broke_is_made_anew_once(
+    validate: Keystone, line: Line, broken: int
+) -> None:
+    line.failures += [requests.exceptions.ConnectionError() for _ in range(broken)]
+    if broken == 1:
+        assert validate("good").user_id == "u1"
+    else:
+        with pytest.raises(Unavailable):
+            validate("good")
+    assert len(line.timeouts) == 2
 
 
 @pytest.mark.parametrize("broken", [b"<html/>", b"{}", b'{"token": {"user": 5}}'])
