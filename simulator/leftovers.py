@@ -62,7 +62,7 @@ class Leftovers:
             make(instance_id, stable_id("leftover", kind))
 
     def _row(self, instance_id: str) -> None:
-        first, flavor = FIRST[DATASTORE], self._world.cloud.compute.flavors.flavors["1"]
+        flavor = self._world.cloud.compute.flavors.flavors["1"]
         models.Instance(
             id=instance_id,
             tenant_id=OWNER,
@@ -72,11 +72,7 @@ class Leftovers:
             updated=self._at,
             deleted_at=self._at,
             expires=history_ends(self._at),
-            datastore_version_id=f"{DATASTORE}-{first.name}",
-            datastore_name=DATASTORE,
-            datastore_version=first.name,
-            datastore_version_number=first.number,
-            manager=DATASTORE,
+            **FIRST[DATASTORE].columns,
             flavor_id=flavor.id,
             flavor_ram=flavor.ram,
             flavor_vcpus=flavor.vcpus,

@@ -70,7 +70,7 @@ class Population:
         self._mixing = world.kernel.stream("datastores")
         self._now = world.kernel.now
         self._templates: dict[str, dict[str, Any]] = {}
-        self._versions = {name: _version_of(name) for name in self._mixed}
+        self._versions = {name: FIRST[name].columns for name in self._mixed}
         self._made: list[Settled] = []
         cloud = world.cloud
         self._subnet = next(
@@ -167,7 +167,7 @@ class Population:
             status=Status.ACTIVE,
             created=before,
             updated=before,
-            **_version_of(DATASTORE),
+            **FIRST[DATASTORE].columns,
             flavor_id=flavor.id,
             flavor_ram=flavor.ram,
             flavor_vcpus=flavor.vcpus,
@@ -360,18 +360,6 @@ class Population:
             ),
             heartbeat_seconds=float(chosen.heartbeat_seconds),
         )
-
-
-def _version_of(datastore: str) -> dict[str, Any]:
-    """What a row tells of its datastore."""
-    first = FIRST[datastore]
-    return {
-        "datastore_version_id": f"{datastore}-{first.name}",
-        "datastore_name": datastore,
-        "datastore_version": first.name,
-        "datastore_version_number": first.number,
-        "manager": datastore,
-    }
 
 
 def _user_data(instance_id: str, token: str, datastore: str) -> bytes:

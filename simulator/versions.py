@@ -8,7 +8,7 @@ engine of every datastore, the usual one where nothing else is said.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from chalicelib.store.models import Datastore, DatastoreVersion
 from simulator.cloud.model.cloud import GUEST_IMAGE, Cloud
@@ -31,6 +31,22 @@ class Offer(NamedTuple):
     def image_id(self) -> str:
         """The image's id, which follows from its name."""
         return stable_id("image", self.image)
+
+    @property
+    def id(self) -> str:
+        """The version's id."""
+        return f"{self.datastore}-{self.name}"
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """What an instance's row tells of its version."""
+        return {
+            "datastore_version_id": self.id,
+            "datastore_name": self.datastore,
+            "datastore_version": self.name,
+            "datastore_version_number": self.number,
+            "manager": self.datastore,
+        }
 
     @property
     def works(self) -> bool:
@@ -105,11 +121,10 @@ def make_images(cloud: Cloud, fleet: Fleet) -> None:
 def seed() -> None:
     """Put them on offer, as a deployer would."""
     for name in DATASTORES:
-        default = f"{name}-{FIRST[name].name}"
-        Datastore(id=name, name=name, default_version_id=default).save()
+        Datastore(id=name, name=name, default_version_id=FIRST[name].id).save()
     for offer in OFFERS:
         DatastoreVersion(
-            id=f"{offer.datastore}-{offer.name}",
+            id=offer.id,
             datastore_id=offer.datastore,
             datastore_name=offer.datastore,
             name=offer.name,

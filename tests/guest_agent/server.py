@@ -18,6 +18,8 @@ from simulator.cloud import processes
 from tests.guest_agent.control_plane import INSTANCE, TOKEN, ControlPlane, wait_for
 
 REPOSITORY = Path(__file__).parents[2]
+PASSWORD = "first-secret"
+"""Of alice, whom `prepare_args` makes."""
 VOLUME = "5d3c1f5e-0c7b-4f4e-9d5c-3f2a7d7e8a90"
 FLAVOR = {"ram": 512, "vcpus": 1}
 
@@ -140,7 +142,7 @@ def prepare_args(**changes: Any) -> dict[str, Any]:
         "volume_id": VOLUME,
         "mount_point": "/var/lib/mysql",
         "databases": [{"name": "shop"}],
-        "users": [{"name": "alice", "password": "first-secret", "databases": [{"name": "shop"}]}],
+        "users": [{"name": "alice", "password": PASSWORD, "databases": [{"name": "shop"}]}],
         "root_password": None,
         **changes,
     }

@@ -18,7 +18,7 @@ from typing import Any, Final
 from guest_agent.storage.device import SERIAL_CHARACTERS
 from simulator.cloud import config_drive
 from simulator.cloud.model.seams import GuestSpec
-from tests.image.machine import DIES_WITH_US
+from tests.image.machine import DIES_WITH_US, run
 
 CUT: Final = "all its processes died"
 STATE_SECONDS: Final = 60
@@ -55,9 +55,9 @@ def own_network(*, ipv6_only: bool) -> None:
     """Give this process, and what it starts from now on, a loopback of its own."""
     if ctypes.CDLL(None, use_errno=True).unshare(_CLONE_NEWNET) != 0:
         raise OSError(ctypes.get_errno(), "no network of its own")
-    _run("ip", "link", "set", "lo", "up")
+    run("ip", "link", "set", "lo", "up")
     if ipv6_only:
-        _run("ip", "address", "delete", "127.0.0.1/8", "dev", "lo")
+        run("ip", "address", "delete", "127.0.0.1/8", "dev", "lo")
 
 
 class Container:
@@ -69,8 +69,8 @@ class Container:
         self._process: subprocess.Popen[bytes] | None = None
         for name in ("root", "seed"):
             (folder / name).mkdir(parents=True)
-        _run("qemu-img", "convert", "-O", "raw", image, folder / "root.raw")
-        _run("qemu-img", "create", "-q", "-f", "raw", folder / "volume.raw", "1G")
+        run("qemu-img", "convert", "-O", "raw", image, folder / "root.raw")
+        run("qemu-img", "create", "-q", "-f", "raw", folder / "volume.raw", "1G")
         config_drive.write(folder / "seed", spec)
         for file in files:
             target = folder / "seed" / file["path"].lstrip("/")
@@ -90,7 +90,7 @@ class Container:
         trace: TracebackType | None,
     ) -> None:
         self.cut()
-        _run("losetup", "--detach", self._disk, self._volume)
+        run("losetup", "--detach", self._disk, self._volume)
 
     def switch_on(self) -> None:
         """Its first process begins."""
@@ -153,7 +153,3 @@ class Container:
 def _loop(*options: str | Path) -> str:
     command = ["losetup", "--find", "--show", *map(str, options)]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-
-def _run(*command: str | Path) -> None:
-    subprocess.run([str(word) for word in command], check=True)

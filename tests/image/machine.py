@@ -38,9 +38,9 @@ class Machine:
         self._accel = accel
         self._process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True)
-        _run("qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", image, self._root)
+        run("qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", image, self._root)
         for disk in (self.ephemeral, self._volume):
-            _run("qemu-img", "create", "-q", "-f", "raw", disk, "1G")
+            run("qemu-img", "create", "-q", "-f", "raw", disk, "1G")
         self._make_drive()
 
     def __enter__(self) -> Machine:
@@ -117,9 +117,10 @@ class Machine:
         tree = self.folder / "tree"
         config_drive.write(tree, self._spec)
         label = ("-V", "config-2", "-R", "-J", "-l")
-        _run("genisoimage", "-quiet", *label, "-o", self._drive, tree / config_drive.FOLDER)
+        run("genisoimage", "-quiet", *label, "-o", self._drive, tree / config_drive.FOLDER)
         shutil.rmtree(tree)
 
 
-def _run(*command: str | Path) -> None:
+def run(*command: str | Path) -> None:
+    """A command that has to succeed."""
     subprocess.run([str(word) for word in command], check=True)

@@ -9,11 +9,9 @@ import pg8000.native
 import pymysql
 import redis
 
-from tests.guest_agent.server import prepare_args
+from tests.guest_agent.server import PASSWORD, prepare_args
 from tests.support.loopback import HOST
 
-PASSWORD: Final = "first-secret"
-"""Of alice, whom `prepare_args` makes, and of Redis' root."""
 ROWS: Final = 1000
 CONNECT_SECONDS: Final = 60.0
 """Without KVM, beside other work."""
