@@ -42,8 +42,8 @@ STATEMENTS: Final = (
     "GRANT ALL PRIVILEGES ON shop.* TO carol@'%'",
     "CREATE TABLE shop.numbers (n INT PRIMARY KEY, words VARCHAR(200))",
     f"INSERT INTO shop.numbers SELECT seq, REPEAT('word ', 30) FROM shop.seq_1_to_{ROWS}",
-    "CREATE EVENT shop.tick ON SCHEDULE EVERY 1 SECOND DO INSERT IGNORE INTO shop.numbers"
-    " VALUES (1000000 + UNIX_TIMESTAMP(), 'an event has run')",
+    "CREATE DEFINER=carol@'%' EVENT shop.tick ON SCHEDULE EVERY 1 SECOND"
+    " DO INSERT IGNORE INTO shop.numbers VALUES (1000000 + UNIX_TIMESTAMP(), 'an event has run')",
     "DROP USER IF EXISTS root@localhost, mysql@localhost, ''@localhost",
 )
 

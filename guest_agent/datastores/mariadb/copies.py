@@ -44,6 +44,9 @@ _LOGGED: Final = re.compile(
     rf"^binlog_pos = filename '({FILE.pattern})', position '(\d+)'", re.MULTILINE
 )
 _OF_THE_TOOL: Final = ("xtrabackup_*", "mariadb_backup_*", "backup-my.cnf")
+_OF_REPLICATION: Final = ("*master*.info", "relay-log*.info")
+"""The tool copies none. A server that finds them goes on as a replica of whoever they name, and
+applies with all rights what that one sends."""
 _log = logging.getLogger(__name__)
 
 
@@ -82,7 +85,7 @@ class MariaDBCopies(copies.Copies[Session]):
         for increment in increments:
             changing(increment)
             self._prepare(full, f"--incremental-dir={increment}")
-        for pattern in _OF_THE_TOOL:
+        for pattern in (*_OF_THE_TOOL, *_OF_REPLICATION):
             for path in full.glob(pattern):
                 if not path.is_dir():  # a database may have a name like that
                     path.unlink()

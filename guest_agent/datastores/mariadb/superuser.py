@@ -34,6 +34,13 @@ _WITHHELD: Final = _DANGEROUS | 1 << 19 | 1 << 28 | 1 << 31 | 1 << 32 | 0b1111 <
 """The bits of all of them, where a customer's root has never been."""
 _ALL: Final = (1 << 39) - 1
 _NO_SUCH_THREAD: Final = 1094
+_DEFINED: Final = {
+    "routine": "SELECT DEFINER, ROUTINE_SCHEMA, ROUTINE_NAME FROM information_schema.ROUTINES",
+    "view": "SELECT DEFINER, TABLE_SCHEMA, TABLE_NAME FROM information_schema.VIEWS",
+    "trigger": "SELECT DEFINER, TRIGGER_SCHEMA, TRIGGER_NAME FROM information_schema.TRIGGERS",
+    "event": "SELECT definer, db, name FROM mysql.event",  # with events disabled
+}
+"""What runs with the rights of its definer."""
 _LOOKED_AT: Final = 100
 """Accounts that one look puts right; the next one goes on."""
 _MOST_LOOKS: Final = 1000
@@ -75,13 +82,32 @@ def adopt(session: Session) -> None:
     """The same of data that somebody else's server has made, whatever accounts it had: each of them
     loses all that is withheld, and there is no root but the local one.
 
-    The agent's own account is whole already (`write_init_file`).
+    The agent's own account is whole already (`write_init_file`). What theirs of that name has
+    defined would run with all its rights, so it is refused.
     """
+    _require_none_defined(session)
     for _ in range(_MOST_LOOKS):
         if not _drop_unwanted(session) and not _withhold(session, _WITHHELD):
             disable_root(session)
             return
     raise GuestError("the accounts of the backup are too many to be put right")
+
+
+def _require_none_defined(session: Session) -> None:
+    """Refuse data in which something is defined by an account of the agent's."""
+    for kind, rows_of in _DEFINED.items():
+        found = session.rows(
+            f"{rows_of} WHERE DEFINER IN (%s, %s)",
+            f"{agent_account()}@{LOCAL}",
+            f"{BACKUP_USER}@{LOCAL}",
+            most=1,
+        )
+        for definer, database, name in found:
+            raise GuestError(
+                f"the {kind} {name!r} of the database {database!r} is defined by {definer}, which "
+                "is the administrator here: give it, and others like it, another definer, and "
+                "make the backup anew"
+            )
 
 
 def _drop_unwanted(session: Session) -> bool:

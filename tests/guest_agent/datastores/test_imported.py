@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import re
 import uuid
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +24,8 @@ from guest_agent.clock import ServiceClock
 from guest_agent.datastores.mariadb import adoption, superuser
 from guest_agent.datastores.mariadb.server import MariaDBServer
 from guest_agent.datastores.mariadb.sql import Session
+from guest_agent.datastores.os_user import agent_account
+from guest_agent.datastores.streams import MAGIC
 from guest_agent.enrolment import Reply
 from guest_agent.errors import CommandFailed, GuestError
 from guest_agent.storage.room import OnVolume, Room
@@ -203,6 +206,48 @@ def test_a_backup_of_another_engine_is_refused(
     (tmp_path / "xtrabackup_checkpoints").write_text("backup_type = full-backuped\n")
     with pytest.raises(GuestError, match=why):
         adoption.require_own(tmp_path)
+
+
+PLANTED: Final = b"18\n"
+MIGHTY: Final = {
+    "routine": "PROCEDURE shop.mine() GRANT FILE ON *.* TO carol@'%'",
+    "view": "VIEW shop.mine AS SELECT * FROM mysql.global_priv",
+    "trigger": "TRIGGER shop.mine BEFORE INSERT ON shop.numbers FOR EACH ROW SET @x = 1",
+    "event": "EVENT shop.mine ON SCHEDULE EVERY 1 DAY DO SET GLOBAL max_connections = 1",
+}
+
+
+def test_what_would_run_with_the_agents_rights_is_refused(server: Server) -> None:
+    """The agent's account has the same name everywhere, so theirs may have defined things by it."""
+    owner = f"'{agent_account()}'@'localhost'"
+    with trove.mariadb() as folder:
+        for kind, defined in MIGHTY.items():
+            trove.asked(folder, f"CREATE DEFINER={owner} {defined}")
+            swift = Swift(trove.zipped(trove.stream(folder)))
+            with pytest.raises(GuestError, match=f"the {kind} 'mine' of the database 'shop'"):
+                restore(server, swift)
+            assert not (server.volume / "data").exists()
+            trove.asked(folder, f"DROP {kind.replace('routine', 'procedure')} shop.mine")
+
+
+def test_nobody_goes_on_as_a_replica_of_whom_the_data_name(
+    server: Server, streams: tuple[bytes, bytes]
+) -> None:
+    planted = ("master.info", "master-a.info", "multi-master.info", "relay-log.info")
+    stream = streams[0] + b"".join(of_file(name, PLANTED) for name in planted)
+    restore(server, Swift(trove.zipped(stream)))
+    data = server.volume / "data"
+    assert (data / "shop/numbers.ibd").exists()
+    found = [each.read_bytes() for name in planted if (each := data / name).exists()]
+    assert PLANTED not in found  # a server makes an empty one of its own
+
+
+def of_file(name: str, content: bytes) -> bytes:
+    """A file as mbstream has it: a part with its sum, and an end."""
+    named = len(name).to_bytes(4, "little") + name.encode()
+    sizes = len(content).to_bytes(8, "little") + bytes(8)
+    part = sizes + zlib.crc32(content).to_bytes(4, "little") + content
+    return MAGIC + b"\0P" + named + part + MAGIC + b"\0E" + named
 
 
 def test_one_that_dies_while_it_puts_the_accounts_right_begins_anew(
