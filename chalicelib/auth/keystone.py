@@ -26,8 +26,9 @@ from chalicelib.settings import settings
 Authenticate = Callable[[str], Context]
 """What makes a context of a token; raises `Unauthorized` or `Unavailable`."""
 
-ANSWER_SECONDS: Final = 9
-"""How long Keystone's answer may take: of API Gateway's 29 s, what a guest's call (20) leaves."""
+ANSWER_SECONDS: Final = 7
+"""How long Keystone's answer may take: of API Gateway's 29 s, what a guest's call (20) and our own
+work leave."""
 CACHE_ENTRIES: Final = 512
 _TOKEN: Final = re.compile(r"[\x21-\x7e]{1,8192}")
 

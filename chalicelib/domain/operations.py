@@ -71,11 +71,16 @@ def together(*said: str | None) -> str:
     """
     kept: list[str] = []
     for each in filter(None, said):
-        if not any(each in other for other in kept):
-            kept = [other for other in kept if other not in each]
+        if not any(_says(other, each) for other in kept):
+            kept = [other for other in kept if not _says(each, other)]
             kept.append(each)
     *before, last = kept or [""]
     return " ".join([*(f"{each.rstrip('.')}." for each in before), last])
+
+
+def _says(told: str, sentence: str) -> bool:
+    """Whether those sentences are among the told ones."""
+    return f". {sentence.rstrip('.')}." in f". {told.rstrip('.')}."
 
 
 def command_id(operation_id: str, step: str) -> str:

@@ -22,9 +22,8 @@ PIPE_WIDTH: Final = 110
 READER_GONE: Final = 141
 
 
-OF_THE_MACHINE: Final = frozenset(
-    {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}
-)
+DENIED: Final = frozenset({errno.EACCES, errno.EPERM})
+OF_THE_MACHINE: Final = DENIED | {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 """What a full disk and a folder that is closed answer: theirs to mend who run the command."""
 
 
@@ -90,7 +89,8 @@ def failing_clearly() -> Iterator[None]:
         err.print("[red]Interrupted.[/] The same command goes on from what is there.")
         sys.exit(130)
     except OSError as error:
-        if error.errno not in OF_THE_MACHINE:
+        of_a_socket = error.errno in DENIED and error.filename is None
+        if of_a_socket or error.errno not in OF_THE_MACHINE:
             raise
         where = error.filename or "a file of this command"
         err.print(f"[red bold]Error:[/] {escape(f'{where}: {error.strerror}')}")

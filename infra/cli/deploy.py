@@ -99,16 +99,17 @@ def command(
         public_endpoint=public_endpoint,
         front_port=front_port,
         service_project=service_project,
-        credentials=_given(service_user, service_password_file),
+        credentials={} if rollback else _given(service_user, service_password_file),
         replace_entry=replace_catalog_entry,
     )
     survey = deployments.survey(stack, profile, region, os_cloud, wanted)
     progress = ConsoleProgress()
     if rollback:
-        _require_nothing_else(wanted, plan=plan)
+        more = service_user or service_password_file or ignored
+        _require_nothing_else(wanted, plan=plan, more=bool(more))
         _roll_back(survey, progress)
         return
-    show(checks.findings(survey, ignored))
+    show(checks.findings(survey, ignored), "--ignore NAME goes on without.")
     package = build(PROJECT_ROOT, cache_folder())
     if plan:
         out.print("\nWhat would be made (+), changed (~) and removed (-):")
@@ -127,14 +128,14 @@ def command(
         out.print(line, markup=False)
 
 
-def _require_nothing_else(wanted: Wanted, *, plan: bool) -> None:
+def _require_nothing_else(wanted: Wanted, *, plan: bool, more: bool) -> None:
     """A rollback keeps all parameters, and shows nothing first: who asks for more is told so."""
     if plan:
         raise UnusableInputError(
             "--rollback shows no plan: with --plan nothing is to be changed.",
             f"`coffer status --stack {wanted.stack}` names the release that it goes back to.",
         )
-    if wanted != Wanted(stack=wanted.stack):
+    if more or wanted != Wanted(stack=wanted.stack):
         raise UnusableInputError(
             "--rollback takes no other choice: the release before gets the parameters as they are.",
             "Roll back first, then choose with the sources of that release.",
@@ -147,7 +148,7 @@ def _roll_back(survey: Survey, progress: ConsoleProgress) -> None:
     out.print(f"[green]✓[/] Release {digest} runs again. A second --rollback undoes this one.")
 
 
-def show(findings: Iterable[Finding]) -> None:
+def show(findings: Iterable[Finding], way_out: str = "") -> None:
     """Print each finding; raises DeployError at the end when one is a failure."""
     failures = 0
     for each in findings:
@@ -159,7 +160,7 @@ def show(findings: Iterable[Finding]) -> None:
     if failures:
         raise DeployError(
             f"{failures} check{'s' if failures > 1 else ''} failed; nothing was changed.",
-            "Do what stands beside each, then run it again. --ignore NAME goes on without.",
+            f"Do what stands beside each, then run it again. {way_out}".rstrip(),
         )
 
 

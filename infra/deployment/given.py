@@ -12,9 +12,11 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
+from chalicelib import settings
 from chalicelib.settings import BadSetting, require_limits
+from infra import deploy
 from infra.deployment.survey import Survey
 from infra.deployment.verdicts import Failed
 from infra.package.dependencies import lambda_architecture
@@ -34,6 +36,7 @@ OURS: Final = {
 }
 """What `coffer deploy` decides, and looks for again: by another value it would be looked for in
 vain."""
+LIMITS: Final = "Limits"
 LEAST_OF_WAF: Final = 10
 """https://docs.aws.amazon.com/waf/latest/developerguide/waf-rule-statement-type-rate-based.html"""
 
@@ -42,12 +45,29 @@ def check(survey: Survey) -> str:
     """Whether the template takes what is given for it, and it goes together with what is there."""
     given = survey.wanted.parameters
     kept = survey.present_parameters if survey.wanted.keep_parameters else {}
-    if ours := sorted(given.keys() & OURS.keys()):
+    same = {"Prefix": survey.wanted.stack, "SecretsPath": survey.wanted.secrets_path}
+    decided = (name for name in given.keys() & OURS.keys() if given[name] != same.get(name))
+    if ours := sorted(decided):
         raise Failed(f"coffer deploy decides {', '.join(ours)} itself.", OURS[ours[0]])
+    _require_own_id(survey)
     known = require(given, kept)
     for said in (*_certificate(survey, {**kept, **given}), *_endpoint(survey, {**kept, **given})):
         raise Failed(said, "Correct it.")
     return f"{len(given)} of {known} given"
+
+
+def _require_own_id(survey: Survey) -> None:
+    """A stack that stands finds its servers, volumes and users by its id; tables without a stack
+    may be taken over by the id that they are of."""
+    present, given = survey.present, survey.wanted.parameters.get("DeploymentId")
+    if present is None or present.status not in deploy.STANDING or given is None:
+        return
+    if given != (before := present.parameters.get("DeploymentId", given)):
+        raise Failed(
+            f"The deployment {survey.wanted.stack} has marked all that it has in the cloud with "
+            f"its id, {before}; by DeploymentId {given} it would find none of it again.",
+            "Leave DeploymentId out; --stack NAME makes another deployment.",
+        )
 
 
 def require(given: Mapping[str, str], kept: Mapping[str, str]) -> int:
@@ -63,8 +83,13 @@ def require(given: Mapping[str, str], kept: Mapping[str, str]) -> int:
             f"The template has no parameter {', '.join(unknown)}.",
             f"Is it {close[0]}?" if close else "They are in infra/template/parameters.yaml.",
         )
-    if wrong := [said for name in sorted(given) if (said := _refusal(name, given[name], known))]:
-        raise Failed(" ".join(wrong), "infra/template/parameters.yaml says what each is for.")
+    # Limits that are kept may be of a release that had others.
+    values = {**{name: kept[name] for name in kept.keys() & {LIMITS}}, **given}
+    if wrong := [said for name in sorted(values) if (said := _refusal(name, values[name], known))]:
+        limited = " and docs/limits.md which limits there are" if LIMITS in values else ""
+        raise Failed(
+            " ".join(wrong), f"infra/template/parameters.yaml says what each is for{limited}."
+        )
     defaults = {name: str(each["Default"]) for name, each in known.items() if "Default" in each}
     will_be = {**defaults, **kept, **given}
     looks = (each(will_be) for each in (_heartbeats, _drain, _vpc, _waf))
@@ -91,14 +116,14 @@ def _refusal(name: str, value: str, known: Mapping[str, Document]) -> str | None
     pattern = declared.get("AllowedPattern")
     if pattern is not None and not re.fullmatch(pattern, value):
         return _said(name, value, f"like {pattern} ({declared['Description']})")
-    return _refused_limits(value) if name == "Limits" else None
+    return _refused_limits(value) if name == LIMITS else None
 
 
 def _refused_limits(value: str) -> str | None:
     try:
         require_limits(value)
     except BadSetting as error:
-        return str(error)
+        return str(error).replace(settings.LIMITS, LIMITS)
     return None
 
 
@@ -187,14 +212,23 @@ def _endpoint(survey: Survey, will_be: Mapping[str, str]) -> Iterator[str]:
     given = survey.wanted.public_endpoint or survey.wanted.parameters.get("PublicEndpoint")
     if not given:
         return
-    url = urlsplit(given)
-    if url.scheme not in {"https", "http"} or not url.hostname or url.path.strip("/") or url.query:
+    url = _url(given)
+    if url is None or url.query or url.fragment or "/v1.0" in url.path:
         yield (
-            f"The public endpoint is {given}, and has to be the root of a URL, as "
+            f"The public endpoint is {given}, and has to be the root of the API's URLs, as "
             "https://database.example.org: Coffer puts /v1.0 behind it."
         )
-    elif (domain := will_be.get("DomainName")) and url.hostname != domain:
+    elif (domain := will_be.get("DomainName")) and url.hostname != domain.lower():
         yield (
             f"The public endpoint {given} is not DomainName, {domain}: the catalog would lead to "
             "the one and links to the other."
         )
+
+
+def _url(given: str) -> SplitResult | None:
+    """The parts of a URL with a host; None of what is none."""
+    try:
+        url = urlsplit(given)
+    except ValueError:
+        return None
+    return url if url.scheme in {"https", "http"} and url.hostname else None

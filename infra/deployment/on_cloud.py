@@ -14,7 +14,7 @@ from chalicelib import parameters
 from infra import deploy
 from infra.deployment import catalog, service_users
 from infra.deployment.openstack import Cloud
-from infra.deployment.survey import MADE, MOST_OF_AUTHORITIES, Survey
+from infra.deployment.survey import MADE, MOST_OF_AUTHORITIES, Survey, place_of
 from infra.deployment.verdicts import Doubt, Failed
 from infra.seed import DATASTORES
 
@@ -93,16 +93,16 @@ def same_cloud(survey: Survey) -> str:
 
     By the variables of another one everything would go well, and no instance be found again.
     """
-    given = survey.wanted.parameters
     return _require_as_before(
         survey,
         {
-            "OpenStackAuthUrl": given.get("OpenStackAuthUrl", survey.cloud.auth_url),
+            "OpenStackAuthUrl": survey.auth_url,
             "OpenStackRegionName": survey.cloud.region,
         },
         "another cloud",
-        "Come with the variables of that cloud (OS_*, --os-cloud). If it is the same one under "
-        "another address: --ignore same-cloud, of coffer undeploy --without-cloud.",
+        "Come with the variables of that cloud (OS_*, --os-cloud). If it is the same one, whose "
+        "address has changed for the functions, too: --ignore same-cloud (coffer undeploy: "
+        "--without-cloud).",
     )
 
 
@@ -114,7 +114,7 @@ def _require_as_before(survey: Survey, now: dict[str, str], what: str, advice: s
     moved = [
         f"{name} is {before}, and would be {after}"
         for name, after in now.items()
-        if _place(before := present.parameters.get(name, after)) != _place(after)
+        if place_of(before := present.parameters.get(name, after)) != place_of(after)
     ]
     if moved:
         raise Failed(
@@ -123,10 +123,6 @@ def _require_as_before(survey: Survey, now: dict[str, str], what: str, advice: s
             advice,
         )
     return "as before"
-
-
-def _place(value: str) -> str:
-    return value.rstrip("/").removesuffix("/v3").rstrip("/")
 
 
 def services(survey: Survey) -> str:
@@ -151,7 +147,7 @@ def service_user(survey: Survey) -> str:
     _require_as_before(
         survey,
         {
-            "OpenStackProjectName": service.scope["project_name"],
+            "OpenStackProjectName": survey.wanted.service_project or service.scope["project_name"],
             "OpenStackProjectDomainName": service.scope["project_domain_name"],
         },
         "another project",

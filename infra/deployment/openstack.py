@@ -182,6 +182,16 @@ class Cloud:
             and endpoint["region_id"] == self.region
         ]
 
+    @property
+    def identity_urls(self) -> list[str]:
+        """Every URL of Keystone in this region's catalog, also those inside of the cloud."""
+        return [
+            str(endpoint["url"])
+            for service in self.access.service_catalog.catalog
+            for endpoint in service["endpoints"]
+            if service["type"] == "identity" and endpoint["region_id"] == self.region
+        ]
+
     @contextmanager
     def answering(self, what: str) -> Iterator[None]:
         """Turn the libraries' errors into ours; `what` the cloud was asked to do."""

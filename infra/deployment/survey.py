@@ -40,6 +40,11 @@ EXECUTE_API: Final = "/_aws/execute-api/"
 API_STAGE: Final = "/api"
 
 
+def place_of(auth_url: str) -> str:
+    """A Keystone's address, however its version and its slashes are written."""
+    return auth_url.rstrip("/").removesuffix("/v3").rstrip("/")
+
+
 @dataclass(frozen=True)
 class Wanted:
     """What the deployer has asked for; what is None is found, or stays as it is."""
@@ -129,6 +134,18 @@ class Survey:
         """The project of servers and volumes: the one that is named, else where they are."""
         kept = self.present_parameters if self.wanted.keep_parameters else {}
         return self.wanted.service_project or kept.get("OpenStackProjectName") or SERVICE_PROJECT
+
+    @property
+    def auth_url(self) -> str:
+        """Keystone as the functions find it: where the deployer does, or as before, when that is
+        the same Keystone by another of its addresses."""
+        if given := self.wanted.parameters.get("OpenStackAuthUrl"):
+            return given
+        before = self.present_parameters.get("OpenStackAuthUrl")
+        known = {place_of(each) for each in self.cloud.identity_urls}
+        if before is not None and place_of(before) in known:
+            return before
+        return self.cloud.auth_url
 
     @property
     def mark(self) -> str:
@@ -311,7 +328,7 @@ class Survey:
             "SecretsPath": self.wanted.secrets_path,
             "DeploymentId": self.deployment_id,
             backups_bucket.PARAMETER: self.backups_bucket,
-            "OpenStackAuthUrl": self.cloud.auth_url,
+            "OpenStackAuthUrl": self.auth_url,
             "OpenStackRegionName": self.cloud.region,
             "OpenStackProjectName": scope["project_name"],
             "OpenStackUserDomainName": scope["user_domain_name"],

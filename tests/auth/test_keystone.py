@@ -296,7 +296,8 @@ def test_a_slow_keystone_has_all_the_time_that_a_request_leaves_it(
 ) -> None:
     assert validate("good").user_id == "u1"
     assert line.timeouts == [keystone.ANSWER_SECONDS]
-    assert keystone.ANSWER_SECONDS + Settings().guest_call_seconds <= API_TIMEOUT_SECONDS
+    left = API_TIMEOUT_SECONDS - keystone.ANSWER_SECONDS - Settings().guest_call_seconds
+    assert left >= 2, "for what the API does itself"
 
 
 def test_a_keystone_that_does_not_answer_is_not_asked_again(validate: Keystone, line: Line) -> None:

@@ -13,7 +13,7 @@ from infra.deployment import catalog, checks, service_users
 from infra.deployment.catalog import Entry
 from infra.deployment.checks import Finding
 from infra.deployment.openstack import Cloud, RefusedCredentialError
-from infra.deployment.survey import Survey, Wanted
+from infra.deployment.survey import Service, Survey, Wanted
 from infra.target import Target
 from tests.cloud.served import PASSWORDS, ServedCloud
 from tests.support.loopback import free_port
@@ -211,6 +211,19 @@ def test_a_deployment_that_stands_stays_in_its_cloud(cloud: ServedCloud) -> None
     assert finding(inside, "same-cloud").verdict == "ok"
 
 
+def test_a_keystone_by_another_of_its_addresses_is_the_same_one(
+    cloud: ServedCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who deploys may be inside of the cloud; the functions go on asking it from outside."""
+    public = "https://keystone.example/v3"
+    survey = standing(cloud, OpenStackAuthUrl=public)
+    urls = [*survey.cloud.identity_urls, "https://keystone.example"]
+    assert cloud.url in urls[0]
+    monkeypatch.setattr(Cloud, "identity_urls", urls)
+    assert finding(survey, "same-cloud").verdict == "ok"
+    assert survey.template_parameters()["OpenStackAuthUrl"] == public
+
+
 def test_servers_stay_in_the_project_that_was_chosen_once(cloud: ServedCloud) -> None:
     there = {"OpenStackProjectName": "demo"}
     again = standing(
@@ -225,6 +238,9 @@ def test_servers_stay_in_the_project_that_was_chosen_once(cloud: ServedCloud) ->
     assert found.verdict == "failure"
     assert "OpenStackProjectName is demo, and would be service" in found.said
     assert "--service-project" in found.advice
+    sound = standing(cloud, Wanted("dbs", service_project="service"), **there)
+    vars(sound)["service"] = Service("stored", {}, {**again.service.scope, "project_name": "demo"})
+    assert finding(sound, "service-user").said == found.said, "stored credentials are as good"
     own = standing(cloud, Wanted("dbs", credentials={"cloud": SERVICE}), **there)
     assert own.service.scope["project_name"] == "demo", "a new password is for the same project"
 

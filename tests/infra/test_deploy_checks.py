@@ -171,8 +171,8 @@ CASES = (
             ({"LogLevel": "info"}, "has to be one of DEBUG, INFO, WARNING, ERROR", ""),
             ({"VolumeZones": "az1"}, "VolumeZones is 'az1' and has to be like", ""),
             ({"OpenStackCaCertificate": "x" * 1801}, "1801 characters, and has to have 1800", ""),
-            ({"Limits": "quota_instance=5"}, "names 'quota_instance', and there is no", ""),
-            ({"Limits": "page_size=0"}, "page_size in COFFER_LIMITS is '0' and has to be", ""),
+            ({"Limits": "quota_instance=5"}, "Limits names 'quota_instance', and there", ""),
+            ({"Limits": "page_size=0"}, "page_size in Limits is '0' and has to be", "docs/limits"),
             ({"Limits": "quota_instances=x"}, "'quota_instances=x' and has to be like", ""),
             ({"Prefix": "other"}, "coffer deploy decides Prefix itself", "--stack NAME"),
             ({"SecretsPath": "/x"}, "coffer deploy decides SecretsPath itself", "--stack NAME"),
@@ -188,7 +188,8 @@ CASES = (
                 "has to be of this region's ACM (acm:us-east-1)",
                 "Correct it",
             ),
-            ({"PublicEndpoint": "db.example.org"}, "has to be the root of a URL", "Correct it"),
+            ({"PublicEndpoint": "db.example.org"}, "has to be the root of the API", "Correct it"),
+            ({"PublicEndpoint": "https://[db"}, "has to be the root of the API", "Correct it"),
             ({"PublicEndpoint": "https://a.org/v1.0"}, "Coffer puts /v1.0 behind", "Correct it"),
         )
     ),
@@ -230,6 +231,38 @@ def test_a_value_is_held_against_what_the_stack_keeps() -> None:
     back = Wanted("dbs", parameters={"HeartbeatExpirySeconds": "360"})
     fast = OURS._replace(parameters={"HeartbeatSeconds": "200"})
     assert finding(survey(back, present=fast), "parameters").verdict == "failure"
+
+
+def test_limits_that_are_kept_are_looked_at_again() -> None:
+    """A later release may have others, and a function with a wrong one does not start."""
+    old = OURS._replace(parameters={"Limits": "of_another_release=5"})
+    found = finding(survey(Wanted("dbs"), present=old), "parameters")
+    assert "Limits names 'of_another_release'" in found.said
+    given = Wanted("dbs", parameters={"Limits": ""})
+    assert finding(survey(given, present=old), "parameters").verdict == "ok"
+
+
+def test_a_deployment_that_stands_keeps_its_id() -> None:
+    """What carries another one in the cloud is nobody's business."""
+    given = Wanted("dbs", parameters={"DeploymentId": "of-staging"})
+    stands = OURS._replace(parameters={"DeploymentId": "of-production"})
+    found = finding(survey(given, present=stands), "parameters")
+    assert "its id, of-production; by DeploymentId of-staging it would find none" in found.said
+    assert finding(survey(given), "parameters").verdict == "ok", "tables that stayed are taken over"
+    same = OURS._replace(parameters={"DeploymentId": "of-staging"})
+    assert finding(survey(given, present=same), "parameters").verdict == "ok"
+
+
+def test_what_is_decided_may_be_given_as_it_is() -> None:
+    given = Wanted("dbs", parameters={"Prefix": "dbs", "SecretsPath": "/dbs"})
+    assert finding(survey(given), "parameters").verdict == "ok"
+
+
+def test_an_endpoint_may_have_a_path_and_capitals() -> None:
+    domain = {"DomainName": "DB.example.org", "CertificateArn": "arn:aws:acm:us-east-1:1:c/1"}
+    for endpoint in ("https://db.example.org", "https://DB.example.org/database"):
+        wanted = Wanted("dbs", parameters=domain, public_endpoint=endpoint)
+        assert finding(survey(wanted), "parameters").verdict == "ok"
 
 
 def test_every_default_of_the_template_passes_its_own_check() -> None:
@@ -381,6 +414,15 @@ def test_a_rollback_does_nothing_that_it_is_not_asked_for(
         deploy.command(
             stack=wanted.stack, plan=plan, rollback=True, parameter=given, network=wanted.network
         )
+
+
+@pytest.mark.parametrize("more", [{"ignore": ["stack"]}, {"service_user": "u"}])
+def test_a_rollback_asks_for_no_password_and_leaves_no_check_out(
+    monkeypatch: pytest.MonkeyPatch, more: dict[str, Any]
+) -> None:
+    monkeypatch.setattr(run, "roll_back", pytest.fail)
+    with pytest.raises(UnusableInputError, match="takes no other choice"):
+        deploy.command(stack="dbs", rollback=True, **more)
 
 
 def test_a_password_file_that_is_empty_is_no_password(tmp_path: Path) -> None:

@@ -90,9 +90,7 @@ def test_a_command_in_the_docs_is_one_with_those_options(pages: Path) -> None:
         words
         for page in read
         if "decisions" not in page.parts and page.name != "CHANGELOG.md"
-        for words in re.findall(
-            r"(?:`|^ *\$ |&& )coffer ([a-z][^`\n#]*)", page.read_text(), re.MULTILINE
-        )
+        for words in A_COMMAND.findall(page.read_text())
     ]
     assert len(told) > 80
     for words in told:

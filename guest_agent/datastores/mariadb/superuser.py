@@ -97,7 +97,7 @@ def _require_none_defined(session: Session) -> None:
     """Refuse data in which something is defined by an account of the agent's."""
     for kind, rows_of in _DEFINED.items():
         found = session.rows(
-            f"{rows_of} WHERE DEFINER IN (%s, %s)",
+            f"{rows_of} WHERE LOWER(DEFINER) IN (LOWER(%s), LOWER(%s))",
             f"{agent_account()}@{LOCAL}",
             f"{BACKUP_USER}@{LOCAL}",
             most=1,

@@ -242,6 +242,8 @@ def test_what_would_run_with_the_agents_rights_is_refused(
             with pytest.raises(GuestError, match=f"the {kind} 'mine' of the database 'shop'"):
                 adopt(session)
             session.run(GONE[kind])
+            if kind == "trigger":  # what is left is the event, whose definer is told bit by bit
+                session.run("UPDATE mysql.event SET definer = REPLACE(definer, 'local', 'LOCAL')")
         adopt(session)
 
     monkeypatch.setattr(superuser, "adopt", adopt_one_after_the_other)
