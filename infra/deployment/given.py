@@ -70,13 +70,16 @@ def _require_own_id(survey: Survey) -> None:
         )
 
 
-def require(given: Mapping[str, str], kept: Mapping[str, str]) -> int:
-    """How many parameters the template has, when it takes these.
+def require(
+    given: Mapping[str, str], kept: Mapping[str, str], more: Mapping[str, Document] | None = None
+) -> int:
+    """How many parameters the template has, when it takes these; `more` are what a stack of one
+    machine has beside it.
 
     Raises Failed for one that it does not know or take, or that does not go together with another.
     """
     template = _template()
-    known = template["Parameters"]
+    known = {**template["Parameters"], **(more or {})}
     if unknown := sorted(given.keys() - known.keys()):
         close = difflib.get_close_matches(unknown[0], known, 1)
         raise Failed(

@@ -9,9 +9,15 @@ from typing import Any, Final
 import yaml
 
 from infra.package.build import Build
-from infra.package.template import merge
+from infra.package.template import Document, merge
 
 OVERLAY: Final = Path(__file__).with_name("template.yaml")
+
+
+def parameters() -> Document:
+    """The parameters that are only here."""
+    found: Document = yaml.safe_load(OVERLAY.read_text())["Parameters"]
+    return found
 
 
 def overlaid(built: Build) -> Build:

@@ -13,9 +13,8 @@ from infra.deployment import given, introduction, run
 from infra.deployment.openstack import Cloud
 from infra.deployment.survey import DEFAULT_DATASTORE, Survey, Wanted
 from infra.errors import NotRunningError, StackError
-from infra.local import cloud, endpoint, front, ministack
+from infra.local import cloud, endpoint, front, ministack, overlay
 from infra.local.lock import exclusive
-from infra.local.overlay import overlaid
 from infra.local.processes import leftovers, stop_all
 from infra.local.progress import Progress
 from infra.local.settings import (
@@ -77,7 +76,7 @@ def up(settings: StackSettings, progress: Progress) -> Running:
 
 def _up(settings: StackSettings, progress: Progress) -> Running:
     if settings.parameters:
-        given.require(settings.parameters, OF_ONE_MACHINE)
+        given.require(settings.parameters, OF_ONE_MACHINE, overlay.parameters())
     _require_same_endpoint(settings)
     if settings.aws_endpoint:
         endpoint.require_answer(settings)
@@ -199,7 +198,7 @@ def _start_parts(settings: StackSettings, secrets: Secrets, progress: Progress) 
         for name, started in starting:
             with progress.step(name):
                 started.result()
-        return overlaid(package.result())
+        return overlay.overlaid(package.result())
 
 
 def _parameters(settings: StackSettings, secrets: Secrets) -> dict[str, str]:

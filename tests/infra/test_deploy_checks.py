@@ -22,6 +22,7 @@ from infra.deployment.openstack import Cloud, CloudError
 from infra.deployment.survey import Survey, Wanted
 from infra.deployment.undeploy import InstancesLiveError, require_no_instances
 from infra.errors import UnusableInputError
+from infra.local import overlay
 from infra.local.stack import OF_ONE_MACHINE
 from infra.package.sources import PROJECT_ROOT
 from infra.package.template import compose
@@ -270,6 +271,8 @@ def test_every_default_of_the_template_passes_its_own_check() -> None:
     defaults = {name: str(each["Default"]) for name, each in known.items() if "Default" in each}
     assert given.require(defaults, {}) == len(known)
     assert given.require(OF_ONE_MACHINE, {}) == len(known)
+    there = overlay.parameters()
+    assert given.require({"CrashPlan": "/tmp/plan"}, OF_ONE_MACHINE, there) == len(known) + 1
 
 
 def test_an_endpoint_that_is_not_the_domain_is_refused() -> None:

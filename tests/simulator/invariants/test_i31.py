@@ -49,6 +49,5 @@ def without_a_reason(deployment: Deployment, ended: str) -> None:
 
 
 test_a_broken_promise_is_told = told_by(
-    *("I31", not_told, went_on, not_undone),
-    *(for_another_reason, given_up_for_another_reason),
+    "I31", not_told, went_on, not_undone, for_another_reason, given_up_for_another_reason
 )
