@@ -51,6 +51,8 @@ class Outcome(msgspec.Struct):
     error: str = ""
     error_kind: str = ""
     """The type of the error."""
+    per_guest_month: float | None = None
+    """Dollars, see `Cost`; None of a run that broke off, and in lines of earlier releases."""
     plan: str = ""
     """See `of_plan`."""
 
@@ -98,6 +100,7 @@ def run_seed(plan: Plan) -> Outcome:
         broken=_broken(result),
         error=unexpected.text if unexpected is not None else "",
         error_kind=unexpected.kind if unexpected is not None else "",
+        per_guest_month=result.cost.per_guest_month,
         plan=asked,
     )
 
@@ -139,6 +142,7 @@ class Totals:
         self.failing: list[Outcome] = []
         self.guest_hours = 0.0
         self.virtual_seconds = 0.0
+        self._priced_hours = self._cost = 0.0
         self.events = 0
         self.asked = 0
         self.operations = 0
@@ -154,6 +158,9 @@ class Totals:
             self.failing.append(outcome)
         self.guest_hours += outcome.guest_hours
         self.virtual_seconds += outcome.virtual_seconds
+        if outcome.per_guest_month is not None:
+            self._priced_hours += outcome.guest_hours
+            self._cost += outcome.per_guest_month * outcome.guest_hours
         self.events += outcome.events
         self.asked += outcome.asked
         self.operations += outcome.operations
@@ -161,6 +168,11 @@ class Totals:
         self.seeds_with.update(outcome.injected.keys())
         for name, verdict in outcome.verdicts.items():
             self.verdicts[name][verdict] += 1
+
+    @property
+    def per_guest_month(self) -> float | None:
+        """Dollars, on the average of all hours of guests whose run tells it; None without any."""
+        return self._cost / self._priced_hours if self._priced_hours else None
 
     @property
     def seeds(self) -> int:

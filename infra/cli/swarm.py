@@ -214,6 +214,8 @@ def show(totals: "Totals", wall_seconds: float, console: Console) -> None:
         f"{many(totals.events, 'event')} · {duration(wall_seconds)}",
         console,
     )
+    if totals.per_guest_month is not None:
+        prose(f"${totals.per_guest_month:.3f} a guest and month, at list prices", console)
     if totals.failing:
         seeds = ", ".join(str(seed) for seed in sorted(each.seed for each in totals.failing))
         prose(f"[red]{many(len(totals.failing), 'failing seed')}:[/] {seeds}", console)

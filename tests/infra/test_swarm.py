@@ -61,11 +61,15 @@ def test_seeds_that_hold(
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
 ) -> None:
-    stand_in(monkeypatch, outcome(1), outcome(2))
+    first, second = outcome(1), outcome(2)
+    first.per_guest_month, first.guest_hours = 0.2, 7.5
+    second.per_guest_month = 0.6
+    stand_in(monkeypatch, first, second)
     lines = tmp_path / "seeds.jsonl"
     assert coffer("chaos", "--seeds", "2", "--json", str(lines)) == 0
     said = capsys.readouterr().out
-    assert "2 seeds · 5 virtual guest-hours" in said
+    assert "2 seeds · 10 virtual guest-hours" in said
+    assert "$0.300 a guest and month" in said
     assert "hold under every seed that was run" in said
     read = [msgspec.json.decode(line, type=Outcome) for line in lines.read_bytes().splitlines()]
     assert [each.seed for each in read] == [1, 2]
