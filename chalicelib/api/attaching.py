@@ -57,7 +57,7 @@ def detach(request: Request) -> Response:
 
 def _seen_done(request: Request, wanted: Callable[[Instance], Wanted]) -> Response:
     """Accept the operation, and wait a little for its end: in Trove the guest has done it then."""
-    until = awaiting.last_look()
+    until = awaiting.last_look(request)
     reply = accepting.accept(request, CONFIGURE, wanted)
     row = instance_of(request)
     if not request.dry_run and row.operation_id is not None:

@@ -11,6 +11,7 @@ import logging
 from typing import Final
 
 from chalicelib import aws
+from chalicelib.api.frame import Request
 from chalicelib.errors import OverLimit
 from chalicelib.outages import OUTAGES
 from chalicelib.settings import settings
@@ -23,9 +24,9 @@ _NOT_SEEN: Final = "the end of operation %s was not seen"
 log = logging.getLogger(__name__)
 
 
-def last_look() -> float:
-    """Until when a request that begins now may wait: as long as for a guest's answer."""
-    return aws.clock() + settings().guest_call_seconds
+def last_look(request: Request) -> float:
+    """Until when a request may wait from now on: as long as for a guest's answer."""
+    return min(aws.clock() + settings().guest_call_seconds, request.last_look)
 
 
 def end_of(subject: Instance | Configuration, operation_id: str, until: float) -> None:

@@ -206,7 +206,7 @@ def create(request: Request) -> Response:
     else:
         raise Contended(BUSY)
     if row.point_in_time:
-        keeping_log.tell(instance.id)
+        keeping_log.tell(instance.id, request.last_look)
     return reply
 
 
@@ -248,7 +248,7 @@ def change(request: Request) -> Response:
         before = bool(row.point_in_time)
         if store.change(row, values, request.asked):
             if bool(row.point_in_time) != before:
-                keeping_log.tell(instance.id)
+                keeping_log.tell(instance.id, request.last_look)
             return Response(200, OneSchedule(_view(row)))
     raise Contended(BUSY)
 
@@ -294,7 +294,7 @@ def delete(request: Request) -> Response:
         row = schedule_of(request)
         if store.delete(row, request.asked):
             if row.point_in_time:
-                keeping_log.tell(row.instance_id)
+                keeping_log.tell(row.instance_id, request.last_look)
             return Response(202)
     raise Contended(BUSY)
 

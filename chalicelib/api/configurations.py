@@ -267,7 +267,7 @@ def _change(request: Request, status: int, values: Any, noted: Mapping[str, Any]
         raise BadRequest("Validation error: the configuration holds nothing to change")
     if request.dry_run:
         return _planned(configuration_of(request), values, noted)
-    until = awaiting.last_look()
+    until = awaiting.last_look(request)
     for _ in races():
         row = configuration_of(request)
         reply = Response(status, headers={LOCATION_HEADER: _seen(request, row)})

@@ -52,6 +52,9 @@ REQUEST_ID_HEADER: Final = "X-OpenStack-Request-Id"
 CONTENT_TYPE_HEADER: Final = "Content-Type"
 TRACEPARENT_HEADER: Final = "traceparent"
 SERVER_FAILURES: Final = 500
+ANSWER_SECONDS: Final = 27.0
+"""So long a request may wait for others, from its begin on: API Gateway ends it after 29, with an
+answer of its own."""
 DRY_RUN: Final = "dry_run"
 MAX_ADDRESS: Final = 45  # an IPv6 address with an IPv4 one in it
 MAX_METHOD: Final = 16
@@ -97,7 +100,7 @@ class Audit(msgspec.Struct):
 class Request(msgspec.Struct, frozen=True):
     """What a handler gets. `params` are the decoded path parameters, `query` the last values of
     those parameters that the route declares, none of them empty, and `reads` is what it says of the
-    body."""
+    body. Nothing is waited for after `last_look`, seconds of Unix time."""
 
     method: str
     params: Mapping[str, str]
@@ -106,6 +109,7 @@ class Request(msgspec.Struct, frozen=True):
     body: bytes
     place: Place
     audit: Audit
+    last_look: float
     networks: Look
     containers: OwnStore
     catalog: Catalog
@@ -327,6 +331,7 @@ def _read(route: Route, raw: GatewayRequest, services: Services, audit: Audit) -
         body=body if isinstance(body, bytes) else body.encode(),
         place=Place(base_url(headers, raw.context), route.path, params, given),
         audit=audit,
+        last_look=aws.clock() + ANSWER_SECONDS,
         networks=services.networks,
         containers=services.containers,
         catalog=services.catalog,

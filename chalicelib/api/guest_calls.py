@@ -58,7 +58,7 @@ class GuestCall(msgspec.Struct, Generic[A, R], frozen=True):
     def answer(self, args: A) -> R:
         """The guest's answer, if its database is ready."""
         require_ready(self.instance)
-        return commands.call(self.instance, self.method, args)
+        return self._call(args)
 
     def once(self, reply: Response, args: Callable[[Response], A]) -> Response:
         """The answer `reply`, once the guest has done for it what it is asked for.
@@ -68,11 +68,15 @@ class GuestCall(msgspec.Struct, Generic[A, R], frozen=True):
         """
         require_ready(self.instance)
         if self.request.once is None:
-            commands.call(self.instance, self.method, args(reply))
+            self._call(args(reply))
             return reply
         reply, command_id = self.request.once.begun(reply)
-        commands.call(self.instance, self.method, args(reply), command_id)
+        self._call(args(reply), command_id)
         return reply
+
+    def _call(self, args: A, command_id: str | None = None) -> R:
+        until = self.request.last_look
+        return commands.call(self.instance, self.method, args, command_id, until=until)
 
 
 def asking(request: Request, method: Method[A, R], *within: Method[Any, Any]) -> GuestCall[A, R]:

@@ -21,8 +21,8 @@ _ANSWERING = frozenset({ServiceStatus.HEALTHY, ServiceStatus.RUNNING})
 log = logging.getLogger(__name__)
 
 
-def tell(instance_id: str) -> None:
-    """Tell it what its instance wants now, and note that this waits for a restart, if it does."""
+def tell(instance_id: str, until: float) -> None:
+    """Tell it by then what its instance wants now, and note it when this waits for a restart."""
     instance = instances.find_instance(instance_id)
     if instance is None:
         return
@@ -31,7 +31,8 @@ def tell(instance_id: str) -> None:
         require_able(instance, [contract.KEEP_LOG])
         if require_heard(instance) not in _ANSWERING:
             return
-        answer = commands.call(instance, contract.KEEP_LOG, arguments.KeepLog(as_told(row)))
+        wanted = arguments.KeepLog(as_told(row))
+        answer = commands.call(instance, contract.KEEP_LOG, wanted, until=until)
     except CofferError as error:
         log.warning("the guest was not told of its archive: %s", error.message)
         return

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import math
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
@@ -64,17 +65,25 @@ CODES: Final[dict[str, type[errors.CofferError]]] = {
 _TOKEN_CLOSED: Final = ("TaskDoesNotExist", "TaskTimedOut", "InvalidToken")
 
 
-def call(instance: Instance, method: Method[A, R], args: A, command_id: str | None = None) -> R:
-    """Call the guest and wait for its answer.
+def call(
+    instance: Instance,
+    method: Method[A, R],
+    args: A,
+    command_id: str | None = None,
+    *,
+    until: float = math.inf,
+) -> R:
+    """Call the guest and wait for its answer: as long as the method may, and `until` at most.
 
     A `command_id` that was used before is the same call: what was answered to it stands, and a
     guest that has begun it does not begin it again.
 
     Raises `OverLimit` (413) when too many calls are in flight already, `GuestTimeout` (503) when
-    none came within the method's bound, `GuestFailed` (502) when it failed or its answer does not
+    none came within that time, `GuestFailed` (502) when it failed or its answer does not
     fit the method, or the narrower error that the guest named.
     """
-    deadline = aws.clock() + bound_of(method)
+    began = aws.clock()
+    deadline = min(began + bound_of(method), until)
     row = new_command(command_id or aws.new_id(), instance, method.name, deadline=deadline)
     # Not the command's id alone: who waits for the same one occupies another request.
     slot = f"{row.id}_{aws.new_id()[:8]}"
@@ -88,7 +97,7 @@ def call(instance: Instance, method: Method[A, R], args: A, command_id: str | No
             )
         if row.answered is None:
             send(instance, row, args)
-        result = _answer(row, bound_of(method))
+        result = _answer(row, began)
     except errors.GuestTimeout:
         if row.answered is None:  # what was answered is told by the conductor
             spans.tell_guest(row, row.method, "timeout")
@@ -251,9 +260,9 @@ def error_of(row: Command) -> errors.CofferError | None:
     return None if fault is None else CODES.get(fault.code, errors.GuestFailed)(fault.message)
 
 
-def _answer(row: Command, bound_seconds: float) -> dict[str, Any]:
+def _answer(row: Command, since: float) -> dict[str, Any]:
     deadline = float(row.deadline)
-    for _ in looks(deadline - bound_seconds, deadline):
+    for _ in looks(since, deadline):
         row.refresh(consistent_read=True)
         if (error := error_of(row)) is not None:
             raise error
@@ -261,5 +270,5 @@ def _answer(row: Command, bound_seconds: float) -> dict[str, Any]:
             return dict(row.result or {})
     raise errors.GuestTimeout(
         f"The guest agent of instance {row.instance_id} did not answer within "
-        f"{bound_seconds:.0f} s; the call may still take effect."
+        f"{deadline - since:.0f} s; the call may still take effect."
     )

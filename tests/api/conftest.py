@@ -13,6 +13,7 @@ import pytest
 from chalicelib import aws
 from chalicelib.api import create_app
 from chalicelib.api.application import Application
+from chalicelib.api.frame import ANSWER_SECONDS
 from chalicelib.auth.context import Context
 from chalicelib.bus import commands, queues
 from chalicelib.bus.contract import Method
@@ -54,7 +55,10 @@ class Guest:
         method: Method[Any, R],
         args: Value,
         command_id: str | None = None,
+        *,
+        until: float,
     ) -> R:
+        assert aws.clock() <= until <= aws.clock() + ANSWER_SECONDS
         self.calls.append((method.name, msgspec.to_builtins(args)))
         self.commands.append(command_id)
         answer = self.answers.get(method.name, {})

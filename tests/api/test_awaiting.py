@@ -7,18 +7,27 @@ from typing import Any
 
 import pytest
 
+from chalicelib import aws
+from chalicelib.api.application import create_app
+from chalicelib.api.frame import ANSWER_SECONDS
+from chalicelib.auth.context import Context
+from chalicelib.bus import commands, queues
+from chalicelib.bus.commands import call
 from chalicelib.domain.operations import OperationStatus
 from chalicelib.settings import settings
 from chalicelib.store.ending import Ending, end_operation
 from chalicelib.store.instances import get_instance
 from chalicelib.store.models import CallsRow, Configuration, Instance
 from chalicelib.store.operations import get_operation
+from simulator.region import API_TIMEOUT_SECONDS
 from tests.api.client import Api
-from tests.api.conftest import Make, operations
+from tests.api.conftest import Make, authenticate, operations
 from tests.api.test_configurations import attach, end, group
 from tests.support.bare import World
 
 Asleep = Callable[[Callable[[], None]], None]
+KEYSTONE_SECONDS = 12
+"""A login of the deployment's own, and a token that is looked at."""
 LATER = 3
 """Sleeps, after which somebody has done something."""
 
@@ -100,6 +109,33 @@ def test_what_takes_longer_than_a_guests_answer_is_answered_before(
     assert live.live is not None
     bound = settings().guest_call_seconds
     assert bound - 1 <= world.now - began < bound + 1
+    assert in_flight(api) == {}
+
+
+def known_late(token: str) -> Context:
+    """Keystone, which takes its time."""
+    aws.sleep(KEYSTONE_SECONDS)
+    return authenticate(token)
+
+
+@pytest.mark.parametrize(("path", "status"), [("/users", 503), ("", 202)])
+def test_what_keystone_takes_is_not_waited_for_others_as_well(
+    api: Api,
+    make: Make,
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    path: str,
+    status: int,
+) -> None:
+    monkeypatch.setattr(commands, "call", call)
+    row, made = make(), group(api)
+    queues.make_guest_queue(row.id, int(row.generation))
+    api.app, began = create_app(known_late), world.now
+    answer = api.get(f"/instances/{row.id}{path}") if path else attach(api, row, made)
+    assert answer.status == status
+    waited = world.now - began
+    assert settings().guest_call_seconds + KEYSTONE_SECONDS > API_TIMEOUT_SECONDS
+    assert ANSWER_SECONDS - 1 <= waited < API_TIMEOUT_SECONDS - 1
     assert in_flight(api) == {}
 
 

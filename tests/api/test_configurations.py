@@ -25,7 +25,7 @@ VALUES = {"max_connections": 40, "innodb_strict_mode": False}
 @pytest.fixture(autouse=True)
 def nobody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing ends here but by a test's hand; `test_awaiting` has how an end is waited for."""
-    monkeypatch.setattr(awaiting, "last_look", aws.clock)
+    monkeypatch.setattr(awaiting, "last_look", lambda _: aws.clock())
 
 
 def new(api: Api, **more: Any) -> Answer:

@@ -39,7 +39,7 @@ def content(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[dict[str, Any]]]:
     def key(item: dict[str, Any]) -> str:
         return f"{item['name']}@{item['host']}" if "host" in item else item["name"]
 
-    def call(row: Instance, method: Method[Page, R], args: Page) -> R:
+    def call(row: Instance, method: Method[Page, R], args: Page, *_: Any, **__: Any) -> R:
         kind = method.name.removeprefix("list_")
         rows = [each for each in held[kind] if args.marker is None or key(each) > args.marker]
         page = sorted(rows, key=key)[: args.limit]

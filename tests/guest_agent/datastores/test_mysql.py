@@ -9,6 +9,8 @@ import pymysql
 import pytest
 
 from chalicelib.engines import mysql_charsets
+from chalicelib.engines.engine import GIB, LOG_SHARE
+from chalicelib.engines.mysql import ENGINE
 from guest_agent.datastores.mysql import sql, superuser
 from guest_agent.datastores.mysql.layout import SOCKET
 from guest_agent.datastores.os_user import agent_account
@@ -140,6 +142,27 @@ def test_nobody_gets_in_without_a_password(served: Guest) -> None:
     for user in ("root", agent_account()):
         with pytest.raises(pymysql.MySQLError):
             served.login(user, "")
+
+
+def test_the_redo_log_takes_an_eighth_of_a_small_volume_at_most(
+    served: Guest, as_agent: Callable[[str], list[Any]]
+) -> None:
+    """Also for a server whose memory wants a larger one: the bound is a size that MySQL takes as it
+    is, and what its files have on the volume."""
+    name = ENGINE.log
+    assert name is not None
+    ((before,),) = as_agent(f"SELECT @@{name}")
+    bound = int(ENGINE.chosen_for(64 * 1024, 1)[name])
+    assert bound == GIB // LOG_SHARE < int(ENGINE.chosen_for(64 * 1024, 1024)[name])
+    as_agent(f"SET GLOBAL {name} = {bound}")
+    try:
+        resized = f"SHOW STATUS LIKE '{name}_resized'"
+        assert wait_for(lambda: int(as_agent(resized)[0][1]) == bound, 60)
+        assert as_agent(f"SELECT @@{name}") == [(bound,)]
+        files = (served.server.volume / "data" / "#innodb_redo").iterdir()
+        assert sum(each.stat().st_size for each in files) <= bound
+    finally:
+        as_agent(f"SET GLOBAL {name} = {before}")
 
 
 def test_a_session_gives_a_query_up() -> None:
