@@ -21,12 +21,13 @@ from typing import Annotated, Any, ClassVar, Final
 
 import msgspec
 
-from chalicelib import aws, containers, crash, objects, parameters, tracing
-from chalicelib.bus import keys, proofs
+from chalicelib import aws, containers, crash, objects, tracing
+from chalicelib.bus import proofs
 from chalicelib.bus.contract import pieces
 from chalicelib.bus.contract.manifest import Attempt
 from chalicelib.bus.contract.values import BackupId
 from chalicelib.bus.envelope import BadSeal, InstanceId, Number
+from chalicelib.conductor import data_keys
 from chalicelib.conductor.lending import Credentials, lend
 from chalicelib.conductor.proving import proven
 from chalicelib.domain import attempts, imports
@@ -42,9 +43,6 @@ from chalicelib.store.base import ConditionFailed
 from chalicelib.store.models import Archive, Backup, Instance, Operation
 from chalicelib.store.operations import get_operation
 
-PURPOSE: Final = "backup"
-PURPOSE_OF_LOGS: Final = "log"
-KEY_BYTES: Final = 32
 OVER: Final = "No operation of the instance needs that backup now."
 LOST_KEY: Final = "The tables were restored, and the key of what it has sent is lost."
 OVERTAKEN: Final = "Another attempt at that backup has begun, or there were too many."
@@ -114,11 +112,6 @@ class Storage(msgspec.Struct, frozen=True):
     object: LentObject | None = None
 
 
-def new_key(backup_id: str, plain: bytes) -> str:
-    """The key of a backup's objects as its row keeps it."""
-    return keys.protect(PURPOSE, backup_id, plain, parameters.BACKUP_KEYS)
-
-
 def storage(body: Ask) -> Storage:
     """What the guest needs for that backup now.
 
@@ -142,13 +135,13 @@ def storage(body: Ask) -> Storage:
             return _for_archive(body, instance)
         row = backups.find_backup(body.backup_id)
         live = _about(instance, body.backup_id)
-        if row is None or live is None:
+        if row is None or live is None or row.tenant_id != live.tenant_id:
             raise Gone(OVER)
         if (found := imports.known(row.imported)) is not None:
             return Storage(writes=False, keys={}, object=_object(row, found))
         writes = live.action == OperationAction.CREATE_BACKUP
         if writes and row.status == BackupStatus.NEW:
-            row = making_backups.begin(row, live, new_key(row.id, aws.token_bytes(KEY_BYTES)))
+            row = making_backups.begin(row, live, data_keys.new_key(data_keys.owner_of(row)))
         needed = [row] if writes else backups.chain_of(row)
         opens = {each.id: _key(each) for each in needed}
         if (place := backups.container_of(row)) is not None:
@@ -158,7 +151,7 @@ def storage(body: Ask) -> Storage:
         replayed = None if writes else _replayed(live)
         allowed = session_policy(row, writes=writes, behind=replayed)
         if replayed is not None and replayed.sealed_key is not None:  # else nothing was sent yet
-            opens[replayed.id] = _key_of_log(replayed)
+            opens[replayed.id] = _key(replayed)
         return _in_bucket(body, allowed, opens, writes=writes)
 
 
@@ -182,12 +175,9 @@ def _for_archive(body: Ask, instance: Instance) -> Storage:
         raise Gone(OVER)
     if row.sealed_key is None:
         _require_empty(row)
-        plain = aws.token_bytes(KEY_BYTES)
-        row = archives.seal(
-            row, keys.protect(PURPOSE_OF_LOGS, row.id, plain, parameters.BACKUP_KEYS)
-        )
+        row = archives.seal(row, data_keys.new_key(data_keys.owner_of(row)))
     allowed = _policy([("s3:PutObject", row.location)])
-    return _in_bucket(body, allowed, {row.id: _key_of_log(row)}, writes=True)
+    return _in_bucket(body, allowed, {row.id: _key(row)}, writes=True)
 
 
 def _require_empty(row: Archive) -> None:
@@ -378,19 +368,12 @@ def list_pieces(body: AskPieces) -> Pieces:
         return Pieces([each for each in names if pieces.parsed(each)], following)
 
 
-def _key(row: Backup) -> str:
-    return _revealed(PURPOSE, row.id, row.sealed_key)
-
-
-def _key_of_log(row: Archive) -> str:
-    return _revealed(PURPOSE_OF_LOGS, row.id, row.sealed_key)
-
-
-def _revealed(purpose: str, its_id: str, sealed: str | None) -> str:
-    if sealed is None:
+def _key(row: Backup | Archive) -> str:
+    if row.sealed_key is None:
         raise Gone(OVER)
+    owner = data_keys.owner_of(row)
     try:
-        plain = keys.reveal(purpose, its_id, sealed, parameters.BACKUP_KEYS)
+        plain = data_keys.opened(owner, row.sealed_key)
     except BadSeal:
-        raise Unavailable(f"The key of {purpose} {its_id} cannot be opened by this ring.") from None
+        raise Unavailable(f"The key of {owner} cannot be opened by this ring.") from None
     return base64.b64encode(plain).decode()

@@ -5,16 +5,23 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from chalicelib.bus.envelope import BadSeal
+from chalicelib.conductor import data_keys
+from chalicelib.conductor.data_keys import Kind, Owner
+from chalicelib.errors import Unavailable
 from simulator.aws.dynamodb.values import Item
 from simulator.invariants.base import Invariant
 from simulator.invariants.hub import Exchange
 
 _ID: Final = re.compile(rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _TABLES: Final = ("instances", "operations", "commands")
+_KEPT_KEYS: Final = {"backups": Kind.BACKUP, "archives": Kind.LOG}
+_NOBODY: Final = "another-project"
 
 
 class Tenants(Invariant):
-    """Looks for ids of other tenants in each reply, and for writes to their rows by the API."""
+    """Looks for ids of other tenants in each reply, for writes to their rows by the API, and for
+    keys of what they keep that would open in somebody else's row."""
 
     id = "I6"
     title = "Nothing of one tenant is ever read or changed for another"
@@ -58,6 +65,19 @@ class Tenants(Invariant):
         owner = row.get("tenant_id") or self.hub.tenants.get(instance_id)
         if owner not in (None, caller[0]):
             self.broken(f"a request of {caller[0]} changed a row of {owner}", instance_id)
+
+    def check_healed(self) -> None:
+        for table, kind in _KEPT_KEYS.items():
+            for row in self.hub.rows(table):
+                if row.get("sealed_key") is None:
+                    continue
+                self.exercised += 1
+                try:
+                    data_keys.opened(Owner(kind, _NOBODY, row["id"]), row["sealed_key"])
+                except (BadSeal, Unavailable):
+                    continue
+                text = f"the key of {kind} {row['id']} opens in a row of another project"
+                self.broken(text, row["instance_id"])
 
 
 def _without_filters(path: str) -> bytes:

@@ -9,10 +9,9 @@ import json
 
 import zstandard
 
-from chalicelib import parameters
-from chalicelib.bus import keys
 from chalicelib.bus.contract import manifest
-from chalicelib.conductor.storage import PURPOSE
+from chalicelib.conductor import data_keys
+from chalicelib.conductor.data_keys import Kind, Owner
 from guest_agent.backups.sealing import Sealing
 from guest_agent.backups.store import part_key
 from simulator.aws.dynamodb.values import Item
@@ -23,7 +22,7 @@ from simulator.template import BACKUPS_BUCKET
 def content_of(region: Region, row: Item) -> bytes:
     """What was written, of a complete backup; `ValueError` where it cannot be read."""
     told = manifest.opened(_body(region, row, manifest_key(row)), row["checksum"])
-    key = keys.reveal(PURPOSE, row["id"], row["sealed_key"], parameters.BACKUP_KEYS)
+    key = data_keys.opened(Owner(Kind.BACKUP, row["tenant_id"], row["id"]), row["sealed_key"])
     sealing = Sealing(key, row["id"], told.attempt)
     last = len(told.parts) - 1
     parts = [

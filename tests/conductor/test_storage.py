@@ -12,7 +12,8 @@ from pynamodb.expressions.update import Action
 
 from chalicelib import aws, containers, errors
 from chalicelib.bus import proofs
-from chalicelib.conductor import storage
+from chalicelib.conductor import data_keys, storage
+from chalicelib.conductor.data_keys import Kind, Owner
 from chalicelib.conductor.storage import Ask, Storage
 from chalicelib.domain import attempts
 from chalicelib.domain.archives import State
@@ -67,7 +68,7 @@ def new_backup(built: Built, key: bytes, parents: tuple[str, ...] = ()) -> Backu
         manager="mariadb",
         parents=list(parents),
         location=f"{tenant}/{parents[0] if parents else backup_id}/{backup_id}",
-        sealed_key=storage.new_key(backup_id, key),
+        sealed_key=data_keys.sealed(Owner(Kind.BACKUP, tenant, backup_id), key),
     )
 
 
@@ -212,10 +213,32 @@ def test_what_goes_back_or_is_over_lends_nothing(world: World, making: Making, h
 
 
 def test_a_key_that_a_lost_ring_has_sealed_is_asked_for_again(making: Making) -> None:
-    sealed = storage.new_key(aws.new_id(), making.key)
+    whose = data_keys.owner_of(making.backup)
+    sealed = data_keys.sealed(whose._replace(id=aws.new_id()), making.key)
     making.backup.update(actions=[Backup.sealed_key.set(sealed)])
     with pytest.raises(errors.Unavailable, match="cannot be opened"):
         storage.storage(making.ask())
+
+
+def test_another_projects_row_is_lent_to_nobody_and_its_key_does_not_open(
+    world: World, making: Making, other: Built
+) -> None:
+    """Neither by what an operation is about, nor where a row has come to another project."""
+    complete(making)
+    other.operation.update(
+        actions=[
+            Operation.action.set("restore_instance"),
+            Operation.arguments.set({"backup": making.backup.id}),
+        ]
+    )
+    making.backup.update(actions=[Backup.tenant_id.set("tenant-2")])
+    given = len(world.assumed)
+    with pytest.raises(errors.Gone):
+        storage.storage(asked(world, other, making.backup.id))
+    other.operation.update(actions=[Operation.tenant_id.set("tenant-2")])
+    with pytest.raises(errors.Unavailable, match="cannot be opened"):
+        storage.storage(asked(world, other, making.backup.id))
+    assert len(world.assumed) == given
 
 
 def test_a_session_policy_has_room_in_its_2048_characters(world: World, making: Making) -> None:

@@ -14,7 +14,7 @@ from chalicelib.api.frame import Request
 from chalicelib.bus.contract.arguments import StoredBackup
 from chalicelib.bus.contract.manifest import StoredPart
 from chalicelib.cloud import snapshots
-from chalicelib.conductor import storage
+from chalicelib.conductor import data_keys, storage
 from chalicelib.domain import imports
 from chalicelib.domain.backups import FAILED, PASSED
 from chalicelib.domain.operations import OperationAction, OperationStatus
@@ -89,9 +89,15 @@ def a_store_that_is_lent_to_anybody(patch: Patch) -> None:
         row = backups.find_backup(backup_id)
         own = row is not None and instance is not None and row.instance_id == instance.id
         action = OperationAction.CREATE_BACKUP if own else OperationAction.RESTORE
-        return Operation(action=action)
+        return Operation(action=action, tenant_id=row.tenant_id if row is not None else "")
 
     patch.setattr(storage, "_about", about)
+
+
+@saboteur("backed up", "I6")
+def a_key_that_opens_for_everybody(patch: Patch) -> None:
+    """The keys of backups are sealed with one key for all projects, and not bound to theirs."""
+    patch.setattr(data_keys, "_bound_to", lambda owner: (owner.kind.value, owner.id))
 
 
 @saboteur("backed up", "I5")
