@@ -39,7 +39,12 @@ class Page(NamedTuple):
 
 
 class NotStored(Exception):
-    """No such object, or one that is larger than it may be."""
+    """No such object, one that is larger than it may be, or one that cannot be read as it lies."""
+
+
+_UNREADABLE: Final = frozenset({"InvalidObjectState", "InvalidRequest"})
+"""What S3 answers of an object in an archive, and of one that is encrypted with its writer's own
+key: a guest that was broken into may write such ones."""
 
 
 def page(location: str, after: str | None = None) -> Page:
@@ -69,11 +74,12 @@ def _page(prefix: str, after: str | None) -> Page:
     return Page(sizes, max(sizes) if answer.get("IsTruncated") and sizes else None, etags)
 
 
-def remove(keys: list[str]) -> None:
-    """Remove objects, a page of them at most; those that are gone are fine.
+def remove(keys: list[str]) -> int:
+    """Remove objects, a page of them at most; those that are gone are fine. How many went: of those
+    whose keys no list can tell `MOST_ALONE` go at once, and the others are the caller's to ask for
+    again.
 
-    Raises `OSError` naming how many the store has refused, or how many are left for the next time:
-    of those whose keys no list can tell `MOST_ALONE` go at once.
+    Raises `OSError` naming how many the store has refused.
     """
     together = [key for key in keys if not _NO_XML.search(key)]
     alone = [key for key in keys if _NO_XML.search(key)]
@@ -81,8 +87,7 @@ def remove(keys: list[str]) -> None:
         _remove_together(together)
     for key in alone[:MOST_ALONE]:
         aws.client("s3").delete_object(Bucket=settings().backups_bucket, Key=key)
-    if left := alone[MOST_ALONE:]:
-        raise OSError(f"{len(left)} objects are removed one by one, the next time")
+    return len(together) + len(alone[:MOST_ALONE])
 
 
 def _remove_together(keys: list[str]) -> None:
@@ -99,8 +104,11 @@ def read(key: str, most: int) -> bytes:
     try:
         answer = aws.client("s3").get_object(Bucket=settings().backups_bucket, Key=key)
     except ClientError as error:
-        if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
+        code = error.response["Error"]["Code"]
+        if code in ("NoSuchKey", "404"):
             raise NotStored(f"{key} is not there") from None
+        if code in _UNREADABLE:
+            raise NotStored(f"{key} cannot be read as it lies there ({code})") from None
         raise
     body = answer["Body"]
     content: bytes = body.read(most + 1)

@@ -87,11 +87,13 @@ def _as_told(row: Backup) -> arguments.ImportedObject | None:
 
 
 class Looked(msgspec.Struct):
-    """How far its objects were looked at, and how many of them there were."""
+    """How far its objects were looked at, and how many of them there were; `again`: the page behind
+    `after` has more that goes."""
 
     parts: int = 0
     strays: int = 0
     after: str | None = None
+    again: bool = False
 
 
 def check(operation: Operation, _: str | None) -> Outcome:
@@ -108,48 +110,53 @@ def check(operation: Operation, _: str | None) -> Outcome:
         told = manifest.opened(content, said.checksum)
     except (objects.NotStored, ValueError) as error:
         return Failed(f"The backup is not whole in the object store: {error}.")
-    if too_large := _too_large(operation, told):
+    if too_large := _too_large(operation, max(told.stored, said.data_size)):
         return Failed(too_large)
     looked = msgspec.convert(as_dict(operation.resources).get("check", {}), Looked)
     for _page in range(PAGES_AT_ONCE):
         page = objects.page(row.location, looked.after)
         if wrong := _look(row, told, described, page, looked):
             return Failed(wrong)
+        if looked.again:
+            break  # they go one by one, which takes its time
         if looked.after is None:
             return _judged(operation, said, told, looked)
     known = {"check": msgspec.to_builtins(looked)}
     return Wait(1, known, "its objects are being looked at")
 
 
-def _too_large(operation: Operation, told: manifest.Manifest) -> str | None:
-    """Why it is no backup of that instance, if it is larger than any could be."""
+def _too_large(operation: Operation, size: int) -> str | None:
+    """Why it is no backup of that instance, if it has more bytes than any could have: stored, or as
+    they came from the engine, which is what a restore would need of a volume."""
     instance = instances.find_instance(operation.instance_id)
     volume = float(instance.volume_size) if instance is not None else 0.0
-    if told.stored <= MOST_VOLUMES * volume * GIB + SPARE_BYTES:
+    if size <= MOST_VOLUMES * volume * GIB + SPARE_BYTES:
         return None
-    return f"The backup has {told.stored} bytes, more than a volume of {volume:.0f} GiB can give."
+    return f"The backup has {size} bytes, more than a volume of {volume:.0f} GiB can give."
 
 
 def _look(
     row: Backup, told: manifest.Manifest, described: str, page: objects.Page, looked: Looked
 ) -> str | None:
     """Look at a page of its objects; what is wrong with them."""
-    own, strays = f"{row.location}/{told.attempt}/", list[str]()
+    own, parts, strays = f"{row.location}/{told.attempt}/", 0, list[str]()
     for key, size in page.sizes.items():
         part = told.part(key.removeprefix(own)) if key.startswith(own) else None
         if part is not None:
             if not part.lies_as(size, page.etags.get(key, "")):
                 number = key.removeprefix(own)
                 return f"The backup is not whole in the store: its part {number} is another one."
-            looked.parts += 1
+            parts += 1
         elif key != described:
             strays.append(key)
-    looked.strays += len(strays)
-    if looked.strays > MOST_ATTEMPTS * len(told.parts) + SPARE_OBJECTS:
+    if looked.strays + len(strays) > MOST_ATTEMPTS * len(told.parts) + SPARE_OBJECTS:
         return "More lies beside the backup than attempts at it can have left."
-    if strays:
-        objects.remove(strays)
-    looked.after = page.after
+    gone = objects.remove(strays)
+    looked.strays += gone
+    looked.again = gone < len(strays)
+    if not looked.again:
+        looked.parts += parts
+        looked.after = page.after
     return None
 
 

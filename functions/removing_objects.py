@@ -31,7 +31,8 @@ def _below(operation: Operation, location: str) -> Outcome:
             page = objects.page(location)
             if not page.sizes:
                 return Done()
-            objects.remove(list(page.sizes))
+            if objects.remove(list(page.sizes)) < len(page.sizes):
+                break
     except (ClientError, BotoCoreError, OSError) as error:
         return not_yet(operation, f"the object store refuses ({_told(error)})")
     return Wait(1, note="its objects are being removed")  # soon: terabytes are hundreds of looks
@@ -46,7 +47,8 @@ def pieces(operation: Operation, location: str, floor: int) -> Outcome:
             going = [key for key, name in named.items() if name is None or name.number <= floor]
             if not going:
                 return Done()
-            objects.remove(going)
+            if objects.remove(going) < len(going):
+                break
             if len(going) < len(named):
                 return Done()
     except (ClientError, BotoCoreError, OSError) as error:

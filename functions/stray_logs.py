@@ -58,8 +58,7 @@ def remove(row: Archive, until: float) -> int:
             if not keys:
                 archives.buried(row)
                 break
-            objects.remove(keys)
-            removed += len(keys)
+            removed += objects.remove(keys)
     except (ClientError, BotoCoreError, OSError) as error:
         log.warning("the log %s stays for now: %s", row.id, error)
     return removed

@@ -168,8 +168,10 @@ def _remove(row: Backup, until: float) -> int:
         while removed < MOST_REMOVED and aws.clock() < until:
             page = objects.page(row.location, after)
             if left := [key for key in page.sizes if not _is_own(row, key)]:
-                objects.remove(left)
-                removed += len(left)
+                gone = objects.remove(left)
+                removed += gone
+                if gone < len(left):
+                    continue
             if page.after is None:
                 break
             own = row.status == BackupStatus.COMPLETED and page.after.startswith(_parts_of(row))

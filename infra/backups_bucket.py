@@ -29,21 +29,22 @@ def ensure(target: Target, stack: str, name: str) -> bool:
         return False
     bucket = Bucket(target, name)
     new = bucket.ensure()
-    if new or not _has_lifecycle(bucket):  # an operator may have added to it since
+    if new or not _lifecycle(bucket):  # an operator may have added to it since
         bucket.s3.put_bucket_lifecycle_configuration(
             Bucket=name, LifecycleConfiguration={"Rules": [_unfinished_end()]}, **bucket.owner
         )
     return new
 
 
-def _has_lifecycle(bucket: Bucket) -> bool:
+def _lifecycle(bucket: Bucket) -> list[dict[str, Any]]:
+    """Its rules; none where nobody has given it any."""
     try:
-        bucket.s3.get_bucket_lifecycle_configuration(Bucket=bucket.name, **bucket.owner)
+        answer = bucket.s3.get_bucket_lifecycle_configuration(Bucket=bucket.name, **bucket.owner)
     except ClientError as error:
         if error.response["Error"]["Code"] == "NoSuchLifecycleConfiguration":
-            return False
+            return []
         raise
-    return True
+    return [dict(rule) for rule in answer["Rules"]]
 
 
 def _unfinished_end() -> dict[str, Any]:
@@ -55,8 +56,9 @@ def _unfinished_end() -> dict[str, Any]:
     }
 
 
-def troubles(target: Target, name: str) -> list[str]:
-    """What a bucket that is there does to backups that they can't bear, in words."""
+def troubles(target: Target, name: str, *, ours: bool) -> list[str]:
+    """What a bucket that is there does to backups that they can't bear, in words. `ours`: it is the
+    stack's own, which gets the rules that it lacks."""
     bucket = Bucket(target, name)
     versioning = bucket.s3.get_bucket_versioning(Bucket=name, **bucket.owner).get("Status")
     found = []
@@ -64,7 +66,19 @@ def troubles(target: Target, name: str) -> list[str]:
         found.append(f"its versioning is {versioning}: what is deleted stays, and is paid for")
     if _encryption(bucket) not in (None, "AES256"):
         found.append("it encrypts with KMS, whose keys guests have no right to use")
+    rules = [rule for rule in _lifecycle(bucket) if rule["Status"] == "Enabled"]
+    if not ours and not any("AbortIncompleteMultipartUpload" in rule for rule in rules):
+        found.append(
+            "nothing ends uploads in parts that are never completed, which a guest that was broken "
+            "into can begin, and no list shows"
+        )
+    if any(_archives(each) for rule in rules for each in rule.get("Transitions", ())):
+        found.append("it moves objects to an archive, out of which nothing can be restored at once")
     return found
+
+
+def _archives(transition: dict[str, Any]) -> bool:
+    return transition.get("StorageClass") in ("GLACIER", "DEEP_ARCHIVE")
 
 
 def _encryption(bucket: Bucket) -> str | None:

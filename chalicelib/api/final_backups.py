@@ -52,6 +52,20 @@ def accept(request: Request) -> Response:
     name = request.query.get("backup_name", "")
     if len(name) > LONGEST_NAME:
         raise BadRequest("The 'backup_name' is too long.")
+    if under_way := _under_way(request):
+        return under_way
+    try:
+        return _accept(request, name)
+    except Unprocessable:
+        # What speaks against it may be the same, asked for by somebody who was faster since.
+        if under_way := _under_way(request):
+            return under_way
+        raise
+
+
+def _under_way(request: Request) -> Response | None:
+    """The answer where the last backup is being made, or the delete that follows on it; None where
+    neither is. Raises `Unprocessable` for a delete without one."""
     row = instance_of(request)
     policy.authorize(request.context, "backup:create", row.tenant_id)
     live = get_operation(row.operation_id) if row.operation_id is not None else None
@@ -60,9 +74,12 @@ def accept(request: Request) -> Response:
     follows = live is not None and live.arguments == rules.AFTER_FINAL
     if row.status == Status.SHUTDOWN and not follows:
         raise Unprocessable(f"Instance {row.id} is being deleted, without a last backup.")
-    if not request.dry_run and (final or follows):
-        return accepting.accepted(request, row.id, row.next_operation_id or row.operation_id)
+    if request.dry_run or not (final or follows):
+        return None
+    return accepting.accepted(request, row.id, row.next_operation_id or row.operation_id)
 
+
+def _accept(request: Request, name: str) -> Response:
     def wanted(row: Instance) -> Wanted:
         require_unprotected(row)
         require_heard(row)

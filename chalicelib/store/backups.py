@@ -85,9 +85,11 @@ def of_everybody(limit: int, marker: str | None, fits: Fits) -> Page:
 
 
 def of_instance(instance_id: str, limit: int, marker: str | None) -> Page:
-    """A page of an instance's backups, newest first; the marker is a backup's id."""
+    """A page of an instance's backups, newest first; the marker is the id of one of them. Any other
+    one is none: where it would stand tells when it was made."""
     last = find_backup(marker) if marker else None
-    before = Backup.created < last.created if last is not None else None
+    known = last is not None and last.instance_id == instance_id
+    before = Backup.created < last.created if last is not None and known else None
     found = Backup.source_index.query(
         instance_id, before, scan_index_forward=False, limit=limit + 1
     )

@@ -22,6 +22,8 @@ _EXPIRED: Final = frozenset({"ExpiredToken", "InvalidToken", "TokenRefreshRequir
 _BROKEN_ON_THE_WAY: Final = frozenset(
     {"BadDigest", "IncompleteBody", "RequestTimeout", "XAmzContentSHA256Mismatch"}
 )
+_ARCHIVED: Final = "InvalidObjectState"
+"""A 403 that no other credentials change: somebody has moved the object to an archive."""
 _CODE: Final = re.compile(rb"<Code>([A-Za-z0-9.]{1,64})</Code>")
 _NO_BODY: Final = hashlib.sha256(b"").hexdigest()
 
@@ -59,6 +61,8 @@ class S3Store(Calls[Grant]):
         found = _CODE.search(reply.body)
         code = found[1].decode() if found else ""
         said = f"answered {reply.status} {code}".rstrip()
+        if code == _ARCHIVED:
+            return Then.END, said
         if reply.status in _DENIED or code in _EXPIRED:
             return Then.RENEW, said
         busy = reply.status == _TOO_OFTEN or reply.status >= _BROKEN

@@ -87,14 +87,15 @@ def backups(survey: Survey) -> str:
             f"Stop making any, copy them (aws s3 sync s3://{before} s3://{name}), and go on with "
             "--ignore backups.",
         )
+    ours = name == backups_bucket.name_of(target, survey.wanted.stack)
     if not _is_there(survey, name):
-        if name == backups_bucket.name_of(target, survey.wanted.stack):
+        if ours:
             return f"{name} will be made"
         raise Failed(
             f"There is no bucket {name}, which backups are to lie in.",
             f"Make it, or leave {backups_bucket.PARAMETER} out: then one is made.",
         )
-    if found := backups_bucket.troubles(target, name):
+    if found := backups_bucket.troubles(target, name, ours=ours):
         raise Doubt(
             f"The bucket {name} is not as backups need it: {'; '.join(found)}.",
             "Change that, or name another bucket before there are backups.",

@@ -23,6 +23,7 @@ MOST_KEY_BYTES: Final = 1024
 
 _NO_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What no XML can hold, as which the keys of a delete of many are sent."""
+_ARCHIVES: Final = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 _RANGE: Final = re.compile(r"bytes=(\d*)-(\d*)")
 Answer = dict[str, Any]
 
@@ -36,6 +37,7 @@ class Object(NamedTuple):
     metadata: dict[str, str]
     sha256: str | None = None
     """What its writer has said and S3 has checked, in base64."""
+    storage_class: str = "STANDARD"
 
 
 class Objects:
@@ -140,6 +142,9 @@ class S3:
         found = self._bucket(Bucket, "GetObject").get(Key)
         if found is None:
             raise self.exceptions.make("NoSuchKey", "GetObject", _NO_KEY, status=404)
+        if found.storage_class in _ARCHIVES:
+            message = "The operation is not valid for the object's storage class"
+            raise client_error("InvalidObjectState", "GetObject", message, status=403)
         body = found.body if Range is None else _part(found.body, Range)
         return _answer(**_facts(found), Body=io.BytesIO(body), ContentLength=len(body))
 
@@ -275,7 +280,7 @@ def _facts(found: Object) -> Answer:
 def _listed(found: Object) -> Answer:
     facts = _facts(found)
     del facts["Metadata"]
-    return {**facts, "Size": len(found.body), "StorageClass": "STANDARD"}
+    return {**facts, "Size": len(found.body), "StorageClass": found.storage_class}
 
 
 def _part(body: bytes, asked: str) -> bytes:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.api import final_backups
 from chalicelib.domain.operations import OperationStatus
 from chalicelib.lifecycle import Status
 from chalicelib.store import ending
@@ -56,6 +57,41 @@ def test_the_end_of_the_backup_begins_the_delete(api: Api, make: Make, hints: li
     assert gone.status == Status.DELETED
     assert shown(api, backup)["status"] == "COMPLETED"
     assert used(api) == 1
+
+
+def test_of_two_that_ask_at_once_each_is_told_of_the_same_backup(
+    api: Api, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = make()
+    accept, first = final_backups._accept, list[Answer]()
+
+    def slower(*asked: Any) -> Any:
+        monkeypatch.undo()
+        first.append(delete(api, row))
+        return accept(*asked)
+
+    monkeypatch.setattr(final_backups, "_accept", slower)
+    second = delete(api, row, "?final_backup=true&backup_name=another")
+    assert (first[0].status, second.status) == (202, 202)
+    assert second.headers["Location"] == first[0].headers["Location"]
+    assert used(api) == 1
+
+
+def test_one_that_a_delete_overtakes_is_told_so(
+    api: Api, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = make()
+    accept = final_backups._accept
+
+    def slower(*asked: Any) -> Any:
+        monkeypatch.undo()
+        assert delete(api, row, "").status == 202
+        return accept(*asked)
+
+    monkeypatch.setattr(final_backups, "_accept", slower)
+    refused = delete(api, row)
+    assert refused.status == 422
+    assert "without a last backup" in refused.fault()
 
 
 def test_one_that_is_being_deleted_already_has_no_last_backup(api: Api, make: Make) -> None:

@@ -293,6 +293,24 @@ def test_backups_go_where_they_lie_already_or_where_nobody_else_is() -> None:
     found = finding(kept, "backups")
     assert found.verdict == "warning"
     assert "its versioning is Enabled: what is deleted stays" in found.said
+    assert "nothing ends uploads in parts" in found.said
+
+
+def test_a_bucket_of_ones_own_ends_uploads_and_archives_nothing() -> None:
+    """Ours gets its rule with the deployment; theirs is not changed."""
+    _bucket("theirs")
+    s3 = boto3.client("s3", region_name="us-east-1")
+    every = {"Status": "Enabled", "Filter": {"Prefix": ""}}
+    ends = {**every, "ID": "1", "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1}}
+    moves = {**every, "ID": "2", "Transitions": [{"Days": 30, "StorageClass": "GLACIER"}]}
+    kept = OURS._replace(parameters={"BackupsBucket": "theirs"})
+    for rules, told in (([ends], "ok"), ([ends, moves], "warning"), ([moves], "warning")):
+        s3.put_bucket_lifecycle_configuration(
+            Bucket="theirs", LifecycleConfiguration={"Rules": rules}
+        )
+        found = finding(survey(present=kept), "backups")
+        assert (found.verdict, "archive" in found.said) == (told, moves in rules)
+        assert ("nothing ends" in found.said) == (ends not in rules)
 
 
 def test_a_ring_that_is_lost_is_told_before_a_new_one_takes_its_place() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib import objects
 from functions import create_backup
 from simulator.aws.s3 import Object, Objects
 from simulator.template import BACKUPS_BUCKET
@@ -68,9 +69,19 @@ def beside(store: Objects, location: str, number: int) -> None:
         store.put(f"{location}/another/{each}", found)
 
 
+def archived(store: Objects, location: str) -> None:
+    """The manifest, to where S3 reads nothing at once; who writes an object chooses that."""
+    (key, found) = next(store.behind(f"{location}/manifest.", ""))
+    store.put(key, found._replace(storage_class="DEEP_ARCHIVE"))
+
+
 @pytest.mark.parametrize(
     ("harm", "told"),
-    [(changed, "its part 0 is another one"), (lost, "of 1 parts 0 are there")],
+    [
+        (changed, "its part 0 is another one"),
+        (lost, "of 1 parts 0 are there"),
+        (archived, "cannot be read as it lies there (InvalidObjectState)"),
+    ],
 )
 def test_what_was_changed_before_the_end_is_seen_at_the_end(
     stack: Backups, harm: Harm, told: str
@@ -92,6 +103,31 @@ def test_what_attempts_have_left_is_removed(stack: Backups) -> None:
     assert row["status"] == "COMPLETED"
     assert len(stack.keys) == 2
     assert any(f"/{row['attempt']}/0" in key for key in stack.keys)
+
+
+def test_what_no_list_can_tell_goes_one_by_one_and_nothing_breaks_by_it(
+    stack: Backups, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A guest that was broken into writes what it likes; only what is unexpected is an error."""
+    monkeypatch.setattr(objects, "MOST_ALONE", 3)
+    remove, went = objects.remove, list[int | None]()
+
+    def counted(keys: list[str]) -> int:
+        went.append(None)
+        went[-1] = gone = remove(keys)
+        return gone
+
+    def odd(store: Objects, location: str) -> None:
+        _, found = part_of(store, location)
+        for each in range(10):
+            store.put(f"{location}/\x01{each}", found)
+
+    instance_id = stack.begin()
+    Beside(stack, odd)
+    monkeypatch.setattr(objects, "remove", counted)
+    row = stack.row(stack.back_up(instance_id))
+    assert (row["status"], len(stack.keys)) == ("COMPLETED", 2)
+    assert [each for each in went if each != 0] == [3, 3, 3, 1]
 
 
 def test_a_guest_that_fills_its_location_has_made_no_backup(

@@ -89,6 +89,17 @@ def test_backups_are_listed_a_page_at_a_time(source: Instance) -> None:
     assert ([row.id for row in page.rows], page.marker) == (newest[2:], None)
 
 
+def test_a_backup_of_another_instance_is_no_place_to_go_on_from(source: Instance) -> None:
+    """Who may see the one would learn when the other was made."""
+    row = made(source)
+    elsewhere = made(source)
+    elsewhere.update(
+        actions=[Backup.instance_id.set("another"), Backup.created.set(row.created - 60)]
+    )
+    page = backups.of_instance(source.id, 2, elsewhere.id)
+    assert row.id in [each.id for each in page.rows]
+
+
 def test_a_parent_counts_who_builds_on_it_until_that_has_failed(source: Instance) -> None:
     full = made(source)
     child, operation = begun(source, full)

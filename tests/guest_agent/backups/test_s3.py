@@ -15,11 +15,12 @@ from botocore.credentials import Credentials as BotoCredentials
 from chalicelib import aws
 from guest_agent import sigv4
 from guest_agent.backups import s3
+from guest_agent.backups.calls import HttpSend, Then
 from guest_agent.backups.grant import Grant, obtain
 from guest_agent.backups.store import Cancelled, StoreFailed
 from guest_agent.clock import ServiceClock
 from guest_agent.config import AgentFile, GuestConfig
-from guest_agent.enrolment import Credentials, Enrolment
+from guest_agent.enrolment import Credentials, Enrolment, Reply
 from guest_agent.errors import Retired, Unauthorized, Unreachable
 from guest_agent.identity import DiskIdentity
 from guest_agent.transport import HttpPost
@@ -108,3 +109,10 @@ def test_a_control_plane_that_is_away_is_waited_for(world: World) -> None:
     answers[:] = [b"{}"]
     with pytest.raises(StoreFailed, match="not known"):
         obtain(ask, stop)
+
+
+def test_an_object_in_an_archive_is_told_at_once_and_no_other_credentials_are_asked_for() -> None:
+    store = s3.S3Store(_grant, ServiceClock(), aws.event(), HttpSend())
+    for code, then in (("InvalidObjectState", Then.END), ("AccessDenied", Then.RENEW)):
+        body = f"<Error><Code>{code}</Code></Error>".encode()
+        assert store.judged(Reply(403, body)) == (then, f"answered 403 {code}")
