@@ -152,14 +152,14 @@ def _parent(row: Instance, asked: BackupBody) -> Backup | None:
     if asked.parent_id:
         rules.require_incremental(row.manager, row.datastore_name)
         parent = store.get_backup(asked.parent_id, row.tenant_id)
-        rules.require_parent(parent, row)
+        rules.require_parent(store.chain_of(parent), row)
         backup_places.require_same(parent, *place)
         return parent
     if not _is_incremental(asked):
         return None
     rules.require_incremental(row.manager, row.datastore_name)
     newest = store.newest_complete(row.id)
-    if newest is None or not rules.can_build_on(newest, row):
+    if newest is None or not rules.can_build_on(store.chain_of(newest), row):
         return None
     elsewhere = backup_places.is_named(*place) and not backup_places.lies_in(
         newest, backup_places.name_of(*place)

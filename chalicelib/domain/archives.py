@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final, NamedTuple, Protocol, TypeVar
 
+from chalicelib.domain.backups import chain_among, is_damaged
 from chalicelib.errors import BadRequest
 from chalicelib.status import BackupStatus
 
@@ -42,6 +43,10 @@ class Base(Protocol):
     def status(self) -> str: ...
     @property
     def archive_id(self) -> str | None: ...
+    @property
+    def parents(self) -> Sequence[str]: ...
+    @property
+    def verdict(self) -> str | None: ...
     @property
     def reached_ms(self) -> float | None: ...
 
@@ -121,7 +126,8 @@ def range_of(archive: Archived, bases: Iterable[Base]) -> Range | None:
 
 
 def base_for(target_ms: int, bases: Sequence[B], archives: Sequence[A], whose: str) -> tuple[B, A]:
-    """The newest backup that a moment can be restored from, and the archive that goes on from it.
+    """The newest backup that a moment can be restored from, and the archive that goes on from it;
+    one that was tried out and is damaged where there is no other.
 
     `BadRequest` (400) tells what is possible.
     """
@@ -137,7 +143,9 @@ def base_for(target_ms: int, bases: Sequence[B], archives: Sequence[A], whose: s
         raise BadRequest(
             f"{whose} cannot be restored to {shown(target_ms)}. {_possible(bases, archives)}"
         )
-    return max(fitting, key=lambda found: int(found[0].reached_ms or 0))
+    rows = {base.id: base for base in bases}
+    sound = [each for each in fitting if not is_damaged(chain_among(each[0], rows))]
+    return max(sound or fitting, key=lambda found: int(found[0].reached_ms or 0))
 
 
 def _possible(bases: Sequence[Base], archives: Sequence[Archived]) -> str:

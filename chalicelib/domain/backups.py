@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 from chalicelib import engines
 from chalicelib.domain.operations import OperationAction
@@ -54,6 +54,22 @@ class Made(Protocol):
     def is_snapshot(self) -> bool: ...
     @property
     def snapshot_gib(self) -> float | None: ...
+    @property
+    def verdict(self) -> str | None: ...
+
+
+class Judged(Protocol):
+    """What of it tells whether it is known to be damaged."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def parents(self) -> Sequence[str]: ...
+    @property
+    def verdict(self) -> str | None: ...
+
+
+J = TypeVar("J", bound=Judged)
 
 
 class Source(Protocol):
@@ -91,8 +107,20 @@ def require_snapshots(manager: str, datastore: str) -> None:
         )
 
 
-def require_parent(parent: Made, source: Source) -> None:
-    """Refuse a parent that the next backup of an instance cannot build on."""
+def is_damaged(chain: Sequence[Judged]) -> bool:
+    """Whether the last of a chain, the full one first, was tried out and is damaged; without a
+    verdict of its own it is what the nearest is that it builds on."""
+    return next((each.verdict for each in reversed(chain) if each.verdict), None) == FAILED
+
+
+def chain_among(last: J, rows: Mapping[str, J]) -> list[J]:
+    """The chain that ends with a backup, of those that are known by their ids."""
+    return [*(rows[each] for each in last.parents if each in rows), last]
+
+
+def require_parent(chain: Sequence[Made], source: Source) -> None:
+    """Refuse a parent that the next backup of an instance cannot build on: the last of a chain."""
+    parent = chain[-1]
     if parent.status != BackupStatus.COMPLETED:
         raise Conflict(f"Backup {parent.id} is {parent.status} and cannot be built on.")
     if parent.is_snapshot:
@@ -109,12 +137,17 @@ def require_parent(parent: Made, source: Source) -> None:
             f"Backup {parent.id} is the last of {MOST_CHAIN} that build on each other: make a full "
             "backup."
         )
+    if is_damaged(chain):
+        raise Conflict(
+            f"Backup {parent.id} was tried out, or what it builds on, and is damaged: make a full "
+            "backup."
+        )
 
 
-def can_build_on(parent: Made, source: Source) -> bool:
-    """Whether the next backup of an instance can build on that one."""
+def can_build_on(chain: Sequence[Made], source: Source) -> bool:
+    """Whether the next backup of an instance can build on the last of a chain."""
     try:
-        require_parent(parent, source)
+        require_parent(chain, source)
     except (BadRequest, Conflict):
         return False
     return True

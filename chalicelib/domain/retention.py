@@ -2,6 +2,8 @@
 
 kept     its newest complete ones, `keep_count` of them, none older than `keep_days`; the newest
          in any case, however old: a schedule that has failed for months leaves something
+sound    what was tried out and is damaged takes nobody's place: as many are kept of the others,
+         and the newest of them in any case. A verdict alone deletes nothing
 stays    all of a chain in which one is kept, or being made, or read by a restore, or which
          holds what the schedule has not made
 goes     the rest, what nothing builds on first; and what has failed, when a newer one is there
@@ -12,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Container, Sequence
 from typing import Final, Protocol
 
+from chalicelib.domain.backups import chain_among, is_damaged
 from chalicelib.status import BackupStatus
 
 DAY_SECONDS: Final = 86400.0
@@ -32,6 +35,8 @@ class Made(Protocol):
     def parents(self) -> Sequence[str]: ...
     @property
     def children(self) -> float: ...
+    @property
+    def verdict(self) -> str | None: ...
 
 
 class Keeping(Protocol):
@@ -56,7 +61,9 @@ def given_up(
     if keeping.keep_count is None and keeping.keep_days is None:
         return []
     own = [each for each in made if each.schedule_id == keeping.id]
-    kept = _kept(keeping, own, now)
+    rows = {each.id: each for each in made}
+    sound = [each for each in own if not is_damaged(chain_among(each, rows))]
+    kept = _kept(keeping, own, now) | _kept(keeping, sound, now)
     staying = {
         _chain(each)
         for each in made

@@ -133,13 +133,15 @@ def take_in(row: Backup, asked: Asked, claim: Claim | None = None) -> bool:
 def making(row: Backup) -> backups.Items:
     """What the transaction writes that accepts an operation which makes a backup.
 
-    Clauses: the quota still fits; the parent is complete, and nothing is being done to it (a delete
-    meanwhile). Raises `OverLimit`. It is asked again before each attempt.
+    Clauses: the quota still fits; the parent is complete, nothing is being done to it (a delete
+    meanwhile), and no trial has found it damaged. Raises `OverLimit`. It is asked
+    again before each attempt.
     """
     quota = quotas.get_quota(row.tenant_id)
     require_fit(quotas.used_of(quota), HELD, quotas.limits_of(quota))
     parent = row.parent_id
     there = (Backup.status == BackupStatus.COMPLETED) & Backup.operation_id.does_not_exist()
+    there &= Backup.verdict.does_not_exist() | (Backup.verdict != rules.FAILED)
 
     def build(write: TransactWrite) -> None:
         write.save(row, condition=Backup.id.does_not_exist())

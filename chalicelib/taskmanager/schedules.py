@@ -134,7 +134,8 @@ def _parent(row: BackupSchedule, instance: Instance, made: Sequence[Backup]) -> 
     """What the next backup builds on; None for a full one.
 
     It is the newest of the instance, as an engine keeps its log from there on, and the schedule's
-    own, whose retention then is one of whole chains. Behind one that failed a new chain begins.
+    own, whose retention then is one of whole chains. Behind one that failed, or was tried out and
+    is damaged, a new chain begins.
     """
     if row.again is not None:
         return None
@@ -145,8 +146,9 @@ def _parent(row: BackupSchedule, instance: Instance, made: Sequence[Backup]) -> 
     parent = backups.find_backup(last.id)  # the index may be late
     if parent is None or len(parent.parents) + 1 >= row.full_every:
         return None
-    free = parent.operation_id is None and chains.can_build_on(parent, instance)
-    return parent if free else None
+    if parent.operation_id is not None:
+        return None
+    return parent if chains.can_build_on(backups.chain_of(parent), instance) else None
 
 
 def _wait(row: BackupSchedule, reason: str) -> str:

@@ -13,6 +13,7 @@ from chalicelib.domain.schedules import plan_of
 from chalicelib.status import BackupStatus
 from simulator.aws.dynamodb.values import Item
 from simulator.invariants.base import Invariant
+from simulator.invariants.i40_verdicts import is_damaged
 from simulator.invariants.rows import changed, json_of, parents_of
 
 DAY_SECONDS: Final = 86400.0
@@ -175,13 +176,18 @@ class Scheduled(Invariant):
         return None
 
     def _kept(self, schedule: Item, own: list[Item], going: Item) -> set[str]:
-        """Its newest ones, as many and as old as it says, and the newest in any case."""
+        """Its newest ones, as many and as old as it says, and the newest in any case; the same of
+        those that are not known to be damaged."""
         complete = [
             each
             for each in own
             if each["status"] == BackupStatus.COMPLETED or each["id"] == going["id"]
         ]
         complete.sort(key=lambda each: float(each["created"]), reverse=True)
+        sound = [each for each in complete if not is_damaged(self.hub, each)]
+        return self._newest(schedule, complete) | self._newest(schedule, sound)
+
+    def _newest(self, schedule: Item, complete: list[Item]) -> set[str]:
         count, days = schedule.get("keep_count"), schedule.get("keep_days")
         if count is None and days is None:
             return {each["id"] for each in complete}

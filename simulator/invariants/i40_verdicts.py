@@ -1,5 +1,5 @@
-"""I40: a backup is called sound when it is whole, damaged with the reason when it is not; no trial
-stays."""
+"""I40: a backup is called sound when it is whole, damaged with the reason when it is not; nothing
+builds on a damaged one, and no trial stays."""
 
 from __future__ import annotations
 
@@ -7,8 +7,19 @@ from chalicelib.bus import contract
 from chalicelib.domain.backups import PASSED
 from simulator.aws.dynamodb.values import Item
 from simulator.invariants.base import Invariant
+from simulator.invariants.hub import Hub
 from simulator.invariants.i12_backup_chains import damage_of
 from simulator.invariants.rows import changed, json_of, parents_of
+
+
+def is_damaged(hub: Hub, row: Item) -> bool:
+    """Whether a backup has failed its trial, or, not tried out itself, the nearest that was of
+    those that it builds on."""
+    for backup_id in (row["id"], *reversed(parents_of(row))):
+        each = hub.row("backups", backup_id) or {}
+        if "verdict" in each:
+            return bool(each["verdict"] != PASSED)
+    return False
 
 
 class Verdicts(Invariant):
@@ -18,7 +29,10 @@ class Verdicts(Invariant):
     """
 
     id = "I40"
-    title = "A backup is called sound when it is whole, damaged when it is not; no trial stays"
+    title = (
+        "A backup is called sound when it is whole, damaged when it is not, and then nothing "
+        "builds on it; no trial stays"
+    )
 
     def watch(self) -> None:
         self._asked: dict[str, str | None] = {}
@@ -34,6 +48,8 @@ class Verdicts(Invariant):
         self._asked[backup_id] = self._damage(backup_id)
 
     def _written(self, old: Item | None, new: Item | None) -> None:
+        if old is None and new is not None and parents_of(new):
+            self._builds(new)
         if old is None or new is None or not changed(old, new, "verified_at"):
             return
         if "verified_at" not in new or self.hub.restoring:
@@ -48,6 +64,13 @@ class Verdicts(Invariant):
             self.broken(f"{backup_id} is called sound, and {before}", new["instance_id"])
         if new["verdict"] != PASSED and self._damage(backup_id) is None:
             text = f"{backup_id} is whole, and is called damaged: {new.get('verdict_reason')}"
+            self.broken(text, new["instance_id"])
+
+    def _builds(self, new: Item) -> None:
+        self.exercised += 1
+        parent = self.hub.row("backups", parents_of(new)[-1])
+        if parent is not None and is_damaged(self.hub, parent):
+            text = f"{new['id']} builds on {parent['id']}, which is known to be damaged"
             self.broken(text, new["instance_id"])
 
     def _damage(self, backup_id: str) -> str | None:

@@ -213,6 +213,40 @@ def test_what_is_being_deleted_is_not_built_on(api: Api, make: Make) -> None:
     assert (answer.status, answer.body["backup"]["parent_id"]) == (202, None)
 
 
+def test_what_is_known_to_be_damaged_is_not_built_on(api: Api, make: Make) -> None:
+    row = make()
+    full = made(api, row)
+    increment = made(api, row, incremental=1)
+    Backup(full).update(actions=[Backup.verdict.set("failed")])
+    for parent in (full, increment):
+        answer = ask(api, row, parent_id=parent)
+        assert answer.status == 409
+        assert "is damaged: make a full backup" in answer.fault()
+    Backup(increment).update(actions=[Backup.verdict.set("passed")])
+    last = made(api, row, incremental=1)
+    assert shown(api, last)["parent_id"] == increment, "tried out itself, and sound"
+    Backup(last).update(actions=[Backup.verdict.set("failed")])
+    assert shown(api, made(api, row, incremental=1))["parent_id"] is None
+
+
+def test_a_verdict_that_comes_between_the_look_and_the_write_wins(
+    api: Api, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = make()
+    full = made(api, row)
+    making = making_backups.making
+
+    def late(backup: Backup) -> Any:
+        monkeypatch.setattr(making_backups, "making", making)
+        found = making(backup)
+        Backup(full).update(actions=[Backup.verdict.set("failed")])
+        return found
+
+    monkeypatch.setattr(making_backups, "making", late)
+    assert ask(api, row, parent_id=full).status == 409
+    assert used(api) == 1
+
+
 def test_a_delete_that_comes_between_the_look_and_the_write_wins(
     api: Api, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:

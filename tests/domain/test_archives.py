@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import pytest
@@ -17,6 +18,8 @@ class Base(NamedTuple):
     archive_id: str | None = "a"
     archive_number: int = 0
     status: str = BackupStatus.COMPLETED
+    parents: Sequence[str] = ()
+    verdict: str | None = None
 
 
 class Archive(NamedTuple):
@@ -35,6 +38,15 @@ def test_the_newest_base_before_the_moment_is_chosen_its_own_moment_included() -
     assert [chosen(at, bases, [Archive()]) for at in (100, 199, 200, 899, 1000)] == [
         *("1", "1", "2", "2", "late")
     ]
+
+
+def test_a_base_that_is_known_to_be_damaged_is_the_last_that_is_chosen() -> None:
+    sound = Base("1", 100)
+    damaged = [Base("2", 200, verdict="failed"), Base("3", 300, parents=["2"])]
+    assert chosen(900, [sound, *damaged], [Archive()]) == "1"
+    assert chosen(900, damaged, [Archive()]) == "3", "the engine may make something of it"
+    mended = Base("4", 400, parents=["2", "3"], verdict="passed")
+    assert chosen(900, [sound, *damaged, mended], [Archive()]) == "4"
 
 
 @pytest.mark.parametrize("target", [99, 1001])

@@ -25,6 +25,7 @@ class Row(msgspec.Struct):
     status: str = "COMPLETED"
     schedule_id: str | None = OURS
     children: float = 0
+    verdict: str | None = None
 
 
 class Keep(msgspec.Struct):
@@ -108,6 +109,35 @@ def test_what_has_failed_goes_when_a_newer_one_is_there_and_counts_for_nothing()
     assert given_up(Keep(keep_count=1), [*rows, Row("d", 4.0)], NOW) == ["a", "b", "c"]
 
 
+def days(*verdicts: str | None, keep: Keep) -> list[str]:
+    """What is left of daily full backups with these verdicts, by their days."""
+    rows: list[Row] = []
+    for day, verdict in enumerate(verdicts):
+        rows.append(Row(str(day), (900 + day) * DAY_SECONDS, verdict=verdict))
+        gone = given_up(keep, rows, (900 + day) * DAY_SECONDS)
+        rows = [row for row in rows if row.id not in gone]
+    return [row.id for row in rows]
+
+
+def test_damaged_ones_take_no_sound_ones_place() -> None:
+    verdicts = [*["passed"] * 10, *["failed"] * 7]
+    left = days(*verdicts, keep=Keep(keep_count=7))
+    assert left == [str(day) for day in range(3, 17)], "as many of either, and nothing else"
+    left = days(*verdicts, keep=Keep(keep_days=3))
+    assert left == ["9", *(str(day) for day in range(13, 17))], "the last sound one, however old"
+    left = days(*verdicts, "passed", keep=Keep(keep_count=1))
+    assert left == ["17"], "what is damaged stays no longer than others"
+    assert days("failed", "failed", keep=Keep(keep_count=1)) == ["1"], "where all are"
+
+
+def test_what_builds_on_a_damaged_one_is_damaged_until_it_was_tried_itself() -> None:
+    rows = chain("a", 1, 0) + chain("b", 3, 1)
+    rows[1].verdict = "failed"
+    assert gone_after_all(Keep(keep_count=1), rows) == []
+    rows[3].verdict = "passed"
+    assert gone_after_all(Keep(keep_count=1), rows) == ["a0"]
+
+
 def test_what_could_not_be_deleted_is_tried_again() -> None:
     rows = [Row("a", 1.0, status="DELETE_FAILED"), Row("b", 2.0)]
     assert given_up(Keep(keep_count=5), rows, NOW) == ["a"]
@@ -127,9 +157,16 @@ def histories(draw: st.DrawFn) -> list[Row]:
                 [*parent.parents, parent.id] if parent else [],
                 draw(st.sampled_from(["COMPLETED", "COMPLETED", "COMPLETED", "FAILED"])),
                 draw(st.sampled_from([OURS, OURS, OURS, None])),
+                verdict=draw(st.sampled_from([None, None, "passed", "failed"])),
             )
         )
     return rows
+
+
+def is_sound(row: Row, rows: list[Row]) -> bool:
+    """By its own verdict, or by that of the nearest that it builds on."""
+    verdicts = [each.verdict for each in rows if each.id in (*row.parents, row.id) and each.verdict]
+    return verdicts[-1:] != ["failed"]
 
 
 @settings(max_examples=100, deadline=None)
@@ -150,16 +187,21 @@ def test_what_is_left_is_whole(
             assert all(left[each].status == "COMPLETED" for each in row.parents)
     assert all(row.id in left for row in rows if row.schedule_id is None)
     complete = [row for row in rows if row.schedule_id == OURS and row.status == "COMPLETED"]
-    if complete:
-        assert complete[-1].id in left, "the newest stays"
+    sound = [row for row in complete if is_sound(row, rows)]
+    for those in (complete, sound):
+        if those:
+            assert those[-1].id in left, "the newest stays"
+        in_time = [row for row in those if days is None or row.created >= NOW - days * DAY_SECONDS]
+        for row in in_time[-count:] if count is not None else in_time:
+            assert row.id in left, "what is within both bounds stays"
     if count is None and days is None:
         assert not gone
     in_time = [row for row in complete if days is None or row.created >= NOW - days * DAY_SECONDS]
-    for row in in_time[-count:] if count is not None else in_time:
-        assert row.id in left, "what is within both bounds stays"
     reasons = {row.parents[0] if row.parents else row.id for row in rows if row.id in read}
     for row in complete:
         if row.id in left and row not in in_time and not reasons:
-            others = [each for each in left.values() if row.id in each.parents]
+            root = (*row.parents, row.id)[0]
+            others = [each for each in left.values() if root in (*each.parents, each.id)]
             foreign = [each for each in left.values() if each.schedule_id is None]
-            assert others or foreign or row is complete[-1], f"{row} stays for no reason"
+            last = row is complete[-1] or row in sound[-1:]
+            assert others != [row] or foreign or last, f"{row} stays for no reason"

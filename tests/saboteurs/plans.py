@@ -186,6 +186,9 @@ PLANS: Final = {
     "imports": _plan("imports", IMPORTS, {"F5": 0.05, "F11": 4.0, "F18": 0.4}, rate=120.0),
     "by strategy": _plan("by strategy", BY_STRATEGY, {}, guests=2, rate=80.0, hours=0.6),
     "scheduled": _plan("scheduled", SCHEDULED, {}, guests=3, rate=8.0, hours=3.0),
+    "scheduled in trouble": _plan(
+        "scheduled in trouble", SCHEDULED, {"F18": 1.0}, guests=3, rate=8.0, hours=3.0
+    ),
     "archived": _plan("archived", ARCHIVED, {}, rate=80.0, hours=0.8),
     "archived in trouble": _plan(
         "archived in trouble", ARCHIVED, {"F5": 0.05, "F11": 4.0, "F18": 0.4}, rate=80.0, hours=0.8

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Sequence
 from typing import Any
 
+from chalicelib.domain import backups as rules
 from chalicelib.domain import retention
 from chalicelib.domain.retention import Keeping, Made
 from chalicelib.status import BackupStatus
@@ -34,6 +35,18 @@ def a_retention_that_forgets_the_chain(patch: Patch) -> None:
 def a_retention_that_keeps_no_newest(patch: Patch) -> None:
     """What is older than the schedule keeps goes, and so do those of which there is no newer."""
     patch.setattr(retention, "_kept", lambda keeping, own, now: set())
+
+
+@saboteur("scheduled in trouble", "I39", seeds=10)
+def a_retention_that_keeps_what_is_damaged(patch: Patch) -> None:
+    """What was tried out and is damaged takes the place of one that is sound."""
+    patch.setattr(retention, "is_damaged", lambda chain: False)
+
+
+@saboteur("scheduled in trouble", "I40")
+def a_verdict_that_nobody_heeds(patch: Patch) -> None:
+    """A backup that was tried out and is damaged is built on."""
+    patch.setattr(rules, "FAILED", "no such verdict")
 
 
 @saboteur("scheduled", "I39")

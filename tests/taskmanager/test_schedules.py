@@ -420,6 +420,20 @@ def test_behind_one_that_failed_a_chain_begins(fleet: Fleet) -> None:
     ]
 
 
+def test_behind_one_that_is_damaged_a_chain_begins(fleet: Fleet) -> None:
+    instance = fleet.instance()
+    row = fleet.schedule(instance, full_every=9)
+    for verdict in (None, "failed", None, None):
+        fleet.come(row)
+        fleet.end()
+        if verdict is not None:
+            Backup(made(instance)[-1].id).update(actions=[Backup.verdict.set(verdict)])
+    assert [len(each.parents) for each in made(instance)] == [0, 1, 0, 1]
+    Backup(made(instance)[2].id).update(actions=[Backup.verdict.set("failed")])
+    fleet.come(row)
+    assert made(instance)[-1].parents == [], "nor on what builds on it"
+
+
 def test_behind_an_increment_that_failed_a_full_one_comes_at_once(fleet: Fleet) -> None:
     instance = fleet.instance()
     row = fleet.schedule(instance, full_every=5)
