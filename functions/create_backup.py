@@ -212,6 +212,7 @@ def _log_behind(operation: Operation, said: BackedUp) -> dict[str, Any]:
     return {
         "archive_id": row.id,
         "archive_number": said.log.number,
+        "archive_sha256": said.log.sha256,
         "log_position": said.log.position,
         "reached_ms": said.log.reached_ms,
     }

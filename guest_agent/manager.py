@@ -17,7 +17,7 @@ from guest_agent.errors import BadRequest, NotSupported
 from guest_agent.releases import Releases
 
 if TYPE_CHECKING:  # what implements it imports this module
-    from guest_agent.datastores.log import Log
+    from guest_agent.datastores.log import Log, Sent
 
 NOTHING_TO_WATCH_SECONDS: Final = 60.0
 
@@ -56,8 +56,8 @@ class Manager(ABC):
     """What lies in the store of a log, for a manager that replays it."""
     want_log: Callable[[arguments.Archive | None], bool] | None = None
     """Tells the agent where the log is to be sent; whether it is kept without a restart."""
-    log_place: Callable[[], tuple[str, int] | None] | None = None
-    """The archive that runs, and the last number that was sent."""
+    log_place: Callable[[], Sent | None] | None = None
+    """Up to where the archive that runs was sent."""
 
     def call(self, name: str, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
         """Execute one command by the name it has in the contract; its result as JSON has it."""

@@ -102,5 +102,6 @@ def _begins(base: Backup, archive: Archive, target_ms: int) -> Begins:
             sha256=archive.sha256,
             position=base.log_position or "",
             target_ms=target_ms,
+            behind_sha256=base.archive_sha256,
         ),
     )

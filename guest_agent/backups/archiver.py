@@ -28,7 +28,7 @@ from chalicelib.bus.contract.pieces import NONE
 from chalicelib.service_status import ServiceStatus as Status
 from guest_agent.backups import pieces
 from guest_agent.backups.store import Cancelled, Store, StoreFailed
-from guest_agent.datastores.log import Log, LogLost
+from guest_agent.datastores.log import Log, LogLost, Sent
 from guest_agent.errors import CommandFailed, GuestAgentError, where
 from guest_agent.manager import Manager, WithLog
 from guest_agent.memory import Memory
@@ -312,24 +312,23 @@ class Archiver:
     def _overfull(self) -> str:
         return f"more log waited for the store than {self._most()} bytes, a share of the volume"
 
-    def place(self) -> tuple[str, int] | None:
-        """The archive that runs and the last number that was sent; None of one that does not."""
+    def place(self) -> Sent | None:
+        """Up to where the archive that runs was sent; None of one that does not."""
         told = self._memory.archiving
-        running = told is not None and told.state is ArchiveState.RUNS
-        return (told.id, told.number) if told is not None and running else None
+        if told is None or told.state is not ArchiveState.RUNS:
+            return None
+        return Sent(told.id, told.number, told.sha256 or NONE)
 
 
-def log_behind(
-    before: tuple[str, int] | None, now: tuple[str, int] | None, position: str
-) -> LogPlace | None:
+def log_behind(before: Sent | None, now: Sent | None, position: str) -> LogPlace | None:
     """Where the log goes on behind a copy, if one archive ran from before it to its end.
 
-    `before` and `now` are the archive that ran then and runs now, with the last number sent.
+    `before` and `now` are up to where it was sent then, and is now.
     """
-    if before is None or now is None or before[0] != now[0] or not position:
+    if before is None or now is None or before.archive != now.archive or not position:
         return None
-    archive, number = before
-    return LogPlace(archive, number, position, math.ceil(aws.clock() * 1000))
+    reached_ms = math.ceil(aws.clock() * 1000)
+    return LogPlace(before.archive, before.number, position, reached_ms, before.sha256)
 
 
 def _head(told: Archiving | None) -> tuple[str, str, int] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Final
 
 import msgspec
@@ -31,21 +32,44 @@ class Listed(msgspec.Struct, frozen=True):
 
 
 def wanted(log: LogToReplay, ask: ListPieces, stop: aws.Event) -> list[PieceName]:
-    """The pieces behind a backup that lead to the head, in order, as far as the moment needs them.
+    """The pieces behind a backup that lead to the head, in order, as far as the moment needs them;
+    where none do, those that alone go on from the backup up to the moment.
 
     Raises `StoreFailed`, or `Damaged` where one is missing.
     """
     if log.number == log.behind:
         return []
-    found = list(
-        names.leading_to(_listed(log, ask, stop), log.behind, log.number, log.sha256 or "")
-    )
-    if len(found) != log.number - log.behind:
-        last = found[-1].number if found else log.number + 1
-        raise Damaged(f"the log cannot be restored: piece {last - 1} is not in the store")
+    listed = list(_listed(log, ask, stop))
+    found = list(names.leading_to(listed, log.behind, log.number, log.sha256 or ""))
+    if len(found) != log.number - log.behind or not found[-1].goes_on(_begins_at(log)):
+        return _without_head(log, listed)
     found.reverse()
     beyond = next((at for at, each in enumerate(found) if each.until_ms > log.target_ms), None)
     return found if beyond is None else found[: beyond + 1]
+
+
+def _begins_at(log: LogToReplay) -> str | None:
+    """The sum that the first piece has to go on from; None where nobody has kept it."""
+    return log.behind_sha256 or (names.NONE if log.behind == 0 else None)
+
+
+def _without_head(log: LogToReplay, listed: list[PieceName]) -> list[PieceName]:
+    """A piece behind the moment is lost, or the head was never true: neither matters before it."""
+    found = list[PieceName]()
+    for piece in names.going_on(listed, log.behind, _begins_at(log)):
+        found.append(piece)
+        if piece.until_ms > log.target_ms:
+            return found
+    number = found[-1].number + 1 if found else log.behind + 1
+    theirs = sum(each.number == number for each in listed)
+    what = "is not in the store" if not theirs else "cannot be told from others in the store"
+    until = f"; what is sure goes to {_shown(found[-1])}" if found else ""
+    raise Damaged(f"the log cannot be restored: piece {number} {what}{until}")
+
+
+def _shown(piece: PieceName) -> str:
+    until = datetime.fromtimestamp(piece.until_ms / 1000, UTC)
+    return until.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def replayed(log: LogToReplay, store: Store, chosen: list[PieceName]) -> Iterator[ArchivedPiece]:

@@ -15,6 +15,7 @@ from guest_agent.backups.store import OpenStore
 from guest_agent.backups.writer import Writer
 from guest_agent.config import GuestConfig
 from guest_agent.datastores.copies import Copies, Restore, require_room, room_told
+from guest_agent.datastores.log import Sent
 from guest_agent.datastores.server import S
 from guest_agent.datastores.server_manager import ServerManager
 from guest_agent.datastores.state import DatastoreState
@@ -94,7 +95,7 @@ class BackupsManager(ServerManager[S], WithBackups):
             self._life.attach_volume()
             yield Restore(self._copies(), request.chain, opener)
 
-    def _place(self) -> tuple[str, int] | None:
+    def _place(self) -> Sent | None:
         return self.log_place() if self.log_place is not None else None
 
     def _copies(self) -> Copies[S]:

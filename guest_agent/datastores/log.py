@@ -48,6 +48,14 @@ class ArchivedPiece(NamedTuple):
     chunks: Iterator[bytes]
 
 
+class Sent(NamedTuple):
+    """Up to where an archive was sent: the number and the sum of its last piece."""
+
+    archive: str
+    number: int
+    sha256: str
+
+
 class Log(ABC, Generic[S]):
     """The log of one server. Called from one thread; each call of the database is bounded.
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from botocore.exceptions import ConnectionClosedError
 
+from chalicelib.bus.contract.pieces import parsed
 from chalicelib.domain.archives import FOLDER
 from chalicelib.status import BackupStatus
 from simulator.aws.errors import throttled
@@ -82,6 +83,7 @@ class ObjectStore(Fault):
         hub = self.world.invariants.hub
         row, found = hub.row("backups", backup_id), stored.get(key)
         hub.spoiled[backup_id] = None
+        self._note_piece(key)
         whose = row["instance_id"] if row is not None else None
         complete = row is not None and row["status"] == BackupStatus.COMPLETED
         if complete and found is not None and self.stream.random() < CHANGED:
@@ -141,6 +143,7 @@ class ObjectStore(Fault):
         if f"/{FOLDER}/" in key:  # of a log, which nobody reads before a restore
             assert self.world.invariants is not None
             self.world.invariants.hub.spoiled[key.split("/")[2]] = None
+            self._note_piece(key)
         if found is not None and self.stream.random() < CHANGED:
             body = self._changed(found.body)
             etag = f'"{hashlib.md5(body, usedforsecurity=False).hexdigest()}"'
@@ -149,6 +152,14 @@ class ObjectStore(Fault):
         else:
             stored.delete(key)
             self.inject(f"{key} is lost as soon as it was written")
+
+    def _note_piece(self, key: str) -> None:
+        """What is before it in its archive can be restored still."""
+        name = parsed(key.rpartition("/")[2])
+        if name is not None:
+            assert self.world.invariants is not None
+            pieces = self.world.invariants.hub.spoiled_pieces
+            pieces.setdefault(key.split("/")[2], set()).add(name.number)
 
     def _changed(self, body: bytes) -> bytes:
         """The same but for a bit."""

@@ -21,7 +21,7 @@ from guest_agent.backups.reader import Reader
 from guest_agent.backups.store import Damaged, OpenStore, Store
 from guest_agent.backups.writer import Writer
 from guest_agent.datastores.copies import Unsound
-from guest_agent.datastores.log import ArchivedPiece
+from guest_agent.datastores.log import ArchivedPiece, Sent
 from guest_agent.errors import NotSupported
 from guest_agent.manager import ListPieces, Progress, WithBackups
 from simulator.fleet.datastore import NOTHING, Contents, Database, Page, User, Volume
@@ -57,7 +57,7 @@ class WithSimBackups(OnMachine, WithBackups):
 
     open_store: OpenStore | None
     list_pieces: ListPieces | None
-    log_place: Callable[[], tuple[str, int] | None] | None
+    log_place: Callable[[], Sent | None] | None
     _being_made: tuple[str, aws.Event] | None = None
 
     def create_backup(
@@ -76,7 +76,7 @@ class WithSimBackups(OnMachine, WithBackups):
         made = writer.finish(engine_version=self._machine.engine.number, position=position)
         return msgspec.structs.replace(made, log=log_behind(before, self._place(), position))
 
-    def _place(self) -> tuple[str, int] | None:
+    def _place(self) -> Sent | None:
         return self.log_place() if self.log_place is not None else None
 
     def cancel_backup(self, request: arguments.CancelBackup) -> answers.Done:

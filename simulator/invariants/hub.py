@@ -132,6 +132,8 @@ class Hub:
         """Instances of which a server's clock was off (F10): their moments are nobody else's."""
         self.spoiled: dict[str, None] = {}
         """Backups whose objects a fault has changed or removed in the store (F18)."""
+        self.spoiled_pieces: dict[str, set[int]] = {}
+        """The same of archives: the numbers of the pieces."""
         self.first_sent: dict[str, float] = {}
         """Bodies that a forger sends again, and when they were sent first."""
         self._batch: tuple[Invocation | None, dict[str, list[Record]]] = None, {}

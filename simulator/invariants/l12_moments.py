@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from chalicelib.bus import contract
+from chalicelib.bus.contract.pieces import parsed
 from chalicelib.domain.operations import OperationAction, OperationStatus
 from simulator.aws.dynamodb.values import Item
 from simulator.fleet.datastore import Volume
 from simulator.invariants.base import Invariant
 from simulator.invariants.rows import changed, json_of
+from simulator.template import BACKUPS_BUCKET
 
 LOST = "the log cannot be restored"
 
@@ -19,7 +21,7 @@ class Moments(Invariant):
 
     A restore's volume is compared with the state at its moment when its guest says that it is done,
     before its database takes writes. What was accepted must not fail for want of log, unless a
-    fault has spoiled that in the store.
+    fault has spoiled that in the store: it may have spoiled what lies behind the moment.
     """
 
     id = "L12"
@@ -69,8 +71,30 @@ class Moments(Invariant):
             return
         log: Any = json_of(new, "arguments").get("log")
         failed = changed(old, new, "status") and new["status"] == OperationStatus.FAILED
-        if log is None or not failed or log["archive"] in self.hub.spoiled:
+        if log is None or not failed or self._is_spoiled(log):
             return
         self.exercised += 1
         if LOST in new.get("reason", ""):
             self.broken(f"it was accepted, and failed: {new['reason']}", new["instance_id"])
+
+    def _is_spoiled(self, log: Any) -> bool:
+        """Whether a fault has taken what the moment needs: all pieces up to the first that has it.
+
+        Where a number lies there twice nobody can tell, unless the head leads to one of them.
+        """
+        if log["archive"] not in self.hub.spoiled:
+            return False
+        stored = self.hub.run.region.s3.buckets[BACKUPS_BUCKET]
+        keys = (key.rpartition("/")[2] for key, _ in stored.behind(f"{log['location']}/", ""))
+        names = sorted(each for key in keys if (each := parsed(key)) is not None)
+        needed = [each for each in names if each.number > log["behind"]]
+        last = next(
+            (at for at, each in enumerate(needed) if each.until_ms > log["target_ms"]), None
+        )
+        if last is None:
+            return True
+        numbers = [each.number for each in needed[: last + 1]]
+        lost = self.hub.spoiled_pieces.get(log["archive"], set())
+        alone = numbers == list(range(log["behind"] + 1, log["behind"] + len(numbers) + 1))
+        twice = needed[last + 1 : last + 2] and needed[last + 1].number == numbers[-1]
+        return not alone or bool(twice) or not lost.isdisjoint(numbers)

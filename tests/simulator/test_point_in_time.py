@@ -6,10 +6,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
+from chalicelib.bus.contract.archiving import ArchiveState
 from chalicelib.bus.contract.pieces import parsed
 from chalicelib.domain.archives import shown
 from chalicelib.store.models import BackupSchedule
+from guest_agent.backups.archiver import Archiver, Note
 from guest_agent.datastores.log import Piece
 from simulator.fleet.logs import SimLog
 from simulator.template import BACKUPS_BUCKET, PREFIX
@@ -175,6 +178,47 @@ def test_an_agent_that_dies_between_a_piece_and_its_note_leaves_no_gap(stack: Ba
     assert archive["state"] == "runs"
     rows = set(stack.held(instance_id).databases[DATABASE].rows)
     assert restored(stack, instance_id, archive["restorable_until"]) == rows
+
+
+def test_a_stolen_guest_takes_no_moment_of_before(
+    stack: Backups, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It tells a head that was never sent; what its true agent tells then ends the archive."""
+    instance_id = archived(stack)
+    stack.write(instance_id, "before")
+    stack.run(120.0)
+    before = now(stack)
+    stack.run(1.0)
+    stack.write(instance_id, "behind it")
+    stack.run(120.0)
+    (number,) = {each["number"] for each in stack.region.dynamodb.rows(f"{PREFIX}-archives")}
+
+    def lies(self: Archiver, state: ArchiveState, note: Note, why: str) -> None:
+        tell(self, state, replace(note, number=note.number + 1, sha256="f" * 64), why)
+
+    tell = Archiver._tell
+    with monkeypatch.context() as stolen:
+        stolen.setattr(Archiver, "_tell", lies)
+        stack.run(180.0)
+    stack.run(180.0)
+    (told,) = stack.region.dynamodb.rows(f"{PREFIX}-archives")
+    assert (told["number"], told["sha256"], told["state"]) == (number + 1, "f" * 64, "ended")
+    assert restored(stack, instance_id, before) == {"before the base", "before"}
+
+
+def test_a_piece_that_is_lost_takes_no_moment_of_before(stack: Backups) -> None:
+    instance_id = archived(stack)
+    moments: dict[str, set[str]] = {}
+    for number in range(3):
+        stack.write(instance_id, f"row {number}")
+        stack.run(60.0)
+        moments[now(stack)] = set(stack.held(instance_id).databases[DATABASE].rows)
+        stack.run(60.0)
+    stack.run(120.0)
+    newest = max(each for each in stack.keys if "/log/" in each)
+    stack.region.s3.buckets[BACKUPS_BUCKET].delete(newest)
+    first = min(moments)
+    assert restored(stack, instance_id, first) == moments[first] == {"before the base", "row 0"}
 
 
 def test_archiving_that_is_turned_off_leaves_the_moments_before(stack: Backups) -> None:

@@ -66,13 +66,15 @@ class Overridden(Value, frozen=True):
 
 
 class LogPlace(Value, frozen=True):
-    """Where an archive of the log goes on behind a backup: in the pieces behind that number, at the
-    engine's position, with what was committed after that moment."""
+    """Where an archive of the log goes on behind a backup: in the pieces behind the one of that
+    number and sum, at the engine's position, with what was committed after that moment. Agents of
+    before tell no sum."""
 
     archive: BackupId
     number: PieceNumber
     position: Position
     reached_ms: Moment
+    sha256: Sha256 | None = None
 
 
 class LogKept(Value, frozen=True):

@@ -231,7 +231,9 @@ class KeepLog(Value, frozen=True):
 
 class LogToReplay(Value, frozen=True):
     """The pieces of an archive behind a number up to its head, and what of them is wanted: what
-    came behind a backup's own `position` and was committed up to `target_ms`."""
+    came behind a backup's own `position` and was committed up to `target_ms`.
+
+    The first one goes on from the piece of the sum `behind_sha256`, if anybody has kept that."""
 
     archive: BackupId
     location: Location
@@ -240,6 +242,7 @@ class LogToReplay(Value, frozen=True):
     sha256: Sha256 | None
     position: Position
     target_ms: Moment
+    behind_sha256: Sha256 | None = None
 
 
 class FetchBackup(Value, frozen=True):

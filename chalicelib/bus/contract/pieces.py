@@ -5,6 +5,10 @@
 The head of an archive is the number and the sum of its last piece. Each name has the beginning of
 the sum of the piece before, so that the archive is what leads back from its head: a number may lie
 there twice, from an agent that died before it had noted what it sent, or that was replaced.
+
+A head may be wrong (whoever has the keys of a guest tells any), and a piece may be lost. What lies
+before is still there then, and is found from a backup onwards: nobody makes a piece that goes on
+from another one without knowing that one's sum.
 """
 
 from __future__ import annotations
@@ -41,9 +45,9 @@ class PieceName(NamedTuple):
             f"{self.number:0{DIGITS}d}.{self.from_ms}-{self.until_ms}.{self.before}.{self.sha256}"
         )
 
-    def goes_on(self, sha256: str) -> bool:
-        """Whether it follows the piece of that sum."""
-        return self.before == sha256[:BEFORE_DIGITS]
+    def goes_on(self, sha256: str | None) -> bool:
+        """Whether it follows the piece of that sum; of one that is not known, it may."""
+        return sha256 is None or self.before == sha256[:BEFORE_DIGITS]
 
 
 def parsed(name: str) -> PieceName | None:
@@ -75,3 +79,21 @@ def leading_to(
         yield wanted
         former, last = by_number.get(wanted.number - 1, ()), wanted
         wanted = next((each for each in former if last.goes_on(each.sha256)), None)
+
+
+def going_on(names: Iterable[PieceName], behind: int, sha256: str | None) -> Iterator[PieceName]:
+    """The pieces that go on from the one of that number and sum, without the help of a head.
+
+    It ends where none does, or more than one: without a head nobody knows which of them belongs to
+    the archive. `names` are in any order.
+    """
+    following: dict[tuple[int, str], list[PieceName]] = {}
+    found = list[PieceName]()
+    for name in names:
+        following.setdefault((name.number, name.before), []).append(name)
+        if name.number == behind + 1 and name.goes_on(sha256):
+            found.append(name)
+    while len(found) == 1:
+        (at,) = found
+        yield at
+        found = following.get((at.number + 1, at.sha256[:BEFORE_DIGITS]), [])

@@ -83,9 +83,11 @@ class Backup(Subject):
     verdict_reason = optional(UnicodeAttribute(null=True))
 
     # Where the log goes on behind it: the archive that ran while it was made, the last piece that
-    # was sent before, its place in the log, and the moment whose data it has (milliseconds).
+    # was sent before (and its sum), its place in the log, and the moment whose data it has
+    # (milliseconds).
     archive_id = optional(UnicodeAttribute(null=True))
     archive_number = optional(NumberAttribute(null=True))
+    archive_sha256 = optional(UnicodeAttribute(null=True))
     log_position = optional(UnicodeAttribute(null=True))
     reached_ms = optional(NumberAttribute(null=True))
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from chalicelib import aws
 from chalicelib.bus.contract import pieces
@@ -25,8 +27,9 @@ OURS = [
 ]
 
 
-def log(target_ms: int = 10_000) -> LogToReplay:
-    return LogToReplay("a", "t/log/a", 1, 5, SUMS[-1], "0/1", target_ms)
+def log(target_ms: int = 10_000, **changes: Any) -> LogToReplay:
+    made = LogToReplay("a", "t/log/a", 1, 5, SUMS[-1], "0/1", target_ms, SUMS[0])
+    return replace(made, **changes)
 
 
 def listing(names: list[str]) -> Callable[[str, str], bytes]:
@@ -55,6 +58,46 @@ def test_the_pieces_are_found_among_thousands_of_others() -> None:
 def test_one_that_is_missing_is_told_with_its_number() -> None:
     with pytest.raises(Damaged, match="piece 3 is not in the store"):
         replaying.wanted(log(), listing([str(OURS[1]), *map(str, OURS[3:])]), aws.event())
+
+
+def test_a_head_that_was_never_sent_takes_no_moment_before_it() -> None:
+    """Whoever has stolen a guest tells any head, and writes what it likes behind the last piece."""
+    theirs = OURS[-1]._replace(number=6, before=SUMS[-1][:16], sha256="f" * 64)
+    for number in (6, 7, 10**12 - 1):
+        for there in (OURS, [*OURS, theirs]):
+            stolen = log(4500, number=number, sha256="e" * 64)
+            found = replaying.wanted(stolen, listing(list(map(str, there))), aws.event())
+            assert found == OURS[1:4]
+    with pytest.raises(Damaged, match=r"piece 6 is not .* goes to 1970-01-01T00:00:05.999Z"):
+        replaying.wanted(log(number=6, sha256="e" * 64), listing(list(map(str, OURS))), aws.event())
+
+
+@pytest.mark.parametrize("kept", [SUMS[0], None], ids=["with its sum", "of an older agent"])
+def test_a_piece_that_is_lost_takes_no_moment_before_it(kept: str | None) -> None:
+    there = [*map(str, OURS[:3]), str(OURS[4])]
+    found = replaying.wanted(log(2500, behind_sha256=kept), listing(there), aws.event())
+    assert found == OURS[1:2]
+    with pytest.raises(Damaged, match="piece 4 is not in the store"):
+        replaying.wanted(log(4500, behind_sha256=kept), listing(there), aws.event())
+
+
+def test_without_a_head_nobody_chooses_between_two_pieces() -> None:
+    """One of them may be of a volume that was put back: its moments had other data."""
+    other = OURS[2]._replace(sha256="d" * 64, until_ms=9000)
+    there = [*map(str, OURS[:4]), str(other)]
+    assert replaying.wanted(log(2500), listing(there), aws.event()) == OURS[1:2]
+    with pytest.raises(Damaged, match="piece 3 cannot be told from others"):
+        replaying.wanted(log(3500), listing(there), aws.event())
+
+
+def test_what_does_not_go_on_from_the_backup_is_not_replayed_behind_it() -> None:
+    listed = listing(list(map(str, OURS)))
+    with pytest.raises(Damaged, match="piece 2 cannot be told from others"):
+        replaying.wanted(log(behind_sha256="c" * 64), listed, aws.event())
+    unlike = OURS[0]._replace(before="c" * 16)
+    begins, listed = log(behind=0, behind_sha256=None), listing([str(unlike), *map(str, OURS[1:])])
+    with pytest.raises(Damaged, match="piece 1 cannot"):
+        replaying.wanted(begins, listed, aws.event())
 
 
 def test_a_list_that_does_not_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
