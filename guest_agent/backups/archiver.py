@@ -7,7 +7,8 @@
 
 The note lies on the volume, beside the log that it points into: whoever has that volume goes on
 with both. What is not sent may take a share of the volume and no more: a database that stands still
-for want of room is worse than an archive with an end.
+for want of room is worse than an archive with an end. So a database that takes no writes is still
+asked for its log: that may be what fills the volume, and goes when it is sent.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from chalicelib.service_status import ServiceStatus as Status
 from guest_agent.backups import pieces
 from guest_agent.backups.store import Cancelled, Store, StoreFailed
 from guest_agent.datastores.log import Log, LogLost, Sent
-from guest_agent.errors import CommandFailed, GuestAgentError, where
+from guest_agent.errors import CommandFailed, GuestAgentError, Unavailable, where
 from guest_agent.manager import Manager, WithLog
 from guest_agent.memory import Memory
 
@@ -42,6 +43,8 @@ SETTLED_MS: Final = 1000
 MOST_BACK_MS: Final = 60_000
 """So far a clock may be put back: more makes moments that are there twice, and ends an archive."""
 GIB: Final = 1024**3
+_ANSWERS: Final = frozenset({Status.HEALTHY, Status.BLOCKED})
+"""A blocked one mostly does: its volume is full, or its customers have all connections but one."""
 _WAITS_FOR_START: Final = "the database keeps its log after a restart only"
 _PUT_BACK: Final = "the clock of the server was put back"
 _RAN_WITHOUT: Final = "the database ran without its log"
@@ -138,9 +141,8 @@ class Archiver:
             memory.log_let_go, memory.archiving = True, None
             return
         memory.log_let_go = False
-        with self._turn:
-            kept = log.keep()
-        if status is not Status.HEALTHY:
+        kept = self._is_kept(log, status)
+        if status not in _ANSWERS:
             self._tell(ArchiveState.WAITS, Note(wanted.id), "the database does not answer")
             return
         note = self._note(manager, wanted)
@@ -151,6 +153,16 @@ class Archiver:
                 log.release(log.begin())
             self._tell(ArchiveState.BROKEN, note, note.broken)
             memory.wants_renewal = True  # another one may be wanted by now
+
+    def _is_kept(self, log: Log[Any], status: Status) -> bool:
+        """Have the log kept; one that does not run finds that it is wanted when it starts."""
+        try:
+            with self._turn:
+                return log.keep()
+        except Unavailable:
+            if status in _ANSWERS:
+                raise
+            return False
 
     def _note(self, manager: WithLog, wanted: Archive) -> Note:
         """What is noted of the archive that is wanted; a new note for another one."""
@@ -172,6 +184,7 @@ class Archiver:
             now = _now_ms()
             note = msgspec.structs.replace(note, position=log.begin(), from_ms=now, until_ms=now)
             manager.write_note(msgspec.json.encode(note))
+            log.release(note.position)
         self._tell(ArchiveState.RUNS, note, self._held_up())
         try:
             return self._send_all(manager, log, note)

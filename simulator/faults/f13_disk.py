@@ -35,6 +35,9 @@ class BadDisk(GuestFault):
             self.inject(f"the disk of {server_id} is full", instance_id)
             fleet.fill_disk(server_id)
         elif form == "filling":
+            if fleet.fill_with_log(server_id, FILLED):
+                self.inject(f"the log fills the volume of {server_id}", instance_id)
+                return  # there is room when that is sent, or given up
             self.inject(f"there is hardly room on the volume of {server_id}", instance_id)
             fleet.leave_room(server_id, FILLED)
             self.world.kernel.call_later(self.later(MEAN_SECONDS), self._ease, server_id)

@@ -108,13 +108,19 @@ class Contents(msgspec.Struct, frozen=True):
 NOTHING: Final = Contents()
 
 
+ENTRY_BYTES: Final = 64 * 1024
+"""What a commit takes of the volume in the log, unless it is a huge one."""
+
+
 class Logged(NamedTuple):
-    """A commit: the positions before it and of it, when (milliseconds), and what there was then."""
+    """A commit: the positions before it and of it, when (milliseconds), what there was then, and
+    what it takes of the volume."""
 
     after: int
     position: int
     at_ms: int
     contents: Contents
+    size: int = ENTRY_BYTES
 
 
 class Log:
@@ -127,6 +133,15 @@ class Log:
     def append(self, after: int, contents: Contents, at_ms: int) -> None:
         """Note a commit."""
         self.entries.append(Logged(after, contents.log_position, at_ms, contents))
+
+    def grow(self, size: int) -> None:
+        """Let the last commit have written so many bytes more."""
+        last = self.entries[-1]
+        self.entries[-1] = last._replace(size=last.size + size)
+
+    def behind(self, position: int) -> int:
+        """Bytes of what was committed behind a position."""
+        return sum(each.size for each in self.entries if each.position > position)
 
     def release(self, position: int) -> None:
         """Forget what is up to there."""

@@ -19,6 +19,7 @@ from simulator.cloud.model.seams import GuestSpec
 from simulator.effects import Effects
 from simulator.fleet.datastore import Contents, Database, Volume
 from simulator.fleet.disk import PLENTY
+from simulator.fleet.full import SimRoom
 from simulator.fleet.guest import Guest
 from simulator.fleet.hypervisor import SimHypervisor
 from simulator.fleet.queues import Region
@@ -176,6 +177,17 @@ class Fleet(SimHypervisor):
         self.kernel.call_later(self.chance.random(), guest.start_pulse)
         for told in self.on_room:
             told(guest)
+
+    def fill_with_log(self, server_id: str, room: float) -> bool:
+        """So much is left since a commit was huge that is to be archived; False without one."""
+        guest = self.guests[server_id]
+        log = guest.volume.log if guest.volume is not None else None
+        if log is None or not log.entries:
+            return False
+        found = SimRoom(guest)
+        log.grow(int((found.left() - room) * found.look().low))
+        self.leave_room(server_id, guest.disk.room)
+        return True
 
     def spoil_disk(self, server_id: str) -> None:
         """What is read ends in an error, of the journal and of the database."""

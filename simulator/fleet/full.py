@@ -7,15 +7,22 @@ from simulator.fleet.machine import Machine
 
 
 class SimRoom:
-    """The room on a machine's volume; there is no reserve on it."""
+    """The room on a machine's volume, beside its database's log; there is no reserve on it."""
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
 
     def look(self) -> Room:
         low = LOW_BYTES[0]
-        disk = self._machine.disk
-        return Room(0 if disk.full else int(disk.room * low), 0, 0, low)
+        disk, volume = self._machine.disk, self._machine.volume
+        log = volume.log if volume is not None else None
+        free = int(disk.room * low) - (log.behind(0) if log is not None else 0)
+        return Room(0 if disk.full else max(free, 0), 0, 0, low)
+
+    def left(self) -> float:
+        """What is left, in times of what is so little that a database takes no writes."""
+        room = self.look()
+        return room.left / room.low
 
     def keep(self, room: Room) -> None:
         return None

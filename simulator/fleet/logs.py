@@ -23,8 +23,6 @@ from simulator.fleet.machine import OnMachine
 
 A_PIECE: Final = 4
 """Commits in one."""
-ENTRY_BYTES: Final = 64 * 1024
-"""What a commit takes of the volume in the log."""
 
 
 class Committed(msgspec.Struct, frozen=True):
@@ -85,10 +83,13 @@ class WithSimLog(OnMachine, WithLog):
         machine = self._machine
         machine.here(self._life)
         machine.disk.keeps_log = False
-        if machine.volume is not None:
-            machine.volume.keeps_log = False
+        volume = machine.volume
+        if volume is not None:
+            volume.keeps_log = False
             if self.KEPT_AT_ONCE:
-                machine.volume.log = None
+                volume.log = None
+            elif volume.log is not None:
+                volume.log.release(volume.contents.log_position)
 
     def kept(self) -> datastore.Log:
         """What is kept; `LogLost` when nothing is."""
@@ -132,8 +133,7 @@ class SimLog(Log[Any]):
         self._guest.kept().release(int(position))
 
     def waiting(self, position: str) -> int:
-        entries = self._guest.kept().entries
-        return ENTRY_BYTES * sum(each.position > int(position) for each in entries)
+        return self._guest.kept().behind(int(position))
 
 
 def replayed(

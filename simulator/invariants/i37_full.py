@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from simulator.fleet.full import SimRoom
 from simulator.fleet.guest import Guest
 from simulator.invariants.base import Invariant
 
@@ -15,8 +16,8 @@ control plane that does not answer."""
 class Full(Invariant):
     """Looks at each guest that had the time to see how much room there is.
 
-    Who was held up, started anew or had its room changed meanwhile is looked at after the next
-    change, and when the faults have healed.
+    Who was held up, started anew or had its room changed meanwhile, also by its log, is looked at
+    after the next change, and when the faults have healed.
     """
 
     id = "I37"
@@ -27,19 +28,19 @@ class Full(Invariant):
 
     def _changed(self, guest: Guest) -> None:
         if self._is_at_work(guest):
-            seen = guest, guest.life, guest.disk.room, guest.closed
+            seen = guest, guest.life, SimRoom(guest).left(), guest.closed
             self.hub.run.kernel.call_later(BOUND_SECONDS, self._judge, *seen)
 
     def _judge(self, guest: Guest, life: int, room: float, closed: bool) -> None:
-        if guest.life != life or guest.disk.room != room or not self._is_at_work(guest):
+        if guest.life != life or SimRoom(guest).left() != room or not self._is_at_work(guest):
             return
         self.exercised += 1
         if guest.closed != (room < 1 or (room < 2 and closed)):
             writes = "takes no writes" if guest.closed else "takes writes"
-            self._tell(guest, f"{writes}, with room for {room} times of what is too little")
+            self._tell(guest, f"{writes}, with room for {room:.1f} times of what is too little")
 
     def check_healed(self) -> None:
-        """There is room for all of them."""
+        """There is room for all of them: what the log had of it was sent, or given up."""
         for guest in self.hub.run.fleet:
             if self._is_at_work(guest):
                 self.exercised += 1

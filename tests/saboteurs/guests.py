@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from chalicelib.service_status import ServiceStatus as Status
+from guest_agent.backups import archiver
 from guest_agent.datastores.guard import Guard
 from guest_agent.keeper import Keeper
 from guest_agent.manager import Condition
@@ -27,6 +28,12 @@ def a_dead_database_shown_as_sound(patch: Patch) -> None:
 def a_full_volume_that_nobody_guards(patch: Patch) -> None:
     """The database takes writes until there is no room at all."""
     patch.setattr(Guard, "_turn", lambda self, server, session, room, *, full: None)
+
+
+@saboteur("filled by logs", "I37")
+def a_full_volume_whose_log_waits(patch: Patch) -> None:
+    """While a database takes no writes, its log is neither sent nor given up."""
+    patch.setattr(archiver, "_ANSWERS", frozenset({Status.HEALTHY}))
 
 
 @saboteur("filling", "I37", "L7")

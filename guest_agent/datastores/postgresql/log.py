@@ -74,6 +74,9 @@ class PostgreSQLLog(log.Log[Session]):
                 SLOT,
                 Place.of(position).lsn,
             )
+            if self.server.refuses_writes(session):
+                # Only a checkpoint removes the log, and where nothing is written none is made.
+                session.run("CHECKPOINT")
 
     def waiting(self, position: str) -> int:
         with self.session() as session:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -15,11 +15,13 @@ from guest_agent.backups import archiver
 from guest_agent.backups.archiver import Archiver
 from guest_agent.backups.store import StoreFailed
 from guest_agent.datastores.log import Log, Piece
+from guest_agent.errors import Unavailable
 from guest_agent.manager import WithLog
 from guest_agent.memory import Memory
 from tests.guest_agent.fakes import FakeManager, World
 
 ARCHIVE = arguments.Archive("00000000-0000-4000-8000-000000000001", "tenant/log/1", 60)
+SILENT: Final = "the database does not answer"
 
 
 class Written(Log[Any]):
@@ -28,8 +30,11 @@ class Written(Log[Any]):
     def __init__(self) -> None:
         self.written: list[bytes] = []
         self.on_read: Callable[[], None] = lambda: None
+        self.released, self.answers, self.piece_bytes = 0, True, 1
 
     def keep(self) -> bool:
+        if not self.answers:
+            raise Unavailable(SILENT)
         return True
 
     def forget(self) -> None:
@@ -47,10 +52,10 @@ class Written(Log[Any]):
         yield self.written[at]
 
     def release(self, position: str) -> None:
-        return None
+        self.released = int(position)
 
     def waiting(self, position: str) -> int:
-        return len(self.written) - int(position)
+        return (len(self.written) - int(position)) * self.piece_bytes
 
 
 class Place:
@@ -106,10 +111,10 @@ class Rounds:
         assert self.memory.archiving is not None
         return self.memory.archiving
 
-    def run(self, rounds: int = 1) -> None:
+    def run(self, rounds: int = 1, status: Status = Status.HEALTHY) -> None:
         for _ in range(rounds):
             self.world.now += ARCHIVE.every_seconds
-            self.archiver.look(Status.HEALTHY)
+            self.archiver.look(status)
             self.world.run_spawned()
 
 
@@ -152,3 +157,44 @@ def test_a_store_that_is_away_holds_up_from_where_it_went_away(rounds: Rounds) -
     rounds.run()
     assert (rounds.told.state, rounds.told.number, rounds.told.reason) == (ArchiveState.RUNS, 1, "")
     assert rounds.told.until_ms > until_ms
+
+
+def test_a_database_that_takes_no_writes_is_asked_for_its_log(rounds: Rounds) -> None:
+    """That may be what fills its volume: it goes as it is sent."""
+    rounds.run()
+    rounds.manager.kept.written += [b"one", b"two"]
+    rounds.run(status=Status.BLOCKED)
+    assert (rounds.told.state, rounds.told.number, rounds.told.reason) == (ArchiveState.RUNS, 2, "")
+    assert rounds.manager.kept.released == 2
+
+
+def test_a_database_that_takes_no_writes_keeps_its_share_of_the_volume_for_its_log(
+    rounds: Rounds,
+) -> None:
+    """While the store is away, too: beyond that the archive ends, and the log goes."""
+    rounds.run()
+    rounds.manager.place.away = True
+    log = rounds.manager.kept
+    log.piece_bytes = int(rounds.manager.filesystem()["total"] * archiver.GIB / archiver.SHARE)
+    log.written.append(b"as much as may wait")
+    rounds.run(status=Status.BLOCKED)
+    assert (rounds.told.state, rounds.told.reason) == (ArchiveState.RUNS, "the store is away")
+    assert [kind for kind, _ in rounds.memory.events] == ["log_waits"]
+    log.written.append(b"and more")
+    rounds.run(status=Status.BLOCKED)
+    assert rounds.told.state is ArchiveState.BROKEN
+    assert log.released == 2
+
+
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [(Status.BLOCKED, ArchiveState.RUNS), (Status.SHUTDOWN, ArchiveState.WAITS)],
+)
+def test_a_database_that_does_not_answer_is_waited_for(
+    rounds: Rounds, status: Status, state: ArchiveState
+) -> None:
+    """One that hangs lags behind; one that does not run has nothing to send."""
+    rounds.run()
+    rounds.manager.kept.answers = False
+    rounds.run(status=status)
+    assert (rounds.told.state, rounds.told.reason) == (state, SILENT)

@@ -14,15 +14,25 @@ from chalicelib.bus.contract.archiving import ArchiveState
 from chalicelib.bus.contract.arguments import Archive, LogToReplay, StoredBackup
 from chalicelib.service_status import ServiceStatus as Status
 from guest_agent import birth, datastores
+from guest_agent.backups import archiver, pieces
 from guest_agent.backups.archiver import Archiver
+from guest_agent.backups.store import StoreFailed
 from guest_agent.datastores import tool
 from guest_agent.datastores.mariadb import replay as mariadb_replay
 from guest_agent.memory import Memory
 from tests.guest_agent.control_plane import wait_for
 from tests.guest_agent.datastores.archived import Restored, manager_of
-from tests.guest_agent.datastores.customer import ENGINES, Engine, Guest, guest_on, server_of
+from tests.guest_agent.datastores.customer import (
+    ENGINES,
+    Engine,
+    Guest,
+    Refused,
+    guest_on,
+    server_of,
+)
 from tests.guest_agent.datastores.numbered import held, now_ms, numbering
 from tests.guest_agent.datastores.test_backups import MARIADB, Backups, guest_of, restore_args
+from tests.guest_agent.datastores.volumes import fill, needs_root, small
 from tests.guest_agent.fakes import Crash
 
 pytestmark = pytest.mark.database
@@ -45,10 +55,10 @@ class Sent:
             guest.manager.call("restart", {}, lambda _: None)
         self.round()
 
-    def round(self) -> ArchiveState:
+    def round(self, status: Status = Status.HEALTHY) -> ArchiveState:
         """Have one made; how the archive is then."""
         self.memory.archive_at = 0.0
-        self.archiver.look(Status.HEALTHY)
+        self.archiver.look(status)
         wait_for(lambda: not self.archiver.working)
         assert self.memory.archiving is not None
         return self.memory.archiving.state
@@ -160,3 +170,43 @@ def test_a_server_that_ran_without_its_log_is_told(monkeypatch: pytest.MonkeyPat
         guest.manager.call("restart", {}, lambda _: None)
         assert sent.round() is ArchiveState.BROKEN
         assert sent.memory.wants_renewal
+
+
+@needs_root
+def test_a_volume_that_fills_with_its_log_takes_writes_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The store is away: the archive gives up what it has not sent."""
+    with server_of(MARIADB) as server, small(server.volume, MARIADB.volume_mib):
+        monkeypatch.setenv("COFFER_SERVER_ID", server.id)
+        with guest_on(MARIADB, server, Guest) as full:
+            sent = Sent(full, Backups())
+            sent.round()
+            monkeypatch.setattr(pieces, "put", away)
+            full.ask("CREATE TABLE kept (a LONGTEXT)")
+            filler = fill(server.volume, leave=48 << 20)
+            while full.status() is Status.HEALTHY:
+                with_rows(full)
+            assert sent.round(full.status()) is ArchiveState.RUNS
+            assert full.status() is Status.BLOCKED, "as much may wait"
+            monkeypatch.setattr(archiver, "SHARE", 64)
+            assert sent.round(full.status()) is ArchiveState.BROKEN
+            log = manager_of(full).log()
+            assert log is not None
+            assert log.waiting(log.begin()) < 1 << 20
+            filler.unlink()
+            wait_for(lambda: full.status() is Status.HEALTHY)
+            assert with_rows(full)
+
+
+def away(*_: Any) -> None:
+    raise StoreFailed("the store is away")
+
+
+def with_rows(guest: Guest) -> bool:
+    """A MiB in the database, and another one in its log; whether it takes them."""
+    try:
+        guest.ask("INSERT INTO kept VALUES (REPEAT('x', 1048576))")
+    except Refused:
+        return False
+    return True

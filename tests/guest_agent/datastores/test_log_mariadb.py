@@ -16,10 +16,9 @@ from guest_agent.datastores.mariadb.replay import ROUND_MS
 from guest_agent.datastores.os_user import agent_account
 from tests.guest_agent.control_plane import wait_for
 from tests.guest_agent.datastores.archived import Archive, manager_of
-from tests.guest_agent.datastores.customer import PASSWORD, Guest, guest_on, server_of
+from tests.guest_agent.datastores.customer import PASSWORD, Guest
 from tests.guest_agent.datastores.numbered import numbering
 from tests.guest_agent.datastores.test_backups import MARIADB, guest_of
-from tests.guest_agent.datastores.volumes import fill, needs_root, small
 
 pytestmark = [pytest.mark.database, pytest.mark.xdist_group("log-mariadb")]
 BIG: Final = 3_000
@@ -223,33 +222,18 @@ def test_what_nobody_wants_any_more_goes(guest: Guest) -> None:
     assert not archive.log.keep(), "it waits for a start"
 
 
-@needs_root
-def test_a_volume_that_fills_with_it_stops_no_database(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The archive gives up what it has not sent, and writes go on."""
-    with server_of(MARIADB) as server, small(server.volume, MARIADB.volume_mib):
-        monkeypatch.setenv("COFFER_SERVER_ID", server.id)
-        with guest_on(MARIADB, server, Guest) as full:
-            archive = Archive(full)
-            full.ask("CREATE TABLE kept (a LONGTEXT)")
-            filler = fill(server.volume, leave=48 << 20)
-            wrote = 0
-            while full.status() is Status.HEALTHY:
-                wrote += with_rows(full)
-            assert wrote
-            assert full.status() is Status.BLOCKED
-            assert archive.log.waiting(archive.position) > wrote << 20
-            archive.log.release(archive.log.begin())
-            assert archive.log.waiting(archive.log.begin()) < 1 << 20
-            filler.unlink()
-            wait_for(lambda: full.status() is Status.HEALTHY)
-            assert with_rows(full)
-
-
-def with_rows(guest: Guest) -> bool:
-    """A MiB in the database, and another one in its log; whether it takes them."""
-    with customer(guest) as alice:
-        try:
-            alice.ask("INSERT INTO kept VALUES (REPEAT('x', 1048576))")
-        except pymysql.MySQLError:
-            return False
-    return True
+def test_what_a_database_without_writes_has_sent_goes(guest: Guest) -> None:
+    """Also of the file that it would go on with."""
+    archive = Archive(guest)
+    guest.ask("CREATE TABLE wide (a LONGTEXT)")
+    guest.ask("INSERT INTO wide SELECT REPEAT('x', 1048576) FROM seq_1_to_20")
+    server = manager_of(guest)._life.server
+    with manager_of(guest)._session() as session:
+        server.refuse_writes(session)
+    archive.send()
+    kept = sum(each.stat().st_size for each in (guest.server.volume / "binlog").iterdir())
+    assert kept < 1 << 20
+    with manager_of(guest)._session() as session:
+        server.take_writes(session)
+    guest.write()
+    assert archive.send() == 1

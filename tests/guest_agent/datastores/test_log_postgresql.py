@@ -11,6 +11,7 @@ import pytest
 
 from guest_agent.datastores.log import LogLost
 from guest_agent.datastores.postgresql.log import SLOT
+from guest_agent.datastores.postgresql.wal import Place
 from tests.guest_agent.datastores.archived import Archive, manager_of
 from tests.guest_agent.datastores.customer import PASSWORD, Guest
 from tests.guest_agent.datastores.test_backups import POSTGRESQL, guest_of
@@ -128,3 +129,24 @@ def test_a_slot_never_keeps_more_than_its_share_and_one_that_is_lost_is_made_ane
     fresh = Archive(guest)
     guest.write()
     assert fresh.send() == 1
+
+
+def test_what_a_database_without_writes_has_sent_goes(guest: Guest) -> None:
+    """A checkpoint removes it, and none is made where nothing is written."""
+    archive = Archive(guest)
+    folder = guest.server.volume / "data/pg_wal"
+    before = archive.position
+    with manager_of(guest)._session() as session:
+        session.rows("SELECT pg_switch_wal()")
+    guest.write()
+    server = manager_of(guest)._life.server
+    with manager_of(guest)._session() as session:
+        server.refuse_writes(session)
+    segment = Place.of(before).segment
+    assert (folder / segment).exists()
+    archive.send()
+    assert not (folder / segment).exists()
+    with manager_of(guest)._session() as session:
+        server.take_writes(session)
+    guest.write()
+    assert archive.send() == 1
