@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Final
 
 import msgspec
@@ -41,7 +42,7 @@ class BackupFault(View, frozen=True):
 
 
 class BackupView(View, frozen=True, kw_only=True):
-    """A backup; `size` is in GiB of the instance's volume, what a restore needs of one.
+    """A backup; `size` is in GiB what a restore needs of a volume, with all that it builds on.
 
     `stored_bytes` lie in the object store (a snapshot has none there), and `checksum` is the
     SHA-256 of what describes them.
@@ -98,10 +99,24 @@ def shown_status(row: Backup) -> str:
 
 
 def view_of(row: Backup) -> BackupView:
+    """A backup as it is shown."""
+    return views_of([row])[0]
+
+
+def views_of(rows: Sequence[Backup]) -> list[BackupView]:
+    """The same of several."""
+    needs = store.needs_of(row for row in rows if _is_complete(row))
+    return [_view_of(row, needs.get(row.id)) for row in rows]
+
+
+def _is_complete(row: Backup) -> bool:
+    return row.checksum is not None or row.snapshot_id is not None
+
+
+def _view_of(row: Backup, needs_gib: float | None) -> BackupView:
     fault = None
     if row.fault_message:
         fault = BackupFault(row.fault_message, naive(row.fault_created or row.updated))
-    complete = row.checksum is not None or row.snapshot_id is not None
     container = store.container_of(row)
     return BackupView(
         id=row.id,
@@ -113,8 +128,8 @@ def view_of(row: Backup) -> BackupView:
         created=naive(row.created),
         updated=naive(row.updated),
         status=shown_status(row),
-        size=rules.size_gib(row) if complete else None,
-        locationRef=backup_places.shown(row) if complete else None,
+        size=needs_gib,
+        locationRef=backup_places.shown(row) if _is_complete(row) else None,
         datastore=BackupDatastore(
             row.datastore_name, row.datastore_version, row.datastore_version_id
         ),

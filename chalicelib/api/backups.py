@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from chalicelib import lifecycle
 from chalicelib.api import accepting, backup_places, making_backups, planning, verifying_backups
-from chalicelib.api.backup_view import BUSY, BackupList, OneBackup, backup_of, view_of
+from chalicelib.api.backup_view import BUSY, BackupList, OneBackup, backup_of, view_of, views_of
 from chalicelib.api.frame import Request, Response, Route
 from chalicelib.api.guest_calls import instance_of
 from chalicelib.api.listing import LONGEST, Short
@@ -83,8 +83,7 @@ def of_instance(request: Request) -> Response:
 
 
 def _listed(request: Request, found: store.Page) -> Response:
-    views = [view_of(row) for row in found.rows]
-    return Response(200, BackupList(views, request.place.next_page(found.marker)))
+    return Response(200, BackupList(views_of(found.rows), request.place.next_page(found.marker)))
 
 
 def show(request: Request) -> Response:

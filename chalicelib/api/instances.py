@@ -55,8 +55,8 @@ from chalicelib.errors import BadRequest, NotFound
 from chalicelib.lifecycle import Status
 from chalicelib.settings import API_VERSION, settings
 from chalicelib.store import accepting as transactions
+from chalicelib.store import backups, lists
 from chalicelib.store import instances as store
-from chalicelib.store import lists
 from chalicelib.store.base import Contended, races
 from chalicelib.store.changes import edit
 from chalicelib.store.models import (
@@ -163,7 +163,8 @@ def create(request: Request) -> Response:
         log = begins is not None and begins.log is not None
         copied = contract.KEEP_LOG if log else contract.FETCH_BACKUP
         require_offered(version, [contract.REBUILD if backup.is_snapshot else copied])
-        require_restorable(backup, version.manager, version.version, int(instance.volume_size))
+        needs_gib, volume_gib = backups.needs_of([backup])[backup.id], int(instance.volume_size)
+        require_restorable(backup, needs_gib, version.manager, version.version, volume_gib)
     if wanted.configuration is not None:
         policy.authorize(request.context, "instance:update", request.context.project_id)
         require_offered(version, [contract.UPDATE_OVERRIDES])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from chalicelib import engines
 from chalicelib.domain.operations import OperationAction
@@ -47,15 +47,20 @@ class Made(Protocol):
     @property
     def datastore_version_number(self) -> str: ...
     @property
-    def data_size(self) -> float | None: ...
-    @property
-    def volume_used(self) -> float | None: ...
+    def needs_gib(self) -> float | None: ...
     @property
     def is_snapshot(self) -> bool: ...
     @property
-    def snapshot_gib(self) -> float | None: ...
-    @property
     def verdict(self) -> str | None: ...
+
+
+class Copied(Protocol):
+    """What of a backup, or of what its guest has told of it, its size follows from."""
+
+    @property
+    def data_size(self) -> float | None: ...
+    @property
+    def volume_used(self) -> float | None: ...
 
 
 class Judged(Protocol):
@@ -72,6 +77,13 @@ class Judged(Protocol):
 J = TypeVar("J", bound=Judged)
 
 
+class Measured(NamedTuple):
+    """The same of one that has just been made: bytes, and GiB of its instance's volume."""
+
+    data_size: float | None
+    volume_used: float | None
+
+
 class Source(Protocol):
     """What of an instance they look at."""
 
@@ -79,6 +91,8 @@ class Source(Protocol):
     def id(self) -> str: ...
     @property
     def datastore_version_number(self) -> str: ...
+    @property
+    def volume_size(self) -> float: ...
 
 
 def is_final(action: str, arguments: Mapping[str, Any] | None) -> bool:
@@ -142,6 +156,12 @@ def require_parent(chain: Sequence[Made], source: Source) -> None:
             f"Backup {parent.id} was tried out, or what it builds on, and is damaged: make a full "
             "backup."
         )
+    if (parent.needs_gib or 0) > source.volume_size:
+        raise BadRequest(
+            f"Backup {parent.id}, with what it builds on, needs a volume of "
+            f"{math.ceil(parent.needs_gib or 0)} GiB already, and that of the instance has "
+            f"{int(source.volume_size)}: make a full backup."
+        )
 
 
 def can_build_on(chain: Sequence[Made], source: Source) -> bool:
@@ -153,20 +173,25 @@ def can_build_on(chain: Sequence[Made], source: Source) -> bool:
     return True
 
 
-def size_gib(made: Made) -> float:
-    """What a restore needs of a volume, in GiB: what its instance's volume had in use, or at least
-    what was copied; of a snapshot the volume's size, of which Cinder makes no smaller one."""
-    if made.snapshot_gib is not None:
-        return float(made.snapshot_gib)
-    copied = float(made.data_size or 0) / GIB
-    return round(max(float(made.volume_used or 0), copied), 3)
+def needs_gib(chain: Sequence[Copied]) -> float:
+    """What a restore of the last of a chain needs of a volume, in GiB, the full backup being first.
+
+    That is what its instance's volume had in use, at the most, or at least what was copied of it;
+    beside it lie all increments, until each is applied.
+    """
+    full, *increments = chain
+    data = max(float(full.data_size or 0) / GIB, *(float(each.volume_used or 0) for each in chain))
+    beside = sum(float(each.data_size or 0) for each in increments)
+    return round(data + beside / GIB, 3)
 
 
-def require_restorable(made: Made, manager: str, version_number: str, volume_gib: int) -> None:
+def require_restorable(
+    made: Made, needs_gib: float, manager: str, version_number: str, volume_gib: int
+) -> None:
     """Refuse to begin an instance with a backup: as `require_readable`, and 403 for a volume that
     is too small, as in Trove."""
     require_readable(made, manager, version_number)
-    needed = math.ceil(size_gib(made))
+    needed = math.ceil(needs_gib)
     if needed > volume_gib:
         raise Forbidden(
             f"Backup is too large for given flavor or volume. Backup size: {needed} GBs. "

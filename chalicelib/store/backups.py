@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
+from chalicelib.domain import backups as rules
 from chalicelib.domain.containers import Container
 from chalicelib.errors import Conflict, NotFound
 from chalicelib.status import BackupStatus
@@ -62,6 +63,25 @@ def chain_of(row: Backup) -> list[Backup]:
         return [row]
     found = {each.id: each for each in Backup.batch_get(row.parents, consistent_read=True)}
     return [*(found[each] for each in row.parents if each in found), row]
+
+
+def needs_of(rows: Iterable[Backup]) -> dict[str, float]:
+    """What a restore of each needs of a volume, in GiB, by id; of a snapshot the volume's size, of
+    which Cinder makes no smaller one. What an older release has completed is summed here."""
+    found: dict[str, float] = {}
+    unknown: list[Backup] = []
+    for row in rows:
+        known = row.snapshot_gib if row.snapshot_gib is not None else row.needs_gib
+        if known is None:
+            unknown.append(row)
+        else:
+            found[row.id] = float(known)
+    wanted = {parent_id for row in unknown for parent_id in row.parents}
+    parents = {each.id: each for each in find_backups(wanted)}
+    for row in unknown:
+        chain = [*(parents[each] for each in row.parents if each in parents), row]
+        found[row.id] = rules.needs_gib(chain)
+    return found
 
 
 def container_of(row: Backup) -> Container | None:

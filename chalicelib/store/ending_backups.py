@@ -115,8 +115,17 @@ def outcome(
     target = TABLES[Backup.kind][BackupStatus(row.status), CREATE_BACKUP.event(what)]
     actions: list[Action] = [Backup.status.set(target), Backup.updated.set(now)]
     if what is What.SUCCEEDED:
-        return actions + setting(Backup, made)
+        return actions + setting(Backup, made) + _measured(row, made)
     return [*actions, Backup.fault_message.set(reason[:1024]), Backup.fault_created.set(now)]
+
+
+def _measured(row: Backup, made: Mapping[str, Any]) -> list[Action]:
+    """What is known then of what a restore needs. Not by the step that has looked at it: the end
+    may be another release's, which writes all that it finds."""
+    if row.is_snapshot:
+        return []
+    last = rules.Measured(made.get("data_size"), made.get("volume_used"))
+    return [Backup.needs_gib.set(rules.needs_gib([*backups.chain_of(row)[:-1], last]))]
 
 
 def counts(row: Backup) -> bool:

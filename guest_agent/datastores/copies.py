@@ -53,6 +53,13 @@ class Unsound(GuestError):
     """What was fetched, as it was written, is nothing that an engine could go on with."""
 
 
+class Chunks(NamedTuple):
+    """What was written of a backup: how many bytes that are, 0 where nobody has said, and they."""
+
+    size: int
+    read: Callable[[], Iterator[bytes]]
+
+
 def require_room(server: Server[Any], needed: int = 0) -> None:
     """Refuse to begin with a copy, which needs so many bytes on the volume, before it takes from
     the database what that is about to run out of."""
@@ -157,9 +164,15 @@ class Restore(Generic[S]):
         for mark in folder.glob(f"*{CHANGED}"):
             mark.unlink()
         store = self._open_store(self._chain[-1].id, aws.event())
+        count, opened = len(self._chain), dict[str, Chunks]()
         for number, backup in enumerate(self._chain, 1):
             if not (folder / backup.id).exists():
-                self._fetch(store, backup, _of(f"backup {number} of {len(self._chain)}", progress))
+                told = _of(f"backup {number} of {count}", progress)
+                opened[backup.id] = self._opened(store, backup, told)
+        self._require_room(sum(each.size for each in opened.values()))
+        for backup in self._chain:
+            if (chunks := opened.pop(backup.id, None)) is not None:
+                self._fetch(backup, chunks.read())
 
     def apply(
         self,
@@ -181,6 +194,9 @@ class Restore(Generic[S]):
                     write_whole(_changed(applied), b"")
                     self._copies.adopt(applied)
                 if log is not None:
+                    for each in folders:  # the log needs their room
+                        if each != applied:
+                            shutil.rmtree(each, ignore_errors=True)
                     self._replay(applied, log, list_pieces, progress)
                 data_directory.place(applied, layout.data)
         shutil.rmtree(layout.restored, ignore_errors=True)
@@ -198,9 +214,8 @@ class Restore(Generic[S]):
         pieces = replaying.told(len(chosen), replaying.replayed(log, store, chosen), progress)
         self._copies.replay(data, log.position, pieces, log.target_ms)
 
-    def _fetch(self, store: Store, backup: StoredBackup, progress: Progress) -> None:
+    def _fetch(self, backup: StoredBackup, chunks: Iterator[bytes]) -> None:
         user, copies = self._copies.server.user, self._copies
-        chunks = self._chunks(store, backup, progress)
         part = self._layout.restored / f"{backup.id}{PART}"
         user.make_folder(part)
         user.check_can_reach(part)
@@ -209,23 +224,24 @@ class Restore(Generic[S]):
             copies.require_own(part)
         data_directory.place(part, self._layout.restored / backup.id)
 
-    def _chunks(self, store: Store, backup: StoredBackup, progress: Progress) -> Iterator[bytes]:
+    def _opened(self, store: Store, backup: StoredBackup, progress: Progress) -> Chunks:
         if backup.imported is None:
             reader = Reader(store, backup, progress)
-            self._require_room(backup, reader.manifest.data_size)
-            return reader.chunks()
+            return Chunks(reader.manifest.data_size, reader.chunks)
         if not isinstance(store, ImportedStore):
             raise GuestError(f"what is lent for the backup {backup.id} is not what was imported")
         room = self._copies.server.room.look()
         most = max(room.left - room.low, 0) if room is not None else None
-        return ImportReader(store, backup.imported, progress, most).chunks()
+        return Chunks(0, ImportReader(store, backup.imported, progress, most).chunks)
 
-    def _require_room(self, backup: StoredBackup, needed: int) -> None:
-        """No more than that is unpacked (`Reader`)."""
+    def _require_room(self, needed: int) -> None:
+        """All of a chain lies side by side, before any of it is fetched; no more than that is
+        unpacked (`Reader`)."""
         room = self._copies.server.room.look()
         if room is not None and needed > room.free:
             raise GuestError(
-                f"{guard.FULL}: the backup {backup.id} needs {needed >> 20} MiB, and "
+                f"{guard.FULL}: the backup {self._chain[-1].id}, with what it builds on, needs "
+                f"{needed >> 20} MiB, and "
                 f"{room.free >> 20} are free"
             )
 

@@ -82,6 +82,7 @@ class Trial(ABC, Generic[S]):
     def __init__(self, copies: Copies[S], wanted: VerifyBackup, open_store: OpenStore) -> None:
         self.copies, self.server = copies, copies.server
         self._chain, self._bandwidth, self._open_store = wanted.chain, wanted.bandwidth, open_store
+        self._grows: dict[str, int] = {}
 
     @abstractmethod
     def examine(self, folders: list[Path], watch: Watch, progress: Progress) -> None:
@@ -110,6 +111,10 @@ class Trial(ABC, Generic[S]):
         store = self._open_store(self._chain[-1].id, stop)
         readers = [Reader(store, each, progress, self._bandwidth) for each in self._chain]
         watch.require(sum(each.manifest.data_size for each in readers) + ENGINE_BYTES)
+        self._grows = {
+            backup.id: reader.manifest.data_size
+            for backup, reader in zip(self._chain[1:], readers[1:], strict=True)
+        }
         with own_folder(self.server.layout.trial, 0o755):
             pass
         found = []
@@ -124,10 +129,15 @@ class Trial(ABC, Generic[S]):
         self.copies.unpack(_watched(reader.chunks(), watch), folder)
         return folder
 
-    def applied(self, folders: list[Path]) -> Path:
-        """The chain made a data directory, where `clear` finds who is at work in it."""
+    def applied(self, folders: list[Path], watch: Watch) -> Path:
+        """The chain made a data directory, where `clear` finds who is at work in it. It grows by as
+        much as an increment has, at the most, before that goes."""
         data = data_of(self.server)
-        self.copies.apply(folders, lambda _: None).rename(data)  # one cut short is made anew
+
+        def changing(folder: Path) -> None:  # one that is cut short is made anew
+            watch.require(self._grows.get(folder.name, 0))
+
+        self.copies.apply(folders, changing).rename(data)
         return data
 
 

@@ -6,6 +6,8 @@ says where that is: a chain with a gap is not applied.
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
@@ -14,6 +16,7 @@ import msgspec
 from chalicelib import aws
 from chalicelib.bus.contract import answers, arguments
 from chalicelib.bus.contract.arguments import StoredBackup
+from chalicelib.domain.backups import GIB
 from guest_agent.backups import replaying
 from guest_agent.backups.archiver import log_behind
 from guest_agent.backups.imported import ImportedStore, ImportReader
@@ -24,12 +27,23 @@ from guest_agent.datastores.copies import Unsound
 from guest_agent.datastores.log import ArchivedPiece, Sent
 from guest_agent.errors import NotSupported
 from guest_agent.manager import ListPieces, Progress, WithBackups
-from simulator.fleet.datastore import NOTHING, Contents, Database, Page, User, Volume
-from simulator.fleet.machine import OnMachine
+from simulator.fleet.datastore import (
+    BASE_GIB,
+    NOTHING,
+    ROWS_A_GIB,
+    Contents,
+    Database,
+    Page,
+    User,
+    Volume,
+)
+from simulator.fleet.machine import DATA_FOLDER, OnMachine
 
 COPY_SECONDS: Final = (0.5, 10.0)
 FETCH_SECONDS: Final = (0.2, 5.0)
 APPLY_SECONDS: Final = (0.5, 10.0)
+INCREMENT_GIB: Final = 0.02
+"""What each increment has beside its rows: what a database writes for itself."""
 
 
 class Written(msgspec.Struct, frozen=True):
@@ -74,7 +88,8 @@ class WithSimBackups(OnMachine, WithBackups):
         writer.write(self._copying(after, copied))
         position = str(copied[0].position)
         made = writer.finish(engine_version=self._machine.engine.number, position=position)
-        return msgspec.structs.replace(made, log=log_behind(before, self._place(), position))
+        size, log = int(gib_of(copied[0]) * GIB), log_behind(before, self._place(), position)
+        return msgspec.structs.replace(made, data_size=size, log=log)
 
     def _place(self) -> Sent | None:
         return self.log_place() if self.log_place is not None else None
@@ -93,6 +108,7 @@ class WithSimBackups(OnMachine, WithBackups):
                     self._step(FETCH_SECONDS)
                     content = b"".join(_chunks(store, backup, progress))
                     self._check_space()
+                    self._require_room(content)
                     self._put_beside(backup.id, content)
         return answers.Done()
 
@@ -178,6 +194,13 @@ class WithSimBackups(OnMachine, WithBackups):
         copied.append(copy_of(self._contents(), after))
         yield msgspec.json.encode(copied[0])
 
+    def _require_room(self, content: bytes) -> None:
+        """A chain lies side by side until it is applied."""
+        volume = self._formatted()
+        beside = [*volume.fetched.values(), content]
+        if sum(gib_of(msgspec.json.decode(each, type=Copy)) for each in beside) > volume.size_gib:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), DATA_FOLDER)
+
     def _put_beside(self, backup_id: str, content: bytes) -> None:
         volume = self._formatted()
 
@@ -210,6 +233,12 @@ def adopted(contents: Contents) -> Contents:
 def clear_trial(volume: Volume) -> None:
     """Remove what there is of a backup that was tried out."""
     volume.trial = {}
+
+
+def gib_of(copy: Copy) -> float:
+    """How much of a volume it takes."""
+    rows = sum(each.page[0] == "row" for each in copy.pages) / ROWS_A_GIB
+    return rows + (BASE_GIB if copy.after is None else INCREMENT_GIB)
 
 
 def copy_of(contents: Contents, after: int | None) -> Copy:

@@ -521,6 +521,43 @@ def test_a_backup_that_does_not_fit_is_refused_before_anything_is_made(
     assert quotas.used_of(quotas.get_quota(api.project)) == before
 
 
+def test_a_chain_needs_room_for_all_of_it_side_by_side(api: Api, make: Make) -> None:
+    """The data at their largest, and each increment beside them until it is applied."""
+    row = make(volume_size=10)
+    chain = [ask(api, row, incremental=1).body["backup"]["id"]]
+    end(row, data_size=2 * GIB, volume_used=2.5)
+    for used in (6.5, 3.0):
+        chain.append(ask(api, row, incremental=1).body["backup"]["id"])
+        end(row, data_size=1.5 * GIB, volume_used=used)
+    sizes = [2.5, 8.0, 9.5]
+    listed = {each["id"]: each["size"] for each in api.get("/backups").body["backups"]}
+    assert [listed[each] for each in chain] == [shown(api, each)["size"] for each in chain] == sizes
+    answer = restore(api, chain[-1], volume={"size": 9})
+    assert (answer.status, answer.fault()) == (
+        403,
+        "Backup is too large for given flavor or volume. Backup size: 10 GBs. Available size: "
+        "9 GBs.",
+    )
+    for each in chain:  # as an older release has completed them
+        Backup(each).update(actions=[Backup.needs_gib.remove()])
+    assert [shown(api, each)["size"] for each in chain] == sizes
+    assert restore(api, chain[-1], volume={"size": 9}).status == 403
+    assert restore(api, chain[-1], volume={"size": 10}).status == 200
+
+
+def test_a_chain_ends_with_what_its_instances_volume_could_not_take(api: Api, make: Make) -> None:
+    row = make(volume_size=2)
+    full = made(api, row)
+    last = ask(api, row, incremental=1).body["backup"]["id"]
+    end(row, data_size=2.5 * GIB)
+    assert shown(api, last)["parent_id"] == full
+    answer = ask(api, row, parent_id=last)
+    assert answer.status == 400
+    assert "needs a volume of 3 GiB already, and that of the instance has 2" in answer.fault()
+    following = made(api, row, incremental=1)
+    assert shown(api, following)["parent_id"] is None
+
+
 def test_only_what_is_complete_and_ones_own_is_begun_with(api: Api, other: Api, make: Make) -> None:
     row = make()
     backup = ask(api, row).body["backup"]["id"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 from pynamodb.transactions import TransactWrite
@@ -15,8 +15,9 @@ from chalicelib.bus.contract.arguments import StoredBackup
 from chalicelib.bus.contract.manifest import StoredPart
 from chalicelib.cloud import snapshots
 from chalicelib.conductor import data_keys, storage
+from chalicelib.domain import backups as rules
 from chalicelib.domain import imports
-from chalicelib.domain.backups import FAILED, PASSED
+from chalicelib.domain.backups import FAILED, PASSED, Copied
 from chalicelib.domain.operations import OperationAction, OperationStatus
 from chalicelib.store import backups, ending, quotas, strategies
 from chalicelib.store.ending import Ending
@@ -149,6 +150,18 @@ def a_restore_that_skips_an_increment(patch: Patch) -> None:
         return original([first, *rest[:-1]], fetched)
 
     patch.setattr(guests, "made_of", made_of)
+
+
+@saboteur("backed up", "L1")
+def a_chain_that_is_as_large_as_its_first(patch: Patch) -> None:
+    """What a restore needs is asked of the full backup alone; increments are large."""
+    original = rules.needs_gib
+
+    def needs_gib(chain: Sequence[Copied]) -> float:
+        return original(chain[:1])
+
+    patch.setattr(guests, "INCREMENT_GIB", 2.5)
+    patch.setattr(rules, "needs_gib", needs_gib)
 
 
 @saboteur("snapshots", "L2")

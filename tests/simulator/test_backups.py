@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
 
 from chalicelib.bus import commands
+from simulator.fleet import backups as guests
 from simulator.fleet.datastore import Contents
 from simulator.template import BACKUPS_BUCKET
 from tests.simulator.backing_up import Backups
@@ -46,6 +48,21 @@ def test_each_of_a_chain_is_restored_to_its_own_point(stack: Backups) -> None:
         assert stack.ask("DELETE", f"/backups/{each}").status == 202
         stack.settle()
     assert stack.keys == []
+
+
+def test_a_chain_is_restored_to_the_volume_that_it_says(
+    stack: Backups, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guests, "INCREMENT_GIB", 0.5)
+    instance_id = stack.begin()
+    chain = [stack.back_up(instance_id, incremental=1) for _ in range(4)]
+    assert [len(json.loads(stack.row(each)["parents"])) for each in chain] == [0, 1, 2, 0]
+    wanted = {"name": "again", "flavorRef": "1", "restorePoint": {"backupRef": chain[2]}}
+    for size, status in ((1, 403), (2, 200)):
+        made = stack.ask("POST", "/instances", {"instance": {**wanted, "volume": {"size": size}}})
+        assert made.status == status, made.body
+    stack.settle()
+    assert stack.held(made.document["instance"]["id"]).same_as(stack.held(instance_id))
 
 
 def test_what_is_whole_is_called_sound_and_what_is_not_damaged(stack: Backups) -> None:

@@ -76,6 +76,7 @@ class Backup(Subject):
     position = optional(UnicodeAttribute(null=True))
     engine_version = optional(UnicodeAttribute(null=True))
     volume_used = optional(NumberAttribute(null=True))  # GiB of its instance's volume, then
+    needs_gib = optional(NumberAttribute(null=True))  # of a volume, with all that it builds on
 
     # What came of it when it was tried out last.
     verified_at = optional(NumberAttribute(null=True))

@@ -51,7 +51,7 @@ _ALONE: Final = (
 class MariaDBTrial(trial.Trial[Session]):
     def examine(self, folders: list[Path], watch: Watch, progress: Progress) -> None:
         progress("applying the backups")
-        data = self.applied(folders)
+        data = self.applied(folders, watch)
         progress("starting an engine on them")
         with second_engine.running(self._command(data), self._user, watch, signal.SIGKILL) as one:
             one.wait_until_ready(lambda: self._connected(data, CALL_SECONDS))

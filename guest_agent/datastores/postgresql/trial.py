@@ -79,7 +79,7 @@ and is no fault of the data."""
 class PostgreSQLTrial(trial.Trial[Session]):
     def examine(self, folders: list[Path], watch: Watch, progress: Progress) -> None:
         progress("applying the backups")
-        data = self.applied(folders)
+        data = self.applied(folders, watch)
         (data / _CHOSEN).unlink(missing_ok=True)
         progress("starting an engine on them")
         user = self.server.user
