@@ -39,7 +39,11 @@ class Page(NamedTuple):
 
 
 class NotStored(Exception):
-    """No such object, one that is larger than it may be, or one that cannot be read as it lies."""
+    """No such object, or one that is larger than it may be."""
+
+
+class Unreadable(NotStored):
+    """One that nobody can read as it lies: whoever has put it there may take it out again."""
 
 
 _UNREADABLE: Final = frozenset({"InvalidObjectState", "InvalidRequest"})
@@ -108,7 +112,7 @@ def read(key: str, most: int) -> bytes:
         if code in ("NoSuchKey", "404"):
             raise NotStored(f"{key} is not there") from None
         if code in _UNREADABLE:
-            raise NotStored(f"{key} cannot be read as it lies there ({code})") from None
+            raise Unreadable(f"{key} cannot be read as it lies there ({code})") from None
         raise
     body = answer["Body"]
     content: bytes = body.read(most + 1)

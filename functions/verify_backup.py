@@ -61,10 +61,10 @@ def look(operation: Operation, _: str | None) -> Outcome:
             seen = _look_at(chain[seen.at], seen, until)
             if aws.monotonic() > until:
                 return Wait(1, {"look": seen._asdict()}, "its objects are being looked at")
+    except (containers.Refused, objects.Unreadable) as error:
+        return Failed(f"The object store does not give the backup: {error}.")
     except (objects.NotStored, ValueError) as error:
         return _judged(sound=False, reason=f"backup {chain[seen.at].id} is not whole: {error}")
-    except containers.Refused as error:
-        return Failed(f"The object store does not give the backup: {error}.")
     except containers.Away as error:
         return not_yet(operation, f"the object store is waited for: {error}")
     return Done()

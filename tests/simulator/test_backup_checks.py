@@ -96,6 +96,24 @@ def test_what_was_changed_before_the_end_is_seen_at_the_end(
     assert stack.row(stack.back_up(instance_id))["status"] == "COMPLETED"
 
 
+def test_one_that_lies_in_an_archive_is_not_tried_out_and_no_verdict_is_made_up(
+    stack: Backups,
+) -> None:
+    """A rule of the bucket has put it there, months later: who takes it out again has it whole."""
+    instance_id = stack.begin()
+    made = stack.back_up(instance_id)
+    store, location = stack.region.s3.buckets[BACKUPS_BUCKET], stack.row(made)["location"]
+    key, before = next(store.behind(f"{location}/manifest.", ""))
+    archived(store, location)
+    assert stack.verify(made)["verdict"] is None
+    path = f"/instances/{instance_id}/operations?limit=1"
+    (trial,) = stack.ask("GET", path).document["operations"]
+    assert trial["status"] == "FAILED"
+    assert "cannot be read as it lies there (InvalidObjectState)" in trial["reason"]
+    store.put(key, before)
+    assert stack.verify(made)["verdict"] == "passed"
+
+
 def test_what_attempts_have_left_is_removed(stack: Backups) -> None:
     instance_id = stack.begin()
     Beside(stack, lambda store, location: beside(store, location, 500))
