@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import msgspec
 import pytest
 
 from chalicelib import objects
+from chalicelib.bus.contract.answers import BackedUp
+from chalicelib.bus.contract.arguments import CreateBackup
 from functions import create_backup
+from guest_agent.manager import Progress
 from simulator.aws.s3 import Object, Objects
+from simulator.fleet.backups import WithSimBackups
 from simulator.template import BACKUPS_BUCKET
 from tests.simulator.backing_up import Backups
 from tests.support import damage
@@ -93,6 +98,24 @@ def test_what_was_changed_before_the_end_is_seen_at_the_end(
     assert row["status"] == "FAILED"
     assert told in row["fault_message"]
     assert stack.keys == []
+    assert stack.row(stack.back_up(instance_id))["status"] == "COMPLETED"
+
+
+def test_a_guest_says_no_size_that_its_volume_cannot_have(
+    stack: Backups, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A restore would be asked for a volume of it, and the lists would show it."""
+    honest = WithSimBackups.create_backup
+
+    def lies(guest: WithSimBackups, request: CreateBackup, progress: Progress) -> BackedUp:
+        return msgspec.structs.replace(honest(guest, request, progress), data_size=2**50)
+
+    instance_id = stack.begin()
+    with monkeypatch.context() as patched:
+        patched.setattr(WithSimBackups, "create_backup", lies)
+        row = stack.row(stack.back_up(instance_id))
+    assert row["status"] == "FAILED"
+    assert "more than a volume of 1 GiB can give" in row["fault_message"]
     assert stack.row(stack.back_up(instance_id))["status"] == "COMPLETED"
 
 
