@@ -206,7 +206,7 @@ class Archiver:
         if self._too_much(manager, log, note.position):
             return self._break(manager, note, self._overfull())
         asked = _now_ms() - SETTLED_MS
-        if asked < self._told_until(note) - MOST_BACK_MS:
+        if asked < note.until_ms - MOST_BACK_MS:
             return self._break(manager, note, _PUT_BACK)
         for piece in log.since(note.position):
             until_ms = max(min(piece.until_ms, asked), note.until_ms)
@@ -237,9 +237,16 @@ class Archiver:
             self._tell(ArchiveState.RUNS, note, "")
             if self._too_much(manager, log, note.position):
                 return self._break(manager, note, self._overfull())
-        # All that was committed before it was asked is there.
-        note = msgspec.structs.replace(note, until_ms=max(asked, note.until_ms))
+        note = self._rest(manager, note, asked)
         self._tell(ArchiveState.RUNS, note, "")
+        return note
+
+    def _rest(self, manager: WithLog, note: Note, asked: int) -> Note:
+        """All that was committed before it was asked is there. That is noted: the next piece has
+        only what was committed later, whatever times are told in it."""
+        if asked > note.until_ms:
+            note = msgspec.structs.replace(note, until_ms=asked)
+            manager.write_note(msgspec.json.encode(note))
         return note
 
     def _open(self, wanted: Archive) -> Store:
@@ -288,21 +295,14 @@ class Archiver:
         finally:
             self._guarding = False
 
-    def _told_until(self, note: Note) -> int:
-        """An idle log is told of, and not noted."""
-        before = self._memory.archiving
-        known = before is not None and before.id == note.archive and note.until_ms
-        return max(note.until_ms, before.until_ms) if before and known else note.until_ms
-
     def _tell(self, state: ArchiveState, note: Note, why: str) -> None:
-        until_ms = self._told_until(note)
         self._memory.archiving = Archiving(
             id=note.archive,
             state=state,
             number=note.number,
             sha256=note.sha256 if note.number else None,
             from_ms=note.from_ms,
-            until_ms=until_ms,
+            until_ms=note.until_ms,
             waiting=self._memory.log_waiting,
             reason=sentence(why),
         )
@@ -326,9 +326,10 @@ class Archiver:
         return f"more log waited for the store than {self._most()} bytes, a share of the volume"
 
     def place(self) -> Sent | None:
-        """Up to where the archive that runs was sent; None of one that does not."""
+        """Up to where the archive that runs was sent; None of one that does not, and of one whose
+        clock was put back: what is committed now is of moments that were told of before."""
         told = self._memory.archiving
-        if told is None or told.state is not ArchiveState.RUNS:
+        if told is None or told.state is not ArchiveState.RUNS or told.until_ms > _now_ms():
             return None
         return Sent(told.id, told.number, told.sha256 or NONE)
 

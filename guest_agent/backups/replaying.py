@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import takewhile
 from typing import Final
 
 import msgspec
@@ -44,8 +45,13 @@ def wanted(log: LogToReplay, ask: ListPieces, stop: aws.Event) -> list[PieceName
     if len(found) != log.number - log.behind or not found[-1].goes_on(_begins_at(log)):
         return _without_head(log, listed)
     found.reverse()
-    beyond = next((at for at, each in enumerate(found) if each.until_ms > log.target_ms), None)
-    return found if beyond is None else found[: beyond + 1]
+    return _up_to(log.target_ms, found)
+
+
+def _up_to(target_ms: int, found: list[PieceName]) -> list[PieceName]:
+    """Those in which something may be that was committed by the moment: in all behind them nothing
+    is, whatever times are told in it."""
+    return list(takewhile(lambda each: each.from_ms < target_ms, found))
 
 
 def _begins_at(log: LogToReplay) -> str | None:
@@ -59,7 +65,7 @@ def _without_head(log: LogToReplay, listed: list[PieceName]) -> list[PieceName]:
     for piece in names.going_on(listed, log.behind, _begins_at(log)):
         found.append(piece)
         if piece.until_ms > log.target_ms:
-            return found
+            return _up_to(log.target_ms, found)
     number = found[-1].number + 1 if found else log.behind + 1
     theirs = sum(each.number == number for each in listed)
     what = "is not in the store" if not theirs else "cannot be told from others in the store"

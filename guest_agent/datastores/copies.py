@@ -134,7 +134,9 @@ class Copies(ABC, Generic[S]):
 
         `since` is the copy's `log_position`: inside the first piece, at its start, or at its end.
         What was committed up to `target_ms` is in the data then, that moment included, and nothing
-        else. It may die at any point: data and pieces then come anew. All pieces are read.
+        else, as exactly as the log has times: of the last piece MariaDB's are the seconds at which
+        statements began. It may die at any point: data and pieces then come anew. All pieces are
+        read.
         """
         raise NotSupported(f"{self.server.ENGINE.name} keeps no log to replay")
 

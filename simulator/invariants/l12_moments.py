@@ -8,6 +8,7 @@ from chalicelib.bus import contract
 from chalicelib.bus.contract.pieces import parsed
 from chalicelib.domain.operations import OperationAction, OperationStatus
 from simulator.aws.dynamodb.values import Item
+from simulator.effects import Effect
 from simulator.fleet.datastore import Volume
 from simulator.invariants.base import Invariant
 from simulator.invariants.rows import changed, json_of
@@ -31,6 +32,7 @@ class Moments(Invariant):
         self.hub.on_write("instances", self._instance)
         self.hub.on_write("commands", self._command)
         self.hub.on_write("operations", self._operation)
+        self.hub.on_effect("s3", self._stored)
 
     def _volume(self, instance_id: str) -> Volume | None:
         found = [guest.volume for guest in self.hub.run.fleet.of_instance(instance_id)]
@@ -65,6 +67,25 @@ class Moments(Invariant):
                 f"there, and {volume.contents.rows()} are"
             )
             self.broken(text, new["instance_id"])
+
+    def _stored(self, effect: Effect) -> None:
+        """Behind the moment up to which all is in the store, as was told, nothing is of before:
+        only that tells a restore when what says of itself that it is old was committed."""
+        if effect.call != "PutObject":
+            return
+        *_, archive_id, name = effect.what["Key"].split("/")
+        piece, row = parsed(name), self.hub.row("archives", archive_id)
+        if piece is None or row is None or self.hub.restoring:
+            return
+        if row["tenant_id"] in self.hub.hostile or row["instance_id"] in self.hub.skewed:
+            return
+        self.exercised += 1
+        until_ms = int(row.get("until_ms") or 0)
+        if piece.number == row["number"] + 1 and piece.from_ms < until_ms:
+            text = (
+                f"a piece has what was committed from {piece.from_ms} on, and {until_ms} was told"
+            )
+            self.broken(text, row["instance_id"])
 
     def _operation(self, old: Item | None, new: Item | None) -> None:
         if new is None or new["action"] != OperationAction.RESTORE:

@@ -74,6 +74,16 @@ def a_moment_that_is_told_too_soon(patch: Patch) -> None:
     patch.setattr(Archiver, "_send_all", send_all)
 
 
+@saboteur("archived", "L12")
+def a_rest_that_is_not_noted(patch: Patch) -> None:
+    """That a log rests is told, and what is committed then says to be of an hour before."""
+
+    def rest(_: Archiver, __: WithLog, note: Note, asked: int) -> Note:
+        return msgspec.structs.replace(note, until_ms=max(asked, note.until_ms))
+
+    patch.setattr(Archiver, "_rest", rest)
+
+
 @saboteur("archived", "I38")
 def an_archive_that_nothing_is_lent_for(patch: Patch) -> None:
     """Whoever has a log to send is told that nobody needs it."""

@@ -10,6 +10,7 @@ import pytest
 
 from chalicelib.bus.contract import answers, arguments
 from chalicelib.bus.contract.archiving import ArchiveState, Archiving
+from chalicelib.bus.contract.pieces import PieceName, parsed
 from chalicelib.service_status import ServiceStatus as Status
 from guest_agent.backups import archiver
 from guest_agent.backups.archiver import Archiver
@@ -63,10 +64,14 @@ class Place:
 
     def __init__(self) -> None:
         self.away = False
+        self.pieces: list[PieceName] = []
 
     def put(self, key: str, body: bytes, sha256: str) -> None:
         if self.away:
             raise StoreFailed("the store is away")
+        name = parsed(key.rpartition("/")[2])
+        assert name is not None
+        self.pieces.append(name)
 
     def get(self, key: str, most: int) -> bytes:
         raise AssertionError(key)
@@ -111,6 +116,12 @@ class Rounds:
         assert self.memory.archiving is not None
         return self.memory.archiving
 
+    def start_again(self) -> None:
+        """The agent, which knows no more than what is noted on the volume."""
+        self.memory = Memory()
+        self.archiver = Archiver(self.manager, self.memory, lambda: None)
+        self.archiver.want(ARCHIVE)
+
     def run(self, rounds: int = 1, status: Status = Status.HEALTHY) -> None:
         for _ in range(rounds):
             self.world.now += ARCHIVE.every_seconds
@@ -128,6 +139,29 @@ def test_an_idle_log_never_tells_an_earlier_moment_than_it_has_told(rounds: Roun
     told = [each.until_ms for each in rounds.meanwhile]
     assert told == sorted(told)
     assert rounds.told.until_ms - told[-1] == ARCHIVE.every_seconds * 1000
+
+
+def test_what_is_committed_behind_a_rest_is_of_no_moment_before(rounds: Rounds) -> None:
+    """Also when the agent was started again: a statement may say that it is an hour old."""
+    rounds.run()
+    rounds.manager.kept.written.append(b"before")
+    rounds.run(60)
+    told = rounds.told.until_ms
+    rounds.start_again()
+    rounds.manager.kept.written.append(b"behind")
+    rounds.run()
+    before, behind = rounds.manager.place.pieces
+    assert before.from_ms < before.until_ms < told == behind.from_ms < behind.until_ms
+
+
+def test_no_backup_is_a_base_while_moments_are_there_twice(rounds: Rounds) -> None:
+    """The pieces behind it would say to be of later than its end."""
+    rounds.run(10)
+    assert rounds.archiver.place() is not None
+    rounds.world.now -= 30
+    assert rounds.archiver.place() is None
+    rounds.world.now += 30
+    assert rounds.archiver.place() is not None
 
 
 @pytest.mark.parametrize(

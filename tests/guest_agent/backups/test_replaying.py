@@ -55,6 +55,16 @@ def test_the_pieces_are_found_among_thousands_of_others() -> None:
     assert replaying.wanted(log(2500), listing(list(map(str, OURS))), aws.event()) == OURS[1:2]
 
 
+@pytest.mark.parametrize("head", [{}, {"number": 7, "sha256": "e" * 64}], ids=["true", "false"])
+def test_what_was_committed_later_is_left_out_whatever_it_says(head: dict[str, Any]) -> None:
+    """Before the last piece the log rested, and what is in that says to be as old as it likes."""
+    rested = [*OURS[:4], OURS[4]._replace(from_ms=60_000, until_ms=60_999)]
+    listed = listing(list(map(str, rested)))
+    for target_ms, last in ((30_000, 4), (60_000, 4), (60_001, 5)):
+        found = replaying.wanted(log(target_ms, **head), listed, aws.event())
+        assert found == rested[1:last]
+
+
 def test_one_that_is_missing_is_told_with_its_number() -> None:
     with pytest.raises(Damaged, match="piece 3 is not in the store"):
         replaying.wanted(log(), listing([str(OURS[1]), *map(str, OURS[3:])]), aws.event())
