@@ -50,9 +50,11 @@ def copy(operation: Operation, token: str | None) -> Outcome:
     row = _backup(operation)
     if row is None:
         return Failed(GONE)
-    parent = backups.find_backup(row.parent_id) if row.parent_id is not None else None
-    if row.parent_id is not None and (parent is None or parent.status != BackupStatus.COMPLETED):
-        return Failed(f"Backup {row.parent_id}, which it builds on, is not there any more.")
+    there = [each for each in backups.chain_of(row)[:-1] if each.status == BackupStatus.COMPLETED]
+    lost = set(row.parents) - {each.id for each in there}
+    if lost:  # or is going, since just before it was accepted
+        return Failed(f"Backup {min(lost)}, which it builds on, is not there any more.")
+    parent = there[-1] if there else None
     wanted = arguments.CreateBackup(
         id=row.id,
         location=row.location,

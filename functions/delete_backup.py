@@ -2,7 +2,8 @@
 or its snapshot, and what of the log only it has needed.
 
 Each that builds on it is deleted by an operation of its own (`chalicelib.store.children`), which
-begins with what builds on that. From its acceptance on nothing new is built on any of them.
+begins with what builds on that. From its acceptance on nothing new is built on any of them: what is
+accepted looks at its whole chain, and looks again when it begins to copy.
 """
 
 from __future__ import annotations

@@ -135,8 +135,9 @@ def chain_among(last: J, rows: Mapping[str, J]) -> list[J]:
 def require_parent(chain: Sequence[Made], source: Source) -> None:
     """Refuse a parent that the next backup of an instance cannot build on: the last of a chain."""
     parent = chain[-1]
-    if parent.status != BackupStatus.COMPLETED:
-        raise Conflict(f"Backup {parent.id} is {parent.status} and cannot be built on.")
+    going = next((each for each in chain if each.status != BackupStatus.COMPLETED), None)
+    if going is not None:  # a deletion with what builds on it comes to the last one by one
+        raise Conflict(f"Backup {going.id} is {going.status} and cannot be built on.")
     if parent.is_snapshot:
         raise BadRequest(f"Backup {parent.id} is a snapshot, on which nothing builds.")
     if parent.instance_id != source.id:
@@ -151,6 +152,8 @@ def require_parent(chain: Sequence[Made], source: Source) -> None:
             f"Backup {parent.id} is the last of {MOST_CHAIN} that build on each other: make a full "
             "backup."
         )
+    if len(chain) <= len(parent.parents):
+        raise Conflict(f"Of what backup {parent.id} builds on, a part is lost: make a full backup.")
     if is_damaged(chain):
         raise Conflict(
             f"Backup {parent.id} was tried out, or what it builds on, and is damaged: make a full "

@@ -134,8 +134,8 @@ def making(row: Backup) -> backups.Items:
     """What the transaction writes that accepts an operation which makes a backup.
 
     Clauses: the quota still fits; the parent is complete, nothing is being done to it (a delete
-    meanwhile), and no trial has found it damaged. Raises `OverLimit`. It is asked
-    again before each attempt.
+    meanwhile), and no trial has found it damaged. The rest of its chain the caller has looked at,
+    and who makes it looks again. Raises `OverLimit`. It is asked again before each attempt.
     """
     quota = quotas.get_quota(row.tenant_id)
     require_fit(quotas.used_of(quota), HELD, quotas.limits_of(quota))

@@ -21,6 +21,9 @@ from simulator.template import BACKUPS_BUCKET
 
 THERE: Final = (BackupStatus.COMPLETED, BackupStatus.DELETING, BackupStatus.DELETE_FAILED)
 """What can be built on, or waits until nothing builds on it any more."""
+GOING: Final = (BackupStatus.DELETING, BackupStatus.DELETED, BackupStatus.DELETE_FAILED)
+"""What nothing new is built on, nor on what builds on it. Who was accepted a moment later ends
+without a backup."""
 _DELETES: Final = frozenset({"DeleteObject", "DeleteObjects"})
 
 
@@ -40,6 +43,8 @@ class BackupChains(Invariant):
         lies there, it is so still, and nothing is summed once more."""
         self._below: dict[str, dict[str, None]] = {}
         """What builds on each backup, directly or not."""
+        self._late: dict[str, str] = {}
+        """What was accepted on a chain of which a part was going already, with that one."""
         self.hub.on_write("backups", self._written)
         self.hub.on_effect("s3", self._called)
         self.hub.on_effect("swift", self._called_in_container)
@@ -49,11 +54,17 @@ class BackupChains(Invariant):
         if old is None and new is not None:
             for parent_id in parents_of(new):
                 self._below.setdefault(parent_id, {})[new["id"]] = None
+                parent = self.hub.row("backups", parent_id)
+                if parent is not None and parent["status"] in GOING and not self.hub.restoring:
+                    self._late[new["id"]] = parent_id
         if old is None or new is None or not changed(old, new, "status"):
             return
         match new["status"]:
             case BackupStatus.COMPLETED if not self.hub.restoring:
                 self._whole(new)
+                if new["id"] in self._late:
+                    text = f"{new['id']} was built on {self._late[new['id']]}, which was going"
+                    self.broken(text, _whose(new))
             case BackupStatus.DELETING | BackupStatus.DELETED:
                 self.hub.soon(self._goes, new["id"])
 

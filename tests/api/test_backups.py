@@ -213,6 +213,30 @@ def test_what_is_being_deleted_is_not_built_on(api: Api, make: Make) -> None:
     assert (answer.status, answer.body["backup"]["parent_id"]) == (202, None)
 
 
+def test_nothing_is_built_on_what_a_deletion_comes_to(api: Api, make: Make) -> None:
+    """It comes to the last of a chain level by level."""
+    row = make()
+    chain = [made(api, row, incremental=1) for _ in range(3)]
+    assert api.delete(f"/backups/{chain[0]}?cascade=true").status == 202
+    assert shown(api, chain[-1])["status"] == "COMPLETED"
+    answer = ask(api, row, parent_id=chain[-1])
+    assert (answer.status, answer.fault()) == (
+        409,
+        f"Backup {chain[0]} is DELETING and cannot be built on.",
+    )
+    answer = ask(api, row, incremental=1)
+    assert (answer.status, answer.body["backup"]["parent_id"]) == (202, None)
+
+
+def test_nothing_is_built_on_what_has_lost_a_part(api: Api, make: Make) -> None:
+    row = make()
+    full, child = made(api, row), made(api, row, incremental=1)
+    Backup(full).delete()
+    answer = ask(api, row, parent_id=child)
+    assert answer.status == 409
+    assert "a part is lost: make a full backup" in answer.fault()
+
+
 def test_what_is_known_to_be_damaged_is_not_built_on(api: Api, make: Make) -> None:
     row = make()
     full = made(api, row)

@@ -37,6 +37,19 @@ def test_an_increment_whose_parent_is_lost_is_not_made_of_everything(instance_id
     assert f"Backup {full.id}, which it builds on, is not there" in outcome.reason
 
 
+def test_an_increment_that_was_accepted_behind_a_deletion_of_its_chain_is_not_made(
+    instance_id: str,
+) -> None:
+    """Who accepted it had looked at the chain just before."""
+    full = made(instance_id)
+    leaf = made(instance_id, made(instance_id, full))
+    deleting(full)
+    _, operation = asked_for(instance_id, leaf)
+    outcome = create_backup.copy(operations.take_lease(operation.id, "copy"), "token")
+    assert isinstance(outcome, Failed)
+    assert f"Backup {full.id}, which it builds on, is not there" in outcome.reason
+
+
 def test_what_builds_on_a_backup_is_found_whatever_the_clock_said(
     instance_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -434,6 +434,18 @@ def test_behind_one_that_is_damaged_a_chain_begins(fleet: Fleet) -> None:
     assert made(instance)[-1].parents == [], "nor on what builds on it"
 
 
+def test_behind_a_chain_that_is_being_deleted_another_begins(fleet: Fleet) -> None:
+    instance = fleet.instance()
+    row = fleet.schedule(instance, full_every=9)
+    for _ in range(3):
+        fleet.come(row)
+        fleet.end()
+    first = made(instance)[0]
+    Backup(first.id).update(actions=[Backup.status.set("DELETING")])
+    fleet.come(row)
+    assert [len(each.parents) for each in made(instance)] == [0, 1, 2, 0]
+
+
 def test_behind_an_increment_that_failed_a_full_one_comes_at_once(fleet: Fleet) -> None:
     instance = fleet.instance()
     row = fleet.schedule(instance, full_every=5)

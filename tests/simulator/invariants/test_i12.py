@@ -53,6 +53,14 @@ def deleted_below_a_child(deployment: Deployment) -> None:
     parent.update(actions=[Backup.status.set("DELETING")])
 
 
+def built_on_what_is_going(deployment: Deployment) -> None:
+    deployment.invariants.hub.spoiled["leaf"] = None
+    _backup(deployment, "top", status="DELETING", children=1).save()
+    leaf = _backup(deployment, "leaf", parents=["top"], status="BUILDING")
+    leaf.save()
+    leaf.update(actions=[Backup.status.set("COMPLETED")])
+
+
 def counts_children_that_are_none(deployment: Deployment) -> None:
     _backup(deployment, "b", status="FAILED", children=1).save()
 
@@ -62,6 +70,7 @@ test_a_broken_promise_is_told = told_by(
     complete_without_objects,
     built_on_what_is_lost,
     deleted_below_a_child,
+    built_on_what_is_going,
     counts_children_that_are_none,
 )
 
