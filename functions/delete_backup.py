@@ -77,10 +77,12 @@ def trim(operation: Operation, _: str | None) -> Outcome:
     archive = archives.find_archive(row.archive_id) if row and row.archive_id else None
     if row is None or archive is None:
         return Done()
-    kept = backups.every_of(row.instance_id)
+    kept = backups.bases_of(
+        archive, lambda each: each.id != row.id and each.status == BackupStatus.COMPLETED
+    )
     if kept is None:
         return Done()  # one that was not looked at may need any of them; a later deletion removes
-    floor = rules.floor_of(archive, [each for each in kept if each.id != row.id])
+    floor = rules.floor_of(archive, kept)
     if floor is None:
         if archive.state == State.ENDED and not archive.number and archive.expires is None:
             archives.buried(archive)

@@ -43,10 +43,7 @@ def is_over(row: Archive) -> bool:
     wanted = instance is not None and instance.archive_id == row.id
     if wanted or aws.clock() - (row.ended or row.updated) < AGE_SECONDS:
         return False
-    made = backups.every_of(row.instance_id)
-    if made is None:
-        return False
-    return all(each.status == BackupStatus.DELETED for each in made if each.archive_id == row.id)
+    return backups.bases_of(row, lambda each: each.status != BackupStatus.DELETED) == []
 
 
 def remove(row: Archive, until: float) -> int:

@@ -5,7 +5,7 @@ All is decided when it is accepted: what it replays leads to the head that the a
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -18,6 +18,9 @@ from chalicelib.domain import archives as rules
 from chalicelib.errors import BadRequest, NotFound
 from chalicelib.store import archives, backups
 from chalicelib.store.models import Archive, Backup
+
+MOST_MADE_SURE: Final = 100
+"""Bases before a moment, of which nearly always the first is taken."""
 
 
 class Begins(NamedTuple):
@@ -82,13 +85,21 @@ def _of_instance(instance_id: str, tenant_id: str, target_ms: int) -> Begins:
     found = [row for row in archives.of_instance(instance_id) if row.tenant_id == tenant_id]
     if not found:
         raise NotFound(f"Instance {instance_id} has no archive of its log.")
-    ids = [row.id for row in backups.all_of(instance_id) if row.archive_id is not None]
-    bases = backups.find_backups(ids)  # the index may be late
+    bases = _made_sure(backups.all_of(instance_id), target_ms)
     # Those that bases have: of a log that breaks again and again, the newest may have none.
     named = archives.find_archives({row.archive_id for row in bases if row.archive_id})
     sure = [row for row in named.values() if row.tenant_id == tenant_id]
     base, archive = rules.base_for(target_ms, bases, sure, f"Instance {instance_id}")
     return _begins(base, archive, target_ms)
+
+
+def _made_sure(made: list[Backup], target_ms: int) -> list[Backup]:
+    """The bases among an instance's backups, newest first; those that a moment may be restored from
+    as they are now, as the index may be late. What is chosen the acceptance looks at once more."""
+    bases = [row for row in made if row.archive_id is not None]
+    before = [row.id for row in bases if row.reached_ms is not None and row.reached_ms <= target_ms]
+    sure = {row.id: row for row in backups.find_backups(before[:MOST_MADE_SURE])}
+    return [sure.get(row.id, row) for row in bases]
 
 
 def _begins(base: Backup, archive: Archive, target_ms: int) -> Begins:

@@ -65,7 +65,7 @@ def given_up(
     sound = [each for each in own if not is_damaged(chain_among(each, rows))]
     kept = _kept(keeping, own, now) | _kept(keeping, sound, now)
     staying = {
-        _chain(each)
+        chain_of(each)
         for each in made
         if each.id in kept
         or each.id in read
@@ -78,7 +78,7 @@ def given_up(
         for each in own
         if not each.children
         and each.status in _CAN_GO
-        and (each.created < newest if each.status in _BROKEN else _chain(each) not in staying)
+        and (each.created < newest if each.status in _BROKEN else chain_of(each) not in staying)
     ]
     return [each.id for each in sorted(gone, key=lambda each: each.created)]
 
@@ -98,5 +98,6 @@ def _kept(keeping: Keeping, own: Sequence[Made], now: float) -> set[str]:
     return kept | {each.id for each in complete[:1]}
 
 
-def _chain(each: Made) -> str:
+def chain_of(each: Made) -> str:
+    """The id of the full backup that one's chain begins with."""
     return each.parents[0] if each.parents else each.id

@@ -14,15 +14,22 @@ from pynamodb.transactions import TransactWrite
 
 from chalicelib.domain import backups as rules
 from chalicelib.domain.containers import Container
-from chalicelib.errors import Conflict, NotFound
+from chalicelib.errors import Conflict, NotFound, OverLimit
 from chalicelib.status import BackupStatus
 from chalicelib.store.base import ConditionFailed, update_if
-from chalicelib.store.models import Backup, Operation
+from chalicelib.store.models import Archive, Backup, Operation
 
 MOST_CHILDREN: Final = 100
 """That are deleted at once with the one that they build on; others follow."""
-MOST_LOOKED_AT: Final = 1000
+MOST_OF_INSTANCE: Final = 10_000
+"""Backups that an instance has; another one is refused: who gives some up has to see them all. They
+are hourly ones of a year, and 15 MB."""
+MOST_LOOKED_AT: Final = MOST_OF_INSTANCE + 1000
+"""That are read of an instance at once: some may be accepted at the same time."""
+MOST_SEARCHED: Final = 1000
 """Newest backups of an instance among which one is looked for to build on."""
+AT_ONCE: Final = 25
+"""Backups that are read once more, to be sure of them."""
 
 Items = Callable[[TransactWrite], None]
 
@@ -128,19 +135,40 @@ def _page(found: Iterable[Backup], limit: int, fits: Fits) -> Page:
 def all_of(instance_id: str) -> list[Backup]:
     """The backups of an instance, newest first, `MOST_LOOKED_AT` at most; as the index knows them.
 
-    What builds on one of them is newer, so that it is among them, too.
+    Those are all, unless an older release has taken in more. What builds on one of them is newer,
+    so that it is among them, too.
     """
     found = Backup.source_index.query(instance_id, scan_index_forward=False, limit=MOST_LOOKED_AT)
     return list(found)
 
 
-def every_of(instance_id: str) -> list[Backup] | None:
-    """The same, each as it is now; None where there are more than are looked at.
+def bases_of(archive: Archive, fits: Fits) -> list[Backup] | None:
+    """Some of the backups that an archive goes on from, the oldest that fit, each as it is now;
+    none if there is none. None where there may be some beyond those that are looked at.
 
-    Who removes what none of them needs has to have seen each.
+    What one needs of the archive the later ones need, too.
     """
-    ids = [each.id for each in all_of(instance_id)]
-    return find_backups(ids) if len(ids) < MOST_LOOKED_AT else None
+    looked, found = 0, list[str]()
+    for row in Backup.source_index.query(archive.instance_id, limit=MOST_LOOKED_AT):
+        looked += 1
+        if row.archive_id == archive.id:
+            found.append(row.id)
+        if len(found) == AT_ONCE:
+            if sure := _fitting(found, fits):
+                return sure
+            found = []
+    sure = _fitting(found, fits)
+    return sure if sure or looked < MOST_LOOKED_AT else None
+
+
+def _fitting(backup_ids: list[str], fits: Fits) -> list[Backup]:
+    return [row for row in find_backups(backup_ids) if fits(row)]
+
+
+def require_room(instance_id: str) -> None:
+    """`OverLimit` (413) for a backup of an instance that has as many as one can have."""
+    if Backup.source_index.count(instance_id, limit=MOST_OF_INSTANCE) >= MOST_OF_INSTANCE:
+        raise OverLimit(f"An instance has {MOST_OF_INSTANCE} backups at most: delete some.")
 
 
 def any_of_version(version_id: str) -> bool:
@@ -156,7 +184,7 @@ def newest_complete(instance_id: str) -> Backup | None:
     """The newest backup of an instance that is complete, to build on, which no snapshot is; as far
     as the index knows."""
     found = Backup.source_index.query(
-        instance_id, scan_index_forward=False, limit=MOST_LOOKED_AT, page_size=20
+        instance_id, scan_index_forward=False, limit=MOST_SEARCHED, page_size=20
     )
     complete = (
         row for row in found if row.status == BackupStatus.COMPLETED and not row.is_snapshot

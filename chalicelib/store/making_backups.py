@@ -138,7 +138,10 @@ def making(row: Backup) -> backups.Items:
     and who makes it looks again. Raises `OverLimit`. It is asked again before each attempt.
     """
     quota = quotas.get_quota(row.tenant_id)
-    require_fit(quotas.used_of(quota), HELD, quotas.limits_of(quota))
+    used = quotas.used_of(quota)
+    require_fit(used, HELD, quotas.limits_of(quota))
+    if used["backups"] >= backups.MOST_OF_INSTANCE:
+        backups.require_room(row.instance_id)
     parent = row.parent_id
     there = (Backup.status == BackupStatus.COMPLETED) & Backup.operation_id.does_not_exist()
     there &= Backup.verdict.does_not_exist() | (Backup.verdict != rules.FAILED)

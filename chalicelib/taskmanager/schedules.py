@@ -44,6 +44,10 @@ MOST_WAITED_SECONDS: Final = 900.0
 """Between two looks at an instance that is busy."""
 MOST_GIVEN_UP: Final = 10
 """In one look; the next one goes on."""
+MOST_LOOKED_INTO: Final = 30
+"""For those: what is read by a restore stays."""
+NEWEST: Final = 500
+"""As many as a schedule can keep by their number."""
 
 log = logging.getLogger(__name__)
 
@@ -171,15 +175,27 @@ def _wait(row: BackupSchedule, reason: str) -> str:
 def _give_up(row: BackupSchedule, made: Sequence[Backup]) -> bool:
     """Begin to delete what is not kept; whether there was something."""
     now = aws.clock()
-    if not retention.given_up(row, made, now):
+    going = retention.given_up(row, made, now)
+    if not going:
         return False
-    sure = backups.find_backups([each.id for each in made])  # the index may be late
-    read = backups.read_now(sure)
-    going = set(retention.given_up(row, sure, now, read))
-    chosen = [each for each in sure if each.id in going and each.operation_id is None]
+    sure = _made_sure(made, going[:MOST_LOOKED_INTO])
+    known = {each.id for each in sure}
+    rows = [*sure, *(each for each in made if each.id not in known)]
+    going = retention.given_up(row, rows, now, backups.read_now(sure))
+    by_id = {each.id: each for each in sure if each.operation_id is None}
+    chosen = [by_id[each] for each in going if each in by_id]
     for each in chosen[:MOST_GIVEN_UP]:
         operation = operation_of(each, DELETE_BACKUP, asked=asked_by(row))
         clauses = ("children", "readers")
         if accepting.accept(each, operation, decided_by=clauses, beside=store.unchanged(row)):
             start(operation)
     return bool(chosen)
+
+
+def _made_sure(made: Sequence[Backup], going: Sequence[str]) -> list[Backup]:
+    """What decides on those that go, as it is now: their chains, and the newest of all, which are
+    kept in their place. The index may be late."""
+    roots = {retention.chain_of(each) for each in made if each.id in going}
+    chosen = [each.id for each in made[:NEWEST]]
+    chosen += [each.id for each in made[NEWEST:] if retention.chain_of(each) in roots]
+    return backups.find_backups(chosen)

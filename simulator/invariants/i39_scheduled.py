@@ -1,5 +1,5 @@
-"""I39: a schedule of backups runs each slot once or says that it missed it, and deletes only what
-it may."""
+"""I39: a schedule of backups runs each slot once or says that it missed it, and deletes what it
+does not keep, and only that."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ from simulator.invariants.rows import changed, json_of, parents_of
 DAY_SECONDS: Final = 86400.0
 ASKER: Final = "backup-schedule:"
 MISSED: Final = "backup_schedule.missed"
+MOST_SLOTS: Final = 4
+"""Of a schedule, after which nothing is there that it does not keep: one look takes ten away, and a
+deletion may fail."""
 OVERDUE_SECONDS: Final = 1800.0
 """A claim of three minutes, a minute's sweep, and what a backlog takes."""
 
@@ -41,7 +44,8 @@ class Scheduled(Invariant):
 
     id = "I39"
     title = (
-        "A schedule runs each slot once or tells that it missed it, and deletes only what it may"
+        "A schedule runs each slot once or tells that it missed it, and deletes what it does not "
+        "keep, and only that"
     )
 
     def watch(self) -> None:
@@ -53,6 +57,8 @@ class Scheduled(Invariant):
         self._told: Counter[str] = Counter()
         self._restores: dict[str, set[str]] = {}
         """The live restores of each backup."""
+        self._over: dict[str, Counter[str]] = {}
+        """Of each schedule what it does not keep, and for how many slots."""
         self.hub.on_restored(self._look_again)
         self.hub.on_write("backup-schedules", self._schedule)
         self.hub.on_write("backups", self._backup)
@@ -61,7 +67,7 @@ class Scheduled(Invariant):
 
     def _look_again(self) -> None:
         """A schedule that is back at an earlier slot makes up for what was due since, once more."""
-        self._of, self._named = {}, {}
+        self._of, self._named, self._over = {}, {}, {}
         for row in self.hub.rows("backups"):
             if row["status"] != BackupStatus.DELETED:
                 self._of.setdefault(row["instance_id"], {})[row["id"]] = row
@@ -71,6 +77,8 @@ class Scheduled(Invariant):
     def _schedule(self, old: Item | None, new: Item | None) -> None:
         if old is None or new is None or old.get("next_at") is None:
             return
+        if changed(old, new, "revision"):
+            self._over.pop(new["id"], None)
         if not changed(old, new, "next_at") or changed(old, new, "revision"):
             return  # by its tenant
         self.exercised += 1
@@ -78,6 +86,7 @@ class Scheduled(Invariant):
         if not float(old["next_at"]) < float(new["next_at"]) <= latest:
             text = f"{new['id']} goes from {old['next_at']} on to {new['next_at']}"
             self.broken(text, new["instance_id"])
+        self._stays(new)
         if not changed(old, new, "last_backup_id"):
             self._passed[new["id"]] += 1
             self.hub.soon(self._is_told, new["id"])
@@ -175,13 +184,45 @@ class Scheduled(Invariant):
                 return f"{each['id']} of its chain is somebody else's"
         return None
 
-    def _kept(self, schedule: Item, own: list[Item], going: Item) -> set[str]:
+    def _stays(self, schedule: Item) -> None:
+        """A slot has passed, and so a look: what is not kept goes, from the end of its chain."""
+        beside = list(self._of.get(schedule["instance_id"], {}).values())
+        own = [each for each in beside if each.get("schedule_id") == schedule["id"]]
+        kept = self._kept(schedule, own)
+        staying = {_chain(each) for each in beside if self._keeps(schedule, each, kept)}
+        needed = {each_id for each in beside if _counts(each) for each_id in parents_of(each)}
+        over = [
+            each["id"]
+            for each in own
+            if each["status"] == BackupStatus.COMPLETED
+            and each["id"] not in needed
+            and _chain(each) not in staying
+        ]
+        before = self._over.get(schedule["id"], Counter())
+        self._over[schedule["id"]] = now = Counter({each: before[each] + 1 for each in over})
+        for backup_id, slots in now.items():
+            if slots == MOST_SLOTS:
+                text = (
+                    f"{schedule['id']} does not keep {backup_id}, which is there {slots} slots on"
+                )
+                self.broken(text, schedule["instance_id"])
+
+    def _keeps(self, schedule: Item, each: Item, kept: set[str]) -> bool:
+        """Whether a backup keeps its chain."""
+        strange = each.get("schedule_id") != schedule["id"]
+        return (
+            each["id"] in kept
+            or bool(each.get("readers"))  # some of them may live
+            or each["status"] in (BackupStatus.NEW, BackupStatus.BUILDING)
+            or (strange and each["status"] != BackupStatus.FAILED)
+        )
+
+    def _kept(self, schedule: Item, own: list[Item], going: Item | None = None) -> set[str]:
         """Its newest ones, as many and as old as it says, and the newest in any case; the same of
         those that are not known to be damaged."""
+        asked = going["id"] if going is not None else None
         complete = [
-            each
-            for each in own
-            if each["status"] == BackupStatus.COMPLETED or each["id"] == going["id"]
+            each for each in own if each["status"] == BackupStatus.COMPLETED or each["id"] == asked
         ]
         complete.sort(key=lambda each: float(each["created"]), reverse=True)
         sound = [each for each in complete if not is_damaged(self.hub, each)]

@@ -81,9 +81,24 @@ def test_no_piece_goes_where_older_backups_were_not_looked_at(
     log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(backups, "MOST_LOOKED_AT", 3)
-    log.base(0)
+    for _ in range(3):
+        log.base(0, archive_id="another")
     bases = [log.base(number) for number in (2, 3, 4)]
     assert log.delete(bases[0]) == [1, 2, 3, 4, 5]
+
+
+def test_the_oldest_one_is_found_whatever_is_newer_and_whatever_is_no_base(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backups, "MOST_LOOKED_AT", 8)
+    monkeypatch.setattr(backups, "AT_ONCE", 2)
+    oldest = log.base(0)
+    for _ in range(3):
+        log.base(0, archive_id="another")
+    log.base(1, status=BackupStatus.DELETING), log.base(1, status=BackupStatus.DELETE_FAILED)
+    second, *_ = [log.base(number) for number in (2, 3, 3, 3, 3)]
+    assert log.delete(second) == [1, 2, 3, 4, 5]
+    assert log.delete(oldest) == [3, 4, 5]
 
 
 def test_an_archive_is_over_when_it_has_ended_a_day_ago_and_no_backup_needs_it(log: Log) -> None:
@@ -102,9 +117,9 @@ def test_none_is_over_where_older_backups_were_not_looked_at(
     log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(backups, "MOST_LOOKED_AT", 3)
-    log.base(0)
     for number in range(3):
         log.base(number, archive_id="another")
+    log.base(0)
     assert not stray_logs.is_over(log.end())
 
 

@@ -341,7 +341,7 @@ def test_a_kept_volume_that_is_used_again_is_its_instances_once_more(stack: Stac
     assert (row.status, row.fault_message) == (Status.ACTIVE, None)
     (disk,) = volumes.find(instance_id)
     assert (disk.kept_for, disk.status) == (None, "in-use")
-    first, second = backups.every_of(instance_id) or [], made(stack, instance_id)
+    first, second = backups.all_of(instance_id), made(stack, instance_id)
     for backup in [*first, second]:
         delete(backup)
     stack.settle()

@@ -9,6 +9,7 @@ from chalicelib.domain import backups as rules
 from chalicelib.domain import retention
 from chalicelib.domain.retention import Keeping, Made
 from chalicelib.status import BackupStatus
+from chalicelib.store import backups
 from chalicelib.store import schedules as store
 from chalicelib.store.models import BackupSchedule
 from chalicelib.taskmanager import schedules
@@ -35,6 +36,13 @@ def a_retention_that_forgets_the_chain(patch: Patch) -> None:
 def a_retention_that_keeps_no_newest(patch: Patch) -> None:
     """What is older than the schedule keeps goes, and so do those of which there is no newer."""
     patch.setattr(retention, "_kept", lambda keeping, own, now: set())
+
+
+@saboteur("scheduled", "I39")
+def a_retention_that_sees_the_newest_alone(patch: Patch) -> None:
+    """What is beyond the newest backups of an instance is not looked at, and stays for ever."""
+    original = backups.all_of
+    patch.setattr(backups, "all_of", lambda instance_id: original(instance_id)[:2])
 
 
 @saboteur("scheduled in trouble", "I39", seeds=10)

@@ -583,6 +583,44 @@ def test_what_its_tenant_wants_to_keep_by_then_stays(fleet: Fleet) -> None:
     assert backups.get_backup(oldest.id).status == BackupStatus.COMPLETED
 
 
+def test_what_goes_is_found_behind_any_number_that_stays(fleet: Fleet) -> None:
+    """Hourly ones of 48 days, of which 45 are kept, and none was given up so far."""
+    instance = fleet.instance()
+    row = fleet.schedule(instance, interval_hours=1, full_every=24, keep_days=45)
+    fleet.world.run(48 * DAY)
+    first, chain = fleet.world.now - 48 * DAY, list[Backup]()
+    with Backup.batch_write() as batch:
+        for hour in range(48 * 24):
+            parent = chain[-1] if len(chain) % 24 else None
+            made_then = making_backups.new_backup(
+                instance, str(hour), parent=parent, schedule_id=row.id
+            )
+            made_then.status, made_then.created = BackupStatus.COMPLETED, first + hour * HOUR
+            made_then.children = int(hour % 24 < 23)
+            chain.append(made_then)
+            batch.save(made_then)
+    fleet.hear(instance)
+    runs.look(row.id)
+    going = [each.name for each in Backup.scan(Backup.status == BackupStatus.DELETING)]
+    assert sorted(map(int, going)) == [23, 47, 71], "the ends of chains of which none is kept"
+    assert stored(row).due_at <= fleet.world.now + runs.SOON_SECONDS + 1, "and the next ones soon"
+
+
+def test_a_backup_beyond_what_is_looked_at_is_refused_and_told(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backups, "MOST_OF_INSTANCE", 2)
+    instance, other = fleet.instance(), fleet.instance()
+    row, another = fleet.schedule(instance), fleet.schedule(other)
+    for _ in range(3):
+        fleet.come(row)
+        fleet.end()
+    assert len(made(instance)) == 2
+    assert stored(row).reason == "An instance has 2 backups at most: delete some."
+    fleet.come(another)
+    assert len(made(other)) == 1, "others have their own"
+
+
 def test_a_month_of_daily_full_backups_and_increments_keeps_whole_chains(fleet: Fleet) -> None:
     instance = fleet.instance()
     quotas.get_quota(TENANT).update(actions=[Quota.limits.set({"backups": -1})])
