@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -43,6 +43,44 @@ def of_file(folder: Path, name: str, inside: str) -> Iterator[bytes]:
 def end() -> bytes:
     """What stands behind the last file."""
     return bytes(2 * tarfile.BLOCKSIZE)
+
+
+def between(chunks: Iterable[bytes], more: Callable[[bytes], Iterable[bytes]]) -> Iterator[bytes]:
+    """The files of a tar as they are, and between them whole ones that `more` gives, which is told
+    the content of the first one once that was read. What stands behind the last one is left out.
+    """
+    header, left, first, ended = bytearray(), 0, bytearray(), False
+    files = 0
+    for chunk in chunks:
+        rest = memoryview(chunk)
+        while rest and not ended:
+            if left:
+                piece, rest, left = rest[:left], rest[left:], left - len(rest[:left])
+                if files == 1 and len(first) < CHUNK_BYTES:
+                    first += piece
+                yield bytes(piece)
+                continue
+            wanted = tarfile.BLOCKSIZE - len(header)
+            header, rest = header + rest[:wanted], rest[wanted:]
+            if len(header) == tarfile.BLOCKSIZE:
+                ended = not any(header)
+                if not ended:
+                    yield from more(bytes(first))
+                    left, files = _padded(header), files + 1
+                    yield bytes(header)
+                header = bytearray()
+    if not ended:
+        raise GuestError("the copy ends in the middle of a file")
+
+
+def _padded(header: bytearray) -> int:
+    """The bytes of the file that begins there."""
+    try:
+        entry = tarfile.TarInfo.frombuf(header, "utf-8", "surrogateescape")
+    except tarfile.HeaderError:
+        raise GuestError("the copy holds something that is no file") from None
+    size = entry.size if entry.isreg() else 0
+    return size + -size % tarfile.BLOCKSIZE
 
 
 def unpack(chunks: Iterable[bytes], folder: Path, user: OsUser) -> None:

@@ -51,13 +51,12 @@ def output(
     *,
     at: Path,
     handed_on: tuple[int, ...] = (),
-    hear: Callable[[str], object] = str,
 ) -> Iterator[bytes]:
     """What it writes `at` a folder, to its end; `GuestError` when that is not a good one.
 
-    It has the descriptors that are handed on. `hear` is told its last lines after a good end.
+    It has the descriptors that are handed on.
     """
-    piped = running(command, user, hear, stdout=subprocess.PIPE, pass_fds=handed_on, cwd=at)
+    piped = running(command, user, stdout=subprocess.PIPE, pass_fds=handed_on, cwd=at)
     with piped as process:
         stream = process.stdout
         assert stream is not None, "it was asked for"
@@ -146,9 +145,7 @@ def _write(stream: IO[bytes], chunk: bytes) -> None:
 
 
 @contextmanager
-def running(
-    command: list[str], user: OsUser, hear: Callable[[str], object] = str, **options: Any
-) -> Iterator[subprocess.Popen[bytes]]:
+def running(command: list[str], user: OsUser, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
     """The process; afterwards it has ended well, or `GuestError` tells how it did."""
     with tempfile.TemporaryFile() as said:
         with _started(command, user, stderr=said, **options) as process:
@@ -159,7 +156,6 @@ def running(
                 raise GuestError(f"{_name(command)} did not end") from None
         if code != 0:
             raise ToolFailed(code, f"{_name(command)} ended with {code}: {last_words(said)}")
-        hear(_tail(said))
 
 
 @contextmanager

@@ -1,12 +1,13 @@
 """Copies of a PostgreSQL: all of it by pg_basebackup, or the write-ahead log since another copy.
 
-    full         base.tar with the log that it needs     up to where the backup has ended
+    full         base.tar with the log that it needs     up to a switch of segments behind its end
     increment    segments of the log, whole              up to the last switch of segments
 
 A replication slot keeps the log for the next increment, as much as `max_slot_wal_keep_size` lets
 it: what a database writes beyond that, or before the last full backup, costs an increment and not
-the volume. A restored server finds all segments of its chain in `pg_wal` and recovers to their end,
-on the timeline of the backup: nobody else goes on with that one.
+the volume. A full one sends what is written meanwhile as it goes on (`beside`). A restored server
+finds all segments of its chain in `pg_wal` and recovers to their end, on the timeline of the
+backup: nobody else goes on with that one.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +29,7 @@ from guest_agent.datastores.copies import Changing, Copied, Unsound, Write
 from guest_agent.datastores.log import ArchivedPiece
 from guest_agent.datastores.os_user import own_user
 from guest_agent.datastores.postgresql import replay, wal
+from guest_agent.datastores.postgresql.beside import LogBeside
 from guest_agent.datastores.postgresql.server import PostgreSQLServer
 from guest_agent.datastores.postgresql.sql import Session
 from guest_agent.errors import CommandFailed, GuestError
@@ -37,7 +40,6 @@ MOST_SEGMENTS: Final = 100_000
 """In one increment: 1.5 TiB."""
 _LOCKS: Final = ".s.PGSQL.*.lock"
 _SEGMENT: Final = re.compile(r"[0-9A-F]{24}")
-_ENDS: Final = re.compile(r"write-ahead log end point: ([0-9A-F]+/[0-9A-F]+)")
 _POSITION: Final = re.compile(r"[0-9A-F]{1,8}/[0-9A-F]{1,8}")
 _log = logging.getLogger(__name__)
 
@@ -90,8 +92,7 @@ class PostgreSQLCopies(copies.Copies[Session]):
             # the log without a bound.
             self.server.adopted(session)
         self._keep_log()
-        said: list[str] = []
-        with self._socket() as socket:
+        with self._socket() as socket, LogBeside(self.server.layout.data, self.session) as log:
             command = [
                 self.server.program("pg_basebackup"),
                 f"--host=/proc/self/fd/{socket}",
@@ -99,17 +100,14 @@ class PostgreSQLCopies(copies.Copies[Session]):
                 "--no-password",
                 "--pgdata=-",
                 "--format=tar",
-                "--wal-method=fetch",
+                "--wal-method=none",
                 "--checkpoint=fast",
                 "--no-manifest",
-                "--verbose",
             ]
-            at, user = Path("/"), own_user()
-            write(tool.output(command, user, stop, at=at, handed_on=(socket,), hear=said.append))
-        found = _ENDS.search("".join(said))
-        if found is None:
-            raise GuestError("pg_basebackup did not tell up to where the backup goes")
-        return found[1]
+            told = tool.output(command, own_user(), stop, at=Path("/"), handed_on=(socket,))
+            write(chain(archive.between(told, log.so_far), log.rest(), (archive.end(),)))
+            log.hand_over(SLOT)
+        return log.reached.lsn
 
     def _since(self, write: Write, parent: StoredBackup) -> str:
         """The segments behind the parent, and with the one that it ends in; the slot keeps them."""

@@ -32,6 +32,12 @@ class Place(NamedTuple):
             raise GuestError("the position is no place in PostgreSQL's log")
         return cls(int(found[1]), int(found[2], 16) << 32 | int(found[3], 16))
 
+    @classmethod
+    def of_segment(cls, name: str) -> Place:
+        """The first byte of the file of that name."""
+        timeline, high, low = (int(name[at : at + 8], 16) for at in (0, 8, 16))
+        return cls(timeline, high << 32 | low * SEGMENT_BYTES)
+
     @property
     def lsn(self) -> str:
         """As PostgreSQL writes it."""
@@ -54,6 +60,16 @@ class Place(NamedTuple):
 
 def keep_by(session: Session, slot: str) -> None:
     """Have a slot that keeps the log, with what it kept; one that has lost that is made anew."""
+    drop_lost(session, slot)
+    session.rows(
+        "SELECT pg_create_physical_replication_slot($1, true) WHERE NOT EXISTS"
+        " (SELECT FROM pg_replication_slots WHERE slot_name = $1)",
+        slot,
+    )
+
+
+def drop_lost(session: Session, slot: str) -> bool:
+    """Drop a slot that has lost what it kept; whether it had."""
     lost = session.rows(
         "SELECT 1 FROM pg_replication_slots WHERE slot_name = $1"
         " AND coalesce(wal_status, 'lost') NOT IN ('reserved', 'extended')",
@@ -61,8 +77,4 @@ def keep_by(session: Session, slot: str) -> None:
     )
     if lost:
         session.rows("SELECT pg_drop_replication_slot($1)", slot)
-    session.rows(
-        "SELECT pg_create_physical_replication_slot($1, true) WHERE NOT EXISTS"
-        " (SELECT FROM pg_replication_slots WHERE slot_name = $1)",
-        slot,
-    )
+    return bool(lost)

@@ -9,7 +9,8 @@ import pymysql
 import pytest
 
 from chalicelib import aws
-from guest_agent.datastores.postgresql import configuration
+from guest_agent.datastores import tool
+from guest_agent.datastores.postgresql import beside, configuration
 from guest_agent.datastores.postgresql.copies import SLOT, PostgreSQLCopies
 from guest_agent.datastores.postgresql.layout import Layout
 from guest_agent.datastores.postgresql.manager import PostgreSQLManager
@@ -129,6 +130,50 @@ def test_log_of_postgresql_that_was_not_kept_until_it_was_read_is_no_increment(
 
         monkeypatch.setattr(PostgreSQLCopies, "completed", late)
         assert backups.create(guest).checksum
+
+
+class Clock:
+    """One that goes on when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+def test_log_that_is_written_while_a_full_backup_is_made_needs_no_room_until_its_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Several times of what the volume keeps; the database has forgotten the beginning by then."""
+    backups, output, clock = Backups(), tool.output, Clock()
+    monkeypatch.setattr(beside, "time", clock)
+
+    def slowly(*args: Any, **more: Any) -> Iterator[bytes]:
+        for number, chunk in enumerate(output(*args, **more)):
+            yield chunk
+            if number % 20 == 0 and number < 20 * 8:
+                clock.now += beside.LOOK_SECONDS
+                guest.write()
+                with of_postgresql(guest)._session() as session:
+                    session.rows("SELECT pg_switch_wal()")
+                    session.run("CHECKPOINT")
+
+    with guest_of(POSTGRESQL, monkeypatch) as guest:
+        with of_postgresql(guest)._session() as session:
+            session.run("ALTER SYSTEM SET max_slot_wal_keep_size = '48MB'")
+            configuration.reload(session)
+        with monkeypatch.context() as patch:
+            patch.setattr(tool, "output", slowly)
+            full = backups.create(guest)
+        guest.write()
+        backups.create(guest, full)
+        with of_postgresql(guest)._session() as session:
+            slots = session.rows("SELECT slot_name FROM pg_replication_slots")
+        assert slots == [(SLOT,)], "that of the copy is gone with it"
+        rows = guest.rows()
+    with restored(backups, POSTGRESQL, backups.made, monkeypatch) as guest:
+        assert guest.rows() == rows == 9
 
 
 def test_a_chain_of_a_postgresql_in_which_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:

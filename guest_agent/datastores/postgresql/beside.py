@@ -1,0 +1,127 @@
+"""The write-ahead log that is written while a full copy is made, which is sent along with it.
+
+pg_basebackup would fetch it at its end, and all of it had to be kept until then: a copy that takes
+long, of a database in which much is written, would need more room than a volume has for it, and
+fail each time anew. Here a slot of the copy's own keeps it, and is advanced by what was sent: what
+was kept for increments before counts nothing, and goes on to be kept while there is room.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from guest_agent.datastores import archive
+from guest_agent.datastores.postgresql import wal
+from guest_agent.datastores.postgresql.sql import Session
+from guest_agent.datastores.postgresql.wal import SEGMENT_BYTES, Place
+from guest_agent.datastores.session import OpenSession
+from guest_agent.errors import CommandFailed, GuestError, Unavailable
+
+SLOT: Final = "coffer_full"
+LOOK_SECONDS: Final = 2.0
+"""So often the server is asked up to where the log has gone on."""
+MOST_SEGMENTS: Final = 100_000
+"""Of one copy: 1.5 TiB."""
+_BEGINS: Final = re.compile(rb"START WAL LOCATION: [0-9A-F/]+ \(file ([0-9A-F]{24})\)")
+
+
+class LogBeside:
+    """The segments from the beginning of a copy on. One that an agent has left which died keeps no
+    more than any slot may, until the next copy."""
+
+    def __init__(self, data: Path, session: OpenSession[Session]) -> None:
+        self._folder, self._session = data / wal.FOLDER, session
+        self._next: Place | None = None
+        self.reached = Place(0, 0)
+        """Up to where it was sent."""
+        self._look_at = 0.0
+        self._sent = 0
+
+    def __enter__(self) -> LogBeside:
+        with self._session() as session:
+            _drop(session)
+            wal.keep_by(session, SLOT)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with suppress(CommandFailed), self._session() as session:
+            _drop(session)
+
+    def so_far(self, label: bytes) -> Iterator[bytes]:
+        """What there is of it by now; `label` is the first file of the copy, which tells from where
+        on it is needed."""
+        if self._next is None and label:
+            self._next = _begin(label)
+        if self._next is None or time.monotonic() < self._look_at:
+            return
+        self._look_at = time.monotonic() + LOOK_SECONDS
+        try:
+            with self._session() as session:
+                self._release(session)
+                ((durable,),) = session.rows("SELECT (pg_current_wal_flush_lsn() - '0/0')::bigint")
+        except Unavailable:  # the next look does the same
+            return
+        yield from self._up_to(int(durable) // SEGMENT_BYTES * SEGMENT_BYTES)
+
+    def rest(self) -> Iterator[bytes]:
+        """All that there is behind the end of the copy."""
+        if self._next is None:
+            raise GuestError("the copy did not tell from where on its log is needed")
+        with self._session() as session:
+            ((reached,),) = session.rows("SELECT (pg_switch_wal() - '0/0')::bigint")
+        self.reached = Place(self._next.timeline, int(reached))
+        yield from self._up_to(-(-self.reached.at // SEGMENT_BYTES) * SEGMENT_BYTES)
+        with self._session() as session:
+            self._release(session)
+
+    def hand_over(self, slot: str) -> None:
+        """Have a slot keep what comes behind the copy, where it has lost what was before."""
+        with self._session() as session:
+            if wal.drop_lost(session, slot):
+                session.rows("SELECT pg_copy_physical_replication_slot($1, $2)", SLOT, slot)
+
+    def _up_to(self, end: int) -> Iterator[bytes]:
+        assert self._next is not None, "it has begun"
+        while self._next.at < end:
+            self._sent += 1
+            if self._sent > MOST_SEGMENTS:
+                raise GuestError(f"the copy has more than {MOST_SEGMENTS} segments of the log")
+            name = self._next.segment
+            yield from archive.of_file(self._folder, name, f"{wal.FOLDER}/{name}")
+            self._next = self._next._replace(at=self._next.at + SEGMENT_BYTES)
+
+    def _release(self, session: Session) -> None:
+        """What was sent is kept no longer, if it was until then: else it may have been read while
+        it was written anew."""
+        assert self._next is not None, "it has begun"
+        kept = session.rows(
+            "SELECT 1 FROM pg_replication_slots WHERE slot_name = $1"
+            " AND restart_lsn <= $2::pg_lsn AND wal_status <> 'lost'",
+            SLOT,
+            self._next.lsn,
+        )
+        if not kept:
+            raise GuestError(
+                "more of the write-ahead log was written while the backup was made than the volume "
+                "keeps"
+            )
+        session.rows("SELECT pg_replication_slot_advance($1, $2::pg_lsn)", SLOT, self._next.lsn)
+
+
+def _begin(label: bytes) -> Place:
+    found = _BEGINS.search(label)
+    if found is None:
+        raise GuestError("the copy does not begin with its label")
+    return Place.of_segment(found[1].decode())
+
+
+def _drop(session: Session) -> None:
+    session.rows(
+        "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = $1",
+        SLOT,
+    )
