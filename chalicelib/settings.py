@@ -65,6 +65,7 @@ class Settings(msgspec.Struct, frozen=True):
     guest_endpoint_url: str = ""
     packages_bucket: str = ""
     backups_bucket: str = ""
+    seal_backups_with: Literal["key", "ring"] = "ring"
     backup_bytes_per_second: Annotated[int, msgspec.Meta(ge=0, le=10**11)] = 0
     public_endpoint: str = ""
     network_id: str = ""

@@ -17,6 +17,7 @@ PRICES: Final = {
     "api request": 3.50e-6,
     "s3 write": 5e-6,
     "s3 read": 0.4e-6,
+    "kms request": 3e-6,
 }
 """Dollars for one; DynamoDB on demand, Lambda on x86, standard workflows."""
 
@@ -55,6 +56,7 @@ def by_service(world: World) -> dict[str, float]:
         "Step Functions": transitions * PRICES["state transition"],
         "Lambda": invocations * PRICES["invocation"] + seconds * PRICES["gb second"],
         "S3": sum(_S3.get(call, 0.0) * many for call, many in calls.get("s3", {}).items()),
+        "KMS": sum(calls.get("kms", {}).values()) * PRICES["kms request"],
         "API Gateway": region.lambda_.functions["coffer-api"].invocations * PRICES["api request"],
     }
 

@@ -21,7 +21,7 @@ LATENCY_SECONDS: Final = 0.004
 ATTEMPTS: Final = 4
 """How often botocore makes a call, as `chalicelib.aws` configures it (mode "standard")."""
 LONGEST_BACKOFF_SECONDS: Final = 20.0
-_BY_BOTOCORE: Final = frozenset({"dynamodb", "s3", "sqs", "ssm", "stepfunctions", "sts"})
+_BY_BOTOCORE: Final = frozenset({"dynamodb", "kms", "s3", "sqs", "ssm", "stepfunctions", "sts"})
 _TRANSIENT: Final = frozenset(
     {
         *("Throttling", "ThrottlingException", "ThrottledException", "RequestThrottled"),

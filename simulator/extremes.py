@@ -93,6 +93,11 @@ def silent_guests(plan: Plan, _: random.Random) -> Plan:
     return _with(plan, heartbeat_seconds=600)
 
 
+def keys_in_kms(plan: Plan, _: random.Random) -> Plan:
+    """The key in KMS seals the keys of backups, as in an account of AWS."""
+    return _with(plan, kms=True)
+
+
 def failing_steps(plan: Plan, chance: random.Random) -> Plan:
     """Steps fail as often as their fault class can make them, and nothing else is broken."""
     if not plan.faults:  # fair weather was asked for
@@ -117,7 +122,7 @@ EXTREMES: Final[dict[str, Change]] = {
     each.__name__: each
     for each in (
         *(one_guest, many_tenants, quota_of_one, nothing_yet, one_flow, at_once, long_lists),
-        *(single_messages, chatty_guests, silent_guests, failing_steps),
+        *(single_messages, chatty_guests, silent_guests, keys_in_kms, failing_steps),
         *(hostile_guests, fair_weather),
     )
 }

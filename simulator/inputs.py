@@ -68,6 +68,8 @@ class Plan(msgspec.Struct, forbid_unknown_fields=True):
     """Draw the faults that are not named from the seed."""
     extremes: bool = False
     """Draw from the seed what is carried to an extreme (`extremes.py`)."""
+    kms: bool = False
+    """Whether the key in KMS seals the keys of backups, in the place of the ring."""
     batch: int = 0
     """Functions are handed at most so many messages at a time; 0: as the template says."""
     outages: list[Outage] = []

@@ -21,6 +21,7 @@ from simulator.aws.client import Client
 from simulator.aws.dynamodb.account import Chances as DataChances
 from simulator.aws.dynamodb.client import DynamoDBClient
 from simulator.aws.dynamodb.service import DynamoDB
+from simulator.aws.kms import Kms
 from simulator.aws.s3 import S3
 from simulator.aws.sqs.delivery import Chances as QueueChances
 from simulator.aws.sqs.service import Sqs
@@ -59,6 +60,8 @@ class Services:
         self.sqs = Sqs(kernel, queue_chances)
         self.sts = Sts(lambda: kernel.now, {GUEST_ROLE: template.policy("guest")})
         self.ssm = Ssm(_secrets(kernel))
+        chance = kernel.stream("kms").randbytes
+        self.kms = Kms(template.KEY_ALIAS, template.DEPLOYMENT_ID, chance)
         self.s3 = S3(lambda: kernel.now)
         self.swift = Swift(effects)
         self.clients: dict[str, Any] = {
@@ -67,6 +70,7 @@ class Services:
             "sqs": Client("sqs", self.sqs, effects),
             "sts": Client("sts", self.sts, effects),
             "ssm": Client("ssm", self.ssm, effects),
+            "kms": Client("kms", self.kms, effects),
             "s3": Client("s3", self.s3, effects),
         }
         self.provider = SimProvider(kernel, self.clients, self._guest_client)

@@ -9,12 +9,15 @@ from typing import Any, Final, NamedTuple
 
 import yaml
 
-from infra.package import state_machines
+from infra.package import key, state_machines
 
 INFRA: Final = Path(__file__).resolve().parent.parent / "infra"
 PREFIX: Final = "coffer"
 PACKAGES_BUCKET: Final = "coffer-packages-123456789012-us-east-1"
 BACKUPS_BUCKET: Final = "coffer-backups-123456789012-us-east-1"
+KEY_ALIAS: Final = f"alias/{PREFIX}"
+KEY_ARN: Final = f"arn:aws:kms:us-east-1:123456789012:{KEY_ALIAS}"
+"""Here a key is what its alias is; on AWS a right is one to a key."""
 DEPLOYMENT_ID: Final = "deployment-of-the-simulation"
 
 FUNCTION_NAMES: Final = {
@@ -71,9 +74,15 @@ def policy(name: str, **more: str) -> dict[str, Any]:
 
 
 def roles(**more: str) -> dict[str, dict[str, Any]]:
-    """The policy of each function's role, by the function's name."""
-    names = ("api", *FUNCTION_NAMES.values())
-    return {f"{PREFIX}-{name}": policy(name, **more) for name in names}
+    """The policy of each function's role, by the function's name, with what the key's policy lets
+    it do."""
+    found = {}
+    for name in ("api", *FUNCTION_NAMES.values()):
+        document = found[f"{PREFIX}-{name}"] = policy(name, **more)
+        if key.seals_backups(document):
+            by_key = {"Effect": "Allow", "Action": [*key.SEALING_ACTIONS], "Resource": [KEY_ARN]}
+            document["Statement"].append(by_key)
+    return found
 
 
 def flows() -> dict[str, str]:

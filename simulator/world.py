@@ -71,6 +71,7 @@ class World:
         options = {
             "COFFER_HEARTBEAT_SECONDS": str(heartbeat),
             "COFFER_HEARTBEAT_EXPIRY_SECONDS": str(3 * heartbeat),
+            "COFFER_SEAL_BACKUPS_WITH": "key" if plan.kms else "ring",
         }
         self.region = Region(
             self.kernel,

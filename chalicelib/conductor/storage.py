@@ -43,6 +43,8 @@ from chalicelib.store.base import ConditionFailed
 from chalicelib.store.models import Archive, Backup, Instance, Operation
 from chalicelib.store.operations import get_operation
 
+OPENING_SECONDS: Final = 8.0
+"""For the keys of a chain: with a last one that takes long, less than the 29 s of a request."""
 OVER: Final = "No operation of the instance needs that backup now."
 LOST_KEY: Final = "The tables were restored, and the key of what it has sent is lost."
 OVERTAKEN: Final = "Another attempt at that backup has begun, or there were too many."
@@ -116,7 +118,7 @@ def storage(body: Ask) -> Storage:
     """What the guest needs for that backup now.
 
     Raises as `proving.proven` does, `Gone` when no live operation is about it, and `Unavailable`
-    when the ring that has sealed its key is not there (an operator may put back a copy).
+    when what has sealed its key is not there: KMS is away, or an operator may put back a ring.
     """
     with crash.scope("storage"), tracing.span(log, "storage") as span:
         span.tell(instance_id=body.instance_id, generation=body.generation)
@@ -143,7 +145,7 @@ def storage(body: Ask) -> Storage:
         if writes and row.status == BackupStatus.NEW:
             row = making_backups.begin(row, live, data_keys.new_key(data_keys.owner_of(row)))
         needed = [row] if writes else backups.chain_of(row)
-        opens = {each.id: _key(each) for each in needed}
+        opens = _keys(needed)
         if (place := backups.container_of(row)) is not None:
             lent = _to_write(row, place, body.attempt) if writes else _to_read(row, place)
             known = {} if writes else {each.id: _attempt_of(each) for each in needed}
@@ -368,6 +370,17 @@ def list_pieces(body: AskPieces) -> Pieces:
         return Pieces([each for each in names if pieces.parsed(each)], following)
 
 
+def _keys(rows: list[Backup]) -> dict[str, str]:
+    """The keys of a chain, each by the id of its backup."""
+    until = aws.monotonic() + OPENING_SECONDS
+    found: dict[str, str] = {}
+    for row in rows:
+        if aws.monotonic() >= until:
+            raise Unavailable("The keys of the chain cannot be opened in time; try again.")
+        found[row.id] = _key(row)
+    return found
+
+
 def _key(row: Backup | Archive) -> str:
     if row.sealed_key is None:
         raise Gone(OVER)
@@ -375,5 +388,5 @@ def _key(row: Backup | Archive) -> str:
     try:
         plain = data_keys.opened(owner, row.sealed_key)
     except BadSeal:
-        raise Unavailable(f"The key of {owner} cannot be opened by this ring.") from None
+        raise Unavailable(f"The key of {owner} cannot be opened with what there is.") from None
     return base64.b64encode(plain).decode()

@@ -45,6 +45,7 @@ CHECKS: Final = (
     Check("bucket", on_aws.bucket, ("aws-credentials",)),
     Check("backups", on_aws.backups, ("stack",)),
     Check("rings", on_aws.rings, ("stack",)),
+    Check("backup-keys", on_aws.backup_keys, ("stack", "parameters")),
     Check("tables", on_aws.tables, ("stack",)),
     Check("lambda-concurrency", on_aws.concurrency, ("stack", "parameters")),
     Check("gateway-logs", on_aws.gateway_logs, ("stack",)),

@@ -22,6 +22,8 @@ MOST_RESERVED_LEAVES: Final = 100
 """Lambda keeps so many executions of an account unreserved:
 https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html"""
 CONCURRENCY_QUOTA: Final = "L-B99A9384"
+SEALING: Final = "SealBackupsWith"
+"""The template's parameter that chooses what seals the keys of backups."""
 LOG_ROLE: Final = "ApiGatewayLogRoleArn"
 """The template's parameter that names the role by which API Gateway writes its logs."""
 
@@ -124,6 +126,21 @@ def rings(survey: Survey) -> str:
             "If it has worked already, put your copies back first.",
         )
     return f"{len(RINGS)} are there"
+
+
+def backup_keys(survey: Survey) -> str:
+    """Whether functions in a VPC have a way to KMS, which no release called that chose by no
+    parameter what seals the keys of backups. What is there by now was told of it."""
+    chosen = {**survey.present_parameters, **survey.wanted.parameters}
+    if survey.target.endpoint_url is not None or chosen.get(SEALING) == "ring":
+        return "the ring seals them"
+    if chosen.get("SubnetIds") and SEALING not in chosen:
+        raise Doubt(
+            "The functions are in a VPC, and KMS seals the keys of backups from now on: without a "
+            "way to it no backup can be made.",
+            "See that there is NAT, or an endpoint of KMS; else --parameter SealBackupsWith=ring",
+        )
+    return "KMS seals them"
 
 
 def _is_there(survey: Survey, name: str) -> bool:

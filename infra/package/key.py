@@ -1,11 +1,15 @@
 """The deployment's key in KMS: who may use it for what follows from the functions' own policies.
 
 A role that may read a secret may have it decrypted, that one and by the Parameter Store alone; a
-role that uses tables may have them decrypted by DynamoDB. Decision 45 says what the key is for.
+role that uses tables may have them decrypted by DynamoDB; one that reads the ring of the backups
+may have the keys of backups sealed and opened, each for a project. Decision 45 says what the key
+is for.
 """
 
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
+
+from chalicelib.parameters import BACKUP_KEYS
 
 Document = dict[str, Any]
 
@@ -18,6 +22,8 @@ TABLE_ACTIONS: Final = (
 )
 """What DynamoDB does in the name of who uses a table (its developer guide, on such keys)."""
 
+SEALING_ACTIONS: Final = ("kms:GenerateDataKeyWithoutPlaintext", "kms:Decrypt")
+"""What is done with the keys of backups (`chalicelib/kms.py`)."""
 LOG_ACTIONS: Final = (
     *("kms:Encrypt*", "kms:Decrypt*", "kms:ReEncrypt*", "kms:GenerateDataKey*"),
     "kms:Describe*",
@@ -61,6 +67,8 @@ def _statements(roles: list[tuple[str, Document]]) -> Iterator[Document]:
                 ["kms:Decrypt"],
                 _via("ssm") | {"kms:EncryptionContext:PARAMETER_ARN": secrets},
             )
+        if seals_backups(policy):
+            yield _sealing(role)
     users = [role for role, policy in roles if resources_of(policy, OF_TABLES)]
     yield _allow("FunctionsUseTables", _roles(*users), [*TABLE_ACTIONS], _via("dynamodb"))
     yield {
@@ -85,6 +93,19 @@ def resources_of(policy: Document, action: str) -> list[Any]:
         if any(each.startswith(action) for each in statement["Action"])
         for resource in statement["Resource"]
     ]
+
+
+def seals_backups(policy: Document) -> bool:
+    """Whether it is the policy of a role that seals and opens the keys of backups."""
+    return any(BACKUP_KEYS in str(each) for each in resources_of(policy, READ_SECRET))
+
+
+def _sealing(role: str) -> Document:
+    """Of this deployment and of some project: nothing that the key encrypts for anybody else."""
+    of_deployment = {"kms:EncryptionContext:deployment": {"Ref": "DeploymentId"}}
+    statement = _allow(f"{role}SealsBackups", _roles(role), [*SEALING_ACTIONS], of_deployment)
+    statement["Condition"]["StringLike"] = {"kms:EncryptionContext:project": "?*"}
+    return statement
 
 
 def _allow(

@@ -74,6 +74,8 @@ def needed(service: str, call: str, what: Mapping[str, Any]) -> Iterator[Needed]
             yield f"sts:{call}", what["RoleArn"]
         case "s3":
             yield from _of_objects(call, what.get("Params", what))
+        case "kms":
+            yield f"kms:{call}", _arn("kms", what["KeyId"])  # of the key that is called so
         case "ssm":
             yield f"ssm:{call}", _arn("ssm", f"parameter{what['Name']}")
 

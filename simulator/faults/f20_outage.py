@@ -18,7 +18,7 @@ SERVICES: Final = {
     "lambda": ("lambda",),
     "sts": ("sts",),
     "openstack": ("openstack", "keystone"),
-    "region": ("dynamodb", "sqs", "stepfunctions", "lambda", "sts", "ssm"),
+    "region": ("dynamodb", "sqs", "stepfunctions", "lambda", "sts", "ssm", "kms"),
     "ssm": ("ssm",),
 }
 """What an outage takes with it."""

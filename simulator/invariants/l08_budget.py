@@ -37,7 +37,7 @@ CLOUD_CALLS: Final = 120
 """Calls of OpenStack per operation, polls of a slow server included."""
 STORM: Final = 2.0
 """What faults may multiply the budget by."""
-_AWS: Final = frozenset({"dynamodb", "sqs", "stepfunctions", "sts", "ssm"})
+_AWS: Final = frozenset({"dynamodb", "sqs", "stepfunctions", "sts", "ssm", "kms"})
 
 
 class Budget(Invariant):

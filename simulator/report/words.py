@@ -25,6 +25,7 @@ SERVICES: Final = {
     "s3": "S3",
     "sqs": "SQS",
     "ssm": "SSM",
+    "kms": "KMS",
     "stepfunctions": "Step Functions",
     "sts": "STS",
 }

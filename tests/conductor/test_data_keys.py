@@ -10,11 +10,18 @@ from chalicelib.bus.envelope import BadSeal
 from chalicelib.bus.keyring import KeyRing
 from chalicelib.conductor import data_keys
 from chalicelib.conductor.data_keys import KEY_BYTES, Kind, Owner
+from chalicelib.errors import Unavailable
 from chalicelib.parameters import REFRESH_SECONDS
 from chalicelib.store.models import Archive, Backup
-from tests.support.bare import World
+from simulator import template
+from tests.support.bare import Fault, World
 
 MINE = Owner(Kind.BACKUP, "tenant-1", "backup-1")
+OTHERS = (
+    MINE._replace(tenant_id="tenant-2"),
+    MINE._replace(kind=Kind.LOG),
+    MINE._replace(id="backup-2"),
+)
 PLAIN = bytes(range(KEY_BYTES))
 
 
@@ -24,10 +31,7 @@ def test_a_key_is_as_long_as_it_has_to_be_and_new_each_time(world: World) -> Non
     assert made[0] != made[1]
 
 
-@pytest.mark.parametrize(
-    "owner",
-    [MINE._replace(tenant_id="tenant-2"), MINE._replace(kind=Kind.LOG), MINE._replace(id="b-2")],
-)
+@pytest.mark.parametrize("owner", OTHERS)
 def test_a_key_is_opened_for_its_project_and_for_what_it_is_of_alone(
     world: World, owner: Owner
 ) -> None:
@@ -74,6 +78,87 @@ def test_a_rotation_leaves_what_was_sealed_before_it(world: World) -> None:
     after = data_keys.sealed(MINE, PLAIN)
     assert after.startswith(f"{data_keys.OF_PROJECT}{ring.newest}.")
     assert [data_keys.opened(MINE, each) for each in (text, after)] == [PLAIN, PLAIN]
+
+
+# --------------------------------------------------------------------------------- sealed by KMS
+
+
+@pytest.fixture
+def in_kms(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
+    monkeypatch.setenv("COFFER_SEAL_BACKUPS_WITH", "key")
+    return world
+
+
+def test_kms_makes_a_key_that_opens_for_its_project_and_what_it_is_of_alone(in_kms: World) -> None:
+    text = data_keys.new_key(MINE)
+    assert text.startswith(data_keys.BY_KMS)
+    assert len(data_keys.opened(MINE, text)) == KEY_BYTES
+    for owner in OTHERS:
+        with pytest.raises(BadSeal):
+            data_keys.opened(owner, text)
+    assert not any(call.startswith("ssm") for call in in_kms.log), "the ring has no part in it"
+
+
+def test_the_ring_opens_nothing_that_kms_has_sealed(in_kms: World) -> None:
+    """Whoever has read it, and the tables."""
+    blob = data_keys.new_key(MINE).removeprefix(data_keys.BY_KMS)
+    version = parameters.held(parameters.BACKUP_KEYS, KeyRing).current
+    for form in (f"{version}.{blob}", f"{data_keys.OF_PROJECT}{version}.{blob}"):
+        with pytest.raises(BadSeal):
+            data_keys.opened(MINE, form)
+
+
+def test_kms_is_told_whose_key_it_opens(in_kms: World) -> None:
+    """It writes that down."""
+    assert data_keys._context(MINE) == {
+        "deployment": template.DEPLOYMENT_ID,
+        "project": "tenant-1",
+        "backup": "backup-1",
+    }
+
+
+@pytest.mark.parametrize("first", ["key", "ring"])
+def test_whatever_seals_what_is_new_each_form_is_opened(
+    world: World, monkeypatch: pytest.MonkeyPatch, first: str
+) -> None:
+    texts = []
+    for chosen in (first, "ring" if first == "key" else "key"):
+        monkeypatch.setenv("COFFER_SEAL_BACKUPS_WITH", chosen)
+        aws.forget("settings")
+        texts.append(data_keys.new_key(MINE))
+    assert len({text.partition(":")[0] for text in texts}) == 2
+    assert [len(data_keys.opened(MINE, each)) for each in texts] == [KEY_BYTES, KEY_BYTES]
+
+
+@pytest.mark.parametrize("text", ["kms:", "kms:Zm9v", "kms:no base64", "kms:ü"])
+def test_what_kms_has_not_sealed_is_no_key(in_kms: World, text: str) -> None:
+    with pytest.raises(BadSeal):
+        data_keys.opened(MINE, text)
+
+
+def test_while_the_key_is_not_to_be_used_there_is_none_and_then_there_is(in_kms: World) -> None:
+    text = data_keys.new_key(MINE)
+    key = data_keys.opened(MINE, text)
+    in_kms.kms.enabled = False
+    with pytest.raises(Unavailable, match="at the moment"):
+        data_keys.opened(MINE, text)
+    with pytest.raises(Unavailable, match="at the moment"):
+        data_keys.new_key(MINE)
+    in_kms.kms.enabled = True
+    assert data_keys.opened(MINE, text) == key
+
+
+def test_kms_out_of_reach_is_an_outage_and_no_lost_key(in_kms: World) -> None:
+    text = data_keys.new_key(MINE)
+    made = len(in_kms.log)
+    in_kms.faults.update(dict.fromkeys(range(made + 1, made + 9), Fault.REFUSED))
+    with pytest.raises(Unavailable):
+        data_keys.opened(MINE, text)
+
+
+def test_to_code_of_before_a_key_of_kms_is_one_that_it_cannot_open(in_kms: World) -> None:
+    with pytest.raises(BadSeal):
+        keys.reveal("backup", MINE.id, data_keys.new_key(MINE), parameters.BACKUP_KEYS)
 
 
 def test_whose_a_key_is_its_row_tells() -> None:

@@ -327,6 +327,18 @@ def test_a_ring_that_is_lost_is_told_before_a_new_one_takes_its_place() -> None:
     assert found.verdict == "ok", "the containers' ring of a release before is made without a word"
 
 
+def test_a_vpc_without_a_way_to_kms_is_told_of_once() -> None:
+    inside = {"SubnetIds": "subnet-1", "SecurityGroupIds": "sg-1"}
+    stands = OURS._replace(parameters=inside)
+    found = finding(survey(present=stands), "backup-keys")
+    assert (found.verdict, "an endpoint of KMS" in found.advice) == ("warning", True)
+    by_ring = Wanted("dbs", parameters={"SealBackupsWith": "ring"})
+    assert finding(survey(by_ring, present=stands), "backup-keys").verdict == "ok"
+    told = stands._replace(parameters={**inside, "SealBackupsWith": "key"})
+    for present in (told, OURS, None):
+        assert finding(survey(present=present), "backup-keys").said == "KMS seals them"
+
+
 def test_a_bucket_whose_objects_no_guest_could_write_is_told() -> None:
     _bucket("ours")
     kms = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms"}}

@@ -15,7 +15,7 @@ from infra.local.settings import REGION
 from infra.package.alarms import alarms
 from infra.package.build import Build
 from infra.package.conditions import Chosen
-from infra.package.key import READ_SECRET, resources_of
+from infra.package.key import READ_SECRET, SEALING_ACTIONS, resources_of
 from infra.package.sources import PROJECT_ROOT
 from infra.package.template import FUNCTIONS, TAGS, compose, policy
 
@@ -129,6 +129,30 @@ def test_the_key_opens_a_secret_for_whom_its_policy_lets_read_it(template: dict[
         role: secrets for role, secrets in readers.items() if secrets
     }
     assert all(each["kms:ViaService"]["Fn::Sub"].startswith("ssm.") for each in opened.values())
+
+
+def test_the_key_seals_backups_for_who_reads_their_ring_and_each_for_a_project(
+    template: dict[str, Any],
+) -> None:
+    statements = template["Resources"]["Key"]["Properties"]["KeyPolicy"]["Statement"]
+    (sealing,) = [each for each in statements if each["Action"] == list(SEALING_ACTIONS)]
+    assert sealing["Principal"] == {"AWS": [{"Fn::GetAtt": ["APIHandlerRole", "Arn"]}]}
+    assert sealing["Condition"] == {
+        "StringEquals": {"kms:EncryptionContext:deployment": {"Ref": "DeploymentId"}},
+        "StringLike": {"kms:EncryptionContext:project": "?*"},
+    }
+
+
+def test_the_key_seals_backups_in_an_account_and_the_ring_on_one_machine(
+    template: dict[str, Any],
+) -> None:
+    def chosen(**given: str) -> Any:
+        function = Chosen(template, **given).resources["APIHandler"]["Properties"]
+        return function["Environment"]["Variables"]["COFFER_SEAL_BACKUPS_WITH"]
+
+    assert chosen() == {"Ref": "SealBackupsWith"}
+    assert template["Parameters"]["SealBackupsWith"]["Default"] == "key"
+    assert chosen(Emulated="true") == "ring"
 
 
 def test_whoever_uses_tables_may_use_their_key(template: dict[str, Any]) -> None:

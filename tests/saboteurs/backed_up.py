@@ -15,10 +15,12 @@ from chalicelib.bus.contract.arguments import StoredBackup
 from chalicelib.bus.contract.manifest import StoredPart
 from chalicelib.cloud import snapshots
 from chalicelib.conductor import data_keys, storage
+from chalicelib.conductor.data_keys import Owner
 from chalicelib.domain import backups as rules
 from chalicelib.domain import imports
 from chalicelib.domain.backups import FAILED, PASSED, Copied
 from chalicelib.domain.operations import OperationAction, OperationStatus
+from chalicelib.settings import settings
 from chalicelib.store import backups, ending, quotas, strategies
 from chalicelib.store.ending import Ending
 from chalicelib.store.ending_backups import VERDICT
@@ -99,6 +101,16 @@ def a_store_that_is_lent_to_anybody(patch: Patch) -> None:
 def a_key_that_opens_for_everybody(patch: Patch) -> None:
     """The keys of backups are sealed with one key for all projects, and not bound to theirs."""
     patch.setattr(data_keys, "_bound_to", lambda owner: (owner.kind.value, owner.id))
+
+
+@saboteur("sealed by KMS", "I6")
+def a_context_that_everybody_has(patch: Patch) -> None:
+    """KMS seals the keys of backups without being told whose they are."""
+
+    def context(owner: Owner) -> dict[str, str]:
+        return {"deployment": settings().deployment_id, "project": "any", owner.kind: owner.id}
+
+    patch.setattr(data_keys, "_context", context)
 
 
 @saboteur("backed up", "I5")

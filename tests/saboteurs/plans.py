@@ -151,6 +151,7 @@ def _plan(
         settle_seconds=more.get("settle", SETTLE_SECONDS),
         heartbeat_seconds=int(more.get("heartbeat", 60)),
         leftovers=bool(more.get("leftovers")),
+        kms=bool(more.get("kms")),
     )
 
 
@@ -179,6 +180,7 @@ PLANS: Final = {
     "flavors": _plan("flavors", FLAVORS, {"F15": 0.2}, rate=80.0),
     "configured": _plan("configured", CONFIGURED, {"F3": 0.1, "F5": 0.1}, rate=120.0, at_once=3),
     "backed up": _plan("backed up", BACKED_UP, {}, rate=120.0),
+    "sealed by KMS": _plan("sealed by KMS", BACKED_UP, {}, rate=120.0, kms=True),
     "snapshots": _plan("snapshots", SNAPSHOTS, {"F5": 0.1, "F15": 0.1}, rate=120.0),
     "in containers": _plan(
         "in containers", IN_CONTAINERS, {"F3": 0.2, "F5": 0.1, "F9": 0.2, "F11": 10.0}, rate=120.0

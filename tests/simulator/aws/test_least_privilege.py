@@ -13,6 +13,7 @@ from chalicelib.parameters import (
     GUEST_KEYS,
     IDENTITY,
 )
+from infra.package.key import SEALING_ACTIONS
 from simulator import template
 from simulator.aws.policies import allows, parsed
 
@@ -35,6 +36,13 @@ def test_a_role_reads_only_the_secrets_that_it_needs(name: str) -> None:
         each for each in parameters.NAMES if allows(policy, "ssm:GetParameter", f"{arn}/{each}")
     }
     assert allowed == SECRETS.get(name.removeprefix("coffer-"), set())
+
+
+@pytest.mark.parametrize("name", sorted(ROLES))
+def test_the_api_alone_seals_and_opens_the_keys_of_backups(name: str) -> None:
+    policy = parsed(ROLES[name])
+    allowed = {allows(policy, each, template.KEY_ARN) for each in SEALING_ACTIONS}
+    assert allowed == {name == "coffer-api"}
 
 
 @pytest.mark.parametrize("table", ["instances", "operations", "quotas", "events", "guests"])

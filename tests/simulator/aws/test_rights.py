@@ -78,6 +78,12 @@ CALLS: tuple[tuple[str, str, dict[str, Any], list[tuple[str, str]]], ...] = (
     ),
     ("stepfunctions", "SendTaskSuccess", {"taskToken": "t"}, [("states:SendTaskSuccess", "*")]),
     (
+        "kms",
+        "Decrypt",
+        {"KeyId": "alias/coffer", "CiphertextBlob": b""},
+        [("kms:Decrypt", template.KEY_ARN)],
+    ),
+    (
         "ssm",
         "GetParameter",
         {"Name": "/coffer/cloud"},

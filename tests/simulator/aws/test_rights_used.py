@@ -256,8 +256,14 @@ def used_by_who_reads_what_happened() -> set[tuple[str, Right]]:
 
 
 def used_by_who_backs_up() -> set[tuple[str, Right]]:
-    """A chain is made, shown and restored, a backup is cancelled, and all are deleted."""
-    deployment = Backups()
+    """A chain is made, shown and restored, a backup is cancelled, and all are deleted; one is made
+    where the ring seals its key."""
+    of_ring = Backups(options={"COFFER_SEAL_BACKUPS_WITH": "ring"})
+    try:
+        of_ring.back_up(of_ring.begin())
+    finally:
+        of_ring.close()
+    deployment = Backups(options={"COFFER_SEAL_BACKUPS_WITH": "key"})
     try:
         instance = deployment.begin()
         first = deployment.back_up(instance)
@@ -272,7 +278,7 @@ def used_by_who_backs_up() -> set[tuple[str, Right]]:
         third = deployment.back_up(instance, swift_container="mine")
         assert deployment.ask("DELETE", f"/backups/{third}").status == 202
         deployment.settle()
-        return deployment.region.rights.used
+        return deployment.region.rights.used | of_ring.region.rights.used
     finally:
         deployment.close()
 
