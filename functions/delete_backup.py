@@ -1,9 +1,10 @@
-"""The flow `delete_backup`: what builds on it goes first, if that was asked for, then its objects,
-or its snapshot, and what of the log only it has needed.
+"""The flow `delete_backup`: what builds on it goes first, then its objects, or its snapshot, and
+what of the log only it has needed.
 
-Each that builds on it is deleted by an operation of its own (`chalicelib.store.children`), which
-begins with what builds on that. From its acceptance on nothing new is built on any of them: what is
-accepted looks at its whole chain, and looks again when it begins to copy.
+What builds on it was to go with it, or is being deleted already and waited for. Each is deleted
+by an operation of its own (`chalicelib.store.children`), which begins with what builds on that.
+From its acceptance on nothing new is built on any of them: what is accepted looks at its whole
+chain, and looks again when it begins to copy.
 """
 
 from __future__ import annotations

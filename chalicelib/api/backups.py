@@ -92,7 +92,8 @@ def show(request: Request) -> Response:
 
 
 def delete(request: Request) -> Response:
-    """Delete a backup that no other one builds on (409), or with `cascade` those too."""
+    """Delete a backup that no other one builds on (409) which is not being deleted itself; or with
+    `cascade` those too."""
     cascade = flag_of(request.query, "cascade")
     if request.dry_run:
         return _planned_delete(backup_of(request), cascade=cascade)
@@ -100,7 +101,7 @@ def delete(request: Request) -> Response:
         row = backup_of(request)
         if row.operation_id is not None:
             return Response(202)
-        _require_deletable(row, cascade=cascade)
+        going = _require_deletable(row, cascade=cascade)
         arguments = (rules.CASCADE if cascade else {}) | (
             {rules.LOST: True} if backup_places.is_lost(request, row) else {}
         )
@@ -108,14 +109,17 @@ def delete(request: Request) -> Response:
             row, DELETE_BACKUP, arguments=arguments or None, asked=request.asked
         )
         reply = Response(202)
-        claim = request.keeping(reply)
-        if transactions.accept(row, operation, decided_by=("children", "readers"), claim=claim):
+        claim, beside = request.keeping(reply), store.still_going(going)
+        clauses = ("children", "readers")
+        if transactions.accept(row, operation, decided_by=clauses, beside=beside, claim=claim):
             queues.notify_task_manager(operation.id)
             return reply
     raise Contended(BUSY)
 
 
-def _require_deletable(row: Backup, *, cascade: bool) -> None:
+def _require_deletable(row: Backup, *, cascade: bool) -> list[Backup]:
+    """Refuse what cannot be deleted; those that build on it and are being deleted, if it is to go
+    behind them."""
     if row.status in lifecycle.UNFINISHED:
         raise Unprocessable(
             f"Backup {row.id} is being made; delete it when that has ended, or cancel the "
@@ -131,11 +135,13 @@ def _require_deletable(row: Backup, *, cascade: bool) -> None:
             f"Backup {row.id} cannot be deleted: an instance is being made of it, or it is being "
             "verified. Delete it when that has ended."
         )
-    if row.children and not cascade:
+    going = [] if cascade else store.going_below(row)
+    if going is None:
         raise Conflict(
             f"Backup {row.id} cannot be deleted: {int(row.children)} incremental backups build on "
             "it. Delete those first, or with it (?cascade=true)."
         )
+    return going
 
 
 def _planned_delete(row: Backup, *, cascade: bool) -> Response:

@@ -21,6 +21,9 @@ from chalicelib.store.models import Archive, Backup, Operation
 
 MOST_CHILDREN: Final = 100
 """That are deleted at once with the one that they build on; others follow."""
+MOST_GOING: Final = 20
+"""That are being deleted, and built on a backup that may be deleted behind them: a transaction has
+a clause for each."""
 MOST_OF_INSTANCE: Final = 10_000
 """Backups that an instance has; another one is refused: who gives some up has to see them all. They
 are hourly ones of a year, and 15 MB."""
@@ -199,6 +202,32 @@ def building_on(row: Backup) -> list[Backup]:
         return []
     found = Backup.source_index.query(row.instance_id)
     return [each for each in found if each.parent_id == row.id][:MOST_CHILDREN]
+
+
+def going_below(row: Backup) -> list[Backup] | None:
+    """Those that build on a backup directly, where each of them is being deleted; None where one is
+    not, or there are more than `MOST_GOING`."""
+    if not row.children:
+        return []
+    if row.children > MOST_GOING:
+        return None
+    found = find_backups(each.id for each in building_on(row))  # the index may be late
+    going = [each for each in found if each.status == BackupStatus.DELETING]
+    return going if len(going) == row.children else None
+
+
+def still_going(rows: Iterable[Backup]) -> Items:
+    """Clauses: each of these is being deleted still. With as many children as it had then, what
+    they build on has no others."""
+    ids = [row.id for row in rows]
+
+    def build(write: TransactWrite) -> None:
+        for backup_id in ids:
+            write.condition_check(
+                Backup, backup_id, condition=Backup.status == BackupStatus.DELETING
+            )
+
+    return build
 
 
 def held_by(tenant_id: str) -> int:

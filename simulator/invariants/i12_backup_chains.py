@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from chalicelib import objects
@@ -77,14 +77,18 @@ class BackupChains(Invariant):
         if row is None:
             return
         operation = self.hub.row("operations", row.get("operation_id", ""))
-        child = self._child_of(backup_id)
+        # It may wait for what is going already.
+        passed = GOING if row["status"] == BackupStatus.DELETING else ()
+        child = self._child_of(backup_id, passed)
         if child is not None and not json_of(operation, "arguments").get("cascade"):
             text = f"{backup_id} is {row['status']} below {child['status']} {child['id']}"
             self.broken(text, _whose(row))
 
-    def _child_of(self, backup_id: str) -> Item | None:
+    def _child_of(self, backup_id: str, passed: Sequence[str] = ()) -> Item | None:
+        """What builds on it, in another status than these."""
         rows = (self.hub.row("backups", each) for each in self._below.get(backup_id, ()))
-        return next((row for row in rows if row is not None and _is_counted(row)), None)
+        counted = (row for row in rows if row is not None and _is_counted(row))
+        return next((row for row in counted if row["status"] not in passed), None)
 
     def _called(self, effect: Effect) -> None:
         """Nothing of a backup that is complete is removed, or written again, and nothing is removed

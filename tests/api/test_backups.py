@@ -181,6 +181,52 @@ def test_what_others_build_on_is_not_deleted(api: Api, make: Make) -> None:
     assert api.delete(f"/backups/{full}").status == 202
 
 
+def test_a_chain_is_deleted_by_its_ids_the_last_one_first(api: Api, make: Make) -> None:
+    """As `openstack database backup delete` does it with several: nobody waits in between."""
+    row = make()
+    chain = [made(api, row, incremental=1) for _ in range(3)]
+    assert api.delete(f"/backups/{chain[1]}").status == 409
+    for each in reversed(chain):
+        assert api.delete(f"/backups/{each}?dry_run=true").body["dry_run"]["would_be_accepted"]
+        assert api.delete(f"/backups/{each}").status == 202, each
+    assert [shown(api, each)["status"] for each in chain] == ["DELETING"] * 3
+    assert [each.arguments for each in operations(chain[0])] == [None]
+
+
+def test_one_of_two_that_build_on_it_stays_and_so_does_it(api: Api, make: Make) -> None:
+    row = make()
+    full = made(api, row)
+    first, second = (made(api, row, parent_id=full) for _ in range(2))
+    assert api.delete(f"/backups/{first}").status == 202
+    assert api.delete(f"/backups/{full}").status == 409
+    assert api.delete(f"/backups/{second}").status == 202
+    Backup(second).update(actions=[Backup.status.set("DELETE_FAILED")])
+    assert api.delete(f"/backups/{full}").status == 409
+
+
+@pytest.mark.parametrize("change", [{"status": "DELETE_FAILED"}, {"children": 2}])
+def test_a_delete_behind_what_is_going_is_decided_by_what_is_there_then(
+    api: Api, make: Make, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]
+) -> None:
+    """The other delete fails between the look and the write, or another one is built on it."""
+    row = make()
+    full = made(api, row)
+    child = made(api, row, incremental=1)
+    assert api.delete(f"/backups/{child}").status == 202
+    going_below = backups.going_below
+
+    def late(each: Backup) -> list[Backup] | None:
+        found = going_below(each)
+        monkeypatch.setattr(backups, "going_below", going_below)
+        about = Backup(child if "status" in change else full)
+        about.update(actions=[getattr(Backup, name).set(to) for name, to in change.items()])
+        return found
+
+    monkeypatch.setattr(backups, "going_below", late)
+    assert api.delete(f"/backups/{full}").status == 409
+    assert shown(api, full)["status"] == "COMPLETED"
+
+
 def test_what_builds_on_it_goes_with_it_when_that_is_asked_for(api: Api, make: Make) -> None:
     row = make()
     full = made(api, row)

@@ -7,10 +7,11 @@ import pytest
 from chalicelib import aws, objects
 from chalicelib.bus import commands, queues
 from chalicelib.bus.contract.answers import BackedUp
-from chalicelib.domain.operations import command_id
+from chalicelib.domain.operations import OperationStatus, command_id
 from chalicelib.status import BackupStatus
 from chalicelib.store import commands as rows
 from chalicelib.store import instances, operations
+from chalicelib.store.ending import Ending, end_operation
 from chalicelib.store.models import Backup, Operation
 from functions import (
     container_objects,
@@ -62,6 +63,29 @@ def test_what_builds_on_a_backup_is_found_whatever_the_clock_said(
     operation = deleting(full)
     delete_backup.others(operations.take_lease(operation.id, "others"), None)
     assert hints == [now(child).operation_id]
+
+
+def test_a_delete_waits_for_what_is_going_already_and_tries_it_again(
+    instance_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hints: list[str] = []
+    monkeypatch.setattr(queues, "notify_task_manager", hints.append)
+    full = made(instance_id)
+    child = made(instance_id, full)
+    first, operation = deleting(child), deleting(full)
+    leased = operations.take_lease(operation.id, "others")
+    assert isinstance(delete_backup.others(leased, None), Wait)
+    assert hints == []
+    end_operation(first, Ending(OperationStatus.FAILED, "No."))
+    for _ in range(2):
+        assert isinstance(delete_backup.others(leased, None), Wait)
+    assert hints == [now(child).operation_id]
+    again = operations.get_operation(hints[0])
+    assert again is not None
+    end_operation(again, Ending(OperationStatus.FAILED, "No, again."))
+    told = delete_backup.others(leased, None)
+    assert isinstance(told, Failed)
+    assert told.reason == f"Backup {child.id}, which builds on it, was not deleted: No, again."
 
 
 def test_a_backup_of_terabytes_is_removed_within_its_time(
