@@ -87,6 +87,13 @@ LOG_LAG_SECONDS: Final = Metric(
     (("engine",), ()),
     "for how long what a database commits has not been archived, of those whose log is",
 )
+LOG_GAPS: Final = Metric(
+    "log_gaps",
+    "Count",
+    ((),),
+    "archives of logs that did not go on, and were followed by another one: what was committed "
+    "between the two is of no moment that can be restored",
+)
 
 BACKUPS_UNSOUND: Final = Metric(
     "backups_unsound", "Count", ((),), "backups that were tried out and found damaged"
@@ -97,7 +104,7 @@ METRICS: Final = (
     *(HEARTBEATS, HEARTBEATS_LATE, HEARTBEATS_REFUSED, REFUSALS),
     BACKUPS_UNSOUND,
     *(CONNECTIONS, CONNECTION_PERCENT, GUEST_WORK, CACHE_HIT_PERCENT, VOLUME_PERCENT),
-    *(LOG_LAG_SECONDS,),
+    *(LOG_LAG_SECONDS, LOG_GAPS),
 )
 
 

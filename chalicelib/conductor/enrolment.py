@@ -25,6 +25,7 @@ from chalicelib.conductor.logs_archived import as_told
 from chalicelib.conductor.proving import admit, check_signature, check_time, present, proven
 from chalicelib.domain.flows import ENROLLING
 from chalicelib.errors import BadRequest, Conflict, Unauthorized
+from chalicelib.metrics import LOG_GAPS
 from chalicelib.settings import settings
 from chalicelib.store import archives, guests, instances
 from chalicelib.store.base import ConditionFailed
@@ -249,7 +250,12 @@ def _admission(guest: Guest) -> Admission:
 def _archive_of(instance_id: str) -> ToldArchive | None:
     """What the log of an instance is wanted for now, as its guest is told of it."""
     instance = instances.find_instance(instance_id)
-    return as_told(archives.present(instance)) if instance is not None else None
+    if instance is None:
+        return None
+    row, span = archives.present(instance), tracing.current()
+    if row is not None and row.id != instance.archive_id and span is not None:
+        span.measure(LOG_GAPS, 1)
+    return as_told(row)
 
 
 def session_policy(instance_id: str, generation: int) -> dict[str, Any]:

@@ -54,6 +54,7 @@ def publish(told: Sequence[Told]) -> None:
         measured = _measured(guests, {"engine": engine})
         said = {"measured": measured, "instances": [each.instance_id for each in guests]}
         log.info("metrics of %d guests", len(guests), extra=said)
+    _publish_lags([each for each in told if each.metrics.engine not in _ENGINES])
     if settings().instance_metrics:
         for each in told:
             measured = [
@@ -64,6 +65,15 @@ def publish(told: Sequence[Told]) -> None:
                 "metrics of a guest",
                 extra={"measured": measured, "instance_id": each.instance_id},
             )
+
+
+def _publish_lags(told: Sequence[Told]) -> None:
+    """Of databases that do not answer: they count nothing, and their logs wait."""
+    lags = {each.instance_id: each.log_lag for each in told if each.log_lag is not None}
+    if lags:
+        measured = [Measured(replace(LOG_LAG_SECONDS, dimensions=((),)), list(lags.values()))]
+        said = {"measured": measured, "instances": list(lags)}
+        log.info("logs of %d guests", len(lags), extra=said)
 
 
 def _measured(guests: Sequence[Told], dimensions: dict[str, str]) -> list[Measured]:

@@ -22,7 +22,7 @@ from chalicelib.conductor import fleet_metrics, logs_archived
 from chalicelib.conductor.reports import open_report
 from chalicelib.conductor.tally import Tally
 from chalicelib.errors import CofferError
-from chalicelib.lifecycle import ServiceStatus
+from chalicelib.lifecycle import READY, ServiceStatus
 from chalicelib.metrics import HEARTBEATS, HEARTBEATS_LATE, HEARTBEATS_REFUSED
 from chalicelib.outages import OUTAGES, is_outage
 from chalicelib.settings import settings
@@ -136,9 +136,10 @@ def _told(beat: Beat) -> fleet_metrics.Told:
 
 
 def _log_lag(beat: Beat) -> float | None:
-    """For how long what it commits has not been archived; None without an archive."""
+    """For how long what it commits has not been archived; None without an archive, and of one that
+    commits nothing since it does not run."""
     said = beat.report.told_archive
-    if said is None or not said.until_ms:
+    if said is None or not said.until_ms or beat.report.status not in READY:
         return None
     return round(max(beat.envelope.issued_at - said.until_ms / 1000, 0.0), 1)
 

@@ -25,6 +25,11 @@ LATE_SHARE: Final = 10
 LEAST_HEARTBEATS: Final = 20
 LOG_LAG_SECONDS: Final = 900
 """What a customer does to a volume of its own is one log of many; a store that is away is all."""
+STUCK_LOG_SECONDS: Final = 3600
+"""Of a single one. It rings for one customer, as a damaged backup does: who relies on moments
+finds out too late, and the log has a share of the volume only. One that does not run tells none."""
+LOG_GAPS: Final = 5
+"""In fifteen minutes: a log that breaks again and again is followed each ten minutes at most."""
 REFUSED_HEARTBEATS: Final = 20
 """In five minutes: those of ten guests, which report every 150 seconds."""
 
@@ -69,6 +74,25 @@ def alarms() -> Iterator[Alarm]:
         LOG_LAG_SECONDS,
         statistic="p50",
         periods=3,
+    )
+    yield Alarm(
+        "LogStuck",
+        "log-stuck",
+        "logs-lag",
+        "Of a database whose log is archived nothing has been for an hour.",
+        (of_coffer(metrics.LOG_LAG_SECONDS),),
+        STUCK_LOG_SECONDS,
+        statistic="Maximum",
+        periods=3,
+    )
+    yield Alarm(
+        "LogGaps",
+        "log-gaps",
+        "log-gaps",
+        f"{LOG_GAPS} archives of logs have ended with a gap in fifteen minutes.",
+        (of_coffer(metrics.LOG_GAPS),),
+        LOG_GAPS,
+        period=15 * MINUTE,
     )
     yield Alarm(
         "HeartbeatsRefused",

@@ -56,6 +56,7 @@ def graphs(functions: Names) -> list[Graph]:
                 for each in (metrics.HEARTBEATS, metrics.HEARTBEATS_LATE, metrics.REFUSALS)
             ],
         ),
+        Graph("How long logs are not archived", [of_coffer(metrics.LOG_LAG_SECONDS)], "Maximum"),
         Graph("Messages", [of_queue(each, "NumberOfMessagesReceived") for each in QUEUES]),
         Graph(
             "How long the oldest message waits",

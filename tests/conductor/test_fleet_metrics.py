@@ -24,9 +24,17 @@ FULL = EngineMetrics(
 )
 
 
-def beat(built: Built, told: object, **changes: Any) -> str:
+def beat(
+    built: Built,
+    told: object,
+    *,
+    status: str = "healthy",
+    archive: object = None,
+    **changes: Any,
+) -> str:
     report = {
-        "status": "healthy",
+        "status": status,
+        "archive": archive,
         "reason": "",
         "volume": {"used": 1234.567, "total": 16384.0},
         "rejected": 0,
@@ -118,6 +126,34 @@ def test_a_batch_is_a_line_for_each_engine_whatever_guests_name(
     assert line["volume_percent"] == [7.5, 7.5]
     for directive in line["_aws"]["CloudWatchMetrics"]:
         assert directive["Dimensions"] == [["deployment", "engine"]]
+
+
+@pytest.mark.parametrize(
+    ("status", "told", "lags"),
+    [
+        ("healthy", {"engine": "mariadb"}, [[90.0]]),
+        ("blocked", {}, [[90.0]]),
+        ("shutdown", {}, []),
+    ],
+)
+def test_the_log_of_a_database_that_does_not_answer_lags_and_that_of_one_that_rests_does_not(
+    world: World, built: Built, status: str, told: object, lags: list[list[float]]
+) -> None:
+    """The former counts nothing; the latter's agent may be of a release that tells a lag still."""
+    until_ms = int((world.now - 90) * 1000)
+    archive = {"id": built.instance.id, "state": "runs", "until_ms": until_ms}
+    with lines_of("chalicelib.conductor") as lines:
+        receive(beat(built, told, status=status, archive=archive))
+    found = [each for each in lines if "log_lag_seconds" in each]
+    assert [each["log_lag_seconds"] for each in found] == lags
+    for each in found:
+        assert each["instances"] == [built.instance.id]
+        (lag,) = (
+            directive["Dimensions"]
+            for directive in each["_aws"]["CloudWatchMetrics"]
+            if directive["Metrics"][0]["Name"] == "log_lag_seconds"
+        )
+        assert ["deployment"] in lag
 
 
 def test_an_instance_has_metrics_of_its_own_where_they_are_wanted(

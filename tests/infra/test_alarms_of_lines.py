@@ -14,14 +14,17 @@ from chalicelib.auth.context import Context
 from chalicelib.bus import commands, contract
 from chalicelib.bus.contract.arguments import Page
 from chalicelib.bus.envelope import Direction, seal
-from chalicelib.conductor import heartbeats
+from chalicelib.conductor import enrolment, heartbeats
+from chalicelib.domain.archives import State
 from chalicelib.domain.flows import VERIFY_BACKUP
 from chalicelib.domain.operations import OperationStatus
 from chalicelib.errors import GuestTimeout, Unavailable
 from chalicelib.metrics import NAMESPACE
 from chalicelib.settings import Settings, settings
+from chalicelib.store import archives
 from chalicelib.store.ending import Ending, end_operation
 from chalicelib.store.ending_backups import VERDICT
+from chalicelib.store.models import Instance
 from chalicelib.store.operations import operation_of
 from functions import verify_backup
 from infra.package import dashboard
@@ -57,6 +60,7 @@ def written(world: World) -> Seen:
             commands.call(guests.instance, contract.LIST_USERS, Page())
         _send_heartbeats(world, guests)
         _judge_a_backup(guests)
+        _follow_an_archive(world, guests)
     return {each for line in lines for each in _metrics_of(line)}
 
 
@@ -88,6 +92,20 @@ def _judge_a_backup(built: Built) -> None:
         verify_backup.judge(operation, None)
 
 
+def _follow_an_archive(world: World, built: Built) -> None:
+    """One that has ended, when the guest asks what is wanted."""
+    ended = archives.new_archive(built.instance, "schedule")
+    ended.state = State.ENDED
+    ended.save()
+    built.instance.update([Instance.archive_id.set(ended.id)])
+    world.run(archives.LEAST_SECONDS)
+    with tracing.span(logging.getLogger("chalicelib"), "request"):
+        wanted = enrolment._archive_of(built.instance.id)
+        assert wanted is not None
+        assert wanted.id != ended.id
+        assert enrolment._archive_of(built.instance.id) == wanted, "which is no gap"
+
+
 def _metrics_of(line: dict[str, Any]) -> Iterator[tuple[str, tuple[tuple[str, str], ...]]]:
     """As CloudWatch takes them out of a line."""
     for directive in line.get("_aws", {}).get("CloudWatchMetrics", ()):
@@ -109,7 +127,7 @@ def _of_coffer(found: Iterable[Metric]) -> Seen:
 def test_each_metric_of_ours_that_is_looked_at_is_one_that_the_code_writes(written: Seen) -> None:
     watched = _of_coffer(metric for alarm in alarms(NAMES) for metric in alarm.metrics)
     drawn = _of_coffer(metric for graph in dashboard.graphs(NAMES) for metric in graph.metrics)
-    assert len(watched) == 12
+    assert len(watched) == 13
     assert (watched | drawn) - written == set()
 
 
