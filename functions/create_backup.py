@@ -9,6 +9,7 @@ are no longer given out when the operation goes back.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ from chalicelib import aws, containers, objects
 from chalicelib.bus import contract
 from chalicelib.bus.contract import arguments, manifest
 from chalicelib.bus.contract.answers import BackedUp
+from chalicelib.domain import archives as log_rules
 from chalicelib.domain import imports
 from chalicelib.domain.backups import GIB, LEAST_BYTES_PER_SECOND
 from chalicelib.domain.operations import command_id
@@ -43,6 +45,8 @@ SPARE_OBJECTS: Final = 1000
 """What may lie beside a backup: so often its own parts, of agents that died, and that."""
 HEARS_SECONDS: Final = 20.0
 """So long a guest has to stop what it was told to."""
+
+log = logging.getLogger(__name__)
 
 
 def copy(operation: Operation, token: str | None) -> Outcome:
@@ -210,6 +214,12 @@ def _log_behind(operation: Operation, said: BackedUp) -> dict[str, Any]:
         return {}  # the log lies in the bucket, and who restores is lent one place
     row = archives.find_archive(said.log.archive)
     if row is None or row.instance_id != operation.instance_id:
+        return {}
+    known = made.log_before
+    before = msgspec.convert(known, log_rules.Before) if known is not None else None
+    number, reached_ms = said.log.number, said.log.reached_ms
+    if not log_rules.may_go_on(row, made.created, before, number, reached_ms):
+        log.warning("%s says that its log goes on from before it was asked for", made.id)
         return {}
     return {
         "archive_id": row.id,

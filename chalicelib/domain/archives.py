@@ -11,6 +11,8 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final, NamedTuple, Protocol, TypeVar
 
+import msgspec
+
 from chalicelib.domain.backups import chain_among, is_damaged
 from chalicelib.errors import BadRequest
 from chalicelib.status import BackupStatus
@@ -20,6 +22,8 @@ FOLDER: Final = "log"
 MOST_RANGES: Final = 5
 """That a refusal names, the newest."""
 EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
+MOST_BACK_MS: Final = 60_000
+"""So far the clock of a server may be put back without an end of its archive."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -62,6 +66,17 @@ class Archived(Protocol):
     def number(self) -> float: ...
     @property
     def sealed_key(self) -> str | None: ...
+
+
+class Begun(Protocol):
+    """What of an archive, when a backup is to be its base."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def created(self) -> float: ...
+    @property
+    def ended(self) -> float | None: ...
 
 
 class Range(NamedTuple):
@@ -117,6 +132,29 @@ def is_base(base: Base, archive: Archived) -> bool:
         and archive.until_ms is not None
         and base.reached_ms <= archive.until_ms
     )
+
+
+class Before(msgspec.Struct, frozen=True):
+    """What was told of an archive when a backup was accepted: it goes on behind that, or later."""
+
+    archive: str
+    number: int
+    until_ms: int
+
+
+def may_go_on(
+    archive: Begun, accepted: float, before: Before | None, number: int, reached_ms: int
+) -> bool:
+    """Whether an archive may go on from a backup as its guest says, behind that number and moment.
+
+    None goes on from earlier than the backup was accepted: who has stolen a guest would have its
+    own data restored for moments of days before. Rows of before do not know what was told then.
+    """
+    if before is None:
+        return archive.ended is None or archive.ended >= accepted
+    if before.archive != archive.id:
+        return archive.created >= accepted
+    return number >= before.number and reached_ms >= before.until_ms - MOST_BACK_MS
 
 
 def range_of(archive: Archived, bases: Iterable[Base]) -> Range | None:

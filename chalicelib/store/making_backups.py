@@ -9,13 +9,14 @@ One that is imported is complete at once.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
 from chalicelib import aws
+from chalicelib.domain import archives as log_rules
 from chalicelib.domain import attempts
 from chalicelib.domain import backups as rules
 from chalicelib.domain.containers import Container
@@ -23,7 +24,7 @@ from chalicelib.domain.imports import Imported
 from chalicelib.domain.quotas import require_fit
 from chalicelib.lifecycle import BEGUN, TABLES
 from chalicelib.status import BackupStatus
-from chalicelib.store import backups, quotas
+from chalicelib.store import archives, backups, quotas
 from chalicelib.store.base import Claim, ConditionFailed, transacted, update_if
 from chalicelib.store.events import Asked, new_event
 from chalicelib.store.models import Backup, DatastoreVersion, Instance, Operation
@@ -72,7 +73,18 @@ def new_backup(
         container_url=container.url if container is not None else None,
         container_key=container.key if container is not None else None,
         volume_id=volume_id,
+        log_before=_log_before(source),
     )
+
+
+def _log_before(source: Instance) -> dict[str, Any] | None:
+    """What its guest has told so far of the archive of its log."""
+    row = archives.find_archive(source.archive_id) if source.archive_id is not None else None
+    if row is None:
+        return None
+    told = log_rules.Before(row.id, int(row.number), int(row.until_ms or 0))
+    known: dict[str, Any] = msgspec.to_builtins(told)
+    return known
 
 
 def imported_backup(

@@ -6,13 +6,15 @@ import pytest
 
 from chalicelib import aws, objects
 from chalicelib.bus import commands, queues
-from chalicelib.bus.contract.answers import BackedUp
+from chalicelib.bus.contract.answers import BackedUp, LogPlace
+from chalicelib.domain.flows import CREATE_BACKUP
 from chalicelib.domain.operations import OperationStatus, command_id
 from chalicelib.status import BackupStatus
+from chalicelib.store import archives, instances, making_backups, operations
 from chalicelib.store import commands as rows
-from chalicelib.store import instances, operations
 from chalicelib.store.ending import Ending, end_operation
-from chalicelib.store.models import Backup, Operation
+from chalicelib.store.models import Archive, Backup, Instance, Operation
+from chalicelib.store.operations import operation_of
 from functions import (
     container_objects,
     create_backup,
@@ -24,6 +26,7 @@ from functions import (
 from functions.outcomes import Done, Failed, Outcome, Wait
 from tests.functions.test_restoration_of_backups import asked_for, deleting, made, now
 from tests.functions.test_restoration_of_backups import instance_id as instance_id  # a fixture
+from tests.support.rows import WHO
 
 pytestmark = pytest.mark.usefixtures("world")
 
@@ -173,3 +176,39 @@ def test_a_backup_that_went_before_its_restore_fails_it(instance_id: str) -> Non
     for row in (full, child):
         row.delete()
         assert restore_instance.apply(asked, "token") == told
+
+
+def test_no_log_goes_on_from_before_its_backup_was_asked_for(instance_id: str) -> None:
+    """Who has stolen a guest would have its own data restored for the moments of days before."""
+    instance = instances.get_instance(instance_id)
+    ended, running = (archives.new_archive(instance, "schedule-1") for _ in range(2))
+    ended.ended, running.number, running.until_ms = aws.clock(), 5, aws.clock() * 1000
+    ended.save()
+    running.save()
+    instance.update(actions=[Instance.archive_id.set(running.id)])
+    now_ms = int(running.until_ms)
+
+    def taken(row: Backup, archive: Archive, number: int = 5, reached_ms: int = now_ms) -> bool:
+        operation = operation_of(instance, CREATE_BACKUP, arguments={"backup": row.id}, asked=WHO)
+        said = LogPlace(archive.id, number, "0/1", reached_ms, "a" * 64)
+        return bool(create_backup._log_behind(operation, BackedUp("c", 1, 1, "15", "0/1", said)))
+
+    aws.sleep(1)
+    asked = making_backups.new_backup(instances.get_instance(instance_id), "b")
+    of_before = making_backups.new_backup(
+        instances.get_instance(instance_id), "of a release before"
+    )
+    of_before.log_before = None
+    for row in (asked, of_before):
+        row.save()
+        assert taken(row, running)
+        assert not taken(row, ended)
+    assert taken(asked, running, 7, now_ms + 5000)
+    assert not taken(asked, running, 4)
+    assert not taken(asked, running, reached_ms=now_ms - 86_400_000)
+    aws.sleep(1)
+    following = archives.new_archive(instance, "schedule-1")
+    following.save()
+    assert taken(asked, following, 0)
+    archives.end(running, "it was lost", empty=False)
+    assert taken(asked, running), "it has ended since"

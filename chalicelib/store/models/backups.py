@@ -86,6 +86,7 @@ class Backup(Subject):
     # Where the log goes on behind it: the archive that ran while it was made, the last piece that
     # was sent before (and its sum), its place in the log, and the moment whose data it has
     # (milliseconds).
+    log_before = optional(JSONAttribute(null=True))  # when accepted: `domain.archives.Before`
     archive_id = optional(UnicodeAttribute(null=True))
     archive_number = optional(NumberAttribute(null=True))
     archive_sha256 = optional(UnicodeAttribute(null=True))
