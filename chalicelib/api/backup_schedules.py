@@ -68,8 +68,9 @@ class ScheduleBody(Body, frozen=True):
     Each `full_every`-th backup is full, the rest build on the one before. What is beyond
     `keep_count` or older than `keep_days` is deleted, but for what a backup that is kept builds on.
     Each `verify_every`-th backup is tried out.
-    With `point_in_time` the database's log is archived, too, and an instance can be made of any
-    moment since the oldest backup that is kept.
+    With `point_in_time` the database's log is archived while it is enabled, and an instance can be
+    made of any moment since the oldest backup that is kept; its backups go where the log goes, the
+    deployment's own store, whatever a strategy says.
     """
 
     name: Name
@@ -205,7 +206,7 @@ def create(request: Request) -> Response:
             break
     else:
         raise Contended(BUSY)
-    if row.point_in_time:
+    if row.archives_log:
         keeping_log.tell(instance.id, request.last_look)
     return reply
 
@@ -245,9 +246,9 @@ def change(request: Request) -> Response:
         instance = instances.get_instance(row.instance_id)
         log = bool(values.get("point_in_time"))
         _require_possible(instance, values.get("full_every", 1), log=log)
-        before = bool(row.point_in_time)
+        before = row.archives_log
         if store.change(row, values, request.asked):
-            if bool(row.point_in_time) != before:
+            if row.archives_log != before:
                 keeping_log.tell(instance.id, request.last_look)
             return Response(200, OneSchedule(_view(row)))
     raise Contended(BUSY)

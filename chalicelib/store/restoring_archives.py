@@ -32,7 +32,7 @@ def wrong(row: Instance) -> tuple[str, Archive | None] | None:
     if archive is None:
         return _LOST, None
     schedule = schedules.find_schedule(archive.schedule_id)
-    wanted = schedule is not None and schedule.instance_id == row.id and schedule.point_in_time
+    wanted = schedule is not None and schedule.instance_id == row.id and schedule.archives_log
     return None if wanted else ("no schedule wants its log", archive)
 
 

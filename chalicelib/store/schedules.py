@@ -27,6 +27,7 @@ from chalicelib.store.models import Backup, BackupSchedule, EventRow, Instance
 LOOK_SECONDS: Final = 86400.0
 """So long at most until a schedule is looked at again: its instance may be gone."""
 MOST_OF_INSTANCE: Final = 10
+OFF: Final = "It was turned off."
 TIMES: Final = frozenset({"cron", "interval_hours", "time_zone", "enabled"})
 """What tells when a schedule is due."""
 
@@ -121,7 +122,7 @@ def create(row: BackupSchedule, asked: Asked, claim: Claim | None = None) -> boo
     `archives.begun_by` does.
     """
     event = _event(row, "created", asked=asked)
-    begin = archives.begun_by(row.instance_id, row.id) if row.point_in_time else _nothing
+    begin = archives.begun_by(row.instance_id, row.id) if row.archives_log else _nothing
 
     def build(write: TransactWrite) -> None:
         write.save(row, condition=BackupSchedule.id.does_not_exist())
@@ -161,13 +162,14 @@ def apply(row: BackupSchedule, values: Mapping[str, Any]) -> None:
 
 
 def _switching(row: BackupSchedule, values: Mapping[str, Any]) -> Items:
-    """What is written beside a change that turns archiving on or off."""
-    after = values.get("point_in_time", row.point_in_time)
-    if after == row.point_in_time:
+    """What is written beside a change that turns archiving on or off, or the schedule."""
+    wanted = (values.get(name, getattr(row, name)) for name in ("point_in_time", "enabled"))
+    after = all(wanted)
+    if after == row.archives_log:
         return _nothing
     if after:
         return archives.begun_by(row.instance_id, row.id)
-    return archives.stopping(row.instance_id, row.id, "It was turned off.")
+    return archives.stopping(row.instance_id, row.id, OFF)
 
 
 def _nothing(_: TransactWrite) -> None:
@@ -221,6 +223,12 @@ def look_again(row: BackupSchedule, at: float) -> None:
     _write(row, {"due_at": at})
 
 
+def rest(row: BackupSchedule, at: float) -> None:
+    """The same of one that is off; a log that an older release has archived on is no more."""
+    stop = archives.stopping(row.instance_id, row.id, OFF) if row.point_in_time else _nothing
+    _write(row, {"due_at": at}, beside=stop)
+
+
 def wait(row: BackupSchedule, until: float, reason: str) -> None:
     """Have a slot tried again then, and say why it waits. Clauses: those of `_same`."""
     _write(row, {"due_at": until, **_because(reason)})
@@ -236,7 +244,12 @@ def _because(reason: str) -> dict[str, Any]:
     return {"reason": reason[:1024], "reason_at": aws.clock()}
 
 
-def _write(row: BackupSchedule, values: Mapping[str, Any], event: EventRow | None = None) -> None:
+def _write(
+    row: BackupSchedule,
+    values: Mapping[str, Any],
+    event: EventRow | None = None,
+    beside: Items = lambda _: None,
+) -> None:
     """Change a schedule that was looked at; nothing when it is another one by now."""
     actions, same = _setting(values), _same(row)
 
@@ -244,6 +257,7 @@ def _write(row: BackupSchedule, values: Mapping[str, Any], event: EventRow | Non
         write.update(row, actions=actions, condition=same)
         if event is not None:
             write.save(event)
+        beside(write)
 
     transacted(build)
 

@@ -19,6 +19,7 @@ from chalicelib import aws, crash, tracing
 from chalicelib.bus import queues
 from chalicelib.domain import backups as chains
 from chalicelib.domain import retention
+from chalicelib.domain.containers import Container
 from chalicelib.domain.flows import CREATE_BACKUP, DELETE_BACKUP
 from chalicelib.domain.schedules import begins_at, plan_of
 from chalicelib.errors import BadRequest, CofferError
@@ -77,14 +78,14 @@ def look(schedule_id: str) -> str:
         store.delete(row, None, "Its instance was deleted; the backups stay.")
         return "ended"
     if instance is None or row.next_at is None:  # lost, or disabled
-        store.look_again(row, store.look_at(row, None))
+        (store.look_again if row.enabled else store.rest)(row, store.look_at(row, None))
         return "nothing"
     try:
         plan_of(row)
     except BadRequest as error:  # a zone that is gone, or a release that takes less
         store.wait(row, store.look_at(row, None), error.message)
         return "nothing"
-    if row.point_in_time:
+    if row.archives_log:
         archives.settle(instance, row.id)
     made = backups.all_of(instance.id)
     soon = aws.clock() + SOON_SECONDS if _give_up(row, made) else math.inf
@@ -116,7 +117,7 @@ def _accepted(
     slot = f"{row.name[:200]}-{datetime.fromtimestamp(row.next_at, UTC):%Y-%m-%dT%H-%MZ}"
     name = row.again or slot
     parent = _parent(row, instance, made)
-    place = backups.container_of(parent) if parent else strategies.container_for(instance)
+    place = _place(row, instance, parent)
     backup = making_backups.new_backup(
         instance, name, parent=parent, schedule_id=row.id, container=place
     )
@@ -150,9 +151,19 @@ def _parent(row: BackupSchedule, instance: Instance, made: Sequence[Backup]) -> 
     parent = backups.find_backup(last.id)  # the index may be late
     if parent is None or len(parent.parents) + 1 >= row.full_every:
         return None
+    if row.archives_log and backups.container_of(parent) is not None:
+        return None  # no log goes on from what lies there
     if parent.operation_id is not None:
         return None
     return parent if chains.can_build_on(backups.chain_of(parent), instance) else None
+
+
+def _place(row: BackupSchedule, instance: Instance, parent: Backup | None) -> Container | None:
+    """Where the next backup goes: with its chain, or where a strategy says, unless the log is to go
+    on from it, which lies in the bucket."""
+    if parent is not None:
+        return backups.container_of(parent)
+    return None if row.archives_log else strategies.container_for(instance)
 
 
 def _wait(row: BackupSchedule, reason: str) -> str:

@@ -1,4 +1,4 @@
-"""I43: a backup lies where it was asked for, or where its strategy says."""
+"""I43: a backup lies where it was asked for, or where its strategy says, or with its log."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Places(Invariant):
     """
 
     id = "I43"
-    title = "A backup lies where it was asked for, or where its strategy says"
+    title = "A backup lies where it was asked for, or where its strategy says, or with its log"
 
     def watch(self) -> None:
         self._chosen: dict[Owner, str | None] = {}
@@ -101,6 +101,10 @@ class Places(Invariant):
         if old is not None or new is None or elsewhere or self.hub.restoring:
             return
         lies, parents = new.get("container_url"), parents_of(new)
+        schedule = self.hub.row("backup-schedules", new.get("schedule_id", "")) or {}
+        if schedule.get("point_in_time") and schedule.get("enabled"):
+            self._compare(new, lies, None)  # or no log could go on from it
+            return
         if parents:
             parent = self.hub.row("backups", parents[-1])
             self._compare(new, lies, parent.get("container_url") if parent is not None else lies)

@@ -6,14 +6,16 @@ from collections.abc import Container, Sequence
 from typing import Any
 
 from chalicelib.domain import backups as rules
-from chalicelib.domain import retention
+from chalicelib.domain import containers, retention
 from chalicelib.domain.retention import Keeping, Made
 from chalicelib.status import BackupStatus
-from chalicelib.store import backups
+from chalicelib.store import backups, strategies
 from chalicelib.store import schedules as store
-from chalicelib.store.models import BackupSchedule
+from chalicelib.store.models import Backup, BackupSchedule, Instance
 from chalicelib.taskmanager import schedules
 from tests.saboteurs.registry import Patch, saboteur
+
+Place = containers.Container
 
 
 @saboteur("scheduled", "I39")
@@ -83,3 +85,14 @@ def a_slot_that_is_run_twice(patch: Patch) -> None:
 def a_look_that_comes_too_late(patch: Patch) -> None:
     """Nobody finds what is due."""
     patch.setattr(schedules, "tell_due", lambda until: 0)
+
+
+@saboteur("by strategy", "I43")
+def a_base_that_lies_apart_from_its_log(patch: Patch) -> None:
+    """A backup that the log is to go on from goes where a strategy says, and is no base there."""
+
+    def place(row: BackupSchedule, instance: Instance, parent: Backup | None) -> Place | None:
+        found = backups.container_of(parent) if parent is not None else None
+        return found or strategies.container_for(instance)
+
+    patch.setattr(schedules, "_place", place)

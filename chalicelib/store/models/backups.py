@@ -163,6 +163,12 @@ class BackupSchedule(Table):
     reason = optional(UnicodeAttribute(null=True))  # why a slot waits, or has passed without a run
     reason_at = optional(NumberAttribute(null=True))
 
+    @property
+    def archives_log(self) -> bool:
+        """Whether the log is archived: not while it is off, when it makes no backup that the log
+        could go on from, and gives none up."""
+        return bool(self.point_in_time and self.enabled)
+
 
 class ArchiveIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
     """The archives of an instance by time."""
