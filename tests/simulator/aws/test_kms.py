@@ -1,4 +1,4 @@
-"""The same calls to the simulated KMS and to moto: the same outcomes."""
+"""The same calls to the simulated KMS, to moto and to MiniStack: the same outcomes."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from simulator import template
 from simulator.aws.kms import Kms
 
 REGION = "us-east-1"
+CHANGES = ({"project": "q"}, {"backup": "c"}, {"more": "x"})
 CONTEXT = {"deployment": template.DEPLOYMENT_ID, "project": "p", "backup": "b"}
 
 
@@ -48,10 +49,13 @@ def key(request: pytest.FixtureRequest) -> Iterator[Key]:
         yield Key(Kms(template.KEY_ALIAS, template.DEPLOYMENT_ID, chance), template.KEY_ALIAS)
         return
     with mock_aws():
-        client = boto3.client("kms", REGION)
-        made = client.create_key()["KeyMetadata"]["KeyId"]
-        client.create_alias(AliasName=template.KEY_ALIAS, TargetKeyId=made)
-        yield Key(client, template.KEY_ALIAS)
+        yield made_by(boto3.client("kms", REGION), template.KEY_ALIAS)
+
+
+def made_by(client: Any, alias: str) -> Key:
+    key_id = client.create_key()["KeyMetadata"]["KeyId"]
+    client.create_alias(AliasName=alias, TargetKeyId=key_id)
+    return Key(client, alias)
 
 
 def test_a_key_is_new_each_time_and_opens_by_its_context(key: Key) -> None:
@@ -62,7 +66,7 @@ def test_a_key_is_new_each_time_and_opens_by_its_context(key: Key) -> None:
     assert key.open(sealed[0], dict(reversed(CONTEXT.items()))) == opened[0]
 
 
-@pytest.mark.parametrize("change", [{"project": "q"}, {"backup": "c"}, {"more": "x"}])
+@pytest.mark.parametrize("change", CHANGES)
 def test_another_context_opens_nothing(key: Key, change: dict[str, str]) -> None:
     assert key.refuses("open", key.make(), CONTEXT | change) == "InvalidCiphertextException"
 
@@ -77,8 +81,17 @@ def test_a_key_that_is_not_there_is_named(key: Key) -> None:
     assert key.refuses("make", KeyId="alias/another") == "NotFoundException"
 
 
+def test_ministack_answers_alike(ministack: dict[str, Any]) -> None:
+    """But that it opens what was changed."""
+    key = made_by(boto3.client("kms", **ministack), "alias/of-these-tests")
+    test_a_key_is_new_each_time_and_opens_by_its_context(key)
+    for change in CHANGES:
+        test_another_context_opens_nothing(key, change)
+    test_a_key_that_is_not_there_is_named(key)
+
+
 def test_a_key_that_is_disabled_does_nothing() -> None:
-    """As on AWS."""
+    """As on AWS; moto goes on."""
     kms = Kms(template.KEY_ALIAS, template.DEPLOYMENT_ID, random.Random(1).randbytes)
     key = Key(kms, template.KEY_ALIAS)
     sealed = key.make()
