@@ -176,6 +176,32 @@ def test_who_is_restored_reads_its_chain_alone(world: World, built: Built, other
         storage.storage(asked(world, other, full.backup.id))
 
 
+@pytest.mark.parametrize(("seconds", "lent"), [(3.0, True), (9.0, False)])
+def test_keys_that_open_slowly_are_asked_for_again(
+    world: World, built: Built, monkeypatch: pytest.MonkeyPatch, *, seconds: float, lent: bool
+) -> None:
+    """Of a long chain: before the gateway would give an answer of its own."""
+    full = Making(world, built)
+    complete(full)
+    child = Making(world, built, (full.backup.id,))
+    complete(child)
+    child.operation.update(actions=[Operation.action.set("restore_instance")])
+    body = asked(world, built, child.backup.id)
+    opened = data_keys.opened
+
+    def slow(owner: Owner, text: str) -> bytes:
+        world.run(seconds)
+        return opened(owner, text)
+
+    monkeypatch.setattr(data_keys, "opened", slow)
+    monkeypatch.setattr(storage, "_about", lambda *_: child.operation)
+    if lent:
+        assert len(storage.storage(body).keys) == 2
+        return
+    with pytest.raises(errors.Unavailable, match="in time"):
+        storage.storage(body)
+
+
 def test_nobody_gets_another_ones(world: World, making: Making, other: Built) -> None:
     given = len(world.assumed)
     with pytest.raises(errors.Gone, match="No operation of the instance needs that backup"):
