@@ -21,7 +21,7 @@ from chalicelib.bus.contract import arguments, manifest
 from chalicelib.bus.contract.answers import BackedUp
 from chalicelib.domain import archives as log_rules
 from chalicelib.domain import imports
-from chalicelib.domain.backups import GIB, LEAST_BYTES_PER_SECOND
+from chalicelib.domain.backups import GIB, bandwidth
 from chalicelib.domain.operations import command_id
 from chalicelib.settings import settings
 from chalicelib.status import BackupStatus
@@ -63,15 +63,9 @@ def copy(operation: Operation, token: str | None) -> Outcome:
         id=row.id,
         location=row.location,
         parent=stored(parent) if parent is not None else None,
-        bandwidth=bandwidth(),
+        bandwidth=bandwidth(settings().backup_bytes_per_second),
     )
     return ask(operation, token, "copy", contract.CREATE_BACKUP, lambda _: wanted)
-
-
-def bandwidth() -> int:
-    """Bytes that a guest moves in a second at most; 0 is no limit."""
-    chosen = settings().backup_bytes_per_second
-    return max(chosen, LEAST_BYTES_PER_SECOND) if chosen else 0
 
 
 def stored(row: Backup) -> arguments.StoredBackup:

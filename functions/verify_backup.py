@@ -19,9 +19,10 @@ from chalicelib.bus.commands import printable
 from chalicelib.bus.contract import arguments, manifest
 from chalicelib.bus.contract.values import MOST_MESSAGE
 from chalicelib.domain import attempts
-from chalicelib.domain.backups import FAILED, PASSED
+from chalicelib.domain.backups import FAILED, PASSED, bandwidth
 from chalicelib.domain.containers import Container
 from chalicelib.domain.operations import command_id
+from chalicelib.settings import settings
 from chalicelib.status import BackupStatus
 from chalicelib.store import backups
 from chalicelib.store import commands as rows
@@ -29,7 +30,7 @@ from chalicelib.store.base import as_dict
 from chalicelib.store.ending_backups import VERDICT
 from chalicelib.store.models import Backup, Operation
 from functions.asking import ask
-from functions.create_backup import bandwidth, stored, tell_to_stop
+from functions.create_backup import stored, tell_to_stop
 from functions.outcomes import Done, Failed, Outcome, Wait, not_yet
 
 SLICE_SECONDS: Final = 8.0
@@ -115,7 +116,9 @@ def attempt(operation: Operation, token: str | None) -> Outcome:
     if isinstance(chain, Failed):
         return chain
     told = [stored(each) for each in chain]
-    wanted = arguments.VerifyBackup(chain=told, bandwidth=bandwidth())
+    wanted = arguments.VerifyBackup(
+        chain=told, bandwidth=bandwidth(settings().backup_bytes_per_second)
+    )
     return ask(operation, token, "try", contract.VERIFY_BACKUP, lambda _: wanted)
 
 

@@ -9,6 +9,7 @@ from chalicelib import aws
 from chalicelib.bus.contract import arguments
 from chalicelib.bus.contract.archiving import ArchiveState, Archiving
 from chalicelib.domain.archives import State
+from chalicelib.domain.backups import bandwidth
 from chalicelib.settings import settings
 from chalicelib.store import archives
 from chalicelib.store.archives import Order, Told
@@ -19,7 +20,9 @@ def as_told(row: Archive | None) -> arguments.Archive | None:
     """An archive as its guest is told of it."""
     if row is None:
         return None
-    return arguments.Archive(row.id, row.location, settings().archive_seconds)
+    known = settings()
+    sent = bandwidth(known.backup_bytes_per_second)
+    return arguments.Archive(row.id, row.location, known.archive_seconds, sent)
 
 
 MOST_AHEAD_MS: Final = 15 * 60_000

@@ -31,6 +31,12 @@ LEAST_BYTES_PER_SECOND: Final = 64 * 1024
 """A part of a backup then takes four minutes; with less, no store would wait for it."""
 
 
+def bandwidth(chosen: int) -> int:
+    """Bytes that a guest moves in a second at most, of those that a deployment has chosen; 0 is no
+    limit."""
+    return max(chosen, LEAST_BYTES_PER_SECOND) if chosen else 0
+
+
 class Made(Protocol):
     """What of a backup its rules look at."""
 

@@ -74,6 +74,7 @@ class Archiver:
         self._store: tuple[str, Store] | None = None
         self._stop = aws.event()
         self._position = ""
+        self._free_at = 0.0
         self._guarded_at = 0.0
         self._guarding = False
         manager.want_log, manager.log_place = self.keep, self.place
@@ -208,6 +209,7 @@ class Archiver:
         asked = _now_ms() - SETTLED_MS
         if asked < note.until_ms - MOST_BACK_MS:
             return self._break(manager, note, _PUT_BACK)
+        waited = 0
         for piece in log.since(note.position):
             until_ms = max(min(piece.until_ms, asked), note.until_ms)
             header = pieces.Header(
@@ -218,12 +220,15 @@ class Archiver:
                 from_ms=note.until_ms,
                 until_ms=until_ms,
             )
-            wanted = self._memory.archive
+            self._pause(waited)
+            wanted, waited = self._memory.archive, self._memory.log_waiting
             if wanted is None or wanted.id != note.archive:
                 return note
-            name = pieces.put(
+            began = aws.monotonic()
+            name, size = pieces.put(
                 self._open(wanted), wanted.id, wanted.location, header, piece.chunks()
             )
+            self._free_at = began + (size / wanted.bandwidth if wanted.bandwidth else 0.0)
             note = msgspec.structs.replace(
                 note,
                 position=piece.end,
@@ -240,6 +245,14 @@ class Archiver:
         note = self._rest(manager, note, asked)
         self._tell(ArchiveState.RUNS, note, "")
         return note
+
+    def _pause(self, waited: int) -> None:
+        """Let what was sent take the time that the bandwidth gives it; `waited` is what had waited
+        before that. A log that outruns it is sent all the same, before its archive has to end."""
+        if self._memory.log_warned and self._memory.log_waiting >= waited:
+            return
+        if aws.wait(self._stop, max(self._free_at - aws.monotonic(), 0.0)):
+            raise Cancelled("more of the log waits than may")
 
     def _rest(self, manager: WithLog, note: Note, asked: int) -> Note:
         """All that was committed before it was asked is there. That is noted: the next piece has

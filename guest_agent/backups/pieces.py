@@ -50,8 +50,8 @@ def key_of(location: str, name: PieceName) -> str:
 
 def put(
     store: Store, archive_id: str, location: str, header: Header, chunks: Iterator[bytes]
-) -> PieceName:
-    """Store a piece; its name. Raises what `chunks` and the store do."""
+) -> tuple[PieceName, int]:
+    """Store a piece; its name, and its bytes there. Raises what `chunks` and the store do."""
     plain = bytearray(msgspec.json.encode(header) + b"\n")
     frame = zstandard.ZstdCompressor(level=LEVEL).compressobj()
     for chunk in chunks:
@@ -67,7 +67,7 @@ def put(
         header.number, header.from_ms, header.until_ms, header.before[:BEFORE_DIGITS], sha256
     )
     store.put(key_of(location, name), sealed, sha256)
-    return name
+    return name, len(sealed)
 
 
 def get(

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from pynamodb.expressions.update import Action
 
 from chalicelib import aws
 from chalicelib.bus.contract.archiving import ArchiveState, Archiving
 from chalicelib.conductor import logs_archived
 from chalicelib.domain.archives import State
+from chalicelib.settings import settings
 from chalicelib.status import Status
 from chalicelib.store import archives, instances
 from chalicelib.store.models import Archive, Instance
@@ -80,3 +82,14 @@ def test_that_the_log_waits_for_a_start_is_told_again_behind_a_start(plain_world
     assert not told(2), "it may be what it said before that start"
     aws.sleep(archives.LEAST_SECONDS)
     assert told(3)
+
+
+@pytest.mark.parametrize(("chosen", "told"), [(0, 0), (1, 64 * 1024), (10**6, 10**6)])
+def test_a_guest_is_told_how_fast_it_may_send_its_log(
+    row: Archive, monkeypatch: pytest.MonkeyPatch, chosen: int, told: int
+) -> None:
+    known = replace(settings(), backup_bytes_per_second=chosen)
+    monkeypatch.setattr(logs_archived, "settings", lambda: known)
+    said = logs_archived.as_told(row)
+    assert said is not None
+    assert said.bandwidth == told

@@ -216,11 +216,15 @@ Chain = Annotated[list[StoredBackup], msgspec.Meta(min_length=1, max_length=MOST
 
 
 class Archive(Value, frozen=True):
-    """Where the log of the instance is to be sent, and how often at least, if there is any."""
+    """Where the log of the instance is to be sent, and how often at least, if there is any.
+
+    At most `bandwidth` bytes a second are sent, if it is not 0 and the log does not outrun it.
+    """
 
     id: BackupId
     location: Location
     every_seconds: Annotated[int, msgspec.Meta(ge=1, le=86400)] = 60
+    bandwidth: Bytes = 0
 
 
 class KeepLog(Value, frozen=True):

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, Final
 
 import pytest
+from msgspec.structs import replace
 
 from chalicelib.bus.contract import answers, arguments
 from chalicelib.bus.contract.archiving import ArchiveState, Archiving
@@ -19,6 +20,7 @@ from guest_agent.datastores.log import Log, Piece
 from guest_agent.errors import Unavailable
 from guest_agent.manager import WithLog
 from guest_agent.memory import Memory
+from tests.guest_agent.backups.objects import VirtualEvent
 from tests.guest_agent.fakes import FakeManager, World
 
 ARCHIVE = arguments.Archive("00000000-0000-4000-8000-000000000001", "tenant/log/1", 60)
@@ -232,3 +234,40 @@ def test_a_database_that_does_not_answer_is_waited_for(
     rounds.manager.kept.answers = False
     rounds.run(status=status)
     assert (rounds.told.state, rounds.told.reason) == (state, SILENT)
+
+
+def paced(rounds: Rounds, count: int, piece_bytes: int) -> float:
+    """In which time so many are sent, in times that the bandwidth gives one of them."""
+    rounds.archiver._stop = VirtualEvent(rounds.world)
+    kept, put = rounds.manager.kept, rounds.manager.place.put
+    sizes: list[int] = []
+
+    def measured(key: str, body: bytes, sha256: str) -> None:
+        sizes.append(len(body))
+        put(key, body, sha256)
+
+    rounds.manager.place.put = measured  # type: ignore[method-assign]
+    rounds.run()
+    kept.piece_bytes, kept.written = piece_bytes, [b"a commit"] * count
+    rounds.archiver.want(replace(ARCHIVE, bandwidth=100))
+    began = rounds.world.now
+    rounds.run()
+    assert len(sizes) == count
+    return (rounds.world.now - began - ARCHIVE.every_seconds) * 100 / sizes[0]
+
+
+def test_a_log_is_sent_as_slowly_as_the_bandwidth_says(rounds: Rounds) -> None:
+    assert 8.9 <= paced(rounds, 10, piece_bytes=1) <= 9.1
+
+
+def test_a_log_that_outruns_the_bandwidth_is_sent_before_its_archive_ends(rounds: Rounds) -> None:
+    most = rounds.archiver._most()
+    kept = rounds.manager.kept
+    growing, waiting = most * 3 // 4, kept.waiting
+
+    def outruns(position: str) -> int:
+        return growing if waiting(position) else 0
+
+    kept.waiting = outruns  # type: ignore[method-assign]
+    assert paced(rounds, 10, piece_bytes=1) < 1.1
+    assert rounds.told.state is ArchiveState.RUNS
