@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+import msgspec
+
 from chalicelib import aws, containers
 from chalicelib.bus.contract import manifest
 from chalicelib.bus.contract.answers import BackedUp
@@ -21,9 +23,11 @@ from chalicelib.domain.attempts import Attempt
 from chalicelib.domain.backups import LOST
 from chalicelib.domain.containers import Container
 from chalicelib.objects import NotStored
+from chalicelib.settings import settings
 from chalicelib.store import backups
 from chalicelib.store.base import as_dict
 from chalicelib.store.models import Backup, Operation
+from chalicelib.store.operations import waits_since
 from functions.outcomes import Failed, Outcome, Wait, not_yet
 
 SLICE_SECONDS: Final = 8.0
@@ -97,17 +101,28 @@ def _removed(
     safe = attempts.safe_at(sent_to, containers.REQUEST_SECONDS)
     if aws.clock() < safe:
         return not_yet(operation, "a guest may still be sending to the object store")
-    place, until = _place(row), aws.monotonic() + SLICE_SECONDS
+    place, until, went = _place(row), aws.monotonic() + SLICE_SECONDS, 0
     try:
         for each in gone:
             containers.remove(place, manifest.place_in_container(row.location, each.id))
             for number in reversed(range(_end(place, row, each.id))):
                 if aws.monotonic() > until:
-                    return Wait(1, note="its objects are being removed")
+                    return Wait(1, note="its objects are being removed", progress=went > 0)
                 containers.remove(place, _part(row, each.id, number))
-    except (Away, Refused) as error:
-        return not_yet(operation, f"the object store is waited for: {error}")
+                went += 1
+    except Refused as error:
+        since = waits_since(operation, operation.step or "")
+        if not went and aws.clock() > since + settings().delete_timeout_seconds:
+            return Failed(f"The object store does not remove the backup: {error}.")
+        return _again(operation, error, went)
+    except Away as error:
+        return _again(operation, error, went)
     return None
+
+
+def _again(operation: Operation, error: Exception, went: int) -> Outcome:
+    waiting = not_yet(operation, f"the object store is waited for: {error}")
+    return msgspec.structs.replace(waiting, progress=went > 0)
 
 
 def _end(place: Container, row: Backup, attempt: str) -> int:

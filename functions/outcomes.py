@@ -29,12 +29,15 @@ class Wait(msgspec.Struct, frozen=True):
     """Not yet: look again after that many seconds. What is known so far is recorded.
 
     `first`: it has to be on record before the step goes on, as what an undoing must not miss.
+    `progress`: a part of what the step is at is done since the last look, so that its bound, which
+    is one of waiting, begins anew.
     """
 
     seconds: int
     resources: Mapping[str, Any] = {}
     note: str = ""
     first: bool = False
+    progress: bool = False
 
 
 class Failed(msgspec.Struct, frozen=True):

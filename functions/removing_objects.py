@@ -1,9 +1,14 @@
-"""Removing all of a backup from where it lies, some pages of it in each look."""
+"""Removing all of a backup from where it lies, some pages of it in each look.
+
+As long as something goes, it goes on; what the store refuses, or is away for, is asked for again
+until the bound of the step.
+"""
 
 from __future__ import annotations
 
 from typing import Final
 
+import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib import objects
@@ -26,20 +31,24 @@ def of(operation: Operation, row: Backup) -> Outcome:
 
 def _below(operation: Operation, location: str) -> Outcome:
     """Done when nothing is left; whatever the store refuses, or is not there for, comes again."""
+    went = 0
     try:
         for _ in range(PAGES_AT_ONCE):
             page = objects.page(location)
             if not page.sizes:
                 return Done()
-            if objects.remove(list(page.sizes)) < len(page.sizes):
+            went += (now := objects.remove(list(page.sizes)))
+            if now < len(page.sizes):
                 break
     except (ClientError, BotoCoreError, OSError) as error:
-        return not_yet(operation, f"the object store refuses ({_told(error)})")
-    return Wait(1, note="its objects are being removed")  # soon: terabytes are hundreds of looks
+        return refused(operation, f"the object store refuses ({_told(error)})", went)
+    # Soon: terabytes are hundreds of looks.
+    return Wait(1, note="its objects are being removed", progress=went > 0)
 
 
 def pieces(operation: Operation, location: str, floor: int) -> Outcome:
     """Done when no piece of a log is left with a number up to that one."""
+    went = 0
     try:
         for _ in range(PAGES_AT_ONCE):
             page = objects.page(location)  # the lowest numbers come first
@@ -47,13 +56,19 @@ def pieces(operation: Operation, location: str, floor: int) -> Outcome:
             going = [key for key, name in named.items() if name is None or name.number <= floor]
             if not going:
                 return Done()
-            if objects.remove(going) < len(going):
+            went += (now := objects.remove(going))
+            if now < len(going):
                 break
             if len(going) < len(named):
                 return Done()
     except (ClientError, BotoCoreError, OSError) as error:
-        return not_yet(operation, f"the object store refuses ({_told(error)})")
-    return Wait(1, note="pieces of the log are being removed")
+        return refused(operation, f"the object store refuses ({_told(error)})", went)
+    return Wait(1, note="pieces of the log are being removed", progress=went > 0)
+
+
+def refused(operation: Operation, note: str, went: int) -> Wait:
+    """A look at what the store did not do, behind so many removals that it did."""
+    return msgspec.structs.replace(not_yet(operation, note), progress=went > 0)
 
 
 def _told(error: Exception) -> str:

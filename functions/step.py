@@ -97,6 +97,8 @@ def _run(invocation: Invocation, step: Step, span: tracing.Span) -> Outcome:
     outcome: Outcome | None = _refusal(operation, name, step)
     if outcome is None:
         outcome = _look(operation, name, step, invocation.token)
+        if isinstance(outcome, Wait) and outcome.progress:
+            outcome = _going_on(operation, name, outcome)
         if step.backwards and isinstance(outcome, Wait) and name in as_dict(operation.notes):
             # Late only after a second look: an outage may have come before the first, or between.
             outcome = _late(operation, name) or outcome
@@ -194,6 +196,13 @@ def _late(operation: Operation, name: str) -> Failed | None:
         return None
     last = as_dict(operation.notes).get(name)
     return Failed(f"{name.replace('_', ' ')} was not done in time" + (f": {last}" if last else ""))
+
+
+def _going_on(operation: Operation, name: str, outcome: Wait) -> Wait:
+    """The same, with a record of it: the step's bound begins anew."""
+    found = {**outcome.resources, operations.PROGRESS: {name: aws.clock()}}
+    operation.resources = {**as_dict(operation.resources), **found}
+    return msgspec.structs.replace(outcome, resources=found)
 
 
 def _record(operation: Operation, name: str, outcome: Outcome) -> None:

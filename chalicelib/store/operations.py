@@ -27,6 +27,10 @@ FIRST_LOOK_SECONDS: Final = 60.0
 LOOK_AHEAD_SECONDS: Final = 120
 """So far ahead a look is set when it comes near: steps that follow at once move it seldom, and each
 move is a delete and a put in the index."""
+PROGRESS: Final = "progress"
+"""Among what an operation has found: when its step was last seen to go on, by the step's name."""
+MOST_PROGRESS_SECONDS: Final = 86_400.0
+"""So long a step goes on that tells of progress: one that never ends is none."""
 PARTITIONS: Final = ("live", *(f"live-{shard}" for shard in range(LIVE_SHARDS)))
 """Of the live index; all of it was the first one in the release before."""
 
@@ -111,11 +115,19 @@ def get_operation(operation_id: str) -> Operation | None:
 
 
 def bound_of(operation: Operation, name: str) -> float:
-    """Until when a step of an operation, which has begun, may wait."""
+    """Until when a step of an operation, which has begun, may wait; one that makes progress begins
+    its wait anew with each look."""
     step = FLOWS[operation.action].named(name)
     if step is None or not step.timeout:
         return float(operation.deadline)
-    return float(as_dict(operation.started)[name]) + float(getattr(settings(), step.timeout))
+    return waits_since(operation, name) + float(getattr(settings(), step.timeout))
+
+
+def waits_since(operation: Operation, name: str) -> float:
+    """When a step has begun, or was last seen to go on, within its first day."""
+    began = float(as_dict(operation.started)[name])
+    last = as_dict(operation.resources).get(PROGRESS, {}).get(name, began)
+    return min(max(began, float(last)), began + MOST_PROGRESS_SECONDS)
 
 
 def sealed_arguments(operation: Operation) -> str | None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from botocore.exceptions import EndpointConnectionError
 
 from chalicelib import aws, objects
 from chalicelib.bus import commands, queues
 from chalicelib.bus.contract.answers import BackedUp, LogPlace
 from chalicelib.domain.flows import CREATE_BACKUP
 from chalicelib.domain.operations import OperationStatus, command_id
+from chalicelib.settings import settings
 from chalicelib.status import BackupStatus
 from chalicelib.store import archives, instances, making_backups, operations
 from chalicelib.store import commands as rows
@@ -19,9 +23,11 @@ from functions import (
     container_objects,
     create_backup,
     delete_backup,
+    handler,
     removing_objects,
     restore_instance,
     restore_snapshot,
+    step,
 )
 from functions.outcomes import Done, Failed, Outcome, Wait
 from tests.functions.test_restoration_of_backups import asked_for, deleting, made, now
@@ -102,6 +108,61 @@ def test_a_backup_of_terabytes_is_removed_within_its_time(
         monkeypatch.setattr(objects, "remove", lambda _, went=went: went)
         assert isinstance(outcome := delete_backup.remove(leased, None), Wait)
         assert outcome.seconds == 1
+
+
+def looked(operation: Operation) -> str:
+    event = {"step": "delete_backup.remove", "operation_id": operation.id}
+    return str(step.run(handler.LOCAL_STEPS, event)["outcome"])
+
+
+def test_a_removal_has_as_long_as_it_goes_on_and_hours_when_it_does_not(
+    instance_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A terabyte in Swift is an hour of requests, and an outage may be longer than minutes."""
+    operation, most = deleting(made(instance_id)), settings().drain_timeout_seconds
+    monkeypatch.setattr(objects, "page", lambda _: objects.Page({"a": 1}, None, {}))
+    monkeypatch.setattr(objects, "remove", lambda _: 1)
+    for _ in range(5):
+        assert looked(operation) == "wait"
+        aws.sleep(most - 60)
+
+    def away(_: Any) -> Any:
+        raise EndpointConnectionError(endpoint_url="https://s3")
+
+    monkeypatch.setattr(objects, "page", away)
+    assert looked(operation) == "wait"
+    aws.sleep(120)
+    assert looked(operation) == "failed"
+
+
+def test_a_removal_that_goes_on_for_ever_is_none(
+    instance_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a store that says yes, and removes nothing."""
+    operation = deleting(made(instance_id))
+    monkeypatch.setattr(objects, "page", lambda _: objects.Page({"a": 1}, None, {}))
+    monkeypatch.setattr(objects, "remove", lambda _: 1)
+    assert looked(operation) == "wait"
+    aws.sleep(3600)
+    hours = 1
+    while looked(operation) == "wait":
+        aws.sleep(3600)
+        hours += 1
+        assert hours < 30
+    assert hours * 3600 > operations.MOST_PROGRESS_SECONDS
+
+
+def test_a_deletion_waits_as_long_for_others_as_they_take(
+    instance_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queues, "notify_task_manager", lambda _: None)
+    full = made(instance_id)
+    made(instance_id, full)
+    leased = operations.take_lease(deleting(full).id, "others")
+    first, then = (delete_backup.others(leased, None) for _ in range(2))
+    assert isinstance(first, Wait)
+    assert isinstance(then, Wait)
+    assert (first.progress, then.progress) == (False, True)
 
 
 def test_a_backup_without_its_row_or_its_guests_answer_is_not_complete(instance_id: str) -> None:

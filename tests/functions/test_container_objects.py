@@ -15,6 +15,7 @@ from chalicelib.bus.contract.answers import BackedUp
 from chalicelib.bus.contract.manifest import Manifest, StoredPart, place_in_container
 from chalicelib.domain import attempts
 from chalicelib.domain.attempts import Attempt
+from chalicelib.settings import settings
 from chalicelib.store import operations
 from chalicelib.store.models import Backup, Operation
 from functions import container_objects
@@ -215,6 +216,31 @@ def test_a_key_that_is_gone_is_waited_for_and_said(deleted: Kept) -> None:
     assert f"refuses the deployment's key of container {NAME}" in outcome.note
     deleted.swift.reach("token", "tenant-1", NAME, True)
     assert deleted.remove() is None
+
+
+def test_a_removal_tells_whether_it_goes_on(deleted: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who is refused for long, and removes nothing, does not wait for what nobody mends."""
+    deleted.parts(FIRST, 3)
+    aws.sleep(containers.REQUEST_SECONDS + 60)
+    remove, calls = containers.remove, list[str]()
+
+    def refusing(place: Any, key: str) -> None:
+        calls.append(key)
+        if len(calls) > 2:
+            raise containers.Refused("its key is another one")
+        remove(place, key)
+
+    monkeypatch.setattr(containers, "remove", refusing)
+    told = deleted.remove()
+    assert isinstance(told, Wait)
+    assert told.progress
+    told = deleted.remove()
+    assert isinstance(told, Wait)
+    assert not told.progress
+    aws.sleep(settings().delete_timeout_seconds + 1)
+    assert deleted.remove() == Failed(
+        "The object store does not remove the backup: its key is another one."
+    )
 
 
 def test_a_manifest_lies_where_a_guest_puts_it(kept: Kept) -> None:

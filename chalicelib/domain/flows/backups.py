@@ -90,13 +90,14 @@ DELETE_BACKUP: Final = Flow(
     title="backup deletion",
     comment="Takes a backup out of the object store, and before it those that build on it, if that "
     "was asked for; after it the log that no backup needs any more. Of one that is a snapshot that "
-    "goes, and with the last one the volume of an instance that is gone. What cannot be removed "
-    "is tried again by the next delete.",
+    "goes, and with the last one the volume of an instance that is gone. As long as something goes "
+    "it goes on, and an object store that is away is waited for; what cannot be removed is tried "
+    "again by the next delete.",
     steps=(
-        Step("others", Runs.LOCAL),
-        Step("remove", Runs.LOCAL, timeout="delete_timeout_seconds"),
+        Step("others", Runs.LOCAL, timeout="drain_timeout_seconds"),
+        Step("remove", Runs.LOCAL, timeout="drain_timeout_seconds"),
         Step("remove_snapshot", timeout="delete_timeout_seconds"),
-        Step("trim", Runs.LOCAL, timeout="delete_timeout_seconds"),
+        Step("trim", Runs.LOCAL, timeout="drain_timeout_seconds"),
     ),
     sources=frozenset({BackupStatus.COMPLETED, BackupStatus.FAILED, BackupStatus.DELETE_FAILED}),
     during=BackupStatus.DELETING,
