@@ -17,7 +17,12 @@ from chalicelib.store import archives as store
 from chalicelib.store import backups, instances
 from chalicelib.store.models import Archive, Backup
 
-Moment = Annotated[str, msgspec.Meta(description="A time of ISO 8601 with milliseconds, UTC.")]
+Moment = Annotated[
+    str,
+    msgspec.Meta(
+        description="A time of ISO 8601 with milliseconds, UTC; of MariaDB the end of a second."
+    ),
+]
 
 
 class ArchiveView(View, frozen=True, kw_only=True):

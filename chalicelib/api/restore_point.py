@@ -112,7 +112,7 @@ def _begins(base: Backup, archive: Archive, target_ms: int) -> Begins:
             number=int(archive.number),
             sha256=archive.sha256,
             position=base.log_position or "",
-            target_ms=target_ms,
+            target_ms=rules.told_apart(target_ms, base.manager),
             behind_sha256=base.archive_sha256,
         ),
     )

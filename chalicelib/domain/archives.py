@@ -14,6 +14,7 @@ from typing import Final, NamedTuple, Protocol, TypeVar
 import msgspec
 
 from chalicelib.domain.backups import chain_among, is_damaged
+from chalicelib.engines import ENGINES
 from chalicelib.errors import BadRequest
 from chalicelib.status import BackupStatus
 
@@ -53,6 +54,8 @@ class Base(Protocol):
     def verdict(self) -> str | None: ...
     @property
     def reached_ms(self) -> float | None: ...
+    @property
+    def manager(self) -> str: ...
 
 
 class Archived(Protocol):
@@ -159,13 +162,27 @@ def may_go_on(
 
 def range_of(archive: Archived, bases: Iterable[Base]) -> Range | None:
     """The moments that an archive and the backups that are kept give back; None without any."""
-    since = [int(base.reached_ms or 0) for base in bases if is_base(base, archive)]
-    return Range(min(since), int(archive.until_ms or 0)) if since else None
+    found = [base for base in bases if is_base(base, archive)]
+    if not found:
+        return None
+    manager = found[0].manager
+    first = told_apart(min(int(base.reached_ms or 0) for base in found), manager, later=True)
+    last = told_apart(int(archive.until_ms or 0), manager)
+    return Range(first, last) if first <= last else None
+
+
+def told_apart(moment_ms: int, manager: str, *, later: bool = False) -> int:
+    """The last moment up to one, or the first from it on, that the engine's log tells apart from
+    those behind it: of one whose times are whole seconds the end of a second."""
+    each_ms = ENGINES[manager].moment_ms
+    begun = moment_ms + 1 + (each_ms - 1 if later else 0)
+    return begun // each_ms * each_ms - 1
 
 
 def base_for(target_ms: int, bases: Sequence[B], archives: Sequence[A], whose: str) -> tuple[B, A]:
     """The newest backup that a moment can be restored from, and the archive that goes on from it;
-    one that was tried out and is damaged where there is no other.
+    one that was tried out and is damaged where there is no other. What is restored is the moment
+    that the log tells apart: it has nothing of later.
 
     `BadRequest` (400) tells what is possible.
     """
@@ -175,7 +192,9 @@ def base_for(target_ms: int, bases: Sequence[B], archives: Sequence[A], whose: s
         for base in bases
         if base.archive_id in by_id
         and is_base(base, by_id[base.archive_id])
-        and int(base.reached_ms or 0) <= target_ms <= int(by_id[base.archive_id].until_ms or 0)
+        and int(base.reached_ms or 0)
+        <= told_apart(target_ms, base.manager)
+        <= int(by_id[base.archive_id].until_ms or 0)
     ]
     if not fitting:
         raise BadRequest(

@@ -96,7 +96,8 @@ class Engine(msgspec.Struct, frozen=True):
     `incremental_backups`: it can tell what has changed since a backup. `imports`: its guests can
     begin with a backup that Trove has made. `snapshots`: what it has answered is on its volume, so
     that it goes on with a copy of that of any moment. `log` is the setting of how many bytes of a
-    log it keeps there, if it does so by its memory alone.
+    log it keeps there, if it does so by its memory alone. The times in the log that its guests
+    replay are of `moment_ms` milliseconds each.
     """
 
     name: str
@@ -112,6 +113,7 @@ class Engine(msgspec.Struct, frozen=True):
     imports: bool = False
     snapshots: bool = False
     log: str | None = None
+    moment_ms: int = 1
 
     def chosen_for(self, ram_mib: int, volume_gib: int) -> dict[str, Scalar]:
         """What we choose for a server of so much memory on a volume of that size: its log takes a

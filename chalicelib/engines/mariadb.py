@@ -194,4 +194,5 @@ ENGINE: Final = Engine(
     imports=True,
     snapshots=True,
     log="innodb_log_file_size",
+    moment_ms=1000,  # the header of an event has seconds
 )

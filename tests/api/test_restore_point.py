@@ -28,7 +28,9 @@ def test_a_moment_is_found_behind_however_many_archives_that_came_to_nothing(
     for _ in range(3):
         plain_world.run(600.0)
         archives.new_archive(instance, "schedule-1").save()
-    found = restore_point._of_instance(instance.id, TENANT, 1500)
-    assert (found.backup.id, found.log and found.log.archive) == (base.id, good.id)
+    found = restore_point._of_instance(instance.id, TENANT, 2500)
+    assert found.log is not None
+    assert (found.backup.id, found.log.archive) == (base.id, good.id)
+    assert found.log.target_ms == 1999, "MariaDB's log has whole seconds"
     with pytest.raises(BadRequest, match="Possible is"):
-        restore_point._of_instance(instance.id, TENANT, 2001)
+        restore_point._of_instance(instance.id, TENANT, 2999)

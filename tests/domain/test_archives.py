@@ -20,6 +20,7 @@ class Base(NamedTuple):
     status: str = BackupStatus.COMPLETED
     parents: Sequence[str] = ()
     verdict: str | None = None
+    manager: str = "postgresql"
 
 
 class Archive(NamedTuple):
@@ -47,6 +48,26 @@ def test_a_base_that_is_known_to_be_damaged_is_the_last_that_is_chosen() -> None
     assert chosen(900, damaged, [Archive()]) == "3", "the engine may make something of it"
     mended = Base("4", 400, parents=["2", "3"], verdict="passed")
     assert chosen(900, [sound, *damaged, mended], [Archive()]) == "4"
+
+
+def test_a_log_with_whole_seconds_tells_apart_their_ends_alone() -> None:
+    """Nothing later than what was asked for is in it: who has dropped a table half a second
+    later has that again."""
+    told = [rules.told_apart(ms, "mariadb") for ms in (1999, 2000, 2500, 2998, 2999)]
+    assert told == [1999, 1999, 1999, 1999, 2999]
+    assert [rules.told_apart(ms, "postgresql") for ms in (2000, 2500)] == [2000, 2500]
+
+
+def test_the_range_of_a_log_with_whole_seconds_is_of_those() -> None:
+    """Both ends are taken, and what is between them."""
+    bases, archive = [Base("1", 1300, manager="mariadb")], Archive(until_ms=5500)
+    assert rules.range_of(archive, bases) == rules.Range(1999, 4999)
+    for target in (1999, 2500, 4999, 5500):
+        assert chosen(target, bases, [archive]) == "1"
+    for target in (1300, 1998, 6999):
+        with pytest.raises(BadRequest, match=r"from 1970-01-01T00:00:01\.999Z"):
+            chosen(target, bases, [archive])
+    assert rules.range_of(Archive(until_ms=1998), bases) is None, "no second is over behind it"
 
 
 @pytest.mark.parametrize("target", [99, 1001])

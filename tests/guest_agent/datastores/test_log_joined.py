@@ -12,6 +12,7 @@ import pytest
 from chalicelib.bus.contract.answers import BackedUp
 from chalicelib.bus.contract.archiving import ArchiveState
 from chalicelib.bus.contract.arguments import Archive, LogToReplay, StoredBackup
+from chalicelib.domain.archives import told_apart
 from chalicelib.service_status import ServiceStatus as Status
 from guest_agent import birth, datastores
 from guest_agent.backups import archiver, pieces
@@ -38,8 +39,6 @@ from tests.guest_agent.fakes import Crash
 pytestmark = pytest.mark.database
 NAMELESS: Final = "".join(f"{each}:x:48226:48226::/:/bin/false\n" for each in ("mysql", "postgres"))
 """The users of a server that shares its kernel: their number has no name there."""
-TO_LAST_MS: Final = 1000
-"""A second's events of MariaDB's log are of that second, and a round goes up to one before it."""
 
 
 class Sent:
@@ -114,7 +113,7 @@ def test_a_moment_is_restored_by_commands_also_when_its_agent_dies_in_it(
         with numbering(guest) as rows:
             made, stored = backed_up(guest, backups)
             rows.more(50)
-            moment = int(now_ms())
+            moment = told_apart(int(now_ms()), engine.manager)
             rows.more(50)
             sent.reaches(moment)
         args = sent.restore_args(made, stored, moment)
@@ -129,7 +128,7 @@ def test_a_moment_is_restored_by_commands_also_when_its_agent_dies_in_it(
         assert not [line for line in server.processes().values() if "restored" in line]
         restore(server.root, backups, sent, args)
         again = stack.enter_context(guest_on(engine, server, Restored))
-        least, most = rows.up_to(moment, TO_LAST_MS if engine is MARIADB else 0)
+        least, most = rows.up_to(moment, 1 if engine is MARIADB else 0)
         assert least <= held(again) <= most
 
 

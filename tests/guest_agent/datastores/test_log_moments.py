@@ -7,14 +7,15 @@ from typing import Final
 
 import pytest
 
+from chalicelib.domain.archives import told_apart
 from tests.guest_agent.datastores.archived import Archive
 from tests.guest_agent.datastores.customer import ENGINES, Engine
 from tests.guest_agent.datastores.numbered import held, now_ms, numbering
 from tests.guest_agent.datastores.test_backups import guest_of
 
 pytestmark = pytest.mark.database
-WITHIN_MS: Final = {"mariadb": 1000.0, "postgresql": 0.0}
-"""How exact the times in an engine's log are."""
+LAST_MS: Final = {"mariadb": 1.0, "postgresql": 0.0}
+"""What is taken of the moment's own millisecond, which is the last one of a second in MariaDB."""
 
 
 @pytest.mark.parametrize("engine", ENGINES[:2], ids=lambda each: each.manager)
@@ -34,10 +35,12 @@ def test_a_restore_to_a_moment_holds_exactly_the_rows_up_to_it(
                 assert archive.send()
         assert archive.send(), "what was written behind the last piece"
         assert not archive.send(), "nothing was written since"
-        moments.append(archive.until_ms)
+        moments.append(archive.until_ms + 1000)
         everything = held(guest)
-    for moment in moments[1:]:
-        least, most = rows.up_to(moment, WITHIN_MS[engine.manager])
+    for asked in moments[1:]:
+        moment = told_apart(asked, engine.manager)
+        assert asked - 1000 < moment <= asked
+        least, most = rows.up_to(moment, LAST_MS[engine.manager])
         with archive.restored(copy, moment, monkeypatch) as guest:
             assert least <= held(guest) <= most
     assert most == everything
