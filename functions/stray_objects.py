@@ -3,6 +3,7 @@
     page of objects ──▶ of which backups? ──▶ their rows ──▶ no row              told, never touched
                                                              DELETED, FAILED     removed after a day
                                                              COMPLETED           other attempts go
+                                                             DELETE_FAILED       deleted once more
                         or archives?                         `stray_logs`
                                                              anything else       stays
 
@@ -20,10 +21,14 @@ from typing import Any, Final, NamedTuple
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib import aws, objects
+from chalicelib.bus import queues
 from chalicelib.bus.contract import manifest
+from chalicelib.domain.flows import DELETE_BACKUP
 from chalicelib.status import BackupStatus
-from chalicelib.store import backups, events, jobs
+from chalicelib.store import accepting, backups, events, jobs
+from chalicelib.store.events import Asked
 from chalicelib.store.models import Archive, Backup
+from chalicelib.store.operations import operation_of
 from functions import stray_logs
 
 AGE_SECONDS: Final = 86400
@@ -36,6 +41,8 @@ PLAUSIBLE_REMOVALS: Final = 10
 PLAUSIBLE_SHARE: Final = 0.05
 """More backups with leftovers than the larger of these, of what a round has seen, are somebody's
 mistake."""
+AGAIN_SECONDS: Final = 3600
+"""So long after it has failed a deletion is tried again."""
 TOLD: Final = 5
 PAUSE_SECONDS: Final = 5
 MOST_PAUSE_SECONDS: Final = 86400
@@ -46,13 +53,14 @@ log = logging.getLogger(__name__)
 
 class _Sorted(NamedTuple):
     """The backups of a page by what is to become of them: all, without a row, with something to be
-    removed; and those of which some is to stay."""
+    removed; those of which some is to stay; logs that go; what is to be deleted and still there."""
 
     locations: list[str]
     unknown: list[str]
     condemned: list[Backup]
     settled: dict[str, Backup]
     logs: list[Archive]
+    failed: list[Backup]
 
 
 def look(*, sure: bool = False) -> dict[str, Any]:
@@ -80,6 +88,8 @@ def look(*, sure: bool = False) -> dict[str, Any]:
             break
         removed += sum(_remove(each, until) for each in these.condemned)
         removed += sum(stray_logs.remove(each, until) for each in these.logs)
+        for each in these.failed:
+            _delete_again(each)
         if page.after is None:
             pause = min(found.seen * PAUSE_SECONDS, MOST_PAUSE_SECONDS)
             following = jobs.StrayLook(begins=aws.clock() + pause)
@@ -130,12 +140,28 @@ def _sort(keys: list[str]) -> _Sorted:
         ],
         settled,
         [row for row in logs.values() if stray_logs.is_over(row)],
+        [row for row in at.values() if _waits_for_another(row)],
     )
 
 
 def _is_over(row: Backup) -> bool:
     ended = row.status in (BackupStatus.DELETED, BackupStatus.FAILED)
     return ended and aws.clock() - row.updated >= AGE_SECONDS
+
+
+def _waits_for_another(row: Backup) -> bool:
+    """Whether its deletion has failed a while ago; what builds on it goes first."""
+    failed = row.status == BackupStatus.DELETE_FAILED and row.operation_id is None
+    return failed and not row.children and aws.clock() - row.updated >= AGAIN_SECONDS
+
+
+def _delete_again(row: Backup) -> None:
+    """Begin another deletion of what somebody has asked for. Clauses: it is as it was read."""
+    asked = Asked("maintenance", f"req-{aws.new_id()}", row.tenant_id)
+    operation = operation_of(row, DELETE_BACKUP, asked=asked)
+    if accepting.accept(row, operation, decided_by=("children", "readers")):
+        queues.notify_task_manager(operation.id)
+        log.info("backup %s, whose deletion had failed, is deleted again", row.id)
 
 
 def _is_settled(row: Backup) -> bool:

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from pynamodb.expressions.update import Action
 
 from chalicelib import objects
 from chalicelib.store import events, jobs
 from chalicelib.store.models import Backup
+from chalicelib.store.operations import operations_of
 from functions import handler, stray_objects
 from simulator.aws.errors import throttled
 from simulator.template import BACKUPS_BUCKET
@@ -98,6 +100,32 @@ def test_what_an_ended_backup_left_goes_after_a_day_and_all_else_stays(store: St
     said = [row.message for row in events.events_of("instance-1") if row.kind == "objects.removed"]
     assert len(said) == 2
     assert said[0].startswith("2 objects of backup 00000000-")
+
+
+def test_a_deletion_that_has_failed_is_tried_again_until_it_is_gone(store: Store) -> None:
+    """An hour later; what builds on it goes first."""
+    full, child = store.backup(1, "DELETE_FAILED"), store.backup(2, "DELETE_FAILED")
+    rows = [Backup.get(each.rpartition("/")[2]) for each in (full, child)]
+    rows[0].update(actions=[Backup.children.set(1)])
+    child_of: list[Action] = [Backup.parents.set([rows[0].id]), Backup.checksum.set("ab" * 32)]
+    rows[1].update(actions=child_of)
+    store.stack.run(3540)
+    store.look()
+    assert [now(each).status for each in rows] == ["DELETE_FAILED", "DELETE_FAILED"]
+    store.stack.run(60)
+    store.look()
+    store.stack.settle()
+    assert [now(each).status for each in rows] == ["DELETE_FAILED", "DELETED"]
+    assert (store.left(full), store.left(child)) == (2, 0)
+    store.look()
+    store.stack.settle()
+    assert (now(rows[0]).status, store.left()) == ("DELETED", 0)
+    (operation,) = operations_of(rows[0].id)
+    assert (operation.user_id, operation.status) == ("maintenance", "SUCCEEDED")
+
+
+def now(row: Backup) -> Backup:
+    return Backup.get(row.id, consistent_read=True)
 
 
 def test_what_lies_beside_a_complete_backup_goes_and_all_of_its_own_stays(
