@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from chalicelib.bus.contract import pieces
 from chalicelib.bus.contract.archiving import ArchiveState
 from chalicelib.bus.contract.pieces import parsed
 from chalicelib.domain.archives import shown
@@ -206,19 +207,42 @@ def test_a_stolen_guest_takes_no_moment_of_before(
     assert restored(stack, instance_id, before) == {"before the base", "before"}
 
 
-def test_a_piece_that_is_lost_takes_no_moment_of_before(stack: Backups) -> None:
+def with_its_newest_lost(stack: Backups) -> tuple[str, str]:
+    """An instance of whose archive F18 has lost the last piece, and a moment well before that."""
     instance_id = archived(stack)
-    moments: dict[str, set[str]] = {}
+    moments: list[str] = []
     for number in range(3):
         stack.write(instance_id, f"row {number}")
         stack.run(60.0)
-        moments[now(stack)] = set(stack.held(instance_id).databases[DATABASE].rows)
+        moments.append(now(stack))
         stack.run(60.0)
     stack.run(120.0)
     newest = max(each for each in stack.keys if "/log/" in each)
     stack.region.s3.buckets[BACKUPS_BUCKET].delete(newest)
-    first = min(moments)
-    assert restored(stack, instance_id, first) == moments[first] == {"before the base", "row 0"}
+    archive, name = newest.split("/")[2], parsed(newest.rpartition("/")[2])
+    assert name is not None
+    stack.invariants.hub.spoiled[archive] = None
+    stack.invariants.hub.spoiled_pieces[archive] = {name.number}
+    return instance_id, moments[0]
+
+
+def test_a_piece_that_is_lost_takes_no_moment_of_before(stack: Backups) -> None:
+    instance_id, moment = with_its_newest_lost(stack)
+    assert restored(stack, instance_id, moment) == {"before the base", "row 0"}
+
+
+def test_a_lost_piece_that_takes_moments_of_before_is_told_by_l12(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pieces, "going_on", lambda *_: iter(()))
+    stack = Backups(options={"COFFER_BACKUP_TIMEOUT_SECONDS": "86400"})
+    try:
+        instance_id, moment = with_its_newest_lost(stack)
+        assert at(stack, instance_id, moment).status == 200
+        stack.settle()
+        assert "L12 is broken" in stack.explain()
+    finally:
+        stack.close()
 
 
 def test_archiving_that_is_turned_off_leaves_the_moments_before(stack: Backups) -> None:
