@@ -66,6 +66,8 @@ def restore_to_moment(work: Clients, tenant: Tenant, instance_id: str | None) ->
     now_ms = int(work.world.kernel.now * 1000)
     since, until = work.stream.choice(ranges) if ranges else (now_ms, now_ms)
     at_ms = work.stream.randint(since, until)
+    if at_ms % 2:
+        at_ms = max(_before_a_commit(work, source, at_ms), since)
     if work.stream.random() < IMPOSSIBLE:
         at_ms = work.stream.choice((since - 1, until + 1000))
     datastore = tenant.archived[source]
@@ -76,6 +78,17 @@ def restore_to_moment(work: Clients, tenant: Tenant, instance_id: str | None) ->
     reply = work.post(tenant, "/instances", body)
     if reply.status == 200:
         work.learn(tenant, reply)
+
+
+def _before_a_commit(work: Clients, instance_id: str, at_ms: int) -> int:
+    """A moment just before the last commit up to one, in the same second: who undoes a mistake asks
+    for that. The same moment of an instance that is gone."""
+    for guest in work.world.fleet.of_instance(instance_id):
+        history = guest.volume.history if guest.volume is not None else None
+        for commit_ms, _ in reversed(history or []):
+            if commit_ms <= at_ms:
+                return commit_ms - commit_ms % 1000 // 2 - 1
+    return at_ms
 
 
 def purge_log(work: Clients, _: Tenant, instance_id: str | None) -> None:

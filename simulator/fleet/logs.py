@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Final
 import msgspec
 
 from chalicelib.bus.contract import answers, arguments
+from chalicelib.engines.engine import Engine
 from guest_agent.backups.store import Damaged
 from guest_agent.datastores.log import ArchivedPiece, Log, LogLost, Piece
 from guest_agent.errors import NotSupported
@@ -37,6 +38,7 @@ class Committed(msgspec.Struct, frozen=True):
 class WithSimLog(OnMachine, WithLog):
     """The part of the guest contract about the log."""
 
+    ENGINE: ClassVar[Engine]
     KEPT_AT_ONCE: ClassVar[bool] = True
     want_log: Callable[[arguments.Archive | None], bool] | None
 
@@ -63,7 +65,7 @@ class WithSimLog(OnMachine, WithLog):
         self, contents: Contents, since: str, pieces: Iterator[ArchivedPiece], target_ms: int
     ) -> Contents:
         """As `WithSimBackups` wants it."""
-        return replayed(contents, since, pieces, target_ms)
+        return replayed(contents, since, pieces, target_ms, self.ENGINE.moment_ms)
 
     def keep(self) -> bool:
         """Have a start keep it; whether it is kept now."""
@@ -137,12 +139,17 @@ class SimLog(Log[Any]):
 
 
 def replayed(
-    contents: Contents, since: str, pieces: Iterator[ArchivedPiece], target_ms: int
+    contents: Contents,
+    since: str,
+    pieces: Iterator[ArchivedPiece],
+    target_ms: int,
+    each_ms: int = 1,
 ) -> Contents:
-    """The contents of a copy with what was committed behind it, up to a moment."""
+    """The contents of a copy with what was committed behind it, up to a moment, as far as times of
+    so many milliseconds tell."""
     for piece in pieces:
         for each in msgspec.json.decode(b"".join(piece.chunks), type=list[Committed]):
-            if each.at_ms > target_ms:
+            if each.at_ms // each_ms * each_ms > target_ms:
                 return contents  # as an engine does, whatever comes behind it
             if each.position > max(contents.log_position, int(since)):
                 for page in each.pages:

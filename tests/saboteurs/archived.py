@@ -84,6 +84,16 @@ def a_rest_that_is_not_noted(patch: Patch) -> None:
     patch.setattr(Archiver, "_rest", rest)
 
 
+@saboteur("archived", "L12")
+def a_second_that_is_taken_whole(patch: Patch) -> None:
+    """A log with whole seconds is replayed to a moment within one: what came later in it, too."""
+
+    def told_apart(moment_ms: int, manager: str, *, later: bool = False) -> int:
+        return moment_ms
+
+    patch.setattr(rules, "told_apart", told_apart)
+
+
 @saboteur("archived", "I38")
 def an_archive_that_nothing_is_lent_for(patch: Patch) -> None:
     """Whoever has a log to send is told that nobody needs it."""
