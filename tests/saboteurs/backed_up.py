@@ -8,7 +8,6 @@ import msgspec
 from pynamodb.transactions import TransactWrite
 
 from chalicelib import containers
-from chalicelib.api import backups as api
 from chalicelib.api import importing
 from chalicelib.api.frame import Request
 from chalicelib.bus.contract.arguments import StoredBackup
@@ -43,7 +42,7 @@ from tests.saboteurs.registry import Patch, saboteur
 @saboteur("backed up", "I12")
 def a_parent_that_goes_under_its_children(patch: Patch) -> None:
     """Nobody looks whether another backup builds on the one that is deleted."""
-    patch.setattr(api, "_require_deletable", lambda row, *, cascade: None)
+    patch.setattr(backups, "going_below", lambda row: [])
 
 
 @saboteur("a bad store", "I12", seeds=10)
