@@ -6,6 +6,7 @@ one of the backup.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from chalicelib import lifecycle
@@ -24,12 +25,17 @@ from chalicelib.errors import BadRequest, Conflict, NotFound, Unprocessable
 from chalicelib.settings import API_VERSION
 from chalicelib.store import accepting as transactions
 from chalicelib.store import backups as store
+from chalicelib.store import listing_backups as lists
 from chalicelib.store.base import Contended, races
 from chalicelib.store.models import Backup
 from chalicelib.store.operations import operation_of
 
 PROJECT: Final = f"/{API_VERSION}/{{project}}"
 PATH: Final = f"{PROJECT}/backups"
+MOST_LISTED: Final = 500
+"""On a page, for who asks for so many; as in Trove its default does not bound it."""
+BEHIND: Final = "@"
+"""In a marker of a list of one instance, between the last backup and that."""
 
 
 class Chosen(Paged, frozen=True):
@@ -50,40 +56,44 @@ class Cascade(Query, frozen=True):
 def index(request: Request) -> Response:
     """The backups of the project, a page of them; an administrator's may be of others."""
     query, context = request.query, request.context
-    limit, marker = limit_of(query), marker_of(query)
     for name in ("instance_id", "datastore", "project_id"):
         if len(query.get(name, "")) > LONGEST:
             raise BadRequest(f"The '{name}' is too long.")
     everybody = flag_of(query, "all_projects")
-    project_id = query.get("project_id", context.project_id)
+    project_id = query.get("project_id", None if everybody else context.project_id)
     if everybody or project_id != context.project_id:
         policy.authorize(context, "backup:index:all_projects", context.project_id)
+    datastore = query.get("datastore")
 
     def fits(row: Backup) -> bool:
-        wanted = {
-            "instance_id": row.instance_id,
-            "datastore": row.datastore_name,
-            "project_id": row.tenant_id,
-        }
-        return all(query.get(name) in (None, value) for name, value in wanted.items())
+        return project_id in (None, row.tenant_id) and datastore in (None, row.datastore_name)
 
-    found = (
-        store.of_everybody(limit, marker, fits)
-        if everybody
-        else store.of_tenant(project_id, limit, marker, fits)
-    )
-    return _listed(request, found)
+    limit, (marker, instance_id) = limit_of(query, MOST_LISTED), _place_of(query)
+    if instance_id is not None:
+        found = lists.of_instance(instance_id, limit, marker, fits)
+        return _listed(request, found, f"{BEHIND}{instance_id}")
+    if project_id is not None:
+        return _listed(request, lists.of_tenant(project_id, limit, marker, fits))
+    return _listed(request, lists.of_everybody(limit, marker, fits))
+
+
+def _place_of(query: Mapping[str, str]) -> tuple[str | None, str | None]:
+    """Behind which backup a page begins, and of which instance it is: the client of Trove names
+    the instance for the first page alone."""
+    last, _, instance_id = (marker_of(query) or "").partition(BEHIND)
+    return last or None, query.get("instance_id", instance_id or None)
 
 
 def of_instance(request: Request) -> Response:
     """The backups of an instance, newest first, a page of them."""
-    row = instance_of(request)
-    query = request.query
-    return _listed(request, store.of_instance(row.id, limit_of(query), marker_of(query)))
+    row, query = instance_of(request), request.query
+    limit = limit_of(query, MOST_LISTED)
+    return _listed(request, lists.of_instance(row.id, limit, marker_of(query)))
 
 
-def _listed(request: Request, found: store.Page) -> Response:
-    return Response(200, BackupList(views_of(found.rows), request.place.next_page(found.marker)))
+def _listed(request: Request, found: lists.Page, of: str = "") -> Response:
+    marker = found.marker + of if found.marker is not None else None
+    return Response(200, BackupList(views_of(found.rows), request.place.next_page(marker)))
 
 
 def show(request: Request) -> Response:

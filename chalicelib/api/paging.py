@@ -56,15 +56,16 @@ class PagedNames(Query, frozen=True):
     ) = None
 
 
-def limit_of(query: Mapping[str, str]) -> int:
-    """How many items a page has; a larger wish is clamped, a senseless one refused."""
+def limit_of(query: Mapping[str, str], most: int | None = None) -> int:
+    """How many items a page has; a larger wish than that, or than the usual size, is clamped, a
+    senseless one refused."""
     page_size = settings().page_size
     wish = query.get("limit")
     if wish is None:
         return page_size
     if not (wish.isascii() and wish.isdigit() and int(wish[:10]) > 0):
         raise BadRequest("The limit must be a positive integer.")
-    return min(int(wish[:10]), page_size)
+    return min(int(wish[:10]), most or page_size)
 
 
 def marker_of(query: Mapping[str, str], longest: int = MAX_ID_LENGTH) -> str | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable
-from typing import Final, NamedTuple
+from typing import Final
 
 from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
@@ -35,13 +35,7 @@ AT_ONCE: Final = 25
 """Backups that are read once more, to be sure of them."""
 
 Items = Callable[[TransactWrite], None]
-
-
-class Page(NamedTuple):
-    """A page of backups; `marker` is where the next one begins, None when there is none."""
-
-    rows: list[Backup]
-    marker: str | None
+Fits = Callable[[Backup], bool]
 
 
 def find_backup(backup_id: str) -> Backup | None:
@@ -99,40 +93,6 @@ def container_of(row: Backup) -> Container | None:
     if row.container_url is None:
         return None
     return Container(row.container_url, int(row.container_key or 0))
-
-
-def of_tenant(tenant_id: str, limit: int, marker: str | None, fits: Fits) -> Page:
-    """A page of a tenant's backups by id; one that filters may be short and have a next one."""
-    after = Backup.id > marker if marker else None
-    return _page(Backup.tenant_index.query(tenant_id, after, limit=limit + 1), limit, fits)
-
-
-def of_everybody(limit: int, marker: str | None, fits: Fits) -> Page:
-    """The same of all tenants', in the order of the table."""
-    key = {"id": {"S": marker}} if marker else None
-    found = Backup.scan(limit=limit + 1, last_evaluated_key=key)
-    return _page(found, limit, lambda row: row.status != BackupStatus.DELETED and fits(row))
-
-
-def of_instance(instance_id: str, limit: int, marker: str | None) -> Page:
-    """A page of an instance's backups, newest first; the marker is the id of one of them. Any other
-    one is none: where it would stand tells when it was made."""
-    last = find_backup(marker) if marker else None
-    known = last is not None and last.instance_id == instance_id
-    before = Backup.created < last.created if last is not None and known else None
-    found = Backup.source_index.query(
-        instance_id, before, scan_index_forward=False, limit=limit + 1
-    )
-    return _page(found, limit, lambda _: True)
-
-
-Fits = Callable[[Backup], bool]
-
-
-def _page(found: Iterable[Backup], limit: int, fits: Fits) -> Page:
-    rows = list(found)
-    marker = rows[limit - 1].id if len(rows) > limit else None
-    return Page([row for row in rows[:limit] if fits(row)], marker)
 
 
 def all_of(instance_id: str) -> list[Backup]:

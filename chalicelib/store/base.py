@@ -93,6 +93,7 @@ class IndexNames(NamedTuple):
     FEED: str = "feed-index"
     SOURCE: str = "source-index"
     DUE: str = "due-index"
+    TIME: str = "time-index"
 
 
 INDEXES: Final = IndexNames()

@@ -60,7 +60,8 @@ def list_backups(work: Clients, tenant: Tenant, instance_id: str | None) -> None
     backup = _backup(work, tenant)
     paths = ["/backups", "/backups?limit=2"]
     if instance_id is not None:
-        paths += [f"/backups?instance_id={instance_id}", f"/instances/{instance_id}/backups"]
+        chosen = f"/backups?instance_id={instance_id}"
+        paths += [chosen, f"{chosen}&limit=1", f"/instances/{instance_id}/backups"]
     if backup is not None:
         paths += [f"/backups/{backup}"] * 2
     work.request(tenant, "GET", work.stream.choice(paths))

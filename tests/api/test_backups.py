@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 import pytest
 from msgspec.structs import replace
+from troveclient.v1.backups import Backups
 
 from chalicelib import engines
+from chalicelib.api import paging
 from chalicelib.domain.operations import OperationStatus
 from chalicelib.engines.engine import Part
+from chalicelib.settings import settings
 from chalicelib.status import BackupStatus
 from chalicelib.store import backups, making_backups, quotas
 from chalicelib.store.ending import Ending, end_operation
@@ -20,6 +24,7 @@ from chalicelib.store.operations import get_operation
 from simulator import template
 from tests.api.client import Answer, Api
 from tests.api.conftest import Make, operations
+from tests.api.test_later import Recorder
 
 GIB = 1024**3
 CHECKSUM = "ab" * 32
@@ -456,7 +461,7 @@ def test_lists_are_each_tenants_own_by_page_and_filter(
     api: Api, other: Api, admin: Api, make: Make
 ) -> None:
     first, second = make(), make()
-    all_of_them = sorted([made(api, first), made(api, first), made(api, second)])
+    all_of_them = [made(api, first), made(api, first), made(api, second)][::-1]
     page = api.get("/backups?limit=2").body
     assert [each["id"] for each in page["backups"]] == all_of_them[:2]
     assert "marker=" in page["links"][0]["href"]
@@ -475,6 +480,28 @@ def test_lists_are_each_tenants_own_by_page_and_filter(
     theirs = operator.get(f"/backups?project_id={api.project}")
     assert {each["id"] for each in theirs.body["backups"]} == set(all_of_them)
     assert set(everybodys(operator, f"&project_id={api.project}")) == set(all_of_them)
+
+
+def test_the_filters_of_a_list_are_in_its_query(
+    api: Api, other: Api, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is newer: of an instance, page by page, as the client of Trove asks for it."""
+    monkeypatch.setattr(paging, "settings", lambda: replace(settings(), page_size=2))
+    first, second = make(), make()
+    of_first = [made(api, first) for _ in range(5)][::-1]
+    of_second = [made(api, second) for _ in range(4)][::-1]
+    manager = Backups(SimpleNamespace(client=Recorder(api, "")))
+    for chosen, expected in ((first.id, of_first), (second.id, of_second), (None, None)):
+        page = manager.list(instance_id=chosen)
+        found = list(page)
+        while page.next:
+            page = manager.list(marker=page.next)  # the client names the instance only once
+            found += page
+        assert [each.id for each in found] == (expected or [*of_second, *of_first])
+    shown_now = manager.list(instance_id=first.id, limit=4)
+    assert [each.id for each in shown_now] == of_first[:4], "a limit is not that of a page"
+    stolen = other.get(f"/backups?marker={of_first[0]}@{first.id}")
+    assert stolen.body["backups"] == [], "a marker shows nothing of others"
 
 
 def test_one_that_a_restored_table_shows_half_way_is_refused_and_not_an_error(

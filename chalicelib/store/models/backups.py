@@ -30,6 +30,17 @@ class SourceIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
     created = NumberAttribute(range_key=True)
 
 
+class TimeIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
+    """The backups of a tenant by time; sparse, as `TenantIndex` is."""
+
+    class Meta:
+        index_name = INDEXES.TIME
+        projection = AllProjection()
+
+    index_tenant = UnicodeAttribute(hash_key=True)
+    created = NumberAttribute(range_key=True)
+
+
 class Backup(Subject):
     """A backup of an instance, which it outlives. Sizes are in bytes."""
 
@@ -43,6 +54,7 @@ class Backup(Subject):
     instance_id = UnicodeAttribute()  # "" of what was imported
     index_source = optional(UnicodeAttribute(null=True))
     source_index = SourceIndex()
+    time_index = TimeIndex()
     version_index = VersionIndex()
     name = UnicodeAttribute()
     description = optional(UnicodeAttribute(null=True))
