@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from chalicelib import aws
-from chalicelib.bus.contract.arguments import StoredBackup, VerifyBackup
+from chalicelib.bus.contract.arguments import LogToReplay, StoredBackup, VerifyBackup
+from guest_agent.backups import replaying
 from guest_agent.datastores import copies, trial
 from guest_agent.datastores.copies import Restore
 from guest_agent.datastores.trial import ENGINE_BYTES, Trial, Watch
@@ -85,3 +86,27 @@ def test_a_trial_leaves_the_database_its_room_while_an_increment_is_applied(
     with pytest.raises(GuestError, match="no room for it beside the database: 200 MiB"):
         Grows(held, VerifyBackup(chain=CHAIN), store).run(aws.event(), lambda _: None)
     assert applied == ["first"]
+
+
+def test_the_log_up_to_a_moment_has_the_room_of_the_increments(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replaying, "wanted", lambda *_: [])
+    restored = tmp_path / "restored"
+    for each in SIZES:
+        (restored / each).mkdir(parents=True)
+    beside: list[str] = []
+
+    def replay(data: Path, *_: Any) -> None:
+        assert data == restored / "full"
+        beside.extend(each.name for each in restored.iterdir() if each.is_dir())
+
+    held: Any = SimpleNamespace(
+        server=server(tmp_path, 0), apply=lambda folders, _: folders[0], replay=replay
+    )
+    store: Any = lambda *_: None  # noqa: E731
+    log = LogToReplay("archive", "t/log/archive", 0, 0, None, "1.4", 1)
+    Restore(held, CHAIN, store).apply(lambda _: None, log, lambda *_: b"")
+    assert beside == ["full"]
+    assert (tmp_path / "data").is_dir()
+    assert not restored.exists()
