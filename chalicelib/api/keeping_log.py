@@ -7,16 +7,18 @@ hour of log, and not the archive.
 from __future__ import annotations
 
 import logging
+from typing import Final
 
 from chalicelib.bus import commands, contract
 from chalicelib.bus.ability import require_able, require_heard
 from chalicelib.bus.contract import arguments
 from chalicelib.conductor.logs_archived import as_told
 from chalicelib.errors import CofferError
-from chalicelib.lifecycle import ServiceStatus
+from chalicelib.lifecycle import READY, ServiceStatus
 from chalicelib.store import archives, instances
 
-_ANSWERING = frozenset({ServiceStatus.HEALTHY, ServiceStatus.RUNNING})
+_ANSWERING: Final = READY | {ServiceStatus.RUNNING}
+"""A volume that is full may be so by the log that is not wanted any more."""
 
 log = logging.getLogger(__name__)
 

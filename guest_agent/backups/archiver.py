@@ -142,7 +142,14 @@ class Archiver:
             memory.log_let_go, memory.archiving = True, None
             return
         memory.log_let_go = False
-        kept = self._is_kept(log, status)
+        try:
+            with self._turn:
+                kept = log.keep()
+        except Unavailable as error:
+            kept = False  # one that does not run finds that it is wanted when it starts
+            if status in _ANSWERS:
+                self._lags(self._note(manager, wanted), str(error))
+                raise
         if status not in _ANSWERS:
             self._tell(ArchiveState.WAITS, Note(wanted.id), "the database does not answer")
             return
@@ -155,15 +162,10 @@ class Archiver:
             self._tell(ArchiveState.BROKEN, note, note.broken)
             memory.wants_renewal = True  # another one may be wanted by now
 
-    def _is_kept(self, log: Log[Any], status: Status) -> bool:
-        """Have the log kept; one that does not run finds that it is wanted when it starts."""
-        try:
-            with self._turn:
-                return log.keep()
-        except Unavailable:
-            if status in _ANSWERS:
-                raise
-            return False
+    def _lags(self, note: Note, why: str) -> None:
+        """Tell how far that of a database is that hangs, maybe since before this agent began."""
+        if note.position and not note.broken:
+            self._tell(ArchiveState.RUNS, note, why)
 
     def _note(self, manager: WithLog, wanted: Archive) -> Note:
         """What is noted of the archive that is wanted; a new note for another one."""

@@ -167,6 +167,36 @@ def test_an_archive_that_has_a_gap_ends_and_another_one_begins(stack: Backups) -
     assert {"log_archive.began", "log_archive.broken"} <= kinds
 
 
+def test_a_volume_that_fills_with_its_log_takes_writes_again(stack: Backups) -> None:
+    """The archive ends, and another one begins."""
+    instance_id = archived(stack)
+    (guest,) = stack.fleet.of_instance(instance_id)
+    stack.write(instance_id, "a bulk load")
+    assert stack.fleet.fill_with_log(guest.server_id, 0.5)
+    closed = []
+    for seconds in (3.0, 900.0):
+        stack.run(seconds)
+        closed.append(guest.closed)
+    assert closed == [True, False]
+    second, first = archives(stack, instance_id)
+    assert (first["state"], second["state"]) == ("ended", "runs")
+    assert "a share of the volume" in first["reason"]
+
+
+def test_a_log_that_is_not_wanted_any_more_makes_room_at_once(stack: Backups) -> None:
+    """A database without writes is told, too: the log may be what takes them from it."""
+    instance_id = archived(stack)
+    (guest,) = stack.fleet.of_instance(instance_id)
+    stack.fleet.leave_room(guest.server_id, 0.5)
+    stack.run(120.0)
+    assert guest.closed
+    (schedule,) = stack.ask("GET", "/backup_schedules").document["backup_schedules"]
+    assert stack.ask("DELETE", f"/backup_schedules/{schedule['id']}").status == 202
+    stack.run(60.0)
+    assert not guest.disk.keeps_log
+    stack.fleet.mend_disk(guest.server_id)
+
+
 def test_an_agent_that_dies_between_a_piece_and_its_note_leaves_no_gap(stack: Backups) -> None:
     instance_id = archived(stack)
     (guest,) = stack.fleet.of_instance(instance_id)
