@@ -122,7 +122,8 @@ class Chosen(Paged, frozen=True):
 
 class ScheduleView(View, frozen=True, kw_only=True):
     """A schedule. `next_at` is when its next run begins, a while after the time that is asked for;
-    `reason` says why the last one has not, or what it waits for."""
+    `reason` says why the last one has not, or what it, or the trial of a backup, waits for or has
+    failed by."""
 
     id: str
     name: str

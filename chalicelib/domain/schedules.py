@@ -23,6 +23,10 @@ LEAST_MINUTES: Final = 15
 """Between two slots."""
 SPREAD_SECONDS: Final = 3600.0
 """Within so long after its slot a run begins, or within a quarter of the time to the next one."""
+ASKER: Final = "backup-schedule:"
+"""Who has asked for what a schedule does: that, and its id."""
+TRIAL: Final = "The trial of backup"
+"""So a schedule's reason begins that is one of a trial."""
 DUE_SHARDS: Final = 8
 """Partitions of the index of what is due. More may be added at any time, fewer never."""
 

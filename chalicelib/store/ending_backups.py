@@ -15,6 +15,7 @@ from chalicelib import aws
 from chalicelib.domain import backups as rules
 from chalicelib.domain.flows import CREATE_BACKUP, What
 from chalicelib.domain.operations import OperationAction
+from chalicelib.domain.schedules import ASKER, TRIAL
 from chalicelib.lifecycle import TABLES, UNFINISHED
 from chalicelib.status import BackupStatus
 from chalicelib.store import backups
@@ -32,8 +33,8 @@ def ending(operation: Operation, what: What, reason: str) -> backups.Items:
 
     Clause: the backup is unfinished. One whose row is lost, or has ended, is left so.
     """
-    if operation.action == OperationAction.VERIFY_BACKUP and what is What.SUCCEEDED:
-        return verifying(operation)
+    if operation.action == OperationAction.VERIFY_BACKUP:
+        return verifying(operation) if what is What.SUCCEEDED else _untried(operation, reason)
     if operation.action not in rules.MAKING:
         return lambda _: None
     row = backups.find_backup((operation.arguments or {})["backup"])
@@ -76,6 +77,27 @@ def _failing(row: Backup, operation: Operation) -> backups.Items:
         write.update(schedule, actions=actions, condition=BackupSchedule.id.exists())
 
     return build
+
+
+def _untried(operation: Operation, reason: str) -> backups.Items:
+    """What else is written when a trial has come to no verdict: the schedule that has asked for it
+    says why, and has its next backup tried out. Clause: the schedule is there."""
+    asker = operation.user_id or ""
+    if not asker.startswith(ASKER) or operation.cancelled is not None:
+        return lambda _: None
+    try:
+        schedule = BackupSchedule.get(asker.removeprefix(ASKER), consistent_read=True)
+    except BackupSchedule.DoesNotExist:
+        return lambda _: None
+    backup_id = (operation.arguments or {})["backup"]
+    why = f"{TRIAL} {backup_id} has come to no verdict: {reason}"
+    actions: list[Action] = [
+        BackupSchedule.unverified.set(max(schedule.unverified, (schedule.verify_every or 1) - 1)),
+        BackupSchedule.reason.set(why[:1024]),
+        BackupSchedule.reason_at.set(aws.clock()),
+    ]
+    there = BackupSchedule.id.exists()
+    return lambda write: write.update(schedule, actions=actions, condition=there)
 
 
 def verifying(operation: Operation) -> backups.Items:

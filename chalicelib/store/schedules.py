@@ -8,6 +8,7 @@ on the way, or dies over it, is looked at again.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
@@ -230,7 +231,7 @@ def rest(row: BackupSchedule, at: float) -> None:
 
 
 def wait(row: BackupSchedule, until: float, reason: str) -> None:
-    """Have a slot tried again then, and say why it waits. Clauses: those of `_same`."""
+    """Have a slot, or a trial, tried again then, and say why it waits. Clauses: as `_same`."""
     _write(row, {"due_at": until, **_because(reason)})
 
 
@@ -264,7 +265,7 @@ def _write(
 
 def running(row: BackupSchedule, following: float, at: float, backup: Backup) -> Items:
     """What the transaction writes that accepts a run: its backup, the schedule's next slot, and
-    when it is looked at.
+    when it is looked at; and that the one before was not tried out, although its time had come.
 
     Clauses: those of `making_backups.making` and of `_same`: a slot is run once, whoever looks
     twice.
@@ -281,11 +282,21 @@ def running(row: BackupSchedule, following: float, at: float, backup: Backup) ->
         "reason_at": None,
     }
 
+    untried = _tells_of_trial(row) and row.unverified >= (row.verify_every or math.inf)
+    event = _event(row, "untried", row.reason or "") if untried else None
+
     def build(write: TransactWrite) -> None:
         make(write)
         write.update(row, actions=_setting(values), condition=same)
+        if event is not None:
+            write.save(event)
 
     return build
+
+
+def _tells_of_trial(row: BackupSchedule) -> bool:
+    """Whether it is a trial that a schedule tells of, and not a slot."""
+    return (row.reason or "").startswith(rules.TRIAL)
 
 
 def unchanged(row: BackupSchedule) -> Items:
@@ -306,6 +317,8 @@ def verifying(row: BackupSchedule) -> Items:
     count = BackupSchedule.unverified
     same = count == before if before else count.does_not_exist() | (count == 0)
     actions: list[Action] = [count.set(0)]
+    if _tells_of_trial(row):
+        actions += [BackupSchedule.reason.remove(), BackupSchedule.reason_at.remove()]
     return lambda write: write.update(row, actions=actions, condition=same)
 
 

@@ -91,8 +91,12 @@ def look(schedule_id: str) -> str:
     soon = aws.clock() + SOON_SECONDS if _give_up(row, made) else math.inf
     if row.again is not None or aws.clock() >= begins_at(row, row.next_at):
         return _run(row, instance, made, soon)
-    soon = min(soon, verifications.begin(row, instance, made))
-    store.look_again(row, min(store.look_at(row, row.next_at), soon))
+    trial = verifications.begin(row, instance, made)
+    at = min(store.look_at(row, row.next_at), soon, trial.again)
+    if trial.reason is not None:
+        store.wait(row, at, trial.reason)
+    else:
+        store.look_again(row, at)
     return "looked"
 
 

@@ -8,6 +8,7 @@ from chalicelib import aws, lifecycle
 from chalicelib.bus.ability import require_able, require_heard, require_offered
 from chalicelib.bus.contract import METHODS
 from chalicelib.domain.flows import Flow
+from chalicelib.domain.schedules import ASKER
 from chalicelib.errors import Unprocessable
 from chalicelib.store.events import Asked
 from chalicelib.store.models import BackupSchedule, Instance, Operation
@@ -28,7 +29,7 @@ def require_free(instance: Instance, flow: Flow) -> None:
 
 def asked_by(row: BackupSchedule) -> Asked:
     """Who asks for what a schedule does: itself, with a request of its own each time."""
-    return Asked(f"backup-schedule:{row.id}", f"req-{aws.new_id()}", row.tenant_id)
+    return Asked(f"{ASKER}{row.id}", f"req-{aws.new_id()}", row.tenant_id)
 
 
 def start(operation: Operation) -> None:

@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from chalicelib.domain.operations import TERMINAL, OperationAction
-from chalicelib.domain.schedules import plan_of
+from chalicelib.domain.operations import TERMINAL, OperationAction, OperationStatus
+from chalicelib.domain.schedules import ASKER, TRIAL, plan_of
 from chalicelib.status import BackupStatus
 from simulator.aws.dynamodb.values import Item
 from simulator.invariants.base import Invariant
@@ -17,7 +17,6 @@ from simulator.invariants.i40_verdicts import is_damaged
 from simulator.invariants.rows import changed, json_of, parents_of
 
 DAY_SECONDS: Final = 86400.0
-ASKER: Final = "backup-schedule:"
 MISSED: Final = "backup_schedule.missed"
 MOST_SLOTS: Final = 4
 """Of a schedule, after which nothing is there that it does not keep: one look takes ten away, and a
@@ -144,9 +143,21 @@ class Scheduled(Invariant):
             live = self._restores.setdefault(json_of(new, "arguments")["backup"], set())
             (live.discard if new["status"] in TERMINAL else live.add)(new["id"])
         asked = str(new.get("user_id"))
+        tries = new["action"] == OperationAction.VERIFY_BACKUP and asked.startswith(ASKER)
+        ended = old is not None and changed(old, new, "status")
+        if tries and ended and new["status"] == OperationStatus.FAILED and "cancelled" not in new:
+            self.hub.soon(self._tells_of_trial, asked.removeprefix(ASKER))
         deletes = new["action"] == OperationAction.DELETE_BACKUP
         if old is None and deletes and asked.startswith(ASKER):
             self.hub.soon(self._gives_up, new["id"])
+
+    def _tells_of_trial(self, schedule_id: str) -> None:
+        """A trial that came to no verdict is told by the schedule that wanted it."""
+        self.exercised += 1
+        row = self.hub.row("backup-schedules", schedule_id)
+        if row is not None and not str(row.get("reason", "")).startswith(TRIAL):
+            text = f"a trial of {schedule_id} came to no verdict, and it does not say why"
+            self.broken(text, row["instance_id"])
 
     def _gives_up(self, operation_id: str) -> None:
         self.exercised += 1

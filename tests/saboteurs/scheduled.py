@@ -9,7 +9,7 @@ from chalicelib.domain import backups as rules
 from chalicelib.domain import containers, retention
 from chalicelib.domain.retention import Keeping, Made
 from chalicelib.status import BackupStatus
-from chalicelib.store import backups, strategies
+from chalicelib.store import backups, ending_backups, strategies
 from chalicelib.store import schedules as store
 from chalicelib.store.models import Backup, BackupSchedule, Instance
 from chalicelib.taskmanager import schedules
@@ -96,3 +96,9 @@ def a_base_that_lies_apart_from_its_log(patch: Patch) -> None:
         return found or strategies.container_for(instance)
 
     patch.setattr(schedules, "_place", place)
+
+
+@saboteur("scheduled in trouble", "I39", seeds=10)
+def a_trial_without_a_verdict_that_nobody_tells(patch: Patch) -> None:
+    """What keeps a backup from being tried out stands in an operation alone."""
+    patch.setattr(ending_backups, "_untried", lambda operation, reason: lambda write: None)
