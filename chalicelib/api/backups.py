@@ -66,11 +66,11 @@ def index(request: Request) -> Response:
     datastore = query.get("datastore")
 
     def fits(row: Backup) -> bool:
-        return project_id in (None, row.tenant_id) and datastore in (None, row.datastore_name)
+        return datastore in (None, row.datastore_name)
 
     limit, (marker, instance_id) = limit_of(query, MOST_LISTED), _place_of(query)
     if instance_id is not None:
-        found = lists.of_instance(instance_id, limit, marker, fits)
+        found = lists.of_instance(instance_id, limit, marker, fits, project_id)
         return _listed(request, found, f"{BEHIND}{instance_id}")
     if project_id is not None:
         return _listed(request, lists.of_tenant(project_id, limit, marker, fits))

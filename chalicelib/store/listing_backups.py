@@ -67,9 +67,19 @@ def of_tenant(tenant_id: str, limit: int, marker: str | None, fits: Fits = every
     return _chosen(read, limit, last, fits)
 
 
-def of_instance(instance_id: str, limit: int, marker: str | None, fits: Fits = everything) -> Page:
-    """The same of an instance's backups."""
-    last = _last(marker, lambda row: row.instance_id == instance_id)
+def of_instance(
+    instance_id: str,
+    limit: int,
+    marker: str | None,
+    fits: Fits = everything,
+    tenant_id: str | None = None,
+) -> Page:
+    """The same of an instance's backups, as far as they are that tenant's, if one is given."""
+
+    def is_theirs(row: Backup) -> bool:
+        return row.instance_id == instance_id and tenant_id in (None, row.tenant_id)
+
+    last = _last(marker, is_theirs)
 
     def read(behind: Backup | None, number: int) -> list[Backup]:
         key = _key("index_source", instance_id, behind)
@@ -79,7 +89,7 @@ def of_instance(instance_id: str, limit: int, marker: str | None, fits: Fits = e
             )
         )
 
-    return _chosen(read, limit, last, fits)
+    return _chosen(read, limit, last, lambda row: is_theirs(row) and fits(row))
 
 
 def of_everybody(limit: int, marker: str | None, fits: Fits = everything) -> Page:

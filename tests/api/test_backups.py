@@ -500,8 +500,10 @@ def test_the_filters_of_a_list_are_in_its_query(
         assert [each.id for each in found] == (expected or [*of_second, *of_first])
     shown_now = manager.list(instance_id=first.id, limit=4)
     assert [each.id for each in shown_now] == of_first[:4], "a limit is not that of a page"
-    stolen = other.get(f"/backups?marker={of_first[0]}@{first.id}")
-    assert stolen.body["backups"] == [], "a marker shows nothing of others"
+    for known in (of_first[0], "unknown"):
+        stolen = other.get(f"/backups?marker={known}@{first.id}")
+        assert stolen.fault() == "There is no backup of the marker.", "nor that it is there"
+    assert other.get(f"/backups?instance_id={first.id}").body["backups"] == []
 
 
 def test_one_that_a_restored_table_shows_half_way_is_refused_and_not_an_error(

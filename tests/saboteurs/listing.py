@@ -59,7 +59,7 @@ def a_filter_behind_the_page(patch: Patch) -> None:
     """A list of an instance has what one page of everybody's backups has of it."""
 
     def of_instance(
-        instance_id: str, limit: int, marker: str | None, fits: Any = None
+        instance_id: str, limit: int, marker: str | None, fits: Any = None, tenant: Any = None
     ) -> listing_backups.Page:
         page = listing_backups.of_everybody(2, None)
         return listing_backups.Page([r for r in page.rows if r.instance_id == instance_id], None)
