@@ -193,9 +193,9 @@ def _give_up(row: BackupSchedule, made: Sequence[Backup]) -> bool:
     going = retention.given_up(row, made, now)
     if not going:
         return False
-    sure = _made_sure(made, going[:MOST_LOOKED_INTO])
-    known = {each.id for each in sure}
-    rows = [*sure, *(each for each in made if each.id not in known)]
+    deciding = _deciding(made, going[:MOST_LOOKED_INTO])
+    sure = backups.find_backups(deciding)  # the index may be late
+    rows = [*sure, *(each for each in made if each.id not in deciding)]
     going = retention.given_up(row, rows, now, backups.read_now(sure))
     by_id = {each.id: each for each in sure if each.operation_id is None}
     chosen = [by_id[each] for each in going if each in by_id]
@@ -207,10 +207,9 @@ def _give_up(row: BackupSchedule, made: Sequence[Backup]) -> bool:
     return bool(chosen)
 
 
-def _made_sure(made: Sequence[Backup], going: Sequence[str]) -> list[Backup]:
-    """What decides on those that go, as it is now: their chains, and the newest of all, which are
-    kept in their place. The index may be late."""
+def _deciding(made: Sequence[Backup], going: Sequence[str]) -> dict[str, None]:
+    """The ids of those that decide on what goes: its chains, and the newest of all, which are kept
+    in its place."""
     roots = {retention.chain_of(each) for each in made if each.id in going}
-    chosen = [each.id for each in made[:NEWEST]]
-    chosen += [each.id for each in made[NEWEST:] if retention.chain_of(each) in roots]
-    return backups.find_backups(chosen)
+    older = (each for each in made[NEWEST:] if retention.chain_of(each) in roots)
+    return dict.fromkeys(each.id for each in (*made[:NEWEST], *older))

@@ -606,6 +606,26 @@ def test_what_goes_is_found_behind_any_number_that_stays(fleet: Fleet) -> None:
     assert stored(row).due_at <= fleet.world.now + runs.SOON_SECONDS + 1, "and the next ones soon"
 
 
+@pytest.mark.parametrize("gone", [True, False])
+def test_what_only_a_late_index_has_takes_nobodys_place(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch, *, gone: bool
+) -> None:
+    instance = fleet.instance()
+    row = fleet.schedule(instance, keep_count=1)
+    for _ in range(2):
+        fleet.come(row)
+        fleet.end()
+    older, newest = made(instance)
+    as_it_was = [newest, older]
+    monkeypatch.setattr(backups, "all_of", lambda _: as_it_was)
+    if gone:
+        Backup(newest.id).delete()
+    else:
+        Backup(newest.id).update(actions=[Backup.status.set(BackupStatus.DELETING)])
+    runs.look(row.id)
+    assert backups.get_backup(older.id).status == BackupStatus.COMPLETED
+
+
 def test_a_backup_beyond_what_is_looked_at_is_refused_and_told(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
