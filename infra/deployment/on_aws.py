@@ -130,11 +130,13 @@ def rings(survey: Survey) -> str:
 
 def backup_keys(survey: Survey) -> str:
     """Whether functions in a VPC have a way to KMS, which no release called that chose by no
-    parameter what seals the keys of backups. What is there by now was told of it."""
-    chosen = {**survey.present_parameters, **survey.wanted.parameters}
+    parameter what seals the keys of backups. Who is in that VPC by now was told of it."""
+    present, wanted = survey.present_parameters, survey.wanted.parameters
+    chosen = {**present, **wanted}
     if survey.target.endpoint_url is not None or chosen.get(SEALING) == "ring":
         return "the ring seals them"
-    if chosen.get("SubnetIds") and SEALING not in chosen:
+    told = SEALING in present and chosen.get("SubnetIds") == present.get("SubnetIds")
+    if chosen.get("SubnetIds") and not told and SEALING not in wanted:
         raise Doubt(
             "The functions are in a VPC, and KMS seals the keys of backups from now on: without a "
             "way to it no backup can be made.",

@@ -334,6 +334,11 @@ def test_a_vpc_without_a_way_to_kms_is_told_of_once() -> None:
     assert (found.verdict, "an endpoint of KMS" in found.advice) == ("warning", True)
     by_ring = Wanted("dbs", parameters={"SealBackupsWith": "ring"})
     assert finding(survey(by_ring, present=stands), "backup-keys").verdict == "ok"
+    outside = OURS._replace(parameters={"SealBackupsWith": "key"})
+    moves = Wanted("dbs", parameters=inside)
+    assert finding(survey(moves, present=outside), "backup-keys").verdict == "warning"
+    knows = Wanted("dbs", parameters={**inside, "SealBackupsWith": "key"})
+    assert finding(survey(knows, present=outside), "backup-keys").verdict == "ok"
     told = stands._replace(parameters={**inside, "SealBackupsWith": "key"})
     for present in (told, OURS, None):
         assert finding(survey(present=present), "backup-keys").said == "KMS seals them"
