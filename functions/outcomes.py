@@ -30,7 +30,7 @@ class Wait(msgspec.Struct, frozen=True):
 
     `first`: it has to be on record before the step goes on, as what an undoing must not miss.
     `progress`: a part of what the step is at is done since the last look, so that its bound, which
-    is one of waiting, begins anew.
+    is one of waiting, begins anew; not of a step that undoes, whose subject nobody can use so long.
     """
 
     seconds: int

@@ -97,7 +97,7 @@ def _run(invocation: Invocation, step: Step, span: tracing.Span) -> Outcome:
     outcome: Outcome | None = _refusal(operation, name, step)
     if outcome is None:
         outcome = _look(operation, name, step, invocation.token)
-        if isinstance(outcome, Wait) and outcome.progress:
+        if isinstance(outcome, Wait) and outcome.progress and not _undoes(operation, name):
             outcome = _going_on(operation, name, outcome)
         if step.backwards and isinstance(outcome, Wait) and name in as_dict(operation.notes):
             # Late only after a second look: an outage may have come before the first, or between.
@@ -196,6 +196,12 @@ def _late(operation: Operation, name: str) -> Failed | None:
         return None
     last = as_dict(operation.notes).get(name)
     return Failed(f"{name.replace('_', ' ')} was not done in time" + (f": {last}" if last else ""))
+
+
+def _undoes(operation: Operation, name: str) -> bool:
+    """Whether a step takes something back: it holds its subject meanwhile, so its bound stays. What
+    it leaves, the maintenance finds."""
+    return FLOWS[operation.action].undoes(name)
 
 
 def _going_on(operation: Operation, name: str, outcome: Wait) -> Wait:

@@ -135,6 +135,22 @@ def test_a_removal_has_as_long_as_it_goes_on_and_hours_when_it_does_not(
     assert looked(operation) == "failed"
 
 
+def test_an_undoing_that_goes_on_gives_its_instance_back_in_time(
+    instance_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody can restart or resize one in BACKUP. The maintenance removes the rest."""
+    _, operation = asked_for(instance_id)
+    operations.begin_compensation(operation, "It was cancelled.")
+    monkeypatch.setattr(objects, "page", lambda _: objects.Page({"a": 1}, None, {}))
+    monkeypatch.setattr(objects, "remove", lambda _: 1)
+    event = {"step": "create_backup.discard", "operation_id": operation.id}
+    outcomes = list[str]()
+    for _ in range(3):
+        outcomes.append(step.run(handler.LOCAL_STEPS, event)["outcome"])
+        aws.sleep(settings().delete_timeout_seconds / 2 + 30)
+    assert outcomes == ["wait", "wait", "failed"]
+
+
 def test_a_removal_that_goes_on_for_ever_is_none(
     instance_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
