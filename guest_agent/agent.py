@@ -139,7 +139,8 @@ class Agent:
             self._report_progress(),
         ]
         if self.retired is None:
-            self._archiver.look(condition.status)
+            leaving = self._dispatcher.leaving is not None
+            self._archiver.look(condition.status, leaving=leaving)
             every_seconds = self._memory.session.heartbeat_seconds
             said += [self._heartbeat.beat(condition, every_seconds), self._tell()]
             said += [self._prove(condition.status)]

@@ -73,6 +73,7 @@ class Archiver:
         self._turn = aws.lock()
         self._store: tuple[str, Store] | None = None
         self._stop = aws.event()
+        self._leaving = False
         self._position = ""
         self._free_at = 0.0
         self._guarded_at = 0.0
@@ -96,8 +97,13 @@ class Archiver:
             memory.archive, memory.archive_known, memory.archive_at = archive, True, 0.0
             self._on_finished()
 
-    def look(self, status: Status) -> None:
-        """Begin a round if one is due."""
+    def look(self, status: Status, *, leaving: bool = False) -> None:
+        """Begin a round if one is due; of an agent that is to leave none begins, and the one that
+        is under way ends with its piece: the next process goes on from what is noted."""
+        if leaving:
+            self._leaving = True
+            self._stop.set()
+            return
         memory, now = self._memory, aws.monotonic()
         manager = self._manager
         if not isinstance(manager, WithLog) or not memory.archive_known:
@@ -195,6 +201,8 @@ class Archiver:
             return self._break(manager, self._note_again(manager, note), str(error))
         except Cancelled:
             self._store = None
+            if self._leaving:
+                return self._note_again(manager, note)
             if self._stop.is_set():
                 self._stop = aws.event()
                 return self._break(manager, self._note_again(manager, note), self._overfull())
@@ -251,10 +259,12 @@ class Archiver:
     def _pause(self, waited: int) -> None:
         """Let what was sent take the time that the bandwidth gives it; `waited` is what had waited
         before that. A log that outruns it is sent all the same, before its archive has to end."""
+        if self._leaving:
+            raise Cancelled("the agent is to leave")
         if self._memory.log_warned and self._memory.log_waiting >= waited:
             return
         if aws.wait(self._stop, max(self._free_at - aws.monotonic(), 0.0)):
-            raise Cancelled("more of the log waits than may")
+            raise Cancelled("more of the log waits than may, or the agent is to leave")
 
     def _rest(self, manager: WithLog, note: Note, asked: int) -> Note:
         """All that was committed before it was asked is there. That is noted: the next piece has

@@ -15,7 +15,9 @@ from guest_agent.agent import Agent
 from guest_agent.clock import ServiceClock
 from guest_agent.config import AgentFile, GuestConfig
 from guest_agent.enrolment import Enrolment, Reply, Session
+from guest_agent.errors import Leaving
 from guest_agent.queues import VISIBILITY_SECONDS
+from tests.guest_agent.backups.test_archiver import ARCHIVE, Logged
 from tests.guest_agent.fakes import (
     INSTANCE,
     FakeManager,
@@ -54,10 +56,10 @@ class MemoryIdentity:
 class Guest:
     """An agent whose control plane answers `status`."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, manager: FakeManager | None = None) -> None:
         self.world = world
         self.queues = MemoryQueues()
-        self.manager = FakeManager()
+        self.manager = manager or FakeManager()
         self.asked: list[str] = []
         self.on_ask: Callable[[], None] = lambda: None
         self.status = 200
@@ -311,3 +313,20 @@ def test_a_process_is_on_trial_whose_release_has_not_proved_itself(
     assert not guest.agent.on_trial
     guest.manager.releases = SimpleNamespace(trial=trial)  # type: ignore[assignment]
     assert guest.agent.on_trial == (trial is not None)
+
+
+def test_an_agent_that_is_to_leave_begins_to_send_no_more_log(world: World) -> None:
+    """With each round longer than a round's time the next one was always due: it never left."""
+    guest = Guest(world, Logged())
+    guest.agent.begin()
+    guest.agent._archiver.want(ARCHIVE)
+    guest.pulses(1)
+    assert guest.agent.busy, "a round is under way"
+    guest.manager.fails = Leaving("Another release is to run.")
+    guest.queues.put(sealed(command("list_users")))
+    guest.agent.tick()
+    world.now += ARCHIVE.every_seconds
+    assert guest.agent.leaving is None
+    world.run_spawned()
+    guest.pulses(1)
+    assert guest.agent.leaving == "Another release is to run."

@@ -124,6 +124,10 @@ class Rounds:
         self.archiver = Archiver(self.manager, self.memory, lambda: None)
         self.archiver.want(ARCHIVE)
 
+    def leave(self) -> None:
+        """A pulse while the agent is to leave."""
+        self.archiver.look(Status.HEALTHY, leaving=True)
+
     def run(self, rounds: int = 1, status: Status = Status.HEALTHY) -> None:
         for _ in range(rounds):
             self.world.now += ARCHIVE.every_seconds
@@ -276,3 +280,45 @@ def test_a_log_that_outruns_the_bandwidth_is_sent_before_its_archive_ends(rounds
     kept.waiting = outruns  # type: ignore[method-assign]
     assert paced(rounds, 10, piece_bytes=1) < 1.1
     assert rounds.told.state is ArchiveState.RUNS
+
+
+class PausedByPulses(VirtualEvent):
+    """Who waits for it sees a pulse of an agent that is to leave."""
+
+    def __init__(self, rounds: Rounds) -> None:
+        super().__init__(rounds.world)
+        self.rounds = rounds
+
+    def wait(self, timeout: float | None = None) -> bool:
+        if timeout:
+            self.rounds.leave()
+        return super().wait(timeout)
+
+
+@pytest.mark.parametrize("bandwidth", [0, 1], ids=["without a bandwidth", "with one"])
+def test_an_agent_that_is_to_leave_sends_no_more_than_the_piece_that_it_is_at(
+    rounds: Rounds, bandwidth: int
+) -> None:
+    """A backlog of hours would hold up its upgrade; the next process goes on with it."""
+    rounds.archiver._stop = PausedByPulses(rounds)
+    put = rounds.manager.place.put
+
+    def overtaken(key: str, body: bytes, sha256: str) -> None:
+        put(key, body, sha256)
+        if not bandwidth:
+            rounds.leave()
+
+    rounds.manager.place.put = overtaken  # type: ignore[method-assign]
+    rounds.run()
+    rounds.manager.kept.written = [b"a commit"] * 10
+    rounds.archiver.want(replace(ARCHIVE, bandwidth=bandwidth))
+    began = rounds.world.now
+    rounds.run()
+    assert len(rounds.manager.place.pieces) == 1
+    assert (rounds.told.state, rounds.told.number) == (ArchiveState.RUNS, 1)
+    assert not rounds.archiver.working
+    assert rounds.world.now - began == ARCHIVE.every_seconds, "it waited for nothing"
+    rounds.manager.place.put = put  # type: ignore[method-assign]
+    rounds.start_again()
+    rounds.run()
+    assert [each.number for each in rounds.manager.place.pieces] == list(range(1, 11))
