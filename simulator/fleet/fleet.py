@@ -179,13 +179,16 @@ class Fleet(SimHypervisor):
             told(guest)
 
     def fill_with_log(self, server_id: str, room: float) -> bool:
-        """So much is left since a commit was huge that is to be archived; False without one."""
+        """No more is left, whatever else goes, since a commit was huge that is to be archived.
+
+        False without one, and where one was so before.
+        """
         guest = self.guests[server_id]
         log = guest.volume.log if guest.volume is not None else None
-        if log is None or not log.entries:
+        size = int((PLENTY - room) * SimRoom(guest).look().low)
+        if log is None or not log.entries or log.behind(0) > size:
             return False
-        found = SimRoom(guest)
-        log.grow(int((found.left() - room) * found.look().low))
+        log.grow(size)
         self.leave_room(server_id, guest.disk.room)
         return True
 
@@ -200,6 +203,8 @@ class Fleet(SimHypervisor):
         guest.disk.full = guest.disk.unreadable = False
         guest.disk.room = PLENTY
         guest.start_pulse()
+        for told in self.on_room:
+            told(guest)
 
     # ------------------------------------------------------------------------------- F14
 

@@ -78,6 +78,7 @@ class Guest:
         "runs_for",
         "runs_with",
         "server_id",
+        "starts",
         "stopped_at",
         "stuck",
         "up",
@@ -99,6 +100,7 @@ class Guest:
         self.power = False
         self.up = False
         self.stuck = self.closed = self.failed = self.given_up = False
+        self.starts = 0
         self.stopped_at = 0.0
         self.passing: Status | None = None
         self.runs = disk.agent

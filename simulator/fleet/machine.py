@@ -33,6 +33,8 @@ class Machine(Protocol):
     """Whether the database's process runs and does not answer."""
     closed: bool
     """Whether the running database takes no writes."""
+    starts: int
+    """How often the database was started, each time taking them."""
     failed: bool
     given_up: bool
     stopped_at: float

@@ -272,6 +272,7 @@ class SimManager(WithSuperuser, WithSettings, Manager, WithUpgrades, WithConfigu
         volume.touched_by = engine.number
         self._machine.runs_with = dict(self._machine.disk.configuration)
         self._machine.up, self._machine.closed = True, False
+        self._machine.starts += 1
         if not (self._machine.disk.keeps_log or volume.keeps_log):
             volume.log = None
         elif volume.log is None:

@@ -78,6 +78,7 @@ class WireMachine:
         self.volume: Volume | None = Volume(SIZE_GIB)
         self.up = False
         self.stuck = self.closed = self.failed = self.given_up = False
+        self.starts = 0
         self.stopped_at = 0.0
         self.passing: Status | None = None
         self.runs_for = self.disk.flavor

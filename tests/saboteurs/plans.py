@@ -113,6 +113,7 @@ ARCHIVED: Final = {
     "create_database": 6.0,
     "write": 24.0,
 }
+FILLED: Final = {"archive_log": 8.0, "create_backup": 2.0, "write": 40.0, "create_database": 6.0}
 GIVEN_UP: Final = {
     "create": 1.0,
     "create_backup": 10.0,
@@ -195,7 +196,7 @@ PLANS: Final = {
     "archived in trouble": _plan(
         "archived in trouble", ARCHIVED, {"F5": 0.05, "F11": 4.0, "F18": 0.4}, rate=80.0, hours=0.8
     ),
-    "filled by logs": _plan("filled by logs", ARCHIVED, {"F13": 4.0}, rate=80.0, hours=0.8),
+    "filled by logs": _plan("filled by logs", FILLED, {"F13": 8.0}, rate=80.0, hours=0.8),
     "given up": _plan("given up", GIVEN_UP, {"F3": 0.3, "F11": 20.0}, rate=240.0, at_once=3),
     "a bad store": _plan("a bad store", BACKED_UP, {"F18": 4.0}, rate=120.0),
     "rolled out": _plan("rolled out", ROLLED, {"F5": 0.2, "F15": 0.1}),

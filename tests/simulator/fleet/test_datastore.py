@@ -39,6 +39,7 @@ class Machine:
         self.volume: Volume | None = Volume(2)
         self.up = False
         self.stuck = self.closed = self.failed = self.given_up = False
+        self.starts = 0
         self.stopped_at = 0.0
         self.passing: Status | None = None
         self.runs_for = self.disk.flavor
