@@ -8,6 +8,7 @@ was kept for increments before counts nothing, and goes on to be kept while ther
 
 from __future__ import annotations
 
+import logging
 import re
 import time
 from collections.abc import Iterator
@@ -28,6 +29,7 @@ LOOK_SECONDS: Final = 2.0
 MOST_SEGMENTS: Final = 100_000
 """Of one copy: 1.5 TiB."""
 _BEGINS: Final = re.compile(rb"START WAL LOCATION: [0-9A-F/]+ \(file ([0-9A-F]{24})\)")
+_log = logging.getLogger(__name__)
 
 
 class LogBeside:
@@ -76,14 +78,22 @@ class LogBeside:
             ((reached,),) = session.rows("SELECT (pg_switch_wal() - '0/0')::bigint")
         self.reached = Place(self._next.timeline, int(reached))
         yield from self._up_to(-(-self.reached.at // SEGMENT_BYTES) * SEGMENT_BYTES)
+        # Nothing is released any more: the end of the last segment is behind what was reached, and
+        # a slot that is a copy of this one could not keep from there on.
         with self._session() as session:
-            self._release(session)
+            self._require_kept(session)
 
     def hand_over(self, slot: str) -> None:
-        """Have a slot keep what comes behind the copy, where it has lost what was before."""
-        with self._session() as session:
-            if wal.drop_lost(session, slot):
-                session.rows("SELECT pg_copy_physical_replication_slot($1, $2)", SLOT, slot)
+        """Have a slot keep what comes behind the copy, where it has lost what was before.
+
+        The copy is whole, whatever becomes of that: the next increment fails, and a full one comes.
+        """
+        try:
+            with self._session() as session:
+                if wal.drop_lost(session, slot):
+                    session.rows("SELECT pg_copy_physical_replication_slot($1, $2)", SLOT, slot)
+        except CommandFailed as error:
+            _log.warning("The slot of the backups was not made anew: %s", error)
 
     def _up_to(self, end: int) -> Iterator[bytes]:
         assert self._next is not None, "it has begun"
@@ -96,8 +106,14 @@ class LogBeside:
             self._next = self._next._replace(at=self._next.at + SEGMENT_BYTES)
 
     def _release(self, session: Session) -> None:
-        """What was sent is kept no longer, if it was until then: else it may have been read while
-        it was written anew."""
+        """What was sent is kept no longer."""
+        assert self._next is not None, "it has begun"
+        self._require_kept(session)
+        session.rows("SELECT pg_replication_slot_advance($1, $2::pg_lsn)", SLOT, self._next.lsn)
+
+    def _require_kept(self, session: Session) -> None:
+        """What was sent was kept until then: else it may have been read while it was written
+        anew."""
         assert self._next is not None, "it has begun"
         kept = session.rows(
             "SELECT 1 FROM pg_replication_slots WHERE slot_name = $1"
@@ -110,7 +126,6 @@ class LogBeside:
                 "more of the write-ahead log was written while the backup was made than the volume "
                 "keeps"
             )
-        session.rows("SELECT pg_replication_slot_advance($1, $2::pg_lsn)", SLOT, self._next.lsn)
 
 
 def _begin(label: bytes) -> Place:

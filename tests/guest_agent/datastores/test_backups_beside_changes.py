@@ -10,7 +10,8 @@ import pytest
 
 from chalicelib import aws
 from guest_agent.datastores import tool
-from guest_agent.datastores.postgresql import beside, configuration
+from guest_agent.datastores.postgresql import beside, configuration, wal
+from guest_agent.datastores.postgresql.beside import LogBeside
 from guest_agent.datastores.postgresql.copies import SLOT, PostgreSQLCopies
 from guest_agent.datastores.postgresql.layout import Layout
 from guest_agent.datastores.postgresql.manager import PostgreSQLManager
@@ -100,17 +101,17 @@ def of_postgresql(guest: Guest) -> PostgreSQLManager:
     return guest.manager
 
 
-def lose_log(guest: Guest) -> None:
+def lose_log(guest: Guest, slot: str = SLOT) -> None:
     """As when a database has written more than is kept for an increment."""
     with of_postgresql(guest)._session() as session:
-        session.rows("SELECT pg_drop_replication_slot($1)", SLOT)
+        session.rows("SELECT pg_drop_replication_slot($1)", slot)
 
 
 def test_log_of_postgresql_that_was_not_kept_until_it_was_read_is_no_increment(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """PostgreSQL writes it anew, below whoever reads; a full backup does not need it."""
-    backups = Backups()
+    backups, hand_over = Backups(), LogBeside.hand_over
 
     def slowly(chunks: Iterable[bytes]) -> None:
         for number, _ in enumerate(chunks):
@@ -124,10 +125,17 @@ def test_log_of_postgresql_that_was_not_kept_until_it_was_read_is_no_increment(
             of_postgresql(guest)._copies().copy(slowly, full, aws.event())
         completed = PostgreSQLCopies.completed
 
+        def too_late(self: LogBeside, slot: str) -> None:
+            lose_log(guest, beside.SLOT)  # while the store hangs on the last part
+            with monkeypatch.context() as patch:
+                patch.setattr(wal, "drop_lost", lambda *_: True)
+                hand_over(self, slot)
+
         def late(self: PostgreSQLCopies, *args: Any) -> None:
             lose_log(guest)
             completed(self, *args)
 
+        monkeypatch.setattr(LogBeside, "hand_over", too_late)
         monkeypatch.setattr(PostgreSQLCopies, "completed", late)
         assert backups.create(guest).checksum
 
@@ -145,7 +153,8 @@ class Clock:
 def test_log_that_is_written_while_a_full_backup_is_made_needs_no_room_until_its_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Several times of what the volume keeps; the database has forgotten the beginning by then."""
+    """Several times of what the volume keeps; the database has forgotten the beginning by then, and
+    is written to up to the end. An increment can build on it."""
     backups, output, clock = Backups(), tool.output, Clock()
     monkeypatch.setattr(beside, "time", clock)
 
@@ -158,6 +167,7 @@ def test_log_that_is_written_while_a_full_backup_is_made_needs_no_room_until_its
                 with of_postgresql(guest)._session() as session:
                     session.rows("SELECT pg_switch_wal()")
                     session.run("CHECKPOINT")
+        guest.write()  # the last segment is not full
 
     with guest_of(POSTGRESQL, monkeypatch) as guest:
         with of_postgresql(guest)._session() as session:
@@ -173,7 +183,7 @@ def test_log_that_is_written_while_a_full_backup_is_made_needs_no_room_until_its
         assert slots == [(SLOT,)], "that of the copy is gone with it"
         rows = guest.rows()
     with restored(backups, POSTGRESQL, backups.made, monkeypatch) as guest:
-        assert guest.rows() == rows == 9
+        assert guest.rows() == rows == 10
 
 
 def test_a_chain_of_a_postgresql_in_which_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
