@@ -24,7 +24,8 @@ MOST_RANGES: Final = 5
 """That a refusal names, the newest."""
 EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 MOST_BACK_MS: Final = 60_000
-"""So far the clock of a server may be put back without an end of its archive."""
+"""So far the clock of a server may be put back without an end of its archive: the guest's own
+bound, which rules cannot import; a test holds both together."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 

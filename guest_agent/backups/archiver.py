@@ -41,7 +41,8 @@ GUARD_SECONDS: Final = 30.0
 SETTLED_MS: Final = 1000
 """A commit is in the log so long after the time that it is stamped with, at most."""
 MOST_BACK_MS: Final = 60_000
-"""So far a clock may be put back: more makes moments that are there twice, and ends an archive."""
+"""So far a clock may be put back: more makes moments that are there twice, and ends an archive. The
+control plane believes in as much (`domain.archives`), and takes what is more for no base."""
 GIB: Final = 1024**3
 _ANSWERS: Final = frozenset({Status.HEALTHY, Status.BLOCKED})
 """A blocked one mostly does: its volume is full, or its customers have all connections but one."""

@@ -10,6 +10,7 @@ import pytest
 from chalicelib.domain import archives as rules
 from chalicelib.errors import BadRequest
 from chalicelib.status import BackupStatus
+from guest_agent.backups import archiver
 
 
 class Base(NamedTuple):
@@ -48,6 +49,23 @@ def test_a_base_that_is_known_to_be_damaged_is_the_last_that_is_chosen() -> None
     assert chosen(900, damaged, [Archive()]) == "3", "the engine may make something of it"
     mended = Base("4", 400, parents=["2", "3"], verdict="passed")
     assert chosen(900, [sound, *damaged, mended], [Archive()]) == "4"
+
+
+class Begun(NamedTuple):
+    id: str = "a"
+    created: float = 0.0
+    ended: float | None = None
+
+
+@pytest.mark.parametrize(("more_ms", "may"), [(0, True), (1, False)])
+def test_a_clock_that_ends_no_archive_keeps_no_backup_from_being_a_base(
+    more_ms: int, may: bool
+) -> None:
+    """What a guest goes on with is believed here, and no more: both have a bound of their own."""
+    told_ms = 1_800_000_000_000
+    reached_ms = told_ms - archiver.MOST_BACK_MS - more_ms
+    before = rules.Before("a", 7, told_ms)
+    assert rules.may_go_on(Begun(), 0.0, before, 7, reached_ms) is may
 
 
 def test_a_log_with_whole_seconds_tells_apart_their_ends_alone() -> None:
