@@ -60,11 +60,15 @@ def _begins_at(log: LogToReplay) -> str | None:
 
 
 def _without_head(log: LogToReplay, listed: list[PieceName]) -> list[PieceName]:
-    """A piece behind the moment is lost, or the head was never true: neither matters before it."""
+    """A piece behind the moment is lost, or the head was never true: neither matters before it.
+
+    A head alone tells that its log rested behind the last piece: no moment of that rest is sure
+    without it. What is sure, up to the end of a piece, has the same data.
+    """
     found = list[PieceName]()
     for piece in names.going_on(listed, log.behind, _begins_at(log)):
         found.append(piece)
-        if piece.until_ms > log.target_ms:
+        if piece.until_ms >= log.target_ms:
             return _up_to(log.target_ms, found)
     number = found[-1].number + 1 if found else log.behind + 1
     theirs = sum(each.number == number for each in listed)

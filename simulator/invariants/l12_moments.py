@@ -110,7 +110,7 @@ class Moments(Invariant):
         names = sorted(each for key in keys if (each := parsed(key)) is not None)
         needed = [each for each in names if each.number > log["behind"]]
         last = next(
-            (at for at, each in enumerate(needed) if each.until_ms > log["target_ms"]), None
+            (at for at, each in enumerate(needed) if each.until_ms >= log["target_ms"]), None
         )
         if last is None:
             return True

@@ -82,6 +82,17 @@ def test_a_head_that_was_never_sent_takes_no_moment_before_it() -> None:
         replaying.wanted(log(number=6, sha256="e" * 64), listing(list(map(str, OURS))), aws.event())
 
 
+def test_a_rest_of_the_log_is_known_to_its_head_alone_and_the_end_of_its_last_piece_is_not() -> (
+    None
+):
+    """What the refusal names can be restored, and has the same data."""
+    listed, never_sent = listing(list(map(str, OURS))), {"number": 6, "sha256": "e" * 64}
+    assert replaying.wanted(log(500_000), listed, aws.event()) == OURS[1:]
+    with pytest.raises(Damaged, match=r"piece 6 is not .* goes to 1970-01-01T00:00:05.999Z"):
+        replaying.wanted(log(500_000, **never_sent), listed, aws.event())
+    assert replaying.wanted(log(5_999, **never_sent), listed, aws.event()) == OURS[1:]
+
+
 @pytest.mark.parametrize("kept", [SUMS[0], None], ids=["with its sum", "of an older agent"])
 def test_a_piece_that_is_lost_takes_no_moment_before_it(kept: str | None) -> None:
     there = [*map(str, OURS[:3]), str(OURS[4])]
