@@ -115,6 +115,7 @@ class Settings(msgspec.Struct, frozen=True):
     backup_timeout_seconds: Seconds = 86400
     restore_timeout_seconds: Seconds = 86400
     drain_timeout_seconds: Seconds = 7200
+    removal_timeout_seconds: Seconds = 7200
     operation_attempts: Count = 5
     deleted_row_days: Annotated[int, msgspec.Meta(ge=1, le=3650)] = 30
 

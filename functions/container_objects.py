@@ -11,8 +11,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-import msgspec
-
 from chalicelib import aws, containers
 from chalicelib.bus.contract import manifest
 from chalicelib.bus.contract.answers import BackedUp
@@ -107,22 +105,16 @@ def _removed(
             containers.remove(place, manifest.place_in_container(row.location, each.id))
             for number in reversed(range(_end(place, row, each.id))):
                 if aws.monotonic() > until:
-                    return Wait(1, note="its objects are being removed", progress=went > 0)
+                    return not_yet(operation, "its objects are being removed", progress=went > 0)
                 containers.remove(place, _part(row, each.id, number))
                 went += 1
-    except Refused as error:
+    except (Away, Refused) as error:
         since = waits_since(operation, operation.step or "")
-        if not went and aws.clock() > since + settings().delete_timeout_seconds:
+        for_good = isinstance(error, Refused) and not went
+        if for_good and aws.clock() > since + settings().delete_timeout_seconds:
             return Failed(f"The object store does not remove the backup: {error}.")
-        return _again(operation, error, went)
-    except Away as error:
-        return _again(operation, error, went)
+        return not_yet(operation, f"the object store is waited for: {error}", progress=went > 0)
     return None
-
-
-def _again(operation: Operation, error: Exception, went: int) -> Outcome:
-    waiting = not_yet(operation, f"the object store is waited for: {error}")
-    return msgspec.structs.replace(waiting, progress=went > 0)
 
 
 def _end(place: Container, row: Backup, attempt: str) -> int:

@@ -11,8 +11,6 @@ from __future__ import annotations
 
 from typing import Final
 
-import msgspec
-
 from chalicelib.bus import queues
 from chalicelib.domain import archives as rules
 from chalicelib.domain.archives import State
@@ -39,9 +37,9 @@ def others(operation: Operation, _: str | None) -> Outcome:
             _begin(operation, each)
         elif child.status in TERMINAL and each.status == BackupStatus.DELETE_FAILED:
             return Failed(f"Backup {each.id}, which builds on it, was not deleted: {child.reason}")
-    waiting = not_yet(operation, f"{int(row.children)} backups that build on it are being deleted")
+    note = f"{int(row.children)} backups that build on it are being deleted"
     # Each of them has bounds of its own.
-    return msgspec.structs.replace(waiting, progress=any(each.operation_id for each in found))
+    return not_yet(operation, note, progress=any(each.operation_id for each in found))
 
 
 def _begin(operation: Operation, each: Backup) -> None:

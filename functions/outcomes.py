@@ -54,7 +54,8 @@ LONGEST_POLL_SECONDS: Final = 60
 """An operation that is cancelled meanwhile goes back within so long."""
 POLL_SHARE: Final = 1 / 8
 """A look comes so late at most, as a share of what was waited for. With the bound above, a day of
-polls is less than the 25,000 events of an execution (`tests/functions/test_history.py`)."""
+polls is less than the 25,000 events of an execution, also of those that remove slice by slice
+(`tests/functions/test_history.py`)."""
 SOON_SECONDS: Final = 4.0
 """So long after its begin a step looks again within its function: a whole second of Step Functions
 is a third of a create on a fast cloud. Less than any lease and timeout beside one slow call."""
@@ -69,12 +70,20 @@ def poll_seconds(waited: float) -> int:
     return int(min(max(waited * POLL_SHARE, 1), LONGEST_POLL_SECONDS))
 
 
-def not_yet(operation: Operation, note: str, resources: Mapping[str, Any] | None = None) -> Wait:
+def not_yet(
+    operation: Operation,
+    note: str,
+    resources: Mapping[str, Any] | None = None,
+    *,
+    progress: bool = False,
+) -> Wait:
     """Look again soon at first, then less often, and right after the step's bound at the latest."""
     name, now = operation.step or "", aws.clock()
     seconds = poll_seconds(now - as_dict(operation.started)[name])
     left = math.ceil(bound_of(operation, name) - now) + 1
-    return Wait(min(seconds, left) if left > 0 else seconds, resources or {}, note)
+    return Wait(
+        min(seconds, left) if left > 0 else seconds, resources or {}, note, progress=progress
+    )
 
 
 Outcome = Done | Wait | Failed | Pending

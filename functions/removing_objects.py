@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from typing import Final
 
-import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib import objects
 from chalicelib.bus.contract.pieces import parsed
 from chalicelib.store.models import Backup, Operation
 from functions import container_objects
-from functions.outcomes import Done, Outcome, Wait, not_yet
+from functions.outcomes import Done, Outcome, not_yet
 
 PAGES_AT_ONCE: Final = 5
 
@@ -41,9 +40,8 @@ def _below(operation: Operation, location: str) -> Outcome:
             if now < len(page.sizes):
                 break
     except (ClientError, BotoCoreError, OSError) as error:
-        return refused(operation, f"the object store refuses ({_told(error)})", went)
-    # Soon: terabytes are hundreds of looks.
-    return Wait(1, note="its objects are being removed", progress=went > 0)
+        return not_yet(operation, _refused(error), progress=went > 0)
+    return not_yet(operation, "its objects are being removed", progress=went > 0)
 
 
 def pieces(operation: Operation, location: str, floor: int) -> Outcome:
@@ -62,17 +60,14 @@ def pieces(operation: Operation, location: str, floor: int) -> Outcome:
             if len(going) < len(named):
                 return Done()
     except (ClientError, BotoCoreError, OSError) as error:
-        return refused(operation, f"the object store refuses ({_told(error)})", went)
-    return Wait(1, note="pieces of the log are being removed", progress=went > 0)
+        return not_yet(operation, _refused(error), progress=went > 0)
+    return not_yet(operation, "pieces of the log are being removed", progress=went > 0)
 
 
-def refused(operation: Operation, note: str, went: int) -> Wait:
-    """A look at what the store did not do, behind so many removals that it did."""
-    return msgspec.structs.replace(not_yet(operation, note), progress=went > 0)
-
-
-def _told(error: Exception) -> str:
-    """A code, which quotes nothing."""
+def _refused(error: Exception) -> str:
+    """What the store did not do, by a code, which quotes nothing."""
     if isinstance(error, ClientError):
-        return str(error.response["Error"]["Code"])
-    return str(error) if isinstance(error, OSError) else type(error).__name__
+        told = str(error.response["Error"]["Code"])
+    else:
+        told = str(error) if isinstance(error, OSError) else type(error).__name__
+    return f"the object store refuses ({told})"

@@ -30,7 +30,8 @@ move is a delete and a put in the index."""
 PROGRESS: Final = "progress"
 """Among what an operation has found: when its step was last seen to go on, by the step's name."""
 MOST_PROGRESS_SECONDS: Final = 86_400.0
-"""So long a step goes on that tells of progress: one that never ends is none."""
+"""So long after its begin the progress of an operation counts: one that never ends is none, and
+all of its looks have to fit into the history of one execution."""
 PARTITIONS: Final = ("live", *(f"live-{shard}" for shard in range(LIVE_SHARDS)))
 """Of the live index; all of it was the first one in the release before."""
 
@@ -124,10 +125,11 @@ def bound_of(operation: Operation, name: str) -> float:
 
 
 def waits_since(operation: Operation, name: str) -> float:
-    """When a step has begun, or was last seen to go on, within its first day."""
-    began = float(as_dict(operation.started)[name])
-    last = as_dict(operation.resources).get(PROGRESS, {}).get(name, began)
-    return min(max(began, float(last)), began + MOST_PROGRESS_SECONDS)
+    """When a step has begun, or was last seen to go on, within the first day of its operation."""
+    started = as_dict(operation.started)
+    last = as_dict(operation.resources).get(PROGRESS, {}).get(name, 0.0)
+    most = min(started.values()) + MOST_PROGRESS_SECONDS
+    return max(float(started[name]), min(float(last), float(most)))
 
 
 def sealed_arguments(operation: Operation) -> str | None:

@@ -181,10 +181,14 @@ def _is_stuck(operation: Operation) -> bool:
 def _is_hopeless(operation: Operation) -> bool:
     """Whether an operation has to end, and its executions all die.
 
-    One that goes forward and is in time has as many as it needs: what kills them may pass.
+    One that goes forward and is in time, or goes on behind that, has as many as it needs: what
+    kills them may pass.
     """
     out_of_attempts = operation.attempt + 1 >= settings().operation_attempts
-    late = aws.clock() > operation.deadline + STUCK_SECONDS
+    step, until = operation.step, float(operation.deadline)
+    if step is not None and step in as_dict(operation.resources).get(operations.PROGRESS, {}):
+        until = max(until, operations.bound_of(operation, step))
+    late = aws.clock() > until + STUCK_SECONDS
     return bool(out_of_attempts and (late or operation.cancelled or operation.compensating))
 
 

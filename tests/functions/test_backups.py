@@ -29,7 +29,7 @@ from functions import (
     restore_snapshot,
     step,
 )
-from functions.outcomes import Done, Failed, Outcome, Wait
+from functions.outcomes import Done, Failed, Outcome, Wait, poll_seconds
 from tests.functions.test_restoration_of_backups import asked_for, deleting, made, now
 from tests.functions.test_restoration_of_backups import instance_id as instance_id  # a fixture
 from tests.support.rows import WHO
@@ -100,14 +100,15 @@ def test_a_delete_waits_for_what_is_going_already_and_tries_it_again(
 def test_a_backup_of_terabytes_is_removed_within_its_time(
     instance_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever removes it goes on at once, however long that has taken; not so who is refused."""
+    """Whoever removes it looks as seldom as who waits: the history of an execution has a bound."""
     monkeypatch.setattr(objects, "page", lambda _: objects.Page({"a": 1}, None, {}))
     leased = operations.take_lease(deleting(made(instance_id)).id, "remove")
     aws.sleep(400)
     for went in (1, 0):  # all, or some of those that go one by one
         monkeypatch.setattr(objects, "remove", lambda _, went=went: went)
         assert isinstance(outcome := delete_backup.remove(leased, None), Wait)
-        assert outcome.seconds == 1
+        assert (outcome.seconds, outcome.progress) == (poll_seconds(400), went > 0)
+        assert outcome.seconds > 30
 
 
 def looked(operation: Operation) -> str:
@@ -119,7 +120,7 @@ def test_a_removal_has_as_long_as_it_goes_on_and_hours_when_it_does_not(
     instance_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A terabyte in Swift is an hour of requests, and an outage may be longer than minutes."""
-    operation, most = deleting(made(instance_id)), settings().drain_timeout_seconds
+    operation, most = deleting(made(instance_id)), settings().removal_timeout_seconds
     monkeypatch.setattr(objects, "page", lambda _: objects.Page({"a": 1}, None, {}))
     monkeypatch.setattr(objects, "remove", lambda _: 1)
     for _ in range(5):
@@ -166,6 +167,21 @@ def test_a_removal_that_goes_on_for_ever_is_none(
         hours += 1
         assert hours < 30
     assert hours * 3600 > operations.MOST_PROGRESS_SECONDS
+
+
+def test_the_steps_of_a_removal_go_on_for_one_day_together(instance_id: str) -> None:
+    """They share the history of an execution. Each has its wait without progress all the same."""
+    operation, day = deleting(made(instance_id)), operations.MOST_PROGRESS_SECONDS
+    began = aws.clock()
+    operations.take_lease(operation.id, "others")
+    operations.end_step(operation.id, "others", backwards=True)
+    aws.sleep(day - 3600)
+    leased = operations.take_lease(operation.id, "remove")
+    aws.sleep(10 * 3600)
+    leased.resources = {operations.PROGRESS: {"remove": aws.clock()}}
+    assert operations.waits_since(leased, "remove") == began + day
+    leased.started = {"others": began, "remove": aws.clock()}
+    assert operations.waits_since(leased, "remove") == aws.clock()
 
 
 def test_a_deletion_waits_as_long_for_others_as_they_take(

@@ -146,6 +146,20 @@ def test_executions_that_keep_dying_are_given_up_within_a_bound(stack: Stack) ->
     assert row.held["instances"] == 1
 
 
+def test_one_that_goes_on_is_not_given_up_at_its_deadline(stack: Stack) -> None:
+    """The removal of a large backup is in its fifth hour when what kills its executions comes."""
+    _, operation = accepted()
+    operation.action, operation.step, operation.attempt = "delete_backup", "remove", 10
+    waits, began = settings().removal_timeout_seconds, float(operation.created)
+    operation.started, operation.deadline = {"remove": began}, began + waits
+    stack.run(5 * 3600)
+    assert sweeper._is_hopeless(operation)
+    operation.resources = {operations.PROGRESS: {"remove": stack.kernel.now - 60}}
+    assert not sweeper._is_hopeless(operation)
+    stack.run(waits + sweeper.STUCK_SECONDS)
+    assert sweeper._is_hopeless(operation)
+
+
 def test_one_that_was_called_back_and_is_given_up_tells_both(stack: Stack) -> None:
     instance, operation = accepted()
     assert instances.reset_status(instances.get_instance(instance.id), "Called back")
