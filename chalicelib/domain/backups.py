@@ -185,8 +185,8 @@ def can_build_on(chain: Sequence[Made], source: Source) -> bool:
 def needs_gib(chain: Sequence[Copied]) -> float:
     """What a restore of the last of a chain needs of a volume, in GiB, the full backup being first.
 
-    That is what its instance's volume had in use, at the most, or at least what was copied of it;
-    beside it lie all increments, until each is applied.
+    That is what its instance's volume had in use, at the most, or at least what was copied of it,
+    PostgreSQL's log of meanwhile included; beside it lie all increments, until each is applied.
     """
     full, *increments = chain
     data = max(float(full.data_size or 0) / GIB, *(float(each.volume_used or 0) for each in chain))

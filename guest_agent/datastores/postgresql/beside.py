@@ -3,7 +3,8 @@
 pg_basebackup would fetch it at its end, and all of it had to be kept until then: a copy that takes
 long, of a database in which much is written, would need more room than a volume has for it, and
 fail each time anew. Here a slot of the copy's own keeps it, and is advanced by what was sent: what
-was kept for increments before counts nothing, and goes on to be kept while there is room.
+was kept for increments before counts nothing, and goes on to be kept while there is room. All of it
+lies on the volume of who restores the copy, beside the data: so much of it a copy may have.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -22,12 +23,12 @@ from guest_agent.datastores.postgresql.sql import Session
 from guest_agent.datastores.postgresql.wal import SEGMENT_BYTES, Place
 from guest_agent.datastores.session import OpenSession
 from guest_agent.errors import CommandFailed, GuestError, Unavailable
+from guest_agent.storage.room import Room
 
 SLOT: Final = "coffer_full"
 LOOK_SECONDS: Final = 2.0
 """So often the server is asked up to where the log has gone on."""
-MOST_SEGMENTS: Final = 100_000
-"""Of one copy: 1.5 TiB."""
+LookAtRoom = Callable[[], Room | None]
 _BEGINS: Final = re.compile(rb"START WAL LOCATION: [0-9A-F/]+ \(file ([0-9A-F]{24})\)")
 _log = logging.getLogger(__name__)
 
@@ -36,13 +37,14 @@ class LogBeside:
     """The segments from the beginning of a copy on. One that an agent has left which died keeps no
     more than any slot may, until the next copy."""
 
-    def __init__(self, data: Path, session: OpenSession[Session]) -> None:
-        self._folder, self._session = data / wal.FOLDER, session
+    def __init__(self, data: Path, room: LookAtRoom, session: OpenSession[Session]) -> None:
+        self._folder, self._look_at_room, self._session = data / wal.FOLDER, room, session
         self._next: Place | None = None
         self.reached = Place(0, 0)
         """Up to where it was sent."""
         self._look_at = 0.0
-        self._sent = 0
+        self._sent, self._most = 0, 0
+        """Bytes of it, and how many it may have by the last look."""
 
     def __enter__(self) -> LogBeside:
         with self._session() as session:
@@ -66,6 +68,7 @@ class LogBeside:
             with self._session() as session:
                 self._release(session)
                 ((durable,),) = session.rows("SELECT (pg_current_wal_flush_lsn() - '0/0')::bigint")
+                self._measure(session)
         except Unavailable:  # the next look does the same
             return
         yield from self._up_to(int(durable) // SEGMENT_BYTES * SEGMENT_BYTES)
@@ -76,6 +79,7 @@ class LogBeside:
             raise GuestError("the copy did not tell from where on its log is needed")
         with self._session() as session:
             ((reached,),) = session.rows("SELECT (pg_switch_wal() - '0/0')::bigint")
+            self._measure(session)
         self.reached = Place(self._next.timeline, int(reached))
         yield from self._up_to(-(-self.reached.at // SEGMENT_BYTES) * SEGMENT_BYTES)
         # Nothing is released any more: the end of the last segment is behind what was reached, and
@@ -98,12 +102,25 @@ class LogBeside:
     def _up_to(self, end: int) -> Iterator[bytes]:
         assert self._next is not None, "it has begun"
         while self._next.at < end:
-            self._sent += 1
-            if self._sent > MOST_SEGMENTS:
-                raise GuestError(f"the copy has more than {MOST_SEGMENTS} segments of the log")
+            self._sent += SEGMENT_BYTES
+            if self._sent > self._most:
+                raise GuestError(
+                    "more of the write-ahead log was written while the backup was made than a "
+                    f"volume of that size can hold beside the data, {self._most >> 20} MiB: make "
+                    "the backup when less is written, or resize the volume"
+                )
             name = self._next.segment
             yield from archive.of_file(self._folder, name, f"{wal.FOLDER}/{name}")
             self._next = self._next._replace(at=self._next.at + SEGMENT_BYTES)
+
+    def _measure(self, session: Session) -> None:
+        """How much of the log a volume of that size can hold beside what else is on this one now.
+        Asked behind the end of what is sent next, which is counted as it lies there."""
+        room = self._look_at_room()
+        if room is None:
+            raise GuestError("the room on the volume is not known")
+        ((there,),) = session.rows("SELECT coalesce(sum(size), 0)::bigint FROM pg_ls_waldir()")
+        self._most = max(room.left, 0) + int(there)
 
     def _release(self, session: Session) -> None:
         """What was sent is kept no longer."""

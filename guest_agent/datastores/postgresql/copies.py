@@ -92,7 +92,8 @@ class PostgreSQLCopies(copies.Copies[Session]):
             # the log without a bound.
             self.server.adopted(session)
         self._keep_log()
-        with self._socket() as socket, LogBeside(self.server.layout.data, self.session) as log:
+        beside = LogBeside(self.server.layout.data, self.server.room.look, self.session)
+        with self._socket() as socket, beside as log:
             command = [
                 self.server.program("pg_basebackup"),
                 f"--host=/proc/self/fd/{socket}",
