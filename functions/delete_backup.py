@@ -9,8 +9,10 @@ chain, and looks again when it begins to copy.
 
 from __future__ import annotations
 
+import logging
 from typing import Final
 
+from chalicelib import aws
 from chalicelib.bus import queues
 from chalicelib.domain import archives as rules
 from chalicelib.domain.archives import State
@@ -20,8 +22,11 @@ from chalicelib.domain.operations import TERMINAL
 from chalicelib.status import BackupStatus
 from chalicelib.store import accepting, archives, backups, children
 from chalicelib.store.models import Backup, Operation
+from chalicelib.store.operations import bound_of
 from functions import removing_objects, snapshot_removal
-from functions.outcomes import Done, Failed, Outcome, not_yet
+from functions.outcomes import Done, Failed, Outcome, Wait, not_yet
+
+log = logging.getLogger(__name__)
 
 
 def others(operation: Operation, _: str | None) -> Outcome:
@@ -90,7 +95,13 @@ def trim(operation: Operation, _: str | None) -> Outcome:
         if archive.state == State.ENDED and not archive.number and archive.expires is None:
             archives.buried(archive)
         return Done()  # what has pieces is found by the maintenance
-    return removing_objects.pieces(operation, archive.location, floor)
+    outcome = removing_objects.pieces(operation, archive.location, floor)
+    if isinstance(outcome, Wait) and aws.clock() > bound_of(operation, "trim"):
+        # The backup is gone, and by its objects nobody would find it to try again. A later deletion
+        # removes these pieces, or the maintenance when its archive is over.
+        log.warning("pieces of the log %s stay for now: %s", archive.id, outcome.note)
+        return Done()
+    return outcome
 
 
 STEPS: Final = {

@@ -28,7 +28,7 @@ from chalicelib.status import BackupStatus
 from chalicelib.store import accepting, backups, events, jobs
 from chalicelib.store.events import Asked
 from chalicelib.store.models import Archive, Backup
-from chalicelib.store.operations import operation_of
+from chalicelib.store.operations import operation_of, operations_of
 from functions import stray_logs
 
 AGE_SECONDS: Final = 86400
@@ -42,7 +42,14 @@ PLAUSIBLE_SHARE: Final = 0.05
 """More backups with leftovers than the larger of these, of what a round has seen, are somebody's
 mistake."""
 AGAIN_SECONDS: Final = 3600
-"""So long after it has failed a deletion is tried again."""
+MOST_AGAIN_SECONDS: Final = 86400
+"""So long after it has failed a deletion is tried again: an hour, or for as long as it has been
+tried already, a day at most."""
+MOST_AGAIN: Final = 20
+"""Deletions that a run begins again; the others wait for the next round."""
+LAST_TRIES: Final = 10
+"""Of a backup's deletions, which tell since when it has been tried: with pauses that double, more
+than a day."""
 TOLD: Final = 5
 PAUSE_SECONDS: Final = 5
 MOST_PAUSE_SECONDS: Final = 86400
@@ -74,7 +81,7 @@ def look(*, sure: bool = False) -> dict[str, Any]:
     found = jobs.stray_look()
     if started < found.begins and not sure:
         return {"seen": 0, "unknown": 0, "removed": 0}
-    removed, unknown, following = 0, list[str](), found
+    removed, again, unknown, following = 0, 0, list[str](), found
     while aws.clock() < until and removed < MOST_REMOVED:
         page = objects.page_of_all(found.after)
         these = _sort(list(page.sizes))
@@ -88,8 +95,7 @@ def look(*, sure: bool = False) -> dict[str, Any]:
             break
         removed += sum(_remove(each, until) for each in these.condemned)
         removed += sum(stray_logs.remove(each, until) for each in these.logs)
-        for each in these.failed:
-            _delete_again(each)
+        again += _delete_again(these.failed, until, MOST_AGAIN - again)
         if page.after is None:
             pause = min(found.seen * PAUSE_SECONDS, MOST_PAUSE_SECONDS)
             following = jobs.StrayLook(begins=aws.clock() + pause)
@@ -155,7 +161,28 @@ def _waits_for_another(row: Backup) -> bool:
     return failed and not row.children and aws.clock() - row.updated >= AGAIN_SECONDS
 
 
-def _delete_again(row: Backup) -> None:
+def _delete_again(rows: list[Backup], until: float, most: int) -> int:
+    """Begin deletions anew, so many at most and as long as there is time; how many it were."""
+    begun = 0
+    for row in rows:
+        if begun >= most or aws.clock() >= until:
+            break
+        if _has_rested(row):
+            _begin_again(row)
+            begun += 1
+    return begun
+
+
+def _has_rested(row: Backup) -> bool:
+    """Whether its deletion has rested for as long as it was tried: each try is an operation with
+    its events, and a store may refuse for good."""
+    tried = operations_of(row.id, LAST_TRIES)
+    since = tried[-1].created if tried else row.updated
+    pause = min(max(row.updated - since, AGAIN_SECONDS), MOST_AGAIN_SECONDS)
+    return bool(aws.clock() - row.updated >= pause)
+
+
+def _begin_again(row: Backup) -> None:
     """Begin another deletion of what somebody has asked for. Clauses: it is as it was read."""
     asked = Asked("maintenance", f"req-{aws.new_id()}", row.tenant_id)
     operation = operation_of(row, DELETE_BACKUP, asked=asked)

@@ -5,15 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 
 from chalicelib import objects
 from chalicelib.domain.archives import State
 from chalicelib.domain.flows import DELETE_BACKUP
+from chalicelib.settings import settings
 from chalicelib.status import BackupStatus
 from chalicelib.store import archives, backups, making_backups
 from chalicelib.store.models import Archive, Backup, Instance
 from chalicelib.store.operations import operation_of
-from functions import delete_backup, stray_logs
+from functions import delete_backup, handler, step, stray_logs
 from functions.outcomes import Done
 from simulator.template import BACKUPS_BUCKET
 from tests.support.bare import World
@@ -71,6 +73,27 @@ def test_pieces_go_up_to_the_oldest_backup_that_is_left(log: Log) -> None:
     first.update(actions=[Backup.status.set(BackupStatus.DELETED)])
     second.update(actions=[Backup.status.set(BackupStatus.DELETED)])
     assert log.delete(first) == [5]
+
+
+def test_a_deletion_whose_backup_is_gone_does_not_fail_for_the_log(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody would find it again, to delete it once more: nothing of it lies in the store."""
+    first, second, _ = log.base(1), log.base(3), log.base(4)
+    operation = operation_of(first, DELETE_BACKUP, asked=WHO)
+    operation.save()
+    event = {"step": "delete_backup.trim", "operation_id": operation.id}
+
+    def away(_: str) -> Any:
+        raise EndpointConnectionError(endpoint_url="https://s3")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(objects, "page", away)
+        assert step.run(handler.LOCAL_STEPS, event)["outcome"] == "wait"
+        log.world.run(settings().removal_timeout_seconds + 60)
+        assert step.run(handler.LOCAL_STEPS, event)["outcome"] == "done"
+    first.update(actions=[Backup.status.set(BackupStatus.DELETED)])
+    assert log.delete(second) == [5], "the next one removes the rest"
 
 
 def test_no_piece_goes_with_the_last_one(log: Log) -> None:

@@ -11,9 +11,10 @@ from botocore.exceptions import ClientError
 from pynamodb.expressions.update import Action
 
 from chalicelib import objects
+from chalicelib.domain.flows import DELETE_BACKUP
 from chalicelib.store import events, jobs
 from chalicelib.store.models import Backup
-from chalicelib.store.operations import operations_of
+from chalicelib.store.operations import operation_of, operations_of
 from functions import handler, stray_objects
 from simulator.aws.errors import throttled
 from simulator.template import BACKUPS_BUCKET
@@ -122,6 +123,44 @@ def test_a_deletion_that_has_failed_is_tried_again_until_it_is_gone(store: Store
     assert (now(rows[0]).status, store.left()) == ("DELETED", 0)
     (operation,) = operations_of(rows[0].id)
     assert (operation.user_id, operation.status) == ("maintenance", "SUCCEEDED")
+
+
+def test_a_deletion_that_fails_on_and_on_is_tried_ever_less_often(store: Store) -> None:
+    row = Backup.get(store.backup(1, "DELETE_FAILED").rpartition("/")[2])
+    tried = operation_of(row, DELETE_BACKUP)
+    tried.created, tried.status = row.updated - 5 * 3600, "FAILED"
+    tried.save()
+    store.stack.run(4 * 3600)
+    store.look()
+    assert now(row).status == "DELETE_FAILED"
+    store.stack.run(3600)
+    store.look()
+    store.stack.settle()
+    assert now(row).status == "DELETED"
+
+
+def test_a_run_begins_so_many_deletions_again_within_its_time(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After an outage a page may have hundreds."""
+    ids = [store.backup(each, "DELETE_FAILED").rpartition("/")[2] for each in range(6)]
+    store.stack.run(3600)
+
+    def left() -> int:
+        return [Backup.get(each).status for each in ids].count("DELETE_FAILED")
+
+    monkeypatch.setattr(stray_objects, "MOST_AGAIN", 2)
+    store.look()
+    assert left() == 4
+    has_rested = stray_objects._has_rested
+
+    def slow(row: Backup) -> bool:
+        store.stack.kernel.sleep(stray_objects.SLICE_SECONDS)
+        return has_rested(row)
+
+    monkeypatch.setattr(stray_objects, "_has_rested", slow)
+    store.look()
+    assert left() == 3
 
 
 def now(row: Backup) -> Backup:
