@@ -42,10 +42,7 @@ class Scheduled(Invariant):
     """
 
     id = "I39"
-    title = (
-        "A schedule runs each slot once or tells that it missed it, and deletes what it does not "
-        "keep, and only that"
-    )
+    title = "A schedule runs each slot once or tells it missed it, and deletes exactly what goes"
 
     def watch(self) -> None:
         self._of: dict[str, dict[str, Item]] = {}

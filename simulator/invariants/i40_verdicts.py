@@ -29,10 +29,7 @@ class Verdicts(Invariant):
     """
 
     id = "I40"
-    title = (
-        "A backup is called sound when it is whole, damaged when it is not, and then nothing "
-        "builds on it; no trial stays"
-    )
+    title = "A backup called sound is whole, nothing builds on a damaged one, and no trial stays"
 
     def watch(self) -> None:
         self._asked: dict[str, str | None] = {}

@@ -18,7 +18,7 @@ def told_to_another(deployment: Deployment) -> None:
 
 def told_by_a_filter(deployment: Deployment) -> None:
     instance_id = deployment.instances()[0]["id"]
-    body = f'{{"backups": [{{"instance_id": "{instance_id}"}}]}}'.encode()
+    body = f'{{"backups": [{{"id": "b", "instance_id": "{instance_id}"}}]}}'.encode()
     path = f"/v1.0/tenant-2/backups?instance_id={instance_id}"
     replied(deployment, "GET", path, Reply(200, {}, body))
 
