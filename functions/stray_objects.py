@@ -81,7 +81,8 @@ def look(*, sure: bool = False) -> dict[str, Any]:
     found = jobs.stray_look()
     if started < found.begins and not sure:
         return {"seen": 0, "unknown": 0, "removed": 0}
-    removed, again, unknown, following = 0, 0, list[str](), found
+    removed, unknown, following = 0, list[str](), found
+    again = 0
     while aws.clock() < until and removed < MOST_REMOVED:
         page = objects.page_of_all(found.after)
         these = _sort(list(page.sizes))
