@@ -221,6 +221,7 @@ def _log_behind(operation: Operation, said: BackedUp) -> dict[str, Any]:
         "archive_sha256": said.log.sha256,
         "log_position": said.log.position,
         "reached_ms": said.log.reached_ms,
+        "reached_position": said.log.reached_position or None,
     }
 
 

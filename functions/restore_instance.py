@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from chalicelib.bus import contract
-from chalicelib.bus.contract import arguments
+from chalicelib.bus.contract import answers, arguments
 from chalicelib.conductor import refusals
 from chalicelib.domain.operations import command_id
 from chalicelib.status import BackupStatus
@@ -70,13 +70,14 @@ def _log(operation: Operation) -> arguments.LogToReplay | None:
 
 
 def prepare(operation: Operation, token: str | None) -> Outcome:
-    """Go on with the first start, unless the data are of another moment than was asked for: an
-    older agent does not know what it is to replay."""
+    """Go on with the first start, unless the data are of another moment or position than was asked
+    for: an older agent does not know what it is to replay."""
     log, asked = _log(operation), rows.find(command_id(operation.id, "apply"))
     if log is not None:
         answer = asked.result if asked is not None else None
         applied = contract.APPLY_BACKUP.decode(answer) if answer is not None else None
-        if applied is None or applied.until_ms != log.target_ms:
+        wanted = answers.Applied(log.target_ms, log.target_position)
+        if applied != wanted:
             return Failed("The guest agent has not replayed the log: its release is an older one.")
     return create_instance.prepare(operation, token)
 

@@ -1,4 +1,5 @@
-"""Archives of logs: to which moments an instance can be restored, also when it is gone. Ours."""
+"""Archives of logs: to which moments and positions an instance can be restored, also when it is
+gone. Ours."""
 
 from __future__ import annotations
 
@@ -23,12 +24,17 @@ Moment = Annotated[
         description="A time of ISO 8601 with milliseconds, UTC; of MariaDB the end of a second."
     ),
 ]
+Position = Annotated[
+    str, msgspec.Meta(description="Of MariaDB a transaction (GTID), of PostgreSQL a place (LSN).")
+]
 
 
 class ArchiveView(View, frozen=True, kw_only=True):
     """A run of an instance's log without a gap. A new instance can be made of each moment from
     `restorable_from` to `restorable_until` (`restorePoint` with `instance` and `time`); both are
-    null while no complete backup is there that the log goes on from. `lag_seconds` is for how long
+    null while no complete backup is there that the log goes on from. `restorable_from_position` and
+    `restorable_until_position` are the same of places in the log (`position` instead of `time`).
+    `lag_seconds` is for how long
     what the database commits has not been in the store, `waiting_bytes` what of the log waits on
     the volume; `reason` why it waits, or has ended."""
 
@@ -40,6 +46,8 @@ class ArchiveView(View, frozen=True, kw_only=True):
     reason: str | None
     restorable_from: Moment | None
     restorable_until: Moment | None
+    restorable_from_position: Position | None
+    restorable_until_position: Position | None
     lag_seconds: float | None
     waiting_bytes: int
 
@@ -69,6 +77,7 @@ def of_instance(request: Request) -> Response:
 
 def _view(row: Archive, bases: list[Backup]) -> ArchiveView:
     possible = rules.range_of(row, bases)
+    first, last = rules.positions_of(row, bases) or (None, None)
     runs = row.state == rules.State.RUNS
     lag = aws.clock() - row.until_ms / 1000 if runs and row.until_ms is not None else None
     return ArchiveView(
@@ -80,6 +89,8 @@ def _view(row: Archive, bases: list[Backup]) -> ArchiveView:
         reason=row.reason,
         restorable_from=rules.shown(possible.since_ms) if possible else None,
         restorable_until=rules.shown(possible.until_ms) if possible else None,
+        restorable_from_position=first,
+        restorable_until_position=last,
         lag_seconds=round(max(lag, 0.0), 1) if lag is not None else None,
         waiting_bytes=int(row.waiting_bytes),
     )

@@ -53,15 +53,19 @@ or apart; the soft ones give way where there is no room."""
 
 Moment = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 """A time of ISO 8601; UTC where it names no offset."""
+Position = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 
 
 class RestorePoint(Body, frozen=True):
     """What an instance begins with: a backup (its id, or a URL that ends in it), or the data that
-    an `instance` had, or would have had behind a backup, at a `time`."""
+    an `instance` had, or would have had behind a backup, at a `time` or at a `position` of its log:
+    of MariaDB a GTID, the last transaction that is in it; of PostgreSQL an LSN, before which begins
+    what is in it."""
 
     backup_ref: Reference | None = msgspec.field(default=None, name="backupRef")
     instance: Reference | None = None
     time: Moment | None = None
+    position: Position | None = None
 
     @property
     def backup_id(self) -> str | None:

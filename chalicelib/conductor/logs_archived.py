@@ -53,6 +53,7 @@ def tell(rows: Mapping[str, Archive], instance_id: str, order: Order, said: Arch
         sha256=said.sha256,
         from_ms=min(said.from_ms, now_ms),
         until_ms=min(said.until_ms, now_ms),
+        until_position=said.until_position,
         waiting=said.waiting,
         reason=said.reason,
     )

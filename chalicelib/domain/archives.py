@@ -15,6 +15,7 @@ import msgspec
 
 from chalicelib.domain.backups import chain_among, is_damaged
 from chalicelib.engines import ENGINES
+from chalicelib.engines.positions import LogPlace
 from chalicelib.errors import BadRequest
 from chalicelib.status import BackupStatus
 
@@ -56,6 +57,8 @@ class Base(Protocol):
     @property
     def reached_ms(self) -> float | None: ...
     @property
+    def reached_position(self) -> str | None: ...
+    @property
     def manager(self) -> str: ...
 
 
@@ -66,6 +69,8 @@ class Archived(Protocol):
     def id(self) -> str: ...
     @property
     def until_ms(self) -> float | None: ...
+    @property
+    def until_position(self) -> str | None: ...
     @property
     def number(self) -> float: ...
     @property
@@ -180,10 +185,92 @@ def told_apart(moment_ms: int, manager: str, *, later: bool = False) -> int:
     return begun // each_ms * each_ms - 1
 
 
-def base_for(target_ms: int, bases: Sequence[B], archives: Sequence[A], whose: str) -> tuple[B, A]:
-    """The newest backup that a moment can be restored from, and the archive that goes on from it;
-    one that was tried out and is damaged where there is no other. What is restored is the moment
-    that the log tells apart: it has nothing of later.
+def place_of(text: str | None, manager: str) -> LogPlace | None:
+    """A place in the log of an engine that its customers name so; None of what is none."""
+    positions = ENGINES[manager].positions
+    return positions.read(text) if text and positions is not None else None
+
+
+class Moment(NamedTuple):
+    """A moment to which something is to be restored, in milliseconds."""
+
+    ms: int
+
+    @property
+    def text(self) -> str:
+        """As people read it."""
+        return shown(self.ms)
+
+    def begins_with(self, base: Base) -> bool:
+        """Whether a backup has nothing of later than the moment that the log tells apart."""
+        reached_ms = base.reached_ms
+        return reached_ms is not None and reached_ms <= told_apart(self.ms, base.manager)
+
+    def is_in(self, archive: Archived, manager: str) -> bool:
+        """Whether an archive goes so far."""
+        return told_apart(self.ms, manager) <= int(archive.until_ms or 0)
+
+    def possible(self, archive: Archived, bases: Iterable[Base]) -> tuple[str, str] | None:
+        """What an archive and the backups that are kept give back; None without any."""
+        found = range_of(archive, bases)
+        return (shown(found.since_ms), shown(found.until_ms)) if found else None
+
+
+class Position(NamedTuple):
+    """A place in the log to which something is to be restored, as customers name it."""
+
+    text: str
+
+    def begins_with(self, base: Base) -> bool:
+        """Whether a backup has nothing that lies behind it in the log."""
+        reached = place_of(base.reached_position, base.manager)
+        return _in_order(reached, place_of(self.text, base.manager))
+
+    def is_in(self, archive: Archived, manager: str) -> bool:
+        """Whether an archive goes so far."""
+        until = place_of(archive.until_position, manager)
+        return _in_order(place_of(self.text, manager), until)
+
+    def possible(self, archive: Archived, bases: Iterable[Base]) -> tuple[str, str] | None:
+        """What an archive and the backups that are kept give back; None without any."""
+        return positions_of(archive, bases)
+
+    def written(self, manager: str) -> str:
+        """As its engine writes it; `BadRequest` for what is none of its own."""
+        positions = ENGINES[manager].positions
+        place = place_of(self.text, manager)
+        if positions is None or place is None:
+            what = f"{positions.name}, such as {positions.example}" if positions else "position"
+            raise BadRequest(f"Validation error: 'position' is no {what}.")
+        return positions.written(place)
+
+
+def _in_order(first: LogPlace | None, second: LogPlace | None) -> bool:
+    if first is None or second is None:
+        return False
+    return first.sequence == second.sequence and first.number <= second.number
+
+
+def positions_of(archive: Archived, bases: Iterable[Base]) -> tuple[str, str] | None:
+    """The first and the last position to which an archive and the backups that are kept give back
+    all; None without any."""
+    found = [
+        (place, base.reached_position)
+        for base in bases
+        if is_base(base, archive)
+        and (place := place_of(base.reached_position, base.manager)) is not None
+        and _in_order(place, place_of(archive.until_position, base.manager))
+    ]
+    if not found:
+        return None
+    return str(min(found)[1]), str(archive.until_position)
+
+
+def base_for(
+    goal: Moment | Position, bases: Sequence[B], archives: Sequence[A], whose: str
+) -> tuple[B, A]:
+    """The newest backup that a moment or position can be restored from, and the archive that goes
+    on from it; one that was tried out and is damaged where there is no other.
 
     `BadRequest` (400) tells what is possible.
     """
@@ -193,24 +280,25 @@ def base_for(target_ms: int, bases: Sequence[B], archives: Sequence[A], whose: s
         for base in bases
         if base.archive_id in by_id
         and is_base(base, by_id[base.archive_id])
-        and int(base.reached_ms or 0)
-        <= told_apart(target_ms, base.manager)
-        <= int(by_id[base.archive_id].until_ms or 0)
+        and goal.begins_with(base)
+        and goal.is_in(by_id[base.archive_id], base.manager)
     ]
     if not fitting:
         raise BadRequest(
-            f"{whose} cannot be restored to {shown(target_ms)}. {_possible(bases, archives)}"
+            f"{whose} cannot be restored to {goal.text}. {_possible(goal, bases, archives)}"
         )
     rows = {base.id: base for base in bases}
     sound = [each for each in fitting if not is_damaged(chain_among(each[0], rows))]
     return max(sound or fitting, key=lambda found: int(found[0].reached_ms or 0))
 
 
-def _possible(bases: Sequence[Base], archives: Sequence[Archived]) -> str:
-    found = sorted({each for archive in archives if (each := range_of(archive, bases))})
+def _possible(goal: Moment | Position, bases: Sequence[Base], archives: Sequence[Archived]) -> str:
+    newest_last = sorted(archives, key=lambda archive: archive.until_ms or 0)
+    found = dict.fromkeys(each for row in newest_last if (each := goal.possible(row, bases)))
     if not found:
-        return "No moment is possible: no backup is kept whose log goes on in an archive."
-    told = [f"from {shown(each.since_ms)} to {shown(each.until_ms)}" for each in found]
+        what = "moment" if isinstance(goal, Moment) else "position"
+        return f"No {what} is possible: no backup is kept whose log goes on in an archive."
+    told = [f"from {since} to {until}" for since, until in found]
     return f"Possible is {', and '.join(told[-MOST_RANGES:])}."
 
 

@@ -10,6 +10,7 @@ from typing import ClassVar, Final
 import msgspec
 
 from chalicelib.engines.parameter import Scalar
+from chalicelib.engines.positions import LogPositions
 
 ANY_HOST: Final = "%"
 MAX_PASSWORD: Final = 255
@@ -97,7 +98,8 @@ class Engine(msgspec.Struct, frozen=True):
     begin with a backup that Trove has made. `snapshots`: what it has answered is on its volume, so
     that it goes on with a copy of that of any moment. `log` is the setting of how many bytes of a
     log it keeps there, if it does so by its memory alone. The times in the log that its guests
-    replay are of `moment_ms` milliseconds each.
+    replay are of `moment_ms` milliseconds each, and `positions` are its customers' names of places
+    in it.
     """
 
     name: str
@@ -114,6 +116,7 @@ class Engine(msgspec.Struct, frozen=True):
     snapshots: bool = False
     log: str | None = None
     moment_ms: int = 1
+    positions: LogPositions | None = None
 
     def chosen_for(self, ram_mib: int, volume_gib: int) -> dict[str, Scalar]:
         """What we choose for a server of so much memory on a volume of that size: its log takes a

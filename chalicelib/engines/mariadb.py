@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import ClassVar, Final, Protocol
 
-from chalicelib.engines import mariadb_charsets
+from chalicelib.engines import mariadb_charsets, positions
 from chalicelib.engines.engine import ANY_HOST, Engine, Part, Rules
 from chalicelib.engines.parameter import Scalar
 
@@ -195,4 +195,5 @@ ENGINE: Final = Engine(
     snapshots=True,
     log="innodb_log_file_size",
     moment_ms=1000,  # the header of an event has seconds
+    positions=positions.GTID,
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import ClassVar, Final
 
+from chalicelib.engines import positions
 from chalicelib.engines.engine import ANY_HOST, Engine, Part, Rules
 from chalicelib.engines.parameter import Scalar
 
@@ -127,4 +128,5 @@ ENGINE: Final = Engine(
     template=template,
     superuser=SUPERUSER,
     os_user="postgres",
+    positions=positions.LSN,
 )

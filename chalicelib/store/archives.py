@@ -51,6 +51,7 @@ class Told(NamedTuple):
     sha256: str | None
     from_ms: int
     until_ms: int
+    until_position: str
     waiting: int
     reason: str
 
@@ -315,6 +316,8 @@ def _head(row: Archive, said: Told) -> list[Action]:
         Archive.from_ms.set(said.from_ms),
         Archive.until_ms.set(max(said.until_ms, int(row.until_ms or 0))),
     ]
+    if said.until_position:
+        head.append(Archive.until_position.set(said.until_position))
     return [*head, Archive.sha256.set(said.sha256)] if said.sha256 is not None else head
 
 

@@ -63,6 +63,7 @@ class Note(msgspec.Struct, frozen=True):
     from_ms: int = 0
     until_ms: int = 0
     broken: str = ""
+    until_position: str = ""
 
 
 class Archiver:
@@ -246,6 +247,7 @@ class Archiver:
                 number=name.number,
                 sha256=name.sha256,
                 until_ms=until_ms,
+                until_position=piece.until_position or note.until_position,
             )
             manager.write_note(msgspec.json.encode(note))
             log.release(piece.end)
@@ -329,6 +331,7 @@ class Archiver:
             sha256=note.sha256 if note.number else None,
             from_ms=note.from_ms,
             until_ms=note.until_ms,
+            until_position=note.until_position,
             waiting=self._memory.log_waiting,
             reason=sentence(why),
         )
@@ -360,7 +363,9 @@ class Archiver:
         return Sent(told.id, told.number, told.sha256 or NONE)
 
 
-def log_behind(before: Sent | None, now: Sent | None, position: str) -> LogPlace | None:
+def log_behind(
+    before: Sent | None, now: Sent | None, position: str, reached_position: str
+) -> LogPlace | None:
     """Where the log goes on behind a copy, if one archive ran from before it to its end.
 
     `before` and `now` are up to where it was sent then, and is now.
@@ -368,7 +373,9 @@ def log_behind(before: Sent | None, now: Sent | None, position: str) -> LogPlace
     if before is None or now is None or before.archive != now.archive or not position:
         return None
     reached_ms = math.ceil(aws.clock() * 1000)
-    return LogPlace(before.archive, before.number, position, reached_ms, before.sha256)
+    return LogPlace(
+        before.archive, before.number, position, reached_ms, before.sha256, reached_position
+    )
 
 
 def _head(told: Archiving | None) -> tuple[str, str, int] | None:

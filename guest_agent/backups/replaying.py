@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from chalicelib import aws
+from chalicelib.bus.contract import answers
 from chalicelib.bus.contract import pieces as names
 from chalicelib.bus.contract.arguments import LogToReplay
 from chalicelib.bus.contract.pieces import PieceName
@@ -34,7 +35,8 @@ class Listed(msgspec.Struct, frozen=True):
 
 def wanted(log: LogToReplay, ask: ListPieces, stop: aws.Event) -> list[PieceName]:
     """The pieces behind a backup that lead to the head, in order, as far as the moment needs them;
-    where none do, those that alone go on from the backup up to the moment.
+    where none do, those that alone go on from the backup up to the moment. For a position all:
+    which of them has that only the engine can tell.
 
     Raises `StoreFailed`, or `Damaged` where one is missing.
     """
@@ -45,13 +47,15 @@ def wanted(log: LogToReplay, ask: ListPieces, stop: aws.Event) -> list[PieceName
     if len(found) != log.number - log.behind or not found[-1].goes_on(_begins_at(log)):
         return _without_head(log, listed)
     found.reverse()
-    return _up_to(log.target_ms, found)
+    return _needed(log, found)
 
 
-def _up_to(target_ms: int, found: list[PieceName]) -> list[PieceName]:
+def _needed(log: LogToReplay, found: list[PieceName]) -> list[PieceName]:
     """Those in which something may be that was committed by the moment: in all behind them nothing
     is, whatever times are told in it."""
-    return list(takewhile(lambda each: each.from_ms < target_ms, found))
+    if log.target_position:
+        return found
+    return list(takewhile(lambda each: each.from_ms < log.target_ms, found))
 
 
 def _begins_at(log: LogToReplay) -> str | None:
@@ -68,8 +72,10 @@ def _without_head(log: LogToReplay, listed: list[PieceName]) -> list[PieceName]:
     found = list[PieceName]()
     for piece in names.going_on(listed, log.behind, _begins_at(log)):
         found.append(piece)
-        if piece.until_ms >= log.target_ms:
-            return _up_to(log.target_ms, found)
+        if piece.until_ms >= log.target_ms and not log.target_position:
+            return _needed(log, found)
+    if found and log.target_position:
+        return found
     number = found[-1].number + 1 if found else log.behind + 1
     theirs = sum(each.number == number for each in listed)
     what = "is not in the store" if not theirs else "cannot be told from others in the store"
@@ -91,6 +97,13 @@ def replayed(log: LogToReplay, store: Store, chosen: list[PieceName]) -> Iterato
             raise Damaged(f"the log cannot be restored: it has a gap before piece {name.number}")
         yield ArchivedPiece(header.start, header.end, header.until_ms, chunks)
         end = header.end
+
+
+def applied(log: LogToReplay | None) -> answers.Applied:
+    """What is answered when it is done."""
+    if log is None:
+        return answers.Applied()
+    return answers.Applied(log.target_ms, log.target_position)
 
 
 def told(count: int, found: Iterator[ArchivedPiece], progress: Progress) -> Iterator[ArchivedPiece]:

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from chalicelib import aws
 from chalicelib.bus.contract import answers, arguments
+from guest_agent.backups import replaying
 from guest_agent.backups.archiver import log_behind
 from guest_agent.backups.store import OpenStore
 from guest_agent.backups.writer import Writer
@@ -52,7 +53,8 @@ class BackupsManager(ServerManager[S], WithBackups):
             with room_told(copies.server):
                 copied = copies.copy(writer.write, request.parent, stop)
             made = writer.finish(engine_version=version, position=copied.position)
-            made = replace(made, log=log_behind(before, self._place(), copied.log_position))
+            behind = copied.log_position, copied.reached_position
+            made = replace(made, log=log_behind(before, self._place(), *behind))
             copies.completed(copied.position, request.parent)
             return made
         finally:
@@ -71,7 +73,7 @@ class BackupsManager(ServerManager[S], WithBackups):
     def apply_backup(self, request: arguments.ApplyBackup, progress: Progress) -> answers.Applied:
         with self._restoring(request) as restore:
             restore.apply(progress, request.log, self.list_pieces)
-        return answers.Applied(request.log.target_ms if request.log is not None else 0)
+        return replaying.applied(request.log)
 
     def verify_backup(
         self, request: arguments.VerifyBackup, progress: Progress

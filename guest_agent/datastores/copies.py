@@ -26,7 +26,7 @@ from guest_agent.backups.imported import ImportedStore, ImportReader
 from guest_agent.backups.reader import Reader
 from guest_agent.backups.store import OpenStore, Store
 from guest_agent.datastores import data_directory, guard
-from guest_agent.datastores.log import ArchivedPiece
+from guest_agent.datastores.log import ArchivedPiece, Target
 from guest_agent.datastores.server import S, Server
 from guest_agent.datastores.session import OpenSession
 from guest_agent.errors import GuestError, NotSupported
@@ -43,10 +43,11 @@ its log is replayed, too."""
 
 class Copied(NamedTuple):
     """Up to where a copy goes: for the next increment, and for the log (`log`) that goes on behind
-    it, "" where none is kept."""
+    it, in the engine's words and in its customers', "" where none is kept."""
 
     position: str = ""
     log_position: str = ""
+    reached_position: str = ""
 
 
 class Unsound(GuestError):
@@ -128,15 +129,16 @@ class Copies(ABC, Generic[S]):
         raise NotSupported(f"{self.server.ENGINE.name} takes in no backups of others")
 
     def replay(
-        self, data: Path, since: str, pieces: Iterator[ArchivedPiece], target_ms: int
+        self, data: Path, since: str, pieces: Iterator[ArchivedPiece], target: Target
     ) -> None:
-        """Bring data that was applied, and not yet given its place, to a moment.
+        """Bring data that was applied, and not yet given its place, to a moment or a position.
 
         `since` is the copy's `log_position`: inside the first piece, at its start, or at its end.
-        What was committed up to `target_ms` is in the data then, that moment included, and nothing
-        else, as exactly as the log has times: of the last piece MariaDB's are the seconds at which
-        statements began. It may die at any point: data and pieces then come anew. All pieces are
-        read.
+        What was committed up to the target's moment is in the data then, that moment included, and
+        nothing else, as exactly as the log has times: of the last piece MariaDB's are the seconds
+        at which statements began. It may die at any point: data and pieces then come anew. All
+        pieces are read up to a moment; up to a position those that reach it, and `GuestError` is
+        raised where none does.
         """
         raise NotSupported(f"{self.server.ENGINE.name} keeps no log to replay")
 
@@ -214,7 +216,8 @@ class Restore(Generic[S]):
         chosen = replaying.wanted(log, list_pieces, stop)
         write_whole(_changed(data), b"")
         pieces = replaying.told(len(chosen), replaying.replayed(log, store, chosen), progress)
-        self._copies.replay(data, log.position, pieces, log.target_ms)
+        target = Target(log.target_ms, log.target_position)
+        self._copies.replay(data, log.position, pieces, target)
 
     def _fetch(self, backup: StoredBackup, chunks: Iterator[bytes]) -> None:
         user, copies = self._copies.server.user, self._copies

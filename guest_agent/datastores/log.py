@@ -2,9 +2,9 @@
 
     log      ── since(position) ──▶ pieces, whole, oldest first ──▶ the object store
     log      ◀── release(position)                               they lie there
-    a copy   ◀── Copies.replay(pieces)                           up to a moment
+    a copy   ◀── Copies.replay(pieces)                           up to a moment, or a position
 
-A position is the engine's own word for a place in its log (`values.Position`, 64 characters at
+A `position` is the engine's own word for a place in its log (`values.Position`, 64 characters at
 most); nobody else compares two. Times are what the database's own clock said when a transaction was
 committed.
 """
@@ -29,14 +29,16 @@ class Piece(NamedTuple):
 
     `until_ms`: all that was committed up to then is in it or before it; 0 where that is told by one
     behind it, as for a transaction that is in two. It may be less than is true, never more, and
-    never grows smaller from piece to piece that tells it. `chunks` gives its bytes, the
-    same each time it is called while its log is not released; it raises `LogLost`.
+    never grows smaller from piece to piece that tells it. The same of `until_position`, a place in
+    the log as customers name it, or nothing. `chunks` gives its bytes, the same each time it is
+    called while its log is not released; it raises `LogLost`.
     """
 
     start: str
     end: str
     until_ms: int
     chunks: Callable[[], Iterator[bytes]]
+    until_position: str = ""
 
 
 class ArchivedPiece(NamedTuple):
@@ -46,6 +48,14 @@ class ArchivedPiece(NamedTuple):
     end: str
     until_ms: int
     chunks: Iterator[bytes]
+
+
+class Target(NamedTuple):
+    """Up to where a log is replayed: what was committed up to a moment (milliseconds), or what lies
+    in it up to a `position`, as customers name it, where one is told."""
+
+    ms: int
+    position: str = ""
 
 
 class Sent(NamedTuple):

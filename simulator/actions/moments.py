@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from chalicelib.domain.archives import moment
 from chalicelib.domain.archives import shown as as_time
+from chalicelib.engines import ENGINES
 from chalicelib.status import RESTART_REQUIRED
 from simulator.actions.asking import datastore_of
 from simulator.actions.backups import create_backup
@@ -17,6 +18,7 @@ BEGUN_SECONDS: Final = 90.0
 """So long after a start of the database its archive has begun, in good weather."""
 REACHED_SECONDS: Final = 100.0
 """So long after a base was asked for the archive has gone on from it."""
+BY_POSITION: Final = 0.25
 IMPOSSIBLE: Final = 0.1
 """Share of the moments that no archive has."""
 
@@ -48,8 +50,9 @@ def archive_log(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
 
 
 def restore_to_moment(work: Clients, tenant: Tenant, instance_id: str | None) -> None:
-    """An instance as another one was, which may be gone, at a moment that an archive has; now and
-    then at one that none has. A tenant without an archive begins one, and waits for its range."""
+    """An instance as another one was, which may be gone, at a moment that an archive has, or at a
+    position of its log; now and then at one that none has. A tenant without an archive begins one,
+    and waits for its range."""
     if not tenant.archived:
         archive_log(work, tenant, instance_id)
         work.world.kernel.sleep(REACHED_SECONDS)
@@ -72,12 +75,36 @@ def restore_to_moment(work: Clients, tenant: Tenant, instance_id: str | None) ->
         at_ms = work.stream.choice((since - 1, until + 1000))
     datastore = tenant.archived[source]
     body = creation(work.name("restored"), work.stream.randrange(1, 4), datastore)
-    body["instance"]["restorePoint"] = {"instance": source, "time": as_time(at_ms)}
+    point = {"instance": source, "time": as_time(at_ms)}
+    if work.stream.random() < BY_POSITION:
+        point = {"instance": source, **_position(work, archives, datastore)}
+    body["instance"]["restorePoint"] = point
     if work.stream.random() < 0.5:
         del body["instance"]["datastore"]
     reply = work.post(tenant, "/instances", body)
     if reply.status == 200:
         work.learn(tenant, reply)
+
+
+def _position(work: Clients, archives: list[Any], datastore: str) -> dict[str, str]:
+    """A position that one of the archives has, or one that none has."""
+    known = ENGINES[datastore].positions
+    assert known is not None, "another engine has no archive"
+    told = [
+        (each["restorable_from_position"], each["restorable_until_position"]) for each in archives
+    ]
+    ranges = [
+        (first, last)
+        for since, until in told
+        if (first := known.read(since or "")) and (last := known.read(until or ""))
+    ]
+    if not ranges:
+        return {"position": known.example}
+    first, last = work.stream.choice(ranges)
+    number = work.stream.randint(first.number, last.number)
+    if work.stream.random() < IMPOSSIBLE:
+        number = work.stream.choice((first.number - 1, last.number + 1000))
+    return {"position": known.written(first._replace(number=number))}
 
 
 def _before_a_commit(work: Clients, instance_id: str, at_ms: int) -> int:

@@ -24,7 +24,7 @@ from guest_agent.backups.reader import Reader
 from guest_agent.backups.store import Damaged, OpenStore, Store
 from guest_agent.backups.writer import Writer
 from guest_agent.datastores.copies import Unsound
-from guest_agent.datastores.log import ArchivedPiece, Sent
+from guest_agent.datastores.log import ArchivedPiece, Sent, Target
 from guest_agent.errors import NotSupported
 from guest_agent.manager import ListPieces, Progress, WithBackups
 from simulator.fleet.datastore import (
@@ -88,7 +88,9 @@ class WithSimBackups(OnMachine, WithBackups):
         writer.write(self._copying(after, copied))
         position = str(copied[0].position)
         made = writer.finish(engine_version=self._machine.engine.number, position=position)
-        size, log = int(gib_of(copied[0]) * GIB), log_behind(before, self._place(), position)
+        place = self.place_of(copied[0].position)
+        size = int(gib_of(copied[0]) * GIB)
+        log = log_behind(before, self._place(), position, place)
         return msgspec.structs.replace(made, data_size=size, log=log)
 
     def _place(self) -> Sent | None:
@@ -126,7 +128,7 @@ class WithSimBackups(OnMachine, WithBackups):
             self._check_space()
             self._perform("apply", lambda: volume.restore(contents))
         volume.fetched = {}
-        return answers.Applied(request.log.target_ms if request.log is not None else 0)
+        return replaying.applied(request.log)
 
     def _replayed(
         self,
@@ -141,13 +143,18 @@ class WithSimBackups(OnMachine, WithBackups):
         store = self._opener()(request.chain[-1].id, stop)
         chosen = replaying.wanted(log, self.list_pieces, stop)
         pieces = replaying.told(len(chosen), replaying.replayed(log, store, chosen), progress)
-        return self.replay(contents, log.position, pieces, log.target_ms)
+        target = Target(log.target_ms, log.target_position)
+        return self.replay(contents, log.position, pieces, target)
 
     def replay(
-        self, contents: Contents, since: str, pieces: Iterator[ArchivedPiece], target_ms: int
+        self, contents: Contents, since: str, pieces: Iterator[ArchivedPiece], target: Target
     ) -> Contents:
         """What an engine makes of a copy and the log behind it."""
         raise NotSupported("this engine keeps no log to replay")
+
+    def place_of(self, position: int) -> str:
+        """A position of the log as customers name it; nothing of an engine that keeps none."""
+        return ""
 
     def verify_backup(
         self, request: arguments.VerifyBackup, progress: Progress

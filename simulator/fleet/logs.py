@@ -12,9 +12,11 @@ from typing import Any, ClassVar, Final
 import msgspec
 
 from chalicelib.bus.contract import answers, arguments
+from chalicelib.engines import positions
 from chalicelib.engines.engine import Engine
+from chalicelib.engines.positions import LogPlace
 from guest_agent.backups.store import Damaged
-from guest_agent.datastores.log import ArchivedPiece, Log, LogLost, Piece
+from guest_agent.datastores.log import ArchivedPiece, Log, LogLost, Piece, Target
 from guest_agent.errors import NotSupported
 from guest_agent.manager import WithLog
 from simulator.fleet import datastore
@@ -24,6 +26,8 @@ from simulator.fleet.machine import OnMachine
 
 A_PIECE: Final = 4
 """Commits in one."""
+_SEQUENCES: Final = {positions.GTID.name: (0, 1), positions.LSN.name: ()}
+"""Of the places in a log, of a server that nobody has told otherwise."""
 
 
 class Committed(msgspec.Struct, frozen=True):
@@ -62,10 +66,15 @@ class WithSimLog(OnMachine, WithLog):
         return answers.LogKept(restart_required=not self.want_log(request.archive))
 
     def replay(
-        self, contents: Contents, since: str, pieces: Iterator[ArchivedPiece], target_ms: int
+        self, contents: Contents, since: str, pieces: Iterator[ArchivedPiece], target: Target
     ) -> Contents:
         """As `WithSimBackups` wants it."""
-        return replayed(contents, since, pieces, target_ms, self.ENGINE.moment_ms)
+        if target.position:
+            return replayed_to(contents, since, pieces, self.ENGINE, target.position)
+        return replayed(contents, since, pieces, target.ms, self.ENGINE.moment_ms)
+
+    def place_of(self, position: int) -> str:
+        return place_in(self.ENGINE, position)
 
     def keep(self) -> bool:
         """Have a start keep it; whether it is kept now."""
@@ -129,7 +138,7 @@ class SimLog(Log[Any]):
             raise LogLost("the database was put back to an earlier state")
         entries = [each for each in log.entries if each.position > behind]
         for first in range(0, len(entries), A_PIECE):
-            yield _piece(entries[first : first + A_PIECE])
+            yield _piece(entries[first : first + A_PIECE], self._guest.place_of)
 
     def release(self, position: str) -> None:
         self._guest.kept().release(int(position))
@@ -148,22 +157,61 @@ def replayed(
     """The contents of a copy with what was committed behind it, up to a moment, as far as times of
     so many milliseconds tell."""
     for piece in pieces:
-        for each in msgspec.json.decode(b"".join(piece.chunks), type=list[Committed]):
+        for each in _committed(piece):
             if each.at_ms // each_ms * each_ms > target_ms:
                 return contents  # as an engine does, whatever comes behind it
-            if each.position > max(contents.log_position, int(since)):
-                for page in each.pages:
-                    try:
-                        contents = with_page(contents, page)
-                    except KeyError:  # of a database that is not there: something is missing
-                        raise Damaged("the log cannot be restored: it does not fit") from None
-                contents = msgspec.structs.replace(contents, log_position=each.position)
+            contents = _with(contents, since, each)
     return contents
 
 
-def _piece(entries: list[datastore.Logged]) -> Piece:
-    start, end = str(entries[0].after), str(entries[-1].position)
-    return Piece(start, end, entries[-1].at_ms - 1, lambda: iter([_encoded(entries)]))
+def replayed_to(
+    contents: Contents, since: str, pieces: Iterator[ArchivedPiece], engine: Engine, position: str
+) -> Contents:
+    """The contents of a copy with what is in the log behind it, up to a position as the engine's
+    customers name it."""
+    assert engine.positions is not None, "another engine keeps no log"
+    wanted = engine.positions.read(position)
+    for piece in pieces:
+        for each in _committed(piece):
+            if wanted is None or each.position > wanted.number:
+                return contents
+            contents = _with(contents, since, each)
+        if wanted is not None and int(piece.end) >= wanted.number:
+            return contents
+    raise Damaged("the log cannot be restored: it does not reach the position")
+
+
+def place_in(engine: Engine, position: int) -> str:
+    """A position of the log as its engine's customers name it."""
+    known = engine.positions
+    return known.written(LogPlace(_SEQUENCES[known.name], position)) if known else ""
+
+
+def _committed(piece: ArchivedPiece) -> list[Committed]:
+    return msgspec.json.decode(b"".join(piece.chunks), type=list[Committed])
+
+
+def _with(contents: Contents, since: str, commit: Committed) -> Contents:
+    """The contents with a commit, unless it is in them."""
+    if commit.position <= max(contents.log_position, int(since)):
+        return contents
+    for page in commit.pages:
+        try:
+            contents = with_page(contents, page)
+        except KeyError:  # of a database that is not there: something is missing
+            raise Damaged("the log cannot be restored: it does not fit") from None
+    return msgspec.structs.replace(contents, log_position=commit.position)
+
+
+def _piece(entries: list[datastore.Logged], place_of: Callable[[int], str]) -> Piece:
+    start, last = str(entries[0].after), entries[-1]
+    return Piece(
+        start,
+        str(last.position),
+        last.at_ms - 1,
+        lambda: iter([_encoded(entries)]),
+        place_of(last.position),
+    )
 
 
 def _encoded(entries: list[datastore.Logged]) -> bytes:

@@ -314,6 +314,14 @@ class Hub:
         held = [each for since, each in self.histories.get(instance_id, ()) if since <= moment_ms]
         return held[-1] if held else None
 
+    def at_position(self, instance_id: str, position: int, until_ms: int) -> Contents | None:
+        """What an instance held at a position of its log, which it had reached by a moment."""
+        if instance_id in self.skewed:
+            return None
+        past = self.histories.get(instance_id, ())
+        held = [each for since, each in past if since <= until_ms]
+        return next((each for each in reversed(held) if each.log_position <= position), None)
+
     def row(self, table: str, key: Any) -> Item | None:
         """One item of a table."""
         return self.run.region.dynamodb.row(f"{PREFIX}-{table}", key)

@@ -1,4 +1,5 @@
-"""L12: a datastore that is restored to a moment holds exactly what was committed up to it."""
+"""L12: a datastore that is restored to a moment, or a position of its log, holds exactly what was
+committed up to it."""
 
 from __future__ import annotations
 
@@ -7,9 +8,10 @@ from typing import Any
 from chalicelib.bus import contract
 from chalicelib.bus.contract.pieces import parsed
 from chalicelib.domain.operations import OperationAction, OperationStatus
+from chalicelib.engines.positions import GTID, LSN
 from simulator.aws.dynamodb.values import Item
 from simulator.effects import Effect
-from simulator.fleet.datastore import Volume
+from simulator.fleet.datastore import Contents, Volume
 from simulator.invariants.base import Invariant
 from simulator.invariants.rows import changed, json_of
 from simulator.template import BACKUPS_BUCKET
@@ -26,7 +28,7 @@ class Moments(Invariant):
     """
 
     id = "L12"
-    title = "A restore to a moment holds exactly what was committed up to it"
+    title = "A restore to a moment or a position holds exactly what was committed up to it"
 
     def watch(self) -> None:
         self.hub.on_write("instances", self._instance)
@@ -57,16 +59,25 @@ class Moments(Invariant):
         volume = self._volume(new["instance_id"])
         if archive is None or volume is None:
             return
-        point = self.hub.at(archive["instance_id"], log["target_ms"])
+        point = self._point(archive["instance_id"], log)
         if point is None:
             return
         self.exercised += 1
         if not volume.contents.same_as(point):
+            goal = log.get("target_position") or log["target_ms"]
             text = (
-                f"of {archive['instance_id']} at {log['target_ms']} {point.rows()} rows are to be "
+                f"of {archive['instance_id']} at {goal} {point.rows()} rows are to be "
                 f"there, and {volume.contents.rows()} are"
             )
             self.broken(text, new["instance_id"])
+
+    def _point(self, instance_id: str, log: Any) -> Contents | None:
+        """What is to be there."""
+        position = log.get("target_position", "")
+        place = GTID.read(position) or LSN.read(position)
+        if place is None:
+            return self.hub.at(instance_id, log["target_ms"])
+        return self.hub.at_position(instance_id, place.number, log["target_ms"])
 
     def _stored(self, effect: Effect) -> None:
         """Behind the moment up to which all is in the store, as was told, nothing is of before:

@@ -26,13 +26,14 @@ WITHIN = 240
 
 
 class Engine(NamedTuple):
-    """How its customer reaches it, what tells the time by its own clock, and whether its log is
-    kept from a restart on."""
+    """How its customer reaches it, what tells the time by its own clock and a place in its log, and
+    whether its log is kept from a restart on."""
 
     name: str
     version: str
     connect: Connect
     now: str
+    position: str
     restarts: bool
 
 
@@ -42,6 +43,7 @@ ENGINES: Final = (
         "10.11",
         connect,
         "SELECT DATE_FORMAT(UTC_TIMESTAMP(6), '%Y-%m-%dT%H:%i:%s.%fZ')",
+        "SELECT @@gtid_binlog_pos",
         restarts=True,
     ),
     pytest.param(
@@ -51,6 +53,7 @@ ENGINES: Final = (
             connect_to_postgresql,
             "SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', "
             """'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')""",
+            "SELECT pg_current_wal_lsn()::text",
             restarts=False,
         ),
         marks=pytest.mark.crash,
@@ -74,16 +77,18 @@ def running(stack: Stack, instance_id: str) -> dict[str, Any]:
     return eventually(look, WITHIN, "an archive that runs")
 
 
-def now_of(engine: Engine, address: str) -> str:
-    """The time by the database's own clock, as ISO 8601."""
+def asked(engine: Engine, address: str, what: str) -> str:
+    """What its customer is answered."""
     with closing(engine.connect(address)) as connection, closing(connection.cursor()) as cursor:
-        cursor.execute(engine.now)
+        cursor.execute(what)
         (found,) = cursor.fetchone()
     return str(found)
 
 
 @pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.name)
-def test_a_moment_between_two_rows_is_restored(stack: Stack, engine: Engine) -> None:
+def test_a_moment_between_two_rows_is_restored_and_its_position(
+    stack: Stack, engine: Engine
+) -> None:
     datastore = {"type": engine.name, "version": engine.version}
     user = {"name": USER, "password": PASSWORD, "databases": [{"name": "shop"}]}
     source = stack.demo.created(
@@ -112,7 +117,8 @@ def test_a_moment_between_two_rows_is_restored(stack: Stack, engine: Engine) -> 
         writer.join(30)
     count = rows_of(address, engine.connect)
     time.sleep(1.1)  # MariaDB's log has whole seconds
-    moment = now_of(engine, address)
+    moment = asked(engine, address, engine.now)
+    position = asked(engine, address, engine.position)
     time.sleep(1.1)
     with closing(engine.connect(address)) as connection, closing(connection.cursor()) as cursor:
         cursor.execute("DELETE FROM rows_")
@@ -129,7 +135,14 @@ def test_a_moment_between_two_rows_is_restored(stack: Stack, engine: Engine) -> 
     assert archive_of(stack, source)["restorable_from"] in refused.text
     again = stack.demo.created("at the moment", datastore=datastore, restorePoint=point)
     assert rows_of(address_of(stack, again), engine.connect) == count
-    for each in (again, source):
+    stack.demo.delete(again)
+    point = {"instance": source, "position": position}
+    refused = stack.demo.create("never", restorePoint={**point, "position": "0"})
+    assert refused.status_code == 400, refused.text
+    assert "such as" in refused.text
+    there = stack.demo.created("at the position", datastore=datastore, restorePoint=point)
+    assert rows_of(address_of(stack, there), engine.connect) == count
+    for each in (there, source):
         assert stack.demo.delete(each).status_code == 202
         stack.demo.wait(each, "GONE")
     assert archive_of(stack, source)["restorable_until"] > moment

@@ -198,6 +198,18 @@ def test_a_public_instance_is_taken(api: Api) -> None:
         ({"restorePoint": {}}, 400, "instance['restorePoint'] 'backupRef' is a required property"),
         ({"restorePoint": {"backupRef": "https://trove/"}}, 400, "instance['restorePoint']"),
         ({"restorePoint": {"backupRef": "b"}}, 404, "Backup b could not be found."),
+        ({"restorePoint": {"instance": "i"}}, 400, "has no 'time', and no 'position'"),
+        (
+            {"restorePoint": {"instance": "i", "time": "2026-01-01", "position": "0-1-1"}},
+            400,
+            "has either a 'time' or a 'position'",
+        ),
+        ({"restorePoint": {"instance": "i", "position": ""}}, 400, "['position']"),
+        (
+            {"restorePoint": {"instance": "i", "position": "0-1-1"}},
+            404,
+            "has no archive of its log",
+        ),
         ({"configuration": ""}, 400, "instance['configuration'] Expected str of length >= 1"),
         ({"modules": []}, 400, "instance['modules'] is empty"),
         ({"locality": ""}, 400, "locality"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chalicelib.api import restore_point
+from chalicelib.domain.archives import Moment
 from chalicelib.errors import BadRequest
 from chalicelib.status import BackupStatus
 from chalicelib.store import archives, making_backups
@@ -28,9 +29,9 @@ def test_a_moment_is_found_behind_however_many_archives_that_came_to_nothing(
     for _ in range(3):
         plain_world.run(600.0)
         archives.new_archive(instance, "schedule-1").save()
-    found = restore_point._of_instance(instance.id, TENANT, 2500)
+    found = restore_point._of_instance(instance.id, TENANT, Moment(2500))
     assert found.log is not None
     assert (found.backup.id, found.log.archive) == (base.id, good.id)
     assert found.log.target_ms == 1999, "MariaDB's log has whole seconds"
     with pytest.raises(BadRequest, match="Possible is"):
-        restore_point._of_instance(instance.id, TENANT, 2999)
+        restore_point._of_instance(instance.id, TENANT, Moment(2999))

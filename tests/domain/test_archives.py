@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -22,6 +22,7 @@ class Base(NamedTuple):
     parents: Sequence[str] = ()
     verdict: str | None = None
     manager: str = "postgresql"
+    reached_position: str | None = None
 
 
 class Archive(NamedTuple):
@@ -29,10 +30,11 @@ class Archive(NamedTuple):
     until_ms: float | None = 1000.0
     number: int = 7
     sealed_key: str | None = "sealed"
+    until_position: str | None = None
 
 
 def chosen(target: int, bases: list[Base], archives: list[Archive]) -> str:
-    return rules.base_for(target, bases, archives, "Instance i")[0].id
+    return rules.base_for(rules.Moment(target), bases, archives, "Instance i")[0].id
 
 
 def test_the_newest_base_before_the_moment_is_chosen_its_own_moment_included() -> None:
@@ -156,3 +158,84 @@ def test_what_is_no_time_is_refused(text: str) -> None:
 
 def test_each_moment_that_is_taken_can_be_told_of() -> None:
     assert rules.shown(rules.moment("9999-12-31T23:59:59.999Z")) == "9999-12-31T23:59:59.999Z"
+
+
+def at(position: str, bases: list[Base], archives: list[Archive]) -> str:
+    return rules.base_for(rules.Position(position), bases, archives, "Instance i")[0].id
+
+
+def base(name: str, ms: int, position: str | None, archive: str = "a", **changes: Any) -> Base:
+    return Base(name, ms, archive, reached_position=position, **changes)
+
+
+def test_the_newest_base_before_a_position_is_chosen_its_own_included() -> None:
+    bases = [base("1", 100, "0/100"), base("2", 200, "0/A000000"), base("late", 900, "1/0")]
+    archives = [Archive(until_position="1/10")]
+    told = ("0/100", "0/9FFFFFF", "0/A000000", "0/ffffffff", "1/0", "1/10")
+    assert [at(each, bases, archives) for each in told] == [*("1", "1", "2", "2", "late", "late")]
+    assert rules.positions_of(archives[0], bases) == ("0/100", "1/10")
+
+
+@pytest.mark.parametrize("position", ["0/FF", "1/11"])
+def test_a_position_outside_is_refused_with_what_is_possible(position: str) -> None:
+    bases, archives = [base("1", 100, "0/100")], [Archive(until_position="1/10")]
+    with pytest.raises(BadRequest, match=r"cannot be restored to .* from 0/100 to 1/10\."):
+        at(position, bases, archives)
+
+
+def test_transactions_of_another_domain_or_server_have_no_place_between_these() -> None:
+    bases = [base("1", 100, "0-1-5", manager="mariadb")]
+    archives = [Archive(until_position="0-1-9")]
+    assert at("0-1-7", bases, archives) == "1"
+    for position in ("1-1-7", "0-2-7", "0-1-4", "0-1-10"):
+        with pytest.raises(BadRequest, match="from 0-1-5 to 0-1-9"):
+            at(position, bases, archives)
+
+
+def test_a_log_that_was_begun_anew_has_its_transactions_twice_and_the_newer_is_meant() -> None:
+    bases = [
+        base("before", 100, "0-1-5", manager="mariadb"),
+        base("after", 2000, "0-1-5", "b", manager="mariadb"),
+    ]
+    archives = [Archive(until_position="0-1-9"), Archive("b", 3000, until_position="0-1-7")]
+    assert at("0-1-6", bases, archives) == "after"
+    assert at("0-1-8", bases, archives) == "before"
+
+
+@pytest.mark.parametrize("until", [None, "", "nonsense", "0/FF", "0-1-9"])
+def test_where_no_position_is_told_none_is_possible(until: str | None) -> None:
+    archive, bases = Archive(until_position=until), [base("1", 100, "0/100")]
+    assert rules.positions_of(archive, bases) is None
+    with pytest.raises(BadRequest, match="No position is possible"):
+        at("0/100", bases, [archive])
+
+
+@pytest.mark.parametrize(
+    ("manager", "text", "written"),
+    [
+        ("postgresql", "0/3000060", "0/3000060"),
+        ("postgresql", "00000001/00abcdef", "1/ABCDEF"),
+        ("mariadb", "0-1-42", "0-1-42"),
+        ("mariadb", "00-1-042", "0-1-42"),
+    ],
+)
+def test_a_position_is_written_as_its_engine_does(manager: str, text: str, written: str) -> None:
+    assert rules.Position(text).written(manager) == written
+
+
+@pytest.mark.parametrize(
+    ("manager", "text", "what"),
+    [
+        ("postgresql", "0-1-42", "LSN"),
+        ("postgresql", "0/3000060\n", "LSN"),
+        ("postgresql", "123456789/0", "LSN"),
+        ("mariadb", "0/3000060", "GTID"),
+        ("mariadb", "0-1-42,1-1-5", "GTID"),
+        ("mariadb", "binlog.000001:4", "GTID"),
+        ("mariadb", "\u0661-1-1", "GTID"),
+        ("redis", "0-1-42", "position"),
+    ],
+)
+def test_what_is_no_position_of_its_engine_is_refused(manager: str, text: str, what: str) -> None:
+    with pytest.raises(BadRequest, match=what):
+        rules.Position(text).written(manager)

@@ -28,7 +28,7 @@ TOKEN = "enrolment-token"
 TO_GUEST = bytes(range(32))
 TO_CONTROL = bytes(range(32, 64))
 CLOCK_SKEW_SECONDS = 300.0
-WAIT_SECONDS = 60.0
+WAIT_SECONDS = 200.0
 """A bound for what must come; a loaded machine is no failure."""
 
 

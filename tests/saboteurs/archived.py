@@ -94,6 +94,12 @@ def a_second_that_is_taken_whole(patch: Patch) -> None:
     patch.setattr(rules, "told_apart", told_apart)
 
 
+@saboteur("archived", "L12", seeds=20)
+def a_base_behind_the_position(patch: Patch) -> None:
+    """A restore to a position begins with the newest backup, whatever that has."""
+    patch.setattr(rules.Position, "begins_with", lambda *_: True)
+
+
 @saboteur("archived", "I38")
 def an_archive_that_nothing_is_lent_for(patch: Patch) -> None:
     """Whoever has a log to send is told that nobody needs it."""

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from chalicelib.bus.contract import pieces
+from chalicelib.bus.contract import answers, pieces
 from chalicelib.bus.contract.archiving import ArchiveState
 from chalicelib.bus.contract.pieces import parsed
 from chalicelib.domain.archives import shown
 from chalicelib.store.models import BackupSchedule
+from guest_agent.backups import replaying
 from guest_agent.backups.archiver import Archiver, Note
 from guest_agent.datastores.log import Piece
 from simulator.fleet.logs import SimLog
@@ -57,20 +58,20 @@ def archives(stack: Backups, instance_id: str) -> list[dict[str, Any]]:
     return found
 
 
-def at(stack: Backups, instance_id: str, moment: str | None) -> Any:
-    """The answer to a create with the data of a moment."""
+def at(stack: Backups, instance_id: str, moment: str | None, what: str = "time") -> Any:
+    """The answer to a create with the data of a moment, or of a position."""
     wanted = {
         "name": "again",
         "flavorRef": "1",
         "volume": {"size": 1},
-        "restorePoint": {"instance": instance_id, "time": moment},
+        "restorePoint": {"instance": instance_id, what: moment},
     }
     return stack.ask("POST", "/instances", {"instance": wanted})
 
 
-def restored(stack: Backups, instance_id: str, moment: str | None) -> set[str]:
-    """The rows of an instance that is made of a moment."""
-    made = at(stack, instance_id, moment)
+def restored(stack: Backups, instance_id: str, moment: str | None, what: str = "time") -> set[str]:
+    """The rows of an instance that is made of a moment, or of a position."""
+    made = at(stack, instance_id, moment, what)
     assert made.status == 200, made.body
     stack.settle()
     return set(stack.held(made.document["instance"]["id"]).databases[DATABASE].rows)
@@ -95,6 +96,48 @@ def test_a_restore_to_a_moment_has_exactly_what_was_committed_up_to_it(stack: Ba
         assert archive["restorable_from"] <= moment <= archive["restorable_until"]
         assert restored(stack, instance_id, moment) == rows
     assert restored(stack, instance_id, archive["restorable_until"]) >= rows
+
+
+def test_a_restore_to_a_position_has_exactly_what_the_log_has_up_to_it(stack: Backups) -> None:
+    instance_id = archived(stack)
+    found: dict[str, set[str]] = {}
+    for number in range(6):
+        stack.write(instance_id, f"row {number}")
+        held = stack.held(instance_id)
+        found[f"0-1-{held.log_position}"] = set(held.databases[DATABASE].rows)
+        stack.run(40.0)
+    stack.run(300.0)
+    (archive,) = archives(stack, instance_id)
+    first, last = archive["restorable_from_position"], archive["restorable_until_position"]
+    assert last == f"0-1-{stack.held(instance_id).log_position}"
+    for position, rows in found.items():
+        assert restored(stack, instance_id, position, "position") == rows
+    assert restored(stack, instance_id, first, "position") == {"before the base"}
+    for position in ("0-1-0", f"{last}0", "0-2-7"):
+        refused = at(stack, instance_id, position, "position")
+        assert refused.status == 400, refused.body
+        assert f"Possible is from {first} to {last}." in str(refused.document)
+    assert at(stack, instance_id, "0/3000060", "position").status == 400
+
+
+def test_an_agent_that_knows_no_positions_replays_to_none(
+    stack: Backups, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would have answered with all of the log."""
+    instance_id = archived(stack)
+    stack.write(instance_id, "behind the base")
+    stack.run(300.0)
+    last = archives(stack, instance_id)[0]["restorable_until_position"]
+    monkeypatch.setattr(
+        replaying, "applied", lambda log: answers.Applied(log.target_ms if log else 0)
+    )
+    made = at(stack, instance_id, last, "position")
+    stack.settle()
+    again = made.document["instance"]["id"]
+    assert status(stack, again) == "ERROR"
+    rows = stack.region.dynamodb.rows(f"{PREFIX}-operations")
+    (reason,) = (each["reason"] for each in rows if each["instance_id"] == again)
+    assert "an older one" in reason
 
 
 def test_a_database_in_which_nothing_was_committed_is_restored_too(stack: Backups) -> None:

@@ -17,6 +17,7 @@ from chalicelib.bus.contract.values import (
     BackupId,
     Bytes,
     Database,
+    LogPosition,
     Marker,
     Name,
     Position,
@@ -67,14 +68,15 @@ class Overridden(Value, frozen=True):
 
 class LogPlace(Value, frozen=True):
     """Where an archive of the log goes on behind a backup: in the pieces behind the one of that
-    number and sum, at the engine's position, with what was committed after that moment. Agents of
-    before tell no sum."""
+    number and sum, at the engine's position, with what was committed after that moment and behind
+    that place in the log. Agents of before tell no sum, and no place."""
 
     archive: BackupId
     number: PieceNumber
     position: Position
     reached_ms: Moment
     sha256: Sha256 | None = None
+    reached_position: LogPosition = ""
 
 
 class LogKept(Value, frozen=True):
@@ -84,9 +86,11 @@ class LogKept(Value, frozen=True):
 
 
 class Applied(Value, frozen=True):
-    """Up to which moment the data go that were restored; 0 when that of the backup was wanted."""
+    """Up to which moment or position the data go that were restored; neither when that of the
+    backup was wanted."""
 
     until_ms: Moment = 0
+    until_position: LogPosition = ""
 
 
 class BackedUp(Value, frozen=True):

@@ -8,11 +8,9 @@ from typing import Annotated, Final
 import msgspec
 
 from chalicelib.bus.contract.pieces import MOST_NUMBER
-from chalicelib.bus.contract.values import BackupId, Bytes, Sha256, Value
+from chalicelib.bus.contract.values import BackupId, Bytes, LogPosition, Sha256, Value
 
 MOST_REASON: Final = 200
-MOST_BYTES: Final = 640
-"""Of all of it as JSON."""
 
 PieceNumber = Annotated[int, msgspec.Meta(ge=0, le=MOST_NUMBER)]
 """Of the last piece that was sent; 0 of none."""
@@ -32,8 +30,9 @@ class ArchiveState(StrEnum):
 
 
 class Archiving(Value, frozen=True):
-    """Its head (number and sum), from when and until when it has all that was committed, the bytes
-    of log that wait, and why it does not run or what holds it up."""
+    """Its head (number and sum), from when and until when it has all that was committed, up to
+    which position at least, the bytes of log that wait, and why it does not run or what holds it
+    up."""
 
     id: BackupId
     state: ArchiveState
@@ -41,6 +40,7 @@ class Archiving(Value, frozen=True):
     sha256: Sha256 | None = None
     from_ms: Moment = 0
     until_ms: Moment = 0
+    until_position: LogPosition = ""
     waiting: Bytes = 0
     reason: Reason = ""
 

@@ -17,6 +17,7 @@ from chalicelib.bus.contract.values import (
     DatabaseName,
     Etag,
     Location,
+    LogPosition,
     Name,
     Position,
     Settings,
@@ -235,7 +236,8 @@ class KeepLog(Value, frozen=True):
 
 class LogToReplay(Value, frozen=True):
     """The pieces of an archive behind a number up to its head, and what of them is wanted: what
-    came behind a backup's own `position` and was committed up to `target_ms`.
+    came behind a backup's own `position` and was committed up to `target_ms`, or lies in the log up
+    to `target_position`, where there is one.
 
     The first one goes on from the piece of the sum `behind_sha256`, if anybody has kept that."""
 
@@ -247,6 +249,7 @@ class LogToReplay(Value, frozen=True):
     position: Position
     target_ms: Moment
     behind_sha256: Sha256 | None = None
+    target_position: LogPosition = ""
 
 
 class FetchBackup(Value, frozen=True):

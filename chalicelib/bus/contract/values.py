@@ -44,6 +44,9 @@ Location = Annotated[
 """Where a backup's objects lie in the store: what their keys begin with, before a "/"."""
 Position = Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Za-z/:._-]*$(?!\n)", max_length=255)]
 """Up to where an engine's data are in a backup, in the engine's own words."""
+LogPosition = Annotated[str, msgspec.Meta(pattern=r"^[0-9A-F/-]*$(?!\n)", max_length=64)]
+"""A place in a log by which its customers know it (`engines.positions`); empty where none is
+told."""
 Bytes = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 Sentence = Annotated[str, msgspec.Meta(max_length=MOST_MESSAGE)]
 """What a guest says for its customer; whoever shows it makes it printable."""

@@ -96,14 +96,15 @@ class Backup(Subject):
     verdict_reason = optional(UnicodeAttribute(null=True))
 
     # Where the log goes on behind it: the archive that ran while it was made, the last piece that
-    # was sent before (and its sum), its place in the log, and the moment whose data it has
-    # (milliseconds).
+    # was sent before (and its sum), its place in the log in the engine's words, and the moment
+    # whose data it has (milliseconds) and the place, as customers name that.
     log_before = optional(JSONAttribute(null=True))  # when accepted: `domain.archives.Before`
     archive_id = optional(UnicodeAttribute(null=True))
     archive_number = optional(NumberAttribute(null=True))
     archive_sha256 = optional(UnicodeAttribute(null=True))
     log_position = optional(UnicodeAttribute(null=True))
     reached_ms = optional(NumberAttribute(null=True))
+    reached_position = optional(UnicodeAttribute(null=True))
 
     @property
     def is_snapshot(self) -> bool:
@@ -223,4 +224,5 @@ class Archive(Table):
     sha256 = optional(UnicodeAttribute(null=True))  # its sum
     from_ms = optional(NumberAttribute(null=True))
     until_ms = optional(NumberAttribute(null=True))
+    until_position = optional(UnicodeAttribute(null=True))
     waiting_bytes = NumberAttribute(default=0)

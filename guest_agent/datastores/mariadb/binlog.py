@@ -25,6 +25,9 @@ START: Final = 4
 MARK_BYTES: Final = 4
 _GTID: Final = 162
 """What a transaction, or a statement that is none, begins with."""
+_GTID_BODY: Final = struct.Struct("<QI")
+"""Of such an event: sequence number, domain."""
+_ONE_GTID: Final = re.compile(r"[0-9]{1,10}-[0-9]{1,10}-[0-9]{1,20}")
 _HEADER: Final = struct.Struct("<IBIIIH")
 """Seconds, type, server, size, end in its file, flags (MariaDB's replication protocol)."""
 _PLACE: Final = re.compile(rf"{FILE.pattern}:([0-9]{{1,12}})(?::([0-9a-f]{{8}}))?")
@@ -55,10 +58,12 @@ class Place(NamedTuple):
 
 
 class Group(NamedTuple):
-    """What is done as a whole begins here; `seconds` is when it was told to end, or to be done."""
+    """What is done as a whole begins here; `seconds` is when it was told to end, or to be done, and
+    `gtid` its global transaction id."""
 
     offset: int
     seconds: int
+    gtid: str
 
 
 def name_of(number: int) -> str:
@@ -73,24 +78,32 @@ def head_size(content: Content) -> int | None:
     return START + int(_HEADER.unpack_from(content, START)[3])
 
 
-def whole_until(content: Content) -> int:
-    """Where the last event ends that is there as a whole: a server may have died behind it."""
-    return max((end for *_, end in _events(content, START)), default=0)
+def only_gtid(state: str | None) -> str:
+    """The last transaction's id, of what a server says of its log; "" of one that has several
+    domains, whose transactions have no order."""
+    return state if state is not None and _ONE_GTID.fullmatch(state) else ""
+
+
+def whole_until(content: Content, start: int) -> int:
+    """Where the last event ends that is there as a whole, from one that begins at `start`: a server
+    may have died behind it."""
+    return max((end for *_, end in _events(content, start)), default=start)
 
 
 def groups(content: Content, start: int) -> Iterator[Group]:
     """What begins at `start`, where an event does, or behind it."""
-    for offset, kind, seconds, _ in _events(content, start):
+    for offset, kind, seconds, server, _ in _events(content, start):
         if kind == _GTID:
-            yield Group(offset, seconds)
+            number, domain = _GTID_BODY.unpack_from(content, offset + _HEADER.size)
+            yield Group(offset, seconds, f"{domain}-{server}-{number}")
 
 
-def _events(content: Content, start: int) -> Iterator[tuple[int, int, int, int]]:
-    """Offset, type, seconds and end of each event that is there as a whole."""
+def _events(content: Content, start: int) -> Iterator[tuple[int, int, int, int, int]]:
+    """Offset, type, seconds, server and end of each event that is there as a whole."""
     while start + _HEADER.size <= len(content):
-        seconds, kind, _, size, _, _ = _HEADER.unpack_from(content, start)
+        seconds, kind, server, size, _, _ = _HEADER.unpack_from(content, start)
         end = start + size
         if size < _HEADER.size or end > len(content):
             return
-        yield start, kind, seconds, end
+        yield start, kind, seconds, server, end
         start = end

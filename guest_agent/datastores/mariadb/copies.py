@@ -21,8 +21,8 @@ from chalicelib.bus.contract.arguments import StoredBackup
 from chalicelib.engines.mariadb import BACKUP_USER
 from guest_agent.datastores import copies, processes, streams, tool
 from guest_agent.datastores.copies import Changing, Copied, Write
-from guest_agent.datastores.log import ArchivedPiece
-from guest_agent.datastores.mariadb import adoption, replay
+from guest_agent.datastores.log import ArchivedPiece, Target
+from guest_agent.datastores.mariadb import adoption, binlog, replay
 from guest_agent.datastores.mariadb.binlog import FILE, Place
 from guest_agent.datastores.mariadb.layout import SOCKET
 from guest_agent.datastores.mariadb.server import MariaDBServer
@@ -41,7 +41,9 @@ _INFO: Final = "xtrabackup_info"
 _MOST_NOTED: Final = 64 * 1024
 _TO_LSN: Final = re.compile(r"^to_lsn = (\d+)$", re.MULTILINE)
 _LOGGED: Final = re.compile(
-    rf"^binlog_pos = filename '({FILE.pattern})', position '(\d+)'", re.MULTILINE
+    rf"^binlog_pos = filename '({FILE.pattern})', position '(\d+)'"
+    r"(?:, GTID of the last change '([-,0-9]*)')?",
+    re.MULTILINE,
 )
 _OF_THE_TOOL: Final = ("xtrabackup_*", "mariadb_backup_*", "backup-my.cnf")
 _OF_REPLICATION: Final = ("*master*.info", "relay-log*.info")
@@ -71,7 +73,7 @@ class MariaDBCopies(copies.Copies[Session]):
             if parent is not None:
                 command.append(f"--incremental-lsn={_lsn(parent)}")
             write(tool.output(command, user, stop, at=layout.data, handed_on=(login,)))
-            return Copied(_reached(notes), _logged(notes))
+            return Copied(_reached(notes), *_logged(notes))
 
     def unpack(self, chunks: Iterable[bytes], folder: Path) -> None:
         command = [processes.program("mbstream"), "--extract", f"--directory={folder}"]
@@ -92,10 +94,10 @@ class MariaDBCopies(copies.Copies[Session]):
         return full
 
     def replay(
-        self, data: Path, since: str, pieces: Iterator[ArchivedPiece], target_ms: int
+        self, data: Path, since: str, pieces: Iterator[ArchivedPiece], target: Target
     ) -> None:
         assert isinstance(self.server, MariaDBServer)
-        replay.to_moment(self.server, data, since, pieces, target_ms)
+        replay.to_target(self.server, data, since, pieces, target)
 
     def require_own(self, copy: Path) -> None:
         adoption.require_own(copy)
@@ -164,10 +166,13 @@ def _reached(notes: Path) -> str:
     return found[1]
 
 
-def _logged(notes: Path) -> str:
-    """The place in the binary log that the copy reaches; none where no log is written."""
+def _logged(notes: Path) -> tuple[str, str]:
+    """The place in the binary log that the copy reaches, and its GTID; none where no log is
+    written."""
     found = _LOGGED.search(_noted(notes, _INFO))
-    return "" if found is None else str(Place(int(found[2]), int(found[3])))
+    if found is None:
+        return "", ""
+    return str(Place(int(found[2]), int(found[3]))), binlog.only_gtid(found[4])
 
 
 def _noted(notes: Path, name: str) -> str:

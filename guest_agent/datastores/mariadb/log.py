@@ -99,6 +99,7 @@ class MariaDBLog(log.Log[Session]):
                 # A file goes as a whole, and nothing else ends it while nothing is written.
                 _begin_file(session)
                 reached = _reached(session)
+            gtid = _gtid_at(session, reached)
         if (reached.file, reached.offset) < (begin.file, begin.offset):
             raise LogLost("the binary log was begun anew")
         if begin.mark and self._mark(begin.file, begin.offset) != begin.mark:
@@ -108,8 +109,10 @@ class MariaDBLog(log.Log[Session]):
             last = reached.offset if number == reached.file else self._size(number)
             while first < last:
                 end = self._place(number, min(first + PIECE_BYTES, last))
-                told = until_ms if (number, end.offset) == reached[:2] else 0
-                yield Piece(str(begin), str(end), told, partial(self._chunks, first, end))
+                told = (until_ms, gtid) if (number, end.offset) == reached[:2] else (0, "")
+                yield Piece(
+                    str(begin), str(end), told[0], partial(self._chunks, first, end), told[1]
+                )
                 begin, first = end, end.offset
 
     def release(self, position: str) -> None:
@@ -227,6 +230,13 @@ def _reached(session: Session) -> Place:
     if not found:
         raise LogLost(_OFF)
     return Place.of(f"{found[0]['File']}:{found[0]['Position']}")
+
+
+def _gtid_at(session: Session, place: Place) -> str:
+    """Of the last transaction before a place where a transaction ends."""
+    name = session.literal(place.name)
+    ((state,),) = session.rows(f"SELECT BINLOG_GTID_POS({name}, {place.offset})")
+    return binlog.only_gtid(state)
 
 
 def _begin_file(session: Session) -> Place:

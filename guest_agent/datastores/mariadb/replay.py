@@ -1,6 +1,6 @@
-"""A copy of MariaDB brought to a moment by the pieces of an archive.
+"""A copy of MariaDB brought to a moment, or a transaction, by the pieces of an archive.
 
-The files of the log are put together again, cut off behind the moment, and given as relay logs to a
+The files of the log are put together again, cut off behind that, and given as relay logs to a
 server of its own that nobody but the agent can reach. The thread that applies them is a replica's:
 so rows, statements, XA transactions that wait for their second half, and what a master that died
 has left unfinished are done as on a replica, without a way through text.
@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from guest_agent.datastores import processes, tool
-from guest_agent.datastores.log import ArchivedPiece
+from guest_agent.datastores.log import ArchivedPiece, Target
 from guest_agent.datastores.mariadb import binlog, sql, superuser
-from guest_agent.datastores.mariadb.binlog import Place
+from guest_agent.datastores.mariadb.binlog import Group, Place
 from guest_agent.datastores.mariadb.layout import SOCKET
 from guest_agent.datastores.mariadb.server import MariaDBServer
 from guest_agent.datastores.mariadb.sql import Session
@@ -137,22 +137,22 @@ class Files:
             return At(0, binlog.START)  # it is the end of the file before
         raise GuestError("the archive does not go on where the backup has ended")
 
-    def cut(self, start: At, target_ms: int) -> None:
-        """Leave nothing that was committed after the moment, from `start` on, nor half of an event.
+    def groups(self, start: At) -> Iterator[tuple[At, Group]]:
+        """What begins at `start`, where an event does, or behind it."""
+        for index in range(start.log, len(self.all)):
+            with _mapped(self.all[index].path) as content:
+                for group in binlog.groups(content, _begin(start, index)):
+                    yield At(index, group.offset), group
 
-        The log has times in seconds: all of the moment's own second stays.
-        """
-        for index, file in enumerate(self.all):
-            with _mapped(file.path) as content:
-                size = binlog.whole_until(content)
-                after = None
-                if index >= start.log:
-                    begin = start.offset if index == start.log else binlog.START
-                    found = binlog.groups(content, begin)
-                    after = next((each for each in found if each.seconds * 1000 > target_ms), None)
-            os.truncate(file.path, size if after is None else after.offset)
-            if after is not None:
-                del self.all[index + 1 :]
+    def cut(self, start: At, end: At | None) -> None:
+        """Leave nothing from `end` on, nor half of an event behind `start`, where one begins."""
+        if end is not None:
+            os.truncate(self.all[end.log].path, end.offset)
+            del self.all[end.log + 1 :]
+        for index in range(start.log, len(self.all)):
+            with _mapped(self.all[index].path) as content:
+                size = binlog.whole_until(content, _begin(start, index))
+            os.truncate(self.all[index].path, size)
 
     def index(self) -> None:
         """Write the index of the relay logs."""
@@ -166,25 +166,70 @@ class Files:
         return descriptor
 
 
-def to_moment(
+def to_target(
     server: MariaDBServer,
     data: Path,
     since: str,
     pieces: Iterator[ArchivedPiece],
-    target_ms: int,
+    target: Target,
 ) -> None:
-    """Have data that go up to `since` hold what was committed up to the moment."""
+    """Have data that go up to `since` hold what was committed up to the moment, or what the log has
+    up to a transaction with that one."""
     folder = server.user.make_folder(server.layout.restored / "log")
-    files, surely = Files(server, folder), Surely(target_ms)
+    files, place = Files(server, folder), Place.of(since)
+    lay = _lay_transaction if target.position else _lay_moment
+    end = lay(files, place, pieces, target)
+    if not files.all:
+        return
+    start = files.where(place)
+    files.cut(start, end)
+    files.index()
+    _apply(server, data, folder, files, start)
+
+
+def _lay_moment(
+    files: Files, since: Place, pieces: Iterator[ArchivedPiece], target: Target
+) -> At | None:
+    """Where what was committed later begins, if there is something.
+
+    The log has times in seconds: all of the moment's own second stays.
+    """
+    surely = Surely(target.ms)
     for piece in pieces:
         if not surely.over:
             surely.heard(piece.until_ms, files.lay(piece))
     if not files.all:
-        return
-    start = files.where(Place.of(since))
-    files.cut(max(surely.before, start), target_ms)
-    files.index()
-    _apply(server, data, folder, files, start)
+        return None
+    found = files.groups(max(surely.before, files.where(since)))
+    return next((at for at, group in found if group.seconds * 1000 > target.ms), None)
+
+
+def _lay_transaction(
+    files: Files, since: Place, pieces: Iterator[ArchivedPiece], target: Target
+) -> At | None:
+    """Where what is behind the transaction begins; None where nothing is, at the end of a round of
+    the archiver: what ends elsewhere may have half of it."""
+    looked: At | None = None
+    reached, whole, told_ms = False, False, 0
+    for piece in pieces:
+        files.lay(piece)
+        if Place.of(piece.end)[:2] < since[:2]:
+            continue  # it was sent while the copy was made
+        for at, group in files.groups(looked or files.where(since)):
+            if reached and at != looked:
+                return at
+            looked, reached = at, group.gtid == target.position
+        whole, told_ms = piece.until_ms > told_ms, max(piece.until_ms, told_ms)
+    if not reached or not whole:
+        raise GuestError(
+            f"the log cannot be restored: it does not reach transaction {target.position}"
+        )
+    return None
+
+
+def _begin(start: At, index: int) -> int:
+    """Where an event of that log begins that is not before `start`."""
+    return start.offset if index == start.log else binlog.START
 
 
 def _apply(server: MariaDBServer, data: Path, folder: Path, files: Files, start: At) -> None:

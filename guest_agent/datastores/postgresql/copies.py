@@ -26,7 +26,7 @@ from chalicelib.bus.contract.arguments import StoredBackup
 from chalicelib.engines.postgresql import ADMINISTRATOR
 from guest_agent.datastores import archive, copies, tool
 from guest_agent.datastores.copies import Changing, Copied, Unsound, Write
-from guest_agent.datastores.log import ArchivedPiece
+from guest_agent.datastores.log import ArchivedPiece, Target
 from guest_agent.datastores.os_user import own_user
 from guest_agent.datastores.postgresql import replay, wal
 from guest_agent.datastores.postgresql.beside import LogBeside
@@ -49,7 +49,7 @@ class PostgreSQLCopies(copies.Copies[Session]):
 
     def copy(self, write: Write, parent: StoredBackup | None, stop: aws.Event) -> Copied:
         at = self._full(write, stop) if parent is None else self._since(write, parent)
-        return Copied(at, at)
+        return Copied(at, at, at)
 
     def completed(self, position: str, parent: StoredBackup | None) -> None:
         """A full copy begins a chain: what the log was kept for before is not continued.
@@ -80,10 +80,10 @@ class PostgreSQLCopies(copies.Copies[Session]):
         return full
 
     def replay(
-        self, data: Path, since: str, pieces: Iterator[ArchivedPiece], target_ms: int
+        self, data: Path, since: str, pieces: Iterator[ArchivedPiece], target: Target
     ) -> None:
         assert isinstance(self.server, PostgreSQLServer)
-        replay.to_moment(self.server, data, since, pieces, target_ms)
+        replay.to_target(self.server, data, since, pieces, target)
 
     def _full(self, write: Write, stop: aws.Event) -> str:
         assert isinstance(self.server, PostgreSQLServer)

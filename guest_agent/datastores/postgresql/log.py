@@ -63,7 +63,7 @@ class PostgreSQLLog(log.Log[Session]):
             behind = begin.at - begin.offset + SEGMENT_BYTES
             end = begin._replace(at=min(behind, reached.at))
             told = until_ms if end == reached else 0
-            yield Piece(str(begin), str(end), told, partial(self._chunks, begin, end))
+            yield Piece(str(begin), str(end), told, partial(self._chunks, begin, end), end.lsn)
             begin = end
 
     def release(self, position: str) -> None:

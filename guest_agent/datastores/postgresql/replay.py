@@ -1,4 +1,4 @@
-"""A copy of PostgreSQL brought to a moment by the pieces of an archive.
+"""A copy of PostgreSQL brought to a moment, or a position, by the pieces of an archive.
 
 The pieces are written where they came from in `pg_wal`, and the server recovers in its single-user
 mode: nobody can connect, it ends by itself, and what it was told about the target stands nowhere
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from guest_agent.datastores import processes, tool
-from guest_agent.datastores.log import ArchivedPiece
+from guest_agent.datastores.log import ArchivedPiece, Target
 from guest_agent.datastores.postgresql import wal
 from guest_agent.datastores.postgresql.server import PostgreSQLServer
 from guest_agent.datastores.postgresql.wal import SEGMENT_BYTES, Place
@@ -28,7 +28,6 @@ _SETTINGS: Final = {
     "restore_command": "false",  # all of the log lies in its folder
     "recovery_target_timeline": "current",
     "recovery_target_action": "promote",
-    "recovery_target_inclusive": "on",
     # Any number that a configuration group may have chosen.
     "max_prepared_transactions": "16000",
     "hot_standby": "off",
@@ -38,31 +37,50 @@ _SETTINGS: Final = {
 }
 
 
-def to_moment(
+def to_target(
     server: PostgreSQLServer,
     data: Path,
     since: str,
     pieces: Iterator[ArchivedPiece],
-    target_ms: int,
+    target: Target,
 ) -> None:
-    """Have data that go up to `since` (LSN) hold what was committed up to the moment.
+    """Have data that go up to `since` (LSN) hold what was committed up to the moment, or what
+    begins in the log before the position (LSN).
 
     Without a piece they do already.
     """
-    if not _lay(server, data, since, pieces):
+    wanted = _up_to(pieces, target.position) if target.position else pieces
+    if not _lay(server, data, since, wanted):
         return
     with open_folder(data) as folder:
         os.close(_owned(server, folder, _SIGNAL))
-    moment = datetime.fromtimestamp(target_ms / 1000, UTC)
-    told = moment.isoformat(sep=" ", timespec="milliseconds")
     try:
-        _recover(server, data, {**_SETTINGS, "recovery_target_time": told})
+        _recover(server, data, {**_SETTINGS, **_told(target)})
     except GuestError as error:
-        # Nothing was committed after the moment: it is all of the log, from where that has begun.
+        # Nothing is behind it: it is all of the log, from where that has begun.
         if _NOT_REACHED not in str(error):
             raise
         _recover(server, data, _SETTINGS)
     server.user.take_over(data)
+
+
+def _told(target: Target) -> dict[str, str]:
+    """The target as PostgreSQL knows it."""
+    if target.position:
+        return {"recovery_target_lsn": target.position, "recovery_target_inclusive": "off"}
+    moment = datetime.fromtimestamp(target.ms / 1000, UTC)
+    told = moment.isoformat(sep=" ", timespec="milliseconds")
+    return {"recovery_target_time": told, "recovery_target_inclusive": "on"}
+
+
+def _up_to(pieces: Iterable[ArchivedPiece], position: str) -> Iterator[ArchivedPiece]:
+    """The first of them that reach a position."""
+    for piece in pieces:
+        yield piece
+        end = Place.of(piece.end)
+        if end.at >= Place.of(f"{end.timeline}:{position}").at:
+            return
+    raise GuestError(f"the log cannot be restored: it does not reach {position}")
 
 
 def _lay(server: PostgreSQLServer, data: Path, since: str, pieces: Iterable[ArchivedPiece]) -> bool:

@@ -32,6 +32,7 @@ class Written(Log[Any]):
 
     def __init__(self) -> None:
         self.written: list[bytes] = []
+        self.positions: dict[int, str] = {}
         self.on_read: Callable[[], None] = lambda: None
         self.released, self.answers, self.piece_bytes = 0, True, 1
 
@@ -49,7 +50,8 @@ class Written(Log[Any]):
     def since(self, position: str) -> Iterator[Piece]:
         self.on_read()
         for at in range(int(position), len(self.written)):
-            yield Piece(str(at), str(at + 1), 10**14, partial(self._chunks, at))
+            told = self.positions.get(at, "")
+            yield Piece(str(at), str(at + 1), 10**14, partial(self._chunks, at), told)
 
     def _chunks(self, at: int) -> Iterator[bytes]:
         yield self.written[at]
@@ -158,6 +160,21 @@ def test_what_is_committed_behind_a_rest_is_of_no_moment_before(rounds: Rounds) 
     rounds.run()
     before, behind = rounds.manager.place.pieces
     assert before.from_ms < before.until_ms < told == behind.from_ms < behind.until_ms
+
+
+def test_the_last_position_is_told_that_is_sure(rounds: Rounds) -> None:
+    """A piece that ends within a transaction tells none; what is noted an agent has after it."""
+    log = rounds.manager.kept
+    log.positions = {0: "0-1-7", 2: "0-1-9"}
+    told = []
+    rounds.run()
+    for each in (b"one", b"half", b"the other"):
+        told.append(rounds.told.until_position)
+        log.written.append(each)
+        rounds.run()
+    rounds.start_again()
+    rounds.run()
+    assert [*told, rounds.told.until_position] == ["", "0-1-7", "0-1-7", "0-1-9"]
 
 
 def test_no_backup_is_a_base_while_moments_are_there_twice(rounds: Rounds) -> None:

@@ -93,6 +93,18 @@ def test_a_rest_of_the_log_is_known_to_its_head_alone_and_the_end_of_its_last_pi
     assert replaying.wanted(log(5_999, **never_sent), listed, aws.event()) == OURS[1:]
 
 
+def test_for_a_position_all_pieces_are_found_whatever_times_they_tell() -> None:
+    """Which of them has it only the engine can tell; a head that is not there hides none."""
+    listed, wanted = listing(list(map(str, OURS))), {"target_position": "0/1"}
+    assert replaying.wanted(log(2500, **wanted), listed, aws.event()) == OURS[1:]
+    stolen = log(2500, number=6, sha256="e" * 64, **wanted)
+    assert replaying.wanted(stolen, listed, aws.event()) == OURS[1:]
+    lost = listing([*map(str, OURS[:3]), str(OURS[4])])
+    assert replaying.wanted(log(2500, **wanted), lost, aws.event()) == OURS[1:3]
+    with pytest.raises(Damaged, match="piece 2 is not in the store"):
+        replaying.wanted(log(2500, **wanted), listing([]), aws.event())
+
+
 @pytest.mark.parametrize("kept", [SUMS[0], None], ids=["with its sum", "of an older agent"])
 def test_a_piece_that_is_lost_takes_no_moment_before_it(kept: str | None) -> None:
     there = [*map(str, OURS[:3]), str(OURS[4])]

@@ -14,7 +14,7 @@ from chalicelib import aws
 from guest_agent import birth, datastores
 from guest_agent.datastores import data_directory
 from guest_agent.datastores.copies import Copied, Copies
-from guest_agent.datastores.log import ArchivedPiece, Log
+from guest_agent.datastores.log import ArchivedPiece, Log, Target
 from guest_agent.datastores.logged import LoggedManager
 from guest_agent.datastores.state import DatastoreState
 from tests.guest_agent.datastores.customer import Guest, guest_on, server_of
@@ -49,7 +49,7 @@ class Archive:
     def __init__(self, guest: Guest) -> None:
         self.guest = guest
         self.kept: list[Kept] = []
-        self.until_ms = 0
+        self.until_ms, self.until_position = 0, ""
         if not self.log.keep():
             guest.manager.call("restart", {}, lambda _: None)
             assert self.log.keep()
@@ -71,6 +71,7 @@ class Archive:
             self.kept.append(Kept(piece.start, piece.end, piece.until_ms, content))
             self.position = piece.end
             self.until_ms = max(self.until_ms, piece.until_ms)
+            self.until_position = piece.until_position or self.until_position
         self.until_ms = max(self.until_ms, began_ms)
         self.log.release(self.position)
         return len(self.kept) - before
@@ -82,11 +83,14 @@ class Archive:
         return Copy(copied, b"".join(chunks), number)
 
     @contextmanager
-    def restored(self, copy: Copy, target_ms: int, patch: pytest.MonkeyPatch) -> Iterator[Guest]:
-        """A server of its own with what was committed up to then."""
+    def restored(
+        self, copy: Copy, target_ms: int, patch: pytest.MonkeyPatch, position: str = ""
+    ) -> Iterator[Guest]:
+        """A server of its own with what was committed up to then, or is in the log up to there."""
         with server_of(self.guest.engine) as server:
             patch.setenv("COFFER_SERVER_ID", server.id)
-            restore(server, copy, (kept.given() for kept in self.kept[copy.number :]), target_ms)
+            target = Target(target_ms, position)
+            restore(server, copy, (kept.given() for kept in self.kept[copy.number :]), target)
             with guest_on(self.guest.engine, server, Restored) as guest:
                 yield guest
 
@@ -107,7 +111,7 @@ def copies_of(guest: Guest) -> Copies[Any]:
     return manager_of(guest)._copies()
 
 
-def restore(server: Server, copy: Copy, pieces: Iterable[ArchivedPiece], target_ms: int) -> None:
+def restore(server: Server, copy: Copy, pieces: Iterable[ArchivedPiece], target: Target) -> None:
     """Make a copy and pieces the data of a server that has none."""
     manager = datastores.manager(birth.load(server.root))
     assert isinstance(manager, LoggedManager)
@@ -120,6 +124,6 @@ def restore(server: Server, copy: Copy, pieces: Iterable[ArchivedPiece], target_
         folder = user.make_folder(layout.restored / "copy")
         copies.unpack([copy.content], folder)
         data = copies.apply([folder], lambda _: None)
-        copies.replay(data, copy.copied.log_position, iter(pieces), target_ms)
+        copies.replay(data, copy.copied.log_position, iter(pieces), target)
         data_directory.place(data, layout.data)
         shutil.rmtree(layout.restored)

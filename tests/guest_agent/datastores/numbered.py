@@ -20,6 +20,10 @@ from tests.guest_agent.datastores.customer import PASSWORD, Guest
 FIRST_ROWS: Final = 30
 TABLE: Final = "CREATE TABLE numbered (n INT PRIMARY KEY, sum CHAR(64))"
 INSERT: Final = "INSERT INTO numbered VALUES ({}, '{}')"
+POSITION: Final = {
+    "mariadb": "SELECT @@last_gtid",
+    "postgresql": "SELECT pg_current_wal_insert_lsn()::text",
+}
 SELECT: Final = "SELECT n, sum FROM numbered ORDER BY n"
 
 
@@ -35,11 +39,13 @@ def now_ms() -> float:
 class Numbering:
     """`committed` is the highest number whose row was answered; those above may be there.
 
-    `times` has for each the moments before and after its commit, in milliseconds.
+    `times` has for each the moments before and after its commit, in milliseconds, `positions` the
+    place in the log behind it, when it is asked for.
     """
 
-    def __init__(self, guest: Guest) -> None:
-        self._guest = guest
+    def __init__(self, guest: Guest, *, positions: bool = False) -> None:
+        self._guest, self._ask_positions = guest, positions
+        self.positions: list[str] = []
         self.committed = 0
         self.times: list[tuple[float, float]] = []
         self._error: Exception | None = None
@@ -75,14 +81,17 @@ class Numbering:
                     began = now_ms()
                     ask(INSERT.format(self.committed + 1, sum_of(self.committed + 1)))
                     self.times.append((began, now_ms()))
+                    if self._ask_positions:
+                        ((position,),) = ask(POSITION[self._guest.engine.manager])
+                        self.positions.append(str(position))
                     self.committed += 1
         except Exception as error:  # noqa: BLE001 - told to who waits
             self._error = error
 
 
 @contextmanager
-def numbering(guest: Guest) -> Iterator[Numbering]:
-    made = Numbering(guest)
+def numbering(guest: Guest, *, positions: bool = False) -> Iterator[Numbering]:
+    made = Numbering(guest, positions=positions)
     made.start()
     try:
         yield made

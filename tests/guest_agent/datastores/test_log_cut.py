@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from guest_agent.datastores.log import ArchivedPiece
-from guest_agent.datastores.mariadb import binlog
+from guest_agent.datastores.log import ArchivedPiece, Target
+from guest_agent.datastores.mariadb import replay
 from guest_agent.datastores.mariadb.binlog import Place
-from guest_agent.datastores.mariadb.replay import At, Files, Surely
+from guest_agent.datastores.mariadb.replay import At, Files
 from guest_agent.datastores.mariadb.server import MariaDBServer
 from guest_agent.errors import GuestError
 from tests.guest_agent.datastores.conftest import config
@@ -23,11 +25,16 @@ def event(kind: int, seconds: int = 0, body: bytes = b"body") -> bytes:
     return struct.pack("<IBIIIH", seconds, kind, 1, 19 + len(body), 0, 0) + body
 
 
+def gtid(seconds: int) -> bytes:
+    """Of a transaction whose number is its time."""
+    return event(GTID, seconds, struct.pack("<QIB", seconds, 0, 0))
+
+
 HEAD: Final = b"\xfebin" + event(DESCRIPTION, body=bytes(60))
 
 
 def committed(*seconds: int) -> bytes:
-    return b"".join(event(GTID, each) + event(XID, each) for each in seconds)
+    return b"".join(gtid(each) + event(XID, each) for each in seconds)
 
 
 ONE: Final = len(committed(1))
@@ -55,17 +62,20 @@ def files(tmp_path: Path) -> Files:
 
 def kept(files: Files, target_s: float, since: Place, *pieces: ArchivedPiece) -> list[int]:
     """The seconds of what is left behind a copy."""
-    surely = Surely(int(target_s * 1000))
-    for piece in pieces:
-        if not surely.over:
-            surely.heard(piece.until_ms, files.lay(piece))
+    target = Target(int(target_s * 1000))
+    return left(files, since, replay._lay_moment(files, since, iter(pieces), target))
+
+
+def up_to(files: Files, position: str, since: Place, *pieces: ArchivedPiece) -> list[int]:
+    """The same of what is left up to a transaction."""
+    target = Target(0, position)
+    return left(files, since, replay._lay_transaction(files, since, iter(pieces), target))
+
+
+def left(files: Files, since: Place, end: At | None) -> list[int]:
     start = files.where(since)
-    files.cut(max(surely.before, start), int(target_s * 1000))
-    found = []
-    for index, file in enumerate(files.all[start.log :]):
-        begin = start.offset if index == 0 else binlog.START
-        found += [each.seconds for each in binlog.groups(file.path.read_bytes(), begin)]
-    return found
+    files.cut(start, end)
+    return [group.seconds for _, group in files.groups(start)]
 
 
 def test_all_of_the_moments_own_second_stays(files: Files) -> None:
@@ -116,6 +126,58 @@ def test_what_a_death_has_torn_is_left_out(files: Files) -> None:
 
 def test_a_copy_that_ends_with_a_file_goes_on_in_the_next(files: Files) -> None:
     assert kept(files, 30, Place(6, 4711), Log(7).piece(HEAD + committed(10), 20)) == [10]
+
+
+def test_a_copy_that_was_made_while_a_round_was_sent_begins_in_the_middle_of_an_event(
+    files: Files,
+) -> None:
+    """A piece ends wherever it is full."""
+    log, content = Log(offset=1000), committed(10, 11, 12)
+    pieces = log.piece(content[7:], 12), log.piece(committed(13), 13)
+    assert kept(files, 20, Place(7, 1000 + ONE - 7), *pieces) == [11, 12, 13]
+
+
+def test_a_transaction_is_the_last_one_that_stays(files: Files) -> None:
+    def pieces() -> Iterator[ArchivedPiece]:
+        log, content = Log(7), HEAD + committed(10, 12, 11)
+        yield log.piece(content[:-5], 0)
+        yield log.piece(content[-5:], 12)
+        yield Log(8).piece(HEAD + committed(13, 14), 14)
+
+    since = Place(7, len(HEAD))
+    for number, expected in ((10, [10]), (12, [10, 12]), (11, [10, 12, 11]), (14, None)):
+        files.all.clear()
+        for path in files._folder.iterdir():
+            path.unlink()
+        found = up_to(files, f"0-1-{number}", since, *pieces())
+        assert found == (expected or [10, 12, 11, 13, 14])
+
+
+def test_no_more_pieces_are_read_than_a_transaction_needs(files: Files) -> None:
+    log = Log(7)
+    pieces = iter([log.piece(HEAD + committed(10), 10), log.piece(committed(11), 11)])
+    later = log.piece(committed(12), 12)
+    given = chain(pieces, iter([later]))
+    since = Place(7, len(HEAD))
+    assert replay._lay_transaction(files, since, given, Target(0, "0-1-10")) is not None
+    assert list(given) == [later]
+
+
+@pytest.mark.parametrize("position", ["0-1-13", "1-1-10", "0-2-10"])
+def test_a_transaction_that_is_not_there_is_not_taken_for_another(
+    files: Files, position: str
+) -> None:
+    piece = Log(7).piece(HEAD + committed(10, 11), 12)
+    with pytest.raises(GuestError, match="does not reach"):
+        up_to(files, position, Place(7, len(HEAD)), piece)
+
+
+def test_a_transaction_of_which_half_may_be_there_is_none(files: Files) -> None:
+    """The last piece is not the end of a round: there was more of it."""
+    log = Log(7)
+    pieces = log.piece(HEAD + committed(10), 10), log.piece(committed(11)[:-5], 0)
+    with pytest.raises(GuestError, match="does not reach"):
+        up_to(files, "0-1-11", Place(7, len(HEAD)), *pieces)
 
 
 @pytest.mark.parametrize("since", [Place(7, 999), Place(7, 2000), Place(5, 4), Place(8, 4)])
