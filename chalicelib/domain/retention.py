@@ -60,9 +60,7 @@ def given_up(
     """
     if keeping.keep_count is None and keeping.keep_days is None:
         return []
-    own = [each for each in made if each.schedule_id == keeping.id]
-    rows = {each.id: each for each in made}
-    sound = [each for each in own if not is_damaged(chain_among(each, rows))]
+    own, sound = _own(keeping, made)
     kept = _kept(keeping, own, now) | _kept(keeping, sound, now)
     staying = {
         chain_of(each)
@@ -83,19 +81,47 @@ def given_up(
     return [each.id for each in sorted(gone, key=lambda each: each.created)]
 
 
+def places_taken(keeping: Keeping, made: Sequence[Made], now: float) -> set[str]:
+    """The ids of those that others go for, and of what these build on: were one of them not there,
+    or damaged, an older one would be kept. By age alone nothing takes another one's place, but the
+    newest is kept in any case, also of what has failed.
+    """
+    rows = {each.id: each for each in made}
+    own, sound = _own(keeping, made)
+    taken = {each.id for each in sorted(own, key=lambda each: each.created)[-1:]}
+    for among in (own, sound):
+        complete = _complete(among)
+        most = 1 if keeping.keep_count is None else max(int(keeping.keep_count), 1)
+        for each in complete[:most]:
+            taken |= {each.id, *(parent for parent in each.parents if parent in rows)}
+    return taken
+
+
+def _own(keeping: Keeping, made: Sequence[Made]) -> tuple[list[Made], list[Made]]:
+    """Those that the schedule has made, and those of them that are not known to be damaged."""
+    own = [each for each in made if each.schedule_id == keeping.id]
+    rows = {each.id: each for each in made}
+    return own, [each for each in own if not is_damaged(chain_among(each, rows))]
+
+
 _MADE: Final = frozenset({BackupStatus.NEW, BackupStatus.BUILDING})
 _BROKEN: Final = frozenset({BackupStatus.FAILED, BackupStatus.DELETE_FAILED})
 _CAN_GO: Final = frozenset({BackupStatus.COMPLETED, *_BROKEN})
 
 
 def _kept(keeping: Keeping, own: Sequence[Made], now: float) -> set[str]:
-    complete = [each for each in own if each.status == BackupStatus.COMPLETED]
-    complete.sort(key=lambda each: each.created, reverse=True)
+    complete = _complete(own)
     most = len(complete) if keeping.keep_count is None else int(keeping.keep_count)
     days = keeping.keep_days
     since = now - float(days) * DAY_SECONDS if days is not None else 0.0
     kept = {each.id for each in complete[:most] if each.created >= since}
     return kept | {each.id for each in complete[:1]}
+
+
+def _complete(own: Sequence[Made]) -> list[Made]:
+    """Those that are complete, newest first."""
+    complete = [each for each in own if each.status == BackupStatus.COMPLETED]
+    return sorted(complete, key=lambda each: each.created, reverse=True)
 
 
 def chain_of(each: Made) -> str:

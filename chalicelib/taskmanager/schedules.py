@@ -193,9 +193,8 @@ def _give_up(row: BackupSchedule, made: Sequence[Backup]) -> bool:
     going = retention.given_up(row, made, now)
     if not going:
         return False
-    deciding = _deciding(made, going[:MOST_LOOKED_INTO])
-    sure = backups.find_backups(deciding)  # the index may be late
-    rows = [*sure, *(each for each in made if each.id not in deciding)]
+    sure, others = _made_sure(row, made, going[:MOST_LOOKED_INTO], now)
+    rows = [*sure, *others]
     going = retention.given_up(row, rows, now, backups.read_now(sure))
     by_id = {each.id: each for each in sure if each.operation_id is None}
     chosen = [by_id[each] for each in going if each in by_id]
@@ -207,9 +206,18 @@ def _give_up(row: BackupSchedule, made: Sequence[Backup]) -> bool:
     return bool(chosen)
 
 
-def _deciding(made: Sequence[Backup], going: Sequence[str]) -> dict[str, None]:
-    """The ids of those that decide on what goes: its chains, and the newest of all, which are kept
-    in its place."""
+def _made_sure(
+    row: BackupSchedule, made: Sequence[Backup], going: Sequence[str], now: float
+) -> tuple[list[Backup], list[Backup]]:
+    """Those that decide on what goes, as they are now, and the others: its chains, and what is kept
+    in its place; where that is not as the late index has it, the newest of all."""
     roots = {retention.chain_of(each) for each in made if each.id in going}
-    older = (each for each in made[NEWEST:] if retention.chain_of(each) in roots)
-    return dict.fromkeys(each.id for each in (*made[:NEWEST], *older))
+    chains = [each.id for each in made if retention.chain_of(each) in roots]
+    taken = retention.places_taken(row, made, now)
+    deciding = dict.fromkeys((*chains, *taken))
+    sure = backups.find_backups(deciding)
+    there = {each.id: (each.status, each.verdict) for each in sure}
+    if any(there.get(each.id) != (each.status, each.verdict) for each in made if each.id in taken):
+        deciding = dict.fromkeys((*chains, *(each.id for each in made[:NEWEST])))
+        sure = backups.find_backups(deciding)
+    return sure, [each for each in made if each.id not in deciding]

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chalicelib.domain.retention import DAY_SECONDS, given_up
+from chalicelib.domain.retention import DAY_SECONDS, chain_of, given_up, places_taken
 
 NOW: Final = 1000 * DAY_SECONDS
 OURS: Final = "schedule"
@@ -205,3 +205,43 @@ def test_what_is_left_is_whole(
             foreign = [each for each in left.values() if each.schedule_id is None]
             last = row is complete[-1] or row in sound[-1:]
             assert others != [row] or foreign or last, f"{row} stays for no reason"
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    histories(),
+    st.none() | st.integers(1, 4),
+    st.none() | st.integers(1, 8),
+    st.data(),
+)
+def test_what_takes_nobodys_place_may_have_gone_meanwhile(
+    rows: list[Row], count: int | None, days: int | None, data: st.DataObject
+) -> None:
+    """Who looks at the places that are taken, and at the chains of what goes, knows enough."""
+    keep = Keep(count, days)
+    going = given_up(keep, counted(rows), NOW)
+    chains = {chain_of(row) for row in rows if row.id in going}
+    looked_at = places_taken(keep, rows, NOW)
+    others = [row for row in rows if row.id not in looked_at and chain_of(row) not in chains]
+    changed = (
+        data.draw(st.lists(st.sampled_from(others), unique_by=lambda row: row.id)) if others else []
+    )
+    for row in changed:
+        row.status = data.draw(st.sampled_from(["DELETING", "DELETED", "FAILED"]))
+        row.verdict = data.draw(st.sampled_from([row.verdict, "failed"]))
+    assert set(going) <= set(given_up(keep, rows, NOW))
+
+
+@pytest.mark.parametrize(
+    ("keep", "taken"),
+    [
+        (Keep(keep_days=3), {"b0", "b1"}),
+        (Keep(keep_count=1), {"b0", "b1"}),
+        (Keep(keep_count=3), {"a0", "a1", "b0", "b1"}),
+    ],
+)
+def test_by_age_alone_the_newest_takes_a_place_and_what_it_builds_on(
+    keep: Keep, taken: set[str]
+) -> None:
+    rows = [*chain("x", 2, 0), *chain("a", 2, 990), *chain("b", 2, 995)]
+    assert places_taken(keep, rows, NOW) == taken

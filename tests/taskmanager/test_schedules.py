@@ -6,7 +6,7 @@ There are no guests here: a test ends what was begun, and moves the clock.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import pytest
@@ -583,7 +583,9 @@ def test_what_its_tenant_wants_to_keep_by_then_stays(fleet: Fleet) -> None:
     assert backups.get_backup(oldest.id).status == BackupStatus.COMPLETED
 
 
-def test_what_goes_is_found_behind_any_number_that_stays(fleet: Fleet) -> None:
+def test_what_goes_is_found_behind_any_number_that_stays(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Hourly ones of 48 days, of which 45 are kept, and none was given up so far."""
     instance = fleet.instance()
     row = fleet.schedule(instance, interval_hours=1, full_every=24, keep_days=45)
@@ -600,7 +602,16 @@ def test_what_goes_is_found_behind_any_number_that_stays(fleet: Fleet) -> None:
             chain.append(made_then)
             batch.save(made_then)
     fleet.hear(instance)
+    find, read = backups.find_backups, list[str]()
+
+    def found(ids: Iterable[str]) -> list[Backup]:
+        wanted = list(ids)
+        read.extend(wanted)
+        return find(wanted)
+
+    monkeypatch.setattr(backups, "find_backups", found)
     runs.look(row.id)
+    assert len(read) == 4 * 24, "the chains that go, and that of the newest"
     going = [each.name for each in Backup.scan(Backup.status == BackupStatus.DELETING)]
     assert sorted(map(int, going)) == [23, 47, 71], "the ends of chains of which none is kept"
     assert stored(row).due_at <= fleet.world.now + runs.SOON_SECONDS + 1, "and the next ones soon"
