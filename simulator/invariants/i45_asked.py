@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
+from chalicelib.domain.archives import moment, told_apart
 from chalicelib.domain.operations import TERMINAL, OperationAction, OperationStatus
 from simulator.aws.dynamodb.values import Item
 from simulator.inputs import DATASTORE
 from simulator.invariants.base import Invariant
 from simulator.invariants.hub import Exchange
+from simulator.invariants.rows import json_of
 from simulator.versions import FIRST, IMAGES
 
 CREATES: Final = (
@@ -26,7 +28,7 @@ class Made(Invariant):
     """
 
     id = "I45"
-    title = "A create makes what was asked for: server, volume, network, image"
+    title = "A create makes what was asked for: server, volume, network, image, moment"
 
     def watch(self) -> None:
         self._asked: dict[str, dict[str, Any]] = {}
@@ -47,10 +49,13 @@ class Made(Invariant):
             return
         asked = self._asked.pop(new["instance_id"], None)
         if asked is not None and new["status"] == OperationStatus.SUCCEEDED:
-            self._compare(asked, new.get("resources") or {}, new["instance_id"])
+            wanted = self._wanted(asked, new.get("resources") or {})
+            began: Any = json_of(new, "arguments")
+            wanted |= self._begun(asked.get("restorePoint") or {}, began)
+            self._compare(wanted, new["instance_id"])
 
-    def _compare(self, asked: dict[str, Any], made: dict[str, Any], instance_id: str) -> None:
-        for what, (is_so, should_be) in self._wanted(asked, made).items():
+    def _compare(self, wanted: dict[str, tuple[Any, Any]], instance_id: str) -> None:
+        for what, (is_so, should_be) in wanted.items():
             if should_be is None:
                 continue
             self.exercised += 1
@@ -69,6 +74,22 @@ class Made(Invariant):
         if (port := cloud.network.ports.get(made.get("port_id", ""))) is not None:
             nic = (asked.get("nics") or [{}])[0]
             found["network"] = port.network_id, nic.get("network_id")
+        return found
+
+    def _begun(self, point: dict[str, Any], began: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+        """The same of the data that it has begun with; a moment is the one that its log tells."""
+        found: dict[str, tuple[Any, Any]] = {}
+        if "backupRef" in point:
+            found["backup"] = began.get("backup"), point["backupRef"].rpartition("/")[2]
+        backup, log = self.hub.row("backups", began.get("backup", "")), began.get("log") or {}
+        if backup is None:
+            return found
+        found["source"] = backup["instance_id"], point.get("instance")
+        if "time" in point:
+            asked_ms = told_apart(moment(point["time"]), backup["manager"])
+            found["moment"] = log.get("target_ms"), asked_ms
+        reached = log.get("target_position") or backup.get("reached_position")
+        found["position"] = reached, point.get("position")
         return found
 
 

@@ -8,13 +8,14 @@ from typing import Any
 import msgspec
 
 from chalicelib import aws
+from chalicelib.api import restore_point
 from chalicelib.bus.contract.archiving import ArchiveState
 from chalicelib.bus.contract.arguments import LogToReplay
 from chalicelib.bus.contract.pieces import PieceName
 from chalicelib.conductor import storage
 from chalicelib.domain import archives as rules
 from chalicelib.errors import Gone
-from chalicelib.store.models import Instance
+from chalicelib.store.models import Archive, Backup, Instance
 from guest_agent.backups import replaying
 from guest_agent.backups.archiver import Archiver, Note
 from guest_agent.datastores.log import Log
@@ -98,6 +99,19 @@ def a_second_that_is_taken_whole(patch: Patch) -> None:
 def a_base_behind_the_position(patch: Patch) -> None:
     """A restore to a position begins with the newest backup, whatever that has."""
     patch.setattr(rules.Position, "begins_with", lambda *_: True)
+
+
+@saboteur("archived", "I45", seeds=20)
+def a_position_that_is_not_read(patch: Patch) -> None:
+    """A restore to a position is one to the end of the log."""
+    original = restore_point._begins
+
+    def begins(base: Backup, archive: Archive, goal: restore_point.Goal) -> restore_point.Begins:
+        if isinstance(goal, rules.Position):
+            goal = rules.Moment(int(archive.until_ms or 0))
+        return original(base, archive, goal)
+
+    patch.setattr(restore_point, "_begins", begins)
 
 
 @saboteur("archived", "I38")
