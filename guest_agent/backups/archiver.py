@@ -231,6 +231,7 @@ class Archiver:
                 end=piece.end,
                 from_ms=note.until_ms,
                 until_ms=until_ms,
+                until_position=piece.until_position,
             )
             self._pause(waited)
             wanted, waited = self._memory.archive, self._memory.log_waiting

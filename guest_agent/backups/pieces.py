@@ -19,7 +19,7 @@ import zstandard
 from chalicelib import aws
 from chalicelib.bus.contract import pieces
 from chalicelib.bus.contract.pieces import BEFORE_DIGITS, PieceName
-from chalicelib.bus.contract.values import Position, Sha256
+from chalicelib.bus.contract.values import LogPosition, Position, Sha256
 from guest_agent.backups.sealing import TAG_BYTES, Sealing
 from guest_agent.backups.store import Damaged, Store, StoreFailed
 from guest_agent.backups.writer import LEVEL
@@ -33,7 +33,9 @@ _LEFT: Final = pieces.MOST_BYTES - SALT_BYTES - TAG_BYTES
 
 
 class Header(msgspec.Struct, frozen=True):
-    """Where the log begins and ends that is in it, in the engine's words."""
+    """Where the log begins and ends that is in it, in the engine's words; and which position is
+    sure with it, as customers name it. One that tells no moment of its own has that of its begin.
+    """
 
     number: int
     before: Sha256
@@ -41,6 +43,7 @@ class Header(msgspec.Struct, frozen=True):
     end: Position
     from_ms: int
     until_ms: int
+    until_position: LogPosition = ""
 
 
 def key_of(location: str, name: PieceName) -> str:

@@ -95,7 +95,9 @@ def replayed(log: LogToReplay, store: Store, chosen: list[PieceName]) -> Iterato
         header, chunks = pieces.get(store, log.archive, log.location, name)
         if end is not None and header.start != end:
             raise Damaged(f"the log cannot be restored: it has a gap before piece {name.number}")
-        yield ArchivedPiece(header.start, header.end, header.until_ms, chunks)
+        # Else it is what was told before: the log may have rested until then.
+        until_ms = header.until_ms if header.until_ms > header.from_ms else 0
+        yield ArchivedPiece(header.start, header.end, until_ms, chunks, header.until_position)
         end = header.end
 
 

@@ -48,6 +48,7 @@ class ArchivedPiece(NamedTuple):
     end: str
     until_ms: int
     chunks: Iterator[bytes]
+    until_position: str = ""
 
 
 class Target(NamedTuple):

@@ -207,10 +207,10 @@ def _lay_moment(
 def _lay_transaction(
     files: Files, since: Place, pieces: Iterator[ArchivedPiece], target: Target
 ) -> At | None:
-    """Where what is behind the transaction begins; None where nothing is, at the end of a round of
-    the archiver: what ends elsewhere may have half of it."""
+    """Where what is behind the transaction begins; None where nothing is, and a round of the
+    archiver has ended with it or behind it: what ends elsewhere may have half of it."""
     looked: At | None = None
-    reached, whole, told_ms = False, False, 0
+    reached, whole = False, False
     for piece in pieces:
         files.lay(piece)
         if Place.of(piece.end)[:2] < since[:2]:
@@ -219,8 +219,8 @@ def _lay_transaction(
             if reached and at != looked:
                 return at
             looked, reached = at, group.gtid == target.position
-        whole, told_ms = piece.until_ms > told_ms, max(piece.until_ms, told_ms)
-    if not reached or not whole:
+        whole = whole or (reached and bool(piece.until_position))
+    if not whole:
         raise GuestError(
             f"the log cannot be restored: it does not reach transaction {target.position}"
         )

@@ -13,7 +13,7 @@ from chalicelib.bus.contract import answers, arguments
 from chalicelib.bus.contract.archiving import ArchiveState, Archiving
 from chalicelib.bus.contract.pieces import PieceName, parsed
 from chalicelib.service_status import ServiceStatus as Status
-from guest_agent.backups import archiver
+from guest_agent.backups import archiver, replaying
 from guest_agent.backups.archiver import Archiver
 from guest_agent.backups.store import StoreFailed
 from guest_agent.datastores.log import Log, Piece
@@ -33,6 +33,7 @@ class Written(Log[Any]):
     def __init__(self) -> None:
         self.written: list[bytes] = []
         self.positions: dict[int, str] = {}
+        self.halves: set[int] = set()
         self.on_read: Callable[[], None] = lambda: None
         self.released, self.answers, self.piece_bytes = 0, True, 1
 
@@ -50,8 +51,9 @@ class Written(Log[Any]):
     def since(self, position: str) -> Iterator[Piece]:
         self.on_read()
         for at in range(int(position), len(self.written)):
+            until_ms = 0 if at in self.halves else 10**14
             told = self.positions.get(at, "")
-            yield Piece(str(at), str(at + 1), 10**14, partial(self._chunks, at), told)
+            yield Piece(str(at), str(at + 1), until_ms, partial(self._chunks, at), told)
 
     def _chunks(self, at: int) -> Iterator[bytes]:
         yield self.written[at]
@@ -69,6 +71,7 @@ class Place:
     def __init__(self) -> None:
         self.away = False
         self.pieces: list[PieceName] = []
+        self.held: dict[str, bytes] = {}
 
     def put(self, key: str, body: bytes, sha256: str) -> None:
         if self.away:
@@ -76,9 +79,10 @@ class Place:
         name = parsed(key.rpartition("/")[2])
         assert name is not None
         self.pieces.append(name)
+        self.held[key] = body
 
     def get(self, key: str, most: int) -> bytes:
-        raise AssertionError(key)
+        return self.held[key]
 
     def data_key(self, backup_id: str) -> bytes:
         return bytes(32)
@@ -175,6 +179,24 @@ def test_the_last_position_is_told_that_is_sure(rounds: Rounds) -> None:
     rounds.start_again()
     rounds.run()
     assert [*told, rounds.told.until_position] == ["", "0-1-7", "0-1-7", "0-1-9"]
+
+
+def test_a_piece_tells_a_restore_a_moment_where_its_round_has_ended_and_nowhere_else(
+    rounds: Rounds,
+) -> None:
+    """What is in it was committed behind the rest that it begins with, and may be half of that."""
+    log, place = rounds.manager.kept, rounds.manager.place
+    log.halves, log.positions = {1}, {0: "0-1-7", 2: "0-1-9"}
+    rounds.run()
+    log.written.append(b"one")
+    rounds.run(60)
+    log.written += [b"half", b"the other"]
+    rounds.run()
+    wanted = arguments.LogToReplay(ARCHIVE.id, ARCHIVE.location, 0, 3, None, "0", 10**14)
+    found = list(replaying.replayed(wanted, place, place.pieces))
+    ends = [name.until_ms for name in place.pieces]
+    assert [each.until_ms for each in found] == [ends[0], 0, ends[2]]
+    assert [each.until_position for each in found] == ["0-1-7", "", "0-1-9"]
 
 
 def test_no_backup_is_a_base_while_moments_are_there_twice(rounds: Rounds) -> None:

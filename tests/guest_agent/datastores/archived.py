@@ -28,11 +28,13 @@ class Kept(NamedTuple):
     end: str
     until_ms: int
     content: bytes
+    until_position: str
 
     def given(self) -> ArchivedPiece:
         """As a restore has it."""
         plain = zlib.decompress(self.content)
-        return ArchivedPiece(self.start, self.end, self.until_ms, iter((plain[:7], plain[7:])))
+        chunks = iter((plain[:7], plain[7:]))
+        return ArchivedPiece(self.start, self.end, self.until_ms, chunks, self.until_position)
 
 
 class Copy(NamedTuple):
@@ -68,7 +70,8 @@ class Archive:
         for piece in self.log.since(self.position):
             assert piece.start == self.position
             content = zlib.compress(b"".join(piece.chunks()), 1)
-            self.kept.append(Kept(piece.start, piece.end, piece.until_ms, content))
+            told = piece.until_position
+            self.kept.append(Kept(piece.start, piece.end, piece.until_ms, content, told))
             self.position = piece.end
             self.until_ms = max(self.until_ms, piece.until_ms)
             self.until_position = piece.until_position or self.until_position

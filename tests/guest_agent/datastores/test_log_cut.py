@@ -18,7 +18,7 @@ from guest_agent.datastores.mariadb.server import MariaDBServer
 from guest_agent.errors import GuestError
 from tests.guest_agent.datastores.conftest import config
 
-GTID, XID, DESCRIPTION = 162, 16, 15
+GTID, XID, DESCRIPTION, ROTATE = 162, 16, 15, 4
 
 
 def event(kind: int, seconds: int = 0, body: bytes = b"body") -> bytes:
@@ -52,7 +52,8 @@ class Log:
         self.offset += len(content)
         end = Place(self.file, self.offset)
         chunks = (given[at : at + 5] for at in range(0, len(given), 5))
-        return ArchivedPiece(str(start), str(end), until_s * 1000, chunks)
+        told = f"0-1-{until_s}" if until_s else ""
+        return ArchivedPiece(str(start), str(end), until_s * 1000, chunks, told)
 
 
 @pytest.fixture
@@ -178,6 +179,15 @@ def test_a_transaction_of_which_half_may_be_there_is_none(files: Files) -> None:
     pieces = log.piece(HEAD + committed(10), 10), log.piece(committed(11)[:-5], 0)
     with pytest.raises(GuestError, match="does not reach"):
         up_to(files, "0-1-11", Place(7, len(HEAD)), *pieces)
+
+
+def test_a_transaction_is_whole_that_a_round_has_ended_with_whatever_file_ends_then(
+    files: Files,
+) -> None:
+    """A head may be the rest of a file, of a round that was not sent to its end."""
+    log = Log(7)
+    pieces = log.piece(HEAD + committed(10), 10), log.piece(event(ROTATE), 0)
+    assert up_to(files, "0-1-10", Place(7, len(HEAD)), *pieces) == [10]
 
 
 @pytest.mark.parametrize("since", [Place(7, 999), Place(7, 2000), Place(5, 4), Place(8, 4)])
