@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from simulator.fleet.datastore import Contents
@@ -96,3 +98,15 @@ class Backups(Deployment):
     def keys(self) -> list[str]:
         """What lies in the bucket."""
         return [key for key, _ in self.region.s3.buckets[BACKUPS_BUCKET].behind("", "")]
+
+
+@contextmanager
+def whole(options: Mapping[str, str] | None = None) -> Iterator[Backups]:
+    """A deployment with these options, which breaks no promise up to its end."""
+    made = Backups(options=dict(options or {}))
+    yield made
+    made.settle()
+    made.invariants.check_healed()
+    broken = made.explain()
+    made.close()
+    assert not broken, broken

@@ -16,7 +16,7 @@ from guest_agent.manager import Progress
 from simulator.aws.s3 import Object, Objects
 from simulator.fleet.backups import WithSimBackups
 from simulator.template import BACKUPS_BUCKET
-from tests.simulator.backing_up import Backups
+from tests.simulator.backing_up import Backups, whole
 from tests.support import damage
 
 HOUR = 3600.0
@@ -42,13 +42,8 @@ class Beside:
 
 @pytest.fixture
 def stack() -> Iterator[Backups]:
-    made = Backups(options={})
-    yield made
-    made.settle()
-    made.invariants.check_healed()
-    broken = made.explain()
-    made.close()
-    assert not broken, broken
+    with whole() as made:
+        yield made
 
 
 def part_of(store: Objects, location: str) -> tuple[str, Object]:

@@ -11,7 +11,7 @@ from chalicelib.bus import commands
 from simulator.fleet import backups as guests
 from simulator.fleet.datastore import Contents
 from simulator.template import BACKUPS_BUCKET
-from tests.simulator.backing_up import Backups
+from tests.simulator.backing_up import Backups, whole
 from tests.support import damage
 
 HOUR = 3600.0
@@ -19,13 +19,8 @@ HOUR = 3600.0
 
 @pytest.fixture
 def stack() -> Iterator[Backups]:
-    made = Backups(options={"COFFER_BACKUP_TIMEOUT_SECONDS": "86400"})
-    yield made
-    made.settle()
-    made.invariants.check_healed()
-    broken = made.explain()
-    made.close()
-    assert not broken, broken
+    with whole({"COFFER_BACKUP_TIMEOUT_SECONDS": "86400"}) as made:
+        yield made
 
 
 def test_each_of_a_chain_is_restored_to_its_own_point(stack: Backups) -> None:

@@ -7,19 +7,14 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from simulator.region import Reply
-from tests.simulator.backing_up import Backups
+from tests.simulator.backing_up import Backups, whole
 from tests.simulator.troves import KEPT, put_by_trove
 
 
 @pytest.fixture
 def stack() -> Iterator[Backups]:
-    made = Backups()
-    yield made
-    made.settle()
-    made.invariants.check_healed()
-    broken = made.explain()
-    made.close()
-    assert not broken, broken
+    with whole() as made:
+        yield made
 
 
 def take_in(stack: Backups, url: str) -> Reply:

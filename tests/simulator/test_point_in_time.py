@@ -19,18 +19,13 @@ from guest_agent.datastores.log import Piece
 from simulator.fleet.logs import SimLog
 from simulator.template import BACKUPS_BUCKET, PREFIX
 from simulator.versions import FIRST
-from tests.simulator.backing_up import DATABASE, Backups
+from tests.simulator.backing_up import DATABASE, Backups, whole
 
 
 @pytest.fixture
 def stack() -> Iterator[Backups]:
-    made = Backups(options={"COFFER_BACKUP_TIMEOUT_SECONDS": "86400"})
-    yield made
-    made.settle()
-    made.invariants.check_healed()
-    broken = made.explain()
-    made.close()
-    assert not broken, broken
+    with whole({"COFFER_BACKUP_TIMEOUT_SECONDS": "86400"}) as made:
+        yield made
 
 
 def archived(stack: Backups, *, writes: bool = True) -> str:

@@ -7,18 +7,13 @@ from collections.abc import Iterator
 import pytest
 
 from chalicelib.conductor import data_keys
-from tests.simulator.backing_up import Backups
+from tests.simulator.backing_up import Backups, whole
 
 
 @pytest.fixture
 def stack() -> Iterator[Backups]:
-    made = Backups(options={"COFFER_SEAL_BACKUPS_WITH": "key"})
-    yield made
-    made.settle()
-    made.invariants.check_healed()
-    broken = made.explain()
-    made.close()
-    assert not broken, broken
+    with whole({"COFFER_SEAL_BACKUPS_WITH": "key"}) as made:
+        yield made
 
 
 def test_a_chain_is_restored_by_keys_that_kms_has_sealed(stack: Backups) -> None:

@@ -12,20 +12,15 @@ from chalicelib.auth.containers import SLOTS
 from chalicelib.domain import attempts
 from chalicelib.domain.containers import DEFAULT
 from simulator.cloud.model.object_store import META
-from tests.simulator.backing_up import Backups
+from tests.simulator.backing_up import Backups, whole
 
 CONTAINER = "nightly backups"
 
 
 @pytest.fixture
 def stack() -> Iterator[Backups]:
-    made = Backups(options={"COFFER_BACKUP_TIMEOUT_SECONDS": "86400"})
-    yield made
-    made.settle()
-    made.invariants.check_healed()
-    broken = made.explain()
-    made.close()
-    assert not broken, broken
+    with whole({"COFFER_BACKUP_TIMEOUT_SECONDS": "86400"}) as made:
+        yield made
 
 
 def lie(stack: Backups) -> list[str]:
