@@ -47,8 +47,6 @@ MOST_GIVEN_UP: Final = 10
 """In one look; the next one goes on."""
 MOST_LOOKED_INTO: Final = 30
 """For those: what is read by a restore stays."""
-NEWEST: Final = 500
-"""As many as a schedule can keep by their number."""
 
 log = logging.getLogger(__name__)
 
@@ -193,9 +191,9 @@ def _give_up(row: BackupSchedule, made: Sequence[Backup]) -> bool:
     going = retention.given_up(row, made, now)
     if not going:
         return False
-    sure, others = _made_sure(row, made, going[:MOST_LOOKED_INTO], now)
-    rows = [*sure, *others]
-    going = retention.given_up(row, rows, now, backups.read_now(sure))
+    deciding = _deciding(row, made, going[:MOST_LOOKED_INTO], now)
+    sure = backups.find_backups(deciding)  # the index may be late
+    going = retention.given_up(row, sure, now, backups.read_now(sure))
     by_id = {each.id: each for each in sure if each.operation_id is None}
     chosen = [by_id[each] for each in going if each in by_id]
     for each in chosen[:MOST_GIVEN_UP]:
@@ -206,18 +204,11 @@ def _give_up(row: BackupSchedule, made: Sequence[Backup]) -> bool:
     return bool(chosen)
 
 
-def _made_sure(
+def _deciding(
     row: BackupSchedule, made: Sequence[Backup], going: Sequence[str], now: float
-) -> tuple[list[Backup], list[Backup]]:
-    """Those that decide on what goes, as they are now, and the others: its chains, and what is kept
-    in its place; where that is not as the late index has it, the newest of all."""
+) -> set[str]:
+    """The ids of those that decide on what goes: its chains, and what is kept in its place. Where
+    one of these is gone, others that are not among them only let more stay."""
     roots = {retention.chain_of(each) for each in made if each.id in going}
-    chains = [each.id for each in made if retention.chain_of(each) in roots]
-    taken = retention.places_taken(row, made, now)
-    deciding = dict.fromkeys((*chains, *taken))
-    sure = backups.find_backups(deciding)
-    there = {each.id: (each.status, each.verdict) for each in sure}
-    if any(there.get(each.id) != (each.status, each.verdict) for each in made if each.id in taken):
-        deciding = dict.fromkeys((*chains, *(each.id for each in made[:NEWEST])))
-        sure = backups.find_backups(deciding)
-    return sure, [each for each in made if each.id not in deciding]
+    chains = {each.id for each in made if retention.chain_of(each) in roots}
+    return chains | retention.places_taken(row, made, now)
