@@ -215,13 +215,17 @@ def _log_behind(operation: Operation, said: BackedUp) -> dict[str, Any]:
     if not log_rules.may_go_on(row, made.created, before, number, reached_ms):
         log.warning("%s says that its log goes on from before it was asked for", made.id)
         return {}
+    position = said.log.reached_position
+    if position and not log_rules.may_reach(row, before, position, made.manager):
+        log.warning("%s says that it has a position from before it was asked for", made.id)
+        position = ""
     return {
         "archive_id": row.id,
         "archive_number": said.log.number,
         "archive_sha256": said.log.sha256,
         "log_position": said.log.position,
         "reached_ms": said.log.reached_ms,
-        "reached_position": said.log.reached_position or None,
+        "reached_position": position or None,
     }
 
 

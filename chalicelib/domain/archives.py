@@ -149,6 +149,7 @@ class Before(msgspec.Struct, frozen=True):
     archive: str
     number: int
     until_ms: int
+    until_position: str = ""
 
 
 def may_go_on(
@@ -164,6 +165,14 @@ def may_go_on(
     if before.archive != archive.id:
         return archive.created >= accepted
     return number >= before.number and reached_ms >= before.until_ms - MOST_BACK_MS
+
+
+def may_reach(archive: Begun, before: Before | None, position: str, manager: str) -> bool:
+    """Whether a backup that an archive may go on from may have that position, as its guest says: as
+    for moments, none is before what was told when the backup was accepted."""
+    told = before.until_position if before is not None and before.archive == archive.id else None
+    least = place_of(told, manager)
+    return least is None or _in_order(least, place_of(position, manager))
 
 
 def range_of(archive: Archived, bases: Iterable[Base]) -> Range | None:

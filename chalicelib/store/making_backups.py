@@ -82,7 +82,8 @@ def _log_before(source: Instance) -> dict[str, Any] | None:
     row = archives.find_archive(source.archive_id) if source.archive_id is not None else None
     if row is None:
         return None
-    told = log_rules.Before(row.id, int(row.number), int(row.until_ms or 0))
+    until_ms, position = int(row.until_ms or 0), row.until_position or ""
+    told = log_rules.Before(row.id, int(row.number), until_ms, position)
     known: dict[str, Any] = msgspec.to_builtins(told)
     return known
 

@@ -305,3 +305,24 @@ def test_no_log_goes_on_from_before_its_backup_was_asked_for(instance_id: str) -
     assert taken(asked, following, 0)
     archives.end(running, "it was lost", empty=False)
     assert taken(asked, running), "it has ended since"
+
+
+@pytest.mark.parametrize(
+    ("position", "taken"),
+    [("0-1-50", "0-1-50"), ("0-1-51", "0-1-51"), ("0-1-49", None), ("1-1-60", None), ("", None)],
+)
+def test_no_backup_has_a_position_from_before_it_was_asked_for(
+    instance_id: str, position: str, taken: str | None
+) -> None:
+    """Else who has stolen a guest would have its own data restored for positions of before."""
+    instance = instances.get_instance(instance_id)
+    running = archives.new_archive(instance, "schedule-1")
+    running.number, running.until_ms, running.until_position = 5, aws.clock() * 1000, "0-1-50"
+    running.save()
+    instance.update(actions=[Instance.archive_id.set(running.id)])
+    row = making_backups.new_backup(instances.get_instance(instance_id), "b")
+    row.save()
+    operation = operation_of(instance, CREATE_BACKUP, arguments={"backup": row.id}, asked=WHO)
+    said = LogPlace(running.id, 5, "0/1", int(running.until_ms), "a" * 64, position)
+    behind = create_backup._log_behind(operation, BackedUp("c", 1, 1, "15", "0/1", said))
+    assert (behind["archive_id"], behind["reached_position"]) == (running.id, taken)
