@@ -281,7 +281,7 @@ def base_for(
     """The newest backup that a moment or position can be restored from, and the archive that goes
     on from it; one that was tried out and is damaged where there is no other.
 
-    `BadRequest` (400) tells what is possible.
+    `BadRequest` (400) tells what is possible, and that a position is in more than one archive.
     """
     by_id = {archive.id: archive for archive in archives}
     fitting = [
@@ -295,6 +295,11 @@ def base_for(
     if not fitting:
         raise BadRequest(
             f"{whose} cannot be restored to {goal.text}. {_possible(goal, bases, archives)}"
+        )
+    if isinstance(goal, Position) and len({archive.id for _, archive in fitting}) > 1:
+        raise BadRequest(
+            f"{whose} was at {goal.text} in more than one archive of its log, which was begun anew. "
+            "A 'backupRef' in the place of the 'instance' tells which is meant."
         )
     rows = {base.id: base for base in bases}
     sound = [each for each in fitting if not is_damaged(chain_among(each[0], rows))]

@@ -192,13 +192,16 @@ def test_transactions_of_another_domain_or_server_have_no_place_between_these() 
             at(position, bases, archives)
 
 
-def test_a_log_that_was_begun_anew_has_its_transactions_twice_and_the_newer_is_meant() -> None:
+def test_a_log_that_was_begun_anew_has_its_transactions_twice_and_none_is_guessed() -> None:
+    """Who has stolen a guest begins one anew, too."""
     bases = [
         base("before", 100, "0-1-5", manager="mariadb"),
         base("after", 2000, "0-1-5", "b", manager="mariadb"),
     ]
     archives = [Archive(until_position="0-1-9"), Archive("b", 3000, until_position="0-1-7")]
-    assert at("0-1-6", bases, archives) == "after"
+    with pytest.raises(BadRequest, match="was at 0-1-6 in more than one archive .* 'backupRef'"):
+        at("0-1-6", bases, archives)
+    assert [at("0-1-6", [each], archives) for each in bases] == ["before", "after"]
     assert at("0-1-8", bases, archives) == "before"
 
 
