@@ -1,6 +1,6 @@
 """Places in an engine's log by which its customers know them.
 
-    PostgreSQL   0/3000060   an LSN (`pg_current_wal_lsn()`): what begins in the log before it
+    PostgreSQL   0/3000060   an LSN (`pg_current_wal_insert_lsn()`): what begins before it
     MariaDB      0-1-42      a GTID (`@@last_gtid`): that transaction, and what is before it
 
 What an archive has up to such a place the guest tells; here it is read and compared.
