@@ -298,7 +298,7 @@ def base_for(
         )
     if isinstance(goal, Position) and len({archive.id for _, archive in fitting}) > 1:
         raise BadRequest(
-            f"{whose} was at {goal.text} in more than one archive of its log, which was begun anew. "
+            f"{whose} was at {goal.text} in more than one archive of its log, begun anew. "
             "A 'backupRef' in the place of the 'instance' tells which is meant."
         )
     rows = {base.id: base for base in bases}

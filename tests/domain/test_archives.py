@@ -199,7 +199,7 @@ def test_a_log_that_was_begun_anew_has_its_transactions_twice_and_none_is_guesse
         base("after", 2000, "0-1-5", "b", manager="mariadb"),
     ]
     archives = [Archive(until_position="0-1-9"), Archive("b", 3000, until_position="0-1-7")]
-    with pytest.raises(BadRequest, match="was at 0-1-6 in more than one archive .* 'backupRef'"):
+    with pytest.raises(BadRequest, match=r"was at 0-1-6 in more than one archive .* 'backupRef'"):
         at("0-1-6", bases, archives)
     assert [at("0-1-6", [each], archives) for each in bases] == ["before", "after"]
     assert at("0-1-8", bases, archives) == "before"
