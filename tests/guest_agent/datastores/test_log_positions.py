@@ -41,6 +41,8 @@ def test_a_restore_to_a_position_holds_exactly_the_rows_up_to_it(
                 rows.more(40)
                 assert archive.send()
         written = len(rows.positions)
+    if engine.manager == "mariadb":  # within a round a piece may end with half of a transaction
+        assert all(bool(each.until_position) == bool(each.until_ms) for each in archive.kept)
     first = number_up_to(rows, engine, copy.copied.reached_position)
     last = number_up_to(rows, engine, archive.until_position)
     assert 0 < first < last - 80 < last <= written
