@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chalicelib.api import restore_point
-from chalicelib.domain.archives import Moment
+from chalicelib.domain.archives import Moment, Position
 from chalicelib.errors import BadRequest
 from chalicelib.status import BackupStatus
 from chalicelib.store import archives, making_backups
@@ -35,3 +35,24 @@ def test_a_moment_is_found_behind_however_many_archives_that_came_to_nothing(
     assert found.log.target_ms == 1999, "MariaDB's log has whole seconds"
     with pytest.raises(BadRequest, match="Possible is"):
         restore_point._of_instance(instance.id, TENANT, Moment(2999))
+
+
+@pytest.mark.parametrize("position", ["0-1-5", "00-1-05"])
+def test_a_position_that_a_backup_has_is_that_backup(plain_world: World, position: str) -> None:
+    """Of its log nothing is replayed: in what is behind it that transaction is not found."""
+    instance = new_instance()
+    instance.save()
+    archive = archives.new_archive(instance, "schedule-1")
+    archive.until_ms, archive.until_position, archive.number = 2000, "0-1-9", 3
+    archive.sealed_key = "sealed"
+    archive.save()
+    base = making_backups.new_backup(instance, "base")
+    base.status, base.archive_id, base.reached_ms = BackupStatus.COMPLETED, archive.id, 1000
+    base.archive_number, base.log_position = 1, "binlog.000001:500"
+    base.reached_position = "0-1-5"
+    base.save()
+    found = restore_point._of_instance(instance.id, TENANT, Position(position))
+    assert (found.backup.id, found.log) == (base.id, None)
+    behind = restore_point._of_instance(instance.id, TENANT, Position("0-1-06")).log
+    assert behind is not None
+    assert (behind.target_position, behind.target_ms, behind.number) == ("0-1-6", 2000, 3)
