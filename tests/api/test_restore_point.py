@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chalicelib.api import restore_point
+from chalicelib.api.instance_body import RestorePoint
 from chalicelib.domain.archives import Moment, Position
 from chalicelib.errors import BadRequest
 from chalicelib.status import BackupStatus
@@ -53,6 +54,13 @@ def test_a_position_that_a_backup_has_is_that_backup(plain_world: World, positio
     base.save()
     found = restore_point._of_instance(instance.id, TENANT, Position(position))
     assert (found.backup.id, found.log) == (base.id, None)
+    with pytest.raises(BadRequest, match="no global transaction id"):
+        restore_point._of_instance(instance.id, TENANT, Position("0/3000060"))
     behind = restore_point._of_instance(instance.id, TENANT, Position("0-1-06")).log
     assert behind is not None
     assert (behind.target_position, behind.target_ms, behind.number) == ("0-1-6", 2000, 3)
+
+
+def test_a_position_is_taken_as_a_client_prints_it() -> None:
+    asked = RestorePoint(instance="i", position=" 0-1-5\n")
+    assert restore_point._goal(asked) == Position("0-1-5")

@@ -56,6 +56,18 @@ def test_a_clock_that_is_far_ahead_ends_its_archive_where_it_was(row: Archive) -
     assert after.until_ms == before.until_ms
 
 
+def test_an_agent_that_tells_no_position_takes_none_away(row: Archive) -> None:
+    """One of a release before: all up to what was told is there still."""
+    said = Archiving(row.id, ArchiveState.RUNS, 5, SUM, until_ms=1000, until_position="0-1-7")
+    found: Archive | None = row
+    for seq, each in enumerate((said, replace(said, number=6, until_position="")), 1):
+        assert found is not None
+        logs_archived.tell({row.id: found}, row.instance_id, (1, 1, seq), each)
+        found = archives.find_archive(row.id)
+    assert found is not None
+    assert (found.number, found.until_position) == (6, "0-1-7")
+
+
 def test_a_guest_tells_nothing_of_the_archive_of_another_instance(row: Archive) -> None:
     assert tell(row, 1, 0.0, of="another").state == State.NEW
 

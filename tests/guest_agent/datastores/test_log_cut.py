@@ -154,6 +154,16 @@ def test_a_transaction_is_the_last_one_that_stays(files: Files) -> None:
         assert found == (expected or [10, 12, 11, 13, 14])
 
 
+def test_what_was_sent_while_a_copy_was_made_is_read_over_for_a_transaction(files: Files) -> None:
+    log = Log(7)
+    pieces = (
+        log.piece(HEAD + committed(10), 10),
+        log.piece(committed(11), 11),
+        log.piece(committed(12, 13), 13),
+    )
+    assert up_to(files, "0-1-12", Place(7, len(HEAD) + 2 * ONE), *pieces) == [12]
+
+
 def test_no_more_pieces_are_read_than_a_transaction_needs(files: Files) -> None:
     log = Log(7)
     pieces = iter([log.piece(HEAD + committed(10), 10), log.piece(committed(11), 11)])
