@@ -45,6 +45,22 @@ def test_each_of_a_chain_is_restored_to_its_own_point(stack: Backups) -> None:
     assert stack.keys == []
 
 
+def test_of_a_chain_whose_last_is_named_first_all_go(stack: Backups) -> None:
+    """Each is asked for while what builds on it goes still: a clause of the transaction looks."""
+    instance_id = stack.begin()
+    chain = [stack.back_up(instance_id, incremental=1) for _ in range(3)]
+    told: list[int] = []
+
+    def delete_all() -> None:
+        asked = [stack.tenant("DELETE", f"/backups/{each}") for each in reversed(chain)]
+        told.extend(reply.status for reply in asked)
+
+    stack.do(delete_all)
+    assert told == [202, 202, 202]
+    stack.settle()
+    assert stack.keys == []
+
+
 def test_a_chain_is_restored_to_the_volume_that_it_says(
     stack: Backups, monkeypatch: pytest.MonkeyPatch
 ) -> None:

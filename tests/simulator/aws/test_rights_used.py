@@ -258,8 +258,8 @@ def used_by_who_reads_what_happened() -> set[tuple[str, Right]]:
 
 
 def used_by_who_backs_up() -> set[tuple[str, Right]]:
-    """A chain is made, shown and restored, a backup is cancelled, and all are deleted; one is made
-    where the ring seals its key."""
+    """A chain is made, shown and restored, a backup is cancelled, and all are deleted, also a chain
+    at once whose last is named first; one is made where the ring seals its key."""
     of_ring = Backups(options={"COFFER_SEAL_BACKUPS_WITH": "ring"})
     try:
         of_ring.back_up(of_ring.begin())
@@ -277,6 +277,11 @@ def used_by_who_backs_up() -> set[tuple[str, Right]]:
         paths = ("GET", "/backups?all_projects=true")
         deployment.do(lambda: deployment.admin(*paths))
         assert deployment.ask("DELETE", f"/backups/{first}?cascade=true").status == 202
+        deployment.settle()
+        chain = [deployment.back_up(instance, incremental=1) for _ in range(2)]
+        deployment.do(
+            lambda: [deployment.tenant("DELETE", f"/backups/{each}") for each in chain[::-1]]
+        )
         third = deployment.back_up(instance, swift_container="mine")
         assert deployment.ask("DELETE", f"/backups/{third}").status == 202
         deployment.settle()
