@@ -168,4 +168,8 @@ def _parent(row: Instance, asked: BackupBody) -> Backup | None:
 
 
 def _is_incremental(asked: BackupBody) -> bool:
-    return str(asked.incremental).lower() in ("1", "true")
+    """`BadRequest` for a value that could be meant either way: a full one would be a surprise."""
+    given = "0" if asked.incremental is None else str(asked.incremental).lower()
+    if given not in ("1", "true", "0", "false"):
+        raise BadRequest("Validation error: backup['incremental'] is 1 or 0.")
+    return given in ("1", "true")

@@ -172,6 +172,21 @@ def test_an_increment_of_nothing_is_a_full_backup_as_in_trove(api: Api, make: Ma
     assert shown(api, backup)["parent_id"] is None
 
 
+@pytest.mark.parametrize("given", ["yes", "", 2, -1])
+def test_whether_it_is_an_increment_is_not_guessed(api: Api, make: Make, given: object) -> None:
+    answer = ask(api, make(), incremental=given)
+    assert (answer.status, answer.fault()) == (
+        400,
+        "Validation error: backup['incremental'] is 1 or 0.",
+    )
+    assert api.get("/backups").body["backups"] == []
+
+
+@pytest.mark.parametrize("given", [0, 1, "0", "1", "true", "False", True, False, None])
+def test_what_clients_send_for_an_increment_is_taken(api: Api, make: Make, given: object) -> None:
+    assert ask(api, make(), incremental=given).status == 202
+
+
 def test_what_others_build_on_is_not_deleted(api: Api, make: Make) -> None:
     row = make()
     full = made(api, row)
