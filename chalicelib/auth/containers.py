@@ -55,7 +55,7 @@ class OwnStore(Protocol):
 
 
 SLOTS: Final = ("X-Container-Meta-Temp-Url-Key", "X-Container-Meta-Temp-Url-Key-2")
-OWN: Final = "it is an URL of an object there, as 'openstack object store account show' tells it."
+OWN: Final = "it begins with the public URL that 'openstack catalog show object-store' tells."
 NONE: Final = "This cloud has no object store that backups could go to."
 _DENIED: Final = (401, 403)
 _FULL: Final = (413, 507)

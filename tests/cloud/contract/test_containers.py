@@ -290,7 +290,7 @@ def test_what_trove_has_put_there_is_read_in_ranges_by_an_url_of_it_alone(
         assert found is not None
         assert (found.container, found.key) == ("nightly backups", name)
     assert look.find(*given, f"{place.url}/another") is None
-    with pytest.raises(BadRequest, match="not in the object store of the project"):
+    with pytest.raises(BadRequest, match="openstack catalog show object-store"):
         look.find(*given, place.url.replace(tenant.project.id, "0" * 32) + "/a")
     assert found is not None
     known = importing.described(found)
