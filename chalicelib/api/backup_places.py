@@ -36,7 +36,7 @@ from chalicelib.errors import (
 from chalicelib.settings import settings
 from chalicelib.status import BackupStatus
 from chalicelib.store import backups as store
-from chalicelib.store import strategies
+from chalicelib.store import making_backups, strategies
 from chalicelib.store.models import Backup, Instance
 
 S3: Final = "s3"
@@ -102,6 +102,8 @@ def container_of(
         return None
     if request.context.project_id != row.tenant_id:
         raise Forbidden("Only a token of the instance's own project reaches its containers.")
+    if parent is None:
+        making_backups.require_room(row.tenant_id, row.id)  # no container for what is refused
     found = request.container(name, make=parent is None)
     if found is None or (place is not None and found.url != place.url):
         raise Conflict(f"Container {name}, which the backup builds on, is not there any more.")

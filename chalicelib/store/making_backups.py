@@ -27,7 +27,7 @@ from chalicelib.status import BackupStatus
 from chalicelib.store import archives, backups, quotas
 from chalicelib.store.base import Claim, ConditionFailed, transacted, update_if
 from chalicelib.store.events import Asked, new_event
-from chalicelib.store.models import Backup, DatastoreVersion, Instance, Operation
+from chalicelib.store.models import Backup, DatastoreVersion, Instance, Operation, Quota
 
 KEY: Final = "key"
 """Among what an operation has made: the key of its backup."""
@@ -143,6 +143,16 @@ def take_in(row: Backup, asked: Asked, claim: Claim | None = None) -> bool:
     return transacted(build, claim)
 
 
+def require_room(tenant_id: str, instance_id: str) -> Quota:
+    """The quota of a tenant that has room for one more backup of an instance; `OverLimit`."""
+    quota = quotas.get_quota(tenant_id)
+    used = quotas.used_of(quota)
+    require_fit(used, HELD, quotas.limits_of(quota))
+    if used["backups"] >= backups.MOST_OF_INSTANCE:
+        backups.require_room(instance_id)
+    return quota
+
+
 def making(row: Backup) -> backups.Items:
     """What the transaction writes that accepts an operation which makes a backup.
 
@@ -150,11 +160,7 @@ def making(row: Backup) -> backups.Items:
     meanwhile), and no trial has found it damaged. The rest of its chain the caller has looked at,
     and who makes it looks again. Raises `OverLimit`. It is asked again before each attempt.
     """
-    quota = quotas.get_quota(row.tenant_id)
-    used = quotas.used_of(quota)
-    require_fit(used, HELD, quotas.limits_of(quota))
-    if used["backups"] >= backups.MOST_OF_INSTANCE:
-        backups.require_room(row.instance_id)
+    quota = require_room(row.tenant_id, row.instance_id)
     parent = row.parent_id
     there = (Backup.status == BackupStatus.COMPLETED) & Backup.operation_id.does_not_exist()
     there &= Backup.verdict.does_not_exist() | (Backup.verdict != rules.FAILED)

@@ -108,6 +108,15 @@ def test_the_instances_comes_before_the_projects_and_what_is_asked_for_before_bo
     assert {project for _, project, _, _ in swift.asked} == {api.project}
 
 
+def test_no_container_is_made_for_a_backup_beyond_the_quota(
+    api: Api, admin: Api, make: Make, swift: Swift
+) -> None:
+    limit = {"quotas": {"backups": 0}}
+    assert admin.put(f"/mgmt/quotas/{api.project}", limit).status == 200
+    assert ask(api, make(), swift_container="mine").status == 413
+    assert swift.there == set()
+
+
 def test_a_chain_stays_where_it_has_begun(api: Api, make: Make) -> None:
     row = make()
     assert place_of(api, row, swift_container="first") == "first"
