@@ -41,6 +41,7 @@ def told(**changes: Any) -> Told:
         "sha256": ONE,
         "from_ms": START_MS,
         "until_ms": START_MS + 60_000,
+        "until_position": "0-1-5",
         "waiting": 0,
         "reason": "",
     }
