@@ -23,6 +23,7 @@ from chalicelib.domain import backups as rules
 from chalicelib.domain.flows import DELETE_BACKUP
 from chalicelib.errors import BadRequest, Conflict, NotFound, Unprocessable
 from chalicelib.settings import API_VERSION
+from chalicelib.status import BackupStatus
 from chalicelib.store import accepting as transactions
 from chalicelib.store import backups as store
 from chalicelib.store import listing_backups as lists
@@ -155,9 +156,15 @@ def _require_deletable(row: Backup, *, cascade: bool) -> list[Backup]:
 
 
 def _planned_delete(row: Backup, *, cascade: bool) -> Response:
+    """What would go, with what builds on it: those that go already give their room back then."""
+
     def decide() -> tuple[Any, dict[str, int]]:
         _require_deletable(row, cascade=cascade)
-        return None, {}
+        if not cascade:
+            return None, {}
+        along = [each for each in store.below(row) if each.status != BackupStatus.DELETING]
+        freed = sum(int(each.held.get("backups", 0)) for each in along)
+        return {"along": [each.id for each in along]}, {"backups": -freed}
 
     return planning.plan(row, DELETE_BACKUP, decide, behind=row.operation_id)
 

@@ -258,6 +258,17 @@ def test_what_builds_on_it_goes_with_it_when_that_is_asked_for(api: Api, make: M
     assert ask(api, row, parent_id=full).status == 409
 
 
+def test_a_plan_of_a_cascade_tells_what_goes_along(api: Api, make: Make) -> None:
+    row = make()
+    full, *more = [made(api, row, incremental=1) for _ in range(3)]
+    plan = api.delete(f"/backups/{full}?cascade=true&dry_run=true").body["dry_run"]
+    assert plan["would_be_accepted"]
+    assert sorted(plan["changes"]["along"]) == sorted(more)
+    (quota,) = plan["quota"]
+    assert (quota["in_use"], quota["change"]) == (3, -3)
+    assert api.delete(f"/backups/{more[1]}?dry_run=true").body["dry_run"]["changes"] is None
+
+
 def test_an_increment_that_failed_holds_nothing_of_its_parent(api: Api, make: Make) -> None:
     row = make()
     full = made(api, row)
