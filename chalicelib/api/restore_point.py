@@ -47,6 +47,11 @@ def chosen(request: Request, point: RestorePoint | None) -> Begins | None:
         return None
     backup_id, instance_id = point.backup_id, point.instance_id
     if backup_id is None and instance_id is None:
+        if point.time is not None or point.position is not None:
+            raise BadRequest(
+                "Validation error: instance['restorePoint'] has neither a 'backupRef' nor an "
+                "'instance': a 'time' or a 'position' is one of them."
+            )
         raise BadRequest(
             "Validation error: instance['restorePoint'] 'backupRef' is a required property"
         )
@@ -105,7 +110,10 @@ def _of_instance(instance_id: str, tenant_id: str, goal: Goal) -> Begins:
     """Of an instance that may be gone."""
     found = [row for row in archives.of_instance(instance_id) if row.tenant_id == tenant_id]
     if not found:
-        raise NotFound(f"Instance {instance_id} has no archive of its log.")
+        raise NotFound(
+            f"Instance {instance_id} has no archive of its log: 'point_in_time' of a backup "
+            "schedule has one begun."
+        )
     made = backups.all_of(instance_id)
     _require_named_well(goal, made)
     bases = _made_sure(made, goal)

@@ -198,6 +198,11 @@ def test_a_public_instance_is_taken(api: Api) -> None:
         ({"restorePoint": {}}, 400, "instance['restorePoint'] 'backupRef' is a required property"),
         ({"restorePoint": {"backupRef": "https://trove/"}}, 400, "instance['restorePoint']"),
         ({"restorePoint": {"backupRef": "b"}}, 404, "Backup b could not be found."),
+        (
+            {"restorePoint": {"time": "2026-01-01"}},
+            400,
+            "has neither a 'backupRef' nor an 'instance'",
+        ),
         ({"restorePoint": {"instance": "i"}}, 400, "has no 'time', and no 'position'"),
         (
             {"restorePoint": {"instance": "i", "time": "2026-01-01", "position": "0-1-1"}},
