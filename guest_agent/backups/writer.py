@@ -1,7 +1,7 @@
 """From the bytes of an engine's tool to a backup in the store.
 
-    chunk ──▶ zstd ──▶ a part is full ──▶ sealed ──▶ PUT, while the next part is filled
-                                                        └── the manifest, when the tool has ended
+    chunk ──▶ zstd ──▶ a part is full ──▶ sealed, summed, PUT, while the next part is filled
+                                                  └── the manifest, when the tool has ended
 
 Each part is a zstd frame of its own, so that it can be read without those before it.
 """
@@ -62,7 +62,7 @@ class Writer:
         self._data, self._data_size = hashlib.sha256(), 0
         self._parts: list[StoredPart] = []
         self._sent = 0
-        self._sending: Beside[None] | None = None
+        self._sending: Beside[StoredPart] | None = None
         self._told_at = self._began_at = aws.monotonic()
 
     def write(self, source: Iterable[bytes]) -> None:
@@ -113,13 +113,18 @@ class Writer:
         self._send(part, last=True)
 
     def _send(self, part: bytearray, *, last: bool) -> None:
-        """Begin to send it, once the one before has arrived."""
+        """Begin to seal and send it, once the one before has arrived."""
+        self._wait()
         number = len(self._parts)
         if number >= MOST_PARTS:
             raise StoreFailed(f"the backup has more than {MOST_PARTS} parts")
-        self._wait()
         self._pause()
+        self._sending = Beside(lambda: self._put(number, part, last=last), f"part {number}")
+
+    def _put(self, number: int, part: bytearray, *, last: bool) -> StoredPart:
+        """Send it, beside who fills the next one; what is in the store then."""
         sealed = self._sealing.seal(number, part, last=last)
+        part.clear()  # it would be held twice until it has arrived
         md5 = hashlib.md5(sealed, usedforsecurity=False).digest()
         stored = StoredPart(
             size=len(sealed),
@@ -127,16 +132,14 @@ class Writer:
             md5=base64.b64encode(md5).decode(),
         )
         key = part_key(self._location, self._attempt, number)
-        self._parts.append(stored)
-        self._sending = Beside(
-            lambda: self._store.put(key, sealed, stored.sha256), f"part {number}"
-        )
+        self._store.put(key, sealed, stored.sha256)
+        return stored
 
     def _wait(self) -> None:
         """Until the part that is on its way has arrived; raises why it did not."""
         if self._sending is not None:
             sending, self._sending = self._sending, None
-            sending.result()
+            self._parts.append(sending.result())
             self._sent += self._parts[-1].size
 
     def _pause(self) -> None:
