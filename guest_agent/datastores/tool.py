@@ -5,6 +5,7 @@ It dies with the agent, whatever kills that (PR_SET_PDEATHSIG), and with the cal
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import select
@@ -25,6 +26,8 @@ from guest_agent.datastores.os_user import OsUser
 from guest_agent.errors import GuestError
 
 CHUNK_BYTES: Final = 1024**2
+"""At once, and as much as waits in a pipe (proc(5), `pipe-max-size`): of the usual 64 KiB either
+end would wait for the other all the time."""
 SILENT_SECONDS: Final = 900.0
 """One that gives nothing, and reads or writes nothing either, for so long hangs. An increment of a
 large table in which little has changed gives nothing for hours."""
@@ -169,6 +172,10 @@ def _started(command: list[str], user: OsUser, **options: Any) -> Iterator[subpr
         **user.child_options(),
         **{"cwd": "/", **options},
     )
+    for stream in (process.stdin, process.stdout):
+        if stream is not None:
+            with suppress(OSError):  # whoever has many pipes gets none as large
+                fcntl.fcntl(stream, fcntl.F_SETPIPE_SZ, CHUNK_BYTES)
     with process:
         try:
             yield process

@@ -27,6 +27,8 @@ from tests.guest_agent.datastores.test_backups import (
 )
 
 pytestmark = pytest.mark.database
+SMALL = 64 * 1024
+"""Of a copy: how much comes at once is the tool's, and the pipe's."""
 
 
 def as_root(guest: Guest, *statements: str) -> list[tuple[Any, ...]]:
@@ -159,8 +161,10 @@ def test_log_that_is_written_while_a_full_backup_is_made_needs_no_room_until_its
     monkeypatch.setattr(beside, "time", clock)
 
     def slowly(*args: Any, **more: Any) -> Iterator[bytes]:
-        for number, chunk in enumerate(output(*args, **more)):
-            yield chunk
+        found = output(*args, **more)
+        pieces = (each[at : at + SMALL] for each in found for at in range(0, len(each), SMALL))
+        for number, piece in enumerate(pieces):
+            yield piece
             if number % 20 == 0 and number < 20 * 8:
                 clock.now += beside.LOOK_SECONDS
                 guest.write()
