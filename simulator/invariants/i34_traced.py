@@ -46,6 +46,9 @@ class Traced(Invariant):
         self._mail = Mail(hub.run.region)
         self._works: dict[str, str] = {}
         """The span of what a guest says it has done for a command, by its id."""
+        self._again: set[str] = set()
+        """Commands that are answered from the journal, too, as they were sent twice: that answer
+        knows nothing of the work, and may come first."""
         self._done: set[str] = set()
         """Spans of guests' work that lines have told of."""
 
@@ -65,6 +68,8 @@ class Traced(Invariant):
         if report is None or report.kind != "result" or command is None or "answered" in command:
             return
         said, asked = tracing.parse(report.traceparent), tracing.parse(command.get("traceparent"))
+        if said is None:
+            self._again.add(report.id)
         if said is not None and asked is not None and said.trace_id == asked.trace_id:
             self._works[report.id] = said.span_id
 
@@ -122,6 +127,8 @@ class Traced(Invariant):
         """What a guest has said of work that came to a result is told as it says."""
         for command_id, span_id in self._works.items():
             command = self.hub.row("commands", command_id)
+            if command_id in self._again:
+                continue
             if command is not None and "result" in command:
                 self.exercised += 1
                 if span_id not in self._done:

@@ -91,7 +91,10 @@ class OperationsEnd(Invariant):
             self.broken(text, new["instance_id"])
 
     def _failed(self, new: Item) -> None:
-        """In fair weather from the begin there is no reason to fail, nor in a short outage."""
+        """In fair weather from the begin there is no reason to fail, nor in a short outage; but for
+        what a hostile guest answers, of which also its tenant's configurations tell."""
+        if new["tenant_id"] in self.hub.hostile:
+            return
         fair = self.hub.fair_since == START
         if (fair or self.hub.lossless) and not self._is_in_vain(new):
             weather = "fair weather" if fair else "an outage that it could outlast"

@@ -83,3 +83,12 @@ test_a_broken_promise_is_told = told_by(
     stopped_early,
     accepted_without_a_row,
 )
+
+
+def test_what_a_hostile_guest_has_fail_of_its_tenants_is_no_violation(
+    deployment: Deployment,
+) -> None:
+    """Also what is done for a configuration of that tenant's, which is no instance."""
+    deployment.invariants.hub.hostile.add(operation(deployment).tenant_id)
+    failed_in_fair_weather(deployment)
+    assert not deployment.invariants.each["L1"].violations
