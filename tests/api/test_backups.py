@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -330,8 +331,17 @@ def test_what_is_known_to_be_damaged_is_not_built_on(api: Api, make: Make) -> No
     assert shown(api, made(api, row, incremental=1))["parent_id"] is None
 
 
-def test_a_verdict_that_comes_between_the_look_and_the_write_wins(
-    api: Api, make: Make, monkeypatch: pytest.MonkeyPatch
+def is_found_damaged(api: Api, backup: str) -> None:
+    Backup(backup).update(actions=[Backup.verdict.set("failed")])
+
+
+def is_deleted(api: Api, backup: str) -> None:
+    assert api.delete(f"/backups/{backup}").status == 202
+
+
+@pytest.mark.parametrize("change", [is_found_damaged, is_deleted])
+def test_what_comes_between_the_look_and_the_write_wins(
+    api: Api, make: Make, monkeypatch: pytest.MonkeyPatch, change: Callable[[Api, str], None]
 ) -> None:
     row = make()
     full = made(api, row)
@@ -340,30 +350,11 @@ def test_a_verdict_that_comes_between_the_look_and_the_write_wins(
     def late(backup: Backup) -> Any:
         monkeypatch.setattr(making_backups, "making", making)
         found = making(backup)
-        Backup(full).update(actions=[Backup.verdict.set("failed")])
+        change(api, full)
         return found
 
     monkeypatch.setattr(making_backups, "making", late)
     assert ask(api, row, parent_id=full).status == 409
-    assert used(api) == 1
-
-
-def test_a_delete_that_comes_between_the_look_and_the_write_wins(
-    api: Api, make: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    row = make()
-    full = made(api, row)
-    making = making_backups.making
-
-    def late(backup: Backup) -> Any:
-        monkeypatch.setattr(making_backups, "making", making)
-        found = making(backup)
-        assert api.delete(f"/backups/{full}").status == 202
-        return found
-
-    monkeypatch.setattr(making_backups, "making", late)
-    answer = ask(api, row, parent_id=full)
-    assert answer.status == 409
     assert get_instance(row.id).status == "ACTIVE"
     assert used(api) == 1
 
