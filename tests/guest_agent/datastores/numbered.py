@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ import pg8000.native
 import pymysql
 import redis
 
+from chalicelib.domain.archives import told_apart
 from tests.guest_agent.control_plane import wait_for
 from tests.guest_agent.datastores.customer import PASSWORD, Guest
 
@@ -63,6 +65,14 @@ class Numbering:
         until = self.committed + rows
         wait_for(lambda: self.committed >= until or self._error)
         assert self._error is None, self._error
+
+    def moment(self) -> int:
+        """The first from now on that the engine's log tells apart, once a row was begun later."""
+        moment = told_apart(math.ceil(now_ms()), self._guest.engine.manager, later=True)
+        self.more(1)
+        wait_for(lambda: self._error or self.times[-1][0] > moment)
+        assert self._error is None, self._error
+        return moment
 
     def up_to(self, moment_ms: float, within_ms: float = 0) -> tuple[int, int]:
         """The least and the most rows of what was committed up to then, for a log whose times are

@@ -12,7 +12,6 @@ import pytest
 from chalicelib.bus.contract.answers import BackedUp
 from chalicelib.bus.contract.archiving import ArchiveState
 from chalicelib.bus.contract.arguments import Archive, LogToReplay, StoredBackup
-from chalicelib.domain.archives import told_apart
 from chalicelib.service_status import ServiceStatus as Status
 from guest_agent import birth, datastores
 from guest_agent.backups import archiver, pieces
@@ -31,7 +30,7 @@ from tests.guest_agent.datastores.customer import (
     guest_on,
     server_of,
 )
-from tests.guest_agent.datastores.numbered import held, now_ms, numbering
+from tests.guest_agent.datastores.numbered import held, numbering
 from tests.guest_agent.datastores.test_backups import MARIADB, Backups, guest_of, restore_args
 from tests.guest_agent.datastores.volumes import fill, needs_root, small
 from tests.guest_agent.fakes import Crash
@@ -113,7 +112,7 @@ def test_a_moment_is_restored_by_commands_also_when_its_agent_dies_in_it(
         with numbering(guest) as rows:
             made, stored = backed_up(guest, backups)
             rows.more(50)
-            moment = told_apart(int(now_ms()), engine.manager)
+            moment = rows.moment()
             rows.more(50)
             sent.reaches(moment)
         args = sent.restore_args(made, stored, moment)
