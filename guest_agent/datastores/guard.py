@@ -69,6 +69,9 @@ class Guarded(Protocol[T]):
     def refuse_writes(self, session: T) -> None:
         """Let it take none."""
 
+    def refuse_unasked(self) -> None:
+        """Let it take none, where it can be told without a session: by what it reads."""
+
     def take_writes(self, session: T) -> None:
         """Let it take them again."""
 
@@ -138,10 +141,13 @@ class Guard(Generic[T]):
 
     def make_way(self, server: Guarded[T]) -> None:
         """Before a start, or where nobody answers: let go the reserve where the database has not
-        room enough to start."""
+        room enough to start, and have nobody else write there until it is asked again."""
         self._closed = None
         room = server.room.look()
-        if room is not None and room.free < room.low and server.room.let_go():
+        if room is None or room.left >= room.low:
+            return
+        server.refuse_unasked()
+        if room.free < room.low and server.room.let_go():
             _log.warning("The volume is full; the database starts in the reserve.")
 
 

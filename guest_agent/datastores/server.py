@@ -182,6 +182,11 @@ class Server(ABC, Generic[S]):
         The agent's own go on, so that what is too much can be dropped through it.
         """
 
+    def refuse_unasked(self) -> None:
+        """Let it take none, where it reads so when it starts, or is signalled to read again: one
+        that comes back by itself has customers before it has its agent."""
+        return
+
     @abstractmethod
     def take_writes(self, session: S) -> None:
         """Let it take writes again."""

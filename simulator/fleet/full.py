@@ -44,5 +44,8 @@ class SimWrites:
     def refuse_writes(self, session: None) -> None:
         self._machine.closed = True
 
+    def refuse_unasked(self) -> None:
+        return None
+
     def take_writes(self, session: None) -> None:
         self._machine.closed = False

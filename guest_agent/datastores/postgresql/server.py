@@ -143,7 +143,15 @@ class PostgreSQLServer(Server[Session]):
         return writes.refused(session, self.layout)
 
     def refuse_writes(self, session: Session) -> None:
+        self.refuse_unasked()  # the session may be gone, and its server come back by itself
         writes.refuse(session, self.layout)
+
+    def refuse_unasked(self) -> None:
+        if writes.refuse_from_now_on(self.layout):
+            pid = processes.first_with(self.argument, self.user.uid)
+            if pid is not None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGHUP)
 
     def take_writes(self, session: Session) -> None:
         writes.take(session, self.layout)

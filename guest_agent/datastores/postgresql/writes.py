@@ -40,6 +40,11 @@ def refuse(session: Session, layout: Layout) -> None:
     )
 
 
+def refuse_from_now_on(layout: Layout) -> bool:
+    """Let it take none once it reads its files again; whether it has to, for that."""
+    return write_changed({layout.full_layer: _REFUSED}, mode=0o644)
+
+
 def take(session: Session, layout: Layout) -> None:
     """Let it take writes again."""
     _write(session, layout, _TAKEN)

@@ -18,6 +18,8 @@ class Database:
         self.room = self
         self.now = EMPTY
         self.closed = False
+        self.reads = False
+        """What it is to take, also from who does not ask it."""
 
     def look(self) -> Room:
         return self.now
@@ -33,6 +35,9 @@ class Database:
 
     def refuse_writes(self, session: None) -> None:
         self.closed = True
+
+    def refuse_unasked(self) -> None:
+        self.closed = self.reads
 
     def take_writes(self, session: None) -> None:
         self.closed = False
@@ -79,3 +84,14 @@ def test_that_it_could_not_be_asked_meanwhile_makes_no_other_trouble(database: D
     database.now = EMPTY
     guard.look(database, None)
     assert guard.said() == (OPENED,)
+
+
+def test_one_that_cannot_be_asked_reads_that_it_takes_no_writes(database: Database) -> None:
+    guard: Guard[None] = Guard()
+    database.reads = True
+    closed = []
+    for database.now in (EMPTY, FULL):
+        guard.make_way(database)
+        closed.append(database.closed)
+    assert closed == [False, True]
+    assert guard.look(database, None) == CLOSED
