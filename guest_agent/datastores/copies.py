@@ -25,7 +25,7 @@ from guest_agent.backups import replaying
 from guest_agent.backups.imported import ImportedStore, ImportReader
 from guest_agent.backups.reader import Reader
 from guest_agent.backups.store import OpenStore, Store
-from guest_agent.datastores import data_directory, guard
+from guest_agent.datastores import data_directory, guard, processes
 from guest_agent.datastores.log import ArchivedPiece, Target
 from guest_agent.datastores.server import S, Server
 from guest_agent.datastores.session import OpenSession
@@ -120,9 +120,10 @@ class Copies(ABC, Generic[S]):
         """Refuse a copy that was imported, as the tool has written it, of another engine."""
         raise NotSupported(f"{self.server.ENGINE.name} takes in no backups of others")
 
-    def adopt(self, data: Path) -> None:
+    def adopt(self, data: Path, progress: Progress) -> Path:
         """Have data that were imported, applied, and not yet given their place, hold no accounts
-        but the customer's, with no more rights than a customer may have.
+        but the customer's, with no more rights than a customer may have; the folder that they are
+        in then, beside `data` if it is another one.
 
         It may die at any point: the copy is fetched again then.
         """
@@ -161,6 +162,8 @@ class Restore(Generic[S]):
         with own_folder(folder, 0o755):
             pass
         wanted = {backup.id for backup in self._chain}
+        # The tools of an agent that died end with it; what those have started a moment later.
+        processes.kill_all_below(folder, self._copies.server.user.uid)
         for left in [each for each in folder.iterdir() if each.is_dir()]:
             if left.name not in wanted or _changed(left).exists():
                 shutil.rmtree(left)
@@ -194,9 +197,8 @@ class Restore(Generic[S]):
                 folders = [layout.restored / backup.id for backup in self._chain]
                 applied = self._copies.apply(folders, lambda each: write_whole(_changed(each), b""))
                 if self._chain[-1].imported is not None:
-                    progress("putting the accounts right")
                     write_whole(_changed(applied), b"")
-                    self._copies.adopt(applied)
+                    applied = self._copies.adopt(applied, progress)
                 if log is not None:
                     for each in folders:  # the log needs their room
                         if each != applied:

@@ -10,7 +10,7 @@ import os
 import signal
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import IO, Final
 
@@ -38,6 +38,10 @@ class SecondEngine:
     @property
     def pid(self) -> int:
         return self._process.pid
+
+    def said(self) -> str:
+        """The end of what it has written so far."""
+        return tool.tail(self._said)
 
     def wait_until_ready(self, connect: Callable[[], Session]) -> None:
         """Wait for its first answer: recovery may take as long as a trial does."""
@@ -106,7 +110,11 @@ class SecondEngine:
 
 @contextmanager
 def running(
-    command: list[str], user: OsUser, watch: Watch, last: signal.Signals
+    command: list[str],
+    user: OsUser,
+    watch: Watch,
+    last: signal.Signals,
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[SecondEngine]:
     """It, started; ended by the signal `last` when the block is left."""
     with tempfile.TemporaryFile() as said:
@@ -115,7 +123,7 @@ def running(
             stdin=subprocess.DEVNULL,
             stdout=said,
             stderr=said,
-            env=processes.environment() | {"LC_ALL": "C.UTF-8"},
+            env=processes.environment() | {"LC_ALL": "C.UTF-8"} | dict(environment or {}),
             cwd="/",
             start_new_session=True,
             **user.child_options(),

@@ -95,8 +95,10 @@ def ended(
     look: Callable[[], None],
     seconds: float,
     handed_on: tuple[int, ...] = (),
+    words: Callable[[IO[bytes]], str] | None = None,
 ) -> tuple[int, str]:
-    """The code it ends with within so many seconds, and what it has said of an error.
+    """The code it ends with within so many seconds, and what it has said of an error: its last
+    words, unless `words` finds better ones.
 
     `look` raises what ends it before its time.
     """
@@ -113,7 +115,7 @@ def ended(
                 raise GuestError(f"{_name(command)} took longer than {seconds:.0f} s")
             with suppress(subprocess.TimeoutExpired):
                 process.wait(LOOK_SECONDS)
-        return code, last_words(said)
+        return code, (words or last_words)(said)
 
 
 def _read(process: subprocess.Popen[bytes], stream: IO[bytes], stop: aws.Event) -> bytes:
@@ -185,15 +187,16 @@ def _started(command: list[str], user: OsUser, **options: Any) -> Iterator[subpr
                     os.killpg(process.pid, signal.SIGKILL)
 
 
-def _tail(said: IO[bytes]) -> str:
-    size = said.seek(0, os.SEEK_END)
-    said.seek(max(size - _LAST_BYTES, 0))
-    return said.read().decode(errors="replace")
+def tail(said: IO[bytes]) -> str:
+    """The end of what it has said, also while it goes on."""
+    size = os.fstat(said.fileno()).st_size
+    last = os.pread(said.fileno(), _LAST_BYTES, max(size - _LAST_BYTES, 0))
+    return last.decode(errors="replace")
 
 
 def last_words(stream: IO[bytes]) -> str:
     """Its last line that tells an error, or else its last line."""
-    lines = [line.strip() for line in _tail(stream).splitlines()]
+    lines = [line.strip() for line in tail(stream).splitlines()]
     told = [line for line in lines if line]
     errors = [line for line in told if _ERROR.search(line)]
     last = (errors or told or ["it said nothing"])[-1]

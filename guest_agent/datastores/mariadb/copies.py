@@ -30,6 +30,7 @@ from guest_agent.datastores.mariadb.sql import Session
 from guest_agent.datastores.mariadb.superuser import LOCAL
 from guest_agent.errors import CommandFailed, GuestError
 from guest_agent.files import open_folder, open_plain
+from guest_agent.manager import Progress
 
 PREPARE_SECONDS: Final = 4 * 3600.0
 """For one backup of a chain: what was written while it was made is done again."""
@@ -106,9 +107,11 @@ class MariaDBCopies(copies.Copies[Session]):
     def require_own(self, copy: Path) -> None:
         adoption.require_own(copy)
 
-    def adopt(self, data: Path) -> None:
+    def adopt(self, data: Path, progress: Progress) -> Path:
         assert isinstance(self.server, MariaDBServer)
+        progress("putting the accounts right")
         adoption.adopt(self.server, data)
+        return data
 
     def _prepare(self, full: Path, *more: str) -> None:
         target = f"--target-dir={full}"

@@ -31,8 +31,10 @@ _LOGINS: Final = f"""\
 local all,replication {ADMINISTRATOR} peer map={_MAP}
 local all all reject
 host all {ADMINISTRATOR} all reject
-host all all all scram-sha-256
+host all all all md5
 """
+"""`md5` asks for SCRAM of whoever's password is kept for that, and for MD5 of nobody but who has
+been brought along with one of old (`loading`): what is set here is kept for SCRAM."""
 
 BLOCK: Final = 8192
 READ_BACK: Final = {"shared_buffers": BLOCK, "max_connections": 1}

@@ -28,12 +28,13 @@ from guest_agent.datastores import archive, copies, tool
 from guest_agent.datastores.copies import Changing, Copied, Unsound, Write
 from guest_agent.datastores.log import ArchivedPiece, Target
 from guest_agent.datastores.os_user import own_user
-from guest_agent.datastores.postgresql import replay, wal
+from guest_agent.datastores.postgresql import adoption, foreign, replay, wal
 from guest_agent.datastores.postgresql.beside import LogBeside
 from guest_agent.datastores.postgresql.server import PostgreSQLServer
 from guest_agent.datastores.postgresql.sql import Session
 from guest_agent.errors import CommandFailed, GuestError
 from guest_agent.files import open_folder
+from guest_agent.manager import Progress
 
 SLOT: Final = "coffer_backups"
 MOST_SEGMENTS: Final = 100_000
@@ -84,6 +85,14 @@ class PostgreSQLCopies(copies.Copies[Session]):
     ) -> None:
         assert isinstance(self.server, PostgreSQLServer)
         replay.to_target(self.server, data, since, pieces, target)
+
+    def require_own(self, copy: Path) -> None:
+        assert isinstance(self.server, PostgreSQLServer)
+        foreign.require_own(self.server, copy)
+
+    def adopt(self, data: Path, progress: Progress) -> Path:
+        assert isinstance(self.server, PostgreSQLServer)
+        return adoption.adopt(self.server, data, progress)
 
     def _full(self, write: Write, stop: aws.Event) -> str:
         assert isinstance(self.server, PostgreSQLServer)

@@ -88,9 +88,13 @@ class PostgreSQLServer(Server[Session]):
         return f"--pgdata={self.layout.unfinished}"
 
     def making(self, flavor: Flavor) -> list[str]:
+        return self.making_at(self.layout.unfinished)
+
+    def making_at(self, folder: Path) -> list[str]:
+        """The program that makes a first data directory in that folder, and ends."""
         return [
             self.program("initdb"),
-            self.making_argument,
+            f"--pgdata={folder}",
             f"--username={postgresql.ADMINISTRATOR}",
             "--auth=reject",  # nobody reads that file: the server is given another
             "--encoding=UTF8",

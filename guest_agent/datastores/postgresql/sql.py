@@ -67,6 +67,13 @@ SESSION: Final = {
     "client_min_messages": "error",
 }
 """What the agent's sessions have, whatever is chosen for others."""
+STRANGE: Final = {
+    "session_preload_libraries": "",
+    "local_preload_libraries": "",
+    "datestyle": "ISO",
+    "timezone": "UTC",
+}
+"""What they have beside it on data that somebody else has made, and has chosen settings in."""
 _OURS: Final[dict[str, tuple[type[CommandFailed], str]]] = {
     "42P04": (DatabaseAlreadyExists, "there is a database of that name"),
     "3D000": (DatabaseNotFound, "there is no database of that name"),
@@ -151,9 +158,11 @@ class Session(session.Session):
         data: Path,
         owner: int,
         until: float,
+        user: str = ADMINISTRATOR,
     ) -> None:
         super().__init__(plug, until)
         self._connection = connection
+        self._user = user
         self._data = data
         self._owner = owner
 
@@ -207,7 +216,7 @@ class Session(session.Session):
     @contextmanager
     def within(self, database: str) -> Iterator[Session]:
         """A session in another database, with the same bounds."""
-        made = connect(self._data, self._owner, self.until, database)
+        made = connect(self._data, self._owner, self.until, database, self._user)
         try:
             if self.answer_seconds > made.answer_seconds:
                 made.allow_each(self.answer_seconds)
@@ -223,8 +232,11 @@ class Session(session.Session):
         self._plug.cut()
 
 
-def connect(data: Path, owner: int, until: float, database: str = MAIN) -> Session:
-    """A session as the administrator by the socket in the data directory of a server of `owner`.
+def connect(
+    data: Path, owner: int, until: float, database: str = MAIN, user: str = ADMINISTRATOR
+) -> Session:
+    """A session as the administrator by the socket in the data directory of a server of `owner`;
+    as another `user` where the data are somebody else's.
 
     Nothing is waited for beyond `until` (monotonic). Raises `Unavailable`, or `LockedOut`.
     """
@@ -232,17 +244,17 @@ def connect(data: Path, owner: int, until: float, database: str = MAIN) -> Sessi
     try:
         with _errors_as_ours():
             connection = native.Connection(
-                ADMINISTRATOR,
+                user,
                 database=database,
                 application_name="coffer",
-                startup_params=SESSION,
+                startup_params=SESSION if user == ADMINISTRATOR else {**SESSION, **STRANGE},
                 sock=plug.as_socket(),
                 ssl_context=False,
             )
     except BaseException:
         plug.cut()
         raise
-    return Session(connection, plug, data, owner, until)
+    return Session(connection, plug, data, owner, until, user)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from typing import Final
 from chalicelib.engines.postgresql import ADMINISTRATOR
 from guest_agent.datastores import second_engine, tool, trial
 from guest_agent.datastores.os_user import own_user
-from guest_agent.datastores.postgresql import sql
+from guest_agent.datastores.postgresql import alone, sql
 from guest_agent.datastores.postgresql.server import PostgreSQLServer
 from guest_agent.datastores.postgresql.sql import MAIN, Session
 from guest_agent.datastores.session import CALL_SECONDS
@@ -24,25 +24,6 @@ from guest_agent.errors import GuestError
 from guest_agent.files import open_folder
 from guest_agent.manager import Progress
 
-WITH_EVENT_TRIGGERS_OFF: Final = 17
-"""The first major that can have none run."""
-_CHOSEN: Final = "postgresql.auto.conf"
-"""In a data directory: what ALTER SYSTEM has written."""
-_ALONE: Final = {
-    "config_file": "/dev/null",
-    "listen_addresses": "",
-    "unix_socket_directories": ".",
-    "unix_socket_permissions": "0700",
-    "archive_mode": "off",
-    "autovacuum": "off",
-    "max_wal_senders": "0",
-    "max_logical_replication_workers": "0",
-    "max_worker_processes": "0",
-    "shared_preload_libraries": "",
-    "fsync": "off",
-    "log_line_prefix": "",
-    "full_page_writes": "off",
-}
 _CLOSED: Final = (
     "SELECT format('ALTER DATABASE %I ALLOW_CONNECTIONS true', datname) FROM pg_database"
     " WHERE NOT datallowconn AND datconnlimit <> -2 AND datname <> 'template0'"
@@ -53,34 +34,13 @@ _TRIGGERS: Final = (
     " WHERE evtenabled <> 'D'"
 )
 """Statements about event triggers fire none."""
-_SMALL: Final = {
-    "shared_buffers": "32MB",
-    "maintenance_work_mem": "32MB",
-    "max_connections": "10",
-    # Those that the data hold go on with it.
-    "max_prepared_transactions": "1000",
-}
-_FREE: Final = {
-    # What is chosen for one database, which no setting of the server stands above.
-    "search_path": "pg_catalog",
-    "role": "none",
-    "row_security": "off",
-    "default_transaction_read_only": "off",
-    "statement_timeout": "0",
-    "lock_timeout": "0",
-    "idle_session_timeout": "0",
-    "idle_in_transaction_session_timeout": "0",
-    "maintenance_work_mem": _SMALL["maintenance_work_mem"],
-}
-"""Of a session that reads: what an owner has set for a database keeps none of it from being read,
-and is no fault of the data."""
 
 
 class PostgreSQLTrial(trial.Trial[Session]):
     def examine(self, folders: list[Path], watch: Watch, progress: Progress) -> None:
         progress("applying the backups")
         data = self.applied(folders, watch)
-        (data / _CHOSEN).unlink(missing_ok=True)
+        (data / alone.CHOSEN).unlink(missing_ok=True)
         progress("starting an engine on them")
         user = self.server.user
         with second_engine.running(self._command(data), user, watch, signal.SIGQUIT) as engine:
@@ -103,16 +63,7 @@ class PostgreSQLTrial(trial.Trial[Session]):
 
     def _command(self, data: Path) -> list[str]:
         layout = self._postgresql.layout
-        chosen = {
-            **_ALONE,
-            **_SMALL,
-            "hba_file": str(layout.logins),
-            "ident_file": str(layout.identities),
-        }
-        if self._postgresql.major >= WITH_EVENT_TRIGGERS_OFF:
-            chosen["event_triggers"] = "off"
-        settings = [word for name, each in chosen.items() for word in ("-c", f"{name}={each}")]
-        return [self._postgresql.program("postgres"), "-D", str(data), *settings]
+        return alone.command(self._postgresql, data, layout.logins, layout.identities)
 
     def _connected(self, data: Path) -> Session:
         return sql.connect(data, self.server.user.uid, time.monotonic() + CALL_SECONDS)
@@ -130,7 +81,7 @@ class PostgreSQLTrial(trial.Trial[Session]):
         with contextlib.closing(sql.connect(data, self.server.user.uid, until)) as session:
             for (statement,) in session.rows(_CLOSED):
                 session.run(str(statement))
-            if self._postgresql.major >= WITH_EVENT_TRIGGERS_OFF:
+            if self._postgresql.major >= alone.WITH_EVENT_TRIGGERS_OFF:
                 return
             for (database,) in session.rows(_DATABASES):
                 with session.within(str(database)) as inside:
@@ -138,7 +89,6 @@ class PostgreSQLTrial(trial.Trial[Session]):
                         inside.run(str(statement))
 
     def _amcheck(self, socket: int) -> list[str]:
-        chosen = " ".join(f"-c {name}={each}" for name, each in _FREE.items())
         return [
             self._postgresql.program("pg_amcheck"),
             f"--host=/proc/self/fd/{socket}",
@@ -146,7 +96,7 @@ class PostgreSQLTrial(trial.Trial[Session]):
             "--no-password",
             "--all",
             # But for its name, what stands there holds for the connections to the others too.
-            f"--maintenance-db=dbname={MAIN} options='{chosen}'",
+            f"--maintenance-db={alone.to_database(MAIN, alone.FREE)}",
             "--install-missing",
             "--heapallindexed",
         ]

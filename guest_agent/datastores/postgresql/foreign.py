@@ -1,0 +1,376 @@
+"""Data of a PostgreSQL that somebody else has made: looked at, started once, and read.
+
+Its maker may have put anything into them, functions of C and tables of the system included, so
+that a server on them runs what its maker likes. It has no network, ends before a server of ours
+begins, and nothing of what it says is believed: names and passwords are taken by their patterns,
+and all the rest is a script that is run without rights (`loading`).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from chalicelib.engines.postgresql import (
+    ENGINE,
+    RESERVED_DATABASES,
+    RESERVED_PREFIXES,
+    RESERVED_USERS,
+)
+from guest_agent.datastores import second_engine, tool
+from guest_agent.datastores.error_log import without_paths
+from guest_agent.datastores.postgresql import alone, sql
+from guest_agent.datastores.postgresql.server import PostgreSQLServer
+from guest_agent.datastores.postgresql.sql import MAIN, Session, identifier, literal
+from guest_agent.datastores.second_engine import SecondEngine
+from guest_agent.datastores.trial import Watch
+from guest_agent.errors import GuestError, Unavailable
+from guest_agent.files import open_folder, open_plain, own_folder, write_whole
+
+SUPERUSER: Final = "postgres"
+"""Of theirs: initdb's, and Trove's root."""
+IMPORT_SECONDS: Final = 12 * 3600.0
+"""To read, or to load; the operation that asks ends sooner."""
+STATEMENT_SECONDS: Final = 600.0
+LOCK_MS: Final = 60_000
+MOST_ROLES: Final = 10_000
+MOST_DATABASES: Final = 1000
+MOST_PREPARED: Final = 10_000
+FIRST_OWN: Final = 16384
+"""Numbers of objects from there on are of those that somebody has made (FirstNormalObjectId)."""
+_LABEL: Final = "backup_label"
+_FOLLOWS: Final = ("recovery.signal", "standby.signal")
+_TABLESPACES: Final = "pg_tblspc"
+_LOGINS: Final = f"local all {SUPERUSER} trust\nlocal all all reject\n"
+"""The folder of its socket is the database user's alone."""
+_ANY_LOCALE: Final = Path("/usr/lib/locale/C.utf8")
+_STRANGE_LOCALE: Final = re.compile(
+    r"initialized with LC_(?:COLLATE|CTYPE) \"([A-Za-z0-9_.@-]{1,64})\",\s+which is not recognized"
+)
+_PASSWORD: Final = re.compile(
+    r"md5[0-9a-f]{32}"
+    r"|SCRAM-SHA-256\$[1-9][0-9]{0,6}:[A-Za-z0-9+/]{4,88}={0,2}"
+    r"\$[A-Za-z0-9+/]{43}=:[A-Za-z0-9+/]{43}="
+)
+_ROLES: Final = (
+    "SELECT oid::bigint, rolname::text, rolcanlogin, rolconnlimit, rolvaliduntil::text,"  # noqa: S608
+    " rolpassword, rolsuper OR (rolreplication AND rolname = 'replicator')"
+    f" FROM pg_authid WHERE oid >= {FIRST_OWN} ORDER BY oid"
+)
+"""`replicator` is Trove's own."""
+_MEMBERS: Final = (
+    "SELECT g.rolname::text, m.rolname::text FROM pg_auth_members a"
+    " JOIN pg_authid g ON g.oid = a.roleid JOIN pg_authid m ON m.oid = a.member"
+    " WHERE g.oid = ANY (string_to_array($1, ',')::oid[])"
+    " AND m.oid = ANY (string_to_array($1, ',')::oid[]) ORDER BY 1, 2"
+)
+_DATABASES: Final = (
+    "SELECT oid::bigint, datname::text, pg_encoding_to_char(encoding)::text, datcollate::text,"
+    " datctype::text, {icu} FROM pg_database WHERE datconnlimit <> -2 ORDER BY datname"
+)
+"""-2 is what a DROP that was cut short has left of one."""
+_ALLOWED: Final = (
+    "WITH owners AS (SELECT datdba AS oid FROM pg_database WHERE oid = $2::oid"
+    " UNION SELECT refobjid FROM pg_shdepend WHERE dbid = $2::oid AND deptype = 'o'"
+    " AND refclassid = 'pg_authid'::regclass)"
+    " SELECT r.rolname::text, has_database_privilege(r.oid, $2::oid, 'CREATE')"
+    " OR EXISTS (SELECT FROM owners o WHERE pg_has_role(r.oid, o.oid, 'USAGE')),"
+    " has_database_privilege(r.oid, $2::oid, 'CONNECT'),"
+    " has_database_privilege(r.oid, $2::oid, 'TEMPORARY')"
+    " FROM pg_authid r WHERE r.oid = ANY (string_to_array($1, ',')::oid[]) ORDER BY 1"
+)
+_IN_MAIN: Final = (
+    "SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c"  # noqa: S608
+    " JOIN pg_namespace n ON n.oid = c.relnamespace"
+    f" WHERE c.oid >= {FIRST_OWN} AND c.relkind IN ('r', 'p', 'm', 'f', 'v', 'S')"
+    " AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'"
+    " AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass"
+    " AND d.objid = c.oid AND d.deptype = 'e') ORDER BY 1"
+)
+_PREPARED: Final = "SELECT gid FROM pg_prepared_xacts WHERE database = current_database()"
+_OWNED: Final = {
+    "pg_class": ("relacl", "o.relowner"),
+    "pg_proc": ("proacl", "o.proowner"),
+    "pg_type": ("typacl", "o.typowner"),
+    "pg_namespace": ("nspacl", "o.nspowner"),
+    "pg_language": ("lanacl", "o.lanowner"),
+    "pg_foreign_data_wrapper": ("fdwacl", "o.fdwowner"),
+    "pg_foreign_server": ("srvacl", "o.srvowner"),
+    "pg_largeobject_metadata": ("lomacl", "o.lomowner"),
+}
+"""Where rights are kept, and whose what they are of is."""
+_PUBLIC: Final = "'public'::regnamespace"
+_RIGHTS: Final = """UPDATE {catalog} o SET {column} = CASE
+ WHEN {number} < {first} AND {number} <> {public} OR EXISTS (SELECT FROM pg_depend d
+   WHERE d.classid = '{of}'::regclass AND d.objid = {number} AND d.deptype = 'e')
+ THEN (SELECT i.initprivs FROM pg_init_privs i WHERE i.classoid = '{of}'::regclass
+   AND i.objoid = {number} AND i.objsubid = {part})
+ ELSE coalesce((SELECT array_agg(makeaclitem(a.grantee, {owner}, a.privilege_type, a.is_grantable))
+   FROM aclexplode(o.{column}) a WHERE a.grantee IN (0, {owner})
+   OR a.grantee = ANY (string_to_array({kept}, ',')::oid[])), '{{}}'::aclitem[]) END
+ WHERE o.{column} IS NOT NULL AND (EXISTS (SELECT FROM aclexplode(o.{column}) a
+   WHERE a.grantor <> {owner} OR NOT (a.grantee IN (0, {owner})
+   OR a.grantee = ANY (string_to_array({kept}, ',')::oid[])))
+   OR {number} < {first} AND {number} <> {public} OR EXISTS (SELECT FROM pg_depend d
+   WHERE d.classid = '{of}'::regclass AND d.objid = {number} AND d.deptype = 'e'))"""
+"""Rights that others than the owner have given become the owner's, as who loads them is; those of
+roles that do not come along go, as do those on what PostgreSQL and extensions have brought."""
+
+
+class Role(NamedTuple):
+    """Somebody of the customer's."""
+
+    number: int
+    name: str
+    logs_in: bool
+    most: int
+    until: str | None
+    password: str | None
+
+
+class Locale(NamedTuple):
+    """How a database sorts, and what its letters are; `icu` where that library says it."""
+
+    encoding: str
+    collate: str
+    ctype: str
+    icu: str | None
+
+
+class Found(NamedTuple):
+    """A database, and who may make things in it, or only come in and make temporary ones."""
+
+    name: str
+    locale: Locale
+    let_in: list[str]
+    connect: list[str]
+    temporary: list[str]
+
+
+class Contents(NamedTuple):
+    """What is brought along; `members` are pairs of a role and who has it."""
+
+    roles: list[Role]
+    members: list[tuple[str, str]]
+    databases: list[Found]
+
+
+def require_own(server: PostgreSQLServer, copy: Path) -> None:
+    """Refuse a copy that a server of this major could not read, by the files that are in it."""
+    with open_folder(copy) as folder:
+        written = _text(folder, "PG_VERSION")
+        labelled = _text(folder, _LABEL)
+        follows = [name for name in _FOLLOWS if _text(folder, name) is not None]
+        moved = _text(folder, "tablespace_map")
+    if written is None or not re.fullmatch(r"[0-9]{1,2}", written):
+        raise GuestError("the backup is no PostgreSQL's")
+    if int(written) != server.major:
+        raise GuestError(
+            f"the backup is of PostgreSQL {written}, which PostgreSQL {server.major} does not "
+            "read: begin with a version of the same major"
+        )
+    if labelled is None:
+        raise GuestError("the backup is not whole: its backup_label is missing")
+    if follows:
+        raise GuestError("the backup is of a server that follows another one: make one of that")
+    links = copy / _TABLESPACES
+    if moved or (links.is_dir() and any(links.iterdir())):
+        raise GuestError(
+            "the backup has tablespaces, which are not taken in: move what is in them to pg_default"
+        )
+
+
+class Foreign:
+    """A server at work on such data, for the agent alone; `beside` is the agent's own folder."""
+
+    def __init__(self, server: PostgreSQLServer, data: Path, beside: Path, watch: Watch) -> None:
+        self._server, self._data, self._beside, self._watch = server, data, beside, watch
+        self._locales = beside / "locales"
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """It has recovered, and lets the agent in."""
+        (self._data / alone.CHOSEN).unlink(missing_ok=True)
+        logins, identities = self._beside / "foreign-hba", self._beside / "foreign-ident"
+        write_whole(logins, _LOGINS.encode(), 0o644)
+        write_whole(identities, b"", 0o644)
+        with own_folder(self._locales, 0o755):
+            pass
+        quiet = {"jit": "off", "log_min_error_statement": "panic", "hot_standby": "off"}
+        command = alone.command(self._server, self._data, logins, identities, quiet)
+        there = {"LOCPATH": str(self._locales)}
+        user = self._server.user
+        with second_engine.running(command, user, self._watch, signal.SIGQUIT, there) as engine:
+            engine.wait_until_ready(lambda: self._first_session(engine))
+            self._require_superuser()
+            yield
+
+    def contents(self) -> Contents:
+        """What of it is the customer's; `GuestError` for what cannot be had here."""
+        with closing(self._session()) as session:
+            if found := session.rows(_IN_MAIN, most=1):
+                told = without_paths(str(found[0][0]))
+                raise GuestError(
+                    f"the database {MAIN!r} of the backup holds {told}, and no customer has that "
+                    "database here: move what is in it to another one before the backup"
+                )
+            roles = _roles(session)
+            numbers = ",".join(str(each.number) for each in roles)
+            pairs = session.rows(_MEMBERS, numbers, most=MOST_ROLES)
+            known = {each.name for each in roles}
+            databases = [
+                Found(name, locale, *_allowed(session, number, numbers, known))
+                for number, name, locale in _databases(session)
+            ]
+        return Contents(roles, [(a, b) for a, b in pairs if {a, b} <= known], databases)
+
+    def make_ready(self, database: str, roles: list[Role]) -> None:
+        """Have a database tell what of it can be had here: rights of these roles alone, of which
+        none was given by anybody but an owner, and nothing of what was at work in it."""
+        kept = literal(",".join(str(each.number) for each in roles))
+        with closing(self._session()) as main:
+            main.run(f"ALTER DATABASE {identifier(database)} ALLOW_CONNECTIONS true")
+            with main.within(database) as session:
+                for (gid,) in session.rows(_PREPARED, most=MOST_PREPARED):
+                    session.run(f"ROLLBACK PREPARED {literal(str(gid))}")
+                session.run("DELETE FROM pg_default_acl")
+                for statement in _rights(kept):
+                    session.run(statement)
+
+    def dump(self, database: str, target: Path) -> None:
+        """Write all that is in a database to a file."""
+        chosen = {**alone.FREE, "session_preload_libraries": "", "local_preload_libraries": ""}
+        with open_folder(self._data) as socket:
+            command = [
+                self._server.program("pg_dump"),
+                f"--host=/proc/self/fd/{socket}",
+                f"--username={SUPERUSER}",
+                "--no-password",
+                f"--dbname={alone.to_database(database, chosen)}",
+                "--format=custom",
+                "--compress=1",
+                f"--lock-wait-timeout={LOCK_MS}",
+                "--no-tablespaces",
+                "--no-publications",
+                "--no-subscriptions",
+                "--no-security-labels",
+                f"--file={target}",
+            ]
+            user, look = self._server.user, self._watch.look
+            code, said = tool.ended(command, user, look, IMPORT_SECONDS, (socket,))
+        if code != 0:
+            raise GuestError(f"the database {database!r} of the backup cannot be read: {said}")
+
+    def _first_session(self, engine: SecondEngine) -> Session:
+        """One by which it is known to answer. A locale that is not on this server keeps everybody
+        out: any other one stands for it where rows are only read, in the order that they lie in."""
+        try:
+            return self._session()
+        except GuestError:
+            missing = [self._locales / name for name in _STRANGE_LOCALE.findall(engine.said())]
+            if not missing or missing[-1].is_symlink() or not _ANY_LOCALE.is_dir():
+                raise
+            missing[-1].symlink_to(_ANY_LOCALE)
+            raise Unavailable("the locale of the data is not here") from None
+
+    def _session(self) -> Session:
+        until = time.monotonic() + IMPORT_SECONDS
+        made = sql.connect(self._data, self._server.user.uid, until, MAIN, SUPERUSER)
+        made.allow_each(STATEMENT_SECONDS)
+        return made
+
+    def _require_superuser(self) -> None:
+        with closing(self._session()) as session:
+            ((mighty,),) = session.rows(
+                "SELECT rolsuper FROM pg_authid WHERE rolname = $1", SUPERUSER
+            )
+            if not mighty:
+                raise GuestError(f"the role {SUPERUSER!r} of the backup is no superuser")
+            for (name,) in session.rows(
+                "SELECT DISTINCT unnest(ARRAY[datcollate::text, datctype::text]) FROM pg_database"
+            ):
+                self._stand_in(str(name))
+
+    def _stand_in(self, locale: str) -> None:
+        """Have one where there may be none: this server's own ones come first."""
+        if re.fullmatch(r"[A-Za-z0-9_@-][A-Za-z0-9_.@-]{0,63}", locale) and _ANY_LOCALE.is_dir():
+            with suppress(FileExistsError):
+                (self._locales / locale).symlink_to(_ANY_LOCALE)
+
+
+def _roles(session: Session) -> list[Role]:
+    """Those that come along: neither superusers nor who has a name that is kept here."""
+    rows = session.rows(_ROLES, most=MOST_ROLES + 1)
+    if len(rows) > MOST_ROLES:
+        raise GuestError(f"the backup has more than {MOST_ROLES} roles")
+    found, rules = [], ENGINE.rules(GuestError)
+    for number, name, logs_in, most, until, kept, stays in rows:
+        if stays or name.lower() in RESERVED_USERS or name.lower().startswith(RESERVED_PREFIXES):
+            continue
+        password = kept if kept is not None and _PASSWORD.fullmatch(kept) else None
+        named = rules.user_name(str(name))
+        found.append(Role(int(number), named, bool(logs_in), int(most), until, password))
+    return found
+
+
+def _databases(session: Session) -> Iterator[tuple[int, str, Locale]]:
+    column = "datlocale" if session.major >= 17 else "daticulocale"
+    icu = f"CASE datlocprovider WHEN 'i' THEN {column}::text END"
+    wanted = _DATABASES.format(icu=icu if session.major >= 15 else "NULL")
+    rows = session.rows(wanted, most=MOST_DATABASES + 1)
+    if len(rows) > MOST_DATABASES:
+        raise GuestError(f"the backup has more than {MOST_DATABASES} databases")
+    rules = ENGINE.rules(GuestError)
+    for number, name, *locale in rows:
+        if name not in RESERVED_DATABASES:
+            yield int(number), rules.database_name(str(name)), Locale(*locale)
+
+
+def _allowed(
+    session: Session, database: int, roles: str, known: set[str]
+) -> tuple[list[str], list[str], list[str]]:
+    rows = session.rows(_ALLOWED, roles, str(database), most=MOST_ROLES)
+    rows = [row for row in rows if row[0] in known]
+    let_in, others = [row[0] for row in rows if row[1]], [row for row in rows if not row[1]]
+    return let_in, [row[0] for row in others if row[2]], [row[0] for row in others if row[3]]
+
+
+def _rights(kept: str) -> Iterator[str]:
+    same = {"first": FIRST_OWN, "kept": kept}
+    for catalog, (column, owner) in _OWNED.items():
+        public = _PUBLIC if catalog == "pg_namespace" else "0"
+        yield _RIGHTS.format(
+            catalog=catalog,
+            of=catalog,
+            column=column,
+            owner=owner,
+            number="o.oid",
+            part="0",
+            public=public,
+            **same,
+        )
+    yield _RIGHTS.format(
+        catalog="pg_attribute",
+        of="pg_class",
+        column="attacl",
+        owner="(SELECT c.relowner FROM pg_class c WHERE c.oid = o.attrelid)",
+        number="o.attrelid",
+        part="o.attnum",
+        public="0",
+        **same,
+    )
+
+
+def _text(folder: int, name: str) -> str | None:
+    """The begin of a file of theirs; None where there is none."""
+    with suppress(OSError):
+        descriptor = open_plain(folder, name, os.O_RDONLY)
+        with os.fdopen(descriptor, "rb") as stream:
+            return stream.read(1024).decode(errors="replace").strip()
+    return None
