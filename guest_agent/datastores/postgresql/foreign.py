@@ -51,8 +51,10 @@ _LOGINS: Final = f"local all {SUPERUSER} trust\nlocal all all reject\n"
 """The folder of its socket is the database user's alone."""
 _ANY_LOCALE: Final = Path("/usr/lib/locale/C.utf8")
 _STRANGE_LOCALE: Final = re.compile(
-    r"initialized with LC_(?:COLLATE|CTYPE) \"([A-Za-z0-9_.@-]{1,64})\",\s+which is not recognized"
+    r"initialized with LC_(?:COLLATE|CTYPE) \"([A-Za-z0-9_@-][A-Za-z0-9_.@-]{0,63})\","
 )
+_LOCALE: Final = re.compile(r"[A-Za-z0-9_@-][A-Za-z0-9_.@-]{0,63}")
+_LOCALES: Final = "SELECT DISTINCT unnest(ARRAY[datcollate, datctype])::text FROM pg_database"
 _PASSWORD: Final = re.compile(
     r"md5[0-9a-f]{32}"
     r"|SCRAM-SHA-256\$[1-9][0-9]{0,6}:[A-Za-z0-9+/]{4,88}={0,2}"
@@ -95,32 +97,30 @@ _IN_MAIN: Final = (
 )
 _PREPARED: Final = "SELECT gid FROM pg_prepared_xacts WHERE database = current_database()"
 _OWNED: Final = {
-    "pg_class": ("relacl", "o.relowner"),
-    "pg_proc": ("proacl", "o.proowner"),
-    "pg_type": ("typacl", "o.typowner"),
-    "pg_namespace": ("nspacl", "o.nspowner"),
-    "pg_language": ("lanacl", "o.lanowner"),
-    "pg_foreign_data_wrapper": ("fdwacl", "o.fdwowner"),
-    "pg_foreign_server": ("srvacl", "o.srvowner"),
-    "pg_largeobject_metadata": ("lomacl", "o.lomowner"),
+    "pg_class": ("relacl", "o.relowner", "CASE o.relkind WHEN 'S' THEN 's' ELSE 'r' END"),
+    "pg_proc": ("proacl", "o.proowner", "'f'"),
+    "pg_type": ("typacl", "o.typowner", "'T'"),
+    "pg_namespace": ("nspacl", "o.nspowner", "'n'"),
+    "pg_language": ("lanacl", "o.lanowner", "'l'"),
+    "pg_foreign_data_wrapper": ("fdwacl", "o.fdwowner", "'F'"),
+    "pg_foreign_server": ("srvacl", "o.srvowner", "'S'"),
+    "pg_largeobject_metadata": ("lomacl", "o.lomowner", "'L'"),
 }
-"""Where rights are kept, and whose what they are of is."""
-_PUBLIC: Final = "'public'::regnamespace"
+"""Where rights are kept, whose what they are of is, and how acldefault() calls its kind."""
 _RIGHTS: Final = """UPDATE {catalog} o SET {column} = CASE
  WHEN {number} < {first} AND {number} <> {public} OR EXISTS (SELECT FROM pg_depend d
    WHERE d.classid = '{of}'::regclass AND d.objid = {number} AND d.deptype = 'e')
  THEN (SELECT i.initprivs FROM pg_init_privs i WHERE i.classoid = '{of}'::regclass
    AND i.objoid = {number} AND i.objsubid = {part})
- ELSE coalesce((SELECT array_agg(makeaclitem(a.grantee, {owner}, a.privilege_type, a.is_grantable))
-   FROM aclexplode(o.{column}) a WHERE a.grantee IN (0, {owner})
-   OR a.grantee = ANY (string_to_array({kept}, ',')::oid[])), '{{}}'::aclitem[]) END
- WHERE o.{column} IS NOT NULL AND (EXISTS (SELECT FROM aclexplode(o.{column}) a
-   WHERE a.grantor <> {owner} OR NOT (a.grantee IN (0, {owner})
-   OR a.grantee = ANY (string_to_array({kept}, ',')::oid[])))
-   OR {number} < {first} AND {number} <> {public} OR EXISTS (SELECT FROM pg_depend d
-   WHERE d.classid = '{of}'::regclass AND d.objid = {number} AND d.deptype = 'e'))"""
-"""Rights that others than the owner have given become the owner's, as who loads them is; those of
-roles that do not come along go, as do those on what PostgreSQL and extensions have brought."""
+ ELSE ARRAY(SELECT i FROM unnest(acldefault(({kind})::"char", {owner})) i
+   WHERE EXISTS (SELECT FROM aclexplode(ARRAY[i]) a WHERE a.grantee = {owner}))
+ || ARRAY(SELECT makeaclitem(a.grantee, {owner}, a.privilege_type, a.is_grantable)
+   FROM aclexplode(o.{column}) a WHERE a.grantee <> {owner}
+   AND (a.grantee = 0 OR a.grantee = ANY (string_to_array({kept}, ',')::oid[]))) END
+ WHERE o.{column} IS NOT NULL"""
+"""Rights that others than the owner have given become the owner's, as who loads them is, and the
+owner has all; those of roles that do not come along go, as do those on what PostgreSQL and
+extensions have brought."""
 
 
 class Role(NamedTuple):
@@ -208,7 +208,7 @@ class Foreign:
         user = self._server.user
         with second_engine.running(command, user, self._watch, signal.SIGQUIT, there) as engine:
             engine.wait_until_ready(lambda: self._first_session(engine))
-            self._require_superuser()
+            self._stand_in_for_locales()
             yield
 
     def contents(self) -> Contents:
@@ -285,23 +285,13 @@ class Foreign:
         made.allow_each(STATEMENT_SECONDS)
         return made
 
-    def _require_superuser(self) -> None:
+    def _stand_in_for_locales(self) -> None:
+        """Of all databases: this server's own ones come first where it has them."""
         with closing(self._session()) as session:
-            ((mighty,),) = session.rows(
-                "SELECT rolsuper FROM pg_authid WHERE rolname = $1", SUPERUSER
-            )
-            if not mighty:
-                raise GuestError(f"the role {SUPERUSER!r} of the backup is no superuser")
-            for (name,) in session.rows(
-                "SELECT DISTINCT unnest(ARRAY[datcollate::text, datctype::text]) FROM pg_database"
-            ):
-                self._stand_in(str(name))
-
-    def _stand_in(self, locale: str) -> None:
-        """Have one where there may be none: this server's own ones come first."""
-        if re.fullmatch(r"[A-Za-z0-9_@-][A-Za-z0-9_.@-]{0,63}", locale) and _ANY_LOCALE.is_dir():
-            with suppress(FileExistsError):
-                (self._locales / locale).symlink_to(_ANY_LOCALE)
+            for (name,) in session.rows(_LOCALES, most=MOST_DATABASES):
+                if _LOCALE.fullmatch(str(name)) and _ANY_LOCALE.is_dir():
+                    with suppress(FileExistsError):
+                        (self._locales / str(name)).symlink_to(_ANY_LOCALE)
 
 
 def _roles(session: Session) -> list[Role]:
@@ -342,29 +332,17 @@ def _allowed(
 
 
 def _rights(kept: str) -> Iterator[str]:
-    same = {"first": FIRST_OWN, "kept": kept}
-    for catalog, (column, owner) in _OWNED.items():
-        public = _PUBLIC if catalog == "pg_namespace" else "0"
-        yield _RIGHTS.format(
-            catalog=catalog,
-            of=catalog,
-            column=column,
-            owner=owner,
-            number="o.oid",
-            part="0",
-            public=public,
-            **same,
-        )
-    yield _RIGHTS.format(
-        catalog="pg_attribute",
-        of="pg_class",
-        column="attacl",
-        owner="(SELECT c.relowner FROM pg_class c WHERE c.oid = o.attrelid)",
-        number="o.attrelid",
-        part="o.attnum",
-        public="0",
-        **same,
-    )
+    for catalog, (column, owner, kind) in _OWNED.items():
+        public = "'public'::regnamespace" if catalog == "pg_namespace" else "0"
+        whole = {"of": catalog, "number": "o.oid", "part": "0", "public": public}
+        yield _right(kept, catalog=catalog, column=column, owner=owner, kind=kind, **whole)
+    owner = "(SELECT c.relowner FROM pg_class c WHERE c.oid = o.attrelid)"
+    part = {"of": "pg_class", "number": "o.attrelid", "part": "o.attnum", "public": "0"}
+    yield _right(kept, catalog="pg_attribute", column="attacl", owner=owner, kind="'c'", **part)
+
+
+def _right(kept: str, **names: str) -> str:
+    return _RIGHTS.format(first=FIRST_OWN, kept=kept, **names)
 
 
 def _text(folder: int, name: str) -> str | None:

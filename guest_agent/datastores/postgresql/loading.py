@@ -54,10 +54,13 @@ _WHILE_LOADING: Final = {
     "wal_level": "minimal",
 }
 _FIRST_BYTES: Final = 64 * 1024
-_ENTRY: Final = re.compile(r"^pg_restore: from TOC entry \d+; \d+ \d+ (.*)$", re.MULTILINE)
 _ERROR: Final = re.compile(
     r"^pg_restore: error: (?:could not execute query: )?(?:ERROR: +)?(.*)$", re.MULTILINE
 )
+_STATEMENT: Final = re.compile(
+    r"^Command was: ((?:CREATE|ALTER|GRANT|REVOKE|REFRESH) [^\n(;]{1,150})", re.MULTILINE
+)
+"""Its begin, which has names, and nothing that stands in brackets."""
 
 
 class Loading:
@@ -176,10 +179,10 @@ def _sorted_by(collate: str, ctype: str) -> str:
 
 
 def _what_was_refused(said: IO[bytes]) -> str:
-    """What the first thing was that could not be made, and why; what follows is its statement."""
+    """What the first thing was that could not be made, and why."""
     begin = os.pread(said.fileno(), _FIRST_BYTES, 0).decode(errors="replace")
-    error, entry = _ERROR.search(begin), _ENTRY.search(begin)
+    error, statement = _ERROR.search(begin), _STATEMENT.search(begin)
     if error is None:
         return tool.last_words(said)
     why = without_paths(error[1])
-    return f"{without_paths(entry[1])}: {why}" if entry is not None else why
+    return f"{why} ({without_paths(statement[1].strip())})" if statement is not None else why
