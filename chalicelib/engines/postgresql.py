@@ -123,6 +123,7 @@ ENGINE: Final = Engine(
     mount_point="/var/lib/postgresql",
     parts=frozenset(Part) - {Part.SERVER},
     incremental_backups=True,
+    imports=True,
     snapshots=True,
     rules=PostgreSQLRules,
     template=template,

@@ -102,6 +102,22 @@ def test_it_is_complete_at_once_and_known_by_its_object(api: Api, swift: Swift) 
     assert used(api) == 1
 
 
+def test_so_is_one_of_postgresql(api: Api, swift: Swift) -> None:
+    DatastoreVersion(
+        "v-15",
+        datastore_id="ds-pg",
+        datastore_name="postgresql",
+        name="15",
+        version="15.18",
+        manager="postgresql",
+    ).save()
+    swift.put("1f2d1f0e.tar.gz")
+    answer = take_in(api, swift, "1f2d1f0e.tar.gz", local_datastore_version_id="v-15")
+    assert answer.status == 202, answer.body
+    assert answer.body["backup"]["status"] == "RESTORED"
+    assert answer.body["backup"]["datastore"]["type"] == "postgresql"
+
+
 def test_an_instance_begins_with_it(api: Api, swift: Swift) -> None:
     backup = take_in(api, swift).body["backup"]["id"]
     answer = begin(api, backup)
@@ -217,7 +233,7 @@ def test_a_name_may_be_quoted_or_not(api: Api, swift: Swift) -> None:
         ({"remote_location": ""}, 400, "remote_location"),
         ({"local_datastore_version_id": "none"}, 400, "Datastore version 'none'"),
         ({"local_datastore_version_id": "v-off"}, 400, "Datastore version 'v-off'"),
-        ({"local_datastore_version_id": "v-16"}, 501, "bring the data by a dump"),
+        ({"local_datastore_version_id": "v-70"}, 501, "bring the data by a dump"),
         ({"more": 1}, 400, "more"),
     ],
 )
@@ -225,12 +241,12 @@ def test_what_cannot_be_taken_in_is_refused_and_holds_nothing(
     api: Api, swift: Swift, change: dict[str, Any], status: int, said: str
 ) -> None:
     DatastoreVersion(
-        "v-16",
-        datastore_id="ds-pg",
-        datastore_name="postgresql",
-        name="16",
-        version="16.1",
-        manager="postgresql",
+        "v-70",
+        datastore_id="ds-redis",
+        datastore_name="redis",
+        name="7.0",
+        version="7.0.15",
+        manager="redis",
     ).save()
     answer = take_in(api, swift, **change)
     assert answer.status == status
