@@ -31,6 +31,8 @@ MOST_OF_INSTANCE: Final = 10
 OFF: Final = "It was turned off."
 TIMES: Final = frozenset({"cron", "interval_hours", "time_zone", "enabled"})
 """What tells when a schedule is due."""
+PLANNED: Final = ("next_at", "due_at", "again", "reason", "reason_at")
+"""What follows from it."""
 
 
 class Page(NamedTuple):
@@ -136,30 +138,37 @@ def create(row: BackupSchedule, asked: Asked, claim: Claim | None = None) -> boo
 def change(row: BackupSchedule, values: Mapping[str, Any], asked: Asked) -> bool:
     """Change a schedule; False when it, or what archives the log, was changed meanwhile.
 
-    Clause: nobody has changed it. A run that begins at the same time decides by the revision, too.
+    Clauses: those of `_same`, so that a slot that has been run since is not due once more. A run
+    that begins at the same time decides by the revision, too.
     """
-    before, archive = row.revision, _switching(row, values)
-    apply(row, values)
-    row.revision, row.updated = before + 1, aws.clock()
-    told = ("again", "reason", "reason_at", "revision", "updated")
-    changed = (*values, "next_at", "due_at", *told)
+    same, archive = _same(row), _switching(row, values)
+    planned = PLANNED if apply(row, values) else ()
+    row.revision, row.updated = row.revision + 1, aws.clock()
+    changed = (*values, *planned, "revision", "updated")
     actions = _setting({name: getattr(row, name) for name in changed})
     event = _event(row, "changed", asked=asked)
 
     def build(write: TransactWrite) -> None:
-        write.update(row, actions=actions, condition=BackupSchedule.revision == before)
+        write.update(row, actions=actions, condition=same)
         write.save(event)
         archive(write)
 
     return transacted(build)
 
 
-def apply(row: BackupSchedule, values: Mapping[str, Any]) -> None:
-    """Give a row what it has from now on; nothing is stored."""
+def apply(row: BackupSchedule, values: Mapping[str, Any]) -> bool:
+    """Give a row what it has from now on; whether its times are others. Nothing is stored.
+
+    Times that are given as they are leave the slot that is due, or waits, as it is.
+    """
+    others = any(getattr(row, name) != values[name] for name in TIMES & set(values))
     for name, value in values.items():
         setattr(row, name, value)
-    if TIMES & set(values):
+    if others:
         plan(row)
+    elif TIMES & set(values):
+        rules.plan_of(row)  # what says nothing is refused
+    return others
 
 
 def _switching(row: BackupSchedule, values: Mapping[str, Any]) -> Items:

@@ -300,6 +300,41 @@ def test_a_change_between_the_look_and_the_run_wins(fleet: Fleet) -> None:
     assert runs.look(row.id) == "nothing"
 
 
+@pytest.mark.parametrize("values", [{"name": "other"}, {"keep_count": 3}, {"enabled": True}])
+def test_a_change_that_was_read_before_the_run_has_no_slot_run_twice(
+    fleet: Fleet, values: dict[str, Any]
+) -> None:
+    instance = fleet.instance()
+    row = fleet.schedule(instance)
+    fleet.world.run_until(begin_of(row) + 1)
+    fleet.hear(instance)
+    read = stored(row)
+    assert runs.look(row.id) == "started"
+    fleet.end()
+    if not schedules.change(read, values, WHO):
+        assert schedules.change(stored(row), values, WHO)
+    assert runs.look(row.id) == "looked"
+    assert len(made(instance)) == 1
+
+
+@pytest.mark.parametrize(
+    "values", [{"enabled": True}, {"interval_hours": 24, "cron": None}, {"time_zone": "UTC"}]
+)
+def test_times_that_are_given_as_they_are_leave_the_slot_that_waits(
+    fleet: Fleet, values: dict[str, Any]
+) -> None:
+    instance = fleet.instance()
+    row = fleet.schedule(instance)
+    fleet.world.run_until(begin_of(row) + 1)
+    become(instance, Status.REBOOT)
+    assert runs.look(row.id) == "waits"
+    assert schedules.change(stored(row), values, WHO)
+    assert "REBOOT" in (stored(row).reason or "")
+    become(instance, Status.ACTIVE)
+    fleet.hear(instance)
+    assert runs.look(row.id) == "started"
+
+
 @pytest.mark.parametrize(
     ("spoil", "mend", "said"),
     [
