@@ -36,7 +36,7 @@ from chalicelib.errors import (
 from chalicelib.settings import settings
 from chalicelib.status import BackupStatus
 from chalicelib.store import backups as store
-from chalicelib.store import making_backups, strategies
+from chalicelib.store import instances, making_backups, strategies
 from chalicelib.store.models import Backup, Instance
 
 S3: Final = "s3"
@@ -109,6 +109,7 @@ def container_of(
         raise Conflict(f"Container {name}, which the backup builds on, is not there any more.")
     if parent is not None:
         store.reached(store.chain_of(parent), found)
+    strategies.reached(row.tenant_id, row, found)
     return found
 
 
@@ -129,7 +130,14 @@ def require_there(request: Request, row: Backup) -> None:
             "elsewhere by now, as the catalog of the cloud tells: ask its operator."
         )
     importing.require_same(request, row, shown(row))
-    store.reached(store.chain_of(row), found)
+    _reached(row, store.chain_of(row), found)
+
+
+def _reached(row: Backup, rows: list[Backup], found: Container) -> None:
+    """Have what lies in a container, or is to go there, signed with the key that is there now."""
+    store.reached(rows, found)
+    instance = instances.find_instance(row.instance_id) if row.instance_id else None
+    strategies.reached(row.tenant_id, instance, found)
 
 
 def is_lost(request: Request, row: Backup) -> bool:
@@ -144,7 +152,7 @@ def is_lost(request: Request, row: Backup) -> bool:
     except CofferError:
         return False
     if found is not None:
-        store.reached([row], found)
+        _reached(row, [row], found)
     return found is None
 
 

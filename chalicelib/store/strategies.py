@@ -6,6 +6,7 @@ one of the instance comes first.
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any, Final, NamedTuple
 
 from pynamodb.expressions.update import Action
@@ -73,6 +74,25 @@ def of_instance(instance: Instance, container: Container | None) -> None:
         update_if(instance, actions, there)
     except ConditionFailed:
         raise NotFound(f"Instance {instance.id} cannot be found.") from None
+
+
+def reached(tenant_id: str, instance: Instance | None, container: Container) -> None:
+    """Have the strategies that name a container, a project's and an instance's, sign with the key
+    that is beside it now: the backups of schedules go there without anybody's token.
+
+    Clause: they are as they were read.
+    """
+    quota = quotas.get_quota(tenant_id)
+    for row, attribute in (
+        (instance, Instance.backup_container),
+        (quota, Quota.backup_container),
+    ):
+        known = _read(row.backup_container) if row is not None else None
+        if known is not None and known.url == container.url and known.key != container.key:
+            assert row is not None, "it has a container"
+            same = attribute == row.backup_container
+            with contextlib.suppress(ConditionFailed):  # it was chosen anew, or is gone
+                update_if(row, [attribute.set(_plain(container))], same)
 
 
 def _plain(container: Container) -> dict[str, Any]:

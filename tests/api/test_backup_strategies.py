@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -150,6 +151,37 @@ def test_a_key_that_is_another_one_is_remembered_for_the_whole_chain(
     swift.key = 2
     place_of(api, row, incremental=1)
     assert Backup.get(first).container_key == 2
+
+
+def restore(api: Api, _: Instance, backup: str) -> Answer:
+    body = {"name": "again", "flavorRef": "1", "volume": {"size": 1}}
+    return api.post("/instances", {"instance": {**body, "restorePoint": {"backupRef": backup}}})
+
+
+@pytest.mark.parametrize(
+    "request_there",
+    [
+        lambda api, row, _: ask(api, row),
+        lambda api, row, _: ask(api, row, swift_container="c"),
+        lambda api, row, _: ask(api, row, incremental=1),
+        lambda api, _, backup: api.delete(f"/backups/{backup}"),
+        restore,
+    ],
+)
+def test_a_key_that_is_another_one_is_remembered_for_schedules(
+    api: Api, make: Make, swift: Swift, request_there: Callable[[Api, Instance, str], Answer]
+) -> None:
+    """Which have nobody's token to have it put there, or to ask for the one that is."""
+    row, beside = make(), make()
+    choose(api, "c")
+    choose(api, "c", instance_id=row.id)
+    choose(api, "other", instance_id=beside.id)
+    made = ask(api, row).body["backup"]["id"]
+    end(row)
+    swift.key = 2
+    assert request_there(api, row, made).status in (200, 202)
+    chosen = [strategies.container_for(get_instance(each.id)) for each in (row, beside, make())]
+    assert [each.key for each in chosen if each is not None] == [2, 1, 2]
 
 
 def test_nobody_is_served_with_anothers_token(
