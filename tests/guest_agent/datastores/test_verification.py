@@ -97,6 +97,22 @@ def test_a_damaged_page_is_found_in_a_backup_of_mariadb(monkeypatch: pytest.Monk
         assert nothing_is_left(guest.server)
 
 
+def test_what_a_customer_has_broken_off_is_no_fault_of_mariadbs_data(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A table of tables of which one was dropped, and one whose data were given up."""
+    backups = Backups()
+    with guest_of(MARIADB, monkeypatch) as guest:
+        guest.write()
+        for statement in (
+            *("CREATE TABLE part (a int) ENGINE=MyISAM", "CREATE TABLE none (a int)"),
+            "CREATE TABLE `all o'f them` (a int) ENGINE=MERGE UNION=(part)",
+            *("DROP TABLE part", "ALTER TABLE none DISCARD TABLESPACE"),
+        ):
+            guest.ask(statement)
+        assert verify(guest, [backups.create(guest)]) == {"sound": True}
+
+
 def test_a_damaged_page_is_found_in_a_backup_of_postgresql(monkeypatch: pytest.MonkeyPatch) -> None:
     backups = Backups()
     with guest_of(POSTGRESQL, monkeypatch) as guest:
