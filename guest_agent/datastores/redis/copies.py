@@ -20,12 +20,15 @@ from guest_agent.datastores.copies import Changing, Copied, Write
 from guest_agent.datastores.redis import counters
 from guest_agent.datastores.redis.layout import ACL_FILE
 from guest_agent.datastores.redis.resp import Session
-from guest_agent.errors import GuestError, NotSupported
+from guest_agent.errors import GuestError, NotSupported, Unavailable
 from guest_agent.files import open_folder, open_plain, write_whole
 
 DUMP: Final = "dump.rdb"
 SAVE_SECONDS: Final = 3600.0
 """For an RDB to be written, and for one that is being written already."""
+BUSY_SECONDS: Final = 60.0
+"""So long a server that answers nothing of use is asked again: one script of a customer's does not
+cost what may have been written for most of an hour."""
 LOOK_SECONDS: Final = 0.25
 _APPENDED: Final = "appendonlydir"
 _BASE: Final = "appendonly.aof.1.base.rdb"
@@ -70,12 +73,27 @@ class RedisCopies(copies.Copies[Session]):
 
     def _save(self, stop: aws.Event) -> None:
         """Have an RDB that was begun after now, and is whole."""
-        until = aws.monotonic() + SAVE_SECONDS
-        _wait_while(lambda: self._told()["rdb_bgsave_in_progress"] != "0", stop, until)
-        before = self._told()
-        with self.session() as session:
-            session.ask("BGSAVE", "SCHEDULE")
+        until, before = aws.monotonic() + SAVE_SECONDS, dict[str, str]()
+        _wait_while(lambda: not self._begin(before), stop, until)
         _wait_while(lambda: self._is_saving(before), stop, until)
+
+    def _begin(self, before: dict[str, str]) -> bool:
+        """Have it begun, unless another one is being written; `before` is what was told then."""
+        before.update(self._told())
+        if self._is_at_one(before):
+            return False
+        with self.session() as session:
+            try:
+                session.ask("BGSAVE", "SCHEDULE")
+            except GuestError:
+                if self._is_at_one(self._told()):  # which has begun in between
+                    return False
+                raise
+        return True
+
+    @staticmethod
+    def _is_at_one(told: dict[str, str]) -> bool:
+        return told["rdb_bgsave_in_progress"] != "0"
 
     def _is_saving(self, before: dict[str, str]) -> bool:
         """Whether one that was begun since has not ended; `rdb_saves` counts their beginnings, and
@@ -83,7 +101,7 @@ class RedisCopies(copies.Copies[Session]):
         told = self._told()
         if told["run_id"] != before["run_id"]:
             raise GuestError("the database was started again before its RDB was written")
-        if told["rdb_saves"] == before["rdb_saves"] or told["rdb_bgsave_in_progress"] != "0":
+        if told["rdb_saves"] == before["rdb_saves"] or self._is_at_one(told):
             return True
         if told["rdb_last_bgsave_status"] != "ok":
             raise GuestError("the database could not write its RDB; its log says why")
@@ -95,7 +113,16 @@ class RedisCopies(copies.Copies[Session]):
 
 
 def _wait_while(condition: Callable[[], bool], stop: aws.Event, until: float) -> None:
-    while condition():
+    """Until it is no more. A server that a script keeps busy is asked again for a while."""
+    answered = aws.monotonic()
+    while True:
+        try:
+            if not condition():
+                return
+            answered = aws.monotonic()
+        except Unavailable:
+            if aws.monotonic() >= answered + BUSY_SECONDS:
+                raise
         if aws.monotonic() >= until:
             raise GuestError(f"the database did not write its RDB within {SAVE_SECONDS:.0f} s")
         if aws.wait(stop, LOOK_SECONDS):

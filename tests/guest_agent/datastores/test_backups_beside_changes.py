@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pymysql
 import pytest
 
 from chalicelib import aws
+from guest_agent.backups.beside import Beside
 from guest_agent.datastores import tool
 from guest_agent.datastores.postgresql import beside, configuration, wal
 from guest_agent.datastores.postgresql.beside import LogBeside
 from guest_agent.datastores.postgresql.copies import SLOT, PostgreSQLCopies
 from guest_agent.datastores.postgresql.layout import Layout
 from guest_agent.datastores.postgresql.manager import PostgreSQLManager
+from guest_agent.datastores.redis import copies
 from guest_agent.datastores.redis.copies import RedisCopies
-from guest_agent.errors import GuestError
+from guest_agent.errors import GuestError, Unavailable
 from tests.guest_agent.datastores.customer import PASSWORD, Guest
 from tests.guest_agent.datastores.test_backups import (
     MARIADB,
     POSTGRESQL,
+    REDIS,
     Backups,
     guest_of,
     restored,
@@ -224,6 +229,77 @@ def test_an_rdb_of_before_a_restart_is_no_backup(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(copies, "_told", Told(begun_again))
     with pytest.raises(GuestError, match="started again"):
         copies._is_saving(before)
+
+
+def test_a_script_that_keeps_a_redis_busy_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What may have been written for most of an hour is not given up for it."""
+    backups, save = Backups(), RedisCopies._save
+    busy = "local t = redis.call('TIME')[1] while redis.call('TIME')[1] - t < 7 do end return 1"
+
+    def beside_a_script(redis: RedisCopies, stop: aws.Event) -> None:
+        script = Beside(lambda: guest.ask("", "EVAL", busy, "0"), "script")
+        time.sleep(5.5)  # it answers BUSY by now
+        save(redis, stop)
+        assert script.result() == "1"
+
+    monkeypatch.setattr(RedisCopies, "_save", beside_a_script)
+    with guest_of(REDIS, monkeypatch) as guest:
+        guest.write()
+        backups.create(guest)
+    with restored(backups, REDIS, backups.made, monkeypatch) as guest:
+        assert guest.rows() == 1
+
+
+def test_a_redis_that_is_busy_for_good_has_no_backup(monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr(aws, "monotonic", lambda: sum(waited))
+    monkeypatch.setattr(aws, "wait", lambda _, seconds: waited.append(seconds))
+    redis = RedisCopies.__new__(RedisCopies)
+
+    def busy() -> dict[str, str]:
+        raise Unavailable("a script keeps the database busy")
+
+    monkeypatch.setattr(redis, "_told", busy)
+    with pytest.raises(Unavailable, match="busy"):
+        redis._save(aws.event())
+    assert sum(waited) == copies.BUSY_SECONDS
+
+
+class Saving:
+    """A Redis that begins an RDB of its own just before it is asked for one."""
+
+    def __init__(self) -> None:
+        self.asked, self.at_one = 0, "0"
+
+    def told(self) -> dict[str, str]:
+        at_one, self.at_one = self.at_one, "0"
+        return {
+            "run_id": "a",
+            "rdb_saves": str(self.asked),
+            "rdb_last_bgsave_status": "ok",
+            "rdb_bgsave_in_progress": at_one,
+        }
+
+    @contextmanager
+    def session(self) -> Iterator[Saving]:
+        yield self
+
+    def ask(self, *_: str) -> None:
+        self.asked += 1
+        if self.asked == 1:
+            self.at_one = "1"
+            raise GuestError("the database refused the command (ERR)")
+
+
+def test_an_rdb_that_a_redis_begins_by_itself_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(copies, "LOOK_SECONDS", 0.0)
+    server, redis = Saving(), RedisCopies.__new__(RedisCopies)
+    monkeypatch.setattr(redis, "_told", server.told)
+    monkeypatch.setattr(redis, "session", server.session, raising=False)
+    redis._save(aws.event())
+    assert server.asked == 2
 
 
 def bound_of(guest: Guest) -> str:
