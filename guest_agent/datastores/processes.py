@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import shutil
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +18,7 @@ from guest_agent.errors import GuestError
 POLL_SECONDS: Final = 0.05
 KILL_SECONDS: Final = 10.0
 _PROC: Final = Path("/proc")
+_PR_SET_CHILD_SUBREAPER: Final = 36
 _PASSED_ON: Final = ("PATH", "HOME", "LANG", "TZ", "COFFER_SERVER_ID")
 
 
@@ -124,6 +127,54 @@ def _at_work_below(folder: Path, owner: int) -> list[int]:
                 if entry.stat().st_uid == owner and (entry / "cwd").readlink().is_relative_to(
                     folder
                 ):
+                    found.append(int(entry.name))
+    return found
+
+
+@contextmanager
+def none_left(owner: int) -> Iterator[None]:
+    """Whatever of `owner` is begun in the block ends with it, also what has left its parents and
+    their session: who loses its parent becomes a child of this process (PR_SET_CHILD_SUBREAPER).
+
+    Nobody else begins anything as `owner` meanwhile. Where that is the agent's own user somebody
+    might, and nothing is ended.
+    """
+    if owner == os.geteuid():
+        yield
+        return
+    before = set(_children(owner))
+    _adopt_orphans(1)
+    try:
+        yield
+    finally:
+
+        def gone() -> bool:
+            left = [pid for pid in _children(owner) if pid not in before]
+            for pid in left:
+                with contextlib.suppress(ProcessLookupError, ChildProcessError):
+                    os.kill(pid, signal.SIGKILL)
+                    os.waitpid(pid, os.WNOHANG)
+            return not left
+
+        try:
+            if not wait_until(gone, KILL_SECONDS):
+                raise GuestError("processes that a database has begun could not be ended")
+        finally:
+            _adopt_orphans(0)
+
+
+def _adopt_orphans(wanted: int) -> None:
+    if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, wanted, 0, 0, 0) != 0:
+        raise GuestError(f"orphans are not adopted: {os.strerror(ctypes.get_errno())}")
+
+
+def _children(owner: int) -> list[int]:
+    """Those of this process that are of `owner`."""
+    found = []
+    for entry in _PROC.iterdir():
+        if entry.name.isdecimal() and _parent(int(entry.name)) == os.getpid():
+            with contextlib.suppress(OSError):  # it has ended meanwhile
+                if entry.stat().st_uid == owner:
                     found.append(int(entry.name))
     return found
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import openstack
+import pg8000.native
 import pymysql
 import pytest
 
@@ -30,7 +32,7 @@ from tests.acceptance.test_backups import (
 from tests.acceptance.test_clients import run
 from tests.openstack import swift_alone
 from tests.openstack.site import VARIABLE
-from tests.support import trove
+from tests.support import trove, trove_postgresql
 
 CONTAINER: Final = "nightly backups"
 STORES: Final = ("asked",) if VARIABLE in os.environ else ("Swift",)
@@ -144,7 +146,7 @@ def put_as_trove_does(store: Any, name: str, content: bytes) -> str:
         assert store.put(path, data=part).status_code == 201
         etag = hashlib.md5(part, usedforsecurity=False).hexdigest()
         told.append({"path": path, "etag": etag, "size_bytes": len(part)})
-    key = f"/{TROVES}/{name}.xbstream.gz"
+    key = f"/{TROVES}/{name}"
     noted = {"X-Object-Meta-Lsn": "42"}
     answer = store.put(f"{key}?multipart-manifest=put", json=told, headers=noted)
     assert answer.status_code == 201, answer.text
@@ -155,10 +157,41 @@ def test_what_trove_has_made_becomes_an_instance_and_stays_where_it_lies(
     stack: Stack, store: Any
 ) -> None:
     with trove.mariadb() as folder:
-        url = put_as_trove_does(store, "of-trove", trove.zipped(trove.stream(folder)))
+        url = put_as_trove_does(store, "of-trove.xbstream.gz", trove.zipped(trove.stream(folder)))
+    with imported(stack, store, url, "mariadb", "10.11") as address:
+        with (
+            pymysql.connect(host=address, user="carol", password=trove.PASSWORD) as connection,
+            connection.cursor() as cursor,
+        ):
+            cursor.execute("SELECT COUNT(*), MAX(n) FROM shop.numbers")
+            assert cursor.fetchone() == (trove.ROWS, trove.ROWS)
+        for name in ("os_admin", "root"):
+            with pytest.raises(pymysql.OperationalError, match="Access denied"):
+                pymysql.connect(host=address, user=name, password=trove.ADMIN_PASSWORD)
+
+
+def test_so_does_a_postgresql_of_troves(stack: Stack, store: Any) -> None:
+    with trove_postgresql.postgresql() as theirs:
+        url = put_as_trove_does(store, "of-trove.tar.gz", theirs.tar())
+    with imported(stack, store, url, "postgresql", "15") as address:
+        login = {"host": address, "password": trove.PASSWORD, "database": "shop"}
+        with closing(pg8000.native.Connection("carol", ssl_context=False, **login)) as connection:
+            held = connection.run("SELECT COUNT(*), MAX(n) FROM numbers")
+            assert held == [[trove_postgresql.ROWS, trove_postgresql.ROWS]]
+        for name in ("os_admin", "root", "postgres"):
+            with pytest.raises(pg8000.native.DatabaseError, match="28"):
+                pg8000.native.Connection(
+                    name, host=address, password=trove.ADMIN_PASSWORD, database="shop"
+                )
+
+
+@contextmanager
+def imported(stack: Stack, store: Any, url: str, datastore: str, named: str) -> Iterator[str]:
+    """The address of an instance that has begun with it. Afterwards it is backed up, and nothing
+    is left of it; what Trove has put there lies as it did until the end."""
     before = {each["name"] for each in store.get(f"/{TROVES}?format=json").json()}
-    versions = run(stack, "datastore", "version", "list", "mariadb")
-    version = next(each["ID"] for each in versions if each["Name"] == "10.11")
+    versions = run(stack, "datastore", "version", "list", datastore)
+    version = next(each["ID"] for each in versions if each["Name"] == named)
     run(
         stack, "database", "backup", "create", "from-trove", "--restore-from", url,
         "--restore-datastore-version", version, "--restore-size", "0.2",
@@ -171,20 +204,11 @@ def test_what_trove_has_made_becomes_an_instance_and_stays_where_it_lies(
     assert shown(stack, backup)["status"] == "RESTORED"
     run(
         stack, "database", "instance", "create", "of-trove", "--flavor", "1", "--size", "1",
-        "--datastore", "mariadb", "--datastore-version", "10.11", "--backup", backup,
+        "--datastore", datastore, "--datastore-version", named, "--backup", backup,
     )  # fmt: skip
     listed = run(stack, "database", "instance", "list")
     (instance,) = (each["ID"] for each in listed if each["Name"] == "of-trove")
-    address = address_of(stack, instance)
-    with (
-        pymysql.connect(host=address, user="carol", password=trove.PASSWORD) as connection,
-        connection.cursor() as cursor,
-    ):
-        cursor.execute("SELECT COUNT(*), MAX(n) FROM shop.numbers")
-        assert cursor.fetchone() == (trove.ROWS, trove.ROWS)
-    for name in ("os_admin", "root"):
-        with pytest.raises(pymysql.OperationalError, match="Access denied"):
-            pymysql.connect(host=address, user=name, password=trove.ADMIN_PASSWORD)
+    yield address_of(stack, instance)
     made = back_up(stack, instance, "of-its-own")
     assert ended(stack, made)["status"] == "COMPLETED", "it is one of ours from now on"
     for each in (made, backup):

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Final
 
 from chalicelib import aws
-from guest_agent.datastores import guard
-from guest_agent.datastores.postgresql.foreign import Contents, Foreign
+from guest_agent.datastores import guard, processes
+from guest_agent.datastores.postgresql.foreign import Contents, Default, Foreign
 from guest_agent.datastores.postgresql.loading import Loading
 from guest_agent.datastores.postgresql.server import PostgreSQLServer
 from guest_agent.datastores.postgresql.wal import FOLDER
@@ -38,7 +38,8 @@ def adopt(server: PostgreSQLServer, data: Path, progress: Progress) -> Path:
     for left in (dumps, new):
         shutil.rmtree(left, ignore_errors=True)
     server.user.make_folder(dumps)
-    contents = _read(Foreign(server, data, beside, watch), dumps, progress)
+    with processes.none_left(server.user.uid):
+        contents, defaults = _read(Foreign(server, data, beside, watch), dumps, progress)
     shutil.rmtree(data)  # what is loaded needs its room
     loading = Loading(server, new, beside, watch)
     loading.make()
@@ -46,7 +47,7 @@ def adopt(server: PostgreSQLServer, data: Path, progress: Progress) -> Path:
         loading.make_roles(session, contents)
         for number, found in enumerate(contents.databases):
             progress(f"loading database {number + 1} of {len(contents.databases)}")
-            loading.load(session, found, dumps / str(number))
+            loading.load(session, found, defaults[number], dumps / str(number))
             (dumps / str(number)).unlink()
     return new
 
@@ -65,15 +66,18 @@ class RoomKept(Watch):
             )
 
 
-def _read(foreign: Foreign, dumps: Path, progress: Progress) -> Contents:
+def _read(
+    foreign: Foreign, dumps: Path, progress: Progress
+) -> tuple[Contents, list[list[Default]]]:
     progress("starting a server on the backup")
+    defaults = []
     with foreign.running():
         contents = foreign.contents()
         for number, found in enumerate(contents.databases):
             progress(f"reading database {number + 1} of {len(contents.databases)}")
-            foreign.make_ready(found.name, contents.roles)
+            defaults.append(foreign.make_ready(found.name, contents.roles))
             foreign.dump(found.name, dumps / str(number))
-    return contents
+    return contents, defaults
 
 
 def _require_room(server: PostgreSQLServer, data: Path) -> None:

@@ -42,6 +42,7 @@ LOCK_MS: Final = 60_000
 MOST_ROLES: Final = 10_000
 MOST_DATABASES: Final = 1000
 MOST_PREPARED: Final = 10_000
+MOST_DEFAULTS: Final = 10_000
 FIRST_OWN: Final = 16384
 """Numbers of objects from there on are of those that somebody has made (FirstNormalObjectId)."""
 _LABEL: Final = "backup_label"
@@ -123,6 +124,17 @@ owner has all; those of roles that do not come along go, as do those on what Pos
 extensions have brought."""
 
 
+_DEFAULTS: Final = """SELECT n.nspname::text, d.defaclobjtype::text, a.privilege_type::text,
+  r.rolname::text FROM pg_default_acl d LEFT JOIN pg_namespace n ON n.oid = d.defaclnamespace
+ CROSS JOIN LATERAL aclexplode(d.defaclacl) a LEFT JOIN pg_authid r ON r.oid = a.grantee
+ WHERE a.grantee = ANY (string_to_array({kept}, ',')::oid[]) AND a.grantee <> d.defaclrole
+  OR a.grantee = 0
+ UNION SELECT NULL, d.defaclobjtype::text, NULL, NULL FROM pg_default_acl d
+ WHERE d.defaclnamespace = 0 AND d.defaclobjtype IN ('f', 'T')
+  AND NOT EXISTS (SELECT FROM aclexplode(d.defaclacl) a WHERE a.grantee = 0)"""
+"""Of all roles alike: what any of them makes here belongs to the database's."""
+
+
 class Role(NamedTuple):
     """Somebody of the customer's."""
 
@@ -151,6 +163,16 @@ class Found(NamedTuple):
     let_in: list[str]
     connect: list[str]
     temporary: list[str]
+
+
+class Default(NamedTuple):
+    """A right that a role, or everybody, gets on what is made later, in one schema or all; without
+    a right: what everybody would get is taken away."""
+
+    schema: str | None
+    kind: str
+    right: str | None
+    role: str | None
 
 
 class Contents(NamedTuple):
@@ -230,18 +252,23 @@ class Foreign:
             ]
         return Contents(roles, [(a, b) for a, b in pairs if {a, b} <= known], databases)
 
-    def make_ready(self, database: str, roles: list[Role]) -> None:
+    def make_ready(self, database: str, roles: list[Role]) -> list[Default]:
         """Have a database tell what of it can be had here: rights of these roles alone, of which
-        none was given by anybody but an owner, and nothing of what was at work in it."""
+        none was given by anybody but an owner, and nothing of what was at work in it. The defaults,
+        which are of roles that own nothing here, are told."""
         kept = literal(",".join(str(each.number) for each in roles))
         with closing(self._session()) as main:
             main.run(f"ALTER DATABASE {identifier(database)} ALLOW_CONNECTIONS true")
             with main.within(database) as session:
                 for (gid,) in session.rows(_PREPARED, most=MOST_PREPARED):
                     session.run(f"ROLLBACK PREPARED {literal(str(gid))}")
+                known = {each.name for each in roles}
+                rows = session.rows(_DEFAULTS.format(kept=kept), most=MOST_DEFAULTS)
+                defaults = [Default(*row) for row in rows if row[3] is None or row[3] in known]
                 session.run("DELETE FROM pg_default_acl")
                 for statement in _rights(kept):
                     session.run(statement)
+        return defaults
 
     def dump(self, database: str, target: Path) -> None:
         """Write all that is in a database to a file."""
@@ -286,7 +313,7 @@ class Foreign:
         return made
 
     def _stand_in_for_locales(self) -> None:
-        """Of all databases: this server's own ones come first where it has them."""
+        """Of all databases: in what order their rows are nobody asks while they are read."""
         with closing(self._session()) as session:
             for (name,) in session.rows(_LOCALES, most=MOST_DATABASES):
                 if _LOCALE.fullmatch(str(name)) and _ANY_LOCALE.is_dir():

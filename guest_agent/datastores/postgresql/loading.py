@@ -25,6 +25,7 @@ from guest_agent.datastores.postgresql.foreign import (
     IMPORT_SECONDS,
     STATEMENT_SECONDS,
     Contents,
+    Default,
     Found,
     Locale,
     Role,
@@ -53,6 +54,17 @@ _WHILE_LOADING: Final = {
     "password_encryption": "scram-sha-256",
     "wal_level": "minimal",
 }
+_KINDS: Final = {
+    "r": "TABLES",
+    "S": "SEQUENCES",
+    "f": "FUNCTIONS",
+    "T": "TYPES",
+    "n": "SCHEMAS",
+}
+_RIGHTS: Final = (
+    *("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER", "MAINTAIN"),
+    *("USAGE", "EXECUTE", "CREATE"),
+)
 _FIRST_BYTES: Final = 64 * 1024
 _ERROR: Final = re.compile(
     r"^pg_restore: error: (?:could not execute query: )?(?:ERROR: +)?(.*)$", re.MULTILINE
@@ -102,7 +114,7 @@ class Loading:
             for role_name, member in contents.members:
                 session.run(f"GRANT {identifier(role_name)} TO {identifier(member)}")
 
-    def load(self, session: Session, found: Found, dumped: Path) -> None:
+    def load(self, session: Session, found: Found, defaults: list[Default], dumped: Path) -> None:
         """Make a database of what was read of it, and let in who is let in."""
         name = identifier(found.name)
         _create(session, found.name, found.locale)
@@ -112,6 +124,9 @@ class Loading:
         self._restore(found.name, group, dumped)
         ((number,),) = session.rows("SELECT oid FROM pg_roles WHERE rolname = $1", LOADER)
         roles.drop(session, number)
+        with session.within(found.name) as inside:
+            for default in defaults:
+                inside.run(_by_default(group, default))
         with session.transaction():
             for right, who in (("CONNECT", found.connect), ("TEMPORARY", found.temporary)):
                 if who:
@@ -159,6 +174,19 @@ def _statement(role: Role) -> str:
     if role.password is not None:
         statement += f" PASSWORD {literal(role.password)}"
     return statement
+
+
+def _by_default(group: str, default: Default) -> str:
+    kind = _KINDS.get(default.kind)
+    if kind is None or default.right not in (None, *_RIGHTS):
+        raise GuestError("the default privileges of the backup are none that PostgreSQL has")
+    statement = f"ALTER DEFAULT PRIVILEGES FOR ROLE {group}"
+    if default.schema is not None:
+        statement += f" IN SCHEMA {identifier(default.schema)}"
+    if default.right is None:
+        return f"{statement} REVOKE ALL ON {kind} FROM PUBLIC"
+    who = identifier(default.role) if default.role is not None else "PUBLIC"
+    return f"{statement} GRANT {default.right} ON {kind} TO {who}"
 
 
 def _create(session: Session, name: str, locale: Locale) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -29,7 +30,7 @@ from tests.guest_agent.datastores.customer import Guest, guest_on, server_of
 from tests.guest_agent.datastores.test_backups import POSTGRESQL, Restored, restore_args
 from tests.guest_agent.datastores.test_imported import Swift, small_parts  # noqa: F401
 from tests.guest_agent.fakes import Crash
-from tests.guest_agent.server import Server
+from tests.guest_agent.server import REPOSITORY, Server
 from tests.support import trove_postgresql as trove
 from tests.support.postgresql import MAJOR
 from tests.support.trove_postgresql import ADMIN_PASSWORD, PASSWORD, ROWS
@@ -161,6 +162,8 @@ RICH: Final = (
     "CREATE SCHEMA extra",
     "CREATE TABLE extra.numbers (n int)",
     "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO reader",
+    "ALTER DEFAULT PRIVILEGES IN SCHEMA extra GRANT USAGE ON SEQUENCES TO reader",
+    "ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC",
 )
 BY_THEIR_SUPERUSER: Final = (
     "GRANT SELECT ON people TO postgres",
@@ -252,6 +255,18 @@ def test_who_only_read_still_only_reads(rich: Guest) -> None:
     assert "permission denied" in refused(server, "reader", "SELECT pg_read_file('/etc/passwd')")
     assert asked(server, "walter", "SELECT count(*) > 0 FROM people") == [[True]], "by reader"
     assert "permission denied" in refused(server, "dull", "SELECT * FROM people")
+
+
+def test_who_was_to_read_what_is_made_later_does(rich: Guest) -> None:
+    asked(
+        rich.server,
+        "carol",
+        "CREATE TABLE later (n int)",
+        "CREATE FUNCTION not_mine() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+    )
+    assert asked(rich.server, "reader", "SELECT count(*) FROM later") == [[0]]
+    assert "permission denied" in refused(rich.server, "reader", "INSERT INTO later VALUES (1)")
+    assert "permission denied" in refused(rich.server, "reader", "SELECT not_mine()")
 
 
 def test_who_was_let_into_a_database_is(rich: Guest) -> None:
@@ -493,6 +508,64 @@ def test_what_one_that_was_killed_has_left_at_work_is_ended(server: Server, plai
         assert left.wait(5) == -9
     finally:
         left.kill()
+
+
+KILLED: Final = """
+import sys, time
+from pathlib import Path
+from types import SimpleNamespace
+from guest_agent.datastores.postgresql.loading import Loading
+from tests.guest_agent.datastores.test_imported_postgresql import restore
+Loading._restore = lambda *_: time.sleep(300)
+restore(SimpleNamespace(root=Path(sys.argv[1])), Path(sys.argv[2]).read_bytes())
+"""
+
+
+def test_an_agent_that_is_killed_while_it_loads_begins_anew(
+    server: Server, plain: bytes, tmp_path: Path
+) -> None:
+    (tmp_path / "object").write_bytes(plain)
+    loads = server.volume / "restored/new/postmaster.pid"
+    command = [sys.executable, "-c", KILLED, str(server.root), str(tmp_path / "object")]
+    with subprocess.Popen(command, cwd=REPOSITORY) as agent:
+        wait_for(loads.exists)
+        agent.kill()
+    restore(server, plain)
+    assert (server.volume / "data/PG_VERSION").exists()
+    left_alone(server)
+
+
+def test_what_their_server_has_begun_ends_with_it(
+    server: Server, plain: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever has made the data may have it run a program, which nobody is the parent of."""
+    dump, begun = Foreign.dump, "sleep 271.828"
+
+    def begins(self: Foreign, database: str, target: Path) -> None:
+        with closing(self._session()) as session:
+            session.run(f"COPY (SELECT 1) TO PROGRAM 'cd /; setsid {begun} >/dev/null 2>&1 &'")
+        wait_for(lambda: at_work(begun))
+        dump(self, database, target)
+
+    monkeypatch.setattr(Foreign, "dump", begins)
+    restore(server, plain)
+    assert not at_work(begun)
+
+
+def at_work(command: str) -> bool:
+    wanted = command.replace(" ", "\0").encode() + b"\0"
+    return any(
+        said == wanted
+        for each in Path("/proc").glob("[0-9]*/cmdline")
+        if (said := _said(each)) is not None
+    )
+
+
+def _said(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
 
 
 def test_a_volume_without_the_room_is_told_so_before(
