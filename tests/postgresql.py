@@ -31,6 +31,7 @@ TESTS: Final = (
     "tests/guest_agent/datastores/test_postgresql.py",
     "tests/guest_agent/datastores/test_full.py",
     "tests/guest_agent/datastores/test_backups.py",
+    "tests/guest_agent/datastores/test_imported_postgresql.py",
     "tests/guest_agent/datastores/test_backups_beside_changes.py",
 )
 

@@ -20,8 +20,8 @@ from typing import Any, Final
 import pg8000.native
 
 from guest_agent.datastores.os_user import OsUser, database_user
-from guest_agent.datastores.postgresql.server import INSTALLED
 from guest_agent.datastores.processes import program
+from infra.parameters import engines
 from tests.support.postgresql import MAJOR
 
 ADMIN_PASSWORD: Final = "of-the-old-guest"
@@ -145,8 +145,8 @@ def _user() -> OsUser:
 
 
 def _program(name: str) -> str:
-    path = INSTALLED / MAJOR / "bin" / name
-    return str(path) if path.exists() else program(name)
+    place = engines.postgresql(MAJOR)
+    return str(place / MAJOR / "bin" / name) if place is not None else program(name)
 
 
 def _run(command: list[str], user: OsUser, there: dict[str, str] | None = None) -> bytes:
