@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import IO, Final
 
 from chalicelib.engines.postgresql import ADMINISTRATOR, GROUP
-from guest_agent.datastores import data_directory, second_engine, tool
+from guest_agent.datastores import second_engine, tool
+from guest_agent.datastores.data_directory import INITIALISE_SECONDS
 from guest_agent.datastores.error_log import without_paths
 from guest_agent.datastores.os_user import agent_account
 from guest_agent.datastores.postgresql import alone, roles, sql, superuser
@@ -86,7 +87,8 @@ class Loading:
         maker = self._server.maker
         maker.make_folder(self._data)
         maker.check_can_reach(self._data)
-        data_directory.run(self._server.making_at(self._data), maker, self._server.log)
+        # It dies with the agent: one that goes on removes what it has made when it fails.
+        tool.run(self._server.making_at(self._data), maker, INITIALISE_SECONDS)
         self._server.user.take_over(self._data)
 
     @contextmanager

@@ -543,11 +543,12 @@ restore(SimpleNamespace(root=Path(sys.argv[1])), Path(sys.argv[2]).read_bytes())
 """
 
 
+@pytest.mark.parametrize("sign", ["foreign-hba", "dumps/0", "new/PG_VERSION", "new-hba"])
 def test_an_agent_that_is_killed_while_it_loads_begins_anew(
-    server: Server, plain: bytes, tmp_path: Path
+    sign: str, server: Server, plain: bytes, tmp_path: Path
 ) -> None:
     (tmp_path / "object").write_bytes(plain)
-    loads = server.volume / "restored/new/postmaster.pid"
+    loads = server.volume / "restored" / sign
     command = [sys.executable, "-c", KILLED, str(server.root), str(tmp_path / "object")]
     with subprocess.Popen(command, cwd=REPOSITORY) as agent:
         wait_for(loads.exists)
