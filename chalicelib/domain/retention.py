@@ -7,6 +7,7 @@ sound    what was tried out and is damaged takes nobody's place: as many are kep
 stays    all of a chain in which one is kept, or being made, or read by a restore, or which
          holds what the schedule has not made
 goes     the rest, what nothing builds on first; and what has failed, when a newer one is there
+again    what could not be deleted, a day later: who is in its way may be so for good
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from chalicelib.domain.backups import chain_among, is_damaged
 from chalicelib.status import BackupStatus
 
 DAY_SECONDS: Final = 86400.0
+AGAIN_SECONDS: Final = DAY_SECONDS
+"""Between two deletions of one that fail."""
 
 
 class Made(Protocol):
@@ -31,6 +34,8 @@ class Made(Protocol):
     def schedule_id(self) -> str | None: ...
     @property
     def created(self) -> float: ...
+    @property
+    def updated(self) -> float: ...
     @property
     def parents(self) -> Sequence[str]: ...
     @property
@@ -76,6 +81,7 @@ def given_up(
         for each in own
         if not each.children
         and each.status in _CAN_GO
+        and (each.status != BackupStatus.DELETE_FAILED or now - each.updated >= AGAIN_SECONDS)
         and (each.created < newest if each.status in _BROKEN else chain_of(each) not in staying)
     ]
     return [each.id for each in sorted(gone, key=lambda each: each.created)]

@@ -26,6 +26,7 @@ class Row(msgspec.Struct):
     schedule_id: str | None = OURS
     children: float = 0
     verdict: str | None = None
+    updated: float = 0.0
 
 
 class Keep(msgspec.Struct):
@@ -139,7 +140,7 @@ def test_what_builds_on_a_damaged_one_is_damaged_until_it_was_tried_itself() -> 
 
 
 def test_what_could_not_be_deleted_is_tried_again() -> None:
-    rows = [Row("a", 1.0, status="DELETE_FAILED"), Row("b", 2.0)]
+    rows = [Row("a", 1.0, status="DELETE_FAILED", updated=NOW - DAY_SECONDS), Row("b", 2.0)]
     assert given_up(Keep(keep_count=5), rows, NOW) == ["a"]
 
 

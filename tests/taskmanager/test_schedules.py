@@ -45,6 +45,7 @@ from tests.support.rows import TENANT, WHO, create_operation, new_instance
 HOUR: Final = 3600.0
 DAY: Final = 86400.0
 INTERVAL: Final = BackupSchedule.interval_hours
+MADE_BY: Final = "create_backup"
 MADE: Final = {"checksum": "ab" * 32, "size": 1, "data_size": 1}
 
 
@@ -616,6 +617,25 @@ def test_what_its_tenant_wants_to_keep_by_then_stays(fleet: Fleet) -> None:
     assert stored(row).keep_count == 5
     runs.look(row.id)
     assert backups.get_backup(oldest.id).status == BackupStatus.COMPLETED
+
+
+def test_what_cannot_be_deleted_is_tried_again_a_day_later(fleet: Fleet) -> None:
+    """As in a container that its owner has deleted: each try is an operation that fails."""
+    instance = fleet.instance()
+    row = fleet.schedule(instance, keep_count=1)
+    tried: dict[str, list[float]] = {}
+    until = fleet.world.now + 5 * DAY
+    while fleet.world.now < until:
+        fleet.world.run_until(max(stored(row).due_at, fleet.world.now + 1))
+        fleet.hear(instance)
+        fleet.minute()
+        for operation in Operation.scan(Operation.live.exists() & (Operation.action != MADE_BY)):
+            times = tried.setdefault(operation.subject_id, [])
+            assert not times or fleet.world.now - times[-1] >= DAY
+            times.append(fleet.world.now)
+            end_operation(operation, Ending(OperationStatus.FAILED, "The container is gone."))
+        fleet.end()
+    assert max(len(times) for times in tried.values()) >= 3
 
 
 def test_what_goes_is_found_behind_any_number_that_stays(
