@@ -27,6 +27,7 @@ from tests.support.postgresql import MAJOR
 ADMIN_PASSWORD: Final = "of-the-old-guest"
 PASSWORD: Final = "kept-secret"
 LOCALE: Final = "en_US.utf8"
+OF_LATIN: Final = "de_DE.iso88591"
 ROWS: Final = 500
 READY_SECONDS: Final = 60.0
 SHOP: Final = "shop"
@@ -75,7 +76,7 @@ def postgresql(locale: str = LOCALE) -> Iterator[Trove]:
     folder = Path(tempfile.mkdtemp(prefix="coffer-trove-"))
     folder.chmod(0o755)
     try:
-        with started(folder, locale) as made:
+        with _started(folder, locale) as made:
             made.ask(*AT_FIRST, database="postgres")
             made.ask(*IN_SHOP)
             yield made
@@ -84,17 +85,17 @@ def postgresql(locale: str = LOCALE) -> Iterator[Trove]:
 
 
 @contextmanager
-def started(folder: Path, locale: str) -> Iterator[Trove]:
+def _started(folder: Path, locale: str) -> Iterator[Trove]:
     user = _user()
     locales = folder / "locales"
     locales.mkdir()
-    if locale == LOCALE:
-        source = ["--inputfile=en_US", "--charmap=UTF-8", str(locales / LOCALE)]
+    for name, of, charmap in (LOCALE, "en_US", "UTF-8"), (OF_LATIN, "de_DE", "ISO-8859-1"):
+        source = [f"--inputfile={of}", f"--charmap={charmap}", str(locales / name)]
         subprocess.run([program("localedef"), *source], check=True, timeout=60)
     user.make_folder(folder / "data")
     there = {"LOCPATH": str(locales)}
     initdb = ["-U", "postgres", "-D", str(folder / "data"), "--auth=trust", "--no-sync"]
-    _run([_program("initdb"), *initdb, f"--locale={locale}", "--encoding=UTF8"], user, there)
+    _run([_program("initdb"), *initdb, f"--locale={locale}"], user, there)
     folder.chmod(0o777)
     process = subprocess.Popen(
         [

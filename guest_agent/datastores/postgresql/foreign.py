@@ -54,8 +54,9 @@ _ANY_LOCALE: Final = Path("/usr/lib/locale/C.utf8")
 _STRANGE_LOCALE: Final = re.compile(
     r"initialized with LC_(?:COLLATE|CTYPE) \"([A-Za-z0-9_@-][A-Za-z0-9_.@-]{0,63})\","
 )
-_LOCALE: Final = re.compile(r"[A-Za-z0-9_@-][A-Za-z0-9_.@-]{0,63}")
-_LOCALES: Final = "SELECT DISTINCT unnest(ARRAY[datcollate, datctype])::text FROM pg_database"
+_ANY: Final = "UPDATE pg_database SET datcollate = 'C', datctype = 'C' WHERE datname = {name}"
+"""Nobody is kept out by a locale that is not here: in what order rows are nobody asks who reads
+all."""
 _PASSWORD: Final = re.compile(
     r"md5[0-9a-f]{32}"
     r"|SCRAM-SHA-256\$[1-9][0-9]{0,6}:[A-Za-z0-9+/]{4,88}={0,2}"
@@ -230,7 +231,6 @@ class Foreign:
         user = self._server.user
         with second_engine.running(command, user, self._watch, signal.SIGQUIT, there) as engine:
             engine.wait_until_ready(lambda: self._first_session(engine))
-            self._stand_in_for_locales()
             yield
 
     def contents(self) -> Contents:
@@ -259,6 +259,7 @@ class Foreign:
         kept = literal(",".join(str(each.number) for each in roles))
         with closing(self._session()) as main:
             main.run(f"ALTER DATABASE {identifier(database)} ALLOW_CONNECTIONS true")
+            main.run(_ANY.format(name=literal(database)))
             with main.within(database) as session:
                 for (gid,) in session.rows(_PREPARED, most=MOST_PREPARED):
                     session.run(f"ROLLBACK PREPARED {literal(str(gid))}")
@@ -296,14 +297,20 @@ class Foreign:
 
     def _first_session(self, engine: SecondEngine) -> Session:
         """One by which it is known to answer. A locale that is not on this server keeps everybody
-        out: any other one stands for it where rows are only read, in the order that they lie in."""
+        out: another one stands for it, which has to be of the same encoding."""
         try:
             return self._session()
         except GuestError:
-            missing = [self._locales / name for name in _STRANGE_LOCALE.findall(engine.said())]
-            if not missing or missing[-1].is_symlink() or not _ANY_LOCALE.is_dir():
+            missing = _STRANGE_LOCALE.findall(engine.said())
+            if not missing:
                 raise
-            missing[-1].symlink_to(_ANY_LOCALE)
+            stands_in = self._locales / missing[-1]
+            if stands_in.is_symlink() or not _ANY_LOCALE.is_dir():
+                raise GuestError(
+                    f"the database {MAIN!r} of the backup sorts by {missing[-1]}, which this "
+                    "server has not, and is not in UTF-8"
+                ) from None
+            stands_in.symlink_to(_ANY_LOCALE)
             raise Unavailable("the locale of the data is not here") from None
 
     def _session(self) -> Session:
@@ -312,14 +319,6 @@ class Foreign:
         made.allow_each(STATEMENT_SECONDS)
         return made
 
-    def _stand_in_for_locales(self) -> None:
-        """Of all databases: in what order their rows are nobody asks while they are read."""
-        with closing(self._session()) as session:
-            for (name,) in session.rows(_LOCALES, most=MOST_DATABASES):
-                if _LOCALE.fullmatch(str(name)) and _ANY_LOCALE.is_dir():
-                    with suppress(FileExistsError):
-                        (self._locales / str(name)).symlink_to(_ANY_LOCALE)
-
 
 def _roles(session: Session) -> list[Role]:
     """Those that come along: neither superusers nor who has a name that is kept here."""
@@ -327,12 +326,15 @@ def _roles(session: Session) -> list[Role]:
     if len(rows) > MOST_ROLES:
         raise GuestError(f"the backup has more than {MOST_ROLES} roles")
     found, rules = [], ENGINE.rules(GuestError)
-    for number, name, logs_in, most, until, kept, stays in rows:
+    for number, told, logs_in, most, until, kept, stays in rows:
+        name = str(told)
         if stays or name.lower() in RESERVED_USERS or name.lower().startswith(RESERVED_PREFIXES):
             continue
-        password = kept if kept is not None and _PASSWORD.fullmatch(kept) else None
-        named = rules.user_name(str(name))
-        found.append(Role(int(number), named, bool(logs_in), int(most), until, password))
+        password = kept if _PASSWORD.fullmatch(str(kept)) else None
+        until = None if until is None else str(until)
+        found.append(
+            Role(int(number), rules.user_name(name), bool(logs_in), int(most), until, password)
+        )
     return found
 
 
@@ -346,7 +348,11 @@ def _databases(session: Session) -> Iterator[tuple[int, str, Locale]]:
     rules = ENGINE.rules(GuestError)
     for number, name, *locale in rows:
         if name not in RESERVED_DATABASES:
-            yield int(number), rules.database_name(str(name)), Locale(*locale)
+            encoding, collate, ctype, by_icu = (
+                None if each is None else str(each) for each in locale
+            )
+            told = Locale(str(encoding), str(collate), str(ctype), by_icu)
+            yield int(number), rules.database_name(str(name)), told
 
 
 def _allowed(

@@ -39,6 +39,8 @@ from guest_agent.files import open_folder, write_whole
 
 LOADER: Final = f"{GROUP}loader"
 """No customer has a role of such a name. It is there while one database is loaded."""
+_FREE: Final = {**alone.FREE, "maintenance_work_mem": "128MB"}
+"""No other database is at work on the server meanwhile."""
 _MAP: Final = "coffer"
 _LOGINS: Final = f"""\
 local all {ADMINISTRATOR} peer map={_MAP}
@@ -49,6 +51,7 @@ local all all reject
 _WHILE_LOADING: Final = {
     "jit": "off",
     "log_min_error_statement": "panic",
+    "max_locks_per_transaction": "1024",  # a table may have so many partitions
     "max_prepared_transactions": "0",
     "max_wal_size": "128MB",
     "min_wal_size": "32MB",
@@ -144,7 +147,7 @@ class Loading:
                 f"--host=/proc/self/fd/{socket}",
                 f"--username={LOADER}",
                 "--no-password",
-                f"--dbname={alone.to_database(database, alone.FREE)}",
+                f"--dbname={alone.to_database(database, _FREE)}",
                 f"--role={group}",
                 "--exit-on-error",
                 "--no-owner",

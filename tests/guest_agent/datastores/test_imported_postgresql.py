@@ -194,7 +194,7 @@ THEIR_ROLES: Final = (
     f"CREATE ROLE dull LOGIN PASSWORD '{PASSWORD}' IN ROLE pg_read_all_data",
     "CREATE ROLE late LOGIN PASSWORD 'x' VALID UNTIL 'infinity'",
     f'CREATE DATABASE "{ODD}" OWNER team TEMPLATE template0',
-    "CREATE DATABASE latin TEMPLATE template0 ENCODING latin1 LOCALE 'C'",
+    f"CREATE DATABASE latin TEMPLATE template0 ENCODING latin1 LOCALE '{trove.OF_LATIN}'",
     "CREATE DATABASE icu TEMPLATE template0"
     + (" LOCALE_PROVIDER icu ICU_LOCALE 'de-AT'" if DEBIANS else ""),
     "CREATE DATABASE closed IS_TEMPLATE true ALLOW_CONNECTIONS false",
@@ -289,6 +289,7 @@ def test_who_was_let_into_a_database_is(rich: Guest) -> None:
     server = rich.server
     assert asked(server, "walter", "INSERT INTO w VALUES ('x')", database=ODD) is None
     assert asked(server, "dull", "SELECT 1", database="latin") == [[1]]
+    assert of_administrator(server, "SELECT w FROM public.w", "latin") == [("Zoë",)]
     assert "permission denied" in refused(server, "reader", "SELECT 1", database="latin")
     listed = rich.manager.call("list_users", {}, lambda _: None)["users"]
     shown = {each["name"]: sorted(d["name"] for d in each["databases"]) for each in listed}
@@ -491,6 +492,14 @@ def test_what_cannot_be_had_here_is_told_before_it_is_read(case: str, server: Se
     with pytest.raises(CommandFailed, match=why):
         restore(server, content)
     assert not (server.volume / "data").exists()
+    left_alone(server)
+
+
+def test_a_locale_for_which_nothing_stands_in_is_named(server: Server) -> None:
+    with trove.postgresql(trove.OF_LATIN) as theirs:
+        content = theirs.tar()
+    with pytest.raises(CommandFailed, match=r"sorts by de_DE\.iso88591, which this server has not"):
+        restore(server, content)
     left_alone(server)
 
 
