@@ -49,6 +49,7 @@ FREE: Final = {
     "lock_timeout": "0",
     "idle_session_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
+    "local_preload_libraries": "",
     "maintenance_work_mem": _SMALL["maintenance_work_mem"],
 }
 """Of a session that reads: what an owner has set for a database keeps none of it from being read,

@@ -13,7 +13,7 @@ import hmac
 import logging
 import secrets
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
@@ -60,6 +60,8 @@ SESSION: Final = {
     "default_transaction_read_only": "off",
     "default_transaction_isolation": "read committed",
     "idle_in_transaction_session_timeout": "0",
+    "idle_session_timeout": "0",
+    "local_preload_libraries": "",
     "standard_conforming_strings": "on",
     "client_encoding": "UTF8",
     "statement_timeout": f"{ANSWER_SECONDS * OF_WHICH_MS:.0f}",
@@ -69,11 +71,13 @@ SESSION: Final = {
 """What the agent's sessions have, whatever is chosen for others."""
 STRANGE: Final = {
     "session_preload_libraries": "",
-    "local_preload_libraries": "",
     "datestyle": "ISO",
     "timezone": "UTC",
 }
 """What they have beside it on data that somebody else has made, and has chosen settings in."""
+WITH_TRANSACTION_TIMEOUT: Final = 17
+"""The first major that has one more bound; the others would let nobody in who names it."""
+SINCE_17: Final = {"transaction_timeout": "0"}
 _OURS: Final[dict[str, tuple[type[CommandFailed], str]]] = {
     "42P04": (DatabaseAlreadyExists, "there is a database of that name"),
     "3D000": (DatabaseNotFound, "there is no database of that name"),
@@ -216,7 +220,8 @@ class Session(session.Session):
     @contextmanager
     def within(self, database: str) -> Iterator[Session]:
         """A session in another database, with the same bounds."""
-        made = connect(self._data, self._owner, self.until, database, self._user)
+        more = SINCE_17 if self.major >= WITH_TRANSACTION_TIMEOUT else {}
+        made = connect(self._data, self._owner, self.until, database, self._user, more)
         try:
             if self.answer_seconds > made.answer_seconds:
                 made.allow_each(self.answer_seconds)
@@ -233,10 +238,15 @@ class Session(session.Session):
 
 
 def connect(
-    data: Path, owner: int, until: float, database: str = MAIN, user: str = ADMINISTRATOR
+    data: Path,
+    owner: int,
+    until: float,
+    database: str = MAIN,
+    user: str = ADMINISTRATOR,
+    more: Mapping[str, str] = {},
 ) -> Session:
-    """A session as the administrator by the socket in the data directory of a server of `owner`;
-    as another `user` where the data are somebody else's.
+    """A session as the administrator by the socket in the data directory of a server of `owner`,
+    with `more` settings; as another `user` where the data are somebody else's.
 
     Nothing is waited for beyond `until` (monotonic). Raises `Unavailable`, or `LockedOut`.
     """
@@ -247,7 +257,7 @@ def connect(
                 user,
                 database=database,
                 application_name="coffer",
-                startup_params=SESSION if user == ADMINISTRATOR else {**SESSION, **STRANGE},
+                startup_params={**SESSION, **more, **(STRANGE if user != ADMINISTRATOR else {})},
                 sock=plug.as_socket(),
                 ssl_context=False,
             )

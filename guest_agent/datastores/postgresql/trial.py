@@ -34,6 +34,8 @@ _TRIGGERS: Final = (
     " WHERE evtenabled <> 'D'"
 )
 """Statements about event triggers fire none."""
+_AS_THEY_ARE: Final = {"client_encoding": "SQL_ASCII"}
+"""Names of tables are told as they are: another encoding may lack a character of one."""
 
 
 class PostgreSQLTrial(trial.Trial[Session]):
@@ -89,6 +91,9 @@ class PostgreSQLTrial(trial.Trial[Session]):
                         inside.run(str(statement))
 
     def _amcheck(self, socket: int) -> list[str]:
+        free = {**alone.FREE, **_AS_THEY_ARE}
+        if self._postgresql.major >= sql.WITH_TRANSACTION_TIMEOUT:
+            free |= sql.SINCE_17
         return [
             self._postgresql.program("pg_amcheck"),
             f"--host=/proc/self/fd/{socket}",
@@ -96,7 +101,7 @@ class PostgreSQLTrial(trial.Trial[Session]):
             "--no-password",
             "--all",
             # But for its name, what stands there holds for the connections to the others too.
-            f"--maintenance-db={alone.to_database(MAIN, alone.FREE)}",
+            f"--maintenance-db={alone.to_database(MAIN, free)}",
             "--install-missing",
             "--heapallindexed",
         ]

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -163,12 +164,17 @@ def test_settings_of_a_customers_database_do_not_reach_the_agent_in_it(database:
     database.call("create_user", users=[{"name": "eve", "password": "e"}])
     database.call("grant_access", username="eve", databases=["trap"])
     group = database.psql("SELECT current_user", "trap", "eve", "e")
-    hostile = (
+    hostile = [
         *("search_path = evil", "standard_conforming_strings = off"),
         *(f"role = {group}", "default_transaction_read_only = on"),
-    )
-    for setting in hostile:
-        assert database.psql(f"ALTER DATABASE trap SET {setting}", "trap", "eve", "e") == ""
+        *("idle_session_timeout = 1", "local_preload_libraries = nowhere"),
+    ]
+    if int(postgresql.MAJOR) >= sql.WITH_TRANSACTION_TIMEOUT:
+        hostile.append("transaction_timeout = 1")
+    # At once: what is set so lets nobody in.
+    chosen = "; ".join(f"ALTER DATABASE trap SET {setting}" for setting in hostile)
+    assert database.psql(chosen, "trap", "eve", "e") == ""
+    assert database.psql("SELECT 1", "trap", "eve", "e").startswith(REFUSED)
     until = 2.0**40
     server = PostgreSQLServer(birth.load(database.server.root), "/var/lib/mysql")
     with closing(server.connect(until)) as made, made.within("trap") as inside:
@@ -177,8 +183,15 @@ def test_settings_of_a_customers_database_do_not_reach_the_agent_in_it(database:
             ("standard_conforming_strings", "on"),
             ("role", "none"),
             ("default_transaction_read_only", "off"),
+            ("idle_session_timeout", "0"),
+            ("local_preload_libraries", ""),
         ):
+            time.sleep(0.01)
             assert inside.rows("SELECT current_setting($1)", name) == [(value,)]
+        inside.rows("SELECT pg_sleep(0.01)")
+    database.call("create_user", users=[{"name": "bob", "password": "b"}])
+    database.call("grant_access", username="bob", databases=["trap"])
+    database.call("delete_user", user={"name": "bob"})
     database.call("delete_user", user={"name": "eve"})
     database.call("delete_database", database={"name": "trap"})
 

@@ -16,7 +16,7 @@ import pytest
 from chalicelib.bus.contract.arguments import StoredBackup
 from chalicelib.service_status import ServiceStatus as Status
 from guest_agent.datastores import trial
-from guest_agent.datastores.postgresql.sql import MAIN
+from guest_agent.datastores.postgresql.sql import MAIN, WITH_TRANSACTION_TIMEOUT
 from guest_agent.datastores.redis.copies import DUMP, RedisCopies
 from guest_agent.errors import CommandFailed
 from tests.guest_agent.backups.objects import BUCKET, ONE, Lender, Objects
@@ -35,7 +35,7 @@ from tests.guest_agent.datastores.test_backups import (
     guest_of,
 )
 from tests.guest_agent.server import Server
-from tests.support import damage
+from tests.support import damage, postgresql
 
 pytestmark = pytest.mark.database
 PAGE: Final = {"mariadb": 16_384, "postgresql": 8_192}
@@ -149,10 +149,17 @@ def test_what_is_set_for_a_database_is_no_fault_of_its_data(
     backups = Backups()
     with guest_of(POSTGRESQL, monkeypatch) as guest:
         guest.write()
-        for setting in ("maintenance_work_mem = '1GB'", "default_transaction_read_only = on"):
-            guest.ask(f"ALTER DATABASE shop SET {setting}")
+        guest.ask('CREATE TABLE "kein Latin1: 表" (a int)')
+        guest.ask('INSERT INTO "kein Latin1: 表" VALUES (1)')
+        chosen = "maintenance_work_mem = '1GB'", "default_transaction_read_only = on"
+        guest.ask("; ".join(f"ALTER DATABASE shop SET {setting}" for setting in chosen))
         with pytest.raises(Refused):
             guest.write()
+        lock_out = ["client_encoding = LATIN1", "local_preload_libraries = nowhere"]
+        if int(postgresql.MAJOR) >= WITH_TRANSACTION_TIMEOUT:
+            lock_out.append("transaction_timeout = 1")
+        for setting in lock_out:
+            _administer(guest, MAIN, f"ALTER DATABASE shop SET {setting}")
         assert verify(guest, [backups.create(guest)]) == {"sound": True}
 
 
