@@ -143,6 +143,32 @@ def test_an_event_trigger_is_not_run_when_a_backup_is_tried(
         assert verify(guest, [backups.create(guest)]) == {"sound": True}
 
 
+def test_functions_that_indexes_are_made_with_are_not_run_when_a_backup_is_tried(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What they find by a search path is not there for whoever has an empty one."""
+    backups = Backups()
+    with guest_of(POSTGRESQL, monkeypatch) as guest:
+        guest.write()
+        sql = "(int) RETURNS int LANGUAGE sql IMMUTABLE AS"
+        for statement in (
+            "CREATE SCHEMA own",
+            f"CREATE FUNCTION own.inner{sql} 'SELECT $1 + 1'",
+            f"CREATE FUNCTION own.outer{sql} 'SELECT own.inner($1)'",
+            'CREATE INDEX "by, it" ON written (own.outer(a))',
+            "CREATE INDEX few ON written (a) WHERE own.outer(a) > 3",
+            # Since 17 none can be made with that; those of before may have it.
+            f"SET search_path = own; CREATE OR REPLACE FUNCTION outer{sql} 'SELECT inner($1)'",
+        ):
+            guest.ask(statement)
+        assert verify(guest, [backups.create(guest)]) == {"sound": True}
+        where = str(guest.ask("SELECT pg_relation_filepath('few')"))
+        _damage(guest, guest.server.volume / "data" / where, lambda page: bytes(len(page)))
+        told = verify(guest, [backups.create(guest)])
+        assert not told["sound"]
+        assert "few" in told["reason"]
+
+
 def test_what_is_set_for_a_database_is_no_fault_of_its_data(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
