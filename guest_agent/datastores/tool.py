@@ -16,9 +16,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any, Final, Protocol
 
-from chalicelib import aws
 from guest_agent.backups.store import Cancelled
 from guest_agent.datastores import processes
 from guest_agent.datastores.error_log import without_paths
@@ -39,6 +38,12 @@ _ERROR: Final = re.compile(r"error|fatal|fail|cannot|no space|denied", re.IGNORE
 _STAMP: Final = re.compile(r"^(\[\d+\] )?(FATAL ERROR: )?\d{4}-\d\d-\d\d +[\d:.]+ (\[\d+\] |\d+ )?")
 
 
+class Stop(Protocol):
+    """Tells whether to go on, as an event does."""
+
+    def is_set(self) -> bool: ...
+
+
 class ToolFailed(GuestError):
     """It has ended with a code that is not good, less than 0 of one that a signal has ended."""
 
@@ -50,7 +55,7 @@ class ToolFailed(GuestError):
 def output(
     command: list[str],
     user: OsUser,
-    stop: aws.Event,
+    stop: Stop,
     *,
     at: Path,
     handed_on: tuple[int, ...] = (),
@@ -118,7 +123,7 @@ def ended(
         return code, (words or last_words)(said)
 
 
-def _read(process: subprocess.Popen[bytes], stream: IO[bytes], stop: aws.Event) -> bytes:
+def _read(process: subprocess.Popen[bytes], stream: IO[bytes], stop: Stop) -> bytes:
     """Its next bytes; none at its end."""
     until, done = time.monotonic() + SILENT_SECONDS, ""
     while not select.select([stream], [], [], LOOK_SECONDS)[0]:

@@ -11,7 +11,7 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -19,6 +19,7 @@ from typing import Final
 from chalicelib import aws
 from chalicelib.bus.contract.arguments import StoredBackup
 from chalicelib.engines.mariadb import BACKUP_USER
+from guest_agent.backups.store import Cancelled
 from guest_agent.datastores import copies, processes, streams, tool
 from guest_agent.datastores.copies import Changing, Copied, Write
 from guest_agent.datastores.log import ArchivedPiece, Target
@@ -37,6 +38,14 @@ PREPARE_SECONDS: Final = 4 * 3600.0
 LOOK_MS: Final = 20
 """How often the tool looks for more of InnoDB's log. At its end it holds commits back until it has
 looked: a second, unless it is told otherwise."""
+LOCKED_SECONDS: Final = 900.0
+"""So long the tool may wait for customers' locks. By itself it would for a day, and whoever changes
+a table meanwhile would wait behind it; it reads the log all the time, so it never looks idle."""
+LOOK_SECONDS: Final = 10.0
+_LOCKED: Final = (
+    "SELECT MAX(TIME) FROM information_schema.PROCESSLIST"
+    " WHERE USER = %s AND STATE = 'Waiting for backup lock'"
+)
 SECRET_BYTES: Final = 24
 _PRIVILEGES: Final = "RELOAD, PROCESS, LOCK TABLES, BINLOG MONITOR, CONNECTION ADMIN"
 """CONNECTION ADMIN finds a place where customers have taken all, and runs no `init_connect`."""
@@ -77,8 +86,22 @@ class MariaDBCopies(copies.Copies[Session]):
             ]
             if parent is not None:
                 command.append(f"--incremental-lsn={_lsn(parent)}")
-            write(tool.output(command, user, stop, at=layout.data, handed_on=(login,)))
+            patience = Patience(stop, self._locked_seconds)
+            try:
+                write(tool.output(command, user, patience, at=layout.data, handed_on=(login,)))
+            except Cancelled:
+                patience.require_unlocked()
+                raise
             return Copied(_reached(notes), *_logged(notes))
+
+    def _locked_seconds(self) -> float:
+        """How long the tool has waited by now for what customers' sessions hold."""
+        try:
+            with self.session() as session:
+                ((waited,),) = session.rows(_LOCKED, BACKUP_USER)
+        except CommandFailed:  # the next look does the same
+            return 0.0
+        return float(waited or 0)
 
     def unpack(self, chunks: Iterable[bytes], folder: Path) -> None:
         command = [processes.program("mbstream"), "--extract", f"--directory={folder}"]
@@ -157,6 +180,28 @@ class MariaDBCopies(copies.Copies[Session]):
                 session.run(f"DROP USER IF EXISTS {session.account(BACKUP_USER, LOCAL)}")
         except CommandFailed as error:
             _log.warning("The account of backups is left behind: %s", error)
+
+
+class Patience:
+    """When the tool is ended: when nobody wants the copy any more (`stop`), or when it has waited
+    for locks for too long."""
+
+    def __init__(self, stop: aws.Event, locked_seconds: Callable[[], float]) -> None:
+        self._stop, self._locked_seconds = stop, locked_seconds
+        self._locked, self._look_at = False, 0.0
+
+    def is_set(self) -> bool:
+        if not self._locked and aws.monotonic() >= self._look_at:
+            self._look_at = aws.monotonic() + LOOK_SECONDS
+            self._locked = self._locked_seconds() >= LOCKED_SECONDS
+        return self._locked or self._stop.is_set()
+
+    def require_unlocked(self) -> None:
+        if self._locked:
+            raise GuestError(
+                "a session of the database has held what a backup waits for, as by LOCK TABLES or "
+                f"a change of a table, for more than {LOCKED_SECONDS:.0f} s"
+            )
 
 
 def _lsn(parent: StoredBackup) -> str:

@@ -13,6 +13,7 @@ import pytest
 from chalicelib import aws
 from guest_agent.backups.beside import Beside
 from guest_agent.datastores import tool
+from guest_agent.datastores.mariadb import copies as of_mariadb
 from guest_agent.datastores.postgresql import beside, configuration, wal
 from guest_agent.datastores.postgresql.beside import LogBeside
 from guest_agent.datastores.postgresql.copies import SLOT, PostgreSQLCopies
@@ -300,6 +301,29 @@ def test_an_rdb_that_a_redis_begins_by_itself_is_waited_for(
     monkeypatch.setattr(redis, "session", server.session, raising=False)
     redis._save(aws.event())
     assert server.asked == 2
+
+
+def test_a_lock_that_a_customer_holds_on_to_ends_a_backup_of_mariadb(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """And the next one is made when it is gone."""
+    monkeypatch.setattr(of_mariadb, "LOCKED_SECONDS", 2.0)
+    monkeypatch.setattr(of_mariadb, "LOOK_SECONDS", 0.5)
+    backups = Backups()
+    with guest_of(MARIADB, monkeypatch) as guest:
+        guest.write()
+        guest.manager.call("enable_root", {"root_password": PASSWORD}, lambda _: None)
+        with (
+            pymysql.connect(
+                host=guest.server.address, user="root", password=PASSWORD
+            ) as connection,
+            connection.cursor() as cursor,
+        ):
+            cursor.execute("LOCK TABLES shop.written WRITE")
+            with pytest.raises(GuestError, match="LOCK TABLES"):
+                backups.create(guest)
+            cursor.execute("UNLOCK TABLES")
+        backups.create(guest)
 
 
 def bound_of(guest: Guest) -> str:
