@@ -35,7 +35,8 @@ class Opened:
 def server(volume: Path, free: int) -> Any:
     layout = SimpleNamespace(volume=volume, restored=volume / "restored", data=volume / "data")
     room = SimpleNamespace(look=lambda: Room(free, 0, 0, 24 * MIB))
-    return SimpleNamespace(layout=layout, room=room)
+    user = SimpleNamespace(make_folder=lambda each: each, check_can_reach=lambda _: None, uid=0)
+    return SimpleNamespace(layout=layout, room=room, user=user)
 
 
 @pytest.mark.parametrize(("there", "needed"), [((), 1100), (("full",), 500)])
@@ -70,7 +71,6 @@ def test_a_trial_leaves_the_database_its_room_while_an_increment_is_applied(
     free = [fetched + high, SIZES["first"] + high, SIZES["second"] + high - 1]
     own = server(tmp_path, 0)
     own.layout.trial = tmp_path / "trial"
-    own.user = SimpleNamespace(make_folder=lambda each: each, check_can_reach=lambda _: None, uid=0)
     applied: list[str] = []
 
     def apply(folders: list[Path], changing: Any) -> Path:
