@@ -64,16 +64,18 @@ _PASSWORD: Final = re.compile(
 )
 _ROLES: Final = (
     "SELECT oid::bigint, rolname::text, rolcanlogin, rolconnlimit, rolvaliduntil::text,"  # noqa: S608
-    " rolpassword, rolsuper OR (rolreplication AND rolname = 'replicator')"
+    " rolpassword, rolinherit, rolsuper OR (rolreplication AND rolname = 'replicator')"
     f" FROM pg_authid WHERE oid >= {FIRST_OWN} ORDER BY oid"
 )
 """`replicator` is Trove's own."""
 _MEMBERS: Final = (
-    "SELECT g.rolname::text, m.rolname::text FROM pg_auth_members a"
+    "SELECT g.rolname::text, m.rolname::text, {options} FROM pg_auth_members a"
     " JOIN pg_authid g ON g.oid = a.roleid JOIN pg_authid m ON m.oid = a.member"
     " WHERE g.oid = ANY (string_to_array($1, ',')::oid[])"
-    " AND m.oid = ANY (string_to_array($1, ',')::oid[]) ORDER BY 1, 2"
+    " AND m.oid = ANY (string_to_array($1, ',')::oid[]) GROUP BY 1, 2 ORDER BY 1, 2"
 )
+_OPTIONS: Final = "bool_or(a.inherit_option), bool_or(a.set_option)"
+"""Of each membership, since 16: who has made a role has it without either."""
 _DATABASES: Final = (
     "SELECT oid::bigint, datname::text, pg_encoding_to_char(encoding)::text, datcollate::text,"
     " datctype::text, {icu} FROM pg_database WHERE datconnlimit <> -2 ORDER BY datname"
@@ -89,13 +91,24 @@ _ALLOWED: Final = (
     " has_database_privilege(r.oid, $2::oid, 'TEMPORARY')"
     " FROM pg_authid r WHERE r.oid = ANY (string_to_array($1, ',')::oid[]) ORDER BY 1"
 )
+_OF_CUSTOMER: Final = (
+    "o.oid >= {first} AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'"
+    " AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = '{catalog}'::regclass"
+    " AND d.objid = o.oid AND d.deptype = 'e')"
+)
+_RELATIONS: Final = _OF_CUSTOMER.format(first=FIRST_OWN, catalog="pg_class")
+_FUNCTIONS: Final = _OF_CUSTOMER.format(first=FIRST_OWN, catalog="pg_proc")
+_TYPES: Final = _OF_CUSTOMER.format(first=FIRST_OWN, catalog="pg_type")
 _IN_MAIN: Final = (
-    "SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c"  # noqa: S608
-    " JOIN pg_namespace n ON n.oid = c.relnamespace"
-    f" WHERE c.oid >= {FIRST_OWN} AND c.relkind IN ('r', 'p', 'm', 'f', 'v', 'S')"
-    " AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'"
-    " AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass"
-    " AND d.objid = c.oid AND d.deptype = 'e') ORDER BY 1"
+    "SELECT format('%I.%I', n.nspname, o.relname) FROM pg_class o"  # noqa: S608 - constants
+    " JOIN pg_namespace n ON n.oid = o.relnamespace"
+    f" WHERE o.relkind IN ('r', 'p', 'm', 'f', 'v', 'S') AND {_RELATIONS}"
+    " UNION ALL SELECT format('the function %I.%I', n.nspname, o.proname) FROM pg_proc o"
+    f" JOIN pg_namespace n ON n.oid = o.pronamespace WHERE {_FUNCTIONS}"
+    " UNION ALL SELECT format('the type %I.%I', n.nspname, o.typname) FROM pg_type o"
+    " JOIN pg_namespace n ON n.oid = o.typnamespace"
+    f" WHERE o.typtype IN ('d', 'e', 'r') AND {_TYPES}"
+    " UNION ALL SELECT format('the large object %s', oid) FROM pg_largeobject_metadata ORDER BY 1"
 )
 _PREPARED: Final = "SELECT gid FROM pg_prepared_xacts WHERE database = current_database()"
 _OWNED: Final = {
@@ -125,6 +138,17 @@ owner has all; those of roles that do not come along go, as do those on what Pos
 extensions have brought."""
 
 
+_PUBLIC: Final = "coalesce(to_regnamespace('public')::oid, 0)"
+"""A customer may have dropped it."""
+_STAYING: Final = (
+    "DELETE FROM pg_policy WHERE NOT polroles && (0::oid || string_to_array({kept}, ',')::oid[])",
+    "UPDATE pg_policy SET polroles = ARRAY(SELECT r FROM unnest(polroles) r"
+    " WHERE r = 0 OR r = ANY (string_to_array({kept}, ',')::oid[]))",
+    "DELETE FROM pg_description d USING pg_extension e WHERE d.objoid = e.oid"
+    " AND d.classoid = 'pg_extension'::regclass AND e.extname = 'plpgsql'",
+)
+"""Policies of those who do not come along, and the comment on a language that somebody has made
+anew, which is the agent's here."""
 _DEFAULTS: Final = """SELECT n.nspname::text, d.defaclobjtype::text, a.privilege_type::text,
   r.rolname::text FROM pg_default_acl d LEFT JOIN pg_namespace n ON n.oid = d.defaclnamespace
  CROSS JOIN LATERAL aclexplode(d.defaclacl) a LEFT JOIN pg_authid r ON r.oid = a.grantee
@@ -145,6 +169,16 @@ class Role(NamedTuple):
     most: int
     until: str | None
     password: str | None
+    inherits: bool
+
+
+class Member(NamedTuple):
+    """Who has a role: with its rights from the start, and able to become it."""
+
+    role: str
+    name: str
+    inherits: bool
+    becomes: bool
 
 
 class Locale(NamedTuple):
@@ -177,10 +211,10 @@ class Default(NamedTuple):
 
 
 class Contents(NamedTuple):
-    """What is brought along; `members` are pairs of a role and who has it."""
+    """What is brought along."""
 
     roles: list[Role]
-    members: list[tuple[str, str]]
+    members: list[Member]
     databases: list[Found]
 
 
@@ -244,13 +278,16 @@ class Foreign:
                 )
             roles = _roles(session)
             numbers = ",".join(str(each.number) for each in roles)
-            pairs = session.rows(_MEMBERS, numbers, most=MOST_ROLES)
+            wanted = _MEMBERS.format(options=_OPTIONS if session.major >= 16 else "true, true")
+            members = [Member(*row) for row in session.rows(wanted, numbers, most=MOST_ROLES)]
             known = {each.name for each in roles}
             databases = [
                 Found(name, locale, *_allowed(session, number, numbers, known))
                 for number, name, locale in _databases(session)
             ]
-        return Contents(roles, [(a, b) for a, b in pairs if {a, b} <= known], databases)
+        members = [each for each in members if {each.role, each.name} <= known]
+        members = [each for each in members if each.inherits or each.becomes]
+        return Contents(roles, members, databases)
 
     def make_ready(self, database: str, roles: list[Role]) -> list[Default]:
         """Have a database tell what of it can be had here: rights of these roles alone, of which
@@ -267,6 +304,8 @@ class Foreign:
                 rows = session.rows(_DEFAULTS.format(kept=kept), most=MOST_DEFAULTS)
                 defaults = [Default(*row) for row in rows if row[3] is None or row[3] in known]
                 session.run("DELETE FROM pg_default_acl")
+                for statement in _STAYING:
+                    session.run(statement.format(kept=kept))
                 for statement in _rights(kept):
                     session.run(statement)
         return defaults
@@ -326,15 +365,14 @@ def _roles(session: Session) -> list[Role]:
     if len(rows) > MOST_ROLES:
         raise GuestError(f"the backup has more than {MOST_ROLES} roles")
     found, rules = [], ENGINE.rules(GuestError)
-    for number, told, logs_in, most, until, kept, stays in rows:
+    for number, told, logs_in, most, until, kept, inherits, stays in rows:
         name = str(told)
         if stays or name.lower() in RESERVED_USERS or name.lower().startswith(RESERVED_PREFIXES):
             continue
         password = kept if _PASSWORD.fullmatch(str(kept)) else None
         until = None if until is None else str(until)
-        found.append(
-            Role(int(number), rules.user_name(name), bool(logs_in), int(most), until, password)
-        )
+        named, may = rules.user_name(name), (bool(logs_in), int(most))
+        found.append(Role(int(number), named, *may, until, password, bool(inherits)))
     return found
 
 
@@ -366,7 +404,7 @@ def _allowed(
 
 def _rights(kept: str) -> Iterator[str]:
     for catalog, (column, owner, kind) in _OWNED.items():
-        public = "'public'::regnamespace" if catalog == "pg_namespace" else "0"
+        public = _PUBLIC if catalog == "pg_namespace" else "0"
         whole = {"of": catalog, "number": "o.oid", "part": "0", "public": public}
         yield _right(kept, catalog=catalog, column=column, owner=owner, kind=kind, **whole)
     owner = "(SELECT c.relowner FROM pg_class c WHERE c.oid = o.attrelid)"

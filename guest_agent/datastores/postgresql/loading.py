@@ -29,6 +29,7 @@ from guest_agent.datastores.postgresql.foreign import (
     Default,
     Found,
     Locale,
+    Member,
     Role,
 )
 from guest_agent.datastores.postgresql.server import PostgreSQLServer
@@ -116,8 +117,8 @@ class Loading:
         with session.transaction():
             for role in contents.roles:
                 session.run(_statement(role))
-            for role_name, member in contents.members:
-                session.run(f"GRANT {identifier(role_name)} TO {identifier(member)}")
+            for member in contents.members:
+                session.run(_membership(session, member))
 
     def load(self, session: Session, found: Found, defaults: list[Default], dumped: Path) -> None:
         """Make a database of what was read of it, and let in who is let in."""
@@ -151,6 +152,8 @@ class Loading:
                 f"--role={group}",
                 "--exit-on-error",
                 "--no-owner",
+                # Of a table that forces its policies a materialized view has what they let it have.
+                "--enable-row-security",
                 "--no-tablespaces",
                 "--no-publications",
                 "--no-subscriptions",
@@ -173,11 +176,20 @@ class Loading:
 
 def _statement(role: Role) -> str:
     statement = f"CREATE ROLE {identifier(role.name)} {'LOGIN' if role.logs_in else 'NOLOGIN'}"
+    if not role.inherits:
+        statement += " NOINHERIT"
     statement += f" CONNECTION LIMIT {max(role.most, -1)}"
     if role.until is not None:
         statement += f" VALID UNTIL {literal(role.until)}"
     if role.password is not None:
         statement += f" PASSWORD {literal(role.password)}"
+    return statement
+
+
+def _membership(session: Session, member: Member) -> str:
+    statement = f"GRANT {identifier(member.role)} TO {identifier(member.name)}"
+    if session.major >= 16:
+        statement += f" WITH INHERIT {bool(member.inherits)}, SET {bool(member.becomes)}"
     return statement
 
 

@@ -151,6 +151,12 @@ RICH: Final = (
     "INSERT INTO secrets VALUES ('reader', 'shown'), ('carol', 'hidden')",
     "ALTER TABLE secrets ENABLE ROW LEVEL SECURITY",
     "CREATE POLICY own ON secrets TO reader USING (whose = session_user)",
+    "CREATE POLICY of_gone ON secrets TO replicator USING (true)",
+    "CREATE POLICY of_both ON secrets TO replicator, walter USING (true)",
+    "CREATE TABLE forced AS SELECT n FROM generate_series(1, 3) n",
+    "ALTER TABLE forced ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY",
+    "CREATE POLICY parts ON forced USING (n < 3)",
+    "CREATE MATERIALIZED VIEW of_forced AS SELECT n FROM forced",
     "GRANT SELECT ON secrets, people TO reader WITH GRANT OPTION",
     "GRANT UPDATE (name) ON people TO reader",
     "CREATE FUNCTION mine() RETURNS int LANGUAGE sql AS 'SELECT 1'",
@@ -192,6 +198,10 @@ THEIR_ROLES: Final = (
     "CREATE ROLE team NOLOGIN CREATEROLE CREATEDB REPLICATION BYPASSRLS",
     f"CREATE ROLE walter LOGIN PASSWORD '{PASSWORD}' IN ROLE team",
     f"CREATE ROLE dull LOGIN PASSWORD '{PASSWORD}' IN ROLE pg_read_all_data",
+    f"CREATE ROLE aloof LOGIN NOINHERIT PASSWORD '{PASSWORD}' IN ROLE team",
+    "SET ROLE team",
+    "CREATE ROLE of_team",
+    "RESET ROLE",
     "CREATE ROLE late LOGIN PASSWORD 'x' VALID UNTIL 'infinity'",
     f'CREATE DATABASE "{ODD}" OWNER team TEMPLATE template0',
     f"CREATE DATABASE latin TEMPLATE template0 ENCODING latin1 LOCALE '{trove.OF_LATIN}'",
@@ -210,6 +220,8 @@ def rich() -> Iterator[Guest]:
         theirs.ask(*THEIR_ROLES, database="postgres")
         for name in ("latin", ODD):
             theirs.ask("CREATE TABLE w (w text)", "INSERT INTO w VALUES ('Zoë')", database=name)
+        theirs.ask("DROP EXTENSION plpgsql", "CREATE EXTENSION plpgsql", database=ODD)
+        theirs.ask("DROP SCHEMA public", "CREATE SCHEMA app", database="icu")
         theirs.ask(*RICH)
         if DEBIANS:
             theirs.ask(*TRUSTED)
@@ -236,6 +248,9 @@ def rich() -> Iterator[Guest]:
         ("SELECT count(*) FROM months_1", [[1]]),
         ("SELECT n FROM totals", [[1]]),
         ("SELECT count(*) FROM secrets", [[2]]),
+        ("SELECT polname::text FROM pg_policy ORDER BY 1", [["of_both"], ["own"], ["parts"]]),
+        ("SELECT roles::text FROM pg_policies WHERE policyname = 'of_both'", [["{walter}"]]),
+        ("SELECT count(*) FROM of_forced", [[2]]),
         ("SELECT mine()", [[1]]),
         ("SELECT convert_from(lo_get(4711), 'UTF8')", [["large"]]),
         ("SELECT obj_description('people'::regclass)", [["of the shop"]]),
@@ -295,6 +310,7 @@ def test_who_was_let_into_a_database_is(rich: Guest) -> None:
     shown = {each["name"]: sorted(d["name"] for d in each["databases"]) for each in listed}
     assert shown == {
         "alice": ["shop"],
+        "aloof": [],
         "carol": ["shop"],
         "dull": [],
         "late": [],
@@ -317,6 +333,11 @@ def test_nobody_has_rights_above_databases(rich: Guest) -> None:
         ("reader", True, 3, "2099-01-01", False),
         ("team", False, -1, None, False),
     ]
+    assert of_administrator(
+        rich.server,
+        "SELECT rolname, rolinherit FROM pg_auth_members JOIN pg_roles r ON r.oid = member"
+        " WHERE roleid IN ('team'::regrole, 'of_team'::regrole) ORDER BY 1",
+    ) == [("aloof", False), ("walter", True)], "team itself was no member of what it has made"
     members = of_administrator(
         rich.server,
         "SELECT m.rolname FROM pg_auth_members a JOIN pg_roles m ON m.oid = a.member"
@@ -470,6 +491,14 @@ ELSEWHERE: Final = {
     "what is in the database that is ours": (
         ("CREATE TABLE mine (n int)",),
         r"the database 'postgres' of the backup holds public\.mine",
+    ),
+    "a function in it": (
+        ("CREATE FUNCTION mine() RETURNS int LANGUAGE sql AS 'SELECT 1'",),
+        r"the database 'postgres' of the backup holds the function public\.mine",
+    ),
+    "a large object in it": (
+        ("SELECT lo_create(7)",),
+        "the database 'postgres' of the backup holds the large object 7",
     ),
     "a name that no path can hold": (('CREATE ROLE "a/b"',), "A user name has"),
     "a name of a database that none can": (('CREATE DATABASE "a/b"',), "A database name has"),
