@@ -24,6 +24,8 @@ class OsUser(NamedTuple):
     uid: int
     gid: int
     switch: bool
+    alone: bool = False
+    """This guest's, and nobody else's on the kernel: its own disk names it."""
 
     def child_options(self) -> dict[str, Any]:
         """Options of `subprocess.Popen` that start a child as this user."""
@@ -98,6 +100,7 @@ def database_user(name: str, root: Path) -> OsUser:
         own = pwd.getpwuid(os.geteuid())
         return OsUser(own.pw_name, own.pw_uid, own.pw_gid, switch=False)
     found = _ids_in(root / "etc/passwd", name)
+    alone = found is not None
     if found is None:
         try:
             entry = pwd.getpwnam(name)
@@ -109,7 +112,7 @@ def database_user(name: str, root: Path) -> OsUser:
         found = entry.pw_uid, entry.pw_gid
     if found[0] == 0:
         raise GuestError(f"the database does not run as {name!r}: it is the superuser")
-    return OsUser(name, *found, switch=True)
+    return OsUser(name, *found, switch=True, alone=alone)
 
 
 def _ids_in(passwd: Path, name: str) -> tuple[int, int] | None:

@@ -7,12 +7,14 @@ import ctypes
 import os
 import shutil
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from guest_agent.datastores.os_user import OsUser
 from guest_agent.errors import GuestError
 
 POLL_SECONDS: Final = 0.05
@@ -131,14 +133,53 @@ def _at_work_below(folder: Path, owner: int) -> list[int]:
     return found
 
 
-@contextmanager
-def none_left(owner: int) -> Iterator[None]:
-    """Whatever of `owner` is begun in the block ends with it, also what has left its parents and
-    their session: who loses its parent becomes a child of this process (PR_SET_CHILD_SUBREAPER).
+def kill_all_of(user: OsUser) -> None:
+    """Kill whatever runs as a user that is this guest's alone, and wait until it is gone.
 
-    Nobody else begins anything as `owner` meanwhile. Where that is the agent's own user somebody
+    One call is for all of them (kill(2), -1): no process outruns it by making others.
+    """
+    assert user.alone, "others might run as that user"
+    assert user.switch, "the agent runs as that user"
+
+    def gone() -> bool:
+        subprocess.run(
+            [program("sh"), "-c", "kill -KILL -1"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=environment(),
+            cwd="/",
+            timeout=KILL_SECONDS,
+            check=False,  # there may be none
+            **user.child_options(),
+        )
+        return not _living(user.uid)
+
+    if not wait_until(gone, KILL_SECONDS):
+        raise GuestError("processes that a database has begun could not be ended")
+
+
+def _living(owner: int) -> bool:
+    """Whether any process of `owner` is no zombie."""
+    for entry in _PROC.iterdir():
+        if entry.name.isdecimal():
+            with contextlib.suppress(OSError, IndexError):  # it has ended meanwhile
+                state = (entry / "stat").read_text().rpartition(")")[2].split()[0]
+                if entry.stat().st_uid == owner and state not in "ZX":
+                    return True
+    return False
+
+
+@contextmanager
+def none_left(user: OsUser) -> Iterator[None]:
+    """Whatever of `user` is begun in the block ends with it, also what has left its parents and
+    their session: who loses its parent becomes a child of this process (PR_SET_CHILD_SUBREAPER).
+    Where the user is this guest's alone, so does what an agent that has died had begun.
+
+    Nobody else begins anything as that user meanwhile. Where that is the agent's own somebody
     might, and nothing is ended.
     """
+    owner = user.uid
     if owner == os.geteuid():
         yield
         return
@@ -157,6 +198,8 @@ def none_left(owner: int) -> Iterator[None]:
             return not left
 
         try:
+            if user.alone:
+                kill_all_of(user)
             if not wait_until(gone, KILL_SECONDS):
                 raise GuestError("processes that a database has begun could not be ended")
         finally:

@@ -101,6 +101,7 @@ class SecondEngine:
         while self._process.poll() is None:
             try:
                 watch.look()
+                tool.keep_short(self._said)
             except GuestError as error:
                 self._ended_by = error
                 self._process.kill()

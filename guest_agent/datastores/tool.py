@@ -33,6 +33,10 @@ large table in which little has changed gives nothing for hours."""
 ENDS_SECONDS: Final = 60.0
 """From its last byte to its end."""
 LOOK_SECONDS: Final = 0.5
+MOST_SAID_BYTES: Final = 8 * 1024**2
+"""Of what one says of itself, on the disk of the server: its customers' functions may say more."""
+BLOCK_BYTES: Final = 512
+"""In which a file system tells how much there is of a file (stat(2))."""
 _LAST_BYTES: Final = 16 * 1024
 _ERROR: Final = re.compile(r"error|fatal|fail|cannot|no space|denied", re.IGNORECASE)
 _STAMP: Final = re.compile(r"^(\[\d+\] )?(FATAL ERROR: )?\d{4}-\d\d-\d\d +[\d:.]+ (\[\d+\] |\d+ )?")
@@ -116,6 +120,7 @@ def ended(
         until = time.monotonic() + seconds
         while (code := process.poll()) is None:
             look()
+            keep_short(said)
             if time.monotonic() >= until:
                 raise GuestError(f"{_name(command)} took longer than {seconds:.0f} s")
             with suppress(subprocess.TimeoutExpired):
@@ -192,11 +197,18 @@ def _started(command: list[str], user: OsUser, **options: Any) -> Iterator[subpr
                     os.killpg(process.pid, signal.SIGKILL)
 
 
+def keep_short(said: IO[bytes]) -> None:
+    """Forget what one has said when that is much. It writes on where it was: before that the file
+    is a hole."""
+    if os.fstat(said.fileno()).st_blocks * BLOCK_BYTES > MOST_SAID_BYTES:
+        os.ftruncate(said.fileno(), 0)
+
+
 def tail(said: IO[bytes]) -> str:
     """The end of what it has said, also while it goes on."""
     size = os.fstat(said.fileno()).st_size
     last = os.pread(said.fileno(), _LAST_BYTES, max(size - _LAST_BYTES, 0))
-    return last.decode(errors="replace")
+    return last.lstrip(b"\0").decode(errors="replace")
 
 
 def last_words(stream: IO[bytes]) -> str:

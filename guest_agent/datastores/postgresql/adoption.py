@@ -38,7 +38,7 @@ def adopt(server: PostgreSQLServer, data: Path, progress: Progress) -> Path:
     for left in (dumps, new):
         shutil.rmtree(left, ignore_errors=True)
     server.user.make_folder(dumps)
-    with processes.none_left(server.user.uid):
+    with processes.none_left(server.user):
         contents, defaults = _read(Foreign(server, data, beside, watch), dumps, progress)
     shutil.rmtree(data)  # what is loaded needs its room
     loading = Loading(server, new, beside, watch)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -611,6 +612,49 @@ def test_what_their_server_has_begun_ends_with_it(
     monkeypatch.setattr(Foreign, "dump", begins)
     restore(server, plain)
     assert not at_work(begun)
+
+
+SLEEPS: Final = "import time; print(flush=True); time.sleep(600)"
+HOPS: Final = """
+import os, time
+print(flush=True)
+while True:
+    if os.fork():
+        os._exit(0)
+    time.sleep(0.001)
+"""
+"""Whoever looks for its number finds that of a process that has ended."""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="it has no user of its own")
+def test_what_an_agent_that_died_had_begun_meets_no_data_of_ours(
+    server: Server, plain: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is nobody's child by then, nor is it at work in a folder of ours."""
+    number = 500_000 + os.getpid()  # nobody's
+    users = server.root / "etc/passwd"
+    users.write_text(f"postgres:x:{number}:{number}::/:/bin/false\n", encoding="utf-8")
+    user = database_user("postgres", server.root)
+    program = [shutil.which("python3", path="/usr/bin") or sys.executable, "-c"]
+    options = {"stdout": subprocess.PIPE, "cwd": "/", **user.child_options()}
+    made = Loading.make
+
+    def alone(self: Loading) -> None:
+        assert not processes._living(number)
+        made(self)
+
+    monkeypatch.setattr(Loading, "make", alone)
+    with (
+        subprocess.Popen([*program, SLEEPS], **options) as sleeps,
+        subprocess.Popen([*program, HOPS], **options) as hops,
+    ):
+        try:
+            for each in (sleeps, hops):
+                assert each.stdout is not None
+                assert each.stdout.readline() == b"\n"
+            restore(server, plain)
+        finally:
+            processes.kill_all_of(user)
 
 
 def at_work(command: str) -> bool:
