@@ -36,7 +36,7 @@ from guest_agent.datastores.postgresql.server import PostgreSQLServer
 from guest_agent.datastores.postgresql.sql import Session, identifier, literal
 from guest_agent.datastores.trial import Watch
 from guest_agent.errors import BadRequest, GuestError
-from guest_agent.files import open_folder, write_whole
+from guest_agent.files import open_folder, open_plain, write_whole
 
 LOADER: Final = f"{GROUP}loader"
 """No customer has a role of such a name. It is there while one database is loaded."""
@@ -142,6 +142,7 @@ class Loading:
                 roles.let_in(session, user, found.name, group)
 
     def _restore(self, database: str, group: str, dumped: Path) -> None:
+        _require_plain(dumped)
         with open_folder(self._data) as socket:
             command = [
                 self._server.program("pg_restore"),
@@ -172,6 +173,15 @@ class Loading:
         made = sql.connect(self._data, self._server.user.uid, until)
         made.allow_each(STATEMENT_SECONDS)
         return made
+
+
+def _require_plain(dumped: Path) -> None:
+    """Their server could put something else there, and of a pipe nothing would ever come."""
+    try:
+        with open_folder(dumped.parent) as folder:
+            os.close(open_plain(folder, dumped.name, os.O_RDONLY))
+    except OSError:
+        raise GuestError("what was read of the backup is no file any more") from None
 
 
 def _statement(role: Role) -> str:

@@ -19,7 +19,7 @@ import pytest
 from guest_agent import birth, datastores
 from guest_agent.datastores import processes
 from guest_agent.datastores.os_user import database_user
-from guest_agent.datastores.postgresql import foreign, sql
+from guest_agent.datastores.postgresql import foreign, loading, sql
 from guest_agent.datastores.postgresql.foreign import Foreign
 from guest_agent.datastores.postgresql.loading import LOADER, Loading
 from guest_agent.datastores.postgresql.server import PostgreSQLServer
@@ -655,6 +655,24 @@ def test_what_an_agent_that_died_had_begun_meets_no_data_of_ours(
             restore(server, plain)
         finally:
             processes.kill_all_of(user)
+
+
+@pytest.mark.parametrize("put", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
+def test_what_their_server_puts_in_the_place_of_what_was_read_is_not_waited_for(
+    put: Callable[[Path], None], server: Server, plain: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dump = Foreign.dump
+
+    def replaced(self: Foreign, database: str, target: Path) -> None:
+        dump(self, database, target)
+        target.unlink()
+        put(target)
+
+    monkeypatch.setattr(Foreign, "dump", replaced)
+    monkeypatch.setattr(loading, "IMPORT_SECONDS", 20.0)
+    with pytest.raises(CommandFailed, match="what was read of the backup is no file any more"):
+        restore(server, plain)
+    left_alone(server)
 
 
 def at_work(command: str) -> bool:
