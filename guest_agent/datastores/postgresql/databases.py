@@ -72,6 +72,8 @@ def delete(session: Session, name: str) -> None:
     """Drop a database with everything in it, whoever is in it; `DatabaseNotFound`."""
     check_name(name)
     check_exist(session, [name])
+    # Its owner may have made it a template, which is never dropped.
+    session.run(f"ALTER DATABASE {identifier(name)} IS_TEMPLATE false")
     session.run(f"DROP DATABASE {identifier(name)} WITH (FORCE)")
     roles.drop_orphans(session)
 

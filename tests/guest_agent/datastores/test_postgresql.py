@@ -158,6 +158,14 @@ def test_the_customers_root_has_everything_inside_and_nothing_outside(database: 
     assert database.psql("DROP TABLE t") == ""
 
 
+def test_a_database_that_its_owner_has_made_a_template_is_deleted(database: Database) -> None:
+    database.call("create_database", databases=[{"name": "mould"}])
+    database.call("grant_access", username="alice", hostname=None, databases=["mould"])
+    assert database.psql("ALTER DATABASE mould IS_TEMPLATE true", "mould") == ""
+    database.call("delete_database", database={"name": "mould"})
+    assert "mould" not in database.names("list_databases")
+
+
 def test_settings_of_a_customers_database_do_not_reach_the_agent_in_it(database: Database) -> None:
     """Who owns a database sets what every session in it begins with, the administrator's too."""
     database.call("create_database", databases=[{"name": "trap"}])
