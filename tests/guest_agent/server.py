@@ -116,10 +116,13 @@ class Server:
         return found
 
     def database(self) -> int | None:
-        """The id of the running server process."""
-        marks = ("--defaults-file=", "config_file=", "coffer-redis/")
+        """The id of the running server process; numbers may begin anew, and a tool's be lower."""
+        marks = ("--defaults-file=/", "config_file=/", "coffer-redis/")
+        others = ("--defaults-file=/proc/", "config_file=/dev/null")
         named = (
-            pid for pid, line in self.processes().items() if any(mark in line for mark in marks)
+            pid
+            for pid, line in self.processes().items()
+            if any(mark in line for mark in marks) and not any(mark in line for mark in others)
         )
         return next(named, None)
 

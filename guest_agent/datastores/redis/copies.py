@@ -20,6 +20,7 @@ from guest_agent.datastores.copies import Changing, Copied, Write
 from guest_agent.datastores.redis import counters
 from guest_agent.datastores.redis.layout import ACL_FILE
 from guest_agent.datastores.redis.resp import Session
+from guest_agent.datastores.session import NotListening
 from guest_agent.errors import GuestError, NotSupported, Unavailable
 from guest_agent.files import open_folder, open_plain, write_whole
 
@@ -120,6 +121,8 @@ def _wait_while(condition: Callable[[], bool], stop: aws.Event, until: float) ->
             if not condition():
                 return
             answered = aws.monotonic()
+        except NotListening:
+            raise  # it has ended
         except Unavailable:
             if aws.monotonic() >= answered + BUSY_SECONDS:
                 raise

@@ -21,6 +21,7 @@ from guest_agent.datastores.postgresql.layout import Layout
 from guest_agent.datastores.postgresql.manager import PostgreSQLManager
 from guest_agent.datastores.redis import copies
 from guest_agent.datastores.redis.copies import RedisCopies
+from guest_agent.datastores.session import NotListening
 from guest_agent.errors import GuestError, Unavailable
 from tests.guest_agent.datastores.customer import PASSWORD, Guest
 from tests.guest_agent.datastores.test_backups import (
@@ -264,6 +265,20 @@ def test_a_redis_that_is_busy_for_good_has_no_backup(monkeypatch: pytest.MonkeyP
     with pytest.raises(Unavailable, match="busy"):
         redis._save(aws.event())
     assert sum(waited) == copies.BUSY_SECONDS
+
+
+def test_a_redis_that_has_ended_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr(aws, "wait", lambda _, seconds: waited.append(seconds))
+    redis = RedisCopies.__new__(RedisCopies)
+
+    def ended() -> dict[str, str]:
+        raise NotListening("nobody listens")
+
+    monkeypatch.setattr(redis, "_told", ended)
+    with pytest.raises(NotListening):
+        redis._save(aws.event())
+    assert not waited
 
 
 class Saving:
